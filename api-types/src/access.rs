@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text_enum::text_enum;
 
-/// Who calls the public API.
+/// A kind of caller of the public API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -23,7 +23,7 @@ text_enum!(ApiCaller {
     SignedIn => "signedIn",
 });
 
-/// Which rows of a table a caller can reach, from grants and row-level security together.
+/// The rows of a table that a caller can reach, according to grants and row-level security.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -75,7 +75,7 @@ pub struct AccessFinding {
     pub kind: AccessFindingKind,
     /// Name of the table or view.
     pub table: String,
-    /// Who can do it.
+    /// The caller that has this access.
     pub caller: ApiCaller,
     /// What the caller can do with every row: some of `select`, `insert`, `update`, `delete`.
     pub operations: Vec<String>,
@@ -90,12 +90,13 @@ pub struct AccessFinding {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum AccessFindingKind {
-    /// Every row can be changed, because row-level security is off.
+    /// Every row can be written, because row-level security is off.
     WriteWithoutRowSecurity,
-    /// Every row can be changed, because a policy has the condition `true`.
+    /// Every row can be written, because a policy has the condition `true`.
     WriteThroughOpenPolicy,
     /// A view runs with its owner's privileges: policies of its tables don't apply to its callers.
     SecurityDefinerView,
-    /// Every row can be read by signed-in users, because row-level security is off.
+    /// Every row can be read by signed-in users, although not with the publishable key alone, because row-level
+    /// security is off.
     ReadWithoutRowSecurity,
 }

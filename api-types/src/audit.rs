@@ -14,7 +14,8 @@ pub struct AuditEntry {
     pub id: String,
     /// When it happened.
     pub at: DateTime<Utc>,
-    /// Who made the change: an e-mail address, `dev-token`, `session`, `cli` or `system`.
+    /// Who made the change: an e-mail address or the name of an Access service token, `dev-token`, `session`, `cli`,
+    /// `system`, or `unknown` for a failed sign-in.
     pub actor: String,
     /// What was done, for example `project.create`.
     pub action: String,
@@ -46,7 +47,8 @@ pub enum AuditResult {
     Success,
     /// The change was rejected because it was not allowed or not valid.
     Denied,
-    /// The change was attempted and failed.
+    /// The change was attempted and failed, or its client disconnected before it ended. In the latter case, `details`
+    /// has `interrupted`, and something may have been changed.
     Failed,
     /// The outcome is not recorded: the server was stopped or lost its database during the change, or another node is
     /// still making the change.

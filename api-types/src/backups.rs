@@ -44,7 +44,9 @@ pub struct Backup {
     pub size_bytes: i64,
     /// Number of rows of all tables. Null if unknown.
     pub row_count: Option<i64>,
-    /// SHA-256 of the dump, as 64 hexadecimal digits.
+    /// Whether the dump is encrypted, in the age format. Whoever restores or verifies it needs the identity.
+    pub encrypted: bool,
+    /// SHA-256 of the dump as it is stored, as 64 hexadecimal digits.
     pub sha256: String,
     /// State of the backup.
     pub state: BackupState,
@@ -98,7 +100,8 @@ text_enum!(KeptBy {
     Monthly => "monthly",
 });
 
-/// How many backups of a database are kept. A backup is kept if any rule keeps it. The newest one is always kept.
+/// How many backups of a database are kept. A backup is kept if any rule keeps it. The newest one is always kept. Days,
+/// weeks and months are those of UTC; weeks start on Monday.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -191,7 +194,7 @@ pub struct Protection {
     pub last_good: Option<GoodBackup>,
     /// When a backup of this database was last verified successfully. Null if none was.
     pub last_verified_at: Option<DateTime<Utc>>,
-    /// The enabled job that backs up this database next. Null if there is none.
+    /// The enabled job that backs up this database most often. Null if there is none.
     pub job: Option<ProtectionJob>,
     /// Number of backups whose dump exists.
     pub kept_count: i64,
@@ -244,4 +247,15 @@ pub struct BackupDownload {
     pub download_url: String,
     /// Seconds until the URL expires.
     pub expires_in: u64,
+}
+
+/// A request to verify a backup.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct VerifyBackup {
+    /// Content of an age identity file, for an encrypted backup. It is stored until the run begins, sealed under the
+    /// master key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }

@@ -19,7 +19,7 @@ pub struct ChangeRows {
 
 /// One change of one row.
 ///
-/// Values are those of `/v1/db`: a string is converted to the column's type, and numbers keep every digit.
+/// Values have the same form as in `/v1/db`: a string is converted to the column's type, and numbers keep every digit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -34,8 +34,8 @@ pub struct RowChange {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub set: Map<String, Value>,
-    /// For an update or delete: values that the row must still have, as they were read. If it has others, nothing is
-    /// changed, and the response is 409 `row_changed`.
+    /// For an update or delete: values that the row must still have, as they were read. If the row has other values or
+    /// no longer exists, the whole request changes nothing and returns 409 `row_changed`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub was: Map<String, Value>,
@@ -54,7 +54,7 @@ pub enum ChangeOperation {
     Delete,
 }
 
-/// Changes that were made, or counted.
+/// What the changes did, or would have done with `dryRun`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -63,7 +63,8 @@ pub struct ChangedRows {
     pub dry_run: bool,
     /// The results, in the order of the changes.
     pub results: Vec<ChangeResult>,
-    /// Rows that were changed in any table, also by foreign keys and triggers. The table of the request comes first.
+    /// How many rows changed in each table, including changes by foreign keys and triggers. The table of the request
+    /// comes first.
     pub effects: Vec<ChangeEffect>,
 }
 
@@ -74,8 +75,8 @@ pub struct ChangedRows {
 pub struct ChangeResult {
     /// What was done.
     pub op: ChangeOperation,
-    /// Primary key of the row after the change, before a delete. Null if the table has none, or if a trigger skipped
-    /// the insert.
+    /// Primary key of the row: after an insert or update its new values, after a delete its last ones. Null if the
+    /// table has no primary key, or if a trigger skipped the insert.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub key: Option<Map<String, Value>>,
 }
@@ -95,7 +96,7 @@ pub struct ChangeEffect {
     pub updated: i64,
     /// Number of deleted rows.
     pub deleted: i64,
-    /// What the table's foreign keys do when a row that it refers to is deleted, if they refer to another table of
-    /// this list. Null if none does.
+    /// What a foreign key of this table does when a row that it refers to is deleted. Given if the key refers to
+    /// another table in this list that lost rows; otherwise null. If several keys do, that of the first by name.
     pub on_delete: Option<ReferenceAction>,
 }

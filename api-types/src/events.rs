@@ -1,8 +1,8 @@
-//! Events about changes, for pages that stay up to date.
+//! Events about changes, with which a client keeps its data up to date.
 //!
-//! `GET /admin/v1/events` streams them as server-sent events (WHATWG HTML, section 9.2). The name of an event is an
-//! [`EventKind`] with an [`Event`] as data, or, for the logs that the request names in `log`, `log` with a [`LogEvent`]
-//! or `logEnd` with a [`LogEndEvent`].
+//! `GET /admin/v1/events` streams them as server-sent events (WHATWG HTML, section 9.2). Most events are named after an
+//! [`EventKind`] and have an [`Event`] as data. For the runs in the query parameter `log`, there are also events `log`,
+//! with a [`LogEvent`], and `logEnd`, with a [`LogEndEvent`].
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub enum EventKind {
     /// A notification channel was created, changed or deleted, or it sent something. `state` is `enabled`, `failing`,
     /// `disabled` or `deleted`.
     Channel,
-    /// Something concerns the stream or the whole installation. `state` is a `SystemState`.
+    /// The state of the stream or of a node changed. `state` is a `SystemState`.
     System,
 }
 
@@ -48,8 +48,8 @@ text_enum!(EventKind {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Event {
-    /// Id of what changed: a plugin's name, the id of anything else. Null for events of kind `system` that concern no
-    /// node.
+    /// Id of the changed resource; for a plugin, its name. For kind `system`, the id of the node if the state is
+    /// `joined` or `left`, and null otherwise.
     pub id: Option<String>,
     /// The project that it belongs to. Null for the platform.
     pub project_id: Option<String>,
@@ -62,14 +62,14 @@ pub struct Event {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum SystemState {
-    /// The stream begins. It contains what changes from now on, so read everything that is shown again. Also sent if
+    /// The stream begins. It reports only changes from now on, so read again everything that you show. Also sent if the
     /// events after `Last-Event-ID` are not known any more, and if there were too many changes to list.
     Started,
     /// The stream continues after `Last-Event-ID`; nothing was missed.
     Resumed,
-    /// A node started. `id` is the node.
+    /// A node started, or reports again. `id` is the node.
     Joined,
-    /// A node stopped. `id` is the node.
+    /// A node stopped, or has not reported for 30 seconds. `id` is the node.
     Left,
     /// The node that serves the stream stops. The stream ends; connect again.
     Stopping,

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::jobs::{CatchUp, JobType, Overlap};
 
-/// A job's definition to check, as far as it is known. The fields have the meaning that they have when a job is
-/// created. With `jobId`, fields that are absent have the values that are stored.
+/// A job's definition to check, as far as it is known. The fields have the same meaning as in `CreateJob`. With
+/// `jobId`, fields that are absent have the values that are stored.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -75,15 +75,15 @@ pub struct CheckJob {
     pub params: Option<serde_json::Value>,
 }
 
-/// What would happen if the job were saved.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobCheck {
     /// Why the job would be refused. Empty if it can be saved.
     pub errors: Vec<JobFieldError>,
-    /// Whether `ATLASHUB_HTTP_ALLOWED_HOSTS` and the plugin's approval allow requests to the host of `httpUrl`. Null
-    /// if there is no valid URL to check.
+    /// Whether `ATLASHUB_HTTP_ALLOWED_HOSTS` and the plugin's approval allow requests to the host of `httpUrl`. Null if
+    /// there is no valid URL to check.
     pub host_allowed: Option<bool>,
     /// The host of `httpUrl`, with the port if the URL names one. Null if there is no valid URL.
     pub host: Option<String>,

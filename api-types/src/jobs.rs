@@ -52,10 +52,10 @@ text_enum!(Overlap {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum CatchUp {
-    /// One run makes up for all of them.
+    /// One run is started for all of them.
     #[default]
     Once,
-    /// They are not made up for.
+    /// No run is started for them.
     None,
 }
 
@@ -87,7 +87,8 @@ pub struct Job {
     pub timeout_ms: i32,
     /// Number of retries after a failed attempt.
     pub retries: i32,
-    /// Delay before the first retry, in milliseconds. The delay doubles with each retry and has some jitter.
+    /// Delay before the first retry, in milliseconds. The delay doubles with each retry, up to a day, and is extended
+    /// at random by up to a quarter.
     pub retry_backoff_ms: i32,
     /// What happens when the job is due while its previous run has not finished.
     pub overlap: Overlap,
@@ -118,7 +119,7 @@ pub struct Job {
     pub recent_runs: Option<Vec<RecentRun>>,
     /// Number of runs in the history.
     pub run_count: i64,
-    /// The failures since the last success. Null if the job's last run did not fail. Retries of a run are not counted.
+    /// The failures since the last success. Null if there are none. A run and its retries count once.
     pub failing: Option<JobFailures>,
     /// Why the job cannot run as it is stored. Null if it can.
     pub problem: Option<String>,
@@ -148,7 +149,7 @@ pub struct JobFailures {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum JobState {
-    /// The last run failed.
+    /// A run failed, and none has succeeded since.
     Failing,
     /// The job cannot run as it is stored.
     Problem,
@@ -307,6 +308,6 @@ pub struct CronPreviewRequest {
 pub struct CronPreview {
     /// The next fire times in order.
     pub next: Vec<DateTime<Utc>>,
-    /// The schedule in words, for example `At 03:00, only on Monday`.
+    /// The schedule in words, for example `At 03:00, on Monday`.
     pub description: String,
 }

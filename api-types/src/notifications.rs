@@ -29,15 +29,16 @@ text_enum!(ChannelKind {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum NotificationEvent {
-    /// A run failed.
+    /// A run failed or timed out, and is not tried again. For runs of the plugin `backup`, the event is `backupFailed`
+    /// instead.
     RunFailed,
-    /// A run succeeded after the previous one had failed.
+    /// A run succeeded after the previous run of its job had failed or timed out.
     RunRecovered,
-    /// A backup succeeded.
+    /// A run of the plugin `backup` completed a backup.
     BackupDone,
-    /// A backup failed.
+    /// A run of the plugin `backup` failed or timed out, and is not tried again.
     BackupFailed,
-    /// A plugin was rejected.
+    /// A plugin was refused when it was loaded.
     PluginRejected,
     /// The disk of the data folder is nearly full.
     DiskLow,
@@ -73,9 +74,10 @@ pub struct NotificationChannel {
     /// Settings of the channel.
     #[serde(flatten)]
     pub settings: ChannelSettings,
-    /// When a notification was last delivered. Null if none has been delivered.
+    /// When a notification or a test was last delivered. Null if none has been delivered.
     pub last_sent_at: Option<DateTime<Utc>>,
-    /// Why the newest delivery failed. Null if it did not fail.
+    /// Why the newest attempt or test failed, with a line for each e-mail address that failed. Null if it succeeded, or
+    /// if the settings were changed since.
     pub last_error: Option<String>,
     /// When the channel was created.
     pub created_at: DateTime<Utc>,
@@ -92,7 +94,7 @@ pub enum SmtpTls {
     Starttls,
     /// The connection uses TLS from the start.
     Tls,
-    /// The connection is not encrypted. For a server on the same machine.
+    /// The connection is not encrypted. Only allowed for a server on the same machine.
     None,
 }
 
@@ -107,10 +109,10 @@ text_enum!(SmtpTls {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChannelSettings {
-    /// URL of a Discord or generic webhook. Write-only: reads as scheme and host.
+    /// URL of a Discord or generic webhook. Write-only: reads as scheme, host and port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Key of the webhook's HMAC signature, at least 16 characters. Write-only.
+    /// Key of the webhook's HMAC signature, 16 to 500 characters. Write-only: reads as `***`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     /// Host name of the SMTP server.
@@ -122,16 +124,17 @@ pub struct ChannelSettings {
     /// How the SMTP connection is encrypted (default `starttls`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<SmtpTls>,
-    /// User name for the SMTP server. Without it, there is no authentication.
+    /// User name for the SMTP server. Without it, there is no authentication. An empty text removes it and the
+    /// password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// Password for the SMTP server. Write-only.
+    /// Password for the SMTP server. Write-only: reads as `***`. An empty text removes it and the user name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
     /// Address of the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Addresses of the recipients.
+    /// Addresses of the recipients, 1 to 50.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Vec<String>>,
 }
@@ -200,9 +203,9 @@ pub struct TestNotificationSettings {
 pub enum DeliveryState {
     /// Waits for its first or next attempt.
     Pending,
-    /// Delivered.
+    /// Delivered; an e-mail to at least one of its addresses.
     Sent,
-    /// Given up.
+    /// Not delivered, and not tried again.
     Failed,
 }
 
@@ -212,7 +215,7 @@ text_enum!(DeliveryState {
     Failed => "failed",
 });
 
-/// One message to one channel. Deliveries are kept for 7 days after they ended.
+/// One message to one channel. Deliveries are kept for 7 days after they end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -229,13 +232,13 @@ pub struct NotificationDelivery {
     pub title: String,
     /// State of the delivery.
     pub state: DeliveryState,
-    /// Number of equal events that the message stands for.
+    /// Number of equal events that were merged into the message.
     pub occurrences: i32,
     /// When the first of them happened.
     pub first_at: DateTime<Utc>,
     /// When the last of them happened.
     pub last_at: DateTime<Utc>,
-    /// Number of attempts so far.
+    /// Number of attempts so far. An attempt that the receiver asked to repeat later (status 429) does not count.
     pub attempts: i32,
     /// When the next attempt is due. Null if the delivery has ended.
     pub next_attempt_at: Option<DateTime<Utc>>,

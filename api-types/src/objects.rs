@@ -1,4 +1,5 @@
-//! The owner's view of objects: folders, counts, deletion in the background, moves and unfinished uploads.
+//! Lists of objects, and the owner's operations on them: folders, counts, deletion in the background, moves and
+//! unfinished uploads.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,26 +13,26 @@ use crate::storage::StoredObject;
 pub struct ObjectPage {
     /// Objects of the page, in the order of the bytes of their keys.
     pub items: Vec<StoredObject>,
-    /// Folders of the page: the paths of objects up to and including the first `/` after the prefix, each once. Empty
-    /// without `delimiter`. A folder counts toward `limit` like an object.
+    /// Folders of the page, each once. A folder is the start of a path, up to and including the first `/` after
+    /// `prefix`. Empty without `delimiter`. A folder counts toward `limit` like an object.
     #[serde(default)]
     pub prefixes: Vec<String>,
     /// Cursor of the next page. Null on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// An object with what is recorded about its upload.
+/// An object with the record of its upload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ObjectDetail {
-    /// The object, with the content type that the object store has.
+    /// The object, with its content type in the object store.
     #[serde(flatten)]
     pub object: StoredObject,
-    /// Who signed the upload: `secret`, `publishable`, `admin`, `store` for an object that was not uploaded through
-    /// AtlasHub, or the id of a signed-in user. Null if unknown.
+    /// Who signed the upload: `secret`, `publishable`, `admin`, or the id of a signed-in user. `plugin:<name>` for an
+    /// object that a plugin stored, `store` for one that was not uploaded through AtlasHub. Null if unknown.
     pub uploaded_by: Option<String>,
-    /// When an upload to this path was first signed, or the object was first seen. Null if unknown.
+    /// When an upload to this path was first signed, or when AtlasHub first found the object. Null if unknown.
     pub created_at: Option<DateTime<Utc>>,
 }
 
@@ -65,7 +66,7 @@ pub struct ObjectCount {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeleteObjects {
-    /// Keys of the objects, `<bucket>/<path>` or the path alone: 1 to 1000.
+    /// Keys of 1 to 1000 objects, each as `<bucket>/<path>` or as the path alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
     /// Deletes every object whose path starts with this text, for example `notes/`. An empty text deletes every object
@@ -115,7 +116,7 @@ pub struct OpenMultipartUpload {
     pub path: String,
     /// Id of the upload. Send it with `objectKey` to `multipart/abort` to end the upload.
     pub upload_id: String,
-    /// Content type that was signed for.
+    /// Content type for which the upload was signed.
     pub content_type: String,
     /// Size of the object, in bytes. Null if unknown.
     pub size: Option<i64>,
@@ -125,6 +126,7 @@ pub struct OpenMultipartUpload {
     pub uploaded_by: String,
     /// When the upload was signed.
     pub created_at: DateTime<Utc>,
-    /// When the last URL of a part expires. The upload is aborted some time later.
+    /// When the last URL of a part expires. A sweep aborts the upload an hour later. An upload that a publishable key
+    /// or a signed-in user signed is aborted earlier: when no part has arrived for 30 minutes.
     pub expires_at: DateTime<Utc>,
 }

@@ -18,7 +18,7 @@ pub struct Overview {
     pub at: DateTime<Utc>,
     /// Numbers that describe the installation.
     pub facts: OverviewFacts,
-    /// What needs attention, the most urgent first. Empty if nothing does.
+    /// What needs attention, in the order of `AttentionKind`. Empty if nothing does.
     pub attention: Vec<Attention>,
     /// Parts of `facts` and `attention` that could not be determined, in words. Empty if none.
     pub problems: Vec<String>,
@@ -31,22 +31,23 @@ pub struct Overview {
 pub struct OverviewFacts {
     /// Number of projects.
     pub project_count: i64,
-    /// Size of the databases of all projects, in bytes. Null if it cannot be read.
+    /// Size of the databases of all projects, in bytes. Null if the size of one of them cannot be read.
     pub database_bytes: Option<i64>,
-    /// Number of objects in storage.
+    /// Number of recorded objects in storage, as in `Bucket`.
     pub object_count: i64,
-    /// Size of all objects in storage, in bytes.
+    /// Size of the recorded objects, in bytes.
     pub object_bytes: i64,
     /// The runs of the last 24 hours.
     #[serde(rename = "runs24h")]
     pub runs_24h: RunCount,
-    /// The database whose last good backup is the oldest. Null if no database has a backup.
+    /// The database whose last good backup is the oldest. Null if no database has a good backup.
     pub oldest_backup: Option<OldestBackup>,
     /// Number of databases without any good backup.
     pub without_backup_count: i64,
-    /// Open connections to the databases of projects.
+    /// Open connections to the databases of projects, in the process that sent the response.
     pub connections: Connections,
-    /// The disk with the data. Null if Postgres and the object store are external: AtlasHub does not see their disks.
+    /// The disk with the data. Null if it cannot be measured, or if Postgres and the object store are external:
+    /// AtlasHub can't measure their disks.
     pub disk: Option<DiskSpace>,
     /// Whether Postgres can be reached.
     pub postgres: Reachability,
@@ -98,8 +99,8 @@ pub struct Attention {
     pub project_id: Option<String>,
     /// Name of that project. Null if it concerns none.
     pub project_name: Option<String>,
-    /// What it concerns, depending on `kind`: the id of a job, key or channel, the name of a plugin or table, or a
-    /// database such as `platform`. Null if it concerns the installation.
+    /// What it concerns, depending on `kind`: the id of a project, job, key or channel, the name of a plugin or table,
+    /// or a database such as `platform`. Null if it concerns the installation.
     pub target: Option<String>,
     /// Name of the target, for people. Null if there is none.
     pub title: Option<String>,
@@ -107,7 +108,7 @@ pub struct Attention {
     pub run_id: Option<String>,
     /// What is wrong, in one sentence.
     pub message: String,
-    /// Why, for example the error of the last run. It is part of the message. Null if there is no more to say.
+    /// Why, for example the error of the last run. The message usually contains it. Null if there is no more to say.
     pub reason: Option<String>,
     /// Whether the item may be hidden for a while.
     pub can_snooze: bool,
@@ -122,7 +123,7 @@ pub enum Severity {
     Critical,
     /// Something does not work as intended.
     Warning,
-    /// Something should be looked at.
+    /// Something should be reviewed.
     Info,
 }
 
@@ -145,7 +146,7 @@ pub enum AttentionKind {
     DiskLow,
     /// A database has no recent or no verified backup, or no job backs it up.
     BackupOverdue,
-    /// The last run of a job failed.
+    /// A run of a job failed, and none has succeeded since.
     JobFailing,
     /// A job cannot run as it is stored.
     JobProblem,
@@ -161,9 +162,9 @@ pub enum AttentionKind {
     PluginRejected,
     /// Publishable keys may write to a table without row-level security.
     TableOpen,
-    /// The last delivery of a notification channel failed.
+    /// The newest attempt of a notification channel to deliver failed.
     ChannelFailing,
-    /// No channel is notified when a run or a backup fails.
+    /// No enabled notification channel subscribes to `runFailed`, or none to `backupFailed`.
     FailuresUnheard,
     /// Migrations are pending or were changed.
     Migrations,

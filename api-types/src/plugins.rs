@@ -57,7 +57,7 @@ pub struct RequestedCapability {
     pub capability: String,
     /// Why the plugin needs it.
     pub reason: String,
-    /// What the plugin wants to access.
+    /// The requested databases, stores, hosts and secrets.
     pub scope: CapabilityScope,
 }
 
@@ -106,14 +106,15 @@ pub struct PluginJob {
     pub params_schema: serde_json::Value,
 }
 
-/// A plugin that is in the binary or in the plugin folder.
+/// A plugin that is in the binary or in the plugin folder, or that has an approval but no files any more. A manifest is
+/// read only if the file's signature is valid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Plugin {
     /// Name of the plugin. If the manifest cannot be read, the name of the file.
     pub name: String,
-    /// Version for people. Null if the manifest cannot be read.
+    /// Version, for display. Null if the manifest cannot be read.
     pub version: Option<String>,
     /// Number that increases with every release. Null if the manifest cannot be read.
     pub serial: Option<u64>,
@@ -121,7 +122,7 @@ pub struct Plugin {
     pub publisher: Option<String>,
     /// What the plugin does. Null if the manifest cannot be read.
     pub description: Option<String>,
-    /// SHA-256 of the file, as 64 hexadecimal digits.
+    /// SHA-256 of the file, as 64 hexadecimal digits. Empty if the file is missing or cannot be read.
     pub sha256: String,
     /// Id of the key that signed the file. Null if there is no valid signature.
     pub key_id: Option<String>,
@@ -173,7 +174,7 @@ pub struct Plugin {
 pub struct PluginApproval {
     /// When the plugin was approved.
     pub approved_at: DateTime<Utc>,
-    /// Who approved it, for example `owner`. `system` for a plugin that comes with AtlasHub.
+    /// Who approved it: `owner`, `cli`, or `system` for a plugin that comes with AtlasHub.
     pub approved_by: String,
     /// Id of the key that had signed the plugin then.
     pub key_id: String,
@@ -213,7 +214,7 @@ pub struct PluginPage {
     pub items: Vec<Plugin>,
     /// Cursor of the next page. Null on the last page.
     pub next_cursor: Option<String>,
-    /// The folder with plugins of the process that responds.
+    /// The plugin folder of the process that sent the response.
     pub folder: PluginFolderInfo,
 }
 
@@ -236,8 +237,9 @@ pub struct ApprovePlugin {
     /// SHA-256 of the file to approve, hexadecimal. The approval fails if the file has been replaced since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Capabilities to grant. Without it, the existing grants are kept; if there are none, or if the plugin now
-    /// requests other capabilities, all requested capabilities are granted.
+    /// Capabilities to grant. Without this field, the grants of an approval that covers the plugin stay. If there is no
+    /// such approval, or it was revoked, or it was for another key or other requests, all requested capabilities are
+    /// granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granted: Option<Vec<GrantedCapability>>,
     /// Secrets to store, encrypted, by name. Null as a value removes the secret; secrets that are absent stay.

@@ -135,9 +135,9 @@ pub struct ProjectTotals {
     pub database_bytes: Option<i64>,
     /// Number of tables in the schema `public`. Null if it is unknown.
     pub table_count: Option<i64>,
-    /// Number of objects in storage.
+    /// Number of recorded objects in storage, as in `Bucket`.
     pub object_count: i64,
-    /// Size of all objects in storage, in bytes.
+    /// Size of the recorded objects, in bytes.
     pub object_bytes: i64,
     /// Number of API keys that work now.
     pub active_key_count: i64,
@@ -147,7 +147,7 @@ pub struct ProjectTotals {
     pub keys_last_used_at: Option<DateTime<Utc>>,
     /// Number of jobs.
     pub job_count: i64,
-    /// Number of backups.
+    /// Number of backups whose dump exists.
     pub backup_count: i64,
     /// The newest backup whose dump exists, and whose last verification did not fail. Null if there is none.
     pub last_good_backup: Option<GoodBackup>,

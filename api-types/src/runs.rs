@@ -20,9 +20,9 @@ pub enum RunStatus {
     Fail,
     /// Stopped because it reached its time limit.
     Timeout,
-    /// Stopped by the owner.
+    /// Stopped by the owner, or removed from the queue because its job was disabled.
     Cancelled,
-    /// Not run, because the previous run had not finished.
+    /// Not run, because the previous run had not finished, or because too many runs of the job were queued.
     Skipped,
 }
 
@@ -190,7 +190,7 @@ text_enum!(WaitReason {
     Turn => "turn",
 });
 
-/// A run in the strip of a job's recent runs.
+/// One of a job's recent runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

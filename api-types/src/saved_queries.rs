@@ -46,7 +46,8 @@ pub struct UpdateSavedQuery {
     pub sql: Option<String>,
 }
 
-/// An SQL text that ran in the SQL editor. Entries are kept for 90 days, at most 1000 per project.
+/// An SQL text that was sent to the SQL editor, including texts that failed or were refused. Entries are kept for 90
+/// days, at most 1000 per project.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -55,9 +56,9 @@ pub struct SqlHistoryEntry {
     pub id: i64,
     /// The text.
     pub sql: String,
-    /// When it began to run.
+    /// When the request began.
     pub at: DateTime<Utc>,
-    /// How long it ran, in milliseconds.
+    /// Duration of the request, in milliseconds.
     pub duration_ms: f64,
     /// Number of rows returned or changed; of a script, of all its statements. Null if it failed.
     pub row_count: Option<i64>,

@@ -15,7 +15,8 @@ pub struct RunSql {
     /// Maximum number of rows to return, 1 to 5000 (default 1000). In a script, of each statement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rows: Option<u32>,
-    /// Whether to return the plan instead of the statement's result (default `false`). `true` stands for `plan`.
+    /// Whether to return the plan instead of the statement's result (default `false`). `true` stands for `plan`. Can't
+    /// be combined with `script`.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = ExplainValue))]
     pub explain: Explain,
@@ -27,7 +28,7 @@ pub struct RunSql {
     #[serde(default)]
     pub script: bool,
     /// Whether a script runs in one transaction, so that it changes everything or nothing (default true). Otherwise
-    /// each statement is committed before the next one runs.
+    /// each statement is committed before the next one runs. Only allowed with `script`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<bool>,
     /// Id for cancelling this run, chosen by the client: 1 to 64 letters, digits, `-` and `_`.
@@ -174,7 +175,8 @@ pub struct SqlResult {
     /// levels deep, are strings with the text that Postgres prints. `NULL` is null.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<Object>>))]
     pub rows: Vec<Vec<serde_json::Value>>,
-    /// Number of rows returned, or number of rows changed if the statement returns none.
+    /// For a query, number of rows returned. For a change, number of rows changed, including those that `rows` leaves
+    /// out because of `maxRows`.
     pub row_count: u64,
     /// Whether there were more rows than `maxRows` or the maximum size of the response allows.
     pub truncated: bool,

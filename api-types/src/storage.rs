@@ -45,15 +45,15 @@ impl BucketAccess {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Bucket {
-    /// Name of the bucket: 1 to 63 lowercase letters, digits, `-` and `_`.
+    /// Name of the bucket: 1 to 63 lowercase letters, digits, `-` and `_`, starting with a letter or digit.
     pub name: String,
     /// What the public API allows.
     pub exposure: BucketExposure,
     /// Maximum size of an object, in bytes.
     pub max_object_bytes: i64,
-    /// Number of objects.
+    /// Number of recorded objects. An uploaded object is recorded when it is first looked up or listed, or by a sweep.
     pub object_count: i64,
-    /// Size of all objects, in bytes.
+    /// Size of the recorded objects, in bytes.
     pub object_bytes: i64,
     /// When the bucket was created.
     pub created_at: DateTime<Utc>,
@@ -75,9 +75,10 @@ pub struct BucketExposure {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateBucket {
-    /// Name of the bucket: 1 to 63 lowercase letters, digits, `-` and `_`.
+    /// Name of the bucket: 1 to 63 lowercase letters, digits, `-` and `_`, starting with a letter or digit.
     pub name: String,
-    /// Maximum size of an object, in bytes. Without it, the platform's maximum applies.
+    /// Maximum size of an object, in bytes, up to 5 TiB. Without it, the server's default for new buckets
+    /// (`ATLASHUB_MAX_OBJECT_BYTES`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_object_bytes: Option<i64>,
 }
@@ -87,7 +88,7 @@ pub struct CreateBucket {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateBucket {
-    /// Maximum size of an object, in bytes.
+    /// Maximum size of an object, in bytes, up to 5 TiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_object_bytes: Option<i64>,
     /// Access with the publishable key alone.
@@ -117,7 +118,7 @@ pub enum UploadMode {
     Put,
     /// A browser form with a POST policy that limits the size.
     Post,
-    /// Several parts of at least 5 MiB, for large objects.
+    /// Several parts, each of at least 5 MiB except the last, for large objects.
     Multipart,
 }
 
@@ -133,23 +134,27 @@ pub struct SignUpload {
     pub path: String,
     /// Content type that the upload must have.
     pub content_type: String,
-    /// Maximum size, in bytes. At most the bucket's own maximum, which is the default.
+    /// Maximum size, in bytes. At most the bucket's own maximum, which is the default. A larger object that was sent
+    /// with `put` is never served, and is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_size: Option<i64>,
-    /// Exact size, in bytes, if known. The object store then rejects any other size.
+    /// Exact size, in bytes. Required for `multipart`. If given, the object store rejects any other size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
-    /// Whether the upload may replace an existing object. Requires the secret key (default false).
+    /// Whether to sign the upload even if the path has an object (default false: such a request returns 409). Requires
+    /// the secret key. This is checked when the upload is signed. A `put` or `post` that was signed with the secret key
+    /// replaces an object that appears afterwards, unless `once` is set.
     #[serde(default)]
     pub upsert: bool,
-    /// Whether to sign `If-None-Match: *`, so that the URL can never replace an object (default false).
+    /// Whether to sign `If-None-Match: *`, so that the store refuses to replace an object. Only for the mode `put`, and
+    /// only if the store supports it (default false).
     #[serde(default)]
     pub once: bool,
     /// How the upload is sent (default `put`).
     #[serde(default)]
     pub mode: UploadMode,
-    /// Part size for `multipart`, in bytes: 5 MiB to 5 GiB, and at most 1024 parts. The default is 16 MiB, and more for
-    /// objects over 16 GiB.
+    /// Part size for `multipart`, in bytes. From 5 MiB to 5 GiB, and large enough for at most 1024 parts. The default
+    /// is 16 MiB, or larger for objects over 16 GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_size: Option<i64>,
     /// Number of part URLs to return for `multipart`, starting with the first part. The default is all parts. Sign
@@ -165,7 +170,7 @@ pub struct SignUpload {
 pub struct SignedUpload {
     /// Key of the object, `<bucket>/<path>`. Store it in your own tables.
     pub object_key: String,
-    /// URL to send the bytes to. Empty for `multipart`, which has `parts`.
+    /// URL to send the bytes to. Empty for `multipart`; its URLs are in `multipart.parts`.
     pub upload_url: String,
     /// `PUT` or `POST`.
     pub method: String,
@@ -243,7 +248,7 @@ pub struct CompleteUpload {
     pub object_key: String,
     /// Id of the upload.
     pub upload_id: String,
-    /// All parts, in order.
+    /// All parts, in any order.
     pub parts: Vec<CompletedPart>,
 }
 
@@ -280,7 +285,8 @@ pub struct SignDownload {
     pub bucket: Option<String>,
     /// Key of the object, `<bucket>/<path>`; with `bucket`, the path alone is enough.
     pub object_key: String,
-    /// File name under which browsers save the object.
+    /// File name under which browsers save the object: up to 255 bytes without slashes, backslashes and control
+    /// characters.
     pub download_as: Option<String>,
 }
 
@@ -324,8 +330,8 @@ pub struct StoredObject {
     pub path: String,
     /// Size, in bytes.
     pub size: i64,
-    /// Content type. In lists it is the type that was signed or last seen, and null for objects that were not uploaded
-    /// through AtlasHub.
+    /// Content type. In lists it is the recorded one: the type that was signed or last seen. It is null in lists for an
+    /// object that was not uploaded through AtlasHub and has never been looked up.
     pub content_type: Option<String>,
     /// The object store's `ETag`. Null if unknown.
     pub etag: Option<String>,
@@ -352,6 +358,6 @@ pub struct ObjectRef {
 pub struct DeletedObject {
     /// Key of the object.
     pub object_key: String,
-    /// Whether the object was deleted.
+    /// Always true. If there is no such object, the response is 404.
     pub deleted: bool,
 }

@@ -22,7 +22,7 @@ pub struct Health {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HealthCheck {
-    /// What was checked: `postgres`, `storage` or `migrations`.
+    /// What was checked: `postgres` or `storage`.
     pub name: String,
     /// Whether the check succeeded.
     pub ok: bool,
@@ -45,9 +45,9 @@ pub struct SystemInfo {
     pub started_at: DateTime<Utc>,
     /// Version of Postgres. Null if Postgres cannot be reached.
     pub postgres_version: Option<String>,
-    /// Number of open connections to project databases.
+    /// Number of open connections of this process to project databases.
     pub project_connections: u32,
-    /// Maximum number of connections to project databases.
+    /// Maximum number of connections of this process to project databases.
     pub project_connection_budget: u32,
     /// URL of the public surface.
     pub public_url: String,
@@ -59,9 +59,10 @@ pub struct SystemInfo {
     pub store: Reachability,
     /// Size of the platform database, in bytes. Null if it cannot be read.
     pub platform_database_bytes: Option<i64>,
-    /// The file systems that this process uses.
+    /// The file system of the data folder. Empty if it cannot be measured.
     pub disks: Vec<DiskSpace>,
-    /// The processes of this installation that were alive in the last day, newest first.
+    /// The processes of this installation that reported within the last day, the last started first. A process that is
+    /// stopped removes itself from the list; one that is killed does not.
     pub nodes: Vec<Node>,
     /// Folder with plugins.
     pub plugin_dir: String,
@@ -87,7 +88,7 @@ pub struct Reachability {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DiskSpace {
-    /// What is stored there: `data` for the folder of the embedded services, `plugins` for the folder with plugins.
+    /// What is stored there. Always `data`: the folder `ATLASHUB_DATA_DIR`.
     pub purpose: String,
     /// The folder.
     pub path: String,
@@ -207,7 +208,7 @@ text_enum!(MigrationState {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateSession {
-    /// One-time code that the server printed when it started.
+    /// One-time code that the server printed when it started, within the last hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The admin token.
@@ -220,7 +221,7 @@ pub struct CreateSession {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Session {
-    /// An e-mail address, `dev-token` or `session`.
+    /// An e-mail address or the name of an Access service token, `dev-token`, or `session`.
     pub actor: String,
     /// When the session expires. Null if it does not expire.
     pub expires_at: Option<DateTime<Utc>>,
@@ -278,7 +279,7 @@ pub struct AdminSession {
     pub current: bool,
     /// When the owner signed in.
     pub created_at: DateTime<Utc>,
-    /// When the session was last used, to the nearest minute. Null for sessions of older versions.
+    /// When the session was last used, accurate to a minute. Null for sessions of older versions.
     pub last_used_at: Option<DateTime<Utc>>,
     /// When the session expires. Use extends it.
     pub expires_at: DateTime<Utc>,

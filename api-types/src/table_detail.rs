@@ -23,15 +23,15 @@ pub struct TableSummary {
     pub row_level_security: bool,
     /// Number of policies.
     pub policy_count: i64,
-    /// Postgres' estimate of the row count. Null before the first `ANALYZE`.
+    /// Postgres's estimate of the row count. Null before the first `ANALYZE`.
     pub estimated_rows: Option<i64>,
-    /// Size with indexes and TOAST, in bytes.
+    /// Size with indexes and TOAST, in bytes. 0 for a view or foreign table.
     pub total_bytes: i64,
     /// Comment on the table. Null if there is none.
     pub comment: Option<String>,
 }
 
-/// What a list of tables returns of each table.
+/// What a list of tables returns for each table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -43,7 +43,7 @@ pub enum TableFields {
     Summary,
 }
 
-/// A page of tables, as `fields` says.
+/// A page of tables, in the form that `fields` selects.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -64,10 +64,10 @@ pub struct TablesQuery {
     pub limit: Option<u32>,
     /// `nextCursor` of the previous page. Without it, the first page is returned.
     pub cursor: Option<String>,
-    /// What to return of each table (default `full`).
+    /// What to return for each table (default `full`).
     #[cfg_attr(feature = "openapi", param(inline))]
     pub fields: Option<TableFields>,
-    /// Only tables whose name contains this text, in any case.
+    /// Only tables whose name contains this text, without regard to case.
     pub q: Option<String>,
 }
 
@@ -102,12 +102,12 @@ pub struct TableDetail {
     pub force_row_level_security: bool,
     /// Whether a view runs with the privileges of its caller (`security_invoker`). Null for other kinds.
     pub security_invoker: Option<bool>,
-    /// The operations that the table supports for any role: all for a table; for a view, those that its definition or
-    /// its triggers allow.
+    /// The operations that the table supports for any role: all for a table; for a view or foreign table, those that
+    /// its definition or its triggers allow; none for a materialized view.
     pub supports: SupportedWrites,
-    /// Postgres' estimate of the row count. Null before the first `ANALYZE`.
+    /// Postgres's estimate of the row count. Null before the first `ANALYZE`.
     pub estimated_rows: Option<i64>,
-    /// Size with indexes and TOAST, in bytes.
+    /// Size with indexes and TOAST, in bytes. 0 for a view or foreign table.
     pub total_bytes: i64,
     /// Size of the indexes, in bytes.
     pub index_bytes: i64,
@@ -115,7 +115,7 @@ pub struct TableDetail {
     pub columns: Vec<ColumnDetail>,
     /// Columns of the primary key, in key order. Empty if there is none.
     pub primary_key: Vec<String>,
-    /// Primary key and unique keys over columns, without conditions: what identifies one row.
+    /// The primary key, and the unique keys over columns that have no condition. Each identifies a row.
     pub unique_keys: Vec<TableUniqueKey>,
     /// Check, unique, primary key and exclusion constraints.
     pub constraints: Vec<TableConstraint>,
@@ -162,7 +162,7 @@ pub struct ColumnDetail {
     pub has_default: bool,
     /// Expression of the default. Null if there is none.
     pub default: Option<String>,
-    /// How an identity column is generated. Null if the column is none.
+    /// How an identity column is generated. Null if the column is not an identity column.
     pub identity: Option<IdentityKind>,
     /// Expression of a generated column. Null if the column is not generated.
     pub generated: Option<String>,
@@ -317,7 +317,7 @@ pub struct TablePolicy {
     pub name: String,
     /// The operation that it applies to.
     pub command: PolicyCommand,
-    /// Whether a row that it accepts is accepted (`PERMISSIVE`), or every restrictive policy must accept a row.
+    /// Whether the policy is permissive. A row must be accepted by one permissive policy and by all restrictive ones.
     pub permissive: bool,
     /// Roles that it applies to. `public` stands for all.
     pub roles: Vec<String>,

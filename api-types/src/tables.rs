@@ -78,7 +78,7 @@ pub struct ForeignKey {
     pub name: String,
     /// Columns of this table.
     pub columns: Vec<String>,
-    /// The referenced table.
+    /// The referenced table. On the admin surface it has the form `schema.table` if the schema is not `public`.
     pub references_table: String,
     /// Columns of the referenced table, in the order of `columns`.
     pub references_columns: Vec<String>,
@@ -93,7 +93,8 @@ pub enum TableAccess {
     None,
     /// Reading rows.
     Read,
-    /// Reading, inserting, updating and deleting rows.
+    /// Reading, inserting, updating and deleting rows. A table on which SQL granted only some of these writes is also
+    /// reported as `write`.
     Write,
 }
 
@@ -119,9 +120,9 @@ pub struct AdminTable {
     pub force_row_level_security: bool,
     /// Names of the table's policies.
     pub policies: Vec<String>,
-    /// Postgres' estimate of the row count. Null before the first `ANALYZE`.
+    /// Postgres's estimate of the row count. Null before the first `ANALYZE`.
     pub estimated_rows: Option<i64>,
-    /// Size with indexes and TOAST, in bytes.
+    /// Size with indexes and TOAST, in bytes. 0 for a view or foreign table.
     pub total_bytes: i64,
     /// Comment on the table. Null if there is none.
     pub comment: Option<String>,
@@ -149,7 +150,8 @@ pub struct UpdateTableExposure {
     /// Access with a signed-in user's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_in: Option<TableAccess>,
-    /// Must be true to expose a table without row-level security for writing or to signed-in users (default false).
+    /// Must be true to expose a table without row-level security for writing or to signed-in users, or to expose a
+    /// materialized view (default false).
     #[serde(default)]
     pub confirm: bool,
 }

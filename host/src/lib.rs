@@ -15,6 +15,7 @@ pub mod secrets;
 pub mod embedded;
 pub mod projects;
 
+pub mod auth;
 pub mod data;
 pub mod jobs;
 pub mod notifications;
@@ -23,6 +24,7 @@ pub mod sql_runs;
 pub mod storage;
 pub mod storage_runs;
 pub mod tables;
+pub mod transfers;
 
 pub mod plugins;
 

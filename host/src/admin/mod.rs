@@ -2,7 +2,7 @@
 //!
 //! - `identity`: authenticates the caller by Cloudflare Access, the development token or a session.
 //! - `audit`: records every change, and lists the records.
-//! - `system`: version, configuration, services, disks, nodes and migrations.
+//! - `system`: version, configuration, services, the disk, nodes and migrations.
 //! - `overview`: the state of the whole installation, and what needs the owner's attention.
 //!
 //! [`protect`] wraps everything that the admin listener serves. Not here: the resources that are administered; their

@@ -1,15 +1,18 @@
 use std::{sync::Arc, time::Duration};
 
+use api_types::RunStatus;
+
 use super::{App, notices::RunNotices};
 use crate::{
     admin,
-    backups::{self, BackupsState},
+    backups::{self, BackupsState, RestoreJob, Restores},
     error::describe_cause,
     events,
-    jobs::{RunEnded, RunObserver, Scheduler},
+    jobs::{BuiltInJob as _, RunEnded, RunObserver, Scheduler},
     notifications, observability,
     projects::{self, ProjectsState},
     storage,
+    transfers::{self, TransfersState},
 };
 
 /// Time that runs have to finish when the process stops.
@@ -17,24 +20,45 @@ const RUN_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const PROJECT_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 const VERIFICATION_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 const STORAGE_SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+const TRANSFER_SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 const BACKUP_SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Notifies the owner of ended runs. If a project was waiting for the run as its final backup, deletes or keeps the
-/// project.
+/// Notifies the owner of ended runs, and removes the leftovers of ended restores, exports and imports. If a project was
+/// waiting for the run as its final backup, deletes or keeps the project.
 struct RunEndObserver {
     notices: RunNotices,
     // Not the whole `App`: it owns the scheduler, which owns this observer.
     backups: BackupsState,
     projects: ProjectsState,
+    transfers: TransfersState,
 }
 
 impl RunObserver for RunEndObserver {
     fn run_ended(&self, ended: &RunEnded) {
         self.notices.run_ended(ended);
+        if ended.plugin == RestoreJob::PLUGIN {
+            let restores = self.backups.restores.clone();
+            tokio::spawn(async move { sweep_restores(&restores).await });
+        }
+        if ended.plugin == transfers::PLUGIN && ended.status != RunStatus::Success {
+            let transfers = self.transfers.clone();
+            tokio::spawn(async move {
+                if let Err(error) = transfers::clean_up(&transfers).await {
+                    tracing::warn!(%error, "could not remove what an export or import left behind");
+                }
+            });
+        }
         if ended.project_id.is_some() && !ended.will_retry {
             let (backups, projects, run) = (self.backups.clone(), self.projects.clone(), ended.run_id);
             tokio::spawn(async move { backups.finish_deletion_after_run(&projects, run).await });
         }
+    }
+}
+
+/// Removes the leftovers of restores that ended or whose process was killed.
+async fn sweep_restores(restores: &Restores) {
+    if let Err(error) = restores.sweep().await {
+        tracing::warn!(%error, "could not remove the leftovers of restores");
     }
 }
 
@@ -62,6 +86,7 @@ impl App {
         if self.0.config.role.runs_jobs() {
             tokio::spawn(self.clone().sweep_storage());
             tokio::spawn(self.clone().sweep_backups());
+            tokio::spawn(self.clone().sweep_transfers());
             tokio::spawn(self.clone().sweep_verifications());
             let app = self.clone();
             tokio::spawn(async move {
@@ -69,6 +94,7 @@ impl App {
                     notices: RunNotices::new(app.notifier().clone()),
                     backups: app.0.backups.clone(),
                     projects: app.0.projects.clone(),
+                    transfers: app.0.transfers.clone(),
                 };
                 let mut scheduler = app.0.scheduler.lock().await;
                 *scheduler = Some(Scheduler::start(app.0.jobs.clone(), Some(Arc::new(observer))).await);
@@ -104,7 +130,7 @@ impl App {
         }
     }
 
-    /// Removes the scratch databases of processes that were killed while they verified a backup.
+    /// Removes the databases of processes that were killed while they verified or restored a backup.
     async fn sweep_verifications(self) {
         let mut ticks = tokio::time::interval(VERIFICATION_SWEEP_INTERVAL);
         loop {
@@ -112,6 +138,7 @@ impl App {
             if let Err(error) = self.0.backups.catalogue.remove_leftover_scratch_databases().await {
                 tracing::warn!(%error, "could not remove leftover scratch databases");
             }
+            sweep_restores(&self.0.backups.restores).await;
         }
     }
 
@@ -122,6 +149,17 @@ impl App {
             ticks.tick().await;
             if let Err(error) = storage::sweep_all_projects(&self.0.storage).await {
                 tracing::error!(%error, "the storage sweep failed");
+            }
+        }
+    }
+
+    /// Removes expired exports.
+    async fn sweep_transfers(self) {
+        let mut ticks = tokio::time::interval(TRANSFER_SWEEP_INTERVAL);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = transfers::sweep(&self.0.transfers).await {
+                tracing::warn!(%error, "could not remove expired exports");
             }
         }
     }

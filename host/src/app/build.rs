@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{App, Inner, ReplacedParts, Services, notices};
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
-    backups::{BackupsState, Catalogue},
+    auth::AuthState,
+    backups::{BackupsState, Catalogue, Identities, RestoreJob, Restores},
     config::Config,
     dashboard::{DashboardFiles, DashboardState, PageHeaders},
     data::{DataLimits, DataService},
@@ -24,8 +25,8 @@ use crate::{
         runtime::{Engine, HostLimits, Runtime},
     },
     projects::{
-        Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, SealedCredentials, Surveys, UserTokens,
-        WrongKeyLimit,
+        AuthResources, AuthSettingsCache, Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits,
+        Replacements, SealedCredentials, Surveys, UserTokens, WrongKeyLimit,
     },
     secrets::Sealer,
     sql_editor::{RunningQueries, SqlEditorState},
@@ -33,6 +34,7 @@ use crate::{
     storage::{StorageState, UploadQuotas},
     storage_runs::DeletionJob,
     tables::TablesState,
+    transfers::{Transfers, TransfersState},
 };
 
 /// Connections of the platform database's pool.
@@ -51,7 +53,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let pools = ProjectPools::new(
         ServerAddress::from_url(services.database_url.expose())?,
         availability.clone(),
-        credentials,
+        credentials.clone(),
         PoolLimits {
             budget: config.limits.project_connections,
             size: config.limits.pool_size,
@@ -71,29 +73,87 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         max_bytes_in_flight: config.limits.response_bytes_in_flight,
     });
     let data = DataService::new(pools.clone(), DataLimits::from(&config.limits), responses.clone());
+    let auth_settings = AuthSettingsCache::new(platform.clone());
+    let user_tokens = UserTokens::new(platform.clone(), &config.public_url);
+    let auth_resources = AuthResources {
+        platform: platform.clone(),
+        database_url: services.database_url.clone(),
+        sealer: sealer.clone(),
+        pools: pools.clone(),
+        projects: projects.clone(),
+    };
+    let auth = AuthState::new(
+        auth_resources,
+        auth_settings.clone(),
+        user_tokens.clone(),
+        &config.auth,
+        &config.trusted_certificates,
+    )?;
     let egress = Egress::new(config.http_allowed_hosts.clone(), &config.trusted_certificates)?;
     let notifications =
         NotificationState::new(platform.clone(), sealer.clone(), egress.clone(), config.trusted_certificates.clone());
     let runs = Runs::new(platform.clone(), store.clone(), config.jobs.clone());
 
     let restorer = Restorer::new(&services.database_url, services.postgres_programs.clone())?;
-    let catalogue = Catalogue::new(platform.clone(), store.clone(), restorer.clone());
+    let identities =
+        Identities { platform: platform.clone(), sealer: sealer.clone(), configured: config.backup_identity.clone() };
+    let catalogue = Catalogue::new(platform.clone(), store.clone(), restorer.clone(), identities.clone());
     // Calls of plugins use separate connections, so that plugins cannot use up the platform's.
     let connections = config.plugins.connections;
     let plugin_platform = db::platform::connect_for_plugins(services.database_url.expose(), connections)?;
-    let credentials =
+    let plugin_credentials =
         Arc::new(SealedCredentials::new(plugin_platform.clone(), services.database_url.clone(), sealer.clone()));
-    let dumper = Dumper::new(&services.database_url, credentials, services.postgres_programs.clone())?;
+    let dumper = Dumper::new(&services.database_url, plugin_credentials, services.postgres_programs.clone())?;
     let databases = Databases::new(platform.clone(), dumper.clone(), connections as usize);
+    let plugin_databases = Databases::new(plugin_platform.clone(), dumper, connections as usize);
+    let surveys = Surveys::new(platform.clone(), pools.clone());
+    let on_swapped = {
+        let (pools, data, surveys, auth) = (pools.clone(), data.clone(), surveys.clone(), auth.clone());
+        Arc::new(move |project: &str| {
+            pools.close(project);
+            data.schemas().forget(project);
+            surveys.forget(project);
+            auth.forget_project(project);
+        })
+    };
+    let take_over_auth = {
+        let auth = auth.clone();
+        Arc::new(move |project: String, database: String| {
+            let auth = auth.clone();
+            async move { auth.take_over_restored(&project, &database).await }.boxed()
+        })
+    };
+    let replacements = Replacements::new(
+        services.database_url.clone(),
+        credentials,
+        config.sql_create_extension,
+        on_swapped,
+        take_over_auth,
+    );
     let capabilities = Arc::new(guest::Services {
         platform: plugin_platform.clone(),
         egress: egress.clone(),
         notifier: notifications.notifier.clone(),
         database_url: services.database_url.clone(),
-        databases: Databases::new(plugin_platform.clone(), dumper, connections as usize),
+        databases: plugin_databases.clone(),
+        backup_recipients: config.backup_recipients.clone(),
         store: store.clone(),
         storage: storage.with_platform(plugin_platform.clone()),
-        backups: Arc::new(Catalogue::new(plugin_platform.clone(), store.clone(), restorer)),
+        auth: auth.clone(),
+        backups: Arc::new(Catalogue::new(
+            plugin_platform.clone(),
+            store.clone(),
+            restorer.clone(),
+            Identities { platform: plugin_platform.clone(), ..identities.clone() },
+        )),
+        replaced_databases: Arc::new(Restores::new(
+            plugin_platform.clone(),
+            store.clone(),
+            restorer.clone(),
+            replacements.clone(),
+            identities.clone(),
+        )),
+        transfers: Arc::new(Transfers::new(plugin_platform.clone(), store.clone(), plugin_databases)),
         runs: Runs::new(plugin_platform, store.clone(), config.jobs.clone()),
         master_key_id: sealer.current_key().to_string(),
     });
@@ -102,7 +162,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let plugins = Plugins::new(PluginsParts {
         platform: platform.clone(),
         sealer: sealer.clone(),
-        folder: PluginFolder::new(&config.plugin_dir),
+        folder: PluginFolder::new(&config.plugin_dir, config.plugins.max_file_bytes()),
         first_party: replaced.first_party.unwrap_or_else(FirstParty::of_binary),
         runtime: Arc::new(Runtime::new(
             Engine::new(&limits, services.plugin_compiler.clone())?,
@@ -122,16 +182,30 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let runner = Arc::new(WithBuiltIn::new(SqlJob(sql_editor.clone()), runner));
     let deletion = DeletionJob { storage: storage.clone(), projects: projects.clone() };
     let runner = Arc::new(WithBuiltIn::new(deletion, runner));
+    let restores = Restores::new(platform.clone(), store.clone(), restorer.clone(), replacements, identities);
+    let runner = Arc::new(WithBuiltIn::new(RestoreJob(restores.clone()), runner));
     let jobs = Jobs::new(runs, sealer.clone(), projects.clone(), runner);
-    let backups =
-        BackupsState { platform: platform.clone(), store: store.clone(), databases, catalogue, jobs: jobs.clone() };
-
-    let surveys = Surveys::new(platform.clone(), pools.clone());
+    let transfers = TransfersState {
+        platform: platform.clone(),
+        store: store.clone(),
+        projects: projects.clone(),
+        editor: sql_editor.clone(),
+        jobs: jobs.clone(),
+    };
+    let backups = BackupsState {
+        platform: platform.clone(),
+        store: store.clone(),
+        databases,
+        catalogue,
+        restores,
+        jobs: jobs.clone(),
+    };
     let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
     let forget = {
-        let (storage, data) = (storage.clone(), data.clone());
+        let (storage, data, auth) = (storage.clone(), data.clone(), auth.clone());
         Arc::new(move |project: &str| {
             storage.forget_project(project);
+            auth.forget_project(project);
             data.schemas().forget(project);
         })
     };
@@ -147,11 +221,14 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         gate: Arc::new(PublicGate {
             keys: keys.clone(),
             limits: RateLimits::new(&config.limits),
-            tokens: UserTokens::new(platform.clone(), &config.public_url),
+            tokens: user_tokens,
+            auth: auth_settings,
+            pools: pools.clone(),
             refusals: WrongKeyLimit::default(),
             availability: availability.clone(),
             timeout: config.limits.request_timeout,
         }),
+        auth,
         storage,
         tables: TablesState { pools: pools.clone() },
         data,
@@ -160,6 +237,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         sql_editor,
         responses,
         backups,
+        transfers,
         capabilities,
         events: EventsState::new(platform.clone(), plugins.clone(), jobs.runs().clone()),
         plugins,

@@ -18,6 +18,7 @@ use sqlx::PgPool;
 
 use crate::{
     admin::{AdminState, OverviewState},
+    auth::AuthState,
     backups::BackupsState,
     config::{Config, ExternalStorageConfig, Secret},
     dashboard::DashboardState,
@@ -35,6 +36,7 @@ use crate::{
     sql_editor::SqlEditorState,
     storage::StorageState,
     tables::TablesState,
+    transfers::TransfersState,
 };
 
 pub use sealed_values::{check_all_sealed, reseal_all, sealed_columns};
@@ -73,11 +75,13 @@ struct Inner {
     projects: ProjectsState,
     gate: Arc<PublicGate>,
     responses: ResponseMemory,
+    auth: AuthState,
     storage: StorageState,
     tables: TablesState,
     data: DataService,
     sql_editor: SqlEditorState,
     backups: BackupsState,
+    transfers: TransfersState,
     capabilities: Arc<guest::Services>,
     plugins: Plugins,
     jobs: Jobs,
@@ -121,6 +125,10 @@ impl App {
         &self.0.backups
     }
 
+    pub fn transfers(&self) -> &TransfersState {
+        &self.0.transfers
+    }
+
     /// Returns the services that plugins' capabilities use.
     pub fn capabilities(&self) -> &Arc<guest::Services> {
         &self.0.capabilities
@@ -151,6 +159,11 @@ impl App {
 
     pub fn admin(&self) -> &AdminState {
         &self.0.admin
+    }
+
+    /// Returns the state of end-user login.
+    pub fn auth(&self) -> &AuthState {
+        &self.0.auth
     }
 
     pub fn responses(&self) -> &ResponseMemory {
@@ -201,11 +214,13 @@ impl FromRef<App> for OverviewState {
 parts! {
     ProjectsState = projects;
     Projects = projects.projects;
+    AuthState = auth;
     StorageState = storage;
     TablesState = tables;
     DataService = data;
     SqlEditorState = sql_editor;
     BackupsState = backups;
+    TransfersState = transfers;
     Jobs = jobs;
     EventsState = events;
     NotificationState = notifications;

@@ -3,13 +3,21 @@
 use sqlx::PgPool;
 
 use crate::{
-    jobs, notifications, plugins, projects,
+    auth, backups, jobs, notifications, plugins, projects,
     secrets::{self, ResealReport, SealedColumn, SealedColumnError, Sealer},
 };
 
 /// Returns every column of the platform database that is sealed under the master key.
 pub fn sealed_columns() -> Vec<SealedColumn> {
-    [projects::SEALED_COLUMNS, jobs::SEALED_COLUMNS, notifications::SEALED_COLUMNS, plugins::SEALED_COLUMNS].concat()
+    let columns = [
+        projects::SEALED_COLUMNS,
+        auth::SEALED_COLUMNS,
+        jobs::SEALED_COLUMNS,
+        notifications::SEALED_COLUMNS,
+        plugins::SEALED_COLUMNS,
+        backups::SEALED_COLUMNS,
+    ];
+    columns.concat()
 }
 
 /// Seals every value with the current master key, see [`secrets::reseal`].

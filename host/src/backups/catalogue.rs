@@ -6,6 +6,7 @@ use api_types::BackupState;
 use sqlx::PgPool;
 
 use super::{
+    Identities,
     manifest::backup_id,
     queries::{self, BackupRow},
     stored,
@@ -22,11 +23,12 @@ pub struct Catalogue {
     pub(super) platform: PgPool,
     pub(super) store: ObjectStore,
     pub(super) restorer: Restorer,
+    pub(super) identities: Identities,
 }
 
 impl Catalogue {
-    pub fn new(platform: PgPool, store: ObjectStore, restorer: Restorer) -> Self {
-        Self { platform, store, restorer }
+    pub fn new(platform: PgPool, store: ObjectStore, restorer: Restorer, identities: Identities) -> Self {
+        Self { platform, store, restorer, identities }
     }
 
     /// Synchronizes the table with the bucket. Marks entries as `missing` if their dump is gone, and adds an entry for
@@ -75,6 +77,7 @@ impl Catalogue {
                 failed_at: None,
                 failure: None,
                 row_count,
+                encrypted: manifest.encrypted,
             };
             queries::insert(&self.platform, &row).await.map_err(database_error)?;
             if !listed.contains(row.manifest_key.as_str()) {

@@ -1,5 +1,5 @@
-//! Removes incomplete backups: a dump without a manifest, left by a run that was killed, and a manifest without a dump.
-//! Incomplete backups are not listed.
+//! Removes incomplete backups: a dump without a manifest and an unfinished upload of a dump, left by a run that was
+//! killed, and a manifest without a dump. Incomplete backups are not listed.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::ApiResult,
-    object_store::{ObjectStore, PLATFORM_BUCKET},
+    object_store::{ObjectStore, PLATFORM_BUCKET, UnfinishedUpload},
 };
 
 const PAGE_SIZE: i32 = 1000;
@@ -44,6 +44,7 @@ pub async fn remove_incomplete_below(
     prefix: &str,
     before: DateTime<Utc>,
 ) -> ApiResult<IncompleteReport> {
+    abort_uploads(platform, store, prefix, before).await?;
     let incomplete = list_incomplete(store, prefix, before).await?;
     let mut report = IncompleteReport::default();
     if incomplete.is_empty() {
@@ -52,8 +53,7 @@ pub async fn remove_incomplete_below(
     // Read after listing the bucket, so that backups completed in between are included.
     let catalogued = queries::catalogue_keys(platform).await?;
     let catalogued: HashSet<&str> = catalogued.iter().map(|row| row.object_key.as_str()).collect();
-    let running: Vec<Uuid> =
-        sqlx::query_scalar("SELECT id FROM cron_job_runs WHERE status = 'running'").fetch_all(platform).await?;
+    let running = running(platform).await?;
     for (key, size) in incomplete {
         if catalogued.contains(key.as_str()) || run_of(&key).is_some_and(|run| running.contains(&run)) {
             continue;
@@ -64,6 +64,36 @@ pub async fn remove_incomplete_below(
         report.freed_bytes += size.unsigned_abs();
     }
     Ok(report)
+}
+
+async fn running(platform: &PgPool) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar("SELECT id FROM cron_job_runs WHERE status = 'running'").fetch_all(platform).await
+}
+
+/// Aborts unfinished uploads of dumps below `prefix` that began before `before`, except those of active runs.
+async fn abort_uploads(platform: &PgPool, store: &ObjectStore, prefix: &str, before: DateTime<Utc>) -> ApiResult<()> {
+    let mut position = None;
+    loop {
+        let page = match store.list_uploads(PLATFORM_BUCKET, position).await {
+            Err(error) if error.is_not_found() => return Ok(()),
+            page => page?,
+        };
+        let is_old = |upload: &UnfinishedUpload| {
+            upload.key.starts_with(prefix) && upload.created_at.is_some_and(|created_at| created_at < before)
+        };
+        let old: Vec<UnfinishedUpload> = page.uploads.into_iter().filter(is_old).collect();
+        let running = if old.is_empty() { Vec::new() } else { running(platform).await? };
+        for upload in old {
+            if run_of(&upload.key).is_none_or(|run| !running.contains(&run)) {
+                store.abort_multipart(PLATFORM_BUCKET, &upload.key, &upload.upload_id).await?;
+                tracing::info!(key = upload.key, "aborted the unfinished upload of a backup");
+            }
+        }
+        position = page.next;
+        if position.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 /// Lists keys and sizes of dumps without a manifest and of manifests without a dump.

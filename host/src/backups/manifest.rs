@@ -23,7 +23,10 @@ pub struct BackupManifest {
     pub created_at: DateTime<Utc>,
     /// Size of the dump.
     pub size_bytes: u64,
-    /// SHA-256 of the dump, in hexadecimal.
+    /// Whether the dump is in the age format.
+    #[serde(default)]
+    pub encrypted: bool,
+    /// SHA-256 of the dump as it is stored, in hexadecimal.
     pub sha256: String,
     /// Version of Postgres, for example `15.14`.
     pub server_version: String,

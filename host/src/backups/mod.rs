@@ -5,21 +5,25 @@
 //! database. The plugin `backup` creates backups, through `plugins::capabilities`.
 //!
 //! Deliberately absent: dumping and restoring (`db::dump`, `db::restore`), uploading (`object_store`), schedules and
-//! retention (`jobs` and the plugin), and access with API keys. Restoring over a project will be a file here.
+//! retention (`jobs` and the plugin), and access with API keys.
 //!
 //! Reading order: `manifest`, `stored` (reads the bucket), `queries`, `catalogue` (synchronizes table and bucket),
-//! `incomplete` (removes unfinished backups), `create` (starts a run of the plugin), `verify` (restores and compares a
-//! backup), `plugin_access` (the operations for plugins), `final_backup` (before a project is deleted), `protection`
-//! (what protects each database), `retention` (why a backup is kept, and until when), `routes`.
+//! `incomplete` (removes unfinished backups), `create` (starts a run of the plugin), `identities` (private keys for
+//! encrypted backups), `verify` (restores and compares a backup), `plugin_access` (the operations for plugins),
+//! `final_backup` (before a project is deleted), `protection` (what protects each database), `retention` (why a backup
+//! is kept, and until when), `routes`, `restores`, `recovery` (without a server).
 
 mod catalogue;
 mod create;
 mod final_backup;
+mod identities;
 mod incomplete;
 mod manifest;
 mod plugin_access;
 mod protection;
 mod queries;
+mod recovery;
+mod restores;
 mod retention;
 mod routes;
 mod stored;
@@ -29,11 +33,17 @@ use sqlx::PgPool;
 
 use crate::{jobs::Jobs, object_store::ObjectStore, projects::Databases};
 
+pub(crate) use restores::routes::*;
 pub(crate) use routes::*;
 
 pub use catalogue::Catalogue;
+pub use identities::{Identities, SEALED_COLUMNS};
 pub use incomplete::{IncompleteReport, remove_incomplete, remove_incomplete_below};
 pub use manifest::{BackupManifest, ManifestTable, backup_id};
+pub use recovery::{
+    RecoveryError, RestoredPlatform, RestoredProject, other_sessions, restore_platform, restore_project,
+};
+pub use restores::{RestoreJob, Restores};
 pub use stored::{StoredBackup, list_stored_backups};
 pub use verify::{record_outcome, verify_stored};
 
@@ -44,5 +54,6 @@ pub struct BackupsState {
     pub store: ObjectStore,
     pub databases: Databases,
     pub catalogue: Catalogue,
+    pub restores: Restores,
     pub jobs: Jobs,
 }

@@ -40,7 +40,8 @@ impl BackupCatalogue for Catalogue {
             verified_at: None,
             failed_at: None,
             failure: None,
-            row_count: stored.map(|stored| stored.manifest.row_count()),
+            row_count: stored.as_ref().map(|stored| stored.manifest.row_count()),
+            encrypted: stored.is_some_and(|stored| stored.manifest.encrypted),
         };
         let mut transaction = self.platform.begin().await.map_err(database_error)?;
         if !Runs::lock_lease(&mut transaction, run.run_id, run.lease).await.map_err(database_error)? {

@@ -27,6 +27,8 @@ pub(super) struct BackupRow {
     pub failure: Option<String>,
     /// Rows of all tables. `None` until the manifest was read.
     pub row_count: Option<i64>,
+    /// Whether the dump is in the age format.
+    pub encrypted: bool,
 }
 
 /// The columns of an entry that are compared with the bucket.
@@ -48,6 +50,7 @@ impl BackupRow {
             created_at: self.created_at,
             size_bytes: self.size_bytes,
             row_count: self.row_count,
+            encrypted: self.encrypted,
             sha256: self.sha256.clone(),
             state: self.state,
             object_key: self.object_key.clone(),
@@ -73,7 +76,7 @@ pub(super) async fn backups(
     let (at, id) = before.unzip();
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
-             failed_at, failure, row_count,
+             failed_at, failure, row_count, encrypted,
              CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
          FROM backups
          WHERE ($1::timestamptz IS NULL OR (created_at, id) < ($1, $2)) AND ($4::text IS NULL OR target = $4)
@@ -143,7 +146,7 @@ pub(super) async fn protected_databases(pool: &PgPool) -> Result<Vec<ProtectedRo
 pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Result<Vec<BackupRow>> {
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
-             failed_at, failure, row_count,
+             failed_at, failure, row_count, encrypted,
              CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
          FROM backups WHERE state <> 'missing' AND ($1::text IS NULL OR (target = $1 AND failed_at IS NULL))
          ORDER BY created_at DESC, id DESC",
@@ -156,7 +159,7 @@ pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Resu
 pub(super) async fn backup(pool: &PgPool, id: Uuid) -> Result<Option<BackupRow>> {
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
-             failed_at, failure, row_count,
+             failed_at, failure, row_count, encrypted,
              CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
          FROM backups WHERE id = $1",
     )
@@ -175,8 +178,8 @@ pub(super) async fn catalogue_keys(pool: &PgPool) -> Result<Vec<CatalogueKeys>> 
 pub(super) async fn insert(db: impl PgExecutor<'_>, row: &BackupRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO backups (id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id,
-                              row_count)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                              row_count, encrypted)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (id) DO UPDATE SET run_id = coalesce(backups.run_id, excluded.run_id),
                                         title = coalesce(backups.title, excluded.title),
                                         row_count = coalesce(backups.row_count, excluded.row_count)",
@@ -191,6 +194,7 @@ pub(super) async fn insert(db: impl PgExecutor<'_>, row: &BackupRow) -> Result<(
     .bind(&row.manifest_key)
     .bind(row.run_id)
     .bind(row.row_count)
+    .bind(row.encrypted)
     .execute(db)
     .await
     .map(drop)

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use api_types::{
     Backup, BackupDetail, BackupDownload, CreateBackup, ErrorBody, Page, PageQuery, Protection, RunStarted,
+    VerifyBackup,
 };
 use axum::{Extension, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     db::DatabaseName,
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery, OptionalJson, PageRequest},
     jobs::{RunStartedResponse, run_started},
     object_store::PLATFORM_BUCKET,
     plugins::{BackupCatalogue as _, CatalogueError},
@@ -88,6 +89,7 @@ pub(crate) async fn list_protection(
 pub(crate) async fn get_backup(
     State(state): State<BackupsState>,
     ApiPath(id): ApiPath<String>,
+    _: NoQuery,
 ) -> ApiResult<ApiJson<BackupDetail>> {
     let id = id.parse::<Uuid>().map_err(|_| ApiError::not_found("backup"))?;
     let backup = queries::backup(&state.platform, id).await?.ok_or_else(|| ApiError::not_found("backup"))?;
@@ -139,14 +141,17 @@ pub(crate) async fn sign_backup_download(
 ///
 /// Starts a run that restores the backup into a scratch database, compares the number of rows of every table with the
 /// manifest, and removes the database. If something differs, the run fails and the backup becomes `failed`. Otherwise
-/// it becomes `verified`.
+/// it becomes `verified`. An encrypted backup needs its `identity`. Otherwise, the body may be left out.
 #[utoipa::path(post, path = "/admin/v1/backups/{backup}/verify", tag = "backups", params(("backup" = Uuid, Path)),
-    responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
+    request_body = VerifyBackup,
+    responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
+        (status = 422, body = ErrorBody)))]
 pub(crate) async fn verify_backup(
     State(state): State<BackupsState>,
     ApiPath(id): ApiPath<Uuid>,
+    OptionalJson(request): OptionalJson<VerifyBackup>,
 ) -> ApiResult<RunStartedResponse> {
-    let (run, backup) = state.start_verification(id).await?;
+    let (run, backup) = state.start_verification(id, request.identity.as_deref()).await?;
     let Extension(AuditDetails(details)) = audit_details(&backup);
     Ok(run_started(run, details))
 }

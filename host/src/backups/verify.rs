@@ -20,6 +20,7 @@ use super::{
     stored::{self, StoredBackup},
 };
 use crate::{
+    config::AgeIdentity,
     db::{
         DatabaseName, DbError,
         audit::{self, NewAuditEntry},
@@ -30,9 +31,11 @@ use crate::{
     jobs::{NewRun, Runs},
     object_store::{ObjectStore, PLATFORM_BUCKET},
     plugins::{BackupVerification, CatalogueError, RunLease, TableDifference},
-    secrets,
+    secrets::{self, AgeError, age_file},
 };
 
+const IDENTITY_REMEDY: &str =
+    "verify the backup with `identity` in the request, or with `atlashub backup verify --identity-file`";
 /// Maximum number of tables named in the reason for a failure.
 const MAX_NAMED_TABLES: usize = 10;
 const PLUGIN: &str = "backup";
@@ -41,7 +44,8 @@ const JOB: &str = "verify";
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Restores a backup into a scratch database, counts its rows, and removes the database. Needs a Postgres server and
-/// the object store, but no platform database. The result lists the differences from the manifest.
+/// the object store, but no platform database. The result lists the differences from the manifest. An encrypted backup
+/// needs an identity.
 ///
 /// # Errors
 /// `Unverified` if the dump was changed or can't be restored, `Unavailable` if Postgres or the store is unavailable.
@@ -49,6 +53,7 @@ pub async fn verify_stored(
     store: &ObjectStore,
     restorer: &Restorer,
     backup: &StoredBackup,
+    identity: Option<&AgeIdentity>,
     run: Uuid,
 ) -> Result<BackupVerification, CatalogueError> {
     let (begun, manifest) = (Instant::now(), &backup.manifest);
@@ -61,8 +66,10 @@ pub async fn verify_stored(
         size += chunk.len() as u64;
         Ok(chunk)
     });
-    let archive = Archive { bytes: &mut bytes, dump_version: manifest.dump_version.as_deref() };
+    let mut content = age_file::open(&mut bytes, identity).await.map_err(unreadable)?.content;
+    let archive = Archive { bytes: &mut content, dump_version: manifest.dump_version.as_deref() };
     let restored = restorer.restore(run, &secrets::random_password(), archive).await;
+    drop(content);
     drop(bytes);
     // The digest is checked first, because a changed dump may fail in any way. After any other error the digest is
     // incomplete, because the dump was not read to its end.
@@ -75,6 +82,9 @@ pub async fn verify_stored(
                 manifest.sha256, manifest.size_bytes
             ));
         }
+    }
+    if matches!(&restored, Err(RestoreError::Archive(error)) if age_file::is_damage(error)) {
+        return unverified("the stored dump was changed: it can't be decrypted to its end");
     }
     let restored = restored.map_err(restore_failure)?;
     Ok(BackupVerification {
@@ -146,7 +156,7 @@ struct Rows {
 }
 
 /// Returns the tables that are missing, are unexpected, or have a different number of rows than expected.
-fn compare_tables(expected: &[ManifestTable], found: &[TableRows]) -> Vec<TableDifference> {
+pub(super) fn compare_tables(expected: &[ManifestTable], found: &[TableRows]) -> Vec<TableDifference> {
     let mut tables: BTreeMap<(&str, &str), Rows> = BTreeMap::new();
     for table in expected {
         tables.entry((&table.schema, &table.table)).or_default().expected = Some(table.rows);
@@ -203,8 +213,10 @@ async fn verify_row(
         return unverified("its manifest describes a different dump than the catalogue does");
     }
     let (store, restorer) = (catalogue.store.clone(), catalogue.restorer.clone());
+    let identity = catalogue.identities.take(run.run_id).await.map_err(database_error)?;
     // In its own task, so that hashing doesn't count as the plugin's CPU time. Aborted when the call is dropped.
-    let verifying = tokio::spawn(async move { verify_stored(&store, &restorer, &backup, run.run_id).await });
+    let verifying =
+        tokio::spawn(async move { verify_stored(&store, &restorer, &backup, identity.as_ref(), run.run_id).await });
     let verification = AbortOnDropHandle::new(verifying)
         .await
         .map_err(|error| CatalogueError::Unavailable { what: "Postgres", cause: error.into() })??;
@@ -240,8 +252,8 @@ impl BackupsState {
     /// Starts the verification of a backup. Returns the id of its run, and the backup.
     ///
     /// # Errors
-    /// 404 if the backup doesn't exist.
-    pub(super) async fn start_verification(&self, id: Uuid) -> ApiResult<(Uuid, BackupRow)> {
+    /// 404 if the backup doesn't exist, 400 if the identity is none.
+    pub(super) async fn start_verification(&self, id: Uuid, identity: Option<&str>) -> ApiResult<(Uuid, BackupRow)> {
         let row = queries::backup(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("backup"))?;
         // The run belongs to the project, unless the project was deleted.
         let project_id = match row.target.parse() {
@@ -261,12 +273,25 @@ impl BackupsState {
             project_id,
             timeout: RUN_TIMEOUT,
         };
-        Ok((self.jobs.start_run(&run).await?, row))
+        let run_id = Uuid::now_v7();
+        self.catalogue.identities.give(&self.platform, run_id, identity).await?;
+        self.jobs.start_run_with_id(run_id, &run).await?;
+        Ok((run_id, row))
     }
 }
 
 fn unverified<T>(problem: impl Into<String>) -> Result<T, CatalogueError> {
     Err(CatalogueError::Unverified(problem.into()))
+}
+
+fn unreadable(error: AgeError) -> CatalogueError {
+    match error {
+        AgeError::Read(cause) => CatalogueError::Unavailable { what: "the object store", cause: cause.into() },
+        AgeError::Damaged => CatalogueError::Unverified(format!("its dump was changed: {error}")),
+        AgeError::IdentityRequired | AgeError::WrongIdentity => {
+            CatalogueError::NotChecked(format!("{error}; {IDENTITY_REMEDY}"))
+        }
+    }
 }
 
 fn restore_failure(error: RestoreError) -> CatalogueError {
@@ -281,7 +306,9 @@ fn restore_failure(error: RestoreError) -> CatalogueError {
         error @ (RestoreError::NoProgram { .. } | RestoreError::Refused(_)) => {
             CatalogueError::NotChecked(error.to_string())
         }
-        error @ RestoreError::Failed(_) => CatalogueError::Unverified(error.to_string()),
+        error @ (RestoreError::Failed(_) | RestoreError::NotAnArchive(_)) => {
+            CatalogueError::Unverified(error.to_string())
+        }
     }
 }
 

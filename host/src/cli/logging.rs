@@ -24,7 +24,7 @@ const MAX_LEVELS: &[(&str, LevelFilter)] = &[
     ("s3s", LevelFilter::OFF),
     // Warns about slow statements with their text, which may contain a role's password.
     ("sqlx", LevelFilter::ERROR),
-    // Logs every check of every sweep.
+    // Logs its own start at INFO, which is of no use to an operator.
     ("tokio_cron_scheduler", LevelFilter::WARN),
     ("tokio_postgres", LevelFilter::WARN),
     ("tower", LevelFilter::WARN),

@@ -1,11 +1,11 @@
-//! The command line: parses arguments and configuration, runs the command, and reports how it ended.
+//! The command line: parses arguments and configuration, runs the command, and reports its result.
 //!
 //! Exit codes: 0 for success; 1 for a failure, or if `doctor` found a problem; 2 for invalid arguments or
 //! configuration. Results go to stdout, everything else to stderr.
 //!
 //! Each subcommand is one module or folder: `serve`, `migrate`, `doctor`, `healthcheck`, `openapi`, `keys`, `backup`,
-//! `plugin`, and `run_postgres` (internal). They share `services` (external or embedded), `logging` and `error`;
-//! `listen` and `banner` belong to `serve`.
+//! `restore`, `plugin`, and `run_postgres` (internal). They share `services` (external or embedded), `logging` and
+//! `error`; `identity` is for encrypted backups; `listen` and `banner` belong to `serve`.
 
 /// Writes a line to stdout. Ignores errors, so that a command completes even if its reader has gone (`| head`).
 macro_rules! print_stdout {
@@ -19,21 +19,26 @@ mod banner;
 mod doctor;
 mod error;
 mod healthcheck;
+mod identity;
 mod keys;
 mod listen;
 mod logging;
 mod migrate;
 mod openapi;
 mod plugin;
+mod restore;
 mod run_postgres;
 mod serve;
 mod services;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
 use error::CommandError;
+
+/// Maximum time that commands wait for Postgres.
+const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A personal, self-hosted backend platform: Postgres, storage, keys and jobs behind one HTTP API.
 ///
@@ -55,12 +60,16 @@ enum Command {
     Openapi(openapi::OpenapiArguments),
     Keys(keys::KeysArguments),
     Backup(backup::BackupArguments),
+    Restore(restore::RestoreArguments),
     Plugin(plugin::PluginArguments),
     #[command(name = crate::embedded::postgres::launch::LAUNCHER_SUBCOMMAND, hide = true)]
     RunPostgres(run_postgres::RunPostgresArguments),
     /// Internal: `serve` compiles plugins in a separate process.
     #[command(name = plugin_compiler::SUBCOMMAND, hide = true)]
-    CompilePlugin,
+    CompilePlugin {
+        /// Memory that the process may use, in MiB.
+        memory_mib: u32,
+    },
 }
 
 /// Runs the program with the process's arguments.
@@ -70,7 +79,7 @@ pub fn run() -> ExitCode {
         // Replaces this process with another program, so it runs before anything else is set up.
         Command::RunPostgres(arguments) => return run_postgres::run(arguments),
         // Needs no runtime.
-        Command::CompilePlugin => return plugin_compiler::compile_stdin(),
+        Command::CompilePlugin { memory_mib } => return plugin_compiler::compile_stdin(memory_mib),
         command => command,
     };
     // TLS connections use the process's default provider.
@@ -92,9 +101,10 @@ pub fn run() -> ExitCode {
             Command::Openapi(arguments) => openapi::run(&arguments),
             Command::Keys(arguments) => keys::run(&arguments).await,
             Command::Backup(arguments) => backup::run(&arguments).await,
+            Command::Restore(arguments) => restore::run(&arguments).await,
             Command::Plugin(arguments) => plugin::run(&arguments).await,
             Command::RunPostgres(arguments) => Ok(run_postgres::run(arguments)),
-            Command::CompilePlugin => Ok(plugin_compiler::compile_stdin()),
+            Command::CompilePlugin { memory_mib } => Ok(plugin_compiler::compile_stdin(memory_mib)),
         }
     });
     // Doesn't wait for tasks that hang.

@@ -26,7 +26,7 @@ use crate::{
     router,
 };
 
-/// How long to wait for an external Postgres at start.
+/// Maximum time to wait for Postgres at start.
 const POSTGRES_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time to drain requests at shutdown, in addition to the request timeout.
 const DRAIN_MARGIN: Duration = Duration::from_secs(3);

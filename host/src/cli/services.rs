@@ -37,6 +37,18 @@ impl RunningServices {
         }
     }
 
+    /// Returns the services for a command during which no server may run. In embedded mode, starts them until
+    /// [`Self::stop`].
+    ///
+    /// # Errors
+    /// Fails if another process uses the data folder.
+    pub(super) async fn alone(config: &Config) -> Result<Self, CommandError> {
+        match external(config)? {
+            Some(services) => Ok(Self { services, embedded: None }),
+            None => Self::start(HeldDataFolder::lock(config)?, config).await,
+        }
+    }
+
     /// Starts the embedded services on a data folder that this process has locked.
     pub(super) async fn start(held: HeldDataFolder, config: &Config) -> Result<Self, CommandError> {
         let embedded = held.start(config, own_program()).await?;

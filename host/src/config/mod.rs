@@ -2,12 +2,14 @@
 //!
 //! `variables` declares every variable with its default, the only place where a default is written; a test keeps
 //! `docs/CONFIGURATION.md` equal. `vars` reads them. The other modules each read one group into a struct. A missing or
-//! invalid value is a [`ConfigError`]: one line that names the variable and says what to do.
+//! invalid value is a [`ConfigError`]: one line with the variable, the problem and the remedy.
 //!
 //! Nothing here accesses the network, nor the disk except for `NAME_FILE` secrets and the file of `ATLASHUB_CA_FILE`.
 
 mod admin_auth;
+mod age_keys;
 mod allowed_hosts;
+mod auth;
 mod connections;
 mod jobs;
 mod limits;
@@ -21,7 +23,9 @@ mod vars;
 use std::{net::SocketAddr, path::PathBuf};
 
 pub use admin_auth::{AccessConfig, AdminAuthConfig};
+pub use age_keys::{AgeIdentity, AgeRecipients, InvalidIdentity, InvalidRecipient};
 pub use allowed_hosts::{AllowedHosts, HostPattern, HostPermit, WebScheme, canonical_host};
+pub use auth::{AuthConfig, SmtpConfig, SmtpSecurity};
 pub use connections::ConnectionsConfig;
 pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
@@ -56,20 +60,25 @@ pub struct Config {
     pub connections: ConnectionsConfig,
     pub jobs: JobsConfig,
     pub plugins: PluginsConfig,
+    pub auth: AuthConfig,
     pub trusted_proxies: ProxyTrust,
     pub sql_create_extension: bool,
     /// Hosts that outgoing requests may go to.
     pub http_allowed_hosts: AllowedHosts,
     /// Certificate authorities that outgoing requests and mail trust in addition to the public ones.
     pub trusted_certificates: TrustedCertificates,
+    /// Recipients to which backups are encrypted.
+    pub backup_recipients: AgeRecipients,
+    /// Opens encrypted backups. `None` if the owner keeps it elsewhere.
+    pub backup_identity: Option<AgeIdentity>,
     /// Free space of the data folder's disk, in percent, below which a notification is sent. 0 for never.
     pub disk_low_percent: u8,
     pub log_json: bool,
-    /// Every variable with its value and where it comes from, without the values of secrets.
+    /// Every variable with its value and source, without the values of secrets.
     pub variables: Vec<api_types::ConfigurationVariable>,
 }
 
-/// How strict the process is about its configuration.
+/// The kind of installation, which determines the checks of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
     Development,
@@ -101,7 +110,7 @@ impl std::str::FromStr for Environment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownEnvironment;
 
-/// Which parts of the platform this process runs.
+/// The parts of the platform that this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Role {
     All,
@@ -127,7 +136,7 @@ impl Role {
     }
 }
 
-/// Which Postgres the process uses.
+/// The Postgres that the process uses.
 #[derive(Debug, Clone)]
 pub enum DatabaseConfig {
     /// A private Postgres under the data folder.
@@ -164,6 +173,7 @@ impl Config {
             connections: ConnectionsConfig::from_vars(vars)?,
             jobs: JobsConfig::from_vars(vars)?,
             plugins: PluginsConfig::from_vars(vars)?,
+            auth: AuthConfig::from_vars(vars)?,
             trusted_proxies: ProxyTrust::parse(&vars.text_or_default("ATLASHUB_TRUSTED_PROXIES")?).map_err(
                 |problem| {
                     ConfigError::new(
@@ -184,6 +194,8 @@ impl Config {
                 },
             )?,
             trusted_certificates: TrustedCertificates::from_vars(vars)?,
+            backup_recipients: AgeRecipients::from_vars(vars)?,
+            backup_identity: AgeIdentity::from_vars(vars)?,
             disk_low_percent: vars.number("ATLASHUB_DISK_LOW_PERCENT", 0..=100)? as u8,
             log_json: logs_json(vars, environment)?,
             variables: vars.report(),

@@ -27,9 +27,16 @@ pub struct PluginsConfig {
     pub total_dumps: u32,
     /// Connections to the platform database for the calls of plugins.
     pub connections: u32,
-    /// How long a stream may stay unread.
+    /// Time after which a stream that is not read is closed.
     pub stream_idle: Duration,
+    /// Maximum size of a plugin's file, in MiB.
+    pub max_file_mib: u32,
+    /// Memory that the compilation of a plugin may use, in MiB.
+    pub compile_memory_mib: u32,
 }
+
+/// A compiler needs this much, in MiB, for the smallest plugin.
+const MIN_COMPILE_MEMORY_MIB: u64 = 128;
 
 impl Default for PluginsConfig {
     fn default() -> Self {
@@ -51,6 +58,8 @@ impl Default for PluginsConfig {
             total_dumps: 4,
             connections: 4,
             stream_idle: Duration::from_secs(60),
+            max_file_mib: 64,
+            compile_memory_mib: 1024,
         }
     }
 }
@@ -101,6 +110,18 @@ impl PluginsConfig {
             total_dumps: number("ATLASHUB_PLUGIN_TOTAL_DUMPS", default.total_dumps, 100)?,
             connections: number("ATLASHUB_PLUGIN_CONNECTIONS", default.connections, 100)?,
             stream_idle: Duration::from_secs(u64::from(stream_idle)),
+            max_file_mib: number("ATLASHUB_PLUGIN_MAX_FILE_MIB", default.max_file_mib, 1024)?,
+            compile_memory_mib: vars.number_or(
+                "ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB",
+                u64::from(default.compile_memory_mib),
+                MIN_COMPILE_MEMORY_MIB,
+                64 << 10,
+            )? as u32,
         })
+    }
+
+    /// Returns the maximum size of a plugin's file, in bytes.
+    pub fn max_file_bytes(&self) -> usize {
+        (self.max_file_mib as usize) << 20
     }
 }

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use super::{ConfigError, Secret, Vars};
 
-/// Which object store the process uses.
+/// The object store that the process uses.
 #[derive(Debug, Clone)]
 pub enum StorageConfig {
     Embedded(EmbeddedStorageConfig),

@@ -38,7 +38,7 @@ fn defaults_in_the_code_equal_those_in_the_table() {
         .map(|variable| (variable.name, variable.default))
         .collect();
     assert!(explicit.len() > 30, "{explicit:?}");
-    // The list of variables tells which ones are set.
+    // The list of variables shows the ones that are set.
     let values = |set: &[(&str, &str)]| {
         let config = Config { variables: Vec::new(), ..read(set, Role::All).unwrap() };
         format!("{config:?}")
@@ -87,6 +87,8 @@ fn invalid_configuration_names_its_variable() {
         "ATLASHUB_PLUGIN_TOTAL_DUMPS",
         "ATLASHUB_PLUGIN_CONNECTIONS",
         "ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS",
+        "ATLASHUB_PLUGIN_MAX_FILE_MIB",
+        "ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB",
     ] {
         for wrong in ["0", "-1", "many", "99999999999"] {
             check(&[(variable, wrong)], Role::All, variable);
@@ -131,6 +133,8 @@ fn plugin_limits_are_configured() {
             ("ATLASHUB_PLUGIN_TOTAL_DUMPS", "13"),
             ("ATLASHUB_PLUGIN_CONNECTIONS", "14"),
             ("ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS", "15"),
+            ("ATLASHUB_PLUGIN_MAX_FILE_MIB", "16"),
+            ("ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB", "170"),
         ],
         Role::All,
     )
@@ -144,6 +148,7 @@ fn plugin_limits_are_configured() {
     assert_eq!((config.plugins.call_memory_mib, config.plugins.total_call_memory_mib), (11, 12));
     assert_eq!((config.plugins.total_dumps, config.plugins.connections), (13, 14));
     assert_eq!(config.plugins.stream_idle.as_secs(), 15);
+    assert_eq!((config.plugins.max_file_mib, config.plugins.compile_memory_mib), (16, 170));
     // A lower total lowers the default per run.
     let config = read(&[("ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB", "100")], Role::All).unwrap();
     assert_eq!(config.plugins.per_run.memory_mib, 100);

@@ -15,10 +15,10 @@ const REMEDY: &str = "set it to a file with the authority's certificate in PEM, 
 pub struct TrustedCertificates(Arc<[CertificateDer<'static>]>);
 
 impl TrustedCertificates {
-    /// Reads the file of `ATLASHUB_CA_FILE`. Returns `None` if the variable is not set.
+    /// Reads the file of `ATLASHUB_CA_FILE`. Returns an empty list if the variable is not set.
     ///
     /// # Errors
-    /// Fails if the file can't be read, contains no certificate, or contains one that does not belong to an authority.
+    /// Fails if the file can't be read, or contains no certificate or an unusable one.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let Some(path) = vars.text(VARIABLE)? else { return Ok(Self::default()) };
         let invalid_file = |problem: String| ConfigError::new(VARIABLE, format!("names `{path}`, {problem}"), REMEDY);

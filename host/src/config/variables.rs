@@ -127,9 +127,15 @@ variables! {
          `ATLASHUB_RESPONSE_LIMIT_BYTES`.";
     plain "ATLASHUB_SQL_CREATE_EXTENSION" "false"
         "Whether SQL of a project, such as in the SQL editor, may create extensions that Postgres trusts.";
+    secret "ATLASHUB_SMTP_URL" ""
+        "Mail server for links to end users, `smtps://user:password@mail.example.com` or `smtp://…` (STARTTLS; without \
+         TLS only to loopback). Unset: no mail is sent to end users.";
+    plain "ATLASHUB_SMTP_FROM" "" "Sender of mail to end users, for example `My app <no-reply@example.com>`.";
+    plain "ATLASHUB_AUTH_HASH_CONCURRENCY" "<half of the cores>"
+        "Maximum number of passwords that are hashed at the same time. Each takes 19 MiB and a core for some 30 ms.";
     plain "ATLASHUB_JOB_CONCURRENCY" "64"
         "Maximum number of concurrent job runs per process. One plugin can use three quarters of them. Backups, \
-         cleanup and migrations have four of their own in addition.";
+         cleanup, exports, imports and migrations have four of their own in addition.";
     plain "ATLASHUB_JOB_LEASE_SECONDS" "30"
         "Seconds without a heartbeat after which a run counts as lost. It is tried again if it has retries left.";
     plain "ATLASHUB_RUN_RETENTION_DAYS" "30"
@@ -152,7 +158,8 @@ variables! {
          share.";
     plain "ATLASHUB_PLUGIN_TOTAL_RUNS" "64"
         "Maximum number of concurrent plugin runs per process; further ones wait. Of this and the other totals, one \
-         plugin can use three quarters. Backups, cleanup and migrations have permits of their own in addition.";
+         plugin can use three quarters. Backups, cleanup, exports, imports and migrations have permits of their own \
+         in addition.";
     plain "ATLASHUB_PLUGIN_MAX_CALLS" "16"
         "Maximum number of calls of one plugin run that the platform executes at a time; further ones wait.";
     plain "ATLASHUB_PLUGIN_TOTAL_CALLS" "128"
@@ -169,7 +176,14 @@ variables! {
         "Maximum number of connections to the platform database that the calls of plugins use, and of connections to \
          projects' databases that list tables. The platform's own work does not use them.";
     plain "ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS" "60"
-        "Seconds after which a stream that a plugin does not read, or reads only byte by byte, is closed.";
+        "Seconds after which a stream is closed if the plugin does not read it, or reads less than 16 KiB per second \
+         on average.";
+    plain "ATLASHUB_PLUGIN_MAX_FILE_MIB" "64"
+        "Maximum size of a plugin's file, in MiB. A file is in memory while it is checked and compiled. A loaded \
+         plugin keeps its machine code, up to twice the size of its file.";
+    plain "ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB" "1024"
+        "Maximum memory of the process that compiles a plugin, in MiB. A plugin that needs more is rejected. A plugin \
+         in Python (20 MB) needs about 400, one of 1 MB less than 128. One plugin is compiled at a time.";
     plain "ATLASHUB_HTTP_ALLOWED_HOSTS" ""
         "Comma-separated hosts that jobs may send HTTP requests to: `[scheme://]host[:port][+private]`. The host \
          is a name, `*.suffix`, or `*` for any public host. A part that is left out is not restricted. `+private` \
@@ -178,6 +192,12 @@ variables! {
         "PEM file with your own certificate authorities; HTTP jobs, webhooks and mail trust them in addition to the \
          public ones. For Postgres set `sslrootcert` in its URL; the store's certificate is checked with the \
          machine's authorities.";
+    plain "ATLASHUB_BACKUP_AGE_RECIPIENTS" ""
+        "Comma-separated public keys of `age-keygen`, to which backups are encrypted. Unset: backups are not \
+         encrypted. Set it for every process that runs jobs.";
+    secret "ATLASHUB_BACKUP_AGE_IDENTITY" ""
+        "Content of the file of `age-keygen` that opens encrypted backups, so that jobs can verify them. Unset, which \
+         protects backups better: a verification or restore gets the identity when it is started.";
     plain "ATLASHUB_DISK_LOW_PERCENT" "10"
         "Free space of the disk of `ATLASHUB_DATA_DIR`, in percent, below which a notification is sent; 0 for \
          never.";

@@ -136,7 +136,7 @@ impl Vars {
         }
     }
 
-    /// Returns every variable with its value and where it comes from, without the values of secrets.
+    /// Returns every variable with its value and source, without the values of secrets.
     pub fn report(&self) -> Vec<ConfigurationVariable> {
         VARIABLES.iter().map(|variable| self.report_of(variable)).collect()
     }
@@ -155,7 +155,7 @@ impl Vars {
             ConfigurationSource::Default
         };
         let default = Some(variable.default).filter(|default| !default.is_empty());
-        // A formula is no value.
+        // A formula is not a value.
         let fixed_default = default.filter(|default| !default.starts_with('<') && !default.contains("<ATLASHUB"));
         let set_value = self.values.get(variable.name).map(|value| value.trim()).filter(|value| !value.is_empty());
         let value = set_value.or(fixed_default).filter(|_| !variable.secret).map(without_password);

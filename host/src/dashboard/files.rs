@@ -50,7 +50,8 @@ impl DashboardFiles {
     }
 }
 
-/// Reads a file on every request, so that a new build is served at once. It has no compressed versions.
+/// Reads a file of the folder, without compressing it. The file is read on every request, so a new build is served at
+/// once.
 async fn read(folder: &Path, path: &str) -> Option<DashboardFile> {
     let relative = Path::new(path.strip_prefix('/')?);
     if !relative.components().all(|component| matches!(component, Component::Normal(_))) {
@@ -74,7 +75,7 @@ impl From<&EmbeddedFile> for DashboardFile {
 }
 
 impl DashboardFile {
-    /// Returns the content, compressed if the client accepts it, and the name of the compression.
+    /// Returns the content and its content coding. It is compressed if the client accepts a coding of this file.
     pub(super) fn into_content(self, request: &HeaderMap) -> (Bytes, Option<&'static str>) {
         let accepted = request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let accepts = |coding: &str| {
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn folder_serves_only_known_formats_inside_of_it() {
+    async fn only_known_formats_inside_the_folder_are_served() {
         let folder = tempfile::tempdir().unwrap();
         let files = folder.path().join("files");
         std::fs::create_dir_all(files.join("assets")).unwrap();

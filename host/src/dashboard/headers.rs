@@ -1,15 +1,15 @@
 use axum::http::{HeaderName, HeaderValue, header};
 use url::Url;
 
-/// The security headers of the dashboard's page. They are fixed while the process runs.
+/// Headers of the dashboard's page: the content security policy and others. They are the same for every response.
 #[derive(Debug, Clone)]
 pub(crate) struct PageHeaders {
     content_security_policy: HeaderValue,
 }
 
 impl PageHeaders {
-    /// `store` is the URL of the object store as browsers reach it. The page may connect only to this server and to the
-    /// store, because files are uploaded and downloaded directly.
+    /// `store` is the URL at which browsers reach the object store. The page may connect only to this server and to the
+    /// store; it uploads and downloads files there directly.
     pub(crate) fn new(store: &str) -> Self {
         let origin = Url::parse(store).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
         let policy = format!(
@@ -28,7 +28,7 @@ impl PageHeaders {
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
             (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
-            // After an upgrade, the page must refer to the new names of its files.
+            // An upgrade renames the files that the page refers to, so browsers must check for a new page.
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         ]
     }

@@ -7,7 +7,7 @@ use axum::{
 use super::{DashboardFiles, PageHeaders, files::DashboardFile};
 use crate::error::{ApiError, ApiResult, Code};
 
-/// Paths that are never pages of the dashboard, nor any path below them.
+/// Paths that are not pages of the dashboard. Neither are the paths below them.
 const RESERVED: [&str; 7] = ["/admin", "/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/assets"];
 
 /// The page of a binary that was built without the dashboard.

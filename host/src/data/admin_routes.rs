@@ -1,5 +1,5 @@
-//! The owner's access to rows: the requests and responses of `/v1/db`, without row-level security. And the names in a
-//! project's database.
+//! The owner's access to rows, with the requests and responses of `/v1/db` but without row-level security. Also lists
+//! the names in a project's database.
 
 use api_types::{ChangeRows, ChangedRows, DatabaseSchema, ErrorBody};
 use axum::{
@@ -170,9 +170,9 @@ pub(crate) async fn get_table_cell(request: TableRequest<AdminProject>) -> ApiRe
 
 /// Change rows together
 ///
-/// Inserts, updates and deletes rows of one table in one transaction: all or none. Each change names its row by a
-/// unique key, and can say which values the row must still have. With `dryRun`, the changes are undone after their
-/// effects were counted, also those in other tables by foreign keys and triggers.
+/// Inserts, updates and deletes rows of one table in one transaction: all or none. An update or delete names its row by
+/// a unique key, and can state the values that the row must still have. With `dryRun`, the changes are undone after
+/// their effects were counted. The effects include changes of other tables through foreign keys and triggers.
 ///
 /// An error has the index of the failed change in `details.change`.
 #[utoipa::path(

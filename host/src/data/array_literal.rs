@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde_json::value::RawValue;
 
-/// Postgres's limit.
+/// Maximum number of dimensions of a Postgres array.
 const MAX_DIMENSIONS: usize = 6;
 
 /// Returns a one-dimensional array; every value is quoted.
@@ -51,7 +51,7 @@ fn push_array(literal: &mut String, json: &str, depth: usize) -> Option<()> {
     Some(())
 }
 
-/// Appends a quoted text, with quotes and backslashes escaped, as arrays and hstore have them.
+/// Appends a text in double quotes, with quotes and backslashes escaped, as array and hstore literals require.
 pub(super) fn push_quoted(literal: &mut String, value: &str) {
     literal.push('"');
     for character in value.chars() {

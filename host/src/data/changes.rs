@@ -132,7 +132,7 @@ impl Transaction<'_> {
         match rows.first() {
             Some(row) if has_key(plan) => Ok(json_column(row, 0).map_err(ApiError::internal)?.map(str::to_owned)),
             Some(_) => Ok(None),
-            None => match change.reads_present_values() {
+            None => match change.read_of_present_values() {
                 None => Ok(None),
                 Some((was, read)) => Err(self.missing(was, &read).await?),
             },
@@ -275,7 +275,7 @@ fn has_key(plan: &RowChangePlan<'_>) -> bool {
     matches!(output, WriteOutput::Rows(_))
 }
 
-/// Converts JSON. A number that a double can't hold becomes a string.
+/// Converts JSON to a value. A number whose text a double can't keep becomes a string of that text.
 fn exact_value(json: &RawValue) -> Value {
     match serde_json::from_str(json.get()) {
         Ok(Value::Number(number)) if number.to_string() != json.get() => Value::from(json.get()),

@@ -71,7 +71,7 @@ pub(super) async fn invalid_update_value(
     }
 }
 
-/// A value was rejected, but not as the only value of a parameter, so its column is not known yet.
+/// Returns whether Postgres rejected a value but did not report the parameter, so the column is not known.
 fn is_invalid_value(error: &DbError) -> bool {
     error.as_db_error().is_some_and(|postgres_error| {
         errors::rejects_value(postgres_error)

@@ -1,9 +1,9 @@
-//! Maps errors of Postgres to API errors. Every mapping is written by hand. An SQLSTATE without one is a fault of the
-//! project's SQL (`project_errors`), unless it is an internal error of Postgres or a fault of the SQL made here: an
-//! opaque 500.
+//! Maps errors of Postgres to API errors. Every mapping is written by hand. An SQLSTATE without a mapping counts as an
+//! error in the project's SQL (`project_errors`). Internal errors of Postgres, and errors in the SQL that this slice
+//! generates, become an opaque 500.
 //!
-//! Keys other than the secret one get Postgres's own message only if it can only describe a value that this client
-//! sent, or if the project's SQL raised it. Other messages may quote rows that the client can't see.
+//! Clients without the secret key get Postgres's own message only if it can only describe a value that they sent, or if
+//! the project's SQL raised it. Other messages may quote rows that such a client can't see.
 
 use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;
@@ -23,11 +23,11 @@ use super::{
     violations::{constraint_violation, not_null_violation, partition_violation},
 };
 
-/// What is known about a failed statement.
+/// The facts about a failed statement from which its error is made.
 pub(super) struct StatementContext<'a> {
     pub(super) schema: &'a Schema,
     pub(super) table: &'a str,
-    /// Where the statement's parameters come from.
+    /// The origins of the statement's parameters.
     pub(super) origins: &'a [Origin<'a>],
     pub(super) audience: Audience,
     /// Maximum size of a response.
@@ -35,6 +35,11 @@ pub(super) struct StatementContext<'a> {
 }
 
 impl StatementContext<'_> {
+    /// Returns whether the request contains values that are compared or stored.
+    fn has_values(&self) -> bool {
+        self.origins.iter().any(|origin| matches!(origin, Origin::Column(_) | Origin::Cursor | Origin::Rows))
+    }
+
     fn has_max_affected(&self) -> bool {
         self.origins.iter().any(|origin| matches!(origin, Origin::MaxAffected))
     }
@@ -83,12 +88,12 @@ pub(super) fn invalid_parameter(error: &DbError) -> Option<usize> {
     parameter_number(error.as_db_error()?)
 }
 
-/// Returns whether an input function may have rejected a value. Those of extensions report syntax errors, and some have
-/// no SQLSTATE of their own.
+/// Returns whether an input function may have rejected a value. Those of extensions may report 42601 (syntax error), or
+/// XX000 (internal error) if they set no SQLSTATE.
 pub(super) fn rejects_value(error: &PostgresError) -> bool {
     match error.code().code() {
         "42601" => true,
-        // A type that was replaced is no fault of the value.
+        // This message means that a type was replaced, not that the value is invalid.
         "XX000" => !error.message().starts_with("cache lookup failed"),
         code => code.starts_with("22"),
     }
@@ -101,11 +106,11 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
         return Some(ResponseError::TooLarge(context.max_response_bytes).into());
     }
     let invalid_parameter = parameter_number(error).map(|number| context.origins.get(number.wrapping_sub(1)));
-    // Before trouble of the server, since input functions of extensions report internal errors.
+    // Must come before `server_problem`, because input functions of extensions may report internal errors.
     if let Some(origin) = invalid_parameter.filter(|_| rejects_value(error) && !is_raised(error)) {
         return Some(invalid_parameter_error(error, origin));
     }
-    if let Some(trouble) = server_trouble(code) {
+    if let Some(trouble) = server_problem(code) {
         return trouble;
     }
     if is_raised(error) {
@@ -151,16 +156,22 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
             ApiError::new(Code::Conflict, "Another request is changing the same rows. Nothing was changed.")
                 .with_hint("Send the request again.")
         }
-        // The statements made here contain no division and no policy.
+        // The SQL that this slice generates contains no division and no policy, so the error comes from the project's
+        // SQL.
         "21000" | "22012" | "42P17" => rule_failed(error, table, audience),
+        // A request without values can't have an invalid one: an expression of a view failed.
+        _ if code.starts_with("22") && !context.has_values() => rule_failed(error, table, audience),
         _ if is_in_function(error) => rule_failed(error, table, audience),
         "22001" => ApiError::new(Code::InvalidValue, "A text is longer than its column allows."),
         "22003" => ApiError::new(Code::InvalidValue, "A number is out of the range of its column."),
-        _ if code.starts_with("22") && audience == Audience::Owner => {
+        // 42602: the input function of a type that refers to names, such as regclass.
+        _ if (code.starts_with("22") || code == "42602") && audience == Audience::Owner => {
             ApiError::new(Code::InvalidValue, format!("A value is not valid for its type: {}.", error.message()))
                 .with_details(json!({ "sqlState": code }))
         }
-        _ if code.starts_with("22") => ApiError::new(Code::InvalidValue, "A value is not valid for its type."),
+        _ if code.starts_with("22") || code == "42602" => {
+            ApiError::new(Code::InvalidValue, "A value is not valid for its type.")
+        }
         "42501" => permission_denied(error, table),
         "55000" if error.message().ends_with("has not been populated") => unpopulated_view(error, context),
         "55000" => {
@@ -175,21 +186,22 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
             .with_details(json!({ "sqlState": code })),
         _ if code.starts_with("54") => ApiError::new(Code::Unprocessable, "The request exceeds a limit of Postgres.")
             .with_hint("Use fewer filters, columns or rows."),
-        // The table or a column changed after the request was planned, and again after it was planned once more.
+        // The table or a column changed after the request was planned, and again after it was planned with a newer
+        // schema.
         "42P01" | "42703" | "42704" | "3F000" => {
             ApiError::new(Code::Conflict, format!("The definition of `{table}` changed while the request ran."))
                 .with_hint("Send the request again.")
         }
         "42P10" => ApiError::invalid(format!("`onConflict` names no unique key that `{table}` supports.")),
-        // A syntax error or an unknown parameter of the SQL made here.
+        // A syntax error or an unknown parameter in the SQL that this slice generates.
         "42601" | "42P02" => return None,
         _ => rule_failed(error, table, audience),
     })
 }
 
-/// Returns the mapping of an error that is a problem of the server, even if a project's SQL raised it. An internal
-/// error has none.
-fn server_trouble(code: &str) -> Option<Option<ApiError>> {
+/// Returns `Some` if the error is a problem of the server, even if the project's SQL raised it. The inner value is the
+/// error for the client, or `None` if that is an opaque 500.
+fn server_problem(code: &str) -> Option<Option<ApiError>> {
     Some(match code {
         "57014" => Some(DbError::Timeout.into()),
         "53100" => Some(ApiError::disk_full()),

@@ -15,12 +15,12 @@ pub struct Identity<'a> {
     pub role: DbRole,
     /// A signed-in user's claims as JSON.
     pub claims: Option<&'a str>,
-    /// Who receives the response.
+    /// The receiver of the response.
     pub recipient: Recipient<'a>,
 }
 
 impl Identity<'_> {
-    /// Returns who reads its errors.
+    /// Returns the audience of the errors of its statements.
     pub(super) fn audience(&self) -> Audience {
         match (self.role, self.claims) {
             (DbRole::App, None) => Audience::Owner,
@@ -50,7 +50,8 @@ impl Executor<'_> {
         self.pools.fetch_into(project, role, claims, statement, rows).await
     }
 
-    /// As [`Self::fetch_into`], for a lookup that can share a statement. `shared` makes it for several keys.
+    /// Like [`Self::fetch_into`], for a lookup that can share a statement. `shared` builds one statement for several
+    /// keys.
     pub async fn fetch_lookup(
         &self,
         statement: &Statement,
@@ -58,7 +59,7 @@ impl Executor<'_> {
         rows: &mut dyn RowSink,
     ) -> Result<(), DbError> {
         let Identity { project, role, claims, .. } = self.identity;
-        // What runs alone on its connection would keep it for longer if it were for several callers.
+        // Such a statement occupies its connection alone, and would occupy it for longer if it served several callers.
         if claims.is_some() || statement.runs_project_code || statement.heavy {
             return self.fetch_into(statement, rows).await;
         }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{array_literal, request::Row, schema::JsonInput};
 
-/// Why a value can't be converted, in words that follow "Column `x` expects …: ".
+/// The reason why a value can't be converted, as the end of the message "Column `x` expects <type>: …".
 pub(super) type Reason = &'static str;
 
 const INVALID_HSTORE: Reason = "the values of the object must be strings, numbers, booleans or null";
@@ -47,7 +47,7 @@ pub(super) fn convert<'j>(json: &'j str, input: &JsonInput) -> Result<Cow<'j, st
     })
 }
 
-/// Returns the object with the members converted for which `input` returns a conversion.
+/// Returns the object, after converting the members for which `input` returns a conversion.
 pub(super) fn convert_members<'i>(
     row: &Row<'_>,
     input: impl Fn(&str) -> Option<&'i JsonInput>,
@@ -90,8 +90,8 @@ pub(super) fn hstore_literal(json: &str) -> Result<String, Reason> {
     Ok(literal)
 }
 
-/// Converts an array of any JSON values to a literal of one dimension. Postgres itself would take inner arrays for
-/// further dimensions, and reject those of different lengths.
+/// Converts an array of any JSON values to a literal of one dimension. Postgres itself would treat inner arrays as
+/// further dimensions, and reject inner arrays of different lengths.
 fn json_array_literal(json: &str) -> Result<String, Reason> {
     let elements: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| INVALID_JSON)?;
     let mut literal = String::with_capacity(json.len() + 16);

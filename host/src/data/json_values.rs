@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 
 use super::schema::ResultForm;
 
-/// How to write the values of a result's column.
+/// The conversion to JSON of the values of a result's column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueWriter {
     /// JSON, unchanged.
@@ -48,7 +48,7 @@ impl ValueWriter {
     /// Writes a value. `push` receives the JSON in pieces.
     ///
     /// # Errors
-    /// Those of `push`, or `E::from(InvalidValue)` if the bytes are not a value of the type.
+    /// The errors of `push`, and `E::from(InvalidValue)` if the bytes are not a value of the type.
     pub(super) fn write<E: From<InvalidValue>>(
         self,
         value: &[u8],
@@ -76,7 +76,7 @@ impl ValueWriter {
 
 /// The bytes are not a valid value of the type.
 #[derive(Debug, thiserror::Error)]
-#[error("Postgres sent a value that is not one of its type")]
+#[error("Postgres sent bytes that are not a value of the column's type")]
 pub(super) struct InvalidValue;
 
 fn fixed<const N: usize>(value: &[u8]) -> Result<[u8; N], InvalidValue> {

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_is_taken_out_of_query() {
+    fn name_is_split_from_query() {
         let taken = |query: &str| take_name(query).ok();
         assert_eq!(taken("name=.."), Some(("..".to_owned(), String::new())));
         assert_eq!(taken("limit=1&name=a%26b&eq.name=x"), Some(("a&b".to_owned(), "limit=1&eq.name=x".to_owned())));

@@ -222,7 +222,7 @@ struct Failure {
     refresh: Option<RefreshReason>,
 }
 
-/// Converts a planning error. It asks for a refresh if the name may be newer than the schema.
+/// Converts a planning error. The failure asks for a refresh if the cached schema may lack a new name or grant.
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let refresh = match error.code() {
@@ -235,7 +235,7 @@ impl From<ApiError> for Failure {
     }
 }
 
-/// A response that can't be built.
+/// Converts the reason why a response can't be built.
 impl From<RespondError> for Failure {
     fn from(error: RespondError) -> Self {
         Self { error: error.into(), refresh: None }

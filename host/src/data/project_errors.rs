@@ -1,7 +1,8 @@
 //! Errors that the project's own SQL causes, for example in functions that triggers, policies, defaults or views call.
 //!
-//! Errors that it raises on purpose reach the caller. The details of its faults reach only the secret key, because only
-//! the owner can fix them. Other keys learn that the table's rules failed, and nothing about how they work.
+//! Errors that the SQL raises on purpose (`RAISE`) reach the caller. The details of other errors reach only callers
+//! with the secret key, because only the owner can fix the SQL. Other callers learn that the table's rules failed, and
+//! nothing about how the rules work.
 
 use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;
@@ -11,7 +12,7 @@ use crate::error::{ApiError, Code, RAISE_ROUTINE};
 /// Maximum number of characters of a message that is passed on.
 const MAX_MESSAGE_CHARS: usize = 4000;
 
-/// Who reads an error.
+/// The readers of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audience {
     /// The secret key, or the owner. May know how the project's SQL works.
@@ -24,7 +25,7 @@ pub(super) fn is_raised(error: &PostgresError) -> bool {
     error.routine() == Some(RAISE_ROUTINE)
 }
 
-/// The error for what the project's SQL raised, with its own message and hint.
+/// Converts an error that the project's SQL raised. Keeps its message and hint.
 pub(super) fn raised(error: &PostgresError) -> ApiError {
     let sql_state = error.code().code();
     let code = match sql_state {
@@ -51,7 +52,7 @@ pub(super) fn raised(error: &PostgresError) -> ApiError {
     }
 }
 
-/// The error for a fault of the project's SQL.
+/// Returns the error for SQL of the project that failed without `RAISE`.
 pub(super) fn rule_failed(error: &PostgresError, table: &str, audience: Audience) -> ApiError {
     let is_privilege = error.code().code() == "42501";
     let code = if is_privilege { Code::Forbidden } else { Code::Unprocessable };

@@ -50,12 +50,12 @@ pub(super) struct ReadRows<'p> {
 
 /// A member of a row's JSON object, made from one column of the result.
 struct Member {
-    /// What precedes the value: `{"name":` or `,"name":`.
+    /// The text before the value: `{"name":` or `,"name":`.
     name: Vec<u8>,
     writer: MemberWriter,
 }
 
-/// How to write the value of a member.
+/// The conversion to JSON of the value of a member.
 #[derive(Clone, Copy)]
 enum MemberWriter {
     Whole(ValueWriter),
@@ -65,7 +65,7 @@ enum MemberWriter {
 
 /// A page of rows.
 pub(super) struct Page {
-    /// The response without the end of the array and what follows.
+    /// The response up to the last row, without the end of the array.
     pub(super) response: ResponseBuffer,
     pub(super) row_count: u64,
     pub(super) has_more: bool,

@@ -198,7 +198,7 @@ fn write_response(
     Ok(RowsResponse { status, body })
 }
 
-/// Why a response can't be built.
+/// The reason why a response can't be built.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RespondError {
     #[error("the response can't grow")]

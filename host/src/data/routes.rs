@@ -4,7 +4,11 @@ use axum::extract::State;
 
 use api_types::{ErrorBody, Tables};
 
-use crate::{error::ApiResult, http::JsonBody, projects::Caller};
+use crate::{
+    error::ApiResult,
+    http::{JsonBody, NoQuery},
+    projects::Caller,
+};
 
 use super::{
     DataService, RowsResponse,
@@ -24,7 +28,11 @@ use super::{
         (status = 503, body = ErrorBody, description = "The database can't be reached"),
     ),
 )]
-pub(crate) async fn list_tables(State(service): State<DataService>, caller: Caller) -> ApiResult<RowsResponse> {
+pub(crate) async fn list_tables(
+    State(service): State<DataService>,
+    caller: Caller,
+    _: NoQuery,
+) -> ApiResult<RowsResponse> {
     service.list_tables(caller.identity()).await
 }
 
@@ -48,20 +56,21 @@ pub(crate) async fn list_tables(State(service): State<DataService>, caller: Call
             the maximum `limit`; two levels deep. `alias:authors!author_id(…)` chooses the foreign key, by column or \
             constraint. `authors.limit`, `authors.offset`, `authors.order`, `authors.or`, `authors.and`, and filters \
             like `gt.authors.id` select the embedded rows"),
-        ("limit" = Option<u64>, Query, description = "Rows per page (default 100). Values above 1000 are reduced to \
-            1000, and `page.limitCapped` is set"),
+        ("limit" = Option<u64>, Query, description = "Rows per page (default 100, or \
+            `ATLASHUB_ROWS_DEFAULT_LIMIT`). Values above 1000 (`ATLASHUB_ROWS_MAX_LIMIT`) are reduced to it, and \
+            `page.limitCapped` is set"),
         ("offset" = Option<u64>, Query, description = "Number of rows to skip"),
         ("order" = Option<String>, Query, description = "Columns to order by, for example `a.asc,b.desc.nullslast`"),
         ("count" = Option<String>, Query, description = "`exact` or `estimated` adds `page.total`; for an estimate, \
-            `page.totalIsEstimate` is set"),
+            `page.totalIsEstimate` is set, unless the page shows that it is exact"),
         ("after" = Option<String>, Query, description = "`page.nextCursor` of the previous page; requires the same \
             `order`, which must contain a unique key"),
     ),
     responses(
         (status = 200, body = serde_json::Value, description = "`{\"rows\":[…],\"page\":{\"limit\",\"offset\",\
-            \"nextOffset\",\"total\"?,\"nextCursor\"?}}`. `nextOffset` is null on the last page. `nextCursor` is \
-            present if the order contains a unique key, and null on the last page. `embedsCapped` lists the embedded \
-            arrays that a limit cut"),
+            \"nextOffset\",\"total\"?,\"nextCursor\"?}}`. `nextOffset` is null on the last page, and with `after`. \
+            `nextCursor` is present if the order contains a unique key, and null on the last page. `embedsCapped` \
+            lists the embedded arrays that a limit cut"),
         (status = 400, body = ErrorBody, description = "`invalid_request`, `invalid_value`, `unknown_column`, \
             `unknown_operator`, `unknown_relation`, `invalid_cursor`"),
         (status = 403, body = ErrorBody, description = "The key may not read the table or a column"),

@@ -61,7 +61,7 @@ impl<C: RowsCaller> TableRequest<C> {
     }
 }
 
-/// Who reads or writes rows on a surface.
+/// A caller that reads or writes rows on a surface.
 pub(crate) trait RowsCaller {
     /// Returns the project and the role that the caller's statements run as.
     fn identity(&self) -> Identity<'_>;

@@ -7,7 +7,7 @@ use crate::error::{ApiError, Code};
 
 use super::schema::Schema;
 
-/// The error for a violated constraint. `message` says what kind.
+/// The error for a violated constraint. `message` names the kind of constraint.
 pub(super) fn constraint_violation(error: &PostgresError, schema: &Schema, code: Code, message: &str) -> ApiError {
     let Some(constraint) = error.constraint() else { return ApiError::new(code, format!("{message}.")) };
     // A trigger may violate a constraint of a table that the client can't see. Then only the name is passed on.

@@ -1,4 +1,4 @@
-//! Writes and prunes `audit_logs`, the record of who changed what. `admin::audit` reads it.
+//! Writes and prunes `audit_logs`, the record of all changes and their authors. `admin::audit` reads it.
 //!
 //! Every change has an entry, even if the process is killed: the entry is written in the change's own transaction
 //! ([`record`]), or before the change and completed afterwards ([`begin`], [`recorded`]).

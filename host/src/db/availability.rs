@@ -21,7 +21,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Time between two attempts to log in to a server that responds, but refuses the login.
 const REFUSED_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whether the Postgres server responds, as one session of this process observes it.
+/// Shows whether the Postgres server responds, as observed by one session of this process.
 ///
 /// While it does not, requests fail at once instead of each waiting for a timeout of its own, and connections that
 /// wait for a response are closed. Handles share the state; the session ends with the last one.

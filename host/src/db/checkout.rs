@@ -27,7 +27,7 @@ impl<'a> Checkout<'a> {
         self.connection.as_deref().ok_or(DbError::Overloaded)
     }
 
-    /// Closes the connection, on which no statement runs.
+    /// Closes the connection. No statement may be running on it.
     pub(super) fn close(&mut self) {
         self.connection = None;
     }

@@ -257,7 +257,7 @@ impl ServerAddress {
     }
 }
 
-/// Why a connection could not be opened.
+/// The reason why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoginError {
     #[error(transparent)]
@@ -278,6 +278,11 @@ impl LoginError {
     pub(super) fn is_refused(&self) -> bool {
         let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
         self.code().is_some_and(|code| refusals.contains(code))
+    }
+
+    /// Returns whether the database does not exist.
+    pub(super) fn is_unknown_database(&self) -> bool {
+        self.code() == Some(&SqlState::INVALID_CATALOG_NAME)
     }
 
     /// Returns whether no login can succeed at present: the server can't be reached, does not respond, or is starting

@@ -29,7 +29,8 @@ static SET_CLAIMS: LazyLock<Arc<str>> =
     LazyLock::new(|| "SELECT pg_catalog.set_config('request.jwt.claims', $1, true)".into());
 
 /// Resets the session as `DISCARD ALL` does, but keeps prepared statements and plans. Also returns whether SQL of the
-/// project prepared a statement, which could have the name of one of ours. The caller appends a random seed.
+/// project prepared a statement, which could have the name of one of AtlasHub's statements. The caller appends a random
+/// seed.
 const RESET_SESSION: &str = "RESET ROLE; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
     DISCARD TEMP; DISCARD SEQUENCES; \
     SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() AS p WHERE p.from_sql) AS is_tampered, \

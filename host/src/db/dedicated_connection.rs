@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 /// A connection that is opened when first needed and reopened after a failure. One caller uses it at a time.
 pub struct DedicatedConnection {
     options: PgConnectOptions,
-    /// The connection, and when it was last used.
+    /// The connection, and the time of its last use.
     connection: Mutex<Option<(PgConnection, Instant)>>,
 }
 

@@ -63,7 +63,7 @@ impl ConnectionDriver {
             }
         });
         if let Some(availability) = availability {
-            // A task of its own, so that reading doesn't pay for it.
+            // A separate task, so that reading from the socket does not also check the availability.
             tokio::spawn(async move {
                 tokio::select! {
                     () = availability.wait_until_down() => reading.abort(),

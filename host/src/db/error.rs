@@ -28,7 +28,7 @@ pub enum DbError {
     /// A column of the result does not have the type that the receiver of the rows expects. Nothing was changed.
     #[error("a column of the result has an unknown type")]
     Stale,
-    /// The receiver of the rows can't take them.
+    /// The receiver of the rows rejected them.
     #[error("the rows can't be received: {0}")]
     Refused(ApiError),
     /// The project is deleted or being deleted.

@@ -1,7 +1,8 @@
 //! Postgres: connections to the platform database (sqlx) and to projects' databases (pipelined tokio-postgres),
 //! dumps and restores.
 //!
-//! Code above this folder doesn't know how many connections are open or how statements share them.
+//! Code above this folder depends neither on the number of open connections nor on the way in which statements share
+//! them.
 //!
 //! In reading order:
 //! - Vocabulary: `statement`, `rows`, `database_name`, `error`.
@@ -14,7 +15,7 @@
 //!   `pools` (all of them, under one budget).
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!
-//! Deliberately absent: the SQL of a slice (in the slice's `queries.rs`), and who may run it (`projects::Caller`).
+//! Deliberately absent: the SQL of a slice (in the slice's `queries.rs`), and permissions (`projects::Caller`).
 
 mod database_name;
 mod error;

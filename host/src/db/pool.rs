@@ -31,7 +31,7 @@ pub type LookupKey = Vec<Option<Arc<str>>>;
 
 /// The connections of one project and role.
 pub(super) struct Pool {
-    /// Connections that pipeline statements of many callers. Read far more often than changed.
+    /// Connections that pipeline statements of many callers. The list is read far more often than it is changed.
     shared: ArcSwap<Vec<Arc<Connection>>>,
     /// Serializes changes of `shared`.
     shared_lock: Mutex<()>,
@@ -162,7 +162,7 @@ impl Pool {
         self.created_at.elapsed().as_millis() as u64
     }
 
-    /// Closes the connections without a statement in flight. Returns how many there were.
+    /// Closes the connections without a statement in flight. Returns their number.
     pub(super) fn close_idle(&self) -> usize {
         let mut closed = std::mem::take(&mut *self.idle.lock()).len();
         self.change(|connections| {

@@ -23,9 +23,9 @@ use super::{
 
 pub use super::pool::LookupKey;
 
-/// How long a request waits for a connection before it fails with 503.
+/// Maximum time that a request waits for a connection before it fails with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Connections of a pool that was not used for this long are closed.
+/// Time without use after which the connections of a pool are closed.
 const IDLE_TIMEOUT_MS: u64 = 60_000;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -341,7 +341,12 @@ impl ProjectPools {
         let Inner { server, credentials, limits, .. } = &*self.inner;
         let options = session_settings::session_options(limits.statement_timeout);
         let login = Login::for_project(project, role, &credentials.password(project, role).await?);
-        match server.log_in(&login, &options, driver).await {
+        let logged_in = match server.log_in(&login, &options, driver).await {
+            // A login during a restore's swap waits for it, and then fails because the database was renamed.
+            Err((error, driver)) if error.is_unknown_database() => server.log_in(&login, &options, driver).await,
+            logged_in => logged_in,
+        };
+        match logged_in {
             Ok(client) => Ok(client),
             Err((error, driver)) if error.is_refused() => {
                 tracing::warn!(project, role = role.suffix(), "a login was refused; resetting the role's password");

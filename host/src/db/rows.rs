@@ -7,7 +7,7 @@ pub trait RowSink: Send {
     /// Discards all rows: the statement runs again.
     fn clear(&mut self);
 
-    /// Takes the next row.
+    /// Receives the next row.
     ///
     /// # Errors
     /// An error ends the statement and becomes its result. Further rows are not received.

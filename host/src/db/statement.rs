@@ -3,7 +3,7 @@ use std::{error::Error, fmt, sync::Arc};
 use bytes::BytesMut;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 
-/// The five roles of a project's database. Each has its own password.
+/// The roles of a project's database. Each has its own password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DbRole {
     /// Owns schema `public`. Used by the SQL editor and for schema changes.
@@ -16,10 +16,14 @@ pub enum DbRole {
     User,
     /// Used for dumps.
     Backup,
+    /// Owns the tables of schema `auth`. Exists only in projects that have switched end-user login on.
+    Auth,
 }
 
 impl DbRole {
-    pub const ALL: [Self; 5] = [Self::Owner, Self::App, Self::Anon, Self::User, Self::Backup];
+    pub const ALL: [Self; 6] = [Self::Owner, Self::App, Self::Anon, Self::User, Self::Backup, Self::Auth];
+    /// The roles that every project has.
+    pub const OF_EVERY_PROJECT: [Self; 5] = [Self::Owner, Self::App, Self::Anon, Self::User, Self::Backup];
 
     /// Returns the last part of the role's name in Postgres, `proj_<id>_<suffix>`.
     pub const fn suffix(self) -> &'static str {
@@ -29,6 +33,7 @@ impl DbRole {
             Self::Anon => "anon",
             Self::User => "user",
             Self::Backup => "backup",
+            Self::Auth => "auth",
         }
     }
 }
@@ -81,7 +86,7 @@ impl Statement {
 /// A parameter of any type, sent in text format.
 pub struct TextParam<'a>(pub Option<&'a str>);
 
-/// Without the value, which must not be logged.
+/// Leaves out the value, which must not be logged.
 impl fmt::Debug for TextParam<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("TextParam(…)")

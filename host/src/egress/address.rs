@@ -1,13 +1,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// How reachable an address is for requests from the platform, ordered from allowed to forbidden.
+/// The kind of an address, ordered from allowed to forbidden for requests from the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum AddressKind {
     /// An address on the public Internet.
     Public,
     /// This machine or its network. Allowed for hosts with `+private` on the allowlist.
     Private,
-    /// The metadata service of a cloud provider, which hands out credentials.
+    /// The metadata service of a cloud provider, which returns credentials.
     Metadata,
     /// Not the address of a single machine: unspecified, multicast, broadcast, reserved or documentation.
     Unusable,

@@ -7,22 +7,30 @@ use futures_util::TryStreamExt as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
 use tokio_util::io::StreamReader;
 
-use super::MAX_RESPONSE_BYTES;
+use super::{MAX_RESPONSE_BYTES, error::is_of_connection};
 
 /// The encodings that are decoded, as requests announce them.
 pub(super) const ACCEPTED_ENCODINGS: &str = "gzip, deflate, br";
 
-/// Maximum number of bytes of a compressed body that are read. A body of the maximum size is never longer when
-/// compressed, unless it was made to waste time.
+/// Maximum number of bytes of a compressed body that are read. The compressed form of a body of the maximum size is
+/// longer only if it was made to waste time.
 const MAX_COMPRESSED_BYTES: u64 = 2 * MAX_RESPONSE_BYTES as u64;
 
 /// A response body, decoded and cut at the maximum size.
 #[derive(Default)]
 pub(super) struct Body {
     pub bytes: Bytes,
+    /// Whether bytes are missing.
     pub truncated: bool,
     /// Whether the body was compressed.
     pub decoded: bool,
+}
+
+impl Body {
+    /// A body that is not in the encoding that its `content-encoding` names.
+    fn undecodable() -> Self {
+        Self { truncated: true, ..Self::default() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +42,15 @@ enum Encoding {
 
 /// Reads a body up to `max_bytes`, and decodes it if it has one of the [`ACCEPTED_ENCODINGS`]. Bytes are counted after
 /// decoding, and nothing is decoded beyond the maximum, so that a small body can't become a large one.
+///
+/// A body that can't be decoded is left out, because the status may matter more than the body.
 pub(super) async fn read_body(response: reqwest::Response, max_bytes: usize) -> io::Result<Body> {
     let encoding = encoding_of(response.headers());
     let mut raw = StreamReader::new(Box::pin(response.bytes_stream().map_err(io::Error::other)));
     let Some(encoding) = encoding else { return read_up_to(raw, max_bytes).await };
     let Some(first) = raw.fill_buf().await?.first().copied() else { return Ok(Body::default()) };
     if encoding == Encoding::Brotli && is_large_window(first) {
-        return Err(io::Error::from(io::ErrorKind::InvalidData));
+        return Ok(Body::undecodable());
     }
     let raw = raw.take(MAX_COMPRESSED_BYTES);
     let decoder: Pin<Box<dyn AsyncRead + Send>> = match encoding {
@@ -53,7 +63,11 @@ pub(super) async fn read_body(response: reqwest::Response, max_bytes: usize) -> 
         Encoding::Deflate => Box::pin(ZlibDecoder::new(raw)),
         Encoding::Brotli => Box::pin(BrotliDecoder::new(raw)),
     };
-    Ok(Body { decoded: true, ..read_up_to(decoder, max_bytes).await? })
+    match read_up_to(decoder, max_bytes).await {
+        Ok(body) => Ok(Body { decoded: true, ..body }),
+        Err(error) if is_of_connection(&error) => Err(error),
+        Err(_) => Ok(Body::undecodable()),
+    }
 }
 
 async fn read_up_to(reader: impl AsyncRead + Unpin, max_bytes: usize) -> io::Result<Body> {

@@ -2,8 +2,8 @@ use std::{error::Error, io, time::Duration};
 
 use rustls::CertificateError;
 
-/// Why a request has no response. Every message may be shown to the author of the request: no message contains the
-/// address of a host name, the path of a URL or the value of a header.
+/// The reason why a request has no response. Every message may be shown to the author of the request: no message
+/// contains the address of a host name, the path of a URL or the value of a header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
     #[error("the URL is not allowed: {0}")]
@@ -88,12 +88,18 @@ pub(super) fn reason_of(error: &reqwest::Error) -> String {
     reason_of_cause(error)
 }
 
-/// Describes a failure while a body was read.
+/// Returns whether a body could not be received, as opposed to decoded.
+pub(super) fn is_of_connection(error: &io::Error) -> bool {
+    request_error(error).is_some()
+}
+
+/// Describes a failure while a body was received.
 pub(super) fn reason_of_body(error: &io::Error) -> String {
-    match error.get_ref().and_then(|cause| cause.downcast_ref::<reqwest::Error>()) {
-        Some(error) => reason_of(error),
-        None => "its body is not in the encoding that its `content-encoding` names".to_owned(),
-    }
+    request_error(error).map_or_else(|| reason_of_cause(error), reason_of)
+}
+
+fn request_error(error: &io::Error) -> Option<&reqwest::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 fn reason_of_cause(error: &(dyn Error + 'static)) -> String {
@@ -118,7 +124,7 @@ fn reason_of_cause(error: &(dyn Error + 'static)) -> String {
     reason.unwrap_or_else(|| "the connection failed".to_owned())
 }
 
-/// Returns why TLS failed, with a remedy if the owner has one. Returns `None` if TLS was not the cause.
+/// Returns the reason why TLS failed, with a remedy if the owner has one. Returns `None` if TLS was not the cause.
 pub fn tls_reason(error: &(dyn Error + 'static)) -> Option<String> {
     let tls = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())?;
     let rustls::Error::InvalidCertificate(wrong) = tls else { return Some(tls.to_string()) };

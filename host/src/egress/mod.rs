@@ -11,7 +11,7 @@
 //! store or to Cloudflare Access don't use this module; their addresses are configuration.
 //!
 //! Modules in reading order:
-//! - `address`: which addresses are private.
+//! - `address`: kinds of addresses.
 //! - `request`, `error`: the public types.
 //! - `target`, `resolver`: the checks of one target.
 //! - `hop`: one request, and the request that follows a redirect.

@@ -87,9 +87,10 @@ pub struct EgressResponse {
     pub status: u16,
     /// In the order received, including repeated names. Bytes that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
-    /// Decoded if it was compressed with gzip, deflate or Brotli; `headers` then lack `content-encoding`.
+    /// Decoded if it was compressed with gzip, deflate or Brotli; `headers` then lack `content-encoding`. Empty if it
+    /// can't be decoded.
     pub body: Bytes,
-    /// Whether the body was longer than what was kept.
+    /// Whether the body was longer than what was kept, or can't be decoded.
     pub truncated: bool,
     /// The URL after all redirects.
     pub final_url: String,

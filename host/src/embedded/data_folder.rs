@@ -13,7 +13,8 @@ const REMEDY: &str =
     "start as the owner of the folder, or set ATLASHUB_DATA_DIR to a folder that this user can write to";
 
 /// The absolute path of `ATLASHUB_DATA_DIR`. Contents: `lock`, `secrets/`, `postgres/`, `postgres.log`,
-/// `postgres.lock`, `postgres-port`, `postgres-programs/` (downloaded), `objects/`, `store-address`.
+/// `postgres.lock`, `postgres-port`, `postgres-programs/` (downloaded), `objects/`, `store-address`, and by default
+/// `plugins/`.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
     path: PathBuf,

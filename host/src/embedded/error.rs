@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 
-/// An error of the embedded services: one line that says what is wrong and what to do.
+/// An error of the embedded services: one line with the problem and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     #[error(transparent)]

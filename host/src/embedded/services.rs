@@ -12,7 +12,7 @@ use crate::config::{Config, DatabaseConfig, EmbeddedStorageConfig, ExternalStora
 /// administrator.
 const OTHER_CONNECTIONS: u32 = 40;
 
-/// How the rest of the program connects to the embedded services.
+/// The data that the rest of the program needs to connect to the embedded services.
 #[derive(Debug, Clone)]
 pub struct EmbeddedServices {
     /// URL of the platform database, as a superuser.
@@ -123,7 +123,7 @@ impl Embedded {
     }
 }
 
-/// Returns how to connect to the services that another process runs on the data folder.
+/// Returns the connection data of the services that another process runs on the data folder.
 pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
     let folder = DataFolder::create(&config.data_dir)?;
     let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };
@@ -133,7 +133,7 @@ pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
     services(config, &folder, database_url, store_of_running(config)?, read)
 }
 
-/// Returns how to connect to the store that another process runs on the data folder.
+/// Returns the connection data of the store that another process runs on the data folder.
 pub fn store_of_running(config: &Config) -> Result<ExternalStorageConfig, EmbeddedError> {
     let folder = DataFolder::create(&config.data_dir)?;
     let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };

@@ -43,18 +43,32 @@ codes! {
     InvalidCursor "invalid_cursor" 400 "The cursor does not belong to this list.";
     InvalidPath "invalid_path" 400 "The path of an object is not allowed; the message says why.";
     ConfirmationRequired "confirmation_required" 400 "The operation needs `confirm`; the message says what to send.";
+    WeakPassword "weak_password" 400 "The password is too short, too long or too common; the message says which.";
     SqlError "sql_error" 400 "Postgres refused the statement; `details` has its code and position.";
     SqlRefused "sql_refused" 400 "The SQL editor does not run this kind of statement.";
     Unauthorized "unauthorized" 401 "The API key, token or sign-in is missing, wrong, expired or revoked.";
+    InvalidCredentials "invalid_credentials" 401 "The address or the password is wrong.";
+    InvalidRefreshToken "invalid_refresh_token" 401 "The refresh token is unknown, used or expired, or its session has \
+        ended; the user must sign in again.";
+    InvalidToken "invalid_token" 401 "The token of a mailed link, or of a login that waits for its second factor, is \
+        unknown, used or expired.";
+    InvalidCode "invalid_code" 401 "The code of the second factor is wrong, or was used before.";
     Forbidden "forbidden" 403 "The caller is authenticated, but may not do this.";
-    OriginNotAllowed "origin_not_allowed" 403 "The project does not allow requests from this origin.";
+    SignupDisabled "signup_disabled" 403 "The project does not let users sign up themselves.";
+    MfaRequired "mfa_required" 403 "The user has a second factor; send `challengeToken` of the details with a code.";
+    MagicLinkDisabled "magic_link_disabled" 403 "The project does not let users sign in with a mailed link.";
+    EmailNotVerified "email_not_verified" 403 "The password is right, but the project requires a verified address.";
+    OriginNotAllowed "origin_not_allowed" 403 "The project, or the admin surface, does not allow requests from this \
+        origin.";
     HostNotAllowed "host_not_allowed" 403 "The admin surface does not accept this host name.";
     NotFound "not_found" 404 "There is no such resource, or the caller may not see it.";
+    AuthDisabled "auth_disabled" 404 "The project has not switched end-user login on.";
     UnknownTable "unknown_table" 404 "There is no such table, or the caller may not see it.";
     ObjectNotFound "object_not_found" 404 "There is no such object.";
     MethodNotAllowed "method_not_allowed" 405 "The path exists, but not with this method.";
     RequestTimeout "request_timeout" 408 "The headers or the body of the request arrived too slowly.";
     Conflict "conflict" 409 "The change conflicts with the current state; the message says how.";
+    EmailTaken "email_taken" 409 "Another user of the project has this address.";
     RowChanged "row_changed" 409 "The row was changed or deleted since it was read; nothing was changed.";
     Cancelled "cancelled" 409 "The statement was cancelled on request.";
     UniqueViolation "unique_violation" 409 "A row with this value already exists.";

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Events that are kept for streams that continue after an interruption.
+/// Maximum number of events that are kept, so that a stream can continue after an interruption.
 const MAX_EVENTS: usize = 4096;
 /// Maximum number of streams that one node serves at once. A browser needs one.
 const MAX_STREAMS: usize = 64;
@@ -18,16 +18,16 @@ const MAX_STREAMS: usize = 64;
 pub(super) struct Entry {
     pub(super) number: u64,
     pub(super) kind: EventKind,
-    /// JSON.
+    /// The event as JSON.
     pub(super) data: Arc<str>,
 }
 
 /// The recent events of one process.
 pub(super) struct History {
-    /// Distinguishes the numbers of this process from those of other processes.
+    /// Random text that distinguishes the event numbers of this process from those of other processes.
     process: String,
     inner: Mutex<Inner>,
-    /// Wakes the streams and the task.
+    /// Wakes the streams, and the task that records changes.
     changed: watch::Sender<()>,
     closing: CancellationToken,
 }
@@ -43,7 +43,7 @@ struct Inner {
     entries: VecDeque<Entry>,
 }
 
-/// What a stream that has read up to a number has to send next.
+/// The events that a stream has not read yet.
 #[derive(Debug, PartialEq)]
 pub(super) enum Unread {
     /// Changes are not recorded yet.
@@ -98,13 +98,13 @@ impl History {
         self.inner.lock().streams > 0
     }
 
-    /// From now on, [`Self::append`] is called with every change.
+    /// Starts recording. From now on, the caller must pass every change to [`Self::append`].
     pub(super) fn start_recording(&self) {
         self.inner.lock().is_recording = true;
         self.changed.send_replace(());
     }
 
-    /// Stops recording, unless a stream is open. Returns whether it did.
+    /// Stops recording, unless a stream is open. Returns whether recording was stopped.
     pub(super) fn stop_recording(&self) -> bool {
         let mut inner = self.inner.lock();
         if inner.streams > 0 {
@@ -115,7 +115,7 @@ impl History {
         true
     }
 
-    /// Makes every stream start again, because changes are not known.
+    /// Makes every stream start again, because changes were missed.
     pub(super) fn interrupt(&self) {
         self.inner.lock().forget();
         self.changed.send_replace(());
@@ -138,7 +138,7 @@ impl History {
         self.changed.send_replace(());
     }
 
-    /// Returns what follows after the event with this number.
+    /// Returns the events after this number. `None` means that the stream has read no event of this process.
     pub(super) fn unread(&self, after: Option<u64>) -> Unread {
         let inner = self.inner.lock();
         if !inner.is_recording {
@@ -163,7 +163,7 @@ impl Inner {
     }
 }
 
-/// Counts a stream as open until it is dropped.
+/// Counts as an open stream until it is dropped.
 pub(super) struct OpenStream(Arc<History>);
 
 impl Drop for OpenStream {
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(numbers(&history, 0), Some(vec![1, 2, 3]));
         assert_eq!(numbers(&history, 2), Some(vec![3]));
         assert_eq!(numbers(&history, 3), Some(vec![]));
-        assert_eq!(numbers(&history, 4), None, "a number that was never given");
+        assert_eq!(numbers(&history, 4), None, "a number that no event has");
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn no_stream_continues_over_a_time_without_recording() {
+    fn streams_do_not_continue_across_a_pause_in_recording() {
         let history = Arc::new(History::new());
         history.start_recording();
         history.append(vec![event("queued")]);

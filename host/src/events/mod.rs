@@ -1,14 +1,15 @@
-//! Events about changes, for pages that stay up to date: `GET /admin/v1/events`.
+//! Events about changes, which keep the dashboard's pages up to date: `GET /admin/v1/events`.
 //!
-//! While at least one stream is open, one task reads the state of runs, jobs, projects, backups, plugins, channels and
-//! nodes every half second, compares it with the previous one, and appends the differences to a bounded history. Every
-//! stream of the node reads that history. So changes by any node and by any program are found, nothing is written for
-//! it, and a node without an open dashboard does no work. Streams hold no connection to Postgres.
+//! While at least one stream is open, and for a minute after, one task reads the state of runs, jobs, projects,
+//! backups, plugins, channels and nodes every half second, compares it with the previous one, and appends the
+//! differences to a bounded history. Every stream of the node reads that history. So the task finds changes that any
+//! node or other program made, writes nothing to Postgres, and does no work while no dashboard is open. Streams hold no
+//! connection to Postgres.
 //!
-//! Deliberately absent: contents. An event says what changed, and the client reads it again.
+//! Deliberately absent: contents. An event names the changed resource, and the client reads it again.
 //!
-//! Reading order: `queries` (the state as rows), `observer` (what changed since the last time), `history` (events that
-//! streams can still read), `watch` (the task), `stream` (one stream), `routes`.
+//! Reading order: `queries` (the state as rows), `observer` (the changes since the last observation), `history` (events
+//! that streams can still read), `watch` (the task), `stream` (one stream), `routes`.
 
 mod history;
 mod observer;

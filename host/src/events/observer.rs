@@ -11,29 +11,30 @@ use tokio::time::Instant;
 use super::queries::{self, MAX_RUNS, Observed};
 use crate::plugins::Plugins;
 
-/// Ended runs are read for this time, because a transaction can become visible after its timestamp.
+/// Runs are read for this long after their end, because a transaction can become visible later than the time that it
+/// stores.
 const OVERLAP: Duration = Duration::from_secs(10);
-/// The state of what is gone.
+/// State in the event of a deleted resource.
 const DELETED: &str = "deleted";
 
 type Known = HashMap<(EventKind, String), Observed>;
 
-/// What was seen the last time.
+/// The state at the last observation.
 #[derive(Debug)]
 pub(super) struct Observer {
     runs: Known,
     rest: Known,
     fingerprint: i64,
     plugins: Known,
-    /// When the last complete observation began.
+    /// Time when the last complete observation began.
     observed_at: Instant,
 }
 
-/// What changed since the last time.
+/// The changes since the last observation.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) events: Vec<(EventKind, Event)>,
-    /// More runs changed than are read.
+    /// Whether more runs ended than were read.
     pub(super) incomplete: bool,
 }
 
@@ -41,7 +42,8 @@ impl Observer {
     /// Observes the state that later changes are compared with.
     pub(super) async fn new(platform: &PgPool, plugins: &Plugins) -> Result<Self, sqlx::Error> {
         let observed_at = Instant::now();
-        // The fingerprint is older than the rows: a change in between is compared once more.
+        // The fingerprint is read before the rows, so a change in between causes one comparison too many, not one too
+        // few.
         let fingerprint = queries::fingerprint(platform).await?;
         Ok(Self {
             runs: by_id(queries::observe_runs(platform, OVERLAP.as_secs_f64()).await?),
@@ -52,7 +54,8 @@ impl Observer {
         })
     }
 
-    /// Returns what changed since the last time. After an error, the next call also returns what this one would have.
+    /// Returns the changes since the last observation. If it fails, the next call also returns the changes that this
+    /// one would have returned.
     pub(super) async fn observe(&mut self, platform: &PgPool, plugins: &Plugins) -> Result<Changes, sqlx::Error> {
         let observed_at = Instant::now();
         let ended_within = self.observed_at.elapsed() + OVERLAP;
@@ -65,7 +68,8 @@ impl Observer {
         let ended = runs.iter().filter(|run| !["queued", "running"].contains(&run.state.as_str())).count();
         let mut changes = Changes { incomplete: ended as i64 >= MAX_RUNS, ..Changes::default() };
         let runs = by_id(runs);
-        // Runs that are gone were removed by age or with their job.
+        // There is no event for a run that is missing: it ended longer ago, or was deleted by retention or with its
+        // job.
         changes.events.extend(changed(&self.runs, &runs));
         self.runs = runs;
         if let Some(rest) = rest {
@@ -100,12 +104,12 @@ fn by_id(observed: Vec<Observed>) -> Known {
     observed.into_iter().map(|item| ((item.kind, item.id.clone()), item)).collect()
 }
 
-/// Returns the events for what is new or differs.
+/// Returns the events for items that are new or differ.
 fn changed<'a>(before: &'a Known, now: &'a Known) -> impl Iterator<Item = (EventKind, Event)> + 'a {
     now.iter().filter(|(key, item)| before.get(*key) != Some(*item)).map(|(_, item)| event(item, &item.state))
 }
 
-/// Returns the events for what does not exist any more.
+/// Returns the events for items that no longer exist.
 fn gone<'a>(before: &'a Known, now: &'a Known) -> impl Iterator<Item = (EventKind, Event)> + 'a {
     before.iter().filter(|(key, _)| !now.contains_key(*key)).map(|(_, item)| {
         let state = if item.kind == EventKind::System { SystemState::Left.as_str() } else { DELETED };

@@ -1,23 +1,23 @@
-//! The state of everything that events are about, as rows.
+//! Reads the current state of the resources that events are about.
 
 use api_types::EventKind;
 use sqlx::PgPool;
 
-/// Runs of one kind that are read at most: of running, of queued and of ended ones.
+/// Maximum number of runs that are read in each of the states running, queued and ended.
 pub(super) const MAX_RUNS: i64 = 1000;
 
-/// Something that events are about.
+/// A resource that events are about.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(super) struct Observed {
     pub(super) kind: EventKind,
     pub(super) id: String,
     pub(super) project_id: Option<String>,
     pub(super) state: String,
-    /// Differs after a change that leaves the state as it is.
+    /// Changes with the resource, even if `state` stays the same.
     pub(super) version: i64,
 }
 
-/// Returns the active runs, and those that ended within this number of seconds.
+/// Returns the queued and running runs, and those that ended in the last `ended_within` seconds.
 pub(super) async fn observe_runs(pool: &PgPool, ended_within: f64) -> Result<Vec<Observed>, sqlx::Error> {
     sqlx::query_as(
         "(SELECT 'run' AS kind, id::text AS id, project_id, status AS state,
@@ -75,7 +75,7 @@ pub(super) async fn fingerprint(pool: &PgPool) -> Result<i64, sqlx::Error> {
     .await
 }
 
-/// Returns everything that is stored in Postgres, except runs.
+/// Returns the jobs, projects, backups, channels and nodes.
 pub(super) async fn observe_rest(pool: &PgPool) -> Result<Vec<Observed>, sqlx::Error> {
     sqlx::query_as(rest!()).fetch_all(pool).await
 }

@@ -1,7 +1,7 @@
 //! One stream of events.
 //!
 //! The id of an event is `<process>-<number>`, and `-<offset>` for each followed log in the order of the request. So
-//! one id says where every part of the stream continues.
+//! one id contains the position in every part of the stream.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -24,20 +24,20 @@ use crate::{
 
 /// A stream ends after this time. Browsers connect again, and are authenticated again.
 const MAX_AGE: Duration = Duration::from_secs(600);
-/// Asks browsers to wait this long before they connect again, in milliseconds.
+/// Time that browsers should wait before they connect again, in milliseconds.
 const RETRY_MS: u32 = 1000;
 
-/// Where a stream continues.
+/// The point at which a stream continues.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Position {
-    /// Number of the last event, if it is one of this process.
+    /// Number of the last event, if this process sent it.
     pub(super) number: Option<u64>,
     /// Offsets in the followed logs, in the order of the request.
     pub(super) offsets: Vec<usize>,
 }
 
 impl Position {
-    /// Parses the id of an event. Anything else is a position before every event.
+    /// Parses the id of an event. Any other text is the position before all events.
     pub(super) fn parse(id: &str, process: &str) -> Self {
         let mut parts = id.trim().split('-');
         let is_own = parts.next() == Some(process);
@@ -114,7 +114,7 @@ impl EventStream {
                     self.write_system(&mut text, SystemState::Stopping);
                     return Some(text);
                 }
-                // The sender is part of the state.
+                // Can't fail, because the state owns the sender.
                 _ = self.changed.changed() => {}
                 () = sleep(LogFollower::POLL_INTERVAL), if follows_logs => {}
                 () = sleep_until(self.sent_at + HEARTBEAT_INTERVAL) => {
@@ -161,7 +161,7 @@ impl EventStream {
         write_event(text, EventKind::System.as_str(), &self.id(), &data);
     }
 
-    /// Appends what followed in the logs.
+    /// Appends the new lines of the logs.
     async fn write_logs(&mut self, text: &mut String) {
         for index in 0..self.logs.len() {
             let followed = &mut self.logs[index];
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn position_is_that_of_the_id() {
+    fn position_is_parsed_from_the_id_of_an_event() {
         let check = |id: &str, number: Option<u64>, offsets: &[usize]| {
             let expected = Position { number, offsets: offsets.to_vec() };
             assert_eq!(Position::parse(id, "0a1b2c3d"), expected, "{id}");

@@ -4,11 +4,11 @@ use tokio::time::Instant;
 
 use super::{EventsState, observer::Observer};
 
-/// Maximum delay of an event.
+/// Time between two observations, and so the maximum delay of an event.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Changes are recorded for this time after the last stream has ended, so that it can continue.
 const KEEP_RECORDING: Duration = Duration::from_secs(60);
-/// If more runs end than are read, streams start again, but not more often than this.
+/// Minimum time between two restarts of all streams. They start again if more runs ended than were read.
 const INTERRUPTION_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Records changes whenever streams are open. Returns when the process shuts down.
@@ -20,14 +20,14 @@ pub async fn watch(state: EventsState) {
         } else {
             tokio::select! {
                 () = state.history.closing().cancelled() => return,
-                // The sender is part of the state.
+                // Can't fail, because the state owns the sender.
                 _ = changed.changed() => {}
             }
         }
     }
 }
 
-/// Records changes until there was no stream for a while.
+/// Records changes until no stream has been open for [`KEEP_RECORDING`].
 async fn record(state: &EventsState) {
     let (platform, plugins, history) = (&state.platform, &state.plugins, &state.history);
     let mut observer = None;

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone)]
 pub struct AuditDetails(pub serde_json::Value);
 
-/// The request has changed nothing, although others to the same route do. Its audit entry is removed.
+/// The request has changed nothing, although other requests to the same route do. Its audit entry is removed.
 #[derive(Debug, Clone, Copy)]
 pub struct NothingChanged;
 

@@ -30,6 +30,25 @@ impl<T: Serialize> IntoResponse for ApiJson<T> {
     }
 }
 
+/// A body that may be left out. JSON `null` counts as left out too.
+#[derive(Debug, Clone)]
+pub struct OptionalJson<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
+        let bytes = bytes.map_err(|_| ApiError::invalid("The body could not be read to its end."))?;
+        if bytes.is_empty() || bytes.as_ref() == b"null" {
+            return Ok(Self(T::default()));
+        }
+        let request = Request::from_parts(parts, axum::body::Body::from(bytes));
+        ApiJson::<T>::from_request(request, state).await.map(|ApiJson(value)| Self(value))
+    }
+}
+
 /// A JSON body that is not parsed yet.
 #[derive(Debug, Clone)]
 pub struct JsonBody(pub Bytes);

@@ -2,13 +2,13 @@
 //!
 //! - `request_id`: the outermost layer: request id, error bodies, logging; `request_metrics` counts and times.
 //! - `path`: one form for every path, before it is routed.
-//! - `responses`: limits on the size of responses, each and all together.
+//! - `responses`: limits on the size of each response, and of all responses together.
 //! - `connections`: the listeners: accepts connections and bounds them.
 //! - `client_address`: the address of the client.
 //! - `limits`: concurrency, time and size limits of requests, in shares.
 //! - `body`: extractors whose rejections are `ApiError`s, with `decode`; `paging`: pages with a cursor.
 //! - `event_stream`: responses of server-sent events.
-//! - `audit_extensions`: what a handler adds to its audit entry.
+//! - `audit_extensions`: the values that a handler adds to its audit entry.
 
 mod audit_extensions;
 mod body;
@@ -24,7 +24,7 @@ mod request_metrics;
 mod responses;
 
 pub use audit_extensions::{AuditDetails, AuditTarget, NothingChanged};
-pub use body::{ApiJson, ApiPath, ApiQuery, JsonBody, NoQuery};
+pub use body::{ApiJson, ApiPath, ApiQuery, JsonBody, NoQuery, OptionalJson};
 pub use client_address::{ClientAddress, add_client_address};
 pub use connections::{HeldUntilWritten, ListenerLimits, raise_open_file_limit, serve_connections};
 pub use decode::syntax as json_syntax_error;

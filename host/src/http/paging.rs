@@ -21,7 +21,7 @@ impl<T: Serialize + DeserializeOwned> PageRequest<T> {
         Self::parse_within(query, DEFAULT_LIMIT, MAX_LIMIT)
     }
 
-    /// As [`Self::parse`], for a list whose pages have another default and maximum number of items.
+    /// Like [`Self::parse`], for a list whose pages have another default and maximum number of items.
     pub fn parse_within(query: &PageQuery, default_limit: u32, max_limit: u32) -> ApiResult<Self> {
         let limit = query.limit.unwrap_or(default_limit);
         if limit == 0 || limit > max_limit {

@@ -7,8 +7,8 @@ use axum::{
 };
 use tower::util::MapRequestLayer;
 
-/// Decodes what need not be encoded in the paths of a router's requests, before it matches them. `/v1/db/%74ables` and
-/// `/v1/db/tables` are the same path (RFC 3986, section 6.2.2.2), so they must reach the same handler.
+/// Decodes characters that need no encoding in the paths of requests, before the router matches them. `/v1/db/%74ables`
+/// and `/v1/db/tables` are the same path (RFC 3986, section 6.2.2.2), so they must reach the same handler.
 pub fn with_normal_paths(router: Router) -> Router {
     Router::new().fallback_service(router).layer(MapRequestLayer::new(|mut request: Request| {
         if let Some(uri) = normal_uri(request.uri()) {

@@ -16,7 +16,7 @@ use crate::error::ApiError;
 pub struct RequestId(pub std::sync::Arc<str>);
 
 /// Middleware, the outermost layer: gives the request its id, writes the body of an [`ApiError`], logs failures,
-/// records metrics, and names the version of AtlasHub, from which pages notice an upgrade.
+/// records metrics, and adds the version of AtlasHub, by which pages detect an upgrade.
 pub async fn finish_response(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId(Uuid::now_v7().simple().to_string().into());
@@ -28,7 +28,7 @@ pub async fn finish_response(mut request: Request, next: Next) -> Response {
         log_error(&error, &id);
         response = with_body(response, &error, &id);
     }
-    // Also for those that are not an `ApiError`.
+    // Also for responses that are not an `ApiError`.
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
     }

@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 use super::{JobRunner, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
 use crate::egress::EgressRequest;
 
-/// A job that the server executes itself, without a plugin. Jobs on a schedule can use it like that of a plugin.
+/// A job that the server executes itself, without a plugin. Scheduled jobs can use it like a plugin's job.
 #[async_trait]
 pub trait BuiltInJob: Send + Sync + 'static {
-    /// The name that its runs have in place of a plugin's. No plugin may have it.
+    /// The plugin name of its runs. No plugin may have this name.
     const PLUGIN: &'static str;
     /// The name of the job.
     const JOB: &'static str;
@@ -25,7 +25,7 @@ pub trait BuiltInJob: Send + Sync + 'static {
     /// Checks parameters when a job is saved, or a run is started manually.
     ///
     /// # Errors
-    /// Returns what is wrong with them.
+    /// Returns a description of the problem.
     async fn check(&self, params: Self::Params) -> Result<(), String>;
 
     /// Executes a run, as described in [`JobRunner::run`].

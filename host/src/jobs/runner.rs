@@ -19,7 +19,7 @@ pub trait JobRunner: Send + Sync + 'static {
     /// An empty `job` selects the plugin's only job, or the job with the plugin's name. Returns the job's name.
     ///
     /// # Errors
-    /// Returns the reason, which says what the owner has to change.
+    /// Returns the reason, which names the change that the owner has to make.
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal>;
 
     /// Checks that the plugin may send this request. Called when a job of type `http` is saved or started manually.
@@ -35,7 +35,8 @@ pub trait JobRunner: Send + Sync + 'static {
         None
     }
 
-    /// Returns how many of the plugin's runs one scheduler executes at a time, if it executes `total`.
+    /// Returns the maximum number of the plugin's runs that one scheduler executes at a time, if it executes up to
+    /// `total` runs.
     fn max_runs(&self, _plugin: &str, total: usize) -> usize {
         total
     }
@@ -63,7 +64,7 @@ pub struct OwnRuns {
     pub max: usize,
 }
 
-/// Why a run can't be started.
+/// The reason why a run can't be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunRefusal {
     #[error("no plugin `{name}` can run{}", hint.as_deref().map(|hint| format!(": {hint}")).unwrap_or_default())]
@@ -77,13 +78,19 @@ pub enum RunRefusal {
     /// Each problem is a JSON pointer and a description.
     #[error(
         "the parameters don't match the job's schema: {}",
-        problems.iter().map(|(pointer, problem)| format!("{pointer}: {problem}")).collect::<Vec<_>>().join("; ")
+        problems.iter().map(problem_text).collect::<Vec<_>>().join("; ")
     )]
     Params { problems: Vec<(String, String)> },
     #[error("plugin `{plugin}` may not send requests; approve it with the capability `http`")]
     NoRequests { plugin: String },
     #[error("{0}")]
     Request(EgressError),
+}
+
+/// Describes a problem for a list in a sentence. The pointer to the parameters as a whole is empty.
+fn problem_text((pointer, problem): &(String, String)) -> String {
+    let problem = problem.trim_end_matches('.');
+    if pointer.is_empty() { problem.to_owned() } else { format!("{pointer}: {problem}") }
 }
 
 /// One attempt of a run.
@@ -132,7 +139,7 @@ pub struct RunReport {
     pub result: serde_json::Value,
 }
 
-/// Why a run did not succeed.
+/// The reason why a run did not succeed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunFailure {
     /// `details` is like [`RunReport::result`]. A run that is not `retryable` (refused, invalid) is not retried.

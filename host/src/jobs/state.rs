@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::JobRunner;
 use crate::{config::JobsConfig, object_store::ObjectStore, projects::Projects, secrets::Sealer};
 
-/// Maximum number of log streams that one node serves at once.
+/// Maximum number of logs that clients of one node follow at once.
 const MAX_LOG_STREAMS: usize = 64;
 
 /// The history of runs, without the means to start or execute one. Cheap to clone.

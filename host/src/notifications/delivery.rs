@@ -26,7 +26,7 @@ const MAX_RETRY_SECONDS: f64 = 3600.0;
 const CHANNEL_PAUSE_SECONDS: f64 = 5.0;
 /// Age at which a delivery fails if its channel keeps asking to wait (status 429).
 const MAX_RATE_LIMITED_AGE: TimeDelta = TimeDelta::hours(24);
-/// Poll interval of the outbox, in case another node crashed.
+/// Maximum time between two reads of the outbox, in case another node crashed.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
 const MIN_SLEEP: Duration = Duration::from_millis(50);
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(3600);
@@ -116,7 +116,7 @@ async fn deliver_next(state: &NotificationState, channel: Uuid, claim: Uuid) -> 
         }
     };
     if delivery.recipient.is_some() && !result.rate_limited {
-        // The channel works for others.
+        // The channel works for its other addresses.
         result.pause_seconds = None;
     }
     queries::record_attempt(&state.platform, channel, claim, &delivery, &result, &recipients).await

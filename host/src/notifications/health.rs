@@ -1,20 +1,20 @@
-//! Whether channels deliver, for the overview.
+//! The state of channels' deliveries, for the overview.
 
 use api_types::NotificationEvent;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// What concerns the owner about a channel.
+/// The facts about a channel that decide whether it needs the owner's attention.
 #[derive(Debug, sqlx::FromRow)]
 pub struct ChannelHealth {
     pub id: Uuid,
     pub name: String,
     pub events: Vec<NotificationEvent>,
     pub enabled: bool,
-    /// Why the newest delivery failed.
+    /// Error of the newest attempt to deliver, if it failed.
     pub last_error: Option<String>,
-    /// When the oldest of the deliveries failed that are still kept, since the last one that succeeded.
+    /// Time of the oldest recorded failure since the last success.
     pub failing_since: Option<DateTime<Utc>>,
 }
 

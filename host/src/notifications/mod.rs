@@ -11,8 +11,8 @@
 //!
 //! Reading order: `notification` (the message), `settings` (a channel's settings, validated and sealed), `queries`,
 //! `notifier` (writes the outbox), `delivery` (reads the outbox), `recipients` (addresses that failed, each of which
-//! becomes a delivery of its own), `channels/` (how each kind sends), `disk` (the check for free disk space), `health`
-//! (for the overview), `history` (the list of deliveries), `routes`.
+//! becomes a delivery of its own), `channels/` (sending, by kind of channel), `disk` (the check for free disk space),
+//! `health` (for the overview), `history` (the list of deliveries), `routes`.
 
 mod notification;
 mod settings;

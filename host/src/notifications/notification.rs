@@ -11,7 +11,8 @@ const MAX_LINK_BYTES: usize = 2000;
 
 /// A message to the owner. Must not contain secrets, because it is stored and sent to other services.
 ///
-/// Notifications with the same event, project and title within ten minutes are merged into one message with a count.
+/// After a notification was sent, those with the same event, project and title are collected for ten minutes, and sent
+/// as one further message with a count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
@@ -131,7 +132,7 @@ impl Message {
     }
 }
 
-/// Truncates a text to `max_length` UTF-16 units, which is how receivers count, and marks it with `…`.
+/// Truncates a text to `max_length` UTF-16 units, in which receivers count, and marks it with `…`.
 pub(super) fn truncate(text: &str, max_length: usize) -> String {
     let mut units = 0;
     for (at, character) in text.char_indices() {

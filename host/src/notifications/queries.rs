@@ -230,7 +230,7 @@ pub(super) struct Attempt {
     pub first_at: DateTime<Utc>,
     pub last_at: DateTime<Utc>,
     pub attempts: i32,
-    /// The only address to send to, if others have the message already.
+    /// The only address to send to, if the other addresses have received the message already.
     pub recipient: Option<String>,
     pub kind: ChannelKind,
     pub sealed: Vec<u8>,
@@ -327,7 +327,7 @@ pub(super) async fn release_channel(pool: &PgPool, channel: Uuid, claim: Uuid) -
         .map(drop)
 }
 
-/// Returns the seconds until the next delivery is due, by the database's clock, or none.
+/// Returns the seconds until the next delivery is due, by the database's clock. `None` if none is pending.
 pub(super) async fn seconds_until_due(pool: &PgPool) -> Result<Option<f64>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT extract(epoch FROM min(greatest(d.due_at, c.busy_until)) - now())::float8
@@ -338,7 +338,7 @@ pub(super) async fn seconds_until_due(pool: &PgPool) -> Result<Option<f64>, sqlx
     .await
 }
 
-/// Removes up to 1000 deliveries that finished more than a week ago.
+/// Removes up to 1000 deliveries that finished more than [`RETENTION_DAYS`] ago.
 pub(super) async fn remove_old_deliveries(pool: &PgPool) -> Result<u64, sqlx::Error> {
     let removed = sqlx::query(
         "DELETE FROM notification_deliveries WHERE id IN (

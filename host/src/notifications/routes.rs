@@ -23,7 +23,9 @@ use crate::{
 
 const MAX_NAME_LENGTH: usize = 120;
 
-/// Lists notification channels, oldest first, without their secrets.
+/// List notification channels
+///
+/// Oldest first, without their secrets.
 #[utoipa::path(get, path = "/admin/v1/notifications", tag = "notifications", params(PageQuery),
     responses((status = 200, body = Page<NotificationChannel>)))]
 pub(crate) async fn list_channels(
@@ -37,7 +39,9 @@ pub(crate) async fn list_channels(
     Ok(ApiJson(Page { items, next_cursor: page.next_cursor }))
 }
 
-/// Creates a notification channel. It receives events that occur from now on.
+/// Create a notification channel
+///
+/// The channel receives events that occur from now on.
 #[utoipa::path(post, path = "/admin/v1/notifications", tag = "notifications", request_body = CreateNotificationChannel,
     responses((status = 201, body = NotificationChannel), (status = 400, body = ErrorBody)))]
 pub(crate) async fn create_channel(
@@ -57,7 +61,9 @@ pub(crate) async fn create_channel(
     Ok((StatusCode::CREATED, Extension(AuditTarget(id.to_string())), details, ApiJson(to_wire(&state, row))))
 }
 
-/// Returns a notification channel without its secrets.
+/// Get a notification channel
+///
+/// Returns the channel without its secrets.
 #[utoipa::path(get, path = "/admin/v1/notifications/{channel}", tag = "notifications",
     params(("channel" = String, Path)),
     responses((status = 200, body = NotificationChannel), (status = 404, body = ErrorBody)))]
@@ -69,8 +75,10 @@ pub(crate) async fn get_channel(
     Ok(ApiJson(to_wire(&state, row)))
 }
 
-/// Changes a notification channel. Omitted fields, including secrets, keep their values. An empty `username` or
-/// `password` removes both. Disabling a channel drops its pending deliveries.
+/// Change a notification channel
+///
+/// Omitted fields, including secrets, keep their values. An empty `username` or `password` removes both. If the channel
+/// is disabled, its pending deliveries fail.
 #[utoipa::path(patch, path = "/admin/v1/notifications/{channel}", tag = "notifications",
     params(("channel" = String, Path)), request_body = UpdateNotificationChannel,
     responses((status = 200, body = NotificationChannel), (status = 400, body = ErrorBody),
@@ -101,7 +109,9 @@ pub(crate) async fn update_channel(
     Ok((audit_details(&changed.name, changed.kind), ApiJson(to_wire(&state, changed))))
 }
 
-/// Deletes a notification channel and its pending deliveries.
+/// Delete a notification channel
+///
+/// Also deletes its deliveries, including pending ones.
 #[utoipa::path(delete, path = "/admin/v1/notifications/{channel}", tag = "notifications",
     params(("channel" = String, Path)), responses((status = 204), (status = 404, body = ErrorBody)))]
 pub(crate) async fn delete_channel(
@@ -113,6 +123,8 @@ pub(crate) async fn delete_channel(
     Ok((StatusCode::NO_CONTENT, audit_details(&name, kind)))
 }
 
+/// Test a notification channel
+///
 /// Sends a test message once, even if the channel is disabled, and returns the result.
 #[utoipa::path(post, path = "/admin/v1/notifications/{channel}/test", tag = "notifications",
     params(("channel" = String, Path)),
@@ -132,10 +144,10 @@ pub(crate) async fn test_channel(
     Ok((Extension(AuditDetails(details)), ApiJson(result)))
 }
 
-/// Sends a test message with settings that are not stored, and returns the result.
+/// Test the settings of a notification channel
 ///
-/// With `channelId`, settings that are absent, and secrets in the form that responses show, are those of that channel.
-/// Nothing is stored.
+/// Sends a test message with settings that are not stored, and returns the result. With `channelId`, settings that are
+/// absent, and secrets in the form that responses show, are those of that channel. Nothing is stored.
 #[utoipa::path(post, path = "/admin/v1/notifications/test", tag = "notifications",
     request_body = TestNotificationSettings,
     responses((status = 200, body = NotificationTest), (status = 400, body = ErrorBody),
@@ -171,7 +183,9 @@ pub(crate) async fn test_settings(
     Ok((Extension(AuditDetails(details)), ApiJson(result)))
 }
 
-/// Lists the deliveries of a channel, newest first. They are kept for 7 days after they ended. Tests are not listed.
+/// List the deliveries of a notification channel
+///
+/// Newest first. They are kept for 7 days after they end. Tests are not listed.
 #[utoipa::path(get, path = "/admin/v1/notifications/{channel}/deliveries", tag = "notifications",
     params(("channel" = String, Path), PageQuery),
     responses((status = 200, body = Page<NotificationDelivery>), (status = 400, body = ErrorBody),

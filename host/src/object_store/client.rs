@@ -95,9 +95,13 @@ pub(super) fn part_call_config() -> aws_sdk_s3::config::Builder {
     )
 }
 
+#[expect(
+    deprecated,
+    reason = "newer versions send requests through the proxy of the environment, also to this machine"
+)]
 fn client_config(config: &ExternalStorageConfig, endpoint: &str) -> aws_sdk_s3::Config {
     aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
+        .behavior_version(BehaviorVersion::v2025_01_17())
         .region(Region::new(config.region.clone()))
         .endpoint_url(endpoint)
         .force_path_style(true)

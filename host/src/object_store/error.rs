@@ -24,6 +24,12 @@ pub enum StoreError {
         #[source]
         cause: anyhow::Error,
     },
+    #[error("{operation}: the store has no space left")]
+    Full {
+        operation: &'static str,
+        #[source]
+        cause: anyhow::Error,
+    },
     /// The request could not be built or the response could not be read.
     #[error("{operation} failed")]
     Other {
@@ -64,6 +70,7 @@ impl StoreError {
             SdkError::ResponseError(response) => match response.raw().status().as_u16() {
                 404 => Self::NotFound { operation },
                 412 => Self::PreconditionFailed { operation },
+                507 => Self::Full { operation, cause },
                 500.. => Self::Unavailable { operation, cause },
                 _ => Self::Other { operation, cause },
             },
@@ -82,6 +89,7 @@ impl StoreError {
             404 => Self::NotFound { operation },
             412 => Self::PreconditionFailed { operation },
             405 | 501 => Self::NotSupported { operation },
+            507 => Self::Full { operation, cause },
             // 429 is caused by the load of the platform, not by the caller.
             408 | 429 | 500.. => Self::Unavailable { operation, cause },
             _ => Self::Refused {
@@ -105,6 +113,9 @@ impl From<StoreError> for ApiError {
                     .with_cause(error)
             }
             StoreError::Unavailable { .. } => Self::unavailable("The object store", error),
+            StoreError::Full { .. } => Self::new(Code::Unavailable, "The object store has no space left.")
+                .with_hint("Add space to the object store, or remove files.")
+                .with_cause(error),
             StoreError::PreconditionFailed { .. } | StoreError::Refused { .. } | StoreError::Other { .. } => {
                 Self::internal(error)
             }

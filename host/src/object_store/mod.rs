@@ -1,9 +1,9 @@
 //! Client of the object store: any S3 server with path-style addresses and version 4 signatures.
 //!
 //! One [`ObjectStore`] has two endpoints. Requests go to the internal endpoint. URLs are signed for the public
-//! endpoint, which browsers and apps can reach. The bytes of users' objects never pass through the gateway: clients
-//! send and fetch them at signed URLs. Small objects (manifests, the test object of `doctor`) are read and written as a
-//! whole; the objects of jobs are streamed.
+//! endpoint, which browsers and apps can reach. Clients of projects upload and download objects at signed URLs, not
+//! through the API. Small objects (manifests, the test object of `doctor`) are read and written as a whole; the objects
+//! of jobs are streamed.
 //!
 //! Deliberately absent: logical buckets, path rules and permissions (`storage`); versions, ACLs, tags and encryption
 //! headers, which not every store supports; decisions by error code, because stores disagree on codes (the HTTP status

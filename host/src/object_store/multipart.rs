@@ -180,7 +180,7 @@ impl ObjectStore {
         Ok(UploadPage { uploads, next: next.map(|key| UploadPosition { key, upload_id }) })
     }
 
-    /// Returns when the newest part of an upload arrived, or `None` if it has no parts.
+    /// Returns the time at which the newest part of an upload arrived, or `None` if it has no parts.
     ///
     /// # Errors
     /// `NotFound` if the upload does not exist.

@@ -4,7 +4,7 @@ use crate::{
     secrets::SealError,
 };
 
-/// Why a change of plugins or trusted keys failed.
+/// The reason why a change of plugins or trusted keys failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
     #[error("Plugin `{0}` not found.")]

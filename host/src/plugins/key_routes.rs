@@ -9,7 +9,7 @@ use crate::{
 
 /// List trusted keys
 ///
-/// Includes revoked keys, and keys that files in `trusted-keys/` propose.
+/// Includes revoked keys, and keys that are only proposed by files in `trusted-keys/` of the plugin folder.
 #[utoipa::path(get, path = "/admin/v1/trusted-keys", tag = "plugins", params(PageQuery),
     responses((status = 200, body = Page<TrustedKey>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_trusted_keys(

@@ -13,8 +13,8 @@ use super::{
     trust::{Approval, CapabilityScopes, TrustView},
 };
 
-/// Converts a plugin to its representation in the API. Shows the manifest only if its signature is valid. The limits in
-/// force and the use of the plugin are added by the caller.
+/// Converts a plugin to its representation in the API. Shows the manifest only if its signature is valid. The caller
+/// adds the limits in force and the use of the plugin.
 pub(super) fn to_wire(
     slot: &Slot,
     trust: &TrustView,

@@ -1,18 +1,18 @@
 //! Plugins: signed, sandboxed WebAssembly components that do the work of jobs.
 //!
 //! The folders follow a plugin from its file to its run:
-//! 1. [`package`]: the signed file, its manifest, and where files come from.
+//! 1. [`package`]: the signed file, its manifest, and the sources of files.
 //! 2. [`trust`]: checks the signature and the owner's approval; keys, approvals and revocations.
 //! 3. `loading`: compares files and trust with what is loaded, and loads or unloads plugins.
 //! 4. [`runtime`]: compiles, links and runs them, with limits.
-//! 5. [`guest`]: the data of a run, and [`capabilities`]: what the run can call.
+//! 5. [`guest`]: the data of a run, and [`capabilities`]: the host functions that a run can call.
 //!
 //! A plugin passes through these types: [`SignedFile`](package::SignedFile) →
 //! [`InspectedPlugin`](trust::InspectedPlugin) → [`VerifiedPlugin`](trust::VerifiedPlugin) → [`LoadedPlugin`], which
 //! contains the [`RunnablePlugin`](runtime::RunnablePlugin). The owner sees its `Slot` (`loading/slots.rs`).
 //!
 //! At the root: [`service`] (all plugins of this process), [`runner`] (runs jobs), [`routes`] and [`key_routes`] (admin
-//! API) with [`listing`] and [`usage`] (which jobs use a plugin), [`tooling`] (command line), [`errors`].
+//! API) with [`listing`] and [`usage`] (the jobs that use a plugin), [`tooling`] (command line), [`errors`].
 //!
 //! Deliberately absent: trust in manifests. A manifest requests, the owner's grant decides, and the linker contains
 //! only what was granted. Also absent: a shell, WASI, compiled code read from disk, and uploads: a plugin is two files
@@ -39,7 +39,9 @@ pub(crate) use routes::*;
 
 pub use errors::PluginError;
 pub use guest::{
-    BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, NewBackup, RunLease, TableDifference,
+    BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, DroppedDatabases, ExportOutcome, ImportFile,
+    LoadMethod, LoadedImport, NewBackup, OpenExport, ReplacedDatabases, RunLease, StoredExport, TableDifference,
+    TransferError, TransferProgress, TransferService,
 };
 pub use loading::{LoadedPlugin, OnRejected, PluginsParts, RejectedPlugin};
 pub use package::{FirstParty, folder::PluginFolder};

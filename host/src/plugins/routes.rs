@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Plugins;
 use crate::{
     error::ApiResult,
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, NoQuery, PageRequest},
 };
 
 /// Value of `approved_by`. The audit log has the identity.
@@ -37,6 +37,7 @@ pub(crate) async fn list_plugins(
 pub(crate) async fn get_plugin(
     State(plugins): State<Plugins>,
     ApiPath(name): ApiPath<String>,
+    _: NoQuery,
 ) -> ApiResult<ApiJson<Plugin>> {
     Ok(ApiJson(with_use(&plugins, plugins.get(&name).await?).await?))
 }

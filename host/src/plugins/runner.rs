@@ -10,7 +10,7 @@ use crate::{
     jobs::{JobRunner, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport},
 };
 
-/// How long a run waits after a start until plugins are loaded.
+/// Maximum time that a run waits after a start until plugins are loaded.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum number of characters of an unknown name that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;

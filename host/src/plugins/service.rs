@@ -15,7 +15,7 @@ use super::{
     usage,
 };
 
-/// How long a request waits for a pass of the loader, which may be compiling a plugin.
+/// Maximum time that a request waits for a pass of the loader, which may be compiling a plugin.
 const PASS_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum number of characters of an unknown name that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;
@@ -59,7 +59,7 @@ impl Plugins {
         watch(self.0).await;
     }
 
-    /// Returns why a plugin is not running, if known.
+    /// Returns the reason why a plugin is not running, if known.
     pub async fn refusal(&self, name: &str) -> Option<String> {
         self.0.slots.lock().await.by_name.get(name)?.refusal().map(Refusal::text)
     }
@@ -86,7 +86,7 @@ impl Plugins {
         Ok(usage::add_use(&self.0.parts.platform, plugins).await?)
     }
 
-    /// Returns the plugin folder, and why it can't be read, if it can't.
+    /// Returns the plugin folder, and the reason if it can't be read.
     pub async fn folder(&self) -> PluginFolderInfo {
         let folder = self.0.parts.folder.clone();
         let path = folder.path().display().to_string();
@@ -190,7 +190,7 @@ impl Plugins {
         Ok(name)
     }
 
-    /// Does a pass in a task of its own, which continues if it exceeds the timeout.
+    /// Runs a pass in a separate task, which continues after the timeout.
     async fn refresh_with_timeout(&self) -> Result<(), PluginError> {
         let plugins = self.clone();
         let pass = tokio::spawn(async move { plugins.refresh().await });

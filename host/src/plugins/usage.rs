@@ -1,4 +1,4 @@
-//! Which jobs use a plugin, and how its runs end.
+//! Lists the jobs that use a plugin, and counts its runs.
 
 use std::collections::HashMap;
 

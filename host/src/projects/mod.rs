@@ -2,16 +2,19 @@
 //!
 //! A project is a row, a Postgres database with five roles, a bucket and API keys. In reading order:
 //!
-//! - `project`, `queries`: the project as the rest of the host sees it, and how it is looked up.
+//! - `project`, `queries`: the project as the rest of the host sees it, and its look-up.
+//! - `auth_settings`: a project's settings of end-user login, cached.
 //! - `keys`: API keys: format, creation, rotation, revocation, and the cache that each request consults.
-//! - `gate`: the middleware of the public surface: key, origin, rate limit, user token; it makes the [`Caller`].
+//! - `gate`: the middleware of the public surface: key, origin, rate limit, user token; it creates the [`Caller`].
 //! - `lifecycle`: creating, changing and deleting projects; recovery after a crash; databases and their credentials.
 //! - `totals`: the list of projects with their sizes and numbers.
 //! - `admin_project`: the extractor for the path segment `{project}` of the admin surface.
 //!
-//! Not here: a project's rows (`data`), its files (`storage`), the exposure of its tables (`tables`).
+//! Not here: end users and their sessions (`auth`), a project's rows (`data`), its files (`storage`), the exposure of
+//! its tables (`tables`).
 
 mod admin_project;
+mod auth_settings;
 mod project;
 mod queries;
 
@@ -38,15 +41,18 @@ pub(crate) use lifecycle::routes::*;
 pub(crate) use totals::routes::*;
 
 pub use admin_project::AdminProject;
+pub use auth_settings::{AuthSettingsCache, StoredAuthSettings};
 pub use gate::{
-    Caller, PublicGate, RateLimits, SecretCaller, SigningKey, UserClaims, UserTokens, WrongKeyLimit, authenticate,
-    signing_key,
+    Caller, PublicGate, RateLimits, SecretCaller, SignedInCaller, SigningKey, UserClaims, UserTokens, WrongKeyLimit,
+    authenticate, rotate_signing_key, signing_key,
 };
 pub use keys::{KeyCache, remove_expired_or_revoked_keys};
 pub use lifecycle::{
-    DatabaseColumn, DatabaseEntry, DatabaseTable, Databases, SealedCredentials, UnfinishedProject,
-    apply_extension_setting, close_shared_databases, delete_after_run, finish_unfinished_projects, keep_after_run,
-    parse_tables, unfinished_projects,
+    AuthResources, AuthTables, DatabaseColumn, DatabaseEntry, DatabaseTable, Databases, NewProjectSql, OnSwapped,
+    RESTORED, RecordSwap, ReplacementError, Replacements, SealedCredentials, Swap, TakeOverAuth, UnfinishedProject,
+    apply_extension_setting, auth_grants, close_shared_databases, delete_after_run, ensure_resources,
+    finish_unfinished_projects, keep_after_run, parse_tables, prepare_auth_role, privileges_of_public,
+    restore_uploads_prefix, take_over_restored, unfinished_projects,
 };
 pub use project::{ProjectRef, Projects};
 pub use totals::{Survey, Surveys};
@@ -64,7 +70,7 @@ pub struct ProjectsState {
     pub store: ObjectStore,
     pub pools: ProjectPools,
     pub projects: Projects,
-    /// What projects' own databases know, cached.
+    /// Cached numbers from projects' own databases.
     pub surveys: Surveys,
     pub keys: KeyCache,
     /// `maxObjectBytes` of the buckets that a new project gets.

@@ -26,7 +26,7 @@ pub struct ProjectRef {
     pub updated_at: DateTime<Utc>,
     /// Run of the final backup after which the project is deleted.
     pub delete_after_run: Option<Uuid>,
-    /// Why the last deletion with a final backup failed.
+    /// The reason why the last deletion with a final backup failed.
     pub delete_problem: Option<String>,
     /// Whether the project is protected from deletion.
     pub protected: bool,

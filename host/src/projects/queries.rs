@@ -44,7 +44,7 @@ pub(super) async fn ready_projects(pool: &PgPool) -> Result<Vec<String>, sqlx::E
     sqlx::query_scalar("SELECT id FROM projects WHERE state = 'ready' ORDER BY id").fetch_all(pool).await
 }
 
-/// Returns id, name and database size in bytes of those of the projects that are ready and whose database exists.
+/// Returns the id, name and database size in bytes of each of the projects that is ready and has a database.
 pub(super) async fn project_databases(
     pool: &PgPool,
     ids: &[String],

@@ -24,6 +24,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     admin,
     app::App,
+    auth::routes as auth,
     backups,
     dashboard::{self, DashboardState},
     data,
@@ -32,7 +33,7 @@ use crate::{
     http::{RequestLimits, add_client_address, finish_response, limit_requests, limit_responses, with_normal_paths},
     jobs, notifications, observability, plugins, projects, sql_editor, sql_runs,
     storage::{admin_routes as storage_admin, object_routes as storage_objects, routes as storage_public},
-    storage_runs, tables,
+    storage_runs, tables, transfers,
 };
 
 pub use openapi::openapi;
@@ -45,6 +46,21 @@ fn public_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(data::list_tables))
         .routes(routes!(data::list_rows, data::insert_rows, data::update_rows, data::delete_rows))
+        .routes(routes!(auth::sign_up))
+        .routes(routes!(auth::log_in))
+        .routes(routes!(auth::refresh_session))
+        .routes(routes!(auth::log_out))
+        .routes(routes!(auth::get_current_user, auth::update_current_user))
+        .routes(routes!(auth::verify_email))
+        .routes(routes!(auth::recover_account))
+        .routes(routes!(auth::reset_password))
+        .routes(routes!(auth::ask_for_magic_link))
+        .routes(routes!(auth::confirm_magic_link))
+        .routes(routes!(auth::verify_second_factor))
+        .routes(routes!(auth::get_second_factor))
+        .routes(routes!(auth::enrol_totp, auth::remove_totp))
+        .routes(routes!(auth::confirm_totp))
+        .routes(routes!(auth::get_public_keys))
         .routes(routes!(storage_public::sign_upload))
         .routes(routes!(storage_public::sign_parts))
         .routes(routes!(storage_public::complete_upload))
@@ -110,11 +126,31 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(storage_admin::complete_upload))
         .routes(routes!(storage_admin::abort_upload))
         .routes(routes!(storage_admin::sign_download))
+        .routes(routes!(auth::get_auth_settings, auth::update_auth_settings))
+        .routes(routes!(auth::rotate_auth_key))
+        .routes(routes!(auth::list_users, auth::create_user))
+        .routes(routes!(auth::get_user, auth::update_user, auth::delete_user))
+        .routes(routes!(auth::sign_user_out))
+        .routes(routes!(auth::send_reset_link))
+        .routes(routes!(auth::remove_second_factor))
         .routes(routes!(backups::list_backups, backups::create_backup))
         .routes(routes!(backups::list_protection))
         .routes(routes!(backups::get_backup, backups::delete_backup))
         .routes(routes!(backups::sign_backup_download))
         .routes(routes!(backups::verify_backup))
+        .routes(routes!(backups::plan_backup_restore))
+        .routes(routes!(backups::list_restores, backups::plan_upload_restore))
+        .routes(routes!(backups::sign_restore_upload))
+        .routes(routes!(backups::get_restore, backups::remove_restore))
+        .routes(routes!(backups::confirm_restore))
+        .routes(routes!(backups::roll_restore_back))
+        .routes(routes!(transfers::list_exports, transfers::create_export))
+        .routes(routes!(transfers::get_export, transfers::delete_export))
+        .routes(routes!(transfers::sign_export_download))
+        .routes(routes!(transfers::list_imports, transfers::create_import))
+        .routes(routes!(transfers::get_import, transfers::delete_import))
+        .routes(routes!(transfers::preview_import))
+        .routes(routes!(transfers::start_import))
         .routes(routes!(jobs::list_jobs, jobs::create_job))
         .routes(routes!(jobs::get_job, jobs::update_job, jobs::delete_job))
         .routes(routes!(jobs::check_job))
@@ -220,7 +256,7 @@ async fn unknown_path() -> ApiError {
         .with_hint("See /openapi.json of the admin surface for all paths.")
 }
 
-/// The dashboard's own router knows its pages, so browsers get the same document at every address.
+/// The dashboard's own router selects the page, so browsers get the same document at every address.
 async fn page_or_unknown_path(State(dashboard): State<DashboardState>, request: Request) -> Response {
     let (is_navigation, headers) = (dashboard::is_navigation(&request), request.into_parts().0.headers);
     if is_navigation {

@@ -27,6 +27,7 @@ use crate::app::App;
     ),
     tags(
         (name = "db", description = "Rows of a project's tables"),
+        (name = "auth", description = "Login of end users"),
         (name = "storage", description = "Files of a project"),
         (name = "health", description = "Health checks of both surfaces"),
         (name = "session", description = "The owner's session"),
@@ -35,7 +36,10 @@ use crate::app::App;
         (name = "tables", description = "Tables and rows of a project, and their exposure"),
         (name = "sql", description = "The SQL editor"),
         (name = "buckets", description = "Buckets of a project and their files"),
+        (name = "users", description = "End users of a project, and settings of their login"),
         (name = "backups", description = "Backups"),
+        (name = "restores", description = "Restores of projects' databases"),
+        (name = "transfers", description = "Exports and imports"),
         (name = "jobs", description = "Jobs, their schedules and runs"),
         (name = "notifications", description = "Notification channels"),
         (name = "plugins", description = "Plugins and trusted keys"),
@@ -60,6 +64,10 @@ enum Group {
 
 /// The operation of the admin surface that takes its credentials in the body.
 const SIGN_IN: &str = "sign_in";
+/// Operations of the public surface that need a signed-in user.
+const SIGNED_IN: [&str; 3] = ["log_out", "get_current_user", "update_current_user"];
+/// The operation of the public surface that needs no API key.
+const PUBLIC_KEYS: &str = "get_public_keys";
 const ERROR_BODY: &str = "ErrorBody";
 
 /// Returns the OpenAPI 3.1 document of both surfaces.
@@ -111,8 +119,11 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 fn security(group: Group, operation_id: Option<&str>) -> Vec<SecurityRequirement> {
     let of = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
     let owner = || ["adminToken", "access", "session"].map(of).to_vec();
+    let with_user = || of("apiKey").add("userToken", Vec::<String>::new());
     match group {
-        Group::Public => vec![of("apiKey"), of("apiKey").add("userToken", Vec::<String>::new())],
+        Group::Public if operation_id == Some(PUBLIC_KEYS) => Vec::new(),
+        Group::Public if operation_id.is_some_and(|id| SIGNED_IN.contains(&id)) => vec![with_user()],
+        Group::Public => vec![of("apiKey"), with_user()],
         Group::Admin if operation_id == Some(SIGN_IN) => Vec::new(),
         Group::Admin => owner(),
         Group::Metrics => [owner(), vec![of("metricsToken")]].concat(),

@@ -32,7 +32,7 @@ pub struct ResealReport {
     pub already_current: u64,
 }
 
-/// Why the sealed values of a column could not be checked or re-sealed.
+/// The reason why the sealed values of a column could not be checked or re-sealed.
 #[derive(Debug, thiserror::Error)]
 pub enum SealedColumnError {
     #[error("{identity}: {error}")]

@@ -60,7 +60,7 @@ impl MasterKey {
     }
 
     pub fn to_base64(&self) -> Zeroizing<String> {
-        Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(self.0.as_ref()))
+        Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(self.0.as_slice()))
     }
 
     /// Returns the id of this key.
@@ -73,7 +73,7 @@ impl MasterKey {
     }
 }
 
-/// Why a value could not be sealed or opened.
+/// The reason why a value could not be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     #[error("not a sealed value")]
@@ -100,8 +100,8 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Creates a sealer. The previous key is needed only while keys are rotated.
-    pub fn new(current: &MasterKey, previous: Option<&MasterKey>) -> Self {
+    /// Creates a sealer. Previous keys only open values; for the master key, there is one while it is rotated.
+    pub fn new<'a>(current: &'a MasterKey, previous: impl IntoIterator<Item = &'a MasterKey>) -> Self {
         let keys =
             std::iter::once(current).chain(previous).map(|key| (key.id(), Aes256Gcm::new(&(*key.0).into()))).collect();
         Self { current: current.id(), keys }

@@ -41,7 +41,7 @@ impl CheckedScript {
     }
 }
 
-/// How a script ended.
+/// Result of a script.
 #[derive(Debug)]
 pub struct ScriptEnd {
     /// Number of statements, from the first one, whose changes are committed.
@@ -51,7 +51,7 @@ pub struct ScriptEnd {
     pub failure: Option<ScriptError>,
 }
 
-/// Why a script stopped.
+/// The failure that stopped a script.
 #[derive(Debug)]
 pub struct ScriptError {
     /// Index of the statement that failed. `None` if the commit failed.

@@ -33,7 +33,7 @@ pub(super) async fn checked_statement(sql: &str, permissions: Permissions) -> Ap
     }
 }
 
-/// How to run a script.
+/// Options of a script.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ScriptOptions {
     pub(super) read_only: bool,

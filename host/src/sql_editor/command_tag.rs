@@ -1,8 +1,9 @@
 use pg_query::protobuf::ObjectType;
 use serde_json::Value;
 
-/// Returns the command tag of a statement without counts, as `psql` prints it. Computed from the tree, because the
-/// client library does not expose the server's tag.
+/// Returns the name of a statement's command, for example `CREATE TABLE`. It resembles the command tag that Postgres
+/// sends, without counts. It is derived from the parse tree, because the client library does not expose the server's
+/// tag.
 pub(super) fn command_tag(kind: &str, node: &Value) -> String {
     let object = |field: &str| {
         node[field]
@@ -42,6 +43,8 @@ pub(super) fn command_tag(kind: &str, node: &Value) -> String {
             // Renaming a column or constraint alters its table.
             match renamed.as_str() {
                 "COLUMN" | "TABLE CONSTRAINT" => format!("ALTER {}", object("relation_type")),
+                "ATTRIBUTE" => "ALTER TYPE".to_owned(),
+                "DOMCONSTRAINT" => "ALTER DOMAIN".to_owned(),
                 _ => format!("ALTER {renamed}"),
             }
         }
@@ -57,16 +60,43 @@ pub(super) fn command_tag(kind: &str, node: &Value) -> String {
         }
         "VariableShowStmt" => "SHOW".to_owned(),
         "LockStmt" => "LOCK TABLE".to_owned(),
+        "ConstraintsSetStmt" => "SET CONSTRAINTS".to_owned(),
+        "CreateStatsStmt" => "CREATE STATISTICS".to_owned(),
+        "AlterStatsStmt" => "ALTER STATISTICS".to_owned(),
+        "CreateOpClassStmt" => "CREATE OPERATOR CLASS".to_owned(),
+        "CreateOpFamilyStmt" => "CREATE OPERATOR FAMILY".to_owned(),
+        "AlterOpFamilyStmt" => "ALTER OPERATOR FAMILY".to_owned(),
+        "CreateEventTrigStmt" => "CREATE EVENT TRIGGER".to_owned(),
+        "AlterEventTrigStmt" => "ALTER EVENT TRIGGER".to_owned(),
+        "CreateFdwStmt" => "CREATE FOREIGN DATA WRAPPER".to_owned(),
+        "AlterFdwStmt" => "ALTER FOREIGN DATA WRAPPER".to_owned(),
+        "CreateForeignServerStmt" => "CREATE SERVER".to_owned(),
+        "AlterForeignServerStmt" => "ALTER SERVER".to_owned(),
+        "AlterTsdictionaryStmt" => "ALTER TEXT SEARCH DICTIONARY".to_owned(),
+        "AlterTsconfigurationStmt" => "ALTER TEXT SEARCH CONFIGURATION".to_owned(),
+        "AlterExtensionContentsStmt" => "ALTER EXTENSION".to_owned(),
+        "CreateAmStmt" => "CREATE ACCESS METHOD".to_owned(),
+        "SecLabelStmt" => "SECURITY LABEL".to_owned(),
+        "CheckPointStmt" => "CHECKPOINT".to_owned(),
+        "ClosePortalStmt" => "CLOSE CURSOR".to_owned(),
         other => words_of(other.strip_suffix("Stmt").unwrap_or(other)),
     }
 }
 
+/// Returns the name of a kind of object in SQL, for example `MATERIALIZED VIEW`.
 pub(super) fn object_name(object: ObjectType) -> String {
     match object {
         ObjectType::ObjectMatview => "MATERIALIZED VIEW".to_owned(),
         ObjectType::ObjectTabconstraint => "TABLE CONSTRAINT".to_owned(),
         ObjectType::ObjectTsconfiguration => "TEXT SEARCH CONFIGURATION".to_owned(),
         ObjectType::ObjectTsdictionary => "TEXT SEARCH DICTIONARY".to_owned(),
+        ObjectType::ObjectTsparser => "TEXT SEARCH PARSER".to_owned(),
+        ObjectType::ObjectTstemplate => "TEXT SEARCH TEMPLATE".to_owned(),
+        ObjectType::ObjectOpclass => "OPERATOR CLASS".to_owned(),
+        ObjectType::ObjectOpfamily => "OPERATOR FAMILY".to_owned(),
+        ObjectType::ObjectStatisticExt => "STATISTICS".to_owned(),
+        ObjectType::ObjectFdw => "FOREIGN DATA WRAPPER".to_owned(),
+        ObjectType::ObjectForeignServer => "SERVER".to_owned(),
         other => other.as_str_name().trim_start_matches("OBJECT_").replace('_', " "),
     }
 }

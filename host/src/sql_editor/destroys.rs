@@ -19,7 +19,8 @@ type QualifiedName = (Option<String>, String);
 pub(super) struct CreatedObjects(HashSet<QualifiedName>);
 
 impl CreatedObjects {
-    /// Returns what a statement destroys, without objects created before. Then adds the objects that it creates.
+    /// Returns the data and objects that a statement destroys, except objects created before it. Then adds the objects
+    /// that it creates.
     pub(super) fn destroyed_by(&mut self, tree: &SyntaxTree) -> Vec<Destroyed> {
         let mut found = destroyed(tree);
         found.retain(|destroyed| !self.0.contains(&qualified(destroyed.schema.clone(), destroyed.name.clone())));

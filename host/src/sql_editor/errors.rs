@@ -10,20 +10,20 @@ use crate::{
     error::{ApiError, Code},
 };
 
-/// Why a text is rejected before anything is sent to Postgres.
+/// The reason for which a text is rejected before anything is sent to Postgres.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rejection {
     /// The text has only blanks and comments.
     Empty,
     /// The text has more than one statement.
     SeveralStatements(usize),
-    /// The editor does not run this kind of statement. `what` is its name, `instead` what to do instead.
+    /// The editor does not run this kind of statement. `what` is its name, `instead` the alternative for the user.
     NotSupported { what: String, instead: &'static str },
     /// The parser's message.
     Syntax(String),
 }
 
-/// Why a statement has no result.
+/// The reason why a statement has no result.
 #[derive(Debug)]
 pub(super) enum Failure {
     Postgres {
@@ -89,7 +89,7 @@ impl Failure {
     }
 }
 
-/// How to convert positions that Postgres reports to those in the submitted text.
+/// Data for converting positions that Postgres reports to those in the submitted text.
 #[derive(Clone, Copy)]
 struct Positions<'s> {
     /// Number of characters that were sent before the statement.

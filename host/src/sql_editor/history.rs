@@ -1,4 +1,4 @@
-//! The history of texts that ran in the SQL editor.
+//! The history of texts that were sent to the SQL editor, including those that failed or were refused.
 
 use api_types::SqlHistoryEntry;
 use chrono::{DateTime, Utc};
@@ -9,7 +9,7 @@ use crate::error::describe_cause;
 /// Maximum number of entries per project.
 const MAX_ENTRIES: i64 = 1000;
 
-/// How a run ended.
+/// Result of the request with a text.
 pub(super) struct Ended {
     /// `None` if it failed.
     pub(super) row_count: Option<u64>,

@@ -16,7 +16,7 @@ use crate::db::ExclusiveClient;
 /// limit with `set_config`, but not the host's.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// How often a statement is cancelled before its connection is closed.
+/// Number of attempts to cancel a statement before its connection is closed.
 const MAX_CANCEL_ATTEMPTS: usize = 10;
 const CANCEL_RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 

@@ -1,14 +1,15 @@
 //! The SQL editor: runs SQL in one project's database, as `proj_<id>_owner`.
 //!
 //! The privileges of that role confine a statement to its project. Checking the text first only gives earlier and
-//! clearer errors; [`restrictions`] lists what the editor rejects. A script is split here, and each statement is
-//! checked and sent to Postgres on its own.
+//! clearer errors; [`restrictions`] lists the statements that the editor rejects. A script is split here, and each
+//! statement is checked and sent to Postgres on its own.
 //!
 //! [`statement`] parses a statement ([`syntax_tree`], [`command_tag`]), and [`restrictions`] checks it. [`script`]
-//! splits a text into statements and describes them, with what they destroy ([`destroys`]). [`check`] does both for a
-//! request. [`session`] runs one statement, [`script_run`] those of a script, both within [`limits`]; [`running`] finds
-//! a run to cancel; [`background`] runs scripts for `sql_runs`. [`result_rows`] writes rows into the response as JSON
-//! [`values`]. [`errors`] maps errors.
+//! splits a text into statements and describes them, with the objects that they destroy ([`destroys`]). [`check`]
+//! applies all of these to a request. [`session`] runs one statement, [`script_run`] those of a script, both within
+//! [`limits`]; [`running`] finds a run to cancel; [`background`] runs scripts for `sql_runs`, and [`query_check`]
+//! checks queries for `transfers`. [`result_rows`] writes rows into the response as JSON [`values`]. [`errors`] maps
+//! errors.
 //!
 //! [`saved_routes`] has the [`saved_queries`] and the [`history`], both in the platform database.
 //!
@@ -18,6 +19,7 @@ mod routes;
 mod saved_routes;
 
 mod background;
+mod query_check;
 
 mod check;
 mod script;

@@ -130,7 +130,8 @@ fn check_call(call: &Value) -> Option<Rejection> {
     })
 }
 
-/// Returns whether the function reads server files, sleeps, or acts on other sessions.
+/// Returns whether the function accesses files of the server, sleeps, connects to another database, or affects other
+/// sessions or the whole server.
 pub(super) fn is_rejected_function(name: &str) -> bool {
     matches!(
         name,

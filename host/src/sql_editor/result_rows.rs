@@ -24,7 +24,7 @@ pub(super) struct ResultRows {
     pub(super) returned: usize,
     /// Number of rows received, whether returned or not.
     pub(super) received: u64,
-    /// Why rows were dropped, if any were.
+    /// The limit because of which rows were dropped, if any were.
     truncated_by: Option<Limit>,
     types: Vec<Type>,
     max_rows: usize,
@@ -100,7 +100,7 @@ impl ResultRows {
         Ok(self.response)
     }
 
-    /// Returns how many more rows fit.
+    /// Returns the number of further rows that fit.
     pub(super) fn remaining(&self) -> usize {
         self.max_rows - self.returned
     }

@@ -40,7 +40,8 @@ type SqlResponse = ApiResult<(Extension<AuditDetails>, Response)>;
 /// are returned.
 ///
 /// A script is parsed and checked before anything runs, then sent statement by statement: in one transaction unless
-/// `transaction` is false. It stops at the first statement that fails. The response is always a `ScriptResult`.
+/// `transaction` is false. It stops at the first statement that fails. Once it has begun, the response is 200 with a
+/// `ScriptResult`, even if a statement failed.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/sql",
@@ -179,8 +180,8 @@ fn limits(request: &RunSql, running: &RunningQuery) -> Limits {
 
 /// Parse SQL
 ///
-/// Parses a text with Postgres's grammar, and returns its statements: position, command, what each destroys, and syntax
-/// errors. Nothing runs, no database is used, and no audit entry is written.
+/// Parses a text with Postgres's grammar, and returns its statements: position, command, the objects that each
+/// destroys, and syntax errors. Nothing runs, no database is used, and no audit entry is written.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/sql/parse",

@@ -50,7 +50,7 @@ impl RunningQueries {
         Ok(RunningQuery { queries: self.clone(), key, cancelled, name: connection_name(id) })
     }
 
-    /// Cancels a run, also one of another node. Returns whether there was one.
+    /// Cancels a run, including one on another node. Returns whether there was one.
     pub(super) async fn cancel(&self, pools: &ProjectPools, project: &str, id: &str) -> ApiResult<bool> {
         check_id(id)?;
         if let Some(cancelled) = self.0.get(&(project.to_owned(), id.to_owned())) {

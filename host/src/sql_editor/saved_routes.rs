@@ -123,7 +123,8 @@ pub(crate) async fn delete_query(
 
 /// List the history
 ///
-/// Returns the texts that ran in the SQL editor, the newest first. They are kept for 90 days, at most 1000 per project.
+/// Returns the texts that were sent to the SQL editor, including those that failed or were refused, the newest first.
+/// They are kept for 90 days, at most 1000 per project.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/queries/history", tag = "sql",
     params(("project" = String, Path), PageQuery),
     responses((status = 200, body = Page<SqlHistoryEntry>), (status = 404, body = ErrorBody)))]
@@ -160,7 +161,7 @@ async fn missing(state: &SqlEditorState, project: &str, id: Uuid) -> ApiResult<A
     })
 }
 
-/// Returns the versions in `If-Match` (RFC 9110, 13.1.1). `None` if any will do.
+/// Returns the versions in `If-Match` (RFC 9110, 13.1.1). `None` if it allows any version.
 fn expected_versions(headers: &HeaderMap) -> Option<Vec<i64>> {
     let header = headers.get(header::IF_MATCH)?.to_str().unwrap_or_default();
     if header.trim() == "*" {
@@ -180,7 +181,9 @@ fn checked_name(name: &str) -> ApiResult<&str> {
     if (1..=MAX_NAME_CHARACTERS).contains(&name.chars().count()) && !name.contains(char::is_control) {
         return Ok(name);
     }
-    Err(ApiError::invalid(format!("`name` must have 1 to {MAX_NAME_CHARACTERS} characters, and no line breaks.")))
+    Err(ApiError::invalid(format!(
+        "`name` must have 1 to {MAX_NAME_CHARACTERS} characters, none of them a control character."
+    )))
 }
 
 fn parse_id(id: &str) -> ApiResult<Uuid> {

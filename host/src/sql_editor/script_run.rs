@@ -17,7 +17,7 @@ use crate::{
     http::{Recipient, ResponseBuffer, ResponseMemory},
 };
 
-/// A script with checked statements, and how to run it.
+/// A script with checked statements, and its options.
 pub(super) struct ScriptRun {
     pub(super) sql: String,
     pub(super) statements: Vec<CheckedStatement>,
@@ -35,7 +35,7 @@ pub(super) struct CheckedStatement {
     pub(super) statement: Statement,
 }
 
-/// What a script has done so far.
+/// The progress of a script.
 #[derive(Default)]
 pub(super) struct Progress {
     results: Vec<ResponseBuffer>,
@@ -56,7 +56,7 @@ struct ScriptEnd<'a> {
     duration_ms: f64,
 }
 
-/// How a script ended.
+/// Result of a script.
 pub(super) struct ScriptOutcome {
     /// An [`api_types::ScriptResult`].
     pub(super) response: ResponseBuffer,

@@ -84,7 +84,7 @@ fn statements_are_classified() {
 }
 
 #[test]
-fn refused_statements_say_why() {
+fn refused_statements_have_a_reason() {
     let statements = parsed("begin; select 1; select pg_sleep(1)");
     let refused: Vec<bool> = statements.iter().map(|statement| statement.refused.is_some()).collect();
     assert_eq!(refused, [true, false, true]);

@@ -30,7 +30,7 @@ const BATCH_ROWS: usize = 200;
 /// Precedes a query that runs through a cursor.
 const DECLARE_CURSOR: &str = "DECLARE atlashub_editor NO SCROLL CURSOR FOR ";
 
-/// A statement to run, and how.
+/// A statement to run, and its options.
 pub(super) struct StatementRun<'a> {
     pub(super) sql: &'a str,
     /// `None` if the host's parser rejects the text. Then Postgres's error is reported.
@@ -38,7 +38,7 @@ pub(super) struct StatementRun<'a> {
     pub(super) explain: Explain,
     pub(super) transaction: Transaction,
     pub(super) max_rows: usize,
-    /// Size of the response up to its last row.
+    /// Maximum size of the response up to its last row.
     pub(super) max_bytes: usize,
     /// Positions in the script, for the response.
     pub(super) range: Option<(u32, u32)>,
@@ -47,8 +47,8 @@ pub(super) struct StatementRun<'a> {
 /// The transaction in which a statement runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transaction {
-    /// Its own. An explicit one is used only for a cursor, because some statements (`VACUUM`, `CREATE INDEX
-    /// CONCURRENTLY`, procedures that commit) fail in it.
+    /// Its own. `BEGIN` is sent only for a cursor and for `EXPLAIN ANALYZE`, because some statements (`VACUUM`, `CREATE
+    /// INDEX CONCURRENTLY`, procedures that commit) fail after it.
     Own,
     OwnReadOnly,
     /// The script's.
@@ -84,7 +84,7 @@ pub(super) async fn execute(
     let types: Vec<Type> = prepared.columns().iter().map(|column| column.type_().clone()).collect();
     let mut result = ResultRows::new(response, run.max_bytes, run.max_rows, types);
     result.begin(&describe_columns(client, &prepared).await?).map_err(Failure::Response)?;
-    // Running the statement sends the notices of preparing it again.
+    // Running the statement repeats the notices that preparing it sent.
     client.take_notices();
 
     let started = Instant::now();

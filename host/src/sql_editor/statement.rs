@@ -17,7 +17,7 @@ const MAX_TREE_TEXT_BYTES: usize = 128 * 1024;
 /// A statement that may run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
-    /// Postgres's command tag: `SELECT`, `CREATE TABLE`, ….
+    /// Name of the command: `SELECT`, `CREATE TABLE`, ….
     pub(super) command: String,
     pub(super) fetch_mode: FetchMode,
     /// Whether `EXPLAIN` supports it.
@@ -33,11 +33,11 @@ pub(super) struct Analysis {
     pub(super) statement: Statement,
     /// `None` if the text is too long or too deep.
     pub(super) tree: Option<SyntaxTree>,
-    /// Why the editor does not run it, if it doesn't.
+    /// The reason for which the editor refuses to run it, if it does.
     pub(super) refusal: Option<Rejection>,
 }
 
-/// How a statement's rows are fetched.
+/// The method of fetching a statement's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FetchMode {
     /// Through a cursor, which stops when the result is full.

@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 120;
 
 /// Writes booleans, JSON documents, and numbers that are exact in a double, unchanged. Every other value, and any of
 /// unknown type, becomes a string with Postgres's text. A document keeps its numbers even if a double can't hold them:
-/// as a string it could not be told from a document that is a string.
+/// as a string it could not be distinguished from a document that is a string.
 pub(super) fn write_json(json: &mut String, data_type: Option<&Type>, text: &str) {
     match data_type.and_then(|data_type| json_text(data_type, text)) {
         Some(text) => json.push_str(text),
@@ -65,7 +65,7 @@ fn is_exact_number(text: &str) -> bool {
     }
 }
 
-/// Returns how deep arrays and objects are nested.
+/// Returns the depth to which arrays and objects are nested.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {

@@ -1,7 +1,7 @@
 //! Runs SQL in the background: a script that may take longer than a request, executed as a run.
 //!
-//! [`SqlJob`] executes these runs, in which its name stands in place of a plugin's. Scheduled jobs can also run SQL in
-//! this way.
+//! [`SqlJob`] executes these runs, which have the plugin `sql` and the job `script`. A scheduled job can run SQL in the
+//! same way.
 //!
 //! Not here: running statements (`sql_editor`), the queue and history of runs (`jobs`).
 

@@ -20,7 +20,7 @@ pub(super) struct StorageAccess {
     pub state: StorageState,
     pub project: Arc<ProjectRef>,
     pub requester: Requester,
-    /// Whose quota of open uploads applies; `None` for a trusted requester.
+    /// The holder of the quota of open uploads that applies; `None` for a trusted requester.
     pub quota_owner: Option<String>,
     /// The bucket in the path of an admin request.
     path_bucket: Option<String>,
@@ -100,8 +100,10 @@ impl StorageAccess {
         self.requester.authorize(settings.as_ref(), action)
     }
 
+    /// Checks that the project has a bucket of this name.
+    ///
     /// # Errors
-    /// `not_found` if the project has no bucket of this name.
+    /// `not_found` if it has none.
     pub(super) async fn require_bucket(&self, bucket: &str) -> ApiResult<()> {
         let settings = self.state.bucket_settings.get(&self.project.id, bucket).await?;
         settings.map(drop).ok_or_else(|| ApiError::not_found("bucket"))
@@ -114,7 +116,7 @@ pub(super) enum Requester {
     /// The owner, in the dashboard.
     Admin,
     SecretKey,
-    /// An end user, by id. Restricts the key that the request also carries.
+    /// An end user, by id. The user's token restricts the key that the request also carries.
     SignedIn(Arc<str>),
     PublishableKey,
 }

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct AdminBucket {
     pub(crate) state: StorageState,
     pub(crate) project: Arc<ProjectRef>,
-    /// As in the path.
+    /// The name as it is in the path.
     pub(crate) name: String,
 }
 

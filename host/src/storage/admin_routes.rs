@@ -31,7 +31,7 @@ pub(crate) async fn list_buckets(
 
 /// Create a bucket
 ///
-/// Only the secret key can access the new bucket until it is exposed.
+/// Only the owner and the secret key can access the new bucket until it is exposed.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets",
@@ -87,6 +87,8 @@ pub(crate) async fn update_bucket(
 }
 
 /// Delete a bucket and its objects
+///
+/// The request can be repeated after a failure.
 #[utoipa::path(
     delete,
     path = "/admin/v1/projects/{project}/buckets/{bucket}",
@@ -113,6 +115,8 @@ pub(crate) async fn delete_bucket(
 }
 
 /// Sign an upload
+///
+/// Like `POST /v1/storage/signed-upload` with the secret key.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/signed-upload",
@@ -138,6 +142,8 @@ pub(crate) async fn sign_upload(
 }
 
 /// Sign parts of a multipart upload
+///
+/// For uploads that were signed with `partCount`, and to send parts again.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart/parts",
@@ -162,6 +168,8 @@ pub(crate) async fn sign_parts(
 }
 
 /// Complete a multipart upload
+///
+/// Assembles the parts into the object. If the response is lost, the request can be repeated.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart/complete",
@@ -173,6 +181,11 @@ pub(crate) async fn sign_parts(
         (status = 200, body = StoredObject),
         (status = 400, body = ErrorBody),
         (status = 404, body = ErrorBody),
+        (
+            status = 409,
+            body = ErrorBody,
+            description = "`object_exists`: another object was uploaded to the path in the meantime",
+        ),
         (status = 413, body = ErrorBody, description = "The object is larger than was signed for and was removed"),
     ),
 )]
@@ -186,6 +199,8 @@ pub(crate) async fn complete_upload(
 }
 
 /// Abort a multipart upload
+///
+/// Removes the uploaded parts. Succeeds if the upload was already aborted.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart/abort",
@@ -210,6 +225,8 @@ pub(crate) async fn abort_upload(
 }
 
 /// Sign a download
+///
+/// Like `GET /v1/storage/signed-download` with the secret key.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/signed-download",

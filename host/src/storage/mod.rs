@@ -1,15 +1,15 @@
 //! File storage: logical buckets, signed uploads and downloads, and the listing and removal of objects.
 //!
 //! A project has one bucket in the object store. Its logical buckets are the first segment of the keys in it. The
-//! object store is authoritative for which objects exist. The table `file_metadata` records which uploads were signed
-//! and which objects were seen.
+//! object store is authoritative for the existence of objects. The table `file_metadata` records the uploads that were
+//! signed and the objects that were seen.
 //!
 //! Deliberately absent: the transfer of bytes (clients send and fetch them at signed URLs), S3 itself
 //! (`object_store`), and backups, which are in the platform's own bucket.
 //!
 //! Modules in reading order:
 //! - `path`: rules for bucket names, object keys and prefixes; pure.
-//! - `state`, `access`: state of the handlers, and who may access which bucket.
+//! - `state`, `access`: state of the handlers, and the permissions of callers.
 //! - `admin_bucket`: the extractor for the bucket in the path of an admin request.
 //! - `errors`: errors that several operations return.
 //! - `open_uploads`: uploads that have not ended; moves objects uploaded without the secret key to their path.

@@ -17,8 +17,10 @@ pub const MAX_KEY_BYTES: usize = 1024;
 pub struct BucketName(String);
 
 impl BucketName {
+    /// Parses a bucket name.
+    ///
     /// # Errors
-    /// `invalid_request` if `name` is not a valid bucket name.
+    /// `invalid_request` if the name is invalid.
     pub fn parse(name: &str) -> Result<Self, ApiError> {
         let valid = (1..=63).contains(&name.len())
             && !name.starts_with(['-', '_'])

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::error::{ApiError, ApiResult, Code};
 
-/// How long a record stays if the object is never stored.
+/// Time for which a record is kept if the object is never stored.
 const RECORD_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// An object that a plugin is about to store.

@@ -13,10 +13,10 @@ use crate::{
 
 /// Sign an upload
 ///
-/// Returns a signed URL and how to send the bytes to it; the bytes go directly to the object store. Send exactly the
-/// headers in `headers`: with the mode `put` and neither `size` nor `once`, only the content type. An object larger
-/// than `maxSize` is never served and is removed. A URL signed without the secret key never replaces an object: the
-/// first object that arrives at a free path stays.
+/// Returns a signed URL, and the method, headers or form fields for sending the bytes to it. The bytes go directly to
+/// the object store. Send exactly the headers in `headers`: with the mode `put` and neither `size` nor `once`, only the
+/// content type. An object larger than `maxSize` is never served and is removed. A URL signed without the secret key
+/// never replaces an object: the first object that arrives at a free path stays.
 #[utoipa::path(
     post,
     path = "/v1/storage/signed-upload",
@@ -74,6 +74,8 @@ pub(crate) async fn sign_parts(
 }
 
 /// Complete a multipart upload
+///
+/// Assembles the parts into the object. If the response is lost, the request can be repeated.
 #[utoipa::path(
     post,
     path = "/v1/storage/multipart/complete",

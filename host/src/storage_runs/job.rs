@@ -81,7 +81,7 @@ impl BuiltInJob for DeletionJob {
 }
 
 impl DeletionJob {
-    /// Deletes the objects. `deleted` has what is done so far, even if the future is dropped.
+    /// Deletes the objects, and counts them in `deleted`. The counts are right even if the future is dropped.
     async fn delete(
         &self,
         params: &DeletionParams,
@@ -118,7 +118,7 @@ fn objects(count: u64) -> String {
     if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
 }
 
-/// An error of a service may pass. Others come from the parameters, or the bucket was deleted.
+/// Errors of Postgres or the object store may be temporary. Others come from the parameters, or the bucket was deleted.
 fn failure(error: &ApiError) -> RunFailure {
     match error.code() {
         Code::Unavailable | Code::Internal => RunFailure::temporary(error.message()),

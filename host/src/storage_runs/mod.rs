@@ -1,7 +1,7 @@
 //! Deletion of many objects, as a run like any other.
 //!
-//! [`DeletionJob`] executes these runs, in which its name stands in place of a plugin's. A job on a schedule can delete
-//! objects in the same way.
+//! [`DeletionJob`] executes these runs, which have the plugin `storage` and the job `delete`. A scheduled job can
+//! delete objects in the same way.
 //!
 //! Not here: deleting objects (`storage`), the queue and history of runs (`jobs`).
 

@@ -1,4 +1,4 @@
-//! Computes from grants and row-level security who can reach which rows.
+//! Computes the rows that each caller can reach, from grants and row-level security.
 
 use api_types::{
     AccessFinding, AccessFindingKind, ApiCaller, CallerAccess, PolicyCommand, RowAccess, TableKind, TablePolicy,
@@ -82,7 +82,8 @@ impl AccessFacts {
         }
     }
 
-    /// Returns the rows that the table's policies allow. A permissive policy with the condition `true` allows all.
+    /// Returns the rows that the table's policies allow. A permissive policy with the condition `true` allows all,
+    /// unless a restrictive one applies.
     fn rows_of_policies(&self, caller: ApiCaller, command: PolicyCommand) -> RowAccess {
         let applies = |policy: &&TablePolicy| {
             policy.callers.contains(&caller) && (policy.command == PolicyCommand::All || policy.command == command)
@@ -198,7 +199,7 @@ fn is_open(policy: &TablePolicy, command: PolicyCommand) -> bool {
     }
 }
 
-/// Returns whether a policy accepts every row for any operation that writes.
+/// Returns whether a policy accepts every row for at least one operation that writes.
 fn has_open_condition(policy: &TablePolicy) -> bool {
     [PolicyCommand::Insert, PolicyCommand::Update, PolicyCommand::Delete]
         .into_iter()

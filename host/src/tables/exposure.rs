@@ -1,4 +1,4 @@
-//! Changes which roles may access a table.
+//! Changes the access of roles to a table.
 
 use api_types::{AdminTable, TableAccess, TableKind, UpdateTableExposure};
 use postgres_protocol::escape::escape_identifier;

@@ -88,7 +88,7 @@ FROM (SELECT * FROM pg_class
         AND ($6::text IS NULL OR strpos(lower(relname::text), lower($6)) > 0)
       ORDER BY relname LIMIT $5::bigint) c"#;
 
-/// Which tables to list. They are sorted by name.
+/// The tables to list, sorted by name.
 #[derive(Default)]
 pub(super) struct Listing<'a> {
     /// Only this table.

@@ -53,7 +53,7 @@ fn listing<'a>(request: &'a PageRequest<String>, name_part: Option<&'a str>) -> 
 /// Get a table
 ///
 /// Returns one table or view of schema `public` with all details: columns, keys, constraints, indexes, triggers,
-/// policies, who can reach its rows, and the SQL that creates it.
+/// policies, the rows that each caller can reach, and the SQL that creates it.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/tables/{table}", tag = "tables",
     params(("project" = String, Path), ("table" = String, Path)),
     responses((status = 200, body = TableDetail), (status = 404, body = ErrorBody)))]
@@ -82,9 +82,10 @@ pub(crate) async fn get_table_by_name(
 
 /// Find tables with too much access
 ///
-/// Returns what publishable keys and signed-in users can do with every row of a table: write without row-level
-/// security, write through a policy with the condition `true`, or use a view that runs with its owner's privileges.
-/// Only what a caller can really do is listed.
+/// Returns the operations that publishable keys and signed-in users can apply to every row of a table: write without
+/// row-level security, write through a policy with the condition `true`, or use a view that runs with its owner's
+/// privileges. Also returns the tables without row-level security that only signed-in users can read. Operations that a
+/// caller has no privilege for are not listed.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/access", tag = "tables",
     params(("project" = String, Path)),
     responses((status = 200, body = AccessFindings), (status = 404, body = ErrorBody)))]

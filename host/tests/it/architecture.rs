@@ -75,7 +75,7 @@ fn production_code_does_not_unwrap() {
         }
         let text = fs::read_to_string(&file).unwrap();
         for (number, line) in production_lines(&text) {
-            // The compiler evaluates constants.
+            // The compiler evaluates constants, so they can't panic at run time.
             let constant = line.trim_start().trim_start_matches("pub ").starts_with("const ");
             if !constant && (line.contains(".unwrap()") || line.contains(".expect(")) {
                 violations.push(format!("{}:{number}: {}", workspace_path(&file), line.trim()));
@@ -95,7 +95,7 @@ fn production_lines_excludes_tests_and_comments() {
 #[test]
 fn source_files_have_at_most_400_lines() {
     let mut long = Vec::new();
-    for folder in ["host/src", "api-types/src", "embedded-s3/src", "plugins", "xtask/src"] {
+    for folder in ["host/src", "api-types/src", "embedded-s3/src", "plugins", "xtask/src", "dashboard-dioxus/src"] {
         for file in sources(folder) {
             let lines = fs::read_to_string(&file).unwrap().lines().count();
             if lines > 400 {
@@ -109,7 +109,7 @@ fn source_files_have_at_most_400_lines() {
 #[test]
 fn source_lines_have_at_most_120_characters() {
     let mut long = Vec::new();
-    for folder in ["host", "api-types", "embedded-s3", "plugins", "xtask", "benches"] {
+    for folder in ["host", "api-types", "embedded-s3", "plugins", "xtask", "benches", "dashboard-dioxus/src"] {
         for file in sources(folder) {
             let text = fs::read_to_string(&file).unwrap();
             for (index, line) in
@@ -269,9 +269,10 @@ fn production_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text[..end].lines().enumerate().map(|(index, line)| (index + 1, line.split("//").next().unwrap_or("")))
 }
 
-/// Returns whether a line can be wrapped. It can't if a single word is too long, such as an encoded key.
+/// Returns whether a line can be wrapped. It can't if a single word is too long, such as an encoded key, or if it is
+/// the outline of an icon.
 fn can_wrap(line: &str) -> bool {
-    line.split_whitespace().all(|word| word.chars().count() <= 100)
+    !line.trim_start().starts_with("r#\"<") && line.split_whitespace().all(|word| word.chars().count() <= 100)
 }
 
 /// Returns numbered lines of Markdown without fenced code, tables and lines with an absolute link.

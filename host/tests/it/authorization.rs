@@ -1,4 +1,4 @@
-//! Who may call which route: one row per route of the OpenAPI document, tested with every kind of caller.
+//! The permitted callers of every route: one row per route of the OpenAPI document, tested with every kind of caller.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -8,13 +8,17 @@ use crate::{
     support::{Client, TestApp, TestProject},
 };
 
-/// Who may call a route.
+/// The permitted callers of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     /// Anyone who reaches the listener.
     Open,
     /// Any key of the project. Grants and exposure decide what it sees.
     AnyKey,
+    /// Any key of the project together with a user's access token.
+    SignedIn,
+    /// Anyone who reaches the public listener.
+    OpenPublic,
     /// Only the secret key.
     SecretKey,
     /// The owner.
@@ -23,7 +27,7 @@ enum Access {
     SignIn,
 }
 
-use Access::{AnyKey, Open, Owner, SecretKey, SignIn};
+use Access::{AnyKey, Open, OpenPublic, Owner, SecretKey, SignIn, SignedIn};
 
 const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/healthz", Open),
@@ -37,6 +41,23 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/v1/db/{table}", AnyKey),
     ("PATCH", "/v1/db/{table}", AnyKey),
     ("DELETE", "/v1/db/{table}", AnyKey),
+    ("POST", "/v1/auth/signup", AnyKey),
+    ("POST", "/v1/auth/login", AnyKey),
+    ("POST", "/v1/auth/refresh", AnyKey),
+    ("POST", "/v1/auth/verify", AnyKey),
+    ("POST", "/v1/auth/recover", AnyKey),
+    ("POST", "/v1/auth/reset", AnyKey),
+    ("POST", "/v1/auth/magic-link", AnyKey),
+    ("POST", "/v1/auth/magic-link/confirm", AnyKey),
+    ("POST", "/v1/auth/mfa/verify", AnyKey),
+    ("GET", "/v1/auth/mfa", SignedIn),
+    ("POST", "/v1/auth/mfa/totp", SignedIn),
+    ("POST", "/v1/auth/mfa/totp/confirm", SignedIn),
+    ("DELETE", "/v1/auth/mfa/totp", SignedIn),
+    ("POST", "/v1/auth/logout", SignedIn),
+    ("GET", "/v1/auth/me", SignedIn),
+    ("PATCH", "/v1/auth/me", SignedIn),
+    ("GET", "/v1/auth/jwks/{project}", OpenPublic),
     ("POST", "/v1/storage/signed-upload", AnyKey),
     ("GET", "/v1/storage/signed-download", AnyKey),
     ("POST", "/v1/storage/multipart/parts", AnyKey),
@@ -105,6 +126,17 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/admin/v1/projects/{project}/buckets/{bucket}/multipart/parts", Owner),
     ("POST", "/admin/v1/projects/{project}/buckets/{bucket}/multipart/complete", Owner),
     ("POST", "/admin/v1/projects/{project}/buckets/{bucket}/multipart/abort", Owner),
+    ("GET", "/admin/v1/projects/{project}/auth", Owner),
+    ("PATCH", "/admin/v1/projects/{project}/auth", Owner),
+    ("POST", "/admin/v1/projects/{project}/auth/rotate-key", Owner),
+    ("GET", "/admin/v1/projects/{project}/users", Owner),
+    ("POST", "/admin/v1/projects/{project}/users", Owner),
+    ("GET", "/admin/v1/projects/{project}/users/{user}", Owner),
+    ("PATCH", "/admin/v1/projects/{project}/users/{user}", Owner),
+    ("DELETE", "/admin/v1/projects/{project}/users/{user}", Owner),
+    ("POST", "/admin/v1/projects/{project}/users/{user}/sign-out", Owner),
+    ("POST", "/admin/v1/projects/{project}/users/{user}/send-reset-link", Owner),
+    ("DELETE", "/admin/v1/projects/{project}/users/{user}/second-factor", Owner),
     ("GET", "/admin/v1/backups", Owner),
     ("POST", "/admin/v1/backups", Owner),
     ("GET", "/admin/v1/backups/protection", Owner),
@@ -112,6 +144,25 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("DELETE", "/admin/v1/backups/{backup}", Owner),
     ("POST", "/admin/v1/backups/{backup}/download", Owner),
     ("POST", "/admin/v1/backups/{backup}/verify", Owner),
+    ("POST", "/admin/v1/backups/{backup}/restore", Owner),
+    ("GET", "/admin/v1/restores", Owner),
+    ("POST", "/admin/v1/restores", Owner),
+    ("POST", "/admin/v1/restores/uploads", Owner),
+    ("GET", "/admin/v1/restores/{restore}", Owner),
+    ("DELETE", "/admin/v1/restores/{restore}", Owner),
+    ("POST", "/admin/v1/restores/{restore}/confirm", Owner),
+    ("POST", "/admin/v1/restores/{restore}/rollback", Owner),
+    ("GET", "/admin/v1/exports", Owner),
+    ("POST", "/admin/v1/exports", Owner),
+    ("GET", "/admin/v1/exports/{export}", Owner),
+    ("DELETE", "/admin/v1/exports/{export}", Owner),
+    ("POST", "/admin/v1/exports/{export}/download", Owner),
+    ("GET", "/admin/v1/imports", Owner),
+    ("POST", "/admin/v1/imports", Owner),
+    ("GET", "/admin/v1/imports/{import}", Owner),
+    ("DELETE", "/admin/v1/imports/{import}", Owner),
+    ("POST", "/admin/v1/imports/{import}/preview", Owner),
+    ("POST", "/admin/v1/imports/{import}/start", Owner),
     ("GET", "/admin/v1/jobs", Owner),
     ("POST", "/admin/v1/jobs", Owner),
     ("GET", "/admin/v1/jobs/{job}", Owner),
@@ -233,7 +284,7 @@ fn fill(path: &str, project: &TestProject) -> String {
         .replace("{key}", "00000000-0000-7000-8000-000000000000")
 }
 
-/// Returns a client with an address of its own, so that wrong credentials do not reach its rate limit.
+/// Returns a client with its own address, so that requests with wrong credentials stay below the limit per address.
 fn from_own_address(client: &Client, number: usize) -> Client {
     client.with_header("cf-connecting-ip", &format!("192.0.2.{number}"))
 }
@@ -243,18 +294,39 @@ async fn each_route_accepts_only_the_callers_of_its_row() {
     let app = TestApp::builder().var("ATLASHUB_TRUSTED_PROXIES", "127.0.0.1").start().await;
     let project = app.create_project("Table").await;
     project.sql("CREATE TABLE items (id int PRIMARY KEY)").await;
+    crate::auth::enable(&project).await;
+    crate::auth::sign_up(&project, "a@example.com").await;
     let wrong_key = format!("ah_sec_{}", "b".repeat(43));
     let admin = Client::new(&*app.admin_url);
     for (number, (method, path, access)) in TABLE.iter().enumerate() {
         let path = fill(path, &project);
         let route = format!("{method} {path}");
-        let on_public = matches!(access, AnyKey | SecretKey);
+        if *access == OpenPublic {
+            assert_eq!(call(&app.public(), method, &path).await, StatusCode::OK, "{route}");
+            assert_eq!(call(&app.admin(), method, &path).await, StatusCode::NOT_FOUND, "on the admin surface: {route}");
+            continue;
+        }
+        let on_public = matches!(access, AnyKey | SecretKey | SignedIn);
         if on_public {
             assert_eq!(call(&app.public(), method, &path).await, StatusCode::UNAUTHORIZED, "no key: {route}");
             let wrong = from_own_address(&app.public(), number).with_header("x-api-key", &wrong_key);
             assert_eq!(call(&wrong, method, &path).await, StatusCode::UNAUTHORIZED, "wrong key: {route}");
             let owner = app.public().with_header("x-dev-admin-token", crate::support::ADMIN_TOKEN);
             assert_eq!(call(&owner, method, &path).await, StatusCode::UNAUTHORIZED, "owner's token: {route}");
+            if *access == SignedIn {
+                for client in [project.secret(), project.publishable()] {
+                    assert_eq!(call(&client, method, &path).await, StatusCode::UNAUTHORIZED, "no user: {route}");
+                    // Each request uses a new session, because one of the routes ends it.
+                    let (_, body) = crate::auth::log_in(&project, "a@example.com", crate::auth::PASSWORD).await;
+                    let bearer = format!("Bearer {}", body["session"]["accessToken"].as_str().unwrap());
+                    let status = call(&client.with_header("authorization", &bearer), method, &path).await;
+                    // Some routes reject an empty body.
+                    let is_accepted = status.is_success() || status == StatusCode::BAD_REQUEST;
+                    assert!(is_accepted, "user: {route}: {status}");
+                }
+                assert_eq!(call(&app.admin(), method, &path).await, StatusCode::NOT_FOUND, "{route}");
+                continue;
+            }
             let secret = call(&project.secret(), method, &path).await;
             assert!(
                 secret != StatusCode::UNAUTHORIZED && secret != StatusCode::FORBIDDEN,

@@ -1,10 +1,10 @@
-//! How the admin surface serves the dashboard. These tests hold with and without a built dashboard.
+//! The dashboard on the admin surface. These tests pass with and without a built dashboard.
 
 use reqwest::{Method, StatusCode, header};
 
 use crate::support::{Client, TestApp};
 
-/// What a browser sends when somebody opens an address.
+/// The header `Accept` of a browser that opens an address.
 const NAVIGATION: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
 async fn get(app: &TestApp, path: &str, accept: &str) -> reqwest::Response {

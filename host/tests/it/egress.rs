@@ -104,7 +104,7 @@ async fn request_outside_allowlist_or_scope_is_not_sent() {
     expect_denied("other.example+private", &url, &all).await;
     expect_denied(&format!("127.0.0.1:{}+private", port ^ 1), &url, &all).await;
     expect_denied(&format!("https://127.0.0.1:{port}+private"), &url, &all).await;
-    // On the allowlist, but the address is private.
+    // These hosts are on the allowlist, but their addresses are private.
     for host in ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "localhost"] {
         let error = expect_denied("*", &format!("http://{host}:{port}/"), &all).await;
         assert!(matches!(error, EgressError::PrivateAddress { .. }), "{host}: {error:?}");

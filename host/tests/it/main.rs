@@ -7,6 +7,7 @@ mod support;
 
 mod admin;
 mod architecture;
+mod auth;
 mod authorization;
 mod backups;
 mod cli;
@@ -31,3 +32,4 @@ mod resilience;
 mod sql_editor;
 mod storage;
 mod tables;
+mod transfers;

@@ -1,5 +1,5 @@
-//! Errors about requests that no route can understand: they speak of fields and JSON, never of Rust. And paths that are
-//! written in another way.
+//! Errors of requests that can't be decoded: they name fields and JSON, never types of Rust. Also paths in another
+//! notation.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ async fn no_route_shows_rust_in_its_errors() {
 async fn array_is_not_accepted_for_an_object() {
     let app = TestApp::start().await;
     let project = app.create_project("arrays").await;
-    // In the order of the fields of the request.
+    // An array of values in the order of the request's fields.
     let (status, body) =
         project.secret().post("/v1/storage/signed-upload", json!(["private", "a.txt", "text/plain", 10])).await;
     assert_eq!((status, &body["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_json")), "{body}");
@@ -138,7 +138,23 @@ async fn encoded_letters_in_a_path_change_nothing() {
     assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "x y": 1 }])), "{body}");
     let (status, body) = secret.get("/v1/db/%62ooks?select=%69d&%65q.id=1").await;
     assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([])), "{body}");
-    // Decoded once.
+    // A path is decoded only once.
     assert_eq!(secret.get("/v1/db/%2574ables").await.0, StatusCode::NOT_FOUND);
     assert_eq!(secret.get("/v1/db/%zz").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn unknown_parameters_are_named_by_routes_without_parameters() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let assert_refused = |path: &str, (status, body): (StatusCode, Value)| {
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {body}");
+        assert!(body["error"]["message"].as_str().unwrap().contains("Unknown parameter `other`"), "{path}: {body}");
+    };
+    let admin = app.admin();
+    for path in ["jobs/x", "migrations", "runs/x", "session", "system"] {
+        assert_refused(path, admin.get(&format!("/admin/v1/{path}?other=1")).await);
+    }
+    assert_refused("jobs/check", admin.post("/admin/v1/jobs/check?other=1", json!({})).await);
+    assert_refused("tables", project.secret().get("/v1/db/tables?other=1").await);
 }

@@ -78,7 +78,7 @@ async fn hanging_postgres_returns_503_to_all_waiting_requests_and_recovers() {
         })
         .await;
     };
-    // Connections stay open, and nothing comes back.
+    // Connections stay open, but no response arrives.
     proxy.stall();
     check_unavailable().await;
     recover().await;

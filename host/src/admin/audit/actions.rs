@@ -48,7 +48,10 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "/admin/v1/projects/{}/users/{}", "user.delete"),
     ("PATCH", "/admin/v1/projects/{}/auth", "auth.update"),
     ("PUT", "/admin/v1/projects/{}/auth", "auth.update"),
-    ("POST", "/admin/v1/projects/{}/auth/rotate", "auth.rotate_key"),
+    ("POST", "/admin/v1/projects/{}/auth/rotate-key", "auth.rotate_key"),
+    ("POST", "/admin/v1/projects/{}/users/{}/sign-out", "user.sign_out"),
+    ("POST", "/admin/v1/projects/{}/users/{}/send-reset-link", "user.send_reset_link"),
+    ("DELETE", "/admin/v1/projects/{}/users/{}/second-factor", "user.remove_second_factor"),
     ("POST", "/admin/v1/jobs", "job.create"),
     ("PATCH", "/admin/v1/jobs/{}", "job.update"),
     ("DELETE", "/admin/v1/jobs/{}", "job.delete"),
@@ -62,6 +65,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/backups/{}/verify", "backup.verify"),
     ("POST", "/admin/v1/backups/{}/restore", "backup.restore"),
     ("POST", "/admin/v1/restores", "restore.create"),
+    ("POST", "/admin/v1/restores/uploads", "restore.sign_upload"),
     ("POST", "/admin/v1/restores/{}/confirm", "restore.confirm"),
     ("POST", "/admin/v1/restores/{}/rollback", "restore.rollback"),
     ("DELETE", "/admin/v1/restores/{}", "restore.delete"),
@@ -69,6 +73,8 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "/admin/v1/exports/{}", "export.delete"),
     ("POST", "/admin/v1/exports/{}/download", "export.download"),
     ("POST", "/admin/v1/imports", "import.create"),
+    ("POST", "/admin/v1/imports/{}/start", "import.start"),
+    ("DELETE", "/admin/v1/imports/{}", "import.delete"),
     ("POST", "/admin/v1/plugins", "plugin.upload"),
     ("POST", "/admin/v1/plugins/{}/approve", "plugin.approve"),
     ("POST", "/admin/v1/plugins/{}/revoke", "plugin.revoke"),
@@ -82,15 +88,35 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/notifications/test", "notification.test"),
 ];
 
-/// Method and path of requests that change nothing, although their method says that they may. They are not recorded.
+/// Method and path of requests that change nothing, although their method allows changes. They are not recorded.
 const READS: &[(&str, &str)] = &[
     ("POST", "/admin/v1/cron/preview"),
+    ("POST", "/admin/v1/imports/{}/preview"),
     ("POST", "/admin/v1/jobs/check"),
     ("POST", "/admin/v1/projects/{}/sql/parse"),
 ];
 
 /// Actions that do not come through the admin API.
-const OTHER_ACTIONS: &[&str] = &["keys.rotate_master", "plugin.denied", "plugin.reject"];
+const OTHER_ACTIONS: &[&str] = &[
+    "auth.login",
+    "auth.logout",
+    "auth.magic_link",
+    "auth.magic_link_request",
+    "auth.mfa_challenge",
+    "auth.mfa_confirm",
+    "auth.mfa_enrol",
+    "auth.mfa_remove",
+    "auth.mfa_verify",
+    "auth.recover",
+    "auth.refresh_reuse",
+    "auth.reset",
+    "auth.signup",
+    "auth.update_user",
+    "auth.verify",
+    "keys.rotate_master",
+    "plugin.denied",
+    "plugin.reject",
+];
 
 /// Returns whether requests with this method and path template change nothing.
 pub fn is_read(method: &str, template: &str) -> bool {

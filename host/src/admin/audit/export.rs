@@ -16,7 +16,7 @@ use crate::error::ApiResult;
 /// Entries per query.
 const BATCH_SIZE: i64 = 1000;
 
-/// The next batch of an export: after this entry, or the first one.
+/// The position of the next batch of an export.
 struct Position {
     pool: PgPool,
     filter: AuditFilter,
@@ -27,7 +27,8 @@ struct Position {
 /// is held while the client is slow.
 ///
 /// # Errors
-/// An error of the first batch. A later one ends the response early, which clients report as a failed download.
+/// Fails if the first batch can't be read. If a later one can't be read, the response ends early, which clients report
+/// as a failed download.
 pub(super) async fn response(pool: PgPool, filter: AuditFilter) -> ApiResult<Response> {
     let name = format!("audit-{}.ndjson", Utc::now().format("%Y%m%d-%H%M%S"));
     let headers: [(HeaderName, String); 3] = [

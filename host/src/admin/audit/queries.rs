@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::db::audit;
 
-/// Which entries to return: those that match every filter that is given.
+/// Filters of entries. An entry must match all that are given.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

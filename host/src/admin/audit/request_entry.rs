@@ -40,7 +40,7 @@ impl RequestEntry {
     /// Writes the entry, with unknown outcome. Call it after [`Self::set_actor`] and before anything is changed.
     ///
     /// # Errors
-    /// Nothing may be changed if the entry can't be written.
+    /// Fails if the entry can't be written. Then nothing may be changed.
     pub(in crate::admin) async fn begin(&self) -> ApiResult<()> {
         let (pool, entry) = {
             let state = self.0.lock();

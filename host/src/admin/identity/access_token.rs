@@ -21,7 +21,7 @@ pub(super) struct Visitor {
     pub(super) expires_at: Option<DateTime<Utc>>,
 }
 
-/// Why an assertion was refused.
+/// The reason for which an assertion was refused.
 #[derive(Debug)]
 pub(super) enum AssertionError {
     /// Not a valid assertion; the reason is for the log.

@@ -45,7 +45,7 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// Returns how long the address must wait until its next token or code is checked, even a correct one.
+    /// Returns the time that the address must wait until its next token or code is checked, even a correct one.
     pub(super) fn remaining_wait(&self, address: IpAddr) -> Option<Duration> {
         let until = *self.blocked_until.get(&network(address))?;
         until.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())

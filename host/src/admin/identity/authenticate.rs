@@ -31,7 +31,7 @@ impl AdminIdentity {
     /// Returns the caller of a request. The first credential decides: if it is wrong, the request is refused.
     ///
     /// # Errors
-    /// `details.signIn` of a 401 says how the owner signs in.
+    /// `details.signIn` of a 401 names the method by which the owner signs in.
     pub(super) async fn authenticate(&self, headers: &HeaderMap, address: IpAddr) -> ApiResult<Authenticated> {
         self.find_caller(headers, address).await.map_err(|error| match error.code() {
             Code::Unauthorized => error.with_detail("signIn", self.sign_in_way().as_str().into()),

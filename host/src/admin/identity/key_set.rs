@@ -1,7 +1,8 @@
-//! A cache of the team's public keys (RFC 7517).
+//! A cache of the public keys (RFC 7517) with which a Cloudflare Access team signs assertions.
 //!
-//! Keys are fetched again when they are old, and when an assertion names an unknown key, but at most once per
-//! [`CacheAges::min_fetch_interval`]. There is one fetch at a time; other callers wait for it.
+//! Keys are fetched again when they are old, or when an assertion names an unknown key. After a success, the next fetch
+//! waits for [`CacheAges::min_fetch_interval`] (except after the first one); after a failure, for
+//! [`CacheAges::retry_interval`]. There is one fetch at a time; other callers wait for it.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -20,13 +21,13 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Ages that decide when cached keys are used or fetched again.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CacheAges {
-    /// Minimum time between two fetches for unknown keys.
+    /// Minimum time between a successful fetch and the next one. Does not apply to the first successful fetch.
     pub(super) min_fetch_interval: Duration,
-    /// Minimum time between two attempts after a failure.
+    /// Minimum time between a failed fetch and the next one.
     pub(super) retry_interval: Duration,
-    /// Older keys are fetched again before they are used.
+    /// Age up to which keys are used without fetching them again.
     pub(super) fresh: Duration,
-    /// Older keys are not used, even if they can't be fetched again.
+    /// Age up to which keys are used if they can't be fetched again.
     pub(super) usable: Duration,
 }
 
@@ -48,7 +49,7 @@ pub(super) struct VerifyingKey {
     pub(super) algorithm: Algorithm,
 }
 
-/// Why a key could not be returned.
+/// The reason why a key could not be returned.
 #[derive(Debug)]
 pub(super) enum KeyError {
     /// The team has no such key, or had none at the last fetch.
@@ -111,7 +112,10 @@ impl KeySet {
             Some(keys) if keys.fetched_at.elapsed() < self.ages.usable => Err(KeyError::Unknown),
             _ => {
                 let reason = refresh.last_error.clone().unwrap_or_else(|| "not fetched yet".to_owned());
-                Err(KeyError::Unavailable(anyhow::anyhow!("Access's keys at {}: {reason}", self.url)))
+                Err(KeyError::Unavailable(anyhow::anyhow!(
+                    "the keys of Cloudflare Access could not be fetched from {}: {reason}",
+                    self.url
+                )))
             }
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, ClientAddress, NoQuery, PageRequest},
 };
 
-/// Where Cloudflare Access signs out.
+/// Path that signs out of Cloudflare Access.
 const ACCESS_SIGN_OUT: &str = "/cdn-cgi/access/logout";
 
 /// Sign in
@@ -62,8 +62,9 @@ pub(crate) async fn sign_in(
 
 /// Get the session
 ///
-/// Returns who is signed in and how. Behind Cloudflare Access, `signOutUrl` is where browsers sign out. If nobody is
-/// signed in, `details.signIn` of the error says how the owner signs in.
+/// Returns the signed-in caller and their method of signing in. Behind Cloudflare Access, `signOutUrl` is the path at
+/// which browsers sign out. If nobody is signed in, `details.signIn` of the error names the method by which the owner
+/// signs in.
 #[utoipa::path(get, path = "/admin/v1/session", tag = "session",
     responses((status = 200, body = Session),
         (
@@ -72,7 +73,7 @@ pub(crate) async fn sign_in(
             description = "Nobody is signed in. `details.signIn` is `token` if the admin token or a code signs in, and \
                 `access` if only Cloudflare Access does",
         )))]
-pub(crate) async fn get_session(caller: AdminCaller) -> ApiJson<Session> {
+pub(crate) async fn get_session(caller: AdminCaller, _: NoQuery) -> ApiJson<Session> {
     ApiJson(session_of(caller))
 }
 

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use super::sessions::SessionHash;
 
-/// Bytes of a session's hash that are its id. The id tells nothing about the cookie, and no two sessions share it.
+/// Bytes of a session's hash that are its id. The id reveals nothing about the cookie, and no two sessions share it.
 const ID_BYTES: usize = 16;
 
 /// Returns the id of a session.

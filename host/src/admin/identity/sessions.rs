@@ -12,7 +12,7 @@ use crate::{
 };
 
 const COOKIE: &str = "atlashub_session";
-/// The use of a session is recorded at most this often, so that not every request writes.
+/// Minimum time between two records of a session's use, so that not every request writes.
 const RECORD_USE_AFTER_SECONDS: i64 = 60;
 const MAX_USER_AGENT_LENGTH: usize = 300;
 const SESSION_SECONDS: i64 = 30 * 24 * 3600;
@@ -63,7 +63,7 @@ pub(super) async fn consume_code(pool: &PgPool, code: &str) -> Result<bool, sqlx
     Ok(consumed.rows_affected() == 1)
 }
 
-/// What the owner recognises a session by.
+/// The address and browser that opened a session, so that the owner recognises it.
 pub(super) struct Browser {
     address: IpAddr,
     user_agent: Option<String>,
@@ -98,7 +98,7 @@ pub(super) async fn open(
     Ok((value, hash, expires_at))
 }
 
-/// Returns the session of a cookie, and extends it if it was not extended for a day.
+/// Returns the session of a cookie. Records its use at most once a minute, and extends it at most once a day.
 pub(super) async fn find(pool: &PgPool, dev_token: &Secret, value: &str) -> Result<Option<FoundSession>, sqlx::Error> {
     let hash = session_hash(dev_token, value);
     let found: Option<(DateTime<Utc>, bool)> = sqlx::query_as(

@@ -204,11 +204,15 @@ pub(super) fn of_channels(channels: &[ChannelHealth]) -> Vec<Attention> {
             })
         })
         .collect();
-    let hears = |event| enabled().any(|channel| channel.events.contains(&event));
-    if !hears(NotificationEvent::RunFailed) || !hears(NotificationEvent::BackupFailed) {
-        let message = "Nobody is told when a run or backup fails.".to_owned();
-        items.push(item(AttentionKind::FailuresUnheard, Severity::Info, None, message));
-    }
+    let is_subscribed = |event| enabled().any(|channel| channel.events.contains(&event));
+    let unheard = match (is_subscribed(NotificationEvent::RunFailed), is_subscribed(NotificationEvent::BackupFailed)) {
+        (true, true) => return items,
+        (false, true) => "a run fails",
+        (true, false) => "a backup fails",
+        (false, false) => "a run or backup fails",
+    };
+    let message = format!("No notification channel reports when {unheard}.");
+    items.push(item(AttentionKind::FailuresUnheard, Severity::Info, None, message));
     items
 }
 
@@ -238,12 +242,12 @@ pub(super) fn of_projects(projects: &[ProjectRef], now: DateTime<Utc>) -> Vec<At
             ..item(kind, Severity::Warning, Some(&project.id), message)
         };
         let doing = match project.state {
-            ProjectState::Creating => Some("created"),
-            ProjectState::Deleting => Some("deleted"),
+            ProjectState::Creating => Some("Creating"),
+            ProjectState::Deleting => Some("Deleting"),
             ProjectState::Ready => None,
         };
         if let Some(doing) = doing.filter(|_| now - project.updated_at > MAX_TRANSITION) {
-            let message = format!("The project {} has been being {doing} for more than five minutes.", project.name);
+            let message = format!("{doing} the project {} has taken more than five minutes.", project.name);
             items.push(about(AttentionKind::ProjectStuck, Some(project.updated_at), message));
         }
         if let Some(problem) = &project.delete_problem {

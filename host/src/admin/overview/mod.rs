@@ -1,8 +1,8 @@
 //! The overview: the state of the whole installation, and what needs the owner's attention.
 //!
-//! Only this module decides what needs attention. `attention` has the rules, in the order of the list; `queries` has
-//! the SQL, `routes` the endpoint. If a part can't be determined, the overview has the other parts, and `problems`
-//! names the missing one.
+//! Only this module decides what needs attention. `attention` has the rules; `queries` has the SQL, `routes` the
+//! endpoint. The order of [`api_types::AttentionKind`] is that of the list. If a part can't be determined, the overview
+//! has the other parts, and `problems` names the missing one, except the list of plugins right after a start.
 
 mod attention;
 mod queries;

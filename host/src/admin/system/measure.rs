@@ -1,4 +1,4 @@
-//! Measures the services and the disks that this process uses.
+//! Measures the services that this process uses, and the disk with its data folder.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
-//! System information: version, configuration, services, disks, nodes and migrations.
+//! System information: version, configuration, services, the disk, nodes and migrations.
 //!
-//! `measure` checks services and disks, `nodes` keeps the list of running processes, `routes` has the endpoints.
+//! `measure` checks the services and the disk, `nodes` keeps the list of running processes, `routes` has the endpoints.
 
 pub(super) mod measure;
 mod nodes;

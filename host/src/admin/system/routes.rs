@@ -19,10 +19,10 @@ const APPLY_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Get system information
 ///
-/// Version, role, configuration and disks of the process that responds, whether Postgres and the object store can be
-/// reached, and the other processes of the installation.
+/// Version, role, configuration and disk of the process that responds, whether Postgres and the object store can be
+/// reached, and all processes of the installation.
 #[utoipa::path(get, path = "/admin/v1/system", tag = "system", responses((status = 200, body = SystemInfo)))]
-pub(crate) async fn get_system(State(state): State<AdminState>) -> ApiResult<ApiJson<SystemInfo>> {
+pub(crate) async fn get_system(State(state): State<AdminState>, _: NoQuery) -> ApiResult<ApiJson<SystemInfo>> {
     let size = sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(&state.platform);
     let ((postgres, postgres_version), store, disk, size, nodes) = tokio::join!(
         measure::postgres(&state.platform),
@@ -58,7 +58,10 @@ pub(crate) async fn get_system(State(state): State<AdminState>) -> ApiResult<Api
 ///
 /// The migrations of the platform database, oldest first.
 #[utoipa::path(get, path = "/admin/v1/migrations", tag = "system", responses((status = 200, body = Page<Migration>)))]
-pub(crate) async fn list_migrations(State(state): State<AdminState>) -> ApiResult<ApiJson<Page<Migration>>> {
+pub(crate) async fn list_migrations(
+    State(state): State<AdminState>,
+    _: NoQuery,
+) -> ApiResult<ApiJson<Page<Migration>>> {
     let items = crate::db::migrations::status(&mut *state.platform.acquire().await?).await?;
     Ok(ApiJson(Page { items, next_cursor: None }))
 }
@@ -69,7 +72,7 @@ pub(crate) async fn list_migrations(State(state): State<AdminState>) -> ApiResul
 /// starts does so by itself, so migrations are pending only while servers of different versions run.
 #[utoipa::path(post, path = "/admin/v1/migrations/apply", tag = "system",
     responses((status = 202, body = RunStarted), (status = 422, body = ErrorBody)))]
-pub(crate) async fn apply_migrations(State(jobs): State<Jobs>, _query: NoQuery) -> ApiResult<RunStartedResponse> {
+pub(crate) async fn apply_migrations(State(jobs): State<Jobs>, _: NoQuery) -> ApiResult<RunStartedResponse> {
     let run = NewRun {
         plugin: MIGRATIONS_PLUGIN.to_owned(),
         plugin_job: APPLY_JOB.to_owned(),

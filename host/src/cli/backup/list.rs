@@ -39,7 +39,7 @@ pub(super) async fn run(arguments: &ListArguments, config: &Config) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn print_line(backup: &StoredBackup) {
+pub(in crate::cli) fn print_line(backup: &StoredBackup) {
     let manifest = &backup.manifest;
     print_stdout!(
         "{}  {}  {:>12}  {}  {}{}",

@@ -1,10 +1,12 @@
-//! `atlashub backup`: creates, lists and verifies backups. Restoring will be a command here.
+//! `atlashub backup`: creates, lists and verifies backups.
 
 mod create;
 mod list;
 mod verify;
 
 use std::process::ExitCode;
+
+pub(super) use list::print_line;
 
 use super::{error::CommandError, logging};
 use crate::config::{Config, Role, Vars};

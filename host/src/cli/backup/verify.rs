@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     backups::{backup_id, list_stored_backups, record_outcome, verify_stored},
-    cli::{error::CommandError, services::RunningServices},
+    cli::{error::CommandError, identity::IdentityArguments, services::RunningServices},
     config::Config,
     db::restore::Restorer,
     object_store::ObjectStore,
@@ -20,6 +20,8 @@ use crate::{
 pub(in crate::cli) struct VerifyArguments {
     /// The backup's id, as shown by `atlashub backup list`
     id: Uuid,
+    #[command(flatten)]
+    identity: IdentityArguments,
     /// Print the result as a JSON object
     #[arg(long)]
     json: bool,
@@ -27,12 +29,17 @@ pub(in crate::cli) struct VerifyArguments {
 
 pub(super) async fn run(arguments: &VerifyArguments, config: &Config) -> Result<ExitCode, CommandError> {
     let running = RunningServices::for_command(config).await?;
-    let outcome = verify(arguments, &running).await;
+    let outcome = verify(arguments, config, &running).await;
     running.stop().await;
     outcome
 }
 
-async fn verify(arguments: &VerifyArguments, running: &RunningServices) -> Result<ExitCode, CommandError> {
+async fn verify(
+    arguments: &VerifyArguments,
+    config: &Config,
+    running: &RunningServices,
+) -> Result<ExitCode, CommandError> {
+    let identity = arguments.identity.read(config)?;
     let (id, services) = (arguments.id, &running.services);
     let store = ObjectStore::new(&services.storage);
     let failed = |what: &str, error: anyhow::Error| CommandError::failed(format!("{what}: {error:#}."));
@@ -45,7 +52,7 @@ async fn verify(arguments: &VerifyArguments, running: &RunningServices) -> Resul
     };
     let restorer = Restorer::new(&services.database_url, services.postgres_programs.clone())?;
     let verified = tokio::select! {
-        verified = verify_stored(&store, &restorer, &backup, Uuid::now_v7()) => Some(verified),
+        verified = verify_stored(&store, &restorer, &backup, identity.as_ref(), Uuid::now_v7()) => Some(verified),
         _ = tokio::signal::ctrl_c() => None,
     };
     restorer.wait_for_cleanup().await;

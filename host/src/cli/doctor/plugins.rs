@@ -1,4 +1,4 @@
-//! Checks of plugins: whether the folder is readable, and which plugins are rejected or pending.
+//! Checks plugins: that the folder is readable, and that no plugin is rejected or pending.
 
 use api_types::PluginState;
 
@@ -21,7 +21,7 @@ pub(super) async fn check(config: &Config, services: &Services, report: &mut Rep
     let tools = PluginTools {
         platform,
         sealer: Sealer::new(&services.master_key, services.previous_master_key.as_ref()),
-        folder: PluginFolder::new(&config.plugin_dir),
+        folder: PluginFolder::new(&config.plugin_dir, config.plugins.max_file_bytes()),
         first_party: FirstParty::of_binary(),
     };
     let plugins = tools.list().await;

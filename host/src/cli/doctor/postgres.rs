@@ -1,5 +1,5 @@
-//! Checks the Postgres server: version, privileges of the platform's role, connection limit, and who may connect to
-//! the shared databases.
+//! Checks the Postgres server: version, privileges of the platform's role, connection limit, and access to the shared
+//! databases.
 
 use sqlx::{PgConnection, Row};
 

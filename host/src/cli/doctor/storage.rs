@@ -35,7 +35,8 @@ pub(super) async fn check(config: &ExternalStorageConfig, report: &mut Report) {
     }
 }
 
-/// Stores, reads and removes an object. Returns how far the store's clock is ahead, by the object's modification time.
+/// Stores, reads and removes an object. Returns the time by which the store's clock is ahead, computed from the
+/// object's modification time.
 async fn probe(store: &ObjectStore) -> StoreResult<Option<TimeDelta>> {
     const CONTENT: &[u8] = b"written by `atlashub doctor`, which removes it again\n";
     let key = format!("doctor/{}", uuid::Uuid::now_v7());
@@ -61,6 +62,7 @@ async fn probe(store: &ObjectStore) -> StoreResult<Option<TimeDelta>> {
 fn explain(endpoint: &str, error: &StoreError) -> String {
     let remedy = match error {
         StoreError::Unavailable { .. } => "start it, or correct ATLASHUB_S3_ENDPOINT",
+        StoreError::Full { .. } => "add space to it, or remove files",
         StoreError::Refused { status: 401 | 403, .. } => {
             "correct ATLASHUB_S3_ACCESS_KEY_ID, ATLASHUB_S3_SECRET_ACCESS_KEY or ATLASHUB_S3_REGION, and allow the \
              key to create buckets"

@@ -35,6 +35,15 @@ pub(super) fn write(path: &Path, content: &str, mode: u32, replace: Replace) -> 
     })
 }
 
+/// Writes a file, or replaces it in one step.
+pub(super) fn write_bytes(path: &Path, content: &[u8]) -> Result<(), CommandError> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    fs::write(&partial, content)
+        .and_then(|()| fs::rename(&partial, path))
+        .map_err(|error| CommandError::failed(format!("{} can't be written: {error}.", path.display())))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Replace {
     Never,

@@ -1,12 +1,16 @@
-//! `atlashub plugin`: for authors (keygen, sign, verify, inspect) and for the owner (list, approve, revoke).
+//! `atlashub plugin`: for authors (new, bindings, pack, keygen, sign, verify, inspect) and for the owner (list,
+//! approve, revoke).
 //!
-//! Keys and signatures use minisign's formats, so minisign can read what these commands write, and vice versa.
-//! Deliberately absent: building a plugin, which the author's toolchain does.
+//! Keys and signatures use minisign's formats, so minisign can read the files of these commands, and vice versa.
+//! Deliberately absent: compiling a plugin, which the author's toolchain does.
 
+mod bindings;
 mod files;
 mod inspect;
 mod keygen;
+mod new;
 mod owner;
+mod pack;
 mod password;
 mod sign;
 mod verify;
@@ -15,7 +19,7 @@ use std::process::ExitCode;
 
 use super::error::CommandError;
 
-/// Sign, inspect, approve and revoke plugins.
+/// Create, pack, sign, inspect, approve and revoke plugins.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct PluginArguments {
@@ -25,6 +29,9 @@ pub(super) struct PluginArguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum PluginCommand {
+    New(new::NewArguments),
+    Bindings(bindings::BindingsArguments),
+    Pack(pack::PackArguments),
     Keygen(keygen::KeygenArguments),
     Sign(sign::SignArguments),
     Verify(verify::VerifyArguments),
@@ -36,6 +43,9 @@ enum PluginCommand {
 
 pub(super) async fn run(arguments: &PluginArguments) -> Result<ExitCode, CommandError> {
     match &arguments.command {
+        PluginCommand::New(arguments) => new::run(arguments),
+        PluginCommand::Bindings(arguments) => bindings::run(arguments),
+        PluginCommand::Pack(arguments) => pack::run(arguments),
         PluginCommand::Keygen(arguments) => keygen::run(arguments),
         PluginCommand::Sign(arguments) => sign::run(arguments),
         PluginCommand::Verify(arguments) => verify::run(arguments),

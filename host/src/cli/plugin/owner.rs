@@ -185,7 +185,7 @@ fn select_grants(arguments: &ApproveArguments, requested: &[RequestedCapability]
     Some(grants.collect())
 }
 
-/// Prints what a plugin requests.
+/// Prints the requests of a plugin.
 fn print_request(plugin: &Plugin) {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     print_stdout!(
@@ -279,7 +279,7 @@ async fn with_tools(act: impl AsyncFnOnce(&PluginTools) -> Result<(), CommandErr
         let tools = PluginTools {
             platform: db::platform::connect(services.database_url.expose(), 2)?,
             sealer: Sealer::new(&services.master_key, services.previous_master_key.as_ref()),
-            folder: PluginFolder::new(&config.plugin_dir),
+            folder: PluginFolder::new(&config.plugin_dir, config.plugins.max_file_bytes()),
             first_party: FirstParty::of_binary(),
         };
         let outcome = act(&tools).await;

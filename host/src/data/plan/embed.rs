@@ -1,4 +1,4 @@
-//! Plans embedded tables: the foreign key that relates them, and which of their rows are returned.
+//! Plans embedded tables: the foreign key that relates them, and the selection of their rows.
 
 use crate::{
     data::{
@@ -30,15 +30,15 @@ pub(super) struct Embeds<'e, 'p> {
     pub(super) lists: &'e mut Vec<String>,
 }
 
-/// A filter, and the path to its column from the table at hand: `kid.n`.
+/// A filter, and the path to its column from the table that is being planned: `kid.n`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ScopedFilter<'p> {
     filter: &'p Filter,
     column: &'p str,
 }
 
-/// Separates the filters on columns of embedded tables from other conditions. A column of the table whose own name
-/// contains a dot comes first.
+/// Separates the filters on columns of embedded tables from other conditions. If a column of the table itself has the
+/// same name with a dot, the filter applies to that column.
 pub(super) fn split_conditions<'p>(
     table: &Table,
     select: &[SelectItem],

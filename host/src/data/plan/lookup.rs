@@ -4,8 +4,8 @@ use crate::data::{request::Count, schema::SqlType};
 
 use super::model::{Cast, Output, Predicate, ReadPlan, SqlOperator, Test};
 
-/// Returns whether a read only looks up one row by the values of a unique key, and Postgres accepts each value. Such
-/// reads can share a statement, because none can fail because of its values.
+/// Returns whether a read only looks up one row by the values of a unique key, and each value is valid for its type.
+/// Such reads can share a statement, because no value can make it fail.
 pub(super) fn is_lookup(plan: &ReadPlan<'_>) -> bool {
     plan.single
         && plan.count != Count::Estimated
@@ -26,8 +26,8 @@ fn compares_with_valid_value(predicate: &Predicate<'_>) -> bool {
     }
 }
 
-/// Returns whether the type's input function accepts a text for certain. False for types that this function does not
-/// know.
+/// Returns whether the type's input function certainly accepts a text. Returns false for types that are not listed
+/// here.
 fn is_valid(sql_type: &SqlType, text: &str) -> bool {
     match sql_type.as_str() {
         "pg_catalog.int2" => text.parse::<i16>().is_ok(),

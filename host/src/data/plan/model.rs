@@ -195,7 +195,7 @@ pub struct OrderTerm<'p> {
     pub nulls: Nulls,
 }
 
-/// How to encode and decode the cursors of an order.
+/// The data for encoding and decoding the cursors of an order.
 #[derive(Debug)]
 pub struct Keyset<'p> {
     /// The number of leading order terms that contain a unique key.
@@ -341,7 +341,7 @@ pub struct DeletePlan<'p> {
     pub change: ChangePlan<'p>,
 }
 
-/// What updates and deletes have in common: the affected rows and the output.
+/// The parts that updates and deletes share: the affected rows and the output.
 #[derive(Debug)]
 pub struct ChangePlan<'p> {
     pub filter: Vec<Predicate<'p>>,
@@ -361,7 +361,7 @@ pub enum CellValue {
     Json(Arc<str>),
 }
 
-/// What a write returns.
+/// The output of a write.
 #[derive(Debug)]
 pub enum WriteOutput<'p> {
     /// Only the number of rows. `unreadable` is true if the request did not ask for this, but the role can't read the

@@ -82,7 +82,7 @@ pub(super) fn plan_outputs<'p>(
     }
 }
 
-/// Returns a column that is selected too often, and how often. Each use is another copy of its value.
+/// Returns a column that is selected too often, and the number of its uses. Each use is another copy of its value.
 fn overused_column<'p>(outputs: &[Output<'p>]) -> Option<(&'p Column, usize)> {
     let mut columns: Vec<&'p Column> = outputs
         .iter()

@@ -1,4 +1,4 @@
-//! What inserts, updates and deletes have in common: checks, values and output.
+//! The parts that inserts, updates and deletes share: checks, values and output.
 
 use serde_json::value::RawValue;
 
@@ -63,7 +63,7 @@ pub(super) fn writable_column<'p>(table: &'p Table, name: &str) -> ApiResult<(us
     Err(ApiError::new(Code::InvalidValue, format!("Column `{}` can't be set: it is {reason}. Omit it.", column.name)))
 }
 
-/// Plans what a write returns. `default` applies if the request has no `returning`.
+/// Plans the output of a write. `default` applies if the request has no `returning`.
 pub(super) fn plan_output<'p>(
     table: &'p Table,
     select: &'p [SelectItem],

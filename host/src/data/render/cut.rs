@@ -8,9 +8,9 @@ use super::{
     writer::{Alias, Rendered, SqlWriter, StatementKind},
 };
 
-/// Writes a column for each member of a row's JSON; those of values that may be long in their [`CutForm`].
+/// Writes a column for each member of a row's JSON. Values that may be long are written in their [`CutForm`].
 ///
-/// Of a text that is cut, Postgres reads only the beginning from the disk, and its length needs no reading.
+/// If a text is cut, Postgres reads only its beginning from the disk, and knows its length without reading it.
 pub(super) fn write_cut_members<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>, max_bytes: u64) {
     let mut embeds = 0;
     sql.joined(&plan.outputs, ", ", |sql, output| {
@@ -33,7 +33,7 @@ pub(super) fn write_cut_members<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>
             _ => {
                 sql.push("(SELECT ");
                 write_cut_text(sql, max_bytes, |sql| sql.push("x.v"));
-                // The offset keeps Postgres from making the text once for each use.
+                // `OFFSET 0` prevents Postgres from making the text once for each use.
                 sql.push(" FROM (SELECT ");
                 match output {
                     Output::Column { column, .. } if form == CutForm::Json => {
@@ -71,7 +71,7 @@ fn write_cut_text<'p>(sql: &mut SqlWriter<'p>, max_bytes: u64, value: impl Fn(&m
     sql.push(" END");
 }
 
-/// As [`write_cut_text`], for bytes, of which each is two digits.
+/// Like [`write_cut_text`], for bytes. Each byte becomes two hexadecimal digits.
 fn write_cut_bytes<'p>(sql: &mut SqlWriter<'p>, max_bytes: u64, value: impl Fn(&mut SqlWriter<'p>)) {
     sql.push("CASE WHEN pg_catalog.octet_length(");
     value(sql);
@@ -91,19 +91,20 @@ fn write_cut_bytes<'p>(sql: &mut SqlWriter<'p>, max_bytes: u64, value: impl Fn(&
     sql.push("::pg_catalog.text END");
 }
 
-/// What to read of a value.
+/// The part of a value that a statement reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CellPart {
-    /// A row for each row that the filter selects, at most two: whether the value is null, and its number of bytes.
+    /// Whether the value is null, and its number of bytes. There is a result row for each row that the filter selects,
+    /// at most two.
     Size,
-    /// Rows with the value's bytes, in their order.
+    /// The value's bytes in order, in rows of up to [`PIECE_BYTES`].
     Pieces,
 }
 
-/// Bytes of a value in one row.
+/// Maximum number of bytes of a value in one row.
 const PIECE_BYTES: u64 = 1 << 20;
 
-/// Renders a read of one value: of a `bytea` its bytes, of other types Postgres's text in UTF-8.
+/// Renders a read of one value: the bytes of a `bytea`, or Postgres's text in UTF-8 for other types.
 pub fn render_cell<'p>(plan: &CellPlan<'p>, part: CellPart) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
     match part {

@@ -131,7 +131,7 @@ fn write_list_query<'p>(
     sql.push("), '[]') AS json, CASE WHEN count(*) > ");
     sql.number(list.limit);
     sql.push(" THEN ");
-    // In 8 bytes, as the total.
+    // An 8-byte integer, like the total.
     sql.number(1 << list.number);
     sql.push("::int8 ELSE 0 END");
     if has_inner_lists {
@@ -160,7 +160,7 @@ fn write_list_query<'p>(
     sql.push(") r");
 }
 
-/// Writes ` FROM` the embedded table, and the conditions.
+/// Writes ` FROM` with the embedded table, and ` WHERE` with the conditions.
 fn write_source<'p>(sql: &mut SqlWriter<'p>, parent: Alias, alias: Alias, embed: &EmbedPlan<'p>) {
     sql.push(" FROM ");
     sql.table(embed.table);

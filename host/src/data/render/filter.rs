@@ -61,7 +61,7 @@ fn write_predicate<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicate: &Predic
                     sql.sql_type(&column.column.base_type);
                     sql.push("[])");
                 }
-                // Written above.
+                // The match arm before this one writes these tests.
                 Test::Unchanged(_) => {}
                 Test::Is(value) => match value {
                     IsValue::Null => sql.null_test(column.column, true),
@@ -85,15 +85,17 @@ fn write_predicate<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicate: &Predic
 /// Writes the condition that a column still has a value.
 fn write_unchanged<'p>(sql: &mut SqlWriter<'p>, alias: Alias, column: ColumnRef<'p>, value: &CellValue) {
     if *value == CellValue::Null && matches!(column.column.class, TypeClass::Json | TypeClass::Jsonb) {
-        // The JSON of a row shows both as null.
+        // In the JSON of a row, the SQL value NULL and the JSON value `null` look the same.
         sql.push("coalesce(");
         sql.qualified(alias, column.ident);
         sql.push("::pg_catalog.jsonb, 'null'::pg_catalog.jsonb) = 'null'::pg_catalog.jsonb");
         return;
     }
     let is_json = column.column.class == TypeClass::Json;
-    // Types without an order have no equality, or one that differs from being the same: boxes of one area are equal.
-    let as_text = column.column.comparable < Comparable::Ordered && !is_json;
+    // Types without an order have no equality, or an equality that also holds for different values: boxes of the same
+    // area are equal. `IS NOT DISTINCT FROM` does not find the equality of a type in another schema.
+    let is_own_type = !column.column.operators.is_empty();
+    let as_text = (column.column.comparable < Comparable::Ordered || is_own_type) && !is_json;
     let conversion = match (is_json, as_text) {
         (true, _) => "::pg_catalog.jsonb",
         (false, true) => "::pg_catalog.text",

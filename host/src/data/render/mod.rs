@@ -1,11 +1,12 @@
-//! Third stage: renders a plan as one SQL statement. It is the only part of the public API that makes SQL.
+//! Third stage: renders a plan as one SQL statement. Only this stage builds SQL for requests for rows.
 //!
 //! Names enter the SQL as [`QuotedIdent`](super::plan::QuotedIdent), types as [`SqlType`](super::schema::SqlType), and
 //! values only as parameters. Numbers that affect the query plan (`LIMIT`) are the exception: they are written out. So
 //! requests of the same form have the same SQL, and its prepared statement is reused.
 //!
-//! [`read`] and [`write`] render the statements, [`lookups`] one for several reads by key, [`cut`] values that may be
-//! long. [`filter`] renders conditions, [`embed`] embedded tables, with a [`writer`].
+//! [`read`] and [`write`] render the statements, [`lookups`] renders one statement for several reads by key, and
+//! [`cut`] renders values that may be cut. [`filter`] and [`embed`] render conditions and embedded tables. All of them
+//! use a [`writer`].
 
 mod cut;
 mod lookups;

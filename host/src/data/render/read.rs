@@ -18,8 +18,8 @@ const HEAVY_OFFSET: u64 = 1000;
 
 /// Renders a read. The result of its statement is a row for each row of the page, and one more if there is a next page.
 ///
-/// Its columns are the members of the row's JSON in the form that the schema says, and the text of each term of the
-/// keyset, unless all are members. With `max_cell_bytes`, members that may be long have their [`CutForm`].
+/// The columns are the members of the row's JSON, in the result form of each column. If a term of the keyset is not a
+/// member, the text of each term follows. With `max_cell_bytes`, members that may be long have their [`CutForm`].
 ///
 /// For a plan with [`ReadPlan::json_rows`], the JSON object is one column instead. With embedded arrays, another column
 /// has a bit for each array that its limit cut. With [`ReadPlan::counts_rows`], the last column is the exact total, and
@@ -98,7 +98,7 @@ fn write_json_rows<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
         sql.push(") r");
         return;
     }
-    // The rows' JSON must not contain the key columns, so it is a separate column.
+    // The key columns must not be part of the rows' JSON, so they are separate columns.
     sql.push("SELECT (SELECT row_to_json(r.*) FROM (SELECT ");
     write_outputs(sql, Alias::ROOT, &plan.outputs, &mut 0);
     sql.push(") r) AS json");
@@ -165,7 +165,8 @@ fn is_heavy(plan: &ReadPlan<'_>) -> bool {
 /// Writes a column's value as the text that its type's input function accepts.
 fn write_text<'p>(sql: &mut SqlWriter<'p>, column: ColumnRef<'p>) {
     if column.column.has_text_cast {
-        // `::text` would call the owner's function. `num_nulls`, since `format` turns null into an empty text.
+        // `::text` would call the cast function of the project; `format` does not. `format` turns null into an empty
+        // text, so `num_nulls` tests for null.
         sql.push("CASE num_nulls(");
         sql.qualified(Alias::ROOT, column.ident);
         sql.push(") WHEN 0 THEN format('%s', ");
@@ -236,7 +237,7 @@ pub(super) fn write_outputs<'p>(sql: &mut SqlWriter<'p>, alias: Alias, outputs: 
                 sql.ident(*name);
             }
         }
-        // One with arrays is joined, see `embed`.
+        // An embedded table with arrays is joined instead; see `embed`.
         Output::Embed(embed) => write_object(sql, alias, embed, embeds),
     });
 }

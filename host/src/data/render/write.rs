@@ -212,8 +212,8 @@ fn write_max_affected<'p>(sql: &mut SqlWriter<'p>, change: &ChangePlan<'p>) {
     }
 }
 
-/// Writes the columns of a query without `SELECT`, and one whose evaluation fails if the JSON arrays `a0`, `a1`, …
-/// among them are too large.
+/// Writes the columns of a query, without `SELECT`, and another column whose evaluation fails if the JSON arrays `a0`,
+/// `a1`, … among them are too large.
 fn write_limited<'p>(sql: &mut SqlWriter<'p>, arrays: usize, max_bytes: u64, columns: impl FnOnce(&mut SqlWriter<'p>)) {
     let write_size = |sql: &mut SqlWriter<'p>| {
         sql.joined(0..arrays, " + ", |sql, number| {
@@ -231,7 +231,7 @@ fn write_limited<'p>(sql: &mut SqlWriter<'p>, arrays: usize, max_bytes: u64, col
     sql.push(RETURNED_BYTES_MARKER);
     sql.push("' || (");
     write_size(sql);
-    // The offset keeps Postgres from building the arrays once for each use.
+    // `OFFSET 0` prevents Postgres from building the arrays once for each use.
     sql.push(")::text)::int4 END FROM (SELECT ");
     columns(sql);
     sql.push(" OFFSET 0) x");

@@ -17,13 +17,13 @@ pub struct Rendered<'p> {
 }
 
 impl Rendered<'static> {
-    /// Fixed SQL without parameters, which may run code of the project.
+    /// Creates a statement of fixed SQL without parameters. It may run code of the project.
     pub fn fixed(sql: &'static str) -> Self {
         Self { statement: Statement::new(sql), origins: Vec::new() }
     }
 }
 
-/// What a parameter holds. Errors use it to name the parameter.
+/// The part of a request that a parameter comes from. Error messages name it.
 #[derive(Debug, Clone, Copy)]
 pub enum Origin<'p> {
     /// A value to store in this column, or to compare it with.
@@ -36,7 +36,7 @@ pub enum Origin<'p> {
     Rows,
 }
 
-/// How a connection should run a statement; see the fields of [`Statement`].
+/// Properties of a statement that determine its execution; see the fields of [`Statement`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StatementKind {
     pub(super) cacheable: bool,
@@ -138,7 +138,7 @@ impl<'p> SqlWriter<'p> {
         self.sql.push_str(&column.column.data_type);
     }
 
-    /// Writes ` operator `. For a type that is not built in, it is the type's own, with its schema.
+    /// Writes ` operator `. For a type that is not built in, writes the type's own operator with its schema.
     pub(super) fn operator(&mut self, column: &Column, operator: SqlOperator) {
         self.push(" ");
         match (column.operators.get(operator.name()), operator) {

@@ -19,7 +19,7 @@ use super::{
 /// Maximum number of changes in a request.
 const MAX_CHANGES: usize = 1000;
 
-/// Bytes of a value that the error for a changed row shows.
+/// Maximum number of bytes of a value in the error for a changed row.
 const MAX_SHOWN_BYTES: u64 = 4096;
 
 /// A `POST` of several changes.
@@ -86,7 +86,7 @@ impl<'b> ChangesRequest<'b> {
     }
 }
 
-/// Says where a body stops being valid JSON, or what it must be.
+/// Returns the error for an invalid body: the position of the syntax error, or the expected form.
 fn invalid_body(body: &[u8]) -> ApiError {
     let message = match serde_json::from_slice::<IgnoredAny>(body) {
         Ok(_) => "The body must be an object of the form {\"changes\":[{\"op\":…}],\"dryRun\":false}.".to_owned(),
@@ -167,9 +167,9 @@ impl<'b> ChangeRequest<'b> {
         }
     }
 
-    /// Returns the values that the row must still have, and the request that reads the row's present ones. `None` for
-    /// an insert.
-    pub fn reads_present_values(&self) -> Option<(&Row<'b>, ReadRequest)> {
+    /// Returns the values that the row must still have, and a request that reads its present values. `None` for an
+    /// insert.
+    pub fn read_of_present_values(&self) -> Option<(&Row<'b>, ReadRequest)> {
         let (conditions, was) = match self {
             Self::Insert(_) => return None,
             Self::Update { request, was } => (&request.conditions, was),

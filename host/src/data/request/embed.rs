@@ -14,7 +14,7 @@ use super::{
     select::{Embed, SelectItem},
 };
 
-/// Which rows of an embedded table are returned.
+/// The parameters of an embedded table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EmbedOptions {
     pub limit: Option<u64>,
@@ -51,7 +51,7 @@ const OPTIONS: [(&str, EmbedOption); 7] = [
 ];
 
 impl<'q> EmbedParameter<'q> {
-    /// Returns the parameter, if its name has the form of one. A filter on a column `limit` has not: `eq.limit`.
+    /// Returns `None` if the name does not have the form of such a parameter. `eq.limit`, for example, is a filter.
     pub(super) fn from_pair(key: &str, value: &Cow<'q, str>) -> Option<Self> {
         let first = key.split('.').next()?;
         if first == "not" || Operator::from_name(first).is_some() {

@@ -24,7 +24,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Returns where Postgres sorts nulls by default.
+    /// Returns the position of nulls by default, as in Postgres.
     pub const fn default_nulls(self) -> Nulls {
         match self {
             Self::Asc => Nulls::Last,

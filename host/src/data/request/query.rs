@@ -44,7 +44,7 @@ pub(super) struct QueryParts<'q> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filters {
     Allowed,
-    /// Also on embedded tables, which may have other parameters too.
+    /// Filters and other parameters are allowed on embedded tables too.
     WithEmbeds,
     NotAllowed,
 }
@@ -99,7 +99,7 @@ impl<'q> QueryParts<'q> {
         }
     }
 
-    /// Does the same for a read, whose embedded tables may have parameters.
+    /// Like [`Self::take_select`], for a read: also applies the parameters of embedded tables.
     pub(super) fn take_select_with_options(&mut self) -> ApiResult<Vec<SelectItem>> {
         let mut select = self.take_select()?;
         apply_parameters(&mut select, std::mem::take(&mut self.embed_parameters), &mut self.filters)?;

@@ -37,7 +37,8 @@ impl<'b> Row<'b> {
     }
 }
 
-/// Returns the message of [`Cells`] without line and column. They count from the start of the object, not of the body.
+/// Returns the message of an error without line and column, because they count from the start of the object, not of the
+/// body.
 fn without_position(error: &serde_json::Error) -> String {
     let message = error.to_string();
     match message.rfind(" at line ") {

@@ -46,7 +46,7 @@ impl<'a> Scanner<'a> {
         &rest[..length]
     }
 
-    /// Reads a name: unquoted up to `stop`, without the spaces around it, or quoted.
+    /// Reads a quoted name, or an unquoted name up to `stop`. Skips the spaces around it.
     ///
     /// # Errors
     ///

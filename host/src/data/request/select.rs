@@ -9,7 +9,8 @@ use super::{embed::EmbedOptions, scanner::Scanner};
 const MAX_EMBED_DEPTH: usize = 2;
 /// Maximum number of embedded tables in one request.
 const MAX_EMBEDS: usize = 20;
-/// Maximum number of items in one request, including those of embedded tables. Postgres allows 1664 per table.
+/// Maximum number of items in one request, including those of embedded tables. Postgres allows 1664 entries in a target
+/// list.
 const MAX_ITEMS: usize = 1664;
 
 /// One item of `select`.
@@ -40,7 +41,7 @@ impl Embed {
         self.alias.as_deref().unwrap_or(&self.table)
     }
 
-    /// Returns what follows `name.` in a path.
+    /// Returns the rest of a path after `name.`.
     pub fn strip_name<'n>(&self, path: &'n str) -> Option<&'n str> {
         path.strip_prefix(self.name())?.strip_prefix('.')
     }

@@ -13,7 +13,7 @@ use super::{
     select::{SelectItem, parse_names},
 };
 
-/// What a write returns.
+/// The rows that a write returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Returning {
     /// Only the number of rows.
@@ -22,7 +22,7 @@ pub enum Returning {
     Representation,
 }
 
-/// What an upsert does with an existing row.
+/// The treatment of an existing row by an upsert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution {
     /// Update it with the values sent.

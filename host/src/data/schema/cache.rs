@@ -20,7 +20,7 @@ use crate::{
 use super::{
     Schema,
     load::{LoadError, fingerprint, load},
-    usage,
+    privileges, usage,
 };
 
 /// Age at which a request checks whether the schema changed.
@@ -29,12 +29,14 @@ const CHECK_AGE: Duration = Duration::from_secs(1);
 const MAX_AGE_DURING_CHECK: Duration = Duration::from_secs(2);
 /// Minimum interval between checks due to unknown names.
 const MIN_RECHECK_INTERVAL: Duration = Duration::from_millis(100);
-/// Maximum number of cached projects. When it is reached, idle projects are evicted.
+/// Maximum number of cached projects. When it is reached, idle projects are evicted; if there are none, the least
+/// recently used one.
 const MAX_PROJECTS: usize = 256;
 /// Time without a request after which a project is idle.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The schemas in use. Each is checked against the catalogue at most once a second, and only while there are requests.
+/// The schemas in use. Each is checked against the catalogue about once a second, and only while there are requests.
+/// Requests that may have failed because of an old schema cause further checks.
 ///
 /// A stale schema is safe: Postgres checks names, types and privileges for every statement.
 pub struct SchemaCache {
@@ -70,7 +72,8 @@ impl SchemaCache {
         Self { pools, projects: DashMap::new(), epoch: Instant::now() }
     }
 
-    /// Returns the schema as the role sees it. It is at most about a second old.
+    /// Returns the schema as the role sees it. It is at most a second old, or two seconds while another request checks
+    /// it. If the check fails, the cached schema is returned, however old it is.
     pub async fn get(&self, project: &str, role: DbRole) -> Result<Arc<Schema>, LoadError> {
         let entry = self.entry(project);
         if let Some(schema) = entry.current(role) {
@@ -103,7 +106,7 @@ impl SchemaCache {
         let max_age = match reason {
             // Another request checked in the meantime; its result is new enough.
             RefreshReason::UnknownName if entry.checked_at.load(Ordering::Relaxed) > arrived => MIN_RECHECK_INTERVAL,
-            // The last check may be too recent to know the name: wait until the next one is allowed.
+            // The last check may have run before the name was created: wait until the next one is allowed.
             RefreshReason::UnknownName => {
                 tokio::time::sleep(MIN_RECHECK_INTERVAL.saturating_sub(self.age(&entry))).await;
                 Duration::ZERO
@@ -146,6 +149,9 @@ impl SchemaCache {
             }
         }
         let mut schema = load(&self.pools, project, role).await?;
+        if schema.lacks_privileges && privileges::grant(&self.pools, project).await? {
+            schema = load(&self.pools, project, role).await?;
+        }
         if !schema.unusable_schemas.is_empty()
             && usage::grant(&self.pools, project, role, &schema.unusable_schemas).await?
         {

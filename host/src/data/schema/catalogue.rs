@@ -20,8 +20,10 @@ struct Catalogue {
     columns: Vec<CatalogueColumn>,
     keys: Vec<CatalogueKey>,
     foreign_keys: Vec<CatalogueForeignKey>,
-    /// Schemas of types on which the role has no USAGE.
+    /// Schemas that contain types of columns, but on which the role has no `USAGE`.
     unusable_schemas: Vec<String>,
+    /// Whether schema `public`, or a table in it, was created without the privileges of the project's roles.
+    lacks_privileges: bool,
 }
 
 #[derive(Deserialize)]
@@ -53,7 +55,7 @@ struct CatalogueColumn {
     has_default: bool,
     identity: String,
     generated: String,
-    /// Whether equal texts are the same text in the column's collation.
+    /// Whether the column's collation is deterministic: texts that compare as equal have the same bytes.
     deterministic: bool,
     select: bool,
     insert: bool,
@@ -137,6 +139,7 @@ pub(in crate::data) fn from_catalogue_json(json: &str) -> anyhow::Result<Schema>
         .collect();
     Ok(Schema {
         unusable_schemas: catalogue.unusable_schemas,
+        lacks_privileges: catalogue.lacks_privileges,
         version: catalogue.version,
         tables: tables.into_values().map(|(table, _)| (table.name.clone(), table)).collect(),
         foreign_keys,
@@ -170,7 +173,7 @@ fn table_without_columns(table: CatalogueTable) -> anyhow::Result<Table> {
 fn visible_column(column: CatalogueColumn, types: &Types) -> anyhow::Result<Column> {
     let mut base_type: &CatalogueType = types.get(column.type_oid)?;
     let (mut not_null, mut has_default) = (column.not_null, column.has_default);
-    // A domain adds its constraints to those of its base type.
+    // A domain adds its NOT NULL and its default to those of its base type.
     while base_type.kind == 'd' {
         not_null |= base_type.not_null;
         has_default |= base_type.has_default;
@@ -233,7 +236,7 @@ mod tests {
                 "identifies":true},
                       {"table":1,"name":"a_v_key","columns":[3],"primary":false,"deferrable":false,
                 "identifies":true}],
-              "foreignKeys":[],"unusableSchemas":[]}"#,
+              "foreignKeys":[],"unusableSchemas":[],"lacksPrivileges":false}"#,
         )
         .unwrap();
         assert!(schema.table("hidden").is_none());

@@ -1,7 +1,8 @@
 -- A text that changes whenever a table, column, privilege, key, view, type, or anything that decides whether a table
--- runs code of the project changes, in any schema. It sums up the transaction that created each catalogue row. Runs
--- once a second for every project in use, so it must stay cheap: objects of Postgres itself are skipped by index.
--- Temporary objects are ignored. Every function is named with its schema, see `Statement::of_catalogue`.
+-- runs code of the project changes, in any schema. It combines hashes of the id and the creating transaction (`xmin`)
+-- of each catalogue row. Runs once a second for every project in use, so it must stay cheap: objects of Postgres itself
+-- are skipped by index. Temporary objects are ignored. Every function is named with its schema, see
+-- `Statement::of_catalogue`.
 (WITH rel AS MATERIALIZED (
     SELECT c.oid, c.xmin FROM pg_catalog.pg_class c
     WHERE c.oid >= '16384'::pg_catalog.oid AND c.relpersistence <> 't'::pg_catalog."char"

@@ -176,5 +176,13 @@ SELECT pg_catalog.json_build_object(
         FROM typ
         JOIN pg_catalog.pg_type t ON t.oid = typ.oid
         JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-        WHERE NOT pg_catalog.has_schema_privilege($1::name, n.oid, 'USAGE'))
+        WHERE NOT pg_catalog.has_schema_privilege($1::name, n.oid, 'USAGE')),
+    -- Without any privilege, even of their owner, are a schema `public` that was created again and a table that was
+    -- moved there. Whoever revokes a privilege leaves the others.
+    'lacksPrivileges', EXISTS (
+        SELECT FROM pg_catalog.pg_namespace n
+        WHERE n.nspname = 'public' AND (n.nspacl IS NULL OR EXISTS (
+            SELECT FROM pg_catalog.pg_class c
+            WHERE c.relnamespace = n.oid AND c.relowner = n.nspowner AND c.relacl IS NULL
+              AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))))
 )::text

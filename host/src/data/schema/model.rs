@@ -15,6 +15,8 @@ pub struct Schema {
     /// Schemas that have the type of a visible column, but on which the role has no USAGE, so that SQL can't name the
     /// type.
     pub unusable_schemas: Vec<String>,
+    /// Whether schema `public`, or a table in it, has none of the privileges that the project's creation grants.
+    pub lacks_privileges: bool,
 }
 
 /// A table or view.
@@ -28,7 +30,7 @@ pub struct Table {
     pub has_hidden_columns: bool,
     /// Unique keys whose columns are all visible.
     pub unique_keys: Vec<UniqueKey>,
-    /// Whether the role may read all columns, also if there are none.
+    /// Whether the role may read all columns. May be true of a table without columns.
     pub can_select: bool,
     pub can_insert: bool,
     pub can_update: bool,
@@ -72,7 +74,7 @@ pub struct Column {
     pub operators: TypeOperators,
     /// Whether the column's JSON is a scalar whose text the type's input function accepts.
     pub json_scalar: bool,
-    /// Whether `::text` may return something else than the type's output function.
+    /// Whether `::text` may return a different text than the type's output function.
     pub has_text_cast: bool,
     /// Whether equal values are the same value. `citext` and `numeric` are examples of the opposite.
     pub exact: bool,
@@ -91,7 +93,7 @@ pub struct Column {
 #[derive(Clone, PartialEq, Eq)]
 pub struct SqlType(String);
 
-/// An operator as SQL names it, with its schema: `OPERATOR(extensions.=)`. Only the catalogue makes one.
+/// An operator as SQL names it, with its schema: `OPERATOR(extensions.=)`. Only `catalogue` creates one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OperatorName(String);
 
@@ -99,7 +101,7 @@ pub struct OperatorName(String);
 #[derive(Debug, Clone, Default)]
 pub struct TypeOperators(BTreeMap<String, OperatorName>);
 
-/// How JSON becomes a value of a type.
+/// The conversion of JSON to a value of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JsonInput {
     /// As `json_to_record` converts it.
@@ -173,8 +175,8 @@ pub struct UniqueKey {
     pub primary: bool,
     /// A deferrable key can't be the conflict target of an upsert.
     pub deferrable: bool,
-    /// Whether a read of the table finds at most one row with equal values. Not so if other tables inherit from it, or
-    /// the index compares values otherwise than the columns do.
+    /// Whether a read of the table finds at most one row with equal values. False if other tables inherit from it, or
+    /// if the index compares values differently from the columns.
     pub identifies: bool,
 }
 
@@ -197,8 +199,7 @@ impl Schema {
         self.tables.get(name)
     }
 
-    /// Returns whether a statement that ran no code of the project with the tables of `previous` may run some with
-    /// these.
+    /// Returns whether a table runs code of the project that did not run any in `previous`.
     pub(super) fn runs_more_code_than(&self, previous: &Self) -> bool {
         previous.tables.values().any(|table| {
             self.table(&table.name).is_some_and(|current| {
@@ -273,7 +274,7 @@ impl TypeOperators {
         Self(operators.iter().map(wrap).collect())
     }
 
-    /// Returns the operator that does what `name` does for built-in types.
+    /// Returns the type's own variant of the built-in operator `name`.
     pub fn get(&self, name: &str) -> Option<&OperatorName> {
         self.0.get(name)
     }

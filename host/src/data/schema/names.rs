@@ -1,4 +1,4 @@
-//! All names in a project's database, for completion.
+//! The names that SQL completion offers: schemas with their tables, columns, functions and enums.
 
 use std::sync::{Arc, LazyLock};
 

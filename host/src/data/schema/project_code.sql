@@ -2,7 +2,7 @@
 -- the role. Everything that is not known to be harmless counts as code.
 
 -- Functions that can run SQL or change the session. Postgres's own ones that are not volatile can do neither, except
--- those that run a query or an input function given as text. Of others, only those that AtlasHub makes in
+-- those that run a query or an input function given as text. Of other functions, only those that AtlasHub creates in
 -- schema `auth`, and those of some extensions, are trusted.
 unsafe_function AS MATERIALIZED (
     SELECT p.oid, p.proname, p.pronamespace
@@ -71,8 +71,8 @@ unsafe_function AS MATERIALIZED (
     SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid, t.oid, t.typdefaultbin::pg_catalog.text
     FROM pg_catalog.pg_type t WHERE t.typdefaultbin IS NOT NULL
 ), dependent AS MATERIALIZED (
-    -- What uses an unsafe function or operator. Dependencies on Postgres's own functions are not recorded, so these
-    -- are found in the expressions.
+    -- The objects that use an unsafe function or operator. Dependencies on Postgres's own functions are not recorded,
+    -- so these are found in the expressions.
     SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
     WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid
       AND d.refobjid IN (SELECT f.oid FROM unsafe_function f)
@@ -118,7 +118,7 @@ unsafe_function AS MATERIALIZED (
         SELECT c.oid, 'r' FROM pg_catalog.pg_class c
         WHERE c.relkind = 'f'::pg_catalog."char" OR c.reltype IN (SELECT t.oid FROM unsafe_type t)
         UNION ALL
-        -- A partitioned table: its key.
+        -- The key of a partitioned table.
         SELECT u.objid, 'r' FROM unsafe_object u
         WHERE u.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
         UNION ALL
@@ -177,7 +177,7 @@ unsafe_function AS MATERIALIZED (
           AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))
     ) AS next (oid, kind)
 ), everywhere AS MATERIALIZED (
-    -- The project can define functions and operators that replace those in the statements made here.
+    -- The project can define functions and operators that replace those in the statements of this slice.
     SELECT EXISTS (SELECT FROM unsafe_operator o WHERE o.oprnamespace IN (
                SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public'))
         OR EXISTS (SELECT FROM unsafe_function f

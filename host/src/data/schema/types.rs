@@ -1,4 +1,4 @@
-//! What the planner needs to know about a type, derived from the catalogue's description of it.
+//! The properties of a type that the planner needs, derived from the catalogue's description of it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -91,7 +91,7 @@ impl Types {
                 | "timestamp" | "timestamptz",
             ) => ResultForm::Plain,
             (_, "float4" | "float8" | "numeric") => ResultForm::Number,
-            // Types of projects as text, so that results have none of their OIDs.
+            // Enums of a project are sent as text, so that results do not contain their OIDs.
             ('e', _) if !data_type.json_cast && !data_type.text_cast => ResultForm::Text,
             _ => ResultForm::Json,
         }
@@ -118,7 +118,9 @@ impl Types {
             });
         }
         Ok(match data_type.builtin.as_str() {
-            "json" | "xml" | "point" | "polygon" => Comparable::No,
+            "json" | "xml" | "point" | "polygon" | "jsonpath" | "txid_snapshot" | "pg_snapshot" | "refcursor" => {
+                Comparable::No
+            }
             "line" | "lseg" | "path" | "box" | "circle" | "xid" | "cid" | "aclitem" => Comparable::Equality,
             _ => Comparable::Ordered,
         })
@@ -128,17 +130,17 @@ impl Types {
         TypeOperators::from_catalogue(&data_type.operators)
     }
 
-    /// Returns whether `::text` may return something else than the type's output function.
+    /// Returns whether `::text` may return a different text than the type's output function.
     pub(super) fn has_text_cast(&self, data_type: &CatalogueType) -> bool {
         data_type.text_cast
     }
 
-    /// Returns whether equal values are the same value, for a collation that is deterministic or not.
+    /// Returns whether equal values are the same value. `deterministic` is a property of the column's collation.
     pub(super) fn is_exact(&self, data_type: &CatalogueType, deterministic: bool) -> bool {
         data_type.kind == 'e' || (deterministic && EXACT_TYPES.contains(&data_type.builtin.as_str()))
     }
 
-    /// Returns how JSON becomes a value of the type.
+    /// Returns the conversion from JSON to a value of the type.
     pub(super) fn json_input(&self, data_type: &CatalogueType) -> anyhow::Result<JsonInput> {
         Ok(match (data_type.kind, data_type.category) {
             ('d', _) => self.json_input(self.get(data_type.base)?)?,
@@ -163,7 +165,8 @@ impl Types {
     }
 }
 
-/// The extension can be in any schema, so its type is recognized by its name and its conversion to JSON.
+/// Returns whether a type is `hstore`. The extension can be in any schema, so the type is recognized by its name and
+/// its conversion to JSON.
 fn is_hstore(data_type: &CatalogueType) -> bool {
     data_type.kind == 'b' && data_type.json_cast && data_type.builtin.is_empty() && data_type.name.ends_with(".hstore")
 }

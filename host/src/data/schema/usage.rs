@@ -1,18 +1,18 @@
 //! Grants USAGE on the schemas of types, for example on `extensions` with `citext`.
 //!
 //! SQL can name a type, and its operators, only with USAGE on their schema. Extensions and migration tools create
-//! schemas without granting it. The privilege allows nothing but naming what is in the schema: its tables and functions
+//! schemas without granting it. The privilege only allows naming the objects of the schema: its tables and functions
 //! have privileges of their own.
 
 use postgres_protocol::escape::escape_identifier;
 
 use crate::db::{DbError, DbRole, ProjectPools};
 
-/// Grants the role USAGE on these schemas, as the project's owner. Returns whether it was granted on one.
+/// Grants the role USAGE on these schemas, as the project's owner. Returns whether it was granted on at least one.
 ///
 /// # Errors
 ///
-/// If the database can't be reached. A schema of another owner is no error; the columns of its types can't be used.
+/// If the database can't be reached. A schema of another owner is not an error; the columns of its types can't be used.
 pub(super) async fn grant(
     pools: &ProjectPools,
     project: &str,

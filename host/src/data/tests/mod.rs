@@ -120,7 +120,7 @@ fn build_schema() -> Schema {
             reference("authors_boss_id_fkey", 0, &[3], 0, &[1]), reference("streets_city_fkey", 5, &[2, 3], 4, &[1, 2]),
             reference("profiles_author_id_fkey", 6, &[1], 0, &[1]),
         ],
-        "unusableSchemas": [],
+        "unusableSchemas": [], "lacksPrivileges": false,
     });
     from_catalogue_json(&catalogue.to_string()).unwrap()
 }

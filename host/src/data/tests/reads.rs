@@ -79,7 +79,7 @@ fn reads_are_rendered_as_sql() {
         "select=r,x:select",
         "SELECT t.\"r\", t.\"select\" FROM \"public\".\"odd \"\"table\" AS t LIMIT 101",
     );
-    // In the form from which the JSON is made.
+    // Each column has the form from which its JSON is made.
     check(
         "books",
         "select=title,price,tags,details,mood,place,created_at",

@@ -93,7 +93,7 @@ impl Dumper {
         options: DumpOptions,
         permit: Box<dyn Any + Send>,
     ) -> Result<Dump, DumpError> {
-        let (login, client) = self.log_in(database).await?;
+        let (login, client) = self.log_in(database, DbRole::Backup).await?;
         let mut snapshot = Snapshot::open(client).await?;
         let unqualified = std::mem::take(&mut snapshot.unqualified);
         let program = self.0.programs.find(snapshot.server_major).await?;
@@ -113,23 +113,32 @@ impl Dumper {
     /// # Errors
     /// Fails if the database is missing or can't be reached.
     pub async fn connect(&self, database: &DatabaseName) -> Result<ExclusiveClient, DumpError> {
-        Ok(self.log_in(database).await?.1)
+        self.connect_as(database, DbRole::Backup).await
     }
 
-    async fn log_in(&self, database: &DatabaseName) -> Result<(Login, ExclusiveClient), DumpError> {
+    /// Opens a connection as a role of the project. A connection to the platform database is always the platform's.
+    /// The session has the settings of a dump: no timeouts, no schema that is searched, no rows hidden by policies.
+    ///
+    /// # Errors
+    /// Fails if the database is missing or can't be reached.
+    pub async fn connect_as(&self, database: &DatabaseName, role: DbRole) -> Result<ExclusiveClient, DumpError> {
+        Ok(self.log_in(database, role).await?.1)
+    }
+
+    async fn log_in(&self, database: &DatabaseName, role: DbRole) -> Result<(Login, ExclusiveClient), DumpError> {
         let Inner { address, platform, credentials, .. } = &*self.0;
         let DatabaseName::Project(project) = database else {
             let client = snapshot::connect(address, platform).await?;
             return Ok((platform.clone(), client));
         };
-        let password = credentials.password(project, DbRole::Backup).await?;
-        let login = Login::for_project(project, DbRole::Backup, &password);
+        let password = credentials.password(project, role).await?;
+        let login = Login::for_project(project, role, &password);
         match snapshot::connect(address, &login).await {
             Ok(client) => Ok((login, client)),
             Err(error) if error.is_refused() => {
                 // Any role can change its own password.
-                tracing::warn!(project, role = "backup", "a login was refused; resetting the role's password");
-                credentials.reset(project, DbRole::Backup).await?;
+                tracing::warn!(project, role = role.suffix(), "a login was refused; resetting the role's password");
+                credentials.reset(project, role).await?;
                 let client = snapshot::connect(address, &login).await?;
                 Ok((login, client))
             }

@@ -4,7 +4,7 @@
 //! [`DumpOutcome`]. The end of the stream doesn't mean success: the bytes are a complete dump only if the outcome is
 //! `Ok`. Rows are counted in the snapshot that is dumped. Dropping the stream or the outcome kills `pg_dump`.
 //!
-//! Archives have the custom format, which any `pg_restore` reads.
+//! Archives have the custom format, which any `pg_restore` reads, or are SQL scripts.
 //!
 //! Deliberately absent: a shell, arguments chosen by callers, passwords on a command line, files on disk, and storing
 //! the bytes (`object_store::Upload`). `db::restore` restores archives; it shares the programs, the list of tables and
@@ -24,7 +24,7 @@ mod unqualified;
 
 pub use dumper::{Dump, DumpInfo, DumpOutcome, Dumper};
 pub use error::DumpError;
-pub use program::DumpOptions;
+pub use program::{DumpFormat, DumpOptions};
 pub use snapshot::TableRows;
 pub use stream::DumpBytes;
 pub use unqualified::UnqualifiedFunction;

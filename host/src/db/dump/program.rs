@@ -11,8 +11,8 @@ use crate::db::{
     session_settings,
 };
 
-/// How long `pg_dump` waits for the lock of a table. The snapshot's transaction holds the same locks, so a session that
-/// blocks `pg_dump` may be waiting for that transaction. The timeout ends this deadlock.
+/// Maximum time that `pg_dump` waits for the lock of a table, 30 seconds. The snapshot's transaction holds the same
+/// locks, so a session that blocks `pg_dump` may be waiting for that transaction. The timeout ends this deadlock.
 const LOCK_WAIT: &str = "--lock-wait-timeout=30000";
 
 /// Settings of a dump.
@@ -20,6 +20,17 @@ const LOCK_WAIT: &str = "--lock-wait-timeout=30000";
 pub struct DumpOptions {
     /// Compression level from 0 to 9. `None` uses `pg_dump`'s default.
     pub compression: Option<u8>,
+    pub format: DumpFormat,
+}
+
+/// Format of a dump.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DumpFormat {
+    /// An archive for `pg_restore`.
+    #[default]
+    Custom,
+    /// An SQL script for `psql`, without owners and privileges, so that it can be run in any database.
+    Script,
 }
 
 /// Finds `pg_dump` programs and caches them by the server's major version.
@@ -82,7 +93,11 @@ impl DumpProgram {
     ) -> Result<Child, DumpError> {
         let mut command =
             address.client_command(&self.path, self.major, login, "atlashub dump").map_err(DumpError::NotRun)?;
-        command.args(["--format=custom", "--no-password", "--encoding=UTF8", LOCK_WAIT]);
+        command.args(["--no-password", "--encoding=UTF8", LOCK_WAIT]);
+        match options.format {
+            DumpFormat::Custom => command.arg("--format=custom"),
+            DumpFormat::Script => command.args(["--format=plain", "--no-owner", "--no-privileges"]),
+        };
         command.arg(format!("--snapshot={snapshot}")).env("PGOPTIONS", session_settings::ALWAYS);
         if let Some(compression) = options.compression {
             command.arg(format!("--compress={}", compression.min(9)));

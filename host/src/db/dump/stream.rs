@@ -10,7 +10,7 @@ use tokio_util::io::ReaderStream;
 
 /// Bytes per read. Large, so that a dump needs few steps.
 const READ_BYTES: usize = 256 * 1024;
-/// Size of the pipe, which is how far `pg_dump` can run ahead of the reader.
+/// Size of the pipe, and so the number of bytes by which `pg_dump` can run ahead of the reader.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: i32 = 1024 * 1024;
 

@@ -10,8 +10,8 @@
 //! - If a shared statement fails or takes too long, each lookup is sent again, alone. So an error or a timeout is
 //!   always that of the lookup itself. Lookups of this shape then share no statement for a while.
 //!
-//! Not here: which lookups may share a statement (`data::plan`), and the text of the shared statement (`data::render`).
-//! A lookup that is sent alone is handled as without this module.
+//! Not here: the decision which lookups may share a statement (`data::plan`), and the text of the shared statement
+//! (`data::render`). A lookup that is sent alone is not affected by this module.
 
 mod fetch;
 mod results;
@@ -31,7 +31,7 @@ use parking_lot::Mutex;
 use tokio::{sync::oneshot, time::timeout};
 
 /// Number of statements of one shape in flight at which further lookups wait. Two keep the processors of Postgres and
-/// of the gateway busy; more would only make the batches smaller.
+/// of this process busy; more would only make the batches smaller.
 const MAX_FLIGHTS: usize = 2;
 
 /// Maximum number of lookups in one statement.
@@ -40,14 +40,14 @@ const MAX_BATCH: usize = 64;
 /// Maximum number of paused shapes. If more fail, the one that has paused longest shares statements again.
 const MAX_PAUSED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
-/// How long lookups wait for one another.
+/// Times that lookups wait for one another.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LookupTimeouts {
     /// A lookup that has waited this long is sent alone, because the statements in flight are stuck.
     join: Duration,
     /// A lookup whose shared statement takes longer than this is sent again, alone.
     shared: Duration,
-    /// How long lookups of a shape share no statement after a shared one has failed.
+    /// Time for which lookups of a shape share no statement after a shared statement has failed.
     pause: Duration,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Lookups<K, R> {
 struct State<K, R> {
     /// The shapes that have statements in flight.
     shapes: HashMap<Arc<str>, Shape<K, R>>,
-    /// The shapes whose lookups share no statement, and until when.
+    /// The shapes whose lookups share no statement, and the end of this pause.
     paused: LruCache<Arc<str>, Instant>,
 }
 
@@ -91,7 +91,7 @@ impl Counters {
 /// The state of the lookups with the same statement text, which differ only in their keys.
 struct Shape<K, R> {
     flights: usize,
-    /// When a statement was last sent or ended.
+    /// Time when a statement was last sent or ended.
     progress_at: Instant,
     waiting: VecDeque<Waiting<K, R>>,
     next_id: u64,

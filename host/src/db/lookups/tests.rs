@@ -4,7 +4,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
 
-const PATIENT: LookupTimeouts =
+const LONG_TIMEOUTS: LookupTimeouts =
     LookupTimeouts { join: Duration::from_secs(60), shared: Duration::from_secs(60), pause: Duration::from_secs(60) };
 
 /// A database whose statements wait for a permit, and which records the keys of each statement.
@@ -21,7 +21,7 @@ impl Database {
         (Arc::new(Self { permits: Semaphore::new(0), sent, fail_shared, alone: AtomicUsize::new(0) }), statements)
     }
 
-    async fn answer(&self, keys: Vec<u32>) -> Vec<u32> {
+    async fn respond(&self, keys: Vec<u32>) -> Vec<u32> {
         self.sent.send(keys.clone()).unwrap();
         self.permits.acquire().await.unwrap().forget();
         keys.iter().map(|key| key * 10).collect()
@@ -42,10 +42,10 @@ fn look_up(
         let database = &*database;
         let alone = || async {
             database.alone.fetch_add(1, Ordering::Relaxed);
-            Ok(database.answer(vec![key]).await[0])
+            Ok(database.respond(vec![key]).await[0])
         };
         let together = |keys| async {
-            let results = database.answer(keys).await;
+            let results = database.respond(keys).await;
             if database.fail_shared { Err("a bad value") } else { Ok(results) }
         };
         lookups.run(&"shape".into(), key, alone, together).await
@@ -80,7 +80,7 @@ fn waiting(lookups: &Lookups<u32, u32>) -> usize {
 #[tokio::test]
 async fn lookups_that_wait_share_a_statement() {
     let (database, mut statements) = Database::new(false);
-    let lookups = Lookups::new(PATIENT);
+    let lookups = Lookups::new(LONG_TIMEOUTS);
     let tasks = start(&lookups, &database, &mut statements, 6).await;
     database.finish(1);
     assert_eq!(statements.recv().await.unwrap(), [2, 3, 4, 5]);
@@ -95,7 +95,7 @@ async fn lookups_that_wait_share_a_statement() {
 #[tokio::test]
 async fn lookups_are_sent_alone_after_their_shared_statement_failed() {
     let (database, mut statements) = Database::new(true);
-    let lookups = Lookups::new(PATIENT);
+    let lookups = Lookups::new(LONG_TIMEOUTS);
     let tasks = start(&lookups, &database, &mut statements, 5).await;
     database.finish(100);
     for (key, task) in tasks.into_iter().enumerate() {
@@ -108,7 +108,7 @@ async fn lookups_are_sent_alone_after_their_shared_statement_failed() {
 #[tokio::test]
 async fn lookups_share_no_statement_for_a_while_after_one_failed() {
     let (database, mut statements) = Database::new(true);
-    let lookups = Lookups::new(PATIENT);
+    let lookups = Lookups::new(LONG_TIMEOUTS);
     let tasks = start(&lookups, &database, &mut statements, 4).await;
     database.finish(100);
     for task in tasks {
@@ -128,7 +128,7 @@ async fn lookups_share_no_statement_for_a_while_after_one_failed() {
 #[tokio::test]
 async fn lookups_do_not_wait_for_stuck_statements() {
     let (database, mut statements) = Database::new(false);
-    let lookups = Lookups::new(LookupTimeouts { join: Duration::ZERO, ..PATIENT });
+    let lookups = Lookups::new(LookupTimeouts { join: Duration::ZERO, ..LONG_TIMEOUTS });
     // No statement ends, and every lookup is sent.
     let tasks: Vec<_> = (0..5).map(|key| look_up(&lookups, &database, key)).collect();
     for _ in 0..5 {
@@ -144,7 +144,8 @@ async fn lookups_do_not_wait_for_stuck_statements() {
 #[tokio::test]
 async fn lookup_is_sent_alone_if_its_shared_statement_takes_long() {
     let (database, mut statements) = Database::new(false);
-    let lookups = Lookups::new(LookupTimeouts { join: Duration::from_secs(1), shared: Duration::ZERO, ..PATIENT });
+    let lookups =
+        Lookups::new(LookupTimeouts { join: Duration::from_secs(1), shared: Duration::ZERO, ..LONG_TIMEOUTS });
     let tasks = start(&lookups, &database, &mut statements, 4).await;
     database.finish(1);
     assert_eq!(statements.recv().await.unwrap(), [2, 3]);
@@ -159,7 +160,7 @@ async fn lookup_is_sent_alone_if_its_shared_statement_takes_long() {
 #[tokio::test]
 async fn lookups_continue_when_the_caller_of_the_leader_is_gone() {
     let (database, mut statements) = Database::new(false);
-    let lookups = Lookups::new(PATIENT);
+    let lookups = Lookups::new(LONG_TIMEOUTS);
     let mut tasks = start(&lookups, &database, &mut statements, 5).await;
     // One caller stops waiting in the queue, the leader's caller stops while its statement is in flight.
     tasks.remove(3).abort();
@@ -174,7 +175,7 @@ async fn lookups_continue_when_the_caller_of_the_leader_is_gone() {
 #[tokio::test]
 async fn statement_has_a_limited_number_of_lookups() {
     let (database, mut statements) = Database::new(false);
-    let lookups = Lookups::new(PATIENT);
+    let lookups = Lookups::new(LONG_TIMEOUTS);
     let count = MAX_FLIGHTS + MAX_BATCH + 1;
     let tasks = start(&lookups, &database, &mut statements, count as u32).await;
     database.finish(1);

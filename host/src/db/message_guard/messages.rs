@@ -40,7 +40,7 @@ pub(super) struct MessageGuard {
     ready: BytesMut,
 }
 
-/// How to handle a message.
+/// The decision about a message.
 enum Verdict {
     Pass,
     Replace(BytesMut),
@@ -67,7 +67,7 @@ impl MessageGuard {
         length > 0
     }
 
-    /// Returns where the missing bytes of an incomplete header belong.
+    /// Returns the space for the missing bytes of an incomplete header.
     pub(super) fn rest_of_header(&mut self) -> Option<&mut [u8]> {
         (self.header_length > 0).then(|| &mut self.header[self.header_length..])
     }

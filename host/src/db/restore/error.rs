@@ -17,6 +17,9 @@ pub enum RestoreError {
     /// without addresses and statements.
     #[error("the archive can't be restored: {0}")]
     Failed(String),
+    /// The file is not an archive that can be restored. Contains the reason.
+    #[error("{0}")]
+    NotAnArchive(String),
     /// The archive could not be read to its end.
     #[error("the archive could not be read to its end")]
     Archive(#[source] std::io::Error),
@@ -41,7 +44,7 @@ impl RestoreError {
         }
     }
 
-    /// Converts an error of the scratch role's connection.
+    /// Converts an error of the role that counts rows.
     pub(super) fn from_scratch(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
             Some(refusal) if !refusal.code().code().starts_with("57P") => {

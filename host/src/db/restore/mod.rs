@@ -1,29 +1,40 @@
-//! Restores an archive into a scratch database and counts its rows, to verify a backup.
+//! Restores archives: into a scratch database to verify a backup, and into a database that becomes a project's.
 //!
-//! **An archive is arbitrary SQL.** So a [`Restorer`] never runs it as the platform's role. Each archive gets its own
-//! database, and its own role that has no privileges anywhere else. No other role may connect to the database. Rows are
-//! counted as that role too, because planning a query may call functions of the archive.
+//! **An archive is arbitrary SQL.** So a [`Restorer`] never runs it as the platform's role. To verify it, it gets its
+//! own database, and its own role that has no privileges anywhere else. To restore it, it gets a new database, and runs
+//! as the owner of the project, who could run the same SQL anyway. No other role may connect to these databases.
 //!
 //! The archive is a stream that is written to `pg_restore`'s standard input. Its head is buffered until `pg_restore`
-//! has listed the archive's entries, because some entries are skipped (`archive_list`). Only that list is written to a
-//! file. Dropping a restore kills `pg_restore` and removes the database and the role in the background. If the process
-//! is killed, [`Restorer::list_leftovers`] finds them by name.
+//! has listed the archive's entries, because some entries are skipped (`archive_list`, `contents`). Only that list is
+//! written to a file. Entries that name roles (policies, grants, default privileges) don't run as they are: their
+//! statements are translated to the roles of the restored project (`translate`), and run last.
 //!
-//! Deliberately absent: restoring over an existing database, a shell, arguments chosen by callers, and comparing the
-//! result (`backups`).
+//! Dropping a verification kills `pg_restore` and removes the database and the role in the background. If the process
+//! is killed, [`Restorer::list_leftovers`] finds them by name. Databases of restores belong to the caller.
 //!
-//! Reading order: `restorer` (the entry point), `target_server` (connections to the server), `scratch` (database and
-//! role), `archive_list` (the entries to restore), `program` (the child process), `search_path` (lets functions be
-//! called during a restore), `error`.
+//! Deliberately absent: restoring over an existing database, a shell, arguments chosen by callers, comparing the result
+//! (`backups`), and creating and swapping a project's databases (`projects::Replacements`).
+//!
+//! Reading order: `restorer` (verifies), `loader` (restores a project), `platform` (restores the platform database),
+//! `target_server` (connections to the server), `scratch` (database and role), `archive_list` and `contents` (the
+//! entries of an archive), `program` (the child process), `search_path` (lets functions be called during a restore),
+//! `translate`, `error`.
 
 mod archive_list;
+mod contents;
 mod error;
+mod loader;
+mod platform;
 mod program;
 mod restorer;
 mod scratch;
 mod search_path;
 mod target_server;
+mod translate;
 
+pub use contents::{ArchiveContents, Privileges};
 pub use error::RestoreError;
+pub use loader::{LoadTarget, Loaded};
+pub use platform::LoadedPlatform;
 pub use restorer::{Archive, Restored, Restorer};
 pub use scratch::ScratchName;

@@ -1,9 +1,9 @@
 use std::{path::PathBuf, process::Stdio};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, ChildStdin, Command},
 };
 
@@ -21,6 +21,10 @@ use crate::db::{
 /// Maximum size of an archive's head, which contains the definition of every table, function and comment.
 const MAX_HEAD_BYTES: usize = 64 << 20;
 const PROGRAM: &str = "pg_restore";
+/// The first version of Postgres that has the setting `transaction_timeout`.
+const TIMEOUT_SETTING_MAJOR: u32 = 17;
+/// Maximum length of a line of messages. Longer ones are read in parts.
+const MAX_LINE_BYTES: u64 = 64 << 10;
 
 /// An installed `pg_restore`.
 pub(super) struct RestoreProgram {
@@ -46,14 +50,26 @@ pub(super) enum Section {
     PostData,
 }
 
+/// The purpose of a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To count rows. Comments are left out.
+    Verify,
+    Restore,
+}
+
 /// The entries of an archive to restore.
 pub(super) struct RestoreInput<'a> {
     pub(super) list: &'a ListFile,
     pub(super) head: &'a Head,
     pub(super) section: Section,
+    pub(super) purpose: Purpose,
+    /// Major version of the server.
+    pub(super) server_major: u32,
 }
 
 impl RestoreProgram {
+    /// Returns the `pg_restore` that is installed with a `pg_dump`.
     pub(super) fn beside(program: &DumpProgram) -> Self {
         Self { path: program.restore_program(), major: program.major }
     }
@@ -107,11 +123,22 @@ impl RestoreProgram {
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin,
     {
+        let application = match input.purpose {
+            Purpose::Verify => "atlashub verify",
+            Purpose::Restore => "atlashub restore",
+        };
         let mut command =
-            address.client_command(&self.path, self.major, login, "atlashub verify").map_err(RestoreError::NotRun)?;
+            address.client_command(&self.path, self.major, login, application).map_err(RestoreError::NotRun)?;
+        let on_error = OnError::of(self.major, input.server_major);
+        if on_error == OnError::Exit {
+            command.arg("--exit-on-error");
+        }
+        if input.purpose == Purpose::Verify {
+            command.arg("--no-comments");
+        }
         command
-            .args(["--format=custom", "--no-owner", "--no-acl", "--exit-on-error", "--no-password"])
-            .args(["--no-comments", "--no-publications", "--no-subscriptions", "--no-security-labels"])
+            .args(["--format=custom", "--no-owner", "--no-acl", "--no-password"])
+            .args(["--no-publications", "--no-subscriptions", "--no-security-labels"])
             .arg(match input.section {
                 Section::PreData => "--section=pre-data",
                 Section::Data => "--section=data",
@@ -122,9 +149,79 @@ impl RestoreProgram {
             .env("PGOPTIONS", "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0");
         let mut child = start(command, Stdio::null())?;
         let stdin = child.stdin.take().ok_or_else(no_pipes)?;
-        let (fed, ended) = tokio::join!(feed(stdin, input.head, rest), ended(&mut child));
+        let ended = async {
+            match on_error {
+                OnError::Exit => ended(&mut child).await,
+                OnError::TolerateTimeoutSetting => ended_tolerantly(&mut child).await,
+            }
+        };
+        let (fed, ended) = tokio::join!(feed(stdin, input.head, rest), ended);
         fed?;
         ended
+    }
+
+    /// Returns the statements of the listed entries, which must have no rows.
+    pub(super) async fn statements(&self, list: &ListFile, head: &Head) -> Result<String, RestoreError> {
+        let mut command = clean_command(&self.path);
+        command
+            .args(["--format=custom", "--no-owner", "--file=-"])
+            .arg(format!("--use-list={}", list.path().display()))
+            .env("LC_ALL", "C");
+        let mut child = start(command, Stdio::piped())?;
+        let stdin = child.stdin.take().ok_or_else(no_pipes)?;
+        let mut stdout = child.stdout.take().ok_or_else(no_pipes)?.take(MAX_HEAD_BYTES as u64);
+        let mut text = Vec::new();
+        let read = async { stdout.read_to_end(&mut text).await.map_err(|error| RestoreError::NotRun(error.into())) };
+        let no_rest = None::<&mut stream::Empty<std::io::Result<Bytes>>>;
+        tokio::try_join!(feed(stdin, head, no_rest), read, ended(&mut child))?;
+        String::from_utf8(text).map_err(|_| RestoreError::Failed("its statements are not UTF-8".to_owned()))
+    }
+}
+
+/// The consequence of a failed statement of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnError {
+    Exit,
+    /// `pg_restore` sets `transaction_timeout` since version 17, which servers know since version 17. Only this
+    /// statement may fail. `pg_restore` goes on after every error, so its messages are watched.
+    TolerateTimeoutSetting,
+}
+
+impl OnError {
+    fn of(program_major: u32, server_major: u32) -> Self {
+        match program_major >= TIMEOUT_SETTING_MAJOR && server_major < TIMEOUT_SETTING_MAJOR {
+            true => Self::TolerateTimeoutSetting,
+            false => Self::Exit,
+        }
+    }
+}
+
+/// Waits for the end of a program that goes on after errors, and stops it at the first error that matters.
+async fn ended_tolerantly(child: &mut Child) -> Result<(), RestoreError> {
+    const TOLERATED: &str = "unrecognized configuration parameter \"transaction_timeout\"";
+    let mut stderr = BufReader::new(child.stderr.take().ok_or_else(no_pipes)?);
+    let (mut tolerated, mut line) = (0_u32, Vec::new());
+    loop {
+        line.clear();
+        // A read error ends the loop like the end of the output does.
+        if !matches!((&mut stderr).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).await, Ok(1..)) {
+            break;
+        }
+        let text = String::from_utf8_lossy(&line);
+        if !text.starts_with("pg_restore: error: ") {
+            continue;
+        }
+        if !text.contains(TOLERATED) {
+            let _ = child.start_kill();
+            let _ = child.wait().await;
+            return Err(RestoreError::Failed(safe_message(PROGRAM, &text)));
+        }
+        tolerated += 1;
+    }
+    match child.wait().await {
+        Ok(status) if status.success() || (tolerated > 0 && status.code() == Some(1)) => Ok(()),
+        Ok(_) => Err(RestoreError::Failed(safe_message(PROGRAM, ""))),
+        Err(error) => Err(RestoreError::NotRun(error.into())),
     }
 }
 
@@ -168,7 +265,7 @@ async fn ended(child: &mut Child) -> Result<(), RestoreError> {
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
-            tracing::warn!(%status, "pg_restore failed; the verification's result has its messages");
+            tracing::warn!(%status, "pg_restore failed; the run's error has its messages");
             Err(RestoreError::Failed(safe_message(PROGRAM, &stderr)))
         }
         Err(error) => Err(RestoreError::NotRun(error.into())),
@@ -177,4 +274,39 @@ async fn ended(child: &mut Child) -> Result<(), RestoreError> {
 
 fn no_pipes() -> RestoreError {
     RestoreError::NotRun(anyhow::anyhow!("its input or output is not piped"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ending(script: &str) -> Result<(), RestoreError> {
+        let mut command = clean_command(std::path::Path::new("/bin/sh"));
+        command.args(["-c", script]);
+        ended_tolerantly(&mut start(command, Stdio::null()).unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn only_the_unknown_setting_may_fail() {
+        const SETTING: &str = "echo 'pg_restore: error: could not execute query: ERROR:  unrecognized configuration \
+            parameter \"transaction_timeout\"' >&2; echo 'Command was: SET transaction_timeout = 0;' >&2;";
+        assert!(
+            ending(&format!(
+                "{SETTING} {SETTING} echo 'pg_restore: warning: errors ignored on restore: 2' >&2; exit 1"
+            ))
+            .await
+            .is_ok()
+        );
+        assert!(ending("exit 0").await.is_ok());
+        let other = "echo 'pg_restore: error: could not execute query: ERROR:  syntax error' >&2; exec sleep 600";
+        let error = ending(&format!("{SETTING} {other}")).await.unwrap_err();
+        assert!(error.to_string().contains("syntax error"), "{error}");
+        assert!(ending("exit 1").await.is_err(), "an end without a reason");
+    }
+
+    #[test]
+    fn setting_is_tolerated_only_where_the_server_lacks_it() {
+        assert_eq!([(15, 15), (17, 17), (18, 17)].map(|(own, server)| OnError::of(own, server)), [OnError::Exit; 3]);
+        assert_eq!(OnError::of(17, 16), OnError::TolerateTimeoutSetting);
+    }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     RestoreError, ScratchName,
     archive_list::{ListFile, filter_list},
-    program::{RestoreInput, RestoreProgram, Section},
+    program::{Purpose, RestoreInput, RestoreProgram, Section},
     scratch::{self, Scratch},
     search_path,
     target_server::TargetServer,
@@ -25,8 +25,8 @@ use crate::{
 /// Restores archives into scratch databases on the platform's server. Cheap to clone.
 #[derive(Clone)]
 pub struct Restorer {
-    server: Arc<TargetServer>,
-    programs: Arc<DumpPrograms>,
+    pub(super) server: Arc<TargetServer>,
+    pub(super) programs: Arc<DumpPrograms>,
 }
 
 /// An archive to restore, in `pg_dump`'s custom format.
@@ -89,10 +89,11 @@ impl Restorer {
         let scratch = creating.await.map_err(|error| RestoreError::Unreachable(error.into()))??;
         let login = scratch.login(password);
         let restored = async {
-            let input = |section| RestoreInput { list: &list, head: &head, section };
+            let purpose = Purpose::Verify;
+            let input = |section| RestoreInput { list: &list, head: &head, section, purpose, server_major };
             let prepared = async {
                 program.restore(&server.address, &login, input(Section::PreData), None::<&mut A>).await?;
-                search_path::set_for_functions(&server.address, &login).await
+                search_path::set_for_functions(&server.address, &login).await.map(drop)
             };
             if let Err(error) = prepared.await {
                 while let Some(chunk) = bytes.next().await {

@@ -51,14 +51,14 @@ pub(super) struct Scratch {
     server: Arc<TargetServer>,
     name: ScratchName,
     /// A session of the platform's role whose `application_name` is the scratch name. It marks the database as used:
-    /// scratch databases without such a session are leftovers. Other roles can set that name, but not the session's
-    /// role.
+    /// scratch databases without such a session are leftovers. Any role can set that name, so the search for leftovers
+    /// also compares the session's user.
     marker: Option<PgConnection>,
 }
 
 impl Scratch {
-    /// Creates the database and the role. Run this in its own task: when the future is dropped, the current statement
-    /// would continue in Postgres.
+    /// Creates the database and the role. Spawn this as a task, so that it can't be dropped halfway: Postgres would
+    /// finish the current statement after the removal.
     pub(super) async fn create(
         server: Arc<TargetServer>,
         name: ScratchName,
@@ -85,7 +85,8 @@ impl Scratch {
              PASSWORD '{verifier}'"
         )];
         if !superuser {
-            // Since Postgres 16, the creator of a role needs this grant to terminate the role's sessions.
+            // Since Postgres 16, the creator of a role needs this grant to give the role a schema, and to end its
+            // sessions.
             statements.push(format!("GRANT {name} TO {platform} WITH INHERIT TRUE, SET TRUE"));
         }
         statements.push(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"));

@@ -3,7 +3,8 @@
 use super::RestoreError;
 use crate::db::{ServerAddress, connect::Login, dump::snapshot};
 
-/// Functions that set no `search_path`. Those of extensions, in C and with a parsed body resolve names themselves.
+/// Selects the functions that set no `search_path`. Leaves out functions of extensions, functions in C and functions
+/// with a parsed body, which don't need it.
 const FUNCTIONS: &str = "SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text
     FROM pg_catalog.pg_proc p
     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -15,21 +16,39 @@ const FUNCTIONS: &str = "SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text
                       WHERE e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND e.objid = p.oid
                         AND e.deptype = 'e')";
 
+/// Functions whose `search_path` was set. Each is a name with the types of its arguments, quoted by Postgres.
+pub(super) struct ChangedFunctions(Vec<String>);
+
 /// Sets the `search_path` of functions that have none to that of a project's sessions. `pg_restore` loads with an empty
 /// one, so that a check constraint, generated column, index or materialized view fails if its function names tables
 /// without a schema. Run it as the role that owns the functions, before rows are loaded.
-pub(super) async fn set_for_functions(address: &ServerAddress, login: &Login) -> Result<(), RestoreError> {
-    let failed = |error: tokio_postgres::Error| match error.as_db_error() {
+pub(super) async fn set_for_functions(
+    address: &ServerAddress,
+    login: &Login,
+) -> Result<ChangedFunctions, RestoreError> {
+    let client = snapshot::connect(address, login).await?;
+    let functions = client.query(FUNCTIONS, &[]).await.map_err(failed)?;
+    let functions = ChangedFunctions(functions.iter().map(|row| row.get::<_, String>(0)).collect());
+    client.batch_execute(&functions.statements("SET search_path = public")).await.map_err(failed)?;
+    Ok(functions)
+}
+
+impl ChangedFunctions {
+    /// Returns the statements that give the functions the settings of the archive.
+    pub(super) fn reset_statements(&self) -> String {
+        self.statements("RESET search_path")
+    }
+
+    fn statements(&self, change: &str) -> String {
+        self.0.iter().map(|function| format!("ALTER FUNCTION {function} {change};\n")).collect()
+    }
+}
+
+fn failed(error: tokio_postgres::Error) -> RestoreError {
+    match error.as_db_error() {
         Some(refusal) if !refusal.code().code().starts_with("57P") => {
             RestoreError::Failed(format!("the search_path of its functions can't be set: {}", refusal.message()))
         }
         _ => RestoreError::Unreachable(error.into()),
-    };
-    let client = snapshot::connect(address, login).await?;
-    let functions = client.query(FUNCTIONS, &[]).await.map_err(failed)?;
-    let statements: String = functions
-        .iter()
-        .map(|row| format!("ALTER FUNCTION {} SET search_path = public;\n", row.get::<_, String>(0)))
-        .collect();
-    client.batch_execute(&statements).await.map_err(failed)
+    }
 }

@@ -13,6 +13,7 @@ const MAINTENANCE_DATABASES: [&str; 2] = ["postgres", "template1"];
 pub(super) struct TargetServer {
     pub(super) address: ServerAddress,
     options: PgConnectOptions,
+    url: Secret,
     /// Name of the platform database.
     pub(super) platform_database: String,
     /// Tasks that remove scratch databases.
@@ -26,8 +27,39 @@ impl TargetServer {
             address: ServerAddress::from_url(database_url.expose())?,
             platform_database: options.get_database().unwrap_or("platform").to_owned(),
             options,
+            url: database_url.clone(),
             removals: TaskTracker::new(),
         })
+    }
+
+    /// Returns the URL of another database of the server.
+    pub(super) fn url_of(&self, database: &str) -> String {
+        // Replaces the path; the URL was parsed before.
+        match url::Url::parse(self.url.expose()) {
+            Ok(mut url) => {
+                url.set_path(database);
+                let others: Vec<(String, String)> = url
+                    .query_pairs()
+                    .filter(|(name, _)| name != "dbname")
+                    .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                    .collect();
+                url.set_query(None);
+                if !others.is_empty() {
+                    url.query_pairs_mut().extend_pairs(others);
+                }
+                url.into()
+            }
+            Err(_) => self.url.expose().to_owned(),
+        }
+    }
+
+    /// Connects as the platform's role to a maintenance database.
+    pub(super) async fn connect_for_maintenance(&self, application: &str) -> Result<PgConnection, sqlx::Error> {
+        let [first, second] = MAINTENANCE_DATABASES;
+        match self.connect(application, Some(first)).await {
+            Err(sqlx::Error::Database(_)) => self.connect(application, Some(second)).await,
+            connected => connected,
+        }
     }
 
     /// Connects as the platform's role: to the given database, or else to the platform database. If that is missing,

@@ -18,7 +18,7 @@ use nix::{
 use super::log::log_file;
 use crate::embedded::{EmbeddedError, data_folder::DataFolder};
 
-/// How long a start waits for processes that it has killed.
+/// Maximum time that a start waits for the end of processes that it has killed.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 

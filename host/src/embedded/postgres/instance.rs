@@ -25,7 +25,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(600);
 /// Interval of log lines during a long start.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How to run the server.
+/// Settings of the server.
 #[derive(Debug, Clone)]
 pub struct PostgresSettings {
     /// Folder of the programs. Without it, the usual folders are searched.
@@ -240,6 +240,8 @@ fn arguments(cluster: &std::path::Path, port: Port, settings: &PostgresSettings)
         // Statements and error details contain values, which must not be logged.
         "log_statement=none".to_owned(),
         "log_min_error_statement=panic".to_owned(),
+        // Above errors, whose messages contain values too. Messages of the server itself are above them.
+        "log_min_messages=log".to_owned(),
         "log_error_verbosity=terse".to_owned(),
     ];
     let mut arguments = vec![OsString::from("-D"), cluster.into()];

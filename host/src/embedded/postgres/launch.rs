@@ -15,7 +15,7 @@ use crate::db::programs::clean_command;
 /// The hidden subcommand of `atlashub` that replaces itself with a Postgres program.
 pub const LAUNCHER_SUBCOMMAND: &str = "run-postgres";
 
-/// How to run the programs.
+/// Settings with which the programs are run.
 #[derive(Debug, Clone)]
 pub(super) struct Launcher {
     /// The `atlashub` program (Linux only). Without it, programs keep running when this process is killed.
@@ -25,7 +25,7 @@ pub(super) struct Launcher {
     pub(super) lock: PathBuf,
 }
 
-/// How a program ends when this process is killed.
+/// The end of a program when this process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnParentDeath {
     /// A server shuts down.

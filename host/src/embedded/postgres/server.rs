@@ -29,7 +29,7 @@ const MAX_RESTART_PAUSE: Duration = Duration::from_secs(30);
 /// Run time after which the pause before a restart is reset.
 const STABLE_RUN_TIME: Duration = Duration::from_secs(60);
 
-/// How to start the server.
+/// The command that starts the server, and its files.
 #[derive(Debug, Clone)]
 pub(super) struct ServerCommand {
     pub(super) postgres: PathBuf,

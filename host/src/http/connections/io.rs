@@ -39,7 +39,7 @@ pub(super) struct ConnectionIo {
     refused: Option<Refused>,
 }
 
-/// How hyper responded to a malformed request.
+/// The kind of hyper's response to a malformed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
     UrlTooLong,
@@ -76,10 +76,10 @@ impl ConnectionIo {
         self.has_read
     }
 
-    /// Returns how hyper responded, if the last request was malformed.
+    /// Returns the kind of hyper's response, if the last request was malformed.
     pub(super) fn refused(&self) -> Option<Refused> {
         match self.refused {
-            // hyper does not say which part of the head is to blame.
+            // hyper does not say whether the URL or the headers are too long.
             Some(Refused::HeadTooLarge) if self.line_bytes > MAX_HEAD_BYTES / 2 => Some(Refused::UrlTooLong),
             refused => refused,
         }
@@ -97,8 +97,8 @@ impl ConnectionIo {
         }
     }
 
-    /// Reports the end of the client's side to hyper, which then gives up the request. A request in progress gets some
-    /// time before, and a response that is being written all the time it takes.
+    /// Reports the end of the client's side to hyper, which then gives up the request. A request in progress first gets
+    /// [`HALF_CLOSED_TIMEOUT`]; a response that is being written is completed.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.state.phase() {
             Phase::Serving => {
@@ -115,7 +115,7 @@ impl ConnectionIo {
         matches!(self.state.phase(), Phase::New | Phase::Idle | Phase::ReadingHead)
     }
 
-    fn note_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn record_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Ready(Ok(bytes)) => self.state.wrote(*bytes),
             Poll::Ready(Err(_)) => {}
@@ -152,7 +152,7 @@ impl AsyncWrite for ConnectionIo {
             return Poll::Ready(Ok(bytes.len()));
         }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.note_write(written)
+        self.record_write(written)
     }
 
     fn poll_write_vectored(
@@ -165,7 +165,7 @@ impl AsyncWrite for ConnectionIo {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.note_write(written)
+        self.record_write(written)
     }
 
     fn is_write_vectored(&self) -> bool {

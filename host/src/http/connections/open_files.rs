@@ -1,9 +1,9 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Assumed if the system does not report a limit.
+/// Limit that is assumed if the system reports none.
 const FALLBACK: u64 = 1024;
 
-/// Raises the number of files that the process may open as far as it is allowed to. Returns the limit that applies.
+/// Raises the process's limit on open files to the maximum that the system allows. Returns the resulting limit.
 pub fn raise_open_file_limit() -> u64 {
     let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok(limits) => limits,

@@ -29,7 +29,7 @@ struct Connections {
     shutting_down: bool,
 }
 
-/// A connection in its registry, which it leaves when this is dropped.
+/// The entry of a connection in its registry. Dropping it removes the connection from the registry.
 pub(super) struct Registration {
     registry: Arc<Registry>,
     pub(super) state: Arc<ConnectionState>,
@@ -76,7 +76,7 @@ impl Registry {
         Some(Registration { registry: self.clone(), state })
     }
 
-    /// Closes the connection that has waited longest, so that its file can be used for something else.
+    /// Closes the connection that has waited longest, so that its file descriptor becomes free.
     pub(super) fn close_longest_waiting(&self) {
         self.connections.lock().close_longest_waiting();
     }

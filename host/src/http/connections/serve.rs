@@ -100,7 +100,7 @@ impl Server {
         }
     }
 
-    /// Tells a client that there are too many connections.
+    /// Responds with 503, because there are too many connections.
     fn refuse(&self, mut stream: TcpStream) {
         let Ok(permit) = self.refusals.clone().try_acquire_owned() else { return };
         let name = self.registry.limits().name;
@@ -202,7 +202,7 @@ fn malformed(io: &ConnectionIo, error: &hyper::Error) -> Option<ApiError> {
     })
 }
 
-/// Lets the client read the last response, for as long as no new connection needs the place.
+/// Lets the client read the last response, until a new connection needs its slot.
 async fn linger(stream: &mut TcpStream, registration: &Registration) {
     let state = &registration.state;
     let limit = if state.is_shutting_down() { SHUTDOWN_LINGER_TIMEOUT } else { LINGER_TIMEOUT };

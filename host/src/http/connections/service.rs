@@ -70,8 +70,8 @@ pub(super) fn connection_service(
     })
 }
 
-/// Tracks whether a request's body is read completely, if it is not small. If it is not, hyper closes the connection
-/// after the response, and the client should know.
+/// Tracks whether a request's body is read completely, unless it is small. hyper closes the connection after the
+/// response if the body was not read completely, and the response should announce that.
 fn track_large_body(request: Request<Incoming>) -> (Request<Body>, Option<Arc<AtomicBool>>) {
     if request.body().size_hint().upper().is_some_and(|size| size <= MAX_DRAINED_BYTES) {
         return (request.map(Body::new), None);

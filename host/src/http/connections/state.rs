@@ -34,7 +34,7 @@ pub(super) enum Phase {
     Closing = 6,
 }
 
-/// Why a connection was closed.
+/// The reason why a connection was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum CloseReason {
@@ -105,13 +105,13 @@ pub(super) struct ConnectionState {
     clock: Clock,
     /// Phase and its start, in one value, so that the registry can close a connection only if it still waits.
     phase: AtomicU64,
-    /// When writing began to wait for the client; 0 if it does not.
+    /// Time when writing began to wait for the client; 0 if it is not waiting.
     blocked_since: AtomicU64,
-    /// When the client last took bytes while writing waited.
+    /// Time when the client last accepted bytes while writing waited.
     progress_at: AtomicU64,
     /// Bytes written since `blocked_since`.
     written: AtomicU64,
-    /// Whether something is held until the response is written: the caller is authenticated.
+    /// Whether a value is held until the response is written. If so, the caller is authenticated.
     holds: AtomicBool,
     held: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
     close_reason: AtomicU8,
@@ -142,7 +142,7 @@ impl ConnectionState {
 
     /// Changes the phase, unless the connection is closing. Returns whether it changed.
     pub(super) fn enter(&self, phase: Phase) -> bool {
-        // The time of these two is never read.
+        // The start of these two phases is never read.
         let since = if matches!(phase, Phase::Serving | Phase::Writing) { 0 } else { self.clock.now() };
         let next = pack(phase, since);
         let change = |current| (unpack(current).0 != Phase::Closing).then_some(next);
@@ -160,7 +160,7 @@ impl ConnectionState {
         }
     }
 
-    /// Records that the client does not take more bytes at the moment.
+    /// Records that the client accepts no more bytes at the moment.
     pub(super) fn write_blocked(&self) {
         if self.blocked_since.load(Relaxed) == 0 {
             let now = self.clock.now();
@@ -170,7 +170,7 @@ impl ConnectionState {
         }
     }
 
-    /// Records that the client took bytes.
+    /// Records that the client accepted bytes.
     pub(super) fn wrote(&self, bytes: usize) {
         if self.blocked_since.load(Relaxed) != 0 {
             self.progress_at.store(self.clock.now(), Relaxed);
@@ -204,7 +204,7 @@ impl ConnectionState {
     }
 
     /// Returns the time since which the connection waits for the client, if a new connection may replace it. A client
-    /// that takes no bytes of a response without an authenticated caller counts as waiting.
+    /// that reads nothing of a response without an authenticated caller counts as waiting.
     pub(super) fn replaceable_since(&self) -> Option<u64> {
         let (phase, since) = unpack(self.phase.load(Relaxed));
         match phase {
@@ -216,7 +216,7 @@ impl ConnectionState {
         }
     }
 
-    /// Returns why the connection must be closed now, if it must.
+    /// Returns the reason why the connection must be closed now, if it must.
     pub(super) fn expired(&self, now: u64, limits: &ListenerLimits) -> Option<CloseReason> {
         let elapsed = |since: u64| Duration::from_millis(now.saturating_sub(since));
         let blocked_since = self.blocked_since.load(Relaxed);
@@ -308,13 +308,13 @@ mod tests {
     }
 
     #[test]
-    fn client_that_takes_nothing_or_too_little_expires() {
+    fn client_that_reads_nothing_or_too_slowly_expires() {
         let state = ConnectionState::new(1, Clock::start());
         state.enter(Phase::Serving);
         state.write_blocked();
         assert_eq!(state.expired(29_000, &limits()), None);
         assert_eq!(state.expired(31_000, &limits()), Some(CloseReason::WriteTimeout));
-        // 40 960 bytes allow ten more seconds, if the client goes on taking bytes.
+        // 40 960 bytes allow ten more seconds, if the client keeps reading.
         state.wrote(40_960);
         state.progress_at.store(35_000, Relaxed);
         assert_eq!(state.expired(39_000, &limits()), None);

@@ -213,7 +213,7 @@ impl<'de> Deserializer<'de> for Node {
     }
 }
 
-/// Returns what a visitor says it expects.
+/// Returns the description of the value that a visitor expects.
 fn expectation<'de, V: Visitor<'de>>(visitor: &V) -> String {
     let expected: &dyn Expected = visitor;
     expected.to_string()

@@ -1,9 +1,9 @@
 //! Turns JSON bodies and query strings into request types, with errors for people who know the API, not Rust.
 //!
 //! serde's own messages name Rust types, and its derived code accepts an array for a struct. So the text is parsed to a
-//! tree of [`node::Node`]s, and [`deserializer`] gives these to serde: it knows which kind of value each place wants,
-//! and where it is. [`sent_text`] is the text of a value that is kept as it was sent. [`problem`] is the error that it
-//! collects, and its wording.
+//! tree of [`node::Node`]s. [`deserializer`] passes the nodes to serde; it knows the expected kind and the path of each
+//! value. [`sent_text`] is the text of a value that is kept as it was sent. [`problem`] is the error that the
+//! deserializer returns, and its message.
 
 mod deserializer;
 mod node;
@@ -24,14 +24,14 @@ use crate::error::{ApiError, ApiResult, Code};
 use node::Node;
 use problem::{DecodeError, Subject};
 
-/// Maximum number of members among which the cause of an error is searched: each is tried with all others.
+/// Maximum number of members among which the cause of an error is searched: each in turn is left out.
 const MAX_LOCATED_MEMBERS: usize = 32;
 
 /// Decodes a JSON body.
 ///
 /// # Errors
 ///
-/// `invalid_json`, with the place and what it must be.
+/// `invalid_json`, with the path of the wrong value and its expected form.
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
     let parse = || serde_json::from_slice::<Node>(body).map(|node| with_sent_texts(node, body));
     let node = parse().map_err(|error| {
@@ -62,7 +62,7 @@ fn with_sent_texts(node: Node, body: &[u8]) -> Node {
 ///
 /// # Errors
 ///
-/// `invalid_request`, with the parameter and what it must be.
+/// `invalid_request`, with the wrong parameter and its expected form.
 pub(super) fn from_query<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
     let parse = || {
         let pairs = form_urlencoded::parse(query.as_bytes());
@@ -71,7 +71,7 @@ pub(super) fn from_query<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
     decode(parse(), || Some(parse())).map_err(|error| ApiError::invalid(error.message(Subject::Query)))
 }
 
-/// Says where JSON stops being valid. serde's message would name its parser's states.
+/// Returns the position of a JSON syntax error. serde's message would name its parser's states.
 pub fn syntax(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
     let (line, column) = (error.line(), error.column());
@@ -85,7 +85,7 @@ pub fn syntax(error: &serde_json::Error) -> String {
     }
 }
 
-/// `again` returns the node once more, to find what an error without a place is about.
+/// `again` returns a copy of the node, to find the cause of an error that has no path.
 fn decode<T: DeserializeOwned>(node: Node, again: impl FnOnce() -> Option<Node>) -> Result<T, DecodeError> {
     T::deserialize(node).map_err(|error| match again() {
         Some(Node::Object(members)) if !error.is_located() && members.len() <= MAX_LOCATED_MEMBERS => {
@@ -95,8 +95,8 @@ fn decode<T: DeserializeOwned>(node: Node, again: impl FnOnce() -> Option<Node>)
     })
 }
 
-/// Finds the member that causes an error without a place. serde collects the members of a flattened struct before it
-/// looks at them, so that the place is lost.
+/// Finds the member that causes an error without a path. serde collects the members of a flattened struct before it
+/// reads their values, so that the path is lost.
 fn locate<T: DeserializeOwned>(members: &[(String, Node)], error: DecodeError) -> DecodeError {
     let without = |removed: usize| {
         let rest = members.iter().enumerate().filter(|(position, _)| *position != removed);

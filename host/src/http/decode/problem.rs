@@ -7,14 +7,14 @@ const MAX_SHOWN_CHARACTERS: usize = 80;
 /// Maximum names in a list.
 const MAX_LISTED_NAMES: usize = 40;
 
-/// What is being decoded.
+/// The part of the request that is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     Body,
     Query,
 }
 
-/// Why a value is not of the wanted type, and where it is.
+/// The reason why a value is not of the expected type, and its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DecodeError {
     /// From the innermost step outwards.
@@ -64,7 +64,7 @@ impl DecodeError {
         self
     }
 
-    /// Adds what the type expects to a message of the type itself, such as that of a date.
+    /// Adds the expected form to a message of the type itself, such as that of a date.
     pub(super) fn expecting(mut self, expected: &str) -> Self {
         if let Problem::Other(message) = &self.problem {
             let wanted = plain(expected);
@@ -75,7 +75,7 @@ impl DecodeError {
         self
     }
 
-    /// Returns whether the message names a place.
+    /// Returns whether the message names a path.
     pub(super) fn is_located(&self) -> bool {
         !self.path.is_empty() || !matches!(self.problem, Problem::Wrong { .. } | Problem::Other(_))
     }
@@ -161,7 +161,7 @@ fn integer_range(name: &str) -> Option<(i128, i128)> {
     })
 }
 
-/// Returns what an integer type accepts.
+/// Returns the description of the values that an integer type accepts.
 pub(super) fn integer(name: &str) -> String {
     match integer_range(name) {
         Some((min, max)) => format!("a whole number from {min} to {max}"),
@@ -169,7 +169,7 @@ pub(super) fn integer(name: &str) -> String {
     }
 }
 
-/// Rewords what serde's types say they expect: `struct Name with 2 elements`, `i64`, `a sequence`.
+/// Rewords the descriptions of expected values by serde's types: `struct Name with 2 elements`, `i64`, `a sequence`.
 fn plain(expected: &str) -> String {
     let first = expected.split_whitespace().next().unwrap_or_default();
     match first {

@@ -50,22 +50,22 @@ pub async fn limit_requests<C: ShareHolder>(
 ) -> Response {
     let holder = request.extensions().get::<C>().map_or(Holder::Anonymous, C::holder);
     let share = limits.shares.of(holder);
-    let place = match share.begin_request() {
-        Ok(place) => place,
+    let permit = match share.begin_request() {
+        Ok(permit) => permit,
         Err(error) => return error.into_response(),
     };
     let mut response = match run(&limits, &share, request, next).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
-    // The connection is in use until the client has taken the response.
-    response.extensions_mut().insert(HeldUntilWritten::new(place));
+    // The connection is in use until the client has read the response.
+    response.extensions_mut().insert(HeldUntilWritten::new(permit));
     response
 }
 
 async fn run(limits: &RequestLimits, share: &Arc<Share>, mut request: Request, next: Next) -> ApiResult<Response> {
     let mut bytes = None;
-    // Requests for unknown paths are not worth their bodies.
+    // Bodies of requests for unknown paths are not received.
     if has_body(request.method(), request.body()) && request.extensions().get::<MatchedPath>().is_some() {
         let (parts, body) = request.into_parts();
         let (received, counted) = match receive(&parts.headers, body, &limits.body, &limits.shares, share).await {

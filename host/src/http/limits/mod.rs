@@ -1,6 +1,6 @@
-//! Limits on requests: how many at once, how long, how large their bodies, and whose.
+//! Limits on the number, duration and body size of requests, divided into shares.
 //!
-//! A request passes these after its caller is known: `middleware` counts the request in the caller's share (`shares`),
+//! A request passes them after its caller is known: `middleware` counts the request in the caller's share (`shares`),
 //! receives the body (`receive`), takes a turn, and runs the handler within the time limit. So a slow body takes no
 //! turn, and a client that is slow or sends much uses only its own share.
 //!

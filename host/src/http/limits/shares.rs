@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::error::{ApiError, ApiResult, Code};
 
-/// How long a request waits for a turn before it gets 503.
+/// Maximum time that a request waits for its turn before it fails with 503.
 const TURN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An authenticated caller, whose share a request uses.
@@ -24,7 +24,7 @@ pub trait ShareHolder: Send + Sync + 'static {
     fn holder(&self) -> Holder<'_>;
 }
 
-/// Whose share a request uses.
+/// The holder of the share that a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder<'a> {
     Owner,
@@ -37,9 +37,9 @@ pub enum Holder<'a> {
 /// The limits of a surface that are divided into shares.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SurfaceLimits {
-    /// Requests that the handlers work on.
+    /// Maximum number of requests that handlers execute at the same time.
     pub(super) turns: usize,
-    /// The part of them that one project may take.
+    /// Maximum number of these requests for one project.
     pub(super) turns_per_project: usize,
     /// Open connections.
     pub(super) connections: usize,
@@ -131,9 +131,9 @@ impl Share {
     ///
     /// # Errors
     /// 503 if the holder has too many.
-    pub(super) fn begin_request(self: &Arc<Self>) -> ApiResult<RequestPlace> {
+    pub(super) fn begin_request(self: &Arc<Self>) -> ApiResult<RequestPermit> {
         if self.requests.add(1, self.limits.requests) {
-            return Ok(RequestPlace(self.clone()));
+            return Ok(RequestPermit(self.clone()));
         }
         Err(overloaded(format!("{} use their share of connections ({}).", self.name, self.limits.requests)))
     }
@@ -254,9 +254,9 @@ pub(super) struct Turn {
 }
 
 /// A request that counts in its holder's share.
-pub(super) struct RequestPlace(Arc<Share>);
+pub(super) struct RequestPermit(Arc<Share>);
 
-impl Drop for RequestPlace {
+impl Drop for RequestPermit {
     fn drop(&mut self) {
         self.0.requests.subtract(1);
     }

@@ -98,7 +98,7 @@ impl ResponseBuffer {
     /// Appends the bytes of another response, which are then no longer counted twice.
     ///
     /// # Errors
-    /// As [`Self::push`].
+    /// The errors of [`Self::push`].
     pub fn append(&mut self, other: Self) -> Result<(), ResponseError> {
         let Self { pieces, piece, reserved, .. } = other;
         for piece in pieces.into_iter().chain([piece]) {

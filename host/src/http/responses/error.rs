@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::error::{ApiError, Code};
 
-/// Why a response can't grow.
+/// The reason why a response can't grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseError {
     /// It would exceed the maximum size, in bytes.

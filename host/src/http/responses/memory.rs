@@ -33,7 +33,7 @@ struct Inner {
     used_by: DashMap<String, Arc<AtomicUsize>>,
 }
 
-/// Who receives a response.
+/// The receiver of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recipient<'a> {
     Owner,

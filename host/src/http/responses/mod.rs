@@ -1,4 +1,4 @@
-//! Memory of responses: the size of each is limited, and so is that of all together.
+//! Limits the memory of responses: of each one, and of all together.
 //!
 //! Responses with rows are complete in memory before their first byte is sent. So an error is always an error response,
 //! and a client that reads slowly holds no connection to Postgres. The price is memory until the client has read the
@@ -6,8 +6,8 @@
 //!
 //! One project can use half of the memory, all projects together three quarters. The rest is for the owner.
 //!
-//! `memory` counts, `buffer` is a response that grows, `error` says why it can't. `middleware` applies the
-//! limits to other responses.
+//! `memory` counts, `buffer` is a response that grows, `error` the reason why it can't. `middleware` applies the limits
+//! to other responses.
 
 mod buffer;
 mod error;

@@ -19,13 +19,13 @@ use crate::{
 
 /// Number of fire times in the response.
 const SHOWN_FIRE_TIMES: usize = 5;
-/// Stands for the time limit of an HTTP job while it is not valid.
-const SOME_TIMEOUT_MS: i32 = 60_000;
+/// Time limit that is assumed for an HTTP job if none is given.
+const ASSUMED_TIMEOUT_MS: i32 = 60_000;
 
 /// A definition that is checked.
 struct Checked<'a> {
     jobs: &'a Jobs,
-    /// What the form contains.
+    /// The content of the form.
     given: &'a CheckJob,
     /// The job to change.
     stored: Option<JobRow>,
@@ -174,7 +174,7 @@ impl Checked<'_> {
         });
         let header_names: Vec<String> = headers.keys().cloned().collect();
         let method = if self.has_error("httpMethod") { "GET" } else { &method };
-        let timeout_ms = timeout_ms.unwrap_or(SOME_TIMEOUT_MS);
+        let timeout_ms = timeout_ms.unwrap_or(ASSUMED_TIMEOUT_MS);
         let params = HttpParams { url: &url, method, header_names: &header_names, has_body, timeout_ms }.to_json();
         if let Err(refusal) = self.jobs.runner.check(HTTP_PLUGIN, HTTP_PLUGIN_JOB, &params).await {
             return self.add("type", None, to_api_error(refusal).message().to_owned());
@@ -186,7 +186,7 @@ impl Checked<'_> {
             Some(RunRefusal::NoRequests { .. }) => Some(false),
             Some(RunRefusal::Request(error)) if error.is_denial() => Some(false),
             Some(RunRefusal::Request(EgressError::InvalidUrl(_))) => None,
-            // Something else than the host is wrong.
+            // There is no refusal, or its reason is not the host.
             _ => Some(true),
         };
         if let Some(refusal) = refusal {

@@ -1,4 +1,4 @@
-//! What needs the owner's attention among the jobs.
+//! Finds problems of jobs that need the owner's attention.
 
 use api_types::{Job, RunStatus};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -6,33 +6,33 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{listing, queries, queries::JobFilter};
 use crate::{error::ApiResult, jobs::Jobs};
 
-/// Number of newest runs that are looked at.
-const LOOKED_AT: u32 = 10;
-/// Number of skipped runs among them from which a job needs attention.
+/// Number of newest runs of a job that are checked.
+const CHECKED_RUNS: u32 = 10;
+/// Minimum number of skipped runs among them for which a job needs attention.
 const MIN_SKIPPED: usize = 3;
-/// Number of durations from which they are compared with the schedule.
+/// Minimum number of durations for a comparison with the schedule.
 const MIN_DURATIONS: usize = 3;
 
-/// Something about a job that needs attention.
+/// A problem of a job that needs attention.
 #[derive(Debug, Clone)]
 pub struct JobConcern {
     pub kind: JobConcernKind,
     pub job: Job,
     pub since: Option<DateTime<Utc>>,
-    /// How often it happened.
+    /// Number of occurrences.
     pub count: i64,
-    /// The run to look at.
+    /// The run to inspect.
     pub run_id: Option<String>,
-    /// What is wrong, as the end of a sentence that begins with the job's name.
+    /// The problem, as the end of a sentence that begins with the job's name.
     pub message: String,
-    /// Why, for example the error of the last run.
+    /// The reason, for example the error of the last run.
     pub reason: Option<String>,
 }
 
-/// What is wrong with a job.
+/// A kind of problem of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobConcernKind {
-    /// The last run failed.
+    /// Runs have failed since the last success.
     Failing,
     /// It cannot run as it is stored.
     Problem,
@@ -43,11 +43,11 @@ pub enum JobConcernKind {
 }
 
 impl Jobs {
-    /// Returns what needs attention. Disabled jobs need none.
+    /// Returns the concerns of all enabled jobs.
     pub async fn concerns(&self) -> ApiResult<Vec<JobConcern>> {
         let filter = JobFilter { enabled: Some(true), ..JobFilter::default() };
         let rows = queries::list_jobs(self.platform(), &filter, None, None).await?;
-        let jobs = listing::with_numbers(self, &rows, Some(LOOKED_AT)).await?;
+        let jobs = listing::with_numbers(self, &rows, Some(CHECKED_RUNS)).await?;
         Ok(jobs.into_iter().flat_map(|job| concerns_of(&job)).collect())
     }
 
@@ -100,7 +100,7 @@ fn concerns_of(job: &Job) -> Vec<JobConcern> {
         concerns.push(concern(JobConcernKind::Behind, since, count as i64, None, message));
     } else if count >= MIN_SKIPPED {
         let message =
-            format!("skipped {count} of its last {} runs, because the previous run had not finished", recent.len());
+            format!("skipped {count} of its last {} runs, because earlier runs had not finished", recent.len());
         concerns.push(concern(JobConcernKind::Skipping, since, count as i64, None, message));
     }
     concerns
@@ -115,7 +115,7 @@ fn duration_and_interval(job: &Job) -> Option<(TimeDelta, TimeDelta)> {
     (durations.len() >= MIN_DURATIONS && median > interval).then_some((median, interval))
 }
 
-/// Returns a duration in its largest unit, for example `50 s`.
+/// Returns a duration in one unit, for example `50 s`.
 fn in_words(duration: TimeDelta) -> String {
     let seconds = duration.num_seconds();
     match seconds {

@@ -1,4 +1,4 @@
-//! The fixed SQL that reads what the history says about jobs.
+//! The fixed SQL that reads numbers about jobs from the history of their runs.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// Returns the number of runs of each of the jobs that has any.
+/// Returns the number of runs of each job that has any.
 pub(super) async fn run_counts(pool: &PgPool, jobs: &[Uuid]) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
     let rows: Vec<(Uuid, i64)> =
         sqlx::query_as("SELECT job_id, count(*) FROM cron_job_runs WHERE job_id = ANY($1) GROUP BY job_id")
@@ -26,8 +26,7 @@ struct FailuresRow {
     error_text: Option<String>,
 }
 
-/// Returns the failures of each of the jobs since its last success. A run that is tried again counts when its last
-/// attempt failed.
+/// Returns the failures of each job since its last success. Of a run with several attempts, only the last one counts.
 pub(super) async fn failures(pool: &PgPool, jobs: &[Uuid]) -> Result<HashMap<Uuid, JobFailures>, sqlx::Error> {
     let rows: Vec<FailuresRow> = sqlx::query_as(
         "SELECT wanted.job AS job_id, failed.count, failed.since, newest.id AS run_id, newest.error_text
@@ -69,7 +68,7 @@ struct RecentRow {
     duration_ms: Option<i64>,
 }
 
-/// Returns up to `count` newest runs of each of the jobs, newest first.
+/// Returns up to `count` runs of each job, newest first.
 pub(super) async fn recent_runs(
     pool: &PgPool,
     jobs: &[Uuid],

@@ -1,4 +1,4 @@
-//! Lists jobs with what their history says about them.
+//! Lists jobs with numbers from their history.
 
 use std::{cmp::Ordering, collections::HashMap};
 
@@ -24,7 +24,7 @@ const SHOWN_FIRE_TIMES: usize = 5;
 /// Sorts after every time.
 const NEVER: &str = "~";
 
-/// What the history says about a job.
+/// Numbers about a job, from the history of its runs.
 #[derive(Debug, Default)]
 pub(super) struct JobNumbers {
     pub last_run: Option<Run>,
@@ -33,7 +33,7 @@ pub(super) struct JobNumbers {
     pub failing: Option<JobFailures>,
 }
 
-/// Which jobs a list contains, and in which order.
+/// The selection and order of a list of jobs.
 #[derive(Debug, Default)]
 pub(super) struct JobList {
     pub filter: JobFilter,
@@ -125,7 +125,7 @@ pub(super) async fn list_jobs(jobs: &Jobs, list: &JobList, page: &PageQuery) -> 
     Ok(Page { items, next_cursor: page.next_cursor })
 }
 
-/// Lists jobs by what is computed of them: reads all that match the filter.
+/// Lists jobs by a computed state or order. Reads all jobs that match the filter.
 async fn list_computed(jobs: &Jobs, list: &JobList, request: &PageRequest<Cursor>) -> ApiResult<Page<Job>> {
     let order = list.order.unwrap_or(JobOrder { key: SortKey::CreatedAt, descending: false });
     let after = match &request.after {
@@ -165,7 +165,7 @@ pub(super) async fn get_job(jobs: &Jobs, id: Uuid) -> ApiResult<Job> {
     items.pop().ok_or_else(|| ApiError::not_found("job"))
 }
 
-/// Returns the jobs of the rows in the same order, with what their history says.
+/// Returns the jobs of the rows in the same order, with numbers from their history.
 pub(super) async fn with_numbers(jobs: &Jobs, rows: &[JobRow], recent_runs: Option<u32>) -> ApiResult<Vec<Job>> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let platform = jobs.platform();

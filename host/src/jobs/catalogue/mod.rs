@@ -2,7 +2,7 @@
 //!
 //! Reading order: `validation` (rules for a definition), `sealed` (header values and bodies), `queries`, `definitions`
 //! (create, change and delete), `check` (every problem of a definition at once), `history` and `listing` (jobs with
-//! what their history says), `concerns` (what needs attention), `start` (manual runs), `routes`.
+//! numbers from their history), `concerns` (problems of jobs), `start` (manual runs), `routes`.
 
 mod check;
 mod concerns;

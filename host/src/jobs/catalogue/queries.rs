@@ -116,16 +116,17 @@ pub(super) async fn insert_job(pool: &PgPool, job: &JobRow) -> Result<(), sqlx::
     notify_schedulers(pool).await
 }
 
-/// Selects the columns that an update writes. The other columns may have changed since the job was read.
+/// Selects the columns that an update writes. The columns that it does not write may have changed since the job was
+/// read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JobUpdate {
     /// `updated_at` of the row that the change is based on.
     pub read_at: DateTime<Utc>,
-    /// Writes `scheduled_until` and `next_run_at`; otherwise a scheduler may have advanced them.
+    /// Whether to write `scheduled_until` and `next_run_at`, which a scheduler may have advanced.
     pub schedule: bool,
-    /// Writes the headers; otherwise they may have been sealed with another master key.
+    /// Whether to write the headers, which may have been sealed with another master key.
     pub headers: bool,
-    /// Writes the body, for the same reason as the headers.
+    /// Whether to write the body, which may have been sealed with another master key, too.
     pub body: bool,
 }
 
@@ -156,7 +157,7 @@ pub(super) async fn update_job(pool: &PgPool, job: &JobRow, update: JobUpdate) -
     Ok(updated.rows_affected() > 0)
 }
 
-/// Deletes a job. Returns false if it does not exist.
+/// Deletes a job and returns its name, or `None` if it does not exist.
 pub(super) async fn delete_job(pool: &PgPool, id: Uuid) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar("DELETE FROM cron_jobs WHERE id = $1 RETURNING name").bind(id).fetch_optional(pool).await
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, ApiResult},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery},
     jobs::{
         Jobs,
         runs::routes::{parse_job_id, parse_run_id},
@@ -44,14 +44,16 @@ pub(crate) struct JobsQuery {
     /// Only jobs in this state: `failing`, `problem` or `disabled`.
     #[param(inline)]
     state: Option<JobState>,
-    /// `name`, `createdAt` (default), `nextRun`, `lastRun` or `failing` (failing jobs first): the sort key, with `-`
-    /// before it in descending order.
+    /// Sort key: `name`, `createdAt` (default), `nextRun`, `lastRun` or `failing` (failing jobs first). With `-` before
+    /// it, the order is descending.
     order: Option<String>,
     /// Adds up to this number of newest runs to each job, 1–100.
     recent_runs: Option<u32>,
 }
 
-/// Lists jobs, oldest first unless `order` says otherwise.
+/// List jobs
+///
+/// Oldest first, unless `order` names another order.
 #[utoipa::path(get, path = "/admin/v1/jobs", tag = "jobs", params(JobsQuery),
     responses((status = 200, body = Page<Job>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_jobs(
@@ -76,7 +78,9 @@ pub(crate) async fn list_jobs(
     Ok(ApiJson(listing::list_jobs(&jobs, &list, &page).await?))
 }
 
-/// Creates a job. Header values and the body are sealed and never returned.
+/// Create a job
+///
+/// Header values and the body are sealed and never returned.
 #[utoipa::path(post, path = "/admin/v1/jobs", tag = "jobs", request_body = CreateJob,
     responses((status = 201, body = Job), (status = 400, body = ErrorBody),
         (status = 422, description = "No plugin can run the job", body = ErrorBody)))]
@@ -89,14 +93,23 @@ pub(crate) async fn create_job(
     Ok((StatusCode::CREATED, Extension(AuditTarget(job.id.clone())), Extension(AuditDetails(details)), ApiJson(job)))
 }
 
-/// Returns a job with its next fire times and its last run.
+/// Get a job
+///
+/// Includes its next fire times and its last run.
 #[utoipa::path(get, path = "/admin/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path)),
     responses((status = 200, body = Job), (status = 404, body = ErrorBody)))]
-pub(crate) async fn get_job(State(jobs): State<Jobs>, ApiPath(job): ApiPath<String>) -> ApiResult<ApiJson<Job>> {
+pub(crate) async fn get_job(
+    State(jobs): State<Jobs>,
+    ApiPath(job): ApiPath<String>,
+    _: NoQuery,
+) -> ApiResult<ApiJson<Job>> {
     Ok(ApiJson(listing::get_job(&jobs, parse_job_id(&job)?).await?))
 }
 
-/// Changes a job. Omitted fields keep their values. Disabling a job cancels its queued runs; running ones continue.
+/// Change a job
+///
+/// Omitted fields keep their values. Disabling a job cancels its queued runs, except manual ones; running ones
+/// continue.
 #[utoipa::path(patch, path = "/admin/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path)),
     request_body = UpdateJob,
     responses((status = 200, body = Job), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
@@ -116,7 +129,9 @@ pub(crate) async fn update_job(
     Ok((Extension(AuditDetails(details)), ApiJson(job)))
 }
 
-/// Deletes a job with its history. Running runs are cancelled.
+/// Delete a job
+///
+/// Also deletes its history. Running runs are cancelled.
 #[utoipa::path(delete, path = "/admin/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
 pub(crate) async fn delete_job(
@@ -127,7 +142,9 @@ pub(crate) async fn delete_job(
     Ok((StatusCode::NO_CONTENT, Extension(AuditDetails(json!({ "name": name })))))
 }
 
-/// Starts a run of a job, even if the job is disabled. If runs may not overlap, it waits for the current one.
+/// Run a job
+///
+/// Starts a run, even if the job is disabled. If runs may not overlap, the new one waits for the current one.
 #[utoipa::path(post, path = "/admin/v1/jobs/{job}/run", tag = "jobs", params(("job" = String, Path)),
     responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
 pub(crate) async fn run_job(State(jobs): State<Jobs>, ApiPath(job): ApiPath<String>) -> ApiResult<RunStartedResponse> {
@@ -135,8 +152,10 @@ pub(crate) async fn run_job(State(jobs): State<Jobs>, ApiPath(job): ApiPath<Stri
     Ok(run_started(run, json!({ "name": name })))
 }
 
-/// Starts a run that does the same work as an ended one: a run of a job runs the job as it is defined now, any other
-/// run has the same plugin and parameters.
+/// Repeat a run
+///
+/// Starts a run that does the same work as one that has ended. A run of a job executes the job as it is defined now.
+/// Any other run has the same plugin and parameters.
 #[utoipa::path(post, path = "/admin/v1/runs/{run}/again", tag = "jobs", params(("run" = String, Path)),
     responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody),
         (status = 409, description = "The run has not ended, or its project was deleted", body = ErrorBody),
@@ -149,17 +168,22 @@ pub(crate) async fn run_again(
     Ok(run_started(run, json!({ "name": name })))
 }
 
-/// Checks a job's definition without saving it, also while it is incomplete. Reports every problem with its field,
-/// whether requests to the host are allowed, and the next fire times.
+/// Check a job
+///
+/// Checks a definition without saving it, even if it is incomplete. Returns every problem with its field, whether
+/// requests to the host are allowed, and the next fire times.
 #[utoipa::path(post, path = "/admin/v1/jobs/check", tag = "jobs", request_body = CheckJob,
     responses((status = 200, body = JobCheck), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(crate) async fn check_job(
     State(jobs): State<Jobs>,
+    _: NoQuery,
     ApiJson(request): ApiJson<CheckJob>,
 ) -> ApiResult<ApiJson<JobCheck>> {
     Ok(ApiJson(check::check_job(&jobs, &request).await?))
 }
 
+/// Preview a schedule
+///
 /// Returns the next fire times of a schedule, and its description in words.
 #[utoipa::path(post, path = "/admin/v1/cron/preview", tag = "jobs", request_body = CronPreviewRequest,
     responses((status = 200, body = CronPreview), (status = 400, body = ErrorBody)))]

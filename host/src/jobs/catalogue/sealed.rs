@@ -84,7 +84,7 @@ impl Body {
         }
     }
 
-    /// Returns the bytes to send.
+    /// Returns the text to send.
     pub(super) fn text(&self) -> &str {
         match self {
             Self::Text(text) | Self::Json(text) => text,

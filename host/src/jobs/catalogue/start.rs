@@ -37,17 +37,26 @@ impl Jobs {
     /// # Errors
     /// `unprocessable` if no plugin can run it, `invalid_request` if the parameters don't match the job's schema.
     pub async fn start_run(&self, new: &NewRun) -> ApiResult<Uuid> {
+        let id = Uuid::now_v7();
+        self.start_run_with_id(id, new).await?;
+        Ok(id)
+    }
+
+    /// Like [`Self::start_run`], for a run whose id was stored before.
+    ///
+    /// # Errors
+    /// As [`Self::start_run`].
+    pub async fn start_run_with_id(&self, id: Uuid, new: &NewRun) -> ApiResult<()> {
         let plugin_job = check_plugin_job(self, &new.plugin, &new.plugin_job, &new.params).await?;
         let row = NewRunRow {
-            id: Uuid::now_v7(),
+            id,
             project_id: new.project_id.as_deref(),
             plugin: &new.plugin,
             plugin_job: &plugin_job,
             params: &new.params,
             timeout_ms: i32::try_from(new.timeout.as_millis()).unwrap_or(i32::MAX).max(1),
         };
-        queries::insert_run(self.platform(), &row).await?;
-        Ok(row.id)
+        Ok(queries::insert_run(self.platform(), &row).await?)
     }
 }
 

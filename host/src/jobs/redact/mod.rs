@@ -21,8 +21,8 @@ const MIN_LENGTH: usize = 4;
 const MIN_JSON_TEXT_LENGTH: usize = 6;
 /// The same for a word of a header's value, such as the token after `Bearer`.
 const MIN_WORD_LENGTH: usize = 8;
-/// Maximum length of encodings that are searched together, by an automaton. Longer ones are few and searched one by
-/// one.
+/// Maximum length of encodings that are searched together, by an automaton. Longer ones are few, and are searched one
+/// by one.
 const MAX_AUTOMATON_LENGTH: usize = 256;
 const REPLACEMENT: &str = "***";
 /// Limits for the search within Base64, per secret. A large body contains thousands of texts, and each has six

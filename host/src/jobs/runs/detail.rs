@@ -1,4 +1,4 @@
-//! A run with its other attempts and, while it is queued, what it waits for.
+//! A run with its other attempts and, while it is queued, the reason why it waits.
 
 use api_types::{Run, RunAttempt, RunDetail, RunStatus, RunWaiting, WaitReason};
 use chrono::{DateTime, Utc};
@@ -88,7 +88,7 @@ async fn attempts(pool: &PgPool, run: &RunRow) -> Result<Vec<RunAttempt>, sqlx::
                 .fetch_all(pool)
                 .await?
             }
-            // Manual runs have no fire time. Their attempts are linked only to one another, and there are few retries.
+            // Manual runs have no fire time. Only `retry_of` links their attempts. Few manual runs have retries.
             None => sqlx::query_as(concat!(
                 "WITH RECURSIVE retries AS MATERIALIZED (
                  SELECT id, retry_of FROM cron_job_runs
@@ -112,7 +112,7 @@ async fn attempts(pool: &PgPool, run: &RunRow) -> Result<Vec<RunAttempt>, sqlx::
     Ok(rows.into_iter().map(AttemptRow::into_wire).collect())
 }
 
-/// Returns what a run waits for, or `None` if it is not queued any more.
+/// Returns the reason why a run waits, or `None` if it is no longer queued.
 async fn waiting(pool: &PgPool, run: Uuid) -> Result<Option<RunWaiting>, sqlx::Error> {
     let row: Option<(Option<DateTime<Utc>>, Option<Uuid>)> = sqlx::query_as(
         "SELECT CASE WHEN q.not_before > now() THEN q.not_before END,

@@ -28,7 +28,7 @@ pub struct LogFollower {
     _permit: OwnedSemaphorePermit,
 }
 
-/// What followed in a log since the last time.
+/// The lines that were added to a log since the previous call.
 #[derive(Debug, Default)]
 pub struct LogNews {
     /// The lines as JSON, each with the offset in bytes of its end.
@@ -69,7 +69,7 @@ impl LogFollower {
         self.offset
     }
 
-    /// Returns what followed since the last call.
+    /// Returns the lines that were added since the last call.
     ///
     /// # Errors
     /// 503 if Postgres or the object store can't be reached. A later call continues.

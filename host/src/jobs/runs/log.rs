@@ -59,7 +59,7 @@ pub(super) async fn read_log(runs: &Runs, run: Uuid, offset: usize) -> ApiResult
     Ok(Some(LogPart { lines, end: offset.max(whole.len()), status }))
 }
 
-/// Which lines of a log are read.
+/// The selection of the lines of a log.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LogFilter {
     /// Only lines of this level and of more important ones.

@@ -97,7 +97,7 @@ impl RunLog {
         (inner.exceeds_row && inner.stored < inner.whole.len()).then(|| Bytes::copy_from_slice(inner.whole.as_bytes()))
     }
 
-    /// Records how many bytes are in the object store.
+    /// Records the number of bytes that are in the object store.
     pub(super) fn mark_stored(&self, bytes: usize) {
         let mut inner = self.inner.lock();
         inner.stored = inner.stored.max(bytes);

@@ -218,7 +218,7 @@ pub(in crate::jobs) async fn insert_run(pool: &PgPool, run: &NewRunRow<'_>) -> R
     Ok(())
 }
 
-/// What a run executes, so that it can be executed again.
+/// The work of a run, so that it can be executed again.
 #[derive(Debug, sqlx::FromRow)]
 pub(in crate::jobs) struct RunWork {
     pub status: RunStatus,

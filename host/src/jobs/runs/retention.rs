@@ -11,9 +11,9 @@ use crate::{
     jobs::{PLATFORM_BUCKET, Runs},
 };
 
-/// Runs deleted in one statement.
+/// Maximum number of runs that one statement deletes.
 const BATCH_SIZE: i64 = 500;
-/// Keys per page of the object store.
+/// Number of keys per page of the object store.
 const PAGE_KEYS: i32 = 1000;
 /// Time limit of one call that finds nothing to remove.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(30);

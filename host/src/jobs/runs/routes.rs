@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, ApiResult},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, NoQuery, PageRequest},
     jobs::Runs,
 };
 
@@ -51,7 +51,7 @@ pub(crate) struct RunsQuery {
     to: Option<DateTime<Utc>>,
 }
 
-/// How a log is read.
+/// The parameters of a request for a log.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -73,7 +73,9 @@ pub(crate) struct LogQuery {
     download: bool,
 }
 
-/// Lists the runs of all jobs, and those without a job, newest first.
+/// List runs
+///
+/// The runs of all jobs, and those without a job, newest first.
 #[utoipa::path(get, path = "/admin/v1/runs", tag = "jobs", params(RunsQuery),
     responses((status = 200, body = Page<Run>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_runs(
@@ -84,7 +86,9 @@ pub(crate) async fn list_runs(
     list_filtered(&runs, job, query).await.map(ApiJson)
 }
 
-/// Lists the runs of a job, newest first.
+/// List the runs of a job
+///
+/// Newest first.
 #[utoipa::path(get, path = "/admin/v1/jobs/{job}/runs", tag = "jobs", params(("job" = String, Path), RunsQuery),
     responses((status = 200, body = Page<Run>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(crate) async fn list_runs_of_job(
@@ -136,6 +140,8 @@ pub(crate) struct SummaryQuery {
     job_id: Option<String>,
 }
 
+/// Summarize runs
+///
 /// Counts runs by status, in total and for each hour or day.
 #[utoipa::path(get, path = "/admin/v1/runs/summary", tag = "jobs", params(SummaryQuery),
     responses((status = 200, body = RunSummary), (status = 400, body = ErrorBody)))]
@@ -152,15 +158,23 @@ pub(crate) async fn summarize_runs(
     Ok(ApiJson(runs.summarize(by, query.from, query.to, &filter).await?))
 }
 
-/// Returns a run with its other attempts and, while it is queued, what it waits for.
+/// Get a run
+///
+/// Includes its other attempts and, while it is queued, the reason why it waits.
 #[utoipa::path(get, path = "/admin/v1/runs/{run}", tag = "jobs", params(("run" = String, Path)),
     responses((status = 200, body = RunDetail), (status = 404, body = ErrorBody)))]
-pub(crate) async fn get_run(State(runs): State<Runs>, ApiPath(run): ApiPath<String>) -> ApiResult<ApiJson<RunDetail>> {
+pub(crate) async fn get_run(
+    State(runs): State<Runs>,
+    ApiPath(run): ApiPath<String>,
+    _: NoQuery,
+) -> ApiResult<ApiJson<RunDetail>> {
     runs.get_run_detail(parse_run_id(&run)?).await.map(ApiJson)
 }
 
-/// Returns a run's log, whole or in pages. With `follow=true` the response is a stream of server-sent events, which
-/// `Last-Event-ID` resumes. With `download=true` it is a text file, with a line for each line of the log.
+/// Get the log of a run
+///
+/// Returns the log, whole or in pages. With `follow=true` the response is a stream of server-sent events, which the
+/// header `Last-Event-ID` resumes. With `download=true` it is a text file, with a line for each line of the log.
 #[utoipa::path(get, path = "/admin/v1/runs/{run}/log", tag = "jobs", params(("run" = String, Path), LogQuery),
     responses((status = 200, content((Page<LogLine> = "application/json"), (String = "text/plain"),
             (String = "text/event-stream"))), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
@@ -210,7 +224,9 @@ pub(crate) async fn get_run_log(
     Ok(ApiJson(Page { items: lines, next_cursor: None }).into_response())
 }
 
-/// Cancels a queued or running run. A running one ends shortly afterwards.
+/// Cancel a run
+///
+/// The run may be queued or running. A running one ends shortly afterwards.
 #[utoipa::path(post, path = "/admin/v1/runs/{run}/cancel", tag = "jobs", params(("run" = String, Path)),
     responses((status = 202, body = Run), (status = 404, body = ErrorBody),
         (status = 409, description = "The run has already ended", body = ErrorBody)))]

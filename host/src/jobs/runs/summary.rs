@@ -17,7 +17,7 @@ const DEFAULT_SPAN: TimeDelta = TimeDelta::hours(24);
 /// Maximum number of periods of a summary.
 const MAX_PERIODS: i64 = 1000;
 
-/// Which runs are counted. `None` counts all.
+/// The selection of runs that are counted. `None` counts all.
 #[derive(Debug, Default)]
 pub struct SummaryFilter {
     pub project_id: Option<String>,

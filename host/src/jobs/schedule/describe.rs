@@ -1,4 +1,4 @@
-//! Describes an expression in words. The words say which times match, not how the expression is written.
+//! Describes an expression in words. The words describe the matching times, not the notation.
 
 use super::{
     expression::Expression,

@@ -3,7 +3,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Schedule;
 
-/// Maximum number of fire times of one job that are handled in one pass. The rest follows immediately.
+/// Maximum number of fire times of one job in one pass. The next pass follows immediately.
 const MAX_FIRE_TIMES: usize = 100;
 
 /// A time for which a job gets a run.

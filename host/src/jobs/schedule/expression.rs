@@ -144,7 +144,7 @@ impl Expression {
     /// Returns the matching time of day nearest to `from` in one direction, `from` included.
     fn search_time(&self, from: NaiveTime, direction: Direction) -> Option<NaiveTime> {
         let (hour, minute, second) = (from.hour(), from.minute(), from.second());
-        // When a larger unit moves on, the smaller ones start again.
+        // If a larger unit changes, the smaller ones start again from their first or last value.
         let start = if direction == Direction::Forward { 0 } else { 59 };
         if contains(self.hours, hour) {
             if contains(self.minutes, minute)

@@ -1,6 +1,6 @@
 //! Computes when a job is due: cron expressions in a time zone. Pure: the current time is a parameter.
 //!
-//! `expression` computes local times, on a calendar without time zones. This module and `zone` handle daylight saving
+//! `expression` computes local times, on a calendar without time zones. This module and `zone` apply daylight saving
 //! time like Vixie cron: a fixed local time that does not exist runs once at the next valid time, and one that occurs
 //! twice runs once; wildcards and steps follow elapsed time.
 //!
@@ -32,7 +32,7 @@ pub struct Schedule {
     zone: Tz,
 }
 
-/// Why a schedule is invalid.
+/// The reason why a schedule is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     #[error("the cron expression is empty")]
@@ -61,7 +61,7 @@ impl Schedule {
         Ok(Self { expression: Expression::parse(expression)?, zone })
     }
 
-    /// Returns a description in words, for example `At 03:00, only on Monday`.
+    /// Returns a description in words, for example `At 03:00, on Monday`.
     pub fn description(&self) -> String {
         self.expression.description()
     }

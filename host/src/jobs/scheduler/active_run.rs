@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::queries::HeldLease;
 use crate::jobs::runs::output::RunLog;
 
-/// Why a run was stopped.
+/// The reason why a run was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StopReason {
     /// The owner cancelled it.

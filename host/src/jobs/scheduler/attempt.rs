@@ -22,6 +22,10 @@ use crate::jobs::{
     },
 };
 
+/// Error of a run whose lease could not be renewed in time, or whose row another server changed.
+const LEASE_LOST: &str = "the server lost the run's lease: it could not reach the database in time, or another server \
+                          ended the run";
+
 /// Time that a runner has to end by itself after its timeout or a stop. After that, its future is dropped.
 pub(super) const STOP_GRACE: Duration = Duration::from_millis(200);
 /// Interval at which a growing long log is put into the object store.
@@ -149,9 +153,7 @@ fn outcome_of(id: Uuid, run: Arc<ActiveRun>, result: Result<RunReport, RunFailur
         (Ok(report), _) => (Success, None, Some(report.result), false),
         // A run that was stopped failed for that reason, even if it returns another error.
         (Err(_), Some(StopReason::Cancelled)) => (Cancelled, None, None, false),
-        (Err(_), Some(StopReason::LeaseLost)) => {
-            (Fail, Some("its scheduler lost the connection to the database".to_owned()), None, true)
-        }
+        (Err(_), Some(StopReason::LeaseLost)) => (Fail, Some(LEASE_LOST.to_owned()), None, true),
         (Err(_), Some(StopReason::SchedulerStopped)) => (Fail, Some(SCHEDULER_STOPPED.to_owned()), None, true),
         (Err(RunFailure::Cancelled), None) => (Cancelled, None, None, false),
         (Err(RunFailure::TimedOut), None) => (Timeout, Some("it exceeded its time limit".to_owned()), None, true),

@@ -20,7 +20,7 @@ use super::{
     state::{STATEMENT_TIMEOUT, SchedulerState, sleep_until_due},
 };
 
-/// Runs claimed in one statement.
+/// Maximum number of runs that one statement claims.
 const BATCH_SIZE: usize = 256;
 /// Time to collect more free permits while there are more queued runs than permits.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(1);
@@ -28,7 +28,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval at which runs of plugins with permits of their own are searched for while no other permit is free. The
 /// search may have to skip many queued runs of other plugins.
 const OWN_INTERVAL: Duration = Duration::from_millis(500);
-/// Number of plugins in [`ActivePlugins`] at which those without active runs are removed.
+/// Number of plugins in [`ActivePlugins`] above which those without active runs are removed.
 const MAX_COUNTED: usize = 256;
 
 /// Free permits.
@@ -50,7 +50,7 @@ impl ActivePlugins {
         self.0.entry(plugin.to_owned()).or_default().clone()
     }
 
-    /// Returns how many runs may be claimed with these permits.
+    /// Returns the numbers of runs that may be claimed with these permits.
     fn limits(&self, state: &SchedulerState, permits: &Permits) -> ClaimLimits {
         let runner = &state.jobs.runner;
         let own_plugins = runner.own_runs().plugins.to_vec();
@@ -112,8 +112,8 @@ pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
     while attempts.join_next().await.is_some() {}
 }
 
-/// Takes all free permits, up to the size of a batch. If only permits for AtlasHub's own plugins are free, first waits
-/// for others for a moment.
+/// Takes all free permits, up to the size of a batch. If the only free ones belong to plugins with permits of their
+/// own, first waits [`OWN_INTERVAL`] for others.
 async fn take_permits(state: &SchedulerState, has_backlog: bool) -> Permits {
     let mut permits = Permits::default();
     let own = async {

@@ -12,7 +12,7 @@ use super::{
     state::{Outcome, STATEMENT_TIMEOUT, SchedulerState},
 };
 
-/// Outcomes recorded in one statement.
+/// Maximum number of outcomes that one statement records.
 const BATCH_SIZE: usize = 256;
 /// Time to collect more outcomes while many runs end.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(3);

@@ -14,7 +14,7 @@ use super::{
     state::{STATEMENT_TIMEOUT, SchedulerState},
 };
 
-/// Also the maximum delay of a cancellation whose notification was lost.
+/// Maximum interval between two renewals. It is also the maximum delay of a cancellation whose notification was lost.
 const MAX_RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Renews leases until the task is dropped.

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::jobs::{Schedule, ScheduleError, schedule::due_runs};
 
-/// Jobs planned in one transaction. Small, so that the first runs start while the next jobs are planned.
+/// Maximum number of jobs that are planned in one transaction. It is small, so that the first runs start while the next
+/// jobs are planned.
 const BATCH_SIZE: i64 = 125;
 /// Age at which a fire time counts as missed when the scheduler has just started: any other scheduler would have
 /// handled it on time.

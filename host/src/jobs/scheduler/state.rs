@@ -38,7 +38,7 @@ pub struct RunEnded {
     pub previous_status: Option<RunStatus>,
 }
 
-/// How an attempt ended.
+/// Result of an attempt.
 pub(super) struct Outcome {
     pub(super) id: Uuid,
     pub(super) run: Arc<ActiveRun>,

@@ -15,7 +15,7 @@ use crate::jobs::runs::retention::apply_retention;
 
 const EXPIRED_LEASES_SCHEDULE: &str = "*/5 * * * * *";
 const RETENTION_SCHEDULE: &str = "40 17 * * * *";
-/// Runs with an expired lease that are ended in one statement.
+/// Maximum number of runs with an expired lease that one statement ends.
 const BATCH_SIZE: i64 = 500;
 
 /// The timer of the sweeps. Dropping it stops them.

@@ -25,7 +25,7 @@ use crate::{
     notifications::{NotificationState, notification::Message, settings::EmailSettings},
 };
 
-/// Time limit of all messages of one attempt. Addresses that are not reached by then are tried again.
+/// Time limit of all messages of one attempt. Addresses that no message was sent to by then are tried again.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Sends the message as plain text to each address on its own, so that a refused address does not affect the others.
@@ -81,7 +81,7 @@ pub(super) async fn send(
     }
 }
 
-/// Why a message could not be sent to one address.
+/// The reason why a message could not be sent to one address.
 struct SendError {
     error: ChannelError,
     /// The server refused this address or message; others can still succeed.

@@ -9,13 +9,13 @@ use std::time::Duration;
 use super::{NotificationState, notification::Message, settings::Settings};
 use crate::egress::{EgressError, EgressResponse};
 
-/// Time limit of one attempt, from name resolution to the end of the response.
+/// Time limit of one request or e-mail, from name resolution to the end of the response.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Bounds of the delay that a channel can ask for.
 const MIN_DELAY: Duration = Duration::from_millis(100);
 const MAX_DELAY: Duration = Duration::from_secs(3600);
 
-/// Why a message could not be sent. The text is for the owner and contains no secret.
+/// The reason why a message could not be sent. The text is for the owner and contains no secret.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{text}")]
 pub(super) struct ChannelError {
@@ -32,10 +32,10 @@ pub(super) enum Retry {
     After(Duration),
 }
 
-/// The addresses to which a message could not be sent.
+/// The result of sending a message: whether it was sent, and the addresses to which it could not be sent.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    /// Whether at least one address has the message.
+    /// Whether at least one address received the message.
     pub any: bool,
     pub failed: Vec<(String, ChannelError)>,
 }
@@ -71,7 +71,7 @@ impl From<EgressError> for ChannelError {
 /// Sends a message once. An e-mail channel sends it only to `recipient`, if one is given.
 ///
 /// # Errors
-/// No address has the message, and a retry sends it to all of them.
+/// Fails if no address received the message. A retry sends it to all addresses.
 pub(super) async fn send(
     settings: &Settings,
     message: &Message,

@@ -25,7 +25,7 @@ fn part_size(number: i32) -> usize {
     if number <= 1000 { 8 * MIB } else { 12 * MIB }
 }
 
-/// Returns how many parts may be in flight. Together with the one that is filled they use at most 28 MiB.
+/// Returns the maximum number of parts in flight. Together with the part that is filled they use at most 28 MiB.
 fn max_in_flight(number: i32) -> usize {
     if number <= 1000 { MAX_CONCURRENT_PARTS } else { 1 }
 }

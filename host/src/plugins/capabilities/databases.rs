@@ -19,6 +19,7 @@ use crate::{
         streams::{self, ByteStream},
     },
     projects::parse_tables,
+    secrets::age_file,
 };
 
 /// `pg_dump`'s highest compression level.
@@ -77,13 +78,20 @@ impl databases::HostWithStore<RunState> for Host {
         let transfer = accessor.with(|mut access| access.get().begin_transfer())?;
         let held = run.calls.hold(DUMP_BYTES)?;
         let _permit = run.enter().await;
-        let options = DumpOptions { compression: options.compression };
+        let options = DumpOptions { compression: options.compression, ..DumpOptions::default() };
         let permit = Box::new(run.calls.begin_dump().await);
         let Dump { bytes, outcome } = run.services.databases.dump(&name, options, permit).await?;
         for function in outcome.unqualified() {
             let fields = serde_json::json!({ "database": database, "function": function.function });
             run.output.log(LineLevel::Warn, &function.warning(), fields);
         }
+        let recipients = &run.services.backup_recipients;
+        let is_encrypted = !recipients.is_empty();
+        let bytes = if is_encrypted { age_file::encrypt(recipients, bytes) } else { Ok(bytes.boxed()) };
+        let bytes = bytes.map_err(|error| {
+            CallError::new(ErrorCode::Failed, "the dump can't be encrypted; see the server's log")
+                .caused_by("dump", error.to_string())
+        })?;
         // The stream holds the permit until it is dropped.
         let bytes: ByteStream = Box::pin(bytes.map(move |chunk| {
             let _transfer = (&transfer, &held);
@@ -92,7 +100,7 @@ impl databases::HostWithStore<RunState> for Host {
         let scope = run.share();
         let outcome = async move {
             match outcome.await {
-                Ok(info) => Ok(to_wit(info)),
+                Ok(info) => Ok(to_wit(info, is_encrypted)),
                 Err(DumpError::Abandoned) => {
                     let idle = scope.calls.stream_idle();
                     let message = format!(
@@ -150,11 +158,12 @@ fn check_scope(run: &RunScope, database: &str) -> Result<DatabaseName, CallError
     Ok(name)
 }
 
-fn to_wit(info: DumpInfo) -> databases::DumpInfo {
+fn to_wit(info: DumpInfo, encrypted: bool) -> databases::DumpInfo {
     databases::DumpInfo {
         server_version: info.server_version,
         dump_version: info.dump_version,
         size_bytes: info.size_bytes,
+        encrypted,
         tables: info
             .tables
             .into_iter()

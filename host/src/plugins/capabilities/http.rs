@@ -140,7 +140,7 @@ fn failure_of(run: &RunScope, error: &EgressError) -> CallError {
         EgressError::Redirect { source, .. } if matches!(**source, EgressError::OutOfScope { .. }) => {
             failure_of(run, source)
         }
-        // Not on the owner's allowlist. The error's own message says how to change that.
+        // Not on the owner's allowlist. The error's own message contains the remedy.
         error if error.is_denial() => {
             run.record_denial(Capability::Http, &error.to_string());
             CallError::new(ErrorCode::Denied, error.to_string())

@@ -14,7 +14,7 @@ const HELD_STEP_BYTES: usize = 64 << 10;
 /// Bytes counted per line in addition to its text.
 const LINE_OVERHEAD_BYTES: usize = 32;
 
-/// Tracks how much a run has logged.
+/// Tracks the size of a run's log.
 #[derive(Debug, Default)]
 pub(in crate::plugins) struct LogBudget {
     used: usize,

@@ -2,6 +2,7 @@ use axum::http::StatusCode;
 use wasmtime::component::Linker;
 
 use crate::{
+    auth,
     db::audit,
     error::ApiError,
     jobs::RetentionReport,
@@ -51,15 +52,18 @@ impl maintenance::HostWithStore<RunState> for Host {
                 Ok(run_report(services.runs.remove_old_runs(days).await?))
             }
             maintenance::Sweep::OrphanLogs => Ok(run_report(services.runs.remove_orphan_logs().await?)),
-            // Sessions of end users do not exist yet.
-            maintenance::Sweep::ExpiredSessions => Ok(NOTHING),
-            // Restoring backups does not exist yet, so there are no superseded databases.
-            maintenance::Sweep::SupersededRestores(days) => check_days(days, MIN_RESTORE_DAYS).map(|_| NOTHING),
+            maintenance::Sweep::ExpiredSessions => {
+                let swept = auth::sweep_ended_sessions(&services.auth).await?;
+                Ok(maintenance::Report { removed: swept.removed, freed_bytes: 0, more: swept.more })
+            }
+            maintenance::Sweep::SupersededRestores(days) => {
+                let days = check_days(days, MIN_RESTORE_DAYS)?;
+                let dropped = services.replaced_databases.drop_older(days).await?;
+                Ok(maintenance::Report { removed: dropped.count, freed_bytes: dropped.bytes, more: dropped.more })
+            }
         }
     }
 }
-
-const NOTHING: maintenance::Report = maintenance::Report { removed: 0, freed_bytes: 0, more: false };
 
 async fn sweep_storage(storage: &StorageState, sweep: StorageSweep) -> Result<maintenance::Report, CallError> {
     let report = storage::sweep(storage, sweep).await?;

@@ -1,11 +1,11 @@
-//! Capabilities: what a plugin can do, one file per interface of `wit/`.
+//! The host functions that plugins can call, one file per interface of `wit/`.
 //!
 //! `log`, `progress`, `clock` and `config` need no grant. Every other interface is linked only with a grant, and its
 //! calls are checked against the grant's scope.
 //!
-//! Each file owns its limits, its per-run state ([`RunState::capability_state`]) and its linker hook
-//! (`add_to_linker`), so that a host may link any subset. The work itself is done below, in `egress`, `db` and
-//! `object_store`: a capability checks the scope, counts the bytes and converts types.
+//! Each file owns its limits, its per-run state ([`RunState::capability_state`]) and its linker hook (`add_to_linker`),
+//! so that a host may link any subset. A capability only checks the scope, counts the bytes and converts types. The
+//! work itself is done by lower floors, such as `egress`, `db` and `object_store`.
 //!
 //! Every capability follows the same pattern:
 //! - A plain `func` is a method of the interface's `Host` for [`RunState`]; an `async func` is a function of its
@@ -45,6 +45,7 @@ mod notify;
 mod objects;
 mod progress;
 mod secrets;
+mod transfers;
 
 use plugin_manifest::Capability;
 use wasmtime::component::Linker;
@@ -77,6 +78,7 @@ pub(super) fn new_linker(
             Capability::Maintenance => maintenance::add_to_linker,
             Capability::Migrations => migrations::add_to_linker,
             Capability::Notify => notify::add_to_linker,
+            Capability::Transfers => transfers::add_to_linker,
         };
         add_to_linker(&mut linker)?;
     }

@@ -1,4 +1,4 @@
-//! A host without services, for the tests of single capabilities.
+//! Helpers for the tests of single capabilities: a store whose run has no services and no grants.
 
 use std::{
     collections::BTreeMap,

@@ -81,7 +81,7 @@ pub struct TableDifference {
     pub found: Option<u64>,
 }
 
-/// Why an operation on the catalogue failed.
+/// The reason why an operation on the catalogue failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
     #[error("backup not found")]

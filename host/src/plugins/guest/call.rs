@@ -26,8 +26,8 @@ impl<S> Call<S> {
         Arc::clone(&self.run)
     }
 
-    /// Waits until fewer calls are in progress than the run and all runs together may have. Comes after the check of
-    /// the scope and before anything that takes time.
+    /// Waits until the limits of the run, and of all runs together, allow another call in progress. Call it after the
+    /// check of the scope, and before anything that takes time.
     pub(in crate::plugins) async fn enter(&self) -> CallPermit {
         self.run.calls.enter().await
     }

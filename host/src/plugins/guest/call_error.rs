@@ -3,7 +3,7 @@ use super::{
     bindings::types::{self, ErrorCode},
 };
 
-/// Why a host call failed.
+/// The reason why a host call failed.
 ///
 /// The guest handles a [`CallError::Failed`], and its message is shown to users, so it must not contain secrets or
 /// internals. A [`CallError::Trap`] stops the run.

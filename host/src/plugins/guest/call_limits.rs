@@ -12,8 +12,8 @@ use crate::config::PluginsConfig;
 /// Permits that only AtlasHub's own plugins can take, in addition to those of [`PluginsConfig`].
 const OWN_CALLS: usize = 32;
 const OWN_DUMPS: usize = 2;
-/// Enough for two large uploads and some calls.
-const OWN_MEMORY_MIB: usize = 72;
+/// Enough for four large uploads and some calls.
+const OWN_MEMORY_MIB: usize = 136;
 /// Unit in which memory is reserved.
 const UNIT_BYTES: usize = 1 << 10;
 /// Memory of a call without its arguments and result.
@@ -31,7 +31,7 @@ pub(in crate::plugins) struct CallLimits {
     dumps: SharedPermits,
 }
 
-/// The host calls of one run: how many are in progress, and the memory that the host holds for them.
+/// The host calls of one run: the number in progress, and the memory that the host holds for them.
 #[derive(Debug)]
 pub struct RunCalls {
     memory_mib: u32,
@@ -89,7 +89,7 @@ impl CallLimits {
 }
 
 impl RunCalls {
-    /// Returns how long a stream may stay unread.
+    /// Returns the time for which a stream may stay unread.
     pub(in crate::plugins) fn stream_idle(&self) -> Duration {
         self.stream_idle
     }

@@ -32,7 +32,7 @@ impl LoggedFailures {
         }
     }
 
-    /// Logs how often each kind of failure was repeated. Called at the end of the run.
+    /// Logs the number of repetitions of each kind of failure. Called at the end of the run.
     pub(super) fn log_repeated(&self, run: &dyn std::fmt::Display, plugin: &str) {
         for (kind, repeated) in std::mem::take(&mut *self.repeated.lock()) {
             if repeated > 0 {

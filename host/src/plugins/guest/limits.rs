@@ -19,11 +19,12 @@ pub enum LimitReached {
     Handles(usize),
 }
 
-/// Elements of all tables of one run. A plugin's function table has a few thousand.
+/// Maximum number of elements of all tables of one run. A plugin's function table has a few thousand.
 pub(in crate::plugins) const MAX_TABLE_ELEMENTS: usize = 100_000;
-/// Core instances, and tables, of one run. A component with one module needs two or three of each.
-pub(in crate::plugins) const MAX_INSTANCES: u32 = 32;
-/// Linear memories of one run.
+/// Maximum number of core instances, and of tables, of one run. A component with one module needs two or three of each;
+/// CPython and its libraries, which are linked when the run starts, need about forty.
+pub(in crate::plugins) const MAX_INSTANCES: u32 = 64;
+/// Maximum number of linear memories of one run.
 pub(in crate::plugins) const MAX_MEMORIES: u32 = 4;
 
 /// Unit in which linear memory is reserved: a page.

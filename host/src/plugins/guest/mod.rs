@@ -6,7 +6,7 @@
 //! them) with [`shared_permits`] (shared by the runs of all plugins) and [`failures`] (logged once), [`transfers`]
 //! (permits for large transfers), [`streams`] (bytes between guest and host) with [`idle`] (closes unread streams),
 //! [`limits`] and [`metering`] (memory and processor time), [`services`] (shared between runs) with
-//! [`backup_catalogue`].
+//! [`backup_catalogue`], [`replaced_databases`] and [`transfer_service`], which higher floors implement.
 //!
 //! Most types are generic over `S`, the services. It defaults to [`Services`]; a test of a single capability can use
 //! less, for example `()`.
@@ -23,12 +23,14 @@ mod grants;
 mod idle;
 mod limits;
 mod metering;
+mod replaced_databases;
 mod resources;
 mod run_scope;
 mod services;
 mod shared_permits;
 mod state;
 pub mod streams;
+mod transfer_service;
 mod transfers;
 
 pub use backup_catalogue::{
@@ -44,10 +46,15 @@ pub use limits::LimitReached;
 pub(super) use limits::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MemoryLimiter, SharedMemory};
 pub use metering::HostTime;
 pub(super) use metering::Metered;
+pub use replaced_databases::{DroppedDatabases, ReplacedDatabases};
 pub use resources::{OpenSecret, OpenUpload, UncommittedUpload};
 pub use run_scope::{AuditedDenials, RunScope};
 pub use services::Services;
 pub(super) use shared_permits::{Permits, SharedPermits, share_of};
 pub(super) use state::MAX_HANDLES;
 pub use state::{Accessor, Host, RunState};
+pub use transfer_service::{
+    ExportOutcome, ImportFile, LoadMethod, LoadedImport, OpenExport, StoredExport, TransferError, TransferProgress,
+    TransferService,
+};
 pub use transfers::Transfer;

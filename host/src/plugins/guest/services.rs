@@ -2,10 +2,16 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 
-use super::BackupCatalogue;
+use super::{BackupCatalogue, ReplacedDatabases, TransferService};
 use crate::{
-    config::Secret, egress::Egress, jobs::Runs, notifications::Notifier, object_store::ObjectStore,
-    projects::Databases, storage::StorageState,
+    auth::AuthState,
+    config::{AgeRecipients, Secret},
+    egress::Egress,
+    jobs::Runs,
+    notifications::Notifier,
+    object_store::ObjectStore,
+    projects::Databases,
+    storage::StorageState,
 };
 
 /// Services that capabilities share between runs.
@@ -16,9 +22,14 @@ pub struct Services {
     /// URL of the platform database, for its migrations.
     pub database_url: Secret,
     pub databases: Databases,
+    /// Recipients to which dumps are encrypted.
+    pub backup_recipients: AgeRecipients,
     pub store: ObjectStore,
     pub storage: StorageState,
+    pub auth: AuthState,
     pub backups: Arc<dyn BackupCatalogue>,
+    pub replaced_databases: Arc<dyn ReplacedDatabases>,
+    pub transfers: Arc<dyn TransferService>,
     /// History of runs, for leases and retention.
     pub runs: Runs,
     /// Id of the current master key.

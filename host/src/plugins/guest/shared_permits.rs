@@ -37,8 +37,8 @@ pub(in crate::plugins) struct Permits {
     common: OwnedSemaphorePermit,
 }
 
-/// Returns how many of `total` permits one plugin can use: three quarters, and at most all but one if there are
-/// several.
+/// Returns the number of permits that one plugin can use of `total`: three quarters, and at most all but one if there
+/// are several.
 pub(in crate::plugins) fn share_of(total: usize) -> usize {
     (total - (total / 4).max(1).min(total)).max(1)
 }

@@ -11,7 +11,7 @@ use super::{
     CallError, HostTime, LimitReached, MemoryLimiter, RunScope, Services, bindings::types, streams::CountsBytes,
 };
 
-/// Handles to host resources that one run may have open.
+/// Maximum number of handles to host resources that one run may have open.
 pub(in crate::plugins) const MAX_HANDLES: usize = 1000;
 /// Bytes charged per call in addition to its arguments, so that calls without arguments are bounded too.
 const CALL_OVERHEAD_BYTES: usize = 64;

@@ -40,12 +40,12 @@ pub trait CountsBytes: Send + 'static {
     /// Traps if the limit is exceeded.
     fn count_bytes(&mut self, bytes: usize) -> wasmtime::Result<()>;
 
-    /// Returns where to account the processor time spent on producing bytes for the guest.
+    /// Returns the account of the processor time that is spent on producing bytes for the guest.
     fn host_time(&self) -> HostTime {
         HostTime::default()
     }
 
-    /// Returns how long the guest may leave a stream unread before it is closed.
+    /// Returns the time for which the guest may leave a stream unread before it is closed.
     fn stream_idle(&self) -> Duration {
         Duration::from_secs(60)
     }

@@ -1,9 +1,9 @@
 //! Loads plugins and keeps them up to date with the plugin folder and the trust store.
 //!
-//! In reading order: [`state`] (shared data and locks), [`candidate`] (a plugin that could be loaded), [`slots`] (what
-//! the owner sees of each plugin), [`plan`] (which candidates to load, and which plugins to unload), [`loader`] (one
+//! In reading order: [`state`] (shared data and locks), [`candidate`] (a plugin that could be loaded), [`slots`] (each
+//! plugin as the owner sees it), [`plan`] (selects the candidates to load and the plugins to unload), [`loader`] (one
 //! pass), [`trust_changes`] (applies trust changes to loaded plugins), [`rejections`] (reported to the owner),
-//! [`registry`] (loaded plugins, ready to run), and [`watcher`] (when to do the next pass).
+//! [`registry`] (loaded plugins, ready to run), and [`watcher`] (starts the passes).
 //!
 //! A pass may take minutes while a file is compiled. Revocations don't wait for it: the lock of [`Slots`] is held only
 //! briefly, and a compiled plugin is checked against the current trust data again before it is loaded.

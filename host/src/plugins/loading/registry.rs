@@ -35,7 +35,7 @@ impl LoadedPlugin {
     /// Combines a compiled plugin with its grants.
     ///
     /// # Errors
-    /// Returns why the plugin may not run, or why its secrets can't be opened.
+    /// Returns the reason why the plugin may not run, or why its secrets can't be opened.
     pub(super) fn new(
         inspected: &Arc<InspectedPlugin>,
         code: CompiledPlugin,

@@ -12,7 +12,7 @@ use crate::plugins::{
     trust::{Inspection, TrustView},
 };
 
-/// How long a rejection must last before it is reported. Rejections are often transient while files are copied.
+/// Time that a rejection must last before it is reported. Rejections are often transient while files are copied.
 pub(super) const REPORT_DELAY: Duration = Duration::from_secs(2);
 /// Maximum number of remembered files that can't be compiled.
 const MAX_UNCOMPILABLE: usize = 256;
@@ -25,7 +25,7 @@ pub(in crate::plugins) struct Slot {
     pub inspection: Inspection,
     /// Version of the trust data that the inspection used.
     pub trust_version: i64,
-    /// When the file or the refusal last changed.
+    /// Time of the last change of the file or the refusal.
     since: Instant,
     is_reported: bool,
 }
@@ -107,7 +107,7 @@ impl Slots {
 }
 
 impl Slot {
-    /// Returns why the plugin does not run.
+    /// Returns the reason why the plugin does not run.
     pub(in crate::plugins) fn refusal(&self) -> Option<&Refusal> {
         self.inspection.refusal.as_ref()
     }

@@ -1,11 +1,9 @@
 //! Reads a component's manifest, imports and exports without compiling or running it.
 
 use plugin_manifest::{Capability, Manifest};
-use wasmparser::{
-    Encoding, Parser, Payload, ValidPayload, Validator, component_types::ComponentEntityType, types::Types,
-};
+use plugin_packing::{Import, Surface, capability_of, interface_name};
 
-use super::{JOB_EXPORT, Refusal, capability_of, interface_name, read_manifest};
+use super::{Refusal, read_manifest};
 
 /// Facts read from a component. The author can claim anything, so check the signature first.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +19,7 @@ impl ComponentFacts {
     /// Reads manifest, imports and exports, and checks that they agree.
     ///
     /// # Errors
-    /// Returns why the file is not a plugin.
+    /// Returns the reason why the file is not a plugin.
     pub fn read(bytes: &[u8]) -> Result<Self, Refusal> {
         if bytes.starts_with(b"\x7fELF") {
             return Err(Refusal::NotAComponent("it is precompiled machine code".to_owned()));
@@ -29,7 +27,7 @@ impl ComponentFacts {
         if !bytes.starts_with(b"\0asm") {
             return Err(Refusal::NotAComponent("it does not start with the WebAssembly magic number".to_owned()));
         }
-        let surface = Surface::read(bytes)?;
+        let surface = Surface::read(bytes).map_err(Refusal::NotAComponent)?;
         let manifest = read_manifest(bytes).map_err(|error| Refusal::Manifest(error.to_string()))?;
         if !surface.exports_job {
             return Err(Refusal::NoJobs);
@@ -52,73 +50,6 @@ impl ComponentFacts {
         }
         Ok(Self { manifest, imports, capabilities })
     }
-}
-
-struct Import {
-    name: String,
-    /// Whether the interface has functions, not only types.
-    callable: bool,
-}
-
-/// The component's own imports and exports, without those of nested components.
-struct Surface {
-    imports: Vec<Import>,
-    exports_job: bool,
-}
-
-impl Surface {
-    fn read(bytes: &[u8]) -> Result<Self, Refusal> {
-        let malformed = |error: wasmparser::Error| Refusal::NotAComponent(error.message().to_owned());
-        let mut validator = Validator::new();
-        let mut names = Vec::new();
-        let mut depth = 0_usize;
-        for payload in Parser::new(0).parse_all(bytes) {
-            let payload = payload.map_err(malformed)?;
-            match &payload {
-                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                    return Err(Refusal::NotAComponent("it is a core module".to_owned()));
-                }
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-                Payload::ComponentImportSection(section) if depth == 0 => {
-                    for import in section.clone() {
-                        names.push(import.map_err(malformed)?.name.name.to_owned());
-                    }
-                }
-                _ => {}
-            }
-            let ended = matches!(payload, Payload::End(_));
-            // Function bodies are not validated here; the compiler does that.
-            if let ValidPayload::End(types) = validator.payload(&payload).map_err(malformed)?
-                && depth == 0
-            {
-                return Ok(Self::from_types(&types, names));
-            }
-            if ended {
-                depth = depth.saturating_sub(1);
-            }
-        }
-        Err(Refusal::NotAComponent("the file is truncated".to_owned()))
-    }
-
-    fn from_types(types: &Types, names: Vec<String>) -> Self {
-        let types = types.as_ref();
-        let is_job = types.component_item_for_export(JOB_EXPORT).is_some_and(|item| is_instance(&item.ty));
-        let imports = names.into_iter().map(|name| {
-            let callable = types.component_item_for_import(&name).is_none_or(|item| match item.ty {
-                ComponentEntityType::Instance(instance) => types[instance]
-                    .exports
-                    .values()
-                    .any(|export| !matches!(export.ty, ComponentEntityType::Type { .. })),
-                _ => true,
-            });
-            Import { name, callable }
-        });
-        Self { imports: imports.collect(), exports_job: is_job }
-    }
-}
-
-fn is_instance(ty: &ComponentEntityType) -> bool {
-    matches!(ty, ComponentEntityType::Instance(_))
 }
 
 #[cfg(test)]

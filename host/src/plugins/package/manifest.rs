@@ -1,14 +1,14 @@
 use plugin_manifest::{Manifest, ManifestError, SECTION};
 use wasmparser::{Encoding, Parser, Payload};
 
-/// Why no manifest could be read from a file.
+/// The reason why no manifest could be read from a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadManifestError {
     #[error("the file is not a WebAssembly component: {0}")]
     NotAComponent(String),
-    #[error("the file is a core WebAssembly module, not a component; build it with `cargo xtask plugin build`")]
+    #[error("the file is a core WebAssembly module, not a component; turn it into one with `atlashub plugin pack`")]
     CoreModule,
-    #[error("the component has no custom section `{SECTION}`; build it with `cargo xtask plugin build`")]
+    #[error("the component has no custom section `{SECTION}`; add it with `atlashub plugin pack`")]
     Missing,
     #[error("the component has more than one custom section `{SECTION}`")]
     Duplicate,
@@ -19,8 +19,8 @@ pub enum ReadManifestError {
 /// Reads the manifest from a component's top level. Sections of nested modules and components are ignored.
 ///
 /// # Errors
-/// Returns why the file has no usable manifest. Detects truncated files and files that are not WebAssembly; whether the
-/// code is valid is checked by the compiler.
+/// Returns the reason why the file has no usable manifest. Detects truncated files and files that are not WebAssembly;
+/// whether the code is valid is checked by the compiler.
 pub fn read_manifest(component: &[u8]) -> Result<Manifest, ReadManifestError> {
     let mut manifest = None;
     let mut depth = 0_usize;

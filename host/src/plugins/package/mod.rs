@@ -1,19 +1,19 @@
 //! A plugin as its author ships it: one signed WebAssembly component with a manifest.
 //!
 //! In reading order:
-//! - Where files come from: [`builtin`] (inside this binary), [`first_party`] (AtlasHub's own plugins and their key)
-//!   and [`folder`] (the plugin folder). Each yields a [`SignedFile`] (`signed_file`).
-//! - What a file says: [`component`] (imports and exports, named in [`interfaces`]), [`manifest`], `public_key`
+//! - Sources of files: [`builtin`] (inside this binary), [`first_party`] (AtlasHub's own plugins and their key) and
+//!   [`folder`] (the plugin folder). Each yields a [`SignedFile`] (`signed_file`).
+//! - Contents of a file: [`component`] (imports and exports, read by `plugin_packing`), [`manifest`], `public_key`
 //!   (minisign keys) and [`params`] (the JSON Schemas of job parameters, bounded by [`schema_bounds`]).
 //! - [`refusal`]: every reason not to run a plugin.
 //!
-//! Deliberately absent: whether a plugin may run. Nothing here trusts a manifest or checks a signature; see `trust`.
+//! Deliberately absent: the decision whether a plugin may run. Nothing here trusts a manifest or checks a signature;
+//! see `trust`.
 
 pub mod builtin;
 mod component;
 mod first_party;
 pub mod folder;
-mod interfaces;
 mod manifest;
 mod params;
 mod public_key;
@@ -24,10 +24,9 @@ mod signed_file;
 pub use component::ComponentFacts;
 pub use first_party::{FirstParty, RESERVED_NAMES};
 pub(super) use first_party::{PLUGINS_WITH_OWN_PERMITS, has_own_permits, is_reserved};
-pub(super) use interfaces::{JOB_EXPORT, capability_of, interface_name};
 pub use manifest::{ReadManifestError, read_manifest};
 pub use params::ParamsSchemas;
 pub(super) use public_key::format_key_id;
 pub use public_key::{PluginKey, PluginKeyError};
 pub use refusal::Refusal;
-pub use signed_file::{MAX_COMPONENT_BYTES, Origin, SignedFile};
+pub use signed_file::{Origin, SignedFile};

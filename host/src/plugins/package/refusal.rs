@@ -1,6 +1,6 @@
 use api_types::PluginState;
 
-/// Why a plugin does not run, as shown to the owner in the list of plugins and in the audit log.
+/// The reason why a plugin does not run, as shown to the owner in the list of plugins and in the audit log.
 ///
 /// Each message completes the sentence "Plugin `x` does not run: …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,6 @@
 use std::sync::Arc;
 
-/// Maximum size of a component that is read or compiled.
-pub const MAX_COMPONENT_BYTES: usize = 16 << 20;
-
-/// Where a plugin comes from.
+/// The source of a plugin file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// Embedded in this binary.

@@ -1,16 +1,15 @@
 use std::collections::BTreeSet;
 
 use plugin_manifest::{Capability, escape_deceptive};
+use plugin_packing::{JOB_EXPORT, capability_of, interface_name};
 use wasmtime::component::{Component, types::ComponentItem};
 
-use crate::plugins::package::{JOB_EXPORT, MAX_COMPONENT_BYTES, capability_of, interface_name};
-
-/// Why a component can't be compiled.
+/// The reason why a component can't be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompileError {
-    #[error("the component has {0} bytes; the maximum is {MAX_COMPONENT_BYTES}")]
-    TooLarge(usize),
-    #[error("the file is a core WebAssembly module, not a component; build it with `cargo xtask plugin build`")]
+    #[error("the component has {bytes} bytes; the maximum is {max} (`ATLASHUB_PLUGIN_MAX_FILE_MIB`)")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("the file is a core WebAssembly module, not a component; turn it into one with `atlashub plugin pack`")]
     CoreModule,
     #[error("the file is precompiled machine code, which is never loaded; use the WebAssembly component")]
     Precompiled,
@@ -24,10 +23,12 @@ pub enum CompileError {
     NoJob,
     #[error("the host is shutting down")]
     Stopped,
-    #[error("compiling it exceeded the time limit; use a smaller component")]
-    TooLong,
-    #[error("compiling it exceeded the memory limit; use a smaller component")]
-    TooMuchMemory,
+    #[error("{0}; use a smaller component")]
+    TooLong(String),
+    #[error("{0}; use a smaller component, or raise `ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB`")]
+    TooMuchMemory(String),
+    #[error("{0}; copy the file again to try again")]
+    Killed(String),
     #[error("the compiler failed ({0}); copy the file again to try again")]
     CompilerFailed(String),
 }
@@ -45,8 +46,9 @@ impl From<plugin_compiler::CompileError> for CompileError {
     fn from(error: plugin_compiler::CompileError) -> Self {
         match error {
             plugin_compiler::CompileError::Invalid(problem) => Self::Invalid(shown_reason(&problem)),
-            plugin_compiler::CompileError::TooLong => Self::TooLong,
-            plugin_compiler::CompileError::TooMuchMemory => Self::TooMuchMemory,
+            error @ plugin_compiler::CompileError::TooLong => Self::TooLong(error.to_string()),
+            error @ plugin_compiler::CompileError::TooMuchMemory(_) => Self::TooMuchMemory(error.to_string()),
+            error @ plugin_compiler::CompileError::Killed => Self::Killed(error.to_string()),
             plugin_compiler::CompileError::Process(cause) => {
                 tracing::error!(cause, "the plugin compiler failed");
                 Self::CompilerFailed(shown_reason(&cause))
@@ -58,17 +60,17 @@ impl From<plugin_compiler::CompileError> for CompileError {
 impl CompileError {
     /// Returns whether compiling the same file again would fail again.
     pub fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Stopped | Self::CompilerFailed(_))
+        !matches!(self, Self::Stopped | Self::Killed(_) | Self::CompilerFailed(_))
     }
 }
 
 /// Checks size and magic number, before any parser sees the file.
-pub(super) fn check_file(component: &[u8]) -> Result<(), CompileError> {
+pub(super) fn check_file(component: &[u8], max: usize) -> Result<(), CompileError> {
     /// Magic number, version and layer (WebAssembly component model, binary format).
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
     const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
-    if component.len() > MAX_COMPONENT_BYTES {
-        return Err(CompileError::TooLarge(component.len()));
+    if component.len() > max {
+        return Err(CompileError::TooLarge { bytes: component.len(), max });
     }
     match component {
         file if file.starts_with(COMPONENT) => Ok(()),

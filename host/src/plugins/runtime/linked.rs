@@ -21,7 +21,7 @@ pub(super) struct LinkedPlugins {
 /// SHA-256 of the file, and the granted capabilities.
 type Key = ([u8; 32], BTreeSet<Capability>);
 
-/// Why a plugin can't be linked.
+/// The reason why a plugin can't be linked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LinkError {
     #[error(

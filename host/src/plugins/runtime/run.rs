@@ -88,7 +88,7 @@ impl Runtime {
     /// The caller has checked the parameters against the job's schema.
     ///
     /// # Errors
-    /// Returns why the run failed, as shown in its history.
+    /// Returns the reason why the run failed, as shown in its history.
     pub async fn run(
         &self,
         plugin: &RunnablePlugin,

@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 
 use api_types::{ApprovePlugin, GrantedCapability};
 use plugin_manifest::Scope;
+use plugin_packing::capability_of;
 use sqlx::PgPool;
 
 use super::{
     Approval, CapabilityScopes, InspectedPlugin, queries, requested_scopes, secrets::seal_secrets, store::to_stored,
 };
 use crate::{
-    plugins::{
-        PluginError,
-        package::{Refusal, capability_of},
-    },
+    plugins::{PluginError, package::Refusal},
     secrets::Sealer,
 };
 
@@ -33,7 +31,7 @@ pub(in crate::plugins) struct ApprovalRequest<'a> {
     /// The current approval.
     pub previous: Option<&'a Approval>,
     pub request: &'a ApprovePlugin,
-    /// Who approves, for the column `approved_by`.
+    /// The approver, for the column `approved_by`.
     pub approved_by: &'a str,
 }
 

@@ -15,7 +15,7 @@ pub struct Inspection {
     pub key_id: Option<String>,
     /// The plugin, if its signature is valid and its manifest can be read.
     pub plugin: Option<Arc<InspectedPlugin>>,
-    /// Why the plugin does not run.
+    /// The reason why the plugin does not run.
     pub refusal: Option<Refusal>,
 }
 

@@ -43,7 +43,7 @@ impl InspectedPlugin {
     /// Verifies the plugin together with the bytes that it was inspected from.
     ///
     /// # Errors
-    /// Returns why the plugin may not be loaded.
+    /// Returns the reason why the plugin may not be loaded.
     pub fn verify(self: &Arc<Self>, bytes: Arc<[u8]>, trust: &TrustView) -> Result<VerifiedPlugin, Refusal> {
         self.check_loadable(trust)?;
         if crate::secrets::sha256(&bytes) != self.sha256 {
@@ -56,7 +56,7 @@ impl InspectedPlugin {
     /// [`InspectedPlugin::effective_scopes`], this includes its serial.
     ///
     /// # Errors
-    /// Returns why the plugin may not be loaded.
+    /// Returns the reason why the plugin may not be loaded.
     pub fn check_loadable(&self, trust: &TrustView) -> Result<CapabilityScopes, Refusal> {
         self.check_serial(trust)?;
         self.effective_scopes(trust)
@@ -65,7 +65,7 @@ impl InspectedPlugin {
     /// Returns the scopes with which the plugin may run, or may continue to run: imports ∩ requested ∩ granted.
     ///
     /// # Errors
-    /// Returns why the plugin may not run.
+    /// Returns the reason why the plugin may not run.
     pub fn effective_scopes(&self, trust: &TrustView) -> Result<CapabilityScopes, Refusal> {
         self.check_not_revoked(trust)?;
         let approval = trust.approvals.get(self.name()).ok_or(Refusal::NotApproved)?;

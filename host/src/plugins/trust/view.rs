@@ -43,7 +43,7 @@ pub struct Approval {
     /// Created by the host for a first-party plugin and not changed by the owner since.
     pub by_default: bool,
     pub revoked: bool,
-    /// Who approved, as in the column.
+    /// The approver, as in the column `approved_by`.
     pub approved_by: String,
     pub approved_at: DateTime<Utc>,
     pub revoked_at: Option<DateTime<Utc>>,

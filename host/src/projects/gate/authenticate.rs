@@ -2,27 +2,37 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use super::{Caller, RateLimits, UserTokens, WrongKeyLimit, cors};
+use super::{Caller, RateLimits, UserClaims, UserTokens, WrongKeyLimit, cors, session_check::check_session};
 use crate::{
-    db::Availability,
+    db::{Availability, ProjectPools},
     error::{ApiError, ApiResult, Code},
     http::ClientAddress,
-    projects::KeyCache,
+    projects::{AuthSettingsCache, KeyCache},
 };
+
+/// Paths of end-user login.
+const AUTH_PATH: &str = "/v1/auth/";
+/// The public keys, which verifiers of access tokens fetch without an API key.
+const PUBLIC_KEYS_PATH: &str = "/v1/auth/jwks/";
+/// The exchange of refresh tokens. Apps sign their user out on 429 there, and try again on 503.
+const REFRESH_PATH: &str = "/v1/auth/refresh";
 
 /// State of the gate.
 pub struct PublicGate {
     pub keys: KeyCache,
     pub limits: RateLimits,
     pub tokens: UserTokens,
+    pub auth: AuthSettingsCache,
+    /// For the check of sessions.
+    pub pools: ProjectPools,
     pub refusals: WrongKeyLimit,
     pub availability: Availability,
-    /// Time limit of finding out who the caller is.
+    /// Time limit for authenticating a request.
     pub timeout: Duration,
 }
 
@@ -40,7 +50,13 @@ pub async fn authenticate(
     if cors::is_preflight(request.method(), request.headers()) {
         return cors::preflight(request.headers());
     }
-    let admitted = match tokio::time::timeout(gate.timeout, admit(&gate, address, request.headers())).await {
+    if request.uri().path().starts_with(PUBLIC_KEYS_PATH) {
+        let mut response = public_keys(&gate, address, request, next).await;
+        cors::allow(&mut response, header::HeaderValue::from_static("*"));
+        return response;
+    }
+    let admission = admit(&gate, address, request.uri().path(), request.headers());
+    let admitted = match tokio::time::timeout(gate.timeout, admission).await {
         Ok(admitted) => admitted,
         Err(_) => Err((ApiError::new(Code::Timeout, "The API key could not be checked in time."), None)),
     };
@@ -62,12 +78,31 @@ pub async fn authenticate(
     response
 }
 
+/// Serves the public keys of a project. Limits how many unknown projects an address may ask for.
+async fn public_keys(gate: &PublicGate, address: ClientAddress, request: Request, next: Next) -> Response {
+    let project = request.uri().path().trim_start_matches(PUBLIC_KEYS_PATH);
+    if !gate.tokens.is_cached(project)
+        && let Err(error) = gate.refusals.check_refused(address)
+    {
+        return error.into_response();
+    }
+    let response = next.run(request).await;
+    match response.status() {
+        StatusCode::NOT_FOUND => match gate.refusals.check(address) {
+            Ok(()) => response,
+            Err(error) => error.into_response(),
+        },
+        _ => response,
+    }
+}
+
 /// The allowed origin, for the response's CORS headers.
 type Origin = Option<header::HeaderValue>;
 
 async fn admit(
     gate: &PublicGate,
     address: ClientAddress,
+    path: &str,
     headers: &HeaderMap,
 ) -> Result<(Caller, Origin), (ApiError, Origin)> {
     let key = headers.get("x-api-key").ok_or_else(|| (missing_key(), None))?;
@@ -87,11 +122,18 @@ async fn admit(
     };
     let origin = cors::check_origin(&key.project, headers).map_err(|error| (error, None))?;
     let admitted = async {
-        gate.limits.check(&key.project.id, key.key_type)?;
+        gate.limits.check(&key.project.id, key.key_type).map_err(|error| match path {
+            REFRESH_PATH => overloaded(&error),
+            _ => error,
+        })?;
+        // Checked before the token, because a project that has switched login off can't have issued one.
+        if path.starts_with(AUTH_PATH) {
+            gate.availability.guard(gate.auth.enabled(&key.project.id)).await??;
+        }
         let user = match bearer_token(headers)? {
             Some(token) => {
-                let verified = gate.availability.guard(gate.tokens.verify(&key.project.id, token)).await?;
-                Some(Arc::new(verified?))
+                let verified = gate.availability.guard(verify_user(gate, &key.project.id, token)).await?;
+                Some(verified?)
             }
             None => None,
         };
@@ -101,6 +143,24 @@ async fn admit(
         Ok(caller) => Ok((caller, origin)),
         Err(error) => Err((error, origin)),
     }
+}
+
+/// Returns the claims of a user's token.
+async fn verify_user(gate: &PublicGate, project: &str, token: &str) -> ApiResult<Arc<UserClaims>> {
+    let settings = gate.auth.get(project).await?;
+    if settings.as_ref().is_some_and(|settings| !settings.enabled) {
+        return Err(ApiError::new(
+            Code::Unauthorized,
+            "End-user login is off for this project, and so are its tokens.",
+        )
+        .with_hint("Leave the header `authorization` out."));
+    }
+    let issuer = settings.as_ref().and_then(|settings| settings.issuer.as_deref());
+    let user = gate.tokens.verify(project, token, issuer).await?;
+    if settings.is_some_and(|settings| settings.check_session) {
+        check_session(&gate.pools, project, &user).await?;
+    }
+    Ok(user)
 }
 
 /// Returns the user's token. A malformed `authorization` header is an error, never a fallback to the key alone.
@@ -115,6 +175,13 @@ fn bearer_token(headers: &HeaderMap) -> ApiResult<Option<&str>> {
         _ => Err(ApiError::new(Code::Unauthorized, "The header `authorization` carries no bearer token.")
             .with_hint("Send `authorization: Bearer <access token>`, or leave the header out.")),
     }
+}
+
+/// Returns the error of a project's rate limit as 503 instead of 429, so that apps keep the session.
+fn overloaded(limited: &ApiError) -> ApiError {
+    ApiError::new(Code::Overloaded, "The project is at its limit of requests per second.")
+        .with_hint("Keep the session. Wait for the number of seconds in `Retry-After`, then try again.")
+        .with_retry_after(Duration::from_secs(limited.retry_after_seconds().unwrap_or(1)))
 }
 
 fn missing_key() -> ApiError {

@@ -11,7 +11,7 @@ use crate::{
     projects::ProjectRef,
 };
 
-/// Who makes a request on the public surface. Only [`super::authenticate`] creates one.
+/// The origin of a request on the public surface: project, key and user. Only [`super::authenticate`] creates one.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub project: Arc<ProjectRef>,
@@ -26,6 +26,8 @@ pub struct Caller {
 pub struct UserClaims {
     /// Id of the user.
     pub sub: String,
+    /// Id of the session, if the token names one.
+    pub session_id: Option<String>,
     /// All claims, as a JSON object.
     pub json: String,
 }
@@ -89,5 +91,27 @@ impl<S: Send + Sync> FromRequestParts<S> for SecretCaller {
         let caller = Caller::from_request_parts(parts, state).await?;
         caller.require_secret()?;
         Ok(Self(caller))
+    }
+}
+
+/// Extracts a caller with a signed-in user. Responds to any other caller with 401, before the request's parameters are
+/// read.
+#[derive(Debug, Clone)]
+pub struct SignedInCaller {
+    pub project: Arc<ProjectRef>,
+    /// The verified claims. Whether the user and the session still exist is not known.
+    pub user: Arc<UserClaims>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for SignedInCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Caller { project, user, .. } = Caller::from_request_parts(parts, state).await?;
+        let user = user.ok_or_else(|| {
+            ApiError::new(Code::Unauthorized, "This needs a signed-in user.")
+                .with_hint("Send the user's access token as `authorization: Bearer <access token>`.")
+        })?;
+        Ok(Self { project, user })
     }
 }

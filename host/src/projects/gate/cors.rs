@@ -1,4 +1,4 @@
-//! Which browser origins may read a project's responses.
+//! Decides which browser origins may read a project's responses.
 
 use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PATCH, DELETE");
-/// For a preflight that asks for no headers by name.
+/// The allowed headers for a preflight that names none.
 const ALLOWED_HEADERS: HeaderValue =
     HeaderValue::from_static("authorization, content-type, x-api-key, x-client-info, x-retry-count");
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("x-request-id, retry-after");

@@ -1,22 +1,25 @@
 //! The gate of the public surface: no request passes without a valid API key.
 //!
 //! `authenticate` is the middleware. It checks, in this order: the key (`keys`), the browser's origin (`cors`), the
-//! rate (`rate_limit`), the user's token (`user_tokens`). A request that passes carries a [`Caller`], which handlers
-//! extract. `signing_keys` makes and opens the keys that sign user tokens.
+//! rate (`rate_limit`), the user's token (`user_tokens`, `verified_tokens`), and, if the project's settings require it,
+//! that the user's session has not ended (`session_check`). A request that passes carries a [`Caller`], which handlers
+//! extract. `signing_keys` creates and decrypts the keys that sign user tokens.
 //!
-//! Not here: issuing user tokens.
+//! Not here: issuing user tokens (`auth`).
 
 mod authenticate;
 mod caller;
 pub(super) mod cors;
 mod rate_limit;
+mod session_check;
 pub(super) mod signing_keys;
 mod user_tokens;
+mod verified_tokens;
 
 pub(super) use signing_keys::SEALED_SIGNING_KEY;
 
 pub use authenticate::{PublicGate, authenticate};
-pub use caller::{Caller, SecretCaller, UserClaims};
+pub use caller::{Caller, SecretCaller, SignedInCaller, UserClaims};
 pub use rate_limit::{RateLimits, WrongKeyLimit};
-pub use signing_keys::{SigningKey, signing_key};
+pub use signing_keys::{SigningKey, rotate_signing_key, signing_key};
 pub use user_tokens::UserTokens;

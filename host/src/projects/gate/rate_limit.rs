@@ -1,5 +1,6 @@
-//! Rate limits: requests per project and kind of key (`ATLASHUB_RATE_LIMIT_*`, read in `config/limits.rs`), and wrong
-//! keys per client address ([`MAX_WRONG_KEYS_PER_SECOND`]).
+//! Rate limits: requests per project and kind of key (`ATLASHUB_RATE_LIMIT_*`, with their defaults in
+//! `config/variables.rs`, read in `config/limits.rs`), and wrong keys per client address
+//! ([`MAX_WRONG_KEYS_PER_SECOND`]).
 
 use std::{
     hash::Hash,
@@ -9,9 +10,11 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use api_types::KeyType;
+use dashmap::DashMap;
 use governor::{
     DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter,
     clock::{Clock, DefaultClock, QuantaInstant},
@@ -60,19 +63,26 @@ impl RateLimits {
     }
 }
 
-/// Limits how many wrong keys one address may try, so that guessing does not load the database.
+/// Limits the number of wrong keys, and of ids of unknown projects, that one address may try, so that guessing does not
+/// load the database.
 #[derive(Clone)]
 pub struct WrongKeyLimit(Arc<WrongKeys>);
 
 struct WrongKeys {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
+    /// Addresses that were above their limit, and until when.
+    refused: DashMap<IpAddr, Instant>,
     /// Refusals since the start. Wraps around.
     count: AtomicU32,
 }
 
 impl Default for WrongKeyLimit {
     fn default() -> Self {
-        Self(Arc::new(WrongKeys { limiter: limiter(MAX_WRONG_KEYS_PER_SECOND), count: AtomicU32::new(0) }))
+        Self(Arc::new(WrongKeys {
+            limiter: limiter(MAX_WRONG_KEYS_PER_SECOND),
+            refused: DashMap::new(),
+            count: AtomicU32::new(0),
+        }))
     }
 }
 
@@ -82,12 +92,29 @@ impl WrongKeyLimit {
     /// # Errors
     /// 429 if the address is above its limit.
     pub(super) fn check(&self, address: ClientAddress) -> ApiResult<()> {
-        let WrongKeys { limiter, count } = &*self.0;
+        let WrongKeys { limiter, refused, count } = &*self.0;
         if count.fetch_add(1, Ordering::Relaxed) % REMOVAL_INTERVAL == REMOVAL_INTERVAL - 1 {
             limiter.retain_recent();
             limiter.shrink_to_fit();
+            let now = Instant::now();
+            refused.retain(|_, until| *until > now);
         }
-        limiter.check_key(&address.0).map_err(|not_until| too_many_requests(&not_until, limiter.clock()))
+        limiter.check_key(&address.0).map_err(|not_until| {
+            refused.insert(address.0, Instant::now() + not_until.wait_time_from(limiter.clock().now()));
+            too_many_requests(&not_until, limiter.clock())
+        })
+    }
+
+    /// Checks, without counting, that the address is not above its limit.
+    ///
+    /// # Errors
+    /// 429 if it is.
+    pub(super) fn check_refused(&self, address: ClientAddress) -> ApiResult<()> {
+        let until = self.0.refused.get(&address.0).map(|until| *until);
+        match until.and_then(|until| until.checked_duration_since(Instant::now())) {
+            Some(wait) if !wait.is_zero() => Err(too_many(wait)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -96,10 +123,14 @@ fn limiter<K: Hash + Eq + Clone>(per_second: NonZeroU32) -> DefaultKeyedRateLimi
     RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst))
 }
 
-/// Takes the limiter's clock: a new one asks for the processor's features, which takes longer than the rest of a
-/// request in a virtual machine.
+/// `clock` is the limiter's clock. Creating another one queries the processor's features, which takes longer than the
+/// rest of a request in a virtual machine.
 fn too_many_requests(not_until: &NotUntil<QuantaInstant>, clock: &DefaultClock) -> ApiError {
+    too_many(not_until.wait_time_from(clock.now()))
+}
+
+fn too_many(wait: Duration) -> ApiError {
     ApiError::new(Code::RateLimited, "Too many requests.")
         .with_hint("Wait for the number of seconds in `Retry-After`, then try again.")
-        .with_retry_after(not_until.wait_time_from(clock.now()))
+        .with_retry_after(wait)
 }

@@ -11,6 +11,9 @@ use crate::{
     secrets::{SealError, SealedColumn, Sealer},
 };
 
+/// Time for which a retired key verifies tokens: longer than any token that it signed lives.
+pub(super) const RETIRED_KEY_SECONDS: f64 = 25.0 * 3600.0;
+
 /// Private part of a signing key.
 pub(in crate::projects) const SEALED_SIGNING_KEY: SealedColumn = SealedColumn {
     table: "signing_keys",
@@ -19,7 +22,7 @@ pub(in crate::projects) const SEALED_SIGNING_KEY: SealedColumn = SealedColumn {
     identity: "signing_keys/{project_id}/{id}",
 };
 
-/// Why a signing key could not be created.
+/// The reason why a signing key could not be created.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::projects) enum CreateSigningKeyError {
     #[error("the key could not be generated")]
@@ -62,7 +65,7 @@ pub struct SigningKey {
     pub key: EncodingKey,
 }
 
-/// Opens a project's newest signing key.
+/// Returns a project's newest signing key, decrypted.
 pub async fn signing_key(platform: &PgPool, sealer: &Sealer, project: &str) -> ApiResult<SigningKey> {
     let (id, sealed): (Uuid, Vec<u8>) = sqlx::query_as(
         "SELECT id, sealed FROM signing_keys WHERE project_id = $1 AND retired_at IS NULL ORDER BY id DESC LIMIT 1",
@@ -73,4 +76,24 @@ pub async fn signing_key(platform: &PgPool, sealer: &Sealer, project: &str) -> A
     .ok_or_else(|| ApiError::internal(anyhow::anyhow!("project {project} has no signing key")))?;
     let pkcs8 = sealer.open(&sealed, &SEALED_SIGNING_KEY.identity(&[&project, &id])).map_err(ApiError::internal)?;
     Ok(SigningKey { kid: id.to_string(), key: EncodingKey::from_ec_der(&pkcs8) })
+}
+
+/// Replaces a project's signing key. The previous keys verify tokens for [`RETIRED_KEY_SECONDS`]; those that no longer
+/// do so are deleted. Returns the id of the new key.
+pub async fn rotate_signing_key(platform: &PgPool, sealer: &Sealer, project: &str) -> ApiResult<String> {
+    let mut transaction = platform.begin().await?;
+    // Two rotations at once would leave two keys that sign.
+    sqlx::query("SELECT FROM projects WHERE id = $1 FOR UPDATE").bind(project).execute(&mut *transaction).await?;
+    sqlx::query("DELETE FROM signing_keys WHERE project_id = $1 AND retired_at < now() - make_interval(secs => $2)")
+        .bind(project)
+        .bind(RETIRED_KEY_SECONDS)
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::query("UPDATE signing_keys SET retired_at = now() WHERE project_id = $1 AND retired_at IS NULL")
+        .bind(project)
+        .execute(&mut *transaction)
+        .await?;
+    let id = create_signing_key(&mut transaction, sealer, project).await.map_err(ApiError::internal)?;
+    transaction.commit().await?;
+    Ok(id.to_string())
 }

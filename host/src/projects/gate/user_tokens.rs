@@ -11,18 +11,28 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::UserClaims;
+use super::{
+    UserClaims, signing_keys,
+    verified_tokens::{TokenDigest, VerifiedToken, VerifiedTokens},
+};
 use crate::error::{ApiError, ApiResult, Code};
 
 /// Tolerated difference between clocks.
 const CLOCK_LEEWAY_SECONDS: u64 = 5;
-/// An unknown `kid` causes a query at most this often.
-const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// Keys are read again after this time, so that tokens of a key that another node removed are refused.
+/// Minimum interval between two queries that unknown `kid`s cause.
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(100);
+/// Time after which keys are read again, so that tokens of a key that another node removed are refused.
 const MAX_CACHE_AGE: Duration = Duration::from_secs(60);
+/// Time after which published keys are read again, so that a new key is published before its first token arrives.
+const MAX_PUBLISHED_AGE: Duration = Duration::from_secs(1);
+
+/// Maximum lifetime of a token to whose expiry the leeway does not apply. Such tokens are for tests.
+const MAX_EXACT_LIFETIME_SECONDS: u64 = 30;
 
 struct CachedKeys {
     keys: HashMap<String, DecodingKey>,
+    /// The same keys for other verifiers (RFC 7517), newest first.
+    jwks: Vec<serde_json::Value>,
     read_at: Instant,
 }
 
@@ -33,11 +43,17 @@ pub struct UserTokens {
     /// Prefix of `iss`, which ends with the project's id.
     issuer: Arc<str>,
     keys: Arc<DashMap<String, Arc<CachedKeys>>>,
+    verified: VerifiedTokens,
 }
 
 impl UserTokens {
     pub fn new(platform: PgPool, public_url: &str) -> Self {
-        Self { platform, issuer: format!("{public_url}/v1/auth/").into(), keys: Arc::default() }
+        Self {
+            platform,
+            issuer: format!("{public_url}/v1/auth/").into(),
+            keys: Arc::default(),
+            verified: VerifiedTokens::default(),
+        }
     }
 
     /// Returns the `iss` of a project's tokens. Their `aud` is the project's id.
@@ -45,11 +61,46 @@ impl UserTokens {
         format!("{}{project}", self.issuer)
     }
 
-    /// Returns the claims of a token of this project.
+    /// Returns the public keys of a project's tokens, newest first (RFC 7517).
+    pub async fn public_keys(&self, project: &str) -> ApiResult<Vec<serde_json::Value>> {
+        match self.keys.get(project).map(|keys| keys.clone()) {
+            Some(keys) if keys.read_at.elapsed() < MAX_PUBLISHED_AGE => Ok(keys.jwks.clone()),
+            _ => Ok(self.read_keys(project).await?.jwks.clone()),
+        }
+    }
+
+    /// Returns whether the keys of a project with this id were read before.
+    pub(super) fn is_cached(&self, project: &str) -> bool {
+        self.keys.contains_key(project)
+    }
+
+    /// Removes a project's keys from the cache.
+    pub fn forget(&self, project: &str) {
+        self.keys.remove(project);
+    }
+
+    /// Returns the claims of a token of this project. `issuer` is the one that the project's settings name.
     ///
     /// # Errors
     /// 401 if the token is not valid.
-    pub(super) async fn verify(&self, project: &str, token: &str) -> ApiResult<UserClaims> {
+    pub(super) async fn verify(&self, project: &str, token: &str, issuer: Option<&str>) -> ApiResult<Arc<UserClaims>> {
+        let digest = TokenDigest::new(project, issuer, token);
+        if let Some(verified) = self.verified.get(&digest, jsonwebtoken::get_current_timestamp())
+            && self.project_keys(project, &verified.kid).await?.keys.contains_key(&*verified.kid)
+        {
+            return Ok(verified.claims);
+        }
+        let verified = self.verify_signature(project, token, issuer).await?;
+        let claims = verified.claims.clone();
+        self.verified.insert(digest, verified);
+        Ok(claims)
+    }
+
+    async fn verify_signature(&self, project: &str, token: &str, issuer: Option<&str>) -> ApiResult<VerifiedToken> {
+        if token.starts_with("ah_pub_") || token.starts_with("ah_sec_") {
+            return Err(ApiError::new(Code::Unauthorized, "The header `authorization` has an API key as its token.")
+                .with_hint("Send the API key in `x-api-key` only; `authorization` is for a user's access token."));
+        }
         let header = jsonwebtoken::decode_header(token).map_err(invalid_token)?;
         let kid =
             header.kid.filter(|_| header.alg == Algorithm::ES256).ok_or_else(|| invalid_token("no ES256 key id"))?;
@@ -60,13 +111,16 @@ impl UserTokens {
         validation.validate_nbf = true;
         validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
         validation.set_audience(&[project]);
-        validation.set_issuer(&[self.issuer(project)]);
+        let default_issuer = self.issuer(project);
+        validation.set_issuer(&[default_issuer.as_str(), issuer.unwrap_or(&default_issuer)]);
         let claims = jsonwebtoken::decode::<serde_json::Map<String, serde_json::Value>>(token, key, &validation)
             .map_err(invalid_token)?
             .claims;
         let sub = claims.get("sub").and_then(|sub| sub.as_str()).ok_or_else(|| invalid_token("no subject"))?.to_owned();
+        let expires_at = expiry(&claims)?;
+        let session_id = claims.get("session_id").and_then(|id| id.as_str()).map(str::to_owned);
         let json = serde_json::to_string(&claims).map_err(ApiError::internal)?;
-        Ok(UserClaims { sub, json })
+        Ok(VerifiedToken { claims: Arc::new(UserClaims { sub, session_id, json }), kid: kid.into(), expires_at })
     }
 
     async fn project_keys(&self, project: &str, kid: &str) -> ApiResult<Arc<CachedKeys>> {
@@ -76,21 +130,48 @@ impl UserTokens {
                 return Ok(keys.clone());
             }
         }
+        self.read_keys(project).await
+    }
+
+    async fn read_keys(&self, project: &str) -> ApiResult<Arc<CachedKeys>> {
         let rows: Vec<(Uuid, serde_json::Value)> = crate::db::platform::retry_stale(|| {
-            sqlx::query_as("SELECT id, public_jwk FROM signing_keys WHERE project_id = $1")
-                .bind(project)
-                .fetch_all(&self.platform)
+            sqlx::query_as(
+                "SELECT id, public_jwk FROM signing_keys
+                 WHERE project_id = $1 AND (retired_at IS NULL OR retired_at > now() - make_interval(secs => $2))
+                 ORDER BY id DESC",
+            )
+            .bind(project)
+            .bind(signing_keys::RETIRED_KEY_SECONDS)
+            .fetch_all(&self.platform)
         })
         .await?;
         let mut keys = HashMap::with_capacity(rows.len());
+        let mut jwks = Vec::with_capacity(rows.len());
         for (id, jwk) in rows {
+            jwks.push(jwk.clone());
             let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwk).map_err(ApiError::internal)?;
             keys.insert(id.to_string(), DecodingKey::from_jwk(&jwk).map_err(ApiError::internal)?);
         }
-        let keys = Arc::new(CachedKeys { keys, read_at: Instant::now() });
+        let keys = Arc::new(CachedKeys { keys, jwks, read_at: Instant::now() });
         self.keys.insert(project.to_owned(), keys.clone());
         Ok(keys)
     }
+}
+
+/// Returns from which Unix time on a token has expired, in seconds. Clocks may differ, but not for short-lived tokens.
+///
+/// # Errors
+/// 401 if that time has come.
+fn expiry(claims: &serde_json::Map<String, serde_json::Value>) -> ApiResult<u64> {
+    let number = |name: &str| claims.get(name).and_then(serde_json::Value::as_f64).map(|seconds| seconds as u64);
+    let expires_at = number("exp").ok_or_else(|| invalid_token("no expiry"))?;
+    let is_short =
+        number("iat").is_some_and(|issued_at| expires_at.saturating_sub(issued_at) <= MAX_EXACT_LIFETIME_SECONDS);
+    let end = if is_short { expires_at } else { expires_at.saturating_add(CLOCK_LEEWAY_SECONDS + 1) };
+    if jsonwebtoken::get_current_timestamp() >= end {
+        return Err(invalid_token("expired"));
+    }
+    Ok(end)
 }
 
 fn invalid_token(reason: impl std::fmt::Display) -> ApiError {

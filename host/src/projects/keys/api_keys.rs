@@ -64,7 +64,7 @@ pub(super) async fn create(state: &ProjectsState, project: &str, request: &Creat
     Ok(CreatedApiKey { api_key, key })
 }
 
-/// Changes the name or the expiry of a key that works.
+/// Changes the name or the expiry of a valid key.
 pub(super) async fn update(
     state: &ProjectsState,
     project: &str,

@@ -1,4 +1,4 @@
-//! A cache of valid keys. An entry is used for at most a second before the platform database is asked again.
+//! A cache of valid keys. An entry is used for at most a second before the platform database is queried again.
 
 use std::{
     sync::{
@@ -29,12 +29,12 @@ const MAX_AGE: Duration = Duration::from_millis(1000);
 const REFRESH_AGE: Duration = Duration::from_millis(500);
 /// Precision of `last_used_at`.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
-/// A key that can't be looked up within this time gives 503, not access.
+/// Time limit for looking a key up. A request whose key exceeds it gets 503.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum number of keys that are looked up at the same time, so that unknown keys don't fill the queue for the
 /// platform database.
 const MAX_LOOKUPS: usize = 32;
-/// How long a lookup waits for others before it gives 503.
+/// Maximum time that a lookup waits for other lookups before it fails with 503.
 const LOOKUP_PERMIT_TIMEOUT: Duration = Duration::from_secs(1);
 const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -68,7 +68,7 @@ pub struct KeyCache {
 /// State shared by the requests that wait for a lookup.
 #[derive(Default)]
 struct Lookup {
-    /// The last failure to reach the database, and when it happened.
+    /// The last failure to reach the database, and its time.
     failure: Option<(Instant, ApiError)>,
 }
 

@@ -230,12 +230,12 @@ pub(super) async fn touch_key(pool: &PgPool, id: Uuid) -> Result<(), sqlx::Error
     sqlx::query("UPDATE api_keys SET last_used_at = now() WHERE id = $1").bind(id).execute(pool).await.map(drop)
 }
 
-/// Tells all nodes to drop the key from their caches.
+/// Notifies all nodes, which then drop the key from their caches.
 pub(super) async fn notify_key_changed(db: impl PgExecutor<'_>, hash: &[u8]) -> Result<(), sqlx::Error> {
     notify(db, &hex::encode(hash)).await
 }
 
-/// Tells all nodes to drop the project's keys from their caches.
+/// Notifies all nodes, which then drop the project's keys from their caches.
 pub(in crate::projects) async fn notify_project_changed(db: impl PgExecutor<'_>, id: &str) -> Result<(), sqlx::Error> {
     notify(db, &format!("project:{id}")).await
 }

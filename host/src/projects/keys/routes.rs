@@ -42,7 +42,7 @@ pub(crate) async fn create_key(
 
 /// Update an API key
 ///
-/// Changes the name or the expiry of a key that works.
+/// Changes the name or the expiry of a valid key.
 #[utoipa::path(patch, path = "/admin/v1/projects/{project}/keys/{key}", tag = "keys",
     params(("project" = String, Path), ("key" = String, Path)), request_body = UpdateApiKey,
     responses((status = 200, body = ApiKey), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),

@@ -10,12 +10,12 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::Pg
 use crate::{config::Secret, db::DbRole};
 
 /// Returns the name of a project's role in Postgres.
-fn role_name(project: &str, role: DbRole) -> String {
+pub(super) fn role_name(project: &str, role: DbRole) -> String {
     format!("proj_{project}_{}", role.suffix())
 }
 
 /// Quotes an identifier. Project ids are lowercase letters and digits, so this is a second line of defence.
-fn ident(name: &str) -> String {
+pub(super) fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -28,7 +28,7 @@ pub(super) async fn connect_as_platform(url: &Secret, database: Option<&str>) ->
     options.disable_statement_logging().connect().await
 }
 
-async fn execute(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
+pub(super) async fn execute(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
 }
 
@@ -37,12 +37,12 @@ async fn exists(connection: &mut PgConnection, sql: &'static str, name: &str) ->
 }
 
 /// The role that the platform connects as.
-struct PlatformRole {
-    name: String,
-    is_superuser: bool,
+pub(super) struct PlatformRole {
+    pub name: String,
+    pub is_superuser: bool,
 }
 
-async fn platform_role(connection: &mut PgConnection) -> Result<PlatformRole, sqlx::Error> {
+pub(super) async fn platform_role(connection: &mut PgConnection) -> Result<PlatformRole, sqlx::Error> {
     let (name, is_superuser) = sqlx::query_as::<_, (String, bool)>(
         "SELECT rolname::text, rolsuper FROM pg_roles WHERE rolname = current_user",
     )
@@ -64,7 +64,7 @@ pub(super) async fn create_role(
     let role_exists = exists(connection, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", &name).await?;
     let bypass = match role {
         DbRole::App | DbRole::Backup => "BYPASSRLS",
-        DbRole::Owner | DbRole::Anon | DbRole::User => "NOBYPASSRLS",
+        DbRole::Owner | DbRole::Anon | DbRole::User | DbRole::Auth => "NOBYPASSRLS",
     };
     let verb = if role_exists { "ALTER" } else { "CREATE" };
     // NOSUPERUSER and NOREPLICATION are the defaults of a new role; only a superuser may specify them.
@@ -105,44 +105,130 @@ pub(super) async fn create_database(connection: &mut PgConnection, project: &str
     if !platform.is_superuser {
         // Since Postgres 16 the creator of a role may grant it, and needs the grant to act as the role and to end its
         // sessions.
-        for role in DbRole::ALL {
+        for role in DbRole::OF_EVERY_PROJECT {
             let role = ident(&role_name(project, role));
             execute(connection, format!("GRANT {role} TO {} WITH INHERIT TRUE, SET TRUE", ident(&platform.name)))
                 .await?;
         }
     }
     execute(connection, format!("GRANT {owner} TO {backup}")).await?;
-    if !exists(connection, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", &database).await? {
-        execute(connection, format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", ident(&database))).await?;
+    create_closed_database(connection, &database).await?;
+    grant_access(connection, project, &database, &DbRole::OF_EVERY_PROJECT).await
+}
+
+/// Creates a database that no role of a project may connect to.
+pub(super) async fn create_closed_database(connection: &mut PgConnection, database: &str) -> Result<(), sqlx::Error> {
+    let platform = platform_role(connection).await?;
+    if !exists(connection, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database).await? {
+        execute(connection, format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", ident(database))).await?;
     }
-    let database = ident(&database);
+    let database = ident(database);
     execute(connection, format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC")).await?;
-    execute(connection, format!("GRANT CONNECT, TEMPORARY, CREATE ON DATABASE {database} TO {owner}")).await?;
-    for role in [DbRole::App, DbRole::Anon, DbRole::User, DbRole::Backup] {
-        execute(connection, format!("GRANT CONNECT ON DATABASE {database} TO {}", ident(&role_name(project, role))))
-            .await?;
-    }
     if platform.is_superuser {
-        // The gateway parses error contexts, which must be in English.
+        // `data::errors` parses error contexts, which must be in English.
         execute(connection, format!("ALTER DATABASE {database} SET lc_messages = 'C'")).await?;
     }
     Ok(())
 }
 
+/// Grants roles of a project access to a database.
+pub(super) async fn grant_access(
+    connection: &mut PgConnection,
+    project: &str,
+    database: &str,
+    roles: &[DbRole],
+) -> Result<(), sqlx::Error> {
+    for role in roles {
+        let privileges = if *role == DbRole::Owner { "CONNECT, TEMPORARY, CREATE" } else { "CONNECT" };
+        let (database, role) = (ident(database), ident(&role_name(project, *role)));
+        execute(connection, format!("GRANT {privileges} ON DATABASE {database} TO {role}")).await?;
+    }
+    Ok(())
+}
+
+/// Revokes access to a database from the roles of a project.
+pub(super) async fn revoke_access(
+    connection: &mut PgConnection,
+    project: &str,
+    database: &str,
+) -> Result<(), sqlx::Error> {
+    // The role for end-user login exists only where login was switched on.
+    let roles: Vec<String> = sqlx::query_scalar("SELECT rolname::text FROM pg_roles WHERE rolname = ANY($1)")
+        .bind(DbRole::ALL.map(|role| role_name(project, role)))
+        .fetch_all(&mut *connection)
+        .await?;
+    let roles = roles.iter().map(|role| ident(role)).collect::<Vec<_>>().join(", ");
+    execute(connection, format!("REVOKE ALL ON DATABASE {} FROM {roles}", ident(database))).await
+}
+
+/// Gives the schema `public` of a new database to the project's owner, and closes it to others.
+pub(super) async fn give_schema_public(url: &Secret, project: &str, database: &str) -> Result<(), sqlx::Error> {
+    let mut connection = connect_as_platform(url, Some(database)).await?;
+    let owner = ident(&role_name(project, DbRole::Owner));
+    let script = format!(
+        "BEGIN; ALTER SCHEMA public OWNER TO {owner}; SET LOCAL ROLE {owner}; REVOKE ALL ON SCHEMA public FROM PUBLIC; \
+         COMMIT"
+    );
+    let result = execute(&mut connection, script).await;
+    let _ = connection.close().await;
+    result
+}
+
+/// Renames a database, which must have no sessions.
+pub(super) async fn rename_database(connection: &mut PgConnection, from: &str, to: &str) -> Result<(), sqlx::Error> {
+    execute(connection, format!("ALTER DATABASE {} RENAME TO {}", ident(from), ident(to))).await
+}
+
+/// Drops a database and ends its sessions. Succeeds if it does not exist.
+pub(super) async fn drop_database(connection: &mut PgConnection, database: &str) -> Result<(), sqlx::Error> {
+    execute(connection, format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(database))).await
+}
+
+/// Returns whether a database exists.
+pub(super) async fn database_exists(connection: &mut PgConnection, database: &str) -> Result<bool, sqlx::Error> {
+    exists(connection, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database).await
+}
+
 /// Sets the owners and privileges of the schemas `public` and `auth` inside the project's database.
 pub(super) async fn prepare_database(url: &Secret, project: &str) -> Result<(), sqlx::Error> {
     let mut connection = connect_as_platform(url, Some(&format!("proj_{project}"))).await?;
-    let [owner, app, anon, user, backup] = DbRole::ALL.map(|role| ident(&role_name(project, role)));
+    let owner = ident(&role_name(project, DbRole::Owner));
     let script = format!(
-        "BEGIN;
-         ALTER SCHEMA public OWNER TO {owner};
-         SET LOCAL ROLE {owner};
-         REVOKE ALL ON SCHEMA public FROM PUBLIC;
+        "BEGIN; ALTER SCHEMA public OWNER TO {owner}; SET LOCAL ROLE {owner}; {}; {}; COMMIT;",
+        privileges_of_public(project),
+        schema_auth(project)
+    );
+    let result = execute(&mut connection, script).await;
+    let _ = connection.close().await;
+    result
+}
+
+/// Returns statements that grant the privileges on schema `public`, and on tables and sequences that the owner creates
+/// in it later. The owner must run them.
+pub fn privileges_of_public(project: &str) -> String {
+    let [_, app, anon, user, _] = DbRole::OF_EVERY_PROJECT.map(|role| ident(&role_name(project, role)));
+    format!(
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC;
          GRANT USAGE ON SCHEMA public TO {app}, {anon}, {user};
          ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app};
-         ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT, UPDATE ON SEQUENCES TO {app};
-         CREATE SCHEMA IF NOT EXISTS auth;
-         GRANT USAGE ON SCHEMA auth TO {app}, {anon}, {user}, {backup};
+         ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT, UPDATE ON SEQUENCES TO {app}"
+    )
+}
+
+/// Returns statements that grant the privileges of a new project, also on existing tables and sequences. The owner must
+/// run them.
+pub(super) fn standard_privileges(project: &str) -> String {
+    let app = ident(&role_name(project, DbRole::App));
+    format!(
+        "{};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {app};
+         GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {app}",
+        privileges_of_public(project)
+    )
+}
+
+/// The functions that policies call. `data/schema/project_code.sql` knows their texts.
+pub(super) const AUTH_FUNCTIONS: &str = "
          CREATE OR REPLACE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS
            $body$ SELECT NULLIF(pg_catalog.current_setting('request.jwt.claims', true), '')::pg_catalog.jsonb $body$;
          CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS
@@ -153,20 +239,32 @@ pub(super) async fn prepare_database(url: &Secret, project: &str) -> Result<(), 
              OPERATOR(pg_catalog.->>) 'role' $body$;
          COMMENT ON FUNCTION auth.uid() IS 'Id of the signed-in user of this request, or null.';
          COMMENT ON FUNCTION auth.role() IS 'Claim role of the signed-in user of this request, or null.';
-         COMMENT ON FUNCTION auth.jwt() IS 'All claims of the signed-in user of this request, or null.';
-         COMMIT;"
-    );
-    let result = execute(&mut connection, script).await;
-    let _ = connection.close().await;
-    result
+         COMMENT ON FUNCTION auth.jwt() IS 'All claims of the signed-in user of this request, or null.';";
+
+/// Creates the schema `auth`. Run it as the owner.
+pub(super) fn schema_auth(project: &str) -> String {
+    let [_, app, anon, user, backup] = DbRole::OF_EVERY_PROJECT.map(|role| ident(&role_name(project, role)));
+    format!(
+        "CREATE SCHEMA IF NOT EXISTS auth;
+         GRANT USAGE ON SCHEMA auth TO {app}, {anon}, {user}, {backup};
+         {AUTH_FUNCTIONS}"
+    )
 }
 
-/// Drops the database with its sessions, and the roles. Succeeds for those that do not exist.
+/// Drops the database with its sessions, the databases that restores made and kept, and the roles. Succeeds for those
+/// that do not exist.
 pub(super) async fn drop_database_and_roles(connection: &mut PgConnection, project: &str) -> Result<(), sqlx::Error> {
-    let database = ident(&format!("proj_{project}"));
-    execute(connection, format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await?;
+    let database = format!("proj_{project}");
+    let others: Vec<String> =
+        sqlx::query_scalar("SELECT datname::text FROM pg_database WHERE starts_with(datname, $1 || '_')")
+            .bind(&database)
+            .fetch_all(&mut *connection)
+            .await?;
+    for database in others.iter().chain([&database]) {
+        drop_database(connection, database).await?;
+    }
     // The backup role is a member of the owner role, so it goes first.
-    for role in [DbRole::Backup, DbRole::User, DbRole::Anon, DbRole::App, DbRole::Owner] {
+    for role in [DbRole::Auth, DbRole::Backup, DbRole::User, DbRole::Anon, DbRole::App, DbRole::Owner] {
         execute(connection, format!("DROP ROLE IF EXISTS {}", ident(&role_name(project, role)))).await?;
     }
     Ok(())
@@ -189,7 +287,7 @@ pub async fn close_shared_databases(url: &Secret) -> Result<(), sqlx::Error> {
         } else {
             tracing::warn!(
                 database,
-                "every role of the server may connect to this database; run `atlashub doctor` to see what to do"
+                "every role of the server may connect to this database; `atlashub doctor` shows the remedy"
             );
         }
     }

@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     db::{
-        DatabaseName, DbError,
+        DatabaseName, DbError, DbRole, ExclusiveClient,
         dump::{Dump, DumpError, DumpOptions, Dumper},
     },
     projects::queries,
@@ -57,7 +57,7 @@ pub struct DatabaseColumn {
 }
 
 impl Databases {
-    /// At most `connections` of them list tables at a time.
+    /// At most `connections` connections list tables at the same time.
     pub fn new(platform: PgPool, dumper: Dumper, connections: usize) -> Self {
         Self { platform, dumper, connections: Arc::new(Semaphore::new(connections)) }
     }
@@ -105,7 +105,7 @@ impl Databases {
     /// Returns the tables like [`Self::tables`], as JSON for [`parse_tables`].
     pub async fn tables_json(&self, database: &DatabaseName) -> Result<String, DbError> {
         self.title(database).await?;
-        // Never closed.
+        // The semaphore is never closed.
         let _permit = self.connections.acquire().await.map_err(|error| DbError::Unreachable(error.into()))?;
         let mut client = self.dumper.connect(database).await.map_err(|error| match error {
             DumpError::Gone => DbError::Gone,
@@ -116,6 +116,12 @@ impl Databases {
         let text = client.query_one(TABLES, &[]).await?.try_get(0)?;
         client.mark_idle();
         Ok(text)
+    }
+
+    /// Opens a connection, see [`Dumper::connect_as`].
+    pub async fn connect_as(&self, database: &DatabaseName, role: DbRole) -> Result<ExclusiveClient, DumpError> {
+        self.title(database).await?;
+        self.dumper.connect_as(database, role).await
     }
 
     /// Starts a dump, see [`Dumper::dump`].

@@ -1,4 +1,4 @@
-//! Whether a project's SQL may create extensions (`ATLASHUB_SQL_CREATE_EXTENSION`).
+//! Prevents a project's SQL from creating extensions, unless `ATLASHUB_SQL_CREATE_EXTENSION` allows it.
 //!
 //! Postgres lets every role with `CREATE` on a database, which the owner needs for schemas, create trusted extensions
 //! there. Checking the text of a statement can't prevent that: functions build SQL at run time. So each project's
@@ -8,7 +8,7 @@
 use sqlx::{Connection as _, PgConnection};
 
 use super::{database, queries};
-use crate::projects::ProjectsState;
+use crate::{config::Secret, projects::ProjectsState};
 
 const TRIGGER: &str = "atlashub_refuse_extension";
 
@@ -47,8 +47,13 @@ pub async fn apply_extension_setting(state: &ProjectsState) -> Result<(), sqlx::
 
 /// Applies the setting to one project's database.
 pub(super) async fn apply_to_project(state: &ProjectsState, project: &str) -> Result<(), sqlx::Error> {
-    let mut connection = database::connect_as_platform(&state.database_url, Some(&format!("proj_{project}"))).await?;
-    let result = apply(&mut connection, state.allow_create_extension).await;
+    apply_to_database(&state.database_url, &format!("proj_{project}"), state.allow_create_extension).await
+}
+
+/// Applies the setting to a database of a project.
+pub(super) async fn apply_to_database(url: &Secret, database: &str, is_allowed: bool) -> Result<(), sqlx::Error> {
+    let mut connection = database::connect_as_platform(url, Some(database)).await?;
+    let result = apply(&mut connection, is_allowed).await;
     let _ = connection.close().await;
     result
 }

@@ -9,14 +9,14 @@ use rand::Rng;
 use sqlx::{Connection, PgConnection};
 use zeroize::Zeroizing;
 
-use super::{credentials, database, extensions, queries, removal};
+use super::{credentials, database, extensions, queries, removal, replacement};
 use crate::{
     db::{
         DbRole,
         audit::{self, NewAuditEntry},
     },
     error::{ApiError, ApiResult, Code},
-    object_store::StoreError,
+    object_store::{PLATFORM_BUCKET, StoreError},
     projects::{ProjectRef, ProjectsState, gate::signing_keys, keys},
     secrets,
 };
@@ -26,7 +26,7 @@ const FIRST_BUCKETS: [&str; 2] = ["private", "uploads"];
 /// Name of the two keys that every project has from the beginning.
 const FIRST_KEY_NAME: &str = "default";
 
-/// Why a project could not be created or deleted.
+/// The reason why a project could not be created or deleted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LifecycleError {
     #[error("Postgres: {0}")]
@@ -89,7 +89,7 @@ pub(super) async fn create_project(state: &ProjectsState, name: String) -> ApiRe
 struct NewSecrets {
     publishable_key: String,
     secret_key: String,
-    passwords: [(DbRole, Zeroizing<String>); DbRole::ALL.len()],
+    passwords: [(DbRole, Zeroizing<String>); DbRole::OF_EVERY_PROJECT.len()],
 }
 
 async fn provision(state: &ProjectsState, name: &str) -> Result<CreatedProject, LifecycleError> {
@@ -98,11 +98,7 @@ async fn provision(state: &ProjectsState, name: &str) -> Result<CreatedProject, 
     lock(&mut connection, &id).await?;
     let result = create_all(state, &mut connection, &id, name).await;
     if let Err(error) = &result {
-        tracing::warn!(
-            project = id,
-            error = error.to_string(),
-            "could not create a project; removing what was created"
-        );
+        tracing::warn!(project = id, error = error.to_string(), "could not create a project; removing its parts");
         if let Err(error) = remove_all(state, &mut connection, &id, None).await {
             tracing::error!(
                 project = id,
@@ -124,7 +120,7 @@ async fn create_all(
     let secrets = NewSecrets {
         publishable_key: keys::generate_key(KeyType::Publishable),
         secret_key: keys::generate_key(KeyType::Secret),
-        passwords: DbRole::ALL.map(|role| (role, secrets::random_password())),
+        passwords: DbRole::OF_EVERY_PROJECT.map(|role| (role, secrets::random_password())),
     };
     insert_rows(state, connection, id, name, &secrets).await?;
     for (role, password) in &secrets.passwords {
@@ -180,6 +176,7 @@ pub(super) async fn remove_all(
     state.pools.close(id);
     database::drop_database_and_roles(connection, id).await?;
     state.store.delete_bucket_with_contents(&ProjectRef::bucket_of(id)).await?;
+    state.store.delete_prefix(PLATFORM_BUCKET, &replacement::restore_uploads_prefix(id)).await?;
     let mut transaction = connection.begin().await?;
     queries::delete_project(&mut *transaction, id).await?;
     if let Some(entry) = entry {

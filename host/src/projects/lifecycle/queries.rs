@@ -45,6 +45,25 @@ pub(super) async fn insert_credential(
         .map(drop)
 }
 
+/// Inserts a credential unless there is one.
+pub(super) async fn insert_missing_credential(
+    db: impl PgExecutor<'_>,
+    project: &str,
+    role: DbRole,
+    sealed: &[u8],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO project_db_creds (project_id, role, sealed) SELECT id, $2, $3 FROM projects WHERE id = $1
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(project)
+    .bind(role.suffix())
+    .bind(sealed)
+    .execute(db)
+    .await
+    .map(drop)
+}
+
 pub(super) async fn credential(pool: &PgPool, project: &str, role: DbRole) -> Result<Option<Vec<u8>>, sqlx::Error> {
     crate::db::platform::retry_stale(|| {
         sqlx::query_scalar("SELECT sealed FROM project_db_creds WHERE project_id = $1 AND role = $2")
@@ -123,7 +142,7 @@ pub(super) async fn begin_deletion_now(db: impl PgExecutor<'_>, id: &str) -> Res
     Ok(result.rows_affected() > 0)
 }
 
-/// What a deletion with a final backup depends on.
+/// The columns of a project that a deletion with a final backup depends on.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct LockedProject {
     /// The run that the deletion waits for already.
@@ -145,7 +164,7 @@ pub(super) async fn lock_ready_project(
     .await
 }
 
-/// Lets the project's deletion wait for the run of its final backup.
+/// Makes the project's deletion wait for the run of its final backup.
 pub(super) async fn set_delete_after_run(db: impl PgExecutor<'_>, id: &str, run: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE projects SET delete_after_run = $2, delete_problem = NULL, updated_at = now() WHERE id = $1")
         .bind(id)

@@ -1,12 +1,13 @@
-//! Removes projects whose creation or deletion a crash interrupted.
+//! Removes projects whose creation or deletion a crash interrupted, and creates the missing resources of a project
+//! whose rows were restored.
 
 use api_types::ProjectState;
 use sqlx::{Connection, PgPool};
 
-use super::{database, provisioning};
+use super::{SealedCredentials, database, extensions, provisioning};
 use crate::{
-    db::audit::NewAuditEntry,
-    projects::{ProjectsState, queries},
+    db::{Credentials as _, DbRole, audit::NewAuditEntry},
+    projects::{ProjectRef, ProjectsState, queries},
 };
 
 /// A project that is being created or deleted, or whose creation or deletion a crash interrupted.
@@ -60,6 +61,27 @@ fn deletion_entry(project: &UnfinishedProject) -> Option<NewAuditEntry> {
         entry.details = serde_json::json!({ "name": project.name });
         entry
     })
+}
+
+/// Creates the missing resources of a ready project: its roles with their stored passwords, its database and its
+/// bucket. Returns whether the database was missing, and is therefore empty.
+pub async fn ensure_resources(state: &ProjectsState, id: &str) -> anyhow::Result<bool> {
+    let mut connection = database::connect_as_platform(&state.database_url, None).await?;
+    provisioning::lock(&mut connection, id).await?;
+    let credentials = SealedCredentials::new(state.platform.clone(), state.database_url.clone(), state.sealer.clone());
+    for role in DbRole::OF_EVERY_PROJECT {
+        let password = credentials.password(id, role).await?;
+        database::create_role(&mut connection, id, role, password.expose()).await?;
+    }
+    let is_missing = !database::database_exists(&mut connection, &format!("proj_{id}")).await?;
+    database::create_database(&mut connection, id).await?;
+    if is_missing {
+        database::prepare_database(&state.database_url, id).await?;
+        extensions::apply_to_project(state, id).await?;
+    }
+    state.store.ensure_bucket(&ProjectRef::bucket_of(id)).await?;
+    connection.close().await?;
+    Ok(is_missing)
 }
 
 async fn is_ready_or_gone(platform: &PgPool, id: &str) -> Result<bool, sqlx::Error> {

@@ -43,7 +43,7 @@ pub(super) async fn delete_with_backup(state: &ProjectsState, project: &ProjectR
         }
         Some(_) => {}
     }
-    // A crash between the two leaves a backup without a deletion, and the caller got no response.
+    // A crash before the commit leaves a backup without a deletion, and the caller gets no response.
     let run = (state.begin_final_backup)(project.id.clone()).await?;
     queries::set_delete_after_run(&mut *transaction, &project.id, run).await?;
     transaction.commit().await?;

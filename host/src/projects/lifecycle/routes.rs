@@ -14,7 +14,7 @@ use axum::{
 use super::{provisioning, queries, removal};
 use crate::{
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, AuditDetails, AuditTarget},
+    http::{ApiJson, ApiPath, AuditDetails, AuditTarget, NoQuery},
     projects::{self, AdminProject, ProjectsState, gate::cors, keys},
 };
 
@@ -46,6 +46,7 @@ pub(crate) async fn create_project(
 pub(crate) async fn get_project(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,
+    _: NoQuery,
 ) -> ApiResult<ApiJson<ProjectDetail>> {
     let mut totals = state.totals(std::slice::from_ref(&*project), MAX_DETAIL_AGE).await?;
     let totals = totals.remove(&project.id).ok_or_else(|| ApiError::not_found("project"))?;
@@ -54,7 +55,8 @@ pub(crate) async fn get_project(
 
 /// Update a project
 ///
-/// Changes its name, its CORS origins, its note, or whether it is protected from deletion.
+/// Changes its name, its CORS origins, its note, or whether it is protected from deletion. Can also remove the problem
+/// of a deletion that did not happen.
 #[utoipa::path(patch, path = "/admin/v1/projects/{project}", tag = "projects", params(("project" = String, Path)),
     request_body = UpdateProject,
     responses((status = 200, body = Project), (status = 400, body = ErrorBody),

@@ -1,7 +1,7 @@
 //! The list of projects and their totals.
 //!
-//! - `surveys`: what only a project's own database knows, with a cache.
-//! - `queries`: what the platform database knows of all projects at once.
+//! - `surveys`: numbers that only a project's own database contains, with a cache.
+//! - `queries`: numbers of all projects from the platform database.
 //! - `routes`: the list of projects.
 //!
 //! The totals count rows of other slices, such as runs and backups. That is fixed SQL: no code of these slices is used.

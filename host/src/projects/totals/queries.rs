@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{db::ids, projects::ProjectRef};
 
-/// What the platform database knows of a project.
+/// The numbers of a project that the platform database contains.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct TotalsRow {
     pub id: String,

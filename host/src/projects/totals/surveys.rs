@@ -14,9 +14,9 @@ use crate::{
     projects::{ProjectRef, queries},
 };
 
-/// Databases that are asked at the same time.
+/// Maximum number of databases that are queried at the same time.
 const MAX_PARALLEL_SURVEYS: usize = 4;
-/// Time in which all databases must respond. What comes later is unknown.
+/// Time limit for all databases together. The numbers of a database that responds later are unknown.
 const SURVEY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Age at which results are removed.
 const MAX_AGE: Duration = Duration::from_secs(600);
@@ -31,7 +31,7 @@ const SURVEY: &str = "\
     FROM pg_catalog.pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')";
 
-/// What only a project's own database knows.
+/// Numbers that only a project's own database contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Survey {
     /// Size of the database, in bytes. `None` if it is unknown.
@@ -48,13 +48,13 @@ pub struct Surveys {
     platform: PgPool,
     pools: ProjectPools,
     cached: Arc<DashMap<String, (Instant, Survey)>>,
-    /// Lets one request at a time ask the databases; others use its results.
-    asking: Arc<tokio::sync::Mutex<()>>,
+    /// Lets one request at a time query the databases; others use its results.
+    query_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Surveys {
     pub fn new(platform: PgPool, pools: ProjectPools) -> Self {
-        Self { platform, pools, cached: Arc::default(), asking: Arc::default() }
+        Self { platform, pools, cached: Arc::default(), query_lock: Arc::default() }
     }
 
     /// Returns the surveys of those of the projects that are ready, at most `max_age` old. A database that does not
@@ -67,14 +67,14 @@ impl Surveys {
         let ready = projects.iter().filter(|project| project.state == ProjectState::Ready);
         let ids: Vec<String> = ready.map(|project| project.id.clone()).collect();
         if !self.stale(&ids, max_age).is_empty() {
-            let _asking = self.asking.lock().await;
+            let _guard = self.query_lock.lock().await;
             let stale = self.stale(&ids, max_age);
-            self.ask(&stale).await?;
+            self.query(&stale).await?;
         }
         Ok(ids.into_iter().filter_map(|id| Some((id.clone(), self.cached.get(&id)?.1.clone()))).collect())
     }
 
-    /// Removes what is cached of a project.
+    /// Removes the cached survey of a project.
     pub fn forget(&self, project: &str) {
         self.cached.remove(project);
     }
@@ -84,7 +84,7 @@ impl Surveys {
         ids.iter().filter(is_stale).cloned().collect()
     }
 
-    async fn ask(&self, ids: &[String]) -> Result<(), sqlx::Error> {
+    async fn query(&self, ids: &[String]) -> Result<(), sqlx::Error> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -109,7 +109,7 @@ impl Surveys {
         Ok(())
     }
 
-    /// Asks over a connection that is closed afterwards: apps need the connections that are kept open.
+    /// Uses a connection that is closed afterwards, because apps need the connections that are kept open.
     async fn count_tables(&self, id: &str) -> Option<(i64, Vec<String>)> {
         let counted = async {
             let mut client = self.pools.exclusive(id, DbRole::Owner).await?;

@@ -16,7 +16,7 @@ use crate::error::ApiResult;
 /// Maximum age of an entry. A change made on another node takes effect within this time, a change made on this node at
 /// once.
 const MAX_AGE: Duration = Duration::from_secs(1);
-/// Number of entries above which expired ones are dropped.
+/// Number of cached projects above which expired entries are dropped.
 const MAX_PROJECTS: usize = 1000;
 
 /// Bucket settings per project, read again when they are a second old.

@@ -1,4 +1,4 @@
-//! Whether browsers open or save a downloaded object (RFC 6266, RFC 8187).
+//! Decides whether browsers open or save a downloaded object (RFC 6266, RFC 8187).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

@@ -1,6 +1,6 @@
 //! Signing of downloads.
 //!
-//! - `disposition`: whether browsers open or save an object, and under which name; pure.
+//! - `disposition`: decides whether browsers open or save an object, and under which name; pure.
 //! - `sign`: checks a download request and signs it.
 
 mod disposition;

@@ -23,7 +23,7 @@ const KEYS_PER_STEP: usize = 100;
 /// Objects that are looked up at the same time.
 const MAX_CONCURRENT: usize = 8;
 
-/// Which objects of a bucket to delete.
+/// The objects of a bucket to delete.
 #[derive(Debug, Clone)]
 enum DeletionScope {
     Keys(Vec<ObjectPath>),
@@ -38,13 +38,14 @@ pub struct BulkDeletion {
     store_bucket: String,
     bucket: BucketName,
     scope: DeletionScope,
-    /// Keys done, or the store's position after the last page.
+    /// Number of keys that are done.
     keys_done: usize,
+    /// The store's position after the last page of a prefix.
     token: Option<String>,
     is_done: bool,
 }
 
-/// What one step did.
+/// Result of one step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeletionStep {
     pub deleted: u64,
@@ -54,7 +55,7 @@ pub struct DeletionStep {
 }
 
 impl BulkDeletion {
-    /// Parses and checks what to delete. Deletes nothing.
+    /// Parses and checks a request. Deletes nothing.
     ///
     /// # Errors
     /// `invalid_request` unless exactly one of `keys` and `prefix` is given, `invalid_path` for an invalid key or
@@ -102,8 +103,8 @@ impl BulkDeletion {
         })
     }
 
-    /// Moves objects that arrived without the secret key to their paths, so that they are deleted too, and counts what
-    /// there is to delete.
+    /// Moves objects that arrived without the secret key to their paths, so that they are deleted too, and counts the
+    /// objects to delete.
     pub async fn prepare(&self) -> ApiResult<u64> {
         loop {
             let report = open_uploads::settle_project(&self.state, &self.project_id).await?;

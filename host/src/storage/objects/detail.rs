@@ -8,7 +8,7 @@ use super::super::{
 };
 use crate::{error::ApiResult, object_store::ObjectMeta};
 
-/// Returns an object and who uploaded it.
+/// Returns an object and its uploader.
 ///
 /// # Errors
 /// 400 for an invalid object key, 404 if the bucket or the object does not exist.

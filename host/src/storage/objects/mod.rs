@@ -1,7 +1,7 @@
 //! Objects, for the secret key and the owner.
 //!
 //! - `list`, `delete`: pages of objects and folders, and the removal of one object.
-//! - `detail`, `count`, `transfer`: what is known about one object, the size of a folder, and moves and copies.
+//! - `detail`, `count`, `transfer`: the properties of one object, the size of a folder, and moves and copies.
 //! - `delete_many`: the steps in which a run deletes many objects.
 
 mod count;

@@ -15,14 +15,14 @@ use crate::{
     object_store::{ObjectMeta, StoreError},
 };
 
-/// Whether the object stays at its old path.
+/// Whether the object is copied or moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Transfer {
     Copy,
     Move,
 }
 
-/// What happens if the new path has an object.
+/// The behaviour if the new path has an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum IfTaken {
     Refuse,

@@ -29,7 +29,7 @@ mod staged_key;
 
 pub(super) use open::{open_multipart, open_staged};
 pub(super) use queries::{
-    delete_upload, end_multipart, ends_of_uploads, find_multipart, has_staged, list_multipart, oldest_running_job,
+    delete_upload, end_multipart, ends_of_uploads, find_multipart, has_staged, list_multipart, oldest_running_run,
     remove_expired, set_upload_id,
 };
 pub(super) use record::{NewOpenUpload, OpenUpload, UploadEnd, UploadState};

@@ -253,12 +253,8 @@ pub(in super::super) async fn remove_expired(platform: &PgPool) -> Result<u64> {
         .map(|done| done.rows_affected())
 }
 
-/// Returns when the oldest run of a plugin that has not ended started. Only such runs upload to the platform's bucket.
-pub(in super::super) async fn oldest_running_job(platform: &PgPool) -> Result<Option<DateTime<Utc>>> {
-    sqlx::query_scalar(
-        "SELECT min(r.started_at) FROM cron_job_runs r JOIN cron_jobs j ON j.id = r.job_id
-         WHERE r.status = 'running' AND j.type = 'platform'",
-    )
-    .fetch_one(platform)
-    .await
+/// Returns the start time of the oldest running run. Also counts runs without a job, such as a manual backup, and those
+/// whose job was deleted.
+pub(in super::super) async fn oldest_running_run(platform: &PgPool) -> Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar("SELECT min(started_at) FROM cron_job_runs WHERE status = 'running'").fetch_one(platform).await
 }

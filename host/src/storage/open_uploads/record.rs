@@ -39,7 +39,7 @@ pub(in super::super) struct NewOpenUpload<'a> {
     /// Whether completing it may replace an object.
     pub may_replace: bool,
     pub uploaded_by: &'a str,
-    /// Whose quota the upload counts in; `None` for no quota.
+    /// The holder of the quota that the upload counts towards; `None` for no quota.
     pub quota_owner: Option<&'a str>,
     pub lifetime: Duration,
 }
@@ -56,7 +56,7 @@ pub(in super::super) struct OpenUpload {
     pub object_size: Option<i64>,
     pub part_size: Option<i64>,
     pub may_replace: bool,
-    /// When the last URL expires.
+    /// Time when the last URL expires.
     pub expires_at: DateTime<Utc>,
 }
 

@@ -30,7 +30,7 @@ pub(crate) enum InspectedObject {
     Present(ObjectMeta),
     /// The object was larger than its URL allowed and was removed.
     RemovedOversize {
-        /// Bytes.
+        /// Size in bytes.
         size: i64,
     },
 }
@@ -55,7 +55,7 @@ enum Verdict {
     Remove,
 }
 
-/// Decides what to do with a stored object.
+/// Decides whether a stored object is recorded or removed.
 ///
 /// A smaller limit signed for a replacement does not apply to the object that already existed: that one is recorded
 /// with its size and ETag. An object that was modified after every signed URL had expired was not uploaded by one of

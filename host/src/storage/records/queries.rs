@@ -212,7 +212,8 @@ pub(crate) async fn record_listed(
     .map(drop)
 }
 
-/// Returns who signed the upload of a path, and when an upload was first signed or the object was first seen.
+/// Returns the signer of a path's upload, and the time at which an upload was first signed or the object was first
+/// seen.
 pub(crate) async fn find_origin(
     platform: &PgPool,
     project_id: &str,

@@ -20,6 +20,6 @@ pub(crate) struct FileRecord {
     pub etag: Option<String>,
     /// Id of the multipart upload that was signed last.
     pub upload_id: Option<String>,
-    /// When the last signed URL expires.
+    /// Time when the last signed URL expires.
     pub expires_at: DateTime<Utc>,
 }

@@ -18,7 +18,7 @@ pub(super) enum Outcome {
     /// The upload arrived.
     Confirmed,
     OversizeRemoved {
-        /// Bytes.
+        /// Size in bytes.
         size: u64,
     },
     RecordRemoved,

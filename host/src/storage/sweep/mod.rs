@@ -1,7 +1,7 @@
 //! Removal of expired data: objects larger than was signed for, records of uploads that were never made, and abandoned
 //! multipart uploads.
 //!
-//! - `queries`: which records to compare with the store.
+//! - `queries`: selects the records to compare with the store.
 //! - `compare`: compares one record with the store and updates or removes it.
 //! - `settle`: moves or deletes objects that were uploaded without the secret key.
 //! - `stale_uploads`: aborts abandoned multipart uploads.

@@ -18,15 +18,15 @@ use crate::{
     object_store::{PLATFORM_BUCKET, StoreError, UnfinishedUpload},
 };
 
-/// An upload that was signed without the secret key, or that belongs to no running job, counts as abandoned if no part
-/// arrived for this long. With the sweep's interval that is well within an hour; a part of the default size arrives
-/// in time at 9 kB/s.
+/// An upload that a publishable key or a signed-in user signed, or that belongs to no run, counts as abandoned
+/// if no part arrived for this long. The next sweep aborts it, less than an hour after its last part. A part of the
+/// default size arrives in time if it is sent at 10 kB/s or more.
 const IDLE_LIMIT: Duration = Duration::minutes(30);
 /// Maximum difference between the clocks of database and store.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::minutes(5);
 
 /// Aborts abandoned multipart uploads in every project's bucket. In the platform's own bucket, aborts those that no
-/// running job can be making, for example those of backups whose process was killed. Returns their number. `now` is a
+/// run can be making, for example those of backups whose process was killed. Returns their number. `now` is a
 /// parameter because tests can't wait.
 pub async fn abort_stale_uploads(state: &StorageState, now: DateTime<Utc>) -> ApiResult<u64> {
     let mut aborted = abort_stale_in(state, PLATFORM_BUCKET, None, now).await?;
@@ -68,8 +68,8 @@ async fn abort_stale_in(
     }
 }
 
-/// Selects uploads of a project that are over: those signed without the secret key when no part arrived for a while,
-/// and any other when its URLs have expired.
+/// Selects the abandoned uploads of a project: uploads that a publishable key or a signed-in user signed and to which
+/// no part was sent for a while, and other uploads whose URLs have expired.
 async fn stale_project_uploads(
     state: &StorageState,
     bucket: &str,
@@ -96,7 +96,7 @@ async fn stale_project_uploads(
     Ok(stale)
 }
 
-/// Selects uploads that began before every running job, and to which no part was sent for a while.
+/// Selects uploads that began before every run that is running, and to which no part was sent for a while.
 async fn stale_platform_uploads(
     state: &StorageState,
     uploads: Vec<UnfinishedUpload>,
@@ -106,19 +106,19 @@ async fn stale_platform_uploads(
     if uploads.is_empty() {
         return Ok(stale);
     }
-    // Read after the uploads were listed: the job of each of them has started.
-    let oldest_job = open_uploads::oldest_running_job(&state.platform).await?;
+    // Read after the uploads were listed: the run of each of them has started.
+    let oldest_run = open_uploads::oldest_running_run(&state.platform).await?;
     for upload in uploads {
-        if is_orphaned(upload.created_at, oldest_job) && is_idle(state, PLATFORM_BUCKET, &upload, now).await? {
+        if is_orphaned(upload.created_at, oldest_run) && is_idle(state, PLATFORM_BUCKET, &upload, now).await? {
             stale.push(upload);
         }
     }
     Ok(stale)
 }
 
-/// Returns whether no running job can be making an upload that was created at that time.
-fn is_orphaned(created_at: Option<DateTime<Utc>>, oldest_job: Option<DateTime<Utc>>) -> bool {
-    match (created_at, oldest_job) {
+/// Returns whether no run can be making an upload that was created at that time.
+fn is_orphaned(created_at: Option<DateTime<Utc>>, oldest_run: Option<DateTime<Utc>>) -> bool {
+    match (created_at, oldest_run) {
         (_, None) => true,
         (Some(created_at), Some(started_at)) => created_at + MAX_CLOCK_DIFFERENCE < started_at,
         (None, Some(_)) => false,
@@ -139,7 +139,7 @@ async fn is_idle(state: &StorageState, bucket: &str, upload: &UnfinishedUpload, 
     }
 }
 
-/// Uploads that are not recorded are abandoned if they were created before this time.
+/// Returns the time before which an unrecorded upload must have been created to count as abandoned.
 fn unrecorded_limit(now: DateTime<Utc>) -> DateTime<Utc> {
     now - Duration::seconds(MULTIPART_LIFETIME.as_secs() as i64) - Duration::hours(1)
 }
@@ -149,9 +149,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn upload_is_orphaned_if_every_running_job_started_later() {
+    fn upload_is_orphaned_if_every_run_started_later() {
         let at = |minutes| Some(DateTime::UNIX_EPOCH + Duration::minutes(minutes));
-        for (created_at, oldest_job, expected) in [
+        for (created_at, oldest_run, expected) in [
             (at(0), None, true),
             (None, None, true),
             (at(0), at(10), true),
@@ -160,7 +160,7 @@ mod tests {
             (at(10), at(0), false),
             (None, at(0), false),
         ] {
-            assert_eq!(is_orphaned(created_at, oldest_job), expected, "{created_at:?} {oldest_job:?}");
+            assert_eq!(is_orphaned(created_at, oldest_run), expected, "{created_at:?} {oldest_run:?}");
         }
     }
 }

@@ -49,7 +49,7 @@ impl CheckedUpload<'_> {
         opened.ok_or_else(|| self.bucket_deleted())
     }
 
-    /// Records which upload the object at the path may come from.
+    /// Records the upload that the object at the path may come from.
     pub(super) async fn record(&self, upload_id: Option<&str>, lifetime: Duration) -> ApiResult<()> {
         let Self { access, plan, max_size } = *self;
         let upload = NewUpload {

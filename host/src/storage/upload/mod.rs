@@ -1,10 +1,9 @@
 //! Signing of uploads, and completing and aborting of multipart uploads.
 //!
-//! - `content_type`: which content types are well-formed; pure.
+//! - `content_type`: checks content types; pure.
 //! - `plan`: an upload request, checked without a connection; pure.
 //! - `checked`: an upload that was checked against bucket and store, and is ready to be recorded and signed.
-//! - `put`, `post`, `multipart`: one way to upload each. `multipart` also signs more parts, completes and
-//!   aborts.
+//! - `put`, `post`, `multipart`: one method of uploading each. `multipart` also signs more parts, completes and aborts.
 //! - `sign`: all steps of signing in order.
 
 mod checked;

@@ -1,4 +1,4 @@
-//! Multipart uploads: signed, completed or aborted.
+//! Signs, completes and aborts multipart uploads.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -50,7 +50,7 @@ pub(super) enum UploadMethod {
     },
 }
 
-/// How an object is divided into parts.
+/// The division of an object into parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PartLayout {
     /// Bytes of the object.
@@ -95,6 +95,8 @@ impl PartLayout {
 }
 
 impl UploadPlan {
+    /// Checks a request and converts it to a plan.
+    ///
     /// # Errors
     /// 400 for an invalid request, 413 if `size` exceeds `maxSize`.
     pub(super) fn parse(request: SignUpload) -> ApiResult<Self> {

@@ -128,7 +128,7 @@ impl Team {
         self.app_with_admin_token(ADMIN_TOKEN).await
     }
 
-    /// Starts a platform without an admin token if it is empty.
+    /// Starts a platform. An empty `token` means that there is no admin token.
     async fn app_with_admin_token(&self, token: &str) -> TestApp {
         TestApp::builder()
             .var("CF_ACCESS_TEAM_DOMAIN", &self.url)
@@ -261,7 +261,7 @@ async fn signature_algorithm_is_taken_from_the_key_not_the_token() {
 }
 
 #[tokio::test]
-async fn rotated_keys_are_fetched_and_unknown_key_ids_cause_no_requests() {
+async fn rotated_keys_are_fetched_and_repeated_unknown_key_ids_are_not() {
     let (old, new) = (TeamKey::rsa(), TeamKey::rsa());
     let team = Team::start(vec![old.jwk("old")]).await;
     let app = team.app().await;
@@ -320,7 +320,7 @@ async fn write_through_access_requires_own_origin_and_is_audited_as_owner() {
 }
 
 #[tokio::test]
-async fn unauthorized_says_how_the_owner_signs_in() {
+async fn unauthorized_names_the_method_of_signing_in() {
     let key = TeamKey::ec();
     let team = Team::start(vec![key.jwk("key")]).await;
     let with_both = team.app().await;

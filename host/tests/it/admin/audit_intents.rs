@@ -1,4 +1,4 @@
-//! Every change has an audit entry even if the process is killed, and entries name what was changed.
+//! Every change has an audit entry even if the process is killed, and entries name the changed resource.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, Serving, TestApp, eventually};
 
-/// Lets every write of an outcome wait for the lock that the test holds.
+/// Makes every write of an outcome wait for the lock that the test holds.
 const HANG_BEFORE_OUTCOMES: &str = "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END $$;
     CREATE TRIGGER hang BEFORE INSERT OR UPDATE ON audit_logs FOR EACH ROW WHEN (NOT NEW.pending)
@@ -44,7 +44,7 @@ async fn change_of_a_killed_server_is_listed_with_unknown_outcome() {
     execute(&mut connection, HANG_BEFORE_OUTCOMES).await;
     execute(&mut connection, "SELECT pg_advisory_lock(4711)").await;
 
-    // Each makes its change and waits to write the outcome.
+    // Each request makes its change, and then waits to write its outcome.
     let requests = [
         ("POST", format!("/admin/v1/projects/{project}/keys"), json!({ "type": "secret", "name": "ci" })),
         ("PATCH", format!("/admin/v1/projects/{project}"), json!({ "name": "Renamed" })),
@@ -135,7 +135,7 @@ async fn nothing_is_changed_if_the_entry_cannot_be_written() {
 }
 
 #[tokio::test]
-async fn entries_name_what_was_changed() {
+async fn entries_name_the_changed_resource() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let details = async |action: &str| entries(&app.admin(), &format!("&action={action}")).await[0]["details"].clone();

@@ -65,7 +65,7 @@ async fn other_sessions_are_ended_together() {
     assert!(!is_signed_in(&first).await && !is_signed_in(&second).await);
     assert!(is_signed_in(&third).await, "the caller stays signed in");
     assert_eq!(third.delete("/admin/v1/sessions").await.1, json!({ "ended": 0 }));
-    // A program has no session of its own.
+    // The admin token belongs to no session, so every session is ended.
     assert_eq!(app.admin().delete("/admin/v1/sessions").await.1, json!({ "ended": 1 }));
     assert!(!is_signed_in(&third).await);
 }

@@ -44,6 +44,7 @@ pub(crate) async fn store_backup(app: &TestApp, project: &TestProject, days_ago:
         title: Some(project.name.clone()),
         created_at,
         size_bytes: backup.size_bytes,
+        encrypted: false,
         sha256: backup.sha256.clone(),
         server_version: "15.14".to_owned(),
         dump_version: Some("15.14".to_owned()),
@@ -100,7 +101,7 @@ async fn lost_catalogue_is_rebuilt_from_manifests() {
     assert_eq!(items[0]["createdAt"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap(), newer.created_at);
     sqlx::query("DELETE FROM backups").execute(app.app.platform()).await.unwrap();
     assert_eq!(listed(&app, &project).await, items, "the same entries with the same ids");
-    // Without a database.
+    // Listing the stored backups needs no database.
     let stored = list_stored_backups(app.app.store()).await.unwrap();
     let backups: Vec<_> = stored.iter().filter(|backup| backup.manifest.target.ends_with(&project.id)).collect();
     assert_eq!(backups.len(), 2);
@@ -145,7 +146,7 @@ async fn backup_without_dump_is_missing_until_the_dump_returns() {
     assert_eq!(listed(&app, &project).await[0]["state"], "missing");
     let (status, body) = app.admin().post(&path(&backup, "/download"), json!({})).await;
     assert_eq!((status, code(&body)), (StatusCode::NOT_FOUND, "object_not_found"));
-    // Retention doesn't count it.
+    // Retention doesn't count the missing backup.
     let catalogue = &app.app.backups().catalogue;
     assert_eq!(catalogue.list(Some(&backup.target)).await.unwrap(), []);
     app.app.store().put_small(PLATFORM_BUCKET, &backup.object_key, "a/b", Bytes::from_static(DUMP)).await.unwrap();
@@ -225,7 +226,7 @@ async fn run_without_lease_records_no_backup() {
     assert_eq!(recorded, 0);
 }
 
-/// A runner with a plugin `backup` whose runs only end when cancelled.
+/// A job runner that accepts only job `backup` of plugin `backup`. A run ends only when it is cancelled.
 struct EndlessBackupRunner;
 
 #[async_trait::async_trait]

@@ -256,14 +256,14 @@ async fn dropping_a_dump_kills_pg_dump() {
     drop(first);
     wait_until_no_dump_is_running(&app, &project).await;
 
-    // Without the bytes, the outcome is an error.
+    // If the bytes are dropped, the outcome is an error.
     let Dump { mut bytes, outcome } = dump(&app, &name(&project)).await.unwrap();
     assert!(bytes.next().await.unwrap().is_ok());
     drop(bytes);
     assert!(matches!(outcome.await, Err(DumpError::Abandoned)));
     wait_until_no_dump_is_running(&app, &project).await;
 
-    // Without the outcome, the bytes end.
+    // If the outcome is dropped, the bytes end.
     let Dump { mut bytes, outcome } = dump(&app, &name(&project)).await.unwrap();
     drop(outcome);
     while let Some(Ok(_)) = bytes.next().await {}

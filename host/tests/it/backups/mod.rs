@@ -1,9 +1,15 @@
-//! Backups: catalogue, dump, verification, and the plugin that creates them.
+//! Backups: catalogue, dump, verification, restore, and the plugin that creates them.
 
 pub mod catalogue;
 pub mod dump;
+pub mod encryption;
 pub mod end_to_end;
 pub mod plugin;
 pub mod protection;
+pub mod restore;
+pub mod restore_hostile;
+pub mod restore_security;
+pub mod restore_swap;
+pub mod restore_uploads;
 pub mod search_paths;
 pub mod verify;

@@ -13,7 +13,11 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    backups::dump::{LARGE, restored},
+    backups::{
+        dump::{LARGE, restored},
+        restore::{confirm, other_databases, plan, restore_of},
+        verify::create_backup,
+    },
     plugins::transfers::built,
     support::{TestApp, TestProject, guests::GuestRun},
 };
@@ -174,4 +178,30 @@ async fn run_without_lease_changes_nothing_in_the_platform() {
         .unwrap();
     let failure = expired.failure().await;
     assert!(failure.contains("no longer holds its lease"), "{failure}");
+}
+
+#[tokio::test]
+async fn cleanup_plugin_drops_kept_databases_only_when_asked_and_old_enough() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("Kept").await;
+    project.sql("CREATE TABLE items (id int)").await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let (done, run) = confirm(&app, &plan(&app, &backup, &project).await, &project).await;
+    assert!(done["previousDatabase"].is_string(), "{run}");
+    let removed = async |params: Value| {
+        let cleaned = result(&plugin(&app, "cleanup", "cleanup", params).await).await;
+        let sweeps = cleaned["sweeps"].as_array().unwrap();
+        sweeps.iter().find(|swept| swept["sweep"] == "supersededRestoresDays").map(|swept| swept["removed"].clone())
+    };
+    let after = json!({ "supersededRestoresDays": 14 });
+    assert_eq!(removed(after.clone()).await, Some(json!(0)));
+    sqlx::raw_sql("UPDATE restores SET finished_at = now() - interval '15 days'")
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(removed(json!({})).await, None);
+    assert_eq!(other_databases(&project).await.len(), 1);
+    assert_eq!(removed(after).await, Some(json!(1)));
+    assert_eq!(other_databases(&project).await, Vec::<String>::new());
+    assert_eq!(restore_of(&app, &done).await["previousDatabase"], Value::Null);
 }

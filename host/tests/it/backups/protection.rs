@@ -97,7 +97,7 @@ async fn backup_is_returned_with_its_manifest() {
 }
 
 #[tokio::test]
-async fn retention_shows_why_backups_are_kept_and_when_they_go() {
+async fn retention_shows_reasons_and_removal_times_of_backups() {
     let app = TestApp::start().await;
     let project = app.create_project("Kept").await;
     let target = target(&project);

@@ -66,7 +66,7 @@ async fn schema_with_unqualified_names_is_restored_and_the_owner_is_warned() {
     assert_eq!(run["result"]["verified"][0]["rows"], json!(11), "{run}");
     assert_eq!(state(&app, &backup).await["state"], "verified");
 
-    // Nothing of the project was changed, and the remedy silences the warning.
+    // The project is unchanged: the warning about a function ends only when the owner sets its search path.
     project.sql("ALTER FUNCTION allowed(int) SET search_path = public").await;
     let backup = create_backup(&app, &format!("project:{}", project.id)).await;
     let path = format!("/admin/v1/runs/{}/log", backup["runId"].as_str().unwrap());
@@ -79,7 +79,7 @@ async fn schema_with_unqualified_names_is_restored_and_the_owner_is_warned() {
 async fn archive_that_cannot_be_loaded_makes_the_backup_fail_until_it_can() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("broken").await;
-    // Fails outside of the project's own database.
+    // A function that fails outside of the project's own database.
     project
         .sql(
             "CREATE FUNCTION here(x int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN

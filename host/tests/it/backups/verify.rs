@@ -1,4 +1,4 @@
-//! Verification of backups: restores them, detects changes, and contains hostile archives.
+//! Verification of backups: restores them, detects changes, and confines hostile archives.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ const OBJECTS: &str = "CREATE EXTENSION citext;
     GRANT SELECT ON people TO {user};
     SELECT lo_from_bytea(0, 'large object');";
 
-async fn project_with_objects(app: &TestApp, name: &str) -> TestProject {
+pub(crate) async fn project_with_objects(app: &TestApp, name: &str) -> TestProject {
     let project = app.create_project(name).await;
     project.sql(&OBJECTS.replace("{user}", &format!("proj_{}_user", project.id))).await;
     project

@@ -6,4 +6,8 @@ pub mod doctor;
 pub mod logs;
 pub mod migrate;
 pub mod plugin;
+pub mod restore;
+pub mod restore_encrypted;
+pub mod restore_faults;
 pub mod serve;
+pub mod transfer_faults;

@@ -9,7 +9,7 @@ use crate::support::{
     plugin_files::{Author, PluginFolder, component, importing_http, manifest, until_state},
 };
 
-/// Made by minisign 0.11 with `-G -W`, and its `-S -t 'about the file'` of the text below.
+/// A key of minisign 0.11, created with `-G -W`. It signed [`SIGNED`] with `-S -t 'about the file'`.
 const STANDARD_SECRET: &str = "untrusted comment: minisign encrypted secret key
 RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAvBmyC+vkYAgY8l7LhqamKwhyrxJY\
 tzOxRnc7AYyocfAmzM4meoNPkgVvPUBgX6+dm4BAKr1du+n45q0ai+CEoJKGEMSsGCaAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=

@@ -60,10 +60,10 @@ async fn embedded_lists_take_limit_order_offset_and_filters() {
     check("gt.kid.n=1&eq.id=1&limit=1", &[&[2, 3]], Value::Null).await;
     check("eq.id=1&kid.limit=1", &[&[1]], json!(["kid"])).await;
     check("count=exact&limit=1&kid.limit=1", &[&[1]], json!(["kid"])).await;
-    // Rows that are not on the page are not reported.
+    // Lists of rows that are not on the page are not reported as cut.
     check("limit=1&offset=1&kid.limit=2", &[&[6, 7]], Value::Null).await;
     check("limit=1&offset=2&kid.limit=0", &[&[]], Value::Null).await;
-    // A column of the table whose name is that of the embedded table.
+    // The table has a column with the name of the embedded table.
     let (rows, _) = read(&secret, "select=id,kid(id)&eq.kid=2").await;
     assert_eq!(kids(&rows), [[6, 7]]);
     let (rows, capped) = read(&secret, "select=id,youngest:kid(id)&youngest.limit=1&youngest.order=id.desc").await;
@@ -98,7 +98,7 @@ async fn tables_embedded_twice_deep_take_parameters() {
         ])
     );
     assert_eq!(capped, json!(["kid", "kid.toys"]));
-    // An array in an object.
+    // An embedded array in an embedded object.
     let (status, body) = secret.get("/v1/db/toy?select=id,kid(id,parent(id,name))&eq.id=1&eq.kid.parent.id=9").await;
     assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1, "kid": { "id": 2, "parent": null } }])));
     let (status, body) =

@@ -124,7 +124,7 @@ async fn every_operator_selects_the_matching_rows() {
 }
 
 #[tokio::test]
-async fn names_with_special_characters_are_only_names() {
+async fn names_with_special_characters_are_never_executed() {
     let app = TestApp::start().await;
     let project = app.create_project("odd").await;
     project

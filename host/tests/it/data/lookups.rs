@@ -24,7 +24,7 @@ const ITEMS: &str = r#"
         case i % 10 when 0 then repeat('x', 90000) end
     from generate_series(1, 60) i;"#;
 
-/// Returns the query of a lookup, often for a row that exists.
+/// Returns the query of a random lookup, often for a row that exists.
 fn lookup(random: &mut StdRng) -> Vec<(String, String)> {
     let row = random.random_range(1..=66);
     let number = |scale: i64| (row * scale).to_string();
@@ -134,7 +134,7 @@ async fn lookups_that_share_a_statement_return_what_each_returns_alone() {
         let shape = lookup(&mut random);
         let queries: Vec<_> = (0..48)
             .map(|number| match number % 2 {
-                // Half of them have the same shape.
+                // Half of the lookups have the same shape.
                 0 => {
                     let mut query = shape.clone();
                     let mut others = std::iter::repeat_with(|| lookup(&mut random));

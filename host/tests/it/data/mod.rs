@@ -8,6 +8,7 @@ pub mod other_schemas;
 pub mod paging;
 pub mod project_errors;
 pub mod reads;
+pub mod recreated_schema;
 pub mod response_limits;
 pub mod round_trips;
 pub mod schema;

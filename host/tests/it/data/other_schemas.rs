@@ -227,7 +227,7 @@ async fn upsert_with_merge_writes_every_part_of_a_composite_key() {
     }
     let (_, body) = secret.get("/v1/db/seats?select=code,label&order=code,mail,word,amount,tenant").await;
     assert_eq!(body["rows"], json!([{ "code": "Ab", "label": "fourth" }, { "code": "OTHER", "label": "again" }]));
-    // Only the key, and in several sets of keys.
+    // Rows that contain only the columns of the key.
     let only_key = "{\"tenant\":1,\"code\":\"aB\",\"mail\":\"a@x\",\"word\":\"w\",\"amount\":1.0}".to_owned();
     upsert("/v1/db/seats?select=tenant,code,mail,word,amount&resolution=merge", &[only_key]).await;
     let (_, body) = secret.get("/v1/db/bookings?select=id,seats(code,label)").await;
@@ -244,7 +244,7 @@ async fn publishable_key_reads_exposed_columns_of_such_types() {
     let publishable = project.publishable();
     assert_eq!(ids(&publishable, "eq.email=ANN@X").await, [1]);
     assert_eq!(ids(&publishable, "eq.mood=happy").await, [2]);
-    // A type that arrives later, and one that is renamed.
+    // A type that is created later, and a type that is renamed.
     project
         .sql("create schema later; create type later.size as enum ('s', 'm'); alter table users add size later.size")
         .await;
@@ -282,4 +282,44 @@ async fn schema_of_another_owner_is_named_in_the_error() {
     let (status, body) = secret.get("/v1/db/t?eq.kind=a").await;
     assert_eq!((status, body["error"]["code"].as_str()), (StatusCode::FORBIDDEN, Some("forbidden")), "{body}");
     assert!(body["error"]["message"].as_str().unwrap().contains("schema `vault`"), "{body}");
+}
+
+#[tokio::test]
+async fn rows_as_read_count_as_unchanged() {
+    let app = TestApp::start().await;
+    let project = project_with_schema(&app, "unchanged").await;
+    project.sql("create table paths (id int primary key, path jsonpath, seen pg_snapshot)").await;
+    project.sql("insert into paths values (1, '$.a[*] ? (@ > 1)', '10:20:10,14')").await;
+    for (table, column) in [("users", "name"), ("paths", "path")] {
+        let (_, body) = app.admin().get(&project.path(&format!("/tables/{table}/rows?order=id"))).await;
+        for row in body["rows"].as_array().unwrap() {
+            let mut was = row.clone();
+            was.as_object_mut().unwrap().remove("id");
+            let change = |set: &str| {
+                let key = json!({ "id": row["id"] });
+                json!({ "changes": [{ "op": "update", "key": key, "set": { column: set }, "was": was }] })
+            };
+            let changes = project.path(&format!("/tables/{table}/changes"));
+            let (status, body) = app.admin().post(&changes, change("$.b")).await;
+            assert_eq!(status, StatusCode::OK, "{table} {row}: {body}");
+            let (status, body) = app.admin().post(&changes, change("$.c")).await;
+            assert_eq!(
+                (status.as_u16(), &body["error"]["code"]),
+                (409, &json!("row_changed")),
+                "{table} {row}: {body}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn filter_on_a_type_without_comparisons_names_the_column() {
+    let app = TestApp::start().await;
+    let project = app.create_project("no comparisons").await;
+    project.sql("create table paths (id int primary key, path jsonpath)").await;
+    for query in ["eq.path=$.a", "order=path"] {
+        let (status, body) = project.secret().get(&format!("/v1/db/paths?{query}")).await;
+        let message = body["error"]["message"].as_str().unwrap();
+        assert!(status == StatusCode::BAD_REQUEST && message.contains("path"), "{query}: {body}");
+    }
 }

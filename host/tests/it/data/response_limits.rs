@@ -1,4 +1,4 @@
-//! Responses with rows are limited in size, each and all together.
+//! Limits on the size of responses with rows: on each response, and on all responses together.
 
 use std::time::Duration;
 
@@ -35,12 +35,12 @@ async fn start() -> (TestApp, TestProject) {
 }
 
 /// Checks that a response is refused because of its size.
-fn check_too_large(what: &str, (status, body): (StatusCode, Value)) {
+fn check_too_large(request: &str, (status, body): (StatusCode, Value)) {
     let code = body["error"]["code"].as_str();
-    assert_eq!((status.as_u16(), code), (422, Some("response_too_large")), "{what}: {body}");
-    assert_eq!(body["error"]["details"], json!({ "maxBytes": LIMIT }), "{what}: {body}");
-    assert!(body["error"]["message"].as_str().unwrap().contains(&LIMIT.to_string()), "{what}: {body}");
-    assert!(body["error"]["hint"].is_string(), "{what}: {body}");
+    assert_eq!((status.as_u16(), code), (422, Some("response_too_large")), "{request}: {body}");
+    assert_eq!(body["error"]["details"], json!({ "maxBytes": LIMIT }), "{request}: {body}");
+    assert!(body["error"]["message"].as_str().unwrap().contains(&LIMIT.to_string()), "{request}: {body}");
+    assert!(body["error"]["hint"].is_string(), "{request}: {body}");
 }
 
 async fn check_rows(client: &Client, path: &str, expected: usize) {
@@ -127,10 +127,10 @@ async fn write_whose_rows_exceed_the_limit_changes_nothing() {
         (Method::POST, "texts", Some(json!({ "rows": [row(200, 7), { "id": 201, "a": "b" }] }))),
         (Method::POST, "texts?select=n,a,b:a,c:a", Some(json!({ "rows": [row(200, 0)] }))),
     ] {
-        let what = format!("{method} {query}");
+        let request = format!("{method} {query}");
         let (status, response) = secret.send(method, &format!("/v1/db/{query}"), body).await;
         assert!(response["error"]["hint"].as_str().is_some_and(|hint| hint.starts_with("Nothing")), "{response}");
-        check_too_large(&what, (status, response));
+        check_too_large(&request, (status, response));
         check_rows(&secret, "/v1/db/texts?select=id&eq.n=0&lt.id=200", 32).await;
         check_rows(&secret, "/v1/db/texts?select=id&gte.id=200", 0).await;
     }
@@ -140,9 +140,9 @@ async fn write_whose_rows_exceed_the_limit_changes_nothing() {
         (Method::POST, "texts?select=id", Some(json!({ "rows": [row(200, 7), row(201, 7)] })), 201),
         (Method::DELETE, "texts?gte.id=100", None, 200),
     ] {
-        let what = format!("{method} {query}");
+        let request = format!("{method} {query}");
         let (received, response) = secret.send(method, &format!("/v1/db/{query}"), body).await;
-        assert_eq!(received.as_u16(), status, "{what}: {response}");
+        assert_eq!(received.as_u16(), status, "{request}: {response}");
     }
 }
 
@@ -153,7 +153,7 @@ async fn oversized_reads_do_not_affect_other_requests_of_their_connection() {
     let oversized = join_all((0..12).map(|number| {
         let secret = secret.clone();
         async move {
-            // A different text each, and thus a statement that is not known to be large.
+            // Each request has a statement of its own, so the server does not know yet that its rows are large.
             let path = format!("/v1/db/texts?select=id,x{number}:a");
             check_too_large("concurrent", secret.get(&path).await);
         }

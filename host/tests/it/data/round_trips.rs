@@ -1,4 +1,4 @@
-//! What `GET` returns can be sent back: values that SQL wrote, of every kind of type.
+//! Values of every kind of type that SQL wrote: the form in which `GET` returns them can be sent back.
 
 use reqwest::{Method, StatusCode};
 
@@ -177,7 +177,7 @@ async fn returned_values_are_accepted_for_every_type() {
             assert_eq!(read(id).await, original, "{sql_type} {value}, row {id}");
         }
     }
-    // All at once, as a client that copies a row.
+    // All columns at once, like a client that copies a row.
     let whole = send(&secret, Method::GET, "/v1/db/t?eq.id=1", String::new()).await;
     let row = whole.strip_prefix("{\"rows\":[").unwrap().split_once("],\"page\"").unwrap().0;
     let copy = |id: i32| row.replacen("{\"id\":1,", &format!("{{\"id\":{id},"), 1);

@@ -180,7 +180,7 @@ async fn requests_of_signed_in_users_survive_schema_changes() {
     project.sql("alter table t alter b type text").await;
     assert_eq!(body(service.read(user, "t", "eq.b=2").await.unwrap()), json!([{ "id": 1, "b": "2" }]));
     project.sql("alter table t rename b to c").await;
-    // Unknown names make the schema cache check, but not for every request.
+    // Unknown names make the schema cache check for a newer schema, but not for every request.
     let inserted = until_status(StatusCode::CREATED, async || {
         match service.insert(user, "t", "", br#"{"rows":[{"id":2,"c":"y"}]}"#).await {
             Ok(response) => (StatusCode::CREATED, body(response)),
@@ -214,7 +214,7 @@ async fn table_without_columns_is_readable() {
 }
 
 #[tokio::test]
-async fn keys_of_a_table_with_heirs_identify_no_row() {
+async fn keys_of_a_table_with_inheriting_tables_identify_no_row() {
     let app = TestApp::start().await;
     let project = app.create_project("heirs").await;
     project

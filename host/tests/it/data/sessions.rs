@@ -104,7 +104,7 @@ async fn session_state_of_every_kind_is_gone_at_the_next_request() {
         assert_eq!(peeked[0]["state"], new["state"], "{kind}");
         assert_eq!(rows(&project, "/v1/db/shown").await, as_new(), "{kind}");
         assert_eq!(rows(&project, "/v1/db/plain?select=a&eq.id=1").await, json!([{ "a": "genuine" }]), "{kind}");
-        // Concurrent requests.
+        // Concurrent requests are not affected either.
         let beside = join_all((0..20).map(|number| {
             let path = if number % 4 == 0 { path.as_str() } else { "/v1/db/shown" };
             rows(&project, path)
@@ -125,7 +125,7 @@ async fn reset_session_is_used_again() {
 }
 
 #[tokio::test]
-async fn statements_without_code_of_the_project_send_nothing_more() {
+async fn statements_that_run_no_code_of_the_project_send_no_reset() {
     const RESET: &str = "DISCARD SEQUENCES";
     let direct = Postgres::shared().platform_database().await;
     let address = format!("127.0.0.1:{}", Postgres::shared().port);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{TestApp, TestProject};
 
-/// How ORMs remove a value of an enum.
+/// The SQL with which ORMs remove a value of an enum.
 const REPLACE_ENUM: &str = "BEGIN;
     CREATE TYPE mood_new AS ENUM ('calm', 'glad');
     ALTER TABLE people ALTER mood DROP DEFAULT;

@@ -28,9 +28,9 @@ fn errors_lists_every_code() {
     check_or_write_table("docs/ERRORS.md", &table);
 }
 
-/// A line of a crontab, and when Debian's cron runs it in the three hours around the two changes.
+/// A line of a crontab, and the times at which Debian's cron runs it in the three hours around the two changes.
 ///
-/// Observed: the loop of `cron.c` of Debian's package `cron` 3.0pl1-162, compiled with a simulated clock.
+/// Recorded from the loop of `cron.c` of Debian's package `cron` 3.0pl1-162, compiled with a simulated clock.
 const DEBIAN_CRON: &[(&str, &str, &str)] = &[
     ("30 2 * * *", "03:00", "02:30a"),
     ("0,30 2 * * *", "03:00 03:00", "02:00a 02:30a"),

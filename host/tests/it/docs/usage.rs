@@ -8,14 +8,20 @@ use sqlx::PgPool;
 
 use crate::{
     docs::markdown::{Block, compare, fenced_blocks, find, read_document, workspace_root},
-    support::{Client, TestApp, TestProject, eventually},
+    support::{Client, MailServer, TestApp, TestProject, eventually},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn documented_requests_return_the_documented_responses() {
-    let builder = TestApp::builder().first_party_plugins();
-    let app = builder.var("ATLASHUB_HTTP_ALLOWED_HOSTS", "app.example.com").start().await;
-    let runner = DocumentRunner::new(&app, "usage").await;
+    let mails = MailServer::start(|_| None).await;
+    let app = TestApp::builder()
+        .first_party_plugins()
+        .var("ATLASHUB_HTTP_ALLOWED_HOSTS", "app.example.com")
+        .var("ATLASHUB_SMTP_URL", &format!("smtp://{}", mails.address))
+        .var("ATLASHUB_SMTP_FROM", "App <app@example.com>")
+        .start()
+        .await;
+    let runner = DocumentRunner { mails: Some(mails), ..DocumentRunner::new(&app, "usage").await };
     let sent = runner.run(&usage_blocks(), |_| true).await;
     assert!(sent > 32, "only {sent} requests were found");
 }
@@ -29,6 +35,10 @@ async fn documented_typescript_compiles_and_runs() {
     let (status, author) =
         runner.project.secret().post("/v1/db/authors", json!({"rows": [{"name": "Stanisław Lem"}]})).await;
     assert_eq!(status, StatusCode::CREATED, "{author}");
+
+    crate::auth::enable(&runner.project).await;
+    crate::auth::sign_up(&runner.project, "ada@example.com").await;
+    runner.project.expose("todos", "read", "write").await;
 
     let folder = tempfile::tempdir().unwrap();
     let mut sources = Vec::new();
@@ -66,6 +76,7 @@ async fn documented_typescript_compiles_and_runs() {
         .arg(&compiled)
         .env("ATLASHUB_API_URL", &app.public_url)
         .env("ATLASHUB_SECRET_KEY", &runner.project.secret_key)
+        .env("ATLASHUB_PUBLISHABLE_KEY", &runner.project.publishable_key)
         .env("AUTHOR_ID", find(&author, "id").unwrap().to_string());
     tokio::task::spawn_blocking(move || run(&mut node)).await.unwrap();
 }
@@ -90,6 +101,8 @@ struct DocumentRunner {
     public_url: String,
     http: reqwest::Client,
     platform: PgPool,
+    /// Receives the mails to users.
+    mails: Option<MailServer>,
 }
 
 impl DocumentRunner {
@@ -100,6 +113,7 @@ impl DocumentRunner {
             public_url: app.public_url.clone(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             platform: app.app.platform().clone(),
+            mails: None,
         }
     }
 
@@ -139,7 +153,9 @@ impl DocumentRunner {
     }
 
     async fn send(&self, block: &Block, documented: Option<&Block>, responses: &[Value]) -> Value {
-        let text = self.fill_in(&block.text, responses);
+        let text = self.fill_in_token(&block.text).await;
+        let text = fill_in_codes(&text, responses);
+        let text = self.fill_in(&text, responses);
         let (head, body) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
         let mut lines = head.lines();
         let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
@@ -171,6 +187,14 @@ impl DocumentRunner {
         answer
     }
 
+    /// Replaces `<token of the mail>` with the token in the next mail.
+    async fn fill_in_token(&self, text: &str) -> String {
+        const PLACEHOLDER: &str = "<token of the mail>";
+        let Some(mails) = self.mails.as_ref().filter(|_| text.contains(PLACEHOLDER)) else { return text.to_owned() };
+        let (_, _, token) = crate::auth::next_mail(mails).await;
+        text.replace(PLACEHOLDER, &token.expect("a link"))
+    }
+
     /// Replaces `ah_sec_…` and `ah_pub_…` with the project's keys, `<admin token>` with the token, `<id>` with the
     /// project's id, and any other `<name>` with the value of the member `name` in the latest response that has one.
     fn fill_in(&self, text: &str, responses: &[Value]) -> String {
@@ -188,6 +212,15 @@ impl DocumentRunner {
         }
         filled
     }
+}
+
+/// Replaces the codes of an authenticator app, with the secret in the latest response that has one.
+fn fill_in_codes(text: &str, responses: &[Value]) -> String {
+    let Some(secret) = responses.iter().rev().find_map(|answer| find(answer, "secret")?.as_str()) else {
+        return text.to_owned();
+    };
+    text.replace("<code of the app>", &crate::auth::totp(secret, 0))
+        .replace("<next code of the app>", &crate::auth::totp(secret, 1))
 }
 
 fn usage_blocks() -> Vec<Block> {

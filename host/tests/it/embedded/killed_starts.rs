@@ -1,4 +1,4 @@
-//! A start after one that was killed, at any moment: it succeeds at once, with a complete cluster.
+//! A start after a start that was killed at any moment: it succeeds at once, with a complete cluster.
 
 use std::{
     fs,
@@ -99,7 +99,7 @@ fn programs_with_endless_initdb(root: &Path) -> PathBuf {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn start_ends_what_a_killed_initdb_left_running() {
+async fn start_ends_processes_of_a_killed_initdb() {
     let root = open_folder();
     let data = root.path().join("data");
     let programs = programs_with_endless_initdb(root.path());
@@ -133,7 +133,7 @@ async fn cluster_that_is_not_as_requested_is_not_used() {
     let data = root.path().join("data");
     let programs = programs_with_endless_initdb(root.path());
     let real = bin_dir().join("initdb");
-    // Ignores the requested locale, and creates no checksums.
+    // This `initdb` ignores the requested locale, and creates no checksums.
     let script = format!(
         "#!/bin/sh\nif [ \"$1\" = --version ]; then exec '{0}' --version; fi\n\
          exec '{0}' --pgdata \"$2\" --pwfile \"$4\" --locale=C --encoding=UTF8 --auth=scram-sha-256 \

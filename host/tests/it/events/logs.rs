@@ -1,3 +1,5 @@
+//! Logs of runs in the stream.
+
 use std::sync::Arc;
 
 use reqwest::StatusCode;
@@ -31,7 +33,7 @@ async fn log_of_a_run_is_part_of_the_stream() {
         let end = tail.until("logEnd", &json!({ "runId": run })).await;
         assert_eq!(end.data["run"]["status"], "success");
     }
-    // The stream goes on after the log.
+    // The stream continues after the end of the log.
     let other = app.create_job(json!({})).await;
     tail.until("job", &json!({ "id": other })).await;
 }

@@ -1,4 +1,4 @@
-//! The stream of changes: what it contains, how it continues, and its limits.
+//! The stream of changes: its content, its continuation after an interruption, and its limits.
 
 pub mod logs;
 pub mod stream;

@@ -1,3 +1,5 @@
+//! Events of every kind, the continuation of a stream, and the limit of open streams.
+
 use std::sync::Arc;
 
 use atlashub::config::Role;
@@ -101,17 +103,17 @@ async fn stream_continues_after_the_last_event_id() {
     let first = app.create_job(json!({ "name": "first" })).await;
     let event = tail.until("job", &json!({ "id": first })).await;
     drop(tail);
-    // Missed while no stream was open.
+    // This event occurs while no stream is open.
     let second = app.create_job(json!({ "name": "second" })).await;
     let mut later = EventTail::open(&app.admin(), PATH, Some(&event.id)).await;
     assert_eq!(later.next().await.unwrap().data, system("resumed"));
     let next = later.until("job", &json!({})).await;
-    assert_eq!(next.data["id"], second, "only what followed");
-    // Clients that can't send the header.
+    assert_eq!(next.data["id"], second, "only later events are sent");
+    // For clients that can't send the header.
     let mut other = EventTail::open(&app.admin(), &format!("{PATH}?lastEventId={}", event.id), None).await;
     assert_eq!(other.next().await.unwrap().data, system("resumed"));
     assert_eq!(other.until("job", &json!({})).await, next);
-    // The id of another process, and something else.
+    // An id of another process, and a text that is not an id.
     for unknown in ["00000000-7", "x"] {
         let mut tail = EventTail::open(&app.admin(), PATH, Some(unknown)).await;
         assert_eq!(tail.next().await.unwrap().data, system("started"), "{unknown}");
@@ -147,7 +149,7 @@ async fn streams_are_limited() {
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()["retry-after"], "15");
     assert_eq!(code(&refused.json().await.unwrap()), "overloaded");
-    // Requests still work, and so do the open streams. Each has the changes after its start.
+    // Requests and open streams still work. Each stream receives the changes since its start.
     for tail in &mut tails {
         tail.until("system", &system("started")).await;
     }

@@ -58,7 +58,8 @@ async fn slow_bodies_of_one_project_do_not_block_others() {
         .await;
     let attacker = project_with_table(&app, "Attacker").await;
     let other = project_with_table(&app, "Other").await;
-    // More than the turns, and more than the project's share of arriving bodies: a quarter of the connections.
+    // 60 connections are more than the concurrent requests, and more than the project's share of connections whose body
+    // is still arriving: a quarter of all connections.
     let mut slow = slow_inserts(&app, &attacker, 60).await;
     let row = json!({ "rows": [{ "a": "b" }] });
     for project in [&other, &attacker] {
@@ -119,7 +120,7 @@ async fn bodies_in_memory_are_bounded_per_project() {
         socket.send(format!("{}\r\n{}", insert(&attacker, 1024), " ".repeat(1000))).await;
         sockets.push(socket);
     }
-    // Two of the three fit into the project's half.
+    // Two of the three bodies fit into the project's share, which is half of the memory for bodies.
     let refused = eventually("one body is refused", async || {
         for socket in &mut sockets {
             if let Ok(response) = tokio::time::timeout(std::time::Duration::from_millis(20), socket.response()).await {

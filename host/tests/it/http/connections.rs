@@ -91,7 +91,7 @@ async fn followed_log_outlives_the_timeouts() {
     let path = format!("/admin/v1/runs/{run}/log?follow=true");
     let followed = app.admin().request(Method::GET, &path).send().await.unwrap();
     assert_eq!(followed.status(), StatusCode::OK);
-    // Two idle connections in turn are closed: the timeouts are over.
+    // Two idle connections are closed one after the other, so the timeouts have passed.
     for _ in 0..2 {
         let mut idle = Socket::connect(&app.admin_url).await;
         idle.send(GET).await;

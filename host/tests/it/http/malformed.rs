@@ -41,7 +41,7 @@ async fn malformed_requests_get_the_documented_error() {
             assert_eq!(response.header("connection"), Some("close"));
             assert_eq!(socket.closed().await, 0, "{shown:?}");
         }
-        // The longest head that fits.
+        // The longest head that is accepted.
         let mut socket = Socket::connect(url).await;
         socket.send(with_headers(100, 600)).await;
         assert_eq!(socket.response().await.unwrap().status, 200);

@@ -1,4 +1,4 @@
-//! Requests with NUL characters, which Postgres can't store. A path with one names nothing; a parameter or a field with
+//! Requests with NUL characters, which Postgres can't store. A path with one is not found; a parameter or a field with
 //! one is refused.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -74,7 +74,7 @@ async fn path_with_a_nul_character_is_not_found_and_audited() {
 #[tokio::test]
 async fn parameter_with_a_nul_character_is_never_a_server_error() {
     let (app, project) = start().await;
-    // What lists have as their sort keys.
+    // One cursor for each kind of sort key.
     let cursors = [
         json!("a\0"),
         json!(["2026-01-01T00:00:00Z", "a\0"]),
@@ -141,7 +141,7 @@ fn with_nul(value: &Value) -> Vec<Value> {
     }
 }
 
-/// Valid bodies, or almost.
+/// Bodies that are valid or nearly valid.
 fn bodies(project: &TestProject) -> Vec<(Method, String, Value)> {
     let (post, patch, put) = (Method::POST, Method::PATCH, Method::PUT);
     let owned = |path: &str| project.path(path);
@@ -195,6 +195,12 @@ fn bodies(project: &TestProject) -> Vec<(Method, String, Value)> {
         (post.clone(), "/v1/storage/multipart/abort".to_owned(), abort),
         (post.clone(), "/v1/db/items".to_owned(), json!({ "rows": [{ "id": 3, "name": "a", "data": ["a"] }] })),
         (post.clone(), "/admin/v1/backups".to_owned(), json!({ "target": format!("project:{}", project.id) })),
+        (
+            post.clone(),
+            "/admin/v1/restores/uploads".to_owned(),
+            json!({ "projectId": project.id, "fileName": "a.dump", "sizeBytes": 5 }),
+        ),
+        (post.clone(), "/admin/v1/restores".to_owned(), json!({ "projectId": project.id, "uploadId": "a" })),
         (post.clone(), "/admin/v1/jobs".to_owned(), http_job.clone()),
         (post.clone(), "/admin/v1/jobs".to_owned(), plugin_job.clone()),
         (post.clone(), "/admin/v1/jobs/check".to_owned(), http_job),

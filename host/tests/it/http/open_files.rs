@@ -34,7 +34,7 @@ async fn half_open_connections_leave_both_listeners_reachable() {
     for number in 0..300 {
         let mut socket = Socket::connect(&serving.public_url).await;
         if number % 2 == 0 {
-            // It may have been replaced.
+            // The server may have closed this connection to accept another one.
             let _ = socket.try_send("POST /v1/db/t HTTP/1.1\r\nhost: x\r\n").await;
         }
         half_open.push(socket);

@@ -1,4 +1,4 @@
-//! The attempts of a run, what a queued run waits for, and running an ended run again.
+//! The attempts of a run, the reason why a queued run waits, and repeating an ended run.
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,7 +37,7 @@ async fn attempts_of_a_manual_run_are_linked() {
     let job = app.create_job(json!({ "retries": 3, "params": { "failTimes": 2 } })).await;
     app.run_job(&job).await;
     let first = ended_runs(&app, &job, 3).await;
-    // Another run of the job has attempts of its own.
+    // Another run of the job has its own attempts.
     app.run_job(&job).await;
     let all = ended_runs(&app, &job, 6).await;
     for runs in [&first[..], &all[3..]] {
@@ -70,7 +70,7 @@ async fn attempts_of_a_scheduled_run_are_linked() {
 }
 
 #[tokio::test]
-async fn queued_run_says_what_it_waits_for() {
+async fn queued_run_shows_the_reason_for_waiting() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "overlap": "queue", "params": { "wait": true } })).await;
@@ -114,7 +114,7 @@ async fn ended_run_can_be_run_again() {
     assert_eq!((&repeated["jobId"], &repeated["trigger"]), (&json!(job), &json!("manual")));
     assert_eq!((&repeated["attempt"], &repeated["retryOf"]), (&json!(1), &Value::Null));
 
-    // A run without a job.
+    // A run without a job can also be run again.
     let project = app.create_project("Shop").await;
     let new = NewRun {
         plugin: "test".to_owned(),

@@ -271,7 +271,7 @@ async fn deleting_a_job_cancels_its_running_run() {
         let run = app.run_job(&other).await;
         app.until_run(&run, "success").await;
     }
-    let actions = eventually("the entries", async || {
+    let actions = eventually("the deletion is in the audit log", async || {
         let (_, page) = app.admin().get("/admin/v1/audit?action=job.*").await;
         let actions: Vec<String> =
             page["items"].as_array()?.iter().map(|entry| entry["action"].as_str().unwrap().to_owned()).collect();

@@ -11,7 +11,7 @@ async fn check(app: &TestApp, definition: Value) -> Value {
     check
 }
 
-/// Returns the fields with an error, and the path if there is one.
+/// Returns the fields with an error, each followed by its path if there is one.
 fn fields(check: &Value) -> Vec<String> {
     let errors = check["errors"].as_array().unwrap().iter();
     errors
@@ -64,7 +64,7 @@ async fn every_problem_of_a_definition_is_reported_with_its_field() {
 }
 
 #[tokio::test]
-async fn check_of_a_request_says_whether_its_host_is_allowed() {
+async fn check_of_a_request_reports_whether_its_host_is_allowed() {
     let server = WebServer::start(|_| WebResponse::status(204)).await;
     let allowed = format!("{},https://*.example", server.entry());
     let app = TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &allowed).start().await;

@@ -80,7 +80,7 @@ async fn node_with_wrong_clock_follows_the_database_clock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clock_jumps_neither_flood_nor_skip_fire_times() {
+async fn clock_jumps_neither_multiply_nor_skip_runs() {
     let runner = TestRunner::new();
     let clock = Clock::new().await;
     let app = clock.gateway(&runner).await;
@@ -88,7 +88,7 @@ async fn clock_jumps_neither_flood_nor_skip_fire_times() {
     let (once, none) = (app.create_job(job("once")).await, app.create_job(job("none")).await);
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
     let ticks = async |job: &str, from: usize| {
-        eventually("it ticks", async || runner.attempts_of(job).len() >= from + 3).await;
+        eventually("it ran three times", async || runner.attempts_of(job).len() >= from + 3).await;
     };
     for job in [&once, &none] {
         ticks(job, 0).await;
@@ -97,7 +97,7 @@ async fn clock_jumps_neither_flood_nor_skip_fire_times() {
     // Three hours contain more than ten thousand fire times.
     let before = runner.attempts_of(&once).len();
     clock.put_forward("3 hours").await;
-    let caught_up = eventually("it is caught up with", async || {
+    let caught_up = eventually("the missed fire times have had a run", async || {
         let caught_up = |run: &&serde_json::Value| run["trigger"] == "catchUp" && run["status"] == "success";
         app.runs_of(&once).await.iter().find(caught_up).cloned()
     })
@@ -105,7 +105,8 @@ async fn clock_jumps_neither_flood_nor_skip_fire_times() {
     let latest: DateTime<Utc> = caught_up["scheduledFor"].as_str().unwrap().parse().unwrap();
     assert!(latest - Utc::now() > TimeDelta::hours(3) - TimeDelta::minutes(2), "the latest of them: {latest}");
     for job in [&once, &none] {
-        // The fire times of the last ten seconds are on time; more than occur while this test polls.
+        // Fire times of the last ten seconds count as on time, so they run after the jump. Twelve runs are more than
+        // these.
         ticks(job, before + 12).await;
         let times = fire_times(&runner.attempts_of(job));
         let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| gap.num_seconds() > 1).collect();
@@ -126,7 +127,7 @@ async fn clock_jumps_neither_flood_nor_skip_fire_times() {
     ticks(&once, waiting).await;
     for job in [&once, &none, &marker] {
         let times = fire_times(&runner.attempts_of(job));
-        assert_eq!(times.iter().collect::<BTreeSet<_>>().len(), times.len(), "none ran twice");
+        assert_eq!(times.iter().collect::<BTreeSet<_>>().len(), times.len(), "a fire time ran twice");
     }
     node.stop(GRACE).await;
 }

@@ -52,7 +52,7 @@ async fn http_job_sends_its_secrets_and_never_logs_them() {
     assert_eq!((&ended_run["status"], &ended_run["httpStatus"]), (&json!("success"), &json!(200)), "{ended_run}");
     assert_eq!((&ended_run["plugin"], &ended_run["trigger"]), (&json!("http-job"), &json!("manual")));
 
-    // Neither the request nor the response reveals a secret.
+    // Neither the run nor its log nor the job reveals a secret.
     let (_, log) = admin.get(&format!("/admin/v1/runs/{run}/log")).await;
     let (_, read) = admin.get(&format!("/admin/v1/jobs/{job}")).await;
     assert!(log["items"].as_array().is_some_and(|lines| !lines.is_empty()), "{log}");
@@ -137,7 +137,7 @@ async fn scheduled_plugin_jobs_run_when_due() {
     let ping = json!({ "name": "ping", "type": "http", "scheduleCron": "* * * * * *", "httpUrl": server.url("/tick") });
     for job in [status, ping] {
         let job = create(&admin, job).await;
-        let run = eventually("it ran by itself", async || {
+        let run = eventually("a scheduled run succeeded", async || {
             let (_, page) = admin.get(&format!("/admin/v1/jobs/{job}/runs")).await;
             page["items"].as_array()?.iter().find(|run| run["status"] == "success").cloned()
         })

@@ -82,7 +82,7 @@ async fn private_address_is_rejected_when_the_job_is_saved() {
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{host}: {error}");
         assert!(error["error"]["message"].as_str().unwrap().contains("private address"), "{host}: {error}");
     }
-    // The name can't be resolved now. That may change until the job runs.
+    // The name can't be resolved now. That may change before the job runs.
     create(&app.admin(), job("https://unknown.invalid/")).await;
     assert_eq!(server.count(), 0);
 }
@@ -119,6 +119,20 @@ async fn compressed_response_is_previewed_as_text() {
     // The secret is found in the decoded text.
     assert_eq!(run["result"]["bodyPreview"], "{\"fine\": true, \"token\": \"***\"}", "{run}");
     assert_eq!(run["result"]["bodyBytes"], 30, "{run}");
+}
+
+#[tokio::test]
+async fn response_in_a_wrong_encoding_succeeds_without_its_preview() {
+    let server = WebServer::start(|_| {
+        WebResponse::with(200, &[("content-type", "text/plain"), ("content-encoding", "gzip")], b"plain text")
+    })
+    .await;
+    let app = app_for(&server.entry()).await;
+    let run = run_once(&app.admin(), job(&server.url("/"))).await;
+    assert_eq!((&run["status"], &run["httpStatus"]), (&json!("success"), &json!(200)), "{run}");
+    assert_eq!(run["result"].get("bodyPreview"), None, "{run}");
+    let (_, log) = app.admin().get(&format!("/admin/v1/runs/{}/log", run["id"].as_str().unwrap())).await;
+    assert!(log.to_string().contains("not in the encoding `gzip`"), "{log}");
 }
 
 #[tokio::test]
@@ -161,10 +175,10 @@ async fn json_body_is_sent_as_json_in_its_own_notation() {
     check("1.10", json!({}), "1.10", json).await;
     check("false", json!({}), "false", json).await;
     check("{}", json!({ "Content-Type": "application/ld+json" }), "{}", Some("application/ld+json")).await;
-    // A string is sent as it is.
+    // A string is sent unchanged.
     check(r#""{\"a\":1}""#, json!({}), r#"{"a":1}"#, None).await;
 
-    // A PATCH replaces, keeps and removes it.
+    // A PATCH keeps, replaces or removes the body.
     let path = format!("/admin/v1/jobs/{id}");
     let sent = async |change: Value| {
         let (status, answer) = admin.patch(&path, change).await;

@@ -33,12 +33,12 @@ async fn schedulers_survive_a_postgres_outage() {
     proxy.restore().await;
     // Outcomes of the outage are recorded afterwards, and work continues.
     app.until_run(&run, "success").await;
-    eventually("it ticks", async || runner.attempts_of(&ticks).len() > 2).await;
+    eventually("it ran three times", async || runner.attempts_of(&ticks).len() > 2).await;
     let by_hand = app.create_job(json!({})).await;
     let by_hand = app.run_job(&by_hand).await;
     app.until_run(&by_hand, "success").await;
     let times = fire_times(&runner.attempts_of(&ticks));
-    assert_eq!(times.len(), times.iter().collect::<BTreeSet<_>>().len(), "none ran twice");
+    assert_eq!(times.len(), times.iter().collect::<BTreeSet<_>>().len(), "a fire time ran twice");
     node.stop(GRACE).await;
 }
 
@@ -48,7 +48,7 @@ async fn work_without_a_notification_is_found_by_polling() {
     let app = gateway(&runner).await;
     let job = app.create_job(json!({ "params": { "hang": true } })).await;
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
-    // Inserted without a notification, as if it was lost.
+    // The run is inserted without a notification, as if the notification had been lost.
     let run: Uuid = sqlx::query_scalar(
         "INSERT INTO cron_job_runs (id, job_id, plugin, plugin_job, params, trigger)
          SELECT gen_random_uuid(), id, plugin, plugin_job, params, 'manual' FROM cron_jobs RETURNING id",
@@ -76,8 +76,8 @@ async fn work_without_a_notification_is_found_by_polling() {
 /// Id, job, fire time, attempt, status, error.
 type RunRow = (Uuid, Uuid, Option<DateTime<Utc>>, i32, String, Option<String>);
 
-/// Runs that are queued when Postgres stops.
-const AT_ONCE: usize = 1000;
+/// Runs that are queued for each crash of Postgres.
+const RUNS_PER_CRASH: usize = 1000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schedulers_continue_after_postgres_restarts() {
@@ -100,18 +100,18 @@ async fn schedulers_continue_after_postgres_restarts() {
     let held = app.run_job(&waits).await;
     eventually("it runs", async || runner.attempts_of(&waits).len() == 1).await;
     let many = app.create_job(json!({ "overlap": "allow" })).await;
-    eventually("they tick", async || jobs.iter().all(|job| runner.attempts_of(job).len() >= 3)).await;
+    eventually("each job ran three times", async || jobs.iter().all(|job| runner.attempts_of(job).len() >= 3)).await;
 
     for round in 1..=2 {
         // Postgres restarts while runs are being claimed and ended.
-        eventually("they are queued", async || queue_runs(&app, &many, AT_ONCE).await.ok()).await;
-        let expected = AT_ONCE * (round - 1) + 50;
+        eventually("they are queued", async || queue_runs(&app, &many, RUNS_PER_CRASH).await.ok()).await;
+        let expected = RUNS_PER_CRASH * (round - 1) + 50;
         eventually("some ran", async || runner.attempts_of(&many).len() >= expected).await;
         let postgres = &postgres;
         tokio::task::block_in_place(|| postgres.crash_and_restart());
         let back_at = Utc::now();
         let after = |job: &String| fire_times(&runner.attempts_of(job)).iter().filter(|at| **at > back_at).count();
-        eventually("they tick again", async || jobs.iter().all(|job| after(job) >= 3)).await;
+        eventually("the scheduled jobs run again", async || jobs.iter().all(|job| after(job) >= 3)).await;
     }
 
     // A run that lasted over both restarts ends normally.
@@ -148,22 +148,22 @@ async fn schedulers_continue_after_postgres_restarts() {
     for (id, job, at, attempt, status, error) in &rows {
         assert!(at.is_none() || known.insert((job, at, attempt)), "two runs of {job} for {at:?}, attempt {attempt}");
         match status.as_str() {
-            "success" => assert!(ran.contains_key(id), "{id} is said to have run"),
+            "success" => assert!(ran.contains_key(id), "{id} succeeded, but was not executed"),
             // The claim's response was lost with the connection, so no scheduler executed the run. It ends when its
             // lease expires, and is retried if it has retries left.
             "fail" => {
                 assert_eq!(error.as_deref(), Some("its scheduler stopped"), "{id}");
-                assert!(!ran.contains_key(id), "{id} is said not to have run");
+                assert!(!ran.contains_key(id), "{id} failed, but was executed");
             }
-            "skipped" => assert!(!ran.contains_key(id), "{id} is said not to have run"),
+            "skipped" => assert!(!ran.contains_key(id), "{id} was skipped, but was executed"),
             other => panic!("{id} is {other}"),
         }
     }
     let unknown = ran.keys().filter(|run| rows.iter().all(|(id, ..)| id != *run)).count();
     assert_eq!(unknown, 0, "runs were executed without a record");
     let many: Uuid = many.parse().unwrap();
-    let well = rows.iter().filter(|(_, job, .., status, _)| *job == many && status == "success").count();
-    assert_eq!(well, 2 * AT_ONCE, "none is lost");
+    let succeeded = rows.iter().filter(|(_, job, .., status, _)| *job == many && status == "success").count();
+    assert_eq!(succeeded, 2 * RUNS_PER_CRASH, "a run is lost");
 }
 
 /// Queues runs of a job, each with one retry per restart of Postgres.

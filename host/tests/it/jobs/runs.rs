@@ -34,7 +34,7 @@ async fn manual_run_is_in_the_history() {
     assert_eq!(detail.remove("attempts").unwrap().as_array().unwrap().len(), 1);
     assert_eq!(detail.remove("waiting"), Some(Value::Null));
     assert_eq!(app.runs_of(&job).await, [run]);
-    let (_, metrics) = (0, app.admin().request(reqwest::Method::GET, "/metrics").send().await.unwrap().text().await);
+    let metrics = app.admin().request(reqwest::Method::GET, "/metrics").send().await.unwrap().text().await;
     assert!(metrics.unwrap().contains("atlashub_jobs_runs_total{status=\"success\"}"));
 }
 
@@ -161,7 +161,7 @@ async fn run_can_be_cancelled_immediately_from_any_node() {
     // This node has no scheduler, so the cancellation must reach another node.
     let app = TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).start().await;
     let node = JobsNode::start(&app, &runner, "scheduler", Duration::from_secs(3600)).await;
-    // Without the notification, each would wait up to five seconds for the next renewal of leases.
+    // Without the notification, each cancellation would wait up to five seconds for the next renewal of leases.
     let mut waited = Duration::ZERO;
     for stubborn in [false, true, false, true, false] {
         let params = json!({ "hang": true, "stubborn": stubborn });
@@ -203,11 +203,10 @@ async fn runs_of_a_job_overlap_only_if_allowed() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     for (overlap, together) in [("queue", 1), ("skip", 1), ("allow", 3)] {
-        let runner_params = json!({ "overlap": overlap, "params": { "hang": true } });
-        let job = app.create_job(runner_params).await;
+        let job = app.create_job(json!({ "overlap": overlap, "params": { "hang": true } })).await;
         let runs = [app.run_job(&job).await, app.run_job(&job).await, app.run_job(&job).await];
         eventually("they run", async || runner.attempts_of(&job).len() == together).await;
-        // One after the other, in the order of the requests.
+        // Runs that may not overlap run one after the other, in the order of the requests.
         for (number, run) in runs.iter().enumerate() {
             app.until_run(run, "running").await;
             let running = app.runs_of(&job).await.iter().filter(|run| run["status"] == "running").count();
@@ -238,10 +237,10 @@ async fn observer_receives_ended_runs_with_previous_status() {
     let node = JobsNode::start(&app, &runner, "b", Duration::from_secs(30)).await;
     let job = app.create_job(json!({ "retries": 1, "params": { "fail": "broken" } })).await;
     app.run_job(&job).await;
-    eventually("both attempts", async || runner.ended().len() == 2).await;
+    eventually("both attempts have ended", async || runner.ended().len() == 2).await;
     app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "params": {} })).await;
     app.run_job(&job).await;
-    eventually("the third", async || runner.ended().len() == 3).await;
+    eventually("the next run has ended", async || runner.ended().len() == 3).await;
     let reported: Vec<_> = runner
         .ended()
         .iter()

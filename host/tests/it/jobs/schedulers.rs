@@ -19,7 +19,7 @@ pub(crate) async fn gateway(runner: &Arc<TestRunner>) -> TestApp {
     TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).start().await
 }
 
-/// Returns the number of runs per fire time.
+/// Returns the fire time of each scheduled attempt, in order. A time that ran twice occurs twice.
 pub(crate) fn fire_times(ran: &[Attempt]) -> Vec<DateTime<Utc>> {
     let mut times: Vec<_> = ran.iter().filter_map(|ran| ran.call.scheduled_for).collect();
     times.sort();
@@ -130,7 +130,7 @@ async fn holds(app: &TestApp, run: &str, lease: Uuid) -> bool {
 async fn outcome_after_a_lost_lease_changes_nothing() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
-    // Disconnected from Postgres, but running.
+    // The node `cut` reaches Postgres through a proxy, so that it can lose the connection and continue to run.
     let address = format!("127.0.0.1:{}", Postgres::shared().port);
     let proxy = Proxy::start_to(address.parse().unwrap()).await;
     let url = app.services.database_url.expose().replace(&address, &proxy.address().to_string());
@@ -149,7 +149,7 @@ async fn outcome_after_a_lost_lease_changes_nothing() {
     })
     .await;
     proxy.restore().await;
-    // The disconnected node is connected again, and the run it lost is unchanged.
+    // The disconnected node is connected again, and does not change the run that it lost.
     let marker = app.create_job(json!({ "params": { "log": ["after"] } })).await;
     other.stop(GRACE).await;
     let marker = app.run_job(&marker).await;
@@ -170,7 +170,7 @@ async fn stopping_scheduler_finishes_or_releases_its_runs() {
     eventually("they run", async || runner.attempts().len() == 2).await;
     runner.open_gate();
     node.stop(Duration::from_millis(500)).await;
-    // Immediately, not when the lease expires.
+    // The runs end immediately, not when their leases expire.
     assert_eq!(app.run(&waiting).await["status"], "success");
     let given_up = app.run(&hanging).await;
     assert_eq!((&given_up["status"], &given_up["errorText"]), (&json!("fail"), &json!("its scheduler stopped")));
@@ -203,7 +203,7 @@ async fn gateway_does_not_execute_runs() {
     let path = format!("/admin/v1/runs/{run}");
     assert_eq!(admin.get(&path).await.1["status"], "queued");
     let scheduler = vars.serve(&["--role", "scheduler"]);
-    let failed_run = eventually("the scheduler took it", async || {
+    let failed_run = eventually("the scheduler has executed the run", async || {
         let (_, failed_run) = admin.get(&path).await;
         (failed_run["status"] == "fail").then_some(failed_run)
     })

@@ -21,7 +21,7 @@ async fn missed_fire_times_get_one_run_or_none() {
         app.rewind_schedule(job, "3 days").await;
     }
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
-    let run = eventually("it is caught up with", async || {
+    let run = eventually("the missed fire times have had a run", async || {
         let runs = app.runs_of(&once).await;
         runs.first().filter(|run| run["status"] == "success").cloned()
     })
@@ -29,7 +29,7 @@ async fn missed_fire_times_get_one_run_or_none() {
     assert_eq!(run["trigger"], "catchUp");
     let missed: DateTime<Utc> = run["scheduledFor"].as_str().unwrap().parse().unwrap();
     assert!(Utc::now() - missed < TimeDelta::hours(1) && missed.minute() == 0, "the latest of them: {missed}");
-    let left: i64 = eventually("the other is handled", async || {
+    let left: i64 = eventually("no job is due", async || {
         sqlx::query_scalar("SELECT count(*) FROM cron_jobs WHERE next_run_at <= now()")
             .fetch_optional(app.app.platform())
             .await
@@ -54,9 +54,9 @@ async fn overlap_setting_skips_queues_or_allows_runs() {
     let statuses = async |overlap: &str, status: &str| {
         app.runs_of(&jobs[overlap]).await.iter().filter(|run| run["status"] == status).count()
     };
-    eventually("three fire times", async || runner.attempts_of(&jobs["allow"]).len() >= 3).await;
-    eventually("skipped", async || statuses("skip", "skipped").await >= 2).await;
-    eventually("queued", async || statuses("queue", "queued").await >= 2).await;
+    eventually("three runs at once", async || runner.attempts_of(&jobs["allow"]).len() >= 3).await;
+    eventually("two runs are skipped", async || statuses("skip", "skipped").await >= 2).await;
+    eventually("two runs are queued", async || statuses("queue", "queued").await >= 2).await;
     assert_eq!((statuses("skip", "running").await, statuses("skip", "queued").await), (1, 0));
     assert_eq!(statuses("queue", "running").await, 1);
     let skipped = app.runs_of(&jobs["skip"]).await[0].clone();
@@ -64,7 +64,7 @@ async fn overlap_setting_skips_queues_or_allows_runs() {
     assert!(skipped["finishedAt"].is_string() && skipped["startedAt"].is_null());
     assert_eq!((runner.attempts_of(&jobs["skip"]).len(), runner.attempts_of(&jobs["queue"]).len()), (1, 1));
     runner.open_gate();
-    eventually("the queue is worked off", async || runner.attempts_of(&jobs["queue"]).len() >= 3).await;
+    eventually("the queued runs ran", async || runner.attempts_of(&jobs["queue"]).len() >= 3).await;
     let times = fire_times(&runner.attempts_of(&jobs["queue"]));
     assert_eq!(times.len(), times.iter().collect::<BTreeSet<_>>().len());
     node.stop(GRACE).await;
@@ -77,7 +77,7 @@ async fn disabled_job_does_not_run_and_new_schedule_starts_now() {
     let job = app.create_job(json!({ "scheduleCron": "* * * * * *", "enabled": false })).await;
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
     let marker = app.create_job(json!({ "scheduleCron": "* * * * * *" })).await;
-    eventually("time goes by", async || runner.attempts_of(&marker).len() >= 2).await;
+    eventually("another job ran twice", async || runner.attempts_of(&marker).len() >= 2).await;
     assert_eq!(runner.attempts_of(&job).len(), 0);
     let enabled_at = Utc::now();
     let path = format!("/admin/v1/jobs/{job}");
@@ -85,7 +85,7 @@ async fn disabled_job_does_not_run_and_new_schedule_starts_now() {
     eventually("it runs", async || !runner.attempts_of(&job).is_empty()).await;
     assert!(
         fire_times(&runner.attempts_of(&job))[0] > enabled_at - TimeDelta::seconds(1),
-        "the pause is not caught up with"
+        "fire times of the pause get no run"
     );
     let (_, changed) = app.admin().patch(&path, json!({ "scheduleCron": "0 0 1 1 *" })).await;
     assert!(changed["nextRuns"][0].as_str().unwrap().contains("-01-01T00:00:00"));
@@ -116,7 +116,7 @@ async fn queued_runs_of_a_job_are_limited() {
     .unwrap();
     app.rewind_schedule(&job, "10 minutes").await;
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
-    let skipped = eventually("it is skipped", async || {
+    let skipped = eventually("a run is skipped", async || {
         app.runs_of(&job).await.into_iter().find(|run| run["status"] == "skipped")
     })
     .await;
@@ -139,7 +139,7 @@ async fn pending_retries_count_as_running_for_overlap() {
     let ran = |job: &str| -> Vec<_> {
         runner.attempts_of(job).iter().map(|ran| (ran.call.scheduled_for.unwrap(), ran.call.attempt)).collect()
     };
-    eventually("both had two turns", async || ran(&queues).len() >= 4 && ran(&skips).len() >= 4).await;
+    eventually("both ran four attempts", async || ran(&queues).len() >= 4 && ran(&skips).len() >= 4).await;
     for job in [&queues, &skips] {
         app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "enabled": false })).await;
         for pair in ran(job)[..4].chunks(2) {

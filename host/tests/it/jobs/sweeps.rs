@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     backups::catalogue::store_backup,
     storage::sweep::{backdate_records, storage_state},
-    support::{TestApp, TestProject, Uploads as _, must_send},
+    support::{Store, TestApp, TestProject, Uploads as _, must_send},
 };
 
 async fn paths(app: &TestApp, project: &TestProject) -> Vec<String> {
@@ -97,7 +97,7 @@ async fn keys_expired_or_revoked_before_cutoff_are_removed() {
         "UPDATE api_keys SET revoked_at = now() - interval '11 days' WHERE name = 'revoked long ago';
          UPDATE api_keys SET revoked_at = now() - interval '9 days' WHERE name = 'revoked recently';
          UPDATE api_keys SET expires_at = now() - interval '11 days' WHERE name = 'expired long ago';
-         UPDATE api_keys SET expires_at = now() + interval '1 day' WHERE name = 'works'",
+         UPDATE api_keys SET expires_at = now() + interval '1 day' WHERE name = 'active'",
     )
     .execute(app.app.platform())
     .await
@@ -147,7 +147,7 @@ async fn old_incomplete_backups_are_removed() {
         key
     };
     let gone = [put("no-manifest.dump").await, put("no-dump.json").await];
-    // Belongs to a run that has not ended.
+    // A dump whose run has not ended is kept.
     let run = Uuid::now_v7();
     sqlx::query(
         "INSERT INTO cron_job_runs (id, plugin, plugin_job, trigger, status, lease_token, lease_until, started_at)
@@ -159,18 +159,26 @@ async fn old_incomplete_backups_are_removed() {
     .unwrap();
     let mut kept = vec![put(&format!("20260101T000000Z-{run}.dump")).await, put("notes.txt").await];
     kept.extend([complete.object_key, complete.manifest_key]);
-    // Only its manifest was removed. It is still in the catalogue, so only the owner may remove it.
+    // A backup that lost its manifest is still in the catalogue, so only the owner may remove its dump.
     let listed = store_backup(&app, &project, 2).await;
     let (status, _) = app.admin().get("/admin/v1/backups").await;
     assert_eq!(status, StatusCode::OK);
     store.delete(PLATFORM_BUCKET, &listed.manifest_key).await.unwrap();
     kept.push(listed.object_key);
 
+    store.create_multipart(PLATFORM_BUCKET, &format!("{prefix}unfinished.dump"), "a/b").await.unwrap();
+    let unfinished = async || {
+        let uploads = Store::shared().client().list_multipart_uploads().bucket(PLATFORM_BUCKET).prefix(&prefix);
+        uploads.send().await.unwrap().uploads().len()
+    };
+
     let remove = async |before: TimeDelta| {
         remove_incomplete_below(app.app.platform(), store, &prefix, Utc::now() + before).await.unwrap()
     };
     assert_eq!(remove(-TimeDelta::hours(1)).await, IncompleteReport::default(), "they are younger");
+    assert_eq!(unfinished().await, 1);
     assert_eq!(remove(TimeDelta::hours(1)).await, IncompleteReport { removed: 2, freed_bytes: 10 });
+    assert_eq!(unfinished().await, 0);
     let is_there = async |key: &String| store.head(PLATFORM_BUCKET, key).await.unwrap().is_some();
     for key in &gone {
         assert!(!is_there(key).await, "{key}");

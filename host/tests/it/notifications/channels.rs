@@ -25,7 +25,7 @@ async fn channel_can_be_created_read_changed_and_deleted() {
         admin.post("/admin/v1/notifications", webhook("https://hooks.example/secret-path?token=x")).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     assert_eq!((&made["events"], &made["enabled"]), (&json!(["runFailed", "diskLow"]), &json!(true)));
-    // Secrets are returned in an unusable form.
+    // The response contains only the origin of the URL, and a placeholder for the secret.
     assert_eq!((&made["url"], &made["secret"]), (&json!("https://hooks.example"), &json!("***")));
     assert_eq!((&made["lastSentAt"], &made["lastError"]), (&Value::Null, &Value::Null));
     let path = format!("/admin/v1/notifications/{}", made["id"].as_str().unwrap());
@@ -138,13 +138,13 @@ async fn channel_test_returns_the_result() {
         assert_eq!(status, StatusCode::OK, "{tested}");
         (tested, app.admin().get(&path).await.1)
     };
-    let mut well = webhook(&server.url("/well"));
-    well["enabled"] = false.into();
-    let (tested, shown) = test(&create_channel(&app, well).await).await;
+    let mut disabled = webhook(&server.url("/hook"));
+    disabled["enabled"] = false.into();
+    let (tested, shown) = test(&create_channel(&app, disabled).await).await;
     assert_eq!(
         (&tested["delivered"], &tested["error"]),
         (&json!(true), &Value::Null),
-        "also if the channel is disabled"
+        "even if the channel is disabled"
     );
     assert!(tested["durationMs"].as_i64() >= Some(0), "{tested}");
     assert!(shown["lastSentAt"].is_string() && shown["lastError"].is_null(), "{shown}");
@@ -161,7 +161,7 @@ async fn channel_test_returns_the_result() {
     assert_eq!(shown["lastError"], tested["error"]);
     let (tested, _) = test(&create_channel(&app, webhook(&server.url("/moved"))).await).await;
     assert_eq!(tested["error"], "The receiver returned 302, a redirect. Redirects are not followed.");
-    // A private address that is not in the allowlist.
+    // The address of this server is private and not on the allowlist.
     let other = WebServer::start(|_| WebResponse::status(204)).await;
     let (tested, _) = test(&create_channel(&app, webhook(&other.url("/secret-path"))).await).await;
     let error = tested["error"].as_str().unwrap();
@@ -220,7 +220,7 @@ async fn omitted_channel_secrets_are_kept_and_sealed_at_rest() {
     };
     let known = Some(("hub".to_owned(), "hunter2-of-mail".to_owned()));
     assert_eq!(credentials().await, known);
-    // Omitted, or sent back in the returned form.
+    // A password that is omitted or sent back as `***` is kept.
     for change in
         [json!({ "from": "hub2@a.example" }), json!({ "username": "hub", "password": "***" }), json!({ "name": "N" })]
     {
@@ -286,7 +286,7 @@ async fn low_disk_is_reported_once_until_it_recovers() {
     let message = server.next().await.json();
     assert_eq!((&message["event"], &message["title"]), (&json!("diskLow"), &json!("The disk is nearly full")));
     assert!(message["fields"][0]["value"].as_str().unwrap().contains("GiB"), "{message}");
-    // Still low, and a new process does not notify again.
+    // The disk is still low, and a new process does not notify again.
     watch(100).check_now().await.unwrap();
     assert_eq!(conditions().await, 1);
     watch(0).check_now().await.unwrap();

@@ -101,7 +101,7 @@ async fn webhook_receives_subscribed_events_with_signature() {
 }
 
 #[tokio::test]
-async fn discord_rate_limit_delays_the_retry() {
+async fn discord_retry_after_in_the_body_takes_precedence_over_the_header() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = calls.clone();
     let server = WebServer::start(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
@@ -131,16 +131,17 @@ async fn discord_rate_limit_delays_the_retry() {
     assert_eq!(server.count(), 2);
 }
 
+/// The settings of an e-mail channel that sends to `to` through this server.
+fn email_channel(server: &MailServer, to: &[&str], tls: &str) -> Value {
+    json!({ "name": "M", "kind": "email", "events": ["runFailed"], "host": "localhost", "port": server.address.port(),
+        "tls": tls, "username": "hub", "password": "hunter2", "from": "AtlasHub <hub@a.example>", "to": to })
+}
+
 #[tokio::test]
 async fn email_is_sent_as_plain_text() {
-    let server = MailServer::start(|to| (to == "gone@b.example").then(|| "550 no such user here".to_owned())).await;
+    let server = MailServer::start(|_| None).await;
     let app = app_for("localhost+private").await;
-    let channel = |to: &[&str], tls: &str| {
-        json!({ "name": "M", "kind": "email", "events": ["runFailed"], "host": "localhost",
-            "port": server.address.port(), "tls": tls,
-            "username": "hub", "password": "hunter2", "from": "AtlasHub <hub@a.example>", "to": to })
-    };
-    let made = create_channel(&app, channel(&["one@b.example", "Two <two@b.example>"], "none")).await;
+    create_channel(&app, email_channel(&server, &["one@b.example", "Two <two@b.example>"], "none")).await;
     let mut notification = Notification::new(NotificationEvent::RunFailed, "Job failed", "First line\n.second line")
         .with_field("attempt", "3");
     notification.link = Some("https://hub.example/runs/1".into());
@@ -160,22 +161,28 @@ async fn email_is_sent_as_plain_text() {
     }
     assert!(body.starts_with("First line\n.second line\n\nattempt: 3\n\nhttps://hub.example/runs/1\n"), "{body}");
     eventually("the delivery is recorded", async || states(&app).await == ["sent"]).await;
+}
 
+#[tokio::test]
+async fn email_reports_refusals_and_requires_starttls() {
+    let server = MailServer::start(|to| (to == "gone@b.example").then(|| "550 no such user here".to_owned())).await;
+    let app = app_for("localhost+private").await;
     let test = async |id: &Value| {
         let path = format!("/admin/v1/notifications/{}/test", id.as_str().unwrap());
         app.admin().post(&path, json!({})).await.1["error"].as_str().unwrap_or_default().to_owned()
     };
-    let refused = create_channel(&app, channel(&["gone@b.example"], "none")).await;
+    let refused = create_channel(&app, email_channel(&server, &["gone@b.example"], "none")).await;
     let error = test(&refused["id"]).await;
     assert!(error.contains("550") && error.contains("no such user here"), "{error}");
     // A server without STARTTLS receives neither the password nor the message.
     let before = server.commands().len();
-    let secured = create_channel(&app, channel(&["one@b.example"], "starttls")).await;
+    let secured = create_channel(&app, email_channel(&server, &["one@b.example"], "starttls")).await;
     let error = test(&secured["id"]).await;
     assert!(error.contains("STARTTLS"), "{error}");
-    let said = server.commands().split_off(before);
-    assert!(said.iter().all(|line| !line.starts_with("AUTH") && !line.starts_with("MAIL")), "{said:?}");
-    assert!(test(&made["id"]).await.is_empty());
+    let commands = server.commands().split_off(before);
+    assert!(commands.iter().all(|line| !line.starts_with("AUTH") && !line.starts_with("MAIL")), "{commands:?}");
+    let working = create_channel(&app, email_channel(&server, &["one@b.example"], "none")).await;
+    assert!(test(&working["id"]).await.is_empty());
 }
 
 #[tokio::test]
@@ -195,8 +202,9 @@ async fn hanging_or_failing_channel_does_not_delay_others() {
     for _ in 0..30 {
         working.next().await;
     }
-    // A channel sends one message at a time, so the channel that hangs has sent only its first message.
+    // A channel sends one message at a time, so the channel that hangs has sent only its first message, and perhaps a
+    // second one if this took longer than the timeout of an attempt.
     hanging.next().await;
-    assert!(hanging.count() < 30);
+    assert!(hanging.count() <= 2, "{}", hanging.count());
     failing.next().await;
 }

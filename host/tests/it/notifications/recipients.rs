@@ -21,7 +21,7 @@ async fn create_mail_channel(app: &TestApp, server: &MailServer, to: &[&str]) ->
     create_channel(app, body).await
 }
 
-/// Returns how often the server was asked to accept mail for an address.
+/// Returns the number of requests to the server to accept mail for an address.
 fn attempts(server: &MailServer, address: &str) -> usize {
     server.commands().iter().filter(|line| line.starts_with("RCPT") && line.contains(&format!("<{address}>"))).count()
 }

@@ -143,7 +143,7 @@ async fn pending_deliveries_of_a_failing_channel_are_limited() {
     .execute(app.app.platform())
     .await
     .unwrap();
-    // Delayed, so that no delivery fails in the meantime.
+    // The channel is delayed, so that no delivery fails in the meantime.
     sqlx::raw_sql("UPDATE notification_channels SET busy_until = now() + interval '1 hour'")
         .execute(app.app.platform())
         .await
@@ -160,7 +160,7 @@ async fn pending_deliveries_of_a_failing_channel_are_limited() {
     assert_eq!((rows, occurrences), (1000, 1001));
 }
 
-// Three servers open their connections at once.
+// Three threads, because three servers open their connections at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn each_notification_is_delivered_by_one_node() {
     let server = WebServer::start(|_| WebResponse::status(204)).await;

@@ -38,11 +38,11 @@ async fn unsaved_settings_are_tested_and_not_stored() {
 }
 
 #[tokio::test]
-async fn settings_left_out_are_those_of_the_stored_channel() {
+async fn omitted_and_redacted_settings_are_those_of_the_stored_channel() {
     let server = WebServer::start(|_| WebResponse::status(204)).await;
     let app = app_for(&server.entry()).await;
     let stored = create_webhook(&app, &server.url("/stored")).await;
-    // The form of a stored channel sends what it was shown.
+    // The dashboard's form sends the settings of a stored channel as it has read them.
     let body = json!({ "kind": "webhook", "channelId": stored["id"], "url": stored["url"], "secret": "***" });
     let (status, tested) = app.admin().post(TEST, body).await;
     assert_eq!((status, &tested["delivered"]), (StatusCode::OK, &json!(true)), "{tested}");

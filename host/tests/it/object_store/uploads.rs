@@ -67,14 +67,14 @@ async fn stream_of_any_length_round_trips() {
 #[tokio::test]
 async fn dropped_upload_leaves_no_object_and_no_parts() {
     let (store, bucket) = create_bucket().await;
-    // Dropped in the middle of the stream.
+    // An upload that is dropped in the middle of the stream.
     let mut upload = store.begin_upload(&bucket, "key", "a/b");
     for chunk in body(20 << 20).chunks(1 << 20) {
         upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
     }
     drop(upload);
     wait_until_no_upload_is_unfinished(&bucket).await;
-    // Dropped after the stream ended but before the commit: a large and a small upload.
+    // A large and a small upload that are dropped between the end of the stream and the commit.
     for size in [20 << 20, 10] {
         let mut upload = store.begin_upload(&bucket, "key", "a/b");
         upload.write(Bytes::from(body(size))).await.unwrap();

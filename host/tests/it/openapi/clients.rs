@@ -1,4 +1,4 @@
-//! Three generators: their clients compile, and make a round trip against a server.
+//! The clients of three generators compile, and make a round trip against a server.
 
 use std::{
     fs,
@@ -70,7 +70,7 @@ async fn python_client_makes_a_round_trip() {
     let folder = tempfile::tempdir().unwrap();
     let document = write_document(folder.path());
     let settings = folder.path().join("settings.yaml");
-    // The generator knows no lines of JSON, so it returns them as text.
+    // The generator does not support lines of JSON, so the client returns them as text.
     let overrides = "content_type_overrides:\n  application/x-ndjson: text/plain\n";
     fs::write(&settings, format!("post_hooks: []\n{overrides}")).unwrap();
     let client = folder.path().join("client");
@@ -82,7 +82,7 @@ async fn python_client_makes_a_round_trip() {
         generator
     })
     .await;
-    // The generator leaves out what it does not understand, and succeeds.
+    // The generator omits operations that it does not understand, prints a warning, and succeeds.
     assert!(!text.contains("arning"), "{text}");
     let mut compiler = Command::new(programs.join("python"));
     compiler.args(["-m", "compileall", "-q"]).arg(&client);

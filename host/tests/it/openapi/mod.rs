@@ -1,4 +1,4 @@
-//! The OpenAPI document and the metrics, as tools of others see them. `cargo xtask setup` installs the tools.
+//! The OpenAPI document and the metrics, as third-party tools read them. `cargo xtask setup` installs the tools.
 
 pub mod clients;
 pub mod document;
@@ -41,7 +41,7 @@ fn write_document(folder: &Path) -> PathBuf {
     file
 }
 
-/// Runs a command on a thread of its own, and returns its output. Fails if the command does.
+/// Runs a command on its own thread, and returns its output. Panics if the command fails.
 async fn run(mut command: Command) -> String {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
     let output = output.expect("the program is installed (`cargo xtask setup`)");

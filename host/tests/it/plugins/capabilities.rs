@@ -144,7 +144,7 @@ async fn type_import_of_secrets_needs_no_grant() {
     let guest = GuestRun::new(&TYPE_ONLY.bytes()).await;
     assert_eq!(*guest.plugin.code.imports(), names(&[]));
     assert!(guest.run().await.is_ok());
-    // Importing its function does.
+    // The import of a function needs a grant.
     let failure = GuestRun::new(&SECRETS.bytes()).await.failure().await;
     assert!(failure.contains("it imports `secrets`, which the owner did not grant"), "{failure}");
 }

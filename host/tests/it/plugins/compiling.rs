@@ -35,7 +35,7 @@ echo started >> {folder}/started
 if grep -aq '"name":"slow"' "$file"; then exec sleep 1000; fi
 if grep -aq '"name":"broken"' "$file"; then echo "it is broken" >&2; exit 3; fi
 if grep -aq '"name":"crashing"' "$file"; then echo "it has crashed" >&2; exit 1; fi
-exec "{program}" "$1" < "$file"
+exec "{program}" "$@" < "$file"
 "#
         );
         fs::write(compiler.program(), script).unwrap();
@@ -47,7 +47,7 @@ exec "{program}" "$1" < "$file"
         self.0.path().join("compiler")
     }
 
-    /// Returns how many plugins it was given.
+    /// Returns the number of plugins that it has started to compile.
     fn started(&self) -> usize {
         fs::read_to_string(self.0.path().join("started")).unwrap_or_default().lines().count()
     }
@@ -143,7 +143,7 @@ async fn compiler_failure_has_a_reason_and_is_tried_again_only_when_its_file_cha
 #[test]
 fn compiler_process_has_resource_limits() {
     let mut process = Command::new(env!("CARGO_BIN_EXE_atlashub"))
-        .arg("compile-plugin")
+        .args(["compile-plugin", "512"])
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -160,10 +160,48 @@ fn compiler_process_has_resource_limits() {
     eventually_blocking("the process has limits", || {
         limit("Max core file size") == "0" && limit("Max cpu time") != "unlimited"
     });
-    assert_eq!(limit("Max address space"), (2_u64 << 30).to_string());
+    assert_eq!(limit("Max data size"), (512_u64 << 20).to_string());
+    assert_eq!(limit("Max address space"), ((2_u64 << 30) + (512 << 20)).to_string());
     assert_eq!(limit("Max cpu time"), "300");
     process.kill().unwrap();
     process.wait().unwrap();
+}
+
+#[tokio::test]
+async fn component_that_needs_too_much_memory_to_compile_is_rejected_with_the_figure() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    let app = TestApp::builder()
+        .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
+        .var("ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB", "128")
+        .start()
+        .await;
+    author.trusted_by(&app).await;
+    let data = format!("(data \"{}\")", "x".repeat(48 << 20));
+    folder.add_signed("large", &with_items("large", &data), &author);
+    folder.add_signed("small", &component(&manifest("small", 1)), &author);
+    for name in ["large", "small"] {
+        until_state(&app.admin(), name, "pending").await;
+    }
+    let large = approve(&app, "large", json!({})).await;
+    assert_eq!(large["state"], "rejected", "{large}");
+    let reason = large["reason"].as_str().unwrap();
+    assert!(reason.contains("more than 128 MiB") && reason.contains("COMPILE_MEMORY_MIB"), "{reason}");
+    approve(&app, "small", json!({})).await;
+    assert!(run(&app, "small").await.is_ok());
+}
+
+#[tokio::test]
+async fn file_above_the_configured_size_is_rejected_with_the_figure() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    let app = TestApp::builder()
+        .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
+        .var("ATLASHUB_PLUGIN_MAX_FILE_MIB", "1")
+        .start()
+        .await;
+    let data = format!("(data \"{}\")", "x".repeat(1 << 20));
+    folder.add_signed("large", &with_items("large", &data), &author);
+    let large = until_state(&app.admin(), "large", "rejected").await;
+    assert!(large["reason"].as_str().unwrap().contains("the maximum is 1048576"), "{large}");
 }
 
 /// Returns a component whose module has additional items.

@@ -111,7 +111,7 @@ async fn memory_held_for_calls_is_bounded_per_run() {
     let guest = platform.guest("calls", bodies).await;
     assert_eq!(result_of(guest.run().await), json!({"ok": 100}));
 
-    // Open uploads hold their parts.
+    // Open uploads hold their parts in memory.
     let uploads = json!({
         "call": "put", "count": 3, "name": platform.store(), "key": "uploads/large/", "bytes": 20 << 20,
     });
@@ -206,7 +206,7 @@ async fn objects_of_plugins_need_a_bucket_and_count_in_it() {
     let counted = bucket().await;
     assert_eq!((&counted["objectCount"], &counted["objectBytes"]), (&json!(2), &json!(10 + (2 << 20))));
 
-    // An object that is replaced counts once, and a deleted one no more.
+    // A replaced object counts once, and a deleted object no longer counts.
     assert_eq!(put("put-bytes", "uploads/small", 20).await, json!({"ok": 1}));
     assert_eq!(put("delete", "uploads/streamed0", 0).await, json!({"ok": 1}));
     let counted = bucket().await;

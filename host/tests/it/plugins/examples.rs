@@ -35,7 +35,7 @@ async fn app_with_example(folder: &PluginFolder, name: &str, allowed_hosts: &str
 }
 
 /// Creates a job that is not due by itself, and returns its id.
-async fn create_job(app: &TestApp, plugin: &str, job: &str, params: Value) -> String {
+pub(super) async fn create_job(app: &TestApp, plugin: &str, job: &str, params: Value) -> String {
     let body = json!({
         "name": job, "type": "platform", "plugin": plugin, "pluginJob": job, "params": params,
         "scheduleCron": "0 0 1 1 *", "enabled": false,
@@ -46,7 +46,7 @@ async fn create_job(app: &TestApp, plugin: &str, job: &str, params: Value) -> St
 }
 
 /// Runs a job and returns its result.
-async fn run_job(app: &TestApp, job: &str) -> Value {
+pub(super) async fn run_job(app: &TestApp, job: &str) -> Value {
     let run = app.run_job(job).await;
     let run = eventually("the run finishes", async || {
         let run = app.run(&run).await;

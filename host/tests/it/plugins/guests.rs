@@ -309,7 +309,7 @@ async fn run_stopped_during_a_request_closes_its_connection() {
     let app = TestApp::builder().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
     let platform = Platform::with(app).await;
     for path in ["/nothing", "/half"] {
-        // Longer than the test runs.
+        // The timeout is longer than the test.
         let guest = platform.guest("http", json!({"url": server.url(path), "timeoutMs": 3_600_000})).await;
         let (outcome, ()) = tokio::join!(guest.run(), async {
             server.next().await;
@@ -391,7 +391,7 @@ async fn secret_reaches_the_server_and_is_redacted_everywhere_else() {
     assert_eq!(request.header("token"), Some("do-not-tell"));
     assert!(guest.recorded.messages().iter().all(|message| !message.contains("do-not-tell")));
 
-    // As if the guest had obtained the value in another way.
+    // The guest fails with the value, as if it had obtained it in another way.
     let params = json!({"code": "failed", "message": "it is do-not-tell", "details": {"token": "do-not-tell"}});
     guest.call = call("fail", params);
     let details = Some(json!({"token": "***"}));

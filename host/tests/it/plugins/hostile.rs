@@ -43,7 +43,7 @@ fn body(body: &str) -> Vec<u8> {
 async fn guest_returns_a_result() {
     let guest = GuestRun::new(&body("")).await;
     assert_eq!(guest.run().await, Ok(RunReport { result: serde_json::json!({}) }));
-    // Again, from the cache of linked components.
+    // The second run uses the cache of linked components.
     assert_eq!(guest.run().await, Ok(RunReport { result: serde_json::json!({}) }));
 }
 
@@ -135,6 +135,27 @@ async fn memory_growth_stops_at_the_limit() {
 }
 
 #[tokio::test]
+async fn all_memories_of_a_run_count_towards_its_limit() {
+    let second = Guest {
+        items: "(memory $second 1)",
+        body: "(loop (drop (memory.grow $second (i32.const 1))) (br 0))",
+        ..Guest::default()
+    };
+    let guest = GuestRun::new(&second.bytes()).await.limit(|limits| limits.memory_mib = 2);
+    assert_eq!(guest.failure().await, "Stopped: the run exceeded its memory limit of 2 MiB.");
+    // Four memories are allowed: the one of the guest's allocator and three more.
+    let three = "(memory 1)".repeat(3);
+    assert!(GuestRun::new(&Guest { items: &three, ..Guest::default() }.bytes()).await.run().await.is_ok());
+    let four = "(memory 1)".repeat(4);
+    let reason = match compile(&Guest { items: &four, ..Guest::default() }.bytes()).await {
+        Err(error) => error.to_string(),
+        // Without pooled memory, the limit is only checked when the plugin runs.
+        Ok(_) => GuestRun::new(&Guest { items: &four, ..Guest::default() }.bytes()).await.failure().await,
+    };
+    assert!(reason.contains("memor"), "{reason}");
+}
+
+#[tokio::test]
 async fn infinite_recursion_stops_the_run() {
     let bomb =
         Guest { items: "(func $deeper (call $deeper) (call $deeper))", body: "(call $deeper)", ..Guest::default() };
@@ -218,10 +239,12 @@ async fn other_files_and_foreign_imports_are_not_compiled() {
     check(b"\0asm", CompileError::NotAComponent).await;
     check(Guest::default().text().as_bytes(), CompileError::NotAComponent).await;
     check(&wat::parse_str("(component)").unwrap(), CompileError::NoJob).await;
-    let large = append_section(body(""), &vec![0; 16 << 20]);
-    check(&large, CompileError::TooLarge(large.len())).await;
+    let (large, max) = (append_section(body(""), &vec![0; 64 << 20]), 64 << 20);
+    check(&large, CompileError::TooLarge { bytes: large.len(), max }).await;
     for foreign in [
         "wasi:cli/environment@0.2.0",
+        "wasi:random/random@0.2.6",
+        "wasi:io/poll@0.3.0",
         "atlashub:plugin/log@0.2.0",
         "atlashub:plugin/shell@0.1.0",
         "atlashub:other/log@0.1.0",
@@ -230,6 +253,10 @@ async fn other_files_and_foreign_imports_are_not_compiled() {
         let guest = Guest { imports: &imports, ..Guest::default() };
         check(&guest.bytes(), CompileError::ForeignImport(foreign.to_owned())).await;
     }
+    // A core module that imports WASI has no component with that import.
+    let items = r#"(import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))"#;
+    let module = wat::parse_str(format!("(module {items})")).unwrap();
+    check(&module, CompileError::CoreModule).await;
     let mut cut = body("");
     cut.truncate(cut.len() / 2);
     assert!(matches!(compile(&cut).await, Err(CompileError::Invalid(_))));

@@ -1,5 +1,7 @@
 //! Tests of plugins: trust, loading, compiling, capabilities, limits.
 
+#[cfg(feature = "languages")]
+pub mod built_languages;
 pub mod capabilities;
 pub mod compiling;
 pub mod containment;
@@ -7,6 +9,7 @@ pub mod examples;
 pub mod folder;
 pub mod guests;
 pub mod hostile;
+pub mod languages;
 pub mod limits;
 pub mod review;
 pub mod routes;

@@ -208,7 +208,7 @@ fn with_first_party(app: &TestApp, author: &Author, manifest: &Value) -> Plugins
     Plugins::new(PluginsParts {
         platform: app.app.platform().clone(),
         sealer: Sealer::new(&app.services.master_key, None),
-        folder: Folder::new("/nonexistent/plugins"),
+        folder: Folder::new("/nonexistent/plugins", 1 << 20),
         first_party: FirstParty::new(Some(PluginKey::parse(&author.public_key()).unwrap()), vec![plugin]),
         runtime: Arc::new(Runtime::new(Engine::new(&limits, Compiler::Here).unwrap(), limits, unused_services())),
         on_rejected: Arc::new(|_| {}),

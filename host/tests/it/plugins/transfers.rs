@@ -1,4 +1,4 @@
-//! Dumps and objects through a real component: within the grant, and complete or not at all.
+//! Dumps and objects that a real component transfers: they stay within the grant, and are complete or not stored.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -93,7 +93,7 @@ async fn object_is_copied_forwarded_and_transformed() {
     assert_eq!(result(&forward).await, json!({ "bytes": body.len(), "sha256": sha256(&body) }));
     assert!(read(&app, &bucket, "uploads/same.bin").await == body);
     let transform = guest(&app, &[], &[&store], "transform", params("uploads/inverted.bin")).await;
-    // The guest reads and writes every byte.
+    // Every byte passes through the guest and counts towards this limit.
     let transform = transform.limit(|limits| limits.host_call_mib = 32);
     let inverted: Vec<u8> = body.iter().map(|byte| !byte).collect();
     assert_eq!(result(&transform).await, json!({ "bytes": body.len(), "sha256": sha256(&inverted) }));

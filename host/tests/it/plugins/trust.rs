@@ -1,4 +1,4 @@
-//! Trust: which plugins may run, by signature, key, serial and approval.
+//! Trust: signature, key, serial and approval decide whether a plugin may run.
 
 use std::{
     collections::BTreeSet,
@@ -114,7 +114,7 @@ async fn rejected_plugins_are_listed_with_reason() {
         let plugin = items.iter().find(|plugin| plugin["name"] == **name).unwrap_or_else(|| panic!("{name}: {list}"));
         assert_eq!(plugin["state"], "rejected", "{plugin}");
         assert!(plugin["reason"].as_str().unwrap().contains(reason), "{name}: {plugin}");
-        // Nothing is shown of a manifest whose signature is not valid.
+        // The API returns no part of a manifest whose signature is invalid.
         assert_eq!((&plugin["version"], &plugin["jobs"]), (&Value::Null, &json!([])), "{plugin}");
         assert!(app.app.plugins().loaded(name).is_none(), "{name}");
     }
@@ -331,7 +331,7 @@ fn tools(app: &TestApp, folder: &PluginFolder) -> plugins::PluginTools {
     plugins::PluginTools {
         platform: app.app.platform().clone(),
         sealer: atlashub::secrets::Sealer::new(&app.services.master_key, None),
-        folder: plugins::PluginFolder::new(folder.path()),
+        folder: plugins::PluginFolder::new(folder.path(), 1 << 20),
         first_party: plugins::FirstParty::default(),
     }
 }
@@ -341,8 +341,8 @@ fn verified_bytes_are_the_bytes_read_once() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     let (good, evil) = (component(&manifest("hello", 1)), with_body(&manifest("hello", 1), "unreachable"));
     folder.add_signed("hello", &good, &author);
-    let file = read_signed_file(&plugins::PluginFolder::new(folder.path()), "hello").unwrap();
-    // Replaced right after the only read.
+    let file = read_signed_file(&plugins::PluginFolder::new(folder.path(), 1 << 20), "hello").unwrap();
+    // The file is replaced right after its only read.
     folder.write("hello.wasm", &evil);
     let key = PluginKey::parse(&author.public_key()).unwrap();
     let mut trust = TrustView { keys: [(author.key_id(), key)].into(), ..TrustView::default() };
@@ -366,7 +366,7 @@ async fn constantly_swapped_files_never_load_unsigned_code() {
         let (folder, stop) = (Arc::clone(&folder), Arc::clone(&stop));
         tokio::task::spawn_blocking(move || {
             while !stop.load(Ordering::Relaxed) {
-                // Written in place, so that a reader may see parts of both.
+                // The file is written in place, so that a reader may see parts of both versions.
                 fs::write(folder.path().join("hello.wasm"), &evil).unwrap();
                 fs::write(folder.path().join("hello.wasm"), &good).unwrap();
             }

@@ -1,4 +1,4 @@
-//! What the owner sees of a plugin: its approval beside its request, limits in force, jobs and runs.
+//! The owner's view of a plugin: its approval beside its request, limits in force, jobs and runs.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ async fn approval_is_shown_beside_a_wider_request() {
     folder.add_signed("hello", &component(&requesting(2, &["a.example", "b.example"])), &author);
     let wider = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2).await;
     assert_eq!(wider["requested"][0]["scope"]["hosts"], json!(["a.example", "b.example"]));
-    assert_eq!(wider["approval"]["requested"], narrow, "what was requested then");
+    assert_eq!(wider["approval"]["requested"], narrow, "the permissions that were requested at the approval");
 }
 
 #[tokio::test]

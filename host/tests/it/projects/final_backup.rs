@@ -119,7 +119,8 @@ async fn final_backup_without_backup_plugin_returns_422() {
     );
 }
 
-/// Lets the project's deletion wait for a run that has ended, as a crash between the two leaves it.
+/// Makes the project's deletion wait for a run that has already ended: the state after a crash before the deletion
+/// continued.
 async fn wait_for_ended_run(app: &TestApp, project: &TestProject, run: Uuid, status: &str) {
     sqlx::query(
         "INSERT INTO cron_job_runs (id, project_id, trigger, status, plugin, plugin_job, started_at, finished_at)
@@ -153,7 +154,7 @@ async fn deletion_interrupted_by_crash_is_finished_or_cancelled() {
     wait_for_ended_run(&app, &lost, backup["runId"].as_str().unwrap().parse().unwrap(), "success").await;
     let failed = app.create_project("failed").await;
     wait_for_ended_run(&app, &failed, Uuid::now_v7(), "fail").await;
-    // Two nodes at once.
+    // Two nodes finish the deletion at the same time.
     let (backups, projects) = (app.app.backups(), app.app.projects());
     let (first, second) = tokio::join!(backups.finish_deletions(projects), backups.finish_deletions(projects));
     first.unwrap();

@@ -34,7 +34,7 @@ async fn requests_above_the_rate_limit_return_429_with_retry_after() {
     }
     assert_eq!(statuses[..2], [StatusCode::OK, StatusCode::OK]);
     assert!(statuses.contains(&StatusCode::TOO_MANY_REQUESTS), "{statuses:?}");
-    // The secret key has a limit of its own.
+    // The secret key has its own limit.
     assert_eq!(project.secret().get("/v1/db/tables").await.0, StatusCode::OK);
 }
 

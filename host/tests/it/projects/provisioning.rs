@@ -172,7 +172,7 @@ async fn project_half_created_by_killed_process_is_removed_at_next_start() {
         }
         process.kill();
         let mut ids = proxy.take_project_ids();
-        // A later process removes the leftovers of an earlier one, so that its id is in the traffic too.
+        // A later process removes the leftovers of an earlier one, so the traffic also contains the earlier id.
         ids.retain(|id| !unfinished.contains(id));
         assert_eq!(ids.len(), 1, "{step}: {ids:?}");
         unfinished.extend(ids);

@@ -248,7 +248,7 @@ async fn run_is_cancelled_by_its_id() {
     assert_eq!(cancelled, StatusCode::OK);
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::CONFLICT, &json!("cancelled")), "{answer}");
     wait_for_statements(&app, &project.id, 0).await;
-    // The id can be used again, and no run has it.
+    // The run has ended, so no run has this id, and the id can be used again.
     let (status, _) = app.admin().post(&project.path("/sql/tab-1_a/cancel"), json!({})).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     let (status, _) = send(&app, &project, json!({ "sql": "SELECT 1", "queryId": "tab-1_a" })).await;

@@ -113,7 +113,7 @@ async fn extensions_are_refused_in_dynamic_sql_unless_allowed() {
         assert_eq!(error["details"]["sqlstate"], "42501", "{answer}");
         assert!(error["hint"].as_str().unwrap().contains("ATLASHUB_SQL_CREATE_EXTENSION"), "{answer}");
     }
-    // The owner can't remove the event trigger that refuses them.
+    // The owner can't remove the event trigger that refuses extensions.
     for code in [
         "DROP EVENT TRIGGER atlashub_refuse_extension",
         "ALTER EVENT TRIGGER atlashub_refuse_extension DISABLE",

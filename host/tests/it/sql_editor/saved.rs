@@ -59,7 +59,7 @@ async fn change_of_another_window_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn history_has_executed_texts_with_their_outcome() {
+async fn history_has_sent_texts_with_their_outcome() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let path = project.path("/queries/history");

@@ -282,7 +282,7 @@ async fn json_and_numbers_keep_their_digits() {
         r#"[{"b" : 1.10,"a":[2e0]},{"b": 1.10},12.50,1e+20]"#,
     )
     .await;
-    // Numbers in a document that no double can hold. As a value of its own, such a number is a string.
+    // A JSON document keeps numbers that no double can represent. Outside of a document, such a number is a string.
     check(
         "SELECT '1e400'::json, '[-1e-400, 0.1000000000000000055, 123456789012345678901234567890]'::json,
              '{\"n\": 9007199254740993}'::jsonb, 9007199254740993",

@@ -22,7 +22,7 @@ async fn new_project_has_two_private_buckets() {
 }
 
 #[tokio::test]
-async fn buckets_can_be_created_updated_listed_and_counted() {
+async fn buckets_can_be_created_updated_and_listed_with_their_object_counts() {
     let app = TestApp::start().await;
     let project = app.create_project("buckets").await;
     let admin = app.admin();

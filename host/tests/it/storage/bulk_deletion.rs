@@ -44,7 +44,7 @@ async fn given_keys_are_deleted_and_missing_ones_counted() {
 
 /// Covers more than one page, objects uploaded without the secret key, and objects of other programs.
 #[tokio::test]
-async fn folder_is_deleted_with_progress_and_nothing_beside_it() {
+async fn only_the_folder_is_deleted_with_progress() {
     let app = TestApp::start().await;
     let project = app.create_project("folder").await;
     let (store, store_bucket) = (app.app.store(), format!("proj-{}", project.id));

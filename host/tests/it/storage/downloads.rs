@@ -50,7 +50,7 @@ async fn download_of_missing_object_or_bucket_returns_404() {
     let project = app.create_project("absent").await;
     let (status, error) = project.secret().sign_download("no.txt").await;
     assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"));
-    // Signed, but never uploaded.
+    // This upload was signed but never sent.
     project.secret().sign("pending.txt", json!({})).await;
     assert_eq!(project.secret().sign_download("pending.txt").await.0, StatusCode::NOT_FOUND);
     let (status, error) = project.secret().get(&path_of("signed-download", &[("objectKey", "nowhere/x")])).await;

@@ -139,7 +139,7 @@ async fn completing_requires_upload_access_and_a_free_path() {
 }
 
 #[tokio::test]
-async fn object_larger_than_signed_for_is_removed_on_completion() {
+async fn object_larger_than_its_maximum_size_is_removed_on_completion() {
     let app = TestApp::start().await;
     let project = app.create_project("too much").await;
     let bytes = bytes(6 * MIB);

@@ -43,7 +43,7 @@ async fn open_uploads_of_a_publishable_key_are_limited() {
     assert!(response.headers().contains_key("retry-after"));
     let error: Value = response.json().await.unwrap();
     assert_eq!(code(&error), "rate_limited");
-    // Other keys have quotas of their own, and the secret key has none.
+    // Other keys have their own quotas, and the secret key has none.
     for number in 0..5 {
         project.secret().sign(&format!("secret {number}"), json!({})).await;
     }
@@ -51,7 +51,7 @@ async fn open_uploads_of_a_publishable_key_are_limited() {
     assert_eq!(status, StatusCode::CREATED, "{key}");
     let other = app.public().with_header("x-api-key", key["key"].as_str().unwrap());
     other.sign("other", json!({})).await;
-    // An upload that arrived has ended.
+    // An upload that has arrived is no longer open.
     must_send(&signed[0], "bytes").await;
     publishable.sign("more", json!({})).await;
     assert_eq!(try_sign(&publishable, "even more", json!({})).await.0, StatusCode::TOO_MANY_REQUESTS);
@@ -136,14 +136,12 @@ async fn completing_replaces_a_newer_object_only_with_upsert() {
     }
 }
 
-/// Starts a run of a plugin's job `started_minutes` ago.
+/// Starts a run `started_minutes` ago. It belongs to no job, like a manual backup.
 async fn start_run(app: &TestApp, started_minutes: i32) {
     sqlx::query(
-        "WITH job AS (INSERT INTO cron_jobs (id, name, type, schedule_cron) VALUES (gen_random_uuid(), 'b', 'platform',
-                                                                                 '0 0 1 1 *') RETURNING id)
-         INSERT INTO cron_job_runs (id, job_id, trigger, status, started_at, lease_token, lease_until)
-         SELECT gen_random_uuid(), id, 'manual', 'running', now() - make_interval(mins => $1), gen_random_uuid(),
-                now() + interval '1 day' FROM job",
+        "INSERT INTO cron_job_runs (id, trigger, status, started_at, lease_token, lease_until, plugin, plugin_job)
+         SELECT gen_random_uuid(), 'manual', 'running', now() - make_interval(mins => $1), gen_random_uuid(),
+                now() + interval '1 day', 'backup', 'backup'",
     )
     .bind(started_minutes)
     .execute(app.app.platform())
@@ -152,8 +150,9 @@ async fn start_run(app: &TestApp, started_minutes: i32) {
 }
 
 #[tokio::test]
-async fn abandoned_multipart_uploads_are_aborted_within_an_hour() {
-    // Other tests use the shared store's platform bucket, and time can't be moved for them.
+async fn idle_or_expired_multipart_uploads_are_aborted_unless_a_run_may_be_making_them() {
+    // The test sweeps the platform bucket at a later time. In a shared store, that would abort the uploads of other
+    // tests.
     let store = Store::start_separate();
     let app = TestApp::builder()
         .role(Role::Gateway)

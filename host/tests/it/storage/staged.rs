@@ -72,15 +72,15 @@ async fn kept_url_never_replaces_a_newer_object() {
         assert_eq!(put["headers"], json!({ "content-type": "text/plain" }));
         let owners = project.secret().sign(&path, json!({ "once": true })).await;
         must_send(&owners, "owner's").await;
-        for look in ["download", "sweep", "list"] {
+        for access in ["download", "sweep", "list"] {
             must_send(&put, "replaced").await;
             assert!(submit(&form, "replaced", &[]).await.status().is_success());
-            match look {
+            match access {
                 "sweep" => drop(sweep_all_projects(&storage_state(&app)).await.unwrap()),
                 "list" => drop(project.secret().get(&path_of("list", &[("bucket", "uploads")])).await),
                 _ => {}
             }
-            assert_eq!(client.download(&path).await, b"owner's", "{caller} {look}");
+            assert_eq!(client.download(&path).await, b"owner's", "{caller} {access}");
         }
         // A dropped upload does not come back when the owner deletes the object, or when its URL is used again.
         must_send(&put, "replaced").await;
@@ -133,13 +133,13 @@ async fn upload_without_secret_key_is_visible_at_the_next_access() {
     assert_eq!(by, ["publishable"]);
 }
 
-/// States that a process leaves behind when it is killed between two steps of a move.
+/// Covers the states that a process leaves behind when it is killed between two steps of a move.
 #[tokio::test]
 async fn interrupted_move_is_continued_by_the_next_access() {
     let app = TestApp::start().await;
-    for look in ["download", "sweep"] {
+    for access in ["download", "sweep"] {
         for step in ["marked", "copied", "recorded"] {
-            let project = open_project(&app, &format!("{step} {look}")).await;
+            let project = open_project(&app, &format!("{step} {access}")).await;
             let publishable = project.publishable();
             let signed = publishable.sign("x.txt", json!({ "maxSize": 10 })).await;
             must_send(&signed, "bytes").await;
@@ -153,12 +153,12 @@ async fn interrupted_move_is_continued_by_the_next_access() {
             if step == "recorded" {
                 set_state(&app, &project, "over").await;
             }
-            if look == "sweep" {
+            if access == "sweep" {
                 sweep_all_projects(&storage_state(&app)).await.unwrap();
             }
-            assert_eq!(publishable.download("x.txt").await, b"bytes", "{step} {look}");
+            assert_eq!(publishable.download("x.txt").await, b"bytes", "{step} {access}");
             sweep_all_projects(&storage_state(&app)).await.unwrap();
-            assert_eq!(publishable.download("x.txt").await, b"bytes", "{step} {look}");
+            assert_eq!(publishable.download("x.txt").await, b"bytes", "{step} {access}");
             assert_eq!(
                 (states(&app, &project).await, staged_keys(&app, &project).await.len()),
                 (vec!["over".into()], 0)
@@ -184,7 +184,7 @@ async fn interrupted_move_does_not_replace_an_object_that_came_later() {
 }
 
 #[tokio::test]
-async fn of_racing_uploads_to_one_path_exactly_one_wins() {
+async fn exactly_one_of_simultaneous_uploads_to_a_path_becomes_the_object() {
     let app = TestApp::start().await;
     let project = open_project(&app, "race").await;
     let publishable = project.publishable();
@@ -197,7 +197,7 @@ async fn of_racing_uploads_to_one_path_exactly_one_wins() {
     let seen = futures_util::future::join_all(looks).await;
     assert!(seen.iter().all(|bytes| *bytes == seen[0]), "{seen:?}");
     assert!(uploads.iter().any(|(bytes, _)| bytes.as_bytes() == seen[0]));
-    // Sending the same again changes nothing.
+    // Using the URLs again changes nothing.
     futures_util::future::join_all(uploads.iter().map(|(_, signed)| must_send(signed, "other"))).await;
     sweep_all_projects(&storage_state(&app)).await.unwrap();
     assert_eq!(publishable.download("x.txt").await, seen[0]);

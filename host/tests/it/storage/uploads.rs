@@ -295,12 +295,13 @@ async fn cors_allows_signed_urls_from_any_origin() {
     assert!(exposed.contains("etag"), "{exposed}");
 }
 
-/// The gateway only signs. It limits request bodies to less than the size of this object, so the bytes can't pass it.
+/// The platform only signs URLs. It accepts no request body as large as this object, so the bytes can't pass through
+/// it.
 #[tokio::test]
-async fn file_bytes_bypass_the_gateway() {
+async fn file_bytes_do_not_pass_through_the_gateway() {
     let app = TestApp::start().await;
     let project = app.create_project("direct").await;
-    // Larger than any body that the gateway accepts.
+    // Larger than any body that the platform accepts.
     let bytes = vec![7_u8; 8 * MIB];
     project.secret().upload("big.bin", bytes.clone()).await;
     assert_eq!(project.secret().download("big.bin").await, bytes);
@@ -311,7 +312,7 @@ async fn file_bytes_bypass_the_gateway() {
         let url = url.as_str().unwrap();
         assert!(!url.starts_with(&app.public_url) && !url.starts_with(&app.admin_url), "{url}");
     }
-    // No endpoint accepts or returns the bytes of a file.
+    // No endpoint accepts the bytes of a file.
     let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {

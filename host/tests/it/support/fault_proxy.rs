@@ -1,7 +1,14 @@
-//! A TCP proxy in front of Postgres or the store that breaks or holds chosen requests. The server behind it is real,
-//! and so are its errors.
+//! A TCP proxy in front of Postgres or the store that breaks, holds or cuts chosen requests. The server behind it is
+//! real, and so are its errors.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -13,7 +20,7 @@ use tokio::{
 
 const PROJECT_ID_LENGTH: usize = 16;
 
-/// Forwards a port of its own to a server. Dropping it closes its connections.
+/// A proxy that listens on a free port. Dropping it closes its connections.
 pub struct FaultProxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -25,6 +32,7 @@ struct Shared {
     faults: Mutex<Vec<Fault>>,
     project_ids: Mutex<BTreeSet<String>>,
     held: Notify,
+    released: Notify,
 }
 
 #[derive(Clone)]
@@ -39,8 +47,14 @@ enum Action {
     /// Replaces the last character of the text with `?`, which makes SQL a syntax error and changes the path of a
     /// signed request.
     Corrupt,
-    /// Forwards nothing more on this connection.
+    /// Forwards no further bytes on this connection.
     Hold,
+    /// Closes the connection.
+    Cut,
+    /// Sends this response, and closes the connection.
+    Respond(&'static str),
+    /// Closes the connection after this many bytes of the response.
+    CutResponse(usize),
 }
 
 impl FaultProxy {
@@ -58,12 +72,36 @@ impl FaultProxy {
 
     /// Makes requests that contain the text fail at the server.
     pub fn corrupt(&self, text: &'static str) {
-        self.shared.faults.lock().push(Fault { text, action: Action::Corrupt, hits: 0 });
+        self.add(text, Action::Corrupt);
     }
 
     /// Holds requests that contain the text.
     pub fn hold(&self, text: &'static str) {
-        self.shared.faults.lock().push(Fault { text, action: Action::Hold, hits: 0 });
+        self.add(text, Action::Hold);
+    }
+
+    /// Closes the connections of requests that are held.
+    pub fn release(&self) {
+        self.shared.released.notify_waiters();
+    }
+
+    /// Closes the connections of requests that contain the text, instead of a response.
+    pub fn cut(&self, text: &'static str) {
+        self.add(text, Action::Cut);
+    }
+
+    /// Sends this response to requests that contain the text, instead of the server's.
+    pub fn respond(&self, text: &'static str, response: &'static str) {
+        self.add(text, Action::Respond(response));
+    }
+
+    /// Sends only the first bytes of the response to requests that contain the text.
+    pub fn cut_response(&self, text: &'static str, bytes: usize) {
+        self.add(text, Action::CutResponse(bytes));
+    }
+
+    fn add(&self, text: &'static str, action: Action) {
+        self.shared.faults.lock().push(Fault { text, action, hits: 0 });
     }
 
     /// Waits until a request is held.
@@ -90,7 +128,7 @@ impl Drop for FaultProxy {
 }
 
 async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) {
-    // Dropped with this task, which closes every connection.
+    // Dropping this task drops the set, which closes every connection.
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         let shared = shared.clone();
@@ -98,47 +136,76 @@ async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) 
             let server = TcpStream::connect(target).await.expect("the server");
             let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
                 (client.into_split(), server.into_split());
+            // Bytes of responses that are still forwarded.
+            let remaining = AtomicUsize::new(usize::MAX);
+            // Returns the response that is sent instead of the server's.
             let up = async {
                 let mut bytes = vec![0; 64 << 10];
                 loop {
                     let length = from_client.read(&mut bytes).await.unwrap_or(0);
                     if length == 0 {
-                        return to_server.shutdown().await;
+                        let _ = to_server.shutdown().await;
+                        // The server closes the connection when it has sent its responses.
+                        return std::future::pending().await;
                     }
                     shared.note_project_ids(&bytes[..length]);
-                    if shared.apply_faults(&mut bytes[..length]) {
-                        shared.held.notify_one();
-                        std::future::pending::<()>().await;
+                    match shared.apply_faults(&mut bytes[..length]) {
+                        Some(Action::Hold) => {
+                            let released = shared.released.notified();
+                            shared.held.notify_one();
+                            released.await;
+                            return "";
+                        }
+                        Some(Action::Cut) => return "",
+                        Some(Action::Respond(response)) => return response,
+                        Some(Action::CutResponse(bytes)) => remaining.store(bytes, Ordering::Relaxed),
+                        Some(Action::Corrupt) | None => {}
                     }
-                    to_server.write_all(&bytes[..length]).await?;
+                    if to_server.write_all(&bytes[..length]).await.is_err() {
+                        return "";
+                    }
                 }
             };
             let down = async {
-                let copied = tokio::io::copy(&mut from_server, &mut to_client).await;
-                let _ = to_client.shutdown().await;
-                copied
+                let mut bytes = vec![0; 64 << 10];
+                loop {
+                    let length = from_server.read(&mut bytes).await.unwrap_or(0);
+                    let left = remaining.load(Ordering::Relaxed);
+                    let forwarded = length.min(left);
+                    remaining.store(left - forwarded, Ordering::Relaxed);
+                    if forwarded == 0 || to_client.write_all(&bytes[..forwarded]).await.is_err() {
+                        return;
+                    }
+                }
             };
-            let _ = tokio::join!(up, down);
+            let response = tokio::select! {
+                response = up => response,
+                () = down => "",
+            };
+            let _ = to_client.write_all(response.as_bytes()).await;
+            let _ = to_client.shutdown().await;
         });
     }
 }
 
 impl Shared {
-    /// Returns whether the bytes are to be held.
-    fn apply_faults(&self, bytes: &mut [u8]) -> bool {
-        let mut hold = false;
+    /// Returns the action of the last fault whose text is in `bytes`.
+    fn apply_faults(&self, bytes: &mut [u8]) -> Option<Action> {
+        let mut action = None;
         for fault in self.faults.lock().iter_mut() {
             let text = fault.text.as_bytes();
             let matches: Vec<_> = memchr::memmem::find_iter(bytes, text).collect();
             fault.hits += matches.len();
-            for at in matches {
-                match fault.action {
-                    Action::Corrupt => bytes[at + text.len() - 1] = b'?',
-                    Action::Hold => hold = true,
+            if !matches.is_empty() {
+                action = Some(fault.action);
+            }
+            if fault.action == Action::Corrupt {
+                for at in matches {
+                    bytes[at + text.len() - 1] = b'?';
                 }
             }
         }
-        hold
+        action
     }
 
     fn note_project_ids(&self, bytes: &[u8]) {

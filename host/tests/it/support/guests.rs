@@ -25,18 +25,22 @@ use uuid::Uuid;
 
 use super::ADMIN_TOKEN;
 
-/// A component whose `run` executes the core code `body`. `imports` are instances that the component imports, `lowered`
-/// are its core functions `(core func …)`, and `wired` exports them to the module, which imports them from `host`.
+/// A component in the text format of WebAssembly, whose function `run` executes `body`.
 ///
-/// Memory 0 has the result `{}` at address 16, which `run` returns. Its arguments are ignored.
+/// The function ignores its arguments and returns the result `{}`, which is at address 16 of memory 0.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Guest<'a> {
+    /// Instances that the component imports.
     pub imports: &'a str,
+    /// Core functions `(core func …)` for functions of these instances.
     pub lowered: &'a str,
+    /// Exports of these core functions, which the module imports from `host`.
     pub wired: &'a str,
+    /// The module's imports from `host`.
     pub core_imports: &'a str,
     /// Additional items of the module: functions, data.
     pub items: &'a str,
+    /// Instructions of `run`.
     pub body: &'a str,
 }
 

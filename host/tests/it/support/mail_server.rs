@@ -30,13 +30,13 @@ pub struct Mail {
     pub data: String,
 }
 
-/// How the server uses TLS.
+/// The server's use of TLS.
 #[derive(Clone)]
 pub enum MailTls {
     None,
-    /// On request of the client.
+    /// TLS starts with the command STARTTLS.
     Starttls(TlsAcceptor),
-    /// From the first byte.
+    /// TLS starts with the connection.
     Wrapped(TlsAcceptor),
 }
 
@@ -124,7 +124,7 @@ impl<R: Fn(&str) -> Option<String> + Send + Sync> Session<'_, R> {
         }
     }
 
-    /// Handles the session to its end, or to STARTTLS. In that case, returns the stream.
+    /// Serves the session until its end or until STARTTLS. After STARTTLS, returns the stream.
     async fn part(
         &self,
         stream: Box<dyn Stream>,

@@ -110,7 +110,7 @@ impl ProgramVars {
         }
     }
 
-    /// Starts a command without waiting for anything. Its output is discarded.
+    /// Starts a command without waiting for its end. Its output is discarded.
     pub fn spawn(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program runs")
     }

@@ -65,7 +65,7 @@ impl TestRunner {
         self.ended.lock().clone()
     }
 
-    /// Returns when the future of a run was last dropped. No part of the run continues after that.
+    /// Returns the time at which the future of a run was last dropped. No part of the run continues after that.
     pub fn dropped_at(&self, run: Uuid) -> Option<DateTime<Utc>> {
         self.dropped.lock().iter().rev().find(|(dropped, _)| *dropped == run).map(|(_, at)| *at)
     }
@@ -125,7 +125,7 @@ impl JobRunner for NodeRunner {
         self.record.attempts.lock().push(Attempt { call: call.clone(), node: self.node });
         let _drop_record = DropRecord { record: &self.record, run: call.run_id };
         if call.params["late"] == true {
-            // Like a run that waits for another run of its plugin.
+            // The run is recorded but waits, like a run that waits for another run of its plugin.
             self.record.wait_at_gate().await;
         }
         output.started();
@@ -231,7 +231,7 @@ impl JobsNode {
         self.scheduler.take().expect("a scheduler").stop(grace).await;
     }
 
-    /// Kills the node: it writes nothing more.
+    /// Kills the node, so that it writes nothing after this call.
     pub fn kill(mut self) {
         drop(self.scheduler.take());
     }

@@ -74,7 +74,7 @@ impl Socket {
         Some(response)
     }
 
-    /// Waits until the server closes the connection, and returns the number of bytes before.
+    /// Waits until the server closes the connection, and returns the number of bytes received until then.
     pub async fn closed(&mut self) -> usize {
         let mut bytes = self.buffer.len();
         self.buffer.clear();

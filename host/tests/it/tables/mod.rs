@@ -1,5 +1,5 @@
-//! The owner's view of tables: lists, the details of one table, who can reach its rows, long values, several changes in
-//! one transaction, the schema of a database.
+//! The owner's view of tables: lists, the details of one table, access to its rows, long values, several changes in one
+//! transaction, the schema of a database.
 
 pub mod access;
 pub mod cells;

@@ -1,4 +1,4 @@
-//! Which dates an expression matches, and how it is described.
+//! Tests the dates that an expression matches, and its description in words.
 
 use chrono::{Days, NaiveDate, Weekday};
 use croner::{
@@ -48,7 +48,7 @@ const CASES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn description_says_what_the_dates_do() {
+fn expressions_are_described_in_words() {
     for (expression, description) in CASES {
         assert_eq!(schedule(expression, "UTC").description(), *description, "{expression}");
     }

@@ -32,7 +32,7 @@ pub(in crate::jobs::scheduler) struct ClaimedRow {
     pub candidates: i64,
 }
 
-/// How many runs to claim, see `scheduler::claimer`.
+/// Maximum numbers of runs to claim; see `scheduler::claimer`.
 #[derive(Debug, Default)]
 pub(in crate::jobs::scheduler) struct ClaimLimits {
     /// Runs of plugins with permits of their own, whose names are in `own_plugins`.
@@ -42,16 +42,16 @@ pub(in crate::jobs::scheduler) struct ClaimLimits {
     pub own_plugins: Vec<&'static str>,
     /// Plugins whose runs are not claimed.
     pub excluded: Vec<String>,
-    /// How many runs of a plugin may be claimed. One if the plugin is not listed.
+    /// Plugins with a maximum number of runs. The same index of `runs` has the maximum, which is 1 for all others.
     pub plugins: Vec<String>,
     pub runs: Vec<i64>,
 }
 
 /// Claims due runs within `limits`, longest due first, but never two exclusive runs of a job.
 ///
-/// Exclusive runs of a job take turns in the order of their fire times; manual runs count from when they are due. A run
-/// waits for earlier runs that are due. The run of a fire time also waits for the retry of an earlier fire time that is
-/// not due yet.
+/// Exclusive runs of a job take turns in the order of their fire times or, for manual runs, of the times at which they
+/// are due. A run waits for earlier runs that are due. The run of a fire time also waits for the retry of an earlier
+/// fire time that is not due yet.
 ///
 /// `attempt > 0` matches the condition of `cron_job_runs_queued_idx`.
 ///

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use crate::jobs::signals;
 
-/// Queued runs of one job. Without a limit, a job that is due more often than it can run would fill the disk.
+/// Maximum number of queued runs of one job. Without a limit, a job that is due more often than it can run would fill
+/// the disk.
 const MAX_QUEUED_RUNS: i64 = 100;
 
 /// The columns of a job that determine its fire times.

@@ -7,8 +7,10 @@ use crate::{
     storage::{ObjectPath, PluginObject},
 };
 
-/// Prefix of the keys in the platform's own bucket that plugins may access. The bucket also has the logs of runs.
+/// Prefixes of the keys in the platform's own bucket that plugins may access. The bucket also has the logs of runs.
 const BACKUPS_PREFIX: &str = "backups/";
+const EXPORTS_PREFIX: &str = "exports/";
+const IMPORTS_PREFIX: &str = "imports/";
 
 /// Location of a store's objects.
 pub(super) struct Location {
@@ -22,11 +24,13 @@ pub(super) struct Location {
 impl Location {
     /// Returns the location of a store, if the grant includes it. Makes no query.
     pub(super) fn of_store(run: &RunScope, store: &str) -> Result<Self, CallError> {
-        let unknown = || CallError::invalid("unknown store; use `backups` or `project:<id>`");
-        let project = match store {
-            "backups" => None,
+        let unknown = || CallError::invalid("unknown store; use `backups`, `exports`, `imports` or `project:<id>`");
+        let (project, prefix) = match store {
+            "backups" => (None, BACKUPS_PREFIX),
+            "exports" => (None, EXPORTS_PREFIX),
+            "imports" => (None, IMPORTS_PREFIX),
             _ => match store.parse::<DatabaseName>() {
-                Ok(DatabaseName::Project(id)) => Some(id),
+                Ok(DatabaseName::Project(id)) => (Some(id), ""),
                 _ => return Err(unknown()),
             },
         };
@@ -34,8 +38,8 @@ impl Location {
             return Err(run.deny(Capability::Objects, &format!("store `{store}`")));
         }
         Ok(match project {
-            Some(id) => Self { bucket: format!("proj-{id}"), prefix: "", project: Some(id) },
-            None => Self { bucket: PLATFORM_BUCKET.to_owned(), prefix: BACKUPS_PREFIX, project: None },
+            Some(id) => Self { bucket: format!("proj-{id}"), prefix, project: Some(id) },
+            None => Self { bucket: PLATFORM_BUCKET.to_owned(), prefix, project: None },
         })
     }
 

@@ -346,15 +346,11 @@ fn object_not_found(store: &str, key: &str) -> CallError {
 
 impl From<StoreError> for CallError {
     fn from(error: StoreError) -> Self {
-        let is_unavailable = match &error {
+        let failed = match &error {
             StoreError::NotFound { .. } => return Self::not_found("object or bucket not found"),
-            StoreError::Unavailable { .. } => true,
-            _ => false,
-        };
-        let failed = if is_unavailable {
-            Self::unavailable("the object store can't be reached")
-        } else {
-            Self::new(ErrorCode::Failed, "the object store returned an error; see the server's log")
+            StoreError::Unavailable { .. } => Self::unavailable("the object store can't be reached"),
+            StoreError::Full { .. } => Self::unavailable("the object store has no space left"),
+            _ => Self::new(ErrorCode::Failed, "the object store returned an error; see the server's log"),
         };
         failed.caused_by("object store", format!("{:#}", anyhow::Error::from(error)))
     }

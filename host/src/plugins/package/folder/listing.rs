@@ -15,6 +15,7 @@ const SIGNATURE_SUFFIX: &str = ".wasm.minisig";
 #[derive(Debug, Clone)]
 pub struct PluginFolder {
     path: PathBuf,
+    max_file_bytes: u64,
 }
 
 /// Identifies a file's state without reading its content.
@@ -35,12 +36,17 @@ pub struct FolderEntry {
 }
 
 impl PluginFolder {
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+    /// `max_file_bytes` is the maximum size of a component that is read.
+    pub fn new(path: impl Into<PathBuf>, max_file_bytes: usize) -> Self {
+        Self { path: path.into(), max_file_bytes: max_file_bytes as u64 }
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn max_file_bytes(&self) -> u64 {
+        self.max_file_bytes
     }
 
     pub(in crate::plugins) fn component_path(&self, name: &str) -> PathBuf {
@@ -118,7 +124,7 @@ mod tests {
     #[test]
     fn components_and_signatures_are_paired_by_name() {
         let root = tempfile::tempdir().unwrap();
-        let folder = PluginFolder::new(root.path());
+        let folder = PluginFolder::new(root.path(), 1 << 20);
         for file in ["a.wasm", "a.wasm.minisig", "b.wasm", "c.wasm.minisig", ".d.wasm", ".wasm", "notes.txt"] {
             fs::write(root.path().join(file), file).unwrap();
         }
@@ -130,6 +136,6 @@ mod tests {
         assert_eq!(files, [("a", true, true), ("b", true, false), ("c", false, true)]);
         fs::write(root.path().join("a.wasm"), "changed").unwrap();
         assert_ne!(folder.list().unwrap()["a"], plugins["a"]);
-        assert_eq!(PluginFolder::new("/nonexistent/plugins").list().unwrap(), BTreeMap::new());
+        assert_eq!(PluginFolder::new("/nonexistent/plugins", 1 << 20).list().unwrap(), BTreeMap::new());
     }
 }

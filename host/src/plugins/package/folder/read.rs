@@ -9,7 +9,7 @@ use std::{
 use nix::fcntl::OFlag;
 
 use super::{FileStamp, PluginFolder};
-use crate::plugins::package::{MAX_COMPONENT_BYTES, Origin, Refusal, SignedFile};
+use crate::plugins::package::{Origin, Refusal, SignedFile};
 
 /// A signature has four lines, of which two are comments of any length.
 const MAX_SIGNATURE_BYTES: u64 = 8 << 10;
@@ -17,14 +17,14 @@ const MAX_SIGNATURE_BYTES: u64 = 8 << 10;
 /// Reads a component and its signature, each exactly once. All later checks work on the returned bytes.
 ///
 /// # Errors
-/// Returns why a file can't be read, for example [`Refusal::NoSignature`] or [`Refusal::Symlink`].
+/// Returns the reason why a file can't be read, for example [`Refusal::NoSignature`] or [`Refusal::Symlink`].
 pub fn read_signed_file(folder: &PluginFolder, name: &str) -> Result<SignedFile, Refusal> {
     // The signature is read first: without it, the much larger component need not be read.
     let signature = read_regular(&folder.signature_path(name), MAX_SIGNATURE_BYTES)?;
     let signature = signature.ok_or_else(|| Refusal::NoSignature(format!("{name}.wasm.minisig")))?;
     let signature =
         String::from_utf8(signature).map_err(|_| Refusal::MalformedSignature(format!("{name}.wasm.minisig")))?;
-    let bytes = read_regular(&folder.component_path(name), MAX_COMPONENT_BYTES as u64)?;
+    let bytes = read_regular(&folder.component_path(name), folder.max_file_bytes())?;
     let bytes = bytes.ok_or_else(|| Refusal::NoComponent(format!("{name}.wasm")))?;
     Ok(SignedFile { origin: Origin::Folder, name: name.to_owned(), bytes: Arc::from(bytes), signature })
 }
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(read_regular(&path("file"), 5), Ok(Some(b"12345".to_vec())));
         assert_eq!(read_regular(&path("missing"), 5), Ok(None));
         assert_eq!(read_regular(&path("file"), 4), Err(Refusal::TooLarge { file: "file".into(), bytes: 5, max: 4 }));
-        assert!(matches!(read_regular(&path("sparse"), MAX_COMPONENT_BYTES as u64), Err(Refusal::TooLarge { .. })));
+        assert!(matches!(read_regular(&path("sparse"), 64 << 20), Err(Refusal::TooLarge { .. })));
         for link in ["link", "dangling"] {
             assert_eq!(read_regular(&path(link), 5), Err(Refusal::Symlink(link.into())));
         }
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn missing_file_of_a_pair_is_named() {
         let root = tempfile::tempdir().unwrap();
-        let folder = PluginFolder::new(root.path());
+        let folder = PluginFolder::new(root.path(), 1 << 20);
         fs::write(root.path().join("a.wasm"), b"x").unwrap();
         fs::write(root.path().join("b.wasm.minisig"), b"x").unwrap();
         assert_eq!(read_signed_file(&folder, "a").unwrap_err(), Refusal::NoSignature("a.wasm.minisig".into()));

@@ -1,0 +1,254 @@
+//! Imports of files into tables.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::text_enum::text_enum;
+
+/// The format of a file to import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ImportFormat {
+    /// CSV, as spreadsheets write it.
+    Csv,
+    /// A JSON array of objects.
+    Json,
+    /// A JSON object per line.
+    Ndjson,
+}
+
+text_enum!(ImportFormat {
+    Csv => "csv",
+    Json => "json",
+    Ndjson => "ndjson",
+});
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ImportMode {
+    /// Every row of the file becomes a new row.
+    #[default]
+    Insert,
+    /// A row of the file replaces the values of the row with the same key, if there is one.
+    Upsert,
+}
+
+/// What happens if a row can't be imported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum OnImportError {
+    /// Nothing is imported.
+    #[default]
+    Abort,
+    /// The row is skipped and reported.
+    Skip,
+}
+
+/// The state of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ImportState {
+    /// The file is not in storage yet.
+    AwaitingUpload,
+    /// The file can be previewed and imported.
+    Uploaded,
+    /// The run has not ended. `GET runs/{run}` has its progress.
+    Running,
+    /// The rows are in the table, or a dry run has ended.
+    Done,
+    /// Nothing was imported. `errorText` says why.
+    Failed,
+    /// The run was cancelled. Nothing was imported.
+    Cancelled,
+}
+
+/// A file to import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CreateImport {
+    /// Id of the project.
+    pub project_id: String,
+    /// Name of the table in schema `public`.
+    pub table: String,
+    /// Format of the file.
+    pub format: ImportFormat,
+    /// Exact size of the file, in bytes: 1 to 21474836480 (20 GiB).
+    pub size_bytes: i64,
+    /// Name of the file, for display.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+}
+
+/// An import and where to upload its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImportCreated {
+    /// The import.
+    pub import: Import,
+    /// URL to which the file is sent.
+    pub upload_url: String,
+    /// HTTP method of the upload.
+    pub method: String,
+    /// Headers of the upload. All of them must be sent unchanged.
+    pub headers: BTreeMap<String, String>,
+    /// Lifetime of the URL, in seconds.
+    pub expires_in: u64,
+}
+
+/// An import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Import {
+    /// Id of the import.
+    pub id: String,
+    /// Id of the project.
+    pub project_id: String,
+    /// Name of the table.
+    pub table: String,
+    /// Format of the file.
+    pub format: ImportFormat,
+    /// Name of the file. Null if it was not given.
+    pub file_name: Option<String>,
+    /// Size of the file, in bytes.
+    pub size_bytes: i64,
+    /// State of the import.
+    pub state: ImportState,
+    /// The last run. Null before the first one.
+    pub run_id: Option<String>,
+    /// Whether the last run was a dry run, which changes nothing.
+    pub dry_run: bool,
+    /// Number of rows that were read from the file, without its header.
+    pub rows_read: i64,
+    /// Number of rows that were inserted, or that a dry run would have inserted.
+    pub rows_inserted: i64,
+    /// Number of rows that were updated, or that a dry run would have updated. A row of the file that a later row
+    /// replaces is counted, too.
+    pub rows_updated: i64,
+    /// Number of rows that were skipped, because of an error or by a trigger.
+    pub rows_skipped: i64,
+    /// The first 100 errors, by line.
+    pub errors: Vec<ImportError>,
+    /// Number of errors that were found.
+    pub error_count: i64,
+    /// Why the import failed. Null if it did not.
+    pub error_text: Option<String>,
+    /// When the import was created.
+    pub created_at: DateTime<Utc>,
+    /// When the import and its file are removed.
+    pub expires_at: DateTime<Utc>,
+    /// When the last run ended. Null if it has not.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// A row that can't be imported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImportError {
+    /// Line of the file on which the row begins, from 1; a header counts.
+    pub line: u64,
+    /// Column of the table. Null if the error is not about one column.
+    pub column: Option<String>,
+    /// Kind of the error, for example `invalid_value` or `unique_violation`.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// The value in the file, at most 200 characters of it. Null if it is not known.
+    pub value: Option<String>,
+}
+
+/// How to read a file for its preview.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PreviewImport {
+    /// CSV: whether the first row has the names of the fields. Detected if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<bool>,
+    /// CSV: the character between two fields. Detected if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
+    /// CSV: the text of a field without quotes that means `NULL` (default: the empty text).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null_text: Option<String>,
+}
+
+/// The beginning of a file, and the columns into which its fields would go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImportPreview {
+    /// Fields of the file.
+    pub columns: Vec<PreviewColumn>,
+    /// The first 20 rows: a value for each field. Texts for CSV, any JSON value for the other formats.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<Object>>))]
+    pub rows: Vec<Vec<serde_json::Value>>,
+    /// The character between two fields. Null for JSON.
+    pub delimiter: Option<String>,
+    /// Whether the first row has the names of the fields. Null for JSON.
+    pub header: Option<bool>,
+    /// Problems that the import may have.
+    pub warnings: Vec<String>,
+}
+
+/// A field of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PreviewColumn {
+    /// Name of the field. Without a header, `column1` and so on.
+    pub source: String,
+    /// Column of the table with the same name. Null if there is none.
+    pub target: Option<String>,
+    /// Data type of the column, as Postgres prints it.
+    #[serde(rename = "type")]
+    pub data_type: Option<String>,
+    /// Up to five values that are not null.
+    pub samples: Vec<String>,
+}
+
+/// How to import a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StartImport {
+    /// Column for each field; null leaves a field out. Without it, fields and columns match by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<BTreeMap<String, Option<String>>>,
+    /// How rows are written (default `insert`).
+    #[serde(default)]
+    pub mode: ImportMode,
+    /// Columns of the key of an upsert: those of the primary key (default), or of a unique constraint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<Vec<String>>,
+    /// What happens if a row can't be imported (default `abort`).
+    #[serde(default)]
+    pub on_error: OnImportError,
+    /// Whether the rows are only checked: everything is undone at the end (default false).
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Whether values are imported into an identity column that is always generated (default false).
+    #[serde(default)]
+    pub override_identity: bool,
+    /// CSV: whether the first row has the names of the fields. If absent, as in the last preview, or detected without
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<bool>,
+    /// CSV: the character between two fields. If absent, as in the last preview, or detected without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
+    /// CSV: the text of a field without quotes that means `NULL`. If absent, as in the last preview, or the empty text
+    /// without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null_text: Option<String>,
+}

@@ -1,0 +1,148 @@
+//! The signed-in user, and changes that users make to themselves.
+
+use std::sync::Arc;
+
+use api_types::{UpdateCurrentUser, User};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{
+    AuthState,
+    email_address::EmailAddress,
+    events::{event, record_refusal},
+    limits::Attempt,
+    links::{mail_link, mail_notice, require_mail},
+    login::{ids_of, invalid_credentials, session_ended},
+    mail::MailKind,
+    mailed_tokens::Purpose,
+    password_policy,
+    queries::{self, Account},
+    request::ClientFacts,
+    users::UserData,
+};
+use crate::{
+    db::audit,
+    error::{ApiError, ApiResult},
+    projects::{SignedInCaller, StoredAuthSettings},
+};
+
+/// Returns the user of the session.
+///
+/// # Errors
+/// 401 if the session has ended, or the user was disabled or deleted.
+pub(super) async fn current_user(state: &AuthState, caller: &SignedInCaller) -> ApiResult<User> {
+    Ok(current_account(state, caller).await?.row.user)
+}
+
+pub(super) async fn current_account(state: &AuthState, caller: &SignedInCaller) -> ApiResult<Account> {
+    let (user, session) = ids_of(caller)?;
+    let account = queries::account_of_session(&state.database, &caller.project.id, user, session).await?;
+    account.ok_or_else(session_ended)
+}
+
+/// Changes the signed-in user. A new password ends the user's other sessions.
+///
+/// # Errors
+/// 401 `invalid_credentials` if `currentPassword` is wrong.
+pub(super) async fn update_current_user(
+    state: &AuthState,
+    caller: &SignedInCaller,
+    client: &ClientFacts,
+    request: UpdateCurrentUser,
+) -> ApiResult<User> {
+    let project = caller.project.id.as_str();
+    let settings = state.settings.enabled(project).await?;
+    let UpdateCurrentUser { data, email, password, current_password } = request;
+    let (_, session) = ids_of(caller)?;
+    let account = current_account(state, caller).await?;
+    let data = UserData::parse(data)?;
+    let email = email.map(|email| EmailAddress::parse(&email)).transpose()?;
+    let new_email = email.filter(|email| email.as_str() != account.row.user.email);
+    let user = account.row.user.id.clone();
+    let mut entry = event("auth.update_user", project, Some(&user), client);
+    entry.details = json!({ "password": password.is_some(), "email": new_email.is_some() });
+    let hash = match password {
+        Some(password) => {
+            let current = current_password.map(Zeroizing::new);
+            match new_hash(state, &settings, &account, Zeroizing::new(password), current).await {
+                Ok(hash) => Some(hash),
+                Err(error) => {
+                    record_refusal(&state.projects.platform, entry, &error).await;
+                    return Err(error);
+                }
+            }
+        }
+        None => None,
+    };
+    if new_email.is_some() {
+        require_mail(state, &settings)?;
+    }
+    audit::recorded(&state.projects.platform, entry, async |_| {
+        let updated = queries::update_own(&state.database, project, &user, &data, hash.as_deref()).await?;
+        let updated = updated.ok_or_else(session_ended)?;
+        if hash.is_some() {
+            queries::end_sessions(&state.database, project, &user, None, Some(session)).await?;
+        }
+        if let Some(email) = new_email {
+            begin_email_change(state, caller, &settings, updated.user.clone(), email)?;
+        }
+        Ok(updated.user)
+    })
+    .await
+}
+
+/// Mails a link to the new address, which confirms it, and a notice to the current address. If another user has the new
+/// address, only that user gets a notice. The mails are prepared in the background, so the response does not reveal
+/// whether the address is taken.
+///
+/// # Errors
+/// 429 if too many links were requested by the user or for the new address.
+fn begin_email_change(
+    state: &AuthState,
+    caller: &SignedInCaller,
+    settings: &Arc<StoredAuthSettings>,
+    user: User,
+    email: EmailAddress,
+) -> ApiResult<()> {
+    state.limits.charge_account(Attempt::Recover, &caller.project.id, email.as_str())?;
+    state.limits.charge_account(Attempt::Recover, &caller.project.id, &user.id)?;
+    let (state, project, settings) = (state.clone(), caller.project.clone(), settings.clone());
+    tokio::spawn(async move {
+        let mailed = async {
+            if queries::account_by_email(&state.database, &project.id, &email).await?.is_some() {
+                mail_notice(&state, &project, &settings, MailKind::EmailTaken, &email);
+                return Ok(());
+            }
+            mail_link(&state, &project, &settings, &user.id, Purpose::ChangeEmail, &email).await?;
+            let current = EmailAddress::parse(&user.email)?;
+            mail_notice(&state, &project, &settings, MailKind::ChangeRequested, &current);
+            Ok::<_, ApiError>(())
+        };
+        if let Err(error) = mailed.await {
+            tracing::error!(project = project.id, cause = error.cause(), "a link to a new address was not mailed");
+        }
+    });
+    Ok(())
+}
+
+/// Checks the current password and returns the hash of the new one.
+async fn new_hash(
+    state: &AuthState,
+    settings: &StoredAuthSettings,
+    account: &Account,
+    password: Zeroizing<String>,
+    current: Option<Zeroizing<String>>,
+) -> ApiResult<String> {
+    password_policy::check(&password, settings.password_min_length, &account.row.user.email)?;
+    if account.password_hash.is_some() {
+        let current = current.ok_or_else(|| {
+            ApiError::invalid("`currentPassword` is missing.").with_hint("A new password needs the current one.")
+        })?;
+        let is_right = current.len() <= password_policy::MAX_BYTES
+            && state.hasher.verify(current, account.password_hash.as_deref()).await?;
+        if !is_right {
+            return Err(invalid_credentials());
+        }
+    }
+    state.hasher.hash(password).await
+}

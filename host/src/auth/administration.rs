@@ -1,0 +1,211 @@
+//! The owner's operations on users: list, create, change, sign out, delete.
+
+use api_types::{CreateUser, Page, PageQuery, ProjectUser, UpdateUser, UserQuery};
+use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{
+    AuthState,
+    database::{Bind as _, column, read, write},
+    email_address::EmailAddress,
+    password_policy,
+    queries::{self, NewUser, email_taken},
+    users::{UserData, UserRow, user_columns},
+};
+use crate::{
+    db::{DbError, Statement},
+    error::{ApiError, ApiResult, Code},
+    http::PageRequest,
+};
+
+/// The columns of a [`ProjectUser`].
+macro_rules! select_users {
+    ($rest:literal) => {
+        concat!(
+            "SELECT ",
+            user_columns!(),
+            ", (SELECT pg_catalog.count(*) FROM auth.sessions s
+               WHERE s.user_id = u.id AND s.expires_at > pg_catalog.now()) AS sessions
+             FROM auth.users u ",
+            $rest
+        )
+    };
+}
+
+/// Sort key of the list: creation time and id of a user.
+type Position = (DateTime<Utc>, Uuid);
+
+fn parse(row: &Row) -> ApiResult<ProjectUser> {
+    Ok(UserRow::parse(row)?.with_sessions(column(row, "sessions")?))
+}
+
+/// Returns a page of users, newest first.
+pub(super) async fn list(state: &AuthState, project: &str, query: &UserQuery) -> ApiResult<Page<ProjectUser>> {
+    state.settings.enabled(project).await?;
+    let page = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
+    let request = PageRequest::<Position>::parse(&page)?;
+    let search = query.search.as_deref().map(str::trim).filter(|search| !search.is_empty());
+    if search.is_some_and(|search| search.contains('\0')) {
+        return Err(ApiError::unstorable_text());
+    }
+    // Each kind of list has its own text, so that Postgres plans each on its own.
+    let statement = match (&request.after, search) {
+        (None, None) => read(select_users!("ORDER BY u.created_at DESC, u.id DESC LIMIT $1::pg_catalog.int8")),
+        (Some(_), None) => read(select_users!(
+            "WHERE (u.created_at, u.id) < ($2::pg_catalog.timestamptz, $3::pg_catalog.uuid)
+             ORDER BY u.created_at DESC, u.id DESC LIMIT $1::pg_catalog.int8"
+        )),
+        (None, Some(_)) => read(select_users!(
+            "WHERE u.email ~~ $2::pg_catalog.text OR u.id::pg_catalog.text = $3::pg_catalog.text
+             ORDER BY u.created_at DESC, u.id DESC LIMIT $1::pg_catalog.int8"
+        )),
+        (Some(_), Some(_)) => read(select_users!(
+            "WHERE (u.created_at, u.id) < ($2::pg_catalog.timestamptz, $3::pg_catalog.uuid)
+               AND (u.email ~~ $4::pg_catalog.text OR u.id::pg_catalog.text = $5::pg_catalog.text)
+             ORDER BY u.created_at DESC, u.id DESC LIMIT $1::pg_catalog.int8"
+        )),
+    };
+    let mut statement = statement.bind(request.fetch().to_string());
+    if let Some((created_at, id)) = request.after {
+        statement = statement.bind(created_at.to_rfc3339()).bind(id.to_string());
+    }
+    if let Some(search) = search {
+        let search = search.to_lowercase();
+        statement = statement.bind(contains_pattern(&search)).bind(search);
+    }
+    let rows = state.database.rows(project, &statement).await?;
+    let users = rows.iter().map(parse).collect::<ApiResult<Vec<_>>>()?;
+    Ok(request.page(users, |user| (user.created_at, user.id.parse().unwrap_or_default())))
+}
+
+/// Returns the `LIKE` pattern that matches texts with this part.
+fn contains_pattern(part: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in part.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+pub(super) async fn get(state: &AuthState, project: &str, user: Uuid) -> ApiResult<ProjectUser> {
+    state.settings.enabled(project).await?;
+    let statement = read(select_users!("WHERE u.id = $1::pg_catalog.uuid")).bind(user.to_string());
+    first(&state.database.rows(project, &statement).await?)
+}
+
+fn first(rows: &[Row]) -> ApiResult<ProjectUser> {
+    rows.first().map(parse).transpose()?.ok_or_else(|| ApiError::not_found("user"))
+}
+
+/// Creates a user with a verified address.
+///
+/// # Errors
+/// 409 `email_taken`.
+pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser) -> ApiResult<ProjectUser> {
+    let settings = state.settings.enabled(project).await?;
+    let CreateUser { email, password, role, data } = request;
+    let email = EmailAddress::parse(&email)?;
+    let data = UserData::parse(data)?;
+    let hash = match password.map(Zeroizing::new) {
+        Some(password) => {
+            password_policy::check(&password, settings.password_min_length, email.as_str())?;
+            Some(state.hasher.hash(password).await?)
+        }
+        None => None,
+    };
+    let id = Uuid::new_v4().to_string();
+    let new = NewUser {
+        id: &id,
+        email: &email,
+        role: role.as_str(),
+        data: &data,
+        is_verified: true,
+        password_hash: hash.as_deref(),
+    };
+    let created = queries::insert_user(&state.database, project, &new).await?;
+    Ok(created.ok_or_else(email_taken)?.with_sessions(0))
+}
+
+/// Changes a user. Disabling a user ends all their sessions and makes their mailed links invalid.
+pub(super) async fn update(
+    state: &AuthState,
+    project: &str,
+    user: Uuid,
+    request: UpdateUser,
+) -> ApiResult<ProjectUser> {
+    state.settings.enabled(project).await?;
+    let UpdateUser { role, disabled, data } = request;
+    let data = UserData::parse(data)?;
+    let statement = write(
+        "WITH ended AS (
+             DELETE FROM auth.sessions WHERE user_id = $1::pg_catalog.uuid AND $3::pg_catalog.bool
+         ), tokens AS (
+             DELETE FROM auth.mailed_tokens WHERE user_id = $1::pg_catalog.uuid AND $3::pg_catalog.bool
+         )
+         UPDATE auth.users SET updated_at = pg_catalog.now(), role = coalesce($2::pg_catalog.text, role),
+             disabled_at = CASE WHEN $3::pg_catalog.bool THEN coalesce(disabled_at, pg_catalog.now())
+                                WHEN NOT $3::pg_catalog.bool THEN NULL ELSE disabled_at END,
+             data = (data || $4::pg_catalog.jsonb) - ARRAY(
+                 SELECT pg_catalog.jsonb_array_elements_text($5::pg_catalog.jsonb))
+         WHERE id = $1::pg_catalog.uuid",
+    )
+    .bind(user.to_string())
+    .bind_option(role.map(|role| role.as_str()))
+    .bind_option(disabled.map(|disabled| if disabled { "true" } else { "false" }))
+    .bind(data.set())
+    .bind(data.removed());
+    state.database.rows(project, &statement).await?;
+    get(state, project, user).await
+}
+
+/// Ends all sessions of a user.
+pub(super) async fn sign_out(state: &AuthState, project: &str, user: Uuid) -> ApiResult<()> {
+    get(state, project, user).await?;
+    queries::end_sessions(&state.database, project, &user.to_string(), None, None).await.map(drop)
+}
+
+/// Deletes a user, and the rows that reference the user with `ON DELETE CASCADE`.
+///
+/// # Errors
+/// 409 if rows reference the user without an `ON DELETE` rule, or a trigger or constraint of the project prevents the
+/// deletion.
+pub(super) async fn delete(state: &AuthState, project: &str, user: Uuid) -> ApiResult<()> {
+    state.settings.enabled(project).await?;
+    // Foreign keys to `auth.users` can change many rows and fire triggers of the project.
+    let statement = Statement {
+        writes: true,
+        heavy: true,
+        ..Statement::new("DELETE FROM auth.users WHERE id = $1::pg_catalog.uuid RETURNING true")
+    };
+    let statement = statement.bind(user.to_string());
+    let rows = state.database.fetch(project, &statement).await.map_err(deletion_error)?;
+    if rows.is_empty() { Err(ApiError::not_found("user")) } else { Ok(()) }
+}
+
+/// Maps the errors that foreign keys and triggers of the project's own tables cause.
+fn deletion_error(error: DbError) -> ApiError {
+    let Some(refusal) = error.as_db_error() else { return error.into() };
+    let code = refusal.code().code().to_owned();
+    if code == "23503" {
+        let table = match (refusal.schema(), refusal.table()) {
+            (Some(schema), Some(table)) => format!("`{schema}.{table}`"),
+            _ => "another table".to_owned(),
+        };
+        return ApiError::new(Code::ForeignKeyViolation, format!("Rows of {table} still refer to the user."))
+            .with_hint("Delete or change these rows, or give the foreign key an `ON DELETE` rule.")
+            .with_cause(error);
+    }
+    // Violations of constraints, and errors that PL/pgSQL raises.
+    if code.starts_with("23") || code.starts_with("P0") {
+        return ApiError::new(Code::Conflict, "A rule of the project's own tables prevents deleting the user.")
+            .with_hint("Check the triggers and constraints of the tables that reference `auth.users`.")
+            .with_cause(error);
+    }
+    error.into()
+}

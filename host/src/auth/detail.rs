@@ -1,0 +1,99 @@
+//! One user for the owner: sessions, and the rows of the app that refer to the user.
+
+use api_types::{ProjectUserDetail, ProjectUserSession, UserReference, UserReferenceAction};
+use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{
+    AuthState, administration,
+    database::{Bind as _, column, read},
+};
+use crate::{
+    db::{DbRole, Statement},
+    error::ApiResult,
+};
+
+/// Returns a user with sessions and references.
+///
+/// # Errors
+/// 404 if the user does not exist.
+pub(super) async fn get(state: &AuthState, project: &str, user: Uuid) -> ApiResult<ProjectUserDetail> {
+    let found = administration::get(state, project, user).await?;
+    let id = user.to_string();
+    let (second_factor_at, sessions, references) = tokio::try_join!(
+        second_factor_at(state, project, &id),
+        sessions(state, project, &id),
+        references(state, project, &id)
+    )?;
+    Ok(ProjectUserDetail { user: found, second_factor_at, sessions, references })
+}
+
+async fn second_factor_at(state: &AuthState, project: &str, user: &str) -> ApiResult<Option<DateTime<Utc>>> {
+    let statement = read("SELECT second_factor_at FROM auth.users WHERE id = $1::pg_catalog.uuid").bind(user);
+    let rows = state.database.rows(project, &statement).await?;
+    Ok(rows.first().map(|row| column(row, "second_factor_at")).transpose()?.flatten())
+}
+
+async fn sessions(state: &AuthState, project: &str, user: &str) -> ApiResult<Vec<ProjectUserSession>> {
+    let statement = read(
+        "SELECT id::pg_catalog.text AS id, created_at, refreshed_at, expires_at, address, user_agent
+         FROM auth.sessions
+         WHERE user_id = $1::pg_catalog.uuid AND expires_at > pg_catalog.now()
+         ORDER BY created_at DESC LIMIT 100",
+    )
+    .bind(user);
+    state.database.rows(project, &statement).await?.iter().map(parse_session).collect()
+}
+
+fn parse_session(row: &Row) -> ApiResult<ProjectUserSession> {
+    Ok(ProjectUserSession {
+        id: column(row, "id")?,
+        created_at: column(row, "created_at")?,
+        refreshed_at: column(row, "refreshed_at")?,
+        expires_at: column(row, "expires_at")?,
+        address: column(row, "address")?,
+        user_agent: column(row, "user_agent")?,
+    })
+}
+
+/// Counts the rows that refer to the user, up to 10 000 for each foreign key to `auth.users (id)`. The role
+/// `proj_<id>_owner` counts them, because `proj_<id>_auth` has no access to the app's tables.
+async fn references(state: &AuthState, project: &str, user: &str) -> ApiResult<Vec<UserReference>> {
+    let keys = read(
+        "SELECT CASE n.nspname WHEN 'public' THEN c.relname::pg_catalog.text
+                     ELSE n.nspname::pg_catalog.text OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) c.relname END
+                    AS name,
+                a.attname::pg_catalog.text AS column_name, k.confdeltype::pg_catalog.text AS action,
+                pg_catalog.format('SELECT pg_catalog.count(*) AS rows FROM (SELECT FROM %I.%I
+                    WHERE %I = $1::pg_catalog.uuid LIMIT 10000) AS r', n.nspname, c.relname, a.attname) AS counting
+         FROM pg_catalog.pg_constraint k
+         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+         JOIN pg_catalog.pg_attribute u ON u.attrelid = k.confrelid AND u.attnum = k.confkey[1]
+         WHERE k.contype = 'f' AND k.confrelid = 'auth.users'::pg_catalog.regclass AND u.attname = 'id'
+           AND pg_catalog.cardinality(k.conkey) = 1 AND n.nspname <> 'auth' AND k.conparentid = 0
+         ORDER BY 1, 2 LIMIT 50",
+    );
+    let mut references = Vec::new();
+    for key in state.database.rows(project, &keys).await? {
+        let counting: String = column(&key, "counting")?;
+        let counting = Statement { cacheable: false, heavy: true, ..Statement::new(counting) }.bind(user);
+        let counted = state.database.rows_as(project, DbRole::Owner, &counting).await?;
+        let action: String = column(&key, "action")?;
+        references.push(UserReference {
+            table: column(&key, "name")?,
+            columns: vec![column(&key, "column_name")?],
+            rows: counted.first().map(|row| column(row, "rows")).transpose()?.unwrap_or_default(),
+            on_delete: match action.as_str() {
+                "c" => UserReferenceAction::Cascade,
+                "n" => UserReferenceAction::SetNull,
+                "d" => UserReferenceAction::SetDefault,
+                "r" => UserReferenceAction::Restrict,
+                _ => UserReferenceAction::NoAction,
+            },
+        });
+    }
+    Ok(references)
+}

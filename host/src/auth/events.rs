@@ -1,0 +1,43 @@
+//! Login events in the audit log.
+
+use api_types::AuditResult;
+use serde_json::json;
+use sqlx::PgPool;
+
+use super::request::ClientFacts;
+use crate::{
+    db::audit::{self, NewAuditEntry},
+    error::ApiError,
+};
+
+/// Actor of an event without a known user.
+const ANONYMOUS: &str = "anonymous";
+/// Maximum number of characters that are recorded of an address, which may be any text that a client sent.
+const MAX_EMAIL_CHARS: usize = 254;
+
+/// Returns the entry of a successful event of a user.
+pub(super) fn event(action: &str, project: &str, user: Option<&str>, client: &ClientFacts) -> NewAuditEntry {
+    NewAuditEntry {
+        project_id: Some(project.to_owned()),
+        target: user.map(str::to_owned),
+        address: Some(client.address.to_string()),
+        request_id: client.request_id.clone(),
+        ..NewAuditEntry::new(user.unwrap_or(ANONYMOUS), action)
+    }
+}
+
+/// Adds the address that the client sent, which may belong to nobody.
+pub(super) fn with_email(mut entry: NewAuditEntry, email: &str) -> NewAuditEntry {
+    entry.details = json!({ "email": email.chars().take(MAX_EMAIL_CHARS).collect::<String>() });
+    entry
+}
+
+/// Records that an event was refused, and why.
+pub(super) async fn record_refusal(platform: &PgPool, mut entry: NewAuditEntry, error: &ApiError) {
+    entry.result = AuditResult::Denied;
+    entry.status = Some(error.status().as_u16());
+    if let Some(details) = entry.details.as_object_mut() {
+        details.insert("error".to_owned(), error.code().as_str().into());
+    }
+    audit::record_or_log(platform, &entry).await;
+}

@@ -1,0 +1,137 @@
+//! Hashes passwords with Argon2id. The number of hashes in parallel is limited, because each needs 19 MiB and tens of
+//! milliseconds of a core.
+
+use std::{sync::Arc, time::Duration};
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordVerifier as _, Version,
+    password_hash::{PasswordHasher as _, phc::PasswordHash},
+};
+use rand::RngCore as _;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use crate::error::{ApiError, ApiResult, Code};
+
+/// OWASP's minimum for Argon2id: 19 MiB, two passes, one lane.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+const SALT_BYTES: usize = 16;
+/// Maximum number of requests that wait for a hash. Further ones are refused at once.
+const MAX_WAITING: usize = 200;
+/// Maximum time that a request waits for its turn.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// A password, which is overwritten in memory when it is dropped.
+pub(super) type Password = Zeroizing<String>;
+
+/// Hashes and verifies passwords.
+#[derive(Clone)]
+pub(super) struct PasswordHasher {
+    /// One permit for each hash that may be computed now.
+    running: Arc<Semaphore>,
+    /// One permit for each request that may wait or compute.
+    admitted: Arc<Semaphore>,
+    /// A well-formed hash of no password. It is verified in place of a missing hash, so that both take the same time.
+    decoy: Arc<str>,
+}
+
+impl PasswordHasher {
+    /// At most `concurrency` hashes are computed at the same time.
+    pub(super) fn new(concurrency: usize) -> Self {
+        Self {
+            running: Arc::new(Semaphore::new(concurrency)),
+            admitted: Arc::new(Semaphore::new(concurrency + MAX_WAITING)),
+            decoy: "$argon2id$v=19$m=19456,t=2,p=1$YXRsYXNodWItZGVjb3kh$\
+                    Y2FuIG5ldmVyIGJlIHRoZSBoYXNoIG9mIGFueXRoaW4"
+                .into(),
+        }
+    }
+
+    /// Returns the hash of a password in PHC format.
+    ///
+    /// # Errors
+    /// 503 if too many requests wait for a hash.
+    pub(super) async fn hash(&self, password: Password) -> ApiResult<String> {
+        self.run(move || {
+            let mut salt = [0; SALT_BYTES];
+            rand::rng().fill_bytes(&mut salt);
+            argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|hash| hash.to_string())
+        })
+        .await?
+        .map_err(|error| ApiError::internal(anyhow::anyhow!("argon2: {error}")))
+    }
+
+    /// Returns whether the password has this hash. Without a hash, returns false after the same time.
+    ///
+    /// # Errors
+    /// 503 if too many requests wait for a hash.
+    pub(super) async fn verify(&self, password: Password, hash: Option<&str>) -> ApiResult<bool> {
+        let (is_known, hash) = (hash.is_some(), hash.unwrap_or(&self.decoy).to_owned());
+        let matches = self
+            .run(move || {
+                let parsed = PasswordHash::new(&hash)?;
+                match argon2().verify_password(password.as_bytes(), &parsed) {
+                    Ok(()) => Ok(true),
+                    Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+                    Err(error) => Err(error.into()),
+                }
+            })
+            .await?
+            .map_err(|error: anyhow::Error| ApiError::internal(error.context("a stored password hash is unusable")))?;
+        Ok(is_known && matches)
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> ApiResult<T> {
+        let _admitted = self.admitted.try_acquire().map_err(|_| too_many())?;
+        let running = tokio::time::timeout(MAX_WAIT, self.running.clone().acquire_owned()).await;
+        let running = running.map_err(|_| too_many())?.map_err(ApiError::internal)?;
+        tokio::task::spawn_blocking(move || {
+            let _running = running;
+            work()
+        })
+        .await
+        .map_err(ApiError::internal)
+    }
+}
+
+fn argon2() -> Argon2<'static> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).unwrap_or(Params::DEFAULT);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+fn too_many() -> ApiError {
+    ApiError::new(Code::Overloaded, "Too many passwords are being checked.")
+        .with_hint("Wait for the number of seconds in `Retry-After`, then try again.")
+        .with_retry_after(Duration::from_secs(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Zeroizing::new(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn hash_verifies_its_own_password_only() {
+        let hasher = PasswordHasher::new(1);
+        let hash = hasher.hash(password("correct horse")).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert_ne!(hash, hasher.hash(password("correct horse")).await.unwrap());
+        assert!(hasher.verify(password("correct horse"), Some(&hash)).await.unwrap());
+        assert!(!hasher.verify(password("Correct horse"), Some(&hash)).await.unwrap());
+        assert!(!hasher.verify(password("correct horse"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn requests_beyond_the_queue_are_refused_at_once() {
+        let hasher = PasswordHasher::new(1);
+        let admitted = hasher.admitted.clone();
+        let _all = admitted.try_acquire_many(1 + MAX_WAITING as u32).unwrap();
+        let error = hasher.verify(password("x"), None).await.unwrap_err();
+        assert_eq!((error.code(), error.retry_after_seconds()), (Code::Overloaded, Some(2)));
+    }
+}

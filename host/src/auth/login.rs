@@ -1,0 +1,282 @@
+//! Signs users up, in and out.
+
+use std::sync::Arc;
+
+use api_types::{LogIn, LogOutScope, SignUp, SignedInUser, SignedUp, User, UserRole};
+use chrono::{SubsecRound as _, Utc};
+use serde_json::json;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{
+    AuthState,
+    email_address::EmailAddress,
+    events::{event, record_refusal, with_email},
+    limits::Attempt,
+    links::{can_mail, mail_link, mail_notice},
+    mail::MailKind,
+    mailed_tokens::Purpose,
+    methods::Method,
+    password_policy,
+    queries::{self, Account, NewUser, email_taken},
+    request::ClientFacts,
+    second_factor::{self, FirstFactor},
+    sessions::{SignInProof, open_session, signed_in},
+    users::UserData,
+};
+use crate::{
+    db::audit,
+    error::{ApiError, ApiResult, Code},
+    projects::{Caller, SignedInCaller, StoredAuthSettings},
+};
+
+/// Creates a user, and signs the user in unless the address must be verified first.
+///
+/// # Errors
+/// 403 `signup_disabled`, 400 for an invalid address or password, 409 `email_taken`.
+pub(super) async fn sign_up(
+    state: &AuthState,
+    caller: &Caller,
+    client: &ClientFacts,
+    request: SignUp,
+) -> ApiResult<SignedUp> {
+    let project = caller.project.id.as_str();
+    let settings = state.settings.enabled(project).await?;
+    if !settings.allow_signup {
+        return Err(ApiError::new(Code::SignupDisabled, "This project does not let users sign up themselves.")
+            .with_hint("The project's owner can create the user."));
+    }
+    let SignUp { email, password, data } = request;
+    let password = Zeroizing::new(password);
+    let email = EmailAddress::parse(&email)?;
+    let data = UserData::parse(data)?;
+    password_policy::check(&password, settings.password_min_length, email.as_str())?;
+    let _charged = state.limits.begin(Attempt::SignUp, caller, client.address, Some(email.as_str()))?;
+    // The password is hashed even if the address is taken, so that both take the same time.
+    let hash = state.hasher.hash(password).await?;
+    let id = Uuid::new_v4().to_string();
+    let new = NewUser {
+        id: &id,
+        email: &email,
+        role: UserRole::Member.as_str(),
+        data: &data,
+        is_verified: false,
+        password_hash: Some(&hash),
+    };
+    let entry = with_email(event("auth.signup", project, Some(&id), client), email.as_str());
+    let created = audit::recorded(&state.projects.platform, entry, async |entry| {
+        let created = queries::insert_user(&state.database, project, &new).await?;
+        if created.is_none() {
+            entry.target = None;
+            entry.actor = "anonymous".to_owned();
+            return Err(SignUpError::Taken);
+        }
+        Ok(created)
+    })
+    .await;
+    let created = match created {
+        Ok(created) => created,
+        Err(SignUpError::Other(error)) => return Err(error),
+        Err(SignUpError::Taken) => None,
+    };
+    let is_new = created.is_some();
+    let signed_up = match created {
+        // For a new address too: the row has `data` in the order and spelling of jsonb, which would tell the two apart.
+        _ if settings.require_verified_email => SignedUp { user: unverified_user(&id, &email, &data), session: None },
+        None => return Err(email_taken()),
+        Some(_) => {
+            let proof = SignInProof::only(Method::Password, Some(&hash));
+            let open = open_session(state, project, &settings, &id, proof, client).await?;
+            let open = open.ok_or_else(email_taken)?;
+            let SignedInUser { user, session } = signed_in(state, project, &settings, open).await?;
+            mail_after_sign_up(state, caller, &settings, Some(&id), &email);
+            return Ok(SignedUp { user, session: Some(session) });
+        }
+    };
+    mail_after_sign_up(state, caller, &settings, is_new.then_some(id.as_str()), &email);
+    Ok(signed_up)
+}
+
+/// Mails the user the link that verifies the address. If `user` is `None`, the address is taken, and its holder gets a
+/// notice instead. The mail is prepared in the background, so that both take the same time.
+fn mail_after_sign_up(
+    state: &AuthState,
+    caller: &Caller,
+    settings: &Arc<StoredAuthSettings>,
+    user: Option<&str>,
+    email: &EmailAddress,
+) {
+    if !can_mail(state, settings) {
+        return;
+    }
+    let (state, project, settings) = (state.clone(), caller.project.clone(), settings.clone());
+    let (user, email) = (user.map(str::to_owned), email.clone());
+    if state.limits.charge_account(Attempt::Recover, &project.id, email.as_str()).is_err() {
+        return;
+    }
+    tokio::spawn(async move {
+        let Some(user) = user else {
+            return mail_notice(&state, &project, &settings, MailKind::EmailTaken, &email);
+        };
+        if let Err(error) = mail_link(&state, &project, &settings, &user, Purpose::Verify, &email).await {
+            tracing::error!(project = project.id, cause = error.cause(), "a link to verify an address was not mailed");
+        }
+    });
+}
+
+enum SignUpError {
+    Taken,
+    Other(ApiError),
+}
+
+impl From<ApiError> for SignUpError {
+    fn from(error: ApiError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<sqlx::Error> for SignUpError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Returns a new user as the request describes it, whether its address was free or taken.
+fn unverified_user(id: &str, email: &EmailAddress, data: &UserData) -> User {
+    let now = Utc::now().trunc_subsecs(6);
+    User {
+        id: id.to_owned(),
+        email: email.as_str().to_owned(),
+        email_verified_at: None,
+        role: UserRole::Member,
+        data: serde_json::from_str(&data.set()).unwrap_or_else(|_| json!({})),
+        created_at: now,
+        updated_at: now,
+        last_sign_in_at: None,
+    }
+}
+
+/// Signs a user in with address and password.
+///
+/// # Errors
+/// 401 `invalid_credentials`, the same for an unknown user, a disabled one and a wrong password. 403 `mfa_required` if
+/// the user has a second factor.
+pub(super) async fn log_in(
+    state: &AuthState,
+    caller: &Caller,
+    client: &ClientFacts,
+    request: LogIn,
+) -> ApiResult<SignedInUser> {
+    let project = caller.project.id.as_str();
+    let settings = state.settings.enabled(project).await?;
+    let LogIn { email: given_email, password } = request;
+    let password = Zeroizing::new(password);
+    let account_name = given_email.to_lowercase();
+    let charged = state.limits.begin(Attempt::LogIn, caller, client.address, Some(&account_name))?;
+    let account = match EmailAddress::parse(&given_email) {
+        Ok(email) => queries::account_by_email(&state.database, project, &email).await?,
+        Err(_) => None,
+    };
+    match check_password(state, account, password).await? {
+        Ok(account) => {
+            // The password is right, even if the login fails for another reason.
+            charged.refund();
+            let user = account.row.user.id.clone();
+            let entry = with_email(event("auth.login", project, Some(&user), client), &given_email);
+            if settings.require_verified_email && account.row.user.email_verified_at.is_none() {
+                // The first link may have expired.
+                if let Ok(email) = EmailAddress::parse(&account.row.user.email) {
+                    mail_after_sign_up(state, caller, &settings, Some(&user), &email);
+                }
+                let error = email_not_verified();
+                record_refusal(&state.projects.platform, entry, &error).await;
+                return Err(error);
+            }
+            let (method, password_hash) = (Method::Password, account.password_hash.as_deref());
+            if account.row.second_factor_at.is_some() {
+                let first = FirstFactor { method, password_hash, new_password_hash: None };
+                let gone = invalid_credentials();
+                return Err(second_factor::require(state, project, client, &account.row, first, gone).await);
+            }
+            audit::recorded(&state.projects.platform, entry, async |_| {
+                let proof = SignInProof::only(method, password_hash);
+                let open = open_session(state, project, &settings, &user, proof, client).await?;
+                // Since the check, the user was deleted or disabled, or has changed the password.
+                let open = open.ok_or_else(invalid_credentials)?;
+                signed_in(state, project, &settings, open).await
+            })
+            .await
+        }
+        Err(known) => {
+            let error = invalid_credentials();
+            let entry = with_email(event("auth.login", project, known.as_deref(), client), &given_email);
+            record_refusal(&state.projects.platform, entry, &error).await;
+            Err(error)
+        }
+    }
+}
+
+/// Returns the account if the password is right and the user is not disabled; else the user's id, if there is one.
+/// Takes the same time in all cases.
+async fn check_password(
+    state: &AuthState,
+    account: Option<Account>,
+    password: Zeroizing<String>,
+) -> ApiResult<Result<Account, Option<String>>> {
+    let hash = account.as_ref().and_then(|account| account.password_hash.as_deref());
+    // No password is longer. The client knows the length that it sent, so an early refusal reveals nothing.
+    let is_right = password.len() <= password_policy::MAX_BYTES && state.hasher.verify(password, hash).await?;
+    Ok(match account {
+        Some(account) if is_right && account.row.disabled_at.is_none() => Ok(account),
+        account => Err(account.map(|account| account.row.user.id)),
+    })
+}
+
+pub(super) fn invalid_credentials() -> ApiError {
+    ApiError::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
+}
+
+fn email_not_verified() -> ApiError {
+    ApiError::new(Code::EmailNotVerified, "The e-mail address is not verified yet.")
+        .with_hint("Open the link in the mail that was sent to the address.")
+}
+
+/// Ends sessions of the signed-in user.
+pub(super) async fn log_out(
+    state: &AuthState,
+    caller: &SignedInCaller,
+    client: &ClientFacts,
+    scope: LogOutScope,
+) -> ApiResult<()> {
+    let project = caller.project.id.as_str();
+    let (user, session) = ids_of(caller)?;
+    let mut entry = event("auth.logout", project, Some(user), client);
+    entry.details = json!({ "scope": scope });
+    audit::recorded(&state.projects.platform, entry, async |entry| {
+        let (only, except) = match scope {
+            LogOutScope::Local => (Some(session), None),
+            LogOutScope::Others => (None, Some(session)),
+            LogOutScope::Global => (None, None),
+        };
+        let ended = queries::end_sessions(&state.database, project, user, only, except).await?;
+        entry.details["sessions"] = ended.into();
+        Ok(())
+    })
+    .await
+}
+
+/// Returns the ids of user and session from the claims.
+///
+/// # Errors
+/// 401 if the claims don't have both.
+pub(super) fn ids_of(caller: &SignedInCaller) -> ApiResult<(&str, &str)> {
+    let is_id = |text: &str| text.parse::<Uuid>().is_ok();
+    match caller.user.session_id.as_deref() {
+        Some(session) if is_id(session) && is_id(&caller.user.sub) => Ok((&caller.user.sub, session)),
+        _ => Err(session_ended()),
+    }
+}
+
+pub(super) fn session_ended() -> ApiError {
+    ApiError::new(Code::Unauthorized, "The session has ended.").with_hint("Sign in again.")
+}

@@ -1,0 +1,129 @@
+use std::{sync::Arc, time::Duration};
+
+use api_types::MailTexts;
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    transport::smtp::{
+        authentication::Credentials,
+        client::{Certificate, Tls, TlsParameters},
+    },
+};
+use tokio::sync::Semaphore;
+
+use super::{MailKind, MailValues, compose::compose};
+use crate::{
+    auth::email_address::EmailAddress,
+    config::{SmtpConfig, SmtpSecurity, TrustedCertificates},
+};
+
+/// Time limit of each command to the mail server.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Waits before the second and later attempts.
+const RETRY_DELAYS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(15), Duration::from_secs(60)];
+/// Maximum number of mails that are sent at the same time.
+const MAX_SENDING: usize = 4;
+/// Maximum number of mails that wait or are being sent. Further ones are dropped; users can ask for them again.
+const MAX_WAITING: usize = 1000;
+
+/// Sends mails in the background.
+#[derive(Clone)]
+pub(in crate::auth) struct Mailer(Option<Arc<Inner>>);
+
+struct Inner {
+    smtp: SmtpConfig,
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    waiting: Arc<Semaphore>,
+    sending: Arc<Semaphore>,
+}
+
+impl Mailer {
+    /// Creates a mailer, which sends nothing if no server is configured.
+    ///
+    /// # Errors
+    /// Fails if TLS can't be set up.
+    pub(in crate::auth) fn new(
+        smtp: Option<&SmtpConfig>,
+        trusted: &TrustedCertificates,
+    ) -> Result<Self, lettre::transport::smtp::Error> {
+        let Some(smtp) = smtp else { return Ok(Self(None)) };
+        Ok(Self(Some(Arc::new(Inner {
+            transport: transport(smtp, trusted)?,
+            smtp: smtp.clone(),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            sending: Arc::new(Semaphore::new(MAX_SENDING)),
+        }))))
+    }
+
+    pub(in crate::auth) fn is_configured(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Sends a mail, and tries again if the server is not available. Failures are logged.
+    pub(in crate::auth) fn send(&self, to: &EmailAddress, kind: MailKind, texts: &MailTexts, values: &MailValues) {
+        let Some(inner) = self.0.clone() else { return };
+        let Ok(permit) = inner.waiting.clone().try_acquire_owned() else {
+            tracing::error!(project = values.project, kind = kind.as_str(), "too many mails wait; one was dropped");
+            return;
+        };
+        let mail = match compose(&inner.smtp.from, to, kind, texts, values) {
+            Ok(mail) => mail,
+            Err(error) => {
+                tracing::error!(project = values.project, kind = kind.as_str(), %error, "a mail could not be composed");
+                return;
+            }
+        };
+        let project = values.project.clone();
+        tokio::spawn(async move {
+            let _permit = permit;
+            inner.deliver(&mail, &project, kind).await;
+        });
+    }
+}
+
+impl Inner {
+    async fn deliver(&self, mail: &Message, project: &str, kind: MailKind) {
+        let mut delays = RETRY_DELAYS.into_iter();
+        loop {
+            let sent = {
+                // The semaphore is never closed.
+                let _permit = self.sending.acquire().await;
+                self.transport.send(mail.clone()).await
+            };
+            let Err(error) = sent else { return };
+            let delay = if error.is_permanent() || error.is_client() { None } else { delays.next() };
+            let Some(delay) = delay else {
+                // Only the status is logged, because the reply may contain the address.
+                let status = error.status().map(|code| code.to_string());
+                tracing::error!(project, kind = kind.as_str(), status, "the mail server did not accept a mail");
+                return;
+            };
+            tracing::warn!(project, kind = kind.as_str(), "a mail could not be sent; trying again");
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+fn transport(
+    smtp: &SmtpConfig,
+    trusted: &TrustedCertificates,
+) -> Result<AsyncSmtpTransport<Tokio1Executor>, lettre::transport::smtp::Error> {
+    let tls = || {
+        let mut parameters = TlsParameters::builder(smtp.host.clone());
+        for certificate in trusted.iter() {
+            parameters = parameters.add_root_certificate(Certificate::from_der(certificate.to_vec())?);
+        }
+        parameters.build()
+    };
+    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&smtp.host)
+        .port(smtp.port)
+        .timeout(Some(TIMEOUT))
+        .tls(match smtp.security {
+            SmtpSecurity::Tls => Tls::Wrapper(tls()?),
+            SmtpSecurity::Starttls => Tls::Required(tls()?),
+            SmtpSecurity::Loopback => Tls::None,
+        });
+    if let Some((user, password)) = &smtp.credentials {
+        transport = transport.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
+    }
+    Ok(transport.build())
+}

@@ -1,0 +1,48 @@
+use crate::error::{ApiError, ApiResult, Code};
+
+/// Maximum length of a password. It bounds the work of hashing.
+pub(super) const MAX_BYTES: usize = 1024;
+/// The passwords that attackers try first, in lowercase, one per line.
+const COMMON: &str = include_str!("common_passwords.txt");
+
+/// Checks a new password: its length, and that it is neither the user's address nor one of the most common passwords.
+/// There are no rules about its characters: they make passwords harder to remember, not to guess (NIST SP 800-63B).
+///
+/// # Errors
+/// 400 `weak_password`.
+pub(super) fn check(password: &str, min_chars: i32, email: &str) -> ApiResult<()> {
+    let weak = |message: String| Err(ApiError::new(Code::WeakPassword, message).with_hint("Choose another password."));
+    if password.len() > MAX_BYTES {
+        return weak(format!("The password is longer than {MAX_BYTES} bytes."));
+    }
+    if i32::try_from(password.chars().count()).is_ok_and(|chars| chars < min_chars) {
+        return weak(format!("The password has fewer than {min_chars} characters."));
+    }
+    let lowercase = password.to_lowercase();
+    if lowercase == email || COMMON.lines().any(|common| common == lowercase) {
+        return weak("The password is too easy to guess.".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_judged_by_length_and_frequency() {
+        for (password, is_good) in [
+            ("correct horse battery staple", true),
+            ("zzzzzzzv", true),
+            ("seven77", false),
+            ("Password123", false),
+            ("12345678", false),
+            ("ada@example.com", false),
+            ("ünïcödé!", true),
+            (&"a".repeat(MAX_BYTES), true),
+            (&"a".repeat(MAX_BYTES + 1), false),
+        ] {
+            assert_eq!(check(password, 8, "ada@example.com").is_ok(), is_good, "{password}");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! The fixed SQL on schema `auth`, for users and their sessions.
+//!
+//! Each function is one statement, so it changes everything or nothing.
+
+use tokio_postgres::{Row, error::SqlState};
+
+use super::{
+    database::{AuthDatabase, Bind as _, column, read, write},
+    email_address::EmailAddress,
+    methods::Assurance,
+    request::ClientFacts,
+    schema::is_parent_gone,
+    sessions::SignInProof,
+    users::{UserData, UserRow, user_columns},
+};
+use crate::{
+    db::DbError,
+    error::{ApiError, ApiResult, Code},
+};
+
+/// A user with the hash of the password, if there is one.
+pub(super) struct Account {
+    pub row: UserRow,
+    pub password_hash: Option<String>,
+}
+
+impl Account {
+    fn parse(row: &Row) -> ApiResult<Self> {
+        Ok(Self { row: UserRow::parse(row)?, password_hash: column(row, "hash")? })
+    }
+}
+
+pub(super) async fn account_by_email(
+    database: &AuthDatabase,
+    project: &str,
+    email: &EmailAddress,
+) -> ApiResult<Option<Account>> {
+    let statement = read(concat!(
+        "SELECT ",
+        user_columns!(),
+        ", p.hash FROM auth.users u LEFT JOIN auth.passwords p ON p.user_id = u.id WHERE u.email = $1::pg_catalog.text"
+    ))
+    .bind(email.as_str());
+    database.rows(project, &statement).await?.first().map(Account::parse).transpose()
+}
+
+/// Returns the user of a session that still exists, unless the user is disabled.
+pub(super) async fn account_of_session(
+    database: &AuthDatabase,
+    project: &str,
+    user: &str,
+    session: &str,
+) -> ApiResult<Option<Account>> {
+    let statement = read(concat!(
+        "SELECT ",
+        user_columns!(),
+        ", p.hash FROM auth.users u JOIN auth.sessions s ON s.user_id = u.id
+         LEFT JOIN auth.passwords p ON p.user_id = u.id
+         WHERE u.id = $1::pg_catalog.uuid AND s.id = $2::pg_catalog.uuid AND u.disabled_at IS NULL"
+    ))
+    .bind(user)
+    .bind(session);
+    database.rows(project, &statement).await?.first().map(Account::parse).transpose()
+}
+
+/// A user to insert.
+pub(super) struct NewUser<'a> {
+    pub id: &'a str,
+    pub email: &'a EmailAddress,
+    pub role: &'a str,
+    pub data: &'a UserData,
+    pub is_verified: bool,
+    pub password_hash: Option<&'a str>,
+}
+
+/// Inserts a user. Returns `None` if the address is taken.
+pub(super) async fn insert_user(
+    database: &AuthDatabase,
+    project: &str,
+    new: &NewUser<'_>,
+) -> ApiResult<Option<UserRow>> {
+    let statement = write(concat!(
+        "WITH u AS (
+             INSERT INTO auth.users (id, email, role, data, email_verified_at)
+             VALUES ($1::pg_catalog.uuid, $2::pg_catalog.text, $3::pg_catalog.text, $4::pg_catalog.jsonb,
+                 CASE WHEN $5::pg_catalog.bool THEN pg_catalog.now() END)
+             ON CONFLICT (email) DO NOTHING
+             RETURNING *
+         ), p AS (
+             INSERT INTO auth.passwords (user_id, hash)
+             SELECT u.id, $6::pg_catalog.text FROM u WHERE $6::pg_catalog.text IS NOT NULL
+         )
+         SELECT ",
+        user_columns!(),
+        " FROM u"
+    ))
+    .bind(new.id)
+    .bind(new.email.as_str())
+    .bind(new.role)
+    .bind(new.data.set())
+    .bind(if new.is_verified { "true" } else { "false" })
+    .bind_option(new.password_hash);
+    database.rows(project, &statement).await?.first().map(UserRow::parse).transpose()
+}
+
+/// A session to insert.
+pub(super) struct NewSession<'a> {
+    pub id: &'a str,
+    pub user: &'a str,
+    pub token_hash: &'a [u8; 32],
+    pub days: i32,
+    pub proof: &'a SignInProof<'a>,
+    pub client: &'a ClientFacts,
+}
+
+fn assurance_of(row: &Row) -> ApiResult<Assurance> {
+    Assurance::parse(column(row, "methods")?, column(row, "has_second_factor")?)
+}
+
+/// Inserts a session with its first refresh token. Returns the user, the current time in seconds since 1970 and how the
+/// session was opened, or `None` if the user is gone or disabled, has another password, or has a second factor that was
+/// not proved.
+pub(super) async fn insert_session(
+    database: &AuthDatabase,
+    project: &str,
+    new: &NewSession<'_>,
+) -> ApiResult<Option<(UserRow, i64, Assurance)>> {
+    let statement = write(concat!(
+        "WITH u AS (
+             UPDATE auth.users SET last_sign_in_at = pg_catalog.now()
+             WHERE id = $1::pg_catalog.uuid AND disabled_at IS NULL
+               AND (second_factor_at IS NULL OR $9::pg_catalog.jsonb IS NOT NULL)
+               AND ($5::pg_catalog.text IS NULL OR EXISTS (
+                   SELECT FROM auth.passwords p
+                   WHERE p.user_id = $1::pg_catalog.uuid AND p.hash = $5::pg_catalog.text))
+             RETURNING *
+         ), s AS (
+             INSERT INTO auth.sessions (id, user_id, expires_at, address, user_agent, methods, has_second_factor)
+             SELECT $2::pg_catalog.uuid, u.id, pg_catalog.now() + pg_catalog.make_interval(days => $4::pg_catalog.int4),
+                 $6::pg_catalog.text, $7::pg_catalog.text,
+                 pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('method', $8::pg_catalog.text, 'timestamp',
+                     pg_catalog.floor(pg_catalog.date_part('epoch', pg_catalog.now()))::pg_catalog.int8))
+                     || coalesce($9::pg_catalog.jsonb, '[]'),
+                 $9::pg_catalog.jsonb IS NOT NULL
+             FROM u RETURNING id, expires_at, methods, has_second_factor
+         ), t AS (
+             INSERT INTO auth.refresh_tokens (hash, session_id, expires_at)
+             SELECT $3::pg_catalog.bytea, s.id, s.expires_at FROM s
+         )
+         SELECT ",
+        user_columns!(),
+        ", s.methods, s.has_second_factor,
+           pg_catalog.floor(pg_catalog.date_part('epoch', pg_catalog.now()))::pg_catalog.int8 AS issued_at FROM u, s"
+    ))
+    .bind(new.user)
+    .bind(new.id)
+    .bind_bytes(new.token_hash)
+    .bind(new.days.to_string())
+    .bind_option(new.proof.password_hash)
+    .bind(new.client.address.to_string())
+    .bind_option(new.client.user_agent.as_deref())
+    .bind(new.proof.method.as_str())
+    .bind_option(new.proof.first_factor);
+    let rows = match database.fetch(project, &statement).await {
+        // The user was deleted at the same moment.
+        Err(error) if is_parent_gone(&error) => return Ok(None),
+        rows => rows?,
+    };
+    rows.first().map(|row| Ok((UserRow::parse(row)?, column(row, "issued_at")?, assurance_of(row)?))).transpose()
+}
+
+/// An exchange of a refresh token.
+pub(super) struct Exchange<'a> {
+    pub hash: &'a [u8; 32],
+    pub salt: &'a [u8; 32],
+    pub successor: &'a [u8; 32],
+    pub days: i32,
+}
+
+/// A session whose refresh token was exchanged.
+pub(super) struct Exchanged {
+    pub user: UserRow,
+    pub session: String,
+    /// In seconds since 1970.
+    pub used_at: i64,
+    pub assurance: Assurance,
+}
+
+impl Exchanged {
+    fn parse(row: &Row) -> ApiResult<Self> {
+        Ok(Self {
+            user: UserRow::parse(row)?,
+            session: column(row, "session_id")?,
+            used_at: column(row, "used_at")?,
+            assurance: assurance_of(row)?,
+        })
+    }
+}
+
+/// Uses an unused token and inserts its successor. Returns `None` if the token can't be used. Of several exchanges at
+/// the same time, exactly one succeeds.
+pub(super) async fn exchange_token(
+    database: &AuthDatabase,
+    project: &str,
+    exchange: &Exchange<'_>,
+) -> ApiResult<Option<Exchanged>> {
+    let statement = write(concat!(
+        "WITH used AS (
+             UPDATE auth.refresh_tokens t SET used_at = pg_catalog.now(), successor_salt = $2::pg_catalog.bytea
+             FROM auth.sessions s JOIN auth.users u ON u.id = s.user_id
+             WHERE t.hash = $1::pg_catalog.bytea AND t.used_at IS NULL AND t.expires_at > pg_catalog.now()
+               AND s.id = t.session_id AND u.disabled_at IS NULL
+               AND (u.second_factor_at IS NULL OR s.has_second_factor)
+             RETURNING t.session_id, s.user_id, t.used_at
+         ), s AS (
+             UPDATE auth.sessions SET refreshed_at = used.used_at,
+                 expires_at = used.used_at + pg_catalog.make_interval(days => $4::pg_catalog.int4)
+             FROM used WHERE sessions.id = used.session_id
+             RETURNING sessions.id, sessions.expires_at, sessions.methods, sessions.has_second_factor
+         ), t AS (
+             INSERT INTO auth.refresh_tokens (hash, session_id, expires_at)
+             SELECT $3::pg_catalog.bytea, s.id, s.expires_at FROM s
+         )
+         SELECT ",
+        user_columns!(),
+        ", used.session_id::pg_catalog.text AS session_id, s.methods, s.has_second_factor,
+           pg_catalog.floor(pg_catalog.date_part('epoch', used.used_at))::pg_catalog.int8 AS used_at
+         FROM used JOIN s ON s.id = used.session_id JOIN auth.users u ON u.id = used.user_id"
+    ))
+    .bind_bytes(exchange.hash)
+    .bind_bytes(exchange.salt)
+    .bind_bytes(exchange.successor)
+    .bind(exchange.days.to_string());
+    let rows = match database.fetch(project, &statement).await {
+        // The session ended at the same moment.
+        Err(error) if is_parent_gone(&error) => return Ok(None),
+        rows => rows?,
+    };
+    rows.first().map(Exchanged::parse).transpose()
+}
+
+/// A token that was used before, of a session that still exists.
+pub(super) struct UsedToken {
+    pub exchanged: Exchanged,
+    pub salt: Vec<u8>,
+    pub is_within_grace: bool,
+}
+
+pub(super) async fn used_token(
+    database: &AuthDatabase,
+    project: &str,
+    hash: &[u8; 32],
+    grace_seconds: i32,
+) -> ApiResult<Option<UsedToken>> {
+    let statement = read(concat!(
+        "SELECT ",
+        user_columns!(),
+        ", s.id::pg_catalog.text AS session_id, s.methods, s.has_second_factor, t.successor_salt,
+           pg_catalog.floor(pg_catalog.date_part('epoch', t.used_at))::pg_catalog.int8 AS used_at,
+           t.used_at >= pg_catalog.now() - pg_catalog.make_interval(secs => $2::pg_catalog.float8) AS is_within_grace
+         FROM auth.refresh_tokens t JOIN auth.sessions s ON s.id = t.session_id JOIN auth.users u ON u.id = s.user_id
+         WHERE t.hash = $1::pg_catalog.bytea AND t.used_at IS NOT NULL AND u.disabled_at IS NULL
+           AND (u.second_factor_at IS NULL OR s.has_second_factor)"
+    ))
+    .bind_bytes(hash)
+    .bind(grace_seconds.to_string());
+    let parse = |row| {
+        Ok(UsedToken {
+            exchanged: Exchanged::parse(row)?,
+            salt: column(row, "successor_salt")?,
+            is_within_grace: column(row, "is_within_grace")?,
+        })
+    };
+    database.rows(project, &statement).await?.first().map(parse).transpose()
+}
+
+pub(super) async fn end_session(database: &AuthDatabase, project: &str, session: &str) -> ApiResult<()> {
+    let statement = write("DELETE FROM auth.sessions WHERE id = $1::pg_catalog.uuid").bind(session);
+    database.rows(project, &statement).await.map(drop)
+}
+
+/// Ends sessions of a user: the session `only`, all except `except`, or all if both are `None`. Returns their number.
+pub(super) async fn end_sessions(
+    database: &AuthDatabase,
+    project: &str,
+    user: &str,
+    only: Option<&str>,
+    except: Option<&str>,
+) -> ApiResult<usize> {
+    let statement = write(
+        "DELETE FROM auth.sessions WHERE user_id = $1::pg_catalog.uuid
+         AND ($2::pg_catalog.uuid IS NULL OR id = $2::pg_catalog.uuid)
+         AND ($3::pg_catalog.uuid IS NULL OR id <> $3::pg_catalog.uuid) RETURNING true",
+    )
+    .bind(user)
+    .bind_option(only)
+    .bind_option(except);
+    Ok(database.rows(project, &statement).await?.len())
+}
+
+/// Sets and removes members of a user's data and, if given, sets the password's hash. Returns `None` if there is no
+/// such user.
+pub(super) async fn update_own(
+    database: &AuthDatabase,
+    project: &str,
+    user: &str,
+    data: &UserData,
+    password_hash: Option<&str>,
+) -> ApiResult<Option<UserRow>> {
+    let statement = write(concat!(
+        "WITH u AS (
+             UPDATE auth.users SET updated_at = pg_catalog.now(), data = (data || $2::pg_catalog.jsonb) - ARRAY(
+                 SELECT pg_catalog.jsonb_array_elements_text($3::pg_catalog.jsonb))
+             WHERE id = $1::pg_catalog.uuid RETURNING *
+         ), p AS (
+             INSERT INTO auth.passwords (user_id, hash)
+             SELECT u.id, $4::pg_catalog.text FROM u WHERE $4::pg_catalog.text IS NOT NULL
+             ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = pg_catalog.now()
+         )
+         SELECT ",
+        user_columns!(),
+        " FROM u"
+    ))
+    .bind(user)
+    .bind(data.set())
+    .bind(data.removed())
+    .bind_option(password_hash);
+    let rows = match database.fetch(project, &statement).await {
+        Err(error) if is_parent_gone(&error) => return Ok(None),
+        rows => rows?,
+    };
+    rows.first().map(UserRow::parse).transpose()
+}
+
+/// Maps the error of a statement that sets an address.
+pub(super) fn taken_or(error: DbError) -> ApiError {
+    let is_taken = error.as_db_error().is_some_and(|error| *error.code() == SqlState::UNIQUE_VIOLATION);
+    if is_taken { email_taken() } else { error.into() }
+}
+
+pub(super) fn email_taken() -> ApiError {
+    ApiError::new(Code::EmailTaken, "Another user of this project has this address.")
+        .with_hint("Sign in with the address, or use another one.")
+}

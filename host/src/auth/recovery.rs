@@ -1,0 +1,163 @@
+//! Verifies addresses and resets passwords with mailed links, and mails the links that reset passwords.
+
+use api_types::{ResetPassword, SignedInUser};
+use zeroize::Zeroizing;
+
+use super::{
+    AuthState,
+    email_address::EmailAddress,
+    events::{event, record_refusal, with_email},
+    limits::Attempt,
+    links::mail_link,
+    mailed_tokens::{self, Purpose, invalid_token},
+    methods::Method,
+    password_policy, queries,
+    request::ClientFacts,
+    second_factor::{self, FirstFactor},
+    sessions::{SignInProof, open_session, signed_in},
+    users::UserRow,
+};
+use crate::{
+    db::audit,
+    error::ApiResult,
+    projects::{Caller, ProjectRef, StoredAuthSettings},
+};
+
+/// Mails the link that resets a password, if the address has an account. The account is looked up in the background, so
+/// that neither the content nor the time of the response depends on it.
+pub(super) async fn recover(
+    state: &AuthState,
+    caller: &Caller,
+    client: &ClientFacts,
+    given_email: String,
+) -> ApiResult<()> {
+    let project = caller.project.clone();
+    let settings = state.settings.enabled(&project.id).await?;
+    let _charged = state.limits.begin(Attempt::Recover, caller, client.address, None)?;
+    let Ok(email) = EmailAddress::parse(&given_email) else { return Ok(()) };
+    // The limit bounds the mail to an address. It is not reported, because it would reveal that others have asked.
+    if state.limits.charge_account(Attempt::Recover, &project.id, email.as_str()).is_err() {
+        return Ok(());
+    }
+    let (state, client) = (state.clone(), client.clone());
+    tokio::spawn(async move {
+        if let Err(error) = mail_recovery(&state, &project, &settings, &client, &email).await {
+            tracing::error!(project = project.id, cause = error.cause(), "a link to reset a password was not mailed");
+        }
+    });
+    Ok(())
+}
+
+async fn mail_recovery(
+    state: &AuthState,
+    project: &ProjectRef,
+    settings: &StoredAuthSettings,
+    client: &ClientFacts,
+    email: &EmailAddress,
+) -> ApiResult<()> {
+    let account = queries::account_by_email(&state.database, &project.id, email).await?;
+    let user = account.filter(|account| account.row.disabled_at.is_none()).map(|account| account.row.user.id);
+    let mut entry = with_email(event("auth.recover", &project.id, user.as_deref(), client), email.as_str());
+    if user.is_none() {
+        entry.result = api_types::AuditResult::Denied;
+    }
+    audit::record_or_log(&state.projects.platform, &entry).await;
+    match user {
+        Some(user) => mail_link(state, project, settings, &user, Purpose::Reset, email).await,
+        None => Ok(()),
+    }
+}
+
+/// Verifies an address, or confirms a new one, and signs the user in.
+///
+/// # Errors
+/// 401 `invalid_token`, 409 `email_taken`.
+pub(super) async fn verify(
+    state: &AuthState,
+    caller: &Caller,
+    client: &ClientFacts,
+    token: String,
+) -> ApiResult<SignedInUser> {
+    let project = caller.project.id.as_str();
+    let settings = state.settings.enabled(project).await?;
+    let charged = state.limits.begin(Attempt::MailedToken, caller, client.address, None)?;
+    match mailed_tokens::use_for_verification(&state.database, project, &token).await {
+        Ok(Some((row, purpose))) => {
+            charged.refund();
+            let method = if purpose == Purpose::ChangeEmail { Method::EmailChange } else { Method::Verification };
+            finish(state, project, &settings, client, &row, ("auth.verify", method)).await
+        }
+        Ok(None) => refuse(state, project, client, "auth.verify").await,
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets a new password, ends all sessions of the user, and signs the user in. If the user has a second factor, all of
+/// this happens after that factor is proved, so that access to the user's mail is not enough to change the password.
+///
+/// # Errors
+/// 401 `invalid_token`, 400 `weak_password`, after which the token can still be used, 403 `mfa_required`.
+pub(super) async fn reset(
+    state: &AuthState,
+    caller: &Caller,
+    client: &ClientFacts,
+    request: ResetPassword,
+) -> ApiResult<SignedInUser> {
+    let project = caller.project.id.as_str();
+    let settings = state.settings.enabled(project).await?;
+    let ResetPassword { token, password } = request;
+    let password = Zeroizing::new(password);
+    let charged = state.limits.begin(Attempt::MailedToken, caller, client.address, None)?;
+    // The token is checked before the password is hashed, which takes much longer.
+    let Some(target) = mailed_tokens::reset_target(&state.database, project, &token).await? else {
+        return refuse(state, project, client, "auth.reset").await;
+    };
+    charged.refund();
+    password_policy::check(&password, settings.password_min_length, &target.email)?;
+    let hash = state.hasher.hash(password).await?;
+    if target.has_second_factor {
+        return match mailed_tokens::use_for_guarded_reset(&state.database, project, &token).await? {
+            Some(row) => {
+                let method = Method::Recovery;
+                let first = FirstFactor { method, password_hash: None, new_password_hash: Some(&hash) };
+                Err(second_factor::require(state, project, client, &row, first, invalid_token()).await)
+            }
+            None => refuse(state, project, client, "auth.reset").await,
+        };
+    }
+    match mailed_tokens::use_for_reset(&state.database, project, &token, &hash).await? {
+        Some(row) => finish(state, project, &settings, client, &row, ("auth.reset", Method::Recovery)).await,
+        None => refuse(state, project, client, "auth.reset").await,
+    }
+}
+
+/// Signs in the user of a mailed link, or returns the error that asks for the second factor.
+pub(super) async fn finish(
+    state: &AuthState,
+    project: &str,
+    settings: &StoredAuthSettings,
+    client: &ClientFacts,
+    row: &UserRow,
+    (action, method): (&str, Method),
+) -> ApiResult<SignedInUser> {
+    let user = row.user.id.as_str();
+    audit::record_or_log(&state.projects.platform, &event(action, project, Some(user), client)).await;
+    if row.second_factor_at.is_some() {
+        let first = FirstFactor { method, password_hash: None, new_password_hash: None };
+        return Err(second_factor::require(state, project, client, row, first, invalid_token()).await);
+    }
+    let open = open_session(state, project, settings, user, SignInProof::only(method, None), client).await?;
+    signed_in(state, project, settings, open.ok_or_else(invalid_token)?).await
+}
+
+/// Records that a token was refused, and returns the error.
+pub(super) async fn refuse(
+    state: &AuthState,
+    project: &str,
+    client: &ClientFacts,
+    action: &str,
+) -> ApiResult<SignedInUser> {
+    let error = invalid_token();
+    record_refusal(&state.projects.platform, event(action, project, None, client), &error).await;
+    Err(error)
+}

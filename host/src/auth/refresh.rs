@@ -1,0 +1,80 @@
+//! Exchange of a refresh token for the next one.
+//!
+//! Each token is exchanged once. A token that is sent again within [`GRACE_SECONDS`] gets the same successor, because
+//! two tabs can send the same token at the same moment, and a response can be lost. A token that is sent again later
+//! has been stolen, and either the thief or the user sends it the second time. So the whole session ends. All times are
+//! those of the database's clock.
+
+use api_types::SignedInUser;
+
+use super::{
+    AuthState,
+    events::{event, record_refusal},
+    limits::Attempt,
+    queries::{self, Exchanged, UsedToken},
+    request::ClientFacts,
+    sessions::{OpenSession, RefreshToken, signed_in, successor_salt},
+};
+use crate::{
+    error::{ApiError, ApiResult, Code},
+    projects::Caller,
+};
+
+/// Time within which a used token gets its successor again.
+pub(super) const GRACE_SECONDS: i32 = 10;
+
+/// Exchanges a refresh token.
+///
+/// # Errors
+/// 401 `invalid_refresh_token`.
+pub(super) async fn refresh(
+    state: &AuthState,
+    caller: &Caller,
+    client: &ClientFacts,
+    token: String,
+) -> ApiResult<SignedInUser> {
+    let project = caller.project.id.as_str();
+    let settings = state.settings.enabled(project).await?;
+    let _charged = state.limits.begin(Attempt::Refresh, caller, client.address, None)?;
+    let token = RefreshToken::received(token);
+    let open = exchange(state, project, settings.refresh_token_days, client, &token).await?;
+    state.limits.charge_account(Attempt::Refresh, project, &open.user.user.id)?;
+    signed_in(state, project, &settings, open).await
+}
+
+async fn exchange(
+    state: &AuthState,
+    project: &str,
+    days: i32,
+    client: &ClientFacts,
+    token: &RefreshToken,
+) -> ApiResult<OpenSession> {
+    let salt = successor_salt();
+    let successor = token.successor(&salt)?;
+    let exchange = queries::Exchange { hash: &token.hash(), salt: &salt, successor: &successor.hash(), days };
+    if let Some(exchanged) = queries::exchange_token(&state.database, project, &exchange).await? {
+        return Ok(open(exchanged, successor));
+    }
+    match queries::used_token(&state.database, project, &token.hash(), GRACE_SECONDS).await? {
+        Some(UsedToken { exchanged, salt, is_within_grace: true }) => Ok(open(exchanged, token.successor(&salt)?)),
+        Some(UsedToken { exchanged: Exchanged { user, session, .. }, .. }) => {
+            queries::end_session(&state.database, project, &session).await?;
+            let mut entry = event("auth.refresh_reuse", project, Some(&user.user.id), client);
+            entry.details = serde_json::json!({ "session": session });
+            let error = refused();
+            record_refusal(&state.projects.platform, entry, &error).await;
+            tracing::warn!(project, user = user.user.id, session, "a refresh token was used again; its session ends");
+            Err(error)
+        }
+        None => Err(refused()),
+    }
+}
+
+fn open(exchanged: Exchanged, refresh_token: RefreshToken) -> OpenSession {
+    let Exchanged { user, session, used_at, assurance } = exchanged;
+    OpenSession { user, session, issued_at: used_at, refresh_token, assurance }
+}
+
+fn refused() -> ApiError {
+    ApiError::new(Code::InvalidRefreshToken, "The refresh token is not valid any more.").with_hint("Sign in again.")
+}

@@ -1,0 +1,122 @@
+//! The second step of a login.
+
+use api_types::{SignedInUser, VerifySecondFactor};
+use serde_json::json;
+
+use super::{
+    challenge_queries::{self, Completed, LIFETIME_SECONDS, Proof},
+    check::{check_totp, invalid_code},
+    codes::GivenCode,
+};
+use crate::{
+    auth::{
+        AuthState,
+        events::{event, record_refusal},
+        limits::Attempt,
+        methods::Method,
+        request::ClientFacts,
+        sessions::{SignInProof, open_session, signed_in},
+        users::UserRow,
+    },
+    db::audit,
+    error::{ApiError, ApiResult, Code},
+    projects::Caller,
+    secrets::{random_token, sha256},
+};
+
+const PREFIX: &str = "ah_mfa_";
+
+/// The first factor, which a user has proved.
+pub(in crate::auth) struct FirstFactor<'a> {
+    pub method: Method,
+    /// The hash that the user's password must still have.
+    pub password_hash: Option<&'a str>,
+    /// The hash of the password to set once the second factor is proved.
+    pub new_password_hash: Option<&'a str>,
+}
+
+/// Returns the error that asks for the second factor of a user who has one. `gone` is the error if the user was
+/// deleted, disabled or changed in the meantime.
+pub(in crate::auth) async fn require(
+    state: &AuthState,
+    project: &str,
+    client: &ClientFacts,
+    user: &UserRow,
+    first: FirstFactor<'_>,
+    gone: ApiError,
+) -> ApiError {
+    let token = random_token(PREFIX);
+    let user = user.user.id.as_str();
+    match challenge_queries::insert(&state.database, project, user, &sha256(token.as_bytes()), &first).await {
+        Ok(true) => {}
+        Ok(false) => return gone,
+        Err(error) => return error,
+    }
+    let mut entry = event("auth.mfa_challenge", project, Some(user), client);
+    entry.details = json!({ "method": first.method.as_str() });
+    audit::record_or_log(&state.projects.platform, &entry).await;
+    ApiError::new(Code::MfaRequired, "The second factor of the user is required.")
+        .with_hint("Send `challengeToken` of the details with a code to `POST /v1/auth/mfa/verify`.")
+        .with_details(json!({ "challengeToken": token, "expiresIn": LIFETIME_SECONDS }))
+}
+
+/// Checks the second factor and signs the user in.
+///
+/// # Errors
+/// 401 `invalid_token` for a challenge that is unknown or no longer valid, 401 `invalid_code`, 429 for too many
+/// attempts.
+pub(in crate::auth) async fn verify(
+    state: &AuthState,
+    caller: &Caller,
+    client: &ClientFacts,
+    request: VerifySecondFactor,
+) -> ApiResult<SignedInUser> {
+    let project = caller.project.id.as_str();
+    let settings = state.settings.enabled(project).await?;
+    let charged = state.limits.begin(Attempt::SecondFactor, caller, client.address, None)?;
+    let hash = sha256(request.challenge_token.as_bytes());
+    let user = challenge_queries::charge(&state.database, project, &hash).await?;
+    let mut entry = event("auth.mfa_verify", project, user.as_deref(), client);
+    let proved = match &user {
+        Some(user) => prove(state, project, user, &hash, &request.code).await,
+        None => Err(invalid_challenge()),
+    };
+    let (Completed { methods, has_set_password }, method) = match proved {
+        Ok(proved) => proved,
+        Err(error) => {
+            record_refusal(&state.projects.platform, entry, &error).await;
+            return Err(error);
+        }
+    };
+    charged.refund();
+    let user = user.ok_or_else(invalid_challenge)?;
+    entry.details = json!({ "method": method.as_str(), "password": has_set_password });
+    audit::recorded(&state.projects.platform, entry, async |_| {
+        let proof = SignInProof { method, password_hash: None, first_factor: Some(&methods) };
+        let open = open_session(state, project, &settings, &user, proof, client).await?;
+        signed_in(state, project, &settings, open.ok_or_else(invalid_challenge)?).await
+    })
+    .await
+}
+
+/// Checks the code, and marks the code and the challenge as used.
+async fn prove(
+    state: &AuthState,
+    project: &str,
+    user: &str,
+    challenge: &[u8; 32],
+    code: &str,
+) -> ApiResult<(Completed, Method)> {
+    let (proof, method) = match GivenCode::parse(code) {
+        Some(GivenCode::Totp(code)) => (Proof::Step(check_totp(state, project, user, &code).await?.step), Method::Totp),
+        Some(GivenCode::Recovery(hash)) => (Proof::RecoveryCode(hash), Method::RecoveryCode),
+        None => return Err(invalid_code()),
+    };
+    let completed = challenge_queries::complete(&state.database, project, challenge, &proof).await?;
+    Ok((completed.ok_or_else(invalid_code)?, method))
+}
+
+fn invalid_challenge() -> ApiError {
+    ApiError::new(Code::InvalidToken, "The login does not wait for a second factor any more.")
+        .with_hint("Begin the login again. It waits for five minutes, and for at most five codes.")
+}

@@ -1,0 +1,136 @@
+//! The fixed SQL on logins that wait for the second factor.
+
+use super::FirstFactor;
+use crate::{
+    auth::{
+        database::{AuthDatabase, Bind as _, column, write},
+        schema::is_parent_gone,
+    },
+    error::ApiResult,
+};
+
+/// Seconds for which a login waits.
+pub(super) const LIFETIME_SECONDS: i32 = 300;
+/// Maximum number of codes per challenge. Recovery codes have no limit per user, because they can't be guessed. So a
+/// user can sign in with one even while someone else, who knows the password, uses up the attempts for codes of the
+/// app.
+const MAX_ATTEMPTS: i32 = 5;
+
+/// Inserts a challenge. Returns false if the user is gone or disabled, has another password, or no second factor.
+pub(super) async fn insert(
+    database: &AuthDatabase,
+    project: &str,
+    user: &str,
+    hash: &[u8; 32],
+    first: &FirstFactor<'_>,
+) -> ApiResult<bool> {
+    let statement = write(
+        "INSERT INTO auth.mfa_challenges (hash, user_id, methods, password_changed_at, new_password_hash, expires_at)
+         SELECT $1::pg_catalog.bytea, u.id, pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
+                 'method', $3::pg_catalog.text, 'timestamp',
+                 pg_catalog.floor(pg_catalog.date_part('epoch', pg_catalog.now()))::pg_catalog.int8)),
+             p.changed_at, $5::pg_catalog.text,
+             pg_catalog.now() + pg_catalog.make_interval(secs => $6::pg_catalog.float8)
+         FROM auth.users u LEFT JOIN auth.passwords p ON p.user_id = u.id
+         WHERE u.id = $2::pg_catalog.uuid AND u.disabled_at IS NULL AND u.second_factor_at IS NOT NULL
+           AND ($4::pg_catalog.text IS NULL OR p.hash = $4::pg_catalog.text) RETURNING true",
+    )
+    .bind_bytes(hash)
+    .bind(user)
+    .bind(first.method.as_str())
+    .bind_option(first.password_hash)
+    .bind_option(first.new_password_hash)
+    .bind(LIFETIME_SECONDS.to_string());
+    match database.fetch(project, &statement).await {
+        Err(error) if is_parent_gone(&error) => Ok(false),
+        rows => Ok(!rows?.is_empty()),
+    }
+}
+
+/// Charges an attempt to a challenge and returns its user's id, or `None` if the challenge can't be used.
+pub(super) async fn charge(database: &AuthDatabase, project: &str, hash: &[u8; 32]) -> ApiResult<Option<String>> {
+    let statement = write(
+        "UPDATE auth.mfa_challenges c SET attempts = attempts + 1
+         FROM auth.users u LEFT JOIN auth.passwords p ON p.user_id = u.id
+         WHERE c.hash = $1::pg_catalog.bytea AND c.expires_at > pg_catalog.now()
+           AND c.attempts < $2::pg_catalog.int4 AND u.id = c.user_id AND u.disabled_at IS NULL
+           AND u.second_factor_at IS NOT NULL AND p.changed_at IS NOT DISTINCT FROM c.password_changed_at
+         RETURNING c.user_id::pg_catalog.text AS user_id",
+    )
+    .bind_bytes(hash)
+    .bind(MAX_ATTEMPTS.to_string());
+    database.rows(project, &statement).await?.first().map(|row| column(row, "user_id")).transpose()
+}
+
+/// How the second factor was proved.
+pub(super) enum Proof {
+    /// With the code of this step.
+    Step(i64),
+    /// With the recovery code of this hash.
+    RecoveryCode([u8; 32]),
+}
+
+/// A completed challenge.
+pub(super) struct Completed {
+    /// The first factor, as JSON in the format of `auth.sessions.methods`.
+    pub methods: String,
+    /// Whether a new password was set.
+    pub has_set_password: bool,
+}
+
+/// The end of a statement whose row source `met` has the challenge if the proof was accepted. Deletes the challenge. If
+/// it has a new password, sets that and deletes the user's sessions and mailed tokens.
+macro_rules! completion {
+    () => {
+        ", done AS (
+             DELETE FROM auth.mfa_challenges WHERE hash IN (SELECT met.hash FROM met)
+         ), password AS (
+             INSERT INTO auth.passwords (user_id, hash)
+             SELECT met.user_id, met.new_password_hash FROM met WHERE met.new_password_hash IS NOT NULL
+             ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = pg_catalog.now()
+         ), sessions AS (
+             DELETE FROM auth.sessions s USING met WHERE s.user_id = met.user_id AND met.new_password_hash IS NOT NULL
+         ), tokens AS (
+             DELETE FROM auth.mailed_tokens t USING met
+             WHERE t.user_id = met.user_id AND met.new_password_hash IS NOT NULL
+         )
+         SELECT met.methods::pg_catalog.text AS methods, met.new_password_hash IS NOT NULL AS has_set_password FROM met"
+    };
+}
+
+/// Uses the proof and the challenge. Returns `None` if one of them was used in the meantime.
+pub(super) async fn complete(
+    database: &AuthDatabase,
+    project: &str,
+    hash: &[u8; 32],
+    proof: &Proof,
+) -> ApiResult<Option<Completed>> {
+    let statement = match proof {
+        Proof::Step(step) => write(concat!(
+            "WITH met AS (
+                 UPDATE auth.totp_factors f SET last_step = $2::pg_catalog.int8, attempts_full_at = NULL
+                 FROM auth.mfa_challenges c
+                 WHERE c.hash = $1::pg_catalog.bytea AND f.user_id = c.user_id AND f.confirmed_at IS NOT NULL
+                   AND (f.last_step IS NULL OR f.last_step < $2::pg_catalog.int8)
+                 RETURNING c.hash, c.user_id, c.methods, c.new_password_hash
+             )",
+            completion!()
+        ))
+        .bind_bytes(hash)
+        .bind(step.to_string()),
+        Proof::RecoveryCode(code) => write(concat!(
+            "WITH met AS (
+                 DELETE FROM auth.recovery_codes r USING auth.mfa_challenges c
+                 WHERE c.hash = $1::pg_catalog.bytea AND r.user_id = c.user_id AND r.hash = $2::pg_catalog.bytea
+                 RETURNING c.hash, c.user_id, c.methods, c.new_password_hash
+             )",
+            completion!()
+        ))
+        .bind_bytes(hash)
+        .bind_bytes(code),
+    };
+    let rows = database.rows(project, &statement).await?;
+    let parse =
+        |row| Ok(Completed { methods: column(row, "methods")?, has_set_password: column(row, "has_set_password")? });
+    rows.first().map(parse).transpose()
+}

@@ -1,0 +1,193 @@
+//! Sets up and removes second factors.
+
+use api_types::{ConfirmTotp, RecoveryCodes, RemoveTotp, SecondFactor, TotpEnrolment};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{
+    check::{RightCode, check_totp, invalid_code, secret_identity},
+    codes::{GivenCode, recovery_codes},
+    queries::{self, StoredFactor},
+    totp::TotpSecret,
+};
+use crate::{
+    auth::{
+        AuthState,
+        account::current_account,
+        administration,
+        events::{event, record_refusal},
+        limits::Attempt,
+        login::{ids_of, invalid_credentials},
+        password_policy,
+        queries::Account,
+        request::ClientFacts,
+    },
+    db::audit,
+    error::{ApiError, ApiResult, Code},
+    projects::SignedInCaller,
+};
+
+/// Returns the second factor of the signed-in user.
+pub(in crate::auth) async fn get(state: &AuthState, caller: &SignedInCaller) -> ApiResult<SecondFactor> {
+    let account = current_account(state, caller).await?;
+    let stored = queries::factor(&state.database, &caller.project.id, &account.row.user.id).await?;
+    let active = stored.filter(|factor| factor.confirmed_at.is_some());
+    Ok(match active {
+        Some(StoredFactor { confirmed_at, recovery_codes_left }) => SecondFactor { confirmed_at, recovery_codes_left },
+        None => SecondFactor { confirmed_at: None, recovery_codes_left: 0 },
+    })
+}
+
+/// Begins to set up a second factor. It becomes active with its first code, in [`confirm`].
+///
+/// # Errors
+/// 409 if the user has an active one.
+pub(in crate::auth) async fn enrol(
+    state: &AuthState,
+    caller: &SignedInCaller,
+    client: &ClientFacts,
+) -> ApiResult<TotpEnrolment> {
+    let project = &caller.project;
+    let account = current_account(state, caller).await?;
+    let user = &account.row.user;
+    let secret = TotpSecret::generate();
+    let sealed = state.data_keys.seal(secret.as_bytes(), &secret_identity(&user.id)).await?;
+    let entry = event("auth.mfa_enrol", &project.id, Some(&user.id), client);
+    audit::recorded(&state.projects.platform, entry, async |_| {
+        match queries::store_pending(&state.database, &project.id, &user.id, &sealed).await? {
+            true => Ok(()),
+            false => Err(has_factor()),
+        }
+    })
+    .await?;
+    Ok(TotpEnrolment { secret: secret.to_base32(), uri: secret.to_uri(&project.name, &user.email) })
+}
+
+/// Activates the second factor, and ends the user's other sessions. Returns the recovery codes, of which only hashes
+/// are stored.
+///
+/// # Errors
+/// 401 `invalid_code`, 409 if there is nothing to activate.
+pub(in crate::auth) async fn confirm(
+    state: &AuthState,
+    caller: &SignedInCaller,
+    client: &ClientFacts,
+    request: ConfirmTotp,
+) -> ApiResult<RecoveryCodes> {
+    let project = caller.project.id.as_str();
+    let (_, session) = ids_of(caller)?;
+    let account = current_account(state, caller).await?;
+    let user = account.row.user.id.as_str();
+    match queries::factor(&state.database, project, user).await? {
+        None => return Err(nothing_to_confirm()),
+        Some(StoredFactor { confirmed_at: Some(_), .. }) => return Err(has_factor()),
+        Some(_) => {}
+    }
+    let entry = event("auth.mfa_confirm", project, Some(user), client);
+    let right = match GivenCode::parse(&request.code) {
+        Some(GivenCode::Totp(code)) => check_totp(state, project, user, &code).await,
+        _ => Err(invalid_code()),
+    };
+    let RightCode { factor, step } = match right {
+        Ok(right) => right,
+        Err(error) => {
+            record_refusal(&state.projects.platform, entry, &error).await;
+            return Err(error);
+        }
+    };
+    let codes = recovery_codes();
+    let hashes: Vec<_> = codes.iter().map(|code| code.hash).collect();
+    audit::recorded(&state.projects.platform, entry, async |_| {
+        let (owner, secret) = ((user, session), (factor.sealed.as_slice(), step));
+        match queries::activate(&state.database, project, owner, secret, &hashes).await? {
+            true => Ok(()),
+            false => Err(nothing_to_confirm()),
+        }
+    })
+    .await?;
+    Ok(RecoveryCodes { recovery_codes: codes.into_iter().map(|code| code.text).collect() })
+}
+
+/// Removes the second factor of the signed-in user, if the password or a code is right.
+///
+/// # Errors
+/// 400 without exactly one proof, 401 `invalid_credentials` or `invalid_code`, 404 if there is none.
+pub(in crate::auth) async fn remove(
+    state: &AuthState,
+    caller: &SignedInCaller,
+    client: &ClientFacts,
+    request: RemoveTotp,
+) -> ApiResult<()> {
+    let project = caller.project.id.as_str();
+    let account = current_account(state, caller).await?;
+    let user = account.row.user.id.as_str();
+    let proof = match (request.password, request.code) {
+        (Some(password), None) => RemovalProof::Password(Zeroizing::new(password)),
+        (None, Some(code)) => RemovalProof::Code(code),
+        _ => return Err(ApiError::invalid("Send either `password` or `code`.")),
+    };
+    if account.row.second_factor_at.is_none() {
+        return Err(no_factor());
+    }
+    let entry = event("auth.mfa_remove", project, Some(user), client);
+    if let Err(error) = check_proof(state, project, &account, proof).await {
+        record_refusal(&state.projects.platform, entry, &error).await;
+        return Err(error);
+    }
+    audit::recorded(&state.projects.platform, entry, async |_| {
+        queries::remove(&state.database, project, user).await?.then_some(()).ok_or_else(no_factor)
+    })
+    .await
+}
+
+enum RemovalProof {
+    Password(Zeroizing<String>),
+    Code(String),
+}
+
+async fn check_proof(state: &AuthState, project: &str, account: &Account, proof: RemovalProof) -> ApiResult<()> {
+    let user = account.row.user.id.as_str();
+    let is_right = match proof {
+        RemovalProof::Password(password) => {
+            state.limits.charge_account(Attempt::SecondFactor, project, user)?;
+            let hash = account.password_hash.as_deref();
+            let is_right = password.len() <= password_policy::MAX_BYTES && state.hasher.verify(password, hash).await?;
+            return if is_right { Ok(()) } else { Err(invalid_credentials()) };
+        }
+        RemovalProof::Code(code) => match GivenCode::parse(&code) {
+            Some(GivenCode::Totp(code)) => {
+                let RightCode { factor, step } = check_totp(state, project, user, &code).await?;
+                factor.is_confirmed && queries::use_step(&state.database, project, user, step).await?
+            }
+            Some(GivenCode::Recovery(hash)) => {
+                state.limits.charge_account(Attempt::SecondFactor, project, user)?;
+                queries::use_recovery_code(&state.database, project, user, &hash).await?
+            }
+            None => false,
+        },
+    };
+    if is_right { Ok(()) } else { Err(invalid_code()) }
+}
+
+/// Removes a user's second factor, at the owner's request.
+///
+/// # Errors
+/// 404 if there is no such user, or no second factor.
+pub(in crate::auth) async fn remove_as_owner(state: &AuthState, project: &str, user: Uuid) -> ApiResult<()> {
+    administration::get(state, project, user).await?;
+    queries::remove(&state.database, project, &user.to_string()).await?.then_some(()).ok_or_else(no_factor)
+}
+
+fn has_factor() -> ApiError {
+    ApiError::new(Code::Conflict, "The user has a second factor.")
+        .with_hint("Remove it with `DELETE /v1/auth/mfa/totp` to set up another one.")
+}
+
+fn nothing_to_confirm() -> ApiError {
+    ApiError::new(Code::Conflict, "No second factor is being set up, or its secret was replaced in the meantime.")
+        .with_hint("Begin with `POST /v1/auth/mfa/totp`.")
+}
+
+fn no_factor() -> ApiError {
+    ApiError::not_found("second factor")
+}

@@ -1,0 +1,24 @@
+//! The optional second factor of users: codes of an authenticator app (TOTP, RFC 6238), and recovery codes.
+//!
+//! - `totp`: secrets and codes. `codes`: what users type, and recovery codes.
+//! - `data_keys`: the keys that seal secrets, because projects' databases must not contain them in the clear.
+//! - `queries`: the fixed SQL on factors. `challenge_queries`: the fixed SQL on logins that wait for the second factor.
+//! - `check`: checks codes of the app.
+//! - `enrolment`: sets up and removes factors. `challenge`: the second step of a login.
+//!
+//! Every way to open a session asks for the factor: password, mailed link, reset and verification. Without the password
+//! of a user or access to the mailbox, nobody can try codes. So nobody else can use up the user's attempts.
+
+mod challenge;
+mod challenge_queries;
+mod check;
+mod codes;
+mod data_keys;
+mod enrolment;
+mod queries;
+mod totp;
+
+pub(super) use challenge::{FirstFactor, require, verify};
+pub(super) use data_keys::DataKeys;
+pub use data_keys::SEALED_COLUMNS;
+pub(super) use enrolment::{confirm, enrol, get, remove, remove_as_owner};

@@ -1,0 +1,201 @@
+//! The fixed SQL on second factors. Each function is one statement.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    auth::{
+        database::{AuthDatabase, Bind as _, column, read, write},
+        schema::is_parent_gone,
+    },
+    error::ApiResult,
+};
+
+/// Number of wrong codes of the authenticator app that a user may send at once.
+const ATTEMPT_BURST: f64 = 10.0;
+/// Seconds until another attempt is allowed. Someone who knows the password then guesses a code with a probability of
+/// about 0.2 % per day.
+const ATTEMPT_SECONDS: f64 = 120.0;
+
+pub(super) struct StoredFactor {
+    pub confirmed_at: Option<DateTime<Utc>>,
+    pub recovery_codes_left: i64,
+}
+
+/// Returns the user's factor, which may not be active yet.
+pub(super) async fn factor(database: &AuthDatabase, project: &str, user: &str) -> ApiResult<Option<StoredFactor>> {
+    let statement = read(
+        "SELECT f.confirmed_at, (SELECT pg_catalog.count(*) FROM auth.recovery_codes r WHERE r.user_id = f.user_id)
+             AS recovery_codes
+         FROM auth.totp_factors f WHERE f.user_id = $1::pg_catalog.uuid",
+    )
+    .bind(user);
+    let rows = database.rows(project, &statement).await?;
+    let parse = |row| {
+        Ok(StoredFactor {
+            confirmed_at: column(row, "confirmed_at")?,
+            recovery_codes_left: column(row, "recovery_codes")?,
+        })
+    };
+    rows.first().map(parse).transpose()
+}
+
+/// Stores the secret of a factor that is not active yet, in place of an earlier one. Returns false if the user has an
+/// active factor, or is gone.
+pub(super) async fn store_pending(
+    database: &AuthDatabase,
+    project: &str,
+    user: &str,
+    sealed: &[u8],
+) -> ApiResult<bool> {
+    let statement = write(
+        "INSERT INTO auth.totp_factors (user_id, sealed) VALUES ($1::pg_catalog.uuid, $2::pg_catalog.bytea)
+         ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, created_at = pg_catalog.now(), last_step = NULL
+         WHERE totp_factors.confirmed_at IS NULL RETURNING true",
+    )
+    .bind(user)
+    .bind_bytes(sealed);
+    match database.fetch(project, &statement).await {
+        Err(error) if is_parent_gone(&error) => Ok(false),
+        rows => Ok(!rows?.is_empty()),
+    }
+}
+
+/// A factor for which an attempt was charged or refused.
+pub(super) struct ChargedFactor {
+    pub sealed: Vec<u8>,
+    pub is_confirmed: bool,
+    pub last_step: Option<i64>,
+    /// In seconds since 1970, by the clock of the database.
+    pub now: i64,
+    /// Whether the attempt is allowed, and was charged.
+    pub is_allowed: bool,
+}
+
+/// Charges an attempt at a code of the authenticator app. Attempts are counted in the database, so the limit holds for
+/// all nodes together. Returns `None` if the user has no factor.
+pub(super) async fn charge(database: &AuthDatabase, project: &str, user: &str) -> ApiResult<Option<ChargedFactor>> {
+    let statement = write(
+        "WITH charged AS (
+             UPDATE auth.totp_factors SET attempts_full_at = greatest(attempts_full_at, pg_catalog.now())
+                 + pg_catalog.make_interval(secs => $2::pg_catalog.float8)
+             WHERE user_id = $1::pg_catalog.uuid
+               AND greatest(attempts_full_at, pg_catalog.now())
+                 + pg_catalog.make_interval(secs => $2::pg_catalog.float8)
+                 <= pg_catalog.now() + pg_catalog.make_interval(secs => $3::pg_catalog.float8)
+             RETURNING user_id
+         )
+         SELECT f.sealed, f.confirmed_at IS NOT NULL AS is_confirmed, f.last_step,
+             pg_catalog.floor(pg_catalog.date_part('epoch', pg_catalog.now()))::pg_catalog.int8 AS now,
+             EXISTS (SELECT FROM charged) AS is_allowed
+         FROM auth.totp_factors f WHERE f.user_id = $1::pg_catalog.uuid",
+    )
+    .bind(user)
+    .bind(ATTEMPT_SECONDS.to_string())
+    .bind((ATTEMPT_BURST * ATTEMPT_SECONDS).to_string());
+    let rows = database.rows(project, &statement).await?;
+    let parse = |row| {
+        Ok(ChargedFactor {
+            sealed: column(row, "sealed")?,
+            is_confirmed: column(row, "is_confirmed")?,
+            last_step: column(row, "last_step")?,
+            now: column(row, "now")?,
+            is_allowed: column(row, "is_allowed")?,
+        })
+    };
+    rows.first().map(parse).transpose()
+}
+
+/// Returns the seconds until an attempt is allowed again.
+pub(super) const fn attempt_seconds() -> f64 {
+    ATTEMPT_SECONDS
+}
+
+/// Activates a factor with its recovery codes. Records the factor in the session, and ends the user's other sessions.
+/// Returns false if the secret was replaced in the meantime.
+pub(super) async fn activate(
+    database: &AuthDatabase,
+    project: &str,
+    (user, session): (&str, &str),
+    (sealed, step): (&[u8], i64),
+    recovery_hashes: &[[u8; 32]],
+) -> ApiResult<bool> {
+    let hashes: Vec<_> = recovery_hashes.iter().map(|hash| format!("\"\\\\x{}\"", hex::encode(hash))).collect();
+    let statement = write(
+        "WITH f AS (
+             UPDATE auth.totp_factors SET confirmed_at = pg_catalog.now(), last_step = $4::pg_catalog.int8,
+                 attempts_full_at = NULL
+             WHERE user_id = $1::pg_catalog.uuid AND confirmed_at IS NULL AND sealed = $3::pg_catalog.bytea
+             RETURNING user_id
+         ), u AS (
+             UPDATE auth.users SET second_factor_at = pg_catalog.now(), updated_at = pg_catalog.now()
+             FROM f WHERE users.id = f.user_id RETURNING users.id
+         ), codes AS (
+             INSERT INTO auth.recovery_codes (user_id, hash)
+             SELECT u.id, pg_catalog.unnest($5::pg_catalog.bytea[]) FROM u
+         ), this AS (
+             UPDATE auth.sessions SET has_second_factor = true, methods = pg_catalog.jsonb_build_array(
+                 pg_catalog.jsonb_build_object('method', 'totp', 'timestamp',
+                     pg_catalog.floor(pg_catalog.date_part('epoch', pg_catalog.now()))::pg_catalog.int8)) || methods
+             FROM u WHERE sessions.id = $2::pg_catalog.uuid AND sessions.user_id = u.id
+         ), others AS (
+             DELETE FROM auth.sessions s USING u WHERE s.user_id = u.id AND s.id <> $2::pg_catalog.uuid
+         )
+         SELECT FROM u",
+    )
+    .bind(user)
+    .bind(session)
+    .bind_bytes(sealed)
+    .bind(step.to_string())
+    .bind(format!("{{{}}}", hashes.join(",")));
+    Ok(!database.rows(project, &statement).await?.is_empty())
+}
+
+/// Marks the code of a step as used, and makes all attempts available again. Returns false if the code was used in the
+/// meantime.
+pub(super) async fn use_step(database: &AuthDatabase, project: &str, user: &str, step: i64) -> ApiResult<bool> {
+    let statement = write(
+        "UPDATE auth.totp_factors SET last_step = $2::pg_catalog.int8, attempts_full_at = NULL
+         WHERE user_id = $1::pg_catalog.uuid AND confirmed_at IS NOT NULL
+           AND (last_step IS NULL OR last_step < $2::pg_catalog.int8) RETURNING true",
+    )
+    .bind(user)
+    .bind(step.to_string());
+    Ok(!database.rows(project, &statement).await?.is_empty())
+}
+
+/// Uses a recovery code. Returns false if the user has no such code.
+pub(super) async fn use_recovery_code(
+    database: &AuthDatabase,
+    project: &str,
+    user: &str,
+    hash: &[u8; 32],
+) -> ApiResult<bool> {
+    let statement = write(
+        "DELETE FROM auth.recovery_codes WHERE user_id = $1::pg_catalog.uuid AND hash = $2::pg_catalog.bytea
+         RETURNING true",
+    )
+    .bind(user)
+    .bind_bytes(hash);
+    Ok(!database.rows(project, &statement).await?.is_empty())
+}
+
+/// Removes a user's factor with its recovery codes. Returns false if there was no active one.
+pub(super) async fn remove(database: &AuthDatabase, project: &str, user: &str) -> ApiResult<bool> {
+    let statement = write(
+        "WITH u AS (
+             UPDATE auth.users SET second_factor_at = NULL, updated_at = pg_catalog.now()
+             WHERE id = $1::pg_catalog.uuid AND second_factor_at IS NOT NULL RETURNING id
+         ), f AS (
+             DELETE FROM auth.totp_factors f USING u WHERE f.user_id = u.id
+         ), codes AS (
+             DELETE FROM auth.recovery_codes r USING u WHERE r.user_id = u.id
+         ), challenges AS (
+             DELETE FROM auth.mfa_challenges c USING u WHERE c.user_id = u.id
+         ), s AS (
+             UPDATE auth.sessions SET has_second_factor = false FROM u WHERE sessions.user_id = u.id
+         )
+         SELECT FROM u",
+    )
+    .bind(user);
+    Ok(!database.rows(project, &statement).await?.is_empty())
+}

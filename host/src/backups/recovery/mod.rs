@@ -1,0 +1,103 @@
+//! Restores from the object store and the master key alone, while no server runs: for `atlashub restore`.
+//!
+//! `platform` restores the platform database, and `merge` carries over what was revoked since the backup, if the
+//! present platform database can be read. `projects` restores the database of a project whose row exists, and creates
+//! what is missing of it. Both load a new database and swap it in, so they can be repeated after a crash. The previous
+//! databases are kept.
+//!
+//! Deliberately absent: files of projects, which are in the object store, and the choice of backups (`cli`).
+
+mod merge;
+mod platform;
+mod projects;
+
+pub use platform::{RestoredPlatform, other_sessions, restore_platform};
+pub use projects::{RestoredProject, restore_project};
+
+use sha2::{Digest as _, Sha256};
+
+use futures_util::StreamExt as _;
+
+use super::{ManifestTable, StoredBackup, verify::compare_tables};
+use crate::{
+    config::AgeIdentity,
+    db::{dump::TableRows, restore::RestoreError},
+    object_store::{ObjectBytes, ObjectStore, PLATFORM_BUCKET, StoreError},
+    projects::ReplacementError,
+    secrets::{AgeError, age_file},
+};
+
+/// Why a database could not be restored. Nothing was replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    #[error("the dump is missing in the object store")]
+    Missing,
+    #[error("the stored dump was changed: its SHA-256 is not that of the manifest")]
+    Changed,
+    #[error("tables that differ from the manifest: {0}")]
+    Differs(String),
+    #[error("the dump: {0}; name the file of the identity with `--identity-file`")]
+    Encrypted(#[from] AgeError),
+    #[error("the object store: {0}")]
+    Store(#[from] StoreError),
+    #[error("Postgres: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("{0}")]
+    Load(#[from] RestoreError),
+    #[error("{0}")]
+    Replace(#[from] ReplacementError),
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+/// A dump that is read to be restored.
+struct Dump {
+    bytes: ObjectBytes,
+    digest: Sha256,
+}
+
+impl Dump {
+    async fn open(store: &ObjectStore, backup: &StoredBackup) -> Result<Self, RecoveryError> {
+        let object = store.get(PLATFORM_BUCKET, &backup.object_key).await?;
+        let (_, bytes) = object.ok_or(RecoveryError::Missing)?;
+        Ok(Self { bytes, digest: Sha256::new() })
+    }
+
+    /// Returns the archive, decrypted if necessary. The stored bytes are hashed as they are read.
+    async fn read(&mut self, identity: Option<&AgeIdentity>) -> Result<age_file::ByteStream<'_>, AgeError> {
+        let Self { bytes, digest } = self;
+        let bytes = bytes.map(move |chunk| {
+            let chunk = chunk.map_err(std::io::Error::other)?;
+            digest.update(&chunk);
+            Ok(chunk)
+        });
+        Ok(age_file::open(bytes, identity).await?.content)
+    }
+
+    /// Checks the dump after it was read to its end. A changed dump may have failed in any way.
+    fn check<T>(self, backup: &StoredBackup, loaded: Result<T, RestoreError>) -> Result<T, RecoveryError> {
+        let is_read = matches!(loaded, Ok(_) | Err(RestoreError::Failed(_)));
+        if is_read && hex::encode(self.digest.finalize()) != backup.manifest.sha256 {
+            return Err(RecoveryError::Changed);
+        }
+        if matches!(&loaded, Err(RestoreError::Archive(error)) if age_file::is_damage(error)) {
+            return Err(RecoveryError::Changed);
+        }
+        Ok(loaded?)
+    }
+}
+
+/// Compares the loaded tables with those of the manifest.
+fn check_tables<'a>(
+    expected: impl Iterator<Item = &'a ManifestTable>,
+    found: &[TableRows],
+) -> Result<(), RecoveryError> {
+    let expected: Vec<ManifestTable> = expected.cloned().collect();
+    let differences = compare_tables(&expected, found);
+    let named: Vec<String> = differences
+        .iter()
+        .filter(|difference| difference.expected.is_some())
+        .map(|difference| format!("{}.{}", difference.schema, difference.table))
+        .collect();
+    if named.is_empty() { Ok(()) } else { Err(RecoveryError::Differs(named.join(", "))) }
+}

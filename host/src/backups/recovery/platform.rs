@@ -1,0 +1,155 @@
+//! Restores the platform database.
+
+use chrono::Utc;
+use postgres_protocol::escape::escape_identifier;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::{Dump, RecoveryError, check_tables, merge};
+use crate::{
+    backups::StoredBackup,
+    config::AgeIdentity,
+    db::{
+        audit::{self, NewAuditEntry},
+        restore::{Archive, Restorer},
+    },
+    object_store::ObjectStore,
+    secrets,
+};
+
+/// Work that the backup had in progress does not continue, and sessions end.
+const SETTLE: &str = "DELETE FROM admin_sessions; DELETE FROM nodes; DELETE FROM run_identities;
+    DELETE FROM notification_deliveries WHERE state = 'pending';
+    UPDATE cron_job_runs SET status = 'fail', finished_at = now(), lease_token = NULL, lease_until = NULL,
+        error_text = 'the platform database was restored' WHERE status IN ('queued', 'running');
+    UPDATE restores SET state = 'failed', finished_at = now(), new_database = NULL,
+        error_text = 'the platform database was restored' WHERE state IN ('loading', 'checking', 'swapping');";
+
+/// A restored platform database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoredPlatform {
+    /// Number of rows.
+    pub rows: u64,
+    /// Name under which the previous database is kept. `None` if there was none.
+    pub kept: Option<String>,
+    /// Whether the previous database could be asked what was revoked since the backup. `None` if there was none.
+    pub revocations_read: Option<bool>,
+    /// Tables of the backup that this version of AtlasHub does not have.
+    pub unknown_tables: Vec<String>,
+}
+
+/// Returns the names of the programs that use the platform database.
+///
+/// # Errors
+/// Fails if Postgres can't be reached.
+pub async fn other_sessions(restorer: &Restorer) -> Result<Vec<String>, RecoveryError> {
+    let mut connection = restorer.connect_for_maintenance().await?;
+    let names = sqlx::query_scalar(
+        "SELECT DISTINCT coalesce(nullif(application_name, ''), 'unknown program') FROM pg_stat_activity
+         WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type = 'client backend' ORDER BY 1",
+    )
+    .bind(restorer.platform_database())
+    .fetch_all(&mut connection)
+    .await?;
+    connection.close().await?;
+    Ok(names)
+}
+
+/// Restores the platform database from a backup. No server may use it. Can be repeated after a crash.
+pub async fn restore_platform(
+    store: &ObjectStore,
+    restorer: &Restorer,
+    backup: &StoredBackup,
+    identity: Option<&AgeIdentity>,
+) -> Result<RestoredPlatform, RecoveryError> {
+    let live = restorer.platform_database().to_owned();
+    let new = format!("{live}_restore");
+    let mut dump = Dump::open(store, backup).await?;
+    let loaded = {
+        let mut bytes = dump.read(identity).await?;
+        let archive = Archive { bytes: &mut bytes, dump_version: backup.manifest.dump_version.as_deref() };
+        restorer.load_platform(&new, &secrets::random_password(), archive).await
+    };
+    let loaded = dump.check(backup, loaded)?;
+    let is_loaded = |table: &&crate::backups::ManifestTable| {
+        table.table != "platform_migrations" && !loaded.unknown_tables.contains(&table.table)
+    };
+    check_tables(backup.manifest.tables.iter().filter(is_loaded), &loaded.tables)?;
+
+    let mut connection = restorer.connect_for_maintenance().await?;
+    let present = Present::read(restorer, &mut connection, &live).await?;
+    let mut restored = restorer.connect_to(&new).await?;
+    let mut transaction = restored.begin().await?;
+    sqlx::raw_sql(SETTLE).execute(&mut *transaction).await?;
+    if let Present::Readable(revocations) = &present {
+        merge::apply(&mut transaction, revocations).await?;
+    }
+    let mut entry = NewAuditEntry::new("cli", "platform.restore");
+    entry.details = serde_json::json!({ "backup": backup.object_key, "createdAt": backup.manifest.created_at });
+    audit::record(&mut *transaction, &entry).await?;
+    transaction.commit().await?;
+    restored.close().await?;
+
+    let kept = present.is_kept().then(|| format!("{live}_before_{}", Utc::now().format("%Y%m%d%H%M%S")));
+    if let Present::Empty = present {
+        execute(&mut connection, format!("DROP DATABASE {}", escape_identifier(&live))).await?;
+    }
+    let mut transaction = connection.begin().await?;
+    if let Some(kept) = &kept {
+        rename(&mut transaction, &live, kept).await?;
+    }
+    rename(&mut transaction, &new, &live).await?;
+    transaction.commit().await?;
+    connection.close().await?;
+    let rows = loaded.tables.iter().map(|table| table.rows).sum();
+    let revocations_read = kept.as_ref().map(|_| matches!(present, Present::Readable(_)));
+    Ok(RestoredPlatform { rows, kept, revocations_read, unknown_tables: loaded.unknown_tables })
+}
+
+/// The present platform database.
+enum Present {
+    Missing,
+    /// It has no tables, as on a new machine.
+    Empty,
+    Readable(merge::Revocations),
+    Unreadable,
+}
+
+impl Present {
+    async fn read(restorer: &Restorer, connection: &mut PgConnection, live: &str) -> Result<Self, sqlx::Error> {
+        let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(live)
+            .fetch_one(connection)
+            .await?;
+        if !exists {
+            return Ok(Self::Missing);
+        }
+        let reading = async {
+            let mut present = restorer.connect_to(live).await?;
+            let is_empty: bool = sqlx::query_scalar(
+                "SELECT NOT EXISTS (SELECT FROM pg_class
+                                    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace)",
+            )
+            .fetch_one(&mut present)
+            .await?;
+            let read = if is_empty { Self::Empty } else { Self::Readable(merge::read(&mut present).await?) };
+            present.close().await?;
+            Ok::<_, sqlx::Error>(read)
+        };
+        Ok(reading.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the present platform database can't be read");
+            Self::Unreadable
+        }))
+    }
+
+    fn is_kept(&self) -> bool {
+        matches!(self, Self::Readable(_) | Self::Unreadable)
+    }
+}
+
+async fn execute(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
+}
+
+async fn rename(connection: &mut PgConnection, from: &str, to: &str) -> Result<(), sqlx::Error> {
+    execute(connection, format!("ALTER DATABASE {} RENAME TO {}", escape_identifier(from), escape_identifier(to))).await
+}

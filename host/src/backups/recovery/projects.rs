@@ -1,0 +1,122 @@
+//! Restores the database of a project.
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{Dump, RecoveryError, check_tables};
+use crate::{
+    backups::{BackupsState, StoredBackup, backup_id},
+    config::AgeIdentity,
+    db::restore::Archive,
+    projects::{self, ProjectsState, RecordSwap, Replacements, Swap},
+};
+
+/// A restored project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoredProject {
+    pub tables: usize,
+    /// Number of rows.
+    pub rows: u64,
+    /// Name under which the previous database is kept. `None` if there was none.
+    pub kept: Option<String>,
+    /// What was left out.
+    pub left_out: Vec<String>,
+}
+
+/// Restores a project's database from a backup, and creates what is missing of the project: roles, database, bucket.
+/// Without a backup, only creates what is missing, and returns `None`. No server may run. Can be repeated after a
+/// crash.
+pub async fn restore_project(
+    backups: &BackupsState,
+    state: &ProjectsState,
+    project: &str,
+    backup: Option<&StoredBackup>,
+    identity: Option<&AgeIdentity>,
+) -> Result<Option<RestoredProject>, RecoveryError> {
+    let was_missing = projects::ensure_resources(state, project).await?;
+    let Some(backup) = backup else { return Ok(None) };
+    let restores = &backups.restores;
+    for leftover in restores.replacements.leftovers(project).await? {
+        restores.replacements.drop(&leftover).await?;
+    }
+    let name = Replacements::name_for_run(project, Uuid::new_v4());
+    let restored = async {
+        restores.replacements.create(project, &name).await?;
+        let sql = restores.replacements.new_project_sql(project);
+        let target = restores.replacements.load_target(project, &name, &sql);
+        let mut dump = Dump::open(&backups.store, backup).await?;
+        let loaded = {
+            let mut bytes = dump.read(identity).await?;
+            let archive = Archive { bytes: &mut bytes, dump_version: backup.manifest.dump_version.as_deref() };
+            restores.restorer.load(&target, archive).await
+        };
+        let loaded = dump.check(backup, loaded)?;
+        check_tables(backup.manifest.tables.iter(), &loaded.tables)?;
+        restores.replacements.finish(project, &name).await?;
+        let kept = Replacements::name_of_kept(project);
+        let swap = Swap { project: project.to_owned(), incoming: name.clone(), kept: kept.clone() };
+        let record = Record {
+            project: project.to_owned(),
+            backup: backup.clone(),
+            kept: (!was_missing).then_some(kept.clone()),
+        };
+        restores.replacements.swap(&swap, &record).await?;
+        if was_missing {
+            // It was created a moment ago, and is empty.
+            restores.replacements.drop(&kept).await?;
+        }
+        Ok(RestoredProject {
+            tables: loaded.tables.len(),
+            rows: loaded.tables.iter().map(|table| table.rows).sum(),
+            kept: record.kept,
+            left_out: loaded.left_out,
+        })
+    };
+    let restored: Result<RestoredProject, RecoveryError> = restored.await;
+    if restored.is_err() {
+        restores.replacements.drop(&name).await?;
+        restores.replacements.restore_access(project).await?;
+    }
+    restored.map(Some)
+}
+
+/// Lists the restore like one that a server made, so that the owner can roll it back.
+struct Record {
+    project: String,
+    backup: StoredBackup,
+    kept: Option<String>,
+}
+
+#[async_trait]
+impl RecordSwap for Record {
+    async fn record(&self, transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        let manifest = &self.backup.manifest;
+        let tables: Vec<_> = manifest
+            .tables
+            .iter()
+            .map(|table| serde_json::json!({ "schema": table.schema, "table": table.table, "rows": table.rows }))
+            .collect();
+        let plan = serde_json::json!({
+            "tables": tables,
+            "sizeBytes": manifest.size_bytes,
+            "serverVersion": manifest.server_version,
+            "warnings": [],
+        });
+        sqlx::query(
+            "INSERT INTO restores (id, project_id, backup_id, object_key, sha256, state, plan, previous_database,
+                                   finished_at)
+             VALUES ($1, $2, $3, $4, $5, 'done', $6, $7, now())",
+        )
+        .bind(Uuid::now_v7())
+        .bind(&self.project)
+        .bind(backup_id(&self.backup.object_key))
+        .bind(&self.backup.object_key)
+        .bind(&manifest.sha256)
+        .bind(plan)
+        .bind(&self.kept)
+        .execute(transaction)
+        .await?;
+        Ok(true)
+    }
+}

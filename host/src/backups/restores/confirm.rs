@@ -1,0 +1,142 @@
+//! Starts the runs that restore and roll back, after the owner has confirmed them.
+
+use std::time::Duration;
+
+use api_types::{ConfirmRestore, RestoreState};
+use uuid::Uuid;
+
+use super::{
+    Restores,
+    job::{Action, RestoreJob, RestoreParams},
+    queries::{self, RestoreRow},
+};
+use crate::{
+    backups::BackupsState,
+    error::{ApiError, ApiResult, Code},
+    jobs::{BuiltInJob as _, NewRun},
+    projects::ProjectRef,
+};
+
+/// Enough for large databases.
+const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+impl BackupsState {
+    pub(super) async fn restore(&self, id: Uuid) -> ApiResult<RestoreRow> {
+        queries::restore(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("restore"))
+    }
+
+    /// Starts the run of a restore or of its rollback. Returns the run's id.
+    ///
+    /// # Errors
+    /// `confirmation_required` if `confirm` is not the project's name, 409 if the restore is in another state, or if
+    /// another restore of the project is active.
+    pub(super) async fn start_restore_run(
+        &self,
+        id: Uuid,
+        action: Action,
+        project: &ProjectRef,
+        request: &ConfirmRestore,
+    ) -> ApiResult<Uuid> {
+        if request.confirm != project.name {
+            return Err(ApiError::new(Code::ConfirmationRequired, "`confirm` is not the project's name.")
+                .with_hint(format!("Send the name of the project whose database is replaced: `{}`.", project.name)));
+        }
+        // The run's job waits for this transaction.
+        let mut transaction = self.platform.begin().await?;
+        if !queries::lock(&mut transaction, id).await? {
+            return Err(ApiError::not_found("restore"));
+        }
+        queries::end_abandoned(&mut transaction, &project.id).await?;
+        let row = queries::restore(&mut *transaction, id).await?.ok_or_else(|| ApiError::not_found("restore"))?;
+        action.check(&row)?;
+        if queries::has_active(&mut transaction, &project.id).await? {
+            return Err(other_is_active());
+        }
+        let params = RestoreParams { restore: id, action };
+        let run = NewRun {
+            plugin: RestoreJob::PLUGIN.to_owned(),
+            plugin_job: RestoreJob::JOB.to_owned(),
+            params: serde_json::to_value(params).map_err(ApiError::internal)?,
+            project_id: Some(project.id.clone()),
+            timeout: RUN_TIMEOUT,
+        };
+        let run_id = Uuid::now_v7();
+        self.restores.identities.give(&mut *transaction, run_id, request.identity.as_deref()).await?;
+        self.jobs.start_run_with_id(run_id, &run).await?;
+        queries::begin(&mut transaction, id, run_id, action.first_state()).await.map_err(|error| {
+            let constraint = error.as_database_error().and_then(|error| error.constraint());
+            if constraint == Some("restores_active_idx") { other_is_active() } else { error.into() }
+        })?;
+        transaction.commit().await?;
+        Ok(run_id)
+    }
+}
+
+impl Restores {
+    /// Drops the database that a restore keeps. Cancels a restore that is only planned.
+    ///
+    /// # Errors
+    /// 409 while a run works on the restore.
+    pub(super) async fn remove(&self, id: Uuid) -> ApiResult<()> {
+        let mut transaction = self.platform.begin().await?;
+        if !queries::lock(&mut transaction, id).await? {
+            return Err(ApiError::not_found("restore"));
+        }
+        let row = queries::restore(&mut *transaction, id).await?.ok_or_else(|| ApiError::not_found("restore"))?;
+        match row.state {
+            RestoreState::Loading | RestoreState::Checking | RestoreState::Swapping => {
+                return Err(ApiError::new(Code::Conflict, "A run works on the restore.")
+                    .with_hint("Wait for its end, or cancel the run."));
+            }
+            RestoreState::Planned => queries::cancel_plan(&mut transaction, id).await?,
+            RestoreState::Done | RestoreState::Failed | RestoreState::Cancelled | RestoreState::RolledBack => {
+                if let Some(database) = &row.previous_database {
+                    self.replacements.drop(database).await?;
+                    queries::forget_previous_database(&mut transaction, id).await?;
+                }
+            }
+        }
+        transaction.commit().await?;
+        if let Some(upload) = row.upload_id
+            && let Err(error) = self.remove_upload(upload, &row.object_key).await
+        {
+            tracing::warn!(%error, "an uploaded archive could not be removed; the next sweep tries again");
+        }
+        Ok(())
+    }
+}
+
+impl Action {
+    /// The state of a restore while the run works on it.
+    pub(super) fn first_state(self) -> RestoreState {
+        match self {
+            Self::Restore => RestoreState::Loading,
+            Self::Rollback => RestoreState::Swapping,
+        }
+    }
+
+    /// Checks that the restore is in a state in which a run can be started.
+    pub(super) fn check(self, row: &RestoreRow) -> ApiResult<()> {
+        let refused = |message: String, hint: &'static str| Err(ApiError::new(Code::Conflict, message).with_hint(hint));
+        match (self, row.state) {
+            (Self::Restore, RestoreState::Planned) => Ok(()),
+            (Self::Restore, state) => {
+                refused(format!("The restore is not planned, but {state}."), "Plan a new restore.")
+            }
+            (Self::Rollback, RestoreState::Done) if row.previous_database.is_some() => Ok(()),
+            (Self::Rollback, RestoreState::Done) => refused(
+                "The database that the project had before the restore is not kept any more.".to_owned(),
+                "Restore a backup.",
+            ),
+            (Self::Rollback, state) => refused(
+                format!("The restore is {state}; there is nothing to roll back."),
+                "Only a restore that is done can be rolled back.",
+            ),
+        }
+    }
+}
+
+fn other_is_active() -> ApiError {
+    ApiError::new(Code::Conflict, "Another restore of this project is running.")
+        .with_hint("Wait for its end, or cancel its run.")
+}

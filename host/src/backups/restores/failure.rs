@@ -1,0 +1,97 @@
+//! Why runs of restores fail, as the owner sees it.
+
+use crate::{
+    db::restore::RestoreError,
+    error::{ApiError, Code, describe_cause},
+    jobs::RunFailure,
+    object_store::StoreError,
+    projects::ReplacementError,
+    secrets::{AgeError, age_file},
+};
+
+/// An error of a restore's run. The project was not changed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RestoreFailure {
+    #[error("the archive is missing in the object store")]
+    Missing,
+    #[error("the archive changed since the restore was planned; plan it again")]
+    Changed,
+    /// The archive's content is not what the manifest says.
+    #[error("{0}")]
+    Differs(String),
+    #[error("the archive can't be opened: {0}; plan the restore again, and confirm it with `identity`")]
+    Encrypted(#[from] AgeError),
+    #[error("the run no longer holds its lease")]
+    LeaseLost,
+    #[error("the object store can't be read: {0}")]
+    Store(#[from] StoreError),
+    #[error("the platform database can't be reached")]
+    Platform(#[from] sqlx::Error),
+    #[error("{0}")]
+    Load(#[from] RestoreError),
+    #[error("{0}")]
+    Replace(#[from] ReplacementError),
+    #[error("the work ended unexpectedly")]
+    Ended(#[from] tokio::task::JoinError),
+}
+
+impl From<RestoreFailure> for RunFailure {
+    fn from(failure: RestoreFailure) -> Self {
+        let message = match &failure {
+            RestoreFailure::Load(RestoreError::NotRun(cause)) => {
+                // The cause contains paths.
+                tracing::error!(cause = describe_cause(cause.as_ref()), "pg_restore could not be run");
+                "pg_restore could not be run; the server's log has the cause".to_owned()
+            }
+            RestoreFailure::Load(RestoreError::Unreachable(cause)) => {
+                // The cause contains addresses.
+                tracing::warn!(cause = describe_cause(cause.as_ref()), "Postgres could not be reached by a restore");
+                failure.to_string()
+            }
+            RestoreFailure::Load(RestoreError::Archive(cause)) if age_file::is_damage(cause) => {
+                "the archive was changed: it can't be decrypted to its end".to_owned()
+            }
+            RestoreFailure::Load(RestoreError::Archive(cause)) => {
+                tracing::warn!(cause = describe_cause(cause), "an archive could not be read");
+                "the archive could not be read from the object store to its end".to_owned()
+            }
+            RestoreFailure::Replace(ReplacementError::Database(error)) => match error.as_database_error() {
+                Some(refusal) => format!("Postgres refused to replace the database: {}", refusal.message()),
+                None => "the platform database can't be reached".to_owned(),
+            },
+            failure => failure.to_string(),
+        };
+        Self::refused(format!("{}. The project was not changed.", uppercase_first(&message)))
+    }
+}
+
+impl From<ReplacementError> for ApiError {
+    fn from(error: ReplacementError) -> Self {
+        match error {
+            ReplacementError::Database(error) => error.into(),
+            ReplacementError::Gone => Self::not_found("project"),
+            ReplacementError::Refused(error) => error,
+            error => {
+                Self::new(Code::Conflict, uppercase_first(&format!("{error}."))).with_hint("Try again in a moment.")
+            }
+        }
+    }
+}
+
+fn uppercase_first(text: &str) -> String {
+    let mut characters = text.trim_end_matches('.').chars();
+    let first = characters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+    first + characters.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failure_says_that_the_project_was_not_changed() {
+        let RunFailure::Failed { message, retryable, .. } = RestoreFailure::Missing.into() else { panic!("failed") };
+        assert_eq!(message, "The archive is missing in the object store. The project was not changed.");
+        assert!(!retryable);
+    }
+}

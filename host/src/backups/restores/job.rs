@@ -1,0 +1,160 @@
+use std::{sync::Arc, time::Duration};
+
+use api_types::RestoreState;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    Restores,
+    failure::RestoreFailure,
+    load::Loading,
+    queries::{self, RestoreRow},
+};
+use crate::{
+    jobs::{BuiltInJob, LineLevel, RunCall, RunFailure, RunOutput, RunReport},
+    plugins::RunLease,
+    projects::{Replacements, Swap},
+};
+
+/// Restores and rolls back as runs.
+pub struct RestoreJob(pub Restores);
+
+/// The parameters of a run.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RestoreParams {
+    pub(super) restore: Uuid,
+    pub(super) action: Action,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Action {
+    Restore,
+    Rollback,
+}
+
+#[async_trait]
+impl BuiltInJob for RestoreJob {
+    const PLUGIN: &'static str = "restore";
+    const JOB: &'static str = "restore";
+    const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
+    /// Each loads the server like a dump does.
+    const MAX_RUNS: usize = 2;
+
+    type Params = RestoreParams;
+
+    async fn check(&self, params: RestoreParams) -> Result<(), String> {
+        let row = queries::restore(&self.0.platform, params.restore)
+            .await
+            .map_err(|_| "the platform database can't be reached".to_owned())?;
+        let row = row.ok_or_else(|| "there is no such restore".to_owned())?;
+        params.action.check(&row).map_err(|error| error.message().to_owned())
+    }
+
+    async fn run(
+        &self,
+        params: RestoreParams,
+        call: RunCall,
+        output: Arc<dyn RunOutput>,
+        cancel: CancellationToken,
+    ) -> Result<RunReport, RunFailure> {
+        output.started();
+        let Some(row) = self.0.confirmed(params, call.run_id).await.map_err(RestoreFailure::from)? else {
+            return Err(RunFailure::refused("The restore was not confirmed for this run. Confirm it again."));
+        };
+        let lease = RunLease { run_id: call.run_id, lease: call.lease };
+        let work = async {
+            match params.action {
+                Action::Restore => self.0.load_and_swap(&row, lease, &*output).await,
+                Action::Rollback => self.0.roll_back(&row, lease, &*output).await,
+            }
+        };
+        let end = tokio::select! {
+            end = work => end.map_err(RunFailure::from),
+            () = cancel.cancelled() => Err(RunFailure::Cancelled),
+            () = tokio::time::sleep(call.timeout) => Err(RunFailure::TimedOut),
+        };
+        if let Err(failure) = &end {
+            let (state, error) = match failure {
+                RunFailure::Cancelled => (RestoreState::Cancelled, None),
+                RunFailure::TimedOut => (RestoreState::Failed, Some("It exceeded its time limit.")),
+                RunFailure::Failed { message, .. } => (RestoreState::Failed, Some(message.as_str())),
+            };
+            if let Err(error) = queries::fail(&self.0.platform, row.id, call.run_id, state, error).await {
+                tracing::warn!(%error, "the end of a restore could not be recorded; its run has the outcome");
+            }
+        }
+        end.map(|result| RunReport { result })
+    }
+}
+
+impl Restores {
+    /// Returns the restore if it was confirmed for this run. Waits until the confirmation is committed.
+    async fn confirmed(&self, params: RestoreParams, run: Uuid) -> Result<Option<RestoreRow>, sqlx::Error> {
+        let mut transaction = self.platform.begin().await?;
+        queries::lock(&mut transaction, params.restore).await?;
+        transaction.commit().await?;
+        queries::of_run(&self.platform, params.restore, run, params.action.first_state()).await
+    }
+
+    async fn load_and_swap(
+        &self,
+        row: &RestoreRow,
+        lease: RunLease,
+        output: &dyn RunOutput,
+    ) -> Result<Value, RestoreFailure> {
+        let name = Replacements::name_for_run(&row.project_id, lease.run_id);
+        let mut loading = Loading::begin(self, row, lease, name.clone()).await?;
+        let loaded = loading.load(output).await?;
+        self.advance(row.id, lease, RestoreState::Checking, &name).await?;
+        output.progress(1, None, "Checking the restored database");
+        loading.check(&loaded)?;
+        self.replacements.finish(&row.project_id, &name).await?;
+        self.advance(row.id, lease, RestoreState::Swapping, &name).await?;
+        output.progress(1, None, "Replacing the project's database");
+        let kept = Replacements::name_of_kept(&row.project_id);
+        self.swap(
+            row,
+            lease,
+            RestoreState::Done,
+            &Swap { project: row.project_id.clone(), incoming: name, kept: kept.clone() },
+        )
+        .await?;
+        loading.keep();
+        let rows: u64 = loaded.tables.iter().map(|table| table.rows).sum();
+        for left_out in &loaded.left_out {
+            output.log(LineLevel::Warn, &format!("Not restored: {left_out}"), Value::Null);
+        }
+        let fields = json!({ "tables": loaded.tables.len(), "rows": rows, "previousDatabase": kept });
+        output.log(LineLevel::Info, "The project uses the restored database.", fields);
+        if let Some(upload) = row.upload_id
+            && let Err(error) = self.remove_upload(upload, &row.object_key).await
+        {
+            tracing::warn!(%error, "an uploaded archive could not be removed; the next sweep tries again");
+        }
+        Ok(json!({ "restore": row.id, "tables": loaded.tables.len(), "rows": rows, "previousDatabase": kept,
+            "leftOut": loaded.left_out }))
+    }
+
+    async fn roll_back(
+        &self,
+        row: &RestoreRow,
+        lease: RunLease,
+        output: &dyn RunOutput,
+    ) -> Result<Value, RestoreFailure> {
+        let Some(previous) = row.previous_database.clone() else { return Err(RestoreFailure::Missing) };
+        output.progress(0, Some(1), "Replacing the project's database");
+        let kept = Replacements::name_of_kept(&row.project_id);
+        let swap = Swap { project: row.project_id.clone(), incoming: previous, kept: kept.clone() };
+        self.swap(row, lease, RestoreState::RolledBack, &swap).await?;
+        output.progress(1, Some(1), "");
+        let message = "The project uses the database again that it had before the restore.";
+        output.log(LineLevel::Info, message, json!({ "restoredDatabase": kept }));
+        Ok(json!({ "restore": row.id, "previousDatabase": kept }))
+    }
+}

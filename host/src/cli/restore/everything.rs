@@ -1,0 +1,29 @@
+use std::process::ExitCode;
+
+use super::{Confirmation, Stopped, platform, project::Projects};
+use crate::{cli::error::CommandError, config::Config};
+
+/// Restore the platform database and all projects from their newest backups
+///
+/// For a new machine that has the object store and the master key of a lost one. Reports what could not be restored.
+#[derive(Debug, clap::Args)]
+pub(super) struct EverythingArguments {
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+pub(super) async fn run(arguments: &EverythingArguments, config: Config) -> Result<ExitCode, CommandError> {
+    let consequence = "This replaces the platform database and the databases of all projects.";
+    let stopped = Stopped::begin(&config, consequence, &arguments.confirmation).await?;
+    let outcome = restore(&stopped, config).await;
+    stopped.running.stop().await;
+    outcome
+}
+
+async fn restore(stopped: &Stopped, config: Config) -> Result<ExitCode, CommandError> {
+    platform::restore(stopped, stopped.choose("platform", None)?).await?;
+    let projects = Projects::open(stopped, config).await?;
+    let outcome = projects.restore_all().await;
+    projects.close().await;
+    outcome
+}

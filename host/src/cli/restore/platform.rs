@@ -1,0 +1,65 @@
+use std::process::ExitCode;
+
+use uuid::Uuid;
+
+use super::{Confirmation, Stopped};
+use crate::{
+    backups::{StoredBackup, restore_platform},
+    cli::error::CommandError,
+    config::Config,
+    db::migrations,
+};
+
+/// Restore the platform database: projects, keys, jobs, approvals of plugins
+///
+/// The present platform database is kept under another name. What was revoked since the backup stays revoked if the
+/// present database can be read.
+#[derive(Debug, clap::Args)]
+pub(super) struct PlatformArguments {
+    /// Id of a backup, as `atlashub restore --list` shows it (default: the newest)
+    #[arg(long)]
+    backup: Option<Uuid>,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+pub(super) async fn run(arguments: &PlatformArguments, config: Config) -> Result<ExitCode, CommandError> {
+    let stopped = Stopped::begin(&config, "This replaces the platform database.", &arguments.confirmation).await?;
+    let outcome = async {
+        let backup = stopped.choose("platform", arguments.backup)?;
+        restore(&stopped, backup).await
+    };
+    let outcome = outcome.await;
+    stopped.running.stop().await;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Restores the platform database and prints the result.
+pub(super) async fn restore(stopped: &Stopped, backup: &StoredBackup) -> Result<(), CommandError> {
+    if backup.manifest.target != "platform" {
+        return Err(CommandError::failed(format!("The backup is one of `{}`.", backup.manifest.target)));
+    }
+    stopped.check_master_key(backup)?;
+    let created_at = backup.manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC");
+    let identity = stopped.identity.as_ref();
+    let restored = restore_platform(&stopped.store, &stopped.restorer, backup, identity).await.map_err(|error| {
+        CommandError::failed(format!("The platform database was not restored, and nothing was changed: {error}."))
+    })?;
+    migrations::apply(stopped.running.services.database_url.expose()).await?;
+    print_stdout!("platform  restored from the backup of {created_at}: {} rows", restored.rows);
+    if let Some(kept) = &restored.kept {
+        print_stdout!("  the previous database is kept as {kept}");
+    }
+    match restored.revocations_read {
+        Some(true) => print_stdout!("  what was revoked since the backup stays revoked"),
+        Some(false) => print_stdout!(
+            "  the previous database could not be read: keys and plugins that were revoked since the backup are valid"
+        ),
+        None => print_stdout!("  keys and plugins that were revoked since the backup are valid: revoke them again"),
+    }
+    if !restored.unknown_tables.is_empty() {
+        let tables = restored.unknown_tables.join(", ");
+        print_stdout!("  not restored, because this version of AtlasHub does not have them: {tables}");
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+use std::process::ExitCode;
+
+use api_types::ProjectState;
+use uuid::Uuid;
+
+use super::{Confirmation, Stopped};
+use crate::{
+    app::App,
+    backups::{StoredBackup, restore_project},
+    cli::error::CommandError,
+    config::Config,
+    db::{migrations, server},
+    projects::ProjectRef,
+};
+
+/// Restore the database of a project, or of all projects
+///
+/// The project must exist in the platform database. Roles, database and bucket are created if they are missing. A
+/// database that is replaced is kept and can be rolled back.
+#[derive(Debug, clap::Args)]
+pub(super) struct ProjectArguments {
+    /// Id of the project
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    id: Option<String>,
+    /// Restore every project from its newest backup
+    #[arg(long, conflicts_with = "backup")]
+    all: bool,
+    /// Id of a backup, as `atlashub restore --list` shows it (default: the project's newest)
+    #[arg(long)]
+    backup: Option<Uuid>,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+pub(super) async fn run(arguments: &ProjectArguments, config: Config) -> Result<ExitCode, CommandError> {
+    let consequence = match &arguments.id {
+        Some(id) => format!("This replaces the database of project {id}."),
+        None => "This replaces the databases of all projects.".to_owned(),
+    };
+    let stopped = Stopped::begin(&config, &consequence, &arguments.confirmation).await?;
+    let outcome = restore_chosen(arguments, &stopped, config).await;
+    stopped.running.stop().await;
+    outcome
+}
+
+async fn restore_chosen(
+    arguments: &ProjectArguments,
+    stopped: &Stopped,
+    config: Config,
+) -> Result<ExitCode, CommandError> {
+    let projects = Projects::open(stopped, config).await?;
+    let outcome = match &arguments.id {
+        None => projects.restore_all().await,
+        Some(id) => {
+            let outcome = async {
+                let project = projects.find(id)?;
+                let backup = stopped.choose(&format!("project:{id}"), arguments.backup)?;
+                stopped.check_master_key(backup)?;
+                projects.restore(project, Some(backup)).await
+            };
+            outcome.await.map(|()| ExitCode::SUCCESS)
+        }
+    };
+    projects.close().await;
+    outcome
+}
+
+/// The projects of the platform database.
+pub(super) struct Projects<'a> {
+    stopped: &'a Stopped,
+    app: App,
+    all: Vec<ProjectRef>,
+}
+
+impl<'a> Projects<'a> {
+    pub(super) async fn open(stopped: &'a Stopped, config: Config) -> Result<Self, CommandError> {
+        let services = &stopped.running.services;
+        let database_url = services.database_url.expose();
+        drop(server::connect_with_retry(database_url, super::super::POSTGRES_TIMEOUT).await?);
+        migrations::apply(database_url).await?;
+        let app = App::build(config, services)?;
+        let all = app.projects().all().await.map_err(anyhow::Error::from)?;
+        Ok(Self { stopped, app, all })
+    }
+
+    pub(super) async fn close(self) {
+        self.app.platform().close().await;
+    }
+
+    fn find(&self, id: &str) -> Result<&ProjectRef, CommandError> {
+        self.all.iter().find(|project| project.id == id).ok_or_else(|| {
+            CommandError::failed(format!(
+                "The platform database has no project {id}. Restore the platform database first (`atlashub restore \
+                 platform`), or restore the backup into another project with `--backup`."
+            ))
+        })
+    }
+
+    /// Restores every project, and reports those that failed. Tries older backups if the newest can't be restored.
+    pub(super) async fn restore_all(&self) -> Result<ExitCode, CommandError> {
+        let mut failed = 0;
+        for project in self.all.iter().filter(|project| project.state == ProjectState::Ready) {
+            let target = format!("project:{}", project.id);
+            let mut backups = self.stopped.backups.iter().filter(|backup| backup.manifest.target == target);
+            let mut outcome = self.restore(project, backups.next()).await;
+            while let Err(error) = &outcome {
+                eprintln!("{}", error.line());
+                let Some(older) = backups.next() else { break };
+                outcome = self.restore(project, Some(older)).await;
+            }
+            failed += u32::from(outcome.is_err());
+        }
+        let is_known = |id: &str| self.all.iter().any(|project| project.id == id);
+        let mut unknown: Vec<&StoredBackup> = Vec::new();
+        for backup in &self.stopped.backups {
+            let is_listed = unknown.iter().any(|listed| listed.manifest.target == backup.manifest.target);
+            if backup.manifest.target.strip_prefix("project:").is_some_and(|id| !is_known(id)) && !is_listed {
+                unknown.push(backup);
+            }
+        }
+        for backup in unknown {
+            let title = backup.manifest.title.as_deref().unwrap_or("?");
+            print_stdout!(
+                "{}  ({title}) is not in the platform database; restore its backup into another project",
+                backup.manifest.target
+            );
+        }
+        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Restores a project and prints the result. Without a backup, creates the missing parts of the project.
+    async fn restore(&self, project: &ProjectRef, backup: Option<&StoredBackup>) -> Result<(), CommandError> {
+        let ProjectRef { id, name, .. } = project;
+        let restored =
+            restore_project(self.app.backups(), self.app.projects(), id, backup, self.stopped.identity.as_ref())
+                .await
+                .map_err(|error| CommandError::failed(format!("Project {id} ({name}) was not restored: {error}.")))?;
+        let (Some(restored), Some(backup)) = (restored, backup) else {
+            print_stdout!(
+                "project:{id}  ({name}) has no backup; its database is as it was, or empty if it was missing"
+            );
+            return Ok(());
+        };
+        let created_at = backup.manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC");
+        print_stdout!(
+            "project:{id}  ({name}) restored from the backup of {created_at}: {} tables, {} rows",
+            restored.tables,
+            restored.rows
+        );
+        if let Some(kept) = &restored.kept {
+            print_stdout!("  the previous database is kept as {kept}");
+        }
+        for left_out in &restored.left_out {
+            print_stdout!("  not restored: {left_out}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,282 @@
+//! Loads an archive into an empty database of a project, as the project's owner.
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
+
+use super::{
+    ArchiveContents, Privileges, RestoreError, Restorer,
+    archive_list::ListFile,
+    contents::Lists,
+    program::{Head, Purpose, RestoreInput, RestoreProgram, Section},
+    restorer::Archive,
+    search_path,
+    translate::{LateStatement, OnFailure, translate},
+};
+use crate::db::{
+    Credentials, DbError, DbRole, ExclusiveClient,
+    connect::{Login, LoginError},
+    dump::{TableRows, snapshot},
+    programs::parse_major,
+    server,
+};
+
+/// The first bytes of every archive in custom format.
+const MAGIC: &[u8] = b"PGDMP";
+/// Number of the first bytes that contain the version of the format.
+const VERSION_BYTES: usize = 7;
+
+/// Attempts to log in while Postgres does not respond in time.
+const MAX_LOGIN_ATTEMPTS: u32 = 5;
+
+/// The database that an archive is loaded into.
+pub struct LoadTarget<'a> {
+    pub project: &'a str,
+    /// Name of the database. It is empty, and the project's owner may create schemas in it.
+    pub database: &'a str,
+    pub credentials: &'a dyn Credentials,
+    /// Creates the schema `auth` of a new project, for archives that don't contain one.
+    pub schema_auth: &'a str,
+    /// Gives the project's roles the privileges that they have in a new project, for archives without privileges.
+    pub standard_privileges: &'a str,
+}
+
+/// The result of loading an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Rows of every table, by schema and name.
+    pub tables: Vec<TableRows>,
+    /// Descriptions of the parts that were left out, for the owner.
+    pub left_out: Vec<String>,
+}
+
+/// An archive whose head was read.
+pub(super) struct OpenArchive<S> {
+    pub(super) program: RestoreProgram,
+    server_major: u32,
+    pub(super) head: Head,
+    contents: ArchiveContents,
+    pub(super) rest: S,
+}
+
+impl Restorer {
+    /// Reads the table of contents of an archive. Does not read the data after it.
+    ///
+    /// # Errors
+    /// `NotAnArchive` if the bytes are no archive, `NoProgram` if it is newer than the programs on this machine.
+    pub async fn inspect<A>(&self, archive: Archive<'_, A>) -> Result<ArchiveContents, RestoreError>
+    where
+        A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
+    {
+        Ok(self.open(archive).await?.contents)
+    }
+
+    /// Loads an archive into the target as the project's owner, then the policies and privileges that it has for the
+    /// project's roles, and counts the rows. Schema `public` must belong to the owner. The archive is read to its end,
+    /// unless its head can't be read.
+    pub async fn load<A>(&self, target: &LoadTarget<'_>, archive: Archive<'_, A>) -> Result<Loaded, RestoreError>
+    where
+        A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
+    {
+        let mut archive = self.open(archive).await?;
+        let loaded = self.load_opened(target, &mut archive).await;
+        if let Err(RestoreError::Failed(_)) = &loaded {
+            // Whether the archive was changed is known at its end.
+            read_to_end(&mut archive.rest).await?;
+        }
+        loaded
+    }
+
+    async fn load_opened<S>(
+        &self,
+        target: &LoadTarget<'_>,
+        archive: &mut OpenArchive<S>,
+    ) -> Result<Loaded, RestoreError>
+    where
+        S: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
+    {
+        let OpenArchive { program, server_major, head, contents, rest } = archive;
+        let address = &self.server.address;
+        let lists = Lists::of(&head.list);
+        let privileges = contents.privileges();
+        let (list, late) = (list_file(&lists.loaded)?, list_file(&lists.translated)?);
+        let late = translate(&program.statements(&late, head).await?, &privileges, target.project)
+            .map_err(|problem| RestoreError::Failed(format!("its policies and grants can't be read: {problem}")))?;
+        let owner = login(target, DbRole::Owner).await?;
+        if !contents.has_schema_auth {
+            run(&self.connect(&owner).await?, target.schema_auth).await?;
+        }
+        let input = |section| RestoreInput {
+            list: &list,
+            head,
+            section,
+            purpose: Purpose::Restore,
+            server_major: *server_major,
+        };
+        // Each step may change the owner's password and settings, so each gets a new login.
+        program.restore(address, &owner, input(Section::PreData), None::<&mut S>).await?;
+        let owner = login(target, DbRole::Owner).await?;
+        let functions = search_path::set_for_functions(address, &owner).await?;
+        program.restore(address, &owner, input(Section::Data), Some(rest)).await?;
+        let owner = login(target, DbRole::Owner).await?;
+        program.restore(address, &owner, input(Section::PostData), None::<&mut S>).await?;
+        let owner = login(target, DbRole::Owner).await?;
+        let client = self.connect(&owner).await?;
+        if let Err(error) = client.batch_execute("ANALYZE").await {
+            tracing::warn!(%error, project = target.project, "the statistics of a restored database are incomplete");
+        }
+        run(&client, &functions.reset_statements()).await?;
+        let mut left_out = late.left_out;
+        left_out.extend(run_late(&client, &late.statements).await?);
+        if privileges == Privileges::Standard {
+            run(&client, target.standard_privileges).await?;
+        }
+        drop(client);
+        let mut client = self.connect(&login(target, DbRole::Backup).await?).await?;
+        let tables = snapshot::list_tables(&client).await.map_err(RestoreError::from_scratch)?;
+        let tables = snapshot::count_rows(&mut client, &tables).await.map_err(RestoreError::from_scratch)?;
+        Ok(Loaded { tables, left_out })
+    }
+
+    async fn connect(&self, login: &Login) -> Result<ExclusiveClient, RestoreError> {
+        let mut attempt = 1;
+        let mut client = loop {
+            match snapshot::connect(&self.server.address, login).await {
+                // A load that takes hours must not fail because a busy server is slow once.
+                Err(LoginError::TimedOut) if attempt < MAX_LOGIN_ATTEMPTS => attempt += 1,
+                connected => break connected?,
+            }
+        };
+        client.mark_busy();
+        Ok(client)
+    }
+
+    /// Reads the head of an archive.
+    pub(super) async fn open<'a, A>(
+        &self,
+        archive: Archive<'a, A>,
+    ) -> Result<OpenArchive<impl Stream<Item = std::io::Result<Bytes>> + Unpin + Send + use<'a, A>>, RestoreError>
+    where
+        A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
+    {
+        let mut connection =
+            self.server.connect("atlashub restore", None).await.map_err(RestoreError::from_administration)?;
+        let server_major = server::major(&mut connection).await.map_err(RestoreError::from_administration)?;
+        drop(connection);
+        let mut bytes = archive.bytes.fuse();
+        let (mut first, mut begin) = (Vec::new(), Vec::new());
+        while begin.len() < VERSION_BYTES {
+            let Some(chunk) = bytes.next().await.transpose().map_err(RestoreError::Archive)? else { break };
+            begin.extend_from_slice(chunk.get(..VERSION_BYTES).unwrap_or(&chunk));
+            first.push(Ok(chunk));
+        }
+        let format_major = major_of_format(&begin)?;
+        let dump_major = archive.dump_version.and_then(|version| parse_major(&format!("(PostgreSQL) {version}")));
+        // An archive can be read by the version that wrote it and by newer ones.
+        let required = server_major.max(dump_major.unwrap_or(0)).max(format_major);
+        let program = RestoreProgram::beside(&self.programs.find(required).await?);
+        let mut rest = stream::iter(first).chain(bytes).fuse();
+        let head = program.read_head(&mut rest).await?;
+        let contents = ArchiveContents::parse(&head.list).ok_or_else(not_custom_format)?;
+        Ok(OpenArchive { program, server_major, head, contents, rest })
+    }
+}
+
+/// Reads the rest of an archive and drops it.
+pub(super) async fn read_to_end<S>(rest: &mut S) -> Result<(), RestoreError>
+where
+    S: Stream<Item = std::io::Result<Bytes>> + Unpin,
+{
+    while let Some(chunk) = rest.next().await {
+        chunk.map_err(RestoreError::Archive)?;
+    }
+    Ok(())
+}
+
+/// Returns the first major version of Postgres that reads the format of an archive that begins with these bytes.
+fn major_of_format(begin: &[u8]) -> Result<u32, RestoreError> {
+    let Some([_, minor]) = begin.strip_prefix(MAGIC) else { return Err(not_custom_format()) };
+    Ok(match minor {
+        0..=14 => 15,
+        15 => 16,
+        _ => 17,
+    })
+}
+
+fn not_custom_format() -> RestoreError {
+    RestoreError::NotAnArchive("it is not an archive in pg_dump's custom format".to_owned())
+}
+
+fn list_file(list: &str) -> Result<ListFile, RestoreError> {
+    ListFile::write(list).map_err(|error| RestoreError::NotRun(error.into()))
+}
+
+/// Resets the role's password and stored settings, which any role can change, and returns its login.
+async fn login(target: &LoadTarget<'_>, role: DbRole) -> Result<Login, RestoreError> {
+    let unreachable = |error: DbError| RestoreError::Unreachable(error.into());
+    target.credentials.reset(target.project, role).await.map_err(unreachable)?;
+    let password = target.credentials.password(target.project, role).await.map_err(unreachable)?;
+    Ok(Login { database: target.database.to_owned(), ..Login::for_project(target.project, role, &password) })
+}
+
+async fn run(client: &ExclusiveClient, sql: &str) -> Result<(), RestoreError> {
+    client.batch_execute(sql).await.map_err(failed)
+}
+
+fn failed(error: tokio_postgres::Error) -> RestoreError {
+    match error.as_db_error() {
+        Some(refusal) if !refusal.code().code().starts_with("57P") => {
+            RestoreError::Failed(format!("its privileges can't be restored: {}", refusal.message()))
+        }
+        _ => RestoreError::Unreachable(error.into()),
+    }
+}
+
+/// Runs the translated statements in one transaction. Returns those that failed and are not necessary.
+async fn run_late(client: &ExclusiveClient, statements: &[LateStatement]) -> Result<Vec<String>, RestoreError> {
+    let mut left_out = Vec::new();
+    run(client, "BEGIN").await?;
+    for LateStatement { sql, on_failure } in statements {
+        if *on_failure == OnFailure::Fail {
+            run(client, sql).await?;
+            continue;
+        }
+        run(client, "SAVEPOINT late").await?;
+        match client.batch_execute(sql).await {
+            Ok(()) => run(client, "RELEASE SAVEPOINT late").await?,
+            Err(error) => match error.as_db_error() {
+                Some(refusal) if !refusal.code().code().starts_with("57P") => {
+                    left_out.push(format!("`{}`: {}", one_line(sql), refusal.message()));
+                    run(client, "ROLLBACK TO SAVEPOINT late; RELEASE SAVEPOINT late").await?;
+                }
+                _ => return Err(RestoreError::Unreachable(error.into())),
+            },
+        }
+    }
+    run(client, "COMMIT").await?;
+    Ok(left_out)
+}
+
+/// Returns a statement as one line, without comments.
+fn one_line(sql: &str) -> String {
+    let lines = sql.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
+    lines.collect::<Vec<_>>().join(" ").chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn format_of_an_archive_decides_which_program_reads_it() {
+        let major = |minor: u8| major_of_format(&[b"PGDMP".as_slice(), &[1, minor]].concat()).unwrap();
+        assert_eq!([14, 15, 16].map(major), [15, 16, 17]);
+        for begin in [b"".as_slice(), b"PGDMP", b"-- Postg"] {
+            assert!(matches!(major_of_format(begin), Err(RestoreError::NotAnArchive(_))), "{begin:?}");
+        }
+    }
+
+    #[test]
+    fn refused_statement_is_named_in_one_line() {
+        assert_eq!(one_line("\n\n--\n-- Name: t\n--\n\nGRANT SELECT\nON t TO x"), "GRANT SELECT ON t TO x");
+    }
+}

@@ -1,0 +1,25 @@
+use async_trait::async_trait;
+
+use crate::error::ApiResult;
+
+/// The databases that restores replaced and keep for a rollback. Implemented by `backups`, which is on a higher floor.
+#[async_trait]
+pub trait ReplacedDatabases: Send + Sync + 'static {
+    /// Drops databases whose restore ended at least this many days ago, the oldest first. One call drops a limited
+    /// number.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the platform database can't be reached. A database that can't be dropped is skipped.
+    async fn drop_older(&self, days: i32) -> ApiResult<DroppedDatabases>;
+}
+
+/// What one call of [`ReplacedDatabases::drop_older`] dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DroppedDatabases {
+    pub count: u64,
+    /// Disk space of the databases.
+    pub bytes: u64,
+    /// Whether another call may drop more.
+    pub more: bool,
+}

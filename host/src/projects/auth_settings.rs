@@ -1,0 +1,92 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use dashmap::DashMap;
+use sqlx::PgPool;
+
+use crate::error::{ApiError, ApiResult, Code};
+
+/// Maximum age of cached settings, so that other nodes notice a change within this time.
+const MAX_CACHE_AGE: Duration = Duration::from_secs(1);
+
+/// A project's stored settings of end-user login.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct StoredAuthSettings {
+    pub enabled: bool,
+    pub allow_signup: bool,
+    pub require_verified_email: bool,
+    pub allow_magic_link: bool,
+    pub access_token_seconds: i32,
+    pub refresh_token_days: i32,
+    pub password_min_length: i32,
+    pub check_session: bool,
+    pub site_url: Option<String>,
+    /// `None` for the default, which [`super::UserTokens`] provides.
+    pub issuer: Option<String>,
+    pub verify_path: String,
+    pub reset_path: String,
+    pub magic_link_path: String,
+    #[sqlx(json)]
+    pub mail_texts: api_types::MailTexts,
+}
+
+/// Settings, and the time at which they were read.
+type Cached = (Instant, Option<Arc<StoredAuthSettings>>);
+
+/// The settings of projects, cached for a second.
+#[derive(Clone)]
+pub struct AuthSettingsCache {
+    platform: PgPool,
+    cached: Arc<DashMap<String, Cached>>,
+}
+
+impl AuthSettingsCache {
+    pub fn new(platform: PgPool) -> Self {
+        Self { platform, cached: Arc::default() }
+    }
+
+    /// Returns the settings of an existing project; `None` if it never switched login on.
+    pub async fn get(&self, project: &str) -> ApiResult<Option<Arc<StoredAuthSettings>>> {
+        if let Some(entry) = self.cached.get(project)
+            && entry.0.elapsed() < MAX_CACHE_AGE
+        {
+            return Ok(entry.1.clone());
+        }
+        let read_at = Instant::now();
+        let settings = stored(&self.platform, project).await?.map(Arc::new);
+        self.cached.insert(project.to_owned(), (read_at, settings.clone()));
+        Ok(settings)
+    }
+
+    /// Returns the settings of a project that has switched login on.
+    ///
+    /// # Errors
+    /// 404 `auth_disabled` if it has not.
+    pub async fn enabled(&self, project: &str) -> ApiResult<Arc<StoredAuthSettings>> {
+        self.get(project).await?.filter(|settings| settings.enabled).ok_or_else(|| {
+            ApiError::new(Code::AuthDisabled, "End-user login is off for this project.")
+                .with_hint("The owner can switch it on in the project's settings.")
+        })
+    }
+
+    /// Removes a project from the cache.
+    pub fn forget(&self, project: &str) {
+        self.cached.remove(project);
+    }
+}
+
+async fn stored(platform: &PgPool, project: &str) -> Result<Option<StoredAuthSettings>, sqlx::Error> {
+    crate::db::platform::retry_stale(|| {
+        sqlx::query_as(
+            "SELECT enabled, allow_signup, require_verified_email, allow_magic_link, access_token_seconds,
+                 refresh_token_days, password_min_length, check_session, site_url, issuer, verify_path, reset_path,
+                 magic_link_path, mail_texts
+             FROM auth_settings WHERE project_id = $1",
+        )
+        .bind(project)
+        .fetch_optional(platform)
+    })
+    .await
+}

@@ -1,0 +1,16 @@
+//! Exports of tables, queries and databases to files.
+//!
+//! `create` checks a request and starts its run. `content` opens the content of the file: with `pg_dump` for a
+//! database, else with `COPY` (`copy`). `rows` converts the copied rows to the format of the file. `files` has the
+//! names of files. `queries` is the fixed SQL, `routes` the API.
+
+mod content;
+mod copy;
+mod create;
+mod files;
+pub(super) mod queries;
+pub(super) mod routes;
+mod rows;
+
+pub(super) use content::open;
+pub(super) use files::{PREFIX, content_type, id_of_key};

@@ -1,0 +1,268 @@
+//! Reads the beginning of a file, and detects the delimiter and the header of a CSV file.
+
+use api_types::ImportFormat;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+
+use super::{
+    parse::{CsvFormat, CsvRecords, Fields, JsonRecord, JsonRecords, JsonShape, Parsed, RecordError, invalid_json},
+    plan::{CsvPlan, column_of},
+    target::Target,
+};
+use crate::error::{ApiError, ApiResult};
+
+/// Maximum number of bytes that are read from the beginning of a file.
+pub(super) const HEAD_BYTES: usize = 1 << 20;
+/// Maximum number of rows that are examined.
+const MAX_ROWS: usize = 200;
+/// Byte order marks of UTF-16, which some spreadsheets write.
+const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
+
+/// The owner's settings for a CSV file. A header or delimiter that is `None` is detected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Hints {
+    pub(super) header: Option<bool>,
+    pub(super) delimiter: Option<char>,
+    pub(super) null_text: Option<String>,
+}
+
+/// The beginning of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Head {
+    /// Names of the fields.
+    pub(super) sources: Vec<String>,
+    /// The first rows, with a value for each source.
+    pub(super) rows: Vec<Vec<Cell>>,
+    pub(super) csv: Option<CsvPlan>,
+    /// The first rows that can't be read.
+    pub(super) bad: Vec<RecordError>,
+}
+
+/// A value in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cell {
+    Null,
+    /// A field of a CSV file. `is_quoted` is whether it is in quotes.
+    Text {
+        text: String,
+        is_quoted: bool,
+    },
+    Json(serde_json::Value),
+}
+
+/// The reason why the reading of a head ends early.
+enum Stop {
+    Enough,
+    Failed(RecordError),
+}
+
+impl From<RecordError> for Stop {
+    fn from(error: RecordError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Head {
+    /// Reads the beginning of a file. `is_whole` is whether the bytes are the whole file.
+    ///
+    /// # Errors
+    /// `unprocessable` if the file is empty or can't be read.
+    pub(super) fn read(
+        bytes: &[u8],
+        is_whole: bool,
+        format: ImportFormat,
+        hints: &Hints,
+        target: &Target,
+    ) -> ApiResult<Self> {
+        if UTF_16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
+            return Err(ApiError::new(crate::error::Code::Unprocessable, "The file is in UTF-16.")
+                .with_hint("Save it as UTF-8 and upload it again."));
+        }
+        match format {
+            ImportFormat::Csv => Self::of_csv(bytes, is_whole, hints, target),
+            ImportFormat::Json => Self::of_json(bytes, is_whole, JsonShape::Array),
+            ImportFormat::Ndjson => Self::of_json(bytes, is_whole, JsonShape::Lines),
+        }
+    }
+
+    fn of_csv(bytes: &[u8], is_whole: bool, hints: &Hints, target: &Target) -> ApiResult<Self> {
+        let delimiter = hints.delimiter.unwrap_or_else(|| detect_delimiter(bytes, is_whole));
+        let (mut records, bad) = csv_records(bytes, is_whole, delimiter).map_err(unreadable)?;
+        // An empty line is a row only in a file with one column.
+        if records.iter().any(|record| record.len() > 1) {
+            records.retain(
+                |record| !matches!(record.as_slice(), [Cell::Text { text, is_quoted: false }] if text.is_empty()),
+            );
+        }
+        let Some(first) = records.first() else {
+            return Err(bad.into_iter().next().map_or_else(empty_file, unreadable));
+        };
+        let header = hints.header.unwrap_or_else(|| detect_header(&records, target));
+        let fields = first.len();
+        let sources = match header {
+            true => distinct(records.remove(0).iter().map(Cell::text).collect()),
+            false => (1..=fields).map(|number| format!("column{number}")).collect(),
+        };
+        let csv = CsvPlan { delimiter, header, null_text: hints.null_text.clone(), fields };
+        for cell in records.iter_mut().flatten() {
+            if cell.is_null(csv.null_text.as_deref()) {
+                *cell = Cell::Null;
+            }
+        }
+        Ok(Self { sources, rows: records, csv: Some(csv), bad })
+    }
+
+    fn of_json(bytes: &[u8], is_whole: bool, shape: JsonShape) -> ApiResult<Self> {
+        let (mut sources, mut rows, mut bad) = (Vec::<String>::new(), Vec::new(), Vec::new());
+        let mut on_record = |parsed: Parsed<JsonRecord<'_>>| {
+            match parsed {
+                Parsed::Record((line, text)) => match serde_json::from_str::<serde_json::Map<String, _>>(text) {
+                    Ok(object) => {
+                        for key in object.keys() {
+                            if !sources.contains(key) {
+                                sources.push(key.clone());
+                            }
+                        }
+                        rows.push(object);
+                    }
+                    Err(error) => bad.push(invalid_json(line, &error)),
+                },
+                Parsed::Bad(error) => bad.push(error),
+            }
+            if rows.len() < MAX_ROWS { Ok(()) } else { Err(Stop::Enough) }
+        };
+        let mut records = JsonRecords::new(shape);
+        let mut read = records.read(bytes, &mut on_record);
+        if is_whole && read.is_ok() {
+            read = records.finish(&mut on_record);
+        }
+        match read {
+            Err(Stop::Failed(error)) if rows.is_empty() => return Err(unreadable(error)),
+            Err(Stop::Failed(error)) => bad.push(error),
+            _ if rows.is_empty() => return Err(bad.into_iter().next().map_or_else(empty_file, unreadable)),
+            _ => {}
+        }
+        let cells = |mut object: serde_json::Map<String, serde_json::Value>| {
+            sources.iter().map(|source| object.remove(source).map_or(Cell::Null, Cell::Json)).collect()
+        };
+        Ok(Self { rows: rows.into_iter().map(cells).collect(), sources: sources.clone(), csv: None, bad })
+    }
+}
+
+impl Cell {
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Text { text, .. } => text.clone(),
+            Self::Json(serde_json::Value::String(text)) => text.clone(),
+            Self::Json(value) => value.to_string(),
+        }
+    }
+
+    fn is_null(&self, null_text: Option<&str>) -> bool {
+        matches!(self, Self::Text { text, is_quoted: false } if text == null_text.unwrap_or_default())
+    }
+
+    /// Returns the value as JSON. A field of a CSV file is a string.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Text { text, .. } => text.as_str().into(),
+            Self::Json(value) => value.clone(),
+        }
+    }
+}
+
+fn cells(fields: Fields<'_>) -> Vec<Cell> {
+    fields.iter().map(|field| Cell::Text { text: field.text.to_owned(), is_quoted: field.is_quoted }).collect()
+}
+
+/// Reads the first records of a CSV file.
+fn csv_records(
+    bytes: &[u8],
+    is_whole: bool,
+    delimiter: char,
+) -> Result<(Vec<Vec<Cell>>, Vec<RecordError>), RecordError> {
+    let (mut rows, mut bad) = (Vec::new(), Vec::new());
+    let mut on_record = |parsed: Parsed<Fields<'_>>| {
+        match parsed {
+            Parsed::Record(fields) => rows.push(cells(fields)),
+            Parsed::Bad(error) => bad.push(error),
+        }
+        if rows.len() <= MAX_ROWS { Ok(()) } else { Err(Stop::Enough) }
+    };
+    let mut records = CsvRecords::new(CsvFormat { delimiter: delimiter as u8 });
+    let mut read = records.read(bytes, &mut on_record);
+    if is_whole && read.is_ok() {
+        read = records.finish(&mut on_record);
+    }
+    match read {
+        Err(Stop::Failed(error)) if rows.is_empty() => Err(error),
+        Err(Stop::Failed(error)) => {
+            bad.push(error);
+            Ok((rows, bad))
+        }
+        _ => Ok((rows, bad)),
+    }
+}
+
+/// Returns the delimiter that divides most rows into the same number of fields.
+fn detect_delimiter(bytes: &[u8], is_whole: bool) -> char {
+    let score = |delimiter: char| -> (usize, usize) {
+        let Ok((rows, _)) = csv_records(bytes, is_whole, delimiter) else { return (0, 0) };
+        let Some(fields) = rows.first().map(Vec::len).filter(|fields| *fields > 1) else { return (0, 0) };
+        (rows.iter().filter(|row| row.len() == fields).count(), fields)
+    };
+    // `max_by_key` returns the last of several equal elements. In reverse order, that is the first delimiter.
+    DELIMITERS.into_iter().rev().max_by_key(|delimiter| score(*delimiter)).unwrap_or(',')
+}
+
+/// Returns whether the first row looks like a header: either one of its texts is the name of a column, or none of them
+/// looks like a value while a later row has one that does.
+fn detect_header(rows: &[Vec<Cell>], target: &Target) -> bool {
+    let Some((first, rest)) = rows.split_first() else { return false };
+    let names: Vec<String> = first.iter().map(Cell::text).collect();
+    if names.iter().any(|name| column_of(target, name, ImportFormat::Csv).is_some()) {
+        return true;
+    }
+    let looks_like_value = |text: &str| {
+        text.trim().is_empty() || text.starts_with(|first: char| first.is_ascii_digit() || "-+{[".contains(first))
+    };
+    if names.iter().any(|name| looks_like_value(name)) {
+        return false;
+    }
+    rest.iter().flatten().any(|cell| looks_like_value(&cell.text()))
+}
+
+/// Makes names distinct: the second `name` becomes `name_2`. Fields without a name get one.
+fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeMap::<String, usize>::new();
+    let named = names.into_iter().enumerate().map(|(index, name)| match name.trim() {
+        "" => format!("column{}", index + 1),
+        _ => name,
+    });
+    named
+        .map(|name| {
+            let count = seen.entry(name.clone()).or_default();
+            *count += 1;
+            if *count == 1 { name } else { format!("{name}_{count}") }
+        })
+        .collect()
+}
+
+fn empty_file() -> ApiError {
+    ApiError::new(crate::error::Code::Unprocessable, "The file has no rows.")
+}
+
+fn unreadable(error: RecordError) -> ApiError {
+    let RecordError { line, code, message, .. } = error;
+    ApiError::new(crate::error::Code::Unprocessable, format!("Line {line}: {message}"))
+        .with_detail("line", line.into())
+        .with_detail("reason", code.into())
+}
+
+/// Returns whether a text is one JSON value.
+pub(super) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}

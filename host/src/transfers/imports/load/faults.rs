@@ -1,0 +1,180 @@
+//! Describes rows that can't be imported.
+
+use api_types::ImportError;
+use tokio_postgres::error::{DbError, SqlState};
+
+use super::statements::Probe;
+use crate::{
+    db::{ExclusiveClient, is_in_function},
+    plugins::TransferError,
+    transfers::{
+        imports::parse::{RecordError, invalid_json},
+        postgres::refused,
+    },
+};
+
+/// Maximum number of errors that are kept.
+const MAX_ERRORS: usize = 100;
+/// Maximum length of a message or a value in an error, in characters, without the `…`.
+const MAX_VALUE_CHARS: usize = 200;
+
+/// The rows that can't be imported.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    errors: Vec<ImportError>,
+    pub(super) count: u64,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, error: ImportError) {
+        self.count += 1;
+        // Bad records are found while the file is read, bad values later. The errors of the first lines are kept.
+        let position = self.errors.partition_point(|other| other.line <= error.line);
+        if position < MAX_ERRORS {
+            self.errors.insert(position, error);
+            self.errors.truncate(MAX_ERRORS);
+        }
+    }
+
+    /// Adds a row that was not sent to Postgres. `column` is the column of the error's field.
+    pub(super) fn add_record(&mut self, error: RecordError, column: Option<String>) {
+        let RecordError { line, code, message, .. } = error;
+        self.add(ImportError { line, column, code: code.to_owned(), message: shortened(&message), value: None });
+    }
+
+    pub(super) fn into_errors(self) -> Vec<ImportError> {
+        self.errors
+    }
+
+    /// Describes the first error in a sentence.
+    pub(super) fn first(&self) -> String {
+        let Some(error) = self.errors.first() else { return String::new() };
+        let column = error.column.as_ref().map(|column| format!(", column `{column}`")).unwrap_or_default();
+        let end = if error.message.ends_with(['.', '?']) { "" } else { "." };
+        format!("Line {}{column}: {}{end}", error.line, error.message)
+    }
+}
+
+/// Returns whether an error is about the rows of the statement, so that other rows may be imported.
+pub(super) fn is_about_rows(error: &tokio_postgres::Error) -> bool {
+    let Some(reported) = error.as_db_error() else { return false };
+    let code = reported.code().code();
+    let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
+    // The connection, the server and its resources.
+    if is_of(&["08", "53", "57", "58", "XX"]) {
+        return false;
+    }
+    // The state of the transaction, privileges and names, and the state of objects: these concern all rows, unless they
+    // are from a policy, or from a function such as that of a trigger.
+    let is_general = is_of(&["25", "42", "55"]);
+    !is_general || is_in_function(reported) || (code == "42501" && reported.message().contains("row-level security"))
+}
+
+/// Returns whether the row may become importable once other rows have been imported.
+pub(super) fn may_need_other_rows(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION)
+}
+
+/// Describes why a row can't be imported. If Postgres does not name the column, evaluates each column to find it.
+pub(super) async fn describe(
+    client: &ExclusiveClient,
+    probes: &[Probe],
+    row: i64,
+    error: &tokio_postgres::Error,
+) -> Result<ImportError, TransferError> {
+    let Some(reported) = error.as_db_error() else {
+        return Err(TransferError::Refused("Postgres sent no reason".to_owned()));
+    };
+    let staged = "SELECT line, doc FROM pg_temp.atlashub_import WHERE row_number = $1";
+    let staged = client.query_one(staged, &[&row]).await.map_err(refused)?;
+    let (line, doc): (i64, String) = (staged.get(0), staged.get(1));
+    let mut message = reported.message().to_owned();
+    let mut column = reported.column().map(str::to_owned).or_else(|| column_of_key(reported));
+    if column.is_none() && reported.code().code().starts_with("22") {
+        if let Err(problem) = serde_json::from_str::<serde::de::IgnoredAny>(&doc) {
+            let RecordError { line, code, message, .. } = invalid_json(line.unsigned_abs(), &problem);
+            return Ok(ImportError { line, column: None, code: code.to_owned(), message, value: None });
+        }
+        for probe in probes {
+            if let Some(found) = fails(client, probe, row).await? {
+                (column, message) = (Some(probe.column.clone()), found);
+                break;
+            }
+        }
+    }
+    let probe = probes.iter().find(|probe| column.as_ref() == Some(&probe.column));
+    let value = probe.and_then(|probe| value(&doc, &probe.key));
+    if let Some(detail) = reported.detail().filter(|_| reported.code().code().starts_with("23")) {
+        message = format!("{message}: {detail}");
+    }
+    Ok(ImportError {
+        line: line.unsigned_abs(),
+        column,
+        code: code(reported.code().code()).to_owned(),
+        message: shortened(&message),
+        value,
+    })
+}
+
+/// Evaluates one column of a row. Returns Postgres's message if that fails.
+async fn fails(client: &ExclusiveClient, probe: &Probe, row: i64) -> Result<Option<String>, TransferError> {
+    client.batch_execute("SAVEPOINT atlashub_probe").await.map_err(refused)?;
+    let result = client.query_one(&probe.sql, &[&row]).await;
+    client.batch_execute("ROLLBACK TO SAVEPOINT atlashub_probe").await.map_err(refused)?;
+    match result {
+        Ok(_) => Ok(None),
+        Err(error) if is_about_rows(&error) => Ok(error.as_db_error().map(|error| error.message().to_owned())),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// Returns the column that the detail of a key violation names: `email` for `Key (email)=(a@b.c) already exists.`
+/// Returns `None` if the key has several columns or an expression.
+fn column_of_key(error: &DbError) -> Option<String> {
+    let (columns, _) = error.detail()?.strip_prefix("Key (")?.split_once(")=(")?;
+    (!columns.contains([',', '('])).then(|| columns.trim_matches('"').to_owned())
+}
+
+fn value(doc: &str, key: &str) -> Option<String> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(doc).ok()?;
+    match object.get(key)? {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) => Some(shortened(text)),
+        other => Some(shortened(&other.to_string())),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_VALUE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn code(sqlstate: &str) -> &'static str {
+    match sqlstate {
+        "23502" => "not_null_violation",
+        "23503" => "foreign_key_violation",
+        "23505" => "unique_violation",
+        "23514" | "23P01" | "44000" => "check_violation",
+        "42501" => "forbidden",
+        _ if sqlstate.starts_with("22") => "invalid_value",
+        _ => "constraint_violation",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_first_lines_are_kept() {
+        let mut faults = Faults::default();
+        for line in (1..=300).rev() {
+            faults.add_record(RecordError::new(line, "invalid_encoding", "No."), None);
+        }
+        assert_eq!((faults.count, faults.first().as_str()), (300, "Line 1: No."));
+        let errors = faults.into_errors();
+        assert_eq!((errors.len(), errors[99].line), (100, 100));
+    }
+}

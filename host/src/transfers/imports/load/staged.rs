@@ -1,0 +1,191 @@
+use api_types::{ImportMode, OnImportError};
+use tokio_postgres::Statement;
+
+use super::{
+    faults::{self, Faults, is_about_rows, may_need_other_rows},
+    statements::{INDEX_STAGING, Statements},
+};
+use crate::{db::ExclusiveClient, plugins::TransferError, transfers::postgres::refused};
+
+/// Number of rows that one statement moves, unless it moves all.
+const CHUNK_ROWS: i64 = 20_000;
+/// Maximum number of rows that wait because they reference other rows. Further ones count as errors.
+const MAX_WAITING: usize = 10_000;
+
+/// Numbers of rows that were written or skipped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) inserted: u64,
+    pub(super) updated: u64,
+    /// Rows that a trigger skipped.
+    pub(super) skipped: u64,
+}
+
+/// Moves rows from the temporary table to the table.
+pub(super) struct Mover<'a> {
+    client: &'a ExclusiveClient,
+    statements: &'a Statements,
+    range: Statement,
+    set: Statement,
+    faults: &'a mut Faults,
+    written: Written,
+}
+
+impl<'a> Mover<'a> {
+    pub(super) async fn new(
+        client: &'a ExclusiveClient,
+        statements: &'a Statements,
+        faults: &'a mut Faults,
+    ) -> Result<Self, TransferError> {
+        let range = client.prepare(&statements.move_range).await.map_err(refused)?;
+        let set = client.prepare(&statements.move_set).await.map_err(refused)?;
+        Ok(Self { client, statements, range, set, faults, written: Written::default() })
+    }
+
+    /// Moves the rows with numbers from 1 to `rows`, and adds bad ones to the faults. `Abort` stops at the first one.
+    pub(super) async fn run(mut self, rows: u64, on_error: OnImportError) -> Result<Written, TransferError> {
+        let last = i64::try_from(rows).unwrap_or(i64::MAX);
+        if last == 0 {
+            return Ok(self.written);
+        }
+        // One statement can insert rows that reference later ones.
+        if on_error == OnImportError::Abort {
+            match self.move_range(1, last).await? {
+                Ok(()) => return Ok(self.written),
+                Err(_) => self.index().await?,
+            }
+        } else {
+            self.index().await?;
+        }
+        let mut ranges: Vec<(i64, i64)> = Vec::new();
+        let mut start = 1;
+        while start <= last {
+            ranges.push((start, (start + CHUNK_ROWS - 1).min(last)));
+            start += CHUNK_ROWS;
+        }
+        ranges.reverse();
+        let mut waiting = Vec::new();
+        while let Some((first, last)) = ranges.pop() {
+            let Err(error) = self.move_range(first, last).await? else { continue };
+            if first < last {
+                let middle = first + (last - first) / 2;
+                ranges.push((middle + 1, last));
+                ranges.push((first, middle));
+            } else if may_need_other_rows(&error) && waiting.len() < MAX_WAITING {
+                waiting.push(first);
+            } else {
+                self.add_fault(first, &error).await?;
+                if on_error == OnImportError::Abort {
+                    return Ok(self.written);
+                }
+            }
+        }
+        self.move_waiting(waiting, on_error).await?;
+        Ok(self.written)
+    }
+
+    /// Moves rows that reference other rows, now that these are in the table. They may also reference one another.
+    async fn move_waiting(&mut self, mut waiting: Vec<i64>, on_error: OnImportError) -> Result<(), TransferError> {
+        while !waiting.is_empty() {
+            if self.move_set(&waiting).await?.is_ok() {
+                return Ok(());
+            }
+            let before = waiting.len();
+            let mut still_waiting = Vec::new();
+            let mut last_errors = Vec::new();
+            for row in waiting {
+                if let Err(error) = self.move_set(&[row]).await? {
+                    still_waiting.push(row);
+                    last_errors.push(error);
+                }
+            }
+            if still_waiting.len() == before {
+                for (row, error) in still_waiting.iter().zip(&last_errors) {
+                    self.add_fault(*row, error).await?;
+                    if on_error == OnImportError::Abort {
+                        break;
+                    }
+                }
+                return Ok(());
+            }
+            waiting = still_waiting;
+        }
+        Ok(())
+    }
+
+    async fn index(&self) -> Result<(), TransferError> {
+        self.client.batch_execute(INDEX_STAGING).await.map_err(refused)
+    }
+
+    async fn add_fault(&mut self, row: i64, error: &tokio_postgres::Error) -> Result<(), TransferError> {
+        let fault = faults::describe(self.client, &self.statements.probes, row, error).await?;
+        self.faults.add(fault);
+        Ok(())
+    }
+
+    async fn move_range(&mut self, first: i64, last: i64) -> Result<Result<(), tokio_postgres::Error>, TransferError> {
+        let count = "SELECT pg_catalog.count(*) FROM pg_temp.atlashub_import WHERE row_number BETWEEN $1 AND $2";
+        let statement = self.range.clone();
+        self.move_rows(&statement, &[&first, &last], count).await
+    }
+
+    async fn move_set(&mut self, rows: &[i64]) -> Result<Result<(), tokio_postgres::Error>, TransferError> {
+        let count = "SELECT pg_catalog.count(*) FROM pg_temp.atlashub_import WHERE row_number = ANY ($1)";
+        let statement = self.set.clone();
+        self.move_rows(&statement, &[&rows], count).await
+    }
+
+    /// Runs a statement that moves rows. The inner error is about the rows, after the statement was undone.
+    async fn move_rows(
+        &mut self,
+        statement: &Statement,
+        parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+        count: &str,
+    ) -> Result<Result<(), tokio_postgres::Error>, TransferError> {
+        let client = self.client;
+        client.batch_execute("SAVEPOINT atlashub_rows").await.map_err(refused)?;
+        let moved = match self.statements.mode {
+            ImportMode::Insert => insert(client, statement, parameters, count).await,
+            ImportMode::Upsert => upsert(client, statement, parameters).await,
+        };
+        match moved {
+            Ok(written) => {
+                client.batch_execute("RELEASE SAVEPOINT atlashub_rows").await.map_err(refused)?;
+                self.written.inserted += written.inserted;
+                self.written.updated += written.updated;
+                self.written.skipped += written.skipped;
+                Ok(Ok(()))
+            }
+            Err(error) if is_about_rows(&error) => {
+                let undo = "ROLLBACK TO SAVEPOINT atlashub_rows; RELEASE SAVEPOINT atlashub_rows";
+                client.batch_execute(undo).await.map_err(refused)?;
+                Ok(Err(error))
+            }
+            Err(error) => Err(refused(error)),
+        }
+    }
+}
+
+async fn insert(
+    client: &ExclusiveClient,
+    statement: &Statement,
+    parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    count: &str,
+) -> Result<Written, tokio_postgres::Error> {
+    let inserted = client.execute(statement, parameters).await?;
+    let rows: i64 = client.query_one(count, parameters).await?.get(0);
+    Ok(Written { inserted, updated: 0, skipped: rows.unsigned_abs().saturating_sub(inserted) })
+}
+
+async fn upsert(
+    client: &ExclusiveClient,
+    statement: &Statement,
+    parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+) -> Result<Written, tokio_postgres::Error> {
+    let row = client.query_one(statement, parameters).await?;
+    let number = |index: usize| row.get::<_, i64>(index).unsigned_abs();
+    let (inserted, written, rows, last) = (number(0), number(1), number(2), number(3));
+    // A row counts as updated if a later row of the file replaces it.
+    let replaced = rows.saturating_sub(last);
+    Ok(Written { inserted, updated: written - inserted + replaced, skipped: last.saturating_sub(written) })
+}

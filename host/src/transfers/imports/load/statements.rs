@@ -1,0 +1,173 @@
+//! The SQL of an import. Every name is quoted; types and defaults are texts that Postgres printed.
+
+use api_types::ImportMode;
+
+use crate::transfers::imports::{
+    plan::Plan,
+    target::{Column, Target, ident},
+};
+
+/// Creates the temporary table.
+pub(super) const CREATE_STAGING: &str = "CREATE TEMPORARY TABLE atlashub_import \
+     (row_number bigint NOT NULL, line bigint NOT NULL, doc text NOT NULL) ON COMMIT DROP";
+pub(super) const COPY_STAGING: &str = "COPY pg_temp.atlashub_import (row_number, line, doc) FROM STDIN";
+/// Only needed if the rows are moved in several statements.
+pub(super) const INDEX_STAGING: &str = "CREATE INDEX ON pg_temp.atlashub_import (row_number)";
+
+/// The statements of an import.
+pub(super) struct Statements {
+    /// Copies rows directly into the table.
+    pub(super) copy: String,
+    /// Moves the rows with numbers from `$1` to `$2` from the temporary table.
+    pub(super) move_range: String,
+    /// Moves the rows whose numbers are in the array `$1`.
+    pub(super) move_set: String,
+    /// For each column, a statement that reads its value in one row.
+    pub(super) probes: Vec<Probe>,
+    pub(super) mode: ImportMode,
+}
+
+/// Reads the value of one column in the row with the number `$1`.
+pub(super) struct Probe {
+    pub(super) column: String,
+    pub(super) sql: String,
+    /// The value's key in the object.
+    pub(super) key: String,
+}
+
+impl Statements {
+    pub(super) fn new(target: &Target, plan: &Plan) -> Self {
+        let columns: Vec<Source<'_>> = plan
+            .columns
+            .iter()
+            .enumerate()
+            .filter_map(|(index, planned)| {
+                let column = target.column(&planned.target)?;
+                let key = if plan.csv.is_some() { index.to_string() } else { planned.source.clone() };
+                Some(Source { column, key, is_csv: plan.csv.is_some() })
+            })
+            .collect();
+        let names: Vec<String> = columns.iter().map(|source| ident(&source.column.name)).collect();
+        let copy = format!("COPY {} ({}) FROM STDIN", target.quoted, names.join(", "));
+        let probes = columns.iter().map(|source| Probe {
+            column: source.column.name.clone(),
+            sql: format!("SELECT pg_catalog.count({}) {} WHERE s.row_number = $1", source.value(), from(&[source])),
+            key: source.key.clone(),
+        });
+        let probes = probes.collect();
+        let move_rows = |rows: &str| match plan.mode {
+            ImportMode::Insert => insert(target, plan, &columns, &names, rows),
+            ImportMode::Upsert => upsert(target, plan, &columns, &names, rows),
+        };
+        Self { copy, move_range: move_rows(RANGE), move_set: move_rows(SET), probes, mode: plan.mode }
+    }
+}
+
+/// A value of the temporary table, and its column.
+struct Source<'t> {
+    column: &'t Column,
+    key: String,
+    is_csv: bool,
+}
+
+impl Source<'_> {
+    /// Returns the column's definition for `json_to_record`.
+    fn definition(&self) -> String {
+        // A CSV field that contains JSON is read as text and then parsed. Read as `json`, it would be a JSON string.
+        let data_type = if self.is_csv && self.column.is_json { "text" } else { &self.column.data_type };
+        format!("{} {data_type}", ident(&self.key))
+    }
+
+    fn value(&self) -> String {
+        let name = ident(&self.key);
+        if self.is_csv && self.column.is_json {
+            return format!("r.{name}::{}", self.column.data_type);
+        }
+        match &self.column.default {
+            // An object without the key gets the default.
+            Some(default) if !self.is_csv => {
+                let key = postgres_protocol::escape::escape_literal(&self.key);
+                format!("CASE WHEN s.doc::json -> {key} IS NULL THEN {default} ELSE r.{name} END")
+            }
+            _ => format!("r.{name}"),
+        }
+    }
+}
+
+fn from(columns: &[&Source<'_>]) -> String {
+    let definitions: Vec<String> = columns.iter().map(|source| source.definition()).collect();
+    format!(
+        "FROM pg_temp.atlashub_import s CROSS JOIN LATERAL pg_catalog.json_to_record(s.doc::json) AS r ({})",
+        definitions.join(", ")
+    )
+}
+
+const RANGE: &str = "WHERE s.row_number BETWEEN $1 AND $2";
+const SET: &str = "WHERE s.row_number = ANY ($1)";
+
+fn overriding(plan: &Plan) -> &'static str {
+    if plan.override_identity { "OVERRIDING SYSTEM VALUE" } else { "" }
+}
+
+fn insert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String], rows: &str) -> String {
+    let values: Vec<String> = columns.iter().map(Source::value).collect();
+    let all: Vec<&Source<'_>> = columns.iter().collect();
+    format!(
+        "INSERT INTO {} ({}) {} SELECT {} {} {rows}",
+        target.quoted,
+        names.join(", "),
+        overriding(plan),
+        values.join(", "),
+        from(&all)
+    )
+}
+
+/// Returns a statement that upserts rows. Its result has four numbers: the rows inserted, the rows written, the rows of
+/// the file, and those of them that no later row of the file replaces.
+fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String], rows: &str) -> String {
+    let all: Vec<&Source<'_>> = columns.iter().collect();
+    let values: Vec<String> =
+        columns.iter().enumerate().map(|(index, source)| format!("{} AS v{index}", source.value())).collect();
+    let position = |name: &String| columns.iter().position(|source| source.column.name == *name).unwrap_or_default();
+    let keys: Vec<String> = plan.conflict.iter().map(|name| format!("v{}", position(name))).collect();
+    let any_null: Vec<String> = keys.iter().map(|key| format!("{key} IS NULL")).collect();
+    let moved: Vec<String> = (0..columns.len()).map(|index| format!("v{index}")).collect();
+    let conflict: Vec<String> = plan.conflict.iter().map(|name| ident(name)).collect();
+    // Partitioned tables do not return system columns.
+    let is_inserted = if target.kind == "p" { "true" } else { "xmax = 0" };
+    format!(
+        "WITH source AS (SELECT s.row_number, {values} {from} {rows}),
+         last AS (
+             SELECT DISTINCT ON ({keys}, CASE WHEN {any_null} THEN row_number END) * FROM source
+             ORDER BY {keys}, CASE WHEN {any_null} THEN row_number END, row_number DESC),
+         written AS (
+             INSERT INTO {table} ({names}) {overriding} SELECT {moved} FROM last ORDER BY row_number
+             ON CONFLICT ({conflict}) {action} RETURNING {is_inserted} AS is_inserted)
+         SELECT pg_catalog.count(*) FILTER (WHERE is_inserted), pg_catalog.count(*),
+             (SELECT pg_catalog.count(*) FROM source), (SELECT pg_catalog.count(*) FROM last) FROM written",
+        values = values.join(", "),
+        from = from(&all),
+        keys = keys.join(", "),
+        any_null = any_null.join(" OR "),
+        table = target.quoted,
+        names = names.join(", "),
+        overriding = overriding(plan),
+        moved = moved.join(", "),
+        conflict = conflict.join(", "),
+        action = conflict_action(plan, columns),
+    )
+}
+
+/// Returns what an upsert does with a row that exists. An identity that is always generated can't be changed.
+fn conflict_action(plan: &Plan, columns: &[Source<'_>]) -> String {
+    let changeable = columns.iter().map(|source| source.column).filter(|column| !column.is_always_identity);
+    let (keys, others): (Vec<&Column>, Vec<&Column>) =
+        changeable.partition(|column| plan.conflict.contains(&column.name));
+    // Without other columns there is nothing to change, but the row counts as updated.
+    let changed = if others.is_empty() { keys } else { others };
+    if changed.is_empty() {
+        return "DO NOTHING".to_owned();
+    }
+    let changes = changed.iter().map(|column| format!("{0} = EXCLUDED.{0}", ident(&column.name)));
+    format!("DO UPDATE SET {}", changes.collect::<Vec<_>>().join(", "))
+}

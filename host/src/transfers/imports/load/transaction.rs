@@ -1,0 +1,221 @@
+use std::pin::pin;
+
+use api_types::{ImportError, ImportFormat, OnImportError};
+use bytes::{Bytes, BytesMut};
+use futures_util::{SinkExt as _, StreamExt as _};
+
+use super::{
+    faults::Faults,
+    reader::{LineFormat, Reader},
+    sequences,
+    staged::{Mover, Written},
+    statements::{COPY_STAGING, CREATE_STAGING, Statements},
+};
+use crate::{
+    db::ExclusiveClient,
+    plugins::{LoadMethod, TransferError, guest::streams::ByteStream},
+    transfers::{
+        imports::{parse::RecordError, plan::Plan, target::Target},
+        postgres::{SETTINGS, refused},
+        progress::RunningTransfer,
+    },
+};
+
+/// Parameters of [`load`].
+pub(in crate::transfers::imports) struct Load<'a> {
+    pub(in crate::transfers::imports) table: &'a str,
+    pub(in crate::transfers::imports) format: ImportFormat,
+    pub(in crate::transfers::imports) plan: &'a Plan,
+    pub(in crate::transfers::imports) size_bytes: u64,
+    pub(in crate::transfers::imports) method: LoadMethod,
+}
+
+/// The result of [`load`]. The transaction is still open.
+#[derive(Debug, Default)]
+pub(in crate::transfers::imports) struct Loaded {
+    pub(in crate::transfers::imports) read: u64,
+    pub(in crate::transfers::imports) inserted: u64,
+    pub(in crate::transfers::imports) updated: u64,
+    pub(in crate::transfers::imports) skipped: u64,
+    pub(in crate::transfers::imports) errors: Vec<ImportError>,
+    pub(in crate::transfers::imports) error_count: u64,
+    /// The reason why nothing may be committed, if there is one.
+    pub(in crate::transfers::imports) failure: Option<String>,
+}
+
+/// Begins a transaction and loads the file into the table. Returns `None` if the direct method failed; the connection
+/// must then be closed.
+pub(in crate::transfers::imports) async fn load(
+    client: &ExclusiveClient,
+    load: &Load<'_>,
+    body: ByteStream,
+    progress: &RunningTransfer,
+) -> Result<Option<Loaded>, TransferError> {
+    progress.set_total(load.size_bytes);
+    client.batch_execute(&format!("{SETTINGS}; SET row_security = on; BEGIN")).await.map_err(refused)?;
+    // Deferred constraints are checked when rows are written, so that a bad row is found.
+    client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await.map_err(refused)?;
+    let target = Target::read(client, load.table).await?;
+    let statements = Statements::new(&target, load.plan);
+    let mut file = File { body, read: 0, size: load.size_bytes, progress };
+    let loaded = match load.method {
+        LoadMethod::Direct => match copy_directly(client, load, &statements, &mut file).await? {
+            Some(loaded) => loaded,
+            // The caller closes the connection, which rolls back. The connection can't be used any more: after a `COPY`
+            // that did not start, the client library sends a message to which Postgres responds once more.
+            None => return Ok(None),
+        },
+        LoadMethod::Staged => load_staged(client, load, &statements, &mut file).await?,
+    };
+    if loaded.failure.is_none() && !load.plan.dry_run {
+        sequences::advance(client, &target, load.plan).await?;
+    }
+    Ok(Some(loaded))
+}
+
+/// The bytes of the file.
+struct File<'a> {
+    body: ByteStream,
+    read: u64,
+    size: u64,
+    progress: &'a RunningTransfer,
+}
+
+impl File<'_> {
+    /// Returns the next bytes. `None` is the end of the whole file.
+    async fn next(&mut self) -> Result<Option<Bytes>, TransferError> {
+        let cut = |cause: anyhow::Error| TransferError::Unavailable { what: "the object store", cause };
+        match self.body.next().await {
+            Some(Ok(bytes)) => {
+                self.read += bytes.len() as u64;
+                self.progress.set_done(self.read);
+                Ok(Some(bytes))
+            }
+            Some(Err(error)) => Err(cut(error.into())),
+            // A stream that was cut short ends like a complete one.
+            None if self.read != self.size => {
+                Err(cut(anyhow::anyhow!("received {} of {} bytes of the file", self.read, self.size)))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// The reason why copying the file stopped.
+enum Stopped {
+    /// A row of the file can't be read.
+    Record(RecordError),
+    Postgres(tokio_postgres::Error),
+    Other(TransferError),
+}
+
+impl From<RecordError> for Stopped {
+    fn from(error: RecordError) -> Self {
+        Self::Record(error)
+    }
+}
+
+/// Copies the rows of the file into a table. Returns the number of rows that were read and that Postgres received.
+async fn copy_rows(
+    client: &ExclusiveClient,
+    statement: &str,
+    mut reader: Reader<'_>,
+    file: &mut File<'_>,
+    on_bad: &mut (dyn FnMut(RecordError) -> Result<(), RecordError> + Send),
+) -> Result<(u64, u64), Stopped> {
+    let mut sink = pin!(client.copy_in::<_, Bytes>(statement).await.map_err(Stopped::Postgres)?);
+    let mut lines = BytesMut::new();
+    while let Some(bytes) = file.next().await.map_err(Stopped::Other)? {
+        reader.read(&bytes, &mut lines, &mut *on_bad)?;
+        if !lines.is_empty() {
+            sink.send(lines.split().freeze()).await.map_err(Stopped::Postgres)?;
+        }
+    }
+    let read = reader.finish(&mut lines, &mut *on_bad)?;
+    if !lines.is_empty() {
+        sink.send(lines.freeze()).await.map_err(Stopped::Postgres)?;
+    }
+    let received = sink.finish().await.map_err(Stopped::Postgres)?;
+    Ok((read, received))
+}
+
+async fn copy_directly(
+    client: &ExclusiveClient,
+    load: &Load<'_>,
+    statements: &Statements,
+    file: &mut File<'_>,
+) -> Result<Option<Loaded>, TransferError> {
+    let reader = Reader::new(load.plan, load.format, LineFormat::Values);
+    let mut stop = Err::<(), RecordError>;
+    match copy_rows(client, &statements.copy, reader, file, &mut stop).await {
+        Ok((read, inserted)) => {
+            Ok(Some(Loaded { read, inserted, skipped: read.saturating_sub(inserted), ..Loaded::default() }))
+        }
+        Err(Stopped::Other(error)) => Err(error),
+        Err(Stopped::Postgres(error)) if error.as_db_error().is_none() => Err(refused(error)),
+        // The staged method finds the bad row, or the other reason.
+        Err(Stopped::Record(_) | Stopped::Postgres(_)) => Ok(None),
+    }
+}
+
+async fn load_staged(
+    client: &ExclusiveClient,
+    load: &Load<'_>,
+    statements: &Statements,
+    file: &mut File<'_>,
+) -> Result<Loaded, TransferError> {
+    // A dry run skips bad rows, so that it finds all of them.
+    let on_error = if load.plan.dry_run { OnImportError::Skip } else { load.plan.on_error };
+    client.batch_execute(CREATE_STAGING).await.map_err(refused)?;
+    let mut faults = Faults::default();
+    let (read, is_cut) = stage(client, load, on_error, file, &mut faults).await?;
+    let Written { inserted, updated, skipped } =
+        Mover::new(client, statements, &mut faults).await?.run(read, on_error).await?;
+    let undone = on_error == OnImportError::Abort && faults.count > 0;
+    let failure = (undone || is_cut).then(|| {
+        let more = match faults.count {
+            1 => String::new(),
+            count => format!(" {count} rows can't be imported."),
+        };
+        format!("{}{more} Nothing was imported.", faults.first())
+    });
+    let error_count = faults.count;
+    let loaded = Loaded { read, error_count, errors: faults.into_errors(), failure, ..Loaded::default() };
+    match loaded.failure {
+        Some(_) => Ok(loaded),
+        None => Ok(Loaded { inserted, updated, skipped: skipped + error_count, ..loaded }),
+    }
+}
+
+/// Copies the file into the temporary table. Returns the number of rows that were read, and whether the rest of the
+/// file can't be read.
+async fn stage(
+    client: &ExclusiveClient,
+    load: &Load<'_>,
+    on_error: OnImportError,
+    file: &mut File<'_>,
+    faults: &mut Faults,
+) -> Result<(u64, bool), TransferError> {
+    let reader = Reader::new(load.plan, load.format, LineFormat::Documents);
+    client.batch_execute("SAVEPOINT atlashub_file").await.map_err(refused)?;
+    let mut on_bad = |error: RecordError| match on_error {
+        OnImportError::Abort => Err(error),
+        OnImportError::Skip => {
+            let column = load.plan.column_of_error(&error);
+            faults.add_record(error, column);
+            Ok(())
+        }
+    };
+    match copy_rows(client, COPY_STAGING, reader, file, &mut on_bad).await {
+        Ok((read, _)) => Ok((read, false)),
+        Err(Stopped::Record(error)) => {
+            // The rows before the bad one are lost with the copy.
+            client.batch_execute("ROLLBACK TO SAVEPOINT atlashub_file").await.map_err(refused)?;
+            let column = load.plan.column_of_error(&error);
+            faults.add_record(error, column);
+            Ok((0, true))
+        }
+        Err(Stopped::Postgres(error)) => Err(refused(error)),
+        Err(Stopped::Other(error)) => Err(error),
+    }
+}

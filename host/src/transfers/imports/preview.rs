@@ -1,0 +1,126 @@
+//! Describes a file, and the columns into which its fields would go.
+
+use api_types::{ImportFormat, ImportPreview, PreviewColumn};
+
+use super::{
+    detect::{Cell, Head, is_json},
+    plan::{column_of, why_not_writable},
+    target::{Column, Target},
+};
+
+const MAX_ROWS: usize = 20;
+const MAX_SAMPLES: usize = 5;
+/// Maximum length of a sample and of a value of a row.
+const MAX_VALUE_CHARS: usize = 200;
+
+/// Describes the beginning of a file.
+pub(super) fn preview(head: &Head, target: &Target, format: ImportFormat) -> ImportPreview {
+    let mut warnings: Vec<String> =
+        head.bad.iter().take(5).map(|error| format!("Line {}: {}", error.line, error.message)).collect();
+    let mut columns = Vec::with_capacity(head.sources.len());
+    for (index, source) in head.sources.iter().enumerate() {
+        let values: Vec<&Cell> = head.rows.iter().filter_map(|row| row.get(index)).collect();
+        let mut column = column_of(target, source, format);
+        if let Some(problem) = column.and_then(|column| why_not_writable(column, false)) {
+            warnings.push(format!("{problem} The field is left out."));
+            column = None;
+        } else if column.is_none() {
+            warnings.push(format!("The table has no column `{source}`. The field is left out unless you map it."));
+        }
+        if let Some(column) = column {
+            warnings.extend(column_warnings(source, column, &values));
+        }
+        columns.push(PreviewColumn {
+            source: source.clone(),
+            target: column.map(|column| column.name.clone()),
+            data_type: column.map(|column| column.data_type.clone()),
+            samples: values
+                .iter()
+                .filter(|cell| **cell != &Cell::Null)
+                .take(MAX_SAMPLES)
+                .map(|cell| shortened(&cell.text()))
+                .collect(),
+        });
+    }
+    if let Some(csv) = &head.csv {
+        warnings.extend(csv_warnings(head, csv.fields, csv.null_text.as_deref()));
+    }
+    let rows = head.rows.iter().take(MAX_ROWS).map(|row| row.iter().map(short_json).collect()).collect();
+    ImportPreview {
+        columns,
+        rows,
+        delimiter: head.csv.as_ref().map(|csv| csv.delimiter.to_string()),
+        header: head.csv.as_ref().map(|csv| csv.header),
+        warnings,
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_VALUE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn short_json(cell: &Cell) -> serde_json::Value {
+    match cell.to_json() {
+        serde_json::Value::String(text) => shortened(&text).into(),
+        value => value,
+    }
+}
+
+/// Returns warnings about the values of a column.
+fn column_warnings(source: &str, column: &Column, values: &[&Cell]) -> Vec<String> {
+    let texts = || values.iter().filter(|cell| ***cell != Cell::Null).map(|cell| cell.text());
+    let mut warnings = Vec::new();
+    if column.category == "D" {
+        if let Some(text) = texts().find(|text| is_day_and_month(text)) {
+            warnings.push(format!(
+                "`{source}`: `{text}` is read as month/day/year. Write dates as year-month-day to be sure."
+            ));
+        }
+        if let Some(text) = texts().find(|text| text.starts_with(char::is_alphabetic) && !text.contains("infinity")) {
+            warnings
+                .push(format!("`{source}`: Postgres reads words such as `{text}` as dates, for example `tomorrow`."));
+        }
+    }
+    if column.category == "N"
+        && let Some(text) = texts().find(|text| text.contains(',') && text.chars().any(|one| one.is_ascii_digit()))
+    {
+        warnings
+            .push(format!("`{source}`: `{text}` is not a number for Postgres. Use a point as the decimal separator."));
+    }
+    if column.is_json
+        && let Some(text) =
+            values.iter().find_map(|cell| if let Cell::Text { text, .. } = cell { Some(text) } else { None })
+        && !is_json(text)
+    {
+        warnings.push(format!("`{source}`: `{}` is not JSON.", shortened(text)));
+    }
+    warnings
+}
+
+/// Returns whether the text is a date such as `5/1/2024`, which may be 1 May or 5 January.
+fn is_day_and_month(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(['/', '.']).collect();
+    matches!(parts.as_slice(), [day, month, _] if day.len() <= 2 && month.len() <= 2
+        && [day, month].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())))
+}
+
+/// Returns warnings about the rows of a CSV file.
+fn csv_warnings(head: &Head, fields: usize, null_text: Option<&str>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let wrong = head.rows.iter().filter(|row| row.len() != fields).count();
+    if wrong > 0 {
+        warnings.push(format!("{wrong} of the first rows do not have {fields} fields. They can't be imported."));
+    }
+    let is_null_word = |cell: &Cell| matches!(cell, Cell::Text { text, is_quoted: false } if text == "NULL");
+    if null_text.is_none() && head.rows.iter().flatten().any(is_null_word) {
+        warnings.push(
+            "Some fields are the text NULL. Send `\"nullText\": \"NULL\"` if they have no value, as in files that \
+             PostgREST writes; it also doubles backslashes in texts."
+                .to_owned(),
+        );
+    }
+    warnings
+}

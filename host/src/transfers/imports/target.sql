@@ -1,0 +1,36 @@
+SELECT json_build_object(
+    'quoted', format('%I.%I', n.nspname, c.relname),
+    'kind', c.relkind,
+    'columns', coalesce((
+        SELECT json_agg(json_build_object(
+            'name', a.attname,
+            'type', format_type(a.atttypid, a.atttypmod),
+            'category', t.typcategory,
+            'isJson', coalesce(nullif(t.typbasetype, 0), t.oid) IN ('json'::regtype, 'jsonb'::regtype),
+            'isGenerated', a.attgenerated <> '',
+            'isAlwaysIdentity', a.attidentity = 'a',
+            'default', CASE
+                WHEN a.attidentity <> '' THEN format('nextval(%L::regclass)',
+                    pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname))
+                WHEN a.attgenerated = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault) END,
+            'sequence', pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname)
+        ) ORDER BY a.attnum)
+        FROM pg_attribute a
+        JOIN pg_type t ON t.oid = a.atttypid
+        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]'),
+    'keys', coalesce((
+        SELECT json_agg(json_build_object(
+            'columns', (
+                SELECT json_agg(a.attname ORDER BY k.position)
+                FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k (attnum, position)
+                JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum),
+            'isPrimary', i.indisprimary
+        ) ORDER BY i.indisprimary DESC, i.indexrelid)
+        FROM pg_index i
+        WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+          AND i.indpred IS NULL AND i.indexprs IS NULL), '[]')
+)::text
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND c.relname = $1::text::name AND c.relkind IN ('r', 'p', 'v', 'm', 'f')

@@ -1,0 +1,65 @@
+//! Exports of tables, queries and databases to files in storage, and imports of files into tables.
+//!
+//! A request inserts a row and starts a run of the plugin `import-export`. The plugin moves the bytes of the file
+//! between this module and the platform's bucket, through `plugins::capabilities`. No API key can access that bucket;
+//! the owner uploads and downloads with signed URLs, until they expire.
+//!
+//! Postgres writes and reads the values of the files, so that they are exact: no value becomes a Rust value.
+//!
+//! Deliberately absent: dumping (`db::dump`), uploading (`object_store`), the checks of a query (`sql_editor`), and the
+//! state of runs (`jobs`).
+//!
+//! Reading order: `exports`, `imports`, `postgres` (settings and errors of sessions), `progress` (of the runs of this
+//! process), `plugin_access` (the operations for plugins), `sweep` (removes what has expired).
+
+mod exports;
+mod imports;
+mod plugin_access;
+mod postgres;
+mod progress;
+mod sweep;
+
+use sqlx::PgPool;
+
+use crate::{
+    jobs::Jobs,
+    object_store::ObjectStore,
+    projects::{Databases, Projects},
+    sql_editor::SqlEditorState,
+};
+
+pub(crate) use exports::routes::*;
+pub(crate) use imports::routes::*;
+
+pub use sweep::{clean_up, sweep};
+
+use plugin_access::platform_error;
+use progress::RunningTransfers;
+
+/// The plugin that carries out the work.
+pub const PLUGIN: &str = "import-export";
+
+/// The operations for plugins. Cheap to clone.
+#[derive(Clone)]
+pub struct Transfers {
+    platform: PgPool,
+    store: ObjectStore,
+    databases: Databases,
+    running: RunningTransfers,
+}
+
+impl Transfers {
+    pub fn new(platform: PgPool, store: ObjectStore, databases: Databases) -> Self {
+        Self { platform, store, databases, running: RunningTransfers::default() }
+    }
+}
+
+/// State of the routes.
+#[derive(Clone)]
+pub struct TransfersState {
+    pub platform: PgPool,
+    pub store: ObjectStore,
+    pub projects: Projects,
+    pub editor: SqlEditorState,
+    pub jobs: Jobs,
+}

@@ -1,0 +1,85 @@
+//! Limits of logins and sign-ups, per account and per client address.
+
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::{PASSWORD, enable, sign_up};
+use crate::support::{Client, TestApp, TestProject};
+
+async fn start() -> (TestApp, TestProject) {
+    let app = TestApp::builder().var("ATLASHUB_TRUSTED_PROXIES", "127.0.0.1").start().await;
+    let project = app.create_project("Limits").await;
+    enable(&project).await;
+    (app, project)
+}
+
+fn from(project: &TestProject, address: &str) -> Client {
+    project.publishable().with_header("cf-connecting-ip", address)
+}
+
+/// Tries to log in. Returns the status and the seconds of `Retry-After`.
+async fn attempt(client: &Client, email: &str, password: &str) -> (StatusCode, Option<u64>) {
+    let body = json!({ "email": email, "password": password });
+    let response = client.request(reqwest::Method::POST, "/v1/auth/login").json(&body).send().await.unwrap();
+    let retry_after = response.headers().get("retry-after").map(|value| value.to_str().unwrap().parse().unwrap());
+    (response.status(), retry_after)
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_limited_per_account_from_any_address() {
+    let (_app, project) = start().await;
+    sign_up(&project, "a@example.com").await;
+    sign_up(&project, "b@example.com").await;
+    for email in ["a@example.com", "unknown@example.com"] {
+        let tries = (0..20_u8).map(|number| {
+            let client = from(&project, &format!("192.0.2.{}", number % 10));
+            async move { attempt(&client, email, "wrong password").await.0 }
+        });
+        assert!(join_all(tries).await.iter().all(|status| *status == StatusCode::UNAUTHORIZED), "{email}");
+        // An unknown account is limited in the same way as a known one.
+        let (status, retry_after) = attempt(&from(&project, "198.51.100.1"), email, PASSWORD).await;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{email}");
+        assert!(retry_after.unwrap() <= 30, "{retry_after:?}");
+    }
+    // Another account is not affected.
+    assert_eq!(attempt(&from(&project, "198.51.100.1"), "b@example.com", PASSWORD).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn right_logins_are_not_counted() {
+    let (_app, project) = start().await;
+    sign_up(&project, "a@example.com").await;
+    for _ in 0..25 {
+        assert_eq!(attempt(&from(&project, "192.0.2.1"), "a@example.com", PASSWORD).await.0, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_limited_per_address_for_any_account() {
+    let (_app, project) = start().await;
+    let client = from(&project, "192.0.2.1");
+    let tries = (0..90).map(|number| {
+        let client = client.clone();
+        async move { attempt(&client, &format!("user{number}@example.com"), "wrong password").await }
+    });
+    let limited: Vec<_> =
+        join_all(tries).await.into_iter().filter(|(status, _)| *status == StatusCode::TOO_MANY_REQUESTS).collect();
+    assert!(!limited.is_empty());
+    assert!(limited.iter().all(|(_, retry_after)| (1..=3600).contains(&retry_after.unwrap())), "{limited:?}");
+    assert_eq!(attempt(&from(&project, "192.0.2.2"), "x@example.com", "y").await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn sign_ups_are_limited_per_address() {
+    let (_app, project) = start().await;
+    let client = from(&project, "192.0.2.1");
+    let tries = (0..80).map(|number| {
+        let client = client.clone();
+        let body = json!({ "email": format!("user{number}@example.com"), "password": PASSWORD });
+        async move { client.post("/v1/auth/signup", body).await.0 }
+    });
+    let statuses = join_all(tries).await;
+    assert!(statuses.contains(&StatusCode::TOO_MANY_REQUESTS), "{statuses:?}");
+    assert!(statuses.contains(&StatusCode::CREATED), "{statuses:?}");
+}

@@ -1,0 +1,180 @@
+//! The settings of login, and the management of users by the owner.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use super::{PASSWORD, change_settings, log_in, query, refresh, sign_up, signed_in, start};
+use crate::support::{TestApp, code};
+
+#[tokio::test]
+async fn settings_have_defaults_and_are_checked() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Settings").await;
+    let (status, settings) = project.admin().get(&project.path("/auth")).await;
+    assert_eq!(status, StatusCode::OK);
+    let issuer = format!("{}/v1/auth/{}", app.app.config().public_url, project.id);
+    assert_eq!(
+        settings,
+        json!({
+            "enabled": false, "allowSignup": true, "requireVerifiedEmail": false, "allowMagicLink": false,
+            "accessTokenSeconds": 900, "refreshTokenDays": 30, "passwordMinLength": 8, "checkSession": false,
+            "siteUrl": null, "issuer": issuer,
+            "verifyPath": "/auth/verify", "resetPath": "/auth/reset", "magicLinkPath": "/auth/magic-link",
+            "mailTexts": {
+                "verify": null, "reset": null, "changeEmail": null, "emailTaken": null, "magicLink": null,
+            },
+            "mailConfigured": false,
+        })
+    );
+    for refused in [
+        json!({ "accessTokenSeconds": 60 }),
+        json!({ "accessTokenSeconds": 0 }),
+        json!({ "refreshTokenDays": 0 }),
+        json!({ "passwordMinLength": 3 }),
+        json!({ "siteUrl": "javascript:alert(1)" }),
+        json!({ "siteUrl": "https://a:b@example.com" }),
+        json!({ "verifyPath": "//evil.example.com" }),
+        json!({ "magicLinkPath": "no-path" }),
+        json!({ "mailTexts": { "magicLink": { "subject": "a", "text": "no link" } } }),
+        json!({ "issuer": "" }),
+        json!({ "mailTexts": { "verify": { "subject": "a\r\nBcc: b@example.com", "text": "{{link}}" } } }),
+        json!({ "mailTexts": { "verify": { "subject": "a", "text": "no link" } } }),
+        json!({ "unknown": 1 }),
+    ] {
+        let (status, body) = project.admin().patch(&project.path("/auth"), refused.clone()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{refused}: {body}");
+    }
+    let changed = change_settings(&project, json!({ "enabled": true, "siteUrl": "https://app.example.com/" })).await;
+    assert_eq!((&changed["enabled"], &changed["siteUrl"]), (&json!(true), &json!("https://app.example.com")));
+    // Omitted fields stay unchanged.
+    let changed = change_settings(&project, json!({ "accessTokenSeconds": 30 })).await;
+    assert_eq!((&changed["enabled"], &changed["siteUrl"]), (&json!(true), &json!("https://app.example.com")));
+    let (_, stored) = project.admin().get(&project.path("/auth")).await;
+    assert_eq!(stored, changed);
+    let changed = change_settings(&project, json!({ "siteUrl": null })).await;
+    assert_eq!(changed["siteUrl"], json!(null));
+}
+
+#[tokio::test]
+async fn users_are_created_listed_and_searched() {
+    let (_app, project) = start("List").await;
+    let create = async |email: &str| {
+        let request = json!({ "email": email, "password": PASSWORD, "role": "admin", "data": { "n": 1 } });
+        project.admin().post(&project.path("/users"), request).await
+    };
+    for number in 0..5 {
+        let (status, user) = create(&format!("User_{number}@example.com")).await;
+        assert_eq!(status, StatusCode::CREATED, "{user}");
+        assert_eq!((&user["role"], &user["disabledAt"], &user["sessions"]), (&json!("admin"), &json!(null), &json!(0)));
+        assert!(user["emailVerifiedAt"].is_string());
+    }
+    let (status, error) = create("user_0@example.com").await;
+    assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "email_taken"));
+    let (status, body) = log_in(&project, "user_3@example.com", PASSWORD).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let mut path = project.path("/users?limit=2");
+    let mut emails = Vec::new();
+    loop {
+        let (status, page) = project.admin().get(&path).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        emails.extend(page["items"].as_array().unwrap().iter().map(|user| user["email"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["nextCursor"].as_str() else { break };
+        path = project.path(&format!("/users?limit=2&cursor={cursor}"));
+    }
+    assert_eq!(emails, [4, 3, 2, 1, 0].map(|number| format!("user_{number}@example.com")));
+    for (search, found) in [("SER_3", 1), ("user", 5), ("%25", 0), ("_", 5), ("ser%5f3", 1), ("nobody", 0)] {
+        let (_, page) = project.admin().get(&project.path(&format!("/users?search={search}"))).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), found, "{search}: {page}");
+    }
+    let (_, page) = project.admin().get(&project.path("/users?search=user_3")).await;
+    assert_eq!(page["items"][0]["sessions"], 1);
+    let id = page["items"][0]["id"].as_str().unwrap();
+    let (status, detail) = project.admin().get(&project.path(&format!("/users/{id}"))).await;
+    assert_eq!((status, &detail["user"]), (StatusCode::OK, &page["items"][0]));
+}
+
+#[tokio::test]
+async fn detail_of_a_user_has_sessions_and_counts_the_rows_that_refer_to_the_user() {
+    let (_app, project) = start("Detail").await;
+    project
+        .sql(
+            "CREATE TABLE notes (id int PRIMARY KEY, owner uuid REFERENCES auth.users (id) ON DELETE CASCADE);
+             CREATE TABLE \"Other Table\" (author uuid REFERENCES auth.users (id))",
+        )
+        .await;
+    let body = sign_up(&project, "a@example.com").await;
+    let other = sign_up(&project, "b@example.com").await;
+    let (id, other) = (body["user"]["id"].as_str().unwrap(), other["user"]["id"].as_str().unwrap());
+    project.sql(&format!("INSERT INTO notes VALUES (1, '{id}'), (2, '{id}'), (3, '{other}')")).await;
+    log_in(&project, "a@example.com", PASSWORD).await;
+    let (status, detail) = project.admin().get(&project.path(&format!("/users/{id}"))).await;
+    assert_eq!(status, StatusCode::OK, "{detail}");
+    assert_eq!((&detail["user"]["id"], &detail["user"]["sessions"]), (&json!(id), &json!(2)));
+    let sessions = detail["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2);
+    assert!(sessions.iter().all(|session| session["expiresAt"].is_string() && session["address"].is_string()));
+    let expected = json!([
+        { "table": "Other Table", "columns": ["author"], "rows": 0, "onDelete": "noAction" },
+        { "table": "notes", "columns": ["owner"], "rows": 2, "onDelete": "cascade" },
+    ]);
+    assert_eq!(detail["references"], expected);
+}
+
+#[tokio::test]
+async fn disabled_user_loses_access_at_once() {
+    let (_app, project) = start("Disable").await;
+    let body = sign_up(&project, "a@example.com").await;
+    let path = project.path(&format!("/users/{}", body["user"]["id"].as_str().unwrap()));
+    let (status, user) = project.admin().patch(&path, json!({ "disabled": true })).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(user["disabledAt"].is_string() && user["sessions"] == 0, "{user}");
+    assert_eq!(signed_in(&project, &body).get("/v1/auth/me").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(refresh(&project, &body["session"]["refreshToken"]).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(log_in(&project, "a@example.com", PASSWORD).await.0, StatusCode::UNAUTHORIZED);
+    let (_, user) = project.admin().patch(&path, json!({ "disabled": false, "data": { "a": 1 } })).await;
+    assert_eq!((&user["disabledAt"], &user["data"]), (&json!(null), &json!({ "a": 1 })));
+    assert_eq!(log_in(&project, "a@example.com", PASSWORD).await.0, StatusCode::OK);
+    for wrong in ["not-an-id", "00000000-0000-4000-8000-000000000000"] {
+        let path = project.path(&format!("/users/{wrong}"));
+        assert_eq!(project.admin().patch(&path, json!({ "disabled": true })).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(project.admin().delete(&path).await.0, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn owner_signs_a_user_out_everywhere() {
+    let (app, project) = start("Sign out").await;
+    let first = sign_up(&project, "a@example.com").await;
+    let second = log_in(&project, "a@example.com", PASSWORD).await.1;
+    let id = first["user"]["id"].as_str().unwrap();
+    let path = project.path(&format!("/users/{id}/sign-out"));
+    assert_eq!(project.admin().send(Method::POST, &path, None).await.0, StatusCode::NO_CONTENT);
+    for body in [first.clone(), second] {
+        assert_eq!(refresh(&project, &body["session"]["refreshToken"]).await.0, StatusCode::UNAUTHORIZED);
+    }
+    let (_, entries) = app.admin().get(&format!("/admin/v1/audit?projectId={}&action=user.sign_out", project.id)).await;
+    assert_eq!(entries["items"][0]["target"], id, "{entries}");
+}
+
+#[tokio::test]
+async fn user_to_whom_rows_refer_is_deleted_only_with_an_on_delete_rule() {
+    let (_app, project) = start("Delete").await;
+    project
+        .sql(
+            "CREATE TABLE kept (id int PRIMARY KEY, owner uuid REFERENCES auth.users (id));
+             CREATE TABLE dropped (id int PRIMARY KEY, owner uuid REFERENCES auth.users (id) ON DELETE CASCADE)",
+        )
+        .await;
+    let body = sign_up(&project, "a@example.com").await;
+    let id = body["user"]["id"].as_str().unwrap();
+    project.sql(&format!("INSERT INTO kept VALUES (1, '{id}'); INSERT INTO dropped VALUES (1, '{id}')")).await;
+    let path = project.path(&format!("/users/{id}"));
+    let (status, error) = project.admin().delete(&path).await;
+    assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "foreign_key_violation"), "{error}");
+    assert!(error["error"]["message"].as_str().unwrap().contains("public.kept"), "{error}");
+    project.sql("DELETE FROM kept").await;
+    assert_eq!(project.admin().delete(&path).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(query::<i64>(&project, "SELECT count(*) FROM dropped").await, 0);
+    assert_eq!(signed_in(&project, &body).get("/v1/auth/me").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(refresh(&project, &body["session"]["refreshToken"]).await.0, StatusCode::UNAUTHORIZED);
+}

@@ -1,0 +1,69 @@
+//! Statements that hang at a chosen step, so that a process can be killed or a run cancelled there.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::eventually;
+
+/// Makes some changes of a table hang.
+pub struct Hang {
+    table: &'static str,
+}
+
+impl Hang {
+    /// Makes changes of the table hang. `event` is `INSERT` or `UPDATE`, and `condition` selects rows by `OLD` and
+    /// `NEW`.
+    pub async fn at(connection: &mut PgConnection, event: &str, table: &'static str, condition: &str) -> Self {
+        let sql = format!(
+            "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM pg_catalog.pg_sleep(600); RETURN NEW; END $$;
+             CREATE TRIGGER hang BEFORE {event} ON {table} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION hang()"
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+        Self { table }
+    }
+
+    /// Waits until a statement hangs.
+    pub async fn reached(&self, connection: &mut PgConnection) {
+        until_sleeping(connection).await;
+    }
+
+    /// Ends the statement that hangs, as Postgres does for a client that is gone, and lets further ones pass.
+    pub async fn end(self, connection: &mut PgConnection) {
+        end_sleeping(connection).await;
+        let sql = format!("DROP TRIGGER hang ON {}; DROP FUNCTION hang()", self.table);
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+    }
+}
+
+/// A query of 20 MB that hangs before its last rows. Needs [`create_hanging_query`].
+pub const HANGING_QUERY: &str = "SELECT repeat(md5(g::text), 100), CASE WHEN g = 6000 THEN hang_in_query() END
+    FROM generate_series(1, 6500) g";
+
+/// Creates the function of [`HANGING_QUERY`] in a project's database.
+pub async fn create_hanging_query(connection: &mut PgConnection) {
+    let sql = "CREATE FUNCTION hang_in_query() RETURNS text LANGUAGE plpgsql AS
+                   $$ BEGIN PERFORM pg_catalog.pg_sleep(600); RETURN ''; END $$;
+               GRANT EXECUTE ON FUNCTION hang_in_query() TO PUBLIC";
+    sqlx::raw_sql(sql).execute(connection).await.unwrap();
+}
+
+/// Waits until a statement of this database calls `pg_sleep`.
+pub async fn until_sleeping(connection: &mut PgConnection) {
+    let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                              WHERE wait_event = 'PgSleep' AND datname = current_database())";
+    eventually("a statement that hangs", async || {
+        sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut *connection).await.unwrap()
+    })
+    .await;
+}
+
+/// Ends the sessions of this database that call `pg_sleep`.
+pub async fn end_sleeping(connection: &mut PgConnection) {
+    sqlx::raw_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE wait_event = 'PgSleep' AND datname = current_database()",
+    )
+    .execute(connection)
+    .await
+    .unwrap();
+}

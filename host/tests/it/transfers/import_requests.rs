@@ -1,0 +1,67 @@
+//! Requests for imports that are refused.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::imports::{ITEMS, upload};
+use crate::support::{TestApp, code, must_send};
+
+#[tokio::test]
+async fn invalid_requests_are_refused() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    project.sql(ITEMS).await;
+    project.sql("CREATE VIEW names AS SELECT name FROM items; CREATE TABLE bare (n int)").await;
+    let create =
+        |table: &str, size: i64| json!({ "projectId": project.id, "table": table, "format": "csv", "sizeBytes": size });
+    let cases = [
+        (create("nowhere", 1), StatusCode::NOT_FOUND, "unknown_table"),
+        (create("pg_class", 1), StatusCode::NOT_FOUND, "unknown_table"),
+        (create("names", 1), StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"),
+        (create("items", 0), StatusCode::BAD_REQUEST, "invalid_request"),
+        (create("items", 30 << 30), StatusCode::PAYLOAD_TOO_LARGE, "object_too_large"),
+    ];
+    for (request, status, expected) in cases {
+        let (found, body) = app.admin().post("/admin/v1/imports", request.clone()).await;
+        assert_eq!((found, code(&body)), (status, expected), "{request}");
+    }
+    let (_, created) = app.admin().post("/admin/v1/imports", create("items", 5)).await;
+    let path = format!("/admin/v1/imports/{}", created["import"]["id"].as_str().unwrap());
+    for action in ["preview", "start"] {
+        let (status, body) = app.admin().post(&format!("{path}/{action}"), json!({})).await;
+        assert_eq!((status, code(&body)), (StatusCode::CONFLICT, "conflict"), "{body}");
+    }
+    must_send(&created, "x,y\n1".to_owned()).await;
+    for (request, words) in [
+        (json!({}), "No field"),
+        (json!({ "mapping": { "z": "name" } }), "no field `z`"),
+        (json!({ "mapping": { "x": "nowhere" } }), "no column `nowhere`"),
+        (json!({ "mapping": { "x": "name" }, "mode": "upsert" }), "mapped to this column"),
+        (json!({ "mapping": { "x": "name" }, "mode": "upsert", "conflict": ["note"] }), "must name the columns"),
+        (json!({ "mapping": { "x": "name" }, "conflict": ["name"] }), "only for the mode"),
+        (json!({ "delimiter": "||" }), "one ASCII character"),
+    ] {
+        let (status, body) = app.admin().post(&format!("{path}/start"), request.clone()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{request}: {body}");
+        assert!(body["error"]["message"].as_str().unwrap().contains(words), "{body}");
+    }
+    assert_eq!(app.admin().delete(&path).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(app.admin().get(&path).await.0, StatusCode::NOT_FOUND);
+    let keyless = upload(&app, &project, "bare", "csv", "n\n1\n").await;
+    let (status, body) = app.admin().post(&format!("{keyless}/start"), json!({ "mode": "upsert" })).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    assert!(body["error"]["hint"].as_str().unwrap().starts_with("The table has no key. Add"), "{body}");
+    assert_eq!(app.admin().delete(&keyless).await.0, StatusCode::NO_CONTENT);
+    let empty = upload(&app, &project, "bare", "json", "[]").await;
+    let (status, body) = app.admin().post(&format!("{empty}/preview"), json!({})).await;
+    assert_eq!((status, code(&body)), (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"), "{body}");
+    let utf_16 = upload(&app, &project, "bare", "csv", b"\xff\xfen\0\n\0").await;
+    let (status, body) = app.admin().post(&format!("{utf_16}/preview"), json!({})).await;
+    assert_eq!(
+        (status, &body["error"]["message"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("The file is in UTF-16."))
+    );
+    // The deleted import is not listed.
+    let (_, page) = app.admin().get("/admin/v1/imports").await;
+    assert_eq!(page["items"].as_array().unwrap().len(), 2);
+}

@@ -1,0 +1,127 @@
+//! Rows that an import skips because of their text or of a trigger, and rows with identities.
+
+use serde_json::{Value, json};
+
+use super::{
+    imports::{counts, import, value},
+    start,
+};
+
+/// Returns line, column and code of each error.
+fn errors(import: &Value) -> Vec<(i64, Option<&str>, &str)> {
+    let errors = import["errors"].as_array().unwrap().iter();
+    errors
+        .map(|error| (error["line"].as_i64().unwrap(), error["column"].as_str(), error["code"].as_str().unwrap()))
+        .collect()
+}
+
+#[tokio::test]
+async fn json_rows_with_unreadable_escapes_are_skipped_with_line_and_column() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE js (k text PRIMARY KEY, n int DEFAULT 5, v jsonb)").await;
+    let rows = [
+        r#"{"k":"ok","v":"\\u0000"}"#,
+        r#"{"k":"a\u0000"}"#,
+        r#"{"k":"b","v":{"x":"\u0000"}}"#,
+        r#"{"k":"c","v":"\ud800"}"#,
+        r#"{"k":"d","other":"\u0000"}"#,
+        r#"{"k\u0000":1,"v":"\u0000"}"#,
+        r#"{"k":"\ud83d\ude00"}"#,
+    ];
+    let skip = json!({ "mode": "insert", "onError": "skip" });
+    let expected = [
+        (2, Some("k"), "nul_character"),
+        (3, Some("v"), "nul_character"),
+        (4, Some("v"), "invalid_json"),
+        (5, None, "nul_character"),
+        (6, Some("v"), "nul_character"),
+    ];
+    for (format, file) in [("ndjson", rows.join("\n")), ("json", format!("[{}]", rows.join(",\n")))] {
+        project.sql("TRUNCATE js").await;
+        let done = import(&app, &project, "js", format, &file, skip.clone()).await;
+        assert_eq!((&done["state"], counts(&done)), (&json!("done"), [7, 2, 0, 5, 5]), "{done}");
+        assert_eq!(errors(&done), expected, "{done}");
+        let message = done["errors"][3]["message"].as_str().unwrap();
+        assert!(message.contains("`other`"), "{message}");
+        assert_eq!(
+            value(&project, "SELECT array_agg(k ORDER BY k COLLATE \"C\") FROM js").await,
+            json!(["ok", "\u{1f600}"])
+        );
+    }
+    let failed = import(&app, &project, "js", "ndjson", &rows[..2].join("\n"), json!({})).await;
+    let text = failed["errorText"].as_str().unwrap();
+    assert!(text.starts_with("Line 2, column `k`: ") && text.contains("NUL"), "{text}");
+}
+
+#[tokio::test]
+async fn rows_that_a_trigger_or_a_limit_of_postgres_refuses_are_skipped_with_their_line() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE TABLE orders (id int PRIMARY KEY);
+             CREATE FUNCTION check_order() RETURNS trigger LANGUAGE plpgsql AS
+               'BEGIN IF NEW.id = 2 THEN RAISE EXCEPTION ''Sold out'' USING ERRCODE = ''45000'';
+                ELSIF NEW.id = 3 THEN EXECUTE ''SELECT * FROM missing''; END IF; RETURN NEW; END';
+             CREATE TRIGGER check_order BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION check_order()",
+        )
+        .await;
+    let nested = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+    let file = format!("{{\"id\":1}}\n{{\"id\":2}}\n{{\"id\":3}}\n{{\"id\":4,\"other\":{nested}}}\n{{\"id\":5}}\n");
+    let request = json!({ "mode": "insert", "onError": "skip" });
+    let done = import(&app, &project, "orders", "ndjson", &file, request).await;
+    assert_eq!((&done["state"], counts(&done)), (&json!("done"), [5, 2, 0, 3, 3]), "{done}");
+    let expected = [2, 3, 4].map(|line| (line, None, "constraint_violation"));
+    assert_eq!(errors(&done), expected, "{done}");
+    let messages = ["Sold out", "relation \"missing\" does not exist", "stack depth limit exceeded"];
+    for (error, message) in done["errors"].as_array().unwrap().iter().zip(messages) {
+        assert_eq!(error["message"], message);
+    }
+    assert_eq!(value(&project, "SELECT array_agg(id ORDER BY id) FROM orders").await, json!([1, 5]));
+
+    let failed = import(&app, &project, "orders", "csv", "id\n6\n2\n", json!({})).await;
+    assert_eq!(failed["errorText"], "Line 3: Sold out. Nothing was imported.", "{failed}");
+}
+
+#[tokio::test]
+async fn upsert_with_an_always_generated_identity_changes_the_other_columns() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE TABLE stock (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text UNIQUE, count int);
+             INSERT INTO stock (name, count) VALUES ('a', 1);
+             CREATE TABLE numbers (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text DEFAULT 'none');
+             INSERT INTO numbers (note) VALUES ('kept')",
+        )
+        .await;
+    let request = |conflict: &str| -> Value {
+        json!({ "mode": "upsert", "onError": "abort", "conflict": [conflict], "overrideIdentity": true })
+    };
+    let file = "id,name,count\n7,a,5\n9,b,6\n";
+    let done = import(&app, &project, "stock", "csv", file, request("name")).await;
+    assert_eq!((&done["state"], counts(&done)), (&json!("done"), [2, 1, 1, 0, 0]), "{done}");
+    let rows = "SELECT array_agg(array[id::text, name, count::text] ORDER BY id) FROM stock";
+    assert_eq!(value(&project, rows).await, json!([["1", "a", "5"], ["9", "b", "6"]]));
+
+    // There is no column that could be changed.
+    let done = import(&app, &project, "numbers", "csv", "id\n1\n20\n", request("id")).await;
+    assert_eq!((&done["state"], counts(&done)), (&json!("done"), [2, 1, 0, 1, 0]), "{done}");
+    let rows = "SELECT array_agg(array[id::text, note] ORDER BY id) FROM numbers";
+    assert_eq!(value(&project, rows).await, json!([["1", "kept"], ["20", "none"]]));
+}
+
+#[tokio::test]
+async fn errors_of_rows_are_whole_sentences_without_positions_in_the_row() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE items (id int PRIMARY KEY, name text)").await;
+    let failed = import(&app, &project, "items", "ndjson", "{\"id\":1}\n{id:2}\n", json!({})).await;
+    let text = "Line 2: This is not valid JSON: key must be a string. Nothing was imported.";
+    assert_eq!(failed["errorText"], text, "{failed}");
+    let unclosed = format!("id,name\n1,\"{}", "x".repeat(9 << 20));
+    let failed = import(&app, &project, "items", "csv", &unclosed, json!({})).await;
+    let text = "Line 2: The row that begins here is larger than 8 MiB. Is a quote missing? Nothing was imported.";
+    assert_eq!(failed["errorText"], text, "{failed}");
+}
