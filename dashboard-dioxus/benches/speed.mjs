@@ -1,7 +1,8 @@
 // Measures the dashboard of a running release: `node benches/speed.mjs [<minutes>]`.
 //
-// What the first page loads; how soon it is painted and can be used; how long a click on a link of the sidebar takes
-// until the other page is there; and by how much memory grows while the overview stays open for some minutes.
+// Prints the sizes of the files that the first page loads, the times until it is painted and until it can be used, the
+// time from a click on a link of the sidebar until the other page is shown, and the growth of memory while the overview
+// stays open for some minutes.
 import { chromium } from "playwright-core";
 
 const url = process.env.ATLASHUB_URL;
@@ -28,7 +29,7 @@ async function signedIn() {
   return { context, page, session };
 }
 
-// Marks when the heading of a page is there and the page is no longer busy.
+// Records the time at which the heading of a page exists and the page is no longer busy.
 function watchHeading() {
   const look = () => {
     const main = document.querySelector("main");

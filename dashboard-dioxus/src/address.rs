@@ -12,10 +12,10 @@ use dioxus::{
 };
 use web_sys::UrlSearchParams;
 
-use crate::app::Route;
+use crate::route::Route;
 
 thread_local! {
-    /// Whether the current page was opened by the app itself, not by the browser's Back and Forward.
+    /// Whether the app itself opened the current page, not the browser's Back or Forward.
     static OPENED_HERE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -115,7 +115,7 @@ pub fn push_parameters(changes: &[(&str, Vec<String>)]) {
     go(&changed(changes));
 }
 
-/// Returns whether the current page was opened by a link or an action, not by Back or Forward.
+/// Returns whether a link or an action opened the current page, not Back or Forward.
 pub fn was_opened_here() -> bool {
     OPENED_HERE.get()
 }

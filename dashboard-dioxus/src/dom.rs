@@ -53,7 +53,7 @@ pub fn is_narrower_than(pixels: f64) -> bool {
     width.is_some_and(|width| width < pixels)
 }
 
-/// Scrolls the least that shows an element.
+/// Scrolls just far enough to show an element.
 pub fn scroll_into_view(id: &str) {
     let Some(element) = document().and_then(|document| document.get_element_by_id(id)) else { return };
     let options = web_sys::ScrollIntoViewOptions::new();
@@ -69,7 +69,7 @@ pub fn open_tab(address: &str) {
     }
 }
 
-/// Saves what an address of the server returns as a file of the browser's downloads.
+/// Downloads the response of an address of the server as a file.
 pub fn download(address: &str) {
     let Some(link) = document().and_then(|document| document.create_element("a").ok()) else { return };
     let _ = link.set_attribute("href", address);

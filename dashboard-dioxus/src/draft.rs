@@ -1,12 +1,13 @@
-//! Forms that are not saved yet. What was typed survives navigation, reloading and the end of a session: it is in the
-//! tab's storage until the form is saved or cancelled.
+//! Unsaved input of forms. It survives navigation, reloading and the end of a session, because it is in the tab's
+//! session storage until the form is saved or cancelled.
 
 use dioxus::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Returns the values of a form: what was typed before, or else `saved`. `name` identifies the form among all forms.
+/// Returns the values of a form: its unsaved input if there is any, otherwise `saved`. `name` identifies the form among
+/// all forms.
 ///
-/// A form that was not touched follows `saved` when it changes.
+/// A form without unsaved input follows `saved` when it changes.
 pub fn use_draft<T>(name: &str, saved: T) -> Signal<T>
 where
     T: Serialize + DeserializeOwned + Clone + PartialEq + 'static,
@@ -30,14 +31,14 @@ where
     values
 }
 
-/// Writes the values with which a form begins the next time that it is opened.
+/// Stores the values that a form has the next time that it is opened.
 pub fn prepare<T: Serialize>(name: &str, values: &T) {
     if let Ok(text) = serde_json::to_string(values) {
         store(&storage_key(name), &text);
     }
 }
 
-/// Forgets what was typed into a form, because it was saved or cancelled.
+/// Removes the unsaved input of a form, because it was saved or cancelled.
 pub fn forget(name: &str) {
     remove(&storage_key(name));
 }

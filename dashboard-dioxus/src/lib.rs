@@ -1,9 +1,9 @@
 //! The owner's dashboard: a WebAssembly app that the admin surface serves.
 //!
-//! In reading order: [`startup`] starts the app and shows panics; [`app`] has the routes; [`frame`] is what surrounds
-//! every page; [`pages`] has a folder or file for each page; [`ui`] has the components that pages are built from;
-//! [`remote`] talks to the server; [`draft`] keeps what is typed into forms; [`address`] reads and writes the query of the
-//! address.
+//! In reading order: [`startup`] starts the app and shows panics; [`route`] has the addresses of the pages; [`frame`]
+//! is what surrounds every page; [`pages`] has a folder or file for each page, and [`lazy`] loads most of them when
+//! they are opened; [`ui`] has the components that pages are built from; [`remote`] talks to the server; [`draft`]
+//! keeps what is typed into forms; [`address`] reads and writes the query of the address.
 //!
 //! Deliberately absent: `document::eval`, `document::Title` and everything else that runs text as JavaScript, which the
 //! content security policy forbids; query parameters in the router, which decodes them wrongly ([`address`] does).
@@ -14,8 +14,10 @@ pub mod clipboard;
 pub mod dom;
 pub mod draft;
 pub mod frame;
+pub mod lazy;
 pub mod pages;
 pub mod remote;
+pub mod route;
 pub mod startup;
 pub mod text;
 pub mod theme;

@@ -9,7 +9,7 @@ use dioxus::{
 use wasm_bindgen::{JsCast as _, closure::Closure, prelude::wasm_bindgen};
 use web_sys::{Element, HtmlElement};
 
-use crate::{address, app::App, dom};
+use crate::{address, app::App, dom, lazy};
 
 /// Starts the app. The page's script calls it once the module is loaded.
 #[wasm_bindgen(start)]
@@ -22,10 +22,11 @@ pub fn start() {
     }
     remove_skeleton();
     address::note_first();
+    lazy::watch_links();
     LaunchBuilder::web().with_context_provider(|| Box::new(quiet_document())).launch(App);
 }
 
-/// Panics if the address asks for it, so that in development one can see what a panic looks like.
+/// Panics if the address has the parameter `panic`, in development only, so that the message of a panic can be tested.
 pub fn panic_if_asked(environment: &str) {
     assert!(
         environment != "development" || address::parameter("panic").is_none(),
@@ -42,7 +43,7 @@ fn reload() {
     }
 }
 
-/// Removes what the page's HTML shows until now: Dioxus adds to it.
+/// Removes the placeholder in the page's HTML, because Dioxus does not replace it.
 fn remove_skeleton() {
     if let Some(main) = dom::find("#main") {
         main.set_text_content(None);

@@ -21,7 +21,8 @@ pub fn number(value: i64) -> String {
     text
 }
 
-/// Returns a number of bytes with two digits or more, in the largest unit that is not larger: `3.4 GB`, `61 GB`.
+/// Returns a number of bytes in the largest unit of which there is at least one, with one decimal below 10: `3.4 GB`,
+/// `61 GB`, `812 B`.
 pub fn bytes(value: i64) -> String {
     const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
     let mut amount = value.max(0) as f64;
@@ -33,7 +34,17 @@ pub fn bytes(value: i64) -> String {
         amount /= 1000.0;
         unit = next;
     }
-    if unit == "B" || amount >= 9.95 { format!("{amount:.0} {unit}") } else { format!("{amount:.1} {unit}") }
+    if unit == "B" || amount >= 9.95 {
+        format!("{} {unit}", amount.round() as i64)
+    } else {
+        format!("{} {unit}", decimal((amount * 10.0).round() as i64))
+    }
+}
+
+/// Returns a number of tenths as a number with one decimal: `3.4` for 34. Formatting floats needs code and tables that
+/// the first page is better off without.
+fn decimal(tenths: i64) -> String {
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// Returns the number followed by `one` or `many`: `1 table`, `12 tables`.
@@ -93,10 +104,13 @@ fn local_clock(date: &js_sys::Date) -> String {
     String::from(date.to_locale_time_string_with_options("en-GB", &options(&[])))
 }
 
-/// Returns date and time in full, for tooltips: local time, then UTC.
+/// Returns date and time in full, for tooltips: `14 Mar 2025, 15:32:06 (2025-03-14 14:32:06 UTC)`. The first part is in
+/// the chosen zone.
 pub fn exact(time: DateTime<Utc>) -> String {
-    let local = js_sys::Date::new(&(time.timestamp_millis() as f64).into());
-    format!("{} ({} UTC)", String::from(local.to_string()), time.format("%Y-%m-%d %H:%M:%S"))
+    // `2026-11-28T19:10:57.123Z`
+    let utc = String::from(js_date(time).to_iso_string()).replace('T', " ");
+    let utc = utc.split_once('.').map_or(utc.as_str(), |(seconds, _)| seconds);
+    format!("{}, {} ({utc} UTC)", date(time), local_clock(&js_date(time)))
 }
 
 /// Returns words with an upper-case letter at the start.
@@ -110,7 +124,7 @@ pub fn duration(milliseconds: i64) -> String {
     let seconds = milliseconds / 1000;
     match milliseconds {
         ..1_000 => format!("{milliseconds} ms"),
-        1_000..10_000 => format!("{:.1} s", milliseconds as f64 / 1e3),
+        1_000..10_000 => format!("{} s", decimal((milliseconds + 50) / 100)),
         10_000..60_000 => format!("{seconds} s"),
         60_000..3_600_000 if seconds % 60 == 0 => format!("{} min", seconds / 60),
         60_000..3_600_000 => format!("{} min {} s", seconds / 60, seconds % 60),
@@ -147,7 +161,8 @@ pub fn day_and_time(time: DateTime<Utc>) -> String {
     format!("{day}, {time}")
 }
 
-/// Returns how far away a later time is, or its day: `in 13 min`, `in 5 h`, `tomorrow 02:00`, `Sun 04:00`, `1 Mar 06:00`.
+/// Returns how far away a later time is, or its day: `in 13 min`, `in 5 h`, `tomorrow 02:00`, `Sun 04:00`, `1 Mar
+/// 06:00`.
 pub fn upcoming(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let minutes = (time - now).num_minutes().max(0);
     match minutes {

@@ -49,7 +49,7 @@ pub fn choose(theme: Theme) {
     }
 }
 
-/// How high the rows of tables are.
+/// The height of the rows of tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Density {
     Compact,
@@ -96,7 +96,7 @@ pub enum Times {
 }
 
 thread_local! {
-    /// The chosen zone, which every shown time asks for.
+    /// The chosen zone. Kept here because it is read for every time that is shown.
     static TIMES: Cell<Option<Times>> = const { Cell::new(None) };
 }
 

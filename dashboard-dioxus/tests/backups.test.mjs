@@ -24,13 +24,13 @@ async function changeItems(page, path, change) {
   });
 }
 
-// Changes what the server says about the protection of a database.
+// Changes the server's response about the protection of a database.
 const protect = (page, target, fields) =>
   changeItems(page, "**/admin/v1/backups/protection", (item) => (item.target === target ? { ...item, ...fields } : item));
 
 const daysAgo = (days) => new Date(Date.now() - days * 86_400_000).toISOString();
 
-test("backup is made, shown with its size, and verified", async (t) => {
+test("backup is created, shown with its size, and verified", async (t) => {
   const { name } = await createProject("backed up");
   const page = await openPage(t);
   await page.goto(`${url}/backups`);
@@ -70,7 +70,7 @@ test("scheduled database shows its job and the retention policy", async (t) => {
   await shown(rowOf(page, "Backups", name).getByText("Last 7, weekly", { exact: true }));
 });
 
-test("old backup is overdue and a young one is only not scheduled", async (t) => {
+test("old backup is overdue, and a recent one without a job only lacks a schedule", async (t) => {
   const { id, name } = await createProject("overdue");
   const page = await openPage(t);
   const problem = { overdue: true, problem: "No enabled job backs it up.", keptCount: 1, keptBytes: 2048 };
@@ -121,7 +121,7 @@ test("downloaded dump has the digest of the manifest", async (t) => {
   assert.equal(hash.digest("hex"), backup.sha256);
 });
 
-test("missing dump says so and can only be deleted", async (t) => {
+test("backup whose dump is missing is marked and can only be deleted", async (t) => {
   const { id, name } = await createProject("missing");
   await backUp(`project:${id}`);
   const page = await openPage(t);
@@ -167,7 +167,7 @@ test("filters are in the address and can be cleared", async (t) => {
   assert.equal(await page.getByRole("table", { name: "Backups" }).getByRole("row").count(), 2);
 });
 
-test("server without backups offers to make and to schedule them", async (t) => {
+test("server without backups offers to create and to schedule them", async (t) => {
   const page = await openPage(t);
   await page.route("**/admin/v1/backups?*", (route) => route.fulfill({ json: { items: [], nextCursor: null } }));
   await page.goto(`${url}/backups`);
@@ -192,7 +192,7 @@ test("pages of backups are accessible", async (t) => {
   await backUp(`project:${id}`);
   for (const narrow of [false, true]) {
     const page = await openPage(t, { narrow });
-    // A button that the window's edge cuts is too small. So the page shows only this database.
+    // The page shows only this database: a button that the window's edge cuts off would count as too small.
     await page.route("**/admin/v1/backups/protection", async (route) => {
       const { items, ...rest } = await (await route.fetch()).json();
       await route.fulfill({ json: { ...rest, items: items.filter(({ target }) => target === `project:${id}`) } });

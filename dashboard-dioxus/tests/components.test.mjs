@@ -54,6 +54,17 @@ test("a dialog holds the focus and returns it", async (t) => {
   await page.waitForFunction(() => document.activeElement?.textContent === "Open dialog");
 });
 
+test("a click outside of a dialog closes it, and one inside does not", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/ui`);
+  await button(page, "Open dialog").click();
+  const dialog = page.getByRole("dialog", { name: "Sample dialog" });
+  await dialog.getByRole("heading", { name: "Sample dialog" }).click();
+  await shown(dialog);
+  await page.mouse.click(5, 400);
+  await hidden(dialog);
+});
+
 test("a dialog with something shown once stays until it is done", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/ui`);

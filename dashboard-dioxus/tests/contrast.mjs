@@ -1,11 +1,11 @@
-// The contrast of everything that is shown, as it is used: colours are mixed with all that lies under them.
+// Checks the contrast of everything that is shown. Transparent colours are mixed with the colours under them.
 
-// Returns what has too little contrast: texts below 4.5 (large ones below 3), shapes and borders of controls below 3.
-// Runs in the page, so it uses nothing from outside.
+// Returns the elements with too little contrast: texts below 4.5 (large ones below 3), shapes and borders of controls
+// below 3. Runs in the page, so it can't use other functions of this file.
 function findLowContrast() {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   canvas.canvas.width = canvas.canvas.height = 1;
-  // Red, green, blue and opacity, from any way to write a colour.
+  // Returns the red, green, blue and opacity of a CSS colour. The canvas parses all notations.
   const parse = (color) => {
     canvas.clearRect(0, 0, 1, 1);
     canvas.fillStyle = color;
@@ -28,7 +28,7 @@ function findLowContrast() {
     const [high, low] = [luminance(a), luminance(b)].sort((x, y) => y - x);
     return (high + 0.05) / (low + 0.05);
   };
-  // The ground under an element: the backgrounds of the element and of all around it.
+  // Returns the colour behind the text of an element: the mixed backgrounds of the element and of its ancestors.
   const groundOf = (element) => {
     const layers = [];
     for (let current = element; current; current = current.parentElement) {
@@ -43,7 +43,7 @@ function findLowContrast() {
     const text = element.textContent.trim().slice(0, 30);
     return `<${element.tagName.toLowerCase()} class="${element.getAttribute("class") ?? ""}"> ${text}`;
   };
-  // What is disabled may be faint.
+  // Disabled controls may have any contrast.
   const isDisabled = (element) => {
     const control = element.closest("button, input, select, textarea, label, [aria-disabled=true]");
     if (!control) return false;
@@ -84,7 +84,7 @@ function findLowContrast() {
   return [...found];
 }
 
-// Returns what has too little contrast in the theme.
+// Returns the elements with too little contrast in a theme.
 export async function lowContrast(page, theme) {
   await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
   return page.evaluate(`(${findLowContrast})()`);

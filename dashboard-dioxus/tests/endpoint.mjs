@@ -1,10 +1,10 @@
-// A server that jobs of the tests call. It answers when the test says so.
+// A server that jobs of the tests call. It responds when the test calls `respond`.
 
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { after } from "node:test";
 
-// Starts a server on a free port. Requests wait until `answer` is called, unless `immediately` gives the status.
+// Starts a server on a free port. Requests wait for `respond`, unless `immediately` is the status of every response.
 export async function startEndpoint({ immediately } = {}) {
   const waiting = [];
   const arrivals = [];
@@ -23,6 +23,6 @@ export async function startEndpoint({ immediately } = {}) {
     url: `http://localhost:${server.address().port}/hook`,
     // Waits until a request has arrived.
     arrived: () => (waiting.length > 0 ? Promise.resolve() : new Promise((resolve) => arrivals.push(resolve))),
-    answer: (status = 200, body = "done") => waiting.splice(0).forEach((response) => response.writeHead(status).end(body)),
+    respond: (status = 200, body = "done") => waiting.splice(0).forEach((response) => response.writeHead(status).end(body)),
   };
 }

@@ -21,7 +21,7 @@ test("landmarks and navigation have their names", async (t) => {
   assert.equal(await page.title(), `API keys · ${name} · AtlasHub`);
 });
 
-test("the palette opens pages by a few letters", async (t) => {
+test("the palette finds pages by a few letters", async (t) => {
   const { id } = await createProject("palette");
   const page = await openPage(t);
   await page.goto(`${url}/projects/${id}`);
@@ -104,7 +104,7 @@ test("signing out leads to the sign-in", async (t) => {
   await eventually(async () => new URL(page.url()).pathname === "/sign-in");
 });
 
-test("every address opened cold has its heading and title", async (t) => {
+test("every address opened first has its heading and title", async (t) => {
   const { id, name } = await createProject("addresses");
   const page = await openPage(t);
   for (const [path, title, project] of [
@@ -198,7 +198,7 @@ test("running work can be seen and cancelled", async (t) => {
   await shown(dialog.getByText("Nothing is running."));
 });
 
-test("lists are used by keys", async (t) => {
+test("lists are used with the keyboard", async (t) => {
   const { name } = await createProject("list keys");
   const page = await openPage(t);
   await page.goto(`${url}/projects`);
@@ -214,7 +214,7 @@ test("lists are used by keys", async (t) => {
   await shown(heading(page, name));
 });
 
-test("single keys can be switched off", async (t) => {
+test("single-key shortcuts can be switched off", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/projects`);
   await shown(heading(page, "Projects"));

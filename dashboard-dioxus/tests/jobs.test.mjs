@@ -75,9 +75,30 @@ test("run that is started shows its state and its result without a reload", asyn
   await button(page, "Run Live now").click();
   await endpoint.arrived();
   await shown(row(page, "Live").getByText("Running", { exact: true }));
-  endpoint.answer();
+  endpoint.respond();
   await shown(row(page, "Live").getByText("Succeeded", { exact: true }));
   await shown(page.getByRole("list", { name: "Last 30 runs of Live" }).getByRole("link", { name: /^Succeeded, / }));
+});
+
+test("arrow keys move among the last runs", async (t) => {
+  const project = await createProject("strip");
+  const endpoint = await startEndpoint();
+  const job = await createJob(project, "Twice", { httpUrl: endpoint.url });
+  for (const _ of [1, 2]) {
+    await admin("POST", `/jobs/${job.id}/run`, {});
+    await endpoint.arrived();
+    endpoint.respond();
+    await eventually(async () => (await admin("GET", `/jobs/${job.id}/runs`)).items.every((run) => run.status === "success"));
+  }
+  const page = await openPage(t);
+  await page.goto(jobsOf(project));
+  const bars = page.getByRole("list", { name: "Last 30 runs of Twice" }).getByRole("link");
+  await shown(bars.nth(1));
+  await bars.nth(1).focus();
+  await page.keyboard.press("ArrowLeft");
+  assert.ok(await bars.nth(0).evaluate((bar) => bar === document.activeElement));
+  await page.keyboard.press("End");
+  assert.ok(await bars.nth(1).evaluate((bar) => bar === document.activeElement));
 });
 
 test("failing job comes first with its reason in the row", async (t) => {
@@ -103,7 +124,7 @@ test("job is created, run and its log opened with the keyboard alone", async (t)
   const endpoint = await startEndpoint({ immediately: 200 });
   const page = await openPage(t);
   const isFocused = (locator) => locator.evaluate((element) => element === document.activeElement).catch(() => false);
-  // Moves the focus with Tab, as somebody without a mouse does.
+  // Moves the focus with Tab, as users without a mouse do.
   const tabTo = (locator) =>
     eventually(async () => (await isFocused(locator)) || (await page.keyboard.press("Tab")), "the focus");
   await page.goto(jobsOf(project));

@@ -69,7 +69,7 @@ test("channel is tested before it is saved and its URL is never shown again", as
   await shown(channels(page).getByText(`renamed ${unique}`));
 });
 
-test("test of a dead receiver says why", async (t) => {
+test("test of a receiver that is down shows the reason", async (t) => {
   const { form } = await openForm(t);
   await form.getByLabel("URL").fill(`${receiverUrl}/refused`);
   await form.getByLabel("Secret").fill(SECRET);
@@ -80,7 +80,7 @@ test("test of a dead receiver says why", async (t) => {
   await shown(form.getByRole("alert").getByText("connection refused"));
 });
 
-test("wrong field has the error", async (t) => {
+test("error is shown at the wrong field", async (t) => {
   const { form } = await openForm(t);
   await form.getByRole("textbox", { name: "Name" }).fill(`wrong ${unique}`);
   await form.getByLabel("URL").fill(`${receiverUrl}/x`);
@@ -124,11 +124,11 @@ test("failed delivery is the reason in the list", async (t) => {
   await shown(channels(page).getByRole("row").filter({ hasText: name }).getByText("The receiver returned 401."));
 });
 
-test("server without channels says that nobody is told of failures", async (t) => {
+test("server without channels warns that nobody is notified of failures", async (t) => {
   const page = await openPage(t);
   await page.route("**/admin/v1/notifications?*", (route) => route.fulfill({ json: { items: [], nextCursor: null } }));
   await page.goto(`${url}/notifications`);
-  await shown(page.getByText("Nobody is told when a run or backup fails."));
+  await shown(page.getByText("Nobody is notified when a run or backup fails."));
   await shown(page.getByRole("heading", { level: 2, name: "No channels" }));
 });
 
@@ -144,4 +144,19 @@ test("page of notifications is accessible", async (t) => {
     await shown(page.getByLabel("Server"));
     await expectAccessible(page);
   }
+});
+
+test("sheet of another channel shows nothing that was typed for the first", async (t) => {
+  const [first, second] = [await create(`first ${unique}`), await create(`second ${unique}`)];
+  const page = await openPage(t);
+  await page.goto(`${url}/notifications?channel=${first.id}`);
+  const name = page.getByRole("dialog").getByRole("textbox", { name: "Name" });
+  await eventually(async () => (await name.inputValue()) === `first ${unique}`);
+  await name.fill("typed for the first");
+  // As Back and Forward do: the address changes, and the page stays.
+  await page.evaluate((id) => {
+    history.pushState(null, "", `/notifications?channel=${id}`);
+    dispatchEvent(new PopStateEvent("popstate"));
+  }, second.id);
+  await eventually(async () => (await name.inputValue()) === `second ${unique}`, "the name of the second channel");
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, openPage, refusal, shown, url } from "./support.mjs";
 
-// What the server answers, with other facts and items.
+// Returns the server's response with other facts and items.
 async function overviewWith(change) {
   const overview = await admin("GET", "/overview");
   return { ...overview, facts: { ...overview.facts, ...change.facts }, attention: change.attention ?? [], problems: [] };
@@ -79,7 +79,7 @@ test("without projects the first one can be created", async (t) => {
   await expectAccessible(page);
 });
 
-test("all is well in one sentence", async (t) => {
+test("one sentence reports that all is well", async (t) => {
   await createProject("well");
   const page = await openPage(t);
   const well = await overviewWith({});
@@ -88,7 +88,7 @@ test("all is well in one sentence", async (t) => {
   await shown(page.getByRole("status").filter({ hasText: /^All is well\. .*project/ }));
 });
 
-test("what needs attention says why and can be snoozed", async (t) => {
+test("item that needs attention shows the reason and can be snoozed", async (t) => {
   const project = await createProject("attention");
   for (const narrow of [false, true]) {
     const page = await openPage(t, { narrow });
@@ -113,7 +113,7 @@ test("what needs attention says why and can be snoozed", async (t) => {
   }
 });
 
-test("a part that fails says so alone", async (t) => {
+test("only the part that failed shows an error", async (t) => {
   await createProject("parts");
   const page = await openPage(t);
   await page.route("**/admin/v1/overview", (route) => route.fulfill(refusal(500, "The state is not known.")));

@@ -8,7 +8,7 @@ import {
 
 const EVIL = `<img src=x onerror=alert(1)> for\u202e pictures`;
 
-// A plugin as the server describes it. The tests of the host load real ones.
+// A plugin as the server describes it. The tests of the host load real plugins.
 const plugin = (fields) => ({
   name: "thumbnails", version: "1.3.0", serial: 8, publisher: "Pixel Press", description: "Makes small pictures.",
   sha256: "9f".repeat(32), keyId: "AABBCCDDEEFF0011", keyName: "pixel-press", file: "/plugins/thumbnails.wasm",
@@ -23,8 +23,8 @@ async function offer(page, offered, { status = 200 } = {}) {
   const approvals = [];
   const current = { plugin: offered };
   await page.route("**/admin/v1/plugins?limit=200", async (route) => {
-    const answer = await (await route.fetch()).json();
-    await route.fulfill({ json: { ...answer, items: [...answer.items, current.plugin] } });
+    const response = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...response, items: [...response.items, current.plugin] } });
   });
   await page.route("**/admin/v1/plugins/thumbnails/approve", async (route) => {
     const approval = route.request().postDataJSON();
@@ -44,7 +44,7 @@ test("plugins of AtlasHub are listed as such", async (t) => {
   await shown(row.getByText("Active"));
 });
 
-test("waiting plugin is approved with fewer hosts than it asks for", async (t) => {
+test("waiting plugin is approved with fewer hosts than it requests", async (t) => {
   const page = await openPage(t);
   const approvals = await offer(page, plugin());
   await page.goto(`${url}/plugins`);
@@ -106,7 +106,7 @@ test("wider version shows what is new since the approval", async (t) => {
   await shown(region.getByText("Until now you allowed calling hosts: cdn.example.com."));
 });
 
-test("file that was replaced is not approved and says so", async (t) => {
+test("file that was replaced is not approved, and a message says why", async (t) => {
   const page = await openPage(t);
   await offer(page, plugin(), { status: 409 });
   await page.goto(`${url}/plugins?plugin=thumbnails`);
@@ -145,8 +145,8 @@ test("phone reads a plugin and revokes it, but changes no grants", async (t) => 
   const page = await openPage(t, { narrow: true });
   await offer(page, plugin({ state: "active" }));
   const revoked = page.waitForRequest((request) => request.url().endsWith("/plugins/thumbnails/revoke"));
-  const answer = { json: plugin({ state: "revoked" }) };
-  await page.route("**/admin/v1/plugins/thumbnails/revoke", (route) => route.fulfill(answer));
+  const response = { json: plugin({ state: "revoked" }) };
+  await page.route("**/admin/v1/plugins/thumbnails/revoke", (route) => route.fulfill(response));
   await page.goto(`${url}/plugins?plugin=thumbnails`);
   const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
   await shown(sheet.getByText("Approve plugins and change grants on a wider screen."));
@@ -158,7 +158,7 @@ test("phone reads a plugin and revokes it, but changes no grants", async (t) => 
   await shown(page.getByRole("region", { name: "Messages" }).getByText("Plugin revoked"));
 });
 
-test("revoking counts what ends", async (t) => {
+test("revoking counts the runs and jobs that it stops", async (t) => {
   const page = await openPage(t);
   const used = (id) => ({ jobId: id, jobName: id, pluginJob: "make", projectId: null, projectName: null, enabled: true });
   await offer(page, plugin({ state: "active", activeRunCount: 2, usedBy: ["a", "b", "c"].map(used), usedByCount: 3 }));

@@ -60,7 +60,7 @@ test("keys stay shown until they are stored, whatever the server reports", async
   await admin("DELETE", `/projects/${id}`, { confirm: name });
 });
 
-test("a name that is taken is refused on leaving the field, and what is typed stays", async (t) => {
+test("a name in use is refused when the field loses the focus, and the text stays", async (t) => {
   const { name } = await createProject("taken");
   const page = await openPage(t);
   await page.goto(`${url}/projects/new`);
@@ -189,7 +189,7 @@ test("pages are accessible and have their addresses", async (t) => {
   }
 });
 
-test("a project that does not exist leads to those that do", async (t) => {
+test("the address of a missing project links to all projects", async (t) => {
   const page = await openPage(t);
   for (const path of ["", "/settings"]) {
     await page.goto(`${url}/projects/nosuchproject${path}`);
@@ -210,7 +210,7 @@ test("the list is read again on demand", async (t) => {
   await shown(page.getByRole("link", { name, exact: true }));
 });
 
-test("projects in every state say what happens to them, also on a phone", async (t) => {
+test("projects show their state, also on a phone", async (t) => {
   const { name } = await createProject("states");
   const states = [
     ["creating", { state: "creating" }, "Being made…"],
@@ -243,7 +243,7 @@ test("projects in every state say what happens to them, also on a phone", async 
   }
 });
 
-test("an empty list says what belongs there, and explains it", async (t) => {
+test("an empty list explains what appears there", async (t) => {
   for (const narrow of [false, true]) {
     const page = await openPage(t, { narrow });
     await page.route("**/admin/v1/projects?*", (route) => route.fulfill({ json: { items: [], nextCursor: null } }));

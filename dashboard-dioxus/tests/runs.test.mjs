@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { startEndpoint } from "./endpoint.mjs";
 import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
 
-// Jobs that call nothing: the backup plugin makes a backup, or fails because its database does not exist.
+// Jobs without HTTP requests: the backup plugin makes a backup, or fails because its database does not exist.
 const succeeding = (project) => ({ type: "platform", plugin: "backup", pluginJob: "backup", params: { target: `project:${project.id}` } });
 const failing = () => ({ type: "platform", plugin: "backup", pluginJob: "backup", params: { target: "project:gone" } });
 
@@ -52,7 +52,7 @@ test("run in progress shows new lines and its end without a reload", async (t) =
   await shown(page.getByText("Running", { exact: true }));
   await shown(page.getByRole("status").filter({ hasText: /^Following/ }));
   const before = await log(page).locator(".line").count();
-  endpoint.answer();
+  endpoint.respond();
   await shown(page.getByText("Succeeded", { exact: true }));
   await eventually(async () => (await log(page).locator(".line").count()) > before, "new lines");
   assert.ok(streams.length > 0 && streams.every(({ pathname }) => pathname === "/admin/v1/events"), streams.join(" "));
@@ -75,7 +75,7 @@ test("logs in two tabs come from one stream", async (t) => {
   await shown(second.getByRole("status").filter({ hasText: /^Following/ }));
   for (const [index, page] of [first, second].entries()) {
     const before = await log(page).locator(".line").count();
-    endpoints[index].answer();
+    endpoints[index].respond();
     await shown(page.getByText("Succeeded", { exact: true }));
     await eventually(async () => (await log(page).locator(".line").count()) > before, "new lines");
   }
@@ -101,7 +101,7 @@ test("broken stream reconnects and continues after the last line", async (t) => 
     reconnection ??= route;
     return undefined;
   });
-  // Without a stream, the page reads the log in intervals. That must not hide what the stream does.
+  // Without a stream, the page reads the log in intervals. That would hide a stream that does not continue.
   await page.route(`**/admin/v1/runs/${run}/log`, (route) => route.fulfill({ json: { items: [], nextCursor: null } }));
   await page.goto(`${url}/runs/${run}`);
   await shown(log(page).getByText("first line"));
@@ -155,7 +155,7 @@ test("line of the log is unfolded with the keyboard", async (t) => {
   await hidden(log(page).locator(".line-detail"));
 });
 
-test("long log draws only what is in view and ends at its last line", async (t) => {
+test("long log draws only the lines in view and ends at its last line", async (t) => {
   const { run } = await endedRun();
   const page = await openPage(t);
   await serveLog(page, run, Array.from({ length: 30_000 }, (_, index) => line("info", `line ${index}`)));
@@ -178,7 +178,7 @@ test("log is copied and downloaded", async (t) => {
   assert.ok((await readFile(await download.path(), "utf8")).length > 0);
 });
 
-test("run is cancelled after a question", async (t) => {
+test("run is cancelled after a confirmation", async (t) => {
   const project = await createProject("cancelled");
   const endpoint = await startEndpoint();
   const run = await start(await createJob(project, "Cancelled", { httpUrl: endpoint.url }));
@@ -312,7 +312,7 @@ test("Enter opens a run in a sheet, Shift-Enter its page, and Back closes the sh
   await shown(heading(page, "Run of Ended"));
 });
 
-test("removed run says that it is no longer kept", async (t) => {
+test("page of a removed run says that it is no longer kept", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/runs/00000000-0000-7000-8000-000000000000`);
   await shown(page.getByRole("heading", { name: "This run is no longer kept" }));

@@ -78,7 +78,7 @@ async function upload(project, bucket, path, content, contentType) {
 
 // Creates the shop. Returns the id of the project, of a saved query, and of a run of the nightly backup.
 export async function createShop(t) {
-  // What to delete afterwards, in reverse order.
+  // The resources to delete afterwards, in reverse order.
   const created = [];
   t.after(async () => {
     for (const [path, body] of created.toReversed()) await admin("DELETE", path, body);

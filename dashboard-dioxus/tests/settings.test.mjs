@@ -68,7 +68,7 @@ test("pending migrations are applied in a run", async (t) => {
   assert.deepEqual([run.plugin, run.pluginJob, run.status], ["migrations", "apply", "success"]);
 });
 
-test("migrations that can't be applied say why", async (t) => {
+test("reason is shown if migrations can't be applied", async (t) => {
   const { items } = await admin("GET", "/migrations");
   const page = await openPage(t);
   const pending = items.map((item) => ({ ...item, state: "pending", appliedAt: null }));
@@ -104,8 +104,8 @@ test("session of another browser is ended", async (t) => {
   assert.equal((await fetch(`${url}/admin/v1/system`, { headers: { cookie } })).status, 401);
 });
 
-// All other sessions of this server belong to tests that run at the same time, so the request doesn't reach it.
-test("all other sessions are ended after a question", async (t) => {
+// All other sessions of this server belong to tests that run at the same time. So the request is not sent to it.
+test("all other sessions are ended after a confirmation", async (t) => {
   await signInAs(`test-browser/${Date.now()}`);
   const page = await openPage(t);
   let ended = 0;

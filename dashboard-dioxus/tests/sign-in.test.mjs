@@ -21,7 +21,7 @@ test("a wrong token shows why and keeps the focus in the field", async (t) => {
   await eventually(() => page.getByLabel("Admin token").evaluate((field) => field === document.activeElement));
 });
 
-test("the token is never stored, in the address or logged", async (t) => {
+test("the token is not in storage, in the address or in a log", async (t) => {
   const page = await openPage(t, { signedIn: false });
   const lines = [];
   page.on("console", (message) => lines.push(message.text()));
@@ -60,7 +60,7 @@ test("the token can be shown", async (t) => {
   assert.equal(await page.title(), "Sign in · AtlasHub");
 });
 
-test("too many attempts count down until the next", async (t) => {
+test("after too many attempts, the page counts down to the next one", async (t) => {
   const page = await openPage(t, { signedIn: false });
   await page.goto(`${url}/sign-in`);
   await page.route("**/admin/v1/session", (route) =>

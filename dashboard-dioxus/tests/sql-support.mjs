@@ -1,4 +1,4 @@
-// What the tests of the SQL page share.
+// Functions that the tests of the SQL page share.
 
 import { admin, createProject, openPage, shown, url } from "./support.mjs";
 
@@ -65,7 +65,7 @@ export async function copied(page, expected) {
   await page.waitForFunction(async (expected) => (await navigator.clipboard.readText()) === expected, expected);
 }
 
-// Returns name and content of the file that an act downloads.
+// Returns the name and content of the file that `act` downloads.
 export async function download(page, act) {
   const [file] = await Promise.all([page.waitForEvent("download"), act()]);
   const chunks = [];

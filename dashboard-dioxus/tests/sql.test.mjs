@@ -1,4 +1,4 @@
-// Running SQL: what runs, what is shown of it, and what is asked before. See sql-grid and sql-texts for the rest.
+// Running SQL: which statements run, their results, and confirmations. See sql-grid and sql-texts for the rest.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -21,7 +21,7 @@ test("statement under the cursor runs alone", async (t) => {
   assert.equal(await cell(page, "11").count(), 0);
 });
 
-test("selection runs before the statement under the cursor", async (t) => {
+test("selection runs instead of the statement under the cursor", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await text(page).fill("select 1; select 2;");
@@ -99,7 +99,7 @@ test("error is marked in the editor", async (t) => {
   await page.locator(".monaco-editor .sql-at-bar").first().waitFor({ state: "attached" });
 });
 
-test("cancelled statement leaves postgres", async (t) => {
+test("cancelled statement stops in Postgres", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await page.getByRole("combobox", { name: "Time limit" }).selectOption({ label: "60 s" });
@@ -146,7 +146,7 @@ test("read only refuses changes", async (t) => {
   assert.equal(await value(project, "select count(*) from books where id = 99"), 0);
 });
 
-test("limit of rows is said, and all rows of the page are exported", async (t) => {
+test("limit of rows is shown, and all rows of the page are exported", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   const rows = page.getByRole("combobox", { name: "Rows" });
@@ -167,7 +167,7 @@ test("limit of rows is said, and all rows of the page are exported", async (t) =
   assert.equal(await rows.inputValue(), "1000");
 });
 
-test("result leaves the page in four forms", async (t) => {
+test("result is copied and downloaded in four formats", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await run(page, "select id, title from books where id < 3 order by id");
@@ -182,7 +182,7 @@ test("result leaves the page in four forms", async (t) => {
   await copied(page, "insert into books (id, title) values\n  (1, 'book 1'),\n  (2, 'book 2');");
 });
 
-test("messages of postgres are shown", async (t) => {
+test("messages of Postgres are shown", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await runSql(project, "create function shout() returns int language plpgsql as $$ begin raise notice 'it is %', 42; return 1; end $$");
@@ -192,7 +192,7 @@ test("messages of postgres are shown", async (t) => {
   await shown(results(page).getByText("NOTICE"));
 });
 
-test("statement that destroys asks first, with what is lost", async (t) => {
+test("statement that destroys data needs a confirmation that counts the loss", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await runSql(project, "create table doomed as select generate_series(1, 50) id");
@@ -274,7 +274,7 @@ test("wrong estimate is marked in the plan", async (t) => {
   await shown(page.getByRole("table", { name: "Plan" }).getByText(/× off$/));
 });
 
-test("server that does not answer leaves text and doubt", async (t) => {
+test("text stays if the server does not respond, and a message says that the outcome is unknown", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await page.route("**/admin/v1/projects/*/sql", (route) => route.abort());
@@ -284,14 +284,16 @@ test("server that does not answer leaves text and doubt", async (t) => {
 });
 
 test("ended session keeps the text", async (t) => {
+  // All requests but the stream of events, which may begin at any time and would notice the end of the session first.
+  const requests = /\/admin\/v1\/(?!events)/;
   const project = await withBooks();
   const page = await openSql(t, project);
   await text(page).fill("select 'kept over the end'");
-  await page.route("**/admin/v1/**", (route) => route.fulfill({ status: 401, json: { error: { code: "unauthorized", message: "No.", requestId: "r" } } }));
+  await page.route(requests, (route) => route.fulfill({ status: 401, json: { error: { code: "unauthorized", message: "No.", requestId: "r" } } }));
   await act(page, "Run").click();
   const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
   await shown(dialog);
-  await page.unroute("**/admin/v1/**");
+  await page.unroute(requests);
   await dialog.getByRole("button", { name: "Sign in again" }).click();
   await shown(text(page));
   assert.equal(await text(page).inputValue(), "select 'kept over the end'");

@@ -1,7 +1,10 @@
-// The states of the whole app: what is shown when the server, the session or the page itself fails.
+// The states of the whole app when the server, the session or the page itself fails.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url } from "./support.mjs";
+
+// All requests but the stream of events, which may begin at any time and would notice the end of a session first.
+const REQUESTS = /\/admin\/v1\/(?!events)/;
 
 test("the first paint has the theme and the frame", async (t) => {
   for (const theme of ["dark", "light"]) {
@@ -22,9 +25,9 @@ test("the first paint has the theme and the frame", async (t) => {
   }
 });
 
-test("an ended session asks to sign in and keeps what was typed", async (t) => {
+test("after the end of a session, the page asks for a sign-in and keeps the typed text", async (t) => {
   const { id } = await createProject("ended");
-  for (const answer of [
+  for (const response of [
     { status: 302, headers: { location: "https://access.example.com/" } },
     refusal(401, "You are not signed in."),
     { status: 200, contentType: "text/html", body: "<html>Sign in</html>" },
@@ -34,13 +37,13 @@ test("an ended session asks to sign in and keeps what was typed", async (t) => {
     await shown(heading(page, "Project settings"));
     const name = page.getByRole("textbox", { name: "Name", includeHidden: true });
     await name.fill("renamed");
-    await page.route("**/admin/v1/**", (route) => route.fulfill(answer));
+    await page.route(REQUESTS, (route) => route.fulfill(response));
     await button(page, "Save settings").click();
     const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
     await shown(dialog.getByRole("button", { name: "Sign in again" }));
     await expectAccessible(page);
     assert.equal(await name.inputValue(), "renamed");
-    await page.unroute("**/admin/v1/**");
+    await page.unroute(REQUESTS);
     await dialog.getByRole("button", { name: "Sign in again" }).click();
     await shown(heading(page, "Project settings"));
     assert.equal(new URL(page.url()).pathname, `/projects/${id}/settings`);
@@ -48,18 +51,18 @@ test("an ended session asks to sign in and keeps what was typed", async (t) => {
   }
 });
 
-test("signing in that does not help is said", async (t) => {
+test("a message is shown if signing in again does not help", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/projects`);
   await shown(heading(page, "Projects"));
-  await page.route("**/admin/v1/**", (route) => route.fulfill({ status: 302, headers: { location: "https://access.example.com/" } }));
+  await page.route(REQUESTS, (route) => route.fulfill({ status: 302, headers: { location: "https://access.example.com/" } }));
   await page.keyboard.press("r");
   const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
   await dialog.getByRole("button", { name: "Sign in again" }).click();
   await shown(dialog.getByText("Signing in again did not help."));
 });
 
-test("a server that is gone disables acts until it returns", async (t) => {
+test("actions are disabled while the server can't be reached", async (t) => {
   const { id } = await createProject("gone");
   const page = await openPage(t);
   await page.goto(`${url}/projects/${id}/settings`);
@@ -80,13 +83,15 @@ test("a server that is gone disables acts until it returns", async (t) => {
   assert.equal(await page.getByRole("textbox", { name: "Name" }).inputValue(), "typed meanwhile");
 });
 
-test("a server that does not answer at the start is asked again", async (t) => {
+test("a server that does not respond at the start can be tried again", async (t) => {
   const page = await openPage(t);
-  await page.route("**/admin/v1/session", (route) => route.abort());
+  // The page also tries again by itself. The server must not respond before the button is pressed.
+  const isPressed = () => page.evaluate(() => globalThis.isPressed).catch(() => false);
+  await page.route("**/admin/v1/session", async (route) => ((await isPressed()) ? route.continue() : route.abort()));
   await page.goto(`${url}/projects`);
   await shown(heading(page, "AtlasHub does not answer"));
   await expectAccessible(page);
-  await page.unroute("**/admin/v1/session");
+  await page.evaluate(() => addEventListener("pointerdown", () => (globalThis.isPressed = true), true));
   await button(page, "Try again").click();
   await shown(heading(page, "Projects"));
 });
@@ -103,13 +108,13 @@ test("a refusal shows the message without a retry", async (t) => {
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "0199c1de-4444");
 });
 
-test("a busy server is asked again when it wants to be", async (t) => {
+test("a request to a busy server is repeated after its Retry-After", async (t) => {
   for (const status of [429, 503]) {
     const page = await openPage(t);
-    let answers = 0;
+    let responses = 0;
     await page.route("**/admin/v1/projects?*", (route) => {
-      answers += 1;
-      return answers === 1 ? route.fulfill(refusal(status, "Too busy.", { "retry-after": "2" })) : route.continue();
+      responses += 1;
+      return responses === 1 ? route.fulfill(refusal(status, "Too busy.", { "retry-after": "2" })) : route.continue();
     });
     await page.goto(`${url}/projects`);
     const retry = page.getByRole("alert").getByRole("button", { name: /^Try again in [12] s$/ });
@@ -120,9 +125,9 @@ test("a busy server is asked again when it wants to be", async (t) => {
   }
 });
 
-test("an answer that breaks off is an error with a retry", async (t) => {
+test("an incomplete response is an error with a retry", async (t) => {
   const page = await openPage(t);
-  // Otherwise an event may read the list again before the click.
+  // Otherwise an event may make the page read the list again before the click.
   await page.route("**/admin/v1/events", (route) => route.abort());
   await page.route("**/admin/v1/projects?*", (route) => route.fulfill({ status: 200, contentType: "application/json", body: '{"items": [' }));
   await page.goto(`${url}/projects`);
@@ -147,7 +152,7 @@ test("another version of the server offers a reload", async (t) => {
   await shown(heading(page, "Projects"));
 });
 
-test("a panic covers the page with what happened", async (t) => {
+test("a panic covers the page with its message", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/projects?panic=1`);
   const dialog = page.getByRole("alertdialog", { name: "The dashboard stopped" });
@@ -160,7 +165,7 @@ test("a panic covers the page with what happened", async (t) => {
   page.problems.length = 0;
 });
 
-test("the page says why if the module does not load", async (t) => {
+test("the page shows the reason if the module does not load", async (t) => {
   for (const pattern of ["**/dashboard-*.wasm", "**/start-*.js"]) {
     const page = await openPage(t);
     await page.route(pattern, (route) => route.abort());
@@ -171,7 +176,7 @@ test("the page says why if the module does not load", async (t) => {
   }
 });
 
-test("a module that never comes is given up after ten seconds", async (t) => {
+test("a module that does not load within ten seconds is an error", async (t) => {
   const page = await openPage(t);
   await page.clock.install();
   await page.route("**/dashboard-*.wasm", () => {});

@@ -31,7 +31,7 @@ async function newStorage(bucket = {}) {
   };
 }
 
-// The store is the one other origin that pages may talk to.
+// The only other origin that pages may send requests to is that of the store.
 async function open(t, path, options) {
   const page = await openPage(t, options);
   const push = (...found) =>
@@ -94,7 +94,7 @@ test("three dropped files are uploaded and listed", async (t) => {
     await eventually(async () => (await bar.getAttribute("aria-valuenow")) === "100", name);
     await shown(row(page, name));
   }
-  // They go on while another page is open.
+  // The uploads continue while another page is open.
   await page.getByRole("navigation", { name: "Project" }).getByRole("link", { name: "API keys" }).click();
   await shown(heading(page, "API keys"));
   await shown(uploads);
@@ -110,7 +110,7 @@ test("a cancelled upload is not listed and leaves no parts", async (t) => {
     if (request.url().endsWith("/multipart/abort")) aborted = request;
   });
   let sent = false;
-  // The first part never ends.
+  // The request with the first part never ends.
   await page.route(`${store}/**`, () => {
     sent = true;
   });
@@ -133,7 +133,7 @@ test("a large file goes in parts, and continues after a failure", async (t) => {
     const number = new URL(route.request().url()).searchParams.get("partNumber");
     if (route.request().method() !== "PUT") return route.continue();
     parts.push(number);
-    return broken && number === "2" ? route.fulfill({ status: 400, body: "<Error><Message>Try later</Message></Error>", headers: { "access-control-allow-origin": "*" } }) : route.continue();
+    return broken && number === "2" ? route.fulfill({ status: 400, body: "<Error><Message>Try later</Message></Error>", headers: { "access-control-allow-origin": "*", "access-control-expose-headers": "ETag" } }) : route.continue();
   });
   await page.locator("#upload-files").setInputFiles({ name: "large.bin", mimeType: "", buffer: Buffer.alloc(17 << 20) });
   const uploads = page.getByRole("region", { name: "Uploads" });
@@ -146,7 +146,7 @@ test("a large file goes in parts, and continues after a failure", async (t) => {
   assert.equal((await storage.listed())[0].size, 17 << 20);
 });
 
-test("a name that exists is asked about, and both files can be kept", async (t) => {
+test("an existing name needs a decision, and both files can be kept", async (t) => {
   const storage = await newStorage();
   await storage.put("photo.txt", "old");
   await storage.put("b.txt", "old b");
@@ -182,7 +182,7 @@ test("a file over the limit is refused with a link to the limit", async (t) => {
   await shown(page.getByRole("textbox", { name: "Largest object (MB)" }));
 });
 
-test("a store that refuses the browser is explained", async (t) => {
+test("the error of a store that refuses the browser names the setting to check", async (t) => {
   const storage = await newStorage();
   const page = await open(t, storage.address());
   await page.route(`${store}/**`, (route) => route.abort());
@@ -290,7 +290,7 @@ test("the list filters by prefix and pages, and the address has both", async (t)
   await shown(page.getByText("1–10 of 10"));
 });
 
-test("unfinished upload is listed, and aborted after a question", async (t) => {
+test("unfinished upload is listed, and aborted after a confirmation", async (t) => {
   const storage = await newStorage({ maxObjectBytes: 50_000_000 });
   const upload = { path: "left.bin", contentType: "video/mp4", size: 20_000_000, mode: "multipart" };
   await admin("POST", `${storage.covers}/signed-upload`, upload);

@@ -49,7 +49,7 @@ export async function openPage(t, { signedIn = true, narrow = false, theme, stor
   });
   t.after(async () => {
     // A handler of a route may still wait for its response.
-    await page.unrouteAll({ behavior: "ignoreErrors" });
+    if (!page.isClosed()) await page.unrouteAll({ behavior: "ignoreErrors" });
     await context.close();
     assert.deepEqual(problems, []);
   });
@@ -57,7 +57,7 @@ export async function openPage(t, { signedIn = true, narrow = false, theme, stor
   return page;
 }
 
-// Signs in. Another file that tries wrong tokens makes the server refuse sign-ins for a moment.
+// Signs in. Tries again while the server refuses sign-ins, because another test file sends wrong tokens.
 export async function signIn(page) {
   await eventually(async () => {
     const response = await page.request.post(`${url}/admin/v1/session`, { data: { token }, headers: { origin } });
@@ -80,18 +80,18 @@ export async function admin(method, path, body) {
 
 let projects = 0;
 const created = [];
-// Registered here, because a hook that another hook registers runs when that one ends.
+// Registered at the top level: a hook that another hook registers runs when that other hook ends.
 after(() => Promise.all(created.map(({ id, name }) => admin("DELETE", `/projects/${id}`, { confirm: name }).catch(() => {}))));
 
 // Creates a project that is deleted after the file's tests. Returns its id, name and keys.
 export async function createProject(prefix, statements = []) {
   projects += 1;
   const name = `${prefix} ${Date.now().toString(36)}${projects}`;
-  const answer = await admin("POST", "/projects", { name });
-  const { id } = answer.project;
+  const { project, publishableKey, secretKey } = await admin("POST", "/projects", { name });
+  const { id } = project;
   created.push({ id, name });
   for (const sql of statements) await admin("POST", `/projects/${id}/sql`, { sql });
-  return { id, name, publishableKey: answer.publishableKey, secretKey: answer.secretKey };
+  return { id, name, publishableKey, secretKey };
 }
 
 export const heading = (page, name) => page.getByRole("heading", { level: 1, name, exact: true });
@@ -116,7 +116,7 @@ export async function eventually(condition, message = "the condition") {
   assert.fail(`timed out waiting for ${message}`);
 }
 
-// The answer to a request that the server refuses.
+// Returns the response to a request that the server refuses.
 export const refusal = (status, message, headers = {}) => ({
   status,
   headers,
@@ -125,7 +125,7 @@ export const refusal = (status, message, headers = {}) => ({
 
 // Checks accessibility and contrast in both themes, and that the page does not scroll sideways.
 export async function expectAccessible(page) {
-  // What appears or leaves is see-through for a moment.
+  // Without reduced motion, elements are partly transparent while they appear or disappear.
   await page.emulateMedia({ reducedMotion: "reduce" });
   for (const theme of ["light", "dark"]) {
     assert.deepEqual(await lowContrast(page, theme), [], theme);
@@ -137,8 +137,8 @@ export async function expectAccessible(page) {
   assert.ok(excess <= 0, `the page is ${excess} px too wide`);
 }
 
-// Checks that the names of controls contain the texts that are seen on them: people who use speech say what they see.
-// Punctuation does not count: `Disk 61 GB free (74 %)`.
+// Checks that the accessible names of controls contain their visible texts: users of speech input say the visible text.
+// Punctuation is ignored: `Disk 61 GB free (74 %)`.
 export async function expectNamesContainTexts(page) {
   const { violations } = await new AxeBuilder({ page }).withRules(["label-content-name-mismatch"]).analyze();
   const found = [];

@@ -94,7 +94,7 @@ test("rows are inserted and deleted, and cascading deletions are counted", async
   await button(page, "Cancel").click();
 });
 
-test("a save whose answer is lost is found, and made once", async (t) => {
+test("a save whose response is lost is found, and not repeated", async (t) => {
   const project = await withTables("drafts");
   const page = await openTable(t, project, { table: "drafts", order: "id" });
   let sent = 0;
@@ -115,7 +115,7 @@ test("a save whose answer is lost is found, and made once", async (t) => {
   assert.deepEqual((await rowsOf(project, "drafts", "eq.id=2"))[0].title, "saved once");
 });
 
-test("a save that the server never made is kept, and can be repeated", async (t) => {
+test("changes that the server did not save stay staged, and can be saved again", async (t) => {
   const project = await withTables("drafts");
   const page = await openTable(t, project, { table: "drafts", order: "id" });
   let isDown = true;
@@ -135,7 +135,7 @@ test("a save that the server never made is kept, and can be repeated", async (t)
   assert.equal((await rowsOf(project, "drafts", "eq.id=1"))[0].title, "repeated");
 });
 
-test("a new row whose answer is lost is not created again", async (t) => {
+test("a new row is not created twice if the response is lost", async (t) => {
   const project = await withTables("drafts");
   const page = await openTable(t, project, { table: "drafts" });
   await page.route("**/tables/drafts/changes", async (route) => {
@@ -153,7 +153,7 @@ test("a new row whose answer is lost is not created again", async (t) => {
   await shown(page.getByRole("dialog", { name: /^drafts id/ }).getByLabel(/^title/));
 });
 
-test("what is typed into a row's form survives a reload", async (t) => {
+test("text typed into a row's form survives a reload", async (t) => {
   const project = await withTables("drafts");
   const page = await openTable(t, project, { table: "drafts", row: "1" });
   const sheet = page.getByRole("dialog", { name: "drafts id 1" });
@@ -177,7 +177,7 @@ test("what is typed into a row's form survives a reload", async (t) => {
   await eventually(async () => (await form.getByLabel(/^title/).inputValue()) === "");
 });
 
-test("a sign-in that ends while working loses no change", async (t) => {
+test("no change is lost when the session ends", async (t) => {
   const project = await withTables("drafts");
   const page = await openTable(t, project, { table: "drafts", order: "id" });
   await page.getByRole("gridcell", { name: "7", exact: true }).first().click();
@@ -196,7 +196,7 @@ test("a sign-in that ends while working loses no change", async (t) => {
   await button(page, "Discard changes").click();
 });
 
-test("a row is copied and duplicated as it is", async (t) => {
+test("a row is copied and duplicated without loss", async (t) => {
   const project = await withTables("drafts");
   const page = await openTable(t, project, { table: "drafts", row: "1" });
   const sheet = page.getByRole("dialog", { name: "drafts id 1" });
@@ -235,7 +235,7 @@ test("a value of 5 MB is cut in the grid, and edited only as a whole", async (t)
   await document.getByRole("button", { name: "Cancel" }).click();
 });
 
-test("rows of a composite key open, and views say that they can't be edited", async (t) => {
+test("rows with a composite key open, and views say that they can't be edited", async (t) => {
   const project = await withTables("pairs", "books");
   const page = await openTable(t, project, { table: "pairs", order: "a,b" });
   await cell(page, "second", "pairs").click();

@@ -1,4 +1,4 @@
-// What the tests of the page of tables share. Each test has a project of its own, with the tables that it names.
+// Functions that the tests of the page of tables share. Each test has its own project, with the tables that it names.
 
 import { admin, createProject, heading, openPage, shown, url } from "./support.mjs";
 

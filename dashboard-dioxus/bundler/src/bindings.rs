@@ -3,31 +3,50 @@
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result};
+use walrus::Module;
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::{Profile, npm};
+use crate::npm;
 
 /// Features that the compiler uses for this target by default.
 const FEATURES: [&str; 6] =
     ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
 
 /// Writes `dashboard.js` and its snippets to `work`, and returns the module.
-pub(crate) fn generate(dashboard: &Path, module: &Path, work: &Path, profile: Profile) -> Result<Vec<u8>> {
+pub(crate) fn generate(module: &Path, work: &Path) -> Result<Vec<u8>> {
     let mut bindgen = Bindgen::new();
     bindgen.input_path(module).out_name("dashboard").web(true)?.typescript(false);
-    bindgen.keep_debug(false).remove_name_section(profile == Profile::Release).remove_producers_section(true);
+    // Splitting needs the names of functions as the compiler wrote them. The optimizer removes them.
+    bindgen.keep_debug(false).demangle(false).remove_name_section(false).remove_producers_section(true);
     bindgen.generate(work).context("wasm-bindgen could not process the module")?;
     let wasm = work.join("dashboard_bg.wasm");
-    if profile == Profile::Release {
-        optimize(dashboard, &wasm)?;
-    }
     fs::read(&wasm).with_context(|| format!("could not read {}", wasm.display()))
 }
 
-/// Makes a module smaller.
-fn optimize(dashboard: &Path, wasm: &Path) -> Result<()> {
+/// Replaces the names of the functions that the module imports by short ones, in the module and in `dashboard.js`. The
+/// names have hashes, which compress badly: without them, both are 10 KiB smaller.
+pub(crate) fn shorten_imports(module: &[u8], work: &Path) -> Result<Vec<u8>> {
+    let script = work.join("dashboard.js");
+    let mut text = npm::read_text(&script)?;
+    let mut module = Module::from_buffer(module)?;
+    for (number, import) in module.imports.iter_mut().enumerate() {
+        let property = format!("{}: function", import.name);
+        if text.contains(&property) {
+            import.name = format!("i{number}");
+            text = text.replace(&property, &format!("{}: function", import.name));
+        }
+    }
+    fs::write(&script, text).with_context(|| format!("could not write {}", script.display()))?;
+    Ok(module.emit_wasm())
+}
+
+/// Makes a module smaller. It is written to `work` under this name.
+pub(crate) fn optimize(dashboard: &Path, module: &[u8], work: &Path, name: &str) -> Result<Vec<u8>> {
+    let wasm = work.join(format!("{name}.wasm"));
+    fs::write(&wasm, module).with_context(|| format!("could not write {}", wasm.display()))?;
     let mut optimizer = Command::new("node");
     optimizer.arg(npm::package_file(dashboard, "binaryen/bin/wasm-opt"));
     optimizer.args(FEATURES.map(|feature| format!("--enable-{feature}")));
-    npm::run(optimizer.args(["-Oz", "--converge"]).arg(wasm).arg("-o").arg(wasm))
+    npm::run(optimizer.args(["-Oz", "--converge"]).arg(&wasm).arg("-o").arg(&wasm))?;
+    fs::read(&wasm).with_context(|| format!("could not read {}", wasm.display()))
 }

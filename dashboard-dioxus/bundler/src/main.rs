@@ -2,7 +2,8 @@
 //!
 //! Usage: `atlashub-dashboard-bundler <dashboard folder> <module.wasm> <output folder> <dev|release>`
 //!
-//! 1. [`bindings`] makes the JavaScript glue of the module, and makes the module smaller in a release.
+//! 1. [`bindings`] makes the JavaScript glue of the module. In a release, [`split`] makes a module for each group of
+//!    pages, and [`bindings`] makes all of them smaller.
 //! 2. [`npm`] bundles scripts with esbuild and styles with Tailwind; [`editor`] bundles what only the SQL page loads.
 //! 3. [`size`] reports what the first page of a release loads.
 //! 4. [`files`] names each file by its content, compresses it, and writes the folder that `host/build.rs` embeds.
@@ -14,6 +15,7 @@ mod editor;
 mod files;
 mod npm;
 mod size;
+mod split;
 
 use std::{
     fs,
@@ -23,6 +25,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use files::Files;
+use npm::Letters;
 
 /// How much time to spend on optimization and compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,23 +55,47 @@ fn bundle(dashboard: &Path, module: &Path, output: &Path, profile: Profile) -> R
     fs::create_dir_all(&work).with_context(|| format!("could not create {}", work.display()))?;
 
     let mut files = Files::new(output, profile)?;
-    let wasm = bindings::generate(dashboard, module, &work, profile)?;
+    let mut wasm = bindings::generate(module, &work)?;
+    let mut parts = Vec::new();
+    if profile == Profile::Release {
+        let linked = fs::read(module).with_context(|| format!("could not read {}", module.display()))?;
+        wasm = bindings::shorten_imports(&wasm, &work)?;
+        (wasm, parts) = split::split(&linked, &wasm)?;
+        wasm = bindings::optimize(dashboard, &wasm, &work, "main")?;
+    }
     let wasm_url = files.add_asset("dashboard.wasm", &wasm)?;
-    let inter = files.add_asset("inter.woff2", &npm::font(dashboard, &work, "inter", profile)?)?;
-    let mono = files.add_asset("jetbrains-mono.woff2", &npm::font(dashboard, &work, "jetbrains-mono", profile)?)?;
+    let mut part_urls = Vec::new();
+    for part in parts {
+        let content = bindings::optimize(dashboard, &part.content, &work, &part.name)?;
+        let url = files.add_asset(&format!("{}.wasm", part.name), &content)?;
+        part_urls.push((part.name, url, part.needs));
+    }
+    let font = |name, letters| npm::font(dashboard, &work, name, letters, profile);
+    let inter = files.add_asset("inter.woff2", &font("inter", Letters::Common)?)?;
+    let inter_other = files.add_asset("inter-other.woff2", &font("inter", Letters::Other)?)?;
+    let mono = files.add_asset("jetbrains-mono.woff2", &font("jetbrains-mono", Letters::All)?)?;
 
-    let style = npm::styles(dashboard, &work, profile)?;
-    let style = style.replace("fonts/inter.woff2", &inter).replace("fonts/jetbrains-mono.woff2", &mono);
+    let page_style = npm::styles(dashboard, &work, "pages.css", profile)?;
+    let page_style = files.add_asset("pages.css", page_style.as_bytes())?;
+    let style = npm::styles(dashboard, &work, "main.css", profile)?;
+    let style = [("inter", &inter), ("inter-other", &inter_other), ("jetbrains-mono", &mono)]
+        .into_iter()
+        .fold(style, |style, (name, url)| style.replace(&format!("fonts/{name}.woff2"), url));
     let style = files.add_asset("dashboard.css", style.as_bytes())?;
 
     let theme =
         files.add_asset("theme.js", npm::script(dashboard, &dashboard.join("web/theme.js"), &work)?.as_bytes())?;
-    let start = npm::start_script(dashboard, &work, &wasm_url)?;
+    let start = npm::start_script(dashboard, &work, &wasm_url, &page_style, &part_urls)?;
     let start = files.add_asset("start.js", start.as_bytes())?;
 
     let editor = editor::add(dashboard, &work, &mut files, profile)?;
 
-    let first: Vec<String> = [&theme, &style, &start, &wasm_url, &inter].into_iter().cloned().collect();
+    // The monospaced font is loaded with the first page that has such text, which the overview is not.
+    let mut first: Vec<String> = [&theme, &style, &start, &wasm_url, &inter].into_iter().cloned().collect();
+    // The overview loads one of these modules, depending on whether there is a project.
+    let early: Vec<&str> =
+        part_urls.iter().filter(|(_, _, needs)| needs.is_empty()).map(|(_, url, _)| &**url).collect();
+    first.extend(files.sizes(&early).into_iter().max_by_key(|(_, bytes)| *bytes).map(|(url, _)| url));
     let page = dashboard.join("web/index.html");
     let mut page = fs::read_to_string(&page).with_context(|| format!("could not read {}", page.display()))?;
     for (placeholder, url) in [
@@ -83,8 +110,9 @@ fn bundle(dashboard: &Path, module: &Path, output: &Path, profile: Profile) -> R
     {
         page = page.replace(placeholder, &url);
     }
-    if let Some(position) = page.find("{{") {
-        bail!("index.html has an unknown placeholder: {}", page.get(position..).unwrap_or_default());
+    if let Some((_, rest)) = page.split_once("{{") {
+        let name = rest.split_once("}}").map_or("", |(name, _)| name);
+        bail!("index.html has an unknown placeholder: {{{{{name}}}}}");
     }
     files.add_page("index.html", page.as_bytes())?;
     if profile == Profile::Release {

@@ -28,23 +28,38 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Returns a variable font, which has only what the dashboard uses in a release.
-pub(crate) fn font(dashboard: &Path, work: &Path, name: &str, profile: Profile) -> Result<Vec<u8>> {
+/// The letters that a font has in a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Letters {
+    /// Those that nearly every page needs.
+    Common,
+    /// The rest.
+    Other,
+    All,
+}
+
+/// Returns a variable font, which has only what the dashboard uses in a release. Otherwise it has all letters.
+pub(crate) fn font(dashboard: &Path, work: &Path, name: &str, letters: Letters, profile: Profile) -> Result<Vec<u8>> {
     let font = package_file(dashboard, &format!("@fontsource-variable/{name}/files/{name}-latin-wght-normal.woff2"));
     if profile == Profile::Dev {
         return read(&font);
     }
     let smaller = work.join(format!("{name}.woff2"));
-    run(Command::new("node").arg(dashboard.join("bundler/font.mjs")).arg(&font).arg(&smaller))?;
+    let letters = match letters {
+        Letters::Common => "common",
+        Letters::Other => "other",
+        Letters::All => "all",
+    };
+    run(Command::new("node").arg(dashboard.join("bundler/font.mjs")).arg(&font).arg(&smaller).arg(letters))?;
     read(&smaller)
 }
 
-/// Compiles `style/main.css` with Tailwind.
-pub(crate) fn styles(dashboard: &Path, work: &Path, profile: Profile) -> Result<String> {
-    let output = work.join("dashboard.css");
+/// Compiles a file of the folder `style` with Tailwind.
+pub(crate) fn styles(dashboard: &Path, work: &Path, entry: &str, profile: Profile) -> Result<String> {
+    let output = work.join(entry);
     let mut tailwind = Command::new("node");
     tailwind.arg(package_file(dashboard, "@tailwindcss/cli/dist/index.mjs")).current_dir(dashboard);
-    tailwind.args(["-i", "style/main.css", "-o"]).arg(&output);
+    tailwind.arg("-i").arg(Path::new("style").join(entry)).arg("-o").arg(&output);
     if profile == Profile::Release {
         tailwind.arg("--minify");
     }
@@ -52,11 +67,22 @@ pub(crate) fn styles(dashboard: &Path, work: &Path, profile: Profile) -> Result<
     read_text(&output)
 }
 
-/// Bundles the script that loads the module, with the module's bindings.
-pub(crate) fn start_script(dashboard: &Path, work: &Path, wasm_url: &str) -> Result<String> {
+/// Bundles the script that loads the modules, with the bindings of the first. `parts` are the others:
+/// name, URL, and the names of those that must be loaded before.
+pub(crate) fn start_script(
+    dashboard: &Path,
+    work: &Path,
+    wasm_url: &str,
+    page_style_url: &str,
+    parts: &[(String, String, Vec<String>)],
+) -> Result<String> {
+    let parts: Vec<String> =
+        parts.iter().map(|(name, url, needs)| format!("{name}:{{url:{url:?},needs:{needs:?}}}")).collect();
+    let parts = format!("{{{}}}", parts.join(","));
     let entry = work.join("start.js");
     let source = dashboard.join("web/start.js");
     let text = read_text(&source)?.replace("{{dashboard.wasm}}", wasm_url);
+    let text = text.replace("{{pages.css}}", page_style_url).replace("{{modules}}", &parts);
     fs::write(&entry, text).with_context(|| format!("could not write {}", entry.display()))?;
     script(dashboard, &entry, work)
 }

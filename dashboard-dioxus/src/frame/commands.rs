@@ -1,4 +1,4 @@
-//! What the palette offers, and what of it matches.
+//! The entries of the command palette, and the search among them.
 
 use api_types::ProjectState;
 
@@ -21,12 +21,12 @@ pub(super) struct Command {
     pub(super) text: String,
     pub(super) detail: String,
     pub(super) keys: Vec<&'static str>,
-    pub(super) act: Act,
+    pub(super) action: Action,
 }
 
 /// What an entry does.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Act {
+pub(super) enum Action {
     Open(String),
     Theme(Theme),
     Show(Overlay),
@@ -41,7 +41,7 @@ pub(super) fn find(
     query: &str,
 ) -> Vec<Command> {
     let name = projects.iter().find(|known| Some(known.id.as_str()) == project).map(|known| known.name.as_str());
-    let mut commands = acts(project);
+    let mut commands = actions(project);
     commands.extend(pages(project, name.unwrap_or_default()));
     if let Some(project) = project {
         commands.extend(tables.iter().map(|table| open_table(project, &table.name)));
@@ -52,14 +52,15 @@ pub(super) fn find(
         .filter(|command| finder::matches(&format!("{} {}", command.text, command.detail), query))
         .map(|command| (rank(&command.text, query), command))
         .collect();
-    // A stable sort: groups stay in their order, and the best entry of each comes first.
+    // Sorts by group, then by rank. The sort is stable, so equal entries keep their order.
     found.sort_by_key(|(rank, command)| (GROUPS.iter().position(|group| *group == command.group), *rank));
     found.into_iter().map(|(_, command)| command).collect()
 }
 
 const GROUPS: [&str; 4] = ["Do", "Go to", "Tables", "Projects"];
 
-/// The start of the text is the best match, then the start of a word.
+/// Returns how well an entry matches; lower is better: 0 if the text starts with the query, 1 if one of its words does,
+/// otherwise 2.
 fn rank(text: &str, query: &str) -> usize {
     let (text, query) = (text.to_lowercase(), query.trim().to_lowercase());
     if text.starts_with(&query) {
@@ -71,29 +72,37 @@ fn rank(text: &str, query: &str) -> usize {
     }
 }
 
-fn acts(project: Option<&str>) -> Vec<Command> {
-    let act = |icon, text: &str, act, keys: Vec<&'static str>| Command {
+fn actions(project: Option<&str>) -> Vec<Command> {
+    let command = |icon, text: &str, action, keys: Vec<&'static str>| Command {
         group: "Do",
         icon,
         text: text.to_owned(),
         detail: String::new(),
         keys,
-        act,
+        action,
     };
-    let mut acts = Vec::new();
+    let mut actions = Vec::new();
     if let Some(project) = project {
-        acts.push(act(IconName::Key, "New key", Act::Open(format!("/projects/{project}/keys?new=")), Vec::new()));
+        actions.push(command(
+            IconName::Key,
+            "New key",
+            Action::Open(format!("/projects/{project}/keys?new=")),
+            Vec::new(),
+        ));
+        let tool = |query| Action::Open(format!("/projects/{project}/database?{query}"));
+        actions.push(command(IconName::Upload, "Import a file", tool("tab=import"), Vec::new()));
+        actions.push(command(IconName::Download, "New export", tool("tab=export&export=new"), Vec::new()));
     }
-    acts.push(act(IconName::Plus, "New project", Act::Open("/projects/new".to_owned()), Vec::new()));
+    actions.push(command(IconName::Plus, "New project", Action::Open("/projects/new".to_owned()), Vec::new()));
     let new_job = address::with_parameters("/jobs/new", &[("project", project)]);
-    acts.push(act(IconName::Clock, "New job", Act::Open(new_job), Vec::new()));
-    acts.push(act(IconName::Project, "Switch project", Act::Show(Overlay::Switcher), Vec::new()));
+    actions.push(command(IconName::Clock, "New job", Action::Open(new_job), Vec::new()));
+    actions.push(command(IconName::Project, "Switch project", Action::Show(Overlay::Switcher), Vec::new()));
     for theme in Theme::ALL {
-        acts.push(act(IconName::Theme, &format!("Theme: {}", theme.label()), Act::Theme(theme), Vec::new()));
+        actions.push(command(IconName::Theme, &format!("Theme: {}", theme.label()), Action::Theme(theme), Vec::new()));
     }
-    acts.push(act(IconName::Keyboard, "Keyboard shortcuts", Act::Show(Overlay::Shortcuts), vec!["?"]));
-    acts.push(act(IconName::Account, "Sign out", Act::SignOut, Vec::new()));
-    acts
+    actions.push(command(IconName::Keyboard, "Keyboard shortcuts", Action::Show(Overlay::Shortcuts), vec!["?"]));
+    actions.push(command(IconName::Account, "Sign out", Action::SignOut, Vec::new()));
+    actions
 }
 
 fn pages(project: Option<&str>, name: &str) -> Vec<Command> {
@@ -104,7 +113,7 @@ fn pages(project: Option<&str>, name: &str) -> Vec<Command> {
         text: text.to_owned(),
         detail: detail.to_owned(),
         keys,
-        act: Act::Open(to),
+        action: Action::Open(to),
     };
     let rooms = ROOMS.iter().filter_map(|room| {
         project.map(|id| go_to(room.icon, room.label, name, places::room_address(id, room), keys(room.key)))
@@ -124,7 +133,10 @@ fn open_table(project: &str, table: &str) -> Command {
         text: table.to_owned(),
         detail: String::new(),
         keys: Vec::new(),
-        act: Act::Open(address::with_parameters(&format!("/projects/{project}/tables"), &[("table", Some(table))])),
+        action: Action::Open(address::with_parameters(
+            &format!("/projects/{project}/tables"),
+            &[("table", Some(table))],
+        )),
     }
 }
 
@@ -135,6 +147,6 @@ fn open_project(project: &ProjectBrief) -> Command {
         text: project.name.clone(),
         detail: "project".to_owned(),
         keys: Vec::new(),
-        act: Act::Open(format!("/projects/{}", project.id)),
+        action: Action::Open(format!("/projects/{}", project.id)),
     }
 }

@@ -12,10 +12,11 @@ use crate::{
 /// Where Cloudflare Access ends its session.
 const ACCESS_SIGN_OUT: &str = "/cdn-cgi/access/logout";
 
-/// Name in the tab's storage of the time at which the owner wanted to sign in again.
-const SIGN_IN_AT: &str = "atlashub.sign-in-at";
+/// Name of an entry of the tab's storage. It is there from the moment at which the owner wants to sign in again until
+/// the server accepts a session.
+const SIGNS_IN: &str = "atlashub.signs-in";
 
-/// Seconds between tries to reach a server that did not answer when the dashboard opened.
+/// Seconds between tries to reach a server that did not respond when the dashboard opened.
 const RETRY_SECONDS: u32 = 5;
 
 /// The placeholder that the page's HTML also shows, before the app runs.
@@ -68,7 +69,11 @@ pub(super) fn ServerGone() -> Element {
         main { class: "solo", "aria-labelledby": "h1",
             div { class: "solo-card", role: "alert",
                 h1 { id: "h1", "AtlasHub does not answer" }
-                p { class: "muted", "Check that the server runs and that this device can reach it. The next try is in {countdown.left()} s." }
+                p {
+                    class: "muted",
+                    "Check that the server runs and that this device can reach it. The next try is in \
+                        {countdown.left()} s."
+                }
                 button { class: "btn btn-primary btn-l", onclick: move |_| session::check(), "Try again" }
             }
         }
@@ -78,8 +83,9 @@ pub(super) fn ServerGone() -> Element {
 /// Shown if the session ends while the dashboard is in use. The page stays as it is under the dialog.
 #[component]
 pub(super) fn SessionEnded() -> Element {
-    let description = if use_hook(signed_in_just_now) {
-        "Signing in again did not help. Check in another tab that you can sign in, then try once more. What you typed is kept."
+    let description = if use_hook(is_signing_in) {
+        "Signing in again did not help. Check in another tab that you can sign in, then try once more. What you typed \
+            is kept."
     } else {
         "Sign in again to continue. What you typed is kept."
     };
@@ -106,16 +112,21 @@ pub(super) fn SessionEnded() -> Element {
     }
 }
 
-/// Returns whether the page was reloaded to sign in less than 10 seconds ago. Nothing signs in by itself, so a sign-in
-/// that never succeeds does not loop.
-fn signed_in_just_now() -> bool {
-    let at = session_storage().and_then(|storage| storage.get_item(SIGN_IN_AT).ok().flatten());
-    at.and_then(|at| at.parse::<f64>().ok()).is_some_and(|at| js_sys::Date::now() - at < 10_000.0)
+/// Returns whether the owner wanted to sign in again, and the server still accepts no session.
+fn is_signing_in() -> bool {
+    session_storage().and_then(|storage| storage.get_item(SIGNS_IN).ok().flatten()).is_some()
 }
 
 fn note_sign_in() {
     if let Some(storage) = session_storage() {
-        let _ = storage.set_item(SIGN_IN_AT, &js_sys::Date::now().to_string());
+        let _ = storage.set_item(SIGNS_IN, "yes");
+    }
+}
+
+/// Records that the server accepts the session.
+pub(super) fn note_signed_in() {
+    if let Some(storage) = session_storage() {
+        let _ = storage.remove_item(SIGNS_IN);
     }
 }
 

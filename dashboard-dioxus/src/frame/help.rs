@@ -2,7 +2,7 @@
 
 use dioxus::prelude::*;
 
-use crate::{address, ui::Sheet};
+use crate::{address, lazy, ui::Sheet};
 
 struct Topic {
     /// Value of the parameter `help`.
@@ -15,8 +15,15 @@ struct Topic {
 /// The explanation that the address asks for.
 #[component]
 pub(super) fn Help() -> Element {
-    let name = address::use_parameter("help");
-    let Some(topic) = TOPICS.iter().find(|topic| Some(topic.name) == name.as_deref()) else { return rsx! {} };
+    match address::use_parameter("help") {
+        None => rsx! {},
+        Some(name) => rsx! { lazy::HelpSheet { name } },
+    }
+}
+
+#[component]
+pub fn HelpSheet(name: String) -> Element {
+    let Some(topic) = TOPICS.iter().find(|topic| topic.name == name) else { return rsx! {} };
     rsx! {
         Sheet { title: topic.title, on_close: |()| address::replace_parameter("help", None),
             for (index, paragraph) in topic.paragraphs.iter().enumerate() {
@@ -75,6 +82,20 @@ const TOPICS: &[Topic] = &[
              choose, and the list says whether anything still uses it. A revoked key fails within a second.",
         ],
         example: "curl \"$ATLASHUB_API_URL/v1/db/tables\" \\\n  -H \"x-api-key: $ATLASHUB_SECRET_KEY\"",
+    },
+    Topic {
+        name: "users",
+        title: "About users",
+        paragraphs: &[
+            "People sign up and sign in to your app with an e-mail address and a password. The app gets an access \
+             token and sends it with each request, beside its API key.",
+            "Requests with a token reach only tables that are open to signed-in users, and only the rows that your \
+             policies allow. In a policy, auth.uid() is the user's id.",
+            "You can change a role, sign a user out everywhere, or disable a user. Users are in the table auth.users \
+             of the project's database, so backups contain them.",
+        ],
+        example: "curl \"$ATLASHUB_API_URL/v1/auth/login\" \\\n  -H \"x-api-key: $ATLASHUB_PUBLISHABLE_KEY\" \\\n  \
+                  -d '{\"email\":\"ann@example.com\",\"password\":\"…\"}'",
     },
     Topic {
         name: "jobs",

@@ -7,31 +7,31 @@
 
 mod commands;
 mod gate;
-mod help;
+pub mod help;
 mod navigation;
 mod notices;
 mod offline;
 pub mod overlay;
 pub mod page;
-mod palette;
+pub mod palette;
 mod places;
-mod running;
-mod shortcuts;
-mod switcher;
+pub mod running;
+pub mod shortcuts;
+pub mod switcher;
 mod top_bar;
 
 use dioxus::prelude::*;
 
 use crate::{
-    address,
-    app::Route,
-    dom,
+    address, dom,
+    lazy::{EventStream, Palette, RunningWork, Shortcuts, Switcher},
     pages::{NewKeysDialog, storage::upload::UploadDock},
     remote::{
-        SystemBrief, connection, events,
+        SystemBrief, connection,
         session::{self, SessionState},
         use_remote,
     },
+    route::Route,
     startup,
     ui::messages::Messages,
 };
@@ -40,10 +40,6 @@ use help::Help;
 use navigation::{Drawer, Sidebar};
 use notices::Notices;
 use overlay::Overlay;
-use palette::Palette;
-use running::RunningWork;
-use shortcuts::Shortcuts;
-use switcher::Switcher;
 use top_bar::TopBar;
 
 /// The layout of all pages but the sign-in.
@@ -51,6 +47,11 @@ use top_bar::TopBar;
 pub fn Frame() -> Element {
     address::use_first();
     use_hook(|| spawn(session::start()));
+    use_effect(|| {
+        if matches!(session::state(), SessionState::SignedIn { .. }) {
+            gate::note_signed_in();
+        }
+    });
     match session::state() {
         SessionState::Unknown => gate::skeleton(),
         SessionState::SignedOut { .. } => gate::to_sign_in(),
@@ -67,7 +68,6 @@ pub fn Frame() -> Element {
 #[component]
 fn SignedInFrame() -> Element {
     use_hook(|| spawn(connection::watch()));
-    use_hook(|| spawn(events::watch()));
     use_hook(shortcuts::listen);
     let route: Route = use_route();
     let project = places::project_of(&route);
@@ -105,6 +105,7 @@ fn SignedInFrame() -> Element {
             Some(Overlay::Menu) => rsx! { Drawer { project } },
         }
         UploadDock {}
+        EventStream {}
         Messages {}
     }
 }

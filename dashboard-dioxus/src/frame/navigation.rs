@@ -8,9 +8,9 @@ use super::{
     places::{self, PLATFORM, ROOMS},
 };
 use crate::{
-    app::Route,
     dom,
     remote::{ProjectBrief, SystemBrief, use_remote},
+    route::Route,
     theme::{self, Theme},
     ui::{Icon, IconName, ModalDialog, NavLink},
 };
@@ -91,7 +91,7 @@ fn SwitcherButton(project: Option<String>) -> Element {
     let known = use_remote::<ProjectBrief>(path.into());
     let name = project.as_ref().map(|_| places::name_of_project(&known.state()));
     let label = name.as_ref().map_or_else(|| "Project: none".to_owned(), |name| format!("Project: {name}"));
-    let initial = name.as_ref().and_then(|name| name.chars().next()).map(|letter| letter.to_uppercase().to_string());
+    let initial = name.as_ref().and_then(|name| name.chars().next()).map(String::from);
     rsx! {
         button {
             class: "switcher inset",

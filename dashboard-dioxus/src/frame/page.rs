@@ -7,10 +7,9 @@ use gloo_timers::future::TimeoutFuture;
 
 use super::places;
 use crate::{
-    address,
-    app::Route,
-    dom,
+    address, dom,
     remote::{ProjectBrief, use_remote},
+    route::Route,
 };
 
 /// Path and title of the shown page, for the breadcrumb.

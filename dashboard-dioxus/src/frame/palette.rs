@@ -3,7 +3,7 @@
 use dioxus::prelude::*;
 
 use super::{
-    commands::{self, Act, Command},
+    commands::{self, Action, Command},
     gate, overlay,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 const MAX_SHOWN: usize = 50;
 
 #[component]
-pub(super) fn Palette(project: Option<String>) -> Element {
+pub fn Palette(project: Option<String>) -> Element {
     let query = use_signal(String::new);
     let projects = use_remote::<PageBrief<ProjectBrief>>(use_signal(|| "/projects?limit=200".to_owned()).into());
     let tables_path = use_memo(use_reactive!(|project| {
@@ -66,11 +66,11 @@ pub(super) fn Palette(project: Option<String>) -> Element {
 }
 
 fn run(command: &Command, new_tab: bool) {
-    match &command.act {
-        Act::Open(to) if new_tab => dom::open_tab(to),
-        Act::Open(to) => address::go(to),
-        Act::Theme(theme) => theme::choose(*theme),
-        Act::Show(next) => overlay::open(*next),
-        Act::SignOut => gate::sign_out(),
+    match &command.action {
+        Action::Open(to) if new_tab => dom::open_tab(to),
+        Action::Open(to) => address::go(to),
+        Action::Theme(theme) => theme::choose(*theme),
+        Action::Show(next) => overlay::open(*next),
+        Action::SignOut => gate::sign_out(),
     }
 }

@@ -1,13 +1,14 @@
-//! The pages that navigation, palette and shortcuts lead to. To add a page, add its route to [`crate::app`] and a line
-//! here.
+//! The pages that navigation, palette and shortcuts lead to. To add a page, add its route to [`crate::route`] and a
+//! line here.
 
 use crate::{
-    app::Route,
     remote::{ProjectBrief, RemoteState},
+    route::Route,
     ui::IconName,
 };
 
-/// A page of the platform, or a room of a project.
+/// A page of the platform, or a room of a project. A room is one page of every project, such as its tables or its
+/// settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) label: &'static str,
@@ -18,12 +19,13 @@ pub(super) struct Place {
     pub(super) key: Option<&'static str>,
 }
 
-/// The rooms of a project, in the order of the navigation.
+/// The rooms of a project (see [`Place`]), in the order of the navigation.
 pub(super) const ROOMS: &[Place] = &[
     Place { label: "Overview", icon: IconName::Overview, path: "", key: None },
     Place { label: "Tables", icon: IconName::Table, path: "/tables", key: Some("t") },
     Place { label: "SQL", icon: IconName::Sql, path: "/sql", key: Some("s") },
     Place { label: "Storage", icon: IconName::Bucket, path: "/storage", key: Some("f") },
+    Place { label: "Users", icon: IconName::Account, path: "/users", key: Some("u") },
     Place { label: "API keys", icon: IconName::Key, path: "/keys", key: Some("k") },
     Place { label: "Jobs", icon: IconName::Clock, path: "/jobs", key: None },
     Place { label: "Database tools", icon: IconName::Archive, path: "/database", key: None },

@@ -1,11 +1,10 @@
 //! The runs that are in progress.
 
-use api_types::{Page as ApiPage, Run};
 use dioxus::prelude::*;
 
 use super::overlay;
 use crate::{
-    remote::{self, Method, Remote, use_remote_every},
+    remote::{self, Method, PageBrief, Remote, RunBrief, use_remote_every},
     text,
     ui::{Icon, IconName, Link, ModalDialog, messages},
 };
@@ -16,13 +15,13 @@ const PATH: &str = "/runs?status=running&limit=50";
 const INTERVAL_MS: u32 = 2_000;
 
 /// Reads the runs in progress, often enough to show their progress.
-pub(super) fn use_running() -> Remote<ApiPage<Run>> {
+pub(super) fn use_running() -> Remote<PageBrief<RunBrief>> {
     use_remote_every(use_signal(|| PATH.to_owned()).into(), INTERVAL_MS)
 }
 
 /// The dialog "Running work".
 #[component]
-pub(super) fn RunningWork() -> Element {
+pub fn RunningWork() -> Element {
     let runs = use_running().value().map(|page| page.items).unwrap_or_default();
     rsx! {
         ModalDialog { name: "Running work", class: "dock-dialog", on_close: |()| overlay::close(),
@@ -53,19 +52,22 @@ pub(super) fn RunningWork() -> Element {
 }
 
 #[component]
-fn RunningRun(run: Run) -> Element {
+fn RunningRun(run: RunBrief) -> Element {
     let mut busy = use_signal(|| false);
     let name = run.job_name.clone().unwrap_or_else(|| format!("{} · {}", run.plugin, run.plugin_job));
     let share = run.progress.as_ref().and_then(|progress| {
         let total = progress.total.filter(|total| *total > 0)?;
-        Some((progress.done as f64 / total as f64 * 100.0).min(100.0))
+        Some((u128::from(progress.done) * 100 / u128::from(total)).min(100))
     });
     let what = run.progress.as_ref().map(|progress| progress.message.clone()).unwrap_or_default();
     let since = run.started_at.map(|started| text::age(started, text::now())).unwrap_or_default();
     let id = run.id.clone();
     rsx! {
         li {
-            span { class: "cut", Link { to: "/runs/{run.id}", onfollow: |()| overlay::close(), strong { "{name}" } } span { class: "muted", " · started {since}" } }
+            span {
+                class: "cut", Link { to: "/runs/{run.id}", onfollow: |()| overlay::close(), strong { "{name}" } }
+                span { class: "muted", " · started {since}" }
+            }
             button {
                 class: "btn btn-ghost btn-s",
                 r#type: "button",
@@ -77,7 +79,8 @@ fn RunningRun(run: Run) -> Element {
                     spawn(async move {
                         busy.set(true);
                         let path = format!("/runs/{id}/cancel");
-                        let sent: Result<serde_json::Value, _> = remote::send(Method::Post, &path, &serde_json::json!({})).await;
+                        let body = serde_json::json!({});
+                        let sent: Result<serde_json::Value, _> = remote::send(Method::Post, &path, &body).await;
                         match sent {
                             Ok(_) => messages::show("Cancelling the run"),
                             Err(failure) => messages::show_failure(failure.message()),
@@ -92,8 +95,8 @@ fn RunningRun(run: Run) -> Element {
                 class: if share.is_some() { "bar" } else { "bar unknown" },
                 role: "progressbar",
                 "aria-label": "{name}",
-                "aria-valuenow": share.map(|share| format!("{share:.0}")),
-                style: share.map(|share| format!("--p:{share:.0}%")),
+                "aria-valuenow": share.map(|share| share.to_string()),
+                style: share.map(|share| format!("--p:{share}%")),
                 i {}
             }
             span { class: "muted cut", "{what}" }

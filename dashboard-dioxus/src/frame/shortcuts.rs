@@ -10,7 +10,7 @@ use super::{
     overlay::{self, Overlay},
     places::{self, PLATFORM, ROOMS, UNLISTED},
 };
-use crate::{address, app::Route, dom, theme, ui::Dialog};
+use crate::{address, dom, route::Route, theme, ui::Dialog};
 
 /// Time in which the second key must follow `g`.
 const SEQUENCE_MS: f64 = 1_500.0;
@@ -268,7 +268,7 @@ const SQL: &[(&str, &str)] = &[
 
 /// The dialog that lists the keys.
 #[component]
-pub(super) fn Shortcuts() -> Element {
+pub fn Shortcuts() -> Element {
     let mut enabled = use_signal(theme::has_single_key_shortcuts);
     rsx! {
         Dialog {

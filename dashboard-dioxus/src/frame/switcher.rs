@@ -5,15 +5,14 @@ use dioxus::prelude::*;
 
 use super::{overlay, places};
 use crate::{
-    address,
-    app::Route,
-    dom,
+    address, dom,
     remote::{PageBrief, ProjectBrief, RemoteState, use_remote},
+    route::Route,
     ui::{Finder, FinderOption, IconName, Link, ModalDialog, finder},
 };
 
 #[component]
-pub(super) fn Switcher(project: Option<String>) -> Element {
+pub fn Switcher(project: Option<String>) -> Element {
     let route: Route = use_route();
     let query = use_signal(String::new);
     let projects = use_remote::<PageBrief<ProjectBrief>>(use_signal(|| "/projects?limit=200".to_owned()).into());

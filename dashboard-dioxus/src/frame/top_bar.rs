@@ -10,8 +10,8 @@ use super::{
     running::use_running,
 };
 use crate::{
-    app::Route,
     remote::{ProjectBrief, SystemBrief, use_remote},
+    route::Route,
     theme::{self, Theme},
     ui::{Icon, IconName, Link, Menu, MenuItem},
 };
@@ -37,9 +37,14 @@ pub(super) fn TopBar(project: Option<String>) -> Element {
             }
             RunningButton {}
             if let Some(system) = system.value() {
-                span { class: "env only-wide", role: "note", "aria-label": "Environment: {system.environment}", "{system.environment}" }
+                span {
+                    class: "env only-wide", role: "note", "aria-label": "Environment: {system.environment}",
+                    "{system.environment}"
+                }
             }
-            button { class: "searchbox only-wide", r#type: "button", "aria-label": "Search or run a command", onclick: open_palette,
+            button {
+                class: "searchbox only-wide", r#type: "button", "aria-label": "Search or run a command",
+                onclick: open_palette,
                 Icon { name: IconName::Search }
                 span { "Search or run a command" }
                 kbd { "data-keys": "Ctrl K" }
@@ -66,7 +71,10 @@ pub(super) fn TopBar(project: Option<String>) -> Element {
                     }
                 }
                 Menu { name: "Account", icon: IconName::Account,
-                    MenuItem { icon: Some(IconName::Keyboard), onselect: |()| overlay::open(Overlay::Shortcuts), "Keyboard shortcuts" }
+                    MenuItem {
+                        icon: Some(IconName::Keyboard), onselect: |()| overlay::open(Overlay::Shortcuts),
+                        "Keyboard shortcuts"
+                    }
                     MenuItem {
                         icon: Some(IconName::Account),
                         onselect: |()| gate::sign_out(),
@@ -120,10 +128,10 @@ fn finished(mut parts: Vec<Part>) -> Vec<Part> {
 /// Returns the title of the page, if the page is below the place: a table, a run.
 fn title_below(route: &Route, place: Option<&Place>) -> Option<Part> {
     let path = route.to_string();
-    let label = place.map(|place| place.label.to_lowercase()).unwrap_or_default();
+    let label = place.map(|place| place.label.to_ascii_lowercase()).unwrap_or_default();
     let title = page::title_at(&path);
     let title = match place {
-        Some(_) if places::is_place(route) => title.filter(|title| !title.to_lowercase().contains(&label)),
+        Some(_) if places::is_place(route) => title.filter(|title| !title.to_ascii_lowercase().contains(&label)),
         _ => title,
     };
     title.map(|title| part(&title, path))

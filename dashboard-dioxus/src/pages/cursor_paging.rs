@@ -1,4 +1,4 @@
-//! The line under a list that the server gives in pages: which entries they are, and when they were read.
+//! The line under a paged list: the range of the listed entries, and when they were read.
 
 use dioxus::prelude::*;
 
@@ -66,21 +66,30 @@ pub(super) fn CursorPaging(
                     },
                     Icon { name: IconName::ChevronRight }
                 }
-                label { class: "row only-wide ml-2",
-                    span { "Rows per page" }
-                    select {
-                        class: "input m page-size",
-                        "aria-label": "Rows per page",
-                        onchange: |event: FormEvent| {
-                            address::replace_parameters(&[("limit", vec![event.value()]), ("after", Vec::new()), ("offset", Vec::new())]);
-                        },
-                        for choice in sizes {
-                            option { key: "{choice}", value: "{choice}", selected: *choice == size, "{choice}" }
-                        }
-                    }
+            }
+            PageSizes { sizes, size }
+            Updated { at: updated_at, on_refresh: move |()| on_refresh.call(()) }
+        }
+    }
+}
+
+/// The choice of how many rows a page has. The address has it in `limit`.
+#[component]
+pub fn PageSizes(sizes: &'static [u32], size: u32) -> Element {
+    rsx! {
+        span { class: "input select m select-in only-wide",
+            span { class: "what", "aria-hidden": "true", "Rows per page" }
+            select {
+                "aria-label": "Rows per page",
+                onchange: |event: FormEvent| {
+                    let limit = vec![event.value()];
+                    address::replace_parameters(&[("limit", limit), ("after", Vec::new()), ("offset", Vec::new())]);
+                },
+                for choice in sizes {
+                    option { key: "{choice}", value: "{choice}", selected: *choice == size, "{choice}" }
                 }
             }
-            Updated { at: updated_at, on_refresh: move |()| on_refresh.call(()) }
+            Icon { name: IconName::ChevronDown }
         }
     }
 }

@@ -20,7 +20,7 @@ pub fn NewProject() -> Element {
     }
 }
 
-/// Names the form among all forms.
+/// Name of the form's draft.
 const DRAFT: &str = "new-project";
 
 /// The form that creates a project, and the dialog with its keys.
@@ -30,7 +30,7 @@ pub(super) fn CreateForm() -> Element {
     let mut error = use_signal(|| None::<String>);
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
-    // Asks whether the name is free while the owner does something else.
+    // Checks in the background whether the name is free.
     let check = move |()| {
         if name.peek().trim().is_empty() {
             return;
@@ -40,9 +40,9 @@ pub(super) fn CreateForm() -> Element {
             return;
         }
         spawn(async move {
-            let asked = name.peek().trim().to_owned();
-            let is_taken = is_taken(&asked).await;
-            if is_taken && name.peek().trim() == asked {
+            let checked = name.peek().trim().to_owned();
+            let is_taken = is_taken(&checked).await;
+            if is_taken && name.peek().trim() == checked {
                 error.set(Some(TAKEN.to_owned()));
             }
         });
@@ -102,8 +102,8 @@ pub(super) fn CreateForm() -> Element {
     }
 }
 
-const NO_ANSWER: &str = "The server did not answer. If the project is in the list, it was created, but nobody has seen its \
-                         keys: make new ones on its page “API keys”.";
+const NO_ANSWER: &str = "The server did not respond. If the project is in the list, it was created, but nobody has \
+                         seen its keys: make new ones on its page “API keys”.";
 
 const TAKEN: &str = "A project with this name already exists. Choose another name.";
 

@@ -1,4 +1,4 @@
-//! The page for every address that has none.
+//! The page for every address that has no page of its own.
 
 use dioxus::prelude::*;
 

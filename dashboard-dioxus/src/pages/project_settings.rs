@@ -25,8 +25,10 @@ pub fn ProjectSettings(id: ReadSignal<String>) -> Element {
             ErrorBox { what: "The project could not be read.", failure, on_retry: move |()| detail.refresh() }
         },
         RemoteState::Ready(current) => rsx! {
-            // The key discards what was typed for another project.
-            SettingsForm { key: "{current.project.id}", project: current.project.clone() }
+            // Dioxus compares keys only in lists.
+            for project in [current.project.clone()] {
+                SettingsForm { key: "{project.id}", project }
+            }
             Deletion { project: current.project }
         },
     };
@@ -80,7 +82,7 @@ fn SettingsForm(project: Project) -> Element {
                 Err(failure) if failure.is_outcome_unknown() => {
                     remote::forget("/projects");
                     let message =
-                        "The server did not answer, so it is not known whether the settings were saved. Save again.";
+                        "The server did not respond, so it is not known whether the settings were saved. Save again.";
                     error.set(Some((false, message.to_owned())));
                 }
                 Err(failure) => {
@@ -111,12 +113,22 @@ fn SettingsForm(project: Project) -> Element {
                     }
                     div { id: "origins-error",
                         if let Some(wrong) = &wrong_origin {
-                            p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{wrong} is not an origin. Write scheme and host, without a path: https://app.example.com" }
+                            p {
+                                class: "error", role: "alert", Mark { shape: Shape::Failed }
+                                "{wrong} is not an origin. Write scheme and host, without a path: \
+                                    https://app.example.com"
+                            }
                         } else if allows_all {
-                            p { class: "help row", Mark { shape: Shape::Attention } "Every site may call the API from a browser." }
+                            p {
+                                class: "help row", Mark { shape: Shape::Attention }
+                                "Every site may call the API from a browser."
+                            }
                         }
                     }
-                    p { class: "help", id: "origins-help", "One per line. Browsers on other origins are refused. A single * allows every site." }
+                    p {
+                        class: "help", id: "origins-help",
+                        "One per line. Browsers on other origins are refused. A single * allows every site."
+                    }
                 }
                 div { class: "field",
                     label { r#for: "note", "Note" }
@@ -139,7 +151,10 @@ fn SettingsForm(project: Project) -> Element {
                         checked: protected(),
                         onchange: move |event| protected.set(event.checked()),
                     }
-                    span { "Protect from deletion" small { id: "protect-help", "The project can't be deleted until this is off." } }
+                    span {
+                        "Protect from deletion"
+                        small { id: "protect-help", "The project can't be deleted until this is off." }
+                    }
                 }
                 if let Some(message) = other_error {
                     p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{message}" }
@@ -206,7 +221,10 @@ fn Deletion(project: Project) -> Element {
                 }
             } else {
                 if let Some(problem) = &project.delete_problem {
-                    p { class: "row mb-3", role: "alert", Mark { shape: Shape::Failed } "It was not deleted: {problem}" }
+                    p {
+                        class: "row mb-3", role: "alert", Mark { shape: Shape::Failed }
+                        "It was not deleted: {problem}"
+                    }
                 }
                 p { class: "muted mb-3",
                     if project.protected {
@@ -307,7 +325,7 @@ fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
     }
 }
 
-/// Reads what the project holds now, as text.
+/// Reads and describes what the project holds now.
 async fn count_loss(id: &str) -> Result<String, remote::Failure> {
     let detail: ProjectDetail = remote::get(&format!("/projects/{id}")).await?;
     let keys: ApiPage<ApiKey> = remote::get(&format!("/projects/{id}/keys?limit=200")).await?;

@@ -34,7 +34,10 @@ pub fn Projects() -> Element {
             ErrorBox { what: "Projects could not be listed.", failure, on_retry: move |()| projects.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-            Empty { title: "No projects yet", text: "A project is one database, its files and its keys.", help: "projects", NewProjectLink {} }
+            Empty {
+                title: "No projects yet", text: "A project is one database, its files and its keys.", help: "projects",
+                NewProjectLink {}
+            }
         },
         RemoteState::Ready(page) => {
             subtitle = sizes_in_words(&page.items);
@@ -205,7 +208,10 @@ fn ProjectRow(listed: ListedProject) -> Element {
                         "{project.name}"
                     }
                 }
-                td { colspan: 7, class: "why", title: state.1.clone(), span { class: "badge", Mark { shape: state.0 } "{state.1}" } }
+                td {
+                    colspan: 7, class: "why", title: state.1.clone(),
+                    span { class: "badge", Mark { shape: state.0 } "{state.1}" }
+                }
                 td { class: "acts", StateActs { project } }
             }
         };
@@ -215,10 +221,23 @@ fn ProjectRow(listed: ListedProject) -> Element {
         tr {
             td { class: "name", ProjectLink { project: project.clone() } }
             if let Some(totals) = totals {
-                td { class: "num", title: totals.database_bytes.is_none().then_some(unknown), "{or_unknown(totals.database_bytes, text::bytes)}" }
-                td { class: "num", title: totals.table_count.is_none().then_some(unknown), "{or_unknown(totals.table_count, text::number)}" }
-                td { class: "num", title: text::count(totals.object_count, "object", "objects"), "{text::bytes(totals.object_bytes)}" }
-                td { class: "num", title: totals.next_key_expiry.map(|at| format!("The next one expires {}", text::exact(at))), "{totals.active_key_count}" }
+                td {
+                    class: "num", title: totals.database_bytes.is_none().then_some(unknown),
+                    "{or_unknown(totals.database_bytes, text::bytes)}"
+                }
+                td {
+                    class: "num", title: totals.table_count.is_none().then_some(unknown),
+                    "{or_unknown(totals.table_count, text::number)}"
+                }
+                td {
+                    class: "num", title: text::count(totals.object_count, "object", "objects"),
+                    "{text::bytes(totals.object_bytes)}"
+                }
+                td {
+                    class: "num",
+                    title: totals.next_key_expiry.map(|at| format!("The next one expires {}", text::exact(at))),
+                    "{totals.active_key_count}"
+                }
                 td { LastBackup { totals: totals.clone() } }
                 td { class: "num", "{runs_in_words(&totals)}" }
             } else {
@@ -227,7 +246,10 @@ fn ProjectRow(listed: ListedProject) -> Element {
             td { class: "num muted", title: text::exact(project.created_at), "{text::date(project.created_at)}" }
             td {
                 if project.protected {
-                    span { class: "muted", title: "Protected from deletion", Icon { name: IconName::Lock } span { class: "sr", "Protected from deletion" } }
+                    span {
+                        class: "muted", title: "Protected from deletion", Icon { name: IconName::Lock }
+                        span { class: "sr", "Protected from deletion" }
+                    }
                 }
             }
         }
@@ -310,7 +332,8 @@ fn StateActs(project: Project) -> Element {
                     let path = format!("/runs/{run}/cancel");
                     spawn(async move {
                         busy.set(true);
-                        report(remote::send::<_, Run>(Method::Post, &path, &serde_json::json!({})).await, "The deletion is cancelled");
+                        let sent = remote::send::<_, Run>(Method::Post, &path, &serde_json::json!({})).await;
+                        report(sent, "The deletion is cancelled");
                         busy.set(false);
                     });
                 },

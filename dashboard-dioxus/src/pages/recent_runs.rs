@@ -80,7 +80,10 @@ pub(super) fn RunTable(
                         td { class: "muted hide-800", "{trigger_in_words(run.trigger)}" }
                         td { class: "num", title: text::exact(run.created_at), "{started(&run)}" }
                         td { class: "num", "{took(&run)}" }
-                        td { class: if run.error_text.is_some() { "why" } else { "why muted" }, title: run.error_text.clone(), "{result_in_words(&run)}" }
+                        td {
+                            class: if run.error_text.is_some() { "why" } else { "why muted" },
+                            title: run.error_text.clone(), "{result_in_words(&run)}"
+                        }
                     }
                 }
             }
@@ -190,7 +193,7 @@ pub(super) fn result_in_words(run: &Run) -> String {
     }
 }
 
-/// Numbers that the summary of a result has at most.
+/// Maximum number of numbers in the summary of a result.
 const MAX_NUMBERS: usize = 3;
 
 /// Summarizes the result of a run: `1.9 GB, 12 tables, 1 204 002 rows` or `2 kept, 3 removed`.

@@ -85,7 +85,10 @@ pub fn SignIn() -> Element {
                             }
                         }
                         if let Some(error) = error() {
-                            p { class: "error", id: "token-error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                            p {
+                                class: "error", id: "token-error", role: "alert", Mark { shape: Shape::Failed }
+                                "{error}"
+                            }
                         }
                     }
                     button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || countdown.left() > 0,
@@ -94,7 +97,11 @@ pub fn SignIn() -> Element {
                 }
                 hr { class: "rule" }
                 div { class: "stack stack-2 label muted",
-                    p { "The token is in " code { ".atlashub/secrets/admin-token" } ", or in " code { "DEV_ADMIN_TOKEN" } " if you set it." }
+                    p {
+                        "The token is in " code { ".atlashub/secrets/admin-token" }
+                        ", or in " code { "DEV_ADMIN_TOKEN" }
+                        " if you set it."
+                    }
                     p { "When AtlasHub starts, it also prints a link that signs you in once." }
                     p { "In production, Cloudflare Access signs you in, and this page is not needed." }
                 }

@@ -1,12 +1,12 @@
-//! The dialog that shows new keys once. It belongs to no page, so that neither Back nor what the server reports can
-//! close it before the owner has stored the keys.
+//! The dialog that shows new keys once. It belongs to no page, so that neither the Back button nor a change that the
+//! server reports can close it before the owner has stored the keys.
 
-use api_types::{CreatedApiKey, CreatedProject, KeyType, SystemInfo};
+use api_types::{CreatedApiKey, CreatedProject, KeyType};
 use dioxus::prelude::*;
 
 use crate::{
     address,
-    remote::use_remote,
+    remote::{SystemBrief, use_remote},
     ui::{CopyButton, Dialog},
 };
 
@@ -48,7 +48,7 @@ pub fn NewKeysDialog() -> Element {
 
 #[component]
 fn StoreKeys(keys: NewKeys) -> Element {
-    let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
+    let system = use_remote::<SystemBrief>(use_signal(|| "/system".to_owned()).into());
     let api_url = system.value().map(|system| system.public_url).unwrap_or_default();
     let mut stored = use_signal(|| false);
     let title = if keys.secret.is_some() && keys.publishable.is_some() { "Store your keys" } else { "Store your key" };
@@ -98,10 +98,16 @@ fn StoreKeys(keys: NewKeys) -> Element {
                 }
             },
             if let Some(key) = keys.secret {
-                ShownKey { label: "Secret key", copy: "Copy secret key", text: key, help: "For servers only. It may read and write everything in the project." }
+                ShownKey {
+                    label: "Secret key", copy: "Copy secret key", text: key,
+                    help: "For servers only. It may read and write everything in the project."
+                }
             }
             if let Some(key) = keys.publishable {
-                ShownKey { label: "Publishable key", copy: "Copy publishable key", text: key, help: "For browsers. It may do nothing until you open a table or a bucket." }
+                ShownKey {
+                    label: "Publishable key", copy: "Copy publishable key", text: key,
+                    help: "For browsers. It may do nothing until you open a table or a bucket."
+                }
             }
             div { class: "code",
                 div { class: "code-head",

@@ -1,7 +1,8 @@
-//! What the frame needs of the server's answers. The first page loads the code that reads them, and these are smaller
-//! than the whole types.
+//! Types with only those fields of the server's responses that the frame reads. The first page loads the code that
+//! parses them, which is smaller than that for the complete types.
 
-use api_types::ProjectState;
+use api_types::{ProjectState, RunProgress};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 /// Part of [`api_types::SystemInfo`].
@@ -9,6 +10,8 @@ use serde::Deserialize;
 pub struct SystemBrief {
     pub environment: String,
     pub version: String,
+    #[serde(rename = "publicUrl")]
+    pub public_url: String,
 }
 
 /// Part of [`api_types::Project`].
@@ -17,6 +20,18 @@ pub struct ProjectBrief {
     pub id: String,
     pub name: String,
     pub state: ProjectState,
+}
+
+/// Part of [`api_types::Run`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunBrief {
+    pub id: String,
+    pub job_name: Option<String>,
+    pub plugin: String,
+    pub plugin_job: String,
+    pub started_at: Option<DateTime<Utc>>,
+    pub progress: Option<RunProgress>,
 }
 
 /// Part of [`api_types::AdminTable`].

@@ -6,10 +6,10 @@ use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Respo
 
 use super::{Failure, connection, session};
 
-/// Time in which a read must be answered.
+/// Time limit of a read.
 const READ_TIMEOUT_MS: u32 = 30_000;
 
-/// Time in which the server must say that it is there.
+/// Time limit of a health check.
 const HEALTH_TIMEOUT_MS: u32 = 3_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub async fn get_text(path: &str) -> Result<String, Failure> {
     fetch_text(Method::Get, path, None).await
 }
 
-/// Returns whether the server is there.
+/// Returns whether the server responds.
 pub(super) async fn is_reachable() -> bool {
     let options = RequestInit::new();
     options.set_signal(Some(&AbortSignal::timeout_with_u32(HEALTH_TIMEOUT_MS)));
@@ -54,7 +54,7 @@ pub(super) async fn is_reachable() -> bool {
     }
 }
 
-/// Proxies answer with these for a server that is gone.
+/// Returns whether the status is one that proxies send for a server that does not respond.
 fn is_from_proxy(status: u16) -> bool {
     matches!(status, 502 | 504)
 }
@@ -100,7 +100,7 @@ async fn fetch_text_with(method: Method, path: &str, body: Option<&str>, tag: Op
     let status = response.status();
     let is_html = header(&response, "content-type").is_some_and(|kind| kind.starts_with("text/html"));
     // Cloudflare Access redirects to its sign-in page, on another origin, when its session has ended. Other proxies
-    // answer with the sign-in page itself.
+    // return the sign-in page itself.
     if response.type_() == ResponseType::Opaqueredirect || (is_html && response.ok()) {
         session::end();
         return Err(Failure::SignedOut);

@@ -5,16 +5,16 @@ use gloo_timers::future::TimeoutFuture;
 
 use super::{cache, client, resource::is_visible};
 
-/// Time between checks while everything is well.
+/// Time between checks while the server responds.
 const CHECK_MS: u32 = 2_500;
 
 /// Time before the next check after each failed one; the last value repeats.
 const RETRY_MS: [u32; 4] = [1_000, 2_000, 5_000, 10_000];
 
-/// The version of this page. The server has the same unless it was upgraded since.
+/// The version of this page. The server has the same version unless it was upgraded after the page was loaded.
 const PAGE_VERSION: &str = api_types::VERSION;
 
-/// What is known of the server.
+/// Whether the server responds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Connection {
     Up,
@@ -43,14 +43,14 @@ pub fn retry() {
     *ASKED.write() += 1;
 }
 
-/// Checks at once unless the server is known to be gone: then the waits stay.
+/// Checks at once, unless the connection is lost: then the waits between checks stay as they are.
 pub(super) fn check_soon() {
     if *STATE.peek() == Connection::Up {
         retry();
     }
 }
 
-/// Notes the version that an answer came from.
+/// Records the version of the server that sent a response.
 pub(super) fn note_version(version: &str) {
     if version != PAGE_VERSION && !*UPGRADED.peek() {
         *UPGRADED.write() = true;

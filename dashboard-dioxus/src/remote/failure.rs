@@ -15,7 +15,7 @@ pub enum Failure {
         hint: Option<String>,
         request_id: Option<String>,
         details: Option<Box<serde_json::Value>>,
-        /// Seconds after which the server wants the request to be tried again.
+        /// Seconds after which the request may be retried, from the header `Retry-After`.
         retry_after: Option<u32>,
     },
 }
@@ -33,7 +33,7 @@ impl Failure {
         }
     }
 
-    /// A response that could not be read.
+    /// Returns the failure for a response that could not be read.
     pub fn unreadable(reason: &str) -> Self {
         Self::Refused {
             status: 200,
@@ -64,7 +64,7 @@ impl Failure {
         }
     }
 
-    /// Returns whether the server may have done what was asked, although there is no proper answer.
+    /// Returns whether the server may have carried out the request, although it failed here.
     pub fn is_outcome_unknown(&self) -> bool {
         match self {
             Self::SignedOut => false,
@@ -75,7 +75,7 @@ impl Failure {
         }
     }
 
-    /// Returns whether what was asked for does not exist.
+    /// Returns whether the requested resource does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
     }
@@ -85,7 +85,7 @@ impl Failure {
         matches!(self, Self::Refused { status: 403, .. })
     }
 
-    /// Returns after how many seconds the server wants the request to be tried again.
+    /// Returns the number of seconds after which the request may be retried.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,

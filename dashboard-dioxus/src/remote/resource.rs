@@ -6,21 +6,21 @@ use serde::de::DeserializeOwned;
 
 use super::{Failure, cache, client};
 
-/// How often a visible page asks again.
+/// Interval at which a visible page reads again.
 const POLL_INTERVAL_MS: u32 = 15_000;
 
-/// What a page shows of an answer.
+/// The state of a value that a page reads from the server.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RemoteState<T> {
     Loading,
     Ready(T),
-    /// No answer yet, and the request failed.
+    /// The request failed, and there is no earlier value to show.
     Failed(Failure),
 }
 
-/// An answer that is kept up to date.
+/// A value that a page reads from the server and keeps up to date.
 pub struct Remote<T: 'static> {
-    answer: Answer,
+    response: ResponseText,
     state: Memo<RemoteState<T>>,
 }
 
@@ -43,7 +43,7 @@ impl<T: Clone + PartialEq + 'static> Remote<T> {
         self.state.read().clone()
     }
 
-    /// Returns the answer, if there is one.
+    /// Returns the value, if there is one.
     pub fn value(&self) -> Option<T> {
         match &*self.state.read() {
             RemoteState::Ready(value) => Some(value.clone()),
@@ -51,25 +51,25 @@ impl<T: Clone + PartialEq + 'static> Remote<T> {
         }
     }
 
-    /// Returns why the shown answer could not be renewed.
+    /// Returns why the shown value could not be read again. `None` if it is up to date.
     pub fn stale(&self) -> Option<Failure> {
-        self.answer.stale.read().clone()
+        self.response.stale.read().clone()
     }
 
-    /// Returns when the answer was read, in milliseconds since 1970.
+    /// Returns when the value was read, in milliseconds since 1970.
     pub fn updated_at(&self) -> f64 {
-        *self.answer.updated_at.read()
+        *self.response.updated_at.read()
     }
 
-    /// Asks again.
+    /// Reads the value again.
     pub fn refresh(&mut self) {
-        cache::forget(&self.answer.path.peek());
+        cache::forget(&self.response.path.peek());
     }
 }
 
-/// Reads `path` now, every 15 seconds while the page is visible, and after a change of what it shows. Components that
-/// read the same path share requests. When `path` changes, the answer of the previous path is never shown. Nothing is
-/// read while `path` is empty.
+/// Reads `path` now, every 15 seconds while the page is visible, and after changes on the server that affect it.
+/// Components that read the same path share requests. When `path` changes, the value of the previous path is never
+/// shown. Nothing is read while `path` is empty.
 pub fn use_remote<T>(path: ReadSignal<String>) -> Remote<T>
 where
     T: DeserializeOwned + Clone + PartialEq + 'static,
@@ -77,13 +77,13 @@ where
     use_remote_every(path, POLL_INTERVAL_MS)
 }
 
-/// Like [`use_remote`], with another interval.
+/// Like [`use_remote`], with another interval, which may change.
 pub fn use_remote_every<T>(path: ReadSignal<String>, interval_ms: u32) -> Remote<T>
 where
     T: DeserializeOwned + Clone + PartialEq + 'static,
 {
-    let answer = use_answer(path, interval_ms);
-    let state = use_memo(move || match &*answer.text.read() {
+    let response = use_response_text(path, interval_ms);
+    let state = use_memo(move || match &*response.text.read() {
         RemoteState::Loading => RemoteState::Loading,
         RemoteState::Failed(failure) => RemoteState::Failed(failure.clone()),
         RemoteState::Ready(text) => match client::parse(text) {
@@ -91,30 +91,31 @@ where
             Err(failure) => RemoteState::Failed(failure),
         },
     });
-    Remote { answer, state }
+    Remote { response, state }
 }
 
-/// The text of an answer. What does not depend on the type of the answer is here, so that it is compiled once.
+/// The text of a response. Code that does not depend on the type of the value works on the text, so that it is compiled
+/// once.
 #[derive(Clone, Copy)]
-struct Answer {
+struct ResponseText {
     path: ReadSignal<String>,
     text: Signal<RemoteState<Rc<str>>>,
-    /// The failure of the last request, while an older answer is shown.
+    /// The failure of the last request, while an older response is shown.
     stale: Signal<Option<Failure>>,
     updated_at: Signal<f64>,
 }
 
-fn use_answer(path: ReadSignal<String>, interval_ms: u32) -> Answer {
+fn use_response_text(path: ReadSignal<String>, interval_ms: u32) -> ResponseText {
     let mut text = use_signal(|| RemoteState::Loading);
     let mut stale = use_signal(|| None);
     let mut updated_at = use_signal(|| 0.0);
     let mut shown_path = use_signal(String::new);
-    use_resource(move || {
+    use_resource(use_reactive(&interval_ms, move |interval_ms| {
         let path = path.read().clone();
         cache::subscribe();
         async move {
-            if let Some(known) = cache::known(&path) {
-                set_if_changed(&mut text, RemoteState::Ready(known.text));
+            if let Some(response) = cache::cached(&path) {
+                set_if_changed(&mut text, RemoteState::Ready(response.text));
             } else if *shown_path.peek() != path {
                 set_if_changed(&mut text, RemoteState::Loading);
             }
@@ -125,9 +126,9 @@ fn use_answer(path: ReadSignal<String>, interval_ms: u32) -> Answer {
             loop {
                 let mut wait = interval_ms;
                 match cache::read(&path, f64::from(interval_ms) - 500.0).await {
-                    Ok(known) => {
-                        set_if_changed(&mut text, RemoteState::Ready(known.text));
-                        updated_at.set(known.read_at);
+                    Ok(response) => {
+                        set_if_changed(&mut text, RemoteState::Ready(response.text));
+                        updated_at.set(response.read_at);
                         stale.set(None);
                     }
                     Err(failure) => {
@@ -148,8 +149,8 @@ fn use_answer(path: ReadSignal<String>, interval_ms: u32) -> Answer {
                 }
             }
         }
-    });
-    Answer { path, text, stale, updated_at }
+    }));
+    ResponseText { path, text, stale, updated_at }
 }
 
 fn set_if_changed(text: &mut Signal<RemoteState<Rc<str>>>, next: RemoteState<Rc<str>>) {

@@ -8,7 +8,7 @@ use super::{Failure, Method, cache, client};
 /// The state of the owner's session.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SessionState {
-    /// The server was not asked yet.
+    /// The server has not responded yet.
     Unknown,
     SignedIn {
         actor: String,
@@ -35,7 +35,7 @@ pub(super) fn peek() -> SessionState {
     STATE.peek().clone()
 }
 
-/// Signs in with the code in the address, if there is one, and asks the server who is signed in.
+/// Signs in with the code in the address, if there is one, and reads who is signed in.
 pub async fn start() {
     if let Some(code) = take_code() {
         // A code that was already used is ignored: the owner may be signed in.
@@ -53,7 +53,7 @@ fn take_code() -> Option<String> {
     Some(code)
 }
 
-/// Asks the server who is signed in.
+/// Reads from the server who is signed in.
 pub async fn check() {
     let state = match client::get::<Session>("/session").await {
         Ok(session) => SessionState::SignedIn { actor: session.actor },
@@ -65,7 +65,7 @@ pub async fn check() {
     *STATE.write() = state;
 }
 
-/// Returns how the server wants the owner to sign in.
+/// Returns how the owner must sign in, from the details of a 401.
 fn sign_in_way(failure: &Failure) -> Option<SignInWay> {
     failure.details()?.get("signIn")?.as_str()?.parse().ok()
 }

@@ -1,6 +1,6 @@
 use dioxus::prelude::*;
 
-/// A text from the server. What stands in backticks is shown as code.
+/// Text from the server. Parts between backticks are shown as code.
 #[component]
 pub fn CodeText(text: String) -> Element {
     rsx! {

@@ -30,7 +30,9 @@ pub fn CopyButton(
                     if clipboard::copy(&text).await {
                         messages::show("Copied");
                     } else {
-                        messages::show_failure("The browser did not allow copying. Select the text and copy it yourself.");
+                        messages::show_failure(
+                            "The browser did not allow copying. Select the text and copy it yourself.",
+                        );
                     }
                 }
             },

@@ -46,8 +46,9 @@ pub fn ModalDialog(
                 }
             },
             onkeydown: move |event| {
-                // Browsers close a dialog at the second Esc even if the first was prevented.
-                if event.key() == Key::Escape && !event.data().try_as_web_event().is_some_and(|event| event.default_prevented()) {
+                // Browsers close a dialog at the second Esc even if the first one was prevented.
+                let is_prevented = event.data().try_as_web_event().is_some_and(|event| event.default_prevented());
+                if event.key() == Key::Escape && !is_prevented {
                     event.prevent_default();
                     event.stop_propagation();
                     if closable {
@@ -56,15 +57,19 @@ pub fn ModalDialog(
                 }
             },
             onmousedown: move |event| {
-                let raw = event.data().try_as_web_event();
-                let is_backdrop = raw.is_some_and(|event| event.target() == event.current_target());
-                if closable && is_backdrop {
+                if closable && event.data().try_as_web_event().is_some_and(|event| is_outside(&event)) {
                     on_close.call(());
                 }
             },
             {children}
         }
     }
+}
+
+/// Returns whether an event is outside of a dialog's content. The dialog itself fills the window, and everything in it
+/// is an element of its own.
+fn is_outside(event: &web_sys::MouseEvent) -> bool {
+    event.target().is_some_and(|target| target.has_type::<HtmlDialogElement>())
 }
 
 /// A modal dialog with a title, a body and buttons.
@@ -138,7 +143,9 @@ pub fn Confirm(
             description,
             on_close: move |()| on_close.call(()),
             footer: rsx! {
-                button { class: "btn btn-l", r#type: "button", autofocus: true, onclick: move |_| on_close.call(()), "Cancel" }
+                button {
+                    class: "btn btn-l", r#type: "button", autofocus: true, onclick: move |_| on_close.call(()), "Cancel"
+                }
                 button {
                     class: if is_typed && !busy { "btn btn-danger btn-l" } else { "btn btn-l" },
                     r#type: "button",

@@ -10,10 +10,10 @@ pub fn Link(
     #[props(default)] name: Option<String>,
     #[props(default)] current: bool,
     #[props(default)] title: Option<String>,
-    /// Whether the shortcut that creates what a page lists follows this link.
+    /// Whether the link creates an item of the page's list. The keyboard shortcut for a new item follows it.
     #[props(default)]
     creates: bool,
-    /// What to do besides opening the page.
+    /// Called before the page is opened.
     #[props(default)]
     onfollow: EventHandler<()>,
     children: Element,

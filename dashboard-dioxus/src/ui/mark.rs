@@ -1,6 +1,6 @@
 use dioxus::prelude::*;
 
-/// Shapes of states, because colour alone must not tell them apart.
+/// Shapes of states, because states must differ in more than their colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     Queued,
@@ -49,6 +49,8 @@ impl Shape {
 #[component]
 pub fn Mark(shape: Shape) -> Element {
     rsx! {
-        svg { class: shape.class(), view_box: "0 0 12 12", "aria-hidden": "true", dangerous_inner_html: shape.drawing() }
+        svg {
+            class: shape.class(), view_box: "0 0 12 12", "aria-hidden": "true", dangerous_inner_html: shape.drawing()
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! Short messages in the corner: what succeeded, and what could not be done.
+//! Short messages in the corner, about actions that succeeded or failed.
 
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
 use super::{Icon, IconName, Mark, Shape};
 
-/// How long a message stays.
+/// Time for which a message about a success is shown. Messages about failures stay until they are dismissed.
 const SHOWN_MS: u32 = 6_000;
 
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ pub fn NavLink(
     to: String,
     icon: IconName,
     current: bool,
-    /// Shown where there is only room for the icon.
+    /// Tooltip, for widths at which only the icon is shown.
     title: Option<String>,
     children: Element,
 ) -> Element {

@@ -21,7 +21,9 @@ pub fn ErrorBox(
                 p { class: "label", "{failure.message()}" }
                 div { class: "row wrap",
                     if !failure.is_forbidden() {
-                        button { class: "btn btn-s", r#type: "button", disabled: left > 0, onclick: move |_| on_retry.call(()),
+                        button {
+                            class: "btn btn-s", r#type: "button", disabled: left > 0,
+                            onclick: move |_| on_retry.call(()),
                             if left > 0 { "Try again in {left} s" } else { "Try again" }
                         }
                     }

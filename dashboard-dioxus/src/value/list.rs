@@ -4,7 +4,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{is_document, is_number, printed};
 
-/// Returns a JSON list as Postgres prints it. `element` is the type of the elements. `None` if it is no list.
+/// Returns a JSON list as Postgres prints it. `element` is the type of the elements. `None` if it is not a list.
 pub(super) fn from_json(json: &str, element: &str) -> Option<String> {
     let list: Vec<&RawValue> = serde_json::from_str(json).ok()?;
     let parts = list.iter().map(|json| element_from_json(json.get(), element));
@@ -28,7 +28,7 @@ fn element_from_json(json: &str, element: &str) -> String {
     quoted_if_needed(&printed(text.into(), element))
 }
 
-/// Quotes an element that would otherwise be read as something else.
+/// Quotes an element that Postgres would otherwise parse as something else.
 fn quoted_if_needed(text: &str) -> String {
     let is_special = |character: char| {
         matches!(character, '"' | '\\' | '{' | '}' | ',') || character.is_ascii_whitespace() || character == '\u{b}'
@@ -40,7 +40,7 @@ fn quoted_if_needed(text: &str) -> String {
     }
 }
 
-/// Returns a list that Postgres printed as JSON. `None` if the text is no list.
+/// Converts a list that Postgres printed to JSON. `None` if the text is not a list.
 pub fn to_json(text: &str, element: &str) -> Option<String> {
     let mut characters = text.trim().chars().peekable();
     let json = list(&mut characters, element)?;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_list_has_no_json() {
+    fn text_that_is_not_a_list_has_no_json() {
         for text in ["", "a", "{a", "{a}b", "{\"a}", "[0:1]={a,b}"] {
             assert_eq!(to_json(text, "text"), None, "{text}");
         }

@@ -8,7 +8,7 @@ use std::{borrow::Cow, rc::Rc};
 
 use serde_json::value::RawValue;
 
-/// Characters after which a line is cut.
+/// Maximum number of characters that a cell shows.
 const SHOWN_CHARACTERS: usize = 200;
 
 /// The text of a value. `None` is `NULL`.
@@ -34,7 +34,7 @@ impl PartialEq for Cell {
 impl Cell {
     /// Reads a value of a column of this type.
     pub fn new(json: &RawValue, data_type: &str, whole_bytes: Option<u64>) -> Self {
-        // The beginning of a document is no JSON, so it is sent as a string.
+        // The beginning of a document is not valid JSON, so the server sends it as a string.
         let text = if whole_bytes.is_some() { text_of(json, "text") } else { text_of(json, data_type) };
         Self { json: json.get().into(), text, whole_bytes }
     }

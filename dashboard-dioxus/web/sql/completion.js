@@ -9,9 +9,12 @@ const KEYWORDS = `
   drop constraint primary key foreign references unique check default not null if cascade truncate grant revoke explain
   analyze vacuum asc desc nulls first last over partition filter lateral materialized conflict do nothing true false
   count sum avg min max coalesce now current_date current_timestamp interval`.split(/\s+/).filter(Boolean);
-const SEARCHED = 20_000;
+// Number of characters before and after the cursor that are searched for aliases.
+const SEARCHED_CHARACTERS = 20_000;
 
-// {tables: [{schema, name, insert, kind, columns: [{name, insert, type}]}], functions: [{schema, name, insert, arguments, returns}], types: […]}
+// The names in the project's schema. `insert` is the text to insert; `insertBare` is the same without the schema.
+// {tables: [{schema, name, insert, insertBare, kind, columns: [{name, insert, type}]}],
+//  functions: [{schema, name, insert, arguments, returns}], types: [{name, insert}]}
 let schema = { tables: [], functions: [], types: [] };
 
 export function setCompletionSchema(value) {
@@ -30,8 +33,8 @@ export const completionProvider = {
     };
     const offset = model.getOffsetAt(position);
     // Only the text around the cursor is searched, so that a long script does not slow down typing.
-    const start = Math.max(0, offset - SEARCHED);
-    const text = model.getValue().slice(start, offset + SEARCHED);
+    const start = Math.max(0, offset - SEARCHED_CHARACTERS);
+    const text = model.getValue().slice(start, offset + SEARCHED_CHARACTERS);
     const qualifier = /("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)\s*\.\s*[\p{L}\p{N}_$]*$/u.exec(text.slice(0, offset - start))?.[1];
     const items = qualifier ? ofQualifier(plain(qualifier), statementAround(text, offset - start)) : everything(statementAround(text, offset - start));
     return { suggestions: items.map((item) => ({ ...item, range })) };

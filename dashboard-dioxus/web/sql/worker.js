@@ -1,2 +1,2 @@
-// Monaco's web worker, which finds words for completion and links.
+// Monaco's web worker.
 import "monaco-editor/editor/editor.worker.js";

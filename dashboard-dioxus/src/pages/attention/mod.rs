@@ -1,4 +1,4 @@
-//! What needs the owner's attention: a list of items, each with what is wrong, since when, and one or two actions.
+//! The list "Needs attention": problems, each with its reason, its beginning, and one or two actions.
 //!
 //! [`words`] has the texts and actions of an item; [`snooze`] hides items for a while.
 
@@ -19,7 +19,7 @@ use words::Act;
 #[component]
 pub(super) fn NeedsAttention(
     items: Vec<Attention>,
-    /// Shown if there are no items.
+    /// Shown if no item is in view.
     well: Element,
     /// Whether items name their project.
     #[props(default = true)]
@@ -87,7 +87,9 @@ fn Item(item: Attention, with_project: bool, on_snooze: EventHandler<i64>) -> El
             }
             div { class: "acts",
                 for (index, act) in words::acts(&item).into_iter().enumerate() {
-                    ActButton { key: "{act.label()}", act, is_first: index == 0, title: item.title.clone().unwrap_or_default() }
+                    ActButton {
+                        key: "{act.label()}", act, is_first: index == 0, title: item.title.clone().unwrap_or_default()
+                    }
                 }
                 if item.can_snooze {
                     Menu { name: "Snooze", icon: IconName::Snooze, label: "Snooze", class: "btn-s",

@@ -64,7 +64,7 @@ pub(super) fn acts(item: &Attention) -> Vec<Act> {
     }
 }
 
-/// Returns whether a database is in danger because no job backs it up.
+/// Returns whether a backup is overdue because no job makes one.
 fn has_no_job(item: &Attention) -> bool {
     item.reason.as_deref().is_some_and(|reason| reason.starts_with("No "))
 }
@@ -115,7 +115,8 @@ pub(super) fn detail(item: &Attention, now: DateTime<Utc>) -> String {
     };
     match item.since {
         Some(since) if item.kind != AttentionKind::JobFailing || item.count == 1 => {
-            format!("{reason} Since {}.", text::moment(since, now))
+            let stop = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
+            format!("{reason}{stop} Since {}.", text::moment(since, now))
         }
         _ => reason,
     }

@@ -1,4 +1,4 @@
-//! One entry beside the list.
+//! The sheet that shows one audit entry beside the list.
 
 use api_types::{AuditEntry, Page as ApiPage, Session};
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
@@ -23,7 +23,7 @@ pub(super) fn EntrySheet(id: String, listed: Vec<AuditEntry>) -> Element {
     let after = at.and_then(|at| listed.get(at + 1)).map(|entry| entry.id.clone());
     match at.and_then(|at| listed.get(at)) {
         Some(entry) => rsx! { EntryPanel { entry: entry.clone(), before, after } },
-        // Dioxus compares keys only in lists.
+        // A list of one element, because Dioxus compares keys only in lists: another id must create a new component.
         None => rsx! {
             for id in [id] {
                 FoundEntry { key: "{id}", id }
@@ -32,7 +32,8 @@ pub(super) fn EntrySheet(id: String, listed: Vec<AuditEntry>) -> Element {
     }
 }
 
-/// An entry that is not on the page of the list: its id says when it was written.
+/// An entry that is not on the open page of the list. The API reads no single entry, so this reads those that were
+/// written within two seconds of the time in the id.
 #[component]
 fn FoundEntry(id: String) -> Element {
     let path = written_at(&id).map(|at| {
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_their_time() {
+    fn id_contains_the_time() {
         assert_eq!(
             written_at("017f22e2-79b0-7cc3-98c4-dc0c0c07398f").map(|at| at.timestamp_millis()),
             Some(1_645_557_742_000)

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{address, remote::use_remote, text, ui::SearchBox};
 
-/// The parameters of the address that filter.
+/// The address parameters of the filters.
 const PARAMETERS: [&str; 8] = ["project", "action", "actor", "result", "from", "to", "target", "q"];
 /// Choices of time: label and hours.
 const PERIODS: [(&str, i64); 4] =
@@ -29,7 +29,7 @@ pub(super) struct AuditFilter {
 impl AuditFilter {
     /// Reads the filter from the address, and subscribes the component to it.
     pub(super) fn use_current() -> Self {
-        let _: crate::app::Route = use_route();
+        let _: crate::route::Route = use_route();
         let read = |name: &&str| address::parameter(name).filter(|value| !value.is_empty());
         Self { values: PARAMETERS.iter().map(read).collect() }
     }
@@ -121,7 +121,7 @@ pub(super) fn Filters(filter: AuditFilter) -> Element {
     }
 }
 
-/// Returns the actions, each subject with an entry for all of its actions before them: `key.*`, `key.create`.
+/// Returns the choices of actions. Each subject starts with a choice of all its actions: `key.*`, `key.create`.
 fn action_choices(actions: &[String]) -> Vec<(String, String)> {
     let mut choices: Vec<String> = Vec::new();
     for action in actions {
@@ -229,7 +229,7 @@ fn DateField(label: &'static str, parameter: &'static str, value: Option<DateTim
     }
 }
 
-/// Returns a time as a field of type `datetime-local` has it, in the browser's zone.
+/// Formats a time for a field of type `datetime-local`, in the browser's zone.
 fn local_input(time: DateTime<Utc>) -> String {
     let date = js_sys::Date::new(&(time.timestamp_millis() as f64).into());
     let (year, month, day) = (date.get_full_year(), date.get_month() + 1, date.get_date());

@@ -1,7 +1,7 @@
 //! `/audit`: who changed what, and when.
 //!
-//! [`filters`] are in the address; [`list`] shows the entries that match, [`entry`] one of them. [`words`] says in a
-//! sentence what was done, and where the changed thing is.
+//! [`filters`] are in the address; [`list`] shows the entries that match, [`entry`] one of them. [`words`] describes
+//! the change of an entry, and has the address of the changed resource.
 
 mod entry;
 mod filters;
@@ -25,9 +25,9 @@ use list::EntryList;
 pub(super) const PAGE_SIZES: &[u32] = &[20, 50, 100, 200];
 pub(super) const DEFAULT_SIZE: u32 = 50;
 
-/// How often new entries are read while they are followed.
+/// Milliseconds between two reads of the list while the switch "Follow" is on.
 const FOLLOW_MS: u32 = 1_500;
-/// How often the list is read otherwise. New entries would move what the owner reads.
+/// Milliseconds between two reads of the list otherwise. New entries would move the rows that the owner reads.
 const REST_MS: u32 = 3_600_000;
 
 #[component]
@@ -67,12 +67,7 @@ pub fn Audit() -> Element {
                     }
                 }
                 Filters { filter: filter.clone() }
-                // The interval of a remote value is fixed, so each branch has a component of its own.
-                if is_followed {
-                    Entries { path, interval: FOLLOW_MS, is_filtered, open_entry }
-                } else {
-                    Entries { path, interval: REST_MS, is_filtered, open_entry }
-                }
+                Entries { path, interval: if is_followed { FOLLOW_MS } else { REST_MS }, is_filtered, open_entry }
             }
         }
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{address, ui::Shape};
 
-/// What was done: the action, its words if it succeeded, and its words after "tried to".
+/// The actions in words: name, words for a success, and words after "tried to".
 const ACTS: &[(&str, &str, &str)] = &[
     ("admin.sign_in", "signed in", "sign in"),
     ("admin.sign_out", "signed out", "sign out"),
@@ -45,6 +45,7 @@ const ACTS: &[(&str, &str, &str)] = &[
     ("object.abort_upload", "cancelled the upload of", "cancel the upload of"),
     ("user.create", "created user", "create user"),
     ("user.update", "changed user", "change user"),
+    ("user.remove_second_factor", "removed the second factor of user", "remove the second factor of user"),
     ("user.delete", "deleted user", "delete user"),
     ("auth.update", "changed the sign-in of users", "change the sign-in of users"),
     ("auth.rotate_key", "rotated the key of users' tokens", "rotate the key of users' tokens"),
@@ -82,7 +83,7 @@ const ACTS: &[(&str, &str, &str)] = &[
     ("notification.test", "sent a test to channel", "send a test to channel"),
 ];
 
-/// Returns what an entry says was done: `revoked key web (notebook)`, `tried to sign in`.
+/// Describes the change that an entry records: `revoked key web (notebook)`, `tried to sign in`.
 pub(super) fn act_in_words(entry: &AuditEntry) -> String {
     let known = ACTS.iter().find(|(action, ..)| *action == entry.action);
     let mut words = match (known, entry.result) {
@@ -102,7 +103,7 @@ pub(super) fn act_in_words(entry: &AuditEntry) -> String {
     words
 }
 
-/// Returns the name of what was changed, if the entry has one that a reader knows. Ids say nothing.
+/// Returns the name of the changed resource, if the entry has one that a reader recognizes: never a UUID.
 pub(super) fn thing_name(entry: &AuditEntry) -> Option<String> {
     let detail = |name: &str| entry.details.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     if let Some(name) = detail("objectKey").or_else(|| detail("name")).or_else(|| detail("database")) {
@@ -119,14 +120,14 @@ fn is_uuid(text: &str) -> bool {
     text.len() == 36 && text.chars().all(|letter| letter.is_ascii_hexdigit() || letter == '-')
 }
 
-/// Returns the page of what was changed, if it may still exist.
+/// Returns the address and the label of the changed resource's page. `None` if it has no page or was deleted.
 pub(super) fn thing_address(entry: &AuditEntry) -> Option<(String, &'static str)> {
     let (subject, act) = entry.action.split_once('.')?;
     if act == "delete" || act == "delete_many" && subject == "bucket" {
         return None;
     }
     let target = entry.target.as_deref();
-    let in_project = |room: &str| entry.project_id.as_ref().map(|id| format!("/projects/{id}{room}"));
+    let in_project = |page: &str| entry.project_id.as_ref().map(|id| format!("/projects/{id}{page}"));
     match subject {
         "project" => in_project("").map(|to| (to, "Project")),
         "key" => in_project("/keys").map(|to| (to, "API keys")),

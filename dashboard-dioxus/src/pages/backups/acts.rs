@@ -1,3 +1,5 @@
+//! The buttons and dialogs that create, verify, download and delete backups.
+
 use api_types::{Backup, BackupDownload, BackupState, CreateBackup, Page as ApiPage, RunStarted};
 use dioxus::prelude::*;
 
@@ -26,7 +28,7 @@ pub(super) fn BackUp(
     /// Whether the button stands in a row of a table.
     #[props(default)]
     is_small: bool,
-    /// Whether the shortcut that creates what the page lists presses this button.
+    /// Whether the keyboard shortcut for a new item clicks this button.
     #[props(default)]
     creates: bool,
 ) -> Element {
@@ -70,11 +72,11 @@ pub(super) fn BackUp(
     }
 }
 
-/// Shows that a run was started, or why not.
-fn report(live: Live, subject: &str, started: Result<RunStarted, Failure>, message: &str) {
+/// Shows that a run was started, or why it was not.
+pub(super) fn report(live: Live, subject: &str, started: Result<RunStarted, Failure>, message: &str) {
     match started {
         Ok(started) => {
-            live.note_started(subject, &started.run_id);
+            live.record_started(subject, &started.run_id);
             messages::show(message);
         }
         Err(failure) => messages::show_failure(failure.message()),
@@ -82,7 +84,7 @@ fn report(live: Live, subject: &str, started: Result<RunStarted, Failure>, messa
     remote::forget("/runs");
 }
 
-/// Starts the verification of a backup.
+/// Starts the verification of a backup that is not encrypted.
 pub(super) fn verify(live: Live, backup: &Backup) {
     let (id, name) = (backup.id.clone(), name_of(backup));
     spawn(async move {
@@ -103,7 +105,7 @@ pub(super) fn download(backup: &Backup) {
     });
 }
 
-/// The dialog "Delete backup", while there is a backup to delete. It counts the others first.
+/// The dialog "Delete backup", while there is a backup to delete. It first counts the other backups of the database.
 #[component]
 pub(super) fn DeleteBackup(backup: Signal<Option<Backup>>) -> Element {
     let mut to_delete = backup;

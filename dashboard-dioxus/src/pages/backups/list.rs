@@ -1,3 +1,5 @@
+//! The list "Backups": a table, and cards on a phone.
+
 use api_types::{Backup, BackupState, Page as ApiPage};
 use dioxus::prelude::*;
 
@@ -5,10 +7,12 @@ use super::{
     super::{
         cursor_paging::{CursorPaging, page_size},
         jobs::ParameterFilter,
+        restore::ChooseProject,
     },
     Live,
     acts::{BackUp, DeleteBackup, download, verify},
     protection::ScheduleButton,
+    verify_encrypted::VerifyEncrypted,
     words::{goes, kept_because, name_of, name_of_protected, state},
 };
 use crate::{
@@ -23,7 +27,7 @@ use crate::{
 const PAGE_SIZES: &[u32] = &[20, 50, 100, 200];
 const DEFAULT_SIZE: u32 = 100;
 
-/// The table "Backups", newest first. The server filters by target, the other filters look at the page that is shown.
+/// The table "Backups", newest first. The server filters by target; the other filters apply only to the shown page.
 #[component]
 pub(super) fn BackupList(
     live: Live,
@@ -200,7 +204,7 @@ fn BackupCard(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> E
     }
 }
 
-/// Opens the sheet of a backup.
+/// The link that opens the sheet of a backup.
 #[component]
 fn BackupLink(backup: Backup) -> Element {
     let id = backup.id.clone();
@@ -238,7 +242,11 @@ pub(super) fn BackupBadge(live: Live, backup: Backup) -> Element {
 #[component]
 fn BackupMenu(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> Element {
     let mut deleting = deleting;
+    let mut restoring = use_signal(|| false);
+    let mut asking = use_signal(|| false);
     let exists = backup.state != BackupState::Missing;
+    // The platform's database is restored on the command line, while no server runs.
+    let can_restore = exists && backup.target != "platform";
     let (to_verify, to_download, to_delete) = (backup.clone(), backup.clone(), backup.clone());
     rsx! {
         Menu {
@@ -247,7 +255,14 @@ fn BackupMenu(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> E
             class: "btn-s",
             if exists {
                 MenuItem { icon: Some(IconName::Download), onselect: move |()| download(&to_download), "Download" }
-                MenuItem { icon: Some(IconName::Refresh), onselect: move |()| verify(live, &to_verify), "Verify" }
+                MenuItem {
+                    icon: Some(IconName::Refresh),
+                    onselect: move |()| if to_verify.encrypted { asking.set(true) } else { verify(live, &to_verify) },
+                    "Verify"
+                }
+                if can_restore {
+                    MenuItem { icon: Some(IconName::Database), onselect: move |()| restoring.set(true), "Restore…" }
+                }
                 hr {}
             }
             MenuItem {
@@ -257,10 +272,19 @@ fn BackupMenu(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> E
                 "Delete backup"
             }
         }
+        if asking() {
+            VerifyEncrypted { live, backup: backup.clone(), on_close: move |()| asking.set(false) }
+        }
+        if restoring() {
+            ChooseProject {
+                backup: backup.clone(), name: name_of(&backup), on_close: move |()| restoring.set(false)
+            }
+        }
     }
 }
 
-/// The page of one database has its buttons already.
+/// The message that there is no backup. It has buttons for the first one, unless the page is about one database: that
+/// page has them elsewhere.
 #[component]
 fn NoBackups(live: Live, is_fixed: bool) -> Element {
     rsx! {

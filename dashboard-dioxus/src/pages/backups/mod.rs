@@ -1,16 +1,19 @@
-//! Backups: `/backups`, and `/projects/<id>/database` with those of one project.
+//! Backups: `/backups`, and `/projects/<id>/database` with the tools for one project's database.
 //!
-//! [`protection`] shows for each database whether it is safe, [`list`] the backups, and [`sheet`] one of them with its
-//! manifest. [`acts`] has the buttons and dialogs that make, verify, download and delete backups; [`words`] has the
-//! names of targets, states and rules.
+//! [`protection`] shows for each database whether it has a recent backup, [`list`] all backups, and [`sheet`] one
+//! backup with its manifest. [`acts`] has the buttons and dialogs that create, verify, download and delete backups,
+//! [`verify_encrypted`] the dialog that asks for an identity; [`words`] has the names of databases, states and rules.
+//! [`tools`] is the page of one database: its backups, restores, imports and exports.
 
 mod acts;
 mod list;
 mod protection;
 mod sheet;
+mod tools;
+mod verify_encrypted;
 mod words;
 
-use api_types::{AttentionKind, BackupRetention, Overview, Page as ApiPage, Project, Protection, Run, RunStatus};
+use api_types::{AttentionKind, BackupRetention, Overview, Page as ApiPage, Protection, Run, RunStatus};
 use chrono::{DateTime, Utc};
 use dioxus::prelude::*;
 
@@ -26,6 +29,7 @@ use list::BackupList;
 use protection::ProtectionTable;
 pub(in crate::pages) use protection::schedule_address;
 use sheet::BackupSheet;
+pub use tools::DatabaseTools;
 
 /// State that the parts of a page share: how well databases are protected, and which backups and verifications run.
 #[derive(Clone, Copy, PartialEq)]
@@ -33,9 +37,9 @@ struct Live {
     protection: remote::Remote<ApiPage<Protection>>,
     /// Runs of the plugin `backup` that have not ended.
     running: Signal<Vec<Run>>,
-    /// Runs that were started here: the target or the backup's id, and the run's id.
+    /// Runs that were started on this page: the target or the backup's id, with the run's id.
     started: Signal<Vec<(String, String)>>,
-    /// Whether the list is empty, and so has the button that makes the first backup.
+    /// Whether the list is empty. The button for a new backup is then in the list instead of in the page's head.
     is_empty: Signal<bool>,
 }
 
@@ -58,7 +62,7 @@ impl Live {
         running.iter().find(is_of).cloned()
     }
 
-    fn note_started(self, subject: &str, run: &str) {
+    fn record_started(self, subject: &str, run: &str) {
         let mut started = self.started;
         started.with_mut(|started| started.push((subject.to_owned(), run.to_owned())));
     }
@@ -103,7 +107,7 @@ pub fn Backups() -> Element {
                     BackUp { live, target: "all", name: "everything", label: "Back up everything now", creates: true }
                 }
             },
-            NobodyHears {}
+            UnreportedFailures {}
             div { class: "bleed-head first",
                 h2 { "Protection" }
                 span { class: "label muted", {problems_in_words(&items, text::now())} }
@@ -111,32 +115,6 @@ pub fn Backups() -> Element {
             ProtectionPart { live }
             div { class: "bleed-head", h2 { "Backups" } }
             BackupList { live, target }
-            BackupSheet { live }
-        }
-    }
-}
-
-/// The tools for a project's database.
-#[component]
-pub fn DatabaseTools(id: ReadSignal<String>) -> Element {
-    let live = use_live();
-    let project = use_remote::<Project>(use_memo(move || format!("/projects/{id}")).into());
-    let name = project.value().map(|project| project.name);
-    let target = format!("project:{id}");
-    rsx! {
-        Page {
-            title: "Database tools",
-            class: "backup-page",
-            subtitle: "Back up the database, check its backups, and download them.",
-            acts: rsx! {
-                if let Some(name) = name {
-                    BackUp { live, target: target.clone(), label: "Back up {name} now", name, creates: true }
-                }
-            },
-            div { class: "bleed-head first", h2 { "Protection" } }
-            ProtectionPart { live, target: target.clone() }
-            div { class: "bleed-head", h2 { "Backups" } }
-            BackupList { live, target, is_fixed: true }
             BackupSheet { live }
         }
     }
@@ -162,9 +140,9 @@ fn ProtectionPart(live: Live, #[props(default)] target: Option<String>) -> Eleme
     }
 }
 
-/// A note if no channel hears of failed backups.
+/// A note shown if no notification channel reports failed backups.
 #[component]
-fn NobodyHears() -> Element {
+fn UnreportedFailures() -> Element {
     let overview = use_remote::<Overview>(use_signal(|| "/overview".to_owned()).into());
     let attention = overview.value().map(|overview| overview.attention).unwrap_or_default();
     if !attention.iter().any(|item| item.kind == AttentionKind::FailuresUnheard) {
@@ -174,7 +152,7 @@ fn NobodyHears() -> Element {
         div { class: "section notice",
             div { class: "banner t-warning", role: "note",
                 Mark { shape: Shape::Attention }
-                p { "Nobody is told when a backup fails." }
+                p { "Nobody is notified when a backup fails." }
                 Link { to: "/notifications", class: "btn btn-s",
                     Icon { name: IconName::Settings }
                     "Notifications"
@@ -184,7 +162,7 @@ fn NobodyHears() -> Element {
     }
 }
 
-/// Returns for example `46 backups, 34.2 GB`.
+/// Returns the number and the size of all backups, for example `46 backups, 34.2 GB`.
 fn kept_in_words(items: &[Protection]) -> String {
     let count: i64 = items.iter().map(|item| item.kept_count).sum();
     let bytes: i64 = items.iter().map(|item| item.kept_bytes).sum();
@@ -195,7 +173,7 @@ fn kept_in_words(items: &[Protection]) -> String {
     }
 }
 
-/// Returns for example `1 overdue, 2 without a backup`.
+/// Returns a summary of the problems, for example `1 overdue, 2 without a backup`.
 fn problems_in_words(items: &[Protection], now: DateTime<Utc>) -> String {
     let count = |is_counted: &dyn Fn(&Protection) -> bool| items.iter().filter(|item| is_counted(item)).count();
     let parts = [

@@ -1,3 +1,5 @@
+//! The table "Protection": whether each database has a recent and verified backup.
+
 use api_types::{Protection, ProtectionJob};
 use dioxus::prelude::*;
 
@@ -11,7 +13,7 @@ use crate::{
     ui::{Link, Mark, Shape, narrow::use_is_narrow},
 };
 
-/// The table "Protection" with a row for each database. Those that need attention are first.
+/// The table "Protection" with a row for each database. Databases that need attention come first.
 #[component]
 pub(super) fn ProtectionTable(
     live: Live,
@@ -168,7 +170,7 @@ fn ScheduledBy(item: Protection) -> Element {
     }
 }
 
-/// Opens the form of a job that backs up a database every night.
+/// The button that opens the form of a job that backs up a database every night.
 #[component]
 pub(super) fn ScheduleButton(target: String, name: String, #[props(default = "btn-s")] class: &'static str) -> Element {
     let to = schedule_address(&target, &name);
@@ -196,7 +198,7 @@ pub(in crate::pages) fn schedule_address(target: &str, name: &str) -> String {
     )
 }
 
-/// Returns which backups are removed next: `2 backups (3.4 GB) go on 10 Feb`.
+/// Returns the backups that are removed next, for example `2 backups (3.4 GB) go on 10 Feb`.
 fn will_go(item: &Protection) -> Option<String> {
     let next = item.will_go?;
     Some(format!(

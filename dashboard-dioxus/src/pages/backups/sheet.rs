@@ -1,10 +1,13 @@
-use api_types::{BackupDetail, BackupManifestInfo, BackupState};
+//! One backup beside the list, with its manifest.
+
+use api_types::{Backup, BackupDetail, BackupManifestInfo, BackupState};
 use dioxus::prelude::*;
 
 use super::{
     Live,
     acts::{DeleteBackup, download, verify},
     list::BackupBadge,
+    verify_encrypted::VerifyEncrypted,
     words::{file_name, goes, kept_because, name_of},
 };
 use crate::{
@@ -18,7 +21,7 @@ use crate::{
 #[component]
 pub(super) fn BackupSheet(live: Live) -> Element {
     match address::use_parameter("backup") {
-        // Dioxus compares keys only in lists.
+        // A list of one element, because Dioxus compares keys only in lists: another id must create a new component.
         Some(id) => rsx! {
             for id in [id] {
                 Opened { key: "{id}", live, id }
@@ -37,6 +40,7 @@ fn Opened(live: Live, id: String) -> Element {
     let path = format!("/backups/{id}");
     let mut detail = use_remote::<BackupDetail>(use_signal(|| path).into());
     let mut deleting = use_signal(|| None);
+    let mut asking = use_signal(|| false);
     match detail.state() {
         RemoteState::Loading => rsx! {
             Sheet {
@@ -74,7 +78,9 @@ fn Opened(live: Live, id: String) -> Element {
                             button {
                                 class: "btn btn-l",
                                 r#type: "button",
-                                onclick: move |_| verify(live, &to_verify),
+                                onclick: move |_| {
+                                    if to_verify.encrypted { asking.set(true) } else { verify(live, &to_verify) }
+                                },
                                 "Verify"
                             }
                         }
@@ -88,6 +94,9 @@ fn Opened(live: Live, id: String) -> Element {
                     Content { live, detail }
                 }
                 DeleteBackup { backup: deleting }
+                if asking() {
+                    VerifyEncrypted { live, backup: backup.clone(), on_close: move |()| asking.set(false) }
+                }
             }
         }
     }
@@ -96,7 +105,7 @@ fn Opened(live: Live, id: String) -> Element {
 #[component]
 fn Content(live: Live, detail: BackupDetail) -> Element {
     let backup = detail.backup.clone();
-    let restore = format!("pg_restore --no-owner --no-privileges --dbname \"$DATABASE_URL\" {}", file_name(&backup));
+    let restore = restore_line(&backup);
     rsx! {
         dl { class: "dl backup-facts",
             dt { "State" }
@@ -117,6 +126,10 @@ fn Content(live: Live, detail: BackupDetail) -> Element {
             }
             dt { "File" }
             dd { class: "mono", {file_name(&backup).to_owned()} }
+            if backup.encrypted {
+                dt { "Encryption" }
+                dd { "age; opened by the identity" }
+            }
             dt { "SHA-256" }
             dd { class: "row flex-nowrap",
                 span { class: "mono cut", title: "{backup.sha256}", "{backup.sha256}" }
@@ -139,6 +152,16 @@ fn Content(live: Live, detail: BackupDetail) -> Element {
         if let Some(manifest) = detail.manifest {
             Manifest { manifest }
         }
+    }
+}
+
+/// Returns the command that restores the downloaded dump without AtlasHub.
+fn restore_line(backup: &Backup) -> String {
+    let (file, options) = (file_name(backup), "--no-owner --no-privileges --dbname \"$DATABASE_URL\"");
+    if backup.encrypted {
+        format!("age -d -i identity.txt {file} | pg_restore {options}")
+    } else {
+        format!("pg_restore {options} {file}")
     }
 }
 

@@ -1,9 +1,11 @@
+//! Texts about backups: names of databases, states and retention rules.
+
 use api_types::{Backup, BackupRetention, BackupState, KeptBy, Protection};
 use chrono::{DateTime, Duration, Utc};
 
 use crate::{text, ui::Shape};
 
-/// A backup that nobody verified for longer may be broken.
+/// Age of the last verification after which a database counts as unverified.
 const MAX_UNVERIFIED: Duration = Duration::days(30);
 
 /// Returns the name of a database: that of its project, or `Platform`.
@@ -23,20 +25,20 @@ pub(super) fn name_of_protected(item: &Protection) -> String {
     target_name(item.title.as_deref(), &item.target)
 }
 
-/// Returns whether the last good backup is too old. Without a job it is overdue after a day: until then, only the
-/// schedule is missing. With a job, a young backup can't be overdue; then the verification is.
+/// Returns whether the last good backup is older than the interval of its job, or than a day if there is no job.
+/// `overdue` alone is not enough: it is also true if only the schedule or the verification is missing.
 pub(super) fn is_late(item: &Protection, now: DateTime<Utc>) -> bool {
     let Some(good) = &item.last_good else { return false };
     let interval = item.job.as_ref().map(|job| job.interval_seconds.unwrap_or_default());
     item.overdue && now - good.at >= interval.map_or(Duration::days(1), Duration::seconds)
 }
 
-/// Returns whether there are backups, and nobody knows whether they can be restored.
+/// Returns whether there is a good backup, but none was verified in the last 30 days.
 pub(super) fn is_unverified(item: &Protection, now: DateTime<Utc>) -> bool {
     item.last_good.is_some() && item.last_verified_at.is_none_or(|at| now - at >= MAX_UNVERIFIED)
 }
 
-/// Returns shape and words of a backup's state, and the reason for a bad one.
+/// Returns the mark and the label of a backup's state, and the reason for a bad state.
 pub(super) fn state(backup: &Backup) -> (Shape, String, Option<String>) {
     match (backup.state, backup.verified_at) {
         (BackupState::Missing, _) => {
@@ -49,7 +51,7 @@ pub(super) fn state(backup: &Backup) -> (Shape, String, Option<String>) {
     }
 }
 
-/// Returns why a backup is kept: `Last 7, weekly`.
+/// Returns why a backup is kept, for example `Last 7, weekly`.
 pub(super) fn kept_because(backup: &Backup, policy: Option<BackupRetention>) -> String {
     if backup.state == BackupState::Missing {
         return "–".to_owned();
@@ -73,7 +75,7 @@ pub(super) fn kept_because(backup: &Backup, policy: Option<BackupRetention>) -> 
     }
 }
 
-/// Returns when a backup goes: a day, or `stays`.
+/// Returns the day on which a backup is removed, `stays`, or a dash if the day is unknown.
 pub(super) fn goes(backup: &Backup) -> String {
     match backup.goes_at {
         Some(at) => text::day(at),

@@ -25,7 +25,10 @@ pub(super) fn Buttons() -> Element {
                 button { class: "btn btn-l", r#type: "button", "Large" }
                 button { class: "btn", r#type: "button", Icon { name: IconName::Plus } "With icon" }
                 button { class: "btn btn-s", r#type: "button", "Small" }
-                button { class: "btn btn-ghost btn-icon", r#type: "button", "aria-label": "Refresh the sample", Icon { name: IconName::Refresh } }
+                button {
+                    class: "btn btn-ghost btn-icon", r#type: "button", "aria-label": "Refresh the sample",
+                    Icon { name: IconName::Refresh }
+                }
                 button { class: "btn", r#type: "button", disabled: true, span { class: "spin" } "Busy" }
                 CopyButton { name: "Copy the sample", label: "Copy", text: "sample" }
             }
@@ -43,14 +46,19 @@ pub(super) fn Fields() -> Element {
         Tile { name: "Input",
             Field { id: "ui-empty", label: "Empty", value: empty, help: "Help is shown below the field." }
             Field { id: "ui-filled", label: "Filled", value: filled }
-            Field { id: "ui-wrong", label: "With an error", value: wrong, error: Some("Another project has this name.".to_owned()) }
+            Field {
+                id: "ui-wrong", label: "With an error", value: wrong,
+                error: Some("Another project has this name.".to_owned())
+            }
             div { class: "field",
                 label { r#for: "ui-focused", "Focused" }
                 input { id: "ui-focused", class: "input is-focus", placeholder: "Text of an empty field" }
             }
             div { class: "field",
                 label { r#for: "ui-readonly", "Read-only" }
-                input { id: "ui-readonly", class: "input mono", readonly: true, aria_readonly: "true", value: "abcdefgh" }
+                input {
+                    id: "ui-readonly", class: "input mono", readonly: true, aria_readonly: "true", value: "abcdefgh"
+                }
             }
             div { class: "field",
                 label { r#for: "ui-disabled", "Disabled" }
@@ -75,7 +83,10 @@ pub(super) fn Selects() -> Element {
             }
             div { class: "field",
                 label { r#for: "ui-select-wrong", "Select with an error" }
-                select { id: "ui-select-wrong", class: "input", aria_invalid: "true", aria_describedby: "ui-select-error", option { "Choose" } }
+                select {
+                    id: "ui-select-wrong", class: "input", aria_invalid: "true", aria_describedby: "ui-select-error",
+                    option { "Choose" }
+                }
                 p { class: "error", id: "ui-select-error", "Choose a time zone." }
             }
             div { class: "field",
@@ -84,7 +95,10 @@ pub(super) fn Selects() -> Element {
             }
             div { class: "field",
                 label { r#for: "ui-combo", "Combobox" }
-                input { id: "ui-combo", class: "input mono", role: "combobox", "aria-expanded": "false", list: "ui-types", value: "text" }
+                input {
+                    id: "ui-combo", class: "input mono", role: "combobox", "aria-expanded": "false", list: "ui-types",
+                    value: "text"
+                }
                 datalist { id: "ui-types", option { value: "text" } option { value: "bigint" } }
             }
         }
@@ -103,15 +117,30 @@ pub(super) fn Choices() -> Element {
                 label { class: "check", input { class: "box", r#type: "checkbox", disabled: true } "Disabled" }
             }
             div { class: "row row-4 wrap", role: "radiogroup", "aria-label": "Sample",
-                label { class: "check", input { class: "box", r#type: "radio", name: "ui-radio", initial_checked: true } "Read" }
+                label {
+                    class: "check", input { class: "box", r#type: "radio", name: "ui-radio", initial_checked: true }
+                    "Read"
+                }
                 label { class: "check", input { class: "box", r#type: "radio", name: "ui-radio" } "Write" }
-                label { class: "check", input { class: "box", r#type: "radio", name: "ui-radio", disabled: true } "Disabled" }
+                label {
+                    class: "check", input { class: "box", r#type: "radio", name: "ui-radio", disabled: true }
+                    "Disabled"
+                }
             }
             div { class: "row row-4 wrap",
                 label { class: "check", input { class: "switch", r#type: "checkbox", role: "switch" } "Off" }
-                label { class: "check", input { class: "switch", r#type: "checkbox", role: "switch", initial_checked: true } "On" }
-                label { class: "check", input { class: "switch is-focus", r#type: "checkbox", role: "switch" } "Focused" }
-                label { class: "check", input { class: "switch", r#type: "checkbox", role: "switch", disabled: true } "Disabled" }
+                label {
+                    class: "check", input { class: "switch", r#type: "checkbox", role: "switch", initial_checked: true }
+                    "On"
+                }
+                label {
+                    class: "check", input { class: "switch is-focus", r#type: "checkbox", role: "switch" }
+                    "Focused"
+                }
+                label {
+                    class: "check", input { class: "switch", r#type: "checkbox", role: "switch", disabled: true }
+                    "Disabled"
+                }
             }
             div { class: "seg", role: "radiogroup", "aria-label": "Sample segments",
                 label { input { class: "sr", r#type: "radio", name: "ui-seg", initial_checked: true } "Compact" }
@@ -121,7 +150,7 @@ pub(super) fn Choices() -> Element {
     }
 }
 
-/// Makes a checkbox neither on nor off, which only a property can.
+/// Puts a checkbox into the mixed state. No attribute can do that, only a property.
 fn mix(event: MountedEvent) {
     let input = event.data().try_as_web_event().and_then(|element| element.dyn_into::<HtmlInputElement>().ok());
     if let Some(input) = input {
@@ -157,7 +186,10 @@ pub(super) fn Tabs() -> Element {
                     button { r#type: "button", class: "chip-edit", "aria-label": "Edit filter price ≥ 10",
                         span { class: "mono", "price" } span { class: "what", "≥" } span { class: "mono", "10" }
                     }
-                    button { r#type: "button", "aria-label": "Remove filter price ≥ 10", Icon { name: IconName::Close, small: true } }
+                    button {
+                        r#type: "button", "aria-label": "Remove filter price ≥ 10",
+                        Icon { name: IconName::Close, small: true }
+                    }
                 }
                 span { class: "tag", "tag" }
                 span { class: "env", "development" }

@@ -36,7 +36,11 @@ pub(super) fn Facts() -> Element {
         Tile { name: "Facts, attention",
             div { class: "facts facts-fit",
                 div { span { class: "k", "Databases" } span { class: "v", "3.4 GB" } span { class: "d", "4 projects" } }
-                div { span { class: "k", "Runs in 24 h" } span { class: "v", "128" } span { class: "d", Mark { shape: Shape::Failed } "2 failed" } }
+                div {
+                    span { class: "k", "Runs in 24 h" }
+                    span { class: "v", "128" }
+                    span { class: "d", Mark { shape: Shape::Failed } "2 failed" }
+                }
             }
             ul { class: "items", "aria-label": "Sample items",
                 li { class: "item",
@@ -45,7 +49,10 @@ pub(super) fn Facts() -> Element {
                     div { class: "acts", button { class: "btn btn-s", r#type: "button", "Open sample run" } }
                 }
             }
-            div { class: "well", role: "status", Mark { shape: Shape::Succeeded } span { strong { "All is well." } " 4 projects." } }
+            div {
+                class: "well", role: "status", Mark { shape: Shape::Succeeded }
+                span { strong { "All is well." } " 4 projects." }
+            }
         }
     }
 }
@@ -58,7 +65,9 @@ pub(super) fn List() -> Element {
                 thead { tr { th { "Name" } th { "State" } th { class: "num", "Took" } } }
                 tbody {
                     for (index, (shape, words)) in STATES.into_iter().take(4).enumerate() {
-                        tr { key: "{words}", "aria-selected": if index == 1 { "true" }, class: if index == 3 { "is-off" },
+                        tr {
+                            key: "{words}", "aria-selected": if index == 1 { "true" },
+                            class: if index == 3 { "is-off" },
                             td { class: "name", "Nightly backup" }
                             td { span { class: "badge", Mark { shape } "{words}" } }
                             td { class: "num", "{index + 1}.0 s" }
@@ -88,12 +97,30 @@ pub(super) fn GridSample() -> Element {
         Tile { name: "Data grid",
             div { class: "grid-wrap", tabindex: "0", role: "region", "aria-label": "Sample grid",
                 table { class: "grid", "aria-label": "Sample rows",
-                    thead { tr { th { class: "num", "id" span { class: "type", "int8" } } th { "title" span { class: "type", "text" } } th { class: "num", "price" span { class: "type", "numeric" } } } }
+                    thead {
+                        tr {
+                            th { class: "num", "id" span { class: "type", "int8" } }
+                            th { "title" span { class: "type", "text" } }
+                            th { class: "num", "price" span { class: "type", "numeric" } }
+                        }
+                    }
                     tbody {
-                        tr { td { class: "num", "9007199254740993" } td { "Invisible Cities" } td { class: "num", "10.90" } }
-                        tr { "aria-selected": "true", td { class: "num", "2" } td { "Selected" } td { class: "num", span { class: "null", "NULL" } } }
+                        tr {
+                            td { class: "num", "9007199254740993" }
+                            td { "Invisible Cities" }
+                            td { class: "num", "10.90" }
+                        }
+                        tr {
+                            "aria-selected": "true", td { class: "num", "2" }
+                            td { "Selected" }
+                            td { class: "num", span { class: "null", "NULL" } }
+                        }
                         tr { td { class: "num", "3" } td { class: "changed", "Changed" } td { class: "num", "12.00" } }
-                        tr { td { class: "num", "4" } td { class: "is-wrong", "Refused" } td { class: "num", span { class: "null", "NULL" } } }
+                        tr {
+                            td { class: "num", "4" }
+                            td { class: "is-wrong", "Refused" }
+                            td { class: "num", span { class: "null", "NULL" } }
+                        }
                         tr { td { class: "num", "5" } td { class: "is-focus", "Focused" } td { class: "num", "0" } }
                     }
                 }
@@ -107,7 +134,10 @@ pub(super) fn GridSample() -> Element {
 pub(super) fn Progress() -> Element {
     rsx! {
         Tile { name: "Progress, skeleton",
-            div { class: "bar", role: "progressbar", "aria-label": "Sample at 64 %", "aria-valuenow": "64", style: "--p:64%", i {} }
+            div {
+                class: "bar", role: "progressbar", "aria-label": "Sample at 64 %", "aria-valuenow": "64",
+                style: "--p:64%", i {}
+            }
             div { class: "bar unknown", role: "progressbar", "aria-label": "Sample of unknown length", i {} }
             span { class: "sk" }
             LoadingTable { name: "Sample that loads", columns: 3 }
@@ -123,8 +153,14 @@ pub(super) fn States() -> Element {
                 button { class: "btn btn-primary", r#type: "button", "New key" }
             }
             ErrorBox { what: "Samples could not be listed.", failure: Failure::Unreachable, on_retry: |()| {} }
-            ErrorBox { what: "Samples could not be saved.", failure: refused(503, "The server is busy.", Some(3_600)), on_retry: |()| {} }
-            ErrorBox { what: "Samples could not be opened.", failure: refused(403, "You may not read samples.", None), on_retry: |()| {} }
+            ErrorBox {
+                what: "Samples could not be saved.", failure: refused(503, "The server is busy.", Some(3_600)),
+                on_retry: |()| {}
+            }
+            ErrorBox {
+                what: "Samples could not be opened.", failure: refused(403, "You may not read samples.", None),
+                on_retry: |()| {}
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ enum Open {
     Nothing,
     Dialog,
     Confirm,
-    /// A dialog with something that is shown once: it can't be left by Esc.
+    /// A dialog with something that is shown once: Esc does not close it.
     Once,
     Sheet,
 }
@@ -25,8 +25,12 @@ pub(super) fn Dialogs() -> Element {
         Tile { name: "Dialog, sheet",
             div { class: "row wrap",
                 button { class: "btn", r#type: "button", onclick: move |_| open.set(Open::Dialog), "Open dialog" }
-                button { class: "btn", r#type: "button", onclick: move |_| open.set(Open::Confirm), "Open confirmation" }
-                button { class: "btn", r#type: "button", onclick: move |_| open.set(Open::Once), "Open dialog that stays" }
+                button {
+                    class: "btn", r#type: "button", onclick: move |_| open.set(Open::Confirm), "Open confirmation"
+                }
+                button {
+                    class: "btn", r#type: "button", onclick: move |_| open.set(Open::Once), "Open dialog that stays"
+                }
                 button { class: "btn", r#type: "button", onclick: move |_| open.set(Open::Sheet), "Open sheet" }
             }
             match open() {
@@ -36,7 +40,12 @@ pub(super) fn Dialogs() -> Element {
                         title: "Sample dialog",
                         description: "The focus stays inside until it closes.",
                         on_close: close,
-                        footer: rsx! { button { class: "btn btn-l", r#type: "button", autofocus: true, onclick: move |_| close(()), "Close" } },
+                        footer: rsx! {
+                            button {
+                                class: "btn btn-l", r#type: "button", autofocus: true, onclick: move |_| close(()),
+                                "Close"
+                            }
+                        },
                         p { "The content." }
                     }
                 },
@@ -55,12 +64,18 @@ pub(super) fn Dialogs() -> Element {
                         title: "Sample shown once",
                         closable: false,
                         on_close: |()| {},
-                        footer: rsx! { button { class: "btn btn-primary btn-l", r#type: "button", onclick: move |_| close(()), "Done" } },
+                        footer: rsx! {
+                            button {
+                                class: "btn btn-primary btn-l", r#type: "button", onclick: move |_| close(()), "Done"
+                            }
+                        },
                         p { "Esc and a click outside don't close it." }
                     }
                 },
                 Open::Sheet => rsx! {
-                    Sheet { title: "Sample sheet", on_close: close, footer: rsx! { button { class: "btn btn-primary", r#type: "button", "Save sample" } },
+                    Sheet {
+                        title: "Sample sheet", on_close: close,
+                        footer: rsx! { button { class: "btn btn-primary", r#type: "button", "Save sample" } },
                         p { "The list beside it stays usable." }
                     }
                 },
@@ -130,12 +145,20 @@ pub(super) fn Toasts() -> Element {
         Tile { name: "Toast, banner",
             div { class: "row wrap",
                 button { class: "btn", r#type: "button", onclick: |_| messages::show("Saved"), "Show success" }
-                button { class: "btn", r#type: "button", onclick: |_| messages::show_failure("The server did not respond."), "Show failure" }
+                button {
+                    class: "btn", r#type: "button", onclick: |_| messages::show_failure("The server did not respond."),
+                    "Show failure"
+                }
             }
             div { class: "toast still", role: "status", Mark { shape: Shape::Succeeded } span { class: "grow", "Saved" }
-                button { class: "btn btn-ghost btn-s btn-icon", r#type: "button", "aria-label": "Dismiss the sample", Icon { name: IconName::Close } }
+                button {
+                    class: "btn btn-ghost btn-s btn-icon", r#type: "button", "aria-label": "Dismiss the sample",
+                    Icon { name: IconName::Close }
+                }
             }
-            div { class: "notbar", role: "status", Mark { shape: Shape::Attention } span { class: "grow", "Not connected." }
+            div {
+                class: "notbar", role: "status", Mark { shape: Shape::Attention }
+                span { class: "grow", "Not connected." }
                 button { class: "btn btn-s", r#type: "button", "Try the sample again" }
             }
             for (class, text) in [

@@ -54,8 +54,8 @@ pub(super) fn RunNow(job: Job, #[props(default)] with_label: bool) -> Element {
     }
 }
 
-/// The switch of a job's schedule. It shows the new state at once, and the old one again if the server refuses. Disabling a
-/// job that makes backups asks first.
+/// The switch of a job's schedule. It shows the new state at once, and the old one again if the server refuses.
+/// Disabling a job that makes backups needs a confirmation.
 #[component]
 pub(super) fn EnableSwitch(job: Job) -> Element {
     let mut wanted = use_signal(|| None::<bool>);
@@ -113,7 +113,9 @@ fn DisableBackups(job: Job, on_confirm: EventHandler<()>, on_close: EventHandler
     rsx! {
         Confirm {
             act: "Disable job",
-            description: backed_up.unwrap_or_else(|| "Its schedule no longer starts runs. You can still run it yourself.".to_owned()),
+            description: backed_up.unwrap_or_else(|| {
+                "Its schedule no longer starts runs. You can still run it yourself.".to_owned()
+            }),
             busy: false,
             on_confirm: move |()| on_confirm.call(()),
             on_close: move |()| on_close.call(()),

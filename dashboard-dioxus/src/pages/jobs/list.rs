@@ -33,7 +33,7 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
     let of_plugin = address::use_parameter("plugin");
     let cursor = address::use_parameter("after");
     let mut is_long = use_signal(|| false);
-    let asked = (is_long() || cursor.is_some()).then(|| filter.read().clone()).filter(|text| !text.is_empty());
+    let server_filter = (is_long() || cursor.is_some()).then(|| filter.read().clone()).filter(|text| !text.is_empty());
     let path = address::with_parameters(
         "/jobs",
         &[
@@ -42,7 +42,7 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
             ("recentRuns", Some("30")),
             ("projectId", of_project.as_deref()),
             ("plugin", of_plugin.as_deref()),
-            ("q", asked.as_deref()),
+            ("q", server_filter.as_deref()),
             ("state", state.filter(|_| is_long()).map(JobState::as_str)),
             ("cursor", cursor.as_deref()),
         ],
@@ -135,13 +135,17 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
                             choice,
                             label,
                             shape,
-                            count: (!is_long()).then(|| items.iter().filter(|job| is_in_state(job, Some(choice))).count()),
+                            count: (!is_long()).then(|| {
+                                items.iter().filter(|job| is_in_state(job, Some(choice))).count()
+                            }),
                             chosen: state == Some(choice),
                         }
                     }
                 }
                 if is_filtered {
-                    button { class: "btn btn-ghost", r#type: "button", onclick: move |_| clear(filter), "Clear filters" }
+                    button {
+                        class: "btn btn-ghost", r#type: "button", onclick: move |_| clear(filter), "Clear filters"
+                    }
                 }
             }
         }
@@ -301,13 +305,20 @@ fn NoJobs(project: Option<String>) -> Element {
     );
     let request = starter(&[("kind", Some("http"))]);
     rsx! {
-        Empty { title: "No jobs yet", text: "A job runs by itself: it calls a URL, or runs a plugin such as the one that makes backups.", help: "jobs",
+        Empty {
+            title: "No jobs yet",
+            text: "A job runs by itself: it calls a URL, or runs a plugin such as the one that makes backups.",
+            help: "jobs",
             Link { to: starter(&[]), class: "btn btn-primary", "New job" }
         }
         ul { class: "items starters", "aria-label": "To begin with",
             for (to, title, help) in [
                 (backup, backup_label, "Every night at 02:00. Old backups are kept by rules that you choose."),
-                (verification, "Weekly verification of backups", "Every Sunday at 04:00. Restores the newest backups to see whether they work."),
+                (
+                    verification,
+                    "Weekly verification of backups",
+                    "Every Sunday at 04:00. Restores the newest backups to see whether they work.",
+                ),
                 (request, "Call a URL", "Sends a request at the times that you choose."),
             ] {
                 li { key: "{title}", class: "item",

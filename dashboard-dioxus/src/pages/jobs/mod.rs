@@ -1,7 +1,7 @@
 //! Jobs: `/jobs`, `/projects/<id>/jobs`, `/jobs/new` and `/jobs/<id>`.
 //!
-//! [`list`] shows jobs as [`row`]s, each with its [`strip`] of recent runs. [`page`] shows one job, [`form`] creates and
-//! changes it. [`acts`] has the actions of a job, [`words`] texts about what a job does and when.
+//! [`list`] shows jobs as [`row`]s, each with its [`strip`] of recent runs. [`page`] shows one job, [`form`] creates
+//! and changes it. [`acts`] has the actions of a job, [`words`] texts about what a job does and when.
 
 mod acts;
 mod form;

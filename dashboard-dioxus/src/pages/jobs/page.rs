@@ -16,7 +16,10 @@ use crate::{
     pages::runs::RunTable,
     remote::{RemoteState, events, use_remote},
     text,
-    ui::{Empty, ErrorBox, IconName, Link, LoadingTable, Mark, Menu, MenuItem, Shape, narrow::use_is_narrow},
+    ui::{
+        Empty, ErrorBox, IconName, Link, LoadingTable, Mark, Menu, MenuItem, Shape, TabLink, TabLinks,
+        narrow::use_is_narrow,
+    },
 };
 
 /// Maximum number of runs on the job's page.
@@ -34,11 +37,16 @@ pub fn Job(id: ReadSignal<String>) -> Element {
         },
         RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
             Page { title: "Job",
-                Empty { title: "This job is gone", text: "It was deleted.", Link { to: "/jobs", class: "btn", "All jobs" } }
+                Empty {
+                    title: "This job is gone", text: "It was deleted.", Link { to: "/jobs", class: "btn", "All jobs" }
+                }
             }
         },
         RemoteState::Failed(failure) => rsx! {
-            Page { title: "Job", ErrorBox { what: "The job could not be read.", failure, on_retry: move |()| job.refresh() } }
+            Page {
+                title: "Job",
+                ErrorBox { what: "The job could not be read.", failure, on_retry: move |()| job.refresh() }
+            }
         },
         // Dioxus compares keys only in lists.
         RemoteState::Ready(job) => rsx! {
@@ -54,14 +62,17 @@ fn JobPage(job: JobData) -> Element {
     let on_settings = address::use_parameter("tab").as_deref() == Some("settings");
     let mut deleting = use_signal(|| None::<JobData>);
     let to_delete = job.clone();
-    let what = words::what(&job);
+    let work = words::work_in_words(&job);
     rsx! {
         Page {
             title: "{job.name}",
-            subtitle: "{what}",
+            subtitle: "{work}",
             class: "with-tabs",
             acts: rsx! {
-                span { class: "row enable", EnableSwitch { job: job.clone() } span { "aria-hidden": "true", "Enabled" } }
+                span {
+                    class: "row enable", EnableSwitch { job: job.clone() }
+                    span { "aria-hidden": "true", "Enabled" }
+                }
                 RunNow { job: job.clone(), with_label: true }
                 Menu { name: "Actions for {job.name}", icon: IconName::Dots,
                     MenuItem {
@@ -72,9 +83,11 @@ fn JobPage(job: JobData) -> Element {
                     }
                 }
             },
-            div { class: "tabs", role: "tablist", "aria-label": "Job",
-                Tab { id: job.id.clone(), name: "runs", label: "Runs", selected: !on_settings }
-                Tab { id: job.id.clone(), name: "settings", label: "Settings", selected: on_settings }
+            TabLinks {
+                name: "Job",
+                page: "/jobs/{job.id}",
+                tabs: vec![TabLink::new("runs", "Runs"), TabLink::new("settings", "Settings")],
+                selected: if on_settings { "settings" } else { "runs" },
             }
             if on_settings {
                 // Saving the job resets the form.
@@ -85,40 +98,6 @@ fn JobPage(job: JobData) -> Element {
                 JobRuns { job: job.clone() }
             }
             DeleteJob { job: deleting, leaves_page: true }
-        }
-    }
-}
-
-#[component]
-fn Tab(id: String, name: &'static str, label: &'static str, selected: bool) -> Element {
-    let to = address::with_parameters(&format!("/jobs/{id}"), &[("tab", (name != "runs").then_some(name))]);
-    rsx! {
-        a {
-            role: "tab",
-            id: "job-tab-{name}",
-            href: "{to}",
-            "aria-selected": selected.to_string(),
-            tabindex: if selected { "0" } else { "-1" },
-            onkeydown: move |event| {
-                if matches!(event.key(), Key::ArrowLeft | Key::ArrowRight) {
-                    event.prevent_default();
-                    let other = if name == "runs" { "settings" } else { "runs" };
-                    if let Some(tab) = crate::dom::find(&format!("#job-tab-{other}")) {
-                        let _ = tab.focus();
-                        tab.click();
-                    }
-                }
-            },
-            onclick: {
-                let to = to.clone();
-                move |event: MouseEvent| {
-                    if event.modifiers().is_empty() {
-                        event.prevent_default();
-                        address::go(&to);
-                    }
-                }
-            },
-            "{label}"
         }
     }
 }
@@ -172,7 +151,10 @@ fn JobRuns(job: JobData) -> Element {
         if !job.next_runs.is_empty() {
             details { class: "section times-fold", open: !is_narrow,
                 summary { class: "label muted", "Next five times" }
-                div { class: "items next-times", FiveTimes { times: job.next_runs.clone(), timezone: job.timezone.clone() } }
+                div {
+                    class: "items next-times",
+                    FiveTimes { times: job.next_runs.clone(), timezone: job.timezone.clone() }
+                }
             }
         }
         div { class: "bleed-head", h2 { "Runs" } }
@@ -204,7 +186,12 @@ fn Facts(job: JobData) -> Element {
     rsx! {
         dl { class: "facts-inline",
             div { dt { "Project" } dd { ProjectOf { job: job.clone() } } }
-            div { dt { "Schedule" } dd { title: "{job.schedule_cron}", "{schedule}" span { class: "muted", " {words::city(&job.timezone)}" } } }
+            div {
+                dt { "Schedule" }
+                dd {
+                    title: "{job.schedule_cron}", "{schedule}" span { class: "muted", " {words::city(&job.timezone)}" }
+                }
+            }
             div { dt { "Next run" } dd { title: words::next_run_exact(&job),
                 if job.enabled { {words::next_run(&job, now)} } else { "Disabled" }
             } }
@@ -225,8 +212,8 @@ fn recent_run(run: &Run) -> api_types::RecentRun {
     }
 }
 
-/// Returns a sentence if runs outlast the interval of the schedule: `Runs take 50 s, the schedule fires every 20 s: 2 of 3
-/// are skipped.`
+/// Returns a sentence if runs outlast the interval of the schedule: `Runs take 50 s, the schedule fires every 20 s: 2
+/// of 3 are skipped.`
 fn overrun(job: &JobData, runs: &[Run]) -> Option<String> {
     let [first, second, ..] = job.next_runs.as_slice() else { return None };
     let interval = (*second - *first).num_milliseconds();

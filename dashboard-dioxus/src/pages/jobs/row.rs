@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn JobRow(job: Job, deleting: Signal<Option<Job>>, with_project: bool) -> Element {
     let now = text::now();
     let schedule = use_schedule_words(&job.schedule_cron);
-    let what = words::what(&job);
+    let work = words::work_in_words(&job);
     rsx! {
         tr { class: if job.enabled { "" } else { "is-off" },
             td { EnableSwitch { job: job.clone() } }
@@ -28,10 +28,12 @@ pub(super) fn JobRow(job: Job, deleting: Signal<Option<Job>>, with_project: bool
                     span { class: "sub cut", ProjectOf { job: job.clone() } }
                 }
             }
-            td { class: "muted cut hide-1240", title: "{what}", "{what}" }
+            td { class: "muted cut hide-1240", title: "{work}", "{work}" }
             td { class: "hide-800 cut", title: "{job.schedule_cron} in {job.timezone}", "{schedule}" }
             td { LastRun { job: job.clone() } }
-            td { class: "hide-1060", Strip { name: job.name.clone(), runs: job.recent_runs.clone().unwrap_or_default() } }
+            td {
+                class: "hide-1060", Strip { name: job.name.clone(), runs: job.recent_runs.clone().unwrap_or_default() }
+            }
             td { class: "num", title: words::next_run_exact(&job), {words::next_run(&job, now)} }
             td { class: "acts",
                 span { class: "row row-1",
@@ -94,7 +96,10 @@ fn LastRun(job: Job) -> Element {
             span { class: "two-lines",
                 span { class: "row",
                     span { class: "badge", Mark { shape: Shape::Attention } "Can't run" }
-                    Link { to: address::with_parameters(&format!("/jobs/{}", job.id), &[("tab", Some("settings"))]), class: "btn btn-ghost btn-s", "Edit job" }
+                    Link {
+                        to: address::with_parameters(&format!("/jobs/{}", job.id), &[("tab", Some("settings"))]),
+                        class: "btn btn-ghost btn-s", "Edit job"
+                    }
                 }
                 span { class: "sub cut", title: "{problem}", "{problem}" }
             }

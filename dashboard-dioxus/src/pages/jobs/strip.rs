@@ -9,8 +9,8 @@ use crate::{address, dom, text};
 const MAX_HEIGHT: f64 = 20.0;
 const MIN_HEIGHT: f64 = 4.0;
 
-/// The newest runs of a job as bars, oldest first: the height is the duration, the shape the result. The strip is one tab
-/// stop, and the arrow keys move in it.
+/// The newest runs of a job as bars, oldest first: the height is the duration, the shape the result. The strip is one
+/// tab stop, and the arrow keys move in it.
 #[component]
 pub(super) fn Strip(name: String, runs: Vec<RecentRun>) -> Element {
     let longest = runs.iter().filter_map(|run| run.duration_ms).max().unwrap_or(1).max(1) as f64;
@@ -41,7 +41,7 @@ pub(super) fn Strip(name: String, runs: Vec<RecentRun>) -> Element {
 
 fn move_focus(event: KeyboardEvent) {
     let Some(raw) = event.data().try_as_web_event() else { return };
-    let Some(list) = raw.current_target().and_then(|list| list.dyn_into::<web_sys::Element>().ok()) else { return };
+    let Some(list) = dom::closest(&raw, ".strip") else { return };
     let Ok(bars) = list.query_selector_all("a") else { return };
     let active = dom::active_element();
     let count = bars.length();

@@ -41,7 +41,7 @@ pub(super) fn use_schedule_words(expression: &str) -> String {
 
 async fn describe(expression: String) -> Option<String> {
     let description = KNOWN.with_borrow_mut(|known| {
-        let make = || ask(expression.clone()).boxed_local().shared();
+        let make = || read_description(expression.clone()).boxed_local().shared();
         known.entry(expression.clone()).or_insert_with(make).clone()
     });
     let words = description.await;
@@ -52,7 +52,7 @@ async fn describe(expression: String) -> Option<String> {
     words
 }
 
-async fn ask(expression: String) -> Option<String> {
+async fn read_description(expression: String) -> Option<String> {
     let request = CronPreviewRequest { schedule_cron: expression, timezone: None, from: None, count: Some(1) };
     remote::send::<_, CronPreview>(Method::Post, "/cron/preview", &request)
         .await
@@ -60,8 +60,8 @@ async fn ask(expression: String) -> Option<String> {
         .map(|preview| preview.description)
 }
 
-/// Returns what a job runs: `GET api.example.com/hook`, `backup · verify`.
-pub(super) fn what(job: &Job) -> String {
+/// Describes the work of a job: `GET api.example.com/hook`, `backup · verify`.
+pub(super) fn work_in_words(job: &Job) -> String {
     match job.r#type {
         JobType::Http => {
             let url = job.http_url.as_deref().unwrap_or_default();
@@ -79,7 +79,7 @@ pub(super) fn next_run(job: &Job, now: DateTime<Utc>) -> String {
     job.next_runs.first().map_or_else(|| "–".to_owned(), |next| text::upcoming(*next, now))
 }
 
-/// Returns the next time in full: in the browser's zone, in the job's, and in UTC.
+/// Returns the date and time of the next run, in the browser's zone and in the job's.
 pub(super) fn next_run_exact(job: &Job) -> Option<String> {
     let next = *job.next_runs.first()?;
     Some(format!(
@@ -95,7 +95,7 @@ pub(super) fn is_running(job: &Job) -> bool {
 }
 
 pub(super) fn matches(job: &Job, wanted: &str) -> bool {
-    wanted.is_empty() || job.name.to_lowercase().contains(wanted) || what(job).to_lowercase().contains(wanted)
+    wanted.is_empty() || job.name.to_lowercase().contains(wanted) || work_in_words(job).to_lowercase().contains(wanted)
 }
 
 /// Returns the name of a time zone's city: `New York` for `America/New_York`.

@@ -67,7 +67,9 @@ pub(super) fn CreateKey(
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
-                button { class: "btn btn-primary btn-l", r#type: "submit", form: "new-key", disabled: busy(), "Create key" }
+                button {
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "new-key", disabled: busy(), "Create key"
+                }
             },
             form { id: "new-key", class: "stack", onsubmit: create,
                 Field {
@@ -81,7 +83,12 @@ pub(super) fn CreateKey(
                 fieldset { class: "field", role: "radiogroup", "aria-label": "Type",
                     span { class: "lab", "Type" }
                     for (choice, label, id, help) in [
-                        (KeyType::Publishable, "Publishable", "publishable-help", "For browsers. It may do only what you open."),
+                        (
+                            KeyType::Publishable,
+                            "Publishable",
+                            "publishable-help",
+                            "For browsers. It may do only what you open.",
+                        ),
                         (KeyType::Secret, "Secret", "secret-help", "For servers. It may read and write everything."),
                     ] {
                         label { key: "{label}", class: "check",
@@ -112,10 +119,10 @@ pub(super) fn name_problem(name: &str) -> Option<String> {
     name.trim().is_empty().then(|| "Enter a name.".to_owned())
 }
 
-/// Returns why there is no new key to show.
+/// Returns the error to show if no new key was received.
 pub(super) fn not_created(failure: &Failure) -> String {
     if failure.is_outcome_unknown() {
-        return "The server did not answer. If a new key is in the list, nobody has seen it: revoke it, and try again."
+        return "The server did not respond. If a new key is in the list, nobody has seen it: revoke it, and try again."
             .to_owned();
     }
     failure.message()

@@ -64,7 +64,9 @@ pub(super) fn EditKey(
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
-                button { class: "btn btn-primary btn-l", r#type: "submit", form: "edit-key", disabled: busy(), "Save key" }
+                button {
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "edit-key", disabled: busy(), "Save key"
+                }
             },
             form { id: "edit-key", class: "stack", onsubmit: save,
                 Field { id: "key-name", label: "Name", value: name, autofocus: true, error: name_error() }

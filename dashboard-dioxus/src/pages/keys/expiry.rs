@@ -18,7 +18,7 @@ const ON_A_DATE: usize = LIFETIMES.len();
 /// When a key ends: one of the lifetimes, or a day.
 #[component]
 pub(super) fn ExpiryField(
-    /// What the choice of no lifetime is called. Absent if one must be chosen.
+    /// Label of the choice that keeps the current expiry. Absent for a new key.
     kept: Option<String>,
     lifetime: Signal<Option<usize>>,
     date: Signal<String>,
@@ -54,17 +54,20 @@ pub(super) fn ExpiryField(
                     oninput: move |event| date.set(event.value()),
                 }
                 if let Some(error) = &error {
-                    p { class: "error", id: "key-expires-error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                    p {
+                        class: "error", id: "key-expires-error", role: "alert", Mark { shape: Shape::Failed }
+                        "{error}"
+                    }
                 }
             }
         }
     }
 }
 
-/// Returns when a key ends: after the chosen time, or at the end of the chosen day. `None` if it does not.
+/// Returns when a key ends: after the chosen time, or at the end of the chosen day. `None` if it does not end.
 ///
 /// # Errors
-/// If the day is over, or none is chosen.
+/// A message if the day is over, or if none is chosen.
 pub(super) fn expiry(lifetime: usize, date: &str) -> Result<Option<DateTime<Utc>>, &'static str> {
     if lifetime != ON_A_DATE {
         let days = LIFETIMES.get(lifetime).and_then(|(_, days)| *days);

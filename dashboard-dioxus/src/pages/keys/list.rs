@@ -13,7 +13,7 @@ use crate::{
     ui::{Empty, IconName, Mark, Menu, MenuItem, SearchBox, Shape, messages},
 };
 
-/// How much longer the old key of a rotation works when the owner asks for it.
+/// Days from now until the old key of a rotation ends if the owner prolongs it.
 const LONGER_DAYS: i64 = 7;
 
 #[component]
@@ -57,7 +57,9 @@ pub(super) fn KeyTable(
                 }
             } else {
                 Empty { title: "No key matches", text: "No key has this in its name.",
-                    button { class: "btn", r#type: "button", onclick: move |_| filter.set(String::new()), "Clear filters" }
+                    button {
+                        class: "btn", r#type: "button", onclick: move |_| filter.set(String::new()), "Clear filters"
+                    }
                 }
             }
         } else {
@@ -82,7 +84,9 @@ pub(super) fn KeyTable(
                                 KeyRow { key: "{new.id}", api_key: new, open, in_pair: true }
                                 KeyRow { api_key: old.clone(), open, in_pair: true, is_old: true }
                                 tr { class: "pair",
-                                    td { colspan: 8, class: "wrapped", OldKeyUse { project: project.clone(), old, open } }
+                                    td {
+                                        colspan: 8, class: "wrapped", OldKeyUse { project: project.clone(), old, open }
+                                    }
                                 }
                             },
                         }

@@ -1,6 +1,6 @@
 //! `/projects/<id>/keys`: the project's API keys.
 //!
-//! [`list`] shows the keys, and [`state`] says in words what a key can still do. The dialogs are [`create`], [`edit`],
+//! [`list`] shows the keys, and [`state`] describes whether a key still works. The dialogs are [`create`], [`edit`],
 //! [`rotate`] and [`revoke`]; [`expiry`] is the field that two of them share.
 
 mod create;
@@ -62,17 +62,22 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             Empty { title: "No API keys", text: "Without a key, no app can reach the project.", help: "keys",
-                button { class: "btn btn-primary", r#type: "button", onclick: move |_| open.set(Open::Create), "New key" }
+                button {
+                    class: "btn btn-primary", r#type: "button", onclick: move |_| open.set(Open::Create), "New key"
+                }
             }
         },
         RemoteState::Ready(page) => rsx! {
-            KeyTable {
-                key: "{id}",
-                project: id(),
-                keys: page.items,
-                has_more: page.next_cursor.is_some(),
-                open,
-                Updated { at: keys.updated_at(), on_refresh: move |()| keys.refresh() }
+            // Dioxus compares keys only in lists. Another project must not show the filter of this one.
+            for page in [page] {
+                KeyTable {
+                    key: "{id}",
+                    project: id(),
+                    has_more: page.next_cursor.is_some(),
+                    keys: page.items,
+                    open,
+                    Updated { at: keys.updated_at(), on_refresh: move |()| keys.refresh() }
+                }
             }
         },
     };

@@ -22,7 +22,7 @@ pub(super) fn RevokeKey(
     let used = api_key
         .last_used_at
         .map_or_else(|| "Never used.".to_owned(), |time| format!("Last used {}.", text::age(time, now)));
-    // Nobody misses a key that was not used for a month.
+    // The owner must type the name only of a key that was used within 30 days.
     let is_recent = api_key.last_used_at.is_some_and(|time| now - time < Duration::days(30));
     let path = format!("/projects/{project}/keys/{}", api_key.id);
     rsx! {

@@ -49,7 +49,9 @@ pub(super) fn RotateKey(
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
-                button { class: "btn btn-primary btn-l", r#type: "button", disabled: busy(), onclick: rotate, "Rotate key" }
+                button {
+                    class: "btn btn-primary btn-l", r#type: "button", disabled: busy(), onclick: rotate, "Rotate key"
+                }
             },
             div { class: "field",
                 label { r#for: "overlap", "Old key keeps working for" }

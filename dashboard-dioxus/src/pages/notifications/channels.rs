@@ -15,7 +15,7 @@ use crate::{
 #[component]
 pub(super) fn Channels(
     channels: Vec<NotificationChannel>,
-    /// Whether a sheet stands beside the list, which leaves room for the most important columns.
+    /// Whether a sheet is open beside the list, which leaves room only for the most important columns.
     is_beside: bool,
     on_delete: EventHandler<NotificationChannel>,
 ) -> Element {
@@ -152,10 +152,10 @@ fn last_sent(channel: &NotificationChannel) -> String {
     channel.last_sent_at.map_or_else(|| "never".to_owned(), |time| text::age(time, text::now()))
 }
 
-/// Switches a channel at once, and back if the server refuses.
+/// The switch of a channel. It shows the new state at once, and the old one again if the server refuses.
 #[component]
 fn EnableSwitch(channel: NotificationChannel) -> Element {
-    // What the owner chose, until the server has it.
+    // The last choice of the owner. `None` before the first one, and after a failure.
     let mut chosen = use_signal(|| None::<bool>);
     let path = format!("{PATH}/{}", channel.id);
     rsx! {

@@ -1,4 +1,4 @@
-//! What was sent to a channel in the last days.
+//! The newest messages to a channel, with the state of their delivery.
 
 use api_types::{DeliveryState, NotificationDelivery, Page as ApiPage};
 use dioxus::prelude::*;
@@ -10,7 +10,7 @@ use crate::{
     ui::{CodeText, ErrorBox, Mark, Shape},
 };
 
-/// Deliveries that are shown.
+/// Maximum number of deliveries in the list.
 const SHOWN: &str = "20";
 
 #[component]

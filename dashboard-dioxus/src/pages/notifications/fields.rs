@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use crate::ui::{Mark, Shape};
 
-/// What is typed into the fields, by their name in the API.
+/// The texts of the fields, by the name that each field has in the API.
 pub(super) type Values = Signal<BTreeMap<&'static str, String>>;
 
 /// A field of a kind of channel.
@@ -62,7 +62,7 @@ fn fields_of(kind: ChannelKind) -> &'static [FieldOf] {
     }
 }
 
-/// Returns what the fields show of stored settings. Secrets are empty: they are not shown again.
+/// Returns the texts of the fields for stored settings. Secrets are absent: they are never shown again.
 pub(super) fn values_of(settings: &ChannelSettings) -> BTreeMap<&'static str, String> {
     let mut values = BTreeMap::new();
     values.insert("host", settings.host.clone().unwrap_or_default());
@@ -74,10 +74,10 @@ pub(super) fn values_of(settings: &ChannelSettings) -> BTreeMap<&'static str, St
     values
 }
 
-/// Returns the settings that the fields say. Secrets that are empty keep their stored value.
+/// Returns the settings from the texts of the fields. An empty secret keeps its stored value.
 ///
 /// # Errors
-/// The field that is wrong, and why.
+/// The name of the field that is wrong, and the reason.
 pub(super) fn settings_of(
     kind: ChannelKind,
     values: &BTreeMap<&'static str, String>,

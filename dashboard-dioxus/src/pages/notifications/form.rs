@@ -31,7 +31,7 @@ enum Tested {
 /// A message about the field with this name in the API.
 type FieldError = Option<(&'static str, String)>;
 
-/// What is typed, as signals that the form's parts share.
+/// The state that all parts of the form share.
 #[derive(Clone, Copy, PartialEq)]
 struct Form {
     kind: Signal<ChannelKind>,
@@ -152,7 +152,7 @@ fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
     }
 }
 
-/// The position of an event in the list of all events.
+/// Returns the position of an event in the list of all events.
 fn rank(event: &NotificationEvent) -> Option<usize> {
     NotificationEvent::ALL.iter().position(|known| known == event)
 }
@@ -177,7 +177,7 @@ fn Events(form: Form, error: Option<String>) -> Element {
                                 if checked {
                                     events.push(event);
                                 }
-                                // In the order of the API, so that the same choice is the same list.
+                                // In the order of the API, so that equal choices are equal lists.
                                 events.sort_by_key(rank);
                             },
                         }
@@ -222,7 +222,7 @@ fn TestResult(tested: Tested) -> Element {
     }
 }
 
-/// Sends a message with what is typed, without saving it.
+/// Sends a test message with the settings of the form, without saving them.
 fn test(form: Form, channel_id: Option<String>) {
     let Form { kind, name, values, mut error, mut tested, .. } = form;
     let settings = match settings_of(kind(), &values.peek()) {

@@ -1,7 +1,7 @@
-//! `/notifications`: where messages about failures go.
+//! `/notifications`: the channels that messages are sent to.
 //!
-//! [`summary`] says whether anybody hears of a failure; [`channels`] lists the channels; [`form`] makes and changes one
-//! in a sheet, with its [`fields`]; [`deliveries`] shows what was sent to it. [`words`] says things in words.
+//! [`summary`] names the channels that report failures; [`channels`] lists the channels; [`form`] creates and changes
+//! one in a sheet, with its [`fields`]; [`deliveries`] lists the messages to it. [`words`] has texts about channels.
 
 mod channels;
 mod deliveries;
@@ -43,7 +43,9 @@ pub fn Notifications() -> Element {
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             Summary { channels: Vec::new() }
-            Empty { title: "No channels", text: "A channel sends messages to a webhook, to Discord or by e-mail.", help: "notifications",
+            Empty {
+                title: "No channels", text: "A channel sends messages to a webhook, to Discord or by e-mail.",
+                help: "notifications",
                 button { class: "btn btn-primary", r#type: "button", onclick: |_| open_new(), "New channel" }
             }
         },
@@ -79,9 +81,14 @@ pub fn Notifications() -> Element {
                 {content}
             }
             if is_new {
-                ChannelSheet { key: "{NEW}", channel: None }
+                // Dioxus compares keys only in lists. Another channel must not show what was typed for this one.
+                for channel in [None] {
+                    ChannelSheet { key: "{NEW}", channel }
+                }
             } else if let Some(channel) = edited {
-                ChannelSheet { key: "{channel.id}", channel: Some(channel) }
+                for channel in [channel] {
+                    ChannelSheet { key: "{channel.id}", channel: Some(channel) }
+                }
             } else if is_missing {
                 MissingChannel {}
             }

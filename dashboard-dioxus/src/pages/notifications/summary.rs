@@ -1,25 +1,25 @@
 use api_types::NotificationChannel;
 use dioxus::prelude::*;
 
-use super::words::hears_of_failures;
+use super::words::reports_failures;
 use crate::ui::{Mark, Shape};
 
-/// Whether somebody hears when something fails.
+/// Names the channels that report failures, or warns that there are none.
 #[component]
 pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
-    let hearing: Vec<&NotificationChannel> = channels.iter().filter(|channel| hears_of_failures(channel)).collect();
+    let reporting: Vec<&NotificationChannel> = channels.iter().filter(|channel| reports_failures(channel)).collect();
     let names = |is_broken: bool| -> Vec<String> {
-        let of_kind = hearing.iter().filter(|channel| channel.last_error.is_some() == is_broken);
+        let of_kind = reporting.iter().filter(|channel| channel.last_error.is_some() == is_broken);
         of_kind.map(|channel| channel.name.clone()).collect()
     };
     let (working, broken) = (names(false), names(true));
-    if hearing.is_empty() {
+    if reporting.is_empty() {
         return rsx! {
             div { class: "section mb-4",
                 div { class: "banner t-warning", role: "note",
                     Mark { shape: Shape::Attention }
                     div {
-                        strong { "Nobody is told when a run or backup fails." }
+                        strong { "Nobody is notified when a run or backup fails." }
                         p { "Add a channel that hears of failed runs and failed backups." }
                     }
                 }

@@ -1,8 +1,8 @@
-//! Channels in words.
+//! Texts about channels and their events.
 
 use api_types::{ChannelKind, NotificationChannel, NotificationEvent};
 
-/// The events: what a form calls them, an explanation, and what a list calls them.
+/// The events: label and explanation in the form, and name in the list.
 pub(super) const EVENTS: [(NotificationEvent, &str, &str, &str); 7] = [
     (NotificationEvent::RunFailed, "A run fails", "After its last attempt", "failed runs"),
     (NotificationEvent::RunRecovered, "A run succeeds again", "After it had failed", "recovered runs"),
@@ -18,7 +18,7 @@ pub(super) const EVENTS: [(NotificationEvent, &str, &str, &str); 7] = [
     (NotificationEvent::Plugin, "A plugin sends a message", "", "messages of plugins"),
 ];
 
-/// The events of a new channel: everything but good news that comes every day.
+/// Returns the events that are chosen for a new channel: all except finished backups.
 pub(super) fn preset() -> Vec<NotificationEvent> {
     EVENTS.iter().map(|(event, ..)| *event).filter(|event| *event != NotificationEvent::BackupDone).collect()
 }
@@ -31,7 +31,7 @@ pub(super) fn kind_in_words(kind: ChannelKind) -> &'static str {
     }
 }
 
-/// Returns what a channel hears of: `Failed runs, failed backups`.
+/// Returns a list of events in words: `Failed runs, failed backups`.
 pub(super) fn events_in_words(events: &[NotificationEvent]) -> String {
     if EVENTS.iter().all(|(event, ..)| events.contains(event)) {
         return "Everything".to_owned();
@@ -43,7 +43,7 @@ pub(super) fn events_in_words(events: &[NotificationEvent]) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// Returns where a channel's messages go, without what is secret.
+/// Returns where a channel's messages are sent, without the secret parts of a URL.
 pub(super) fn destination(channel: &NotificationChannel) -> String {
     match channel.kind {
         ChannelKind::Email => channel.settings.to.clone().unwrap_or_default().join(", "),
@@ -51,8 +51,8 @@ pub(super) fn destination(channel: &NotificationChannel) -> String {
     }
 }
 
-/// Returns whether a channel hears when a run or backup fails.
-pub(super) fn hears_of_failures(channel: &NotificationChannel) -> bool {
+/// Returns whether a channel sends a message when a run or backup fails.
+pub(super) fn reports_failures(channel: &NotificationChannel) -> bool {
     let failures = [NotificationEvent::RunFailed, NotificationEvent::BackupFailed];
     channel.enabled && failures.iter().any(|failure| channel.events.contains(failure))
 }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn new_channel_hears_of_failures_and_not_of_each_backup() {
+    fn new_channel_reports_failures_and_not_each_backup() {
         assert!(preset().contains(&NotificationEvent::BackupFailed));
         assert!(!preset().contains(&NotificationEvent::BackupDone));
         assert_eq!(

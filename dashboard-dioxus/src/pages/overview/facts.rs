@@ -78,7 +78,7 @@ fn facts_of(facts: &OverviewFacts, now: DateTime<Utc>) -> Vec<Fact> {
         Some(disk) => fact(
             "Disk",
             format!("{} free", text::bytes(disk.free_bytes)),
-            format!("{:.0} %", disk.free_percent),
+            format!("{} %", disk.free_percent.round() as i64),
             "/settings",
         ),
         None => fact("Disk", "unknown".to_owned(), "not AtlasHub's own".to_owned(), "/settings"),

@@ -1,86 +1,117 @@
 //! `/`: the state of the installation, and what needs attention first.
 //!
+//! [`Overview`] decides what is shown, and is loaded with the app. The rest is loaded when it is needed, as pages are.
 //! [`facts`] has the numbers of the region "State". The page of a project shares the other regions.
 
 mod facts;
 
 use api_types::Overview as OverviewData;
 use dioxus::prelude::*;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{attention::NeedsAttention, new_project::CreateForm, recent_runs::RecentRuns};
 use crate::{
     frame::page::Page,
+    lazy,
     remote::{RemoteState, use_remote},
     text,
     ui::{ErrorBox, Mark, Shape},
 };
 use facts::{State, all_is_well};
 
+/// Path of the overview in the admin API.
+const PATH: &str = "/overview";
+
 /// Runs in the table "Recent runs".
 const SHOWN_RUNS: usize = 20;
 
+/// Part of [`api_types::Overview`]: what decides which overview is shown.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct OverviewBrief {
+    facts: FactsBrief,
+    attention: Vec<IgnoredAny>,
+}
+
+/// Part of [`api_types::OverviewFacts`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct FactsBrief {
+    #[serde(rename = "projectCount")]
+    project_count: i64,
+}
+
 #[component]
 pub fn Overview() -> Element {
-    let mut overview = use_remote::<OverviewData>(use_signal(|| "/overview".to_owned()).into());
-    let state = overview.state();
-    if let RemoteState::Ready(data) = &state
-        && data.facts.project_count == 0
-    {
-        return rsx! { FirstProject {} };
-    }
-    let (subtitle, top) = match state {
-        RemoteState::Loading => (String::new(), rsx! { Loading {} }),
-        RemoteState::Failed(failure) => (
-            String::new(),
-            rsx! {
-                section { "aria-label": "State",
-                    ErrorBox { what: "The state could not be read.", failure, on_retry: move |()| overview.refresh() }
-                }
-            },
-        ),
+    let overview = use_remote::<OverviewBrief>(use_signal(|| PATH.to_owned()).into());
+    let (subtitle, content) = match overview.state() {
+        RemoteState::Ready(data) if data.facts.project_count == 0 => return rsx! { lazy::FirstProject {} },
         RemoteState::Ready(data) => (
             match data.attention.len() {
                 0 => text::day_and_time(text::now()),
                 1 => format!("{} · 1 thing needs attention", text::day_and_time(text::now())),
                 count => format!("{} · {count} things need attention", text::day_and_time(text::now())),
             },
-            rsx! {
-                State { facts: data.facts.clone() }
-                NeedsAttention {
-                    items: data.attention.clone(),
-                    well: rsx! {
-                        div { class: "well", role: "status",
-                            Mark { shape: Shape::Succeeded }
-                            span { strong { "All is well." } " {all_is_well(&data.facts, text::now())}" }
-                        }
-                    },
-                }
-                if !data.problems.is_empty() {
-                    section { class: "section", "aria-label": "Not known",
-                        for problem in data.problems.iter() {
-                            p { key: "{problem}", class: "row label", role: "alert", Mark { shape: Shape::Attention } "{problem}" }
-                        }
-                    }
-                }
-            },
+            rsx! { lazy::Regions {} },
         ),
+        RemoteState::Loading => (String::new(), rsx! { Loading {} }),
+        RemoteState::Failed(_) => (String::new(), rsx! { lazy::Regions {} }),
     };
     rsx! {
-        Page { title: "Overview", subtitle,
-            {top}
-            RecentRuns { path: "/runs?limit={SHOWN_RUNS}" }
-        }
+        Page { title: "Overview", subtitle, {content} }
     }
 }
 
+/// The regions of the overview, for an installation with projects.
 #[component]
-fn Loading() -> Element {
+pub fn Regions() -> Element {
+    let mut overview = use_remote::<OverviewData>(use_signal(|| PATH.to_owned()).into());
+    let top = match overview.state() {
+        RemoteState::Loading => rsx! { Loading {} },
+        RemoteState::Failed(failure) => rsx! {
+            section { "aria-label": "State",
+                ErrorBox { what: "The state could not be read.", failure, on_retry: move |()| overview.refresh() }
+            }
+        },
+        RemoteState::Ready(data) => rsx! {
+            State { facts: data.facts.clone() }
+            NeedsAttention {
+                items: data.attention.clone(),
+                well: rsx! {
+                    div { class: "well", role: "status",
+                        Mark { shape: Shape::Succeeded }
+                        span { strong { "All is well." } " {all_is_well(&data.facts, text::now())}" }
+                    }
+                },
+            }
+            if !data.problems.is_empty() {
+                section { class: "section", "aria-label": "Not known",
+                    for problem in data.problems.iter() {
+                        p {
+                            key: "{problem}", class: "row label", role: "alert", Mark { shape: Shape::Attention }
+                            "{problem}"
+                        }
+                    }
+                }
+            }
+        },
+    };
+    rsx! {
+        {top}
+        RecentRuns { path: "/runs?limit={SHOWN_RUNS}" }
+    }
+}
+
+/// The region "State" while it is loading.
+#[component]
+pub fn Loading() -> Element {
     rsx! {
         section { class: "section late", "aria-label": "State", "aria-busy": "true",
             p { class: "sr", role: "status", "Loading…" }
             div { class: "facts",
                 for fact in 0..7 {
-                    div { key: "{fact}", span { class: "k", span { class: "sk" } } span { class: "v", span { class: "sk" } } }
+                    div {
+                        key: "{fact}", span { class: "k", span { class: "sk" } }
+                        span { class: "v", span { class: "sk" } }
+                    }
                 }
             }
         }
@@ -89,9 +120,11 @@ fn Loading() -> Element {
 
 /// The overview of an installation without projects.
 #[component]
-fn FirstProject() -> Element {
+pub fn FirstProject() -> Element {
     rsx! {
-        Page { title: "Create your first project", subtitle: "A project is one database, its files, its keys and its jobs.",
+        Page {
+            title: "Create your first project",
+            subtitle: "A project is one database, its files, its keys and its jobs.",
             div { class: "section stack stack-6 pt-2",
                 CreateForm {}
                 hr { class: "rule form" }

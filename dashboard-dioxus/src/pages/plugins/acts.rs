@@ -7,19 +7,19 @@ use crate::{
     ui::{Confirm, messages},
 };
 
-/// The path of a plugin, whose name may have any character.
+/// Returns the path of a plugin in the admin API. Its name may contain any character.
 pub(super) fn path_of(name: &str) -> String {
     format!("/plugins/{}", String::from(js_sys::encode_uri_component(name)))
 }
 
-/// Everything that shows plugins or depends on them.
+/// Removes the cached responses that show plugins or depend on them.
 pub(super) fn forget_plugins() {
     for path in ["/plugins", "/trusted-keys", "/jobs", "/runs", "/overview"] {
         remote::forget(path);
     }
 }
 
-/// Returns what ends with a plugin: `2 runs end now, 3 jobs can't run.`
+/// Describes the runs and jobs that stop with a plugin: `2 runs end now, 3 jobs can't run.`
 fn lost(plugin: &Plugin) -> String {
     let (runs, jobs) = (plugin.active_run_count, plugin.used_by_count);
     let runs = match runs {

@@ -10,7 +10,7 @@ use crate::{
     ui::{Empty, Icon, IconName, Link, Mark, Menu, MenuItem, SearchBox, narrow::use_is_narrow},
 };
 
-/// Lists shorter than this need no filter.
+/// Number of plugins from which the list has a filter.
 const MIN_FILTERED: usize = 8;
 
 #[component]
@@ -144,7 +144,7 @@ fn PluginRow(
     }
 }
 
-/// What a plugin may touch: icons with words.
+/// The databases, stores and hosts that a plugin may use: icons with words.
 #[component]
 fn Reach(plugin: Plugin) -> Element {
     let reached = reach(&plugin.granted);

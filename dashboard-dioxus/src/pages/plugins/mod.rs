@@ -1,4 +1,4 @@
-//! `/plugins`: what runs here, who made it, and what it may touch.
+//! `/plugins`: the plugins on this server, their publishers, and their grants.
 //!
 //! [`list`] shows the plugins, [`keys`] the keys that sign them. [`sheet`] is one plugin, with its [`grants`] and its
 //! [`settings`]; [`acts`] revoke and forget. [`words`] name capabilities and states.
@@ -25,7 +25,7 @@ use keys::TrustedKeys;
 use list::PluginTable;
 use sheet::PluginSheet;
 
-/// A new file must be seen soon, and reading the list is cheap.
+/// Milliseconds between two reads of the list. A new file must appear soon, and reading the list is cheap.
 const INTERVAL_MS: u32 = 4_000;
 
 #[component]
@@ -59,7 +59,10 @@ pub fn Plugins() -> Element {
             acts: rsx! { Link { to: "/plugins?help=add", class: "btn btn-ghost", "How to add a plugin" } },
             {content}
             if let Some(name) = open.filter(|_| is_loaded) {
-                PluginSheet { key: "{name}", name: name.clone(), plugin: opened }
+                // Dioxus compares keys only in lists. Another plugin must not show the choices made for this one.
+                for name in [name] {
+                    PluginSheet { key: "{name}", name: name.clone(), plugin: opened.clone() }
+                }
             }
             if shows_help {
                 HowToAdd {}
@@ -89,7 +92,7 @@ fn counts_in_words(plugins: &[Plugin]) -> String {
     words
 }
 
-/// The plugins that wait, with what they ask for.
+/// The plugins that wait for approval, with the number of capabilities that each requests.
 #[component]
 fn Waiting(plugins: Vec<Plugin>) -> Element {
     rsx! {
@@ -118,7 +121,7 @@ fn Waiting(plugins: Vec<Plugin>) -> Element {
     }
 }
 
-/// How a plugin comes to this server.
+/// The dialog "How to add a plugin".
 #[component]
 fn HowToAdd() -> Element {
     let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
@@ -151,7 +154,7 @@ fn HowToAdd() -> Element {
     }
 }
 
-/// Returns the projects, whose names stand for their ids.
+/// Returns the projects: the value that stands for each in a scope, and its name.
 fn use_projects() -> Vec<(String, String)> {
     let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
     let projects = projects.value().map(|page| page.items).unwrap_or_default();

@@ -31,7 +31,7 @@ impl Typed {
     }
 }
 
-/// The names of the secrets that a plugin wants, and of those that it has.
+/// Returns the names of the secrets that a plugin requests or has.
 fn secret_names(plugin: &Plugin) -> Vec<String> {
     let wanted =
         plugin.requested.iter().flat_map(|request| request.scope.secrets.iter()).filter(|name| !name.ends_with('*'));

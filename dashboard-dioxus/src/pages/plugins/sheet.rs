@@ -46,7 +46,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
     let mut shown = shown;
     let projects = use_projects();
     let is_narrow = use_is_narrow();
-    // The plugin is read again all the time, so that changes are compared with its current grants.
+    // The plugin is read again every few seconds: changes are compared with its current grants.
     let initial = Choices::of(&plugin);
     let choices = use_signal(|| initial.clone());
     let typed = use_signal(|| Typed::of(&plugin));

@@ -5,7 +5,7 @@ use crate::{
     ui::{IconName, Shape},
 };
 
-/// The capabilities: name, what a plugin may do, and what that means without a limit.
+/// The capabilities: name, and what a plugin may do with it.
 const CAPABILITIES: [(&str, &str); 8] = [
     ("http", "calling hosts"),
     ("databases", "reading databases"),
@@ -48,7 +48,7 @@ pub(super) fn in_words(name: &str, scope: &CapabilityScope, projects: &[(String,
     if values.is_empty() { capability(name) } else { format!("{}: {}", capability(name), values.join(", ")) }
 }
 
-/// Returns what a value without a limit means.
+/// Explains a wildcard in a list of a scope.
 pub(super) fn wildcard(list: &str) -> Option<&'static str> {
     match list {
         "Databases" => Some("That is every database, also those of projects that you create later."),
@@ -58,8 +58,8 @@ pub(super) fn wildcard(list: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns what grants reach, each with its icon: `1 database`, `2 hosts`. Without anything of these kinds, the
-/// capabilities in words.
+/// Returns the databases, stores and hosts that grants reach, each kind with its icon: `1 database`, `2 hosts`. If
+/// there are none, returns the capabilities in words.
 pub(super) fn reach(granted: &[GrantedCapability]) -> Vec<(Option<IconName>, String)> {
     const KINDS: [(usize, IconName, &str, &str); 3] = [
         (0, IconName::Database, "database", "databases"),
@@ -89,7 +89,7 @@ pub(super) fn reach(granted: &[GrantedCapability]) -> Vec<(Option<IconName>, Str
     reached
 }
 
-/// Returns what grants reach in one line: `1 database, 2 hosts`.
+/// Returns the words of [`reach`] in one line: `1 database, 2 hosts`.
 pub(super) fn may(granted: &[GrantedCapability]) -> String {
     let words: Vec<String> = reach(granted).into_iter().map(|(_, words)| words).collect();
     if words.is_empty() { "–".to_owned() } else { words.join(", ") }
@@ -118,12 +118,13 @@ pub(super) fn signed_by(plugin: &Plugin) -> String {
     }
 }
 
-/// Returns whether only the key of a refused plugin is unknown.
+/// Returns whether a plugin was refused only because its key is unknown.
 pub(super) fn has_unknown_key(plugin: &Plugin) -> bool {
     plugin.state == PluginState::Rejected && plugin.key_id.is_some() && plugin.key_name.is_none() && !plugin.first_party
 }
 
-/// Returns who asks for how much: `By Pixel Press. Asks for 3 capabilities, 1 of them new since your approval.`
+/// Returns the publisher and the number of requested capabilities: `By Pixel Press. Asks for 3 capabilities, 1 of them
+/// with something new since your approval.`
 pub(super) fn request_in_words(plugin: &Plugin) -> String {
     let by = plugin.publisher.as_ref().map(|publisher| format!("By {publisher}. ")).unwrap_or_default();
     let new = plugin.requested.iter().filter(|request| plugin.approval.is_some() && is_new(plugin, request)).count();
@@ -131,7 +132,7 @@ pub(super) fn request_in_words(plugin: &Plugin) -> String {
     format!("{by}Asks for {}{new}.", text::count(plugin.requested.len() as i64, "capability", "capabilities"))
 }
 
-/// Returns whether a request has something that the plugin did not ask for when it was approved.
+/// Returns whether a request contains anything that the plugin did not request when it was approved.
 pub(super) fn is_new(plugin: &Plugin, request: &RequestedCapability) -> bool {
     let old = old_request(plugin, &request.capability);
     match old {
@@ -147,7 +148,7 @@ pub(super) fn old_request<'a>(plugin: &'a Plugin, capability: &str) -> Option<&'
     plugin.approval.as_ref()?.requested.iter().find(|old| old.capability == capability)
 }
 
-/// Returns the capabilities that a plugin's code imports without asking for them.
+/// Returns the capabilities that a plugin's code imports but its manifest does not request, in words.
 pub(super) fn imported_only(plugin: &Plugin) -> Vec<String> {
     let imported = |name: &str| {
         plugin.imports.iter().any(|import| {

@@ -1,6 +1,6 @@
 //! `/projects/<id>`: what a project holds, how to connect to it, and what needs attention.
 //!
-//! [`connect`] has the code snippets, [`next_steps`] what is left to set up.
+//! [`connect`] has the code snippets, [`next_steps`] the steps to set up a new project.
 
 mod connect;
 mod next_steps;
@@ -38,8 +38,10 @@ pub fn Project(id: ReadSignal<String>) -> Element {
             }
         },
         RemoteState::Ready(detail) => rsx! {
-            // The key discards the state of the previous project.
-            ProjectPage { key: "{detail.project.id}", detail }
+            // Dioxus compares keys only in lists.
+            for detail in [detail] {
+                ProjectPage { key: "{detail.project.id}", detail }
+            }
         },
     }
 }
@@ -64,7 +66,10 @@ fn ProjectPage(detail: ProjectDetail) -> Element {
                     items,
                     with_project: false,
                     well: rsx! {
-                        p { class: "row muted", Mark { shape: Shape::Succeeded } "Nothing in this project needs attention." }
+                        p {
+                            class: "row muted", Mark { shape: Shape::Succeeded }
+                            "Nothing in this project needs attention."
+                        }
                     },
                 }
             }

@@ -12,7 +12,7 @@ use crate::{
     ui::{Link, Mark},
 };
 
-/// Runs of the job that are searched for the previous and the next run.
+/// The query for the runs of the job among which the previous and the next run are searched.
 const NEIGHBOURS: &str = "limit=50";
 
 #[component]
@@ -28,7 +28,10 @@ pub(super) fn Facts(run: Run) -> Element {
     rsx! {
         dl { class: "facts-inline",
             div { dt { "Trigger" } dd { "{trigger_in_words(run.trigger)}" } }
-            div { dt { "Queued" } dd { title: text::exact(run.created_at), {text::moment(run.created_at, text::now())} } }
+            div {
+                dt { "Queued" }
+                dd { title: text::exact(run.created_at), {text::moment(run.created_at, text::now())} }
+            }
             if let Some(started) = run.started_at {
                 div { dt { "Started" } dd { title: text::exact(started), {text::moment(started, text::now())} } }
             }
@@ -59,7 +62,7 @@ fn Neighbour(run: Run) -> Element {
     rsx! { Link { to: "/runs/{run.id}", class: "link", "{run_state_in_words(run.status)}, {at}" } }
 }
 
-/// The duration of the run. It counts while the run is in progress.
+/// The duration of the run. It grows every second while the run is in progress.
 #[component]
 fn Took(run: Run) -> Element {
     let active = is_active(&run);
@@ -82,7 +85,7 @@ fn Took(run: Run) -> Element {
     }
 }
 
-/// Returns the median duration of runs that succeeded.
+/// Returns the median duration of the runs that succeeded, in milliseconds. `None` if they are fewer than three.
 fn usual(runs: &[Run]) -> Option<i64> {
     let mut durations: Vec<i64> =
         runs.iter().filter(|run| run.status == RunStatus::Success).filter_map(|run| run.duration_ms).collect();
@@ -139,14 +142,16 @@ pub(super) fn Waiting(waiting: RunWaiting) -> Element {
                     }
                     " has ended."
                 },
-                WaitReason::Turn => rsx! { "It waits for its turn: other runs keep the scheduler busy, or none is running." },
+                WaitReason::Turn => rsx! {
+                    "It waits for its turn: other runs keep the scheduler busy, or none is running."
+                },
             }
         }
     }
 }
 
 #[component]
-pub(super) fn Progress(run: Run) -> Element {
+pub fn Progress(run: Run) -> Element {
     let Some(progress) = run.progress.as_ref().filter(|_| is_active(&run)) else { return rsx! {} };
     let share =
         progress.total.filter(|total| *total > 0).map(|total| (progress.done as f64 / total as f64 * 100.0).min(100.0));

@@ -72,7 +72,9 @@ pub(super) fn Filters(
             TimeFilter { range }
             div { class: "row wrap",
                 StatusFilter {}
-                ParameterFilter { label: "Job", parameter: "job", options: jobs.into_iter().map(|job| (job.id, job.name)).collect() }
+                ParameterFilter {
+                    label: "Job", parameter: "job", options: jobs.into_iter().map(|job| (job.id, job.name)).collect()
+                }
                 ParameterFilter {
                     label: "Project",
                     parameter: "project",
@@ -85,7 +87,9 @@ pub(super) fn Filters(
                 }
                 ParameterFilter { label: "Trigger", parameter: "trigger", options: triggers }
                 if is_filtered {
-                    button { class: "btn btn-ghost", r#type: "button", onclick: move |_| on_clear.call(()), "Clear filters" }
+                    button {
+                        class: "btn btn-ghost", r#type: "button", onclick: move |_| on_clear.call(()), "Clear filters"
+                    }
                 }
             }
         }
@@ -159,7 +163,10 @@ fn TimeField(label: &'static str, parameter: &'static str, value: Option<String>
             value: local.unwrap_or_default(),
             onchange: move |event| {
                 let milliseconds = js_sys::Date::new(&event.value().into()).get_time();
-                let time = if milliseconds.is_nan() { None } else { DateTime::from_timestamp_millis(milliseconds as i64) };
+                let time = if milliseconds.is_nan() { None } else {
+                    DateTime::from_timestamp_millis(milliseconds as i64)
+                }
+                ;
                 let value = time.map(|time| vec![time.to_rfc3339()]).unwrap_or_default();
                 address::replace_parameters(&[(parameter, value), ("after", Vec::new()), ("offset", Vec::new())]);
             },

@@ -28,6 +28,7 @@ use crate::{
     text,
     ui::{Empty, ErrorBox, Link, LoadingTable},
 };
+pub(super) use facts::Progress;
 use filters::{FILTERS, Filters, TimeRange};
 pub use page::Run;
 use page::RunSheet;
@@ -44,7 +45,7 @@ pub fn Runs() -> Element {
     let (plugin, trigger, open) = (value("plugin"), value("trigger"), value("run"));
     let cursor = value("after");
     let (from, to) = (value("from"), value("to"));
-    // A relative start must stay the same while it is shown.
+    // All pages of the list must have the same start, also if the range ends now.
     let range = use_memo(use_reactive!(|from, to| TimeRange::parse(from.as_deref(), to.as_deref(), text::now())));
     let range = range();
     let text = use_signal(|| address::parameter("q").unwrap_or_default());

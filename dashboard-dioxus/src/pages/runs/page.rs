@@ -68,7 +68,8 @@ fn RunView(id: String, #[props(default)] in_sheet: bool) -> Element {
             plain(rsx! {
                 Empty {
                     title: "This run is no longer kept",
-                    text: "Runs are kept for {days} days after they end, as ATLASHUB_RUN_RETENTION_DAYS says, and until their job is deleted.",
+                    text: "Runs are kept for {days} days after they end, as ATLASHUB_RUN_RETENTION_DAYS says, and \
+                        until their job is deleted.",
                     Link { to: "/runs", class: "btn", "All runs" }
                 }
             })
@@ -123,7 +124,10 @@ fn RunContent(detail: RunDetail, retention: Option<String>, in_sheet: bool) -> E
         }
         if let Some(error) = &run.error_text {
             div { class: "section notice",
-                div { class: "banner t-bad", role: "alert", Mark { shape: Shape::Failed } p { class: "why-text", "{error}" } }
+                div {
+                    class: "banner t-bad", role: "alert", Mark { shape: Shape::Failed }
+                    p { class: "why-text", "{error}" }
+                }
             }
         }
         Progress { run: run.clone() }

@@ -27,7 +27,7 @@ const MAX_SHOWN: usize = 200;
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Older {
     runs: Vec<Run>,
-    /// Cursor of the next page. None at the end of the list, and before the first page is there.
+    /// Cursor of the next page. `None` at the end of the list, and until the first page has arrived.
     next_cursor: Option<String>,
     is_reading: bool,
     failure: Option<Failure>,
@@ -44,7 +44,7 @@ pub(super) fn FoundRuns(
     let mut first = use_remote::<ApiPage<Run>>(path);
     let mut older = use_signal(Older::default);
     let mut read_path = use_signal(String::new);
-    // Reads on once the first page of another list is there.
+    // Reads older runs once the first page of another list has arrived.
     use_effect(move || {
         let path = path.read().clone();
         let RemoteState::Ready(page) = first.state() else { return };
@@ -81,11 +81,15 @@ pub(super) fn FoundRuns(
     let is_empty = found.is_empty();
     rsx! {
         if is_empty && is_complete {
-            Empty { title: "No run matches", text: "No run that is still kept contains this text and matches these filters.",
+            Empty {
+                title: "No run matches",
+                text: "No run that is still kept contains this text and matches these filters.",
                 button { class: "btn", r#type: "button", onclick: move |_| on_clear.call(()), "Clear filters" }
             }
         } else if is_empty {
-            p { class: "section muted", "None of the newest {text::count(searched as i64, \"run\", \"runs\")} matches." }
+            p {
+                class: "section muted", "None of the newest {text::count(searched as i64, \"run\", \"runs\")} matches."
+            }
         } else {
             RunTable { runs: found.into_iter().take(MAX_SHOWN).collect::<Vec<_>>(), opens_sheet: true }
         }
@@ -140,7 +144,7 @@ fn with_cursor(path: &str, cursor: &str) -> String {
     format!("{path}&{}", parameter.trim_start_matches('?'))
 }
 
-/// Returns whether what the list shows of a run contains every word of a text.
+/// Returns whether the names, state, trigger, result and id of a run contain every word of a text.
 fn is_match(run: &Run, wanted: &str) -> bool {
     let text = [
         run_name(run).as_str(),

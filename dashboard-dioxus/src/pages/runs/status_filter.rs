@@ -78,7 +78,8 @@ pub(super) fn StatusFilter() -> Element {
                 onkeydown,
                 // A button is clicked when the space bar is released, which would close the list.
                 onkeyup: |event| {
-                    if event.key() == Key::Character(" ".to_owned()) && dom::find(&format!("#{LIST}:popover-open")).is_some() {
+                    let is_open = dom::find(&format!("#{LIST}:popover-open")).is_some();
+                    if event.key() == Key::Character(" ".to_owned()) && is_open {
                         event.prevent_default();
                     }
                 },

@@ -124,7 +124,10 @@ fn GroupRows(group: Group, with_job: bool, opens_sheet: bool, expanded: Signal<B
                     }
                 }
             }
-            td { class: if run.error_text.is_some() { "why" } else { "why muted" }, title: result_in_words(&run), "{result_in_words(&run)}" }
+            td {
+                class: if run.error_text.is_some() { "why" } else { "why muted" }, title: result_in_words(&run),
+                "{result_in_words(&run)}"
+            }
         }
         if is_open {
             for attempt in earlier {
@@ -134,7 +137,10 @@ fn GroupRows(group: Group, with_job: bool, opens_sheet: bool, expanded: Signal<B
                         td { span { class: "sr", "{name}" } }
                     }
                     td { class: "hide-800", "{trigger_in_words(attempt.trigger)}" }
-                    td { class: "num", title: text::exact(attempt.started_at.unwrap_or(attempt.created_at)), "{started(&attempt)}" }
+                    td {
+                        class: "num", title: text::exact(attempt.started_at.unwrap_or(attempt.created_at)),
+                        "{started(&attempt)}"
+                    }
                     td { class: "num", "{took(&attempt)}" }
                     td { class: "num", "{attempt.attempt} of {attempt.max_attempts.max(attempt.attempt)}" }
                     td { class: "why", title: result_in_words(&attempt), "{result_in_words(&attempt)}" }

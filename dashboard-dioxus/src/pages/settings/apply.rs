@@ -1,4 +1,4 @@
-//! Applies pending migrations in a run, and shows how the run goes.
+//! Applies pending migrations in a run, and shows the state of the run.
 
 use api_types::{CreateBackup, RunDetail, RunStarted, RunStatus};
 use dioxus::prelude::*;
@@ -10,7 +10,7 @@ use crate::{
     ui::{Link, Mark, Shape, messages},
 };
 
-/// How often the run is read.
+/// Milliseconds between two reads of the run.
 const INTERVAL_MS: u32 = 1_000;
 
 /// The note that migrations are pending, with the button that applies them.

@@ -61,7 +61,7 @@ pub(super) fn Migrations() -> Element {
     }
 }
 
-/// Notes about migrations that this version does not know as they were applied.
+/// Notes about migrations whose files were changed after they were applied, and about those of a newer version.
 #[component]
 fn Notes(migrations: Vec<Migration>) -> Element {
     let has = |state| migrations.iter().any(|migration| migration.state == state);

@@ -1,5 +1,6 @@
 //! `/settings`: the running platform, its configuration and migrations, the owner's sessions, and how the dashboard
-//! looks on this device. Each section is a file, and its name is in the address; [`apply`] belongs to [`migrations`].
+//! looks on this device. Each section has a module, whose name is in the address; [`apply`] is a part of
+//! [`migrations`].
 
 mod appearance;
 mod apply;

@@ -82,7 +82,7 @@ fn SessionList() -> Element {
 }
 
 fn sign_out() {
-    // The page is gone before the server answers.
+    // The page is gone before the server responds.
     dioxus::core::spawn_forever(async {
         if let Err(failure) = session::sign_out().await {
             messages::show_failure(failure.message());
@@ -225,7 +225,7 @@ fn last_used(session: &AdminSession) -> String {
     session.last_used_at.map_or_else(|| "unknown".to_owned(), |at| text::age(at, text::now()))
 }
 
-/// Returns browser and system of a session, as far as its `User-Agent` says: `Firefox on Linux`.
+/// Returns the browser and the system of a session, if its `User-Agent` names them: `Firefox on Linux`.
 fn browser_of(session: &AdminSession) -> String {
     let Some(agent) = session.user_agent.as_deref() else { return "Unknown browser".to_owned() };
     // The order matters: most browsers also name those that they imitate.
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browsers_are_named_shortly() {
+    fn browsers_have_short_names() {
         for (agent, expected) in [
             ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox on Linux"),
             (

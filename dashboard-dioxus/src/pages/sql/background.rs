@@ -1,4 +1,4 @@
-//! Runs SQL that takes longer than a request may.
+//! Runs SQL that may take longer than a request.
 
 use api_types::{RunSql, RunStatus};
 use dioxus::prelude::*;

@@ -1,4 +1,5 @@
-//! The dialog that asks before a statement destroys data: what, how much, and how old the last backup is.
+//! The dialog that asks before a statement destroys data. It shows which data and how much, and the age of the last
+//! backup.
 
 use api_types::{DestroyAction, Destroyed, RunStatus, TableSummary};
 use dioxus::prelude::*;
@@ -109,7 +110,7 @@ fn Ask(workspace: Workspace, destroyed: Vec<Destroyed>) -> Element {
     }
 }
 
-/// Returns what the statement does, with the object's name as the owner wrote it.
+/// Returns a sentence about the effect of the statement, with the object's name as the owner wrote it.
 fn sentence(destroyed: &Destroyed) -> String {
     let name = match &destroyed.schema {
         Some(schema) => format!("{schema}.{}", destroyed.name),

@@ -1,5 +1,5 @@
-//! Stores the texts of queries in IndexedDB, so that they survive a reload. Until a write has ended, `sessionStorage`
-//! has the text.
+//! Stores the texts of queries in IndexedDB, so that they survive a reload. Until the write ends, the text is also in
+//! `sessionStorage`.
 
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
@@ -24,7 +24,7 @@ pub(super) struct Draft {
     #[serde(default)]
     pub(super) name: Option<String>,
     pub(super) text: String,
-    /// The saved query that it belongs to, and the version of it that was read last.
+    /// The id of the saved query that the draft belongs to, and the version that was read last.
     #[serde(default)]
     pub(super) saved: Option<(String, i64)>,
     /// Position among the tabs.
@@ -36,7 +36,7 @@ pub(super) struct Draft {
     /// When its tab was closed, in milliseconds since 1970.
     #[serde(default)]
     pub(super) closed_at: Option<f64>,
-    /// Name of the window that stored it.
+    /// Name of the window that stored the draft.
     #[serde(default)]
     pub(super) window: String,
 }
@@ -167,7 +167,7 @@ pub(super) fn title_of(text: &str) -> String {
     }
 }
 
-/// Returns how long ago a time in milliseconds since 1970 was.
+/// Returns the age of a time as text. The time is in milliseconds since 1970.
 pub(super) fn age(milliseconds: f64) -> String {
     let time = chrono::DateTime::from_timestamp_millis(milliseconds as i64).unwrap_or_default();
     text::age(time, text::now())

@@ -136,7 +136,7 @@ fn load(mut workspace: Workspace, reports: futures_channel::mpsc::UnboundedSende
             Ok(monaco) => {
                 notify.forget();
                 pull(workspace);
-                take_over(workspace, &monaco);
+                copy_plain_field_to(workspace, &monaco);
                 workspace.monaco.set(Some(monaco));
             }
             Err(_) => messages::show_failure("The editor did not load. The plain text field works without it."),
@@ -144,7 +144,7 @@ fn load(mut workspace: Workspace, reports: futures_channel::mpsc::UnboundedSende
     });
 }
 
-fn take_over(workspace: Workspace, monaco: &Monaco) {
+fn copy_plain_field_to(workspace: Workspace, monaco: &Monaco) {
     let Some(tab) = workspace.active_tab() else { return };
     let had_focus = plain_field().is_some_and(|field| {
         let active =

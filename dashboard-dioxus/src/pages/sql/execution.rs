@@ -22,7 +22,7 @@ pub(super) struct Execution {
     pub(super) is_cancelling: bool,
     pub(super) results: Vec<Rc<ResultSet>>,
     pub(super) failure: Option<RunFailure>,
-    /// Whether changes were kept, for example "Nothing was changed."
+    /// A sentence about the outcome, for example "Nothing was changed."
     pub(super) note: Option<String>,
     pub(super) plan: Option<Rc<Plan>>,
     pub(super) notices: Vec<SqlNotice>,
@@ -100,7 +100,7 @@ impl ResultSet {
         if has_rows { text::count(self.row_count as i64, "row", "rows") } else { String::new() }
     }
 
-    /// Returns number of rows and duration: `42 rows · 12 ms`.
+    /// Returns the number of rows and the duration, for example `42 rows · 12 ms`.
     pub(super) fn facts(&self) -> String {
         let duration = duration(self.duration_ms);
         let rows = self.rows_in_words();
@@ -108,7 +108,7 @@ impl ResultSet {
     }
 }
 
-/// Returns a duration in milliseconds as text: `0.4 ms`, `12 ms`, `3.2 s`.
+/// Returns a duration in milliseconds as text, for example `0.4 ms`, `12 ms`, `3.2 s` or `1 min 1 s`.
 pub(super) fn duration(milliseconds: f64) -> String {
     if milliseconds < 1.0 {
         format!("{milliseconds:.1} ms")
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_one_unit() {
+    fn durations_are_rounded_by_size() {
         for (milliseconds, expected) in [(0.42, "0.4 ms"), (12.3, "12 ms"), (3_210.0, "3.2 s"), (61_000.0, "1 min 1 s")]
         {
             assert_eq!(duration(milliseconds), expected);

@@ -36,7 +36,7 @@ fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.fold(String::new(), |text, line| text + &line + "\r\n")
 }
 
-/// Writes a line as RFC 4180 says. An empty field is `NULL`, and `""` is an empty text.
+/// Writes a line in the format of RFC 4180. An empty field is `NULL`, and `""` is an empty text.
 fn csv_line<'a>(values: impl Iterator<Item = Option<&'a str>>) -> String {
     let field = |value: Option<&str>| match value {
         None => String::new(),
@@ -99,7 +99,7 @@ fn markdown(result: &ResultSet) -> String {
     text.join("\n")
 }
 
-/// The table may not be known. Then `table_name` stands for it.
+/// Writes a statement that inserts the rows. If their table is unknown, its name is `table_name`.
 fn insert(result: &ResultSet) -> String {
     let table = origin::table_with(&result.sql, &result.columns)
         .map_or_else(|| "table_name".to_owned(), |table| identifier(&table));
@@ -144,7 +144,10 @@ mod tests {
             (Form::Csv, "id,Title\r\n9007199254740993,\"a, \"\"b\"\" | 'c'\"\r\n2,\r\n3,\"\"\r\n"),
             (
                 Form::Json,
-                "[\n  {\"id\": 9007199254740993, \"Title\": \"a, \\\"b\\\" | 'c'\"},\n  {\"id\": 2, \"Title\": null},\n  {\"id\": 3, \"Title\": \"\"}\n]\n",
+                concat!(
+                    "[\n  {\"id\": 9007199254740993, \"Title\": \"a, \\\"b\\\" | 'c'\"},\n",
+                    "  {\"id\": 2, \"Title\": null},\n  {\"id\": 3, \"Title\": \"\"}\n]\n",
+                ),
             ),
             (
                 Form::Markdown,
@@ -152,7 +155,10 @@ mod tests {
             ),
             (
                 Form::Insert,
-                "insert into table_name (id, \"Title\") values\n  (9007199254740993, 'a, \"b\" | ''c'''),\n  (2, NULL),\n  (3, '');",
+                concat!(
+                    "insert into table_name (id, \"Title\") values\n",
+                    "  (9007199254740993, 'a, \"b\" | ''c'''),\n  (2, NULL),\n  (3, '');",
+                ),
             ),
         ] {
             assert_eq!(write(form, &example()), expected);

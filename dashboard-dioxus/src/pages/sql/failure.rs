@@ -1,4 +1,4 @@
-//! Why a run has no result, read from what the server answered.
+//! Why a run has no result, read from the server's response.
 
 use std::ops::Range;
 
@@ -16,20 +16,21 @@ use crate::remote::Failure;
 pub(super) struct RunFailure {
     /// Number of the statement that failed, from 1.
     pub(super) number: usize,
-    /// Whether the owner stopped it.
+    /// Whether the owner stopped the run.
     pub(super) is_cancelled: bool,
     pub(super) is_timeout: bool,
     pub(super) message: String,
     pub(super) hint: Option<String>,
     pub(super) detail: Option<String>,
     pub(super) sqlstate: Option<String>,
-    /// The bytes of the query that the message is about, and their line and column.
+    /// The range of bytes of the query that the message is about.
     pub(super) range: Option<Range<usize>>,
+    /// Line and column at which `range` starts, from 1.
     pub(super) line_and_column: Option<(usize, usize)>,
     pub(super) request_id: Option<String>,
 }
 
-/// Returns why the grammar does not let the text run.
+/// Returns why the text must not be sent: a syntax error, or a statement that the server refuses.
 pub(super) fn refusal(parsed: &Parsed, text: &str, base: usize) -> Option<RunFailure> {
     if let Some((range, message)) = parsed.problems().next() {
         let number =
@@ -57,7 +58,7 @@ pub(super) fn refusal(parsed: &Parsed, text: &str, base: usize) -> Option<RunFai
     })
 }
 
-/// Reads a failure of a request. `base` is the byte of the query at which the sent text starts.
+/// Returns the failure of a request. `base` is the byte of the query at which the sent text starts.
 pub(super) fn failed(failure: &Failure, text: &str, base: usize, number: usize) -> RunFailure {
     let message = match failure {
         Failure::Refused { message, .. } => message.clone(),

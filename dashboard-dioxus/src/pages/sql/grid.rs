@@ -121,7 +121,7 @@ fn sorted(rows: &[Rc<[Text]>], column: usize, is_numeric: bool, descending: bool
     order.into()
 }
 
-/// Compares numbers, also those of more digits than a double has.
+/// Compares numbers: integers exactly, other numbers as doubles.
 fn compare_numbers(a: &str, b: &str) -> Ordering {
     if let (Ok(a), Ok(b)) = (a.parse::<i128>(), b.parse::<i128>()) {
         return a.cmp(&b);
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sorting_knows_numbers_and_puts_null_last() {
+    fn sorting_compares_numbers_and_puts_null_last() {
         let rows: Vec<Rc<[Text]>> =
             [Some("10"), Some("9"), Some("-1"), None].map(|text| [text.map(Into::into)].into()).into();
         for (is_numeric, descending, expected) in
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn sorting_keeps_digits_that_a_double_has_not() {
+    fn integers_are_compared_with_all_digits() {
         assert_eq!(compare_numbers("9007199254740993", "9007199254740992"), Ordering::Greater);
         assert_eq!(compare_numbers("NaN", "Infinity"), Ordering::Greater);
     }

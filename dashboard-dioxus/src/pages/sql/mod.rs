@@ -1,17 +1,20 @@
 //! `/projects/<id>/sql`: the SQL editor.
 //!
-//! State: [`workspace`] has the open queries, each a [`tab`], and everything else that outlives the page. [`storing`]
-//! keeps the texts in the browser, with [`drafts`]; [`refresh`] reads what the page shows of the server; [`settings`]
-//! keeps how to run.
+//! State: [`workspace`] has the open queries, each a [`tab`], and all other state that outlives the page. [`storing`]
+//! stores the texts in the browser, with [`drafts`]; [`refresh`] reads the schema, saved queries and the history from
+//! the server; [`settings`] has the owner's choices. [`wire`] has the requests, [`bindings`] the JavaScript.
 //!
-//! Running: [`run`] asks the grammar and sends a query, or has [`background`] send it. [`progress`] notes it in the
-//! workspace as an [`execution`], with a [`failure`] if there is no result.
+//! Running: [`run`] has the server parse the text and sends it, or [`background`] starts it as a background run.
+//! [`progress`] records it in the workspace as an [`execution`], with a [`failure`] if there is no result.
 //!
-//! Text: [`editor`] is Monaco or a plain field; [`statement`] finds what "Run" would run, with the server's grammar or
-//! with [`split`]; [`offsets`] converts places in a text; [`origin`] finds the table of a result.
+//! Text: [`editor`] is Monaco or a plain field; [`statement`] finds the statement that "Run" would run, from the
+//! server's response or with [`split`]; [`offsets`] converts positions in a text; [`origin`] finds the table of a
+//! result.
 //!
-//! Views: [`tabs`], [`toolbar`], [`results`] with [`result_panel`], [`grid`], [`records`] and [`plan_view`], and
-//! [`side`] with [`schema_tree`], [`saved`] and [`history`]. [`destroy`] asks before data is destroyed.
+//! Views: [`tabs`], [`toolbar`], [`status`], [`splitter`], [`results`] with [`result_panel`], [`grid`], [`records`],
+//! [`cell_dialog`], [`plan_view`] (of a [`plan`]) and [`export`] with [`export_all`], and [`side`] with [`schema_tree`]
+//! (of [`schema_items`]), [`saved`] and [`history`]. [`schema`] prepares names for completion. [`destroy`] asks before
+//! data is destroyed.
 //!
 //! Not here: the setup of Monaco, which is in `web/sql/`.
 
@@ -71,7 +74,8 @@ use workspace::Workspace;
 
 #[component]
 pub fn Sql(id: ReadSignal<String>) -> Element {
-    // The key discards the state of another project's page. Dioxus compares keys only in lists.
+    // The key discards the state of another project's page. A list of one element, because Dioxus compares keys only in
+    // lists.
     rsx! {
         for project in [id()] {
             SqlOf { key: "{project}", id }

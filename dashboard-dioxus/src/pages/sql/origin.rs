@@ -1,7 +1,7 @@
 //! The table whose rows a result shows, found in the text of the statement.
 //!
-//! Only what is certain counts: one table of the schema `public`, with its key in the result as the table has it. What
-//! this can't read has no origin.
+//! A result has an origin only if it is certain: the statement reads one table of the schema `public`, and the result
+//! has the unchanged columns of the table's key. A statement that this module can't parse has no origin.
 
 use std::rc::Rc;
 
@@ -35,7 +35,7 @@ impl Origin {
         let position = |name: &String| {
             let mut found = columns.iter().enumerate().filter(|(_, column)| column.name == *name);
             let (index, _) = found.next().filter(|_| selection.has(name))?;
-            // Of two columns with this name, one may be something else.
+            // If two columns have this name, one of them may have other values.
             found.next().is_none().then_some((name.clone(), index))
         };
         let key = detail.primary_key.iter().map(position).collect::<Option<Vec<_>>>()?;
@@ -60,7 +60,8 @@ impl Origin {
         Some(address::with_parameters(&path, &[("table", Some(&self.table)), ("row", Some(&key))]))
     }
 
-    /// Returns the filter that selects the rows, as the API writes it.
+    /// Returns the filter that selects the rows, in the syntax of the API. `None` if no simple filter selects
+    /// them.
     fn filter(&self, rows: &[Rc<[Text]>]) -> Option<String> {
         let [(column, index)] = self.key.as_slice() else { return None };
         if rows.is_empty() || rows.len() > MAX_FILTERED_ROWS {
@@ -86,7 +87,7 @@ pub(super) fn table_with(sql: &str, columns: &[Column]) -> Option<String> {
     columns.iter().all(|column| selection.has(&column.name)).then_some(selection.table)
 }
 
-/// What a simple `SELECT` reads.
+/// The table and the columns that a simple `SELECT` reads.
 #[derive(Debug, PartialEq)]
 struct Selection {
     table: String,
@@ -126,7 +127,7 @@ impl Selection {
     }
 }
 
-/// Words with which the rows are not those of one table.
+/// Keywords of statements whose results are not rows of one table.
 const OTHER_ROWS: [&str; 10] =
     ["join", "group", "having", "union", "intersect", "except", "distinct", "into", "returning", "tablesample"];
 
@@ -158,7 +159,7 @@ enum Token {
     Word(String),
     Quoted(String),
     Sign(char),
-    /// A string, a number, or what stands in parentheses.
+    /// A string, a number, or a pair of parentheses with its content.
     Other,
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Node {
     /// The kind of node, for example `Seq Scan`.
     pub(super) kind: String,
     /// Table, index, keys and conditions of the node.
-    pub(super) what: String,
+    pub(super) details: String,
     pub(super) table: Option<String>,
     pub(super) schema: Option<String>,
     pub(super) condition: Option<String>,
@@ -123,7 +123,7 @@ impl Plan {
         for node in &self.nodes {
             let indent =
                 if node.depth == 0 { String::new() } else { format!("{}->  ", "      ".repeat(node.depth - 1) + "  ") };
-            let mut line = format!("{indent}{} {}", node.kind, node.what).trim_end().to_owned();
+            let mut line = format!("{indent}{} {}", node.kind, node.details).trim_end().to_owned();
             line.push_str(&format!("  (cost={:.2} rows={:.0}", node.cost, node.estimated));
             if let (Some(total), Some(rows)) = (node.total_ms, node.rows) {
                 line.push_str(&format!(") (actual time={total:.3} rows={rows:.0} loops={:.0}", node.loops));
@@ -196,7 +196,7 @@ fn walk(value: &Value, depth: usize, lines: &str, branch: &str, nodes: &mut Vec<
         let number = |name: &str| node.get(name).and_then(Value::as_f64);
         Some(number("Actual Total Time")? * number("Actual Loops").unwrap_or(1.0))
     };
-    // Workers run in parallel, so the time of a node below `Gather` is that of one worker.
+    // The loops below `Gather` run in parallel, so their times together can exceed the time of `Gather`.
     let total_ms = total_of(value);
     let below: f64 = children.iter().filter_map(|child| total_of(child)).sum();
     let cost = number("Total Cost").unwrap_or_default();
@@ -206,7 +206,7 @@ fn walk(value: &Value, depth: usize, lines: &str, branch: &str, nodes: &mut Vec<
         branch: branch.to_owned(),
         depth,
         kind: kind(value),
-        what: what(value),
+        details: details_of(value),
         table: words("Relation Name").map(ToOwned::to_owned),
         schema: words("Schema").map(ToOwned::to_owned),
         condition: condition.map(ToOwned::to_owned),
@@ -248,7 +248,7 @@ fn kind(value: &Value) -> String {
     }
 }
 
-fn what(value: &Value) -> String {
+fn details_of(value: &Value) -> String {
     let words = |name: &str| value.get(name).and_then(Value::as_str);
     let list = |name: &str| {
         let keys = value.get(name)?.as_array()?;
@@ -308,11 +308,14 @@ mod tests {
                 "Node Type": "Sort", "Sort Key": ["late DESC"], "Total Cost": 110.0, "Plan Rows": 40, "Actual Rows": 42,
                 "Actual Total Time": 12.0, "Actual Loops": 1, "Shared Hit Blocks": 1204, "Shared Read Blocks": 0,
                 "Plans": [
-                    {"Node Type": "Seq Scan", "Relation Name": "loans", "Alias": "l", "Total Cost": 90.0, "Plan Rows": 24,
-                     "Actual Rows": 318, "Actual Total Time": 10.3, "Actual Loops": 1, "Filter": "(returned_at IS NULL)",
+                    {"Node Type": "Seq Scan", "Relation Name": "loans", "Alias": "l", "Total Cost": 90.0,
+                     "Plan Rows": 24, "Actual Rows": 318, "Actual Total Time": 10.3, "Actual Loops": 1,
+                     "Filter": "(returned_at IS NULL)",
                      "Rows Removed by Filter": 18084},
-                    {"Node Type": "Index Scan", "Relation Name": "readers", "Alias": "readers", "Index Name": "readers_pkey",
-                     "Total Cost": 1.0, "Plan Rows": 1, "Actual Rows": 1, "Actual Total Time": 0.01, "Actual Loops": 100},
+                    {"Node Type": "Index Scan", "Relation Name": "readers", "Alias": "readers",
+                     "Index Name": "readers_pkey",
+                     "Total Cost": 1.0, "Plan Rows": 1, "Actual Rows": 1, "Actual Total Time": 0.01,
+                     "Actual Loops": 100},
                 ]
             },
             "Planning Time": 0.42, "Execution Time": 12.1

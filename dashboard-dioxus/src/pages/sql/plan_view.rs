@@ -103,10 +103,10 @@ fn PlanRow(node: Node, is_measured: bool, is_slowest: bool) -> Element {
     let number = |value: f64| text::number(value.round() as i64);
     rsx! {
         tr { class: if is_slowest { "slow" },
-            td { title: "{node.kind} {node.what}",
+            td { title: "{node.kind} {node.details}",
                 span { class: "tw", "aria-hidden": "true", "{node.branch}" }
                 "{node.kind} "
-                span { class: "muted sql-what", "{node.what}" }
+                span { class: "muted sql-what", "{node.details}" }
             }
             if is_measured {
                 td { class: "num", {node.rows.map(number).unwrap_or_default()} }

@@ -1,4 +1,4 @@
-//! Notes in the workspace that a query runs, and how it ended.
+//! Records in the workspace that a query is running, and how it ended.
 
 use dioxus::prelude::*;
 
@@ -9,7 +9,7 @@ use super::{
     workspace::Workspace,
 };
 
-/// Shows that something runs. Returns the id of the run.
+/// Shows that a query is running in a tab. Returns the new id of the query.
 pub(super) fn begin(mut workspace: Workspace, tab: &str) -> String {
     let query_id = drafts::new_id();
     let execution = Execution {

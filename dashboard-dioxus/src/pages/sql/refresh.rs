@@ -1,4 +1,4 @@
-//! What the page shows of the server: the schema, saved queries and the history.
+//! Reads the schema, saved queries and the history from the server.
 
 use std::{collections::HashMap, rc::Rc};
 
@@ -25,7 +25,8 @@ impl Workspace {
         }
     }
 
-    /// Reads again what a run may have changed. `names`: whether tables and columns may be others now.
+    /// Reads the data again that a run may have changed. `names` says whether tables and columns themselves may have
+    /// changed.
     pub(super) fn refresh_after_run(self, names: bool) {
         // Other pages read their tables again.
         remote::forget(&format!("/projects/{}", self.project()));
@@ -34,7 +35,7 @@ impl Workspace {
 
     fn refresh_estimates(mut self) {
         dioxus::core::spawn_forever(async move {
-            // The tree works without them.
+            // The tree works without estimates.
             let Ok(tables) = wire::table_summaries(&self.project(), "").await else { return };
             let estimates: HashMap<String, i64> =
                 tables.into_iter().filter_map(|table| Some((table.name, table.estimated_rows?))).collect();

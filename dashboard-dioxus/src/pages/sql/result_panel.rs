@@ -1,4 +1,4 @@
-//! The result of one statement: its rows, and the ways in which they leave the page.
+//! The result of one statement: its rows, and the buttons that copy and export them.
 
 use std::rc::Rc;
 
@@ -102,7 +102,7 @@ fn use_origin(workspace: Workspace, result: Rc<ResultSet>) -> Memo<Option<Origin
 
 #[component]
 fn ExportButtons(result: Rc<ResultSet>, narrow: bool) -> Element {
-    let act = move |form: Form| leave(form, &result);
+    let act = move |form: Form| export_shown_rows(form, &result);
     let forms = [
         (Form::Markdown, "Copy as Markdown"),
         (Form::Insert, "Copy as INSERT"),
@@ -144,8 +144,8 @@ fn ExportButtons(result: Rc<ResultSet>, narrow: bool) -> Element {
     }
 }
 
-/// Copies or downloads the rows that the page has, and says if there are more.
-pub(super) fn leave(form: Form, result: &ResultSet) {
+/// Copies or downloads the rows that the page has. The message says if the statement has more rows.
+pub(super) fn export_shown_rows(form: Form, result: &ResultSet) {
     let text = export::write(form, result);
     let rows = text::count(result.rows.len() as i64, "row", "rows");
     let cut = if result.is_truncated { ". The statement has more." } else { "" };

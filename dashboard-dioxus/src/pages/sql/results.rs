@@ -81,7 +81,7 @@ fn Finished(workspace: Workspace, execution: Execution, narrow: bool) -> Element
     }
 }
 
-/// A tab: what it shows, its name, and the details behind the name.
+/// A tab: its content, its name, and the details after the name.
 type TabLabel = (Shown, String, String);
 
 fn tab_labels(execution: &Execution) -> Vec<TabLabel> {
@@ -94,8 +94,8 @@ fn tab_labels(execution: &Execution) -> Vec<TabLabel> {
         })
         .collect();
     if let Some(failure) = &execution.failure {
-        let what = if failure.is_cancelled { "cancelled" } else { "error" };
-        labels.push((Shown::Failure, format!("{} · {what}", failure.number), String::new()));
+        let outcome = if failure.is_cancelled { "cancelled" } else { "error" };
+        labels.push((Shown::Failure, format!("{} · {outcome}", failure.number), String::new()));
     }
     if execution.background.is_some() {
         labels.push((Shown::Background, "In background".to_owned(), String::new()));
@@ -147,7 +147,7 @@ fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
                             }
                         },
                         if let (Shown::Failure, Some(failure)) = (choice, &execution.failure) {
-                            Mark { shape: look_of(failure).0 }
+                            Mark { shape: shape_and_class(failure).0 }
                         }
                         "{name}"
                         if !facts.is_empty() {
@@ -163,8 +163,8 @@ fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
     }
 }
 
-/// Returns the sign of a failure, and the class of its panel. Only an error is red.
-fn look_of(failure: &RunFailure) -> (Shape, &'static str) {
+/// Returns the mark of a failure, and the CSS class of its panel. Only an error is red.
+fn shape_and_class(failure: &RunFailure) -> (Shape, &'static str) {
     if failure.is_cancelled {
         (Shape::Skipped, "sql-failure is-quiet")
     } else if failure.is_timeout {
@@ -178,7 +178,7 @@ fn look_of(failure: &RunFailure) -> (Shape, &'static str) {
 fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>) -> Element {
     let mut settings = workspace.settings;
     let place = failure.line_and_column.map(|(line, column)| format!("Line {line}, column {column}"));
-    let (shape, class) = look_of(&failure);
+    let (shape, class) = shape_and_class(&failure);
     let limit = settings.read().time_limit.clone();
     rsx! {
         div { class, role: "alert",

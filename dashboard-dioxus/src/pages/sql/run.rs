@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{remote::Failure, ui::messages};
 
-/// What to do with the text.
+/// An action on the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
     Run,
@@ -36,12 +36,12 @@ pub(super) struct Pending {
     plan: RunPlan,
 }
 
-/// The statements to send, and what to do with them.
+/// The statements to send, and how to run them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RunPlan {
     pub(super) tab: String,
     act: Act,
-    /// Bytes of the query that are sent.
+    /// The range of bytes of the query that is sent.
     pub(super) range: Range<usize>,
     pub(super) text: Rc<str>,
     /// Number of statements.
@@ -75,7 +75,8 @@ pub(super) fn start(workspace: Workspace, act: Act) {
     dioxus::core::spawn_forever(prepare(workspace, tab.id, tab.text, range, act));
 }
 
-/// Reads a statement of the open query again, with another limit of rows. It must not change anything twice.
+/// Runs a statement of the open query again, with another limit of rows. It is read-only, so that no change is made
+/// twice.
 pub(super) fn read_again(mut workspace: Workspace, sql: &str, rows: u32) {
     editor::pull(workspace);
     let Some(tab) = workspace.active_tab() else { return };
@@ -97,7 +98,7 @@ pub(super) fn read_again(mut workspace: Workspace, sql: &str, rows: u32) {
     dioxus::core::spawn_forever(execute(workspace, plan));
 }
 
-/// Continues a run that waited for the owner.
+/// Continues a run that waited for the owner's confirmation.
 pub(super) fn confirm(mut workspace: Workspace) {
     let Some(pending) = workspace.pending.write().take() else { return };
     dioxus::core::spawn_forever(execute(workspace, pending.plan));
@@ -214,7 +215,7 @@ async fn execute(mut workspace: Workspace, plan: RunPlan) {
     workspace.history_place.set(None);
 }
 
-/// Shows why a request has no result, and what became of the data.
+/// Shows why a request has no result, and whether data was changed.
 fn fail(workspace: Workspace, plan: &RunPlan, failure: &Failure) {
     let is_unknown = matches!(failure, Failure::Unreachable) || failure.code() == Some("unexpected_answer");
     let read = failed(failure, &plan.text, plan.range.start, 1);

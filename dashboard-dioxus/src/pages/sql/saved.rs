@@ -132,7 +132,7 @@ fn NameQuery(workspace: Workspace, id: String, suggestion: String) -> Element {
     }
 }
 
-/// The list. Only the entries in view are rendered, so that hundreds of queries don't slow down the page.
+/// The list. A long list renders only the entries in view, so that hundreds of queries don't slow down the page.
 #[component]
 pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
     let mut open_dialog = use_signal(|| Open::Nothing);

@@ -17,7 +17,7 @@ use crate::{
 /// A line of the tree.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Item {
-    /// Names the item among all, for what is open.
+    /// Identifies the item in the set of open items.
     pub(super) path: String,
     pub(super) level: usize,
     pub(super) icon: Option<IconName>,
@@ -26,14 +26,14 @@ pub(super) struct Item {
     pub(super) note: String,
     /// Text of the tooltip.
     pub(super) title: String,
-    /// What Enter inserts. Groups have nothing to insert.
+    /// The text that Enter inserts. `None` for groups.
     pub(super) insert: Option<String>,
     pub(super) is_open: Option<bool>,
-    /// Whether it is a column: its name is set as in SQL, and the icon says which key it is part of.
+    /// Whether the item is a column. Its icon says which key the column is part of.
     pub(super) is_column: bool,
 }
 
-/// What else is known about tables of `public`.
+/// Facts about tables of `public` that the schema does not have.
 #[derive(Default)]
 pub(super) struct Facts {
     /// Estimated numbers of rows.
@@ -42,12 +42,13 @@ pub(super) struct Facts {
     pub(super) details: HashMap<String, Option<Rc<TableDetail>>>,
 }
 
-/// Returns the lines of the tree. With a filter, the tables whose name or a column of which matches.
+/// Returns the lines of the tree. With a filter, only tables that match by their name or by a column, and matching
+/// functions and enums.
 pub(super) fn items_of(schema: &DatabaseSchema, facts: &Facts, open: &HashSet<String>, filter: &str) -> Vec<Item> {
     let wanted = filter.to_lowercase();
     let matches = |name: &str| name.to_lowercase().contains(&wanted);
     let mut items = Vec::new();
-    // Schemas in which the owner sees nothing are those of the server.
+    // Other schemas than `public` are left out if the owner sees nothing in them.
     let is_empty = |each: &SchemaObjects| each.tables.is_empty() && each.functions.is_empty() && each.enums.is_empty();
     for each in schema.schemas.iter().filter(|each| each.name == "public" || !is_empty(each)) {
         let path = format!("s:{}", each.name);
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn tree_shows_what_is_open_or_found() {
+    fn tree_shows_open_and_matching_items() {
         assert_eq!(labels(&[], ""), ["public"]);
         assert_eq!(labels(&["s:public"], ""), ["public", "authors", "books"]);
         assert_eq!(labels(&["s:public", "t:public.authors"], ""), ["public", "authors", "id", "books"]);

@@ -12,7 +12,10 @@ use super::{
     schema_items::{Facts, items_of},
     workspace::Workspace,
 };
-use crate::ui::{Icon, IconName};
+use crate::{
+    dom,
+    ui::{Icon, IconName},
+};
 
 const ROW_HEIGHT: f64 = 24.0;
 const OVERSCAN: usize = 20;
@@ -76,7 +79,7 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
         }
         _ => Vec::new(),
     });
-    // Keys are read when a table is opened.
+    // The keys of a table are read when its columns are shown.
     use_effect(move || {
         for table in open.read().iter().filter_map(|path| path.strip_prefix("t:public.")) {
             workspace.need_detail(table);
@@ -123,6 +126,10 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
         });
     };
     let onkeydown = move |event: KeyboardEvent| {
+        // The focused item. A script or a screen reader may have moved the focus without a click.
+        let focused = event.data().try_as_web_event().and_then(|event| dom::closest(&event, "[data-item]"));
+        let focused = focused.and_then(|item| item.get_attribute("data-item")?.parse().ok());
+        let stop = focused.unwrap_or(stop);
         let (item, count) = {
             let items = items.peek();
             (items.get(stop).cloned(), items.len())
@@ -208,7 +215,7 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
                         Icon { name: icon, small: true }
                     }
                     span { class: if item.is_column { "cut mono" } else { "cut" }, "{item.label}" }
-                    // The sign of a key is behind the name, so that names stand below each other.
+                    // The icon of a key comes after the name, so that names are aligned.
                     if let Some(icon) = item.icon.filter(|_| item.is_column) {
                         Icon { name: icon, small: true }
                     }

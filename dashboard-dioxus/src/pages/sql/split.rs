@@ -1,6 +1,7 @@
 //! Finds where statements start and end without the server, so that the page can mark them while the owner types.
 //!
-//! Strings, quoted names, dollar quotes and comments are skipped. The server's grammar decides before anything runs.
+//! Strings, quoted names, dollar quotes and comments are skipped. Before anything runs, the server parses the text with
+//! Postgres's grammar.
 
 use std::ops::Range;
 
@@ -66,7 +67,7 @@ fn until(bytes: &[u8], found: impl Fn(&[u8]) -> bool) -> usize {
     (0..bytes.len()).find(|index| bytes.get(*index..).is_some_and(&found)).unwrap_or(bytes.len())
 }
 
-/// Comments nest.
+/// Returns the length in bytes of the block comment at the start of `bytes`. Comments nest.
 pub(super) fn comment_length(bytes: &[u8]) -> usize {
     let mut depth = 0_usize;
     let mut position = 0;
@@ -87,6 +88,8 @@ pub(super) fn comment_length(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
+/// Returns the length in bytes of the string or quoted name at the start of `bytes`, with its quotes. `is_escaped` is
+/// for strings with backslash escapes, like `E'\''`.
 pub(super) fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize {
     let mut position = 1;
     while let Some(&byte) = bytes.get(position) {
@@ -102,6 +105,7 @@ pub(super) fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize 
     bytes.len()
 }
 
+/// Returns the length in bytes of the dollar-quoted string at the start of `bytes`, or 1 if the dollar starts none.
 pub(super) fn dollar_quoted_length(bytes: &[u8], before: Option<&u8>) -> usize {
     // In `a$1` and `$1`, the dollar starts no quote.
     let is_name =

@@ -1,4 +1,4 @@
-//! Finds what "Run" runs: the selection, or the statement under the cursor.
+//! Finds the text that "Run" runs: the selection, or the statement under the cursor.
 
 use std::{ops::Range, rc::Rc};
 
@@ -13,7 +13,7 @@ pub(super) struct Parsed {
     pub(super) statements: Vec<Statement>,
 }
 
-/// A statement and its bytes.
+/// A statement and its range of bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Statement {
     pub(super) range: Range<usize>,
@@ -64,7 +64,7 @@ pub(super) fn word_at(text: &str, byte: usize) -> Range<usize> {
     before.len() - length..before.len()
 }
 
-/// What "Run" would run.
+/// The text that "Run" would run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     /// There is no statement.
@@ -83,7 +83,7 @@ impl Target {
         if text.get(selection.clone()).is_some_and(|selected| !selected.trim().is_empty()) {
             return Self::Selection(selection);
         }
-        // The result of the server, if it is of this text.
+        // The server's ranges, if they are of this text.
         let ranges = match parsed.filter(|parsed| *parsed.text == *text) {
             Some(parsed) => parsed.statements.iter().map(|statement| statement.range.clone()).collect(),
             None => split::statements(text),
@@ -102,7 +102,7 @@ impl Target {
         }
     }
 
-    /// Returns what the button says after "Run".
+    /// Returns the text after "Run" on the button.
     pub(super) fn label(&self) -> String {
         match self {
             Self::Selection(_) => " selection".to_owned(),

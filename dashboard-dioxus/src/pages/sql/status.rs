@@ -15,6 +15,7 @@ pub(super) fn StatusLine(workspace: Workspace, plain: bool) -> Element {
     let stored = match &tab {
         Some(tab) if tab.is_refused => "Not saved: the browser refused to store the text.".to_owned(),
         Some(tab) if tab.other.is_some() => "Not saved".to_owned(),
+        Some(tab) if tab.is_changed => "Saving…".to_owned(),
         Some(tab) => {
             tab.stored_at.map(|time| format!("Saved here at {}", drafts::time_of_day(time))).unwrap_or_default()
         }

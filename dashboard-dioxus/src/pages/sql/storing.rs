@@ -1,4 +1,4 @@
-//! Stores the open queries in the browser, reads them again, and watches what other windows store.
+//! Stores the open queries in the browser, reads them when the page opens, and watches for changes by other windows.
 
 use dioxus::prelude::*;
 use futures_util::StreamExt as _;
@@ -10,17 +10,17 @@ use super::{
     workspace::Workspace,
 };
 
-/// How long the page waits after the last key before it stores a text.
+/// Milliseconds between the last keystroke and storing the text.
 const STORE_DELAY_MS: u32 = 500;
 
 impl Workspace {
-    /// Reads what is stored, and then follows other windows.
+    /// Reads the stored queries, and then watches for changes by other windows.
     pub(super) async fn load(mut self) {
         let project = self.project();
         let mut stored = drafts::load(&project).await;
         let mut conflicts = Vec::new();
         for pending in drafts::pending(&project) {
-            // A text that a reload interrupted replaces the stored one that it was based on.
+            // A text whose write was interrupted by a reload replaces the stored text that it was based on.
             match stored.iter_mut().find(|draft| draft.id == pending.id) {
                 Some(draft) if draft.revision == pending.revision => *draft = pending,
                 // The reload came between two writes of this window.
@@ -45,7 +45,7 @@ impl Workspace {
                 tab.other = Some(Box::new(other));
             }
         }
-        // What other pages handed over before the drafts were read is already there.
+        // Statements that other pages passed to this one are already open.
         tabs.append(&mut self.tabs.write());
         if tabs.is_empty() {
             tabs.push(Tab::new(""));
@@ -87,10 +87,13 @@ impl Workspace {
         }
     }
 
-    /// Stores a tab once nothing is typed for a while.
+    /// Stores a tab after a pause in typing.
     pub(super) fn changed(mut self, id: &str) {
         if let Some(draft) = self.draft(id) {
             drafts::keep_pending(&draft);
+        }
+        if self.peek_tab(id).is_some_and(|tab| !tab.is_changed) {
+            self.set_changed(id);
         }
         let change = *self.changes.peek() + 1;
         self.changes.set(change);
@@ -105,7 +108,13 @@ impl Workspace {
         });
     }
 
-    /// Returns what is stored of a tab, with the revision that it is based on.
+    fn set_changed(mut self, id: &str) {
+        if let Some(tab) = self.tabs.write().iter_mut().find(|tab| tab.id == id) {
+            tab.is_changed = true;
+        }
+    }
+
+    /// Returns the draft to store for a tab, with the revision that it is based on.
     pub(super) fn draft(self, id: &str) -> Option<Draft> {
         let tabs = self.tabs.peek();
         let position = tabs.iter().position(|tab| tab.id == id)?;
@@ -145,16 +154,20 @@ impl Workspace {
                 tab.stored_at = Some(draft.stored_at);
                 tab.is_refused = false;
                 if *tab.text == *draft.text {
+                    tab.is_changed = false;
                     drafts::forget_pending(&draft.project, id);
                 }
             }
-            Stored::Conflict(other) if *other.text == *tab.text => tab.revision = other.revision,
+            Stored::Conflict(other) if *other.text == *tab.text => {
+                tab.revision = other.revision;
+                tab.is_changed = false;
+            }
             Stored::Conflict(other) => tab.other = Some(other),
             Stored::Refused => tab.is_refused = true,
         }
     }
 
-    /// Takes the text of the other window, or keeps this one's.
+    /// Resolves a conflict with the text of the other window, or with the text of this one.
     pub(super) fn resolve_conflict(mut self, id: &str, take_other: bool) {
         let mut text = None;
         if let Some(tab) = self.tabs.write().iter_mut().find(|tab| tab.id == id)

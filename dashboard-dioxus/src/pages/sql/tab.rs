@@ -10,12 +10,14 @@ pub(super) struct Tab {
     pub(super) id: String,
     pub(super) name: Option<String>,
     pub(super) text: Rc<str>,
-    /// The saved query that it belongs to, and the version of it that was read last.
+    /// The id of the saved query that the tab belongs to, and the version that was read last.
     pub(super) saved: Option<(String, i64)>,
     /// The last stored revision that this window has seen. Empty before the first.
     pub(super) revision: String,
     pub(super) stored_at: Option<f64>,
-    /// What another window stored meanwhile.
+    /// Whether the text changed since it was stored.
+    pub(super) is_changed: bool,
+    /// The draft that another window stored meanwhile.
     pub(super) other: Option<Box<Draft>>,
     /// Whether the browser refused to store the text.
     pub(super) is_refused: bool,
@@ -30,6 +32,7 @@ impl Tab {
             saved: None,
             revision: String::new(),
             stored_at: None,
+            is_changed: false,
             other: None,
             is_refused: false,
         }
@@ -49,6 +52,7 @@ impl From<Draft> for Tab {
             saved: draft.saved,
             revision: draft.revision,
             stored_at: Some(draft.stored_at),
+            is_changed: false,
             other: None,
             is_refused: false,
         }

@@ -91,7 +91,7 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
                             onauxclick: {
                                 let id = label.id.clone();
                                 move |event: Event<PointerData>| {
-                                    // The middle button closes, as browsers do.
+                                    // The middle button closes a tab, as in browsers.
                                     if event.trigger_button() == Some(MouseButton::Auxiliary) {
                                         workspace.close(&id);
                                     }

@@ -207,7 +207,7 @@ pub(super) fn use_parsed(workspace: Workspace) {
             let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
                 return workspace.parsed.set(None);
             };
-            // Without a response, the page splits the text itself.
+            // Without a response, `Target` splits the text itself.
             let Ok(answer) = super::wire::parse(&workspace.project(), &text).await else { return };
             let parsed = Parsed::new(text, answer);
             super::editor::show_problems(workspace, &parsed.problems().collect::<Vec<_>>());

@@ -30,7 +30,7 @@ pub(super) struct RawResult {
     pub(super) command: String,
     #[serde(default)]
     pub(super) rolled_back: bool,
-    /// Where the statement is in its script, in characters. Absent without a script.
+    /// The start of the statement in its script, in characters. Absent without a script.
     #[serde(default)]
     start: Option<u32>,
     #[serde(default)]
@@ -68,7 +68,7 @@ pub(super) async fn run_script(project: &str, request: &RunSql) -> Result<RawScr
     remote::send(Method::Post, &format!("/projects/{project}/sql"), request).await
 }
 
-/// Starts SQL in the background, which may run longer than a request.
+/// Starts SQL as a background run, which may take longer than a request.
 pub(super) async fn run_in_background(project: &str, request: &RunSql) -> Result<RunStarted, Failure> {
     let body = serde_json::json!({
         "sql": request.sql, "readOnly": request.read_only, "transaction": request.transaction.unwrap_or(true),

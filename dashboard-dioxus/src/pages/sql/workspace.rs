@@ -1,5 +1,5 @@
-//! The open queries of a project and their results. They live outside of the router, so that opening other pages keeps
-//! them.
+//! The open queries of a project and their results. They live outside of the router, so that they stay when another
+//! page is opened.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::remote::Failure;
 
-/// Something that is read from the server once and again when it has changed.
+/// Data of the server, which is read again when it has changed. `None` until the first response.
 pub(super) type Loaded<T> = Option<Result<Rc<T>, Failure>>;
 
 /// The cursor and the selection, in bytes.
@@ -49,13 +49,13 @@ pub(super) struct Workspace {
     pub(super) schema: Signal<Loaded<DatabaseSchema>>,
     /// Estimated numbers of rows of the tables of `public`.
     pub(super) estimates: Signal<HashMap<String, i64>>,
-    /// Columns and keys of the tables of `public` that were looked at. `None` until they are read.
+    /// Columns and keys of the tables of `public` that a part of the page needed. `None` until they are read.
     pub(super) details: Signal<HashMap<String, Option<Rc<TableDetail>>>>,
     pub(super) saved: Signal<Loaded<Vec<SavedQuery>>>,
     pub(super) history: Signal<Loaded<Vec<SqlHistoryEntry>>>,
     /// Index of the history entry that the keys for older and newer texts have reached.
     pub(super) history_place: Signal<Option<usize>>,
-    /// Counts what was typed, so that only the last change is stored.
+    /// Incremented with each change of a text, so that only the last change is stored.
     pub(super) changes: Signal<u32>,
 }
 
@@ -133,7 +133,7 @@ impl Workspace {
         self.settings.write().remember_active(&project, id);
     }
 
-    /// Sets the text of the active tab to what was typed.
+    /// Sets the text of the active tab to the text in the editor.
     pub(super) fn typed(mut self, text: &str) {
         let id = self.active.peek().clone();
         let is_same = self.peek_tab(&id).is_none_or(|tab| *tab.text == *text);

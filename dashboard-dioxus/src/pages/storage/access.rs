@@ -94,7 +94,9 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                     p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
                 }
                 div { class: "row",
-                    button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || !is_dirty, "Save access" }
+                    button {
+                        class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || !is_dirty, "Save access"
+                    }
                     if is_dirty {
                         button {
                             class: "btn btn-l",

@@ -3,7 +3,6 @@ use dioxus::prelude::*;
 
 use super::{
     access::Access,
-    drop_target::DropTarget,
     object_sheet::ObjectSheet,
     objects::Objects,
     paths, upload,
@@ -15,11 +14,8 @@ use crate::{
     frame::page::Page,
     remote::{RemoteState, use_remote},
     text,
-    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable},
+    ui::{DropTarget, Empty, ErrorBox, Icon, IconName, Link, LoadingTable, TabLink, TabLinks},
 };
-
-/// The tabs: their name in the address, and their label.
-const TABS: [(&str, &str); 2] = [("objects", "Objects"), ("access", "Access")];
 
 #[component]
 pub fn Bucket(id: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
@@ -84,7 +80,19 @@ pub fn Bucket(id: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
                 }
             }
             if tab == "objects" && !is_missing {
-                DropTarget { to }
+                DropTarget {
+                    on_drop: {
+                        let to = to.clone();
+                        move |data| {
+                            if let Some(dropped) = files::dropped(&data) {
+                                let to = to.clone();
+                                dioxus::core::spawn_forever(async move { upload::add(&to, dropped.files().await) });
+                            }
+                        }
+                    },
+                    "Drop files to upload them to "
+                    span { class: "mono", "{to.bucket}/{to.folder}" }
+                }
             }
         }
     }
@@ -134,52 +142,11 @@ fn choose(field: &str) {
 #[component]
 fn Tabs(project: ReadSignal<String>, bucket: ReadSignal<String>, selected: String, count: String) -> Element {
     rsx! {
-        div { class: "tabs", role: "tablist", "aria-label": "Bucket",
-            for (name, label) in TABS {
-                Tab {
-                    key: "{name}",
-                    to: if name == "objects" { format!("/projects/{project}/storage/{bucket}") } else { format!("/projects/{project}/storage/{bucket}?tab={name}") },
-                    name,
-                    selected: selected == name,
-                    "{label}"
-                    if name == "objects" && !count.is_empty() {
-                        span { class: "n", "aria-hidden": "true", "{count}" }
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[component]
-fn Tab(to: String, name: &'static str, selected: bool, children: Element) -> Element {
-    rsx! {
-        a {
-            role: "tab",
-            id: "tab-{name}",
-            href: "{to}",
-            "aria-selected": selected.to_string(),
-            tabindex: if selected { "0" } else { "-1" },
-            onkeydown: move |event| {
-                if matches!(event.key(), Key::ArrowRight | Key::ArrowLeft) {
-                    event.prevent_default();
-                    let other = if name == "objects" { "#tab-access" } else { "#tab-objects" };
-                    if let Some(tab) = crate::dom::find(other) {
-                        let _ = tab.focus();
-                        tab.click();
-                    }
-                }
-            },
-            onclick: {
-                let to = to.clone();
-                move |event: MouseEvent| {
-                    if event.modifiers().is_empty() {
-                        event.prevent_default();
-                        address::go(&to);
-                    }
-                }
-            },
-            {children}
+        TabLinks {
+            name: "Bucket",
+            page: "/projects/{project}/storage/{bucket}",
+            tabs: vec![TabLink { count, ..TabLink::new("objects", "Objects") }, TabLink::new("access", "Access")],
+            selected,
         }
     }
 }

@@ -62,7 +62,10 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
-                button { class: "btn btn-primary btn-l", r#type: "submit", form: "new-bucket", disabled: busy(), "Create bucket" }
+                button {
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "new-bucket", disabled: busy(),
+                    "Create bucket"
+                }
             },
             form {
                 id: "new-bucket",

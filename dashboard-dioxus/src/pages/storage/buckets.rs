@@ -33,7 +33,9 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
             ErrorBox { what: "Buckets could not be listed.", failure, on_retry: move |()| buckets.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-            Empty { title: "No buckets", text: "A bucket holds files. Only the secret key can reach a new one.", help: "storage",
+            Empty {
+                title: "No buckets", text: "A bucket holds files. Only the secret key can reach a new one.",
+                help: "storage",
                 button { class: "btn btn-primary", r#type: "button", onclick: move |_| open.set(Open::New),
                     Icon { name: IconName::Plus }
                     "New bucket"
@@ -47,7 +49,9 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
             title: "Storage",
             subtitle: "Files go straight from the browser to the object store and back.",
             acts: rsx! {
-                button { class: "btn btn-primary", r#type: "button", "data-create": "true", onclick: move |_| open.set(Open::New),
+                button {
+                    class: "btn btn-primary", r#type: "button", "data-create": "true",
+                    onclick: move |_| open.set(Open::New),
                     Icon { name: IconName::Plus }
                     "New bucket"
                 }
@@ -58,7 +62,9 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
                 Open::New => rsx! {
                     NewBucket {
                         project: id(),
-                        on_created: move |bucket: Bucket| address::go(&format!("/projects/{id}/storage/{}", bucket.name)),
+                        on_created: move |bucket: Bucket| {
+                            address::go(&format!("/projects/{id}/storage/{}", bucket.name));
+                        },
                         on_close: move |()| open.set(Open::Nothing),
                     }
                 },
@@ -133,14 +139,19 @@ fn BucketRow(project: ReadSignal<String>, bucket: Bucket, open: Signal<Open>) ->
             }
             td { class: "num", "{text::number(bucket.object_count)}" }
             td { class: "num", "{text::bytes(bucket.object_bytes)}" }
-            td { class: if exposure.publishable == api_types::BucketAccess::None { "muted hide-800" } else { "hide-800" },
+            td {
+                class: if exposure.publishable == api_types::BucketAccess::None { "muted hide-800" } else {
+                    "hide-800"
+                },
                 "{access_in_words(exposure.publishable)}"
             }
             td { class: if exposure.signed_in == api_types::BucketAccess::None { "muted hide-800" } else { "hide-800" },
                 "{access_in_words(exposure.signed_in)}"
             }
             td { class: "num hide-1060", "{text::bytes(bucket.max_object_bytes)}" }
-            td { class: "num muted hide-1060", title: text::exact(bucket.created_at), "{text::date(bucket.created_at)}" }
+            td {
+                class: "num muted hide-1060", title: text::exact(bucket.created_at), "{text::date(bucket.created_at)}"
+            }
             td { class: "acts", BucketMenu { project, bucket: bucket.clone(), open } }
         }
     }

@@ -27,7 +27,9 @@ pub(super) fn FolderPath(project: ReadSignal<String>, bucket: ReadSignal<String>
         nav { class: "folder-path mono", "aria-label": "Folder path",
             for (index, (name, to)) in parts.into_iter().enumerate() {
                 span { key: "{to}", class: "row row-1",
-                    Link { to, class: if index == last { "cut" } else { "cut muted" }, current: index == last, "{name}" }
+                    Link {
+                        to, class: if index == last { "cut" } else { "cut muted" }, current: index == last, "{name}"
+                    }
                     span { class: "faint", "aria-hidden": "true", "/" }
                 }
             }

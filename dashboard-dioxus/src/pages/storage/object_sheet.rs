@@ -46,7 +46,10 @@ pub(super) fn ObjectSheet(project: ReadSignal<String>, bucket: ReadSignal<String
             ErrorBox { what: "The object could not be read.", failure, on_retry: move |()| detail.refresh() }
         },
         RemoteState::Ready(detail) => rsx! {
-            Preview { key: "{detail.object.etag:?}", project, bucket, object: detail.object.clone() }
+            // Dioxus compares keys only in lists. The preview of another object must not stay.
+            for object in [detail.object.clone()] {
+                Preview { key: "{object.object_key}{object.etag:?}", project, bucket, object }
+            }
             Facts { detail }
         },
     };
@@ -181,7 +184,7 @@ fn SheetActs(
     }
 }
 
-/// Copies a text and reports it.
+/// Copies a text, and shows whether that succeeded.
 pub(super) fn copy(text: String) {
     spawn(async move {
         if clipboard::copy(&text).await {

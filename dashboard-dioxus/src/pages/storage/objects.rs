@@ -72,14 +72,19 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
                     r#type: "button",
                     onclick: {
                         let folder = folder.clone();
-                        move |_| address::replace_parameter("prefix", Some(folder.as_str()).filter(|folder| !folder.is_empty()))
+                        move |_| {
+                            let folder = Some(folder.as_str()).filter(|folder| !folder.is_empty());
+                            address::replace_parameter("prefix", folder);
+                        }
                     },
                     "Clear filters"
                 }
             }
         },
         RemoteState::Ready(page) if page.items.is_empty() && page.prefixes.is_empty() => rsx! {
-            Empty { title: "No objects", text: "Drop files here, or choose them. A folder exists as long as an object is in it.",
+            Empty {
+                title: "No objects",
+                text: "Drop files here, or choose them. A folder exists as long as an object is in it.",
                 button {
                     class: "btn btn-primary",
                     r#type: "button",
@@ -211,7 +216,10 @@ fn ObjectList(list: List, page: ObjectPage) -> Element {
                     li { key: "{folder}", class: "card",
                         h3 {
                             Icon { name: IconName::Folder }
-                            Link { to: folder_address(&project.read(), &bucket.read(), &folder), class: "cut grow", "{name_of(&folder)}" }
+                            Link {
+                                to: folder_address(&project.read(), &bucket.read(), &folder), class: "cut grow",
+                                "{name_of(&folder)}"
+                            }
                             FolderMenu { list, folder: folder.clone() }
                         }
                     }
@@ -252,7 +260,10 @@ fn ObjectList(list: List, page: ObjectPage) -> Element {
                         td { class: "first",
                             span { class: "row",
                                 Icon { name: IconName::Folder }
-                                Link { to: folder_address(&project.read(), &bucket.read(), &folder), class: "name cut", "{name_of(&folder)}" }
+                                Link {
+                                    to: folder_address(&project.read(), &bucket.read(), &folder), class: "name cut",
+                                    "{name_of(&folder)}"
+                                }
                             }
                         }
                         td {}

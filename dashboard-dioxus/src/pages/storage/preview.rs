@@ -14,7 +14,7 @@ const MAX_TEXT_BYTES: i64 = 1_000_000;
 /// Size up to which images are loaded automatically.
 const MAX_IMAGE_BYTES: i64 = 50_000_000;
 
-/// The element that shows a type.
+/// The element that shows an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Image,
@@ -25,7 +25,7 @@ enum Kind {
     Unknown,
 }
 
-/// Chooses by the content type, or by the name if the type is generic.
+/// Chooses the element by the content type, or by the name if the type is generic or absent.
 fn kind_of(content_type: Option<&str>, name: &str) -> Kind {
     let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (main, sub) = essence.split_once('/').unwrap_or((&essence, ""));
@@ -86,7 +86,9 @@ fn Loaded(name: String, kind: Kind, request: String) -> Element {
     let url = match &*signed.read() {
         None => return rsx! { div { class: "preview late", "aria-busy": "true", span { class: "sk" } } },
         Some(Err(failure)) => {
-            return rsx! { p { class: "preview-none muted", role: "alert", "The preview could not be loaded. {failure.message()}" } };
+            return rsx! {
+                p { class: "preview-none muted", role: "alert", "The preview could not be loaded. {failure.message()}" }
+            };
         }
         Some(Ok(signed)) => signed.download_url.clone(),
     };
@@ -102,10 +104,16 @@ fn Loaded(name: String, kind: Kind, request: String) -> Element {
             div { class: "preview", img { src: "{url}", alt: "Preview of {name}", onerror: move |_| broken.set(true) } }
         },
         Kind::Audio => rsx! {
-            div { class: "preview", audio { src: "{url}", controls: true, preload: "metadata", "aria-label": "Preview of {name}" } }
+            div {
+                class: "preview",
+                audio { src: "{url}", controls: true, preload: "metadata", "aria-label": "Preview of {name}" }
+            }
         },
         Kind::Video => rsx! {
-            div { class: "preview", video { src: "{url}", controls: true, preload: "metadata", "aria-label": "Preview of {name}" } }
+            div {
+                class: "preview",
+                video { src: "{url}", controls: true, preload: "metadata", "aria-label": "Preview of {name}" }
+            }
         },
         Kind::Pdf => rsx! {
             div { class: "preview preview-pdf", iframe { src: "{url}", title: "Preview of {name}", "sandbox": "" } }
@@ -132,7 +140,9 @@ fn TextPreview(name: String, url: String) -> Element {
             }
         },
         Some(Some(text)) => rsx! {
-            pre { class: "preview-text mono", role: "region", tabindex: "0", "aria-label": "Preview of {name}", "{text}" }
+            pre {
+                class: "preview-text mono", role: "region", tabindex: "0", "aria-label": "Preview of {name}", "{text}"
+            }
         },
     }
 }

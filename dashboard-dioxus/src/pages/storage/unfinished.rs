@@ -1,5 +1,5 @@
-//! Uploads in parts that were neither completed nor aborted. Their parts take space in the store, but no list of objects
-//! has them.
+//! Uploads in parts that were neither completed nor aborted. Their parts take space in the store, but no list of
+//! objects has them.
 
 use api_types::{AbortUpload, OpenMultipartUpload, Page as ApiPage};
 use dioxus::prelude::*;
@@ -11,7 +11,8 @@ use crate::{
     ui::{Confirm, Icon, IconName, Mark, Shape, messages},
 };
 
-/// The number of unfinished uploads, which opens their list. Uploads of this tab are not included: they are in the dock.
+/// The number of unfinished uploads, which opens their list. Uploads of this tab are not included: they are in the
+/// dock.
 #[component]
 pub(super) fn UnfinishedUploads(project: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
     let path = use_memo(move || paths::unfinished_uploads(&project.read(), &bucket.read()));
@@ -33,8 +34,8 @@ pub(super) fn UnfinishedUploads(project: ReadSignal<String>, bucket: ReadSignal<
                 Icon { name: IconName::ChevronDown, small: true }
             }
             p { class: "muted label",
-                "Parts of these files are in the store, but the uploads were neither completed nor aborted. Sending the same "
-                "file again starts over, so what is not being sent at this moment can be aborted."
+                "Parts of these files are in the store, but the uploads were neither completed nor aborted. Sending \
+                    the same file again starts over, so what is not being sent at this moment can be aborted."
             }
             ul { class: "items", "aria-label": "Unfinished uploads",
                 for listed in uploads {
@@ -85,13 +86,15 @@ fn AbortDialog(project: String, bucket: String, upload: OpenMultipartUpload, on_
     rsx! {
         Confirm {
             act: "Abort upload",
-            description: "{upload.path}: the parts in the store are deleted. If a client is still sending the file, it fails.",
+            description: "{upload.path}: the parts in the store are deleted. If a client is still sending the file, it \
+                fails.",
             busy: busy(),
             failure: failure(),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {
                 let (path, list) = (path.clone(), list.clone());
-                let request = AbortUpload { object_key: upload.object_key.clone(), upload_id: upload.upload_id.clone() };
+                let request = AbortUpload { object_key: upload.object_key.clone(), upload_id: upload.upload_id.clone() }
+                ;
                 spawn(async move {
                     busy.set(true);
                     match remote::send::<_, ()>(Method::Post, &path, &request).await {

@@ -24,8 +24,11 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                 Callers { access: detail.access.clone() }
                 SecurityNote { project: id.clone(), detail: detail.clone() }
             }
-            // The key resets the form when the access was changed elsewhere.
-            ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail: detail.clone() }
+            // The key resets the form when the access was changed elsewhere. A list of one element, because Dioxus
+            // compares keys only in lists.
+            for detail in [detail.clone()] {
+                ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail }
+            }
             if !detail.policies.is_empty() {
                 Policies { policies: detail.policies.clone() }
             }
@@ -47,11 +50,11 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
     }
 }
 
-/// Says that row-level security does not limit who reaches which rows. A warning only if somebody reaches them.
+/// A note that row-level security does not limit which rows callers reach. It is a warning if browsers or signed-in
+/// users can reach the rows.
 #[component]
 fn SecurityNote(project: String, detail: Shared) -> Element {
-    let is_reachable =
-        detail.access.iter().any(|access| access.caller != ApiCaller::SecretKey && may_do_something(access));
+    let is_reachable = detail.access.iter().any(|access| access.caller != ApiCaller::SecretKey && has_access(access));
     let table = quoted(&detail.name);
     let (text, sql, act) = match detail.kind {
         TableKind::View if is_reachable && detail.security_invoker != Some(true) => (
@@ -83,7 +86,7 @@ fn SecurityNote(project: String, detail: Shared) -> Element {
     }
 }
 
-fn may_do_something(access: &CallerAccess) -> bool {
+fn has_access(access: &CallerAccess) -> bool {
     [access.select, access.insert, access.update, access.delete].iter().any(|rows| *rows != RowAccess::None)
 }
 
@@ -116,7 +119,7 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
     let is_dirty = publishable() != saved.publishable || signed_in() != saved.signed_in;
     let opens_for_writing = publishable() == TableAccess::Write && saved.publishable != TableAccess::Write;
     let opens_signed_in = signed_in() != TableAccess::None && signed_in() != saved.signed_in;
-    // A materialized view has the rows of other tables, whatever their policies say.
+    // A materialized view has the rows of other tables, regardless of their policies.
     let opens_copy = detail.kind == TableKind::MaterializedView
         && publishable() == TableAccess::Read
         && saved.publishable == TableAccess::None;
@@ -241,7 +244,7 @@ fn Choice(name: &'static str, who: &'static str, chosen: Signal<TableAccess>) ->
                             }
                             "{label}"
                         }
-                        // Not in the label, so that the name of the choice is one word.
+                        // Outside the label, so that the accessible name of the choice is one word.
                         small { id: help_id(label), "{help}" }
                     }
                 }
@@ -250,7 +253,7 @@ fn Choice(name: &'static str, who: &'static str, chosen: Signal<TableAccess>) ->
     }
 }
 
-/// Says what each caller can do: `Servers with the secret key: everything. Browsers …`.
+/// The list of each caller's permissions: `Servers with the secret key: everything. Browsers …`.
 #[component]
 fn Callers(access: Vec<CallerAccess>) -> Element {
     rsx! {
@@ -260,7 +263,7 @@ fn Callers(access: Vec<CallerAccess>) -> Element {
                     Icon { name: icon_of(access.caller) }
                     span { class: "grow",
                         strong { "{name_of(access.caller)}:" }
-                        " {what(&access)}."
+                        " {permissions_of(&access)}."
                     }
                 }
                 " "
@@ -285,8 +288,8 @@ fn name_of(caller: ApiCaller) -> &'static str {
     }
 }
 
-/// Returns what a caller can do: `read, rows limited by 2 policies`.
-fn what(access: &CallerAccess) -> String {
+/// Returns a caller's permissions as text: `read, rows limited by 2 policies`.
+fn permissions_of(access: &CallerAccess) -> String {
     let operations =
         [("read", access.select), ("insert", access.insert), ("change", access.update), ("delete", access.delete)];
     let allowed: Vec<&str> =
@@ -332,7 +335,7 @@ mod tests {
             ),
             (access(ApiCaller::SignedIn, RowAccess::None, RowAccess::None, &[]), "nothing"),
         ] {
-            assert_eq!(what(&access), expected);
+            assert_eq!(permissions_of(&access), expected);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The list of tables beside the page. Only the tables in view are rendered, and the server searches, so that thousands
-//! of tables don't slow it down.
+//! The list of tables beside the page. So that thousands of tables don't slow the page down, the server searches, and a
+//! long list renders only the tables in view.
 
 use api_types::{Page as ApiPage, TableAccess, TableKind, TableSummary};
 use dioxus::{prelude::*, web::WebEventExt as _};

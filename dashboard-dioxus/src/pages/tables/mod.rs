@@ -1,8 +1,8 @@
 //! `/projects/<id>/tables`: the tables of a project, their rows, structure and access.
 //!
 //! [`list`] is the list beside the page. The tabs of an open table are [`rows`], [`structure`] and [`access`];
-//! [`new_table`] makes one. Everything that is chosen is in the address: [`rows::query`] has its part for rows, and
-//! `new` the form that is open.
+//! [`new_table`] is the form for a new one. The address has the whole state of the page: [`rows::query`] reads its
+//! filters, order and page of rows, and the parameter `new` names the open form.
 
 mod access;
 mod list;
@@ -38,11 +38,16 @@ pub fn Tables(id: ReadSignal<String>) -> Element {
         Page { title, own_head: true, class: "main-split",
             div { class: "split",
                 aside { class: side_class,
-                    TableList { key: "{id}", project: id, project_name, open: table.clone(), on_new }
+                    // A list of one element, because Dioxus compares keys only in lists: another project must create a
+                    // new component.
+                    for project_name in [project_name] {
+                        TableList { key: "{id}", project: id, project_name, open: table.clone(), on_new }
+                    }
                 }
                 div { class: "pane",
                     match table {
-                        // What belongs to one table must not be shown for another. Dioxus compares keys only in lists.
+                        // The key resets the tabs when another table is opened. A list of one element, because Dioxus
+                        // compares keys only in lists.
                         Some(table) => rsx! {
                             for table in [table] {
                                 TablePage { key: "{id}/{table}", project: id, table }
@@ -61,7 +66,7 @@ pub fn Tables(id: ReadSignal<String>) -> Element {
     }
 }
 
-/// What the page shows while no table is open.
+/// The content of the page while no table is open.
 #[component]
 fn NoTable(project: ReadSignal<String>, on_new: EventHandler<()>) -> Element {
     let mut tables = use_remote::<ApiPage<TableSummary>>(
@@ -77,8 +82,11 @@ fn NoTable(project: ReadSignal<String>, on_new: EventHandler<()>) -> Element {
                 ErrorBox { what: "Tables could not be listed.", failure, on_retry: move |()| tables.refresh() }
             },
             RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-                Empty { title: "No tables yet", text: "A table has a REST address as soon as it exists.", help: "tables",
-                    button { class: "btn btn-primary", r#type: "button", "data-create": "true", onclick: move |_| on_new.call(()),
+                Empty {
+                    title: "No tables yet", text: "A table has a REST address as soon as it exists.", help: "tables",
+                    button {
+                        class: "btn btn-primary", r#type: "button", "data-create": "true",
+                        onclick: move |_| on_new.call(()),
                         Icon { name: IconName::Plus }
                         "New table"
                     }

@@ -10,7 +10,7 @@ use crate::{
     address,
     remote::{RemoteState, use_remote},
     text,
-    ui::{Empty, ErrorBox, Link, LoadingTable},
+    ui::{Empty, ErrorBox, Link, LoadingTable, TabLink, TabLinks},
 };
 
 /// The details of a table, shared between components.
@@ -38,7 +38,7 @@ pub(super) fn detail_path(project: &str, table: &str) -> String {
 
 /// Returns the path of a part of a table: `rows`, `cell`, `changes` or `exposure`.
 pub(super) fn table_path(project: &str, table: &str, part: &str, parameters: &[(&str, Option<&str>)]) -> String {
-    // Browsers take these names out of a path, however they are encoded.
+    // Browsers remove these segments from a path, even if they are encoded.
     if matches!(table, "." | "..") {
         let with_name: Vec<_> = [("name", Some(table))].into_iter().chain(parameters.iter().copied()).collect();
         return address::with_parameters(&format!("/projects/{project}/table/{part}"), &with_name);
@@ -81,67 +81,15 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
                 span { class: "label muted", "{facts}" }
             }
         }
-        div { class: "tabs", role: "tablist", "aria-label": "Table",
-            for (name, label) in [("rows", "Rows"), ("structure", "Structure"), ("access", "Access")] {
-                Tab {
-                    key: "{name}",
-                    project,
-                    table,
-                    name,
-                    label,
-                    selected: name == tab || (name == "rows" && tab.is_empty()),
-                }
-            }
+        TabLinks {
+            name: "Table",
+            page: table_address(&project.read(), &table.read()),
+            tabs: [("rows", "Rows"), ("structure", "Structure"), ("access", "Access")]
+                .map(|(name, label)| TabLink::new(name, label))
+                .to_vec(),
+            selected: if tab.is_empty() { "rows".to_owned() } else { tab },
         }
         {content}
-    }
-}
-
-#[component]
-fn Tab(
-    project: ReadSignal<String>,
-    table: ReadSignal<String>,
-    name: &'static str,
-    label: &'static str,
-    selected: bool,
-) -> Element {
-    let tab = (name != "rows").then_some(name);
-    let to = address::with_parameters(
-        &format!("/projects/{project}/tables"),
-        &[("table", Some(&table.read())), ("tab", tab)],
-    );
-    rsx! {
-        a {
-            role: "tab",
-            id: "tab-{name}",
-            href: "{to}",
-            "aria-selected": selected.to_string(),
-            tabindex: if selected { "0" } else { "-1" },
-            onkeydown: move |event| {
-                let order = ["rows", "structure", "access"];
-                let at = order.iter().position(|other| *other == name).unwrap_or_default();
-                let next = match event.key() {
-                    Key::ArrowRight => (at + 1) % 3,
-                    Key::ArrowLeft => (at + 2) % 3,
-                    _ => return,
-                };
-                event.prevent_default();
-                if let Some(next) = order.get(next) && let Some(tab) = crate::dom::find(&format!("#tab-{next}")) {
-                    let _ = tab.focus();
-                    tab.click();
-                }
-            },
-            onclick: {
-                let to = to.clone();
-                move |event: MouseEvent| {
-                    if event.modifiers().is_empty() {
-                        event.prevent_default();
-                        address::go(&to);
-                    }
-                }
-            },
-            "{label}"
-        }
     }
 }
 

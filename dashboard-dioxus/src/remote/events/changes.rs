@@ -1,4 +1,4 @@
-//! Which cached answers a change makes outdated.
+//! Removes the cached responses that a change makes outdated.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
@@ -7,14 +7,14 @@ use gloo_timers::future::TimeoutFuture;
 
 use super::cache;
 
-/// Time in which events that belong together arrive.
+/// Time for which events are collected before a refresh.
 const COLLECT_MS: u32 = 50;
 /// Minimum time between two refreshes, so that a busy server is not queried all the time.
 const REFRESH_MS: u32 = 700;
 
 #[derive(Default)]
 struct Changes {
-    /// Paths whose answers are outdated and still cached.
+    /// Paths whose responses are outdated and still cached.
     paths: BTreeSet<&'static str>,
     is_refreshing: bool,
 }
@@ -23,7 +23,7 @@ thread_local! {
     static CHANGES: RefCell<Changes> = RefCell::default();
 }
 
-/// Drops the answers that an event makes outdated, soon.
+/// Removes the cached responses that an event makes outdated, after less than a second.
 pub(super) fn apply(kind: EventKind, event: &Event) {
     let paths: &[&'static str] = match kind {
         EventKind::Run => &["/runs", "/jobs"],
@@ -48,7 +48,7 @@ pub(super) fn apply(kind: EventKind, event: &Event) {
     }
 }
 
-/// Drops outdated answers until there are none.
+/// Removes outdated responses until there are none.
 async fn refresh() {
     loop {
         TimeoutFuture::new(COLLECT_MS).await;

@@ -10,10 +10,10 @@ use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::AbortController;
 
-/// Interval at which a waiting tab checks whether it still wants to lead.
+/// Interval at which a waiting tab checks whether it should still become the leader.
 const CHECK_MS: u32 = 500;
 
-/// The right to act for all tabs of the browser. Dropping it passes the right on.
+/// The right to act for all tabs of the browser. When it is dropped, another tab can acquire it.
 pub(super) struct Leadership {
     release: Rc<RefCell<Option<Function>>>,
 }

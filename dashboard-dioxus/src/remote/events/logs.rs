@@ -1,8 +1,9 @@
 //! Logs of runs, from the stream that all tabs share.
 //!
-//! A page subscribes to the log of a run with [`follow_log`]. Every tab tells the others which logs it shows, and the
-//! leader requests them. A [`LogBatch`] says where in the log its lines begin, so a subscription takes only lines that
-//! continue what it has: none is lost or doubled when the leader changes or the stream reconnects.
+//! A page subscribes to the log of a run with [`follow_log`]. Every tab sends the others the list of logs that it
+//! shows, and the leader requests these logs. A [`LogBatch`] contains the offset at which its lines begin, so a
+//! subscription delivers only lines that follow those it has: none is lost or duplicated when the leader changes or the
+//! stream reconnects.
 
 use std::{
     cell::RefCell,
@@ -55,10 +56,10 @@ enum LogEnd {
     Refused,
 }
 
-/// News of a log.
+/// An update of a log.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LogUpdate {
-    /// New lines. The first update can be empty: it says that the log is being followed.
+    /// New lines. The first update can be empty: it reports that the log is being followed.
     Lines(Vec<LogLine>),
     /// The run has ended, and all lines have been delivered.
     Ended,
@@ -92,8 +93,8 @@ struct OwnSubscription {
 
 struct OtherTab {
     subscriptions: Vec<Subscription>,
-    /// Milliseconds since 1970.
-    heard_at: f64,
+    /// When the tab last sent its subscriptions, in milliseconds since 1970.
+    received_at: f64,
 }
 
 #[derive(Default)]
@@ -124,7 +125,7 @@ pub fn follow_log(run: &str) -> LogFeed {
     LogFeed { id, updates }
 }
 
-/// Tells the leader, in this tab or another, what changed.
+/// Sends the changed subscriptions to the leader, which is this tab or another.
 fn publish() {
     announce_subscriptions();
     stream::check_subscriptions();
@@ -135,7 +136,7 @@ pub(super) fn has_subscriptions() -> bool {
     LOGS.with_borrow(|logs| !logs.own.is_empty())
 }
 
-/// Tells the other tabs which logs this one shows.
+/// Sends the other tabs the list of logs that this tab shows.
 pub(super) fn announce_subscriptions() {
     let message = LOGS.with_borrow(|logs| {
         let tab = logs.tab.clone()?;
@@ -148,10 +149,10 @@ pub(super) fn announce_subscriptions() {
 }
 
 pub(super) fn note_other_tab(tab: String, subscriptions: Vec<Subscription>) {
-    let heard_at = js_sys::Date::now();
+    let received_at = js_sys::Date::now();
     LOGS.with_borrow_mut(|logs| match subscriptions.is_empty() {
         true => drop(logs.others.remove(&tab)),
-        false => drop(logs.others.insert(tab, OtherTab { subscriptions, heard_at })),
+        false => drop(logs.others.insert(tab, OtherTab { subscriptions, received_at })),
     });
     stream::check_subscriptions();
 }
@@ -169,7 +170,7 @@ impl Plan {
     pub(super) fn current() -> Self {
         let expired = js_sys::Date::now() - EXPIRY_MS;
         LOGS.with_borrow_mut(|logs| {
-            logs.others.retain(|_, other| other.heard_at > expired);
+            logs.others.retain(|_, other| other.received_at > expired);
             let own = logs.own.iter().map(|own| &own.subscription);
             Self::of(own.chain(logs.others.values().flat_map(|other| &other.subscriptions)))
         })
@@ -188,8 +189,8 @@ impl Plan {
         plan
     }
 
-    /// Returns whether a stream with the logs of `self` must be replaced to serve `wanted`: because a subscription began
-    /// after it, or because nobody shows a log any more that still grows.
+    /// Returns whether a stream with the logs of `self` must be replaced to serve `wanted`: because a subscription
+    /// began after the stream, or because no tab shows a log any more whose run has not ended.
     pub(super) fn must_change_for(&self, wanted: &Self, ended: &BTreeSet<String>) -> bool {
         !wanted.subscriptions.is_subset(&self.subscriptions)
             || self.logs.keys().any(|run| !wanted.logs.contains_key(run) && !ended.contains(run))
@@ -218,7 +219,7 @@ impl LogBatch {
         self.lines.last().map_or(self.start, |(end, _)| *end)
     }
 
-    /// Returns what a reader that has the log up to `offset` makes of the batch, and moves `offset` to its end.
+    /// Returns the updates for a reader that has the log up to `offset`, and moves `offset` to the end of the batch.
     fn updates_after(&self, offset: &mut u32) -> Vec<LogUpdate> {
         if self.end == LogEnd::Refused {
             return vec![LogUpdate::Refused];

@@ -1,8 +1,8 @@
 //! Changes on the server, reported as they happen.
 //!
 //! A browser opens only a few connections to a server, so all of its tabs share one stream of server-sent events. One
-//! visible tab, the leader, holds a Web Lock ([`leader`]), reads the stream ([`stream`]), and passes everything on to the
-//! other tabs ([`tabs`]). Every tab then drops the cached answers that a change made outdated ([`changes`]), and
+//! visible tab, the leader, holds a Web Lock ([`leader`]), reads the stream ([`stream`]), and sends every event to the
+//! other tabs ([`tabs`]). Every tab then removes the cached responses that a change made outdated ([`changes`]), and
 //! components that show them read them again. The same stream has the logs of runs that are open in a tab ([`logs`]).
 //!
 //! Without a stream, pages poll. A hidden tab neither leads nor polls.
@@ -33,7 +33,7 @@ const NAME: &str = "atlashub-events";
 const CHECK_MS: u32 = 500;
 /// Wait before a refused stream is requested again.
 const RETRY_MS: u32 = 15_000;
-/// Time without a sign of life from the leader after which its stream counts as lost.
+/// Time without a message from the leader after which its stream counts as lost.
 const SILENCE_MS: f64 = 5_000.0;
 /// Interval of polling while something is in progress and there is no stream.
 const POLL_MS: u32 = 2_000;
@@ -75,7 +75,13 @@ pub fn use_polling(paths: &'static [&'static str], is_active: bool) {
 }
 
 /// Follows changes for as long as the page is open.
-pub async fn watch() {
+#[component]
+pub fn EventStream() -> Element {
+    use_hook(|| spawn(watch()));
+    rsx! {}
+}
+
+async fn watch() {
     let _listener = tabs::listen();
     join(lead_when_possible(), announce_logs()).await;
 }
@@ -96,7 +102,7 @@ async fn lead_when_possible() {
     }
 }
 
-/// Repeats which logs this tab shows, so that a new leader learns of them.
+/// Sends the list of logs that this tab shows again and again, so that a new leader receives it.
 async fn announce_logs() {
     loop {
         TimeoutFuture::new(CHECK_MS).await;

@@ -27,11 +27,11 @@ use crate::remote::client;
 const PATH: &str = "/admin/v1/events";
 /// Time over which lines of a log are collected before they are delivered.
 const COLLECT_MS: u32 = 60;
-/// Wait before a stream that broke is requested again.
+/// Wait before a broken stream is requested, or the sign-in is checked, again.
 const RECONNECT_MS: u32 = 2_000;
 
 thread_local! {
-    /// Wakes the stream of this tab, if it leads.
+    /// Wakes the stream of this tab. `None` while the tab does not read the stream.
     static WAKE: RefCell<Option<UnboundedSender<Message>>> = const { RefCell::new(None) };
 }
 
@@ -46,7 +46,7 @@ enum Message {
     SubscriptionsChanged,
 }
 
-/// Makes the stream of this tab, if it leads, check which logs it must have.
+/// Makes the stream check which logs it needs, if this tab leads.
 pub(super) fn check_subscriptions() {
     WAKE.with_borrow(|wake| {
         if let Some(wake) = wake {
@@ -66,7 +66,8 @@ enum Outcome {
     PlanChanged,
 }
 
-/// Reads the stream while this tab may lead. Returns whether the server refused it.
+/// Reads the stream while this tab may lead. Returns true if the stream was refused or could not be opened, and false
+/// if the tab may no longer lead.
 pub(super) async fn follow() -> bool {
     let mut position = String::new();
     loop {
@@ -89,22 +90,23 @@ pub(super) async fn follow() -> bool {
                 drop(stream);
                 TimeoutFuture::new(RECONNECT_MS).await;
             }
-            // One log that can't be streamed makes the server refuse them all.
+            // The server refuses the whole stream if it can't stream one of the logs.
             Outcome::Refused if !stream.plan.logs.is_empty() => stream.refuse_logs(),
             Outcome::Refused => return true,
         }
     }
 }
 
-/// Returns whether the server answers requests of this browser. Once Cloudflare Access has ended its session, it
-/// redirects to its own origin. A stream would follow, which the page's policy forbids; a request notices it.
+/// Returns whether the browser is signed in and the server responds. When a session of Cloudflare Access has ended,
+/// Access redirects to another origin. An `EventSource` follows the redirect, and the content security policy blocks
+/// it; a request does not follow the redirect, and so detects it.
 async fn is_signed_in() -> bool {
     client::get::<Session>("/session").await.is_ok()
 }
 
 type Listener = Closure<dyn FnMut(MessageEvent)>;
 
-/// What the listeners have received and the stream has not handled.
+/// Messages that the listeners have received and the stream has not processed.
 #[derive(Default)]
 struct Received {
     /// Id of the last event.
@@ -122,10 +124,10 @@ struct Stream {
     plan: Plan,
     messages: UnboundedReceiver<Message>,
     received: Rc<RefCell<Received>>,
-    /// Where the next line of each log begins.
+    /// Offset in bytes at which the next line of each log begins, by run.
     offsets: BTreeMap<String, u32>,
     ended: BTreeSet<String>,
-    /// When the other tabs last heard that the stream is connected, in milliseconds since 1970.
+    /// When the other tabs were last sent [`TabMessage::Connected`], in milliseconds since 1970.
     reported_at: f64,
     _listeners: Vec<Listener>,
 }
@@ -156,7 +158,7 @@ impl Stream {
         })
     }
 
-    /// Returns the number of the last event: the part of its id that has no offsets of logs.
+    /// Returns the id of the last event without the offsets of logs: `<process>-<number>`.
     fn position(&self) -> String {
         self.received.borrow().last_id.split('-').take(2).collect::<Vec<_>>().join("-")
     }
@@ -331,7 +333,7 @@ fn listen(source: &EventSource, sender: &UnboundedSender<Message>, received: &Rc
     listeners
 }
 
-/// Collects what belongs to logs; many lines wake the stream once.
+/// Collects messages about logs. Many lines wake the stream only once.
 fn receive_line(sender: &UnboundedSender<Message>, received: &RefCell<Received>, message: LogMessage) {
     let mut received = received.borrow_mut();
     received.lines.push(message);

@@ -21,7 +21,7 @@ pub(super) enum TabMessage {
     Event(EventKind, Event),
     /// Lines of a log.
     Log(LogBatch),
-    /// The logs that a tab shows. Repeated, so that a new leader learns of them.
+    /// The logs that a tab shows. Sent again and again, so that a new leader receives it.
     Subscriptions {
         tab: String,
         list: Vec<Subscription>,
@@ -41,7 +41,7 @@ pub(super) fn send(message: &TabMessage) {
     }
 }
 
-/// Handles messages of other tabs for as long as the result exists.
+/// Processes messages of other tabs until the returned closure is dropped.
 pub(super) fn listen() -> Closure<dyn FnMut(MessageEvent)> {
     let runtime = dioxus::core::Runtime::current();
     let listener = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {

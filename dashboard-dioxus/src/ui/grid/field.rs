@@ -13,7 +13,7 @@ pub(super) fn CellField(state: State, edit: Edit) -> Element {
         let field = event.data().try_as_web_event().and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok());
         let Some(field) = field else { return };
         let _ = field.focus();
-        // The key that began the edit is already in the field. The next one goes behind it.
+        // The character that began the edit is already in the field. The next one must follow it.
         if let Some(field) = field.dyn_ref::<web_sys::HtmlInputElement>() {
             let end = field.value().encode_utf16().count() as u32;
             let _ = field.set_selection_range(end, end);

@@ -60,7 +60,7 @@ pub(super) fn Header(state: State, column: usize, sorted: Option<bool>) -> Eleme
 /// The line that resizes a column. A double click fits it to its values.
 #[component]
 fn Handle(state: State, column: usize) -> Element {
-    // Where the pointer took hold, and how wide the column was.
+    // Position of the pointer and width of the column when the drag began, in pixels.
     let mut grabbed = use_signal(|| None::<(f64, f64)>);
     rsx! {
         span {

@@ -1,4 +1,4 @@
-//! What the keys do.
+//! Keyboard input.
 
 use dioxus::{prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
@@ -9,7 +9,7 @@ use super::{
     state::State,
 };
 
-/// How much Shift with an arrow key widens a column.
+/// Pixels by which Shift with an arrow key changes the width of a column.
 const WIDTH_STEP: f64 = 16.0;
 
 pub(super) fn handle(state: State, event: &KeyboardEvent) {
@@ -58,7 +58,7 @@ fn edit(state: State, event: &KeyboardEvent) -> bool {
     }
 }
 
-/// Keys in the header. Enter and Space press its button, as everywhere.
+/// Keys in the header. The browser makes Enter and Space click its button.
 fn header(state: State, event: &KeyboardEvent, cursor: Cursor) -> bool {
     let column = cursor.at.column;
     match event.key() {
@@ -69,7 +69,7 @@ fn header(state: State, event: &KeyboardEvent, cursor: Cursor) -> bool {
     true
 }
 
-/// Keys that only this page has.
+/// Keys that the page defines.
 fn page_key(state: State, event: &KeyboardEvent) -> bool {
     let source = state.source.peek().clone();
     source.on_key(event, state.place())
@@ -115,7 +115,7 @@ fn control(event: &KeyboardEvent) -> bool {
     event.modifiers().ctrl() || event.modifiers().meta()
 }
 
-/// Returns whether a button or checkbox in the grid has the focus, which has keys of its own.
+/// Returns whether a button or field in the grid has the focus. It uses keys itself.
 fn is_in_control(event: &KeyboardEvent) -> bool {
     let target = event.data().try_as_web_event().and_then(|raw| raw.target());
     let element = target.and_then(|target| target.dyn_into::<web_sys::Element>().ok());

@@ -2,15 +2,16 @@
 //! arrow keys move, Shift selects a range, Ctrl-C copies it, Enter edits or opens. Arrow up from the first row reaches
 //! the header, where Enter sorts and Shift with an arrow key resizes.
 //!
-//! A page implements [`GridSource`] and draws a [`DataGrid`]; the grid asks for the rows in view and reports what the
-//! owner does.
+//! A page implements [`GridSource`] and draws a [`DataGrid`]; the grid reads the rows in view from the source, and
+//! calls it when the owner opens, sorts, edits or selects.
 //!
-//! [`source`] is what a page gives, [`cursor`] where keys move to, [`window`] which rows and columns are drawn. These
-//! three are pure. [`state`] holds the signals of one grid, [`keys`] and [`pointer`] change them, [`clipboard`] copies
-//! and pastes. [`row`], [`header`] and [`field`] draw: a row is a component that follows its own part of the state, so
-//! that moving the cursor redraws two rows and not the grid. Scrolling adds a limited number of rows per frame.
+//! [`source`] is this interface. [`cursor`] computes where a key moves the focus, and [`window`] which rows and columns
+//! are drawn; both are pure. [`state`] holds the signals of one grid, [`keys`] and [`pointer`] change them,
+//! [`clipboard`] copies and pastes. [`row`], [`header`] and [`field`] draw: a row is a component that follows its own
+//! part of the state, so that moving the cursor redraws two rows and not the grid. Scrolling adds a limited number of
+//! rows per frame.
 //!
-//! Not here: what a page keeps about its rows, such as edits that are not saved.
+//! Deliberately absent: a page's own state of its rows, such as unsaved edits.
 
 mod clipboard;
 mod cursor;
@@ -42,7 +43,7 @@ pub fn DataGrid(
     columns: ReadSignal<GridColumns>,
     /// Number of rows.
     rows: ReadSignal<usize>,
-    /// Number of rows with those of other pages. `None` if it is not known.
+    /// Number of rows, including those of other pages. `None` if it is not known.
     total: Option<i64>,
     /// The columns that the rows are ordered by, and whether descending.
     #[props(default)]

@@ -68,7 +68,7 @@ pub(super) fn Row(
     }
 }
 
-/// What is before the first column: the checkbox that selects the row, or its number.
+/// The cell before the first column, with the checkbox that selects the row, or with the row's number.
 #[component]
 fn Lead(state: State, index: usize, name: Option<String>, is_selected: bool) -> Element {
     if !*state.can_select.read() {
@@ -88,7 +88,7 @@ fn Lead(state: State, index: usize, name: Option<String>, is_selected: bool) -> 
                     onchange: move |_| {
                         let source = state.source.peek().clone();
                         source.toggle_row(index);
-                        // Keys go on from this row.
+                        // The next key starts at this row.
                         state.go(Cursor::at(Place { row: index, column: state.place().column }));
                     },
                 }
@@ -97,7 +97,7 @@ fn Lead(state: State, index: usize, name: Option<String>, is_selected: bool) -> 
     }
 }
 
-/// What a cell shows.
+/// The content of a cell, ready to be drawn.
 struct Shown {
     column: usize,
     line: String,

@@ -1,4 +1,4 @@
-//! What a page gives to its grid.
+//! The interface between a grid and its page.
 
 use std::rc::Rc;
 
@@ -10,9 +10,9 @@ use crate::{
     value::{self, Text},
 };
 
-/// The rows of a grid, and what the page does with them.
+/// The rows of a grid, and the page's actions on them.
 pub trait GridSource {
-    /// Returns a row. The grid draws the row again when a signal changes that this reads.
+    /// Returns a row. The grid draws the row again when a signal that this method reads has changed.
     fn row(&self, row: usize) -> GridRow;
 
     /// Shows a cell, or its row, in full.
@@ -21,7 +21,7 @@ pub trait GridSource {
     /// Orders the rows by a column: `Some(true)` is descending, `None` is no order.
     fn sort(&self, column: usize, descending: Option<bool>);
 
-    /// Handles a key that only this page has. Returns whether it did.
+    /// Handles a key that the page defines. Returns whether it defines this key.
     fn on_key(&self, _event: &KeyboardEvent, _place: Place) -> bool {
         false
     }
@@ -41,14 +41,14 @@ pub trait GridSource {
         None
     }
 
-    /// Selects a row, or no longer.
+    /// Selects a row, or deselects it.
     fn toggle_row(&self, _row: usize) {}
 
-    /// Selects all rows, or none.
+    /// Selects all rows, or deselects all.
     fn select_all(&self, _all: bool) {}
 }
 
-/// A source of rows. Two are equal if they are the same one.
+/// A source of rows. Two are equal if they are the same object.
 #[derive(Clone)]
 pub struct Source(Rc<dyn GridSource>);
 
@@ -80,7 +80,7 @@ pub struct GridColumn {
     pub name: String,
     /// The type, as Postgres prints it.
     pub data_type: String,
-    /// A sign before the name: whether it is a key.
+    /// Icon before the name, such as that of a primary key.
     pub icon: Option<IconName>,
     /// Width in pixels, until the owner changes it.
     pub width: f64,
@@ -123,7 +123,7 @@ impl std::ops::Deref for GridColumns {
 /// A row as it is shown.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct GridRow {
-    /// What people call the row: its key. A row without a name can't be selected or opened.
+    /// Name of the row for people: the values of its key. A row without a name can't be selected or opened.
     pub name: Option<String>,
     pub is_selected: bool,
     /// A cell for each shown column.
@@ -146,7 +146,7 @@ pub enum CellState {
     AsRead,
     /// It was changed, and `was` is the text that was read.
     Changed { was: Text },
-    /// Its new value was refused, and why.
+    /// Its new value was refused, for the reason `why`.
     Wrong { was: Text, why: Rc<str> },
 }
 

@@ -36,7 +36,7 @@ pub(super) struct State {
     pub(super) window: Signal<Window>,
     /// Whether the next frame adds rows to the window.
     is_growing: Signal<bool>,
-    /// The row with the tab stop: that of the cursor if it is drawn, otherwise the first one that is.
+    /// The row with the tab stop: the row of the cursor if it is drawn, otherwise the first drawn row.
     stop_row: Memo<Option<usize>>,
     /// Whether rows can be selected.
     pub(super) can_select: Memo<bool>,
@@ -47,7 +47,7 @@ pub(super) struct State {
     focus_requests: Signal<u32>,
 }
 
-/// What of the state concerns one row.
+/// The part of the state that concerns one row.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct RowMark {
     /// The column of the tab stop.
@@ -103,7 +103,7 @@ impl State {
         Extent { rows: *self.rows.peek(), columns: self.columns.peek().len(), page }
     }
 
-    /// Returns the cursor within the rows that there are.
+    /// Returns the cell of the cursor, limited to the rows and columns that exist.
     pub(super) fn place(self) -> Place {
         self.cursor.peek().within(self.extent()).at
     }
@@ -174,7 +174,7 @@ impl State {
         })
     }
 
-    /// Draws what is in view, a limited number of rows per frame.
+    /// Draws the rows and columns in view, a limited number of rows per frame.
     pub(super) fn update_window(&mut self) {
         if *self.is_growing.peek() || self.step_to_window() {
             return;
@@ -192,7 +192,7 @@ impl State {
         });
     }
 
-    /// Takes a step to the window of the view. Returns whether it is reached.
+    /// Moves the window one step toward that of the view. Returns whether it is reached.
     fn step_to_window(&mut self) -> bool {
         let Some(view) = self.view() else { return true };
         let target = view.window(*self.rows.peek(), &self.widths.peek());
@@ -203,7 +203,7 @@ impl State {
         next == target
     }
 
-    /// Draws all that is in view at once, because a cell of it gets the focus.
+    /// Draws everything in view at once, because one of its cells gets the focus.
     fn complete_window(&mut self) {
         let Some(view) = self.view() else { return };
         let target = view.window(*self.rows.peek(), &self.widths.peek());
@@ -220,10 +220,10 @@ impl State {
         }
     }
 
-    /// Returns what of the state concerns a row. Subscribes to changes.
+    /// Returns the part of the state that concerns a row, and subscribes the caller to it.
     pub(super) fn mark(self, row: usize) -> RowMark {
         let cursor = *self.cursor.read();
-        // Nothing is selected before the owner goes to a cell.
+        // Nothing is selected before the cursor has moved to a cell.
         let is_selecting = *self.focus_requests.read() > 0 && !cursor.in_header;
         let is_in_range = is_selecting && cursor.rows().contains(&row);
         RowMark {
@@ -253,7 +253,7 @@ impl State {
         let source = self.source.peek().clone();
         let was_null = source.row(row).cells.get(column).is_none_or(|cell| cell.text.is_none());
         let text = self.draft.peek().clone();
-        // An empty field over NULL that nobody filled leaves it NULL.
+        // A cell that was NULL stays NULL if its field is empty.
         if !(was_null && text.is_empty()) {
             source.stage(edit.place, Some(text));
         }

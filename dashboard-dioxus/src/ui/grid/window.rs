@@ -82,7 +82,7 @@ impl View {
         (self.top / ROW_HEIGHT) as usize
     }
 
-    /// Returns what is drawn, in steps.
+    /// Returns the rows and columns to draw. Changes in steps, so that not every scroll draws again.
     pub(super) fn window(self, rows: usize, widths: &[f64]) -> Window {
         let first = self.first_row();
         let first_row = (first.saturating_sub(OVERSCAN) / STEP * STEP).min(rows);

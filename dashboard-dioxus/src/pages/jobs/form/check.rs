@@ -48,7 +48,7 @@ pub(super) async fn check(draft: &Draft, nodes: &[Node], job: Option<&str>) -> C
         Ok(fields) => fields,
         Err(errors) => return Checked { errors, ..preview(draft).await },
     };
-    let answer = match job {
+    let response = match job {
         Some(job) => {
             let mut fields = fields;
             fields.put("jobId", &job);
@@ -56,12 +56,12 @@ pub(super) async fn check(draft: &Draft, nodes: &[Node], job: Option<&str>) -> C
         }
         None => remote::send::<_, JobCheck>(Method::Post, "/jobs/check", &fields).await,
     };
-    match answer {
-        Ok(answer) => Checked {
-            refused_host: answer.host.filter(|_| answer.host_allowed == Some(false)),
-            errors: by_field(answer.errors, draft),
-            description: answer.description,
-            next: answer.next_runs,
+    match response {
+        Ok(check) => Checked {
+            refused_host: check.host.filter(|_| check.host_allowed == Some(false)),
+            errors: by_field(check.errors, draft),
+            description: check.description,
+            next: check.next_runs,
         },
         Err(_) => preview(draft).await,
     }
@@ -95,8 +95,8 @@ fn by_field(errors: Vec<JobFieldError>, draft: &Draft) -> BTreeMap<String, Strin
         .collect()
 }
 
-/// Returns an error of the API in the words of the form: with labels instead of names of JSON fields, and with a request
-/// instead of an error for an empty field.
+/// Returns an error of the API in the words of the form: with labels instead of names of JSON fields, and with a
+/// request instead of an error for an empty field.
 fn in_form_words(field: &str, message: &str, draft: &Draft) -> String {
     let (value, request, label) = match field {
         "name" => (draft.name.as_str(), "Type a name.", "The name"),
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_have_the_words_of_the_form() {
+    fn errors_use_the_labels_of_the_form() {
         let mut draft = Draft::new("UTC".to_owned());
         let name_error = "`name` must have 1 to 120 characters.";
         assert_eq!(in_form_words("name", name_error, &draft), "Type a name.");

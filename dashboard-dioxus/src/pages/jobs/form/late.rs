@@ -3,6 +3,10 @@ use dioxus::prelude::*;
 
 use super::{Form, fields::TextField};
 
+/// The choices for a start while the previous run is in progress, with their labels.
+const OVERLAPS: [(Overlap, &str); 3] =
+    [(Overlap::Skip, "Skip"), (Overlap::Queue, "Wait"), (Overlap::Allow, "Run beside it")];
+
 /// The group "When it fails or is late".
 #[component]
 pub(super) fn LateFields(form: Form) -> Element {
@@ -12,13 +16,17 @@ pub(super) fn LateFields(form: Form) -> Element {
         fieldset { class: "stack late", role: "group", "aria-label": "When it fails or is late",
             legend { class: "strong", "When it fails or is late" }
             div { class: "trio",
-                TextField { form, field: "timeoutMs", label: "Time limit (seconds)", value: draft.time_limit, placeholder: time_limit,
+                TextField {
+                    form, field: "timeoutMs", label: "Time limit (seconds)", value: draft.time_limit,
+                    placeholder: time_limit,
                     oninput: move |text| form.change(|draft| draft.time_limit = text),
                 }
                 TextField { form, field: "retries", label: "Retries", value: draft.retries,
                     oninput: move |text| form.change(|draft| draft.retries = text),
                 }
-                TextField { form, field: "retryBackoffMs", label: "Wait before the first retry (seconds)", value: draft.retry_wait,
+                TextField {
+                    form, field: "retryBackoffMs", label: "Wait before the first retry (seconds)",
+                    value: draft.retry_wait,
                     placeholder: "1", oninput: move |text| form.change(|draft| draft.retry_wait = text),
                 }
             }
@@ -26,7 +34,7 @@ pub(super) fn LateFields(form: Form) -> Element {
                 fieldset { class: "field", role: "radiogroup", "aria-label": "If the last run is still going",
                     legend { "If the last run is still going" }
                     div { class: "options",
-                        for (choice, label) in [(Overlap::Skip, "Skip"), (Overlap::Queue, "Wait"), (Overlap::Allow, "Run beside it")] {
+                        for (choice, label) in OVERLAPS {
                             label { key: "{label}", class: "check",
                                 input {
                                     class: "box",

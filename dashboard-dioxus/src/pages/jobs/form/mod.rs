@@ -157,7 +157,8 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
             div { class: "section",
                 div { class: "form",
                     div { class: "pair-2",
-                        TextField { form, field: "name", label: "Name", value: draft.read().name.clone(), autofocus: is_new,
+                        TextField {
+                            form, field: "name", label: "Name", value: draft.read().name.clone(), autofocus: is_new,
                             oninput: move |text| form.change(|draft| draft.name = text),
                         }
                         ProjectField { form, is_new }
@@ -166,7 +167,10 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                     match draft.read().job_type {
                         JobType::Http => rsx! { RequestFields { form } },
                         JobType::Platform => rsx! {
-                            PluginFields { form, plugins: plugins.value().map(|page| page.items).unwrap_or_default(), nodes: nodes() }
+                            PluginFields {
+                                form, plugins: plugins.value().map(|page| page.items).unwrap_or_default(),
+                                nodes: nodes()
+                            }
                         },
                     }
                     hr { class: "rule" }
@@ -204,7 +208,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     }
 }
 
-/// Fills in stored or suggested parameters once the schema is known.
+/// Fills in the parameters of the stored job or of the address once the schema is known.
 fn fill_in_parameters(draft: Signal<Draft>, nodes: Memo<Vec<Node>>) {
     let mut draft = draft;
     let mut filled_for = use_signal(Vec::<Node>::new);
@@ -273,7 +277,7 @@ async fn save(draft: &Draft, nodes: &[Node], job: Option<&str>) -> Result<Job, F
     }
 }
 
-/// Returns the errors of parameters that the details of a failure list.
+/// Returns the errors of parameters from the details of a failure, by field.
 fn field_errors(failure: &Failure) -> BTreeMap<String, String> {
     let problems =
         failure.details().and_then(|details| details.get("problems")?.as_array()).cloned().unwrap_or_default();

@@ -80,7 +80,9 @@ pub(super) fn PluginFields(form: Form, plugins: Vec<Plugin>, nodes: Vec<Node>) -
                     onblur: move |_| form.leave("pluginJob"),
                     option { value: "", selected: draft.plugin_job.is_empty(), disabled: true, "Choose a job" }
                     for job in jobs.clone() {
-                        option { key: "{job.name}", value: "{job.name}", selected: job.name == draft.plugin_job, "{job.name}" }
+                        option {
+                            key: "{job.name}", value: "{job.name}", selected: job.name == draft.plugin_job, "{job.name}"
+                        }
                     }
                 }
                 FieldError { id: "job-pluginJob", error: form.error("pluginJob") }
@@ -147,7 +149,10 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
                         checked: value == "true" || (value.is_empty() && parameter.default == "true"),
                         onchange: move |event| set.call(event.checked().to_string()),
                     }
-                    span { "{parameter.label}" if !parameter.help.is_empty() { small { CodeText { text: parameter.help.clone() } } } }
+                    span {
+                        "{parameter.label}"
+                        if !parameter.help.is_empty() { small { CodeText { text: parameter.help.clone() } } }
+                    }
                 }
                 FieldError { id, error }
             }
@@ -155,11 +160,15 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
     }
     rsx! {
         div { class: "field",
-            label { r#for: "{id}", "{parameter.label}" if !parameter.is_required { span { class: "muted optional", " optional" } } }
+            label {
+                r#for: "{id}", "{parameter.label}"
+                if !parameter.is_required { span { class: "muted optional", " optional" } }
+            }
             match parameter.kind.clone() {
                 Kind::Choice(choices) => rsx! {
                     select {
-                        id: "{id}", class: "input", "aria-invalid": invalid, "aria-describedby": described_by, onblur: leave,
+                        id: "{id}", class: "input", "aria-invalid": invalid, "aria-describedby": described_by,
+                        onblur: leave,
                         onchange: move |event| set.call(event.value()),
                         option { value: "", selected: value.is_empty(), "{unset}" }
                         for (text, label) in choices.iter().map(text_and_label) {
@@ -168,26 +177,35 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
                     }
                 },
                 Kind::Target => rsx! {
-                    TargetField { id: id.clone(), value, invalid: error.is_some(), described_by, unset: (!parameter.is_required).then_some(unset),
+                    TargetField {
+                        id: id.clone(), value, invalid: error.is_some(), described_by,
+                        unset: (!parameter.is_required).then_some(unset),
                         onleave: leave, onchoose: move |target| set.call(target),
                     }
                 },
                 Kind::Lines => rsx! {
                     textarea {
-                        id: "{id}", class: "input mono", rows: 3, spellcheck: "false", "aria-invalid": invalid, "aria-describedby": described_by,
-                        onblur: leave, placeholder: "One a line", value: "{value}", oninput: move |event| set.call(event.value()),
+                        id: "{id}", class: "input mono", rows: 3, spellcheck: "false", "aria-invalid": invalid,
+                        "aria-describedby": described_by,
+                        onblur: leave, placeholder: "One a line", value: "{value}",
+                        oninput: move |event| set.call(event.value()),
                     }
                 },
                 Kind::Json => rsx! {
                     textarea {
-                        id: "{id}", class: "input mono", rows: 4, spellcheck: "false", "aria-invalid": invalid, "aria-describedby": described_by,
-                        onblur: leave, placeholder: "JSON", value: "{value}", oninput: move |event| set.call(event.value()),
+                        id: "{id}", class: "input mono", rows: 4, spellcheck: "false", "aria-invalid": invalid,
+                        "aria-describedby": described_by,
+                        onblur: leave, placeholder: "JSON", value: "{value}",
+                        oninput: move |event| set.call(event.value()),
                     }
                 },
                 kind => rsx! {
                     input {
-                        id: "{id}", class: "input", autocomplete: "off", inputmode: if kind == Kind::Number { "decimal" },
-                        "aria-invalid": invalid, "aria-describedby": described_by, onblur: leave, placeholder, value: "{value}",
+                        id: "{id}", class: "input", autocomplete: "off", inputmode: if kind == Kind::Number {
+                            "decimal"
+                        },
+                        "aria-invalid": invalid, "aria-describedby": described_by, onblur: leave, placeholder,
+                        value: "{value}",
                         oninput: move |event| set.call(event.value()),
                     }
                 },

@@ -192,7 +192,10 @@ fn BodyField(form: Form) -> Element {
                         checked: draft.body_is_json,
                         onchange: move |event| form.change(|draft| draft.body_is_json = event.checked()),
                     }
-                    span { "Send as JSON" small { "With the content type application/json, unless a header names another one." } }
+                    span {
+                        "Send as JSON"
+                        small { "With the content type application/json, unless a header names another one." }
+                    }
                 }
                 if is_stored {
                     button {

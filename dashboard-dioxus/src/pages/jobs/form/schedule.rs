@@ -119,10 +119,15 @@ pub(in crate::pages::jobs) fn FiveTimes(times: Vec<DateTime<Utc>>, timezone: Str
                     span { {text::weekday_and_date(time, Some(&timezone))} }
                     span { class: "num", {text::time_of_day(time, Some(&timezone))} }
                     if differs {
-                        span { class: "num muted", title: text::date_and_time(time, None), {text::time_of_day(time, None)} }
+                        span {
+                            class: "num muted", title: text::date_and_time(time, None), {text::time_of_day(time, None)}
+                        }
                     }
                     if let Some(day) = change {
-                        span { class: "badge change", Mark { shape: Shape::Attention } "{city(&timezone)}'s clocks change on {day}" }
+                        span {
+                            class: "badge change", Mark { shape: Shape::Attention }
+                            "{city(&timezone)}'s clocks change on {day}"
+                        }
                     }
                 }
             }

@@ -36,7 +36,7 @@ impl Choices {
                 let old = old_request(plugin, &request.capability)
                     .and_then(|old| lists(&old.scope).get(index).map(|(_, values)| (*values).clone()));
                 let chosen: BTreeSet<String> = match held {
-                    // Values that are new in the request are chosen at first.
+                    // Values that are new in the request are preselected.
                     Some(held) => {
                         let is_proposed = |value: &&String| old.as_ref().is_some_and(|old| !old.contains(value));
                         // A wildcard can be narrowed to values that the request doesn't name.
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_no_longer_asked_for_are_not_granted() {
+    fn values_that_are_no_longer_requested_are_not_granted() {
         let plugin = plugin(&["a"], Some((&["a", "b"], &["a", "b"])));
         assert_eq!(granted_hosts(&Choices::of(&plugin)), ["a"]);
     }

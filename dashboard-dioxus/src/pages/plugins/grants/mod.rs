@@ -1,4 +1,4 @@
-//! What a plugin asks for, and what the owner allows. A grant may be narrower than the request, never wider.
+//! The capabilities that a plugin requests and the owner grants. A grant may be narrower than the request, never wider.
 //!
 //! [`choices`] are the grants as the owner chooses them; [`scope`] shows the values of one list of a scope.
 

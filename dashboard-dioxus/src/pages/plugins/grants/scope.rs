@@ -16,7 +16,7 @@ pub(super) fn ScopeList(
     capability: String,
     list: &'static str,
     asked: Vec<String>,
-    /// The values that were asked for when the plugin was approved.
+    /// The values that the plugin requested when it was approved.
     old: Option<Vec<String>>,
     chosen: BTreeSet<String>,
     is_allowed: bool,
@@ -24,7 +24,7 @@ pub(super) fn ScopeList(
     projects: Vec<(String, String)>,
 ) -> Element {
     let is_wide = |value: &str| value.ends_with('*');
-    // Without the wildcard, the owner can choose single projects.
+    // If the wildcard is not chosen, the owner can choose single projects.
     let has_open_wildcard = list != "Hosts" && asked.iter().any(|value| is_wide(value) && !chosen.contains(value));
     let mut values = asked.clone();
     if has_open_wildcard {
@@ -117,7 +117,7 @@ fn ScopeValue(
     }
 }
 
-/// A field for single hosts, instead of the wildcard that the plugin asks for.
+/// A field for single hosts, instead of the wildcard that the plugin requests.
 #[component]
 fn OtherHosts(capability: String, asked: Vec<String>, chosen: BTreeSet<String>, choices: Signal<Choices>) -> Element {
     let mut choices = choices;

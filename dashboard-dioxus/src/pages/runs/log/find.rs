@@ -2,7 +2,7 @@
 
 use super::tail::Line;
 
-/// A part of a text, and whether it is what was looked for.
+/// A part of a text, and whether it is a match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) text: String,
@@ -13,7 +13,7 @@ pub(super) fn is_in(line: &Line, wanted: &str) -> bool {
     position(&line.message, wanted).is_some() || position(&line.fields, wanted).is_some()
 }
 
-/// Cuts a text at every occurrence.
+/// Splits a text before and after every match.
 pub(super) fn parts(text: &str, wanted: &str) -> Vec<Part> {
     let part = |text: &str, is_hit| Part { text: text.to_owned(), is_hit };
     let mut parts = Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn parts(text: &str, wanted: &str) -> Vec<Part> {
     parts
 }
 
-/// Returns the byte at which the text begins. Equal bytes begin and end at characters.
+/// Returns the byte offset of the first match. In UTF-8, equal bytes begin and end at the boundaries of characters.
 fn position(text: &str, wanted: &str) -> Option<usize> {
     let found = text
         .as_bytes()
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn occurrences_are_cut_out() {
+    fn text_is_split_at_matches() {
         let found = parts("Part 1 stored, part 2", "PART");
         let texts: Vec<(&str, bool)> = found.iter().map(|part| (part.text.as_str(), part.is_hit)).collect();
         assert_eq!(texts, [("Part", true), (" 1 stored, ", false), ("part", true), (" 2", false)]);

@@ -1,5 +1,5 @@
-//! The log of a run: [`tail`] receives it, [`find`] searches it, [`toolbar`] has its controls. Only the lines in view are
-//! part of the page ([`window`]), each a [`row`], so that long logs scroll smoothly.
+//! The log of a run: [`tail`] receives it, [`find`] searches it, [`toolbar`] has its controls. Only the lines in view
+//! are part of the page ([`window`]), each a [`row`], so that long logs scroll smoothly.
 
 mod find;
 mod row;
@@ -25,7 +25,7 @@ const LINE_HEIGHT: f64 = 20.0;
 /// On a phone, a line has its time above the text.
 const LINE_HEIGHT_NARROW: f64 = 56.0;
 
-/// The levels of a log, the least important first, with the words for "this one and those above".
+/// The levels of a log, the least important first, each with the label of its choice.
 const LEVELS: [(LogLevel, &str); 4] = [
     (LogLevel::Debug, "Debug and up"),
     (LogLevel::Info, "Info and up"),
@@ -52,7 +52,7 @@ pub(super) fn Log(
     let mut cursor = use_signal(|| None::<usize>);
     let mut opened = use_signal(|| None::<usize>);
     let mut opened_height = use_signal(|| 0.0);
-    // Indices of the lines that the level lets through.
+    // Indices of the lines with at least the chosen level.
     let shown = use_memo(move || {
         let (lines, level) = (tail.lines.read(), level());
         lines.iter().enumerate().filter(|(_, line)| rank(line.level) >= level).map(|(at, _)| at).collect::<Vec<_>>()
@@ -131,7 +131,10 @@ pub(super) fn Log(
     rsx! {
         section { class: "run-log", "aria-label": "Log of the run",
             div { class: "toolbar log-bar",
-                FindField { wanted, hits: hits.read().len(), current: current_hit(), on_change: move |()| current_hit.set(0), on_jump: jump }
+                FindField {
+                    wanted, hits: hits.read().len(), current: current_hit(), on_change: move |()| current_hit.set(0),
+                    on_jump: jump
+                }
                 LevelField { level: level() }
                 div { class: "push row",
                     if active {
@@ -209,7 +212,10 @@ pub(super) fn Log(
             div { class: "foot sticky",
                 LogState { state: tail.state.read().clone(), is_following, count, all: tail.lines.read().len() }
                 if is_cut(&tail.lines.read()) {
-                    span { class: "badge", Mark { shape: Shape::Attention } "The log was full: later lines are missing." }
+                    span {
+                        class: "badge", Mark { shape: Shape::Attention }
+                        "The log was full: later lines are missing."
+                    }
                 }
                 span { class: "push only-wide",
                     "Times are UTC."
@@ -222,7 +228,7 @@ pub(super) fn Log(
     }
 }
 
-/// The server says in the last line that it dropped lines.
+/// Returns whether the server dropped lines: the last line of the log then reports it.
 fn is_cut(lines: &[Line]) -> bool {
     lines.last().is_some_and(|line| line.message.contains("more lines were dropped"))
 }

@@ -51,7 +51,8 @@ pub(super) fn LogRow(
             span {
                 class: "line-detail",
                 onmounted: move |event| {
-                    let element = event.data().try_as_web_event().and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
+                    let element = event.data().try_as_web_event();
+                    let element = element.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
                     if let Some(element) = element {
                         on_height.call(element.offset_height().into());
                     }

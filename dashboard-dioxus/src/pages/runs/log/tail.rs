@@ -97,7 +97,7 @@ impl Tail {
     }
 }
 
-/// Receives the log of a run to its end. `is_active` says whether the run has not ended yet.
+/// Receives the log of a run to its end. `is_active`: whether the run has not ended yet.
 pub(super) fn use_tail(run: &str, is_active: bool) -> Tail {
     let run = use_hook(|| run.to_owned());
     let is_active = use_hook(|| is_active);
@@ -119,7 +119,7 @@ pub(super) fn use_tail(run: &str, is_active: bool) -> Tail {
     tail
 }
 
-/// Reads the log of an ended run, until it succeeds or can't.
+/// Reads the log of an ended run. Repeats the request while its failure is temporary.
 async fn read_ended(run: &str, tail: Tail) {
     loop {
         match read_whole(run, tail).await {

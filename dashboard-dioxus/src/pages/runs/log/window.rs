@@ -1,4 +1,4 @@
-//! Which lines of a log are in view, and scrolling to others.
+//! Computes which lines of a log are in view, and scrolls to others.
 
 use std::ops::Range;
 
@@ -80,7 +80,7 @@ impl Layout {
     }
 }
 
-/// Stores what is in view. Returns whether that is the end of the log.
+/// Stores the part of the log that is in view. Returns whether the end of the log is in view.
 pub(super) fn update_view(view: Signal<View>) -> bool {
     let mut view = view;
     let Some(element) = dom::find("#run-log") else { return true };

@@ -3,19 +3,32 @@ use std::cell::Cell;
 use wasm_bindgen::{JsCast as _, closure::Closure};
 use web_sys::BeforeUnloadEvent;
 
+/// What closing the page would end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// Uploads into a bucket.
+    Objects,
+    /// Files to import.
+    Imports,
+}
+
 thread_local! {
-    static HAS_UPLOADS: Cell<bool> = const { Cell::new(false) };
+    static HAS_OBJECTS: Cell<bool> = const { Cell::new(false) };
+    static HAS_IMPORTS: Cell<bool> = const { Cell::new(false) };
     static IS_LISTENING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Sets whether the browser asks before it closes or reloads the page, which would end the uploads.
-pub(super) fn ask_before_closing(has_uploads: bool) {
-    HAS_UPLOADS.set(has_uploads);
+pub fn ask_before_closing(sending: Sending, has_uploads: bool) {
+    match sending {
+        Sending::Objects => HAS_OBJECTS.set(has_uploads),
+        Sending::Imports => HAS_IMPORTS.set(has_uploads),
+    }
     if !has_uploads || IS_LISTENING.replace(true) {
         return;
     }
     let listener = Closure::<dyn FnMut(BeforeUnloadEvent)>::new(|event: BeforeUnloadEvent| {
-        if HAS_UPLOADS.get() {
+        if HAS_OBJECTS.get() || HAS_IMPORTS.get() {
             event.prevent_default();
             // Older browsers ask only if this is set; none shows the text.
             event.set_return_value("Uploads are in progress.");

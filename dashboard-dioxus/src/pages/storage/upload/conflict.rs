@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{text, ui::Dialog};
 
-/// Asks whether to replace the first object whose name a file has.
+/// Asks whether to replace an object that has the name of a file. Several conflicts are asked one after the other.
 #[component]
 pub(super) fn Conflict() -> Element {
     let (asked, others) = {
@@ -50,8 +50,14 @@ fn Question(id: u32, name: String, size: i64, modified: f64, existing: Existing,
                     "For all"
                 }
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| decide(Answer::Skip), "Skip" }
-                button { class: "btn btn-l", r#type: "button", autofocus: true, onclick: move |_| decide(Answer::KeepBoth), "Keep both" }
-                button { class: "btn btn-danger btn-l", r#type: "button", onclick: move |_| decide(Answer::Replace), "Replace" }
+                button {
+                    class: "btn btn-l", r#type: "button", autofocus: true, onclick: move |_| decide(Answer::KeepBoth),
+                    "Keep both"
+                }
+                button {
+                    class: "btn btn-danger btn-l", r#type: "button", onclick: move |_| decide(Answer::Replace),
+                    "Replace"
+                }
             },
             dl { class: "dl",
                 dt { "In the bucket" }

@@ -6,7 +6,7 @@ use super::{
     state::{Status, UPLOADS, Upload},
 };
 use crate::{
-    text,
+    lazy, text,
     ui::{Icon, IconName, Link, Mark, Shape},
 };
 
@@ -46,10 +46,16 @@ impl From<&Upload> for Shown {
 /// The uploads, docked in the corner of every page, and the question whether to replace an object.
 #[component]
 pub fn UploadDock() -> Element {
-    let uploads = UPLOADS.read();
-    if uploads.list.is_empty() {
+    if UPLOADS.read().list.is_empty() {
         return rsx! {};
     }
+    // The pages that begin uploads are in the same module, so it is loaded.
+    rsx! { lazy::UploadList {} }
+}
+
+#[component]
+pub fn UploadList() -> Element {
+    let uploads = UPLOADS.read();
     let total = uploads.list.len() as i64;
     let done = uploads.list.iter().filter(|upload| upload.status == Status::Done).count() as i64;
     let failed = uploads.list.iter().filter(|upload| matches!(upload.status, Status::Failed(_))).count() as i64;
@@ -79,7 +85,9 @@ pub fn UploadDock() -> Element {
                     span { class: "muted label", role: "status", "{words}" }
                 }
                 if is_busy {
-                    button { class: "btn btn-ghost btn-s", r#type: "button", onclick: |_| queue::cancel_all(), "Cancel all" }
+                    button {
+                        class: "btn btn-ghost btn-s", r#type: "button", onclick: |_| queue::cancel_all(), "Cancel all"
+                    }
                 }
                 button {
                     class: "btn btn-ghost btn-s btn-icon",

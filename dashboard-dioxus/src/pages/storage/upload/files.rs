@@ -36,7 +36,7 @@ fn of_list(files: &FileList) -> Vec<Picked> {
         .collect()
 }
 
-/// The content of a drop. It must be read at once; folders can be searched later.
+/// The content of a drop. The browser allows reading it only during the event; folders can be searched later.
 pub(in super::super) struct Dropped {
     entries: Vec<FileSystemEntry>,
     files: Vec<Picked>,

@@ -2,7 +2,7 @@ use api_types::ObjectDetail;
 use dioxus::prelude::ReadableExt as _;
 
 use super::{
-    closing::ask_before_closing,
+    closing::{Sending, ask_before_closing},
     files::Picked,
     send::{self, NotSent},
     state::{self, Answer, Destination, Existing, Status, UPLOADS, Upload},
@@ -44,7 +44,7 @@ fn start_next() {
         dioxus::core::spawn_forever(run(id));
     }
     let is_busy = UPLOADS.peek().list.iter().any(|upload| !upload.is_over());
-    ask_before_closing(is_busy);
+    ask_before_closing(Sending::Objects, is_busy);
 }
 
 async fn run(id: u32) {
@@ -139,7 +139,7 @@ pub(super) fn cancel(id: u32) {
     start_next();
 }
 
-/// Stops every upload that is not over.
+/// Stops every upload that is not done, and removes those that failed.
 pub(super) fn cancel_all() {
     let ids: Vec<u32> =
         UPLOADS.peek().list.iter().filter(|upload| upload.status != Status::Done).map(|upload| upload.id).collect();
@@ -149,7 +149,7 @@ pub(super) fn cancel_all() {
     }
 }
 
-/// Continues a failed upload with its first missing part.
+/// Sends a failed upload again. An upload in parts continues with its first missing part.
 pub(super) fn retry(id: u32) {
     state::change(id, |upload| {
         upload.status = Status::Waiting;

@@ -139,7 +139,7 @@ async fn send_whole(upload: &Upload, path: String) -> Result<(), NotSent> {
                 .await;
         match ended {
             Ended::Stopped => return Err(NotSent::Stopped),
-            Ended::Answer { status: 200..=299, .. } if upload.stop.is_requested() => {
+            Ended::Response { status: 200..=299, .. } if upload.stop.is_requested() => {
                 // The upload completed before it could be stopped.
                 if upload.answer != Answer::Replace {
                     let key = [("objectKey", Some(signed.object_key.as_str()))];
@@ -148,14 +148,14 @@ async fn send_whole(upload: &Upload, path: String) -> Result<(), NotSent> {
                 }
                 return Err(NotSent::Stopped);
             }
-            Ended::Answer { status: 200..=299, .. } => {
+            Ended::Response { status: 200..=299, .. } => {
                 // Reading the object makes the server count it at once.
                 let path = paths::object(&upload.to.project, &upload.to.bucket, &path);
                 let _ = remote::get_text(&path).await;
                 return Ok(());
             }
-            Ended::Answer { status: 409 | 412, .. } => return Err(NotSent::Exists),
-            Ended::Answer { status, text, .. } if status < 500 => return Err(failed(refused(status, &text))),
+            Ended::Response { status: 409 | 412, .. } => return Err(NotSent::Exists),
+            Ended::Response { status, text, .. } if status < 500 => return Err(failed(refused(status, &text))),
             ended => {
                 let Some(wait) = RETRY_MS.get(attempts) else {
                     return Err(failed(broken(&ended, &signed.upload_url).await));
@@ -238,14 +238,14 @@ async fn send_part(upload: &Upload, parts: &Parts, number: i32, mut url: String)
         let ended = transfer::put(&url, &headers, &body, &upload.stop, |sent| state::set_sent(id, before + sent)).await;
         let why = match ended {
             Ended::Stopped => return Err(NotSent::Stopped),
-            Ended::Answer { status: 200..=299, etag: Some(etag), .. } => {
+            Ended::Response { status: 200..=299, etag: Some(etag), .. } => {
                 return Ok(CompletedPart { part_number: number, etag });
             }
-            Ended::Answer { status: 200..=299, etag: None, .. } => {
+            Ended::Response { status: 200..=299, etag: None, .. } => {
                 return Err(failed("The store does not let browsers read the header ETag, which parts need."));
             }
-            Ended::Answer { status: 404, .. } => return Err(failed(EXPIRED)),
-            Ended::Answer { status, ref text, .. } => refused(status, text),
+            Ended::Response { status: 404, .. } => return Err(failed(EXPIRED)),
+            Ended::Response { status, ref text, .. } => refused(status, text),
             Ended::Broken => broken(&ended, &url).await,
         };
         let Some(wait) = RETRY_MS.get(attempts) else {
@@ -278,9 +278,9 @@ fn refused(status: u16, text: &str) -> String {
     }
 }
 
-/// Returns why the page could not read a response of the store.
+/// Returns why a request to the store failed, in a sentence.
 async fn broken(ended: &Ended, url: &str) -> String {
-    if let Ended::Answer { status, .. } = ended {
+    if let Ended::Response { status, .. } = ended {
         return format!("The store answered with HTTP {status}.");
     }
     let origin = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");

@@ -74,7 +74,7 @@ pub(super) struct Parts {
 
 /// Stops an upload, also while a request is in flight.
 #[derive(Debug, Default)]
-pub(super) struct Stop {
+pub struct Stop {
     requested: Cell<bool>,
     request: RefCell<Option<XmlHttpRequest>>,
 }
@@ -88,7 +88,7 @@ impl Stop {
         self.request.replace(request);
     }
 
-    pub(super) fn stop(&self) {
+    pub fn stop(&self) {
         self.requested.set(true);
         if let Some(request) = self.request.take() {
             let _ = request.abort();
@@ -100,7 +100,7 @@ impl Stop {
 #[derive(Debug, Clone)]
 pub(super) struct Upload {
     pub(super) id: u32,
-    /// Files that were added together.
+    /// Number that the files have in common that were added together.
     pub(super) batch: u32,
     pub(super) to: Destination,
     /// Path below the destination's folder; a plain name unless a folder is uploaded.
@@ -176,12 +176,13 @@ impl Upload {
     }
 }
 
-/// All uploads since the dock was last cleared.
+/// The uploads of this tab.
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
+    /// Those that were neither cancelled nor removed when the dock was closed.
     pub(super) list: Vec<Upload>,
     pub(super) next_id: u32,
-    /// Answers that apply to all conflicts of a batch.
+    /// Answers of the owner that apply to all conflicts of a batch, by its number.
     pub(super) decided: HashMap<u32, Answer>,
     pub(super) folded: bool,
     /// Ids of all uploads in parts that this tab began. Each is in the list, or completed, or aborted.

@@ -13,12 +13,12 @@ const REPORT_MS: f64 = 100.0;
 /// How a request to the store ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ended {
-    Answer {
+    Response {
         status: u16,
         etag: Option<String>,
         text: String,
     },
-    /// The connection broke, or the browser kept the answer from the page.
+    /// The connection broke, or the browser did not let the page read the response.
     Broken,
     Stopped,
 }
@@ -97,7 +97,7 @@ fn start(url: &str, headers: &BTreeMap<String, String>, body: &Blob) -> Option<(
             let status = request.status().unwrap_or_default();
             let etag = request.get_response_header("etag").ok().flatten();
             let text = request.response_text().ok().flatten().unwrap_or_default();
-            let _ = sender.unbounded_send(Event::Ended(Ended::Answer { status, etag, text }));
+            let _ = sender.unbounded_send(Event::Ended(Ended::Response { status, etag, text }));
         })
     };
     let broken = {

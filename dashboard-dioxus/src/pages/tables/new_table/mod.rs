@@ -1,4 +1,4 @@
-//! The sheet "New table": columns as a form, and the SQL that it stands for.
+//! The sheet "New table": a form for the columns, and the SQL that the form writes.
 //!
 //! [`column_editor`] is the line of a column; [`sql`] writes the statements.
 
@@ -17,7 +17,7 @@ use crate::{
 use column_editor::ColumnEditor;
 use sql::{NewColumn, is_complete, name_problem, write_sql};
 
-/// The types that are offered. Any other can be typed.
+/// The suggested types. Any other type can be typed.
 const TYPES: [&str; 15] = [
     "bigint",
     "integer",
@@ -182,7 +182,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
     }
 }
 
-/// Returns the columns with which the form begins.
+/// Returns the columns that the form has at first.
 fn first_columns() -> Vec<NewColumn> {
     vec![
         NewColumn { name: "id".to_owned(), data_type: "bigint".to_owned(), primary_key: true, ..NewColumn::default() },
@@ -206,8 +206,8 @@ async fn run_statements(project: &str, sql: &str) -> Result<(), String> {
             None => Ok(()),
         },
         Err(failure) if failure.is_outcome_unknown() => {
-            Err("The server did not answer, so it is not known whether the table was created. Try again: a table that \
-             exists is never replaced."
+            Err("The server did not respond, so it is not known whether the table was created. Try again: a table \
+             that exists is never replaced."
                 .to_owned())
         }
         Err(failure) => Err(failure.message()),

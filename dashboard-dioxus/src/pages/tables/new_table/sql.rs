@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::quoted;
 
-/// Bytes after which Postgres cuts a name.
+/// Maximum length of a name in bytes. Postgres cuts longer names.
 const MAX_NAME_BYTES: usize = 63;
 
 /// A column of the new table.
@@ -15,16 +15,16 @@ pub(super) struct NewColumn {
     pub(super) nullable: bool,
     pub(super) default: String,
     pub(super) primary_key: bool,
-    /// `table(column)`, or a table alone.
+    /// The column that the foreign key refers to, as `table(column)`, or only the table. Empty without a foreign key.
     pub(super) references: String,
 }
 
-/// Returns what is wrong with a name, if there is something.
+/// Returns the problem of a name, if it has one.
 pub(super) fn name_problem(name: &str) -> Option<&'static str> {
     (name.trim().len() > MAX_NAME_BYTES).then_some("Names have at most 63 bytes.")
 }
 
-/// Returns what is wrong with the name of a column.
+/// Returns the problem of a column's name, if it has one.
 pub(super) fn column_problem(columns: &[NewColumn], position: usize) -> Option<&'static str> {
     let name = columns.get(position)?.name.trim();
     let is_repeated = columns.iter().enumerate().any(|(other, column)| other != position && column.name.trim() == name);
@@ -42,7 +42,7 @@ pub(super) fn is_complete(name: &str, columns: &[NewColumn]) -> bool {
     !name.trim().is_empty() && name_problem(name).is_none() && columns.iter().enumerate().all(is_named)
 }
 
-/// Returns the statements that make the table.
+/// Returns the statements that create the table.
 pub(super) fn write_sql(name: &str, columns: &[NewColumn], row_level_security: bool) -> String {
     let table = quoted(name.trim());
     let keys: Vec<String> =

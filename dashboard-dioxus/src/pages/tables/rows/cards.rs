@@ -1,4 +1,4 @@
-//! Rows on a phone: cards with the key and the first columns. The row sheet has the others.
+//! Rows on a phone: cards with the key and the first columns. The form of a row has all columns.
 
 use dioxus::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::{
     value::one_line,
 };
 
-/// Columns of a card besides the key.
+/// Number of columns on a card besides the key.
 const SHOWN_COLUMNS: usize = 3;
 
 #[component]

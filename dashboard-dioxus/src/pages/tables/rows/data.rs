@@ -82,7 +82,7 @@ fn parse(text: &str, detail: &TableDetail) -> serde_json::Result<RowPage> {
     })
 }
 
-/// The identity of a row: its key's columns and their JSON. Values are JSON strings whatever their type, so
+/// The identity of a row: its key's columns and their JSON. Values are JSON strings regardless of their type, so
 /// that a key from the rows equals the same key from the address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, Deserialize)]
 pub(super) struct RowKey(pub(super) Vec<(String, String)>);

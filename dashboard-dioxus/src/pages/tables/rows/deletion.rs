@@ -1,4 +1,4 @@
-//! The dialog that deletes rows. It first counts what else is deleted or changed.
+//! The dialog that deletes rows. It first counts the other rows that are deleted or changed.
 
 use api_types::{ChangedRows, ReferenceAction};
 use dioxus::prelude::*;
@@ -69,7 +69,7 @@ pub(super) fn DeleteRows(view: View) -> Element {
                             deleting.set(Vec::new());
                         }
                         Err(refused) if refused.is_outcome_unknown() => {
-                            let message = "The server did not answer, so it is not known whether the rows were \
+                            let message = "The server did not respond, so it is not known whether the rows were \
                                            deleted. Try again: no row is deleted twice.";
                             failure.set(Some(message.to_owned()));
                             view.refresh();
@@ -97,7 +97,7 @@ fn named(keys: &[RowKey]) -> String {
     }
 }
 
-/// Returns a line for each table in which something else changes than the rows that are to be deleted.
+/// Returns a line for each table in which other rows change.
 fn consequences(counted: &ChangedRows, table: &str, count: usize) -> Vec<String> {
     let others = counted.effects.iter().cloned().filter_map(|mut effect| {
         if effect.schema == "public" && effect.table == table {

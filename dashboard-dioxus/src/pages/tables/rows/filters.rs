@@ -18,7 +18,7 @@ const MAX_RECENT_FILTERS: usize = 8;
 #[component]
 pub(super) fn FilterDialog(
     view: View,
-    /// Index of the condition to edit. A new one is added if it does not exist.
+    /// Index of the condition to edit. If there is no such condition, a new one is added.
     index: usize,
     on_close: EventHandler<()>,
 ) -> Element {

@@ -1,4 +1,4 @@
-//! The rows in a grid, and what happens to them: staged edits, selection, and the way to a row's form.
+//! The rows in a grid, with staged edits, selection, and the link to a row's form.
 
 use std::rc::Rc;
 
@@ -51,7 +51,7 @@ pub(super) fn Grid(view: View, page: ReadSignal<PageRef>) -> Element {
     }
 }
 
-/// Returns the names of the columns that the owner wants to see. None stands for all.
+/// Returns the names of the columns that the owner wants to see. An empty list stands for all columns.
 fn use_chosen_columns() -> Signal<Vec<String>> {
     let current = address::use_parameters("columns");
     let mut chosen = use_signal(|| current.clone());
@@ -89,7 +89,7 @@ fn columns_of(detail: &TableDetail, shown: &[usize], rows: &[Row]) -> GridColumn
     shown.iter().filter_map(column).collect()
 }
 
-/// What the grid shows.
+/// The data source of the grid.
 #[derive(Clone, Copy)]
 struct Rows {
     view: View,
@@ -115,7 +115,7 @@ impl Rows {
         Some((index, self.view.detail.peek().columns.get(index)?.clone()))
     }
 
-    /// Returns the text that a cell shows: what was staged, or what was read.
+    /// Returns the text that a cell shows: the staged text, or else the text that was read.
     fn text(&self, place: Place) -> Option<String> {
         let (index, column) = self.column(place.column)?;
         if let Some((key, _)) = self.keyed(place.row)
@@ -209,7 +209,7 @@ impl GridSource for Rows {
             Key::Character(letter) if control && letter == "z" => {
                 staged::undo(&self.view.staged.peek());
             }
-            // In cells that can be edited, a letter replaces the value.
+            // Where cells can be edited, typing a letter replaces the value instead.
             Key::Character(letter) if letter == "f" && !control && !*self.can_edit.peek() => self.filter_by(place),
             _ => return false,
         }
@@ -221,7 +221,7 @@ impl GridSource for Rows {
         let (_, row) = self.keyed(place.row)?;
         let text = self.text(place).unwrap_or_default();
         let is_cut = row.0.get(index)?.whole_bytes.is_some();
-        // One line can't show what has several, or is only a part of the value.
+        // A cell's field has one line, so it can edit only whole values without line breaks.
         let can_edit = *self.can_edit.peek() && column.generated.is_none() && !is_cut && !text.contains('\n');
         let booleans = || ["true", "false"].map(str::to_owned).to_vec();
         let choices = column.enum_values.or_else(|| (column.data_type == "boolean").then(booleans));
@@ -277,7 +277,7 @@ fn save() {
     }
 }
 
-/// Returns the width of a column, which is wide enough for its values on this page.
+/// Returns the width of a column in pixels. It fits the given values, up to a maximum.
 fn default_width<'t>(column: &ColumnDetail, values: impl Iterator<Item = &'t str>) -> f64 {
     let least: f64 =
         if value::is_document(&column.data_type) || value::is_text(&column.data_type) { 160.0 } else { 96.0 };

@@ -1,9 +1,9 @@
 //! The tab "Rows": a grid of one page of rows, with staged edits.
 //!
-//! In reading order: [`query`] (what the address selects), [`data`] (a page of rows), [`staged`] (edits that are not
-//! saved), [`save`] (sending them), [`grid`], [`toolbar`] with [`filters`] and [`orders`],
-//! [`unsaved`] (the bar of staged edits), [`paging`], [`deletion`], [`row_sheet`] (one row as a form), [`cards`] (rows
-//! on a phone).
+//! In reading order: [`query`] (the selection of rows in the address), [`data`] (a page of rows), [`staged`] (edits
+//! that are not saved), [`save`] (sends them), [`grid`] with [`foreign_key`], [`toolbar`] with [`filters`] and
+//! [`orders`], [`unsaved`] (the bar of staged edits) with [`problem`], [`paging`], [`deletion`], [`sheet`] (one row as
+//! a form), [`cards`] (rows on a phone), [`transfer`] with [`selection`] (exports and imports).
 
 mod cards;
 mod data;
@@ -16,9 +16,11 @@ mod paging;
 mod problem;
 pub(super) mod query;
 mod save;
+mod selection;
 mod sheet;
 mod staged;
 mod toolbar;
+mod transfer;
 mod unsaved;
 
 use std::{collections::BTreeSet, rc::Rc};
@@ -59,7 +61,7 @@ struct View {
     failure: Signal<Option<Failure>>,
     loading: Signal<bool>,
     updated_at: Signal<f64>,
-    /// Changes to read the rows again.
+    /// Incremented to read the rows again.
     generation: Signal<u32>,
     /// Whether rows are to be counted exactly.
     exact: Signal<bool>,
@@ -76,7 +78,7 @@ struct View {
 struct WrongCell {
     key: RowKey,
     column: String,
-    /// What Postgres said.
+    /// The error message.
     why: Rc<str>,
 }
 
@@ -135,7 +137,11 @@ pub(super) fn Rows(project: ReadSignal<String>, table: ReadSignal<String>, detai
             if let Some(columns) = key_columns(&detail.read())
                 && let Some(row_key) = RowKey::from_parameter(&row, &columns)
             {
-                ExistingRow { key: "{row}", view, row_key }
+                // A list of one element, because Dioxus compares keys only in lists: another row must not show the
+                // edits of this one.
+                for row_key in [row_key] {
+                    ExistingRow { key: "{row}", view, row_key }
+                }
             }
         }
         if !view.deleting.read().is_empty() {
@@ -177,13 +183,13 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
         deleting: use_signal(Vec::new),
         saving: use_signal(Saving::default),
     };
-    let _: crate::app::Route = use_route();
+    let _: crate::route::Route = use_route();
     let current = RowQuery::current();
     let mut query = use_signal(|| current.clone());
     if *query.peek() != current {
         query.set(current);
     }
-    // What was read before the connection was lost may be old.
+    // Rows that were read before the connection was lost may be out of date.
     let mut was_lost = use_signal(|| false);
     use_effect(move || {
         let is_lost = connection::state() != connection::Connection::Up;
@@ -193,7 +199,7 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
         }
         was_lost.set(is_lost);
     });
-    // The shape of the table decides how its rows are read.
+    // Rows are read again when the table's columns or its key change.
     let shape = use_memo(move || {
         let detail = detail.read();
         (detail.0.columns.clone(), key_columns(&detail))
@@ -222,7 +228,7 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
     view
 }
 
-/// What is shown instead of the rows if there are none.
+/// The content of the tab if there are no rows.
 #[component]
 fn NoRows(view: View, has_filters: bool) -> Element {
     let can_insert = view.detail.read().supports.insert;

@@ -7,13 +7,15 @@ use super::{
     query::{PAGE_SIZES, RowQuery},
 };
 use crate::{
-    address, text,
+    address,
+    pages::cursor_paging::PageSizes,
+    text,
     ui::{Icon, IconName},
 };
 
 #[component]
 pub(super) fn Paging(view: View) -> Element {
-    let _: crate::app::Route = use_route();
+    let _: crate::route::Route = use_route();
     let query = RowQuery::current();
     // `after` and `offset` of the pages before this one, because a cursor only leads to the next page.
     let mut before = use_signal(Vec::<(Option<String>, Option<String>)>::new);
@@ -78,20 +80,7 @@ pub(super) fn Paging(view: View) -> Element {
                     }
                 }
             }
-            span { class: "input select m select-in only-wide",
-                span { class: "what", "aria-hidden": "true", "Rows per page" }
-                select {
-                    "aria-label": "Rows per page",
-                    onchange: |event: FormEvent| {
-                        let limit = vec![event.value()];
-                        address::replace_parameters(&[("limit", limit), ("after", Vec::new()), ("offset", Vec::new())]);
-                    },
-                    for size in PAGE_SIZES {
-                        option { key: "{size}", value: "{size}", selected: size == query.limit, "{size}" }
-                    }
-                }
-                Icon { name: IconName::ChevronDown }
-            }
+            PageSizes { sizes: PAGE_SIZES, size: query.limit }
             span { class: "push row row-1",
                 span { class: "only-wide", "Updated {updated}" }
                 button {

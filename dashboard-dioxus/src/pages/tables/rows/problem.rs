@@ -1,4 +1,4 @@
-//! Why changes were not saved, and what can be done about it.
+//! The message that says why changes were not saved, with the buttons that resolve a conflict.
 
 use dioxus::prelude::*;
 
@@ -92,7 +92,7 @@ pub(super) fn ProblemBox(view: View, problem: Problem, on_solved: EventHandler<(
     }
 }
 
-/// Returns what stands for a value in a sentence.
+/// Returns the text for a value in a sentence: its first line, `''` or `NULL`.
 pub(super) fn text_or_null(text: Option<&str>) -> String {
     text.map_or_else(|| "NULL".to_owned(), |text| if text.is_empty() { "''".to_owned() } else { one_line(text).0 })
 }

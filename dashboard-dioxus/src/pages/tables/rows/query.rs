@@ -5,8 +5,8 @@ use api_types::TableDetail;
 use super::View;
 use crate::{address, value};
 
-/// Rows per page that can be chosen.
-pub(super) const PAGE_SIZES: [u32; 4] = [50, 100, 500, 1000];
+/// Selectable numbers of rows per page.
+pub(super) const PAGE_SIZES: &[u32] = &[50, 100, 500, 1000];
 
 /// The selection of rows in the address.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -57,7 +57,7 @@ impl RowQuery {
     }
 }
 
-/// Shows the rows that meet other filters, from the first page on.
+/// Replaces the filters and shows the first page.
 pub(super) fn set_filters(filters: Vec<String>) {
     address::replace_parameters(&[("where", filters), ("after", Vec::new()), ("offset", Vec::new())]);
 }
@@ -102,7 +102,7 @@ fn parse_order(part: &str) -> (String, bool) {
 }
 
 /// Splits at a separator outside of double quotes.
-fn split_quoted(text: &str, separator: char) -> Vec<String> {
+pub(super) fn split_quoted(text: &str, separator: char) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut is_quoted = false;
     for character in text.chars() {
@@ -124,7 +124,7 @@ pub(super) fn quoted_if_needed(name: &str) -> String {
     if is_plain && !name.is_empty() { name.to_owned() } else { value::quoted(name) }
 }
 
-/// Writes a filter as the API does: `gte.price=10`. As in a query, `=` and `%` are encoded in the name.
+/// Writes a filter in the syntax of the API: `gte.price=10`. `=` and `%` in the column's name are percent-encoded.
 pub(in crate::pages::tables) fn filter_text(operator: &str, column: &str, value: &str) -> String {
     format!("{operator}.{}={value}", column.replace('%', "%25").replace('=', "%3D"))
 }

@@ -1,7 +1,7 @@
-//! Saves staged changes: all or none, each with the values that were read as a condition.
+//! Saves staged changes, all or none. Each change has a condition: the row still has the values that were read.
 //!
-//! The conditions also make saving safe to repeat. If the server dies before it answers, [`save`] finds out whether it
-//! had saved the changes, so that nothing is lost and nothing is done twice.
+//! The conditions also make saving safe to repeat. If the server stops before it responds, [`save`] finds out whether
+//! the changes were saved, so that no change is lost or made twice.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use crate::{
     value::{self, Cell},
 };
 
-/// Waits between questions whether a save succeeded, in milliseconds; the last one repeats.
+/// Milliseconds to wait before each check whether a save succeeded. The last value repeats.
 pub(super) const RETRY_MS: [u32; 4] = [1_000, 2_000, 5_000, 10_000];
 
 pub(super) type Values = BTreeMap<String, Box<RawValue>>;
@@ -49,13 +49,13 @@ struct Changes<'a> {
     dry_run: bool,
 }
 
-/// How far saving is.
+/// The progress of saving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Saving {
     #[default]
     Idle,
     Sent,
-    /// The server did not answer. It is asked whether it had saved the changes.
+    /// The server did not respond. Whether it saved the changes is being checked.
     Checking,
 }
 
@@ -94,14 +94,14 @@ impl Change {
     }
 }
 
-/// Whether changes were saved of whose save there is no answer.
+/// Whether changes were saved, if the request that saved them got no response.
 enum Outcome {
     Saved,
     NotSaved,
     Refused(Failure),
 }
 
-/// Ends saving, also if the part of the page that saves is closed.
+/// Sets the progress back to idle when dropped, also if the component that saves is removed.
 struct EndSaving(Signal<Saving>);
 
 impl Drop for EndSaving {
@@ -112,7 +112,7 @@ impl Drop for EndSaving {
     }
 }
 
-/// Saves staged changes, all or none, and unstages what was saved.
+/// Saves staged changes, all or none, and unstages the saved ones.
 pub(super) async fn save(view: View, staged: Staged) -> Option<Problem> {
     let View { mut saving, mut wrong, .. } = view;
     saving.set(Saving::Sent);
@@ -149,7 +149,7 @@ async fn try_save(view: View, staged: &Staged) -> Option<Problem> {
             }
             Outcome::Refused(failure) => Some(problem_of(&failure, staged, &detail)),
         },
-        // The rows may have the new values from an earlier save whose answer was lost.
+        // The rows may have the new values from an earlier save whose response was lost.
         Err(failure) if is_row_changed(&failure) && are_saved(view, &changes).await.is_ok() => accept(view, staged),
         Err(failure) => Some(with_exact_values(view, problem_of(&failure, staged, &detail), &detail).await),
     }
@@ -170,7 +170,7 @@ async fn with_exact_values(view: View, problem: Problem, detail: &TableDetail) -
     Problem::Changed { now: cells.map(|(column, cell)| (column.name.clone(), cell.clone())).collect(), key }
 }
 
-/// Asks the server until it answers whether it had saved the changes.
+/// Repeats, until the server responds, the check whether it saved the changes.
 async fn find_outcome(view: View, changes: &[Change]) -> Outcome {
     let View { mut saving, .. } = view;
     saving.set(Saving::Checking);
@@ -201,7 +201,7 @@ async fn are_saved(view: View, changes: &[Change]) -> Result<(), Failure> {
     send(view, &saved, true).await.map(drop)
 }
 
-/// Unstages what was saved. What was staged in the meantime stays.
+/// Unstages the saved changes. Changes that were staged in the meantime stay.
 fn accept(view: View, saved: &Staged) -> Option<Problem> {
     let table = view.staged.peek().clone();
     for row in &saved.rows {
@@ -213,7 +213,7 @@ fn accept(view: View, saved: &Staged) -> Option<Problem> {
     None
 }
 
-/// Returns `3 changes in 2 rows`.
+/// Returns the numbers as text, for example `3 changes in 2 rows`.
 pub(super) fn counts_in_words(cells: usize, rows: usize) -> String {
     format!("{} in {}", text::count(cells as i64, "change", "changes"), text::count(rows as i64, "row", "rows"))
 }
@@ -225,7 +225,7 @@ fn update(row: &StagedRow, detail: &TableDetail) -> Result<Change, (String, Stri
         let json =
             value::to_json(cell.now.as_deref(), type_of(column, detail)).map_err(|reason| (column.clone(), reason))?;
         set.insert(column.clone(), json);
-        // Values that are too large to be compared have no text.
+        // `was` is empty if the value is too large to be compared.
         if !cell.was.is_empty() {
             was.insert(column.clone(), raw(&cell.was));
         }
@@ -233,7 +233,7 @@ fn update(row: &StagedRow, detail: &TableDetail) -> Result<Change, (String, Stri
     Ok(Change { op: "update", key: key_values(&row.key, detail), set, was })
 }
 
-/// Makes the changes, or only counts their effects.
+/// Makes the changes, or in a dry run only counts their effects.
 pub(super) async fn send(view: View, changes: &[Change], dry_run: bool) -> Result<ChangedRows, Failure> {
     remote::send(Method::Post, &view.path("changes", &[]), &Changes { changes, dry_run }).await
 }

@@ -77,7 +77,7 @@ pub(super) fn set(table: &str, key: &RowKey, column: &str, cell: StagedCell) {
     });
 }
 
-/// Stages the text of a field while it is typed: one step of [`undo`], however many keys.
+/// Stages the text of a field while it is typed. All keystrokes in a field are one step of [`undo`].
 pub(super) fn type_in(table: &str, key: &RowKey, column: &str, cell: StagedCell) {
     change(table, |staged| {
         let is_last = staged.history.last().is_some_and(|undo| undo.key == *key && undo.column == column);
@@ -121,14 +121,14 @@ pub(super) fn discard_row(table: &str, key: &RowKey) {
     });
 }
 
-/// Forgets those changes of a row that were saved. What was changed again since stays.
+/// Discards the changes of a row that were saved. Cells that were changed again since then stay staged.
 pub(super) fn discard_saved(table: &str, saved: &StagedRow) {
     change(table, |staged| {
         for (column, cell) in &saved.cells {
             if staged.cell(&saved.key, column) == Some(cell) {
                 staged.put(&saved.key, column, None);
             } else if let Some(later) = staged.cell_mut(&saved.key, column) {
-                // The row now has what was saved.
+                // The row now has the saved value.
                 later.was = match &cell.now {
                     Some(document) if later.was.starts_with(['{', '[']) => document.clone(),
                     now => serde_json::Value::from(now.clone()).to_string(),
@@ -140,7 +140,7 @@ pub(super) fn discard_saved(table: &str, saved: &StagedRow) {
     });
 }
 
-/// Forgets all changes of a table.
+/// Discards all changes of a table.
 pub(super) fn discard(table: &str) {
     change(table, |staged| *staged = Staged::default());
 }
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn later_change_of_saved_cell_stays() {
+    fn staged_cell_can_be_changed_again() {
         let key = RowKey(vec![("id".to_owned(), "\"1\"".to_owned())]);
         let mut staged = Staged::default();
         staged.put(&key, "a", Some(cell("x", Some("y"))));

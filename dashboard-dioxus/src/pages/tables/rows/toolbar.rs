@@ -9,6 +9,7 @@ use super::{
     orders::SortDialog,
     query::{self, Filter, RowQuery},
     sheet::open_new_row,
+    transfer::TransferActs,
 };
 use crate::{
     address,
@@ -74,6 +75,7 @@ pub(super) fn Toolbar(view: View) -> Element {
                     onclick: move |_| view.refresh(),
                     Icon { name: IconName::Refresh }
                 }
+                TransferActs { view }
                 if can_insert {
                     button {
                         class: "btn",

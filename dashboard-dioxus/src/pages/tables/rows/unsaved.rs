@@ -42,7 +42,7 @@ pub(super) fn Unsaved(view: View) -> Element {
                     span {
                         class: "label",
                         role: "status",
-                        "The server did not answer. Finding out whether it had saved them…"
+                        "The server did not respond. Finding out whether it had saved them…"
                     }
                 },
                 _ if staged::is_too_large() => rsx! {

@@ -1,4 +1,4 @@
-//! A row as JSON, as SQL, and as the values of another row.
+//! A row as JSON, as SQL, and as the values of a new row.
 
 use api_types::{ColumnDetail, IdentityKind, TableDetail};
 use serde_json::{Value, value::RawValue};
@@ -9,12 +9,12 @@ use crate::value::{self, quoted};
 /// A column's name and its text. `None` is `NULL`.
 pub(super) type NamedText = (String, Option<String>);
 
-/// Returns the values for a copy of the row: without those that the database makes.
+/// Returns the values for a copy of the row, without the values that the database generates.
 pub(super) fn duplicated(detail: &TableDetail, texts: Vec<NamedText>) -> NewValues {
-    let is_made = |column: &ColumnDetail| {
+    let is_generated = |column: &ColumnDetail| {
         column.generated.is_some() || column.identity.is_some() || (column.primary_key && column.has_default)
     };
-    texts.into_iter().filter(|(name, _)| column(detail, name).is_some_and(|column| !is_made(column))).collect()
+    texts.into_iter().filter(|(name, _)| column(detail, name).is_some_and(|column| !is_generated(column))).collect()
 }
 
 /// Returns the row as a JSON object. Numbers keep every digit.
@@ -49,7 +49,7 @@ fn column<'a>(detail: &'a TableDetail, name: &str) -> Option<&'a ColumnDetail> {
     detail.columns.iter().find(|column| column.name == name)
 }
 
-/// Returns the JSON of a column's text: a number, a truth value, a document, a list, or a string.
+/// Returns the JSON of a column's text: a number, a boolean, a document, an array, or a string.
 fn json_of(data_type: &str, text: &str) -> String {
     let list = value::element_type(data_type).and_then(|element| value::list::to_json(text, element));
     let is_json = || {

@@ -1,4 +1,4 @@
-//! A row that exists.
+//! The form of an existing row.
 
 use std::rc::Rc;
 
@@ -26,11 +26,11 @@ use crate::{
     value::{Cell, is_document, one_line},
 };
 
-/// Bytes above which a value is read only when the owner wants to see all of it.
+/// Bytes above which only the beginning of a value is read at first.
 const MAX_CELL_BYTES: &str = "262144";
 
-/// Bytes above which a value is not compared when its change is saved.
-const MAX_COMPARED: usize = 64 << 10;
+/// Bytes above which a value is not compared with the current one when its change is saved.
+const MAX_COMPARED_BYTES: usize = 64 << 10;
 
 #[component]
 pub(in crate::pages::tables::rows) fn ExistingRow(view: View, row_key: RowKey) -> Element {
@@ -92,7 +92,7 @@ fn RowForm(
 ) -> Element {
     let detail = view.detail.read().0.clone();
     let can_edit = view.key().is_some();
-    // As it was read. Large values are put in when they are loaded.
+    // The row as it was read. Large values are added when they are loaded.
     let mut row = use_signal(|| read.clone());
     use_effect(use_reactive!(|read| row.set(read)));
     let staged = staged::of(&view.staged.read());
@@ -229,7 +229,7 @@ fn CopyAct(label: &'static str, onselect: EventHandler<()>) -> Element {
     }
 }
 
-/// Returns what the fields show: what is staged, or else what was read.
+/// Returns the values of the fields: the staged ones, or else those that were read.
 fn values(detail: &TableDetail, row: &Row, staged: &Staged, key: &RowKey) -> Vec<FieldValue> {
     let value = |(column, cell): (&api_types::ColumnDetail, &Cell)| {
         let before = Some(cell.text.as_deref().map(str::to_owned));
@@ -241,14 +241,14 @@ fn values(detail: &TableDetail, row: &Row, staged: &Staged, key: &RowKey) -> Vec
     detail.columns.iter().zip(row.0.iter()).map(value).collect()
 }
 
-/// Stages what a field has now; `None` restores what was read.
+/// Stages the value of a field. `None` restores the value that was read.
 fn stage(view: View, detail: &TableDetail, row: &Row, key: &RowKey, index: usize, now: Option<Option<String>>) {
     let table = view.staged.peek();
     let Some((column, cell)) = detail.columns.get(index).zip(row.0.get(index)) else { return };
     let Some(now) = now else { return staged::unset(&table, key, &column.name) };
     let changed = match staged::peek(&table).cell(key, &column.name) {
         Some(before) => StagedCell { now, ..before.clone() },
-        None if cell.json.len() > MAX_COMPARED => {
+        None if cell.json.len() > MAX_COMPARED_BYTES => {
             StagedCell { was: String::new(), was_text: cell.text.as_deref().map(|text| one_line(text).0), now }
         }
         None => StagedCell { was: cell.json.to_string(), was_text: cell.text.as_deref().map(str::to_owned), now },
@@ -256,7 +256,7 @@ fn stage(view: View, detail: &TableDetail, row: &Row, key: &RowKey, index: usize
     staged::type_in(&table, key, &column.name, changed);
 }
 
-/// Returns the row with the whole of a value of which only the beginning was read.
+/// Returns the row with the whole value of a cell of which only the beginning was read.
 fn with_whole(detail: &TableDetail, row: &Row, index: usize, whole: String) -> Row {
     let is_document = detail.columns.get(index).is_some_and(|column| is_document(&column.data_type));
     let mut cells = row.0.to_vec();
@@ -267,7 +267,7 @@ fn with_whole(detail: &TableDetail, row: &Row, index: usize, whole: String) -> R
     Row(cells.into())
 }
 
-/// Copies the row in a form.
+/// Copies the row to the clipboard, in the format of `write`.
 fn copy(view: View, (key, values): (RowKey, Vec<FieldValue>), write: fn(&TableDetail, &[copies::NamedText]) -> String) {
     spawn(async move {
         let detail: Rc<TableDetail> = view.detail.peek().0.clone();

@@ -10,13 +10,13 @@ use crate::{
     value::{is_document, one_line, short_type},
 };
 
-/// Texts above this size are shown in a field with several lines.
-const LONG: usize = 80;
+/// Bytes above which a text is shown in a field with several lines.
+const MAX_LINE_BYTES: usize = 80;
 
 /// The value of a field.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct FieldValue {
-    /// The value before. Absent in a new row, where the column's default applies.
+    /// The value that was read; `Some(None)` is `NULL`. `None` in a new row, where the column's default applies.
     pub(super) before: Option<Option<String>>,
     pub(super) now: Option<Option<String>>,
     /// Size of the whole value, if only its beginning was read.
@@ -70,8 +70,8 @@ fn RowField(
     on_load: EventHandler<String>,
 ) -> Element {
     let is_new = row_key.is_none();
-    let is_made = column.generated.is_some() || column.identity == Some(IdentityKind::Always);
-    let is_locked = !can_edit || is_made || value.whole_bytes.is_some();
+    let is_generated = column.generated.is_some() || column.identity == Some(IdentityKind::Always);
+    let is_locked = !can_edit || is_generated || value.whole_bytes.is_some();
     let now = value.now.clone().flatten();
     let is_changed = value.now != value.before;
     let id = format!("row-field-{index}");
@@ -219,12 +219,12 @@ fn Input(
             }
         };
     }
-    if is_document(&column.data_type) || text.len() > LONG || text.contains('\n') {
+    if is_document(&column.data_type) || text.len() > MAX_LINE_BYTES || text.contains('\n') {
         return rsx! {
             textarea {
                 id: "{id}",
                 class: "input mono",
-                rows: if text.len() > LONG { 6 } else { 3 },
+                rows: if text.len() > MAX_LINE_BYTES { 6 } else { 3 },
                 spellcheck: "false",
                 readonly: is_locked,
                 "aria-readonly": if is_locked { "true" },
@@ -253,7 +253,7 @@ fn Input(
     }
 }
 
-/// Returns what an empty field says about its value.
+/// Returns the placeholder of an empty field: the value that it stands for.
 fn placeholder(column: &ColumnDetail, value: &FieldValue) -> String {
     match (&value.now, &column.default) {
         (Some(None), _) => "NULL".to_owned(),
@@ -264,7 +264,7 @@ fn placeholder(column: &ColumnDetail, value: &FieldValue) -> String {
     }
 }
 
-/// Returns what stands beside a column's name: `int8 · key · default now()`.
+/// Returns the description beside a column's name, for example `int8 · key · default now()`.
 fn describe(column: &ColumnDetail) -> String {
     let mut parts = vec![short_type(&column.data_type)];
     if column.primary_key {

@@ -1,7 +1,7 @@
 //! Indents JSON documents.
 
-/// Writes a JSON text with indents. Numbers, escapes and the order of members stay as they are. `None` if the text is
-/// no JSON.
+/// Returns a JSON text with indents. Numbers, escapes and the order of members stay as they are. `None` if the text is
+/// not JSON.
 pub(super) fn format_json(text: &str) -> Option<String> {
     serde_json::from_str::<&serde_json::value::RawValue>(text).ok()?;
     let mut formatted = String::with_capacity(text.len() * 2);

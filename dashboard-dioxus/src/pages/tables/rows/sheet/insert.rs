@@ -1,4 +1,4 @@
-//! Inserts a row, once.
+//! Inserts a row, and finds out after a lost response whether the row was inserted.
 
 use api_types::TableDetail;
 use dioxus::prelude::ReadableExt as _;
@@ -16,24 +16,24 @@ use crate::{
     value::{self, is_document},
 };
 
-/// Characters above which a value is too long for the address of a request.
+/// Bytes above which a value is too long for the address of a request.
 const MAX_FILTER: usize = 500;
 
 /// Types whose values can't be compared.
 const WITHOUT_EQUALITY: [&str; 9] = ["json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"];
 
-/// What became of a row.
+/// The result of an insert.
 pub(super) enum Inserted {
     Yes,
     No {
         message: String,
         columns: Vec<String>,
     },
-    /// The server did not answer, and there is a row with these values.
+    /// The server did not respond, and there is a row with these values.
     Perhaps(RowKey),
 }
 
-/// Inserts a row. If the server does not answer, calls `on_silence` and then finds out whether the row is there.
+/// Inserts a row. If the server does not respond, calls `on_silence` and then searches for the row.
 pub(super) async fn insert(view: View, values: &NewValues, on_silence: impl FnOnce()) -> Inserted {
     let detail = view.detail.peek().0.clone();
     let no = |message: String, columns: Vec<String>| Inserted::No { message, columns };
@@ -53,19 +53,19 @@ pub(super) async fn insert(view: View, values: &NewValues, on_silence: impl FnOn
         return no(failure.message(), save::refused_columns(&failure, &detail));
     }
     on_silence();
-    let not_known = "The server stopped before it answered, so it is not known whether the row was created. Look at \
-                     the newest rows before you try again.";
+    let unknown = "The server stopped before it responded, so the row may have been created. Check the newest rows \
+                   before you try again.";
     match find(view, &detail, values).await {
         Ok(Some(key)) => Inserted::Perhaps(key),
         Ok(None) => no("The server stopped before it had created the row. Try again.".to_owned(), Vec::new()),
-        Err(NotFindable) => no(not_known.to_owned(), Vec::new()),
+        Err(NotFindable) => no(unknown.to_owned(), Vec::new()),
     }
 }
 
-/// Says that rows can't be found by their values.
+/// The row can't be found by its values.
 struct NotFindable;
 
-/// Finds a row by its values, as soon as the server answers again.
+/// Finds a row by its values, as soon as the server responds again.
 async fn find(view: View, detail: &TableDetail, values: &NewValues) -> Result<Option<RowKey>, NotFindable> {
     let columns = key_columns(detail).ok_or(NotFindable)?;
     let filters = filters(detail, values);

@@ -1,9 +1,9 @@
 //! One row as a form, over the list.
 //!
-//! [`existing`] shows a row; what is typed there is staged, as in the grid. [`new_row`] is the form of a new row, and
-//! [`insert`] sends it. Both consist of [`fields`], with [`reference_field`] for foreign keys and [`whole_value`] for
-//! values that are too large to be read at once. [`referenced_by`] counts the rows of other tables, [`copies`] writes
-//! a row as JSON and SQL, [`format_json`] indents documents.
+//! [`existing`] is the form of an existing row; its edits are staged, as in the grid. [`new_row`] is the form of a new
+//! row, and [`insert`] sends it. Both forms consist of [`fields`], with [`reference_field`] for foreign keys and
+//! [`whole_value`] for values of which only the beginning was read. [`referenced_by`] counts the rows of other tables
+//! that refer to the row, [`copies`] writes a row as JSON and SQL, [`format_json`] indents documents.
 
 mod copies;
 mod existing;
@@ -28,12 +28,12 @@ use crate::{address, dom, draft};
 /// Texts of a new row by column. `None` is `NULL`; columns without a text get their default.
 type NewValues = BTreeMap<String, Option<String>>;
 
-/// Names the form of a new row among all forms.
+/// Returns the name under which the draft of a new row is stored.
 fn draft_name(view: View) -> String {
     format!("new-row.{}", view.staged.peek())
 }
 
-/// Opens the form of a new row, with what was typed there before.
+/// Opens the form of a new row, with its stored draft.
 pub(super) fn open_new_row() {
     address::push_parameters(&[("new", vec!["row".to_owned()]), ("row", Vec::new())]);
 }

@@ -20,7 +20,7 @@ use crate::{
 struct Problem {
     message: String,
     columns: Vec<String>,
-    /// A row that may be the one that was to be created.
+    /// An existing row with the same values, which the request may have created.
     found: Option<RowKey>,
 }
 
@@ -65,7 +65,7 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                     Inserted::No { message, columns } => problem.set(Some(Problem { message, columns, found: None })),
                     Inserted::Perhaps(found) => {
                         view.refresh();
-                        let message = "The server stopped before it answered.".to_owned();
+                        let message = "The server stopped before it responded.".to_owned();
                         problem.set(Some(Problem { message, columns: Vec::new(), found: Some(found) }));
                     }
                 }
@@ -98,7 +98,7 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                 }
                 span { class: "push muted label", role: "status",
                     if checking() {
-                        "The server did not answer. Finding out whether it created the row…"
+                        "The server did not respond. Finding out whether it created the row…"
                     } else if !typed.read().is_empty() {
                         "Not saved"
                     }
@@ -121,7 +121,7 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                     problems,
                     on_change: move |(index, now): (usize, Option<Option<String>>)| {
                         let Some(column) = detail.columns.get(index) else { return };
-                        // An empty field is the default, except of texts, which can be empty.
+                        // An empty field stands for the default, except in columns of text, where it is the empty text.
                         let is_empty = now.as_ref().is_some_and(|now| now.as_deref() == Some(""));
                         let can_be_empty = is_text(&column.data_type) && !is_document(&column.data_type);
                         match now {

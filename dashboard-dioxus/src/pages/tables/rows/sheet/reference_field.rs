@@ -1,4 +1,4 @@
-//! A field that searches the table that its column refers to.
+//! A field for a foreign key, which searches the referenced table.
 
 use api_types::{TableDetail, TableReference};
 use dioxus::prelude::*;
@@ -14,8 +14,8 @@ use crate::{
     value::is_text,
 };
 
-/// Time after the last key before the table is searched.
-const PAUSE_MS: u32 = 150;
+/// Milliseconds between the last keystroke and the search.
+const SEARCH_DELAY_MS: u32 = 150;
 
 /// A row that can be chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +35,7 @@ pub(super) fn ReferenceField(
     onchange: EventHandler<String>,
 ) -> Element {
     let mut is_open = use_signal(|| false);
-    // What is searched: nothing until something is typed, so that opening the field shows the first rows.
+    // The text to search for. It is empty until the owner types, so that opening the field shows the first rows.
     let mut query = use_signal(String::new);
     let mut at = use_signal(|| None::<usize>);
     let detail = use_remote::<TableDetail>({
@@ -51,7 +51,7 @@ pub(super) fn ReferenceField(
         let is_open = *is_open.read();
         async move {
             let Some(search) = search.filter(|_| is_open) else { return Vec::new() };
-            TimeoutFuture::new(PAUSE_MS).await;
+            TimeoutFuture::new(SEARCH_DELAY_MS).await;
             search.run(&view.project.peek(), &table, &wanted).await
         }
     }));
@@ -136,7 +136,7 @@ pub(super) fn ReferenceField(
                             class: if active == Some(index) { "option is-on" } else { "option" },
                             role: "option",
                             "aria-selected": (choice.key == text).to_string(),
-                            // Before the field loses the focus.
+                            // On `mousedown`, because a click comes after the field lost the focus and closed the list.
                             onmousedown: {
                                 let choice = choice.clone();
                                 move |event: MouseEvent| {
@@ -154,13 +154,13 @@ pub(super) fn ReferenceField(
     }
 }
 
-/// How rows of a table are found.
+/// How to search the referenced table.
 #[derive(Debug, Clone, PartialEq)]
 struct Search {
-    /// The column that is referred to.
+    /// The referenced column.
     key: String,
     key_is_text: bool,
-    /// A column of text that says what a row is.
+    /// The first other column of text, which describes a row.
     label: Option<String>,
 }
 

@@ -16,7 +16,7 @@ use crate::{
     ui::{Icon, IconName, Link},
 };
 
-/// How many rows of other tables refer to this row.
+/// The numbers of rows in other tables that refer to this row, with links to them.
 #[component]
 pub(super) fn ReferencedBy(view: View, row: Row) -> Element {
     let detail = view.detail.read().0.clone();

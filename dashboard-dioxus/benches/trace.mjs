@@ -32,7 +32,7 @@ export async function longestTask(page, act) {
   return Math.max(0, ...computing(await record(page, act)).map(({ ms }) => ms));
 }
 
-// Returns the milliseconds that each key costs, shortest first: all that is computed until the next key.
+// Returns the milliseconds that the main thread computes between each key and the next one, shortest first.
 export async function timesOfKeys(page, act) {
   const events = await record(page, act);
   const keys = events.filter(({ name, args }) => name === "EventDispatch" && args?.data?.type === "keydown").map(({ ts }) => ts).sort((a, b) => a - b);
@@ -43,10 +43,10 @@ export async function timesOfKeys(page, act) {
   return times.sort((a, b) => a - b);
 }
 
-// Scrolls the grid for three seconds, by a number of pixels per frame. Returns the number of frames.
-export function scroll(page, step) {
-  return page.evaluate(async (step) => {
-    const pane = document.querySelector(".data-grid");
+// Scrolls an element for three seconds, by a number of pixels per frame. Returns the number of frames.
+export function scroll(page, step, selector = ".data-grid") {
+  return page.evaluate(async ([step, selector]) => {
+    const pane = document.querySelector(selector);
     const end = performance.now() + 3000;
     let frames = 0;
     for (let by = step; performance.now() < end; frames += 1) {
@@ -55,5 +55,5 @@ export function scroll(page, step) {
       await new Promise(requestAnimationFrame);
     }
     return frames;
-  }, step);
+  }, [step, selector]);
 }

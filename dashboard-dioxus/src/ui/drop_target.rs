@@ -1,27 +1,23 @@
-use std::{cell::RefCell, rc::Rc};
+use std::rc::Rc;
 
 use dioxus::prelude::*;
 use wasm_bindgen::{JsCast as _, closure::Closure};
-use web_sys::DragEvent;
+use web_sys::{DataTransfer, DragEvent};
 
-use super::upload::{self, Destination, files};
-use crate::{
-    dom,
-    ui::{Icon, IconName},
-};
+use super::{Icon, IconName};
+use crate::dom;
 
 const EVENTS: [&str; 4] = ["dragenter", "dragover", "dragleave", "drop"];
 
-/// Accepts files that are dropped anywhere on the page. Beside a smaller target, a drop would open the file in the browser
-/// and leave the dashboard.
+/// Accepts files that are dropped anywhere on the page. Outside of a smaller target, a drop would open the file in the
+/// browser, in place of the dashboard.
+///
+/// `children` describe what happens with the files. They are shown while files are over the page.
 #[component]
-pub(super) fn DropTarget(to: Destination) -> Element {
+pub fn DropTarget(on_drop: EventHandler<DataTransfer>, children: Element) -> Element {
     let mut over = use_signal(|| false);
-    // The events "enter" and "leave" of elements under the pointer overlap.
+    // Elements that were entered but not left: the pointer enters an element before it leaves the previous one.
     let mut depth = use_signal(|| 0_i32);
-    let current = use_hook(|| Rc::new(RefCell::new(to.clone())));
-    current.replace(to.clone());
-    let target = current.clone();
     let listener = use_hook(move || {
         let runtime = dioxus::core::Runtime::current();
         let scope = dioxus::core::current_scope_id();
@@ -37,10 +33,7 @@ pub(super) fn DropTarget(to: Destination) -> Element {
                     "dragleave" => depth -= 1,
                     "drop" => {
                         depth.set(0);
-                        if let Some(dropped) = files::dropped(&data) {
-                            let to = target.borrow().clone();
-                            dioxus::core::spawn_forever(async move { upload::add(&to, dropped.files().await) });
-                        }
+                        on_drop.call(data);
                     }
                     _ => {}
                 }
@@ -68,8 +61,7 @@ pub(super) fn DropTarget(to: Destination) -> Element {
         div { class: "drop-over",
             p { class: "drop-note",
                 Icon { name: IconName::Upload }
-                "Drop files to upload them to "
-                span { class: "mono", "{to.bucket}/{to.folder}" }
+                {children}
             }
         }
     }

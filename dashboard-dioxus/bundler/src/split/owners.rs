@@ -1,0 +1,318 @@
+//! Decides in which module each function and each piece of data is.
+//!
+//! What the app can reach without opening a page of a later module is in the first one; what only one later module can
+//! reach is in that; the rest, which several of them can reach, is in the module `shared`. Modules of [`EARLY`] do not
+//! need `shared`: what they have in common with others is in them, and what several of them can reach is in the first.
+
+use std::{collections::HashMap, iter, ops::Range};
+
+use anyhow::{Result, bail};
+use walrus::{ExportItem, FunctionId, FunctionKind, Module, ir};
+
+use super::{
+    relocations::{Data, Linked, Need},
+    split_point,
+};
+
+/// Modules for one of which the first page may wait, so they are small.
+const EARLY: [&str; 2] = ["first_project", "overview"];
+
+/// The module of functions that the app is not expected to call (see [`rare`]). Every page's module needs it.
+const RARE: &str = "rare";
+
+/// A module that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    /// The one that is loaded first.
+    Main,
+    /// What several later modules need.
+    Shared,
+    /// A later module, by its position in the list of their names.
+    Part(usize),
+}
+
+/// Where everything is. Functions are known by their position in the module that is split.
+#[derive(Debug)]
+pub(super) struct Plan {
+    names: Vec<String>,
+    functions: Vec<Owner>,
+    /// The functions at which the modules are taken apart.
+    pub(super) split_points: Vec<usize>,
+    /// Names for the functions that other modules than their own call.
+    exported: HashMap<usize, String>,
+    /// Data that is not in the first module, in the order of addresses.
+    data: Vec<(Range<u32>, Owner)>,
+}
+
+impl Plan {
+    pub(super) fn owner(&self, function: usize) -> Owner {
+        self.functions.get(function).copied().unwrap_or(Owner::Main)
+    }
+
+    /// Returns the module in which another module finds a function. That of a split point is the first, with its stub.
+    pub(super) fn called_in(&self, function: usize) -> Owner {
+        if self.split_points.contains(&function) { Owner::Main } else { self.owner(function) }
+    }
+
+    /// Returns the name by which other modules call a function, if they do.
+    pub(super) fn export_name(&self, function: usize) -> Option<&str> {
+        self.exported.get(&function).map(String::as_str)
+    }
+
+    /// Returns the data that is not in the first module.
+    pub(super) fn moved_data(&self) -> &[(Range<u32>, Owner)] {
+        &self.data
+    }
+
+    /// Returns the modules that are loaded later.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (Owner, &str)> {
+        let parts = self.names.iter().enumerate().map(|(part, name)| (Owner::Part(part), name.as_str()));
+        iter::once((Owner::Shared, "shared")).chain(parts)
+    }
+
+    /// Returns the name by which other modules import from a module.
+    pub(super) fn name(&self, owner: Owner) -> &str {
+        match owner {
+            Owner::Main => "main",
+            Owner::Shared => "shared",
+            Owner::Part(part) => self.names.get(part).map_or("", String::as_str),
+        }
+    }
+
+    /// Returns the modules that must be loaded before a module, without the first.
+    pub(super) fn needs(&self, owner: Owner) -> Vec<&str> {
+        let name = self.name(owner);
+        if EARLY.contains(&name) {
+            return Vec::new();
+        }
+        let names = || self.names.iter().map(String::as_str);
+        let early = names().filter(|name| EARLY.contains(name));
+        if owner == Owner::Shared {
+            return early.collect();
+        }
+        early.chain(["shared"]).chain(names().filter(|other| *other == RARE && name != RARE)).collect()
+    }
+}
+
+/// What refers to what. The nodes are the functions of the module, then the pieces of data.
+struct Graph {
+    needs: Vec<Vec<usize>>,
+    function_count: usize,
+}
+
+pub(super) fn plan(linked: &Linked, bound: &Module) -> Result<Plan> {
+    let positions: HashMap<FunctionId, usize> =
+        bound.funcs.iter().enumerate().map(|(position, function)| (function.id(), position)).collect();
+    let mut unknown = Vec::new();
+    let graph = Graph::new(linked, bound, &positions, &mut unknown);
+
+    let mut names: Vec<String> = Vec::new();
+    let mut split_points: Vec<(usize, usize)> = Vec::new();
+    for (position, function) in bound.funcs.iter().enumerate() {
+        let Some(module) = function.name.as_deref().and_then(|name| split_point(name).or_else(|| rare(name))) else {
+            continue;
+        };
+        let part = names.iter().position(|name| name == module).unwrap_or_else(|| {
+            names.push(module.to_owned());
+            names.len() - 1
+        });
+        split_points.push((position, part));
+    }
+    if split_points.is_empty() {
+        bail!("the module has no function at which to split it");
+    }
+
+    let position_of = |id: &FunctionId| positions.get(id).copied();
+    let exports = bound.exports.iter().filter_map(|export| match &export.item {
+        ExportItem::Function(id) => position_of(id),
+        _ => None,
+    });
+    let is_split_point = |node: usize| split_points.iter().any(|(position, _)| *position == node);
+    // Only the first module has the JavaScript functions. The others call them through it.
+    let imports =
+        bound.funcs.iter().enumerate().filter(|(_, function)| matches!(function.kind, FunctionKind::Import(_)));
+    let imports = imports.map(|(position, _)| position);
+    let roots = exports.chain(imports).chain(bound.start.as_ref().and_then(position_of)).chain(unknown);
+    let in_main = graph.reach(roots.filter(|root| !is_split_point(*root)), is_split_point);
+
+    let mut owners: Vec<Option<Owner>> = in_main.iter().map(|reached| reached.then_some(Owner::Main)).collect();
+    let is_early = |part: usize| names.get(part).is_some_and(|name| EARLY.contains(&name.as_str()));
+    let (early, late): (Vec<usize>, Vec<usize>) = (0..names.len()).partition(|part| is_early(*part));
+    for part in early.into_iter().chain(late) {
+        let roots: Vec<usize> =
+            split_points.iter().filter(|(_, at)| *at == part).map(|(position, _)| *position).collect();
+        let reached = graph.reach(roots.iter().copied(), |node| is_split_point(node) && !roots.contains(&node));
+        for (owner, _) in owners.iter_mut().zip(reached).filter(|(_, reached)| *reached) {
+            *owner = Some(match owner {
+                None => Owner::Part(part),
+                Some(Owner::Main) => Owner::Main,
+                Some(Owner::Part(other)) if is_early(*other) => {
+                    if is_early(part) {
+                        Owner::Main
+                    } else {
+                        Owner::Part(*other)
+                    }
+                }
+                Some(_) => Owner::Shared,
+            });
+        }
+    }
+    for (position, part) in &split_points {
+        if let Some(owner) = owners.get_mut(*position) {
+            *owner = Some(Owner::Part(*part));
+        }
+    }
+    // What nothing reaches stays where it was.
+    let owners: Vec<Owner> = owners.into_iter().map(|owner| owner.unwrap_or(Owner::Main)).collect();
+    let (functions, data) = owners.split_at(graph.function_count);
+    let mut plan = Plan {
+        names,
+        functions: functions.to_vec(),
+        split_points: split_points.into_iter().map(|(position, _)| position).collect(),
+        exported: HashMap::new(),
+        data: moved_data(&linked.data, data),
+    };
+    plan.exported = exported(&plan, bound, &positions);
+    Ok(plan)
+}
+
+/// Names the functions that other modules than their own call.
+fn exported(plan: &Plan, bound: &Module, positions: &HashMap<FunctionId, usize>) -> HashMap<usize, String> {
+    let mut called: Vec<usize> = Vec::new();
+    for (caller, function) in bound.funcs.iter().enumerate() {
+        let others = calls(bound, function.id()).into_iter().filter_map(|id| positions.get(&id).copied());
+        let owner = plan.owner(caller);
+        called.extend(others.filter(|other| owner != plan.called_in(*other) && owner != Owner::Main));
+    }
+    called.sort_unstable();
+    called.dedup();
+    called.into_iter().enumerate().map(|(number, function)| (function, format!("${number}"))).collect()
+}
+
+fn moved_data(data: &[Data], owners: &[Owner]) -> Vec<(Range<u32>, Owner)> {
+    let moved = data.iter().zip(owners).filter(|(_, owner)| **owner != Owner::Main);
+    moved.map(|(data, owner)| (data.addresses.clone(), *owner)).collect()
+}
+
+impl Graph {
+    /// `unknown` receives the functions that only the bound module has.
+    fn new(linked: &Linked, bound: &Module, positions: &HashMap<FunctionId, usize>, unknown: &mut Vec<usize>) -> Self {
+        // Several functions may have one name. A reference to one counts as a reference to all.
+        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (position, function) in bound.funcs.iter().enumerate() {
+            if let Some(name) = function.name.as_deref() {
+                by_name.entry(name).or_default().push(position);
+            }
+        }
+        let mut linked_by_name: HashMap<&str, Vec<u32>> = HashMap::new();
+        for (index, name) in &linked.names {
+            linked_by_name.entry(name_after_binding(name)).or_default().push(*index);
+        }
+        let function_count = bound.funcs.iter().count();
+        let nodes_of = |need: &Need| match need {
+            Need::Function(index) => {
+                let name = linked.names.get(index).map(|name| name_after_binding(name));
+                name.and_then(|name| by_name.get(name).cloned()).unwrap_or_default()
+            }
+            Need::Data(at) => vec![function_count + at],
+        };
+        let mut needs: Vec<Vec<usize>> = Vec::with_capacity(function_count + linked.data.len());
+        for (position, function) in bound.funcs.iter().enumerate() {
+            let called = calls(bound, function.id()).into_iter().filter_map(|id| positions.get(&id).copied());
+            let mut nodes: Vec<usize> = called.collect();
+            match function.name.as_deref().and_then(|name| linked_by_name.get(name)) {
+                Some(indexes) => {
+                    let needs = indexes.iter().filter_map(|index| linked.functions.get(index)).flatten();
+                    nodes.extend(needs.flat_map(nodes_of));
+                }
+                None => unknown.push(position),
+            }
+            needs.push(nodes);
+        }
+        needs.extend(linked.data.iter().map(|data| data.needs.iter().flat_map(nodes_of).collect()));
+        Self { needs, function_count }
+    }
+
+    /// Returns for each node whether these roots reach it without passing an end.
+    fn reach(&self, roots: impl Iterator<Item = usize>, is_end: impl Fn(usize) -> bool) -> Vec<bool> {
+        let mut reached = vec![false; self.needs.len()];
+        let mut next: Vec<usize> = roots.collect();
+        while let Some(node) = next.pop() {
+            match reached.get_mut(node) {
+                Some(seen) if !*seen && !is_end(node) => *seen = true,
+                _ => continue,
+            }
+            next.extend(self.needs.get(node).into_iter().flatten());
+        }
+        reached
+    }
+}
+
+/// Returns the module [`RARE`] for a function that the app is not expected to call, though a table of virtual functions
+/// has it. A call before the first page of a later module is opened ends the app.
+fn rare(name: &str) -> Option<&'static str> {
+    const FUNCTIONS: [&str; 2] = [
+        // With a backtrace, which the browser does not have.
+        "_$LT$anyhow..error..ErrorImpl$LT$E$GT$$u20$as$u20$core..fmt..Debug$GT$3fmt17h",
+        // The app has another document.
+        "_$LT$dioxus_web..document..WebDocument$u20$as$u20$dioxus_document..document..Document$GT$4eval17h",
+    ];
+    let name = name.strip_prefix("_ZN")?.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    FUNCTIONS.iter().any(|function| name.starts_with(function)).then_some(RARE)
+}
+
+/// Returns the name that `wasm-bindgen` gives a function: it removes the hash of an exported one, as in
+/// `start_c4c3ba8acf2e7a19`.
+fn name_after_binding(name: &str) -> &str {
+    let is_hash = |hash: &str| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name.rsplit_once('_').filter(|(_, hash)| is_hash(hash)).map_or(name, |(name, _)| name)
+}
+
+/// Returns the functions that the code of a function names.
+fn calls(module: &Module, function: FunctionId) -> Vec<FunctionId> {
+    struct Calls(Vec<FunctionId>);
+    impl<'a> ir::Visitor<'a> for Calls {
+        fn visit_function_id(&mut self, function: &FunctionId) {
+            self.0.push(*function);
+        }
+    }
+    let mut calls = Calls(Vec::new());
+    if let FunctionKind::Local(local) = &module.funcs.get(function).kind {
+        ir::dfs_in_order(&mut calls, local, local.entry_block());
+    }
+    calls.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hash_of_exported_function_is_removed() {
+        assert_eq!(name_after_binding("start_c4c3ba8acf2e7a19"), "start");
+        assert_eq!(name_after_binding("__wbindgen_malloc"), "__wbindgen_malloc");
+        assert_eq!(name_after_binding("_ZN4core3fmt17h0123456789abcdefE"), "_ZN4core3fmt17h0123456789abcdefE");
+    }
+
+    #[test]
+    fn modules_need_no_module_that_needs_them() {
+        let names = ["overview", "tables", RARE].map(str::to_owned).to_vec();
+        let (functions, split_points, exported, data) = (Vec::new(), Vec::new(), HashMap::new(), Vec::new());
+        let plan = Plan { names, functions, split_points, exported, data };
+        let needs: Vec<(&str, Vec<&str>)> = plan.parts().map(|(owner, name)| (name, plan.needs(owner))).collect();
+        let expected = [
+            ("shared", vec!["overview"]),
+            ("overview", vec![]),
+            ("tables", vec!["overview", "shared", RARE]),
+            (RARE, vec!["overview", "shared"]),
+        ];
+        assert_eq!(needs, expected);
+    }
+
+    #[test]
+    fn only_the_function_itself_is_rare() {
+        let function = "_$LT$anyhow..error..ErrorImpl$LT$E$GT$$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE";
+        assert_eq!(rare(&format!("_ZN79{function}")), Some(RARE));
+        assert_eq!(rare(&format!("_ZN4core3ptr99drop_in_place{function}")), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! Loads the module of a page, and shows the page once it is there.
+
+use dioxus::prelude::*;
+use gloo_timers::future::TimeoutFuture;
+use wasm_bindgen::prelude::*;
+
+use crate::{
+    dom,
+    frame::{overlay, page::Page},
+    pages::overview,
+    ui::Dialog,
+};
+
+/// When a module is loaded that the app needs, but not the first page.
+const LATER_MS: u32 = 2_000;
+
+/// Wait before such a module is requested again.
+const RETRY_MS: u32 = 15_000;
+
+/// Why something could not be loaded.
+const REASON: &str = "AtlasHub may have been upgraded, or does not answer. What you typed is kept.";
+
+#[wasm_bindgen]
+extern "C" {
+    /// Loads a module once. `web/start.js` defines it.
+    #[wasm_bindgen(catch, js_name = loadModule)]
+    async fn load_module(name: &str) -> Result<(), JsValue>;
+
+    /// Returns whether a module is loaded, or part of the first one. `web/start.js` defines it.
+    #[wasm_bindgen(js_name = hasModule)]
+    fn has_module(name: &str) -> bool;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Module {
+    Loading,
+    Loaded,
+    Failed,
+}
+
+/// Shows a page. `show` does not run before its module is loaded.
+pub(super) fn page(module: &'static str, show: impl FnOnce() -> Element) -> Element {
+    match use_module(module) {
+        Module::Loaded => show(),
+        // As the page's HTML and the frame show it before.
+        Module::Loading => rsx! {
+            main { class: "main", id: "main-content", tabindex: "-1", "aria-busy": "true",
+                div { class: "head", div { span { class: "sk w-45" } } }
+            }
+        },
+        Module::Failed => rsx! {
+            Page { title: "This page could not be loaded", NotLoaded {} }
+        },
+    }
+}
+
+/// Shows the regions of the overview, whose heading is there already.
+pub(super) fn regions(module: &'static str, show: impl FnOnce() -> Element) -> Element {
+    match use_module(module) {
+        Module::Loaded => show(),
+        Module::Loading => rsx! { overview::Loading {} },
+        Module::Failed => rsx! { NotLoaded {} },
+    }
+}
+
+/// Shows what lies over the page.
+pub(super) fn dialog(module: &'static str, show: impl FnOnce() -> Element) -> Element {
+    match use_module(module) {
+        Module::Loaded => show(),
+        Module::Loading => rsx! {},
+        Module::Failed => rsx! { DialogNotLoaded {} },
+    }
+}
+
+/// Starts what the first page does not wait for, once the browser has had time for that page.
+pub(super) fn later(module: &'static str, show: impl FnOnce() -> Element) -> Element {
+    let mut is_loaded = use_signal(|| has_module(module));
+    use_hook(move || {
+        if !*is_loaded.peek() {
+            spawn(async move {
+                TimeoutFuture::new(LATER_MS).await;
+                while load_module(module).await.is_err() {
+                    TimeoutFuture::new(RETRY_MS).await;
+                }
+                is_loaded.set(true);
+            });
+        }
+    });
+    if is_loaded() {
+        show()
+    } else {
+        rsx! {}
+    }
+}
+
+/// Starts loading a module. If that fails, opening its page tries again.
+pub(super) fn start(module: &'static str) {
+    if !has_module(module) {
+        wasm_bindgen_futures::spawn_local(async move {
+            let _ = load_module(module).await;
+        });
+    }
+}
+
+fn use_module(name: &'static str) -> Module {
+    let mut module = use_signal(|| if has_module(name) { Module::Loaded } else { Module::Loading });
+    use_hook(move || {
+        if *module.peek() == Module::Loading {
+            spawn(async move {
+                let loaded = load_module(name).await;
+                module.set(if loaded.is_ok() { Module::Loaded } else { Module::Failed });
+            });
+        }
+    });
+    module()
+}
+
+#[component]
+fn NotLoaded() -> Element {
+    rsx! {
+        div { class: "empty", role: "alert",
+            p { "{REASON}" }
+            button { class: "btn btn-primary", r#type: "button", onclick: |_| dom::reload(), "Reload" }
+        }
+    }
+}
+
+#[component]
+fn DialogNotLoaded() -> Element {
+    let mut is_open = use_signal(|| true);
+    let mut close = move |()| {
+        is_open.set(false);
+        overlay::close();
+    };
+    if !is_open() {
+        return rsx! {};
+    }
+    rsx! {
+        Dialog {
+            title: "This could not be loaded",
+            alert: true,
+            on_close: move |()| close(()),
+            footer: rsx! {
+                button { class: "btn", r#type: "button", onclick: move |_| close(()), "Close" }
+                button { class: "btn btn-primary", r#type: "button", onclick: |_| dom::reload(), "Reload" }
+            },
+            p { "{REASON}" }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `/projects/<id>/database`: the tools for a project's database, one tab each.
+
+use api_types::Project;
+use dioxus::prelude::*;
+
+use super::{Live, ProtectionPart, acts::BackUp, list::BackupList, sheet::BackupSheet, use_live};
+use crate::{
+    address,
+    frame::page::Page,
+    pages::{
+        exports::{self, ExportsHeadButton, ExportsPart},
+        imports::{self, ImportsPart},
+        restore::{RestorePart, UploadArchive},
+    },
+    remote::use_remote,
+    ui::{TabLink, TabLinks},
+};
+
+/// The tabs: name in the address, label, and the parameter of the address for the item that is open on the tab.
+const TABS: [(&str, &str, &str); 4] = [
+    ("backups", "Backups", "backup"),
+    ("restore", "Restore", "restore"),
+    ("import", "Import", imports::PARAMETER),
+    ("export", "Export", exports::PARAMETER),
+];
+
+/// Returns the name of the tab that the address selects.
+fn use_tab() -> &'static str {
+    let tab = address::use_parameter("tab");
+    let is_named = |(name, ..): &&(&str, &str, &str)| tab.as_deref() == Some(*name);
+    let is_open = |(.., parameter): &&(&str, &str, &str)| address::parameter(parameter).is_some();
+    TABS.iter().find(is_named).or_else(|| TABS.iter().find(is_open)).map_or("backups", |(name, ..)| name)
+}
+
+#[component]
+pub fn DatabaseTools(id: ReadSignal<String>) -> Element {
+    let tab = use_tab();
+    let live = use_live();
+    let project = use_remote::<Project>(use_memo(move || format!("/projects/{id}")).into());
+    let name = project.value().map(|project| project.name);
+    rsx! {
+        Page {
+            title: "Database tools",
+            class: "backup-page with-tabs",
+            acts: rsx! {
+                match (tab, &name) {
+                    ("backups", Some(name)) => rsx! {
+                        BackUp {
+                            live,
+                            target: "project:{id}",
+                            label: "Back up {name} now",
+                            name: name.clone(),
+                            creates: true,
+                        }
+                    },
+                    ("restore", Some(_)) => rsx! { UploadArchive { project: id() } },
+                    ("export", Some(_)) => rsx! { ExportsHeadButton { project: id() } },
+                    _ => rsx! {},
+                }
+            },
+            TabLinks {
+                name: "Database tools",
+                selected: tab,
+                page: "/projects/{id}/database",
+                tabs: TABS.map(|(name, label, _)| TabLink::new(name, label)).to_vec(),
+            }
+            // A list of one element, because Dioxus compares keys only in lists: another project must create new
+            // components.
+            for project in [id()] {
+                match (tab, name.clone()) {
+                    ("restore", Some(name)) => rsx! { RestorePart { key: "{project}", project, name } },
+                    ("import", Some(_)) => rsx! { ImportsPart { key: "{project}", project } },
+                    ("export", Some(name)) => rsx! { ExportsPart { key: "{project}", project, name } },
+                    ("backups", _) => rsx! { BackupsPart { key: "{project}", live, project } },
+                    _ => rsx! {},
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn BackupsPart(live: Live, project: String) -> Element {
+    let target = format!("project:{project}");
+    rsx! {
+        div { class: "bleed-head first", h2 { "Protection" } }
+        ProtectionPart { live, target: target.clone() }
+        div { class: "bleed-head",
+            h2 { "Backups" }
+            span { class: "push", UploadArchive { project } }
+        }
+        BackupList { live, target, is_fixed: true }
+        BackupSheet { live }
+    }
+}

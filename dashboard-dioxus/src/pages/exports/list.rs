@@ -1,0 +1,284 @@
+//! The exports of a project.
+
+use api_types::{Export, ExportSource, ExportState, Page as ApiPage, RunDetail, TableSummary};
+use dioxus::prelude::*;
+
+use super::{
+    Choice, ExportDialog, NEW, PARAMETER, acts,
+    words::{format_in_words, name_of, query_of, rows_in_words, state_of},
+};
+use crate::{
+    address,
+    pages::refresh::use_refresh,
+    remote::{RemoteState, use_remote},
+    text,
+    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, Menu, MenuItem, narrow::use_is_narrow},
+};
+
+/// Maximum number of listed exports. Exports are kept for a day, so there are few.
+const SHOWN: &str = "100";
+
+/// The tab "Export" of a project's database tools.
+#[component]
+pub(in crate::pages) fn ExportsPart(project: String, name: String) -> Element {
+    let open = address::use_parameter(PARAMETER);
+    let mut exports = use_remote::<ApiPage<Export>>(use_signal(|| list_path(&project)).into());
+    let items = exports.value().map(|page| page.items).unwrap_or_default();
+    use_refresh("/exports", items.iter().any(|export| export.state == ExportState::Running));
+    let is_narrow = use_is_narrow();
+    let content = match exports.state() {
+        RemoteState::Loading => rsx! { LoadingTable { name: "Exports", columns: 7 } },
+        RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "Exports could not be listed.", failure, on_retry: move |()| exports.refresh() }
+        },
+        RemoteState::Ready(page) if page.items.is_empty() => rsx! {
+            Empty {
+                title: "No exports yet",
+                text: "An export is a file with the whole database, a table, or the result of a query. The server \
+                    makes it, and keeps it for 24 hours.",
+                NewExportButton {}
+            }
+        },
+        RemoteState::Ready(page) if is_narrow => rsx! {
+            ul { class: "cards", "aria-label": "Exports",
+                for export in page.items {
+                    ExportCard { key: "{export.id}", export }
+                }
+            }
+        },
+        RemoteState::Ready(page) => rsx! {
+            table { class: "table", "aria-label": "Exports",
+                thead {
+                    tr {
+                        th { "What" }
+                        th { "Format" }
+                        th { class: "num", "Rows" }
+                        th { class: "num", "Size" }
+                        th { "State" }
+                        th { class: "num hide-800", "Started" }
+                        th { class: "num hide-800", "Goes" }
+                        th { class: "acts", span { class: "sr", "Actions" } }
+                    }
+                }
+                tbody {
+                    for export in page.items {
+                        ExportRow { key: "{export.id}", export }
+                    }
+                }
+            }
+        },
+    };
+    rsx! {
+        {content}
+        if let Some(open) = open {
+            OpenExport { project, name, open }
+        }
+    }
+}
+
+/// The button "New export" in the page's head. While there is no export, the empty list has the button instead.
+#[component]
+pub(in crate::pages) fn ExportsHeadButton(project: String) -> Element {
+    let exports = use_remote::<ApiPage<Export>>(use_memo(use_reactive!(|project| list_path(&project))).into());
+    rsx! {
+        if exports.value().is_some_and(|page| !page.items.is_empty()) {
+            NewExportButton {}
+        }
+    }
+}
+
+fn list_path(project: &str) -> String {
+    address::with_parameters("/exports", &[("projectId", Some(project)), ("limit", Some(SHOWN))])
+}
+
+/// The button that opens the form for a new export.
+#[component]
+fn NewExportButton() -> Element {
+    rsx! {
+        button {
+            class: "btn btn-primary",
+            r#type: "button",
+            "data-create": "true",
+            onclick: |_| address::push_parameter(PARAMETER, Some(NEW)),
+            Icon { name: IconName::Plus }
+            "New export"
+        }
+    }
+}
+
+/// The dialog for a new export, or for the open one.
+#[component]
+fn OpenExport(project: String, name: String, open: String) -> Element {
+    let path = format!("/projects/{project}/tables?fields=summary&limit=1000");
+    let tables = use_remote::<ApiPage<TableSummary>>(use_signal(|| path).into());
+    let is_new = open == NEW;
+    if is_new && matches!(tables.state(), RemoteState::Loading) {
+        return rsx! {};
+    }
+    let tables = tables.value().map(|page| page.items).unwrap_or_default();
+    let mut choices = vec![Choice {
+        label: format!("The whole database of {name}"),
+        help: "All tables with their structure, policies, functions and rows.".to_owned(),
+        source: ExportSource::Database { project_id: Some(project.clone()) },
+    }];
+    choices.extend(tables.into_iter().map(|table| Choice {
+        label: table.name.clone(),
+        help: "All rows of the table.".to_owned(),
+        source: ExportSource::Table { project_id: project.clone(), table: table.name },
+    }));
+    rsx! {
+        ExportDialog {
+            title: if is_new { "New export" } else { "Export" },
+            choices,
+            is_list: true,
+            started: (!is_new).then_some(open),
+            on_started: |export: String| address::replace_parameter(PARAMETER, Some(&export)),
+            on_close: |()| address::replace_parameter(PARAMETER, None),
+        }
+    }
+}
+
+/// The link that opens the dialog of an export.
+#[component]
+fn ExportLink(export: Export) -> Element {
+    let to = address::with_parameter(PARAMETER, &export.id);
+    rsx! { Link { to, {name_of(&export.source)} } }
+}
+
+#[component]
+fn ExportRow(export: Export) -> Element {
+    let query = query_of(&export.source);
+    rsx! {
+        tr {
+            td { class: "name export-what",
+                ExportLink { export: export.clone() }
+                if let Some(query) = query {
+                    span { class: "mono muted", title: "{query}", " {query}" }
+                }
+            }
+            td { {format_in_words(export.format, export.gzip)} }
+            td { class: "num", {rows_in_words(&export)} }
+            td { class: "num", {size_in_words(&export)} }
+            td { ExportBadge { export: export.clone() } }
+            td { class: "num hide-800", title: text::exact(export.created_at),
+                {text::short_date_and_time(export.created_at)}
+            }
+            td { class: "num muted hide-800", title: text::exact(export.expires_at),
+                "in {text::until(export.expires_at, text::now())}"
+            }
+            td { class: "acts", ExportActs { export: export.clone() } }
+        }
+    }
+}
+
+#[component]
+fn ExportCard(export: Export) -> Element {
+    let mut facts = format_in_words(export.format, export.gzip);
+    if let Some(rows) = export.row_count {
+        facts.push_str(&format!(" · {} · {}", text::count(rows, "row", "rows"), size_in_words(&export)));
+    }
+    let goes = text::until(export.expires_at, text::now());
+    rsx! {
+        li { class: "card",
+            h3 {
+                span { class: "grow cut", ExportLink { export: export.clone() } }
+                ExportActs { export: export.clone() }
+            }
+            if let Some(query) = query_of(&export.source) {
+                p { class: "mono cut", "{query}" }
+            }
+            p { "{facts}" }
+            p { ExportBadge { export } " · goes in {goes}" }
+        }
+    }
+}
+
+fn size_in_words(export: &Export) -> String {
+    if export.state == ExportState::Ready { text::bytes(export.size_bytes) } else { "–".to_owned() }
+}
+
+#[component]
+fn ExportBadge(export: Export) -> Element {
+    let (shape, state) = state_of(export.state);
+    rsx! {
+        span { class: "badge tab-nums", title: export.error_text.clone(),
+            Mark { shape }
+            "{state}"
+            if export.state == ExportState::Running {
+                for run in [export.run_id.clone()] {
+                    RunShare { key: "{run}", run }
+                }
+            }
+        }
+        if let Some(why) = &export.error_text {
+            span { class: "muted cut", " {why}" }
+        }
+    }
+}
+
+/// The progress of a run, for example `, 45 %`.
+#[component]
+fn RunShare(run: String) -> Element {
+    let path = format!("/runs/{run}");
+    let detail = use_remote::<RunDetail>(use_signal(|| path).into());
+    let progress = detail.value().and_then(|detail| detail.run.progress);
+    let share = progress.and_then(|progress| Some((progress.done, progress.total.filter(|total| *total > 0)?)));
+    rsx! {
+        if let Some((done, total)) = share {
+            ", {done.min(total) * 100 / total} %"
+        }
+    }
+}
+
+#[component]
+fn ExportActs(export: Export) -> Element {
+    let name = match export.state {
+        ExportState::Ready => export.file_name.clone(),
+        _ => name_of(&export.source),
+    };
+    let is_ready = export.state == ExportState::Ready;
+    let is_running = export.state == ExportState::Running;
+    let (to_download, to_copy, to_cancel, to_delete) =
+        (export.id.clone(), export.id.clone(), export.clone(), export.clone());
+    let run = export.run_id.clone();
+    rsx! {
+        span { class: "row row-1",
+            if is_ready {
+                button {
+                    class: "btn btn-ghost btn-s",
+                    r#type: "button",
+                    "aria-label": "Download {name}",
+                    onclick: move |_| acts::download(&to_download),
+                    Icon { name: IconName::Download }
+                    "Download"
+                }
+            }
+            if is_running {
+                button {
+                    class: "btn btn-ghost btn-s",
+                    r#type: "button",
+                    "aria-label": "Cancel export of {name}",
+                    onclick: move |_| acts::cancel(&to_cancel),
+                    "Cancel"
+                }
+            }
+            Menu { name: "Actions for {name}", icon: IconName::Dots, class: "btn-s",
+                if is_ready {
+                    MenuItem { icon: Some(IconName::Copy), onselect: move |()| acts::copy_link(&to_copy), "Copy link" }
+                }
+                MenuItem {
+                    icon: Some(IconName::List),
+                    onselect: move |()| address::go(&format!("/runs/{run}")),
+                    "Open run"
+                }
+                hr {}
+                MenuItem {
+                    icon: Some(IconName::Trash),
+                    danger: true,
+                    onselect: move |()| acts::delete(&to_delete),
+                    "Delete export"
+                }
+            }
+        }
+    }
+}

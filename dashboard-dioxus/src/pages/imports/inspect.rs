@@ -1,0 +1,100 @@
+//! Detects the format and the encoding of a file from its first bytes.
+
+use api_types::ImportFormat;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Blob, File};
+
+/// Number of bytes that are read.
+const HEAD_BYTES: f64 = 65_536.0;
+/// Maximum size of a file in bytes. The server has the same limit.
+const MAX_BYTES: f64 = 20.0 * 1024.0 * 1024.0 * 1024.0;
+
+/// A file that can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Inspected {
+    pub(super) format: ImportFormat,
+    pub(super) is_utf8: bool,
+}
+
+/// Detects the format and the encoding of a file from its beginning.
+///
+/// # Errors
+/// A message that says why the file can't be imported, and what to do.
+pub(super) async fn inspect(file: &File) -> Result<Inspected, String> {
+    if file.size() == 0.0 {
+        return Err("The file is empty.".to_owned());
+    }
+    if file.size() > MAX_BYTES {
+        return Err("The file is larger than 20 GB. Split it into several files.".to_owned());
+    }
+    let unreadable = || "The browser could not read the file. Choose it again.".to_owned();
+    let blob: &Blob = file;
+    let head = blob.slice_with_f64_and_f64(0.0, HEAD_BYTES).map_err(|_| unreadable())?;
+    let buffer = JsFuture::from(head.array_buffer()).await.map_err(|_| unreadable())?;
+    let bytes = js_sys::Uint8Array::new(&buffer).to_vec();
+    kind_of(&bytes, &file.name())
+}
+
+fn kind_of(bytes: &[u8], name: &str) -> Result<Inspected, String> {
+    let refused = |text: &str| Err(text.to_owned());
+    match bytes {
+        [0x1f, 0x8b, ..] => return refused("The file is compressed with gzip. Decompress it first."),
+        [b'P', b'K', 3 | 5, ..] | [0xd0, 0xcf, 0x11, 0xe0, ..] => {
+            return refused("This is a spreadsheet or an archive. Save the sheet as CSV (UTF-8) first.");
+        }
+        [b'P', b'G', b'D', b'M', b'P', ..] => {
+            return refused("This is an archive of pg_dump. Restore it on the tab Restore.");
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return refused("The file is UTF-16. Save it as UTF-8 first."),
+        _ => {}
+    }
+    let text = bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes);
+    if text.contains(&0) {
+        return refused("This is not a text file. CSV, JSON and NDJSON can be imported.");
+    }
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    let name = name.to_ascii_lowercase();
+    let is_named = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    let format = match first {
+        None => return refused("The file has no text."),
+        Some(b'{') if !is_named(&[".csv", ".tsv"]) => ImportFormat::Ndjson,
+        Some(b'[') if !is_named(&[".csv", ".tsv"]) => ImportFormat::Json,
+        _ if is_named(&[".json"]) => ImportFormat::Json,
+        _ if is_named(&[".ndjson", ".jsonl"]) => ImportFormat::Ndjson,
+        _ => ImportFormat::Csv,
+    };
+    // The last character may be incomplete, because only the beginning of the file is read.
+    let is_utf8 = match std::str::from_utf8(text) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    Ok(Inspected { format, is_utf8 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn format_is_detected_from_content_and_name() {
+        let format = |bytes: &[u8], name| kind_of(bytes, name).map(|inspected| inspected.format);
+        assert_eq!(format(b"id,name\n1,a\n", "a.txt"), Ok(ImportFormat::Csv));
+        assert_eq!(format(b"\xef\xbb\xbf  [{\"id\": 1}]", "a.json"), Ok(ImportFormat::Json));
+        assert_eq!(format(b"{\"id\": 1}\n{\"id\": 2}", "a.json"), Ok(ImportFormat::Ndjson));
+        assert_eq!(format(b"[x]\n1\n", "a.csv"), Ok(ImportFormat::Csv));
+    }
+
+    #[test]
+    fn binary_files_and_blank_files_are_refused() {
+        for bytes in [&b"PK\x03\x04"[..], b"\x1f\x8b\x08", b"PGDMP\x01", b"\xff\xfea\0", b"a\0b", b" \n"] {
+            assert!(kind_of(bytes, "a.csv").is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn encoding_is_utf8_unless_a_byte_is_invalid() {
+        assert_eq!(kind_of("ä".as_bytes(), "a.csv").map(|inspected| inspected.is_utf8), Ok(true));
+        assert_eq!(kind_of(b"\xc3", "a.csv").map(|inspected| inspected.is_utf8), Ok(true));
+        assert_eq!(kind_of(b"\xe4 \xe4", "a.csv").map(|inspected| inspected.is_utf8), Ok(false));
+    }
+}

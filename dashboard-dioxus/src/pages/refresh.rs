@@ -1,0 +1,24 @@
+use dioxus::prelude::*;
+use gloo_timers::future::TimeoutFuture;
+
+use crate::remote;
+
+/// Interval at which the state of a long task is read while a run works on it.
+const REFRESH_MS: u32 = 1_000;
+
+/// Reads `path` again and again while `is_active`. For restores, exports and imports, which the event stream does not
+/// have.
+pub(super) fn use_refresh(path: &'static str, is_active: bool) {
+    let mut active = use_signal(|| is_active);
+    if *active.peek() != is_active {
+        active.set(is_active);
+    }
+    use_future(move || async move {
+        loop {
+            TimeoutFuture::new(REFRESH_MS).await;
+            if *active.peek() && remote::is_visible() {
+                remote::forget(path);
+            }
+        }
+    });
+}

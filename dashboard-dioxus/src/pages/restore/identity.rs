@@ -1,0 +1,35 @@
+//! The field for the identity that opens an encrypted backup.
+
+use dioxus::prelude::*;
+
+/// The field for an identity. It may stay empty, because the server can have one.
+#[component]
+pub(in crate::pages) fn IdentityField(value: Signal<String>) -> Element {
+    let mut value = value;
+    rsx! {
+        div { class: "field",
+            label { r#for: "age-identity", "Identity" }
+            textarea {
+                id: "age-identity",
+                class: "input mono",
+                rows: 3,
+                autocomplete: "off",
+                spellcheck: "false",
+                placeholder: "AGE-SECRET-KEY-1…",
+                "aria-describedby": "age-identity-help",
+                value: "{value}",
+                oninput: move |event| value.set(event.value()),
+            }
+            p { class: "help", id: "age-identity-help",
+                "The content of the identity file that belongs to the public key, because the backup is encrypted. \
+                 Leave it empty if the server has the identity."
+            }
+        }
+    }
+}
+
+/// Returns the identity of the field, if it is filled in.
+pub(in crate::pages) fn identity_of(value: &str) -> Option<String> {
+    let value = value.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}

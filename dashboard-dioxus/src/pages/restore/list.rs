@@ -1,0 +1,176 @@
+//! The earlier restores of a project, with the buttons to roll back and to remove the kept database.
+
+use api_types::{ConfirmRestore, Page as ApiPage, Restore, RunStarted};
+use dioxus::prelude::*;
+
+use super::{
+    restore_address,
+    words::{can_roll_back, content_in_words, is_active, source_in_words, state_of},
+};
+use crate::{
+    address,
+    pages::refresh::use_refresh,
+    remote::{self, Method, RemoteState, use_remote},
+    text,
+    ui::{Confirm, ErrorBox, Link, LoadingTable, Mark, messages},
+};
+
+#[component]
+pub(super) fn RestoreList(project: String, name: String) -> Element {
+    let path = address::with_parameters("/restores", &[("projectId", Some(&project)), ("limit", Some("20"))]);
+    let mut restores = use_remote::<ApiPage<Restore>>(use_signal(|| path).into());
+    let items = restores.value().map(|page| page.items).unwrap_or_default();
+    use_refresh("/restores", items.iter().any(|restore| is_active(restore.state)));
+    match restores.state() {
+        RemoteState::Loading => rsx! { LoadingTable { name: "Restores", columns: 5 } },
+        RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "Restores could not be listed.", failure, on_retry: move |()| restores.refresh() }
+        },
+        RemoteState::Ready(page) if page.items.is_empty() => rsx! {
+            p { class: "section muted",
+                "None yet. Choose “Restore…” in the menu of a backup, or send an archive that pg_dump made with \
+                    --format=custom."
+            }
+        },
+        RemoteState::Ready(page) => rsx! {
+            table { class: "table", "aria-label": "Restores",
+                thead {
+                    tr {
+                        th { "Planned" }
+                        th { class: "hide-800", "From" }
+                        th { "Content" }
+                        th { "State" }
+                        th { class: "hide-800", "Kept database" }
+                        th { class: "acts", span { class: "sr", "Actions" } }
+                    }
+                }
+                tbody {
+                    for restore in page.items {
+                        RestoreRow { key: "{restore.id}", project: project.clone(), name: name.clone(), restore }
+                    }
+                }
+            }
+        },
+    }
+}
+
+#[component]
+fn RestoreRow(project: String, name: String, restore: Restore) -> Element {
+    let (shape, state) = state_of(restore.state);
+    let to = restore_address(&project, &restore.id);
+    let refresh = move |()| {
+        remote::forget("/restores");
+        remote::forget(&format!("/projects/{project}"));
+    };
+    rsx! {
+        tr {
+            td { class: "name", title: text::exact(restore.created_at),
+                Link { to, class: "link", "{text::short_date_and_time(restore.created_at)}" }
+            }
+            td { class: "hide-800", "{source_in_words(&restore.source)}" }
+            td { "{content_in_words(&restore.plan)}" }
+            td { span { class: "badge", title: restore.error_text.clone(), Mark { shape } "{state}" } }
+            td { class: "mono muted hide-800", {restore.previous_database.clone().unwrap_or_default()} }
+            td { class: "acts",
+                if restore.previous_database.is_some() {
+                    if can_roll_back(&restore) {
+                        RollBack { restore: restore.clone(), name, is_small: true, on_done: refresh.clone() }
+                    }
+                    RemoveKept { restore: restore.clone(), is_small: true, on_done: refresh }
+                }
+            }
+        }
+    }
+}
+
+/// The button that swaps the previous database back in.
+#[component]
+pub(super) fn RollBack(
+    restore: Restore,
+    name: String,
+    #[props(default)] is_small: bool,
+    on_done: EventHandler<()>,
+) -> Element {
+    let mut asking = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let path = format!("/restores/{}/rollback", restore.id);
+    let confirmed = name.clone();
+    rsx! {
+        button {
+            class: if is_small { "btn btn-ghost btn-s" } else { "btn" },
+            r#type: "button",
+            onclick: move |_| asking.set(true),
+            "Roll back"
+        }
+        if asking() {
+            Confirm {
+                act: "Roll back",
+                description: "{name} uses the database again that it had before the restore. What was written since \
+                    then stays in the restored database, which is kept.",
+                typed: name.clone(),
+                busy: busy(),
+                failure: failure(),
+                on_confirm: move |()| {
+                    let (path, request) = (path.clone(), ConfirmRestore { confirm: confirmed.clone(), identity: None });
+                    spawn(async move {
+                        busy.set(true);
+                        match remote::send::<_, RunStarted>(Method::Post, &path, &request).await {
+                            Ok(_) => {
+                                messages::show("Rolling back");
+                                asking.set(false);
+                                remote::forget("/runs");
+                                on_done.call(());
+                            }
+                            Err(refused) => failure.set(Some(refused.message())),
+                        }
+                        busy.set(false);
+                    });
+                },
+                on_close: move |()| asking.set(false),
+            }
+        }
+    }
+}
+
+/// The button that removes the kept database for good.
+#[component]
+pub(super) fn RemoveKept(restore: Restore, #[props(default)] is_small: bool, on_done: EventHandler<()>) -> Element {
+    let mut asking = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let path = format!("/restores/{}", restore.id);
+    let kept = restore.previous_database.clone().unwrap_or_default();
+    rsx! {
+        button {
+            class: if is_small { "btn btn-ghost btn-s" } else { "btn" },
+            r#type: "button",
+            onclick: move |_| asking.set(true),
+            "Remove kept database"
+        }
+        if asking() {
+            Confirm {
+                act: "Remove kept database",
+                description: "{kept} is dropped for good. Afterwards the restore can't be rolled back.",
+                busy: busy(),
+                failure: failure(),
+                on_confirm: move |()| {
+                    let path = path.clone();
+                    spawn(async move {
+                        busy.set(true);
+                        match remote::delete(&path).await {
+                            Ok(()) => {
+                                messages::show("Kept database removed");
+                                asking.set(false);
+                                on_done.call(());
+                            }
+                            Err(refused) => failure.set(Some(refused.message())),
+                        }
+                        busy.set(false);
+                    });
+                },
+                on_close: move |()| asking.set(false),
+            }
+        }
+    }
+}

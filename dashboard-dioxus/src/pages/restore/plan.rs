@@ -1,0 +1,155 @@
+//! The plan of a restore, and the form that confirms it.
+
+use api_types::{ConfirmRestore, Page as ApiPage, Restore, RunStarted, TableSummary};
+use dioxus::prelude::*;
+
+use super::{
+    identity::{IdentityField, identity_of},
+    words::content_in_words,
+};
+use crate::{
+    address,
+    remote::{self, Method, use_remote},
+    text,
+    ui::{Mark, Shape},
+};
+
+/// Number of tables that the plan lists until the owner chooses to see all.
+const SHOWN_TABLES: usize = 20;
+
+#[component]
+pub(super) fn PlanView(restore: Restore, name: String) -> Element {
+    let mut all = use_signal(|| false);
+    let now = use_remote::<ApiPage<TableSummary>>(
+        use_signal(|| {
+            let path = format!("/projects/{}/tables", restore.project_id);
+            address::with_parameters(&path, &[("fields", Some("summary")), ("limit", Some("1000"))])
+        })
+        .into(),
+    );
+    let present = now.value().map(|page| {
+        let tables = text::count(page.items.len() as i64, "table", "tables");
+        let rows: i64 = page.items.iter().filter_map(|table| table.estimated_rows).sum();
+        format!("{tables} with about {}", text::count(rows, "row", "rows"))
+    });
+    let plan = restore.plan.clone();
+    let count = plan.tables.len();
+    let shown = if all() { count } else { count.min(SHOWN_TABLES) };
+    rsx! {
+        p {
+            "{content_in_words(&plan)} ({text::bytes(plan.size_bytes)}"
+            if let Some(version) = &plan.server_version {
+                ", from Postgres {version}"
+            }
+            ") replace everything in {name}"
+            if let Some(present) = present {
+                ", which now has {present}"
+            }
+            "."
+        }
+        ul { class: "list",
+            li { "Rows that are newer than the archive are lost. Users and policies come from the archive." }
+            li { "API keys, jobs and files stay as they are." }
+            li { "Apps get 503 for a moment while the databases are swapped." }
+            li { "The present database is kept beside the new one until you remove it, so that you can roll back." }
+        }
+        if !plan.warnings.is_empty() {
+            ul { class: "stack stack-2", "aria-label": "Warnings",
+                for warning in plan.warnings.iter() {
+                    li { key: "{warning}", class: "row", Mark { shape: Shape::Attention } "{warning}" }
+                }
+            }
+        }
+        if count > 0 {
+            table { class: "table", "aria-label": "Tables of the archive",
+                thead {
+                    tr {
+                        th { "Table" }
+                        th { class: "num", "Rows" }
+                    }
+                }
+                tbody {
+                    for table in plan.tables.iter().take(shown) {
+                        tr { key: "{table.schema}.{table.table}",
+                            td { class: "name mono",
+                                if table.schema == "public" { "{table.table}" } else { "{table.schema}.{table.table}" }
+                            }
+                            td { class: "num", {table.rows.map_or_else(|| "–".to_owned(), text::number)} }
+                        }
+                    }
+                }
+            }
+            if shown < count {
+                button {
+                    class: "btn btn-s", r#type: "button", onclick: move |_| all.set(true), "Show all {count} tables"
+                }
+            }
+        }
+    }
+}
+
+/// The field for the project's name, and the button that starts the restore.
+#[component]
+pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandler<()>) -> Element {
+    let mut typed = use_signal(String::new);
+    let mut failure = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let identity = use_signal(String::new);
+    let is_typed = *typed.read() == name;
+    let path = format!("/restores/{}/confirm", restore.id);
+    let confirm = move |event: FormEvent| {
+        event.prevent_default();
+        if busy() || !is_typed {
+            return;
+        }
+        let path = path.clone();
+        spawn(async move {
+            busy.set(true);
+            failure.set(None);
+            let request = ConfirmRestore { confirm: typed.peek().clone(), identity: identity_of(&identity.peek()) };
+            match remote::send::<_, RunStarted>(Method::Post, &path, &request).await {
+                Ok(_) => {
+                    remote::forget("/runs");
+                    on_started.call(());
+                }
+                Err(refused) => failure.set(Some(refused.message())),
+            }
+            busy.set(false);
+        });
+    };
+    rsx! {
+        form { class: "stack", onsubmit: confirm,
+            label { class: "field",
+                span { "Type " span { class: "mono", "{name}" } " to confirm" }
+                input {
+                    class: "input",
+                    "aria-label": "Type {name} to confirm",
+                    autocomplete: "off",
+                    spellcheck: "false",
+                    value: "{typed}",
+                    oninput: move |event| typed.set(event.value()),
+                }
+            }
+            if restore.plan.encrypted {
+                IdentityField { value: identity }
+            }
+            if let Some(failure) = failure() {
+                p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+            }
+            div { class: "row",
+                button {
+                    class: if is_typed && !busy() { "btn btn-danger btn-l" } else { "btn btn-l" },
+                    r#type: "submit",
+                    disabled: busy() || !is_typed,
+                    "Restore {name}"
+                }
+                button {
+                    class: "btn btn-ghost btn-l",
+                    r#type: "button",
+                    onclick: |_| address::replace_parameter("restore", None),
+                    "Cancel"
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! One restore as steps on the page: the plan, the confirmation, the run, and the way back.
+
+use api_types::{Restore, RestoreState, RunDetail};
+use dioxus::prelude::*;
+
+use super::{
+    list::{RemoveKept, RollBack},
+    plan::{ConfirmForm, PlanView},
+    words::{can_roll_back, is_active, source_in_words, state_of},
+};
+use crate::{
+    address,
+    pages::{refresh::use_refresh, runs::Progress},
+    remote::{self, RemoteState, use_remote},
+    text,
+    ui::{Empty, ErrorBox, Icon, IconName, Link, Mark, Shape},
+};
+
+#[component]
+pub(super) fn RestoreSteps(project: String, name: String, restore: String) -> Element {
+    let path = format!("/restores/{restore}");
+    let mut current = use_remote::<Restore>(use_signal(|| path).into());
+    let is_running = current.value().is_some_and(|restore| is_active(restore.state));
+    use_refresh("/restores", is_running);
+    let content = match current.state() {
+        RemoteState::Loading => rsx! { div { class: "section late", "aria-busy": "true", span { class: "sk" } } },
+        RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
+            Empty { title: "No such restore", text: "It was removed, or the address is wrong.",
+                button {
+                    class: "btn", r#type: "button", onclick: |_| address::replace_parameter("restore", None), "Close"
+                }
+            }
+        },
+        RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "The restore could not be read.", failure, on_retry: move |()| current.refresh() }
+        },
+        RemoteState::Ready(restore) => rsx! {
+            Steps { project, name, restore, on_change: move |()| current.refresh() }
+        },
+    };
+    rsx! {
+        section { class: "section restore-steps", "aria-label": "Restore",
+            div { class: "section-head",
+                h2 { "Restore" }
+                button {
+                    class: "btn btn-ghost btn-icon push",
+                    r#type: "button",
+                    "aria-label": "Close",
+                    onclick: |_| address::replace_parameter("restore", None),
+                    Icon { name: IconName::Close }
+                }
+            }
+            {content}
+        }
+    }
+}
+
+#[component]
+fn Steps(project: String, name: String, restore: Restore, on_change: EventHandler<()>) -> Element {
+    let (shape, state) = state_of(restore.state);
+    let is_planned = restore.state == RestoreState::Planned;
+    let made = text::short_date_and_time(restore.created_at);
+    rsx! {
+        ol { class: "steps",
+            li {
+                span { class: "dot", "aria-hidden": "true", "1" }
+                h3 { "{source_in_words(&restore.source)}, planned {made}" }
+            }
+            li { class: if is_planned { "is-now" },
+                span { class: "dot", "aria-hidden": "true", "2" }
+                h3 { "Plan" }
+                div { class: "stack", PlanView { restore: restore.clone(), name: name.clone() } }
+            }
+            if is_planned {
+                li { class: "is-now",
+                    span { class: "dot", "aria-hidden": "true", "3" }
+                    h3 { "Confirmation" }
+                    ConfirmForm { restore, name, on_started: move |()| on_change.call(()) }
+                }
+            } else {
+                li { class: "is-now",
+                    span { class: "dot", "aria-hidden": "true", "3" }
+                    h3 { class: "row", Mark { shape } "{state}" }
+                    div { class: "stack", Outcome { project, name, restore, on_change } }
+                }
+            }
+        }
+    }
+}
+
+/// The run with its result, and the buttons to roll back and to remove the kept database.
+#[component]
+fn Outcome(project: String, name: String, restore: Restore, on_change: EventHandler<()>) -> Element {
+    let refresh = move |()| {
+        // The project has another database now, with other tables, users and sizes.
+        remote::forget(&format!("/projects/{project}"));
+        remote::forget("/restores");
+        on_change.call(());
+    };
+    rsx! {
+        if let Some(run) = restore.run_id.clone() {
+            for run in [run] {
+                FollowedRun { key: "{run}", run }
+            }
+        }
+        if let Some(problem) = &restore.error_text {
+            p { class: "row", role: "alert", Mark { shape: Shape::Failed } "{problem}" }
+        }
+        if let Some(kept) = &restore.previous_database {
+            p {
+                "The other database is kept as "
+                span { class: "mono", "{kept}" }
+                "."
+            }
+            div { class: "row",
+                if can_roll_back(&restore) {
+                    RollBack { restore: restore.clone(), name: name.clone(), on_done: refresh.clone() }
+                }
+                RemoveKept { restore: restore.clone(), on_done: refresh }
+            }
+        }
+    }
+}
+
+#[component]
+fn FollowedRun(run: String) -> Element {
+    let path = format!("/runs/{run}");
+    let detail = use_remote::<RunDetail>(use_signal(|| path).into());
+    rsx! {
+        if let Some(detail) = detail.value() {
+            Progress { run: detail.run }
+        }
+        p { Link { to: "/runs/{run}", class: "link", "Open run" } }
+    }
+}

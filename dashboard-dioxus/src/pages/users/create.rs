@@ -1,0 +1,90 @@
+//! The dialog "New user".
+
+use api_types::{CreateUser, ProjectUser, UserRole};
+use dioxus::prelude::*;
+
+use super::{acts::RoleField, forget_users};
+use crate::{
+    remote::{self, Failure, Method},
+    ui::{Dialog, Field, Mark, Shape, messages},
+};
+
+#[component]
+pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> Element {
+    let email = use_signal(String::new);
+    let mut password = use_signal(String::new);
+    let mut role = use_signal(|| UserRole::Member);
+    let mut email_error = use_signal(|| None::<String>);
+    let mut failure = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let create = move |event: FormEvent| {
+        event.prevent_default();
+        let address = email.peek().trim().to_owned();
+        email_error.set(address.is_empty().then(|| "Enter an e-mail address.".to_owned()));
+        if busy() || address.is_empty() {
+            return;
+        }
+        let project = project.clone();
+        spawn(async move {
+            busy.set(true);
+            failure.set(None);
+            let password = Some(password.peek().clone()).filter(|password| !password.is_empty());
+            let user = CreateUser { email: address, password, role: role(), data: None };
+            let path = format!("/projects/{project}/users");
+            match remote::send::<_, ProjectUser>(Method::Post, &path, &user).await {
+                Ok(_) => {
+                    messages::show("User created");
+                    forget_users(&project);
+                    on_close.call(());
+                }
+                Err(refused) if refused.code() == Some("email_taken") => {
+                    email_error.set(Some("Another user has this address.".to_owned()));
+                }
+                Err(refused) => failure.set(Some(not_created(&refused))),
+            }
+            busy.set(false);
+        });
+    };
+    rsx! {
+        Dialog {
+            title: "New user",
+            on_close: move |()| on_close.call(()),
+            footer: rsx! {
+                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                button {
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "new-user", disabled: busy(), "Create user"
+                }
+            },
+            form { id: "new-user", class: "stack", onsubmit: create,
+                Field { id: "user-email", label: "E-mail", value: email, autofocus: true, error: email_error() }
+                div { class: "field",
+                    label { r#for: "user-password", "Password" }
+                    input {
+                        id: "user-password",
+                        class: "input",
+                        r#type: "password",
+                        autocomplete: "new-password",
+                        "aria-describedby": "user-password-help",
+                        value: "{password}",
+                        oninput: move |event| password.set(event.value()),
+                    }
+                    p { class: "help", id: "user-password-help",
+                        "Leave it empty to let the user set one through a mailed link: create the user, then choose \
+                            “Send reset link”."
+                    }
+                }
+                RoleField { role: role(), on_change: move |chosen| role.set(chosen) }
+                if let Some(failure) = failure() {
+                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                }
+            }
+        }
+    }
+}
+
+fn not_created(failure: &Failure) -> String {
+    if failure.is_outcome_unknown() {
+        return "The server did not respond. Check in the list whether the user was created.".to_owned();
+    }
+    failure.message()
+}

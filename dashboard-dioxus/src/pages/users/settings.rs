@@ -1,0 +1,273 @@
+//! The tab "Settings": who may sign up, how long sessions live, and mails.
+
+use api_types::{AuthSettings, RotatedSigningKey};
+use dioxus::prelude::*;
+
+use super::{mails::MailFields, typed_settings::Typed};
+use crate::{
+    draft,
+    remote::{self, Method},
+    ui::{Confirm, Mark, Shape, messages},
+};
+
+#[component]
+pub(super) fn SettingsForm(project: String, current: AuthSettings, on_saved: EventHandler<()>) -> Element {
+    let name = use_hook(|| format!("auth.{project}"));
+    let mut typed = draft::use_draft(&name, Typed::from(&current));
+    let mut error = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let is_dirty = *typed.read() != Typed::from(&current);
+    let saved = current.clone();
+    let path = format!("/projects/{project}/auth");
+    let submit = move |event: FormEvent| {
+        event.prevent_default();
+        let changes = match typed.peek().changes(&saved) {
+            Ok(changes) => changes,
+            Err(problem) => return error.set(Some(problem)),
+        };
+        let path = path.clone();
+        spawn(async move {
+            busy.set(true);
+            error.set(None);
+            match remote::send::<_, AuthSettings>(Method::Patch, &path, &changes).await {
+                Ok(saved) => {
+                    typed.set(Typed::from(&saved));
+                    messages::show("Settings saved");
+                    on_saved.call(());
+                }
+                Err(failure) => error.set(Some(failure.message())),
+            }
+            busy.set(false);
+        });
+    };
+    let reset = current.clone();
+    rsx! {
+        form { class: "section pt-2", onsubmit: submit,
+            div { class: "form",
+                Switches { typed, has_mail: current.mail_configured }
+                Lifetimes { typed }
+                Links { typed }
+                MailFields { mails: typed.read().mails.clone(), on_change: move |mails| typed.write().mails = mails }
+                if let Some(error) = error() {
+                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                }
+                div { class: "row",
+                    button {
+                        class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || !is_dirty, "Save settings"
+                    }
+                    if is_dirty {
+                        button {
+                            class: "btn btn-ghost btn-l",
+                            r#type: "button",
+                            onclick: move |_| {
+                                typed.set(Typed::from(&reset));
+                                error.set(None);
+                            },
+                            "Cancel"
+                        }
+                    }
+                    span { class: "muted", role: "status", if is_dirty { "Not saved" } }
+                }
+            }
+        }
+        if current.enabled {
+            SigningKey { project }
+        }
+    }
+}
+
+#[component]
+fn Switches(typed: Signal<Typed>, has_mail: bool) -> Element {
+    let mut typed = typed;
+    rsx! {
+        Switch {
+            name: "End-user login",
+            help: "While it is off, nobody can sign in, and users and their sessions are kept.",
+            checked: typed.read().enabled,
+            on_change: move |checked| typed.write().enabled = checked,
+        }
+        Switch {
+            name: "Sign-up is open",
+            help: "While it is off, only you can create users.",
+            checked: typed.read().allow_signup,
+            on_change: move |checked| typed.write().allow_signup = checked,
+        }
+        Switch {
+            name: "Require a verified address",
+            help: if has_mail { "Users can sign in once they have opened the mailed link." } else {
+                "The server sends no mail: ATLASHUB_SMTP_URL and ATLASHUB_SMTP_FROM are not set."
+            },
+            checked: typed.read().require_verified_email,
+            on_change: move |checked| typed.write().require_verified_email = checked,
+        }
+        Switch {
+            name: "Sign-in with a mailed link",
+            help: if has_mail { "Users can sign in with a link that works once, instead of a password." } else {
+                "The server sends no mail: ATLASHUB_SMTP_URL and ATLASHUB_SMTP_FROM are not set."
+            },
+            checked: typed.read().allow_magic_link,
+            on_change: move |checked| typed.write().allow_magic_link = checked,
+        }
+        Switch {
+            name: "Check the session at every request",
+            help: "Disabled and signed-out users are refused at once instead of when their access token expires. \
+                Each request costs one more look-up.",
+            checked: typed.read().check_session,
+            on_change: move |checked| typed.write().check_session = checked,
+        }
+    }
+}
+
+#[component]
+fn Switch(name: String, help: String, checked: bool, on_change: EventHandler<bool>) -> Element {
+    let id = name.to_lowercase().replace(' ', "-");
+    rsx! {
+        label { class: "check",
+            input {
+                class: "switch",
+                r#type: "checkbox",
+                role: "switch",
+                "aria-label": "{name}",
+                "aria-describedby": "{id}-help",
+                checked,
+                onchange: move |event| on_change.call(event.checked()),
+            }
+            span { "{name}" small { id: "{id}-help", "{help}" } }
+        }
+    }
+}
+
+#[component]
+fn Lifetimes(typed: Signal<Typed>) -> Element {
+    let mut typed = typed;
+    rsx! {
+        TextField {
+            id: "access-token-seconds",
+            label: "Life of an access token (seconds)",
+            help: "120 to 86 400. Apps refresh it by themselves.",
+            value: typed.read().access_token_seconds.clone(),
+            on_change: move |text| typed.write().access_token_seconds = text,
+        }
+        TextField {
+            id: "refresh-token-days",
+            label: "Life of a session without use (days)",
+            value: typed.read().refresh_token_days.clone(),
+            on_change: move |text| typed.write().refresh_token_days = text,
+        }
+        TextField {
+            id: "password-min-length",
+            label: "Shortest password (characters)",
+            help: "Common passwords are refused at any length.",
+            value: typed.read().password_min_length.clone(),
+            on_change: move |text| typed.write().password_min_length = text,
+        }
+    }
+}
+
+#[component]
+fn Links(typed: Signal<Typed>) -> Element {
+    let mut typed = typed;
+    rsx! {
+        TextField {
+            id: "site-url",
+            label: "Address of the app",
+            help: "Mailed links begin with it, for example https://app.example.com. Without it, no links are mailed.",
+            value: typed.read().site_url.clone(),
+            on_change: move |text| typed.write().site_url = text,
+        }
+        TextField {
+            id: "verify-path",
+            label: "Path of the link that verifies an address",
+            value: typed.read().verify_path.clone(),
+            on_change: move |text| typed.write().verify_path = text,
+        }
+        TextField {
+            id: "reset-path",
+            label: "Path of the link that resets a password",
+            value: typed.read().reset_path.clone(),
+            on_change: move |text| typed.write().reset_path = text,
+        }
+        TextField {
+            id: "magic-link-path",
+            label: "Path of the link that signs in",
+            value: typed.read().magic_link_path.clone(),
+            on_change: move |text| typed.write().magic_link_path = text,
+        }
+        TextField {
+            id: "issuer",
+            label: "Issuer",
+            help: "The claim iss of access tokens. Empty for the default.",
+            value: typed.read().issuer.clone(),
+            on_change: move |text| typed.write().issuer = text,
+        }
+    }
+}
+
+#[component]
+fn TextField(
+    id: &'static str,
+    label: &'static str,
+    value: String,
+    #[props(default)] help: &'static str,
+    on_change: EventHandler<String>,
+) -> Element {
+    rsx! {
+        div { class: "field",
+            label { r#for: id, "{label}" }
+            input {
+                id,
+                class: "input",
+                autocomplete: "off",
+                spellcheck: "false",
+                value,
+                "aria-describedby": (!help.is_empty()).then(|| format!("{id}-help")),
+                oninput: move |event| on_change.call(event.value()),
+            }
+            if !help.is_empty() {
+                p { class: "help", id: "{id}-help", "{help}" }
+            }
+        }
+    }
+}
+
+#[component]
+fn SigningKey(project: String) -> Element {
+    let mut asking = use_signal(|| false);
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    rsx! {
+        section { class: "section", "aria-labelledby": "signing-key",
+            div { class: "section-head", h2 { id: "signing-key", "Signing key" } }
+            p { class: "muted mb-3",
+                "Access tokens are signed with a key of this project. Rotating it signs nobody out: tokens of the old \
+                    key stay valid until they expire."
+            }
+            button { class: "btn", r#type: "button", onclick: move |_| asking.set(true), "Rotate signing key" }
+            if asking() {
+                Confirm {
+                    act: "Rotate signing key",
+                    description: "New access tokens are signed with a new key from now on. Services that check tokens \
+                        themselves must read the project's JWKS again.",
+                    busy: busy(),
+                    failure: failure(),
+                    on_confirm: move |()| {
+                        let path = format!("/projects/{project}/auth/rotate-key");
+                        spawn(async move {
+                            busy.set(true);
+                            let body = serde_json::json!({});
+                            match remote::send::<_, RotatedSigningKey>(Method::Post, &path, &body).await {
+                                Ok(rotated) => {
+                                    messages::show(format!("The new key is {}", rotated.kid));
+                                    asking.set(false);
+                                }
+                                Err(refused) => failure.set(Some(refused.message())),
+                            }
+                            busy.set(false);
+                        });
+                    },
+                    on_close: move |()| asking.set(false),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Texts about users.
+
+use api_types::{ProjectUser, UserReference, UserReferenceAction, UserRole};
+
+use crate::{text, ui::Shape};
+
+pub(super) fn role_label(role: UserRole) -> &'static str {
+    match role {
+        UserRole::Owner => "Owner",
+        UserRole::Admin => "Admin",
+        UserRole::Member => "Member",
+    }
+}
+
+/// Returns the mark and the label that say whether a user may sign in.
+pub(super) fn state_of(user: &ProjectUser) -> (Shape, &'static str) {
+    match user.disabled_at {
+        Some(_) => (Shape::Cancelled, "Disabled"),
+        None => (Shape::Succeeded, "Active"),
+    }
+}
+
+/// Returns the effects of deleting a user on the rows that refer to them, one sentence per foreign key.
+pub(super) fn consequences(references: &[UserReference]) -> Vec<String> {
+    references
+        .iter()
+        .filter(|reference| reference.rows > 0)
+        .map(|reference| {
+            let rows = text::count(reference.rows, "row", "rows");
+            let table = &reference.table;
+            match reference.on_delete {
+                UserReferenceAction::Cascade => format!("{rows} of {table}: deleted, too."),
+                UserReferenceAction::SetNull => format!("{rows} of {table}: kept, without a user."),
+                UserReferenceAction::SetDefault => format!("{rows} of {table}: kept, with the default user."),
+                UserReferenceAction::NoAction | UserReferenceAction::Restrict => {
+                    let refer = if reference.rows == 1 { "refers" } else { "refer" };
+                    format!("{rows} of {table} {refer} to the user, so the deletion is refused.")
+                }
+            }
+        })
+        .collect()
+}
+
+/// Returns whether rows that refer to a user prevent the deletion.
+pub(super) fn is_deletion_refused(references: &[UserReference]) -> bool {
+    references.iter().any(|reference| {
+        reference.rows > 0
+            && matches!(reference.on_delete, UserReferenceAction::NoAction | UserReferenceAction::Restrict)
+    })
+}
+
+/// Returns the text for a login event of the audit log.
+pub(super) fn event_in_words(action: &str) -> String {
+    let words = match action.trim_start_matches("auth.") {
+        "signup" => "signed up",
+        "login" => "signed in",
+        "refresh_reuse" => "used an old refresh token, so the session ended",
+        "magic_link_request" => "asked for a link to sign in",
+        "magic_link" => "signed in with a mailed link",
+        "mfa_challenge" => "was asked for the second factor",
+        "mfa_verify" => "signed in with the second factor",
+        "mfa_enrol" => "began to set up a second factor",
+        "mfa_confirm" => "set up a second factor",
+        "mfa_remove" => "removed the second factor",
+        "logout" => "signed out",
+        "verify" => "verified the address",
+        "update_user" => "changed the account",
+        "recover" => "asked for a link to reset the password",
+        "reset" => "reset the password",
+        other => return other.replace(['.', '_'], " "),
+    };
+    words.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(rows: i64, on_delete: UserReferenceAction) -> UserReference {
+        UserReference { table: "notes".to_owned(), columns: vec!["owner".to_owned()], rows, on_delete }
+    }
+
+    #[test]
+    fn consequences_leave_out_tables_without_rows() {
+        let references = [reference(0, UserReferenceAction::Cascade), reference(2, UserReferenceAction::Cascade)];
+        assert_eq!(consequences(&references), ["2 rows of notes: deleted, too."]);
+    }
+
+    #[test]
+    fn deletion_is_refused_only_if_a_foreign_key_with_rows_has_no_delete_rule() {
+        assert!(!is_deletion_refused(&[reference(0, UserReferenceAction::NoAction)]));
+        assert!(!is_deletion_refused(&[reference(3, UserReferenceAction::SetNull)]));
+        assert!(is_deletion_refused(&[reference(1, UserReferenceAction::NoAction)]));
+    }
+}

@@ -1,0 +1,92 @@
+// Restores on the page of database tools.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+
+const TABLES = ["create table notes (id int8 primary key, text text)", "insert into notes select n, 'note ' || n from generate_series(1, 3) n"];
+
+async function backUp(id) {
+  const { runId } = await admin("POST", "/backups", { target: `project:${id}` });
+  await eventually(async () => (await admin("GET", `/runs/${runId}`)).status === "success", "the backup");
+  return (await admin("GET", `/backups?target=project:${id}`)).items[0];
+}
+
+const notes = async (id) => (await admin("POST", `/projects/${id}/sql`, { sql: "select count(*) from notes" })).rows[0][0];
+const toolsOf = (id) => `${url}/projects/${id}/database`;
+const steps = (page) => page.getByRole("region", { name: "Restore", exact: true });
+
+test("backup is restored after a plan and a typed confirmation, and rolled back", async (t) => {
+  const { id, name } = await createProject("restored", TABLES);
+  await backUp(id);
+  await admin("POST", `/projects/${id}/sql`, { sql: "insert into notes values (4, 'newer')" });
+  const page = await openPage(t);
+  await page.goto(toolsOf(id));
+  await page.getByRole("button", { name: new RegExp(`^Actions for ${name}`) }).click();
+  await page.getByRole("menuitem", { name: "Restore…" }).click();
+  const dialog = page.getByRole("dialog", { name: `Restore a backup of ${name}` });
+  await shown(dialog.getByText("nothing changes until you confirm it"));
+  await dialog.getByRole("button", { name: "Show plan" }).click();
+  await shown(steps(page).getByText(/1 table, 3 rows/));
+  await shown(steps(page).getByRole("table", { name: "Tables of the archive" }).getByRole("row").filter({ hasText: "notes" }));
+  assert.equal(await notes(id), 4, "a plan changes nothing");
+  const restore = steps(page).getByRole("button", { name: `Restore ${name}` });
+  assert.ok(await restore.isDisabled());
+  await steps(page).getByRole("textbox", { name: `Type ${name} to confirm` }).fill(name);
+  await restore.click();
+  await shown(steps(page).getByRole("heading", { name: "Restored" }));
+  await eventually(async () => (await notes(id)) === 3, "the rows of the backup");
+
+  await steps(page).getByRole("button", { name: "Roll back" }).click();
+  const confirm = page.getByRole("dialog", { name: "Roll back" });
+  await confirm.getByRole("textbox").fill(name);
+  await confirm.getByRole("button", { name: "Roll back" }).click();
+  await shown(steps(page).getByRole("heading", { name: "Rolled back" }));
+  await eventually(async () => (await notes(id)) === 4, "the rows of before");
+  const row = page.getByRole("table", { name: "Restores" }).getByRole("row").filter({ hasText: "Rolled back" });
+  await row.getByRole("button", { name: "Remove kept database" }).click();
+  await page.getByRole("dialog", { name: "Remove kept database" }).getByRole("button", { name: "Remove kept database" }).click();
+  await hidden(row.getByRole("button", { name: "Remove kept database" }));
+});
+
+test("uploaded archive gets a plan, and a file that is not an archive is refused", async (t) => {
+  const source = await createProject("source", TABLES);
+  const target = await createProject("target");
+  const backup = await backUp(source.id);
+  const { downloadUrl } = await admin("POST", `/backups/${backup.id}/download`, {});
+  const archive = Buffer.from(await (await fetch(downloadUrl)).arrayBuffer());
+  const page = await openPage(t, { origins: ["http://127.0.0.1"] });
+  await page.goto(toolsOf(target.id));
+  await shown(button(page, "Restore from a file"));
+  await page.locator("#restore-file").setInputFiles({ name: "notes.txt", mimeType: "", buffer: Buffer.from("no archive") });
+  await shown(page.getByRole("alert"));
+  await page.locator("#restore-file").setInputFiles({ name: "source.dump", mimeType: "", buffer: archive });
+  await shown(steps(page).getByRole("heading", { name: /^Uploaded archive/ }));
+  await shown(steps(page).getByText(/1 table/));
+  await steps(page).getByRole("button", { name: "Cancel" }).click();
+  await hidden(steps(page));
+  assert.equal((await admin("GET", `/restores?projectId=${target.id}`)).items[0].state, "planned");
+});
+
+test("the platform's backup offers no restore", async (t) => {
+  const { runId } = await admin("POST", "/backups", { target: "platform" });
+  await eventually(async () => (await admin("GET", `/runs/${runId}`)).status === "success", "the backup");
+  const page = await openPage(t);
+  await page.goto(`${url}/backups?target=platform`);
+  await page.getByRole("button", { name: /^Actions for Platform/ }).first().click();
+  await shown(page.getByRole("menuitem", { name: "Verify" }));
+  assert.equal(await page.getByRole("menuitem", { name: "Restore…" }).count(), 0);
+});
+
+test("plan of a restore is accessible", async (t) => {
+  const { id, name } = await createProject("accessible", TABLES);
+  const backup = await backUp(id);
+  const restore = await admin("POST", `/backups/${backup.id}/restore`, { projectId: id });
+  for (const options of [{}, { theme: "light" }, { narrow: true }]) {
+    const page = await openPage(t, options);
+    await page.goto(`${toolsOf(id)}?restore=${restore.id}`);
+    await shown(heading(page, "Database tools"));
+    await shown(steps(page).getByRole("button", { name: `Restore ${name}` }));
+    await expectAccessible(page);
+  }
+});

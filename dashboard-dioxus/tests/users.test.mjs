@@ -1,0 +1,196 @@
+// End users of a project's app.
+
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { test } from "node:test";
+import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+
+const usersOf = (id, query = "") => `${url}/projects/${id}/users${query}`;
+const table = (page) => page.getByRole("table", { name: "Users" });
+const row = (page, email) => table(page).getByRole("row").filter({ hasText: email });
+const PASSWORD = "a long enough phrase 7";
+
+// Creates a project with end-user login, and users with these addresses.
+async function withUsers(...emails) {
+  const project = await createProject("users");
+  await admin("PATCH", `/projects/${project.id}/auth`, { enabled: true });
+  for (const email of emails) await admin("POST", `/projects/${project.id}/users`, { email, password: PASSWORD });
+  return project;
+}
+
+// Sends a request to a route of end-user login, as an app does.
+async function post(project, route, body, accessToken) {
+  const { publicUrl } = await admin("GET", "/system");
+  const headers = { "x-api-key": project.publishableKey, "content-type": "application/json" };
+  if (accessToken) headers.authorization = `Bearer ${accessToken}`;
+  const response = await fetch(`${publicUrl}/v1/auth/${route}`, { method: "POST", headers, body: JSON.stringify(body) });
+  return { status: response.status, ...(await response.json()) };
+}
+
+const signIn = (project, email) => post(project, "login", { email, password: PASSWORD });
+
+// Returns the code that an authenticator app with this secret shows (RFC 6238).
+function totp(secret) {
+  const bits = [...secret].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const digest = createHmac("sha1", key).update(step).digest();
+  return String((digest.readUInt32BE(digest[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+}
+
+async function choose(page, email, act) {
+  await row(page, email).getByRole("button", { name: `Actions for ${email}` }).click();
+  await page.getByRole("menuitem", { name: act }).click();
+}
+
+test("login is off at first and can be turned on", async (t) => {
+  const { id } = await createProject("users off");
+  const page = await openPage(t);
+  await page.goto(usersOf(id));
+  await shown(page.getByText("End-user login is off for this project"));
+  await button(page, "Turn on").click();
+  await shown(page.getByText("No users yet"));
+  assert.equal((await admin("GET", `/projects/${id}/auth`)).enabled, true);
+});
+
+test("user is created, found, and given a role", async (t) => {
+  const { id } = await withUsers("bob@example.com");
+  const page = await openPage(t);
+  await page.goto(usersOf(id));
+  await button(page, "New user").click();
+  const dialog = page.getByRole("dialog", { name: "New user" });
+  await dialog.getByRole("textbox", { name: "E-mail" }).fill("Ann@Example.com");
+  await dialog.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
+  await dialog.getByRole("button", { name: "Create user" }).click();
+  await shown(row(page, "ann@example.com").getByText("Active"));
+  await page.getByRole("searchbox", { name: "Filter users" }).fill("ann@");
+  await hidden(row(page, "bob@example.com"));
+  await choose(page, "ann@example.com", "Change role");
+  await page.getByRole("radio", { name: "Admin" }).check();
+  await page.getByRole("dialog").getByRole("button", { name: "Change role" }).click();
+  await shown(row(page, "ann@example.com").getByText("Admin"));
+});
+
+test("address in use is an error at its field", async (t) => {
+  const { id } = await withUsers("bob@example.com");
+  const page = await openPage(t);
+  await page.goto(usersOf(id));
+  await button(page, "New user").click();
+  const dialog = page.getByRole("dialog", { name: "New user" });
+  await dialog.getByRole("textbox", { name: "E-mail" }).fill("BOB@example.com");
+  await dialog.getByRole("button", { name: "Create user" }).click();
+  await shown(dialog.getByText("Another user has this address."));
+});
+
+test("sheet shows sessions and login events, and signing out ends the sessions", async (t) => {
+  const project = await withUsers("eve@example.com");
+  assert.equal((await signIn(project, "eve@example.com")).status, 200);
+  const page = await openPage(t);
+  await page.goto(usersOf(project.id));
+  await page.getByRole("link", { name: "eve@example.com" }).click();
+  const sheet = page.getByRole("dialog", { name: "eve@example.com" });
+  await shown(sheet.getByRole("list", { name: "Sessions" }).getByRole("listitem"));
+  await shown(sheet.getByRole("list", { name: "Login events" }).getByText("Signed in"));
+  await sheet.getByRole("button", { name: "Actions for eve@example.com" }).click();
+  await sheet.getByRole("menuitem", { name: "Sign out everywhere" }).click();
+  await page.getByRole("dialog", { name: "Sign out everywhere" }).getByRole("button", { name: "Sign out everywhere" }).click();
+  await shown(sheet.getByText("The user is not signed in."));
+});
+
+test("second factor is shown in the sheet and removed after a confirmation", async (t) => {
+  const project = await withUsers("tom@example.com");
+  const { session } = await signIn(project, "tom@example.com");
+  const page = await openPage(t);
+  await page.goto(usersOf(project.id));
+  await page.getByRole("link", { name: "tom@example.com" }).click();
+  const sheet = page.getByRole("dialog", { name: "tom@example.com" });
+  const fact = sheet.locator("dt", { hasText: "Second factor" }).locator("+ dd");
+  await shown(fact.getByText("none"));
+  const { secret } = await post(project, "mfa/totp", {}, session.accessToken);
+  const { status } = await post(project, "mfa/totp/confirm", { code: totp(secret) }, session.accessToken);
+  assert.equal(status, 200);
+  assert.equal((await signIn(project, "tom@example.com")).error.code, "mfa_required");
+  await page.reload();
+  await shown(fact.getByText(/^since /));
+  await shown(sheet.getByRole("list", { name: "Login events" }).getByText("Set up a second factor"));
+  await expectAccessible(page);
+  await sheet.getByRole("button", { name: "Remove second factor…" }).click();
+  await page.getByRole("dialog", { name: "Remove second factor" }).getByRole("button", { name: "Remove second factor" }).click();
+  await shown(fact.getByText("none"));
+  assert.equal((await signIn(project, "tom@example.com")).status, 200);
+});
+
+test("disabled user can't sign in until enabled again", async (t) => {
+  const project = await withUsers("dan@example.com");
+  const page = await openPage(t);
+  await page.goto(usersOf(project.id));
+  await choose(page, "dan@example.com", "Disable user");
+  await page.getByRole("dialog", { name: "Disable user" }).getByRole("button", { name: "Disable user" }).click();
+  await shown(row(page, "dan@example.com").getByText("Disabled"));
+  assert.equal((await signIn(project, "dan@example.com")).status, 401);
+  await choose(page, "dan@example.com", "Enable user");
+  await shown(row(page, "dan@example.com").getByText("Active"));
+  await eventually(async () => (await signIn(project, "dan@example.com")).status === 200, "the sign-in");
+});
+
+test("deletion counts the rows that refer to the user, and needs the address", async (t) => {
+  const project = await withUsers("fay@example.com");
+  const sql = (text) => admin("POST", `/projects/${project.id}/sql`, { sql: text });
+  const { items } = await admin("GET", `/projects/${project.id}/users`);
+  await sql("create table notes (id int8 primary key, owner uuid references auth.users (id))");
+  await sql(`insert into notes values (1, '${items[0].id}')`);
+  const page = await openPage(t);
+  await page.goto(usersOf(project.id));
+  await choose(page, "fay@example.com", "Delete user");
+  const dialog = page.getByRole("dialog", { name: "Delete user" });
+  await shown(dialog.getByText("1 row of notes refers to the user, so the deletion is refused."));
+  await dialog.getByRole("textbox").fill("fay@example.com");
+  assert.ok(await dialog.getByRole("button", { name: "Delete user" }).isDisabled());
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await sql("delete from notes");
+  await choose(page, "fay@example.com", "Delete user");
+  await shown(dialog.getByText("No row refers to the user."));
+  await dialog.getByRole("textbox").fill("fay@example.com");
+  await dialog.getByRole("button", { name: "Delete user" }).click();
+  await hidden(row(page, "fay@example.com"));
+});
+
+test("settings are saved, and text in place of a number is refused", async (t) => {
+  const { id } = await withUsers();
+  const page = await openPage(t);
+  await page.goto(usersOf(id, "?tab=settings"));
+  await page.getByRole("switch", { name: "Sign-up is open" }).uncheck();
+  await page.getByRole("switch", { name: "Sign-in with a mailed link" }).check();
+  await page.getByLabel("Path of the link that signs in").fill("/enter");
+  await page.getByLabel("Life of a session without use (days)").fill("a week");
+  await button(page, "Save settings").click();
+  await shown(page.getByRole("alert").getByText("must be a whole number"));
+  await page.getByLabel("Life of a session without use (days)").fill("7");
+  await button(page, "Save settings").click();
+  await eventually(async () => (await admin("GET", `/projects/${id}/auth`)).refreshTokenDays === 7, "the settings");
+  const { allowSignup, allowMagicLink, magicLinkPath } = await admin("GET", `/projects/${id}/auth`);
+  assert.deepEqual({ allowSignup, allowMagicLink, magicLinkPath }, { allowSignup: false, allowMagicLink: true, magicLinkPath: "/enter" });
+});
+
+test("signing key is rotated after a confirmation", async (t) => {
+  const { id } = await withUsers();
+  const page = await openPage(t);
+  await page.goto(usersOf(id, "?tab=settings"));
+  await button(page, "Rotate signing key").click();
+  await page.getByRole("dialog").getByRole("button", { name: "Rotate signing key" }).click();
+  await shown(page.getByText(/^The new key is /));
+});
+
+test("pages of users are accessible", async (t) => {
+  const { id } = await withUsers("gil@example.com");
+  for (const options of [{}, { theme: "light" }, { narrow: true }]) {
+    for (const query of ["", "?tab=settings"]) {
+      const page = await openPage(t, options);
+      await page.goto(usersOf(id, query));
+      await shown(heading(page, "Users"));
+      await page.waitForLoadState("networkidle").catch(() => {});
+      await expectAccessible(page);
+    }
+  }
+});
