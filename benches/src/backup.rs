@@ -34,7 +34,7 @@ pub struct Figures {
     pub growth_kib: u64,
 }
 
-/// Measures both sides twice, in turn, because the speed of machines varies.
+/// Measures `pg_dump` and the plugin twice, in turn, because the speed of a machine varies.
 pub async fn measure(platform: &Platform) -> Result<Figures> {
     let database_bytes = create_large_table(platform).await?;
     let mut figures =
@@ -77,7 +77,7 @@ pub async fn psql(platform: &Platform, database: &str, sql: &str) -> Result<Stri
 }
 
 /// Returns a command for one of Postgres's programs, connected to the project's database.
-fn postgres_program(platform: &Platform, name: &str) -> Command {
+pub fn postgres_program(platform: &Platform, name: &str) -> Command {
     let mut command = Command::new(name);
     command
         .env("PGHOST", "127.0.0.1")
@@ -88,7 +88,7 @@ fn postgres_program(platform: &Platform, name: &str) -> Command {
     command
 }
 
-/// Dumps the database and uploads it in parts. Reads the next part while the previous one is being sent.
+/// Dumps the database and uploads the dump in parts. Reads the next part while the previous one is being sent.
 async fn dump_and_upload(platform: &Platform) -> Result<(Duration, u64)> {
     let store = ObjectStore::new(&platform.storage()?);
     store.ensure_bucket(PLATFORM_BUCKET).await?;

@@ -1,6 +1,6 @@
 //! Measures how long a run continues after it was cancelled, for different activities of the guest.
 //!
-//! It runs the test component `hostile` in the server's runtime with the usual limits.
+//! The bench runs the test component `hostile` in the server's runtime with the default limits.
 
 use std::{
     collections::BTreeMap,

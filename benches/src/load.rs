@@ -1,5 +1,5 @@
-//! An HTTP load generator over plain sockets. Requests are prepared as bytes and responses are barely parsed, so that
-//! measuring takes little processor time.
+//! An HTTP load generator over plain sockets. Requests are built in advance, and only the status and length of a
+//! response are parsed, so that measuring takes little processor time.
 
 use std::{
     io::{Read, Write},
@@ -98,7 +98,7 @@ impl Load {
     }
 
     /// Sends at a constant rate. Latency is measured from the time at which a request was due. Each connection has its
-    /// own thread, because timers of the runtime round up to milliseconds, longer than most responses take.
+    /// own thread, because timers of the runtime round up to whole milliseconds, and most responses take less than one.
     pub fn run_paced(&self, connections: usize, length: Duration, per_second: f64) -> Result<Outcome> {
         let interval = Duration::from_secs_f64(connections as f64 / per_second);
         let begin = Instant::now();
@@ -145,7 +145,7 @@ async fn send_unpaced(
     }
 }
 
-/// When one connection of a paced load sends its requests.
+/// The times at which one connection of a paced load sends its requests.
 struct Schedule {
     /// Index of the connection.
     connection: usize,

@@ -1,26 +1,30 @@
 //! `cargo xtask bench`: measures AtlasHub, its baseline and a peer on one machine in one run. Machines are noisy, so
 //! only the ratios are comparable between machines.
 //!
-//! Arguments: seconds per measurement (default 3; each measurement is repeated five times), and parts of the names of
-//! cases, comma-separated (default: all cases).
+//! Arguments: seconds per measurement (default 3; requests are measured five times), and parts of the names of cases,
+//! comma-separated (default: all cases).
 //!
 //! One process in embedded mode provides Postgres and the store. The measured process runs next to it on the same
 //! Postgres. The baseline is `pgbench` with the same SQL, prepared, over 10 connections. The peer is PostgREST, if
 //! `ATLASHUB_BENCH_POSTGREST_BIN` names its binary. If `ATLASHUB_BENCH_OLD_BIN` names the binary of an older build, the
-//! case `older build` compares the two.
+//! case `older build` compares the two. `ATLASHUB_BENCH_TRANSFER_ROWS` is the number of rows that the case `transfers`
+//! exports and imports (default 1 000 000).
 
 mod backup;
 mod cancel;
 mod jobs;
 mod load;
+mod logins;
 mod paired;
 mod pgbench;
 mod platform;
 mod plugins;
 mod postgrest;
 mod presign;
+mod project;
 mod report;
 mod statistics;
+mod transfers;
 
 use std::time::Duration;
 
@@ -32,7 +36,7 @@ use postgrest::Postgrest;
 use report::{Report, Row};
 use statistics::{REPETITIONS, median, median_by_ratio};
 
-/// Connections of the load: about three times the clients of pgbench, enough to use pipelining.
+/// Connections of the load: about three times the clients of pgbench, so that the gateway pipelines statements.
 const CONNECTIONS: usize = 32;
 const ROWS: u32 = 100_000;
 
@@ -42,10 +46,10 @@ async fn main() -> Result<()> {
     let duration = Duration::from_secs(seconds);
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let platform = Platform::start(&platform::binary()?).await?;
-    platform.create_items(ROWS).await?;
+    platform.create_tables(ROWS).await?;
     let mut report = Report::default();
     platform.wait_for_builtin_plugins().await?;
-    report.add_start(platform.ready_after, platform.idle_memory_kib()?);
+    report.add_start(platform.ready_after, platform.resident_memory_kib()?);
     let postgrest = postgrest::start(&platform).await?;
 
     let filters = std::env::args().nth(2).unwrap_or_default();
@@ -65,9 +69,16 @@ async fn main() -> Result<()> {
         eprintln!("bench: backup of 1 GB");
         report.add_backup(&backup::measure(&platform).await?);
     }
+    if is_selected("transfers") {
+        eprintln!("bench: transfers");
+        report.add_transfers(&transfers::measure(&platform).await?);
+    }
     if is_selected("due jobs") {
         eprintln!("bench: due jobs");
         report.add_due_jobs(&jobs::measure(&platform).await?);
+    }
+    if is_selected("logins") {
+        report.add_logins(&logins::measure(&platform, &token, duration).await?);
     }
     if is_selected("plugins") {
         eprintln!("bench: plugins");
@@ -82,12 +93,13 @@ async fn main() -> Result<()> {
         );
     }
     report.add_presign(presign::signatures_per_second(duration / 2).await?);
-    report.add_memory_after(platform.idle_memory_kib()?);
+    report.add_memory_after(platform.resident_memory_kib()?);
     report.print();
     Ok(())
 }
 
-/// Measures the sides in turn, so that changes of the machine affect all of them, and returns the medians.
+/// Measures baseline, AtlasHub and peer in turn, so that changes in the machine's speed affect all of them. Returns the
+/// medians.
 async fn measure(platform: &Platform, case: &Case, peer: Option<&Postgrest>, duration: Duration) -> Result<Row> {
     let (mut baseline_rates, mut atlashub_rates, mut peer_rates) = (Vec::new(), Vec::new(), Vec::new());
     let (mut latencies, mut baseline_latencies) = (Vec::new(), Vec::new());

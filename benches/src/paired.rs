@@ -18,21 +18,21 @@ pub struct Figures {
     pub old_rate: f64,
     /// Requests per second.
     pub new_rate: f64,
-    /// Latency at half of `old_rate`.
+    /// 99th percentile of the latency, at half of `old_rate` requests per second.
     pub old_p99: Duration,
-    /// Latency at half of `old_rate`.
+    /// 99th percentile of the latency, at half of `old_rate` requests per second.
     pub new_p99: Duration,
 }
 
-/// Starts the older binary with a Postgres of its own. Returns `None` if none is named.
+/// Starts the older binary with a Postgres of its own. Returns `None` if the variable is not set.
 pub async fn start() -> Result<Option<Platform>> {
     let Some(binary) = std::env::var_os("ATLASHUB_BENCH_OLD_BIN").map(PathBuf::from) else { return Ok(None) };
     let old = Platform::start(&binary).await?;
-    old.create_items(ROWS).await?;
+    old.create_tables(ROWS).await?;
     Ok(Some(old))
 }
 
-/// Measures both builds in turn, for each kind of request that has a goal.
+/// Measures both builds in turn, for each kind of request that has a goal relative to PostgREST (`peer_goal`).
 pub async fn measure(old: &Platform, new: &Platform, duration: Duration) -> Result<Vec<Figures>> {
     // Requests of signed-in users have no goal here, so the token stays unused.
     let with_goal = |platform| cases(platform, "").into_iter().filter(|case: &Case| case.peer_goal.is_some());

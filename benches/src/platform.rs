@@ -1,4 +1,4 @@
-//! The measured server: a release binary that uses the Postgres and the store of a second one.
+//! The measured server: a process of the release binary that uses the Postgres and the store of a second process.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ADMIN_TOKEN: &str = "admin-token-of-the-benches";
-/// The user whose notes signed-in reads return.
+const BUILTIN_PLUGINS: usize = 5;
+/// ID of the user who owns the rows of table `notes`.
 pub const USER: &str = "7b0f8a4e-36c1-4c0b-9d4e-0a1c2e3f4a5b";
 
 /// The two server processes and a project.
@@ -115,9 +116,9 @@ impl Platform {
         })
     }
 
-    /// Creates the tables `items` with the given number of rows, `wide` with 30 columns and a tenth as many, `notes`
-    /// with as many rows of one user, and the empty table `inserted`.
-    pub async fn create_items(&self, rows: u32) -> Result<()> {
+    /// Creates four tables: `items` with `rows` rows, `wide` with 31 columns and a tenth as many rows, `notes` with
+    /// `rows` rows of one user, and `inserted` without rows.
+    pub async fn create_tables(&self, rows: u32) -> Result<()> {
         let wide: String =
             (0..10).map(|i| format!("i * {i} AS n{i}, 'text {i} of ' || i AS t{i}, i / 7.0 AS f{i}, ")).collect();
         for sql in [
@@ -149,7 +150,7 @@ impl Platform {
         Ok(())
     }
 
-    /// Lets signed-in users read `notes`, and returns an access token of their owner.
+    /// Lets signed-in users read `notes`, and returns an access token of [`USER`].
     pub async fn user_token(&self) -> Result<String> {
         let path = format!("/admin/v1/projects/{}/tables/notes/exposure", self.project_id);
         client()?
@@ -225,13 +226,19 @@ impl Platform {
         Ok(request.header("x-dev-admin-token", ADMIN_TOKEN).send().await?.error_for_status()?.json().await?)
     }
 
-    /// Waits until the four built-in plugins are active, and three seconds more for the load of compiling them to end.
+    pub async fn admin_patch(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = client()?.patch(format!("http://{}{path}", self.gateway.admin)).json(body);
+        Ok(request.header("x-dev-admin-token", ADMIN_TOKEN).send().await?.error_for_status()?.json().await?)
+    }
+
+    /// Waits until the built-in plugins are active, and then for three seconds, so that the load of compiling them has
+    /// ended.
     pub async fn wait_for_builtin_plugins(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let plugins = self.admin_get("/admin/v1/plugins").await?;
             let active = plugins["items"].as_array().into_iter().flatten().filter(|plugin| plugin["state"] == "active");
-            if active.count() >= 4 {
+            if active.count() >= BUILTIN_PLUGINS {
                 break;
             }
             if Instant::now() > deadline {
@@ -282,14 +289,14 @@ impl Platform {
     }
 
     /// Returns the resident memory of the measured process, in KiB.
-    pub fn idle_memory_kib(&self) -> Result<u64> {
+    pub fn resident_memory_kib(&self) -> Result<u64> {
         self.memory_kib("VmRSS:")
     }
 
     /// Resets the peak memory of the measured process and returns its current memory, in KiB.
     pub fn reset_peak_memory_kib(&self) -> Result<u64> {
         std::fs::write(format!("/proc/{}/clear_refs", self.gateway.child.id()), "5")?;
-        self.idle_memory_kib()
+        self.resident_memory_kib()
     }
 
     /// Returns the peak memory since the last reset, in KiB.

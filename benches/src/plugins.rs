@@ -1,7 +1,7 @@
 //! Measures the overhead of plugins: starting a run, calls to the host, and streams compared with a native copy.
 //!
-//! It runs the test component `hostile` (`cargo xtask plugin testing`) in the server's engine, with a host that serves
-//! `objects` from memory. No store and no network are involved, so the figures are those of the runtime alone.
+//! The bench runs the test component `hostile` (`cargo xtask plugin testing`) in the server's engine, with a host that
+//! serves `objects` from memory. No store and no network are involved, so the figures are those of the runtime alone.
 
 use std::{
     hint::black_box,

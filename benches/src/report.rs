@@ -6,9 +6,10 @@ use crate::{
     backup::Figures,
     cancel,
     jobs::{self, Lateness},
-    paired,
+    logins, paired,
     plugins::PluginFigures,
     statistics::ratio,
+    transfers,
 };
 
 /// Results of one kind of request.
@@ -34,6 +35,10 @@ pub struct Row {
 pub struct Report {
     rows: Vec<Row>,
     lines: Vec<(&'static str, String, &'static str)>,
+    /// Lines about end-user login: figure, measured value, goal.
+    login_lines: Vec<(String, String, &'static str)>,
+    /// Lines of the table of exports and imports.
+    transfer_rows: Vec<String>,
     /// Lines of the table that compares this build with an older one.
     paired_rows: Vec<String>,
 }
@@ -46,7 +51,7 @@ impl Report {
     pub fn add_start(&mut self, ready_after: Duration, memory_kib: u64) {
         self.lines.push(("start to ready, Postgres running", format!("{} ms", ready_after.as_millis()), "≤ 1 s"));
         self.lines.push((
-            "idle memory with four plugins loaded",
+            "idle memory with the built-in plugins loaded",
             format!("{:.1} MiB", memory_kib as f64 / 1024.0),
             "≤ 60 MiB",
         ));
@@ -94,6 +99,21 @@ impl Report {
         ));
     }
 
+    pub fn add_transfers(&mut self, figures: &transfers::Figures) {
+        let transfers::Figures { rows, file_bytes, comparisons } = figures;
+        self.transfer_rows.extend(comparisons.iter().map(|comparison| {
+            let transfers::Comparison { name, baseline, psql, plugin, growth_kib } = comparison;
+            format!(
+                "| {name}, {rows} rows, {:.0} MB | {baseline}: {:.2} s | {:.2} s | {:.2} × | {:.1} MiB |",
+                *file_bytes as f64 / 1e6,
+                psql.as_secs_f64(),
+                plugin.as_secs_f64(),
+                plugin.as_secs_f64() / psql.as_secs_f64(),
+                *growth_kib as f64 / 1024.0,
+            )
+        }));
+    }
+
     pub fn add_due_jobs(&mut self, figures: &jobs::Figures) {
         let text = |Lateness { p50_ms, p99_ms, per_second }| {
             format!("p50 {p50_ms:.0} ms, p99 {p99_ms:.0} ms, {per_second:.0}/s")
@@ -102,6 +122,43 @@ impl Report {
             ("1 000 jobs due at once, component that does nothing: lateness", text(figures.nothing), "p99 ≤ 250 ms"),
             ("1 000 jobs due at once, component that queries Postgres: lateness", text(figures.status), "p99 ≤ 250 ms"),
         ]);
+    }
+
+    pub fn add_logins(&mut self, figures: &logins::Figures) {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let logins::Storm { without, with, logins_per_second } = &figures.storm;
+        let (secret, signed_in) = figures.reads;
+        self.login_lines.extend([
+            (
+                "p99 of a read by key during a storm of logins".to_owned(),
+                format!(
+                    "{:.2} ms, {:.1} × {:.2} ms without ({logins_per_second:.0} logins/s)",
+                    ms(*with),
+                    ms(*with) / ms(*without),
+                    ms(*without)
+                ),
+                "≤ 2 ×",
+            ),
+            (
+                "signed-in reads by key".to_owned(),
+                format!("{signed_in:.0}/s, {:.0} % of {secret:.0}/s with the secret key", signed_in / secret * 100.0),
+                "≥ 70 %",
+            ),
+        ]);
+        for logins::Sizes { name, few, many } in &figures.sizes {
+            self.login_lines.push((
+                format!("{name}, 100 000 users and 1 million expired tokens"),
+                format!("{:.2} ms, {:.2} × {:.2} ms with ten users", ms(*many), ms(*many) / ms(*few), ms(*few)),
+                "as fast",
+            ));
+        }
+        for logins::Timing { name, known, unknown, z } in &figures.timings {
+            self.login_lines.push((
+                format!("{name}: known and unknown account"),
+                format!("{:.2} ms and {:.2} ms, z = {z:.2}", ms(*known), ms(*unknown)),
+                "−1.96 ≤ z ≤ 1.96",
+            ));
+        }
     }
 
     pub fn add_plugins(&mut self, figures: &PluginFigures) {
@@ -142,7 +199,7 @@ impl Report {
     }
 
     pub fn print(&self) {
-        println!("| what | baseline (pgbench) | AtlasHub | of the baseline | goal | PostgREST | ratio | goal |");
+        println!("| request | baseline (pgbench) | AtlasHub | of the baseline | goal | PostgREST | ratio | goal |");
         println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
         for row in &self.rows {
             let (peer, times) = match row.peer {
@@ -178,12 +235,22 @@ impl Report {
             );
         }
         if !self.paired_rows.is_empty() {
-            println!("\n| what | older build | this build | p99, older, at half of its rate | p99, this, same rate |");
+            println!(
+                "\n| request | older build | this build | p99, older, at half of its rate | p99, this, same rate |"
+            );
             println!("| --- | --- | --- | --- | --- |");
             self.paired_rows.iter().for_each(|row| println!("{row}"));
         }
-        println!("\n| what | measured | goal |\n| --- | --- | --- |");
+        if !self.transfer_rows.is_empty() {
+            println!("\n| transfer | `psql` | AtlasHub | ratio, goal ≤ 1.2 × | memory added, goal ≤ 32 MiB |");
+            println!("| --- | --- | --- | --- | --- |");
+            self.transfer_rows.iter().for_each(|row| println!("{row}"));
+        }
+        println!("\n| figure | measured | goal |\n| --- | --- | --- |");
         for (figure, measured, goal) in &self.lines {
+            println!("| {figure} | {measured} | {goal} |");
+        }
+        for (figure, measured, goal) in &self.login_lines {
             println!("| {figure} | {measured} | {goal} |");
         }
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: measures the figures of `docs/PERFORMANCE.md` side by side in one run.
+//! `cargo xtask bench`: measures AtlasHub, pgbench and PostgREST in one run, for the figures of `docs/PERFORMANCE.md`.
 
 use std::{
     path::{Path, PathBuf},
@@ -40,8 +40,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     process::run(&mut bench)
 }
 
-/// Measures the dashboard of a release in Chromium: what the first page loads, its speed, and with a number of minutes
-/// how memory grows.
+/// Measures the dashboard of a release build in Chromium: the size and speed of the first page, and how smoothly grids
+/// scroll and SQL is typed, and pages with much data. With a number of minutes, also measures the growth of memory over
+/// that time.
 pub(crate) fn run_dashboard(minutes: &[String]) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Chromium])?;
     first_party::ensure()?;
@@ -51,7 +52,12 @@ pub(crate) fn run_dashboard(minutes: &[String]) -> Result<()> {
     let server = Server::start("release")?;
     let mut node = Command::new("node");
     node.current_dir(dashboard::folder()).arg("benches/speed.mjs").args(minutes);
-    process::run(server.tell(&mut node).env("ATLASHUB_TEST_CHROMIUM", chromium))
+    process::run(server.set_environment(&mut node).env("ATLASHUB_TEST_CHROMIUM", &chromium))?;
+    let mut node = Command::new("node");
+    node.current_dir(dashboard::folder()).args(["--test", "--test-reporter=tap", "--test-concurrency=1"]);
+    node.args(["benches/smoothness.test.mjs", "benches/large.test.mjs"]);
+    node.env("ATLASHUB_BENCH_DATABASE", server.database_url()?);
+    process::run(server.set_environment(&mut node).env("ATLASHUB_TEST_CHROMIUM", chromium))
 }
 
 /// Installs PostgREST once and returns its path. Returns `None` if npm or a binary for this system is missing; the

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::{dashboard, process, setup, test_server::Server};
 
-/// Files that run at the same time. Each uses projects of its own, and waits more than it computes.
+/// Number of test files that run at the same time. Each creates its own projects, and spends most of its time waiting.
 const CONCURRENT_FILES: &str = "3";
 
 /// Runs all tests, or only those of the files whose name contains `filter`.
@@ -19,7 +19,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result<()> {
     let server = Server::start("debug")?;
     let mut node = Command::new("node");
     node.current_dir(dashboard::folder()).args(["--test", "--test-concurrency", CONCURRENT_FILES]).args(tests);
-    process::run(server.tell(&mut node).env("ATLASHUB_TEST_CHROMIUM", chromium))
+    process::run(server.set_environment(&mut node).env("ATLASHUB_TEST_CHROMIUM", chromium))
 }
 
 fn test_files(filter: Option<&str>) -> Result<Vec<OsString>> {

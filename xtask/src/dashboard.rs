@@ -1,6 +1,6 @@
 //! Builds the dashboard, which is embedded in the host's binary.
 //!
-//! The module is compiled to WebAssembly like the plugins. The bundler, a program in the dashboard's workspace, creates
+//! The dashboard is compiled to WebAssembly like the plugins. The bundler, a program in its workspace, creates
 //! the files that the host serves. `host/build.rs` finds them in the target folder. Nothing is built if the sources did
 //! not change.
 

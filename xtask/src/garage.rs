@@ -1,4 +1,4 @@
-//! Garage, an S3 store for the tests: built from crates.io once and kept in the cache folder.
+//! Builds Garage, an S3 store for the tests, from crates.io once, and keeps it in the cache folder.
 
 use std::path::PathBuf;
 

@@ -10,8 +10,10 @@ mod build_cmd;
 mod cache;
 mod dashboard;
 mod dev;
+mod disk_space;
 mod garage;
 mod lint;
+mod packages;
 mod plugin;
 mod process;
 mod promtool;
@@ -37,6 +39,9 @@ Usage: cargo xtask <command>
          --fast          only run the tests
          --garage        only run the storage tests, against a real Garage (built once, about ten minutes)
          --browser       only run the dashboard's tests in Chromium; the filter is part of a file's name
+         --browser-release
+                         the same with the dashboard as it is released: small, and a module for each group of pages
+         --languages     only build plugins in C, Python, JavaScript and Rust with their own tools, and run them
          --schemathesis  only send requests generated from the OpenAPI document, and look for 5xx responses
          <filter>        only run tests whose name contains this text
   lint                                   check formatting, lints, licences and advisories

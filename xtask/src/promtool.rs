@@ -1,4 +1,4 @@
-//! promtool, which checks the format of metrics: found in `PATH`, or taken from Debian's package and kept in the cache
+//! Finds promtool, which checks the format of metrics, in `PATH`, or extracts it from Debian's package into the cache
 //! folder. The package itself is not installed, because it would start a Prometheus server.
 
 use std::{fs, path::PathBuf, process::Command};
@@ -21,7 +21,7 @@ pub(crate) fn ensure() -> Result<()> {
     }
     let download = folder.join("download");
     fs::create_dir_all(&download).with_context(|| format!("could not create {}", download.display()))?;
-    // Fails without the rights of root, and is needed only if the lists are missing or old.
+    // The update needs root, but is only necessary if the package lists are missing or old. So ignore its failure.
     let _ = process::succeeds(Command::new("apt-get").args(["update", "-q"]));
     process::run(Command::new("apt-get").current_dir(&download).args(["download", "-q", "prometheus"]))?;
     let package = package_in(&download)?;

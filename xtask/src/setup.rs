@@ -1,7 +1,7 @@
 //! The tools that commands need, how to detect them, and how to install them.
 //!
-//! On Debian and derived systems as root, missing tools are installed. Elsewhere the command that installs them is
-//! printed. Detection takes milliseconds, so every command does it every time.
+//! If this program runs as root on Debian or a derived system, it installs missing tools. Elsewhere it prints the
+//! command that installs them. Detection takes milliseconds, so every command detects its tools each time.
 
 use std::{
     path::{Path, PathBuf},
@@ -27,6 +27,8 @@ pub(crate) enum Tool {
     Node,
     /// Runs the commands of the quickstart.
     Curl,
+    /// Opens encrypted backups.
+    Age,
     /// Generates a Python client, and runs Schemathesis.
     Python,
     /// Runs the dashboard's tests.
@@ -42,6 +44,7 @@ const ALL_TOOLS: &[Tool] = &[
     Tool::Pgbench,
     Tool::Node,
     Tool::Curl,
+    Tool::Age,
     Tool::Python,
     Tool::Chromium,
     Tool::RustLints,
@@ -56,6 +59,7 @@ impl Tool {
             Self::Pgbench => "pgbench",
             Self::Node => "Node.js with npm",
             Self::Curl => "curl",
+            Self::Age => "age",
             Self::Python => "Python 3 with venv",
             Self::Chromium => "Chromium",
             Self::RustLints => "rustfmt and clippy",
@@ -75,6 +79,7 @@ impl Tool {
             Self::Pgbench => pgbench_folder().is_some(),
             Self::Node => process::find_program("node").is_some() && npm().is_some(),
             Self::Curl => process::find_program("curl").is_some(),
+            Self::Age => process::find_program("age").is_some(),
             Self::Python => {
                 process::succeeds(std::process::Command::new("python3").args(["-c", "import venv, ensurepip"]))
             }
@@ -106,6 +111,8 @@ impl Tool {
             (Self::Node, _) => &["nodejs", "npm"],
             (Self::Curl, PackageManager::Winget) => &["cURL.cURL"],
             (Self::Curl, _) => &["curl"],
+            (Self::Age, PackageManager::Winget) => &["FiloSottile.age"],
+            (Self::Age, _) => &["age"],
             (Self::Python, PackageManager::Apt) => &["python3", "python3-venv"],
             (Self::Python, PackageManager::Winget) => &["Python.Python.3.13"],
             (Self::Python, _) => &["python3"],
@@ -146,7 +153,7 @@ impl PackageManager {
     }
 }
 
-/// Ensures that all tools that any command needs are installed.
+/// Ensures that the tools of all commands are installed.
 pub(crate) fn ensure_all() -> Result<()> {
     ensure(ALL_TOOLS)?;
     ensure_test_tools()?;
@@ -154,7 +161,7 @@ pub(crate) fn ensure_all() -> Result<()> {
     Ok(())
 }
 
-/// Ensures that the programs that tests use, and that are not packages of the system, are installed.
+/// Ensures that the tools that only tests need are installed: npm packages, a Python program, and promtool.
 pub(crate) fn ensure_test_tools() -> Result<()> {
     install_node_modules("docs/examples")?;
     install_node_modules("host/tests/clients")?;
@@ -162,10 +169,11 @@ pub(crate) fn ensure_test_tools() -> Result<()> {
     promtool::ensure()
 }
 
-/// Installs those of `tools` that are missing.
+/// Installs those of `tools` that are missing, if this user is root on Debian or a derived system. Missing `rustfmt`
+/// and `clippy` are installed with rustup, which does not need root.
 ///
 /// # Errors
-/// If they cannot be installed without asking, the error says how to install them.
+/// Fails for other users and on other systems. The error names the missing tools and how to install them.
 pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     let missing: Vec<Tool> = tools.iter().copied().filter(|tool| !tool.is_installed()).collect();
     if missing.is_empty() {
@@ -234,10 +242,10 @@ fn packages_of(tools: &[Tool], manager: Option<PackageManager>) -> Vec<&'static 
     packages
 }
 
-/// Installs Debian packages if this user can do so without asking.
+/// Installs Debian packages, if this user is root.
 ///
 /// # Errors
-/// If not, the error says how to install them.
+/// Fails for other users, with the command that installs the packages, and on other systems.
 pub(crate) fn install_apt_packages(packages: &[&str]) -> Result<()> {
     match PackageManager::detect() {
         Some(PackageManager::Apt) if is_root() => run_apt_install(packages),
@@ -258,7 +266,7 @@ fn run_apt_install(packages: &[&str]) -> Result<()> {
     process::run(apt().args(["install", "-y", "-q", "--no-install-recommends"]).args(packages))
 }
 
-/// Returns whether the user is root. The standard library cannot tell, so ask `id`.
+/// Returns whether the user is root. Calls `id`, because the standard library has no function for this.
 fn is_root() -> bool {
     let output = Command::new("id").arg("-u").output();
     output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
@@ -321,7 +329,7 @@ fn is_libclang_installed() -> bool {
     })
 }
 
-/// Returns the entries of a folder whose name starts with `prefix`; nothing if the folder does not exist.
+/// Returns the entries of a folder whose name starts with `prefix`. A missing folder has no entries.
 fn children(folder: &Path, prefix: &str) -> impl Iterator<Item = PathBuf> {
     std::fs::read_dir(folder)
         .into_iter()

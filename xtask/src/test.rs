@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::{
-    browser_tests, dashboard, garage, lint,
+    browser_tests, dashboard, disk_space, garage, lint, packages,
     plugin::first_party,
     process, schemathesis,
     setup::{self, Tool},
@@ -17,11 +17,14 @@ pub(crate) struct Options {
     fast: bool,
     /// Run only the storage tests, against Garage instead of the embedded store.
     garage: bool,
-    /// Run only the dashboard's tests in Chromium.
-    browser: bool,
-    /// Only send requests that are generated from the OpenAPI document.
+    /// Run only the dashboard's tests in Chromium, against a dashboard with this optimization.
+    browser: Option<Optimization>,
+    /// Run only the tests that send requests generated from the OpenAPI document.
     schemathesis: bool,
-    /// Run only tests whose name contains this text, without the unit tests of the dashboard.
+    /// Run only the tests that build the example plugins in other languages and run them.
+    languages: bool,
+    /// Run only tests whose name contains this text. With `browser`, run only the test files whose name contains it.
+    /// Without `browser`, a filter excludes the dashboard's tests.
     filter: Option<String>,
 }
 
@@ -31,8 +34,10 @@ impl Options {
         for argument in arguments {
             match argument.as_str() {
                 "--fast" => options.fast = true,
-                "--browser" => options.browser = true,
+                "--browser" => options.browser = Some(Optimization::Fast),
+                "--browser-release" => options.browser = Some(Optimization::Small),
                 "--garage" => options.garage = true,
+                "--languages" => options.languages = true,
                 "--schemathesis" => options.schemathesis = true,
                 flag if flag.starts_with('-') => bail!("Unknown option `{flag}` of `test`. See `cargo xtask help`."),
                 filter if options.filter.is_none() => options.filter = Some(filter.to_owned()),
@@ -44,38 +49,44 @@ impl Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Curl])?;
+    setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Curl, Tool::Age])?;
     setup::ensure_test_tools()?;
-    // Before the lints, because they compile the host with plugins embedded, as the tests need it.
+    // Before the lints, because they compile the host, which embeds the plugins.
     first_party::ensure()?;
     first_party::ensure_testing()?;
     if options.garage {
         return run_garage_tests(options.filter.as_deref());
     }
+    if options.languages {
+        return run_language_tests();
+    }
     if options.schemathesis {
         return run_schemathesis();
     }
-    if options.browser {
+    if let Some(optimization) = options.browser.or(options.filter.is_none().then_some(Optimization::Fast)) {
+        // Before the host is compiled, because its build embeds the dashboard.
+        setup::ensure(&[Tool::Chromium])?;
+        setup::install_node_modules("dashboard-dioxus")?;
+        dashboard::ensure(optimization)?;
+    }
+    if options.browser.is_some() {
         process::run(process::cargo().args(["build", "--package", "atlashub"]))?;
-        return run_browser_tests(options.filter.as_deref());
+        return browser_tests::run(options.filter.as_deref());
     }
     if !options.fast {
         lint::check_source()?;
         lint::check_dependencies()?;
     }
+    disk_space::remove_leftovers();
+    if options.filter.is_none() {
+        disk_space::check()?;
+    }
     run_tests(options.filter.as_deref())?;
     if options.filter.is_none() {
         dashboard::run_unit_tests()?;
+        browser_tests::run(None)?;
     }
     Ok(())
-}
-
-/// Runs the dashboard's tests in Chromium, against the server in the target folder. `cargo test` builds it, too.
-fn run_browser_tests(filter: Option<&str>) -> Result<()> {
-    setup::ensure(&[Tool::Chromium])?;
-    setup::install_node_modules("dashboard-dioxus")?;
-    dashboard::ensure(Optimization::Fast)?;
-    browser_tests::run(filter)
 }
 
 /// Runs every test of the workspace with `cargo test`. Each test program starts one Postgres and one store for all its
@@ -106,6 +117,22 @@ fn run_schemathesis() -> Result<()> {
     process::run(&mut command)
 }
 
+/// Builds plugins in other languages with their pinned tools, installs them in a server and runs them.
+fn run_language_tests() -> Result<()> {
+    let mut command = process::cargo();
+    command.args(["test", "--package", "atlashub", "--test", "it", "--features", "languages"]);
+    command.args(["--", "plugins::built_languages::", "--nocapture", "--test-threads", "1"]);
+    for (variable, folder) in [("ATLASHUB_TEST_C_TOOLS", "c"), ("ATLASHUB_TEST_PYTHON_TOOLS", "python")] {
+        let requirements = format!("plugins/examples/{folder}/requirements.txt");
+        command.env(variable, packages::ensure_python(&format!("plugin-tools-{folder}"), &requirements)?);
+    }
+    command.env("ATLASHUB_TEST_JAVASCRIPT_TOOLS", packages::ensure_npm("plugin-tools-javascript", JAVASCRIPT_TOOLS)?);
+    process::run(&mut command)
+}
+
+/// The tools of plugins in JavaScript, with versions.
+const JAVASCRIPT_TOOLS: &str = "plugins/examples/javascript/package.json";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +147,7 @@ mod tests {
         let options = parse(&["keys", "--fast"]).unwrap();
         assert_eq!(options, Options { fast: true, filter: Some("keys".to_owned()), ..Options::default() });
         assert!(parse(&["--garage"]).unwrap().garage);
+        assert!(parse(&["--languages"]).unwrap().languages);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::process;
 /// Time within which the server must accept connections.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The line that the server prints once it accepts connections ends with this.
+/// The end of the line that the server prints once it accepts connections.
 const READY: &str = "is ready.";
 
 const TOKEN: &str = "admin-token-of-the-browser-tests";
@@ -33,10 +33,10 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the server of a build profile, and waits until it accepts connections.
     pub(crate) fn start(profile: &str) -> Result<Self> {
-        let folder = process::target_folder().join("browser-tests");
-        let _ = fs::remove_dir_all(&folder);
+        // If this user is root, Postgres runs as another user, who may not have access to the target folder.
+        let folder = std::env::temp_dir().join(format!("atlashub-browser-tests-{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
-        let log = folder.join("server.log");
+        let log = process::target_folder().join("browser-tests.log");
         let output = File::create(&log).with_context(|| format!("could not create {}", log.display()))?;
         let [public_port, admin_port, store_port] = free_ports()?;
         let binary = process::target_folder().join(profile).join(format!("atlashub{}", std::env::consts::EXE_SUFFIX));
@@ -54,27 +54,37 @@ impl Server {
         ] {
             command.env(name, format!("127.0.0.1:{port}"));
         }
-        // For jobs that call a server of the tests.
+        // Allows jobs to call servers that the tests start.
         command.env("ATLASHUB_HTTP_ALLOWED_HOSTS", "localhost+private");
         command.env("DEV_ADMIN_TOKEN", TOKEN).env("ATLASHUB_DATA_DIR", folder.join("data"));
         let mut child = command.spawn().context("could not start the server")?;
         let stdout = child.stdout.take().context("the server has no output")?;
         let server = Self { child, admin_port, folder };
-        match lines_until_ready(stdout, output).recv_timeout(START_TIMEOUT) {
+        match report_when_ready(stdout, output).recv_timeout(START_TIMEOUT) {
             Ok(()) => Ok(server),
             Err(RecvTimeoutError::Timeout) => bail!("The server did not become ready. Its log is {}.", log.display()),
             Err(RecvTimeoutError::Disconnected) => bail!("The server stopped. Its log is {}.", log.display()),
         }
     }
 
-    /// Tells a program where the server is, and with which token to sign in.
-    pub(crate) fn tell<'a>(&self, program: &'a mut Command) -> &'a mut Command {
+    /// Returns the URL of the platform's database.
+    pub(crate) fn database_url(&self) -> Result<String> {
+        let read = |name: &str| {
+            let file = self.folder.join("data").join(name);
+            fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))
+        };
+        let (password, port) = (read("secrets/postgres-password")?, read("postgres-port")?);
+        Ok(format!("postgres://atlashub:{}@127.0.0.1:{}/platform", password.trim(), port.trim()))
+    }
+
+    /// Sets the variables with which a program finds the server and signs in.
+    pub(crate) fn set_environment<'a>(&self, program: &'a mut Command) -> &'a mut Command {
         program.env("ATLASHUB_URL", format!("http://127.0.0.1:{}", self.admin_port)).env("ATLASHUB_ADMIN_TOKEN", TOKEN)
     }
 }
 
-/// Copies what the server prints to its log. Sends a message once it is ready.
-fn lines_until_ready(stdout: ChildStdout, mut log: File) -> Receiver<()> {
+/// Copies the server's output to its log, and sends a message when the server is ready.
+fn report_when_ready(stdout: ChildStdout, mut log: File) -> Receiver<()> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -91,14 +101,14 @@ impl Drop for Server {
     fn drop(&mut self) {
         // SIGTERM lets the server stop its embedded Postgres.
         #[cfg(unix)]
-        let asked = process::succeeds(Command::new("kill").arg(self.child.id().to_string()));
+        let is_stopping = process::succeeds(Command::new("kill").arg(self.child.id().to_string()));
         #[cfg(not(unix))]
-        let asked = self.child.kill().is_ok();
-        if !asked {
+        let is_stopping = self.child.kill().is_ok();
+        if !is_stopping {
             let _ = self.child.kill();
         }
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(self.folder.join("data"));
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -1,9 +1,13 @@
 //! Builds for `wasm32-unknown-unknown`.
 //!
-//! Plugins and the dashboard are built for this target. The compiler is the first of these that is available: the
-//! current toolchain with the target; the current toolchain after `rustup target add`; on Debian as root, the package
-//! `rustc-web`, with the standard library built from source. Build output is in the cache folder, so that a new clone
-//! does not compile the standard library and the dependencies again.
+//! Plugins and the dashboard are built for this target, with the first of these compilers that is available:
+//! 1. the current toolchain, if it has the target;
+//! 2. Debian's package `rustc-web`, if it is installed, with the standard library built from source;
+//! 3. the current toolchain, after `rustup target add`;
+//! 4. `rustc-web`, after its installation, if this user is root on Debian.
+//!
+//! Build output is in the cache folder, so that a new clone does not compile the standard library and the dependencies
+//! again.
 
 use std::{
     fs::{self, File},
@@ -93,7 +97,12 @@ impl Builder {
                 ("INCREMENTAL", "false"),
             ],
         };
-        self.rustc(manifest, settings)
+        let mut command = self.rustc(manifest, settings)?;
+        if optimization == Optimization::Small {
+            // The bundler splits the module. It finds the dependencies of each function in the relocations.
+            command.args(["--", "-Clink-args=--emit-relocs"]);
+        }
+        Ok(command)
     }
 
     fn rustc(&self, manifest: &Path, settings: &[(&str, &str)]) -> Result<Command> {
@@ -128,7 +137,7 @@ impl Builder {
     }
 }
 
-/// Returns the version of the compiler that would be used. Plugins are rebuilt when it changes.
+/// Returns the version of the compiler that would be used. Plugins and the dashboard are rebuilt when it changes.
 pub(crate) fn compiler_version() -> &'static str {
     static VERSION: OnceLock<String> = OnceLock::new();
     VERSION.get_or_init(|| {

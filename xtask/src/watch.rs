@@ -19,7 +19,7 @@ use crate::{dashboard, wasm32::Optimization};
 pub(crate) const COMMAND: &str = "watch-dashboard";
 
 /// Time without changes after which a build starts, because editors write a file in several steps.
-const QUIET: Duration = Duration::from_millis(150);
+const DEBOUNCE: Duration = Duration::from_millis(150);
 
 /// How often the second process checks whether the server still runs.
 const PARENT_CHECK: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ pub(crate) fn run() -> Result<()> {
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        while changes.recv_timeout(QUIET).is_ok() {}
+        while changes.recv_timeout(DEBOUNCE).is_ok() {}
         let begin = Instant::now();
         match dashboard::ensure(Optimization::Fast) {
             Ok(()) => eprintln!(

@@ -7,12 +7,9 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use plugin_manifest::Manifest;
+use plugin_packing::ImportCheck;
 
-use super::{
-    component::{self, ImportCheck},
-    files::write_if_changed,
-    package::Package,
-};
+use super::{files::write_if_changed, package::Package};
 use crate::{process, wasm32};
 
 /// Build output of a plugin.
@@ -39,7 +36,7 @@ pub(crate) fn build_plugin(name: &str, folder: Option<&Path>) -> Result<PathBuf>
     Ok(file)
 }
 
-/// Builds component and manifest of a package.
+/// Builds the component and the manifest of a package.
 pub(crate) fn build_package(name: &str, package: &Package, check: ImportCheck) -> Result<BuiltPlugin> {
     let manifest = print_manifest(package)?;
     let manifest_name = Manifest::from_json(&manifest).context("the manifest is invalid")?.name;
@@ -51,9 +48,10 @@ pub(crate) fn build_package(name: &str, package: &Package, check: ImportCheck) -
     let module = builder.module_path(&package.library);
     let module = fs::read(&module).with_context(|| format!("could not read {}", module.display()))?;
     drop(builder);
-    let component = component::encode(&module)?;
-    let wasm = component::add_manifest(component.clone(), &manifest, check)?;
-    Ok(BuiltPlugin { wasm, wasm_without_manifest: component, manifest })
+    let component = plugin_packing::to_component(&module)?;
+    let packed = plugin_packing::add_manifest(component.clone(), &manifest, check)?;
+    eprint!("{}", plugin_packing::describe_request(&packed));
+    Ok(BuiltPlugin { wasm: packed.plugin, wasm_without_manifest: component, manifest })
 }
 
 /// Runs the package's example that prints the manifest.

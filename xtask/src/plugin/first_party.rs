@@ -1,7 +1,7 @@
 //! First-party plugins, which are embedded in the host's binary, and the plugins that the host's tests run.
 //!
-//! They are built before the host, into the target folder, where `host/build.rs` finds them. If nothing changed, only
-//! their source files are read.
+//! They are built before the host, into the target folder, where `host/build.rs` finds them. A plugin whose sources did
+//! not change is not built again.
 
 use std::{
     ffi::OsStr,
@@ -11,11 +11,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use minisign::{KeyPair, PublicKey, SecretKey};
+use plugin_packing::ImportCheck;
 use sha2::{Digest, Sha256};
 
 use super::{
     build::{BuiltPlugin, build_package},
-    component::ImportCheck,
     files::write_if_changed,
     keys::{self, Password},
     package::Package,
@@ -23,9 +23,9 @@ use super::{
 use crate::{cache, process, wasm32};
 
 /// Names of first-party plugins. Each is in `plugins/NAME`.
-const FIRST_PARTY: &[&str] = &["backup", "cleanup", "http-job", "migrations"];
+const FIRST_PARTY: &[&str] = &["backup", "cleanup", "http-job", "import-export", "migrations"];
 
-/// Plugins that the host's tests run, as folders in `plugins`. The last part is the name.
+/// Plugins that the host's tests run: folders in `plugins`, whose last part is the plugin's name.
 const TESTING: &[(&str, ImportCheck)] = &[
     ("examples/hello-report", ImportCheck::RequireManifest),
     ("examples/uptime-check", ImportCheck::RequireManifest),
@@ -34,13 +34,14 @@ const TESTING: &[(&str, ImportCheck)] = &[
     ("testing/wide-imports", ImportCheck::Skip),
 ];
 
-/// Variable with the path of the operator's own signing key.
+/// Environment variable with the path of the operator's own signing key.
 const KEY_VARIABLE: &str = "ATLASHUB_FIRST_PARTY_KEY_FILE";
 
-/// Files and folders, besides its own, that affect the build of every plugin.
+/// Files and folders that affect the build of every plugin, in addition to the plugin's own folder.
 const SHARED_INPUTS: &[&str] = &[
     "plugins/sdk",
     "plugins/manifest",
+    "plugins/packing",
     "wit",
     "Cargo.toml",
     "Cargo.lock",
@@ -62,7 +63,8 @@ pub(crate) fn ensure() -> Result<()> {
         }
         eprintln!("xtask: building the plugin {name}");
         let built = build_package(name, &Package::find(name, None)?, ImportCheck::RequireManifest)?;
-        // Every signature is different, and a changed file rebuilds the host. So sign only if something changed.
+        // Signing the same bytes again gives another signature, and a changed file causes a build of the host. So sign
+        // only if the component or the key changed.
         let is_unchanged = fs::read(&wasm).is_ok_and(|existing| existing == built.wasm) && signature.is_file();
         if !is_unchanged || fs::read_to_string(folder.join("first-party.pub")).ok().as_ref() != Some(&public) {
             write_if_changed(&wasm, &built.wasm)?;

@@ -1,15 +1,15 @@
 //! `cargo xtask plugin …`: creates, builds and signs plugins.
 //!
-//! Modules in reading order: [`package`] (a plugin's cargo package), [`component`] (component from core module),
-//! [`build`] (both together), [`keys`] (signing), [`first_party`] (the plugins of this repository), [`scaffold`] (new
-//! plugins), [`files`] (writing output). Deliberately absent: trust and approval, which belong to the host (`atlashub
-//! plugin …`).
+//! Modules in reading order: [`package`] (a plugin's cargo package), [`build`] (from its source to a
+//! plugin), [`pack`] (from the output of any compiler to a plugin), [`keys`] (signing), [`first_party`] (the plugins of
+//! this repository), [`scaffold`] (new plugins), [`files`] (writing output). Deliberately absent: trust and approval,
+//! which belong to the host (`atlashub plugin …`), and what makes WebAssembly a plugin, which is `plugins/packing`.
 
 mod build;
-mod component;
 mod files;
 pub(crate) mod first_party;
 mod keys;
+mod pack;
 mod package;
 mod scaffold;
 
@@ -20,8 +20,10 @@ use anyhow::{Context, Result, bail};
 const USAGE: &str = "\
 Usage: cargo xtask plugin <command>
 
-  new NAME [--path FOLDER]             create a plugin from the template in FOLDER/NAME
+  new NAME [--path FOLDER]             create the folder FOLDER/NAME with a minimal plugin
   build NAME [--path FOLDER]           build plugins/NAME, or the plugin in FOLDER, to target/plugins/NAME.wasm
+  pack FILE.wasm --manifest FILE.json [--output FILE]
+                                       turn the output of any compiler into a plugin, by default NAME.wasm beside it
   keygen --key FILE [--no-password]    create a signing key like `minisign -G`; FILE.pub is the public key
   sign NAME|FILE.wasm --key FILE [--password-file FILE]
                                        sign a plugin like `minisign -S`
@@ -48,6 +50,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             let file = build::build_plugin(&name, folder.as_deref())?;
             println!("{}", file.display());
             Ok(())
+        }
+        "pack" => {
+            let file = arguments.take_name()?;
+            let manifest =
+                arguments.take_path("--manifest")?.context("Name the manifest with --manifest FILE.json.")?;
+            let output = arguments.take_path("--output")?;
+            arguments.expect_empty()?;
+            pack::run(Path::new(&file), &manifest, output.as_deref())
         }
         "keygen" => {
             let key = arguments.take_path("--key")?.context("Name the file to write with --key FILE.")?;

@@ -1,4 +1,4 @@
-//! A plugin's cargo package, read from the metadata of cargo.
+//! A plugin's cargo package, read from the output of `cargo metadata`.
 
 use std::path::{Path, PathBuf};
 
