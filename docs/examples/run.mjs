@@ -1,4 +1,5 @@
-// Runs the TypeScript of USAGE.md, compiled into the folder given, against a running AtlasHub, as an app would.
+// Runs the TypeScript of USAGE.md against a running AtlasHub, as an app does. The argument is the folder with the
+// compiled files.
 import assert from "node:assert/strict";
 import { File } from "node:buffer";
 import { createRequire } from "node:module";
@@ -11,7 +12,7 @@ const { AtlasHubError } = require(`${folder}/src/server/atlashub.js`);
 const { uploadCover } = require(`${folder}/src/app/books/upload-cover.js`);
 const route = require(`${folder}/src/app/api/uploads/route.js`);
 
-// To the browser a path is its own site's; here that is the app's route handler.
+// In a browser, a path is a request to the app's own site. Here it calls the app's route handler.
 const network = globalThis.fetch;
 globalThis.fetch = (target, init) =>
   target === "/api/uploads" ? route.POST(new Request(`http://app.example${target}`, init)) : network(target, init);
@@ -39,4 +40,22 @@ await assert.rejects(
   actions.coverUrl("uploads/covers/nothing.png"),
   (error) => error instanceof AtlasHubError && error.status === 404 && error.code === "object_not_found",
 );
+const session = require(`${folder}/src/server/session.js`);
+const jar = new Map();
+const cookies = {
+  get: (name) => (jar.has(name) ? { value: jar.get(name) } : undefined),
+  set: (name, value) => jar.set(name, value),
+  delete: (name) => jar.delete(name),
+};
+assert.equal(await session.logIn(cookies, "ada@example.com", "wrong"), null);
+const user = await session.logIn(cookies, "ada@example.com", "correct horse battery");
+assert.equal(user.email, "ada@example.com");
+const first = jar.get("refresh-token");
+jar.delete("access-token");
+assert.ok(await session.accessToken(cookies));
+assert.notEqual(jar.get("refresh-token"), first);
+assert.deepEqual(await session.rowsOfUser(cookies, "todos?select=text"), []);
+await session.logOut(cookies);
+assert.equal(jar.size, 0);
+await assert.rejects(session.rowsOfUser(cookies, "todos"), /Not signed in/);
 console.log("every example ran");
