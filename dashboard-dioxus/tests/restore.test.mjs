@@ -68,6 +68,29 @@ test("uploaded archive gets a plan, and a file that is not an archive is refused
   assert.equal((await admin("GET", `/restores?projectId=${target.id}`)).items[0].state, "planned");
 });
 
+test("identity of an encrypted file is asked for before it is uploaded", async (t) => {
+  const { id } = await createProject("encrypted");
+  const page = await openPage(t, { origins: ["http://127.0.0.1"] });
+  let uploads = 0;
+  page.on("request", (request) => { if (request.url().endsWith("/restores/uploads")) uploads += 1; });
+  await page.goto(toolsOf(id));
+  await shown(button(page, "Restore from a file"));
+  const buffer = Buffer.from("age-encryption.org/v1\n-> X25519 not a real recipient\n");
+  const dialog = page.getByRole("dialog", { name: "Upload an encrypted archive" });
+  const choose = () => page.locator("#restore-file").setInputFiles({ name: "backup.dump.age", mimeType: "", buffer });
+  await choose();
+  await shown(dialog.getByText("backup.dump.age"));
+  await expectAccessible(page);
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await hidden(dialog);
+  assert.equal(uploads, 0, "nothing is uploaded before the dialog is confirmed");
+  await choose();
+  await dialog.getByRole("textbox", { name: "Identity" }).fill("AGE-SECRET-KEY-1WRONG");
+  await dialog.getByRole("button", { name: "Upload" }).click();
+  await shown(page.getByRole("alert"));
+  assert.equal(uploads, 1);
+});
+
 test("the platform's backup offers no restore", async (t) => {
   const { runId } = await admin("POST", "/backups", { target: "platform" });
   await eventually(async () => (await admin("GET", `/runs/${runId}`)).status === "success", "the backup");
