@@ -37,8 +37,10 @@ test("after the end of a session, the page asks for a sign-in and keeps the type
     await shown(heading(page, "Project settings"));
     const name = page.getByRole("textbox", { name: "Name", includeHidden: true });
     await name.fill("renamed");
+    const save = await button(page, "Save settings").elementHandle();
     await page.route(REQUESTS, (route) => route.fulfill(response));
-    await button(page, "Save settings").click();
+    // A refresh of the page may open the dialog first, and it keeps the pointer away from the button.
+    await save.dispatchEvent("click");
     const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
     await shown(dialog.getByRole("button", { name: "Sign in again" }));
     await expectAccessible(page);
