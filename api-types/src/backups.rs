@@ -62,11 +62,11 @@ pub struct Backup {
     pub failed_at: Option<DateTime<Utc>>,
     /// Why the last verification failed. Null if it succeeded, or if there was none.
     pub error_text: Option<String>,
-    /// Why the backup is kept. Empty if the dump is missing, and if no rule keeps the backup any more: then the next
-    /// run of a job that applies a retention policy removes it.
+    /// Why the backup is kept. Empty if the dump is missing, or if no rule keeps the backup any more. In the latter
+    /// case, the next run of a job with a retention policy removes it.
     pub kept_by: Vec<KeptBy>,
-    /// When the backup is expected to be removed, if the scheduled backups succeed. Null if it stays, at least for the
-    /// next 400 runs of these jobs.
+    /// When the backup is expected to be removed, if the scheduled backups succeed. Null if it is not expected to be
+    /// removed within the next 400 runs of the jobs that cover this database.
     pub goes_at: Option<DateTime<Utc>>,
     /// Whether it is the only backup of its database whose dump exists and whose last verification did not fail.
     pub only_good: bool,
@@ -109,13 +109,13 @@ pub struct BackupRetention {
     /// Number of newest backups.
     #[serde(default)]
     pub keep_last: u32,
-    /// Number of days of which the newest backup is kept.
+    /// Number of most recent days with a backup. The newest backup of each is kept.
     #[serde(default)]
     pub daily: u32,
-    /// Number of weeks of which the newest backup is kept.
+    /// Number of most recent weeks with a backup. The newest backup of each is kept.
     #[serde(default)]
     pub weekly: u32,
-    /// Number of months of which the newest backup is kept.
+    /// Number of most recent months with a backup. The newest backup of each is kept.
     #[serde(default)]
     pub monthly: u32,
 }

@@ -11,7 +11,7 @@ use crate::storage::StoredObject;
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ObjectPage {
-    /// Objects of the page, in the order of the bytes of their keys.
+    /// Objects of the page, in byte order of their keys.
     pub items: Vec<StoredObject>,
     /// Folders of the page, each once. A folder is the start of a path, up to and including the first `/` after
     /// `prefix`. Empty without `delimiter`. A folder counts toward `limit` like an object.
@@ -29,8 +29,8 @@ pub struct ObjectDetail {
     /// The object, with its content type in the object store.
     #[serde(flatten)]
     pub object: StoredObject,
-    /// Who signed the upload: `secret`, `publishable`, `admin`, or the id of a signed-in user. `plugin:<name>` for an
-    /// object that a plugin stored, `store` for one that was not uploaded through AtlasHub. Null if unknown.
+    /// Who requested the upload: `secret`, `publishable`, `admin`, or the id of a signed-in user. `plugin:<name>` for
+    /// an object that a plugin stored, `store` for one that was not uploaded through AtlasHub. Null if unknown.
     pub uploaded_by: Option<String>,
     /// When an upload to this path was first signed, or when AtlasHub first found the object. Null if unknown.
     pub created_at: Option<DateTime<Utc>>,
@@ -57,7 +57,7 @@ pub struct ObjectCount {
     pub object_count: i64,
     /// Size of all these objects, in bytes.
     pub object_bytes: i64,
-    /// Whether all objects were counted. False if counting took too long: then there are more.
+    /// Whether all objects were counted. False if counting took too long. Then the numbers are lower bounds.
     pub complete: bool,
 }
 
@@ -122,7 +122,7 @@ pub struct OpenMultipartUpload {
     pub size: Option<i64>,
     /// Size of every part except the last, in bytes. Null if unknown.
     pub part_size: Option<i64>,
-    /// Who signed the upload: `secret`, `publishable`, `admin`, or the id of a signed-in user.
+    /// Who requested the upload: `secret`, `publishable`, `admin`, or the id of a signed-in user.
     pub uploaded_by: String,
     /// When the upload was signed.
     pub created_at: DateTime<Utc>,

@@ -20,7 +20,7 @@ pub enum RunStatus {
     Fail,
     /// Stopped because it reached its time limit.
     Timeout,
-    /// Stopped by the owner, or removed from the queue because its job was disabled.
+    /// Cancelled by the owner, or removed from the queue because its job was disabled.
     Cancelled,
     /// Not run, because the previous run had not finished, or because too many runs of the job were queued.
     Skipped,
@@ -96,9 +96,9 @@ pub struct Run {
     pub trigger: RunTrigger,
     /// Number of the attempt, starting at 1.
     pub attempt: i32,
-    /// Number of attempts that are made if each of them fails.
+    /// Maximum number of attempts, including the first.
     pub max_attempts: i32,
-    /// Id of the previous attempt, which may be removed already. Null for first attempts.
+    /// Id of the previous attempt, which may already have been removed. Null for first attempts.
     pub retry_of: Option<String>,
     /// The scheduled time. Null if the run was started manually.
     pub scheduled_for: Option<DateTime<Utc>>,
@@ -112,7 +112,8 @@ pub struct Run {
     pub duration_ms: Option<i64>,
     /// HTTP status that the run received. Null if there was none.
     pub http_status: Option<i32>,
-    /// Why the run failed. Null if it did not fail.
+    /// Why the run failed, timed out, was skipped or was cancelled. Null if it succeeded or has not ended, or if the
+    /// owner cancelled it while it was running.
     pub error_text: Option<String>,
     /// The newest progress report. Null if there is none.
     pub progress: Option<RunProgress>,
@@ -131,7 +132,7 @@ pub struct RunDetail {
     /// The run.
     #[serde(flatten)]
     pub run: Run,
-    /// The attempts of the same work in order, including this one. Attempts that were removed already are missing.
+    /// The attempts of the same work in order, including this one. Attempts that have been removed are not listed.
     pub attempts: Vec<RunAttempt>,
     /// What a queued run waits for. Null if the run is not queued.
     pub waiting: Option<RunWaiting>,
@@ -154,7 +155,8 @@ pub struct RunAttempt {
     pub started_at: Option<DateTime<Utc>>,
     /// Duration, in milliseconds. Null if the run has not finished.
     pub duration_ms: Option<i64>,
-    /// Why the run failed. Null if it did not fail.
+    /// Why the run failed, timed out, was skipped or was cancelled. Null if it succeeded or has not ended, or if the
+    /// owner cancelled it while it was running.
     pub error_text: Option<String>,
 }
 
@@ -167,7 +169,7 @@ pub struct RunWaiting {
     pub reason: WaitReason,
     /// When the run may start. Null unless `reason` is `time`.
     pub until: Option<DateTime<Utc>>,
-    /// The job's run that must end before. Null unless `reason` is `overlap`.
+    /// The run of the same job that must end first. Null unless `reason` is `overlap`.
     pub run_id: Option<String>,
 }
 
@@ -180,7 +182,7 @@ pub enum WaitReason {
     Time,
     /// Another run of the job has not ended, and they may not overlap.
     Overlap,
-    /// No scheduler is free.
+    /// None of the other reasons applies: the run waits for free capacity, or for earlier queued runs.
     Turn,
 }
 
@@ -223,7 +225,7 @@ text_enum!(SummaryPeriod {
     Day => "day",
 });
 
-/// Numbers of runs over time.
+/// Numbers of runs, over time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

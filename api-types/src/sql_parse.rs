@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A text to parse. None of it runs.
+/// SQL to parse. It is not executed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -35,11 +35,11 @@ pub struct ParsedStatement {
     pub command: String,
     /// Whether `EXPLAIN` supports it.
     pub explainable: bool,
-    /// Whether its text changes nothing. Functions that it calls may still change something.
+    /// Whether the statement itself only reads. Functions that it calls may still change something.
     pub read_only: bool,
     /// Whether it can run in a transaction with others. False for `VACUUM`, `CREATE INDEX CONCURRENTLY` and the like.
     pub in_transaction: bool,
-    /// Data and objects that it destroys, except those that the same text created before.
+    /// Data and objects that it destroys, except those that an earlier statement of the same SQL created.
     pub destroys: Vec<Destroyed>,
     /// Why the SQL editor does not run it. Null if it does.
     pub refused: Option<RefusedStatement>,
@@ -64,7 +64,7 @@ pub struct Destroyed {
     pub column: Option<String>,
 }
 
-/// How data is destroyed.
+/// How data or an object is destroyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

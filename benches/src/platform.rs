@@ -150,7 +150,7 @@ impl Platform {
         Ok(())
     }
 
-    /// Lets signed-in users read `notes`, and returns an access token of [`USER`].
+    /// Lets signed-in users read `notes`, and returns an access token for [`USER`].
     pub async fn user_token(&self) -> Result<String> {
         let path = format!("/admin/v1/projects/{}/tables/notes/exposure", self.project_id);
         client()?
@@ -231,8 +231,8 @@ impl Platform {
         Ok(request.header("x-dev-admin-token", ADMIN_TOKEN).send().await?.error_for_status()?.json().await?)
     }
 
-    /// Waits until the built-in plugins are active, and then for three seconds, so that the load of compiling them has
-    /// ended.
+    /// Waits until the built-in plugins are active, and then for three seconds, so that compiling them no longer adds
+    /// load.
     pub async fn wait_for_builtin_plugins(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -281,7 +281,7 @@ impl Platform {
         }
     }
 
-    /// Suspends the process that provides Postgres and the store, because it runs jobs too. It continues when the
+    /// Suspends the process that provides Postgres and the store, so that it runs no jobs. It continues when the
     /// returned value is dropped. Until then, Postgres works, but the store does not respond.
     pub fn pause_provider(&self) -> Result<PausedProcess> {
         signal(self.provider.child.id(), "STOP")?;
@@ -369,11 +369,11 @@ pub fn client() -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120)).build()?)
 }
 
-/// Returns the release binary in the folder of this program.
+/// Returns the path of the server's binary in the folder of this program.
 pub fn binary() -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(format!("atlashub{}", std::env::consts::EXE_SUFFIX));
     if !path.exists() {
-        bail!("build the server first with `cargo build --release -p atlashub`");
+        bail!("build the server first: run `cargo xtask bench`");
     }
     Ok(path)
 }

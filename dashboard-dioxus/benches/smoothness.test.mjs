@@ -1,5 +1,5 @@
 // Measures how long the main thread of a running release is busy while someone scrolls grids and types SQL:
-// `node --test benches/smoothness.test.mjs`. It prints figures beside their goals and fails only if it can't measure.
+// `node --test benches/smoothness.test.mjs`. It prints each figure beside its goal and fails only if it can't measure.
 
 import { test } from "node:test";
 import { cell, openMonaco, openSql, run, text, withBooks } from "../tests/sql-support.mjs";
@@ -49,5 +49,5 @@ test("typing SQL with 500 saved queries", async (t) => {
     }
   });
   const [median, slowest] = [times[Math.floor(times.length / 2)], times.at(-1)];
-  report("typing SQL", `${median.toFixed(1)} ms a key (median, goal 16), slowest ${slowest.toFixed(1)} ms`);
+  report("typing SQL", `${median.toFixed(1)} ms per key (median, goal 16), slowest ${slowest.toFixed(1)} ms`);
 });

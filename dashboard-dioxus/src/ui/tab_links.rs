@@ -8,7 +8,7 @@ pub struct TabLink {
     /// The value of the parameter `tab` in the address.
     pub name: &'static str,
     pub label: &'static str,
-    /// Number of items under the tab, or an empty text.
+    /// Number of items under the tab. Empty for no number.
     pub count: String,
 }
 
@@ -18,8 +18,8 @@ impl TabLink {
     }
 }
 
-/// The tabs of a page. Each has an address of its own: that of the page with the parameter `tab`, which the first tab
-/// leaves out. The arrow keys go from tab to tab.
+/// The tabs of a page. Each tab has its own address: the page's address with the parameter `tab`. The first tab omits
+/// the parameter. The arrow keys move between tabs.
 #[component]
 pub fn TabLinks(
     /// The accessible name of the list.
@@ -89,7 +89,7 @@ fn tab_address(page: &str, tab: &str) -> String {
     format!("{page}{separator}tab={tab}")
 }
 
-/// Returns the ids of the tabs before and after the one at `position`. The last tab comes before the first.
+/// Returns the ids of the tabs before and after the one at `position`. Wraps around at both ends.
 fn neighbours(ids: &[String], position: usize) -> (String, String) {
     let id = |position: usize| ids.get(position % ids.len().max(1)).cloned().unwrap_or_default();
     (id(position + ids.len() - 1), id(position + 1))

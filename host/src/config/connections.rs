@@ -8,15 +8,15 @@ const MIN_CONNECTIONS: usize = 8;
 /// Limits on the connections of both listeners.
 #[derive(Debug, Clone)]
 pub struct ConnectionsConfig {
-    /// Open connections of the public listener.
+    /// Maximum number of open connections of the public listener.
     pub public: usize,
-    /// Open connections of the admin listener.
+    /// Maximum number of open connections of the admin listener.
     pub admin: usize,
-    /// Time for the head of a request: request line and headers.
+    /// Time limit for receiving the head of a request (request line and headers).
     pub head_timeout: Duration,
-    /// Time between two requests.
+    /// Time limit for an idle connection between two requests.
     pub idle_timeout: Duration,
-    /// Maximum time in which a client reads nothing of its response.
+    /// Maximum time that a client may go without reading any of its response.
     pub write_timeout: Duration,
     /// Minimum average rate of request bodies, and of responses that wait for the client.
     pub min_bytes_per_second: u64,
@@ -36,9 +36,10 @@ impl ConnectionsConfig {
     }
 
     /// Lowers the limits so that both listeners together stay below the number of files that the process may open.
-    /// `reserved` files are for everything else: databases, the object store, plugins.
+    /// `reserved` files, but at most half of them all, are for everything else: databases, the object store, plugins.
+    /// Each listener keeps at least `MIN_CONNECTIONS`.
     ///
-    /// Each listener has its own part, so a full public listener does not affect the admin listener.
+    /// Each listener has its own share, so a full public listener does not affect the admin listener.
     pub fn fit(&mut self, open_files: u64, reserved: usize) {
         let open_files = usize::try_from(open_files).unwrap_or(usize::MAX);
         let available = open_files - reserved.min(open_files / 2);
@@ -61,7 +62,7 @@ mod tests {
         check(1 << 20, 400, (2048, 256));
         check(u64::MAX, 400, (2048, 256));
         check(1024, 400, (468, 156));
-        // Half of the files are never reserved.
+        // At most half of the files are reserved.
         check(256, 400, (96, 32));
         check(16, 400, (8, 8));
     }

@@ -1,4 +1,4 @@
-//! The connection pool of the platform database.
+//! The connection pools of the platform database.
 
 use std::{str::FromStr, time::Duration};
 
@@ -24,8 +24,8 @@ pub fn connect(url: &str, max: u32) -> Result<PgPool, sqlx::Error> {
         .connect_lazy_with(options))
 }
 
-/// Creates a pool for the calls of plugins, which the platform's own work does not use. Its callers are limited and may
-/// wait longer for a connection than a request may.
+/// Creates a separate pool for the calls of plugins. The number of such calls at once is limited elsewhere. They may
+/// wait longer for a connection than requests may.
 ///
 /// # Errors
 /// Fails if the URL is invalid.

@@ -1,4 +1,5 @@
-//! Deletes objects. The server counts them first, then deletes them in a run with progress.
+//! Deletes objects. It deletes a single object at once, and several in a run with progress. It counts the objects of a
+//! folder first.
 
 use api_types::{DeleteObjects, DeletedObjects, ObjectCount, Run, RunStarted, RunStatus};
 use dioxus::prelude::*;
@@ -36,7 +37,7 @@ struct Started {
 /// The runs that have not ended as far as the dashboard knows. They continue while other pages are open.
 static STARTED: GlobalSignal<Vec<Started>> = Signal::global(Vec::new);
 
-/// Asks before objects are deleted.
+/// Asks for confirmation before objects are deleted.
 #[component]
 pub(super) fn DeleteDialog(
     project: String,
@@ -67,7 +68,7 @@ fn DeleteOne(
     rsx! {
         Confirm {
             act: "Delete object",
-            description: "{name} ({text::bytes(size)}) is deleted from {bucket}. This can't be undone.",
+            description: "{name} ({text::bytes(size)}) will be deleted from {bucket}. This can't be undone.",
             busy: busy(),
             failure: failure(),
             on_confirm: move |()| {
@@ -109,7 +110,7 @@ fn DeleteMany(
     rsx! {
         Confirm {
             act: "Delete {what}",
-            description: "They are deleted from {bucket}. This can't be undone.",
+            description: "They will be deleted from {bucket}. This can't be undone.",
             busy: busy(),
             failure: failure(),
             on_confirm: {
@@ -167,7 +168,7 @@ fn DeleteFolder(
         RemoteState::Loading => "Counting objects…".to_owned(),
         RemoteState::Ready(count) => {
             let counted = counted(count.object_count, count.object_bytes, count.complete);
-            format!("{counted} in {bucket}/{folder} are deleted. This can't be undone.")
+            format!("{counted} in {bucket}/{folder} will be deleted. This can't be undone.")
         }
         RemoteState::Failed(failure) => format!("The objects could not be counted. {}", failure.message()),
     };
@@ -245,11 +246,11 @@ fn Deletion(started: Started) -> Element {
                 }
                 (RunStatus::Success, None) => messages::show("Objects deleted"),
                 (RunStatus::Cancelled, _) => {
-                    messages::show("Deletion cancelled. What was deleted before stays deleted.");
+                    messages::show("Deletion cancelled. Objects that were already deleted can't be restored.");
                 }
                 _ => {
-                    let why = run.error_text.unwrap_or_else(|| "Look at its run for the reason.".to_owned());
-                    messages::show_failure(format!("The {} was not deleted completely. {why}", started.what));
+                    let why = run.error_text.unwrap_or_else(|| "Open the run to see the reason.".to_owned());
+                    messages::show_failure(format!("The deletion of {} did not finish. {why}", started.what));
                 }
             }
             STARTED.write().retain(|other| other.run != started.run);

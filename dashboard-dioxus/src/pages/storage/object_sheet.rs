@@ -38,7 +38,7 @@ pub(super) fn ObjectSheet(project: ReadSignal<String>, bucket: ReadSignal<String
             }
         },
         RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
-            Empty { title: "The object is gone", text: "It was deleted or moved since the list was read.",
+            Empty { title: "The object is gone", text: "It has been deleted or moved since the list was loaded.",
                 button { class: "btn", r#type: "button", onclick: move |_| close(()), "Back to the list" }
             }
         },
@@ -184,13 +184,15 @@ fn SheetActs(
     }
 }
 
-/// Copies a text, and shows whether that succeeded.
+/// Copies text to the clipboard, and shows whether that succeeded.
 pub(super) fn copy(text: String) {
     spawn(async move {
         if clipboard::copy(&text).await {
             messages::show("Copied");
         } else {
-            messages::show_failure("The browser did not allow copying. Select the text and copy it yourself.");
+            messages::show_failure(
+                "The browser did not allow copying. Allow this site to use the clipboard, and try again.",
+            );
         }
     });
 }
@@ -206,7 +208,7 @@ pub(super) fn copy_link(project: &str, bucket: &str, path: String) {
     });
 }
 
-/// Saves an object on the computer. The store sends it as an attachment, so the page stays.
+/// Saves an object on the computer. The store sends it as an attachment, so the browser stays on the page.
 pub(super) fn download(project: &str, bucket: &str, path: String) {
     let request = paths::signed_download(project, bucket, &path, Some(&file_name(&path)));
     dioxus::core::spawn_forever(async move {

@@ -42,7 +42,7 @@ pub(super) fn uploader_in_words(by: &str) -> String {
         "publishable" => "a client with the publishable key".to_owned(),
         "admin" => "you, in the dashboard".to_owned(),
         "store" => "not through AtlasHub".to_owned(),
-        user => format!("user {user}"),
+        by => by.strip_prefix("plugin:").map_or_else(|| format!("user {by}"), |plugin| format!("plugin {plugin}")),
     }
 }
 

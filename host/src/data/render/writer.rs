@@ -167,7 +167,7 @@ impl<'p> SqlWriter<'p> {
         });
     }
 
-    /// Adds a parameter and writes `$n`.
+    /// Adds a bind parameter and writes `$n`.
     pub(super) fn untyped_param(&mut self, value: Option<Arc<str>>, origin: Origin<'p>) {
         self.params.push(value);
         self.origins.push(origin);
@@ -175,7 +175,7 @@ impl<'p> SqlWriter<'p> {
         self.number(self.params.len() as u64);
     }
 
-    /// Adds a parameter and writes `$n::type`.
+    /// Adds a bind parameter and writes `$n::type`.
     pub(super) fn param(&mut self, value: Option<Arc<str>>, cast: Cast<'_>, origin: Origin<'p>) {
         self.untyped_param(value, origin);
         self.push("::");

@@ -3,8 +3,8 @@
 /// Kinds of entries that are never restored: they refer to things outside the database, or need a superuser.
 const LEFT_OUT: [&str; 6] =
     ["EVENT TRIGGER", "PUBLICATION", "SUBSCRIPTION", "SECURITY LABEL", "DATABASE", "PROCEDURAL LANGUAGE"];
-/// Kinds of entries that run last. Most name roles, which are translated to those of the project. With row-level
-/// security on, `pg_restore` could not fill materialised views over tables that force it, which it does at its end.
+/// Kinds of entries that run last. Most name roles, which are translated to those of the project. `pg_restore` fills
+/// materialised views last. It could not do so if their tables already forced row-level security.
 const LATE_KINDS: [&str; 4] = ["POLICY", "ROW SECURITY", "ACL", "DEFAULT ACL"];
 
 /// The contents of an archive. The author of the archive may have chosen any of these values.
@@ -16,7 +16,7 @@ pub struct ArchiveContents {
     pub server_version: Option<String>,
     /// Version of `pg_dump`.
     pub dump_version: Option<String>,
-    /// Schema and name of every table with rows.
+    /// Schema and name of every table whose rows were dumped, even if it had none.
     pub tables: Vec<(String, String)>,
     /// Names of the extensions.
     pub extensions: Vec<String>,
@@ -36,7 +36,7 @@ pub enum Privileges {
     Standard,
 }
 
-/// The way in which an entry is restored.
+/// How an entry is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// By `pg_restore`.
@@ -86,7 +86,8 @@ impl ArchiveContents {
         } else if ["ACL ", "DEFAULT ACL "].iter().any(|kind| entry.starts_with(kind)) {
             self.has_privileges = true;
         } else if way(entry) == Way::LeftOut
-            // The schema exists, and a database's settings belong to the database.
+            // These are not reported: schema `public` exists in the target, and the settings of a database are not part
+            // of its contents.
             && !["SCHEMA ", "DATABASE ", "COMMENT "].iter().any(|kind| entry.starts_with(kind))
         {
             self.left_out.push(without_owner(entry).replacen(" - ", " ", 1));
@@ -134,7 +135,7 @@ impl Lists {
     }
 }
 
-/// Returns kind, schema, name and owner of a line such as `3456; 0 16401 POLICY public items mine proj_x_owner`.
+/// Returns the kind, schema, name and owner from a line such as `3456; 0 16401 POLICY public items mine proj_x_owner`.
 pub(super) fn entry(line: &str) -> Option<&str> {
     if line.starts_with(';') {
         return None;
@@ -151,7 +152,8 @@ fn way(entry: &str) -> Way {
     }
     match entry.strip_prefix("COMMENT ") {
         Some(object) if object.strip_prefix("- ").is_some_and(|object| is_of(object, &LEFT_OUT)) => Way::LeftOut,
-        // A comment on a policy needs the policy. Other comments with this text can be made at the end too.
+        // A comment on a policy needs the policy. Other comments that happen to contain ` POLICY ` can be created at
+        // the end as well.
         Some(object) if object.contains(" POLICY ") => Way::Translated,
         _ => Way::Loaded,
     }

@@ -71,8 +71,8 @@ impl Restorer {
     }
 
     /// Loads an archive into the target as the project's owner, then the policies and privileges that it has for the
-    /// project's roles, and counts the rows. Schema `public` must belong to the owner. The archive is read to its end,
-    /// unless its head can't be read.
+    /// project's roles, and counts the rows. Schema `public` must belong to the owner. If `pg_restore` fails, the rest
+    /// of the archive is still read.
     pub async fn load<A>(&self, target: &LoadTarget<'_>, archive: Archive<'_, A>) -> Result<Loaded, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,

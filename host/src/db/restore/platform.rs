@@ -1,8 +1,8 @@
-//! Loads the rows of a dump of the platform database into a new one.
+//! Loads the rows of a platform dump into a new platform database.
 //!
-//! The tables come from the migrations of this binary, and only rows come from the archive. So nothing that the archive
-//! defines, such as a function or a trigger, can run later with the platform's privileges. The statements that load the
-//! rows are the archive's too: they run as a role that may only insert into the new database's tables.
+//! The tables come from the migrations of this binary. The archive supplies rows, positions of sequences, and the
+//! statements that load them. So nothing that the archive defines, such as a function or a trigger, can run later with
+//! the platform's privileges. The statements run as a role that may only insert rows and set sequences.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ const CONNECTION_LIMIT: u32 = 3;
 /// The result of loading a backup into a new platform database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedPlatform {
-    /// Rows of every table.
+    /// Number of rows of every table.
     pub tables: Vec<TableRows>,
     /// Tables of the archive that this version of AtlasHub does not have.
     pub unknown_tables: Vec<String>,
@@ -58,9 +58,9 @@ impl Restorer {
         self.server.connect("atlashub restore", Some(database)).await
     }
 
-    /// Creates the database `name` with the tables of a platform database, and loads the archive's rows. A database of
-    /// that name, which an earlier attempt left behind, is dropped first. The archive is read to its end, unless its
-    /// head can't be read.
+    /// Creates the database `name` with the tables of a platform database, and loads the archive's rows. If a database
+    /// of that name exists, for example from an earlier attempt, it is dropped first. If `pg_restore` fails, the rest
+    /// of the archive is still read.
     pub async fn load_platform<A>(
         &self,
         name: &str,
@@ -122,7 +122,7 @@ struct Prepared {
     foreign_keys: Vec<String>,
 }
 
-/// Empties the tables, drops their foreign keys, because rows arrive in any order, and lets the role insert rows.
+/// Empties the tables, drops their foreign keys (rows arrive in any order), and creates the role that inserts rows.
 async fn prepare(inside: &mut PgConnection, name: &str, role: &str, password: &str) -> Result<Prepared, RestoreError> {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT c.relname::text FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
@@ -162,7 +162,7 @@ async fn prepare(inside: &mut PgConnection, name: &str, role: &str, password: &s
     Ok(Prepared { tables: tables.into_iter().collect(), foreign_keys })
 }
 
-/// Keeps the entries with rows of known tables, and the positions of sequences. Returns them, and the other tables.
+/// Returns the entries with rows of known tables and with positions of sequences, and the names of unknown tables.
 fn rows_list(list: &str, tables: &BTreeSet<String>) -> (String, Vec<String>) {
     let (mut kept, mut unknown) = (String::new(), Vec::new());
     for line in list.lines() {

@@ -23,8 +23,8 @@ const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The socket as hyper sees it: records when bytes arrive and when writing waits.
 ///
-/// hyper responds to malformed requests by itself, without a body. Such a response is the only one that it writes
-/// without a request, so it is recognised by the phase, and held back: `serve` writes the documented error instead.
+/// hyper responds to malformed requests by itself, without a body. hyper writes no other response before a complete
+/// request, so the phase identifies it. It is discarded, and `serve` writes the documented error instead.
 pub(super) struct ConnectionIo {
     pub(super) stream: TcpStream,
     state: Arc<ConnectionState>,
@@ -35,7 +35,7 @@ pub(super) struct ConnectionIo {
     /// Whether the client has ended its side.
     ended: bool,
     half_closed: Option<Pin<Box<Sleep>>>,
-    /// The response that was held back.
+    /// The response that was discarded.
     refused: Option<Refused>,
 }
 

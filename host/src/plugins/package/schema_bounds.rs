@@ -10,11 +10,11 @@ const MAX_BYTES: usize = 64 << 10;
 /// Maximum nesting, with every `$ref` followed.
 const MAX_DEPTH: usize = 128;
 /// Maximum number of nested schemas, counting a `$ref`'s target once per reference. A validator visits at most this
-/// number for one value.
+/// many schemas per value.
 const MAX_PATHS: u64 = 10_000;
 /// Keywords below which a validator visits schemas more than once.
 const REPEATING_KEYWORDS: [&str; 2] = ["unevaluatedProperties", "unevaluatedItems"];
-/// Upper estimate of the visits below a repeating keyword.
+/// Upper bound on how often a validator visits each schema below a repeating keyword.
 const REPEAT_FACTOR: u64 = 4;
 /// Keywords that refer to schemas other than by JSON pointer. Resolving them needs the full rules of JSON Schema.
 const UNSUPPORTED_KEYWORDS: [&str; 5] =
@@ -23,7 +23,7 @@ const UNSUPPORTED_KEYWORDS: [&str; 5] =
 /// Checks that validating against the schema takes bounded work.
 ///
 /// # Errors
-/// Returns the problem, in words for the schema's author.
+/// Returns a description of the problem for the author of the schema.
 pub(super) fn check(schema: &Value) -> Result<(), String> {
     let bytes = schema.to_string().len();
     if bytes > MAX_BYTES {
@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
                 for (name, field) in fields {
                     match field {
                         Value::String(target) if name == "$ref" => add(self.measure_reference(target, depth)?),
-                        // A property with such a name has an object as its value.
+                        // Only a string is the keyword. A property of this name has a schema as its value.
                         Value::String(_) if UNSUPPORTED_KEYWORDS.contains(&name.as_str()) => {
                             return Err(format!("`{name}` is not supported; refer to schemas by `\"$ref\": \"#/…\"`"));
                         }

@@ -185,7 +185,7 @@ fn server_accepts_the_configuration_that_compose_sets() {
         let production: BTreeMap<_, _> = with_secret_paths(environment(&base[service])).chain(access.clone()).collect();
         let config = Config::from_vars(&Vars::from_pairs(production.clone()), role).unwrap();
         assert!(!config.embedded());
-        // Without Access nobody could sign in, so the server refuses to start.
+        // Without Cloudflare Access, nobody could sign in, so the server refuses to start.
         let mut unset = production.clone();
         unset.retain(|name, _| !name.starts_with("CF_ACCESS"));
         assert_eq!(

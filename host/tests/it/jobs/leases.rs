@@ -27,7 +27,7 @@ async fn runs_stop_before_their_leases_expire_when_postgres_stops_responding() {
     let proxy = Proxy::start_to(address.parse().unwrap()).await;
     let url = app.services.database_url.expose().replace(&address, &proxy.address().to_string());
     let node = JobsNode::start_on(&app, &url, &runner, "silent", Duration::from_secs(5)).await;
-    // One run writes output all the time, the other ignores cancellation.
+    // One run writes output all the time; the other ignores cancellation.
     let chatters = app.create_job(json!({ "params": { "chatter": true } })).await;
     let hangs = app.create_job(json!({ "params": { "hang": true, "stubborn": true } })).await;
     let runs = [app.run_job(&chatters).await, app.run_job(&hangs).await];

@@ -265,7 +265,7 @@ async fn waiting_for_a_permit_does_not_count_as_run_time() {
     let hanging = app.create_job(json!({ "timeoutMs": 500, "params": { "hang": true, "stubborn": true } })).await;
     let late = app.run_job(&late).await;
     app.until_run(&late, "running").await;
-    // When the later run exceeds its limit, the first one would have exceeded its own as well.
+    // By the time the second run times out, the first would have timed out too if waiting counted.
     let hanging = app.run_job(&hanging).await;
     app.until_run(&hanging, "timeout").await;
     runner.open_gate();
