@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pg_restore 18.6: entries are restored in the order of `--use-list`, except that materialised views are filled at the end.
+# pg_restore 18.6: entries are restored in the order of `--use-list`, except that materialized views are filled last.
 # So a list that enables row-level security last doesn't help to fill a view over a table that forces it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"

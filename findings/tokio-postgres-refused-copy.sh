@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tokio-postgres 0.7.18: if Postgres refuses a COPY before it reads the first row, the connection can't be used any
-# more: each request gets the response to the request before it. A refused row does no harm.
+# tokio-postgres 0.7.18: if Postgres refuses a COPY before it reads the first row, the connection can no longer be
+# used, because each request gets the response to the request before it. A refused row does no harm.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 

@@ -49,9 +49,9 @@ pub struct CallerAccess {
 pub enum RowAccess {
     /// None: the caller lacks the privilege, or row-level security is on and no policy allows the operation.
     None,
-    /// Those that policies allow.
+    /// Rows that policies allow.
     Policies,
-    /// A view with `security_invoker`: those that the caller can reach in the underlying tables.
+    /// Rows that the caller can reach in the underlying tables. For a view with `security_invoker`.
     Underlying,
     /// All.
     All,

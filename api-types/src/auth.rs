@@ -157,7 +157,7 @@ pub struct SignedInUser {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RefreshSession {
-    /// Refresh token of the last response.
+    /// Refresh token from the last response.
     pub refresh_token: String,
 }
 
@@ -229,7 +229,7 @@ pub struct VerifyEmail {
     pub token: String,
 }
 
-/// An address whose password is forgotten.
+/// A request to mail a link that resets the password.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -238,12 +238,12 @@ pub struct RecoverAccount {
     pub email: String,
 }
 
-/// An accepted request. It does not reveal whether the address has an account.
+/// An accepted request. The response does not reveal whether the address has an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecoveryAccepted {}
 
-/// An address whose holder wants to sign in without a password.
+/// A request to mail a sign-in link.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -252,7 +252,7 @@ pub struct AskForMagicLink {
     pub email: String,
 }
 
-/// A token from a mailed link that signs in.
+/// A token from a mailed sign-in link.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

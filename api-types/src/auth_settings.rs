@@ -34,7 +34,7 @@ pub struct AuthSettings {
     pub verify_path: String,
     /// Path of the link that resets a password, below `siteUrl`.
     pub reset_path: String,
-    /// Path of the link that signs in, below `siteUrl`.
+    /// Path of the sign-in link, below `siteUrl`.
     pub magic_link_path: String,
     /// The project's own mails, by kind: `verify`, `reset`, `changeEmail`, `emailTaken`, `magicLink`. A kind that is
     /// null uses AtlasHub's text.
@@ -86,7 +86,7 @@ pub struct UpdateAuthSettings {
     /// Path of the link that resets a password, below `siteUrl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_path: Option<String>,
-    /// Path of the link that signs in, below `siteUrl`.
+    /// Path of the sign-in link, below `siteUrl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub magic_link_path: Option<String>,
     /// The project's own mails. Replaces those of all kinds.
@@ -111,7 +111,7 @@ pub struct MailTexts {
     /// Mail to the holder of an address with which someone tried to sign up again.
     #[serde(default)]
     pub email_taken: Option<MailText>,
-    /// Mail with the link that signs in.
+    /// Mail with the sign-in link.
     #[serde(default)]
     pub magic_link: Option<MailText>,
 }

@@ -62,8 +62,8 @@ pub struct Backup {
     pub failed_at: Option<DateTime<Utc>>,
     /// Why the last verification failed. Null if it succeeded, or if there was none.
     pub error_text: Option<String>,
-    /// Why the backup is kept. Empty if the dump is missing, or if no rule keeps the backup any more. In the latter
-    /// case, the next run of a job with a retention policy removes it.
+    /// Why the backup is kept. Empty if the dump is missing, or if no rule keeps the backup. In the latter case, the
+    /// next run of a job with a retention policy removes it.
     pub kept_by: Vec<KeptBy>,
     /// When the backup is expected to be removed, if the scheduled backups succeed. Null if it is not expected to be
     /// removed within the next 400 runs of the jobs that cover this database.

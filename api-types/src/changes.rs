@@ -96,7 +96,7 @@ pub struct ChangeEffect {
     pub updated: i64,
     /// Number of deleted rows.
     pub deleted: i64,
-    /// What a foreign key of this table does when a row that it refers to is deleted. Given if the key refers to
-    /// another table in this list that lost rows; otherwise null. If several keys do, that of the first by name.
+    /// What a foreign key of this table does when a row that it refers to is deleted. Null unless the key refers to
+    /// another table in this list that lost rows. If several keys do, the action of the first by name.
     pub on_delete: Option<ReferenceAction>,
 }

@@ -63,7 +63,7 @@ pub struct Event {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum SystemState {
     /// The stream begins. It reports only changes from now on, so read again everything that you show. Also sent if the
-    /// events after `Last-Event-ID` are not known any more, and if there were too many changes to list.
+    /// events after `Last-Event-ID` are no longer known, and if there were too many changes to list.
     Started,
     /// The stream continues after `Last-Event-ID`; nothing was missed.
     Resumed,

@@ -45,7 +45,7 @@ pub enum ExportFormat {
     Ndjson,
     /// Databases: an SQL script for `psql`.
     Sql,
-    /// Databases: an archive for `pg_restore`, which is compressed already.
+    /// Databases: an archive for `pg_restore`, which is already compressed.
     Custom,
 }
 
@@ -116,7 +116,7 @@ pub struct Export {
     pub file_name: String,
     /// Size of the file, in bytes. 0 until it is ready.
     pub size_bytes: i64,
-    /// Number of rows in the file, of all tables for a database. Null until it is ready.
+    /// Number of rows in the file; for a database, the rows of all its tables. Null until it is ready.
     pub row_count: Option<i64>,
     /// SHA-256 of the file, as 64 hexadecimal digits. Null until it is ready.
     pub sha256: Option<String>,
@@ -135,7 +135,7 @@ pub struct Export {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExportDownload {
-    /// URL from which anyone can download the file until it expires.
+    /// URL from which anyone can download the file until the URL expires.
     pub download_url: String,
     /// Lifetime of the URL, in seconds. The download must start within it.
     pub expires_in: u64,

@@ -163,7 +163,7 @@ pub struct ImportError {
     pub code: String,
     /// What is wrong.
     pub message: String,
-    /// The value in the file, at most 200 characters of it. Null if it is not known.
+    /// The value in the file, cut off after 200 characters. Null if it is not known.
     pub value: Option<String>,
 }
 
@@ -178,7 +178,7 @@ pub struct PreviewImport {
     /// CSV: the character between two fields. Detected if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    /// CSV: the text of a field without quotes that means `NULL` (default: the empty text).
+    /// CSV: the unquoted field that means `NULL` (default: the empty string).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub null_text: Option<String>,
 }
@@ -190,7 +190,7 @@ pub struct PreviewImport {
 pub struct ImportPreview {
     /// Fields of the file.
     pub columns: Vec<PreviewColumn>,
-    /// The first 20 rows: a value for each field. Texts for CSV, any JSON value for the other formats.
+    /// The first 20 rows: a value for each field. Strings for CSV, any JSON value for the other formats.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<Object>>))]
     pub rows: Vec<Vec<serde_json::Value>>,
     /// The character between two fields. Null for JSON.
@@ -222,7 +222,7 @@ pub struct PreviewColumn {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StartImport {
-    /// Column for each field; null leaves a field out. Without it, fields and columns match by name.
+    /// Column for each field; null leaves a field out. Without it, fields and columns are matched by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapping: Option<BTreeMap<String, Option<String>>>,
     /// How rows are written (default `insert`).
@@ -240,15 +240,15 @@ pub struct StartImport {
     /// Whether values are imported into an identity column that is always generated (default false).
     #[serde(default)]
     pub override_identity: bool,
-    /// CSV: whether the first row has the names of the fields. If absent, as in the last preview, or detected without
-    /// one.
+    /// CSV: whether the first row has the names of the fields. If absent, the last preview decides; without a preview,
+    /// it is detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// CSV: the character between two fields. If absent, as in the last preview, or detected without one.
+    /// CSV: the character between two fields. If absent, the last preview decides; without a preview, it is detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    /// CSV: the text of a field without quotes that means `NULL`. If absent, as in the last preview, or the empty text
-    /// without one.
+    /// CSV: the unquoted field that means `NULL`. If absent, the last preview decides; without a preview, it is the
+    /// empty string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub null_text: Option<String>,
 }

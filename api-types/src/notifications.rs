@@ -124,11 +124,11 @@ pub struct ChannelSettings {
     /// How the SMTP connection is encrypted (default `starttls`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<SmtpTls>,
-    /// User name for the SMTP server. Without it, there is no authentication. An empty text removes it and the
+    /// User name for the SMTP server. Without it, there is no authentication. An empty string removes it and the
     /// password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// Password for the SMTP server. Write-only: reads as `***`. An empty text removes it and the user name.
+    /// Password for the SMTP server. Write-only: reads as `***`. An empty string removes it and the user name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
     /// Address of the sender.
@@ -203,7 +203,7 @@ pub struct TestNotificationSettings {
 pub enum DeliveryState {
     /// Waits for its first or next attempt.
     Pending,
-    /// Delivered; an e-mail to at least one of its addresses.
+    /// Delivered. An e-mail was delivered to at least one of its addresses.
     Sent,
     /// Not delivered, and not tried again.
     Failed,
@@ -246,8 +246,8 @@ pub struct NotificationDelivery {
     pub finished_at: Option<DateTime<Utc>>,
     /// Why the last attempt failed. Null if it did not fail.
     pub error: Option<String>,
-    /// The only address that the message is sent to, because the other addresses of the channel have it already. Null
-    /// for all addresses.
+    /// The only address that the message is sent to, because the other addresses of the channel have already received
+    /// it. Null for all addresses.
     pub recipient: Option<String>,
 }
 

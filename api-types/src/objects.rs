@@ -69,8 +69,8 @@ pub struct DeleteObjects {
     /// Keys of 1 to 1000 objects, each as `<bucket>/<path>` or as the path alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
-    /// Deletes every object whose path starts with this text, for example `notes/`. An empty text deletes every object
-    /// of the bucket.
+    /// Deletes every object whose path starts with this text, for example `notes/`. An empty string deletes every
+    /// object of the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
 }

@@ -108,7 +108,7 @@ pub struct Attention {
     pub run_id: Option<String>,
     /// What is wrong, in one sentence.
     pub message: String,
-    /// Why, for example the error of the last run. The message usually contains it. Null if there is no more to say.
+    /// Why, for example the error of the last run. The message usually contains it. Null if there is nothing to add.
     pub reason: Option<String>,
     /// Whether the item may be hidden for a while.
     pub can_snooze: bool,

@@ -73,22 +73,22 @@ pub struct GrantedCapability {
     pub scope: CapabilityScope,
 }
 
-/// Limits of a plugin's runs.
+/// Limits on a plugin's runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PluginLimits {
-    /// Linear memory of one run, in MiB.
+    /// Maximum linear memory of one run, in MiB.
     pub memory_mib: u32,
-    /// Time of one run from start to end, in seconds.
+    /// Maximum time of one run from start to end, in seconds.
     pub wall_seconds: u32,
-    /// Processor time of one run, in seconds.
+    /// Maximum processor time of one run, in seconds.
     pub cpu_seconds: u32,
-    /// Data that one run passes in calls between host and plugin, in MiB.
+    /// Maximum amount of data that one run passes in calls between host and plugin, in MiB.
     pub host_call_mib: u32,
-    /// Size of one run's log, in KiB.
+    /// Maximum size of one run's log, in KiB.
     pub log_kib: u32,
-    /// Number of simultaneous runs on one scheduler.
+    /// Maximum number of simultaneous runs on one scheduler.
     pub concurrent_runs: u32,
 }
 
@@ -106,8 +106,8 @@ pub struct PluginJob {
     pub params_schema: serde_json::Value,
 }
 
-/// A plugin that is in the binary or in the plugin folder, or that has an approval but no files any more. A manifest is
-/// read only if the file's signature is valid.
+/// A plugin that is in the binary or in the plugin folder, or that has an approval although its files are gone. A
+/// manifest is read only if the file's signature is valid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -176,11 +176,12 @@ pub struct PluginApproval {
     pub approved_at: DateTime<Utc>,
     /// Who approved it: `owner`, `cli`, or `system` for a plugin that comes with AtlasHub.
     pub approved_by: String,
-    /// Id of the key that had signed the plugin then.
+    /// Id of the key that signed the approved file.
     pub key_id: String,
     /// Capabilities that the owner granted.
     pub granted: Vec<GrantedCapability>,
-    /// Capabilities that the plugin requested then, without their reasons. What `requested` has beyond them is new.
+    /// Capabilities that the plugin requested at that time, without their reasons. Any others in the plugin's own
+    /// `requested` are new.
     pub requested: Vec<GrantedCapability>,
     /// When the approval was revoked. Null if it was not.
     pub revoked_at: Option<DateTime<Utc>>,

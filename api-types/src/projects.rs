@@ -45,7 +45,7 @@ pub enum ProjectState {
     Creating,
     /// The project can be used.
     Ready,
-    /// The project is being deleted and cannot be used any more.
+    /// The project is being deleted and can no longer be used.
     Deleting,
 }
 
@@ -91,7 +91,7 @@ pub struct UpdateProject {
     /// Whether the project is protected from deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected: Option<bool>,
-    /// The owner's note, at most 2000 characters. An empty text removes it.
+    /// The owner's note, at most 2000 characters. An empty string removes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// Whether to remove `deleteProblem` and keep the project (default false).
@@ -139,9 +139,9 @@ pub struct ProjectTotals {
     pub object_count: i64,
     /// Size of the recorded objects, in bytes.
     pub object_bytes: i64,
-    /// Number of API keys that work now.
+    /// Number of active API keys: those that are neither expired nor revoked.
     pub active_key_count: i64,
-    /// When the next of the keys that work now expires. Null if none expires.
+    /// When the first of the active keys expires. Null if none of them expires.
     pub next_key_expiry: Option<DateTime<Utc>>,
     /// When a key was last used. Null if none has been used.
     pub keys_last_used_at: Option<DateTime<Utc>>,
@@ -169,7 +169,7 @@ pub struct GoodBackup {
     pub verified_at: Option<DateTime<Utc>>,
 }
 
-/// Numbers of runs.
+/// Counts of runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -187,7 +187,7 @@ pub struct RunCount {
 pub struct DeleteProject {
     /// The name of the project, as a confirmation.
     pub confirm: String,
-    /// Whether to make a backup first, and delete the project only after it succeeded (default false).
+    /// Whether to make a backup first, and delete the project only if it succeeds (default false).
     #[serde(default)]
     pub final_backup: bool,
 }

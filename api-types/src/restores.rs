@@ -163,7 +163,7 @@ pub struct SignRestoreUpload {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedRestoreUpload {
-    /// Id of the upload, for the plan.
+    /// Id of the upload, for the request that plans the restore.
     pub upload_id: String,
     /// URL to send the file to. It works without further authentication.
     pub upload_url: String,

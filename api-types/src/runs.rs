@@ -225,7 +225,7 @@ text_enum!(SummaryPeriod {
     Day => "day",
 });
 
-/// Numbers of runs, over time.
+/// Counts of runs, over time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -236,26 +236,26 @@ pub struct RunSummary {
     pub to: DateTime<Utc>,
     /// Length of the periods.
     pub by: SummaryPeriod,
-    /// The numbers of all these runs.
+    /// The counts of all these runs.
     #[serde(flatten)]
     pub counts: RunCounts,
-    /// The numbers of each period in order, including periods without runs.
+    /// The counts of each period in order, including periods without runs.
     pub items: Vec<RunPeriod>,
 }
 
-/// Numbers of runs in a period.
+/// Counts of runs in a period.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunPeriod {
     /// Start of the period.
     pub at: DateTime<Utc>,
-    /// Numbers of the runs that were queued in the period.
+    /// Counts of the runs that were queued in the period.
     #[serde(flatten)]
     pub counts: RunCounts,
 }
 
-/// Numbers of runs by status.
+/// Counts of runs by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

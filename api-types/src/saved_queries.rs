@@ -12,7 +12,7 @@ pub struct SavedQuery {
     pub id: String,
     /// Name of the query. Not necessarily unique.
     pub name: String,
-    /// The text.
+    /// The SQL.
     pub sql: String,
     /// Version, which increases with every change. `"<version>"` is the entity tag for `If-Match`.
     pub version: i64,
@@ -29,7 +29,7 @@ pub struct SavedQuery {
 pub struct CreateSavedQuery {
     /// Name, 1 to 200 characters.
     pub name: String,
-    /// The text.
+    /// The SQL.
     pub sql: String,
 }
 
@@ -41,27 +41,27 @@ pub struct UpdateSavedQuery {
     /// Name, 1 to 200 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The text.
+    /// The SQL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sql: Option<String>,
 }
 
-/// An SQL text that was sent to the SQL editor, including texts that failed or were refused. Entries are kept for 90
-/// days, at most 1000 per project.
+/// SQL that was sent to the SQL editor, even if it failed or was refused. Entries are kept for 90 days, at most 1000
+/// per project.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SqlHistoryEntry {
     /// Number of the entry; later ones are larger.
     pub id: i64,
-    /// The text.
+    /// The SQL.
     pub sql: String,
     /// When the request began.
     pub at: DateTime<Utc>,
     /// Duration of the request, in milliseconds.
     pub duration_ms: f64,
-    /// Number of rows returned or changed; of a script, of all its statements. Null if it failed.
+    /// Number of rows that all statements together returned or changed. Null if the request failed.
     pub row_count: Option<i64>,
-    /// Message of the error. Null if it succeeded.
+    /// Message of the error. Null if the request succeeded.
     pub error: Option<String>,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SecondFactor {
-    /// When the user confirmed the second factor. Null if there is none; a login then needs one factor only.
+    /// When the user confirmed the second factor. Null if there is none; a login then needs only one factor.
     pub confirmed_at: Option<DateTime<Utc>>,
     /// Number of recovery codes that were not used.
     pub recovery_codes_left: i64,
@@ -21,7 +21,7 @@ pub struct SecondFactor {
 pub struct TotpEnrolment {
     /// The secret in base32, to type into an authenticator app.
     pub secret: String,
-    /// The same as an `otpauth://` URI, to show as a QR code.
+    /// The secret as an `otpauth://` URI, to show as a QR code.
     pub uri: String,
 }
 

@@ -110,7 +110,7 @@ pub enum SqlOutcome {
 pub struct ScriptResult {
     /// Results of the statements that were carried out, in their order.
     pub results: Vec<StatementResult>,
-    /// Number of statements in the text.
+    /// Number of statements in the script.
     pub statement_count: u32,
     /// The failure. Null if every statement was carried out and committed.
     pub failure: Option<ScriptFailure>,
@@ -154,7 +154,7 @@ pub struct ScriptFailure {
     pub details: Option<serde_json::Value>,
 }
 
-/// Whether a run was cancelled.
+/// The response to a request that cancels a run.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

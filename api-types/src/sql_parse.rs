@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ParseSql {
-    /// The text, with any number of statements.
+    /// The SQL, with any number of statements.
     pub sql: String,
 }
 
-/// The statements of a text.
+/// The statements of the parsed SQL.
 ///
 /// Positions count characters (Unicode scalar values, not bytes and not UTF-16 units).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,12 +22,12 @@ pub struct ParsedSql {
     pub statements: Vec<ParsedStatement>,
 }
 
-/// A statement of a text.
+/// A statement of the parsed SQL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ParsedStatement {
-    /// Position of its first character, from 0. Blanks and comments before the statement are not part of it.
+    /// Position of its first character, from 0. White space and comments before the statement are not part of it.
     pub start: u32,
     /// Position after its last character, from 0. The semicolon is not part of it.
     pub end: u32,
@@ -56,7 +56,7 @@ pub struct Destroyed {
     pub action: DestroyAction,
     /// Kind of the object in lower case: `table`, `view`, `materialized view`, `schema`, `function`, `type`, ….
     pub kind: String,
-    /// Schema that the text names. Null if it names none.
+    /// Schema that the statement names. Null if it names none.
     pub schema: Option<String>,
     /// Name of the object.
     pub name: String,
@@ -99,7 +99,7 @@ pub struct RefusedStatement {
 pub struct SyntaxError {
     /// Postgres's message.
     pub message: String,
-    /// Position in the text, from 1, as Postgres counts it. Null if it is unknown.
+    /// Position in the SQL, from 1, as Postgres counts it. Null if it is unknown.
     pub position: Option<u32>,
     /// Line of the position, from 1. Null if the position is unknown.
     pub line: Option<u32>,

@@ -61,8 +61,8 @@ pub struct SystemInfo {
     pub platform_database_bytes: Option<i64>,
     /// The file system of the data folder. Empty if it cannot be measured.
     pub disks: Vec<DiskSpace>,
-    /// The processes of this installation that reported within the last day, the last started first. A process that is
-    /// stopped removes itself from the list; one that is killed does not.
+    /// The processes of this installation that reported within the last day, newest first: at most 1000. A process that
+    /// is stopped removes itself from the list; one that is killed does not.
     pub nodes: Vec<Node>,
     /// Folder with plugins.
     pub plugin_dir: String,
@@ -190,7 +190,7 @@ pub enum MigrationState {
     Pending,
     /// Applied.
     Applied,
-    /// Applied with a different text than this binary contains.
+    /// Applied, but with other SQL than this binary contains.
     Changed,
     /// Applied by a newer version; this binary does not contain it.
     Unknown,
@@ -208,7 +208,7 @@ text_enum!(MigrationState {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateSession {
-    /// One-time code that the server printed when it started, within the last hour.
+    /// One-time code that the server printed when it started. It is valid for an hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The admin token.
@@ -252,7 +252,7 @@ text_enum!(SignInMethod {
     Session => "session",
 });
 
-/// How the owner signs in, in `details.signIn` of a 401 of the admin surface.
+/// How the owner signs in. It is in `details.signIn` of a 401 response of the admin surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -115,7 +115,8 @@ pub struct TableDetail {
     pub columns: Vec<ColumnDetail>,
     /// Columns of the primary key, in key order. Empty if there is none.
     pub primary_key: Vec<String>,
-    /// The primary key, and the unique keys over columns that have no condition. Each identifies a row.
+    /// The primary key, and the unique keys that have neither expressions nor a condition. A key without nulls
+    /// identifies a row.
     pub unique_keys: Vec<TableUniqueKey>,
     /// Check, unique, primary key and exclusion constraints.
     pub constraints: Vec<TableConstraint>,
@@ -317,7 +318,8 @@ pub struct TablePolicy {
     pub name: String,
     /// The operation that it applies to.
     pub command: PolicyCommand,
-    /// Whether the policy is permissive. A row must be accepted by one permissive policy and by all restrictive ones.
+    /// Whether the policy is permissive. A row must be accepted by at least one permissive policy and by all
+    /// restrictive ones.
     pub permissive: bool,
     /// Roles that it applies to. `public` stands for all.
     pub roles: Vec<String>,

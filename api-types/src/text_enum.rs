@@ -1,11 +1,11 @@
 //! The text form of enums, used in JSON and in the database.
 
-/// The error for a text that is not a variant of an enum.
+/// The error for a string that is not a variant of an enum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownVariant {
     /// Name of the enum.
     pub kind: &'static str,
-    /// The unknown text.
+    /// The unknown string.
     pub text: String,
 }
 
@@ -17,10 +17,10 @@ impl std::fmt::Display for UnknownVariant {
 
 impl std::error::Error for UnknownVariant {}
 
-/// Implements the text form of an enum: `ALL`, `as_str`, `Display`, and a `FromStr` that rejects unknown text.
+/// Implements the text form of an enum: `ALL`, `as_str`, `Display`, and a `FromStr` that rejects unknown strings.
 ///
-/// The texts must be those that serde writes; a test compares them. With the feature `sqlx`, the enum can be used as a
-/// `TEXT` value in queries.
+/// The strings must be those that serde writes; a test compares them. With the feature `sqlx`, the enum can be used as
+/// a `TEXT` value in queries.
 macro_rules! text_enum {
     ($kind:ident { $($variant:ident => $text:literal),+ $(,)? }) => {
         impl $kind {

@@ -48,7 +48,7 @@ pub struct UserReference {
     pub table: String,
     /// Columns of the foreign key.
     pub columns: Vec<String>,
-    /// Number of rows, of which at most 10 000 are counted.
+    /// Number of rows. Counting stops at 10 000.
     pub rows: i64,
     /// What deleting the user does to the rows: `noAction`, `restrict`, `cascade`, `setNull` or `setDefault`.
     pub on_delete: UserReferenceAction,

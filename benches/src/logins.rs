@@ -61,7 +61,7 @@ pub struct Figures {
     pub timings: Vec<Timing>,
 }
 
-/// `token` is an access token for the table `notes`.
+/// Measures all figures. `token` is the access token of a user who can read the table `notes`.
 pub async fn measure(platform: &Platform, token: &str, duration: Duration) -> Result<Figures> {
     let few = project_with_users(platform, "few users").await?;
     let storm = storm(platform, &few, duration).await?;

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: measures AtlasHub, its baseline and a peer on one machine in one run. Machines are noisy, so
-//! only the ratios are comparable between machines.
+//! `cargo xtask bench`: measures AtlasHub, its baseline and a peer on one machine in one run. Only their ratios are
+//! comparable between machines.
 //!
 //! Arguments: seconds per measurement (default 3; requests are measured five times), and parts of the names of cases,
 //! comma-separated (default: all cases).

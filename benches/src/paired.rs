@@ -14,9 +14,9 @@ use crate::{
 /// Results of one kind of request, as medians.
 pub struct Figures {
     pub name: &'static str,
-    /// Requests per second.
+    /// Requests per second of the older build.
     pub old_rate: f64,
-    /// Requests per second.
+    /// Requests per second of this build.
     pub new_rate: f64,
     /// 99th percentile of the latency, at half of `old_rate` requests per second.
     pub old_p99: Duration,

@@ -5,13 +5,13 @@ use std::time::Duration;
 /// Number of times that each measurement is repeated.
 pub const REPETITIONS: usize = 5;
 
-/// Returns the median, the higher of the two middle values if their number is even, and 0 without values.
+/// Returns the median. For an even number of values, this is the higher of the two middle ones; without values, 0.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_unstable_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
-/// Returns the p50 and p99 whose ratio is the median.
+/// Returns the p50 and p99 with the median ratio.
 pub fn median_by_ratio(mut latencies: Vec<(Duration, Duration)>) -> (Duration, Duration) {
     latencies.sort_unstable_by(|a, b| ratio(*a).total_cmp(&ratio(*b)));
     latencies.get(latencies.len() / 2).copied().unwrap_or_default()

@@ -1,7 +1,7 @@
-// Measures pages with much data in a running release: `node --test benches/large.test.mjs`. It prints figures beside
-// their goals and fails only if it can't measure.
+// Measures pages with a lot of data in a running release: `node --test benches/large.test.mjs`. It prints each figure
+// beside its goal and fails only if it can't measure.
 //
-// ATLASHUB_BENCH_DATABASE is the URL of the platform's database, to insert runs that nobody waited for.
+// ATLASHUB_BENCH_DATABASE is the URL of the platform's database. Finished runs are inserted there directly.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -16,12 +16,12 @@ const database = process.env.ATLASHUB_BENCH_DATABASE;
 const report = (name, value) => console.log(`${name.padEnd(46)} ${value}`);
 const sql = (text) => execFileSync("psql", ["-qAt", "-v", "ON_ERROR_STOP=1", database, "-c", text], { encoding: "utf8" });
 
-// A UUID of version 7 of the column `at`, since the list is ordered by the time within the ids.
+// A version 7 UUID with the time of the column `at`, because the list of runs is sorted by id.
 const UUIDV7 = `encode(overlay(overlay(uuid_send(gen_random_uuid()) placing
   substring(int8send((extract(epoch from at) * 1000)::bigint) from 3) from 1 for 6)
   placing '\\x70'::bytea from 7 for 1), 'hex')::uuid`;
 
-// Reports how long something takes until a locator is shown, and the longest task of the page meanwhile.
+// Reports how long `act` takes, and the longest task of the page during it.
 async function reportStep(name, page, act) {
   let elapsed;
   const longest = await longestTask(page, async () => {
@@ -124,7 +124,7 @@ test("50 000 objects", async (t) => {
   await reportStep("objects: scroll", page, () => scroll(page, 100, "main"));
 });
 
-// Returns the MiB that the renderer of the page, the largest one of this browser, keeps in memory.
+// Returns the memory of the page's renderer, in MiB. It is taken to be the largest renderer on this machine.
 function rendererMib() {
   const sizes = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map((pid) => {
     try {
@@ -158,5 +158,5 @@ test("an upload of 2 GiB", async (t) => {
     ended = (await admin("GET", `${covers}/objects`)).items.some(({ size }) => size === 2 ** 31);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-  report("upload of 2 GiB", `${Math.round((performance.now() - begin) / 1000)} s, the tab grows by ${(peak - before).toFixed(1)} MiB (goal 50)`);
+  report("upload of 2 GiB", `${Math.round((performance.now() - begin) / 1000)} s, the renderer grows by ${(peak - before).toFixed(1)} MiB (goal 50)`);
 });

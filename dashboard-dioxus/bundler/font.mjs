@@ -1,6 +1,7 @@
-// Makes a font smaller: `node font.mjs <font.woff2> <output.woff2> <common|other|all>`. Keeps the letters and signs that
-// the dashboard's texts use, in the weights that its styles use. The browser shows all other letters in fonts of the
-// system. `common` has what nearly every page needs, and `other` has the rest: `style/tokens.css` names the same ranges.
+// Makes a font smaller: `node font.mjs <font.woff2> <output.woff2> <common|other|all>`. Keeps the characters that the
+// dashboard's texts use, in the weights that its styles use. The browser shows all other characters in system fonts.
+// `common` has the characters that nearly every page needs, and `other` has the rest. `style/tokens.css` lists the same
+// ranges.
 import { readFile, writeFile } from "node:fs/promises";
 import subsetFont from "subset-font";
 
@@ -21,7 +22,7 @@ const OTHER = [
 ];
 const RANGES = { common: COMMON, other: OTHER, all: [...COMMON, ...OTHER] };
 const WEIGHTS = { min: 400, max: 600 };
-// Kerning, accents, and digits of equal width. No ligatures: `->` must stay two signs.
+// Kerning, accents, and digits of equal width. No ligatures: `->` must stay two characters.
 const FEATURES = ["kern", "ccmp", "mark", "tnum"];
 
 const [input, output, part] = process.argv.slice(2);

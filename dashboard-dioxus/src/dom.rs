@@ -69,7 +69,7 @@ pub fn open_tab(address: &str) {
     }
 }
 
-/// Downloads the response of an address of the server as a file.
+/// Downloads the response at an address as a file. A response from another origin must itself be an attachment.
 pub fn download(address: &str) {
     let Some(link) = document().and_then(|document| document.create_element("a").ok()) else { return };
     let _ = link.set_attribute("href", address);
@@ -86,7 +86,7 @@ pub fn set_title(title: &str) {
     }
 }
 
-/// Leaves the app for an address of another program on the same origin.
+/// Opens an address of the same origin with a real navigation, which ends the app.
 pub fn open_here(address: &str) {
     if let Some(window) = web_sys::window() {
         let _ = window.location().assign(address);

@@ -67,7 +67,7 @@ fn show_panic(message: &str) {
         let _ = cover.set_attribute(name, value);
     }
     add(&cover, "h1", "", "The dashboard stopped");
-    add(&cover, "p", "muted", "This is a fault of the dashboard. What you typed is kept. Reload the page to continue.");
+    add(&cover, "p", "muted", "This is a bug in the dashboard. What you typed is kept. Reload the page to continue.");
     add(&cover, "pre", "mono muted", &details);
     let buttons = add(&cover, "div", "row", "");
     let row = buttons.as_ref().unwrap_or(&cover);

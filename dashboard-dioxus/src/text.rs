@@ -5,7 +5,7 @@ use wasm_bindgen::JsCast as _;
 
 use crate::theme;
 
-/// Returns a number with thin spaces between groups of three digits: `12 345`.
+/// Returns a number with narrow no-break spaces between groups of three digits: `12 345`.
 pub fn number(value: i64) -> String {
     let digits = value.unsigned_abs().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -52,7 +52,7 @@ pub fn count(value: i64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
-/// Returns for example `Failed 3 times since 02:00:00`.
+/// Returns how often something failed, for example `Failed 3 times since 02:00:00`.
 pub fn failed_times(count: i64, since: DateTime<Utc>) -> String {
     let since = moment(since, now());
     if count == 1 { format!("Failed at {since}") } else { format!("Failed {} times since {since}", number(count)) }
@@ -143,7 +143,7 @@ pub fn duration_in_words(duration: chrono::Duration) -> String {
     }
 }
 
-/// Returns the time of a moment of the last 24 hours, and otherwise its date: `14:30:00`, `3 Feb`.
+/// Returns the time of day of a moment in the last 24 hours, and the date of an earlier one: `14:30:00`, `3 Feb`.
 pub fn moment(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let date = js_date(time);
     if (now - time).num_hours() < 24 {
@@ -185,22 +185,22 @@ pub fn upcoming(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// Returns day and time in a time zone, or the browser's: `Mon 9 Feb, 03:00`.
+/// Returns day and time in a time zone, or in the chosen one: `Mon 9 Feb, 03:00`.
 pub fn date_and_time(time: DateTime<Utc>, zone: Option<&str>) -> String {
     format!("{}, {}", weekday_and_date(time, zone), time_of_day(time, zone))
 }
 
-/// Returns a day in a time zone, or the browser's: `Mon 9 Feb`.
+/// Returns a day in a time zone, or in the chosen one: `Mon 9 Feb`.
 pub fn weekday_and_date(time: DateTime<Utc>, zone: Option<&str>) -> String {
     part(time, zone, &[("weekday", "short"), ("day", "numeric"), ("month", "short")]).replace(',', "")
 }
 
-/// Returns a time of day in a time zone, or the browser's: `03:00`.
+/// Returns a time of day in a time zone, or in the chosen one: `03:00`.
 pub fn time_of_day(time: DateTime<Utc>, zone: Option<&str>) -> String {
     part(time, zone, &[("hour", "2-digit"), ("minute", "2-digit")])
 }
 
-/// Returns day and time in the browser's zone, without the weekday: `3 Feb, 02:00`.
+/// Returns day and time in the chosen zone, without the weekday: `3 Feb, 02:00`.
 pub fn short_date_and_time(time: DateTime<Utc>) -> String {
     part(time, None, &[("day", "numeric"), ("month", "short"), ("hour", "2-digit"), ("minute", "2-digit")])
 }
@@ -210,19 +210,20 @@ pub fn day_and_month(time: DateTime<Utc>, zone: &str) -> String {
     part(time, Some(zone), &[("day", "numeric"), ("month", "long")])
 }
 
-/// Returns a day in the browser's zone; the year only if it is another one: `2 Feb`, `14 Sep 2025`.
+/// Returns a day in the chosen zone, with the year only if it is not the current one: `2 Feb`, `14 Sep 2025`.
 pub fn day(time: DateTime<Utc>) -> String {
     let year = |time| part(time, None, &[("year", "numeric")]);
     if year(time) == year(now()) { part(time, None, &[("day", "numeric"), ("month", "short")]) } else { date(time) }
 }
 
-/// Returns the distance of a time zone to UTC at a time, as the browser writes it: `GMT+02:00`.
+/// Returns the offset of a time zone from UTC at a time, as the browser writes it: `GMT+02:00`.
 pub fn utc_offset(time: DateTime<Utc>, zone: &str) -> String {
     let text = part(time, Some(zone), &[("day", "2-digit"), ("timeZoneName", "longOffset")]);
     text.rsplit([' ', ',']).next().unwrap_or_default().to_owned()
 }
 
-/// Returns parts of a time in a time zone, or the browser's. Zones that the browser does not know are shown in UTC.
+/// Returns parts of a time in a time zone, or in the chosen one. If the browser does not know the zone, returns the
+/// date and time in UTC.
 fn part(time: DateTime<Utc>, zone: Option<&str>, parts: &[(&str, &str)]) -> String {
     let options = options(parts);
     if let Some(zone) = zone {
@@ -248,7 +249,7 @@ fn js_date(time: DateTime<Utc>) -> js_sys::Date {
     js_sys::Date::new(&(time.timestamp_millis() as f64).into())
 }
 
-/// Returns options for a date's words, with the chosen zone.
+/// Returns options for the methods of `Date`, with the chosen zone.
 fn options(values: &[(&str, &str)]) -> js_sys::Object {
     let options = js_sys::Object::new();
     let zone = (theme::times() == theme::Times::Utc).then_some(("timeZone", "UTC"));

@@ -1,4 +1,5 @@
-//! Theme and density. `web/theme.js` applies them before the first paint; this module changes them.
+//! The owner's choices for this browser: theme, density, time zone, sidebar and shortcuts. `web/theme.js` applies theme
+//! and density before the first paint.
 
 use std::cell::Cell;
 

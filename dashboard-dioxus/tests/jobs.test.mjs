@@ -166,7 +166,7 @@ test("job is disabled at once and deleted after its runs are counted", async (t)
   await button(page, "Actions for Deleted").click();
   await page.getByRole("menuitem", { name: "Delete job" }).click();
   const dialog = page.getByRole("dialog", { name: "Delete job" });
-  await shown(dialog.getByText(/Its 1 run and the log go too/));
+  await shown(dialog.getByText(/Its 1 run and its log will be deleted too/));
   await dialog.getByRole("button", { name: "Delete job" }).click();
   await hidden(dialog);
   await hidden(row(page, "Deleted"));

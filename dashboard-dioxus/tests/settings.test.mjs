@@ -104,7 +104,7 @@ test("session of another browser is ended", async (t) => {
   assert.equal((await fetch(`${url}/admin/v1/system`, { headers: { cookie } })).status, 401);
 });
 
-// All other sessions of this server belong to tests that run at the same time. So the request is not sent to it.
+// All other sessions of the server belong to tests that run at the same time, so the request must not reach the server.
 test("all other sessions are ended after a confirmation", async (t) => {
   await signInAs(`test-browser/${Date.now()}`);
   const page = await openPage(t);

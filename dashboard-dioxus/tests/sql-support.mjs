@@ -39,7 +39,7 @@ export const act = (page, name) => toolbar(page).getByRole("button", { name, exa
 export const tree = (page) => page.getByRole("tree", { name: "Schema" });
 export const item = (page, name) => tree(page).getByRole("treeitem", { name, exact: true });
 
-// Writes a text and runs it.
+// Writes SQL into the field and runs it.
 export async function run(page, sql, name = "Run") {
   await text(page).fill(sql);
   await act(page, name).click();

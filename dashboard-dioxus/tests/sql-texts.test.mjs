@@ -1,4 +1,4 @@
-// The texts: editor, drafts, tabs, saved queries, history, and the tree of the schema.
+// The text of queries: editor, drafts, tabs, saved queries, history, and the tree of the schema.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

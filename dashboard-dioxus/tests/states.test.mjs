@@ -87,7 +87,7 @@ test("actions are disabled while the server can't be reached", async (t) => {
 
 test("a server that does not respond at the start can be tried again", async (t) => {
   const page = await openPage(t);
-  // The page also tries again by itself. The server must not respond before the button is pressed.
+  // The page also tries again automatically. The server must not respond before the button is pressed.
   const isPressed = () => page.evaluate(() => globalThis.isPressed).catch(() => false);
   await page.route("**/admin/v1/session", async (route) => ((await isPressed()) ? route.continue() : route.abort()));
   await page.goto(`${url}/projects`);

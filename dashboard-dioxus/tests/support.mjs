@@ -105,7 +105,7 @@ export async function hidden(locator) {
   await locator.first().waitFor({ state: "hidden" });
 }
 
-// Waits until a function returns a true value.
+// Waits until a function returns a truthy value.
 export async function eventually(condition, message = "the condition") {
   const end = Date.now() + 20_000;
   while (Date.now() < end) {

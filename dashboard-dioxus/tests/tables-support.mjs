@@ -1,4 +1,4 @@
-// Functions that the tests of the page of tables share. Each test has its own project, with the tables that it names.
+// Functions that the tests of the tables page share. Each test has its own project, with the tables that it names.
 
 import { admin, createProject, heading, openPage, shown, url } from "./support.mjs";
 

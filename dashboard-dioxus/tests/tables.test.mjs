@@ -126,7 +126,7 @@ test("the form of a table refuses names that occur twice", async (t) => {
   const sheet = page.getByRole("dialog", { name: "New table" });
   const create = sheet.getByRole("button", { name: "Create table" });
   await sheet.getByRole("textbox", { name: "Name", exact: true }).fill("books");
-  await shown(sheet.getByText("A table has this name already."));
+  await shown(sheet.getByText("A table already has this name."));
   await sheet.getByRole("textbox", { name: "Name", exact: true }).fill("twice");
   await sheet.getByRole("textbox", { name: "Name of column 2" }).fill("id");
   await shown(sheet.getByText("Another column has this name.").first());

@@ -105,7 +105,7 @@ test("fields are assigned by hand, and a second field for a column is refused at
   await shown(steps(page).getByText("title needs a value and has no default.", { exact: false }));
   await column("Name").selectOption("title");
   await column("Remark").selectOption("title");
-  await shown(steps(page).getByText("Name goes into title already."));
+  await shown(steps(page).getByText("Name already goes into title."));
   assert.equal(await column("Remark").getAttribute("aria-invalid"), "true");
   await column("Remark").selectOption("note");
   await button(steps(page), "Import").click();

@@ -162,11 +162,11 @@ test("settings are saved, and text in place of a number is refused", async (t) =
   await page.goto(usersOf(id, "?tab=settings"));
   await page.getByRole("switch", { name: "Sign-up is open" }).uncheck();
   await page.getByRole("switch", { name: "Sign-in with a mailed link" }).check();
-  await page.getByLabel("Path of the link that signs in").fill("/enter");
-  await page.getByLabel("Life of a session without use (days)").fill("a week");
+  await page.getByLabel("Path of the sign-in link").fill("/enter");
+  await page.getByLabel("Lifetime of an unused session (days)").fill("a week");
   await button(page, "Save settings").click();
   await shown(page.getByRole("alert").getByText("must be a whole number"));
-  await page.getByLabel("Life of a session without use (days)").fill("7");
+  await page.getByLabel("Lifetime of an unused session (days)").fill("7");
   await button(page, "Save settings").click();
   await eventually(async () => (await admin("GET", `/projects/${id}/auth`)).refreshTokenDays === 7, "the settings");
   const { allowSignup, allowMagicLink, magicLinkPath } = await admin("GET", `/projects/${id}/auth`);

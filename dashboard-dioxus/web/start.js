@@ -1,4 +1,4 @@
-// Loads the modules and starts the app. `theme.js` says so if that takes too long.
+// Loads the modules and starts the app. `theme.js` shows a message if that takes too long.
 import init from "./dashboard.js";
 
 // The other modules by name. `shared` has what several of them need. Empty in development.
@@ -7,7 +7,7 @@ const hasModules = Object.keys(modules).length > 0;
 const loading = {};
 const loaded = new Set();
 
-// Loads a module and all that it needs once. After a failure, the next call tries again.
+// Loads a module, and all modules that it needs, once. After a failure, the next call tries again.
 globalThis.loadModule = (name) => {
   if (!loading[name]) {
     loading[name] = load(name);

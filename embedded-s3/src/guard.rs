@@ -65,7 +65,7 @@ fn check_expires(expires: &str) -> S3Result<()> {
 
 /// Adds `x-amz-date` to a request that is signed with its `Date` header instead. `s3s` does not read `Date`.
 ///
-/// The time is part of the text that is signed, so the signature matches only if it is the time that the client used.
+/// The time is part of the string that is signed, so the signature matches only if it is the time that the client used.
 pub(crate) fn add_amz_date(headers: &mut HeaderMap) {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let is_date_signed = text(header::AUTHORIZATION)

@@ -137,7 +137,7 @@ fn s3_service(store: Store, config: &Config, signatures: Signatures) -> S3Servic
     builder.build()
 }
 
-/// Allows any origin. Objects are protected by signatures, which a browser never adds by itself.
+/// Allows any origin. Objects are protected by signatures, which a browser never adds on its own.
 fn cors_layer() -> CorsLayer {
     let exposed = [
         // Browsers that don't support `*` need the names.
@@ -173,7 +173,7 @@ fn cors_layer() -> CorsLayer {
 #[derive(Clone)]
 struct Guarded {
     inner: S3Service,
-    /// Accepts requests without a signature. For requests whose signature `inner` has checked.
+    /// Accepts unsigned requests. Used only for requests whose signature `inner` has checked.
     unsigned: S3Service,
 }
 

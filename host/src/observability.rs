@@ -1,4 +1,4 @@
-//! `/metrics`, `/openapi.json`, and the page at `/`.
+//! `/metrics` and `/openapi.json`.
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::http::ApiJson;
 
-/// Upper bounds in seconds, from a cached response to the request timeout.
+/// Upper bounds of histogram buckets in seconds, from a cached response to the request timeout.
 const HISTOGRAM_BUCKETS: &[f64] =
     &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -92,7 +92,7 @@ pub(crate) fn start_metrics() {
 
 /// Get metrics
 ///
-/// Counters and histograms in Prometheus's text format.
+/// Counters, gauges and histograms in Prometheus's text format.
 #[utoipa::path(get, path = "/metrics", tag = "system",
     responses((status = 200, content_type = "text/plain", body = String), (status = 401, body = api_types::ErrorBody)))]
 pub(crate) async fn get_metrics() -> Response {

@@ -41,8 +41,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 /// Measures the dashboard of a release build in Chromium: the size and speed of the first page, and how smoothly grids
-/// scroll and SQL is typed, and pages with much data. With a number of minutes, also measures the growth of memory over
-/// that time.
+/// scroll and SQL is typed, and pages with a lot of data. With a number of minutes, also measures the growth of memory
+/// over that time.
 pub(crate) fn run_dashboard(minutes: &[String]) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Chromium])?;
     first_party::ensure()?;

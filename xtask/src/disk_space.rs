@@ -67,8 +67,8 @@ fn owner(name: &str) -> Option<u32> {
     rest.split('-').next()?.parse().ok()
 }
 
-/// Whether a Postgres still runs on the data in a folder. It outlives a test process that was killed together with the
-/// shell that stops the server.
+/// Returns whether a Postgres still runs on the data in a folder. It outlives a test process that was killed together
+/// with the shell that stops the server.
 fn postgres_runs_in(folder: &Path) -> bool {
     let file = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
     file.lines().next().and_then(|pid| pid.trim().parse().ok()).is_some_and(is_running)

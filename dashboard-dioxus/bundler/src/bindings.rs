@@ -23,8 +23,8 @@ pub(crate) fn generate(module: &Path, work: &Path) -> Result<Vec<u8>> {
     fs::read(&wasm).with_context(|| format!("could not read {}", wasm.display()))
 }
 
-/// Replaces the names of the functions that the module imports by short ones, in the module and in `dashboard.js`. The
-/// names have hashes, which compress badly: without them, both are 10 KiB smaller.
+/// Replaces the names of the functions that the module imports with short ones, in the module and in `dashboard.js`.
+/// The names have hashes, which compress badly: without them, both are 10 KiB smaller.
 pub(crate) fn shorten_imports(module: &[u8], work: &Path) -> Result<Vec<u8>> {
     let script = work.join("dashboard.js");
     let mut text = npm::read_text(&script)?;
@@ -40,7 +40,7 @@ pub(crate) fn shorten_imports(module: &[u8], work: &Path) -> Result<Vec<u8>> {
     Ok(module.emit_wasm())
 }
 
-/// Makes a module smaller. It is written to `work` under this name.
+/// Returns the module, optimized for size. Also writes it to `work` as `<name>.wasm`.
 pub(crate) fn optimize(dashboard: &Path, module: &[u8], work: &Path, name: &str) -> Result<Vec<u8>> {
     let wasm = work.join(format!("{name}.wasm"));
     fs::write(&wasm, module).with_context(|| format!("could not write {}", wasm.display()))?;

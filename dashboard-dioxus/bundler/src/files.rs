@@ -60,7 +60,7 @@ impl Files {
         fs::rename(&self.next, &files).with_context(|| format!("could not create {}", files.display()))
     }
 
-    /// Writes a file, and its compressed forms unless its format is compressed already.
+    /// Writes a file, and its compressed forms unless its format is already compressed.
     fn write(&mut self, name: &str, content: &[u8]) -> Result<()> {
         let path = self.next.join(name);
         fs::write(&path, content).with_context(|| format!("could not write {}", path.display()))?;

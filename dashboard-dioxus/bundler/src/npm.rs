@@ -28,17 +28,18 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The letters that a font has in a release.
+/// The characters that a font has in a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Letters {
-    /// Those that nearly every page needs.
+    /// Characters that nearly every page needs.
     Common,
     /// The rest.
     Other,
     All,
 }
 
-/// Returns a variable font, which has only what the dashboard uses in a release. Otherwise it has all letters.
+/// Returns a variable font. In a release, it has only the characters and weights that the dashboard uses; in
+/// development, all of them.
 pub(crate) fn font(dashboard: &Path, work: &Path, name: &str, letters: Letters, profile: Profile) -> Result<Vec<u8>> {
     let font = package_file(dashboard, &format!("@fontsource-variable/{name}/files/{name}-latin-wght-normal.woff2"));
     if profile == Profile::Dev {
@@ -67,8 +68,8 @@ pub(crate) fn styles(dashboard: &Path, work: &Path, entry: &str, profile: Profil
     read_text(&output)
 }
 
-/// Bundles the script that loads the modules, with the bindings of the first. `parts` are the others:
-/// name, URL, and the names of those that must be loaded before.
+/// Bundles the script that loads the modules, with the bindings of the first module. `parts` are the other modules:
+/// name, URL, and the names of the modules that must be loaded before.
 pub(crate) fn start_script(
     dashboard: &Path,
     work: &Path,

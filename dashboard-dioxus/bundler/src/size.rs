@@ -1,4 +1,4 @@
-//! What the first page loads, and how large that should be.
+//! Compares the size of the files that the first page loads with the maximum.
 
 /// Largest sum of the compressed files that the first page should load, without the editor.
 const MAX_FIRST_LOAD: u64 = 300 * 1024;

@@ -52,7 +52,7 @@ pub(super) fn sign_out() {
     });
 }
 
-/// Shown if the server does not answer when the dashboard opens.
+/// Shown if the server does not respond when the dashboard opens.
 #[component]
 pub(super) fn ServerGone() -> Element {
     use_hook(|| dom::set_title("AtlasHub does not answer · AtlasHub"));

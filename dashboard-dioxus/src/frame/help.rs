@@ -114,7 +114,7 @@ const TOPICS: &[Topic] = &[
         paragraphs: &[
             "A run is one execution of a job, of a backup or of SQL in the background. It keeps its log, its result \
              and, if it failed, the reason.",
-            "A run that is skipped was due while the previous one was still going. A retry is a run of its own.",
+            "A run that is skipped was due while the previous one was still running. A retry is a run of its own.",
         ],
         example: "",
     },

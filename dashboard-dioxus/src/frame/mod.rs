@@ -2,7 +2,8 @@
 //!
 //! [`gate`] decides whether a page is shown at all. [`navigation`] has the links of the sidebar and of the phone's
 //! menu, [`top_bar`] the breadcrumb and the menus, [`page`] the frame of one page, [`notices`] the bars above it;
-//! [`offline`] disables acts while the server is gone. [`places`] lists the pages, [`help`] explains what they list.
+//! [`offline`] disables actions while the server is unreachable. [`places`] lists the pages, [`help`] explains what
+//! they list.
 //! [`overlay`] opens what lies over a page: [`palette`], [`switcher`], [`running`], [`shortcuts`].
 
 mod commands;

@@ -1,6 +1,7 @@
-//! Disables acts while the server is gone. Reading goes on, and so does typing.
+//! Disables actions while the server is unreachable. The owner can still read and type.
 //!
-//! Acts are buttons of pages, which don't know of the connection: this module finds them in the document.
+//! Actions are buttons of pages. Pages do not know the state of the connection, so this module finds the buttons in the
+//! document.
 
 use std::cell::{Cell, RefCell};
 
@@ -19,7 +20,7 @@ const ACTS: &str = ":is(main, dialog) :is(.btn-primary, .btn-danger, [data-act])
 
 const REASON: &str = "Not connected to the server";
 
-/// Pages may draw other buttons meanwhile.
+/// Interval at which buttons that pages have drawn in the meantime are disabled.
 const INTERVAL_MS: u32 = 250;
 
 type Listener = Closure<dyn FnMut(Event)>;
@@ -29,7 +30,7 @@ thread_local! {
     static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
 }
 
-/// Disables acts while the connection is lost, with the reason in their tooltip.
+/// Disables actions while the connection is lost. Their tooltips show the reason.
 pub(super) fn use_disabled_acts() {
     use_hook(refuse_acts);
     let is_lost = matches!(connection::state(), Connection::Lost { .. });
@@ -61,7 +62,8 @@ fn enable() {
     }
 }
 
-/// Stops clicks and the Enter key before the page sees them.
+/// Stops clicks on actions, and the submission of forms, before the page sees them. Does nothing unless the connection
+/// is lost.
 fn refuse_acts() {
     let Some(document) = dom::document() else { return };
     if LISTENER.with_borrow(Option::is_some) {

@@ -53,7 +53,7 @@ fn handle(event: &KeyboardEvent, prefix_at: &mut f64) {
     if command || event.alt_key() || has_dialog() {
         return;
     }
-    // Keys that are no characters work even while single-key shortcuts are off.
+    // Escape and Shift-Enter work even while single-key shortcuts are off.
     let is_done = match key.as_str() {
         "Escape" => click(".sheet > header [aria-label=Close]"),
         "Enter" if event.shift_key() => open_page(),
@@ -64,7 +64,7 @@ fn handle(event: &KeyboardEvent, prefix_at: &mut f64) {
     }
 }
 
-/// Does what a key without a modifier is for. Returns whether it is for anything.
+/// Handles a key without a modifier. Returns whether it is a shortcut.
 fn handle_character(event: &KeyboardEvent, key: &str, prefix_at: &mut f64) -> bool {
     let now = js_sys::Date::now();
     if now - *prefix_at < SEQUENCE_MS {
@@ -226,9 +226,9 @@ fn keys() -> Vec<(&'static str, Meanings)> {
 const EVERYWHERE: &[(&str, &str)] = &[
     ("Ctrl K", "Search or run a command"),
     ("/", "Filter the list"),
-    ("c", "Create what the page lists"),
+    ("c", "Create a new entry"),
     ("?", "This list"),
-    ("Esc", "Close what is on top"),
+    ("Esc", "Close the dialog, menu or sheet"),
 ];
 
 const LISTS: &[(&str, &str)] = &[

@@ -140,7 +140,7 @@ fn title_below(route: &Route, place: Option<&Place>) -> Option<Part> {
 fn platform_parts(route: &Route) -> Vec<Part> {
     let (page, unlisted) = (places::platform_page_of(route), places::unlisted_page_of(route));
     let mut parts: Vec<Part> = page.into_iter().chain(unlisted).map(|place| part(place.label, place.path)).collect();
-    // The first page of the platform may have another title, but it is the start of all others.
+    // The overview has another title while there is no project. Its breadcrumb is always its label.
     if !matches!(route, Route::Overview {}) {
         parts.extend(title_below(route, unlisted.or(page)));
     }

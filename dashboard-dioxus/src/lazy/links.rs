@@ -20,7 +20,7 @@ pub fn watch_links() {
     for event in ["pointerover", "focusin"] {
         let _ = document.add_event_listener_with_callback(event, listener.as_ref().unchecked_ref());
     }
-    // It stays for as long as the page.
+    // The listener lives as long as the page.
     listener.forget();
 }
 

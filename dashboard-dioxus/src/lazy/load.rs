@@ -11,14 +11,14 @@ use crate::{
     ui::Dialog,
 };
 
-/// When a module is loaded that the app needs, but not the first page.
+/// Time before the app loads a module that the first page does not need.
 const LATER_MS: u32 = 2_000;
 
-/// Wait before such a module is requested again.
+/// Time after a failure before the app requests such a module again.
 const RETRY_MS: u32 = 15_000;
 
-/// Why something could not be loaded.
-const REASON: &str = "AtlasHub may have been upgraded, or does not answer. What you typed is kept.";
+/// The explanation that is shown if a module could not be loaded.
+const REASON: &str = "AtlasHub may have been upgraded, or does not respond. What you typed is kept.";
 
 #[wasm_bindgen]
 extern "C" {
@@ -42,7 +42,7 @@ enum Module {
 pub(super) fn page(module: &'static str, show: impl FnOnce() -> Element) -> Element {
     match use_module(module) {
         Module::Loaded => show(),
-        // As the page's HTML and the frame show it before.
+        // The same placeholder that the page's HTML and the frame show before.
         Module::Loading => rsx! {
             main { class: "main", id: "main-content", tabindex: "-1", "aria-busy": "true",
                 div { class: "head", div { span { class: "sk w-45" } } }
@@ -54,7 +54,7 @@ pub(super) fn page(module: &'static str, show: impl FnOnce() -> Element) -> Elem
     }
 }
 
-/// Shows the regions of the overview, whose heading is there already.
+/// Shows the regions of the overview, whose heading is already shown.
 pub(super) fn regions(module: &'static str, show: impl FnOnce() -> Element) -> Element {
     match use_module(module) {
         Module::Loaded => show(),
@@ -63,7 +63,7 @@ pub(super) fn regions(module: &'static str, show: impl FnOnce() -> Element) -> E
     }
 }
 
-/// Shows what lies over the page.
+/// Shows a dialog or a sheet over the page.
 pub(super) fn dialog(module: &'static str, show: impl FnOnce() -> Element) -> Element {
     match use_module(module) {
         Module::Loaded => show(),
@@ -72,7 +72,8 @@ pub(super) fn dialog(module: &'static str, show: impl FnOnce() -> Element) -> El
     }
 }
 
-/// Starts what the first page does not wait for, once the browser has had time for that page.
+/// Shows a part that the first page does not need. Loads its module after a while, so that the browser has time for the
+/// page, and tries until that succeeds.
 pub(super) fn later(module: &'static str, show: impl FnOnce() -> Element) -> Element {
     let mut is_loaded = use_signal(|| has_module(module));
     use_hook(move || {

@@ -4,8 +4,9 @@ use dioxus::prelude::*;
 
 use super::load;
 
-/// Makes a component for each part, which loads its module first, and the function in [`split_points`] at which the
-/// bundler takes the modules apart. The word before a module says what is shown until it is loaded.
+/// Makes two things for each part: a component that loads the part's module before it shows the part, and the function
+/// in [`split_points`] at which the bundler splits the app. The word before a module is the function of [`load`] that
+/// shows its parts.
 macro_rules! lazy_components {
     ($($kind:ident $module:ident {
         $($component:ident ($($field:ident: $type:ty),*) = $($path:ident)::+;)+

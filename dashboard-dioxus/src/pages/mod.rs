@@ -1,4 +1,4 @@
-//! The pages, one module each, named after their address.
+//! The pages, one module each, and the parts that several pages share.
 
 mod attention;
 pub mod audit;

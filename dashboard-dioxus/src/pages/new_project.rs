@@ -103,7 +103,7 @@ pub(super) fn CreateForm() -> Element {
 }
 
 const NO_ANSWER: &str = "The server did not respond. If the project is in the list, it was created, but nobody has \
-                         seen its keys: make new ones on its page “API keys”.";
+                         seen its keys: create new ones on its page “API keys”.";
 
 const TAKEN: &str = "A project with this name already exists. Choose another name.";
 

@@ -230,7 +230,7 @@ fn Deletion(project: Project) -> Element {
                     if project.protected {
                         "The project is protected from deletion. Turn that off above and save first."
                     } else {
-                        "Its tables, objects, keys and jobs go. Its backups stay."
+                        "Its tables, objects, keys and jobs are deleted. Its backups stay."
                     }
                 }
                 button {

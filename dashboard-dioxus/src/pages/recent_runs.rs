@@ -8,7 +8,7 @@ use crate::{
     ui::{ErrorBox, Link, LoadingTable, Mark, Shape},
 };
 
-/// Runs shown on a phone.
+/// Maximum number of runs in the table "Recent runs" on a phone.
 const SHOWN_ON_PHONE: usize = 10;
 
 /// The table "Recent runs".
@@ -146,7 +146,7 @@ pub(super) const fn trigger_in_words(trigger: RunTrigger) -> &'static str {
     }
 }
 
-/// Returns the name of a run: its job's name, or plugin and plugin job if it has no job.
+/// Returns the name of a run: its job's name, or the names of the plugin and its job if the run has no job.
 pub(super) fn run_name(run: &Run) -> String {
     match &run.job_name {
         Some(name) => name.clone(),
@@ -187,13 +187,13 @@ pub(super) fn result_in_words(run: &Run) -> String {
             Some(total) => format!("{} ({} of {total})", progress.message, progress.done),
             None => progress.message.clone(),
         },
-        (_, RunStatus::Skipped, _) => "The previous run was still going".to_owned(),
+        (_, RunStatus::Skipped, _) => "The previous run was still running".to_owned(),
         (_, _, Some(status)) => format!("HTTP {status}"),
         _ => run.result.as_ref().and_then(summary).unwrap_or_default(),
     }
 }
 
-/// Maximum number of numbers in the summary of a result.
+/// Maximum number of fields in the summary of a result.
 const MAX_NUMBERS: usize = 3;
 
 /// Summarizes the result of a run: `1.9 GB, 12 tables, 1 204 002 rows` or `2 kept, 3 removed`.

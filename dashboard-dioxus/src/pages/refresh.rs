@@ -6,8 +6,8 @@ use crate::remote;
 /// Interval at which the state of a long task is read while a run works on it.
 const REFRESH_MS: u32 = 1_000;
 
-/// Reads `path` again and again while `is_active`. For restores, exports and imports, which the event stream does not
-/// have.
+/// Reads `path` every second while `is_active`. For restores, exports and imports, whose changes the event stream does
+/// not report.
 pub(super) fn use_refresh(path: &'static str, is_active: bool) {
     let mut active = use_signal(|| is_active);
     if *active.peek() != is_active {

@@ -43,7 +43,7 @@ pub fn retry() {
     *ASKED.write() += 1;
 }
 
-/// Checks at once, unless the connection is lost: then the waits between checks stay as they are.
+/// Checks at once. Does nothing if the connection is lost, so that the waits between checks stay as they are.
 pub(super) fn check_soon() {
     if *STATE.peek() == Connection::Up {
         retry();

@@ -3,7 +3,7 @@ use dioxus::prelude::*;
 use super::{Icon, IconName, messages};
 use crate::clipboard;
 
-/// A button that copies a text.
+/// A button that copies `text` to the clipboard.
 #[component]
 pub fn CopyButton(
     /// Accessible name, for example `Copy project id`.

@@ -67,7 +67,7 @@ pub fn text_of(json: &RawValue, data_type: &str) -> Text {
     Some(printed(text.into(), data_type).into())
 }
 
-/// Returns a value as Postgres prints it. JSON has times as `2026-01-02T03:04:05+00:00`.
+/// Returns a value as Postgres prints it. In JSON, timestamps are written like `2026-01-02T03:04:05+00:00`.
 fn printed<'t>(text: Cow<'t, str>, data_type: &str) -> Cow<'t, str> {
     if !data_type.starts_with("timestamp") || text.get(10..11) != Some("T") {
         return text;
@@ -85,8 +85,8 @@ pub fn element_type(data_type: &str) -> Option<&str> {
     data_type.strip_suffix("[]").map(|element| element.trim_end_matches("[]"))
 }
 
-/// Returns the JSON that stores a text in a column of this type. Postgres converts strings, so that no digit is lost;
-/// documents and lists are sent as they are.
+/// Returns the JSON that stores `text` in a column of this type. JSON documents and JSON lists are sent as they are.
+/// All other values are sent as strings, which Postgres converts, so that no digit is lost.
 ///
 /// # Errors
 /// Fails if a JSON document is invalid, with the reason.
@@ -143,7 +143,7 @@ pub fn tab_separated(rows: impl Iterator<Item = Vec<Text>>) -> String {
     rows.map(|row| row.iter().map(cell).collect::<Vec<_>>().join("\t")).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns whether values of a type are text of any length.
+/// Returns whether values of a type are text, of limited or unlimited length.
 pub fn is_text(data_type: &str) -> bool {
     let base = data_type.split('(').next().unwrap_or(data_type).trim();
     matches!(base, "text" | "character varying" | "character" | "citext" | "name") && !data_type.ends_with("[]")

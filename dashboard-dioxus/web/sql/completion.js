@@ -1,4 +1,4 @@
-// Suggests names of the project's schema for completion.
+// Completes keywords, and names in the project's database.
 
 import { languages } from "monaco-editor/editor.js";
 
@@ -12,7 +12,7 @@ const KEYWORDS = `
 // Number of characters before and after the cursor that are searched for aliases.
 const SEARCHED_CHARACTERS = 20_000;
 
-// The names in the project's schema. `insert` is the text to insert; `insertBare` is the same without the schema.
+// The names in the project's database. `insert` is the text to insert; `insertBare` is the same without the schema.
 // {tables: [{schema, name, insert, insertBare, kind, columns: [{name, insert, type}]}],
 //  functions: [{schema, name, insert, arguments, returns}], types: [{name, insert}]}
 let schema = { tables: [], functions: [], types: [] };

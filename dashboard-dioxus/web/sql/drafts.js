@@ -1,7 +1,8 @@
 // Stores the texts of the SQL page in IndexedDB, one record per tab: {project, id, revision, …}. Bundled with the
 // module.
 //
-// A window replaces a record only if it has seen its last revision, so two windows never overwrite each other's text.
+// A window replaces a record only if it has seen the record's latest revision, so two windows never overwrite each
+// other's text.
 
 const STORE = "sqlDrafts";
 const channel = typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel("atlashub-sql-drafts");

@@ -48,7 +48,7 @@ export function createEditor(element, notify) {
   const view = monaco.create(element, {
     model: null,
     ariaLabel: "SQL text",
-    // Inserted text keeps its blanks. The Enter key indents, see below.
+    // Inserted text keeps its whitespace. The Enter key indents, see below.
     autoIndent: "none",
     automaticLayout: true,
     contextmenu: false,

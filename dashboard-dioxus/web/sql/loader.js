@@ -33,7 +33,7 @@ function loadStyle(url) {
   });
 }
 
-// Downloads a text as a file.
+// Saves `text` as a file, through a download.
 export function download(name, type, text) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement("a");

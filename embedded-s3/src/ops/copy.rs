@@ -31,7 +31,7 @@ pub(super) async fn copy_object(
     let has_other_checksum = input.checksum_algorithm.as_ref().is_some_and(|algorithm| {
         source.checksum.as_ref().is_none_or(|checksum| checksum.algorithm.name() != algorithm.as_str())
     });
-    reject_features(&[(has_other_checksum, "copies with a checksum that differs from that of the source")])?;
+    reject_features(&[(has_other_checksum, "copies with a checksum algorithm other than that of the source")])?;
     let replaces_metadata = match input.metadata_directive.as_ref().map(MetadataDirective::as_str) {
         None | Some(MetadataDirective::COPY) => false,
         Some(MetadataDirective::REPLACE) => true,
@@ -91,7 +91,7 @@ fn parse_source(source: &CopySource) -> S3Result<(&str, &str)> {
     }
 }
 
-/// Returns the bytes to copy. Unlike a read, a copy needs both ends of the range, and both within the source.
+/// Returns the range to copy. Unlike for a read, the range must have both ends, and both must be within the source.
 fn copy_range(source: &Object, range: Option<&str>) -> S3Result<std::ops::Range<u64>> {
     let Some(range) = range else {
         return Ok(0..source.size);

@@ -45,7 +45,7 @@ impl From<IngestError> for S3Error {
             IngestError::TooLarge => S3ErrorCode::EntityTooLarge,
             IngestError::Digest(_) => S3ErrorCode::BadDigest,
             IngestError::Stalled => S3ErrorCode::RequestTimeout,
-            // The types of these errors are private to s3s, so they can only be recognized by their texts.
+            // The types of these errors are private to s3s, so they can only be recognized by their messages.
             IngestError::Body(ref source) => match source.to_string() {
                 text if text.contains("Sha256Mismatch") => {
                     return s3_error!(BadDigest, "The body does not match the declared x-amz-content-sha256.");

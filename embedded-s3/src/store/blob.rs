@@ -1,4 +1,4 @@
-//! Blobs: immutable files of bytes, removed when nothing refers to them any more.
+//! Blobs: immutable files of bytes, removed once nothing refers to them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -37,7 +37,7 @@ impl Blob {
         self.is_committed.store(true, Ordering::Release);
     }
 
-    /// Records that no metadata on disk refers to the blob any more, durably.
+    /// Records that the metadata on disk no longer refers to the blob, and that this is durable.
     pub(super) fn mark_unreferenced(&self) {
         self.is_committed.store(false, Ordering::Release);
     }

@@ -41,8 +41,9 @@ pub struct AdminState {
     pub system: Arc<SystemFacts>,
 }
 
-/// Wraps all routes of the admin listener in its middleware, outermost first: a known `Host`, a database that responds
-/// for every path under `/admin/v1`, an audit entry for every change, and an authenticated owner for these paths.
+/// Wraps all routes of the admin listener in its middleware. The outermost checks `Host`. The others apply to paths
+/// under `/admin`. From the outside in, they check that Postgres responds, write an audit entry for every change, and
+/// authenticate the owner.
 pub fn protect<S: Clone + Send + Sync + 'static>(router: Router<S>, state: &AdminState) -> Router<S> {
     router
         .layer(from_fn_with_state(state.clone(), identity::require_admin))

@@ -23,8 +23,8 @@ const STORAGE_SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 const TRANSFER_SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 const BACKUP_SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Notifies the owner of ended runs, and removes the leftovers of ended restores, exports and imports. If a project was
-/// waiting for the run as its final backup, deletes or keeps the project.
+/// Notifies the owner of ended runs, and removes the leftovers of restores, and of exports and imports that did not
+/// succeed. If a project was waiting for the run as its final backup, deletes or keeps the project.
 struct RunEndObserver {
     notices: RunNotices,
     // Not the whole `App`: it owns the scheduler, which owns this observer.
@@ -63,8 +63,8 @@ async fn sweep_restores(restores: &Restores) {
 }
 
 impl App {
-    /// Starts the background tasks: metrics, the listener for changed keys, plugins, notifications, sweeps, and jobs if
-    /// the role runs them.
+    /// Starts the background tasks: metrics, the listener for changed keys, plugins, events, notifications and the
+    /// sweep of projects. If the role runs jobs, also starts the scheduler and the other sweeps.
     pub fn start_background(&self) {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
@@ -102,8 +102,8 @@ impl App {
         }
     }
 
-    /// Stops the scheduler: starts no new runs, waits [`RUN_STOP_TIMEOUT`] for running ones, and releases the rest to
-    /// other nodes.
+    /// Closes the streams of logs and events, and stops the scheduler: it starts no new runs, waits up to
+    /// [`RUN_STOP_TIMEOUT`] for running ones, and releases the rest to other nodes.
     pub async fn stop_jobs(&self) {
         self.0.jobs.runs().close_log_streams();
         self.0.events.close_streams();

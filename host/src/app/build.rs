@@ -37,9 +37,10 @@ use crate::{
     transfers::{Transfers, TransfersState},
 };
 
-/// Connections of the platform database's pool.
+/// Maximum number of connections of the platform database's pool.
 const PLATFORM_CONNECTIONS: u32 = 9;
-/// Rows of this size can be received even if the limit on responses is lower: a project's schema is read as one row.
+/// Rows up to this size can be received even if the limit on responses is lower, because a project's schema is read as
+/// one row.
 const MIN_MAX_ROW_BYTES: usize = 16 << 20;
 
 /// Creates the state of every slice, lowest floor first.

@@ -1,8 +1,8 @@
 //! The application: puts the slices together.
 //!
 //! [`App`] holds the state of every slice. `build` creates it from the configuration, `background` starts and stops the
-//! background tasks, `notices` turns the outcome of runs into notifications, `sealed_values` collects the
-//! sealed columns. No decisions are made here.
+//! background tasks, `notices` turns the outcome of runs into notifications, `sealed_values` collects the sealed
+//! columns. No decisions are made here.
 
 mod background;
 mod build;

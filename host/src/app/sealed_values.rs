@@ -20,12 +20,12 @@ pub fn sealed_columns() -> Vec<SealedColumn> {
     columns.concat()
 }
 
-/// Seals every value with the current master key, see [`secrets::reseal`].
+/// Seals every value with the current master key. See [`secrets::reseal`].
 pub async fn reseal_all(platform: &PgPool, sealer: &Sealer) -> Result<ResealReport, SealedColumnError> {
     secrets::reseal(platform, sealer, &sealed_columns()).await
 }
 
-/// Opens every sealed value, see [`secrets::check_sealed`].
+/// Opens every sealed value. See [`secrets::check_sealed`].
 pub async fn check_all_sealed(platform: &PgPool, sealer: &Sealer) -> Result<u64, SealedColumnError> {
     secrets::check_sealed(platform, sealer, &sealed_columns()).await
 }

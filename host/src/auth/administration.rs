@@ -50,7 +50,7 @@ pub(super) async fn list(state: &AuthState, project: &str, query: &UserQuery) ->
     if search.is_some_and(|search| search.contains('\0')) {
         return Err(ApiError::unstorable_text());
     }
-    // Each kind of list has its own text, so that Postgres plans each on its own.
+    // Each kind of list has its own SQL, so that Postgres plans each on its own.
     let statement = match (&request.after, search) {
         (None, None) => read(select_users!("ORDER BY u.created_at DESC, u.id DESC LIMIT $1::pg_catalog.int8")),
         (Some(_), None) => read(select_users!(
@@ -80,7 +80,7 @@ pub(super) async fn list(state: &AuthState, project: &str, query: &UserQuery) ->
     Ok(request.page(users, |user| (user.created_at, user.id.parse().unwrap_or_default())))
 }
 
-/// Returns the `LIKE` pattern that matches texts with this part.
+/// Returns the `LIKE` pattern for strings that contain `part`.
 fn contains_pattern(part: &str) -> String {
     let mut pattern = String::from("%");
     for character in part.chars() {

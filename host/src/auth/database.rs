@@ -133,12 +133,12 @@ fn may_be_replaced(error: &DbError) -> bool {
     }
 }
 
-/// A statement that reads.
+/// Returns a statement that reads.
 pub(super) fn read(text: &'static str) -> Statement {
     Statement::of_catalogue(text)
 }
 
-/// A statement that changes rows.
+/// Returns a statement that changes rows.
 pub(super) fn write(text: &'static str) -> Statement {
     Statement { writes: true, ..Statement::of_catalogue(text) }
 }

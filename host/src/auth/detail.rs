@@ -1,4 +1,4 @@
-//! One user for the owner: sessions, and the rows of the app that refer to the user.
+//! The owner's view of one user: sessions, and the rows of the app that refer to the user.
 
 use api_types::{ProjectUserDetail, ProjectUserSession, UserReference, UserReferenceAction};
 use chrono::{DateTime, Utc};
@@ -57,8 +57,9 @@ fn parse_session(row: &Row) -> ApiResult<ProjectUserSession> {
     })
 }
 
-/// Counts the rows that refer to the user, up to 10 000 for each foreign key to `auth.users (id)`. The role
-/// `proj_<id>_owner` counts them, because `proj_<id>_auth` has no access to the app's tables.
+/// Counts the rows that refer to the user, up to 10 000 for each foreign key to `auth.users (id)`. At most 50 foreign
+/// keys are counted. The role `proj_<id>_owner` counts them, because `proj_<id>_auth` has no access to the app's
+/// tables.
 async fn references(state: &AuthState, project: &str, user: &str) -> ApiResult<Vec<UserReference>> {
     let keys = read(
         "SELECT CASE n.nspname WHEN 'public' THEN c.relname::pg_catalog.text

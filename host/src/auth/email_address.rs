@@ -1,13 +1,14 @@
 use crate::error::{ApiError, ApiResult};
 
-/// Longest address that mail servers accept (RFC 5321).
+/// Maximum length of an address that mail servers accept (RFC 5321).
 const MAX_BYTES: usize = 254;
 const MAX_LOCAL_BYTES: usize = 64;
 
-/// A valid e-mail address in lowercase. Equal addresses are equal texts.
+/// A valid e-mail address in lowercase. Equal addresses are equal strings.
 ///
-/// Only ASCII is accepted: two different addresses in Unicode can look the same, or become the same in lowercase, and
-/// one of them could then receive the other's mail. Domains in other scripts have an ASCII form (punycode).
+/// Only ASCII is accepted, because two different addresses in Unicode can look the same, or become the same in
+/// lowercase, and one of them could then receive the other's mail. Domains in other scripts have an ASCII form
+/// (punycode).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EmailAddress(String);
 
@@ -15,7 +16,7 @@ impl EmailAddress {
     /// Parses an address and converts it to lowercase.
     ///
     /// # Errors
-    /// 400 if the text is not a valid address.
+    /// 400 if `text` is not a valid address.
     pub(super) fn parse(text: &str) -> ApiResult<Self> {
         if !text.is_ascii() {
             return Err(ApiError::invalid("`email` contains characters that are not ASCII.")

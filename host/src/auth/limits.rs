@@ -24,8 +24,8 @@ use crate::{
 
 /// Number of charges after which the buckets that are full again are removed.
 const REMOVAL_INTERVAL: u32 = 10_000;
-/// Factor by which the limit of an address is higher with the secret key: the address is then that of a server, which
-/// acts for many users.
+/// Factor by which the secret key raises the limit of an address. The address is then that of a server, which acts for
+/// many users.
 const SERVER_FACTOR: u32 = 10;
 /// Maximum time until an address has its turn at an account whose limit is exceeded.
 const MAX_ACCOUNT_WAIT: Duration = Duration::from_secs(30);
@@ -105,7 +105,7 @@ impl Default for AttemptLimits {
 }
 
 /// An attempt that was charged.
-#[must_use = "an attempt with the right secret is refunded"]
+#[must_use = "an attempt with the right secret must be refunded"]
 pub(super) struct Charged {
     limits: AttemptLimits,
     attempt: Attempt,
@@ -130,7 +130,7 @@ impl AttemptLimits {
         &self.0[attempt as usize]
     }
 
-    /// Charges an attempt of an address, and of an account if one is named.
+    /// Charges an attempt to an address, and to an account if one is given.
     ///
     /// # Errors
     /// 429 if one of them is above its limit.
@@ -176,7 +176,8 @@ fn too_many(wait: Duration) -> ApiError {
         .with_retry_after(wait)
 }
 
-/// Returns an IPv4 address as it is, and the first 64 bits of an IPv6 address: its client can choose the others.
+/// Returns an IPv4 address as it is, but only the first 64 bits of an IPv6 address, because its client can choose the
+/// others.
 fn network_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

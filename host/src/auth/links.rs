@@ -73,6 +73,9 @@ pub(super) fn mail_notice(
 }
 
 /// Mails the link that resets a user's password, at the owner's request.
+///
+/// # Errors
+/// 422 if no link can be mailed, or the user is disabled.
 pub(super) async fn mail_reset_link(
     state: &AuthState,
     project: &ProjectRef,

@@ -81,7 +81,8 @@ pub(super) async fn sign_up(
     };
     let is_new = created.is_some();
     let signed_up = match created {
-        // For a new address too: the row has `data` in the order and spelling of jsonb, which would tell the two apart.
+        // For a new address too. The row is not returned: its `data` has the order and spelling of jsonb, which would
+        // tell a new address from a taken one.
         _ if settings.require_verified_email => SignedUp { user: unverified_user(&id, &email, &data), session: None },
         None => return Err(email_taken()),
         Some(_) => {
@@ -201,7 +202,7 @@ pub(super) async fn log_in(
             audit::recorded(&state.projects.platform, entry, async |_| {
                 let proof = SignInProof::only(method, password_hash);
                 let open = open_session(state, project, &settings, &user, proof, client).await?;
-                // Since the check, the user was deleted or disabled, or has changed the password.
+                // Since the check, the user was deleted, disabled or changed.
                 let open = open.ok_or_else(invalid_credentials)?;
                 signed_in(state, project, &settings, open).await
             })
@@ -217,7 +218,7 @@ pub(super) async fn log_in(
 }
 
 /// Returns the account if the password is right and the user is not disabled; else the user's id, if there is one.
-/// Takes the same time in all cases.
+/// Takes the same time in all cases, except if the password is too long.
 async fn check_password(
     state: &AuthState,
     account: Option<Account>,

@@ -84,7 +84,7 @@ async fn mail(
 /// Signs in the user to whom the link was mailed, and marks the address as verified.
 ///
 /// # Errors
-/// 401 `invalid_token`, 403 `magic_link_disabled`.
+/// 401 `invalid_token`, 403 `magic_link_disabled` or `mfa_required`.
 pub(super) async fn confirm(
     state: &AuthState,
     caller: &Caller,

@@ -46,7 +46,7 @@ impl Purpose {
 }
 
 pub(super) fn invalid_token() -> ApiError {
-    ApiError::new(Code::InvalidToken, "The token is not valid any more.")
+    ApiError::new(Code::InvalidToken, "The token is no longer valid.")
         .with_hint("Each link works once and expires soon. Ask for a new one.")
 }
 

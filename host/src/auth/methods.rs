@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ApiError, ApiResult};
 
-/// A way to prove one's identity. In the claim `amr`, the methods that Supabase has too have the same names as there.
+/// A way to prove one's identity. In the claim `amr`, the methods that Supabase also has go by Supabase's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     Password,

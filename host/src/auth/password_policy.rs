@@ -6,7 +6,8 @@ pub(super) const MAX_BYTES: usize = 1024;
 const COMMON: &str = include_str!("common_passwords.txt");
 
 /// Checks a new password: its length, and that it is neither the user's address nor one of the most common passwords.
-/// There are no rules about its characters: they make passwords harder to remember, not to guess (NIST SP 800-63B).
+/// There are no rules about its characters, because such rules make passwords harder to remember, not harder to guess
+/// (NIST SP 800-63B).
 ///
 /// # Errors
 /// 400 `weak_password`.

@@ -71,7 +71,7 @@ async fn mail_recovery(
 /// Verifies an address, or confirms a new one, and signs the user in.
 ///
 /// # Errors
-/// 401 `invalid_token`, 409 `email_taken`.
+/// 401 `invalid_token`, 403 `mfa_required`, 409 `email_taken`.
 pub(super) async fn verify(
     state: &AuthState,
     caller: &Caller,

@@ -76,5 +76,5 @@ fn open(exchanged: Exchanged, refresh_token: RefreshToken) -> OpenSession {
 }
 
 fn refused() -> ApiError {
-    ApiError::new(Code::InvalidRefreshToken, "The refresh token is not valid any more.").with_hint("Sign in again.")
+    ApiError::new(Code::InvalidRefreshToken, "The refresh token is no longer valid.").with_hint("Sign in again.")
 }

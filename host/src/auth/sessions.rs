@@ -44,7 +44,7 @@ impl RefreshToken {
     }
 
     /// Returns the token that follows this one: a function of this token and a stored random salt. So the successor can
-    /// be returned again to whoever has this token, although neither text is stored.
+    /// be returned again to whoever has this token, although neither token is stored.
     pub(super) fn successor(&self, salt: &[u8]) -> ApiResult<Self> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).map_err(ApiError::internal)?;
         mac.update(salt);
@@ -79,7 +79,7 @@ pub(super) struct SignInProof<'a> {
 }
 
 impl<'a> SignInProof<'a> {
-    /// The only factor of a user who has no second one.
+    /// Returns the proof of a user who has no second factor.
     pub(super) fn only(method: Method, password_hash: Option<&'a str>) -> Self {
         Self { method, password_hash, first_factor: None }
     }

@@ -44,7 +44,7 @@ pub(super) async fn get(state: &AuthState, project: &str) -> ApiResult<AuthSetti
     Ok(to_wire(state, project, stored))
 }
 
-/// Changes a project's settings. Switching login on prepares schema `auth` first.
+/// Changes a project's settings. If login is on after the change, prepares schema `auth` first.
 ///
 /// # Errors
 /// 400 for a value that is not allowed; 409 if schema `auth` has tables of the project's own.
@@ -153,7 +153,7 @@ fn check_url(field: &str, text: &str) -> ApiResult<String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// An issuer is compared as text, so it stays as it was sent.
+/// Checks an issuer. Verifiers compare it character by character, so it stays as it was sent.
 fn check_issuer(text: &str) -> ApiResult<String> {
     check_url("issuer", text)?;
     Ok(text.to_owned())

@@ -56,7 +56,7 @@ impl AuthState {
         schema::take_over_restored(&self.projects, project, database).await
     }
 
-    /// Removes what is cached about a project that is being deleted.
+    /// Removes what is cached about a project that is being deleted, or whose database was replaced.
     pub fn forget_project(&self, project: &str) {
         self.settings.forget(project);
         self.tokens.forget(project);

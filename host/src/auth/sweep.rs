@@ -30,7 +30,7 @@ pub struct SweptSessions {
     pub more: bool,
 }
 
-/// Removes a limited number of expired sessions and tokens of every project that has switched login on.
+/// Removes a limited number of expired sessions, tokens and challenges of every project that has switched login on.
 pub async fn sweep_ended_sessions(state: &AuthState) -> ApiResult<SweptSessions> {
     let projects: Vec<String> = sqlx::query_scalar(
         "SELECT s.project_id FROM auth_settings s JOIN projects p ON p.id = s.project_id

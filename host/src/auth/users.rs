@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use super::database::column;
 use crate::error::{ApiError, ApiResult};
 
-/// Maximum size of a user's data as JSON text.
+/// Maximum size of the `data` of a request, as JSON.
 const MAX_DATA_BYTES: usize = 64 * 1024;
 
 /// A row of `auth.users`.

@@ -256,7 +256,7 @@ mod tests {
             fates.iter().map(|fate| fate.goes_at.map(|at| (at - now()).num_days())).collect();
         assert_eq!(goes_in, [Some(3), Some(2), Some(1), Some(1)]);
         assert_eq!(fates[2].kept_by, [KeptBy::Last]);
-        assert_eq!(fates[3].kept_by, [], "no rule keeps it any more");
+        assert_eq!(fates[3].kept_by, [], "no rule keeps it");
     }
 
     #[test]

@@ -72,7 +72,7 @@ async fn rotate_master(running: &RunningServices) -> Result<ExitCode, CommandErr
     pool.close().await;
     let report = report?;
     print_stdout!(
-        "Encrypted {} values with key {}; {} were encrypted with it already. PLATFORM_MASTER_KEY_PREVIOUS can now be \
+        "Encrypted {} values with key {}; {} were already encrypted with it. PLATFORM_MASTER_KEY_PREVIOUS can now be \
          removed from every node.",
         report.resealed,
         sealer.current_key(),

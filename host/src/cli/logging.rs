@@ -22,7 +22,7 @@ const MAX_LEVELS: &[(&str, LevelFilter)] = &[
     ("rustls", LevelFilter::WARN),
     // Logs every 404 as an error. The store logs its failures itself.
     ("s3s", LevelFilter::OFF),
-    // Warns about slow statements with their text, which may contain a role's password.
+    // Warns about slow statements with their SQL, which may contain a role's password.
     ("sqlx", LevelFilter::ERROR),
     // Logs its own start at INFO, which is of no use to an operator.
     ("tokio_cron_scheduler", LevelFilter::WARN),

@@ -28,9 +28,9 @@ use crate::{
 
 /// Maximum time to wait for Postgres at start.
 const POSTGRES_TIMEOUT: Duration = Duration::from_secs(60);
-/// Time to drain requests at shutdown, in addition to the request timeout.
+/// Time to drain requests at shutdown, in addition to the time limits of bodies and requests.
 const DRAIN_MARGIN: Duration = Duration::from_secs(3);
-/// Maximum time for bodies that are still arriving.
+/// Maximum time for bodies that are still arriving at shutdown.
 const MAX_BODY_DRAIN: Duration = Duration::from_secs(5);
 /// Open files for everything except clients, projects' databases and jobs: the platform database, the store, plugins,
 /// logs.
@@ -39,9 +39,9 @@ const RESERVED_FILES: usize = 128;
 const EMBEDDED_STORE_FILES: usize = 256;
 /// Time to store the last notifications at shutdown. Stored ones are delivered after the next start.
 const NOTIFICATION_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time to store the numbers of requests of API keys.
+/// Time limit for storing how many requests each API key has made.
 const KEY_USAGE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time to leave the list of nodes.
+/// Time limit for removing this process from the list of nodes.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Run the server

@@ -11,13 +11,13 @@ use super::{ConfigError, Vars};
 const RECIPIENTS: &str = "ATLASHUB_BACKUP_AGE_RECIPIENTS";
 const IDENTITY: &str = "ATLASHUB_BACKUP_AGE_IDENTITY";
 
-/// Public keys of the age format, to which backups are encrypted. Empty if they are not. Cheap to clone.
+/// Public keys of the age format, to which backups are encrypted. Empty if backups are not encrypted. Cheap to clone.
 ///
 /// Source: <https://age-encryption.org/v1>.
 #[derive(Clone, Default)]
 pub struct AgeRecipients(Arc<[Recipient]>);
 
-/// A text that is not a recipient.
+/// The string is not a recipient.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("contains `{0}`, which is not an age recipient")]
 pub struct InvalidRecipient(String);
@@ -68,7 +68,7 @@ impl std::fmt::Debug for AgeRecipients {
 #[derive(Clone)]
 pub struct AgeIdentity(Arc<[Identity]>);
 
-/// The text contains no identity, or something else.
+/// The string contains no identity, or something other than identities and comments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is not the content of a file of `age-keygen`, nor its line that begins with AGE-SECRET-KEY-1")]
 pub struct InvalidIdentity;

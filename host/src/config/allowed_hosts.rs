@@ -2,7 +2,7 @@ use url::Host;
 
 /// The hosts that outgoing requests may go to. Empty by default.
 ///
-/// Comma-separated entries of `[scheme://]host[:port][+private]`. A part that is left out is not restricted.
+/// Comma-separated entries of `[scheme://]host[:port][+private]`. An entry without a scheme or port allows every one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHosts {
     entries: Vec<AllowedHost>,
@@ -67,7 +67,7 @@ impl AllowedHosts {
         Self { entries: vec![AllowedHost { scheme: Some(scheme), host, port: Some(port), private }] }
     }
 
-    /// Returns whether a server that is reached by another protocol than HTTP may have a private address. Entries with
+    /// Returns whether a server that is reached by a protocol other than HTTP may have a private address. Entries with
     /// a scheme don't match.
     pub fn permits_private(&self, host: &Host<String>, port: u16) -> bool {
         self.entries.iter().any(|entry| {

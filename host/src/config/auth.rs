@@ -9,7 +9,7 @@ use super::{ConfigError, Secret, Vars};
 /// End-user login.
 #[derive(Debug, Clone)]
 pub struct AuthConfig {
-    /// Passwords that are hashed at the same time.
+    /// Maximum number of passwords that are hashed at the same time.
     pub hash_concurrency: usize,
     /// The mail server for links to end users. `None`: no mail is sent.
     pub smtp: Option<SmtpConfig>,
@@ -72,7 +72,7 @@ fn smtp(vars: &Vars) -> Result<Option<SmtpConfig>, ConfigError> {
     }
 }
 
-/// The messages do not repeat the URL, which may contain a password.
+/// Parses the URL of the mail server. The error messages do not repeat it, because it may contain a password.
 fn server(text: &str, from: Mailbox) -> Result<SmtpConfig, ConfigError> {
     let error = |problem: &str, remedy: &str| ConfigError::new("ATLASHUB_SMTP_URL", problem, remedy);
     let example = "use smtp://host:port or smtps://host:port, with user:password@ before the host if needed";
@@ -106,7 +106,7 @@ fn server(text: &str, from: Mailbox) -> Result<SmtpConfig, ConfigError> {
 
 fn is_loopback(host: &Host<&str>) -> bool {
     match host {
-        // The host of a scheme that is not the web's stays a name, even if it is an address.
+        // If the scheme is not the web's, an IPv4 address is parsed as a name.
         Host::Domain(name) => {
             name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
         }

@@ -5,34 +5,38 @@ use super::{ConfigError, Vars};
 /// Limits on requests, rows and connections.
 #[derive(Debug, Clone)]
 pub struct LimitsConfig {
+    /// Maximum size of a JSON body.
     pub body_bytes: usize,
-    /// Time for a request body to arrive.
+    /// Time limit for receiving a request's body.
     pub body_timeout: Duration,
-    /// Bytes of all request bodies in memory.
+    /// Maximum size of all request bodies in memory.
     pub body_bytes_in_flight: usize,
-    /// Time for a request after its body has arrived.
+    /// Time limit of a request after its body has arrived.
     pub request_timeout: Duration,
+    /// Maximum number of concurrent requests of one surface.
     pub concurrent_requests: usize,
-    /// Concurrent requests of one project.
+    /// Maximum number of concurrent requests of one project.
     pub concurrent_requests_per_project: usize,
-    /// Requests per second and project with publishable keys; 0 for no limit.
+    /// Maximum number of requests per second and project with publishable keys; 0 for no limit.
     pub publishable_per_second: u32,
     /// The same for secret keys.
     pub secret_per_second: u32,
-    /// Rows of a list without `limit`.
+    /// Maximum number of rows of a list without `limit`.
     pub rows_default: u32,
+    /// Maximum number of rows of any list.
     pub rows_max: u32,
     /// Whether reads by key that wait at the same moment may share statements.
     pub share_lookups: bool,
-    /// Size of one response with rows.
+    /// Maximum size of one response with rows.
     pub response_bytes: usize,
-    /// Size of all responses with rows that are in memory.
+    /// Maximum size of all responses with rows that are in memory.
     pub response_bytes_in_flight: usize,
-    /// Connections to all projects' databases.
+    /// Maximum number of connections to all projects' databases.
     pub project_connections: usize,
-    /// Connections of one project and role.
+    /// Maximum number of connections of one project and role.
     pub pool_size: usize,
-    /// Uploads in one request that were signed and have not ended, per publishable key and per signed-in user.
+    /// Maximum number of uploads in one request that were signed and have not ended, per publishable key and per
+    /// signed-in user.
     pub open_uploads: u32,
     /// The same for multipart uploads.
     pub open_multipart_uploads: u32,

@@ -1,10 +1,11 @@
 //! Configuration: environment variables and `.env`, read once at start into small structs.
 //!
-//! `variables` declares every variable with its default, the only place where a default is written; a test keeps
-//! `docs/CONFIGURATION.md` equal. `vars` reads them. The other modules each read one group into a struct. A missing or
-//! invalid value is a [`ConfigError`]: one line with the variable, the problem and the remedy.
+//! `variables` declares every variable with its default. Tests check that the defaults in `docs/CONFIGURATION.md`, and
+//! those that other code repeats, are the same. `vars` reads the variables. The other modules each read one group into
+//! a struct. A missing or invalid value is a [`ConfigError`]: one line with the variable, the problem and the remedy.
 //!
-//! Nothing here accesses the network, nor the disk except for `NAME_FILE` secrets and the file of `ATLASHUB_CA_FILE`.
+//! Nothing here accesses the network. On the disk, it only reads `.env`, the files of secrets (`NAME_FILE`) and the
+//! file of `ATLASHUB_CA_FILE`.
 
 mod admin_auth;
 mod age_keys;
@@ -69,7 +70,7 @@ pub struct Config {
     pub trusted_certificates: TrustedCertificates,
     /// Recipients to which backups are encrypted.
     pub backup_recipients: AgeRecipients,
-    /// Opens encrypted backups. `None` if the owner keeps it elsewhere.
+    /// Private keys that open encrypted backups. `None` if the owner keeps them elsewhere.
     pub backup_identity: Option<AgeIdentity>,
     /// Free space of the data folder's disk, in percent, below which a notification is sent. 0 for never.
     pub disk_low_percent: u8,
@@ -106,7 +107,7 @@ impl std::str::FromStr for Environment {
     }
 }
 
-/// The text is not an [`Environment`].
+/// The string is not an [`Environment`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownEnvironment;
 

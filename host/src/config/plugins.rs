@@ -10,32 +10,32 @@ use super::{ConfigError, Vars};
 pub struct PluginsConfig {
     /// Limits of one run.
     pub per_run: Limits,
-    /// Linear memory of all runs in this process together, in MiB.
+    /// Maximum linear memory of all runs in this process together, in MiB.
     pub total_memory_mib: u32,
-    /// Concurrent runs of all plugins in this process. AtlasHub's own plugins have permits in addition, here and in the
-    /// other totals.
+    /// Maximum number of concurrent runs of all plugins in this process. AtlasHub's own plugins have permits in
+    /// addition, here and in the other totals.
     pub total_runs: u32,
-    /// Host calls of one run that are in progress at a time.
+    /// Maximum number of host calls of one run that are in progress at a time.
     pub calls_per_run: u32,
-    /// Host calls of all runs together that are in progress at a time.
+    /// Maximum number of host calls of all runs together that are in progress at a time.
     pub total_calls: u32,
-    /// Memory that the host holds for the calls and transfers of one run, in MiB.
+    /// Maximum memory that the host holds for the calls and transfers of one run, in MiB.
     pub call_memory_mib: u32,
-    /// Memory that the host holds for the calls and transfers of all runs together, in MiB.
+    /// Maximum memory that the host holds for the calls and transfers of all runs together, in MiB.
     pub total_call_memory_mib: u32,
-    /// Dumps and verifications of all runs together that are in progress at a time.
+    /// Maximum number of dumps and verifications of all runs together that are in progress at a time.
     pub total_dumps: u32,
-    /// Connections to the platform database for the calls of plugins.
+    /// Maximum number of connections to the platform database for the calls of plugins.
     pub connections: u32,
     /// Time after which a stream that is not read is closed.
     pub stream_idle: Duration,
     /// Maximum size of a plugin's file, in MiB.
     pub max_file_mib: u32,
-    /// Memory that the compilation of a plugin may use, in MiB.
+    /// Maximum memory of the compilation of a plugin, in MiB.
     pub compile_memory_mib: u32,
 }
 
-/// A compiler needs this much, in MiB, for the smallest plugin.
+/// Memory that the compilation of the smallest plugin needs, in MiB.
 const MIN_COMPILE_MEMORY_MIB: u64 = 128;
 
 impl Default for PluginsConfig {

@@ -5,7 +5,7 @@ pub struct Variable {
     pub secret: bool,
     /// The value that applies if the variable is not set, or a formula in `<…>`; empty for none.
     ///
-    /// This is the only place where a default is written: [`super::Vars`] reads it from here.
+    /// [`super::Vars`] reads the default from here. A test checks that a default that other code repeats is the same.
     pub default: &'static str,
     pub meaning: &'static str,
 }

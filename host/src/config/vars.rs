@@ -218,7 +218,7 @@ impl Vars {
     }
 }
 
-/// Removes the user name and password of a URL. Returns other texts unchanged.
+/// Removes the user name and password of a URL. Returns other values unchanged.
 fn without_password(value: &str) -> String {
     match url::Url::parse(value) {
         Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {

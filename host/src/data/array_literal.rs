@@ -21,7 +21,7 @@ pub(super) fn from_texts(values: &[Cow<'_, str>]) -> Arc<str> {
     literal.into()
 }
 
-/// Converts a JSON array of scalars, nulls and arrays. Numbers keep every digit. Returns `None` for any other text.
+/// Converts a JSON array of scalars, nulls and arrays. Numbers keep every digit. Returns `None` for anything else.
 pub(super) fn from_json(json: &str) -> Option<Arc<str>> {
     let mut literal = String::with_capacity(json.len() + 2);
     push_array(&mut literal, json, 1)?;
@@ -51,7 +51,7 @@ fn push_array(literal: &mut String, json: &str, depth: usize) -> Option<()> {
     Some(())
 }
 
-/// Appends a text in double quotes, with quotes and backslashes escaped, as array and hstore literals require.
+/// Appends a value in double quotes, with quotes and backslashes escaped, as array and hstore literals require.
 pub(super) fn push_quoted(literal: &mut String, value: &str) {
     literal.push('"');
     for character in value.chars() {

@@ -118,7 +118,7 @@ impl Pieces {
     }
 }
 
-/// Returns a `Content-Disposition` with the name of table and column (RFC 6266, RFC 8187).
+/// Returns a `Content-Disposition` with the names of the table and the column (RFC 6266, RFC 8187).
 fn disposition(plan: &CellPlan<'_>, table: &str, is_bytes: bool) -> ApiResult<HeaderValue> {
     let extension = match (is_bytes, plan.column.column.base_type.as_str().trim_matches('"')) {
         (true, _) => "bin",

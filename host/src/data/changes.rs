@@ -48,7 +48,7 @@ struct Transaction<'a> {
     table: &'a str,
     limits: &'a DataLimits,
     memory: &'a ResponseMemory,
-    /// Prepared statements by their text.
+    /// Prepared statements by their SQL.
     statements: HashMap<std::sync::Arc<str>, tokio_postgres::Statement>,
 }
 
@@ -142,7 +142,7 @@ impl Transaction<'_> {
     /// Returns the error for an update or delete that found no row.
     async fn missing(&mut self, was: &super::request::Row<'_>, read: &ReadRequest) -> ApiResult<ApiError> {
         let Some(present) = self.present_values(read).await? else {
-            return Ok(ApiError::new(Code::RowChanged, "The row does not exist any more. Nothing was changed.")
+            return Ok(ApiError::new(Code::RowChanged, "The row no longer exists. Nothing was changed.")
                 .with_hint("Read the rows again.")
                 .with_details(json!({ "reason": "gone" })));
         };
@@ -175,7 +175,7 @@ impl Transaction<'_> {
         Ok(row.map(|row| row.iter().map(|(name, value)| (name.clone(), exact_value(value))).collect()))
     }
 
-    /// Returns the rows that the transaction has changed, those of the request's table first.
+    /// Returns how many rows the transaction has changed in each table, the request's table first.
     async fn effects(&self) -> ApiResult<Vec<ChangeEffect>> {
         let messages = self.client.simple_query(EFFECTS).await.map_err(DbError::Postgres)?;
         let mut effects: Vec<ChangeEffect> = messages
@@ -275,7 +275,7 @@ fn has_key(plan: &RowChangePlan<'_>) -> bool {
     matches!(output, WriteOutput::Rows(_))
 }
 
-/// Converts JSON to a value. A number whose text a double can't keep becomes a string of that text.
+/// Converts JSON to a value. A number that would be written differently becomes a string, so that no digit is lost.
 fn exact_value(json: &RawValue) -> Value {
     match serde_json::from_str(json.get()) {
         Ok(Value::Number(number)) if number.to_string() != json.get() => Value::from(json.get()),

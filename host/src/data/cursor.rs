@@ -1,4 +1,5 @@
-//! Keyset cursors: the key of a page's last row, encoded as text. A cursor contains only data that is also on the page.
+//! Keyset cursors: the key of a page's last row, encoded as text. A cursor contains only values that the caller may
+//! read.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -66,7 +67,7 @@ pub(super) fn encode_texts(signature: &OrderSignature, key: Vec<Option<Cow<'_, s
 ///
 /// # Errors
 ///
-/// `invalid_cursor` if the text is not a cursor, or the cursor belongs to another table or order.
+/// `invalid_cursor` if `cursor` is not a cursor, or belongs to another table or order.
 pub(super) fn decode(cursor: &str, signature: &OrderSignature, terms: usize) -> ApiResult<Vec<Option<Arc<str>>>> {
     let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid_cursor())?;
     let Cursor { order, key } = serde_json::from_slice(&json).map_err(|_| invalid_cursor())?;
@@ -80,7 +81,7 @@ pub(super) fn decode(cursor: &str, signature: &OrderSignature, terms: usize) -> 
     Ok(key.into_iter().map(|value| value.map(Arc::from)).collect())
 }
 
-/// The error for a text that is not a cursor.
+/// Returns the error for a string that is not a cursor.
 pub(super) fn invalid_cursor() -> ApiError {
     ApiError::new(Code::InvalidCursor, "`after` is not a cursor of this list.")
         .with_hint("Send `page.nextCursor` of the previous page unchanged, or start again without `after`.")

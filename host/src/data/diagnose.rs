@@ -105,7 +105,7 @@ async fn rejection_reason(executor: Executor<'_>, columns: &[ColumnRef<'_>], row
     errors::rejects_value(postgres_error).then(|| postgres_error.message().to_owned())
 }
 
-/// Returns the error for a text with a NUL or half a surrogate pair. JSON can hold these; Postgres rejects the whole
+/// Returns the error for a string with a NUL or half a surrogate pair. JSON can hold these; Postgres rejects the whole
 /// parameter because of them.
 fn unstorable_text(columns: &[ColumnRef<'_>], row: &Row<'_>) -> Option<ApiError> {
     let is_unstorable = |json: &str| {

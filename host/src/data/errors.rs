@@ -263,7 +263,7 @@ fn invalid_parameter_error(error: &PostgresError, origin: Option<&Origin<'_>>) -
     }
 }
 
-/// The error for a value that its column's type rejects. `reason` is Postgres's message, or one like it.
+/// Returns the error for a value that its column's type rejects. `reason` is Postgres's message, or one like it.
 pub(super) fn invalid_value(column: &Column, reason: &str) -> ApiError {
     let reason = shorter_reason(reason).unwrap_or_else(|| reason.to_owned());
     ApiError::new(Code::InvalidValue, format!("Column `{}` expects {}: {reason}.", column.name, column.data_type))

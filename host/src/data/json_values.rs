@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 
 use super::schema::ResultForm;
 
-/// The conversion to JSON of the values of a result's column.
+/// Converts the values of a result's column to JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueWriter {
     /// JSON, unchanged.
@@ -137,7 +137,7 @@ fn uuid(bytes: [u8; 16]) -> [u8; 38] {
     text
 }
 
-/// A short text without allocation.
+/// A short string that is not allocated on the heap.
 struct ShortText<const N: usize> {
     bytes: [u8; N],
     length: usize,

@@ -15,7 +15,7 @@ pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns `a, b and 3 more`, or `none`.
+/// Joins names with commas. Ends with `and 3 more` if there are too many. Returns `none` if there are no names.
 pub(super) fn name_list(names: &[&str]) -> String {
     match names.len() {
         0 => "none".to_owned(),

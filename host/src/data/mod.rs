@@ -5,7 +5,7 @@
 //!
 //! 1. [`request`] parses the query string and the JSON body. It does not know the schema.
 //! 2. [`plan`] resolves every name against the [`schema`].
-//! 3. [`render`] turns the plan into one SQL statement; values become its bind parameters in `render/writer.rs`.
+//! 3. [`render`] turns the plan into SQL, mostly one statement; values become bind parameters in `render/writer.rs`.
 //! 4. [`execute`] runs the statement as the caller's role; it is the only stage with a connection.
 //! 5. [`respond`] builds the response body. [`read_rows`] does so for the rows of a read while they arrive;
 //!    [`json_values`] makes the JSON of each value from the bytes that Postgres sends; [`cut_values`] does so for
@@ -14,9 +14,9 @@
 //! The owner's requests for one value ([`cell`]) and for several changes at once ([`changes`]) use the same plans and
 //! SQL, on a connection of their own.
 //!
-//! No row becomes a Rust value, and no statement can return more than fits in a response (`http::ResponseMemory`).
-//! Identifiers reach SQL only in quotes, as names found in the schema or as aliases. Values reach it only as
-//! parameters.
+//! No row of a response becomes a Rust value. No statement can return more than fits in a response
+//! (`http::ResponseMemory`), except one value that [`cell`] streams. Identifiers reach SQL only in quotes, as names
+//! found in the schema or as aliases. Values reach it only as parameters.
 //!
 //! Not here: API keys and rate limits (`projects`, in front of this slice), grants (`tables`), DDL, and schemas other
 //! than `public`.

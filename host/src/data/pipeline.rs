@@ -65,9 +65,10 @@ impl DataService {
         Ok(RowsResponse { status: StatusCode::OK, body })
     }
 
-    /// Handles a `GET` of all names in the database. Returns `None` if they are still those of the entity tag `seen`.
+    /// Handles a `GET` of all names in the database. `seen` is the value of `If-None-Match`. Returns `None` if it
+    /// contains the current entity tag.
     pub async fn list_names(&self, project: &str, seen: Option<&str>) -> ApiResult<Option<(String, RowsResponse)>> {
-        // Read before the names, so that they are at least as new as their tag.
+        // The tag is read before the names, so that they are at least as new as the tag.
         let entity_tag = format!("\"{}\"", schema::names_version(&self.0.pools, project).await?);
         if seen.is_some_and(|seen| has_entity_tag(seen, &entity_tag)) {
             return Ok(None);
@@ -316,7 +317,7 @@ async fn fetch_into(attempt: &Attempt<'_>, rendered: &Rendered<'_>, rows: &mut d
     result.map_err(|error| statement_failure(attempt, rendered, error, None))
 }
 
-/// The failure of a statement. `invalid_value` names the column of an invalid value, if it is known.
+/// Returns the failure of a statement. `invalid_value` names the column of an invalid value, if it is known.
 fn statement_failure(
     attempt: &Attempt<'_>,
     rendered: &Rendered<'_>,

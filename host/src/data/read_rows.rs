@@ -55,7 +55,7 @@ struct Member {
     writer: MemberWriter,
 }
 
-/// The conversion to JSON of the value of a member.
+/// Converts the value of a member to JSON.
 #[derive(Clone, Copy)]
 enum MemberWriter {
     Whole(ValueWriter),

@@ -233,7 +233,7 @@ impl From<RespondError> for ApiError {
     }
 }
 
-/// The error for a write that was carried out, but whose response can't be built.
+/// Returns the error for a write that was carried out, but whose response can't be built.
 pub(super) fn unreported_write(error: RespondError) -> ApiError {
     match error {
         RespondError::Response(ResponseError::TooLarge(max)) => ApiError::new(

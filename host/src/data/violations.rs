@@ -7,7 +7,7 @@ use crate::error::{ApiError, Code};
 
 use super::schema::Schema;
 
-/// The error for a violated constraint. `message` names the kind of constraint.
+/// Returns the error for a violated constraint. `message` names the kind of constraint.
 pub(super) fn constraint_violation(error: &PostgresError, schema: &Schema, code: Code, message: &str) -> ApiError {
     let Some(constraint) = error.constraint() else { return ApiError::new(code, format!("{message}.")) };
     // A trigger may violate a constraint of a table that the client can't see. Then only the name is passed on.
@@ -26,8 +26,8 @@ pub(super) fn constraint_violation(error: &PostgresError, schema: &Schema, code:
         .with_details(json!({ "constraint": constraint, "columns": columns }))
 }
 
-/// The error for a row that no partition accepts, or that is not of the partition it is written to. `target` is the
-/// table of the request.
+/// Returns the error for a row that no partition accepts, or that does not belong to the partition it is written to.
+/// `target` is the table of the request.
 pub(super) fn partition_violation(error: &PostgresError, schema: &Schema, target: &str) -> Option<ApiError> {
     // A trigger may write to a table that the client can't see.
     let table = error.table().filter(|_| error.schema() == Some("public"));
@@ -64,7 +64,7 @@ pub(super) fn partition_violation(error: &PostgresError, schema: &Schema, target
     )
 }
 
-/// The error for a null in a column that allows none.
+/// Returns the error for a null in a column that allows none.
 pub(super) fn not_null_violation(error: &PostgresError, schema: &Schema) -> ApiError {
     let visible = error.table().and_then(|table| schema.table(table));
     let (Some(column), Some(table)) = (error.column(), visible) else {

@@ -70,8 +70,9 @@ impl Connection {
         !self.client.is_closed() && !self.retired.load(Ordering::Relaxed)
     }
 
-    /// Ends the statement that Postgres runs, because the rest of its rows is not read. Postgres may already run a
-    /// later statement, so [`Self::was_interrupted`] applies to all of them. No new statement uses the connection.
+    /// Cancels the statement that Postgres is running, because the rest of its rows is not read. Postgres may already
+    /// run a later statement, so [`Self::was_interrupted`] applies to all of them. No new statement uses the
+    /// connection.
     pub(super) fn interrupt(&self, server: &ServerAddress) {
         self.retired.store(true, Ordering::Relaxed);
         self.interrupted.store(true, Ordering::Relaxed);
@@ -265,7 +266,7 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// Returns whether the statement may still run, because its further rows are not received.
+    /// Returns whether the statement may still be running, because its further rows are not received.
     pub(super) fn ended_early(&self) -> bool {
         self.result.as_ref().is_err_and(DbError::ends_early)
     }

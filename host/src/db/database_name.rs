@@ -8,7 +8,7 @@ pub enum DatabaseName {
     Project(String),
 }
 
-/// The error for a text that is not a logical name of a database.
+/// The error for a string that is not the logical name of a database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a database name: write `platform` or `project:<id>`")]
 pub struct InvalidDatabaseName(String);

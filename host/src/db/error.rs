@@ -32,12 +32,12 @@ pub enum DbError {
     #[error("the rows can't be received: {0}")]
     Refused(ApiError),
     /// The project is deleted or being deleted.
-    #[error("the project doesn't exist any more")]
+    #[error("the project no longer exists")]
     Gone,
 }
 
 impl DbError {
-    /// Returns whether the statement may still run, because its further rows are not received.
+    /// Returns whether the statement may still be running, because its further rows are not received.
     pub(super) fn ends_early(&self) -> bool {
         matches!(self, Self::RowTooLarge | Self::Refused(_) | Self::Stale)
     }

@@ -10,12 +10,12 @@ const RANDOM_BITS: u32 = 80;
 /// The largest number of milliseconds that an id can contain.
 const MAX_MILLIS: i64 = (1 << 48) - 1;
 
-/// Returns an id that is not above any id of a row that was inserted at or after the time.
+/// Returns a lower bound for the ids of rows that were inserted at or after the time.
 pub fn lowest_id(at: DateTime<Utc>) -> Uuid {
     id_of(at.checked_sub_signed(MAX_CLOCK_DIFFERENCE).map_or(0, |at| at.timestamp_millis()))
 }
 
-/// Returns an id that is above every id of a row that was inserted before the time.
+/// Returns an id above the ids of all rows that were inserted before the time.
 pub fn highest_id(at: DateTime<Utc>) -> Uuid {
     id_of(at.checked_add_signed(MAX_CLOCK_DIFFERENCE).map_or(MAX_MILLIS, |at| at.timestamp_millis()))
 }

@@ -1,8 +1,8 @@
 //! Migrations of the platform database, from the files of `migrations/` that are embedded in the binary.
 //!
 //! Migrations expand first and contract later: the previous version of AtlasHub must work on the tables of the next
-//! one. So migrations that this binary doesn't contain are accepted. A migration that was applied with a different
-//! text is an error, since the state of the tables is then unknown.
+//! one. So migrations that this binary doesn't contain are accepted. A migration that was applied with different SQL is
+//! an error, since the state of the tables is then unknown.
 //!
 //! Deliberately absent: projects' databases, whose schema belongs to their owners.
 
@@ -64,7 +64,7 @@ async fn apply_on(connection: &mut PgConnection) -> Result<Vec<Migration>, Migra
             "a newer version of AtlasHub has migrated this database; upgrade this node soon"
         );
     }
-    // Locking is off: the lock above is held already, and an error would leave the migrator's own lock held.
+    // Locking is off: the lock above is already held, and an error would leave the migrator's own lock held.
     let migrator = Migrator {
         migrations: MIGRATOR.migrations.clone(),
         table_name: MIGRATOR.table_name.clone(),

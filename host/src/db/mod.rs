@@ -1,8 +1,7 @@
 //! Postgres: connections to the platform database (sqlx) and to projects' databases (pipelined tokio-postgres),
 //! dumps and restores.
 //!
-//! Code above this folder depends neither on the number of open connections nor on the way in which statements share
-//! them.
+//! Code above this folder depends neither on the number of open connections nor on how statements share them.
 //!
 //! In reading order:
 //! - Vocabulary: `statement`, `rows`, `database_name`, `error`.

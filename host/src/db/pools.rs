@@ -34,7 +34,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 pub struct PoolLimits {
     /// Maximum number of connections of all projects and roles.
     pub budget: usize,
-    /// Maximum number of connections per project and role.
+    /// Maximum number of shared connections per project and role, and also of those that run one statement at a time.
     pub size: usize,
     pub statement_timeout: Duration,
     /// Maximum size of a row. Larger ones are not received.
@@ -79,7 +79,7 @@ impl ProjectPools {
         Self { inner }
     }
 
-    /// Runs one statement as the given role: one round trip, without an explicit transaction.
+    /// Runs one statement as the given role, without an explicit transaction: one round trip once it is prepared.
     ///
     /// Statements share connections, except those that are `heavy` or may run code of the project. A read is retried
     /// once if its connection was lost.
@@ -281,7 +281,8 @@ impl ProjectPools {
         ConnectionDriver { permit: Some(permit), availability, ..ConnectionDriver::default() }
     }
 
-    /// Acquires a permit of the budget. If none is free, closes idle connections of the pool that is idle longest.
+    /// Acquires a permit of the budget. If none is free, first closes the idle connections of the project that has been
+    /// idle longest.
     async fn acquire_permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
         let budget = self.inner.budget.clone();
         if let Ok(permit) = budget.clone().try_acquire_owned() {

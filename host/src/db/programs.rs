@@ -29,8 +29,8 @@ impl Binaries {
 
 /// Finds `pg_dump` and `pg_restore` for a server of the given major version.
 ///
-/// Programs of the server's version or newer can dump it. The oldest of these is chosen, because the server may not
-/// understand archives of newer ones. `preferred` is searched before the usual folders.
+/// Programs of the server's version or newer can dump its databases. The oldest of these is chosen, because the server
+/// may not understand archives of newer ones. `preferred` is searched before the usual folders.
 ///
 /// Blocks: it runs the programs to get their version.
 pub fn find_dump_programs(preferred: Option<&Path>, server_major: u32) -> Option<Binaries> {

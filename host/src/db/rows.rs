@@ -4,7 +4,7 @@ use super::DbError;
 
 /// Receives the rows of a statement one by one, so that they need not all be in memory.
 pub trait RowSink: Send {
-    /// Discards all rows: the statement runs again.
+    /// Discards the rows received so far. Called before each run of the statement.
     fn clear(&mut self);
 
     /// Receives the next row.

@@ -23,7 +23,7 @@ pub enum ServerError {
     Version { address: String, major: u32 },
 }
 
-/// Connects to the platform database. Retries until `timeout` while the server is unreachable.
+/// Connects to the platform database. Retries for up to `timeout` while the server is unreachable.
 pub async fn connect_with_retry(database_url: &str, timeout: Duration) -> Result<PgConnection, ServerError> {
     let options = PgConnectOptions::from_str(database_url).map_err(ServerError::Url)?.application_name("atlashub");
     let address = format!("{}:{}", options.get_host(), options.get_port());

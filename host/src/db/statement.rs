@@ -43,10 +43,10 @@ impl DbRole {
 pub struct Statement {
     pub text: Arc<str>,
     pub params: Vec<Option<Arc<str>>>,
-    /// Whether the prepared statement is cached. False for texts that are unlikely to be used again.
+    /// Whether the prepared statement is cached. False for SQL that is unlikely to be used again.
     pub cacheable: bool,
-    /// Whether the statement changes rows. It is then never retried, and writes spread over more connections, since
-    /// each commit waits for the disk.
+    /// Whether the statement changes rows. It is then not retried after its connection was lost, and writes spread over
+    /// more connections, since each commit waits for the disk.
     pub writes: bool,
     /// Whether the statement is known to take long or to lock rows. It then gets its own connection, so that no other
     /// statement waits for it.

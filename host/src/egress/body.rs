@@ -27,7 +27,7 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// A body that is not in the encoding that its `content-encoding` names.
+    /// Returns the result for a body that is not in the encoding that its `content-encoding` names.
     fn undecodable() -> Self {
         Self { truncated: true, ..Self::default() }
     }

@@ -23,7 +23,7 @@ use crate::config::{AllowedHosts, HostPermit, TrustedCertificates, WebScheme, ca
 const MAX_REDIRECTS: u32 = 10;
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 const MAX_RESPONSE_HEADER_BYTES: usize = 128 << 10;
-/// Time that a check waits for the addresses of a host.
+/// Maximum time that a check waits for the addresses of a host.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Sends requests that pass the checks. Cheap to clone.
@@ -96,7 +96,7 @@ impl Egress {
     /// Checks a request as [`Self::send`] would, without sending it. A host that can't be resolved now passes.
     ///
     /// # Errors
-    /// Returns the refusal with which the request would fail.
+    /// Returns the error of the request if it would be refused.
     pub async fn check(&self, request: &EgressRequest, scope: &[String]) -> Result<(), EgressError> {
         let hop = Hop::first(request)?;
         let permit = hop.origin.check(&self.allowed, scope)?;

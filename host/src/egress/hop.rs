@@ -54,7 +54,7 @@ impl Hop {
     /// Creates the hop that follows a redirect. A hop to another origin carries no credentials.
     ///
     /// # Errors
-    /// The target is not an HTTP URL, or the body would be sent to another origin.
+    /// Fails if the target is not an HTTP URL, or the body would be sent to another origin.
     pub(super) fn follow(self, status: StatusCode, location: &HeaderValue) -> Result<Self, EgressError> {
         let location = location.to_str().map_err(|_| EgressError::InvalidUrl("the redirect's target is not text"))?;
         let url = self.url.join(location).map_err(|_| EgressError::InvalidUrl("the redirect's target is not a URL"))?;

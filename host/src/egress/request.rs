@@ -18,14 +18,14 @@ pub struct EgressRequest {
     pub body: Option<EgressBody>,
     /// Timeout of the whole exchange, including redirects and body; at most one hour.
     pub timeout: Duration,
-    /// Redirects to follow, at most 10. With 0, a redirect is returned as the response.
+    /// Maximum number of redirects to follow, at most 10. With 0, a redirect is returned as the response.
     pub max_redirects: u32,
-    /// Bytes of the response body to keep, at most [`MAX_RESPONSE_BYTES`].
+    /// Maximum number of bytes of the response body to keep, at most [`MAX_RESPONSE_BYTES`].
     pub max_bytes: usize,
 }
 
 impl EgressRequest {
-    /// Creates a request without headers, body and redirects, with a timeout of 30 s and the maximum response size.
+    /// Creates a request without headers, body or redirects, with a timeout of 30 s and the maximum response size.
     pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
         Self {
             method: method.into(),
@@ -85,10 +85,10 @@ impl fmt::Debug for EgressBody {
 #[derive(Debug, Clone)]
 pub struct EgressResponse {
     pub status: u16,
-    /// In the order received, including repeated names. Bytes that are not UTF-8 are replaced.
+    /// A name can be repeated; its values are in the order received. Bytes that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
-    /// Decoded if it was compressed with gzip, deflate or Brotli; `headers` then lack `content-encoding`. Empty if it
-    /// can't be decoded.
+    /// Decoded if it was compressed with gzip, deflate or Brotli; `headers` then lack `content-encoding` and
+    /// `content-length`. Empty if it can't be decoded.
     pub body: Bytes,
     /// Whether the body was longer than what was kept, or can't be decoded.
     pub truncated: bool,

@@ -31,7 +31,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Parses a URL and its origin. Removes a trailing dot of the host and the fragment.
+    /// Parses a URL and its origin. Removes the fragment, and a trailing dot of the host.
     pub(super) fn parse(text: &str) -> Result<(Url, Self), EgressError> {
         let url = Url::parse(text).map_err(|_| EgressError::InvalidUrl("it is not an absolute URL"))?;
         Self::of(url)
@@ -86,7 +86,7 @@ impl Origin {
         Ok(permit)
     }
 
-    /// Resolves the host and returns those addresses that the permit allows.
+    /// Resolves the host, and returns up to [`MAX_ADDRESSES`] addresses that the permit allows.
     pub(super) async fn resolve(
         &self,
         permit: HostPermit,

@@ -63,7 +63,7 @@ impl DataFolder {
     /// Locks the folder. The kernel releases the lock when the process ends, even after a crash.
     ///
     /// # Errors
-    /// Another process has locked the folder; the message contains its process id.
+    /// Fails if another process has locked the folder. The message contains its process id.
     pub fn lock(&self) -> Result<DataFolderLock, EmbeddedError> {
         let path = self.join("lock");
         let mut file = OpenOptions::new()

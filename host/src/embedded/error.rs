@@ -43,7 +43,7 @@ pub enum EmbeddedError {
 }
 
 impl EmbeddedError {
-    /// Returns a function that converts a failed file system operation. `remedy` is a clause without full stop.
+    /// Returns a function that converts the error of a file system operation. `remedy` is a clause without a full stop.
     pub(crate) fn path(path: &Path, remedy: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |cause| Self::Path { path, cause, remedy }

@@ -1,6 +1,6 @@
 //! Secrets of the embedded default, generated at the first start and kept in `secrets/` of the data folder.
 //!
-//! A value from the environment takes precedence; the file is then neither read nor written.
+//! A master key or admin token from the environment takes precedence; its file is then neither read nor written.
 //!
 //! Deliberately absent: the values that are sealed with the master key.
 

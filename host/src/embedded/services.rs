@@ -44,15 +44,15 @@ impl HeldDataFolder {
     /// Creates the data folder if it is missing, and locks it.
     ///
     /// # Errors
-    /// Another process has locked the folder, or it can't be created.
+    /// Fails if another process has locked the folder, or it can't be created.
     pub fn lock(config: &Config) -> Result<Self, EmbeddedError> {
         let folder = DataFolder::create(&config.data_dir)?;
         let lock = folder.lock()?;
         Ok(Self { folder, lock })
     }
 
-    /// Starts store and Postgres. The first start creates their files and secrets. `launcher` is the `atlashub`
-    /// program, see [`PostgresSettings`].
+    /// Starts the store and Postgres. The first start creates their files and secrets. `launcher` is the `atlashub`
+    /// program; see [`PostgresSettings`].
     pub async fn start(self, config: &Config, launcher: Option<PathBuf>) -> Result<Embedded, EmbeddedError> {
         let Self { folder, lock } = self;
         let storage = embedded_storage(config)?;

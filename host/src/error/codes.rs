@@ -65,7 +65,7 @@ codes! {
     AuthDisabled "auth_disabled" 404 "The project has not switched end-user login on.";
     UnknownTable "unknown_table" 404 "There is no such table, or the caller may not see it.";
     ObjectNotFound "object_not_found" 404 "There is no such object.";
-    MethodNotAllowed "method_not_allowed" 405 "The path exists, but not with this method.";
+    MethodNotAllowed "method_not_allowed" 405 "The path does not support this method.";
     RequestTimeout "request_timeout" 408 "The headers or the body of the request arrived too slowly.";
     Conflict "conflict" 409 "The change conflicts with the current state; the message says how.";
     EmailTaken "email_taken" 409 "Another user of the project has this address.";

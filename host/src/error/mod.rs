@@ -79,7 +79,7 @@ impl ApiError {
             .with_retry_after(Duration::from_secs(10))
     }
 
-    /// Creates a 400 for a text with a NUL character.
+    /// Creates a 400 for a string with a NUL character.
     pub fn unstorable_text() -> Self {
         Self::invalid("A text of the request contains a NUL character, which Postgres can't store.")
             .with_hint("Remove the character U+0000.")
@@ -200,7 +200,7 @@ pub fn is_unstorable_text(sqlstate: &str) -> bool {
     matches!(sqlstate, "22021" | "22P05")
 }
 
-/// Maps errors of the platform database that a query did not map itself: 400 for a text that can't be stored, 503 if
+/// Maps errors of the platform database that a query did not map itself: 400 for a string that can't be stored, 503 if
 /// the database can't be reached, else 500.
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {

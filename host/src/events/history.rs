@@ -24,7 +24,7 @@ pub(super) struct Entry {
 
 /// The recent events of one process.
 pub(super) struct History {
-    /// Random text that distinguishes the event numbers of this process from those of other processes.
+    /// Random string that distinguishes the event numbers of this process from those of other processes.
     process: String,
     inner: Mutex<Inner>,
     /// Wakes the streams, and the task that records changes.

@@ -37,7 +37,7 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Parses the id of an event. Any other text is the position before all events.
+    /// Parses the id of an event. Any other string is the position before all events.
     pub(super) fn parse(id: &str, process: &str) -> Self {
         let mut parts = id.trim().split('-');
         let is_own = parts.next() == Some(process);

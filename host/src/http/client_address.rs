@@ -24,7 +24,8 @@ pub fn add_client_address(trust: &ProxyTrust, mut request: Request) -> Request {
     request
 }
 
-/// Extracts the address that [`add_client_address`] added. Falls back to loopback for a router without a listener.
+/// Extracts the address that [`add_client_address`] added. Without it, returns the peer's address, or loopback for a
+/// router without a listener.
 impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = Infallible;
 

@@ -15,7 +15,7 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// The comment. Clients ignore it.
 pub const HEARTBEAT: &str = ": still here\n\n";
 
-/// Returns the response for a stream of texts, each of which has one or more complete events.
+/// Returns the response for a stream of strings, each of which consists of complete events or comments.
 pub fn event_stream(events: impl Stream<Item = String> + Send + 'static) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),

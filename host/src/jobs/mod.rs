@@ -6,7 +6,7 @@
 //! writes to the platform are fenced by the lease ([`Runs::lock_lease`]).
 //!
 //! Deliberately absent: WebAssembly. A [`JobRunner`] executes runs; `plugins` implements it. Values of secrets leave
-//! this folder only in [`RunCall::secrets`].
+//! this folder only in [`RunCall::secrets`], and in requests for [`JobRunner::check_request`].
 //!
 //! Reading order: `runner` (the interface to `plugins`), `built_in` (jobs that the server executes itself), `schedule`
 //! (when a job is due), `state` (shared by the rest of the folder), `catalogue` (jobs and their definition), `runs`

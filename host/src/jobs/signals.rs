@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 /// The `NOTIFY` channel.
 pub(super) const CHANNEL: &str = "atlashub_jobs";
-/// A job was created or its schedule changed.
+/// A job was created or changed.
 pub(super) const JOBS_CHANGED: &str = "jobs";
 /// A run was queued.
 pub(super) const RUN_QUEUED: &str = "queued";

@@ -43,7 +43,7 @@ impl Notification {
         self
     }
 
-    /// Truncates texts to the stored size, removes control characters, and puts the title on one line.
+    /// Truncates strings to the stored size, removes control characters, and puts the title on one line.
     pub(super) fn normalized(mut self) -> Self {
         self.title = truncate(&one_line(&self.title), MAX_TITLE_LENGTH);
         if self.title.is_empty() {
@@ -132,7 +132,7 @@ impl Message {
     }
 }
 
-/// Truncates a text to `max_length` UTF-16 units, in which receivers count, and marks it with `…`.
+/// Truncates a string to `max_length` UTF-16 units, in which receivers count, and marks it with `…`.
 pub(super) fn truncate(text: &str, max_length: usize) -> String {
     let mut units = 0;
     for (at, character) in text.char_indices() {

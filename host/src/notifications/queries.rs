@@ -146,11 +146,12 @@ pub(super) async fn record_test(pool: &PgPool, id: Uuid, error: Option<&str>) ->
 /// Adds a notification to the outbox of every channel that subscribes to its event.
 ///
 /// If an equal notification is pending, only its count is incremented. If an equal one was just sent, the new one is
-/// due after ten minutes. Returns the number of channels that have too many pending deliveries and do not get this one.
+/// due after ten minutes. Returns the number of channels that do not get it because they have too many pending
+/// deliveries.
 pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Result<u64, sqlx::Error> {
     let (event, merge_key) = (notification.event, notification.merge_key());
     let mut transaction = pool.begin().await?;
-    // Serialises equal notifications of several nodes.
+    // Serialises equal notifications from several nodes.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('notification ' || $1, 0))")
         .bind(&merge_key)
         .execute(&mut *transaction)
@@ -220,7 +221,7 @@ pub(super) async fn claim_channels(
     .await
 }
 
-/// An attempt of a delivery, with its channel.
+/// An attempt at a delivery, with the settings of its channel.
 #[derive(sqlx::FromRow)]
 pub(super) struct Attempt {
     pub id: Uuid,
@@ -230,14 +231,14 @@ pub(super) struct Attempt {
     pub first_at: DateTime<Utc>,
     pub last_at: DateTime<Utc>,
     pub attempts: i32,
-    /// The only address to send to, if the other addresses have received the message already.
+    /// The only address to send to, if the other addresses have already received the message.
     pub recipient: Option<String>,
     pub kind: ChannelKind,
     pub sealed: Vec<u8>,
 }
 
-/// Starts an attempt of the longest due delivery of a claimed channel. Returns `None` if nothing is due or the claim
-/// was lost.
+/// Starts an attempt at the delivery of a claimed channel that has been due longest. Returns `None` if nothing is due
+/// or the claim was lost.
 pub(super) async fn start_attempt(pool: &PgPool, channel: Uuid, claim: Uuid) -> Result<Option<Attempt>, sqlx::Error> {
     sqlx::query_as(
         "UPDATE notification_deliveries d SET in_flight = true, attempts = d.attempts + 1
@@ -263,7 +264,7 @@ pub(super) struct AttemptResult<'a> {
     pub retry_seconds: f64,
     /// Seconds for which the whole channel pauses.
     pub pause_seconds: Option<f64>,
-    /// The channel asked to wait, so the attempt is not counted.
+    /// Whether the channel asked to wait. The attempt is then not counted.
     pub rate_limited: bool,
 }
 
@@ -338,7 +339,7 @@ pub(super) async fn seconds_until_due(pool: &PgPool) -> Result<Option<f64>, sqlx
     .await
 }
 
-/// Removes up to 1000 deliveries that finished more than [`RETENTION_DAYS`] ago.
+/// Removes up to 1000 deliveries that finished more than [`RETENTION_DAYS`] days ago.
 pub(super) async fn remove_old_deliveries(pool: &PgPool) -> Result<u64, sqlx::Error> {
     let removed = sqlx::query(
         "DELETE FROM notification_deliveries WHERE id IN (

@@ -50,7 +50,7 @@ pub(crate) async fn create_channel(
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<NotificationChannel>)> {
     let name = check_name(&request.name)?;
     let events = check_events(&request.events)?;
-    // Without previous settings, `***` and empty texts count as unset.
+    // Without previous settings, this only removes an empty user name or password.
     let form = settings::merge(request.settings, ChannelSettings::default());
     let (_, complete) = settings::check(request.kind, form, &state.egress)?;
     let id = Uuid::now_v7();

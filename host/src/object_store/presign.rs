@@ -22,12 +22,12 @@ pub struct PutConditions<'a> {
     pub if_exists: IfExists,
 }
 
-/// Effect of a signed `PUT` if the object already exists.
+/// Effect of a `PUT`, a copy or a completed upload if the object already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfExists {
     /// Replaces the object.
     Replace,
-    /// Fails, if the store supports the header `If-None-Match: *`. The header is signed.
+    /// Fails, if the store supports the header `If-None-Match: *`. In a signed request, the header is signed.
     Fail,
 }
 

@@ -7,7 +7,7 @@
 //! - `keys`: API keys: format, creation, rotation, revocation, and the cache that each request consults.
 //! - `gate`: the middleware of the public surface: key, origin, rate limit, user token; it creates the [`Caller`].
 //! - `lifecycle`: creating, changing and deleting projects; recovery after a crash; databases and their credentials.
-//! - `totals`: the list of projects with their sizes and numbers.
+//! - `totals`: the list of projects with their sizes and counts.
 //! - `admin_project`: the extractor for the path segment `{project}` of the admin surface.
 //!
 //! Not here: end users and their sessions (`auth`), a project's rows (`data`), its files (`storage`), the exposure of
@@ -70,7 +70,7 @@ pub struct ProjectsState {
     pub store: ObjectStore,
     pub pools: ProjectPools,
     pub projects: Projects,
-    /// Cached numbers from projects' own databases.
+    /// Cached counts from projects' own databases.
     pub surveys: Surveys,
     pub keys: KeyCache,
     /// `maxObjectBytes` of the buckets that a new project gets.

@@ -1,9 +1,9 @@
 //! Every route of both surfaces, one line per path. The method and path of a handler are in its `utoipa::path`
 //! attribute, so that routes and OpenAPI document can't differ.
 //!
-//! A request passes these layers, outermost first: the normal form of its path, request id and error bodies, client
-//! address, panics, the surface's own gate (`projects::authenticate` or `admin::protect`), then the limits
-//! (`http::limits`), in the caller's share.
+//! A request passes these layers, outermost first: normalization of its path, request id and error bodies, client
+//! address, panic handling, the surface's own gate (`projects::authenticate` or `admin::protect`), and the limits
+//! (`http::limits`).
 //!
 //! `openapi` builds the document from the same routes.
 
@@ -266,5 +266,5 @@ async fn page_or_unknown_path(State(dashboard): State<DashboardState>, request: 
 }
 
 async fn unknown_method() -> ApiError {
-    ApiError::new(Code::MethodNotAllowed, "The path exists, but not with this method.")
+    ApiError::new(Code::MethodNotAllowed, "The path does not support this method.")
 }

@@ -16,10 +16,10 @@ use crate::config::{AgeIdentity, AgeRecipients};
 
 /// The first bytes of every file.
 const MAGIC: &[u8] = b"age-encryption.org/v1";
-/// Bytes that are decrypted at once.
+/// Maximum number of bytes that are decrypted at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Why a file can't be decrypted.
+/// The reason why a file can't be decrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum AgeError {
     #[error("it is encrypted, so an age identity is needed")]
@@ -82,7 +82,7 @@ impl<S: Stream<Item = io::Result<Bytes>> + Unpin> Encrypting<S> {
     }
 }
 
-/// What the writer has written.
+/// The bytes that the writer has written.
 #[derive(Clone, Default)]
 struct Output(Arc<Mutex<Vec<u8>>>);
 

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use super::{SealError, Sealer};
 
-/// Rows of a column that one statement re-seals.
+/// Maximum number of rows of a column that one statement re-seals.
 const RESEAL_BATCH: usize = 200;
 
 /// A `bytea` column of sealed values. Null means that a row has no value.
@@ -67,7 +67,7 @@ impl SealedColumn {
     async fn values(&self, platform: &PgPool) -> Result<Vec<(String, Vec<u8>)>, sqlx::Error> {
         let Self { table, column, key_columns, .. } = self;
         let keys = key_columns.iter().map(|column| format!("{column}::text")).collect::<Vec<_>>().join(", ");
-        // The text contains only constants from the source code.
+        // The SQL contains only constants from the source code.
         let sql = format!("SELECT ARRAY[{keys}], {column} FROM {table} WHERE {column} IS NOT NULL");
         let rows: Vec<(Vec<String>, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(platform).await?;
         let with_identity = |(key, sealed): (Vec<String>, _)| {
@@ -91,7 +91,7 @@ impl SealedColumn {
     }
 }
 
-/// Opens every sealed value with either key and seals it with the current one, while nodes run with both keys.
+/// Re-seals, with the current key, every value that another key sealed, while nodes run with both keys.
 ///
 /// Can be interrupted and run again.
 ///

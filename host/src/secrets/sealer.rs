@@ -33,7 +33,7 @@ impl fmt::Debug for KeyId {
 #[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
-/// The text is not a master key.
+/// The string is not a master key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not 32 bytes in base64")]
 pub struct MasterKeyError;

@@ -14,7 +14,7 @@ use crate::error::{ApiError, ApiResult, Code};
 /// Maximum number of statements in a script.
 const MAX_STATEMENTS: usize = 2000;
 
-/// Rejects a text that can't be sent to Postgres.
+/// Rejects SQL that can't be sent to Postgres.
 pub(super) fn check_text(sql: &str) -> ApiResult<()> {
     match sql.contains('\0') {
         true => Err(ApiError::invalid("`sql` contains a NUL character, which Postgres does not support.")),

@@ -14,7 +14,7 @@ use super::{
 /// Schema and name of an object.
 type QualifiedName = (Option<String>, String);
 
-/// The objects that a text has created so far. Destroying these needs no confirmation.
+/// The objects that a script has created so far. Destroying these needs no confirmation.
 #[derive(Debug, Default)]
 pub(super) struct CreatedObjects(HashSet<QualifiedName>);
 

@@ -10,12 +10,12 @@ use crate::{
     error::{ApiError, Code},
 };
 
-/// The reason for which a text is rejected before anything is sent to Postgres.
+/// The reason why SQL is rejected before anything is sent to Postgres.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rejection {
-    /// The text has only blanks and comments.
+    /// The SQL has only blanks and comments.
     Empty,
-    /// The text has more than one statement.
+    /// The SQL has more than one statement.
     SeveralStatements(usize),
     /// The editor does not run this kind of statement. `what` is its name, `instead` the alternative for the user.
     NotSupported { what: String, instead: &'static str },
@@ -28,35 +28,35 @@ pub(super) enum Rejection {
 pub(super) enum Failure {
     Postgres {
         error: tokio_postgres::Error,
-        /// Number of characters that were sent before the submitted text.
+        /// Number of characters that were sent before the submitted SQL.
         offset: u32,
     },
-    /// A statement of the editor itself failed, not the submitted text.
+    /// A statement of the editor itself failed, not the submitted SQL.
     Internal(tokio_postgres::Error),
     Timeout,
     /// The client cancelled the statement.
     Cancelled,
     /// The result can't be written to the response.
     Response(ApiError),
-    /// The text has parameters such as `$1`.
+    /// The SQL has parameters such as `$1`.
     Parameters,
-    /// Postgres accepts the text, but the parser in this version does not.
+    /// Postgres accepts the SQL, but the parser in this version does not.
     UnknownGrammar,
 }
 
 impl Failure {
-    /// An error whose position does not refer to the submitted text, such as that of a `FETCH` or `COMMIT`.
+    /// An error whose position does not refer to the submitted SQL, such as that of a `FETCH` or `COMMIT`.
     pub(super) fn postgres(error: tokio_postgres::Error) -> Self {
         Self::Postgres { error, offset: u32::MAX }
     }
 
-    /// An error of the submitted text, which was sent after `prefix`.
+    /// An error of the submitted SQL, which was sent after `prefix`.
     pub(super) fn statement(error: tokio_postgres::Error, prefix: &str) -> Self {
         Self::Postgres { error, offset: prefix.chars().count() as u32 }
     }
 
     /// Finds out why Postgres cancelled a statement, `elapsed` after the start of a run with this time limit. If the
-    /// text has set a shorter limit itself, the failure stays an error of the statement.
+    /// SQL has set a shorter limit itself, the failure stays an error of the statement.
     pub(super) fn classified(self, elapsed: Duration, limit: Duration) -> Self {
         let Self::Postgres { error, .. } = &self else { return self };
         match error.as_db_error() {
@@ -67,7 +67,7 @@ impl Failure {
         }
     }
 
-    /// Converts the failure to an API error. `sql` is the submitted text, in which the statement starts after `base`
+    /// Converts the failure to an API error. `sql` is the submitted SQL, in which the statement starts after `base`
     /// characters. `limit` is the time limit of the run.
     pub(super) fn into_api_error(self, sql: &str, base: u32, limit: Duration) -> ApiError {
         match self {
@@ -89,12 +89,12 @@ impl Failure {
     }
 }
 
-/// Data for converting positions that Postgres reports to those in the submitted text.
+/// Data for converting positions that Postgres reports to those in the submitted SQL.
 #[derive(Clone, Copy)]
 struct Positions<'s> {
     /// Number of characters that were sent before the statement.
     offset: u32,
-    /// Number of characters of the submitted text before the statement.
+    /// Number of characters of the submitted SQL before the statement.
     base: u32,
     sql: &'s str,
 }

@@ -1,4 +1,4 @@
-//! The history of texts that were sent to the SQL editor, including those that failed or were refused.
+//! The history of SQL that was sent to the editor, including SQL that failed or was refused.
 
 use api_types::SqlHistoryEntry;
 use chrono::{DateTime, Utc};
@@ -9,7 +9,7 @@ use crate::error::describe_cause;
 /// Maximum number of entries per project.
 const MAX_ENTRIES: i64 = 1000;
 
-/// Result of the request with a text.
+/// Result of a request.
 pub(super) struct Ended {
     /// `None` if it failed.
     pub(super) row_count: Option<u64>,

@@ -1,15 +1,14 @@
 //! The SQL editor: runs SQL in one project's database, as `proj_<id>_owner`.
 //!
-//! The privileges of that role confine a statement to its project. Checking the text first only gives earlier and
+//! The privileges of that role confine a statement to its project. Checking the SQL first only gives earlier and
 //! clearer errors; [`restrictions`] lists the statements that the editor rejects. A script is split here, and each
 //! statement is checked and sent to Postgres on its own.
 //!
 //! [`statement`] parses a statement ([`syntax_tree`], [`command_tag`]), and [`restrictions`] checks it. [`script`]
-//! splits a text into statements and describes them, with the objects that they destroy ([`destroys`]). [`check`]
-//! applies all of these to a request. [`session`] runs one statement, [`script_run`] those of a script, both within
-//! [`limits`]; [`running`] finds a run to cancel; [`background`] runs scripts for `sql_runs`, and [`query_check`]
-//! checks queries for `transfers`. [`result_rows`] writes rows into the response as JSON [`values`]. [`errors`] maps
-//! errors.
+//! splits SQL into statements and describes them, with the objects that they destroy ([`destroys`]). [`check`] applies
+//! all of these to a request. [`session`] runs one statement, [`script_run`] those of a script, both within [`limits`];
+//! [`running`] finds a run to cancel; [`background`] runs scripts for `sql_runs`, and [`query_check`] checks queries
+//! for `transfers`. [`result_rows`] writes rows into the response as JSON [`values`]. [`errors`] maps errors.
 //!
 //! [`saved_routes`] has the [`saved_queries`] and the [`history`], both in the platform database.
 //!

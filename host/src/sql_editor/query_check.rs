@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl SqlEditorState {
-    /// Checks that a text is one query that returns rows, and that Postgres accepts it. Returns the query without
+    /// Checks that the SQL is one query that returns rows, and that Postgres accepts it. Returns the query without
     /// comments and semicolons around it.
     pub async fn check_query(&self, project: &str, sql: &str) -> ApiResult<String> {
         check_text(sql)?;

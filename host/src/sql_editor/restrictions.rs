@@ -12,7 +12,7 @@ use super::{
 };
 
 const ROLES: &str = "AtlasHub manages the roles and their passwords. Use API keys and table exposure instead.";
-const TRANSACTIONS: &str = "A script runs in one transaction by itself. Remove the statement, or send \
+const TRANSACTIONS: &str = "A script already runs in one transaction. Remove the statement, or send \
      `\"transaction\": false` to commit each statement on its own.";
 const SERVER: &str = "It affects the whole server, not only this project.";
 const FILES: &str = "It accesses files or programs of the server. Use import and export instead.";

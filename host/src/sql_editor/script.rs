@@ -1,4 +1,4 @@
-//! Splits a text into its statements, and describes each.
+//! Splits a script into its statements, and describes each.
 
 use api_types::{ParsedSql, ParsedStatement, RefusedStatement, SyntaxError};
 use pg_query::protobuf::{ScanToken, Token};
@@ -10,19 +10,19 @@ use super::{
     statement::{Analysis, Statement, analyze, parser_message},
 };
 
-/// Maximum length, in bytes, of a statement in which the position of a syntax error is searched.
+/// Maximum length, in bytes, of a statement in which the position of a syntax error is looked for.
 const MAX_SEARCHED_BYTES: usize = 128 * 1024;
 
-/// A statement of a text.
+/// A statement of a script.
 pub(super) struct ScriptStatement<'s> {
-    /// The text without blanks and comments around it, and without a semicolon.
+    /// The SQL without blanks and comments around it, and without a semicolon.
     pub(super) sql: &'s str,
-    /// Position of the first byte in the whole text.
+    /// Position of the first byte in the script.
     pub(super) start: usize,
     pub(super) analysis: Result<Analysis, Rejection>,
 }
 
-/// Returns the statements of a text. It is CPU-bound: don't call it on an async thread.
+/// Returns the statements of a script. It is CPU-bound: don't call it on an async thread.
 pub(super) fn statements(sql: &str, permissions: Permissions) -> Vec<ScriptStatement<'_>> {
     split(sql)
         .into_iter()
@@ -40,14 +40,14 @@ pub(super) fn statements(sql: &str, permissions: Permissions) -> Vec<ScriptState
         .collect()
 }
 
-/// Splits the text at semicolons between statements. If a statement has a syntax error, the others are still found.
+/// Splits a script at semicolons between statements. If a statement has a syntax error, the others are still found.
 fn split(sql: &str) -> Vec<&str> {
     if let Ok(pieces) = pg_query::split_with_parser(sql) {
         return pieces;
     }
     match scan_tokens(sql) {
         Ok(tokens) => split_at_semicolons(sql, &tokens),
-        // A string or comment is not terminated. The text before its statement can still be split.
+        // A string or comment is not terminated. The script before its statement can still be split.
         Err(error) => {
             let Some(position) = unterminated(sql, &parser_message(&error)) else { return vec![sql] };
             let tokens = scan_tokens(&sql[..position]).unwrap_or_default();
@@ -62,14 +62,14 @@ fn split(sql: &str) -> Vec<&str> {
     }
 }
 
-/// Returns the tokens of a text. The scanner is not called for a text without tokens, because it would return an
+/// Returns the tokens of SQL. The scanner is not called for SQL without tokens, because it would return an
 /// invalid pointer.
 fn scan_tokens(sql: &str) -> Result<Vec<ScanToken>, pg_query::Error> {
     let is_blank = sql.bytes().all(|byte| byte.is_ascii_whitespace() || byte == b'\x0b');
     if is_blank { Ok(Vec::new()) } else { pg_query::scan_tokens(sql) }
 }
 
-/// Splits a text that does not parse. Semicolons in parentheses and in `BEGIN ATOMIC` bodies of functions don't end a
+/// Splits a script that does not parse. Semicolons in parentheses and in `BEGIN ATOMIC` bodies of functions don't end a
 /// statement.
 fn split_at_semicolons<'s>(sql: &'s str, tokens: &[ScanToken]) -> Vec<&'s str> {
     let (mut pieces, mut start) = (Vec::new(), 0);
@@ -92,7 +92,7 @@ fn split_at_semicolons<'s>(sql: &'s str, tokens: &[ScanToken]) -> Vec<&'s str> {
     pieces
 }
 
-/// Returns the text from its first token to its last one.
+/// Returns the SQL from its first token to its last one.
 fn without_comments(piece: &str) -> &str {
     let Ok(tokens) = scan_tokens(piece) else { return piece.trim() };
     let mut tokens =
@@ -102,7 +102,7 @@ fn without_comments(piece: &str) -> &str {
     piece.get(first.start as usize..end as usize).unwrap_or(piece)
 }
 
-/// Describes the statements of a text for clients.
+/// Describes the statements of a script for clients.
 pub(super) fn describe(sql: &str, permissions: Permissions) -> ParsedSql {
     let mut characters = CharacterPositions::new(sql);
     let mut created = CreatedObjects::default();
@@ -137,11 +137,11 @@ pub(super) fn describe(sql: &str, permissions: Permissions) -> ParsedSql {
     ParsedSql { statements: statements(sql, permissions).into_iter().map(describe).collect() }
 }
 
-/// Describes the syntax error of the statement that begins at byte `start` of the whole text.
+/// Describes the syntax error of the statement that begins at byte `start` of the whole script.
 pub(super) fn syntax_error(whole: &str, start: usize, statement: &str, rejection: Rejection) -> SyntaxError {
     let message = match rejection {
         Rejection::Syntax(message) => message,
-        // A tree that could not be decoded is not an error of the text. Other rejections were handled before.
+        // A tree that could not be decoded is not an error of the script. Other rejections were handled before.
         other => other.into_api_error().message().to_owned(),
     };
     let position = error_position(statement, &message).map(|position| whole[..start + position].chars().count() + 1);
@@ -158,7 +158,7 @@ fn error_position(sql: &str, message: &str) -> Option<usize> {
     if sql.len() > MAX_SEARCHED_BYTES {
         return None;
     }
-    // The parser reports the first token that can't follow those before it. A shorter beginning of the text is valid,
+    // The parser reports the first token that can't follow those before it. A shorter beginning of the SQL is valid,
     // or fails only at its end.
     let is_faulty = |count: usize| {
         let end = tokens.get(count).map_or(sql.len(), |token| token.end as usize);
@@ -176,7 +176,7 @@ fn error_position(sql: &str, message: &str) -> Option<usize> {
     tokens.get(low).map(|token| token.start as usize)
 }
 
-/// Returns the byte at which an unterminated string, name or comment starts. The message repeats the text from there.
+/// Returns the byte at which an unterminated string, name or comment starts. The message repeats the SQL from there.
 fn unterminated(sql: &str, message: &str) -> Option<usize> {
     let (_, rest) = message.split_once("at or near \"")?;
     let rest = rest.strip_suffix('"')?;

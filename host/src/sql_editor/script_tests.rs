@@ -6,7 +6,7 @@ fn parsed(sql: &str) -> Vec<ParsedStatement> {
     describe(sql, Permissions::default()).statements
 }
 
-/// Returns the texts of the statements.
+/// Returns the SQL of each statement.
 fn texts(sql: &str) -> Vec<String> {
     let characters: Vec<char> = sql.chars().collect();
     let text =

@@ -2,7 +2,7 @@
 //!
 //! Rows are fetched with the simple query protocol, because only it returns every type in Postgres's text format. (With
 //! the extended protocol the client library requests binary values, and can convert only the types it knows.) The types
-//! of the columns come from preparing the same text first. That also makes Postgres confirm that it is one statement,
+//! of the columns come from preparing the same SQL first. That also makes Postgres confirm that it is one statement,
 //! and reports syntax errors and unknown names with their exact position before anything runs.
 //!
 //! The simple query protocol has no row limit. So a query runs through a cursor and is fetched in batches until the
@@ -33,7 +33,7 @@ const DECLARE_CURSOR: &str = "DECLARE atlashub_editor NO SCROLL CURSOR FOR ";
 /// A statement to run, and its options.
 pub(super) struct StatementRun<'a> {
     pub(super) sql: &'a str,
-    /// `None` if the host's parser rejects the text. Then Postgres's error is reported.
+    /// `None` if the host's parser rejects the SQL. Then Postgres's error is reported.
     pub(super) statement: Option<&'a Statement>,
     pub(super) explain: Explain,
     pub(super) transaction: Transaction,
@@ -152,7 +152,7 @@ async fn fetch(client: &ExclusiveClient, result: &mut ResultRows) -> Result<(), 
     }
 }
 
-/// Runs the text, adds its rows to the result, and returns the count in its command tag.
+/// Runs the SQL, adds its rows to the result, and returns the count in its command tag.
 async fn collect(
     client: &ExclusiveClient,
     text: &str,

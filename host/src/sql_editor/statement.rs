@@ -1,4 +1,4 @@
-//! Parses and classifies the submitted text, before any connection is opened.
+//! Parses and classifies the submitted SQL, before any connection is opened.
 
 use pg_query::protobuf::{DiscardMode, KeywordKind, ReindexObjectType, ScanToken, Token};
 use serde_json::Value;
@@ -10,8 +10,8 @@ use super::{
     syntax_tree::{SyntaxTree, kind_of},
 };
 
-/// Maximum length, in bytes, of a text that is parsed to a tree. The tree takes about a hundred times the memory of the
-/// text.
+/// Maximum length, in bytes, of SQL that is parsed into a tree. The tree takes about a hundred times the memory of the
+/// SQL.
 const MAX_TREE_TEXT_BYTES: usize = 128 * 1024;
 
 /// A statement that may run.
@@ -31,9 +31,9 @@ pub(super) struct Statement {
 /// A statement that Postgres's grammar accepts.
 pub(super) struct Analysis {
     pub(super) statement: Statement,
-    /// `None` if the text is too long or too deep.
+    /// `None` if the SQL is too long or too deep.
     pub(super) tree: Option<SyntaxTree>,
-    /// The reason for which the editor refuses to run it, if it does.
+    /// The reason why the editor refuses to run it, if it does.
     pub(super) refusal: Option<Rejection>,
 }
 
@@ -46,7 +46,7 @@ pub(super) enum FetchMode {
     Whole,
 }
 
-/// Parses the text with Postgres's grammar. It is CPU-bound: don't call it on an async thread.
+/// Parses the SQL with Postgres's grammar. It is CPU-bound: don't call it on an async thread.
 pub(super) fn parse_statement(sql: &str, permissions: Permissions) -> Result<Statement, Rejection> {
     let analysis = analyze(sql, permissions)?;
     match analysis.refusal {
@@ -152,7 +152,7 @@ fn selects_into(select: &Value) -> bool {
     !select["into_clause"].is_null() || (!select["larg"].is_null() && selects_into(&select["larg"]))
 }
 
-/// Classifies a text whose tree is too large or too deep, by its tokens. It supports only queries and changes.
+/// Classifies SQL whose tree is too large or too deep, by its tokens. Supports only queries and changes.
 fn classify_tokens(sql: &str) -> Result<Analysis, Rejection> {
     let scanned = pg_query::scan(sql).map_err(|error| Rejection::Syntax(parser_message(&error)))?;
     let tokens: Vec<&ScanToken> =

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-/// The tree of one text.
+/// A parse tree.
 pub(super) struct SyntaxTree(pub(super) Value);
 
 impl SyntaxTree {
@@ -63,7 +63,7 @@ pub(super) fn names(list: &Value) -> Vec<&str> {
         .unwrap_or_default()
 }
 
-/// Returns the text of a string literal, also inside a cast or a named argument.
+/// Returns the value of a string literal, also inside a cast or a named argument.
 pub(super) fn string_constant(node: &Value) -> Option<&str> {
     match kind_of(node)? {
         ("AConst", constant) => constant["val"]["Sval"]["sval"].as_str(),

@@ -16,7 +16,7 @@ pub(super) fn write_json(json: &mut String, data_type: Option<&Type>, text: &str
     match data_type.and_then(|data_type| json_text(data_type, text)) {
         Some(text) => json.push_str(text),
         None => {
-            // A text can always be a JSON string.
+            // Any text can be written as a JSON string.
             json.push_str(&serde_json::Value::from(text).to_string());
         }
     }
@@ -53,7 +53,7 @@ fn is_finite(text: &str) -> bool {
     text.parse().is_ok_and(|value: f64| value.is_finite())
 }
 
-/// Returns whether a double preserves a decimal. `NaN` and the infinities stay text.
+/// Returns whether a double preserves a decimal. `NaN` and the infinities become strings.
 fn is_exact_number(text: &str) -> bool {
     if !text.contains(['.', 'e', 'E']) {
         return is_exact_integer(text);

@@ -117,7 +117,7 @@ pub(crate) async fn count_objects(
         (
             status = 409,
             body = ErrorBody,
-            description = "`object_exists`: the new path is taken. `conflict`: the object was replaced meanwhile",
+            description = "`object_exists`: the new path is taken. `conflict`: the object was replaced in the meantime",
         ),
         (status = 413, body = ErrorBody, description = "The object is larger than the new bucket allows"),
     ),
@@ -147,7 +147,7 @@ pub(crate) async fn move_object(
         (
             status = 409,
             body = ErrorBody,
-            description = "`object_exists`: the new path is taken. `conflict`: the object was replaced meanwhile",
+            description = "`object_exists`: the new path is taken. `conflict`: the object was replaced in the meantime",
         ),
         (status = 413, body = ErrorBody, description = "The object is larger than the new bucket allows"),
     ),

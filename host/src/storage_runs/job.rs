@@ -107,7 +107,7 @@ impl DeletionJob {
             deleted.deleted_bytes += step.deleted_bytes;
             deleted.missing += step.missing;
             let done = deleted.deleted + deleted.missing;
-            // Objects that were uploaded meanwhile are deleted too.
+            // Objects that were uploaded in the meantime are deleted too.
             output.progress(done, Some(total.max(done)), &message);
         }
         Ok(())

@@ -96,7 +96,7 @@ pub(super) struct Listing<'a> {
     /// Only tables after this name.
     pub after: Option<&'a str>,
     pub limit: Option<i64>,
-    /// Only tables whose name contains this text, in any case.
+    /// Only tables whose name contains this string, ignoring case.
     pub name_part: Option<&'a str>,
 }
 

@@ -41,7 +41,7 @@ impl TransferService for Transfers {
             return Err(TransferError::LeaseLost);
         }
         if !queries::claim(&mut *transaction, id, run.run_id).await.map_err(platform_error)? {
-            return Err(TransferError::Conflict("the export is ready already; start another one".to_owned()));
+            return Err(TransferError::Conflict("the export is already ready; start another one".to_owned()));
         }
         transaction.commit().await.map_err(platform_error)?;
         let progress = self.running.begin(run.run_id);

@@ -44,7 +44,7 @@ pub(crate) async fn import(_run: Run, params: ImportParams) -> Result<Imported> 
         );
     } else {
         info!("Inserted {rows_inserted} and updated {rows_updated} rows"; rows_skipped = rows_skipped);
-        // The rows are in the table, so the file is not needed any more.
+        // The rows are in the table, so the file is no longer needed.
         if let Err(error) = objects::delete(STORE, &file.object_key).await {
             warn!("Could not remove {}: {error}", file.object_key);
         }

@@ -27,8 +27,8 @@ pub struct Export {
 /// Opens an export.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the database, `NotFound` if there is no such export or its table does not exist
-/// any more, `Conflict` if the export is ready already or the run no longer holds its lease, `Unavailable` if Postgres
+/// `Denied` if the grant does not cover the database, `NotFound` if there is no such export or its table no longer
+/// exists, `Conflict` if the export is already ready or the run no longer holds its lease, `Unavailable` if Postgres
 /// cannot be reached.
 pub async fn open_export(id: &str) -> Result<Export> {
     backend::transfers::open_export(id).await
@@ -46,8 +46,8 @@ pub async fn record_export(id: &str, stored: StoredExport) -> Result<()> {
 /// Returns the file of an import that the owner started.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the database, `NotFound` if there is no such import, `Conflict` if the file was
-/// imported already or the run no longer holds its lease, `Unavailable` if Postgres cannot be reached.
+/// `Denied` if the grant does not cover the database, `NotFound` if there is no such import, `Conflict` if the file
+/// has already been imported or the run no longer holds its lease, `Unavailable` if Postgres cannot be reached.
 pub async fn open_import(id: &str) -> Result<ImportFile> {
     backend::transfers::open_import(id).await
 }
@@ -58,9 +58,9 @@ pub async fn open_import(id: &str) -> Result<ImportFile> {
 /// changed; then call this again with [`LoadMethod::Staged`] and the content from its beginning.
 ///
 /// # Errors
-/// `Failed` if a row can't be imported and the import is to abort, `NotFound` if the import or its table does not exist
-/// any more, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres cannot be reached or the
-/// content was cut short. After an error, nothing was imported.
+/// `Failed` if a row can't be imported and the import is to abort, `NotFound` if the import or its table no longer
+/// exists, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres cannot be reached or the content
+/// was cut short. After an error, nothing was imported.
 pub async fn load_import(id: &str, body: ByteStream, method: LoadMethod) -> Result<Option<ImportResult>> {
     backend::transfers::load_import(id, body, method).await
 }

@@ -10,7 +10,7 @@ use walrus::{
 
 use super::owners::{Owner, Plan};
 
-/// Zeros between two pieces of data that are written too, because another segment would take more bytes.
+/// Maximum number of zeros between two pieces of data of one segment. A segment of its own would take more bytes.
 const MAX_GAP: u32 = 8;
 
 pub(super) fn parse(module: &[u8]) -> Result<Module> {
@@ -116,14 +116,14 @@ fn add_slots(module: &mut Module, table: TableId, plan: &Plan) -> Result<i32> {
     Ok(i32::try_from(first)?)
 }
 
-/// Adds the function that stands in the table for those of modules that are not loaded.
+/// Adds the function that the table has in place of the functions of modules that are not loaded. Calling it traps.
 fn missing_function(module: &mut Module) -> FunctionId {
     let mut builder = FunctionBuilder::new(&mut module.types, &[], &[]);
     builder.func_body().unreachable();
     builder.finish(vec![], &mut module.funcs)
 }
 
-/// Replaces the body of a function by a call through the table.
+/// Replaces the body of a function with a call through the table.
 fn make_stub(module: &mut Module, function: FunctionId, table: TableId, slot: i32) {
     let ty: TypeId = module.funcs.get(function).ty();
     let (params, results) = module.types.params_results(ty);
@@ -151,7 +151,7 @@ fn replace_functions(items: &mut ElementItems, replace: impl Fn(FunctionId) -> F
     }
 }
 
-/// Returns the functions of the table that belong to a module, in runs that follow each other.
+/// Returns the functions of the table that belong to a module: runs of consecutive slots, each with its first slot.
 fn elements(module: &Module, table: TableId, own: &HashSet<FunctionId>) -> Result<Vec<(i32, Vec<FunctionId>)>> {
     let mut runs: Vec<(i32, Vec<FunctionId>)> = Vec::new();
     for element in module.elements.iter() {
@@ -194,7 +194,7 @@ fn bytes_mut<'a>(module: &'a mut Module, addresses: &Range<u32>) -> Result<&'a m
     module.data.get_mut(id).value.get_mut(range).context("data is in no segment")
 }
 
-/// Returns the data of a module. Pieces that follow each other closely become one segment.
+/// Returns the data segments of a module. Pieces with a gap of at most [`MAX_GAP`] bytes become one segment.
 fn segments(module: &mut Module, plan: &Plan, owner: Owner) -> Result<Vec<(u32, Vec<u8>)>> {
     let mut segments: Vec<(u32, Vec<u8>)> = Vec::new();
     for (addresses, _) in plan.moved_data().iter().filter(|(_, other)| *other == owner) {
@@ -250,7 +250,7 @@ enum Item {
     Global(walrus::GlobalId),
 }
 
-/// Returns what all modules use, with the names that it is exported under.
+/// Returns the items that all modules use, with their export names.
 fn shared_items(module: &Module) -> Vec<(String, Item)> {
     let tables = module.tables.iter().enumerate().map(|(at, table)| (format!("$t{at}"), Item::Table(table.id())));
     let memories =
@@ -278,7 +278,7 @@ fn import_items(module: &mut Module) {
     }
 }
 
-/// Makes a function one that another module brings.
+/// Turns a function into an import from another module.
 fn import_function(module: &mut Module, function: FunctionId, from: &str, name: &str) {
     let ty = module.funcs.get(function).ty();
     let existing = match &module.funcs.get(function).kind {

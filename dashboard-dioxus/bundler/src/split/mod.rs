@@ -1,9 +1,9 @@
-//! Takes the module of the app apart: what every page needs, and a module for each group of pages.
+//! Splits the module of the app into a first module with what every page needs, and one module for each group of pages.
 //!
-//! A function at which to split has the path `dashboard::lazy::pages::split_points::<module>::<page>`. [`relocations`]
+//! A split point is a function with the path `dashboard::lazy::pages::split_points::<module>::<page>`. [`relocations`]
 //! reads what each function of the linked module needs; [`owners`] decides in which module each function and each
-//! piece of data is; [`emit`] writes the modules. The first one keeps a stub for each of those functions, which calls
-//! the real one through the table of functions, where the other module has put it when it was loaded.
+//! piece of data is; [`emit`] writes the modules. The first one has a stub for each split point. The stub calls the
+//! real function through the table of functions, into which the later module puts it when it is loaded.
 //!
 //! Not here: loading a module in the browser. `web/start.js` does that.
 

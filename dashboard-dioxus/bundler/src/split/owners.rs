@@ -1,8 +1,10 @@
 //! Decides in which module each function and each piece of data is.
 //!
-//! What the app can reach without opening a page of a later module is in the first one; what only one later module can
-//! reach is in that; the rest, which several of them can reach, is in the module `shared`. Modules of [`EARLY`] do not
-//! need `shared`: what they have in common with others is in them, and what several of them can reach is in the first.
+//! Everything that the app can reach without opening a page of a later module is in the first module. Of the rest, what
+//! only one later module can reach is in that module, and what several can reach is in the module `shared`.
+//!
+//! The modules of [`EARLY`] are loaded without `shared`. What one of them can reach is in it, even if other later
+//! modules can reach it too. What several of them can reach is in the first module.
 
 use std::{collections::HashMap, iter, ops::Range};
 
@@ -14,31 +16,33 @@ use super::{
     split_point,
 };
 
-/// Modules for one of which the first page may wait, so they are small.
+/// The modules of the overview. The first page may wait for one of them, so they are small.
 const EARLY: [&str; 2] = ["first_project", "overview"];
 
-/// The module of functions that the app is not expected to call (see [`rare`]). Every page's module needs it.
+/// The module of functions that the app is not expected to call (see [`rare`]). All later modules need it, except
+/// `shared` and those of [`EARLY`].
 const RARE: &str = "rare";
 
 /// A module that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
-    /// The one that is loaded first.
+    /// The module that is loaded first.
     Main,
-    /// What several later modules need.
+    /// The module of functions and data that several later modules need.
     Shared,
     /// A later module, by its position in the list of their names.
     Part(usize),
 }
 
-/// Where everything is. Functions are known by their position in the module that is split.
+/// The module of each function and of each piece of data. Functions are identified by their position in the module that
+/// is split.
 #[derive(Debug)]
 pub(super) struct Plan {
     names: Vec<String>,
     functions: Vec<Owner>,
     /// The functions at which the modules are taken apart.
     pub(super) split_points: Vec<usize>,
-    /// Names for the functions that other modules than their own call.
+    /// Names of the functions that are called from other modules, by position.
     exported: HashMap<usize, String>,
     /// Data that is not in the first module, in the order of addresses.
     data: Vec<(Range<u32>, Owner)>,
@@ -49,7 +53,8 @@ impl Plan {
         self.functions.get(function).copied().unwrap_or(Owner::Main)
     }
 
-    /// Returns the module in which another module finds a function. That of a split point is the first, with its stub.
+    /// Returns the module from which other modules import a function. Split points are imported from the first module,
+    /// which has their stubs.
     pub(super) fn called_in(&self, function: usize) -> Owner {
         if self.split_points.contains(&function) { Owner::Main } else { self.owner(function) }
     }
@@ -94,7 +99,7 @@ impl Plan {
     }
 }
 
-/// What refers to what. The nodes are the functions of the module, then the pieces of data.
+/// The references between functions and data. The nodes are the functions of the module, then the pieces of data.
 struct Graph {
     needs: Vec<Vec<usize>>,
     function_count: usize,
@@ -162,7 +167,7 @@ pub(super) fn plan(linked: &Linked, bound: &Module) -> Result<Plan> {
             *owner = Some(Owner::Part(*part));
         }
     }
-    // What nothing reaches stays where it was.
+    // Functions and data that nothing reaches stay in the first module.
     let owners: Vec<Owner> = owners.into_iter().map(|owner| owner.unwrap_or(Owner::Main)).collect();
     let (functions, data) = owners.split_at(graph.function_count);
     let mut plan = Plan {
@@ -176,7 +181,7 @@ pub(super) fn plan(linked: &Linked, bound: &Module) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Names the functions that other modules than their own call.
+/// Names the functions that are called from other modules.
 fn exported(plan: &Plan, bound: &Module, positions: &HashMap<FunctionId, usize>) -> HashMap<usize, String> {
     let mut called: Vec<usize> = Vec::new();
     for (caller, function) in bound.funcs.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! What each function of a linked module needs, from the relocations that `--emit-relocs` keeps.
 //!
-//! Calls are also in the code. Only relocations tell that a constant is the address of a function or of data.
+//! Calls can also be read from the code. Only relocations show that a constant is the address of a function or of data.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -46,7 +46,7 @@ struct Sections<'a> {
     data: Range<usize>,
     segments: Vec<Segment>,
     symbols: Vec<SymbolInfo<'a>>,
-    /// Index of the section that each list of relocations applies to.
+    /// The relocations, by the name of their section, such as `reloc.CODE`.
     relocations: Vec<(String, Vec<RelocationEntry>)>,
 }
 
@@ -86,7 +86,7 @@ pub(super) fn read(module: &[u8]) -> Result<Linked> {
     Ok(linked)
 }
 
-/// Returns the position of the data at an address.
+/// Returns the index in `data` of the piece at an address.
 pub(super) fn find(data: &[Data], address: u32) -> Option<usize> {
     let at = data.partition_point(|data| data.addresses.start <= address).checked_sub(1)?;
     data.get(at)?.addresses.contains(&address).then_some(at)
@@ -189,8 +189,8 @@ impl<'a> Sections<'a> {
         find(data, self.addresses(symbol)?.start).map(Need::Data)
     }
 
-    /// Returns whether the value at the place of a relocation is the one that its symbol and addend give. The values of
-    /// other relocations than those of addresses and calls are not compared.
+    /// Returns whether the code or data at a relocation has the value that the symbol and the addend give. Compares
+    /// only addresses and calls: for all other relocations, returns true.
     fn holds(&self, relocation: &RelocationEntry, place: &[u8]) -> bool {
         let Some(symbol) = self.symbols.get(relocation.index as usize) else { return false };
         let expected = match (symbol, self.addresses(symbol)) {
@@ -217,7 +217,7 @@ impl<'a> Sections<'a> {
         self.bodies.get(at)?.contains(&position).then_some(self.imported_functions + u32::try_from(at).ok()?)
     }
 
-    /// Returns the address to which the place of a relocation is copied.
+    /// Returns the address in memory to which the bytes at a relocation are copied.
     fn address_at(&self, relocation: &RelocationEntry) -> Option<u32> {
         let position = self.data.start + relocation.offset as usize;
         let segment = self.segments.iter().find(|segment| segment.file.contains(&position))?;

@@ -1,4 +1,4 @@
-//! The list "Needs attention": problems, each with its reason, its beginning, and one or two actions.
+//! The list "Needs attention": problems, each with its reason, the time since when it exists, and one or two actions.
 //!
 //! [`words`] has the texts and actions of an item; [`snooze`] hides items for a while.
 

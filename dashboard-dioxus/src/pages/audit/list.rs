@@ -109,7 +109,7 @@ fn EntryLink(id: String, words: String) -> Element {
     }
 }
 
-/// Returns the time of today's entries, and day and time of older ones.
+/// Returns the time of day of an entry of the last 24 hours, and the day and time of an older one.
 fn when(entry: &AuditEntry) -> String {
     let now = text::now();
     let moment = text::moment(entry.at, now);

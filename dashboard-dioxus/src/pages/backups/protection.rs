@@ -198,11 +198,11 @@ pub(in crate::pages) fn schedule_address(target: &str, name: &str) -> String {
     )
 }
 
-/// Returns the backups that are removed next, for example `2 backups (3.4 GB) go on 10 Feb`.
+/// Returns the backups that are removed next, for example `2 backups (3.4 GB) to be removed on 10 Feb`.
 fn will_go(item: &Protection) -> Option<String> {
     let next = item.will_go?;
     Some(format!(
-        "{} ({}) go on {}",
+        "{} ({}) to be removed on {}",
         text::count(next.count, "backup", "backups"),
         text::bytes(next.bytes),
         text::day(next.at)

@@ -42,7 +42,7 @@ pub(super) fn is_unverified(item: &Protection, now: DateTime<Utc>) -> bool {
 pub(super) fn state(backup: &Backup) -> (Shape, String, Option<String>) {
     match (backup.state, backup.verified_at) {
         (BackupState::Missing, _) => {
-            (Shape::Failed, "Missing".to_owned(), Some("The dump is not in the store any more".to_owned()))
+            (Shape::Failed, "Missing".to_owned(), Some("The dump is no longer in the store".to_owned()))
         }
         (BackupState::Failed, _) => (Shape::Failed, "Verification failed".to_owned(), backup.error_text.clone()),
         (BackupState::Verified, Some(at)) => (Shape::Succeeded, format!("Verified {}", text::day(at)), None),

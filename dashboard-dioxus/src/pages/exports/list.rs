@@ -188,7 +188,7 @@ fn ExportCard(export: Export) -> Element {
                 p { class: "mono cut", "{query}" }
             }
             p { "{facts}" }
-            p { ExportBadge { export } " · goes in {goes}" }
+            p { ExportBadge { export } " · removed in {goes}" }
         }
     }
 }

@@ -169,7 +169,7 @@ fn ChooseFile(
                 }
                 p { class: "help", id: "import-file-help",
                     span { class: "only-wide", "or drop it here. " }
-                    "CSV, JSON or NDJSON, up to 20 GB. It is deleted after 24 hours."
+                    "CSV, JSON or NDJSON, up to 20 GiB. It is deleted after 24 hours."
                 }
             }
             if let Some(problem) = problem() {
@@ -287,8 +287,8 @@ fn Upload(project: String, import: Import, on_cancel: EventHandler<MouseEvent>) 
                 div { class: "banner t-warning", role: "note",
                     Mark { shape: Shape::Attention }
                     p {
-                        "The upload was interrupted, or another window sends the file. Choose the file again to go \
-                            on here."
+                        "The upload was interrupted, or another window is sending the file. Choose the file again to \
+                            continue here."
                     }
                 }
                 ChooseFile { project, table: import.table, replaces: import.id }
@@ -340,7 +340,7 @@ fn Upload(project: String, import: Import, on_cancel: EventHandler<MouseEvent>) 
     }
 }
 
-/// The button that leaves an import which no longer exists.
+/// The button that leaves an import that no longer exists.
 #[component]
 pub(super) fn CloseButton() -> Element {
     rsx! {

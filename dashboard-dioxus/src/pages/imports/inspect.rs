@@ -25,7 +25,7 @@ pub(super) async fn inspect(file: &File) -> Result<Inspected, String> {
         return Err("The file is empty.".to_owned());
     }
     if file.size() > MAX_BYTES {
-        return Err("The file is larger than 20 GB. Split it into several files.".to_owned());
+        return Err("The file is larger than 20 GiB. Split it into several files.".to_owned());
     }
     let unreadable = || "The browser could not read the file. Choose it again.".to_owned();
     let blob: &Blob = file;
@@ -56,7 +56,7 @@ fn kind_of(bytes: &[u8], name: &str) -> Result<Inspected, String> {
     let name = name.to_ascii_lowercase();
     let is_named = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     let format = match first {
-        None => return refused("The file has no text."),
+        None => return refused("The file contains no text."),
         Some(b'{') if !is_named(&[".csv", ".tsv"]) => ImportFormat::Ndjson,
         Some(b'[') if !is_named(&[".csv", ".tsv"]) => ImportFormat::Json,
         _ if is_named(&[".json"]) => ImportFormat::Json,

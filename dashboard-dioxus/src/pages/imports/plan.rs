@@ -199,7 +199,7 @@ fn check(fields: &mut [Field], draft: &Draft, table: &TableDetail) {
                 "`{target}` is an identity that is always generated. Turn on “Import identity values” below, or leave \
                  the field out."
             )),
-            Some(_) => other.map(|other| format!("`{}` goes into `{target}` already.", other.source)),
+            Some(_) => other.map(|other| format!("`{}` already goes into `{target}`.", other.source)),
         };
         if let Some(field) = fields.get_mut(index) {
             field.problem = problem;
@@ -286,7 +286,7 @@ mod tests {
     fn column_with_two_fields_is_a_problem_of_the_second() {
         let plan = Plan::new(&preview(&[("note", Some("note")), ("n", Some("note"))]), &Draft::default(), &table());
         let problems: Vec<_> = plan.fields.iter().map(|field| field.problem.as_deref()).collect();
-        assert_eq!(problems, [None, Some("`note` goes into `note` already.")]);
+        assert_eq!(problems, [None, Some("`note` already goes into `note`.")]);
         assert!(!plan.is_valid());
     }
 

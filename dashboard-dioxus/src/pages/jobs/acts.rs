@@ -114,7 +114,7 @@ fn DisableBackups(job: Job, on_confirm: EventHandler<()>, on_close: EventHandler
         Confirm {
             act: "Disable job",
             description: backed_up.unwrap_or_else(|| {
-                "Its schedule no longer starts runs. You can still run it yourself.".to_owned()
+                "Its schedule will no longer start runs. You can still start them manually.".to_owned()
             }),
             busy: false,
             on_confirm: move |()| on_confirm.call(()),
@@ -145,8 +145,8 @@ fn DeleteDialog(job: Job, leaves_page: bool, on_close: EventHandler<()>) -> Elem
     let runs = counted.value().map_or(job.run_count, |job| job.run_count);
     let lost = match runs {
         0 => "It has never run.".to_owned(),
-        1 => "Its 1 run and the log go too.".to_owned(),
-        runs => format!("Its {} runs and their logs go too.", text::number(runs)),
+        1 => "Its 1 run and its log will be deleted too.".to_owned(),
+        runs => format!("Its {} runs and their logs will be deleted too.", text::number(runs)),
     };
     rsx! {
         Confirm {
@@ -186,7 +186,7 @@ fn is_backup(job: &Job) -> bool {
     job.plugin.as_deref() == Some("backup") && job.plugin_job.as_deref() == Some("backup")
 }
 
-/// Returns a warning if a job makes the next backups of databases.
+/// Returns a warning if a job makes the next backup of a database.
 fn use_backed_up(job: &str) -> Option<String> {
     let protection = use_remote::<ApiPage<Protection>>(use_signal(|| "/backups/protection".to_owned()).into());
     let targets: Vec<String> = protection
@@ -200,7 +200,7 @@ fn use_backed_up(job: &str) -> Option<String> {
         return None;
     }
     Some(format!(
-        "It makes the next backup of {}. Without it, nothing backs them up unless another job does.",
+        "It makes the next backup of {}. Make sure that another job backs up the same databases.",
         text::list(&targets)
     ))
 }

@@ -76,7 +76,7 @@ const fn bar_class(status: RunStatus) -> &'static str {
     }
 }
 
-/// Returns for example `Failed, 3 Feb, 02:00, 12 s`.
+/// Returns the accessible name of a bar, for example `Failed, 3 Feb, 02:00, 12 s`.
 fn bar_name(run: &RecentRun) -> String {
     let at = text::short_date_and_time(run.started_at.unwrap_or(run.created_at));
     let took = run.duration_ms.map(|duration| format!(", {}", text::duration(duration))).unwrap_or_default();

@@ -79,7 +79,7 @@ pub(super) fn next_run(job: &Job, now: DateTime<Utc>) -> String {
     job.next_runs.first().map_or_else(|| "–".to_owned(), |next| text::upcoming(*next, now))
 }
 
-/// Returns the date and time of the next run, in the browser's zone and in the job's.
+/// Returns the date and time of the next run, in the zone that the owner chose and in the job's.
 pub(super) fn next_run_exact(job: &Job) -> Option<String> {
     let next = *job.next_runs.first()?;
     Some(format!(

@@ -13,7 +13,7 @@ use crate::{
     ui::{Dialog, Field, Mark, Shape, messages},
 };
 
-/// Changes the name of a key, and when it ends.
+/// Changes the name of a key, and when it expires.
 #[component]
 pub(super) fn EditKey(
     project: String,

@@ -15,7 +15,7 @@ const LIFETIMES: [(&str, Option<i64>); 4] =
 /// The choice of a day, after [`LIFETIMES`].
 const ON_A_DATE: usize = LIFETIMES.len();
 
-/// When a key ends: one of the lifetimes, or a day.
+/// When a key expires: after one of the lifetimes, or at the end of a day.
 #[component]
 pub(super) fn ExpiryField(
     /// Label of the choice that keeps the current expiry. Absent for a new key.
@@ -64,7 +64,7 @@ pub(super) fn ExpiryField(
     }
 }
 
-/// Returns when a key ends: after the chosen time, or at the end of the chosen day. `None` if it does not end.
+/// Returns when a key expires: after the chosen lifetime, or at the end of the chosen day. `None` if it never expires.
 ///
 /// # Errors
 /// A message if the day is over, or if none is chosen.

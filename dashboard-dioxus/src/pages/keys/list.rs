@@ -13,7 +13,7 @@ use crate::{
     ui::{Empty, IconName, Mark, Menu, MenuItem, SearchBox, Shape, messages},
 };
 
-/// Days from now until the old key of a rotation ends if the owner prolongs it.
+/// Days from now until the old key of a rotation expires if the owner extends it.
 const LONGER_DAYS: i64 = 7;
 
 #[component]

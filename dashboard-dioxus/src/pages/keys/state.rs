@@ -58,7 +58,7 @@ pub(super) fn pair(keys: Vec<ApiKey>, now: DateTime<Utc>) -> Vec<Listed> {
         .collect()
 }
 
-/// Returns a text about the use of a rotation's old key, and whether it was unused for 24 hours.
+/// Describes the use of a rotation's old key. Also returns whether the key was not used in the last 24 hours.
 pub(super) fn old_key_use(old: &ApiKey, now: DateTime<Utc>) -> (String, bool) {
     match old.last_used_at {
         Some(at) if now - at < Duration::hours(24) => (format!("Old key still used {}", text::age(at, now)), false),

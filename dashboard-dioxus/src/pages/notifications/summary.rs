@@ -20,7 +20,7 @@ pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
                     Mark { shape: Shape::Attention }
                     div {
                         strong { "Nobody is notified when a run or backup fails." }
-                        p { "Add a channel that hears of failed runs and failed backups." }
+                        p { "Add a channel that reports failed runs and failed backups." }
                     }
                 }
             }

@@ -22,7 +22,7 @@ use facts::{State, all_is_well};
 /// Path of the overview in the admin API.
 const PATH: &str = "/overview";
 
-/// Runs in the table "Recent runs".
+/// Maximum number of runs in the table "Recent runs".
 const SHOWN_RUNS: usize = 20;
 
 /// Part of [`api_types::Overview`]: what decides which overview is shown.

@@ -71,7 +71,7 @@ pub fn Plugins() -> Element {
     }
 }
 
-/// Returns for example `7 plugins, 1 waits for your approval, 1 refused`.
+/// Returns the numbers of plugins, for example `7 plugins, 1 waits for your approval, 1 refused`.
 fn counts_in_words(plugins: &[Plugin]) -> String {
     if plugins.is_empty() {
         return String::new();

@@ -33,7 +33,7 @@ pub(super) fn PluginSheet(name: String, plugin: Option<Plugin>) -> Element {
         },
         None => rsx! {
             Sheet { title: "Plugin {name}", on_close: |()| close(),
-                Empty { title: "This plugin is gone", text: "Its files are not in the folder any more.",
+                Empty { title: "This plugin is gone", text: "Its files are no longer in the folder.",
                     button { class: "btn", r#type: "button", onclick: |_| close(), "Close" }
                 }
             }

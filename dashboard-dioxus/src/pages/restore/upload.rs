@@ -1,6 +1,7 @@
 //! The button "Restore from a file": uploads an archive from the browser directly to the store, and opens its plan.
 //!
-//! The identity of an encrypted archive is asked for before the upload, so that nobody uploads 5 GiB for a refusal.
+//! Asks for the identity of an encrypted archive before the upload, so that a missing identity does not cost an upload
+//! of up to 5 GiB.
 
 use api_types::{PlanUploadRestore, Restore, SignRestoreUpload, SignedRestoreUpload};
 use dioxus::prelude::*;

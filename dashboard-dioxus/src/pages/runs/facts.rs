@@ -143,7 +143,7 @@ pub(super) fn Waiting(waiting: RunWaiting) -> Element {
                     " has ended."
                 },
                 WaitReason::Turn => rsx! {
-                    "It waits for its turn: other runs keep the scheduler busy, or none is running."
+                    "It waits for its turn: other runs keep the scheduler busy, or no scheduler is running."
                 },
             }
         }

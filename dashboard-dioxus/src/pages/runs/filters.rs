@@ -15,7 +15,7 @@ pub(super) const FILTERS: [&str; 10] =
 /// Time ranges that end now: value in the address, label and hours.
 const RANGES: [(&str, &str, i64); 3] = [("hour", "Hour", 1), ("day", "Day", 24), ("week", "Week", 168)];
 
-/// The time in which runs were queued.
+/// The time range in which runs were queued.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct TimeRange {
     /// The value of a range that ends now.
@@ -140,7 +140,7 @@ fn TimeFilter(range: TimeRange) -> Element {
     }
 }
 
-/// A time in the browser's zone; the address has it in UTC.
+/// The field for a time, in the browser's zone. The address has the time in UTC.
 #[component]
 fn TimeField(label: &'static str, parameter: &'static str, value: Option<String>) -> Element {
     let local = value.as_deref().and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|time| {

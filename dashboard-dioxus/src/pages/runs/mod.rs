@@ -45,7 +45,7 @@ pub fn Runs() -> Element {
     let (plugin, trigger, open) = (value("plugin"), value("trigger"), value("run"));
     let cursor = value("after");
     let (from, to) = (value("from"), value("to"));
-    // All pages of the list must have the same start, also if the range ends now.
+    // All pages of the list must have the same start, even if the range ends now.
     let range = use_memo(use_reactive!(|from, to| TimeRange::parse(from.as_deref(), to.as_deref(), text::now())));
     let range = range();
     let text = use_signal(|| address::parameter("q").unwrap_or_default());

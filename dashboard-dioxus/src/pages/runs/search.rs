@@ -18,9 +18,9 @@ use crate::{
 
 /// Number of runs in one request.
 pub(super) const PAGE_SIZE: &str = "200";
-/// Requests after which the owner is asked whether to search further.
+/// Number of requests after which the owner is asked whether to search further.
 const PAGES_AT_ONCE: usize = 10;
-/// Found runs that are shown.
+/// Maximum number of found runs that are shown.
 const MAX_SHOWN: usize = 200;
 
 /// The runs after the first page that have been read.
@@ -120,7 +120,7 @@ async fn read_older(path: String, mut older: Signal<Older>) {
     for _ in 0..PAGES_AT_ONCE {
         let Some(cursor) = older.peek().next_cursor.clone() else { break };
         let result = remote::get::<ApiPage<Run>>(&with_cursor(&path, &cursor)).await;
-        // The filters may have changed meanwhile.
+        // The filters may have changed in the meantime.
         if older.peek().next_cursor.as_ref() != Some(&cursor) {
             return;
         }

@@ -63,7 +63,8 @@ pub(super) fn Appearance() -> Element {
                     span {
                         "Single-key shortcuts"
                         small {
-                            "Keys like g, j and ? do something outside of fields. Switch them off if you dictate text."
+                            "Keys such as g, j and ? are shortcuts outside of fields. Switch them off if you dictate \
+                            text."
                         }
                     }
                 }

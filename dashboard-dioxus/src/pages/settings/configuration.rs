@@ -30,7 +30,7 @@ pub(super) fn Configuration() -> Element {
     rsx! {
         SectionHead {
             title: "Configuration",
-            remark: "In force since the start. Change variables where AtlasHub is started, then restart it.",
+            remark: "In effect since AtlasHub started. Change variables where you start AtlasHub, then restart it.",
         }
         div { class: "toolbar",
             SearchBox { name: "Filter configuration", value: filter }

@@ -9,7 +9,7 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = loadEditor)]
     async fn load_editor() -> Result<JsValue, JsValue>;
 
-    /// Downloads a text as a file.
+    /// Saves `text` as a file, through a download.
     #[wasm_bindgen]
     pub(super) fn download(name: &str, media_type: &str, text: &str);
 }

@@ -127,7 +127,8 @@ fn sentence(destroyed: &Destroyed) -> String {
     }
 }
 
-/// Returns the size of a table whose data is destroyed, as text.
+/// Returns the size of a table whose data is destroyed, and the foreign keys that refer to it, as text. Empty for other
+/// objects, and for tables outside of `public`.
 async fn fact_of(project: &str, destroyed: &Destroyed) -> String {
     let is_table = destroyed.kind.contains("table") || destroyed.kind.contains("view");
     let is_public = destroyed.schema.as_deref().is_none_or(|schema| schema == "public");

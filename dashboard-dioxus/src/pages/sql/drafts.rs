@@ -78,7 +78,7 @@ pub(super) async fn load(project: &str) -> Vec<Draft> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Stored {
     Done,
-    /// Another window stored this draft meanwhile.
+    /// Another window stored this draft in the meantime.
     Conflict(Box<Draft>),
     /// The browser refused, for example in a private window or because its storage is full.
     Refused,

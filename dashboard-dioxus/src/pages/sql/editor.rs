@@ -184,7 +184,7 @@ pub(super) fn pull(mut workspace: Workspace) {
     }
 }
 
-/// Inserts a text at the cursor. Replaces the selection.
+/// Replaces the selection with `text`, or inserts it at the cursor.
 pub(super) fn insert(workspace: Workspace, text: &str) {
     if let Some(monaco) = workspace.monaco.peek().as_ref() {
         return monaco.insert(text);
@@ -196,7 +196,7 @@ pub(super) fn insert(workspace: Workspace, text: &str) {
     }
 }
 
-/// Replaces the whole text. Undo restores the previous one.
+/// Replaces the whole text. In Monaco, undo restores the previous one.
 pub(super) fn replace(workspace: Workspace, text: &str) {
     if let Some(monaco) = workspace.monaco.peek().as_ref() {
         return monaco.replace_text(text);

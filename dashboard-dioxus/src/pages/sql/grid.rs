@@ -50,7 +50,7 @@ struct Rows {
     opened: Signal<Option<Place>>,
 }
 
-/// An order of rows: the column and whether it is descending, and the numbers of the rows.
+/// An order of rows: the column, whether it is descending, and the indices of the rows in this order.
 #[derive(Debug, Clone, PartialEq)]
 struct Order {
     by: (usize, bool),
@@ -104,7 +104,7 @@ fn columns_of(result: &ResultSet) -> GridColumns {
     result.columns.iter().enumerate().map(column).collect()
 }
 
-/// Returns the numbers of the rows in the order of a column. `NULL` comes last in both directions.
+/// Returns the indices of the rows in the order of a column. `NULL` comes last in both directions.
 fn sorted(rows: &[Rc<[Text]>], column: usize, is_numeric: bool, descending: bool) -> Rc<[usize]> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     let value = |row: &usize| rows.get(*row).and_then(|row| row.get(column)).and_then(|cell| cell.as_deref());

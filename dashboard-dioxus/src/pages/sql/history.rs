@@ -1,4 +1,4 @@
-//! The history of executed texts: the list, and the keyboard shortcuts for the next older and newer text.
+//! The history of executed SQL: the list, and the keyboard shortcuts for the next older and newer entry.
 
 use api_types::SqlHistoryEntry;
 use dioxus::prelude::*;

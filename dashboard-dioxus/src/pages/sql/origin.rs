@@ -42,7 +42,7 @@ impl Origin {
         Some(Self { project: project.to_owned(), table: detail.name.clone(), key })
     }
 
-    /// Returns the address of the table with these rows.
+    /// Returns the address of the table, with a filter that selects these rows if there is a simple one.
     pub(super) fn address(&self, rows: &[Rc<[Text]>]) -> String {
         let filter = self.filter(rows);
         let path = format!("/projects/{}/tables", self.project);
@@ -60,8 +60,7 @@ impl Origin {
         Some(address::with_parameters(&path, &[("table", Some(&self.table)), ("row", Some(&key))]))
     }
 
-    /// Returns the filter that selects the rows, in the syntax of the API. `None` if no simple filter selects
-    /// them.
+    /// Returns the filter that selects the rows, in the syntax of the API. `None` if no simple filter selects them.
     fn filter(&self, rows: &[Rc<[Text]>]) -> Option<String> {
         let [(column, index)] = self.key.as_slice() else { return None };
         if rows.is_empty() || rows.len() > MAX_FILTERED_ROWS {
@@ -87,7 +86,7 @@ pub(super) fn table_with(sql: &str, columns: &[Column]) -> Option<String> {
     columns.iter().all(|column| selection.has(&column.name)).then_some(selection.table)
 }
 
-/// The table and the columns that a simple `SELECT` reads.
+/// The table and the columns that a simple `SELECT` or `TABLE` statement reads.
 #[derive(Debug, PartialEq)]
 struct Selection {
     table: String,

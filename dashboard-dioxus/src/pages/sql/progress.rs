@@ -28,7 +28,7 @@ pub(super) fn forget(mut workspace: Workspace, tab: &str) {
 
 pub(super) fn finish(mut workspace: Workspace, tab: &str, show: impl FnOnce(&mut Execution)) {
     let mut executions = workspace.executions.write();
-    // The tab may have been closed meanwhile.
+    // The tab may have been closed in the meantime.
     let Some(execution) = executions.get_mut(tab) else { return };
     execution.is_running = false;
     execution.finished_at = js_sys::Date::now();

@@ -50,7 +50,7 @@ impl Workspace {
         self.details.read().get(table).cloned().flatten()
     }
 
-    /// Reads the columns and keys of a table of `public`, unless they are known.
+    /// Reads the columns and keys of a table of `public`, unless they are known or being read.
     pub(super) fn need_detail(mut self, table: &str) {
         if !self.details.peek().contains_key(table) {
             self.details.write().insert(table.to_owned(), None);

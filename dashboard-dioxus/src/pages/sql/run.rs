@@ -75,8 +75,7 @@ pub(super) fn start(workspace: Workspace, act: Act) {
     dioxus::core::spawn_forever(prepare(workspace, tab.id, tab.text, range, act));
 }
 
-/// Runs a statement of the open query again, with another limit of rows. It is read-only, so that no change is made
-/// twice.
+/// Runs a statement of the open query again, with another row limit. It is read-only, so that no change is made twice.
 pub(super) fn read_again(mut workspace: Workspace, sql: &str, rows: u32) {
     editor::pull(workspace);
     let Some(tab) = workspace.active_tab() else { return };

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-/// Returns the byte range of each statement, without its semicolon and without blanks and comments before it.
+/// Returns the byte range of each statement, without its semicolon and without whitespace and comments before it.
 pub(super) fn statements(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
@@ -54,7 +54,8 @@ pub(super) fn statements(text: &str) -> Vec<Range<usize>> {
     found.into_iter().filter(|range| text.is_char_boundary(range.start) && text.is_char_boundary(range.end)).collect()
 }
 
-/// Returns the index of the statement that the cursor is in, or of the last one before it.
+/// Returns the index of the statement that the cursor is in, or else of the last one before it, or else of the first
+/// one.
 pub(super) fn at_cursor(statements: &[Range<usize>], cursor: usize) -> Option<usize> {
     if let Some(inside) = statements.iter().position(|range| range.start <= cursor && cursor <= range.end) {
         return Some(inside);

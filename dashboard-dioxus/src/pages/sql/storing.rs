@@ -27,7 +27,7 @@ impl Workspace {
                 Some(draft) if draft.window == pending.window && draft.stored_at <= pending.stored_at => {
                     *draft = Draft { revision: draft.revision.clone(), ..pending };
                 }
-                // Another window wrote meanwhile. The owner chooses.
+                // Another window stored it in the meantime. The owner chooses.
                 Some(draft) if draft.text != pending.text => {
                     let revision = draft.revision.clone();
                     conflicts.push(std::mem::replace(draft, Draft { revision, ..pending }));
@@ -138,7 +138,7 @@ impl Workspace {
         let Some(mut draft) = self.draft(id).filter(|_| !has_conflict) else { return };
         let mut seen = std::mem::replace(&mut draft.revision, drafts::new_id());
         let mut stored = drafts::store(&draft, &seen).await;
-        // An earlier write of this window may have ended meanwhile.
+        // An earlier write of this window may have ended in the meantime.
         while let (Stored::Conflict(other), Some(tab)) = (&stored, self.peek_tab(id)) {
             if other.revision != tab.revision || other.revision == seen {
                 break;

@@ -17,7 +17,7 @@ pub(super) struct Tab {
     pub(super) stored_at: Option<f64>,
     /// Whether the text changed since it was stored.
     pub(super) is_changed: bool,
-    /// The draft that another window stored meanwhile.
+    /// The draft that another window stored in the meantime.
     pub(super) other: Option<Box<Draft>>,
     /// Whether the browser refused to store the text.
     pub(super) is_refused: bool,

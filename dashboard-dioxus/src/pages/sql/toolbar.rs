@@ -118,7 +118,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
     }
 }
 
-/// The switch "In one transaction". Shown for texts of several statements.
+/// The switch "In one transaction". Shown for SQL with several statements.
 #[component]
 pub(super) fn TransactionSwitch(workspace: Workspace) -> Element {
     let parsed = workspace.parsed.read().clone();

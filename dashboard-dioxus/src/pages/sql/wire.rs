@@ -132,7 +132,7 @@ pub(super) async fn history(project: &str) -> Result<Vec<SqlHistoryEntry>, Failu
     remote::get::<Page<SqlHistoryEntry>>(&path).await.map(|page| page.items)
 }
 
-/// Reads the sizes of the tables whose name contains a text.
+/// Reads the sizes of the tables whose names contain `name`.
 pub(super) async fn table_summaries(project: &str, name: &str) -> Result<Vec<TableSummary>, Failure> {
     let path = format!("/projects/{project}/tables");
     let path =

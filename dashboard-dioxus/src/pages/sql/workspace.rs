@@ -112,7 +112,7 @@ impl Workspace {
         self.tabs.peek().iter().find(|tab| tab.id == id).cloned()
     }
 
-    /// Opens a new tab with a text.
+    /// Opens a new tab with `text`.
     pub(super) fn open(mut self, name: Option<String>, text: &str, saved: Option<(String, i64)>) {
         let mut tab = Tab::new(text);
         (tab.name, tab.saved) = (name, saved);
@@ -154,7 +154,7 @@ impl Workspace {
         self.changed(id);
     }
 
-    /// Closes a tab. It stays in "Recently closed".
+    /// Closes a tab. A query with text stays in "Recently closed".
     pub(super) fn close(mut self, id: &str) {
         let Some(mut draft) = self.draft(id) else { return };
         let position = draft.position as usize;

@@ -74,12 +74,12 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                 if opens_upload {
                     div { class: "banner t-warning", role: "note",
                         Mark { shape: Shape::Attention }
-                        p { "Everybody on the internet may fill this bucket, up to the largest object and your disk." }
+                        p { "Anybody on the internet can upload objects until your disk is full." }
                     }
                 }
                 AccessChoice {
                     label: "Signed-in users",
-                    help: "Requests with a token that your project's sign-in made.",
+                    help: "Requests with the access token of a signed-in user.",
                     value: signed_in(),
                     on_choose: move |access| signed_in.set(access),
                 }

@@ -2,7 +2,7 @@
 //!
 //! [`buckets`] lists buckets. An open bucket is [`bucket`] with the tabs [`objects`] and [`access`]; [`menus`] has the
 //! actions of each row; [`object_sheet`] shows one object and its [`preview`]. [`deletion`] and [`transfer`] delete,
-//! move and copy objects. [`upload`] sends files to the store, also while other pages are open, and [`unfinished`]
+//! move and copy objects. [`upload`] sends files to the store, even while other pages are open, and [`unfinished`]
 //! lists uploads that were left unfinished. [`words`] has texts for buckets and objects, [`paths`] the addresses of the
 //! API.
 //!

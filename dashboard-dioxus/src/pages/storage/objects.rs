@@ -121,7 +121,7 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
             div { class: "section mb-3",
                 div { class: "banner t-warning", role: "status",
                     Mark { shape: Shape::Attention }
-                    p { "The list may be old. {failure.message()}" }
+                    p { "The list may be out of date. {failure.message()}" }
                 }
             }
         }

@@ -9,9 +9,9 @@ use wasm_bindgen_futures::JsFuture;
 use super::{paths, words::name_of};
 use crate::remote;
 
-/// Size up to which text is shown.
+/// Maximum size of text that is shown.
 const MAX_TEXT_BYTES: i64 = 1_000_000;
-/// Size up to which images are loaded automatically.
+/// Maximum size of images that are loaded automatically.
 const MAX_IMAGE_BYTES: i64 = 50_000_000;
 
 /// The element that shows an object.
@@ -95,7 +95,7 @@ fn Loaded(name: String, kind: Kind, request: String) -> Element {
     if broken() {
         return rsx! {
             p { class: "preview-none muted", role: "alert",
-                "The browser could not show it. The object may be damaged, or have another type than it says."
+                "The browser could not show it. The object may be damaged, or its content type may be wrong."
             }
         };
     }
@@ -118,7 +118,7 @@ fn Loaded(name: String, kind: Kind, request: String) -> Element {
         Kind::Pdf => rsx! {
             div { class: "preview preview-pdf", iframe { src: "{url}", title: "Preview of {name}", "sandbox": "" } }
             p { class: "label muted",
-                "Your browser may not show documents in a frame without rights. "
+                "Some browsers show no documents in a sandboxed frame. "
                 a { class: "link", href: "{url}", target: "_blank", rel: "noopener noreferrer", "Open it in a new tab" }
             }
         },

@@ -35,7 +35,7 @@ pub(super) fn UnfinishedUploads(project: ReadSignal<String>, bucket: ReadSignal<
             }
             p { class: "muted label",
                 "Parts of these files are in the store, but the uploads were neither completed nor aborted. Sending \
-                    the same file again starts over, so what is not being sent at this moment can be aborted."
+                    the same file again starts over, so you can abort every upload that no client is sending now."
             }
             ul { class: "items", "aria-label": "Unfinished uploads",
                 for listed in uploads {
@@ -65,12 +65,13 @@ pub(super) fn UnfinishedUploads(project: ReadSignal<String>, bucket: ReadSignal<
     }
 }
 
-/// Returns for example `2.1 GB · started 3 h ago by you, in the dashboard · ends by itself after 4 Feb, 02:00`.
+/// Returns the facts about an upload, for example `2.1 GB · started 3 h ago by you, in the dashboard · expires after
+/// 4 Feb, 02:00`.
 fn facts(upload: &OpenMultipartUpload) -> String {
     let now = text::now();
     let size = upload.size.map(|size| format!("{} · ", text::bytes(size))).unwrap_or_default();
     format!(
-        "{size}started {} by {} · ends by itself after {}",
+        "{size}started {} by {} · expires after {}",
         text::age(upload.created_at, now),
         uploader_in_words(&upload.uploaded_by),
         text::short_date_and_time(upload.expires_at)

@@ -200,8 +200,8 @@ impl Act {
             Self::Disable => "The user is signed out everywhere and can't sign in until you enable the user again.",
             Self::SignOut => "All sessions end, and the user has to sign in again.",
             Self::RemoveSecondFactor => {
-                "The password or a mailed link alone signs in from now on, and the recovery codes work no more. \
-                Be sure that it is the user who asks for it."
+                "From now on, the password or a mailed link alone is enough to sign in, and the recovery codes stop \
+                working. Make sure that it is the user who asks for this."
             }
         }
     }

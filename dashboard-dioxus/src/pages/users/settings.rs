@@ -143,20 +143,20 @@ fn Lifetimes(typed: Signal<Typed>) -> Element {
     rsx! {
         TextField {
             id: "access-token-seconds",
-            label: "Life of an access token (seconds)",
-            help: "120 to 86 400. Apps refresh it by themselves.",
+            label: "Access token lifetime (seconds)",
+            help: "120 to 86 400. Apps refresh it automatically.",
             value: typed.read().access_token_seconds.clone(),
             on_change: move |text| typed.write().access_token_seconds = text,
         }
         TextField {
             id: "refresh-token-days",
-            label: "Life of a session without use (days)",
+            label: "Lifetime of an unused session (days)",
             value: typed.read().refresh_token_days.clone(),
             on_change: move |text| typed.write().refresh_token_days = text,
         }
         TextField {
             id: "password-min-length",
-            label: "Shortest password (characters)",
+            label: "Minimum password length (characters)",
             help: "Common passwords are refused at any length.",
             value: typed.read().password_min_length.clone(),
             on_change: move |text| typed.write().password_min_length = text,
@@ -189,7 +189,7 @@ fn Links(typed: Signal<Typed>) -> Element {
         }
         TextField {
             id: "magic-link-path",
-            label: "Path of the link that signs in",
+            label: "Path of the sign-in link",
             value: typed.read().magic_link_path.clone(),
             on_change: move |text| typed.write().magic_link_path = text,
         }

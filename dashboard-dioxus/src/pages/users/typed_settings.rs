@@ -1,4 +1,4 @@
-//! The values typed into the form of the settings, and the changes to send.
+//! The values typed into the settings form, and the changes to send.
 
 use api_types::{AuthSettings, UpdateAuthSettings};
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ impl From<&AuthSettings> for Typed {
 }
 
 impl Typed {
-    /// Returns the changes from `saved`, or a message about the field that is wrong.
+    /// Returns the changes from `saved`, or a message about an invalid field.
     pub(super) fn changes(&self, saved: &AuthSettings) -> Result<UpdateAuthSettings, String> {
         let site_url = self.site_url.trim();
         let issuer = self.issuer.trim();
@@ -59,11 +59,11 @@ impl Typed {
                 .then_some(self.require_verified_email),
             allow_magic_link: (self.allow_magic_link != saved.allow_magic_link).then_some(self.allow_magic_link),
             check_session: (self.check_session != saved.check_session).then_some(self.check_session),
-            access_token_seconds: number("Life of an access token", &self.access_token_seconds)
+            access_token_seconds: number("Access token lifetime", &self.access_token_seconds)
                 .map(|seconds| (seconds != saved.access_token_seconds).then_some(seconds))?,
-            refresh_token_days: number("Life of a session without use", &self.refresh_token_days)
+            refresh_token_days: number("Lifetime of an unused session", &self.refresh_token_days)
                 .map(|days| (days != saved.refresh_token_days).then_some(days))?,
-            password_min_length: number("Shortest password", &self.password_min_length)
+            password_min_length: number("Minimum password length", &self.password_min_length)
                 .map(|length| (length != saved.password_min_length).then_some(length))?,
             site_url: changed(site_url, saved.site_url.as_deref().unwrap_or_default())
                 .map(|url| Some(url).filter(|url| !url.is_empty())),
@@ -121,6 +121,6 @@ mod tests {
     fn text_that_is_not_a_number_is_refused_with_its_label() {
         let mut typed = Typed::from(&settings());
         typed.refresh_token_days = "a week".to_owned();
-        assert!(typed.changes(&settings()).unwrap_err().contains("Life of a session"));
+        assert!(typed.changes(&settings()).unwrap_err().contains("Lifetime of an unused session"));
     }
 }

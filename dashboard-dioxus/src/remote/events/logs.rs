@@ -190,7 +190,7 @@ impl Plan {
     }
 
     /// Returns whether a stream with the logs of `self` must be replaced to serve `wanted`: because a subscription
-    /// began after the stream, or because no tab shows a log any more whose run has not ended.
+    /// began after the stream, or because no tab shows the log of one of its running runs any more.
     pub(super) fn must_change_for(&self, wanted: &Self, ended: &BTreeSet<String>) -> bool {
         !wanted.subscriptions.is_subset(&self.subscriptions)
             || self.logs.keys().any(|run| !wanted.logs.contains_key(run) && !ended.contains(run))

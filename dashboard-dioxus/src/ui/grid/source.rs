@@ -87,7 +87,7 @@ pub struct GridColumn {
 }
 
 impl GridColumn {
-    /// Returns the width that shows the name, the type and these values.
+    /// Returns the width in pixels that shows the name, the type and these values: at least 64, at most 360.
     pub fn fitting_width<'t>(name: &str, data_type: &str, values: impl Iterator<Item = &'t str>) -> f64 {
         const CHARACTER: f64 = 7.4;
         let label = name.chars().count() + value::short_type(data_type).chars().count();

@@ -6,7 +6,7 @@ use super::{LEAD_WIDTH, Place};
 
 pub(super) const ROW_HEIGHT: f64 = 30.0;
 pub(super) const HEADER_HEIGHT: f64 = 32.0;
-/// Rows above and below the view that are ready for scrolling.
+/// Number of rows that are drawn above the view, and below it, so that they are ready for scrolling.
 const OVERSCAN: usize = 6;
 /// The window moves by this many rows, so that most scroll events draw nothing.
 const STEP: usize = 4;
@@ -14,7 +14,8 @@ const STEP: usize = 4;
 const MANY_COLUMNS: usize = 24;
 /// Width on both sides of the view whose columns are ready for scrolling.
 const OVERSCAN_WIDTH: f64 = 240.0;
-/// Rows that are added in one frame. A grid that is scrolled far is filled over several frames, so that none is late.
+/// Maximum number of rows that are added in one frame. After scrolling far, the grid is filled over several frames, so
+/// that none of them is late.
 const ROWS_PER_FRAME: usize = 12;
 
 /// The part of the grid that is drawn: rows, and columns beside the first one, which always is.
@@ -131,7 +132,7 @@ impl View {
         (top, least(self.left, start, width.min((self.width - fixed).max(1.0)), self.width - fixed))
     }
 
-    /// Returns the number of whole rows in view.
+    /// Returns the number of rows that Page Up and Page Down move: one less than the whole rows in view, at least 1.
     pub(super) fn page(self) -> usize {
         (((self.height - HEADER_HEIGHT) / ROW_HEIGHT) as usize).saturating_sub(1).max(1)
     }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Middleware: writes an audit entry for every change through the admin API, including refused ones. Unless the change
-/// is refused, its entry is written before the handler runs, so that it exists even if the process is killed. Requests
+/// is refused, its entry is written before anything changes, so that it exists even if the process is killed. Requests
 /// without a signed-in caller are not recorded here: `identity` records failed sign-ins.
 pub async fn write_audit_entry(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let is_write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);

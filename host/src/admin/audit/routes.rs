@@ -39,8 +39,8 @@ pub(crate) struct AuditQuery {
     to: Option<DateTime<Utc>>,
     /// Only entries about this resource, for example the id of a key.
     target: Option<String>,
-    /// Only entries that contain this text, in upper or lower case: in their actor, action, project, target, address,
-    /// request id or details.
+    /// Only entries whose actor, action, project, target, address, request id or details contain this text. Case is
+    /// ignored.
     q: Option<String>,
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Visitor {
     pub(super) expires_at: Option<DateTime<Utc>>,
 }
 
-/// The reason for which an assertion was refused.
+/// The reason why an assertion was not accepted.
 #[derive(Debug)]
 pub(super) enum AssertionError {
     /// Not a valid assertion; the reason is for the log.

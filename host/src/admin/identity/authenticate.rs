@@ -120,7 +120,7 @@ impl AdminIdentity {
             .with_hint("Restart AtlasHub to get a new one, or sign in with the admin token.")
     }
 
-    /// Opens a session for a caller who sent the development token. Returns the caller and the cookie's value.
+    /// Opens a session for a caller whose token or code was checked. Returns the caller and the cookie's value.
     pub(super) async fn open_session(&self, browser: &Browser) -> ApiResult<(AdminCaller, String)> {
         let Some(dev_token) = &self.dev_token else { return Err(sessions_disabled()) };
         let (value, hash, expires_at) = sessions::open(&self.platform, dev_token, browser).await?;

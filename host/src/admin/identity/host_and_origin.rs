@@ -14,7 +14,7 @@ pub(super) static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetc
 /// Whether a foreign page could have sent the credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Credential {
-    /// A header that only a program sets.
+    /// A header or a member of the body that browsers never add on their own.
     Explicit,
     /// The browser adds it to every request.
     Ambient,
@@ -42,7 +42,7 @@ pub(super) fn check_host<'a>(headers: &'a HeaderMap, uri: &'a Uri, allowed: &[St
 /// Checks that a write comes from the dashboard or from a program.
 ///
 /// # Errors
-/// 403 if a browser sent it from another page.
+/// 403 if another page in a browser may have sent it.
 pub(super) fn check_write(headers: &HeaderMap, host: &str, credential: Credential) -> ApiResult<()> {
     let site = headers.get(&SEC_FETCH_SITE).map(|value| value.as_bytes());
     let allowed = match (headers.get(header::ORIGIN), site) {

@@ -1,4 +1,4 @@
-//! A cache of the public keys (RFC 7517) with which a Cloudflare Access team signs assertions.
+//! A cache of the public keys (RFC 7517) that verify the assertions of a Cloudflare Access team.
 //!
 //! Keys are fetched again when they are old, or when an assertion names an unknown key. After a success, the next fetch
 //! waits for [`CacheAges::min_fetch_interval`] (except after the first one); after a failure, for

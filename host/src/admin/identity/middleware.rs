@@ -45,7 +45,7 @@ pub async fn require_admin(State(state): State<AdminState>, request: Request, ne
     let (mut parts, body) = request.into_parts();
     let is_sign_in = parts.method == Method::POST && parts.uri.path() == "/admin/v1/session";
     if is_sign_in {
-        // The credential is in the body, and browsers never add it there by themselves.
+        // The credential is in the body, and browsers never add it there on their own.
         return match check_host_and_origin(&state, &parts, Credential::Explicit) {
             Ok(()) => next.run(Request::from_parts(parts, body)).await,
             Err(error) => error.into_response(),

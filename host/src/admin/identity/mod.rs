@@ -1,8 +1,8 @@
-//! Authentication of the admin surface: the owner signs in through Cloudflare Access, or during development with the
-//! admin token or a session that was opened with it.
+//! Authentication of the admin surface: the owner signs in through Cloudflare Access or, during development, with the
+//! admin token or a session that was opened with that token or a one-time code.
 //!
 //! - `host_and_origin`: rejects foreign host names, and writes from foreign pages.
-//! - `access_token`, `key_set`: Cloudflare Access's assertions, and the keys that sign them.
+//! - `access_token`, `key_set`: Cloudflare Access's assertions, and the keys that verify them.
 //! - `sessions`: the dashboard's cookie and one-time codes. `session_list`: the sessions that the owner sees and ends.
 //! - `attempts`: limits and records failed sign-ins.
 //! - `authenticate`: finds the caller of a request with these; `middleware` applies it; `routes` signs in and out.

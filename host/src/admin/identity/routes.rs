@@ -25,8 +25,8 @@ const ACCESS_SIGN_OUT: &str = "/cdn-cgi/access/logout";
 
 /// Sign in
 ///
-/// Takes the code that AtlasHub prints when it starts, or the admin token, and sets a cookie for 30 days. For
-/// development only: in production, the owner signs in through Cloudflare Access.
+/// Takes the code that AtlasHub prints when it starts in embedded mode, or the admin token, and sets a cookie for 30
+/// days. For development only: in production, the owner signs in through Cloudflare Access.
 #[utoipa::path(post, path = "/admin/v1/session", tag = "session", request_body = CreateSession, security(()),
     responses((status = 201, body = Session), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 403, body = ErrorBody), (status = 429, body = ErrorBody)))]

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use super::sessions::SessionHash;
 
-/// Bytes of a session's hash that are its id. The id reveals nothing about the cookie, and no two sessions share it.
+/// Number of leading bytes of a session's hash that form its id. The id reveals nothing about the cookie.
 const ID_BYTES: usize = 16;
 
 /// Returns the id of a session.
@@ -24,8 +24,8 @@ struct SessionRow {
     user_agent: Option<String>,
 }
 
-/// Returns the sessions that have not expired, newest first. `before` is time and id of the last one of the previous
-/// page.
+/// Returns the sessions that have not expired, newest first. `before` is the creation time and id of the previous
+/// page's last session.
 pub(super) async fn sessions(
     pool: &PgPool,
     current: Option<&str>,
@@ -74,7 +74,7 @@ pub(super) async fn end(pool: &PgPool, id: &str) -> Result<bool, sqlx::Error> {
     .map(|done| done.rows_affected() > 0)
 }
 
-/// Ends every session except `kept`. Returns their number.
+/// Ends every session except `kept`. Returns the number of those that had not expired.
 pub(super) async fn end_others(pool: &PgPool, kept: Option<&SessionHash>) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(
         "WITH ended AS (DELETE FROM admin_sessions WHERE kind = 'session' AND ($1::bytea IS NULL OR hash <> $1)

@@ -76,7 +76,7 @@ impl Browser {
     }
 }
 
-/// Opens a session and removes expired ones. Returns the cookie's value, its hash and the session's end.
+/// Opens a session, and removes expired sessions and codes. Returns the cookie's value, the session's hash and its end.
 pub(super) async fn open(
     pool: &PgPool,
     dev_token: &Secret,
@@ -155,7 +155,8 @@ pub(super) fn cookie_value(headers: &HeaderMap) -> Option<&str> {
         .map(|(_, value)| value)
 }
 
-/// Returns the header that sets the cookie. The prefix `__Host-` would require https, which loopback does not have.
+/// Returns the header that sets the cookie. Its name does not begin with `__Host-`, because that would require https,
+/// which loopback does not have.
 pub(super) fn set_cookie(value: &str, headers: &HeaderMap) -> Option<HeaderValue> {
     cookie(value, SESSION_SECONDS, headers)
 }

@@ -259,7 +259,7 @@ pub(super) fn of_projects(projects: &[ProjectRef], now: DateTime<Utc>) -> Vec<At
     items
 }
 
-/// Returns the text with exactly one full stop at its end.
+/// Returns `text` with exactly one full stop at its end.
 fn sentence(text: &str) -> String {
     format!("{}.", text.trim_end_matches(['.', ' ', '\n']))
 }

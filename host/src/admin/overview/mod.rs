@@ -21,7 +21,8 @@ use crate::{
 
 /// Maximum age of cached sizes and findings of projects' databases.
 const MAX_SURVEY_AGE: Duration = Duration::from_secs(60);
-/// Time to wait for the list of plugins, which is not complete right after a start. Then the overview has no plugins.
+/// Time limit for the list of plugins, which is not complete right after a start. After this time, the overview is made
+/// without plugins.
 const PLUGINS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// State of the overview: the slices that it reads.

@@ -57,7 +57,7 @@ struct NodeRow {
     alive: bool,
 }
 
-/// Returns up to 1000 processes that reported within a day, the last started first.
+/// Returns up to 1000 processes that reported within a day, the most recently started first.
 pub(super) async fn nodes(platform: &PgPool, current: Uuid) -> Result<Vec<Node>, sqlx::Error> {
     let rows: Vec<NodeRow> = sqlx::query_as(
         "SELECT id, role, version, started_at, last_seen_at,

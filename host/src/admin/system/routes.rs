@@ -68,8 +68,8 @@ pub(crate) async fn list_migrations(
 
 /// Apply pending migrations
 ///
-/// Starts a run that applies the migrations of this version that are pending, in order and under a lock. A server that
-/// starts does so by itself, so migrations are pending only while servers of different versions run.
+/// Starts a run that applies the pending migrations of this version, in order and under a lock. A server also applies
+/// them when it starts, so normally none are pending.
 #[utoipa::path(post, path = "/admin/v1/migrations/apply", tag = "system",
     responses((status = 202, body = RunStarted), (status = 422, body = ErrorBody)))]
 pub(crate) async fn apply_migrations(State(jobs): State<Jobs>, _: NoQuery) -> ApiResult<RunStartedResponse> {

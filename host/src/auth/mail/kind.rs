@@ -9,7 +9,7 @@ pub(in crate::auth) enum MailKind {
     Reset,
     /// The link that confirms a new address, sent to that address.
     ChangeEmail,
-    /// The link that signs in.
+    /// The sign-in link.
     MagicLink,
     /// The notice that someone tried to use a user's address for another account.
     EmailTaken,

@@ -12,14 +12,14 @@ use crate::{
     projects::{self, AuthResources, AuthTables, RESTORED, prepare_auth_role},
 };
 
-/// Text of each migration. Its version is its position, counted from 1. Never change a released migration.
+/// SQL of each migration. Its version is its position, counted from 1. Never change a released migration.
 const MIGRATIONS: &[&str] = &[
     include_str!("0001_create_users.sql"),
     include_str!("0002_allow_magic_links.sql"),
     include_str!("0003_add_second_factors.sql"),
 ];
-/// The defaults, checks and indexes of the tables. Taking a restored database over removes them, because they could be
-/// others. Whoever adds a migration with one of them adds it here too.
+/// The defaults, checks and indexes of the tables. Taking over a restored database removes them, because they could
+/// differ from these. If a migration adds one, add it here too.
 const COMPLETION: &str = include_str!("completion.sql");
 /// Every table that the migrations create, and the one that records them.
 const TABLES: AuthTables = AuthTables { names: NAMES, marker: MARKER, users: "users" };

@@ -35,8 +35,8 @@ pub(in crate::auth) struct FirstFactor<'a> {
     pub new_password_hash: Option<&'a str>,
 }
 
-/// Returns the error that asks for the second factor of a user who has one. `gone` is the error if the user was
-/// deleted, disabled or changed in the meantime.
+/// Returns the error that asks for the second factor of a user who has one. Returns `gone` if the user was deleted,
+/// disabled or changed in the meantime.
 pub(in crate::auth) async fn require(
     state: &AuthState,
     project: &str,
@@ -117,6 +117,6 @@ async fn prove(
 }
 
 fn invalid_challenge() -> ApiError {
-    ApiError::new(Code::InvalidToken, "The login does not wait for a second factor any more.")
+    ApiError::new(Code::InvalidToken, "The login no longer waits for a second factor.")
         .with_hint("Begin the login again. It waits for five minutes, and for at most five codes.")
 }

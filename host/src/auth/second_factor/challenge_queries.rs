@@ -9,7 +9,7 @@ use crate::{
     error::ApiResult,
 };
 
-/// Seconds for which a login waits.
+/// Seconds that a login waits for the second factor.
 pub(super) const LIFETIME_SECONDS: i32 = 300;
 /// Maximum number of codes per challenge. Recovery codes have no limit per user, because they can't be guessed. So a
 /// user can sign in with one even while someone else, who knows the password, uses up the attempts for codes of the

@@ -21,7 +21,7 @@ pub(super) enum GivenCode {
 }
 
 impl GivenCode {
-    /// Parses a code. Returns `None` if the text is neither kind. Spaces, hyphens and case don't matter.
+    /// Parses a code. Returns `None` if `text` is of neither kind. Spaces, hyphens and case don't matter.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-').take(64).collect();
         match text.len() {

@@ -1,4 +1,4 @@
-//! Keys that seal values in projects' databases. The master key seals the keys, not the values: rotating it does not
+//! Keys that seal values in projects' databases. The master key seals the keys, not the values, so rotating it does not
 //! change projects' databases, and a backup that is older than a rotation stays readable.
 
 use std::sync::Arc;
@@ -18,12 +18,12 @@ const SEALED_KEY: SealedColumn =
 /// Columns of this slice that are sealed under the master key.
 pub const SEALED_COLUMNS: &[SealedColumn] = &[SEALED_KEY];
 
-/// Seals and opens values with the data keys. The first value creates the first key.
+/// Seals and opens values with the data keys. Sealing the first value creates the first key.
 #[derive(Clone)]
 pub(in crate::auth) struct DataKeys {
     platform: PgPool,
     master: Sealer,
-    /// The keys, once they were read.
+    /// The keys, once they have been read.
     opened: Arc<ArcSwapOption<Sealer>>,
 }
 
@@ -64,7 +64,7 @@ impl DataKeys {
         let key = MasterKey::generate();
         let id = key.id().to_string();
         let sealed = self.master.seal(key.to_base64().as_bytes(), &SEALED_KEY.identity(&[&id]));
-        // Two nodes may insert one each. Both keys open values.
+        // Two nodes may insert a key each. Both keys open values.
         sqlx::query("INSERT INTO data_keys (id, sealed) VALUES ($1, $2)")
             .bind(&id)
             .bind(sealed.map_err(ApiError::internal)?)

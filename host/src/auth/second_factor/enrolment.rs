@@ -67,7 +67,7 @@ pub(in crate::auth) async fn enrol(
 /// are stored.
 ///
 /// # Errors
-/// 401 `invalid_code`, 409 if there is nothing to activate.
+/// 401 `invalid_code`, 409 if no second factor is being set up, or it is active already.
 pub(in crate::auth) async fn confirm(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -111,7 +111,7 @@ pub(in crate::auth) async fn confirm(
 /// Removes the second factor of the signed-in user, if the password or a code is right.
 ///
 /// # Errors
-/// 400 without exactly one proof, 401 `invalid_credentials` or `invalid_code`, 404 if there is none.
+/// 400 without exactly one proof, 401 `invalid_credentials` or `invalid_code`, 404 if the user has no second factor.
 pub(in crate::auth) async fn remove(
     state: &AuthState,
     caller: &SignedInCaller,

@@ -12,9 +12,9 @@ use crate::secrets::constant_time_eq;
 
 const STEP_SECONDS: i64 = 30;
 pub(super) const DIGITS: usize = 6;
-/// Steps by which the clock of the user's device may differ.
+/// Maximum number of steps by which the clock of the user's device may differ.
 const MAX_SKEW_STEPS: i64 = 1;
-/// Length of an HMAC-SHA-1 value, which RFC 4226 recommends in section 4.
+/// Length of a secret: that of an HMAC-SHA-1 value, as RFC 4226 recommends in section 4.
 const SECRET_BYTES: usize = 20;
 /// Characters that stay as they are in the label of a URI.
 const LABEL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');

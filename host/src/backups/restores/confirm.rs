@@ -125,7 +125,7 @@ impl Action {
             }
             (Self::Rollback, RestoreState::Done) if row.previous_database.is_some() => Ok(()),
             (Self::Rollback, RestoreState::Done) => refused(
-                "The database that the project had before the restore is not kept any more.".to_owned(),
+                "The database that the project had before the restore is no longer kept.".to_owned(),
                 "Restore a backup.",
             ),
             (Self::Rollback, state) => refused(

@@ -22,7 +22,7 @@ use crate::{
 /// Maximum number of tables named in the reason for a failure.
 const MAX_NAMED_TABLES: usize = 10;
 
-/// A database that is being loaded. It is dropped with this value, unless it was swapped in.
+/// A database that is being loaded. It is dropped with this value, unless it has become the project's.
 pub(super) struct Loading<'a> {
     restores: &'a Restores,
     row: &'a RestoreRow,
@@ -54,8 +54,8 @@ impl<'a> Loading<'a> {
             project: row.project_id.clone(),
             name: Some(name.clone()),
         };
-        // In its own task: when the future is dropped, the current statement would continue in Postgres. The task then
-        // drops the database after it was created.
+        // In its own task, because Postgres finishes the current statement even if the future is dropped. The task then
+        // drops the new database.
         let creating = tokio::spawn(async move {
             database.restores.replacements.create(&database.project, &name).await?;
             Ok::<_, ReplacementError>(database)
@@ -89,8 +89,8 @@ impl<'a> Loading<'a> {
         let loaded = restores.restorer.load(&target, Archive { bytes: &mut content, dump_version: None }).await;
         drop(content);
         drop(bytes);
-        // The digest is checked first, because a changed dump may fail in any way. After any other error it is
-        // incomplete.
+        // The digest is checked first, because loading a changed dump may fail in any way. After any other error, the
+        // digest is incomplete.
         if let (Some(expected), Ok(_) | Err(RestoreError::Failed(_))) = (&row.sha256, &loaded) {
             let found = hex::encode(digest.finalize());
             if found != *expected {

@@ -55,7 +55,7 @@ pub(super) async fn check(services: &Services, connection: &mut PgConnection, re
     true
 }
 
-/// Returns whether every migration is applied.
+/// Reports the state of the migrations. Returns whether none is pending.
 async fn check_migrations(connection: &mut PgConnection, report: &mut Report) -> bool {
     let all = match migrations::status(connection).await {
         Ok(all) => all,

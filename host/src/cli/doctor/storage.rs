@@ -10,7 +10,7 @@ use crate::{
     object_store::{ObjectStore, PLATFORM_BUCKET, StoreError, StoreResult},
 };
 
-/// A margin below 15 minutes, the skew at which S3 starts to reject signatures.
+/// Maximum skew; a larger one is reported as a problem. S3 starts to reject signatures at a skew of 15 minutes.
 const CLOCK_MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 pub(super) async fn check(config: &ExternalStorageConfig, report: &mut Report) {

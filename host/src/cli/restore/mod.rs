@@ -125,7 +125,8 @@ impl Stopped {
         Ok((store, restorer, backups))
     }
 
-    /// Returns the chosen backup of a target, or else the newest.
+    /// Returns the backup with this id, which may be of another target. Without an id, returns the newest backup of the
+    /// target.
     fn choose(&self, target: &str, id: Option<Uuid>) -> Result<&StoredBackup, CommandError> {
         let of_target = |backup: &&StoredBackup| backup.manifest.target == target;
         match id {

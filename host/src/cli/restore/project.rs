@@ -96,7 +96,8 @@ impl<'a> Projects<'a> {
         })
     }
 
-    /// Restores every project, and reports those that failed. Tries older backups if the newest can't be restored.
+    /// Restores every project that is ready, and reports those that failed. Tries older backups if the newest can't be
+    /// restored.
     pub(super) async fn restore_all(&self) -> Result<ExitCode, CommandError> {
         let mut failed = 0;
         for project in self.all.iter().filter(|project| project.state == ProjectState::Ready) {

@@ -52,7 +52,7 @@ pub fn plan_row_change<'p>(
     })
 }
 
-/// Returns the output of the primary key.
+/// Returns an output with the columns of the primary key, or only a count if the table has none.
 fn key_output(table: &Table) -> WriteOutput<'_> {
     let Some(key) = table.primary_key() else { return WriteOutput::Count { unreadable: false } };
     let column = |position: &usize| ColumnRef::at(table, *position);

@@ -164,7 +164,7 @@ fn plan_containment<'p>(filter: &Filter, column: ColumnRef<'p>, operator: SqlOpe
     Ok(Test::Compare { operator, cast, value })
 }
 
-/// Returns the text of the value to compare with. For hstore, it may be a JSON object.
+/// Returns the value to compare with. Converts a JSON object for hstore.
 fn comparison_value(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str>> {
     match column.column.class {
         TypeClass::Hstore if filter.value.starts_with('{') => json_input::hstore_literal(&filter.value)

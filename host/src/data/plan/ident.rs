@@ -17,7 +17,7 @@ impl<'p> TableRef<'p> {
 
 /// A name that the planner found in the schema or accepted as an alias.
 ///
-/// Only the planner can create one, and SQL gets it only in quotes. So a client's text can't become anything but a
+/// Only the planner can create one, and SQL gets it only in quotes. So a string from a client can become nothing but a
 /// name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QuotedIdent<'p>(&'p str);

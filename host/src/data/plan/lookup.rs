@@ -26,7 +26,7 @@ fn compares_with_valid_value(predicate: &Predicate<'_>) -> bool {
     }
 }
 
-/// Returns whether the type's input function certainly accepts a text. Returns false for types that are not listed
+/// Returns whether the type's input function certainly accepts `text`. Returns false for types that are not listed
 /// here.
 fn is_valid(sql_type: &SqlType, text: &str) -> bool {
     match sql_type.as_str() {

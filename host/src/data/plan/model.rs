@@ -48,7 +48,7 @@ impl<'p> ReadPlan<'p> {
     /// Returns whether Postgres makes the JSON of the rows. Otherwise the result has a column for each member.
     ///
     /// Postgres does so with the exact total: such a read takes long anyway, and a single column shows whether there is
-    /// a row. It does so with embedded arrays too, which are JSON already.
+    /// a row. It does so with embedded arrays too, which are already JSON.
     pub fn json_rows(&self) -> bool {
         self.counts_rows() || !self.lists.is_empty()
     }
@@ -80,7 +80,7 @@ pub enum Output<'p> {
 }
 
 impl<'p> EmbedPlan<'p> {
-    /// Returns whether the table is an array, or contains one.
+    /// Returns whether the embedded table is an array, or contains one.
     pub fn has_lists(&self) -> bool {
         matches!(self.shape, EmbedShape::Array(_)) || self.outputs.iter().any(Output::has_lists)
     }
@@ -121,8 +121,8 @@ impl<'p> Output<'p> {
     }
 }
 
-/// The form in which a result contains a value that may have to be cut. It is a text: `=` and the whole value, or the
-/// whole value's number of bytes, `:` and its beginning.
+/// The form in which a result contains a value that may have to be cut. It is a string: `=` and the whole value, or the
+/// size of the whole value in bytes, `:` and the beginning of the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CutForm {
     /// A string.
@@ -201,7 +201,8 @@ pub struct Keyset<'p> {
     /// The number of leading order terms that contain a unique key.
     pub terms: usize,
     pub signature: OrderSignature,
-    /// The members of a row's JSON that hold the terms. `None` if a term is not selected, or its JSON is no scalar.
+    /// The members of a row's JSON that hold the terms. `None` if a term is not selected or may be cut, or its JSON is
+    /// not a scalar.
     pub members: Option<Vec<&'p str>>,
 }
 

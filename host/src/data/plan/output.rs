@@ -13,7 +13,7 @@ use super::{
     resolve::{forbidden, readable_column},
 };
 
-/// Postgres truncates longer names.
+/// Maximum length of a name. Postgres truncates longer ones.
 const MAX_NAME_BYTES: usize = 63;
 
 /// Maximum number of times that one column can be selected, under different names.
@@ -24,7 +24,7 @@ pub(super) trait PlanEmbed<'p> {
     fn plan_embed(&mut self, table: &'p Table, embed: &'p Embed) -> ApiResult<EmbedPlan<'p>>;
 }
 
-/// A write returns rows of its own table only.
+/// Rejects embedded tables, because a write returns only rows of its own table.
 pub(super) struct NoEmbeds;
 
 impl<'p> PlanEmbed<'p> for NoEmbeds {

@@ -54,12 +54,12 @@ pub(super) fn unknown_column(table: &Table, name: &str) -> ApiError {
     )
 }
 
-/// The error for an operation that the role may not perform on the table.
+/// Returns the error for an operation that the role may not perform on the table.
 pub(super) fn forbidden(table: &Table, operation: &str) -> ApiError {
     ApiError::new(Code::Forbidden, format!("This key may not {operation} `{}`.", table.name))
 }
 
-/// The error for an operation that the role may not perform on the column.
+/// Returns the error for an operation that the role may not perform on the column.
 pub(super) fn forbidden_column(table: &Table, column: &Column, operation: &str) -> ApiError {
     ApiError::new(
         Code::Forbidden,

@@ -19,7 +19,7 @@ use super::{
     resolve::{column, forbidden},
 };
 
-/// The error for a view that does not support an operation.
+/// Returns the error for a view or other relation that does not support an operation.
 pub(super) fn unsupported_write(table: &Table, operation: &str) -> ApiError {
     let kind = match table.kind {
         TableKind::MaterializedView => "materialized view",

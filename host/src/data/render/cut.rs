@@ -10,7 +10,7 @@ use super::{
 
 /// Writes a column for each member of a row's JSON. Values that may be long are written in their [`CutForm`].
 ///
-/// If a text is cut, Postgres reads only its beginning from the disk, and knows its length without reading it.
+/// If a `text` value is cut, Postgres reads only its beginning from the disk, and knows its length without reading it.
 pub(super) fn write_cut_members<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>, max_bytes: u64) {
     let mut embeds = 0;
     sql.joined(&plan.outputs, ", ", |sql, output| {

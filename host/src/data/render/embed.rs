@@ -12,7 +12,7 @@ use super::{
     writer::{Alias, Origin, SqlWriter},
 };
 
-/// An embedded table that is joined: its plan, and the number of its aliases.
+/// An embedded table that is joined: the number of its aliases, and its plan.
 type Joined<'a, 'p> = (usize, &'a EmbedPlan<'p>);
 
 /// Writes the row as one JSON value. Returns the tables to join.

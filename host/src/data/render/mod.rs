@@ -1,4 +1,4 @@
-//! Third stage: renders a plan as one SQL statement. Only this stage builds SQL for requests for rows.
+//! Third stage: renders a plan as SQL statements, mostly one. Only this stage builds SQL for requests for rows.
 //!
 //! Names enter the SQL as [`QuotedIdent`](super::plan::QuotedIdent), types as [`SqlType`](super::schema::SqlType), and
 //! values only as parameters. Numbers that affect the query plan (`LIMIT`) are the exception: they are written out. So

@@ -13,7 +13,7 @@ use super::{
     writer::{Alias, Origin, Rendered, SqlWriter, StatementKind},
 };
 
-/// Offset above which a read counts as heavy: Postgres reads every skipped row.
+/// Offset above which a read counts as heavy, because Postgres reads every skipped row.
 const HEAVY_OFFSET: u64 = 1000;
 
 /// Renders a read. The result of its statement is a row for each row of the page, and one more if there is a next page.
@@ -166,7 +166,7 @@ fn is_heavy(plan: &ReadPlan<'_>) -> bool {
 fn write_text<'p>(sql: &mut SqlWriter<'p>, column: ColumnRef<'p>) {
     if column.column.has_text_cast {
         // `::text` would call the cast function of the project; `format` does not. `format` turns null into an empty
-        // text, so `num_nulls` tests for null.
+        // string, so `num_nulls` tests for null.
         sql.push("CASE num_nulls(");
         sql.qualified(Alias::ROOT, column.ident);
         sql.push(") WHEN 0 THEN format('%s', ");

@@ -203,7 +203,7 @@ fn write_change<'p>(
 /// Writes a column whose evaluation fails if too many rows were affected.
 fn write_max_affected<'p>(sql: &mut SqlWriter<'p>, change: &ChangePlan<'p>) {
     if let Some(max_affected) = change.max_affected {
-        // Casting a text that is not a number fails, and the whole statement with it.
+        // Casting a string that is not a number fails, and the whole statement with it.
         sql.push(", CASE WHEN count(*) > ");
         sql.untyped_param(Some(max_affected.to_string().into()), Origin::MaxAffected);
         sql.push("::int8 THEN ('");

@@ -32,7 +32,7 @@ pub enum Origin<'p> {
     Cursor,
     Offset,
     MaxAffected,
-    /// Rows as one JSON text.
+    /// The rows of an insert as one JSON array, or their number.
     Rows,
 }
 
@@ -57,7 +57,7 @@ impl Alias {
     pub(super) const ROOT: Self = Self(0);
 }
 
-/// Builds the text and the parameters of a statement.
+/// Builds the SQL and the parameters of a statement.
 pub(super) struct SqlWriter<'p> {
     sql: String,
     params: Vec<Option<Arc<str>>>,

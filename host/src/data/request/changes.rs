@@ -59,7 +59,7 @@ struct RawChange<'b> {
 }
 
 impl<'b> ChangesRequest<'b> {
-    /// Parses the body, see [`api_types::ChangeRows`]. Values stay unparsed JSON.
+    /// Parses the body, an [`api_types::ChangeRows`]. Values stay unparsed JSON.
     pub fn parse(body: &'b [u8]) -> ApiResult<Self> {
         // serde accepts an array for a struct.
         let is_object = body.trim_ascii_start().starts_with(b"{");
@@ -201,7 +201,7 @@ impl<'b> ChangeRequest<'b> {
     }
 }
 
-/// Returns the condition that a row has this key.
+/// Returns the conditions that a row has this key.
 fn key_conditions(key: &Row<'_>, index: usize) -> ApiResult<Vec<Condition>> {
     key.cells
         .iter()

@@ -55,7 +55,7 @@ macro_rules! operators {
             /// Every operator.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The operator's text in a request.
+            /// Returns the operator's name in a request.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
@@ -239,7 +239,7 @@ fn strip_not(key: &str) -> (bool, &str) {
     }
 }
 
-/// Parses comma-separated values, each of which may be quoted. An empty text is an empty list.
+/// Parses comma-separated values, each of which may be quoted. An empty string is an empty list.
 fn parse_list<'v>(column: &str, value: &'v str) -> ApiResult<Vec<Cow<'v, str>>> {
     let mut scanner = Scanner::new(value);
     let mut values = Vec::new();

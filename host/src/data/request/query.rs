@@ -111,7 +111,7 @@ impl<'q> QueryParts<'q> {
         self.take(name).map(|value| parse_number(name, &value)).transpose()
     }
 
-    /// Removes a parameter and parses it as one of the given texts.
+    /// Removes a parameter and parses it as one of the given choices.
     pub(super) fn take_choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> ApiResult<Option<T>> {
         let Some(value) = self.take(name) else { return Ok(None) };
         match choices.iter().find(|(text, _)| *text == value) {

@@ -1,4 +1,4 @@
-//! A cursor over the text of one query parameter. It reads names, quoted texts and lists.
+//! A cursor over the value of one query parameter. It reads names, quoted strings and lists.
 
 /// A position in a parameter. Positions are byte offsets on character boundaries.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     ///
-    /// The reason why there is no name.
+    /// Returns the reason why there is no name.
     pub(super) fn name(&mut self, stop: impl Fn(char) -> bool) -> Result<String, &'static str> {
         self.skip_spaces();
         if self.peek() == Some('"') {

@@ -55,7 +55,7 @@ struct CatalogueColumn {
     has_default: bool,
     identity: String,
     generated: String,
-    /// Whether the column's collation is deterministic: texts that compare as equal have the same bytes.
+    /// Whether the column's collation is deterministic: strings that compare as equal have the same bytes.
     deterministic: bool,
     select: bool,
     insert: bool,

@@ -16,7 +16,7 @@ static LOAD: LazyLock<Arc<str>> = LazyLock::new(|| {
         .into()
 });
 
-/// Returns a text that changes whenever a [`Schema`] of the project might have changed.
+/// Returns a string that changes whenever a [`Schema`] of the project might have changed.
 pub(super) async fn fingerprint(pools: &ProjectPools, project: &str) -> Result<String, LoadError> {
     fetch_text(pools, project, &Statement::of_catalogue(FINGERPRINT.clone())).await
 }

@@ -1,4 +1,4 @@
--- Everything in schema `public` on which role $1 has a privilege, as one JSON text. Parsed by `catalogue.rs`.
+-- Everything in schema `public` on which role $1 has a privilege, as one JSON document. Parsed by `catalogue.rs`.
 WITH RECURSIVE rel AS MATERIALIZED (
     SELECT c.oid, c.relname, c.relkind,
            -- Unique keys do not extend to tables that inherit; they do to partitions.
@@ -157,7 +157,7 @@ SELECT pg_catalog.json_build_object(
         SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
             'name', k.conname, 'table', k.conrelid::int8, 'columns', k.conkey,
             'referencesTable', k.confrelid::int8, 'referencesColumns', k.confkey,
-            -- Equality of the referenced column and the referring one; empty for operators of `pg_catalog`.
+            -- The equality of the referenced column and the referring one; empty if it is in `pg_catalog`.
             'operators', (
                 SELECT pg_catalog.json_agg(CASE WHEN n.nspname = 'pg_catalog' THEN ''
                                                 ELSE pg_catalog.format('OPERATOR(%I.%s)', n.nspname, o.oprname) END
@@ -177,8 +177,8 @@ SELECT pg_catalog.json_build_object(
         JOIN pg_catalog.pg_type t ON t.oid = typ.oid
         JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
         WHERE NOT pg_catalog.has_schema_privilege($1::name, n.oid, 'USAGE')),
-    -- Without any privilege, even of their owner, are a schema `public` that was created again and a table that was
-    -- moved there. Whoever revokes a privilege leaves the others.
+    -- A schema `public` that was created again, and a table that was moved there, have no privileges at all, not even
+    -- for their owner. Revoking a privilege leaves the others.
     'lacksPrivileges', EXISTS (
         SELECT FROM pg_catalog.pg_namespace n
         WHERE n.nspname = 'public' AND (n.nspacl IS NULL OR EXISTS (

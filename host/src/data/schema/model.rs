@@ -74,7 +74,7 @@ pub struct Column {
     pub operators: TypeOperators,
     /// Whether the column's JSON is a scalar whose text the type's input function accepts.
     pub json_scalar: bool,
-    /// Whether `::text` may return a different text than the type's output function.
+    /// Whether `::text` may return a different string than the type's output function.
     pub has_text_cast: bool,
     /// Whether equal values are the same value. `citext` and `numeric` are examples of the opposite.
     pub exact: bool,
@@ -253,7 +253,7 @@ impl SqlType {
 }
 
 impl OperatorName {
-    /// Wraps an operator that the catalogue has already quoted. An empty text means `=` of `pg_catalog`.
+    /// Wraps an operator that the catalogue has already quoted. An empty string means `=` of `pg_catalog`.
     pub(super) fn from_catalogue(quoted: &str) -> Self {
         Self(if quoted.is_empty() { "=".to_owned() } else { quoted.to_owned() })
     }

@@ -12,7 +12,7 @@ static VERSION: LazyLock<Arc<str>> = LazyLock::new(|| {
     include_str!("names_version.sql").replace("/*fingerprint*/", concat!("\n", include_str!("fingerprint.sql"))).into()
 });
 
-/// Returns a text that changes whenever [`names`] might have changed.
+/// Returns a string that changes whenever the result of [`names`] might have changed.
 pub async fn names_version(pools: &ProjectPools, project: &str) -> Result<String, LoadError> {
     fetch_text(pools, project, &Statement::of_catalogue(VERSION.clone())).await
 }

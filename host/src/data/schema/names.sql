@@ -1,4 +1,4 @@
--- The names in a project's database as one JSON text, in the form of `api_types::DatabaseSchema`.
+-- The names in a project's database as one JSON document, in the form of `api_types::DatabaseSchema`.
 WITH namespace AS MATERIALIZED (
     SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n
     WHERE n.nspname <> 'information_schema' AND NOT pg_catalog.starts_with(n.nspname::text, 'pg_')

@@ -1,4 +1,4 @@
-//! Grants the privileges of schema `public` again, after it was created anew.
+//! Grants the privileges of schema `public` again, after the schema was recreated.
 //!
 //! Migration tools reset a database with `DROP SCHEMA public CASCADE; CREATE SCHEMA public`. The privileges of the
 //! project's roles, and the owner's default privileges for later tables, disappear with the schema. A table that is
@@ -14,7 +14,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// If the database can't be reached. A schema of another owner is not an error.
+/// Fails if the database can't be reached. A schema of another owner is not an error.
 pub(super) async fn grant(pools: &ProjectPools, project: &str) -> Result<bool, DbError> {
     let sql = format!(
         "{};

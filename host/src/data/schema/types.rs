@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::{Comparable, JsonInput, ResultForm, SqlType, TypeClass, TypeOperators};
 
-/// Built-in types of which two equal values are always the same value. Others may be written in several ways: `1.0` and
-/// `1.00`, `1 day` and `24 hours`.
+/// Built-in types whose equal values are always the same value. Equal values of other types may be written in several
+/// ways: `1.0` and `1.00`, `1 day` and `24 hours`.
 const EXACT_TYPES: [&str; 15] = [
     "bool",
     "bytea",
@@ -130,7 +130,7 @@ impl Types {
         TypeOperators::from_catalogue(&data_type.operators)
     }
 
-    /// Returns whether `::text` may return a different text than the type's output function.
+    /// Returns whether `::text` may return a different string than the type's output function.
     pub(super) fn has_text_cast(&self, data_type: &CatalogueType) -> bool {
         data_type.text_cast
     }

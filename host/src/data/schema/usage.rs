@@ -12,7 +12,8 @@ use crate::db::{DbError, DbRole, ProjectPools};
 ///
 /// # Errors
 ///
-/// If the database can't be reached. A schema of another owner is not an error; the columns of its types can't be used.
+/// Fails if the database can't be reached. A schema of another owner is not an error; the columns of its types can't
+/// be used.
 pub(super) async fn grant(
     pools: &ProjectPools,
     project: &str,

@@ -125,7 +125,7 @@ fn build_schema() -> Schema {
     from_catalogue_json(&catalogue.to_string()).unwrap()
 }
 
-/// The operators of a type that is not built in.
+/// Returns the operators of a type that is not built in.
 fn operators(name: &str) -> Value {
     let Some((schema @ "extensions", _)) = name.split_once('.') else { return json!({}) };
     let names = ["=", "<>", "<", "<=", ">", ">=", "~~", "~~*"];

@@ -80,13 +80,12 @@ impl Dumper {
     }
 
     /// Starts a dump. A project's database is dumped as its `_backup` role, which bypasses row-level security even
-    /// where it is forced. The platform database is dumped as the platform's role.
+    /// where it is forced. The platform database is dumped as the platform's role. `permit` is dropped when the dump's
+    /// process and connections are gone.
     ///
     /// # Errors
     /// Fails if the problem is known before the first byte: `pg_dump` or the database is missing, or a table can't be
     /// read. [`DumpOutcome`] reports later problems.
-    ///
-    /// `permit` is dropped when the dump's process and connections are gone.
     pub async fn dump(
         &self,
         database: &DatabaseName,
@@ -116,8 +115,9 @@ impl Dumper {
         self.connect_as(database, DbRole::Backup).await
     }
 
-    /// Opens a connection as a role of the project. A connection to the platform database is always the platform's.
-    /// The session has the settings of a dump: no timeouts, no schema that is searched, no rows hidden by policies.
+    /// Opens a connection as a role of the project. A connection to the platform database always uses the platform's
+    /// role. The session has the settings of a dump: no timeouts except for locks, no schema is searched implicitly,
+    /// and no rows are hidden by policies.
     ///
     /// # Errors
     /// Fails if the database is missing or can't be reached.
@@ -182,7 +182,7 @@ async fn supervise(mut running: Running, mut sender: oneshot::Sender<Result<Dump
         () = sender.closed() => Err(DumpError::Abandoned),
     };
     if outcome.is_err() {
-        // Killing fails if the process has exited already. Waiting for it avoids a zombie.
+        // Killing fails if the process has already exited. Waiting for it avoids a zombie.
         let _ = running.child.start_kill();
         let _ = running.child.wait().await;
     }

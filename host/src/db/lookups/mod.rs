@@ -10,8 +10,8 @@
 //! - If a shared statement fails or takes too long, each lookup is sent again, alone. So an error or a timeout is
 //!   always that of the lookup itself. Lookups of this shape then share no statement for a while.
 //!
-//! Not here: the decision which lookups may share a statement (`data::plan`), and the text of the shared statement
-//! (`data::render`). A lookup that is sent alone is not affected by this module.
+//! Deliberately absent: the decision which lookups may share a statement (`data::plan`), and the SQL of the shared
+//! statement (`data::render`). A lookup that is sent alone is not affected by this module.
 
 mod fetch;
 mod results;
@@ -40,7 +40,7 @@ const MAX_BATCH: usize = 64;
 /// Maximum number of paused shapes. If more fail, the one that has paused longest shares statements again.
 const MAX_PAUSED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
-/// Times that lookups wait for one another.
+/// Timeouts of lookups that share statements.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LookupTimeouts {
     /// A lookup that has waited this long is sent alone, because the statements in flight are stuck.
@@ -128,7 +128,8 @@ struct Flight<K, R> {
 enum Entry<K, R> {
     /// Send a statement now, alone.
     Go(Flight<K, R>),
-    /// Send a statement now, alone, without counting it as in flight, because the others are stuck.
+    /// Send a statement now, alone, without counting it as in flight, because the others are stuck or the shape is
+    /// paused.
     GoUncounted,
     Wait {
         id: u64,

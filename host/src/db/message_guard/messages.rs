@@ -7,16 +7,17 @@ use crate::error::RAISE_ROUTINE;
 /// SQLSTATE of the error that replaces a row.
 pub(super) const ROW_TOO_LARGE: &str = "AH413";
 
-/// SQLSTATE of the error that replaces another one, `raise_exception`: only code of the project writes such long texts.
-/// Its routine is that of RAISE.
+/// SQLSTATE of the error that replaces another one, `raise_exception`: only code of the project writes such long
+/// messages. Its routine is that of RAISE.
 pub(super) const ERROR_TOO_LARGE: &str = "P0001";
 
-/// Maximum size of a message that is not a row. Errors quote values, which can be as large as a request's body.
+/// Maximum size of an error, a notice, a notification or a reported setting. Errors quote values, which can be as large
+/// as a request's body.
 const MAX_OTHER_BYTES: usize = 4 << 20;
 
 const HEADER_BYTES: usize = 5;
 
-/// Text of the error that replaces one with a longer text.
+/// Message of the error that replaces one with a longer message.
 pub(super) const ERROR_TEXT: &str = "The text of the error is too long to pass on.";
 
 /// Returns whether an error replaces a row that was too large. Further messages of the statement follow it.
@@ -27,7 +28,7 @@ pub fn is_row_too_large(error: &tokio_postgres::Error) -> bool {
 /// Finds the messages in the bytes that Postgres sends.
 pub(super) struct MessageGuard {
     max_row_bytes: usize,
-    /// Maximum size of a message that is not a row.
+    /// See [`MAX_OTHER_BYTES`].
     pub(super) max_other_bytes: usize,
     /// The beginning of a header.
     header: [u8; HEADER_BYTES],

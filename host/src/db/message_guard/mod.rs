@@ -2,8 +2,9 @@
 //!
 //! The client library reads each message as a whole, and a message can be a gigabyte long: a row with a huge value, or
 //! an error whose text an SQL function wrote. The `stream` sits between the library and the socket, and reads the
-//! length of every message before its content arrives. It discards the content of a message that is too large, and
-//! passes on an error in its place. So no statement needs a limit on the size of its rows.
+//! length of every message before its content arrives. If a row or an error is too large, it discards the content and
+//! passes on a short error in its place. It drops notices that are too large. So no statement needs a limit on the size
+//! of its rows.
 //!
 //! Source: PostgreSQL documentation, "Message Formats". Every message of the server is a type byte, its length as 4
 //! bytes (which includes these 4), and its content.

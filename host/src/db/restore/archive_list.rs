@@ -10,7 +10,7 @@ use std::{
 use uuid::Uuid;
 
 /// Kinds of entries that a scratch role can't create and that no row depends on. Policies name the project's roles,
-/// which may not exist and must not be granted anything. With row-level security on, materialised views over tables
+/// which may not exist and must not be granted anything. With row-level security on, materialized views over tables
 /// that force it can't be filled. Event triggers need a superuser. Options of `pg_restore` skip owners, privileges,
 /// comments, publications, subscriptions and security labels.
 const SKIPPED_KINDS: [&str; 3] = ["POLICY", "ROW SECURITY", "EVENT TRIGGER"];

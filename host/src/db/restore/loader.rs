@@ -25,7 +25,7 @@ const MAGIC: &[u8] = b"PGDMP";
 /// Number of the first bytes that contain the version of the format.
 const VERSION_BYTES: usize = 7;
 
-/// Attempts to log in while Postgres does not respond in time.
+/// Maximum number of attempts to log in while Postgres does not respond in time.
 const MAX_LOGIN_ATTEMPTS: u32 = 5;
 
 /// The database that an archive is loaded into.
@@ -80,7 +80,7 @@ impl Restorer {
         let mut archive = self.open(archive).await?;
         let loaded = self.load_opened(target, &mut archive).await;
         if let Err(RestoreError::Failed(_)) = &loaded {
-            // Whether the archive was changed is known at its end.
+            // Only the end of the archive shows whether it was changed.
             read_to_end(&mut archive.rest).await?;
         }
         loaded

@@ -1,13 +1,16 @@
 //! Restores archives: into a scratch database to verify a backup, and into a database that becomes a project's.
 //!
-//! **An archive is arbitrary SQL.** So a [`Restorer`] never runs it as the platform's role. To verify it, it gets its
-//! own database, and its own role that has no privileges anywhere else. To restore it, it gets a new database, and runs
-//! as the owner of the project, who could run the same SQL anyway. No other role may connect to these databases.
+//! **An archive is arbitrary SQL.** So a [`Restorer`] never runs it as the platform's role. A verification gets its own
+//! database, and its own role that has no privileges anywhere else. A restore of a project gets a new database, and
+//! runs as the owner of the project, who could run the same SQL anyway. Only these roles, and the project's role for
+//! dumps, may connect to these databases. A restore of the platform database loads rows only, as a role that may insert
+//! rows and set sequences, and nothing else.
 //!
-//! The archive is a stream that is written to `pg_restore`'s standard input. Its head is buffered until `pg_restore`
-//! has listed the archive's entries, because some entries are skipped (`archive_list`, `contents`). Only that list is
-//! written to a file. Entries that name roles (policies, grants, default privileges) don't run as they are: their
-//! statements are translated to the roles of the restored project (`translate`), and run last.
+//! The archive is a stream that is written to `pg_restore`'s standard input. Its head is kept in memory, because
+//! `pg_restore` reads it several times: first to list the archive's entries, of which some are skipped (`archive_list`,
+//! `contents`), then for each section. Only lists of entries are written to files. Entries that name roles (policies,
+//! grants, default privileges) don't run as they are: their statements are translated to the roles of the restored
+//! project (`translate`), and run last.
 //!
 //! Dropping a verification kills `pg_restore` and removes the database and the role in the background. If the process
 //! is killed, [`Restorer::list_leftovers`] finds them by name. Databases of restores belong to the caller.

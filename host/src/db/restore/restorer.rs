@@ -113,7 +113,7 @@ impl Restorer {
         restored
     }
 
-    /// Lists scratch databases and roles of this platform that no process uses any more.
+    /// Lists scratch databases and roles of this platform that are no longer used by any process.
     pub async fn list_leftovers(&self) -> Result<Vec<ScratchName>, sqlx::Error> {
         let platform_database = &self.server.platform_database;
         let mut connection = self.server.connect("atlashub sweep", None).await?;

@@ -75,8 +75,8 @@ pub(super) fn translate(sql: &str, privileges: &Privileges, target: &str) -> Res
 }
 
 impl Roles<'_> {
-    /// Returns the edits that translate a statement, or the reason for which it is left out. `None` for a statement
-    /// that is not needed.
+    /// Returns the edits that translate a statement, or the reason why it is left out. `None` for a statement that is
+    /// not needed.
     fn translate(&self, node: &NodeEnum, sql: &str) -> Option<Result<(Vec<Edit>, OnFailure), String>> {
         match node {
             NodeEnum::CreatePolicyStmt(policy) => {
@@ -91,7 +91,7 @@ impl Roles<'_> {
             NodeEnum::CommentStmt(_) => Some(Ok((Vec::new(), OnFailure::Warn))),
             NodeEnum::GrantStmt(grant) => self.grant(grant, sql).map(Ok),
             NodeEnum::AlterDefaultPrivilegesStmt(defaults) => self.default_privileges(defaults, sql).map(Ok),
-            // After the data: materialised views over tables that force row-level security can't be filled later.
+            // After the data: materialized views over tables that force row-level security can't be filled later.
             NodeEnum::AlterTableStmt(alter) if enables_row_security(alter) => Some(Ok((Vec::new(), OnFailure::Fail))),
             // Settings of the session, and whatever else the archive contains.
             _ => None,

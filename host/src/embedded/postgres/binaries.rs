@@ -16,7 +16,7 @@ const SERVER_PROGRAMS: [&str; 2] = ["postgres", "initdb"];
 /// version of an existing cluster. Returns `None` if nothing suitable is installed.
 ///
 /// # Errors
-/// The configured folder is unusable or has an unsuitable version.
+/// Fails if the configured folder is unusable or has an unsuitable version.
 pub fn find(configured: Option<&Path>, required_major: Option<u32>) -> Result<Option<Binaries>, EmbeddedError> {
     if let Some(folder) = configured {
         let config_error = |problem: String| {

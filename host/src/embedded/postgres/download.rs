@@ -48,7 +48,7 @@ pub(super) async fn ensure_downloaded(folder: &Path, required_major: Option<u32>
         fs::set_permissions(folder, Permissions::from_mode(0o755))
             .map_err(|error| failed("making its folder accessible", error.to_string()))?;
     }
-    // Programs that don't run, for example of an earlier version of AtlasHub.
+    // Removes programs that don't run, for example those of an earlier version of AtlasHub.
     match fs::remove_dir_all(&target) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(failed("emptying its folder", error.to_string()));

@@ -63,8 +63,8 @@ impl Postgres {
     /// when the server accepts connections.
     ///
     /// # Errors
-    /// There are no programs, the user of Postgres can't access a folder, the port is taken, or the server ends during
-    /// the start.
+    /// Fails if there are no programs, the user of Postgres can't access a folder, the port is taken, or the server
+    /// ends during the start.
     pub async fn start(data_folder: &DataFolder, settings: PostgresSettings) -> Result<Self, EmbeddedError> {
         let cluster = cluster::folder(data_folder);
         orphan::stop_orphaned_server(&cluster).await?;
@@ -240,7 +240,7 @@ fn arguments(cluster: &std::path::Path, port: Port, settings: &PostgresSettings)
         // Statements and error details contain values, which must not be logged.
         "log_statement=none".to_owned(),
         "log_min_error_statement=panic".to_owned(),
-        // Above errors, whose messages contain values too. Messages of the server itself are above them.
+        // `log` ranks above errors, whose messages contain values too. The server's own messages rank at least as high.
         "log_min_messages=log".to_owned(),
         "log_error_verbosity=terse".to_owned(),
     ];

@@ -25,7 +25,7 @@ pub(super) struct Launcher {
     pub(super) lock: PathBuf,
 }
 
-/// The end of a program when this process is killed.
+/// How a program ends when this process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnParentDeath {
     /// A server shuts down.

@@ -24,7 +24,7 @@ const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(2);
 /// The socket as hyper sees it: records when bytes arrive and when writing waits.
 ///
 /// hyper responds to malformed requests by itself, without a body. hyper writes no other response before a complete
-/// request, so the phase identifies it. It is discarded, and `serve` writes the documented error instead.
+/// request, so the phase identifies such a response. It is discarded, and `serve` writes the documented error instead.
 pub(super) struct ConnectionIo {
     pub(super) stream: TcpStream,
     state: Arc<ConnectionState>,

@@ -12,7 +12,7 @@
 //! - `open_files`: raises the limit on open files.
 //!
 //! Not here: HTTP/2, which no supported proxy needs towards the server; a client that starts with its preface gets 505.
-//! Time limits of bodies and handlers, which are in `http::limits`.
+//! Also not here: time limits of bodies and handlers (`http::limits`).
 
 mod io;
 mod open_files;

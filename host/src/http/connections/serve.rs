@@ -35,7 +35,7 @@ const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// reset the connection, and the client might lose the response.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 const SHUTDOWN_LINGER_TIMEOUT: Duration = Duration::from_millis(250);
-/// Number of connections above the limit that get an error response. Further ones are only closed.
+/// Maximum number of connections above the limit that get an error response. Further ones are only closed.
 const MAX_LINGERING_REFUSALS: usize = 16;
 
 /// Accepts connections and serves them until `stop`. Returns when all connections have ended: those without a request
@@ -180,7 +180,7 @@ async fn close(io: &mut ConnectionIo, registration: &Registration) {
     }
 }
 
-/// Returns the error for a client that did not send HTTP/1.1.
+/// Returns the error for a request that hyper rejected: malformed, too large, or not HTTP/1.1.
 fn malformed(io: &ConnectionIo, error: &hyper::Error) -> Option<ApiError> {
     if error.is_parse_version_h2() {
         return Some(

@@ -45,7 +45,7 @@ pub(super) enum CloseReason {
     WriteTimeout = 3,
     /// A new connection replaced it.
     Replaced = 4,
-    /// The client did not send HTTP/1.1.
+    /// The request was malformed, its head was too large, or it was not HTTP/1.1.
     Malformed = 5,
 }
 
@@ -66,7 +66,7 @@ impl CloseReason {
     }
 }
 
-/// Milliseconds since the listener started.
+/// A clock in milliseconds since the listener started.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock(Instant);
 
@@ -111,7 +111,7 @@ pub(super) struct ConnectionState {
     progress_at: AtomicU64,
     /// Bytes written since `blocked_since`.
     written: AtomicU64,
-    /// Whether a value is held until the response is written. If so, the caller is authenticated.
+    /// Whether a value is held until the response is written. If so, the request counts in a share of `http::limits`.
     holds: AtomicBool,
     held: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
     close_reason: AtomicU8,
@@ -204,7 +204,7 @@ impl ConnectionState {
     }
 
     /// Returns the time since which the connection waits for the client, if a new connection may replace it. A client
-    /// that reads nothing of a response without an authenticated caller counts as waiting.
+    /// that reads nothing of a response counts as waiting if the response holds no value.
     pub(super) fn replaceable_since(&self) -> Option<u64> {
         let (phase, since) = unpack(self.phase.load(Relaxed));
         match phase {

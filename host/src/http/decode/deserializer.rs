@@ -108,7 +108,7 @@ impl<'de> Deserializer<'de> for Node {
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let text = self.text()?;
-        // The visitor is gone after the visit, but only a failed visit needs its words.
+        // The visit consumes the visitor, but only a failed visit needs its description.
         let expected = expectation(&visitor);
         visitor.visit_string(text).map_err(|error: DecodeError| error.expecting(&expected))
     }

@@ -1,8 +1,8 @@
 //! Turns JSON bodies and query strings into request types, with errors for people who know the API, not Rust.
 //!
-//! serde's own messages name Rust types, and its derived code accepts an array for a struct. So the text is parsed to a
-//! tree of [`node::Node`]s. [`deserializer`] passes the nodes to serde; it knows the expected kind and the path of each
-//! value. [`sent_text`] is the text of a value that is kept as it was sent. [`problem`] is the error that the
+//! serde's own messages name Rust types, and its derived code accepts an array for a struct. So the input is parsed
+//! into a tree of [`node::Node`]s. [`deserializer`] passes the nodes to serde; it knows the expected kind and the path
+//! of each value. [`sent_text`] is the JSON of a value that is kept as it was sent. [`problem`] is the error that the
 //! deserializer returns, and its message.
 
 mod deserializer;
@@ -40,10 +40,10 @@ pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
     decode(node, || parse().ok()).map_err(|error| ApiError::new(Code::InvalidJson, error.message(Subject::Body)))
 }
 
-/// Adds the texts of a body's members, for fields whose value is kept as it was sent.
+/// Adds the original JSON of a body's members, for fields whose value is kept as it was sent.
 fn with_sent_texts(node: Node, body: &[u8]) -> Node {
     let Node::Object(members) = node else { return node };
-    // With repeated keys, the members and their texts would not correspond.
+    // With repeated keys, the members and their JSON would not correspond.
     let texts = serde_json::from_slice::<HashMap<String, &RawValue>>(body).unwrap_or_default();
     if texts.len() != members.len() {
         return Node::Object(members);
@@ -71,7 +71,7 @@ pub(super) fn from_query<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
     decode(parse(), || Some(parse())).map_err(|error| ApiError::invalid(error.message(Subject::Query)))
 }
 
-/// Returns the position of a JSON syntax error. serde's message would name its parser's states.
+/// Describes a JSON syntax error by its position. serde's message would name its parser's states.
 pub fn syntax(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
     let (line, column) = (error.line(), error.column());
@@ -96,7 +96,7 @@ fn decode<T: DeserializeOwned>(node: Node, again: impl FnOnce() -> Option<Node>)
 }
 
 /// Finds the member that causes an error without a path. serde collects the members of a flattened struct before it
-/// reads their values, so that the path is lost.
+/// reads their values, so the path is lost.
 fn locate<T: DeserializeOwned>(members: &[(String, Node)], error: DecodeError) -> DecodeError {
     let without = |removed: usize| {
         let rest = members.iter().enumerate().filter(|(position, _)| *position != removed);

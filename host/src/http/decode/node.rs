@@ -13,7 +13,7 @@ pub(super) enum Node {
     Array(Vec<Self>),
     /// Keys may repeat.
     Object(Vec<(String, Self)>),
-    /// A member of a body, with its text as it was sent.
+    /// A member of a body, with its JSON as it was sent.
     Sent {
         text: String,
         node: Box<Self>,
@@ -23,7 +23,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// Returns the value without the text it was sent as.
+    /// Returns the value without its original JSON.
     pub(super) fn bare(self) -> Self {
         match self {
             Self::Sent { node, .. } => *node,

@@ -2,9 +2,9 @@ use std::fmt::{self, Display, Write};
 
 use serde::de::{Error, Expected, Unexpected};
 
-/// Maximum characters of client text in a message.
+/// Maximum number of characters of a client's string that a message shows.
 const MAX_SHOWN_CHARACTERS: usize = 80;
-/// Maximum names in a list.
+/// Maximum number of names in a list.
 const MAX_LISTED_NAMES: usize = 40;
 
 /// The part of the request that is decoded.
@@ -129,7 +129,7 @@ impl DecodeError {
     }
 }
 
-/// Returns a client's text in backticks, shortened.
+/// Returns a client's string in backticks, shortened.
 pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN_CHARACTERS) {
         Some((end, _)) => format!("`{}…`", &text[..end]),
@@ -169,7 +169,7 @@ pub(super) fn integer(name: &str) -> String {
     }
 }
 
-/// Rewords the descriptions of expected values by serde's types: `struct Name with 2 elements`, `i64`, `a sequence`.
+/// Rewords serde's descriptions of expected values: `struct Name with 2 elements`, `i64`, `a sequence`.
 fn plain(expected: &str) -> String {
     let first = expected.split_whitespace().next().unwrap_or_default();
     match first {

@@ -2,11 +2,11 @@ use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess};
 
 use super::problem::DecodeError;
 
-/// The name by which serde_json's `RawValue` asks a deserializer for the text of a value. It is also the only key of
+/// The name by which serde_json's `RawValue` asks a deserializer for the JSON of a value. It is also the only key of
 /// the map that the deserializer must then return.
 pub(super) const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// The text of a value, as `RawValue` reads it.
+/// The JSON of a value, as `RawValue` reads it.
 pub(super) struct SentText(pub(super) Option<String>);
 
 impl<'de> MapAccess<'de> for SentText {

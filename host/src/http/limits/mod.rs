@@ -2,7 +2,7 @@
 //!
 //! A request passes them after its caller is known: `middleware` counts the request in the caller's share (`shares`),
 //! receives the body (`receive`), takes a turn, and runs the handler within the time limit. So a slow body takes no
-//! turn, and a client that is slow or sends much uses only its own share.
+//! turn, and a client that is slow or sends a lot uses only its own share.
 //!
 //! Not here: requests per second (`projects::gate`), limits on connections (`http::connections`).
 

@@ -24,7 +24,7 @@ pub(super) struct BodyLimits {
     pub(super) min_bytes_per_second: u64,
 }
 
-/// Returns whether handlers read bodies of this method. Bodies of other methods are ignored.
+/// Returns whether there is a body, and handlers read bodies of this method. Bodies of other methods are ignored.
 pub(super) fn has_body(method: &Method, body: &Body) -> bool {
     !body.is_end_stream() && matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
 }
@@ -120,7 +120,7 @@ fn deadline(started: Instant, received: usize, limits: &BodyLimits) -> Instant {
     started + limits.timeout.min(RATE_GRACE + at_lowest_rate)
 }
 
-/// Handlers parse what they receive, so nothing decodes a body.
+/// Rejects encoded bodies: handlers parse the bytes that arrive, and nothing decodes them.
 fn check_encoding(headers: &HeaderMap) -> ApiResult<()> {
     let encodings = [(header::CONTENT_ENCODING, "identity"), (header::TRANSFER_ENCODING, "chunked")];
     for (name, plain) in encodings {

@@ -1,4 +1,5 @@
-//! Shares of a surface's limits: each project has one, the owner has one, and all unauthenticated requests together.
+//! Shares of a surface's limits: each project has one, the owner has one, and all unauthenticated requests together
+//! have one.
 
 use std::{
     sync::{
@@ -41,9 +42,9 @@ pub(super) struct SurfaceLimits {
     pub(super) turns: usize,
     /// Maximum number of these requests for one project.
     pub(super) turns_per_project: usize,
-    /// Open connections.
+    /// Maximum number of open connections.
     pub(super) connections: usize,
-    /// Bytes of bodies in memory.
+    /// Maximum number of bytes of bodies in memory.
     pub(super) body_bytes: usize,
     /// Maximum size of a body.
     pub(super) max_body_bytes: usize,
@@ -53,9 +54,9 @@ pub(super) struct SurfaceLimits {
 #[derive(Debug, Clone, Copy)]
 struct ShareLimits {
     turns: usize,
-    /// Requests whose connections are in use: from authentication until the response is written.
+    /// Maximum number of requests whose connections are in use: from authentication until the response is written.
     requests: usize,
-    /// Of these, requests whose body is arriving.
+    /// Maximum number of these requests whose body is arriving.
     arriving: usize,
     body_bytes: usize,
 }
@@ -92,7 +93,7 @@ pub(super) struct Shares {
 /// Current use by one holder.
 pub(super) struct Share {
     limits: ShareLimits,
-    /// Name of the holder in messages about limits.
+    /// Subject of messages about limits.
     name: &'static str,
     turns: Arc<Semaphore>,
     requests: Counter,

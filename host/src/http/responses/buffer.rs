@@ -95,7 +95,7 @@ impl ResponseBuffer {
         Ok(())
     }
 
-    /// Appends the bytes of another response, which are then no longer counted twice.
+    /// Appends the bytes of another response. They are counted twice until this returns.
     ///
     /// # Errors
     /// The errors of [`Self::push`].

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::error::ApiError;
 
-/// Marks a response whose bytes are counted already.
+/// Marks a response whose bytes are already counted.
 #[derive(Clone, Copy)]
 pub(super) struct Counted;
 

@@ -123,7 +123,7 @@ fn open_body(sealer: &Sealer, job: Uuid, sealed: &[u8]) -> anyhow::Result<Body> 
 /// Opens a job's headers.
 pub(super) fn read_headers(sealer: &Sealer, job: &JobRow) -> Result<Headers, UnreadableHeaders> {
     open_headers(sealer, job.id, job.http_headers_json.as_deref()).map_err(|error| {
-        // Each run of the job logs the same as an error.
+        // Each run of the job logs this as an error.
         tracing::debug!(job = %job.id, %error, "a job's headers can't be opened");
         UnreadableHeaders
     })

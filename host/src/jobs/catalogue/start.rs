@@ -76,7 +76,7 @@ pub(super) async fn run_again(jobs: &Jobs, run: Uuid) -> ApiResult<(Uuid, String
     }
     if let Some(project) = &work.project_id {
         jobs.projects.get(project).await.map_err(|error| match error.code() {
-            Code::NotFound => ApiError::new(Code::Conflict, "The run's project does not exist any more."),
+            Code::NotFound => ApiError::new(Code::Conflict, "The run's project no longer exists."),
             _ => error,
         })?;
     }

@@ -2,7 +2,7 @@
 //!
 //! A secret is found in the encodings in which servers return it: verbatim, escaped for JSON, encoded for a URL, and
 //! within Base64. Parts that are secret themselves are found as well: the token after `Bearer`, a cookie's value, the
-//! texts of a JSON body.
+//! strings in a JSON body.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -17,15 +17,15 @@ use crate::config::Secret;
 
 /// Minimum length of a secret. Shorter ones would match in almost every line.
 const MIN_LENGTH: usize = 4;
-/// Minimum length of a text in a JSON value that counts as a secret itself.
+/// Minimum length of a string in a JSON value that counts as a secret itself.
 const MIN_JSON_TEXT_LENGTH: usize = 6;
-/// The same for a word of a header's value, such as the token after `Bearer`.
+/// Minimum length of a word in a header's value that counts as a secret itself, such as the token after `Bearer`.
 const MIN_WORD_LENGTH: usize = 8;
 /// Maximum length of encodings that are searched together, by an automaton. Longer ones are few, and are searched one
 /// by one.
 const MAX_AUTOMATON_LENGTH: usize = 256;
 const REPLACEMENT: &str = "***";
-/// Limits for the search within Base64, per secret. A large body contains thousands of texts, and each has six
+/// Limits for the search within Base64, per secret. A large body contains thousands of strings, and each has six
 /// encodings in Base64.
 const MAX_BASE64_VALUES: usize = 200;
 const MAX_BASE64_VALUE_BYTES: usize = 4 << 10;
@@ -142,7 +142,7 @@ impl Redactor {
         Self { long, short: automaton, short_forms: short, numbers }
     }
 
-    /// Redacts a text. Also replaces NUL characters, which Postgres can't store.
+    /// Redacts a string. Also replaces NUL characters, which Postgres can't store.
     pub fn text(&self, text: &str) -> String {
         let text = text.replace('\0', "\u{fffd}");
         match self.bytes(text.as_bytes()) {
@@ -152,7 +152,7 @@ impl Redactor {
         }
     }
 
-    /// Redacts every text in a JSON value, including field names.
+    /// Redacts every string in a JSON value, including field names, and the numbers that are secrets.
     pub fn json(&self, value: Value) -> Value {
         if self.matches(&value) { self.redacted(value) } else { value }
     }
@@ -273,7 +273,8 @@ fn encodings_of(value: &str) -> Vec<String> {
     ]
 }
 
-/// Returns fragments in both alphabets. Every Base64 text whose data contains the value contains one of them.
+/// Returns fragments in both alphabets. Every Base64 string whose data contains the value contains one of them. Short
+/// fragments are left out, because they would match by chance.
 ///
 /// The value can start at each of the three bytes of a group. Characters that also encode neighbouring bytes are not
 /// part of a fragment.

@@ -38,7 +38,7 @@ impl LogPart {
     }
 }
 
-/// Returns the lines after an offset in bytes, or none if the run does not exist.
+/// Returns the lines after an offset in bytes, or `None` if the run does not exist.
 pub(super) async fn read_log(runs: &Runs, run: Uuid, offset: usize) -> ApiResult<Option<LogPart>> {
     let Some(stored) = queries::read_log(&runs.platform, run, offset as i64).await? else { return Ok(None) };
     let status = stored.status;

@@ -163,7 +163,7 @@ fn encode(line: &LogLine) -> String {
     text
 }
 
-/// Truncates a text to `max_bytes`, at a character boundary, and marks it with `…`.
+/// Truncates a string to `max_bytes`, at a character boundary, and marks it with `…`.
 pub(in crate::jobs) fn truncate(mut text: String, max_bytes: usize) -> String {
     if text.len() > max_bytes {
         text.truncate(text.floor_char_boundary(max_bytes));

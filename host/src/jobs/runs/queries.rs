@@ -90,7 +90,7 @@ pub(super) struct RunFilter {
     pub to: Option<DateTime<Utc>>,
 }
 
-/// Returns the texts of the values, or `None` if there are none.
+/// Returns the database spellings of the values, or `None` if there are no values.
 pub(super) fn texts<T: Copy>(values: &[T], as_str: fn(T) -> &'static str) -> Option<Vec<&'static str>> {
     (!values.is_empty()).then(|| values.iter().map(|value| as_str(*value)).collect())
 }
@@ -293,7 +293,7 @@ pub(super) struct StoredLog {
     pub status: RunStatus,
     /// Size of the readable log, whether in the row or in the object store.
     pub log_bytes: i64,
-    /// The part in the row; none if nothing follows the requested offset.
+    /// The part in the row; `None` if nothing follows the requested offset.
     pub log_text: Option<String>,
     pub log_object_key: Option<String>,
 }
@@ -334,7 +334,7 @@ pub(super) async fn lease_is_valid(pool: &PgPool, run: Uuid, lease: Uuid) -> Res
     .await
 }
 
-/// The log of a deleted run, which is still in the object store.
+/// The log of a deleted run. Its object, if it has one, is still in the object store.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct DeletedRun {
     pub log_object_key: Option<String>,
@@ -377,7 +377,7 @@ pub(super) async fn delete_surplus_runs(pool: &PgPool, keep: i64, limit: i64) ->
     .await
 }
 
-/// Returns those of the ids that are runs.
+/// Returns the ids for which a run exists.
 pub(super) async fn existing_runs(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar("SELECT id FROM cron_job_runs WHERE id = ANY($1)").bind(ids).fetch_all(pool).await
 }

@@ -26,7 +26,7 @@ pub struct RetentionReport {
     pub removed: u64,
     /// Bytes freed in the object store.
     pub freed_bytes: u64,
-    /// More remains; call again.
+    /// Whether more remains. If so, call again.
     pub more: bool,
 }
 

@@ -29,7 +29,7 @@ impl Runs {
     /// Counts the runs that were queued from `from` (default: a day before `to`) until `to` (default: now).
     ///
     /// # Errors
-    /// 400 if the time has no length, or more than [`MAX_PERIODS`] periods.
+    /// 400 if the time span is empty, or has more than [`MAX_PERIODS`] periods.
     pub async fn summarize(
         &self,
         by: SummaryPeriod,

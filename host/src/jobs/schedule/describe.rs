@@ -38,7 +38,7 @@ const SECOND: Unit = Unit { name: "second", size: 60 };
 const MINUTE: Unit = Unit { name: "minute", size: 60 };
 const HOUR: Unit = Unit { name: "hour", size: 24 };
 
-/// Returns for example `At 03:00, on Monday, in January`.
+/// Describes an expression, for example `At 03:00, on Monday, in January`.
 pub(super) fn describe(expression: &Expression) -> String {
     let parts = [time(expression), days(&expression.days, &expression.weekdays), months(expression.months)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
@@ -86,7 +86,8 @@ fn times_of_day(expression: &Expression) -> Option<Vec<String>> {
     Some(times)
 }
 
-/// Returns for example `Every 15 minutes` if the distance is also the same across the end of the unit.
+/// Describes values at equal distances, for example `Every 15 minutes`. Returns `None` if the distances differ, or if
+/// they are not the same across the end of the unit.
 fn evenly(unit: Unit, selected: Values) -> Option<String> {
     let count = selected.count_ones();
     if count == unit.size {
@@ -97,7 +98,7 @@ fn evenly(unit: Unit, selected: Values) -> Option<String> {
     is_even.then(|| format!("Every {distance} {}s", unit.name))
 }
 
-/// Returns for example `minute 5`, `minutes 0 and 30`, `every 2nd hour from 1 to 23`.
+/// Describes selected values, for example `minute 5`, `minutes 0 and 30`, `every 2nd hour from 1 to 23`.
 fn selected(unit: Unit, selected: Values) -> String {
     let name = unit.name;
     if is_all(unit, selected) {

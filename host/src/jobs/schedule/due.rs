@@ -21,7 +21,7 @@ pub(in crate::jobs) struct DueRuns {
     pub(in crate::jobs) fire_times: Vec<FireTime>,
     /// Fire times up to this time are handled.
     pub(in crate::jobs) scheduled_until: DateTime<Utc>,
-    /// The next fire time, or none if the schedule has no more.
+    /// The next fire time, or `None` if the schedule has no more.
     pub(in crate::jobs) next_run_at: Option<DateTime<Utc>>,
 }
 

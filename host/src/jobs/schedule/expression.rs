@@ -15,9 +15,9 @@ pub(super) struct Expression {
     pub(super) days: Days,
     pub(super) months: Values,
     pub(super) weekdays: Weekdays,
-    /// The minute is a wildcard or a step.
+    /// Whether the minute is a wildcard or a step.
     minutes_step: bool,
-    /// The hour is a wildcard or a step.
+    /// Whether the hour is a wildcard or a step.
     hours_step: bool,
 }
 

@@ -68,7 +68,7 @@ pub(super) struct Days {
     pub(super) last_workday: bool,
     /// `15W`: the day from Monday to Friday in the same month that is nearest to the 15th.
     pub(super) nearest_workdays: Values,
-    /// The field begins with `*`.
+    /// Whether the field begins with `*` or `?`.
     pub(super) starred: bool,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct Weekdays {
     pub(super) nth: [Values; 5],
     /// `5L`: the weekdays whose last occurrence in the month is selected.
     pub(super) last: Values,
-    /// The field begins with `*`.
+    /// Whether the field begins with `*` or `?`.
     pub(super) starred: bool,
 }
 

@@ -66,7 +66,7 @@ impl Schedule {
         self.expression.description()
     }
 
-    /// Returns the first fire time after `after`, or none if there is none.
+    /// Returns the first fire time after `after`, or `None` if there is none.
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let local = after.with_timezone(&self.zone).naive_local();
         // In the first pass of a repeated hour, local times up to now occur once more.

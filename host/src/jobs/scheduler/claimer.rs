@@ -50,7 +50,7 @@ impl ActivePlugins {
         self.0.entry(plugin.to_owned()).or_default().clone()
     }
 
-    /// Returns the numbers of runs that may be claimed with these permits.
+    /// Returns how many runs may be claimed with these permits.
     fn limits(&self, state: &SchedulerState, permits: &Permits) -> ClaimLimits {
         let runner = &state.jobs.runner;
         let own_plugins = runner.own_runs().plugins.to_vec();

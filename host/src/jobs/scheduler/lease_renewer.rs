@@ -50,7 +50,7 @@ pub(super) async fn renew_leases(state: Arc<SchedulerState>) {
     }
 }
 
-/// Returns the time until the first run must be stopped if it is not renewed, or none if no run is active.
+/// Returns the time until the first run must be stopped if it is not renewed, or `None` if no run is active.
 fn time_until_first_stop(state: &SchedulerState, stop_after: Duration) -> Option<Duration> {
     let running = state.active_runs.iter().filter(|run| run.stop_reason().is_none());
     running.map(|run| stop_after.saturating_sub(run.time_since_renewal())).min()

@@ -19,7 +19,8 @@ const BATCH_SIZE: i64 = 125;
 /// Age at which a fire time counts as missed when the scheduler has just started: any other scheduler would have
 /// handled it on time.
 const MISSED_AFTER_AT_START: TimeDelta = TimeDelta::seconds(1);
-/// The same while the scheduler runs, when it can be slow or Postgres unavailable for a moment.
+/// Age at which a fire time counts as missed while the scheduler runs: it can be slow, or Postgres unavailable, for a
+/// moment.
 const MISSED_AFTER: TimeDelta = TimeDelta::seconds(10);
 /// Sleep when a due job is locked by another scheduler.
 const MIN_SLEEP: Duration = Duration::from_millis(20);

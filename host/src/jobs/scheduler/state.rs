@@ -32,7 +32,7 @@ pub struct RunEnded {
     pub plugin_job: String,
     pub status: RunStatus,
     pub error_text: Option<String>,
-    /// The run failed and will be retried, so the failure is not final.
+    /// Whether the run failed and will be retried, so that the failure is not final.
     pub will_retry: bool,
     /// Status of the job's previous run.
     pub previous_status: Option<RunStatus>,
@@ -56,8 +56,8 @@ pub(super) struct SchedulerState {
     pub(super) planner: DedicatedConnection,
     pub(super) claimer: DedicatedConnection,
     pub(super) lease_renewer: DedicatedConnection,
-    /// The only connection that writes rows of several runs: two such statements with different row orders could
-    /// deadlock.
+    /// The only connection whose statements wait for the rows of several runs: two such statements with different row
+    /// orders could deadlock.
     pub(super) writer: DedicatedConnection,
     /// Identifies this scheduler among others.
     pub(super) worker: String,

@@ -84,7 +84,7 @@ pub(super) async fn send(
 /// The reason why a message could not be sent to one address.
 struct SendError {
     error: ChannelError,
-    /// The server refused this address or message; others can still succeed.
+    /// Whether the server refused this address or message, so that others can still succeed.
     concerns_address: bool,
 }
 

@@ -15,7 +15,7 @@ const MIB: usize = 1 << 20;
 const MAX_SMALL_BYTES: usize = MIB;
 /// Maximum number of parts that are sent while the next one is filled.
 const MAX_CONCURRENT_PARTS: usize = 2;
-/// S3's limit.
+/// Maximum number of parts of an upload in S3.
 const MAX_PARTS: i32 = 10_000;
 /// Pauses before each attempt to abort an upload.
 const ABORT_PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(10)];

@@ -113,7 +113,7 @@ fn check_scope(run: &RunScope, target: &str) -> Result<DatabaseName, CallError> 
     Ok(name)
 }
 
-/// Checks that the grant includes any database, before the catalogue is asked for a backup's database.
+/// Checks that the grant includes any database, before a backup's database is looked up in the catalogue.
 fn check_any_scope(run: &RunScope, id: Uuid) -> Result<(), CallError> {
     if run.scope(Capability::Backups).databases.is_empty() {
         return Err(run.deny(Capability::Backups, &format!("backup `{id}`")));

@@ -28,8 +28,8 @@ use crate::{
 
 /// Maximum number of wrong API keys per second and client address. Bursts of twice that are allowed.
 const MAX_WRONG_KEYS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
-/// Refusals between two removals of addresses without recent refusals. A removal visits every address, so it must not
-/// happen on each refusal.
+/// Number of wrong keys between two removals of addresses without recent ones. A removal visits every address, so it
+/// must not happen for each wrong key.
 const REMOVAL_INTERVAL: u32 = 10_000;
 
 /// Limits the requests per second of each project and kind of key. Bursts of twice that are allowed.
@@ -72,7 +72,7 @@ struct WrongKeys {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
     /// Addresses that were above their limit, and until when.
     refused: DashMap<IpAddr, Instant>,
-    /// Refusals since the start. Wraps around.
+    /// Number of wrong keys since the start. Wraps around.
     count: AtomicU32,
 }
 

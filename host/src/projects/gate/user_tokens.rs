@@ -158,7 +158,8 @@ impl UserTokens {
     }
 }
 
-/// Returns from which Unix time on a token has expired, in seconds. Clocks may differ, but not for short-lived tokens.
+/// Returns the Unix time in seconds from which on a token has expired. Clocks may differ, but not for short-lived
+/// tokens.
 ///
 /// # Errors
 /// 401 if that time has come.

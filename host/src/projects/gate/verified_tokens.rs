@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::UserClaims;
 
-/// Tokens that are kept, those of all projects together. Each takes about two kilobytes.
+/// Maximum number of tokens that are kept, of all projects together. Each takes about two kilobytes.
 const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// Identifies a token together with what it was verified against.

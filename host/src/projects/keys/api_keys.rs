@@ -14,7 +14,7 @@ const PUBLISHABLE_PREFIX: &str = "ah_pub_";
 const SECRET_PREFIX: &str = "ah_sec_";
 /// 32 bytes in base64url.
 const RANDOM_CHARS: usize = 43;
-/// Characters of a key that are stored and shown: the prefix and five of the 43 random ones.
+/// Number of characters of a key that are stored and shown: the prefix and five of the 43 random ones.
 const SHOWN_CHARS: usize = 12;
 const MAX_OVERLAP_SECONDS: u32 = 30 * 24 * 3600;
 const MAX_NAME_CHARS: usize = 64;
@@ -26,7 +26,7 @@ pub(in crate::projects) fn generate_key(key_type: KeyType) -> String {
     })
 }
 
-/// Returns whether the text has the format of a key. Other texts are not looked up.
+/// Returns whether the string has the format of a key. Other strings are not looked up.
 pub(super) fn is_well_formed(key: &str) -> bool {
     let random = key.strip_prefix(PUBLISHABLE_PREFIX).or_else(|| key.strip_prefix(SECRET_PREFIX));
     random.is_some_and(|random| {

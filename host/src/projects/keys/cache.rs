@@ -207,12 +207,12 @@ impl KeyCache {
         });
     }
 
-    /// Stores the numbers of requests for as long as the process runs.
+    /// Stores the counts of requests for as long as the process runs.
     pub async fn store_usage_regularly(self) {
         self.usage.store_regularly(&self.platform).await;
     }
 
-    /// Stores the numbers of requests that are not stored yet.
+    /// Stores the counts of requests that are not stored yet.
     pub async fn store_usage(&self) {
         self.usage.store(&self.platform).await;
     }

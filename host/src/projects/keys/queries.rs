@@ -147,7 +147,7 @@ pub(super) async fn update_key(
         .await
 }
 
-/// Adds to the numbers of requests in the current hour. Ignores keys that no longer exist.
+/// Adds to the counts of requests in the current hour. Ignores keys that no longer exist.
 pub(super) async fn add_usage(pool: &PgPool, keys: &[Uuid], requests: &[i64]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO api_key_usage (key_id, hour, requests)
@@ -163,7 +163,7 @@ pub(super) async fn add_usage(pool: &PgPool, keys: &[Uuid], requests: &[i64]) ->
     .map(drop)
 }
 
-/// Removes numbers of requests that are older than two days.
+/// Removes counts of requests that are older than two days.
 pub(super) async fn remove_old_usage(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM api_key_usage WHERE hour < now() - interval '2 days'").execute(pool).await.map(drop)
 }

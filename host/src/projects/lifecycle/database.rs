@@ -227,7 +227,7 @@ pub(super) fn standard_privileges(project: &str) -> String {
     )
 }
 
-/// The functions that policies call. `data/schema/project_code.sql` knows their texts.
+/// The functions that policies call. `data/schema/project_code.sql` knows their bodies.
 pub(super) const AUTH_FUNCTIONS: &str = "
          CREATE OR REPLACE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS
            $body$ SELECT NULLIF(pg_catalog.current_setting('request.jwt.claims', true), '')::pg_catalog.jsonb $body$;

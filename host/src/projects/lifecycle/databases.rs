@@ -139,7 +139,7 @@ impl Databases {
 /// Parses the tables that [`Databases::tables_json`] returns.
 ///
 /// # Errors
-/// Fails if Postgres did not write the text.
+/// Fails if the string is not such JSON.
 pub fn parse_tables(text: &str) -> Result<Vec<DatabaseTable>, DbError> {
     serde_json::from_str(text).map_err(|error| DbError::Unreachable(error.into()))
 }

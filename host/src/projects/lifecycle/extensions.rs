@@ -1,9 +1,9 @@
 //! Prevents a project's SQL from creating extensions, unless `ATLASHUB_SQL_CREATE_EXTENSION` allows it.
 //!
-//! Postgres lets every role with `CREATE` on a database, which the owner needs for schemas, create trusted extensions
-//! there. Checking the text of a statement can't prevent that: functions build SQL at run time. So each project's
+//! Every role with `CREATE` on a database can create trusted extensions in it, and the owner role needs `CREATE` for
+//! schemas. Checking the text of a statement can't prevent that: functions build SQL at run time. So each project's
 //! database has an event trigger that refuses `CREATE EXTENSION`, unless the variable allows it. Only a superuser can
-//! create event triggers; without one, Postgres's list of trusted extensions is the only limit.
+//! create event triggers. If the platform's role is not a superuser, projects can create every trusted extension.
 
 use sqlx::{Connection as _, PgConnection};
 
@@ -12,8 +12,8 @@ use crate::{config::Secret, projects::ProjectsState};
 
 const TRIGGER: &str = "atlashub_refuse_extension";
 
-/// Objects of the event trigger. They are members of the extension `plpgsql`, so that dumps don't contain them. A
-/// superuser's session is exempt, even after `SET ROLE`.
+/// Creates the event trigger, its function and their schema. They are members of the extension `plpgsql`, so that dumps
+/// don't contain them. A superuser's session is exempt, even after `SET ROLE`.
 const CREATE_TRIGGER: &str = "BEGIN;
     CREATE SCHEMA IF NOT EXISTS atlashub_internal;
     ALTER SCHEMA atlashub_internal OWNER TO CURRENT_USER;
@@ -34,8 +34,7 @@ const CREATE_TRIGGER: &str = "BEGIN;
     ALTER EXTENSION plpgsql ADD EVENT TRIGGER atlashub_refuse_extension;
     COMMIT";
 
-/// Applies the setting to the databases of all ready projects. A failure is logged and does not prevent the other
-/// databases.
+/// Applies the setting to the databases of all ready projects. Logs a failure, and continues with the next database.
 pub async fn apply_extension_setting(state: &ProjectsState) -> Result<(), sqlx::Error> {
     for project in queries::ready_projects(&state.platform).await? {
         if let Err(error) = apply_to_project(state, &project).await {

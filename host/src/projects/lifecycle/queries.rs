@@ -101,8 +101,8 @@ pub(super) struct ProjectChange<'a> {
     pub dismiss_delete_problem: bool,
 }
 
-/// Changes a ready project, and returns it. Does not protect a project whose deletion waits for its final backup: then
-/// returns `None`, as for a project that is not ready.
+/// Changes a ready project, and returns it. Returns `None` if the project is not ready, or if the change would protect
+/// a project whose deletion waits for its final backup.
 pub(super) async fn update_project(
     pool: &PgPool,
     id: &str,
@@ -145,7 +145,7 @@ pub(super) async fn begin_deletion_now(db: impl PgExecutor<'_>, id: &str) -> Res
 /// The columns of a project that a deletion with a final backup depends on.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct LockedProject {
-    /// The run that the deletion waits for already.
+    /// The run that a deletion already waits for.
     pub delete_after_run: Option<Uuid>,
     pub protected: bool,
 }

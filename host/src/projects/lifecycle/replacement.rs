@@ -35,7 +35,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(30);
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Maximum time that a rename waits for a lock. Requests that open a connection wait equally long.
 const LOCK_TIMEOUT_MS: u32 = 2000;
-/// Attempts to rename a database whose sessions don't end.
+/// Maximum number of attempts to rename a database whose sessions don't end.
 const MAX_SWAP_ATTEMPTS: u32 = 3;
 
 /// Returns the prefix, in the platform's bucket, of archives that are uploaded for restores of a project.
@@ -84,9 +84,9 @@ pub enum ReplacementError {
     Database(#[from] sqlx::Error),
     #[error("another request is changing this project")]
     Busy,
-    #[error("the project doesn't exist any more")]
+    #[error("the project no longer exists")]
     Gone,
-    #[error("the database `{0}` doesn't exist any more")]
+    #[error("the database `{0}` no longer exists")]
     Missing(String),
     #[error("other sessions use the project's database and can't be ended; close them and try again")]
     InUse,
@@ -167,7 +167,7 @@ impl Replacements {
     }
 
     /// Makes a loaded database ready for use: its SQL may create extensions only if the configuration allows it, and
-    /// the tables of end-user login belong to the platform.
+    /// the tables of end-user login belong to the project's role for login.
     ///
     /// # Errors
     /// `Refused` if schema `auth` contains what AtlasHub did not make.

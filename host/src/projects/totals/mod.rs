@@ -1,7 +1,7 @@
 //! The list of projects and their totals.
 //!
 //! - `surveys`: numbers that only a project's own database contains, with a cache.
-//! - `queries`: numbers of all projects from the platform database.
+//! - `queries`: numbers about projects from the platform database.
 //! - `routes`: the list of projects.
 //!
 //! The totals count rows of other slices, such as runs and backups. That is fixed SQL: no code of these slices is used.
@@ -24,7 +24,7 @@ pub use surveys::{Survey, Surveys};
 const RUN_SPAN: TimeDelta = TimeDelta::hours(24);
 
 impl ProjectsState {
-    /// Returns the totals of the projects by their ids. Sizes and numbers of tables are at most `max_age` old.
+    /// Returns the totals of the projects by their ids. Database sizes and table counts are at most `max_age` old.
     pub async fn totals(
         &self,
         projects: &[ProjectRef],

@@ -12,7 +12,7 @@ use crate::{
     projects::{ProjectRef, ProjectsState},
 };
 
-/// Maximum age of sizes and numbers of tables in the list.
+/// Maximum age of database sizes and table counts in the list.
 const MAX_LIST_AGE: Duration = Duration::from_secs(60);
 const MAX_SEARCH_CHARS: usize = 200;
 

@@ -57,8 +57,8 @@ impl Surveys {
         Self { platform, pools, cached: Arc::default(), query_lock: Arc::default() }
     }
 
-    /// Returns the surveys of those of the projects that are ready, at most `max_age` old. A database that does not
-    /// respond has a survey without numbers.
+    /// Returns the surveys of the projects that are ready, at most `max_age` old. A database that does not respond has
+    /// a survey without numbers.
     pub async fn surveys(
         &self,
         projects: &[ProjectRef],

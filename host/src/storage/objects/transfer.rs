@@ -32,12 +32,12 @@ enum IfTaken {
 /// Copies or moves an object to another path of its project. Runs to its end if the caller is cancelled: a store may
 /// take minutes to copy a large object.
 ///
-/// A move copies the object, records the copy, and then deletes the object if nobody has replaced it meanwhile. If it
-/// is interrupted, both exist.
+/// A move copies the object, records the copy, and then deletes the object unless it was replaced in the meantime. If
+/// the move is interrupted, both exist.
 ///
 /// # Errors
 /// 400 for an invalid path, 404 if a bucket or the object does not exist, 409 if the new path is taken or the object
-/// was replaced meanwhile, 413 if it is larger than the new bucket allows.
+/// was replaced in the meantime, 413 if it is larger than the new bucket allows.
 pub(in super::super) async fn transfer_object(
     access: StorageAccess,
     request: MoveObject,
@@ -52,7 +52,7 @@ async fn transfer_to_end(access: &StorageAccess, request: MoveObject, transfer: 
     let to_bucket = request.to_bucket.as_deref().unwrap_or_else(|| from.bucket());
     let to = ObjectPath::new(&BucketName::parse(to_bucket)?, &request.to)?;
     if from == to {
-        return Err(ApiError::invalid("`to` is the path that the object has already."));
+        return Err(ApiError::invalid("`to` is the current path of the object."));
     }
     access.require_bucket(from.bucket()).await?;
     let settings = access.authorize(to.bucket(), Action::Upload).await?;

@@ -18,7 +18,7 @@ pub(super) struct Inserted {
     pub is_inserted: bool,
 }
 
-/// Records an upload, unless its owner has `quota` open uploads of this kind already. Concurrent calls can exceed the
+/// Records an upload, unless its owner already has `quota` open uploads of this kind. Concurrent calls can exceed the
 /// quota by their number.
 pub(super) async fn insert_upload(
     platform: &PgPool,

@@ -109,7 +109,7 @@ async fn copy_rows(
     Ok(rows)
 }
 
-/// Returns the text of the statement. The line break after the query ends a comment in it.
+/// Returns the SQL of the statement. The line break after the query ends a comment in it.
 fn statement(copy: &Copy) -> String {
     let Copy { query, format, .. } = copy;
     match format {

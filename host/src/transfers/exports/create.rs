@@ -97,7 +97,7 @@ fn check_format(request: &CreateExport) -> ApiResult<()> {
             Err(ApiError::invalid("The `format` of a table or query must be `csv`, `json` or `ndjson`."))
         }
         (true, ExportFormat::Custom) if request.gzip => {
-            Err(ApiError::invalid("`gzip` is not for the format `custom`, which is compressed already."))
+            Err(ApiError::invalid("`gzip` does not apply to the format `custom`, which is already compressed."))
         }
         _ => Ok(()),
     }

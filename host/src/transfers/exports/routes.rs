@@ -140,7 +140,7 @@ async fn find(state: &TransfersState, id: Uuid) -> ApiResult<ExportRow> {
     queries::export(&state.platform, id).await?.ok_or_else(|| ApiError::not_found("export"))
 }
 
-/// Describes what was exported, without the text of a query.
+/// Describes what was exported, without the SQL of a query.
 fn audit_details(source: &ExportSource) -> serde_json::Value {
     match source {
         ExportSource::Table { project_id, table } => {

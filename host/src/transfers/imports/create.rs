@@ -44,11 +44,13 @@ impl TransfersState {
             return Err(ApiError::invalid("`sizeBytes` must be the size of the file, at least 1."));
         }
         if size_bytes > MAX_SIZE_BYTES {
-            return Err(ApiError::new(Code::ObjectTooLarge, "The file may have at most 20 GiB.")
+            return Err(ApiError::new(Code::ObjectTooLarge, "The file may be at most 20 GiB.")
                 .with_hint("Split it into several files."));
         }
         if file_name.as_ref().is_some_and(|name| name.chars().count() > MAX_FILE_NAME_CHARS || name.contains('\0')) {
-            return Err(ApiError::invalid(format!("`fileName` may have at most {MAX_FILE_NAME_CHARS} characters.")));
+            return Err(ApiError::invalid(format!(
+                "`fileName` may have at most {MAX_FILE_NAME_CHARS} characters, without NUL."
+            )));
         }
         // Checked now, so that an unknown table is reported before the upload.
         Target::find(&self.editor.pools, &project_id, &table).await?;

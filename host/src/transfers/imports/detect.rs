@@ -51,7 +51,7 @@ pub(super) enum Cell {
     Json(serde_json::Value),
 }
 
-/// The reason why the reading of a head ends early.
+/// The reason why reading a head ends early.
 enum Stop {
     Enough,
     Failed(RecordError),
@@ -218,7 +218,7 @@ fn detect_delimiter(bytes: &[u8], is_whole: bool) -> char {
     DELIMITERS.into_iter().rev().max_by_key(|delimiter| score(*delimiter)).unwrap_or(',')
 }
 
-/// Returns whether the first row looks like a header: either one of its texts is the name of a column, or none of them
+/// Returns whether the first row looks like a header: either one of its fields is the name of a column, or none of them
 /// looks like a value while a later row has one that does.
 fn detect_header(rows: &[Vec<Cell>], target: &Target) -> bool {
     let Some((first, rest)) = rows.split_first() else { return false };
@@ -262,7 +262,7 @@ fn unreadable(error: RecordError) -> ApiError {
         .with_detail("reason", code.into())
 }
 
-/// Returns whether a text is one JSON value.
+/// Returns whether a string is one JSON value.
 pub(super) fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }

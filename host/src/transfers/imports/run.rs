@@ -34,7 +34,7 @@ impl Transfers {
             return Err(TransferError::LeaseLost);
         }
         if !queries::claim(&mut *transaction, id, run.run_id).await.map_err(platform_error)? {
-            return Err(TransferError::Conflict("the file was imported already; upload it again".to_owned()));
+            return Err(TransferError::Conflict("the file has already been imported; upload it again".to_owned()));
         }
         transaction.commit().await.map_err(platform_error)?;
         Ok(ImportFile {

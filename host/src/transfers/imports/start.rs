@@ -50,7 +50,7 @@ impl TransfersState {
                     .with_hint("Wait until its run has ended, or cancel it."));
             }
             ImportState::Done if !import.dry_run => {
-                return Err(ApiError::new(Code::Conflict, "The file was imported already.")
+                return Err(ApiError::new(Code::Conflict, "The file has already been imported.")
                     .with_hint("Upload it again to import it a second time."));
             }
             _ => {}

@@ -40,7 +40,7 @@ async fn settle(state: &TransfersState, import: &ImportRow) -> ApiResult<()> {
     match queries::transaction_status(&state.platform, transaction).await?.as_deref() {
         Some("committed") => {
             queries::set_committed(&state.platform, import.id, transaction).await?;
-            // The rows are in the table, so the file is not needed any more.
+            // The rows are in the table, so the file is no longer needed.
             if let Err(error) = state.store.delete(PLATFORM_BUCKET, &import.object_key).await {
                 tracing::warn!(%error, key = import.object_key, "could not remove the file of an import");
             }

@@ -21,7 +21,7 @@ pub(super) struct Target {
     /// `r` or `p` for tables.
     pub(super) kind: String,
     pub(super) columns: Vec<Column>,
-    /// Columns that identify a row: primary key and unique constraints.
+    /// Columns that identify a row: the primary key, unique constraints and unique indexes.
     pub(super) keys: Vec<Key>,
 }
 

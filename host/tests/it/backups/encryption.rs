@@ -178,7 +178,7 @@ async fn encrypted_backup_is_verified_with_its_identity_only() {
     assert!(error.contains("an age identity is needed") && error.contains("--identity-file"), "{run}");
     let run = encrypted.verify_with(&generated()).await;
     assert!(run["errorText"].as_str().unwrap().contains("other recipients"), "{run}");
-    // Neither says that the backup is bad.
+    // Neither failure marks the backup as bad.
     assert_eq!(state(app, backup).await["state"], "ready");
     let run = encrypted.verify_with(identity).await;
     assert_eq!(run["status"], "success", "{run}");
@@ -199,7 +199,7 @@ async fn encrypted_backup_is_verified_with_its_identity_only() {
         put.await.unwrap();
     }
 
-    // Nothing is left of it in the platform database.
+    // No part of the identity is left in the platform database.
     assert_eq!(encrypted.count("SELECT count(*) FROM run_identities").await, 0);
     let secret = encrypted.key.to_string();
     for table in ["audit_logs", "cron_job_runs", "backups"] {

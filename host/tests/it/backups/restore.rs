@@ -41,7 +41,7 @@ pub(crate) async fn confirm(app: &TestApp, restore: &Value, project: &TestProjec
     (restore_of(app, restore).await, run)
 }
 
-/// Names of the databases that belong to a project, besides its own.
+/// Returns the names of the databases that belong to a project, besides its own.
 pub(crate) async fn other_databases(project: &TestProject) -> Vec<String> {
     let mut connection = project.connect().await;
     sqlx::query_scalar("SELECT datname::text FROM pg_database WHERE starts_with(datname, $1) ORDER BY 1")

@@ -83,7 +83,7 @@ fn prefix(app: &TestApp) -> String {
     ScratchName::prefix(app.services.database_url.expose().rsplit('/').next().unwrap())
 }
 
-/// Names of the app's scratch databases and roles.
+/// Returns the names of the app's scratch databases and roles.
 async fn scratch_names(app: &TestApp) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT name FROM (SELECT datname::text AS name FROM pg_database UNION ALL SELECT rolname::text FROM \

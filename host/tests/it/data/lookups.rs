@@ -94,7 +94,7 @@ async fn shares(project: &TestProject, connection: &mut sqlx::PgConnection) -> b
     .unwrap()
 }
 
-/// Sends the requests together. Returns their results, and whether a shared statement was seen meanwhile.
+/// Sends the requests together. Returns their results, and whether a shared statement was seen while they ran.
 ///
 /// A connection shows only its last statement, so it is read repeatedly until all requests have their response.
 async fn together<T>(

@@ -113,7 +113,7 @@ async fn stream_continues_after_the_last_event_id() {
     let mut other = EventTail::open(&app.admin(), &format!("{PATH}?lastEventId={}", event.id), None).await;
     assert_eq!(other.next().await.unwrap().data, system("resumed"));
     assert_eq!(other.until("job", &json!({})).await, next);
-    // An id of another process, and a text that is not an id.
+    // An id of another process, and a string that is not an id.
     for unknown in ["00000000-7", "x"] {
         let mut tail = EventTail::open(&app.admin(), PATH, Some(unknown)).await;
         assert_eq!(tail.next().await.unwrap().data, system("started"), "{unknown}");

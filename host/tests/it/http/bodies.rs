@@ -94,7 +94,7 @@ async fn slow_bodies_without_sign_in_do_not_block_the_owner() {
         let mut socket = Socket::connect(&app.admin_url).await;
         let path = if number % 2 == 0 { "/admin/v1/session".to_owned() } else { project.path("/sql") };
         let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
-        // The listener may have replaced the connection already.
+        // The listener may already have replaced the connection.
         let _ = socket.try_send(format!("{head}content-length: 1000\r\n\r\n{{")).await;
         sockets.push(socket);
     }

@@ -112,7 +112,7 @@ async fn parameter_with_a_nul_character_is_never_a_server_error() {
     }
 }
 
-/// Returns the value once for each of its texts, with a NUL character in that text.
+/// Returns a copy of the value for each string in it, with a NUL character in that string.
 fn with_nul(value: &Value) -> Vec<Value> {
     let replaced = |part: &Value, within: &dyn Fn(Value) -> Value| with_nul(part).into_iter().map(within).collect();
     match value {

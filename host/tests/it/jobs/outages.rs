@@ -125,7 +125,7 @@ async fn schedulers_continue_after_postgres_restarts() {
         })
         .await;
     }
-    let rows = eventually("nothing runs or waits any more", async || {
+    let rows = eventually("no run is active or queued", async || {
         let rows: Vec<RunRow> =
             sqlx::query_as("SELECT id, job_id, scheduled_for, attempt, status, error_text FROM cron_job_runs")
                 .fetch_all(app.app.platform())

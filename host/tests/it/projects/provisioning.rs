@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::{ADMIN_TOKEN, Client, FaultProxy, Postgres, ProgramVars, Store, TestApp, eventually};
 
-/// A text of each statement that creates a project, in the order in which they run.
+/// A part of each statement that creates a project, in the order in which the statements run.
 const DATABASE_STEPS: &[&str] = &[
     "INSERT INTO projects (",
     "INSERT INTO project_db_creds (",

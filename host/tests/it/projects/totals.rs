@@ -131,7 +131,7 @@ async fn project_that_waits_for_its_final_backup_can_not_be_protected() {
         .await
         .unwrap();
     let (status, error) = app.admin().patch(&project.path(""), json!({ "protected": true })).await;
-    // The sweep may have kept the project meanwhile, because the run does not exist.
+    // The sweep may have kept the project in the meantime, because the run does not exist.
     let (_, detail) = app.admin().get(&project.path("")).await;
     assert!(status == StatusCode::CONFLICT || detail["deleteProblem"].is_string(), "{status} {error} {detail}");
 }

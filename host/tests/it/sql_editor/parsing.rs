@@ -1,4 +1,4 @@
-//! `POST sql/parse`: the statements of a text. The tables of cases are in `sql_editor/script_tests.rs`.
+//! `POST sql/parse` splits SQL into its statements. The tables of cases are in `sql_editor/script_tests.rs`.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -44,8 +44,8 @@ struct Fault {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Action {
-    /// Replaces the last character of the text with `?`, which makes SQL a syntax error and changes the path of a
-    /// signed request.
+    /// Replaces the last character of the fault's text with `?`, which makes SQL a syntax error and changes the path of
+    /// a signed request.
     Corrupt,
     /// Forwards no further bytes on this connection.
     Hold,
@@ -70,12 +70,12 @@ impl FaultProxy {
         self.address
     }
 
-    /// Makes requests that contain the text fail at the server.
+    /// Makes requests that contain `text` fail at the server.
     pub fn corrupt(&self, text: &'static str) {
         self.add(text, Action::Corrupt);
     }
 
-    /// Holds requests that contain the text.
+    /// Holds requests that contain `text`.
     pub fn hold(&self, text: &'static str) {
         self.add(text, Action::Hold);
     }
@@ -85,17 +85,17 @@ impl FaultProxy {
         self.shared.released.notify_waiters();
     }
 
-    /// Closes the connections of requests that contain the text, instead of a response.
+    /// Closes the connections of requests that contain `text`, instead of a response.
     pub fn cut(&self, text: &'static str) {
         self.add(text, Action::Cut);
     }
 
-    /// Sends this response to requests that contain the text, instead of the server's.
+    /// Sends this response to requests that contain `text`, instead of the server's.
     pub fn respond(&self, text: &'static str, response: &'static str) {
         self.add(text, Action::Respond(response));
     }
 
-    /// Sends only the first bytes of the response to requests that contain the text.
+    /// Sends only the first bytes of the response to requests that contain `text`.
     pub fn cut_response(&self, text: &'static str, bytes: usize) {
         self.add(text, Action::CutResponse(bytes));
     }
@@ -109,7 +109,7 @@ impl FaultProxy {
         self.shared.held.notified().await;
     }
 
-    /// Removes all faults. Returns the texts that no request contained.
+    /// Removes all faults. Returns the texts of those that no request contained.
     pub fn clear(&self) -> Vec<&'static str> {
         let faults = std::mem::take(&mut *self.shared.faults.lock());
         faults.iter().filter(|fault| fault.hits == 0).map(|fault| fault.text).collect()

@@ -29,7 +29,7 @@ pub struct Attempt {
     pub node: &'static str,
 }
 
-/// Records the attempts of all nodes. It also has a gate that jobs with `wait` wait at.
+/// Records the attempts of all nodes. Jobs with the parameter `wait` wait at its gate.
 #[derive(Default)]
 pub struct TestRunner {
     attempts: Mutex<Vec<Attempt>>,

@@ -153,7 +153,7 @@ async fn single_value_is_returned_completely() {
     assert_eq!(cell(&app, &project, "column=tags&eq.id=1").await.body, b"{a,b}");
     assert_eq!(cell(&app, &project, "column=at&eq.id=1").await.body, b"2024-01-01 00:00:00+00");
     assert_eq!(cell(&app, &project, "column=data&eq.id=1").await.body, br#"{"a": 1.10}"#);
-    // NULL differs from the empty text.
+    // NULL differs from the empty string.
     assert_eq!(cell(&app, &project, "column=body&eq.id=3").await.status, StatusCode::NO_CONTENT);
     let empty = cell(&app, &project, "column=body&eq.id=4").await;
     assert_eq!((empty.status, empty.body.len()), (StatusCode::OK, 0));

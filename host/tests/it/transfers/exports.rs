@@ -44,7 +44,7 @@ fn query(project: &TestProject, sql: &str, format: &str) -> Value {
     json!({ "source": { "kind": "query", "projectId": project.id, "sql": sql }, "format": format })
 }
 
-/// The text that Postgres copies, with the settings of exports.
+/// Returns the output of Postgres's `COPY`, with the settings of exports.
 async fn copied(project: &TestProject, copy: &str) -> String {
     use futures_util::TryStreamExt as _;
     let mut connection = project.connect().await;

@@ -20,7 +20,7 @@ use crate::{
 /// A query whose export has 20 MB, which are sent in three parts.
 const LARGE: &str = "SELECT repeat(md5(g::text), 100) FROM generate_series(1, 6500) g";
 const SMALL: &str = "SELECT g FROM generate_series(1, 10) g";
-/// The requests that store a file, by texts that they contain.
+/// The requests that store a file, each with a string that it contains.
 const STORE_STEPS: [(&str, &str); 5] = [
     (SMALL, "x-id=PutObject"),
     (LARGE, ".csv?uploads"),

@@ -1,4 +1,4 @@
-//! Rows that an import skips because of their text or of a trigger, and rows with identities.
+//! Rows that an import skips because of their content or a trigger, and rows with identities.
 
 use serde_json::{Value, json};
 

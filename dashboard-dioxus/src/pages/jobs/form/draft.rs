@@ -176,7 +176,7 @@ impl Draft {
         } else if self.body_changed && self.body_is_json && !self.body.trim().is_empty() {
             match serde_json::from_str::<Box<RawValue>>(&self.body) {
                 Ok(body) => fields.put("httpBody", &body),
-                Err(error) => drop(errors.insert("httpBody".to_owned(), format!("This is no JSON: {error}."))),
+                Err(error) => drop(errors.insert("httpBody".to_owned(), format!("This is not valid JSON: {error}."))),
             }
         } else if self.body_changed && !(is_new && self.body.is_empty()) {
             fields.put("httpBody", &self.body);

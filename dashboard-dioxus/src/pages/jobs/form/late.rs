@@ -11,7 +11,7 @@ const OVERLAPS: [(Overlap, &str); 3] =
 #[component]
 pub(super) fn LateFields(form: Form) -> Element {
     let draft = form.draft.read().clone();
-    let time_limit = if draft.job_type == JobType::Http { "60" } else { "as the plugin asks" };
+    let time_limit = if draft.job_type == JobType::Http { "60" } else { "set by the plugin" };
     rsx! {
         fieldset { class: "stack late", role: "group", "aria-label": "When it fails or is late",
             legend { class: "strong", "When it fails or is late" }
@@ -31,8 +31,8 @@ pub(super) fn LateFields(form: Form) -> Element {
                 }
             }
             div { class: "pair-2",
-                fieldset { class: "field", role: "radiogroup", "aria-label": "If the last run is still going",
-                    legend { "If the last run is still going" }
+                fieldset { class: "field", role: "radiogroup", "aria-label": "If the last run is still running",
+                    legend { "If the last run is still running" }
                     div { class: "options",
                         for (choice, label) in OVERLAPS {
                             label { key: "{label}", class: "check",

@@ -233,7 +233,7 @@ fn schema_of(plugins: &[Plugin], draft: &Draft) -> Option<serde_json::Value> {
     Some(job.params_schema.clone())
 }
 
-/// Returns whether the owner has changed the form. Parameters that are filled in from the schema don't count.
+/// Returns whether the owner has changed the form. Parameters that the form itself filled in don't count.
 fn is_changed(draft: &Draft, initial: &Draft) -> bool {
     let without = |draft: &Draft| Draft { parameters: BTreeMap::new(), ..draft.clone() };
     if without(draft) != without(initial) {

@@ -40,7 +40,7 @@ pub(super) enum Kind {
     Choice(Vec<Value>),
     /// A database, or all of them.
     Target,
-    /// Texts, one a line.
+    /// Strings, one per line.
     Lines,
     /// Any JSON.
     Json,
@@ -206,7 +206,7 @@ fn value_of(kind: &Kind, text: &str) -> Result<Option<Value>, String> {
         Kind::Flag => Value::from(text == "true"),
         Kind::Lines => text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().into(),
         Kind::Choice(_) | Kind::Json => {
-            serde_json::from_str(text).map_err(|error| format!("This is no JSON: {error}."))?
+            serde_json::from_str(text).map_err(|error| format!("This is not valid JSON: {error}."))?
         }
     };
     Ok(Some(value))

@@ -187,7 +187,7 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
                     textarea {
                         id: "{id}", class: "input mono", rows: 3, spellcheck: "false", "aria-invalid": invalid,
                         "aria-describedby": described_by,
-                        onblur: leave, placeholder: "One a line", value: "{value}",
+                        onblur: leave, placeholder: "One per line", value: "{value}",
                         oninput: move |event| set.call(event.value()),
                     }
                 },

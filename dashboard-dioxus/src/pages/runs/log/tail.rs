@@ -135,7 +135,7 @@ async fn read_ended(run: &str, tail: Tail) {
 async fn follow(run: &str, tail: Tail) {
     loop {
         let mut feed = events::follow_log(run);
-        // Lines that the feed has delivered. It begins with the first line, also after a refusal.
+        // Lines that the feed has delivered. It begins with the first line, even after a refusal.
         let mut delivered = 0;
         let mut polled_at = js_sys::Date::now();
         loop {

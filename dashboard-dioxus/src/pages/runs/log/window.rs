@@ -6,9 +6,9 @@ use dioxus::prelude::*;
 
 use crate::dom;
 
-/// Lines outside of the view that are drawn too.
+/// Number of lines that are drawn above the view, and below it.
 const OVERSCAN: usize = 20;
-/// Distance to the end, in pixels, at which the view counts as at the end.
+/// Maximum distance to the end, in pixels, at which the view counts as at the end.
 const AT_END: f64 = 24.0;
 
 /// The part of the log that is in view, in pixels.

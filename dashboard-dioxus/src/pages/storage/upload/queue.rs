@@ -50,7 +50,7 @@ fn start_next() {
 async fn run(id: u32) {
     let Some(upload) = state::find(id) else { return };
     let result = send::send(&upload).await;
-    // Includes the parts that were sent meanwhile.
+    // Includes the parts that were sent in the meantime.
     let current = state::find(id).unwrap_or_else(|| upload.clone());
     match result {
         Ok(()) => {

@@ -187,7 +187,7 @@ async fn begin_parts(upload: &Upload, path: String) -> Result<(), NotSent> {
     send_parts(upload, parts, urls).await
 }
 
-/// Start of the error message for an upload that the server does not know any more.
+/// Start of the error message for an upload that the server no longer knows.
 const EXPIRED: &str = "The upload does not exist.";
 
 /// Sends the missing parts one after the other, then completes the upload.
@@ -281,7 +281,7 @@ fn refused(status: u16, text: &str) -> String {
 /// Returns why a request to the store failed, in a sentence.
 async fn broken(ended: &Ended, url: &str) -> String {
     if let Ended::Response { status, .. } = ended {
-        return format!("The store answered with HTTP {status}.");
+        return format!("The store responded with HTTP {status}.");
     }
     let origin = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
     let is_online = web_sys::window().is_none_or(|window| window.navigator().on_line());
@@ -290,7 +290,7 @@ async fn broken(ended: &Ended, url: &str) -> String {
         Some(system) if system.store.reachable => {
             format!("The store at {origin} refused the browser: check ATLASHUB_S3_PUBLIC_ENDPOINT.")
         }
-        Some(_) => format!("The store at {origin} does not answer."),
+        Some(_) => format!("The store at {origin} does not respond."),
         None => "The connection broke.".to_owned(),
     }
 }

@@ -27,7 +27,7 @@ impl Destination {
     }
 }
 
-/// What to do if the name exists.
+/// What to do if an object with the name exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Ask,
@@ -47,7 +47,7 @@ pub(super) struct Existing {
 pub(super) enum Status {
     Waiting,
     Sending,
-    /// The name exists, and the owner is asked.
+    /// An object with the name exists, and the owner is asked what to do.
     Asking(Existing),
     Done,
     Failed(Problem),
@@ -57,7 +57,7 @@ pub(super) enum Status {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Problem {
     pub(super) text: String,
-    /// Whether the bucket's limit refused the file: it can be changed on another tab.
+    /// Whether the file exceeds the bucket's limit, which can be changed on another tab.
     pub(super) is_limit: bool,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct Parts {
     pub(super) done_bytes: i64,
 }
 
-/// Stops an upload, also while a request is in flight.
+/// Stops an upload, even while a request is in flight.
 #[derive(Debug, Default)]
 pub struct Stop {
     requested: Cell<bool>,
@@ -100,7 +100,7 @@ impl Stop {
 #[derive(Debug, Clone)]
 pub(super) struct Upload {
     pub(super) id: u32,
-    /// Number that the files have in common that were added together.
+    /// Number shared by all files that were added together.
     pub(super) batch: u32,
     pub(super) to: Destination,
     /// Path below the destination's folder; a plain name unless a folder is uploaded.
@@ -179,7 +179,7 @@ impl Upload {
 /// The uploads of this tab.
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
-    /// Those that were neither cancelled nor removed when the dock was closed.
+    /// Uploads that were neither cancelled nor removed when the dock was closed.
     pub(super) list: Vec<Upload>,
     pub(super) next_id: u32,
     /// Answers of the owner that apply to all conflicts of a batch, by its number.

@@ -54,7 +54,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
     let sql = write_sql(&name.read(), &columns.read(), row_level_security());
     let is_taken = names.contains(&name.read().trim().to_owned());
     let name_error = match name_problem(&name.read()) {
-        None if is_taken => Some("A table has this name already.".to_owned()),
+        None if is_taken => Some("A table already has this name.".to_owned()),
         problem => problem.map(str::to_owned),
     };
     let is_dirty = !name.read().is_empty() || *columns.read() != first_columns() || !row_level_security();

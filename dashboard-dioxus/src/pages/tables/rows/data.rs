@@ -21,7 +21,7 @@ impl PartialEq for Row {
     }
 }
 
-/// A page of rows, with the positions of the next page.
+/// A page of rows, with the cursor and the offset of the next page.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RowPage {
     pub(super) rows: Vec<Row>,

@@ -27,7 +27,7 @@ pub(super) fn ProblemBox(view: View, problem: Problem, on_solved: EventHandler<(
             div { class: "staged-problem", role: "alert",
                 Mark { shape: Shape::Failed }
                 span { class: "grow",
-                    strong { "Row {key.words()} was deleted meanwhile." }
+                    strong { "Row {key.words()} was deleted in the meantime." }
                     " Nothing was saved."
                 }
                 button {
@@ -57,7 +57,7 @@ pub(super) fn ProblemBox(view: View, problem: Problem, on_solved: EventHandler<(
                 div { class: "staged-problem", role: "alert",
                     Mark { shape: Shape::Failed }
                     div { class: "grow stack stack-1",
-                        strong { "Row {key.words()} has changed meanwhile" }
+                        strong { "Row {key.words()} has changed in the meantime" }
                         for (column, theirs, mine) in differing {
                             span { key: "{column}", class: "label",
                                 span { class: "mono", "{column}" }

@@ -1,4 +1,5 @@
-//! Saves staged changes, all or none. Each change has a condition: the row still has the values that were read.
+//! Saves staged changes, all or none. Each change has a condition: the row still has the values that were read. Only
+//! values that are too large are not compared.
 //!
 //! The conditions also make saving safe to repeat. If the server stops before it responds, [`save`] finds out whether
 //! the changes were saved, so that no change is lost or made twice.
@@ -101,7 +102,7 @@ enum Outcome {
     Refused(Failure),
 }
 
-/// Sets the progress back to idle when dropped, also if the component that saves is removed.
+/// Sets the progress back to idle when dropped, even if the component that saves is removed.
 struct EndSaving(Signal<Saving>);
 
 impl Drop for EndSaving {
@@ -155,7 +156,7 @@ async fn try_save(view: View, staged: &Staged) -> Option<Problem> {
     }
 }
 
-/// Reads the values of a row that was changed meanwhile, because numbers in the details of an error lose digits.
+/// Reads the values of a row that has changed in the meantime, because numbers in the details of an error lose digits.
 async fn with_exact_values(view: View, problem: Problem, detail: &TableDetail) -> Problem {
     let Problem::Changed { key, now } = problem else { return problem };
     let columns: Vec<String> = now.keys().map(|column| quoted_if_needed(column)).collect();

@@ -47,7 +47,7 @@ struct Undo {
 static STAGED: GlobalSignal<HashMap<String, Staged>> = Signal::global(HashMap::new);
 static NOT_STORED: GlobalSignal<bool> = Signal::global(|| false);
 
-/// Returns whether the last changes are too large for the tab's storage, so that they would not survive reloading.
+/// Returns whether the last changes did not fit into the tab's storage, so that they would not survive reloading.
 pub(super) fn is_too_large() -> bool {
     *NOT_STORED.read()
 }

@@ -32,7 +32,7 @@ pub(in crate::jobs::scheduler) struct ClaimedRow {
     pub candidates: i64,
 }
 
-/// Maximum numbers of runs to claim; see `scheduler::claimer`.
+/// Limits on the number of runs to claim; see `scheduler::claimer`.
 #[derive(Debug, Default)]
 pub(in crate::jobs::scheduler) struct ClaimLimits {
     /// Runs of plugins with permits of their own, whose names are in `own_plugins`.
@@ -47,7 +47,7 @@ pub(in crate::jobs::scheduler) struct ClaimLimits {
     pub runs: Vec<i64>,
 }
 
-/// Claims due runs within `limits`, longest due first, but never two exclusive runs of a job.
+/// Claims due runs within `limits`, in the order in which they became due, but never two exclusive runs of a job.
 ///
 /// Exclusive runs of a job take turns in the order of their fire times or, for manual runs, of the times at which they
 /// are due. A run waits for earlier runs that are due. The run of a fire time also waits for the retry of an earlier
@@ -113,7 +113,7 @@ pub(in crate::jobs::scheduler) async fn claim_runs(
     .await
 }
 
-/// Returns the seconds until the next queued run becomes due, or none.
+/// Returns the seconds until the next queued run becomes due, or `None` if there is none.
 pub(in crate::jobs::scheduler) async fn seconds_until_queued(
     connection: &mut PgConnection,
 ) -> Result<Option<f64>, sqlx::Error> {

@@ -27,7 +27,7 @@ pub(in crate::jobs::scheduler) struct EndingRun {
     run: HeldLease,
     #[serde(flatten)]
     ending: Ending,
-    /// The run did not end by itself. If its cancellation was requested, it counts as cancelled.
+    /// Whether the run did not end by itself. If so, and if its cancellation was requested, it counts as cancelled.
     abandoned: bool,
     progress: Option<RunProgress>,
     /// With `None`, the stored log is kept.
@@ -91,7 +91,7 @@ pub(in crate::jobs::scheduler) struct EndedRow {
     pub status: RunStatus,
     pub error_text: Option<String>,
     pub duration_ms: Option<i64>,
-    /// The next attempt was queued.
+    /// Whether the next attempt was queued.
     pub retried: bool,
     /// Status of the job's previous run. A run and its retries count as one.
     pub previous_status: Option<RunStatus>,

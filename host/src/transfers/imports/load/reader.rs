@@ -98,7 +98,7 @@ impl RowWriter<'_> {
         };
         *self.rows += 1;
         if fields.len() != csv.fields {
-            let message = format!("The row has {} fields, and must have {}.", fields.len(), csv.fields);
+            let message = format!("The row has {} fields, but must have {}.", fields.len(), csv.fields);
             return on_bad(RecordError::new(fields.line, "wrong_field_count", message));
         }
         match self.lines {
@@ -146,7 +146,7 @@ impl RowWriter<'_> {
         }
     }
 
-    /// Writes a line with this JSON text, or with [`Self::document`] if it is `None`.
+    /// Writes a line with this JSON, or with [`Self::document`] if it is `None`.
     fn write_document(&mut self, line: u64, text: Option<&str>) {
         let numbers = format!("{}\t{line}\t", self.rows);
         self.out.put_slice(numbers.as_bytes());

@@ -12,7 +12,7 @@ const CHUNK_ROWS: i64 = 20_000;
 /// Maximum number of rows that wait because they reference other rows. Further ones count as errors.
 const MAX_WAITING: usize = 10_000;
 
-/// Numbers of rows that were written or skipped.
+/// Counts of rows that were written or skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) inserted: u64,

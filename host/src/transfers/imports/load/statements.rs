@@ -1,4 +1,4 @@
-//! The SQL of an import. Every name is quoted; types and defaults are texts that Postgres printed.
+//! The SQL of an import. Every name is quoted; types and defaults are as Postgres printed them.
 
 use api_types::ImportMode;
 
@@ -158,7 +158,7 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
     )
 }
 
-/// Returns what an upsert does with a row that exists. An identity that is always generated can't be changed.
+/// Returns the action of an upsert for a row that exists. An identity that is always generated can't be changed.
 fn conflict_action(plan: &Plan, columns: &[Source<'_>]) -> String {
     let changeable = columns.iter().map(|source| source.column).filter(|column| !column.is_always_identity);
     let (keys, others): (Vec<&Column>, Vec<&Column>) =

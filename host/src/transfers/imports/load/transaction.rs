@@ -61,7 +61,7 @@ pub(in crate::transfers::imports) async fn load(
     let loaded = match load.method {
         LoadMethod::Direct => match copy_directly(client, load, &statements, &mut file).await? {
             Some(loaded) => loaded,
-            // The caller closes the connection, which rolls back. The connection can't be used any more: after a `COPY`
+            // The caller closes the connection, which rolls back. The connection can no longer be used: after a `COPY`
             // that did not start, the client library sends a message to which Postgres responds once more.
             None => return Ok(None),
         },

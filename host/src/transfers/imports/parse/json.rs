@@ -23,7 +23,7 @@ enum State {
     End,
 }
 
-/// Splits a JSON file into the texts of its objects. Postgres parses the objects.
+/// Splits a JSON file into its objects, without parsing them. Postgres does that.
 pub(in crate::transfers::imports) struct JsonRecords {
     shape: JsonShape,
     state: State,
