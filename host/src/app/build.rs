@@ -25,7 +25,7 @@ use crate::{
         runtime::{Engine, HostLimits, Runtime},
     },
     projects::{
-        AuthResources, AuthSettingsCache, Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits,
+        AuthResources, AuthSettingsCache, Databases, KeyCache, PluginQueries, Projects, ProjectsState, PublicGate, RateLimits,
         Replacements, SealedCredentials, Surveys, UserTokens, WrongKeyLimit,
     },
     secrets::Sealer,
@@ -103,9 +103,17 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let plugin_platform = db::platform::connect_for_plugins(services.database_url.expose(), connections)?;
     let plugin_credentials =
         Arc::new(SealedCredentials::new(plugin_platform.clone(), services.database_url.clone(), sealer.clone()));
-    let dumper = Dumper::new(&services.database_url, plugin_credentials, services.postgres_programs.clone())?;
+    let dumper = Dumper::new(&services.database_url, plugin_credentials.clone(), services.postgres_programs.clone())?;
     let databases = Databases::new(platform.clone(), dumper.clone(), connections as usize);
     let plugin_databases = Databases::new(plugin_platform.clone(), dumper, connections as usize);
+    let plugin_queries = PluginQueries::new(
+        plugin_platform.clone(),
+        services.database_url.clone(),
+        sealer.clone(),
+        plugin_credentials,
+        plugin_databases.clone(),
+        config.plugins.query_timeout,
+    )?;
     let surveys = Surveys::new(platform.clone(), pools.clone());
     let on_swapped = {
         let (pools, data, surveys, auth) = (pools.clone(), data.clone(), surveys.clone(), auth.clone());
@@ -136,6 +144,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         notifier: notifications.notifier.clone(),
         database_url: services.database_url.clone(),
         databases: plugin_databases.clone(),
+        queries: plugin_queries,
         backup_recipients: config.backup_recipients.clone(),
         store: store.clone(),
         storage: storage.with_platform(plugin_platform.clone()),

@@ -172,6 +172,11 @@ variables! {
     plain "ATLASHUB_PLUGIN_TOTAL_DUMPS" "4"
         "Maximum number of dumps and backup verifications that plugin runs in one process execute at a time; further \
          ones wait.";
+    plain "ATLASHUB_PLUGIN_TOTAL_QUERIES" "4"
+        "Maximum number of queries on projects' databases that plugin runs in one process execute at a time; further \
+         ones wait. Each uses a connection of its own.";
+    plain "ATLASHUB_PLUGIN_QUERY_SECONDS" "60"
+        "Maximum duration of a plugin's query, including the time in which the plugin reads its rows, in seconds.";
     plain "ATLASHUB_PLUGIN_CONNECTIONS" "4"
         "Maximum number of connections to the platform database that the calls of plugins use, and of connections to \
          projects' databases that list tables. The platform's own work does not use them.";

@@ -26,11 +26,13 @@ pub enum Capability {
     Migrations,
     /// Reads and writes the databases of exports and imports.
     Transfers,
+    /// Reads rows of projects' databases with SQL.
+    Query,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Secrets,
         Self::Http,
         Self::Databases,
@@ -40,6 +42,7 @@ impl Capability {
         Self::Maintenance,
         Self::Migrations,
         Self::Transfers,
+        Self::Query,
     ];
 
     /// Returns the name, which is also the name of the interface.
@@ -54,6 +57,7 @@ impl Capability {
             Self::Maintenance => "maintenance",
             Self::Migrations => "migrations",
             Self::Transfers => "transfers",
+            Self::Query => "query",
         }
     }
 }
@@ -72,7 +76,7 @@ impl fmt::Display for Capability {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Scope {
-    /// Databases, for `databases`, `backups` and `transfers`: `platform` or `project:<id>`.
+    /// Databases, for `databases`, `backups`, `transfers` and `query`: `platform` or `project:<id>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
     /// Stores, for `objects`: `backups`, `exports`, `imports` or `project:<id>`.

@@ -21,6 +21,7 @@ const FILES: &[(&str, &str)] = &[
     ("notify.wit", include_str!("../../../wit/notify.wit")),
     ("objects.wit", include_str!("../../../wit/objects.wit")),
     ("progress.wit", include_str!("../../../wit/progress.wit")),
+    ("query.wit", include_str!("../../../wit/query.wit")),
     ("secrets.wit", include_str!("../../../wit/secrets.wit")),
     ("transfers.wit", include_str!("../../../wit/transfers.wit")),
     ("types.wit", include_str!("../../../wit/types.wit")),

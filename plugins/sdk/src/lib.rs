@@ -36,8 +36,8 @@
 //!
 //! - [`plugin`] describes a plugin and its jobs.
 //! - [`log`], [`progress`], [`clock`] and [`config`] are available to every plugin.
-//! - [`http`], [`secrets`], [`databases`], [`objects`], [`notify`], [`backups`], [`maintenance`], [`migrations`]
-//!   and [`transfers`] are capabilities. A plugin requests them with
+//! - [`http`], [`secrets`], [`databases`], [`objects`], [`notify`], [`backups`], [`maintenance`], [`migrations`],
+//!   [`transfers`] and [`query`] are capabilities. A plugin requests them with
 //!   [`Plugin::capability`](plugin::Plugin::capability), and the owner grants them. A component imports only the
 //!   capabilities that its code calls.
 //! - [`stream`] and [`task`] move large data and run several futures at once.
@@ -65,6 +65,7 @@ pub mod notify;
 pub mod objects;
 pub mod plugin;
 pub mod progress;
+pub mod query;
 pub mod random;
 pub mod secrets;
 pub mod stream;

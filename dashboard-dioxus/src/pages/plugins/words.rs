@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The capabilities: name, and what a plugin may do with it.
-const CAPABILITIES: [(&str, &str); 8] = [
+const CAPABILITIES: [(&str, &str); 10] = [
     ("http", "calling hosts"),
     ("databases", "reading databases"),
     ("objects", "reading and writing stores"),
@@ -15,6 +15,8 @@ const CAPABILITIES: [(&str, &str); 8] = [
     ("backups", "managing backups"),
     ("maintenance", "cleaning up AtlasHub's own data"),
     ("migrations", "applying AtlasHub's migrations"),
+    ("transfers", "exporting and importing"),
+    ("query", "querying rows of databases"),
 ];
 
 /// Returns what a capability allows: `calling hosts`.

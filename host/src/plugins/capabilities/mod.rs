@@ -44,6 +44,7 @@ mod migrations;
 mod notify;
 mod objects;
 mod progress;
+mod query;
 mod secrets;
 mod transfers;
 
@@ -79,6 +80,7 @@ pub(super) fn new_linker(
             Capability::Migrations => migrations::add_to_linker,
             Capability::Notify => notify::add_to_linker,
             Capability::Transfers => transfers::add_to_linker,
+            Capability::Query => query::add_to_linker,
         };
         add_to_linker(&mut linker)?;
     }

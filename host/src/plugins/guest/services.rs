@@ -10,7 +10,7 @@ use crate::{
     jobs::Runs,
     notifications::Notifier,
     object_store::ObjectStore,
-    projects::Databases,
+    projects::{Databases, PluginQueries},
     storage::StorageState,
 };
 
@@ -22,6 +22,7 @@ pub struct Services {
     /// URL of the platform database, for its migrations.
     pub database_url: Secret,
     pub databases: Databases,
+    pub queries: PluginQueries,
     /// Recipients to which dumps are encrypted.
     pub backup_recipients: AgeRecipients,
     pub store: ObjectStore,

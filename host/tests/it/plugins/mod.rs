@@ -11,6 +11,7 @@ pub mod guests;
 pub mod hostile;
 pub mod languages;
 pub mod limits;
+pub mod query;
 pub mod review;
 pub mod routes;
 pub mod starvation;

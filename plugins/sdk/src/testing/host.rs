@@ -2,7 +2,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use serde_json::Value;
 
-use super::{LogLine, ProgressReport, SentRequest, executor};
+use super::{LogLine, ProgressReport, SentQuery, SentRequest, executor};
 use crate::{
     Error, Result,
     backend::native::{
@@ -64,6 +64,14 @@ impl TestHost {
     #[must_use]
     pub fn handle_http(self, handler: impl FnMut(&SentRequest) -> Result<Response> + 'static) -> Self {
         self.state.borrow_mut().http_handler = Some(Box::new(handler));
+        self
+    }
+
+    /// Sets the function that returns the rows of queries, as JSON objects. Without one, queries fail with
+    /// `Unavailable`.
+    #[must_use]
+    pub fn handle_queries(self, handler: impl FnMut(&SentQuery) -> Result<Vec<Value>> + 'static) -> Self {
+        self.state.borrow_mut().query_handler = Some(Box::new(handler));
         self
     }
 
@@ -174,8 +182,8 @@ impl TestHost {
     /// Makes the next matching call fail.
     ///
     /// `call` is the name of a function in the WIT, such as `objects.put` or `databases.dump`. The names
-    /// `databases.dump.outcome`, `objects.get.outcome` and `transfers.export.outcome` stand for the outcomes of
-    /// streams. `argument` is the first argument of the call; an empty string matches any.
+    /// `databases.dump.outcome`, `objects.get.outcome`, `query.open.outcome` and `transfers.export.outcome` stand for
+    /// the outcomes of streams. `argument` is the first argument of the call; an empty string matches any.
     #[must_use]
     pub fn fail_next(self, call: &str, argument: &str, error: Error) -> Self {
         self.state.borrow_mut().failures.entry((call.to_owned(), argument.to_owned())).or_default().push_back(error);
@@ -230,6 +238,11 @@ impl TestHost {
     /// Returns the HTTP requests in order.
     pub fn requests(&self) -> Vec<SentRequest> {
         self.state.borrow().requests.clone()
+    }
+
+    /// Returns the queries in order.
+    pub fn queries(&self) -> Vec<SentQuery> {
+        self.state.borrow().queries.clone()
     }
 
     /// Returns the titles and messages of the notifications in order.

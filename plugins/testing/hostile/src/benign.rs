@@ -7,7 +7,9 @@ use atlashub_plugin_sdk::{
     databases::{self, DumpOptions},
     http, objects,
     prelude::*,
-    progress, secrets, stream, task,
+    progress,
+    query::{self, Query},
+    secrets, stream, task,
 };
 use serde_json::{Map, Value};
 
@@ -107,6 +109,7 @@ pub(crate) fn jobs(plugin: Plugin) -> Plugin {
         .job("config", "Returns the values of settings.", read_config)
         .job("secrets", "Returns which secrets can be opened.", open_secrets)
         .job("log", "Writes log lines and progress reports.", log)
+        .job("query", "Runs a query and returns its rows, or stores them.", run_query)
         .job("databases", "Lists databases.", list_databases)
         .job("objects", "Lists objects.", list_objects)
 }
@@ -254,6 +257,45 @@ async fn log(_run: Run, params: Lines) -> Result<()> {
 
 async fn list_databases(_run: Run, _params: NoParams) -> Result<Vec<String>> {
     Ok(databases::list().await?.into_iter().map(|database| database.name).collect())
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RunQuery {
+    database: String,
+    sql: String,
+    #[serde(default)]
+    parameters: Vec<Option<String>>,
+    #[serde(default)]
+    timeout_ms: Option<u64>,
+    /// Key of the object to store the rows in, without reading them.
+    #[serde(default)]
+    key: Option<String>,
+}
+
+async fn run_query(_run: Run, params: RunQuery) -> Result<Value> {
+    let mut query = Query::new(&params.database, params.sql);
+    for parameter in params.parameters {
+        query = query.bind(parameter);
+    }
+    if let Some(timeout) = params.timeout_ms {
+        query = query.timeout(Duration::from_millis(timeout));
+    }
+    let mut rows = query.rows().await?;
+    let names = |column: &query::Column| json!([column.name, column.data_type]);
+    let columns: Vec<Value> = rows.columns.iter().map(names).collect();
+    if let Some(key) = params.key {
+        let (stream, outcome) = rows.into_stream()?;
+        let upload = objects::put(&params.database, &key, "application/x-ndjson", stream).await?;
+        let info = outcome.wait().await?;
+        let meta = upload.commit().await?;
+        return Ok(json!({"rowCount": info.row_count, "bytes": meta.size_bytes}));
+    }
+    let mut all: Vec<Value> = Vec::new();
+    while let Some(row) = rows.next().await? {
+        all.push(row);
+    }
+    Ok(json!({"columns": columns, "rows": all}))
 }
 
 #[derive(Deserialize, JsonSchema)]

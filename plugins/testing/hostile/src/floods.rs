@@ -7,6 +7,7 @@ use atlashub_plugin_sdk::{
     databases::{self, DumpOptions},
     http, objects,
     prelude::*,
+    query::Query,
     stream, task,
 };
 use serde_json::{Map, Value};
@@ -20,7 +21,7 @@ struct Calls {
     /// Database, store or URL.
     #[serde(default)]
     name: String,
-    /// Key of an object. Calls that store objects add their number.
+    /// Key of an object, or the text of a query. Calls that store objects add their number.
     #[serde(default)]
     key: String,
     /// Size of stored objects.
@@ -43,6 +44,7 @@ enum CallKind {
     Head,
     ListObjects,
     Delete,
+    Query,
     Http,
     Config,
     Sleep,
@@ -52,8 +54,9 @@ enum CallKind {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SlowRead {
     of: StreamKind,
-    /// A database for `dump`, otherwise a store.
+    /// A database for `dump` and `query`, otherwise a store.
     name: String,
+    /// Key of an object, or the text of a query.
     #[serde(default)]
     key: String,
     /// Number of streams.
@@ -68,6 +71,7 @@ struct SlowRead {
 enum StreamKind {
     Dump,
     Get,
+    Query,
 }
 
 pub(crate) fn jobs(plugin: Plugin) -> Plugin {
@@ -122,6 +126,7 @@ async fn call(params: &Calls, index: usize) -> Result<()> {
         CallKind::Head => Box::pin(async { objects::head(name, key).await.map(drop) }),
         CallKind::ListObjects => Box::pin(async { objects::list(name, key, None).await.map(drop) }),
         CallKind::Delete => Box::pin(async { objects::delete(name, key).await }),
+        CallKind::Query => Box::pin(async { Query::new(name, key).fetch_all::<Value>().await.map(drop) }),
         CallKind::Http => Box::pin(async { http::Request::new("GET", name.as_str()).send().await.map(drop) }),
         CallKind::Config => Box::pin(async {
             config::get(name);
@@ -164,6 +169,10 @@ async fn slow_read(_run: Run, params: SlowRead) -> Result<Vec<String>> {
             StreamKind::Get => {
                 let download = objects::get(&params.name, &params.key).await?;
                 read_slowly(download.body, params.pause_ms, download.outcome.wait()).await
+            }
+            StreamKind::Query => {
+                let (rows, outcome) = Query::new(&params.name, &params.key).rows().await?.into_stream()?;
+                read_slowly(rows, params.pause_ms, outcome.wait()).await.map(drop)
             }
         }
     };

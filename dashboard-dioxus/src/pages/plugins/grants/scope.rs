@@ -31,13 +31,11 @@ pub(super) fn ScopeList(
         let within = |value: &str| {
             asked.iter().any(|pattern| pattern == "*" || (pattern == "project:*" && value.starts_with("project:")))
         };
-        let mut narrower: Vec<String> = vec!["platform".to_owned()];
+        // The platform's database is no store, and can't be queried.
+        let has_platform = list == "Databases" && capability != "query";
+        let mut narrower: Vec<String> = has_platform.then(|| "platform".to_owned()).into_iter().collect();
         narrower.extend(projects.iter().map(|(id, _)| id.clone()));
-        values.extend(
-            narrower.into_iter().filter(|value| {
-                within(value) && !asked.contains(value) && (list == "Databases" || value != "platform")
-            }),
-        );
+        values.extend(narrower.into_iter().filter(|value| within(value) && !asked.contains(value)));
     }
     for value in &chosen {
         if !values.contains(value) {

@@ -1,11 +1,13 @@
 //! Runs capabilities against the simulated host of a test.
 //!
 //! Reading order: [`state`] is the simulated host of the current run, [`records`] contains the records that a test can
-//! inspect after a run, [`transfers`] simulates exports and imports, `pipe` implements streams, `manifest` builds and
+//! inspect after a run, [`transfers`] simulates exports and imports, [`query`]
+//! queries, `pipe` implements streams, `manifest` builds and
 //! prints the manifest.
 
 mod manifest;
 mod pipe;
+pub(crate) mod query;
 pub(crate) mod records;
 pub(crate) mod state;
 pub(crate) mod transfers;

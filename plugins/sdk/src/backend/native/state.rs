@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    records::{LogLine, ProgressReport, SentRequest},
+    records::{LogLine, ProgressReport, SentQuery, SentRequest},
     transfers::{SimulatedExport, SimulatedImport},
 };
 use crate::{
@@ -28,6 +28,9 @@ const MAX_PAGE: usize = 1000;
 /// Responds to the requests of a plugin.
 type HttpHandler = Box<dyn FnMut(&SentRequest) -> Result<Response>>;
 
+/// Returns the rows of a plugin's queries.
+type QueryHandler = Box<dyn FnMut(&SentQuery) -> Result<Vec<serde_json::Value>>>;
+
 /// The simulated host: the data that a test sets up, and the records of a run.
 #[derive(Default)]
 pub(crate) struct State {
@@ -42,6 +45,8 @@ pub(crate) struct State {
     pub(crate) notifications: Vec<(String, String)>,
     pub(crate) http_handler: Option<HttpHandler>,
     pub(crate) requests: Vec<SentRequest>,
+    pub(crate) query_handler: Option<QueryHandler>,
+    pub(crate) queries: Vec<SentQuery>,
     pub(crate) databases: Vec<SimulatedDatabase>,
     /// By store and key.
     pub(crate) objects: BTreeMap<(String, String), StoredObject>,

@@ -1,5 +1,6 @@
 //! Calls the host through the generated bindings.
 
+pub(crate) mod query;
 pub(crate) mod transfers;
 
 use super::convert::{from_wit, into_wit};
