@@ -163,6 +163,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             identities.clone(),
         )),
         transfers: Arc::new(Transfers::new(plugin_platform.clone(), store.clone(), plugin_databases)),
+        state_kib: config.plugins.state_kib,
         runs: Runs::new(plugin_platform, store.clone(), config.jobs.clone()),
         master_key_id: sealer.current_key().to_string(),
     });

@@ -33,6 +33,8 @@ pub struct PluginsConfig {
     pub connections: u32,
     /// Time after which a stream that is not read is closed.
     pub stream_idle: Duration,
+    /// Maximum size of a plugin's state for one project, in KiB.
+    pub state_kib: u32,
     /// Maximum size of a plugin's file, in MiB.
     pub max_file_mib: u32,
     /// Memory that the compilation of a plugin may use, in MiB.
@@ -64,6 +66,7 @@ impl Default for PluginsConfig {
             query_timeout: Duration::from_secs(60),
             connections: 4,
             stream_idle: Duration::from_secs(60),
+            state_kib: 1024,
             max_file_mib: 64,
             compile_memory_mib: 1024,
         }
@@ -119,6 +122,7 @@ impl PluginsConfig {
             query_timeout: Duration::from_secs(u64::from(query_timeout)),
             connections: number("ATLASHUB_PLUGIN_CONNECTIONS", default.connections, 100)?,
             stream_idle: Duration::from_secs(u64::from(stream_idle)),
+            state_kib: number("ATLASHUB_PLUGIN_STATE_KIB", default.state_kib, 64 << 10)?,
             max_file_mib: number("ATLASHUB_PLUGIN_MAX_FILE_MIB", default.max_file_mib, 1024)?,
             compile_memory_mib: vars.number_or(
                 "ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB",

@@ -183,6 +183,8 @@ variables! {
     plain "ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS" "60"
         "Seconds after which a stream is closed if the plugin does not read it, or reads less than 16 KiB per second \
          on average.";
+    plain "ATLASHUB_PLUGIN_STATE_KIB" "1024"
+        "Maximum size of the state that a plugin keeps for one project, or for the platform, in KiB.";
     plain "ATLASHUB_PLUGIN_MAX_FILE_MIB" "64"
         "Maximum size of a plugin's file, in MiB. A file is in memory while it is checked and compiled. A loaded \
          plugin keeps its machine code, up to twice the size of its file.";

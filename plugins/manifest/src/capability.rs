@@ -28,11 +28,13 @@ pub enum Capability {
     Transfers,
     /// Reads rows of projects' databases with SQL.
     Query,
+    /// Keeps small values between runs.
+    State,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Secrets,
         Self::Http,
         Self::Databases,
@@ -43,6 +45,7 @@ impl Capability {
         Self::Migrations,
         Self::Transfers,
         Self::Query,
+        Self::State,
     ];
 
     /// Returns the name, which is also the name of the interface.
@@ -58,6 +61,7 @@ impl Capability {
             Self::Migrations => "migrations",
             Self::Transfers => "transfers",
             Self::Query => "query",
+            Self::State => "state",
         }
     }
 }
@@ -76,7 +80,8 @@ impl fmt::Display for Capability {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Scope {
-    /// Databases, for `databases`, `backups`, `transfers` and `query`: `platform` or `project:<id>`.
+    /// Databases, for `databases`, `backups`, `transfers` and `query`: `platform` or `project:<id>`. For `state`, what
+    /// the state is about: the platform or a project.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
     /// Stores, for `objects`: `backups`, `exports`, `imports` or `project:<id>`.

@@ -23,6 +23,7 @@ const FILES: &[(&str, &str)] = &[
     ("progress.wit", include_str!("../../../wit/progress.wit")),
     ("query.wit", include_str!("../../../wit/query.wit")),
     ("secrets.wit", include_str!("../../../wit/secrets.wit")),
+    ("state.wit", include_str!("../../../wit/state.wit")),
     ("transfers.wit", include_str!("../../../wit/transfers.wit")),
     ("types.wit", include_str!("../../../wit/types.wit")),
     ("world.wit", include_str!("../../../wit/world.wit")),

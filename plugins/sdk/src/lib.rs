@@ -37,7 +37,7 @@
 //! - [`plugin`] describes a plugin and its jobs.
 //! - [`log`], [`progress`], [`clock`] and [`config`] are available to every plugin.
 //! - [`http`], [`secrets`], [`databases`], [`objects`], [`notify`], [`backups`], [`maintenance`], [`migrations`],
-//!   [`transfers`] and [`query`] are capabilities. A plugin requests them with
+//!   [`transfers`], [`query`] and [`state`] are capabilities. A plugin requests them with
 //!   [`Plugin::capability`](plugin::Plugin::capability), and the owner grants them. A component imports only the
 //!   capabilities that its code calls.
 //! - [`stream`] and [`task`] move large data and run several futures at once.
@@ -68,6 +68,7 @@ pub mod progress;
 pub mod query;
 pub mod random;
 pub mod secrets;
+pub mod state;
 pub mod stream;
 pub mod task;
 #[cfg(not(target_arch = "wasm32"))]

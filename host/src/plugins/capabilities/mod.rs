@@ -46,6 +46,7 @@ mod objects;
 mod progress;
 mod query;
 mod secrets;
+mod state;
 mod transfers;
 
 use plugin_manifest::Capability;
@@ -81,6 +82,7 @@ pub(super) fn new_linker(
             Capability::Notify => notify::add_to_linker,
             Capability::Transfers => transfers::add_to_linker,
             Capability::Query => query::add_to_linker,
+            Capability::State => state::add_to_linker,
         };
         add_to_linker(&mut linker)?;
     }

@@ -31,6 +31,8 @@ pub struct Services {
     pub backups: Arc<dyn BackupCatalogue>,
     pub replaced_databases: Arc<dyn ReplacedDatabases>,
     pub transfers: Arc<dyn TransferService>,
+    /// Maximum size of a plugin's state for one project, in KiB.
+    pub state_kib: u32,
     /// History of runs, for leases and retention.
     pub runs: Runs,
     /// Id of the current master key.

@@ -15,6 +15,7 @@ pub mod query;
 pub mod review;
 pub mod routes;
 pub mod starvation;
+pub mod state;
 pub mod transfers;
 pub mod trust;
 pub mod usage;

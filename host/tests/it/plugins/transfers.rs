@@ -38,6 +38,7 @@ fn grants(databases: &[&str], stores: &[&str]) -> Grants {
         (Capability::Http, Scope::default()),
         (Capability::Secrets, Scope::default()),
         (Capability::Query, Scope::default()),
+        (Capability::State, Scope::default()),
     ]);
     Grants { scopes, ..Grants::default() }
 }

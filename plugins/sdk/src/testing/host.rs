@@ -6,7 +6,7 @@ use super::{LogLine, ProgressReport, SentQuery, SentRequest, executor};
 use crate::{
     Error, Result,
     backend::native::{
-        state::{self, PendingObject, SimulatedDatabase, State},
+        host_state::{self, PendingObject, SimulatedDatabase, State},
         transfers::{SimulatedExport, SimulatedImport},
     },
     backups::{Backup, TableDifference},
@@ -118,6 +118,13 @@ impl TestHost {
         self
     }
 
+    /// Adds an entry to the plugin's state.
+    #[must_use]
+    pub fn state(self, store: &str, key: &str, value: &[u8]) -> Self {
+        self.state.borrow_mut().put_plugin_state(store, key, value.to_vec());
+        self
+    }
+
     /// Adds an export of one row whose file has this content.
     #[must_use]
     pub fn export(self, id: &str, content: &[u8]) -> Self {
@@ -220,7 +227,7 @@ impl TestHost {
     /// # Panics
     /// Panics if the job panics, or if it waits for something that cannot happen.
     pub fn run_as(&self, run: Run, params: &Value) -> Result<Value> {
-        let _guard = state::enter(&self.state);
+        let _guard = host_state::enter(&self.state);
         let result = executor::block_on(self.plugin.run(run, params.to_string()))?;
         Ok(serde_json::from_str(&result)?)
     }
@@ -259,6 +266,12 @@ impl TestHost {
     /// Returns the content of an object, or `None` if it does not exist.
     pub fn object_bytes(&self, store: &str, key: &str) -> Option<Vec<u8>> {
         self.state.borrow().object(store, key).ok().map(|object| object.bytes)
+    }
+
+    /// Returns a value of the plugin's state, or `None` if there is none.
+    pub fn state_value(&self, store: &str, key: &str) -> Option<Vec<u8>> {
+        let id = (store.to_owned(), key.to_owned());
+        self.state.borrow().plugin_state.get(&id).map(|entry| entry.value.clone())
     }
 
     /// Returns the backups in the catalogue.

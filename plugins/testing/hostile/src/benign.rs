@@ -9,7 +9,9 @@ use atlashub_plugin_sdk::{
     prelude::*,
     progress,
     query::{self, Query},
-    secrets, stream, task,
+    secrets,
+    state::{self, Condition},
+    stream, task,
 };
 use serde_json::{Map, Value};
 
@@ -110,6 +112,7 @@ pub(crate) fn jobs(plugin: Plugin) -> Plugin {
         .job("secrets", "Returns which secrets can be opened.", open_secrets)
         .job("log", "Writes log lines and progress reports.", log)
         .job("query", "Runs a query and returns its rows, or stores them.", run_query)
+        .job("state", "Reads or changes an entry of its state.", use_state)
         .job("databases", "Lists databases.", list_databases)
         .job("objects", "Lists objects.", list_objects)
 }
@@ -296,6 +299,59 @@ async fn run_query(_run: Run, params: RunQuery) -> Result<Value> {
         all.push(row);
     }
     Ok(json!({"columns": columns, "rows": all}))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UseState {
+    act: StateAct,
+    store: String,
+    /// Key, or prefix of keys.
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    value: String,
+    /// `absent`, or a version.
+    #[serde(default)]
+    condition: Value,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum StateAct {
+    Get,
+    Put,
+    Delete,
+    List,
+}
+
+async fn use_state(_run: Run, params: UseState) -> Result<Value> {
+    let UseState { act, store, key, value, condition } = params;
+    let condition = match condition.as_u64() {
+        Some(version) => Condition::Version(version),
+        None if condition == "absent" => Condition::Absent,
+        None => Condition::Always,
+    };
+    Ok(match act {
+        StateAct::Get => match state::get(&store, &key).await? {
+            Some(entry) => json!({"value": String::from_utf8(entry.value)?, "version": entry.version}),
+            None => Value::Null,
+        },
+        StateAct::Put => json!(state::put_if(&store, &key, value, condition).await?),
+        StateAct::Delete => json!(state::delete_if(&store, &key, condition).await?),
+        StateAct::List => {
+            let (mut keys, mut cursor, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let page = state::list(&store, &key, cursor).await?;
+                keys.extend(page.keys);
+                cursor = page.cursor;
+                pages += 1;
+                if cursor.is_none() {
+                    break json!({"keys": keys, "pages": pages});
+                }
+            }
+        }
+    })
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ use atlashub_plugin_sdk::{
     http, objects,
     prelude::*,
     query::Query,
-    stream, task,
+    state, stream, task,
 };
 use serde_json::{Map, Value};
 
@@ -21,10 +21,10 @@ struct Calls {
     /// Database, store or URL.
     #[serde(default)]
     name: String,
-    /// Key of an object, or the text of a query. Calls that store objects add their number.
+    /// Key of an object or of an entry of the state, or the text of a query. Calls that store add their number.
     #[serde(default)]
     key: String,
-    /// Size of stored objects.
+    /// Size of stored objects and values.
     #[serde(default)]
     bytes: usize,
     /// Whether to begin again when all calls have ended.
@@ -45,6 +45,7 @@ enum CallKind {
     ListObjects,
     Delete,
     Query,
+    PutState,
     Http,
     Config,
     Sleep,
@@ -127,6 +128,9 @@ async fn call(params: &Calls, index: usize) -> Result<()> {
         CallKind::ListObjects => Box::pin(async { objects::list(name, key, None).await.map(drop) }),
         CallKind::Delete => Box::pin(async { objects::delete(name, key).await }),
         CallKind::Query => Box::pin(async { Query::new(name, key).fetch_all::<Value>().await.map(drop) }),
+        CallKind::PutState => {
+            Box::pin(async move { state::put(name, &numbered(), vec![7; *bytes]).await.map(drop) })
+        }
         CallKind::Http => Box::pin(async { http::Request::new("GET", name.as_str()).send().await.map(drop) }),
         CallKind::Config => Box::pin(async {
             config::get(name);

@@ -26,6 +26,7 @@ pub fn plugin() -> Plugin {
         .capability(Capability::Http, "To send test requests.", allow_all(|scope| &mut scope.hosts))
         .capability(Capability::Secrets, "To open test secrets.", allow_all(|scope| &mut scope.secrets))
         .capability(Capability::Query, "To query databases.", allow_all(|scope| &mut scope.databases))
+        .capability(Capability::State, "To fill its state.", allow_all(|scope| &mut scope.databases))
         .limits(Limits { memory_mib: 64, cpu_seconds: 60, host_call_mib: 64, ..Limits::default() });
     benign::jobs(floods::jobs(hostile::jobs(plugin)))
 }

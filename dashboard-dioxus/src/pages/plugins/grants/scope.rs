@@ -44,11 +44,12 @@ pub(super) fn ScopeList(
     }
     let left_out: Vec<String> =
         asked.iter().filter(|value| !chosen.contains(*value)).map(|value| words::value(value, &projects)).collect();
-    let meaning =
-        asked.iter().any(|value| is_wide(value) && chosen.contains(value)).then(|| words::wildcard(list)).flatten();
+    let has_wildcard = asked.iter().any(|value| is_wide(value) && chosen.contains(value));
+    let meaning = has_wildcard.then(|| words::wildcard(&capability, list)).flatten();
+    let heading = words::heading(&capability, list);
     rsx! {
-        div { class: "scope label", role: "group", "aria-label": list,
-            span { class: "muted scope-name", "{list}" }
+        div { class: "scope label", role: "group", "aria-label": heading,
+            span { class: "muted scope-name", "{heading}" }
             div { class: "row row-1 wrap grow",
                 for value in values {
                     ScopeValue {

@@ -1,10 +1,10 @@
 //! Runs capabilities against the simulated host of a test.
 //!
-//! Reading order: [`state`] is the simulated host of the current run, [`records`] contains the records that a test can
-//! inspect after a run, [`transfers`] simulates exports and imports, [`query`]
-//! queries, `pipe` implements streams, `manifest` builds and
-//! prints the manifest.
+//! Reading order: [`host_state`] is the simulated host of the current run, [`records`] contains the records that a test
+//! can inspect after a run, [`transfers`] simulates exports and imports, [`query`] queries, [`state`] the state between
+//! runs, `pipe` implements streams, `manifest` builds and prints the manifest.
 
+pub(crate) mod host_state;
 mod manifest;
 mod pipe;
 pub(crate) mod query;
@@ -15,7 +15,7 @@ pub(crate) mod transfers;
 pub(crate) mod backups {
     use std::cmp::Reverse;
 
-    use super::state::call;
+    use super::host_state::call;
     use crate::{
         Result,
         backups::{Backup, Facts, NewBackup, Verification},
@@ -52,7 +52,7 @@ pub(crate) mod backups {
 pub(crate) mod clock {
     use std::time::Duration;
 
-    use super::state::with_state;
+    use super::host_state::with_state;
 
     pub(crate) fn now() -> u64 {
         with_state(|state| state.now)
@@ -68,7 +68,7 @@ pub(crate) mod clock {
 }
 
 pub(crate) mod config {
-    use super::state::with_state;
+    use super::host_state::with_state;
 
     pub(crate) fn get(name: &str) -> Option<String> {
         with_state(|state| state.config.get(name).cloned())
@@ -77,7 +77,7 @@ pub(crate) mod config {
 
 pub(crate) mod databases {
     use super::{
-        state::{SimulatedDatabase, call},
+        host_state::{SimulatedDatabase, call},
         stream::Reader,
     };
     use crate::{
@@ -110,7 +110,7 @@ pub(crate) mod databases {
 }
 
 pub(crate) mod http {
-    use super::{records::SentRequest, state::call};
+    use super::{host_state::call, records::SentRequest};
     use crate::{
         Error, Result,
         http::{Request, Response},
@@ -132,7 +132,7 @@ pub(crate) mod http {
 pub(crate) mod log {
     use serde_json::{Map, Value};
 
-    use super::{records::LogLine, state::with_state};
+    use super::{host_state::with_state, records::LogLine};
     use crate::log::Level;
 
     pub(crate) fn write(level: Level, message: &str, fields: &Map<String, Value>) {
@@ -144,7 +144,7 @@ pub(crate) mod log {
 pub(crate) mod maintenance {
     use std::collections::VecDeque;
 
-    use super::state::call;
+    use super::host_state::call;
     use crate::{
         Result,
         maintenance::{Report, Sweep},
@@ -162,7 +162,7 @@ pub(crate) mod maintenance {
 }
 
 pub(crate) mod migrations {
-    use super::state::call;
+    use super::host_state::call;
     use crate::{Result, migrations::Migration, plugin::Capability};
 
     pub(crate) async fn status() -> Result<Vec<Migration>> {
@@ -185,7 +185,7 @@ pub(crate) mod migrations {
 }
 
 pub(crate) mod notify {
-    use super::state::call;
+    use super::host_state::call;
     use crate::{Result, plugin::Capability};
 
     pub(crate) async fn send(title: &str, message: &str) -> Result<()> {
@@ -198,7 +198,7 @@ pub(crate) mod notify {
 
 pub(crate) mod objects {
     use super::{
-        state::{PendingObject, call},
+        host_state::{PendingObject, call},
         stream::Reader,
     };
     use crate::{
@@ -267,7 +267,7 @@ pub(crate) mod plugin {
 }
 
 pub(crate) mod progress {
-    use super::{records::ProgressReport, state::with_state};
+    use super::{host_state::with_state, records::ProgressReport};
 
     pub(crate) fn report(done: u64, total: Option<u64>, message: &str) {
         let report = ProgressReport { done, total, message: message.to_owned() };
@@ -276,7 +276,7 @@ pub(crate) mod progress {
 }
 
 pub(crate) mod secrets {
-    use super::state::call;
+    use super::host_state::call;
     use crate::{Error, Result, plugin::Capability, secrets::Secret};
 
     /// The name of the secret. The simulated host has no values of secrets.

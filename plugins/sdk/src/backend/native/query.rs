@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{records::SentQuery, state::call, stream::Reader};
+use super::{host_state::call, records::SentQuery, stream::Reader};
 use crate::{
     Error, Result,
     plugin::Capability,

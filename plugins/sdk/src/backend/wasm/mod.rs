@@ -1,6 +1,7 @@
 //! Calls the host through the generated bindings.
 
 pub(crate) mod query;
+pub(crate) mod state;
 pub(crate) mod transfers;
 
 use super::convert::{from_wit, into_wit};
