@@ -25,8 +25,8 @@ use crate::{
         runtime::{Engine, HostLimits, Runtime},
     },
     projects::{
-        AuthResources, AuthSettingsCache, Databases, KeyCache, PluginQueries, Projects, ProjectsState, PublicGate, RateLimits,
-        Replacements, SealedCredentials, Surveys, UserTokens, WrongKeyLimit,
+        AuthResources, AuthSettingsCache, Databases, KeyCache, PluginQueries, Projects, ProjectsState, PublicGate,
+        RateLimits, Replacements, SealedCredentials, Surveys, UserTokens, WrongKeyLimit,
     },
     secrets::Sealer,
     sql_editor::{RunningQueries, SqlEditorState},
@@ -145,6 +145,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         database_url: services.database_url.clone(),
         databases: plugin_databases.clone(),
         queries: plugin_queries,
+        projects: Projects::new(plugin_platform.clone()),
         backup_recipients: config.backup_recipients.clone(),
         store: store.clone(),
         storage: storage.with_platform(plugin_platform.clone()),

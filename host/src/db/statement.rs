@@ -24,8 +24,7 @@ pub enum DbRole {
 }
 
 impl DbRole {
-    pub const ALL: [Self; 7] =
-        [Self::Owner, Self::App, Self::Anon, Self::User, Self::Backup, Self::Auth, Self::Query];
+    pub const ALL: [Self; 7] = [Self::Owner, Self::App, Self::Anon, Self::User, Self::Backup, Self::Auth, Self::Query];
     /// The roles that every project has.
     pub const OF_EVERY_PROJECT: [Self; 5] = [Self::Owner, Self::App, Self::Anon, Self::User, Self::Backup];
 

@@ -30,11 +30,13 @@ pub enum Capability {
     Query,
     /// Keeps small values between runs.
     State,
+    /// Lists buckets, and signs uploads and downloads for others.
+    Buckets,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Secrets,
         Self::Http,
         Self::Databases,
@@ -46,6 +48,7 @@ impl Capability {
         Self::Transfers,
         Self::Query,
         Self::State,
+        Self::Buckets,
     ];
 
     /// Returns the name, which is also the name of the interface.
@@ -62,6 +65,7 @@ impl Capability {
             Self::Transfers => "transfers",
             Self::Query => "query",
             Self::State => "state",
+            Self::Buckets => "buckets",
         }
     }
 }
@@ -84,7 +88,7 @@ pub struct Scope {
     /// the state is about: the platform or a project.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
-    /// Stores, for `objects`: `backups`, `exports`, `imports` or `project:<id>`.
+    /// Stores, for `objects` and `buckets`: `backups`, `exports`, `imports` or `project:<id>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<String>,
     /// Hosts, for `http`.

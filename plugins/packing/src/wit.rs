@@ -10,6 +10,7 @@ use crate::{PackError, capability_of};
 /// Name and content of each file in `wit/`.
 const FILES: &[(&str, &str)] = &[
     ("backups.wit", include_str!("../../../wit/backups.wit")),
+    ("buckets.wit", include_str!("../../../wit/buckets.wit")),
     ("clock.wit", include_str!("../../../wit/clock.wit")),
     ("config.wit", include_str!("../../../wit/config.wit")),
     ("databases.wit", include_str!("../../../wit/databases.wit")),

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The capabilities: name, and what a plugin may do with it.
-const CAPABILITIES: [(&str, &str); 11] = [
+const CAPABILITIES: [(&str, &str); 12] = [
     ("http", "calling hosts"),
     ("databases", "reading databases"),
     ("objects", "reading and writing stores"),
@@ -18,6 +18,7 @@ const CAPABILITIES: [(&str, &str); 11] = [
     ("transfers", "exporting and importing"),
     ("query", "querying rows of databases"),
     ("state", "keeping state between runs"),
+    ("buckets", "signing URLs for files of stores"),
 ];
 
 /// Returns what a capability allows: `calling hosts`.

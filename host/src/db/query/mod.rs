@@ -11,5 +11,5 @@ mod running;
 mod session;
 
 pub use error::QueryError;
-pub use running::{Query, QueryColumn, RunningQuery, start};
+pub use running::{Query, QueryColumn, QueryOutcome, RunningQuery, start};
 pub use session::QuerySessions;

@@ -43,8 +43,16 @@ pub struct RunningQuery {
     pub columns: Vec<QueryColumn>,
     /// One JSON object per row, each followed by a line feed. Dropping the stream cancels the query.
     pub rows: BoxStream<'static, io::Result<Bytes>>,
-    /// The number of rows, once all were read from Postgres.
-    pub outcome: BoxFuture<'static, Result<u64, QueryError>>,
+    /// Completes once all rows were read from Postgres.
+    pub outcome: BoxFuture<'static, Result<QueryOutcome, QueryError>>,
+}
+
+/// The properties of a complete result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryOutcome {
+    pub row_count: u64,
+    /// Time from the start of the query to its last row.
+    pub duration: Duration,
 }
 
 /// Starts a query on a connection of [`QuerySessions`](super::QuerySessions). `permit` is dropped when the connection
@@ -57,7 +65,8 @@ pub async fn start(
     query: &Query,
     permit: Box<dyn Any + Send>,
 ) -> Result<RunningQuery, QueryError> {
-    let deadline = Instant::now() + query.timeout;
+    let started = Instant::now();
+    let deadline = started + query.timeout;
     client.mark_busy();
     let begun = timeout_at(deadline, begin(&client, query)).await;
     let (columns, rows) = begun.map_err(|_| QueryError::Timeout)??;
@@ -74,6 +83,7 @@ pub async fn start(
         if outcome.is_ok() {
             client.mark_idle();
         }
+        let outcome = outcome.map(|row_count| QueryOutcome { row_count, duration: started.elapsed() });
         // The outcome is sent before the stream ends, so that it is available to whoever has read the whole stream.
         let _ = send_outcome.send(outcome);
         drop(sender);
@@ -109,9 +119,8 @@ async fn begin(client: &ExclusiveClient, query: &Query) -> Result<(Vec<QueryColu
     let columns = columns(client, &described).await?;
     // The line break after the query ends a comment in it. `.*` names the row even if a column has the same name.
     let sql = query.sql.trim_end_matches(|character: char| character.is_ascii_whitespace() || character == ';');
-    let text = format!(
-        "SELECT pg_catalog.row_to_json(atlashub_row.*)::pg_catalog.text FROM (\n{sql}\n) AS atlashub_row"
-    );
+    let text =
+        format!("SELECT pg_catalog.row_to_json(atlashub_row.*)::pg_catalog.text FROM (\n{sql}\n) AS atlashub_row");
     let statement = client.prepare_typed(&text, described.params()).await.map_err(|error| {
         let is_syntax = error.code().is_some_and(|code| code.code() == "42601" || code.code() == "0A000");
         if is_syntax { not_a_query() } else { failed(error) }

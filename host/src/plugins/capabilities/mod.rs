@@ -34,6 +34,7 @@
 //! [`RunState::charge`]: super::guest::RunState::charge
 
 mod backups;
+mod buckets;
 mod clock;
 mod config;
 mod databases;
@@ -83,6 +84,7 @@ pub(super) fn new_linker(
             Capability::Transfers => transfers::add_to_linker,
             Capability::Query => query::add_to_linker,
             Capability::State => state::add_to_linker,
+            Capability::Buckets => buckets::add_to_linker,
         };
         add_to_linker(&mut linker)?;
     }

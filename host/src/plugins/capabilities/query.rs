@@ -7,7 +7,7 @@ use wasmtime::component::{FutureReader, Linker, StreamReader};
 use crate::{
     db::{
         DatabaseName,
-        query::{Query, QueryError, RunningQuery},
+        query::{Query, QueryError, QueryOutcome, RunningQuery},
     },
     error::describe_cause,
     plugins::guest::{
@@ -78,7 +78,10 @@ impl query::HostWithStore<RunState> for Host {
         let scope = run.share();
         let outcome = async move {
             match outcome.await {
-                Ok(row_count) => Ok(query::QueryInfo { row_count }),
+                Ok(QueryOutcome { row_count, duration }) => {
+                    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+                    Ok(query::QueryInfo { row_count, duration_ms })
+                }
                 Err(error) => {
                     let error = failed(&scope, error);
                     scope.log_failure(&error);

@@ -10,7 +10,7 @@ use crate::{
     jobs::Runs,
     notifications::Notifier,
     object_store::ObjectStore,
-    projects::{Databases, PluginQueries},
+    projects::{Databases, PluginQueries, Projects},
     storage::StorageState,
 };
 
@@ -23,6 +23,7 @@ pub struct Services {
     pub database_url: Secret,
     pub databases: Databases,
     pub queries: PluginQueries,
+    pub projects: Projects,
     /// Recipients to which dumps are encrypted.
     pub backup_recipients: AgeRecipients,
     pub store: ObjectStore,

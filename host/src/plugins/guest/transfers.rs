@@ -32,8 +32,8 @@ impl<S> RunState<S> {
         match permits.try_acquire_owned() {
             Ok(permit) => Ok(Transfer { _permit: permit }),
             Err(_) => Err(CallError::too_large(format!(
-                "this run already has {MAX_TRANSFERS} open transfers (uploads, downloads, dumps, queries), the maximum; \
-                 finish one first"
+                "this run already has {MAX_TRANSFERS} open transfers (uploads, downloads, dumps, queries), the \
+                 maximum; finish one first"
             ))),
         }
     }

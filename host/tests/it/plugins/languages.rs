@@ -102,9 +102,8 @@ async fn plain_calls_query_and_keep_state() {
         length = store.len()
     );
     let scope = Scope { databases: vec![store], ..Scope::default() };
-    let requested = ["query", "state"].map(|name| {
-        serde_json::json!({ "capability": name, "reason": "To be tested.", "scope": &scope })
-    });
+    let requested = ["query", "state"]
+        .map(|name| serde_json::json!({ "capability": name, "reason": "To be tested.", "scope": &scope }));
     let mut manifest = manifest("guest", 1);
     manifest["capabilities"] = requested.to_vec().into();
     let packed = pack(&module(&imports, &body), manifest.to_string().as_bytes()).unwrap();

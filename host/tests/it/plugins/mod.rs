@@ -1,5 +1,6 @@
 //! Tests of plugins: trust, loading, compiling, capabilities, limits.
 
+pub mod buckets;
 #[cfg(feature = "languages")]
 pub mod built_languages;
 pub mod capabilities;

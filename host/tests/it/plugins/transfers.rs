@@ -39,6 +39,7 @@ fn grants(databases: &[&str], stores: &[&str]) -> Grants {
         (Capability::Secrets, Scope::default()),
         (Capability::Query, Scope::default()),
         (Capability::State, Scope::default()),
+        (Capability::Buckets, Scope::default()),
     ]);
     Grants { scopes, ..Grants::default() }
 }

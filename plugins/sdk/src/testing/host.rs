@@ -274,6 +274,11 @@ impl TestHost {
         self.state.borrow().plugin_state.get(&id).map(|entry| entry.value.clone())
     }
 
+    /// Returns the methods and URLs that were signed, in order.
+    pub fn signed_urls(&self) -> Vec<(String, String)> {
+        self.state.borrow().signed_urls.clone()
+    }
+
     /// Returns the backups in the catalogue.
     pub fn backups(&self) -> Vec<Backup> {
         self.state.borrow().backups.clone()

@@ -7,11 +7,7 @@ use atlashub_plugin_sdk::{
     databases::{self, DumpOptions},
     http, objects,
     prelude::*,
-    progress,
-    query::{self, Query},
-    secrets,
-    state::{self, Condition},
-    stream, task,
+    progress, secrets, stream, task,
 };
 use serde_json::{Map, Value};
 
@@ -111,8 +107,6 @@ pub(crate) fn jobs(plugin: Plugin) -> Plugin {
         .job("config", "Returns the values of settings.", read_config)
         .job("secrets", "Returns which secrets can be opened.", open_secrets)
         .job("log", "Writes log lines and progress reports.", log)
-        .job("query", "Runs a query and returns its rows, or stores them.", run_query)
-        .job("state", "Reads or changes an entry of its state.", use_state)
         .job("databases", "Lists databases.", list_databases)
         .job("objects", "Lists objects.", list_objects)
 }
@@ -260,98 +254,6 @@ async fn log(_run: Run, params: Lines) -> Result<()> {
 
 async fn list_databases(_run: Run, _params: NoParams) -> Result<Vec<String>> {
     Ok(databases::list().await?.into_iter().map(|database| database.name).collect())
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RunQuery {
-    database: String,
-    sql: String,
-    #[serde(default)]
-    parameters: Vec<Option<String>>,
-    #[serde(default)]
-    timeout_ms: Option<u64>,
-    /// Key of the object to store the rows in, without reading them.
-    #[serde(default)]
-    key: Option<String>,
-}
-
-async fn run_query(_run: Run, params: RunQuery) -> Result<Value> {
-    let mut query = Query::new(&params.database, params.sql);
-    for parameter in params.parameters {
-        query = query.bind(parameter);
-    }
-    if let Some(timeout) = params.timeout_ms {
-        query = query.timeout(Duration::from_millis(timeout));
-    }
-    let mut rows = query.rows().await?;
-    let names = |column: &query::Column| json!([column.name, column.data_type]);
-    let columns: Vec<Value> = rows.columns.iter().map(names).collect();
-    if let Some(key) = params.key {
-        let (stream, outcome) = rows.into_stream()?;
-        let upload = objects::put(&params.database, &key, "application/x-ndjson", stream).await?;
-        let info = outcome.wait().await?;
-        let meta = upload.commit().await?;
-        return Ok(json!({"rowCount": info.row_count, "bytes": meta.size_bytes}));
-    }
-    let mut all: Vec<Value> = Vec::new();
-    while let Some(row) = rows.next().await? {
-        all.push(row);
-    }
-    Ok(json!({"columns": columns, "rows": all}))
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct UseState {
-    act: StateAct,
-    store: String,
-    /// Key, or prefix of keys.
-    #[serde(default)]
-    key: String,
-    #[serde(default)]
-    value: String,
-    /// `absent`, or a version.
-    #[serde(default)]
-    condition: Value,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum StateAct {
-    Get,
-    Put,
-    Delete,
-    List,
-}
-
-async fn use_state(_run: Run, params: UseState) -> Result<Value> {
-    let UseState { act, store, key, value, condition } = params;
-    let condition = match condition.as_u64() {
-        Some(version) => Condition::Version(version),
-        None if condition == "absent" => Condition::Absent,
-        None => Condition::Always,
-    };
-    Ok(match act {
-        StateAct::Get => match state::get(&store, &key).await? {
-            Some(entry) => json!({"value": String::from_utf8(entry.value)?, "version": entry.version}),
-            None => Value::Null,
-        },
-        StateAct::Put => json!(state::put_if(&store, &key, value, condition).await?),
-        StateAct::Delete => json!(state::delete_if(&store, &key, condition).await?),
-        StateAct::List => {
-            let (mut keys, mut cursor, mut pages) = (Vec::new(), None, 0);
-            loop {
-                let page = state::list(&store, &key, cursor).await?;
-                keys.extend(page.keys);
-                cursor = page.cursor;
-                pages += 1;
-                if cursor.is_none() {
-                    break json!({"keys": keys, "pages": pages});
-                }
-            }
-        }
-    })
 }
 
 #[derive(Deserialize, JsonSchema)]

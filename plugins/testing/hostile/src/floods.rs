@@ -128,9 +128,7 @@ async fn call(params: &Calls, index: usize) -> Result<()> {
         CallKind::ListObjects => Box::pin(async { objects::list(name, key, None).await.map(drop) }),
         CallKind::Delete => Box::pin(async { objects::delete(name, key).await }),
         CallKind::Query => Box::pin(async { Query::new(name, key).fetch_all::<Value>().await.map(drop) }),
-        CallKind::PutState => {
-            Box::pin(async move { state::put(name, &numbered(), vec![7; *bytes]).await.map(drop) })
-        }
+        CallKind::PutState => Box::pin(async move { state::put(name, &numbered(), vec![7; *bytes]).await.map(drop) }),
         CallKind::Http => Box::pin(async { http::Request::new("GET", name.as_str()).send().await.map(drop) }),
         CallKind::Config => Box::pin(async {
             config::get(name);

@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) migrations: Vec<Migration>,
     /// State between runs, by store and key.
     pub(crate) plugin_state: BTreeMap<(String, String), Entry>,
+    /// Methods and signed URLs.
+    pub(crate) signed_urls: Vec<(String, String)>,
     /// The last version that an entry got.
     pub(crate) state_version: u64,
     /// By id.

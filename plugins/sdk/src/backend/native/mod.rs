@@ -2,8 +2,9 @@
 //!
 //! Reading order: [`host_state`] is the simulated host of the current run, [`records`] contains the records that a test
 //! can inspect after a run, [`transfers`] simulates exports and imports, [`query`] queries, [`state`] the state between
-//! runs, `pipe` implements streams, `manifest` builds and prints the manifest.
+//! runs, [`buckets`] signed URLs, `pipe` implements streams, `manifest` builds and prints the manifest.
 
+pub(crate) mod buckets;
 pub(crate) mod host_state;
 mod manifest;
 mod pipe;
