@@ -111,7 +111,7 @@ mod tests {
         put_if("platform", "count", count.to_string(), condition).await?;
         assert_eq!(get_json::<u64>("platform", "count").await?, Some(count));
         assert_eq!(list("platform", "c", None).await?.keys, ["count"]);
-        assert_eq!(get("project:a", "count").await?, None);
+        assert!(get("project:a", "count").await?.is_none());
         Ok(count)
     }
 
