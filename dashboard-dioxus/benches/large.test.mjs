@@ -34,7 +34,7 @@ async function reportStep(name, page, act) {
 
 test("100 000 runs", async (t) => {
   const { id } = await createProject("many runs");
-  const job = await admin("POST", "/jobs", { type: "http", scheduleCron: "0 3 1 1 *", name: "Many", projectId: id, httpUrl: "http://localhost:1/" });
+  const job = await admin("POST", "/jobs", { type: "http", scheduleCron: "0 3 1 1 *", name: "Many", projectId: id, httpUrl: "http://localhost:9999/" });
   sql(`insert into cron_job_runs (id, job_id, project_id, trigger, status, started_at, finished_at, duration_ms, created_at, error_text)
     select ${UUIDV7}, '${job.id}', '${id}', 'manual', case when i % 10 = 0 then 'fail' else 'success' end, at, at + interval '1 second', 1000, at,
       case when i % 10 = 0 then 'The server returned 500' end
@@ -62,7 +62,7 @@ test("100 000 runs", async (t) => {
 
 test("a log of 4 MiB", async (t) => {
   const { id } = await createProject("long log");
-  const job = await admin("POST", "/jobs", { type: "http", scheduleCron: "0 3 1 1 *", name: "Log", projectId: id, httpUrl: "http://localhost:1/" });
+  const job = await admin("POST", "/jobs", { type: "http", scheduleCron: "0 3 1 1 *", name: "Log", projectId: id, httpUrl: "http://localhost:9999/" });
   const { runId } = await admin("POST", `/jobs/${job.id}/run`, {});
   await eventually(async () => (await admin("GET", `/runs/${runId}`)).finishedAt, "the end of the run");
   const line = (index) => ({ at: "2026-02-03T14:31:02.114Z", level: "info", message: `Copied file ${index} of 32000`, fields: { bytes: index * 117, key: `folder/${index}.txt` } });
@@ -146,7 +146,7 @@ test("an upload of 2 GiB", async (t) => {
   truncateSync(file, 2 ** 31);
   const page = await openPage(t, { origins: ["http://127.0.0.1"] });
   await page.goto(address);
-  await shown(page.locator("#upload-files"));
+  await page.locator("#upload-files").waitFor({ state: "attached" });
   const before = rendererMib();
   let peak = before;
   const begin = performance.now();

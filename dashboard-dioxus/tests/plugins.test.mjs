@@ -63,6 +63,34 @@ test("waiting plugin is approved with fewer hosts than it requests", async (t) =
   await shown(row.getByText("Active"));
 });
 
+test("queries and state are granted for single projects", async (t) => {
+  const project = await createProject("queried");
+  const page = await openPage(t);
+  const requested = [
+    { capability: "query", reason: "To count orders.", scope: { databases: ["*"] } },
+    { capability: "state", reason: "To remember the last order.", scope: { databases: ["*"] } },
+  ];
+  const approvals = await offer(page, plugin({ requested }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  await shown(sheet.getByRole("checkbox", { name: "Allow querying rows of databases: all" }));
+  await shown(sheet.getByRole("checkbox", { name: "Allow keeping state between runs: all" }));
+  const databases = sheet.getByRole("group", { name: "Databases" });
+  await databases.getByRole("checkbox", { name: "Allow all (*)" }).uncheck();
+  await databases.getByRole("checkbox", { name: `Allow ${project.name} (project:${project.id})` }).check();
+  // The platform's database can't be queried, but a plugin can keep state about the platform.
+  await hidden(databases.getByRole("checkbox", { name: "Allow Platform (platform)" }));
+  const about = sheet.getByRole("group", { name: "About" });
+  await about.getByRole("checkbox", { name: "Allow all (*)" }).uncheck();
+  await about.getByRole("checkbox", { name: "Allow Platform (platform)" }).check();
+  await sheet.getByRole("button", { name: "Approve thumbnails" }).click();
+  await eventually(() => approvals.length === 1, "the approval");
+  assert.deepEqual(approvals[0].granted, [
+    { capability: "query", scope: { databases: [`project:${project.id}`] } },
+    { capability: "state", scope: { databases: ["platform"] } },
+  ]);
+});
+
 test("dropped file is refused until its key is trusted", async (t) => {
   const key = createKey();
   const name = `dropped-${key.id.toLowerCase()}`;

@@ -25,8 +25,8 @@ use crate::{
         runtime::{Engine, HostLimits, Runtime},
     },
     projects::{
-        AuthResources, AuthSettingsCache, Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits,
-        Replacements, SealedCredentials, Surveys, UserTokens, WrongKeyLimit,
+        AuthResources, AuthSettingsCache, Databases, KeyCache, PluginQueries, Projects, ProjectsState, PublicGate,
+        RateLimits, Replacements, SealedCredentials, Surveys, UserTokens, WrongKeyLimit,
     },
     secrets::Sealer,
     sql_editor::{RunningQueries, SqlEditorState},
@@ -104,9 +104,17 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let plugin_platform = db::platform::connect_for_plugins(services.database_url.expose(), connections)?;
     let plugin_credentials =
         Arc::new(SealedCredentials::new(plugin_platform.clone(), services.database_url.clone(), sealer.clone()));
-    let dumper = Dumper::new(&services.database_url, plugin_credentials, services.postgres_programs.clone())?;
+    let dumper = Dumper::new(&services.database_url, plugin_credentials.clone(), services.postgres_programs.clone())?;
     let databases = Databases::new(platform.clone(), dumper.clone(), connections as usize);
     let plugin_databases = Databases::new(plugin_platform.clone(), dumper, connections as usize);
+    let plugin_queries = PluginQueries::new(
+        plugin_platform.clone(),
+        services.database_url.clone(),
+        sealer.clone(),
+        plugin_credentials,
+        plugin_databases.clone(),
+        config.plugins.query_timeout,
+    )?;
     let surveys = Surveys::new(platform.clone(), pools.clone());
     let on_swapped = {
         let (pools, data, surveys, auth) = (pools.clone(), data.clone(), surveys.clone(), auth.clone());
@@ -137,6 +145,8 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         notifier: notifications.notifier.clone(),
         database_url: services.database_url.clone(),
         databases: plugin_databases.clone(),
+        queries: plugin_queries,
+        projects: Projects::new(plugin_platform.clone()),
         backup_recipients: config.backup_recipients.clone(),
         store: store.clone(),
         storage: storage.with_platform(plugin_platform.clone()),
@@ -155,6 +165,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             identities.clone(),
         )),
         transfers: Arc::new(Transfers::new(plugin_platform.clone(), store.clone(), plugin_databases)),
+        state_kib: config.plugins.state_kib,
         runs: Runs::new(plugin_platform, store.clone(), config.jobs.clone()),
         master_key_id: sealer.current_key().to_string(),
     });

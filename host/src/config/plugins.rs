@@ -25,10 +25,16 @@ pub struct PluginsConfig {
     pub total_call_memory_mib: u32,
     /// Maximum number of dumps and verifications of all runs together that are in progress at a time.
     pub total_dumps: u32,
+    /// Maximum number of queries of all runs together on projects' databases that are in progress at a time.
+    pub total_queries: u32,
+    /// Time limit of a query and of reading its rows.
+    pub query_timeout: Duration,
     /// Maximum number of connections to the platform database for the calls of plugins.
     pub connections: u32,
     /// Time after which a stream that is not read is closed.
     pub stream_idle: Duration,
+    /// Maximum size of a plugin's state for one project, in KiB.
+    pub state_kib: u32,
     /// Maximum size of a plugin's file, in MiB.
     pub max_file_mib: u32,
     /// Maximum memory of the compilation of a plugin, in MiB.
@@ -56,8 +62,11 @@ impl Default for PluginsConfig {
             call_memory_mib: 40,
             total_call_memory_mib: 128,
             total_dumps: 4,
+            total_queries: 4,
+            query_timeout: Duration::from_secs(60),
             connections: 4,
             stream_idle: Duration::from_secs(60),
+            state_kib: 1024,
             max_file_mib: 64,
             compile_memory_mib: 1024,
         }
@@ -84,6 +93,7 @@ impl PluginsConfig {
         let total_call_memory_mib =
             number("ATLASHUB_PLUGIN_TOTAL_CALL_MEMORY_MIB", default.total_call_memory_mib, 1 << 20)?;
         let stream_idle = number("ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS", default.stream_idle.as_secs() as u32, 3600)?;
+        let query_timeout = number("ATLASHUB_PLUGIN_QUERY_SECONDS", default.query_timeout.as_secs() as u32, 3600)?;
         Ok(Self {
             per_run: Limits {
                 memory_mib,
@@ -108,8 +118,11 @@ impl PluginsConfig {
             )?,
             total_call_memory_mib,
             total_dumps: number("ATLASHUB_PLUGIN_TOTAL_DUMPS", default.total_dumps, 100)?,
+            total_queries: number("ATLASHUB_PLUGIN_TOTAL_QUERIES", default.total_queries, 100)?,
+            query_timeout: Duration::from_secs(u64::from(query_timeout)),
             connections: number("ATLASHUB_PLUGIN_CONNECTIONS", default.connections, 100)?,
             stream_idle: Duration::from_secs(u64::from(stream_idle)),
+            state_kib: number("ATLASHUB_PLUGIN_STATE_KIB", default.state_kib, 64 << 10)?,
             max_file_mib: number("ATLASHUB_PLUGIN_MAX_FILE_MIB", default.max_file_mib, 1024)?,
             compile_memory_mib: vars.number_or(
                 "ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB",

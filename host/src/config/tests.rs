@@ -85,8 +85,11 @@ fn invalid_configuration_names_its_variable() {
         "ATLASHUB_PLUGIN_MAX_CALL_MEMORY_MIB",
         "ATLASHUB_PLUGIN_TOTAL_CALL_MEMORY_MIB",
         "ATLASHUB_PLUGIN_TOTAL_DUMPS",
+        "ATLASHUB_PLUGIN_TOTAL_QUERIES",
+        "ATLASHUB_PLUGIN_QUERY_SECONDS",
         "ATLASHUB_PLUGIN_CONNECTIONS",
         "ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS",
+        "ATLASHUB_PLUGIN_STATE_KIB",
         "ATLASHUB_PLUGIN_MAX_FILE_MIB",
         "ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB",
     ] {
@@ -135,6 +138,9 @@ fn plugin_limits_are_configured() {
             ("ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS", "15"),
             ("ATLASHUB_PLUGIN_MAX_FILE_MIB", "16"),
             ("ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB", "170"),
+            ("ATLASHUB_PLUGIN_TOTAL_QUERIES", "18"),
+            ("ATLASHUB_PLUGIN_QUERY_SECONDS", "19"),
+            ("ATLASHUB_PLUGIN_STATE_KIB", "20"),
         ],
         Role::All,
     )
@@ -149,6 +155,8 @@ fn plugin_limits_are_configured() {
     assert_eq!((config.plugins.total_dumps, config.plugins.connections), (13, 14));
     assert_eq!(config.plugins.stream_idle.as_secs(), 15);
     assert_eq!((config.plugins.max_file_mib, config.plugins.compile_memory_mib), (16, 170));
+    assert_eq!((config.plugins.total_queries, config.plugins.query_timeout.as_secs()), (18, 19));
+    assert_eq!(config.plugins.state_kib, 20);
     // A lower total lowers the default per run.
     let config = read(&[("ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB", "100")], Role::All).unwrap();
     assert_eq!(config.plugins.per_run.memory_mib, 100);

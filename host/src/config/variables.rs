@@ -172,12 +172,19 @@ variables! {
     plain "ATLASHUB_PLUGIN_TOTAL_DUMPS" "4"
         "Maximum number of dumps and backup verifications that plugin runs in one process execute at a time; further \
          ones wait.";
+    plain "ATLASHUB_PLUGIN_TOTAL_QUERIES" "4"
+        "Maximum number of queries on projects' databases that plugin runs in one process execute at a time; further \
+         ones wait. Each uses a connection of its own.";
+    plain "ATLASHUB_PLUGIN_QUERY_SECONDS" "60"
+        "Maximum duration of a plugin's query, including the time in which the plugin reads its rows, in seconds.";
     plain "ATLASHUB_PLUGIN_CONNECTIONS" "4"
         "Maximum number of connections to the platform database that the calls of plugins use, and of connections to \
          projects' databases that list tables. The platform's own work does not use them.";
     plain "ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS" "60"
         "Seconds after which a stream is closed if the plugin does not read it, or reads less than 16 KiB per second \
          on average.";
+    plain "ATLASHUB_PLUGIN_STATE_KIB" "1024"
+        "Maximum size of the state that a plugin keeps for one project, or for the platform, in KiB.";
     plain "ATLASHUB_PLUGIN_MAX_FILE_MIB" "64"
         "Maximum size of a plugin's file, in MiB. A file is in memory while it is checked and compiled. A loaded \
          plugin keeps its machine code, up to twice the size of its file.";

@@ -1,5 +1,5 @@
 //! Postgres: connections to the platform database (sqlx) and to projects' databases (pipelined tokio-postgres),
-//! dumps and restores.
+//! dumps and restores, queries of plugins.
 //!
 //! Code above this folder depends neither on the number of open connections nor on how statements share them.
 //!
@@ -12,6 +12,7 @@
 //!   statements, pipelined or alone), `failure` (of a statement), `checkout` (one reserved for a statement),
 //!   `exclusive` (one for a single caller), `lookups` (several in one statement), `pool` (per project and role),
 //!   `pools` (all of them, under one budget).
+//! - Queries of plugins: `query`.
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!
 //! Deliberately absent: the SQL of a slice (in the slice's `queries.rs`), and permissions (`projects::Caller`).
@@ -43,6 +44,7 @@ mod session_settings;
 
 pub mod dump;
 pub mod programs;
+pub mod query;
 pub mod restore;
 
 pub use availability::{Availability, ServerDown};

@@ -18,10 +18,13 @@ pub enum DbRole {
     Backup,
     /// Owns the tables of schema `auth`. Exists only in projects that have switched end-user login on.
     Auth,
+    /// Reads the rows of schema `public`, bypassing row-level security. Used for queries of plugins. Exists only in
+    /// projects that a plugin has queried.
+    Query,
 }
 
 impl DbRole {
-    pub const ALL: [Self; 6] = [Self::Owner, Self::App, Self::Anon, Self::User, Self::Backup, Self::Auth];
+    pub const ALL: [Self; 7] = [Self::Owner, Self::App, Self::Anon, Self::User, Self::Backup, Self::Auth, Self::Query];
     /// The roles that every project has.
     pub const OF_EVERY_PROJECT: [Self; 5] = [Self::Owner, Self::App, Self::Anon, Self::User, Self::Backup];
 
@@ -34,6 +37,7 @@ impl DbRole {
             Self::User => "user",
             Self::Backup => "backup",
             Self::Auth => "auth",
+            Self::Query => "query",
         }
     }
 }

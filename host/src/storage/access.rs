@@ -31,7 +31,7 @@ impl StorageAccess {
     pub(super) fn public(state: StorageState, caller: &Caller) -> Self {
         let (project, requester) = (caller.project.clone(), Requester::of(caller));
         let quota_owner = match &requester {
-            Requester::Admin | Requester::SecretKey => None,
+            Requester::Admin | Requester::SecretKey | Requester::Plugin(_) => None,
             Requester::SignedIn(user) => Some(format!("user:{}:{user}", project.id)),
             Requester::PublishableKey => Some(format!("key:{}", caller.key_id)),
         };
@@ -41,6 +41,12 @@ impl StorageAccess {
     /// Creates the access of an admin request whose path names `bucket`.
     pub(super) fn admin(state: StorageState, project: Arc<ProjectRef>, bucket: String) -> Self {
         Self { state, project, requester: Requester::Admin, quota_owner: None, path_bucket: Some(bucket) }
+    }
+
+    /// Creates the access of a plugin, whose grant covers the project.
+    pub(super) fn plugin(state: StorageState, project: Arc<ProjectRef>, plugin: &str) -> Self {
+        let requester = Requester::Plugin(format!("plugin:{plugin}").into());
+        Self { state, project, requester, quota_owner: None, path_bucket: None }
     }
 
     /// Returns the name of the project's bucket in the object store.
@@ -116,6 +122,8 @@ pub(super) enum Requester {
     /// The owner, in the dashboard.
     Admin,
     SecretKey,
+    /// A plugin, by its name after `plugin:`.
+    Plugin(Arc<str>),
     /// An end user, by id. The user's token restricts the key that the request also carries.
     SignedIn(Arc<str>),
     PublishableKey,
@@ -138,7 +146,7 @@ impl Requester {
 
     /// Returns whether the requester may access every bucket and replace objects.
     pub(super) fn is_trusted(&self) -> bool {
-        matches!(self, Self::Admin | Self::SecretKey)
+        matches!(self, Self::Admin | Self::SecretKey | Self::Plugin(_))
     }
 
     /// Returns the value for the column `file_metadata.uploaded_by`.
@@ -146,7 +154,7 @@ impl Requester {
         match self {
             Self::Admin => "admin",
             Self::SecretKey => "secret",
-            Self::SignedIn(user) => user,
+            Self::Plugin(name) | Self::SignedIn(name) => name,
             Self::PublishableKey => "publishable",
         }
     }
@@ -168,7 +176,7 @@ impl Requester {
     /// Returns the exposure that restricts the requester, or `None` if none does.
     fn exposure(&self, bucket: &BucketSettings) -> Option<BucketAccess> {
         match self {
-            Self::Admin | Self::SecretKey => None,
+            Self::Admin | Self::SecretKey | Self::Plugin(_) => None,
             Self::SignedIn(_) => Some(bucket.signed_in),
             Self::PublishableKey => Some(bucket.publishable),
         }

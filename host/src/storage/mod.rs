@@ -15,7 +15,7 @@
 //! - `open_uploads`: uploads that have not ended; moves objects uploaded without the secret key to their path.
 //! - `records`: the rows of `file_metadata`, and their comparison with the stored objects.
 //! - `upload`, `download`, `objects`, `buckets`: one folder per group of operations.
-//! - `plugin_objects`: the records of objects that plugins store.
+//! - `plugin_objects`: the records of objects that plugins store. `plugin_urls`: buckets and signed URLs for plugins.
 //! - `sweep`: removal of expired data, in the background and for plugins.
 //! - `routes`, `admin_routes`: the handlers of the public and of the admin surface. `object_routes`: those of the admin
 //!   surface for objects and open uploads.
@@ -33,6 +33,7 @@ mod objects;
 mod open_uploads;
 mod path;
 mod plugin_objects;
+mod plugin_urls;
 mod records;
 pub(crate) mod routes;
 mod state;

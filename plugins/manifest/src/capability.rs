@@ -26,11 +26,17 @@ pub enum Capability {
     Migrations,
     /// Reads and writes the databases of exports and imports.
     Transfers,
+    /// Reads rows of projects' databases with SQL.
+    Query,
+    /// Keeps small values between runs.
+    State,
+    /// Lists buckets, and signs uploads and downloads for others.
+    Buckets,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Secrets,
         Self::Http,
         Self::Databases,
@@ -40,6 +46,9 @@ impl Capability {
         Self::Maintenance,
         Self::Migrations,
         Self::Transfers,
+        Self::Query,
+        Self::State,
+        Self::Buckets,
     ];
 
     /// Returns the name, which is also the name of the interface.
@@ -54,6 +63,9 @@ impl Capability {
             Self::Maintenance => "maintenance",
             Self::Migrations => "migrations",
             Self::Transfers => "transfers",
+            Self::Query => "query",
+            Self::State => "state",
+            Self::Buckets => "buckets",
         }
     }
 }
@@ -72,10 +84,11 @@ impl fmt::Display for Capability {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Scope {
-    /// Databases, for `databases`, `backups` and `transfers`: `platform` or `project:<id>`.
+    /// Databases, for `databases`, `backups`, `transfers` and `query`: `platform` or `project:<id>`. For `state`, what
+    /// the state is about: the platform or a project.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
-    /// Stores, for `objects`: `backups`, `exports`, `imports` or `project:<id>`.
+    /// Stores, for `objects` and `buckets`: `backups`, `exports`, `imports` or `project:<id>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<String>,
     /// Hosts, for `http`.

@@ -10,6 +10,7 @@ use crate::{PackError, capability_of};
 /// Name and content of each file in `wit/`.
 const FILES: &[(&str, &str)] = &[
     ("backups.wit", include_str!("../../../wit/backups.wit")),
+    ("buckets.wit", include_str!("../../../wit/buckets.wit")),
     ("clock.wit", include_str!("../../../wit/clock.wit")),
     ("config.wit", include_str!("../../../wit/config.wit")),
     ("databases.wit", include_str!("../../../wit/databases.wit")),
@@ -21,7 +22,9 @@ const FILES: &[(&str, &str)] = &[
     ("notify.wit", include_str!("../../../wit/notify.wit")),
     ("objects.wit", include_str!("../../../wit/objects.wit")),
     ("progress.wit", include_str!("../../../wit/progress.wit")),
+    ("query.wit", include_str!("../../../wit/query.wit")),
     ("secrets.wit", include_str!("../../../wit/secrets.wit")),
+    ("state.wit", include_str!("../../../wit/state.wit")),
     ("transfers.wit", include_str!("../../../wit/transfers.wit")),
     ("types.wit", include_str!("../../../wit/types.wit")),
     ("world.wit", include_str!("../../../wit/world.wit")),

@@ -36,8 +36,8 @@
 //!
 //! - [`plugin`] describes a plugin and its jobs.
 //! - [`log`], [`progress`], [`clock`] and [`config`] are available to every plugin.
-//! - [`http`], [`secrets`], [`databases`], [`objects`], [`notify`], [`backups`], [`maintenance`], [`migrations`]
-//!   and [`transfers`] are capabilities. A plugin requests them with
+//! - [`http`], [`secrets`], [`databases`], [`objects`], [`notify`], [`backups`], [`maintenance`], [`migrations`],
+//!   [`transfers`], [`query`], [`state`] and [`buckets`] are capabilities. A plugin requests them with
 //!   [`Plugin::capability`](plugin::Plugin::capability), and the owner grants them. A component imports only the
 //!   capabilities that its code calls.
 //! - [`stream`] and [`task`] move large data and run several futures at once.
@@ -51,6 +51,7 @@ mod backend;
 pub mod backups;
 #[doc(hidden)]
 pub mod bindings;
+pub mod buckets;
 pub mod clock;
 pub mod config;
 pub mod csv;
@@ -65,8 +66,10 @@ pub mod notify;
 pub mod objects;
 pub mod plugin;
 pub mod progress;
+pub mod query;
 pub mod random;
 pub mod secrets;
+pub mod state;
 pub mod stream;
 pub mod task;
 #[cfg(not(target_arch = "wasm32"))]

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The capabilities: name, and what a plugin may do with it.
-const CAPABILITIES: [(&str, &str); 8] = [
+const CAPABILITIES: [(&str, &str); 12] = [
     ("http", "calling hosts"),
     ("databases", "reading databases"),
     ("objects", "reading and writing stores"),
@@ -15,6 +15,10 @@ const CAPABILITIES: [(&str, &str); 8] = [
     ("backups", "managing backups"),
     ("maintenance", "cleaning up AtlasHub's own data"),
     ("migrations", "applying AtlasHub's migrations"),
+    ("transfers", "exporting and importing"),
+    ("query", "querying rows of databases"),
+    ("state", "keeping state between runs"),
+    ("buckets", "signing URLs for files of stores"),
 ];
 
 /// Returns what a capability allows: `calling hosts`.
@@ -48,9 +52,17 @@ pub(super) fn in_words(name: &str, scope: &CapabilityScope, projects: &[(String,
     if values.is_empty() { capability(name) } else { format!("{}: {}", capability(name), values.join(", ")) }
 }
 
-/// Explains a wildcard in a list of a scope.
-pub(super) fn wildcard(list: &str) -> Option<&'static str> {
+/// Returns the heading of a list of a capability's scope.
+pub(super) fn heading<'a>(capability: &str, list: &'a str) -> &'a str {
+    if capability == "state" && list == "Databases" { "About" } else { list }
+}
+
+/// Explains a wildcard in a list of a capability's scope.
+pub(super) fn wildcard(capability: &str, list: &str) -> Option<&'static str> {
     match list {
+        "Databases" if capability == "state" => {
+            Some("That is every project, also those that you create later. Only this plugin reads its state.")
+        }
         "Databases" => Some("That is every database, also those of projects that you create later."),
         "Stores" => Some("That is every file of every project, also of those that you create later."),
         "Hosts" => Some("That is every host that ATLASHUB_HTTP_ALLOWED_HOSTS allows, also those that you add later."),
@@ -70,6 +82,8 @@ pub(super) fn reach(granted: &[GrantedCapability]) -> Vec<(Option<IconName>, Str
     for (list, icon, one, many) in KINDS {
         let mut values: Vec<&String> = granted
             .iter()
+            // The state of a plugin about a database is no access to the database.
+            .filter(|grant| list != 0 || grant.capability != "state")
             .filter_map(|grant| lists(&grant.scope).get(list).map(|(_, values)| *values))
             .flatten()
             .collect();
@@ -182,6 +196,8 @@ mod tests {
         assert_eq!(may(&[grant("http", hosts(&["a", "b"])), grant("databases", all)]), "all databases, 2 hosts");
         assert_eq!(may(&[grant("notify", CapabilityScope::default())]), "sending notifications");
         assert_eq!(may(&[]), "–");
+        let all = CapabilityScope { databases: vec!["*".to_owned()], ..Default::default() };
+        assert_eq!(may(&[grant("state", all)]), "keeping state between runs");
     }
 
     #[test]
@@ -189,5 +205,7 @@ mod tests {
         let scope = CapabilityScope { databases: vec!["project:abc".to_owned()], ..Default::default() };
         let projects = [("project:abc".to_owned(), "notebook".to_owned())];
         assert_eq!(in_words("databases", &scope, &projects), "reading databases: notebook");
+        assert_eq!(in_words("query", &scope, &projects), "querying rows of databases: notebook");
+        assert_eq!(in_words("state", &scope, &projects), "keeping state between runs: notebook");
     }
 }

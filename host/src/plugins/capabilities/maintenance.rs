@@ -6,7 +6,11 @@ use crate::{
     db::audit,
     error::ApiError,
     jobs::RetentionReport,
-    plugins::guest::{Accessor, CallError, Host, RunState, begin_call, bindings::maintenance, check_lease},
+    plugins::guest::{
+        Accessor, CallError, Host, RunState, begin_call,
+        bindings::{maintenance, types::ErrorCode},
+        check_lease,
+    },
     projects,
     storage::{self, StorageState, StorageSweep},
 };
@@ -96,6 +100,8 @@ impl From<ApiError> for CallError {
                 Self::unavailable(message).caused_by("platform", cause)
             }
             StatusCode::NOT_FOUND => Self::not_found(message),
+            StatusCode::CONFLICT => Self::new(ErrorCode::Conflict, message),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(message),
             _ => Self::invalid(message),
         }
     }

@@ -34,6 +34,7 @@
 //! [`RunState::charge`]: super::guest::RunState::charge
 
 mod backups;
+mod buckets;
 mod clock;
 mod config;
 mod databases;
@@ -44,7 +45,9 @@ mod migrations;
 mod notify;
 mod objects;
 mod progress;
+mod query;
 mod secrets;
+mod state;
 mod transfers;
 
 use plugin_manifest::Capability;
@@ -79,6 +82,9 @@ pub(super) fn new_linker(
             Capability::Migrations => migrations::add_to_linker,
             Capability::Notify => notify::add_to_linker,
             Capability::Transfers => transfers::add_to_linker,
+            Capability::Query => query::add_to_linker,
+            Capability::State => state::add_to_linker,
+            Capability::Buckets => buckets::add_to_linker,
         };
         add_to_linker(&mut linker)?;
     }

@@ -12,6 +12,7 @@ use crate::config::PluginsConfig;
 /// Permits that only AtlasHub's own plugins can take, in addition to those of [`PluginsConfig`].
 const OWN_CALLS: usize = 32;
 const OWN_DUMPS: usize = 2;
+const OWN_QUERIES: usize = 1;
 /// Enough for four large uploads and some calls.
 const OWN_MEMORY_MIB: usize = 136;
 /// Unit in which memory is reserved.
@@ -29,6 +30,7 @@ pub(in crate::plugins) struct CallLimits {
     /// In KiB.
     memory: SharedPermits,
     dumps: SharedPermits,
+    queries: SharedPermits,
 }
 
 /// The host calls of one run: the number in progress, and the memory that the host holds for them.
@@ -42,6 +44,7 @@ pub struct RunCalls {
     shared_calls: PluginPermits,
     shared_memory: PluginPermits,
     shared_dumps: PluginPermits,
+    shared_queries: PluginPermits,
 }
 
 /// A call in progress.
@@ -53,6 +56,9 @@ pub(in crate::plugins) struct CallPermit {
 
 /// A dump or verification in progress.
 pub(in crate::plugins) type DumpPermit = Option<Permits>;
+
+/// A query in progress.
+pub(in crate::plugins) type QueryPermit = Option<Permits>;
 
 /// Memory that the host holds for a run. Dropping it releases the reservation, not the memory.
 #[derive(Debug)]
@@ -72,6 +78,7 @@ impl CallLimits {
             calls: SharedPermits::new(config.total_calls as usize, OWN_CALLS),
             memory: SharedPermits::new(kib(config.total_call_memory_mib as usize), kib(OWN_MEMORY_MIB)),
             dumps: SharedPermits::new(config.total_dumps as usize, OWN_DUMPS),
+            queries: SharedPermits::new(config.total_queries as usize, OWN_QUERIES),
         }
     }
 
@@ -84,6 +91,7 @@ impl CallLimits {
             shared_calls: self.calls.of_plugin(plugin),
             shared_memory: self.memory.of_plugin(plugin),
             shared_dumps: self.dumps.of_plugin(plugin),
+            shared_queries: self.queries.of_plugin(plugin),
         }
     }
 }
@@ -104,6 +112,11 @@ impl RunCalls {
     /// Waits until a dump or verification may start.
     pub(in crate::plugins) async fn begin_dump(&self) -> DumpPermit {
         self.shared_dumps.acquire().await
+    }
+
+    /// Waits until a query on a project's database may start.
+    pub(in crate::plugins) async fn begin_query(&self) -> QueryPermit {
+        self.shared_queries.acquire().await
     }
 
     /// Reserves memory for a call with `bytes` of arguments.

@@ -10,7 +10,7 @@ use crate::{
     jobs::Runs,
     notifications::Notifier,
     object_store::ObjectStore,
-    projects::Databases,
+    projects::{Databases, PluginQueries, Projects},
     storage::StorageState,
 };
 
@@ -22,6 +22,8 @@ pub struct Services {
     /// URL of the platform database, for its migrations.
     pub database_url: Secret,
     pub databases: Databases,
+    pub queries: PluginQueries,
+    pub projects: Projects,
     /// Recipients to which dumps are encrypted.
     pub backup_recipients: AgeRecipients,
     pub store: ObjectStore,
@@ -30,6 +32,8 @@ pub struct Services {
     pub backups: Arc<dyn BackupCatalogue>,
     pub replaced_databases: Arc<dyn ReplacedDatabases>,
     pub transfers: Arc<dyn TransferService>,
+    /// Maximum size of a plugin's state for one project, in KiB.
+    pub state_kib: u32,
     /// History of runs, for leases and retention.
     pub runs: Runs,
     /// Id of the current master key.

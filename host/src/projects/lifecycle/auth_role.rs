@@ -3,20 +3,19 @@
 //! A project gets the role when it switches login on, or when a database with the tables is restored into it. All
 //! functions are idempotent.
 
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgPool};
 
 use super::{
     auth_tables::{self, AuthTables},
-    credentials::password_identity,
-    database::{self, ident, role_name},
-    queries,
+    database,
+    optional_role::OptionalRole,
 };
 use crate::{
     config::Secret,
     db::{DbRole, ProjectPools},
-    error::{ApiError, ApiResult},
+    error::ApiResult,
     projects::Projects,
-    secrets::{self, Sealer},
+    secrets::Sealer,
 };
 
 /// The parts of this slice that end-user login needs.
@@ -68,38 +67,8 @@ pub async fn take_over_restored(
 }
 
 async fn create(resources: &AuthResources, project: &str) -> ApiResult<()> {
-    let password = secrets::random_password();
-    let sealed = resources.sealer.seal(password.as_bytes(), &password_identity(project, DbRole::Auth));
-    let sealed = sealed.map_err(ApiError::internal)?;
-    queries::insert_missing_credential(&resources.platform, project, DbRole::Auth, &sealed).await?;
-    let sealed = queries::credential(&resources.platform, project, DbRole::Auth).await?;
-    let sealed = sealed.ok_or_else(|| ApiError::not_found("project"))?;
-    let password =
-        resources.sealer.open(&sealed, &password_identity(project, DbRole::Auth)).map_err(ApiError::internal)?;
-    let password = std::str::from_utf8(&password).map_err(ApiError::internal)?;
-
-    let mut connection = database::connect_as_platform(&resources.database_url, None).await?;
-    let result = create_role(&mut connection, project, password).await;
-    let _ = connection.close().await;
-    Ok(result?)
-}
-
-async fn create_role(connection: &mut PgConnection, project: &str, password: &str) -> Result<(), sqlx::Error> {
-    // Two nodes may do this at the same time. The lock is held until the connection closes.
-    sqlx::query("SELECT pg_advisory_lock(hashtextextended('atlashub auth role ' || $1, 0))")
-        .bind(project)
-        .execute(&mut *connection)
-        .await?;
-    database::create_role(connection, project, DbRole::Auth, password).await?;
-    let platform = database::platform_role(connection).await?;
-    let role = ident(&role_name(project, DbRole::Auth));
-    if !platform.is_superuser {
-        let grant = format!("GRANT {role} TO {} WITH INHERIT TRUE, SET TRUE", ident(&platform.name));
-        database::execute(connection, grant).await?;
-    }
-    let database = format!("proj_{project}");
-    if !database::database_exists(connection, &database).await? {
-        return Ok(());
-    }
-    database::execute(connection, format!("GRANT CONNECT ON DATABASE {} TO {role}", ident(&database))).await
+    let AuthResources { platform, database_url, sealer, .. } = resources;
+    let role = OptionalRole { platform, database_url, sealer, role: DbRole::Auth };
+    let _ = role.create(project).await?.close().await;
+    Ok(())
 }

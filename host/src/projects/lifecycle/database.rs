@@ -63,7 +63,7 @@ pub(super) async fn create_role(
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
     let role_exists = exists(connection, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", &name).await?;
     let bypass = match role {
-        DbRole::App | DbRole::Backup => "BYPASSRLS",
+        DbRole::App | DbRole::Backup | DbRole::Query => "BYPASSRLS",
         DbRole::Owner | DbRole::Anon | DbRole::User | DbRole::Auth => "NOBYPASSRLS",
     };
     let verb = if role_exists { "ALTER" } else { "CREATE" };
@@ -152,7 +152,7 @@ pub(super) async fn revoke_access(
     project: &str,
     database: &str,
 ) -> Result<(), sqlx::Error> {
-    // The role for end-user login exists only where login was switched on.
+    // The roles for end-user login and for queries of plugins exist only where they are used.
     let roles: Vec<String> = sqlx::query_scalar("SELECT rolname::text FROM pg_roles WHERE rolname = ANY($1)")
         .bind(DbRole::ALL.map(|role| role_name(project, role)))
         .fetch_all(&mut *connection)
@@ -264,7 +264,7 @@ pub(super) async fn drop_database_and_roles(connection: &mut PgConnection, proje
         drop_database(connection, database).await?;
     }
     // The backup role is a member of the owner role, so it goes first.
-    for role in [DbRole::Auth, DbRole::Backup, DbRole::User, DbRole::Anon, DbRole::App, DbRole::Owner] {
+    for role in [DbRole::Query, DbRole::Auth, DbRole::Backup, DbRole::User, DbRole::Anon, DbRole::App, DbRole::Owner] {
         execute(connection, format!("DROP ROLE IF EXISTS {}", ident(&role_name(project, role)))).await?;
     }
     Ok(())

@@ -9,6 +9,7 @@
 //! - `replacement`: databases that take the place of a project's database.
 //! - `credentials`: the sealed passwords of projects' roles.
 //! - `auth_role`: the role of end-user login. `auth_tables`: makes it the owner of the tables in schema `auth`.
+//! - `optional_role`: creates a role that only some projects have. `plugin_queries`: queries of plugins, and their role.
 //! - `databases`: every database by its logical name, for dumps and lists.
 //! - `routes`, `queries`: the handlers, and the fixed SQL that changes projects.
 
@@ -18,6 +19,8 @@ mod credentials;
 mod database;
 mod databases;
 mod extensions;
+mod optional_role;
+mod plugin_queries;
 mod provisioning;
 mod queries;
 mod recovery;
@@ -33,6 +36,7 @@ pub use credentials::SealedCredentials;
 pub use database::{close_shared_databases, privileges_of_public};
 pub use databases::{DatabaseColumn, DatabaseEntry, DatabaseTable, Databases, parse_tables};
 pub use extensions::apply_extension_setting;
+pub use plugin_queries::PluginQueries;
 pub use recovery::{UnfinishedProject, ensure_resources, finish_unfinished_projects, unfinished_projects};
 pub use removal::{delete_after_run, keep_after_run};
 pub use replacement::{

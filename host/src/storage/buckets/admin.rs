@@ -26,6 +26,11 @@ pub(crate) async fn list_buckets(
     Ok(page.page(buckets, |bucket| bucket.name.clone()))
 }
 
+/// Returns at most `limit` buckets in the order of their names.
+pub(crate) async fn first_buckets(state: &StorageState, project_id: &str, limit: u32) -> ApiResult<Vec<Bucket>> {
+    Ok(queries::list_buckets(&state.platform, project_id, "", limit.into()).await?)
+}
+
 pub(crate) async fn get_bucket(state: &StorageState, project: &ProjectRef, name: &str) -> ApiResult<Bucket> {
     queries::find_bucket(&state.platform, &project.id, name).await?.ok_or_else(|| ApiError::not_found("bucket"))
 }

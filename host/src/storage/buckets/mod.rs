@@ -10,6 +10,6 @@ mod queries;
 mod settings;
 mod settings_cache;
 
-pub(super) use admin::{create_bucket, delete_bucket, get_bucket, list_buckets, update_bucket};
+pub(super) use admin::{create_bucket, delete_bucket, first_buckets, get_bucket, list_buckets, update_bucket};
 pub(super) use settings::BucketSettings;
 pub(super) use settings_cache::SettingsCache;

@@ -53,9 +53,8 @@ impl Platform {
 
     pub(super) async fn guest_with(&self, limits: HostLimits, scope: Scope, job: &str, params: Value) -> GuestRun {
         let (component, engine, code) = compiled().await;
-        let granted = [Capability::Databases, Capability::Objects, Capability::Http, Capability::Secrets];
         let grants = Grants {
-            scopes: granted.into_iter().map(|capability| (capability, scope.clone())).collect(),
+            scopes: Capability::ALL.into_iter().map(|capability| (capability, scope.clone())).collect(),
             config: BTreeMap::from([("region".to_owned(), "north".to_owned())]),
             secrets: BTreeMap::from([("token".to_owned(), Secret::new("do-not-tell"))]),
         };

@@ -1,22 +1,33 @@
 //! Plugins as compilers of other languages write them: core modules with synchronous calls.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use atlashub::{jobs::RunFailure, plugins::runtime::CompileError};
+use atlashub::{
+    jobs::RunFailure,
+    plugins::{
+        guest::Grants,
+        runtime::{CompileError, HostLimits},
+    },
+};
+use plugin_manifest::{Capability, Scope};
 use plugin_packing::pack;
 
 use crate::support::{
+    TestApp,
     guests::{GuestRun, compile},
     plugin_files::manifest,
 };
 
-/// A module whose `run` executes `body` and returns `{}`. It exports `run` without the asynchronous ABI, and imports
-/// the asynchronous function `clock.sleep` like a plain function, as C compilers do.
-fn module(body: &str) -> Vec<u8> {
+/// Imports the asynchronous function `clock.sleep` like a plain function, as C compilers do.
+const CLOCK: &str = r#"
+  (import "atlashub:plugin/clock@0.1.0" "sleep" (func $sleep (param i64)))
+  (import "atlashub:plugin/clock@0.1.0" "monotonic" (func $monotonic (result i64)))"#;
+
+/// A module whose `run` executes `body` and returns `{}`. It exports `run` without the asynchronous ABI.
+fn module(imports: &str, body: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
-  (import "atlashub:plugin/clock@0.1.0" "sleep" (func $sleep (param i64)))
-  (import "atlashub:plugin/clock@0.1.0" "monotonic" (func $monotonic (result i64)))
+  {imports}
   (memory (export "memory") 1)
   (global $next (mut i32) (i32.const 4096))
   (data (i32.const 16) "\00\00\00\00\20\00\00\00\02\00\00\00")
@@ -34,7 +45,7 @@ fn module(body: &str) -> Vec<u8> {
 }
 
 async fn guest(body: &str) -> GuestRun {
-    let packed = pack(&module(body), manifest("guest", 1).to_string().as_bytes()).unwrap();
+    let packed = pack(&module(CLOCK, body), manifest("guest", 1).to_string().as_bytes()).unwrap();
     GuestRun::new(&packed.plugin).await
 }
 
@@ -63,6 +74,51 @@ async fn synchronous_run_that_computes_is_stopped() {
     let mut guest = guest("(loop (br 0))").await;
     guest.call.timeout = Duration::from_millis(100);
     assert_eq!(guest.run().await, Err(RunFailure::TimedOut));
+}
+
+/// The forms of `query` and `state` without `async`.
+#[tokio::test]
+async fn plain_calls_query_and_keep_state() {
+    let app = TestApp::start().await;
+    let project = app.create_project("plain").await;
+    let store = format!("project:{}", project.id);
+    let imports = format!(
+        r#"
+  (import "atlashub:plugin/state@0.1.0" "put" (func $put (param i32 i32 i32 i32 i32 i32 i32 i64 i32)))
+  (import "atlashub:plugin/query@0.1.0" "open" (func $open (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+  (data (i32.const 512) "{store}") (data (i32.const 768) "key") (data (i32.const 800) "value")
+  (data (i32.const 896) "SELECT 1 AS a, 2 AS b")"#
+    );
+    // `put` without a condition, then a query without parameters and with the default timeout. Both must succeed, and
+    // the list of columns, which follows the result's discriminant, has two items.
+    let body = format!(
+        "(call $put (i32.const 512) (i32.const {length}) (i32.const 768) (i32.const 3) (i32.const 800) (i32.const 5)
+            (i32.const 0) (i64.const 0) (i32.const 256))
+        (if (i32.load8_u (i32.const 256)) (then unreachable))
+        (call $open (i32.const 512) (i32.const {length}) (i32.const 896) (i32.const 21) (i32.const 0) (i32.const 0)
+            (i32.const 0) (i32.const 0) (i32.const 320))
+        (if (i32.load8_u (i32.const 320)) (then unreachable))
+        (if (i32.ne (i32.load (i32.const 328)) (i32.const 2)) (then unreachable))",
+        length = store.len()
+    );
+    let scope = Scope { databases: vec![store], ..Scope::default() };
+    let requested = ["query", "state"]
+        .map(|name| serde_json::json!({ "capability": name, "reason": "To be tested.", "scope": &scope }));
+    let mut manifest = manifest("guest", 1);
+    manifest["capabilities"] = requested.to_vec().into();
+    let packed = pack(&module(&imports, &body), manifest.to_string().as_bytes()).unwrap();
+    assert_eq!(packed.imports, ["query", "state"]);
+    let scopes = [Capability::Query, Capability::State].map(|capability| (capability, scope.clone()));
+    let grants = Grants { scopes: scopes.into(), ..Grants::default() };
+    let services = Arc::clone(app.app.capabilities());
+    let guest = GuestRun::with(&packed.plugin, grants, HostLimits::default(), services).await;
+    let report = guest.insert_as_running(app.app.platform()).await.run().await.unwrap();
+    assert_eq!(report.result, serde_json::json!({}));
+    let value: Vec<u8> = sqlx::query_scalar("SELECT value FROM plugin_state WHERE plugin = 'guest' AND key = 'key'")
+        .fetch_one(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(value, b"value");
 }
 
 /// A component cannot smuggle WASI past the check of its own imports: a nested component can only import what the outer

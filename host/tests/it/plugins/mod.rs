@@ -1,5 +1,6 @@
 //! Tests of plugins: trust, loading, compiling, capabilities, limits.
 
+pub mod buckets;
 #[cfg(feature = "languages")]
 pub mod built_languages;
 pub mod capabilities;
@@ -11,9 +12,11 @@ pub mod guests;
 pub mod hostile;
 pub mod languages;
 pub mod limits;
+pub mod query;
 pub mod review;
 pub mod routes;
 pub mod starvation;
+pub mod state;
 pub mod transfers;
 pub mod trust;
 pub mod usage;

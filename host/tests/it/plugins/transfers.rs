@@ -37,6 +37,9 @@ fn grants(databases: &[&str], stores: &[&str]) -> Grants {
         (Capability::Objects, Scope { stores: names(stores), ..Scope::default() }),
         (Capability::Http, Scope::default()),
         (Capability::Secrets, Scope::default()),
+        (Capability::Query, Scope::default()),
+        (Capability::State, Scope::default()),
+        (Capability::Buckets, Scope::default()),
     ]);
     Grants { scopes, ..Grants::default() }
 }

@@ -2,11 +2,11 @@ use std::{cell::RefCell, rc::Rc};
 
 use serde_json::Value;
 
-use super::{LogLine, ProgressReport, SentRequest, executor};
+use super::{LogLine, ProgressReport, SentQuery, SentRequest, executor};
 use crate::{
     Error, Result,
     backend::native::{
-        state::{self, PendingObject, SimulatedDatabase, State},
+        host_state::{self, PendingObject, SimulatedDatabase, State},
         transfers::{SimulatedExport, SimulatedImport},
     },
     backups::{Backup, TableDifference},
@@ -67,6 +67,14 @@ impl TestHost {
         self
     }
 
+    /// Sets the function that returns the rows of queries, as JSON objects. Without one, queries fail with
+    /// `Unavailable`.
+    #[must_use]
+    pub fn handle_queries(self, handler: impl FnMut(&SentQuery) -> Result<Vec<Value>> + 'static) -> Self {
+        self.state.borrow_mut().query_handler = Some(Box::new(handler));
+        self
+    }
+
     /// Adds a database. Its dump has the given bytes and row counts; the tables are in the schema `public`.
     #[must_use]
     pub fn database(self, name: &str, title: Option<&str>, archive: &[u8], rows: &[(&str, u64)]) -> Self {
@@ -107,6 +115,13 @@ impl TestHost {
     pub fn object(self, store: &str, key: &str, bytes: &[u8]) -> Self {
         let object = PendingObject::new(store, key, "application/octet-stream", bytes.to_vec());
         self.state.borrow_mut().store_object(object);
+        self
+    }
+
+    /// Adds an entry to the plugin's state.
+    #[must_use]
+    pub fn state(self, store: &str, key: &str, value: &[u8]) -> Self {
+        self.state.borrow_mut().put_plugin_state(store, key, value.to_vec());
         self
     }
 
@@ -174,8 +189,8 @@ impl TestHost {
     /// Makes the next matching call fail.
     ///
     /// `call` is the name of a function in the WIT, such as `objects.put` or `databases.dump`. The names
-    /// `databases.dump.outcome`, `objects.get.outcome` and `transfers.export.outcome` stand for the outcomes of
-    /// streams. `argument` is the first argument of the call; an empty string matches any.
+    /// `databases.dump.outcome`, `objects.get.outcome`, `query.open.outcome` and `transfers.export.outcome` stand for
+    /// the outcomes of streams. `argument` is the first argument of the call; an empty string matches any.
     #[must_use]
     pub fn fail_next(self, call: &str, argument: &str, error: Error) -> Self {
         self.state.borrow_mut().failures.entry((call.to_owned(), argument.to_owned())).or_default().push_back(error);
@@ -212,7 +227,7 @@ impl TestHost {
     /// # Panics
     /// Panics if the job panics, or if it waits for something that cannot happen.
     pub fn run_as(&self, run: Run, params: &Value) -> Result<Value> {
-        let _guard = state::enter(&self.state);
+        let _guard = host_state::enter(&self.state);
         let result = executor::block_on(self.plugin.run(run, params.to_string()))?;
         Ok(serde_json::from_str(&result)?)
     }
@@ -232,6 +247,11 @@ impl TestHost {
         self.state.borrow().requests.clone()
     }
 
+    /// Returns the queries in order.
+    pub fn queries(&self) -> Vec<SentQuery> {
+        self.state.borrow().queries.clone()
+    }
+
     /// Returns the titles and messages of the notifications in order.
     pub fn notifications(&self) -> Vec<(String, String)> {
         self.state.borrow().notifications.clone()
@@ -246,6 +266,17 @@ impl TestHost {
     /// Returns the content of an object, or `None` if it does not exist.
     pub fn object_bytes(&self, store: &str, key: &str) -> Option<Vec<u8>> {
         self.state.borrow().object(store, key).ok().map(|object| object.bytes)
+    }
+
+    /// Returns a value of the plugin's state, or `None` if there is none.
+    pub fn state_value(&self, store: &str, key: &str) -> Option<Vec<u8>> {
+        let id = (store.to_owned(), key.to_owned());
+        self.state.borrow().plugin_state.get(&id).map(|entry| entry.value.clone())
+    }
+
+    /// Returns the methods and URLs that were signed, in order.
+    pub fn signed_urls(&self) -> Vec<(String, String)> {
+        self.state.borrow().signed_urls.clone()
     }
 
     /// Returns the backups in the catalogue.

@@ -25,5 +25,5 @@
 mod executor;
 mod host;
 
-pub use crate::backend::native::records::{LogLine, ProgressReport, SentRequest, SentValue};
+pub use crate::backend::native::records::{LogLine, ProgressReport, SentQuery, SentRequest, SentValue};
 pub use host::TestHost;

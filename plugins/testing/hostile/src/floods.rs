@@ -7,7 +7,8 @@ use atlashub_plugin_sdk::{
     databases::{self, DumpOptions},
     http, objects,
     prelude::*,
-    stream, task,
+    query::Query,
+    state, stream, task,
 };
 use serde_json::{Map, Value};
 
@@ -20,10 +21,10 @@ struct Calls {
     /// Database, store or URL.
     #[serde(default)]
     name: String,
-    /// Key of an object. Calls that store objects add their number.
+    /// Key of an object or of an entry of the state, or the text of a query. Calls that store add their number.
     #[serde(default)]
     key: String,
-    /// Size of stored objects.
+    /// Size of stored objects and values.
     #[serde(default)]
     bytes: usize,
     /// Whether to begin again when all calls have ended.
@@ -43,6 +44,8 @@ enum CallKind {
     Head,
     ListObjects,
     Delete,
+    Query,
+    PutState,
     Http,
     Config,
     Sleep,
@@ -52,8 +55,9 @@ enum CallKind {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SlowRead {
     of: StreamKind,
-    /// A database for `dump`, otherwise a store.
+    /// A database for `dump` and `query`, otherwise a store.
     name: String,
+    /// Key of an object, or the text of a query.
     #[serde(default)]
     key: String,
     /// Number of streams.
@@ -68,6 +72,7 @@ struct SlowRead {
 enum StreamKind {
     Dump,
     Get,
+    Query,
 }
 
 pub(crate) fn jobs(plugin: Plugin) -> Plugin {
@@ -122,6 +127,8 @@ async fn call(params: &Calls, index: usize) -> Result<()> {
         CallKind::Head => Box::pin(async { objects::head(name, key).await.map(drop) }),
         CallKind::ListObjects => Box::pin(async { objects::list(name, key, None).await.map(drop) }),
         CallKind::Delete => Box::pin(async { objects::delete(name, key).await }),
+        CallKind::Query => Box::pin(async { Query::new(name, key).fetch_all::<Value>().await.map(drop) }),
+        CallKind::PutState => Box::pin(async move { state::put(name, &numbered(), vec![7; *bytes]).await.map(drop) }),
         CallKind::Http => Box::pin(async { http::Request::new("GET", name.as_str()).send().await.map(drop) }),
         CallKind::Config => Box::pin(async {
             config::get(name);
@@ -164,6 +171,10 @@ async fn slow_read(_run: Run, params: SlowRead) -> Result<Vec<String>> {
             StreamKind::Get => {
                 let download = objects::get(&params.name, &params.key).await?;
                 read_slowly(download.body, params.pause_ms, download.outcome.wait()).await
+            }
+            StreamKind::Query => {
+                let (rows, outcome) = Query::new(&params.name, &params.key).rows().await?.into_stream()?;
+                read_slowly(rows, params.pause_ms, outcome.wait()).await.map(drop)
             }
         }
     };

@@ -1,9 +1,10 @@
 //! Jobs for the host's tests: `hostile` has jobs that misbehave in one way each, `floods` has jobs that make many calls
-//! at once or keep resources, `benign` has jobs that use one capability each.
+//! at once or keep resources, `benign` and `data` have jobs that use one capability each.
 //!
 //! `cargo xtask plugin testing` builds the plugin. It is not signed and not part of the host's binary.
 
 mod benign;
+mod data;
 mod floods;
 mod hostile;
 
@@ -25,8 +26,11 @@ pub fn plugin() -> Plugin {
         .capability(Capability::Objects, "To flood a store.", allow_all(|scope| &mut scope.stores))
         .capability(Capability::Http, "To send test requests.", allow_all(|scope| &mut scope.hosts))
         .capability(Capability::Secrets, "To open test secrets.", allow_all(|scope| &mut scope.secrets))
+        .capability(Capability::Query, "To query databases.", allow_all(|scope| &mut scope.databases))
+        .capability(Capability::State, "To fill its state.", allow_all(|scope| &mut scope.databases))
+        .capability(Capability::Buckets, "To sign URLs.", allow_all(|scope| &mut scope.stores))
         .limits(Limits { memory_mib: 64, cpu_seconds: 60, host_call_mib: 64, ..Limits::default() });
-    benign::jobs(floods::jobs(hostile::jobs(plugin)))
+    data::jobs(benign::jobs(floods::jobs(hostile::jobs(plugin))))
 }
 
 /// Exported without `export!`, which can only return valid JSON.

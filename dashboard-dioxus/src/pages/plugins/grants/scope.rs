@@ -31,13 +31,11 @@ pub(super) fn ScopeList(
         let within = |value: &str| {
             asked.iter().any(|pattern| pattern == "*" || (pattern == "project:*" && value.starts_with("project:")))
         };
-        let mut narrower: Vec<String> = vec!["platform".to_owned()];
+        // The platform's database is no store, and can't be queried.
+        let has_platform = list == "Databases" && capability != "query";
+        let mut narrower: Vec<String> = has_platform.then(|| "platform".to_owned()).into_iter().collect();
         narrower.extend(projects.iter().map(|(id, _)| id.clone()));
-        values.extend(
-            narrower.into_iter().filter(|value| {
-                within(value) && !asked.contains(value) && (list == "Databases" || value != "platform")
-            }),
-        );
+        values.extend(narrower.into_iter().filter(|value| within(value) && !asked.contains(value)));
     }
     for value in &chosen {
         if !values.contains(value) {
@@ -46,11 +44,12 @@ pub(super) fn ScopeList(
     }
     let left_out: Vec<String> =
         asked.iter().filter(|value| !chosen.contains(*value)).map(|value| words::value(value, &projects)).collect();
-    let meaning =
-        asked.iter().any(|value| is_wide(value) && chosen.contains(value)).then(|| words::wildcard(list)).flatten();
+    let has_wildcard = asked.iter().any(|value| is_wide(value) && chosen.contains(value));
+    let meaning = has_wildcard.then(|| words::wildcard(&capability, list)).flatten();
+    let heading = words::heading(&capability, list);
     rsx! {
-        div { class: "scope label", role: "group", "aria-label": list,
-            span { class: "muted scope-name", "{list}" }
+        div { class: "scope label", role: "group", "aria-label": heading,
+            span { class: "muted scope-name", "{heading}" }
             div { class: "row row-1 wrap grow",
                 for value in values {
                     ScopeValue {

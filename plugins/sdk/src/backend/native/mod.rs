@@ -1,11 +1,14 @@
 //! Runs capabilities against the simulated host of a test.
 //!
-//! Reading order: [`state`] is the simulated host of the current run, [`records`] contains the records that a test can
-//! inspect after a run, [`transfers`] simulates exports and imports, `pipe` implements streams, `manifest` builds and
-//! prints the manifest.
+//! Reading order: [`host_state`] is the simulated host of the current run, [`records`] contains the records that a test
+//! can inspect after a run, [`transfers`] simulates exports and imports, [`query`] queries, [`state`] the state between
+//! runs, [`buckets`] signed URLs, `pipe` implements streams, `manifest` builds and prints the manifest.
 
+pub(crate) mod buckets;
+pub(crate) mod host_state;
 mod manifest;
 mod pipe;
+pub(crate) mod query;
 pub(crate) mod records;
 pub(crate) mod state;
 pub(crate) mod transfers;
@@ -13,7 +16,7 @@ pub(crate) mod transfers;
 pub(crate) mod backups {
     use std::cmp::Reverse;
 
-    use super::state::call;
+    use super::host_state::call;
     use crate::{
         Result,
         backups::{Backup, Facts, NewBackup, Verification},
@@ -50,7 +53,7 @@ pub(crate) mod backups {
 pub(crate) mod clock {
     use std::time::Duration;
 
-    use super::state::with_state;
+    use super::host_state::with_state;
 
     pub(crate) fn now() -> u64 {
         with_state(|state| state.now)
@@ -66,7 +69,7 @@ pub(crate) mod clock {
 }
 
 pub(crate) mod config {
-    use super::state::with_state;
+    use super::host_state::with_state;
 
     pub(crate) fn get(name: &str) -> Option<String> {
         with_state(|state| state.config.get(name).cloned())
@@ -75,7 +78,7 @@ pub(crate) mod config {
 
 pub(crate) mod databases {
     use super::{
-        state::{SimulatedDatabase, call},
+        host_state::{SimulatedDatabase, call},
         stream::Reader,
     };
     use crate::{
@@ -108,7 +111,7 @@ pub(crate) mod databases {
 }
 
 pub(crate) mod http {
-    use super::{records::SentRequest, state::call};
+    use super::{host_state::call, records::SentRequest};
     use crate::{
         Error, Result,
         http::{Request, Response},
@@ -130,7 +133,7 @@ pub(crate) mod http {
 pub(crate) mod log {
     use serde_json::{Map, Value};
 
-    use super::{records::LogLine, state::with_state};
+    use super::{host_state::with_state, records::LogLine};
     use crate::log::Level;
 
     pub(crate) fn write(level: Level, message: &str, fields: &Map<String, Value>) {
@@ -142,7 +145,7 @@ pub(crate) mod log {
 pub(crate) mod maintenance {
     use std::collections::VecDeque;
 
-    use super::state::call;
+    use super::host_state::call;
     use crate::{
         Result,
         maintenance::{Report, Sweep},
@@ -160,7 +163,7 @@ pub(crate) mod maintenance {
 }
 
 pub(crate) mod migrations {
-    use super::state::call;
+    use super::host_state::call;
     use crate::{Result, migrations::Migration, plugin::Capability};
 
     pub(crate) async fn status() -> Result<Vec<Migration>> {
@@ -183,7 +186,7 @@ pub(crate) mod migrations {
 }
 
 pub(crate) mod notify {
-    use super::state::call;
+    use super::host_state::call;
     use crate::{Result, plugin::Capability};
 
     pub(crate) async fn send(title: &str, message: &str) -> Result<()> {
@@ -196,7 +199,7 @@ pub(crate) mod notify {
 
 pub(crate) mod objects {
     use super::{
-        state::{PendingObject, call},
+        host_state::{PendingObject, call},
         stream::Reader,
     };
     use crate::{
@@ -265,7 +268,7 @@ pub(crate) mod plugin {
 }
 
 pub(crate) mod progress {
-    use super::{records::ProgressReport, state::with_state};
+    use super::{host_state::with_state, records::ProgressReport};
 
     pub(crate) fn report(done: u64, total: Option<u64>, message: &str) {
         let report = ProgressReport { done, total, message: message.to_owned() };
@@ -274,7 +277,7 @@ pub(crate) mod progress {
 }
 
 pub(crate) mod secrets {
-    use super::state::call;
+    use super::host_state::call;
     use crate::{Error, Result, plugin::Capability, secrets::Secret};
 
     /// The name of the secret. The simulated host has no values of secrets.

@@ -46,6 +46,19 @@ pub struct SentRequest {
     pub max_redirects: u32,
 }
 
+/// A query that the plugin started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentQuery {
+    /// Logical name of the database.
+    pub database: String,
+    /// The text of the query.
+    pub sql: String,
+    /// Values of the parameters, in Postgres' text format. `None` stands for `NULL`.
+    pub parameters: Vec<Option<String>>,
+    /// Time limit, in milliseconds.
+    pub timeout_ms: Option<u32>,
+}
+
 /// The value of a header, or a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SentValue {

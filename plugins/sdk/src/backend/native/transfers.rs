@@ -1,4 +1,4 @@
-use super::{state::call, stream::Reader};
+use super::{host_state::call, stream::Reader};
 use crate::{
     Error, Result,
     plugin::Capability,

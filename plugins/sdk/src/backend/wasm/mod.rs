@@ -1,5 +1,8 @@
 //! Calls the host through the generated bindings.
 
+pub(crate) mod buckets;
+pub(crate) mod query;
+pub(crate) mod state;
 pub(crate) mod transfers;
 
 use super::convert::{from_wit, into_wit};

@@ -1,0 +1,45 @@
+//! Buckets that plugins list, and URLs that they sign. A plugin with the grant may do what the secret key may.
+
+use std::sync::Arc;
+
+use api_types::{Bucket, SignDownload, SignUpload, SignedDownload, SignedUpload};
+
+use super::{access::StorageAccess, buckets, download, state::StorageState, upload};
+use crate::{error::ApiResult, projects::ProjectRef};
+
+impl StorageState {
+    /// Returns at most `limit` buckets of a project, by name.
+    ///
+    /// # Errors
+    /// Fails if the platform database is unavailable.
+    pub async fn buckets_for_plugin(&self, project_id: &str, limit: u32) -> ApiResult<Vec<Bucket>> {
+        buckets::first_buckets(self, project_id, limit).await
+    }
+
+    /// Signs a download for a plugin.
+    ///
+    /// # Errors
+    /// 400 for an invalid key or file name, 404 if the object does not exist.
+    pub async fn sign_download_for_plugin(
+        &self,
+        project: Arc<ProjectRef>,
+        plugin: &str,
+        request: SignDownload,
+    ) -> ApiResult<SignedDownload> {
+        download::sign_download(&StorageAccess::plugin(self.clone(), project, plugin), request).await
+    }
+
+    /// Signs an upload for a plugin.
+    ///
+    /// # Errors
+    /// 400 for an invalid request, 404 if the bucket does not exist, 409 if the object exists and is not to be
+    /// replaced, 413 if a size exceeds the bucket's maximum.
+    pub async fn sign_upload_for_plugin(
+        &self,
+        project: Arc<ProjectRef>,
+        plugin: &str,
+        request: SignUpload,
+    ) -> ApiResult<SignedUpload> {
+        upload::sign_upload(&StorageAccess::plugin(self.clone(), project, plugin), request).await
+    }
+}
