@@ -11,6 +11,7 @@ CREATE TABLE backup_object_cache (
     etag          text NOT NULL,
     size_bytes    bigint NOT NULL,
     last_modified timestamptz NOT NULL,
+    content_type  text,
     sha256        bytea NOT NULL CHECK (octet_length(sha256) = 32),
     seen_at       timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (project_id, key)

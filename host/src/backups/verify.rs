@@ -16,6 +16,7 @@ use super::{
     BackupsState, Catalogue,
     catalogue::{database_error, storage_error},
     manifest::ManifestTable,
+    objects::ObjectsError,
     queries::{self, BackupRow},
     stored::{self, StoredBackup},
 };
@@ -214,6 +215,7 @@ async fn verify_row(
     }
     let (store, restorer) = (catalogue.store.clone(), catalogue.restorer.clone());
     let identity = catalogue.identities.take(run.run_id).await.map_err(database_error)?;
+    catalogue.objects.check(&backup).await.map_err(objects_failure)?;
     // In its own task, so that hashing doesn't count as the plugin's CPU time. Aborted when the call is dropped.
     let verifying =
         tokio::spawn(async move { verify_stored(&store, &restorer, &backup, identity.as_ref(), run.run_id).await });
@@ -291,6 +293,13 @@ fn unreadable(error: AgeError) -> CatalogueError {
         AgeError::IdentityRequired | AgeError::WrongIdentity => {
             CatalogueError::NotChecked(format!("{error}; {IDENTITY_REMEDY}"))
         }
+    }
+}
+
+fn objects_failure(error: ObjectsError) -> CatalogueError {
+    match error {
+        ObjectsError::Failed(problem) => CatalogueError::Unverified(problem),
+        error => error.into(),
     }
 }
 
