@@ -33,11 +33,7 @@ impl ObjectCopies {
     /// # Errors
     /// Fails if the store can't be reached.
     pub async fn sweep(&self) -> Result<CopySweepReport, ObjectsError> {
-        self.sweep_before(Utc::now() - MIN_AGE).await
-    }
-
-    /// Like [`Self::sweep`], for copies that were made before `before`.
-    pub async fn sweep_before(&self, before: DateTime<Utc>) -> Result<CopySweepReport, ObjectsError> {
+        let before = Utc::now() - MIN_AGE;
         let mut report = CopySweepReport::default();
         for project in self.projects_with_copies().await? {
             match self.sweep_project(&project, before).await {
@@ -54,7 +50,13 @@ impl ObjectCopies {
         Ok(report)
     }
 
-    async fn sweep_project(&self, project: &str, before: DateTime<Utc>) -> Result<CopySweepReport, ObjectsError> {
+    /// Removes the copies of one project that no backup refers to and that were made before `before`. Does nothing while
+    /// the project is being backed up.
+    pub async fn sweep_project(
+        &self,
+        project: &str,
+        before: DateTime<Utc>,
+    ) -> Result<CopySweepReport, ObjectsError> {
         let mut report = CopySweepReport::default();
         let Some(mut lock) = CopiesLock::take(&self.platform, project).await? else { return Ok(report) };
         let Some(files) = self.name_files(project).await? else { return Ok(report) };
