@@ -241,7 +241,7 @@ pub struct CreateBackup {
     /// What to back up: `platform`, `project:<id>` or `all`.
     pub target: String,
     /// Whether the objects of projects are part of their backups. Not with the target `platform`, which has no objects.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub objects: bool,
 }
 

@@ -144,17 +144,12 @@ pub struct PlanBackupRestore {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// Whether to bring back the objects that are part of the backup (default: true).
-    #[serde(default = "default_true", skip_serializing_if = "is_true")]
+    #[serde(default = "default_true")]
     pub objects: bool,
 }
 
 fn default_true() -> bool {
     true
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_true(value: &bool) -> bool {
-    *value
 }
 
 /// A request to plan the restore of an uploaded archive.

@@ -16,7 +16,7 @@ use super::{
     BackupsState, Catalogue,
     catalogue::{database_error, storage_error},
     manifest::ManifestTable,
-    objects::ObjectsError,
+    objects::{self, ObjectsError},
     queries::{self, BackupRow},
     stored::{self, StoredBackup},
 };
@@ -46,7 +46,7 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Restores a backup into a scratch database, counts its rows, and removes the database. Needs a Postgres server and
 /// the object store, but no platform database. The result lists the differences from the manifest. An encrypted backup
-/// needs an identity.
+/// needs an identity. Of objects, it checks that their copies exist.
 ///
 /// # Errors
 /// `Unverified` if the dump was changed or can't be restored, `Unavailable` if Postgres or the store is unavailable.
@@ -58,6 +58,7 @@ pub async fn verify_stored(
     run: Uuid,
 ) -> Result<BackupVerification, CatalogueError> {
     let (begun, manifest) = (Instant::now(), &backup.manifest);
+    objects::check_copies(store, backup).await.map_err(objects_failure)?;
     let object = store.get(PLATFORM_BUCKET, &backup.object_key).await.map_err(storage_error)?;
     let Some((_, bytes)) = object else { return unverified("its dump is missing in the object store") };
     let (mut digest, mut size) = (Sha256::new(), 0_u64);
@@ -215,7 +216,6 @@ async fn verify_row(
     }
     let (store, restorer) = (catalogue.store.clone(), catalogue.restorer.clone());
     let identity = catalogue.identities.take(run.run_id).await.map_err(database_error)?;
-    catalogue.objects.check(&backup).await.map_err(objects_failure)?;
     // In its own task, so that hashing doesn't count as the plugin's CPU time. Aborted when the call is dropped.
     let verifying =
         tokio::spawn(async move { verify_stored(&store, &restorer, &backup, identity.as_ref(), run.run_id).await });

@@ -17,8 +17,11 @@ use crate::{
     backups::StoredBackup,
     config::AgeIdentity,
     db::DatabaseName,
-    object_store::{ListedObject, ObjectMeta, PLATFORM_BUCKET},
-    secrets::age_file::{self, ByteStream},
+    object_store::{ListedObject, ObjectMeta, ObjectStore, PLATFORM_BUCKET},
+    secrets::{
+        AgeError,
+        age_file::{self, ByteStream},
+    },
     storage::ObjectPath,
 };
 
@@ -62,7 +65,7 @@ impl ObjectCopies {
         let mut restored = RestoredObjects::default();
         let Some(objects) = &backup.manifest.objects else { return Ok(restored) };
         let source = source_of(backup)?;
-        let list_key = self.checked_list(&backup.manifest_key, objects).await?;
+        let list_key = checked_list(&self.store, &backup.manifest_key, objects).await?;
         let (_, bytes) = self.store.get(PLATFORM_BUCKET, &list_key).await?.ok_or_else(missing_list)?;
         let bytes = bytes.map(|chunk| chunk.map_err(io::Error::other));
         let (mut list, header) = ListReader::open(age_file::open(bytes, identity).await?.content).await?;
@@ -101,22 +104,6 @@ impl ObjectCopies {
         }
         Ok(restored)
     }
-
-    /// Returns the key of the list of a backup's objects, after comparing it with the manifest.
-    pub(super) async fn checked_list(
-        &self,
-        manifest_key: &str,
-        objects: &ManifestObjects,
-    ) -> Result<String, ObjectsError> {
-        let keys = extra_keys(manifest_key).ok_or_else(missing_list)?;
-        let (_, bytes) = self.store.get(PLATFORM_BUCKET, &keys.list).await?.ok_or_else(missing_list)?;
-        if hex::encode(hash_of(bytes).await?) != objects.sha256 {
-            return Err(ObjectsError::Failed(
-                "the list of the backup's objects was changed: its SHA-256 is not that of the manifest".to_owned(),
-            ));
-        }
-        Ok(keys.list)
-    }
 }
 
 impl Target<'_> {
@@ -133,15 +120,18 @@ impl Target<'_> {
             return Ok(None);
         }
         let _permit = if entry.size_bytes > MAX_SMALL_BYTES { self.large.acquire().await.ok() } else { None };
-        let damaged = || ObjectsError::Failed(format!("the copy of the object `{}` was changed", entry.key));
+        let what = format!("the copy of the object `{}`", entry.key);
+        let damaged = || ObjectsError::Failed(format!("{what} was changed"));
         let name = parse_name(&entry.copy).ok_or_else(damaged)?;
         let copy = copies.store.get(PLATFORM_BUCKET, &copy_key(self.source, &name)).await?;
-        let (_, bytes) = copy.ok_or_else(|| {
-            ObjectsError::Failed(format!("the copy of the object `{}` is missing in the object store", entry.key))
-        })?;
+        let missing = || ObjectsError::Failed(format!("{what} is missing in the object store"));
+        let (_, bytes) = copy.ok_or_else(missing)?;
         let bytes = bytes.map(|chunk| chunk.map_err(io::Error::other));
-        let content: ByteStream<'_> = age_file::open(bytes, self.identity).await?.content;
-        let what = format!("the copy of the object `{}`", entry.key);
+        let content: ByteStream<'_> = match age_file::open(bytes, self.identity).await {
+            Err(AgeError::Damaged) => return Err(damaged()),
+            Err(AgeError::Read(error)) => return Err(ObjectsError::of_stream(&what, error)),
+            file => file?.content,
+        };
         let upload = upload_stream(&copies.store, &bucket, path.key(), content_type, &what, content).await?;
         if upload.sha256_hex() != entry.sha256 {
             return Err(damaged());
@@ -181,6 +171,22 @@ pub(super) fn source_of(backup: &StoredBackup) -> Result<String, ObjectsError> {
         Ok(DatabaseName::Project(project)) => Ok(project),
         _ => Err(ObjectsError::Failed("only backups of projects have objects".to_owned())),
     }
+}
+
+/// Returns the key of the list of a backup's objects, after comparing it with the manifest.
+pub(super) async fn checked_list(
+    store: &ObjectStore,
+    manifest_key: &str,
+    objects: &ManifestObjects,
+) -> Result<String, ObjectsError> {
+    let keys = extra_keys(manifest_key).ok_or_else(missing_list)?;
+    let (_, bytes) = store.get(PLATFORM_BUCKET, &keys.list).await?.ok_or_else(missing_list)?;
+    if hex::encode(hash_of(bytes).await?) != objects.sha256 {
+        return Err(ObjectsError::Failed(
+            "the list of the backup's objects was changed: its SHA-256 is not that of the manifest".to_owned(),
+        ));
+    }
+    Ok(keys.list)
 }
 
 fn missing_list() -> ObjectsError {

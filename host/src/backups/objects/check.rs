@@ -3,56 +3,54 @@
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
-    ObjectCopies, ObjectsError,
-    bring_back::source_of,
+    ObjectsError,
+    bring_back::{checked_list, source_of},
     keys::extra_keys,
     names::{CopyName, NAME_BYTES, copy_key},
 };
 use crate::{
     backups::StoredBackup,
-    object_store::{ObjectBytes, PLATFORM_BUCKET},
+    object_store::{ObjectBytes, ObjectStore, PLATFORM_BUCKET},
 };
 
 /// Copies that are looked up at the same time.
 const MAX_PARALLEL_LOOKUPS: usize = 8;
 
-impl ObjectCopies {
-    /// Checks the list of a backup's objects, and that each of their copies exists. The contents are not read: a restore
-    /// compares them with their hashes.
-    ///
-    /// # Errors
-    /// `Failed` if something is missing or was changed.
-    pub async fn check(&self, backup: &StoredBackup) -> Result<(), ObjectsError> {
-        let Some(objects) = &backup.manifest.objects else { return Ok(()) };
-        let source = source_of(backup)?;
-        self.checked_list(&backup.manifest_key, objects).await?;
-        let no_names = || ObjectsError::Failed("the names of the copies of its objects are missing".to_owned());
-        let keys = extra_keys(&backup.manifest_key).ok_or_else(no_names)?;
-        let (meta, bytes) = self.store.get(PLATFORM_BUCKET, &keys.names).await?.ok_or_else(no_names)?;
-        if meta.size.unsigned_abs() != objects.count.saturating_mul(NAME_BYTES as u64) {
-            return Err(ObjectsError::Failed("it has another number of objects than its manifest says".to_owned()));
+/// Checks the list of a backup's objects, and that each of their copies exists. The contents are not read: a restore
+/// compares them with their hashes.
+///
+/// # Errors
+/// `Failed` if something is missing or was changed.
+pub(in super::super) async fn check_copies(store: &ObjectStore, backup: &StoredBackup) -> Result<(), ObjectsError> {
+    let Some(objects) = &backup.manifest.objects else { return Ok(()) };
+    let source = source_of(backup)?;
+    checked_list(store, &backup.manifest_key, objects).await?;
+    let no_names = || ObjectsError::Failed("the names of the copies of its objects are missing".to_owned());
+    let keys = extra_keys(&backup.manifest_key).ok_or_else(no_names)?;
+    let (meta, bytes) = store.get(PLATFORM_BUCKET, &keys.names).await?.ok_or_else(no_names)?;
+    if meta.size.unsigned_abs() != objects.count.saturating_mul(NAME_BYTES as u64) {
+        return Err(ObjectsError::Failed("it has another number of objects than its manifest says".to_owned()));
+    }
+    let (mut names, mut missing) = (NameReader::new(bytes), 0_u64);
+    loop {
+        let batch = names.next().await?;
+        if batch.is_empty() {
+            break;
         }
-        let (mut names, mut missing) = (NameReader::new(bytes), 0_u64);
-        loop {
-            let batch = names.next().await?;
-            if batch.is_empty() {
-                break;
-            }
-            let mut lookups = Vec::with_capacity(batch.len());
-            for name in &batch {
-                let key = copy_key(&source, name);
-                lookups.push(async move { self.store.head(PLATFORM_BUCKET, &key).await });
-            }
-            let found: Vec<_> = stream::iter(lookups).buffered(MAX_PARALLEL_LOOKUPS).try_collect().await?;
-            missing += found.iter().filter(|copy| copy.is_none()).count() as u64;
+        let mut lookups = Vec::with_capacity(batch.len());
+        for name in &batch {
+            let key = copy_key(&source, name);
+            lookups.push(async move { store.head(PLATFORM_BUCKET, &key).await });
         }
-        match missing {
-            0 => Ok(()),
-            missing => Err(ObjectsError::Failed(format!(
-                "copies of its objects that are missing in the object store: {missing} of {}",
-                objects.count
-            ))),
-        }
+        let found: Vec<_> = stream::iter(lookups).buffered(MAX_PARALLEL_LOOKUPS).try_collect().await?;
+        missing += found.iter().filter(|copy| copy.is_none()).count() as u64;
+    }
+    match missing {
+        0 => Ok(()),
+        missing => Err(ObjectsError::Failed(format!(
+            "copies of its objects that are missing in the object store: {missing} of {}",
+            objects.count
+        ))),
     }
 }
 

@@ -24,6 +24,7 @@ use sqlx::PgPool;
 use crate::{config::AgeRecipients, object_store::ObjectStore, storage::StorageState};
 
 pub use bring_back::RestoredObjects;
+pub(super) use check::check_copies;
 pub use error::ObjectsError;
 pub(super) use keys::{dump_key_of_extra, extra_keys};
 pub use list::ManifestObjects;
