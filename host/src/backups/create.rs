@@ -52,13 +52,8 @@ impl BackupsState {
             BackupContent::DatabaseOnly => json!({ "target": target }),
             BackupContent::WithObjects => json!({ "target": target, "objects": true }),
         };
-        let run = NewRun {
-            plugin: PLUGIN.to_owned(),
-            plugin_job: JOB.to_owned(),
-            params,
-            project_id,
-            timeout: RUN_TIMEOUT,
-        };
+        let run =
+            NewRun { plugin: PLUGIN.to_owned(), plugin_job: JOB.to_owned(), params, project_id, timeout: RUN_TIMEOUT };
         Ok((self.jobs.start_run(&run).await?, name))
     }
 }

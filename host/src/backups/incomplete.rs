@@ -57,7 +57,9 @@ pub async fn remove_incomplete_below(
     let running = running(platform).await?;
     for (key, size) in incomplete {
         let dump = dump_key_of_extra(&key);
-        if catalogued.contains(dump.as_deref().unwrap_or(&key)) || run_of(&key).is_some_and(|run| running.contains(&run)) {
+        if catalogued.contains(dump.as_deref().unwrap_or(&key))
+            || run_of(&key).is_some_and(|run| running.contains(&run))
+        {
             continue;
         }
         store.delete(PLATFORM_BUCKET, &key).await?;

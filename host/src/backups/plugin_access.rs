@@ -20,7 +20,8 @@ use crate::{
     jobs::Runs,
     object_store::{ObjectStore, PLATFORM_BUCKET},
     plugins::{
-        BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, CopiedObjects, NewBackup, OnObject, RunLease,
+        BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, CopiedObjects, NewBackup, OnObject,
+        RunLease,
     },
 };
 

@@ -199,11 +199,9 @@ mod tests {
         let (key, other) = (MasterKey::generate(), MasterKey::generate());
         let mac = key.derive("names").mac(&[b"a", b"b"]);
         assert_eq!(mac, key.derive("names").mac(&[b"ab"]));
-        for different in [
-            key.derive("names").mac(&[b"b"]),
-            key.derive("other").mac(&[b"ab"]),
-            other.derive("names").mac(&[b"ab"]),
-        ] {
+        for different in
+            [key.derive("names").mac(&[b"b"]), key.derive("other").mac(&[b"ab"]), other.derive("names").mac(&[b"ab"])]
+        {
             assert_ne!(mac, different);
         }
     }

@@ -67,7 +67,13 @@ pub(crate) struct Source<'a> {
 }
 
 impl BackupManifest {
-    pub(crate) fn new(source: &Source<'_>, facts: Facts, info: DumpInfo, object: &ObjectMeta, copied: Option<&CopiedObjects>) -> Self {
+    pub(crate) fn new(
+        source: &Source<'_>,
+        facts: Facts,
+        info: DumpInfo,
+        object: &ObjectMeta,
+        copied: Option<&CopiedObjects>,
+    ) -> Self {
         let table = |TableRows { schema, table, rows }| Table { schema, table, rows };
         Self {
             format: FORMAT,

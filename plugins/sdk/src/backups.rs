@@ -3,7 +3,9 @@
 //! Requires the capability [`Backups`](crate::plugin::Capability::Backups). Its scope lists the databases whose backups
 //! the plugin may use.
 
-pub use crate::bindings::atlashub::plugin::backups::{Backup, CopiedObjects, Facts, NewBackup, TableDifference, Verification};
+pub use crate::bindings::atlashub::plugin::backups::{
+    Backup, CopiedObjects, Facts, NewBackup, TableDifference, Verification,
+};
 use crate::{Result, backend};
 
 /// Returns the properties of the platform that belong in a backup's manifest.

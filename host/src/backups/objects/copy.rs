@@ -27,7 +27,7 @@ const PAGE_SIZE: i32 = 1000;
 const NAMES_TYPE: &str = "application/octet-stream";
 
 /// Receives the number of objects that were copied so far.
-pub type OnObject = dyn Fn(u64) + Send + Sync;
+type OnObject = dyn Fn(u64) + Send + Sync;
 
 impl ObjectCopies {
     /// Copies the objects of a project, and stores the list of them and the names of their copies beside the manifest
@@ -146,8 +146,7 @@ impl Work<'_> {
             let content = cached.get(&object.key).and_then(|cached| cached.content_of(&object));
             copying.push(copy_listed(copies, project, object, record, content, &self.large));
         }
-        let outcomes: Vec<Option<PageEntry>> =
-            stream::iter(copying).buffered(MAX_PARALLEL).try_collect().await?;
+        let outcomes: Vec<Option<PageEntry>> = stream::iter(copying).buffered(MAX_PARALLEL).try_collect().await?;
         let mut hashes = Vec::new();
         let mut entries = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {

@@ -43,7 +43,10 @@ mod tests {
     #[test]
     fn additional_files_have_the_stem_of_their_backup() {
         let keys = extra_keys("backups/project/a/x.json").unwrap();
-        assert_eq!((keys.names.as_str(), keys.list.as_str()), ("backups/project/a/x.names", "backups/project/a/x.objects"));
+        assert_eq!(
+            (keys.names.as_str(), keys.list.as_str()),
+            ("backups/project/a/x.names", "backups/project/a/x.objects")
+        );
         assert!(extra_keys("backups/project/a/x.dump").is_none() && extra_keys("logs/x.json").is_none());
         for key in [keys.names, keys.list] {
             assert_eq!(dump_key_of_extra(&key).as_deref(), Some("backups/project/a/x.dump"));

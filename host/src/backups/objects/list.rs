@@ -72,7 +72,7 @@ impl ManifestObjects {
     }
 }
 
-pub(in super::super) fn to_i64(number: u64) -> i64 {
+fn to_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

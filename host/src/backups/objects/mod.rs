@@ -28,7 +28,6 @@ pub(super) use check::check_copies;
 pub use error::ObjectsError;
 pub(super) use keys::{dump_key_of_extra, extra_keys};
 pub use list::ManifestObjects;
-pub(super) use list::to_i64;
 pub use names::CopyNames;
 pub use sweep::CopySweepReport;
 

@@ -52,11 +52,7 @@ impl ObjectCopies {
 
     /// Removes the copies of one project that no backup refers to and that were made before `before`. Does nothing while
     /// the project is being backed up.
-    pub async fn sweep_project(
-        &self,
-        project: &str,
-        before: DateTime<Utc>,
-    ) -> Result<CopySweepReport, ObjectsError> {
+    pub async fn sweep_project(&self, project: &str, before: DateTime<Utc>) -> Result<CopySweepReport, ObjectsError> {
         let mut report = CopySweepReport::default();
         let Some(mut lock) = CopiesLock::take(&self.platform, project).await? else { return Ok(report) };
         let Some(files) = self.name_files(project).await? else { return Ok(report) };
@@ -67,8 +63,7 @@ impl ObjectCopies {
             let listed_prefix = format!("{copies_prefix}{prefix}");
             let mut token: Option<String> = None;
             loop {
-                let page =
-                    self.store.list_page(PLATFORM_BUCKET, &listed_prefix, PAGE_SIZE, token.as_deref()).await?;
+                let page = self.store.list_page(PLATFORM_BUCKET, &listed_prefix, PAGE_SIZE, token.as_deref()).await?;
                 let mut unused = Vec::new();
                 for object in page.objects {
                     let name = object.key.strip_prefix(&copies_prefix).and_then(parse_name);

@@ -73,11 +73,7 @@ impl ObjectCopies {
         Ok(copy.is_some_and(|copy| !self.recipients.is_empty() || copy.size == size))
     }
 
-    async fn copy_small(
-        &self,
-        project: &str,
-        bytes: ObjectBytes,
-    ) -> Result<(CopyName, [u8; 32], bool), ObjectsError> {
+    async fn copy_small(&self, project: &str, bytes: ObjectBytes) -> Result<(CopyName, [u8; 32], bool), ObjectsError> {
         let content = bytes.try_fold(BytesMut::new(), async |mut content, chunk| {
             content.extend_from_slice(&chunk);
             Ok(content)

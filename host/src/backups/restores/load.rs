@@ -27,7 +27,6 @@ const MAX_NAMED_TABLES: usize = 10;
 pub(super) struct Loading<'a> {
     restores: &'a Restores,
     row: &'a RestoreRow,
-    lease: RunLease,
     database: NewDatabase,
 }
 
@@ -62,7 +61,7 @@ impl<'a> Loading<'a> {
             Ok::<_, ReplacementError>(database)
         });
         let database = creating.await??;
-        Ok(Self { restores, row, lease, database })
+        Ok(Self { restores, row, database })
     }
 
     /// Loads the archive, and reports the progress in bytes.

@@ -45,12 +45,7 @@ pub struct Restores {
 }
 
 impl Restores {
-    pub fn new(
-        objects: ObjectCopies,
-        restorer: Restorer,
-        replacements: Replacements,
-        identities: Identities,
-    ) -> Self {
+    pub fn new(objects: ObjectCopies, restorer: Restorer, replacements: Replacements, identities: Identities) -> Self {
         let (platform, store) = (objects.platform.clone(), objects.store.clone());
         Self { platform, store, restorer, replacements, identities, objects }
     }

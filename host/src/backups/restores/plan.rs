@@ -11,7 +11,9 @@ use super::{
     queries::{self, RestoreRow},
 };
 use crate::{
-    backups::{BackupsState, ManifestObjects, manifest::BackupManifest, queries as backup_queries, queries::BackupRow, stored},
+    backups::{
+        BackupsState, ManifestObjects, manifest::BackupManifest, queries as backup_queries, queries::BackupRow, stored,
+    },
     config::AgeIdentity,
     db::{
         DatabaseName,
@@ -159,7 +161,14 @@ impl Restores {
             ));
         }
         let server_version = contents.server_version.clone();
-        Ok(RestorePlan { tables: tables.collect(), size_bytes: size, server_version, warnings, encrypted: false, objects: None })
+        Ok(RestorePlan {
+            tables: tables.collect(),
+            size_bytes: size,
+            server_version,
+            warnings,
+            encrypted: false,
+            objects: None,
+        })
     }
 
     async fn insert(

@@ -9,8 +9,8 @@ use crate::{
     db::DatabaseName,
     error::describe_cause,
     plugins::guest::{
-        Accessor, BackupVerification, CallError, CatalogueEntry, CatalogueError, Host, NewBackup, OnObject, RunLease, RunScope,
-        RunState, TableDifference, begin_call,
+        Accessor, BackupVerification, CallError, CatalogueEntry, CatalogueError, Host, NewBackup, OnObject, RunLease,
+        RunScope, RunState, TableDifference, begin_call,
         bindings::{backups, types::ErrorCode},
         charge_result, check_lease,
     },
@@ -192,9 +192,7 @@ impl From<CatalogueError> for CallError {
             CatalogueError::Invalid(problem) => Self::invalid(problem),
             CatalogueError::Unverified(problem)
             | CatalogueError::NotChecked(problem)
-            | CatalogueError::NotCopied(problem) => {
-                Self::new(ErrorCode::Failed, problem.clone())
-            }
+            | CatalogueError::NotCopied(problem) => Self::new(ErrorCode::Failed, problem.clone()),
             CatalogueError::LeaseLost => Self::new(ErrorCode::Conflict, error.to_string()),
             CatalogueError::Unavailable { cause, .. } => {
                 Self::unavailable(error.to_string()).caused_by("backup catalogue", describe_cause(cause.as_ref()))

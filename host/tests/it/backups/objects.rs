@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     backups::{
-        end_to_end::{ended_run, listed},
+        end_to_end::{ended_run, listed, start_backup},
         restore::{confirm, plan, restore_of},
         verify::{state, verify},
     },
@@ -113,8 +113,8 @@ async fn backup_without_the_option_copies_no_objects() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("only the database").await;
     upload(&project, "a.txt", b"first").await;
-    let run = ended_run(&app, &crate::backups::end_to_end::start_backup(&app, &format!("project:{}", project.id)).await);
-    assert_eq!(run.await["status"], "success");
+    let run = start_backup(&app, &format!("project:{}", project.id)).await;
+    assert_eq!(ended_run(&app, &run).await["status"], "success");
     assert_eq!(listed(&app, &project).await[0]["objectCount"], Value::Null);
     assert_eq!(copies(&app, &project).await, Vec::<String>::new());
     let (status, body) = app.admin().post("/admin/v1/backups", json!({ "target": "platform", "objects": true })).await;
