@@ -1,5 +1,6 @@
 //! Removes incomplete backups: a dump without a manifest and an unfinished upload of a dump, left by a run that was
-//! killed, a manifest without a dump, and a list of objects, or names of their copies, without a manifest. Incomplete backups are not listed.
+//! killed, a manifest without a dump, and a list of objects, or names of their copies, without a manifest. Incomplete
+//! backups are not listed.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -89,7 +89,13 @@ fn use_live() -> Live {
         }
     }
     events::use_polling(&["/runs"], !running.read().is_empty());
-    Live { protection, running, started: use_signal(Vec::new), is_empty: use_signal(|| false), with_objects: use_signal(|| false) }
+    Live {
+        protection,
+        running,
+        started: use_signal(Vec::new),
+        is_empty: use_signal(|| false),
+        with_objects: use_signal(|| false),
+    }
 }
 
 /// The backups of all databases.

@@ -2,8 +2,8 @@
 
 use super::super::manifest::{MANIFEST_EXTENSION, PREFIX};
 
-/// Prefix of all copies in the platform's bucket. Not below that of backups, so plugins can't reach copies, and lists of
-/// backups don't contain them.
+/// Prefix of all copies in the platform's bucket. Not below that of backups, so plugins can't reach copies, and lists
+/// of backups don't contain them.
 pub(super) const COPIES_PREFIX: &str = "backup-objects/";
 pub(super) const NAMES_EXTENSION: &str = ".names";
 pub(super) const LIST_EXTENSION: &str = ".objects";

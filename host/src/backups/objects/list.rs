@@ -1,4 +1,5 @@
-//! The file that lists the objects of a backup: a header, then a line per object, each as JSON. Encrypted like the dump.
+//! The file that lists the objects of a backup: a header, then a line per object, each as JSON. Encrypted like the
+//! dump.
 
 use std::io;
 

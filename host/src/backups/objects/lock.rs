@@ -1,5 +1,5 @@
-//! The lock between backups and the sweep of one project's copies: an advisory lock of Postgres, held by a connection of
-//! its own. Backups share it. The sweep holds it alone, so that it never removes a copy that a backup in progress is
+//! The lock between backups and the sweep of one project's copies: an advisory lock of Postgres, held by a connection
+//! of its own. Backups share it. The sweep holds it alone, so that it never removes a copy that a backup in progress is
 //! about to refer to.
 
 use std::time::Duration;
@@ -8,7 +8,8 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::ObjectsError;
 
-/// Pauses between attempts of a backup, while a sweep holds the lock. Together, they exceed the duration of most sweeps.
+/// Pauses between attempts of a backup, while a sweep holds the lock. Together, they exceed the duration of most
+/// sweeps.
 const PAUSE: Duration = Duration::from_secs(1);
 const MAX_ATTEMPTS: u32 = 600;
 

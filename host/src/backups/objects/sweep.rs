@@ -50,8 +50,8 @@ impl ObjectCopies {
         Ok(report)
     }
 
-    /// Removes the copies of one project that no backup refers to and that were made before `before`. Does nothing while
-    /// the project is being backed up.
+    /// Removes the copies of one project that no backup refers to and that were made before `before`. Does nothing
+    /// while the project is being backed up.
     pub async fn sweep_project(&self, project: &str, before: DateTime<Utc>) -> Result<CopySweepReport, ObjectsError> {
         let mut report = CopySweepReport::default();
         let Some(mut lock) = CopiesLock::take(&self.platform, project).await? else { return Ok(report) };

@@ -137,7 +137,8 @@ pub(super) async fn hash_of(mut bytes: ObjectBytes) -> Result<[u8; 32], ObjectsE
     Ok(digest.finalize().into())
 }
 
-/// Stores a stream. The object becomes visible when the returned upload is committed. `what` names the stream in errors.
+/// Stores a stream. The object becomes visible when the returned upload is committed. `what` names the stream in
+/// errors.
 pub(super) async fn upload_stream(
     store: &ObjectStore,
     bucket: &str,
