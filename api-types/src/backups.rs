@@ -46,6 +46,10 @@ pub struct Backup {
     pub row_count: Option<i64>,
     /// Whether the dump is encrypted, in the age format. Whoever restores or verifies it needs the identity.
     pub encrypted: bool,
+    /// Number of the project's objects in the backup. Null if it has none of them.
+    pub object_count: Option<i64>,
+    /// Size of these objects, in bytes. Null if the backup has none of them.
+    pub object_bytes: Option<i64>,
     /// SHA-256 of the dump as it is stored, as 64 hexadecimal digits.
     pub sha256: String,
     /// State of the backup.
@@ -236,6 +240,9 @@ pub struct ProtectionJob {
 pub struct CreateBackup {
     /// What to back up: `platform`, `project:<id>` or `all`.
     pub target: String,
+    /// Whether the objects of projects are part of their backups. Not with the target `platform`, which has no objects.
+    #[serde(default)]
+    pub objects: bool,
 }
 
 /// A signed URL of a dump.

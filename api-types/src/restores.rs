@@ -102,8 +102,22 @@ pub struct RestorePlan {
     /// Whether the archive is encrypted. Its identity is then needed again to confirm the restore.
     #[serde(default)]
     pub encrypted: bool,
+    /// The objects that are brought back. Null if the backup has no objects, or if they are left out.
+    #[serde(default)]
+    pub objects: Option<RestoreObjects>,
     /// What the owner should know before the confirmation.
     pub warnings: Vec<String>,
+}
+
+/// The objects in a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RestoreObjects {
+    /// Number of objects.
+    pub count: i64,
+    /// Size of the objects, in bytes.
+    pub size_bytes: i64,
 }
 
 /// A table in an archive.
@@ -129,6 +143,13 @@ pub struct PlanBackupRestore {
     /// Content of an age identity file, for an encrypted archive. It is used for this request alone, and not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// Whether to bring back the objects that are part of the backup (default: true).
+    #[serde(default = "default_true")]
+    pub objects: bool,
+}
+
+fn default_true() -> bool {
+    true
 }
 
 /// A request to plan the restore of an uploaded archive.

@@ -44,6 +44,23 @@ test("backup is created, shown with its size, and verified", async (t) => {
   await shown(rowOf(page, "Protection", name).getByText("just now"));
 });
 
+test("files are part of a backup if wanted, and can be left out of a restore", async (t) => {
+  const { name } = await createProject("with files");
+  const page = await openPage(t);
+  await page.goto(`${url}/backups`);
+  await page.getByLabel("Include files").check();
+  await button(page, `Back up ${name} now`).click();
+  const row = rowOf(page, "Backups", name);
+  await shown(row.getByText("+ 0 files"));
+  await openMenu(page, name);
+  await page.getByRole("menuitem", { name: "Restore…" }).click();
+  const choice = page.getByLabel("Bring back the 0 files of the backup");
+  assert.equal(await choice.isChecked(), true);
+  await choice.uncheck();
+  await button(page, "Show plan").click();
+  await shown(page.getByText("The 0 objects of the backup are not brought back."));
+});
+
 test("database without a job offers to schedule backups", async (t) => {
   const { id, name } = await createProject("unscheduled");
   const page = await openPage(t);

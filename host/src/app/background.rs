@@ -173,6 +173,9 @@ impl App {
             if let Err(error) = backups::remove_incomplete(&state.platform, &state.store).await {
                 tracing::error!(%error, "could not remove incomplete backups");
             }
+            if let Err(error) = state.copies.sweep().await {
+                tracing::error!(cause = describe_cause(&error), "could not sweep the copies of objects");
+            }
         }
     }
 }

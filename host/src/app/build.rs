@@ -8,7 +8,7 @@ use super::{App, Inner, ReplacedParts, Services, notices};
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
     auth::AuthState,
-    backups::{BackupsState, Catalogue, Identities, RestoreJob, Restores},
+    backups::{BackupsState, Catalogue, CopyNames, Identities, ObjectCopies, RestoreJob, Restores},
     config::Config,
     dashboard::{DashboardFiles, DashboardState, PageHeaders},
     data::{DataLimits, DataService},
@@ -98,7 +98,14 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let restorer = Restorer::new(&services.database_url, services.postgres_programs.clone())?;
     let identities =
         Identities { platform: platform.clone(), sealer: sealer.clone(), configured: config.backup_identity.clone() };
-    let catalogue = Catalogue::new(platform.clone(), store.clone(), restorer.clone(), identities.clone());
+    let copies = ObjectCopies {
+        platform: platform.clone(),
+        store: store.clone(),
+        storage: storage.clone(),
+        recipients: config.backup_recipients.clone(),
+        names: CopyNames::new(&services.master_key, &config.backup_recipients),
+    };
+    let catalogue = Catalogue::new(copies.clone(), restorer.clone(), identities.clone());
     // Calls of plugins use separate connections, so that plugins cannot use up the platform's.
     let connections = config.plugins.connections;
     let plugin_platform = db::platform::connect_for_plugins(services.database_url.expose(), connections)?;
@@ -152,14 +159,12 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         storage: storage.with_platform(plugin_platform.clone()),
         auth: auth.clone(),
         backups: Arc::new(Catalogue::new(
-            plugin_platform.clone(),
-            store.clone(),
+            copies.with_platform(plugin_platform.clone()),
             restorer.clone(),
             Identities { platform: plugin_platform.clone(), ..identities.clone() },
         )),
         replaced_databases: Arc::new(Restores::new(
-            plugin_platform.clone(),
-            store.clone(),
+            copies.with_platform(plugin_platform.clone()),
             restorer.clone(),
             replacements.clone(),
             identities.clone(),
@@ -194,7 +199,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let runner = Arc::new(WithBuiltIn::new(SqlJob(sql_editor.clone()), runner));
     let deletion = DeletionJob { storage: storage.clone(), projects: projects.clone() };
     let runner = Arc::new(WithBuiltIn::new(deletion, runner));
-    let restores = Restores::new(platform.clone(), store.clone(), restorer.clone(), replacements, identities);
+    let restores = Restores::new(copies.clone(), restorer.clone(), replacements, identities);
     let runner = Arc::new(WithBuiltIn::new(RestoreJob(restores.clone()), runner));
     let jobs = Jobs::new(runs, sealer.clone(), projects.clone(), runner);
     let transfers = TransfersState {
@@ -210,6 +215,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         databases,
         catalogue,
         restores,
+        copies,
         jobs: jobs.clone(),
     };
     let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;

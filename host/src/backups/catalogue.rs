@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use super::{
     Identities,
     manifest::backup_id,
+    objects::{ManifestObjects, ObjectCopies},
     queries::{self, BackupRow},
     stored,
 };
@@ -24,11 +25,12 @@ pub struct Catalogue {
     pub(super) store: ObjectStore,
     pub(super) restorer: Restorer,
     pub(super) identities: Identities,
+    pub(super) objects: ObjectCopies,
 }
 
 impl Catalogue {
-    pub fn new(platform: PgPool, store: ObjectStore, restorer: Restorer, identities: Identities) -> Self {
-        Self { platform, store, restorer, identities }
+    pub fn new(objects: ObjectCopies, restorer: Restorer, identities: Identities) -> Self {
+        Self { platform: objects.platform.clone(), store: objects.store.clone(), restorer, identities, objects }
     }
 
     /// Synchronizes the table with the bucket. Marks entries as `missing` if their dump is gone, and adds an entry for
@@ -61,6 +63,7 @@ impl Catalogue {
         for backup in stored::read_manifests(&self.store, unknown).await.map_err(storage_error)? {
             let manifest = backup.manifest;
             let row_count = Some(manifest.row_count());
+            let objects = manifest.objects.as_ref().map(ManifestObjects::to_wire);
             let row = BackupRow {
                 id: backup_id(&backup.object_key),
                 target: manifest.target,
@@ -78,6 +81,8 @@ impl Catalogue {
                 failure: None,
                 row_count,
                 encrypted: manifest.encrypted,
+                object_count: objects.as_ref().map(|objects| objects.count),
+                object_bytes: objects.as_ref().map(|objects| objects.size_bytes),
             };
             queries::insert(&self.platform, &row).await.map_err(database_error)?;
             if !listed.contains(row.manifest_key.as_str()) {

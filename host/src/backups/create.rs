@@ -16,13 +16,25 @@ pub(super) const JOB: &str = "backup";
 /// Enough for large databases. The plugin's own limit may be shorter.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
+/// What a backup contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupContent {
+    DatabaseOnly,
+    /// The databases, and the objects of projects.
+    WithObjects,
+}
+
 impl BackupsState {
     /// Starts a backup of `platform`, `project:<id>` or `all`. Returns the id of its run, and the project's name.
     ///
     /// # Errors
-    /// `invalid_request` for any other target, 404 if the project doesn't exist.
-    pub async fn start_backup(&self, target: &str) -> ApiResult<(Uuid, Option<String>)> {
+    /// `invalid_request` for any other target, and for objects of the platform, 404 if the project doesn't exist.
+    pub async fn start_backup(&self, target: &str, content: BackupContent) -> ApiResult<(Uuid, Option<String>)> {
         let (mut project_id, mut name) = (None, None);
+        if content == BackupContent::WithObjects && target == "platform" {
+            return Err(ApiError::invalid("`objects` is for projects: the platform has no objects.")
+                .with_hint("Leave `objects` out, or back up `all`."));
+        }
         if target != "all" {
             let database: DatabaseName = target.parse().map_err(|_| {
                 ApiError::invalid("`target` must be `platform`, `project:<id>` or `all`.")
@@ -36,13 +48,12 @@ impl BackupsState {
                 project_id = Some(id);
             }
         }
-        let run = NewRun {
-            plugin: PLUGIN.to_owned(),
-            plugin_job: JOB.to_owned(),
-            params: json!({ "target": target }),
-            project_id,
-            timeout: RUN_TIMEOUT,
+        let params = match content {
+            BackupContent::DatabaseOnly => json!({ "target": target }),
+            BackupContent::WithObjects => json!({ "target": target, "objects": true }),
         };
+        let run =
+            NewRun { plugin: PLUGIN.to_owned(), plugin_job: JOB.to_owned(), params, project_id, timeout: RUN_TIMEOUT };
         Ok((self.jobs.start_run(&run).await?, name))
     }
 }

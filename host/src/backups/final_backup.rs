@@ -8,7 +8,7 @@ use api_types::{AuditResult, RunStatus};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{BackupsState, queries};
+use super::{BackupContent, BackupsState, queries};
 use crate::{
     db::audit::NewAuditEntry,
     error::{ApiResult, describe_cause},
@@ -27,7 +27,7 @@ enum Decision {
 impl BackupsState {
     /// Starts the final backup of a project. Returns the id of its run.
     pub async fn start_final_backup(&self, project: &str) -> ApiResult<Uuid> {
-        let (run, _) = self.start_backup(&format!("project:{project}")).await?;
+        let (run, _) = self.start_backup(&format!("project:{project}"), BackupContent::DatabaseOnly).await?;
         Ok(run)
     }
 

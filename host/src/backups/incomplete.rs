@@ -1,5 +1,6 @@
 //! Removes incomplete backups: a dump without a manifest and an unfinished upload of a dump, left by a run that was
-//! killed, and a manifest without a dump. Incomplete backups are not listed.
+//! killed, a manifest without a dump, and a list of objects, or names of their copies, without a manifest. Incomplete
+//! backups are not listed.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     manifest::{PREFIX, object_key_of},
+    objects::dump_key_of_extra,
     queries,
 };
 use crate::{
@@ -55,7 +57,10 @@ pub async fn remove_incomplete_below(
     let catalogued: HashSet<&str> = catalogued.iter().map(|row| row.object_key.as_str()).collect();
     let running = running(platform).await?;
     for (key, size) in incomplete {
-        if catalogued.contains(key.as_str()) || run_of(&key).is_some_and(|run| running.contains(&run)) {
+        let dump = dump_key_of_extra(&key);
+        if catalogued.contains(dump.as_deref().unwrap_or(&key))
+            || run_of(&key).is_some_and(|run| running.contains(&run))
+        {
             continue;
         }
         store.delete(PLATFORM_BUCKET, &key).await?;
@@ -96,10 +101,13 @@ async fn abort_uploads(platform: &PgPool, store: &ObjectStore, prefix: &str, bef
     }
 }
 
-/// Lists keys and sizes of dumps without a manifest and of manifests without a dump.
+/// Lists keys and sizes of dumps without a manifest, of manifests without a dump, and of lists of objects and names of
+/// copies without a manifest.
 async fn list_incomplete(store: &ObjectStore, prefix: &str, before: DateTime<Utc>) -> ApiResult<Vec<(String, i64)>> {
     // Key, size and whether the object is old enough, by the key of the dump.
     let (mut dumps, mut manifests) = (BTreeMap::new(), BTreeMap::new());
+    // Lists of objects and names of their copies, with the key of the dump.
+    let mut extra: Vec<(String, (String, i64, bool))> = Vec::new();
     let mut token: Option<String> = None;
     loop {
         let page = match store.list_page(PLATFORM_BUCKET, prefix, PAGE_SIZE, token.as_deref()).await {
@@ -108,6 +116,10 @@ async fn list_incomplete(store: &ObjectStore, prefix: &str, before: DateTime<Utc
         };
         for object in page.objects {
             let old = object.last_modified.is_some_and(|at| at < before);
+            if let Some(dump) = dump_key_of_extra(&object.key) {
+                extra.push((dump, (object.key, object.size, old)));
+                continue;
+            }
             match object_key_of(&object.key) {
                 Some(dump) => manifests.insert(dump, (object.key, object.size, old)),
                 None => dumps.insert(object.key.clone(), (object.key, object.size, old)),
@@ -122,7 +134,8 @@ async fn list_incomplete(store: &ObjectStore, prefix: &str, before: DateTime<Utc
     let lone_dumps =
         dumps.iter().filter(|(dump, _)| is_dump(dump) && !manifests.contains_key(*dump)).map(|(_, object)| object);
     let lone_manifests = manifests.iter().filter(|(dump, _)| !dumps.contains_key(*dump)).map(|(_, object)| object);
-    let old = lone_dumps.chain(lone_manifests).filter(|(_, _, old)| *old);
+    let lone_extra = extra.iter().filter(|(dump, _)| !manifests.contains_key(dump)).map(|(_, object)| object);
+    let old = lone_dumps.chain(lone_manifests).chain(lone_extra).filter(|(_, _, old)| *old);
     Ok(old.map(|(key, size, _)| (key.clone(), *size)).collect())
 }
 

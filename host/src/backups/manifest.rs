@@ -3,12 +3,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::objects::ManifestObjects;
 use crate::db::DatabaseName;
 
 /// Prefix of all backups in the platform's bucket.
 pub(super) const PREFIX: &str = "backups/";
-const DUMP_EXTENSION: &str = ".dump";
-const MANIFEST_EXTENSION: &str = ".json";
+pub(super) const DUMP_EXTENSION: &str = ".dump";
+pub(super) const MANIFEST_EXTENSION: &str = ".json";
 
 /// The description of a dump, stored next to it as JSON. It is sufficient to restore the dump without the platform
 /// database. Unknown fields are ignored, so that later versions can add some.
@@ -43,6 +44,9 @@ pub struct BackupManifest {
     /// Number of rows of every table in the dumped snapshot.
     #[serde(default)]
     pub tables: Vec<ManifestTable>,
+    /// The objects of the project. `None` if the backup has none of them.
+    #[serde(default)]
+    pub objects: Option<ManifestObjects>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +73,9 @@ impl BackupManifest {
         if !is_sha256(&self.sha256) {
             return Err("`sha256` is not 64 lowercase hexadecimal digits".to_owned());
         }
+        if self.objects.as_ref().is_some_and(|objects| !is_sha256(&objects.sha256)) {
+            return Err("`objects.sha256` is not 64 lowercase hexadecimal digits".to_owned());
+        }
         if i64::try_from(self.size_bytes).is_err() {
             return Err("`sizeBytes` is out of range".to_owned());
         }
@@ -93,6 +100,12 @@ pub(super) fn is_sha256(text: &str) -> bool {
 pub(super) fn object_key_of(manifest_key: &str) -> Option<String> {
     let stem = manifest_key.strip_prefix(PREFIX).and(manifest_key.strip_suffix(MANIFEST_EXTENSION))?;
     Some(format!("{stem}{DUMP_EXTENSION}"))
+}
+
+/// Returns the key of a dump's manifest, or `None` if the key is not a dump's.
+pub(super) fn manifest_key_of(object_key: &str) -> Option<String> {
+    let stem = object_key.strip_prefix(PREFIX).and(object_key.strip_suffix(DUMP_EXTENSION))?;
+    Some(format!("{stem}{MANIFEST_EXTENSION}"))
 }
 
 /// Returns whether these are the keys of a dump and of its manifest.

@@ -1,6 +1,7 @@
 //! Backups of the platform database and of projects: creates, lists, signs, verifies and removes them.
 //!
-//! A backup consists of two objects in the platform's bucket: a dump, and a manifest that describes it. The table
+//! A backup consists of two objects in the platform's bucket: a dump, and a manifest that describes it. It can include
+//! the objects of a project (`objects`). The table
 //! `backups` is a catalogue of them. Missing entries are rebuilt from the manifests, so backups outlive the platform
 //! database. The plugin `backup` creates backups, through `plugins::capabilities`.
 //!
@@ -8,6 +9,7 @@
 //! retention (`jobs` and the plugin), and access with API keys.
 //!
 //! Reading order: `manifest`, `stored` (reads the bucket), `queries`, `catalogue` (synchronizes table and bucket),
+//! `objects` (of projects, in backups),
 //! `incomplete` (removes unfinished backups), `create` (starts a run of the plugin), `identities` (private keys for
 //! encrypted backups), `verify` (restores and compares a backup), `plugin_access` (the operations for plugins),
 //! `final_backup` (before a project is deleted), `protection` (what protects each database), `retention` (why a backup
@@ -19,6 +21,7 @@ mod final_backup;
 mod identities;
 mod incomplete;
 mod manifest;
+mod objects;
 mod plugin_access;
 mod protection;
 mod queries;
@@ -37,9 +40,11 @@ pub(crate) use restores::routes::*;
 pub(crate) use routes::*;
 
 pub use catalogue::Catalogue;
+pub use create::BackupContent;
 pub use identities::{Identities, SEALED_COLUMNS};
 pub use incomplete::{IncompleteReport, remove_incomplete, remove_incomplete_below};
 pub use manifest::{BackupManifest, ManifestTable, backup_id};
+pub use objects::{CopyNames, CopySweepReport, ManifestObjects, ObjectCopies, ObjectsError, RestoredObjects};
 pub use recovery::{
     RecoveryError, RestoredPlatform, RestoredProject, other_sessions, restore_platform, restore_project,
 };
@@ -55,5 +60,6 @@ pub struct BackupsState {
     pub databases: Databases,
     pub catalogue: Catalogue,
     pub restores: Restores,
+    pub copies: ObjectCopies,
     pub jobs: Jobs,
 }

@@ -3,12 +3,14 @@
 use api_types::BackupState;
 use async_trait::async_trait;
 use sqlx::PgPool;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::{
     Catalogue,
     catalogue::{database_error, storage_error},
     manifest::{backup_id, belong_together, is_sha256},
+    objects::{self, ManifestObjects, ObjectsError},
     queries::{self, BackupRow},
     stored,
     verify::verify_for_run,
@@ -17,7 +19,10 @@ use crate::{
     db::DatabaseName,
     jobs::Runs,
     object_store::{ObjectStore, PLATFORM_BUCKET},
-    plugins::{BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, NewBackup, RunLease},
+    plugins::{
+        BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, CopiedObjects, NewBackup, OnObject,
+        RunLease,
+    },
 };
 
 #[async_trait]
@@ -25,6 +30,8 @@ impl BackupCatalogue for Catalogue {
     async fn record(&self, backup: NewBackup, run: RunLease) -> Result<Uuid, CatalogueError> {
         check(&self.store, &backup).await?;
         let stored = stored::read_manifest(&self.store, backup.manifest_key.clone()).await.map_err(storage_error)?;
+        let objects = stored.as_ref().and_then(|stored| stored.manifest.objects.as_ref());
+        let objects = objects.map(ManifestObjects::to_wire);
         let row = BackupRow {
             id: backup_id(&backup.object_key),
             title: title(&self.platform, &backup.target).await?,
@@ -41,7 +48,9 @@ impl BackupCatalogue for Catalogue {
             failed_at: None,
             failure: None,
             row_count: stored.as_ref().map(|stored| stored.manifest.row_count()),
-            encrypted: stored.is_some_and(|stored| stored.manifest.encrypted),
+            encrypted: stored.as_ref().is_some_and(|stored| stored.manifest.encrypted),
+            object_count: objects.as_ref().map(|objects| objects.count),
+            object_bytes: objects.as_ref().map(|objects| objects.size_bytes),
         };
         let mut transaction = self.platform.begin().await.map_err(database_error)?;
         if !Runs::lock_lease(&mut transaction, run.run_id, run.lease).await.map_err(database_error)? {
@@ -51,6 +60,18 @@ impl BackupCatalogue for Catalogue {
         transaction.commit().await.map_err(database_error)?;
         tracing::info!(target = row.target, bytes = row.size_bytes, key = row.object_key, "recorded a backup");
         Ok(row.id)
+    }
+
+    async fn copy_objects(
+        &self,
+        project: &str,
+        manifest_key: &str,
+        on_object: OnObject,
+    ) -> Result<CopiedObjects, CatalogueError> {
+        let (copies, project, key) = (self.objects.clone(), project.to_owned(), manifest_key.to_owned());
+        // In its own task, so that hashing doesn't count as the plugin's CPU time. Aborted when the call is dropped.
+        let copying = tokio::spawn(async move { copies.copy_all(&project, &key, &*on_object).await });
+        Ok(AbortOnDropHandle::new(copying).await.map_err(ObjectsError::from)??)
     }
 
     async fn list(&self, target: Option<&DatabaseName>) -> Result<Vec<CatalogueEntry>, CatalogueError> {
@@ -78,6 +99,10 @@ impl BackupCatalogue for Catalogue {
                 Err(error) if !error.is_not_found() => return Err(storage_error(error)),
                 _ => {}
             }
+        }
+        // Their copies are removed by the next sweep, unless another backup refers to them.
+        if let Some(keys) = objects::extra_keys(&row.manifest_key).filter(|_| row.object_count.is_some()) {
+            self.objects.remove_files(&keys).await.map_err(storage_error)?;
         }
         queries::delete(&self.platform, id).await.map_err(database_error)?;
         tracing::info!(target = row.target, key = row.object_key, "removed a backup");

@@ -29,6 +29,9 @@ pub(super) struct BackupRow {
     pub row_count: Option<i64>,
     /// Whether the dump is in the age format.
     pub encrypted: bool,
+    /// Number and size of the project's objects. `None` if the backup has none of them.
+    pub object_count: Option<i64>,
+    pub object_bytes: Option<i64>,
 }
 
 /// The columns of an entry that are compared with the bucket.
@@ -51,6 +54,8 @@ impl BackupRow {
             size_bytes: self.size_bytes,
             row_count: self.row_count,
             encrypted: self.encrypted,
+            object_count: self.object_count,
+            object_bytes: self.object_bytes,
             sha256: self.sha256.clone(),
             state: self.state,
             object_key: self.object_key.clone(),
@@ -76,7 +81,7 @@ pub(super) async fn backups(
     let (at, id) = before.unzip();
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
-             failed_at, failure, row_count, encrypted,
+             failed_at, failure, row_count, encrypted, object_count, object_bytes,
              CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
          FROM backups
          WHERE ($1::timestamptz IS NULL OR (created_at, id) < ($1, $2)) AND ($4::text IS NULL OR target = $4)
@@ -146,7 +151,7 @@ pub(super) async fn protected_databases(pool: &PgPool) -> Result<Vec<ProtectedRo
 pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Result<Vec<BackupRow>> {
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
-             failed_at, failure, row_count, encrypted,
+             failed_at, failure, row_count, encrypted, object_count, object_bytes,
              CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
          FROM backups WHERE state <> 'missing' AND ($1::text IS NULL OR (target = $1 AND failed_at IS NULL))
          ORDER BY created_at DESC, id DESC",
@@ -159,7 +164,7 @@ pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Resu
 pub(super) async fn backup(pool: &PgPool, id: Uuid) -> Result<Option<BackupRow>> {
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
-             failed_at, failure, row_count, encrypted,
+             failed_at, failure, row_count, encrypted, object_count, object_bytes,
              CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
          FROM backups WHERE id = $1",
     )
@@ -178,8 +183,8 @@ pub(super) async fn catalogue_keys(pool: &PgPool) -> Result<Vec<CatalogueKeys>> 
 pub(super) async fn insert(db: impl PgExecutor<'_>, row: &BackupRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO backups (id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id,
-                              row_count, encrypted)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                              row_count, encrypted, object_count, object_bytes)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          ON CONFLICT (id) DO UPDATE SET run_id = coalesce(backups.run_id, excluded.run_id),
                                         title = coalesce(backups.title, excluded.title),
                                         row_count = coalesce(backups.row_count, excluded.row_count)",
@@ -195,6 +200,8 @@ pub(super) async fn insert(db: impl PgExecutor<'_>, row: &BackupRow) -> Result<(
     .bind(row.run_id)
     .bind(row.row_count)
     .bind(row.encrypted)
+    .bind(row.object_count)
+    .bind(row.object_bytes)
     .execute(db)
     .await
     .map(drop)

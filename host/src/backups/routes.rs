@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    BackupsState,
+    BackupContent, BackupsState,
     manifest::file_name,
     queries::{self, BackupRow},
     retention::Fate,
@@ -104,7 +104,8 @@ pub(crate) async fn get_backup(
 
 /// Creates a backup.
 ///
-/// Starts a run, which can be watched and cancelled like any other.
+/// Starts a run, which can be watched and cancelled like any other. With `objects`, backups of projects contain the
+/// objects of their buckets; contents that an earlier backup copied are not copied again.
 #[utoipa::path(post, path = "/admin/v1/backups", tag = "backups", request_body = CreateBackup,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 422, body = ErrorBody)))]
@@ -112,8 +113,9 @@ pub(crate) async fn create_backup(
     State(state): State<BackupsState>,
     ApiJson(request): ApiJson<CreateBackup>,
 ) -> ApiResult<(Extension<AuditTarget>, RunStartedResponse)> {
-    let (run, title) = state.start_backup(&request.target).await?;
-    Ok((Extension(AuditTarget(request.target)), run_started(run, json!({ "name": title }))))
+    let content = if request.objects { BackupContent::WithObjects } else { BackupContent::DatabaseOnly };
+    let (run, title) = state.start_backup(&request.target, content).await?;
+    Ok((Extension(AuditTarget(request.target)), run_started(run, json!({ "name": title, "objects": request.objects }))))
 }
 
 /// Creates a download URL for a backup.
@@ -182,7 +184,8 @@ impl From<CatalogueError> for ApiError {
             CatalogueError::NotFound => Self::not_found("backup"),
             CatalogueError::Invalid(problem)
             | CatalogueError::Unverified(problem)
-            | CatalogueError::NotChecked(problem) => Self::invalid(problem),
+            | CatalogueError::NotChecked(problem)
+            | CatalogueError::NotCopied(problem) => Self::invalid(problem),
             CatalogueError::LeaseLost => Self::new(Code::Conflict, "The run no longer holds its lease."),
             CatalogueError::Unavailable { what, cause } => match what {
                 "the object store" => Self::unavailable("The object store", cause),

@@ -16,6 +16,7 @@ use super::{
     BackupsState, Catalogue,
     catalogue::{database_error, storage_error},
     manifest::ManifestTable,
+    objects::{self, ObjectsError},
     queries::{self, BackupRow},
     stored::{self, StoredBackup},
 };
@@ -45,7 +46,7 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Restores a backup into a scratch database, counts its rows, and removes the database. Needs a Postgres server and
 /// the object store, but no platform database. The result lists the differences from the manifest. An encrypted backup
-/// needs an identity.
+/// needs an identity. Of objects, it checks that their copies exist.
 ///
 /// # Errors
 /// `Unverified` if the dump was changed or can't be restored, `Unavailable` if Postgres or the store is unavailable.
@@ -57,6 +58,7 @@ pub async fn verify_stored(
     run: Uuid,
 ) -> Result<BackupVerification, CatalogueError> {
     let (begun, manifest) = (Instant::now(), &backup.manifest);
+    objects::check_copies(store, backup).await.map_err(objects_failure)?;
     let object = store.get(PLATFORM_BUCKET, &backup.object_key).await.map_err(storage_error)?;
     let Some((_, bytes)) = object else { return unverified("its dump is missing in the object store") };
     let (mut digest, mut size) = (Sha256::new(), 0_u64);
@@ -291,6 +293,13 @@ fn unreadable(error: AgeError) -> CatalogueError {
         AgeError::IdentityRequired | AgeError::WrongIdentity => {
             CatalogueError::NotChecked(format!("{error}; {IDENTITY_REMEDY}"))
         }
+    }
+}
+
+fn objects_failure(error: ObjectsError) -> CatalogueError {
+    match error {
+        ObjectsError::Failed(problem) => CatalogueError::Unverified(problem),
+        error => error.into(),
     }
 }
 

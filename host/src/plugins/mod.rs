@@ -39,9 +39,9 @@ pub(crate) use routes::*;
 
 pub use errors::PluginError;
 pub use guest::{
-    BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, DroppedDatabases, ExportOutcome, ImportFile,
-    LoadMethod, LoadedImport, NewBackup, OpenExport, ReplacedDatabases, RunLease, StoredExport, TableDifference,
-    TransferError, TransferProgress, TransferService,
+    BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, CopiedObjects, DroppedDatabases,
+    ExportOutcome, ImportFile, LoadMethod, LoadedImport, NewBackup, OnObject, OpenExport, ReplacedDatabases, RunLease,
+    StoredExport, TableDifference, TransferError, TransferProgress, TransferService,
 };
 pub use loading::{LoadedPlugin, OnRejected, PluginsParts, RejectedPlugin};
 pub use package::{FirstParty, folder::PluginFolder};

@@ -1,16 +1,19 @@
 //! Cryptography at rest: sealing under the master key, random tokens, hashes, comparison in constant time.
 //!
 //! `sealer` seals and opens single values; `sealed_column` describes the columns that store them, and re-seals them
-//! when the master key changes; `age_file` encrypts streams to public keys; `tokens` makes random tokens and passwords.
+//! when the master key changes; `age_file` encrypts streams to public keys; `derived_key` derives keys for other
+//! purposes; `tokens` makes random tokens and passwords.
 //!
 //! Not here: signatures of access tokens (`auth`, `projects::gate`), TLS.
 
 pub mod age_file;
+mod derived_key;
 mod sealed_column;
 mod sealer;
 mod tokens;
 
 pub use age_file::AgeError;
+pub use derived_key::DerivedKey;
 pub use sealed_column::{ResealReport, SealedColumn, SealedColumnError, check_sealed, reseal};
 pub use sealer::{KeyId, MasterKey, MasterKeyError, SealError, Sealer};
 pub use tokens::{constant_time_eq, random_password, random_token, sha256};

@@ -8,6 +8,8 @@ use base64::Engine;
 use rand::RngCore;
 use zeroize::Zeroizing;
 
+use super::DerivedKey;
+
 const VERSION: u8 = 1;
 const KEY_ID_BYTES: usize = 8;
 const NONCE_BYTES: usize = 12;
@@ -61,6 +63,11 @@ impl MasterKey {
 
     pub fn to_base64(&self) -> Zeroizing<String> {
         Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(self.0.as_slice()))
+    }
+
+    /// Derives a key for one purpose.
+    pub fn derive(&self, purpose: &str) -> DerivedKey {
+        DerivedKey::new(&self.0, purpose)
     }
 
     /// Returns the id of this key.
@@ -185,6 +192,18 @@ mod tests {
         assert_eq!(both.open(&sealed, "row").unwrap().as_slice(), b"x");
         assert!(!both.is_current(&sealed));
         assert!(both.is_current(&both.seal(b"x", "row").unwrap()));
+    }
+
+    #[test]
+    fn derived_keys_differ_by_master_key_purpose_and_message() {
+        let (key, other) = (MasterKey::generate(), MasterKey::generate());
+        let mac = key.derive("names").mac(&[b"a", b"b"]);
+        assert_eq!(mac, key.derive("names").mac(&[b"ab"]));
+        for different in
+            [key.derive("names").mac(&[b"b"]), key.derive("other").mac(&[b"ab"]), other.derive("names").mac(&[b"ab"])]
+        {
+            assert_ne!(mac, different);
+        }
     }
 
     #[test]

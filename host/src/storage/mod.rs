@@ -16,6 +16,7 @@
 //! - `records`: the rows of `file_metadata`, and their comparison with the stored objects.
 //! - `upload`, `download`, `objects`, `buckets`: one folder per group of operations.
 //! - `plugin_objects`: the records of objects that plugins store. `plugin_urls`: buckets and signed URLs for plugins.
+//! - `backed_up_objects`: the records of objects in backups.
 //! - `sweep`: removal of expired data, in the background and for plugins.
 //! - `routes`, `admin_routes`: the handlers of the public and of the admin surface. `object_routes`: those of the admin
 //!   surface for objects and open uploads.
@@ -25,6 +26,7 @@
 mod access;
 mod admin_bucket;
 pub(crate) mod admin_routes;
+mod backed_up_objects;
 mod buckets;
 mod download;
 mod errors;
@@ -41,6 +43,7 @@ mod sweep;
 mod upload;
 
 pub(crate) use admin_bucket::AdminBucket;
+pub use backed_up_objects::ObjectRecord;
 pub use objects::{BulkDeletion, DeletionStep};
 pub use open_uploads::is_staged_key;
 pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};

@@ -25,11 +25,41 @@ pub(crate) struct Backup {
     duration_ms: u64,
     tables: usize,
     rows: u64,
+    /// The project's objects, if they are part of the backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objects: Option<BackedUpObjects>,
+}
+
+/// The objects of a project in a backup.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BackedUpObjects {
+    count: u64,
+    size_bytes: u64,
+    /// Objects whose content no earlier backup had.
+    copied: u64,
+    copied_bytes: u64,
+}
+
+/// What a backup contains, besides the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    DatabaseOnly,
+    WithObjects,
 }
 
 /// Dumps a database, stores the dump with its manifest, and adds both to the catalogue. If a step fails, the stored
 /// objects are removed.
-pub(crate) async fn back_up(run: &Run, target: &str, title: Option<&str>, compression: Option<u8>) -> Result<Backup> {
+///
+/// A project's objects are copied after the dump: apps upload an object before they insert the row that refers to it,
+/// so the backup has the objects of all its rows.
+pub(crate) async fn back_up(
+    run: &Run,
+    target: &str,
+    title: Option<&str>,
+    compression: Option<u8>,
+    content: Content,
+) -> Result<Backup> {
     let (created_at, started) = (clock::now(), clock::monotonic());
     let keys = layout::keys(target, created_at, &run.id);
     let dump = databases::dump(target, DumpOptions { compression }).await?;
@@ -39,9 +69,20 @@ pub(crate) async fn back_up(run: &Run, target: &str, title: Option<&str>, compre
     let object = upload.commit().await?;
     let recorded = async {
         let sha256 = object.sha256.clone().ok_or_else(|| Error::failed("the store returned no hash of the dump"))?;
+        let copied = match content {
+            Content::WithObjects => Some(backups::copy_objects(target, &keys.manifest).await?),
+            Content::DatabaseOnly => None,
+        };
+        if let Some(copied) = copied.as_ref().filter(|copied| copied.skipped + copied.gone > 0) {
+            warn!(
+                "Some objects of {target} are not in the backup";
+                never_served = copied.skipped,
+                deleted_meanwhile = copied.gone,
+            );
+        }
         let (tables, rows) = (info.tables.len(), info.tables.iter().map(|table| table.rows).sum());
         let source = Source { target, title, created_at, run_id: &run.id, sha256: &sha256 };
-        let manifest = BackupManifest::new(&source, backups::describe(), info, &object);
+        let manifest = BackupManifest::new(&source, backups::describe(), info, &object, copied.as_ref());
         let manifest = serde_json::to_vec_pretty(&manifest)?;
         objects::put_bytes(layout::STORE, &keys.manifest, layout::MANIFEST_TYPE, manifest).await?;
         let new_backup = NewBackup {
@@ -63,6 +104,12 @@ pub(crate) async fn back_up(run: &Run, target: &str, title: Option<&str>, compre
             duration_ms,
             tables,
             rows,
+            objects: copied.map(|copied| BackedUpObjects {
+                count: copied.count,
+                size_bytes: copied.size_bytes,
+                copied: copied.copied,
+                copied_bytes: copied.copied_bytes,
+            }),
         })
     };
     match recorded.await {
@@ -87,7 +134,7 @@ pub(crate) async fn back_up(run: &Run, target: &str, title: Option<&str>, compre
 ///
 /// The manifest is removed first, because a dump without a manifest does not count as a backup.
 async fn remove_objects(keys: &Keys) {
-    for key in [&keys.manifest, &keys.dump] {
+    for key in [&keys.manifest, &keys.list, &keys.names, &keys.dump] {
         if let Err(error) = objects::delete(layout::STORE, key).await {
             warn!("Could not remove {key}: {error}");
         }

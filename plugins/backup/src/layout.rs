@@ -11,11 +11,14 @@ pub(crate) const DUMP_TYPE: &str = "application/octet-stream";
 /// Content type of manifests.
 pub(crate) const MANIFEST_TYPE: &str = "application/json";
 
-/// Keys of a backup's two objects.
+/// Keys of a backup's objects in the store. The host writes the list of a project's objects, and the names of their
+/// copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Keys {
     pub(crate) dump: String,
     pub(crate) manifest: String,
+    pub(crate) list: String,
+    pub(crate) names: String,
 }
 
 /// Returns the keys of a backup, for example `backups/project/abc/20260102T030405Z-<run id>.dump` and the same with
@@ -24,7 +27,12 @@ pub(crate) struct Keys {
 /// The time makes keys sort by age. The run's id makes keys unique when two runs start in the same second.
 pub(crate) fn keys(target: &str, created_at: u64, run_id: &str) -> Keys {
     let stem = format!("backups/{}/{}-{run_id}", target.replace(':', "/"), time::compact(created_at));
-    Keys { dump: format!("{stem}.dump"), manifest: format!("{stem}.json") }
+    Keys {
+        dump: format!("{stem}.dump"),
+        manifest: format!("{stem}.json"),
+        list: format!("{stem}.objects"),
+        names: format!("{stem}.names"),
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use atlashub_plugin_sdk::prelude::*;
 
 /// Describes the plugin.
 pub fn plugin() -> Plugin {
-    Plugin::new("backup", env!("CARGO_PKG_VERSION"), 1)
+    Plugin::new("backup", env!("CARGO_PKG_VERSION"), 2)
         .publisher("AtlasHub")
         .description("Backs up databases to object storage, verifies backups, and removes old ones.")
         .job(
@@ -42,7 +42,7 @@ pub fn plugin() -> Plugin {
         )
         .capability(
             Capability::Backups,
-            "To record, verify and remove backups.",
+            "To record, verify and remove backups, and to copy the objects of projects into them.",
             Scope { databases: vec!["*".to_owned()], ..Scope::default() },
         )
         .limits(Limits {

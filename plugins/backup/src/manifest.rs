@@ -1,7 +1,7 @@
 //! The manifest that is stored next to each dump. It describes the dump even if the platform database is lost.
 
 use atlashub_plugin_sdk::{
-    backups::Facts,
+    backups::{CopiedObjects, Facts},
     databases::{DumpInfo, TableRows},
     date::DateTime,
     objects::ObjectMeta,
@@ -36,6 +36,18 @@ pub(crate) struct BackupManifest {
     sha256: String,
     /// Row counts from the same snapshot as the dump.
     tables: Vec<Table>,
+    /// The objects of the project. Left out if they are not part of the backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objects: Option<Objects>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Objects {
+    count: u64,
+    size_bytes: u64,
+    /// SHA-256 of the list of the objects as it is stored, hexadecimal.
+    sha256: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,7 +67,13 @@ pub(crate) struct Source<'a> {
 }
 
 impl BackupManifest {
-    pub(crate) fn new(source: &Source<'_>, facts: Facts, info: DumpInfo, object: &ObjectMeta) -> Self {
+    pub(crate) fn new(
+        source: &Source<'_>,
+        facts: Facts,
+        info: DumpInfo,
+        object: &ObjectMeta,
+        copied: Option<&CopiedObjects>,
+    ) -> Self {
         let table = |TableRows { schema, table, rows }| Table { schema, table, rows };
         Self {
             format: FORMAT,
@@ -72,6 +90,11 @@ impl BackupManifest {
             size_bytes: object.size_bytes,
             sha256: source.sha256.to_owned(),
             tables: info.tables.into_iter().map(table).collect(),
+            objects: copied.map(|copied| Objects {
+                count: copied.count,
+                size_bytes: copied.size_bytes,
+                sha256: copied.list_sha256.clone(),
+            }),
         }
     }
 }

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use atlashub_plugin_sdk::{backups, databases, prelude::*, progress};
 
 use crate::{
-    backup::{self, Backup},
+    backup::{self, Backup, Content},
     retention::Retention,
 };
 
 /// The target that stands for every database.
 const ALL: &str = "all";
+/// The target without objects.
+const PLATFORM: &str = "platform";
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -25,6 +27,10 @@ pub(crate) struct BackupParams {
     #[serde(default)]
     #[schemars(range(max = 9))]
     compression: Option<u8>,
+    /// Whether the objects of projects are part of their backups. Contents that an earlier backup copied are not copied
+    /// again.
+    #[serde(default)]
+    objects: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -64,6 +70,9 @@ pub(crate) async fn backup(run: Run, params: BackupParams) -> Result<BackedUp> {
     if let Some(retention) = params.retention {
         retention.check()?;
     }
+    if params.objects && params.target == PLATFORM {
+        return Err(Error::invalid("`objects` is for projects: the platform has no objects"));
+    }
     let targets = targets(&params.target).await?;
     let total = targets.len() as u64;
     let mut result = BackedUp { backups: Vec::new(), removed: 0, failed: Vec::new() };
@@ -71,7 +80,10 @@ pub(crate) async fn backup(run: Run, params: BackupParams) -> Result<BackedUp> {
     for (index, (target, title)) in targets.iter().enumerate() {
         progress::report(index as u64, Some(total), &format!("Backing up {}", title.as_deref().unwrap_or(target)));
         let backed_up = async {
-            result.backups.push(backup::back_up(&run, target, title.as_deref(), params.compression).await?);
+            let content =
+                if params.objects && target != PLATFORM { Content::WithObjects } else { Content::DatabaseOnly };
+            let backup = backup::back_up(&run, target, title.as_deref(), params.compression, content).await?;
+            result.backups.push(backup);
             if let Some(retention) = params.retention {
                 result.removed += prune_target(target, retention).await?.removed;
             }

@@ -3,7 +3,9 @@
 //! Requires the capability [`Backups`](crate::plugin::Capability::Backups). Its scope lists the databases whose backups
 //! the plugin may use.
 
-pub use crate::bindings::atlashub::plugin::backups::{Backup, Facts, NewBackup, TableDifference, Verification};
+pub use crate::bindings::atlashub::plugin::backups::{
+    Backup, CopiedObjects, Facts, NewBackup, TableDifference, Verification,
+};
 use crate::{Result, backend};
 
 /// Returns the properties of the platform that belong in a backup's manifest.
@@ -20,6 +22,18 @@ pub fn describe() -> Facts {
 /// `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be reached.
 pub async fn record(backup: NewBackup) -> Result<String> {
     backend::backups::record(backup).await
+}
+
+/// Copies the objects of a project for a backup, except contents that an earlier backup copied, and stores the list of
+/// the objects beside the backup's manifest.
+///
+/// Call it after the dump was committed, with the key that the manifest will have.
+///
+/// # Errors
+/// `Denied` if the grant does not cover the target, `Invalid` if it is no project, `Failed` if an object cannot be
+/// copied, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be reached.
+pub async fn copy_objects(target: &str, manifest_key: &str) -> Result<CopiedObjects> {
+    backend::backups::copy_objects(target, manifest_key).await
 }
 
 /// Lists the backups of one target, or of every target in the grant's scope, newest first.

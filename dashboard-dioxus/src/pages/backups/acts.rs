@@ -58,7 +58,8 @@ pub(super) fn BackUp(
                 let (target, name) = (target.clone(), name.clone());
                 spawn(async move {
                     busy.set(true);
-                    let request = CreateBackup { target: target.clone() };
+                    let objects = target != "platform" && *live.with_objects.peek();
+                    let request = CreateBackup { target: target.clone(), objects };
                     let started = remote::send::<_, RunStarted>(Method::Post, "/backups", &request).await;
                     report(live, &target, started, &format!("Backing up {name}"));
                     busy.set(false);
@@ -68,6 +69,23 @@ pub(super) fn BackUp(
                 Icon { name: IconName::Archive }
             }
             "{label}"
+        }
+    }
+}
+
+/// The checkbox beside the buttons that back up projects.
+#[component]
+pub(super) fn WithObjects(live: Live) -> Element {
+    let mut with_objects = live.with_objects;
+    rsx! {
+        label { class: "check", title: "Contents that an earlier backup has are not copied again.",
+            input {
+                class: "box",
+                r#type: "checkbox",
+                checked: with_objects(),
+                onchange: move |event| with_objects.set(event.checked()),
+            }
+            "Include files"
         }
     }
 }

@@ -10,10 +10,10 @@ use super::{
         restore::ChooseProject,
     },
     Live,
-    acts::{BackUp, DeleteBackup, download, verify},
+    acts::{BackUp, DeleteBackup, WithObjects, download, verify},
     protection::ScheduleButton,
     verify_encrypted::VerifyEncrypted,
-    words::{goes, kept_because, name_of, name_of_protected, state},
+    words::{files_in_words, goes, kept_because, name_of, name_of_protected, state},
 };
 use crate::{
     address,
@@ -178,7 +178,12 @@ fn BackupRow(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> El
         tr { "aria-selected": is_open.to_string(),
             td { class: "name", BackupLink { backup: backup.clone() } }
             td { class: "num", title: text::exact(backup.created_at), {text::short_date_and_time(backup.created_at)} }
-            td { class: "num", {text::bytes(backup.size_bytes)} }
+            td { class: "num", title: files_in_words(&backup),
+                {text::bytes(backup.size_bytes)}
+                if let Some(count) = backup.object_count {
+                    span { class: "muted", " + {text::count(count, "file", "files")}" }
+                }
+            }
             td { class: "num", {backup.row_count.map_or_else(|| "–".to_owned(), text::number)} }
             td { BackupBadge { live, backup: backup.clone() } }
             td { class: "muted hide-800", {kept_because(&backup, live.retention_of(&backup.target))} }
@@ -192,13 +197,14 @@ fn BackupRow(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> El
 fn BackupCard(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> Element {
     let kept = kept_because(&backup, live.retention_of(&backup.target));
     let rows = backup.row_count.map(|rows| format!(" · {}", text::count(rows, "row", "rows"))).unwrap_or_default();
+    let files = files_in_words(&backup).map(|files| format!(" · {files}")).unwrap_or_default();
     rsx! {
         li { class: "card",
             h3 {
                 span { class: "grow", BackupLink { backup: backup.clone() } }
                 BackupMenu { live, backup: backup.clone(), deleting }
             }
-            p { "{text::short_date_and_time(backup.created_at)} · {text::bytes(backup.size_bytes)}{rows}" }
+            p { "{text::short_date_and_time(backup.created_at)} · {text::bytes(backup.size_bytes)}{rows}{files}" }
             p { BackupBadge { live, backup: backup.clone() } " · {kept}" }
         }
     }
@@ -293,6 +299,7 @@ fn NoBackups(live: Live, is_fixed: bool) -> Element {
             text: "A backup is a copy of a database in the object store. It can be verified, downloaded and restored.",
             help: "backups",
             if !is_fixed {
+                WithObjects { live }
                 BackUp {
                     live,
                     target: "all",

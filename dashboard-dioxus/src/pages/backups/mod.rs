@@ -24,7 +24,7 @@ use crate::{
     text,
     ui::{ErrorBox, Icon, IconName, Link, LoadingTable, Mark, Shape},
 };
-use acts::BackUp;
+use acts::{BackUp, WithObjects};
 use list::BackupList;
 use protection::ProtectionTable;
 pub(in crate::pages) use protection::schedule_address;
@@ -41,6 +41,8 @@ struct Live {
     started: Signal<Vec<(String, String)>>,
     /// Whether the list is empty. The button for a new backup is then in the list instead of in the page's head.
     is_empty: Signal<bool>,
+    /// Whether new backups of projects contain the objects of their buckets.
+    with_objects: Signal<bool>,
 }
 
 impl Live {
@@ -87,7 +89,13 @@ fn use_live() -> Live {
         }
     }
     events::use_polling(&["/runs"], !running.read().is_empty());
-    Live { protection, running, started: use_signal(Vec::new), is_empty: use_signal(|| false) }
+    Live {
+        protection,
+        running,
+        started: use_signal(Vec::new),
+        is_empty: use_signal(|| false),
+        with_objects: use_signal(|| false),
+    }
 }
 
 /// The backups of all databases.
@@ -104,6 +112,7 @@ pub fn Backups() -> Element {
             subtitle: kept_in_words(&items),
             acts: rsx! {
                 if !is_empty() {
+                    WithObjects { live }
                     BackUp { live, target: "all", name: "everything", label: "Back up everything now", creates: true }
                 }
             },

@@ -8,7 +8,7 @@ use super::{
     acts::{DeleteBackup, download, verify},
     list::BackupBadge,
     verify_encrypted::VerifyEncrypted,
-    words::{file_name, goes, kept_because, name_of},
+    words::{file_name, files_in_words, goes, kept_because, name_of},
 };
 use crate::{
     address,
@@ -114,6 +114,10 @@ fn Content(live: Live, detail: BackupDetail) -> Element {
             dd { title: text::exact(backup.created_at), "{text::day_and_time(backup.created_at)}" }
             dt { "Size" }
             dd { {text::bytes(backup.size_bytes)} }
+            if let Some(files) = files_in_words(&backup) {
+                dt { "Files" }
+                dd { "{files}" }
+            }
             dt { "Kept because" }
             dd { {kept_because(&backup, live.retention_of(&backup.target))} }
             if backup.goes_at.is_some() {

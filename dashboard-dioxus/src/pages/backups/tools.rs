@@ -3,7 +3,13 @@
 use api_types::Project;
 use dioxus::prelude::*;
 
-use super::{Live, ProtectionPart, acts::BackUp, list::BackupList, sheet::BackupSheet, use_live};
+use super::{
+    Live, ProtectionPart,
+    acts::{BackUp, WithObjects},
+    list::BackupList,
+    sheet::BackupSheet,
+    use_live,
+};
 use crate::{
     address,
     frame::page::Page,
@@ -45,6 +51,7 @@ pub fn DatabaseTools(id: ReadSignal<String>) -> Element {
             acts: rsx! {
                 match (tab, &name) {
                     ("backups", Some(name)) => rsx! {
+                        WithObjects { live }
                         BackUp {
                             live,
                             target: "project:{id}",

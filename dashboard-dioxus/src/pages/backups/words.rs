@@ -89,6 +89,12 @@ pub(super) fn file_name(backup: &Backup) -> &str {
     backup.object_key.rsplit('/').next().unwrap_or(&backup.object_key)
 }
 
+/// Returns number and size of the project's objects in a backup, if it has them.
+pub(super) fn files_in_words(backup: &Backup) -> Option<String> {
+    let bytes = text::bytes(backup.object_bytes.unwrap_or_default());
+    Some(format!("{} ({bytes})", text::count(backup.object_count?, "file", "files")))
+}
+
 #[cfg(test)]
 mod tests {
     use api_types::{GoodBackup, ProtectionJob};

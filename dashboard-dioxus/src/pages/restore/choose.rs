@@ -22,6 +22,7 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
     let identity = use_signal(String::new);
+    let mut objects = use_signal(|| true);
     let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
     let items = match projects.state() {
         RemoteState::Ready(page) => page.items,
@@ -40,7 +41,11 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
             busy.set(true);
             failure.set(None);
             let project_id = chosen();
-            let request = PlanBackupRestore { project_id: project_id.clone(), identity: identity_of(&identity.peek()) };
+            let request = PlanBackupRestore {
+                project_id: project_id.clone(),
+                identity: identity_of(&identity.peek()),
+                objects: *objects.peek(),
+            };
             match remote::send::<_, Restore>(Method::Post, &path, &request).await {
                 Ok(restore) => {
                     remote::forget("/restores");
@@ -86,7 +91,18 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                             }
                         }
                     }
-                    p { class: "help", "The project's whole database is replaced. Its keys, jobs and files stay." }
+                    p { class: "help", "The project's whole database is replaced. Its keys and jobs stay." }
+                }
+                if let Some(count) = backup.object_count {
+                    label { class: "check",
+                        input {
+                            class: "box",
+                            r#type: "checkbox",
+                            checked: objects(),
+                            onchange: move |event| objects.set(event.checked()),
+                        }
+                        "Bring back the {text::count(count, "file", "files")} of the backup"
+                    }
                 }
                 if backup.encrypted {
                     IdentityField { value: identity }

@@ -61,7 +61,14 @@ mod tests {
     fn plan(rows: [Option<i64>; 2]) -> RestorePlan {
         let table = |rows| RestoreTable { schema: "public".to_owned(), table: "notes".to_owned(), rows };
         let tables = rows.map(table).to_vec();
-        RestorePlan { tables, size_bytes: 10, server_version: None, encrypted: false, warnings: Vec::new() }
+        RestorePlan {
+            tables,
+            size_bytes: 10,
+            server_version: None,
+            encrypted: false,
+            objects: None,
+            warnings: Vec::new(),
+        }
     }
 
     #[test]

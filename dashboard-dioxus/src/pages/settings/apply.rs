@@ -72,7 +72,7 @@ async fn apply() -> Result<String, remote::Failure> {
 
 fn back_up_platform() {
     spawn(async {
-        let request = CreateBackup { target: "platform".to_owned() };
+        let request = CreateBackup { target: "platform".to_owned(), objects: false };
         match remote::send::<_, RunStarted>(Method::Post, "/backups", &request).await {
             Ok(_) => messages::show("Backing up the platform"),
             Err(failure) => messages::show_failure(failure.message()),

@@ -159,7 +159,7 @@ pub(super) async fn last_good_backup(project: &str) -> Result<Option<Backup>, Fa
 }
 
 pub(super) async fn back_up(project: &str) -> Result<RunStarted, Failure> {
-    remote::send(Method::Post, "/backups", &CreateBackup { target: format!("project:{project}") }).await
+    remote::send(Method::Post, "/backups", &CreateBackup { target: format!("project:{project}"), objects: false }).await
 }
 
 /// Returns a request that runs SQL, with the page's defaults.

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use futures_util::StreamExt as _;
 
-use super::{ManifestTable, StoredBackup, verify::compare_tables};
+use super::{ManifestTable, ObjectsError, StoredBackup, verify::compare_tables};
 use crate::{
     config::AgeIdentity,
     db::{dump::TableRows, restore::RestoreError},
@@ -40,6 +40,8 @@ pub enum RecoveryError {
     Encrypted(#[from] AgeError),
     #[error("the object store: {0}")]
     Store(#[from] StoreError),
+    #[error("the objects: {0}")]
+    Objects(#[from] ObjectsError),
     #[error("Postgres: {0}")]
     Database(#[from] sqlx::Error),
     #[error("{0}")]

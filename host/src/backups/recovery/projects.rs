@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Dump, RecoveryError, check_tables};
 use crate::{
-    backups::{BackupsState, StoredBackup, backup_id},
+    backups::{BackupsState, RestoredObjects, StoredBackup, backup_id},
     config::AgeIdentity,
     db::restore::Archive,
     projects::{self, ProjectsState, RecordSwap, Replacements, Swap},
@@ -22,6 +22,8 @@ pub struct RestoredProject {
     pub kept: Option<String>,
     /// What was left out.
     pub left_out: Vec<String>,
+    /// Objects that were brought back. `None` if the backup has none.
+    pub objects: Option<RestoredObjects>,
 }
 
 /// Restores a project's database from a backup, and creates what is missing of the project: roles, database, bucket.
@@ -53,6 +55,10 @@ pub async fn restore_project(
         };
         let loaded = dump.check(backup, loaded)?;
         check_tables(backup.manifest.tables.iter(), &loaded.tables)?;
+        let mut objects = None;
+        if backup.manifest.objects.is_some() {
+            objects = Some(restores.objects.bring_back(backup, project, identity, &|_| ()).await?);
+        }
         restores.replacements.finish(project, &name).await?;
         let kept = Replacements::name_of_kept(project);
         let swap = Swap { project: project.to_owned(), incoming: name.clone(), kept: kept.clone() };
@@ -71,6 +77,7 @@ pub async fn restore_project(
             rows: loaded.tables.iter().map(|table| table.rows).sum(),
             kept: record.kept,
             left_out: loaded.left_out,
+            objects,
         })
     };
     let restored: Result<RestoredProject, RecoveryError> = restored.await;

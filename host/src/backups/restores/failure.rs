@@ -1,6 +1,7 @@
 //! Why runs of restores fail, as the owner sees it.
 
 use crate::{
+    backups::ObjectsError,
     db::restore::RestoreError,
     error::{ApiError, Code, describe_cause},
     jobs::RunFailure,
@@ -21,6 +22,9 @@ pub(super) enum RestoreFailure {
     Differs(String),
     #[error("the archive can't be opened: {0}; plan the restore again, and confirm it with `identity`")]
     Encrypted(#[from] AgeError),
+    /// The database was not replaced.
+    #[error("the objects were not all brought back: {0}")]
+    Objects(#[source] ObjectsError),
     #[error("the run no longer holds its lease")]
     LeaseLost,
     #[error("the object store can't be read: {0}")]
@@ -61,7 +65,11 @@ impl From<RestoreFailure> for RunFailure {
             },
             failure => failure.to_string(),
         };
-        Self::refused(format!("{}. The project was not changed.", uppercase_first(&message)))
+        let unchanged = match &failure {
+            RestoreFailure::Objects(_) => "The database was not changed; objects that were already brought back stay.",
+            _ => "The project was not changed.",
+        };
+        Self::refused(format!("{}. {unchanged}", uppercase_first(&message)))
     }
 }
 

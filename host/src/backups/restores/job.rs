@@ -14,6 +14,8 @@ use super::{
     queries::{self, RestoreRow},
 };
 use crate::{
+    backups::{ObjectsError, RestoredObjects, manifest::manifest_key_of, stored},
+    config::AgeIdentity,
     jobs::{BuiltInJob, LineLevel, RunCall, RunFailure, RunOutput, RunReport},
     plugins::RunLease,
     projects::{Replacements, Swap},
@@ -110,10 +112,12 @@ impl Restores {
     ) -> Result<Value, RestoreFailure> {
         let name = Replacements::name_for_run(&row.project_id, lease.run_id);
         let mut loading = Loading::begin(self, row, lease, name.clone()).await?;
-        let loaded = loading.load(output).await?;
+        let identity = self.identities.take(lease.run_id).await?;
+        let loaded = loading.load(identity.as_ref(), output).await?;
         self.advance(row.id, lease, RestoreState::Checking, &name).await?;
         output.progress(1, None, "Checking the restored database");
         loading.check(&loaded)?;
+        let objects = self.bring_objects_back(row, identity.as_ref(), output).await?;
         self.replacements.finish(&row.project_id, &name).await?;
         self.advance(row.id, lease, RestoreState::Swapping, &name).await?;
         output.progress(1, None, "Replacing the project's database");
@@ -138,7 +142,31 @@ impl Restores {
             tracing::warn!(%error, "an uploaded archive could not be removed; the next sweep tries again");
         }
         Ok(json!({ "restore": row.id, "tables": loaded.tables.len(), "rows": rows, "previousDatabase": kept,
-            "leftOut": loaded.left_out }))
+            "leftOut": loaded.left_out, "objects": objects }))
+    }
+
+    /// Brings the objects back that the plan names. Before the swap, so that the restored rows find them.
+    async fn bring_objects_back(
+        &self,
+        row: &RestoreRow,
+        identity: Option<&AgeIdentity>,
+        output: &dyn RunOutput,
+    ) -> Result<Option<Value>, RestoreFailure> {
+        let Some(planned) = row.plan.objects else { return Ok(None) };
+        let missing = || RestoreFailure::Objects(ObjectsError::Failed("the backup's manifest is missing".to_owned()));
+        let key = manifest_key_of(&row.object_key).ok_or_else(missing)?;
+        let backup = stored::read_manifest(&self.store, key).await?.ok_or_else(missing)?;
+        if row.sha256.as_ref() != Some(&backup.manifest.sha256) {
+            return Err(RestoreFailure::Changed);
+        }
+        let total = u64::try_from(planned.count).ok();
+        let on_object = |done| output.progress(done, total, "Bringing objects back");
+        on_object(0);
+        let restored = self.objects.bring_back(&backup, &row.project_id, identity, &on_object).await;
+        let RestoredObjects { written, written_bytes, unchanged } = restored.map_err(RestoreFailure::Objects)?;
+        let fields = json!({ "written": written, "writtenBytes": written_bytes, "unchanged": unchanged });
+        output.log(LineLevel::Info, "The project's bucket has the objects of the backup.", fields.clone());
+        Ok(Some(fields))
     }
 
     async fn roll_back(

@@ -11,6 +11,7 @@ use super::{
     queries::{self, RestoreRow},
 };
 use crate::{
+    config::AgeIdentity,
     db::restore::{Archive, Loaded, RestoreError},
     jobs::{RunOutput, Runs},
     object_store::PLATFORM_BUCKET,
@@ -26,7 +27,6 @@ const MAX_NAMED_TABLES: usize = 10;
 pub(super) struct Loading<'a> {
     restores: &'a Restores,
     row: &'a RestoreRow,
-    lease: RunLease,
     database: NewDatabase,
 }
 
@@ -61,11 +61,15 @@ impl<'a> Loading<'a> {
             Ok::<_, ReplacementError>(database)
         });
         let database = creating.await??;
-        Ok(Self { restores, row, lease, database })
+        Ok(Self { restores, row, database })
     }
 
     /// Loads the archive, and reports the progress in bytes.
-    pub(super) async fn load(&mut self, output: &dyn RunOutput) -> Result<Loaded, RestoreFailure> {
+    pub(super) async fn load(
+        &mut self,
+        identity: Option<&AgeIdentity>,
+        output: &dyn RunOutput,
+    ) -> Result<Loaded, RestoreFailure> {
         let (restores, row) = (self.restores, self.row);
         let Some((meta, bytes)) = restores.store.get(PLATFORM_BUCKET, &row.object_key).await? else {
             return Err(RestoreFailure::Missing);
@@ -81,8 +85,7 @@ impl<'a> Loading<'a> {
             output.progress(done, total, "Loading the archive");
             Ok(chunk)
         });
-        let identity = restores.identities.take(self.lease.run_id).await?;
-        let mut content = age_file::open(&mut bytes, identity.as_ref()).await?.content;
+        let mut content = age_file::open(&mut bytes, identity).await?.content;
         let sql = restores.replacements.new_project_sql(&row.project_id);
         let name = self.database.name.as_deref().unwrap_or_default();
         let target = restores.replacements.load_target(&row.project_id, name, &sql);

@@ -28,7 +28,7 @@ mod uploads;
 
 use sqlx::PgPool;
 
-use super::Identities;
+use super::{Identities, ObjectCopies};
 use crate::{db::restore::Restorer, object_store::ObjectStore, projects::Replacements};
 
 pub use job::RestoreJob;
@@ -41,16 +41,12 @@ pub struct Restores {
     pub(super) restorer: Restorer,
     pub(super) replacements: Replacements,
     identities: Identities,
+    pub(super) objects: ObjectCopies,
 }
 
 impl Restores {
-    pub fn new(
-        platform: PgPool,
-        store: ObjectStore,
-        restorer: Restorer,
-        replacements: Replacements,
-        identities: Identities,
-    ) -> Self {
-        Self { platform, store, restorer, replacements, identities }
+    pub fn new(objects: ObjectCopies, restorer: Restorer, replacements: Replacements, identities: Identities) -> Self {
+        let (platform, store) = (objects.platform.clone(), objects.store.clone());
+        Self { platform, store, restorer, replacements, identities, objects }
     }
 }

@@ -11,7 +11,9 @@ use super::{
     queries::{self, RestoreRow},
 };
 use crate::{
-    backups::{BackupsState, manifest::BackupManifest, queries as backup_queries, queries::BackupRow, stored},
+    backups::{
+        BackupsState, ManifestObjects, manifest::BackupManifest, queries as backup_queries, queries::BackupRow, stored,
+    },
     config::AgeIdentity,
     db::{
         DatabaseName,
@@ -26,6 +28,13 @@ use crate::{
 /// Maximum number of entries that a warning names.
 const MAX_NAMED: usize = 10;
 
+/// What a restore does with the objects of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlannedObjects {
+    BringBack,
+    LeaveOut,
+}
+
 impl BackupsState {
     /// Plans the restore of a backup into a project.
     ///
@@ -35,6 +44,7 @@ impl BackupsState {
         &self,
         backup: Uuid,
         project: &ProjectRef,
+        objects: PlannedObjects,
         identity: Option<&AgeIdentity>,
     ) -> ApiResult<RestoreRow> {
         let backup =
@@ -62,6 +72,10 @@ impl BackupsState {
         plan.encrypted = is_encrypted;
         plan.tables = manifest.tables.iter().map(table_of_manifest).collect();
         plan.server_version = Some(manifest.server_version.clone());
+        if objects == PlannedObjects::BringBack {
+            plan.objects = manifest.objects.as_ref().map(ManifestObjects::to_wire);
+        }
+        plan.warnings.splice(0..0, warning_of_objects(&manifest, objects));
         plan.warnings.splice(0..0, warnings_of_backup(&backup, &manifest, project));
         let sha256 = Some(manifest.sha256);
         let source = Source { backup_id: Some(backup.id), upload_id: None, object_key: backup.object_key, sha256 };
@@ -147,7 +161,14 @@ impl Restores {
             ));
         }
         let server_version = contents.server_version.clone();
-        Ok(RestorePlan { tables: tables.collect(), size_bytes: size, server_version, warnings, encrypted: false })
+        Ok(RestorePlan {
+            tables: tables.collect(),
+            size_bytes: size,
+            server_version,
+            warnings,
+            encrypted: false,
+            objects: None,
+        })
     }
 
     async fn insert(
@@ -198,6 +219,17 @@ fn warnings_of_backup(backup: &BackupRow, manifest: &BackupManifest, project: &P
         warnings.push("The backup's manifest describes another dump than the catalogue does.".to_owned());
     }
     warnings
+}
+
+fn warning_of_objects(manifest: &BackupManifest, planned: PlannedObjects) -> Option<String> {
+    let count = manifest.objects.as_ref()?.count;
+    Some(match planned {
+        PlannedObjects::BringBack => format!(
+            "Objects of the backup: {count}. Those that are missing or differ are written, and newer contents are \
+             replaced; other objects stay. A rollback does not undo this."
+        ),
+        PlannedObjects::LeaveOut => format!("The {count} objects of the backup are not brought back."),
+    })
 }
 
 fn warnings_of_contents(contents: &ArchiveContents, project: &str) -> Vec<String> {

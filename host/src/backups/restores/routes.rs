@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     job::Action,
+    plan::PlannedObjects,
     queries::{self, RestoreRow},
 };
 use crate::{
@@ -51,7 +52,8 @@ pub(crate) async fn plan_backup_restore(
     let backup = parse_id(&backup, "backup")?;
     let project = projects.get(&request.project_id).await?;
     let identity = state.restores.identities.of_request(request.identity.as_deref())?;
-    Ok(planned(&state.plan_backup_restore(backup, &project, identity.as_ref()).await?, &project))
+    let objects = if request.objects { PlannedObjects::BringBack } else { PlannedObjects::LeaveOut };
+    Ok(planned(&state.plan_backup_restore(backup, &project, objects, identity.as_ref()).await?, &project))
 }
 
 /// Sign the upload of an archive

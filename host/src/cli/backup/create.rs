@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::list::print_line;
 use crate::{
     app::App,
-    backups::list_stored_backups,
+    backups::{BackupContent, list_stored_backups},
     cli::{error::CommandError, services::RunningServices},
     config::Config,
     db::{
@@ -29,6 +29,9 @@ pub(in crate::cli) struct CreateArguments {
     /// What to back up: `platform`, `project:<id>`, or `all`
     #[arg(default_value = "all")]
     target: String,
+    /// Back up the objects of projects too
+    #[arg(long)]
+    objects: bool,
 }
 
 pub(super) async fn run(arguments: &CreateArguments, config: Config) -> Result<ExitCode, CommandError> {
@@ -48,7 +51,7 @@ async fn create(
     migrations::apply(database_url).await?;
     let app = App::build(config, &running.services)?;
     app.start_background();
-    let outcome = start_and_wait(&app, &arguments.target).await;
+    let outcome = start_and_wait(&app, arguments).await;
     app.stop_jobs().await;
     app.notifier().flush(NOTIFICATION_FLUSH_TIMEOUT).await;
     let outcome = match outcome {
@@ -59,12 +62,14 @@ async fn create(
     outcome
 }
 
-async fn start_and_wait(app: &App, target: &str) -> Result<(Uuid, Run), ApiError> {
+async fn start_and_wait(app: &App, arguments: &CreateArguments) -> Result<(Uuid, Run), ApiError> {
+    let CreateArguments { target, objects } = arguments;
+    let content = if *objects { BackupContent::WithObjects } else { BackupContent::DatabaseOnly };
     let mut entry = NewAuditEntry::new("cli", "backup.create");
-    entry.target = Some(target.to_owned());
+    entry.target = Some(target.clone());
     let id = audit::recorded(app.platform(), entry, async |entry| {
-        let (id, name) = app.backups().start_backup(target).await?;
-        entry.details = serde_json::json!({ "name": name, "runId": id });
+        let (id, name) = app.backups().start_backup(target, content).await?;
+        entry.details = serde_json::json!({ "name": name, "objects": objects, "runId": id });
         Ok::<_, ApiError>(id)
     })
     .await?;

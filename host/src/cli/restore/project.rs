@@ -148,6 +148,9 @@ impl<'a> Projects<'a> {
             restored.tables,
             restored.rows
         );
+        if let Some(objects) = &restored.objects {
+            print_stdout!("  objects: {} written, {} unchanged", objects.written, objects.unchanged);
+        }
         if let Some(kept) = &restored.kept {
             print_stdout!("  the previous database is kept as {kept}");
         }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use plugin_manifest::{Capability, Scope};
 use uuid::Uuid;
@@ -7,8 +9,8 @@ use crate::{
     db::DatabaseName,
     error::describe_cause,
     plugins::guest::{
-        Accessor, BackupVerification, CallError, CatalogueEntry, CatalogueError, Host, NewBackup, RunLease, RunScope,
-        RunState, TableDifference, begin_call,
+        Accessor, BackupVerification, CallError, CatalogueEntry, CatalogueError, Host, NewBackup, OnObject, RunLease,
+        RunScope, RunState, TableDifference, begin_call,
         bindings::{backups, types::ErrorCode},
         charge_result, check_lease,
     },
@@ -18,6 +20,8 @@ use crate::{
 const LIST_BYTES: usize = 1 << 20;
 /// Memory held while a dump is read.
 const VERIFY_BYTES: usize = 2 << 20;
+/// Memory held while objects are copied, besides that of uploads.
+const COPY_BYTES: usize = 8 << 20;
 /// Maximum time that `created-at` may be ahead of the host's clock.
 const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
 
@@ -54,6 +58,34 @@ impl backups::HostWithStore<RunState> for Host {
         let lease = RunLease { run_id: run.call.run_id, lease: run.call.lease };
         let _permit = run.enter().await;
         Ok(run.services.backups.record(backup, lease).await?.to_string())
+    }
+
+    async fn copy_objects(
+        accessor: &Accessor,
+        target: String,
+        manifest_key: String,
+    ) -> Result<backups::CopiedObjects, CallError> {
+        let run = begin_call(accessor, target.len() + manifest_key.len())?;
+        let DatabaseName::Project(project) = check_scope(&run, &target)? else {
+            return Err(CallError::invalid("only projects have objects"));
+        };
+        let _permit = run.enter().await;
+        let _transfer = accessor.with(|mut access| access.get().begin_transfer())?;
+        let _memory = run.calls.hold(COPY_BYTES)?;
+        check_lease(&run).await?;
+        let output = run.output.clone();
+        let on_object: OnObject =
+            Arc::new(move |count| output.progress(count, None, &format!("Backing up objects: {count}")));
+        let copied = run.services.backups.copy_objects(&project, &manifest_key, on_object).await?;
+        Ok(backups::CopiedObjects {
+            count: copied.count,
+            size_bytes: copied.bytes,
+            copied: copied.copied,
+            copied_bytes: copied.copied_bytes,
+            skipped: copied.skipped,
+            gone: copied.gone,
+            list_sha256: copied.list_sha256,
+        })
     }
 
     async fn list(accessor: &Accessor, target: Option<String>) -> Result<Vec<backups::Backup>, CallError> {
@@ -158,9 +190,9 @@ impl From<CatalogueError> for CallError {
         match &error {
             CatalogueError::NotFound => Self::not_found(error.to_string()),
             CatalogueError::Invalid(problem) => Self::invalid(problem),
-            CatalogueError::Unverified(problem) | CatalogueError::NotChecked(problem) => {
-                Self::new(ErrorCode::Failed, problem.clone())
-            }
+            CatalogueError::Unverified(problem)
+            | CatalogueError::NotChecked(problem)
+            | CatalogueError::NotCopied(problem) => Self::new(ErrorCode::Failed, problem.clone()),
             CatalogueError::LeaseLost => Self::new(ErrorCode::Conflict, error.to_string()),
             CatalogueError::Unavailable { cause, .. } => {
                 Self::unavailable(error.to_string()).caused_by("backup catalogue", describe_cause(cause.as_ref()))

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -12,6 +12,15 @@ pub trait BackupCatalogue: Send + Sync + 'static {
     /// Adds a backup whose dump and manifest are in storage, and returns its id. Idempotent.
     async fn record(&self, backup: NewBackup, run: RunLease) -> Result<Uuid, CatalogueError>;
 
+    /// Copies the objects of a project for the backup whose manifest will have this key. Stores the list of the objects
+    /// beside it.
+    async fn copy_objects(
+        &self,
+        project: &str,
+        manifest_key: &str,
+        on_object: OnObject,
+    ) -> Result<CopiedObjects, CatalogueError>;
+
     /// Lists the backups whose dump is in storage, newest first. `None` lists those of all databases.
     async fn list(&self, target: Option<&DatabaseName>) -> Result<Vec<CatalogueEntry>, CatalogueError>;
 
@@ -24,6 +33,26 @@ pub trait BackupCatalogue: Send + Sync + 'static {
 
     /// Removes the dump, the manifest and the catalogue entry.
     async fn remove(&self, id: Uuid) -> Result<(), CatalogueError>;
+}
+
+/// Receives the number of objects that were copied so far.
+pub type OnObject = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// The objects of a project in a backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CopiedObjects {
+    pub count: u64,
+    /// Size of all objects.
+    pub bytes: u64,
+    /// Objects whose content no earlier backup had.
+    pub copied: u64,
+    pub copied_bytes: u64,
+    /// Objects that are not in the backup, because they are never served.
+    pub skipped: u64,
+    /// Objects that were deleted during the backup.
+    pub gone: u64,
+    /// SHA-256 of the stored list, in hexadecimal.
+    pub list_sha256: String,
 }
 
 /// A run and the lease that proves that it may still write.
@@ -95,6 +124,9 @@ pub enum CatalogueError {
     /// The server lacks a requirement for restoring dumps, so the dump was not checked.
     #[error("{0}")]
     NotChecked(String),
+    /// The objects of a project could not be copied.
+    #[error("{0}")]
+    NotCopied(String),
     /// Another scheduler took over the run, or the run was cancelled.
     #[error("the run no longer holds its lease")]
     LeaseLost,

@@ -34,7 +34,8 @@ mod transfer_service;
 mod transfers;
 
 pub use backup_catalogue::{
-    BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, NewBackup, RunLease, TableDifference,
+    BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, CopiedObjects, NewBackup, OnObject, RunLease,
+    TableDifference,
 };
 pub(super) use call::{Call, begin_call, charge_result, check_lease};
 pub use call_error::CallError;

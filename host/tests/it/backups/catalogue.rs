@@ -52,6 +52,7 @@ pub(crate) async fn store_backup(app: &TestApp, project: &TestProject, days_ago:
         master_key_id: Some("k".to_owned()),
         run_id: Some(Uuid::now_v7().to_string()),
         tables: vec![ManifestTable { schema: "public".to_owned(), table: "t".to_owned(), rows: 3 }],
+        objects: None,
     };
     let store = app.app.store();
     store.ensure_bucket(PLATFORM_BUCKET).await.unwrap();

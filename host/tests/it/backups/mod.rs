@@ -4,6 +4,7 @@ pub mod catalogue;
 pub mod dump;
 pub mod encryption;
 pub mod end_to_end;
+pub mod objects;
 pub mod plugin;
 pub mod protection;
 pub mod restore;

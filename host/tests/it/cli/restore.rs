@@ -210,3 +210,36 @@ async fn restored_platform_keeps_revoked_keys_revoked() {
     let unknown = vars.run(&["restore", "project", "nosuchproject", "--yes"]);
     assert_eq!(unknown.code, Some(1), "{unknown:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn command_brings_back_the_objects_of_a_backup() {
+    let folder = open_folder();
+    let data = folder.path().join("data");
+    let vars = ProgramVars::embedded(&data);
+    let serving = vars.serve(&[]);
+    let admin = admin_of(&serving, &data);
+    let shop = create_project(&admin, "Shop").await;
+    let id = shop["project"]["id"].as_str().unwrap().to_owned();
+    let upload = json!({ "bucket": "uploads", "path": "a.txt", "contentType": "text/plain", "maxSize": 100 });
+    let (_, signed) = keyed(&serving, &shop["secretKey"]).post("/v1/storage/signed-upload", upload).await;
+    must_send(&signed, "kept").await;
+    serving.kill();
+    let created = vars.run(&["backup", "create", &format!("project:{id}"), "--objects"]);
+    assert_eq!(created.code, Some(0), "{created:?}");
+
+    let serving = vars.serve(&[]);
+    let secret = keyed(&serving, &shop["secretKey"]);
+    let removed = secret.delete("/v1/storage/object?bucket=uploads&objectKey=uploads/a.txt").await;
+    assert_eq!(removed.0, StatusCode::NO_CONTENT);
+    serving.kill();
+    for expected in ["objects: 1 written, 0 unchanged", "objects: 0 written, 1 unchanged"] {
+        let restored = vars.run(&["restore", "project", &id, "--yes"]);
+        assert_eq!((restored.code, restored.stdout.contains(expected)), (Some(0), true), "{restored:?}");
+    }
+    let serving = vars.serve(&[]);
+    let download = "/v1/storage/signed-download?bucket=uploads&objectKey=uploads/a.txt";
+    let (_, signed) = keyed(&serving, &shop["secretKey"]).get(download).await;
+    let file = raw().get(signed["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(file.text().await.unwrap(), "kept");
+    serving.kill();
+}

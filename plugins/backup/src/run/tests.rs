@@ -38,6 +38,33 @@ fn backup_stores_dump_and_manifest_and_catalogue_entry() {
 }
 
 #[test]
+fn objects_of_projects_are_part_of_the_backup_if_wanted() {
+    let host = host().object("project:a", "uploads/x", b"12345");
+    let result = host.run("backup", json!({"target": "all", "objects": true})).unwrap();
+    let backups = result["backups"].as_array().unwrap();
+    assert_eq!((&backups[0]["target"], &backups[0]["objects"]), (&json!("platform"), &Value::Null));
+    let expected = json!({"count": 1, "sizeBytes": 5, "copied": 1, "copiedBytes": 5});
+    assert_eq!(backups[1]["objects"], expected);
+    let manifest = |backup: &Value| -> Value {
+        let key = backup["objectKey"].as_str().unwrap().replace(".dump", ".json");
+        serde_json::from_slice(&host.object_bytes("backups", &key).unwrap()).unwrap()
+    };
+    assert!(manifest(&backups[0]).get("objects").is_none());
+    assert_eq!(manifest(&backups[1])["objects"], json!({"count": 1, "sizeBytes": 5, "sha256": "0".repeat(64)}));
+    let error = host.run("backup", json!({"target": "platform", "objects": true})).unwrap_err();
+    assert_eq!(error.code, ErrorCode::Invalid);
+}
+
+#[test]
+fn backup_whose_objects_or_manifest_fail_leaves_nothing() {
+    for (call, argument) in [("backups.copy_objects", "project:a"), ("backups.record", "project:a")] {
+        let host = host().fail_next(call, argument, Error::unavailable("gone"));
+        assert!(host.run("backup", json!({"target": "project:a", "objects": true})).is_err(), "{call}");
+        assert!(host.object_keys("backups").is_empty(), "{call}: {:?}", host.object_keys("backups"));
+    }
+}
+
+#[test]
 fn failed_dump_leaves_nothing() {
     let host = host().fail_next("databases.dump.outcome", "project:a", Error::unavailable("pg_dump was killed"));
     let error = host.run("backup", json!({"target": "project:a"})).unwrap_err();

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error, ErrorCode, Result,
-    backups::{Backup, NewBackup, TableDifference, Verification},
+    backups::{Backup, CopiedObjects, NewBackup, TableDifference, Verification},
     databases::{Database, DumpInfo, Table, TableRows},
     http::Response,
     maintenance::{Report, Sweep},
@@ -213,6 +213,23 @@ impl State {
             created_at: backup.created_at,
         });
         Ok(id)
+    }
+
+    /// Counts the objects of a project's store, and stores a list and names beside the manifest.
+    pub(crate) fn copy_objects(&mut self, target: &str, manifest_key: &str) -> CopiedObjects {
+        let of_project = self.objects.iter().filter(|((store, _), _)| store == target);
+        let (count, size_bytes) =
+            of_project.fold((0, 0), |(count, bytes), (_, object)| (count + 1, bytes + object.bytes.len() as u64));
+        for extension in [".names", ".objects"] {
+            self.store_object(PendingObject {
+                store: "backups".to_owned(),
+                key: manifest_key.replace(".json", extension),
+                content_type: "application/octet-stream".to_owned(),
+                bytes: Vec::new(),
+            });
+        }
+        let list_sha256 = "0".repeat(64);
+        CopiedObjects { count, size_bytes, copied: count, copied_bytes: size_bytes, skipped: 0, gone: 0, list_sha256 }
     }
 
     pub(crate) fn verify_backup(&mut self, id: &str) -> Result<Verification> {

@@ -19,7 +19,7 @@ pub(crate) mod backups {
     use super::host_state::call;
     use crate::{
         Result,
-        backups::{Backup, Facts, NewBackup, Verification},
+        backups::{Backup, CopiedObjects, Facts, NewBackup, Verification},
         plugin::Capability,
     };
 
@@ -30,6 +30,10 @@ pub(crate) mod backups {
     pub(crate) async fn record(backup: NewBackup) -> Result<String> {
         let target = backup.target.clone();
         call(Capability::Backups, "backups.record", &target, |state| state.record_backup(backup))
+    }
+
+    pub(crate) async fn copy_objects(target: &str, manifest_key: &str) -> Result<CopiedObjects> {
+        call(Capability::Backups, "backups.copy_objects", target, |state| Ok(state.copy_objects(target, manifest_key)))
     }
 
     pub(crate) async fn list(target: Option<&str>) -> Result<Vec<Backup>> {

@@ -12,7 +12,7 @@ pub(crate) mod backups {
     use super::{from_wit, host};
     use crate::{
         Result,
-        backups::{Backup, Facts, NewBackup, Verification},
+        backups::{Backup, CopiedObjects, Facts, NewBackup, Verification},
     };
 
     pub(crate) fn describe() -> Facts {
@@ -21,6 +21,10 @@ pub(crate) mod backups {
 
     pub(crate) async fn record(backup: NewBackup) -> Result<String> {
         host::backups::record_backup(backup).await.map_err(from_wit)
+    }
+
+    pub(crate) async fn copy_objects(target: &str, manifest_key: &str) -> Result<CopiedObjects> {
+        host::backups::copy_objects(target.to_owned(), manifest_key.to_owned()).await.map_err(from_wit)
     }
 
     pub(crate) async fn list(target: Option<&str>) -> Result<Vec<Backup>> {

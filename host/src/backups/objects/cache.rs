@@ -1,0 +1,105 @@
+//! The fixed SQL of the cache of hashes.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::object_store::ListedObject;
+
+type Result<T> = std::result::Result<T, sqlx::Error>;
+
+/// What an object was when it was last backed up.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(super) struct CachedHash {
+    key: String,
+    etag: String,
+    size_bytes: i64,
+    last_modified: DateTime<Utc>,
+    content_type: Option<String>,
+    sha256: Vec<u8>,
+}
+
+/// The content of an object, and its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KnownContent {
+    pub(super) sha256: [u8; 32],
+    pub(super) content_type: Option<String>,
+}
+
+impl CachedHash {
+    /// Creates an entry, if the store told enough to recognize a changed object.
+    pub(super) fn new(object: &ListedObject, content: KnownContent) -> Option<Self> {
+        Some(Self {
+            key: object.key.clone(),
+            etag: object.etag.clone()?,
+            size_bytes: object.size,
+            last_modified: object.last_modified?,
+            content_type: content.content_type,
+            sha256: content.sha256.to_vec(),
+        })
+    }
+
+    /// Returns the content of the object, if it is unchanged.
+    pub(super) fn content_of(&self, object: &ListedObject) -> Option<KnownContent> {
+        let is_unchanged = object.etag.as_deref() == Some(&self.etag)
+            && object.size == self.size_bytes
+            // Postgres stores less precise times.
+            && object.last_modified.map(|at| at.timestamp_millis()) == Some(self.last_modified.timestamp_millis());
+        let sha256 = self.sha256.as_slice().try_into().ok().filter(|_| is_unchanged)?;
+        Some(KnownContent { sha256, content_type: self.content_type.clone() })
+    }
+}
+
+/// Returns the entries of these keys, by key.
+pub(super) async fn find(pool: &PgPool, project: &str, keys: &[String]) -> Result<HashMap<String, CachedHash>> {
+    let rows: Vec<CachedHash> = sqlx::query_as(
+        "SELECT key, etag, size_bytes, last_modified, content_type, sha256 FROM backup_object_cache
+         WHERE project_id = $1 AND key = ANY($2)",
+    )
+    .bind(project)
+    .bind(keys)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.key.clone(), row)).collect())
+}
+
+/// Stores entries. Does nothing if the project was deleted.
+pub(super) async fn store(pool: &PgPool, project: &str, entries: &[CachedHash]) -> Result<()> {
+    let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    let etags: Vec<&str> = entries.iter().map(|entry| entry.etag.as_str()).collect();
+    let sizes: Vec<i64> = entries.iter().map(|entry| entry.size_bytes).collect();
+    let times: Vec<DateTime<Utc>> = entries.iter().map(|entry| entry.last_modified).collect();
+    let types: Vec<Option<&str>> = entries.iter().map(|entry| entry.content_type.as_deref()).collect();
+    let hashes: Vec<&[u8]> = entries.iter().map(|entry| entry.sha256.as_slice()).collect();
+    sqlx::query(
+        "INSERT INTO backup_object_cache AS c (project_id, key, etag, size_bytes, last_modified, content_type,
+                                               sha256)
+         SELECT p.id, seen.*
+         FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::text[], $7::bytea[]) AS seen
+         JOIN projects p ON p.id = $1
+         ON CONFLICT (project_id, key) DO UPDATE SET etag = excluded.etag, size_bytes = excluded.size_bytes,
+             last_modified = excluded.last_modified, content_type = excluded.content_type, sha256 = excluded.sha256,
+             seen_at = now()",
+    )
+    .bind(project)
+    .bind(keys)
+    .bind(etags)
+    .bind(sizes)
+    .bind(times)
+    .bind(types)
+    .bind(hashes)
+    .execute(pool)
+    .await
+    .map(drop)
+}
+
+/// Removes the entries that no backup has seen since `before`.
+pub(super) async fn remove_unseen(pool: &PgPool, project: &str, before: DateTime<Utc>) -> Result<()> {
+    sqlx::query("DELETE FROM backup_object_cache WHERE project_id = $1 AND seen_at < $2")
+        .bind(project)
+        .bind(before)
+        .execute(pool)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,61 @@
+//! Objects of projects in backups: copies them, brings them back, and removes copies that no backup refers to. See "How
+//! objects are backed up" in docs/ARCHITECTURE.md.
+//!
+//! Reading order: `keys` (of the stored files), `names` (of copies), `list` (the file that lists a backup's objects),
+//! `lock` (between backups and the sweep), `cache` (what was seen by the last backup), `copy`, `transfer` (one object),
+//! `check` (whether all copies exist), `bring_back`, `sweep`, `error`.
+//!
+//! Deliberately absent: objects of a project outside of its buckets, and staged uploads.
+
+mod bring_back;
+mod cache;
+mod check;
+mod copy;
+mod error;
+mod keys;
+mod list;
+mod lock;
+mod names;
+mod sweep;
+mod transfer;
+
+use sqlx::PgPool;
+
+use crate::{config::AgeRecipients, object_store::ObjectStore, storage::StorageState};
+
+pub use bring_back::RestoredObjects;
+pub(super) use check::check_copies;
+pub use error::ObjectsError;
+pub(super) use keys::{dump_key_of_extra, extra_keys};
+pub use list::ManifestObjects;
+pub use names::CopyNames;
+pub use sweep::CopySweepReport;
+
+/// Objects of up to this size are read into memory. Larger ones are streamed, one at a time.
+const MAX_SMALL_BYTES: i64 = 1 << 20;
+/// Small objects that are in progress at the same time.
+const MAX_PARALLEL: usize = 4;
+
+/// Copies the objects of projects into backups, and back. Cheap to clone.
+#[derive(Clone)]
+pub struct ObjectCopies {
+    pub platform: PgPool,
+    pub store: ObjectStore,
+    pub storage: StorageState,
+    /// Recipients to which copies and lists are encrypted.
+    pub recipients: AgeRecipients,
+    pub names: CopyNames,
+}
+
+impl ObjectCopies {
+    /// Returns a value for the same objects that uses other connections.
+    #[must_use]
+    pub fn with_platform(&self, platform: PgPool) -> Self {
+        Self { storage: self.storage.with_platform(platform.clone()), platform, ..self.clone() }
+    }
+}
+
+/// Returns the name of a project's bucket in the object store.
+fn store_bucket(project: &str) -> String {
+    format!("proj-{project}")
+}

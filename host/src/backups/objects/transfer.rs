@@ -1,0 +1,156 @@
+//! Copies one object of a project, and streams that are encrypted.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+
+use super::{
+    MAX_SMALL_BYTES, ObjectCopies, ObjectsError,
+    names::{CopyName, copy_key},
+    store_bucket,
+};
+use crate::{
+    object_store::{ObjectBytes, ObjectMeta, ObjectStore, PLATFORM_BUCKET, StoredUpload},
+    secrets::age_file::{self, ByteStream},
+};
+
+const CONTENT_TYPE: &str = "application/octet-stream";
+/// Times that an object is read if it changes meanwhile.
+const MAX_ATTEMPTS: usize = 5;
+
+/// The copy of an object.
+pub(super) struct Copied {
+    pub(super) name: CopyName,
+    pub(super) sha256: [u8; 32],
+    /// The object when it was read. `None` if it was not read.
+    pub(super) meta: Option<ObjectMeta>,
+    /// Whether the copy did not exist before.
+    pub(super) is_new: bool,
+}
+
+impl ObjectCopies {
+    /// Encrypts a stream, if there are recipients.
+    pub(super) fn encrypted<'a>(&self, bytes: ByteStream<'a>) -> Result<ByteStream<'a>, ObjectsError> {
+        if self.recipients.is_empty() {
+            return Ok(bytes);
+        }
+        age_file::encrypt(&self.recipients, bytes)
+            .map_err(|error| ObjectsError::of_stream("the file to be encrypted", error))
+    }
+
+    /// Makes sure that the content of an object has a copy. Returns `None` if the object does not exist any more.
+    ///
+    /// Large objects wait for `large`, which bounds the memory of their uploads.
+    pub(super) async fn copy_object(
+        &self,
+        project: &str,
+        key: &str,
+        large: &Semaphore,
+    ) -> Result<Option<Copied>, ObjectsError> {
+        let bucket = store_bucket(project);
+        for _ in 0..MAX_ATTEMPTS {
+            let Some((meta, bytes)) = self.store.get(&bucket, key).await? else { return Ok(None) };
+            let copied = if meta.size <= MAX_SMALL_BYTES {
+                self.copy_small(project, bytes).await.map(Some)
+            } else {
+                let _permit = large.acquire().await;
+                self.copy_large(project, key, &meta, bytes).await
+            };
+            if let Some((name, sha256, is_new)) = copied? {
+                return Ok(Some(Copied { name, sha256, meta: Some(meta), is_new }));
+            }
+        }
+        Err(ObjectsError::Failed(format!("the object `{key}` kept changing while it was copied")))
+    }
+
+    /// Returns whether the copy of a content of `size` bytes exists.
+    pub(super) async fn copy_exists(&self, project: &str, name: &CopyName, size: i64) -> Result<bool, ObjectsError> {
+        let copy = self.store.head(PLATFORM_BUCKET, &copy_key(project, name)).await?;
+        // The size of an encrypted copy is larger.
+        Ok(copy.is_some_and(|copy| !self.recipients.is_empty() || copy.size == size))
+    }
+
+    async fn copy_small(&self, project: &str, bytes: ObjectBytes) -> Result<(CopyName, [u8; 32], bool), ObjectsError> {
+        let content = bytes.try_fold(BytesMut::new(), async |mut content, chunk| {
+            content.extend_from_slice(&chunk);
+            Ok(content)
+        });
+        let content = content.await?.freeze();
+        let sha256: [u8; 32] = Sha256::digest(&content).into();
+        let name = self.names.name(project, &sha256);
+        let exists = self.copy_exists(project, &name, content.len() as i64).await?;
+        if !exists {
+            let bytes = self.encrypted(stream::iter([Ok(content)]).boxed())?;
+            self.upload_copy(project, &name, bytes).await?.commit().await?;
+        }
+        Ok((name, sha256, !exists))
+    }
+
+    /// Reads the object a second time if its content has no copy. Returns `None` if it changed in between.
+    async fn copy_large(
+        &self,
+        project: &str,
+        key: &str,
+        meta: &ObjectMeta,
+        bytes: ObjectBytes,
+    ) -> Result<Option<(CopyName, [u8; 32], bool)>, ObjectsError> {
+        let sha256 = hash_of(bytes).await?;
+        let name = self.names.name(project, &sha256);
+        if self.copy_exists(project, &name, meta.size).await? {
+            return Ok(Some((name, sha256, false)));
+        }
+        let Some((_, bytes)) = self.store.get(&store_bucket(project), key).await? else { return Ok(None) };
+        let mut digest = Sha256::new();
+        let hashed = bytes.map(|chunk| {
+            let chunk = chunk.map_err(io::Error::other)?;
+            digest.update(&chunk);
+            Ok(chunk)
+        });
+        let upload = self.upload_copy(project, &name, self.encrypted(hashed.boxed())?).await?;
+        let copied: [u8; 32] = digest.finalize().into();
+        if copied != sha256 {
+            return Ok(None);
+        }
+        upload.commit().await?;
+        Ok(Some((name, sha256, true)))
+    }
+
+    async fn upload_copy(
+        &self,
+        project: &str,
+        name: &CopyName,
+        bytes: ByteStream<'_>,
+    ) -> Result<StoredUpload, ObjectsError> {
+        upload_stream(&self.store, PLATFORM_BUCKET, &copy_key(project, name), CONTENT_TYPE, "an object", bytes).await
+    }
+}
+
+/// Returns the SHA-256 of an object.
+pub(super) async fn hash_of(mut bytes: ObjectBytes) -> Result<[u8; 32], ObjectsError> {
+    let mut digest = Sha256::new();
+    while let Some(chunk) = bytes.next().await {
+        digest.update(chunk?);
+    }
+    Ok(digest.finalize().into())
+}
+
+/// Stores a stream. The object becomes visible when the returned upload is committed. `what` names the stream in
+/// errors.
+pub(super) async fn upload_stream(
+    store: &ObjectStore,
+    bucket: &str,
+    key: &str,
+    content_type: &str,
+    what: &str,
+    mut bytes: ByteStream<'_>,
+) -> Result<StoredUpload, ObjectsError> {
+    let mut upload = store.begin_upload(bucket, key, content_type);
+    while let Some(chunk) = bytes.next().await {
+        let chunk: Bytes = chunk.map_err(|error| ObjectsError::of_stream(what, error))?;
+        upload.write(chunk).await?;
+    }
+    Ok(upload.end().await?)
+}

@@ -1,0 +1,107 @@
+//! The records of objects that are copied into backups, and of objects that a restore brings back. The caller copies
+//! the bytes.
+
+use std::collections::HashMap;
+
+use super::{
+    path::{BucketName, ObjectPath},
+    records,
+    state::StorageState,
+};
+use crate::{
+    error::{ApiError, ApiResult},
+    object_store::ObjectMeta,
+};
+
+/// What is recorded about an object.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct ObjectRecord {
+    pub bucket: String,
+    pub path: String,
+    pub content_type: String,
+    /// Maximum size that the upload was signed for. A larger object is never served.
+    pub max_size: i64,
+    pub uploaded_by: String,
+}
+
+impl StorageState {
+    /// Returns the buckets of a project with their maximum size of an object, in bytes.
+    pub async fn bucket_limits(&self, project_id: &str) -> Result<Vec<(String, i64)>, sqlx::Error> {
+        sqlx::query_as("SELECT name, max_object_bytes FROM buckets WHERE project_id = $1 ORDER BY name")
+            .bind(project_id)
+            .fetch_all(&self.platform)
+            .await
+    }
+
+    /// Creates a bucket without exposure, unless it exists.
+    ///
+    /// # Errors
+    /// `invalid_request` if the name is invalid.
+    pub async fn ensure_bucket(&self, project_id: &str, name: &str, max_object_bytes: i64) -> ApiResult<()> {
+        let name = BucketName::parse(name)?;
+        if max_object_bytes < 1 {
+            return Err(ApiError::invalid("The maximum size of an object must be at least 1."));
+        }
+        sqlx::query(
+            "INSERT INTO buckets (project_id, name, max_object_bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )
+        .bind(project_id)
+        .bind(name.as_str())
+        .bind(max_object_bytes)
+        .execute(&self.platform)
+        .await?;
+        self.bucket_settings.invalidate(project_id);
+        Ok(())
+    }
+
+    /// Returns what is recorded about objects, by key.
+    pub async fn object_records(
+        &self,
+        project_id: &str,
+        objects: &[ObjectPath],
+    ) -> Result<HashMap<String, ObjectRecord>, sqlx::Error> {
+        let (buckets, paths): (Vec<&str>, Vec<&str>) =
+            objects.iter().map(|object| (object.bucket(), object.path())).unzip();
+        let rows: Vec<ObjectRecord> = sqlx::query_as(
+            "SELECT f.bucket, f.path, f.content_type, f.max_size, f.uploaded_by
+             FROM unnest($2::text[], $3::text[]) AS wanted (bucket, path)
+             JOIN file_metadata f ON f.project_id = $1 AND f.bucket = wanted.bucket AND f.path = wanted.path",
+        )
+        .bind(project_id)
+        .bind(buckets)
+        .bind(paths)
+        .fetch_all(&self.platform)
+        .await?;
+        Ok(rows.into_iter().map(|row| (format!("{}/{}", row.bucket, row.path), row)).collect())
+    }
+
+    /// Prepares the record of a path for an object of `size` bytes that is about to be stored there. Otherwise, the
+    /// object could be removed as larger than an earlier upload to the path was signed for.
+    pub async fn begin_restored_object(&self, project_id: &str, path: &ObjectPath, size: i64) -> ApiResult<()> {
+        Ok(records::raise_limit(&self.platform, project_id, path, size).await?)
+    }
+
+    /// Records an object that was brought back, and who had uploaded it.
+    pub async fn finish_restored_object(
+        &self,
+        project_id: &str,
+        path: &ObjectPath,
+        object: &ObjectMeta,
+        uploaded_by: Option<&str>,
+    ) -> ApiResult<()> {
+        records::record_stored(&self.platform, project_id, path, object).await?;
+        if let Some(uploaded_by) = uploaded_by {
+            sqlx::query(
+                "UPDATE file_metadata SET uploaded_by = $4, upload_id = NULL
+                 WHERE project_id = $1 AND bucket = $2 AND path = $3",
+            )
+            .bind(project_id)
+            .bind(path.bucket())
+            .bind(path.path())
+            .bind(uploaded_by)
+            .execute(&self.platform)
+            .await?;
+        }
+        Ok(())
+    }
+}
