@@ -79,6 +79,7 @@ test("a log of 4 MiB", async (t) => {
   }
   await reportStep("log: find a text", page, async () => {
     await page.getByRole("searchbox", { name: "Find in log" }).fill("file 31999");
+    await page.keyboard.press("Enter");
     await shown(page.getByRole("log").getByText("Copied file 31999 of 32000"));
   });
 });

@@ -19,9 +19,9 @@ use crate::{
     frame::Frame,
     lazy::{
         Audit, Backups, Bucket, Components, DatabaseTools, Job, Jobs, Keys, NewJob, NewProject, Notifications, Plugins,
-        Project, ProjectJobs, ProjectSettings, Projects, Run, Runs, Settings, Sql, Storage, Tables, Users,
+        Project, ProjectJobs, ProjectSettings, Projects, Run, Runs, Settings, SignIn, Sql, Storage, Tables, Users,
     },
-    pages::{not_found::NotFound, overview::Overview, sign_in::SignIn},
+    pages::{not_found::NotFound, overview::Overview},
 };
 
 /// Characters that are percent-encoded in a segment of a path.

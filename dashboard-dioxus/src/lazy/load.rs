@@ -54,6 +54,17 @@ pub(super) fn page(module: &'static str, show: impl FnOnce() -> Element) -> Elem
     }
 }
 
+/// Shows a page outside of the frame.
+pub(super) fn solo(module: &'static str, show: impl FnOnce() -> Element) -> Element {
+    match use_module(module) {
+        Module::Loaded => show(),
+        Module::Loading => rsx! { main { class: "solo", "aria-busy": "true" } },
+        Module::Failed => rsx! {
+            main { class: "solo", div { class: "solo-card", NotLoaded {} } }
+        },
+    }
+}
+
 /// Shows the regions of the overview, whose heading is already shown.
 pub(super) fn regions(module: &'static str, show: impl FnOnce() -> Element) -> Element {
     match use_module(module) {

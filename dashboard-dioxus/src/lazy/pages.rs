@@ -38,6 +38,7 @@ macro_rules! lazy_components {
 }
 
 lazy_components! {
+    solo sign_in { SignIn() = pages::sign_in; }
     page first_project { FirstProject() = pages::overview; }
     regions overview { Regions() = pages::overview; }
     page projects {
