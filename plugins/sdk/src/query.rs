@@ -135,8 +135,8 @@ impl Rows {
         }
     }
 
-    /// Returns the rows as a stream, for example to store them as an object: one JSON object per row, each followed by a
-    /// line feed. Keep what you stored only if the outcome is a success.
+    /// Returns the rows as a stream, for example to store them as an object: one JSON object per row, each followed by
+    /// a line feed. Keep what you stored only if the outcome is a success.
     ///
     /// # Errors
     /// `Invalid` if rows were read before.

@@ -9,7 +9,8 @@
 //! - `replacement`: databases that take the place of a project's database.
 //! - `credentials`: the sealed passwords of projects' roles.
 //! - `auth_role`: the role of end-user login. `auth_tables`: makes it the owner of the tables in schema `auth`.
-//! - `optional_role`: creates a role that only some projects have. `plugin_queries`: queries of plugins, and their role.
+//! - `optional_role`: creates a role that only some projects have.
+//! - `plugin_queries`: queries of plugins, and their role.
 //! - `databases`: every database by its logical name, for dumps and lists.
 //! - `routes`, `queries`: the handlers, and the fixed SQL that changes projects.
 
