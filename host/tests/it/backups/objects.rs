@@ -60,8 +60,11 @@ async fn back_up(app: &TestApp, project: &TestProject) -> (Value, Value) {
 
 /// Returns the keys of the objects in the platform's bucket.
 async fn keys(app: &TestApp, prefix: &str) -> Vec<String> {
-    let page = app.app.store().list_page(PLATFORM_BUCKET, prefix, 1000, None).await.unwrap();
-    page.objects.into_iter().map(|object| object.key).collect()
+    match app.app.store().list_page(PLATFORM_BUCKET, prefix, 1000, None).await {
+        // The first backup creates the bucket.
+        Err(error) if error.is_not_found() => Vec::new(),
+        page => page.unwrap().objects.into_iter().map(|object| object.key).collect(),
+    }
 }
 
 async fn copies(app: &TestApp, project: &TestProject) -> Vec<String> {
