@@ -181,7 +181,10 @@ fn BackupRow(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> El
             td { class: "num", title: files_in_words(&backup),
                 {text::bytes(backup.size_bytes)}
                 if let Some(count) = backup.object_count {
-                    span { class: "muted", " + {text::count(count, "file", "files")}" }
+                    span { class: "muted",
+                        " + "
+                        {text::count(count, "file", "files")}
+                    }
                 }
             }
             td { class: "num", {backup.row_count.map_or_else(|| "–".to_owned(), text::number)} }

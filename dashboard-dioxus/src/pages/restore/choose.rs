@@ -101,7 +101,9 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                             checked: objects(),
                             onchange: move |event| objects.set(event.checked()),
                         }
-                        "Bring back the {text::count(count, "file", "files")} of the backup"
+                        "Bring back the "
+                        {text::count(count, "file", "files")}
+                        " of the backup"
                     }
                 }
                 if backup.encrypted {

@@ -50,9 +50,9 @@ pub(in crate::pages) fn UploadArchive(project: String) -> Element {
             let Some(file) = chosen_files(&event).into_iter().next() else { return };
             let upload = upload.clone();
             failure.set(None);
-            spawn(async move {
-                if is_encrypted(&file).await { encrypted.set(Some(file)) } else { upload((file, None)) }
-            });
+            spawn(
+                async move { if is_encrypted(&file).await { encrypted.set(Some(file)) } else { upload((file, None)) } },
+            );
         }
     };
     let share = sent().map(|(done, total)| if total > 0 { done * 100 / total } else { 0 });
