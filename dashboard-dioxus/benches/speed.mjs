@@ -9,7 +9,7 @@ const url = process.env.ATLASHUB_URL;
 const token = process.env.ATLASHUB_ADMIN_TOKEN;
 const minutes = Number(process.argv[2] ?? 0);
 const ROUNDS = 7;
-const PAGES = ["/projects", "/jobs", "/runs", "/backups", "/plugins", "/notifications", "/audit", "/settings", "/"];
+const PAGES = ["/projects", "/jobs", "/backups", "/plugins", "/notifications", "/audit", "/settings", "/"];
 
 const browser = await chromium.launch({
   executablePath: process.env.ATLASHUB_TEST_CHROMIUM ?? "/usr/bin/chromium",

@@ -1,7 +1,9 @@
 //! Numbers, sizes and times as text.
 
+use std::cell::RefCell;
+
 use chrono::{DateTime, Utc};
-use wasm_bindgen::JsCast as _;
+use wasm_bindgen::{JsCast as _, JsValue};
 
 use crate::theme;
 
@@ -91,8 +93,7 @@ pub fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
 
 /// Returns a date in the chosen zone: `14 Mar 2025`.
 pub fn date(time: DateTime<Utc>) -> String {
-    let options = options(&[("day", "numeric"), ("month", "short"), ("year", "numeric")]);
-    String::from(js_date(time).to_locale_date_string("en-GB", &options))
+    write(Form::Date, &js_date(time))
 }
 
 /// Returns the time of day of a moment in milliseconds since 1970, in the chosen zone: `14:32:06`.
@@ -101,7 +102,7 @@ pub fn clock(milliseconds: f64) -> String {
 }
 
 fn local_clock(date: &js_sys::Date) -> String {
-    String::from(date.to_locale_time_string_with_options("en-GB", &options(&[])))
+    write(Form::Clock, date)
 }
 
 /// Returns date and time in full, for tooltips: `14 Mar 2025, 15:32:06 (2025-03-14 14:32:06 UTC)`. The first part is in
@@ -149,14 +150,13 @@ pub fn moment(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if (now - time).num_hours() < 24 {
         return local_clock(&date);
     }
-    String::from(date.to_locale_date_string("en-GB", &options(&[("day", "numeric"), ("month", "short")])))
+    write(Form::DayAndMonth, &date)
 }
 
 /// Returns day and time of a moment in the chosen zone: `Tuesday 3 February, 14:32`.
 pub fn day_and_time(time: DateTime<Utc>) -> String {
     let date = js_date(time);
-    let day = options(&[("weekday", "long"), ("day", "numeric"), ("month", "long")]);
-    let day = String::from(date.to_locale_date_string("en-GB", &day)).replace(',', "");
+    let day = write(Form::Weekday, &date).replace(',', "");
     let time: String = local_clock(&date).chars().take(5).collect();
     format!("{day}, {time}")
 }
@@ -249,7 +249,49 @@ fn js_date(time: DateTime<Utc>) -> js_sys::Date {
     js_sys::Date::new(&(time.timestamp_millis() as f64).into())
 }
 
-/// Returns options for the methods of `Date`, with the chosen zone.
+/// A form of dates and times. The browser takes long to make a formatter, and lists have hundreds of times, so the
+/// formatter of each form is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `14 Mar 2025`
+    Date,
+    /// `14:32:06`
+    Clock,
+    /// `3 Feb`
+    DayAndMonth,
+    /// `Tuesday 3 February`
+    Weekday,
+}
+
+impl Form {
+    const fn options(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Date => &[("day", "numeric"), ("month", "short"), ("year", "numeric")],
+            Self::Clock => &[("timeStyle", "medium")],
+            Self::DayAndMonth => &[("day", "numeric"), ("month", "short")],
+            Self::Weekday => &[("weekday", "long"), ("day", "numeric"), ("month", "long")],
+        }
+    }
+}
+
+thread_local! {
+    static FORMATTERS: RefCell<Vec<((Form, theme::Times), js_sys::Function)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Returns a date in a form, in the chosen zone.
+fn write(form: Form, date: &js_sys::Date) -> String {
+    let key = (form, theme::times());
+    let kept = FORMATTERS.with_borrow(|kept| kept.iter().find(|(of, _)| *of == key).map(|(_, format)| format.clone()));
+    let format = kept.unwrap_or_else(|| {
+        let locales = js_sys::Array::of1(&"en-GB".into());
+        let format = js_sys::Intl::DateTimeFormat::new(&locales, &options(form.options())).format();
+        FORMATTERS.with_borrow_mut(|kept| kept.push((key, format.clone())));
+        format
+    });
+    format.call1(&JsValue::UNDEFINED, date).ok().and_then(|text| text.as_string()).unwrap_or_default()
+}
+
+/// Returns options for a formatter, with the chosen zone.
 fn options(values: &[(&str, &str)]) -> js_sys::Object {
     let options = js_sys::Object::new();
     let zone = (theme::times() == theme::Times::Utc).then_some(("timeZone", "UTC"));
