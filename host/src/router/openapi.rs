@@ -65,7 +65,15 @@ enum Group {
 /// The operation of the admin surface that takes its credentials in the body.
 const SIGN_IN: &str = "sign_in";
 /// Operations of the public surface that need a signed-in user.
-const SIGNED_IN: [&str; 3] = ["log_out", "get_current_user", "update_current_user"];
+const SIGNED_IN: [&str; 7] = [
+    "log_out",
+    "get_current_user",
+    "update_current_user",
+    "get_second_factor",
+    "enrol_totp",
+    "confirm_totp",
+    "remove_totp",
+];
 /// The operation of the public surface that needs no API key.
 const PUBLIC_KEYS: &str = "get_public_keys";
 const ERROR_BODY: &str = "ErrorBody";

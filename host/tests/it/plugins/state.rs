@@ -79,7 +79,7 @@ async fn changes_depend_on_conditions_and_on_the_lease() {
     let platform = Platform::start().await;
     let first = platform.put_state("platform", "k", "1", json!("absent")).await.unwrap();
     let exists = platform.put_state("platform", "k", "2", json!("absent")).await.unwrap_err();
-    assert!(exists.contains("exists already"), "{exists}");
+    assert!(exists.contains("already exists"), "{exists}");
     let second = platform.put_state("platform", "k", "2", json!(first)).await.unwrap();
     assert!(second > first);
     let changed = platform.put_state("platform", "k", "3", json!(first)).await.unwrap_err();
@@ -87,7 +87,7 @@ async fn changes_depend_on_conditions_and_on_the_lease() {
     let delete = |version: u64| json!({ "act": "delete", "store": "platform", "key": "k", "condition": version });
     assert!(platform.state(delete(first)).await.unwrap_err().contains("another version"));
     platform.state(delete(second)).await.unwrap();
-    assert!(platform.state(delete(second)).await.unwrap_err().contains("does not exist any more"));
+    assert!(platform.state(delete(second)).await.unwrap_err().contains("no longer exists"));
     // An entry that is created again has a version that the deleted one never had.
     let third = platform.put_state("platform", "k", "2", json!("absent")).await.unwrap();
     assert!(third > second);

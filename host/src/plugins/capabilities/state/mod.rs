@@ -48,7 +48,7 @@ impl state::HostWithStore<RunState> for Host {
         let _held = run.calls.hold(2 * MAX_VALUE_BYTES)?;
         check_exists(&run, project.as_deref()).await?;
         let entry = queries::entry(&run.services.platform, store_of(&run, project.as_deref()), &key).await;
-        let Some(entry) = entry.map_err(platform_error)? else { return Ok(None) };
+        let Some(entry) = entry.map_err(|error| platform_error(&error))? else { return Ok(None) };
         charge_result(accessor, entry.value.len())?;
         Ok(Some(state::Entry { value: entry.value, version: entry.version.unsigned_abs() }))
     }
@@ -73,8 +73,9 @@ impl state::HostWithStore<RunState> for Host {
         check_exists(&run, project.as_deref()).await?;
         let mut change = Change::begin(&run, project.as_deref(), &key, condition).await?;
         let version = queries::put(&mut change.transaction, change.store, &key, &value).await;
-        let version = version.map_err(platform_error)?;
-        let usage = queries::usage(&mut change.transaction, change.store).await.map_err(platform_error)?;
+        let version = version.map_err(|error| platform_error(&error))?;
+        let usage =
+            queries::usage(&mut change.transaction, change.store).await.map_err(|error| platform_error(&error))?;
         let max_bytes = i64::from(run.services.state_kib) << 10;
         if usage.entries > MAX_ENTRIES || usage.bytes > max_bytes {
             return Err(CallError::too_large(format!(
@@ -94,7 +95,7 @@ impl state::HostWithStore<RunState> for Host {
         let _permit = run.enter().await;
         check_exists(&run, project.as_deref()).await?;
         let mut change = Change::begin(&run, project.as_deref(), &key, condition).await?;
-        queries::delete(&mut change.transaction, change.store, &key).await.map_err(platform_error)?;
+        queries::delete(&mut change.transaction, change.store, &key).await.map_err(|error| platform_error(&error))?;
         change.commit().await
     }
 
@@ -115,7 +116,7 @@ impl state::HostWithStore<RunState> for Host {
         check_exists(&run, project.as_deref()).await?;
         let own = store_of(&run, project.as_deref());
         let keys = queries::keys(&run.services.platform, own, &prefix, &after, MAX_PAGE as i64 + 1).await;
-        let mut keys = keys.map_err(platform_error)?;
+        let mut keys = keys.map_err(|error| platform_error(&error))?;
         let has_more = keys.len() > MAX_PAGE;
         keys.truncate(MAX_PAGE);
         charge_result(accessor, keys.iter().map(|key| key.len() + 16).sum())?;
@@ -139,25 +140,28 @@ impl<'a> Change<'a> {
         condition: Condition,
     ) -> Result<Self, CallError> {
         let store = store_of(run, project);
-        let mut transaction = run.services.platform.begin().await.map_err(platform_error)?;
-        let version = queries::lock(&mut transaction, store, key).await.map_err(platform_error)?;
+        let mut transaction = run.services.platform.begin().await.map_err(|error| platform_error(&error))?;
+        let version = queries::lock(&mut transaction, store, key).await.map_err(|error| platform_error(&error))?;
         let conflict = |message: &str| Err(CallError::new(ErrorCode::Conflict, message));
         match (condition, version) {
             (Condition::Always, _) | (Condition::Absent, None) => {}
             (Condition::Version(expected), Some(version)) if version.unsigned_abs() == expected => {}
-            (Condition::Absent, Some(_)) => return conflict("the entry exists already"),
+            (Condition::Absent, Some(_)) => return conflict("the entry already exists"),
             (Condition::Version(_), Some(_)) => return conflict("the entry has another version"),
-            (Condition::Version(_), None) => return conflict("the entry does not exist any more"),
+            (Condition::Version(_), None) => return conflict("the entry no longer exists"),
         }
         // Last, because a locked run's lease is not renewed while the transaction waits for the store.
-        if !Runs::lock_lease(&mut transaction, run.call.run_id, run.call.lease).await.map_err(platform_error)? {
+        if !Runs::lock_lease(&mut transaction, run.call.run_id, run.call.lease)
+            .await
+            .map_err(|error| platform_error(&error))?
+        {
             return conflict("the run no longer holds its lease, so nothing was changed");
         }
         Ok(Self { transaction, store })
     }
 
     async fn commit(self) -> Result<(), CallError> {
-        self.transaction.commit().await.map_err(platform_error)
+        self.transaction.commit().await.map_err(|error| platform_error(&error))
     }
 }
 
@@ -194,11 +198,11 @@ fn check_key(key: &str) -> Result<(), CallError> {
     Err(CallError::invalid(format!("a key must have 1 to {MAX_KEY_BYTES} bytes and no control characters")))
 }
 
-fn platform_error(error: sqlx::Error) -> CallError {
+fn platform_error(error: &sqlx::Error) -> CallError {
     let is_foreign_key = error.as_database_error().is_some_and(|error| error.is_foreign_key_violation());
     if is_foreign_key {
         return CallError::not_found("project not found");
     }
     CallError::unavailable("the platform database can't be reached or returned an error; see the server's log")
-        .caused_by("state", describe_cause(&error))
+        .caused_by("state", describe_cause(error))
 }
