@@ -41,7 +41,7 @@ impl ObjectCopies {
             .map_err(|error| ObjectsError::of_stream("the file to be encrypted", error))
     }
 
-    /// Makes sure that the content of an object has a copy. Returns `None` if the object does not exist any more.
+    /// Makes sure that the content of an object has a copy. Returns `None` if the object no longer exists.
     ///
     /// Large objects wait for `large`, which bounds the memory of their uploads.
     pub(super) async fn copy_object(

@@ -98,7 +98,6 @@ async fn contents_are_copied_once() {
     assert_eq!(objects, json!({ "count": 3, "sizeBytes": bytes, "copied": 3, "copiedBytes": bytes }));
     assert_eq!((&backup["objectCount"], &backup["objectBytes"]), (&json!(3), &json!(bytes)));
     assert_eq!(copies(&app, &project).await.len(), 3);
-
     upload(&project, "again.txt", b"first").await;
     upload(&project, "b.txt", b"changed").await;
     let (_, objects) = back_up(&app, &project).await;
