@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 const NEEDED_MIB: u64 = 14 * 1024;
 
 /// Starts of the names of folders that a test process makes. The id of the process follows.
-const PREFIXES: [&str; 3] = ["atlashub-test-", "atlashub-browser-tests-", "atlashub-garage-"];
+const PREFIXES: [&str; 4] = ["atlashub-test-", "atlashub-browser-tests-", "atlashub-garage-", "atlashub-postgres-"];
 
 /// Removes the folders of test processes that no longer exist.
 pub(crate) fn remove_leftovers() {

@@ -15,6 +15,7 @@ mod garage;
 mod lint;
 mod packages;
 mod plugin;
+mod postgres_versions;
 mod process;
 mod promtool;
 mod python_client;
@@ -42,6 +43,9 @@ Usage: cargo xtask <command>
          --browser-release
                          the same with the dashboard as it is released: small, and a module for each group of pages
          --languages     only build plugins in C, Python, JavaScript and Rust with their own tools, and run them
+         --postgres <major>
+                         only run the server's tests on this version of Postgres (15 to 18), and move archives
+                         between all of these versions
          --schemathesis  only send requests generated from the OpenAPI document, and look for 5xx responses
          <filter>        only run tests whose name contains this text
   lint                                   check formatting, lints, licences and advisories

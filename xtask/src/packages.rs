@@ -19,9 +19,14 @@ pub(crate) fn ensure_python(name: &str, requirements: &str) -> Result<PathBuf> {
     ensure(name, requirements, "requirements.txt", |root, required| {
         setup::ensure(&[Tool::Python])?;
         process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(root))?;
-        let mut install = Command::new(root.join(if cfg!(windows) { "Scripts" } else { "bin" }).join("python"));
+        let mut install = Command::new(python_in(root));
         process::run(install.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(required))
     })
+}
+
+/// Returns the Python interpreter of a virtual environment.
+pub(crate) fn python_in(environment: &Path) -> PathBuf {
+    environment.join(if cfg!(windows) { "Scripts" } else { "bin" }).join("python")
 }
 
 /// Ensures that the packages in a `package.json` of this repository are installed, and returns their folder.

@@ -1,6 +1,8 @@
 //! Installs openapi-python-client, which generates a Python client from the OpenAPI document, from PyPI once, and keeps
 //! it in the cache folder.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use crate::packages;
@@ -11,4 +13,10 @@ const REQUIREMENTS: &str = "host/tests/clients/requirements.txt";
 /// Ensures that the program is installed with the required versions.
 pub(crate) fn ensure() -> Result<()> {
     packages::ensure_python("openapi-python-client", REQUIREMENTS).map(drop)
+}
+
+/// Returns the Python interpreter of its virtual environment, which has pip.
+pub(crate) fn python() -> Result<PathBuf> {
+    let root = packages::ensure_python("openapi-python-client", REQUIREMENTS)?;
+    Ok(packages::python_in(&root))
 }

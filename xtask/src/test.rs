@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use crate::{
     browser_tests, dashboard, disk_space, garage, lint, packages,
     plugin::first_party,
+    postgres_versions::{self, PostgresVersions},
     process, schemathesis,
     setup::{self, Tool},
     wasm32::Optimization,
@@ -23,6 +24,8 @@ pub(crate) struct Options {
     schemathesis: bool,
     /// Run only the tests that build the example plugins in other languages and run them.
     languages: bool,
+    /// Run only the host's integration tests, on this major version of Postgres.
+    postgres: Option<u32>,
     /// Run only tests whose name contains this text. With `browser`, run only the test files whose name contains it.
     /// Without `browser`, a filter excludes the dashboard's tests.
     filter: Option<String>,
@@ -31,13 +34,18 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
         let mut options = Self::default();
-        for argument in arguments {
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--fast" => options.fast = true,
                 "--browser" => options.browser = Some(Optimization::Fast),
                 "--browser-release" => options.browser = Some(Optimization::Small),
                 "--garage" => options.garage = true,
                 "--languages" => options.languages = true,
+                "--postgres" => {
+                    let major = arguments.next().map_or("", String::as_str);
+                    options.postgres = Some(postgres_versions::parse_major(major)?);
+                }
                 "--schemathesis" => options.schemathesis = true,
                 flag if flag.starts_with('-') => bail!("Unknown option `{flag}` of `test`. See `cargo xtask help`."),
                 filter if options.filter.is_none() => options.filter = Some(filter.to_owned()),
@@ -62,6 +70,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if options.schemathesis {
         return run_schemathesis();
+    }
+    if let Some(major) = options.postgres {
+        return run_postgres_tests(major, options.filter.as_deref());
     }
     if let Some(optimization) = options.browser.or(options.filter.is_none().then_some(Optimization::Fast)) {
         // Before the host is compiled, because its build embeds the dashboard.
@@ -92,11 +103,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Runs every test of the workspace with `cargo test`. Each test program starts one Postgres and one store for all its
 /// tests; a runner with a process per test would start them hundreds of times.
 fn run_tests(filter: Option<&str>) -> Result<()> {
+    let versions = PostgresVersions::oldest_and_newest()?;
     let mut command = process::cargo();
     command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
-    // Tests mostly wait for Postgres and for programs, so more of them than processors can run at once.
-    let threads = std::thread::available_parallelism().map_or(4, usize::from) * 2;
-    process::run(command.args(filter).args(["--", "--test-threads", &threads.to_string()]))
+    process::run(versions.set_environment(&mut command).args(filter).args(["--", "--test-threads", &threads()]))
+}
+
+/// Returns the number of tests to run at once. Tests mostly wait for Postgres and for programs, so more of them than
+/// processors can run at once.
+fn threads() -> String {
+    (std::thread::available_parallelism().map_or(4, usize::from) * 2).to_string()
+}
+
+/// Runs the host's integration tests on another version of Postgres.
+fn run_postgres_tests(major: u32, filter: Option<&str>) -> Result<()> {
+    let versions = PostgresVersions::all()?;
+    let mut command = process::cargo();
+    command.args(["test", "--package", "atlashub", "--test", "it", "--features", "postgres-versions"]);
+    command.args(["--no-fail-fast", "--"]).args(filter).args(["--test-threads", &threads()]);
+    command.env("ATLASHUB_POSTGRES_BIN_DIR", versions.programs(major));
+    process::run(versions.set_environment(&mut command))
 }
 
 /// Runs the storage tests against Garage.
@@ -148,11 +174,14 @@ mod tests {
         assert_eq!(options, Options { fast: true, filter: Some("keys".to_owned()), ..Options::default() });
         assert!(parse(&["--garage"]).unwrap().garage);
         assert!(parse(&["--languages"]).unwrap().languages);
+        let options = parse(&["--postgres", "18", "backups::"]).unwrap();
+        assert_eq!(options, Options { postgres: Some(18), filter: Some("backups::".to_owned()), ..Options::default() });
     }
 
     #[test]
     fn unknown_option_and_second_filter_are_rejected() {
         assert!(parse(&["--quick"]).unwrap_err().to_string().contains("--quick"));
+        assert!(parse(&["--postgres", "9"]).unwrap_err().to_string().contains("15, 16, 17 or 18"));
         assert!(parse(&["one", "two"]).unwrap_err().to_string().contains("two"));
     }
 }

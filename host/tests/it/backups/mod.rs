@@ -14,3 +14,4 @@ pub mod restore_swap;
 pub mod restore_uploads;
 pub mod search_paths;
 pub mod verify;
+pub mod versions;

@@ -40,6 +40,7 @@ pub struct TestAppBuilder {
     runner: Option<Arc<dyn JobRunner>>,
     first_party: bool,
     compiler: Option<PathBuf>,
+    postgres_programs: Option<PathBuf>,
 }
 
 impl TestAppBuilder {
@@ -64,6 +65,12 @@ impl TestAppBuilder {
     /// Compiles plugins with this program.
     pub fn compiler(mut self, program: &Path) -> Self {
         self.compiler = Some(program.to_owned());
+        self
+    }
+
+    /// Dumps and restores with the programs in this folder, if they are of the server's major version or newer.
+    pub fn postgres_programs(mut self, folder: &Path) -> Self {
+        self.postgres_programs = Some(folder.to_owned());
         self
     }
 
@@ -126,7 +133,9 @@ impl TestAppBuilder {
             master_key,
             previous_master_key: self.previous_master_key,
             admin_token: config.admin_auth.dev_token.clone(),
-            postgres_programs: None,
+            postgres_programs: self
+                .postgres_programs
+                .or_else(|| std::env::var_os("ATLASHUB_POSTGRES_BIN_DIR").map(Into::into)),
             plugin_compiler: Compiler::Program(self.compiler.unwrap_or_else(|| env!("CARGO_BIN_EXE_atlashub").into())),
         };
         let first_party = (!self.first_party).then(FirstParty::default);

@@ -155,7 +155,7 @@ pub fn unused_services() -> Arc<Services> {
         master_key: MasterKey::generate(),
         previous_master_key: None,
         admin_token: None,
-        postgres_programs: None,
+        postgres_programs: std::env::var_os("ATLASHUB_POSTGRES_BIN_DIR").map(Into::into),
         plugin_compiler: Compiler::Here,
     };
     Arc::clone(App::build(config, &services).unwrap().capabilities())

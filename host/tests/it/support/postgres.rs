@@ -39,16 +39,20 @@ impl Postgres {
 
     /// Starts a server for one test, for tests that stop it or change its settings.
     pub fn start() -> Self {
-        Self::start_with("-c synchronous_commit=off")
+        Self::start_with(&bin_dir(), "-c synchronous_commit=off")
+    }
+
+    /// Starts a server of this major version for one test.
+    pub fn start_version(major: u32) -> Self {
+        Self::start_with(&bin_dir_of(major), "-c synchronous_commit=off")
     }
 
     /// Starts a server whose commits survive [`Self::crash_and_restart`].
     pub fn start_durable() -> Self {
-        Self::start_with("-c synchronous_commit=on")
+        Self::start_with(&bin_dir(), "-c synchronous_commit=on")
     }
 
-    fn start_with(settings: &str) -> Self {
-        let bin = bin_dir();
+    fn start_with(bin: &Path, settings: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("atlashub-test-{}-{}", std::process::id(), free_port()));
         std::fs::create_dir_all(&folder).expect("temporary folder");
         let user = server_user();
@@ -70,7 +74,7 @@ impl Postgres {
             .expect("initdb runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         let port = free_port();
-        let watchdog = serve(&bin, &folder, &data, port, user, settings);
+        let watchdog = serve(bin, &folder, &data, port, user, settings);
         let server = Self {
             port,
             databases: AtomicU32::new(0),
@@ -201,6 +205,12 @@ pub fn bin_dir() -> PathBuf {
         .map(|(_, path)| path)
         .or_else(bin_dir_in_path)
         .expect("install Postgres, or set ATLASHUB_POSTGRES_BIN_DIR")
+}
+
+/// Returns the folder with the programs of a major version, which `cargo xtask test` downloads.
+pub fn bin_dir_of(major: u32) -> PathBuf {
+    let folder = std::env::var_os("ATLASHUB_TEST_POSTGRES_VERSIONS").expect("run the tests with `cargo xtask test`");
+    PathBuf::from(folder).join(major.to_string()).join("bin")
 }
 
 fn bin_dir_in_path() -> Option<PathBuf> {

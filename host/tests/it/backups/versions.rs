@@ -1,0 +1,113 @@
+//! Backups on different major versions of Postgres, and archives that move between them.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::{
+    backups::{
+        restore::confirm,
+        restore_uploads::upload_and_plan,
+        verify::{create_backup, project_with_objects, state, verify},
+    },
+    support::{Postgres, TestApp, TestProject, bin_dir_of, raw},
+};
+
+/// A platform on a Postgres server of one major version.
+struct Platform {
+    major: u32,
+    app: TestApp,
+    _server: Postgres,
+}
+
+impl Platform {
+    async fn start(major: u32) -> Self {
+        let server = Postgres::start_version(major);
+        let app = TestApp::builder()
+            .first_party_plugins()
+            .database_url(&server.platform_database().await)
+            .postgres_programs(&bin_dir_of(major))
+            .start()
+            .await;
+        Self { major, app, _server: server }
+    }
+
+    /// Creates a project with objects of many kinds, backs it up and verifies the backup. Returns the archive.
+    async fn verified_archive(&self) -> Vec<u8> {
+        let project = project_with_objects(&self.app, "source").await;
+        let backup = create_backup(&self.app, &format!("project:{}", project.id)).await;
+        let run = verify(&self.app, &backup).await;
+        assert_eq!(run["status"], "success", "Postgres {}: {run}", self.major);
+        assert_eq!(state(&self.app, &backup).await["state"], "verified", "Postgres {}", self.major);
+        let path = format!("/admin/v1/backups/{}/download", backup["id"].as_str().unwrap());
+        let (status, body) = self.app.admin().post(&path, json!({})).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let response = raw().get(body["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.bytes().await.unwrap().to_vec()
+    }
+
+    /// Restores an archive of another server.
+    async fn restore(&self, archive: &[u8], from: u32) {
+        let pair = format!("from Postgres {from} to {}", self.major);
+        let project = self.app.create_project("target").await;
+        let (status, planned) = upload_and_plan(&self.app, &project, archive.to_vec()).await;
+        assert_eq!(status, StatusCode::CREATED, "{pair}: {planned}");
+        let (done, run) = confirm(&self.app, &planned, &project).await;
+        assert_eq!((&run["status"], &done["state"]), (&json!("success"), &json!("done")), "{pair}: {run} {done}");
+        self.check_restored(&project, &pair).await;
+    }
+
+    async fn check_restored(&self, project: &TestProject, pair: &str) {
+        for (table, rows) in [("people", 20), ("notes", 20), ("hidden", 50), ("parts", 7), ("seen", 20), ("counted", 1)]
+        {
+            let (status, body) = project.secret().get(&format!("/v1/db/{table}?limit=100")).await;
+            assert_eq!(status, StatusCode::OK, "{pair}: {table}: {body}");
+            assert_eq!(body["rows"].as_array().map(Vec::len), Some(rows), "{pair}: {table}");
+        }
+        let (status, body) = project.secret().post("/v1/db/people", json!({ "rows": [{ "name": "new" }] })).await;
+        assert_eq!((status, &body["rows"][0]["id"]), (StatusCode::CREATED, &json!(21)), "{pair}: {body}");
+        let (status, body) = project.secret().post("/v1/db/people", json!({ "rows": [{ "name": "NEW" }] })).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{pair}: names are of type citext and unique: {body}");
+    }
+
+    /// Checks that the owner is told which programs an archive of a newer server needs.
+    async fn refuse(&self, archive: &[u8], from: u32) {
+        let project = self.app.create_project("unchanged").await;
+        let (status, body) = upload_and_plan(&self.app, &project, archive.to_vec()).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "from Postgres {from} to {}: {body}", self.major);
+        let hint = body["error"]["hint"].as_str().unwrap();
+        assert!(hint.starts_with("Install the Postgres ") && hint.contains("client programs"), "{body}");
+    }
+}
+
+/// Backs up a project on each version, and moves each archive to every other version.
+async fn move_archives_between(majors: &[u32]) {
+    let mut platforms = Vec::new();
+    let mut archives = Vec::new();
+    for &major in majors {
+        let platform = Platform::start(major).await;
+        archives.push((major, platform.verified_archive().await));
+        platforms.push(platform);
+    }
+    for (from, archive) in &archives {
+        for platform in platforms.iter().filter(|platform| platform.major != *from) {
+            // The format of archives changed in versions 16 and 17. Older programs can't read newer formats.
+            if platform.major >= (*from).min(17) {
+                platform.restore(archive, *from).await;
+            } else {
+                platform.refuse(archive, *from).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn archives_move_between_the_oldest_and_the_newest_version_of_postgres() {
+    move_archives_between(&[15, 18]).await;
+}
+
+#[cfg(feature = "postgres-versions")]
+#[tokio::test]
+async fn archives_move_between_all_versions_of_postgres() {
+    move_archives_between(&[15, 16, 17, 18]).await;
+}
