@@ -46,6 +46,7 @@ pub mod table_detail;
 pub mod tables;
 mod text_enum;
 pub mod user_detail;
+pub mod utc_time;
 
 pub use access::*;
 pub use audit::*;

@@ -7,6 +7,7 @@ use crate::{
     projects::{GoodBackup, RunCount},
     system::{DiskSpace, Reachability},
     text_enum::text_enum,
+    utc_time,
 };
 
 /// The state of the whole installation.
@@ -15,6 +16,7 @@ use crate::{
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Overview {
     /// When the overview was computed.
+    #[serde(deserialize_with = "utc_time::deserialize")]
     pub at: DateTime<Utc>,
     /// Numbers that describe the installation.
     pub facts: OverviewFacts,
@@ -92,6 +94,7 @@ pub struct Attention {
     /// How urgent it is.
     pub severity: Severity,
     /// Since when the problem exists. Null if unknown.
+    #[serde(deserialize_with = "utc_time::deserialize_option")]
     pub since: Option<DateTime<Utc>>,
     /// How often it happened, or how many objects it concerns.
     pub count: i64,

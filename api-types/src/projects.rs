@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::text_enum::text_enum;
+use crate::{text_enum::text_enum, utc_time};
 
 /// A project: one database, one bucket, and API keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,8 +164,10 @@ pub struct GoodBackup {
     /// Id of the backup.
     pub id: String,
     /// When the dump started.
+    #[serde(deserialize_with = "utc_time::deserialize")]
     pub at: DateTime<Utc>,
     /// When the backup was last verified successfully. Null if it never was.
+    #[serde(deserialize_with = "utc_time::deserialize_option")]
     pub verified_at: Option<DateTime<Utc>>,
 }
 

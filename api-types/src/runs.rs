@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::text_enum::text_enum;
+use crate::{text_enum::text_enum, utc_time};
 
 /// The status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,12 +101,16 @@ pub struct Run {
     /// Id of the previous attempt, which may already have been removed. Null for first attempts.
     pub retry_of: Option<String>,
     /// The scheduled time. Null if the run was started manually.
+    #[serde(deserialize_with = "utc_time::deserialize_option")]
     pub scheduled_for: Option<DateTime<Utc>>,
     /// When the run was queued.
+    #[serde(deserialize_with = "utc_time::deserialize")]
     pub created_at: DateTime<Utc>,
     /// When the run started. Null if it has not started.
+    #[serde(deserialize_with = "utc_time::deserialize_option")]
     pub started_at: Option<DateTime<Utc>>,
     /// When the run finished. Null if it has not finished.
+    #[serde(deserialize_with = "utc_time::deserialize_option")]
     pub finished_at: Option<DateTime<Utc>>,
     /// Duration, in milliseconds. Null if the run has not finished.
     pub duration_ms: Option<i64>,

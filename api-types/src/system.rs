@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::text_enum::text_enum;
+use crate::{text_enum::text_enum, utc_time};
 
 /// The response of `/healthz` and `/readyz`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -224,6 +224,7 @@ pub struct Session {
     /// An e-mail address or the name of an Access service token, `dev-token`, or `session`.
     pub actor: String,
     /// When the session expires. Null if it does not expire.
+    #[serde(deserialize_with = "utc_time::deserialize_option")]
     pub expires_at: Option<DateTime<Utc>>,
     /// How the caller is authenticated.
     pub method: SignInMethod,

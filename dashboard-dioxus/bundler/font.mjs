@@ -21,7 +21,7 @@ const OTHER = [
   [0x2248, 0x2248], [0x2260, 0x2260], [0x2264, 0x2265], // ≈, ≠, ≤ and ≥
 ];
 const RANGES = { common: COMMON, other: OTHER, all: [...COMMON, ...OTHER] };
-const WEIGHTS = { min: 400, max: 600 };
+const WEIGHTS = { min: 450, max: 550, default: 450 };
 // Kerning, accents, and digits of equal width. No ligatures: `->` must stay two characters.
 const FEATURES = ["kern", "ccmp", "mark", "tnum"];
 

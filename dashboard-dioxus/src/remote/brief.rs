@@ -1,7 +1,7 @@
 //! Types with only those fields of the server's responses that the frame reads. The first page loads the code that
 //! parses them, which is smaller than that for the complete types.
 
-use api_types::{ProjectState, RunProgress};
+use api_types::{ProjectState, RunProgress, utc_time};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
@@ -30,6 +30,7 @@ pub struct RunBrief {
     pub job_name: Option<String>,
     pub plugin: String,
     pub plugin_job: String,
+    #[serde(deserialize_with = "utc_time::deserialize_option")]
     pub started_at: Option<DateTime<Utc>>,
     pub progress: Option<RunProgress>,
 }
