@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dioxus 0.7.10: a component keeps its state when its key changes, unless it is the item of a list.
+# dioxus 0.7.10: a component keeps its state when its key changes, unless it is an item of a list.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tokio-postgres 0.7.18: `connect_timeout` ends when the TCP connection is open. libpq's covers the login too.
+# tokio-postgres 0.7.18: `connect_timeout` only limits opening the TCP connection. In libpq it covers the login too.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 

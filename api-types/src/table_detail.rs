@@ -67,7 +67,7 @@ pub struct TablesQuery {
     /// What to return for each table (default `full`).
     #[cfg_attr(feature = "openapi", param(inline))]
     pub fields: Option<TableFields>,
-    /// Only tables whose name contains this text, without regard to case.
+    /// Only tables whose name contains this text (case-insensitive).
     pub q: Option<String>,
 }
 

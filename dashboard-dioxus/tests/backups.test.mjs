@@ -54,7 +54,7 @@ test("files are part of a backup if wanted, and can be left out of a restore", a
   await shown(row.getByText("+ 0 files"));
   await openMenu(page, name);
   await page.getByRole("menuitem", { name: "Restore…" }).click();
-  const choice = page.getByLabel("Bring back the 0 files of the backup");
+  const choice = page.getByLabel("Restore the 0 files in the backup");
   assert.equal(await choice.isChecked(), true);
   await choice.uncheck();
   await button(page, "Show plan").click();

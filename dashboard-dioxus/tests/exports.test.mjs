@@ -132,7 +132,7 @@ test("running export is cancelled", async (t) => {
   await shown(open.getByText("Running"));
   await page.reload();
   await button(open, "Cancel export").click();
-  await shown(open.getByText("No file was made."));
+  await shown(open.getByText("No file was created."));
   await button(open, "Close").click();
   const row = page.getByRole("table", { name: "Exports" }).getByRole("row").filter({ hasText: "slow" });
   await shown(row.getByText("Cancelled"));

@@ -103,7 +103,7 @@ test("a new key's form checks its fields and keeps them", async (t) => {
   await form.getByRole("combobox", { name: "Expires" }).selectOption({ label: "On a date" });
   await form.getByLabel("Expires on").fill("2020-01-01");
   await form.getByRole("button", { name: "Create key" }).click();
-  await shown(form.getByText("Choose a day that is not over yet."));
+  await shown(form.getByText("Choose today or a later date."));
   await page.reload();
   await button(page, "New key").click();
   assert.equal(await name.inputValue(), "kept");
@@ -186,7 +186,7 @@ test("the palette opens the form of a new key", async (t) => {
   await dialog.getByRole("combobox", { name: "Expires" }).selectOption({ label: "On a date" });
   await dialog.getByRole("textbox", { name: "Name" }).fill("dated");
   await dialog.getByRole("button", { name: "Create key" }).click();
-  await shown(dialog.getByText("Choose a day that is not over yet."));
+  await shown(dialog.getByText("Choose today or a later date."));
   await dialog.getByRole("button", { name: "Cancel" }).click();
   await hidden(dialog);
   assert.equal(new URL(page.url()).search, "");

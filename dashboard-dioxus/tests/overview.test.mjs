@@ -75,7 +75,7 @@ test("without projects the first one can be created", async (t) => {
   await shown(heading(page, "Create your first project"));
   await shown(page.getByRole("textbox", { name: "Name" }));
   await shown(button(page, "Create project"));
-  assert.equal(await page.getByRole("list", { name: "What follows" }).getByRole("listitem").count(), 3);
+  assert.equal(await page.getByRole("list", { name: "Next steps" }).getByRole("listitem").count(), 3);
   await expectAccessible(page);
 });
 

@@ -161,7 +161,7 @@ test("wildcard is explained and can be narrowed to one project", async (t) => {
   const approvals = await offer(page, plugin({ requested }));
   await page.goto(`${url}/plugins?plugin=thumbnails`);
   const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
-  await shown(sheet.getByText("That is every database, also those of projects that you create later."));
+  await shown(sheet.getByText("That is every database, including those of projects that you create later."));
   await sheet.getByRole("checkbox", { name: "Allow all (*)" }).uncheck();
   await sheet.getByRole("checkbox", { name: `Allow ${name} (project:${id})` }).check();
   await sheet.getByRole("button", { name: "Approve thumbnails" }).click();

@@ -87,7 +87,7 @@ test("a project has what an app needs", async (t) => {
     await shown(connect.getByText(text));
   }
   const steps = page.getByRole("region", { name: "Next steps" });
-  await shown(steps.getByRole("listitem").filter({ hasText: "Done: Make a table" }));
+  await shown(steps.getByRole("listitem").filter({ hasText: "Done: Create a table" }));
   await shown(steps.getByRole("link", { name: "Put the keys into your app" }));
   assert.match(await steps.getByRole("link", { name: "Schedule a backup" }).getAttribute("href"), new RegExp(`^/jobs/new\\?.*${id}`));
   await page.getByRole("region", { name: "Holds" }).getByRole("button", { name: "Copy project id" }).click();
@@ -103,7 +103,7 @@ test("settings are checked, kept and saved", async (t) => {
   await shown(page.getByText("is not an origin"));
   assert.ok(await button(page, "Save settings").isDisabled());
   await origins.fill("*");
-  await shown(page.getByText("Every site may call the API from a browser."));
+  await shown(page.getByText("Any site can call the API from a browser."));
   await origins.fill("https://app.example.com");
   await page.getByRole("switch", { name: "Protect from deletion", exact: true }).check();
   await page.reload();
@@ -213,7 +213,7 @@ test("the list is read again on demand", async (t) => {
 test("projects show their state, also on a phone", async (t) => {
   const { name } = await createProject("states");
   const states = [
-    ["creating", { state: "creating" }, "Being made…"],
+    ["creating", { state: "creating" }, "Being created…"],
     ["deleting", { state: "deleting" }, "Being deleted"],
     ["problem", { deleteProblem: "The backup failed: the object store did not answer within 30 seconds." }, "Not deleted: The backup failed"],
     ["waiting", { deleteAfterRun: "0199c1de-0000-7000-8000-000000000000" }, "Deleted when its backup is done"],

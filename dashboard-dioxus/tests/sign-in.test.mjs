@@ -68,7 +68,7 @@ test("after too many attempts, the page counts down to the next one", async (t) 
   await page.getByLabel("Admin token").fill("some-token-that-is-wrong");
   await button(page, "Sign in").click();
   await shown(page.getByRole("alert").filter({ hasText: "Too many attempts. Wait 2 s, then try again." }));
-  await shown(page.getByRole("button", { name: /^Sign in in [12] s$/ }));
+  await shown(page.getByRole("button", { name: /^Sign in \(wait [12] s\)$/ }));
   await eventually(() => button(page, "Sign in").isEnabled(), "the next attempt");
 });
 

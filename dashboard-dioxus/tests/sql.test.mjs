@@ -206,8 +206,8 @@ test("statement that destroys data needs a confirmation that counts the loss", a
     ["drop table doomed", "Drops the table doomed."],
     ["truncate doomed", "Removes all rows of doomed."],
     ["alter table doomed drop column id", "Drops the column id of doomed."],
-    ["update doomed set id = 1", "Changes all rows of doomed: it has no WHERE."],
-    ["delete from doomed", "Deletes all rows of doomed: it has no WHERE."],
+    ["update doomed set id = 1", "Changes all rows of doomed: the statement has no WHERE."],
+    ["delete from doomed", "Deletes all rows of doomed: the statement has no WHERE."],
   ]) {
     await run(page, sql);
     await shown(dialog.getByText(sentence));
@@ -255,7 +255,7 @@ test("plan is a tree with times, and analyze undoes changes", async (t) => {
   const page = await openSql(t, project);
   await run(page, "select count(*) from generate_series(1, 1000)", "Analyze");
   const plan = page.getByRole("table", { name: "Plan" });
-  assert.equal(await results(page).getByText("its changes were undone").count(), 0);
+  assert.equal(await results(page).getByText("its changes were rolled back").count(), 0);
   await shown(plan.getByText("Aggregate"));
   await shown(plan.getByRole("columnheader", { name: "Own time" }));
   await act(page, "Explain").click();
@@ -263,7 +263,7 @@ test("plan is a tree with times, and analyze undoes changes", async (t) => {
   await button(page, "Copy plan").click();
   await page.waitForFunction(async () => (await navigator.clipboard.readText()).includes("Aggregate"));
   await run(page, "update books set price = 0 where id = 1", "Analyze");
-  await shown(results(page).getByText("The statement ran, and its changes were undone."));
+  await shown(results(page).getByText("The statement ran, and its changes were rolled back."));
   assert.notEqual(await value(project, "select price from books where id = 1"), 0);
 });
 

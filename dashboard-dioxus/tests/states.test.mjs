@@ -72,7 +72,7 @@ test("actions are disabled while the server can't be reached", async (t) => {
   await page.getByRole("textbox", { name: "Name" }).fill("typed meanwhile");
   const begin = Date.now();
   await page.route(/\/(healthz|admin\/v1\/.*)$/, (route) => route.abort());
-  const bar = page.getByRole("status").filter({ hasText: "Not connected. Showing what was there at" });
+  const bar = page.getByRole("status").filter({ hasText: "Not connected. Showing data from" });
   await shown(bar);
   assert.ok(Date.now() - begin < 6_000, `${Date.now() - begin} ms`);
   const save = button(page, "Save settings");
@@ -91,7 +91,7 @@ test("a server that does not respond at the start can be tried again", async (t)
   const isPressed = () => page.evaluate(() => globalThis.isPressed).catch(() => false);
   await page.route("**/admin/v1/session", async (route) => ((await isPressed()) ? route.continue() : route.abort()));
   await page.goto(`${url}/projects`);
-  await shown(heading(page, "AtlasHub does not answer"));
+  await shown(heading(page, "AtlasHub does not respond"));
   await expectAccessible(page);
   await page.evaluate(() => addEventListener("pointerdown", () => (globalThis.isPressed = true), true));
   await button(page, "Try again").click();

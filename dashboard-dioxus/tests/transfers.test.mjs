@@ -25,7 +25,7 @@ test("file is previewed, checked and imported, and its table opens", async (t) =
   const preview = page.getByRole("table", { name: "Preview" });
   await shown(preview.getByRole("cell", { name: "Ubik" }));
   assert.equal(await steps(page).getByRole("combobox", { name: "Delimiter" }).locator("option:checked").innerText(), "Comma (detected)");
-  assert.ok(await steps(page).getByRole("checkbox", { name: /^The first row has the names/ }).isChecked());
+  assert.ok(await steps(page).getByRole("checkbox", { name: /^The first row contains the field names/ }).isChecked());
   await shown(steps(page).getByText("UTF-8"));
   const columns = page.getByRole("table", { name: "Columns" });
   assert.equal(await columns.getByRole("combobox", { name: "Column for price" }).inputValue(), "price");
@@ -86,7 +86,7 @@ test("upsert updates rows with the same key", async (t) => {
   assert.equal(await steps(page).getByRole("combobox", { name: "Key" }).locator("option:checked").innerText(), "id");
   const key = steps(page).getByRole("combobox", { name: "Column for id" });
   await key.selectOption("");
-  await shown(steps(page).getByText("No field goes into id, which is part of the key."));
+  await shown(steps(page).getByText("No field is assigned to id, which is part of the key."));
   await button(steps(page), "Import").click();
   await shown(steps(page).getByText("Correct the marked fields first."));
   await key.selectOption("id");
@@ -105,7 +105,7 @@ test("fields are assigned by hand, and a second field for a column is refused at
   await shown(steps(page).getByText("title needs a value and has no default.", { exact: false }));
   await column("Name").selectOption("title");
   await column("Remark").selectOption("title");
-  await shown(steps(page).getByText("Name already goes into title."));
+  await shown(steps(page).getByText("Name is already assigned to title."));
   assert.equal(await column("Remark").getAttribute("aria-invalid"), "true");
   await column("Remark").selectOption("note");
   await button(steps(page), "Import").click();
@@ -117,7 +117,7 @@ test("choices for an import survive a reload", async (t) => {
   const { id } = await createProject("reload", BOOKS);
   const page = await upload(t, id, "books", "bars.csv", csv("7|Ubik|NULL"));
   await steps(page).getByRole("combobox", { name: "Delimiter" }).selectOption({ label: "Vertical bar" });
-  await steps(page).getByRole("checkbox", { name: /^The first row has the names/ }).uncheck();
+  await steps(page).getByRole("checkbox", { name: /^The first row contains the field names/ }).uncheck();
   await steps(page).getByRole("combobox", { name: "Column for column1" }).selectOption("id");
   await steps(page).getByRole("combobox", { name: "Column for column2" }).selectOption("title");
   await steps(page).getByRole("combobox", { name: "Column for column3" }).selectOption("note");
@@ -147,7 +147,7 @@ test("failed upload can be repeated, and after a reload the file is chosen again
     else await route.continue();
   });
   await chooseFile(page, "new.csv", GOOD);
-  await shown(steps(page).getByRole("alert").getByText("The connection to the store broke. Try again."));
+  await shown(steps(page).getByRole("alert").getByText("The connection to the store was lost. Try again."));
   await shown(page.getByRole("progressbar", { name: "Uploading new.csv" }));
   failing = false;
   await button(steps(page), "Try again").click();

@@ -17,8 +17,8 @@ const PLACEHOLDER: &str = "${filename}";
 /// Maximum number of bytes before the file of a form. `s3s` rejects a form with more.
 const MAX_HEAD_BYTES: usize = 512 * 1024;
 
-/// Returns the request with the placeholder replaced. A body that is not a well-formed form is left unchanged, for
-/// `s3s` to reject.
+/// Returns the request with the placeholder replaced. A body that is not a well-formed form is left unchanged, because
+/// `s3s` rejects it.
 pub(crate) async fn fill_in_file_name(request: Request<Incoming>) -> Request<Body> {
     let Some(boundary) = form_boundary(request.method(), request.headers()) else {
         return request.map(Body::from);
@@ -39,7 +39,7 @@ pub(crate) async fn fill_in_file_name(request: Request<Incoming>) -> Request<Bod
     Request::from_parts(parts, Body::from(StreamingBlob::wrap(body)))
 }
 
-/// Returns the boundary of a form upload.
+/// Returns the boundary of a form upload, or `None` for other requests.
 fn form_boundary(method: &Method, headers: &HeaderMap) -> Option<String> {
     let content_type = headers.get(header::CONTENT_TYPE).filter(|_| *method == Method::POST)?.to_str().ok()?;
     let (essence, parameters) = content_type.split_once(';')?;
@@ -55,7 +55,7 @@ fn form_boundary(method: &Method, headers: &HeaderMap) -> Option<String> {
 /// The part of a form before its file.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Head {
-    /// Position of the field `key`'s value.
+    /// Position of the value of the field `key`.
     key: Option<Range<usize>>,
     /// Name of the file, without folders.
     file_name: Option<String>,
@@ -85,7 +85,7 @@ fn parse_head(form: &[u8], boundary: &str) -> Option<Head> {
     }
 }
 
-/// Returns the form with the placeholder in its key replaced, if there is one.
+/// Returns the form with the placeholder in its key replaced, or `None` if the key has no placeholder.
 fn replace_placeholder(form: &[u8], boundary: &str) -> Option<Bytes> {
     let head = parse_head(form, boundary)?;
     let (range, file_name) = (head.key?, head.file_name?);

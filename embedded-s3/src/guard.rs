@@ -19,7 +19,7 @@ const MAX_EXPIRES_SECONDS: u32 = 7 * 24 * 60 * 60;
 ///
 /// `s3s` does not check whether the `x-amz-` headers of a presigned request were signed. The holder of a URL for one
 /// upload could otherwise add `x-amz-copy-source` and copy any object of any bucket. S3 rejects such requests too.
-/// Signature version 2 is rejected as well, and presigned URLs that are valid for longer than S3 permits.
+/// Also rejects signature version 2, and presigned URLs that are valid for longer than S3 permits.
 pub(crate) fn check_request<B>(request: &Request<B>) -> S3Result<()> {
     let is_version_2 =
         request.headers().get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS "));
@@ -85,7 +85,7 @@ fn to_amz_date(date: &str) -> Option<String> {
     if let [_, _, _, _, _, _, _, _, b'T', _, _, _, _, _, _, b'Z'] = date.as_bytes() {
         return Some(date.to_owned());
     }
-    // botocore writes dates as in mails, with `-0000` in place of `GMT`.
+    // botocore writes dates as in e-mails, with `-0000` instead of `GMT`.
     let date = date.strip_suffix("-0000").map_or(Cow::Borrowed(date), |date| Cow::Owned(format!("{date}GMT")));
     let time: OffsetDateTime = Timestamp::parse(TimestampFormat::HttpDate, &date).ok()?.into();
     let (year, month, day) = time.to_calendar_date();
@@ -150,7 +150,7 @@ fn new_request_id() -> String {
     hex::encode_upper(bytes)
 }
 
-/// Adds resource and request id to an error document; returns `None` if `xml` is not an error document.
+/// Adds the resource and the request id to an error document. Returns `None` if `xml` is not an error document.
 fn complete_error(xml: &[u8], resource: &str, request_id: &str) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(xml).ok()?;
     let root = text.strip_prefix("<?xml").map_or(Some(text), |rest| rest.split_once("?>").map(|(_, root)| root))?;
@@ -163,7 +163,7 @@ fn complete_error(xml: &[u8], resource: &str, request_id: &str) -> Option<Vec<u8
     Some(format!("{content}{id}</Error>").into_bytes())
 }
 
-/// Turns the error for a form that violates its policy into that of S3, `AccessDenied`; returns `None` for other
+/// Replaces the error for a form that violates its policy with S3's error, `AccessDenied`. Returns `None` for other
 /// documents. `s3s` uses one code for this error and for malformed policies, so only the message distinguishes them.
 fn deny_policy_violation(xml: &[u8]) -> Option<Vec<u8>> {
     let (head, message) = std::str::from_utf8(xml).ok()?.split_once("<Code>InvalidPolicyDocument</Code><Message>")?;
@@ -172,14 +172,14 @@ fn deny_policy_violation(xml: &[u8]) -> Option<Vec<u8>> {
         .then(|| format!("{head}<Code>AccessDenied</Code><Message>Invalid according to Policy: {message}").into_bytes())
 }
 
-/// Removes the quotes around the ETag from a response to `GetObjectAttributes`, the only one in which S3 writes none;
-/// returns `None` for other documents.
+/// Removes the quotes around the ETag from a response to `GetObjectAttributes`, the only response in which S3 writes no
+/// quotes. Returns `None` for other documents.
 fn unquote_attributes_etag(xml: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(xml).ok().filter(|text| text.contains("<GetObjectAttributesResponse"))?;
     Some(text.replace("<ETag>\"", "<ETag>").replace("\"</ETag>", "</ETag>").into_bytes())
 }
 
-/// Replaces control characters with character references; returns `None` if there are none.
+/// Replaces control characters with character references. Returns `None` if there are none.
 ///
 /// Keys may contain control characters. `s3s` writes them into XML unchanged, which makes a whole listing unparsable.
 /// S3 writes references, which common clients accept.

@@ -2,8 +2,8 @@
 //!
 //! `s3s` returns 400 for a list of ETags in `If-Match` and `If-None-Match`, and for a `Range` that it can't parse or
 //! that has several ranges. Such headers may be signed, so they can't be changed before `s3s` has checked the
-//! signature. A request with one of them is therefore processed twice: first unchanged, which checks its signature and
-//! then fails, and a second time without the headers and without a signature.
+//! signature. A request with such a header is therefore processed twice: first unchanged, which checks its signature
+//! and then fails, and a second time without the header and without a signature.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ impl S3Access for SignedRequests {
     }
 }
 
-/// Preconditions that are lists. They replace those of the request.
+/// Preconditions that are lists of ETags. They replace the preconditions of the request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EtagLists {
     pub if_match: Option<Vec<ETagCondition>>,

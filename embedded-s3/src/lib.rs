@@ -8,7 +8,7 @@
 //!
 //! Modules in reading order: `config`, `server` (HTTP and connections), `guard` (checks that the `s3s` crate does not
 //! make), `form` (the variable `${filename}` of browser forms), `bucket_body` (the body of `CreateBucket`), `lenient`
-//! (reads that `s3s` rejects), `ops` (S3 operations), `store` (files and index; knows nothing about HTTP).
+//! (reads that `s3s` rejects), `ops` (S3 operations), `store` (files and index; independent of HTTP).
 //!
 //! Deliberately absent: versions, ACLs, tags, encryption, lifecycle rules and object locks. A request that would create
 //! or change one of them is rejected, not executed in part. Requests whose response is the same without the feature are

@@ -36,7 +36,7 @@ const MAX_XML_BYTES: usize = 8 * 1024 * 1024;
 const MAX_CLOCK_SKEW_SECONDS: u32 = 3600;
 /// Time within which the head of a request must arrive. It also closes idle connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// Maximum number of open connections; further ones are closed. Every connection uses a file descriptor.
+/// Maximum number of open connections. Further connections are closed. Every connection uses a file descriptor.
 const MAX_CONNECTIONS: usize = 256;
 /// Time limit for open requests to finish after a shutdown was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,9 +45,9 @@ const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves S3 on `listener` until `shutdown` resolves, then waits up to 30 seconds for open requests to finish.
 ///
-/// It supports path-style addresses over HTTP/1.1 without TLS, and is meant for loopback or for use behind a proxy.
-/// Every request must be signed (version 4) with the key pair of `config`; others get 403. CORS preflights succeed for
-/// any origin.
+/// The server supports path-style addresses over HTTP/1.1 without TLS. It is meant for loopback or for use behind a
+/// proxy. Every request must be signed (version 4) with the key pair of `config`. Other requests get 403. CORS
+/// preflights succeed for any origin.
 ///
 /// # Errors
 /// Fails if `config.root` is not the folder of `store`. Connections that fail are logged and don't end the server.
@@ -79,7 +79,7 @@ pub async fn serve(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Usually too many open files: give other connections time to close some.
+                // Usually, too many files are open. The pause gives other connections time to end.
                 tracing::warn!(%error, "could not accept a connection");
                 tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 continue;
@@ -114,9 +114,9 @@ pub async fn serve(
 /// Whether a service checks signatures.
 #[derive(Clone, Copy)]
 enum Signatures {
-    /// It checks them, and rejects unsigned requests.
+    /// The service checks signatures, and rejects unsigned requests.
     Required,
-    /// It does not check them, because another service has already done so.
+    /// The service does not check signatures, because another service has already done so.
     Checked,
 }
 

@@ -1,4 +1,4 @@
-# Shared by the scripts beside this folder: a temporary folder, a Rust program, a Postgres server, and a comparison.
+# Shared by the scripts in the folder above: a temporary folder, a Rust program, a Postgres server, and a comparison.
 # Usage: source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 
 work=$(mktemp -d)

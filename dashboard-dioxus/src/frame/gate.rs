@@ -55,7 +55,7 @@ pub(super) fn sign_out() {
 /// Shown if the server does not respond when the dashboard opens.
 #[component]
 pub(super) fn ServerGone() -> Element {
-    use_hook(|| dom::set_title("AtlasHub does not answer · AtlasHub"));
+    use_hook(|| dom::set_title("AtlasHub does not respond · AtlasHub"));
     let mut countdown = use_countdown();
     // The server may be starting.
     use_future(move || async move {
@@ -68,11 +68,11 @@ pub(super) fn ServerGone() -> Element {
     rsx! {
         main { class: "solo", "aria-labelledby": "h1",
             div { class: "solo-card", role: "alert",
-                h1 { id: "h1", "AtlasHub does not answer" }
+                h1 { id: "h1", "AtlasHub does not respond" }
                 p {
                     class: "muted",
-                    "Check that the server runs and that this device can reach it. The next try is in \
-                        {countdown.left()} s."
+                    "Check that the server is running and that this device can reach it. Next attempt in \
+                     {countdown.left()} s."
                 }
                 button { class: "btn btn-primary btn-l", onclick: move |_| session::check(), "Try again" }
             }
@@ -84,8 +84,8 @@ pub(super) fn ServerGone() -> Element {
 #[component]
 pub(super) fn SessionEnded() -> Element {
     let description = if use_hook(is_signing_in) {
-        "Signing in again did not help. Check in another tab that you can sign in, then try once more. What you typed \
-            is kept."
+        "Signing in again did not help. Check in another tab that you can sign in, then try again. What you typed is \
+         kept."
     } else {
         "Sign in again to continue. What you typed is kept."
     };

@@ -41,11 +41,11 @@ const TOPICS: &[Topic] = &[
         name: "projects",
         title: "About projects",
         paragraphs: &[
-            "A project is one Postgres database with its buckets, API keys and jobs. Projects share nothing: a key \
-             of one project reaches nothing of another.",
-            "A new project has two keys, which are shown once. Put them into the environment of your app. The page \
-             of the project has examples for curl and Next.js.",
-            "Backups of a project stay when the project is deleted.",
+            "A project is one Postgres database with its buckets, API keys and jobs. Projects share nothing: a key of \
+             one project gives no access to another.",
+            "A new project has two keys, which are shown once. Put them into the environment of your app. The \
+             project's page has examples for curl and Next.js.",
+            "The backups of a project are kept when the project is deleted.",
         ],
         example: "",
     },
@@ -53,10 +53,10 @@ const TOPICS: &[Topic] = &[
         name: "tables",
         title: "About tables",
         paragraphs: &[
-            "A table in the schema public has a REST address as soon as it exists. With a secret key, an app reads \
-             and writes all of its rows.",
-            "Publishable keys and signed-in users reach a table only after you open it on its tab Access. Policies \
-             of row-level security then decide about each row.",
+            "A table in the schema public has a REST endpoint as soon as it exists. With a secret key, an app can read \
+             and write all of its rows.",
+            "Publishable keys and signed-in users reach a table only after you open it on its Access tab. Row-level \
+             security policies then decide which rows they reach.",
         ],
         example: "curl \"$ATLASHUB_API_URL/v1/db/books?gte.price=10\" \\\n  -H \"x-api-key: $ATLASHUB_SECRET_KEY\"",
     },
@@ -64,9 +64,9 @@ const TOPICS: &[Topic] = &[
         name: "storage",
         title: "About storage",
         paragraphs: &[
-            "A bucket holds objects: files with a name, a size and a type. Slashes in names make folders.",
-            "Apps ask for a signed address and then send or fetch the file there, so large files do not pass \
-             through your server. Only a secret key reaches a new bucket, until you open it for publishable keys.",
+            "A bucket holds objects: files with a name, a size and a type. Slashes in names create folders.",
+            "Apps request a signed URL and then upload or download the file there, so large files do not pass through \
+             your server. Only secret keys can reach a new bucket until you open it for publishable keys.",
         ],
         example: "",
     },
@@ -74,12 +74,12 @@ const TOPICS: &[Topic] = &[
         name: "keys",
         title: "About API keys",
         paragraphs: &[
-            "Every request of an app has a key in the header x-api-key. The key says which project it is for, and \
-             what the request may do.",
-            "A secret key reads and writes everything in the project. Use it on servers only. A publishable key may \
+            "Every request from an app has a key in the header x-api-key. The key determines the project, and what the \
+             request may do.",
+            "A secret key can read and write everything in the project. Use it on servers only. A publishable key may \
              be in a browser: it reaches only the tables and buckets that you open.",
-            "To replace a key without breaking the app, rotate it. The old key works until the time that you \
-             choose, and the list says whether anything still uses it. A revoked key fails within a second.",
+            "To replace a key without breaking the app, rotate it. The old key keeps working until the time that you \
+             choose, and the list shows whether anything still uses it. A revoked key fails within a second.",
         ],
         example: "curl \"$ATLASHUB_API_URL/v1/db/tables\" \\\n  -H \"x-api-key: $ATLASHUB_SECRET_KEY\"",
     },
@@ -88,7 +88,7 @@ const TOPICS: &[Topic] = &[
         title: "About users",
         paragraphs: &[
             "People sign up and sign in to your app with an e-mail address and a password. The app gets an access \
-             token and sends it with each request, beside its API key.",
+             token and sends it with each request, in addition to its API key.",
             "Requests with a token reach only tables that are open to signed-in users, and only the rows that your \
              policies allow. In a policy, auth.uid() is the user's id.",
             "You can change a role, sign a user out everywhere, or disable a user. Users are in the table auth.users \
@@ -103,8 +103,8 @@ const TOPICS: &[Topic] = &[
         paragraphs: &[
             "A job sends an HTTP request or runs a plugin, on a schedule or when you start it. The schedule is a \
              cron expression in the time zone that you choose.",
-            "Each execution is a run, with its log and its result. Failed runs are tried again if the job has \
-             retries, and channels can tell you about them.",
+            "Each execution is a run, with its log and its result. Failed runs are retried if the job has retries, and \
+             channels can notify you about them.",
         ],
         example: "",
     },
@@ -114,7 +114,7 @@ const TOPICS: &[Topic] = &[
         paragraphs: &[
             "A run is one execution of a job, of a backup or of SQL in the background. It keeps its log, its result \
              and, if it failed, the reason.",
-            "A run that is skipped was due while the previous one was still running. A retry is a run of its own.",
+            "A skipped run was due while the previous one was still running. A retry is a separate run.",
         ],
         example: "",
     },
@@ -122,11 +122,12 @@ const TOPICS: &[Topic] = &[
         name: "backups",
         title: "About backups",
         paragraphs: &[
-            "A backup is a dump of one database in the object store. Verifying it restores it into a database of \
-             its own, compares every table, and drops that database again.",
-            "Backups contain neither objects nor secrets. If the object store is on the same machine, also copy \
-             backups to another place.",
-            "A job of the plugin backup makes them on a schedule, and removes old ones by the rules that you set.",
+            "A backup is a dump of one database in the object store. Verifying a backup restores it into a temporary \
+             database, compares every table, and drops that database.",
+            "With “Include files”, a backup also contains the files of the project. Keep the master key elsewhere: \
+             encrypted values in a backup need it. If the object store is on the same machine, also copy backups to \
+             another location.",
+            "A job of the plugin backup creates backups on a schedule, and removes old ones according to your rules.",
         ],
         example: "",
     },
@@ -134,9 +135,9 @@ const TOPICS: &[Topic] = &[
         name: "notifications",
         title: "About notifications",
         paragraphs: &[
-            "A channel sends a message when something happens that you chose, for example a failed run, a failed \
-             backup or a full disk. It can be a webhook, Discord or e-mail.",
-            "Deliveries that fail are tried again. The list says why the last one failed.",
+            "A channel sends a message when an event that you chose occurs, for example a failed run, a failed backup \
+             or a full disk. It can be a webhook, Discord or e-mail.",
+            "Failed deliveries are retried. The list shows why the last one failed.",
         ],
         example: "",
     },

@@ -17,7 +17,7 @@ pub(super) fn Notices() -> Element {
         if let Connection::Lost { last_answer } = connection::state() {
             div { class: "notbar", role: "status",
                 Mark { shape: Shape::Attention }
-                span { class: "grow", "Not connected. Showing what was there at {text::clock(last_answer)}." }
+                span { class: "grow", "Not connected. Showing data from {text::clock(last_answer)}." }
                 button { class: "btn btn-s", r#type: "button", onclick: |_| connection::retry(), "Try again" }
             }
         }

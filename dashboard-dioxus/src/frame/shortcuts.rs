@@ -227,14 +227,14 @@ const EVERYWHERE: &[(&str, &str)] = &[
     ("Ctrl K", "Search or run a command"),
     ("/", "Filter the list"),
     ("c", "Create a new entry"),
-    ("?", "This list"),
+    ("?", "Show keyboard shortcuts"),
     ("Esc", "Close the dialog, menu or sheet"),
 ];
 
 const LISTS: &[(&str, &str)] = &[
     ("j k", "Next and previous entry"),
     ("Enter", "Open"),
-    ("⇧ Enter", "Open the whole page"),
+    ("⇧ Enter", "Open the full page"),
     ("x", "Select"),
     (".", "Actions for the entry"),
     ("r", "Refresh"),
@@ -261,8 +261,8 @@ const SQL: &[(&str, &str)] = &[
     ("Ctrl ⇧ Enter", "Run everything"),
     ("Ctrl .", "Cancel"),
     ("Ctrl S", "Save the query"),
-    ("Alt ↑", "Older query of the history"),
-    ("Alt ↓", "Newer query of the history"),
+    ("Alt ↑", "Older query from the history"),
+    ("Alt ↓", "Newer query from the history"),
     ("Ctrl M", "Let Tab leave the editor"),
 ];
 

@@ -18,7 +18,7 @@ const LATER_MS: u32 = 2_000;
 const RETRY_MS: u32 = 15_000;
 
 /// The explanation that is shown if a module could not be loaded.
-const REASON: &str = "AtlasHub may have been upgraded, or does not respond. What you typed is kept.";
+const REASON: &str = "AtlasHub may have been upgraded or may not be responding. What you typed is kept.";
 
 #[wasm_bindgen]
 extern "C" {

@@ -14,7 +14,7 @@ use crate::{
 #[component]
 pub fn NewProject() -> Element {
     rsx! {
-        Page { title: "New project", subtitle: "A project is one database, its files, its keys and its jobs.",
+        Page { title: "New project", subtitle: "A project is a database with its files, API keys and jobs.",
             div { class: "section pt-2", CreateForm {} }
         }
     }
@@ -94,7 +94,7 @@ pub(super) fn CreateForm() -> Element {
                 if busy() {
                     span { class: "row muted", role: "status",
                         span { class: "spin", "aria-hidden": "true" }
-                        "Making the database, its roles, the bucket and the keys…"
+                        "Creating the database, its roles, the bucket and the keys…"
                     }
                 }
             }
@@ -102,8 +102,8 @@ pub(super) fn CreateForm() -> Element {
     }
 }
 
-const NO_ANSWER: &str = "The server did not respond. If the project is in the list, it was created, but nobody has \
-                         seen its keys: create new ones on its page “API keys”.";
+const NO_ANSWER: &str = "The server did not respond. If the project is in the list, it was created, but its keys were \
+                         never shown: create new ones on its page “API keys”.";
 
 const TAKEN: &str = "A project with this name already exists. Choose another name.";
 

@@ -22,7 +22,7 @@ pub fn ProjectSettings(id: ReadSignal<String>) -> Element {
             }
         },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "The project could not be read.", failure, on_retry: move |()| detail.refresh() }
+            ErrorBox { what: "The project could not be loaded.", failure, on_retry: move |()| detail.refresh() }
         },
         RemoteState::Ready(current) => rsx! {
             // Dioxus compares keys only in lists.
@@ -115,13 +115,13 @@ fn SettingsForm(project: Project) -> Element {
                         if let Some(wrong) = &wrong_origin {
                             p {
                                 class: "error", role: "alert", Mark { shape: Shape::Failed }
-                                "{wrong} is not an origin. Write scheme and host, without a path: \
-                                    https://app.example.com"
+                                "{wrong} is not an origin. Enter scheme and host without a path: \
+                                 https://app.example.com"
                             }
                         } else if allows_all {
                             p {
                                 class: "help row", Mark { shape: Shape::Attention }
-                                "Every site may call the API from a browser."
+                                "Any site can call the API from a browser."
                             }
                         }
                     }
@@ -228,9 +228,9 @@ fn Deletion(project: Project) -> Element {
                 }
                 p { class: "muted mb-3",
                     if project.protected {
-                        "The project is protected from deletion. Turn that off above and save first."
+                        "The project is protected from deletion. Turn off the protection above and save first."
                     } else {
-                        "Its tables, objects, keys and jobs are deleted. Its backups stay."
+                        "Its tables, objects, keys and jobs will be deleted. Its backups stay."
                     }
                 }
                 button {
@@ -268,12 +268,12 @@ fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
         async move {
             loss.set(match count_loss(&id).await {
                 Ok(words) => Loss::Counted(words),
-                Err(failure) => Loss::Unknown(format!("What it holds could not be counted. {}", failure.message())),
+                Err(failure) => Loss::Unknown(format!("Its contents could not be counted. {}", failure.message())),
             });
         }
     });
     let description = match loss() {
-        Loss::Counting => "Counting what is lost…".to_owned(),
+        Loss::Counting => "Counting what will be lost…".to_owned(),
         Loss::Counted(words) | Loss::Unknown(words) => words,
     };
     let confirm = {
@@ -287,7 +287,7 @@ fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
                 match remote::send::<_, serde_json::Value>(Method::Delete, &path, &request).await {
                     Ok(_) => {
                         messages::show(if final_backup() {
-                            "The project is deleted when its backup is done"
+                            "The project will be deleted when its backup is done"
                         } else {
                             "Project deleted"
                         });

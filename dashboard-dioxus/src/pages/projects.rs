@@ -31,11 +31,13 @@ pub fn Projects() -> Element {
     let content = match projects.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Projects", columns: 8 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Projects could not be listed.", failure, on_retry: move |()| projects.refresh() }
+            ErrorBox { what: "Projects could not be loaded.", failure, on_retry: move |()| projects.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             Empty {
-                title: "No projects yet", text: "A project is one database, its files and its keys.", help: "projects",
+                title: "No projects yet",
+                text: "A project is a database with its files, API keys and jobs.",
+                help: "projects",
                 NewProjectLink {}
             }
         },
@@ -147,7 +149,7 @@ fn ProjectList(
     rsx! {
         div { class: "toolbar", SearchBox { name: "Filter projects", value: filter } }
         if shown.is_empty() {
-            Empty { title: "No project matches", text: "No project has this in its name.",
+            Empty { title: "No project matches", text: "No project name contains this text.",
                 button { class: "btn", r#type: "button", onclick: move |_| filter.set(String::new()), "Clear filters" }
             }
         } else {
@@ -311,7 +313,7 @@ fn unfinished_state(project: &Project) -> Option<(Shape, String)> {
     match (&project.delete_problem, &project.delete_after_run, project.state) {
         (Some(problem), ..) => Some((Shape::Failed, format!("Not deleted: {problem}"))),
         (None, Some(_), _) => Some((Shape::Queued, "Deleted when its backup is done".to_owned())),
-        (None, None, ProjectState::Creating) => Some((Shape::Running, "Being made…".to_owned())),
+        (None, None, ProjectState::Creating) => Some((Shape::Running, "Being created…".to_owned())),
         (None, None, ProjectState::Deleting) => Some((Shape::Running, "Being deleted".to_owned())),
         (None, None, ProjectState::Ready) => None,
     }
@@ -333,7 +335,7 @@ fn StateActs(project: Project) -> Element {
                     spawn(async move {
                         busy.set(true);
                         let sent = remote::send::<_, Run>(Method::Post, &path, &serde_json::json!({})).await;
-                        report(sent, "The deletion is cancelled");
+                        report(sent, "Deletion cancelled");
                         busy.set(false);
                     });
                 },
@@ -356,7 +358,7 @@ fn StateActs(project: Project) -> Element {
                 spawn(async move {
                     busy.set(true);
                     let keep = UpdateProject { dismiss_delete_problem: true, ..UpdateProject::default() };
-                    report(remote::send::<_, Project>(Method::Patch, &path, &keep).await, "The project is kept");
+                    report(remote::send::<_, Project>(Method::Patch, &path, &keep).await, "Project kept");
                     busy.set(false);
                 });
             },

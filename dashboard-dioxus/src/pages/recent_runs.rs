@@ -25,10 +25,10 @@ pub(super) fn RecentRuns(
     let content = match runs.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Recent runs", columns: 6 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Runs could not be listed.", failure, on_retry: move |()| runs.refresh() }
+            ErrorBox { what: "Runs could not be loaded.", failure, on_retry: move |()| runs.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-            p { class: "section muted", "No run yet." }
+            p { class: "section muted", "No runs yet." }
         },
         RemoteState::Ready(page) => rsx! {
             RunTable { name: "Recent runs", runs: page.items, with_project, shown_on_phone: SHOWN_ON_PHONE }

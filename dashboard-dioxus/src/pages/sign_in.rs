@@ -92,7 +92,7 @@ pub fn SignIn() -> Element {
                         }
                     }
                     button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || countdown.left() > 0,
-                        if countdown.left() > 0 { "Sign in in {countdown.left()} s" } else { "Sign in" }
+                        if countdown.left() > 0 { "Sign in (wait {countdown.left()} s)" } else { "Sign in" }
                     }
                 }
                 hr { class: "rule" }
@@ -117,7 +117,10 @@ fn AccessHelp() -> Element {
     rsx! {
         div { class: "stack stack-3 muted",
             p { "This server accepts only sign-ins through Cloudflare Access, and this request came without one." }
-            p { "Open the dashboard at its public address. The README, section “Deploy”, says how to set up Access." }
+            p {
+                "Open the dashboard at its public address. The section “Deploy” of the README explains how to set up \
+                 Access."
+            }
             Link { to: "/", class: "btn btn-l", "Try again" }
         }
     }

@@ -100,13 +100,13 @@ fn StoreKeys(keys: NewKeys) -> Element {
             if let Some(key) = keys.secret {
                 ShownKey {
                     label: "Secret key", copy: "Copy secret key", text: key,
-                    help: "For servers only. It may read and write everything in the project."
+                    help: "For servers only. It can read and write everything in the project."
                 }
             }
             if let Some(key) = keys.publishable {
                 ShownKey {
                     label: "Publishable key", copy: "Copy publishable key", text: key,
-                    help: "For browsers. It may do nothing until you open a table or a bucket."
+                    help: "For browsers. It has no access until you open a table or a bucket."
                 }
             }
             div { class: "code",

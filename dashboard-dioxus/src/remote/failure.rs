@@ -50,7 +50,7 @@ impl Failure {
     pub fn message(&self) -> String {
         match self {
             Self::SignedOut => "Your sign-in has ended.".to_owned(),
-            Self::Unreachable => "The server did not respond. Check that it runs, then try again.".to_owned(),
+            Self::Unreachable => "The server did not respond. Check that it is running, then try again.".to_owned(),
             Self::Refused { message, hint: Some(hint), .. } => format!("{message} {hint}"),
             Self::Refused { message, .. } => message.clone(),
         }

@@ -6,7 +6,7 @@ use crate::{address, remote::Failure};
 /// An error message with what to do, and a button that tries again.
 #[component]
 pub fn ErrorBox(
-    /// What failed: `Projects could not be listed.`
+    /// What failed: `Projects could not be loaded.`
     what: String,
     failure: Failure,
     on_retry: EventHandler<()>,

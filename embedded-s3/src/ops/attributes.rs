@@ -87,7 +87,8 @@ pub(super) fn checksum_type(checksum: Option<&StoredChecksum>) -> Option<Checksu
     checksum.map(|checksum| ChecksumType::from_static(checksum.coverage.name()))
 }
 
-/// Rejects the request if it requests one of the features. Each is a pair: whether it is requested, and its name.
+/// Rejects the request if it requests one of the features. An element tells whether a feature is requested, and its
+/// name.
 pub(super) fn reject_features(features: &[(bool, &str)]) -> S3Result<()> {
     match features.iter().find(|(is_requested, _)| *is_requested) {
         Some((_, feature)) => Err(s3_error!(NotImplemented, "This server does not support {}.", feature)),

@@ -30,7 +30,7 @@ pub(super) async fn create_bucket(
         (acl, "ACLs"),
         (extensions.get::<BucketBody>().is_some_and(BucketBody::has_tags), "tags"),
     ])?;
-    // The name becomes the name of a folder, so don't rely on the checks that s3s makes on the path.
+    // The name becomes the name of a folder, so it is checked here too, although s3s checks the path.
     if !s3s::path::check_bucket_name(&input.bucket) {
         return Err(s3_error!(InvalidBucketName));
     }
@@ -99,7 +99,7 @@ pub(super) async fn get_bucket_location(
     Ok(S3Response::new(GetBucketLocationOutput { location_constraint }))
 }
 
-/// Reports that versioning was never enabled. Clients ask for this before they delete objects.
+/// Reports that versioning was never enabled. Some clients request this before they delete objects.
 pub(super) async fn get_bucket_versioning(
     operations: &Operations,
     request: S3Request<GetBucketVersioningInput>,

@@ -12,7 +12,7 @@ use crate::store::{Object, WriteConditions};
 /// Preconditions of a read.
 #[derive(Debug, Default)]
 pub(super) struct ReadConditions {
-    /// Matches if one of the elements does.
+    /// Holds if one of the elements matches.
     pub if_match: Option<Vec<ETagCondition>>,
     pub if_none_match: Option<Vec<ETagCondition>>,
     pub if_modified_since: Option<Timestamp>,
@@ -64,13 +64,13 @@ impl ReadConditions {
         }
     }
 
-    /// Checks conditions on the source of a copy, for which "not modified" is a failed precondition too.
+    /// Checks the conditions on the source of a copy. For a copy, "not modified" is a failed precondition too.
     pub(super) fn check_source(&self, object: &Object) -> S3Result<()> {
         self.check(object).map_err(|_| precondition_failed())
     }
 }
 
-/// Converts the preconditions of a write. `If-None-Match` with an ETag is rejected, as S3 does.
+/// Converts the preconditions of a write. `If-None-Match` with an ETag is rejected, as in S3.
 pub(super) fn write_conditions(
     if_match: Option<ETagCondition>,
     if_none_match: Option<&ETagCondition>,

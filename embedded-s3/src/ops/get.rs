@@ -16,7 +16,7 @@ use super::list::page_size;
 use super::multipart_list::part_number_marker;
 use crate::store::{self, Object, StoreError, StoredChecksum};
 
-/// Type of an object that was uploaded without one, as in S3.
+/// Content type of an object that was uploaded without one, as in S3.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 
 /// The requested bytes of an object, and the headers that describe them.
@@ -86,7 +86,7 @@ pub(super) async fn head_object(
     Ok(S3Response::with_status(output, status))
 }
 
-/// Returns the checksum of the object or part if the client requested it and the response has all its bytes.
+/// Returns the checksum of the object or part, if the client requested it and the response has all bytes of it.
 fn requested_checksum(object: &Object, selection: &Selection, mode: Option<&ChecksumMode>) -> Option<StoredChecksum> {
     mode.filter(|mode| mode.as_str() == ChecksumMode::ENABLED)?;
     match (selection.part, &selection.content_range) {
@@ -187,7 +187,7 @@ fn resolve_range(range: Range, size: u64) -> S3Result<ByteRange<u64>> {
     })
 }
 
-/// Returns index and bytes of a part. An object that was not uploaded in parts has one part.
+/// Returns the index and the byte range of a part. An object that was not uploaded in parts has one part.
 fn find_part(object: &Object, number: i32) -> S3Result<(usize, ByteRange<u64>)> {
     let invalid = || {
         let code = S3ErrorCode::Custom("InvalidPartNumber".into());

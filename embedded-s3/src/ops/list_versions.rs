@@ -1,5 +1,5 @@
-//! Listing the versions of a bucket's objects. No versions are kept, so each object has one, with the ID `null`. Tools
-//! that empty a bucket request this list whether versions are kept or not.
+//! Listing the versions of a bucket's objects. No versions are kept, so each object has one version, with the ID
+//! `null`. Tools that empty a bucket request this list whether or not versions are kept.
 
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result};

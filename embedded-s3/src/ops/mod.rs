@@ -1,5 +1,5 @@
-//! The S3 operations, translated to calls of the store. This file lists the supported ones; `s3s` returns 501 for all
-//! others.
+//! The S3 operations, translated to calls of the store. This file lists the supported operations. `s3s` returns 501 for
+//! all others.
 //!
 //! Modules: [`bucket`], [`put`], [`get`], [`copy`], [`delete`], [`list`], [`list_versions`], [`multipart`] and
 //! [`multipart_list`] hold the handlers; [`attributes`] (stored headers), [`conditions`] (preconditions) and

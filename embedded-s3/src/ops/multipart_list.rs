@@ -52,7 +52,7 @@ pub(super) async fn list_parts(
     }))
 }
 
-/// Returns the number of the part after which a page begins.
+/// Returns the number of the part after which a page begins: by default 0.
 pub(super) fn part_number_marker(requested: Option<i32>) -> S3Result<i32> {
     match requested.unwrap_or(0) {
         marker @ 0.. => Ok(marker),

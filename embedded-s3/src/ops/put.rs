@@ -43,7 +43,7 @@ pub(super) async fn put_object(
     Ok(S3Response::new(output))
 }
 
-/// Uploads an object by a form. `s3s` has already checked signature and policy, and read the file into memory.
+/// Uploads an object by a form. `s3s` has already checked the signature and the policy, and read the file into memory.
 pub(super) async fn post_object(
     operations: &Operations,
     request: S3Request<PostObjectInput>,
@@ -92,7 +92,7 @@ pub(super) async fn post_object(
     if let Some(Ok(etag)) = e_tag.as_ref().map(ETag::to_http_header) {
         headers.insert(header::ETAG, etag);
     }
-    // The `Location` of a redirect is another address.
+    // In a redirect, `Location` is the address to redirect to.
     if !is_redirected && let Ok(path) = HeaderValue::try_from(path) {
         headers.insert(header::LOCATION, path);
     }
@@ -103,7 +103,7 @@ pub(super) async fn post_object(
     Ok(response)
 }
 
-/// An input that declares length and digests of its body.
+/// An input that declares the length and the digests of its body.
 pub(super) trait DeclaredBody {
     fn content_length(&self) -> Option<i64>;
     fn content_md5(&self) -> Option<&str>;

@@ -11,8 +11,8 @@ use super::files::sync_parent;
 
 /// A blob on disk, shared by the index and all readers.
 ///
-/// When the last reference is dropped, the file is removed unless the blob is committed. So an overwrite never removes
-/// the file while it is being read.
+/// When the last reference is dropped, the file is removed unless the blob is committed. Therefore, an overwrite never
+/// removes the file while it is being read.
 #[derive(Debug)]
 pub(crate) struct Blob {
     disk: Arc<Disk>,

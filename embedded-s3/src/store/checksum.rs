@@ -37,7 +37,7 @@ pub(crate) enum Coverage {
 pub(crate) struct StoredChecksum {
     pub algorithm: Algorithm,
     pub coverage: Coverage,
-    /// Base64; followed by `-` and the number of parts if it covers the checksums of parts.
+    /// The checksum in base64, followed by `-` and the number of parts if it covers the checksums of parts.
     pub value: String,
     /// Checksums of the parts in order, of the same algorithm, in base64. Empty if there are no parts, and for objects
     /// of earlier versions, which did not keep them.
@@ -80,7 +80,7 @@ impl Algorithm {
         }
     }
 
-    /// Returns whether the checksum of a whole can be computed from those of its parts.
+    /// Returns whether the checksum of a whole object can be computed from the checksums of its parts.
     pub(crate) fn can_combine(self) -> bool {
         self.polynomial().is_some()
     }
@@ -106,7 +106,7 @@ impl Coverage {
 }
 
 impl StoredChecksum {
-    /// Returns the first checksum that is set. It covers a whole body.
+    /// Returns the first checksum that is set, as a checksum of a whole body.
     pub(crate) fn from_dto(checksum: &dto::Checksum) -> Option<Self> {
         Algorithm::ALL.into_iter().find_map(|algorithm| {
             let value = field(checksum, algorithm).clone()?;
@@ -134,8 +134,8 @@ impl StoredChecksum {
         checksum
     }
 
-    /// Returns whether the value that the client declares for this object is right, or absent. Its number of parts may
-    /// be missing.
+    /// Returns whether the client's declared value is correct or absent. The declared value may omit the number of
+    /// parts.
     pub(crate) fn matches(&self, declared: &dto::Checksum) -> bool {
         let without_count = |value: &str| value.split('-').next().unwrap_or_default().to_owned();
         field(declared, self.algorithm)

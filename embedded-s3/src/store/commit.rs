@@ -26,7 +26,7 @@ pub(crate) struct Draft {
     pub upload_id: Option<Box<str>>,
 }
 
-/// Conditions on the current object of a key. They are checked and the change committed under one lock.
+/// Conditions on the current object of a key. One lock is held from their check to the commit of the change.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WriteConditions {
     /// `If-None-Match: *`.
@@ -50,7 +50,8 @@ impl WriteConditions {
     }
 }
 
-/// Commits a draft as the object of `key`. On success it is durable; on failure the key is unchanged.
+/// Commits a draft as the object of `key`. On success, the object is durable. On failure, the key is unchanged, unless
+/// only the final flush failed: then the new object is visible, but may not survive a power failure.
 pub(crate) async fn put_object(
     store: &Store,
     bucket: Arc<Bucket>,
@@ -147,8 +148,8 @@ pub(super) fn commit_object(
     }
     object.blobs.iter().for_each(|blob| blob.mark_committed());
     let previous = bucket.objects.write().insert(key.to_owned(), Arc::clone(&object));
-    // If the commit is not durable, a power failure can bring the old metadata back, which then needs its blobs. So
-    // the old blobs are kept in that case.
+    // If the commit is not durable, a power failure can bring the old metadata back, which needs the old blobs. They
+    // are kept in that case.
     committed?;
     if let Some(previous) = previous {
         discard_replaced_blobs(&previous, &object);
@@ -177,7 +178,7 @@ struct Deletion {
 }
 
 impl Deletion {
-    /// Removes one object from disk and index.
+    /// Removes one object from the disk and the index.
     fn remove(
         &mut self,
         shared: &Shared,

@@ -6,7 +6,7 @@
 //! blobs/xx/<id>         immutable bytes, named by a random ID
 //! buckets/<bucket>/     bucket.json, xx/<sha256(key)>.json
 //! uploads/<id>/         upload.json, part-00001.json …
-//! quarantine/           metadata that could not be read, for a person to inspect
+//! quarantine/           metadata that could not be read, to be inspected by the operator
 //! ```
 
 use std::fmt;
@@ -36,7 +36,7 @@ impl BlobId {
         random_bytes().map(Self)
     }
 
-    /// Parses a file name; returns `None` if it is not the name of a blob.
+    /// Parses a file name. Returns `None` if it is not the name of a blob.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let mut bytes = [0; 16];
         hex::decode_to_slice(name, &mut bytes).ok()?;
@@ -60,15 +60,15 @@ impl fmt::Debug for BlobId {
 #[derive(Debug)]
 pub(super) struct Disk {
     root: PathBuf,
-    /// Sends blobs to the thread that deletes them.
+    /// Sends the IDs of blobs to the thread that deletes the blobs.
     discarded: mpsc::Sender<BlobId>,
     /// Kept open for its lock, which the operating system releases when the process dies.
     lock: File,
 }
 
 impl Drop for Disk {
-    /// Unlocks explicitly. Closing the file is not enough if another program is being started at the same time: until
-    /// its `exec`, the new process shares the open file and with it the lock.
+    /// Unlocks explicitly. Closing the file is not enough if this process is starting another program at the same time:
+    /// until its `exec`, the new process shares the open file and the lock.
     fn drop(&mut self) {
         let _ = self.lock.unlock();
     }
@@ -191,7 +191,7 @@ fn blob_path(root: &Path, id: BlobId) -> PathBuf {
     path
 }
 
-/// Checks the layout version. In a new folder, writes it.
+/// Checks the layout version, or writes it if the folder is new.
 fn check_format(root: &Path) -> Result<(), OpenError> {
     let path = root.join("format");
     let at_path = |source| OpenError::Io { path: path.clone(), source };

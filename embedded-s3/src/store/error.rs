@@ -15,7 +15,7 @@ pub enum OpenError {
         /// The storage folder.
         path: PathBuf,
     },
-    /// A newer version wrote the folder.
+    /// A newer version of AtlasHub wrote the folder.
     #[error(
         "{} names layout version {version:?}, which this version cannot read. Use the version that wrote it.",
         path.display()

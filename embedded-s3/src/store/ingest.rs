@@ -19,7 +19,7 @@ use super::disk::Disk;
 use super::error::StoreError;
 use super::state::Store;
 
-/// Bytes collected before they are written to disk.
+/// Number of bytes that are collected before they are written to disk.
 const BATCH_BYTES: usize = 256 * 1024;
 /// Maximum pause between two chunks of a body.
 const STALL_TIMEOUT: Duration = Duration::from_secs(120);
@@ -194,7 +194,7 @@ fn read_trailers(trailers: &s3s::TrailingHeaders, expected: &mut dto::Checksum) 
     });
 }
 
-/// Compares the checksums. An announced checksum that never arrived is an error too, because the body may be truncated.
+/// Compares the checksums. A missing announced checksum is an error too, because the body may be truncated.
 fn check_checksums(expectations: &Expectations, actual: &dto::Checksum) -> Result<(), IngestError> {
     let expected = &expectations.checksum;
     let checksums = [

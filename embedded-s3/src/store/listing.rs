@@ -30,7 +30,7 @@ pub(crate) fn common_prefix<'key>(key: &'key str, prefix: &str, delimiter: Optio
     key.get(..prefix.len() + at + delimiter.len())
 }
 
-/// Lists at most `limit` entries and common prefixes. Keys behind a common prefix are skipped, not visited.
+/// Returns at most `limit` entries and common prefixes. Skips the keys below a common prefix without visiting them.
 pub(crate) fn list_page<T: Clone>(
     all: &BTreeMap<String, T>,
     prefix: &str,
@@ -76,7 +76,8 @@ pub(crate) fn list_page<T: Clone>(
     page
 }
 
-/// Returns the smallest string greater than all strings that begin with `prefix`. UTF-8 sorts like its code points.
+/// Returns the smallest string greater than all strings that begin with `prefix`, or `None` if there is none. Strings
+/// sort by their code points.
 fn successor(prefix: &str) -> Option<String> {
     let mut successor = prefix.to_owned();
     while let Some(last) = successor.pop() {

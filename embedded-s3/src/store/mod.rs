@@ -1,4 +1,4 @@
-//! Objects as files, with an index in memory. Knows nothing about HTTP.
+//! Objects as files, with an index in memory. Independent of HTTP.
 //!
 //! Modules in reading order:
 //! - [`disk`] (folder layout and atomic changes) on top of [`files`] (durable file operations)
@@ -9,8 +9,8 @@
 //! - [`commit`] (objects), [`buckets`], [`uploads`] (multipart), [`listing`]
 //!
 //! Invariants:
-//! - The rename of a metadata file is the commit. Blobs are on disk before it, and are removed only after the metadata
-//!   that refers to them is durably gone.
+//! - The rename of a metadata file is the commit. Blobs are on disk before the commit, and are removed only after the
+//!   metadata that refers to them is durably gone.
 //! - Everything from the rename to the change of the index runs in one blocking task, so a cancelled request cannot
 //!   separate the two.
 //! - Lock order: upload state, key lock, `Bucket::deleted`, index. No lock is held over an await.

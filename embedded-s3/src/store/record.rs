@@ -31,12 +31,12 @@ pub(crate) struct Attributes {
     /// `Expires`, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
-    /// `x-amz-meta-*`, names without that prefix.
+    /// User metadata: the headers `x-amz-meta-*`, by name without that prefix.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub user: BTreeMap<String, String>,
 }
 
-/// MD5 of the bytes; for a multipart object, MD5 of the parts' MD5s and the number of parts.
+/// ETag: the MD5 of the bytes, or, for a multipart object, the MD5 of the parts' MD5s and the number of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Etag {
     pub md5: [u8; 16],
@@ -71,7 +71,7 @@ pub(crate) struct Object {
     pub etag: Etag,
     pub modified_ms: u64,
     pub size: u64,
-    /// In order. More than one after a multipart upload.
+    /// The blobs in order: one per part if the object was uploaded in parts.
     pub blobs: Box<[Arc<Blob>]>,
     pub attributes: Arc<Attributes>,
     pub checksum: Option<Box<StoredChecksum>>,
@@ -162,8 +162,8 @@ pub(crate) struct PartRecord {
     pub checksum: Option<StoredChecksum>,
 }
 
-/// Returns folder and file name of a key's metadata within its bucket. They are a hash, because keys must not become
-/// part of a path.
+/// Returns the folder and the file name of a key's metadata within its bucket. They are made of a hash, because keys
+/// must not become part of a path.
 pub(crate) fn record_location(key: &str) -> (String, String) {
     let digest = hex::encode(Sha256::checksum(key.as_bytes()));
     (digest.get(..2).unwrap_or_default().to_owned(), format!("{digest}.json"))
@@ -178,7 +178,7 @@ pub(crate) struct AttributePool {
 #[derive(Debug, Default)]
 struct PoolEntries {
     shared: HashSet<Arc<Attributes>>,
-    /// Number of entries at which unused ones are removed.
+    /// Number of entries at which unused entries are removed.
     sweep_at: usize,
 }
 

@@ -23,9 +23,9 @@ use super::uploads;
 impl Store {
     /// Opens the folder `root`, creating it if it is missing, and reads its index.
     ///
-    /// Locks the folder, removes leftovers of unfinished requests, and moves metadata that cannot be read to
-    /// `quarantine/`. As long as `quarantine/` is not empty, unreferenced bytes are kept, because they may belong to a
-    /// file in it.
+    /// Locks the folder, removes leftovers of unfinished requests, and moves metadata that cannot be used to
+    /// `quarantine/`. As long as `quarantine/` is not empty, unreferenced blobs are kept, because they may belong to a
+    /// file there.
     ///
     /// # Errors
     /// Fails if another server uses the folder, if a newer version wrote it, or if it cannot be read or written.
@@ -175,8 +175,8 @@ impl Recovery {
         Blob::committed(Arc::clone(&self.disk), blob.id, blob.size)
     }
 
-    /// Reads the open uploads. Must run after the objects were read, because an upload whose parts belong to an object
-    /// was completed.
+    /// Reads the open uploads. Must run after the objects were read: an upload whose parts belong to an object was
+    /// completed, so its folder is removed.
     fn read_uploads(&self, buckets: &BTreeMap<String, Arc<Bucket>>) -> Result<HashMap<String, Arc<Upload>>, OpenError> {
         let mut uploads = HashMap::new();
         let used_by_objects = self.referenced.lock().clone();

@@ -12,7 +12,7 @@ use super::disk::Disk;
 use super::error::StoreError;
 use super::record::{AttributePool, BucketRecord, Object, UploadRecord};
 
-/// An open store. Clones share it; the folder is unlocked when the last clone is dropped.
+/// An open store. Clones share the store. The folder is unlocked when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(super) shared: Arc<Shared>,
@@ -26,7 +26,8 @@ pub(super) struct Shared {
     /// Open uploads by ID.
     pub(super) uploads: Mutex<HashMap<String, Arc<Upload>>>,
     pub(super) attributes: AttributePool,
-    /// Locks of keys, chosen by hash. Held while a key changes, so that index and disk change in the same order.
+    /// Locks of keys, chosen by hash. Held while a key changes, so that the index and the disk change in the same
+    /// order.
     pub(super) key_locks: [Mutex<()>; 64],
 }
 
@@ -69,7 +70,7 @@ impl Bucket {
         Arc::new(Self { name, record: Mutex::new(record), deleted: RwLock::new(false), objects: RwLock::new(objects) })
     }
 
-    /// Returns when the bucket was created, in milliseconds since 1970.
+    /// Returns the time when the bucket was created, in milliseconds since 1970.
     pub(crate) fn created_ms(&self) -> u64 {
         self.record.lock().created_ms
     }
@@ -78,7 +79,7 @@ impl Bucket {
         self.objects.read().get(key).cloned()
     }
 
-    /// Calls `read` with the index. Writers are blocked during the call, so keep it short.
+    /// Calls `read` with the index. `read` must be fast, because writers are blocked during the call.
     pub(crate) fn with_objects<T>(&self, read: impl FnOnce(&BTreeMap<String, Arc<Object>>) -> T) -> T {
         read(&self.objects.read())
     }
@@ -104,7 +105,7 @@ impl Store {
         self.shared.buckets.read().values().cloned().collect()
     }
 
-    /// Runs file operations on a blocking thread. They run to their end even if the caller is cancelled.
+    /// Runs file operations on a blocking thread. The operations run to their end even if the caller is cancelled.
     pub(super) async fn run_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,

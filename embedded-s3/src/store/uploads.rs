@@ -110,8 +110,8 @@ pub(crate) async fn complete_upload(
     store.run_blocking(move |shared| complete(shared, &bucket, &upload, &parts, &declared, &conditions)).await
 }
 
-/// Returns the object that an upload became, if it is still the object of its key and was made of these parts. Lets a
-/// client repeat a completion whose response was lost.
+/// Returns the object that an upload became, if it is still the object of its key and was made of these parts. With
+/// this, a client can repeat a completion whose response was lost.
 pub(crate) fn completed_object(bucket: &Bucket, key: &str, id: &str, parts: &[CompletedPart]) -> Option<Arc<Object>> {
     let object = bucket.object(key).filter(|object| object.upload_id.as_deref() == Some(id))?;
     let mut md5 = Md5::new();
@@ -222,7 +222,7 @@ fn complete(
     };
     let committed = commit_object(shared, bucket, &upload.record.key, draft, conditions);
     if committed.is_err() && is_object_of_parts(bucket, &upload.record.key, &selected) {
-        // The object is visible but not yet durable. Close the upload, so that an abort can't remove its parts.
+        // The object is visible but may not be durable. The upload is closed, so that an abort can't remove its parts.
         state.is_closed = true;
         shared.uploads.lock().remove(&upload.id);
     }
@@ -260,7 +260,8 @@ fn abort(shared: &Shared, upload: &Upload) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Returns whether the current object of `key` begins with the first of these parts.
+/// Returns whether the current object of `key` consists of these parts. Compares only the first blob, because a blob
+/// belongs to one object at most.
 fn is_object_of_parts(bucket: &Bucket, key: &str, parts: &[(u16, Part)]) -> bool {
     let first = parts.first().map(|(_, part)| part.blob.id);
     bucket.object(key).is_some_and(|object| object.blobs.first().map(|blob| blob.id) == first)
@@ -270,7 +271,7 @@ pub(super) fn part_file_name(number: u16) -> String {
     format!("part-{number:05}.json")
 }
 
-/// Looks up the parts that the client names, and checks their order, sizes and ETags.
+/// Looks up the parts that the client names, and checks their order, sizes, ETags and checksums.
 fn select_parts(uploaded: &BTreeMap<u16, Part>, named: &[CompletedPart]) -> Result<Vec<(u16, Part)>, StoreError> {
     if !named.is_sorted_by(|first, second| first.number < second.number) {
         return Err(StoreError::InvalidPartOrder);

@@ -98,7 +98,7 @@ async fn invalid_bucket_names_are_rejected() {
             panic!("{name} was accepted");
         }
     }
-    // HTTP clients resolve `..` before they send a path, so write the request by hand.
+    // HTTP clients resolve `..` before they send a path, so the test writes the request itself.
     let mut connection = TcpStream::connect(server.address).await.unwrap();
     connection.write_all(b"PUT /%2e%2e HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut response = String::new();

@@ -60,7 +60,7 @@ async fn declared_checksum_is_kept_and_returned() {
         (got.checksum_sha256(), got.checksum_type()),
         (Some(expected.as_str()), Some(&ChecksumType::FullObject))
     );
-    // Not for a range of the object, and not unless the client requests it.
+    // A range has no checksum. Without a request for it, the checksum is not returned.
     let part = get().checksum_mode(ChecksumMode::Enabled).range("bytes=0-1").send().await.unwrap();
     assert_eq!(part.checksum_sha256(), None);
     assert_eq!(get().send().await.unwrap().checksum_sha256(), None);
@@ -83,7 +83,7 @@ async fn declared_checksum_is_kept_and_returned() {
     assert_eq!((attributes.object_size(), attributes.e_tag()), (Some(7), None));
 }
 
-/// Uploads an object of two parts with SHA256 checksums, and returns these checksums.
+/// Uploads an object of two parts with SHA256 checksums. Returns the checksums of the parts.
 async fn upload_parts(server: &TestServer, key: &str) -> [String; 2] {
     let client = &server.client;
     let create = client.create_multipart_upload().bucket(BUCKET).key(key);
@@ -103,7 +103,7 @@ async fn upload_parts(server: &TestServer, key: &str) -> [String; 2] {
     contents.map(|content| BASE64_STANDARD.encode(Sha256::checksum(&content)))
 }
 
-/// Returns the checksums of the two parts of an object, as reads of the parts and as its attributes report them.
+/// Returns the checksums of the two parts of an object: as reads of the parts return them, and as in the attributes.
 async fn part_checksums(server: &TestServer, key: &str) -> [Vec<Option<String>>; 2] {
     let mut read = Vec::new();
     for number in [1, 2] {

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::multipart::{MIB, create_upload};
 use crate::support::{BUCKET, TestServer, bytes, client, config, count_files, get};
 
-/// Set for the child process, which is killed.
+/// Environment variable with the storage folder. Set only for the child process, which is killed.
 const ROOT_VARIABLE: &str = "EMBEDDED_S3_CRASH_TEST_ROOT";
 const ADDRESS_PREFIX: &str = "listening on ";
 const TASKS: u64 = 4;
@@ -53,7 +53,7 @@ async fn start_child(root: &Path) -> (Child, Client) {
     }
 }
 
-/// Seeds of the contents that a key may have. `None` stands for no object.
+/// Seeds of the contents that a key may have. `None` instead of a seed stands for no object.
 #[derive(Clone, Debug)]
 struct Expected {
     acknowledged: Option<u64>,
@@ -127,7 +127,7 @@ async fn acknowledged_writes_survive_kill() {
             .zip(std::mem::take(&mut keys))
             .map(|(task, keys)| tokio::spawn(write_until_killed(client.clone(), task, round, keys, Arc::clone(&done))))
             .collect();
-        // Kill after a different number of writes in each round.
+        // Each round kills the server after a different number of writes.
         let writes = 20 + u32::try_from(round).unwrap() * 7;
         done.acquire_many(writes).await.unwrap().forget();
         child.kill().await.unwrap();

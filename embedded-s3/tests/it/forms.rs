@@ -108,7 +108,7 @@ async fn placeholder_in_the_key_is_replaced_by_the_file_name() {
     assert_eq!(status, 201, "{body}");
     assert!(body.contains("<Key>uploads/picked.txt</Key>"), "{body}");
     assert_eq!(server.get("uploads/picked.txt").await.unwrap(), b"12345");
-    // The policy applies to the key with the file's name.
+    // The policy is checked after the replacement.
     let (status, body) = submit(&server, form("${filename}", 60, &[PLAIN]), "12345").await;
     assert!((400..=403).contains(&status), "{status} {body}");
     assert_eq!(server.get("picked.txt").await, None);

@@ -10,7 +10,7 @@ async fn start_with_keys() -> TestServer {
     server
 }
 
-/// Lists everything page by page. Common prefixes are marked by `>`.
+/// Lists the bucket page by page. Marks common prefixes with `>`.
 async fn list_pages(server: &TestServer, prefix: &str, delimiter: Option<&str>, size: i32) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut token = None;

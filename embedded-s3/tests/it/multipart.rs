@@ -35,7 +35,7 @@ async fn completed_upload_becomes_an_object() {
     let server = TestServer::start().await;
     let contents = [bytes(1, 5 * MIB), bytes(2, 5 * MIB + 1), bytes(3, 10)];
     let id = create_upload(&server.client, "film").await;
-    // Out of order; part 1 is uploaded twice, and part 5 is not used.
+    // The parts are uploaded out of order. Part 1 is uploaded twice, and part 5 is not used.
     let third = upload_part(&server.client, "film", &id, 9, contents[2].clone()).await;
     upload_part(&server.client, "film", &id, 1, b"replaced".to_vec()).await;
     let first = upload_part(&server.client, "film", &id, 1, contents[0].clone()).await;
@@ -195,7 +195,7 @@ async fn open_uploads_are_listed_in_pages() {
     assert_eq!((grouped.uploads().len(), grouped.common_prefixes()[0].prefix()), (2, Some("a/")));
 }
 
-/// Browsers upload each part by its own presigned URL.
+/// Browsers upload each part to its own presigned URL.
 #[tokio::test]
 async fn parts_can_be_uploaded_by_presigned_urls() {
     let server = TestServer::start().await;

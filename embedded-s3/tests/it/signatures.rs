@@ -9,7 +9,7 @@ const AMZ_DATE: &[FormatItem<'_>] = format_description!("[year][month][day]T[hou
 const HTTP_DATE: &[FormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
-/// Sends a GET that is signed at `time` by its header `date` instead of `x-amz-date`, and returns the status.
+/// Sends a GET that is signed at `time`, with the header `date` instead of `x-amz-date`. Returns the status.
 async fn get_with_date(server: &TestServer, path: &str, time: OffsetDateTime, date: &str) -> u16 {
     let timestamp = time.format(AMZ_DATE).unwrap();
     let scope = format!("{}/{REGION}/s3/aws4_request", &timestamp[..8]);

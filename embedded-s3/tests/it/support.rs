@@ -152,7 +152,7 @@ pub(crate) fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// Returns the key for signatures of version 4 on a day, as `YYYYMMDD`.
+/// Returns the key for signatures of version 4 on a day. `day` has the form `YYYYMMDD`.
 pub(crate) fn signing_key(day: &str) -> Vec<u8> {
     let scope = [day, REGION, "s3", "aws4_request"];
     scope.iter().fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, text| hmac(&key, text))

@@ -18,7 +18,7 @@ use crate::{
     plugins::CatalogueError,
 };
 
-/// The catalogue of backups. Cheap to clone.
+/// The catalogue of backups: the table `backups`. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalogue {
     pub(super) platform: PgPool,
@@ -33,10 +33,14 @@ impl Catalogue {
         Self { platform: objects.platform.clone(), store: objects.store.clone(), restorer, identities, objects }
     }
 
-    /// Synchronizes the table with the bucket. Marks entries as `missing` if their dump is gone, and adds an entry for
-    /// each unknown manifest. Safe to call at any time, and on several nodes at once.
+    /// Synchronizes the table with the bucket. Marks entries as `missing` if their dump is gone, and as present if the
+    /// dump is back. Adds an entry for each unknown manifest. Safe to call at any time, and on several nodes at once.
+    ///
+    /// # Errors
+    /// `Unavailable` if the platform database or the object store is unavailable.
     pub async fn sync_with_storage(&self) -> Result<(), CatalogueError> {
-        // Reads the table before the bucket: an entry's objects are stored before the entry is inserted.
+        // The table is read before the bucket, because an entry is inserted after its dump was stored. In the opposite
+        // order, a backup that is completed in between would be marked as missing.
         let rows = queries::catalogue_keys(&self.platform).await.map_err(database_error)?;
         let objects = stored::list_objects(&self.store).await.map_err(storage_error)?;
         let (mut lost, mut recovered) = (Vec::new(), Vec::new());
@@ -54,7 +58,7 @@ impl Catalogue {
         if !recovered.is_empty() {
             queries::mark_found(&self.platform, &recovered).await.map_err(database_error)?;
         }
-        // Entries of older versions have no number of rows.
+        // Entries of older versions lack the number of rows, so their manifests are read once more.
         let complete = rows.iter().filter(|row| row.has_row_count);
         let known: HashSet<&str> = complete.map(|row| row.manifest_key.as_str()).collect();
         let listed: HashSet<&str> = rows.iter().map(|row| row.manifest_key.as_str()).collect();

@@ -13,10 +13,10 @@ use crate::{
 /// The first-party plugin that creates backups, and its job.
 pub(super) const PLUGIN: &str = "backup";
 pub(super) const JOB: &str = "backup";
-/// Enough for large databases. The plugin's own limit may be shorter.
+/// Time limit of a run. Enough for large databases. The plugin's own limit may be shorter.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
-/// What a backup contains.
+/// The content of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackupContent {
     DatabaseOnly,
@@ -25,10 +25,11 @@ pub enum BackupContent {
 }
 
 impl BackupsState {
-    /// Starts a backup of `platform`, `project:<id>` or `all`. Returns the id of its run, and the project's name.
+    /// Starts a backup of `platform`, `project:<id>` or `all`. Returns the id of its run and, for a project, the
+    /// project's name.
     ///
     /// # Errors
-    /// `invalid_request` for any other target, and for objects of the platform, 404 if the project doesn't exist.
+    /// `invalid_request` for any other target or for the platform with objects, 404 if the project doesn't exist.
     pub async fn start_backup(&self, target: &str, content: BackupContent) -> ApiResult<(Uuid, Option<String>)> {
         let (mut project_id, mut name) = (None, None);
         if content == BackupContent::WithObjects && target == "platform" {

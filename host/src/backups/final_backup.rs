@@ -1,8 +1,8 @@
 //! Deletes projects after their final backup.
 //!
 //! The project's row stores the id of the backup's run. When the run has ended, the node that saw the end deletes the
-//! project. If that node crashed, the sweep of any node does. Both may try at the same time; the project's lock lets
-//! only one proceed.
+//! project. If that node crashes, the sweep of any node deletes it. Both may try at the same time. The project's lock
+//! lets only one proceed.
 
 use api_types::{AuditResult, RunStatus};
 use serde_json::json;
@@ -15,24 +15,30 @@ use crate::{
     projects::{self, ProjectsState},
 };
 
-/// Decision about a project that waits for its final backup.
+/// Decision about a project whose deletion waits for its final backup.
 #[derive(Debug, PartialEq, Eq)]
 enum Decision {
     Wait,
     Delete,
-    /// Contains the reason.
+    /// Keep the project, for this reason.
     Keep(String),
 }
 
 impl BackupsState {
     /// Starts the final backup of a project. Returns the id of its run.
+    ///
+    /// # Errors
+    /// 404 if the project doesn't exist.
     pub async fn start_final_backup(&self, project: &str) -> ApiResult<Uuid> {
         let (run, _) = self.start_backup(&format!("project:{project}"), BackupContent::DatabaseOnly).await?;
         Ok(run)
     }
 
-    /// Deletes the projects whose final backup exists. Records a failure for those whose final backup failed, and keeps
-    /// them.
+    /// Deletes the projects whose final backup exists. Keeps the projects whose final backup failed, and records the
+    /// failure.
+    ///
+    /// # Errors
+    /// Fails if the platform database, the object store or Postgres is unavailable. Can be repeated.
     pub async fn finish_deletions(&self, projects: &ProjectsState) -> anyhow::Result<()> {
         let waiting = queries::waiting_deletions(&self.platform).await?;
         if waiting.iter().any(|project| project.status == Some(RunStatus::Success)) {
@@ -63,7 +69,7 @@ impl BackupsState {
         Ok(())
     }
 
-    /// Finishes deletions if the run that has just ended was a final backup.
+    /// Finishes deletions if the run that has just ended was a final backup. Failures are logged.
     pub async fn finish_deletion_after_run(&self, projects: &ProjectsState, run: Uuid) {
         match queries::is_final_backup(&self.platform, run).await {
             Ok(false) => {}

@@ -1,7 +1,7 @@
-//! Age identities for encrypted backups: the one of the configuration, and those that the owner gives for single runs.
+//! Age identities for encrypted backups: the configured identity, and identities that the owner gives for single runs.
 //!
-//! An identity that is given for a run is stored until the run begins, sealed under the master key, because another
-//! process may execute the run. The run deletes it. Identities of runs that don't begin are removed after an hour.
+//! An identity that is given for a run is stored until the run begins, because another process may execute the run. It
+//! is sealed under the master key. The run deletes it. Identities of runs that don't begin are removed after an hour.
 
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
@@ -30,7 +30,7 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// Returns the identity of a request, otherwise that of the configuration.
+    /// Returns the identity of a request, or the configured identity if the request has none.
     ///
     /// # Errors
     /// `invalid_request` if the text is not an identity.
@@ -38,7 +38,7 @@ impl Identities {
         Ok(parse(text)?.or_else(|| self.configured.clone()))
     }
 
-    /// Stores the identity of a request, if it has one, until its run takes it.
+    /// Stores the identity of a request, if it has one, until the run takes it.
     ///
     /// # Errors
     /// `invalid_request` if the text is not an identity.
@@ -53,7 +53,8 @@ impl Identities {
         Ok(())
     }
 
-    /// Returns the identity that was given for a run, which is forgotten, otherwise that of the configuration.
+    /// Returns the identity that was given for a run, and deletes it. If none was given, returns the configured
+    /// identity.
     pub(super) async fn take(&self, run: Uuid) -> Result<Option<AgeIdentity>, sqlx::Error> {
         let sealed: Option<Vec<u8>> =
             sqlx::query_scalar("DELETE FROM run_identities WHERE run_id = $1 RETURNING sealed")

@@ -1,6 +1,7 @@
-//! Removes incomplete backups: a dump without a manifest and an unfinished upload of a dump, left by a run that was
-//! killed, a manifest without a dump, and a list of objects, or names of their copies, without a manifest. Incomplete
-//! backups are not listed.
+//! Removes incomplete backups, which are not listed:
+//! - dumps without a manifest, and unfinished uploads of dumps, which killed runs left behind;
+//! - manifests without a dump;
+//! - lists of objects, and names of their copies, without a manifest.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -19,12 +20,12 @@ use crate::{
 };
 
 const PAGE_SIZE: i32 = 1000;
-/// Younger objects may belong to a backup that is being created.
+/// Minimum age of a file that is removed. Younger files may belong to a backup that is being created.
 const MIN_AGE: TimeDelta = TimeDelta::days(1);
 /// Length of a run id as text.
 const RUN_ID_LENGTH: usize = 36;
 
-/// Number and size of the removed objects.
+/// Number and total size of the removed files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IncompleteReport {
     pub removed: u64,
@@ -32,14 +33,20 @@ pub struct IncompleteReport {
 }
 
 /// Removes incomplete backups older than a day. Safe to call at any time, and on several nodes at once.
+///
+/// # Errors
+/// Fails if the store or the platform database is unavailable.
 pub async fn remove_incomplete(platform: &PgPool, store: &ObjectStore) -> ApiResult<IncompleteReport> {
     remove_incomplete_below(platform, store, PREFIX, Utc::now() - MIN_AGE).await
 }
 
 /// Removes incomplete backups below `prefix` that were last modified before `before`.
 ///
-/// Keeps objects of the catalogue and of active runs, because some stores count the age of a large object from the
-/// start of its upload.
+/// Keeps files of backups in the catalogue and of active runs, because some stores count the age of a large object from
+/// the start of its upload.
+///
+/// # Errors
+/// Fails if the store or the platform database is unavailable.
 pub async fn remove_incomplete_below(
     platform: &PgPool,
     store: &ObjectStore,
@@ -52,7 +59,7 @@ pub async fn remove_incomplete_below(
     if incomplete.is_empty() {
         return Ok(report);
     }
-    // Read after listing the bucket, so that backups completed in between are included.
+    // Read after the bucket was listed, so that backups completed in between are included.
     let catalogued = queries::catalogue_keys(platform).await?;
     let catalogued: HashSet<&str> = catalogued.iter().map(|row| row.object_key.as_str()).collect();
     let running = running(platform).await?;
@@ -101,12 +108,11 @@ async fn abort_uploads(platform: &PgPool, store: &ObjectStore, prefix: &str, bef
     }
 }
 
-/// Lists keys and sizes of dumps without a manifest, of manifests without a dump, and of lists of objects and names of
-/// copies without a manifest.
+/// Returns the keys and the sizes in bytes of files of incomplete backups that were last modified before `before`.
 async fn list_incomplete(store: &ObjectStore, prefix: &str, before: DateTime<Utc>) -> ApiResult<Vec<(String, i64)>> {
     // Key, size and whether the object is old enough, by the key of the dump.
     let (mut dumps, mut manifests) = (BTreeMap::new(), BTreeMap::new());
-    // Lists of objects and names of their copies, with the key of the dump.
+    // Lists of objects and names of their copies, each with the key of the dump.
     let mut extra: Vec<(String, (String, i64, bool))> = Vec::new();
     let mut token: Option<String> = None;
     loop {
@@ -130,7 +136,7 @@ async fn list_incomplete(store: &ObjectStore, prefix: &str, before: DateTime<Utc
             break;
         }
     }
-    // Objects with other extensions are not dumps and stay.
+    // Files with other extensions are not dumps and stay.
     let lone_dumps =
         dumps.iter().filter(|(dump, _)| is_dump(dump) && !manifests.contains_key(*dump)).map(|(_, object)| object);
     let lone_manifests = manifests.iter().filter(|(dump, _)| !dumps.contains_key(*dump)).map(|(_, object)| object);

@@ -12,7 +12,7 @@ pub(super) const DUMP_EXTENSION: &str = ".dump";
 pub(super) const MANIFEST_EXTENSION: &str = ".json";
 
 /// The description of a dump, stored next to it as JSON. It is sufficient to restore the dump without the platform
-/// database. Unknown fields are ignored, so that later versions can add some.
+/// database. Unknown fields are ignored, so that later versions can add fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupManifest {
@@ -22,14 +22,14 @@ pub struct BackupManifest {
     #[serde(default)]
     pub title: Option<String>,
     pub created_at: DateTime<Utc>,
-    /// Size of the dump.
+    /// Size of the stored dump.
     pub size_bytes: u64,
     /// Whether the dump is in the age format.
     #[serde(default)]
     pub encrypted: bool,
     /// SHA-256 of the dump as it is stored, in hexadecimal.
     pub sha256: String,
-    /// Version of Postgres, for example `15.14`.
+    /// Version of the Postgres server that was dumped, for example `15.14`.
     pub server_version: String,
     /// Version of `pg_dump`.
     #[serde(default)]
@@ -44,11 +44,12 @@ pub struct BackupManifest {
     /// Number of rows of every table in the dumped snapshot.
     #[serde(default)]
     pub tables: Vec<ManifestTable>,
-    /// The objects of the project. `None` if the backup has none of them.
+    /// The objects of the project. `None` if the backup does not include objects.
     #[serde(default)]
     pub objects: Option<ManifestObjects>,
 }
 
+/// A table of the dump, and its number of rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestTable {
@@ -83,8 +84,8 @@ impl BackupManifest {
     }
 }
 
-/// Returns the id of the backup with this object key. It only depends on the key, so a rebuilt catalogue has the same
-/// ids.
+/// Returns the id of the backup whose dump has this object key. The id depends only on the key, so a rebuilt catalogue
+/// has the same ids.
 pub fn backup_id(object_key: &str) -> Uuid {
     let digest: [u8; 32] = Sha256::digest(object_key.as_bytes()).into();
     let mut bytes = [0_u8; 16];
@@ -96,13 +97,13 @@ pub(super) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Returns the key of a manifest's dump, or `None` if the key is not a manifest's.
+/// Returns the key of the dump that belongs to a manifest, or `None` if the key is not that of a manifest.
 pub(super) fn object_key_of(manifest_key: &str) -> Option<String> {
     let stem = manifest_key.strip_prefix(PREFIX).and(manifest_key.strip_suffix(MANIFEST_EXTENSION))?;
     Some(format!("{stem}{DUMP_EXTENSION}"))
 }
 
-/// Returns the key of a dump's manifest, or `None` if the key is not a dump's.
+/// Returns the key of the manifest that belongs to a dump, or `None` if the key is not that of a dump.
 pub(super) fn manifest_key_of(object_key: &str) -> Option<String> {
     let stem = object_key.strip_prefix(PREFIX).and(object_key.strip_suffix(DUMP_EXTENSION))?;
     Some(format!("{stem}{MANIFEST_EXTENSION}"))
@@ -113,7 +114,7 @@ pub(super) fn belong_together(object_key: &str, manifest_key: &str) -> bool {
     object_key_of(manifest_key).as_deref() == Some(object_key)
 }
 
-/// Returns the file name for downloads: `backups/project/x/T-run.dump` → `project-x-T-run.dump`.
+/// Returns the file name for a download, for example `project-x-T-run.dump` for `backups/project/x/T-run.dump`.
 pub(super) fn file_name(object_key: &str) -> String {
     let name = object_key.strip_prefix(PREFIX).unwrap_or(object_key);
     name.chars()

@@ -1,19 +1,19 @@
 //! Backups of the platform database and of projects: creates, lists, signs, verifies and removes them.
 //!
-//! A backup consists of two objects in the platform's bucket: a dump, and a manifest that describes it. It can include
-//! the objects of a project (`objects`). The table
-//! `backups` is a catalogue of them. Missing entries are rebuilt from the manifests, so backups outlive the platform
-//! database. The plugin `backup` creates backups, through `plugins::capabilities`.
+//! A backup consists of two objects in the platform's bucket: a dump, and a manifest that describes it. A backup of a
+//! project can also include the objects of the project (`objects`). The table `backups` is the catalogue of backups.
+//! Missing entries are rebuilt from the manifests, so backups outlive the platform database. The plugin `backup`
+//! creates backups, through `plugins::capabilities`.
 //!
-//! Deliberately absent: dumping and restoring (`db::dump`, `db::restore`), uploading (`object_store`), schedules and
-//! retention (`jobs` and the plugin), and access with API keys.
+//! Deliberately absent: dumping and restoring (`db::dump`, `db::restore`), uploading (`object_store`), schedules
+//! (`jobs`), applying retention policies (the plugin), and access with API keys.
 //!
-//! Reading order: `manifest`, `stored` (reads the bucket), `queries`, `catalogue` (synchronizes table and bucket),
-//! `objects` (of projects, in backups),
-//! `incomplete` (removes unfinished backups), `create` (starts a run of the plugin), `identities` (private keys for
-//! encrypted backups), `verify` (restores and compares a backup), `plugin_access` (the operations for plugins),
-//! `final_backup` (before a project is deleted), `protection` (what protects each database), `retention` (why a backup
-//! is kept, and until when), `routes`, `restores`, `recovery` (without a server).
+//! Reading order: `manifest`, `stored` (reads the bucket), `queries`, `catalogue` (synchronizes the table with the
+//! bucket), `objects` (the objects of projects in backups), `incomplete` (removes unfinished backups), `create` (starts
+//! a run of the plugin), `identities` (private keys for encrypted backups), `verify` (restores and compares a backup),
+//! `plugin_access` (the operations for plugins), `final_backup` (before a project is deleted), `protection` (how well
+//! each database is protected), `retention` (why and until when a backup is kept), `routes`, `restores`, `recovery`
+//! (restores without a server).
 
 mod catalogue;
 mod create;

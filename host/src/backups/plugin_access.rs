@@ -100,7 +100,7 @@ impl BackupCatalogue for Catalogue {
                 _ => {}
             }
         }
-        // Their copies are removed by the next sweep, unless another backup refers to them.
+        // The next sweep removes the copies of the backup's objects, unless another backup refers to them.
         if let Some(keys) = objects::extra_keys(&row.manifest_key).filter(|_| row.object_count.is_some()) {
             self.objects.remove_files(&keys).await.map_err(storage_error)?;
         }
@@ -110,7 +110,8 @@ impl BackupCatalogue for Catalogue {
     }
 }
 
-/// Checks that dump and manifest are in the bucket, and that the dump has the given size.
+/// Checks the keys and the form of the hash, that the dump and the manifest are in the bucket, and that the dump has
+/// the given size.
 async fn check(store: &ObjectStore, backup: &NewBackup) -> Result<(), CatalogueError> {
     let invalid = |problem: String| Err(CatalogueError::Invalid(problem));
     if !belong_together(&backup.object_key, &backup.manifest_key) {
@@ -133,7 +134,7 @@ async fn check(store: &ObjectStore, backup: &NewBackup) -> Result<(), CatalogueE
     }
 }
 
-/// Returns the project's name, if the project exists.
+/// Returns the project's name. Returns `None` for the platform, and if the project does not exist.
 async fn title(platform: &PgPool, target: &DatabaseName) -> Result<Option<String>, CatalogueError> {
     let DatabaseName::Project(id) = target else { return Ok(None) };
     sqlx::query_scalar("SELECT name FROM projects WHERE id = $1")
@@ -143,7 +144,7 @@ async fn title(platform: &PgPool, target: &DatabaseName) -> Result<Option<String
         .map_err(database_error)
 }
 
-/// Returns `None` for a row with an invalid target, which a constraint of the table prevents.
+/// Converts a row to an entry. Returns `None` if the target is invalid, which a constraint of the table prevents.
 fn entry(row: BackupRow) -> Option<CatalogueEntry> {
     Some(CatalogueEntry {
         id: row.id,

@@ -16,12 +16,12 @@ use crate::error::{ApiResult, describe_cause};
 
 /// Time without a successful verification after which a database needs attention.
 const MAX_UNVERIFIED: TimeDelta = TimeDelta::days(30);
-/// Multiple of its job's interval after which a backup is overdue.
+/// Age, in intervals of the job, after which the last good backup is too old.
 const OVERDUE_INTERVALS: i32 = 2;
 
 impl BackupsState {
-    /// Synchronizes the catalogue with the object store. If that fails, the catalogue stays as it was, because an
-    /// outdated list is more useful than an error.
+    /// Synchronizes the catalogue with the object store. Only logs a failure, because an outdated list is more useful
+    /// than an error.
     pub async fn sync_or_log(&self) {
         if let Err(error) = self.catalogue.sync_with_storage().await {
             tracing::warn!(
@@ -31,7 +31,10 @@ impl BackupsState {
         }
     }
 
-    /// Returns the protection of the platform database and of every ready project, as recorded in the catalogue.
+    /// Returns how well the platform database and every ready project are protected, according to the catalogue.
+    ///
+    /// # Errors
+    /// Fails if the platform database is unavailable.
     pub async fn protection(&self, now: DateTime<Utc>) -> ApiResult<Vec<Protection>> {
         let (databases, targets) =
             tokio::try_join!(queries::protected_databases(&self.platform), queries::targets(&self.platform))?;
@@ -49,7 +52,7 @@ impl BackupsState {
         Ok(protection.collect())
     }
 
-    /// Returns the backups that are not missing, and what happens to each.
+    /// Returns the backups that are not missing, and the fate of each.
     pub(super) async fn fates(&self, now: DateTime<Utc>) -> ApiResult<(Vec<BackupRow>, HashMap<Uuid, Fate>)> {
         let (backups, databases) = tokio::try_join!(
             queries::present_backups(&self.platform, None),
@@ -61,7 +64,7 @@ impl BackupsState {
         Ok((backups, fates))
     }
 
-    /// Reads a manifest, or returns why that is not possible.
+    /// Reads a manifest. The error is a message for the owner.
     pub(super) async fn read_manifest(&self, manifest_key: &str) -> Result<BackupManifestInfo, String> {
         match stored::read_manifest(&self.catalogue.store, manifest_key.to_owned()).await {
             Err(error) => Err(format!("The object store can't be read: {error}.")),
@@ -131,7 +134,7 @@ fn assess(
     }
 }
 
-/// Returns the job that backs up the target most often, and the longest time between its next fire times.
+/// Returns the job that backs up the target most often, and the longest interval between its next fire times.
 fn covering_job<'a>(target: &str, jobs: &'a [Job]) -> Option<(&'a Job, Option<TimeDelta>)> {
     let covers = |job: &&Job| {
         let covered = job.params.get("target").and_then(|covered| covered.as_str());
@@ -148,17 +151,17 @@ struct Facts {
     last_good_at: Option<DateTime<Utc>>,
     last_verified_at: Option<DateTime<Utc>>,
     oldest_at: Option<DateTime<Utc>>,
-    /// When the job that backs up the database was created, and its interval if it is known.
+    /// Creation time of the job that backs up the database, and its interval, if known.
     job: Option<(DateTime<Utc>, Option<TimeDelta>)>,
 }
 
 impl Facts {
-    /// Returns what is wrong, and since when if that is known.
+    /// Returns the most serious problem, and since when it exists, if known.
     fn problem(self, now: DateTime<Utc>) -> Option<(&'static str, Option<DateTime<Utc>>)> {
         let Some((job_created_at, interval)) = self.job else {
             return Some(("No enabled job backs it up.", self.last_good_at.or(self.created_at)));
         };
-        // A new database or job is not overdue until its first backup had as much time as any later one.
+        // The first backup of a new database or job has as much time as any later backup.
         let counts_from = self.last_good_at.or(self.created_at.max(Some(job_created_at)));
         let due = interval.and_then(|interval| counts_from?.checked_add_signed(interval * OVERDUE_INTERVALS));
         match due {
@@ -170,7 +173,7 @@ impl Facts {
             }
             _ => {}
         }
-        // Backups younger than this need no verification yet.
+        // If no backup was ever verified, the time counts from the oldest backup.
         let unverified_since = self.last_verified_at.or(self.oldest_at)?.checked_add_signed(MAX_UNVERIFIED)?;
         (unverified_since < now).then_some(("None of its backups was verified for 30 days.", Some(unverified_since)))
     }

@@ -22,14 +22,14 @@ pub(super) struct BackupRow {
     pub manifest_key: String,
     pub run_id: Option<Uuid>,
     pub verified_at: Option<DateTime<Utc>>,
-    /// When and why the last verification failed.
+    /// Time when the last verification failed. `None` if it succeeded, or if there was none.
     pub failed_at: Option<DateTime<Utc>>,
     pub failure: Option<String>,
     /// Rows of all tables. `None` until the manifest was read.
     pub row_count: Option<i64>,
     /// Whether the dump is in the age format.
     pub encrypted: bool,
-    /// Number and size of the project's objects. `None` if the backup has none of them.
+    /// Number and total size of the project's objects. `None` if the backup does not include objects.
     pub object_count: Option<i64>,
     pub object_bytes: Option<i64>,
 }
@@ -71,7 +71,8 @@ impl BackupRow {
     }
 }
 
-/// Returns a page of backups, newest first. `before` is time and id of the last backup of the previous page.
+/// Returns a page of backups, newest first. `before` is the creation time and the id of the last backup of the previous
+/// page.
 pub(super) async fn backups(
     pool: &PgPool,
     target: Option<&str>,
@@ -95,7 +96,7 @@ pub(super) async fn backups(
     .await
 }
 
-/// What the catalogue knows about a target.
+/// Summary of a target's backups. `good_…` describes the newest backup that is neither missing nor failed.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct TargetRow {
     pub target: String,
@@ -108,7 +109,7 @@ pub(super) struct TargetRow {
     pub oldest_at: Option<DateTime<Utc>>,
 }
 
-/// Returns what the catalogue knows about each target that has backups.
+/// Returns a summary for each target that has entries in the catalogue.
 pub(super) async fn targets(pool: &PgPool) -> Result<Vec<TargetRow>> {
     sqlx::query_as(
         "SELECT b.target, good.id AS good_id, good.created_at AS good_at, good.verified_at AS good_verified_at,
@@ -126,7 +127,7 @@ pub(super) async fn targets(pool: &PgPool) -> Result<Vec<TargetRow>> {
     .await
 }
 
-/// A database that backups protect.
+/// A database that backups should protect.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct ProtectedRow {
     /// `None` for the platform.
@@ -146,8 +147,8 @@ pub(super) async fn protected_databases(pool: &PgPool) -> Result<Vec<ProtectedRo
     .await
 }
 
-/// Returns the backups that are not missing, newest first. With a target, excludes backups whose last verification
-/// failed: they must not count as backups of the target.
+/// Returns the backups that are not missing, newest first. With a target, also excludes backups whose last verification
+/// failed, because the target's retention must not count them.
 pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Result<Vec<BackupRow>> {
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
@@ -179,7 +180,7 @@ pub(super) async fn catalogue_keys(pool: &PgPool) -> Result<Vec<CatalogueKeys>> 
         .await
 }
 
-/// Inserts an entry. If it already exists, only sets its run, title and number of rows where they are missing.
+/// Inserts an entry. If it already exists, only sets its run, title and number of rows, where they are missing.
 pub(super) async fn insert(db: impl PgExecutor<'_>, row: &BackupRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO backups (id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id,
@@ -224,7 +225,7 @@ pub(super) async fn mark_found(pool: &PgPool, ids: &[Uuid]) -> Result<u64> {
     Ok(result.rows_affected())
 }
 
-/// Returns false if the entry doesn't exist.
+/// Marks a backup as verified. Returns false if the entry doesn't exist.
 pub(super) async fn mark_verified(db: &mut sqlx::PgConnection, id: Uuid) -> Result<bool> {
     let result = sqlx::query(
         "UPDATE backups SET state = 'verified', verified_at = now(), failed_at = NULL, failure = NULL WHERE id = $1",
@@ -257,7 +258,7 @@ pub(super) async fn run_is_running(pool: &PgPool, run: Uuid) -> Result<bool> {
         .await
 }
 
-/// A project that is deleted after its final backup.
+/// A project whose deletion waits for its final backup.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct WaitingDeletion {
     pub id: String,
@@ -266,7 +267,7 @@ pub(super) struct WaitingDeletion {
     /// The run's status. `None` if the run was removed from the history.
     pub status: Option<RunStatus>,
     pub error_text: Option<String>,
-    /// Whether the run's backup is in the catalogue and not missing.
+    /// Whether the run's backup is in the catalogue, and neither missing nor failed.
     pub backed_up: bool,
 }
 

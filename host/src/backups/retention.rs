@@ -1,5 +1,4 @@
-//! Which rules keep a backup, and when it will be removed. The plugin `backup` applies the rules; this file predicts
-//! what it will do.
+//! Predicts which retention rules keep a backup, and when it will be removed. The plugin `backup` applies the rules.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,14 +12,14 @@ use super::{
 };
 use crate::{db::DatabaseName, jobs::Schedule};
 
-/// The job of the plugin that only applies a policy.
+/// Name of the plugin's job that only applies a retention policy.
 pub(super) const PRUNE_JOB: &str = "prune";
-/// The parameter of a job that stands for every database.
+/// Value of a job's parameter `target` that stands for every database.
 pub(super) const ALL_TARGETS: &str = "all";
-/// Maximum number of future runs that are looked at.
+/// Maximum number of future runs that are simulated.
 const MAX_FUTURE_RUNS: usize = 400;
 
-/// What happens to a backup.
+/// The predicted fate of a backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Fate {
     pub(super) kept_by: Vec<KeptBy>,
@@ -29,7 +28,7 @@ pub(super) struct Fate {
     pub(super) only_good: bool,
 }
 
-/// A job that makes backups, or removes old ones, or both.
+/// A job that makes backups, removes old backups, or both.
 #[derive(Debug, Clone)]
 struct PolicyJob {
     target: String,
@@ -43,7 +42,7 @@ pub(super) fn policy_of(job: &Job) -> Option<BackupRetention> {
     serde_json::from_value(job.params.get("retention")?.clone()).ok()
 }
 
-/// Returns what happens to each backup. `jobs` are the enabled jobs of the plugin, `databases` those that exist.
+/// Returns the fate of each backup. `jobs` are the plugin's enabled jobs, `databases` are the existing databases.
 pub(super) fn fates(
     backups: &[BackupRow],
     jobs: &[Job],
@@ -67,7 +66,7 @@ pub(super) fn fates(
     }
     for (target, backups) in by_target {
         let covers = |job: &&PolicyJob| {
-            // Jobs for all databases make no backups of deleted ones, but they remove old ones.
+            // A backup job for all databases does not touch backups of deleted databases. A prune job does.
             let covers_all = job.target == ALL_TARGETS && (live.contains(target) || !job.makes_backups);
             covers_all || job.target == target
         };
@@ -82,7 +81,7 @@ pub(super) fn fates(
     fates
 }
 
-/// Returns the backups among these that are removed next.
+/// Returns the time of the next removal among these backups, and the number and size of the backups removed then.
 pub(super) fn next_to_go<'a>(backups: impl Iterator<Item = (&'a BackupRow, &'a Fate)> + Clone) -> Option<WillGo> {
     let at = backups.clone().filter_map(|(_, fate)| fate.goes_at).min()?;
     let going = backups.filter(|(_, fate)| fate.goes_at == Some(at));
@@ -98,7 +97,7 @@ fn policy_job(job: &Job, now: DateTime<Utc>) -> Option<PolicyJob> {
     Some(PolicyJob { target, makes_backups, retention: policy_of(job), fire_times })
 }
 
-/// Returns the fates of the backups of one database that were made at these times.
+/// Returns the fates of the backups of one database. `times` are the times when they were made.
 fn fates_of_target(jobs: &[&PolicyJob], times: &[DateTime<Utc>]) -> Vec<Fate> {
     let policies: Vec<BackupRetention> = jobs.iter().filter_map(|job| job.retention).collect();
     if policies.is_empty() {
@@ -122,7 +121,8 @@ fn fates_of_target(jobs: &[&PolicyJob], times: &[DateTime<Utc>]) -> Vec<Fate> {
     fates
 }
 
-/// Runs the jobs in time, as if every run succeeded. Returns which of the backups are removed, and when.
+/// Simulates the future runs of the jobs, as if every run succeeded. Returns the index of each removed backup, and the
+/// time of its removal.
 fn removals(jobs: &[&PolicyJob], times: &[DateTime<Utc>]) -> Vec<(usize, DateTime<Utc>)> {
     let mut runs: Vec<(DateTime<Utc>, &PolicyJob)> =
         jobs.iter().flat_map(|job| job.fire_times.iter().map(|at| (*at, *job))).collect();
@@ -154,7 +154,7 @@ fn removals(jobs: &[&PolicyJob], times: &[DateTime<Utc>]) -> Vec<(usize, DateTim
 }
 
 /// Returns for each backup the rules of the policy that keep it, as the plugin applies them. Days, weeks and months are
-/// those of UTC; weeks start on Monday.
+/// in UTC. Weeks start on Monday.
 fn rules_that_keep(policy: BackupRetention, times: &[DateTime<Utc>]) -> Vec<Vec<KeptBy>> {
     let mut newest_first: Vec<(usize, DateTime<Utc>)> = times.iter().copied().enumerate().collect();
     newest_first.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
@@ -186,14 +186,14 @@ fn rules_that_keep(policy: BackupRetention, times: &[DateTime<Utc>]) -> Vec<Vec<
     rules
 }
 
-/// Returns the number of the period that a time is in.
+/// A function that returns the number of the period that contains a time.
 type PeriodOf = fn(DateTime<Utc>) -> i32;
 
 fn day(at: DateTime<Utc>) -> i32 {
     at.date_naive().num_days_from_ce()
 }
 
-/// The first day of the common era was a Monday.
+/// Returns the number of the week. Day 1 of the common era is a Monday in chrono's calendar.
 fn week(at: DateTime<Utc>) -> i32 {
     (day(at) - 1).div_euclid(7)
 }
@@ -242,7 +242,7 @@ mod tests {
         check(none, [&[Last], &[], &[], &[], &[]]);
         check(BackupRetention { keep_last: 2, ..none }, [&[Last], &[Last], &[], &[], &[]]);
         check(BackupRetention { daily: 2, ..none }, [&[Last, Daily], &[Daily], &[], &[], &[]]);
-        // 2025-12-29 is a Monday, the day before it belongs to another week.
+        // 2025-12-29 is a Monday. The day before it belongs to another week.
         check(BackupRetention { weekly: 2, ..none }, [&[Last, Weekly], &[], &[], &[Weekly], &[]]);
         check(BackupRetention { monthly: 3, ..none }, [&[Last, Monthly], &[], &[Monthly], &[], &[Monthly]]);
     }

@@ -25,7 +25,7 @@ use crate::{
     plugins::{BackupCatalogue as _, CatalogueError},
 };
 
-/// A signed download must start within this time. It may end later.
+/// Lifetime of a download URL. The download must start within this time, and may end later.
 const DOWNLOAD_URL_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Filter and page of a list of backups.

@@ -6,7 +6,7 @@ use super::manifest::{BackupManifest, PREFIX, object_key_of};
 use crate::object_store::{ObjectStore, PLATFORM_BUCKET, StoreResult};
 
 const PAGE_SIZE: i32 = 1000;
-/// Maximum size of a manifest, which lists every table of a database.
+/// Maximum size of a manifest. A manifest lists every table of a database.
 const MAX_MANIFEST_BYTES: usize = 16 << 20;
 /// Maximum number of manifests that are read at the same time.
 const MAX_PARALLEL_READS: usize = 8;
@@ -20,6 +20,9 @@ pub struct StoredBackup {
 }
 
 /// Lists every backup whose dump and manifest are in the bucket, newest first. Needs no database.
+///
+/// # Errors
+/// Fails if the store can't be read. Invalid manifests are logged and skipped.
 pub async fn list_stored_backups(store: &ObjectStore) -> StoreResult<Vec<StoredBackup>> {
     let objects = list_objects(store).await?;
     let mut backups = read_manifests(store, complete_manifests(&objects)).await?;
@@ -27,7 +30,8 @@ pub async fn list_stored_backups(store: &ObjectStore) -> StoreResult<Vec<StoredB
     Ok(backups)
 }
 
-/// Lists keys and sizes of all objects of backups. Returns an empty map if the bucket doesn't exist yet.
+/// Returns the keys and the sizes in bytes of all files of backups. Returns an empty map if the bucket doesn't exist
+/// yet.
 pub(super) async fn list_objects(store: &ObjectStore) -> StoreResult<BTreeMap<String, i64>> {
     let mut objects = BTreeMap::new();
     let mut token: Option<String> = None;
@@ -53,7 +57,7 @@ pub(super) fn complete_manifests(objects: &BTreeMap<String, i64>) -> Vec<String>
         .collect()
 }
 
-/// Reads manifests. Skips invalid manifests, which are logged, and manifests that were removed in the meantime.
+/// Reads manifests. Logs and skips invalid manifests. Skips manifests that were removed in the meantime.
 pub(super) async fn read_manifests(store: &ObjectStore, keys: Vec<String>) -> StoreResult<Vec<StoredBackup>> {
     let read: Vec<StoreResult<Option<StoredBackup>>> =
         stream::iter(keys).map(|key| read_manifest(store, key)).buffer_unordered(MAX_PARALLEL_READS).collect().await;
@@ -61,7 +65,7 @@ pub(super) async fn read_manifests(store: &ObjectStore, keys: Vec<String>) -> St
     Ok(read?.into_iter().flatten().collect())
 }
 
-/// Returns `None` if the manifest is missing or invalid.
+/// Reads a manifest. Returns `None` if it is missing or invalid.
 pub(super) async fn read_manifest(store: &ObjectStore, manifest_key: String) -> StoreResult<Option<StoredBackup>> {
     let Some(object_key) = object_key_of(&manifest_key) else { return Ok(None) };
     let text = match store.get_small(PLATFORM_BUCKET, &manifest_key, MAX_MANIFEST_BYTES).await {

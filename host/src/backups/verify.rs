@@ -1,4 +1,4 @@
-//! Verifies a backup: restores it into a scratch database, and compares the rows with the manifest.
+//! Verifies a backup: restores it into a scratch database, and compares the numbers of rows with the manifest.
 
 use std::{
     collections::BTreeMap,
@@ -41,15 +41,16 @@ const IDENTITY_REMEDY: &str =
 const MAX_NAMED_TABLES: usize = 10;
 const PLUGIN: &str = "backup";
 const JOB: &str = "verify";
-/// Enough for large databases. Restoring takes longer than dumping, because it rebuilds indexes.
+/// Time limit of a run. Enough for large databases. Restoring takes longer than dumping, because it rebuilds indexes.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Restores a backup into a scratch database, counts its rows, and removes the database. Needs a Postgres server and
 /// the object store, but no platform database. The result lists the differences from the manifest. An encrypted backup
-/// needs an identity. Of objects, it checks that their copies exist.
+/// needs an identity. If the backup includes objects, only checks that their copies exist.
 ///
 /// # Errors
-/// `Unverified` if the dump was changed or can't be restored, `Unavailable` if Postgres or the store is unavailable.
+/// `Unverified` if the dump was changed or can't be restored, `NotChecked` if the identity is missing or wrong or
+/// `pg_restore` can't be run, `Unavailable` if Postgres or the store is unavailable.
 pub async fn verify_stored(
     store: &ObjectStore,
     restorer: &Restorer,
@@ -73,8 +74,8 @@ pub async fn verify_stored(
     let restored = restorer.restore(run, &secrets::random_password(), archive).await;
     drop(content);
     drop(bytes);
-    // The digest is checked first, because a changed dump may fail in any way. After any other error the digest is
-    // incomplete, because the dump was not read to its end.
+    // The digest is checked first, because restoring a changed dump may fail in any way. After any other error the
+    // digest is incomplete, because the dump was not read to its end.
     if matches!(restored, Ok(_) | Err(RestoreError::Failed(_))) {
         let found = hex::encode(digest.finalize());
         if found != manifest.sha256 {
@@ -100,6 +101,9 @@ pub async fn verify_stored(
 
 /// Records the outcome of a verification in the catalogue, and `actor` in the audit log. Does nothing if the catalogue
 /// doesn't contain the backup, or if the outcome does not show whether the backup is good.
+///
+/// # Errors
+/// Fails if the platform database is unavailable.
 pub async fn record_outcome(
     database_url: &str,
     id: Uuid,
@@ -150,7 +154,7 @@ async fn mark(
     }
 }
 
-/// Number of rows of a table, in the manifest and in the restored database.
+/// Numbers of rows of a table: in the manifest, and in the restored database. `None` if the table is missing there.
 #[derive(Default)]
 struct Rows {
     expected: Option<u64>,
@@ -237,6 +241,9 @@ async fn verify_row(
 impl Catalogue {
     /// Removes scratch databases and roles that a killed process left behind, except those of active runs. Returns the
     /// removed names.
+    ///
+    /// # Errors
+    /// Fails if Postgres is unavailable.
     pub async fn remove_leftover_scratch_databases(&self) -> Result<Vec<ScratchName>, sqlx::Error> {
         let mut removed = Vec::new();
         for name in self.restorer.list_leftovers().await? {
@@ -254,7 +261,7 @@ impl BackupsState {
     /// Starts the verification of a backup. Returns the id of its run, and the backup.
     ///
     /// # Errors
-    /// 404 if the backup doesn't exist, 400 if the identity is none.
+    /// 404 if the backup doesn't exist, 400 if the identity is invalid.
     pub(super) async fn start_verification(&self, id: Uuid, identity: Option<&str>) -> ApiResult<(Uuid, BackupRow)> {
         let row = queries::backup(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("backup"))?;
         // The run belongs to the project, unless the project was deleted.
@@ -308,7 +315,7 @@ fn restore_failure(error: RestoreError) -> CatalogueError {
         RestoreError::Unreachable(cause) => CatalogueError::Unavailable { what: "Postgres", cause },
         RestoreError::Archive(cause) => CatalogueError::Unavailable { what: "the object store", cause: cause.into() },
         RestoreError::NotRun(cause) => {
-            // The cause contains paths.
+            // Only logged, because the cause contains paths.
             tracing::error!(cause = describe_cause(cause.as_ref()), "pg_restore could not be run");
             CatalogueError::NotChecked("pg_restore could not be run; the server's log has the cause".to_owned())
         }

@@ -40,7 +40,7 @@ impl AdminAuthConfig {
             return Err(ConfigError::new(
                 "DEV_ADMIN_TOKEN",
                 format!("is shorter than {MIN_DEV_TOKEN_LENGTH} characters"),
-                "set it to a long random text, for example from `openssl rand -hex 32`",
+                "set it to a long random string, for example from `openssl rand -hex 32`",
             ));
         }
         Ok(Self {

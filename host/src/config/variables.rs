@@ -42,13 +42,16 @@ variables! {
         "Platform database, `postgres://user:password@host:5432/platform`. Projects' databases live on the same \
          server. Unset: the embedded Postgres.";
     plain "ATLASHUB_POSTGRES_BIN_DIR" ""
-        "Embedded mode: folder of `initdb`, `postgres` and `pg_dump`. Unset: the usual folders are searched.";
+        "Embedded mode: folder with `initdb`, `postgres` and the other Postgres programs. Unset: the newest supported \
+         version that is installed is used, or else one is downloaded.";
     plain "ATLASHUB_POSTGRES_PORT" ""
         "Embedded mode: port of the private Postgres. Unset: a free one, which is kept across restarts.";
     plain "ATLASHUB_PROJECT_CONNECTIONS" "80"
-        "Maximum number of connections to all projects' databases. Keep it at least 15 below Postgres's \
-         `max_connections`.";
-    plain "ATLASHUB_POOL_SIZE" "5" "Maximum number of connections per project and role, 1–50.";
+        "Maximum number of connections to projects' databases per process. Keep the total of all processes at least \
+         15 below Postgres's `max_connections` minus its reserved connections.";
+    plain "ATLASHUB_POOL_SIZE" "5"
+        "Maximum number of shared connections per project and role, and also of connections that run one statement at \
+         a time, 1–50.";
     plain "ATLASHUB_S3_ENDPOINT" ""
         "URL of the S3 store, as this process reaches it, for example `http://garage:3900`. Unset: the embedded \
          store.";
@@ -111,14 +114,18 @@ variables! {
         "Lowest average rate at which clients may send a body (after the first 5 seconds) and read a response (after \
          `ATLASHUB_WRITE_TIMEOUT_SECONDS`), in bytes per second.";
     plain "ATLASHUB_RATE_LIMIT_PUBLISHABLE" "50"
-        "Requests per second and project with publishable keys, with bursts of twice that; 0 for no limit.";
+        "Maximum number of requests with publishable keys per second, project and process. Bursts of twice that are \
+         allowed; 0 for no limit.";
     plain "ATLASHUB_RATE_LIMIT_SECRET" "1000"
-        "Requests per second and project with secret keys, with bursts of twice that; 0 for no limit.";
-    plain "ATLASHUB_ROWS_DEFAULT_LIMIT" "100" "Rows of a list without `limit`.";
-    plain "ATLASHUB_ROWS_MAX_LIMIT" "1000" "Maximum number of rows of a list.";
+        "Maximum number of requests with secret keys per second, project and process. Bursts of twice that are \
+         allowed; 0 for no limit.";
+    plain "ATLASHUB_ROWS_DEFAULT_LIMIT" "100" "Maximum number of rows that a read without `limit` returns.";
+    plain "ATLASHUB_ROWS_MAX_LIMIT" "1000"
+        "Maximum number of rows that a read returns; a higher `limit` is reduced to it. Also applies to each embedded \
+         list.";
     plain "ATLASHUB_SHARE_LOOKUPS" "true"
-        "Whether reads of one row by a unique key that wait at the same moment share a statement. Responses are the \
-         same; `false` sends each alone.";
+        "Whether concurrent reads of one row by a unique key may share a statement. The responses are the same; \
+         `false` sends each read alone.";
     plain "ATLASHUB_RESPONSE_LIMIT_BYTES" "16777216"
         "Maximum size of a response with rows, in bytes; a larger one gets 422 `response_too_large`.";
     plain "ATLASHUB_MAX_RESPONSE_BYTES_IN_FLIGHT" "134217728"
@@ -186,8 +193,8 @@ variables! {
     plain "ATLASHUB_PLUGIN_STATE_KIB" "1024"
         "Maximum size of the state that a plugin keeps for one project, or for the platform, in KiB.";
     plain "ATLASHUB_PLUGIN_MAX_FILE_MIB" "64"
-        "Maximum size of a plugin's file, in MiB. A file is in memory while it is checked and compiled. A loaded \
-         plugin keeps its machine code, up to twice the size of its file.";
+        "Maximum size of a plugin's file, in MiB. The file is in memory while it is checked and compiled. The \
+         machine code of a loaded plugin, up to twice that size, stays in memory.";
     plain "ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB" "1024"
         "Maximum memory of the process that compiles a plugin, in MiB. A plugin that needs more is rejected. A plugin \
          in Python (20 MB) needs about 400, one of 1 MB less than 128. One plugin is compiled at a time.";

@@ -162,7 +162,7 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
         // A request without values can't have an invalid one: an expression of a view failed.
         _ if code.starts_with("22") && !context.has_values() => rule_failed(error, table, audience),
         _ if is_in_function(error) => rule_failed(error, table, audience),
-        "22001" => ApiError::new(Code::InvalidValue, "A text is longer than its column allows."),
+        "22001" => ApiError::new(Code::InvalidValue, "A string is longer than its column allows."),
         "22003" => ApiError::new(Code::InvalidValue, "A number is out of the range of its column."),
         // 42602: the input function of a type that refers to names, such as regclass.
         _ if (code.starts_with("22") || code == "42602") && audience == Audience::Owner => {

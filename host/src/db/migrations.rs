@@ -21,7 +21,7 @@ const ADVISORY_LOCK: i64 = i64::from_be_bytes(*b"atlashub");
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     #[error(
-        "Migration {version} ({name}) was applied to the platform database with a different text than this version of \
+        "Migration {version} ({name}) was applied to the platform database with different SQL than this version of \
          AtlasHub contains: start the version that applied it, or restore the database from a backup."
     )]
     Changed { version: i64, name: String },

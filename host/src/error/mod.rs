@@ -81,7 +81,7 @@ impl ApiError {
 
     /// Creates a 400 for a string with a NUL character.
     pub fn unstorable_text() -> Self {
-        Self::invalid("A text of the request contains a NUL character, which Postgres can't store.")
+        Self::invalid("A string in the request contains a NUL character, which Postgres can't store.")
             .with_hint("Remove the character U+0000.")
     }
 

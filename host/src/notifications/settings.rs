@@ -175,7 +175,7 @@ fn discord_url(settings: &ChannelSettings, egress: &Egress) -> ApiResult<Secret>
 fn signing_secret(settings: &ChannelSettings) -> ApiResult<Secret> {
     let secret = settings.secret.as_deref().ok_or_else(|| {
         ApiError::invalid("`secret` is missing.")
-            .with_hint("Send a random text of at least 16 characters; the receiver checks the signature with it.")
+            .with_hint("Send a random string of at least 16 characters; the receiver verifies the signature with it.")
     })?;
     let length = secret.chars().count();
     if !(MIN_SECRET_LENGTH..=MAX_TEXT_BYTES).contains(&length) || secret == HIDDEN {
@@ -214,12 +214,12 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
             }
             Some((username.to_owned(), Secret::new(password)))
         }
-        (Some(_), None) => return Err(ApiError::invalid("`username` is set and `password` is not.")),
-        (None, Some(_)) => return Err(ApiError::invalid("`password` is set and `username` is not.")),
+        (Some(_), None) => return Err(ApiError::invalid("`username` is set, but `password` is not.")),
+        (None, Some(_)) => return Err(ApiError::invalid("`password` is set, but `username` is not.")),
     };
     let to = settings.to.as_deref().unwrap_or_default();
     if to.is_empty() || to.len() > MAX_RECIPIENTS {
-        return Err(ApiError::invalid(format!("`to` must name 1 to {MAX_RECIPIENTS} addresses.")));
+        return Err(ApiError::invalid(format!("`to` must contain 1 to {MAX_RECIPIENTS} addresses.")));
     }
     Ok(EmailSettings {
         // Without the brackets of a URL.

@@ -13,8 +13,8 @@ use super::{
     trust::{Approval, CapabilityScopes, TrustView},
 };
 
-/// Converts a plugin to its representation in the API. Shows the manifest only if its signature is valid. The caller
-/// adds the limits in force and the use of the plugin.
+/// Converts a plugin to its representation in the API. Shows the manifest only if the signature is valid. The caller
+/// adds the effective limits and the use of the plugin.
 pub(super) fn to_wire(
     slot: &Slot,
     trust: &TrustView,
@@ -60,7 +60,7 @@ pub(super) fn to_wire(
     wire
 }
 
-/// Represents a plugin that has an approval but no files.
+/// Returns the representation of a plugin that has an approval but no files.
 pub(super) fn missing_to_wire(name: &str, trust: &TrustView) -> Plugin {
     let approval = trust.approvals.get(name);
     let revoked = approval.is_some_and(|approval| approval.revoked);

@@ -8,7 +8,7 @@ use crate::{
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, NoQuery, PageRequest},
 };
 
-/// Value of `approved_by`. The audit log has the identity.
+/// Value of `approved_by` for approvals through the API. The audit log has the identity.
 const APPROVED_BY: &str = "owner";
 
 /// List plugins

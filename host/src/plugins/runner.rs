@@ -10,7 +10,7 @@ use crate::{
     jobs::{JobRunner, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport},
 };
 
-/// Maximum time that a run waits after a start until plugins are loaded.
+/// Maximum time that a run waits for the plugins to be loaded after the server has started.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum number of characters of an unknown name that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;
@@ -65,7 +65,7 @@ impl JobRunner for PluginRunner {
     fn max_runs(&self, plugin: &str, total: usize) -> usize {
         let own = self.own_runs();
         let share = if own.plugins.contains(&plugin) { own.max } else { share_of(total) };
-        // Further runs stay queued, where they take no permit from other plugins.
+        // Further runs stay queued, so they take no permit from other plugins.
         match self.plugins.loaded(plugin) {
             Some(loaded) => {
                 let limits = self.plugins.runtime().limits(&loaded.runnable.manifest);
@@ -85,10 +85,10 @@ impl JobRunner for PluginRunner {
         output: Arc<dyn RunOutput>,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunFailure> {
-        // The run keeps this version; a version loaded in the meantime is for later runs.
+        // The run keeps this version. A version that is loaded in the meantime is for later runs.
         let plugin = self.find_plugin(&call.plugin).await.map_err(|refusal| to_failure(&refusal))?;
         let work = async {
-            // The check takes as long as the plugin author's schema makes it.
+            // The check may take seconds, depending on the plugin author's schema.
             let checked = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(RunFailure::Cancelled),

@@ -25,7 +25,7 @@ const MAX_QUOTED_LENGTH: usize = 64;
 pub struct Plugins(Arc<LoaderState>);
 
 impl Plugins {
-    /// Loads nothing until [`Plugins::refresh`] or [`Plugins::watch`] is called.
+    /// Creates the state of the plugins. Nothing is loaded until [`Plugins::refresh`] or [`Plugins::watch`] is called.
     pub fn new(parts: PluginsParts) -> Self {
         Self(Arc::new(LoaderState::new(parts)))
     }
@@ -39,7 +39,7 @@ impl Plugins {
         &self.0.parts.runtime
     }
 
-    /// Waits until plugins were loaded for the first time.
+    /// Waits until the first pass of the loader has ended.
     pub async fn ready(&self) {
         // Can't fail: `self` owns the sender.
         let _ = self.0.ready.subscribe().wait_for(|ready| *ready).await;
@@ -82,6 +82,9 @@ impl Plugins {
     }
 
     /// Adds the jobs that use the plugins, and the numbers of their runs.
+    ///
+    /// # Errors
+    /// Returns an error if the platform database is unavailable.
     pub async fn add_use(&self, plugins: &mut [Plugin]) -> Result<(), PluginError> {
         Ok(usage::add_use(&self.0.parts.platform, plugins).await?)
     }
@@ -95,14 +98,18 @@ impl Plugins {
         PluginFolderInfo { path, problem: problem.map(|problem| format!("The folder can't be read: {problem}.")) }
     }
 
+    /// Returns a plugin.
+    ///
+    /// # Errors
+    /// Returns [`PluginError::UnknownPlugin`] if there is no such plugin.
     pub async fn get(&self, name: &str) -> Result<Plugin, PluginError> {
         self.list().await.into_iter().find(|plugin| plugin.name == name).ok_or_else(|| unknown(name))
     }
 
-    /// Approves the plugin's current file and loads it. If compiling takes long, returns before it is loaded.
+    /// Approves the plugin's current file and loads it. If compiling takes long, returns before the plugin is loaded.
     ///
     /// # Errors
-    /// Returns an error if the plugin is unknown, can't be approved, or if the request is invalid.
+    /// Returns an error if the plugin is unknown or can't be approved, or if the request is invalid.
     pub async fn approve(&self, name: &str, request: &ApprovePlugin, by: &str) -> Result<Plugin, PluginError> {
         self.refresh_with_timeout().await?;
         {
@@ -163,7 +170,10 @@ impl Plugins {
         self.refresh_with_timeout().await
     }
 
-    /// Lists trusted, revoked and proposed keys.
+    /// Lists trusted, revoked and proposed keys by id.
+    ///
+    /// # Errors
+    /// Returns an error if the platform database is unavailable.
     pub async fn keys(&self) -> Result<Vec<TrustedKey>, PluginError> {
         let parts = &self.0.parts;
         let folder = parts.folder.clone();
@@ -175,6 +185,10 @@ impl Plugins {
         trusted_keys::list(&parts.platform, &parts.first_party, proposed).await
     }
 
+    /// Trusts a key, and loads the plugins that waited for it.
+    ///
+    /// # Errors
+    /// Returns an error if the name or the key is invalid, or if the key is already known.
     pub async fn add_key(&self, name: &str, public_key: &str) -> Result<TrustedKey, PluginError> {
         let key = trusted_keys::add(&self.0.parts.platform, name, public_key).await?;
         apply_trust_changes(&self.0).await?;
@@ -182,7 +196,10 @@ impl Plugins {
         Ok(key)
     }
 
-    /// Revokes a key and returns its name.
+    /// Revokes a key permanently and returns its name. Unloads the plugins that it signed.
+    ///
+    /// # Errors
+    /// Returns [`PluginError::UnknownKey`] if there is no such key.
     pub async fn revoke_key(&self, id: &str) -> Result<String, PluginError> {
         let name = trusted_keys::revoke(&self.0.parts.platform, id).await?;
         apply_trust_changes(&self.0).await?;
@@ -190,13 +207,13 @@ impl Plugins {
         Ok(name)
     }
 
-    /// Runs a pass in a separate task, which continues after the timeout.
+    /// Runs a pass in a separate task and waits up to [`PASS_TIMEOUT`]. The task continues after the timeout.
     async fn refresh_with_timeout(&self) -> Result<(), PluginError> {
         let plugins = self.clone();
         let pass = tokio::spawn(async move { plugins.refresh().await });
         match tokio::time::timeout(PASS_TIMEOUT, pass).await {
             Ok(Ok(outcome)) => outcome,
-            // Timed out, or panicked, which is logged. Callers continue with the loaded plugins.
+            // The pass timed out or panicked. Callers continue with the loaded plugins.
             Ok(Err(_)) | Err(_) => Ok(()),
         }
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::secrets::Sealer;
 
-/// Plugins as the command line sees them: inspected, never loaded. Running servers are notified of changes and apply
+/// Plugins as the command line sees them: inspected, never loaded. Changes notify the running servers, which apply
 /// them.
 pub struct PluginTools {
     pub platform: PgPool,
@@ -24,12 +24,18 @@ pub struct PluginTools {
 impl PluginTools {
     /// Lists all plugins by name. `active` means that a server would load the plugin; only a server knows whether it
     /// can be compiled.
+    ///
+    /// # Errors
+    /// Returns an error if the folder can't be read or the platform database is unavailable.
     pub async fn list(&self) -> Result<Vec<Plugin>, PluginError> {
         let slots = self.inspect_all().await?;
         Ok(slots.by_name.values().map(|slot| listing::to_wire(slot, &slots.trust, &self.folder, None)).collect())
     }
 
     /// Approves the plugin's current file.
+    ///
+    /// # Errors
+    /// Returns an error if the plugin is unknown or can't be approved, or if the request is invalid.
     pub async fn approve(&self, name: &str, request: &ApprovePlugin, by: &str) -> Result<Plugin, PluginError> {
         let slots = self.inspect_all().await?;
         let unknown = || PluginError::UnknownPlugin(name.to_owned());
@@ -45,6 +51,9 @@ impl PluginTools {
     }
 
     /// Revokes a plugin and its current file. Revoking again has no effect.
+    ///
+    /// # Errors
+    /// Returns [`PluginError::UnknownPlugin`] if there is neither a file nor an approval.
     pub async fn revoke(&self, name: &str) -> Result<(), PluginError> {
         let slots = self.inspect_all().await?;
         let file = slots.by_name.get(name).and_then(|slot| slot.inspection.sha256);
@@ -55,16 +64,26 @@ impl PluginTools {
         Err(PluginError::UnknownPlugin(name.to_owned()))
     }
 
+    /// Trusts a key.
+    ///
+    /// # Errors
+    /// Returns an error if the name or the key is invalid, or if the key is already known.
     pub async fn trust_key(&self, name: &str, public_key: &str) -> Result<TrustedKey, PluginError> {
         trusted_keys::add(&self.platform, name, public_key).await
     }
 
-    /// Revokes a key and returns its name.
+    /// Revokes a key permanently and returns its name.
+    ///
+    /// # Errors
+    /// Returns [`PluginError::UnknownKey`] if there is no such key.
     pub async fn revoke_key(&self, id: &str) -> Result<String, PluginError> {
         trusted_keys::revoke(&self.platform, id).await
     }
 
-    /// Revokes a file by its SHA-256 in hexadecimal, under any name.
+    /// Revokes a file by its SHA-256 in hexadecimal, whatever its name.
+    ///
+    /// # Errors
+    /// Returns [`PluginError::Invalid`] if `sha256` is not 64 hexadecimal digits.
     pub async fn revoke_file(&self, sha256: &str) -> Result<(), PluginError> {
         let mut hash = [0; 32];
         hex::decode_to_slice(sha256, &mut hash).map_err(|_| {

@@ -6,7 +6,7 @@ use api_types::{Plugin, PluginUse, RunCount};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// The plugin of jobs of type `http`, which do not name it.
+/// The plugin that runs the jobs of type `http`. Such a job does not name its plugin.
 const HTTP_PLUGIN: &str = "http-job";
 /// Maximum number of jobs that are listed with a plugin.
 const MAX_LISTED_JOBS: i64 = 200;

@@ -153,9 +153,9 @@ impl Rejection {
             Self::Empty => ApiError::invalid("`sql` contains no statement."),
             Self::SeveralStatements(count) => ApiError::new(
                 Code::SqlRefused,
-                format!("The text contains {count} statements. The SQL editor runs one at a time."),
+                format!("`sql` contains {count} statements. The SQL editor runs one at a time."),
             )
-            .with_hint("Select the one to run, or send `\"script\": true` to run all."),
+            .with_hint("Select the statement to run, or send `\"script\": true` to run all."),
             Self::NotSupported { what, instead } => {
                 ApiError::new(Code::SqlRefused, format!("The SQL editor does not run {what}.")).with_hint(instead)
             }

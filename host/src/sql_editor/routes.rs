@@ -180,8 +180,8 @@ fn limits(request: &RunSql, running: &RunningQuery) -> Limits {
 
 /// Parse SQL
 ///
-/// Parses a text with Postgres's grammar, and returns its statements: position, command, the objects that each
-/// destroys, and syntax errors. Nothing runs, no database is used, and no audit entry is written.
+/// Parses SQL with Postgres's grammar. Returns its statements, each with its position, its command and the objects that
+/// it destroys, and syntax errors. Nothing is executed, no database is used, and no audit entry is written.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/sql/parse",

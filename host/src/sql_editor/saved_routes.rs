@@ -123,8 +123,8 @@ pub(crate) async fn delete_query(
 
 /// List the history
 ///
-/// Returns the texts that were sent to the SQL editor, including those that failed or were refused, the newest first.
-/// They are kept for 90 days, at most 1000 per project.
+/// Returns the SQL that was sent to the SQL editor, including SQL that failed or was refused, newest first. Entries are
+/// kept for 90 days, at most 1000 per project.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/queries/history", tag = "sql",
     params(("project" = String, Path), PageQuery),
     responses((status = 200, body = Page<SqlHistoryEntry>), (status = 404, body = ErrorBody)))]
@@ -156,7 +156,7 @@ async fn missing(state: &SqlEditorState, project: &str, id: Uuid) -> ApiResult<A
     Ok(match present {
         None => not_found(),
         Some(query) => ApiError::new(Code::PreconditionFailed, "The query was changed since it was read.")
-            .with_hint("Read it again, and decide which text to keep.")
+            .with_hint("Read it again, then decide which version to keep.")
             .with_details(serde_json::json!({ "version": query.version })),
     })
 }

@@ -204,7 +204,7 @@ pub(super) fn parser_message(error: &pg_query::Error) -> String {
         pg_query::Error::Parse(message) | pg_query::Error::Split(message) | pg_query::Error::Scan(message) => {
             message.clone()
         }
-        pg_query::Error::Conversion(_) => "the text contains a NUL character".to_owned(),
+        pg_query::Error::Conversion(_) => "the SQL contains a NUL character".to_owned(),
         other => other.to_string(),
     }
 }

@@ -20,14 +20,14 @@ pub(super) struct StorageAccess {
     pub state: StorageState,
     pub project: Arc<ProjectRef>,
     pub requester: Requester,
-    /// The holder of the quota of open uploads that applies; `None` for a trusted requester.
+    /// The key or user to whose quota the requester's open uploads count; `None` for a trusted requester.
     pub quota_owner: Option<String>,
     /// The bucket in the path of an admin request.
     path_bucket: Option<String>,
 }
 
 impl StorageAccess {
-    /// Creates the access of a request with an API key.
+    /// Creates the access of a request that carries an API key.
     pub(super) fn public(state: StorageState, caller: &Caller) -> Self {
         let (project, requester) = (caller.project.clone(), Requester::of(caller));
         let quota_owner = match &requester {
@@ -72,8 +72,8 @@ impl StorageAccess {
     /// the object `uploads/x.png`.
     ///
     /// # Errors
-    /// `invalid_request` as in [`Self::resolve_bucket`]; `invalid_path` if the key is invalid or begins with another
-    /// bucket that the requester knows of.
+    /// `invalid_request` as in [`Self::resolve_bucket`]; `invalid_path` if the key is invalid, or begins with the name
+    /// of another bucket whose existence the requester may know.
     pub(super) async fn object_path(&self, named_bucket: Option<&str>, key: &str) -> ApiResult<ObjectPath> {
         let Some(bucket) = self.resolve_bucket(named_bucket)? else {
             return ObjectPath::from_key(None, key);
@@ -92,7 +92,7 @@ impl StorageAccess {
         Ok(settings.is_some_and(|settings| self.requester.exposure(&settings) != Some(BucketAccess::None)))
     }
 
-    /// Returns the context for inspecting an object. `store_bucket` is [`Self::store_bucket`].
+    /// Returns the context for inspecting an object. `store_bucket` must be the result of [`Self::store_bucket`].
     pub(super) fn object_context<'a>(&'a self, store_bucket: &'a str, path: &'a ObjectPath) -> ObjectContext<'a> {
         ObjectContext { state: &self.state, project_id: &self.project.id, store_bucket, path }
     }
@@ -100,7 +100,7 @@ impl StorageAccess {
     /// Returns the settings of `bucket` if the requester may do `action` there.
     ///
     /// # Errors
-    /// `forbidden`, or `not_found` for a trusted requester if the bucket does not exist.
+    /// `forbidden` if it may not; `not_found` if the bucket does not exist and the requester is trusted.
     pub(super) async fn authorize(&self, bucket: &str, action: Action) -> ApiResult<BucketSettings> {
         let settings = self.state.bucket_settings.get(&self.project.id, bucket).await?;
         self.requester.authorize(settings.as_ref(), action)
@@ -119,12 +119,12 @@ impl StorageAccess {
 /// The kind of caller.
 #[derive(Debug, Clone)]
 pub(super) enum Requester {
-    /// The owner, in the dashboard.
+    /// The owner, through the admin API.
     Admin,
     SecretKey,
-    /// A plugin, by its name after `plugin:`.
+    /// A plugin: `plugin:` and its name.
     Plugin(Arc<str>),
-    /// An end user, by id. The user's token restricts the key that the request also carries.
+    /// An end user, by id. Has the user's permissions, whichever API key the request carries.
     SignedIn(Arc<str>),
     PublishableKey,
 }
@@ -160,7 +160,7 @@ impl Requester {
     }
 
     /// Returns the bucket's settings if the requester may do `action` there. An untrusted requester gets the same
-    /// 403 for a bucket that is not exposed and for one that does not exist.
+    /// 403 for an unexposed bucket and for a bucket that does not exist.
     pub(super) fn authorize(&self, bucket: Option<&BucketSettings>, action: Action) -> ApiResult<BucketSettings> {
         let Some(bucket) = bucket else {
             return Err(if self.is_trusted() { ApiError::not_found("bucket") } else { self.forbidden(action) });

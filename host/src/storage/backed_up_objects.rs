@@ -13,19 +13,22 @@ use crate::{
     object_store::ObjectMeta,
 };
 
-/// What is recorded about an object.
+/// The part of an object's record that a backup keeps.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct ObjectRecord {
     pub bucket: String,
     pub path: String,
     pub content_type: String,
-    /// Maximum size that the upload was signed for. A larger object is never served.
+    /// Maximum size in bytes that the upload was signed for. A larger object is never served.
     pub max_size: i64,
     pub uploaded_by: String,
 }
 
 impl StorageState {
-    /// Returns the buckets of a project with their maximum size of an object, in bytes.
+    /// Returns the name and the maximum object size, in bytes, of each bucket of a project.
+    ///
+    /// # Errors
+    /// Fails if the platform database is unavailable.
     pub async fn bucket_limits(&self, project_id: &str) -> Result<Vec<(String, i64)>, sqlx::Error> {
         sqlx::query_as("SELECT name, max_object_bytes FROM buckets WHERE project_id = $1 ORDER BY name")
             .bind(project_id)
@@ -36,7 +39,7 @@ impl StorageState {
     /// Creates a bucket without exposure, unless it exists.
     ///
     /// # Errors
-    /// `invalid_request` if the name is invalid.
+    /// `invalid_request` if the name is invalid or `max_object_bytes` is less than 1.
     pub async fn ensure_bucket(&self, project_id: &str, name: &str, max_object_bytes: i64) -> ApiResult<()> {
         let name = BucketName::parse(name)?;
         if max_object_bytes < 1 {
@@ -54,7 +57,10 @@ impl StorageState {
         Ok(())
     }
 
-    /// Returns what is recorded about objects, by key.
+    /// Returns the records of those of the objects that have one, by object key.
+    ///
+    /// # Errors
+    /// Fails if the platform database is unavailable.
     pub async fn object_records(
         &self,
         project_id: &str,
@@ -75,13 +81,19 @@ impl StorageState {
         Ok(rows.into_iter().map(|row| (format!("{}/{}", row.bucket, row.path), row)).collect())
     }
 
-    /// Prepares the record of a path for an object of `size` bytes that is about to be stored there. Otherwise, the
-    /// object could be removed as larger than an earlier upload to the path was signed for.
+    /// Prepares the record of a path for an object of `size` bytes that is about to be stored there. Without this, the
+    /// object could be removed for being larger than an earlier upload to the path was signed for.
+    ///
+    /// # Errors
+    /// Fails if the platform database is unavailable.
     pub async fn begin_restored_object(&self, project_id: &str, path: &ObjectPath, size: i64) -> ApiResult<()> {
         Ok(records::raise_limit(&self.platform, project_id, path, size).await?)
     }
 
-    /// Records an object that was brought back, and who had uploaded it.
+    /// Records an object that was brought back, and its original uploader.
+    ///
+    /// # Errors
+    /// Fails if the platform database is unavailable.
     pub async fn finish_restored_object(
         &self,
         project_id: &str,

@@ -1,8 +1,9 @@
 //! File storage: logical buckets, signed uploads and downloads, and the listing and removal of objects.
 //!
 //! A project has one bucket in the object store. Its logical buckets are the first segment of the keys in it. The
-//! object store is authoritative for the existence of objects. The table `file_metadata` records the uploads that were
-//! signed and the objects that were seen.
+//! object store is authoritative for the existence of objects. The table `file_metadata` records the objects that were
+//! seen, and the uploads that were signed directly to their path. The table `open_uploads` records multipart uploads,
+//! and uploads signed without the secret key.
 //!
 //! Deliberately absent: the transfer of bytes (clients send and fetch them at signed URLs), S3 itself
 //! (`object_store`), and backups, which are in the platform's own bucket.
@@ -12,7 +13,7 @@
 //! - `state`, `access`: state of the handlers, and the permissions of callers.
 //! - `admin_bucket`: the extractor for the bucket in the path of an admin request.
 //! - `errors`: errors that several operations return.
-//! - `open_uploads`: uploads that have not ended; moves objects uploaded without the secret key to their path.
+//! - `open_uploads`: uploads in progress; moves objects uploaded without the secret key to their path.
 //! - `records`: the rows of `file_metadata`, and their comparison with the stored objects.
 //! - `upload`, `download`, `objects`, `buckets`: one folder per group of operations.
 //! - `plugin_objects`: the records of objects that plugins store. `plugin_urls`: buckets and signed URLs for plugins.
@@ -21,7 +22,7 @@
 //! - `routes`, `admin_routes`: the handlers of the public and of the admin surface. `object_routes`: those of the admin
 //!   surface for objects and open uploads.
 //!
-//! Deleting many objects is a run: [`BulkDeletion`] does it in steps, for `storage_runs`.
+//! Many objects are deleted in a run (`storage_runs`), which calls the steps of [`BulkDeletion`].
 
 mod access;
 mod admin_bucket;

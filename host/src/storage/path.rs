@@ -112,7 +112,7 @@ pub(super) fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, A
     Ok(format!("{bucket}/{prefix}"))
 }
 
-/// The error for a key whose bucket differs from the one that the request names.
+/// Returns the error for a key whose bucket differs from the bucket that the request names.
 pub(super) fn key_in_another_bucket() -> ApiError {
     invalid_path("is not in the bucket that the request names")
 }

@@ -1,5 +1,5 @@
-//! Objects that plugins store in projects' buckets. They are recorded like uploads by signed URL, so they count in
-//! their bucket, and its maximum size applies to them. The caller stores the bytes.
+//! Records of objects that plugins store in projects' buckets. They are recorded like uploads to signed URLs, so they
+//! count towards the size of their bucket, and the bucket's maximum object size applies. The caller stores the bytes.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::error::{ApiError, ApiResult, Code};
 
-/// Time for which a record is kept if the object is never stored.
+/// Time within which the object must be stored. If it never arrives, a sweep removes its record a day after this time.
 const RECORD_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// An object that a plugin is about to store.
@@ -20,12 +20,12 @@ pub struct PluginObject {
     pub path: ObjectPath,
     pub content_type: String,
     pub plugin: String,
-    /// Maximum size of an object of the bucket, in bytes.
+    /// The bucket's maximum object size, in bytes.
     pub max_bytes: u64,
 }
 
 impl StorageState {
-    /// Returns the maximum size of an object in a bucket, in bytes.
+    /// Returns a bucket's maximum object size, in bytes.
     ///
     /// # Errors
     /// 404 if the project has no such bucket.
@@ -56,7 +56,7 @@ impl StorageState {
         Err(no_bucket(object.path.bucket()))
     }
 
-    /// Records the size of an object that was stored.
+    /// Records the size of an object that was stored, or removes the object if it is too large.
     ///
     /// # Errors
     /// Fails if the store or the platform database is unavailable. A sweep then records the size later.

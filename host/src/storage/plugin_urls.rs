@@ -1,4 +1,4 @@
-//! Buckets that plugins list, and URLs that they sign. A plugin with the grant may do what the secret key may.
+//! Lists buckets and signs URLs for plugins. A plugin with the grant has the permissions of the secret key.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{access::StorageAccess, buckets, download, state::StorageState, uploa
 use crate::{error::ApiResult, projects::ProjectRef};
 
 impl StorageState {
-    /// Returns at most `limit` buckets of a project, by name.
+    /// Returns the first `limit` buckets of a project, in the order of their names.
     ///
     /// # Errors
     /// Fails if the platform database is unavailable.

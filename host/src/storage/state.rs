@@ -9,7 +9,7 @@ pub struct StorageState {
     pub(super) platform: PgPool,
     pub(super) store: ObjectStore,
     pub(super) bucket_settings: SettingsCache,
-    /// Maximum object size in bytes of a bucket that is created without a limit of its own.
+    /// Maximum object size, in bytes, of a bucket that is created without a limit of its own.
     pub(super) default_max_object_bytes: i64,
     pub(super) upload_quotas: UploadQuotas,
     pub(super) settle_locks: SettleLocks,
@@ -18,7 +18,7 @@ pub struct StorageState {
 /// Maximum number of uploads that were signed and have not ended, per publishable key and per signed-in user.
 #[derive(Debug, Clone, Copy)]
 pub struct UploadQuotas {
-    /// Uploads in one request.
+    /// Uploads that are sent in one request.
     pub staged: u32,
     pub multipart: u32,
 }
@@ -40,7 +40,7 @@ impl StorageState {
         }
     }
 
-    /// Returns a state for the same objects that uses other connections.
+    /// Returns a copy that uses another connection pool and starts with an empty cache of bucket settings.
     #[must_use]
     pub fn with_platform(&self, platform: PgPool) -> Self {
         Self { bucket_settings: SettingsCache::new(platform.clone()), platform, ..self.clone() }

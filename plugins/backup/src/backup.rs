@@ -30,7 +30,7 @@ pub(crate) struct Backup {
     objects: Option<BackedUpObjects>,
 }
 
-/// The objects of a project in a backup.
+/// The objects of a project that a backup contains.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BackedUpObjects {
@@ -41,7 +41,7 @@ struct BackedUpObjects {
     copied_bytes: u64,
 }
 
-/// What a backup contains, besides the database.
+/// Whether a backup contains the project's objects in addition to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     DatabaseOnly,
@@ -130,7 +130,8 @@ pub(crate) async fn back_up(
     }
 }
 
-/// Removes the objects of a backup that could not be recorded. Otherwise they would stay in the store forever.
+/// Removes the stored objects of a backup that could not be recorded. Otherwise the host would later add a complete one
+/// to the catalogue, and remove an incomplete one only after a day.
 ///
 /// The manifest is removed first, because a dump without a manifest does not count as a backup.
 async fn remove_objects(keys: &Keys) {

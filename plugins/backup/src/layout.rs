@@ -11,8 +11,8 @@ pub(crate) const DUMP_TYPE: &str = "application/octet-stream";
 /// Content type of manifests.
 pub(crate) const MANIFEST_TYPE: &str = "application/json";
 
-/// Keys of a backup's objects in the store. The host writes the list of a project's objects, and the names of their
-/// copies.
+/// Keys of a backup's objects in the store. The host writes `list` (the objects of a project) and `names` (of their
+/// copies); this plugin writes the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Keys {
     pub(crate) dump: String,
@@ -21,8 +21,8 @@ pub(crate) struct Keys {
     pub(crate) names: String,
 }
 
-/// Returns the keys of a backup, for example `backups/project/abc/20260102T030405Z-<run id>.dump` and the same with
-/// `.json`.
+/// Returns the keys of a backup, for example `backups/project/abc/20260102T030405Z-<run id>.dump`. They differ only in
+/// their extensions.
 ///
 /// The time makes keys sort by age. The run's id makes keys unique when two runs start in the same second.
 pub(crate) fn keys(target: &str, created_at: u64, run_id: &str) -> Keys {

@@ -36,7 +36,7 @@ pub(crate) struct BackupManifest {
     sha256: String,
     /// Row counts from the same snapshot as the dump.
     tables: Vec<Table>,
-    /// The objects of the project. Left out if they are not part of the backup.
+    /// The objects of the project. Omitted if they are not part of the backup.
     #[serde(skip_serializing_if = "Option::is_none")]
     objects: Option<Objects>,
 }
@@ -57,7 +57,7 @@ struct Table {
     rows: u64,
 }
 
-/// Which database was backed up, when and by which run.
+/// The origin of a dump: the database, the time and the run; and the hash of the dump.
 pub(crate) struct Source<'a> {
     pub(crate) target: &'a str,
     pub(crate) title: Option<&'a str>,

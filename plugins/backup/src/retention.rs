@@ -7,17 +7,17 @@ use atlashub_plugin_sdk::{date::DateTime, prelude::*};
 
 use crate::time;
 
-/// How many backups to keep. A backup is kept if any rule keeps it. The newest backup is always kept.
+/// Rules that decide which backups to keep. A backup is kept if any rule keeps it. The newest backup is always kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Retention {
     /// Number of newest backups to keep.
     keep_last: u32,
-    /// Number of days to keep the newest backup of. Days (in UTC) without a backup do not count.
+    /// Number of most recent days (in UTC) with a backup. The newest backup of each is kept.
     daily: u32,
-    /// Number of weeks to keep the newest backup of. Weeks start on Monday; weeks without a backup do not count.
+    /// Number of most recent weeks with a backup. The newest backup of each is kept. Weeks start on Monday.
     weekly: u32,
-    /// Number of months to keep the newest backup of. Months without a backup do not count.
+    /// Number of most recent months with a backup. The newest backup of each is kept.
     monthly: u32,
 }
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// The target that stands for every database.
 const ALL: &str = "all";
-/// The target without objects.
+/// The platform's database, which has no objects.
 const PLATFORM: &str = "platform";
 
 #[derive(Deserialize, JsonSchema)]
@@ -20,10 +20,10 @@ pub(crate) struct BackupParams {
     /// `platform`, `project:<id>` or `all`.
     #[schemars(regex(pattern = r"^(all|platform|project:[a-z0-9]+)$"))]
     target: String,
-    /// Which backups of each database to keep after its new backup. Without it, nothing is removed.
+    /// Rules for the backups of each database that are kept after the new backup. Without rules, nothing is removed.
     #[serde(default)]
     retention: Option<Retention>,
-    /// Compression level from 0 (none) to 9 (smallest). Without it, the default of `pg_dump`.
+    /// Compression level from 0 (none) to 9 (smallest). The default is that of `pg_dump`.
     #[serde(default)]
     #[schemars(range(max = 9))]
     compression: Option<u8>,
@@ -39,7 +39,7 @@ pub(crate) struct PruneParams {
     /// `platform`, `project:<id>` or `all`. `all` includes backups of deleted projects.
     #[schemars(regex(pattern = r"^(all|platform|project:[a-z0-9]+)$"))]
     target: String,
-    /// Which backups of each database to keep.
+    /// Rules for the backups of each database that are kept.
     retention: Retention,
 }
 

@@ -14,14 +14,14 @@ const ALL: &str = "all";
 /// Maximum number of tables named in an error message.
 const MAX_NAMED_TABLES: usize = 10;
 
-/// Exactly one of the two fields must be set.
+/// The backups to verify. Exactly one of the two fields must be set.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct VerifyParams {
     /// Id of the backup to verify.
     #[serde(default)]
     backup: Option<String>,
-    /// `platform`, `project:<id>` or `all`: verifies the newest backup of each target. `all` includes backups of
+    /// `platform`, `project:<id>` or `all`, to verify the newest backup of each target. `all` includes backups of
     /// deleted projects.
     #[serde(default)]
     #[schemars(regex(pattern = r"^(all|platform|project:[a-z0-9]+)$"))]

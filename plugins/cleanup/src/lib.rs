@@ -53,7 +53,7 @@ async fn cleanup(_run: Run, policy: Policy) -> Result<Cleaned> {
     };
     match first_error {
         None => Ok(cleaned),
-        // The other sweeps have run.
+        // The other sweeps have run, so the details contain their results.
         Some(error) => {
             let failed: Vec<&str> =
                 cleaned.sweeps.iter().filter(|swept| swept.error.is_some()).map(|swept| swept.sweep).collect();
@@ -73,7 +73,7 @@ async fn run_sweep(step: &Step, swept: &mut Swept) -> Result<()> {
             return Ok(());
         }
         if report.removed == 0 {
-            // Repeating it would return the same forever.
+            // Repeating the sweep would return the same result forever.
             warn!("{} reports more items but removed none", step.name);
             return Ok(());
         }

@@ -1,8 +1,8 @@
-//! The parameters of the job.
+//! The parameters of the job `cleanup`.
 
 use atlashub_plugin_sdk::{maintenance::Sweep, prelude::*};
 
-/// Which sweeps run, and the minimum age of what they remove. Null or false disables a sweep.
+/// The sweeps that run, and the minimum age of the data that they remove. Null or false disables a sweep.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Policy {
@@ -55,8 +55,8 @@ pub(crate) struct Step {
 }
 
 impl Policy {
-    /// Returns the enabled sweeps. A sweep that leaves something behind runs before the sweep that removes it: runs
-    /// before logs without a run.
+    /// Returns the enabled sweeps in the order in which they run. Old runs are removed before logs without a run, which
+    /// removing runs can leave behind.
     pub(crate) fn steps(&self) -> Vec<Step> {
         let if_enabled = |enabled: bool, sweep| enabled.then_some(sweep);
         [

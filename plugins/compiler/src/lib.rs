@@ -1,13 +1,13 @@
 //! Compiles plugins in a separate process.
 //!
-//! Compiling needs about a hundred MiB that the allocator is slow to return, and exposes a large attack surface to the
-//! author of the file. So the server starts its own executable again for each file. The child process reads the
-//! component from standard input, writes machine code to standard output, and exits. It has no configuration or
+//! Compiling needs a hundred MiB or more that the allocator is slow to return, and exposes a large attack surface to
+//! the author of the file. So the server starts its own executable again for each file. The child process reads the
+//! component from standard input, writes machine code to standard output, and exits. It has no configuration and no
 //! secrets, and its time and memory are limited.
 //!
 //! There is no cache: machine code is never read from a file.
 //!
-//! Reading order: this file is the server's side, [`program`] the child process.
+//! Reading order: this file (the server's side), [`program`] (the child process).
 
 mod program;
 
@@ -25,20 +25,20 @@ use wasmtime::{Config, Engine, Precompiled, component::Component};
 
 pub use program::{MAX_CPU_SECONDS, SUBCOMMAND, compile_stdin};
 
-/// Settings of the allocator in the child process. It reserves a GiB at its first use; that must not count as used
-/// memory before it is.
+/// Allocator setting of the child process. The allocator reserves 1 GiB at its first use. With this setting, memory
+/// counts against the process's limit only once it is used.
 const ALLOCATOR_SETTINGS: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 
 /// Maximum duration of a compilation.
 const COMPILE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Where components are compiled.
+/// The process that compiles components.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Compiler {
-    /// In this process. For short-lived programs.
+    /// This process. For short-lived programs.
     Here,
-    /// By this executable, which must call [`compile_stdin`] when its arguments are [`SUBCOMMAND`] and the memory limit
-    /// in MiB.
+    /// A child process with this executable, which must call [`compile_stdin`] if its arguments are [`SUBCOMMAND`] and
+    /// the memory limit in MiB.
     Program(PathBuf),
 }
 
@@ -57,12 +57,12 @@ pub enum CompileError {
     /// The system killed the child process.
     #[error("the system stopped its compilation, probably because the machine or the container ran out of memory")]
     Killed,
-    /// The child process failed. The text is for the server's log.
+    /// The child process failed. Contains the cause.
     #[error("the compiler process failed; the server's log has the cause")]
     Process(String),
 }
 
-/// Returns the wasmtime configuration for compiling. The engine that runs the code must use the same.
+/// Returns the wasmtime configuration for compiling. The engine that runs the code must be based on it too.
 pub fn configuration() -> Config {
     let mut config = Config::new();
     config
@@ -80,8 +80,8 @@ pub fn configuration() -> Config {
 }
 
 impl Compiler {
-    /// Compiles a component for an engine with the given [`configuration`]. A child process may use `memory_mib` MiB of
-    /// memory. Check the signature of the bytes first.
+    /// Compiles a component for an engine that is based on [`configuration`]. A child process may use `memory_mib` MiB
+    /// of memory. Check the signature of the bytes first.
     ///
     /// # Errors
     /// Returns an error if the bytes are not a valid component, or if the child process failed or exceeded a limit.
@@ -154,13 +154,13 @@ fn read_output(output: Output, memory_mib: u32) -> Result<Vec<u8>, CompileError>
 }
 
 fn load(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {
-    // SAFETY: the bytes came through a pipe from a process that we started from our own executable, and were never in a
-    // file. An attacker who could change them could also change this process.
+    // SAFETY: the bytes came through a pipe from a process that this process started from its own executable, and were
+    // never in a file. An attacker who could change them could also change this process.
     #[expect(unsafe_code, reason = "machine code cannot be validated, only its origin")]
     let component = unsafe { Component::deserialize(engine, code) };
     component.map_err(|error| match Engine::detect_precompiled(code) {
-        // The same executable produced the code, so the component itself does not fit: it is larger than any run may
-        // be.
+        // The code is from the same version of wasmtime, so the component exceeds a limit of the engine, which no run
+        // may exceed.
         Some(Precompiled::Component) => CompileError::Invalid(format!("{error:#}")),
         _ => CompileError::Process(format!("{error:#}")),
     })

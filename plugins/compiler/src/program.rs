@@ -10,7 +10,7 @@ use wasmtime::Engine;
 
 use crate::configuration;
 
-/// The hidden subcommand that starts the compiler process.
+/// The hidden subcommand of the compiler process.
 pub const SUBCOMMAND: &str = "compile-plugin";
 
 /// Exit code for bytes that are not a valid component. The reason is on standard error.
@@ -18,8 +18,8 @@ pub(crate) const EXIT_INVALID: i32 = 3;
 /// Exit code if a memory mapping was refused.
 pub(crate) const EXIT_TOO_MUCH_MEMORY: i32 = 4;
 
-/// Address space of the process in addition to the memory that it may use: the executable, and what the allocator
-/// reserves without using it.
+/// Address space of the process in addition to the memory that it may use. Needed for the executable, and for memory
+/// that the allocator reserves but does not use.
 const RESERVED_BYTES: u64 = 2 << 30;
 
 /// Maximum processor time of all threads of the process together, in seconds.
@@ -27,10 +27,9 @@ pub const MAX_CPU_SECONDS: u64 = 300;
 
 /// Compiles the component on standard input and writes the machine code to standard output.
 ///
-/// The process is killed by a signal if it needs more than `memory_mib` MiB of memory or [`MAX_CPU_SECONDS`].
-///
 /// Exit codes: 0 for success, 3 if the input is not a valid component, 4 if a memory mapping was refused, 1 for other
-/// failures.
+/// failures. A signal ends the process if it needs more than [`MAX_CPU_SECONDS`], or if an allocation would exceed
+/// `memory_mib` MiB.
 pub fn compile_stdin(memory_mib: u32) -> ExitCode {
     match compile(memory_mib) {
         Ok(code) => code,
@@ -66,7 +65,7 @@ fn compile(memory_mib: u32) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
 }
 
-/// Returns whether a memory mapping was refused, for the component itself or during its compilation.
+/// Returns whether the error is a refused memory mapping.
 fn is_out_of_memory(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::OutOfMemory)
 }

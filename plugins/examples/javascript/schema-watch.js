@@ -11,7 +11,7 @@ const SNAPSHOT = "schema-watch/tables.json";
 const toBytes = (text) => Uint8Array.from(unescape(encodeURIComponent(text)), (char) => char.charCodeAt(0));
 const toText = (bytes) => decodeURIComponent(escape(bytes.map((byte) => String.fromCharCode(byte)).join("")));
 
-/** An error of the interface `types`. `details` is JSON for the run history. */
+/** Returns an error of the interface `types`. `details` is an object for the run history. */
 function failure(code, message, details = null) {
   return { code, message, details: details && JSON.stringify(details) };
 }
@@ -88,7 +88,7 @@ async function watch(params) {
   const changes = before ? compare(before, now) : [];
   for (const change of changes) log.write("info", change, "");
   if (changes.length > 0 && webhook) post(webhook, `Schema of ${store}:\n${changes.join("\n")}`);
-  // Last, so that a run that failed before reports the same changes when it is tried again.
+  // Last, so that a run that failed before this point reports the same changes when it is retried.
   objects.putBytes(store, key, "application/json", toBytes(JSON.stringify(now, null, 2)));
   return { tables: Object.keys(now).length, isFirst: !before, changes };
 }

@@ -33,15 +33,15 @@ struct RequestParams {
     /// Whether to send the run's secret `body` as the body.
     #[serde(default)]
     has_body: bool,
-    /// Timeout for the whole exchange, in milliseconds. The run's time limit also applies.
+    /// Timeout for the request with all redirects, in milliseconds. The run's time limit also applies.
     #[serde(default)]
     timeout_ms: Option<u32>,
-    /// Maximum number of redirects to follow, 0 to 10. The last response counts. The default is 5, or 0 if
-    /// `expectStatus` contains a redirect.
+    /// Maximum number of redirects to follow, 0 to 10. The status of the last response decides. The default is 5, or 0
+    /// if `expectStatus` contains a redirect.
     #[serde(default)]
     #[schemars(range(max = 10))]
     max_redirects: Option<u32>,
-    /// Statuses that count as success. If empty, 200 to 299.
+    /// Statuses that count as success (default 200 to 299).
     #[serde(default)]
     expect_status: Vec<u16>,
 }

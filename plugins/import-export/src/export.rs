@@ -47,7 +47,7 @@ pub(crate) async fn export(_run: Run, params: ExportParams) -> Result<Exported> 
         row_count: exported.row_count,
     };
     if let Err(error) = transfers::record_export(&params.export, stored).await {
-        // Otherwise the file would stay until a sweep finds it.
+        // Otherwise the file would stay until a sweep removes it.
         if let Err(error) = objects::delete(STORE, &key).await {
             warn!("Could not remove {key}: {error}");
         }

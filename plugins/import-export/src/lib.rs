@@ -1,8 +1,8 @@
 //! Exports tables, queries and databases to files, and imports files into tables.
 //!
 //! The host reads and writes the databases. This plugin moves the bytes between the databases and the store without
-//! reading them, reports progress, and decides what to do next. The file of an export becomes visible only after the
-//! host has confirmed that it is complete. An import is one transaction of the host.
+//! reading them, reports progress, and loads a file a second time if the fast method fails. The file of an export
+//! becomes visible only after the host has confirmed that it is complete. An import is one transaction of the host.
 //!
 //! Reading order: [`export`] has the job `export`, [`import`] the job `import`, [`watch`] reports the progress of a
 //! call.

@@ -8,7 +8,7 @@ use atlashub_plugin_sdk::{clock, progress, task, transfers};
 /// only after the current pause, and a short call must not be delayed.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// Waits for `work`. Until it ends, reports its progress with `message`.
+/// Waits for `work` and returns its output. Meanwhile, reports the progress of the transfer with `message`.
 pub(crate) async fn watch<T>(message: &str, work: impl Future<Output = T>) -> T {
     let ended = Cell::new(false);
     let work = async {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Capability {
-    /// Opens secrets and places them in requests, without reading them.
+    /// Opens secrets, which a plugin can place in requests but can't read.
     Secrets,
     /// Sends HTTP requests.
     Http,
@@ -24,13 +24,13 @@ pub enum Capability {
     Maintenance,
     /// Lists and applies migrations of the platform database.
     Migrations,
-    /// Reads and writes the databases of exports and imports.
+    /// Runs exports and imports that the owner started.
     Transfers,
     /// Reads rows of projects' databases with SQL.
     Query,
     /// Keeps small values between runs.
     State,
-    /// Lists buckets, and signs uploads and downloads for others.
+    /// Lists buckets, and signs URLs for uploads and downloads by others.
     Buckets,
 }
 
@@ -76,25 +76,25 @@ impl fmt::Display for Capability {
     }
 }
 
-/// What a capability may access. Each capability uses some of the lists and ignores the others. An empty list allows
-/// nothing.
+/// The resources that a capability may access. Each capability uses some of the lists and ignores the others. An empty
+/// list allows nothing.
 ///
 /// An entry is a full name, a prefix that ends in `*` (`project:*`), or `*` for everything. For hosts it is `host`,
 /// `*.suffix` or `*`. Hosts must also be in `ATLASHUB_HTTP_ALLOWED_HOSTS`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Scope {
-    /// Databases, for `databases`, `backups`, `transfers` and `query`: `platform` or `project:<id>`. For `state`, what
-    /// the state is about: the platform or a project.
+    /// Databases for `databases`, `backups`, `transfers` and `query`, and stores for `state`: `platform` or
+    /// `project:<id>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
-    /// Stores, for `objects` and `buckets`: `backups`, `exports`, `imports` or `project:<id>`.
+    /// Stores for `objects` and `buckets`: `backups`, `exports`, `imports` or `project:<id>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<String>,
-    /// Hosts, for `http`.
+    /// Hosts for `http`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// Names of the plugin's secrets, for `secrets`. The secrets of a run need no entry.
+    /// Names of the plugin's secrets for `secrets`. The secrets of a run need no entry.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
 }
@@ -108,7 +108,7 @@ impl Scope {
             && covers(&granted.secrets, &self.secrets)
     }
 
-    /// Returns whether one of the patterns matches the name. Not for hosts, whose patterns are suffixes.
+    /// Returns whether one of the patterns matches the name. Not for hosts, whose patterns may start with `*`.
     pub fn reaches(patterns: &[String], name: &str) -> bool {
         patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),

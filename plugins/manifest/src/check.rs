@@ -37,7 +37,8 @@ pub enum ManifestError {
          direction of text are not allowed"
     )]
     Character(&'static str, u32),
-    /// The parameter schema of a job contains such a character. Contains the job and the character.
+    /// The parameter schema of a job contains a character that can make a text look like another. Contains the job and
+    /// the character.
     #[error(
         "the parameter schema of the job `{0}` contains the character U+{1:04X}, which is not allowed; in a pattern, \
          write it as an escape"
@@ -58,7 +59,7 @@ pub enum ManifestError {
     /// Two jobs have the same name.
     #[error("the job `{0}` is defined twice")]
     DuplicateJob(String),
-    /// The schema of a job's parameters is not the schema of an object.
+    /// The parameter schema of a job is not the schema of an object.
     #[error("the parameter schema of the job `{0}` must have the type `object`")]
     ParamsSchema(String),
     /// A capability is requested twice.
@@ -179,8 +180,8 @@ fn check_scope(capability: Capability, scope: &Scope) -> Result<(), ManifestErro
     }
 }
 
-/// Returns the first character of a schema's texts and names that can make a text look like another. Descriptions may
-/// have several lines.
+/// Returns the first character in the strings and names of a schema that can make a text look like another. Strings may
+/// contain line breaks and tabs, because descriptions may have several lines.
 fn deceptive_character(schema: &Value) -> Option<char> {
     match schema {
         Value::String(text) => {

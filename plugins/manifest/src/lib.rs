@@ -1,13 +1,13 @@
 //! The manifest of a plugin: JSON in the custom section [`SECTION`] of its component.
 //!
-//! `cargo xtask plugin build` writes the manifest, and the host reads it before it compiles the component. Because the
-//! manifest is part of the file, the file's signature covers it.
+//! `atlashub plugin pack` and `cargo xtask plugin build` append the manifest, and the host reads it before it compiles
+//! the component. Because the manifest is part of the file, the file's signature covers it.
 //!
-//! A manifest contains claims and requests. The host checks whether the plugin is trusted, and the owner decides what
-//! to grant.
+//! A manifest contains only claims and requests. The host checks whether the plugin is trusted, and the owner decides
+//! what to grant.
 //!
-//! Reading order: this file has the types, [`Capability`] and [`Scope`] are in `capability`, `check` validates a
-//! manifest, `text` finds characters that its texts must not contain, `section` appends it to a component.
+//! Reading order: this file (the types), `capability` ([`Capability`] and [`Scope`]), `check` (validates a manifest),
+//! `text` (characters that its texts must not contain), `section` (appends it to a component).
 #![warn(missing_docs)]
 
 mod capability;
@@ -22,20 +22,20 @@ pub use check::ManifestError;
 pub use section::{SECTION, append_section};
 pub use text::{escape_deceptive, is_deceptive};
 
-/// A plugin's description of itself.
+/// The manifest of a plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Manifest {
     /// Name of the plugin: 2 to 40 lowercase letters, digits and hyphens, starting with a letter. The plugin's file has
     /// the same name.
     pub name: String,
-    /// Version for people, for example `1.4.0`.
+    /// Version, for example `1.4.0`. Only displayed; the host compares serials.
     pub version: String,
-    /// Increases with every release. The host never loads a lower serial than it has seen.
+    /// Increases with every release. The host does not load a serial that is lower than one that it has loaded before.
     pub serial: u64,
-    /// Who publishes the plugin.
+    /// Name of the publisher.
     pub publisher: String,
-    /// What the plugin does, in a sentence.
+    /// Description of the plugin, in a sentence.
     pub description: String,
     /// The plugin's jobs, 1 to 50.
     pub jobs: Vec<JobSpec>,
@@ -51,11 +51,11 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JobSpec {
-    /// Name of the job, unique in the plugin. The rules are those of the plugin's name.
+    /// Name of the job, unique in the plugin. The rules for plugin names apply.
     pub name: String,
-    /// What the job does, in a sentence.
+    /// Description of the job, in a sentence.
     pub description: String,
-    /// JSON Schema (2020-12) of the parameters, which are an object.
+    /// JSON Schema (2020-12) of the parameters. Its type must be `object`.
     pub params_schema: serde_json::Value,
 }
 
@@ -65,9 +65,9 @@ pub struct JobSpec {
 pub struct CapabilityRequest {
     /// The requested capability.
     pub capability: Capability,
-    /// Why the plugin needs it. Shown to the owner, who decides about the grant.
+    /// Reason for the request, shown to the owner who decides about the grant.
     pub reason: String,
-    /// What the plugin wants to access. The owner may grant less.
+    /// Requested scope. The owner may grant a narrower one.
     #[serde(default)]
     pub scope: Scope,
 }
@@ -78,9 +78,9 @@ pub struct CapabilityRequest {
 pub struct Limits {
     /// Linear memory, in MiB.
     pub memory_mib: u32,
-    /// Time from start to end, in seconds. A job's own timeout may be lower.
+    /// Duration of a run, in seconds. A job's own timeout may be lower.
     pub wall_seconds: u32,
-    /// Processor time spent in the component, in seconds. Waiting does not count.
+    /// Processor time, in seconds. Waiting does not count.
     pub cpu_seconds: u32,
     /// Data passed between host and component in calls, in MiB. Streams that are only forwarded do not count.
     pub host_call_mib: u32,

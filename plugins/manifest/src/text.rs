@@ -1,4 +1,5 @@
-//! Characters that must not be in an author's texts, because the owner reads these texts before approving the plugin.
+//! Characters that must not be in an author's texts, because they could deceive the owner who reads the texts before
+//! approving the plugin.
 
 /// Returns whether a character can make a text look like another: control characters, characters that change the
 /// direction of text, and invisible ones. Joiners (U+200C and U+200D) are allowed, because scripts and emoji need them.

@@ -2,7 +2,7 @@
 
 use atlashub_plugin_sdk::{migrations, prelude::*};
 
-/// Both jobs have no parameters.
+/// The parameters of both jobs: none.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NoParams {}

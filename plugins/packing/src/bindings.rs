@@ -1,4 +1,4 @@
-//! Writes what other languages need to use the interfaces.
+//! Writes the bindings of the interfaces for other languages.
 
 use std::{path::Path, str::FromStr};
 
@@ -14,7 +14,8 @@ use crate::{PackError, plain, wit};
 pub enum Language {
     /// A header, a source file, and an object file that describes the interfaces to [`pack`](crate::pack).
     C,
-    /// The interfaces, from which componentize-qjs creates the modules: it can't import asynchronous functions.
+    /// The interfaces, from which componentize-qjs creates the modules. Their imported functions are plain, because
+    /// componentize-qjs can't import asynchronous ones.
     JavaScript,
     /// The plain form of the interfaces, for toolchains without asynchronous functions.
     Plain,
@@ -39,12 +40,13 @@ impl FromStr for Language {
     }
 }
 
-/// Returns the files of a language's bindings for a plugin with this manifest, by name. They contain the interfaces
-/// that need no grant and those that the manifest requests: some compilers import every interface of the bindings, and
-/// a plugin must not import what its manifest does not request.
+/// Returns the names and contents of the files of a language's bindings, for a plugin with this manifest.
+///
+/// They contain the interfaces that need no grant and those that the manifest requests. Some compilers import every
+/// interface of the bindings, and a plugin must not import an interface that its manifest does not request.
 ///
 /// # Errors
-/// Fails if the interfaces can't be read, which a test excludes.
+/// Fails if the interfaces in this program can't be read.
 fn bindings(language: Language, manifest: &Manifest) -> Result<Vec<(String, Vec<u8>)>, PackError> {
     let failed = |error| PackError::Interfaces(format!("{error:#}"));
     let requested = |capability| manifest.capabilities.iter().any(|request| request.capability == capability);
@@ -61,14 +63,14 @@ fn bindings(language: Language, manifest: &Manifest) -> Result<Vec<(String, Vec<
         printer.print(&resolve, package, &[]).map_err(failed)?;
         return Ok(vec![("plugin.wit".to_owned(), printer.output.to_string().into_bytes())]);
     }
-    // Calls wait for their result: a run has its own stack, which the host suspends.
+    // Calls are synchronous. While a call waits, the host suspends the stack of the run.
     let options = Opts { async_: AsyncFilterSet::all(false), ..Opts::default() };
     let mut files = Files::default();
     options.build().generate(&mut resolve, world, &mut files).map_err(failed)?;
     Ok(files.iter().map(|(name, content)| (name.to_owned(), content.to_vec())).collect())
 }
 
-/// Writes the bindings of a language for a plugin with this manifest to a folder, which is created.
+/// Writes the bindings of a language for a plugin with this manifest to a folder, which is created if necessary.
 ///
 /// # Errors
 /// Fails if the manifest is invalid or a file can't be written.

@@ -5,10 +5,10 @@ use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
 use crate::{PackError, Packed, Surface, capability_of, interface_name};
 
-/// Whether imports of a component are checked against its manifest.
+/// Whether the imports of a component are checked against its manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportCheck {
-    /// Every import must be requested in the manifest.
+    /// The manifest must request every capability that the component calls.
     RequireManifest,
     /// Imports are not checked. For tests in which the host must reject the component.
     Skip,
@@ -17,7 +17,7 @@ pub enum ImportCheck {
 /// Checks the imports and exports of a component against its manifest, and adds the manifest to it.
 ///
 /// # Errors
-/// Returns what is wrong with the component or the manifest.
+/// Returns the problem of the component or of the manifest.
 pub fn add_manifest(component: Vec<u8>, json: &[u8], check: ImportCheck) -> Result<Packed, PackError> {
     let manifest = Manifest::from_json(json)?;
     let surface = Surface::read(&component).map_err(PackError::NotWebAssembly)?;
@@ -55,7 +55,7 @@ pub fn add_manifest(component: Vec<u8>, json: &[u8], check: ImportCheck) -> Resu
     Ok(Packed { plugin: append_section(component, json), manifest, imports, unused })
 }
 
-/// Returns the proposals that the host runs.
+/// Returns the WebAssembly features that the host supports.
 fn features() -> WasmFeatures {
     WasmFeatures::WASM2
         | WasmFeatures::TAIL_CALL
@@ -65,7 +65,7 @@ fn features() -> WasmFeatures {
         | WasmFeatures::CM_ASYNC
 }
 
-/// Returns whether the component itself has a manifest, regardless of those of nested components.
+/// Returns whether the component itself has a manifest. Ignores those of nested components.
 fn has_manifest(component: &[u8]) -> Result<bool, PackError> {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(component) {

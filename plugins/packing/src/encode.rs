@@ -5,16 +5,18 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use crate::{JOB_EXPORT, PackError, plain, wit};
 
-/// Start of the names of the custom sections in which bindings describe a module's interfaces.
+/// Prefix of the names of the custom sections in which bindings describe a module's interfaces.
 const COMPONENT_TYPE: &str = "component-type";
 
-/// Returns the component of a core module. A component is returned with its functions declared as the interfaces do.
+/// Converts a core module to a component. In a file that is already a component, only declares functions asynchronous
+/// if the interfaces do.
 ///
 /// A module whose compiler did not describe its interfaces gets the description of the world `atlashub:plugin/plugin`.
 /// Functions that the module does not call are not imported.
 ///
 /// # Errors
-/// Returns what the module lacks, or which of its imports no plugin can have.
+/// Returns the reason why the module can't become a plugin, such as a missing export or an import that the host does
+/// not offer.
 pub fn to_component(wasm: &[u8]) -> Result<Vec<u8>, PackError> {
     let module = match CoreModule::read(wasm)? {
         Some(module) => module,
@@ -33,14 +35,14 @@ pub fn to_component(wasm: &[u8]) -> Result<Vec<u8>, PackError> {
             .map_err(|error| PackError::Interfaces(format!("{error:#}")))?;
     }
     let failed = |error| PackError::Encoding(format!("{error:#}"));
-    // The component is validated when its imports are read.
+    // `add_manifest` validates the component.
     ComponentEncoder::default().validate(false).module(&described).map_err(failed)?.encode().map_err(failed)
 }
 
 /// Imports and exports of a core module.
 #[derive(Debug, Default)]
 struct CoreModule {
-    /// Module and name of each import.
+    /// Module and name of each imported function.
     imports: Vec<(String, String)>,
     functions: Vec<String>,
     has_memory: bool,
@@ -96,7 +98,7 @@ impl CoreModule {
 
     fn check_exports(&self) -> Result<(), PackError> {
         let run = format!("{JOB_EXPORT}#run");
-        // Bindings for the asynchronous ABI export `[async-lift]…` or `[async-lift-stackful]…`.
+        // Bindings for the asynchronous ABI add the prefix `[async-lift]` or `[async-lift-stackful]`.
         let is_run = |name: &String| name.strip_suffix(&run).is_some_and(|lift| lift.is_empty() || lift.ends_with(']'));
         if !self.functions.iter().any(is_run) {
             return Err(PackError::NoRun(self.functions.clone()));
@@ -108,7 +110,7 @@ impl CoreModule {
                 hint: "Compilers export the memory by default; remove the option that hides it.",
             });
         }
-        // The parameters of `run` contain strings, which the host can only pass with it.
+        // The host needs `cabi_realloc` to pass the strings among the parameters of `run`.
         if !self.functions.iter().any(|name| name == "cabi_realloc") {
             return Err(PackError::NoExport {
                 name: "cabi_realloc",

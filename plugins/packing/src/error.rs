@@ -4,13 +4,13 @@ use plugin_manifest::ManifestError;
 
 use crate::JOB_EXPORT;
 
-/// Why a file can't be packed. Each message is one or more sentences that say what to do.
+/// The reason why packing a file, writing bindings or creating a project failed. Each message is one or more sentences.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    /// The file is not WebAssembly, or is damaged.
+    /// The file is not WebAssembly or is damaged.
     #[error("The file is not WebAssembly: {0}. Give the `.wasm` file that your compiler wrote.")]
     NotWebAssembly(String),
-    /// The manifest can't be used.
+    /// The manifest is invalid.
     #[error("The manifest is invalid: {0}.")]
     Manifest(#[from] ManifestError),
     /// The component already has a manifest.
@@ -44,7 +44,7 @@ pub enum PackError {
         list(.0)
     )]
     Undefined(Vec<String>),
-    /// The component imports something else that the host does not offer.
+    /// The component imports an interface that the host does not offer.
     #[error(
         "The component imports `{0}`, which is not an interface of atlashub:plugin@0.1.0. See the folder `wit` for the \
          interfaces."
@@ -62,9 +62,9 @@ pub enum PackError {
     NoExport {
         /// Name of the export.
         name: &'static str,
-        /// What the host needs it for.
+        /// Purpose of the export: a relative clause for the message.
         purpose: &'static str,
-        /// What to do.
+        /// Instructions to add the export.
         hint: &'static str,
     },
     /// The component lacks the interface `job`.
@@ -88,24 +88,24 @@ pub enum PackError {
          docs/PLUGINS.md."
     )]
     Encoding(String),
-    /// The code uses a proposal that the host does not support.
-    #[error("The code is invalid, or uses a feature that AtlasHub does not run: {0}.")]
+    /// The code is invalid or uses a feature that the host does not support.
+    #[error("The code is invalid, or uses a feature that AtlasHub does not support: {0}.")]
     Invalid(String),
     /// A file can't be written.
     #[error("Files can't be written to {}: {error}.", folder.display())]
     Unwritable {
         /// The folder.
         folder: PathBuf,
-        /// Why.
+        /// The cause.
         error: std::io::Error,
     },
     /// A plugin can't have this name.
     #[error("Invalid name `{0}`. Use 2 to 40 lowercase letters, digits and hyphens, starting with a letter.")]
     Name(String),
-    /// There are no projects of the language.
+    /// The language has no project template.
     #[error("A new plugin can be in rust, c, python or javascript.")]
     NoProject,
-    /// One type is used for a plain function and for one that the host declares as asynchronous.
+    /// A plain function and one that the interfaces declare as asynchronous have the same type.
     #[error(
         "The component declares `{function}` of the interface `{interface}` with the type of another function, which \
          is not asynchronous. Build it for the interfaces in the folder `wit`, which declare it as `async func`."
@@ -116,7 +116,7 @@ pub enum PackError {
         /// Name of the function.
         function: String,
     },
-    /// The interfaces that are part of this program can't be used.
+    /// The interfaces in this program can't be read.
     #[error("The interfaces in this program can't be read: {0}.")]
     Interfaces(String),
 }
@@ -124,7 +124,7 @@ pub enum PackError {
 /// Maximum number of names that a message lists.
 const MAX_LISTED: usize = 8;
 
-/// Returns "`a`, `b` and 3 more".
+/// Lists names, separated by commas. If there are more than [`MAX_LISTED`], ends with, for example, "and 3 more".
 fn list(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(MAX_LISTED).map(|name| format!("`{name}`")).collect();
     match names.len().checked_sub(MAX_LISTED) {

@@ -1,16 +1,16 @@
 //! Turns WebAssembly into a plugin: a component that contains its manifest.
 //!
-//! [`pack`] takes what a compiler wrote, in any language: a core module or a component. It converts a module to a
+//! [`pack`] takes the output of a compiler of any language: a core module or a component. It converts a module to a
 //! component, checks imports and exports against the manifest, and appends the manifest. The commands `atlashub plugin
 //! pack`, `cargo xtask plugin pack` and `cargo xtask plugin build` use it, so all three accept the same files. The host
 //! reads the imports and exports of plugins with [`Surface`] too.
 //!
 //! Reading order: [`encode`] (module to component) with [`plain`] (components without asynchronous imports) and [`wit`]
-//! (the interfaces, compiled into the program), [`surface`] and [`interfaces`] (what a component imports and exports),
-//! [`check`] (against the manifest), [`request`] (what the owner will be asked), [`bindings`] (the interfaces for other
-//! languages), [`project`] (new plugins), [`error`].
+//! (the interfaces, compiled into the program), [`surface`] and [`interfaces`] (imports and exports of a component),
+//! [`check`] (checks them against the manifest), [`request`] (describes the request to the owner), [`bindings`] (the
+//! interfaces for other languages), [`project`] (new plugins), [`error`].
 //!
-//! Deliberately absent: compiling, signing, and trust. Whether a plugin may run is decided by the host.
+//! Deliberately absent: compiling, signing, and trust. The host decides whether a plugin may run.
 #![warn(missing_docs)]
 
 mod bindings;
@@ -46,14 +46,14 @@ pub struct Packed {
     pub manifest: Manifest,
     /// Interfaces that the component calls, without package and version, for example `http`.
     pub imports: Vec<String>,
-    /// Capabilities that the manifest requests and the component does not use.
+    /// Capabilities that the manifest requests but the component does not use.
     pub unused: Vec<Capability>,
 }
 
 /// Turns a core module or a component into a plugin with this manifest.
 ///
 /// # Errors
-/// Returns what is wrong with the file or the manifest, and what to do about it.
+/// Returns the problem of the file or of the manifest, and what to do about it.
 pub fn pack(wasm: &[u8], manifest: &[u8]) -> Result<Packed, PackError> {
     add_manifest(to_component(wasm)?, manifest, ImportCheck::RequireManifest)
 }

@@ -1,9 +1,9 @@
 //! The plain form of the interfaces: the same functions, none of them `async`.
 //!
-//! Some toolchains can't import asynchronous functions. [`bindings`](crate::write_bindings) gives them the plain form.
-//! Without the asynchronous ABI, a call passes its parameters and results in the same way in both forms: the component
-//! differs only in one byte for each function type. [`declare_async`] sets these bytes, so the host sees one version of
-//! the interfaces. It suspends the run while a call waits.
+//! Some toolchains can't import asynchronous functions. [`write_bindings`](crate::write_bindings) gives them the plain
+//! form. Without the asynchronous ABI, a call passes its parameters and results in the same way in both forms, and the
+//! component differs only in one byte for each function type. [`declare_async`] sets these bytes, so the host sees one
+//! version of the interfaces. The host suspends the run while a call waits.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,7 +22,7 @@ use crate::{PackError, interface_name, wit};
 const PLAIN: u8 = 0x40;
 /// First byte of the type of an asynchronous function.
 const ASYNC: u8 = 0x43;
-/// Names of the parameters of `job.run`, by which its type is recognized. No imported function has the same.
+/// Names of the parameters of `job.run`, by which its type is recognized. No imported function has the same names.
 const RUN_PARAMETERS: [&str; 2] = ["context", "params"];
 
 /// Makes the imported functions of the world plain.
@@ -59,11 +59,11 @@ fn is_async(function: &Function) -> bool {
     )
 }
 
-/// Declares each function of a component as the interfaces do: those that are `async` there become so in the component
-/// and in the components inside it.
+/// Declares functions asynchronous in a component and in the components inside it, if the interfaces declare them
+/// `async`.
 ///
 /// # Errors
-/// Fails if the component is malformed, or uses one type for a plain and for an asynchronous function.
+/// Fails if the component is malformed, or uses one type for a plain and an asynchronous function.
 pub(crate) fn declare_async(component: &mut [u8]) -> Result<(), PackError> {
     let declared = DeclaredFunctions::read()?;
     let offsets = Types::read(component, &declared)?.offsets;
@@ -78,7 +78,7 @@ pub(crate) fn declare_async(component: &mut [u8]) -> Result<(), PackError> {
     Ok(())
 }
 
-/// The functions of each interface, by its name: whether they are asynchronous.
+/// Whether each function is asynchronous, by the names of interface and function.
 struct DeclaredFunctions(HashMap<String, HashMap<String, bool>>);
 
 impl DeclaredFunctions {
@@ -96,15 +96,16 @@ impl DeclaredFunctions {
     }
 }
 
-/// An instance type: its functions, with the offset of each one's type in the file.
+/// Functions of an instance type: the name, and the offset of the function's type in the file.
 type InstanceFunctions = Rc<[(String, usize)]>;
 
 /// The types of functions in a component.
 struct Types<'a> {
     declared: &'a DeclaredFunctions,
-    /// Index spaces of types of the component that is read and of those around it. Only instance types matter.
+    /// Type index spaces of the current component and of the components around it. Types other than instances are
+    /// `None`.
     levels: Vec<Vec<Option<InstanceFunctions>>>,
-    /// Offset of each function type that belongs to the interfaces, and whether it is asynchronous.
+    /// Offset of each function type of the interfaces, and whether it is asynchronous.
     offsets: BTreeMap<usize, bool>,
 }
 
@@ -180,7 +181,7 @@ impl<'a> Types<'a> {
         Ok(Ok(()))
     }
 
-    /// Adds a type to the index space of the component that is read.
+    /// Adds a type to the index space of the current component.
     fn push(&mut self, functions: Option<InstanceFunctions>) {
         if let Some(level) = self.levels.last_mut() {
             level.push(functions);
@@ -197,7 +198,7 @@ impl<'a> Types<'a> {
             let position = usize::try_from(reader.original_position()).unwrap_or(usize::MAX);
             match reader.read::<InstanceTypeDeclaration<'_>>()? {
                 InstanceTypeDeclaration::Type(ComponentType::Func(function)) => {
-                    // After the byte that says that this is a type.
+                    // One byte precedes the type: the kind of the declaration.
                     let ty = offset + position + 1;
                     if is_run(&function) {
                         self.offsets.insert(ty, true);
@@ -289,7 +290,7 @@ mod tests {
         assert!(matches!(&error, PackError::SharedType { function, .. } if function == "sleep"), "{error}");
     }
 
-    /// Otherwise a compiler may use one type for both.
+    /// If they were equal, a compiler could use one type for both.
     #[test]
     fn plain_and_asynchronous_functions_of_an_interface_differ_in_their_types() {
         let (resolve, _) = wit::resolve().unwrap();

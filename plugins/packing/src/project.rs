@@ -7,21 +7,21 @@ use std::{
 
 use crate::{Language, PackError};
 
-/// A file of a project: its name and its text. In all but the source, `{name}` and other words in braces are replaced.
+/// Name and text of a file of a project. `{name}` and other words in braces are replaced, except in the source.
 type Template = (&'static str, &'static str);
 
 const MANIFEST: Template = ("manifest.json", include_str!("../templates/manifest.json"));
 const README: Template = ("README.md", include_str!("../templates/README.md"));
 const BUILD: &str = "build.sh";
 
-/// What the projects of a language contain.
+/// The contents of the projects of a language.
 struct Project {
-    /// The language as its users write it.
+    /// Display name of the language.
     title: &'static str,
-    /// What its tools need to be installed.
+    /// Requirements of `build.sh`.
     needs: &'static str,
     source: Template,
-    /// The tools with their versions.
+    /// The file that names the tools and their versions.
     tools: Template,
     build: &'static str,
 }
@@ -32,7 +32,7 @@ impl Project {
         Some(match language {
             Language::Rust => Self {
                 title: "Rust",
-                needs: "Rust with the target of `rustup target add wasm32-unknown-unknown`",
+                needs: "Rust with the target `wasm32-unknown-unknown` (`rustup target add wasm32-unknown-unknown`)",
                 source: ("src/lib.rs", include_str!("../templates/rust/src/lib.rs.txt")),
                 tools: ("Cargo.toml", include_str!("../templates/rust/Cargo.toml.txt")),
                 build: include_str!("../templates/rust/build.sh"),
@@ -82,10 +82,10 @@ impl Project {
     }
 }
 
-/// Creates the folder `parent/name` with a plugin of one job, and returns it.
+/// Creates the folder `parent/name` with a plugin of one job, and returns its path.
 ///
 /// # Errors
-/// Fails if the name can't be used, the language has no projects, the folder exists or can't be written.
+/// Fails if the name is invalid, the language has no project template, or the folder exists or can't be written.
 pub fn create_project(language: Language, name: &str, parent: &Path) -> Result<PathBuf, PackError> {
     let is_valid = (2..=40).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_lowercase())

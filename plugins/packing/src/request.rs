@@ -1,4 +1,4 @@
-//! Describes what a plugin will ask of the owner.
+//! Describes the request of a plugin to the owner.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use plugin_manifest::{Limits, escape_deceptive};
 
 use crate::Packed;
 
-/// Returns the lines that an author reads after packing: what the owner will be asked to approve.
+/// Returns the text that an author reads after packing. It describes what the owner will be asked to approve.
 pub fn describe_request(packed: &Packed) -> String {
     let (manifest, mut text) = (&packed.manifest, String::new());
     // Writing to a string can't fail.

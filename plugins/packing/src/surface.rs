@@ -11,8 +11,8 @@ use crate::{JOB_EXPORT, interface_name};
 pub struct Import {
     /// Full name, for example `atlashub:plugin/http@0.1.0`.
     pub name: String,
-    /// Whether it has functions, not only types. Importing only an interface's types, as `http` does with `secrets`,
-    /// needs no grant.
+    /// Whether the import contains functions, not only types. Importing only an interface's types, as `http` does with
+    /// `secrets`, needs no grant.
     pub callable: bool,
 }
 
@@ -29,7 +29,7 @@ impl Surface {
     /// Reads a component. Function bodies are not validated; the compiler does that.
     ///
     /// # Errors
-    /// Returns why the bytes are not a component.
+    /// Returns the reason why the bytes are not a component.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let malformed = |error: wasmparser::Error| error.message().to_owned();
         let mut validator = Validator::new();

@@ -1,4 +1,4 @@
-//! The interfaces of `wit/`, compiled into the program, so that packing needs no checkout.
+//! The interfaces of `wit/`, compiled into the program, so that packing does not need the repository.
 
 use std::collections::HashSet;
 
@@ -47,8 +47,8 @@ pub(crate) fn resolve() -> Result<(Resolve, WorldId), PackError> {
     Ok((resolve, world))
 }
 
-/// Parses the files and removes what a plugin that requests these capabilities can't call. Of the other interfaces,
-/// only those stay whose types the remaining ones use, without their functions.
+/// Parses the files and keeps the interfaces that a plugin with these capabilities can call. Other interfaces are
+/// removed, or keep only their types if the kept interfaces use them.
 pub(crate) fn resolve_requested(requested: impl Fn(Capability) -> bool) -> Result<(Resolve, WorldId), PackError> {
     let (mut resolve, world) = resolve()?;
     let name = |id: InterfaceId| resolve.interfaces[id].name.as_deref().and_then(capability_of);

@@ -1,4 +1,4 @@
-//! Packs modules as compilers of other languages write them.
+//! Packs core modules and components as compilers of other languages write them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 

@@ -18,8 +18,9 @@ pub fn describe() -> Facts {
 /// The dump and its manifest must already be in the store `backups`. Adding the same backup again changes nothing.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the target, `Invalid` if the objects are missing or do not match the record,
-/// `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be reached.
+/// `Denied` if the grant does not cover the target, `Invalid` if the dump or the manifest is missing or the dump has
+/// another size, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be
+/// reached.
 pub async fn record(backup: NewBackup) -> Result<String> {
     backend::backups::record(backup).await
 }
@@ -30,8 +31,9 @@ pub async fn record(backup: NewBackup) -> Result<String> {
 /// Call it after the dump was committed, with the key that the manifest will have.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the target, `Invalid` if it is no project, `Failed` if an object cannot be
-/// copied, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be reached.
+/// `Denied` if the grant does not cover the target, `Invalid` if the target is not a project, `Failed` if an object
+/// cannot be copied, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be
+/// reached.
 pub async fn copy_objects(target: &str, manifest_key: &str) -> Result<CopiedObjects> {
     backend::backups::copy_objects(target, manifest_key).await
 }
@@ -51,16 +53,18 @@ pub async fn list(target: Option<&str>) -> Result<Vec<Backup>> {
 ///
 /// # Errors
 /// `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Failed` if the dump does
-/// not match its recorded hash or cannot be restored, `Unavailable` if Postgres or the store cannot be reached.
+/// not match its recorded hash or cannot be restored, `Conflict` if the run no longer holds its lease, `Unavailable` if
+/// Postgres or the store cannot be reached.
 pub async fn verify(id: &str) -> Result<Verification> {
     backend::backups::verify(id).await
 }
 
-/// Removes a backup: the dump, its manifest and the catalogue entry.
+/// Removes a backup: the dump, its manifest, the list of its objects and the catalogue entry. Copies of objects are
+/// removed later, unless another backup refers to them.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Unavailable` if Postgres or
-/// the store cannot be reached.
+/// `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Conflict` if the run no
+/// longer holds its lease, `Unavailable` if Postgres or the store cannot be reached.
 pub async fn remove(id: &str) -> Result<()> {
     backend::backups::remove(id).await
 }

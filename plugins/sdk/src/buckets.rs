@@ -1,8 +1,8 @@
-//! Lists the buckets of projects, and signs URLs with which others upload and download objects.
+//! Lists the buckets of projects, and signs URLs for uploads and downloads by others.
 //!
 //! Requires the capability [`Buckets`](crate::plugin::Capability::Buckets). Its scope lists the stores: `project:<id>`.
-//! A signed URL works for everyone who has it until it expires, also after the run. To read and write objects in the
-//! plugin itself, use [`objects`](crate::objects).
+//! A signed URL works for everyone who has it until it expires, even after the run has ended. To read and write objects
+//! in the plugin itself, use [`objects`](crate::objects).
 
 pub use crate::bindings::atlashub::plugin::buckets::{Bucket, SignedUrl, UploadOptions};
 use crate::{Result, backend};
@@ -11,12 +11,12 @@ use crate::{Result, backend};
 ///
 /// # Errors
 /// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the store is
-/// not that of a project, `Unavailable` if Postgres cannot be reached.
+/// not the store of a project, `Unavailable` if Postgres cannot be reached.
 pub async fn list(store: &str) -> Result<Vec<Bucket>> {
     backend::buckets::list(store).await
 }
 
-/// Signs the download of an object. With a file name, browsers save the object under it.
+/// Signs the download of an object. If a file name is given, browsers save the object under that name.
 ///
 /// # Errors
 /// The errors of [`list`], `NotFound` if the object does not exist, `Invalid` if the key or the file name is malformed.
@@ -24,12 +24,12 @@ pub async fn sign_download(store: &str, key: &str, file_name: Option<&str>) -> R
     backend::buckets::sign_download(store, key, file_name).await
 }
 
-/// Signs the upload of an object. A run may sign 1000 uploads.
+/// Signs the upload of an object. A run may sign at most 1000 uploads.
 ///
 /// # Errors
-/// The errors of [`list`], `NotFound` if the bucket does not exist, `Conflict` if the object exists and is not to be
-/// replaced or the run no longer holds its lease, `TooLarge` if a size exceeds the bucket's maximum, `Invalid` if the
-/// key or an option is malformed.
+/// The errors of [`list`], `NotFound` if the bucket does not exist, `Conflict` if the object exists and `replace` is
+/// false or if the run no longer holds its lease, `TooLarge` if a size exceeds the bucket's maximum or the run has
+/// already signed 1000 uploads, `Invalid` if the key or an option is malformed.
 pub async fn sign_upload(store: &str, key: &str, options: UploadOptions) -> Result<SignedUrl> {
     backend::buckets::sign_upload(store, key, options).await
 }

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 
-/// Appends a row to `text`, with CRLF at its end.
+/// Appends a row to `text`, followed by CRLF.
 ///
 /// ```
 /// # use atlashub_plugin_sdk::csv;
@@ -17,7 +17,7 @@ pub fn write_row<T: AsRef<str>>(text: &mut String, fields: impl IntoIterator<Ite
             text.push(',');
         }
         let field = field.as_ref();
-        // An empty field is quoted in the first column, because a row of one empty field would look like no row.
+        // An empty field in the first column is quoted, because a row of one empty field would be an empty line.
         if field.contains(['"', ',', '\r', '\n']) || (field.is_empty() && index == 0) {
             text.push('"');
             text.push_str(&field.replace('"', "\"\""));

@@ -18,13 +18,13 @@ pub struct DateTime {
     pub month: u64,
     /// The day of the month, 1 to 31.
     pub day: u64,
-    /// 0 to 23.
+    /// The hour, 0 to 23.
     pub hour: u64,
-    /// 0 to 59.
+    /// The minute, 0 to 59.
     pub minute: u64,
-    /// 0 to 59.
+    /// The second, 0 to 59.
     pub second: u64,
-    /// 0 to 999.
+    /// The millisecond, 0 to 999.
     pub millisecond: u64,
 }
 
@@ -36,7 +36,7 @@ impl DateTime {
 
     /// Converts milliseconds since 1970-01-01 UTC, for example `run.scheduled_for`.
     ///
-    /// This is Howard Hinnant's `civil_from_days`.
+    /// The algorithm is Howard Hinnant's `civil_from_days`.
     pub fn from_millis(ms: u64) -> Self {
         let days = ms / DAY_MS + DAYS_TO_1970;
         let era = days / DAYS_PER_400_YEARS;
@@ -68,8 +68,9 @@ impl DateTime {
         ((days * 24 + self.hour) * 60 + self.minute) * 60_000 + self.second * 1000 + self.millisecond
     }
 
-    /// Parses a date, `2026-01-02`, or a time in UTC in RFC 3339, `2026-01-02T03:04:05Z` or with milliseconds. Returns
-    /// `None` for other texts, for dates that do not exist, and for dates before 1970.
+    /// Parses a date such as `2026-01-02`, or a time in UTC in RFC 3339, such as `2026-01-02T03:04:05Z` or
+    /// `2026-01-02T03:04:05.678Z`. Returns `None` for other texts, for dates that do not exist, and for dates before
+    /// 1970.
     pub fn parse(text: &str) -> Option<Self> {
         let (date, time) = text.split_once('T').map_or((text, None), |(date, time)| (date, Some(time)));
         let mut date = date.splitn(3, '-').zip([4, 2, 2]).map(|(part, digits)| number(part, digits));
@@ -84,11 +85,11 @@ impl DateTime {
         }
         let parsed = Self { year, month, day, hour, minute, second, millisecond };
         let is_in_range = year >= 1970 && (1..=12).contains(&month) && day >= 1 && hour < 24;
-        // A day that the month does not have becomes one of the next month.
+        // A day that does not exist in the month is converted to a day of the next month.
         (is_in_range && minute < 60 && second < 60 && Self::from_millis(parsed.to_millis()) == parsed).then_some(parsed)
     }
 
-    /// Returns the date without the time, `2026-01-02`.
+    /// Returns the date without the time, for example `2026-01-02`.
     pub fn date(&self) -> String {
         format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
     }

@@ -45,7 +45,7 @@ impl Error {
         Self::new(ErrorCode::NotFound, message)
     }
 
-    /// Creates an error with the code `Failed`: any other failure. The run is retried.
+    /// Creates an error with the code `Failed`: any other failure. A retry may succeed.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Failed, message)
     }
@@ -77,7 +77,7 @@ pub trait Context<T> {
     /// description is only formatted if there is an error.
     ///
     /// # Errors
-    /// The error, with the description.
+    /// The error with the description.
     fn context(self, operation: impl fmt::Display) -> Result<T>;
 }
 

@@ -155,10 +155,10 @@ impl Response {
     /// Deserializes the body from JSON.
     ///
     /// # Errors
-    /// `Failed` if the body was truncated or does not match `T`.
+    /// `Failed` if the body is incomplete or can't be deserialized as `T`.
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
         if self.truncated {
-            return Err(Error::failed("the response is larger than 1 MiB and cannot be read as JSON"));
+            return Err(Error::failed("the body of the response is incomplete and cannot be read as JSON"));
         }
         Ok(serde_json::from_slice(&self.body)?)
     }

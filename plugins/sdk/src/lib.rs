@@ -41,7 +41,7 @@
 //!   [`Plugin::capability`](plugin::Plugin::capability), and the owner grants them. A component imports only the
 //!   capabilities that its code calls.
 //! - [`stream`] and [`task`] move large data and run several futures at once.
-//! - [`date`], [`csv`] and [`random`] are small helpers, so that a plugin needs no library for them.
+//! - [`date`], [`csv`] and [`random`] replace libraries that would make a component larger.
 //! - `testing` runs jobs natively against a simulated host.
 //!
 //! A component has no files, sockets, threads or environment variables.

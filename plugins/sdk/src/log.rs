@@ -35,7 +35,7 @@ pub mod expanded {
     }
 }
 
-/// `log_line!(level, "text {x}", more; field = value, other = value)`
+/// Writes a log line: `log_line!(level, "text {x}", more; field = value, other = value)`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! log_line {

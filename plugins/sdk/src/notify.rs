@@ -6,10 +6,12 @@ use crate::{Result, backend};
 
 /// Queues a message for delivery.
 ///
-/// A failed delivery does not fail the run. Messages with the same title within a few minutes are combined into one.
+/// A failed delivery does not fail the run. After a message, further ones with the same title are collected for ten
+/// minutes and sent as one.
 ///
 /// # Errors
-/// `Denied` without a grant, `Invalid` if the title is empty, `TooLarge` if the run has already sent 20 messages.
+/// `Denied` without a grant, `Invalid` if the title is empty, `TooLarge` if the run has already sent 20 messages,
+/// `Conflict` if the run no longer holds its lease.
 pub async fn send(title: &str, message: &str) -> Result<()> {
     backend::notify::send(title, message).await
 }

@@ -22,7 +22,7 @@ pub struct Download {
     pub meta: ObjectMeta,
     /// Content of the object.
     pub body: ByteStream,
-    /// Whether `body` contained the whole object. Await it after reading `body` to its end.
+    /// Whether `body` contained the whole object. Await the outcome after reading `body` to its end.
     pub outcome: Outcome<()>,
 }
 
@@ -36,12 +36,12 @@ impl Upload {
     }
 }
 
-/// Uploads a stream until its end. The object becomes visible with [`Upload::commit`].
+/// Uploads a stream until its end. [`Upload::commit`] makes the object visible.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the store,
-/// key or content type is malformed, `TooLarge` if the run already has the maximum number of open transfers,
-/// `Unavailable` if the store cannot be reached.
+/// `Denied` if the grant does not cover the store, `NotFound` if the project or bucket does not exist, `Invalid` if the
+/// store, key or content type is malformed, `TooLarge` if the object is larger than its bucket allows or the run
+/// already has the maximum number of open transfers, `Unavailable` if the store cannot be reached.
 pub async fn put(store: &str, key: &str, content_type: &str, body: ByteStream) -> Result<Upload> {
     backend::objects::put(store, key, content_type, body).await
 }
@@ -78,8 +78,8 @@ pub async fn head(store: &str, key: &str) -> Result<ObjectMeta> {
 /// Without a cursor, the first page is returned. For the next page, pass the cursor of the previous page.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Unavailable` if the store
-/// cannot be reached.
+/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the store is
+/// malformed, `Unavailable` if the store cannot be reached.
 pub async fn list(store: &str, prefix: &str, cursor: Option<String>) -> Result<ObjectPage> {
     backend::objects::list(store, prefix, cursor).await
 }
@@ -87,8 +87,8 @@ pub async fn list(store: &str, prefix: &str, cursor: Option<String>) -> Result<O
 /// Deletes an object. Succeeds if the object does not exist.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Conflict` if the run no
-/// longer holds its lease, `Unavailable` if the store cannot be reached.
+/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the store or
+/// key is malformed, `Conflict` if the run no longer holds its lease, `Unavailable` if the store cannot be reached.
 pub async fn delete(store: &str, key: &str) -> Result<()> {
     backend::objects::delete(store, key).await
 }

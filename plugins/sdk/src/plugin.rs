@@ -1,4 +1,4 @@
-//! Describes a plugin: its jobs, the capabilities it requests, and its limits.
+//! Describes a plugin: its jobs, the capabilities that it requests, and its limits.
 
 use std::{future::Future, pin::Pin};
 
@@ -12,7 +12,7 @@ use crate::{
 
 pub use plugin_manifest::{Capability, Limits, Scope};
 
-// `print_manifest` natively, and `run_exported` in a component.
+// This is `print_manifest` natively, and `run_exported` in a component.
 pub use backend::exports::*;
 
 /// Identifies a run.
@@ -39,8 +39,8 @@ struct Job {
 
 /// The description of a plugin.
 ///
-/// A component keeps only the jobs. The manifest is printed by the native program in `examples/manifest.rs` and
-/// embedded in the component when it is built.
+/// A component keeps only the jobs. The native program in `examples/manifest.rs` prints the manifest, which the build
+/// appends to the component.
 pub struct Plugin {
     jobs: Vec<Job>,
     pub(crate) manifest: ManifestBuilder,
@@ -49,13 +49,14 @@ pub struct Plugin {
 impl Plugin {
     /// Starts the description of a plugin.
     ///
-    /// `name` has 2 to 40 lowercase letters, digits and hyphens, and starts with a letter. `version` is for people.
-    /// `serial` must increase with every release: the host never loads a lower serial than it has seen.
+    /// `name` has 2 to 40 lowercase letters, digits and hyphens, and starts with a letter. `version` is only displayed.
+    /// `serial` must increase with every release, because the host does not load a serial that is lower than one that
+    /// it has loaded before.
     pub fn new(name: &str, version: &str, serial: u64) -> Self {
         Self { jobs: Vec::new(), manifest: ManifestBuilder::new(name, version, serial) }
     }
 
-    /// Sets the publisher. The owner sees it when deciding about an approval.
+    /// Sets the publisher, which the owner sees when deciding about an approval.
     #[must_use]
     pub fn publisher(mut self, publisher: &str) -> Self {
         self.manifest.set_publisher(publisher);
@@ -71,8 +72,8 @@ impl Plugin {
 
     /// Adds a job: an async function that takes the run and the job's parameters.
     ///
-    /// The JSON Schema of the parameters is generated from their type. The host checks parameters against it, and the
-    /// dashboard builds a form from it. Doc comments on fields become descriptions in the form.
+    /// The JSON Schema of the parameters is generated from their type. The host checks parameters against the schema,
+    /// and the dashboard builds a form from it. Doc comments on fields become descriptions in the form.
     #[must_use]
     pub fn job<P, R, F>(mut self, name: &'static str, description: &str, run: impl Fn(Run, P) -> F + 'static) -> Self
     where

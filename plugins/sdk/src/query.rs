@@ -33,7 +33,7 @@ use crate::{
     stream::{ByteStream, Outcome},
 };
 
-/// Maximum size of a row in the stream, as the host limits it.
+/// Maximum size of a row in the stream.
 const MAX_ROW_BYTES: usize = 2 << 20;
 
 /// A query with its parameters.
@@ -53,7 +53,7 @@ pub struct Rows {
     stream: ByteStream,
     /// `None` after the end.
     outcome: Option<Outcome<QueryInfo>>,
-    /// Bytes of rows that were read and not returned.
+    /// Bytes that were read from the stream but not returned.
     buffer: VecDeque<u8>,
 }
 
@@ -64,7 +64,8 @@ pub trait Parameter {
 }
 
 impl Query {
-    /// Creates a query: one `SELECT`, `VALUES`, `TABLE` or `WITH`. In `sql`, `$1` stands for the first parameter.
+    /// Creates a query. `sql` is one query that starts with `SELECT`, `VALUES`, `TABLE` or `WITH`, in which `$1` stands
+    /// for the first parameter.
     pub fn new(database: impl Into<String>, sql: impl Into<String>) -> Self {
         Self { database: database.into(), sql: sql.into(), parameters: Vec::new(), timeout_ms: None }
     }
@@ -83,11 +84,11 @@ impl Query {
 
     /// Starts the query.
     ///
-    /// Read the rows before you start many other queries: few run at the same time, and further ones wait.
+    /// Read the rows before you start other queries, because few queries run at the same time and further ones wait.
     ///
     /// # Errors
-    /// `Denied` if the grant does not cover the database or the query uses what it may not read, `NotFound` if the
-    /// project does not exist, `Invalid` if Postgres rejects the query or a value, `Timeout` after the time limit,
+    /// `Denied` if the grant does not cover the database or the role may not run the query, `NotFound` if the project
+    /// does not exist, `Invalid` if Postgres rejects the query or a value, `Timeout` after the time limit,
     /// `TooLarge` if the run already has the maximum number of open transfers, `Unavailable` if Postgres cannot be
     /// reached.
     pub async fn rows(self) -> Result<Rows> {
@@ -109,11 +110,11 @@ impl Query {
 }
 
 impl Rows {
-    /// Returns the next row, or `None` if all rows were read.
+    /// Returns the next row, or `None` after the last row.
     ///
     /// # Errors
-    /// `Failed` if the row does not have the form of `T`, `Timeout` after the time limit, and other errors if the
-    /// query failed while it ran. After an error, rows are missing.
+    /// `Failed` if the row can't be deserialized as `T`, `TooLarge` if it is too large, `Timeout` after the time limit,
+    /// and other errors if the query failed while it ran. After an error, rows are missing.
     pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
@@ -139,7 +140,7 @@ impl Rows {
     /// a line feed. Keep what you stored only if the outcome is a success.
     ///
     /// # Errors
-    /// `Invalid` if rows were read before.
+    /// `Invalid` if rows were already read with [`next`](Self::next).
     pub fn into_stream(self) -> Result<(ByteStream, Outcome<QueryInfo>)> {
         match self.outcome {
             Some(outcome) if self.buffer.is_empty() => Ok((self.stream, outcome)),

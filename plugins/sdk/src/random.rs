@@ -1,9 +1,8 @@
 //! Pseudorandom numbers for shuffling, sampling and spreading load.
 //!
-//! A component has no source of randomness. Numbers of [`Random::new`] follow from the run's id, which the host chooses
-//! at random, from its attempt, and from the time and the monotonic clock; numbers of [`Random::with_seed`] follow from
-//! the text alone. Anyone who knows these inputs can compute the numbers: never use them for secrets, tokens or
-//! passwords.
+//! A component has no source of randomness. The numbers of [`Random::new`] depend on the run's id and attempt, on the
+//! time, and on the monotonic clock. The numbers of [`Random::with_seed`] depend only on the text. Anyone who knows
+//! these inputs can compute the numbers, so never use them for secrets, tokens or passwords.
 
 use crate::{clock, plugin::Run};
 
@@ -12,7 +11,7 @@ use crate::{clock, plugin::Run};
 pub struct Random(u64);
 
 impl Random {
-    /// Creates a generator that differs between runs, attempts and moments.
+    /// Creates a generator whose numbers differ between runs, attempts and calls.
     pub fn new(run: &Run) -> Self {
         let nanoseconds = clock::monotonic().as_nanos() as u64;
         Self::with_seed(&format!("{} {} {} {nanoseconds}", run.id, run.attempt, clock::now()))
@@ -37,7 +36,7 @@ impl Random {
 
     /// Returns a number from 0 up to but not including `limit`, or 0 if `limit` is 0.
     pub fn below(&mut self, limit: u64) -> u64 {
-        // Takes the high half of the product: the probability of each number differs from 1/`limit` by less than 2^-64.
+        // With the high half of the product, the probability of each number differs from 1/`limit` by less than 2^-64.
         ((u128::from(self.next_u64()) * u128::from(limit)) >> 64) as u64
     }
 

@@ -14,7 +14,7 @@
 //!     Some(entry) => (serde_json::from_slice(&entry.value)?, Condition::Version(entry.version)),
 //!     None => (0_u64, Condition::Absent),
 //! };
-//! // Fails with `Conflict` if another run has changed the entry. Then the run is tried again.
+//! // Fails with `Conflict` if another run has changed the entry. The failed run can be retried.
 //! state::put_if("platform", "counter", (count + 1).to_string(), condition).await?;
 //! # Ok(())
 //! # }
@@ -25,7 +25,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use crate::bindings::atlashub::plugin::state::{Condition, Entry, KeyPage};
 use crate::{Context as _, Result, backend};
 
-/// Returns an entry, or `None` if there is none.
+/// Returns an entry, or `None` if it does not exist.
 ///
 /// # Errors
 /// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the store or
@@ -34,16 +34,16 @@ pub async fn get(store: &str, key: &str) -> Result<Option<Entry>> {
     backend::state::get(store, key).await
 }
 
-/// Returns the value of an entry that [`put_json`] stored, or `None` if there is none.
+/// Returns the value of an entry that [`put_json`] stored, or `None` if the entry does not exist.
 ///
 /// # Errors
-/// The errors of [`get`], and `Failed` if the value does not have the form of `T`.
+/// The errors of [`get`], and `Failed` if the value can't be deserialized as `T`.
 pub async fn get_json<T: DeserializeOwned>(store: &str, key: &str) -> Result<Option<T>> {
     let Some(entry) = get(store, key).await? else { return Ok(None) };
     serde_json::from_slice(&entry.value).context(format!("reading the state `{key}`")).map(Some)
 }
 
-/// Stores a value and returns its version.
+/// Stores a value and returns the new version of the entry.
 ///
 /// # Errors
 /// The errors of [`get`], `TooLarge` if the value is larger than 64 KiB or the store would exceed its quota, `Conflict`
@@ -52,15 +52,15 @@ pub async fn put(store: &str, key: &str, value: impl Into<Vec<u8>>) -> Result<u6
     put_if(store, key, value, Condition::Always).await
 }
 
-/// Stores a value as JSON and returns its version.
+/// Stores a value as JSON and returns the new version of the entry.
 ///
 /// # Errors
-/// The errors of [`put`], and `Failed` if the value can't be written as JSON.
+/// The errors of [`put`], and `Failed` if the value can't be serialized.
 pub async fn put_json(store: &str, key: &str, value: &impl Serialize) -> Result<u64> {
     put(store, key, serde_json::to_vec(value)?).await
 }
 
-/// Stores a value if the condition holds, and returns its version.
+/// Stores a value if the condition holds, and returns the new version of the entry.
 ///
 /// # Errors
 /// The errors of [`put`], and `Conflict` if the condition does not hold.
@@ -68,7 +68,7 @@ pub async fn put_if(store: &str, key: &str, value: impl Into<Vec<u8>>, condition
     backend::state::put(store, key, value.into(), condition).await
 }
 
-/// Deletes an entry. Succeeds if there is none.
+/// Deletes an entry. Succeeds if it does not exist.
 ///
 /// # Errors
 /// The errors of [`get`], and `Conflict` if the run no longer holds its lease.

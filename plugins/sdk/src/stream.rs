@@ -76,7 +76,7 @@ impl ByteWriter {
     }
 }
 
-/// Whether a stream was complete, and properties that are only known at its end.
+/// The outcome of a stream: whether it was complete, and the properties that are known only at its end.
 pub struct Outcome<T>(Pin<Box<dyn Future<Output = Result<T>>>>);
 
 impl<T> Outcome<T> {

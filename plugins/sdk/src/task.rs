@@ -77,7 +77,8 @@ pub async fn join_up_to<F: Future>(limit: usize, futures: impl IntoIterator<Item
     .await
 }
 
-/// Gives control back to the host once, then continues. Call it in long computations, so that they can be cancelled.
+/// Gives the host and other futures of the run a turn, then continues. Call it in long computations, so that the other
+/// futures make progress.
 pub async fn yield_now() {
     backend::task::yield_now().await;
 }

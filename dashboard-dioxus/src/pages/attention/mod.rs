@@ -50,7 +50,7 @@ pub(super) fn NeedsAttention(
                                 let until = text::now() + chrono::Duration::days(days);
                                 snoozed.write().hide(&item.id, until);
                                 snooze::store(&snoozed.peek());
-                                messages::show(if days == 1 { "Hidden for a day" } else { "Hidden for 7 days" });
+                                messages::show(if days == 1 { "Snoozed for 1 day" } else { "Snoozed for 7 days" });
                             },
                         }
                     }

@@ -96,21 +96,21 @@ pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
         AttentionKind::KeyExpiring => format!("Key {title} expires soon and is still used"),
         AttentionKind::PluginPending => format!("Plugin {title} waits for your approval"),
         AttentionKind::PluginRejected => format!("Plugin {title} was refused"),
-        AttentionKind::TableOpen => format!("Table {title} can be written by anybody"),
-        AttentionKind::ChannelFailing => format!("Channel {title} does not deliver"),
+        AttentionKind::TableOpen => format!("Anyone can write to table {title}"),
+        AttentionKind::ChannelFailing => format!("Channel {title} fails to deliver"),
         AttentionKind::FailuresUnheard => "No channel is notified of failures".to_owned(),
         AttentionKind::Migrations => "Migrations need attention".to_owned(),
         AttentionKind::ProjectStuck => format!("Project {title} is stuck"),
         AttentionKind::DeleteProblem => format!("Project {title} was not deleted"),
-        AttentionKind::ConnectionsHigh => "Nearly all connections are in use".to_owned(),
+        AttentionKind::ConnectionsHigh => "More than 80 % of the connections are open".to_owned(),
     }
 }
 
 /// Returns the sentences under the headline: why it happened, and since when unless the headline says it.
 pub(super) fn detail(item: &Attention, now: DateTime<Utc>) -> String {
     let reason = match item.kind {
-        AttentionKind::BackupOverdue if has_no_job(item) => "Backups are made only when you start them.".to_owned(),
-        AttentionKind::FailuresUnheard => "Failed runs and backups are seen only in the dashboard.".to_owned(),
+        AttentionKind::BackupOverdue if has_no_job(item) => "Backups are created only when you start them.".to_owned(),
+        AttentionKind::FailuresUnheard => "Failed runs and backups are visible only in the dashboard.".to_owned(),
         _ => item.reason.clone().unwrap_or_else(|| item.message.clone()),
     };
     match item.since {

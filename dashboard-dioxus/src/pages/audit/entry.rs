@@ -47,7 +47,7 @@ fn FoundEntry(id: String) -> Element {
     let content = match around.state() {
         RemoteState::Loading if is_id => rsx! { div { class: "late", "aria-busy": "true", span { class: "sk" } } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "The entry could not be read.", failure, on_retry: move |()| around.refresh() }
+            ErrorBox { what: "The entry could not be loaded.", failure, on_retry: move |()| around.refresh() }
         },
         RemoteState::Ready(page) if page.items.iter().any(|entry| entry.id == id) => {
             let entry = page.items.into_iter().find(|entry| entry.id == id);
@@ -114,7 +114,7 @@ fn EntryPanel(entry: AuditEntry, before: Option<String>, after: Option<String>) 
                         CopyButton { name: "Copy details", text: details.clone() }
                         pre { "{details}" }
                     }
-                    p { class: "help", "Details never hold a key, a token or a password." }
+                    p { class: "help", "Details never contain a key, a token or a password." }
                 }
             }
         }
@@ -146,7 +146,7 @@ fn Facts(entry: AuditEntry, you: Option<String>) -> Element {
                 }
             }
             if let Some(target) = &entry.target {
-                dt { "Thing" }
+                dt { "Target" }
                 dd { class: "mono", "{target}" }
             }
             if let Some((to, label)) = thing.filter(|_| entry.project_id.is_none() || entry.project_name.is_some()) {

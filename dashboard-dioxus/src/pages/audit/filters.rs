@@ -104,11 +104,11 @@ pub(super) fn Filters(filter: AuditFilter) -> Element {
             Period { from: filter.get("from").map(str::to_owned), to: filter.get("to").map(str::to_owned) }
             if let Some(target) = filter.get("target") {
                 span { class: "chip chip-x",
-                    span { class: "what", "Thing\u{a0}" }
+                    span { class: "what", "Target\u{a0}" }
                     span { class: "mono cut", "{target}" }
                     button {
                         r#type: "button",
-                        "aria-label": "Remove filter Thing",
+                        "aria-label": "Remove filter Target",
                         onclick: |_| set(&[("target", None)]),
                         crate::ui::Icon { name: crate::ui::IconName::Close, small: true }
                     }

@@ -79,15 +79,15 @@ fn Entries(path: ReadSignal<String>, interval: u32, is_filtered: bool, open_entr
     let content = match entries.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Audit entries", columns: 5 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Audit entries could not be listed.", failure, on_retry: move |()| entries.refresh() }
+            ErrorBox { what: "Audit entries could not be loaded.", failure, on_retry: move |()| entries.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() && is_filtered => rsx! {
-            Empty { title: "No entry matches", text: "Entries are kept as long as ATLASHUB_AUDIT_RETENTION_DAYS says.",
+            Empty { title: "No entry matches", text: "ATLASHUB_AUDIT_RETENTION_DAYS sets how long entries are kept.",
                 button { class: "btn", r#type: "button", onclick: |_| filters::clear(), "Clear filters" }
             }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-            Empty { title: "No entries yet", text: "Every change appears here, with who made it and from where." }
+            Empty { title: "No entries yet", text: "Every change appears here, with its author and origin." }
         },
         RemoteState::Ready(page) => rsx! {
             EntryList { entries: page.items.clone(), open: open_entry.clone() }

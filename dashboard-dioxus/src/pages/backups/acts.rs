@@ -78,7 +78,7 @@ pub(super) fn BackUp(
 pub(super) fn WithObjects(live: Live) -> Element {
     let mut with_objects = live.with_objects;
     rsx! {
-        label { class: "check", title: "Contents that an earlier backup has are not copied again.",
+        label { class: "check", title: "Contents that an earlier backup already has are not copied again.",
             input {
                 class: "box",
                 r#type: "checkbox",
@@ -146,17 +146,18 @@ fn DeleteDialog(backup: Backup, on_close: EventHandler<()>) -> Element {
     let name = target_name(backup.title.as_deref(), &backup.target);
     let made = text::short_date_and_time(backup.created_at);
     let rest = match good {
-        _ if is_last => format!(" It is the only good backup of {name}: afterwards nothing can be restored."),
+        _ if is_last => format!(" It is the only good backup of {name}: after that, nothing can be restored."),
         None => String::new(),
-        Some(0) => format!(" No good backup of {name} is left."),
-        Some(1) => format!(" 1 good backup of {name} stays."),
-        Some(count) => format!(" {} good backups of {name} stay.", text::number(count as i64)),
+        Some(0) => format!(" No good backup of {name} remains."),
+        Some(1) => format!(" 1 good backup of {name} remains."),
+        Some(count) => format!(" {} good backups of {name} remain.", text::number(count as i64)),
     };
     let path = format!("/backups/{}", backup.id);
     rsx! {
         Confirm {
             act: "Delete backup",
-            description: "The backup of {name} of {made} ({text::bytes(backup.size_bytes)}) is deleted for good.{rest}",
+            description: "The backup of {name} from {made} ({text::bytes(backup.size_bytes)}) will be permanently \
+                          deleted.{rest}",
             typed: is_last.then(|| name.clone()),
             // Until the others are counted, the dialog can't say what is lost.
             busy: busy() || good.is_none(),

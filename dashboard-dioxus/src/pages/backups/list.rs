@@ -71,14 +71,14 @@ pub(super) fn BackupList(
     let content = match backups.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Backups", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Backups could not be listed.", failure, on_retry: move |()| backups.refresh() }
+            ErrorBox { what: "Backups could not be loaded.", failure, on_retry: move |()| backups.refresh() }
         },
         RemoteState::Ready(_) if !has_list => rsx! { NoBackups { live, is_fixed } },
         RemoteState::Ready(_) if shown.is_empty() => rsx! {
             Empty {
                 title: "No backup matches",
                 text: match next {
-                    Some(_) => "None of the backups on this page. Older ones are on the next page.",
+                    Some(_) => "No backup on this page matches. Older ones are on the next page.",
                     None => "There is no such backup.",
                 },
                 button { class: "btn", r#type: "button", onclick: move |_| clear(filter), "Clear filters" }
@@ -101,7 +101,7 @@ pub(super) fn BackupList(
                         th { class: "num", "Rows" }
                         th { "State" }
                         th { class: "hide-800", "Kept because" }
-                        th { class: "num hide-1060", "Goes" }
+                        th { class: "num hide-1060", "Removed" }
                         th { class: "acts", span { class: "sr", "Actions" } }
                     }
                 }

@@ -136,7 +136,7 @@ fn ProtectionPart(live: Live, #[props(default)] target: Option<String>) -> Eleme
         remote::RemoteState::Loading => rsx! { LoadingTable { name: "Protection", columns: 7 } },
         remote::RemoteState::Failed(failure) => rsx! {
             ErrorBox {
-                what: "The state of the backups could not be read.",
+                what: "The state of the backups could not be loaded.",
                 failure,
                 on_retry: move |()| protection.refresh(),
             }

@@ -58,7 +58,7 @@ fn Opened(live: Live, id: String) -> Element {
         },
         RemoteState::Failed(failure) => rsx! {
             Sheet { title: "Backup", on_close: |()| close(),
-                ErrorBox { what: "The backup could not be read.", failure, on_retry: move |()| detail.refresh() }
+                ErrorBox { what: "The backup could not be loaded.", failure, on_retry: move |()| detail.refresh() }
             }
         },
         RemoteState::Ready(detail) => {
@@ -121,18 +121,18 @@ fn Content(live: Live, detail: BackupDetail) -> Element {
             dt { "Kept because" }
             dd { {kept_because(&backup, live.retention_of(&backup.target))} }
             if backup.goes_at.is_some() {
-                dt { "Goes" }
+                dt { "Removed" }
                 dd { {goes(&backup)} }
             }
             if let Some(run) = &backup.run_id {
-                dt { "Made by" }
+                dt { "Created by" }
                 dd { Link { to: "/runs/{run}", class: "link", "Open run" } }
             }
             dt { "File" }
             dd { class: "mono", {file_name(&backup).to_owned()} }
             if backup.encrypted {
                 dt { "Encryption" }
-                dd { "age; opened by the identity" }
+                dd { "age; decrypted with the identity" }
             }
             dt { "SHA-256" }
             dd { class: "row flex-nowrap",

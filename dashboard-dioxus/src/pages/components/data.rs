@@ -152,7 +152,7 @@ pub(super) fn States() -> Element {
             Empty { title: "No API keys", text: "Without a key, no app can reach the project.",
                 button { class: "btn btn-primary", r#type: "button", "New key" }
             }
-            ErrorBox { what: "Samples could not be listed.", failure: Failure::Unreachable, on_retry: |()| {} }
+            ErrorBox { what: "Samples could not be loaded.", failure: Failure::Unreachable, on_retry: |()| {} }
             ErrorBox {
                 what: "Samples could not be saved.", failure: refused(503, "The server is busy.", Some(3_600)),
                 on_retry: |()| {}

@@ -23,10 +23,10 @@ pub(super) fn FollowExport(title: String, export: String, on_close: EventHandler
     let content = match current.state() {
         RemoteState::Loading => rsx! { div { class: "late", "aria-busy": "true", span { class: "sk" } } },
         RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
-            p { "This export is no longer kept. Exports are removed 24 hours after they were started." }
+            p { "This export is no longer kept. Exports are removed 24 hours after they start." }
         },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "The export could not be read.", failure, on_retry: move |()| current.refresh() }
+            ErrorBox { what: "The export could not be loaded.", failure, on_retry: move |()| current.refresh() }
         },
         RemoteState::Ready(export) => rsx! { Content { export } },
     };
@@ -67,7 +67,7 @@ fn Content(export: Export) -> Element {
                     RunProgress { key: "{run}", run }
                 }
                 p { class: "help",
-                    "You can close this dialog: the export continues, and Database tools lists its file."
+                    "You can close this dialog. The export continues, and its file appears in Database tools."
                 }
             },
             ExportState::Ready => rsx! { File { export } },
@@ -75,7 +75,7 @@ fn Content(export: Export) -> Element {
                 p { class: "error", role: "alert", {export.error_text.clone().unwrap_or_default()} }
                 p { Link { to: "/runs/{export.run_id}", class: "link", "Open run" } }
             },
-            ExportState::Cancelled => rsx! { p { "No file was made." } },
+            ExportState::Cancelled => rsx! { p { "No file was created." } },
         }
     }
 }

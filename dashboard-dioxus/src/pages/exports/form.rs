@@ -25,9 +25,9 @@ pub(super) struct Chosen {
 type Format = (ExportFormat, &'static str, &'static str);
 
 const OF_ROWS: [Format; 3] = [
-    (ExportFormat::Csv, "CSV", "For spreadsheets. NULL is an empty field, an empty text is \"\"."),
-    (ExportFormat::Json, "JSON", "An array with an object for each row."),
-    (ExportFormat::Ndjson, "NDJSON", "An object on each line, for programs that read line by line."),
+    (ExportFormat::Csv, "CSV", "For spreadsheets. NULL is an empty field, an empty string is \"\"."),
+    (ExportFormat::Json, "JSON", "An array with one object per row."),
+    (ExportFormat::Ndjson, "NDJSON", "One object per line, for programs that read line by line."),
 ];
 const OF_DATABASES: [Format; 2] = [
     (ExportFormat::Custom, "Archive", "For pg_restore, and for a restore in AtlasHub. Compressed."),

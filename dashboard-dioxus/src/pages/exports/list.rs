@@ -29,13 +29,13 @@ pub(in crate::pages) fn ExportsPart(project: String, name: String) -> Element {
     let content = match exports.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Exports", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Exports could not be listed.", failure, on_retry: move |()| exports.refresh() }
+            ErrorBox { what: "Exports could not be loaded.", failure, on_retry: move |()| exports.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             Empty {
                 title: "No exports yet",
                 text: "An export is a file with the whole database, a table, or the result of a query. The server \
-                    makes it, and keeps it for 24 hours.",
+                       creates it and keeps it for 24 hours.",
                 NewExportButton {}
             }
         },
@@ -56,7 +56,7 @@ pub(in crate::pages) fn ExportsPart(project: String, name: String) -> Element {
                         th { class: "num", "Size" }
                         th { "State" }
                         th { class: "num hide-800", "Started" }
-                        th { class: "num hide-800", "Goes" }
+                        th { class: "num hide-800", "Removed" }
                         th { class: "acts", span { class: "sr", "Actions" } }
                     }
                 }

@@ -28,7 +28,7 @@ pub(super) fn NewImport(project: String) -> Element {
     let content = match tables.state() {
         RemoteState::Loading => rsx! { div { class: "late", "aria-busy": "true", span { class: "sk" } } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Tables could not be listed.", failure, on_retry: move |()| tables.refresh() }
+            ErrorBox { what: "Tables could not be loaded.", failure, on_retry: move |()| tables.refresh() }
         },
         RemoteState::Ready(page) => {
             let names = page.items.into_iter().filter(|table| table.kind == TableKind::Table).map(|table| table.name);
@@ -54,7 +54,7 @@ fn TableAndFile(project: String, tables: Vec<String>) -> Element {
     let mut is_missing = use_signal(|| false);
     if tables.is_empty() {
         return rsx! {
-            p { "The project has no table yet. Create one for the rows of the file." }
+            p { "The project has no tables yet. Create one for the file's rows." }
             p { Link { to: "/projects/{project}/tables?new=table", class: "btn", "New table" } }
         };
     }

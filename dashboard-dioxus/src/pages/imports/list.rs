@@ -25,7 +25,7 @@ pub(super) fn ImportList(project: String) -> Element {
     match imports.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Imports", columns: 6 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Imports could not be listed.", failure, on_retry: move |()| imports.refresh() }
+            ErrorBox { what: "Imports could not be loaded.", failure, on_retry: move |()| imports.refresh() }
         },
         // The form above the list says how to begin.
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {},

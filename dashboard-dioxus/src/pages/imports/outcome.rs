@@ -33,7 +33,7 @@ pub(super) fn Outcome(project: String, import: Import) -> Element {
             }
             div { class: "row",
                 button { class: "btn", r#type: "button", onclick: move |_| cancel(&run), "{label}" }
-                p { class: "help", "Until the end, no row is visible to others. You can leave this page." }
+                p { class: "help", "Others see no rows until the import has finished. You can leave this page." }
             }
         };
     }
@@ -169,7 +169,7 @@ fn RunProgress(run: String) -> Element {
                     span { "Reading the file" }
                     span { class: "push tab-nums muted", "{bytes(done)} of {bytes(total)} · {share} %" }
                 } else if total > 0 {
-                    span { "The file is read. Checking and writing its rows" }
+                    span { "The file has been read. Checking and writing its rows" }
                 } else {
                     span { "Waiting for the run to start" }
                 }

@@ -63,7 +63,7 @@ impl Plan {
             None => Some("The table has no primary key and no unique key. Add one, or choose Insert.".to_owned()),
             Some(key) => {
                 let missing = key.iter().find(|column| !is_filled(column))?;
-                Some(format!("No field goes into `{missing}`, which is part of the key."))
+                Some(format!("No field is assigned to `{missing}`, which is part of the key."))
             }
         });
         let problem = (!fields.iter().any(|field| field.target.is_some()))
@@ -199,7 +199,7 @@ fn check(fields: &mut [Field], draft: &Draft, table: &TableDetail) {
                 "`{target}` is an identity that is always generated. Turn on “Import identity values” below, or leave \
                  the field out."
             )),
-            Some(_) => other.map(|other| format!("`{}` already goes into `{target}`.", other.source)),
+            Some(_) => other.map(|other| format!("`{}` is already assigned to `{target}`.", other.source)),
         };
         if let Some(field) = fields.get_mut(index) {
             field.problem = problem;
@@ -286,7 +286,7 @@ mod tests {
     fn column_with_two_fields_is_a_problem_of_the_second() {
         let plan = Plan::new(&preview(&[("note", Some("note")), ("n", Some("note"))]), &Draft::default(), &table());
         let problems: Vec<_> = plan.fields.iter().map(|field| field.problem.as_deref()).collect();
-        assert_eq!(problems, [None, Some("`note` already goes into `note`.")]);
+        assert_eq!(problems, [None, Some("`note` is already assigned to `note`.")]);
         assert!(!plan.is_valid());
     }
 
@@ -303,7 +303,7 @@ mod tests {
     fn upsert_needs_a_field_for_its_key() {
         let draft = Draft { mode: ImportMode::Upsert, ..Draft::default() };
         let plan = Plan::new(&preview(&[("note", Some("note"))]), &draft, &table());
-        assert_eq!(plan.key_problem.as_deref(), Some("No field goes into `id`, which is part of the key."));
+        assert_eq!(plan.key_problem.as_deref(), Some("No field is assigned to `id`, which is part of the key."));
     }
 
     #[test]

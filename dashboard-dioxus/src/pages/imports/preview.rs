@@ -113,7 +113,7 @@ pub(super) fn FileSettings(format: ImportFormat, preview: Preview, draft: Signal
                     checked: header,
                     onchange: move |event| draft.write().header = Some(event.checked()),
                 }
-                "The first row has the names of the fields"
+                "The first row contains the field names"
                 span { class: "muted", "{header_note}" }
             }
         }
@@ -170,7 +170,7 @@ fn DelimiterField(preview: Preview, draft: Signal<Draft>) -> Element {
                                 problem.set(None);
                                 draft.write().delimiter = Some(text);
                             }
-                            _ => problem.set(Some("Type one ASCII character that is not a quote.")),
+                            _ => problem.set(Some("Enter one ASCII character that is not a quote.")),
                         }
                     },
                 }
@@ -206,13 +206,13 @@ pub(super) fn Warnings(preview: Preview, draft: Signal<Draft>) -> Element {
             if is_other_encoding {
                 li {
                     Mark { shape: Shape::Attention }
-                    span { "The file is not UTF-8. Rows with other characters are refused: save it as UTF-8 first." }
+                    span { "The file is not UTF-8. Rows with invalid characters are refused: save it as UTF-8 first." }
                 }
             }
             if has_null_word {
                 li {
                     Mark { shape: Shape::Attention }
-                    span { class: "grow", "Some fields are the text NULL." }
+                    span { class: "grow", "Some fields contain the text NULL." }
                     button {
                         class: "btn btn-s",
                         r#type: "button",

@@ -70,8 +70,8 @@ pub(super) fn Rules(plan: Plan, table: TableDetail, draft: Signal<Draft>) -> Ele
                     "Import identity values"
                 }
                 small { id: "import-identity-help",
-                    "Postgres always generates {text::list(&plan.always_identities)}. Otherwise the values of the file \
-                        are left out."
+                    "Postgres always generates {text::list(&plan.always_identities)}. If this is off, the file's \
+                     values are ignored."
                 }
             }
         }

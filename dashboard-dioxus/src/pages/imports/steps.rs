@@ -53,7 +53,7 @@ pub(super) fn ImportSteps(project: String, import: String) -> Element {
             }
         },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "The import could not be read.", failure, on_retry: move |()| current.refresh() }
+            ErrorBox { what: "The import could not be loaded.", failure, on_retry: move |()| current.refresh() }
         },
         RemoteState::Ready(import) => {
             let has_file = import.state != ImportState::AwaitingUpload && !is_imported;
@@ -98,7 +98,7 @@ fn Configure(project: String, import: Import) -> Element {
                     div { class: "failed-box", role: "alert",
                         div { class: "row",
                             Mark { shape: Shape::Failed }
-                            strong { "The file can't be read like this." }
+                            strong { "The file can't be read with these settings." }
                         }
                         p { class: "label", "{failure.message()}" }
                         div { class: "row",
@@ -116,7 +116,7 @@ fn Configure(project: String, import: Import) -> Element {
         match (plan, table.state()) {
             (_, RemoteState::Failed(failure)) => rsx! {
                 li {
-                    ErrorBox { what: "The table could not be read.", failure, on_retry: move |()| table.refresh() }
+                    ErrorBox { what: "The table could not be loaded.", failure, on_retry: move |()| table.refresh() }
                 }
             },
             (Some((plan, table)), _) => rsx! { Apply { project, import, plan, table, draft, preview } },

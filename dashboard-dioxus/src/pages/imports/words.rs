@@ -17,7 +17,7 @@ pub(super) fn refused(import: &Import) -> i64 {
 /// Returns the mark and the words for the state of an import.
 pub(super) fn state_of(import: &Import) -> (Shape, &'static str) {
     match import.state {
-        ImportState::AwaitingUpload => (Shape::Queued, "Without its file"),
+        ImportState::AwaitingUpload => (Shape::Queued, "Waiting for its file"),
         ImportState::Uploaded => (Shape::Queued, "Not imported"),
         ImportState::Running if import.dry_run => (Shape::Running, "Dry run"),
         ImportState::Running => (Shape::Running, "Importing"),

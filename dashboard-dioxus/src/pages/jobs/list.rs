@@ -70,7 +70,7 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
     let content = match jobs.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Jobs", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Jobs could not be listed.", failure, on_retry: move |()| jobs.refresh() }
+            ErrorBox { what: "Jobs could not be loaded.", failure, on_retry: move |()| jobs.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() && !is_filtered => {
             rsx! { NoJobs { project: project.clone() } }
@@ -311,13 +311,13 @@ fn NoJobs(project: Option<String>) -> Element {
             help: "jobs",
             Link { to: starter(&[]), class: "btn btn-primary", "New job" }
         }
-        ul { class: "items starters", "aria-label": "To begin with",
+        ul { class: "items starters", "aria-label": "Suggestions",
             for (to, title, help) in [
-                (backup, backup_label, "Every night at 02:00. Old backups are kept by rules that you choose."),
+                (backup, backup_label, "Every night at 02:00. You choose how long old backups are kept."),
                 (
                     verification,
                     "Weekly verification of backups",
-                    "Every Sunday at 04:00. Restores the newest backups to see whether they work.",
+                    "Every Sunday at 04:00. Restores the newest backups to check that they work.",
                 ),
                 (request, "Call a URL", "Sends a request at the times that you choose."),
             ] {

@@ -45,7 +45,7 @@ pub fn Job(id: ReadSignal<String>) -> Element {
         RemoteState::Failed(failure) => rsx! {
             Page {
                 title: "Job",
-                ErrorBox { what: "The job could not be read.", failure, on_retry: move |()| job.refresh() }
+                ErrorBox { what: "The job could not be loaded.", failure, on_retry: move |()| job.refresh() }
             }
         },
         // Dioxus compares keys only in lists.
@@ -115,7 +115,7 @@ fn JobRuns(job: JobData) -> Element {
     let content = match runs.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Runs", columns: 6 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Runs could not be listed.", failure, on_retry: move |()| runs.refresh() }
+            ErrorBox { what: "Runs could not be loaded.", failure, on_retry: move |()| runs.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             p { class: "section muted", "It has not run yet." }

@@ -87,9 +87,9 @@ pub(super) fn CreateKey(
                             KeyType::Publishable,
                             "Publishable",
                             "publishable-help",
-                            "For browsers. It may do only what you open.",
+                            "For browsers. It can reach only what you open.",
                         ),
-                        (KeyType::Secret, "Secret", "secret-help", "For servers. It may read and write everything."),
+                        (KeyType::Secret, "Secret", "secret-help", "For servers. It can read and write everything."),
                     ] {
                         label { key: "{label}", class: "check",
                             input {
@@ -122,7 +122,8 @@ pub(super) fn name_problem(name: &str) -> Option<String> {
 /// Returns the error to show if no new key was received.
 pub(super) fn not_created(failure: &Failure) -> String {
     if failure.is_outcome_unknown() {
-        return "The server did not respond. If a new key is in the list, nobody has seen it: revoke it, and try again."
+        return "The server did not respond. If a new key is in the list, its value was never shown: revoke it, and try \
+                again."
             .to_owned();
     }
     failure.message()

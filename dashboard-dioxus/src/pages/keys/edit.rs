@@ -31,8 +31,8 @@ pub(super) fn EditKey(
     let mut busy = use_signal(|| false);
     let path = format!("/projects/{project}/keys/{}", api_key.id);
     let kept = match api_key.expires_at {
-        None => "Keep: it does not expire".to_owned(),
-        Some(at) => format!("Keep: it expires in {}", text::until(at, text::now())),
+        None => "Unchanged: never expires".to_owned(),
+        Some(at) => format!("Unchanged: expires in {}", text::until(at, text::now())),
     };
     let save = move |event: FormEvent| {
         event.prevent_default();

@@ -73,7 +73,7 @@ pub(super) fn expiry(lifetime: usize, date: &str) -> Result<Option<DateTime<Utc>
         let days = LIFETIMES.get(lifetime).and_then(|(_, days)| *days);
         return Ok(days.map(|days| text::now() + Duration::days(days)));
     }
-    end_of_day(date).filter(|at| *at > text::now()).map(Some).ok_or("Choose a day that is not over yet.")
+    end_of_day(date).filter(|at| *at > text::now()).map(Some).ok_or("Choose today or a later date.")
 }
 
 /// Returns the last second of a day in the browser's zone, from `2026-03-14`.

@@ -52,11 +52,13 @@ pub(super) fn KeyTable(
         }
         if total == 0 {
             if filter.read().trim().is_empty() {
-                Empty { title: "No key works", text: "All keys have ended. Switch on “Show ended keys” to see them.",
+                Empty {
+                    title: "No active keys",
+                    text: "All keys have expired or were revoked. Turn on “Show ended keys” to see them.",
                     button { class: "btn", r#type: "button", onclick: move |_| show_ended.set(true), "Show ended keys" }
                 }
             } else {
-                Empty { title: "No key matches", text: "No key has this in its name.",
+                Empty { title: "No key matches", text: "No key name contains this text.",
                     button {
                         class: "btn", r#type: "button", onclick: move |_| filter.set(String::new()), "Clear filters"
                     }
@@ -202,7 +204,7 @@ fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
                         let until = text::now() + chrono::Duration::days(LONGER_DAYS);
                         let change = UpdateApiKey { expires_at: Some(Some(until)), ..UpdateApiKey::default() };
                         match remote::send::<_, ApiKey>(Method::Patch, &path, &change).await {
-                            Ok(_) => messages::show("The old key works for 7 more days"),
+                            Ok(_) => messages::show("The old key keeps working for 7 days"),
                             Err(failure) => messages::show_failure(failure.message()),
                         }
                         remote::forget(&path);
@@ -210,7 +212,7 @@ fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
                         busy.set(false);
                     });
                 },
-                "Let it work longer"
+                "Keep for 7 days"
             }
             button {
                 class: "btn btn-s",

@@ -58,7 +58,7 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
     let content = match keys.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "API keys", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "API keys could not be listed.", failure, on_retry: move |()| keys.refresh() }
+            ErrorBox { what: "API keys could not be loaded.", failure, on_retry: move |()| keys.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             Empty { title: "No API keys", text: "Without a key, no app can reach the project.", help: "keys",
@@ -111,7 +111,8 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
     rsx! {
         Page {
             title: "API keys",
-            subtitle: "Requests carry a key. A secret key may do everything; a publishable key only what you open.",
+            subtitle: "Every request carries a key. A secret key can do everything; a publishable key can reach only \
+                       what you open.",
             acts: rsx! {
                 button {
                     class: "btn btn-primary",

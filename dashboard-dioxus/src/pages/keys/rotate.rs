@@ -45,7 +45,7 @@ pub(super) fn RotateKey(
     rsx! {
         Dialog {
             title: "Rotate key",
-            description: "A new key takes the place of {api_key.name}. {used}",
+            description: "A new key replaces {api_key.name}. {used}",
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }

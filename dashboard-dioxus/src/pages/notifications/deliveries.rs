@@ -20,7 +20,7 @@ pub(super) fn Deliveries(channel: String) -> Element {
     let content = match deliveries.state() {
         RemoteState::Loading => rsx! { span { class: "sk late" } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Messages could not be listed.", failure, on_retry: move |()| deliveries.refresh() }
+            ErrorBox { what: "Messages could not be loaded.", failure, on_retry: move |()| deliveries.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             p { class: "muted label", "No message in the last 7 days. Tests are not listed." }

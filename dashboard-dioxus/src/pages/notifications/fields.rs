@@ -39,7 +39,7 @@ const WEBHOOK: &[FieldOf] = &[
 const DISCORD: &[FieldOf] = &[FieldOf {
     input: "url",
     secret: true,
-    ..field("url", "URL", "Of the channel's webhook in Discord. After saving, only the scheme and the host are shown.")
+    ..field("url", "URL", "The URL of the webhook in Discord. After saving, only the scheme and the host are shown.")
 }];
 const EMAIL: &[FieldOf] = &[
     field("host", "Server", "Host name of the SMTP server."),

@@ -39,7 +39,7 @@ pub fn Notifications() -> Element {
     let content = match channels.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Channels", columns: 6 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Channels could not be listed.", failure, on_retry: move |()| channels.refresh() }
+            ErrorBox { what: "Channels could not be loaded.", failure, on_retry: move |()| channels.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             Summary { channels: Vec::new() }
@@ -58,7 +58,7 @@ pub fn Notifications() -> Element {
             }
             p { class: "section label muted mt-4 prose",
                 "A message says what failed, why, and where to look. "
-                "Repetitions within ten minutes become one message with their number."
+                "Repetitions within ten minutes become one message with their count."
             }
         },
     };
@@ -127,7 +127,7 @@ fn DeleteChannel(channel: NotificationChannel, on_close: EventHandler<()>) -> El
     rsx! {
         Confirm {
             act: "Delete channel",
-            description: "{channel.name} gets no more messages. Messages that wait for it are dropped for good.",
+            description: "{channel.name} gets no more messages. Messages that are waiting for it are discarded.",
             busy: busy(),
             failure: failure(),
             on_confirm: move |()| {

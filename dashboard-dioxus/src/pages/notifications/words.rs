@@ -15,7 +15,7 @@ pub(super) const EVENTS: [(NotificationEvent, &str, &str, &str); 7] = [
         "rejected plugins",
     ),
     (NotificationEvent::DiskLow, "The disk is nearly full", "", "a nearly full disk"),
-    (NotificationEvent::Plugin, "A plugin sends a message", "", "messages of plugins"),
+    (NotificationEvent::Plugin, "A plugin sends a message", "", "messages from plugins"),
 ];
 
 /// Returns the events that are chosen for a new channel: all except finished backups.

@@ -81,7 +81,7 @@ fn facts_of(facts: &OverviewFacts, now: DateTime<Utc>) -> Vec<Fact> {
             format!("{} %", disk.free_percent.round() as i64),
             "/settings",
         ),
-        None => fact("Disk", "unknown".to_owned(), "not AtlasHub's own".to_owned(), "/settings"),
+        None => fact("Disk", "unknown".to_owned(), "external services".to_owned(), "/settings"),
     };
     vec![
         fact("Projects", text::number(facts.project_count), String::new(), "/projects"),

@@ -47,8 +47,8 @@ pub fn Overview() -> Element {
         RemoteState::Ready(data) => (
             match data.attention.len() {
                 0 => text::day_and_time(text::now()),
-                1 => format!("{} · 1 thing needs attention", text::day_and_time(text::now())),
-                count => format!("{} · {count} things need attention", text::day_and_time(text::now())),
+                1 => format!("{} · 1 item needs attention", text::day_and_time(text::now())),
+                count => format!("{} · {count} items need attention", text::day_and_time(text::now())),
             },
             rsx! { lazy::Regions {} },
         ),
@@ -68,7 +68,7 @@ pub fn Regions() -> Element {
         RemoteState::Loading => rsx! { Loading {} },
         RemoteState::Failed(failure) => rsx! {
             section { "aria-label": "State",
-                ErrorBox { what: "The state could not be read.", failure, on_retry: move |()| overview.refresh() }
+                ErrorBox { what: "The state could not be loaded.", failure, on_retry: move |()| overview.refresh() }
             }
         },
         RemoteState::Ready(data) => rsx! {
@@ -83,7 +83,7 @@ pub fn Regions() -> Element {
                 },
             }
             if !data.problems.is_empty() {
-                section { class: "section", "aria-label": "Not known",
+                section { class: "section", "aria-label": "Unavailable",
                     for problem in data.problems.iter() {
                         p {
                             key: "{problem}", class: "row label", role: "alert", Mark { shape: Shape::Attention }
@@ -124,14 +124,14 @@ pub fn FirstProject() -> Element {
     rsx! {
         Page {
             title: "Create your first project",
-            subtitle: "A project is one database, its files, its keys and its jobs.",
+            subtitle: "A project is a database with its files, API keys and jobs.",
             div { class: "section stack stack-6 pt-2",
                 CreateForm {}
                 hr { class: "rule form" }
-                ol { class: "stack stack-2", "aria-label": "What follows",
+                ol { class: "stack stack-2", "aria-label": "Next steps",
                     for (number, text) in [
                         (1, "You get two keys, shown once. Copy them into your app."),
-                        (2, "Make a table. It has a REST address at once."),
+                        (2, "Create a table. It has a REST endpoint at once."),
                         (3, "Schedule a backup."),
                     ] {
                         li { key: "{number}", class: "row items-start",

@@ -46,7 +46,7 @@ pub(super) fn RevokePlugin(plugin: Signal<Option<Plugin>>) -> Element {
     rsx! {
         Confirm {
             act: "Revoke plugin",
-            description: "{plugin.name}: {lost(&plugin)} This file is never loaded again unless you approve it.",
+            description: "{plugin.name}: {lost(&plugin)} This file is not loaded again unless you approve it.",
             busy: busy(),
             failure: failure(),
             on_close: move |()| to_revoke.set(None),
@@ -84,7 +84,7 @@ pub(super) fn ForgetPlugin(plugin: Signal<Option<Plugin>>) -> Element {
         }
     };
     let description = format!(
-        "{}: {} Your approval and its settings are deleted.{secrets} If its files are still there, it waits for your \
+        "{}: {} Your approval and its settings are deleted.{secrets} If its files still exist, it waits for your \
          approval again.",
         plugin.name,
         lost(&plugin)

@@ -24,7 +24,7 @@ pub(super) fn TrustedKeys(plugins: Vec<Plugin>) -> Element {
     let content = match keys.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Trusted keys", columns: 5 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Keys could not be listed.", failure, on_retry: move |()| keys.refresh() }
+            ErrorBox { what: "Keys could not be loaded.", failure, on_retry: move |()| keys.refresh() }
         },
         RemoteState::Ready(page) if is_narrow => rsx! {
             ul { class: "cards", "aria-label": "Trusted keys",
@@ -146,8 +146,8 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
     let mut busy = use_signal(|| false);
     let close = || address::push_parameter("trust", None);
     let description = match (is_proposed, id.is_empty()) {
-        (true, _) => "A file in the folder trusted-keys proposes this key. Compare its id with the one that the \
-                      publisher gives elsewhere."
+        (true, _) => "A file in the folder trusted-keys proposes this key. Compare its id with the one that its \
+                      publisher states elsewhere."
             .to_owned(),
         (false, false) => format!("The plugin is signed with the key {id}. Get the public key from its publisher."),
         (false, true) => "Plugins that are signed with a trusted key can ask for your approval.".to_owned(),
@@ -233,7 +233,7 @@ fn RevokeKey(trusted: TrustedKey, plugins: Vec<Plugin>, on_close: EventHandler<(
     rsx! {
         Confirm {
             act: "Revoke key",
-            description: "{trusted.name}: for good. {lost} The key can't be trusted again.",
+            description: "{trusted.name}: {lost} A revoked key can't be trusted again.",
             typed: (!stopped.is_empty()).then(|| trusted.name.clone()),
             busy: busy(),
             failure: failure(),

@@ -39,7 +39,7 @@ pub fn Plugins() -> Element {
     let content = match plugins.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Plugins", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Plugins could not be listed.", failure, on_retry: move |()| plugins.refresh() }
+            ErrorBox { what: "Plugins could not be loaded.", failure, on_retry: move |()| plugins.refresh() }
         },
         RemoteState::Ready(page) => rsx! {
             if !waiting.is_empty() {

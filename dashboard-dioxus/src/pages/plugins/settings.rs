@@ -95,7 +95,7 @@ pub(super) fn SecretsAndSettings(plugin: Plugin, typed: Signal<Typed>) -> Elemen
                 }
             }
             if settings.is_empty() {
-                p { class: "label muted", "None. The plugin's documents say which settings it reads." }
+                p { class: "label muted", "None. The plugin's documentation says which settings it reads." }
             }
             for (index, (name, value)) in settings.into_iter().enumerate() {
                 div { key: "{index}", class: "row",

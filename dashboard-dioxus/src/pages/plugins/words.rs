@@ -61,11 +61,13 @@ pub(super) fn heading<'a>(capability: &str, list: &'a str) -> &'a str {
 pub(super) fn wildcard(capability: &str, list: &str) -> Option<&'static str> {
     match list {
         "Databases" if capability == "state" => {
-            Some("That is every project, also those that you create later. Only this plugin reads its state.")
+            Some("That is every project, including those that you create later. Only this plugin reads its state.")
         }
-        "Databases" => Some("That is every database, also those of projects that you create later."),
-        "Stores" => Some("That is every file of every project, also of those that you create later."),
-        "Hosts" => Some("That is every host that ATLASHUB_HTTP_ALLOWED_HOSTS allows, also those that you add later."),
+        "Databases" => Some("That is every database, including those of projects that you create later."),
+        "Stores" => Some("That is every file of every project, including projects that you create later."),
+        "Hosts" => {
+            Some("That is every host that ATLASHUB_HTTP_ALLOWED_HOSTS allows, including those that you add later.")
+        }
         _ => None,
     }
 }
@@ -142,7 +144,7 @@ pub(super) fn has_unknown_key(plugin: &Plugin) -> bool {
 pub(super) fn request_in_words(plugin: &Plugin) -> String {
     let by = plugin.publisher.as_ref().map(|publisher| format!("By {publisher}. ")).unwrap_or_default();
     let new = plugin.requested.iter().filter(|request| plugin.approval.is_some() && is_new(plugin, request)).count();
-    let new = if new > 0 { format!(", {new} of them with something new since your approval") } else { String::new() };
+    let new = if new > 0 { format!(", {new} of them new or wider since your approval") } else { String::new() };
     format!("{by}Asks for {}{new}.", text::count(plugin.requested.len() as i64, "capability", "capabilities"))
 }
 

@@ -34,7 +34,7 @@ pub fn Project(id: ReadSignal<String>) -> Element {
         },
         RemoteState::Failed(failure) => rsx! {
             Page { title: "Project",
-                ErrorBox { what: "The project could not be read.", failure, on_retry: move |()| detail.refresh() }
+                ErrorBox { what: "The project could not be loaded.", failure, on_retry: move |()| detail.refresh() }
             }
         },
         RemoteState::Ready(detail) => rsx! {
@@ -82,7 +82,7 @@ fn subtitle(detail: &ProjectDetail) -> String {
     let created = format!("Created {}", text::date(detail.project.created_at));
     match (&detail.project.delete_after_run, detail.project.state) {
         (Some(_), _) => format!("{created} · Deleted when its backup is done"),
-        (None, ProjectState::Creating) => "Being made…".to_owned(),
+        (None, ProjectState::Creating) => "Being created…".to_owned(),
         (None, ProjectState::Deleting) => format!("{created} · Being deleted"),
         (None, ProjectState::Ready) => created,
     }

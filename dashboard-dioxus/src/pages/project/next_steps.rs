@@ -25,7 +25,7 @@ pub(super) fn NextSteps(detail: ProjectDetail) -> Element {
         section { class: "section", "aria-label": "Next steps",
             div { class: "section-head", h2 { "Next steps" } }
             ol { class: "items", "aria-label": "Next steps",
-                Step { done: has_table, to: "/projects/{id}/tables", label: "Make a table",
+                Step { done: has_table, to: "/projects/{id}/tables", label: "Create a table",
                     "Your app can use it as soon as it exists."
                 }
                 Step { done: has_used_keys, to: "/projects/{id}/keys", label: "Put the keys into your app",

@@ -61,7 +61,7 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
     rsx! {
         Dialog {
             title: "Restore a backup of {name}",
-            description: "The backup of {made}. First you see a plan; nothing changes until you confirm it.",
+            description: "The backup from {made}. You see a plan first; nothing changes until you confirm it.",
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
@@ -101,9 +101,9 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                             checked: objects(),
                             onchange: move |event| objects.set(event.checked()),
                         }
-                        "Bring back the "
+                        "Restore the "
                         {text::count(count, "file", "files")}
-                        " of the backup"
+                        " in the backup"
                     }
                 }
                 if backup.encrypted {

@@ -21,8 +21,8 @@ pub(in crate::pages) fn IdentityField(value: Signal<String>) -> Element {
                 oninput: move |event| value.set(event.value()),
             }
             p { class: "help", id: "age-identity-help",
-                "The content of the identity file that belongs to the public key, because the backup is encrypted. \
-                 Leave it empty if the server has the identity."
+                "The backup is encrypted. Enter the content of the identity file that belongs to its public key. Leave \
+                 this empty if the server has the identity."
             }
         }
     }

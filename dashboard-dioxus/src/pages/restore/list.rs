@@ -24,12 +24,12 @@ pub(super) fn RestoreList(project: String, name: String) -> Element {
     match restores.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Restores", columns: 5 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Restores could not be listed.", failure, on_retry: move |()| restores.refresh() }
+            ErrorBox { what: "Restores could not be loaded.", failure, on_retry: move |()| restores.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             p { class: "section muted",
-                "None yet. Choose “Restore…” in the menu of a backup, or send an archive that pg_dump made with \
-                    --format=custom."
+                "None yet. Choose “Restore…” in the menu of a backup, or upload an archive that pg_dump created with \
+                 --format=custom."
             }
         },
         RemoteState::Ready(page) => rsx! {
@@ -106,8 +106,8 @@ pub(super) fn RollBack(
         if asking() {
             Confirm {
                 act: "Roll back",
-                description: "{name} uses the database again that it had before the restore. What was written since \
-                    then stays in the restored database, which is kept.",
+                description: "{name} returns to the database that it had before the restore. Changes made since then \
+                              stay in the restored database, which is kept.",
                 typed: name.clone(),
                 busy: busy(),
                 failure: failure(),
@@ -151,7 +151,7 @@ pub(super) fn RemoveKept(restore: Restore, #[props(default)] is_small: bool, on_
         if asking() {
             Confirm {
                 act: "Remove kept database",
-                description: "{kept} is dropped for good. Afterwards the restore can't be rolled back.",
+                description: "{kept} will be permanently dropped. After that, the restore can't be rolled back.",
                 busy: busy(),
                 failure: failure(),
                 on_confirm: move |()| {

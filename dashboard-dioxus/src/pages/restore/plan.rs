@@ -50,12 +50,12 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
         ul { class: "list",
             li { "Rows that are newer than the archive are lost. Users and policies come from the archive." }
             if plan.objects.is_some() {
-                li { "API keys and jobs stay as they are. Files of the backup are brought back." }
+                li { "API keys and jobs stay as they are. Files of the backup are restored." }
             } else {
                 li { "API keys, jobs and files stay as they are." }
             }
             li { "Apps get 503 for a moment while the databases are swapped." }
-            li { "The present database is kept beside the new one until you remove it, so that you can roll back." }
+            li { "The current database is kept next to the new one until you remove it, so that you can roll back." }
         }
         if !plan.warnings.is_empty() {
             ul { class: "stack stack-2", "aria-label": "Warnings",

@@ -32,7 +32,7 @@ pub(super) fn RestoreSteps(project: String, name: String, restore: String) -> El
             }
         },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "The restore could not be read.", failure, on_retry: move |()| current.refresh() }
+            ErrorBox { what: "The restore could not be loaded.", failure, on_retry: move |()| current.refresh() }
         },
         RemoteState::Ready(restore) => rsx! {
             Steps { project, name, restore, on_change: move |()| current.refresh() }

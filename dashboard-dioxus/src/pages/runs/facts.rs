@@ -47,10 +47,10 @@ pub(super) fn Facts(run: Run) -> Element {
                 div { dt { "HTTP status" } dd { "{status}" } }
             }
             if let Some(before) = before {
-                div { dt { "Run before" } dd { Neighbour { run: before } } }
+                div { dt { "Previous run" } dd { Neighbour { run: before } } }
             }
             if let Some(after) = after {
-                div { dt { "Run after" } dd { Neighbour { run: after } } }
+                div { dt { "Next run" } dd { Neighbour { run: after } } }
             }
         }
     }
@@ -131,8 +131,8 @@ pub(super) fn Waiting(waiting: RunWaiting) -> Element {
         p { class: "section waiting", role: "status",
             match waiting.reason {
                 WaitReason::Time => match waiting.until {
-                    Some(until) => rsx! { "It is tried again {text::upcoming(until, now)}." },
-                    None => rsx! { "It is tried again soon." },
+                    Some(until) => rsx! { "It is retried {text::upcoming(until, now)}." },
+                    None => rsx! { "It is retried soon." },
                 },
                 WaitReason::Overlap => rsx! {
                     "It waits until "

@@ -95,7 +95,7 @@ fn RunPage(path: ReadSignal<String>, is_filtered: bool, on_clear: EventHandler<(
     match runs.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Runs", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Runs could not be listed.", failure, on_retry: move |()| runs.refresh() }
+            ErrorBox { what: "Runs could not be loaded.", failure, on_retry: move |()| runs.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() && is_filtered => rsx! {
             Empty { title: "No run matches", text: "No run that is still kept matches these filters.",

@@ -68,14 +68,14 @@ fn RunView(id: String, #[props(default)] in_sheet: bool) -> Element {
             plain(rsx! {
                 Empty {
                     title: "This run is no longer kept",
-                    text: "Runs are kept for {days} days after they end, as ATLASHUB_RUN_RETENTION_DAYS says, and \
-                        until their job is deleted.",
+                    text: "Runs are kept for {days} days after they end (ATLASHUB_RUN_RETENTION_DAYS), or until their \
+                           job is deleted.",
                     Link { to: "/runs", class: "btn", "All runs" }
                 }
             })
         }
         RemoteState::Failed(failure) => plain(rsx! {
-            ErrorBox { what: "The run could not be read.", failure, on_retry: move |()| run.refresh() }
+            ErrorBox { what: "The run could not be loaded.", failure, on_retry: move |()| run.refresh() }
         }),
         RemoteState::Ready(detail) if in_sheet => rsx! { RunContent { detail, retention, in_sheet } },
         RemoteState::Ready(detail) => rsx! {

@@ -58,7 +58,7 @@ pub(super) fn FoundRuns(
         RemoteState::Loading => return rsx! { LoadingTable { name: "Runs", columns: 7 } },
         RemoteState::Failed(failure) => {
             return rsx! {
-                ErrorBox { what: "Runs could not be listed.", failure, on_retry: move |()| first.refresh() }
+                ErrorBox { what: "Runs could not be loaded.", failure, on_retry: move |()| first.refresh() }
             };
         }
         RemoteState::Ready(page) => page.items,

@@ -39,7 +39,7 @@ pub(super) fn Appearance() -> Element {
                 }
                 Choices {
                     name: "Times",
-                    help: "Of the platform. Times in your tables are as Postgres prints them.",
+                    help: "For times of the platform. Times in your tables appear as Postgres prints them.",
                     choices: Times::ALL.map(Times::label).to_vec(),
                     chosen: times().label(),
                     on_choose: move |label: &'static str| {
@@ -68,7 +68,7 @@ pub(super) fn Appearance() -> Element {
                         }
                     }
                 }
-                p { class: "label muted", "Motion follows your system: with reduced motion, nothing moves." }
+                p { class: "label muted", "Animations follow your system's setting for reduced motion." }
             }
         }
     }

@@ -16,7 +16,7 @@ pub(super) fn Configuration() -> Element {
     let content = match system.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Configuration", columns: 4 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "The configuration could not be read.", failure, on_retry: move |()| system.refresh() }
+            ErrorBox { what: "The configuration could not be loaded.", failure, on_retry: move |()| system.refresh() }
         },
         RemoteState::Ready(system) => {
             let matches = |variable: &ConfigurationVariable| {
@@ -42,7 +42,7 @@ pub(super) fn Configuration() -> Element {
                     checked: only_set(),
                     onchange: move |event| only_set.set(event.checked()),
                 }
-                "Only what is set"
+                "Only variables that are set"
             }
             span {
                 class: "push label muted only-wide",
@@ -58,7 +58,7 @@ pub(super) fn Configuration() -> Element {
 fn Variables(variables: Vec<ConfigurationVariable>) -> Element {
     let count = variables.len() as i64;
     if variables.is_empty() {
-        return rsx! { Empty { title: "No variable matches", text: "Type a part of its name or of what it means." } };
+        return rsx! { Empty { title: "No variable matches", text: "Enter part of its name or description." } };
     }
     if use_is_narrow() {
         return rsx! {

@@ -14,7 +14,7 @@ pub(super) fn General() -> Element {
     let content = match system.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "General", columns: 2 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "The system could not be read.", failure, on_retry: move |()| system.refresh() }
+            ErrorBox { what: "The system could not be loaded.", failure, on_retry: move |()| system.refresh() }
         },
         RemoteState::Ready(system) => rsx! {
             Facts { system: system.clone() }
@@ -86,7 +86,7 @@ fn role_in_words(role: &str) -> &str {
 
 #[component]
 fn Service(name: String, state: Reachability) -> Element {
-    let latency = state.latency_ms.map(|milliseconds| format!("answers in {milliseconds:.0} ms"));
+    let latency = state.latency_ms.map(|milliseconds| format!("responds in {milliseconds:.0} ms"));
     rsx! {
         span { class: "badge",
             Mark { shape: if state.reachable { Shape::Succeeded } else { Shape::Failed } }

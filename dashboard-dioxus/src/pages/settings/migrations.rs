@@ -26,7 +26,7 @@ pub(super) fn Migrations() -> Element {
     let content = match migrations.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Migrations", columns: 4 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Migrations could not be listed.", failure, on_retry: move |()| migrations.refresh() }
+            ErrorBox { what: "Migrations could not be loaded.", failure, on_retry: move |()| migrations.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             Empty { title: "No migrations", text: "The platform database has no migrations." }

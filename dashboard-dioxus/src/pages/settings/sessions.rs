@@ -16,7 +16,7 @@ pub(super) fn Sessions() -> Element {
     let content = match current.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Sessions", columns: 5 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Your session could not be read.", failure, on_retry: move |()| current.refresh() }
+            ErrorBox { what: "Your session could not be loaded.", failure, on_retry: move |()| current.refresh() }
         },
         RemoteState::Ready(session) if session.method == SignInMethod::Access => rsx! { ByAccess { session } },
         RemoteState::Ready(_) => rsx! { SessionList {} },
@@ -51,7 +51,7 @@ fn SessionList() -> Element {
     match sessions.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Sessions", columns: 5 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Sessions could not be listed.", failure, on_retry: move |()| sessions.refresh() }
+            ErrorBox { what: "Sessions could not be loaded.", failure, on_retry: move |()| sessions.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             Empty { title: "No sessions", text: "You are signed in with the admin token itself.",
@@ -105,7 +105,7 @@ fn SessionTable(sessions: Vec<AdminSession>) -> Element {
                             }
                         }
                         p { "{last_used(&session)} · from {address_of(&session)}" }
-                        p { "Expires in {text::until(session.expires_at, now)} without use" }
+                        p { "Expires in {text::until(session.expires_at, now)} if unused" }
                         if !session.current {
                             div { class: "row", EndButton { session: session.clone() } }
                         }

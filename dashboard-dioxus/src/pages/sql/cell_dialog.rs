@@ -73,7 +73,7 @@ pub(super) fn CellDialog(
                 if is_cut {
                     p {
                         class: "label muted",
-                        "Only the first {text::bytes(end as i64)} are shown. Copy value copies everything."
+                        "Only the first {text::bytes(end as i64)} are shown. “Copy value” copies all of it."
                     }
                 }
             } else {

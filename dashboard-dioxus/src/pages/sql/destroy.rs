@@ -45,7 +45,7 @@ fn Ask(workspace: Workspace, destroyed: Vec<Destroyed>) -> Element {
             format!("The last good backup is {} old.", text::duration_in_words(text::now() - backup.created_at))
         }
         Some(Ok(None)) => "There is no backup of this project.".to_owned(),
-        Some(Err(failure)) => format!("The backups could not be listed. {}", failure.message()),
+        Some(Err(failure)) => format!("The backups could not be loaded. {}", failure.message()),
     };
     let back_up = move |_| {
         spawn(async move {
@@ -122,8 +122,8 @@ fn sentence(destroyed: &Destroyed) -> String {
             format!("Drops the column {} of {name}.", destroyed.column.as_deref().unwrap_or("?"))
         }
         DestroyAction::Truncate => format!("Removes all rows of {name}."),
-        DestroyAction::DeleteAll => format!("Deletes all rows of {name}: it has no WHERE."),
-        DestroyAction::UpdateAll => format!("Changes all rows of {name}: it has no WHERE."),
+        DestroyAction::DeleteAll => format!("Deletes all rows of {name}: the statement has no WHERE."),
+        DestroyAction::UpdateAll => format!("Changes all rows of {name}: the statement has no WHERE."),
     }
 }
 
@@ -136,7 +136,7 @@ async fn fact_of(project: &str, destroyed: &Destroyed) -> String {
         return String::new();
     }
     let Ok(tables) = wire::table_summaries(project, &destroyed.name).await else {
-        return "Its size could not be read.".to_owned();
+        return "Its size could not be determined.".to_owned();
     };
     let size = match tables.into_iter().find(|table| table.name == destroyed.name) {
         Some(TableSummary { estimated_rows: Some(rows), total_bytes, .. }) => {

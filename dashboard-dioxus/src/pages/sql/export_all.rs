@@ -52,7 +52,7 @@ fn ShownRows(workspace: Workspace, result: Rc<ResultSet>, shown: String, on_clos
     rsx! {
         hr { class: "rule" }
         div { class: "field",
-            span { class: "lab", "Or only what the page has" }
+            span { class: "lab", "Or only the rows on this page" }
             div { class: "row wrap",
                 button {
                     class: "btn",

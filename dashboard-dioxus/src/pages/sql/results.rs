@@ -250,7 +250,7 @@ fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>)
 #[component]
 fn MessagesPanel(notices: Vec<SqlNotice>, note: Option<String>) -> Element {
     rsx! {
-        div { class: "sql-messages", tabindex: "0", role: "group", "aria-label": "Messages of Postgres",
+        div { class: "sql-messages", tabindex: "0", role: "group", "aria-label": "Messages from Postgres",
             if let Some(note) = note {
                 p { "{note}" }
             }

@@ -234,7 +234,7 @@ fn show_statement(workspace: Workspace, plan: &RunPlan, raw: RawResult) {
     finish(workspace, &plan.tab, |execution| {
         execution.notices = raw.notices.clone();
         let is_undone = rolled_back && explained.as_ref().is_some_and(Plan::is_change);
-        execution.note = is_undone.then(|| "The statement ran, and its changes were undone.".to_owned());
+        execution.note = is_undone.then(|| "The statement ran, and its changes were rolled back.".to_owned());
         if let Some(explained) = explained {
             execution.plan = Some(Rc::new(explained));
             execution.shown = Shown::Plan;

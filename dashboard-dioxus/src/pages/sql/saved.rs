@@ -142,7 +142,7 @@ pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
         None => return rsx! { p { class: "sql-side-note late", role: "status", "Loading…" } },
         Some(Err(failure)) => {
             return rsx! {
-                p { class: "sql-side-note", role: "alert", "Saved queries could not be read. {failure.message()}" }
+                p { class: "sql-side-note", role: "alert", "Saved queries could not be loaded. {failure.message()}" }
             };
         }
         Some(Ok(queries)) => queries,

@@ -28,7 +28,7 @@ pub(super) fn SchemaTree(workspace: Workspace) -> Element {
         None => rsx! { p { class: "sql-side-note late", role: "status", "Loading…" } },
         Some(Err(failure)) => rsx! {
             div { class: "sql-side-note", role: "alert",
-                p { "The schema could not be read. {failure.message()}" }
+                p { "The schema could not be loaded. {failure.message()}" }
                 button {
                     class: "btn btn-s",
                     r#type: "button",

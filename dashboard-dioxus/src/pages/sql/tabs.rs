@@ -78,7 +78,7 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
                             "aria-label": "{label.title}",
                             "aria-selected": "{label.id == active}",
                             tabindex: if label.id == active { "0" } else { "-1" },
-                            title: "{label.title}. Double-click renames it.",
+                            title: "{label.title}. Double-click to rename it.",
                             draggable: "true",
                             onclick: {
                                 let id = label.id.clone();

@@ -62,7 +62,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
             button {
                 class: "btn btn-ghost",
                 r#type: "button",
-                title: "Runs the statement and shows where its time goes. Changes are undone.",
+                title: "Runs the statement and shows where its time goes. Changes are rolled back.",
                 disabled: is_running || !has_target,
                 onclick: move |_| run::start(workspace, Act::Analyze),
                 "Analyze"

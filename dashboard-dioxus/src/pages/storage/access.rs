@@ -33,7 +33,7 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
         event.prevent_default();
         let max_object_bytes = match megabytes(&limit.peek()) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return limit_error.set(Some("Type the largest size of an object.".to_owned())),
+            Ok(None) => return limit_error.set(Some("Enter the maximum object size.".to_owned())),
             Err(problem) => return limit_error.set(Some(problem.to_owned())),
         };
         limit_error.set(None);
@@ -63,18 +63,18 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
     };
     rsx! {
         div { class: "section pt-4",
-            p { class: "mb-4", "Now {exposure_in_words(bucket.exposure)}." }
+            p { class: "mb-4", "Currently, {exposure_in_words(bucket.exposure)}." }
             form { class: "form", onsubmit: submit,
                 AccessChoice {
                     label: "Publishable key",
-                    help: "Everybody who has your app has this key.",
+                    help: "Everyone who has your app has this key.",
                     value: publishable(),
                     on_choose: move |access| publishable.set(access),
                 }
                 if opens_upload {
                     div { class: "banner t-warning", role: "note",
                         Mark { shape: Shape::Attention }
-                        p { "Anybody on the internet can upload objects until your disk is full." }
+                        p { "Anyone on the internet can upload objects until your disk is full." }
                     }
                 }
                 AccessChoice {
@@ -87,7 +87,7 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                     id: "bucket-limit",
                     label: "Largest object (MB)",
                     value: limit,
-                    help: "Uploads that are larger are refused. It applies to uploads that start after it is saved.",
+                    help: "Larger uploads are refused. The limit applies to uploads that start after it is saved.",
                     error: limit_error(),
                 }
                 if let Some(error) = error() {

@@ -49,7 +49,7 @@ pub fn Bucket(id: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
         },
         ("access", RemoteState::Loading) => rsx! { LoadingTable { name: "Access", columns: 2 } },
         ("access", RemoteState::Failed(failure)) => rsx! {
-            ErrorBox { what: "The bucket could not be read.", failure, on_retry: move |()| data.refresh() }
+            ErrorBox { what: "The bucket could not be loaded.", failure, on_retry: move |()| data.refresh() }
         },
         _ => rsx! {
             for name in [bucket()] {

@@ -16,7 +16,7 @@ pub(super) fn megabytes(text: &str) -> Result<Option<i64>, &'static str> {
     }
     let amount = text.parse::<f64>().ok().filter(|amount| amount.is_finite() && *amount > 0.0);
     let bytes = amount.map(|amount| (amount * 1e6).round() as i64).filter(|bytes| *bytes > 0);
-    bytes.map(Some).ok_or("Type a number of megabytes, for example 50.")
+    bytes.map(Some).ok_or("Enter a number of megabytes, for example 50.")
 }
 
 /// Returns bytes as a number of megabytes, without zeros at the end.

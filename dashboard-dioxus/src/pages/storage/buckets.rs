@@ -30,7 +30,7 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
     let content = match buckets.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Buckets", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Buckets could not be listed.", failure, on_retry: move |()| buckets.refresh() }
+            ErrorBox { what: "Buckets could not be loaded.", failure, on_retry: move |()| buckets.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             Empty {
@@ -120,7 +120,7 @@ fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, open: Signal<Op
             }
         }
         if is_empty {
-            p { class: "section muted", "No bucket has this name." }
+            p { class: "section muted", "No bucket name contains this text." }
         }
         div { class: "foot", span { "{text::count(total, \"bucket\", \"buckets\")}, {text::bytes(bytes)}" } }
     }

@@ -43,7 +43,7 @@ pub(super) fn ObjectSheet(project: ReadSignal<String>, bucket: ReadSignal<String
             }
         },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "The object could not be read.", failure, on_retry: move |()| detail.refresh() }
+            ErrorBox { what: "The object could not be loaded.", failure, on_retry: move |()| detail.refresh() }
         },
         RemoteState::Ready(detail) => rsx! {
             // Dioxus compares keys only in lists. The preview of another object must not stay.

@@ -66,7 +66,7 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
         RemoteState::Loading => rsx! { LoadingTable { name: "Objects in {bucket}", columns: 5 } },
         RemoteState::Failed(failure) => rsx! { NotListed { failure, on_retry: move |()| page.refresh() } },
         RemoteState::Ready(page) if page.items.is_empty() && page.prefixes.is_empty() && is_filtered => rsx! {
-            Empty { title: "No name starts with this", text: "Names are compared exactly, with upper and lower case.",
+            Empty { title: "No name starts with this", text: "The filter is case-sensitive.",
                 button {
                     class: "btn",
                     r#type: "button",
@@ -158,9 +158,9 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
 fn NotListed(failure: Failure, on_retry: EventHandler<()>) -> Element {
     let is_store = matches!(&failure, Failure::Refused { status: 503, .. });
     rsx! {
-        ErrorBox { what: "Objects could not be listed.", failure, on_retry: move |()| on_retry.call(()) }
+        ErrorBox { what: "Objects could not be loaded.", failure, on_retry: move |()| on_retry.call(()) }
         if is_store {
-            p { class: "section muted", "The bucket's access can still be changed on the other tab." }
+            p { class: "section muted", "You can still change the bucket's access on the Access tab." }
         }
     }
 }

@@ -118,7 +118,7 @@ fn Loaded(name: String, kind: Kind, request: String) -> Element {
         Kind::Pdf => rsx! {
             div { class: "preview preview-pdf", iframe { src: "{url}", title: "Preview of {name}", "sandbox": "" } }
             p { class: "label muted",
-                "Some browsers show no documents in a sandboxed frame. "
+                "Some browsers don't show documents in a sandboxed frame. "
                 a { class: "link", href: "{url}", target: "_blank", rel: "noopener noreferrer", "Open it in a new tab" }
             }
         },

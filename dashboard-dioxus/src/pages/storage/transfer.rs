@@ -88,7 +88,7 @@ pub(super) fn TransferDialog(
         let (api_path, list, key) = (api_path.clone(), list.clone(), key.clone());
         let to = if is_rename { format!("{folder}{}", name.peek()) } else { name.peek().clone() };
         if is_rename && name.peek().contains('/') {
-            error.set(Some("A name has no slash. Move the object to put it into another folder.".to_owned()));
+            error.set(Some("A name can't contain a slash. To put the object into another folder, move it.".to_owned()));
             return;
         }
         spawn(async move {

@@ -24,13 +24,13 @@ pub(super) fn exposure_in_words(exposure: BucketExposure) -> String {
     };
     match (act(exposure.publishable), act(exposure.signed_in)) {
         (None, None) => "only the secret key can reach it".to_owned(),
-        (Some(everybody), None) => format!("everybody with the publishable key may {everybody}"),
+        (Some(everybody), None) => format!("everyone with the publishable key may {everybody}"),
         (None, Some(users)) => format!("signed-in users may {users}"),
         (Some(everybody), Some(users)) if everybody == users => {
-            format!("everybody with the publishable key may {everybody}")
+            format!("everyone with the publishable key may {everybody}")
         }
         (Some(everybody), Some(users)) => {
-            format!("everybody with the publishable key may {everybody}, signed-in users may {users}")
+            format!("everyone with the publishable key may {everybody}, signed-in users may {users}")
         }
     }
 }
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(of(BucketAccess::None, BucketAccess::None), "only the secret key can reach it");
         assert_eq!(
             of(BucketAccess::Download, BucketAccess::Both),
-            "everybody with the publishable key may download, signed-in users may download and upload"
+            "everyone with the publishable key may download, signed-in users may download and upload"
         );
         assert_eq!(of(BucketAccess::None, BucketAccess::Upload), "signed-in users may upload");
     }

@@ -58,13 +58,13 @@ fn SecurityNote(project: String, detail: Shared) -> Element {
     let table = quoted(&detail.name);
     let (text, sql, act) = match detail.kind {
         TableKind::View if is_reachable && detail.security_invoker != Some(true) => (
-            "The view runs with its owner's privileges: policies of its tables do not apply to whoever reads it.",
+            "The view runs with its owner's privileges: policies of its tables do not apply to its readers.",
             format!("alter view {table} set (security_invoker = true);\n"),
             "Apply policies…",
         ),
         TableKind::Table if !detail.row_level_security => (
             if is_reachable {
-                "Row-level security is off: whoever may read reads every row."
+                "Row-level security is off: everyone who may read the table reads every row."
             } else {
                 "Row-level security is off. It matters once you open the table: policies limit who reaches which rows."
             },

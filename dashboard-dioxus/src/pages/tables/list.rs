@@ -76,7 +76,9 @@ pub(super) fn TableList(
                 Entries { project, tables: last, open }
             }
             if has_more() {
-                p { class: "muted label p-2", "The first {text::number(count as i64)} tables. Search to find others." }
+                p { class: "muted label p-2",
+                    "Showing the first {text::number(count as i64)} tables. Search to find others."
+                }
             }
         }
     }

@@ -79,11 +79,11 @@ fn NoTable(project: ReadSignal<String>, on_new: EventHandler<()>) -> Element {
         match tables.state() {
             RemoteState::Loading => rsx! { LoadingTable { name: "Tables", columns: 3 } },
             RemoteState::Failed(failure) => rsx! {
-                ErrorBox { what: "Tables could not be listed.", failure, on_retry: move |()| tables.refresh() }
+                ErrorBox { what: "Tables could not be loaded.", failure, on_retry: move |()| tables.refresh() }
             },
             RemoteState::Ready(page) if page.items.is_empty() => rsx! {
                 Empty {
-                    title: "No tables yet", text: "A table has a REST address as soon as it exists.", help: "tables",
+                    title: "No tables yet", text: "A table has a REST endpoint as soon as it exists.", help: "tables",
                     button {
                         class: "btn btn-primary", r#type: "button", "data-create": "true",
                         onclick: move |_| on_new.call(()),

@@ -65,7 +65,7 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
             }
         },
         (RemoteState::Failed(failure), _) => rsx! {
-            ErrorBox { what: "The table could not be read.", failure, on_retry: move |()| detail.refresh() }
+            ErrorBox { what: "The table could not be loaded.", failure, on_retry: move |()| detail.refresh() }
         },
         (_, None) => rsx! { LoadingTable { name: "Rows of {table}", columns: 6 } },
         (_, Some(detail)) => match tab.as_str() {

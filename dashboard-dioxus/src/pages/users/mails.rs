@@ -28,7 +28,9 @@ impl Mail {
             return Ok(None);
         }
         if self.subject.trim().is_empty() || self.text.trim().is_empty() {
-            return Err(format!("The mail “{label}” needs a subject and a text. Leave all empty for AtlasHub's mail."));
+            return Err(format!(
+                "The mail “{label}” needs a subject and a text. Leave all fields empty to use AtlasHub's mail."
+            ));
         }
         Ok(Some(MailText {
             subject: self.subject.trim().to_owned(),
@@ -106,9 +108,9 @@ impl Mails {
 pub(super) fn MailFields(mails: Mails, on_change: EventHandler<Mails>) -> Element {
     rsx! {
         details { class: "field",
-            summary { "Texts of mails" }
+            summary { "Mail texts" }
             p { class: "help",
-                "Empty fields stand for AtlasHub's own mail. "
+                "Leave the fields empty to use AtlasHub's own mail. "
                 code { "{{{{link}}}}" }
                 ", "
                 code { "{{{{email}}}}" }

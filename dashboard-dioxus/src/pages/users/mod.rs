@@ -45,7 +45,7 @@ pub fn Users(id: ReadSignal<String>) -> Element {
         RemoteState::Loading => rsx! { LoadingTable { name: "Users", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
             ErrorBox {
-                what: "The settings of end-user login could not be read.", failure,
+                what: "The settings of end-user login could not be loaded.", failure,
                 on_retry: move |()| settings.refresh()
             }
         },
@@ -158,10 +158,10 @@ fn Listed(project: String, path: ReadSignal<String>, is_filtered: bool, open: Si
     match users.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Users", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Users could not be listed.", failure, on_retry: move |()| users.refresh() }
+            ErrorBox { what: "Users could not be loaded.", failure, on_retry: move |()| users.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() && is_filtered => rsx! {
-            Empty { title: "No user matches", text: "The filter compares a part of the e-mail address, or a whole id.",
+            Empty { title: "No user matches", text: "The filter matches part of an e-mail address, or a full id.",
                 button { class: "btn", r#type: "button", onclick: |_| list::search_for(""), "Clear filter" }
             }
         },

@@ -109,9 +109,9 @@ fn Switches(typed: Signal<Typed>, has_mail: bool) -> Element {
             on_change: move |checked| typed.write().allow_magic_link = checked,
         }
         Switch {
-            name: "Check the session at every request",
-            help: "Disabled and signed-out users are refused at once instead of when their access token expires. \
-                Each request costs one more look-up.",
+            name: "Check the session on every request",
+            help: "Disabled and signed-out users are refused at once instead of when their access token expires. Each \
+                   request needs one more lookup.",
             checked: typed.read().check_session,
             on_change: move |checked| typed.write().check_session = checked,
         }
@@ -196,7 +196,7 @@ fn Links(typed: Signal<Typed>) -> Element {
         TextField {
             id: "issuer",
             label: "Issuer",
-            help: "The claim iss of access tokens. Empty for the default.",
+            help: "The claim iss of access tokens. Leave empty for the default.",
             value: typed.read().issuer.clone(),
             on_change: move |text| typed.write().issuer = text,
         }

@@ -38,7 +38,7 @@ pub(super) fn UserSheet(project: String, user: String, open: Signal<Open>) -> El
         RemoteState::Failed(failure) => (
             "User".to_owned(),
             rsx! {
-                ErrorBox { what: "The user could not be read.", failure, on_retry: move |()| detail.refresh() }
+                ErrorBox { what: "The user could not be loaded.", failure, on_retry: move |()| detail.refresh() }
             },
         ),
         RemoteState::Ready(detail) => (
@@ -140,7 +140,7 @@ fn Sessions(sessions: Vec<ProjectUserSession>) -> Element {
                                 if let Some(address) = &session.address {
                                     " from {address}"
                                 }
-                                ". Ends in {text::until(session.expires_at, now)} without use."
+                                ". Ends in {text::until(session.expires_at, now)} if unused."
                             }
                         }
                     }
@@ -166,7 +166,7 @@ fn Events(project: String, user: String) -> Element {
     let content = match events.state() {
         RemoteState::Loading => rsx! { div { class: "late", "aria-busy": "true", span { class: "sk" } } },
         RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "Login events could not be read.", failure, on_retry: move |()| events.refresh() }
+            ErrorBox { what: "Login events could not be loaded.", failure, on_retry: move |()| events.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! { p { class: "muted", "No events are kept." } },
         RemoteState::Ready(page) => rsx! {

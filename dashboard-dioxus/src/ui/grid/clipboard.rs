@@ -34,7 +34,7 @@ pub(super) fn copy(state: State) {
             messages::show_failure("The browser did not allow copying.");
         } else if cut > 0 {
             let values = text::count(cut, "value is", "values are");
-            messages::show_failure(format!("Copied, but {values} only the beginning. Open the row to copy all of it."));
+            messages::show_failure(format!("Copied, but {values} truncated. Open the row to copy the full value."));
         } else {
             messages::show("Copied");
         }
@@ -61,7 +61,7 @@ pub(super) fn paste(state: State, event: &ClipboardEvent) {
     }
     if refused > 0 {
         let values = text::count(refused, "value was", "values were");
-        messages::show_failure(format!("{values} not pasted: there is no cell for it that can be changed."));
+        messages::show_failure(format!("{values} not pasted: no editable cell at the target."));
     }
 }
 

@@ -122,7 +122,7 @@ impl Shown {
             (CellState::Wrong { was, why }, _) => Some(format!("{why}\n{}", was_in_words(was))),
             (CellState::AsRead, Some((line, is_cut))) if *is_cut || line.len() > 24 => Some(match cell.whole_bytes {
                 Some(bytes) => {
-                    format!("{line}\nThe beginning of {}. Open the row to see all.", text::bytes(bytes as i64))
+                    format!("{line}\nThe beginning of {}. Open the row to see the rest.", text::bytes(bytes as i64))
                 }
                 None => line.clone(),
             }),

@@ -69,8 +69,8 @@ pub(super) fn of_services(facts: &OverviewFacts) -> Vec<Attention> {
     let connections = facts.connections;
     if connections.open * 100 > connections.budget * MAX_CONNECTIONS_PERCENT {
         let message = format!(
-            "{} of {} connections to projects' databases are open. Further requests wait; see \
-             ATLASHUB_PROJECT_CONNECTIONS.",
+            "{} of {} connections to projects' databases are open. When all are in use, requests that need another \
+             one wait, then fail with 503. ATLASHUB_PROJECT_CONNECTIONS sets the limit.",
             connections.open, connections.budget
         );
         items.push(item(AttentionKind::ConnectionsHigh, Severity::Warning, None, message));

@@ -1,4 +1,4 @@
-//! Brings the objects of a backup back into a project's bucket.
+//! Restores the objects of a backup into a project's bucket.
 
 use std::{collections::HashSet, io};
 
@@ -26,26 +26,28 @@ use crate::{
 };
 
 const DEFAULT_TYPE: &str = "application/octet-stream";
-/// Objects that are looked up together.
+/// Number of objects that are processed together.
 const BATCH: usize = 200;
 
-/// Objects that were brought back.
+/// Numbers of the objects of a backup that were brought back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RestoredObjects {
-    /// Objects that were missing or differed.
+    /// Objects that were written, because they were missing or differed.
     pub written: u64,
     pub written_bytes: u64,
-    /// Objects that were as in the backup.
+    /// Objects that were already as in the backup.
     pub unchanged: u64,
 }
 
-/// What brings an object back.
+/// The project that objects are brought back into, and the state for it.
 struct Target<'a> {
     copies: &'a ObjectCopies,
-    /// Whose objects were backed up.
+    /// Id of the project whose objects were backed up.
     source: &'a str,
+    /// Id of the project that receives the objects.
     project: &'a str,
     identity: Option<&'a AgeIdentity>,
+    /// Lets one large object be written at a time.
     large: Semaphore,
 }
 
@@ -54,6 +56,7 @@ impl ObjectCopies {
     /// buckets without exposure. Other objects stay. Can be repeated. `on_object` receives the number of objects done.
     ///
     /// # Errors
+    /// Fails if the list or a copy is missing or was changed, or if the store or the platform database is unavailable.
     /// Objects that were already written stay.
     pub async fn bring_back(
         &self,
@@ -100,7 +103,7 @@ impl ObjectCopies {
             on_object(restored.written + restored.unchanged);
         }
         if restored.written + restored.unchanged != objects.count {
-            return Err(ObjectsError::Failed("the list has another number of objects than the manifest".to_owned()));
+            return Err(ObjectsError::Failed("the numbers of objects in the list and the manifest differ".to_owned()));
         }
         Ok(restored)
     }
@@ -146,7 +149,7 @@ impl Target<'_> {
         Ok(Some(size))
     }
 
-    /// Returns the SHA-256 of the object that the project has now, in hexadecimal.
+    /// Returns the SHA-256 of the project's present object, in hexadecimal. Returns `None` if the object is gone.
     async fn hash_of_present(&self, path: &ObjectPath, present: &ObjectMeta) -> Result<Option<String>, ObjectsError> {
         let listed = ListedObject {
             key: path.key().to_owned(),
@@ -165,7 +168,7 @@ impl Target<'_> {
     }
 }
 
-/// Returns the project whose objects were backed up.
+/// Returns the id of the project whose objects were backed up.
 pub(super) fn source_of(backup: &StoredBackup) -> Result<String, ObjectsError> {
     match backup.manifest.target.parse() {
         Ok(DatabaseName::Project(project)) => Ok(project),
@@ -173,7 +176,7 @@ pub(super) fn source_of(backup: &StoredBackup) -> Result<String, ObjectsError> {
     }
 }
 
-/// Returns the key of the list of a backup's objects, after comparing it with the manifest.
+/// Returns the key of the list of a backup's objects, after comparing the list's hash with the manifest.
 pub(super) async fn checked_list(
     store: &ObjectStore,
     manifest_key: &str,

@@ -1,4 +1,5 @@
-//! The fixed SQL of the cache of hashes.
+//! The cache of the hashes of objects: the table `backup_object_cache`. An object that has not changed since the last
+//! backup is not read again.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use crate::object_store::ListedObject;
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
-/// What an object was when it was last backed up.
+/// The properties of an object when it was last backed up.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(super) struct CachedHash {
     key: String,
@@ -28,7 +29,7 @@ pub(super) struct KnownContent {
 }
 
 impl CachedHash {
-    /// Creates an entry, if the store told enough to recognize a changed object.
+    /// Creates an entry. Returns `None` if the store did not report what is needed to recognize a changed object.
     pub(super) fn new(object: &ListedObject, content: KnownContent) -> Option<Self> {
         Some(Self {
             key: object.key.clone(),
@@ -40,18 +41,18 @@ impl CachedHash {
         })
     }
 
-    /// Returns the content of the object, if it is unchanged.
+    /// Returns the content of the object, or `None` if the object has changed.
     pub(super) fn content_of(&self, object: &ListedObject) -> Option<KnownContent> {
         let is_unchanged = object.etag.as_deref() == Some(&self.etag)
             && object.size == self.size_bytes
-            // Postgres stores less precise times.
+            // Compared in milliseconds, because Postgres rounds times to microseconds.
             && object.last_modified.map(|at| at.timestamp_millis()) == Some(self.last_modified.timestamp_millis());
         let sha256 = self.sha256.as_slice().try_into().ok().filter(|_| is_unchanged)?;
         Some(KnownContent { sha256, content_type: self.content_type.clone() })
     }
 }
 
-/// Returns the entries of these keys, by key.
+/// Returns the entries of the given keys, by key.
 pub(super) async fn find(pool: &PgPool, project: &str, keys: &[String]) -> Result<HashMap<String, CachedHash>> {
     let rows: Vec<CachedHash> = sqlx::query_as(
         "SELECT key, etag, size_bytes, last_modified, content_type, sha256 FROM backup_object_cache
@@ -64,7 +65,7 @@ pub(super) async fn find(pool: &PgPool, project: &str, keys: &[String]) -> Resul
     Ok(rows.into_iter().map(|row| (row.key.clone(), row)).collect())
 }
 
-/// Stores entries. Does nothing if the project was deleted.
+/// Inserts or updates entries. Does nothing if the project was deleted.
 pub(super) async fn store(pool: &PgPool, project: &str, entries: &[CachedHash]) -> Result<()> {
     let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
     let etags: Vec<&str> = entries.iter().map(|entry| entry.etag.as_str()).collect();
@@ -94,7 +95,7 @@ pub(super) async fn store(pool: &PgPool, project: &str, entries: &[CachedHash]) 
     .map(drop)
 }
 
-/// Removes the entries that no backup has seen since `before`.
+/// Removes the entries that no backup has stored since `before`.
 pub(super) async fn remove_unseen(pool: &PgPool, project: &str, before: DateTime<Utc>) -> Result<()> {
     sqlx::query("DELETE FROM backup_object_cache WHERE project_id = $1 AND seen_at < $2")
         .bind(project)

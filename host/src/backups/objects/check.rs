@@ -13,14 +13,14 @@ use crate::{
     object_store::{ObjectBytes, ObjectStore, PLATFORM_BUCKET},
 };
 
-/// Copies that are looked up at the same time.
+/// Maximum number of copies that are looked up at the same time.
 const MAX_PARALLEL_LOOKUPS: usize = 8;
 
-/// Checks the list of a backup's objects, and that each of their copies exists. The contents are not read: a restore
+/// Checks the list of a backup's objects, and that each of their copies exists. Does not read the copies: a restore
 /// compares them with their hashes.
 ///
 /// # Errors
-/// `Failed` if something is missing or was changed.
+/// `Failed` if the list or a copy is missing, or if the list was changed.
 pub(in super::super) async fn check_copies(store: &ObjectStore, backup: &StoredBackup) -> Result<(), ObjectsError> {
     let Some(objects) = &backup.manifest.objects else { return Ok(()) };
     let source = source_of(backup)?;
@@ -29,7 +29,7 @@ pub(in super::super) async fn check_copies(store: &ObjectStore, backup: &StoredB
     let keys = extra_keys(&backup.manifest_key).ok_or_else(no_names)?;
     let (meta, bytes) = store.get(PLATFORM_BUCKET, &keys.names).await?.ok_or_else(no_names)?;
     if meta.size.unsigned_abs() != objects.count.saturating_mul(NAME_BYTES as u64) {
-        return Err(ObjectsError::Failed("it has another number of objects than its manifest says".to_owned()));
+        return Err(ObjectsError::Failed("the number of copies differs from the manifest".to_owned()));
     }
     let (mut names, mut missing) = (NameReader::new(bytes), 0_u64);
     loop {
@@ -54,7 +54,7 @@ pub(in super::super) async fn check_copies(store: &ObjectStore, backup: &StoredB
     }
 }
 
-/// Reads a file of names.
+/// Reads a file with the names of copies.
 pub(super) struct NameReader {
     bytes: ObjectBytes,
     rest: Vec<u8>,
@@ -65,7 +65,7 @@ impl NameReader {
         Self { bytes, rest: Vec::new() }
     }
 
-    /// Returns the next names. Empty at the end.
+    /// Returns the next names. Returns an empty vector at the end.
     pub(super) async fn next(&mut self) -> Result<Vec<CopyName>, ObjectsError> {
         while let Some(chunk) = self.bytes.next().await {
             self.rest.extend_from_slice(&chunk?);

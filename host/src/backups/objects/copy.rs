@@ -26,15 +26,16 @@ use crate::{
 const PAGE_SIZE: i32 = 1000;
 const NAMES_TYPE: &str = "application/octet-stream";
 
-/// Receives the number of objects that were copied so far.
+/// Callback that receives the number of objects that are done so far.
 type OnObject = dyn Fn(u64) + Send + Sync;
 
 impl ObjectCopies {
-    /// Copies the objects of a project, and stores the list of them and the names of their copies beside the manifest
-    /// with this key, which is stored later.
+    /// Copies the objects of a project. Stores the list of the objects and the names of their copies beside
+    /// `manifest_key`. The caller stores the manifest afterwards.
     ///
     /// # Errors
-    /// Nothing but complete copies is stored, which the next backup uses.
+    /// Fails if the key is not below the project's backups, an object keeps changing, or the store or the platform
+    /// database is unavailable. Completed copies then stay, and the next backup reuses them.
     pub async fn copy_all(
         &self,
         project: &str,
@@ -87,39 +88,41 @@ impl ObjectCopies {
         Ok(copied)
     }
 
-    /// Removes the additional files of a backup.
+    /// Removes the list of objects and the names of copies of a backup.
     pub(in super::super) async fn remove_files(&self, keys: &ExtraKeys) -> StoreResult<()> {
-        // Without the list, copies without names can be swept.
+        // The list is removed first, because a list without names stops the sweep of copies.
         self.store.delete(PLATFORM_BUCKET, &keys.list).await?;
         self.store.delete(PLATFORM_BUCKET, &keys.names).await
     }
 
     async fn remove_extra(&self, keys: &ExtraKeys) {
         if let Err(error) = self.remove_files(keys).await {
-            tracing::warn!(key = keys.list, %error, "files of a failed backup could not be removed; a sweep will");
+            tracing::warn!(key = keys.list, %error, "files of a failed backup were not removed; a sweep will retry");
         }
     }
 }
 
-/// The names come first: as long as the list alone exists, no copies are swept.
+/// Makes both files visible. The names come first, because a list without names stops the sweep of copies.
 async fn commit(names: StoredUpload, list: StoredUpload, lock: &mut CopiesLock) -> Result<(), ObjectsError> {
     names.commit().await?;
     list.commit().await?;
     lock.check().await
 }
 
-/// A backup in progress.
+/// State of copying a project's objects.
 struct Work<'a> {
     copies: &'a ObjectCopies,
     project: &'a str,
-    /// The project's buckets.
+    /// Names of the project's buckets.
     names: HashSet<String>,
+    /// Lets one large object be copied at a time.
     large: Semaphore,
     copied: CopiedObjects,
 }
 
 impl Work<'_> {
-    /// Copies the objects of a page. Returns their lines and the names of their copies, in the order of the page.
+    /// Copies the objects of a page. Returns their lines in the list and the names of their copies, in the order of the
+    /// page.
     async fn copy_page(&mut self, objects: Vec<ListedObject>) -> Result<Vec<(ListEntry, CopyName)>, ObjectsError> {
         let (copies, project) = (self.copies, self.project);
         let mut found = Vec::with_capacity(objects.len());
@@ -172,11 +175,11 @@ impl Work<'_> {
 struct PageEntry {
     line: ListEntry,
     copied: Copied,
-    /// As it was read.
+    /// The object as it was when it was read.
     object: ListedObject,
 }
 
-/// Copies a listed object, whose content may be known. Returns `None` if the object is gone.
+/// Copies a listed object, unless `content` is known and already has a copy. Returns `None` if the object is gone.
 async fn copy_listed(
     copies: &ObjectCopies,
     project: &str,

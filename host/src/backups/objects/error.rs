@@ -10,7 +10,7 @@ use crate::{
 /// Why objects could not be copied into a backup, checked, or brought back.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectsError {
-    /// Says what is wrong. Trying again does not help.
+    /// A problem that a retry does not solve. Contains its description.
     #[error("{0}")]
     Failed(String),
     #[error("the backup's objects: {0}")]
@@ -23,12 +23,12 @@ pub enum ObjectsError {
     LockLost(#[source] sqlx::Error),
     #[error("the objects of the project are being swept; try again")]
     Busy,
-    #[error("the work ended unexpectedly")]
+    #[error("an internal task ended unexpectedly")]
     Ended(#[from] tokio::task::JoinError),
 }
 
 impl ObjectsError {
-    /// Converts an error of an encrypted or unencrypted stream of `what`.
+    /// Converts an error of a stream, encrypted or not. `what` names the stream in the message.
     pub(super) fn of_stream(what: &str, error: io::Error) -> Self {
         if age_file::is_damage(&error) {
             return Self::Failed(format!("{what} was changed: it can't be decrypted to its end"));

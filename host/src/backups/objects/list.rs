@@ -1,5 +1,5 @@
-//! The file that lists the objects of a backup: a header, then a line per object, each as JSON. Encrypted like the
-//! dump.
+//! The file that lists the objects of a backup: a header, then a line per object, each as JSON. It is encrypted if
+//! recipients are configured.
 
 use std::io;
 
@@ -22,10 +22,10 @@ const CONTENT_TYPE: &str = "application/octet-stream";
 const WHAT: &str = "the list of the backup's objects";
 /// Maximum length of a line. Keys have at most 1024 bytes.
 const MAX_LINE_BYTES: usize = 64 << 10;
-/// Chunks that wait for the store.
+/// Maximum number of chunks that wait for the store.
 const MAX_QUEUED_CHUNKS: usize = 4;
 
-/// The first line.
+/// The first line of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ListHeader {
@@ -40,7 +40,7 @@ pub(super) struct ListedBucket {
     pub(super) max_object_bytes: i64,
 }
 
-/// An object of a backup.
+/// An object of a backup: one line of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ListEntry {
@@ -50,7 +50,7 @@ pub(super) struct ListEntry {
     pub(super) uploaded_by: Option<String>,
     pub(super) last_modified: Option<DateTime<Utc>>,
     pub(super) size_bytes: i64,
-    /// Of the content, in hexadecimal.
+    /// SHA-256 of the content, in hexadecimal.
     pub(super) sha256: String,
     /// Name of the copy, in hexadecimal.
     pub(super) copy: String,
@@ -61,7 +61,7 @@ pub(super) struct ListEntry {
 #[serde(rename_all = "camelCase")]
 pub struct ManifestObjects {
     pub count: u64,
-    /// Size of the objects.
+    /// Total size of the objects.
     pub size_bytes: u64,
     /// SHA-256 of the list as it is stored, in hexadecimal.
     pub sha256: String,
@@ -87,7 +87,7 @@ impl ListHeader {
     }
 }
 
-/// Writes a list. Dropping it discards the list.
+/// Writes a list. Dropping the writer discards the list.
 pub(super) struct ListWriter {
     chunks: mpsc::Sender<io::Result<Bytes>>,
     storing: AbortOnDropHandle<Result<StoredUpload, ObjectsError>>,
@@ -135,7 +135,7 @@ pub(super) struct ListReader<'a> {
 }
 
 impl<'a> ListReader<'a> {
-    /// Reads the header.
+    /// Opens a list and reads its header.
     pub(super) async fn open(content: ByteStream<'a>) -> Result<(Self, ListHeader), ObjectsError> {
         let mut reader = Self { content, buffer: BytesMut::new() };
         let header: Option<ListHeader> = reader.line().await?;
@@ -145,7 +145,7 @@ impl<'a> ListReader<'a> {
         }
     }
 
-    /// Returns the next objects, at most `count`. Empty at the end.
+    /// Returns the next objects, at most `count`. Returns an empty vector at the end.
     pub(super) async fn next(&mut self, count: usize) -> Result<Vec<ListEntry>, ObjectsError> {
         let mut entries = Vec::with_capacity(count);
         while entries.len() < count

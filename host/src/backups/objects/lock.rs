@@ -1,6 +1,6 @@
 //! The lock between backups and the sweep of one project's copies: an advisory lock of Postgres, held by a connection
-//! of its own. Backups share it. The sweep holds it alone, so that it never removes a copy that a backup in progress is
-//! about to refer to.
+//! of its own. Backups share the lock. The sweep holds it alone, so that it never removes a copy to which a backup in
+//! progress is about to refer.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::ObjectsError;
 
-/// Pauses between attempts of a backup, while a sweep holds the lock. Together, they exceed the duration of most
+/// Pause between a backup's attempts to take the lock while a sweep holds it. All pauses together are longer than most
 /// sweeps.
 const PAUSE: Duration = Duration::from_secs(1);
 const MAX_ATTEMPTS: u32 = 600;
@@ -17,7 +17,7 @@ const MAX_ATTEMPTS: u32 = 600;
 pub(super) struct CopiesLock(PgConnection);
 
 impl CopiesLock {
-    /// Takes the lock for a backup. Waits while a sweep holds it.
+    /// Takes the lock for a backup. Waits up to ten minutes while a sweep holds it.
     pub(super) async fn share(platform: &PgPool, project: &str) -> Result<Self, ObjectsError> {
         let mut connection = platform.acquire().await?.detach();
         for _ in 0..MAX_ATTEMPTS {

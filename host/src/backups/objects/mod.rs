@@ -2,10 +2,10 @@
 //! objects are backed up" in docs/ARCHITECTURE.md.
 //!
 //! Reading order: `keys` (of the stored files), `names` (of copies), `list` (the file that lists a backup's objects),
-//! `lock` (between backups and the sweep), `cache` (what was seen by the last backup), `copy`, `transfer` (one object),
-//! `check` (whether all copies exist), `bring_back`, `sweep`, `error`.
+//! `lock` (between backups and the sweep), `cache` (hashes of the objects of the last backup), `copy`, `transfer` (one
+//! object), `check` (whether all copies exist), `bring_back`, `sweep`, `error`.
 //!
-//! Deliberately absent: objects of a project outside of its buckets, and staged uploads.
+//! Deliberately absent: staged uploads, and objects whose key is in none of the project's buckets.
 
 mod bring_back;
 mod cache;
@@ -31,24 +31,24 @@ pub use list::ManifestObjects;
 pub use names::CopyNames;
 pub use sweep::CopySweepReport;
 
-/// Objects of up to this size are read into memory. Larger ones are streamed, one at a time.
+/// Maximum size of an object that is read into memory. Larger objects are streamed, one at a time.
 const MAX_SMALL_BYTES: i64 = 1 << 20;
-/// Small objects that are in progress at the same time.
+/// Maximum number of objects in progress at the same time.
 const MAX_PARALLEL: usize = 4;
 
-/// Copies the objects of projects into backups, and back. Cheap to clone.
+/// Copies the objects of projects into backups and back. Cheap to clone.
 #[derive(Clone)]
 pub struct ObjectCopies {
     pub platform: PgPool,
     pub store: ObjectStore,
     pub storage: StorageState,
-    /// Recipients to which copies and lists are encrypted.
+    /// Recipients to which copies and lists are encrypted. Without recipients, they are not encrypted.
     pub recipients: AgeRecipients,
     pub names: CopyNames,
 }
 
 impl ObjectCopies {
-    /// Returns a value for the same objects that uses other connections.
+    /// Returns a copy that uses another connection pool.
     #[must_use]
     pub fn with_platform(&self, platform: PgPool) -> Self {
         Self { storage: self.storage.with_platform(platform.clone()), platform, ..self.clone() }

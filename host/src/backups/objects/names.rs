@@ -4,18 +4,18 @@ use crate::{
     secrets::{DerivedKey, MasterKey},
 };
 
-/// Bytes of a name.
+/// Length of a name in bytes.
 pub(super) const NAME_BYTES: usize = 32;
 
 /// The name of a copy.
 pub(super) type CopyName = [u8; NAME_BYTES];
 
-/// Makes the names of copies. A name reveals neither the content nor whether two projects have the same content, and
-/// differs for other recipients, so that a copy which they can't decrypt is never reused. Cheap to clone.
+/// Derives the names of copies. A name reveals neither the content nor whether two projects have the same content. It
+/// differs for other recipients, so that a copy that they can't decrypt is never reused. Cheap to clone.
 #[derive(Clone)]
 pub struct CopyNames {
     key: DerivedKey,
-    /// Identifies the recipients.
+    /// Code that identifies the recipients.
     recipients: [u8; 32],
 }
 
@@ -28,7 +28,7 @@ impl CopyNames {
         Self { key, recipients }
     }
 
-    /// Returns the name of the copy of a content.
+    /// Returns the name of the copy of the content with this hash.
     pub(super) fn name(&self, project: &str, sha256: &[u8; 32]) -> CopyName {
         self.key.mac(&[b"copy\0", &self.recipients, project.as_bytes(), b"\0", sha256])
     }

@@ -14,12 +14,12 @@ use super::{
 use crate::{error::describe_cause, object_store::PLATFORM_BUCKET};
 
 const PAGE_SIZE: i32 = 1000;
-/// Younger copies may be of a backup that failed; its retry uses them.
+/// Minimum age of a removed copy. Younger copies may be those of a failed backup, whose retry reuses them.
 const MIN_AGE: TimeDelta = TimeDelta::days(1);
-/// Names that are held in memory at the same time, about 48 MiB.
+/// Maximum number of names that are held in memory at the same time: about 48 MiB.
 const MAX_NAMES: u64 = 1_000_000;
 
-/// Number and size of removed copies.
+/// Number and total size of the removed copies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CopySweepReport {
     pub removed: u64,
@@ -27,11 +27,11 @@ pub struct CopySweepReport {
 }
 
 impl ObjectCopies {
-    /// Removes the copies of all projects that no backup refers to and that are older than a day. Projects that are
-    /// being backed up are skipped, and failures are logged: the next sweep tries again.
+    /// Removes the copies of all projects that no backup refers to and that are older than a day. Skips projects that
+    /// are being backed up. Logs the failures of single projects. The next sweep tries again.
     ///
     /// # Errors
-    /// Fails if the store can't be reached.
+    /// Fails if the projects with copies can't be listed.
     pub async fn sweep(&self) -> Result<CopySweepReport, ObjectsError> {
         let before = Utc::now() - MIN_AGE;
         let mut report = CopySweepReport::default();
@@ -52,6 +52,9 @@ impl ObjectCopies {
 
     /// Removes the copies of one project that no backup refers to and that were made before `before`. Does nothing
     /// while the project is being backed up.
+    ///
+    /// # Errors
+    /// Fails if the store or the platform database is unavailable.
     pub async fn sweep_project(&self, project: &str, before: DateTime<Utc>) -> Result<CopySweepReport, ObjectsError> {
         let mut report = CopySweepReport::default();
         let Some(mut lock) = CopiesLock::take(&self.platform, project).await? else { return Ok(report) };
@@ -93,7 +96,8 @@ impl ObjectCopies {
         Ok(report)
     }
 
-    /// Returns keys and sizes of the files with names. `None` if one is missing: then nothing may be removed.
+    /// Returns the keys and the sizes in bytes of the project's files with names of copies. Returns `None` if one is
+    /// missing: then it is unknown which copies are in use.
     async fn name_files(&self, project: &str) -> Result<Option<Vec<(String, u64)>>, ObjectsError> {
         let (mut files, mut lists) = (Vec::new(), Vec::new());
         let mut token: Option<String> = None;
@@ -120,7 +124,7 @@ impl ObjectCopies {
         Ok(Some(files))
     }
 
-    /// Reads the names whose hexadecimal form starts with `prefix`.
+    /// Reads the names whose hexadecimal form starts with `prefix`, of at most two digits.
     async fn read_names(&self, files: &[(String, u64)], prefix: &str) -> Result<HashSet<CopyName>, ObjectsError> {
         let mut live = HashSet::new();
         for (key, _) in files {
@@ -138,7 +142,8 @@ impl ObjectCopies {
         Ok(live)
     }
 
-    /// Aborts uploads of copies that a killed process left behind. No backup is in progress.
+    /// Aborts uploads of copies that a killed process left behind. The caller holds the lock, so no backup is in
+    /// progress.
     async fn abort_uploads(&self, project: &str, before: DateTime<Utc>) -> Result<(), ObjectsError> {
         let prefix = copies_prefix(project);
         let mut position = None;
@@ -156,7 +161,7 @@ impl ObjectCopies {
         }
     }
 
-    /// Lists the projects that have copies, also deleted ones.
+    /// Returns the ids of the projects that have copies, including deleted projects.
     async fn projects_with_copies(&self) -> Result<Vec<String>, ObjectsError> {
         let (mut projects, mut token) = (Vec::new(), None::<String>);
         loop {
@@ -176,7 +181,8 @@ impl ObjectCopies {
     }
 }
 
-/// Divides names by the beginning of their hexadecimal form, so that each part has few enough.
+/// Divides names into parts that fit into memory. Returns the beginning of the hexadecimal form of the names in each
+/// part.
 fn shards(names: u64) -> Vec<String> {
     if names <= MAX_NAMES {
         return vec![String::new()];

@@ -1,4 +1,4 @@
-//! Copies one object of a project, and streams that are encrypted.
+//! Copies one object of a project, encrypted if recipients are configured.
 
 use std::io;
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 const CONTENT_TYPE: &str = "application/octet-stream";
-/// Times that an object is read if it changes meanwhile.
+/// Maximum number of attempts to copy an object that changes in the meantime.
 const MAX_ATTEMPTS: usize = 5;
 
 /// The copy of an object.
@@ -41,9 +41,9 @@ impl ObjectCopies {
             .map_err(|error| ObjectsError::of_stream("the file to be encrypted", error))
     }
 
-    /// Makes sure that the content of an object has a copy. Returns `None` if the object no longer exists.
+    /// Copies the content of an object, unless it already has a copy. Returns `None` if the object no longer exists.
     ///
-    /// Large objects wait for `large`, which bounds the memory of their uploads.
+    /// Large objects wait for `large`, which limits the memory that their uploads need.
     pub(super) async fn copy_object(
         &self,
         project: &str,
@@ -66,10 +66,10 @@ impl ObjectCopies {
         Err(ObjectsError::Failed(format!("the object `{key}` kept changing while it was copied")))
     }
 
-    /// Returns whether the copy of a content of `size` bytes exists.
+    /// Returns whether a copy exists. `size` is the number of bytes of the content.
     pub(super) async fn copy_exists(&self, project: &str, name: &CopyName, size: i64) -> Result<bool, ObjectsError> {
         let copy = self.store.head(PLATFORM_BUCKET, &copy_key(project, name)).await?;
-        // The size of an encrypted copy is larger.
+        // An encrypted copy is larger than the content, so its size is not compared.
         Ok(copy.is_some_and(|copy| !self.recipients.is_empty() || copy.size == size))
     }
 
@@ -89,7 +89,8 @@ impl ObjectCopies {
         Ok((name, sha256, !exists))
     }
 
-    /// Reads the object a second time if its content has no copy. Returns `None` if it changed in between.
+    /// Reads the object once for its hash and, if its content has no copy, again to copy it. Returns `None` if it
+    /// changed in between.
     async fn copy_large(
         &self,
         project: &str,
@@ -128,7 +129,7 @@ impl ObjectCopies {
     }
 }
 
-/// Returns the SHA-256 of an object.
+/// Returns the SHA-256 of an object's bytes.
 pub(super) async fn hash_of(mut bytes: ObjectBytes) -> Result<[u8; 32], ObjectsError> {
     let mut digest = Sha256::new();
     while let Some(chunk) = bytes.next().await {
@@ -137,7 +138,7 @@ pub(super) async fn hash_of(mut bytes: ObjectBytes) -> Result<[u8; 32], ObjectsE
     Ok(digest.finalize().into())
 }
 
-/// Stores a stream. The object becomes visible when the returned upload is committed. `what` names the stream in
+/// Uploads a stream. The object becomes visible when the returned upload is committed. `what` names the stream in
 /// errors.
 pub(super) async fn upload_stream(
     store: &ObjectStore,

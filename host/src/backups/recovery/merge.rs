@@ -1,13 +1,14 @@
-//! Carries over what was revoked since a backup: a restore of the platform database must not bring back a revoked key,
-//! plugin or hash, or an older serial.
+//! Carries over the revocations made since a backup: a restore of the platform database must not bring back a revoked
+//! key, plugin or hash, or an older serial.
 
 use serde_json::Value;
 use sqlx::PgConnection;
 
 /// Pairs of statements: the first reads from the present platform database, the second changes the restored one
-/// accordingly. A row that is gone counts as revoked if the present database is of the same installation.
+/// accordingly. A missing row counts as revoked if the present database is of the same installation.
 const MERGES: [(&str, &str); 6] = [
-    // A key that was removed after it was revoked or had expired, and keys that expire earlier now.
+    // Keys that were revoked since, keys that were removed after they were revoked or had expired, and keys that now
+    // expire earlier.
     (
         "SELECT coalesce(jsonb_agg(jsonb_build_object('project', p.id, 'keys', (
              SELECT jsonb_object_agg(k.id, k.expires_at) FROM api_keys k
@@ -49,10 +50,10 @@ const MERGES: [(&str, &str); 6] = [
     ),
 ];
 
-/// What was revoked, read from the present platform database.
+/// The revocations of the present platform database: one value for each of [`MERGES`].
 pub(super) struct Revocations(Vec<Value>);
 
-/// Reads what was revoked.
+/// Reads the revocations from the present platform database.
 pub(super) async fn read(present: &mut PgConnection) -> Result<Revocations, sqlx::Error> {
     let mut values = Vec::with_capacity(MERGES.len());
     for (read, _) in MERGES {
@@ -62,10 +63,10 @@ pub(super) async fn read(present: &mut PgConnection) -> Result<Revocations, sqlx
     Ok(Revocations(values))
 }
 
-/// Applies what was revoked to the restored database.
+/// Applies the revocations to the restored database.
 pub(super) async fn apply(restored: &mut PgConnection, revocations: &Revocations) -> Result<(), sqlx::Error> {
     for ((_, apply), value) in MERGES.into_iter().zip(&revocations.0) {
-        // No row was read.
+        // Nothing was read, and the statement does not handle null.
         if value.is_null() && !apply.contains("'null'") {
             continue;
         }

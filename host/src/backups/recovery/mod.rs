@@ -1,11 +1,11 @@
 //! Restores from the object store and the master key alone, while no server runs: for `atlashub restore`.
 //!
-//! `platform` restores the platform database, and `merge` carries over what was revoked since the backup, if the
-//! present platform database can be read. `projects` restores the database of a project whose row exists, and creates
-//! what is missing of it. Both load a new database and swap it in, so they can be repeated after a crash. The previous
-//! databases are kept.
+//! `platform` restores the platform database. `merge` carries over the revocations made since the backup, if the
+//! present platform database can be read. `projects` restores the database of a project whose row exists, creates the
+//! missing resources of the project, and brings the objects of the backup back. Both restores load a new database and
+//! swap it in, so they can be repeated after a crash. The previous databases are kept.
 //!
-//! Deliberately absent: files of projects, which are in the object store, and the choice of backups (`cli`).
+//! Deliberately absent: the choice of backups (`cli`).
 
 mod merge;
 mod platform;
@@ -27,7 +27,7 @@ use crate::{
     secrets::{AgeError, age_file},
 };
 
-/// Why a database could not be restored. Nothing was replaced.
+/// Why a database could not be restored. The database was not replaced. Objects that were already brought back stay.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
     #[error("the dump is missing in the object store")]
@@ -52,7 +52,7 @@ pub enum RecoveryError {
     Other(#[from] anyhow::Error),
 }
 
-/// A dump that is read to be restored.
+/// A stored dump that is being read, and the hash of the bytes read so far.
 struct Dump {
     bytes: ObjectBytes,
     digest: Sha256,
@@ -76,7 +76,8 @@ impl Dump {
         Ok(age_file::open(bytes, identity).await?.content)
     }
 
-    /// Checks the dump after it was read to its end. A changed dump may have failed in any way.
+    /// Checks the hash of a dump that was read to its end, and returns the result of loading it. The hash is checked
+    /// first, because loading a changed dump may fail in any way.
     fn check<T>(self, backup: &StoredBackup, loaded: Result<T, RestoreError>) -> Result<T, RecoveryError> {
         let is_read = matches!(loaded, Ok(_) | Err(RestoreError::Failed(_)));
         if is_read && hex::encode(self.digest.finalize()) != backup.manifest.sha256 {
@@ -89,7 +90,7 @@ impl Dump {
     }
 }
 
-/// Compares the loaded tables with those of the manifest.
+/// Compares the loaded tables with those of the manifest. Ignores additional tables.
 fn check_tables<'a>(
     expected: impl Iterator<Item = &'a ManifestTable>,
     found: &[TableRows],

@@ -16,7 +16,7 @@ use crate::{
     secrets,
 };
 
-/// Work that the backup had in progress does not continue, and sessions end.
+/// Ends the sessions, and the work that was in progress when the backup was made.
 const SETTLE: &str = "DELETE FROM admin_sessions; DELETE FROM nodes; DELETE FROM run_identities;
     DELETE FROM notification_deliveries WHERE state = 'pending';
     UPDATE cron_job_runs SET status = 'fail', finished_at = now(), lease_token = NULL, lease_until = NULL,
@@ -27,17 +27,17 @@ const SETTLE: &str = "DELETE FROM admin_sessions; DELETE FROM nodes; DELETE FROM
 /// A restored platform database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoredPlatform {
-    /// Number of rows.
+    /// Number of rows of all tables.
     pub rows: u64,
-    /// Name under which the previous database is kept. `None` if there was none.
+    /// Name under which the previous database is kept. `None` if there was none, or if it was empty.
     pub kept: Option<String>,
-    /// Whether the previous database could be asked what was revoked since the backup. `None` if there was none.
+    /// Whether the revocations made since the backup could be read from the previous database. `None` if none was kept.
     pub revocations_read: Option<bool>,
     /// Tables of the backup that this version of AtlasHub does not have.
     pub unknown_tables: Vec<String>,
 }
 
-/// Returns the names of the programs that use the platform database.
+/// Returns the names of the programs that are connected to the platform database.
 ///
 /// # Errors
 /// Fails if Postgres can't be reached.
@@ -55,6 +55,10 @@ pub async fn other_sessions(restorer: &Restorer) -> Result<Vec<String>, Recovery
 }
 
 /// Restores the platform database from a backup. No server may use it. Can be repeated after a crash.
+///
+/// # Errors
+/// Fails if the dump is missing, was changed or can't be decrypted, if the loaded tables differ from the manifest, or
+/// if Postgres or the store is unavailable. The database is then not replaced.
 pub async fn restore_platform(
     store: &ObjectStore,
     restorer: &Restorer,
@@ -108,7 +112,7 @@ pub async fn restore_platform(
 /// The present platform database.
 enum Present {
     Missing,
-    /// It has no tables, as on a new machine.
+    /// The database exists but has no tables, as on a new machine.
     Empty,
     Readable(merge::Revocations),
     Unreadable,

@@ -16,19 +16,23 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoredProject {
     pub tables: usize,
-    /// Number of rows.
+    /// Number of rows of all tables.
     pub rows: u64,
     /// Name under which the previous database is kept. `None` if there was none.
     pub kept: Option<String>,
-    /// What was left out.
+    /// Descriptions of the parts of the archive that were not restored.
     pub left_out: Vec<String>,
-    /// Objects that were brought back. `None` if the backup has none.
+    /// Objects that were brought back. `None` if the backup does not include objects.
     pub objects: Option<RestoredObjects>,
 }
 
-/// Restores a project's database from a backup, and creates what is missing of the project: roles, database, bucket.
-/// Without a backup, only creates what is missing, and returns `None`. No server may run. Can be repeated after a
-/// crash.
+/// Creates what is missing of a project's roles, database and bucket, and restores its database and objects from a
+/// backup. Without a backup, only creates what is missing, and returns `None`. No server may run. Can be repeated after
+/// a crash.
+///
+/// # Errors
+/// Fails if the dump or an object is missing, was changed or can't be decrypted, if the loaded tables differ from the
+/// manifest, or if Postgres or the store is unavailable. The database is then not replaced.
 pub async fn restore_project(
     backups: &BackupsState,
     state: &ProjectsState,
@@ -69,7 +73,7 @@ pub async fn restore_project(
         };
         restores.replacements.swap(&swap, &record).await?;
         if was_missing {
-            // It was created a moment ago, and is empty.
+            // `ensure_resources` created the replaced database above, so it is empty.
             restores.replacements.drop(&kept).await?;
         }
         Ok(RestoredProject {
@@ -88,7 +92,7 @@ pub async fn restore_project(
     restored.map(Some)
 }
 
-/// Lists the restore like one that a server made, so that the owner can roll it back.
+/// Records the restore like a restore by a server, so that the owner can roll it back.
 struct Record {
     project: String,
     backup: StoredBackup,

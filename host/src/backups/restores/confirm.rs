@@ -1,4 +1,4 @@
-//! Starts the runs that restore and roll back, after the owner has confirmed them.
+//! Starts the runs of restores and rollbacks that the owner has confirmed.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
     projects::ProjectRef,
 };
 
-/// Enough for large databases.
+/// Time limit of a run. Enough for large databases.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 impl BackupsState {
@@ -28,8 +28,8 @@ impl BackupsState {
     /// Starts the run of a restore or of its rollback. Returns the run's id.
     ///
     /// # Errors
-    /// `confirmation_required` if `confirm` is not the project's name, 409 if the restore is in another state, or if
-    /// another restore of the project is active.
+    /// `confirmation_required` if `confirm` is not the project's name, 404 if the restore does not exist, 409 if its
+    /// state does not allow the action or another restore of the project is active.
     pub(super) async fn start_restore_run(
         &self,
         id: Uuid,
@@ -41,7 +41,7 @@ impl BackupsState {
             return Err(ApiError::new(Code::ConfirmationRequired, "`confirm` is not the project's name.")
                 .with_hint(format!("Send the name of the project whose database is replaced: `{}`.", project.name)));
         }
-        // The run's job waits for this transaction.
+        // The run may start before this transaction is committed. It then waits for the lock of the restore's row.
         let mut transaction = self.platform.begin().await?;
         if !queries::lock(&mut transaction, id).await? {
             return Err(ApiError::not_found("restore"));
@@ -73,10 +73,11 @@ impl BackupsState {
 }
 
 impl Restores {
-    /// Drops the database that a restore keeps. Cancels a restore that is only planned.
+    /// Drops the database that a restore keeps, and removes its uploaded archive. Cancels a restore that is only
+    /// planned.
     ///
     /// # Errors
-    /// 409 while a run works on the restore.
+    /// 404 if the restore does not exist, 409 while a run works on it.
     pub(super) async fn remove(&self, id: Uuid) -> ApiResult<()> {
         let mut transaction = self.platform.begin().await?;
         if !queries::lock(&mut transaction, id).await? {
@@ -107,7 +108,7 @@ impl Restores {
 }
 
 impl Action {
-    /// The state of a restore while the run works on it.
+    /// Returns the state of a restore when a run with this action begins.
     pub(super) fn first_state(self) -> RestoreState {
         match self {
             Self::Restore => RestoreState::Loading,
@@ -115,7 +116,10 @@ impl Action {
         }
     }
 
-    /// Checks that the restore is in a state in which a run can be started.
+    /// Checks that the restore's state allows the action.
+    ///
+    /// # Errors
+    /// 409 if it does not.
     pub(super) fn check(self, row: &RestoreRow) -> ApiResult<()> {
         let refused = |message: String, hint: &'static str| Err(ApiError::new(Code::Conflict, message).with_hint(hint));
         match (self, row.state) {

@@ -1,4 +1,4 @@
-//! Why runs of restores fail, as the owner sees it.
+//! The failures of restores, and the messages that the owner sees.
 
 use crate::{
     backups::ObjectsError,
@@ -10,19 +10,19 @@ use crate::{
     secrets::{AgeError, age_file},
 };
 
-/// An error of a restore's run. The project was not changed.
+/// An error of a restore's run. The project's database was not changed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RestoreFailure {
     #[error("the archive is missing in the object store")]
     Missing,
     #[error("the archive changed since the restore was planned; plan it again")]
     Changed,
-    /// The archive's content is not what the manifest says.
+    /// The archive's content differs from the manifest or the plan.
     #[error("{0}")]
     Differs(String),
     #[error("the archive can't be opened: {0}; plan the restore again, and confirm it with `identity`")]
     Encrypted(#[from] AgeError),
-    /// The database was not replaced.
+    /// Objects that were already brought back stay.
     #[error("the objects were not all brought back: {0}")]
     Objects(#[source] ObjectsError),
     #[error("the run no longer holds its lease")]
@@ -35,7 +35,7 @@ pub(super) enum RestoreFailure {
     Load(#[from] RestoreError),
     #[error("{0}")]
     Replace(#[from] ReplacementError),
-    #[error("the work ended unexpectedly")]
+    #[error("an internal task ended unexpectedly")]
     Ended(#[from] tokio::task::JoinError),
 }
 
@@ -43,12 +43,12 @@ impl From<RestoreFailure> for RunFailure {
     fn from(failure: RestoreFailure) -> Self {
         let message = match &failure {
             RestoreFailure::Load(RestoreError::NotRun(cause)) => {
-                // The cause contains paths.
+                // Only logged, because the cause contains paths.
                 tracing::error!(cause = describe_cause(cause.as_ref()), "pg_restore could not be run");
                 "pg_restore could not be run; the server's log has the cause".to_owned()
             }
             RestoreFailure::Load(RestoreError::Unreachable(cause)) => {
-                // The cause contains addresses.
+                // Only logged, because the cause contains addresses.
                 tracing::warn!(cause = describe_cause(cause.as_ref()), "Postgres could not be reached by a restore");
                 failure.to_string()
             }

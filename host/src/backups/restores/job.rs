@@ -21,10 +21,10 @@ use crate::{
     projects::{Replacements, Swap},
 };
 
-/// Restores and rolls back as runs.
+/// The built-in job that restores a project's database and rolls restores back.
 pub struct RestoreJob(pub Restores);
 
-/// The parameters of a run.
+/// The parameters of a run of [`RestoreJob`].
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RestoreParams {
@@ -32,7 +32,7 @@ pub struct RestoreParams {
     pub(super) action: Action,
 }
 
-/// What a run does.
+/// The action of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Action {
@@ -45,7 +45,7 @@ impl BuiltInJob for RestoreJob {
     const PLUGIN: &'static str = "restore";
     const JOB: &'static str = "restore";
     const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
-    /// Each loads the server like a dump does.
+    /// Few, because a restore puts as much load on the server as a dump.
     const MAX_RUNS: usize = 2;
 
     type Params = RestoreParams;
@@ -145,7 +145,8 @@ impl Restores {
             "leftOut": loaded.left_out, "objects": objects }))
     }
 
-    /// Brings the objects back that the plan names. Before the swap, so that the restored rows find them.
+    /// Brings the objects of the backup back if the plan includes them. Called before the swap, so that the objects to
+    /// which restored rows refer exist. Returns their numbers for the run's result.
     async fn bring_objects_back(
         &self,
         row: &RestoreRow,
@@ -181,7 +182,7 @@ impl Restores {
         let swap = Swap { project: row.project_id.clone(), incoming: previous, kept: kept.clone() };
         self.swap(row, lease, RestoreState::RolledBack, &swap).await?;
         output.progress(1, Some(1), "");
-        let message = "The project uses the database again that it had before the restore.";
+        let message = "The project uses the database from before the restore again.";
         output.log(LineLevel::Info, message, json!({ "restoredDatabase": kept }));
         Ok(json!({ "restore": row.id, "previousDatabase": kept }))
     }

@@ -1,4 +1,4 @@
-//! Loads the archive of a restore into a new database, and checks it.
+//! Loads the archive of a restore into a new database, and checks the result.
 
 use api_types::RestoreState;
 use futures_util::StreamExt as _;
@@ -23,19 +23,19 @@ use crate::{
 /// Maximum number of tables named in the reason for a failure.
 const MAX_NAMED_TABLES: usize = 10;
 
-/// A database that is being loaded. It is dropped with this value, unless it has become the project's.
+/// A new database that is being loaded. Dropping this value drops the database, unless it has become the project's.
 pub(super) struct Loading<'a> {
     restores: &'a Restores,
     row: &'a RestoreRow,
     database: NewDatabase,
 }
 
-/// Drops the database when dropped.
+/// The new database. Dropping this value drops the database.
 struct NewDatabase {
     restores: Restores,
     restore: Uuid,
     project: String,
-    /// `None` once the database has become the project's.
+    /// Name of the database. `None` once it has become the project's.
     name: Option<String>,
 }
 
@@ -54,8 +54,8 @@ impl<'a> Loading<'a> {
             project: row.project_id.clone(),
             name: Some(name.clone()),
         };
-        // In its own task, because Postgres finishes the current statement even if the future is dropped. The task then
-        // drops the new database.
+        // In its own task, because Postgres finishes the current statement even if this future is dropped. The task
+        // then drops the new database.
         let creating = tokio::spawn(async move {
             database.restores.replacements.create(&database.project, &name).await?;
             Ok::<_, ReplacementError>(database)
@@ -105,7 +105,7 @@ impl<'a> Loading<'a> {
         Ok(loaded?)
     }
 
-    /// Compares the tables with the plan.
+    /// Compares the tables and their numbers of rows with the plan. Additional tables are allowed.
     pub(super) fn check(&self, loaded: &Loaded) -> Result<(), RestoreFailure> {
         let differences: Vec<String> = self
             .row
@@ -140,7 +140,7 @@ impl<'a> Loading<'a> {
 }
 
 impl Restores {
-    /// Records the state of an active restore and the name of its new database.
+    /// Records the state of an active restore and the name of its new database. Fails if the run has lost its lease.
     pub(super) async fn advance(
         &self,
         id: Uuid,
@@ -155,8 +155,8 @@ impl Restores {
         if is_current { Ok(()) } else { Err(RestoreFailure::LeaseLost) }
     }
 
-    /// Drops the database of a restore that did not succeed. SQL of the archive can have revoked the owner's access to
-    /// the project's database, which is granted again.
+    /// Drops the new database of a restore that did not succeed. Also grants the owner access to the project's database
+    /// again, because SQL of the archive may have revoked it.
     pub(super) async fn drop_new_database(
         &self,
         restore: Uuid,

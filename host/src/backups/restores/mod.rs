@@ -1,14 +1,14 @@
 //! Restores: replaces a project's database with the content of a backup or of an uploaded archive.
 //!
-//! A restore is a row in `restores`. It is planned first, which only reads the archive's head. After the owner's
-//! confirmation a run loads the archive into a new database, compares the rows with the plan, and swaps the two
-//! databases. The previous one is kept for a rollback until the owner removes it. The project keeps its database and
+//! A restore is a row in `restores`. It is planned first, which only reads the head of the archive. After the owner's
+//! confirmation, a run loads the archive into a new database, compares the numbers of rows with the plan, and swaps the
+//! two databases. The previous database is kept for a rollback until it is removed. The project keeps its database and
 //! its data until the swap, which is one transaction (`projects::Replacements`).
 //!
-//! Loading an archive is the host's alone (`db::restore`), so these runs are a built-in job and no plugin.
+//! Only the host can load archives (`db::restore`), so these runs belong to a built-in job instead of a plugin.
 //!
-//! Whatever a killed process leaves behind is named in the row: `sweep` drops the database of a restore whose run has
-//! ended, and `queries` shows such a restore as ended.
+//! The row names everything that a killed process can leave behind: `sweep` drops the new database of a restore whose
+//! run has ended, and `queries` shows such a restore as ended.
 //!
 //! Deliberately absent: restoring the platform database, which needs the servers to be stopped (`cli`).
 //!
@@ -33,7 +33,7 @@ use crate::{db::restore::Restorer, object_store::ObjectStore, projects::Replacem
 
 pub use job::RestoreJob;
 
-/// What restores need. Cheap to clone.
+/// The state that restores share. Cheap to clone.
 #[derive(Clone)]
 pub struct Restores {
     platform: PgPool,

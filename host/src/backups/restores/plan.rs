@@ -1,4 +1,4 @@
-//! Plans a restore: reads what the archive contains, and changes nothing.
+//! Plans a restore: reads the head of the archive, and records the plan without changing the project.
 
 use api_types::{RestorePlan, RestoreState, RestoreTable};
 use chrono::Utc;
@@ -28,7 +28,7 @@ use crate::{
 /// Maximum number of entries that a warning names.
 const MAX_NAMED: usize = 10;
 
-/// What a restore does with the objects of a backup.
+/// Whether a restore brings the objects of a backup back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlannedObjects {
     BringBack,
@@ -52,7 +52,7 @@ impl BackupsState {
         if backup.target.parse() == Ok(DatabaseName::Platform) {
             return Err(ApiError::new(
                 Code::Unprocessable,
-                "The platform database is not restored while a server runs.",
+                "The platform database can't be restored while a server runs.",
             )
             .with_hint("Stop the servers and run `atlashub restore platform`; see OPERATIONS.md."));
         }
@@ -85,7 +85,7 @@ impl BackupsState {
     /// Plans the restore of an uploaded archive into a project.
     ///
     /// # Errors
-    /// 404 if the upload does not exist or has not ended, 422 if it is no archive or can't be restored.
+    /// 404 if the upload does not exist or has not ended, 422 if the file is not an archive or can't be restored.
     pub(super) async fn plan_upload_restore(
         &self,
         upload: Uuid,
@@ -131,7 +131,7 @@ struct Inspected {
 }
 
 impl Restores {
-    /// Reads what an archive in the platform's bucket contains. Returns `None` if the object does not exist.
+    /// Reads the head of an archive in the platform's bucket. Returns `None` if the object does not exist.
     async fn inspect(
         &self,
         object_key: &str,
@@ -208,7 +208,7 @@ fn warnings_of_backup(backup: &BackupRow, manifest: &BackupManifest, project: &P
     let mut warnings = Vec::new();
     if backup.target.parse() != Ok(DatabaseName::Project(project.id.clone())) {
         let name = backup.title.as_deref().unwrap_or(&backup.target);
-        warnings.push(format!("The backup is one of `{name}`, and replaces the data of `{}`.", project.name));
+        warnings.push(format!("The backup is of `{name}`. It replaces the data of `{}`.", project.name));
     }
     if let Some(failure) = &backup.failure {
         warnings.push(format!("The last verification of the backup failed: {failure}"));
@@ -216,7 +216,7 @@ fn warnings_of_backup(backup: &BackupRow, manifest: &BackupManifest, project: &P
         warnings.push("The backup was never verified.".to_owned());
     }
     if backup.sha256 != manifest.sha256 {
-        warnings.push("The backup's manifest describes another dump than the catalogue does.".to_owned());
+        warnings.push("The backup's manifest describes a different dump than the catalogue does.".to_owned());
     }
     warnings
 }
@@ -241,7 +241,7 @@ fn warnings_of_contents(contents: &ArchiveContents, project: &str) -> Vec<String
                 .to_owned(),
         ),
         Privileges::OfProject(source) if source != project => warnings.push(format!(
-            "The archive was made of project {source}. Its policies and exposure apply to the same roles of this \
+            "The archive comes from project {source}. Its policies and exposure apply to the same roles of this \
              project."
         )),
         Privileges::OfProject(_) => {}
@@ -252,7 +252,7 @@ fn warnings_of_contents(contents: &ArchiveContents, project: &str) -> Vec<String
     warnings
 }
 
-/// Returns the names, or the first of them and the number of the others.
+/// Returns the names as a list. Cuts a long list, and adds the number of the other names.
 fn named(names: &[String]) -> String {
     let first = names.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(MAX_NAMED) {

@@ -25,8 +25,8 @@ pub(super) struct RestoreRow {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// Selects restores as clients see them. If the run of an active restore has ended without recording it, because its
-/// process was killed, the restore has ended too. A kept database that somebody dropped is not shown.
+/// Selects restores as clients see them. If the process of an active restore was killed, its run has ended without
+/// recording the end of the restore. Such a restore is shown as ended. A kept database that was dropped is not shown.
 macro_rules! select_restores {
     ($rest:literal) => {
         concat!(
@@ -90,7 +90,8 @@ pub(super) async fn restore(db: impl PgExecutor<'_>, id: Uuid) -> Result<Option<
     sqlx::query_as(select_restores!("WHERE r.id = $1")).bind(id).fetch_optional(db).await
 }
 
-/// Returns a page of restores, newest first. `before` is time and id of the last restore of the previous page.
+/// Returns a page of restores, newest first. `before` is the creation time and the id of the last restore of the
+/// previous page.
 pub(super) async fn restores(
     pool: &PgPool,
     project: Option<&str>,
@@ -127,7 +128,7 @@ pub(super) async fn begin(transaction: &mut PgConnection, id: Uuid, run: Uuid, s
         .map(drop)
 }
 
-/// Ends the active restores of a project whose run has ended. Their databases are dropped by the next sweep.
+/// Ends the active restores of a project whose run has ended. The next sweep drops their new databases.
 pub(super) async fn end_abandoned(transaction: &mut PgConnection, project: &str) -> Result<()> {
     sqlx::query(
         "UPDATE restores r SET error_text = coalesce(r.error_text, ended.error_text), finished_at = now(),
@@ -144,7 +145,7 @@ pub(super) async fn end_abandoned(transaction: &mut PgConnection, project: &str)
     .map(drop)
 }
 
-/// Returns the restore that the run was started for, if it still waits for the run in this state.
+/// Returns the restore for which the run was started, if it is still in this state.
 pub(super) async fn of_run(pool: &PgPool, id: Uuid, run: Uuid, state: RestoreState) -> Result<Option<RestoreRow>> {
     sqlx::query_as(select_restores!("WHERE r.id = $1 AND r.run_id = $2 AND r.state = $3"))
         .bind(id)
@@ -154,7 +155,7 @@ pub(super) async fn of_run(pool: &PgPool, id: Uuid, run: Uuid, state: RestoreSta
         .await
 }
 
-/// Moves a restore of the run to another state. Returns false if the run no longer works on it.
+/// Sets the state and the new database of an active restore. Returns false if the run no longer works on it.
 pub(super) async fn advance(
     transaction: &mut PgConnection,
     id: Uuid,
@@ -197,7 +198,7 @@ pub(super) async fn record_swap(
     Ok(updated.rows_affected() > 0)
 }
 
-/// Records that the run of an active restore did not succeed. A rollback that failed leaves the restore done.
+/// Records that the run of an active restore did not succeed. After a failed rollback, the restore is done again.
 pub(super) async fn fail(pool: &PgPool, id: Uuid, run: Uuid, state: RestoreState, error: Option<&str>) -> Result<()> {
     sqlx::query(
         "UPDATE restores SET state = CASE WHEN previous_database IS NULL THEN $3 ELSE 'done' END, error_text = $4,
@@ -230,7 +231,7 @@ pub(super) async fn forget_previous_database(transaction: &mut PgConnection, id:
         .map(drop)
 }
 
-/// A database that a restore replaced and keeps for a rollback.
+/// A database that a restore or rollback replaced and keeps.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct KeptDatabase {
     pub restore: Uuid,
@@ -238,7 +239,7 @@ pub(super) struct KeptDatabase {
     pub bytes: i64,
 }
 
-/// Returns databases whose restore or rollback ended at least `days` ago, the oldest first.
+/// Returns kept databases whose restore or rollback ended at least `days` days ago, the oldest first.
 pub(super) async fn kept_databases(pool: &PgPool, days: i32, limit: i64) -> Result<Vec<KeptDatabase>> {
     sqlx::query_as(
         "SELECT r.id AS restore, d.datname::text AS name, pg_database_size(d.oid) AS bytes
@@ -252,7 +253,7 @@ pub(super) async fn kept_databases(pool: &PgPool, days: i32, limit: i64) -> Resu
     .await
 }
 
-/// A database that was created for a restore whose run has ended.
+/// A new database that was created for a restore whose run has ended.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct Leftover {
     pub id: Uuid,
@@ -278,7 +279,7 @@ pub(super) async fn forget_new_database(pool: &PgPool, id: Uuid, name: &str) -> 
         .map(drop)
 }
 
-/// An archive that was uploaded, or will be.
+/// An archive that was uploaded, or that will be uploaded to a signed URL.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct UploadRow {
     pub id: Uuid,
@@ -308,7 +309,7 @@ pub(super) async fn upload(pool: &PgPool, id: Uuid) -> Result<Option<UploadRow>>
         .await
 }
 
-/// Returns uploads that are older than a day and that no active restore reads.
+/// Returns uploads that were signed more than a day ago and that no active restore reads.
 pub(super) async fn expired_uploads(pool: &PgPool) -> Result<Vec<UploadRow>> {
     sqlx::query_as(
         "SELECT u.id, u.project_id, u.size_bytes, u.object_key FROM restore_uploads u
@@ -320,7 +321,7 @@ pub(super) async fn expired_uploads(pool: &PgPool) -> Result<Vec<UploadRow>> {
     .await
 }
 
-/// Deletes an upload, and cancels plans that need it.
+/// Deletes the row of an upload, and cancels the planned restores that need the upload.
 pub(super) async fn delete_upload(transaction: &mut PgConnection, id: Uuid) -> Result<()> {
     sqlx::query(
         "UPDATE restores SET state = 'cancelled', error_text = 'The uploaded archive was removed.', finished_at = now()
@@ -332,7 +333,8 @@ pub(super) async fn delete_upload(transaction: &mut PgConnection, id: Uuid) -> R
     sqlx::query("DELETE FROM restore_uploads WHERE id = $1").bind(id).execute(transaction).await.map(drop)
 }
 
-/// Returns the given extensions that a restore can't create: the server lacks them, or only a superuser may.
+/// Returns the given extensions that a restore can't create, because the server lacks them or only a superuser may
+/// create them.
 pub(super) async fn unavailable_extensions(pool: &PgPool, names: &[String]) -> Result<Vec<String>> {
     sqlx::query_scalar(
         "SELECT name FROM unnest($1::text[]) AS name

@@ -1,4 +1,4 @@
-//! Swaps databases and records it, in one transaction.
+//! Swaps databases and records the swap, in one transaction.
 
 use api_types::RestoreState;
 use async_trait::async_trait;
@@ -33,7 +33,7 @@ impl RecordSwap for Record {
 }
 
 impl Restores {
-    /// Swaps the databases, and moves the restore to `state`. Completes even if the future is dropped.
+    /// Swaps the databases, and sets the state of the restore. Runs to its end even if the future is dropped.
     pub(super) async fn swap(
         &self,
         row: &RestoreRow,

@@ -1,5 +1,5 @@
-//! Removes what restores left behind: databases of runs that ended, old uploads, identities of runs that did not begin,
-//! and, if the owner wants it, databases that were kept for a rollback.
+//! Removes what restores left behind: new databases of runs that ended, old uploads, and identities of runs that did
+//! not begin. For a plugin with the grant, also removes databases that were kept for a rollback.
 
 use async_trait::async_trait;
 
@@ -9,7 +9,8 @@ use crate::{
     plugins::{DroppedDatabases, ReplacedDatabases},
 };
 
-/// Databases dropped per call of a plugin. Each takes as long as it takes to delete its files.
+/// Maximum number of databases that one call of a plugin drops. Dropping a database takes as long as deleting its
+/// files.
 const KEPT_DATABASES_PER_CALL: i64 = 10;
 
 impl Restores {
@@ -17,7 +18,7 @@ impl Restores {
     /// at any time, and on several nodes at once.
     ///
     /// # Errors
-    /// 503 if the platform database can't be reached. Other failures are logged, and the next sweep tries again.
+    /// Fails if the platform database can't be reached. Other failures are logged, and the next sweep tries again.
     pub async fn sweep(&self) -> Result<(), sqlx::Error> {
         for leftover in queries::leftovers(&self.platform).await? {
             let name = &leftover.new_database;
@@ -52,7 +53,7 @@ impl ReplacedDatabases for Restores {
                 }
             }
         }
-        // After a failure the rest waits for the next run, so that a run does not repeat the failure without end.
+        // After a failure, the rest waits for the next run. Otherwise, a run could repeat the failure endlessly.
         dropped.more = kept.len() as i64 == KEPT_DATABASES_PER_CALL && dropped.count == kept.len() as u64;
         Ok(dropped)
     }

@@ -15,15 +15,18 @@ use crate::{
     projects::restore_uploads_prefix,
 };
 
-/// An upload must start within this time. It may end later.
+/// Lifetime of an upload URL. The upload must start within this time, and may end later.
 const URL_LIFETIME: Duration = Duration::from_secs(3600);
-/// The most that S3 accepts in one `PUT`.
+/// S3's maximum size of an object that is sent in one `PUT`.
 const MAX_BYTES: i64 = 5 << 30;
 const MAX_FILE_NAME_CHARS: usize = 255;
 const CONTENT_TYPE: &str = "application/octet-stream";
 
 impl Restores {
-    /// Signs the upload of an archive.
+    /// Signs the upload of an archive, and records the upload.
+    ///
+    /// # Errors
+    /// 400 for an invalid size or file name, 413 above [`MAX_BYTES`].
     pub(super) async fn sign_upload(&self, request: &SignRestoreUpload) -> ApiResult<SignedRestoreUpload> {
         let SignRestoreUpload { project_id, file_name, size_bytes } = request;
         if *size_bytes < 1 {
@@ -63,7 +66,7 @@ impl Restores {
         })
     }
 
-    /// Removes an uploaded archive.
+    /// Removes an uploaded archive and its row.
     pub(super) async fn remove_upload(&self, id: Uuid, object_key: &str) -> Result<(), RemoveUploadError> {
         self.store.delete(PLATFORM_BUCKET, object_key).await?;
         let mut transaction = self.platform.begin().await?;

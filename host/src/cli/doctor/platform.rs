@@ -71,7 +71,7 @@ async fn check_migrations(connection: &mut PgConnection, report: &mut Report) ->
         report.problem(
             "migrations",
             format!(
-                "{} had a different text when applied: start the version that applied them, or restore a backup.",
+                "{} were applied with different SQL: start the version that applied them, or restore a backup.",
                 names(MigrationState::Changed)
             ),
         );

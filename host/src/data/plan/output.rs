@@ -71,7 +71,7 @@ pub(super) fn plan_outputs<'p>(
     }
     if let Some((column, uses)) = overused_column(&outputs) {
         return Err(ApiError::invalid(format!(
-            "`select` contains column `{}` {uses} times; at most {MAX_COLUMN_USES} are possible.",
+            "`select` contains column `{}` {uses} times; the maximum is {MAX_COLUMN_USES}.",
             column.name
         )));
     }

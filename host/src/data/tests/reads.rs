@@ -268,7 +268,7 @@ fn errors_name_the_invalid_part() {
     check("authors", "select=name,name", "the name `name` twice");
     check("authors", "select=*,x:id,x:name", "the name `x` twice");
     check("authors", &format!("select={}:id", "x".repeat(64)), "longer than 63 bytes");
-    check("authors", "select=*,a:id,b:id,c:id,d:id", "`select` contains column `id` 5 times; at most 4 are possible.");
+    check("authors", "select=*,a:id,b:id,c:id,d:id", "`select` contains column `id` 5 times; the maximum is 4.");
     check("authors", "select=profiles(a:bio,b:bio,c:bio,d:bio,bio)", "column `bio` 5 times");
     check("books", "eq.raw={}", "`eq` can't be used on column `raw` of type json");
     check("books", "eq.place=1,2", "`eq` can't be used on column `place`");

@@ -66,9 +66,9 @@ impl Postgres {
     /// Fails if there are no programs, the user of Postgres can't access a folder, the port is taken, or the server
     /// ends during the start.
     pub async fn start(data_folder: &DataFolder, settings: PostgresSettings) -> Result<Self, EmbeddedError> {
-        let cluster = cluster::folder(data_folder);
-        orphan::stop_orphaned_server(&cluster).await?;
+        orphan::stop_orphaned_server(data_folder).await?;
         fence::end_earlier_processes(data_folder).await?;
+        let cluster = cluster::folder(data_folder);
         cluster::remove_earlier_attempts(data_folder);
         let account = account::choose(&cluster)?;
         let major = cluster::major(&cluster)?;

@@ -12,36 +12,35 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::embedded::EmbeddedError;
+use super::{cluster, log::log_file};
+use crate::embedded::{EmbeddedError, data_folder::DataFolder};
 
 /// Timeout of a fast shutdown, which writes a checkpoint. After it, an immediate shutdown follows: it also loses no
 /// data, but the next start has to replay the log.
 const FAST_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 const IMMEDIATE_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Ensures that no server runs on the cluster, whose data folder the caller has locked. Shuts down a running server,
-/// and removes a pid file whose process has ended or is not a Postgres of this cluster.
-pub(super) async fn stop_orphaned_server(cluster: &Path) -> Result<(), EmbeddedError> {
+/// Ensures that no server runs on the cluster of the data folder, which the caller has locked. Shuts down a running
+/// server, and removes a pid file whose process has ended or is not a Postgres of this cluster.
+pub(super) async fn stop_orphaned_server(data_folder: &DataFolder) -> Result<(), EmbeddedError> {
+    let cluster = cluster::folder(data_folder);
     let pid_file = cluster.join("postmaster.pid");
     let Ok(content) = fs::read_to_string(&pid_file) else { return Ok(()) };
     let pid = content.lines().next().and_then(|line| line.trim().parse::<i32>().ok()).filter(|pid| *pid > 1);
     if let Some(pid) = pid.map(Pid::from_raw)
-        && serves_cluster(pid, cluster)
+        && serves_cluster(pid, &cluster)
     {
-        tracing::info!(
-            pid = pid.as_raw(),
-            "stopping a Postgres of an earlier start that still runs on the data folder"
-        );
+        tracing::info!(pid = pid.as_raw(), "stopping a Postgres that an earlier start left running on the data folder");
         for (signal, timeout) in
             [(Signal::SIGINT, FAST_SHUTDOWN_TIMEOUT), (Signal::SIGQUIT, IMMEDIATE_SHUTDOWN_TIMEOUT)]
         {
-            if stop_process(pid, cluster, signal, timeout).await {
+            if stop_process(pid, &cluster, signal, timeout).await {
                 return Ok(());
             }
         }
         return Err(EmbeddedError::NotStarted {
             reason: format!("a Postgres of an earlier start (process {pid}) can't be stopped; stop it manually"),
-            log: cluster.to_owned(),
+            log: log_file(data_folder),
         });
     }
     match fs::remove_file(&pid_file) {

@@ -41,7 +41,7 @@ impl Node {
             Self::Array(_) => "an array".to_owned(),
             Self::Object(_) => "an object".to_owned(),
             Self::Sent { node, .. } => node.kind(),
-            Self::Text(text) if text.is_empty() => "an empty text".to_owned(),
+            Self::Text(text) if text.is_empty() => "an empty string".to_owned(),
             Self::Text(text) => super::problem::quoted(text),
         }
     }

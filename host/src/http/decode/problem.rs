@@ -177,7 +177,7 @@ fn plain(expected: &str) -> String {
         "f32" | "f64" => "a number".to_owned(),
         "struct" => "an object".to_owned(),
         "tuple" => "an array".to_owned(),
-        "enum" | "variant" => "one of the documented texts".to_owned(),
+        "enum" | "variant" => "one of the documented values".to_owned(),
         "unit" => "null".to_owned(),
         _ => match expected {
             "a map" | "internally tagged enum" => "an object".to_owned(),

@@ -107,7 +107,7 @@ fn parameters_are_decoded_from_their_text() {
     };
     check("limit=x", "`limit` must be a whole number from 0 to 4294967295, not `x`.");
     check("limit=-1", "`limit` must be a whole number from 0 to 4294967295, not `-1`.");
-    check("limit=", "`limit` must be a whole number from 0 to 4294967295, not an empty text.");
+    check("limit=", "`limit` must be a whole number from 0 to 4294967295, not an empty string.");
     check("limit=1&limit=2", "The parameter `limit` is given twice.");
 }
 

@@ -147,7 +147,7 @@ impl Share {
         if self.arriving.add(1, self.limits.arriving) {
             return Ok(ArrivingBody(self.clone()));
         }
-        let message = format!("{} use their share of bodies that are arriving ({}).", self.name, self.limits.arriving);
+        let message = format!("{} use their share of bodies in transfer ({}).", self.name, self.limits.arriving);
         Err(overloaded(message))
     }
 }
@@ -159,7 +159,7 @@ impl Shares {
             turns: Arc::new(Semaphore::new(limits.turns)),
             body_bytes: Arc::default(),
             owner: Share::new(limits.share(Holder::Owner), "The owner's requests"),
-            anonymous: Share::new(limits.share(Holder::Anonymous), "Requests that are not signed in"),
+            anonymous: Share::new(limits.share(Holder::Anonymous), "Unauthenticated requests"),
             projects: DashMap::new(),
         }
     }
@@ -226,7 +226,7 @@ impl BodyBytes {
         }
         if !self.total.add(bytes, self.max) {
             share.body_bytes.subtract(bytes);
-            return Err(overloaded("The server is busy: too many bodies are in memory."));
+            return Err(overloaded("The server is busy: too many request bodies are in memory."));
         }
         self.counted += bytes;
         Ok(())

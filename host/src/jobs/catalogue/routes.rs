@@ -39,7 +39,7 @@ pub(crate) struct JobsQuery {
     project_id: Option<String>,
     plugin: Option<String>,
     enabled: Option<bool>,
-    /// Only jobs whose name, plugin or URL contains this text, without regard to case.
+    /// Only jobs whose name, plugin or URL contains this text (case-insensitive).
     q: Option<String>,
     /// Only jobs in this state: `failing`, `problem` or `disabled`.
     #[param(inline)]

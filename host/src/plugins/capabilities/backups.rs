@@ -18,11 +18,11 @@ use crate::{
 
 /// Memory held for a list of backups.
 const LIST_BYTES: usize = 1 << 20;
-/// Memory held while a dump is read.
+/// Memory held while a backup is verified.
 const VERIFY_BYTES: usize = 2 << 20;
-/// Memory held while objects are copied, besides that of uploads.
+/// Memory held while objects are copied. Does not include the buffers of uploads to the object store.
 const COPY_BYTES: usize = 8 << 20;
-/// Maximum time that `created-at` may be ahead of the host's clock.
+/// Maximum time by which `created-at` may be ahead of the host's clock.
 const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
@@ -111,7 +111,7 @@ impl backups::HostWithStore<RunState> for Host {
         let _permit = run.enter().await;
         let entry = run.services.backups.find(id).await?;
         check_scope(&run, &entry.target.to_string())?;
-        // Verifying reads the whole dump, and loads the server like a dump.
+        // A verification reads and restores the whole dump, so it loads the server like a dump.
         let _transfer = accessor.with(|mut access| access.get().begin_transfer())?;
         let _memory = run.calls.hold(VERIFY_BYTES)?;
         let _dump = run.calls.begin_dump().await;
@@ -145,7 +145,8 @@ fn check_scope(run: &RunScope, target: &str) -> Result<DatabaseName, CallError> 
     Ok(name)
 }
 
-/// Checks that the grant includes any database, before a backup's database is looked up in the catalogue.
+/// Checks that the grant includes at least one database. Called before the backup's database is looked up in the
+/// catalogue.
 fn check_any_scope(run: &RunScope, id: Uuid) -> Result<(), CallError> {
     if run.scope(Capability::Backups).databases.is_empty() {
         return Err(run.deny(Capability::Backups, &format!("backup `{id}`")));

@@ -14,12 +14,12 @@ use crate::{
 
 /// Maximum number of buckets in a list.
 const MAX_BUCKETS: u32 = 1000;
-/// Memory held for a list of buckets, whose names have up to 63 bytes.
+/// Memory held for a list of buckets, whose names have at most 63 bytes.
 const LIST_BYTES: usize = 512 << 10;
-/// Maximum number of uploads that a run may sign, since each is recorded.
+/// Maximum number of uploads that one run may sign. Each is recorded in the platform database, so a loop could fill it.
 const MAX_SIGNED_UPLOADS: u32 = 1000;
 
-/// Number of uploads that the run has signed.
+/// Number of uploads that the run has tried to sign.
 #[derive(Default)]
 struct SignedUploads(u32);
 
@@ -78,7 +78,7 @@ impl buckets::HostWithStore<RunState> for Host {
         let run = begin_call(accessor, store.len() + key.len() + content_type.len())?;
         let project = check_scope(&run, &store)?;
         let Some((bucket, path)) = key.split_once('/') else {
-            return Err(CallError::invalid("a key starts with the name of a bucket and `/`"));
+            return Err(CallError::invalid("a key must start with the name of a bucket and `/`"));
         };
         let bytes = |bytes: Option<u64>| bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let request = SignUpload {
@@ -117,7 +117,7 @@ impl buckets::HostWithStore<RunState> for Host {
 /// Checks that the grant includes the store, and returns the id of its project.
 fn check_scope(run: &Call, store: &str) -> Result<String, CallError> {
     let Ok(DatabaseName::Project(id)) = store.parse() else {
-        return Err(CallError::invalid("unknown store; only those of projects, `project:<id>`, have buckets"));
+        return Err(CallError::invalid("unknown store; use `project:<id>`, because only projects have buckets"));
     };
     if !Scope::reaches(&run.scope(Capability::Buckets).stores, store) {
         return Err(run.deny(Capability::Buckets, &format!("store `{store}`")));

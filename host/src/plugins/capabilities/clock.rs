@@ -28,7 +28,7 @@ impl<S: Send + Sync + 'static> clock::HostWithStore<RunState<S>> for Host<S> {
             state.charge(0)?;
             wasmtime::Result::<_>::Ok(state.run.deadline)
         })?;
-        // The run is stopped at its deadline; the cap only keeps the timer from overflowing.
+        // The run is stopped at its deadline. The maximum only keeps the timer from overflowing.
         let max = deadline.saturating_duration_since(Instant::now()) + Duration::from_secs(60);
         tokio::time::sleep(Duration::from_millis(milliseconds).min(max)).await;
         Ok(())
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
     use crate::plugins::capabilities::tests as host;
 
-    /// Imports `clock` alone. Its function `now` calls the host's.
+    /// A component that imports only `clock`. Its function `now` calls the host's `now`.
     const COMPONENT: &str = r#"(component
         (import "atlashub:plugin/clock@0.1.0" (instance $clock (export "now" (func (result u64)))))
         (core func $now (canon lower (func $clock "now")))

@@ -24,12 +24,12 @@ use crate::{
 
 /// `pg_dump`'s highest compression level.
 const MAX_COMPRESSION: u8 = 9;
-/// Memory held for a dump: the bytes that its stream reads at once.
+/// Memory held for a dump: the bytes that its stream has read and not passed on.
 const DUMP_BYTES: usize = 512 << 10;
-/// Memory held for the names of databases, and for tables until their number is known.
+/// Memory held for a list of databases, and for a list of tables until its size is known.
 const LIST_BYTES: usize = 256 << 10;
 
-/// The archive, and the outcome of the dump.
+/// The archive, and the dump's properties once the archive is complete.
 type DumpStream = (StreamReader<u8>, FutureReader<Result<databases::DumpInfo, types::Error>>);
 
 pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
@@ -92,7 +92,7 @@ impl databases::HostWithStore<RunState> for Host {
             CallError::new(ErrorCode::Failed, "the dump can't be encrypted; see the server's log")
                 .caused_by("dump", error.to_string())
         })?;
-        // The stream holds the permit until it is dropped.
+        // The stream holds its transfer permit and memory until it is dropped.
         let bytes: ByteStream = Box::pin(bytes.map(move |chunk| {
             let _transfer = (&transfer, &held);
             chunk
@@ -104,7 +104,8 @@ impl databases::HostWithStore<RunState> for Host {
                 Err(DumpError::Abandoned) => {
                     let idle = scope.calls.stream_idle();
                     let message = format!(
-                        "the dump was stopped before its end: its stream was dropped, or not read for {} s",
+                        "the dump was stopped before its end: its stream was dropped, not read for {} s, or read too \
+                         slowly",
                         idle.as_secs()
                     );
                     Err(CallError::unavailable(message).into_wit_value())
@@ -127,7 +128,7 @@ impl databases::HostWithStore<RunState> for Host {
         let mut held = run.calls.hold(LIST_BYTES)?;
         let text = run.services.databases.tables_json(&name).await?;
         charge_result(accessor, text.len())?;
-        // The text, and the same data as Rust values and as values of the guest's types.
+        // An estimate for the JSON text, and the same data as Rust values and as values of the guest's types.
         held.resize(&run.calls, text.len().saturating_mul(4))?;
         Ok(parse_tables(&text)?
             .into_iter()

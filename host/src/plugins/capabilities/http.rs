@@ -24,7 +24,7 @@ use crate::{
 const MAX_HEADERS: usize = 100;
 /// Maximum number of concurrent requests of one run.
 const MAX_REQUESTS: usize = 8;
-/// Memory held for a response: its body, a redacted copy, and headers.
+/// Memory held for a response: its body, a redacted copy of the body, and the headers.
 const RESPONSE_BYTES: usize = 2 * MAX_RESPONSE_BYTES + (256 << 10);
 
 /// The request permits of one run.
@@ -52,7 +52,8 @@ impl http::HostWithStore<RunState> for Host {
             Ok::<_, CallError>((request, Arc::clone(permits)))
         })?;
         let scope = &run.scope(Capability::Http).hosts;
-        // Before the permit of the call, so that slow servers leave permits for other calls of the run.
+        // Acquired before the permit of the call, so that requests to slow servers leave permits for other calls of
+        // the run.
         let _request = permits.acquire_owned().await;
         let _permit = run.enter().await;
         let _memory = run.calls.hold(RESPONSE_BYTES)?;
@@ -113,7 +114,7 @@ fn to_egress(state: &RunState, request: http::Request) -> Result<EgressRequest, 
     })
 }
 
-/// Converts a response and redacts the run's secrets: a server may echo a secret that was sent to it.
+/// Converts a response and redacts the run's secrets, because a server may echo a secret that was sent to it.
 fn to_wit(response: EgressResponse, redactor: &Redactor) -> http::Response {
     let headers = response.headers.into_iter().map(|(name, value)| (name, redactor.text(&value))).collect();
     let redacted =
@@ -125,7 +126,7 @@ fn to_wit(response: EgressResponse, redactor: &Redactor) -> http::Response {
     http::Response { status: response.status, headers, body, truncated: response.truncated }
 }
 
-/// Converts an error. The status of the last response stays visible in the run's history.
+/// Converts an error. Its details contain the status of the last response, for the run's history.
 fn to_call_error(run: &RunScope, error: &EgressError) -> CallError {
     let failed = failure_of(run, error);
     match error.status() {
@@ -140,7 +141,7 @@ fn failure_of(run: &RunScope, error: &EgressError) -> CallError {
         EgressError::Redirect { source, .. } if matches!(**source, EgressError::OutOfScope { .. }) => {
             failure_of(run, source)
         }
-        // Not on the owner's allowlist. The error's own message contains the remedy.
+        // The owner's allowlist does not permit the request. The error's message says how to change that.
         error if error.is_denial() => {
             run.record_denial(Capability::Http, &error.to_string());
             CallError::new(ErrorCode::Denied, error.to_string())

@@ -7,27 +7,27 @@ use crate::{
     plugins::guest::{HeldMemory, Host, RunCalls, RunState, bindings::log},
 };
 
-/// Longer messages are truncated, and longer fields are dropped.
+/// Longer messages are truncated. Longer fields are dropped, and the line says why.
 const MAX_MESSAGE_BYTES: usize = 8 << 10;
 /// Unit in which memory for the log is reserved.
 const HELD_STEP_BYTES: usize = 64 << 10;
-/// Bytes counted per line in addition to its text.
+/// Number of bytes counted per line in addition to its text.
 const LINE_OVERHEAD_BYTES: usize = 32;
 
-/// Tracks the size of a run's log.
+/// State of a run's log: its size, for the limit, and its last error.
 #[derive(Debug, Default)]
 pub(in crate::plugins) struct LogBudget {
     used: usize,
-    /// Lines dropped because the run exceeded its log limit.
+    /// Number of lines that were dropped because the run exceeded its log limit or its memory for host calls.
     pub dropped: u64,
-    /// The last line, if it is an error. A panicking guest writes one before it traps.
+    /// Message of the last line, if it is an error. The SDK logs the message of a panic before the guest traps.
     pub last_error: Option<String>,
-    /// Memory of the log, which the host keeps until the end of the run.
+    /// Reservation for the log, which the host keeps in memory until the end of the run.
     held: Option<HeldMemory>,
 }
 
 impl LogBudget {
-    /// Reserves memory for the log. Returns whether there was enough; otherwise no further line is kept.
+    /// Reserves memory for the log. Returns whether there was enough. If not, the log keeps no further line.
     fn hold(&mut self, calls: &RunCalls, limit: usize) -> bool {
         let bytes = self.used.next_multiple_of(HELD_STEP_BYTES);
         let held = match &mut self.held {
@@ -41,7 +41,7 @@ impl LogBudget {
         held.is_ok()
     }
 
-    /// Counts a line. Returns whether it is within the limit.
+    /// Counts the bytes of a line. Returns whether the log is still within its limit.
     fn take(&mut self, bytes: usize, limit: usize) -> bool {
         match self.used.checked_add(bytes).filter(|used| *used <= limit) {
             Some(used) => {
@@ -49,7 +49,7 @@ impl LogBudget {
                 true
             }
             None => {
-                // Shorter lines that follow are dropped too: a log with gaps misleads.
+                // Shorter lines that follow are dropped too, because a log with gaps is misleading.
                 self.used = limit;
                 self.dropped += 1;
                 false
@@ -85,7 +85,7 @@ impl<S: Send + Sync + 'static> log::Host for RunState<S> {
     }
 }
 
-/// Parses a line's fields. Invalid fields are replaced by the reason, under the key `fieldsLeftOut`.
+/// Parses a line's fields. Replaces fields that are invalid or too long by an object whose `fieldsLeftOut` says why.
 fn parse_fields(fields: &str) -> serde_json::Value {
     if fields.is_empty() {
         return serde_json::Value::Null;
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::plugins::capabilities::tests::{self as host, RecordedOutput};
 
-    /// Imports `log` alone. Its function `run` logs a warning.
+    /// A component that imports only `log`. Its function `run` logs a warning.
     const COMPONENT: &str = r#"(component
         (import "atlashub:plugin/log@0.1.0" (instance $log
             (type $level (enum "debug" "info" "warn" "error"))

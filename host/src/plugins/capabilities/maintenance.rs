@@ -15,14 +15,14 @@ use crate::{
     storage::{self, StorageState, StorageSweep},
 };
 
-/// Rows removed per call, which bounds how long their locks are held.
+/// Maximum number of rows of a table that one call removes. Bounds the time for which they are locked.
 const BATCH_ROWS: i64 = 1000;
-/// Minimum age of removed audit entries, so that a plugin can't erase recent ones.
+/// Minimum age of audit entries that can be removed, so that a plugin can't erase recent ones.
 const MIN_AUDIT_DAYS: u32 = 30;
 const MIN_KEY_DAYS: u32 = 1;
 const MIN_RUN_DAYS: u32 = 1;
 const MIN_RESTORE_DAYS: u32 = 1;
-/// Maximum accepted age, 100 years.
+/// Maximum age that is accepted: 100 years.
 const MAX_DAYS: u32 = 36_500;
 
 pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
@@ -90,7 +90,7 @@ fn check_days(days: u32, min: u32) -> Result<i32, CallError> {
     }
 }
 
-/// Errors of the platform's own functions. Causes of server errors are only logged.
+/// Converts errors of the platform's own functions. The cause of a server error is only logged.
 impl From<ApiError> for CallError {
     fn from(error: ApiError) -> Self {
         let message = error.message().to_owned();

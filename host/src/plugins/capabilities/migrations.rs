@@ -26,8 +26,8 @@ impl migrations::HostWithStore<RunState> for Host {
         Ok(migrations.into_iter().map(to_wit).collect())
     }
 
-    /// Applies pending migrations like `atlashub migrate`: under the same lock, each in its own transaction. If this
-    /// future is dropped, no migration is left half applied.
+    /// Applies the pending migrations like `atlashub migrate`: under the same lock, and each in its own transaction. So
+    /// no migration is half applied if this future is dropped.
     async fn apply(accessor: &Accessor) -> Result<Vec<migrations::Migration>, CallError> {
         let run = begin_call(accessor, 0)?;
         let _permit = run.enter().await;

@@ -1,22 +1,25 @@
 //! The host functions that plugins can call, one file per interface of `wit/`.
 //!
-//! `log`, `progress`, `clock` and `config` need no grant. Every other interface is linked only with a grant, and its
-//! calls are checked against the grant's scope.
+//! `log`, `progress`, `clock`, `config` and the shared `types` need no grant. Every other interface is linked only with
+//! a grant, and its calls are checked against the grant's scope.
 //!
 //! Each file owns its limits, its per-run state ([`RunState::capability_state`]) and its linker hook (`add_to_linker`),
-//! so that a host may link any subset. A capability only checks the scope, counts the bytes and converts types. The
-//! work itself is done by lower floors, such as `egress`, `db` and `object_store`.
+//! so that a host can link any subset. A capability only checks the scope, counts the bytes and converts types. Modules
+//! on lower floors, such as `egress`, `db` and `object_store`, do the work.
 //!
 //! Every capability follows the same pattern:
-//! - A plain `func` is a method of the interface's `Host` for [`RunState`]; an `async func` is a function of its
-//!   `HostWithStore` for [`Host`], with an accessor. `Accessor::with` is never held over an await.
-//! - First charge the bytes of the arguments ([`begin_call`] or [`RunState::charge`]), then check the scope with
-//!   [`RunScope::scope`] and [`RunScope::deny`], then wait for a permit ([`Call::enter`]), then make the first query.
-//! - Reserve the memory that the host holds for the call with [`RunCalls::hold`], before it is used, and charge a large
-//!   result with [`charge_result`].
-//! - An error's cause is for the server's log ([`CallError::caused_by`]), which contains each kind once per run.
+//! - A plain `func` is a method of the interface's `Host` for [`RunState`]. An `async func` is a function of its
+//!   `HostWithStore` for [`Host`], with an accessor to the store's data.
+//! - First charge the bytes of the arguments ([`begin_call`] or [`RunState::charge`]). Then check the scope with
+//!   [`RunScope::scope`] and [`RunScope::deny`]. Then wait for a permit ([`Call::enter`]), and only then make a query.
+//!   In `http`, `egress` checks the scope, because redirects can lead to other hosts.
+//! - Reserve the memory that the host holds for the call with [`RunCalls::hold`] before using it. Charge a large result
+//!   with [`charge_result`].
+//! - Attach the cause of an error with [`CallError::caused_by`]. It is written to the server's log, once per run and
+//!   kind.
 //! - Call [`check_lease`] right before changing the platform.
-//! - Every future may be dropped at any await, and then undoes what it started.
+//! - A call's future can be dropped at any await. Then it must undo what it started, or leave it in a state that a
+//!   sweep repairs.
 //!
 //! Deliberately absent: connection strings, secret values, paths, sockets, a shell.
 //!
@@ -57,7 +60,7 @@ pub(super) use log::LogBudget;
 
 use super::guest::{Host, RunState, bindings::types};
 
-/// Creates a linker with the interfaces that need no grant and those of the granted capabilities. A component that
+/// Creates a linker with the interfaces that need no grant, and those of the granted capabilities. A component that
 /// imports anything else can't be linked.
 pub(super) fn new_linker(
     engine: &wasmtime::Engine,
@@ -89,7 +92,7 @@ pub(super) fn new_linker(
         add_to_linker(&mut linker)?;
     }
     if !has_secrets {
-        // `http` names the type `secret`. Without the grant, a guest can't obtain a value of it.
+        // The signature of `http` names the type `secret`. Without the grant, a guest can't obtain a value of the type.
         secrets::add_type_to_linker(&mut linker)?;
     }
     Ok(linker)

@@ -8,7 +8,7 @@ use crate::{
 /// Maximum number of messages per run, so that a loop can't flood the owner.
 const MAX_MESSAGES: u32 = 20;
 
-/// Number of messages that the run has sent.
+/// Number of messages that the run has sent or tried to send.
 #[derive(Default)]
 struct SentMessages(u32);
 

@@ -21,14 +21,14 @@ use crate::{
     },
 };
 
-/// Memory held for a query: a row as it is received and as text, and chunks that wait to be read.
+/// Memory held for a query: one row as received and as text, and the chunks that wait to be read.
 const QUERY_BYTES: usize = 3 << 20;
-/// Maximum length of a query. Postgres's own memory for it is many times as large.
+/// Maximum length of a query, in bytes. Postgres needs many times as much memory for a query as its text has bytes.
 const MAX_SQL_BYTES: usize = 128 << 10;
 /// Maximum number of parameters.
 const MAX_PARAMETERS: usize = 1000;
 
-/// Columns and rows of a result, and its properties.
+/// Columns of a result, its rows, and its properties once all rows were read.
 type QueryStream = (Vec<query::Column>, StreamReader<u8>, FutureReader<Result<query::QueryInfo, types::Error>>);
 
 pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
@@ -48,10 +48,13 @@ impl query::HostWithStore<RunState> for Host {
         let run = begin_call(accessor, database.len() + sql.len() + values)?;
         let project = check_scope(&run, &database)?;
         if sql.len() > MAX_SQL_BYTES {
-            return Err(CallError::too_large(format!("a query can have {} KiB; use parameters", MAX_SQL_BYTES >> 10)));
+            return Err(CallError::too_large(format!(
+                "a query can have at most {} KiB; use parameters",
+                MAX_SQL_BYTES >> 10
+            )));
         }
         if parameters.len() > MAX_PARAMETERS {
-            let message = format!("a query can have {MAX_PARAMETERS} parameters; pass an array as one of them");
+            let message = format!("a query can have at most {MAX_PARAMETERS} parameters; pass an array as one of them");
             return Err(CallError::too_large(message));
         }
         let max_timeout = run.services.queries.max_timeout();
@@ -107,7 +110,8 @@ fn check_scope(run: &RunScope, database: &str) -> Result<String, CallError> {
     }
 }
 
-/// Converts an error. What the role may not read is recorded like a call outside the grant.
+/// Converts an error. An attempt to read something that the role may not read is recorded like a call outside the
+/// grant.
 fn failed(run: &RunScope, error: QueryError) -> CallError {
     let message = error.to_string();
     match error {
@@ -117,13 +121,17 @@ fn failed(run: &RunScope, error: QueryError) -> CallError {
             run.record_denial(Capability::Query, &message);
             CallError::new(
                 ErrorCode::Denied,
-                format!("{message}: a query can read the tables and views of schema `public` that the owner left open"),
+                format!(
+                    "{message}; a query can read the tables and views of schema `public`, except those whose privilege \
+                     the owner revoked"
+                ),
             )
         }
         QueryError::RowTooLarge => CallError::too_large(message),
         QueryError::Timeout => CallError::new(ErrorCode::Timeout, message),
         QueryError::Abandoned => CallError::unavailable(format!(
-            "the query was stopped before its end: the stream of its rows was dropped, or not read for {} s",
+            "the query was stopped before its end: the stream of its rows was dropped, not read for {} s, or read too \
+             slowly",
             run.calls.stream_idle().as_secs()
         )),
         QueryError::Unprepared => CallError::unavailable("the database is not prepared for queries; try again"),

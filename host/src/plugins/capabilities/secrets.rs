@@ -7,7 +7,8 @@ pub(super) fn add_to_linker<S: Send + Sync + 'static>(linker: &mut Linker<RunSta
     secrets::add_to_linker::<_, Host<S>>(linker, |state| state)
 }
 
-/// Adds only the type `secret`, for components that name it in the signature of `http` and were not granted `secrets`.
+/// Adds only the type `secret`, for components that import `http` without a grant for `secrets`. The signature of
+/// `http` names the type.
 pub(super) fn add_type_to_linker<S: 'static>(linker: &mut Linker<RunState<S>>) -> wasmtime::Result<()> {
     linker.instance("atlashub:plugin/secrets@0.1.0")?.resource(
         "secret",
@@ -23,7 +24,7 @@ impl<S: Send + Sync + 'static> secrets::Host for RunState<S> {
     fn open(&mut self, name: String) -> Result<Resource<OpenSecret>, CallError> {
         self.charge(name.len())?;
         let run = &self.run;
-        // Secrets of the job itself need no grant.
+        // Secrets of the job itself need no entry in the scope.
         let value = match run.call.secrets.get(&name) {
             Some(job_secret) => job_secret.clone(),
             None if !Scope::reaches(&run.scope(Capability::Secrets).secrets, &name) => {

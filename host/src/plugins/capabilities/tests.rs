@@ -1,4 +1,4 @@
-//! Helpers for the tests of single capabilities: a store whose run has no services and no grants.
+//! A store for the tests of single capabilities. Its run has no services and no grants.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,7 @@ impl RunOutput for RecordedOutput {
     fn progress(&self, _done: u64, _total: Option<u64>, _message: &str) {}
 }
 
-/// Compiles a component in text form.
+/// Compiles a component in the text format of WebAssembly.
 pub(super) fn compile(text: &str) -> (Engine, Component) {
     let engine = Engine::new(&plugin_compiler::configuration()).unwrap();
     let component = Component::new(&engine, wat::parse_str(text).unwrap()).unwrap();

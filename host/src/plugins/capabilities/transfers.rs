@@ -18,13 +18,13 @@ use crate::{
 };
 use futures_util::StreamExt as _;
 
-/// Memory held for an export: rows that are being encoded and wait to be sent.
+/// Memory held for an export: rows that are being encoded or wait to be sent.
 const EXPORT_BYTES: usize = 1 << 20;
 
-/// Memory held for an import: bytes of the file, and rows that wait to be sent.
+/// Memory held for an import: bytes of the file, and rows that wait to be sent to Postgres.
 const IMPORT_BYTES: usize = 4 << 20;
 
-/// File and content of an export, and its properties.
+/// File of an export, its content, and its properties once the content is complete.
 type ExportStream =
     (transfers::ExportFile, StreamReader<u8>, FutureReader<Result<transfers::ExportInfo, types::Error>>);
 
@@ -102,7 +102,8 @@ impl transfers::HostWithStore<RunState> for Host {
         body: StreamReader<u8>,
         method: transfers::LoadMethod,
     ) -> Result<Option<transfers::ImportResult>, CallError> {
-        // Before anything can fail, because the writer of a stream that is not received waits forever.
+        // The stream is received before anything can fail, because the writer of a stream that is not received waits
+        // forever.
         let body = accessor.with(|mut access| streams::receive(&mut access, body))?;
         let run = begin_call(accessor, id.len())?;
         let id = parse_id(&id, "import")?;
@@ -137,7 +138,8 @@ fn parse_id(id: &str, what: &'static str) -> Result<Uuid, CallError> {
     id.parse().map_err(|_| TransferError::NotFound(what).into())
 }
 
-/// Checks that the grant includes any database, before that of the export or import is looked up.
+/// Checks that the grant includes at least one database. Called before the database of the export or import is looked
+/// up.
 fn check_any_scope(run: &RunScope, id: Uuid) -> Result<(), CallError> {
     if run.scope(Capability::Transfers).databases.is_empty() {
         return Err(run.deny(Capability::Transfers, &format!("the transfer `{id}`")));

@@ -6,14 +6,19 @@ use uuid::Uuid;
 
 use crate::db::DatabaseName;
 
-/// The catalogue of backups, as plugins use it. Implemented by `backups`, which is on a higher floor.
+/// The operations on the catalogue of backups for plugins. Implemented by `backups`, which is on a higher floor.
+///
+/// # Errors
+/// Every method returns `Unavailable` if the platform database or the object store can't be reached. Methods that take
+/// an id return `NotFound` for an unknown backup. Methods that take a lease return `LeaseLost` if the run no longer
+/// holds it.
 #[async_trait]
 pub trait BackupCatalogue: Send + Sync + 'static {
     /// Adds a backup whose dump and manifest are in storage, and returns its id. Idempotent.
     async fn record(&self, backup: NewBackup, run: RunLease) -> Result<Uuid, CatalogueError>;
 
-    /// Copies the objects of a project for the backup whose manifest will have this key. Stores the list of the objects
-    /// beside it.
+    /// Copies the objects of a project for the backup whose manifest will have the key `manifest_key`. Stores the list
+    /// of the objects beside the manifest.
     async fn copy_objects(
         &self,
         project: &str,
@@ -21,41 +26,42 @@ pub trait BackupCatalogue: Send + Sync + 'static {
         on_object: OnObject,
     ) -> Result<CopiedObjects, CatalogueError>;
 
-    /// Lists the backups whose dump is in storage, newest first. `None` lists those of all databases.
+    /// Returns the backups of a database whose dump is in storage, newest first. `None` stands for all databases.
     async fn list(&self, target: Option<&DatabaseName>) -> Result<Vec<CatalogueEntry>, CatalogueError>;
 
     /// Returns one backup, even if its dump is missing.
     async fn find(&self, id: Uuid) -> Result<CatalogueEntry, CatalogueError>;
 
-    /// Restores a backup into a scratch database, compares it with the manifest and drops the database. Marks the
-    /// backup as verified if nothing differs.
+    /// Restores a backup into a scratch database, compares the row counts with the manifest and drops the database.
+    /// Marks the backup as verified or as failed.
     async fn verify(&self, id: Uuid, run: RunLease) -> Result<BackupVerification, CatalogueError>;
 
-    /// Removes the dump, the manifest and the catalogue entry.
+    /// Removes a backup: the dump, the manifest, the list of its objects and the catalogue entry.
     async fn remove(&self, id: Uuid) -> Result<(), CatalogueError>;
 }
 
-/// Receives the number of objects that were copied so far.
+/// A function that receives the number of objects in the backup so far.
 pub type OnObject = Arc<dyn Fn(u64) + Send + Sync>;
 
-/// The objects of a project in a backup.
+/// The objects of a project in a backup: their numbers and sizes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CopiedObjects {
     pub count: u64,
-    /// Size of all objects.
+    /// Size of all objects, in bytes.
     pub bytes: u64,
-    /// Objects whose content no earlier backup had.
+    /// Number of objects whose content no earlier backup had.
     pub copied: u64,
+    /// Size of the copied objects, in bytes.
     pub copied_bytes: u64,
-    /// Objects that are not in the backup, because they are never served.
+    /// Number of objects that are not in the backup, because they are never served.
     pub skipped: u64,
-    /// Objects that were deleted during the backup.
+    /// Number of objects that were deleted during the backup.
     pub gone: u64,
     /// SHA-256 of the stored list, in hexadecimal.
     pub list_sha256: String,
 }
 
-/// A run and the lease that proves that it may still write.
+/// A run and its lease. A write is refused if the run no longer holds the lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunLease {
     pub run_id: Uuid,
@@ -94,19 +100,19 @@ pub struct BackupVerification {
     pub rows: u64,
     /// Ordered by schema and table name.
     pub differences: Vec<TableDifference>,
-    /// Size of the dump.
+    /// Size of the dump, in bytes.
     pub size_bytes: u64,
     pub duration: Duration,
 }
 
-/// A table that differs from the manifest. `None` means that the table does not exist.
+/// A table whose row count differs from the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableDifference {
     pub schema: String,
     pub table: String,
-    /// Number of rows in the manifest.
+    /// Number of rows in the manifest. `None` if the manifest does not list the table.
     pub expected: Option<u64>,
-    /// Number of rows in the restored database.
+    /// Number of rows in the restored database. `None` if the database does not have the table.
     pub found: Option<u64>,
 }
 
@@ -118,7 +124,7 @@ pub enum CatalogueError {
     /// The new backup does not match the objects in storage.
     #[error("{0}")]
     Invalid(String),
-    /// The dump was changed or can't be restored.
+    /// The stored dump was changed or can't be restored.
     #[error("{0}")]
     Unverified(String),
     /// The server lacks a requirement for restoring dumps, so the dump was not checked.

@@ -2,7 +2,7 @@
 //! func` becomes a function of its `HostWithStore`, which takes an accessor and may await.
 //!
 //! The generated code names [`CallError`](super::CallError) and the resource types, which in turn use the generated
-//! `ErrorCode` and `ObjectMeta`. These imports in both directions can't be separated.
+//! `ErrorCode` and `ObjectMeta`. This import cycle can't be avoided.
 
 wasmtime::component::bindgen!({
     path: "../wit",

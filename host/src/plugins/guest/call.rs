@@ -6,7 +6,7 @@ use super::{
     call_limits::{CallPermit, HeldMemory},
 };
 
-/// An async host call. Reserves memory for its arguments until it is dropped.
+/// An async host call in progress. Holds a reservation of memory for its arguments.
 pub(in crate::plugins) struct Call<S = Services> {
     run: Arc<RunScope<S>>,
     _arguments: HeldMemory,
@@ -26,17 +26,17 @@ impl<S> Call<S> {
         Arc::clone(&self.run)
     }
 
-    /// Waits until the limits of the run, and of all runs together, allow another call in progress. Call it after the
-    /// check of the scope, and before anything that takes time.
+    /// Waits until the limits of the run, and of all runs together, allow another call in progress. Must be called
+    /// after the check of the scope, and before anything that takes time.
     pub(in crate::plugins) async fn enter(&self) -> CallPermit {
         self.run.calls.enter().await
     }
 }
 
-/// Counts the bytes of an async host call and reserves memory for them. The first step of every such call.
+/// Counts the bytes of an async host call's arguments, and reserves memory for them. The first step of every such call.
 ///
 /// # Errors
-/// Traps if the run exceeds its limit for host calls. Fails if too much memory is held for calls in progress.
+/// Traps if the run exceeds its limit for host calls. See [`RunCalls::hold`](super::RunCalls::hold) for other errors.
 pub(in crate::plugins) fn begin_call<S: Send + Sync + 'static>(
     accessor: &Accessor<S>,
     bytes: usize,
@@ -50,7 +50,7 @@ pub(in crate::plugins) fn begin_call<S: Send + Sync + 'static>(
     Ok(Call { run, _arguments: arguments })
 }
 
-/// Counts the bytes of a result that is more than a few numbers.
+/// Counts the bytes of a call's result. Called for results that are more than a few numbers.
 ///
 /// # Errors
 /// Traps if the run exceeds its limit for host calls.
@@ -61,13 +61,13 @@ pub(in crate::plugins) fn charge_result<S: Send + Sync + 'static>(
     Ok(accessor.with(|mut access| access.get().charge(bytes))?)
 }
 
-/// Checks that the run still holds its lease; otherwise another node may be running it.
+/// Checks that the run still holds its lease. If not, another node may be executing the run.
 ///
 /// Every call that changes the platform checks this right before the change, unless the change and
-/// [`Runs::lock_lease`] can be one transaction.
+/// [`Runs::lock_lease`] can be in one transaction.
 ///
 /// # Errors
-/// Returns `conflict` if the lease is lost.
+/// Returns `conflict` if the lease is lost, and `unavailable` if the platform database can't be reached.
 ///
 /// [`Runs::lock_lease`]: crate::jobs::Runs::lock_lease
 pub(in crate::plugins) async fn check_lease(run: &RunScope) -> Result<(), CallError> {

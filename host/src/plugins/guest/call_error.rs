@@ -5,16 +5,16 @@ use super::{
 
 /// The reason why a host call failed.
 ///
-/// The guest handles a [`CallError::Failed`], and its message is shown to users, so it must not contain secrets or
+/// A [`CallError::Failed`] is returned to the guest. Its message is shown to users, so it must not contain secrets or
 /// internals. A [`CallError::Trap`] stops the run.
 #[derive(Debug)]
 pub enum CallError {
     Failed {
         code: ErrorCode,
         message: String,
-        /// Details for the run's history, a JSON object.
+        /// Details for the run's history: a JSON object.
         details: Option<serde_json::Value>,
-        /// Written to the server's log, see [`RunScope::log_failure`](super::RunScope::log_failure).
+        /// Cause for the server's log, see [`RunScope::log_failure`](super::RunScope::log_failure).
         cause: Option<Box<FailureCause>>,
     },
     Trap(wasmtime::Error),
@@ -37,7 +37,7 @@ impl CallError {
         }
     }
 
-    /// Returns the cause for the server's log.
+    /// Returns the cause for the server's log, if there is one.
     pub fn cause(&self) -> Option<&FailureCause> {
         match self {
             Self::Failed { cause, .. } => cause.as_deref(),
@@ -45,7 +45,7 @@ impl CallError {
         }
     }
 
-    /// Adds details for the run's history, a JSON object.
+    /// Adds details for the run's history. `new` must be a JSON object.
     pub fn with_details(mut self, new: serde_json::Value) -> Self {
         if let Self::Failed { details, .. } = &mut self {
             *details = Some(new);
@@ -82,7 +82,8 @@ impl CallError {
         }
     }
 
-    /// Converts to the WIT error, a trap as `failed`. For errors that the guest receives by value, as from a `future`.
+    /// Converts to the WIT error, for errors that the guest receives by value, for example from a `future`. A trap
+    /// becomes `failed`.
     pub fn into_wit_value(self) -> types::Error {
         self.into_wit().unwrap_or_else(|trap| types::Error {
             code: ErrorCode::Failed,
@@ -98,7 +99,7 @@ impl From<wasmtime::Error> for CallError {
     }
 }
 
-/// The guest used an unknown handle or opened too many.
+/// The guest used an unknown handle, or opened too many handles.
 impl From<wasmtime::component::ResourceTableError> for CallError {
     fn from(error: wasmtime::component::ResourceTableError) -> Self {
         Self::Trap(error.into())

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::config::PluginsConfig;
 
-/// Permits that only AtlasHub's own plugins can take, in addition to those of [`PluginsConfig`].
+/// Number of permits that only AtlasHub's own plugins can take, in addition to the totals of [`PluginsConfig`].
 const OWN_CALLS: usize = 32;
 const OWN_DUMPS: usize = 2;
 const OWN_QUERIES: usize = 1;
@@ -17,7 +17,7 @@ const OWN_QUERIES: usize = 1;
 const OWN_MEMORY_MIB: usize = 136;
 /// Unit in which memory is reserved.
 const UNIT_BYTES: usize = 1 << 10;
-/// Memory of a call without its arguments and result.
+/// Memory that is reserved for a call in addition to its arguments.
 const CALL_BYTES: usize = 1 << 10;
 
 /// Limits of the host calls of all runs together.
@@ -47,20 +47,20 @@ pub struct RunCalls {
     shared_queries: PluginPermits,
 }
 
-/// A call in progress.
+/// The permits of a call in progress.
 #[derive(Debug)]
 pub(in crate::plugins) struct CallPermit {
     _run: Option<OwnedSemaphorePermit>,
     _shared: Option<Permits>,
 }
 
-/// A dump or verification in progress.
+/// The permit of a dump, verification, export or import in progress.
 pub(in crate::plugins) type DumpPermit = Option<Permits>;
 
-/// A query in progress.
+/// The permit of a query in progress.
 pub(in crate::plugins) type QueryPermit = Option<Permits>;
 
-/// Memory that the host holds for a run. Dropping it releases the reservation, not the memory.
+/// A reservation for memory that the host holds for a run. Dropping it releases the reservation, not the memory.
 #[derive(Debug)]
 pub struct HeldMemory {
     run: OwnedSemaphorePermit,
@@ -97,19 +97,19 @@ impl CallLimits {
 }
 
 impl RunCalls {
-    /// Returns the time for which a stream may stay unread.
+    /// Returns the time for which a stream may stay unread before it is closed.
     pub(in crate::plugins) fn stream_idle(&self) -> Duration {
         self.stream_idle
     }
 
-    /// Waits until the call may start. Check the scope before, so that a denied call needs no permit.
+    /// Waits until a call may start. Check the scope first, so that a denied call needs no permit.
     pub(in crate::plugins) async fn enter(&self) -> CallPermit {
         // No semaphore is ever closed.
         let run = Arc::clone(&self.calls).acquire_owned().await.ok();
         CallPermit { _run: run, _shared: self.shared_calls.acquire().await }
     }
 
-    /// Waits until a dump or verification may start.
+    /// Waits until a dump, verification, export or import may start.
     pub(in crate::plugins) async fn begin_dump(&self) -> DumpPermit {
         self.shared_dumps.acquire().await
     }
@@ -127,10 +127,11 @@ impl RunCalls {
         self.hold(bytes.saturating_add(CALL_BYTES))
     }
 
-    /// Reserves memory.
+    /// Reserves `bytes` of memory.
     ///
     /// # Errors
-    /// Returns `too-large` if the run would exceed its limit, and `unavailable` if all runs together would.
+    /// Returns `too-large` if the run would exceed its limit, and `unavailable` if the plugin would exceed its share of
+    /// the total or all runs together would exceed the total.
     pub(in crate::plugins) fn hold(&self, bytes: usize) -> Result<HeldMemory, CallError> {
         let (run, shared) = self.reserve(bytes.div_ceil(UNIT_BYTES))?;
         Ok(HeldMemory { run, shared, bytes })
@@ -149,7 +150,7 @@ impl RunCalls {
             Some(shared) => Ok((run, shared)),
             None => Err(CallError::new(
                 ErrorCode::Unavailable,
-                "the calls and transfers of all runs use all of the host's memory for them; try again later",
+                "the host's memory for the calls and transfers of all runs is in use; try again later",
             )),
         }
     }
@@ -197,7 +198,7 @@ mod tests {
         let (first, second) = (limits.for_run("a"), limits.for_run("a"));
         let mut held = first.hold(2 << 20).unwrap();
         assert_eq!(code(&first.hold(1)), Some(ErrorCode::TooLarge));
-        // Three quarters of the total are the share of one plugin.
+        // The share of one plugin is three quarters of the total.
         assert_eq!(code(&second.hold((1 << 20) + 1)), Some(ErrorCode::Unavailable));
         assert!(limits.for_run("b").hold(2 << 20).is_ok());
         held.resize(&first, 1 << 20).unwrap();

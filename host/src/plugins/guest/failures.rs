@@ -2,15 +2,14 @@ use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
-/// Failures of the host's services during one run. Each kind is logged once and then only counted, so that a loop can't
-/// fill the server's log.
+/// Failures of the host's services during one run. The first failure of each kind is logged. Further ones are only
+/// counted, so that a loop can't fill the server's log.
 #[derive(Debug, Default)]
 pub struct LoggedFailures {
     repeated: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-/// The cause of a failed call. It is for the server's log: it may contain addresses and paths, which the guest must
-/// not see.
+/// The cause of a failed call, for the server's log. It may contain addresses and paths, which the guest must not see.
 #[derive(Debug)]
 pub struct FailureCause {
     /// The service that failed, for example `object store`.
@@ -19,7 +18,7 @@ pub struct FailureCause {
 }
 
 impl LoggedFailures {
-    /// Logs the first failure of each kind.
+    /// Logs the failure if it is the first of its kind, otherwise counts it.
     pub(super) fn record(&self, run: &dyn std::fmt::Display, plugin: &str, failure: &FailureCause) {
         let FailureCause { kind, cause } = failure;
         let is_first = {
@@ -36,7 +35,7 @@ impl LoggedFailures {
     pub(super) fn log_repeated(&self, run: &dyn std::fmt::Display, plugin: &str) {
         for (kind, repeated) in std::mem::take(&mut *self.repeated.lock()) {
             if repeated > 0 {
-                tracing::warn!(%run, plugin, kind, repeated, "the same call of a plugin failed repeatedly");
+                tracing::warn!(%run, plugin, kind, repeated, "a plugin's calls failed repeatedly");
             }
         }
     }

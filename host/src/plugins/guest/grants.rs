@@ -8,9 +8,9 @@ use crate::config::Secret;
 #[derive(Debug, Clone, Default)]
 pub struct Grants {
     pub scopes: BTreeMap<Capability, Scope>,
-    /// Settings that the plugin may read.
+    /// Settings that the plugin may read, by name.
     pub config: BTreeMap<String, String>,
-    /// Opened secrets by name. The scope of `secrets` lists those that the plugin may use.
+    /// Decrypted secrets of the plugin, by name. The scope of `secrets` lists those that the plugin may use.
     pub secrets: BTreeMap<String, Secret>,
 }
 

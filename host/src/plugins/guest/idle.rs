@@ -13,31 +13,33 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::streams::ByteStream;
 
-/// Minimum average rate of a reader over a longer time, in bytes per second.
+/// Minimum average rate at which a stream must be read, in bytes per second.
 const MIN_RATE: u64 = 16 << 10;
 
-/// A stream that is closed if its reader does not read it: a stream may hold a connection, a process and permits.
+/// A stream that is closed if its reader does not read it, because a stream may hold a connection, a process and
+/// permits.
 ///
-/// The reader has the time `limit` for each chunk. After a first period of `limit`, it must also read at [`MIN_RATE`]
-/// on average. Time that the reader spends waiting for the stream does not count.
+/// The reader must read each chunk within `limit`. In total, it may take `limit` plus the time that its bytes need at
+/// [`MIN_RATE`]. Time that the reader spends waiting for the stream does not count.
 pub(super) struct WatchedStream {
     watched: Arc<Mutex<Watched>>,
     _watcher: AbortOnDropHandle<()>,
 }
 
 struct Watched {
-    /// `None` at the end of the stream, and after it was closed.
+    /// `None` after the stream ended, was closed or was taken.
     stream: Option<ByteStream>,
     limit: Duration,
-    /// Time since which the stream waits for the reader. `None` while the reader waits for the stream.
+    /// Time at which the stream began to wait for the reader. `None` while the reader waits for the stream.
     idle_since: Option<Instant>,
-    /// Time that the reader has left.
+    /// Time that the reader may still take in total. Grows with each chunk.
     allowance: Duration,
+    /// Whether the stream was closed because the reader was too slow.
     is_expired: bool,
 }
 
 impl WatchedStream {
-    /// Starts watching. Must be called inside a tokio runtime.
+    /// Starts to watch a stream. Must be called inside a tokio runtime.
     pub(super) fn new(stream: ByteStream, limit: Duration) -> Self {
         let watched = Watched {
             stream: Some(stream),
@@ -93,10 +95,13 @@ impl Stream for WatchedStream {
 }
 
 fn expired(limit: Duration) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("the stream was closed because it was not read for {limit:?}"))
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        format!("the stream was closed because it was not read for {limit:?}, or read too slowly"),
+    )
 }
 
-/// Closes the stream when the reader has no time left. Ends with the stream.
+/// Closes the stream when the reader has no time left. Returns when the stream has ended or was dropped.
 async fn watch(watched: Weak<Mutex<Watched>>) {
     while let Some(current) = watched.upgrade() {
         let (left, closed) = {
@@ -113,7 +118,7 @@ async fn watch(watched: Weak<Mutex<Watched>>) {
         };
         drop(current);
         if closed.is_some() {
-            tracing::debug!("closed a stream that a plugin did not read");
+            tracing::debug!("closed a stream that a plugin did not read in time");
             return;
         }
         tokio::time::sleep(left).await;
@@ -128,7 +133,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_millis(50);
 
-    /// A stream that never ends, and whether it still exists.
+    /// Returns a stream that never ends, and a reference that is dead once the stream was dropped.
     fn endless(chunk: usize) -> (ByteStream, Weak<()>) {
         let alive = Arc::new(());
         let weak = Arc::downgrade(&alive);
@@ -159,7 +164,7 @@ mod tests {
         let (stream, alive) = endless(10);
         let mut watched = WatchedStream::new(stream, LIMIT);
         while alive.strong_count() > 0 {
-            // Fails once the stream is closed.
+            // Returns an error once the stream is closed.
             let _ = watched.next().await.unwrap();
             tokio::time::sleep(LIMIT / 10).await;
         }

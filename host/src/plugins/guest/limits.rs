@@ -2,12 +2,12 @@ use wasmtime::ResourceLimiter;
 
 use super::shared_permits::{Permits, PluginPermits, SharedPermits};
 
-/// A limit that stopped a run. The message completes the sentence "Stopped: the run exceeded …".
+/// A limit that stopped a run. The message completes the sentence "Stopped: the run exceeded …."
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LimitReached {
     #[error("its memory limit of {0} MiB")]
     Memory(u32),
-    #[error("its plugin's part of the {0} MiB of memory for all runs together; try again when fewer runs are active")]
+    #[error("its plugin's share of the memory for all runs together ({0} MiB); try again when fewer runs are active")]
     TotalMemory(u32),
     #[error("its table limit of {0} entries")]
     Table(usize),
@@ -19,7 +19,7 @@ pub enum LimitReached {
     Handles(usize),
 }
 
-/// Maximum number of elements of all tables of one run. A plugin's function table has a few thousand.
+/// Maximum number of elements in all tables of one run. A plugin's function table has a few thousand elements.
 pub(in crate::plugins) const MAX_TABLE_ELEMENTS: usize = 100_000;
 /// Maximum number of core instances, and of tables, of one run. A component with one module needs two or three of each;
 /// CPython and its libraries, which are linked when the run starts, need about forty.
@@ -27,12 +27,12 @@ pub(in crate::plugins) const MAX_INSTANCES: u32 = 64;
 /// Maximum number of linear memories of one run.
 pub(in crate::plugins) const MAX_MEMORIES: u32 = 4;
 
-/// Unit in which linear memory is reserved: a page.
+/// Unit in which linear memory is reserved: a page of WebAssembly.
 const PAGE_BYTES: usize = 64 << 10;
-/// Linear memory for AtlasHub's own plugins, in addition to the total.
+/// Linear memory that only AtlasHub's own plugins can use, in addition to the total of all others.
 const OWN_MIB: usize = 64;
 
-/// Linear memory that all runs use together.
+/// Linear memory that the runs of all plugins share.
 #[derive(Debug)]
 pub(in crate::plugins) struct SharedMemory {
     pages: SharedPermits,
@@ -45,7 +45,7 @@ impl SharedMemory {
         Self { pages: SharedPermits::new(pages(limit_mib as usize), pages(OWN_MIB)), limit_mib }
     }
 
-    /// Returns the limiter of a run.
+    /// Returns the limiter for a run of a plugin.
     pub(in crate::plugins) fn limiter(&self, plugin: &str, limit_mib: u32) -> MemoryLimiter {
         MemoryLimiter {
             pages: self.pages.of_plugin(plugin),
@@ -58,8 +58,8 @@ impl SharedMemory {
     }
 }
 
-/// Enforces the memory limit of one run. Growth beyond it traps instead of returning `-1`, so that the run's history
-/// names the limit.
+/// Enforces the limits of one run on memories and tables. Growth beyond a limit traps instead of returning `-1`, so
+/// that the run's history names the limit.
 pub(in crate::plugins) struct MemoryLimiter {
     pages: PluginPermits,
     total_mib: u32,

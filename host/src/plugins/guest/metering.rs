@@ -10,11 +10,11 @@ use std::{
 
 use nix::time::{ClockId, clock_gettime};
 
-/// A future with a limit on the processor time that polling it takes.
+/// A future with a limit on the processor time for polling it.
 ///
-/// A guest yields at every epoch tick, and the limit is checked at each yield. The clock is the thread's own, so
-/// waiting for a processor on a busy machine costs a run nothing. [`HostTime`], which the host spends on streams, does
-/// not count, because a guest that forwards a large dump computes nothing itself.
+/// A guest yields at every epoch tick, and the limit is checked at each yield. Time is measured with the thread's
+/// processor clock, so waiting for a processor on a busy machine does not count. The [`HostTime`] for streams does not
+/// count either, because a guest that forwards a large dump computes nothing itself.
 pub(in crate::plugins) struct Metered<F> {
     future: Pin<Box<F>>,
     spent: Duration,
@@ -27,7 +27,7 @@ pub(in crate::plugins) struct Metered<F> {
 pub struct HostTime(Arc<AtomicU64>);
 
 impl HostTime {
-    /// Does the work and adds its processor time.
+    /// Executes `work`, adds its processor time and returns its result.
     pub fn measure<T>(&self, work: impl FnOnce() -> T) -> T {
         let before = processor_time();
         let output = work();
@@ -68,7 +68,7 @@ impl<F: Future> Future for Metered<F> {
     }
 }
 
-/// Returns the processor time of this thread.
+/// Returns the processor time that this thread has used so far.
 fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
@@ -77,7 +77,7 @@ fn processor_time() -> Duration {
 mod tests {
     use super::*;
 
-    /// Computes for `length`, yielding after every millisecond.
+    /// Computes for `length`, and yields after every millisecond. The time counts as the host's if `host` is given.
     async fn compute(length: Duration, host: Option<HostTime>) {
         let spin = || {
             let start = processor_time();

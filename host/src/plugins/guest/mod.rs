@@ -1,15 +1,22 @@
 //! The contents of one run's wasmtime store, and the types that capabilities build on.
 //!
-//! In reading order: [`bindings`] (generated from `wit/`) with [`resources`] and [`call_error`] (the Rust types behind
-//! its resources and errors), [`state`] (the store's data), [`run_scope`] (the run's identity, grants and denials),
-//! [`grants`], [`call`] (the first steps of every host call), [`call_limits`] (calls in progress and memory held for
-//! them) with [`shared_permits`] (shared by the runs of all plugins) and [`failures`] (logged once), [`transfers`]
-//! (permits for large transfers), [`streams`] (bytes between guest and host) with [`idle`] (closes unread streams),
-//! [`limits`] and [`metering`] (memory and processor time), [`services`] (shared between runs) with
-//! [`backup_catalogue`], [`replaced_databases`] and [`transfer_service`], which higher floors implement.
+//! Modules in reading order:
+//! - [`bindings`]: generated from `wit/`. [`resources`] and [`call_error`] are the Rust types of its resources and
+//!   errors.
+//! - [`state`]: the store's data.
+//! - [`run_scope`]: the run's identity, grants and denials. [`grants`] are those of its plugin.
+//! - [`call`]: the first steps of every host call.
+//! - [`call_limits`]: limits of calls in progress, and of the memory held for them. [`shared_permits`] are shared by
+//!   the runs of all plugins.
+//! - [`failures`]: causes of failed calls, each kind logged once per run.
+//! - [`transfers`]: permits for large transfers.
+//! - [`streams`]: bytes between guest and host. [`idle`] closes streams that the guest does not read.
+//! - [`limits`], [`metering`]: memory and processor time.
+//! - [`services`]: shared between runs. Modules on higher floors implement [`backup_catalogue`], [`replaced_databases`]
+//!   and [`transfer_service`].
 //!
-//! Most types are generic over `S`, the services. It defaults to [`Services`]; a test of a single capability can use
-//! less, for example `()`.
+//! Most types are generic over the services, `S`. The default is [`Services`]. A test of a single capability can use
+//! fewer services, for example `()`.
 //!
 //! Deliberately absent: the capabilities themselves and the runtime. Nothing here imports them.
 

@@ -2,11 +2,11 @@ use async_trait::async_trait;
 
 use crate::error::ApiResult;
 
-/// The databases that restores replaced and keep for a rollback. Implemented by `backups`, which is on a higher floor.
+/// The databases that restores have replaced, kept for a rollback. Implemented by `backups`, which is on a higher
+/// floor.
 #[async_trait]
 pub trait ReplacedDatabases: Send + Sync + 'static {
-    /// Drops databases whose restore ended at least this many days ago, the oldest first. One call drops a limited
-    /// number.
+    /// Drops databases whose restore ended at least `days` days ago, the oldest first. One call drops a limited number.
     ///
     /// # Errors
     ///
@@ -14,11 +14,11 @@ pub trait ReplacedDatabases: Send + Sync + 'static {
     async fn drop_older(&self, days: i32) -> ApiResult<DroppedDatabases>;
 }
 
-/// What one call of [`ReplacedDatabases::drop_older`] dropped.
+/// Result of one call of [`ReplacedDatabases::drop_older`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DroppedDatabases {
     pub count: u64,
-    /// Disk space of the databases.
+    /// Disk space that the databases used, in bytes.
     pub bytes: u64,
     /// Whether another call may drop more.
     pub more: bool,

@@ -3,12 +3,12 @@
 use super::{HeldMemory, Transfer, bindings::objects};
 use crate::{config::Secret, object_store::StoredUpload, storage::PluginObject};
 
-/// An opened secret. Other capabilities read the value from the resource table.
+/// An opened secret. The capability `http` reads its value from the resource table.
 pub struct OpenSecret(pub Secret);
 
-/// An upload whose bytes are in the store, and which becomes an object when it is committed.
+/// A complete upload that becomes an object when it is committed.
 pub struct OpenUpload {
-    /// `None` after the first commit.
+    /// `None` once a commit has begun.
     pub stored: Option<UncommittedUpload>,
     pub meta: objects::ObjectMeta,
     pub is_committed: bool,
@@ -20,6 +20,6 @@ pub struct UncommittedUpload {
     /// The object to record, if it is in a project's bucket.
     pub object: Option<PluginObject>,
     pub transfer: Transfer,
-    /// A small object is kept in memory until the commit.
+    /// Reservation for a small object, which is kept in memory until the commit.
     pub memory: HeldMemory,
 }

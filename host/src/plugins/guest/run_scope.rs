@@ -20,7 +20,7 @@ const MAX_AUDITED_DENIALS: u32 = 20;
 /// Maximum number of bytes of a denied target that the audit log keeps.
 const MAX_TARGET_BYTES: usize = 500;
 
-/// One run as the capabilities see it. Does not change during the run.
+/// One run as the capabilities see it. Only its counters change during the run.
 pub struct RunScope<S = Services> {
     /// Name of the plugin.
     pub plugin: String,
@@ -32,7 +32,7 @@ pub struct RunScope<S = Services> {
     pub redactor: Arc<Redactor>,
     pub services: Arc<S>,
     pub started: Instant,
-    /// Time by which the run is stopped.
+    /// Time at which the run is stopped.
     pub deadline: Instant,
     pub denials: AuditedDenials,
     /// Limits of the run's host calls.
@@ -40,7 +40,7 @@ pub struct RunScope<S = Services> {
     pub failures: LoggedFailures,
 }
 
-/// Writes a run's denials to the audit log, up to a maximum.
+/// Number of a run's denials so far, and the database whose audit log contains them.
 pub struct AuditedDenials {
     platform: PgPool,
     count: AtomicU32,
@@ -53,7 +53,7 @@ impl AuditedDenials {
 }
 
 impl<S> RunScope<S> {
-    /// Returns the granted scope of a capability, empty if it is not granted.
+    /// Returns the granted scope of a capability. The scope is empty if the capability is not granted.
     pub fn scope(&self, capability: Capability) -> &Scope {
         static EMPTY: Scope =
             Scope { databases: Vec::new(), stores: Vec::new(), hosts: Vec::new(), secrets: Vec::new() };
@@ -75,14 +75,14 @@ impl<S> RunScope<S> {
         )
     }
 
-    /// Writes the cause of a failed call to the server's log, once per run and kind.
+    /// Writes the cause of a failed call to the server's log, once per run and kind of cause.
     pub fn log_failure(&self, error: &CallError) {
         if let Some(failure) = error.cause() {
             self.failures.record(&self.call.run_id, &self.plugin, failure);
         }
     }
 
-    /// Records a denial in the audit log. [`RunScope::deny`] includes this.
+    /// Records a denial in the audit log, up to a maximum per run. [`RunScope::deny`] calls this.
     pub fn record_denial(&self, capability: Capability, target: &str) {
         if self.denials.count.fetch_add(1, Ordering::Relaxed) >= MAX_AUDITED_DENIALS {
             return;
@@ -98,7 +98,7 @@ impl<S> RunScope<S> {
             "job": self.call.job,
         });
         let pool = self.denials.platform.clone();
-        // A separate task: the entry is written even if the run is stopped.
+        // In a separate task, so that the entry is written even if the run is stopped.
         tokio::spawn(async move { record_or_log(&pool, &entry).await });
     }
 }

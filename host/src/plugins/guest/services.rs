@@ -14,7 +14,7 @@ use crate::{
     storage::StorageState,
 };
 
-/// Services that capabilities share between runs.
+/// Services of the host that capabilities use. All runs share them.
 pub struct Services {
     pub platform: PgPool,
     pub egress: Egress,
@@ -24,7 +24,7 @@ pub struct Services {
     pub databases: Databases,
     pub queries: PluginQueries,
     pub projects: Projects,
-    /// Recipients to which dumps are encrypted.
+    /// Recipients to which dumps are encrypted. If there are none, dumps are not encrypted.
     pub backup_recipients: AgeRecipients,
     pub store: ObjectStore,
     pub storage: StorageState,
@@ -32,9 +32,9 @@ pub struct Services {
     pub backups: Arc<dyn BackupCatalogue>,
     pub replaced_databases: Arc<dyn ReplacedDatabases>,
     pub transfers: Arc<dyn TransferService>,
-    /// Maximum size of a plugin's state for one project, in KiB.
+    /// Maximum size of a plugin's state for one project or for the platform, in KiB.
     pub state_kib: u32,
-    /// History of runs, for leases and retention.
+    /// The history of runs, for checking leases and removing old runs.
     pub runs: Runs,
     /// Id of the current master key.
     pub master_key_id: String,

@@ -8,21 +8,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::plugins::package::has_own_permits;
 
-/// A limited resource that the runs of all plugins share, for example calls in progress or bytes.
+/// Permits for a limited resource that the runs of all plugins share, for example calls in progress or memory.
 ///
-/// No plugin starves the others: AtlasHub's own plugins have permits that no other plugin can take, and each other
-/// plugin can take at most its share ([`share_of`]) of the rest.
+/// No plugin starves the others. AtlasHub's own plugins have permits that no other plugin can take. Each other plugin
+/// can take at most its share ([`share_of`]) of the common permits.
 #[derive(Debug)]
 pub(in crate::plugins) struct SharedPermits {
-    /// For AtlasHub's own plugins.
+    /// Permits for AtlasHub's own plugins.
     own: Arc<Semaphore>,
     common: Arc<Semaphore>,
     share: usize,
-    /// The share of each plugin that has runs.
+    /// The remaining share of each plugin that has runs.
     shares: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
-/// The part of a [`SharedPermits`] that one plugin can use. Cheap to clone.
+/// The permits of a [`SharedPermits`] that one plugin can take. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::plugins) struct PluginPermits {
     /// `None` for AtlasHub's own plugins.
@@ -37,14 +37,14 @@ pub(in crate::plugins) struct Permits {
     common: OwnedSemaphorePermit,
 }
 
-/// Returns the number of permits that one plugin can use of `total`: three quarters, and at most all but one if there
+/// Returns the number of permits that one plugin can take of `total`: three quarters, rounded up, but not all if there
 /// are several.
 pub(in crate::plugins) fn share_of(total: usize) -> usize {
     (total - (total / 4).max(1).min(total)).max(1)
 }
 
 impl SharedPermits {
-    /// `own` permits are only for AtlasHub's own plugins, in addition to `total`.
+    /// Creates `total` common permits, and `own` permits for AtlasHub's own plugins.
     pub(in crate::plugins) fn new(total: usize, own: usize) -> Self {
         Self {
             own: Arc::new(Semaphore::new(own)),
@@ -70,9 +70,9 @@ impl SharedPermits {
 }
 
 impl PluginPermits {
-    /// Waits for a permit. Returns `None` if the host is shutting down.
+    /// Waits for a permit. Never returns `None`, because the semaphores are never closed.
     pub(in crate::plugins) async fn acquire(&self) -> Option<Permits> {
-        // The share first, so that a plugin that waits for its own share holds no permit that others could use.
+        // The share comes first, so that a plugin that waits for its share holds no permit that others could take.
         let share = match &self.share {
             Some(share) => Some(Arc::clone(share).acquire_owned().await.ok()?),
             None => None,
@@ -80,7 +80,7 @@ impl PluginPermits {
         Some(Permits { share, common: Arc::clone(&self.common).acquire_owned().await.ok()? })
     }
 
-    /// Returns `None` if fewer than `count` permits are free.
+    /// Takes `count` permits. Returns `None` if fewer are free.
     pub(in crate::plugins) fn try_acquire(&self, count: u32) -> Option<Permits> {
         let share = match &self.share {
             Some(share) => Some(Arc::clone(share).try_acquire_many_owned(count).ok()?),
@@ -123,7 +123,7 @@ mod tests {
         let greedy = shared.of_plugin("greedy");
         let mut taken: Vec<Permits> = std::iter::from_fn(|| greedy.try_acquire(1)).collect();
         assert_eq!(taken.len(), 3);
-        // All runs of a plugin have one share.
+        // All runs of a plugin use the same share.
         assert!(shared.of_plugin("greedy").try_acquire(1).is_none());
         assert!(shared.of_plugin("modest").try_acquire(2).is_none());
         let modest = shared.of_plugin("modest").try_acquire(1).unwrap();

@@ -13,24 +13,24 @@ use super::{
 
 /// Maximum number of handles to host resources that one run may have open.
 pub(in crate::plugins) const MAX_HANDLES: usize = 1000;
-/// Bytes charged per call in addition to its arguments, so that calls without arguments are bounded too.
+/// Number of bytes charged in addition to the actual ones, so that calls without arguments are bounded too.
 const CALL_OVERHEAD_BYTES: usize = 64;
 
-/// The type by which capabilities access [`RunState`]: `accessor.with(|mut access| access.get()…)`.
+/// The type through which capabilities access [`RunState`]: `accessor.with(|mut access| access.get()…)`.
 pub type Host<S = Services> = HasSelf<RunState<S>>;
 
-/// Accessor that an async host function receives.
+/// The accessor that an async host function receives.
 pub type Accessor<S = Services> = wasmtime::component::Accessor<RunState<S>, Host<S>>;
 
 /// Data of a run's store.
 pub struct RunState<S = Services> {
-    /// The run; clone it out of the accessor before awaiting.
+    /// The run. Clone it out of the accessor before awaiting.
     pub run: Arc<RunScope<S>>,
     /// Host values behind the guest's handles.
     pub table: ResourceTable,
     pub(in crate::plugins) memory: MemoryLimiter,
     pub(in crate::plugins) host_time: HostTime,
-    /// Bytes of host calls so far.
+    /// Number of bytes charged for host calls so far.
     call_bytes: u64,
     /// Per-run state of each capability, by its type.
     capability_states: HashMap<TypeId, Box<dyn Any + Send>>,
@@ -50,8 +50,8 @@ impl<S> RunState<S> {
         }
     }
 
-    /// Counts the bytes of one call. Every host function calls this once with the size of its arguments, and again with
-    /// the size of its result if that is more than a few numbers.
+    /// Counts bytes of a host call. Every host function calls this with the size of its arguments, and again with the
+    /// size of its result if the result is more than a few numbers.
     ///
     /// # Errors
     /// Traps if the run exceeds its limit for host calls.
@@ -63,9 +63,9 @@ impl<S> RunState<S> {
         Ok(())
     }
 
-    /// Returns a capability's state for this run, created on first use.
+    /// Returns a capability's state for this run. Creates it on first use.
     ///
-    /// `T` is private to the capability, so this module does not need to know it.
+    /// Each capability defines its own `T`, so this module does not depend on the capabilities.
     pub fn capability_state<T: Any + Default + Send>(&mut self) -> &mut T {
         let state = self.capability_states.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(T::default()));
         match state.downcast_mut() {

@@ -1,11 +1,11 @@
 //! Byte streams between guest and host. A stream that the guest only forwards is not copied.
 //!
-//! If the guest returns a host stream unread, [`receive`] returns the same [`ByteStream`] that [`send`] took, so its
-//! bytes never enter the guest's memory. Streams that the guest reads or writes itself are copied once, directly
-//! between its memory and [`Bytes`], and count as bytes of host calls.
+//! If the guest passes a stream of the host back, [`receive`] returns the rest of the [`ByteStream`] that [`send`]
+//! took, so these bytes never enter the guest's memory. Bytes that the guest reads or writes itself are copied once,
+//! directly between its memory and [`Bytes`], and count as bytes of host calls.
 //!
-//! A `stream<u8>` can't report errors. A [`ByteStream`] can: it ends with its first error. A host reader sees the
-//! error; the guest only sees the end, and gets the error from the `future` that accompanies the stream.
+//! A `stream<u8>` can't report errors. A [`ByteStream`] ends with its first error. If the host reads the stream, it
+//! sees the error. A guest only sees the end, and gets the error from the `future` that accompanies the stream.
 
 use std::{
     any::{Any, TypeId},
@@ -40,7 +40,7 @@ pub trait CountsBytes: Send + 'static {
     /// Traps if the limit is exceeded.
     fn count_bytes(&mut self, bytes: usize) -> wasmtime::Result<()>;
 
-    /// Returns the account of the processor time that is spent on producing bytes for the guest.
+    /// Returns the counter for the processor time that the host spends on producing bytes for the guest.
     fn host_time(&self) -> HostTime {
         HostTime::default()
     }
@@ -51,15 +51,18 @@ pub trait CountsBytes: Send + 'static {
     }
 }
 
-/// Chunks buffered between a writing guest and the reading host.
+/// Maximum number of chunks buffered between a writing guest and the reading host.
 const BUFFERED_CHUNKS: usize = 4;
 /// Maximum size of a chunk that is read from a guest.
 const MAX_CHUNK_BYTES: usize = 256 << 10;
 /// Buffer size when the reader is the host itself.
 const HOST_READ_BYTES: usize = 64 << 10;
 
-/// Gives the guest a stream to read or forward. `bytes` is not polled before the guest reads. It is dropped when the
-/// guest drops its end, does not read it for too long, or the run ends.
+/// Creates a stream for the guest to read or forward. `bytes` is not polled before the guest reads. It is dropped when
+/// the guest drops its end, when the guest reads too slowly, or when the run ends.
+///
+/// # Errors
+/// Fails if the store's table of handles is full.
 pub fn send(store: impl AsContextMut<Data: CountsBytes>, bytes: ByteStream) -> wasmtime::Result<StreamReader<u8>> {
     let (host_time, idle) = {
         let context = store.as_context();
@@ -70,7 +73,11 @@ pub fn send(store: impl AsContextMut<Data: CountsBytes>, bytes: ByteStream) -> w
     StreamReader::new(store, Sender { bytes: WatchedStream::new(Box::pin(timed), idle), rest: Bytes::new() })
 }
 
-/// Gives the guest a future for `outcome`. It is dropped like a stream.
+/// Creates a future for the guest that resolves to the output of `outcome`. `outcome` is dropped when the guest drops
+/// its end, or when the run ends.
+///
+/// # Errors
+/// Fails if the store's table of handles is full.
 pub fn send_outcome<T>(
     store: impl AsContextMut,
     outcome: impl Future<Output = T> + Send + 'static,
@@ -83,7 +90,10 @@ where
 
 /// Takes a stream from the guest, whether the host or the guest created it. A slow reader blocks the guest's writes.
 ///
-/// Call [`StreamReader::close`] on an unneeded stream: if it is only dropped, its writer waits forever.
+/// Call [`StreamReader::close`] on a stream that is not received. If it is only dropped, its writer waits forever.
+///
+/// # Errors
+/// Fails if the stream was already closed.
 pub fn receive(
     mut store: impl AsContextMut<Data: CountsBytes>,
     stream: StreamReader<u8>,
@@ -98,10 +108,10 @@ pub fn receive(
     }
 }
 
-/// Host end of a stream that the guest reads.
+/// The host's end of a stream that the guest reads.
 struct Sender {
     bytes: WatchedStream,
-    /// Part of the last chunk that did not fit into the guest's buffer.
+    /// The part of the last chunk that did not fit into the guest's buffer.
     rest: Bytes,
 }
 
@@ -147,14 +157,14 @@ impl<D: CountsBytes> StreamProducer<D> for Sender {
             return Err(me);
         }
         let Self { bytes, rest } = *Pin::into_inner(me);
-        // The host reads without waiting for the guest.
+        // From here on, the host reads the stream itself, so the limits for a reading guest don't apply.
         let bytes = bytes.into_stream();
         let bytes: ByteStream = if rest.is_empty() { bytes } else { Box::pin(stream::iter([Ok(rest)]).chain(bytes)) };
         Ok(Box::new(bytes))
     }
 }
 
-/// Host end of a stream that the guest writes.
+/// The host's end of a stream that the guest writes.
 struct Receiver {
     chunks: PollSender<Bytes>,
 }

@@ -7,7 +7,8 @@ use futures_util::{StreamExt, stream};
 use wasmtime::Store;
 
 use super::*;
-/// Number of bytes that may still be counted.
+
+/// Number of bytes that can still be counted before the limit is exceeded.
 struct Budget(usize);
 
 impl CountsBytes for Budget {
@@ -17,12 +18,12 @@ impl CountsBytes for Budget {
     }
 }
 
-/// Creates a store without a guest that allows `bytes` to be copied.
+/// Creates a store without a guest, in which at most `bytes` bytes can be copied.
 fn store(bytes: usize) -> Store<Budget> {
     Store::new(&wasmtime::Engine::new(&plugin_compiler::configuration()).unwrap(), Budget(bytes))
 }
 
-/// Counts the chunks read from it; `alive` shows whether it was dropped.
+/// A source of chunks that counts how many were read. The number of references to `alive` shows whether it was dropped.
 struct Counted {
     chunks: usize,
     read: Arc<AtomicUsize>,
@@ -57,7 +58,7 @@ async fn forwarded_stream_is_returned_unread() {
     let reader = send(&mut store, bytes).unwrap();
     assert_eq!(read.load(Ordering::Relaxed), 0, "the stream was polled before it was read");
     let returned = receive(&mut store, reader).unwrap();
-    // The stream is 5 MB and the store allows 1 MiB, so nothing was copied.
+    // The stream has 5 MB and the store allows 1 MiB, so nothing was copied.
     drop(store);
     assert_eq!(collect(returned).await, expected(50));
     assert_eq!(Arc::strong_count(&alive), 1);
@@ -83,7 +84,7 @@ async fn foreign_stream_is_copied() {
     assert!(read == written);
 }
 
-/// Reads a stream like a guest.
+/// Reads a stream as a guest does, with every byte copied and counted.
 fn read_as_guest(store: &mut Store<Budget>, bytes: ByteStream) -> ByteStream {
     let reader = send(&mut *store, bytes).unwrap();
     let (sender, mut receiver) = mpsc::channel(BUFFERED_CHUNKS);

@@ -6,14 +6,18 @@ use uuid::Uuid;
 use super::{RunLease, streams::ByteStream};
 use crate::db::{DatabaseName, dump::DumpError};
 
-/// Exports and imports, as plugins use them. Implemented by `transfers`, which is on a higher floor.
+/// The operations on exports and imports for plugins. Implemented by `transfers`, which is on a higher floor.
+///
+/// # Errors
+/// Every method returns `NotFound` for an unknown export or import, and `Unavailable` if a database or the object store
+/// can't be reached. Methods that take a lease return `LeaseLost` if the run no longer holds it.
 #[async_trait]
 pub trait TransferService: Send + Sync + 'static {
     /// Returns the database of an export.
     async fn export_database(&self, id: Uuid) -> Result<DatabaseName, TransferError>;
 
-    /// Starts to read the database. From now on, the export belongs to this run. `permit` is dropped when the work has
-    /// ended. Dropping the result stops it.
+    /// Assigns an export to a run and starts to read the database. Dropping the result stops the export. `permit` is
+    /// dropped when the export has ended.
     async fn open_export(
         &self,
         id: Uuid,
@@ -21,17 +25,21 @@ pub trait TransferService: Send + Sync + 'static {
         permit: Box<dyn Any + Send>,
     ) -> Result<OpenExport, TransferError>;
 
-    /// Marks an export as ready, if its file is in storage.
+    /// Marks an export as ready if its file is in storage.
+    ///
+    /// # Errors
+    /// Returns `Refused` if the file is missing or has another size.
     async fn record_export(&self, id: Uuid, stored: StoredExport, run: RunLease) -> Result<(), TransferError>;
 
     /// Returns the database of an import.
     async fn import_database(&self, id: Uuid) -> Result<DatabaseName, TransferError>;
 
-    /// Returns the file of an import. From now on, the import belongs to this run.
+    /// Assigns an import to a run and returns the import's file.
     async fn open_import(&self, id: Uuid, run: RunLease) -> Result<ImportFile, TransferError>;
 
-    /// Loads a file into its table and commits it. Returns `None` if the direct method failed. Dropping the future
-    /// undoes everything, unless it is being committed.
+    /// Loads a file into its table in one transaction, and commits it unless the import is a dry run. Returns `None` if
+    /// the direct method failed and nothing was changed. Dropping the future rolls the transaction back, unless it is
+    /// being committed.
     async fn load_import(
         &self,
         id: Uuid,
@@ -40,7 +48,7 @@ pub trait TransferService: Send + Sync + 'static {
         run: RunLease,
     ) -> Result<Option<LoadedImport>, TransferError>;
 
-    /// Returns what a run has done so far.
+    /// Returns the progress of a run's export or import.
     fn progress(&self, run: Uuid) -> TransferProgress;
 }
 
@@ -49,13 +57,13 @@ pub struct OpenExport {
     /// Key in the platform's own bucket.
     pub object_key: String,
     pub content_type: &'static str,
-    /// The content of the file. Its end does not mean that it is complete.
+    /// The content of the file. The end of the stream does not mean that the content is complete.
     pub content: ByteStream,
-    /// The number of rows, or why the content is not complete.
+    /// The number of rows, or the reason why the content is not complete.
     pub outcome: ExportOutcome,
 }
 
-/// Completes when the content was read to its end.
+/// A future that completes when the content of an export was read to its end, or its stream was dropped.
 pub type ExportOutcome = futures_util::future::BoxFuture<'static, Result<u64, TransferError>>;
 
 /// The stored file of an export.
@@ -73,22 +81,23 @@ pub struct ImportFile {
     /// Key in the platform's own bucket.
     pub object_key: String,
     pub size_bytes: u64,
-    /// Whether the direct method may work.
+    /// Whether to try the direct method first.
     pub direct: bool,
 }
 
-/// How rows get into the table.
+/// The method of loading rows into a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoadMethod {
+    /// Into the table itself. Fast, but an error does not say which rows are invalid.
     Direct,
     /// Through a temporary table.
     Staged,
 }
 
-/// What an import has done.
+/// The result of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadedImport {
-    /// Everything was undone.
+    /// Whether everything was undone, because the import is a dry run.
     pub dry_run: bool,
     pub rows_read: u64,
     pub rows_inserted: u64,
@@ -97,24 +106,24 @@ pub struct LoadedImport {
     pub error_count: u64,
 }
 
-/// What a run has done so far, in rows or bytes.
+/// The progress of a run's export or import, in rows or bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TransferProgress {
     pub done: u64,
-    /// `None` if it is not known.
+    /// The number at the end. `None` if it is not known.
     pub total: Option<u64>,
 }
 
-/// Why an export or import failed.
+/// The reason why an operation on an export or import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// Names what does not exist, for example `export`.
+    /// The named thing does not exist, for example `export`.
     #[error("{0} not found")]
     NotFound(&'static str),
-    /// It can't be carried out: something does not fit, or Postgres refused it. Repeating it would fail again.
+    /// The operation can't be carried out, for example because Postgres rejected a value. Repeating it fails again.
     #[error("{0}")]
     Refused(String),
-    /// It is in a state in which this is not possible.
+    /// The operation is not possible in the current state of the export or import.
     #[error("{0}")]
     Conflict(String),
     /// Another scheduler took over the run, or the run was cancelled.

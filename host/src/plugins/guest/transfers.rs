@@ -4,10 +4,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{CallError, RunState};
 
-/// Maximum number of open uploads, downloads, dumps and queries of one run. Each may hold several MiB of buffers.
+/// Maximum number of open transfers of one run. Each may hold several MiB of buffers.
 const MAX_TRANSFERS: usize = 8;
 
-/// An open upload, download, dump or query. Dropping it releases the run's permit.
+/// The permit of an open transfer, which is a call or stream that moves many bytes: an upload, download, copy of
+/// objects, dump, verification, query, export or import. Dropping it releases the permit.
 #[derive(Debug)]
 pub struct Transfer {
     _permit: OwnedSemaphorePermit,
@@ -23,7 +24,7 @@ impl Default for TransferPermits {
 }
 
 impl<S> RunState<S> {
-    /// Reserves one of the run's transfer permits. Dropping the returned [`Transfer`] releases it.
+    /// Takes one of the run's transfer permits.
     ///
     /// # Errors
     /// Returns `too-large` if all permits are in use.
@@ -32,8 +33,8 @@ impl<S> RunState<S> {
         match permits.try_acquire_owned() {
             Ok(permit) => Ok(Transfer { _permit: permit }),
             Err(_) => Err(CallError::too_large(format!(
-                "this run already has {MAX_TRANSFERS} open transfers (uploads, downloads, dumps, queries), the \
-                 maximum; finish one first"
+                "this run already has {MAX_TRANSFERS} open transfers (such as uploads, downloads, dumps and queries), \
+                 the maximum; finish one first"
             ))),
         }
     }

@@ -12,7 +12,7 @@ use crate::plugins::{
 /// A plugin that is present in the binary or in the plugin folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::plugins) struct Candidate {
-    /// The name that it is listed under.
+    /// The name in the list of plugins.
     pub name: String,
     /// The name of its files in the folder, without `.wasm`.
     pub file: String,

@@ -28,7 +28,7 @@ use crate::plugins::{
 /// continues.
 pub(in crate::plugins) async fn refresh(state: &LoaderState) -> Result<(), PluginError> {
     let _pass = state.pass.lock().await;
-    // Revocations first, because reading and compiling files may take minutes.
+    // Revocations are applied first, because reading and compiling files may take minutes.
     apply_trust_changes(state).await?;
     let folder = list_folder(state).await;
     let plan = {
@@ -109,7 +109,7 @@ async fn load(state: &LoaderState, candidate: Candidate) -> Result<(), PluginErr
     let candidate_to_inspect = candidate.clone();
     let inspecting =
         tokio::task::spawn_blocking(move || inspect_candidate(&candidate_to_inspect, &first_party, &folder, &trust));
-    // Err if the task panicked, which is logged; the next pass tries again.
+    // The result is an error if the task panicked. The next pass tries again.
     let Ok((mut inspection, verified)) = inspecting.await else { return Ok(()) };
     let prepared = match verified {
         Some(verified) => prepare(state, &candidate, verified).await.map(Some),

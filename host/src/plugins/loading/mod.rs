@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`state`] (shared data and locks), [`candidate`] (a plugin that could be loaded), [`slots`] (each
 //! plugin as the owner sees it), [`plan`] (selects the candidates to load and the plugins to unload), [`loader`] (one
-//! pass), [`trust_changes`] (applies trust changes to loaded plugins), [`rejections`] (reported to the owner),
-//! [`registry`] (loaded plugins, ready to run), and [`watcher`] (starts the passes).
+//! pass), [`trust_changes`] (applies trust changes to loaded plugins), [`rejections`] (reports rejections to the
+//! owner), [`registry`] (loaded plugins, ready to run), and [`watcher`] (starts the passes).
 //!
 //! A pass may take minutes while a file is compiled. Revocations don't wait for it: the lock of [`Slots`] is held only
 //! briefly, and a compiled plugin is checked against the current trust data again before it is loaded.

@@ -15,7 +15,7 @@ pub(super) struct Plan {
     pub unload: Vec<String>,
 }
 
-/// Compares the present plugins with the known ones.
+/// Compares the plugins in the binary and in the folder with the known ones.
 pub(super) fn plan(slots: &Slots, first_party: &FirstParty, folder: &BTreeMap<String, FolderEntry>) -> Plan {
     let is_gone = |(_, slot): &(&String, &Slot)| {
         slot.candidate.origin == Origin::Folder && !folder.contains_key(&slot.candidate.file)
@@ -34,9 +34,9 @@ pub(super) fn plan(slots: &Slots, first_party: &FirstParty, folder: &BTreeMap<St
 /// Returns whether inspecting the same files again may lead to another result.
 fn is_outdated(slot: &Slot, trust_version: i64) -> bool {
     match slot.refusal() {
-        // The previous pass may have been interrupted.
+        // The files may have stopped changing, or the previous pass was interrupted while it compiled.
         Some(Refusal::Changing(_) | Refusal::Compiling) => true,
-        // Only another file can be compiled. A revocation is applied to it nevertheless, see `apply_trust`.
+        // A file is compiled again only if it changes. `apply_trust` applies revocations to it.
         Some(Refusal::Compile(_)) => false,
         Some(_) => slot.trust_version != trust_version,
         None => false,

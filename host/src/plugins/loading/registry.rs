@@ -23,7 +23,7 @@ use crate::{
 pub struct LoadedPlugin {
     pub runnable: RunnablePlugin,
     pub schemas: ParamsSchemas,
-    /// Cancelled when the plugin is revoked. Stops its runs.
+    /// Cancelled when the plugin is revoked, which stops its runs.
     pub revoked: CancellationToken,
     pub loaded_at: DateTime<Utc>,
     /// The approval that the plugin was loaded with.
@@ -67,7 +67,7 @@ impl LoadedPlugin {
 /// Loaded plugins by name.
 pub(super) type LoadedPlugins = BTreeMap<String, Arc<LoadedPlugin>>;
 
-/// The loaded plugins. A run takes its plugin from here once and keeps that version until it ends.
+/// The loaded plugins. A run gets its plugin from here once and keeps that version until it ends.
 #[derive(Debug, Default)]
 pub(in crate::plugins) struct Registry {
     loaded: ArcSwap<LoadedPlugins>,

@@ -1,7 +1,7 @@
 use super::LoaderState;
 use crate::db::audit::{NewAuditEntry, record_or_log};
 
-/// Reports new rejections in the log, in the audit log and to `on_rejected`. Each is reported once.
+/// Reports new rejections in the server's log, in the audit log and to `on_rejected`. Each is reported once.
 pub(super) async fn report_rejections(state: &LoaderState) {
     let rejections = state.slots.lock().await.take_rejections();
     for rejected in rejections {

@@ -14,14 +14,14 @@ use crate::plugins::{
 
 /// Time that a rejection must last before it is reported. Rejections are often transient while files are copied.
 pub(super) const REPORT_DELAY: Duration = Duration::from_secs(2);
-/// Maximum number of remembered files that can't be compiled.
+/// Maximum number of files that are remembered as uncompilable.
 const MAX_UNCOMPILABLE: usize = 256;
 
 /// One plugin as the owner sees it, running or not.
 #[derive(Debug)]
 pub(in crate::plugins) struct Slot {
     pub candidate: Candidate,
-    /// The latest inspection. The plugin runs if it has no refusal.
+    /// The latest inspection. The plugin runs if the inspection has no refusal.
     pub inspection: Inspection,
     /// Version of the trust data that the inspection used.
     pub trust_version: i64,
@@ -54,7 +54,7 @@ impl Slots {
         Self { trust: Arc::new(trust), ..Self::default() }
     }
 
-    /// Returns the refusal of a file if it is known that it can't be compiled.
+    /// Returns the refusal of a file that is known to be uncompilable.
     pub(super) fn uncompilable(&self, sha256: &[u8; 32]) -> Option<&Refusal> {
         self.uncompilable.get(sha256)
     }
@@ -86,7 +86,7 @@ impl Slots {
         self.by_name.values().any(|slot| slot.is_rejected() && !slot.is_reported)
     }
 
-    /// Returns rejections to report, and marks them as reported.
+    /// Returns the rejections that are due to be reported, and marks them as reported.
     pub(super) fn take_rejections(&mut self) -> Vec<RejectedPlugin> {
         let unreported = self
             .by_name
@@ -112,7 +112,7 @@ impl Slot {
         self.inspection.refusal.as_ref()
     }
 
-    /// Changes the refusal for unchanged files.
+    /// Sets the refusal of a plugin whose files did not change.
     pub(super) fn set_refusal(&mut self, refusal: Option<Refusal>) {
         if self.inspection.refusal != refusal {
             (self.since, self.is_reported) = (Instant::now(), false);

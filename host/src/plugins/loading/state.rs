@@ -31,7 +31,7 @@ pub(in crate::plugins) struct LoaderState {
     pub registry: Registry,
     /// Held during a pass, so that passes don't overlap. May be held for minutes while a plugin is compiled.
     pub pass: Mutex<()>,
-    /// Held only briefly, and during database queries.
+    /// The lock is held only briefly, at most during database queries.
     pub slots: Mutex<Slots>,
     /// Notified when the plugin folder changes.
     pub folder_changed: Arc<Notify>,

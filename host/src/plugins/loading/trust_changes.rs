@@ -7,7 +7,8 @@ use super::{
 use crate::secrets::Sealer;
 
 /// Applies `slots.trust` to the loaded plugins, and returns those that stay loaded. A plugin whose approval changed is
-/// replaced by one with the new grants. Plugins that are not loaded are marked as revoked if they have been revoked.
+/// replaced by one with the new grants. A plugin that is not loaded gets a new refusal if its key, file or approval was
+/// revoked.
 pub(super) fn apply_trust(slots: &mut Slots, loaded: &LoadedPlugins, sealer: &Sealer) -> LoadedPlugins {
     let trust = Arc::clone(&slots.trust);
     let mut remaining = loaded.clone();

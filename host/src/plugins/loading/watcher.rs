@@ -10,9 +10,9 @@ use crate::plugins::{
     trust::{CHANNEL, read_trust_version},
 };
 
-/// Interval of passes without a known change, for file systems that report none, such as network file systems.
+/// Interval of passes without a known change. Some file systems, such as network file systems, report no changes.
 const PASS_INTERVAL: Duration = Duration::from_secs(5);
-/// Delay after a change in the folder. Files that are being copied change often.
+/// Delay between a change in the folder and the pass, because files that are being copied change often.
 const FOLDER_DEBOUNCE: Duration = Duration::from_millis(200);
 /// Interval at which the trust version is read, in case a notification is lost. Also the delay after an error.
 const TRUST_POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ async fn run_passes(state: &LoaderState) {
         watch = renew_watch(state, watch).await;
         match refresh(state).await {
             Ok(()) => is_failing = false,
-            // Logged as a warning once, not every second.
+            // Only the first failure is logged as a warning.
             Err(error) if is_failing => tracing::debug!(%error, "plugins still can't be refreshed"),
             Err(error) => {
                 is_failing = true;
@@ -84,11 +84,11 @@ async fn listen_for_trust_changes(state: &LoaderState) -> Result<Infallible, sql
             known_version = Some(version);
             // Applied here, because a pass in progress may take minutes.
             if let Err(error) = apply_trust_changes(state).await {
-                tracing::debug!(%error, "a trust change can't be read yet");
+                tracing::debug!(%error, "a trust change can't be applied yet");
             }
             state.trust_changed.notify_one();
         }
-        // On a timeout the version is read again: a notification may be lost.
+        // On a timeout, the version is read again, because a notification may be lost.
         if let Ok(notification) = tokio::time::timeout(TRUST_POLL_INTERVAL, listener.recv()).await {
             notification?;
         }

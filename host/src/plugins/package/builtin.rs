@@ -1,12 +1,12 @@
 //! First-party plugins embedded in this binary.
 //!
-//! They pass the same checks as files in the plugin folder: being embedded makes nothing trusted except their key.
+//! They pass the same checks as files in the plugin folder: only their key is trusted without the owner's decision.
 //! `host/build.rs` decides which plugins are embedded.
 
-/// A signed component.
+/// A signed component in this binary.
 #[derive(Debug, Clone, Copy)]
 pub struct BuiltinPlugin {
-    /// The name in the plugin's manifest; reserved for this plugin.
+    /// The name in the plugin's manifest. It is reserved for this plugin.
     pub name: &'static str,
     pub wasm: &'static [u8],
     /// Text of the `.minisig` file.

@@ -5,7 +5,7 @@ use plugin_packing::{Import, Surface, capability_of, interface_name};
 
 use super::{Refusal, read_manifest};
 
-/// Facts read from a component. The author can claim anything, so check the signature first.
+/// Facts read from a component. Their author can claim anything, so check the signature first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComponentFacts {
     pub manifest: Manifest,

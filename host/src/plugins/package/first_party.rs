@@ -8,8 +8,8 @@ use super::{
 pub const RESERVED_NAMES: [&str; 7] =
     ["backup", "cleanup", "http-job", "import-export", "migrations", "sql", "storage"];
 
-/// Plugins that do AtlasHub's own work. The plugin of HTTP jobs is not included, because its amount of work depends on
-/// the jobs.
+/// Plugins that do AtlasHub's own work. The plugin of HTTP jobs is not included, because the owner's jobs decide how
+/// much work it does.
 pub(in crate::plugins) const PLUGINS_WITH_OWN_PERMITS: &[&str] = &["backup", "cleanup", "import-export", "migrations"];
 
 /// AtlasHub's own plugins and the key that signed them.
@@ -24,7 +24,7 @@ impl FirstParty {
         Self { key, plugins }
     }
 
-    /// Returns the plugins embedded in this binary.
+    /// Returns the plugins and the key that are embedded in this binary.
     pub fn of_binary() -> Self {
         let key = FIRST_PARTY_KEY.and_then(|text| match PluginKey::parse(text) {
             Ok(key) => Some(key),
@@ -59,7 +59,7 @@ impl FirstParty {
     }
 }
 
-/// Returns whether files in the plugin folder may not use the name.
+/// Returns whether the name is reserved, so that files in the plugin folder may not use it.
 pub(in crate::plugins) fn is_reserved(name: &str) -> bool {
     RESERVED_NAMES.contains(&name)
 }

@@ -5,7 +5,7 @@
 //!   [`folder`] (the plugin folder). Each yields a [`SignedFile`] (`signed_file`).
 //! - Contents of a file: [`component`] (imports and exports, read by `plugin_packing`), [`manifest`], `public_key`
 //!   (minisign keys) and [`params`] (the JSON Schemas of job parameters, bounded by [`schema_bounds`]).
-//! - [`refusal`]: every reason not to run a plugin.
+//! - [`refusal`]: the reasons not to run a plugin.
 //!
 //! Deliberately absent: the decision whether a plugin may run. Nothing here trusts a manifest or checks a signature;
 //! see `trust`.

@@ -32,7 +32,7 @@ pub struct ParamsSchemas {
     plugin: String,
     jobs: Arc<BTreeMap<String, Validator>>,
     permits: Arc<Semaphore>,
-    /// Job names by the requested name and the valid parameters.
+    /// Names of jobs, by the requested name and the parameters. Contains only valid parameters.
     valid: Arc<Mutex<LruCache<(String, String), String>>>,
 }
 
@@ -40,7 +40,7 @@ impl ParamsSchemas {
     /// Compiles the schemas of a manifest.
     ///
     /// # Errors
-    /// Returns [`Refusal::ParamsSchema`] for the first schema that is invalid or needs unbounded work.
+    /// Returns [`Refusal::ParamsSchema`] for the first schema that is invalid or may need unbounded work.
     pub fn compile(manifest: &Manifest) -> Result<Self, Refusal> {
         let mut jobs = BTreeMap::new();
         for job in &manifest.jobs {
@@ -77,7 +77,7 @@ impl ParamsSchemas {
         let check = async {
             let permit = permits.acquire_owned().await.ok()?;
             let checking = tokio::task::spawn_blocking(move || {
-                // A check that timed out keeps its permit until its thread is done.
+                // A check that timed out keeps its permit until its thread has finished.
                 let _permit = permit;
                 schemas.check(&job, &params)
             });
@@ -111,7 +111,7 @@ impl ParamsSchemas {
         let problems: Vec<(String, String)> = validator
             .iter_errors(params)
             .take(MAX_PROBLEMS)
-            // Masked: a value may be a secret, and problems are logged.
+            // Values are masked, because they may be secrets and problems are logged.
             .map(|error| (display_pointer(error.instance_path().as_str()), error.masked().to_string()))
             .collect();
         if problems.is_empty() { Ok(name.clone()) } else { Err(RunRefusal::Params { problems }) }
@@ -140,7 +140,7 @@ fn compile(schema: &Value) -> Result<Validator, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Refuses references to other documents.
+/// Rejects references to other documents.
 struct NoRetriever;
 
 impl Retrieve for NoRetriever {

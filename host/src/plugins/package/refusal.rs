@@ -17,7 +17,7 @@ pub enum Refusal {
     Changing(String),
     #[error("the signature file `{0}` is missing; sign the component with `atlashub plugin sign` or minisign")]
     NoSignature(String),
-    #[error("the component `{0}` is missing; only its signature is there")]
+    #[error("the component `{0}` is missing; copy it into the folder beside its signature")]
     NoComponent(String),
     #[error("the name `{0}` is reserved for AtlasHub's own plugins; use another name")]
     ReservedName(String),
@@ -74,12 +74,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Returns the message. Characters in names and texts of the file's author that could deceive are escaped.
+    /// Returns the message with deceptive characters escaped. It may contain names and texts of the file's author.
     pub fn text(&self) -> String {
         plugin_manifest::escape_deceptive(&self.to_string())
     }
 
-    /// Returns the state in which plugins with this refusal are listed.
+    /// Returns the state of plugins with this refusal.
     pub fn state(&self) -> PluginState {
         match self {
             Self::NotApproved | Self::OtherKey { .. } | Self::WiderRequest(_) | Self::Compiling => PluginState::Pending,

@@ -16,7 +16,7 @@ const MAX_PATHS: u64 = 10_000;
 const REPEATING_KEYWORDS: [&str; 2] = ["unevaluatedProperties", "unevaluatedItems"];
 /// Upper bound on how often a validator visits each schema below a repeating keyword.
 const REPEAT_FACTOR: u64 = 4;
-/// Keywords that refer to schemas other than by JSON pointer. Resolving them needs the full rules of JSON Schema.
+/// Keywords of references that are not JSON pointers. Resolving them needs the full rules of JSON Schema.
 const UNSUPPORTED_KEYWORDS: [&str; 5] =
     ["$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$anchor"];
 
@@ -55,7 +55,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Measures a value. Counts every value as if it were a schema, which never undercounts.
+    /// Measures a value. Counts every value as if it were a schema, so that no schema is missed.
     fn measure(&mut self, value: &'a Value, depth: usize) -> Result<Extent, String> {
         if depth > MAX_DEPTH {
             return Err(too_deep());
@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
                 for (name, field) in fields {
                     match field {
                         Value::String(target) if name == "$ref" => add(self.measure_reference(target, depth)?),
-                        // Only a string is the keyword. A property of this name has a schema as its value.
+                        // A keyword has a string as its value. A property of this name has a schema.
                         Value::String(_) if UNSUPPORTED_KEYWORDS.contains(&name.as_str()) => {
                             return Err(format!("`{name}` is not supported; refer to schemas by `\"$ref\": \"#/…\"`"));
                         }

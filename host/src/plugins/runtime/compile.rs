@@ -36,7 +36,7 @@ pub enum CompileError {
 /// Maximum number of characters of the compiler's reason that are shown.
 const MAX_REASON_LENGTH: usize = 500;
 
-/// Returns the compiler's reason for the owner. It may contain names from the component.
+/// Shortens and escapes the compiler's reason for the owner. It may contain names from the component.
 fn shown_reason(reason: &str) -> String {
     let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
     escape_deceptive(&line.chars().take(MAX_REASON_LENGTH).collect::<String>())
@@ -64,7 +64,7 @@ impl CompileError {
     }
 }
 
-/// Checks size and magic number, before any parser sees the file.
+/// Checks the size and the magic number before any parser reads the file.
 pub(super) fn check_file(component: &[u8], max: usize) -> Result<(), CompileError> {
     /// Magic number, version and layer (WebAssembly component model, binary format).
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -122,7 +122,7 @@ impl CompiledPlugin {
         &self.component
     }
 
-    /// Returns the interfaces that it calls, without package and version, for example `http`.
+    /// Returns the interfaces that the component calls, without package and version, for example `http`.
     pub fn imports(&self) -> &BTreeSet<String> {
         &self.imports
     }

@@ -18,23 +18,23 @@ use crate::plugins::guest::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS};
 
 /// Interval at which a computing guest yields. Bounds the time that stopping it takes.
 const TICK_INTERVAL: Duration = Duration::from_millis(10);
-/// Maximum time for which the ticker thread may outlive the last handle of an unused engine.
+/// Maximum time for which the ticker thread outlives the last handle of its engine.
 const TICKER_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Stacks reserved per run. A plugin of one module uses one or two; a plugin of several components uses one for each
+/// Stacks reserved per run. A plugin of one module uses one or two. A plugin of several components uses one for each
 /// pending call between them.
 const STACKS_PER_RUN: u32 = 4;
 /// Shared reserve for runs that need more stacks. Each stack takes two memory mappings, of which a process may have
 /// some tens of thousands.
 const SPARE_STACKS: u32 = 128;
-/// Host memory of an instance in addition to its linear memory. Grows with the number of its functions.
+/// Maximum host memory of an instance, in addition to its linear memory. It grows with the number of functions.
 const MAX_INSTANCE_BYTES: usize = 16 << 20;
 /// Pool slots whose pages are kept for the next run of the same plugin.
 const WARM_SLOTS: u32 = 16;
 /// Bytes kept resident of the memory, and of each table, of a warm slot.
 const RESIDENT_BYTES: usize = 256 << 10;
 
-/// The wasmtime engine and the compiler. Cheap to clone.
+/// The wasmtime engine and the compiler of plugins. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
@@ -68,7 +68,7 @@ impl Engine {
     pub fn new(limits: &HostLimits, compiler: Compiler) -> Result<Self, EngineError> {
         let wasmtime = match wasmtime::Engine::new(&pooled_configuration(limits)) {
             Ok(engine) => engine,
-            // Fails if the process has little address space. Then each run maps its own memory.
+            // The pool may need more address space than the process has. Without a pool, each run maps its own memory.
             Err(error) => {
                 tracing::warn!(%error, "memory for plugins can't be pooled; each run maps its own");
                 wasmtime::Engine::new(&plugin_compiler::configuration())
@@ -90,8 +90,8 @@ impl Engine {
         &self.wasmtime
     }
 
-    /// Compiles a component. Call this only with bytes whose signature was checked: a compiler is a large attack
-    /// surface.
+    /// Compiles a component. Call this only with bytes whose signature was checked, because a compiler is a large
+    /// attack surface.
     ///
     /// # Errors
     /// Returns the reason why the component can't be compiled.
@@ -104,9 +104,12 @@ impl Engine {
 }
 
 /// Returns a configuration that maps the memory, tables and stacks of all runs once, so that a run needs no mapping of
-/// its own. This takes address space, but memory only while it is used: with the default of 64 runs, 3.3 GiB for tables
-/// (0.8 MB each) and 1.1 TiB for linear memories (4 GiB each, so that no access needs a check). Allowing more instances
-/// per run costs address space for their tables alone; an instance itself is allocated when a run creates it.
+/// its own.
+///
+/// The pool reserves address space, and uses memory only for pages that a run uses. With the default of 64 runs, it
+/// reserves 3.3 GiB for tables (0.8 MB each) and 1.1 TiB for linear memories (4 GiB each, so that no access needs a
+/// check). A higher [`MAX_INSTANCES`] costs address space only for tables, because an instance itself is allocated when
+/// a run creates it.
 fn pooled_configuration(limits: &HostLimits) -> Config {
     let runs = limits.total_runs.saturating_add(OWN_RUNS);
     let mut pool = PoolingAllocationConfig::new();
@@ -157,7 +160,7 @@ impl Ticker {
     }
 }
 
-/// A run that needs the epoch to advance.
+/// Keeps the epoch advancing until it is dropped.
 pub(super) struct Ticking(Arc<Ticker>);
 
 impl Drop for Ticking {

@@ -2,9 +2,9 @@ use plugin_manifest::Limits;
 
 use crate::config::PluginsConfig;
 
-/// Maximum number of bytes that a guest may pass in one host call. The largest call needs 1 MiB and some text.
+/// Maximum number of bytes that a guest may pass in one host call. The largest valid call passes 1 MiB and some text.
 pub(super) const MAX_CALL_BYTES: usize = 4 << 20;
-/// Maximum number of components that are compiled at a time.
+/// Number of components that are compiled at a time.
 const MAX_COMPILATIONS: u32 = 1;
 /// Concurrent runs of AtlasHub's own plugins, in addition to the total.
 pub(in crate::plugins) const OWN_RUNS: u32 = 4;
@@ -12,11 +12,11 @@ pub(in crate::plugins) const OWN_RUNS: u32 = 4;
 /// Limits that the host sets, regardless of what manifests request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostLimits {
-    /// Maximum of each limit of one run.
+    /// Highest value of each limit of one run.
     pub per_run: Limits,
-    /// Linear memory of all runs together, in MiB.
+    /// Linear memory of all runs together, without those of AtlasHub's own plugins, in MiB.
     pub total_memory_mib: u32,
-    /// Concurrent runs of all plugins together, without AtlasHub's own.
+    /// Concurrent runs of all plugins together, without those of AtlasHub's own plugins.
     pub total_runs: u32,
     /// Components that are compiled at a time.
     pub compilations: u32,

@@ -10,7 +10,7 @@ use crate::plugins::{
     guest::{RunState, bindings::PluginPre},
 };
 
-/// Maximum number of components that are kept linked. A plugin needs one entry, or two while its grants change.
+/// Maximum number of cached components. A plugin needs one entry, or two while its grants change.
 const MAX_LINKED: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// Cache of components with resolved imports. Runs are instantiated from them.
@@ -25,7 +25,7 @@ type Key = ([u8; 32], BTreeSet<Capability>);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LinkError {
     #[error(
-        "it imports {}, which the owner did not grant; approve the plugin with it or install a version without it",
+        "it imports {}, which the owner did not grant; grant it, or install a version of the plugin without it",
         names(.0)
     )]
     NotGranted(Vec<Capability>),

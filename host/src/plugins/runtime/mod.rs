@@ -1,12 +1,12 @@
 //! Runs plugins: compiles a component, links the granted capabilities, and enforces the limits of each run.
 //!
 //! In reading order: [`engine`] and [`compile`] (bytes to machine code), [`runnable`] (the parts of a plugin that a run
-//! needs), [`linked`] (components kept linked, per file and grant), [`run`] (one run from start to end) with
-//! [`host_limits`], [`turns`] (guests compute one after the other), [`redacted`] (output without secrets) and
-//! [`outcome`] (results and errors, as shown in the run's history).
+//! needs), [`linked`] (cache of linked components), [`run`] (one run from start to end) with [`host_limits`],
+//! [`turns`] (limits how many guests compute at a time), [`redacted`] (output without secrets) and [`outcome`] (results
+//! and errors, as shown in the run's history).
 //!
-//! Each run has its own store. Its timeout and cancellation are outside the store: a run is stopped by dropping the
-//! store and with it every host future that the guest waits for. Each of these futures undoes on drop what it started.
+//! Each run has its own store. Timeout and cancellation drop the store, and with it every host future that the guest
+//! waits for. Each of these futures undoes on drop what it started.
 //!
 //! Compilation itself happens in `plugin_compiler`, in a separate process.
 //!

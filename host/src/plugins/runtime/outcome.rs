@@ -17,10 +17,10 @@ use crate::{
 
 /// Maximum size of a result, and of the details of an error.
 const MAX_RESULT_BYTES: usize = 64 << 10;
-/// Longer error messages are truncated.
+/// Maximum size of an error message. Longer ones are truncated.
 const MAX_MESSAGE_BYTES: usize = 2000;
 
-/// Part of wasmtime's message. Its error type is private.
+/// Part of wasmtime's message for a call that passes too much. The type of the error is private.
 const CALL_TOO_LARGE_MESSAGE: &str = "fuel allocated for hostcalls";
 
 /// Converts the return value of the guest's `run`.
@@ -54,12 +54,12 @@ fn job_failed(error: JobError) -> RunFailure {
     }
 }
 
-/// The plugin violates the interface, so a retry would fail too.
+/// Returns the failure of a plugin that violates the interface. A retry would fail too.
 fn invalid_result(problem: &str) -> RunFailure {
     RunFailure::refused(format!("The plugin returned an invalid result: {problem}."))
 }
 
-/// The run did not start.
+/// Returns the failure of a run that did not start.
 pub(super) fn link_failed(error: &LinkError) -> RunFailure {
     RunFailure::refused(format!("The plugin can't run: {error}."))
 }
@@ -79,7 +79,7 @@ pub(super) fn trapped(error: &wasmtime::Error, state: &mut RunState) -> RunFailu
     let message = match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => "Stopped: the call stack overflowed, probably by infinite recursion.".to_owned(),
         Some(Trap::UnreachableCodeReached) => match &state.capability_state::<LogBudget>().last_error {
-            // The prefix is from the SDK's panic hook.
+            // The SDK's panic hook adds this prefix.
             Some(message) => {
                 format!("The plugin panicked: {}", message.trim_start_matches("the plugin panicked: "))
             }

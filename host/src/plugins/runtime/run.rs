@@ -82,10 +82,10 @@ impl Runtime {
     }
 
     /// Runs `call.job` until it ends, exceeds its time limit or is cancelled. In the last two cases, returns within
-    /// 100 ms, even if the guest never yields. Dropping the future stops the run as well. Time spent waiting for a run
-    /// permit does not count.
+    /// 100 ms, even if the guest computes endlessly. Dropping the future stops the run as well. Time spent waiting for
+    /// a run permit does not count towards the time limit.
     ///
-    /// The caller has checked the parameters against the job's schema.
+    /// The caller must have checked the parameters against the job's schema.
     ///
     /// # Errors
     /// Returns the reason why the run failed, as shown in its history.
@@ -134,7 +134,7 @@ impl Runtime {
                 }
                 Err(RunFailure::TimedOut)
             }
-            // A panic in the host's own code must not end the scheduler.
+            // A panic in the host's code must not end the scheduler.
             outcome = AssertUnwindSafe(self.execute(plugin, scope)).catch_unwind() => outcome.unwrap_or_else(|_| {
                 tracing::error!(plugin = plugin.manifest.name, "the host panicked during a plugin's run");
                 Err(RunFailure::temporary("AtlasHub failed while it ran the plugin; see the server's log."))
@@ -191,7 +191,7 @@ impl Runtime {
         store.set_hostcall_fuel(MAX_CALL_BYTES);
         store.set_max_component_handles(MAX_COMPONENT_HANDLES);
         store.set_epoch_deadline(1);
-        // tokio's yield polls timers and sockets before this task runs again.
+        // tokio polls timers and sockets before a task that yielded runs again.
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
         store
     }

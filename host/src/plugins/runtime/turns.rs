@@ -10,12 +10,12 @@ use tokio_util::sync::PollSemaphore;
 
 use crate::plugins::package::has_own_permits;
 
-/// Limits how many guests compute at a time, so that a thread stays free for the platform's own work. Guests take
-/// turns, in the order in which they became ready. A guest that computes endlessly gives up its turn at each tick of
-/// the epoch.
+/// Limits how many guests compute at a time, so that plugins can't take every processor. AtlasHub's own plugins compute
+/// one at a time, in a turn that no other plugin can take. Guests get turns in the order in which they became ready. A
+/// guest that computes endlessly gives up its turn at each tick of the epoch.
 pub(super) struct Turns {
     common: Arc<Semaphore>,
-    /// For AtlasHub's own plugins.
+    /// Turns of AtlasHub's own plugins.
     own: Arc<Semaphore>,
 }
 
@@ -25,7 +25,7 @@ impl Turns {
         Self { common: Arc::new(Semaphore::new((processors - 1).max(1))), own: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Polls the future of a plugin's run only in its turns.
+    /// Wraps the future of a plugin's run, so that it is polled only in its turns.
     pub(super) fn take<F: Future>(&self, plugin: &str, future: F) -> InTurn<F> {
         let turns = if has_own_permits(plugin) { &self.own } else { &self.common };
         InTurn { future: Box::pin(future), turns: PollSemaphore::new(Arc::clone(turns)) }

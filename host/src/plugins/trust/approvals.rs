@@ -1,4 +1,4 @@
-//! The owner's decisions about a plugin: approves, revokes or forgets it.
+//! The owner's decisions about a plugin: approval, revocation, and deletion of the approval.
 
 use std::collections::BTreeMap;
 
@@ -37,8 +37,8 @@ pub(in crate::plugins) struct ApprovalRequest<'a> {
 
 /// Binds the plugin's name, key and grants, and lifts a revocation of the plugin and its file.
 ///
-/// Without `granted`, everything that the plugin requests is granted. But a plugin whose current approval covers its
-/// request keeps its grants, so that a secret can be set without widening them.
+/// Without `granted`, the plugin gets everything that it requests. If its current approval is for the same key and the
+/// same request, its grants stay as they are, so that a secret can be set without widening them.
 ///
 /// # Errors
 /// Returns an error if the request names another file, or if its grants, settings or secrets are invalid.
@@ -83,10 +83,10 @@ pub(in crate::plugins) async fn approve(
     Ok(())
 }
 
-/// Checks that approving a plugin with this refusal would let it run.
+/// Checks that an approval can let a plugin with this refusal run.
 ///
 /// # Errors
-/// Returns [`PluginError::NotApprovable`] otherwise.
+/// Returns [`PluginError::NotApprovable`] if it can't.
 pub(in crate::plugins) fn check_approvable(name: &str, refusal: Option<&Refusal>) -> Result<(), PluginError> {
     match refusal {
         Some(refusal) if !refusal.is_approvable() => {
@@ -96,7 +96,7 @@ pub(in crate::plugins) fn check_approvable(name: &str, refusal: Option<&Refusal>
     }
 }
 
-/// Revokes a plugin and its current file. Returns whether this revoked anything that was not revoked before.
+/// Revokes a plugin and its current file. Returns whether either was not revoked before.
 pub(in crate::plugins) async fn revoke(
     platform: &PgPool,
     name: &str,
@@ -112,7 +112,7 @@ pub(in crate::plugins) async fn revoke(
     Ok(changed)
 }
 
-/// Revokes a file, independently of the plugin in it.
+/// Revokes a file, whatever plugin it contains.
 pub(in crate::plugins) async fn revoke_file(platform: &PgPool, sha256: [u8; 32]) -> Result<(), PluginError> {
     let mut transaction = platform.begin().await?;
     queries::record_trust_change(&mut transaction).await?;
@@ -130,7 +130,7 @@ pub(in crate::plugins) async fn forget(platform: &PgPool, name: &str) -> Result<
     Ok(deleted)
 }
 
-/// Returns whether the approval covers the plugin as it is, without a new decision.
+/// Returns whether the approval is for the plugin's key and request, and is not revoked.
 fn is_current(approval: &Approval, plugin: &InspectedPlugin, requested: &CapabilityScopes) -> bool {
     !approval.revoked && approval.key_id == plugin.key_id() && approval.requested == *requested
 }

@@ -44,7 +44,7 @@ async fn approve_file(
     if is_sufficient { Ok(false) } else { approve_by_default(platform, &plugin, previous).await }
 }
 
-/// Returns whether the approval in the database changed.
+/// Creates or extends a default approval. Returns whether the approval in the database changed.
 async fn approve_by_default(
     platform: &PgPool,
     plugin: &InspectedPlugin,

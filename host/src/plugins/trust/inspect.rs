@@ -11,7 +11,7 @@ use crate::{
 pub struct Inspection {
     /// SHA-256 of the component, if it could be read.
     pub sha256: Option<[u8; 32]>,
-    /// Id of the key that the signature claims to be made with.
+    /// Id of the key that the signature names.
     pub key_id: Option<String>,
     /// The plugin, if its signature is valid and its manifest can be read.
     pub plugin: Option<Arc<InspectedPlugin>>,
@@ -67,7 +67,7 @@ impl InspectedPlugin {
 
 /// Checks a file's signature, manifest and imports.
 ///
-/// Takes milliseconds for a large file, so call it on a blocking thread.
+/// Hashes and parses the whole file, so call it on a blocking thread.
 pub fn inspect_file(file: &SignedFile, trust: &TrustView) -> Inspection {
     let mut inspection = Inspection { sha256: Some(sha256(&file.bytes)), ..Inspection::default() };
     match inspect_signed(file, trust, &mut inspection) {
@@ -94,7 +94,7 @@ fn inspect_signed(
     if i64::try_from(facts.manifest.serial).is_err() {
         return Err(Refusal::SerialTooHigh(facts.manifest.serial));
     }
-    // Compiled before the owner decides: an approved plugin must not turn out to be unusable.
+    // Compiled before the owner decides, so that the owner does not approve a plugin whose schemas can't be used.
     let schemas = ParamsSchemas::compile(&facts.manifest)?;
     let sha256 = inspection.sha256.unwrap_or_default();
     Ok(InspectedPlugin { origin: file.origin, sha256, key_id, facts, schemas })

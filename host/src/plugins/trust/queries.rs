@@ -162,8 +162,8 @@ pub(super) async fn upsert_approval(db: impl PgExecutor<'_>, approval: NewApprov
     .map(drop)
 }
 
-/// Creates or updates an approval that the host made. Approvals by the owner stay unchanged. Returns whether it
-/// changed.
+/// Creates or updates a default approval. Approvals by the owner and revoked ones stay unchanged. Returns whether the
+/// approval changed.
 pub(super) async fn upsert_default_approval(
     db: impl PgExecutor<'_>,
     approval: NewApproval<'_>,
@@ -184,7 +184,7 @@ pub(super) async fn upsert_default_approval(
     Ok(result.rows_affected() > 0)
 }
 
-/// Sets or replaces secrets. `None` removes a secret.
+/// Stores secrets. `None` removes a secret.
 pub(super) async fn set_secrets(
     connection: &mut PgConnection,
     plugin: &str,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use plugin_manifest::{Capability, Manifest, Scope};
 
-/// Capabilities, each with its scope.
+/// Capabilities with their scopes.
 pub type CapabilityScopes = BTreeMap<Capability, Scope>;
 
 /// Returns the capabilities that a manifest requests.
@@ -22,7 +22,7 @@ pub(super) fn describe_excess(requested: &CapabilityScopes, allowed: &[&Capabili
     })
 }
 
-/// Returns the scope that both contain. If one of two patterns covers the other, the narrower is kept.
+/// Returns the intersection of two scopes. If one of two patterns covers the other, the result has the narrower one.
 pub(super) fn intersection(a: &Scope, b: &Scope) -> Scope {
     Scope {
         databases: intersect_patterns(&a.databases, &b.databases),

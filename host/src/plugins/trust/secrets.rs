@@ -18,7 +18,7 @@ const SEALED_SECRET: SealedColumn = SealedColumn {
 /// Columns of this slice that are sealed under the master key.
 pub const SEALED_COLUMNS: &[SealedColumn] = &[SEALED_SECRET];
 
-/// Seals new values. `None` stands for a secret to remove.
+/// Seals new values. `None` stands for a secret to be removed.
 pub(super) fn seal_secrets(
     sealer: &Sealer,
     plugin: &str,

@@ -41,13 +41,12 @@ impl DetachedSignature {
         Ok(Self { key_id: format_key_id(&bytes[2..10]), signature: parsed })
     }
 
-    /// Returns the id of the key that the signature claims to be made with. Use it only to find the key to check
-    /// against.
+    /// Returns the id of the key that the signature names. Use it only to find the key for [`check`](Self::check).
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// Returns the comment that is covered by the signature.
+    /// Returns the comment that the signature covers.
     pub fn trusted_comment(&self) -> &str {
         self.signature.trusted_comment()
     }
@@ -55,7 +54,7 @@ impl DetachedSignature {
     /// Checks that the key signed these bytes and the trusted comment.
     ///
     /// # Errors
-    /// Returns [`Refusal::WrongSignature`] if it did not.
+    /// Returns [`Refusal::WrongSignature`] if the key did not sign them.
     pub fn check(&self, key: &PluginKey, bytes: &[u8]) -> Result<(), Refusal> {
         const ALLOW_LEGACY: bool = false;
         key.verifier()

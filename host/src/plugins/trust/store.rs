@@ -15,7 +15,7 @@ use crate::plugins::package::{FirstParty, PluginKey, Refusal};
 /// Value of `approved_by` for approvals that the host created.
 pub(super) const APPROVED_BY_DEFAULT: &str = "system";
 
-/// One capability as the tables store it.
+/// A capability as the tables store it.
 #[derive(Serialize, Deserialize)]
 struct StoredCapability {
     capability: Capability,
@@ -28,7 +28,7 @@ pub(in crate::plugins) async fn load_trust(pool: &PgPool, first_party: &FirstPar
     Ok(to_view(queries::read_trust(pool).await?, first_party))
 }
 
-/// Records the serial of a plugin that is about to run.
+/// Records the serial of a plugin that is about to be loaded.
 ///
 /// Returns a refusal if another node ran a newer version, or another file with the same serial, since the trust data
 /// was read.
@@ -94,7 +94,7 @@ fn to_approval(row: ApprovalRow) -> Approval {
     }
 }
 
-/// Parses stored capabilities. Unknown ones grant nothing: a newer version of AtlasHub may have written them.
+/// Parses stored capabilities. Ignores unknown ones, which a newer version of AtlasHub may have written.
 fn parse_scopes(stored: serde_json::Value, plugin: &str) -> CapabilityScopes {
     let Ok(list) = serde_json::from_value::<Vec<serde_json::Value>>(stored) else { return CapabilityScopes::new() };
     let known = list.into_iter().filter_map(|entry| match serde_json::from_value::<StoredCapability>(entry) {

@@ -1,4 +1,4 @@
-//! Keys whose signatures are accepted: added by the owner, proposed by files, revoked permanently.
+//! Keys that sign plugins: trusted by the owner, proposed by files, or revoked permanently.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::plugins::{
     package::{FirstParty, PluginKey, folder::ProposedKey},
 };
 
-/// Name of this binary's own key in the list.
+/// Name of this binary's own key in the list of keys.
 const FIRST_PARTY_NAME: &str = "AtlasHub";
 const MAX_NAME_LENGTH: usize = 120;
 /// Digits of a minisign key id.
@@ -98,7 +98,7 @@ pub(in crate::plugins) async fn list(
     Ok(keys.into_values().collect())
 }
 
-/// Adds this binary's own key to the list, if it is not there yet.
+/// Adds this binary's own key to the table, unless it is already in it.
 pub(in crate::plugins) async fn register_first_party_key(
     platform: &PgPool,
     first_party: &FirstParty,

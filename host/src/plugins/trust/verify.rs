@@ -26,7 +26,7 @@ impl VerifiedPlugin {
 
 /// Inspects a file and decides whether it may run. The [`VerifiedPlugin`] is `None` if it was refused.
 ///
-/// Takes milliseconds for a large file, so call it on a blocking thread.
+/// Hashes and parses the whole file, so call it on a blocking thread.
 pub fn verify_file(file: SignedFile, trust: &TrustView) -> (Inspection, Option<VerifiedPlugin>) {
     let mut inspection = inspect_file(&file, trust);
     let Some(plugin) = inspection.plugin.clone() else { return (inspection, None) };
@@ -82,10 +82,11 @@ impl InspectedPlugin {
         Ok(scopes)
     }
 
-    /// Checks that neither the plugin's key, nor its file, nor its approval is revoked.
+    /// Checks that the plugin's key is trusted, and that neither the plugin's file nor its approval is revoked. If the
+    /// check fails, the plugin's runs are stopped.
     ///
     /// # Errors
-    /// Returns the refusal, which names what was revoked. Runs of a revoked plugin are stopped.
+    /// Returns a refusal that names the key, the file or the approval.
     pub fn check_not_revoked(&self, trust: &TrustView) -> Result<(), Refusal> {
         find_trusted_key(&self.key_id, trust)?;
         if trust.approvals.get(self.name()).is_some_and(|approval| approval.revoked) {
@@ -98,7 +99,7 @@ impl InspectedPlugin {
     }
 
     fn check_approval(&self, approval: &Approval) -> Result<(), Refusal> {
-        // Approvals of built-in plugins are not bound to a key: each build may have another one.
+        // Approvals of built-in plugins are not bound to a key, because each build may have another one.
         if self.origin == Origin::Folder && approval.key_id != self.key_id {
             return Err(Refusal::OtherKey { approved: approval.key_id.clone(), actual: self.key_id.clone() });
         }

@@ -15,15 +15,15 @@ pub struct TrustView {
     pub revoked_keys: BTreeSet<String>,
     /// Names of trusted and revoked keys, by id.
     pub key_names: BTreeMap<String, String>,
-    /// SHA-256 of revoked files.
+    /// SHA-256 hashes of revoked files.
     pub revoked_files: BTreeSet<[u8; 32]>,
-    /// By plugin name.
+    /// Newest versions, by plugin name.
     pub serials: BTreeMap<String, LatestSerial>,
-    /// By plugin name.
+    /// Approvals, by plugin name.
     pub approvals: BTreeMap<String, Approval>,
 }
 
-/// The newest version of a plugin that ran on any node.
+/// The newest version of a plugin that any node loaded from its plugin folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LatestSerial {
     pub serial: u64,
@@ -38,9 +38,9 @@ pub struct Approval {
     /// The plugin's request at the time of the approval.
     pub requested: CapabilityScopes,
     pub config: BTreeMap<String, String>,
-    /// Sealed values by name.
+    /// Sealed secrets by name.
     pub secrets: BTreeMap<String, Vec<u8>>,
-    /// Created by the host for a first-party plugin and not changed by the owner since.
+    /// Whether the host created the approval for a first-party plugin, and the owner has not changed it since.
     pub by_default: bool,
     pub revoked: bool,
     /// The approver, as in the column `approved_by`.

@@ -98,7 +98,7 @@ impl UserTokens {
 
     async fn verify_signature(&self, project: &str, token: &str, issuer: Option<&str>) -> ApiResult<VerifiedToken> {
         if token.starts_with("ah_pub_") || token.starts_with("ah_sec_") {
-            return Err(ApiError::new(Code::Unauthorized, "The header `authorization` has an API key as its token.")
+            return Err(ApiError::new(Code::Unauthorized, "The header `authorization` contains an API key.")
                 .with_hint("Send the API key in `x-api-key` only; `authorization` is for a user's access token."));
         }
         let header = jsonwebtoken::decode_header(token).map_err(invalid_token)?;

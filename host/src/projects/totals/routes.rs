@@ -25,9 +25,9 @@ pub(crate) struct ProjectsQuery {
     limit: Option<u32>,
     /// `nextCursor` of the previous page.
     cursor: Option<String>,
-    /// Only projects whose name contains this text, without regard to case, or that have this id.
+    /// Only projects whose name contains this text (case-insensitive) or that have this id.
     q: Option<String>,
-    /// `name`, `-name`, `createdAt` or `-createdAt` (default): the sort key, with `-` in descending order.
+    /// Sort key: `name`, `-name`, `createdAt` or `-createdAt` (default). With `-`, the order is descending.
     order: Option<String>,
     /// `totals` adds the totals of each project. Sizes and numbers of tables are at most a minute old.
     include: Option<String>,

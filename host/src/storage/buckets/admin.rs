@@ -11,7 +11,7 @@ use crate::{
     projects::ProjectRef,
 };
 
-/// The maximum size of an object in S3.
+/// S3's maximum size of an object: 5 TiB.
 const MAX_OBJECT_BYTES: i64 = 5 << 40;
 
 /// Returns a page of buckets in the order of their names.
@@ -71,14 +71,14 @@ pub(crate) async fn update_bucket(
     get_bucket(state, project, name).await
 }
 
-/// Removes the bucket's objects from the store, then the bucket. If it is interrupted, repeating it resumes.
+/// Removes the bucket's objects from the store, then the bucket itself. Repeating an interrupted deletion resumes it.
 pub(crate) async fn delete_bucket(
     state: &StorageState,
     project: &ProjectRef,
     name: &str,
     request: DeleteBucket,
 ) -> ApiResult<()> {
-    // Parsing also ensures that the prefix below matches the keys of this bucket only.
+    // Parsing also ensures that the prefixes below match keys of this bucket only.
     let name = BucketName::parse(name).map_err(|_| ApiError::not_found("bucket"))?;
     get_bucket(state, project, name.as_str()).await?;
     if request.confirm != name.as_str() {

@@ -2,7 +2,7 @@
 //!
 //! - `settings`: exposure and size limit of a bucket.
 //! - `settings_cache`: settings per project, at most a second old.
-//! - `admin`: list, create, change and delete buckets.
+//! - `admin`: lists, creates, changes and deletes buckets.
 //! - `queries`: fixed SQL on the table `buckets`.
 
 mod admin;

@@ -48,8 +48,8 @@ impl From<BucketRow> for Bucket {
     }
 }
 
-/// Returns buckets in the order of their names, starting after `after`. Counts and sizes include the recorded
-/// objects only.
+/// Returns buckets in the order of their names, starting after `after`. Counts and sizes include recorded objects
+/// only.
 pub(super) async fn list_buckets(platform: &PgPool, project_id: &str, after: &str, limit: i64) -> Result<Vec<Bucket>> {
     let rows: Vec<BucketRow> = sqlx::query_as(
         "SELECT b.name, b.publishable_access, b.signed_in_access, b.max_object_bytes, b.created_at,
@@ -85,7 +85,7 @@ pub(super) async fn find_bucket(platform: &PgPool, project_id: &str, name: &str)
     Ok(row.map(Bucket::from))
 }
 
-/// Returns false if the name is taken.
+/// Creates a bucket. Returns false if the name is taken.
 pub(super) async fn insert_bucket(
     platform: &PgPool,
     project_id: &str,
@@ -101,7 +101,7 @@ pub(super) async fn insert_bucket(
         .map(|done| done.rows_affected() == 1)
 }
 
-/// Returns false if the bucket does not exist.
+/// Updates a bucket. Returns false if it does not exist.
 pub(super) async fn update_bucket(
     platform: &PgPool,
     project_id: &str,

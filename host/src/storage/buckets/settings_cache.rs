@@ -13,13 +13,13 @@ use sqlx::PgPool;
 use super::{queries, settings::BucketSettings};
 use crate::error::ApiResult;
 
-/// Maximum age of an entry. A change made on another node takes effect within this time, a change made on this node at
-/// once.
+/// Maximum age of an entry. A change made on another node takes effect within this time. A change made on this node
+/// takes effect at once.
 const MAX_AGE: Duration = Duration::from_secs(1);
 /// Number of cached projects above which expired entries are dropped.
 const MAX_PROJECTS: usize = 1000;
 
-/// Bucket settings per project, read again when they are a second old.
+/// Cache of the bucket settings of projects. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct SettingsCache {
     platform: PgPool,
@@ -54,7 +54,7 @@ impl SettingsCache {
             self.entries.retain(|_, entry| entry.read_at.elapsed() < MAX_AGE);
         }
         let entry = self.entries.entry(project_id.to_owned());
-        // Checked under the entry's lock: `invalidate` counts first and then takes that lock.
+        // Checked while `entry` holds its lock, because `invalidate` first counts and then takes that lock.
         if self.invalidations.load(Ordering::SeqCst) == invalidations {
             entry.insert(Entry { read_at, buckets });
         }

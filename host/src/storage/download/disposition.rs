@@ -2,8 +2,8 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Returns whether a browser would run scripts in an object of this type. If such an object is opened from the store's
-/// own origin, it could access everything else that the origin serves. A malformed type counts as active.
+/// Returns whether a browser would run scripts in an object of this type. An object opened from the store's own origin
+/// could then access everything else that the origin serves. A malformed type counts as active.
 pub(super) fn is_active(content_type: Option<&str>) -> bool {
     // Without a type, browsers guess one from the bytes.
     let Some(content_type) = content_type else { return true };

@@ -9,7 +9,7 @@ use super::super::{
 };
 use crate::error::{ApiError, ApiResult};
 
-/// Objects that one call of the store lists.
+/// Objects per list request to the store.
 const PAGE_SIZE: i32 = 1000;
 /// Time after which counting stops. Shorter than the time limit of requests.
 const MAX_TIME: Duration = Duration::from_secs(8);

@@ -16,7 +16,7 @@ pub(crate) async fn delete_object(access: &StorageAccess, request: ObjectRef) ->
     let path = access.object_path(request.bucket.as_deref(), &request.object_key).await?;
     access.require_bucket(path.bucket()).await?;
     let (state, store_bucket) = (&access.state, access.store_bucket());
-    // Moves an uploaded object to the path, which is then deleted like any other.
+    // Moves an object that was uploaded without the secret key to its path, so that it is deleted too.
     let inspected = inspect_object(access.object_context(&store_bucket, &path)).await?;
     let object = inspected.into_object().ok_or_else(object_not_found)?;
     open_uploads::discard_arrived(state, &access.project.id, &path).await?;

@@ -14,33 +14,33 @@ use crate::{
     projects::ProjectRef,
 };
 
-/// Objects that one step deletes by prefix.
+/// Maximum number of objects that one step deletes by prefix.
 const PAGE_SIZE: i32 = 1000;
 /// Maximum number of keys of one deletion.
 const MAX_KEYS: usize = 1000;
-/// Keys that one step deletes.
+/// Maximum number of keys that one step deletes.
 const KEYS_PER_STEP: usize = 100;
-/// Objects that are looked up at the same time.
+/// Maximum number of objects that are looked up at the same time.
 const MAX_CONCURRENT: usize = 8;
 
-/// The objects of a bucket to delete.
+/// Selection of the objects to delete.
 #[derive(Debug, Clone)]
 enum DeletionScope {
     Keys(Vec<ObjectPath>),
-    /// Every object whose path starts with this text.
+    /// Selects every object whose path starts with this text.
     Prefix(String),
 }
 
-/// Many objects of one bucket to delete, step by step. Repeating an interrupted deletion resumes it.
+/// Deletes many objects of one bucket step by step. Repeating an interrupted deletion resumes it.
 pub struct BulkDeletion {
     state: StorageState,
     project_id: String,
     store_bucket: String,
     bucket: BucketName,
     scope: DeletionScope,
-    /// Number of keys that are done.
+    /// Number of keys that were processed.
     keys_done: usize,
-    /// The store's position after the last page of a prefix.
+    /// The store's continuation token after the last page of a prefix.
     token: Option<String>,
     is_done: bool,
 }
@@ -103,8 +103,11 @@ impl BulkDeletion {
         })
     }
 
-    /// Moves objects that arrived without the secret key to their paths, so that they are deleted too, and counts the
-    /// objects to delete.
+    /// Moves objects that were uploaded without the secret key to their paths, so that they are deleted too. Returns
+    /// the number of keys or objects to delete.
+    ///
+    /// # Errors
+    /// Fails if the store or the platform database is unavailable.
     pub async fn prepare(&self) -> ApiResult<u64> {
         loop {
             let report = open_uploads::settle_project(&self.state, &self.project_id).await?;
@@ -130,7 +133,10 @@ impl BulkDeletion {
         }
     }
 
-    /// Deletes the next objects. Returns `None` if all are done.
+    /// Deletes the next objects. Returns `None` after the last step.
+    ///
+    /// # Errors
+    /// Fails if the store or the platform database is unavailable. Calling this again repeats the failed step.
     pub async fn step(&mut self) -> ApiResult<Option<DeletionStep>> {
         if self.is_done {
             return Ok(None);

@@ -16,8 +16,8 @@ const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1000;
 const DELIMITER: &str = "/";
 
-/// Returns a page of the store's listing, in the order of the keys' bytes. Content types come from the records,
-/// because stores don't list them. Records of uploads that have arrived since are updated.
+/// Returns a page of the store's listing, in the byte order of the keys. Content types come from the records, because
+/// stores don't list them. Updates the records of uploads that have arrived.
 ///
 /// # Errors
 /// 400 for an invalid prefix, delimiter, limit or cursor, 404 if the bucket does not exist.
@@ -71,7 +71,7 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
     Ok(ObjectPage { items, prefixes, next_cursor: page.next.map(|token| BASE64.encode(token)) })
 }
 
-/// Decodes a cursor: the store's continuation token in base64, so that it is safe in a URL.
+/// Decodes a cursor. It is the store's continuation token in base64, which is safe in a URL.
 fn decode_cursor(cursor: &str) -> ApiResult<String> {
     BASE64.decode(cursor).ok().and_then(|token| String::from_utf8(token).ok()).ok_or_else(invalid_cursor)
 }

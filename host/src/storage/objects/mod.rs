@@ -1,4 +1,4 @@
-//! Objects, for the secret key and the owner.
+//! Operations on objects. They require the secret key, or are the owner's.
 //!
 //! - `list`, `delete`: pages of objects and folders, and the removal of one object.
 //! - `detail`, `count`, `transfer`: the properties of one object, the size of a folder, and moves and copies.

@@ -22,7 +22,7 @@ pub(in super::super) enum Transfer {
     Move,
 }
 
-/// The behaviour if the new path has an object.
+/// The behaviour if an object is already at the new path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum IfTaken {
     Refuse,
@@ -37,7 +37,7 @@ enum IfTaken {
 ///
 /// # Errors
 /// 400 for an invalid path, 404 if a bucket or the object does not exist, 409 if the new path is taken or the object
-/// was replaced in the meantime, 413 if it is larger than the new bucket allows.
+/// was replaced in the meantime, 413 if the object is larger than the new bucket allows.
 pub(in super::super) async fn transfer_object(
     access: StorageAccess,
     request: MoveObject,
@@ -118,7 +118,7 @@ async fn copy(
     Ok(copy)
 }
 
-/// Deletes the object of a move at its old path, unless somebody replaced it since it was copied.
+/// Deletes a moved object at its old path, unless it was replaced after it was copied.
 async fn remove_source(
     access: &StorageAccess,
     from: &ObjectPath,

@@ -1,19 +1,20 @@
-//! Uploads that were signed and have not ended: the table `open_uploads`.
+//! Uploads in progress: the table `open_uploads`. It records uploads signed without the secret key, and multipart
+//! uploads.
 //!
 //! A signed `PUT` can be sent again until it expires, so a kept URL could replace an object that someone else uploaded
-//! later. So a URL signed without the secret key leads to a *staged* object under a key of its own. The next access to
-//! the path (a download, a list, another signature, the sweep) moves the staged object to its path, once, and only if
-//! the path is free. Multipart uploads need no staging: only the platform can complete them. They are recorded to count
-//! them, to sign more parts, and to abort abandoned ones.
+//! later. Therefore, a URL signed without the secret key leads to a *staged* object under a key of its own. The next
+//! access to the path (a download, a list, another signature, the sweep) moves the staged object to its path, once, and
+//! only if the path is free. Multipart uploads need no staging, because only the platform can complete them. They are
+//! recorded to enforce quotas, to sign more parts, and to abort abandoned uploads.
 //!
 //! A staged upload is moved in these steps. After a crash between any two of them, the next access continues the move:
-//! 1. Mark it `moving`. At most one upload of a path is, so the object of the first one wins.
+//! 1. Mark the upload as `moving`. Only one upload of a path can be marked, so the first one wins.
 //! 2. Copy the staged object to the path, if the path is free. Repeating this changes nothing.
-//! 3. Mark it `over` and record the object, in one statement.
+//! 3. Mark the upload as `over` and record the object, in one statement.
 //! 4. Delete the staged object.
 //!
-//! An upload that finds its path taken skips to step 3 without a record: its object is deleted. An object that arrives
-//! after its upload is over, by the same URL, is deleted by the sweep.
+//! If the path is taken, the upload is marked as `over` and its staged object is deleted. If the same URL is used again
+//! after the upload is over, the sweep deletes the object that arrives.
 //!
 //! Modules in reading order:
 //! - `staged_key`: keys of staged objects; pure.

@@ -10,17 +10,17 @@ use super::{
 };
 use crate::error::{ApiError, ApiResult, Code};
 
-/// Delay that is suggested to a client whose quota is used up. Abandoned uploads end within an hour.
+/// Delay that the response suggests to a client whose quota is used up. Abandoned uploads end within an hour.
 const QUOTA_RETRY: Duration = Duration::from_secs(60);
 
-/// Records an upload that leads to a staged object. Returns its id, or `None` if the bucket does not exist.
+/// Records an upload to a staged object. Returns its id, or `None` if the bucket does not exist.
 ///
 /// # Errors
 /// 429 if the owner's quota is used up.
 pub(in super::super) async fn open_staged(state: &StorageState, upload: NewOpenUpload<'_>) -> ApiResult<Option<Uuid>> {
     let max = state.upload_quotas.staged;
     match open(state, UploadKind::Staged, upload, max).await {
-        // Objects that have arrived count until they are moved.
+        // Uploads whose objects have arrived count until the objects are moved.
         Err(error) if error.code() == Code::RateLimited => {
             if settle_project(state, upload.project_id).await?.ended == 0 {
                 return Err(error);
@@ -31,7 +31,11 @@ pub(in super::super) async fn open_staged(state: &StorageState, upload: NewOpenU
     }
 }
 
-/// Like [`open_staged`], for a multipart upload. Records it before it is created in the store.
+/// Records a multipart upload before it is created in the store. Returns its id, or `None` if the bucket does not
+/// exist.
+///
+/// # Errors
+/// 429 if the owner's quota is used up.
 pub(in super::super) async fn open_multipart(
     state: &StorageState,
     upload: NewOpenUpload<'_>,

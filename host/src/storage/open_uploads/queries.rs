@@ -67,12 +67,12 @@ pub(in super::super) async fn set_upload_id(platform: &PgPool, id: Uuid, upload_
         .map(drop)
 }
 
-/// Removes an upload whose URLs were never returned.
+/// Deletes the record of an upload whose URLs were never returned.
 pub(in super::super) async fn delete_upload(platform: &PgPool, id: Uuid) -> Result<()> {
     sqlx::query("DELETE FROM open_uploads WHERE id = $1").bind(id).execute(platform).await.map(drop)
 }
 
-/// Returns whether a staged upload of the path is not over.
+/// Returns whether the path has a staged upload that is not over.
 pub(in super::super) async fn has_staged(platform: &PgPool, project_id: &str, path: &ObjectPath) -> Result<bool> {
     sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM open_uploads WHERE project_id = $1 AND bucket = $2 AND path = $3
@@ -85,7 +85,7 @@ pub(in super::super) async fn has_staged(platform: &PgPool, project_id: &str, pa
     .await
 }
 
-/// Returns whether a staged upload of the bucket, with a path that starts with `prefix`, is not over.
+/// Returns whether the bucket has a staged upload that is not over and whose path starts with `prefix`.
 pub(super) async fn has_staged_in(platform: &PgPool, project_id: &str, bucket: &str, prefix: &str) -> Result<bool> {
     sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM open_uploads WHERE project_id = $1 AND bucket = $2 AND starts_with(path, $3)
@@ -129,8 +129,8 @@ pub(in super::super) async fn find_multipart(
     .await
 }
 
-/// Returns the multipart uploads of a bucket that were neither completed nor aborted, newest first. `before` is time
-/// and id of the last upload of the previous page.
+/// Returns the multipart uploads of a bucket that were neither completed nor aborted, newest first. `before` is the
+/// creation time and the id of the last upload of the previous page.
 pub(in super::super) async fn list_multipart(
     platform: &PgPool,
     project_id: &str,
@@ -155,10 +155,11 @@ pub(in super::super) async fn list_multipart(
     .await
 }
 
-/// Step 1 of a move. Returns false if the upload is over, or another upload of the path is being moved.
+/// Marks an upload as moving: step 1 of a move. Returns false if the upload is over, or another upload of the path is
+/// being moved.
 ///
 /// Also raises the path's recorded limit to that of the upload. Otherwise, if the process ends before step 3, the moved
-/// object would exceed the limit of the previous one and be removed.
+/// object could exceed the limit of an earlier upload and be removed.
 pub(super) async fn begin_move(platform: &PgPool, id: Uuid) -> Result<bool> {
     let claimed = sqlx::query(
         "WITH moving AS (UPDATE open_uploads SET state = 'moving' WHERE id = $1 AND state <> 'over'
@@ -177,7 +178,7 @@ pub(super) async fn begin_move(platform: &PgPool, id: Uuid) -> Result<bool> {
     }
 }
 
-/// Undoes step 1, if the object of step 2 has changed in the meantime.
+/// Undoes step 1, if step 2 did not put an object at the path.
 pub(super) async fn cancel_move(platform: &PgPool, id: Uuid) -> Result<()> {
     sqlx::query("UPDATE open_uploads SET state = 'open' WHERE id = $1 AND state = 'moving'")
         .bind(id)
@@ -186,7 +187,7 @@ pub(super) async fn cancel_move(platform: &PgPool, id: Uuid) -> Result<()> {
         .map(drop)
 }
 
-/// Step 3 of a move: ends the upload and records the object that it has become.
+/// Ends an upload and records the moved object: step 3 of a move.
 pub(super) async fn finish_move(platform: &PgPool, id: Uuid, object: &ObjectMeta) -> Result<()> {
     sqlx::query(
         "WITH ended AS (UPDATE open_uploads SET state = 'over' WHERE id = $1
@@ -216,7 +217,8 @@ pub(in super::super) async fn mark_over(platform: &PgPool, ids: &[Uuid]) -> Resu
     sqlx::query("UPDATE open_uploads SET state = 'over' WHERE id = ANY($1)").bind(ids).execute(platform).await.map(drop)
 }
 
-/// Returns the records of these multipart uploads of a project, by the store's ids.
+/// Returns the records of the given multipart uploads of a project. `upload_ids` are the store's ids. Uploads without a
+/// record are left out.
 pub(in super::super) async fn ends_of_uploads(
     platform: &PgPool,
     project_id: &str,
@@ -232,7 +234,7 @@ pub(in super::super) async fn ends_of_uploads(
     .await
 }
 
-/// Ends multipart uploads that were completed or aborted, by the store's ids.
+/// Ends multipart uploads that were completed or aborted. `upload_ids` are the store's ids.
 pub(in super::super) async fn end_multipart(platform: &PgPool, project_id: &str, upload_ids: &[String]) -> Result<()> {
     sqlx::query(
         "UPDATE open_uploads SET state = 'over' WHERE project_id = $1 AND kind = 'multipart' AND upload_id = ANY($2)",
@@ -244,7 +246,7 @@ pub(in super::super) async fn end_multipart(platform: &PgPool, project_id: &str,
     .map(drop)
 }
 
-/// Removes the rows of uploads that can no longer arrive. Returns their number.
+/// Removes the rows of uploads whose object can no longer arrive. Returns the number of rows.
 pub(in super::super) async fn remove_expired(platform: &PgPool) -> Result<u64> {
     sqlx::query("DELETE FROM open_uploads WHERE expires_at <= now() - make_interval(secs => $1)")
         .bind(UPLOAD_GRACE.num_seconds() as f64)
@@ -253,7 +255,7 @@ pub(in super::super) async fn remove_expired(platform: &PgPool) -> Result<u64> {
         .map(|done| done.rows_affected())
 }
 
-/// Returns the start time of the oldest running run. Also counts runs without a job, such as a manual backup, and those
+/// Returns the start time of the oldest running run. Includes runs without a job, such as a manual backup, and runs
 /// whose job was deleted.
 pub(in super::super) async fn oldest_running_run(platform: &PgPool) -> Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar("SELECT min(started_at) FROM cron_job_runs WHERE status = 'running'").fetch_one(platform).await

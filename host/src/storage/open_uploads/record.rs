@@ -9,7 +9,7 @@ use super::super::path::ObjectPath;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub(in super::super) enum UploadKind {
-    /// One request to a staged object.
+    /// An upload to a staged object, in one request.
     Staged,
     Multipart,
 }
@@ -21,8 +21,8 @@ pub(in super::super) enum UploadState {
     Open,
     /// The staged object is being moved.
     Moving,
-    /// Moved, dropped in favour of another object, completed or aborted. The row stays until none of its URLs works any
-    /// more.
+    /// Moved, dropped in favour of another object, completed or aborted. The row stays until no URL of the upload works
+    /// any more.
     Over,
 }
 
@@ -34,12 +34,12 @@ pub(in super::super) struct NewOpenUpload<'a> {
     pub content_type: &'a str,
     /// Maximum size in bytes.
     pub max_size: i64,
-    /// Bytes of the object and of each part except the last; for multipart uploads.
+    /// Size in bytes of the object, and of each part except the last. `None` unless it is a multipart upload.
     pub layout: Option<(i64, i64)>,
-    /// Whether completing it may replace an object.
+    /// Whether completing the upload may replace an object.
     pub may_replace: bool,
     pub uploaded_by: &'a str,
-    /// The holder of the quota that the upload counts towards; `None` for no quota.
+    /// The key or user to whose quota the upload counts; `None` for no quota.
     pub quota_owner: Option<&'a str>,
     pub lifetime: Duration,
 }
@@ -74,11 +74,11 @@ pub(in super::super) struct ListedUpload {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Facts that decide whether a multipart upload is abandoned.
+/// The recorded facts that decide whether a multipart upload is abandoned.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(in super::super) struct UploadEnd {
     pub upload_id: String,
-    /// Whether it was signed without the secret key.
+    /// Whether the upload counts towards a quota: a publishable key or a signed-in user signed it.
     pub has_quota: bool,
     pub expires_at: DateTime<Utc>,
 }

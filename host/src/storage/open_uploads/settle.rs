@@ -26,7 +26,7 @@ use crate::{
 
 /// Staged objects per page.
 const PAGE_SIZE: i32 = 1000;
-/// Maximum number of staged objects that are settled when a bucket is listed, so that the list does not wait long.
+/// Maximum number of staged objects that are settled before a bucket is listed, so that the list does not wait long.
 const MAX_BEFORE_LIST: i32 = 200;
 /// Maximum number of paths that are settled at the same time.
 const MAX_CONCURRENT: usize = 8;
@@ -43,11 +43,11 @@ pub(in super::super) struct SettleReport {
     pub moved: u64,
     /// Objects removed because they were larger than was signed for.
     pub oversize: u64,
-    /// Staged objects deleted for any of these reasons, or because their upload was over.
+    /// Staged objects deleted for any of these reasons, or because their upload was over or unknown.
     pub deleted: u64,
-    /// Paths where another node is moving an object.
+    /// Uploads to try again: another upload of the path is being moved, or the staged object changed.
     contended: u64,
-    /// Whether there are more staged objects to settle.
+    /// Whether more staged objects remain to be settled.
     pub has_more: bool,
 }
 
@@ -64,8 +64,8 @@ impl SettleReport {
     }
 }
 
-/// Locks of paths, chosen by hash. While one request moves an object, other requests for the path wait for it instead
-/// of copying the object too.
+/// Locks of paths, chosen by hash. While one request moves an object to a path, other requests for the path wait
+/// instead of copying the object too.
 #[derive(Clone)]
 pub(in super::super) struct SettleLocks(Arc<[Arc<Mutex<()>>]>);
 
@@ -84,8 +84,8 @@ impl SettleLocks {
     }
 }
 
-/// Moves the first object that arrived for a path to it, if it is free. Runs to its end if the caller is cancelled: a
-/// store may take minutes to copy a large object.
+/// Moves the staged object that arrived first to its path, if the path is free. Runs to its end if the caller is
+/// cancelled: a store may take minutes to copy a large object.
 pub(in super::super) async fn settle_path(state: &StorageState, project_id: &str, path: &ObjectPath) -> ApiResult<()> {
     let guard = state.settle_locks.lock(project_id, path).await;
     let (state, project_id, path) = (state.clone(), project_id.to_owned(), path.clone());
@@ -104,7 +104,7 @@ pub(in super::super) async fn settle_path(state: &StorageState, project_id: &str
     settling.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
 }
 
-/// Settles objects of a bucket before it is listed, if an upload to a path with this prefix is open.
+/// Settles staged objects of a bucket before it is listed, if an upload to a path with this prefix is not over.
 pub(in super::super) async fn settle_bucket(
     state: &StorageState,
     project_id: &str,
@@ -117,13 +117,13 @@ pub(in super::super) async fn settle_bucket(
     Ok(())
 }
 
-/// Settles up to a thousand objects of a project.
+/// Settles up to a thousand staged objects of a project.
 pub(in super::super) async fn settle_project(state: &StorageState, project_id: &str) -> ApiResult<SettleReport> {
     settle_prefix(state, project_id, STAGED_PREFIX, PAGE_SIZE).await
 }
 
-/// Ends the uploads of a path whose objects have arrived, and removes these objects. Call it before the object at the
-/// path is deleted: a staged object that came later must not take its place.
+/// Ends the uploads of a path whose staged objects have arrived, and removes these objects. Must be called before the
+/// object at the path is deleted. Otherwise, the next access would move a staged object to the path.
 pub(in super::super) async fn discard_arrived(
     state: &StorageState,
     project_id: &str,
@@ -175,8 +175,7 @@ async fn settle_prefix(state: &StorageState, project_id: &str, prefix: &str, lim
         .await
 }
 
-/// Settles the objects that arrived for one path: first the one whose move was started, then the one that arrived
-/// first.
+/// Settles the staged objects of one path in the order of their arrival, after the one whose move was started.
 async fn settle_arrived(
     state: &StorageState,
     project_id: &str,
@@ -206,7 +205,7 @@ async fn settle_upload(
         return Ok(SettleReport { deleted: 1, ..none });
     }
     if staged.size > upload.max_size {
-        // The URL can be used again, with an object within the limit.
+        // The upload stays open: its URL can be used again, with an object within the limit.
         state.store.delete(&bucket, &staged.key).await?;
         tracing::warn!(
             project = project_id,
@@ -231,7 +230,8 @@ async fn settle_upload(
         }
         target = state.store.head(&bucket, path.key()).await?;
         if target.is_none() {
-            // The staged object was sent again in the meantime, or another node moved it and it was then deleted.
+            // The staged object was uploaded again in the meantime, or another node moved it and the object at the path
+            // was then deleted.
             queries::cancel_move(&state.platform, upload.id).await?;
             return Ok(SettleReport { contended: 1, ..none });
         }
@@ -245,14 +245,14 @@ async fn settle_upload(
     Ok(SettleReport { ended: 1, moved: u64::from(moved.is_some()), deleted: 1, ..none })
 }
 
-/// Returns whether the object at the path has the bytes of the staged one. Then the upload has succeeded, even if
-/// another request put them there.
+/// Returns whether the object at the path has the content of the staged object. In that case, the upload has succeeded,
+/// even if another request moved it.
 fn is_copy(target: &ObjectMeta, staged: &ListedObject) -> bool {
     let etag = |etag: &Option<String>| etag.as_deref().map(|etag| etag.trim_matches('"').to_owned());
     target.size == staged.size && target.etag.is_some() && etag(&target.etag) == etag(&staged.etag)
 }
 
-/// Returns the name of a project's bucket in the object store, as `ProjectRef::bucket`.
+/// Returns the name of a project's bucket in the object store, like `ProjectRef::bucket`.
 fn store_bucket(project_id: &str) -> String {
     format!("proj-{project_id}")
 }

@@ -1,5 +1,5 @@
-//! Compares a stored object with its record. This happens whenever an object is looked up, because a store does not
-//! enforce a maximum size on a plain `PUT`.
+//! Compares a stored object with its record. Every lookup of an object does this, because a store does not enforce a
+//! maximum size on a plain `PUT`.
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{error::ApiResult, object_store::ObjectMeta};
 
-/// Time after the expiry of its URL in which an upload that began in time may still end.
+/// Time after the expiry of a URL within which an upload that began before the expiry may still end.
 pub(crate) const UPLOAD_GRACE: Duration = Duration::hours(24);
 
 /// One object of a project, and the state needed to look it up.
@@ -57,9 +57,9 @@ enum Verdict {
 
 /// Decides whether a stored object is recorded or removed.
 ///
-/// A smaller limit signed for a replacement does not apply to the object that already existed: that one is recorded
-/// with its size and ETag. An object that was modified after every signed URL had expired was not uploaded by one of
-/// them, so no limit applies.
+/// A smaller limit signed for a replacement does not apply to the object that already existed: the record has that
+/// object's size and ETag. An object modified later than [`UPLOAD_GRACE`] after the last URL expired was not uploaded
+/// with a signed URL, so no limit applies.
 fn judge(record: Option<&FileRecord>, object: &ObjectMeta) -> Verdict {
     let Some(record) = record else { return Verdict::Record };
     if record.size == Some(object.size) && record.etag == object.etag {
@@ -70,8 +70,8 @@ fn judge(record: Option<&FileRecord>, object: &ObjectMeta) -> Verdict {
     if object.size > record.max_size && uploaded_by_url { Verdict::Remove } else { Verdict::Record }
 }
 
-/// Looks up an object and its record, and reconciles them as [`reconcile_object`] does. If the path is free, first
-/// moves an object that was uploaded without the secret key to it.
+/// Looks up an object and its record, and reconciles them like [`reconcile_object`]. If no object is at the path, first
+/// moves an object there that was uploaded without the secret key.
 pub(crate) async fn inspect_object(context: ObjectContext<'_>) -> ApiResult<InspectedObject> {
     let ObjectContext { state, project_id, path, .. } = context;
     let (found, has_staged) =

@@ -33,7 +33,7 @@ pub(crate) struct NewUpload<'a> {
 
 /// Records an upload before it is signed. Returns false if the bucket does not exist.
 ///
-/// While an earlier URL for the same path is valid, the larger of both limits counts: the store cannot tell which
+/// While an earlier URL for the same path is valid, the larger of both limits applies: the store cannot tell which
 /// URL an object was uploaded with.
 pub(crate) async fn record_upload(
     platform: &PgPool,
@@ -69,8 +69,8 @@ pub(crate) async fn record_upload(
     .map(|done| done.rows_affected() == 1)
 }
 
-/// Records an object that was seen in the store and is within its limit. A new record has the largest possible limit:
-/// the object was not uploaded by a signed URL.
+/// Records an object that was seen in the store and is within its limit. A new record has the largest possible limit,
+/// because the object was not uploaded with a signed URL.
 pub(crate) async fn record_stored(
     platform: &PgPool,
     project_id: &str,
@@ -178,11 +178,11 @@ pub(crate) async fn content_types(
     Ok(rows.into_iter().collect())
 }
 
-/// Records the size and ETag of listed objects that have arrived since their upload was signed, so that they count at
-/// once. `paths` are the paths of `objects`.
+/// Records the size and ETag of listed objects that have arrived since their upload was signed, so that bucket sizes
+/// include them at once. `paths` are the paths of `objects`.
 ///
-/// Leaves objects above their limit to `inspect`, which removes them, and multipart uploads to their completion, which
-/// recognises by the record whether an object was there before.
+/// Skips objects above their limit, because `inspect` removes them. Skips multipart uploads, because their completion
+/// needs the old record to tell whether an object existed before.
 pub(crate) async fn record_listed(
     platform: &PgPool,
     project_id: &str,
@@ -212,8 +212,8 @@ pub(crate) async fn record_listed(
     .map(drop)
 }
 
-/// Returns the signer of a path's upload, and the time at which an upload was first signed or the object was first
-/// seen.
+/// Returns the uploader of a path's object, and the time when an upload to the path was first signed or the object was
+/// first seen.
 pub(crate) async fn find_origin(
     platform: &PgPool,
     project_id: &str,
@@ -230,7 +230,7 @@ pub(crate) async fn find_origin(
 }
 
 /// Raises the recorded limit of a path before an object of `size` bytes is copied to it. Otherwise, the copy would be
-/// removed as larger than an earlier upload to this path was signed for.
+/// removed for being larger than an earlier upload to this path was signed for.
 pub(crate) async fn raise_limit(platform: &PgPool, project_id: &str, path: &ObjectPath, size: i64) -> Result<()> {
     sqlx::query(
         "UPDATE file_metadata SET max_size = greatest(max_size, $4)
@@ -245,8 +245,8 @@ pub(crate) async fn raise_limit(platform: &PgPool, project_id: &str, path: &Obje
     .map(drop)
 }
 
-/// Records the copy of an object, with what is recorded about the upload of its source. Returns false if the bucket of
-/// the copy does not exist.
+/// Records the copy of an object, with the uploader of its source. Returns false if the bucket of the copy does not
+/// exist.
 pub(crate) async fn record_copy(
     platform: &PgPool,
     project_id: &str,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub(crate) enum FileState {
-    /// An upload was signed; the object has not been seen yet.
+    /// An upload was signed; its object has not been seen yet.
     Pending,
     /// The object was seen in the store.
     Stored,
@@ -14,11 +14,11 @@ pub(crate) enum FileState {
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct FileRecord {
     pub state: FileState,
-    /// Maximum size in bytes that the last upload was signed for.
+    /// Maximum size in bytes that uploads to the path were signed for; `i64::MAX` if none was signed.
     pub max_size: i64,
     pub size: Option<i64>,
     pub etag: Option<String>,
-    /// Id of the multipart upload that was signed last.
+    /// Id of the last signed upload, if it is a multipart upload that was not aborted.
     pub upload_id: Option<String>,
     /// Time when the last signed URL expires.
     pub expires_at: DateTime<Utc>,

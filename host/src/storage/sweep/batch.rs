@@ -14,13 +14,12 @@ use crate::error::ApiResult;
 
 /// Records per batch.
 const BATCH_SIZE: i64 = 200;
-/// Age of a comparison after which a stored object is compared again. Long, because each comparison costs a request
-/// to the store.
+/// Days after which a stored object is compared again. Many, because each comparison costs a request to the store.
 const UNCHECKED_DAYS: i32 = 30;
-/// Maximum time of a call that finds nothing to remove.
+/// Time after which a call that has found nothing to remove starts no further batch.
 const MAX_SEARCH_TIME: Duration = Duration::from_secs(20);
 
-/// The kind of data to sweep.
+/// The kind of data that a call of [`sweep`] removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageSweep {
     /// Signed uploads that were never used, and abandoned multipart uploads.
@@ -49,8 +48,11 @@ enum Progress {
     MoreRecords,
 }
 
-/// Sweeps batches until one of them removed something, no records are left, or [`MAX_SEARCH_TIME`] is over. May run at
-/// any time and on several nodes at once.
+/// Sweeps batches until something was removed, no records are left, or [`MAX_SEARCH_TIME`] is over. May run at any time
+/// and on several nodes at once.
+///
+/// # Errors
+/// Fails if the store or the platform database is unavailable.
 pub async fn sweep(state: &StorageState, kind: StorageSweep) -> ApiResult<SweepReport> {
     let started = Instant::now();
     let mut report = SweepReport::default();
@@ -94,6 +96,6 @@ async fn sweep_batch(state: &StorageState, kind: StorageSweep, report: &mut Swee
             Outcome::Unchanged | Outcome::Confirmed | Outcome::InvalidRecord => {}
         }
     }
-    // Invalid records are not marked as checked, so the next batch would consist of them again.
+    // Invalid records are not marked as checked. If a batch has only such records, the next batch would have the same.
     Ok(if is_full && any_valid { Progress::MoreRecords } else { Progress::Done })
 }

@@ -26,7 +26,7 @@ pub(super) enum Outcome {
     InvalidRecord,
 }
 
-/// Compares a record with the store, and updates or removes record and object.
+/// Compares a record with the store. Updates the record, or removes it, or removes an object that is too large.
 pub(super) async fn compare_file(state: &StorageState, file: FileToCheck) -> ApiResult<Outcome> {
     let (platform, project_id) = (&state.platform, file.project_id.as_str());
     let path = match BucketName::parse(&file.bucket).and_then(|bucket| ObjectPath::new(&bucket, &file.path)) {
@@ -39,7 +39,7 @@ pub(super) async fn compare_file(state: &StorageState, file: FileToCheck) -> Api
     };
     let store_bucket = store_bucket(project_id);
     let Some(object) = state.store.head(&store_bucket, path.key()).await? else {
-        // The object was removed from the store, or it can no longer arrive.
+        // The object was removed from the store, or its upload can no longer arrive.
         if file.upload_over || file.record.state == FileState::Stored {
             let removed = records::delete_unchanged_record(platform, project_id, &path, file.record.expires_at).await?;
             return Ok(if removed { Outcome::RecordRemoved } else { Outcome::Unchanged });
@@ -52,7 +52,7 @@ pub(super) async fn compare_file(state: &StorageState, file: FileToCheck) -> Api
     match reconcile_object(context, Some(&file.record), object).await? {
         InspectedObject::RemovedOversize { size } => Ok(Outcome::OversizeRemoved { size: size.unsigned_abs() }),
         InspectedObject::Missing => Ok(Outcome::OversizeRemoved { size: 0 }),
-        // The replacement that was signed for never arrived: the existing object stays.
+        // No upload can arrive any more. If a replacement was signed for but never sent, the existing object stays.
         InspectedObject::Present(object) if file.upload_over => {
             records::record_stored(platform, project_id, &path, &object).await?;
             Ok(if was_confirmed { Outcome::Unchanged } else { Outcome::Confirmed })
@@ -65,7 +65,7 @@ pub(super) async fn compare_file(state: &StorageState, file: FileToCheck) -> Api
     }
 }
 
-/// Returns the name of a project's bucket in the object store, as `ProjectRef::bucket`.
+/// Returns the name of a project's bucket in the object store, like `ProjectRef::bucket`.
 pub(super) fn store_bucket(project_id: &str) -> String {
     format!("proj-{project_id}")
 }

@@ -30,8 +30,10 @@ pub struct FullSweepReport {
     pub uploads_moved: u64,
 }
 
-/// Removes expired storage data of all projects. May run at any time and on several nodes at once. Stops at the first
-/// error; the next sweep continues.
+/// Removes expired storage data of all projects. May run at any time and on several nodes at once.
+///
+/// # Errors
+/// Stops at the first failure of the store or the platform database. The next sweep compares the remaining records.
 pub async fn sweep_all_projects(state: &StorageState) -> ApiResult<FullSweepReport> {
     let settled = settle_all_projects(state).await?;
     let mut report = FullSweepReport {

@@ -12,7 +12,8 @@ pub(super) struct FileToCheck {
     pub path: String,
     #[sqlx(flatten)]
     pub record: FileRecord,
-    /// Whether no upload can still be in progress: the URL expired more than the grace period ago.
+    /// Whether no upload can still be in progress, because the URL expired more than [`UPLOAD_GRACE`] ago. Queries that
+    /// don't determine it return false.
     pub upload_over: bool,
 }
 
@@ -27,7 +28,7 @@ pub(super) struct FileCursor {
 /// Returns the records to compare in a full sweep, in the order of their keys after `after`:
 /// - pending uploads whose URL is valid;
 /// - pending uploads that are over, see [`FileToCheck::upload_over`];
-/// - records that were not compared since their URL expired.
+/// - records that were not compared after their URL expired.
 pub(super) async fn files_to_check(platform: &PgPool, after: &FileCursor, limit: i64) -> Result<Vec<FileToCheck>> {
     sqlx::query_as(
         "SELECT f.project_id, f.bucket, f.path, f.state, f.max_size, f.size, f.etag, f.upload_id, f.expires_at,
@@ -47,7 +48,7 @@ pub(super) async fn files_to_check(platform: &PgPool, after: &FileCursor, limit:
     .await
 }
 
-/// Returns records of pending uploads whose URL has expired, the earliest expiry first.
+/// Returns records of pending uploads whose URL expired more than [`UPLOAD_GRACE`] ago, the earliest expiry first.
 pub(super) async fn expired_uploads(platform: &PgPool, limit: i64) -> Result<Vec<FileToCheck>> {
     sqlx::query_as(
         "SELECT f.project_id, f.bucket, f.path, f.state, f.max_size, f.size, f.etag, f.upload_id, f.expires_at,
@@ -62,8 +63,9 @@ pub(super) async fn expired_uploads(platform: &PgPool, limit: i64) -> Result<Vec
     .await
 }
 
-/// Returns records whose upload URL is still valid, or has expired since they were last compared with the store. Skips
-/// records compared within the last five minutes. The least recently compared come first.
+/// Returns records of pending uploads whose URL is still valid, and records whose URL has expired since they were last
+/// compared with the store. Skips records compared within the last five minutes. The least recently compared come
+/// first.
 pub(super) async fn replaceable_objects(platform: &PgPool, limit: i64) -> Result<Vec<FileToCheck>> {
     sqlx::query_as(
         "SELECT f.project_id, f.bucket, f.path, f.state, f.max_size, f.size, f.etag, f.upload_id, f.expires_at,
@@ -79,7 +81,7 @@ pub(super) async fn replaceable_objects(platform: &PgPool, limit: i64) -> Result
     .await
 }
 
-/// Returns records of stored objects that were not compared for `days`, those compared longest ago first.
+/// Returns records of stored objects that were not compared for `days` days, the least recently compared first.
 pub(super) async fn unchecked_objects(platform: &PgPool, days: i32, limit: i64) -> Result<Vec<FileToCheck>> {
     sqlx::query_as(
         "SELECT f.project_id, f.bucket, f.path, f.state, f.max_size, f.size, f.etag, f.upload_id, f.expires_at,

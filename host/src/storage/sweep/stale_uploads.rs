@@ -18,16 +18,19 @@ use crate::{
     object_store::{PLATFORM_BUCKET, StoreError, UnfinishedUpload},
 };
 
-/// An upload that a publishable key or a signed-in user signed, or that belongs to no run, counts as abandoned
-/// if no part arrived for this long. The next sweep aborts it, less than an hour after its last part. A part of the
+/// Time without a new part after which an upload counts as abandoned, if a publishable key or a signed-in user signed
+/// it, or if it belongs to no run. The next sweep aborts it, less than an hour after its last part. A part of the
 /// default size arrives in time if it is sent at 10 kB/s or more.
 const IDLE_LIMIT: Duration = Duration::minutes(30);
-/// Maximum difference between the clocks of database and store.
+/// Maximum expected difference between the clocks of the database and the store.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::minutes(5);
 
-/// Aborts abandoned multipart uploads in every project's bucket. In the platform's own bucket, aborts those that no
-/// run can be making, for example those of backups whose process was killed. Returns their number. `now` is a
-/// parameter because tests can't wait.
+/// Aborts abandoned multipart uploads in every project's bucket. In the platform's own bucket, aborts uploads that no
+/// running run can have started, for example those of backups whose process was killed. Returns the number of aborted
+/// uploads. `now` is a parameter because tests can't wait.
+///
+/// # Errors
+/// Fails if the store or the platform database is unavailable.
 pub async fn abort_stale_uploads(state: &StorageState, now: DateTime<Utc>) -> ApiResult<u64> {
     let mut aborted = abort_stale_in(state, PLATFORM_BUCKET, None, now).await?;
     for project_id in queries::ready_project_ids(&state.platform).await? {
@@ -68,8 +71,8 @@ async fn abort_stale_in(
     }
 }
 
-/// Selects the abandoned uploads of a project: uploads that a publishable key or a signed-in user signed and to which
-/// no part was sent for a while, and other uploads whose URLs have expired.
+/// Selects the abandoned uploads of a project: idle uploads that a publishable key or a signed-in user signed, and all
+/// uploads whose URLs expired more than an hour ago.
 async fn stale_project_uploads(
     state: &StorageState,
     bucket: &str,
@@ -86,7 +89,7 @@ async fn stale_project_uploads(
             Some(end) if now > end.expires_at + Duration::hours(1) => true,
             Some(end) if end.has_quota => is_idle(state, bucket, &upload, now).await?,
             Some(_) => false,
-            // Not signed here, or by an older version.
+            // Another program or an older version of AtlasHub created the upload.
             None => upload.created_at.is_some_and(|created_at| created_at < unrecorded_limit(now)),
         };
         if is_stale {
@@ -96,7 +99,7 @@ async fn stale_project_uploads(
     Ok(stale)
 }
 
-/// Selects uploads that began before every run that is running, and to which no part was sent for a while.
+/// Selects idle uploads that began before every running run.
 async fn stale_platform_uploads(
     state: &StorageState,
     uploads: Vec<UnfinishedUpload>,
@@ -106,7 +109,7 @@ async fn stale_platform_uploads(
     if uploads.is_empty() {
         return Ok(stale);
     }
-    // Read after the uploads were listed: the run of each of them has started.
+    // Read after the uploads were listed, so that the run of each upload has started.
     let oldest_run = open_uploads::oldest_running_run(&state.platform).await?;
     for upload in uploads {
         if is_orphaned(upload.created_at, oldest_run) && is_idle(state, PLATFORM_BUCKET, &upload, now).await? {
@@ -116,7 +119,7 @@ async fn stale_platform_uploads(
     Ok(stale)
 }
 
-/// Returns whether no run can be making an upload that was created at that time.
+/// Returns whether no running run can have started an upload that was created at this time.
 fn is_orphaned(created_at: Option<DateTime<Utc>>, oldest_run: Option<DateTime<Utc>>) -> bool {
     match (created_at, oldest_run) {
         (_, None) => true,
@@ -139,7 +142,7 @@ async fn is_idle(state: &StorageState, bucket: &str, upload: &UnfinishedUpload, 
     }
 }
 
-/// Returns the time before which an unrecorded upload must have been created to count as abandoned.
+/// Returns the time before which an upload without a record must have been created to count as abandoned.
 fn unrecorded_limit(now: DateTime<Utc>) -> DateTime<Utc> {
     now - Duration::seconds(MULTIPART_LIFETIME.as_secs() as i64) - Duration::hours(1)
 }

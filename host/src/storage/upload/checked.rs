@@ -12,12 +12,12 @@ use super::{
 };
 use crate::error::{ApiError, ApiResult};
 
-/// Lifetime of a URL for one request.
+/// Lifetime of the URL of a download, or of an upload in one request.
 pub(crate) const URL_LIFETIME: Duration = Duration::from_secs(3600);
-/// Lifetime of the URLs of a multipart upload. Many gigabytes over a home connection take a day.
+/// Lifetime of the URLs of a multipart upload. Many gigabytes over a home connection can take a day.
 pub(crate) const MULTIPART_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// An upload that the caller may make: the next steps are to record and to sign it.
+/// An upload that the caller may make, ready to be recorded and then signed.
 #[derive(Clone, Copy)]
 pub(super) struct CheckedUpload<'a> {
     pub access: &'a StorageAccess,
@@ -28,8 +28,8 @@ pub(super) struct CheckedUpload<'a> {
 
 impl CheckedUpload<'_> {
     /// Records an upload in one request. Must happen before signing, so that the limit of every valid URL is on record.
-    /// Returns the key to sign: the object's own for a trusted requester, else that of a staged object, so that a kept
-    /// URL can never replace another object.
+    /// Returns the key to sign: the object's own key for a trusted requester, otherwise the key of a staged object, so
+    /// that a kept URL can never replace another object.
     pub(super) async fn record_single(&self) -> ApiResult<String> {
         let Self { access, plan, .. } = *self;
         if access.requester.is_trusted() {
@@ -49,7 +49,7 @@ impl CheckedUpload<'_> {
         opened.ok_or_else(|| self.bucket_deleted())
     }
 
-    /// Records the upload that the object at the path may come from.
+    /// Records an upload directly to its path, in `file_metadata`.
     pub(super) async fn record(&self, upload_id: Option<&str>, lifetime: Duration) -> ApiResult<()> {
         let Self { access, plan, max_size } = *self;
         let upload = NewUpload {
@@ -79,7 +79,7 @@ impl CheckedUpload<'_> {
         }
     }
 
-    /// The error if the bucket was deleted after its settings were read.
+    /// Returns the error for a bucket that was deleted after its settings were read.
     fn bucket_deleted(&self) -> ApiError {
         let access = self.access;
         access.state.bucket_settings.invalidate(&access.project.id);

@@ -2,8 +2,8 @@
 //!
 //! - `content_type`: checks content types; pure.
 //! - `plan`: an upload request, checked without a connection; pure.
-//! - `checked`: an upload that was checked against bucket and store, and is ready to be recorded and signed.
-//! - `put`, `post`, `multipart`: one method of uploading each. `multipart` also signs more parts, completes and aborts.
+//! - `checked`: an upload that was checked against the bucket and the store, and is ready to be recorded and signed.
+//! - `put`, `post`, `multipart`: one upload method each. `multipart` also signs more parts, completes and aborts.
 //! - `sign`: all steps of signing in order.
 
 mod checked;

@@ -52,7 +52,7 @@ pub(super) async fn sign_multipart(
     let parts = match record_and_sign_parts(upload, layout, id, &upload_id, part_count).await {
         Ok(parts) => parts,
         Err(error) => {
-            // If these fail too, the sweep aborts the upload.
+            // If these calls fail too, the sweep aborts the upload.
             if let Err(error) = state.store.abort_multipart(&bucket, key, &upload_id).await {
                 tracing::warn!(%error, object_key = key, "could not abort an upload that was not signed");
             }
@@ -112,7 +112,7 @@ async fn sign_urls(
 /// Signs URLs of the parts that the request names.
 ///
 /// # Errors
-/// 400 if the upload has no such part, 404 if the upload does not exist or its URLs have expired.
+/// 400 if the upload has no such part, 404 if the upload does not exist, has ended or has expired.
 pub(crate) async fn sign_parts(access: &StorageAccess, request: SignParts) -> ApiResult<SignedParts> {
     let path = access.object_path(None, &request.object_key).await?;
     access.authorize(path.bucket(), Action::Upload).await?;
@@ -145,8 +145,8 @@ async fn find_multipart(access: &StorageAccess, path: &ObjectPath, upload_id: &s
 /// that a client can repeat a request whose response was lost.
 ///
 /// # Errors
-/// 400 if the parts differ from the uploaded ones, 404 if the upload does not exist, 409 if another object was uploaded
-/// to the path in the meantime, 413 if the object is larger than was signed for; it is then removed.
+/// 400 if the parts differ from the uploaded parts, 404 if the upload does not exist, 409 if another object was
+/// uploaded to the path in the meantime, 413 if the object is larger than was signed for. Such an object is removed.
 pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpload) -> ApiResult<StoredObject> {
     let path = access.object_path(None, &request.object_key).await?;
     let parts = parse_parts(request.parts)?;
@@ -161,7 +161,7 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
 
     let existing = inspect_object(context).await?.into_object();
     let already_completed = existing.as_ref().is_some_and(is_result);
-    // Older versions did not record uploads. A trusted requester may have sent `upsert` to one.
+    // Older versions did not record uploads. A trusted requester may have signed such an upload with `upsert`.
     let may_replace = access.requester.is_trusted() && upload.as_ref().is_none_or(|upload| upload.may_replace);
     if existing.is_some() && !already_completed && !may_replace {
         return Err(object_exists(&path));
@@ -175,8 +175,8 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
         };
         match completed {
             Ok(()) => {}
-            // An object arrived in the meantime. It is this one if the store's response to an earlier attempt of the
-            // same call came too late.
+            // An object arrived in the meantime. It may be the result of this upload: if the store's response to an
+            // earlier attempt of the same call was lost.
             Err(StoreError::PreconditionFailed { .. }) => {
                 let object = state.store.head(&store_bucket, path.key()).await?;
                 if !object.as_ref().is_some_and(is_result) {
@@ -215,8 +215,8 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
     }
 }
 
-/// Returns whether the upload created this object. In every store, the ETag of an object made of parts ends with the
-/// number of parts. If an object existed when the upload was signed, its ETag is on record.
+/// Returns whether the upload created this object. Every store ends the ETag of an object made of parts with the number
+/// of parts. If an object existed when the upload was signed, the record has its ETag.
 fn is_result_of_upload(record: Option<&FileRecord>, upload_id: &str, object: &ObjectMeta, part_count: usize) -> bool {
     let Some(record) = record.filter(|record| record.upload_id.as_deref() == Some(upload_id)) else { return false };
     let existed_before = record.state == FileState::Pending && record.etag.is_some() && record.etag == object.etag;

@@ -1,4 +1,4 @@
-//! Parses an upload request: everything that can be checked without a connection.
+//! Parses an upload request, and checks everything that needs no connection.
 
 use api_types::{SignUpload, UploadMode};
 
@@ -60,7 +60,7 @@ pub(super) struct PartLayout {
 }
 
 impl PartLayout {
-    /// Uses the requested part size, or by default one that grows with the object.
+    /// Creates a layout with the requested part size, or with a default that grows with the object.
     fn new(object_size: i64, requested: Option<i64>) -> ApiResult<Self> {
         let min_size = divide_up(object_size, MAX_PARTS);
         let part_size = match requested {
@@ -84,7 +84,7 @@ impl PartLayout {
         i32::try_from(divide_up(self.object_size, self.part_size)).unwrap_or(i32::MAX)
     }
 
-    /// Returns number and size of every part, in order. Numbers start at 1.
+    /// Returns the number and the size in bytes of every part, in order. Numbers start at 1.
     pub(super) fn parts(self) -> impl Iterator<Item = (i32, i64)> {
         (1..).scan(self.object_size, move |remaining, number| {
             let size = (*remaining).min(self.part_size);

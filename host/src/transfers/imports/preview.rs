@@ -112,13 +112,13 @@ fn csv_warnings(head: &Head, fields: usize, null_text: Option<&str>) -> Vec<Stri
     let mut warnings = Vec::new();
     let wrong = head.rows.iter().filter(|row| row.len() != fields).count();
     if wrong > 0 {
-        warnings.push(format!("{wrong} of the first rows do not have {fields} fields. They can't be imported."));
+        warnings.push(format!("{wrong} of the first rows do not have {fields} fields and can't be imported."));
     }
     let is_null_word = |cell: &Cell| matches!(cell, Cell::Text { text, is_quoted: false } if text == "NULL");
     if null_text.is_none() && head.rows.iter().flatten().any(is_null_word) {
         warnings.push(
-            "Some fields are the text NULL. Send `\"nullText\": \"NULL\"` if they have no value, as in files that \
-             PostgREST writes; it also doubles backslashes in texts."
+            "Some fields contain the unquoted text NULL. If they have no value, as in files that PostgREST writes, \
+             send `\"nullText\": \"NULL\"`. PostgREST also doubles backslashes."
                 .to_owned(),
         );
     }

@@ -60,13 +60,13 @@ impl Target {
         let rows = pools.fetch(project, DbRole::Owner, &statement).await?;
         let unknown = || {
             ApiError::new(Code::UnknownTable, format!("Unknown table `{table}` in schema `public`."))
-                .with_hint("Create the table first. Only tables of schema `public` can be imported into.")
+                .with_hint("Create the table first. Imports are possible only into tables of schema `public`.")
         };
         let text: String = rows.first().ok_or_else(unknown)?.try_get(0).map_err(ApiError::internal)?;
         let target: Self = serde_json::from_str(&text).map_err(ApiError::internal)?;
         if !target.is_table() {
             return Err(ApiError::new(Code::Unprocessable, format!("`{table}` is not a table."))
-                .with_hint("Import into the table below the view."));
+                .with_hint("Import into the table that the view reads."));
         }
         Ok(target)
     }

@@ -25,9 +25,9 @@ fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// Stores a backup as the plugin does, created `days_ago` days ago.
+/// Stores a backup like the plugin, with a creation time `days_ago` days ago.
 pub(crate) async fn store_backup(app: &TestApp, project: &TestProject, days_ago: i64) -> NewBackup {
-    // The database stores microseconds.
+    // Rounded, because the database stores microseconds.
     let now = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap();
     let created_at = now - chrono::TimeDelta::days(days_ago);
     let stem = format!("backups/project/{}/{}-{}", project.id, created_at.format("%Y%m%dT%H%M%SZ"), Uuid::now_v7());
@@ -227,7 +227,7 @@ async fn run_without_lease_records_no_backup() {
     assert_eq!(recorded, 0);
 }
 
-/// A job runner that accepts only job `backup` of plugin `backup`. A run ends only when it is cancelled.
+/// A job runner that accepts only the job `backup` of the plugin `backup`. A run ends only when it is cancelled.
 struct EndlessBackupRunner;
 
 #[async_trait::async_trait]

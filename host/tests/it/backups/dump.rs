@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use crate::support::{Postgres, TestApp, TestProject, bin_dir, eventually};
 
-/// Creates a table that is larger than every pipe and buffer, with incompressible rows.
+/// Creates a table with incompressible rows that is larger than every pipe and buffer.
 pub(crate) const LARGE: &str =
     "CREATE TABLE large AS SELECT i AS id, gen_random_uuid()::text || gen_random_uuid() || gen_random_uuid() AS noise
                      FROM generate_series(1, 200000) AS i";
@@ -42,7 +42,7 @@ async fn read_dump(dump: Dump) -> (Vec<u8>, Result<DumpInfo, DumpError>) {
     (archive, outcome.await)
 }
 
-/// Stores a dump as the backup capability does: commits the upload only if the dump succeeded.
+/// Stores a dump like the backup capability: commits the upload only if the dump succeeded.
 async fn store_dump(app: &TestApp, dump: Dump, key: &str) -> Result<StoredUpload, DumpError> {
     let Dump { mut bytes, outcome } = dump;
     app.app.store().ensure_bucket(PLATFORM_BUCKET).await.unwrap();

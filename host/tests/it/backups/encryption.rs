@@ -1,4 +1,4 @@
-//! Backups in the age format: only an identity opens them, and it is used for one call.
+//! Backups in the age format: they can be opened only with an identity, which is used for one request or run.
 
 use std::{
     io::Write as _,
@@ -113,7 +113,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// Runs a program with this input. Returns its output.
+/// Runs a program with the given input. Returns its output.
 fn output_of(command: &mut Command, input: &[u8]) -> Vec<u8> {
     let name = command.get_program().to_owned();
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
@@ -141,7 +141,7 @@ async fn encrypted_backup_is_opened_by_age_and_pg_restore() {
     std::fs::write(&file, identity).unwrap();
     let dump = encrypted.dump().await;
     let archive = decrypted(&dump, &file);
-    // An archive has the names of tables in plain text, so the store would have them too.
+    // An unencrypted archive would reveal the names of tables to the store.
     assert!(contains(&archive, "CREATE TABLE public.secret_ledger"));
     assert!(!contains(&dump, "secret_ledger") && !contains(&dump, "PGDMP"));
     let list = output_of(Command::new(bin_dir().join("pg_restore")).arg("--list"), &archive);
@@ -162,7 +162,7 @@ async fn encrypted_backup_is_opened_by_age_and_pg_restore() {
     let platform = create_backup(app, "platform").await;
     let dump = encrypted.stored(platform["objectKey"].as_str().unwrap()).await;
     assert!(!contains(&dump, "cron_jobs") && contains(&decrypted(&dump, &file), "cron_jobs"));
-    // An export is for use elsewhere, and is not encrypted.
+    // Exports are for use elsewhere, so they are not encrypted.
     let source = json!({ "kind": "database", "projectId": project.id });
     let export = crate::transfers::export(app, json!({ "source": source, "format": "custom" })).await;
     assert!(crate::transfers::download(app, &export).await.starts_with(b"PGDMP"));
@@ -183,7 +183,7 @@ async fn encrypted_backup_is_verified_with_its_identity_only() {
     let run = encrypted.verify_with(identity).await;
     assert_eq!(run["status"], "success", "{run}");
     assert_eq!(state(app, backup).await["state"], "verified");
-    // The identity was for that run alone.
+    // The identity was used for that run only.
     assert_eq!(verify(app, backup).await["status"], "fail");
     let (status, body) = app.admin().post(&encrypted.path("/verify"), json!({ "identity": "age1x" })).await;
     assert_eq!((status, code(&body)), (StatusCode::BAD_REQUEST, "invalid_request"), "{body}");

@@ -1,4 +1,4 @@
-//! Objects of projects in backups: copied once per content, brought back, checked, and swept.
+//! Objects of projects in backups: each content is copied once, and copies are brought back, checked and swept.
 
 use age::{secrecy::ExposeSecret as _, x25519::Identity};
 use atlashub::{
@@ -18,7 +18,7 @@ use crate::{
     support::{TestApp, TestProject, eventually, must_send, raw, upload_request},
 };
 
-/// Larger than what is read into memory, and than one part of an upload.
+/// Larger than the objects that are read into memory, and than one part of an upload.
 const LARGE_BYTES: usize = 9 << 20;
 
 async fn upload(project: &TestProject, path: &str, bytes: &[u8]) {
@@ -28,7 +28,7 @@ async fn upload(project: &TestProject, path: &str, bytes: &[u8]) {
     must_send(&signed, bytes.to_vec()).await;
 }
 
-/// Returns the bytes and the content type of an object, as an app gets them.
+/// Returns the bytes and the content type of an object, as an app receives them.
 async fn download(project: &TestProject, key: &str) -> Option<(Vec<u8>, String)> {
     let path = format!("/v1/storage/signed-download?bucket=uploads&objectKey={key}");
     let (status, signed) = project.secret().get(&path).await;
@@ -49,7 +49,7 @@ async fn start(app: &TestApp, project: &TestProject) -> String {
     started["runId"].as_str().unwrap().to_owned()
 }
 
-/// Backs up the project with its objects. Returns the backup as listed, and what the run says about its objects.
+/// Backs up the project with its objects. Returns the backup as listed, and the run's result for its objects.
 async fn back_up(app: &TestApp, project: &TestProject) -> (Value, Value) {
     let run = ended_run(app, &start(app, project).await).await;
     assert_eq!(run["status"], "success", "{run}");
@@ -103,7 +103,7 @@ async fn contents_are_copied_once() {
     let (_, objects) = back_up(&app, &project).await;
     assert_eq!((&objects["count"], &objects["copied"], &objects["copiedBytes"]), (&json!(4), &json!(1), &json!(7)));
 
-    // The cache only saves reading.
+    // Without the cache, objects are read again, but not copied again.
     sqlx::query("DELETE FROM backup_object_cache").execute(app.app.platform()).await.unwrap();
     let (_, objects) = back_up(&app, &project).await;
     assert_eq!((&objects["count"], &objects["copied"]), (&json!(4), &json!(0)));
@@ -136,7 +136,7 @@ async fn restore_brings_back_missing_and_changed_objects_and_keeps_others() {
         let path = format!("/v1/storage/object?bucket=uploads&objectKey=uploads/{key}");
         assert_eq!(project.secret().delete(&path).await.0, StatusCode::OK);
     }
-    // Of the same size, and with another content.
+    // The new content has the same size.
     upload(&project, "changed.txt", b"after!").await;
     upload(&project, "new.txt", b"new").await;
 
@@ -309,7 +309,7 @@ async fn cancelled_backup_with_objects_leaves_no_backup() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("cancelled").await;
     upload(&project, "a.txt", b"content").await;
-    // As a sweep does. The backup waits for its end.
+    // Takes the lock like a sweep. The backup waits for the lock.
     let mut sweeping = app.app.platform().acquire().await.unwrap();
     sqlx::query("SELECT pg_advisory_lock(hashtextextended('atlashub object copies ' || $1, 0))")
         .bind(&project.id)
@@ -336,7 +336,7 @@ async fn files_of_a_backup_without_a_manifest_are_removed() {
     let project = app.create_project("interrupted").await;
     upload(&project, "a.txt", b"content").await;
     let (backup, _) = back_up(&app, &project).await;
-    // As after a crash between the list and the manifest.
+    // Simulates a crash after the list and before the manifest was stored.
     sqlx::query("DELETE FROM backups").execute(app.app.platform()).await.unwrap();
     let store = app.app.store();
     store.delete(PLATFORM_BUCKET, backup["manifestKey"].as_str().unwrap()).await.unwrap();

@@ -22,7 +22,7 @@ use crate::{
     support::{TestApp, TestProject, guests::GuestRun},
 };
 
-/// Grants of everything that the plugins request.
+/// Returns grants for everything that the plugins request.
 pub(crate) fn grants() -> Grants {
     let all = || vec!["*".to_owned()];
     let scopes = BTreeMap::from([

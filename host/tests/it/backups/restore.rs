@@ -177,7 +177,7 @@ async fn every_kind_of_object_is_restored_unchanged() {
     .await
     .unwrap();
     assert_eq!(owners, [format!("proj_{}_owner", project.id)]);
-    // The project's SQL still can't create extensions.
+    // The project's owner still can't create extensions.
     let refused = app.admin().post(&project.path("/sql"), json!({ "sql": "CREATE EXTENSION hstore" })).await;
     assert_eq!(refused.0, StatusCode::BAD_REQUEST, "{refused:?}");
 }
@@ -216,7 +216,7 @@ async fn exposure_and_policies_apply_to_the_roles_of_another_project() {
     let (status, body) = user.get("/v1/db/notes?select=id").await;
     assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1 }])), "{body}");
     assert_eq!(target.secret().get("/v1/db/notes").await.1["rows"].as_array().unwrap().len(), 2);
-    // A table that is created later is usable by the secret key.
+    // The secret key can use a table that is created after the restore.
     target.sql("CREATE TABLE later (id int PRIMARY KEY)").await;
     let body = eventually("the new table is known", async || {
         let (status, body) = target.secret().post("/v1/db/later", json!({ "rows": [{ "id": 1 }] })).await;
@@ -328,7 +328,7 @@ async fn restores_that_can_not_be_planned_are_refused_with_reason() {
     assert_eq!(app.admin().get(unknown).await.0, StatusCode::NOT_FOUND);
     assert_eq!(app.admin().delete(unknown).await.0, StatusCode::NOT_FOUND);
 
-    // A plan can be withdrawn.
+    // A planned restore can be cancelled.
     let planned = plan(&app, &backup, &project).await;
     assert_eq!(
         post(&path_of(&planned, "/rollback"), json!({ "confirm": "refused" })).await,

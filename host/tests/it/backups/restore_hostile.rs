@@ -1,4 +1,4 @@
-//! Archives are arbitrary SQL. They can't damage the project, other projects or the server.
+//! An archive can contain arbitrary SQL. It can't damage the project, other projects or the server.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -120,7 +120,7 @@ async fn cancelled_restore_leaves_no_database_and_an_unchanged_project() {
     })
     .await;
     assert_eq!(restore_of(&app, &planned).await["state"], "loading");
-    // The project works, and nobody else may connect to the new database.
+    // The project works. Only its owner and its backup role may connect to the new database.
     assert_all_keys_work(&project).await;
     let allowed: Vec<String> = sqlx::query_scalar(
         "SELECT rolname::text FROM pg_roles WHERE NOT rolsuper AND starts_with(rolname, 'proj_')
@@ -131,7 +131,7 @@ async fn cancelled_restore_leaves_no_database_and_an_unchanged_project() {
     .await
     .unwrap();
     assert_eq!(allowed, ["backup", "owner"].map(|role| format!("proj_{}_{role}", project.id)));
-    // Meanwhile, a second restore and the removal of this one are refused.
+    // Meanwhile, a second restore and the removal of this restore are refused.
     let second = plan(&app, &backup, &project).await;
     let path = path_of(&second, "/confirm");
     assert_eq!(app.admin().post(&path, json!({ "confirm": "endless" })).await.0, StatusCode::CONFLICT);

@@ -1,4 +1,4 @@
-//! What a restore does with row-level security and with the users of the project's app.
+//! Restores of row-level security, and of the users of the project's app.
 
 use reqwest::StatusCode;
 use serde_json::json;

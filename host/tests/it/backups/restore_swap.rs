@@ -16,7 +16,7 @@ use crate::{
     support::{Client, TestApp},
 };
 
-/// Sends requests, one every 20 ms, until `stop` is true. Returns the values that were read, and the number of refused
+/// Sends a request every 20 ms until `stop` is true. Returns the values that were read, and the number of refused
 /// requests.
 async fn read_until(client: Client, stop: Arc<AtomicBool>) -> (Vec<i64>, u32) {
     let (mut seen, mut refused) = (Vec::new(), 0);

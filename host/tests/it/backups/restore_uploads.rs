@@ -75,7 +75,7 @@ async fn archive_of_another_database_is_reachable_only_with_the_secret_key() {
         .await
         .unwrap();
     assert!(closed);
-    // The archive is no longer needed.
+    // The archive was removed after its restore.
     let request = json!({ "projectId": project.id, "uploadId": planned["source"]["uploadId"] });
     assert_eq!(app.admin().post("/admin/v1/restores", request).await.0, StatusCode::NOT_FOUND);
 }

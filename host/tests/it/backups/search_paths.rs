@@ -9,7 +9,8 @@ use crate::{
     support::TestApp,
 };
 
-/// One function each for a check constraint, a generated column, an index, a domain and a materialized view.
+/// Functions for a check constraint, a generated column, an index, a domain and a materialized view. Functions that
+/// need no search path cause no warning.
 const OBJECTS: &str = "CREATE TABLE bounds (name text PRIMARY KEY, most int NOT NULL);
     INSERT INTO bounds VALUES ('price', 100);
     CREATE TYPE mood AS ENUM ('fine', 'tired');
@@ -79,7 +80,7 @@ async fn schema_with_unqualified_names_is_restored_and_the_owner_is_warned() {
 async fn archive_that_cannot_be_loaded_makes_the_backup_fail_until_it_can() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("broken").await;
-    // A function that fails outside of the project's own database.
+    // The function fails outside of the project's own database.
     project
         .sql(
             "CREATE FUNCTION here(x int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN

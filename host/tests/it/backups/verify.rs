@@ -295,7 +295,7 @@ async fn sweep_removes_leftovers_but_keeps_running_verifications() {
         Postgres::shared().execute(&format!("CREATE ROLE {}", name(run))).await;
         Postgres::shared().execute(&format!("CREATE DATABASE {}", name(run))).await;
     }
-    // Any role can give its session this name.
+    // Any role can give its session the application name of a verification.
     let project = app.create_project("Impostor").await;
     let role = format!("proj_{}_anon", project.id);
     Postgres::shared().execute(&format!("ALTER ROLE {role} PASSWORD 'impostor'")).await;
@@ -303,7 +303,7 @@ async fn sweep_removes_leftovers_but_keeps_running_verifications() {
     let options: PgConnectOptions = url.parse().unwrap();
     let options = options.username(&role).password("impostor").application_name(&name(ended));
     let _impostor = options.connect().await.unwrap();
-    // The app's background sweep may remove it first.
+    // The app's background sweep may remove the leftovers first.
     app.app.backups().catalogue.remove_leftover_scratch_databases().await.unwrap();
     eventually("the removal of leftovers", async || (!scratch_names(&app).await.contains(&name(ended))).then_some(()))
         .await;

@@ -76,7 +76,7 @@ async fn buckets_and_their_limits_apply_to_signed_uploads() {
         ("sign-upload", "uploads/a", json!({ "maxSizeBytes": 1001 }), "1000"),
         ("sign-upload", "uploads/a", json!({ "maxSizeBytes": 0 }), "at least 1"),
         ("sign-upload", "nowhere/a", json!({}), "no such bucket"),
-        ("sign-upload", "uploads", json!({}), "starts with the name of a bucket"),
+        ("sign-upload", "uploads", json!({}), "must start with the name of a bucket"),
         ("sign-upload", "uploads/../private/a", json!({}), ".."),
         ("sign-download", "uploads/../private/a", json!({}), ".."),
         ("sign-download", "uploads/none", json!({}), "does not exist"),
@@ -90,7 +90,7 @@ async fn buckets_and_their_limits_apply_to_signed_uploads() {
     }
     let too_many = platform.buckets("sign-upload", "uploads/a", json!({ "count": 1001 })).await.unwrap_err();
     assert!(too_many.contains("already signed 1000 uploads"), "{too_many}");
-    // They are one record, because they are for one path.
+    // All these uploads have one record, because they are for one path.
     let records: i64 = sqlx::query_scalar("SELECT count(*) FROM file_metadata WHERE project_id = $1")
         .bind(&platform.project.id)
         .fetch_one(platform.app.app.platform())

@@ -1,5 +1,5 @@
-//! Plugins in other languages, built with their pinned tools, signed, approved and run as jobs: those in
-//! `plugins/examples`, and new ones. Started by `cargo xtask test --languages`, which installs the tools.
+//! Plugins built with the pinned tools of each language, signed, approved and run as jobs: those in `plugins/examples`,
+//! and new ones. Started by `cargo xtask test --languages`, which installs the tools.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::support::{
     plugin_files::{Author, PluginFolder, approve, until_state},
 };
 
-/// A language and the variable that tells where its tools are.
+/// A language, and the environment variable that contains the path of its tools.
 type Tools = (&'static str, &'static str);
 
 const C: Tools = ("c", "ATLASHUB_TEST_C_TOOLS");
@@ -25,7 +25,7 @@ const JAVASCRIPT: Tools = ("javascript", "ATLASHUB_TEST_JAVASCRIPT_TOOLS");
 /// Cargo is in `PATH`.
 const RUST: Tools = ("rust", "PATH");
 
-/// Builds the plugin in a folder with its script, as its README says, and returns it.
+/// Builds the plugin in a folder with the folder's script, as the README says, and returns the plugin's file.
 fn build((language, tools): Tools, folder: &Path, name: &str) -> Vec<u8> {
     let tools = std::env::var_os(tools).unwrap_or_else(|| panic!("{tools} is set by `cargo xtask test --languages`"));
     let started = Instant::now();
@@ -138,7 +138,7 @@ async fn plugin_in_python_summarizes_a_csv_file() {
     assert_eq!(summary["columns"]["people"]["empty"], json!(1), "{summary}");
 }
 
-/// Databases, objects and HTTP from JavaScript: every call is synchronous for the plugin, and a stream is read.
+/// Uses databases, objects and HTTP from JavaScript. Every call is synchronous for the plugin, and a stream is read.
 #[tokio::test]
 async fn plugin_in_javascript_reports_changed_tables() {
     let plugin = build_example(JAVASCRIPT, "schema-watch");
@@ -167,7 +167,7 @@ async fn plugin_in_javascript_reports_changed_tables() {
     assert!(reason.contains("bucket"), "{reason}");
 }
 
-/// `atlashub plugin new` for every language: the project builds, and the plugin loads and runs.
+/// Creates a project with `atlashub plugin new` in every language. It builds, and the plugin loads and runs.
 #[tokio::test]
 async fn new_plugins_build_load_and_run() {
     let (projects, folder) = (tempfile::tempdir().unwrap(), PluginFolder::new());

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Opens the secret `token`. Returns 0 on success, otherwise 1 plus the index of the `error-code`.
+/// A guest that opens the secret `token`. Returns 0 on success, otherwise 1 plus the index of the `error-code`.
 const SECRETS: Guest = Guest {
     imports: r#"
   (import "atlashub:plugin/secrets@0.1.0" (instance $secrets
@@ -42,7 +42,7 @@ const NOT_FOUND: i32 = 2;
 const CONFLICT: i32 = 4;
 const TOO_LARGE: i32 = 5;
 
-/// Imports only the type `secret`, as a user of `http` does.
+/// A guest that imports only the type `secret`, as users of `http` do.
 const TYPE_ONLY: Guest = Guest {
     imports: r#"
   (import "atlashub:plugin/secrets@0.1.0" (instance $secrets (export "secret" (type $secret (sub resource)))))"#,
@@ -68,7 +68,7 @@ const CONFIG: Guest = Guest {
         (i32.store (i32.const 24) (i32.load (i32.const 136)))))",
 };
 
-/// Sends the message `ready` 25 times. Returns the outcome of the last call.
+/// A guest that sends the message `ready` 25 times. Returns the outcome of the last call, like [`SECRETS`].
 const NOTIFY: Guest = Guest {
     imports: r#"
   (import "atlashub:plugin/notify@0.1.0" (instance $notify
@@ -108,7 +108,7 @@ async fn open_secret(grants: Grants, job_secrets: &[&str]) -> GuestRun {
 }
 
 #[tokio::test]
-async fn secret_outside_the_grant_can_not_be_opened() {
+async fn granted_and_job_secrets_can_be_opened() {
     let check = async |grants: Grants, job_secrets: &[&str], expected: i32| {
         let description = format!("{:?} {job_secrets:?}", grants.scopes);
         assert_eq!(open_secret(grants, job_secrets).await.run().await, result(expected), "{description}");

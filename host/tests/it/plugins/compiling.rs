@@ -18,8 +18,8 @@ use crate::support::{
     plugin_files::{Author, PluginFolder, Run, approve, component, endless, manifest, run, until_plugin, until_state},
 };
 
-/// A compiler that never ends for the plugin `slow`, fails for `broken`, and compiles all others. Writes a line to a
-/// file for each plugin.
+/// A compiler that never ends for the plugin `slow`, refuses `broken`, crashes for `crashing`, and compiles all others.
+/// It appends a line to the file `started` for each compilation.
 struct Compiler(tempfile::TempDir);
 
 impl Compiler {
@@ -47,7 +47,7 @@ exec "{program}" "$@" < "$file"
         self.0.path().join("compiler")
     }
 
-    /// Returns the number of plugins that it has started to compile.
+    /// Returns the number of compilations that were started.
     fn started(&self) -> usize {
         fs::read_to_string(self.0.path().join("started")).unwrap_or_default().lines().count()
     }
@@ -108,7 +108,7 @@ async fn file_that_fails_to_compile_is_not_compiled_again() {
     assert_eq!(refused["state"], "rejected", "{refused}");
     assert!(refused["reason"].as_str().unwrap().contains("it is broken"), "{refused}");
     assert_eq!(compiler.started(), 1);
-    // Each trust change inspects refused plugins again.
+    // After each change of trust, refused plugins are inspected again, but not compiled.
     for _ in 0..3 {
         Author::new().trusted_by(&app).await;
     }
@@ -214,7 +214,7 @@ async fn component_beyond_the_limits_of_a_run_is_rejected_and_compiled_once() {
     let (compiler, folder, author) = (Compiler::new(), PluginFolder::new(), Author::new());
     let app = compiler.app(&folder).await;
     author.trusted_by(&app).await;
-    // Many tables are allowed, a huge one is not. The compiler process does not check this limit.
+    // Many tables are allowed, but not a huge one. The compiler process does not check this limit.
     folder.add_signed("tables", &with_items("tables", &"(table 1000 funcref)".repeat(20)), &author);
     folder.add_signed("huge", &with_items("huge", "(table 1000000 funcref)"), &author);
     for name in ["tables", "huge"] {

@@ -16,7 +16,7 @@ fn host(change: impl FnOnce(&mut PluginsConfig)) -> HostLimits {
     HostLimits::from(&config)
 }
 
-/// Returns the same guest under the name of another plugin.
+/// Returns the guest's plugin under another name.
 fn named(guest: &GuestRun, name: &str) -> atlashub::plugins::runtime::RunnablePlugin {
     let mut plugin = guest.plugin.clone();
     let mut manifest = Manifest::clone(&plugin.manifest);
@@ -25,7 +25,7 @@ fn named(guest: &GuestRun, name: &str) -> atlashub::plugins::runtime::RunnablePl
     plugin
 }
 
-/// Returns the sum of the outcomes that the job `calls` counted.
+/// Returns the number of outcomes that the job `calls` has counted.
 fn total(outcomes: &Value) -> u64 {
     outcomes.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum()
 }
@@ -107,7 +107,7 @@ async fn memory_held_for_calls_is_bounded_per_run() {
     assert_eq!(total(&outcomes), 100);
     assert!(outcomes["ok"].as_u64().unwrap() >= 15, "{outcomes}");
     assert!(outcomes["TooLarge"].as_u64().unwrap() > 0, "{outcomes}");
-    // A refused call can be repeated when the other calls have ended.
+    // The default limit is large enough for all of these calls.
     let guest = platform.guest("calls", bodies).await;
     assert_eq!(result_of(guest.run().await), json!({"ok": 100}));
 
@@ -145,7 +145,7 @@ async fn dumps_of_all_runs_are_limited_and_backups_keep_their_own() {
     call.job = "dump".to_owned();
     call.params = json!({"database": platform.store(), "store": platform.store(), "key": "uploads/own.dump"});
     let own = async {
-        // One plugin gets one of two permits, for any number of runs.
+        // A plugin gets one of two permits, for all its runs together.
         platform.until_dumpers(1).await;
         let own = guest.runtime.run(&backup, call, guest.recorded.clone(), guest.cancel.child_token()).await;
         assert_eq!(result_of(own)["rows"]["public.large"], 200_000);

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Installs and approves an example in an app that may reach `allowed_hosts`.
+/// Starts an app that may reach `allowed_hosts`, and installs and approves an example in it.
 async fn app_with_example(folder: &PluginFolder, name: &str, allowed_hosts: &str) -> TestApp {
     let author = Author::new();
     folder.add_signed(name, &built(&format!("{name}.wasm")), &author);
@@ -34,7 +34,7 @@ async fn app_with_example(folder: &PluginFolder, name: &str, allowed_hosts: &str
     app
 }
 
-/// Creates a job that is not due by itself, and returns its id.
+/// Creates a job that is never due, and returns its id.
 pub(super) async fn create_job(app: &TestApp, plugin: &str, job: &str, params: Value) -> String {
     let body = json!({
         "name": job, "type": "platform", "plugin": plugin, "pluginJob": job, "params": params,

@@ -1,4 +1,5 @@
-//! The plugin folder: added files are loaded, changed ones replaced, removed ones unloaded.
+//! The plugin folder: a plugin is loaded when its files are added, replaced when they change, and unloaded when they
+//! are removed.
 
 use std::fs;
 

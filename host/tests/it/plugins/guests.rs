@@ -1,4 +1,4 @@
-//! Guests written with the SDK, run in the real runtime. The components are built by `cargo xtask plugin testing`.
+//! A guest written with the SDK, run in the real runtime. `cargo xtask plugin testing` builds its component.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -46,7 +46,7 @@ impl Platform {
         format!("project:{}", self.project.id)
     }
 
-    /// Prepares a run of the hostile guest, with access to everything.
+    /// Prepares a run of the hostile guest with access to everything.
     pub(super) async fn guest(&self, job: &str, params: Value) -> GuestRun {
         self.guest_with(HostLimits::default(), everything(), job, params).await
     }
@@ -107,7 +107,7 @@ impl Platform {
         eventually(&format!("{expected} pg_dump processes run"), async || self.count_dumpers() == expected).await;
     }
 
-    /// Inserts rows that keep pg_dump busy: more than all pipes and buffers hold, and incompressible.
+    /// Creates a table that keeps pg_dump busy. It is larger than all pipes and buffers, and hard to compress.
     pub(super) async fn fill(&self) {
         let rows = "CREATE TABLE large AS SELECT i AS id, gen_random_uuid()::text || gen_random_uuid() AS noise
             FROM generate_series(1, 200000) AS i";
@@ -121,7 +121,7 @@ pub(super) fn everything() -> Scope {
     Scope { databases, stores, hosts, secrets }
 }
 
-/// The hostile guest, compiled once for all tests.
+/// Returns the hostile guest, compiled once for all tests.
 async fn compiled() -> (&'static [u8], Engine, CompiledPlugin) {
     static COMPILED: OnceCell<(Vec<u8>, Engine, CompiledPlugin)> = OnceCell::const_new();
     let compiled = async || {
@@ -134,7 +134,7 @@ async fn compiled() -> (&'static [u8], Engine, CompiledPlugin) {
     (component, engine.clone(), code.clone())
 }
 
-/// Returns bytes that don't repeat within a chunk.
+/// Returns bytes without a short period, so that a missing or swapped chunk is noticed.
 fn bytes(count: usize) -> Vec<u8> {
     (0..count as u64).map(|index| (index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
 }
@@ -384,13 +384,13 @@ async fn secret_reaches_the_server_and_is_redacted_everywhere_else() {
     let mut guest = platform.guest("http", request).await;
     let response = result_of(guest.run().await);
     assert_eq!((&response["status"], &response["body"]), (&json!(200), &json!("received ***")));
-    // The length that the guest computed: it never had the value.
+    // The guest computed this length from the redacted text, so it never had the value.
     assert_eq!((&response["bytes"], &response["headers"]["x-echo"]), (&json!("received ***".len()), &json!("***")));
     let request = server.next().await;
     assert_eq!(request.header("token"), Some("do-not-tell"));
     assert!(guest.recorded.messages().iter().all(|message| !message.contains("do-not-tell")));
 
-    // The guest fails with the value, as if it had obtained it in another way.
+    // The guest fails with the secret's value, as if it had obtained the value in another way.
     let params = json!({"code": "failed", "message": "it is do-not-tell", "details": {"token": "do-not-tell"}});
     guest.call = call("fail", params);
     let details = Some(json!({"token": "***"}));

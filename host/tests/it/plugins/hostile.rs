@@ -1,4 +1,4 @@
-//! Hostile guests: each stops only its own run, with a reason.
+//! Hostile guests: the host stops only their own runs, and gives a reason.
 
 use std::{sync::Arc, time::Duration};
 
@@ -86,7 +86,7 @@ async fn sleeping_guest_can_be_cancelled() {
     let cancel = guest.cancel.clone();
     let (outcome, ()) = tokio::join!(guest.run(), async { cancel.cancel() });
     assert_eq!(outcome, Err(RunFailure::Cancelled));
-    // Its permits are released, so another run can start.
+    // The permits of the run are released, so another run can start.
     let mut guest = guest.limit(|limits| limits.wall_seconds = 1);
     guest.cancel = CancellationToken::new();
     assert_eq!(guest.run().await, Err(RunFailure::TimedOut));
@@ -100,7 +100,7 @@ async fn waiting_for_a_permit_does_not_count_toward_the_time_limit() {
         limits.concurrent_runs = 1;
         limits.wall_seconds = 1;
     });
-    // The second run starts when the first has timed out, with its full time limit.
+    // The second run starts after the first has timed out, and gets its full time limit.
     let outcomes = tokio::join!(guest.run(), guest.run());
     assert_eq!(outcomes, (Err(RunFailure::TimedOut), Err(RunFailure::TimedOut)));
     let timed_out = "Stopped: the run exceeded its time limit of 1 s.";
@@ -129,7 +129,7 @@ async fn run_waiting_for_a_permit_can_be_cancelled() {
 #[tokio::test]
 async fn memory_growth_stops_at_the_limit() {
     let bomb = body("(loop (drop (memory.grow (i32.const 1))) (br 0))");
-    // The memory is exported by another module of the component; its growth counts as well.
+    // Another module of the component exports the memory. Its growth counts as well.
     let guest = GuestRun::new(&bomb).await.limit(|limits| limits.memory_mib = 2);
     assert_eq!(guest.failure().await, "Stopped: the run exceeded its memory limit of 2 MiB.");
 }
@@ -143,7 +143,7 @@ async fn all_memories_of_a_run_count_towards_its_limit() {
     };
     let guest = GuestRun::new(&second.bytes()).await.limit(|limits| limits.memory_mib = 2);
     assert_eq!(guest.failure().await, "Stopped: the run exceeded its memory limit of 2 MiB.");
-    // Four memories are allowed: the one of the guest's allocator and three more.
+    // Four memories are allowed: that of the guest's allocator, and three more.
     let three = "(memory 1)".repeat(3);
     assert!(GuestRun::new(&Guest { items: &three, ..Guest::default() }.bytes()).await.run().await.is_ok());
     let four = "(memory 1)".repeat(4);
@@ -216,7 +216,7 @@ async fn result_outside_of_the_guest_memory_traps() {
 async fn import_without_grant_can_not_be_linked() {
     for capability in Capability::ALL {
         let interface = capability.as_str();
-        // The refusal must not depend on which functions are used.
+        // The refusal must not depend on the functions that are imported.
         let imports = format!(r#"(import "atlashub:plugin/{interface}@0.1.0" (instance (export "any" (func))))"#);
         let component = Guest { imports: &imports, ..Guest::default() }.bytes();
         let compiled = compile(&component).await.unwrap();
@@ -253,7 +253,7 @@ async fn other_files_and_foreign_imports_are_not_compiled() {
         let guest = Guest { imports: &imports, ..Guest::default() };
         check(&guest.bytes(), CompileError::ForeignImport(foreign.to_owned())).await;
     }
-    // A core module that imports WASI has no component with that import.
+    // A core module is refused, whatever it imports.
     let items = r#"(import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))"#;
     let module = wat::parse_str(format!("(module {items})")).unwrap();
     check(&module, CompileError::CoreModule).await;

@@ -1,4 +1,4 @@
-//! Plugins as compilers of other languages write them: core modules with synchronous calls.
+//! Plugins as the compilers of other languages produce them: core modules with synchronous calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,12 +18,12 @@ use crate::support::{
     plugin_files::manifest,
 };
 
-/// Imports the asynchronous function `clock.sleep` like a plain function, as C compilers do.
+/// Imports the async function `clock.sleep` as a plain function, as C compilers do.
 const CLOCK: &str = r#"
   (import "atlashub:plugin/clock@0.1.0" "sleep" (func $sleep (param i64)))
   (import "atlashub:plugin/clock@0.1.0" "monotonic" (func $monotonic (result i64)))"#;
 
-/// A module whose `run` executes `body` and returns `{}`. It exports `run` without the asynchronous ABI.
+/// Returns a module whose `run` executes `body` and returns `{}`. The module exports `run` without the async ABI.
 fn module(imports: &str, body: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
@@ -76,7 +76,7 @@ async fn synchronous_run_that_computes_is_stopped() {
     assert_eq!(guest.run().await, Err(RunFailure::TimedOut));
 }
 
-/// The forms of `query` and `state` without `async`.
+/// Calls async functions of `query` and `state` as plain functions.
 #[tokio::test]
 async fn plain_calls_query_and_keep_state() {
     let app = TestApp::start().await;
@@ -121,8 +121,8 @@ async fn plain_calls_query_and_keep_state() {
     assert_eq!(value, b"value");
 }
 
-/// A component cannot smuggle WASI past the check of its own imports: a nested component can only import what the outer
-/// one gives it.
+/// A component can't hide an import of WASI in a nested component, because a nested component can only import what the
+/// outer component gives it.
 #[tokio::test]
 async fn nested_component_can_not_import_wasi() {
     let nested = r#"(component

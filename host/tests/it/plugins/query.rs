@@ -1,4 +1,4 @@
-//! Queries of plugins: what they read, what they can't do, and what they leave behind.
+//! Queries of plugins: they read only granted databases, change nothing, and leave no connection open.
 
 use std::{
     sync::Arc,
@@ -93,7 +93,7 @@ async fn rows_are_exact_and_parameters_are_bound() {
     });
     assert_eq!(result["rows"], json!([row]));
 
-    // A value is never part of the text.
+    // A parameter's value is never part of the query's text.
     let named = "SELECT id FROM items WHERE name = $1;\n";
     let result = platform.query(named, json!(["b'; DROP TABLE items; --"])).await.unwrap();
     assert_eq!(result["rows"], json!([{ "id": 2 }]));
@@ -102,7 +102,7 @@ async fn rows_are_exact_and_parameters_are_bound() {
     let ordered = platform.query("SELECT i FROM generate_series(1, 3000) i ORDER BY i DESC", json!([])).await.unwrap();
     let rows = ordered["rows"].as_array().unwrap();
     assert_eq!((rows.len(), &rows[0]["i"], &rows[2999]["i"]), (3000, &json!(3000), &json!(1)));
-    // A column of this name does not hide the row.
+    // A column may have the name that the host gives the row.
     let result = platform.query("SELECT 1 AS atlashub_row, 2 AS b", json!([])).await.unwrap();
     assert_eq!(result["rows"], json!([{ "atlashub_row": 1, "b": 2 }]));
     assert_eq!(platform.query("VALUES (1, 'x')", json!([])).await.unwrap()["rows"][0]["column2"], "x");
@@ -145,7 +145,7 @@ async fn query_changes_nothing() {
     ] {
         match platform.query(sql, json!([])).await {
             Err(message) => assert!(message.contains(expected), "{sql}: {message}"),
-            // Terminates nothing, because there is no such process.
+            // Terminates nothing, because process 1 is not a Postgres session.
             Ok(result) => assert!(expected.is_empty(), "{sql}: {result}"),
         }
     }
@@ -166,11 +166,11 @@ async fn wrong_queries_are_explained() {
     ] {
         platform.check_refused(sql, expected).await;
     }
-    // Fails after many rows have been read.
+    // This query fails after many rows have been read.
     platform.check_refused("SELECT 1 / (i - 90000) AS x FROM generate_series(1, 90000) i", "division by zero").await;
     let invalid = platform.query("SELECT id FROM items WHERE id = $1", json!(["x"])).await.unwrap_err();
     assert!(invalid.contains("invalid input syntax for type bigint"), "{invalid}");
-    platform.check_refused(&format!("SELECT '{}' AS x", "x".repeat(200_000)), "can have 128 KiB").await;
+    platform.check_refused(&format!("SELECT '{}' AS x", "x".repeat(200_000)), "at most 128 KiB").await;
     platform.until_no_query_runs().await;
 }
 
@@ -193,14 +193,14 @@ async fn only_granted_databases_and_open_tables_are_read() {
     assert!(refused(&["*"], "platform").await.contains("the platform database can't be queried"));
     assert!(refused(&["*"], "postgres").await.contains("is not a database name"));
     assert!(refused(&["*"], "project:nothinghere").await.contains("project not found"));
-    // A grant for dumps is none for queries: each capability has its own scope.
+    // A grant for dumps does not allow queries, because each capability has its own scope.
     let mut guest = platform.guest("query", json!({ "database": own, "sql": "SELECT 1 AS a" })).await;
     let mut grants = Grants::clone(&guest.plugin.grants);
     grants.scopes.insert(Capability::Query, Scope::default());
     guest.plugin.grants = Arc::new(grants);
     assert!(guest.failure().await.contains("does not include database"));
 
-    // Tables that are created later can be read; what the owner closes and schema `auth` can't.
+    // Tables that are created later can be read. A table whose privileges the owner revoked and schema `auth` can't.
     assert_eq!(platform.count_items().await, json!(2));
     let sql = format!(
         "CREATE TABLE later AS SELECT 1 AS a; CREATE TABLE closed AS SELECT 1 AS a;
@@ -233,7 +233,7 @@ async fn only_granted_databases_and_open_tables_are_read() {
 async fn query_ends_at_its_time_limit_and_with_its_run() {
     let platform = Platform::start().await;
     let started = Instant::now();
-    // The setting of the session does not extend the limit.
+    // A query can't extend the limit with a setting of its session.
     for sql in ["SELECT pg_sleep(600)", "SELECT set_config('statement_timeout', '0', false), pg_sleep(600)"] {
         let params = json!({ "database": platform.store(), "sql": sql, "timeoutMs": 500 });
         let message = platform.query_with(params).await.unwrap_err();
@@ -287,11 +287,11 @@ async fn queries_of_all_runs_are_limited_and_one_plugin_leaves_a_part_to_others(
         outcome = guest.run() => result_of(outcome),
         () = watch => unreachable!(),
     };
-    // A run has eight transfers at a time; the others are refused at once.
+    // A run can have eight transfers at a time. Further ones are refused immediately.
     let count = |name: &str| outcome[name].as_u64().unwrap_or(0);
     assert_eq!(count("ok") + count("TooLarge"), 40, "{outcome}");
     assert!(count("ok") >= 8, "{outcome}");
-    // One plugin gets one of two permits. A connection may still be closing when the next one opens.
+    // A plugin gets one of two permits. A connection may still be closing when the next one is opened.
     assert!((1..=2).contains(&most.get()), "{}", most.get());
     platform.until_no_query_runs().await;
 }
@@ -305,7 +305,7 @@ async fn forwarded_rows_are_stored_without_entering_the_guest() {
     let stored = result_of(guest.run().await);
     assert_eq!(stored["rowCount"], 20_000);
     assert!(stored["bytes"].as_u64().unwrap() > 20_000_000, "{stored}");
-    // Rows that the guest reads count.
+    // Rows that the guest reads count as bytes of host calls.
     let guest = platform.guest("query", json!({ "database": platform.store(), "sql": sql })).await;
     let failure = guest.limit(|limits| limits.host_call_mib = 1).failure().await;
     assert!(failure.contains("its limit of 1 MiB for host calls"), "{failure}");
@@ -318,7 +318,7 @@ async fn role_is_repaired_after_changes_from_inside_and_goes_with_its_project() 
     platform.project.sql(ITEMS).await;
     assert_eq!(platform.count_items().await, json!(2));
     let role = format!("proj_{}_query", platform.project.id);
-    // As after a restore, whose database has no privileges for the role, and on a new server, which lacks the role.
+    // After a restore, the database has no privileges for the role. A new server does not have the role at all.
     for change in [
         format!("REVOKE ALL ON SCHEMA public FROM {role}; REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}"),
         format!("REVOKE ALL ON DATABASE proj_{} FROM {role}", platform.project.id),

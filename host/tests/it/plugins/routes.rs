@@ -1,4 +1,4 @@
-//! Admin API of plugins: grants, settings, secrets, keys, the audit log, and first-party plugins.
+//! The admin API for plugins: grants, settings, secrets, keys, the audit log, and first-party plugins.
 
 use std::sync::Arc;
 
@@ -199,7 +199,7 @@ async fn revoked_key_can_not_be_trusted_again() {
     assert!(error["error"]["message"].as_str().unwrap().contains("can't be trusted again"), "{error}");
 }
 
-/// Creates the plugins of a binary that embeds `cleanup`, on the app's database.
+/// Creates the plugin service of a binary that embeds the plugin `cleanup`, on the app's database.
 fn with_first_party(app: &TestApp, author: &Author, manifest: &Value) -> Plugins {
     let bytes = component(manifest);
     let minisig = author.sign(&bytes).leak();
@@ -228,7 +228,7 @@ async fn first_party_plugins_are_approved_by_default_until_the_owner_decides() {
     let (_, audit) = app.admin().get("/admin/v1/audit?action=plugin.approve").await;
     assert_eq!((&audit["items"][0]["actor"], &audit["items"][0]["target"]), (&json!("system"), &json!("cleanup")));
 
-    // A newer version that requests more is approved too, and an older binary next to it keeps running.
+    // A newer version that requests more is approved too. An older binary on the same database keeps its version.
     let mut wider = requesting("cleanup", 2);
     wider["capabilities"].as_array_mut().unwrap().push(json!({"capability": "notify", "reason": "To tell."}));
     let newer = with_first_party(&app, &author, &wider);
@@ -238,7 +238,7 @@ async fn first_party_plugins_are_approved_by_default_until_the_owner_decides() {
         assert!(plugins.loaded("cleanup").is_some(), "{:?}", plugins.get("cleanup").await);
     }
 
-    // The owner's decision is kept.
+    // A decision of the owner is kept.
     let narrowed = api_types::ApprovePlugin { granted: Some(Vec::new()), ..Default::default() };
     newer.approve("cleanup", &narrowed, "owner").await.unwrap();
     plugins.revoke("cleanup").await.unwrap();

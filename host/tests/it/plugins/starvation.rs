@@ -78,7 +78,7 @@ async fn other_plugins_and_backups_run_while_one_plugin_fills_the_queue() {
     for _ in 0..3 {
         start(&app, &narrow).await;
     }
-    // Runs beyond a plugin's own limit stay queued, where they take no permit.
+    // Runs beyond the limit of a plugin stay queued, so they hold no permit.
     eventually("one run of the plugin with a limit of one", async || count(&app, &narrow, "running").await == 1).await;
     let modest = create_job(&app, "modest").await;
     let run = ended_run(&app, &start(&app, &modest).await).await;

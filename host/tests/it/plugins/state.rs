@@ -1,4 +1,4 @@
-//! State that plugins keep between runs: whose it is, its quota, simultaneous changes, and backups.
+//! State that plugins keep between runs: its owners, conditions, quota, simultaneous changes, and backups.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ async fn state_is_kept_per_plugin_and_project() {
     assert_eq!(platform.get_state("platform", "k/ä").await, "of the platform");
     assert_eq!(platform.get_state(&own, "k/ä").await, "of the project");
     assert_eq!(platform.get_state(&own, "other").await, Value::Null);
-    // Another plugin has state of its own.
+    // Another plugin has its own state.
     let get = json!({ "act": "get", "store": own, "key": "k/ä" });
     assert_eq!(platform.state_of("another", get).await.unwrap(), Value::Null);
     let list = json!({ "act": "list", "store": own });
@@ -61,7 +61,7 @@ async fn state_is_kept_per_plugin_and_project() {
     platform.state(json!({ "act": "delete", "store": own, "key": "k/b" })).await.unwrap();
     assert_eq!(platform.state(list).await.unwrap()["keys"], json!(["k/ä", "z"]));
 
-    // The state goes with its project.
+    // The state is deleted with its project.
     let name = json!({ "confirm": platform.project.name });
     let (status, body) = platform.app.admin().delete_with(&platform.project.path(""), name).await;
     assert!(status.is_success(), "{status} {body}");
@@ -143,7 +143,7 @@ async fn calls_outside_the_grant_and_malformed_ones_are_refused() {
             assert!(message.contains("1 to 256 bytes"), "{act}: {message}");
         }
     }
-    assert!(refused(&["*"], "list", "platform", "a\0").await.contains("no NUL"));
+    assert!(refused(&["*"], "list", "platform", "a\0").await.contains("must not contain NUL"));
 }
 
 #[tokio::test]
@@ -167,12 +167,12 @@ async fn flood_of_values_stops_at_the_quota() {
         .unwrap();
         (entries, bytes)
     };
-    // A value of 64 KiB is the largest one.
+    // A value can have at most 64 KiB.
     assert_eq!(fill(1, "large", (64 << 10) + 1).await, 0);
     assert_eq!(fill(10, "b", 10_000).await, 10);
     assert_eq!(fill(10, "c", 10_000).await, 0);
     assert!(stored().await.1 <= 100 << 10);
-    // Replacing an entry does not add to it.
+    // Replacing an entry uses no more of the quota.
     assert_eq!(fill(1, "b", 10_000).await, 1);
     let delete = |number: u64| json!({ "act": "delete", "store": "platform", "key": format!("b{number}") });
     for number in 0..10 {
@@ -183,7 +183,7 @@ async fn flood_of_values_stops_at_the_quota() {
     assert_eq!(fill(600, "x", 0).await + fill(600, "y", 0).await, 1000);
     let listed = platform.state(json!({ "act": "list", "store": "platform" })).await.unwrap();
     assert_eq!((listed["keys"].as_array().unwrap().len(), &listed["pages"]), (1000, &json!(1)));
-    // The store of a project has a quota of its own.
+    // The store of a project has its own quota.
     platform.put_state(&platform.store(), "k", "", json!(null)).await.unwrap();
 }
 

@@ -1,4 +1,5 @@
-//! Dumps and objects that a real component transfers: they stay within the grant, and are complete or not stored.
+//! Transfers of dumps and objects by a real component. They stay within the grant, and are stored completely or not at
+//! all.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -67,12 +68,12 @@ async fn read(app: &TestApp, bucket: &str, key: &str) -> Vec<u8> {
     bytes.try_collect::<Vec<Bytes>>().await.unwrap().concat()
 }
 
-/// Returns a key in the project's part of the store `backups`.
+/// Returns a key under the project's prefix in the store `backups`.
 fn key(project: &TestProject, name: &str) -> String {
     format!("backups/project/{}/{name}", project.id)
 }
 
-/// Waits until neither an object nor an unfinished upload exists under the prefix.
+/// Waits until no key that starts with `key` has an object or an unfinished upload.
 async fn until_nothing_is_left(bucket: &str, key: &str) {
     let client = Store::shared().client();
     eventually(&format!("nothing remains at {key}"), async || {
@@ -205,7 +206,7 @@ async fn calls_outside_the_granted_scope_are_denied() {
         let message = failure("dump", params.clone()).await;
         assert!(message.contains(expected), "{params}: {message}");
     }
-    // The logs of runs are in the same bucket.
+    // The logs of runs are in the same bucket, but not in the store.
     let log = format!("logs/{}.ndjson", granted.id);
     app.app.store().ensure_bucket(PLATFORM_BUCKET).await.unwrap();
     app.app.store().put_small(PLATFORM_BUCKET, &log, "a/b", Bytes::from_static(b"x")).await.unwrap();

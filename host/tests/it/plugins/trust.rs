@@ -114,7 +114,7 @@ async fn rejected_plugins_are_listed_with_reason() {
         let plugin = items.iter().find(|plugin| plugin["name"] == **name).unwrap_or_else(|| panic!("{name}: {list}"));
         assert_eq!(plugin["state"], "rejected", "{plugin}");
         assert!(plugin["reason"].as_str().unwrap().contains(reason), "{name}: {plugin}");
-        // The API returns no part of a manifest whose signature is invalid.
+        // The API returns no part of the manifest of a file that failed these checks.
         assert_eq!((&plugin["version"], &plugin["jobs"]), (&Value::Null, &json!([])), "{plugin}");
         assert!(app.app.plugins().loaded(name).is_none(), "{name}");
     }
@@ -122,7 +122,7 @@ async fn rejected_plugins_are_listed_with_reason() {
     let (status, error) = app.admin().post("/admin/v1/plugins/flipped-40/approve", json!({})).await;
     assert_eq!((status.as_u16(), error["error"]["code"].as_str()), (409, Some("conflict")), "{error}");
 
-    // Each rejection is recorded once.
+    // Each rejection is recorded once in the audit log.
     let expected: BTreeSet<String> = expected.iter().map(|(name, _)| name.clone()).collect();
     eventually("every rejection is recorded", async || {
         let (_, audit) = app.admin().get("/admin/v1/audit?action=plugin.reject&limit=200").await;
@@ -157,7 +157,7 @@ async fn plugin_runs_only_after_approval() {
     until_state(&again.admin(), "hello", "active").await;
 }
 
-/// Starts another node on the same database and folder, or the same node again.
+/// Starts another node on the same database and folder, as after a restart.
 async fn start_another_node(folder: &PluginFolder, app: &TestApp) -> TestApp {
     TestApp::builder()
         .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
@@ -254,7 +254,7 @@ async fn plugin_with_older_or_reused_serial_is_rejected() {
     folder.remove("hello");
     until_plugin(&app.admin(), "hello", |response| response["error"]["code"] == "not_found").await;
     rejected(&app, &older, "below 5").await;
-    // Deleting the approval or restarting does not change that.
+    // Neither deleting the approval nor a restart changes that.
     assert_eq!(app.admin().delete("/admin/v1/plugins/hello").await.0.as_u16(), 204);
     let again = start_another_node(&folder, &app).await;
     until_plugin(&again.admin(), "hello", |plugin| plugin["state"] == "rejected").await;
@@ -315,7 +315,7 @@ async fn revoked_plugin_runs_again_only_after_approval() {
     author.trusted_by(&app).await;
     approve(&app, "hello", json!({})).await;
     app.admin().post("/admin/v1/plugins/hello/revoke", json!({})).await;
-    // A new version or deleting the approval does not lift the revocation.
+    // Neither a new version nor deleting the approval lifts the revocation.
     folder.add_signed("hello", &component(&manifest("hello", 2)), &author);
     let newer = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2).await;
     assert_eq!(newer["state"], "revoked", "{newer}");

@@ -1,4 +1,4 @@
-//! The owner's view of a plugin: its approval beside its request, limits in force, jobs and runs.
+//! The owner's view of a plugin: its approval beside its request, its effective limits, its jobs and runs.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ async fn approval_is_shown_beside_a_wider_request() {
     assert_eq!(active["file"], json!(file.to_str().unwrap()));
     let (_, keys) = app.admin().get("/admin/v1/trusted-keys").await;
     assert!(keys["items"].as_array().unwrap().iter().any(|key| key["name"] == active["keyName"]), "{active}");
-    // The host's limits are lower than the request for memory, and the request is lower for processor time.
+    // For memory, the host's limit is lower than the request. For processor time, the request is lower.
     assert_eq!((&active["limits"]["memoryMib"], &active["limits"]["cpuSeconds"]), (&json!(1024), &json!(1)));
     assert!(active["effectiveLimits"]["memoryMib"].as_u64().unwrap() < 1024, "{active}");
     assert_eq!(active["effectiveLimits"]["cpuSeconds"], 1);

@@ -23,7 +23,7 @@ async fn bucket_exposure_applies_to_the_publishable_key_at_once() {
         ("both", true, true),
         ("none", false, false),
     ] {
-        // No pause: a change made on this node applies to the next request.
+        // No pause is needed, because a change made on this node applies to the next request.
         expose(&app, &project, access).await;
         let (status, body) = publishable.post("/v1/storage/signed-upload", upload_request("new.txt", json!({}))).await;
         assert_eq!(status, if uploads { StatusCode::OK } else { StatusCode::FORBIDDEN }, "{access}: {body}");

@@ -1,4 +1,4 @@
-//! Deletion of many objects, as a run.
+//! Deletion of many objects in a run.
 
 use futures_util::{StreamExt as _, stream};
 use reqwest::StatusCode;
@@ -42,7 +42,7 @@ async fn given_keys_are_deleted_and_missing_ones_counted() {
     assert_eq!(audit["items"][0]["details"], json!({ "prefix": null, "keys": 4, "runId": run }), "{audit}");
 }
 
-/// Covers more than one page, objects uploaded without the secret key, and objects of other programs.
+/// Covers more than one page, an object uploaded without the secret key, and objects that AtlasHub did not sign.
 #[tokio::test]
 async fn only_the_folder_is_deleted_with_progress() {
     let app = TestApp::start().await;
@@ -69,7 +69,7 @@ async fn only_the_folder_is_deleted_with_progress() {
     assert_eq!((&ended["projectId"], &ended["pluginJob"]), (&json!(project.id), &json!("delete")));
     assert_eq!(keys(&app, &project).await, ["private/notes/x.txt", "uploads/notes.txt"]);
 
-    // An empty prefix is the whole bucket.
+    // An empty prefix selects the whole bucket.
     let run = start(&app, &project, json!({ "prefix": "" })).await;
     assert_eq!(self::ended(&app, &run).await["result"]["deleted"], 1);
     assert_eq!(keys(&app, &project).await, ["private/notes/x.txt"]);

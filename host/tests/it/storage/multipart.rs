@@ -145,7 +145,7 @@ async fn object_larger_than_its_maximum_size_is_removed_on_completion() {
     let bytes = bytes(6 * MIB);
     let signed = sign(&project, "big.bin", bytes.len()).await;
     let completion = send_parts(&signed, &bytes).await;
-    // As if the upload had been signed for a smaller object.
+    // Simulates an upload that was signed for a smaller object.
     sqlx::query("UPDATE file_metadata SET max_size = 1000 WHERE project_id = $1")
         .bind(&project.id)
         .execute(app.app.platform())

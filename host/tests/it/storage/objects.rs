@@ -42,7 +42,7 @@ async fn delimiter_lists_one_level_with_folders() {
     let (status, error) = admin.get(&format!("{objects}?delimiter=-")).await;
     assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"));
 
-    // Folders and objects share the pages.
+    // A page can contain both folders and objects, which count towards its limit.
     let (mut items, mut prefixes, mut cursor) = (Vec::new(), Vec::new(), None::<String>);
     loop {
         let cursor_query = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
@@ -174,7 +174,7 @@ async fn copy_stays_within_the_limit_of_its_bucket() {
     let path = format!("{}/objects/copy", bucket(&project));
     let (status, error) = admin.post(&path, json!({ "objectKey": "a.txt", "to": "a.txt", "toBucket": "small" })).await;
     assert_eq!((status, code(&error)), (StatusCode::PAYLOAD_TOO_LARGE, "object_too_large"), "{error}");
-    // An upload that was signed for less does not limit the copy.
+    // The smaller limit of an earlier signed upload to the path does not apply to the copy.
     let signed = json!({ "maxSize": 2 });
     project.secret().sign("b.txt", signed).await;
     let (status, copy) = admin.post(&path, json!({ "objectKey": "a.txt", "to": "b.txt" })).await;

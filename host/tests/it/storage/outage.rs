@@ -1,4 +1,4 @@
-//! An unreachable store: requests fail fast with 503, and succeed again when it returns.
+//! Outages of the store: requests fail within seconds with 503, and succeed again when the store is reachable.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Limits on uploads that have not ended, and the removal of abandoned ones.
+//! Limits on uploads that have not ended, and the removal of abandoned uploads.
 
 use atlashub::{config::Role, object_store::PLATFORM_BUCKET, storage::abort_stale_uploads};
 use chrono::{Duration, Utc};
@@ -119,7 +119,7 @@ async fn part_urls_are_signed_as_they_are_needed() {
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
-/// Signed without `upsert`, a multipart upload does not replace an object that was uploaded in the meantime.
+/// A multipart upload that was signed without `upsert` does not replace an object that was uploaded in the meantime.
 #[tokio::test]
 async fn completing_replaces_a_newer_object_only_with_upsert() {
     let app = TestApp::start().await;
@@ -179,7 +179,7 @@ async fn idle_or_expired_multipart_uploads_are_aborted_unless_a_run_may_be_makin
         async |minutes: i64| abort_stale_uploads(&state, Utc::now() + Duration::minutes(minutes)).await.unwrap();
 
     assert_eq!(after(29).await, 0);
-    // A run that started before the upload may be making it, even if no part arrived for a long time.
+    // A run that started before the upload may still be sending it, even if no part arrived for a long time.
     start_run(&app, 1).await;
     assert_eq!(after(45).await, 1);
     assert_eq!(open(&bucket).await, ["uploads/secret"]);

@@ -19,7 +19,7 @@ async fn open_project(app: &TestApp, name: &str) -> TestProject {
     project
 }
 
-/// Returns a client for each kind of caller without the rights of the secret key.
+/// Returns a client for each kind of caller without the permissions of the secret key.
 async fn untrusted(app: &TestApp, project: &TestProject) -> Vec<(&'static str, Client)> {
     let bearer = format!("Bearer {}", user_token(app, project, |_, _| {}).await);
     vec![
@@ -82,7 +82,7 @@ async fn kept_url_never_replaces_a_newer_object() {
             }
             assert_eq!(client.download(&path).await, b"owner's", "{caller} {access}");
         }
-        // A dropped upload does not come back when the owner deletes the object, or when its URL is used again.
+        // A dropped upload does not reappear when the owner deletes the object, or when its URL is used again.
         must_send(&put, "replaced").await;
         let deletion = path_of("object", &[("objectKey", &format!("uploads/{path}"))]);
         assert_eq!(project.secret().delete(&deletion).await.0, StatusCode::OK);
@@ -217,7 +217,7 @@ async fn staged_object_above_max_size_is_removed_and_can_be_sent_again() {
     assert_eq!(staged_keys(&app, &project).await, [""; 0]);
     must_send(&signed, "1234567").await;
     assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().oversize_removed, 1);
-    // The limit of another URL for the path does not apply to this one.
+    // The limit of another URL for the path does not apply to this URL.
     project.secret().sign("x.txt", json!({ "maxSize": 1 })).await;
     must_send(&signed, "12345").await;
     assert_eq!(publishable.download("x.txt").await, b"12345");
@@ -275,7 +275,7 @@ async fn staged_objects_of_deleted_bucket_or_expired_upload_are_removed() {
     assert_eq!(project.publishable().download("x.txt").await, b"slow");
 }
 
-/// The embedded store, unlike some others, refuses to copy onto an existing object.
+/// The embedded store refuses to copy onto an existing object. Some other stores don't.
 #[tokio::test]
 async fn copy_if_absent_does_not_replace_an_object() {
     let app = TestApp::start().await;

@@ -47,7 +47,7 @@ async fn full_sweep_removes_oversize_objects() {
     assert!(app.app.store().head(&bucket, "uploads/right.txt").await.unwrap().is_some());
     assert_eq!(paths(&app, &project).await, [("right.txt".to_owned(), "stored".to_owned())]);
 
-    // A URL can be used again until it expires. After that, the record is compared once more, and then never again.
+    // A URL can be used again until it expires. After that, the full sweep compares the record once more.
     let signed = project.secret().sign("replayed.txt", json!({ "maxSize": 3 })).await;
     must_send(&signed, "123").await;
     assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().confirmed, 1);

@@ -189,8 +189,8 @@ async fn unused_replacement_url_leaves_the_object_unchanged() {
     assert_eq!(project.secret().sign_download("x.txt").await.0, StatusCode::NOT_FOUND);
 }
 
-/// Two browser tabs sign uploads for one path: the smaller limit of the later one must not remove the object of the
-/// earlier one.
+/// Two browser tabs sign uploads for one path. The smaller limit of the later upload must not remove the object of the
+/// earlier upload.
 #[tokio::test]
 async fn two_valid_urls_for_one_path_share_the_larger_limit() {
     let app = TestApp::start().await;
@@ -208,7 +208,7 @@ async fn once_url_does_not_replace_an_object() {
     let signed = project.secret().sign("x.txt", json!({ "once": true })).await;
     assert_eq!(signed["headers"], json!({ "content-type": "text/plain", "if-none-match": "*" }));
     must_send(&signed, "first").await;
-    // Garage ignores the header, but not its signature.
+    // Garage ignores the header `if-none-match`, but checks that it is sent as signed.
     if Store::shared().is_embedded() {
         assert!(send(&signed, "second").await.status().is_client_error());
         assert_eq!(project.secret().download("x.txt").await, b"first");

@@ -9,7 +9,7 @@ use atlashub_plugin_sdk::{clock, http::Request, notify, objects, prelude::*};
 /// The platform's bucket. Keys in this store must start with `backups/`.
 const STORE: &str = "backups";
 
-/// Maximum size of a state object. The real size is a few bytes.
+/// Maximum size of a state object. It has only a few bytes.
 const MAX_STATE_BYTES: usize = 1024;
 
 /// Parameters of the job `check`. Doc comments become descriptions in the dashboard's form.
@@ -100,7 +100,7 @@ async fn read_state(key: &str) -> Result<Option<bool>> {
         Err(error) => return Err(error.context("reading the previous state")),
     };
     let state = download.body.collect(MAX_STATE_BYTES).await?;
-    // The stream alone does not show whether it was complete.
+    // The end of the stream alone does not mean that the content is complete.
     download.outcome.wait().await?;
     Ok(Some(state == b"up"))
 }

@@ -1,4 +1,5 @@
-// A plugin for AtlasHub. `build/bindings/plugin.h` declares the calls of each interface that the manifest requests.
+// A plugin for AtlasHub. `build/bindings/plugin.h` declares the functions of the interfaces that need no grant, and of
+// those that the manifest requests.
 //
 // A run has a memory of its own, which the host discards when the run ends. So nothing here is freed.
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds {name}.wasm in the folder `build`. Needs Rust with `rustup target add wasm32-unknown-unknown`.
+# Builds {name}.wasm in the folder `build`. Needs Rust with the target wasm32-unknown-unknown. ATLASHUB can hold the
+# path of the program `atlashub`.
 set -eu
 cd "$(dirname "$0")"
 atlashub="${ATLASHUB:-atlashub}"

@@ -6,8 +6,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Number of polls after which a job counts as blocked. In a test a job can only wait for itself, so more polls would
-/// not help.
+/// Number of polls after which a job counts as blocked. In a test, a job can only wait for itself, so further polls
+/// would not help.
 const MAX_POLLS: u32 = 10_000_000;
 
 /// Runs a future to completion.

@@ -134,8 +134,8 @@ impl TestHost {
         self
     }
 
-    /// Adds an import whose file has this content. `direct` is whether loading it directly succeeds. If it is `None`,
-    /// [`ImportFile::direct`] is false, and the plugin must stage the rows.
+    /// Adds an import whose file has this content. `direct` says whether the direct method succeeds. If it is `None`,
+    /// [`ImportFile::direct`] is false, and the plugin must use the staged method.
     #[must_use]
     pub fn import(self, id: &str, content: &[u8], direct: Option<bool>) -> Self {
         let object_key = format!("imports/{id}");
@@ -188,9 +188,11 @@ impl TestHost {
 
     /// Makes the next matching call fail.
     ///
-    /// `call` is the name of a function in the WIT, such as `objects.put` or `databases.dump`. The names
+    /// `call` is the name of an interface and a function in the WIT, such as `objects.put` or `databases.dump`. Three
+    /// names differ from the WIT: `backups.record`, `backups.copy_objects` and `objects.commit`. The names
     /// `databases.dump.outcome`, `objects.get.outcome`, `query.open.outcome` and `transfers.export.outcome` stand for
-    /// the outcomes of streams. `argument` is the first argument of the call; an empty string matches any.
+    /// the outcomes of streams. `argument` is the first argument of the call, the key for `objects.commit`, and the URL
+    /// for `http.send`. An empty string matches any argument.
     #[must_use]
     pub fn fail_next(self, call: &str, argument: &str, error: Error) -> Self {
         self.state.borrow_mut().failures.entry((call.to_owned(), argument.to_owned())).or_default().push_back(error);
@@ -232,7 +234,7 @@ impl TestHost {
         Ok(serde_json::from_str(&result)?)
     }
 
-    /// Returns the lines of the log.
+    /// Returns the lines of the log in order.
     pub fn log(&self) -> Vec<LogLine> {
         self.state.borrow().log.clone()
     }
@@ -268,7 +270,7 @@ impl TestHost {
         self.state.borrow().object(store, key).ok().map(|object| object.bytes)
     }
 
-    /// Returns a value of the plugin's state, or `None` if there is none.
+    /// Returns a value of the plugin's state, or `None` if the entry does not exist.
     pub fn state_value(&self, store: &str, key: &str) -> Option<Vec<u8>> {
         let id = (store.to_owned(), key.to_owned());
         self.state.borrow().plugin_state.get(&id).map(|entry| entry.value.clone())

@@ -235,7 +235,7 @@ async fn read_config(_run: Run, params: Names) -> Result<Map<String, Value>> {
     Ok(params.names.into_iter().map(|name| (name.clone(), config::get(&name).into())).collect())
 }
 
-/// Returns for each secret `open` or the error code. The values cannot be read.
+/// Returns `open` or the error code for each secret. The values cannot be read.
 async fn open_secrets(_run: Run, params: Names) -> Result<Map<String, Value>> {
     let open = |name: String| {
         let outcome = secrets::open(&name).map_or_else(|error| format!("{:?}", error.code), |_| "open".to_owned());

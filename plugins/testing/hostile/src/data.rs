@@ -27,7 +27,7 @@ struct RunQuery {
     parameters: Vec<Option<String>>,
     #[serde(default)]
     timeout_ms: Option<u64>,
-    /// Key of the object to store the rows in, without reading them.
+    /// Key of the object in which the rows are stored without being read. If null, they are returned.
     #[serde(default)]
     key: Option<String>,
 }
@@ -62,12 +62,12 @@ async fn run_query(_run: Run, params: RunQuery) -> Result<Value> {
 struct UseState {
     act: StateAct,
     store: String,
-    /// Key, or prefix of keys.
+    /// Key of the entry, or prefix of the listed keys.
     #[serde(default)]
     key: String,
     #[serde(default)]
     value: String,
-    /// `absent`, or a version.
+    /// `absent`, or the version that the entry must have. Null for no condition.
     #[serde(default)]
     condition: Value,
 }

@@ -21,7 +21,8 @@ struct Calls {
     /// Database, store or URL.
     #[serde(default)]
     name: String,
-    /// Key of an object or of an entry of the state, or the text of a query. Calls that store add their number.
+    /// Key of an object or of an entry of the state, or the text of a query. Calls that store something append their
+    /// number to the key.
     #[serde(default)]
     key: String,
     /// Size of stored objects and values.
@@ -62,7 +63,7 @@ struct SlowRead {
     key: String,
     /// Number of streams.
     count: usize,
-    /// Pause between two bytes. Without it, nothing is read.
+    /// Pause between two bytes, in milliseconds. Without it, nothing is read.
     #[serde(default)]
     pause_ms: Option<u64>,
 }
@@ -103,7 +104,7 @@ async fn calls(_run: Run, params: Calls) -> Result<Map<String, Value>> {
 async fn call(params: &Calls, index: usize) -> Result<()> {
     let Calls { name, key, bytes, .. } = params;
     let numbered = || format!("{key}{index}");
-    // Boxed, so that each of thousands of calls needs only the memory of its own kind.
+    // Boxed, because otherwise each of thousands of futures would have the size of the largest kind.
     let call: Pin<Box<dyn Future<Output = Result<()>> + '_>> = match params.call {
         CallKind::ListDatabases => Box::pin(async { databases::list().await.map(drop) }),
         CallKind::Tables => Box::pin(async { databases::tables(name).await.map(drop) }),
@@ -189,7 +190,7 @@ async fn read_slowly<T>(
 ) -> Result<T> {
     let read = async move {
         let Some(pause) = pause_ms else {
-            // Keeps the stream, unread.
+            // Keeps the stream without reading it.
             clock::sleep(Duration::from_secs(3600)).await;
             return;
         };

@@ -103,7 +103,7 @@ async fn spin(_run: Run, _params: NoParams) -> Result<()> {
 async fn memory(_run: Run, _params: NoParams) -> Result<()> {
     let mut blocks: Vec<Vec<u8>> = Vec::new();
     loop {
-        // Non-zero bytes, so that the pages are really used.
+        // Bytes other than zero, so that the pages are written.
         blocks.push(black_box(vec![1; 1 << 20]));
     }
 }

@@ -33,7 +33,7 @@ pub fn plugin() -> Plugin {
     data::jobs(benign::jobs(floods::jobs(hostile::jobs(plugin))))
 }
 
-/// Exported without `export!`, which can only return valid JSON.
+/// Exports the plugin without `export!`, whose jobs can only return valid JSON.
 #[cfg(target_arch = "wasm32")]
 const _: () = {
     use atlashub_plugin_sdk::bindings::{

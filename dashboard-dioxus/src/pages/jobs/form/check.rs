@@ -99,9 +99,9 @@ fn by_field(errors: Vec<JobFieldError>, draft: &Draft) -> BTreeMap<String, Strin
 /// request instead of an error for an empty field.
 fn in_form_words(field: &str, message: &str, draft: &Draft) -> String {
     let (value, request, label) = match field {
-        "name" => (draft.name.as_str(), "Type a name.", "The name"),
-        "httpUrl" => (draft.url.as_str(), "Type the URL to call.", "The URL"),
-        "scheduleCron" => (draft.schedule.as_str(), "Type a schedule, or choose one below.", "The schedule"),
+        "name" => (draft.name.as_str(), "Enter a name.", "The name"),
+        "httpUrl" => (draft.url.as_str(), "Enter the URL to call.", "The URL"),
+        "scheduleCron" => (draft.schedule.as_str(), "Enter a schedule, or choose one below.", "The schedule"),
         "plugin" => (draft.plugin.as_str(), "Choose a plugin.", "The plugin"),
         "pluginJob" => (draft.plugin_job.as_str(), "Choose a job.", "The job"),
         "timezone" => (draft.timezone.as_str(), "Choose a time zone.", "The time zone"),
@@ -126,7 +126,7 @@ mod tests {
     fn errors_use_the_labels_of_the_form() {
         let mut draft = Draft::new("UTC".to_owned());
         let name_error = "`name` must have 1 to 120 characters.";
-        assert_eq!(in_form_words("name", name_error, &draft), "Type a name.");
+        assert_eq!(in_form_words("name", name_error, &draft), "Enter a name.");
         draft.name = "n".repeat(200);
         draft.schedule = "61 * * * *".to_owned();
         for (field, message, expected) in [

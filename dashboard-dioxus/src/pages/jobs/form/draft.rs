@@ -129,7 +129,7 @@ impl Draft {
         match self.retries.trim().parse::<i32>() {
             Ok(retries) => fields.put("retries", &retries),
             Err(_) if self.retries.trim().is_empty() => fields.put("retries", &0),
-            Err(_) => drop(errors.insert("retries".to_owned(), "Type a whole number.".to_owned())),
+            Err(_) => drop(errors.insert("retries".to_owned(), "Enter a whole number.".to_owned())),
         }
         if is_new {
             fields.put("type", &self.job_type);
@@ -209,7 +209,7 @@ fn milliseconds(text: &str) -> Result<Option<i32>, String> {
     }
     match text.replace(',', ".").parse::<f64>() {
         Ok(seconds) if (0.0..=2_000_000.0).contains(&seconds) => Ok(Some((seconds * 1000.0).round() as i32)),
-        _ => Err("Type a number of seconds.".to_owned()),
+        _ => Err("Enter a number of seconds.".to_owned()),
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) fn ProjectField(form: Form, is_new: bool) -> Element {
                 }
             }
             if !is_new {
-                p { class: "help", id: "job-project-help", "A job stays with its project." }
+                p { class: "help", id: "job-project-help", "A job can't be moved to another project." }
             }
         }
     }

@@ -201,7 +201,7 @@ fn value_of(kind: &Kind, text: &str) -> Result<Option<Value>, String> {
         Kind::Text | Kind::Target => Value::from(text),
         Kind::Number => match text.trim().parse::<serde_json::Number>() {
             Ok(number) => Value::Number(number),
-            Err(_) => return Err("Type a number.".to_owned()),
+            Err(_) => return Err("Enter a number.".to_owned()),
         },
         Kind::Flag => Value::from(text == "true"),
         Kind::Lines => text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().into(),

@@ -194,7 +194,7 @@ fn BodyField(form: Form) -> Element {
                     }
                     span {
                         "Send as JSON"
-                        small { "With the content type application/json, unless a header names another one." }
+                        small { "With the content type application/json, unless a header sets another one." }
                     }
                 }
                 if is_stored {

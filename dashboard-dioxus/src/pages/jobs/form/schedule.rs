@@ -82,7 +82,7 @@ fn NextTimes(form: Form, timezone: String) -> Element {
         div { class: if words.is_empty() { "items next-times is-empty" } else { "items next-times" },
             p { role: "status", id: "job-schedule-words", class: "strong",
                 if words.is_empty() {
-                    span { class: "muted", "Type a schedule to see its next times." }
+                    span { class: "muted", "Enter a schedule to see its next times." }
                 } else {
                     "{words}"
                 }
@@ -126,7 +126,7 @@ pub(in crate::pages::jobs) fn FiveTimes(times: Vec<DateTime<Utc>>, timezone: Str
                     if let Some(day) = change {
                         span {
                             class: "badge change", Mark { shape: Shape::Attention }
-                            "{city(&timezone)}'s clocks change on {day}"
+                            "Clocks in {city(&timezone)} change on {day}"
                         }
                     }
                 }

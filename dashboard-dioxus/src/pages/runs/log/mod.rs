@@ -27,9 +27,9 @@ const LINE_HEIGHT_NARROW: f64 = 56.0;
 
 /// The levels of a log, the least important first, each with the label of its choice.
 const LEVELS: [(LogLevel, &str); 4] = [
-    (LogLevel::Debug, "Debug and up"),
-    (LogLevel::Info, "Info and up"),
-    (LogLevel::Warn, "Warn and up"),
+    (LogLevel::Debug, "Debug and above"),
+    (LogLevel::Info, "Info and above"),
+    (LogLevel::Warn, "Warn and above"),
     (LogLevel::Error, "Error"),
 ];
 
@@ -81,7 +81,11 @@ pub(super) fn Log(
     let line_height = if use_is_narrow() { LINE_HEIGHT_NARROW } else { LINE_HEIGHT };
     if let TailState::Failed(failure) = &*tail.state.read() {
         return rsx! {
-            ErrorBox { what: "The log could not be read.", failure: failure.clone(), on_retry: move |()| tail.retry() }
+            ErrorBox {
+                what: "The log could not be loaded.",
+                failure: failure.clone(),
+                on_retry: move |()| tail.retry(),
+            }
         };
     }
     let count = shown.read().len();

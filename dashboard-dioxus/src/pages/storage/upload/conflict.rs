@@ -36,7 +36,7 @@ fn Question(id: u32, name: String, size: i64, modified: f64, existing: Existing,
     rsx! {
         Dialog {
             title: "Replace {name}?",
-            description: "An object with this name exists.",
+            description: "An object with this name already exists.",
             alert: true,
             on_close: move |()| decide(Answer::Skip),
             footer: rsx! {

@@ -92,7 +92,7 @@ pub fn UploadList() -> Element {
                 button {
                     class: "btn btn-ghost btn-s btn-icon",
                     r#type: "button",
-                    "aria-label": if folded { "Unfold uploads" } else { "Fold uploads" },
+                    "aria-label": if folded { "Expand uploads" } else { "Collapse uploads" },
                     "aria-expanded": (!folded).to_string(),
                     onclick: move |_| UPLOADS.write().folded = !folded,
                     Icon { name: if folded { IconName::ChevronUp } else { IconName::ChevronDown } }
@@ -183,7 +183,7 @@ fn facts(upload: &Shown) -> Element {
     match &upload.status {
         Status::Done => rsx! {},
         Status::Waiting => rsx! { p { class: "muted tab-nums", "Waiting · {text::bytes(upload.size)}" } },
-        Status::Asking(_) => rsx! { p { class: "muted", "The name exists." } },
+        Status::Asking(_) => rsx! { p { class: "muted", "The name already exists." } },
         Status::Sending => {
             rsx! { p { class: "muted tab-nums", "{progress_in_words(upload.sent, upload.size, upload.rate)}" } }
         }

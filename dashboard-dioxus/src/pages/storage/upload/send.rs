@@ -169,7 +169,7 @@ async fn send_whole(upload: &Upload, path: String) -> Result<(), NotSent> {
 
 async fn begin_parts(upload: &Upload, path: String) -> Result<(), NotSent> {
     let signed = sign(upload, path, UploadMode::Multipart).await?;
-    let Some(multipart) = signed.multipart else { return Err(failed("The server did not sign parts.")) };
+    let Some(multipart) = signed.multipart else { return Err(failed("The server did not sign the upload's parts.")) };
     let parts = Parts {
         object_key: signed.object_key,
         upload_id: multipart.upload_id,
@@ -242,7 +242,7 @@ async fn send_part(upload: &Upload, parts: &Parts, number: i32, mut url: String)
                 return Ok(CompletedPart { part_number: number, etag });
             }
             Ended::Response { status: 200..=299, etag: None, .. } => {
-                return Err(failed("The store does not let browsers read the header ETag, which parts need."));
+                return Err(failed("The store hides the header ETag from browsers, but uploads in parts need it."));
             }
             Ended::Response { status: 404, .. } => return Err(failed(EXPIRED)),
             Ended::Response { status, ref text, .. } => refused(status, text),
@@ -291,7 +291,7 @@ async fn broken(ended: &Ended, url: &str) -> String {
             format!("The store at {origin} refused the browser: check ATLASHUB_S3_PUBLIC_ENDPOINT.")
         }
         Some(_) => format!("The store at {origin} does not respond."),
-        None => "The connection broke.".to_owned(),
+        None => "The connection was lost.".to_owned(),
     }
 }
 

@@ -35,8 +35,8 @@ pub async fn send_file(
 ) -> Result<(), String> {
     match transfer::put(url, headers, file, stop, on_sent).await {
         Ended::Response { status: 200..=299, .. } => Ok(()),
-        Ended::Response { status, .. } => Err(format!("The store refused the file with status {status}.")),
-        Ended::Broken => Err("The connection to the store broke. Try again.".to_owned()),
+        Ended::Response { status, .. } => Err(format!("The store refused the file with HTTP {status}.")),
+        Ended::Broken => Err("The connection to the store was lost. Try again.".to_owned()),
         Ended::Stopped => Err("The upload was stopped.".to_owned()),
     }
 }

@@ -121,7 +121,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                 value: name,
                 autofocus: true,
                 error: name_error,
-                help: "Also part of its REST address: /v1/db/<name>.",
+                help: "Also part of its REST endpoint: /v1/db/<name>.",
             }
             section { class: "stack stack-2", "aria-label": "Columns",
                 h3 { "Columns" }
@@ -206,8 +206,8 @@ async fn run_statements(project: &str, sql: &str) -> Result<(), String> {
             None => Ok(()),
         },
         Err(failure) if failure.is_outcome_unknown() => {
-            Err("The server did not respond, so it is not known whether the table was created. Try again: a table \
-             that exists is never replaced."
+            Err("The server did not respond, so it is not known whether the table was created. Try again: an existing \
+             table is never replaced."
                 .to_owned())
         }
         Err(failure) => Err(failure.message()),

@@ -110,13 +110,13 @@ pub(super) fn Rows(project: ReadSignal<String>, table: ReadSignal<String>, detai
     let has_filters = !address::use_parameters("where").is_empty();
     let content = match (page, failure) {
         (None, Some(failure)) => rsx! {
-            ErrorBox { what: "Rows could not be read.", failure, on_retry: move |()| view.refresh() }
+            ErrorBox { what: "Rows could not be loaded.", failure, on_retry: move |()| view.refresh() }
         },
         (None, None) => rsx! { LoadingTable { name: "Rows of {table}", columns: 6 } },
         (Some(page), failure) if page.rows.is_empty() && failure.is_none() => rsx! { NoRows { view, has_filters } },
         (Some(page), failure) => rsx! {
             if let Some(failure) = failure {
-                ErrorBox { what: "Rows could not be read.", failure, on_retry: move |()| view.refresh() }
+                ErrorBox { what: "Rows could not be loaded.", failure, on_retry: move |()| view.refresh() }
             }
             if is_narrow {
                 Cards { view, page: PageRef(page) }

@@ -62,7 +62,7 @@ fn ExportTable(view: View, open: String) -> Element {
     };
     let mut choices = vec![Choice {
         label: "All rows".to_owned(),
-        help: "The whole table, with the rows that policies hide.".to_owned(),
+        help: "The whole table, including rows that policies hide.".to_owned(),
         source: ExportSource::Table { project_id: project.clone(), table: table.clone() },
     }];
     if let Some(sql) = selected {

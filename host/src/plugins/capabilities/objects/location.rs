@@ -7,7 +7,8 @@ use crate::{
     storage::{ObjectPath, PluginObject},
 };
 
-/// Prefixes of the keys in the platform's own bucket that plugins may access. The bucket also has the logs of runs.
+/// Prefixes of the keys in the platform's own bucket that plugins may access. The bucket also contains the logs of
+/// runs.
 const BACKUPS_PREFIX: &str = "backups/";
 const EXPORTS_PREFIX: &str = "exports/";
 const IMPORTS_PREFIX: &str = "imports/";
@@ -17,7 +18,7 @@ pub(super) struct Location {
     pub bucket: String,
     /// Prefix of every key in the store.
     prefix: &'static str,
-    /// The project whose store it is. `None` for the platform's own bucket.
+    /// The project that the store belongs to. `None` for the platform's own bucket.
     pub project: Option<String>,
 }
 
@@ -43,10 +44,10 @@ impl Location {
         })
     }
 
-    /// Returns the location of a store, and the path of a key that is valid in it. Makes no query.
+    /// Returns the location of a store, and the path of an object in it. Checks the grant and the key. Makes no query.
     pub(super) fn of_key(run: &RunScope, store: &str, key: &str) -> Result<(Self, ObjectPath), CallError> {
         let location = Self::of_store(run, store)?;
-        // The same rules as for paths in the public API.
+        // Keys follow the same rules as paths in the public API.
         let path = ObjectPath::from_key(None, key).map_err(|error| CallError::invalid(error.message().to_owned()))?;
         if !key.starts_with(location.prefix) {
             return Err(CallError::invalid(format!("keys of store `{store}` must start with `{}`", location.prefix)));
@@ -71,8 +72,9 @@ impl Location {
         Ok(())
     }
 
-    /// Checks that an object may be stored: a project's bucket must exist. Creates the platform's own bucket if it is
-    /// missing. Returns the object to record.
+    /// Prepares the location for a new object. A project's bucket must exist. The platform's own bucket is created if
+    /// it is missing. Returns the object to record, or `None` in the platform's own bucket, whose objects have no
+    /// record.
     pub(super) async fn prepare_put(
         &self,
         run: &RunScope,
@@ -98,7 +100,7 @@ impl Location {
     }
 }
 
-/// Checks the size of an object against the largest that its bucket accepts.
+/// Checks that an object is not larger than its bucket accepts.
 pub(super) fn check_size(object: Option<&PluginObject>, bytes: u64) -> Result<(), CallError> {
     match object {
         Some(object) if bytes > object.max_bytes => Err(CallError::too_large(format!(

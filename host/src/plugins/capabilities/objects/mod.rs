@@ -1,6 +1,7 @@
-//! The interface `objects`: reads and writes objects of projects and backups.
+//! The interface `objects`: reads and writes objects in the buckets of projects, and backups, exports and imports in
+//! the platform's own bucket.
 //!
-//! `location` resolves the name of a store and its keys.
+//! `location` resolves names of stores and keys of objects.
 
 mod location;
 
@@ -31,20 +32,20 @@ use location::{Location, check_size};
 /// Maximum size of the body of `put-bytes`.
 const MAX_PUT_BYTES: usize = 1 << 20;
 const MAX_CONTENT_TYPE_BYTES: usize = 200;
-/// Objects per page.
+/// Number of objects per page.
 const PAGE_SIZE: i32 = 1000;
-/// Memory held for a page of objects, whose keys have up to 1 KiB.
+/// Memory held for a page of objects, whose keys have at most 1 KiB.
 const PAGE_BYTES: usize = 2 << 20;
-/// Memory held for an object that is read.
+/// Memory held while an object is read.
 const GET_BYTES: usize = 1 << 20;
 /// Memory held for the chunks of an upload that wait to be sent.
 const QUEUE_BYTES: usize = 2 << 20;
-/// Memory held for the parts of a large upload, see `object_store::Upload`.
+/// Maximum memory held for the parts of an upload, see `object_store::Upload`.
 const MAX_PARTS_BYTES: u64 = 28 << 20;
-/// Larger uploads are in the store when they wait for their commit.
+/// An upload of up to this size is kept in memory until its commit. A larger one is already in the store.
 const MAX_UNSENT_BYTES: u64 = 1 << 20;
 
-/// Metadata and content of an object, and whether the content was read completely.
+/// Metadata of an object, its content, and whether the content was read completely.
 type OpenDownload = (objects::ObjectMeta, StreamReader<u8>, FutureReader<Result<(), types::Error>>);
 
 pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
@@ -82,7 +83,7 @@ impl objects::HostUploadWithStore<RunState> for Host {
         let commit = async { Ok::<_, CallError>(stored.commit().await?) };
         commit_object(&run, object.as_ref(), commit).await?;
         accessor.with(|mut access| {
-            // The guest may have dropped its handle since; the object exists anyway.
+            // The guest may have dropped its handle in the meantime. The object exists anyway.
             if let Ok(upload) = access.get().table.get_mut(&upload) {
                 upload.is_committed = true;
             }
@@ -99,14 +100,15 @@ impl objects::HostWithStore<RunState> for Host {
         content_type: String,
         body: StreamReader<u8>,
     ) -> Result<Resource<OpenUpload>, CallError> {
-        // Before anything can fail, because the writer of a stream that is not received waits forever.
+        // The stream is received before anything can fail, because the writer of a stream that is not received waits
+        // forever.
         let mut bytes = accessor.with(|mut access| streams::receive(&mut access, body))?;
         let run = begin_call(accessor, store.len() + key.len() + content_type.len())?;
         let (location, path) = Location::of_key(&run, &store, &key)?;
         check_content_type(&content_type)?;
         let transfer = accessor.with(|mut access| access.get().begin_transfer())?;
         let mut memory = run.calls.hold(QUEUE_BYTES)?;
-        // The stream may hold a dump or a connection, which must not wait for other calls of this run for long.
+        // The stream may hold a dump or a connection, which must not wait long for other calls of this run.
         let idle = run.calls.stream_idle();
         let _permit = tokio::time::timeout(idle, run.enter()).await.map_err(|_| {
             CallError::new(ErrorCode::Timeout, format!("the upload could not start within {} s", idle.as_secs()))
@@ -207,12 +209,12 @@ impl objects::HostWithStore<RunState> for Host {
         let _memory = run.calls.hold(PAGE_BYTES)?;
         location.check_exists(&run).await?;
         let page = match run.services.store.list_page(&location.bucket, &prefix, PAGE_SIZE, cursor.as_deref()).await {
-            // The platform's own bucket is created with its first object.
+            // The platform's own bucket is created when the first object is stored in it.
             Err(error) if error.is_not_found() => crate::object_store::ObjectPage::default(),
             page => page?,
         };
         charge_result(accessor, page.objects.iter().map(|object| object.key.len()).sum())?;
-        // Uploads that have not ended are not objects yet.
+        // A staged object belongs to an upload that has not ended, so it is not an object of the store yet.
         let objects = page.objects.into_iter().filter(|object| !storage::is_staged_key(&object.key));
         Ok(objects::ObjectPage { objects: objects.map(listed_to_wit).collect(), cursor: page.next })
     }
@@ -234,7 +236,7 @@ impl objects::HostWithStore<RunState> for Host {
     }
 }
 
-/// Makes an object visible with `commit`, and records it if it is in a project's bucket.
+/// Checks the run's lease and makes an object visible with `commit`. Records the object if it is in a project's bucket.
 async fn commit_object(
     run: &RunScope,
     object: Option<&PluginObject>,
@@ -245,19 +247,20 @@ async fn commit_object(
     run.services.storage.begin_plugin_object(object).await?;
     commit.await?;
     if let Err(error) = run.services.storage.finish_plugin_object(object).await {
-        // The object is stored. A sweep records its size.
+        // The object is stored, so the call succeeds. A sweep records the size.
         tracing::debug!(%error, "the size of a plugin's object is not recorded yet");
     }
     Ok(())
 }
 
-/// Reserves the memory of an upload of which `size` bytes were written so far.
+/// Reserves the memory for an upload of which `size` bytes have been received so far.
 fn hold_parts(run: &Call, memory: &mut HeldMemory, size: u64) -> Result<(), CallError> {
     let parts = size.next_multiple_of(1 << 20).min(MAX_PARTS_BYTES) as usize;
     memory.resize(&run.calls, QUEUE_BYTES + parts)
 }
 
-/// Splits a download into its bytes and a future that resolves to whether all of them were read.
+/// Returns the bytes of a download as a stream, and a future that succeeds if the stream was read to its end. The
+/// stream releases `permits` when it ends or is dropped.
 fn with_outcome(
     bytes: ObjectBytes,
     permits: (Transfer, HeldMemory),
@@ -271,7 +274,7 @@ fn with_outcome(
             Some(Ok(chunk)) => Some((Ok(chunk), Some((bytes, sender, permits)))),
             Some(Err(error)) => {
                 let io_error = std::io::Error::other(error.to_string());
-                // Fails if the guest dropped the future.
+                // Sending fails if the guest dropped the future.
                 let _ = sender.send(Err(error));
                 Some((Err(io_error), None))
             }
@@ -289,7 +292,10 @@ fn with_outcome(
                 let idle = run.calls.stream_idle().as_secs();
                 CallError::new(
                     ErrorCode::Failed,
-                    format!("the object was not read completely: its stream was dropped, or not read for {idle} s"),
+                    format!(
+                        "the object was not read completely: its stream was dropped, not read for {idle} s, or read \
+                         too slowly"
+                    ),
                 )
             }
         };

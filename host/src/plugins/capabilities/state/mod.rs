@@ -1,8 +1,8 @@
-//! State that plugins keep between runs: a store of a plugin's own for the platform, and for each project.
+//! State that plugins keep between runs. Each plugin has one store for the platform, and one for each project.
 //!
-//! The entries are in the platform database, so its backups contain them, and they go with their project. A change is
-//! one transaction, which locks the run's lease and the store: conditions and the quota hold for simultaneous changes.
-//! `queries` is the fixed SQL.
+//! The entries are in the platform database. So its backups contain them, and entries for a project are deleted with
+//! the project. A change is one transaction, which locks the store and the run's lease. So conditions and the quota
+//! also hold for simultaneous changes. `queries` contains the fixed SQL.
 
 mod queries;
 
@@ -26,7 +26,7 @@ use crate::{
 
 const MAX_KEY_BYTES: usize = 256;
 const MAX_VALUE_BYTES: usize = 64 << 10;
-/// Maximum number of entries of a store.
+/// Maximum number of entries in a store.
 const MAX_ENTRIES: i64 = 1000;
 /// Maximum number of keys in a page.
 const MAX_PAGE: usize = 1000;
@@ -65,7 +65,7 @@ impl state::HostWithStore<RunState> for Host {
         check_key(&key)?;
         if value.len() > MAX_VALUE_BYTES {
             return Err(CallError::too_large(format!(
-                "a value can have {} KiB; store larger ones as objects",
+                "a value can have at most {} KiB; store larger ones as objects",
                 MAX_VALUE_BYTES >> 10
             )));
         }
@@ -109,7 +109,7 @@ impl state::HostWithStore<RunState> for Host {
         let run = begin_call(accessor, store.len() + prefix.len() + after.len())?;
         let project = check_scope(&run, &store)?;
         if prefix.contains('\0') || after.contains('\0') {
-            return Err(CallError::invalid("a key contains no NUL"));
+            return Err(CallError::invalid("`prefix` and `cursor` must not contain NUL characters"));
         }
         let _permit = run.enter().await;
         let _held = run.calls.hold(PAGE_BYTES)?;
@@ -125,14 +125,14 @@ impl state::HostWithStore<RunState> for Host {
     }
 }
 
-/// A change of an entry that is not committed yet. Dropping it changes nothing.
+/// A change of an entry, not committed yet. Dropping it rolls it back.
 struct Change<'a> {
     transaction: sqlx::Transaction<'static, sqlx::Postgres>,
     store: Store<'a>,
 }
 
 impl<'a> Change<'a> {
-    /// Begins a change, if the run holds its lease and the condition holds.
+    /// Begins a change if the run holds its lease and the condition is true.
     async fn begin(
         run: &'a Call,
         project: Option<&'a str>,
@@ -150,7 +150,7 @@ impl<'a> Change<'a> {
             (Condition::Version(_), Some(_)) => return conflict("the entry has another version"),
             (Condition::Version(_), None) => return conflict("the entry no longer exists"),
         }
-        // Last, because a locked run's lease is not renewed while the transaction waits for the store.
+        // The lease is locked last. A locked lease can't be renewed, and waiting for the store may take long.
         if !Runs::lock_lease(&mut transaction, run.call.run_id, run.call.lease)
             .await
             .map_err(|error| platform_error(&error))?
@@ -165,12 +165,12 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Returns the run's store for a project, or for the platform.
+/// Returns the plugin's store for a project, or for the platform.
 fn store_of<'a>(run: &'a Call, project: Option<&'a str>) -> Store<'a> {
     Store { plugin: &run.plugin, project }
 }
 
-/// Checks that the grant includes the store, and returns the id of its project.
+/// Checks that the grant includes the store, and returns the id of its project. `None` stands for the platform.
 fn check_scope(run: &Call, store: &str) -> Result<Option<String>, CallError> {
     let unknown = |_| CallError::invalid("unknown store; use `platform` or `project:<id>`");
     let name: DatabaseName = store.parse().map_err(unknown)?;

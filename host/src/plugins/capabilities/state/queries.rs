@@ -1,4 +1,4 @@
-//! The fixed SQL of plugins' state.
+//! The fixed SQL for the state of plugins.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -16,11 +16,11 @@ pub(super) struct Entry {
     pub(super) version: i64,
 }
 
-/// What a store contains.
+/// The size of a store.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct Usage {
     pub(super) entries: i64,
-    /// Bytes of keys and values.
+    /// Size of the keys and values, in bytes.
     pub(super) bytes: i64,
 }
 
@@ -58,7 +58,8 @@ pub(super) async fn keys(
     .await
 }
 
-/// Locks the store against other changes until the transaction ends, and returns the version of an entry.
+/// Locks the store against other changes until the transaction ends. Returns the version of an entry, if the entry
+/// exists.
 pub(super) async fn lock(
     transaction: &mut PgConnection,
     store: Store<'_>,
@@ -79,8 +80,8 @@ pub(super) async fn lock(
     .await
 }
 
-/// Stores a value and returns its version. The version is the time in microseconds, or more, so that an entry never
-/// gets the version of one that was deleted.
+/// Stores a value and returns its version. The version is at least the current time in microseconds since 1970. So an
+/// entry that is created again does not get a version that the deleted entry had.
 pub(super) async fn put(
     transaction: &mut PgConnection,
     store: Store<'_>,

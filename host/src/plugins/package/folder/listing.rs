@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Maximum number of plugins listed; further files are ignored.
+/// Maximum number of plugins listed. Further files are ignored.
 const MAX_PLUGINS: usize = 200;
 const COMPONENT_SUFFIX: &str = ".wasm";
 const SIGNATURE_SUFFIX: &str = ".wasm.minisig";
@@ -36,7 +36,7 @@ pub struct FolderEntry {
 }
 
 impl PluginFolder {
-    /// `max_file_bytes` is the maximum size of a component that is read.
+    /// Creates a handle to the folder at `path`. `max_file_bytes` is the maximum size of a component.
     pub fn new(path: impl Into<PathBuf>, max_file_bytes: usize) -> Self {
         Self { path: path.into(), max_file_bytes: max_file_bytes as u64 }
     }
@@ -62,7 +62,8 @@ impl PluginFolder {
         self.path.join("trusted-keys")
     }
 
-    /// Lists the files by plugin name. Hidden files are ignored: programs create them while they copy.
+    /// Lists the files by plugin name. Ignores hidden files, which programs create while they copy, and files with
+    /// deceptive names.
     ///
     /// # Errors
     /// Returns an error if the folder exists but can't be read.
@@ -86,7 +87,7 @@ impl PluginFolder {
             if plugins.len() >= MAX_PLUGINS && !plugins.contains_key(name) {
                 continue;
             }
-            // The file was removed since the folder was read.
+            // Fails if the file was removed since the folder was read.
             let Ok(metadata) = entry.metadata() else { continue };
             let plugin = plugins.entry(name.to_owned()).or_default();
             let stamp = Some(FileStamp::of(&metadata));
@@ -99,7 +100,7 @@ impl PluginFolder {
         Ok(plugins)
     }
 
-    /// Returns device and inode of the folder at the path, or `None` if there is none.
+    /// Returns device and inode of the folder, or `None` if it does not exist.
     pub(super) fn identity(&self) -> Option<(u64, u64)> {
         fs::metadata(&self.path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
     }

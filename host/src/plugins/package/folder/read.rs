@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use super::{FileStamp, PluginFolder};
 use crate::plugins::package::{Origin, Refusal, SignedFile};
 
-/// A signature has four lines, of which two are comments of any length.
+/// Maximum size of a signature file. It has four lines, of which two are comments of any length.
 const MAX_SIGNATURE_BYTES: u64 = 8 << 10;
 
 /// Reads a component and its signature, each exactly once. All later checks work on the returned bytes.
@@ -19,7 +19,7 @@ const MAX_SIGNATURE_BYTES: u64 = 8 << 10;
 /// # Errors
 /// Returns the reason why a file can't be read, for example [`Refusal::NoSignature`] or [`Refusal::Symlink`].
 pub fn read_signed_file(folder: &PluginFolder, name: &str) -> Result<SignedFile, Refusal> {
-    // The signature is read first: without it, the much larger component need not be read.
+    // The signature is read first, because the much larger component is not needed without it.
     let signature = read_regular(&folder.signature_path(name), MAX_SIGNATURE_BYTES)?;
     let signature = signature.ok_or_else(|| Refusal::NoSignature(format!("{name}.wasm.minisig")))?;
     let signature =
@@ -41,7 +41,7 @@ pub(super) fn read_regular(path: &Path, max: u64) -> Result<Option<Vec<u8>>, Ref
         Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32) => {
             return Err(Refusal::Symlink(file_name()));
         }
-        // Returned for sockets.
+        // Opening a socket fails with this error.
         Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ENXIO as i32) => {
             return Err(Refusal::NotAFile(file_name()));
         }
@@ -63,7 +63,7 @@ pub(super) fn read_regular(path: &Path, max: u64) -> Result<Option<Vec<u8>>, Ref
     Ok(Some(content))
 }
 
-/// Reads up to one byte more than expected, so that a growing file is noticed.
+/// Reads up to one byte more than expected, to detect that the file has grown.
 fn read_whole(file: &mut File, bytes: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default() + 1);
     file.take(bytes + 1).read_to_end(&mut content)?;

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::PluginFolder;
 
-/// Notifies a waiter when the folder changes. Some file systems report no changes, so callers also list the folder
+/// Notifies a waiter when the folder changes. Some file systems report no changes, so callers must also list the folder
 /// periodically.
 #[derive(Debug)]
 pub struct FolderWatch {

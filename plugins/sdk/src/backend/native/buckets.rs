@@ -12,7 +12,7 @@ const MAX_OBJECT_BYTES: u64 = 100 << 20;
 /// Seconds until a simulated URL expires.
 const EXPIRES_IN: u64 = 3600;
 
-/// Lists the buckets in which there are objects.
+/// Lists the buckets that contain objects.
 pub(crate) async fn list(store: &str) -> Result<Vec<Bucket>> {
     call(Capability::Buckets, "buckets.list", store, |state| {
         let mut buckets: BTreeMap<&str, (u64, u64)> = BTreeMap::new();

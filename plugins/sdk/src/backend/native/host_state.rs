@@ -49,7 +49,7 @@ pub(crate) struct State {
     pub(crate) query_handler: Option<QueryHandler>,
     pub(crate) queries: Vec<SentQuery>,
     pub(crate) databases: Vec<SimulatedDatabase>,
-    /// By store and key.
+    /// Objects by store and key.
     pub(crate) objects: BTreeMap<(String, String), StoredObject>,
     pub(crate) backups: Vec<Backup>,
     /// Differences that verifying a backup finds, by the backup's id.
@@ -60,17 +60,17 @@ pub(crate) struct State {
     pub(crate) migrations: Vec<Migration>,
     /// State between runs, by store and key.
     pub(crate) plugin_state: BTreeMap<(String, String), Entry>,
-    /// Methods and signed URLs.
+    /// Methods and URLs that were signed.
     pub(crate) signed_urls: Vec<(String, String)>,
-    /// The last version that an entry got.
+    /// Highest version of an entry so far.
     pub(crate) state_version: u64,
-    /// By id.
+    /// Exports by id.
     pub(crate) exports: BTreeMap<String, SimulatedExport>,
     /// Exports that were recorded as ready.
     pub(crate) stored_exports: Vec<(String, StoredExport)>,
-    /// By id.
+    /// Imports by id.
     pub(crate) imports: BTreeMap<String, SimulatedImport>,
-    /// Attempts to load an import.
+    /// Attempts to load an import: its id and the method.
     pub(crate) loads: Vec<(String, LoadMethod)>,
     /// Errors that the next calls return, by call and first argument. An empty argument matches any.
     pub(crate) failures: BTreeMap<(String, String), VecDeque<Error>>,
@@ -131,8 +131,8 @@ pub(crate) fn with_state<T>(work: impl FnOnce(&mut State) -> T) -> T {
     work(&mut state)
 }
 
-/// Makes one call of a capability. Fails if the manifest does not request it, or if the test set a failure for the
-/// call.
+/// Makes one call of a capability. Fails if the manifest does not request the capability, or if the test set a failure
+/// for the call.
 pub(crate) fn call<T>(
     capability: Capability,
     name: &str,
@@ -162,7 +162,7 @@ impl State {
 
     pub(crate) fn database(&self, name: &str) -> Result<&SimulatedDatabase> {
         let database = self.databases.iter().find(|database| database.name == name);
-        database.ok_or_else(|| Error::not_found(format!("there is no database `{name}`")))
+        database.ok_or_else(|| Error::not_found(format!("database `{name}` not found")))
     }
 
     pub(crate) fn store_object(&mut self, object: PendingObject) -> ObjectMeta {
@@ -175,7 +175,7 @@ impl State {
 
     pub(crate) fn object(&self, store: &str, key: &str) -> Result<StoredObject> {
         let object = self.objects.get(&(store.to_owned(), key.to_owned())).cloned();
-        object.ok_or_else(|| Error::not_found(format!("there is no object `{key}` in the store `{store}`")))
+        object.ok_or_else(|| Error::not_found(format!("store `{store}` has no object `{key}`")))
     }
 
     pub(crate) fn delete_object(&mut self, store: &str, key: &str) {
@@ -215,7 +215,7 @@ impl State {
         Ok(id)
     }
 
-    /// Counts the objects of a project's store, and stores a list and names beside the manifest.
+    /// Counts the objects of a project's store, and stores empty lists of objects and names beside the manifest.
     pub(crate) fn copy_objects(&mut self, target: &str, manifest_key: &str) -> CopiedObjects {
         let of_project = self.objects.iter().filter(|((store, _), _)| store == target);
         let (count, size_bytes) =
@@ -234,7 +234,7 @@ impl State {
 
     pub(crate) fn verify_backup(&mut self, id: &str) -> Result<Verification> {
         let Some(backup) = self.backups.iter().find(|backup| backup.id == id) else {
-            return Err(Error::not_found(format!("there is no backup `{id}`")));
+            return Err(Error::not_found(format!("backup `{id}` not found")));
         };
         let differences = self.differences.get(id).cloned().unwrap_or_default();
         Ok(Verification { tables: 1, rows: 1, differences, size_bytes: backup.size_bytes, duration_ms: 1 })
@@ -242,7 +242,7 @@ impl State {
 
     pub(crate) fn remove_backup(&mut self, id: &str) -> Result<()> {
         let Some(index) = self.backups.iter().position(|backup| backup.id == id) else {
-            return Err(Error::not_found(format!("there is no backup `{id}`")));
+            return Err(Error::not_found(format!("backup `{id}` not found")));
         };
         let backup = self.backups.remove(index);
         self.delete_object("backups", &backup.object_key);
@@ -274,7 +274,7 @@ impl StoredObject {
         ObjectMeta {
             key: key.to_owned(),
             size_bytes: self.bytes.len() as u64,
-            // Not a real hash, but different for objects of different sizes.
+            // This is not a real hash, but it differs between objects of different sizes.
             sha256: Some(format!("{:064x}", self.bytes.len())),
             content_type: Some(self.content_type.clone()),
             last_modified: Some(self.last_modified),

@@ -10,7 +10,7 @@ use crate::{
     plugin::{Capability, Limits, Plugin, Scope},
 };
 
-/// The manifest while it is being described.
+/// A manifest that is being built.
 pub(crate) struct ManifestBuilder(Manifest);
 
 impl ManifestBuilder {
@@ -65,7 +65,7 @@ fn params_schema<P: JsonSchema>() -> serde_json::Value {
     if let Some(schema) = schema.as_object_mut() {
         // The name of a Rust type means nothing to the owner.
         schema.remove("title");
-        // The schema of `()` has the type `null`, and some schemas have none. Parameters are always an object.
+        // Parameters are always an object, but the schema of `()` has the type `null`, and some schemas have no type.
         schema.entry("type").or_insert_with(|| "object".into());
         if schema["type"] == "null" {
             schema["type"] = "object".into();

@@ -1,8 +1,9 @@
 //! Runs capabilities against the simulated host of a test.
 //!
-//! Reading order: [`host_state`] is the simulated host of the current run, [`records`] contains the records that a test
-//! can inspect after a run, [`transfers`] simulates exports and imports, [`query`] queries, [`state`] the state between
-//! runs, [`buckets`] signed URLs, `pipe` implements streams, `manifest` builds and prints the manifest.
+//! Reading order: [`host_state`] (the simulated host of the current run), [`records`] (the records that a test
+//! can inspect after a run), [`transfers`] (exports and imports), [`query`], [`state`] (the state between runs),
+//! [`buckets`] (signed URLs), `pipe` (streams), `manifest` (builds and prints the manifest). This file has the other
+//! interfaces.
 
 pub(crate) mod buckets;
 pub(crate) mod host_state;
@@ -292,7 +293,7 @@ pub(crate) mod secrets {
             if state.secrets.contains(name) {
                 Ok(Secret { handle: name.to_owned() })
             } else {
-                Err(Error::not_found(format!("there is no secret `{name}`")))
+                Err(Error::not_found(format!("secret `{name}` not found")))
             }
         })
     }

@@ -16,7 +16,7 @@ pub(crate) async fn open(query: Query) -> Result<(Vec<Column>, ByteStream, Outco
         let rows = match &mut state.query_handler {
             Some(handler) => handler(&sent)?,
             None => {
-                let message = "the test has no handler of queries: add one with TestHost::handle_queries";
+                let message = "the test has no query handler: add one with TestHost::handle_queries";
                 return Err(Error::unavailable(message));
             }
         };

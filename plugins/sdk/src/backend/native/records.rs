@@ -10,7 +10,7 @@ use crate::{
 /// A line of the run's log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogLine {
-    /// How important the line is.
+    /// Level of the line.
     pub level: Level,
     /// The text of the line.
     pub message: String,
@@ -25,7 +25,7 @@ pub struct ProgressReport {
     pub done: u64,
     /// Total amount of work. `None` if unknown.
     pub total: Option<u64>,
-    /// What is being done.
+    /// Description of the current work.
     pub message: String,
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct SimulatedExport {
 pub(crate) async fn open_export(id: &str) -> Result<Export> {
     call(Capability::Transfers, "transfers.open-export", id, |state| {
         let export = state.exports.get(id).cloned();
-        let export = export.ok_or_else(|| Error::not_found(format!("there is no export `{id}`")))?;
+        let export = export.ok_or_else(|| Error::not_found(format!("export `{id}` not found")))?;
         let outcome = state.take_failure("transfers.export.outcome", id).map_or(Ok(export.info), Err);
         Ok(Export {
             file: export.file,
@@ -38,14 +38,14 @@ pub(crate) async fn record_export(id: &str, stored: StoredExport) -> Result<()> 
 #[derive(Clone)]
 pub(crate) struct SimulatedImport {
     pub(crate) file: ImportFile,
-    /// Whether the method `direct` works.
+    /// Whether the method `direct` succeeds.
     pub(crate) loads_directly: bool,
 }
 
 pub(crate) async fn open_import(id: &str) -> Result<ImportFile> {
     call(Capability::Transfers, "transfers.open-import", id, |state| {
         let import = state.imports.get(id).cloned();
-        Ok(import.ok_or_else(|| Error::not_found(format!("there is no import `{id}`")))?.file)
+        Ok(import.ok_or_else(|| Error::not_found(format!("import `{id}` not found")))?.file)
     })
 }
 

@@ -228,7 +228,7 @@ pub(crate) mod plugin {
 
     use crate::plugin::{Capability, Limits, Scope};
 
-    /// The manifest while it is being described. A component does not need its own manifest, so this stores nothing.
+    /// Stands for a manifest that is being built. A component does not need its own manifest, so this stores nothing.
     pub(crate) struct ManifestBuilder;
 
     impl ManifestBuilder {
@@ -289,7 +289,7 @@ pub(crate) mod plugin {
                         fields.insert("file".to_owned(), Value::from(location.file()));
                         fields.insert("line".to_owned(), Value::from(location.line()));
                     }
-                    // The host finds the message by its first words.
+                    // The host removes this prefix when it reports the panic.
                     log::write(Level::Error, &format!("the plugin panicked: {message}"), &fields);
                 }));
             });

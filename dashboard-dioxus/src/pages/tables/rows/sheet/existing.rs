@@ -59,7 +59,7 @@ pub(in crate::pages::tables::rows) fn ExistingRow(view: View, row_key: RowKey) -
         Some(Err(failure)) => rsx! {
             Sheet { title, on_close,
                 ErrorBox {
-                    what: "The row could not be read.",
+                    what: "The row could not be loaded.",
                     failure: failure.clone(),
                     on_retry: move |()| *generation.write() += 1,
                 }

@@ -39,7 +39,7 @@ pub(super) fn WholeValue(
             value: "{start}…",
         }
         div { class: "row wrap",
-            span { class: "help grow", id: "{id}-cut", "The beginning of {size}. It can be edited as a whole only." }
+            span { class: "help grow", id: "{id}-cut", "The beginning of {size}. Only the full value can be edited." }
             if !is_binary {
                 button {
                     class: "btn btn-s",
