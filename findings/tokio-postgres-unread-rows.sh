@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 
 rust_program 'tokio = { version = "=1.54.1", features = ["full"] }
 tokio-postgres = "=0.7.18"
-futures-util = "0.3"' '
+futures-util = "=0.3.34"' '
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;

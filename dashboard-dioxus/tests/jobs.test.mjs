@@ -24,6 +24,19 @@ test("schedule is described with its next five times", async (t) => {
   for (const text of await times.allTextContents()) assert.match(text, /^Mon .*03:00/);
 });
 
+test("next times are also shown in the browser's own time zone", async (t) => {
+  const page = await openPage(t, { timezoneId: "Asia/Tokyo" });
+  // This choice applies to other times.
+  await page.addInitScript(() => localStorage.setItem("atlashub.times", "utc"));
+  await page.goto(`${url}/jobs/new`);
+  await page.getByRole("textbox", { name: "Schedule" }).fill("0 3 * * 1");
+  await page.getByRole("combobox", { name: "Time zone" }).selectOption("Africa/Nairobi");
+  await shown(page.getByText("You, Tokyo"));
+  const times = page.getByRole("list", { name: "Next five times" }).getByRole("listitem");
+  await eventually(async () => (await times.count()) === 5, "five times");
+  for (const text of await times.allTextContents()) assert.match(text, /^Mon .*03:00.*09:00/);
+});
+
 test("invalid schedule is refused at its field and the form is kept", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/jobs/new`);

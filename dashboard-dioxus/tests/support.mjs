@@ -27,8 +27,8 @@ after(() => browser?.close());
 
 // Opens a page. The test fails on console errors, requests to other origins than `origins`, and violations of the
 // security policy.
-export async function openPage(t, { signedIn = true, narrow = false, theme, storageState, origins = [] } = {}) {
-  const context = await browser.newContext({ viewport: narrow ? NARROW : WIDE, hasTouch: narrow, storageState });
+export async function openPage(t, { signedIn = true, narrow = false, theme, storageState, timezoneId, origins = [] } = {}) {
+  const context = await browser.newContext({ viewport: narrow ? NARROW : WIDE, hasTouch: narrow, storageState, timezoneId });
   context.setDefaultTimeout(20_000);
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin });
   if (theme) await context.addInitScript((theme) => localStorage.setItem("atlashub.theme", theme), theme);

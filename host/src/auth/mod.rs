@@ -12,7 +12,7 @@
 //! - `users`, `queries`: users as rows. `methods`: how users prove who they are. `access_tokens`, `sessions`,
 //!   `refresh`: tokens of a session.
 //! - `login`, `account`: signing up, in and out; changes that users make to themselves.
-//! - `mail`, `mailed_tokens`, `links`, `recovery`, `magic_link`: mailed links and their use.
+//! - `mail`, `mailed_tokens`, `links`, `requested_links`, `recovery`, `magic_link`: mailed links and their use.
 //! - `second_factor`: authenticator apps and recovery codes, and the second step of a login.
 //! - `settings`, `administration`: the owner's settings and operations. `detail`: one user with sessions and
 //!   references.
@@ -42,6 +42,7 @@ mod queries;
 mod recovery;
 mod refresh;
 mod request;
+mod requested_links;
 mod schema;
 mod second_factor;
 mod sessions;

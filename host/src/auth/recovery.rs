@@ -5,14 +5,13 @@ use zeroize::Zeroizing;
 
 use super::{
     AuthState,
-    email_address::EmailAddress,
     events::{event, record_refusal, with_email},
     limits::Attempt,
-    links::mail_link,
     mailed_tokens::{self, Purpose, invalid_token},
     methods::Method,
     password_policy, queries,
     request::ClientFacts,
+    requested_links::{LinkRequest, mail_requested_link},
     second_factor::{self, FirstFactor},
     sessions::{SignInProof, open_session, signed_in},
     users::UserRow,
@@ -23,49 +22,14 @@ use crate::{
     projects::{Caller, ProjectRef, StoredAuthSettings},
 };
 
-/// Mails the link that resets a password, if the address has an account. The account is looked up in the background, so
-/// that neither the content nor the time of the response depends on it.
-pub(super) async fn recover(
-    state: &AuthState,
-    caller: &Caller,
-    client: &ClientFacts,
-    given_email: String,
-) -> ApiResult<()> {
-    let project = caller.project.clone();
-    let settings = state.settings.enabled(&project.id).await?;
-    let _charged = state.limits.begin(Attempt::Recover, caller, client.address, None)?;
-    let Ok(email) = EmailAddress::parse(&given_email) else { return Ok(()) };
-    // The limit bounds the mail to an address. It is not reported, because it would reveal that others have asked.
-    if state.limits.charge_account(Attempt::Recover, &project.id, email.as_str()).is_err() {
-        return Ok(());
-    }
-    let (state, client) = (state.clone(), client.clone());
-    tokio::spawn(async move {
-        if let Err(error) = mail_recovery(&state, &project, &settings, &client, &email).await {
-            tracing::error!(project = project.id, cause = error.cause(), "a link to reset a password was not mailed");
-        }
-    });
-    Ok(())
-}
-
-async fn mail_recovery(
-    state: &AuthState,
-    project: &ProjectRef,
-    settings: &StoredAuthSettings,
-    client: &ClientFacts,
-    email: &EmailAddress,
-) -> ApiResult<()> {
-    let account = queries::account_by_email(&state.database, &project.id, email).await?;
-    let user = account.filter(|account| account.row.disabled_at.is_none()).map(|account| account.row.user.id);
-    let mut entry = with_email(event("auth.recover", &project.id, user.as_deref(), client), email.as_str());
-    if user.is_none() {
-        entry.result = api_types::AuditResult::Denied;
-    }
-    audit::record_or_log(&state.projects.platform, &entry).await;
-    match user {
-        Some(user) => mail_link(state, project, settings, &user, Purpose::Reset, email).await,
-        None => Ok(()),
-    }
+/// Mails the link that resets a password, if the address has an account.
+///
+/// # Errors
+/// 429 if the client made too many requests.
+pub(super) async fn recover(state: &AuthState, caller: &Caller, client: &ClientFacts, email: String) -> ApiResult<()> {
+    let settings = state.settings.enabled(&caller.project.id).await?;
+    let request = LinkRequest { purpose: Purpose::Reset, event: "auth.recover", client: client.clone(), email };
+    mail_requested_link(state, caller, settings, request).await
 }
 
 /// Verifies an address, or confirms a new one, and signs the user in.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::ApiResult,
-    object_store::{ObjectStore, PLATFORM_BUCKET, UnfinishedUpload},
+    object_store::{ObjectStore, PLATFORM_BUCKET, StoreError, UnfinishedUpload},
 };
 
 const PAGE_SIZE: i32 = 1000;
@@ -87,7 +87,7 @@ async fn abort_uploads(platform: &PgPool, store: &ObjectStore, prefix: &str, bef
     let mut position = None;
     loop {
         let page = match store.list_uploads(PLATFORM_BUCKET, position).await {
-            Err(error) if error.is_not_found() => return Ok(()),
+            Err(StoreError::NotSupported { .. } | StoreError::NotFound { .. }) => return Ok(()),
             page => page?,
         };
         let is_old = |upload: &UnfinishedUpload| {

@@ -23,7 +23,7 @@ pub struct PluginsConfig {
     pub call_memory_mib: u32,
     /// Maximum memory that the host holds for the calls and transfers of all runs together, in MiB.
     pub total_call_memory_mib: u32,
-    /// Maximum number of dumps and verifications of all runs together that are in progress at a time.
+    /// Maximum number of dumps, verifications, exports and imports of all runs together that are in progress at a time.
     pub total_dumps: u32,
     /// Maximum number of queries of all runs together on projects' databases that are in progress at a time.
     pub total_queries: u32,

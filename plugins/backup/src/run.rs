@@ -1,6 +1,6 @@
 //! The jobs `backup` and `prune`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use atlashub_plugin_sdk::{backups, databases, prelude::*, progress};
 
@@ -132,13 +132,12 @@ pub(crate) async fn prune(_run: Run, params: PruneParams) -> Result<Pruned> {
     if params.target != ALL {
         return prune_target(&params.target, params.retention).await;
     }
-    let mut by_target: BTreeMap<String, Vec<backups::Backup>> = BTreeMap::new();
-    for backup in backups::list(None).await? {
-        by_target.entry(backup.target.clone()).or_default().push(backup);
-    }
+    // The list of all targets includes backups that failed their verification. The list of one target does not, so
+    // that they never count as one of the backups to keep.
+    let targets: BTreeSet<String> = backups::list(None).await?.into_iter().map(|backup| backup.target).collect();
     let mut pruned = Pruned { kept: 0, removed: 0 };
-    for backups in by_target.into_values() {
-        let pruned_target = prune_backups(backups, params.retention).await?;
+    for target in targets {
+        let pruned_target = prune_target(&target, params.retention).await?;
         pruned.kept += pruned_target.kept;
         pruned.removed += pruned_target.removed;
     }

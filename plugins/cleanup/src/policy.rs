@@ -28,7 +28,7 @@ pub(crate) struct Policy {
     #[schemars(range(min = 1))]
     superseded_restores_days: Option<u32>,
     /// Remove audit log entries older than this many days.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 30))]
     old_audit_entries_days: Option<u32>,
 }
 

@@ -62,7 +62,8 @@ pub(super) fn pair(keys: Vec<ApiKey>, now: DateTime<Utc>) -> Vec<Listed> {
 pub(super) fn old_key_use(old: &ApiKey, now: DateTime<Utc>) -> (String, bool) {
     match old.last_used_at {
         Some(at) if now - at < Duration::hours(24) => (format!("Old key still used {}", text::age(at, now)), false),
-        _ => ("Nobody used the old key for 24 h: revoke it now".to_owned(), true),
+        None => ("The old key was never used: revoke it now".to_owned(), true),
+        Some(_) => ("Nobody used the old key for 24 h: revoke it now".to_owned(), true),
     }
 }
 
@@ -90,6 +91,17 @@ mod tests {
             replaced_by: None,
             requests_24h: 0,
         }
+    }
+
+    #[test]
+    fn use_of_the_old_key_is_described() {
+        let used = |hours: i64| {
+            let last_used_at = Some(now() - Duration::hours(hours));
+            old_key_use(&ApiKey { last_used_at, ..key("1") }, now())
+        };
+        assert_eq!(used(2), ("Old key still used 2 h ago".to_owned(), false));
+        assert_eq!(used(25), ("Nobody used the old key for 24 h: revoke it now".to_owned(), true));
+        assert_eq!(old_key_use(&key("1"), now()), ("The old key was never used: revoke it now".to_owned(), true));
     }
 
     #[test]

@@ -11,7 +11,10 @@ use super::{
     lock::CopiesLock,
     names::{CopyName, NAME_BYTES, parse_name},
 };
-use crate::{error::describe_cause, object_store::PLATFORM_BUCKET};
+use crate::{
+    error::describe_cause,
+    object_store::{PLATFORM_BUCKET, StoreError},
+};
 
 const PAGE_SIZE: i32 = 1000;
 /// Minimum age of a removed copy. Younger copies may be those of a failed backup, whose retry reuses them.
@@ -148,7 +151,10 @@ impl ObjectCopies {
         let prefix = copies_prefix(project);
         let mut position = None;
         loop {
-            let page = self.store.list_uploads(PLATFORM_BUCKET, position).await?;
+            let page = match self.store.list_uploads(PLATFORM_BUCKET, position).await {
+                Err(StoreError::NotSupported { .. } | StoreError::NotFound { .. }) => return Ok(()),
+                page => page?,
+            };
             for upload in page.uploads {
                 if upload.key.starts_with(&prefix) && upload.created_at.is_some_and(|at| at < before) {
                     self.store.abort_multipart(PLATFORM_BUCKET, &upload.key, &upload.upload_id).await?;

@@ -22,7 +22,9 @@ pub enum QueryError {
     #[error("the query and the reading of its rows exceeded their time limit")]
     Timeout,
     /// The stream of rows was dropped.
-    #[error("the query was stopped before its end: the stream of its rows was dropped, or not read for too long")]
+    #[error(
+        "the query was stopped before its end: the stream of its rows was dropped, not read for too long, or read too slowly"
+    )]
     Abandoned,
     #[error("Postgres can't be reached")]
     Unreachable(#[source] anyhow::Error),

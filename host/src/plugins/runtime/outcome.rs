@@ -108,7 +108,10 @@ pub(super) fn log_dropped_lines(state: &mut RunState) {
     let dropped = state.capability_state::<LogBudget>().dropped;
     if dropped > 0 {
         let limit = state.run.limits.log_kib;
-        let message = format!("{dropped} lines were dropped: the run exceeded its log limit of {limit} KiB.");
+        let lines = if dropped == 1 { "1 line was".to_owned() } else { format!("{dropped} lines were") };
+        let message = format!(
+            "{lines} dropped: the run exceeded its log limit of {limit} KiB, or its memory for calls to the host."
+        );
         state.run.output.log(LineLevel::Warn, &message, Value::Null);
     }
 }

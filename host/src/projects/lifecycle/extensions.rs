@@ -7,8 +7,11 @@
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::{database, queries};
-use crate::{config::Secret, projects::ProjectsState};
+use super::database;
+use crate::{
+    config::Secret,
+    projects::{ProjectsState, queries},
+};
 
 const TRIGGER: &str = "atlashub_refuse_extension";
 

@@ -10,11 +10,6 @@ pub(super) async fn insert_project(db: impl PgExecutor<'_>, id: &str, name: &str
     sqlx::query("INSERT INTO projects (id, name) VALUES ($1, $2)").bind(id).bind(name).execute(db).await.map(drop)
 }
 
-/// Returns the ids of the ready projects.
-pub(super) async fn ready_projects(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT id FROM projects WHERE state = 'ready' ORDER BY id").fetch_all(pool).await
-}
-
 pub(super) async fn insert_bucket(
     db: impl PgExecutor<'_>,
     project: &str,

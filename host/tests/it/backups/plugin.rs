@@ -95,6 +95,31 @@ async fn project_backup_is_complete_and_catalogued() {
 }
 
 #[tokio::test]
+async fn backups_that_failed_their_verification_are_not_among_the_kept_ones() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Failed later").await;
+    let target = format!("project:{}", project.id);
+    for _ in 0..3 {
+        result(&plugin(&app, "backup", "backup", json!({ "target": target })).await).await;
+    }
+    let backups = listed(&app, &project).await;
+    let ids: Vec<&str> = backups.iter().map(|backup| backup["id"].as_str().unwrap()).collect();
+    sqlx::query("UPDATE backups SET failed_at = now(), failure = 'a table is missing' WHERE id = $1::uuid")
+        .bind(ids[0])
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    for (pruned, expected) in
+        [(target.as_str(), json!({ "kept": 1, "removed": 1 })), ("all", json!({ "kept": 1, "removed": 0 }))]
+    {
+        let params = json!({ "target": pruned, "retention": { "keepLast": 1 } });
+        assert_eq!(result(&plugin(&app, "backup", "prune", params).await).await, expected, "{pruned}");
+        let left: Vec<Value> = listed(&app, &project).await.iter().map(|backup| backup["id"].clone()).collect();
+        assert_eq!(left, [json!(ids[0]), json!(ids[1])], "{pruned}");
+    }
+}
+
+#[tokio::test]
 async fn retention_keeps_the_configured_number_and_run_without_lease_fails() {
     let app = TestApp::start().await;
     let project = app.create_project("Kept").await;
