@@ -1,4 +1,4 @@
-//! `cargo xtask test`: all checks and tests, as CI runs them.
+//! `cargo xtask test`: the checks and tests that CI runs.
 
 use anyhow::{Result, bail};
 
@@ -22,7 +22,7 @@ pub(crate) struct Options {
     browser: Option<Optimization>,
     /// Run only the tests that send requests generated from the OpenAPI document.
     schemathesis: bool,
-    /// Run only the tests that build the example plugins in other languages and run them.
+    /// Run only the tests that build plugins in C, Python, JavaScript and Rust with their own tools, and run them.
     languages: bool,
     /// Run only the host's integration tests, on this major version of Postgres.
     postgres: Option<u32>,
@@ -100,7 +100,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs every test of the workspace with `cargo test`. Each test program starts one Postgres and one store for all its
+/// Runs the tests of the workspace with `cargo test`, except those that need a feature of their own. Each test program starts one Postgres and one store for all its
 /// tests; a runner with a process per test would start them hundreds of times.
 fn run_tests(filter: Option<&str>) -> Result<()> {
     let versions = PostgresVersions::oldest_and_newest()?;
@@ -109,13 +109,13 @@ fn run_tests(filter: Option<&str>) -> Result<()> {
     process::run(versions.set_environment(&mut command).args(filter).args(["--", "--test-threads", &threads()]))
 }
 
-/// Returns the number of tests to run at once. Tests mostly wait for Postgres and for programs, so more of them than
-/// processors can run at once.
+/// Returns the number of tests to run at once: twice the number of processors, because tests mostly wait for Postgres
+/// and for other programs.
 fn threads() -> String {
     (std::thread::available_parallelism().map_or(4, usize::from) * 2).to_string()
 }
 
-/// Runs the host's integration tests on another version of Postgres.
+/// Runs the host's integration tests on a major version of Postgres.
 fn run_postgres_tests(major: u32, filter: Option<&str>) -> Result<()> {
     let versions = PostgresVersions::all()?;
     let mut command = process::cargo();
@@ -143,7 +143,7 @@ fn run_schemathesis() -> Result<()> {
     process::run(&mut command)
 }
 
-/// Builds plugins in other languages with their pinned tools, installs them in a server and runs them.
+/// Builds plugins in every supported language with their pinned tools, installs them in a server and runs them.
 fn run_language_tests() -> Result<()> {
     let mut command = process::cargo();
     command.args(["test", "--package", "atlashub", "--test", "it", "--features", "languages"]);
@@ -156,7 +156,7 @@ fn run_language_tests() -> Result<()> {
     process::run(&mut command)
 }
 
-/// The tools of plugins in JavaScript, with versions.
+/// Lists the tools that build plugins in JavaScript, with their versions.
 const JAVASCRIPT_TOOLS: &str = "plugins/examples/javascript/package.json";
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! Each token is exchanged once. A token that is sent again within [`GRACE_SECONDS`] gets the same successor, because
 //! two tabs can send the same token at the same moment, and a response can be lost. A token that is sent again later
-//! has been stolen, and either the thief or the user sends it the second time. So the whole session ends. All times are
-//! those of the database's clock.
+//! counts as stolen, because one of its two senders may be a thief. So the whole session ends. All times are those of
+//! the database's clock.
 
 use api_types::SignedInUser;
 
@@ -26,7 +26,7 @@ pub(super) const GRACE_SECONDS: i32 = 10;
 /// Exchanges a refresh token.
 ///
 /// # Errors
-/// 401 `invalid_refresh_token`.
+/// 401 `invalid_refresh_token`, 404 `auth_disabled`, 429 after too many attempts.
 pub(super) async fn refresh(
     state: &AuthState,
     caller: &Caller,

@@ -223,7 +223,7 @@ struct Failure {
     refresh: Option<RefreshReason>,
 }
 
-/// Converts a planning error. The failure asks for a refresh if the cached schema may lack a new name or grant.
+/// Converts an error of planning, or of a request for one value or for several changes. The failure asks for a refresh if the cached schema may lack a new name or grant.
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let refresh = match error.code() {

@@ -8,7 +8,7 @@ use crate::{
     ui::{CopyButton, Mark, Shape},
 };
 
-/// The region "Result": sentences about backups, and JSON for any other result.
+/// The region "Result": sentences and folded JSON for backups, and JSON for any other result.
 #[component]
 pub(super) fn RunResult(run: Run) -> Element {
     let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
@@ -54,7 +54,7 @@ fn is_empty(result: &Value) -> bool {
     }
 }
 
-/// Describes the result of the plugin `backup`: `notebook: 12 tables, 1 204 002 rows, 1.9 GB`.
+/// Describes the result of the plugin `backup`: `notebook backed up: 12 tables, 1 204 002 rows, 1.9 GB`.
 fn backup_in_words(result: &Value, name: impl Fn(&str) -> String) -> Vec<(Shape, String)> {
     let number = |item: &Value, name: &str| item.get(name).and_then(Value::as_i64);
     let target = |item: &Value| item.get("target").and_then(Value::as_str).map(&name).unwrap_or_default();

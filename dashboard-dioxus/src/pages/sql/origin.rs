@@ -9,7 +9,7 @@ use api_types::{TableDetail, TableKind};
 
 use super::{
     execution::Column,
-    split::{comment_length, dollar_quoted_length, quoted_length},
+    split::{comment_length, dollar_quoted_length, has_escapes, quoted_length},
 };
 use crate::{address, value::Text};
 
@@ -188,11 +188,11 @@ fn tokens(sql: &str) -> Option<Vec<Token>> {
         let (length, token) = match first {
             _ if rest.starts_with("--") => (rest.find('\n').unwrap_or(rest.len()), None),
             _ if rest.starts_with("/*") => (comment_length(bytes), None),
-            '\'' => (quoted_length(bytes, b'\'', matches!(before, Some(b'e' | b'E'))), Some(Token::Other)),
+            '\'' => (quoted_length(bytes, b'\'', has_escapes(sql.as_bytes(), position)), Some(Token::Other)),
             '"' => {
                 let length = quoted_length(bytes, b'"', false);
                 let name = rest.get(1..length - 1).filter(|name| !name.is_empty());
-                (length, name.map(|name| Token::Quoted(name.to_owned())))
+                (length, name.map(|name| Token::Quoted(name.replace("\"\"", "\""))))
             }
             '$' => (dollar_quoted_length(bytes, before), Some(Token::Other)),
             '(' | ')' => {
@@ -225,6 +225,7 @@ mod tests {
             ("select * from books", Some("books")),
             ("-- all\nSELECT id, title FROM public.Books b where price > (select 1 from x) order by 1", Some("books")),
             ("select b.* from \"My Books\" as b limit 5", Some("My Books")),
+            ("select * from \"5\"\" disks\"", Some("5\" disks")),
             ("table books", Some("books")),
             ("select * from books, authors", None),
             ("select * from books join authors using (id)", None),

@@ -1,11 +1,12 @@
-//! Finds where statements start and end without the server, so that the page can mark them while the owner types.
+//! Finds, without asking the server, where statements start and end, so that the page can mark them while the owner
+//! types.
 //!
 //! Strings, quoted names, dollar quotes and comments are skipped. Before anything runs, the server parses the text with
 //! Postgres's grammar.
 
 use std::ops::Range;
 
-/// Returns the byte range of each statement, without its semicolon and without whitespace and comments before it.
+/// Returns the byte range of each statement, without its semicolon, and without the whitespace and comments around it.
 pub(super) fn statements(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
@@ -34,10 +35,7 @@ pub(super) fn statements(text: &str) -> Vec<Range<usize>> {
                 position += comment_length(rest);
                 continue;
             }
-            b'\'' => {
-                let is_escaped = position > 0 && matches!(bytes.get(position - 1), Some(b'e' | b'E'));
-                quoted_length(rest, b'\'', is_escaped)
-            }
+            b'\'' => quoted_length(rest, b'\'', has_escapes(bytes, position)),
             b'"' => quoted_length(rest, b'"', false),
             b'$' => dollar_quoted_length(rest, position.checked_sub(1).and_then(|before| bytes.get(before))),
             _ => 1,
@@ -89,6 +87,17 @@ pub(super) fn comment_length(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
+/// Returns whether the string that starts at `position` has backslash escapes, as in `E'\''`. The `e` of `date'…'` is
+/// part of a name.
+pub(super) fn has_escapes(bytes: &[u8], position: usize) -> bool {
+    let byte_before = |distance| position.checked_sub(distance).and_then(|before| bytes.get(before));
+    matches!(byte_before(1), Some(b'e' | b'E')) && !byte_before(2).is_some_and(is_name_byte)
+}
+
+fn is_name_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii()
+}
+
 /// Returns the length in bytes of the string or quoted name at the start of `bytes`, with its quotes. `is_escaped` is
 /// for strings with backslash escapes, like `E'\''`.
 pub(super) fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize {
@@ -96,8 +105,10 @@ pub(super) fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize 
     while let Some(&byte) = bytes.get(position) {
         if byte == b'\\' && is_escaped {
             position += 2;
+        } else if byte == quote && bytes.get(position + 1) == Some(&quote) {
+            // A doubled quote stands for one quote.
+            position += 2;
         } else if byte == quote {
-            // A doubled quote is read as the end of one string and the start of another, which skips the same bytes.
             return position + 1;
         } else {
             position += 1;
@@ -109,8 +120,7 @@ pub(super) fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize 
 /// Returns the length in bytes of the dollar-quoted string at the start of `bytes`, or 1 if the dollar starts none.
 pub(super) fn dollar_quoted_length(bytes: &[u8], before: Option<&u8>) -> usize {
     // In `a$1` and `$1`, the dollar starts no quote.
-    let is_name =
-        before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii());
+    let is_name = before.is_some_and(is_name_byte);
     let tag = 1 + until(bytes.get(1..).unwrap_or_default(), |rest| {
         !rest.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii())
     });
@@ -140,6 +150,9 @@ mod tests {
             ("select 1; select 2", vec!["select 1", "select 2"]),
             ("select ';''' ; -- x;\nselect \"a;b\"", vec!["select ';'''", "select \"a;b\""]),
             (r"select e'\';' ; select 'a\'; select 2", vec![r"select e'\';'", r"select 'a\'", "select 2"]),
+            (r"select e'a''\'; b'; select 2", vec![r"select e'a''\'; b'", "select 2"]),
+            (r"select date'\'; select 2", vec![r"select date'\'", "select 2"]),
+            ("select \"a\"\";b\"; x", vec!["select \"a\"\";b\"", "x"]),
             ("do $$ a; b $$; select $x$ ; $$ ; $x$", vec!["do $$ a; b $$", "select $x$ ; $$ ; $x$"]),
             ("select $1; select a$b$; x", vec!["select $1", "select a$b$", "x"]),
             ("select 'é;😀' ; ü", vec!["select 'é;😀'", "ü"]),

@@ -3,7 +3,7 @@
 //! A browser opens only a few connections to a server, so all of its tabs share one stream of server-sent events. One
 //! visible tab, the leader, holds a Web Lock ([`leader`]), reads the stream ([`stream`]), and sends every event to the
 //! other tabs ([`tabs`]). Every tab then removes the cached responses that a change made outdated ([`changes`]), and
-//! components that show them read them again. The same stream has the logs of runs that are open in a tab ([`logs`]).
+//! components that show them read them again. The same stream carries the logs of runs that are open in a tab ([`logs`]).
 //!
 //! Without a stream, pages poll. A hidden tab neither leads nor polls.
 
@@ -56,7 +56,8 @@ fn note_disconnected() {
     CONNECTED_AT.set(0.0);
 }
 
-/// While `is_active`, reads these paths every two seconds unless changes arrive without polling.
+/// While `is_active` and the tab is visible, discards the cached responses of these paths every two seconds, unless
+/// changes arrive without polling. Components that show them then read them again.
 pub fn use_polling(paths: &'static [&'static str], is_active: bool) {
     let mut active = use_signal(|| is_active);
     if *active.peek() != is_active {
@@ -102,7 +103,7 @@ async fn lead_when_possible() {
     }
 }
 
-/// Sends the list of logs that this tab shows again and again, so that a new leader receives it.
+/// Repeatedly sends the list of logs that this tab shows, so that a new leader receives it.
 async fn announce_logs() {
     loop {
         TimeoutFuture::new(CHECK_MS).await;

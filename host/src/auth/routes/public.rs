@@ -116,7 +116,7 @@ pub(crate) async fn get_current_user(
 
 /// Update the signed-in user
 ///
-/// A new password needs the current one and ends the user's other sessions. A new address takes effect when the user
+/// Changing the password requires the current one, and ends the user's other sessions. A new address takes effect when the user
 /// opens the link that is mailed to it.
 #[utoipa::path(patch, path = "/v1/auth/me", tag = "auth", request_body = UpdateCurrentUser,
     responses((status = 200, body = CurrentUser), (status = 400, body = ErrorBody),

@@ -52,8 +52,10 @@ fn to_wit(migration: Migration) -> migrations::Migration {
 impl From<MigrationError> for CallError {
     fn from(error: MigrationError) -> Self {
         match error {
-            MigrationError::Database(error) => Self::unavailable("the platform database can't be reached")
-                .caused_by("migrations", describe_cause(&error)),
+            MigrationError::Database(error) => {
+                Self::unavailable("the migrations of the platform database could not be read or applied")
+                    .caused_by("migrations", describe_cause(&error))
+            }
             error => Self::new(ErrorCode::Failed, error.to_string()),
         }
     }

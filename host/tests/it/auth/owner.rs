@@ -1,4 +1,4 @@
-//! The settings of login, and the management of users by the owner.
+//! Login settings, and the management of users by the owner.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;

@@ -1,5 +1,5 @@
 //! Plugins built with the pinned tools of each language, signed, approved and run as jobs: those in `plugins/examples`,
-//! and new ones. Started by `cargo xtask test --languages`, which installs the tools.
+//! and those that `atlashub plugin new` creates. Started by `cargo xtask test --languages`, which installs the tools.
 
 use std::{
     fs,
@@ -27,7 +27,8 @@ const RUST: Tools = ("rust", "PATH");
 
 /// Builds the plugin in a folder with the folder's script, as the README says, and returns the plugin's file.
 fn build((language, tools): Tools, folder: &Path, name: &str) -> Vec<u8> {
-    let tools = std::env::var_os(tools).unwrap_or_else(|| panic!("{tools} is set by `cargo xtask test --languages`"));
+    let tools =
+        std::env::var_os(tools).unwrap_or_else(|| panic!("{tools} is not set; run `cargo xtask test --languages`"));
     let started = Instant::now();
     let output = Command::new(folder.join("build.sh"))
         .env("ATLASHUB", env!("CARGO_BIN_EXE_atlashub"))
@@ -74,7 +75,7 @@ async fn run_often(app: &TestApp, language: &str, job: &str) -> Value {
     for _ in 0..2 {
         let started = Instant::now();
         run_job(app, job).await;
-        report(language, "a run", "ended", started.elapsed());
+        report(language, "a run", "finished", started.elapsed());
     }
     run_job(app, job).await
 }
@@ -138,7 +139,7 @@ async fn plugin_in_python_summarizes_a_csv_file() {
     assert_eq!(summary["columns"]["people"]["empty"], json!(1), "{summary}");
 }
 
-/// Uses databases, objects and HTTP from JavaScript. Every call is synchronous for the plugin, and a stream is read.
+/// Uses databases, objects and HTTP from JavaScript. Every call is synchronous for the plugin, except that it reads a stream.
 #[tokio::test]
 async fn plugin_in_javascript_reports_changed_tables() {
     let plugin = build_example(JAVASCRIPT, "schema-watch");

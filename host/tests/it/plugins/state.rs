@@ -167,12 +167,12 @@ async fn flood_of_values_stops_at_the_quota() {
         .unwrap();
         (entries, bytes)
     };
-    // A value can have at most 64 KiB.
+    // A value can be at most 64 KiB.
     assert_eq!(fill(1, "large", (64 << 10) + 1).await, 0);
     assert_eq!(fill(10, "b", 10_000).await, 10);
     assert_eq!(fill(10, "c", 10_000).await, 0);
     assert!(stored().await.1 <= 100 << 10);
-    // Replacing an entry uses no more of the quota.
+    // Replacing an entry with a value of the same size uses no more of the quota.
     assert_eq!(fill(1, "b", 10_000).await, 1);
     let delete = |number: u64| json!({ "act": "delete", "store": "platform", "key": format!("b{number}") });
     for number in 0..10 {

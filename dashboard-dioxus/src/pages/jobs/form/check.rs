@@ -18,7 +18,7 @@ const PAUSE_MS: u32 = 250;
 /// The result of a validation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Checked {
-    /// Errors by field. Parameters have their JSON pointer after the field.
+    /// Errors by field. The key for a parameter is the field followed by the parameter's JSON pointer.
     pub(super) errors: BTreeMap<String, String>,
     /// The host of the URL, if requests to it are not allowed.
     pub(super) refused_host: Option<String>,
@@ -95,8 +95,8 @@ fn by_field(errors: Vec<JobFieldError>, draft: &Draft) -> BTreeMap<String, Strin
         .collect()
 }
 
-/// Returns an error of the API in the words of the form: with labels instead of names of JSON fields, and with a
-/// request instead of an error for an empty field.
+/// Rewords an error of the API for the form: replaces names of JSON fields by labels, and asks for a value if the field
+/// is empty.
 fn in_form_words(field: &str, message: &str, draft: &Draft) -> String {
     let (value, request, label) = match field {
         "name" => (draft.name.as_str(), "Enter a name.", "The name"),
