@@ -234,6 +234,19 @@ fn authorization_table_matches_the_openapi_document() {
 }
 
 #[test]
+fn openapi_states_which_public_routes_need_a_signed_in_user() {
+    let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
+    for (method, path, access) in TABLE.iter().filter(|row| row.1.starts_with("/v1/")) {
+        let expected = match access {
+            SignedIn => json!([{ "apiKey": [], "userToken": [] }]),
+            OpenPublic => json!([]),
+            _ => json!([{ "apiKey": [] }, { "apiKey": [], "userToken": [] }]),
+        };
+        assert_eq!(document["paths"][path][method.to_lowercase()]["security"], expected, "{method} {path}");
+    }
+}
+
+#[test]
 fn every_openapi_response_has_a_description() {
     let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
     for (path, item) in document["paths"].as_object().unwrap() {
