@@ -34,6 +34,15 @@ pub struct ConfirmTotp {
     pub code: String,
 }
 
+/// A request for new recovery codes.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReplaceRecoveryCodes {
+    /// A code of the authenticator app: six digits.
+    pub code: String,
+}
+
 /// Codes that replace the authenticator app if it is lost. Each works once. They are not shown again.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

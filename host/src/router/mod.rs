@@ -60,6 +60,7 @@ fn public_routes() -> OpenApiRouter<App> {
         .routes(routes!(auth::get_second_factor))
         .routes(routes!(auth::enrol_totp, auth::remove_totp))
         .routes(routes!(auth::confirm_totp))
+        .routes(routes!(auth::replace_recovery_codes))
         .routes(routes!(auth::get_public_keys))
         .routes(routes!(storage_public::sign_upload))
         .routes(routes!(storage_public::sign_parts))

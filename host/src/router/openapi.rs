@@ -65,7 +65,7 @@ enum Group {
 /// The operation of the admin surface that takes its credentials in the body.
 const SIGN_IN: &str = "sign_in";
 /// Operations of the public surface that need a signed-in user.
-const SIGNED_IN: [&str; 7] = [
+const SIGNED_IN: [&str; 8] = [
     "log_out",
     "get_current_user",
     "update_current_user",
@@ -73,6 +73,7 @@ const SIGNED_IN: [&str; 7] = [
     "enrol_totp",
     "confirm_totp",
     "remove_totp",
+    "replace_recovery_codes",
 ];
 /// The operation of the public surface that needs no API key.
 const PUBLIC_KEYS: &str = "get_public_keys";

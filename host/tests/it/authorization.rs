@@ -54,6 +54,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/v1/auth/mfa/totp", SignedIn),
     ("POST", "/v1/auth/mfa/totp/confirm", SignedIn),
     ("DELETE", "/v1/auth/mfa/totp", SignedIn),
+    ("POST", "/v1/auth/mfa/recovery-codes", SignedIn),
     ("POST", "/v1/auth/logout", SignedIn),
     ("GET", "/v1/auth/me", SignedIn),
     ("PATCH", "/v1/auth/me", SignedIn),

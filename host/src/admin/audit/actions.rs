@@ -105,6 +105,7 @@ const OTHER_ACTIONS: &[&str] = &[
     "auth.mfa_challenge",
     "auth.mfa_confirm",
     "auth.mfa_enrol",
+    "auth.mfa_recovery_codes",
     "auth.mfa_remove",
     "auth.mfa_verify",
     "auth.recover",

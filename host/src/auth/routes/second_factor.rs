@@ -1,5 +1,6 @@
 use api_types::{
-    ConfirmTotp, ErrorBody, RecoveryCodes, RemoveTotp, SecondFactor, SignedInUser, TotpEnrolment, VerifySecondFactor,
+    ConfirmTotp, ErrorBody, RecoveryCodes, RemoveTotp, ReplaceRecoveryCodes, SecondFactor, SignedInUser, TotpEnrolment,
+    VerifySecondFactor,
 };
 use axum::{extract::State, http::StatusCode};
 
@@ -79,6 +80,24 @@ pub(crate) async fn confirm_totp(
     ApiJson(request): ApiJson<ConfirmTotp>,
 ) -> ApiResult<Private<RecoveryCodes>> {
     Ok(Private(StatusCode::OK, second_factor::confirm(&state, &caller, &client, request).await?))
+}
+
+/// Replace the recovery codes
+///
+/// Needs a code of the authenticator app. The previous recovery codes stop working.
+#[utoipa::path(post, path = "/v1/auth/mfa/recovery-codes", tag = "auth", request_body = ReplaceRecoveryCodes,
+    responses((status = 200, body = RecoveryCodes),
+        (status = 401, body = ErrorBody, description = "Not signed in, or `invalid_code`"),
+        (status = 404, body = ErrorBody, description = "There is no second factor, or `auth_disabled`"),
+        (status = 429, body = ErrorBody)))]
+pub(crate) async fn replace_recovery_codes(
+    State(state): State<AuthState>,
+    NoQuery: NoQuery,
+    caller: SignedInCaller,
+    client: ClientFacts,
+    ApiJson(request): ApiJson<ReplaceRecoveryCodes>,
+) -> ApiResult<Private<RecoveryCodes>> {
+    Ok(Private(StatusCode::OK, second_factor::replace_codes(&state, &caller, &client, request).await?))
 }
 
 /// Remove the second factor

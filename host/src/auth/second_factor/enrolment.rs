@@ -1,6 +1,6 @@
 //! Sets up and removes second factors.
 
-use api_types::{ConfirmTotp, RecoveryCodes, RemoveTotp, SecondFactor, TotpEnrolment};
+use api_types::{ConfirmTotp, RecoveryCodes, RemoveTotp, ReplaceRecoveryCodes, SecondFactor, TotpEnrolment};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -103,6 +103,45 @@ pub(in crate::auth) async fn confirm(
             true => Ok(()),
             false => Err(nothing_to_confirm()),
         }
+    })
+    .await?;
+    Ok(RecoveryCodes { recovery_codes: codes.into_iter().map(|code| code.text).collect() })
+}
+
+/// Replaces the recovery codes of the signed-in user, if the code of the authenticator app is right. The previous codes
+/// stop working.
+///
+/// # Errors
+/// 401 `invalid_code`, 404 if the user has no second factor.
+pub(in crate::auth) async fn replace_codes(
+    state: &AuthState,
+    caller: &SignedInCaller,
+    client: &ClientFacts,
+    request: ReplaceRecoveryCodes,
+) -> ApiResult<RecoveryCodes> {
+    let project = caller.project.id.as_str();
+    let account = current_account(state, caller).await?;
+    let user = account.row.user.id.as_str();
+    if account.row.second_factor_at.is_none() {
+        return Err(no_factor());
+    }
+    let entry = event("auth.mfa_recovery_codes", project, Some(user), client);
+    let right = match GivenCode::parse(&request.code) {
+        Some(GivenCode::Totp(code)) => check_totp(state, project, user, &code).await,
+        _ => Err(invalid_code()),
+    };
+    let RightCode { step, .. } = match right {
+        Ok(right) => right,
+        Err(error) => {
+            record_refusal(&state.projects.platform, entry, &error).await;
+            return Err(error);
+        }
+    };
+    let codes = recovery_codes();
+    let hashes: Vec<_> = codes.iter().map(|code| code.hash).collect();
+    audit::recorded(&state.projects.platform, entry, async |_| {
+        let replaced = queries::replace_recovery_codes(&state.database, project, user, step, &hashes).await?;
+        replaced.then_some(()).ok_or_else(invalid_code)
     })
     .await?;
     Ok(RecoveryCodes { recovery_codes: codes.into_iter().map(|code| code.text).collect() })

@@ -21,4 +21,4 @@ mod totp;
 pub(super) use challenge::{FirstFactor, require, verify};
 pub(super) use data_keys::DataKeys;
 pub use data_keys::SEALED_COLUMNS;
-pub(super) use enrolment::{confirm, enrol, get, remove, remove_as_owner};
+pub(super) use enrolment::{confirm, enrol, get, remove, remove_as_owner, replace_codes};

@@ -119,7 +119,6 @@ pub(super) async fn activate(
     (sealed, step): (&[u8], i64),
     recovery_hashes: &[[u8; 32]],
 ) -> ApiResult<bool> {
-    let hashes: Vec<_> = recovery_hashes.iter().map(|hash| format!("\"\\\\x{}\"", hex::encode(hash))).collect();
     let statement = write(
         "WITH f AS (
              UPDATE auth.totp_factors SET confirmed_at = pg_catalog.now(), last_step = $4::pg_catalog.int8,
@@ -146,7 +145,7 @@ pub(super) async fn activate(
     .bind(session)
     .bind_bytes(sealed)
     .bind(step.to_string())
-    .bind(format!("{{{}}}", hashes.join(",")));
+    .bind(array_of(recovery_hashes));
     Ok(!database.rows(project, &statement).await?.is_empty())
 }
 
@@ -161,6 +160,40 @@ pub(super) async fn use_step(database: &AuthDatabase, project: &str, user: &str,
     .bind(user)
     .bind(step.to_string());
     Ok(!database.rows(project, &statement).await?.is_empty())
+}
+
+/// Marks the code of a step as used, and replaces the user's recovery codes. Returns false, and changes nothing, if the
+/// code was used in the meantime.
+pub(super) async fn replace_recovery_codes(
+    database: &AuthDatabase,
+    project: &str,
+    user: &str,
+    step: i64,
+    recovery_hashes: &[[u8; 32]],
+) -> ApiResult<bool> {
+    let statement = write(
+        "WITH f AS (
+             UPDATE auth.totp_factors SET last_step = $2::pg_catalog.int8, attempts_full_at = NULL
+             WHERE user_id = $1::pg_catalog.uuid AND confirmed_at IS NOT NULL
+               AND (last_step IS NULL OR last_step < $2::pg_catalog.int8) RETURNING user_id
+         ), previous AS (
+             DELETE FROM auth.recovery_codes r USING f WHERE r.user_id = f.user_id
+         ), codes AS (
+             INSERT INTO auth.recovery_codes (user_id, hash)
+             SELECT f.user_id, pg_catalog.unnest($3::pg_catalog.bytea[]) FROM f
+         )
+         SELECT FROM f",
+    )
+    .bind(user)
+    .bind(step.to_string())
+    .bind(array_of(recovery_hashes));
+    Ok(!database.rows(project, &statement).await?.is_empty())
+}
+
+/// Returns hashes in the text format of `bytea[]`.
+fn array_of(hashes: &[[u8; 32]]) -> String {
+    let hashes: Vec<_> = hashes.iter().map(|hash| format!("\"\\\\x{}\"", hex::encode(hash))).collect();
+    format!("{{{}}}", hashes.join(","))
 }
 
 /// Uses a recovery code. Returns false if the user has no such code.

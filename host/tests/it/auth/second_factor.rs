@@ -202,6 +202,31 @@ async fn recovery_code_replaces_the_app_once_and_only_hashes_are_stored() {
 }
 
 #[tokio::test]
+async fn recovery_codes_are_replaced_with_a_code_of_the_app() {
+    let (_app, project) = start("New recovery codes").await;
+    let user = enrol(&project, sign_up(&project, "ada@example.com").await).await;
+    let client = signed_in(&project, &user.session);
+    let replace = async |code: &str| client.post("/v1/auth/mfa/recovery-codes", json!({ "code": code })).await;
+    // A code is right only once, and a recovery code is not enough.
+    for refused in [totp(&user.secret, 0), wrong_code(&user.secret), user.recovery_codes[0].clone()] {
+        let (status, error) = replace(&refused).await;
+        assert_eq!((status, code(&error)), (StatusCode::UNAUTHORIZED, "invalid_code"), "{error}");
+    }
+    let (status, body) = replace(&totp(&user.secret, 1)).await;
+    assert_eq!((status, body["recoveryCodes"].as_array().map(Vec::len)), (StatusCode::OK, Some(10)), "{body}");
+    assert_eq!(client.get("/v1/auth/mfa").await.1["recoveryCodesLeft"], 10);
+    let token = begin(&project, "ada@example.com").await;
+    assert_eq!(code(&verify(&project, &token, &user.recovery_codes[0]).await.1), "invalid_code");
+    let (status, signed_in_again) = verify(&project, &token, body["recoveryCodes"][0].as_str().unwrap()).await;
+    assert_eq!(status, StatusCode::OK, "{signed_in_again}");
+    let (status, _) = client.post("/v1/auth/mfa/recovery-codes", json!({})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let without = signed_in(&project, &sign_up(&project, "bea@example.com").await);
+    let (status, error) = without.post("/v1/auth/mfa/recovery-codes", json!({ "code": "123456" })).await;
+    assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "not_found"), "{error}");
+}
+
+#[tokio::test]
 async fn wrong_codes_are_limited_and_recovery_codes_still_work() {
     let (_app, project) = start("Guesses").await;
     let Enrolled { secret, recovery_codes, .. } = enrol(&project, sign_up(&project, "ada@example.com").await).await;
