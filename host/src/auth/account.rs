@@ -64,7 +64,7 @@ pub(super) async fn update_current_user(
     let hash = match password {
         Some(password) => {
             let current = current_password.map(Zeroizing::new);
-            match new_hash(state, &settings, &account, Zeroizing::new(password), current).await {
+            match new_hash(state, caller, &settings, &account, (Zeroizing::new(password), current)).await {
                 Ok(hash) => Some(hash),
                 Err(error) => {
                     record_refusal(&state.projects.platform, entry, &error).await;
@@ -74,8 +74,11 @@ pub(super) async fn update_current_user(
         }
         None => None,
     };
-    if new_email.is_some() {
+    // Before anything is stored, so that a refused request changes nothing.
+    if let Some(email) = &new_email {
         require_mail(state, &settings)?;
+        state.limits.charge_account(Attempt::Recover, project, email.as_str())?;
+        state.limits.charge_account(Attempt::Recover, project, &user)?;
     }
     audit::recorded(&state.projects.platform, entry, async |_| {
         let updated = queries::update_own(&state.database, project, &user, &data, hash.as_deref()).await?;
@@ -84,7 +87,7 @@ pub(super) async fn update_current_user(
             queries::end_sessions(&state.database, project, &user, None, Some(session)).await?;
         }
         if let Some(email) = new_email {
-            begin_email_change(state, caller, &settings, updated.user.clone(), email)?;
+            begin_email_change(state, caller, &settings, updated.user.clone(), email);
         }
         Ok(updated.user)
     })
@@ -94,18 +97,13 @@ pub(super) async fn update_current_user(
 /// Mails a link to the new address, which confirms it, and a notice to the current address. If another user has the new
 /// address, only that user gets a notice. The mails are prepared in the background, so the response does not reveal
 /// whether the address is taken.
-///
-/// # Errors
-/// 429 if too many links were requested by the user or for the new address.
 fn begin_email_change(
     state: &AuthState,
     caller: &SignedInCaller,
     settings: &Arc<StoredAuthSettings>,
     user: User,
     email: EmailAddress,
-) -> ApiResult<()> {
-    state.limits.charge_account(Attempt::Recover, &caller.project.id, email.as_str())?;
-    state.limits.charge_account(Attempt::Recover, &caller.project.id, &user.id)?;
+) {
     let (state, project, settings) = (state.clone(), caller.project.clone(), settings.clone());
     tokio::spawn(async move {
         let mailed = async {
@@ -122,22 +120,26 @@ fn begin_email_change(
             tracing::error!(project = project.id, cause = error.cause(), "a link to a new address was not mailed");
         }
     });
-    Ok(())
 }
 
 /// Checks the current password and returns the hash of the new one.
+///
+/// # Errors
+/// 400 `weak_password`, or if the current password is missing; 401 `invalid_credentials`; 429 after too many attempts.
 async fn new_hash(
     state: &AuthState,
+    caller: &SignedInCaller,
     settings: &StoredAuthSettings,
     account: &Account,
-    password: Zeroizing<String>,
-    current: Option<Zeroizing<String>>,
+    (password, current): (Zeroizing<String>, Option<Zeroizing<String>>),
 ) -> ApiResult<String> {
     password_policy::check(&password, settings.password_min_length, &account.row.user.email)?;
     if account.password_hash.is_some() {
         let current = current.ok_or_else(|| {
             ApiError::invalid("`currentPassword` is missing.").with_hint("A new password needs the current one.")
         })?;
+        // Otherwise a stolen access token would allow guessing the password.
+        state.limits.charge_account(Attempt::LogIn, &caller.project.id, &account.row.user.id)?;
         let is_right = current.len() <= password_policy::MAX_BYTES
             && state.hasher.verify(current, account.password_hash.as_deref()).await?;
         if !is_right {

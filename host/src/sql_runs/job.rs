@@ -1,11 +1,17 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    error::Code,
+    error::{ApiError, Code},
     jobs::{BuiltInJob, LineLevel, RunCall, RunFailure, RunOutput, RunReport},
     sql_editor::{ScriptEnd, ScriptRequest, SqlEditorState, StatementDone},
 };
@@ -42,20 +48,30 @@ impl BuiltInJob for SqlJob {
         let total = script.statement_count() as u64;
         output.progress(0, Some(total), "");
         let report_output = output.clone();
+        let has_run = Arc::new(AtomicBool::new(false));
+        let note_run = Arc::clone(&has_run);
         let on_statement = move |done: StatementDone<'_>| {
+            note_run.store(true, Ordering::Relaxed);
             let number = done.index as u64 + 1;
             let fields = json!({ "rowCount": done.row_count, "durationMs": done.duration_ms.round() });
             report_output.log(LineLevel::Info, &format!("{number} of {total}: {}", done.command), fields);
             report_output.progress(number, Some(total), done.command);
         };
         let end = self.0.run_script(project, &script, call.timeout, cancel, &on_statement).await;
-        let end = end.map_err(|error| match error.code() {
-            Code::Timeout => RunFailure::TimedOut,
-            Code::Cancelled => RunFailure::Cancelled,
-            // Nothing ran, and the database may be reachable at the next attempt.
-            _ => RunFailure::temporary(error.message()),
-        })?;
+        let end = end.map_err(|error| failure_of(&error, has_run.load(Ordering::Relaxed)))?;
         report(end, total, &*output)
+    }
+}
+
+/// Converts an error that is not the script's own. `has_run` says whether a statement was carried out: then the script
+/// must not run again, because its changes may be committed.
+fn failure_of(error: &ApiError, has_run: bool) -> RunFailure {
+    match error.code() {
+        Code::Timeout => RunFailure::TimedOut,
+        Code::Cancelled => RunFailure::Cancelled,
+        _ if has_run => RunFailure::refused(error.message()),
+        // The database may be reachable at the next attempt.
+        _ => RunFailure::temporary(error.message()),
     }
 }
 
@@ -81,4 +97,18 @@ fn report(end: ScriptEnd, total: u64, output: &dyn RunOutput) -> Result<RunRepor
         Code::Cancelled => RunFailure::Cancelled,
         _ => RunFailure::Failed { message, details: Some(result), retryable: false },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn script_is_not_repeated_after_a_statement_was_carried_out() {
+        let error = ApiError::new(Code::Overloaded, "There is no memory for the response.");
+        for (has_run, expected) in [(false, true), (true, false)] {
+            let RunFailure::Failed { retryable, .. } = failure_of(&error, has_run) else { panic!("failed") };
+            assert_eq!(retryable, expected, "{has_run}");
+        }
+    }
 }

@@ -149,12 +149,11 @@ pub(super) async fn table_detail(project: &str, name: &str) -> Result<TableDetai
 /// Returns the project's last backup that exists and has not failed its verification.
 pub(super) async fn last_good_backup(project: &str) -> Result<Option<Backup>, Failure> {
     let target = format!("project:{project}");
-    let path = address::with_parameters("/backups", &[("limit", Some("200"))]);
+    let parameters = [("limit", Some("200")), ("target", Some(target.as_str()))];
+    let path = address::with_parameters("/backups", &parameters);
     let page: Page<Backup> = remote::get(&path).await?;
-    let is_good = |backup: &Backup| {
-        backup.target == target
-            && matches!(backup.state, api_types::BackupState::Ready | api_types::BackupState::Verified)
-    };
+    let is_good =
+        |backup: &Backup| matches!(backup.state, api_types::BackupState::Ready | api_types::BackupState::Verified);
     Ok(page.items.into_iter().filter(is_good).max_by_key(|backup| backup.created_at))
 }
 

@@ -67,7 +67,7 @@ impl From<RestoreFailure> for RunFailure {
         };
         let unchanged = match &failure {
             RestoreFailure::Objects(_) => "The database was not changed; objects that were already brought back stay.",
-            _ => "The project was not changed.",
+            _ => "The project's database was not changed.",
         };
         Self::refused(format!("{}. {unchanged}", uppercase_first(&message)))
     }
@@ -97,9 +97,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failure_says_that_the_project_was_not_changed() {
+    fn failure_says_that_the_database_was_not_changed() {
         let RunFailure::Failed { message, retryable, .. } = RestoreFailure::Missing.into() else { panic!("failed") };
-        assert_eq!(message, "The archive is missing in the object store. The project was not changed.");
+        assert_eq!(message, "The archive is missing in the object store. The project's database was not changed.");
         assert!(!retryable);
     }
 }

@@ -141,7 +141,7 @@ async fn remove_stored_settings(connection: &mut PgConnection, report: &mut Repo
                 (SELECT string_agg(split_part(setting, '=', 1), ', ') FROM unnest(setconfig) AS setting)
          FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole
               LEFT JOIN pg_database ON pg_database.oid = setdatabase
-         WHERE rolname ~ '^proj_[a-z][a-z0-9]{7,23}_(owner|app|anon|user|backup)$'
+         WHERE rolname ~ '^proj_[a-z][a-z0-9]{7,23}_(owner|app|anon|user|backup|auth|query)$'
          ORDER BY 1, 2",
     )
     .fetch_all(&mut *connection)

@@ -3,10 +3,10 @@ use super::{
     builtin::{BUILTIN, BuiltinPlugin, FIRST_PARTY_KEY},
 };
 
-/// Names reserved for AtlasHub's own plugins, whether or not this binary embeds them, and for the runs of `sql_runs`
-/// and `storage_runs`.
-pub const RESERVED_NAMES: [&str; 7] =
-    ["backup", "cleanup", "http-job", "import-export", "migrations", "sql", "storage"];
+/// Names reserved for AtlasHub's own plugins, whether or not this binary embeds them, and for the runs of `sql_runs`,
+/// `storage_runs` and restores.
+pub const RESERVED_NAMES: [&str; 8] =
+    ["backup", "cleanup", "http-job", "import-export", "migrations", "restore", "sql", "storage"];
 
 /// Plugins that do AtlasHub's own work. The plugin of HTTP jobs is not included, because the owner's jobs decide how
 /// much work it does.

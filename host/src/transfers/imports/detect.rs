@@ -2,7 +2,7 @@
 
 use api_types::ImportFormat;
 use serde::de::IgnoredAny;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::{
     parse::{CsvFormat, CsvRecords, Fields, JsonRecord, JsonRecords, JsonShape, Parsed, RecordError, invalid_json},
@@ -235,18 +235,22 @@ fn detect_header(rows: &[Vec<Cell>], target: &Target) -> bool {
     rest.iter().flatten().any(|cell| looks_like_value(&cell.text()))
 }
 
-/// Makes names distinct: the second `name` becomes `name_2`. Fields without a name get one.
+/// Makes names distinct: the second `name` becomes `name_2`, or `name_3` if another field has that name. Fields without
+/// a name get one.
 fn distinct(names: Vec<String>) -> Vec<String> {
-    let mut seen = BTreeMap::<String, usize>::new();
+    let mut taken: BTreeSet<String> = names.iter().cloned().collect();
+    let mut seen = BTreeSet::new();
     let named = names.into_iter().enumerate().map(|(index, name)| match name.trim() {
         "" => format!("column{}", index + 1),
         _ => name,
     });
     named
         .map(|name| {
-            let count = seen.entry(name.clone()).or_default();
-            *count += 1;
-            if *count == 1 { name } else { format!("{name}_{count}") }
+            if seen.insert(name.clone()) {
+                return name;
+            }
+            let mut candidates = (2..).map(|number| format!("{name}_{number}"));
+            candidates.find(|candidate| taken.insert(candidate.clone())).unwrap_or(name)
         })
         .collect()
 }
@@ -265,4 +269,20 @@ fn unreadable(error: RecordError) -> ApiError {
 /// Returns whether a string is one JSON value.
 pub(super) fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_distinct() {
+        let check = |names: &[&str], expected: &[&str]| {
+            assert_eq!(distinct(names.iter().map(|&name| name.to_owned()).collect()), expected);
+        };
+        check(&["a", "b"], &["a", "b"]);
+        check(&["a", "", "a", "a"], &["a", "column2", "a_2", "a_3"]);
+        check(&["a", "a", "a_2"], &["a", "a_3", "a_2"]);
+        check(&["", "column1"], &["column1", "column1_2"]);
+    }
 }

@@ -4,8 +4,8 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{PASSWORD, enable, sign_up};
-use crate::support::{Client, TestApp, TestProject};
+use super::{PASSWORD, enable, sign_up, signed_in};
+use crate::support::{Client, TestApp, TestProject, code};
 
 async fn start() -> (TestApp, TestProject) {
     let app = TestApp::builder().var("ATLASHUB_TRUSTED_PROXIES", "127.0.0.1").start().await;
@@ -82,4 +82,17 @@ async fn sign_ups_are_limited_per_address() {
     let statuses = join_all(tries).await;
     assert!(statuses.contains(&StatusCode::TOO_MANY_REQUESTS), "{statuses:?}");
     assert!(statuses.contains(&StatusCode::CREATED), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn guesses_of_the_current_password_are_limited() {
+    let (_app, project) = start().await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let guess = json!({ "password": "another long one", "currentPassword": "wrong" });
+    for attempt in 0..20 {
+        let (status, error) = client.patch("/v1/auth/me", guess.clone()).await;
+        assert_eq!((status, code(&error)), (StatusCode::UNAUTHORIZED, "invalid_credentials"), "{attempt}: {error}");
+    }
+    let (status, error) = client.patch("/v1/auth/me", guess).await;
+    assert_eq!((status, code(&error)), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "{error}");
 }

@@ -199,3 +199,17 @@ async fn without_mail_server_links_are_refused_or_silently_omitted() {
     let (status, _) = signed_in(&project, &body).patch("/v1/auth/me", json!({ "email": "ADA@example.com" })).await;
     assert_eq!(status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn refused_change_of_the_address_changes_nothing_else() {
+    let (_app, project, _mails) = start("Many addresses").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    for number in 0..5 {
+        let (status, body) = client.patch("/v1/auth/me", json!({ "email": format!("{number}@example.com") })).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+    }
+    let request = json!({ "email": "last@example.com", "data": { "name": "Ada" } });
+    let (status, error) = client.patch("/v1/auth/me", request).await;
+    assert_eq!((status, code(&error)), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "{error}");
+    assert_eq!(client.get("/v1/auth/me").await.1["user"]["data"], json!({}));
+}
