@@ -42,7 +42,7 @@ pub struct CallerAccess {
     pub policies: Vec<String>,
 }
 
-/// Which rows an operation reaches.
+/// The rows that an operation reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -53,7 +53,7 @@ pub enum RowAccess {
     Policies,
     /// Rows that the caller can reach in the underlying tables. For a view with `security_invoker`.
     Underlying,
-    /// All.
+    /// All rows.
     All,
 }
 

@@ -48,7 +48,7 @@ pub enum AuditResult {
     /// The change was rejected because it was not allowed or not valid.
     Denied,
     /// The change was attempted and failed, or its client disconnected before it ended. In the latter case, `details`
-    /// has `interrupted`, and something may have been changed.
+    /// contains `interrupted`, and something may have been changed.
     Failed,
     /// The outcome is not recorded: the server was stopped or lost its database during the change, or another node is
     /// still making the change.

@@ -78,7 +78,7 @@ pub struct ProjectUser {
     pub sessions: i64,
 }
 
-/// How an access token is sent.
+/// The way in which an access token is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -161,7 +161,7 @@ pub struct RefreshSession {
     pub refresh_token: String,
 }
 
-/// Which sessions of the user to end.
+/// The sessions of a user to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -181,7 +181,7 @@ text_enum!(LogOutScope {
     Global => "global",
 });
 
-/// Which sessions to end.
+/// A request to end sessions.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -215,7 +215,7 @@ pub struct UpdateCurrentUser {
     /// New password. Ends the user's other sessions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
-    /// The current password, required for a new one.
+    /// The current password. Required for a new one, if the user has a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_password: Option<String>,
 }
@@ -276,7 +276,7 @@ pub struct ResetPassword {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JsonWebKeySet {
-    /// Newest first.
+    /// The keys, newest first.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub keys: Vec<Value>,
 }

@@ -108,7 +108,7 @@ pub struct MailTexts {
     /// Mail with the link that confirms a new address.
     #[serde(default)]
     pub change_email: Option<MailText>,
-    /// Mail to the holder of an address with which someone tried to sign up again.
+    /// Mail to the holder of an address that someone tried to use for another account.
     #[serde(default)]
     pub email_taken: Option<MailText>,
     /// Mail with the sign-in link.
@@ -125,7 +125,7 @@ pub struct MailText {
     pub subject: String,
     /// Plain text.
     pub text: String,
-    /// HTML, in which values are escaped. Without it, the mail has plain text only.
+    /// HTML, in which values are escaped. Without it, the mail contains plain text only.
     #[serde(default)]
     pub html: Option<String>,
 }
@@ -166,7 +166,7 @@ pub struct UpdateUser {
     pub data: Option<Value>,
 }
 
-/// Which users to list.
+/// A selection of users to list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]

@@ -44,11 +44,11 @@ pub struct Backup {
     pub size_bytes: i64,
     /// Number of rows of all tables. Null if unknown.
     pub row_count: Option<i64>,
-    /// Whether the dump is encrypted, in the age format. Whoever restores or verifies it needs the identity.
+    /// Whether the dump is encrypted, in the age format. Restoring or verifying it requires the identity.
     pub encrypted: bool,
-    /// Number of the project's objects in the backup. Null if it has none of them.
+    /// Number of the project's objects in the backup. Null if it contains no objects.
     pub object_count: Option<i64>,
-    /// Size of these objects, in bytes. Null if the backup has none of them.
+    /// Size of these objects, in bytes. Null if the backup contains no objects.
     pub object_bytes: Option<i64>,
     /// SHA-256 of the dump as it is stored, as 64 hexadecimal digits.
     pub sha256: String,
@@ -104,8 +104,8 @@ text_enum!(KeptBy {
     Monthly => "monthly",
 });
 
-/// How many backups of a database are kept. A backup is kept if any rule keeps it. The newest one is always kept. Days,
-/// weeks and months are those of UTC; weeks start on Monday.
+/// A retention policy for the backups of a database. A backup is kept if any rule keeps it. The newest one is always
+/// kept. Days, weeks and months are those of UTC; weeks start on Monday.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -166,7 +166,7 @@ pub struct BackupManifestInfo {
     pub master_key_id: Option<String>,
     /// Number of rows of all tables.
     pub row_count: u64,
-    /// Number of rows of every table.
+    /// The tables with their numbers of rows.
     pub tables: Vec<BackupTable>,
 }
 
@@ -183,7 +183,7 @@ pub struct BackupTable {
     pub rows: u64,
 }
 
-/// How well a database is protected by backups.
+/// The protection of a database by backups.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -240,7 +240,8 @@ pub struct ProtectionJob {
 pub struct CreateBackup {
     /// What to back up: `platform`, `project:<id>` or `all`.
     pub target: String,
-    /// Whether the objects of projects are part of their backups. Not with the target `platform`, which has no objects.
+    /// Whether the objects of projects are part of their backups (default false). Not allowed for the target
+    /// `platform`, which has no objects.
     #[serde(default)]
     pub objects: bool,
 }
@@ -262,7 +263,7 @@ pub struct BackupDownload {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VerifyBackup {
     /// Content of an age identity file, for an encrypted backup. It is stored until the run begins, sealed under the
-    /// master key.
+    /// master key. If absent, the configured identity is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
 }

@@ -30,7 +30,7 @@ pub struct RowChange {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub key: Map<String, Value>,
-    /// For an insert or update: the new values. An insert may leave out columns, which get their default.
+    /// For an insert or update: the new values. An insert may leave out columns, which then have their default.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub set: Map<String, Value>,
@@ -41,7 +41,7 @@ pub struct RowChange {
     pub was: Map<String, Value>,
 }
 
-/// What a change does.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -54,7 +54,7 @@ pub enum ChangeOperation {
     Delete,
 }
 
-/// What the changes did, or would have done with `dryRun`.
+/// The results of the changes. With `dryRun`, the results that they would have had.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -97,6 +97,6 @@ pub struct ChangeEffect {
     /// Number of deleted rows.
     pub deleted: i64,
     /// What a foreign key of this table does when a row that it refers to is deleted. Null unless the key refers to
-    /// another table in this list that lost rows. If several keys do, the action of the first by name.
+    /// another table in this list that lost rows. If several keys do, this is the action of the first by name.
     pub on_delete: Option<ReferenceAction>,
 }

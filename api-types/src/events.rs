@@ -1,8 +1,8 @@
 //! Events about changes, with which a client keeps its data up to date.
 //!
 //! `GET /admin/v1/events` streams them as server-sent events (WHATWG HTML, section 9.2). Most events are named after an
-//! [`EventKind`] and have an [`Event`] as data. For the runs in the query parameter `log`, there are also events `log`,
-//! with a [`LogEvent`], and `logEnd`, with a [`LogEndEvent`].
+//! [`EventKind`] and contain an [`Event`] as data. For each run that the query parameter `log` names, the stream also
+//! contains events `log`, with a [`LogEvent`], and `logEnd`, with a [`LogEndEvent`].
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::{
     text_enum::text_enum,
 };
 
-/// What an event is about. Also the name of the event in the stream.
+/// The subject of an event. Also the name of the event in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -62,8 +62,8 @@ pub struct Event {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum SystemState {
-    /// The stream begins. It reports only changes from now on, so read again everything that you show. Also sent if the
-    /// events after `Last-Event-ID` are no longer known, and if there were too many changes to list.
+    /// The stream begins. It reports only changes from now on, so read everything again that you display. Also sent if
+    /// the events after `Last-Event-ID` are no longer known, and if there were too many changes to list.
     Started,
     /// The stream continues after `Last-Event-ID`; nothing was missed.
     Resumed,
@@ -83,7 +83,7 @@ text_enum!(SystemState {
     Stopping => "stopping",
 });
 
-/// The data of the event `log`: a line of a log that the request names.
+/// The data of the event `log`: a line of the log of a run that the request names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text_enum::text_enum;
 
-/// What is exported.
+/// The source of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -87,7 +87,7 @@ pub struct ExportStarted {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ExportState {
-    /// The run has not ended. `GET runs/{run}` has its progress.
+    /// The run has not ended. `GET runs/{run}` returns its progress.
     Running,
     /// The file can be downloaded.
     Ready,

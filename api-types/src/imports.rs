@@ -26,7 +26,7 @@ text_enum!(ImportFormat {
     Ndjson => "ndjson",
 });
 
-/// How rows are written.
+/// The way in which rows are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -38,7 +38,7 @@ pub enum ImportMode {
     Upsert,
 }
 
-/// What happens if a row can't be imported.
+/// The reaction to a row that can't be imported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -59,7 +59,7 @@ pub enum ImportState {
     AwaitingUpload,
     /// The file can be previewed and imported.
     Uploaded,
-    /// The run has not ended. `GET runs/{run}` has its progress.
+    /// The run has not ended. `GET runs/{run}` returns its progress.
     Running,
     /// The rows are in the table, or a dry run has ended.
     Done,
@@ -167,12 +167,12 @@ pub struct ImportError {
     pub value: Option<String>,
 }
 
-/// How to read a file for its preview.
+/// Options for the preview of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PreviewImport {
-    /// CSV: whether the first row has the names of the fields. Detected if absent.
+    /// CSV: whether the first row contains the names of the fields. Detected if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
     /// CSV: the character between two fields. Detected if absent.
@@ -183,21 +183,22 @@ pub struct PreviewImport {
     pub null_text: Option<String>,
 }
 
-/// The beginning of a file, and the columns into which its fields would go.
+/// The beginning of a file, and the columns into which its fields would be imported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportPreview {
     /// Fields of the file.
     pub columns: Vec<PreviewColumn>,
-    /// The first 20 rows: a value for each field. Strings for CSV, any JSON value for the other formats.
+    /// The first 20 rows: a value for each field. Strings for CSV, any JSON value for the other formats. Strings are
+    /// cut off after 200 characters.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<Object>>))]
     pub rows: Vec<Vec<serde_json::Value>>,
     /// The character between two fields. Null for JSON.
     pub delimiter: Option<String>,
-    /// Whether the first row has the names of the fields. Null for JSON.
+    /// Whether the first row contains the names of the fields. Null for JSON.
     pub header: Option<bool>,
-    /// Problems that the import may have.
+    /// Problems that may occur in the import.
     pub warnings: Vec<String>,
 }
 
@@ -213,11 +214,11 @@ pub struct PreviewColumn {
     /// Data type of the column, as Postgres prints it.
     #[serde(rename = "type")]
     pub data_type: Option<String>,
-    /// Up to five values that are not null.
+    /// Up to five values that are not null, each cut off after 200 characters.
     pub samples: Vec<String>,
 }
 
-/// How to import a file.
+/// Options for the import of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -240,8 +241,8 @@ pub struct StartImport {
     /// Whether values are imported into an identity column that is always generated (default false).
     #[serde(default)]
     pub override_identity: bool,
-    /// CSV: whether the first row has the names of the fields. If absent, the last preview decides; without a preview,
-    /// it is detected.
+    /// CSV: whether the first row contains the names of the fields. If absent, the last preview decides; without a
+    /// preview, it is detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
     /// CSV: the character between two fields. If absent, the last preview decides; without a preview, it is detected.

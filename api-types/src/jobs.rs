@@ -27,7 +27,7 @@ text_enum!(JobType {
     Platform => "platform",
 });
 
-/// What happens when a job is due while its previous run has not finished.
+/// The reaction to a job that is due while its previous run has not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -47,7 +47,7 @@ text_enum!(Overlap {
     Allow => "allow",
 });
 
-/// What happens with fire times that were missed because no scheduler was running.
+/// The reaction to fire times that were missed because no scheduler was running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -114,7 +114,7 @@ pub struct Job {
     pub next_runs: Vec<DateTime<Utc>>,
     /// The newest run. Null if the job has never run.
     pub last_run: Option<Run>,
-    /// The newest runs, newest first. Absent unless the request has `recentRuns`.
+    /// The newest runs, newest first. Absent unless the request contains `recentRuns`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recent_runs: Option<Vec<RecentRun>>,
     /// Number of runs in the history.

@@ -36,7 +36,7 @@ pub struct ObjectDetail {
     pub created_at: Option<DateTime<Utc>>,
 }
 
-/// Which objects to count.
+/// A selection of objects to count.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]

@@ -117,7 +117,7 @@ pub struct Attention {
     pub can_snooze: bool,
 }
 
-/// How urgent an item is.
+/// The urgency of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -136,7 +136,7 @@ text_enum!(Severity {
     Info => "info",
 });
 
-/// What needs attention. The order is the order of the list.
+/// The kind of an item that needs attention. Lists of items have the order of the kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

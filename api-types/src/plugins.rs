@@ -29,7 +29,7 @@ text_enum!(PluginState {
     Revoked => "revoked",
 });
 
-/// What a capability may access. An empty list allows nothing.
+/// The resources that a capability may access. An empty list allows nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -120,7 +120,7 @@ pub struct ListedProject {
     /// The project.
     #[serde(flatten)]
     pub project: Project,
-    /// The totals of the project. Absent unless the request has `include=totals`.
+    /// The totals of the project. Absent unless the request contains `include=totals`.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub totals: Option<ProjectTotals>,
 }

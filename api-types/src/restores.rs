@@ -14,9 +14,9 @@ use crate::text_enum::text_enum;
 pub enum RestoreState {
     /// The plan waits for the owner's confirmation. Nothing was changed.
     Planned,
-    /// The archive is loaded into a new database.
+    /// The archive is being loaded into a new database.
     Loading,
-    /// The new database is compared with the plan.
+    /// The new database is being compared with the plan.
     Checking,
     /// The new database replaces the project's; in a rollback, the previous database does.
     Swapping,
@@ -65,11 +65,11 @@ pub struct Restore {
     pub error_text: Option<String>,
     /// When the restore was planned.
     pub created_at: DateTime<Utc>,
-    /// When it ended. Null before.
+    /// When the restore or its rollback ended. Null if it has not ended.
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// Where the archive of a restore comes from. Has exactly one field.
+/// The source of the archive of a restore. Contains exactly one field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -88,7 +88,7 @@ pub enum RestoreSource {
     },
 }
 
-/// What a restore will do.
+/// The plan of a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -99,10 +99,11 @@ pub struct RestorePlan {
     pub size_bytes: i64,
     /// Version of the Postgres server that was dumped, for example `15.14`. Null if unknown.
     pub server_version: Option<String>,
-    /// Whether the archive is encrypted. Its identity is then needed again to confirm the restore.
+    /// Whether the archive is encrypted. Unless the identity is configured, it is then needed again to confirm the
+    /// restore.
     #[serde(default)]
     pub encrypted: bool,
-    /// The objects that are brought back. Null if the backup has no objects, or if they are left out.
+    /// The objects that are brought back. Null if the backup contains no objects, or if they are left out.
     #[serde(default)]
     pub objects: Option<RestoreObjects>,
     /// What the owner should know before the confirmation.

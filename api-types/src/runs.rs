@@ -36,7 +36,7 @@ text_enum!(RunStatus {
     Skipped => "skipped",
 });
 
-/// Why a run was created.
+/// The reason why a run was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -164,7 +164,7 @@ pub struct RunAttempt {
     pub error_text: Option<String>,
 }
 
-/// What a queued run waits for.
+/// The condition for which a queued run waits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -177,7 +177,7 @@ pub struct RunWaiting {
     pub run_id: Option<String>,
 }
 
-/// Why a queued run has not started.
+/// The reason why a queued run has not started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -287,7 +287,7 @@ pub struct RunStarted {
     pub run_id: String,
 }
 
-/// How important a log line is.
+/// The importance of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

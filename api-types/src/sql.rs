@@ -23,7 +23,7 @@ pub struct RunSql {
     /// Time limit in milliseconds, 1 to 60000 (default 5000). In a script, of all statements together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// Whether `sql` may have several statements (default false). They run one after the other until one fails. The
+    /// Whether `sql` may contain several statements (default false). They run one after the other until one fails. The
     /// response is a `ScriptResult`.
     #[serde(default)]
     pub script: bool,
@@ -97,9 +97,9 @@ impl From<Explain> for ExplainValue {
 #[serde(untagged)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum SqlOutcome {
-    /// With `script`.
+    /// The result with `script`.
     Script(ScriptResult),
-    /// Without `script`.
+    /// The result without `script`.
     Statement(SqlResult),
 }
 
@@ -136,7 +136,7 @@ pub struct StatementResult {
     pub end: u32,
 }
 
-/// Why a script stopped.
+/// The failure that stopped a script.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -147,7 +147,7 @@ pub struct ScriptFailure {
     pub code: String,
     /// The message.
     pub message: String,
-    /// What to do. Null if nothing is known.
+    /// What to do about it. Null if there is nothing to suggest.
     pub hint: Option<String>,
     /// Details, as in `ErrorBody`. Positions and lines count from the start of the script.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
@@ -175,8 +175,8 @@ pub struct SqlResult {
     /// levels deep, are strings with the text that Postgres prints. `NULL` is null.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<Object>>))]
     pub rows: Vec<Vec<serde_json::Value>>,
-    /// For a query, number of rows returned. For a change, number of rows changed, including those that `rows` leaves
-    /// out because of `maxRows`.
+    /// For a query, the number of returned rows. For a change, the number of changed rows, including those that `rows`
+    /// leaves out because of `maxRows`.
     pub row_count: u64,
     /// Whether there were more rows than `maxRows` or the maximum size of the response allows.
     pub truncated: bool,

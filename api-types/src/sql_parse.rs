@@ -64,7 +64,7 @@ pub struct Destroyed {
     pub column: Option<String>,
 }
 
-/// How data or an object is destroyed.
+/// The way in which data or an object is destroyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -81,7 +81,7 @@ pub enum DestroyAction {
     UpdateAll,
 }
 
-/// Why the SQL editor does not run a statement.
+/// The reason why the SQL editor does not run a statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::text_enum::text_enum;
 
-/// What the public API allows on a bucket without the secret key.
+/// The access that the public API allows to a bucket without the secret key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -59,7 +59,7 @@ pub struct Bucket {
     pub created_at: DateTime<Utc>,
 }
 
-/// What the public API allows on a bucket.
+/// The exposure of a bucket through the public API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -108,7 +108,7 @@ pub struct DeleteBucket {
     pub confirm: String,
 }
 
-/// How an upload is sent.
+/// The way in which an upload is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -141,9 +141,9 @@ pub struct SignUpload {
     /// Exact size, in bytes. Required for `multipart`. If given, the object store rejects any other size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
-    /// Whether to sign the upload even if the path has an object (default false: such a request returns 409). Requires
-    /// the secret key. This is checked when the upload is signed. A `put` or `post` that was signed with the secret key
-    /// replaces an object that appears afterwards, unless `once` is set.
+    /// Whether to sign the upload even if an object exists at the path (default false: such a request returns 409).
+    /// Requires the secret key. This is checked when the upload is signed. A `put` or `post` that was signed with the
+    /// secret key replaces an object that appears afterwards, unless `once` is set.
     #[serde(default)]
     pub upsert: bool,
     /// Whether to sign `If-None-Match: *`, so that the store refuses to replace an object. Only for the mode `put`, and
@@ -153,8 +153,8 @@ pub struct SignUpload {
     /// How the upload is sent (default `put`).
     #[serde(default)]
     pub mode: UploadMode,
-    /// Part size for `multipart`, in bytes. From 5 MiB to 5 GiB, and large enough for at most 1024 parts. The default
-    /// is 16 MiB, or larger for objects over 16 GiB.
+    /// Part size for `multipart`, in bytes, from 5 MiB to 5 GiB. It must be so large that the object has at most 1024
+    /// parts. The default is 16 MiB, or larger for objects over 16 GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_size: Option<i64>,
     /// Number of part URLs to return for `multipart`, starting with the first part. The default is all parts. Sign
@@ -301,7 +301,7 @@ pub struct SignedDownload {
     pub expires_in: u64,
 }
 
-/// Which objects to list.
+/// A selection of objects to list.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
@@ -313,7 +313,7 @@ pub struct ListObjects {
     pub prefix: Option<String>,
     /// `/` returns the folders under the prefix as `prefixes`, and only objects that are in none of them.
     pub delimiter: Option<String>,
-    /// Objects per page, 1 to 1000 (default 100).
+    /// Objects and folders per page, 1 to 1000 (default 100).
     pub limit: Option<u32>,
     /// `nextCursor` of the previous page. Without it, the first page is returned.
     pub cursor: Option<String>,

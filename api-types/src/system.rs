@@ -144,7 +144,7 @@ pub struct ConfigurationVariable {
     pub meaning: String,
 }
 
-/// Where the value of a configuration variable comes from.
+/// The source of the value of a configuration variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -234,7 +234,7 @@ pub struct Session {
     pub id: Option<String>,
 }
 
-/// How a caller of the admin surface is authenticated.
+/// The method by which a caller of the admin surface is authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -253,7 +253,7 @@ text_enum!(SignInMethod {
     Session => "session",
 });
 
-/// How the owner signs in. It is in `details.signIn` of a 401 response of the admin surface.
+/// The way in which the owner signs in. It is in `details.signIn` of a 401 response of the admin surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -31,7 +31,7 @@ pub struct TableSummary {
     pub comment: Option<String>,
 }
 
-/// What a list of tables returns for each table.
+/// The form of the tables in a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -48,13 +48,13 @@ pub enum TableFields {
 #[serde(untagged)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum TablesPage {
-    /// With columns and keys.
+    /// Tables with columns and keys.
     Full(Page<AdminTable>),
-    /// With `fields=summary`.
+    /// Tables with few details, for `fields=summary`.
     Summary(Page<TableSummary>),
 }
 
-/// Which tables to list.
+/// A selection of tables to list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
@@ -175,7 +175,7 @@ pub struct ColumnDetail {
     pub comment: Option<String>,
 }
 
-/// How an identity column is generated.
+/// The kind of an identity column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -256,7 +256,7 @@ pub struct TableReference {
     pub on_update: ReferenceAction,
 }
 
-/// What a foreign key does with referring rows.
+/// The action of a foreign key on referring rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -269,7 +269,7 @@ pub enum ReferenceAction {
     Cascade,
     /// The referring columns become null.
     SetNull,
-    /// The referring columns get their default.
+    /// The referring columns are set to their default.
     SetDefault,
 }
 
@@ -280,7 +280,7 @@ pub enum ReferenceAction {
 pub struct TableIndex {
     /// Name of the index.
     pub name: String,
-    /// `CREATE INDEX …`
+    /// The statement `CREATE INDEX …`.
     pub definition: String,
     /// Whether it is unique.
     pub unique: bool,
@@ -303,7 +303,7 @@ pub struct TableIndex {
 pub struct TableTrigger {
     /// Name of the trigger.
     pub name: String,
-    /// `CREATE TRIGGER …`
+    /// The statement `CREATE TRIGGER …`.
     pub definition: String,
     /// Whether it fires.
     pub enabled: bool,

@@ -84,7 +84,7 @@ pub struct ForeignKey {
     pub references_columns: Vec<String>,
 }
 
-/// What the public API allows on a table.
+/// The access that the public API allows to a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -128,7 +128,7 @@ pub struct AdminTable {
     pub comment: Option<String>,
 }
 
-/// What the public API allows on a table.
+/// The exposure of a table through the public API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

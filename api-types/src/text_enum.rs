@@ -19,8 +19,8 @@ impl std::error::Error for UnknownVariant {}
 
 /// Implements the text form of an enum: `ALL`, `as_str`, `Display`, and a `FromStr` that rejects unknown strings.
 ///
-/// The strings must be those that serde writes; a test compares them. With the feature `sqlx`, the enum can be used as
-/// a `TEXT` value in queries.
+/// The strings must be those that serde writes. A test compares them; add every new enum to it. With the feature
+/// `sqlx`, the enum can be used as a `TEXT` value in queries.
 macro_rules! text_enum {
     ($kind:ident { $($variant:ident => $text:literal),+ $(,)? }) => {
         impl $kind {

@@ -16,7 +16,8 @@ pub struct ProjectUserDetail {
     pub second_factor_at: Option<DateTime<Utc>>,
     /// Sessions that have not ended, newest first. At most 100.
     pub sessions: Vec<ProjectUserSession>,
-    /// The foreign keys that refer to users, with the number of rows that refer to this one.
+    /// The foreign keys with one column that refer to users, at most 50, with the number of rows that refer to this
+    /// user.
     pub references: Vec<UserReference>,
 }
 
@@ -54,7 +55,7 @@ pub struct UserReference {
     pub on_delete: UserReferenceAction,
 }
 
-/// What deleting a user does to rows that refer to them.
+/// The effect of deleting a user on rows that refer to the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -67,6 +68,6 @@ pub enum UserReferenceAction {
     Cascade,
     /// The columns become null.
     SetNull,
-    /// The columns get their default.
+    /// The columns are set to their default.
     SetDefault,
 }

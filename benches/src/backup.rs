@@ -16,7 +16,8 @@ use tokio::{
 
 use crate::platform::{Platform, client};
 
-/// Number of rows. Each has about 108 bytes; with headers and index they take about 1 GB on disk.
+/// Number of rows. Each row contains about 108 bytes of data. With row headers and the index, the table takes about 1
+/// GB on disk.
 const ROWS: u32 = 6_400_000;
 const PART_BYTES: usize = 8 << 20;
 const BACKUP_TIMEOUT: Duration = Duration::from_secs(1800);
@@ -68,7 +69,7 @@ async fn psql_project(platform: &Platform, sql: &str) -> Result<String> {
     psql(platform, &platform.project_database(), sql).await
 }
 
-/// Runs statements with `psql` and returns its output.
+/// Runs statements with `psql`. Returns what `psql` prints.
 pub async fn psql(platform: &Platform, database: &str, sql: &str) -> Result<String> {
     let mut psql = postgres_program(platform, "psql");
     let output = psql.env("PGDATABASE", database).args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().await?;

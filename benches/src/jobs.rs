@@ -7,9 +7,11 @@ use anyhow::{Context as _, Result, bail};
 use crate::{backup::psql, platform::Platform, plugins::component, statistics::REPETITIONS};
 
 const JOBS: u32 = 1000;
-/// Time from inserting the jobs until they are due, enough for Postgres to finish the work that inserting causes.
+/// Maximum time from inserting the jobs until they are due. It is enough for Postgres to finish the work that inserting
+/// causes.
 const DELAY_UNTIL_DUE: Duration = Duration::from_secs(4);
-/// Time from the fire time until the results are queried. Querying earlier would take processor time from the runs.
+/// Minimum time from the fire time until the results are queried. Querying earlier would take processor time from the
+/// runs.
 const DELAY_UNTIL_QUERY: Duration = Duration::from_secs(3);
 const RUNS_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -26,7 +28,7 @@ pub struct Lateness {
 pub struct Figures {
     /// A component that does nothing, to measure the scheduler alone.
     pub nothing: Lateness,
-    /// Job `status` of the plugin `migrations`, which runs one query and returns 1 KiB.
+    /// Job `status` of the plugin `migrations`, which queries Postgres and returns the list of migrations.
     pub status: Lateness,
 }
 

@@ -182,7 +182,7 @@ fn send_paced(schedule: &Schedule, address: SocketAddr, requests: &[Vec<u8>]) ->
 /// Reads one complete response.
 ///
 /// # Errors
-/// Fails if its status is not 2xx.
+/// Fails if the status is not 2xx, or if the connection fails.
 async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
     buffer.clear();
     while !is_complete(buffer)? {

@@ -1,6 +1,6 @@
 //! Measures end-user login: the latency of other requests during a storm of logins, the cost of a signed-in read, the
-//! speed of a project with many users compared with a small one, and whether response times reveal that an account
-//! exists.
+//! speed of a project with many users compared with one with few users, and whether response times reveal that an
+//! account exists.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,9 @@ use crate::{
 };
 
 const PASSWORD: &str = "correct horse battery";
-/// Connections of the paced load, and of the storm next to it.
+/// Connections of the paced load, and of the storm that runs at the same time.
 const CONNECTIONS: usize = 16;
-/// Paced requests per second, far below what the server can do, so that the p99 shows waits and not saturation.
+/// Paced requests per second, far below what the server can do, so that the p99 measures waiting and not saturation.
 const PACED_PER_SECOND: f64 = 500.0;
 /// Number of users in each project who can log in.
 const ACTIVE_USERS: usize = 10;
@@ -27,7 +27,7 @@ const EXPIRED_TOKENS_PER_USER: usize = 10;
 const SAMPLES: usize = 60;
 /// Pause before each request whose time is compared.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Logins of known and of unknown accounts that are compared.
+/// Number of compared logins of each kind: known accounts and unknown accounts.
 const TIMED_LOGINS: usize = 200;
 
 /// p99 of reads by key without and with a storm of logins, and the rate of these logins.
@@ -53,9 +53,10 @@ pub struct Timing {
     pub z: f64,
 }
 
+/// Results of the bench.
 pub struct Figures {
     pub storm: Storm,
-    /// Reads per second by key with the secret key, and as a signed-in user.
+    /// Reads by primary key per second: with the secret key, and as a signed-in user.
     pub reads: (f64, f64),
     pub sizes: Vec<Sizes>,
     pub timings: Vec<Timing>,
@@ -74,7 +75,7 @@ pub async fn measure(platform: &Platform, token: &str, duration: Duration) -> Re
     eprintln!("bench: logins, timings");
     let timings = vec![
         timing(platform, &few, "login, wrong password", "login", TIMED_LOGINS).await?,
-        timing(platform, &few, "asking for a reset link", "recover", TIMED_LOGINS / 4).await?,
+        timing(platform, &few, "request for a reset link", "recover", TIMED_LOGINS / 4).await?,
     ];
     Ok(Figures { storm, reads, sizes, timings })
 }
@@ -94,7 +95,7 @@ async fn project_with_users(platform: &Platform, name: &str) -> Result<Project> 
     Ok(project)
 }
 
-/// Adds users, each with an expired session whose tokens were not swept yet.
+/// Adds users, each with an expired session whose tokens were not deleted yet.
 async fn add_many_users(platform: &Platform, project: &Project) -> Result<()> {
     for sql in [
         format!(
@@ -120,7 +121,7 @@ async fn add_many_users(platform: &Platform, project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Measures reads by key at a constant rate, without and with a storm of successful logins in another project.
+/// Measures reads by primary key at a constant rate, without and with a storm of successful logins in another project.
 async fn storm(platform: &Platform, project: &Project, duration: Duration) -> Result<Storm> {
     let key = [("x-api-key", platform.secret_key())];
     let reads: Vec<_> = (1..1000).map(|id| Request::get(&format!("/v1/db/items?eq.id={id}"), &key)).collect();
@@ -134,7 +135,7 @@ async fn storm(platform: &Platform, project: &Project, duration: Duration) -> Re
     for _ in 0..REPETITIONS {
         eprintln!("bench: logins, storm");
         without.push(p99_ms(&reads.run_paced(CONNECTIONS, duration, PACED_PER_SECOND)?));
-        // On a thread of its own, because the paced load blocks this one.
+        // The storm runs on its own thread, because the paced load blocks this one.
         let outcomes = std::thread::scope(|scope| -> Result<_> {
             let storm = scope.spawn(|| -> Result<Outcome> {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -7,8 +7,8 @@
 //! One process in embedded mode provides Postgres and the store. The measured process runs next to it on the same
 //! Postgres. The baseline is `pgbench` with the same SQL, prepared, over 10 connections. The peer is PostgREST, if
 //! `ATLASHUB_BENCH_POSTGREST_BIN` names its binary. If `ATLASHUB_BENCH_OLD_BIN` names the binary of an older build, the
-//! case `older build` compares the two. `ATLASHUB_BENCH_TRANSFER_ROWS` is the number of rows that the case `transfers`
-//! exports and imports (default 1 000 000).
+//! case `older build` compares that build with this one. `ATLASHUB_BENCH_TRANSFER_ROWS` is the number of rows that the
+//! case `transfers` exports and imports (default 1 000 000).
 
 mod backup;
 mod cancel;
@@ -147,7 +147,7 @@ fn cases(platform: &Platform, token: &str) -> Vec<Case> {
     let bearer = format!("Bearer {token}");
     let signed_in = [("x-api-key", platform.publishable_key()), ("authorization", &bearer)];
     let returning = [("content-type", "application/json"), ("prefer", "return=representation")];
-    // A fixed sequence of IDs, so that all sides read the same rows.
+    // A fixed sequence of IDs, so that AtlasHub and PostgREST read the same rows. pgbench reads random rows.
     let ids = || (0..1000u32).map(|i| (i * 7919) % ROWS + 1);
     vec![
         Case {

@@ -18,9 +18,9 @@ pub struct Figures {
     pub old_rate: f64,
     /// Requests per second of this build.
     pub new_rate: f64,
-    /// 99th percentile of the latency, at half of `old_rate` requests per second.
+    /// 99th percentile of the older build's latency, at half of `old_rate` requests per second.
     pub old_p99: Duration,
-    /// 99th percentile of the latency, at half of `old_rate` requests per second.
+    /// 99th percentile of this build's latency, at the same rate.
     pub new_p99: Duration,
 }
 

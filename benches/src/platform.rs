@@ -30,7 +30,7 @@ pub struct Platform {
     /// Time from the start of the measured process until `/readyz` succeeds, with Postgres already running.
     pub ready_after: Duration,
     gateway: Server,
-    // Must be dropped after the gateway.
+    // This field must be dropped after the gateway.
     provider: Server,
     folder: TempDir,
     project_id: String,
@@ -313,7 +313,7 @@ impl Platform {
     }
 }
 
-/// A suspended process. It continues when this is dropped.
+/// A suspended process. It continues when this value is dropped.
 pub struct PausedProcess(u32);
 
 impl Drop for PausedProcess {
@@ -364,7 +364,7 @@ impl Server {
     }
 }
 
-/// Returns a client for requests that are not measured.
+/// Returns an HTTP client for single requests. The load generator, [`crate::load`], does not use it.
 pub fn client() -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120)).build()?)
 }

@@ -30,7 +30,7 @@ use crate::{
     statistics::{REPETITIONS, median},
 };
 
-/// Chunk size of `pg_dump` and the store.
+/// Size of the chunks of the test stream.
 const CHUNK_BYTES: usize = 64 << 10;
 const STREAM_BYTES: usize = 1 << 30;
 const LINES: u64 = 200_000;
@@ -49,7 +49,7 @@ pub struct PluginFigures {
     pub forwarded: f64,
     /// Throughput of a stream that the guest changes, in GiB per second.
     pub transformed: f64,
-    /// Resident memory of four compiled plugins and the engine, in KiB.
+    /// Resident memory that the engine and four compiled plugins add, in KiB.
     pub memory_kib: u64,
 }
 
@@ -118,7 +118,7 @@ async fn figures(length: Duration) -> Result<PluginFigures> {
 
 /// Reads a component that `cargo xtask plugin testing` built.
 pub fn component(name: &str) -> Result<Vec<u8>> {
-    // target/release/atlashub-benches
+    // The program is `target/release/atlashub-benches`.
     let program = std::env::current_exe()?;
     let target = program.ancestors().nth(2).context("could not determine the target folder")?;
     let path = target.join(format!("plugins/testing/{name}.wasm"));

@@ -31,6 +31,7 @@ pub struct Row {
     pub baseline_latency: (Duration, Duration),
 }
 
+/// The collected results of all cases.
 #[derive(Default)]
 pub struct Report {
     rows: Vec<Row>,

@@ -1,17 +1,17 @@
-//! Repetition of measurements, and their medians.
+//! Statistics of repeated measurements: medians, and a test whether two samples differ.
 
 use std::time::Duration;
 
-/// Number of times that each measurement is repeated.
+/// Number of times that a measurement is repeated. The cases `backup of 1 GB` and `transfers` have their own numbers.
 pub const REPETITIONS: usize = 5;
 
-/// Returns the median. For an even number of values, this is the higher of the two middle ones; without values, 0.
+/// Returns the median. For an even number of values, this is the higher of the two middle values; without values, 0.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_unstable_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
-/// Returns the p50 and p99 with the median ratio.
+/// Returns the p50 and p99 whose ratio is the median of all ratios.
 pub fn median_by_ratio(mut latencies: Vec<(Duration, Duration)>) -> (Duration, Duration) {
     latencies.sort_unstable_by(|a, b| ratio(*a).total_cmp(&ratio(*b)));
     latencies.get(latencies.len() / 2).copied().unwrap_or_default()
@@ -22,7 +22,7 @@ pub fn ratio((p50, p99): (Duration, Duration)) -> f64 {
     p99.as_secs_f64() / p50.as_secs_f64().max(f64::MIN_POSITIVE)
 }
 
-/// Returns the standard score of the Mann-Whitney test, which asks whether values of one sample tend to be larger than
+/// Returns the standard score of the Mann-Whitney test for whether the values of one sample tend to be larger than
 /// those of the other. The score is not corrected for equal values, because measured times are rarely equal. Returns
 /// `None` for an empty sample.
 pub fn mann_whitney_z(a: &[f64], b: &[f64]) -> Option<f64> {

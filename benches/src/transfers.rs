@@ -167,7 +167,7 @@ impl Bench<'_> {
         self.sql("CHECKPOINT").await.map(drop)
     }
 
-    /// Creates an import and uploads its file. Returns its path.
+    /// Creates an import and uploads its file. Returns the path of the import on the admin surface.
     async fn upload(&self, file: &Path) -> Result<String> {
         let bytes = std::fs::read(file)?;
         let request = json!({

@@ -1,8 +1,8 @@
-//! Reads and writes the query of the address. Filters, pages and open sheets are part of it, so that every state has an
-//! address.
+//! Reads and writes the query of the address. Filters, pages and open sheets are part of it, so that a link or a reload
+//! shows the same state.
 //!
 //! Dioxus's router decodes a query before it splits it, so `%26` in a value would end the value. This module uses the
-//! browser's own parser instead, and the router knows paths only.
+//! browser's own parser instead, and the router handles only paths.
 
 use std::cell::{Cell, RefCell};
 

@@ -21,7 +21,7 @@ pub fn find_all(selector: &str) -> Vec<HtmlElement> {
     (0..list.length()).filter_map(|index| list.get(index)?.dyn_into().ok()).collect()
 }
 
-/// Focuses the first element that matches a selector. Returns whether there is one.
+/// Focuses the first element that matches a selector. Returns false if no element matches.
 pub fn focus(selector: &str) -> bool {
     find(selector).is_some_and(|element| element.focus().is_ok())
 }

@@ -31,7 +31,7 @@ where
     values
 }
 
-/// Stores the values that a form has the next time that it is opened.
+/// Stores the values that a form shows when it is opened next.
 pub fn prepare<T: Serialize>(name: &str, values: &T) {
     if let Ok(text) = serde_json::to_string(values) {
         store(&storage_key(name), &text);

@@ -1,12 +1,13 @@
 //! The owner's dashboard: a WebAssembly app that the admin surface serves.
 //!
-//! In reading order: [`startup`] starts the app and shows panics; [`route`] has the addresses of the pages; [`frame`]
-//! is what surrounds every page; [`pages`] has a folder or file for each page, and [`lazy`] loads most of them when
-//! they are opened; [`ui`] has the components that pages are built from; [`remote`] talks to the server; [`draft`]
-//! keeps what is typed into forms; [`address`] reads and writes the query of the address.
+//! In reading order: [`startup`] starts the app and shows panics. [`route`] defines the addresses of the pages.
+//! [`frame`] surrounds every page. [`pages`] contains a folder or file for each page, and [`lazy`] loads most pages
+//! when they are opened. [`ui`] contains the components that pages are built from. [`remote`] sends requests to the
+//! server. [`draft`] keeps the text that is typed into forms. [`address`] reads and writes the query of the address.
 //!
 //! Deliberately absent: `document::eval`, `document::Title` and everything else that runs text as JavaScript, which the
-//! content security policy forbids; query parameters in the router, which decodes them wrongly ([`address`] does).
+//! content security policy forbids; query parameters in the router, which would decode them wrongly. [`address`]
+//! decodes them.
 
 pub mod address;
 pub mod app;

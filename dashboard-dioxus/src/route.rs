@@ -1,7 +1,7 @@
-//! The addresses of the pages. Paths only: [`crate::address`] handles queries.
+//! The paths of the pages. [`crate::address`] handles the queries of addresses.
 //!
-//! The router's derive macro would generate 30 KB of code for this, most of it for errors that can't occur here: the
-//! last route matches every path.
+//! This module does not use the router's derive macro, which would generate 30 KB of code, most of it for errors that
+//! can't occur here: the last route matches every path.
 
 use std::{
     convert::Infallible,
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn path_of_every_page_is_read_as_it_is_written() {
+    fn path_of_every_page_parses_to_the_same_page() {
         for path in [
             "/",
             "/projects",

@@ -1,4 +1,4 @@
-//! Starts the app, and shows a message after a panic, because the page no longer reacts then.
+//! Starts the app, and shows a message after a panic, because the page no longer responds then.
 
 use std::rc::Rc;
 
@@ -26,7 +26,7 @@ pub fn start() {
     LaunchBuilder::web().with_context_provider(|| Box::new(quiet_document())).launch(App);
 }
 
-/// Panics if the address has the parameter `panic`, in development only, so that the message of a panic can be tested.
+/// Panics in development if the address has the parameter `panic`, so that the message of a panic can be tested.
 pub fn panic_if_asked(environment: &str) {
     assert!(
         environment != "development" || address::parameter("panic").is_none(),

@@ -43,18 +43,18 @@ pub fn bytes(value: i64) -> String {
     }
 }
 
-/// Returns a number of tenths as a number with one decimal: `3.4` for 34. Formatting floats needs code and tables that
-/// the first page is better off without.
+/// Returns a number of tenths as a number with one decimal: `3.4` for 34. Formatting floats would add code and tables
+/// to the first module.
 fn decimal(tenths: i64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// Returns the number followed by `one` or `many`: `1 table`, `12 tables`.
-pub fn count(value: i64, one: &str, many: &str) -> String {
-    format!("{} {}", number(value), if value == 1 { one } else { many })
+/// Returns the number followed by `singular` or `plural`: `1 table`, `12 tables`.
+pub fn count(value: i64, singular: &str, plural: &str) -> String {
+    format!("{} {}", number(value), if value == 1 { singular } else { plural })
 }
 
-/// Returns how often something failed, for example `Failed 3 times since 02:00:00`.
+/// Returns how often something failed, for example `Failed 3 times since 02:00:00` or `Failed at 02:00:00`.
 pub fn failed_times(count: i64, since: DateTime<Utc>) -> String {
     let since = moment(since, now());
     if count == 1 { format!("Failed at {since}") } else { format!("Failed {} times since {since}", number(count)) }
@@ -69,7 +69,7 @@ pub fn list(names: &[String]) -> String {
     }
 }
 
-/// Returns how long ago a time was: `just now`, `3 min ago`, `2 h ago`, `5 days ago`.
+/// Returns the time since a moment: `just now`, `3 min ago`, `2 h ago`, `5 days ago`.
 pub fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (now - time).num_seconds().max(0);
     match seconds {
@@ -81,7 +81,7 @@ pub fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// Returns how long it is until a later time: `23 h`, `9 days`.
+/// Returns the time until a later moment: `12 min`, `23 h`, `9 days`.
 pub fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (time - now).num_seconds().max(0);
     match seconds {
@@ -120,7 +120,7 @@ pub fn sentence(words: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// Returns how long something took, from milliseconds: `812 ms`, `5.0 s`, `41 s`, `3 min 12 s`, `2 h 5 min`.
+/// Returns a duration in milliseconds as text: `812 ms`, `5.0 s`, `41 s`, `3 min 12 s`, `2 h 5 min`.
 pub fn duration(milliseconds: i64) -> String {
     let seconds = milliseconds / 1000;
     match milliseconds {
@@ -161,8 +161,8 @@ pub fn day_and_time(time: DateTime<Utc>) -> String {
     format!("{day}, {time}")
 }
 
-/// Returns how far away a later time is, or its day: `in 13 min`, `in 5 h`, `tomorrow 02:00`, `Sun 04:00`, `1 Mar
-/// 06:00`.
+/// Returns the time until a later moment, or its day and time: `in 13 min`, `in 5 h`, `tomorrow 02:00`, `Sun 04:00`,
+/// `1 Mar 06:00`.
 pub fn upcoming(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let minutes = (time - now).num_minutes().max(0);
     match minutes {
@@ -249,8 +249,8 @@ fn js_date(time: DateTime<Utc>) -> js_sys::Date {
     js_sys::Date::new(&(time.timestamp_millis() as f64).into())
 }
 
-/// A form of dates and times. The browser takes long to make a formatter, and lists have hundreds of times, so the
-/// formatter of each form is kept.
+/// A format of dates and times. Creating a formatter takes the browser long, and lists contain hundreds of times, so
+/// the formatter of each format is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// `14 Mar 2025`
@@ -278,7 +278,7 @@ thread_local! {
     static FORMATTERS: RefCell<Vec<((Form, theme::Times), js_sys::Function)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Returns a date in a form, in the chosen zone.
+/// Returns a date in a format, in the chosen zone.
 fn write(form: Form, date: &js_sys::Date) -> String {
     let key = (form, theme::times());
     let kept = FORMATTERS.with_borrow(|kept| kept.iter().find(|(of, _)| *of == key).map(|(_, format)| format.clone()));

@@ -50,7 +50,7 @@ pub fn choose(theme: Theme) {
     }
 }
 
-/// The height of the rows of tables.
+/// The density of tables, which sets the height of their rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Density {
     Compact,
@@ -97,7 +97,7 @@ pub enum Times {
 }
 
 thread_local! {
-    /// The chosen zone. Kept here because it is read for every time that is shown.
+    /// The chosen zone. Cached, because the text of every time depends on it.
     static TIMES: Cell<Option<Times>> = const { Cell::new(None) };
 }
 
@@ -128,7 +128,7 @@ pub fn choose_times(times: Times) {
     TIMES.set(Some(times));
 }
 
-/// Returns whether the owner made the sidebar narrow.
+/// Returns whether the owner collapsed the sidebar.
 pub fn is_sidebar_collapsed() -> bool {
     stored("sidebar").as_deref() == Some("collapsed")
 }

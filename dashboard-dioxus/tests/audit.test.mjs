@@ -46,7 +46,7 @@ test("entry opens from its address and Back leaves the sheet and not the filter"
   await page.goBack();
   await hidden(sheet);
   assert.equal(parameter(page, "action"), "key.revoke");
-  // It is not on the page of the list.
+  // The entry is not on the page of the list.
   await page.goto(`${url}/audit?actor=nobody&entry=${entry}`);
   await shown(page.getByRole("dialog", { name: /^Revoked key/ }));
   await page.goto(`${url}/audit?entry=00000000-0000-7000-8000-000000000000`);
@@ -88,7 +88,7 @@ test("new entries appear only while they are followed", async (t) => {
   await shown(first(page).getByText("revoked key followed"));
 });
 
-test("export has the entries of the filter, one in each line", async (t) => {
+test("export contains the filtered entries, one in each line", async (t) => {
   await revokeNewKey("exported");
   const page = await openPage(t);
   await page.goto(`${url}/audit?project=${project.id}&action=key.revoke`);

@@ -23,7 +23,7 @@ test("every kind of component has a sample", async (t) => {
   }
 });
 
-test("texts, shapes and controls have enough contrast as used", async (t) => {
+test("texts, shapes and controls have enough contrast on the backgrounds that they are used on", async (t) => {
   const { id } = await createProject("contrast", ["create table books (id bigint primary key, title text)", "insert into books values (1, null)"]);
   const page = await openPage(t);
   await page.emulateMedia({ reducedMotion: "reduce" });

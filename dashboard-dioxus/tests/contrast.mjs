@@ -1,6 +1,6 @@
 // Checks the contrast of everything that is shown. Transparent colours are mixed with the colours under them.
 
-// Returns the elements with too little contrast: texts below 4.5 (large ones below 3), shapes and borders of controls
+// Returns the elements with too little contrast: texts below 4.5 (large texts below 3), shapes and borders of controls
 // below 3. Runs in the page, so it can't use other functions of this file.
 function findLowContrast() {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });

@@ -1,4 +1,4 @@
-// The screenshots of docs/DASHBOARD.md. They are made on a server without other data:
+// The screenshots of docs/DASHBOARD.md. The second test writes them, on a server without other data:
 // ATLASHUB_WRITE_DOCS=1 cargo xtask test --browser docs
 
 import assert from "node:assert/strict";
@@ -45,7 +45,7 @@ test("dashboard document shows each screenshot", async () => {
 });
 
 if (process.env.ATLASHUB_WRITE_DOCS === "1") {
-  test("screenshots of the dashboard are made", async (t) => {
+  test("screenshots of the dashboard are written", async (t) => {
     const shop = await createShop(t);
     await mkdir(IMAGES, { recursive: true });
     const page = await openPage(t, { origins: ["http://127.0.0.1"] });

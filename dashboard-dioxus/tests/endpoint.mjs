@@ -1,4 +1,4 @@
-// A server that jobs of the tests call. It responds when the test calls `respond`.
+// A server that the jobs of the tests call.
 
 import { createServer } from "node:http";
 import { once } from "node:events";

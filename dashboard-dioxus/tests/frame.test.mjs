@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage, shown, url } from "./support.mjs";
 
-test("landmarks and navigation have their names", async (t) => {
+test("landmarks and navigations have accessible names", async (t) => {
   const { id, name } = await createProject("landmarks");
   const page = await openPage(t);
   await page.goto(`${url}/projects/${id}`);
@@ -104,7 +104,7 @@ test("signing out leads to the sign-in", async (t) => {
   await eventually(async () => new URL(page.url()).pathname === "/sign-in");
 });
 
-test("every address opened first has its heading and title", async (t) => {
+test("every address has its heading and title when it is opened first", async (t) => {
   const { id, name } = await createProject("addresses");
   const page = await openPage(t);
   for (const [path, title, project] of [
@@ -233,7 +233,7 @@ test("single-key shortcuts can be switched off", async (t) => {
   assert.equal(new URL(page.url()).pathname, "/projects");
 });
 
-test("Back returns to where the page was scrolled", async (t) => {
+test("Back restores the scroll position of the page", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/ui`);
   await shown(heading(page, "Components"));

@@ -88,7 +88,7 @@ test("rotating a key keeps the old key for the chosen time", async (t) => {
   await shown(page.getByText("The old key was never used: revoke it now").first());
 });
 
-test("a new key's form checks its fields and keeps them", async (t) => {
+test("the form of a new key checks its fields and keeps their values", async (t) => {
   const { id } = await createProject("form");
   const page = await openPage(t);
   await page.goto(`${url}/projects/${id}/keys`);

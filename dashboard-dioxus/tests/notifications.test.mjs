@@ -146,14 +146,14 @@ test("page of notifications is accessible", async (t) => {
   }
 });
 
-test("sheet of another channel shows nothing that was typed for the first", async (t) => {
+test("sheet of another channel shows no text that was typed for the first channel", async (t) => {
   const [first, second] = [await create(`first ${unique}`), await create(`second ${unique}`)];
   const page = await openPage(t);
   await page.goto(`${url}/notifications?channel=${first.id}`);
   const name = page.getByRole("dialog").getByRole("textbox", { name: "Name" });
   await eventually(async () => (await name.inputValue()) === `first ${unique}`);
   await name.fill("typed for the first");
-  // As Back and Forward do: the address changes, and the page stays.
+  // The address changes, and the page stays, as with Back and Forward.
   await page.evaluate((id) => {
     history.pushState(null, "", `/notifications?channel=${id}`);
     dispatchEvent(new PopStateEvent("popstate"));

@@ -14,7 +14,7 @@ const failingJob = (project) => ({
   runId: "0199c1de-0000-7000-8000-000000000001", message: "Nightly backup failed 3 times.", reason: "The store is full.", canSnooze: true,
 });
 
-test("the state is seven facts that are links", async (t) => {
+test("the state consists of seven facts, each a link", async (t) => {
   await createProject("facts");
   const page = await openPage(t);
   await page.goto(`${url}/`);
@@ -67,7 +67,7 @@ test("every kind of item has an action that leads to its page", async (t) => {
   await shown(heading(page, "New job"));
 });
 
-test("without projects the first one can be created", async (t) => {
+test("an installation without projects offers to create the first one", async (t) => {
   const page = await openPage(t);
   const empty = await overviewWith({ facts: { projectCount: 0 } });
   await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: empty }));

@@ -8,7 +8,7 @@ import {
 
 const EVIL = `<img src=x onerror=alert(1)> for\u202e pictures`;
 
-// A plugin as the server describes it. The tests of the host load real plugins.
+// A plugin in the form in which the server describes it. The tests of the host load real plugins.
 const plugin = (fields) => ({
   name: "thumbnails", version: "1.3.0", serial: 8, publisher: "Pixel Press", description: "Makes small pictures.",
   sha256: "9f".repeat(32), keyId: "AABBCCDDEEFF0011", keyName: "pixel-press", file: "/plugins/thumbnails.wasm",

@@ -77,7 +77,7 @@ test("a name in use is refused when the field loses the focus, and the text stay
   await eventually(async () => (await field.inputValue()) === "half a name");
 });
 
-test("a project has what an app needs", async (t) => {
+test("the page of a project shows how to connect an app", async (t) => {
   const { id } = await createProject("connect", ["create table notes (id int primary key)"]);
   const page = await openPage(t);
   await page.goto(`${url}/projects/${id}`);
@@ -134,7 +134,7 @@ test("a project that waits for its last backup can be kept", async (t) => {
   await shown(row.getByRole("link", { name: "Open run" }));
 });
 
-test("hostile names are text", async (t) => {
+test("markup in a name is shown as text", async (t) => {
   const { id, name } = await createProject("<img src=x onerror=alert(1)>");
   const page = await openPage(t);
   page.on("dialog", () => assert.fail("a script ran"));

@@ -30,14 +30,14 @@ test("nothing runs text as JavaScript", () => {
   assert.deepEqual(withMatch(scripts, /\beval\s*\(|new Function\b|setTimeout\(\s*["'`]|document\.write/), []);
 });
 
-test("nothing but drawings is inserted as HTML", () => {
+test("only drawings are inserted as HTML", () => {
   const drawings = ["src/ui/icon.rs", "src/ui/mark.rs"];
   assert.deepEqual(withMatch(rust, /dangerous_inner_html|set_inner_html|insert_adjacent_html/, drawings), []);
   assert.deepEqual(withMatch(scripts, /innerHTML|outerHTML|insertAdjacentHTML/), []);
 });
 
 test("routes have paths only, and no children", () => {
-  // The type has no place for a query. The router's macro would decode one wrongly, and generate 30 KB of code.
+  // A route contains no query. The router's derive macro would decode queries wrongly, and generate 30 KB of code.
   assert.deepEqual(withMatch(rust, /\bderive\([^)]*\bRoutable\b|#\[(route|child|nest)\(/), []);
   const source = rust.find(({ path }) => path === "src/route.rs").text;
   assert.match(source, /impl Routable for Route/);
@@ -56,13 +56,13 @@ test("pages receive their parameters as signals", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("links are the component of this app", () => {
+test("links use the component of this app", () => {
   const users = rust.filter(({ path, text }) => path !== "src/ui/link.rs" && /\bLink \{/.test(text));
   const imports = /(ui::|super::)\{[^}]*\bLink\b|(ui|super)::Link\b|ui::\*/;
   assert.deepEqual(users.filter(({ text }) => !imports.test(text)).map(({ path }) => path), []);
 });
 
-test("errors of data are values", () => {
+test("errors are values: no error boundaries, and lints against panics", () => {
   assert.deepEqual(withMatch(rust, /\bErrorBoundary\b/), []);
   for (const lint of ["unwrap_used", "expect_used", "indexing_slicing"]) assert.ok(manifest.includes(lint), lint);
 });

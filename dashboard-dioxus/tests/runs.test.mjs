@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { startEndpoint } from "./endpoint.mjs";
 import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
 
-// Jobs without HTTP requests: the backup plugin makes a backup, or fails because its database does not exist.
+// Jobs without HTTP requests: the backup plugin creates a backup, or fails because its database does not exist.
 const succeeding = (project) => ({ type: "platform", plugin: "backup", pluginJob: "backup", params: { target: `project:${project.id}` } });
 const failing = () => ({ type: "platform", plugin: "backup", pluginJob: "backup", params: { target: "project:gone" } });
 
@@ -101,7 +101,7 @@ test("broken stream reconnects and continues after the last line", async (t) => 
     reconnection ??= route;
     return undefined;
   });
-  // Without a stream, the page reads the log in intervals. That would hide a stream that does not continue.
+  // Without a stream, the page reads the log at intervals. That would hide a stream that does not continue.
   await page.route(`**/admin/v1/runs/${run}/log`, (route) => route.fulfill({ json: { items: [], nextCursor: null } }));
   await page.goto(`${url}/runs/${run}`);
   await shown(log(page).getByText("first line"));
@@ -117,7 +117,7 @@ test("broken stream reconnects and continues after the last line", async (t) => 
   await shown(page.getByRole("status").filter({ hasText: /^2 lines/ }));
 });
 
-test("level hides the lines below it, and its choice is in the address", async (t) => {
+test("level hides the lines below it, and is in the address", async (t) => {
   const { run } = await endedRun();
   const page = await openPage(t);
   await serveLog(page, run, [line("info", "begun"), line("warn", "slow"), line("error", "broken")]);
@@ -192,7 +192,7 @@ test("run is cancelled after a confirmation", async (t) => {
   await shown(page.getByRole("main").getByText("Cancelled", { exact: true }));
 });
 
-test("ended run is run again on its own page", async (t) => {
+test("ended run is repeated, and the page of the new run opens", async (t) => {
   const project = await createProject("again");
   const endpoint = await startEndpoint({ immediately: 200 });
   const run = await start(await createJob(project, "Again", { httpUrl: endpoint.url }));

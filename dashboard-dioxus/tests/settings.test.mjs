@@ -81,7 +81,7 @@ test("reason is shown if migrations can't be applied", async (t) => {
   assert.ok(await button(page, "Apply pending migrations").isEnabled());
 });
 
-// Signs in as a browser with this name. Returns its cookie.
+// Signs in as a browser with this name. Returns the cookie of the session.
 async function signInAs(agent) {
   return eventually(async () => {
     const response = await fetch(`${url}/admin/v1/session`, {
@@ -122,7 +122,7 @@ test("all other sessions are ended after a confirmation", async (t) => {
   assert.equal(ended, 1);
 });
 
-test("own session signs out", async (t) => {
+test("owner signs out of the current session", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/settings?section=sessions`);
   await shown(page.getByRole("table", { name: "Sessions" }).getByText("this one"));

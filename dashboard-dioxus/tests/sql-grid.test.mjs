@@ -1,4 +1,4 @@
-// The grid of a result: values, keys, copying, sorting, sizes, and its speed.
+// The grid of a result: values, keys, copying, sorting, sizes, and the cells that are drawn.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -70,7 +70,7 @@ test("failing script changes nothing in one transaction, and says what it commit
   await shown(resultTab(page, /^2 · SELECT/));
 });
 
-test("error names its line and the owner can go there", async (t) => {
+test("error names its line, and a button selects the wrong word", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await run(page, "select 1 frm t");
@@ -112,7 +112,7 @@ test("cancelled statement stops in Postgres", async (t) => {
   await eventually(async () => (await value(project, running)) === 0, "the statement ended");
 });
 
-test("timed out statement says its limit and offers more time", async (t) => {
+test("timed out statement shows its limit and offers more time", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await run(page, "select count(*) from generate_series(1, 3000000001)");
@@ -230,7 +230,7 @@ test("statement that destroys data needs a confirmation that counts the loss", a
   assert.ok(!(await schemaHas(project, "doomed")));
 });
 
-test("back up first and run makes a backup before it runs", async (t) => {
+test("back up first and run creates a backup before the statement runs", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await runSql(project, "create table old_books (id int)");
@@ -242,7 +242,7 @@ test("back up first and run makes a backup before it runs", async (t) => {
   assert.ok(items.some((backup) => backup.target === `project:${project}` && ["ready", "verified"].includes(backup.state)));
 });
 
-test("project without a backup says so before data is destroyed", async (t) => {
+test("dialog says before data is destroyed that the project has no backup", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await run(page, "delete from books");
@@ -284,7 +284,7 @@ test("text stays if the server does not respond, and a message says that the out
 });
 
 test("ended session keeps the text", async (t) => {
-  // All requests but the stream of events, which may begin at any time and would notice the end of the session first.
+  // All requests except the stream of events, which may begin at any time and would notice the end of the session first.
   const requests = /\/admin\/v1\/(?!events)/;
   const project = await withBooks();
   const page = await openSql(t, project);

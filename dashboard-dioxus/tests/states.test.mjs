@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url } from "./support.mjs";
 
-// All requests but the stream of events, which may begin at any time and would notice the end of a session first.
+// All requests except the stream of events, which may begin at any time and would notice the end of a session first.
 const REQUESTS = /\/admin\/v1\/(?!events)/;
 
 test("the first paint has the theme and the frame", async (t) => {

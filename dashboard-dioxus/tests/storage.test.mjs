@@ -51,7 +51,7 @@ async function drop(page, files) {
   await page.getByRole("main").dispatchEvent("drop", { dataTransfer: data });
 }
 
-test("a bucket is made, opened to browsers, and deleted by its name", async (t) => {
+test("a bucket is created, opened to browsers, and deleted after its name is typed", async (t) => {
   const storage = await newStorage();
   const page = await open(t, storage.address(""));
   await shown(heading(page, "Storage"));
@@ -124,7 +124,7 @@ test("a cancelled upload is not listed and leaves no parts", async (t) => {
   assert.deepEqual(await storage.listed(), []);
 });
 
-test("a large file goes in parts, and continues after a failure", async (t) => {
+test("a large file is sent in parts, and continues after a failure", async (t) => {
   const storage = await newStorage({ maxObjectBytes: 50_000_000 });
   const page = await open(t, storage.address());
   let broken = true;
@@ -146,7 +146,7 @@ test("a large file goes in parts, and continues after a failure", async (t) => {
   assert.equal((await storage.listed())[0].size, 17 << 20);
 });
 
-test("an existing name needs a decision, and both files can be kept", async (t) => {
+test("a file whose name exists needs a decision, and both files can be kept", async (t) => {
   const storage = await newStorage();
   await storage.put("photo.txt", "old");
   await storage.put("b.txt", "old b");
@@ -182,12 +182,12 @@ test("a file over the limit is refused with a link to the limit", async (t) => {
   await shown(page.getByRole("textbox", { name: "Largest object (MB)" }));
 });
 
-test("the error of a store that refuses the browser names the setting to check", async (t) => {
+test("the error of a store that the browser can't reach names the setting to check", async (t) => {
   const storage = await newStorage();
   const page = await open(t, storage.address());
   await page.route(`${store}/**`, (route) => route.abort());
   await page.locator("#upload-files").setInputFiles([file("a.txt")]);
-  await shown(page.getByRole("region", { name: "Uploads" }).getByText(`The store at ${store} refused the browser: check ATLASHUB_S3_PUBLIC_ENDPOINT.`));
+  await shown(page.getByRole("region", { name: "Uploads" }).getByText(`The browser could not reach the store at ${store}. Check ATLASHUB_S3_PUBLIC_ENDPOINT.`));
   page.problems.length = 0;
 });
 

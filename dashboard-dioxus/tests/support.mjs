@@ -80,7 +80,7 @@ export async function admin(method, path, body) {
 
 let projects = 0;
 const created = [];
-// Registered at the top level: a hook that another hook registers runs when that other hook ends.
+// Registered at the top level, because a hook that another hook registers runs when that other hook ends.
 after(() => Promise.all(created.map(({ id, name }) => admin("DELETE", `/projects/${id}`, { confirm: name }).catch(() => {}))));
 
 // Creates a project that is deleted after the file's tests. Returns its id, name and keys.

@@ -1,4 +1,5 @@
-// The page of tables: the list, rows and filters, structure and access, and its speed. See tables-edit for changes of rows.
+// The page of tables: the list, rows and filters, structure and access, and long lists. See tables-edit for
+// changes of rows.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -59,7 +60,7 @@ test("filters are chips in the address", async (t) => {
   await shown(cell(page, "Solaris"));
 });
 
-test("rows without a key can't be edited, and the page says why", async (t) => {
+test("rows without a key can't be edited, and a note says why", async (t) => {
   const project = await withTables("noKey");
   const page = await openTable(t, project, { table: "no_key" });
   await shown(page.getByRole("note").filter({ hasText: "These rows can't be edited: the table has no primary key." }));

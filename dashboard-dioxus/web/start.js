@@ -1,7 +1,7 @@
 // Loads the modules and starts the app. `theme.js` shows a message if that takes too long.
 import init from "./dashboard.js";
 
-// The other modules by name. `shared` has what several of them need. Empty in development.
+// The other modules by name. `shared` contains the code that several of them need. Empty in development.
 const modules = {{modules}};
 const hasModules = Object.keys(modules).length > 0;
 const loading = {};

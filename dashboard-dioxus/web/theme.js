@@ -1,5 +1,5 @@
 // Runs before the first paint: sets the theme and density, so that the page never flashes in another theme. Also shows
-// a message if the app does not start, because it is possibly the only script that has loaded.
+// a message if the app does not start, because this may be the only script that has loaded.
 try {
   const read = (name) => localStorage.getItem(`atlashub.${name}`);
   const theme = read("theme") ?? "dark";

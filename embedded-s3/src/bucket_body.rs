@@ -1,6 +1,6 @@
 //! Recognizes tags in the body of `CreateBucket`.
 //!
-//! `s3s` skips them when it parses the body, but a request for tags must be rejected, not executed without them. So
+//! `s3s` skips tags when it parses the body, but a request for tags must be rejected, not executed without them. So
 //! this module keeps a copy of the bytes that `s3s` reads, and the operation inspects the copy.
 
 use std::io;
@@ -17,7 +17,7 @@ use s3s::dto::StreamingBlob;
 pub(crate) struct BucketBody(Arc<Mutex<Vec<u8>>>);
 
 impl BucketBody {
-    /// Returns whether the document has an element `Tags` other than `<Tags/>`.
+    /// Returns whether the document contains an element `Tags` other than `<Tags/>`.
     pub(crate) fn has_tags(&self) -> bool {
         self.0.lock().windows(5).any(|text| text == b"Tags>")
     }

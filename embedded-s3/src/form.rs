@@ -55,13 +55,13 @@ fn form_boundary(method: &Method, headers: &HeaderMap) -> Option<String> {
 /// The part of a form before its file.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Head {
-    /// Position of the value of the field `key`.
+    /// Byte range of the value of the field `key`.
     key: Option<Range<usize>>,
     /// Name of the file, without folders.
     file_name: Option<String>,
 }
 
-/// Parses the fields before the file. Returns `None` if the file has not begun.
+/// Parses the fields before the file. Returns `None` if the file has not begun, or if a field is malformed.
 fn parse_head(form: &[u8], boundary: &str) -> Option<Head> {
     let delimiter = format!("--{boundary}");
     let mut head = Head::default();
@@ -85,7 +85,7 @@ fn parse_head(form: &[u8], boundary: &str) -> Option<Head> {
     }
 }
 
-/// Returns the form with the placeholder in its key replaced, or `None` if the key has no placeholder.
+/// Returns the form with the placeholder in its key replaced, or `None` if there is nothing to replace.
 fn replace_placeholder(form: &[u8], boundary: &str) -> Option<Bytes> {
     let head = parse_head(form, boundary)?;
     let (range, file_name) = (head.key?, head.file_name?);

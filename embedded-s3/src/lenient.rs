@@ -46,7 +46,7 @@ pub(crate) struct EtagLists {
     pub if_none_match: Option<Vec<ETagCondition>>,
 }
 
-/// Returns the unsigned request to process instead of a read, if `s3s` would reject its headers.
+/// Returns an unsigned request that replaces a read, if `s3s` would reject the headers of the read.
 pub(crate) fn without_rejected_headers<B>(request: &Request<B>) -> Option<Request<Body>> {
     let headers = request.headers();
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -79,7 +79,7 @@ pub(crate) fn without_rejected_headers<B>(request: &Request<B>) -> Option<Reques
     Some(rewritten)
 }
 
-/// Returns the ETags of a header that has more than one. Elements that are not ETags match nothing.
+/// Returns the ETags of a header that contains more than one. Elements that are not ETags match nothing.
 fn etag_list(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<ETagCondition>> {
     let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     let text = values.join(",");

@@ -40,9 +40,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     process::run(&mut bench)
 }
 
-/// Measures the dashboard of a release build in Chromium: the size and speed of the first page, and how smoothly grids
-/// scroll and SQL is typed, and pages with a lot of data. With a number of minutes, also measures the growth of memory
-/// over that time.
+/// Measures the dashboard of a release build in Chromium: the size and speed of the first page, how smoothly grids
+/// scroll and SQL is typed, and the speed of pages with a lot of data. With a number of minutes, also measures the
+/// growth of memory over that time.
 pub(crate) fn run_dashboard(minutes: &[String]) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Chromium])?;
     first_party::ensure()?;

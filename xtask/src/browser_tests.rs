@@ -8,9 +8,9 @@ use crate::{dashboard, process, setup, test_server::Server};
 
 /// Number of test files that run at the same time. Each creates its own projects, and spends most of its time waiting.
 const CONCURRENT_FILES: &str = "3";
-/// If more files than this have failures, the cause is not a busy machine.
+/// Maximum number of files that are run once more. If more files have failures, the cause is not a busy machine.
 const MAX_REPEATED_FILES: usize = 4;
-/// Lists the test files with failures. The path is relative to the dashboard's folder.
+/// Path of the reporter that lists the test files with failures, relative to the dashboard's folder.
 const REPORTER: &str = "./tests/failed-files.mjs";
 
 /// Runs all tests, or only those of the files whose name contains `filter`.

@@ -11,10 +11,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 /// Free space that a run needs in the temporary folder, in MiB. The databases of all tests took 8.4 GiB in November
-/// 2026; the rest is for files of single tests and for disks that are considered low below a share of their size.
+/// 2026; the rest is for files of single tests, and a reserve, because a server reports its disk as low below a share
+/// of the disk's size (`ATLASHUB_DISK_LOW_PERCENT`).
 const NEEDED_MIB: u64 = 14 * 1024;
 
-/// Starts of the names of folders that a test process makes. The id of the process follows.
+/// Prefixes of the names of folders that a test process creates. The id of the process follows.
 const PREFIXES: [&str; 4] = ["atlashub-test-", "atlashub-browser-tests-", "atlashub-garage-", "atlashub-postgres-"];
 
 /// Removes the folders of test processes that no longer exist.
@@ -32,7 +33,7 @@ pub(crate) fn remove_leftovers() {
 ///
 /// # Errors
 ///
-/// Returns an error that says how much space is missing, and where.
+/// Returns an error that states how much space is needed and free, and where.
 pub(crate) fn check() -> Result<()> {
     let folder = std::env::temp_dir();
     let Some(free) = free_mib(&folder)? else { return Ok(()) };
@@ -61,14 +62,14 @@ fn leftovers(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Returns the id of the process that made a folder of this name. Returns `None` for names of others.
+/// Returns the id of the process that created a folder of this name. Returns `None` for other names.
 fn owner(name: &str) -> Option<u32> {
     let rest = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix))?;
     rest.split('-').next()?.parse().ok()
 }
 
-/// Returns whether a Postgres still runs on the data in a folder. It outlives a test process that was killed together
-/// with the shell that stops the server.
+/// Returns whether a Postgres still runs on the data in a folder. Postgres outlives a test process that was killed
+/// together with the shell that stops the server.
 fn postgres_runs_in(folder: &Path) -> bool {
     let file = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
     file.lines().next().and_then(|pid| pid.trim().parse().ok()).is_some_and(is_running)
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folder_names_of_test_processes_have_the_id_of_their_process() {
+    fn folder_names_of_test_processes_contain_the_id_of_their_process() {
         assert_eq!(owner("atlashub-test-4711-35001"), Some(4711));
         assert_eq!(owner("atlashub-browser-tests-12"), Some(12));
         assert_eq!(owner("atlashub-test-notes"), None);

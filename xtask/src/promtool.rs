@@ -27,7 +27,7 @@ pub(crate) fn ensure() -> Result<()> {
     let package = package_in(&download)?;
     process::run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&download))?;
     fs::rename(download.join("usr/bin/promtool"), folder.join("promtool"))
-        .context("Debian's package `prometheus` has no promtool")?;
+        .context("Debian's package `prometheus` does not contain promtool")?;
     fs::remove_dir_all(&download).with_context(|| format!("could not remove {}", download.display()))
 }
 

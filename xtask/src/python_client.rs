@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::packages;
 
-/// The program and its dependencies, with versions.
+/// Path of the file that lists the program and its dependencies, with versions.
 const REQUIREMENTS: &str = "host/tests/clients/requirements.txt";
 
 /// Ensures that the program is installed with the required versions.

@@ -173,7 +173,8 @@ pub(crate) fn ensure_test_tools() -> Result<()> {
 /// and `clippy` are installed with rustup, which does not need root.
 ///
 /// # Errors
-/// Fails for other users and on other systems. The error names the missing tools and how to install them.
+/// Fails if another tool is missing and this user is not root on such a system. The error names the missing tools and
+/// how to install them.
 pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     let missing: Vec<Tool> = tools.iter().copied().filter(|tool| !tool.is_installed()).collect();
     if missing.is_empty() {

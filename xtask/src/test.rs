@@ -59,7 +59,7 @@ impl Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Curl, Tool::Age])?;
     setup::ensure_test_tools()?;
-    // Before the lints, because they compile the host, which embeds the plugins.
+    // The plugins are built before the lints run, because those compile the host, which embeds the plugins.
     first_party::ensure()?;
     first_party::ensure_testing()?;
     if options.garage {
@@ -75,7 +75,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return run_postgres_tests(major, options.filter.as_deref());
     }
     if let Some(optimization) = options.browser.or(options.filter.is_none().then_some(Optimization::Fast)) {
-        // Before the host is compiled, because its build embeds the dashboard.
+        // The dashboard is built before the host is compiled, because the host embeds it.
         setup::ensure(&[Tool::Chromium])?;
         setup::install_node_modules("dashboard-dioxus")?;
         dashboard::ensure(optimization)?;
@@ -100,8 +100,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs the tests of the workspace with `cargo test`, except those that need a feature of their own. Each test program starts one Postgres and one store for all its
-/// tests; a runner with a process per test would start them hundreds of times.
+/// Runs the tests of the workspace with `cargo test`, except those behind a cargo feature. Each test program starts one
+/// Postgres and one store for all its tests; a runner with a process per test would start them hundreds of times.
 fn run_tests(filter: Option<&str>) -> Result<()> {
     let versions = PostgresVersions::oldest_and_newest()?;
     let mut command = process::cargo();
@@ -156,7 +156,7 @@ fn run_language_tests() -> Result<()> {
     process::run(&mut command)
 }
 
-/// Lists the tools that build plugins in JavaScript, with their versions.
+/// Path of the file that lists the tools that build plugins in JavaScript, with their versions.
 const JAVASCRIPT_TOOLS: &str = "plugins/examples/javascript/package.json";
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::{cache, process, setup};
 
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Debian's compiler. The path is absolute because another one may come first in `PATH`.
+/// Debian's compiler. The path is absolute, because another `cargo` may come first in `PATH`.
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];

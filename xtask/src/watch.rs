@@ -21,7 +21,7 @@ pub(crate) const COMMAND: &str = "watch-dashboard";
 /// Time without changes after which a build starts, because editors write a file in several steps.
 const DEBOUNCE: Duration = Duration::from_millis(150);
 
-/// How often the second process checks whether the server still runs.
+/// Interval at which the second process checks whether the server still runs.
 const PARENT_CHECK: Duration = Duration::from_secs(1);
 
 /// Starts the second process.
@@ -34,7 +34,7 @@ pub(crate) fn start() -> Result<()> {
 /// Rebuilds the dashboard after each change, until the process that started this one has ended.
 ///
 /// # Errors
-/// Returns an error if the files can't be watched. A build that fails is only printed.
+/// Returns an error if the files can't be watched. The error of a failed build is only printed.
 pub(crate) fn run() -> Result<()> {
     let parent = parent_id();
     let (sender, changes) = mpsc::channel();

@@ -8,7 +8,7 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::npm;
 
-/// Features that the compiler uses for this target by default.
+/// WebAssembly features that the compiler enables for this target by default.
 const FEATURES: [&str; 6] =
     ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
 
@@ -24,7 +24,7 @@ pub(crate) fn generate(module: &Path, work: &Path) -> Result<Vec<u8>> {
 }
 
 /// Replaces the names of the functions that the module imports with short ones, in the module and in `dashboard.js`.
-/// The names have hashes, which compress badly: without them, both are 10 KiB smaller.
+/// The names contain hashes, which compress badly: without them, both files are 10 KiB smaller.
 pub(crate) fn shorten_imports(module: &[u8], work: &Path) -> Result<Vec<u8>> {
     let script = work.join("dashboard.js");
     let mut text = npm::read_text(&script)?;

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Profile;
 
-/// Files that are being written. They replace the previous ones at [`Files::publish`].
+/// Files that are being written. [`Files::publish`] replaces the previous files with them.
 pub(crate) struct Files {
     output: PathBuf,
     next: PathBuf,
@@ -51,7 +51,7 @@ impl Files {
         urls.iter().map(|url| ((*url).to_owned(), self.sizes.get(*url).copied().unwrap_or_default())).collect()
     }
 
-    /// Replaces the previous files.
+    /// Replaces the previous files with the new ones.
     pub(crate) fn publish(self) -> Result<()> {
         let files = self.output.join("files");
         if files.exists() {

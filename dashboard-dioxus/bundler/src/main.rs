@@ -2,11 +2,13 @@
 //!
 //! Usage: `atlashub-dashboard-bundler <dashboard folder> <module.wasm> <output folder> <dev|release>`
 //!
-//! 1. [`bindings`] makes the JavaScript glue of the module. In a release, [`split`] makes a module for each group of
-//!    pages, and [`bindings`] makes all of them smaller.
-//! 2. [`npm`] bundles scripts with esbuild and styles with Tailwind; [`editor`] bundles what only the SQL page loads.
-//! 3. [`size`] reports what the first page of a release loads.
-//! 4. [`files`] names each file by its content, compresses it, and writes the folder that `host/build.rs` embeds.
+//! 1. [`bindings`] generates the JavaScript bindings of the module. In a release, [`split`] moves each group of pages
+//!    into a module of its own, and [`bindings`] optimizes all modules for size.
+//! 2. [`npm`] bundles scripts with esbuild and styles with Tailwind. [`editor`] bundles the files that only the SQL
+//!    page loads.
+//! 3. [`files`] adds a hash of the content to the name of each asset, compresses the files, and writes the folder that
+//!    `host/build.rs` embeds.
+//! 4. [`size`] reports the sizes of the files that the first page of a release loads.
 //!
 //! Not here: compiling the module, and installing npm packages. `cargo xtask` does both first.
 
@@ -90,9 +92,9 @@ fn bundle(dashboard: &Path, module: &Path, output: &Path, profile: Profile) -> R
 
     let editor = editor::add(dashboard, &work, &mut files, profile)?;
 
-    // The monospaced font is loaded with the first page that has such text, which the overview is not.
+    // Without the monospaced font: the overview shows no monospaced text, so the browser does not load the font for it.
     let mut first: Vec<String> = [&theme, &style, &start, &wasm_url, &inter].into_iter().cloned().collect();
-    // The overview loads one of these modules, depending on whether there is a project.
+    // The overview loads one of these modules, depending on whether a project exists.
     let early: Vec<&str> =
         part_urls.iter().filter(|(_, _, needs)| needs.is_empty()).map(|(_, url, _)| &**url).collect();
     first.extend(files.sizes(&early).into_iter().max_by_key(|(_, bytes)| *bytes).map(|(url, _)| url));

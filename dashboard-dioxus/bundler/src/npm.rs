@@ -28,18 +28,19 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The characters that a font has in a release.
+/// The characters that a font contains in a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Letters {
     /// Characters that nearly every page needs.
     Common,
-    /// The rest.
+    /// All other characters that the dashboard uses.
     Other,
+    /// [`Letters::Common`] and [`Letters::Other`].
     All,
 }
 
-/// Returns a variable font. In a release, it has only the characters and weights that the dashboard uses; in
-/// development, all of them.
+/// Returns a variable font. In a release, it contains only the characters in `letters`, in the weights that the
+/// dashboard uses. In development, it contains all characters and weights.
 pub(crate) fn font(dashboard: &Path, work: &Path, name: &str, letters: Letters, profile: Profile) -> Result<Vec<u8>> {
     let font = package_file(dashboard, &format!("@fontsource-variable/{name}/files/{name}-latin-wght-normal.woff2"));
     if profile == Profile::Dev {
@@ -69,7 +70,7 @@ pub(crate) fn styles(dashboard: &Path, work: &Path, entry: &str, profile: Profil
 }
 
 /// Bundles the script that loads the modules, with the bindings of the first module. `parts` are the other modules:
-/// name, URL, and the names of the modules that must be loaded before.
+/// name, URL, and the names of the modules that must be loaded first.
 pub(crate) fn start_script(
     dashboard: &Path,
     work: &Path,
@@ -88,7 +89,7 @@ pub(crate) fn start_script(
     script(dashboard, &entry, work)
 }
 
-/// Bundles a script and what it imports into one file.
+/// Bundles a script and its imports into one file.
 pub(crate) fn script(dashboard: &Path, entry: &Path, work: &Path) -> Result<String> {
     let output = work.join("bundled.js");
     let mut esbuild = Command::new(package_file(dashboard, "esbuild/bin/esbuild"));

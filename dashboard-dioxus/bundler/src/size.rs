@@ -1,6 +1,6 @@
-//! Compares the size of the files that the first page loads with the maximum.
+//! Reports the sizes of the files that the first page loads, and compares their sum with the maximum.
 
-/// Largest sum of the compressed files that the first page should load, without the editor.
+/// Maximum size of all files that the first page should load, compressed, in bytes.
 const MAX_FIRST_LOAD: u64 = 300 * 1024;
 
 /// Prints the sizes of these files, and warns if their sum is too large.

@@ -24,7 +24,7 @@ pub(super) struct Command {
     pub(super) action: Action,
 }
 
-/// What an entry does.
+/// The action of an entry.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Action {
     Open(String),

@@ -1,4 +1,4 @@
-//! What is shown when no page can be used: while starting, without a server, and without a session.
+//! The views for when no page can be used: while the app starts, without a server, and without a session.
 
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
@@ -9,17 +9,17 @@ use crate::{
     ui::{Dialog, messages, use_countdown},
 };
 
-/// Where Cloudflare Access ends its session.
+/// Path at which Cloudflare Access ends its session.
 const ACCESS_SIGN_OUT: &str = "/cdn-cgi/access/logout";
 
-/// Name of an entry of the tab's storage. It is there from the moment at which the owner wants to sign in again until
+/// Key in the tab's session storage. The entry exists from the moment at which the owner starts to sign in again until
 /// the server accepts a session.
 const SIGNS_IN: &str = "atlashub.signs-in";
 
 /// Seconds between tries to reach a server that did not respond when the dashboard opened.
 const RETRY_SECONDS: u32 = 5;
 
-/// The placeholder that the page's HTML also shows, before the app runs.
+/// The placeholder that the page's HTML also shows before the app runs.
 pub(super) fn skeleton() -> Element {
     rsx! {
         div { class: "app", "aria-busy": "true",
@@ -30,7 +30,7 @@ pub(super) fn skeleton() -> Element {
     }
 }
 
-/// Goes to the sign-in page, which leads back to the current address.
+/// Opens the sign-in page, which returns to the current address after the sign-in.
 pub(super) fn to_sign_in() -> Element {
     let next = address::path_and_query();
     let target = address::with_parameters("/sign-in", &[("next", (next != "/").then_some(next.as_str()))]);
@@ -38,9 +38,9 @@ pub(super) fn to_sign_in() -> Element {
     skeleton()
 }
 
-/// Signs out, and leads to the sign-in. Cloudflare Access has a page of its own for that.
+/// Signs out. Outside of development, also ends the session of Cloudflare Access.
 pub(super) fn sign_out() {
-    // What was clicked may be gone before the server answers.
+    // The clicked element may be removed before the server responds.
     dioxus::core::spawn_forever(async {
         let system = remote::get::<SystemBrief>("/system").await;
         let by_access = system.is_ok_and(|system| system.environment != "development");
@@ -100,7 +100,7 @@ pub(super) fn SessionEnded() -> Element {
                     class: "btn btn-primary btn-l",
                     r#type: "button",
                     autofocus: true,
-                    // A real navigation, so that Cloudflare Access can ask.
+                    // A real navigation, so that Cloudflare Access can show its sign-in page.
                     onclick: |_| {
                         note_sign_in();
                         dom::reload();
@@ -112,7 +112,7 @@ pub(super) fn SessionEnded() -> Element {
     }
 }
 
-/// Returns whether the owner wanted to sign in again, and the server still accepts no session.
+/// Returns whether the owner has started to sign in again, and the server has not accepted a session since.
 fn is_signing_in() -> bool {
     session_storage().and_then(|storage| storage.get_item(SIGNS_IN).ok().flatten()).is_some()
 }

@@ -1,4 +1,4 @@
-//! Explanations of what the lists contain. `?help=keys` opens one beside the page; empty lists link to theirs.
+//! Explanations of the entries of lists. `?help=keys` opens an explanation beside the page. Empty lists link to theirs.
 
 use dioxus::prelude::*;
 
@@ -12,7 +12,7 @@ struct Topic {
     example: &'static str,
 }
 
-/// The explanation that the address asks for.
+/// The explanation that the address names.
 #[component]
 pub(super) fn Help() -> Element {
     match address::use_parameter("help") {

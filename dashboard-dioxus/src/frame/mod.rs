@@ -1,10 +1,10 @@
 //! The frame around every page: sidebar, top bar, uploads, messages, and the states of the whole app.
 //!
-//! [`gate`] decides whether a page is shown at all. [`navigation`] has the links of the sidebar and of the phone's
-//! menu, [`top_bar`] the breadcrumb and the menus, [`page`] the frame of one page, [`notices`] the bars above it;
-//! [`offline`] disables actions while the server is unreachable. [`places`] lists the pages, [`help`] explains what
-//! they list.
-//! [`overlay`] opens what lies over a page: [`palette`], [`switcher`], [`running`], [`shortcuts`].
+//! [`gate`] contains the views for when no page can be used. [`navigation`] contains the links of the sidebar and of
+//! the phone's menu, and [`top_bar`] the breadcrumb and the menus. [`page`] is the frame of one page, and [`notices`]
+//! are the bars above it. [`offline`] disables actions while the server is unreachable. [`places`] lists the pages, and
+//! [`help`] explains what their lists contain. [`overlay`] opens the dialogs over a page: [`palette`], [`switcher`],
+//! [`running`] and [`shortcuts`].
 
 mod commands;
 mod gate;
@@ -80,7 +80,7 @@ fn SignedInFrame() -> Element {
         a {
             class: "skip",
             href: "#main-content",
-            // The address stays: the router would take the fragment for another page.
+            // Keeps the address: the router would take the fragment for another page.
             onclick: |event| {
                 event.prevent_default();
                 dom::focus("#main-content");

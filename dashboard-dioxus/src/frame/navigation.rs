@@ -15,7 +15,7 @@ use crate::{
     ui::{Icon, IconName, ModalDialog, NavLink},
 };
 
-/// Width in CSS pixels from which the sidebar has room for texts.
+/// Minimum width of the window at which the sidebar shows texts, in CSS pixels.
 const EXPANDED_FROM: f64 = 1280.0;
 
 #[component]
@@ -48,7 +48,7 @@ pub(super) fn Sidebar(project: Option<String>) -> Element {
     }
 }
 
-/// Both navigations.
+/// The links of the open project, if any, and the links of the platform.
 #[component]
 fn Navigation(project: Option<String>, #[props(default)] icons_only: bool) -> Element {
     let route: Route = use_route();

@@ -15,12 +15,12 @@ use crate::{
     remote::connection::{self, Connection},
 };
 
-/// Buttons that change something on the server. Buttons of another look are marked with `data-act`.
+/// Buttons that change something on the server. Buttons with another style are marked with `data-act`.
 const ACTS: &str = ":is(main, dialog) :is(.btn-primary, .btn-danger, [data-act]):not([data-offline], :disabled)";
 
 const REASON: &str = "Not connected to the server";
 
-/// Interval at which buttons that pages have drawn in the meantime are disabled.
+/// Interval at which the document is searched for buttons that pages have added.
 const INTERVAL_MS: u32 = 250;
 
 type Listener = Closure<dyn FnMut(Event)>;

@@ -32,7 +32,7 @@ pub fn Page(
     title: String,
     #[props(default)] subtitle: String,
     acts: Option<Element>,
-    /// Whether the content brings its own heading with the id `h1`.
+    /// Whether the content contains the heading, with the id `h1`.
     #[props(default)]
     own_head: bool,
     #[props(default)] class: String,

@@ -13,9 +13,9 @@ use crate::{
 pub(super) struct Place {
     pub(super) label: &'static str,
     pub(super) icon: IconName,
-    /// Address; below the project's for a room.
+    /// Path of the address. For a room, the part after the address of the project.
     pub(super) path: &'static str,
-    /// The key that opens it after `g`.
+    /// The key that opens the page after `g`.
     pub(super) key: Option<&'static str>,
 }
 
@@ -44,7 +44,8 @@ pub(super) const PLATFORM: &[Place] = &[
     Place { label: "Settings", icon: IconName::Settings, path: "/settings", key: Some(",") },
 ];
 
-/// Pages without a link in the navigation, and the path of the page of the platform that they belong to.
+/// Pages without a link in the navigation, each with the path of the platform page that it belongs to. The path is
+/// empty if it belongs to none.
 pub(super) const UNLISTED: &[(Place, &str)] = &[
     (Place { label: "Runs", icon: IconName::List, path: "/runs", key: Some("r") }, "/jobs"),
     (Place { label: "Components", icon: IconName::View, path: "/ui", key: None }, ""),
@@ -55,7 +56,7 @@ pub(super) fn project_of(route: &Route) -> Option<String> {
     project_and_rest(&route.to_string()).map(|(id, _)| id.to_owned())
 }
 
-/// Returns the name of a project. Empty while it is not known.
+/// Returns the name of a project. `No such project` if the project does not exist, and empty while the name is unknown.
 pub(super) fn name_of_project(project: &RemoteState<ProjectBrief>) -> String {
     match project {
         RemoteState::Ready(project) => project.name.clone(),
@@ -64,14 +65,14 @@ pub(super) fn name_of_project(project: &RemoteState<ProjectBrief>) -> String {
     }
 }
 
-/// Returns the room that a page is, or is part of.
+/// Returns the room that a page belongs to.
 pub(super) fn room_of(route: &Route) -> Option<&'static Place> {
     let path = route.to_string();
     let (_, rest) = project_and_rest(&path)?;
     ROOMS.iter().find(|room| room.path.trim_start_matches('/') == first_segment(rest))
 }
 
-/// Returns the page of the platform that a page is, or is part of.
+/// Returns the page of the platform that a page belongs to.
 pub(super) fn platform_page_of(route: &Route) -> Option<&'static Place> {
     let path = route.to_string();
     if project_and_rest(&path).is_some() {
@@ -82,7 +83,7 @@ pub(super) fn platform_page_of(route: &Route) -> Option<&'static Place> {
     PLATFORM.iter().find(|place| place.path == parent.unwrap_or(path.as_str()))
 }
 
-/// Returns the page without a link that a page is, or is part of.
+/// Returns the page of [`UNLISTED`] that a page belongs to.
 pub(super) fn unlisted_page_of(route: &Route) -> Option<&'static Place> {
     let path = format!("/{}", first_segment(&route.to_string()));
     UNLISTED.iter().map(|(place, _)| place).find(|place| place.path == path)
@@ -93,7 +94,7 @@ pub(super) fn room_address(project: &str, room: &Place) -> String {
     format!("/projects/{project}{}", room.path)
 }
 
-/// Returns whether an address is that of a place, and not of something below it.
+/// Returns whether a route is a room or a page of the platform, and not a page below one of them.
 pub(super) fn is_place(route: &Route) -> bool {
     let path = route.to_string();
     let depth = path.split('/').filter(|segment| !segment.is_empty()).count();

@@ -11,7 +11,7 @@ use crate::{
 
 const PATH: &str = "/runs?status=running&limit=50";
 
-/// How often the runs are read.
+/// Interval at which the runs are read.
 const INTERVAL_MS: u32 = 2_000;
 
 /// Reads the runs in progress, often enough to show their progress.

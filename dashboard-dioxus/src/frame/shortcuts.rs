@@ -110,7 +110,7 @@ fn place_of(key: &str) -> Option<String> {
     Some(places::room_address(&project, room))
 }
 
-/// Returns whether the key is typed into something that uses characters itself.
+/// Returns whether the key is typed into an element that uses characters itself.
 fn is_field(event: &KeyboardEvent) -> bool {
     is_in(
         event,
@@ -155,7 +155,8 @@ fn press(element: HtmlElement) -> bool {
     is_enabled
 }
 
-/// Moves the focus to the link or button that opens the next row of the page's list.
+/// Moves the focus by `step` rows of the page's list, to the link or button that opens the row. `begins` moves it to
+/// the first row if no row has the focus.
 fn move_in_list(step: isize, begins: bool) -> bool {
     let rows = dom::find_all("main .table:not(.box-table) tbody tr, main .cards > li");
     let is_of_page = |row: &HtmlElement| row.offset_height() > 0 && row.closest(".sheet").ok().flatten().is_none();
@@ -167,7 +168,7 @@ fn move_in_list(step: isize, begins: bool) -> bool {
         None => begins.then_some(0),
     };
     let Some(row) = next.and_then(|next| rows.get(next)) else { return false };
-    // What opens the row comes before its checkbox and its menu.
+    // Prefers the link or button that opens the row to its checkbox and its menu.
     let target = ["a", "button:not([aria-haspopup])", "button, input"]
         .into_iter()
         .find_map(|selector| row.query_selector(selector).ok().flatten()?.dyn_into::<HtmlElement>().ok());
@@ -203,10 +204,10 @@ fn open_page() -> bool {
     }
 }
 
-/// Keys, and what they do.
+/// Keys with their meanings.
 type Meanings = Vec<(String, &'static str)>;
 
-/// The keys by subject.
+/// Returns the keys by subject.
 fn keys() -> Vec<(&'static str, Meanings)> {
     let fixed = |keys: &[(&str, &'static str)]| -> Meanings {
         keys.iter().map(|(keys, meaning)| ((*keys).to_owned(), *meaning)).collect()

@@ -106,7 +106,7 @@ fn RunningButton() -> Element {
     }
 }
 
-/// One part of the breadcrumb: its text, and the address of all but the last.
+/// A part of the breadcrumb, with its text and its address. The last part has no address.
 #[derive(Debug, Clone, PartialEq)]
 struct Part {
     text: String,
@@ -117,7 +117,7 @@ fn part(text: &str, to: impl Into<String>) -> Part {
     Part { text: text.to_owned(), to: Some(to.into()) }
 }
 
-/// Removes the address of the last part, which is the page that is shown.
+/// Removes the address of the last part, which is the shown page.
 fn finished(mut parts: Vec<Part>) -> Vec<Part> {
     if let Some(last) = parts.last_mut() {
         last.to = None;
@@ -125,7 +125,8 @@ fn finished(mut parts: Vec<Part>) -> Vec<Part> {
     parts
 }
 
-/// Returns the title of the page, if the page is below the place: a table, a run.
+/// Returns the title of the page, for example of a table or a run. `None` if the page is the place itself, and its
+/// title contains the place's label.
 fn title_below(route: &Route, place: Option<&Place>) -> Option<Part> {
     let path = route.to_string();
     let label = place.map(|place| place.label.to_ascii_lowercase()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Loads the module of a page while the pointer or the focus is on a link to it, so that the page opens at once.
+//! Loads the module of a page when the pointer or the focus reaches a link to the page, so that it opens at once.
 
 use wasm_bindgen::{JsCast as _, closure::Closure};
 use web_sys::{Element, Event};
@@ -16,7 +16,7 @@ pub fn watch_links() {
             load::start(module);
         }
     });
-    // A touch moves the pointer to the link before it opens it.
+    // A touch also moves the pointer to the link, before the link is opened.
     for event in ["pointerover", "focusin"] {
         let _ = document.add_event_listener_with_callback(event, listener.as_ref().unchecked_ref());
     }
@@ -24,7 +24,8 @@ pub fn watch_links() {
     listener.forget();
 }
 
-/// Returns the module of the page at an address of the dashboard. The overview is loaded with the app.
+/// Returns the module of the page at an address of the dashboard. `None` for the overview, which is part of the first
+/// module, for the sign-in, and for unknown addresses.
 fn module_of(address: &str) -> Option<&'static str> {
     let path = address.split(['?', '#']).next().unwrap_or(address);
     match path.parse::<Route>().ok()? {

@@ -1,4 +1,4 @@
-//! Loads the module of a page, and shows the page once it is there.
+//! Loads the module of a page, and shows the page once its module is loaded.
 
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
@@ -17,7 +17,7 @@ const LATER_MS: u32 = 2_000;
 /// Time after a failure before the app requests such a module again.
 const RETRY_MS: u32 = 15_000;
 
-/// The explanation that is shown if a module could not be loaded.
+/// The explanation shown if a module could not be loaded.
 const REASON: &str = "AtlasHub may have been upgraded or may not be responding. What you typed is kept.";
 
 #[wasm_bindgen]
@@ -38,7 +38,7 @@ enum Module {
     Failed,
 }
 
-/// Shows a page. `show` does not run before its module is loaded.
+/// Shows a page. `show` is called once the module is loaded.
 pub(super) fn page(module: &'static str, show: impl FnOnce() -> Element) -> Element {
     match use_module(module) {
         Module::Loaded => show(),
@@ -83,8 +83,8 @@ pub(super) fn dialog(module: &'static str, show: impl FnOnce() -> Element) -> El
     }
 }
 
-/// Shows a part that the first page does not need. Loads its module after a while, so that the browser has time for the
-/// page, and tries until that succeeds.
+/// Shows a part that the first page does not need. Loads the module after [`LATER_MS`], so that the browser has time
+/// for the page. Repeats the request until it succeeds.
 pub(super) fn later(module: &'static str, show: impl FnOnce() -> Element) -> Element {
     let mut is_loaded = use_signal(|| has_module(module));
     use_hook(move || {
@@ -105,7 +105,7 @@ pub(super) fn later(module: &'static str, show: impl FnOnce() -> Element) -> Ele
     }
 }
 
-/// Starts loading a module. If that fails, opening its page tries again.
+/// Starts to load a module. After a failure, opening the page tries again.
 pub(super) fn start(module: &'static str) {
     if !has_module(module) {
         wasm_bindgen_futures::spawn_local(async move {

@@ -4,7 +4,7 @@ use dioxus::prelude::*;
 
 use super::load;
 
-/// Makes two things for each part: a component that loads the part's module before it shows the part, and the function
+/// Defines two items for each part: a component that loads the part's module before it shows the part, and the function
 /// in [`split_points`] at which the bundler splits the app. The word before a module is the function of [`load`] that
 /// shows its parts.
 macro_rules! lazy_components {
@@ -18,7 +18,7 @@ macro_rules! lazy_components {
             }
         )+)+
 
-        /// A module for each WebAssembly module. The bundler finds these functions by their path.
+        /// One module for each WebAssembly module. The bundler finds the functions by their path.
         mod split_points {
             $(
                 pub(super) mod $module {

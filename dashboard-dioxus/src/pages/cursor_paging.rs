@@ -7,8 +7,8 @@ use crate::{
     ui::{Icon, IconName, Updated},
 };
 
-/// Pages by cursor. The address has the cursor in `after`, the position of the page in `offset` and the page size in
-/// `limit`, so that a reload shows the same page.
+/// Pages by cursor. The address contains the cursor in `after`, the position of the page in `offset` and the page size
+/// in `limit`, so that a reload shows the same page.
 #[component]
 pub(super) fn CursorPaging(
     shown: usize,
@@ -73,7 +73,7 @@ pub(super) fn CursorPaging(
     }
 }
 
-/// The choice of how many rows a page has. The address has it in `limit`.
+/// The choice of the number of rows per page, which the address contains in `limit`.
 #[component]
 pub fn PageSizes(sizes: &'static [u32], size: u32) -> Element {
     rsx! {
@@ -94,7 +94,7 @@ pub fn PageSizes(sizes: &'static [u32], size: u32) -> Element {
     }
 }
 
-/// Returns the page size of the address, if it is one of the choices.
+/// Returns the page size of the address if it is one of the choices, otherwise the default.
 pub(super) fn page_size(sizes: &[u32], default_size: u32) -> u32 {
     let chosen = address::parameter("limit").and_then(|limit| limit.parse().ok());
     chosen.filter(|chosen| sizes.contains(chosen)).unwrap_or(default_size)

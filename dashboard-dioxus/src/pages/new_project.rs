@@ -30,7 +30,7 @@ pub(super) fn CreateForm() -> Element {
     let mut error = use_signal(|| None::<String>);
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
-    // Checks in the background whether the name is free.
+    // Checks in the background whether another project has the name.
     let check = move |()| {
         if name.peek().trim().is_empty() {
             return;

@@ -248,7 +248,7 @@ fn Deletion(project: Project) -> Element {
     }
 }
 
-/// What the deletion would remove, read when the dialog opens.
+/// The data that the deletion would remove, read when the dialog opens.
 #[derive(Debug, Clone, PartialEq)]
 enum Loss {
     Counting,
@@ -325,7 +325,7 @@ fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
     }
 }
 
-/// Reads and describes what the project holds now.
+/// Reads and describes the current contents of a project.
 async fn count_loss(id: &str) -> Result<String, remote::Failure> {
     let detail: ProjectDetail = remote::get(&format!("/projects/{id}")).await?;
     let keys: ApiPage<ApiKey> = remote::get(&format!("/projects/{id}/keys?limit=200")).await?;
@@ -336,7 +336,7 @@ async fn count_loss(id: &str) -> Result<String, remote::Failure> {
     Ok(loss_in_words(&detail, in_use.count() as i64, now))
 }
 
-/// Returns a summary of what is lost: `12 tables, 3.4 GB, 218 objects (1.2 GB), 3 keys in use, 4 jobs. Its backup
+/// Returns a summary of the loss: `12 tables, 3.4 GB, 218 objects (1.2 GB), 3 keys in use, 4 jobs. Its backup
 /// stays.`
 fn loss_in_words(detail: &ProjectDetail, keys_in_use: i64, now: chrono::DateTime<chrono::Utc>) -> String {
     let totals = &detail.totals;

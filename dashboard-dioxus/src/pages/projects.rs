@@ -319,7 +319,7 @@ fn unfinished_state(project: &Project) -> Option<(Shape, String)> {
     }
 }
 
-/// The actions for a deletion that waits or has failed.
+/// The actions on a deletion that waits or has failed.
 #[component]
 fn StateActs(project: Project) -> Element {
     let mut busy = use_signal(|| false);

@@ -45,7 +45,7 @@ pub(super) fn RecentRuns(
     }
 }
 
-/// A table of runs, and the list that a phone shows instead.
+/// A table of runs. A phone shows a list instead.
 #[component]
 pub(super) fn RunTable(
     name: String,
@@ -177,7 +177,7 @@ pub(super) fn took(run: &Run) -> String {
     }
 }
 
-/// Returns why a run failed, its progress, or a summary of its result.
+/// Returns why a run failed or was skipped, its progress, its HTTP status, or a summary of its result.
 pub(super) fn result_in_words(run: &Run) -> String {
     if let Some(error) = &run.error_text {
         return error.clone();

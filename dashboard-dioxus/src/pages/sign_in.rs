@@ -126,7 +126,7 @@ fn AccessHelp() -> Element {
     }
 }
 
-/// Opens the page that the owner asked for before the sign-in.
+/// Opens the page that the owner requested before the sign-in.
 fn open_next() {
     let next = address::parameter("next").filter(|next| next.starts_with('/') && !next.starts_with("//"));
     navigator().replace(address::target(next.as_deref().unwrap_or("/")));

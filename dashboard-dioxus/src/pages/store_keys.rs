@@ -39,7 +39,7 @@ pub(super) fn show_key(created: CreatedApiKey) {
     *SHOWN.write() = Some(NewKeys { secret, publishable, next: None });
 }
 
-/// The dialog, while there are new keys.
+/// The dialog, shown while there are new keys.
 #[component]
 pub fn NewKeysDialog() -> Element {
     let Some(keys) = SHOWN.read().clone() else { return rsx! {} };

@@ -6,7 +6,7 @@ use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Respo
 
 use super::{Failure, connection, session};
 
-/// Time limit of a read.
+/// Time limit of a request that only reads.
 const READ_TIMEOUT_MS: u32 = 30_000;
 
 /// Time limit of a health check.
@@ -34,11 +34,19 @@ impl Method {
 }
 
 /// Reads `path` of the admin surface, for example `/projects`.
+///
+/// # Errors
+/// - [`Failure::SignedOut`]: nobody is signed in, or the sign-in has ended.
+/// - [`Failure::Unreachable`]: the server did not respond.
+/// - [`Failure::Refused`]: the server returned an error, or the response could not be parsed.
 pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
     parse(&fetch_text(Method::Get, path, None).await?)
 }
 
 /// Reads `path` and returns the body unparsed.
+///
+/// # Errors
+/// The errors of [`get`].
 pub async fn get_text(path: &str) -> Result<String, Failure> {
     fetch_text(Method::Get, path, None).await
 }
@@ -54,18 +62,24 @@ pub(super) async fn is_reachable() -> bool {
     }
 }
 
-/// Returns whether the status is one that proxies send for a server that does not respond.
+/// Returns whether proxies send this status for a server that does not respond.
 fn is_from_proxy(status: u16) -> bool {
     matches!(status, 502 | 504)
 }
 
 /// Sends a body as JSON and returns the parsed response.
+///
+/// # Errors
+/// The errors of [`get`].
 pub async fn send<B: Serialize, T: DeserializeOwned>(method: Method, path: &str, body: &B) -> Result<T, Failure> {
     let body = serde_json::to_string(body).map_err(|error| unexpected(0, &error.to_string()))?;
     parse(&fetch_text(method, path, Some(&body)).await?)
 }
 
 /// Like [`send`], with `If-Match`: the server refuses the change if the resource has another entity tag.
+///
+/// # Errors
+/// The errors of [`get`].
 pub async fn send_if_match<B: Serialize, T: DeserializeOwned>(
     method: Method,
     path: &str,
@@ -77,11 +91,17 @@ pub async fn send_if_match<B: Serialize, T: DeserializeOwned>(
 }
 
 /// Sends a `DELETE` and ignores the body of the response.
+///
+/// # Errors
+/// The errors of [`get`].
 pub async fn delete(path: &str) -> Result<(), Failure> {
     fetch_text(Method::Delete, path, None).await.map(drop)
 }
 
 /// Parses a value from JSON. An empty body counts as `null`.
+///
+/// # Errors
+/// [`Failure::Refused`]: the text is not JSON of this type.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     let text = if text.is_empty() { "null" } else { text };
     serde_json::from_str(text).map_err(|error| unexpected(200, &error.to_string()))

@@ -1,4 +1,4 @@
-//! Whether the server responds, and whether it still has the version that this page was loaded from.
+//! Whether the server responds, and whether it still runs the version that this page was loaded from.
 
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
@@ -11,7 +11,7 @@ const CHECK_MS: u32 = 2_500;
 /// Time before the next check after each failed one; the last value repeats.
 const RETRY_MS: [u32; 4] = [1_000, 2_000, 5_000, 10_000];
 
-/// The version of this page. The server has the same version unless it was upgraded after the page was loaded.
+/// The version of this page. The server has another version if it was upgraded after the page was loaded.
 const PAGE_VERSION: &str = api_types::VERSION;
 
 /// Whether the server responds.
@@ -57,7 +57,7 @@ pub(super) fn note_version(version: &str) {
     }
 }
 
-/// Checks while the page is visible. Two failures in a row count as a lost connection.
+/// Checks repeatedly while the page is visible. Two failures in a row count as a lost connection.
 pub async fn watch() {
     let mut failures = 0_usize;
     let mut last_answer = js_sys::Date::now();

@@ -46,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// Returns what went wrong and what to do, as text for the owner.
+    /// Returns a message for the owner, with the reason and a hint if there is one.
     pub fn message(&self) -> String {
         match self {
             Self::SignedOut => "Your sign-in has ended.".to_owned(),
@@ -56,7 +56,7 @@ impl Failure {
         }
     }
 
-    /// Returns whether the same request may succeed later.
+    /// Returns whether the same request may succeed later, for example after a new sign-in.
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::SignedOut | Self::Unreachable => true,
@@ -80,7 +80,7 @@ impl Failure {
         matches!(self, Self::Refused { status: 404, .. })
     }
 
-    /// Returns whether the owner may not do this. Trying again does not help.
+    /// Returns whether the server forbids the request. Trying again does not help.
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Refused { status: 403, .. })
     }

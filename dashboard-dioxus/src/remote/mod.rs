@@ -1,9 +1,9 @@
 //! Requests to the server.
 //!
 //! [`client`] sends one request and reads its response. [`failure`] is the reason why a request has no result, with a
-//! message for the owner. [`cache`] stores responses and joins equal requests; [`resource`] keeps a response up to date
-//! while a page shows it. [`events`] follows changes on the server and the logs of runs. [`session`] knows who is
-//! signed in, [`connection`] whether the server responds. [`brief`] has the types that the frame reads.
+//! message for the owner. [`cache`] stores responses and joins equal requests. [`resource`] keeps a response up to date
+//! while a page shows it. [`events`] follows changes on the server and the logs of runs. [`session`] stores who is
+//! signed in, and [`connection`] whether the server responds. [`brief`] contains the types that the frame reads.
 
 mod brief;
 mod cache;

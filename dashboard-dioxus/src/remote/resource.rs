@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Failure, cache, client};
 
-/// Interval at which a visible page reads again.
+/// Interval at which a visible page reads its values again.
 const POLL_INTERVAL_MS: u32 = 15_000;
 
 /// The state of a value that a page reads from the server.
@@ -61,7 +61,7 @@ impl<T: Clone + PartialEq + 'static> Remote<T> {
         *self.response.updated_at.read()
     }
 
-    /// Reads the value again.
+    /// Discards the cached response, so that the value is read again.
     pub fn refresh(&mut self) {
         cache::forget(&self.response.path.peek());
     }
@@ -94,8 +94,8 @@ where
     Remote { response, state }
 }
 
-/// The text of a response. Code that does not depend on the type of the value works on the text, so that it is compiled
-/// once.
+/// The text of a response. Code that does not depend on the type of the value uses the text, so that the code is
+/// compiled only once.
 #[derive(Clone, Copy)]
 struct ResponseText {
     path: ReadSignal<String>,

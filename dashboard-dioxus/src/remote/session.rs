@@ -13,7 +13,7 @@ pub enum SessionState {
     SignedIn {
         actor: String,
     },
-    /// Nobody is signed in. `by_access`: whether the server accepts only Cloudflare Access.
+    /// Nobody is signed in. `by_access` is whether the server accepts only sign-ins through Cloudflare Access.
     SignedOut {
         by_access: bool,
     },
@@ -58,7 +58,7 @@ pub async fn check() {
     let state = match client::get::<Session>("/session").await {
         Ok(session) => SessionState::SignedIn { actor: session.actor },
         Err(Failure::Unreachable) => SessionState::Unreachable,
-        // A redirect to the sign-in of Cloudflare Access.
+        // Cloudflare Access or another proxy requires a sign-in.
         Err(Failure::SignedOut) => SessionState::Ended,
         Err(failure) => SessionState::SignedOut { by_access: sign_in_way(&failure) == Some(SignInWay::Access) },
     };
@@ -71,6 +71,9 @@ fn sign_in_way(failure: &Failure) -> Option<SignInWay> {
 }
 
 /// Signs in with a token or a one-time code.
+///
+/// # Errors
+/// The errors of [`crate::remote::get`]. A wrong token or code is [`Failure::Refused`].
 pub async fn sign_in(credentials: &CreateSession) -> Result<(), Failure> {
     let session: Session = client::send(Method::Post, "/session", credentials).await?;
     cache::forget_all();
@@ -79,6 +82,9 @@ pub async fn sign_in(credentials: &CreateSession) -> Result<(), Failure> {
 }
 
 /// Ends the session on the server.
+///
+/// # Errors
+/// The errors of [`crate::remote::get`].
 pub async fn sign_out() -> Result<(), Failure> {
     client::delete("/session").await?;
     cache::forget_all();

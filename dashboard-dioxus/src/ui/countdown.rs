@@ -1,7 +1,7 @@
 use dioxus::{core::Task, prelude::*};
 use gloo_timers::future::TimeoutFuture;
 
-/// Seconds that are left until something may be tried again.
+/// The number of seconds until an action may be tried again.
 #[derive(Clone, Copy)]
 pub struct Countdown {
     left: Signal<u32>,

@@ -12,7 +12,7 @@ const EVENTS: [&str; 4] = ["dragenter", "dragover", "dragleave", "drop"];
 /// Accepts files that are dropped anywhere on the page. Outside of a smaller target, a drop would open the file in the
 /// browser, in place of the dashboard.
 ///
-/// `children` describe what happens with the files. They are shown while files are over the page.
+/// `children` describe the effect of dropping the files. They are shown while files are over the page.
 #[component]
 pub fn DropTarget(on_drop: EventHandler<DataTransfer>, children: Element) -> Element {
     let mut over = use_signal(|| false);

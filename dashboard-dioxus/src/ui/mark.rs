@@ -1,6 +1,6 @@
 use dioxus::prelude::*;
 
-/// Shapes of states, because states must differ in more than their colours.
+/// The shapes of states. States must differ in more than their colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     Queued,

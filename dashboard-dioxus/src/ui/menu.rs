@@ -10,7 +10,7 @@ use crate::dom;
 
 static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
-/// A button that opens a menu. The arrow keys move in it, and Esc closes it.
+/// A button that opens a menu. The arrow keys move in the menu, and Esc closes it.
 #[component]
 pub fn Menu(
     /// Name of the button and of the menu.

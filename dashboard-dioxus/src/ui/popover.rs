@@ -7,7 +7,7 @@ use crate::dom;
 
 static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
-/// A button that opens a small panel under itself. It closes with Esc and with a click elsewhere.
+/// A button that opens a small panel under itself. Esc and a click elsewhere close the panel.
 #[component]
 pub fn Popover(
     name: String,

@@ -3,10 +3,10 @@ use dioxus::prelude::*;
 use super::{CopyButton, Link, Mark, Shape, use_countdown};
 use crate::{address, remote::Failure};
 
-/// An error message with what to do, and a button that tries again.
+/// An error message with advice, and a button that tries again.
 #[component]
 pub fn ErrorBox(
-    /// What failed: `Projects could not be loaded.`
+    /// A sentence that names the failed operation: `Projects could not be loaded.`
     what: String,
     failure: Failure,
     on_retry: EventHandler<()>,

@@ -8,7 +8,7 @@ pub struct TabLink {
     /// The value of the parameter `tab` in the address.
     pub name: &'static str,
     pub label: &'static str,
-    /// Number of items under the tab. Empty for no number.
+    /// Number of items under the tab, as text. Empty if the tab shows no number.
     pub count: String,
 }
 

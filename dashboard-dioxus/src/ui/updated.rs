@@ -3,7 +3,7 @@ use dioxus::prelude::*;
 use super::{Icon, IconName};
 use crate::text;
 
-/// When a list was read, and a button that reads it again.
+/// The time at which a list was read, and a button that reads it again.
 #[component]
 pub fn Updated(
     /// Milliseconds since 1970.

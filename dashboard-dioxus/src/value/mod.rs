@@ -89,7 +89,7 @@ pub fn element_type(data_type: &str) -> Option<&str> {
 /// All other values are sent as strings, which Postgres converts, so that no digit is lost.
 ///
 /// # Errors
-/// Fails if a JSON document is invalid, with the reason.
+/// Returns a message with the reason if the column is of type `json` or `jsonb`, and `text` is not valid JSON.
 pub fn to_json(text: Option<&str>, data_type: &str) -> Result<Box<RawValue>, String> {
     let Some(text) = text else { return raw("null") };
     if is_document(data_type) {
@@ -136,8 +136,8 @@ pub fn is_number(data_type: &str) -> bool {
         && !data_type.ends_with("[]")
 }
 
-/// Returns the values as lines of cells with tabs between them, as spreadsheets read them from the clipboard. `NULL` is
-/// empty.
+/// Returns the values as lines of cells with tabs between them, which spreadsheets can paste. `NULL` becomes an empty
+/// cell.
 pub fn tab_separated(rows: impl Iterator<Item = Vec<Text>>) -> String {
     let cell = |text: &Text| text.as_deref().unwrap_or_default().replace(['\t', '\n', '\r'], " ");
     rows.map(|row| row.iter().map(cell).collect::<Vec<_>>().join("\t")).collect::<Vec<_>>().join("\n")
@@ -178,7 +178,7 @@ pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Returns a name for use in SQL, quoted if it has to be.
+/// Returns a name for use in SQL, quoted if necessary.
 pub fn identifier(name: &str) -> String {
     let mut characters = name.chars();
     let is_plain = characters.next().is_some_and(|first| first.is_ascii_lowercase() || first == '_')
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_are_quoted_only_if_they_must_be() {
+    fn identifiers_are_quoted_only_if_necessary() {
         for (name, expected) in
             [("books", "books"), ("select", "\"select\""), ("Books", "\"Books\""), ("a\"b", "\"a\"\"b\"")]
         {

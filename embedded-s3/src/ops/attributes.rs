@@ -67,7 +67,7 @@ macro_rules! reject_unsupported {
 }
 pub(super) use reject_unsupported;
 
-/// Sets the checksum of an output type of `s3s` that has these fields, if there is one.
+/// Sets the checksum fields of an output type of `s3s`, if there is a checksum.
 macro_rules! set_checksum {
     ($output:expr, $checksum:expr) => {
         if let Some(checksum) = $checksum {
@@ -87,8 +87,8 @@ pub(super) fn checksum_type(checksum: Option<&StoredChecksum>) -> Option<Checksu
     checksum.map(|checksum| ChecksumType::from_static(checksum.coverage.name()))
 }
 
-/// Rejects the request if it requests one of the features. An element tells whether a feature is requested, and its
-/// name.
+/// Rejects the request if it requests one of the features. Each element states whether a feature is requested, and
+/// names it.
 pub(super) fn reject_features(features: &[(bool, &str)]) -> S3Result<()> {
     match features.iter().find(|(is_requested, _)| *is_requested) {
         Some((_, feature)) => Err(s3_error!(NotImplemented, "This server does not support {}.", feature)),
@@ -114,7 +114,7 @@ pub(super) fn check_key(key: &str) -> S3Result<()> {
 }
 
 impl RequestAttributes {
-    /// Validates that each attribute can be sent as a header later.
+    /// Checks that each attribute can be sent as a header later, and that the user metadata is not too large.
     pub(super) fn validate(self) -> S3Result<Attributes> {
         let attributes = Attributes {
             content_type: checked_header("content-type", self.content_type)?,

@@ -86,7 +86,8 @@ pub(super) async fn head_object(
     Ok(S3Response::with_status(output, status))
 }
 
-/// Returns the checksum of the object or part, if the client requested it and the response has all bytes of it.
+/// Returns the checksum of the object or part, if the client requested it and the response contains all bytes that it
+/// covers.
 fn requested_checksum(object: &Object, selection: &Selection, mode: Option<&ChecksumMode>) -> Option<StoredChecksum> {
     mode.filter(|mode| mode.as_str() == ChecksumMode::ENABLED)?;
     match (selection.part, &selection.content_range) {

@@ -2,7 +2,7 @@
 //! all others.
 //!
 //! Modules: [`bucket`], [`put`], [`get`], [`copy`], [`delete`], [`list`], [`list_versions`], [`multipart`] and
-//! [`multipart_list`] hold the handlers; [`attributes`] (stored headers), [`conditions`] (preconditions) and
+//! [`multipart_list`] contain the handlers; [`attributes`] (stored headers), [`conditions`] (preconditions) and
 //! [`error`] (error mapping) are shared.
 //!
 //! The handlers import [`Operations`] from here, and the table below names the handlers, as in a router. This is the

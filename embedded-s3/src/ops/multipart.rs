@@ -132,7 +132,7 @@ pub(super) async fn complete_multipart_upload(
         Err(error) => Err(error),
     };
     let object = match completed {
-        // A client repeats the request if the response of the first one was lost.
+        // A client repeats the request if the response to the first request was lost.
         Err(StoreError::NoSuchUpload) => {
             store::completed_object(&bucket, &input.key, &input.upload_id, &parts).ok_or(StoreError::NoSuchUpload)?
         }

@@ -83,7 +83,8 @@ impl Drop for TemporaryFile {
     }
 }
 
-/// A blob that is being written. If it is dropped before [`BlobWriter::finish`], its file is removed. Blocks.
+/// A blob that is being written. If it is dropped before [`BlobWriter::finish`], its file is removed. Its methods
+/// block.
 pub(super) struct BlobWriter {
     disk: Arc<Disk>,
     temporary: TemporaryFile,

@@ -45,7 +45,7 @@ pub(crate) struct Expectations {
 pub(crate) struct Ingested {
     pub blob: Arc<Blob>,
     pub md5: [u8; 16],
-    /// The checksums that the client declared, all verified, and the wanted one.
+    /// The checksums that the client declared, all verified, and the checksum of [`Expectations::wanted`].
     pub checksum: dto::Checksum,
 }
 

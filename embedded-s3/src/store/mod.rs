@@ -12,7 +12,7 @@
 //! - The rename of a metadata file is the commit. Blobs are on disk before the commit, and are removed only after the
 //!   metadata that refers to them is durably gone.
 //! - Everything from the rename to the change of the index runs in one blocking task, so a cancelled request cannot
-//!   separate the two.
+//!   separate the rename from the change.
 //! - Lock order: upload state, key lock, `Bucket::deleted`, index. No lock is held over an await.
 
 mod blob;

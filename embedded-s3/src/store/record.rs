@@ -65,7 +65,7 @@ impl FromStr for Etag {
     }
 }
 
-/// A committed object. Immutable: an overwrite creates a new one.
+/// A committed object. Immutable: an overwrite creates a new object.
 #[derive(Debug)]
 pub(crate) struct Object {
     pub etag: Etag,
@@ -80,7 +80,7 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// Returns the checksum of one part, counted from 0. An object that was not uploaded in parts is its own only part.
+    /// Returns the checksum of one part, counted from 0. An object that was not uploaded in parts counts as one part.
     pub(crate) fn part_checksum(&self, index: usize) -> Option<StoredChecksum> {
         let checksum = self.checksum.as_deref()?;
         if self.etag.parts == 0 { Some(checksum.clone()) } else { checksum.of_part(index) }
@@ -162,8 +162,8 @@ pub(crate) struct PartRecord {
     pub checksum: Option<StoredChecksum>,
 }
 
-/// Returns the folder and the file name of a key's metadata within its bucket. They are made of a hash, because keys
-/// must not become part of a path.
+/// Returns the folder and the file name of a key's metadata within its bucket. They are derived from a hash, because
+/// keys must not become part of a path.
 pub(crate) fn record_location(key: &str) -> (String, String) {
     let digest = hex::encode(Sha256::checksum(key.as_bytes()));
     (digest.get(..2).unwrap_or_default().to_owned(), format!("{digest}.json"))

@@ -36,7 +36,8 @@ pub(super) struct Shared {
 pub(crate) struct Bucket {
     pub name: String,
     pub(super) record: Mutex<BucketRecord>,
-    /// Whether the bucket was deleted. Read-locked while an object is committed, write-locked during the deletion.
+    /// Whether the bucket was deleted. Read-locked while the contents or settings of the bucket change, write-locked
+    /// while the bucket is deleted.
     pub(super) deleted: RwLock<bool>,
     pub(super) objects: RwLock<BTreeMap<String, Arc<Object>>>,
 }

@@ -21,7 +21,7 @@ pub(super) const RECORD: &str = "upload.json";
 /// Minimum size of every part except the last one, as in S3.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 
-/// A part in a listing.
+/// Properties of an uploaded part.
 #[derive(Clone, Debug)]
 pub(crate) struct PartInfo {
     pub number: u16,
@@ -91,7 +91,7 @@ pub(crate) async fn put_part(
     store.run_blocking(move |shared| commit_part(shared, &upload, number, ingested)).await
 }
 
-/// Properties that the client declares for the object that it completes.
+/// Properties that the client declares for the completed object.
 #[derive(Debug, Default)]
 pub(crate) struct DeclaredObject {
     pub size: Option<u64>,

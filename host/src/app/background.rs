@@ -15,7 +15,7 @@ use crate::{
     transfers::{self, TransfersState},
 };
 
-/// Time that runs have to finish when the process stops.
+/// Time for runs to finish when the process stops.
 const RUN_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const PROJECT_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 const VERIFICATION_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ const BACKUP_SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 /// succeed. If a project was waiting for the run as its final backup, deletes or keeps the project.
 struct RunEndObserver {
     notices: RunNotices,
-    // Not the whole `App`: it owns the scheduler, which owns this observer.
+    // The observer must not hold the `App`, because the `App` owns the scheduler, which owns the observer.
     backups: BackupsState,
     projects: ProjectsState,
     transfers: TransfersState,
@@ -63,8 +63,9 @@ async fn sweep_restores(restores: &Restores) {
 }
 
 impl App {
-    /// Starts the background tasks: metrics, the listener for changed keys, plugins, events, notifications and the
-    /// sweep of projects. If the role runs jobs, also starts the scheduler and the other sweeps.
+    /// Starts the background tasks: metrics, the cache and the usage of API keys, plugins, events, the list of nodes,
+    /// notifications, the privileges of projects' roles, and the sweep of projects. If the role runs jobs, also starts
+    /// the scheduler and the other sweeps.
     pub fn start_background(&self) {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
@@ -153,13 +154,13 @@ impl App {
         }
     }
 
-    /// Removes expired exports.
+    /// Removes expired exports and imports, and what failed runs left behind.
     async fn sweep_transfers(self) {
         let mut ticks = tokio::time::interval(TRANSFER_SWEEP_INTERVAL);
         loop {
             ticks.tick().await;
             if let Err(error) = transfers::sweep(&self.0.transfers).await {
-                tracing::warn!(%error, "could not remove expired exports");
+                tracing::warn!(%error, "could not remove expired exports and imports");
             }
         }
     }

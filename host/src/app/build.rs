@@ -43,7 +43,7 @@ const PLATFORM_CONNECTIONS: u32 = 9;
 /// one row.
 const MIN_MAX_ROW_BYTES: usize = 16 << 20;
 
-/// Creates the state of every slice, lowest floor first.
+/// Creates the state of every slice, in the order of their dependencies.
 pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) -> anyhow::Result<App> {
     let started_at = Utc::now();
     let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;

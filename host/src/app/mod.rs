@@ -1,8 +1,8 @@
 //! The application: puts the slices together.
 //!
-//! [`App`] holds the state of every slice. `build` creates it from the configuration, `background` starts and stops the
-//! background tasks, `notices` turns the outcome of runs into notifications, `sealed_values` collects the sealed
-//! columns. No decisions are made here.
+//! [`App`] holds the state of every slice. `build` creates it from the configuration. `background` starts and stops the
+//! background tasks. `notices` turns the outcome of runs into notifications. `sealed_values` collects the sealed
+//! columns.
 
 mod background;
 mod build;
@@ -59,7 +59,7 @@ pub struct Services {
 /// Parts that tests replace.
 #[derive(Default)]
 pub struct ReplacedParts {
-    /// Runs jobs instead of plugins.
+    /// Runner of jobs, instead of the one that runs plugins.
     pub runner: Option<Arc<dyn JobRunner>>,
     /// First-party plugins instead of those in the binary.
     pub first_party: Option<FirstParty>,
@@ -96,11 +96,17 @@ struct Inner {
 
 impl App {
     /// Creates the state of every slice. Opens no connection. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Fails if the database URL is invalid, or a client or the plugin engine can't be created.
     pub fn build(config: Config, services: &Services) -> anyhow::Result<Self> {
         build::app(config, services, ReplacedParts::default())
     }
 
     /// Like [`Self::build`], with some parts replaced.
+    ///
+    /// # Errors
+    /// The errors of [`Self::build`].
     pub fn build_with(config: Config, services: &Services, exchanged: ReplacedParts) -> anyhow::Result<Self> {
         build::app(config, services, exchanged)
     }

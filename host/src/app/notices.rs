@@ -6,7 +6,7 @@ use crate::{
     plugins::RejectedPlugin,
 };
 
-/// The plugin whose runs are backups.
+/// Name of the plugin that makes backups, and of its job that does so.
 const BACKUP: &str = "backup";
 
 /// Notifies the owner of ended runs.

@@ -39,15 +39,16 @@ struct Claims<'a> {
     amr: &'a [MethodUse],
 }
 
-/// The claims of an access token that do not depend on the user.
+/// The claims of an access token, except the user's own data.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TokenFacts<'a> {
     pub project: &'a str,
     pub issuer: &'a str,
     pub session: &'a str,
     pub assurance: &'a Assurance,
-    /// In seconds since 1970, by the clock of the database.
+    /// Time of issue, in seconds since 1970, by the clock of the database.
     pub issued_at: i64,
+    /// Time of expiry, in seconds since 1970.
     pub expires_at: i64,
 }
 

@@ -43,7 +43,9 @@ pub(super) async fn current_account(state: &AuthState, caller: &SignedInCaller) 
 /// Changes the signed-in user. A new password ends the user's other sessions.
 ///
 /// # Errors
-/// 401 `invalid_credentials` if `currentPassword` is wrong.
+/// 400 for an invalid field, a missing `currentPassword` or a `weak_password`. 401 if the session has ended, or
+/// `invalid_credentials` if `currentPassword` is wrong. 404 `auth_disabled`. 422 if no link can be mailed to a new
+/// address. 429 after too many requests for such links. 503 if too many passwords are being hashed.
 pub(super) async fn update_current_user(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -94,9 +96,9 @@ pub(super) async fn update_current_user(
     .await
 }
 
-/// Mails a link to the new address, which confirms it, and a notice to the current address. If another user has the new
-/// address, only that user gets a notice. The mails are prepared in the background, so the response does not reveal
-/// whether the address is taken.
+/// Mails a link that confirms the new address to that address, and a notice to the current address. If another user has
+/// the new address, mails only a notice to that user. The mails are prepared in the background, so the response does
+/// not reveal whether the address is taken.
 fn begin_email_change(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -122,7 +124,7 @@ fn begin_email_change(
     });
 }
 
-/// Checks the current password and returns the hash of the new one.
+/// Checks the current password, if the user has one, and returns the hash of the new one.
 ///
 /// # Errors
 /// 400 `weak_password`, or if the current password is missing; 401 `invalid_credentials`; 429 after too many attempts.

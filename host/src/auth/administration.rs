@@ -1,4 +1,4 @@
-//! The owner's operations on users: list, create, change, sign out, delete.
+//! The owner's operations on users: list, get, create, change, sign out and delete.
 
 use api_types::{CreateUser, Page, PageQuery, ProjectUser, UpdateUser, UserQuery};
 use chrono::{DateTime, Utc};
@@ -106,7 +106,8 @@ fn first(rows: &[Row]) -> ApiResult<ProjectUser> {
 /// Creates a user with a verified address.
 ///
 /// # Errors
-/// 409 `email_taken`.
+/// 400 for an invalid field or a `weak_password`, 404 `auth_disabled`, 409 `email_taken`, 503 if too many passwords are
+/// being hashed.
 pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser) -> ApiResult<ProjectUser> {
     let settings = state.settings.enabled(project).await?;
     let CreateUser { email, password, role, data } = request;
@@ -173,8 +174,8 @@ pub(super) async fn sign_out(state: &AuthState, project: &str, user: Uuid) -> Ap
 /// Deletes a user, and the rows that reference the user with `ON DELETE CASCADE`.
 ///
 /// # Errors
-/// 409 if rows reference the user without an `ON DELETE` rule, or a trigger or constraint of the project prevents the
-/// deletion.
+/// 404 if there is no such user, or `auth_disabled`. 409 if rows still refer to the user, because their foreign key has
+/// no `ON DELETE` rule or the rule `RESTRICT`, or if a trigger or constraint of the project prevents the deletion.
 pub(super) async fn delete(state: &AuthState, project: &str, user: Uuid) -> ApiResult<()> {
     state.settings.enabled(project).await?;
     // Foreign keys to `auth.users` can change many rows and fire triggers of the project.

@@ -54,7 +54,7 @@ impl AuthDatabase {
     /// Runs a statement and returns its rows.
     ///
     /// # Errors
-    /// Returns the statement's own error for the caller to map.
+    /// The statement's own error, for the caller to map, or that of preparing the schema.
     pub(super) async fn fetch(&self, project: &str, statement: &Statement) -> Result<Vec<Row>, DbError> {
         self.prepare_once(project).await?;
         let arrived_at = Instant::now();
@@ -87,7 +87,7 @@ impl AuthDatabase {
         self.schemas.entry(project.to_owned()).or_default().clone()
     }
 
-    /// Checks the schema before its first use in this process.
+    /// Checks the schema before its first use in this process, and brings it up to date if needed.
     async fn prepare_once(&self, project: &str) -> Result<(), DbError> {
         let lock = self.lock_of(project);
         let mut prepared = lock.lock().await;

@@ -17,7 +17,7 @@ use crate::{
 /// Returns a user with sessions and references.
 ///
 /// # Errors
-/// 404 if the user does not exist.
+/// 404 if the user does not exist, or `auth_disabled`.
 pub(super) async fn get(state: &AuthState, project: &str, user: Uuid) -> ApiResult<ProjectUserDetail> {
     let found = administration::get(state, project, user).await?;
     let id = user.to_string();
@@ -57,9 +57,9 @@ fn parse_session(row: &Row) -> ApiResult<ProjectUserSession> {
     })
 }
 
-/// Counts the rows that refer to the user, up to 10 000 for each foreign key to `auth.users (id)`. At most 50 foreign
-/// keys are counted. The role `proj_<id>_owner` counts them, because `proj_<id>_auth` has no access to the app's
-/// tables.
+/// Counts the rows that refer to the user, up to 10 000 for each foreign key to `auth.users (id)`. Only foreign keys
+/// with one column are considered, and at most 50. The role `proj_<id>_owner` counts the rows, because
+/// `proj_<id>_auth` has no access to the app's tables.
 async fn references(state: &AuthState, project: &str, user: &str) -> ApiResult<Vec<UserReference>> {
     let keys = read(
         "SELECT CASE n.nspname WHEN 'public' THEN c.relname::pg_catalog.text

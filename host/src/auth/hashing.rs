@@ -33,12 +33,13 @@ pub(super) struct PasswordHasher {
     running: Arc<Semaphore>,
     /// One permit for each request that may wait or compute.
     admitted: Arc<Semaphore>,
-    /// A well-formed hash of no password. It is verified in place of a missing hash, so that both take the same time.
+    /// A well-formed hash that no password has. It is verified if a user has no hash, so that both cases take the same
+    /// time.
     decoy: Arc<str>,
 }
 
 impl PasswordHasher {
-    /// At most `concurrency` hashes are computed at the same time.
+    /// Creates a hasher that computes at most `concurrency` hashes at the same time.
     pub(super) fn new(concurrency: usize) -> Self {
         Self {
             running: Arc::new(Semaphore::new(concurrency)),
@@ -52,7 +53,7 @@ impl PasswordHasher {
     /// Returns the hash of a password in PHC format.
     ///
     /// # Errors
-    /// 503 if too many requests wait for a hash.
+    /// 503 if too many requests wait for a hash, or this one waited longer than [`MAX_WAIT`].
     pub(super) async fn hash(&self, password: Password) -> ApiResult<String> {
         self.run(move || {
             let mut salt = [0; SALT_BYTES];
@@ -66,7 +67,7 @@ impl PasswordHasher {
     /// Returns whether the password has this hash. Without a hash, returns false after the same time.
     ///
     /// # Errors
-    /// 503 if too many requests wait for a hash.
+    /// 503 if too many requests wait for a hash, or this one waited longer than [`MAX_WAIT`].
     pub(super) async fn verify(&self, password: Password, hash: Option<&str>) -> ApiResult<bool> {
         let (is_known, hash) = (hash.is_some(), hash.unwrap_or(&self.decoy).to_owned());
         let matches = self
@@ -102,7 +103,7 @@ fn argon2() -> Argon2<'static> {
 }
 
 fn too_many() -> ApiError {
-    ApiError::new(Code::Overloaded, "Too many passwords are being checked.")
+    ApiError::new(Code::Overloaded, "Too many passwords are being checked or set.")
         .with_hint("Wait for the number of seconds in `Retry-After`, then try again.")
         .with_retry_after(Duration::from_secs(2))
 }

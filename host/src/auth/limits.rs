@@ -1,8 +1,10 @@
 //! Limits the attempts per client address and per account.
 //!
 //! An attempt is charged when it begins. A right password, mailed token or code of a second factor refunds it, so that
-//! only wrong ones count. Nobody can lock another user's account: while its limit is exceeded, each of up to 1000
-//! addresses gets a turn within half a minute, whatever other addresses do. Each process counts on its own.
+//! only wrong ones count. Other attempts, such as sign-ups, are not refunded.
+//!
+//! Nobody can lock another user's account: while its limit is exceeded, each of up to 1000 addresses has a turn within
+//! half a minute, whatever other addresses do. Each process counts on its own.
 
 use std::{
     net::{IpAddr, Ipv6Addr},

@@ -33,7 +33,8 @@ use crate::{
 /// Creates a user, and signs the user in unless the address must be verified first.
 ///
 /// # Errors
-/// 403 `signup_disabled`, 400 for an invalid address or password, 409 `email_taken`.
+/// 400 for an invalid field or a `weak_password`, 403 `signup_disabled`, 404 `auth_disabled`, 429 after too many
+/// attempts, 503 if too many passwords are being hashed. 409 `email_taken`, unless the address must be verified first.
 pub(super) async fn sign_up(
     state: &AuthState,
     caller: &Caller,
@@ -81,8 +82,8 @@ pub(super) async fn sign_up(
     };
     let is_new = created.is_some();
     let signed_up = match created {
-        // For a new address too. The row is not returned: its `data` has the order and spelling of jsonb, which would
-        // tell a new address from a taken one.
+        // A new address gives the same response as a taken one. The inserted row is not returned, because its `data`
+        // has the order and spelling of jsonb, which would reveal that the address is new.
         _ if settings.require_verified_email => SignedUp { user: unverified_user(&id, &email, &data), session: None },
         None => return Err(email_taken()),
         Some(_) => {
@@ -98,8 +99,8 @@ pub(super) async fn sign_up(
     Ok(signed_up)
 }
 
-/// Mails the user the link that verifies the address. If `user` is `None`, the address is taken, and its holder gets a
-/// notice instead. The mail is prepared in the background, so that both take the same time.
+/// Mails the user the link that verifies the address. If `user` is `None`, the address is taken, and a notice is mailed
+/// to its holder instead. The mail is prepared in the background, so that both cases take the same time.
 fn mail_after_sign_up(
     state: &AuthState,
     caller: &Caller,
@@ -161,7 +162,8 @@ fn unverified_user(id: &str, email: &EmailAddress, data: &UserData) -> User {
 ///
 /// # Errors
 /// 401 `invalid_credentials`, the same for an unknown user, a disabled one and a wrong password. 403 `mfa_required` if
-/// the user has a second factor.
+/// the user has a second factor, 403 `email_not_verified`, 404 `auth_disabled`, 429 after too many attempts, 503 if too
+/// many passwords are being hashed.
 pub(super) async fn log_in(
     state: &AuthState,
     caller: &Caller,
@@ -217,7 +219,7 @@ pub(super) async fn log_in(
     }
 }
 
-/// Returns the account if the password is right and the user is not disabled; else the user's id, if there is one.
+/// Returns the account if the password is right and the user is not disabled; otherwise the user's id, if there is one.
 /// Takes the same time in all cases, except if the password is too long.
 async fn check_password(
     state: &AuthState,
@@ -225,7 +227,7 @@ async fn check_password(
     password: Zeroizing<String>,
 ) -> ApiResult<Result<Account, Option<String>>> {
     let hash = account.as_ref().and_then(|account| account.password_hash.as_deref());
-    // No password is longer. The client knows the length that it sent, so an early refusal reveals nothing.
+    // No user has a longer password. The client knows the length that it sent, so an early refusal reveals nothing.
     let is_right = password.len() <= password_policy::MAX_BYTES && state.hasher.verify(password, hash).await?;
     Ok(match account {
         Some(account) if is_right && account.row.disabled_at.is_none() => Ok(account),
@@ -269,7 +271,7 @@ pub(super) async fn log_out(
 /// Returns the ids of user and session from the claims.
 ///
 /// # Errors
-/// 401 if the claims don't have both.
+/// 401 if the claims don't contain both.
 pub(super) fn ids_of(caller: &SignedInCaller) -> ApiResult<(&str, &str)> {
     let is_id = |text: &str| text.parse::<Uuid>().is_ok();
     match caller.user.session_id.as_deref() {

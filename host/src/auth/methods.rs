@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ApiError, ApiResult};
 
-/// A way to prove one's identity. In the claim `amr`, the methods that Supabase also has go by Supabase's names.
+/// A way to prove one's identity. The claim `amr` uses Supabase's names for the methods that Supabase also has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     Password,
@@ -38,11 +38,11 @@ impl Method {
 pub(super) struct MethodUse {
     /// Name of a [`Method`], perhaps of one that only a newer version of AtlasHub knows.
     method: String,
-    /// In seconds since 1970.
+    /// Time of the use, in seconds since 1970.
     timestamp: i64,
 }
 
-/// How a session was opened.
+/// The methods by which a session was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assurance {
     /// Newest first. The claim `amr`.

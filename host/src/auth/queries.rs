@@ -1,6 +1,6 @@
 //! The fixed SQL on schema `auth`, for users and their sessions.
 //!
-//! Each function is one statement, so it changes everything or nothing.
+//! Each function that accesses the database runs one statement, so it changes everything or nothing.
 
 use tokio_postgres::{Row, error::SqlState};
 
@@ -181,7 +181,7 @@ pub(super) struct Exchange<'a> {
 pub(super) struct Exchanged {
     pub user: UserRow,
     pub session: String,
-    /// In seconds since 1970.
+    /// When the exchanged token was used, in seconds since 1970.
     pub used_at: i64,
     pub assurance: Assurance,
 }

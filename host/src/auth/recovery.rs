@@ -25,7 +25,7 @@ use crate::{
 /// Mails the link that resets a password, if the address has an account.
 ///
 /// # Errors
-/// 429 if the client made too many requests.
+/// 404 `auth_disabled`, 429 if the client made too many requests.
 pub(super) async fn recover(state: &AuthState, caller: &Caller, client: &ClientFacts, email: String) -> ApiResult<()> {
     let settings = state.settings.enabled(&caller.project.id).await?;
     let request = LinkRequest { purpose: Purpose::Reset, event: "auth.recover", client: client.clone(), email };
@@ -35,7 +35,7 @@ pub(super) async fn recover(state: &AuthState, caller: &Caller, client: &ClientF
 /// Verifies an address, or confirms a new one, and signs the user in.
 ///
 /// # Errors
-/// 401 `invalid_token`, 403 `mfa_required`, 409 `email_taken`.
+/// 401 `invalid_token`, 403 `mfa_required`, 404 `auth_disabled`, 409 `email_taken`, 429 after too many attempts.
 pub(super) async fn verify(
     state: &AuthState,
     caller: &Caller,
@@ -60,7 +60,8 @@ pub(super) async fn verify(
 /// this happens after that factor is proved, so that access to the user's mail is not enough to change the password.
 ///
 /// # Errors
-/// 401 `invalid_token`, 400 `weak_password`, after which the token can still be used, 403 `mfa_required`.
+/// 400 `weak_password`, after which the token can still be used, 401 `invalid_token`, 403 `mfa_required`, 404
+/// `auth_disabled`, 429 after too many attempts, 503 if too many passwords are being hashed.
 pub(super) async fn reset(
     state: &AuthState,
     caller: &Caller,

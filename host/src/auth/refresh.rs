@@ -1,9 +1,9 @@
 //! Exchange of a refresh token for the next one.
 //!
-//! Each token is exchanged once. A token that is sent again within [`GRACE_SECONDS`] gets the same successor, because
-//! two tabs can send the same token at the same moment, and a response can be lost. A token that is sent again later
-//! counts as stolen, because one of its two senders may be a thief. So the whole session ends. All times are those of
-//! the database's clock.
+//! Each token has one successor. A token that is sent again within [`GRACE_SECONDS`] returns the same successor,
+//! because two tabs can send the same token at the same moment, and a response can be lost. A token that is sent again
+//! later counts as stolen, because one of its two senders may be a thief, and the whole session ends. All times are
+//! those of the database's clock.
 
 use api_types::SignedInUser;
 
@@ -20,7 +20,7 @@ use crate::{
     projects::Caller,
 };
 
-/// Time within which a used token gets its successor again.
+/// Seconds within which a used token returns its successor again.
 pub(super) const GRACE_SECONDS: i32 = 10;
 
 /// Exchanges a refresh token.

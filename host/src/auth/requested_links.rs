@@ -22,7 +22,7 @@ use crate::{
 
 /// A request for a link.
 pub(super) struct LinkRequest {
-    /// What the link is for.
+    /// Purpose of the link.
     pub(super) purpose: Purpose,
     /// The name of the request in the audit log.
     pub(super) event: &'static str,
@@ -45,7 +45,7 @@ pub(super) async fn mail_requested_link(
     let project = caller.project.clone();
     let _charged = state.limits.begin(Attempt::Recover, caller, request.client.address, None)?;
     let Ok(email) = EmailAddress::parse(&request.email) else { return Ok(()) };
-    // This limit bounds the mail to an address. It is not reported, because it would reveal that others have asked.
+    // This limit bounds the number of mails to an address. An error would reveal that others have requested links.
     if state.limits.charge_account(Attempt::Recover, &project.id, email.as_str()).is_err() {
         return Ok(());
     }

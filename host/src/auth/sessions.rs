@@ -44,7 +44,7 @@ impl RefreshToken {
     }
 
     /// Returns the token that follows this one: a function of this token and a stored random salt. So the successor can
-    /// be returned again to whoever has this token, although neither token is stored.
+    /// be returned again to a client that sends this token again, although neither token is stored.
     pub(super) fn successor(&self, salt: &[u8]) -> ApiResult<Self> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).map_err(ApiError::internal)?;
         mac.update(salt);
@@ -63,7 +63,7 @@ pub(super) fn successor_salt() -> [u8; SALT_BYTES] {
 pub(super) struct OpenSession {
     pub user: UserRow,
     pub session: String,
-    /// In seconds since 1970, by the clock of the database.
+    /// When the tokens were issued, in seconds since 1970, by the clock of the database.
     pub issued_at: i64,
     pub refresh_token: RefreshToken,
     pub assurance: Assurance,

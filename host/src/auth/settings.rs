@@ -10,8 +10,8 @@ use crate::{
 };
 
 const MAX_ACCESS_TOKEN_SECONDS: i32 = 24 * 3600;
-/// Minimum lifetime. Clients refresh a token about 90 seconds before it expires, so they would refresh a token with a
-/// shorter lifetime at every request.
+/// Minimum lifetime. Clients refresh a token about 90 seconds before it expires. They would refresh a token with a
+/// lifetime below that at every request, and one with a slightly longer lifetime at nearly every request.
 const MIN_ACCESS_TOKEN_SECONDS: i32 = 120;
 /// Lifetimes from one second up to this are also allowed, for tests.
 const MAX_TEST_SECONDS: i32 = 30;
@@ -47,7 +47,7 @@ pub(super) async fn get(state: &AuthState, project: &str) -> ApiResult<AuthSetti
 /// Changes a project's settings. If login is on after the change, prepares schema `auth` first.
 ///
 /// # Errors
-/// 400 for a value that is not allowed; 409 if schema `auth` has tables of the project's own.
+/// 400 for a value that is not allowed; 409 if schema `auth` contains tables of the project's own.
 pub(super) async fn update(state: &AuthState, project: &str, request: UpdateAuthSettings) -> ApiResult<AuthSettings> {
     state.settings.forget(project);
     let stored = state.settings.get(project).await?;
@@ -127,7 +127,7 @@ fn check_lifetime(seconds: i32) -> ApiResult<i32> {
         1..=MAX_TEST_SECONDS | MIN_ACCESS_TOKEN_SECONDS..=MAX_ACCESS_TOKEN_SECONDS => Ok(seconds),
         31..MIN_ACCESS_TOKEN_SECONDS => Err(ApiError::invalid(format!(
             "`accessTokenSeconds` must be at least {MIN_ACCESS_TOKEN_SECONDS}: clients refresh a token about 90 \
-             seconds before it expires, so they would refresh this one at every request."
+             seconds before it expires, so they would refresh this one at nearly every request."
         ))
         .with_hint(format!("Use {MIN_ACCESS_TOKEN_SECONDS} or more. 1 to {MAX_TEST_SECONDS} are allowed for tests."))),
         _ => Err(ApiError::invalid(format!(

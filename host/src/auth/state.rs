@@ -25,6 +25,8 @@ pub struct AuthState {
 }
 
 impl AuthState {
+    /// Creates the state.
+    ///
     /// # Errors
     /// Fails if TLS for mail can't be set up.
     pub fn new(
@@ -51,7 +53,7 @@ impl AuthState {
     /// them.
     ///
     /// # Errors
-    /// 409 if the tables differ from what AtlasHub made.
+    /// 409 if the tables differ from those that AtlasHub creates.
     pub async fn take_over_restored(&self, project: &str, database: &str) -> ApiResult<()> {
         schema::take_over_restored(&self.projects, project, database).await
     }

@@ -31,6 +31,9 @@ pub struct SweptSessions {
 }
 
 /// Removes a limited number of expired sessions, tokens and challenges of every project that has switched login on.
+///
+/// # Errors
+/// Fails if the list of projects can't be read. Logs the errors of single projects.
 pub async fn sweep_ended_sessions(state: &AuthState) -> ApiResult<SweptSessions> {
     let projects: Vec<String> = sqlx::query_scalar(
         "SELECT s.project_id FROM auth_settings s JOIN projects p ON p.id = s.project_id

@@ -34,10 +34,11 @@ impl Catalogue {
     }
 
     /// Synchronizes the table with the bucket. Marks entries as `missing` if their dump is gone, and as present if the
-    /// dump is back. Adds an entry for each unknown manifest. Safe to call at any time, and on several nodes at once.
+    /// dump is back. Adds an entry for each manifest that has a dump but no entry. Safe to call at any time, and on
+    /// several nodes at once.
     ///
     /// # Errors
-    /// `Unavailable` if the platform database or the object store is unavailable.
+    /// Returns `Unavailable` if the platform database or the object store is unavailable.
     pub async fn sync_with_storage(&self) -> Result<(), CatalogueError> {
         // The table is read before the bucket, because an entry is inserted after its dump was stored. In the opposite
         // order, a backup that is completed in between would be marked as missing.
@@ -58,7 +59,7 @@ impl Catalogue {
         if !recovered.is_empty() {
             queries::mark_found(&self.platform, &recovered).await.map_err(database_error)?;
         }
-        // Entries of older versions lack the number of rows, so their manifests are read once more.
+        // Entries of older versions lack the number of rows, so their manifests are read again.
         let complete = rows.iter().filter(|row| row.has_row_count);
         let known: HashSet<&str> = complete.map(|row| row.manifest_key.as_str()).collect();
         let listed: HashSet<&str> = rows.iter().map(|row| row.manifest_key.as_str()).collect();

@@ -28,7 +28,7 @@ impl BackupsState {
     /// Starts the final backup of a project. Returns the id of its run.
     ///
     /// # Errors
-    /// 404 if the project doesn't exist.
+    /// The errors of [`Self::start_backup`].
     pub async fn start_final_backup(&self, project: &str) -> ApiResult<Uuid> {
         let (run, _) = self.start_backup(&format!("project:{project}"), BackupContent::DatabaseOnly).await?;
         Ok(run)

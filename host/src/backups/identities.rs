@@ -1,7 +1,7 @@
 //! Age identities for encrypted backups: the configured identity, and identities that the owner gives for single runs.
 //!
 //! An identity that is given for a run is stored until the run begins, because another process may execute the run. It
-//! is sealed under the master key. The run deletes it. Identities of runs that don't begin are removed after an hour.
+//! is sealed under the master key. The run deletes it. Identities of runs that don't begin within an hour are removed.
 
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
@@ -30,7 +30,7 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// Returns the identity of a request, or the configured identity if the request has none.
+    /// Returns the identity of a request, or the configured identity if the request contains none.
     ///
     /// # Errors
     /// `invalid_request` if the text is not an identity.
@@ -38,7 +38,7 @@ impl Identities {
         Ok(parse(text)?.or_else(|| self.configured.clone()))
     }
 
-    /// Stores the identity of a request, if it has one, until the run takes it.
+    /// Stores the identity of a request until the run takes it. Does nothing if the request contains none.
     ///
     /// # Errors
     /// `invalid_request` if the text is not an identity.
@@ -54,7 +54,7 @@ impl Identities {
     }
 
     /// Returns the identity that was given for a run, and deletes it. If none was given, returns the configured
-    /// identity.
+    /// identity. Returns `None` if the given identity can't be opened with the current master key.
     pub(super) async fn take(&self, run: Uuid) -> Result<Option<AgeIdentity>, sqlx::Error> {
         let sealed: Option<Vec<u8>> =
             sqlx::query_scalar("DELETE FROM run_identities WHERE run_id = $1 RETURNING sealed")
@@ -70,7 +70,7 @@ impl Identities {
         Ok(identity)
     }
 
-    /// Removes the identities of runs that did not begin.
+    /// Removes the identities of runs that did not begin within an hour.
     pub(super) async fn remove_old(&self) -> Result<(), sqlx::Error> {
         sqlx::query("DELETE FROM run_identities WHERE created_at < now() - interval '1 hour'")
             .execute(&self.platform)

@@ -11,8 +11,8 @@ pub(super) const PREFIX: &str = "backups/";
 pub(super) const DUMP_EXTENSION: &str = ".dump";
 pub(super) const MANIFEST_EXTENSION: &str = ".json";
 
-/// The description of a dump, stored next to it as JSON. It is sufficient to restore the dump without the platform
-/// database. Unknown fields are ignored, so that later versions can add fields.
+/// The description of a dump, stored next to the dump as JSON. It is sufficient to restore the dump without the
+/// platform database. Unknown fields are ignored, so that later versions can add fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupManifest {
@@ -22,7 +22,7 @@ pub struct BackupManifest {
     #[serde(default)]
     pub title: Option<String>,
     pub created_at: DateTime<Utc>,
-    /// Size of the stored dump.
+    /// Size of the stored dump, in bytes.
     pub size_bytes: u64,
     /// Whether the dump is in the age format.
     #[serde(default)]
@@ -85,7 +85,7 @@ impl BackupManifest {
 }
 
 /// Returns the id of the backup whose dump has this object key. The id depends only on the key, so a rebuilt catalogue
-/// has the same ids.
+/// contains the same ids.
 pub fn backup_id(object_key: &str) -> Uuid {
     let digest: [u8; 32] = Sha256::digest(object_key.as_bytes()).into();
     let mut bytes = [0_u8; 16];

@@ -1,4 +1,5 @@
-//! Backups of the platform database and of projects: creates, lists, signs, verifies and removes them.
+//! Backups of the platform database and of projects: creates, lists, verifies and removes backups, and signs their
+//! downloads.
 //!
 //! A backup consists of two objects in the platform's bucket: a dump, and a manifest that describes it. A backup of a
 //! project can also include the objects of the project (`objects`). The table `backups` is the catalogue of backups.
@@ -12,7 +13,7 @@
 //! bucket), `objects` (the objects of projects in backups), `incomplete` (removes unfinished backups), `create` (starts
 //! a run of the plugin), `identities` (private keys for encrypted backups), `verify` (restores and compares a backup),
 //! `plugin_access` (the operations for plugins), `final_backup` (before a project is deleted), `protection` (how well
-//! each database is protected), `retention` (why and until when a backup is kept), `routes`, `restores`, `recovery`
+//! each database is protected), `retention` (why and until when a backup is kept), `routes`, `restores` and `recovery`
 //! (restores without a server).
 
 mod catalogue;

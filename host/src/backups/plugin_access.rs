@@ -1,4 +1,5 @@
-//! The catalogue's operations for plugins: record, list, find, verify and remove backups.
+//! The catalogue's operations for plugins: records, lists, finds, verifies and removes backups, and copies the objects
+//! of projects for them.
 
 use api_types::BackupState;
 use async_trait::async_trait;

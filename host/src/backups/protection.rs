@@ -1,4 +1,4 @@
-//! How well each database is protected: its backups, and the job that makes them.
+//! The protection of each database: its backups, and the job that creates them.
 
 use std::collections::HashMap;
 

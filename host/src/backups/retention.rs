@@ -28,7 +28,7 @@ pub(super) struct Fate {
     pub(super) only_good: bool,
 }
 
-/// A job that makes backups, removes old backups, or both.
+/// A job that creates backups, removes old backups, or does both.
 #[derive(Debug, Clone)]
 struct PolicyJob {
     target: String,
@@ -42,7 +42,7 @@ pub(super) fn policy_of(job: &Job) -> Option<BackupRetention> {
     serde_json::from_value(job.params.get("retention")?.clone()).ok()
 }
 
-/// Returns the fate of each backup. `jobs` are the plugin's enabled jobs, `databases` are the existing databases.
+/// Returns the fate of each backup. `jobs` are the plugin's enabled jobs, and `databases` are the existing databases.
 pub(super) fn fates(
     backups: &[BackupRow],
     jobs: &[Job],
@@ -97,7 +97,7 @@ fn policy_job(job: &Job, now: DateTime<Utc>) -> Option<PolicyJob> {
     Some(PolicyJob { target, makes_backups, retention: policy_of(job), fire_times })
 }
 
-/// Returns the fates of the backups of one database. `times` are the times when they were made.
+/// Returns the fates of the backups of one database. `times` are the times when the backups were created.
 fn fates_of_target(jobs: &[&PolicyJob], times: &[DateTime<Utc>]) -> Vec<Fate> {
     let policies: Vec<BackupRetention> = jobs.iter().filter_map(|job| job.retention).collect();
     if policies.is_empty() {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn backups_go_when_newer_ones_take_their_turn() {
+    fn backups_are_removed_when_newer_ones_replace_them() {
         let job = daily_job(Some(BackupRetention { keep_last: 3, ..BackupRetention::default() }));
         let times = [0, 1, 2, 3].map(days_ago);
         let fates = fates_of_target(&[&job], &times);

@@ -43,8 +43,8 @@ pub(crate) struct BackupsQuery {
 
 /// Lists backups, newest first.
 ///
-/// The first page synchronizes the catalogue with the object store: it adds backups
-/// that the catalogue lacked, and marks backups whose dump is gone as `missing`.
+/// The first page synchronizes the catalogue with the object store. This adds backups that the catalogue lacked, and
+/// marks backups whose dump is gone as `missing`.
 #[utoipa::path(get, path = "/admin/v1/backups", tag = "backups", params(BackupsQuery),
     responses((status = 200, body = Page<Backup>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_backups(
@@ -68,11 +68,12 @@ pub(crate) async fn list_backups(
     Ok(ApiJson(Page { items, next_cursor: page.next_cursor }))
 }
 
-/// Lists the databases with what protects them.
+/// Lists the databases and their protection.
 ///
-/// The platform database first, then the ready projects by name: the last good backup, the job that makes the next one,
-/// what is kept, and whether something is wrong: no job makes backups, the last good backup is older than twice the
-/// interval of its job, or none was verified for 30 days.
+/// Returns the platform database first, then the ready projects by name. Each entry contains the last good backup, the
+/// job that makes the next one, the number and size of the kept backups, and the most serious problem: no enabled job
+/// backs up the database, the last good backup is missing or older than twice the interval of the job, or no backup was
+/// verified for 30 days.
 #[utoipa::path(get, path = "/admin/v1/backups/protection", tag = "backups",
     responses((status = 200, body = Page<Protection>)))]
 pub(crate) async fn list_protection(
@@ -120,7 +121,8 @@ pub(crate) async fn create_backup(
 
 /// Creates a download URL for a backup.
 ///
-/// The URL returns the dump, which any `pg_restore` of the same version or newer reads.
+/// The URL returns the dump as it is stored. `pg_restore` of the same version as `pg_dump`, or of a newer one, can read
+/// it. An encrypted dump must be decrypted with `age` first.
 #[utoipa::path(post, path = "/admin/v1/backups/{backup}/download", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 200, body = BackupDownload), (status = 404, body = ErrorBody)))]
 pub(crate) async fn sign_backup_download(
@@ -142,8 +144,9 @@ pub(crate) async fn sign_backup_download(
 /// Verifies a backup.
 ///
 /// Starts a run that restores the backup into a scratch database, compares the number of rows of every table with the
-/// manifest, and removes the database. If something differs, the run fails and the backup becomes `failed`. Otherwise
-/// it becomes `verified`. An encrypted backup needs its `identity`. Otherwise, the body may be left out.
+/// manifest, and removes the database. If a number differs, or if the dump was changed or can't be restored, the run
+/// fails and the backup becomes `failed`. If everything matches, the backup becomes `verified`. An encrypted backup
+/// needs an `identity`, unless the server has one. Otherwise, the body may be left out.
 #[utoipa::path(post, path = "/admin/v1/backups/{backup}/verify", tag = "backups", params(("backup" = Uuid, Path)),
     request_body = VerifyBackup,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
@@ -160,7 +163,7 @@ pub(crate) async fn verify_backup(
 
 /// Deletes a backup.
 ///
-/// Removes the dump, the manifest and the catalogue entry.
+/// Removes the dump, the manifest, the list of its objects and the catalogue entry.
 #[utoipa::path(delete, path = "/admin/v1/backups/{backup}", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
 pub(crate) async fn delete_backup(

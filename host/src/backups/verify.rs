@@ -46,11 +46,12 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Restores a backup into a scratch database, counts its rows, and removes the database. Needs a Postgres server and
 /// the object store, but no platform database. The result lists the differences from the manifest. An encrypted backup
-/// needs an identity. If the backup includes objects, only checks that their copies exist.
+/// needs an identity. If the backup includes objects, also checks that their copies exist, but not their content.
 ///
 /// # Errors
-/// `Unverified` if the dump was changed or can't be restored, `NotChecked` if the identity is missing or wrong or
-/// `pg_restore` can't be run, `Unavailable` if Postgres or the store is unavailable.
+/// Returns `Unverified` if the dump or a copy of an object is missing, or if the dump was changed or can't be restored.
+/// Returns `NotChecked` if the identity is missing or wrong, or if `pg_restore` can't be run or can't read the
+/// archive's version. Returns `Unavailable` if Postgres or the store is unavailable.
 pub async fn verify_stored(
     store: &ObjectStore,
     restorer: &Restorer,
@@ -261,7 +262,7 @@ impl BackupsState {
     /// Starts the verification of a backup. Returns the id of its run, and the backup.
     ///
     /// # Errors
-    /// 404 if the backup doesn't exist, 400 if the identity is invalid.
+    /// 404 if the backup doesn't exist, 400 if the identity is invalid, and the errors of `Jobs::start_run_with_id`.
     pub(super) async fn start_verification(&self, id: Uuid, identity: Option<&str>) -> ApiResult<(Uuid, BackupRow)> {
         let row = queries::backup(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("backup"))?;
         // The run belongs to the project, unless the project was deleted.

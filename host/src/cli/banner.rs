@@ -5,7 +5,7 @@ use std::{fmt::Write, net::SocketAddr, path::Path};
 pub(super) struct Banner<'a> {
     pub(super) public_url: &'a str,
     pub(super) admin: SocketAddr,
-    /// Signs in once. Printed as a URL fragment, which browsers don't send to servers.
+    /// Code for signing in once. Printed as a URL fragment, which browsers don't send to servers.
     pub(super) sign_in_code: &'a str,
     pub(super) admin_token_file: Option<&'a Path>,
     pub(super) data_dir: &'a Path,

@@ -7,7 +7,8 @@ use std::{
 use super::error::CommandError;
 use crate::config::Vars;
 
-/// Shorter than the timeout that container runtimes usually set, about five seconds.
+/// Time limit of the request. Shorter than the timeouts that are usual for health checks of containers, five seconds
+/// and more.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Check whether the server on this machine is ready

@@ -1,7 +1,7 @@
 //! The command line: parses arguments and configuration, runs the command, and reports its result.
 //!
 //! Exit codes: 0 for success; 1 for a failure, or if `doctor` found a problem; 2 for invalid arguments or
-//! configuration. Results go to stdout, everything else to stderr.
+//! configuration; 130 after a second signal to `serve`. Results go to stdout, everything else to stderr.
 //!
 //! Each subcommand is one module or folder: `serve`, `migrate`, `doctor`, `healthcheck`, `openapi`, `keys`, `backup`,
 //! `restore`, `plugin`, and `run_postgres` (internal). They share `services` (external or embedded), `logging` and

@@ -159,7 +159,7 @@ async fn serve(
         }
     });
     listen::serve(served, stop, drain).await;
-    // Started at the shutdown signal, and runs while requests are drained.
+    // The task began to stop jobs at the shutdown signal, while requests were drained.
     drop(stopping_jobs.await);
     app.notifier().flush(NOTIFICATION_FLUSH_TIMEOUT).await;
     let _ = tokio::time::timeout(KEY_USAGE_TIMEOUT, app.projects().keys.store_usage()).await;

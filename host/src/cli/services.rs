@@ -16,7 +16,7 @@ use super::error::CommandError;
 /// The services of a running command.
 pub(super) struct RunningServices {
     pub(super) services: Services,
-    /// The embedded services, if this process started them. It must stop them.
+    /// The embedded services, if this process started them. The process must stop them.
     pub(super) embedded: Option<Embedded>,
 }
 
@@ -74,7 +74,7 @@ impl RunningServices {
 /// The object store of a running command that doesn't need Postgres.
 pub(super) struct RunningStore {
     pub(super) storage: ExternalStorageConfig,
-    /// The embedded store, if this process started it. It must stop it.
+    /// The embedded store, if this process started it. The process must stop it.
     embedded: Option<EmbeddedStoreAlone>,
 }
 

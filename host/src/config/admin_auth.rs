@@ -18,9 +18,9 @@ pub struct AdminAuthConfig {
 /// Settings of Cloudflare Access.
 #[derive(Debug, Clone)]
 pub struct AccessConfig {
-    /// `https://team.cloudflareaccess.com`, which is also the tokens' `iss`.
+    /// URL of the team, such as `https://team.cloudflareaccess.com`, which is also the `iss` of assertions.
     pub team_url: String,
-    /// The `aud` that assertions must have.
+    /// The `aud` that assertions must contain.
     pub audience: String,
     /// Lowercase addresses. If empty, everyone that Access lets in is accepted.
     pub owner_emails: Vec<String>,
@@ -34,6 +34,10 @@ impl AccessConfig {
 }
 
 impl AdminAuthConfig {
+    /// Reads the variables of the admin surface.
+    ///
+    /// # Errors
+    /// Describes the first variable that is missing or invalid.
     pub fn from_vars(vars: &Vars, listen: SocketAddr) -> Result<Self, ConfigError> {
         let dev_token = vars.secret("DEV_ADMIN_TOKEN")?;
         if dev_token.as_ref().is_some_and(|token| token.expose().len() < MIN_DEV_TOKEN_LENGTH) {

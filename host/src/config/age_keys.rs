@@ -17,7 +17,7 @@ const IDENTITY: &str = "ATLASHUB_BACKUP_AGE_IDENTITY";
 #[derive(Clone, Default)]
 pub struct AgeRecipients(Arc<[Recipient]>);
 
-/// The string is not a recipient.
+/// The error for a string that is not an age recipient.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("contains `{0}`, which is not an age recipient")]
 pub struct InvalidRecipient(String);
@@ -49,7 +49,7 @@ impl FromStr for AgeRecipients {
     fn from_str(text: &str) -> Result<Self, InvalidRecipient> {
         let texts = text.split(|character: char| character == ',' || character.is_whitespace());
         let recipients = texts.filter(|text| !text.is_empty()).map(|text| {
-            // An identity is a secret, and must not get into a message.
+            // An identity is a secret, and must not appear in a message.
             let shown =
                 if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") { "AGE-SECRET-KEY-…" } else { text };
             text.parse().map_err(|_| InvalidRecipient(shown.to_owned()))
@@ -64,11 +64,11 @@ impl std::fmt::Debug for AgeRecipients {
     }
 }
 
-/// Private keys that decrypt backups. Never logged or returned, and erased when dropped. Cheap to clone.
+/// Private keys that decrypt backups. Never logged or sent in a response, and erased when dropped. Cheap to clone.
 #[derive(Clone)]
 pub struct AgeIdentity(Arc<[Identity]>);
 
-/// The string contains no identity, or something other than identities and comments.
+/// The error for a string that contains no identity, or something other than identities and comments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is not the content of a file of `age-keygen`, nor its line that begins with AGE-SECRET-KEY-1")]
 pub struct InvalidIdentity;

@@ -1,8 +1,9 @@
 use url::Host;
 
-/// The hosts that outgoing requests may go to. Empty by default.
+/// The hosts to which outgoing requests may be sent. Empty by default.
 ///
-/// Comma-separated entries of `[scheme://]host[:port][+private]`. An entry without a scheme or port allows every one.
+/// Comma-separated entries of `[scheme://]host[:port][+private]`. An entry without a scheme allows both schemes, and
+/// one without a port allows every port.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHosts {
     entries: Vec<AllowedHost>,
@@ -61,7 +62,7 @@ impl AllowedHosts {
         Ok(Self { entries: entries.map(parse_entry).collect::<Result<_, _>>()? })
     }
 
-    /// Allows one target only.
+    /// Creates a list that allows one target only.
     pub fn only(scheme: WebScheme, host: &Host<String>, port: u16, private: bool) -> Self {
         let host = HostPattern::Exact(host.clone());
         Self { entries: vec![AllowedHost { scheme: Some(scheme), host, port: Some(port), private }] }
@@ -99,20 +100,14 @@ fn parse_entry(entry: &str) -> Result<AllowedHost, String> {
     let (rest, private) = match entry.split_once('+') {
         Some((rest, "private")) => (rest, true),
         Some((_, other)) => {
-            return Err(format!("has the entry `{entry}`, and `+{other}` is unknown (supported: `+private`)"));
+            return Err(format!("lists `{entry}`, and `+{other}` is unknown (supported: `+private`)"));
         }
         None => (entry, false),
     };
     let (scheme, rest) = match rest.split_once("://") {
         Some((scheme, rest)) => {
             let known = WebScheme::parse(&scheme.to_ascii_lowercase());
-            (
-                Some(
-                    known
-                        .ok_or_else(|| format!("has the entry `{entry}`, and its scheme is neither http nor https"))?,
-                ),
-                rest,
-            )
+            (Some(known.ok_or_else(|| format!("lists `{entry}`, and its scheme is neither http nor https"))?), rest)
         }
         None => (None, rest),
     };
@@ -121,15 +116,15 @@ fn parse_entry(entry: &str) -> Result<AllowedHost, String> {
         Some(colon) => {
             let (host, port) = (&rest[..after_host + colon], &rest[after_host + colon + 1..]);
             let number: Option<u16> = port.parse().ok().filter(|number| *number > 0);
-            (host, Some(number.ok_or_else(|| format!("has the entry `{entry}`, whose port is not one of 1 to 65535"))?))
+            (host, Some(number.ok_or_else(|| format!("lists `{entry}`, whose port is not one of 1 to 65535"))?))
         }
         None => (rest, None),
     };
     let host = HostPattern::parse(host).ok_or_else(|| {
-        format!("has the entry `{entry}`, whose host is not a name, an address (IPv6 in brackets), `*.suffix` or `*`")
+        format!("lists `{entry}`, whose host is not a name, an address (IPv6 in brackets), `*.suffix` or `*`")
     })?;
     if private && host == HostPattern::AnyPublic {
-        return Err(format!("has the entry `{entry}`, and `*` matches only public hosts: list private ones by name"));
+        return Err(format!("lists `{entry}`, and `*` matches only public hosts: list private ones by name"));
     }
     Ok(AllowedHost { scheme, host, port, private })
 }

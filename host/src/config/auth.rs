@@ -11,7 +11,7 @@ use super::{ConfigError, Secret, Vars};
 pub struct AuthConfig {
     /// Maximum number of passwords that are hashed at the same time.
     pub hash_concurrency: usize,
-    /// The mail server for links to end users. `None`: no mail is sent.
+    /// The mail server for links to end users. `None` if no mail is sent to them.
     pub smtp: Option<SmtpConfig>,
 }
 
@@ -37,6 +37,10 @@ pub enum SmtpSecurity {
 }
 
 impl AuthConfig {
+    /// Reads the variables of end-user login.
+    ///
+    /// # Errors
+    /// Describes the first variable that is missing or invalid.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
         let hash_concurrency = vars.number_or("ATLASHUB_AUTH_HASH_CONCURRENCY", (cores / 2).max(1), 1, 256)?;
@@ -86,7 +90,7 @@ fn server(text: &str, from: Mailbox) -> Result<SmtpConfig, ConfigError> {
         _ => return Err(error("has an unknown scheme", example)),
     };
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return Err(error("has more than a host and a port", example));
+        return Err(error("contains more than a host and a port", example));
     }
     let decoded = |text: &str| {
         percent_decode_str(text).decode_utf8().map(String::from).map_err(|_| error("is not UTF-8", example))

@@ -23,6 +23,10 @@ pub struct ConnectionsConfig {
 }
 
 impl ConnectionsConfig {
+    /// Reads the limits on connections.
+    ///
+    /// # Errors
+    /// Describes the first variable that is invalid.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let seconds = |name| vars.number(name, 1..=3600).map(Duration::from_secs);
         Ok(Self {

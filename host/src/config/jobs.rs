@@ -16,6 +16,10 @@ pub struct JobsConfig {
 }
 
 impl JobsConfig {
+    /// Reads the variables of jobs.
+    ///
+    /// # Errors
+    /// Describes the first variable that is invalid.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         Ok(Self {
             concurrency: vars.number("ATLASHUB_JOB_CONCURRENCY", 1..=1000)? as usize,

@@ -43,6 +43,10 @@ pub struct LimitsConfig {
 }
 
 impl LimitsConfig {
+    /// Reads the limits.
+    ///
+    /// # Errors
+    /// Describes the first variable that is invalid.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let rows_max = vars.number("ATLASHUB_ROWS_MAX_LIMIT", 1..=100_000)? as u32;
         let mut rows_default = vars.number("ATLASHUB_ROWS_DEFAULT_LIMIT", 1..=100_000)? as u32;
@@ -57,7 +61,8 @@ impl LimitsConfig {
             ));
         }
         let response_bytes = vars.number("ATLASHUB_RESPONSE_LIMIT_BYTES", 65_536..=1 << 29)? as usize;
-        // Half of it is the share of one project, which must be able to hold a response of the maximum size.
+        // Half of it is the share of one project. A response of the maximum size must fit into that share twice,
+        // because bytes are counted twice while one response is appended to another.
         let response_bytes_in_flight = (vars.number("ATLASHUB_MAX_RESPONSE_BYTES_IN_FLIGHT", 65_536..=1 << 40)?
             as usize)
             .max(response_bytes.saturating_mul(4));

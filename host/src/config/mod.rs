@@ -1,11 +1,12 @@
 //! Configuration: environment variables and `.env`, read once at start into small structs.
 //!
 //! `variables` declares every variable with its default. Tests check that the defaults in `docs/CONFIGURATION.md`, and
-//! those that other code repeats, are the same. `vars` reads the variables. The other modules each read one group into
-//! a struct. A missing or invalid value is a [`ConfigError`]: one line with the variable, the problem and the remedy.
+//! those that other code repeats, are the same. `vars` reads the variables. Each of the other modules reads one group
+//! into a struct. A missing or invalid value is a [`ConfigError`]: one line with the variable, the problem and the
+//! remedy.
 //!
-//! Nothing here accesses the network. On the disk, it only reads `.env`, the files of secrets (`NAME_FILE`) and the
-//! file of `ATLASHUB_CA_FILE`.
+//! This module does not access the network. The only files that it reads are `.env`, the files of secrets
+//! (`NAME_FILE`) and the file of `ATLASHUB_CA_FILE`.
 
 mod admin_auth;
 mod age_keys;
@@ -64,7 +65,7 @@ pub struct Config {
     pub auth: AuthConfig,
     pub trusted_proxies: ProxyTrust,
     pub sql_create_extension: bool,
-    /// Hosts that outgoing requests may go to.
+    /// Hosts to which outgoing requests may be sent.
     pub http_allowed_hosts: AllowedHosts,
     /// Certificate authorities that outgoing requests and mail trust in addition to the public ones.
     pub trusted_certificates: TrustedCertificates,
@@ -107,7 +108,7 @@ impl std::str::FromStr for Environment {
     }
 }
 
-/// The string is not an [`Environment`].
+/// The error for a string that is not an [`Environment`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownEnvironment;
 
@@ -148,6 +149,9 @@ pub enum DatabaseConfig {
 
 impl Config {
     /// Reads and validates every variable.
+    ///
+    /// # Errors
+    /// Describes the first variable that is missing or invalid, or that contradicts another one.
     pub fn from_vars(vars: &Vars, role: Role) -> Result<Self, ConfigError> {
         let environment = vars.parsed_or_default("ATLASHUB_ENV", "`development` or `production`")?;
         let public_listen = vars.parsed_or_default("ATLASHUB_PUBLIC_LISTEN", "an address such as 127.0.0.1:8080")?;
@@ -205,7 +209,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Returns whether the process starts its own Postgres and store.
+    /// Returns whether the process starts its own Postgres and object store.
     pub fn embedded(&self) -> bool {
         matches!(self.database, DatabaseConfig::Embedded { .. })
     }

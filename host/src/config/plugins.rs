@@ -12,8 +12,8 @@ pub struct PluginsConfig {
     pub per_run: Limits,
     /// Maximum linear memory of all runs in this process together, in MiB.
     pub total_memory_mib: u32,
-    /// Maximum number of concurrent runs of all plugins in this process. AtlasHub's own plugins have permits in
-    /// addition, here and in the other totals.
+    /// Maximum number of concurrent runs of all plugins in this process. AtlasHub's own plugins have
+    /// additional permits, here and in the other totals.
     pub total_runs: u32,
     /// Maximum number of host calls of one run that are in progress at a time.
     pub calls_per_run: u32,
@@ -74,6 +74,10 @@ impl Default for PluginsConfig {
 }
 
 impl PluginsConfig {
+    /// Reads the limits on plugins.
+    ///
+    /// # Errors
+    /// Describes the first variable that is invalid.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let number = |name: &str, default: u32, max: u32| {
             Ok(vars.number_or(name, u64::from(default), 1, u64::from(max))? as u32)

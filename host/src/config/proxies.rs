@@ -10,6 +10,9 @@ pub struct ProxyTrust {
 
 impl ProxyTrust {
     /// Parses comma-separated entries of `address[/prefix]`.
+    ///
+    /// # Errors
+    /// Describes the first invalid entry.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut networks = Vec::new();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {

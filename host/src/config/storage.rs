@@ -31,6 +31,10 @@ pub struct ExternalStorageConfig {
 }
 
 impl StorageConfig {
+    /// Reads the variables of the object store.
+    ///
+    /// # Errors
+    /// Describes the first variable that is missing or invalid.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let public_endpoint = vars.url("ATLASHUB_S3_PUBLIC_ENDPOINT")?;
         let region = vars.text_or_default("ATLASHUB_S3_REGION")?;

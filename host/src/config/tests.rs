@@ -38,7 +38,7 @@ fn defaults_in_the_code_equal_those_in_the_table() {
         .map(|variable| (variable.name, variable.default))
         .collect();
     assert!(explicit.len() > 30, "{explicit:?}");
-    // The list of variables shows the ones that are set.
+    // `variables` differs, because it contains which variables are set.
     let values = |set: &[(&str, &str)]| {
         let config = Config { variables: Vec::new(), ..read(set, Role::All).unwrap() };
         format!("{config:?}")

@@ -1,11 +1,11 @@
 /// An environment variable. `docs/CONFIGURATION.md` contains the same rows.
 pub struct Variable {
     pub name: &'static str,
-    /// Also read from the file that `NAME_FILE` names.
+    /// Whether the value is secret. A secret can also be read from the file that `NAME_FILE` names.
     pub secret: bool,
     /// The value that applies if the variable is not set, or a formula in `<…>`; empty for none.
     ///
-    /// [`super::Vars`] reads the default from here. A test checks that a default that other code repeats is the same.
+    /// [`super::Vars`] reads the default from here. If other code repeats a default, a test compares the two.
     pub default: &'static str,
     pub meaning: &'static str,
 }
@@ -100,7 +100,8 @@ variables! {
         "Maximum number of connections to the public listener. The server lowers it to fit the number of files that \
          the process may open. A new connection replaces the one that has waited longest for a request. If none is \
          waiting, the new one gets 503. One project can take half of the connections.";
-    plain "ATLASHUB_MAX_ADMIN_CONNECTIONS" "256" "The same for the admin listener.";
+    plain "ATLASHUB_MAX_ADMIN_CONNECTIONS" "256"
+        "The same for the admin listener. The owner can take three quarters of its connections.";
     plain "ATLASHUB_HEADER_TIMEOUT_SECONDS" "10"
         "Time in which a new connection must send the headers of a request, in seconds. The same applies to each \
          further request from its first byte.";
@@ -149,8 +150,8 @@ variables! {
         "Days after which ended runs are removed with their logs. The newest run of each job is kept.";
     plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000" "Maximum number of ended runs that are kept per job.";
     plain "ATLASHUB_PLUGIN_MAX_MEMORY_MIB" "256"
-        "Maximum memory of one plugin run, in MiB. For this and the next five, the lower of this value and the one \
-         in the plugin's manifest applies.";
+        "Maximum memory of one plugin run, in MiB. For this and the next five variables, the lower of this value and \
+         the one in the plugin's manifest applies.";
     plain "ATLASHUB_PLUGIN_MAX_WALL_SECONDS" "86400"
         "Maximum duration of one plugin run, in seconds. A job's own timeout can be lower.";
     plain "ATLASHUB_PLUGIN_MAX_CPU_SECONDS" "3600" "Maximum CPU time of one run in the plugin's own code, in seconds.";
@@ -177,8 +178,8 @@ variables! {
     plain "ATLASHUB_PLUGIN_TOTAL_CALL_MEMORY_MIB" "128"
         "Maximum memory for the calls and transfers of all plugin runs in one process, in MiB.";
     plain "ATLASHUB_PLUGIN_TOTAL_DUMPS" "4"
-        "Maximum number of dumps and backup verifications that plugin runs in one process execute at a time; further \
-         ones wait.";
+        "Maximum number of dumps, backup verifications, exports and imports that plugin runs in one process execute \
+         at a time; further ones wait.";
     plain "ATLASHUB_PLUGIN_TOTAL_QUERIES" "4"
         "Maximum number of queries on projects' databases that plugin runs in one process execute at a time; further \
          ones wait. Each uses a connection of its own.";
@@ -211,9 +212,9 @@ variables! {
          encrypted. Set it for every process that runs jobs.";
     secret "ATLASHUB_BACKUP_AGE_IDENTITY" ""
         "Content of the file of `age-keygen` that opens encrypted backups, so that jobs can verify them. Unset, which \
-         protects backups better: a verification or restore gets the identity when it is started.";
+         protects backups better: the identity is sent with each request to verify or restore a backup.";
     plain "ATLASHUB_DISK_LOW_PERCENT" "10"
-        "Free space of the disk of `ATLASHUB_DATA_DIR`, in percent, below which a notification is sent; 0 for \
+        "Free space of the disk with `ATLASHUB_DATA_DIR`, in percent, below which a notification is sent; 0 for \
          never.";
     plain "ATLASHUB_LOG" "info" "Log filter, for example `info,atlashub=debug`.";
     plain "ATLASHUB_LOG_FORMAT" "text" "`text` or `json`. The default in production is `json`.";

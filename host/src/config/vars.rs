@@ -55,6 +55,9 @@ pub struct Vars {
 
 impl Vars {
     /// Reads the environment of the process, and `.env` in the working folder.
+    ///
+    /// # Errors
+    /// Fails if `.env` exists, but can't be read or parsed.
     pub fn from_process() -> Result<Self, ConfigError> {
         let mut values = HashMap::new();
         match dotenvy::from_filename_iter(".env") {
@@ -107,6 +110,9 @@ impl Vars {
     }
 
     /// Returns the value of `NAME`, or the content of the file that `NAME_FILE` names.
+    ///
+    /// # Errors
+    /// Fails if both are set, or if the file can't be read or is empty.
     pub fn secret(&self, name: &str) -> Result<Option<Secret>, ConfigError> {
         let file_name = format!("{name}_FILE");
         let file = self.values.get(&file_name).map(|value| value.trim()).filter(|value| !value.is_empty());
@@ -171,16 +177,25 @@ impl Vars {
     }
 
     /// Parses the value, or returns `None` if it is not set. `expected` completes the sentence "set it to …".
+    ///
+    /// # Errors
+    /// Fails if the value can't be parsed.
     pub fn parsed<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, ConfigError> {
         self.text(name)?.map(|text| parse(name, &text, expected)).transpose()
     }
 
     /// Parses the value, or the default of [`VARIABLES`].
+    ///
+    /// # Errors
+    /// The errors of [`Self::parsed`].
     pub fn parsed_or_default<T: FromStr>(&self, name: &str, expected: &str) -> Result<T, ConfigError> {
         parse(name, &self.text_or_default(name)?, expected)
     }
 
     /// Parses a whole number within the bounds. Falls back to the default of [`VARIABLES`].
+    ///
+    /// # Errors
+    /// Fails if the value is not such a number.
     pub fn number(&self, name: &str, bounds: RangeInclusive<u64>) -> Result<u64, ConfigError> {
         let expected = format!("a whole number from {} to {}", bounds.start(), bounds.end());
         let value: u64 = self.parsed_or_default(name, &expected)?;
@@ -191,12 +206,19 @@ impl Vars {
         }
     }
 
-    /// Parses a whole number within bounds, both included, with a default that depends on other variables.
+    /// Parses a whole number from `min` to `max`. Falls back to `default`, which depends on other variables.
+    ///
+    /// # Errors
+    /// The errors of [`Self::number`].
     pub fn number_or(&self, name: &str, default: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
         if self.is_set(name) { self.number(name, min..=max) } else { Ok(default) }
     }
 
-    /// Parses a flag. Falls back to the default of [`VARIABLES`].
+    /// Parses a flag: `true`, `1`, `on` or `yes`, or `false`, `0`, `off` or `no`. Falls back to the default of
+    /// [`VARIABLES`].
+    ///
+    /// # Errors
+    /// Fails if the value is none of these words.
     pub fn flag(&self, name: &str) -> Result<bool, ConfigError> {
         match self.text_or_default(name)?.as_str() {
             "true" | "1" | "on" | "yes" => Ok(true),
@@ -206,6 +228,9 @@ impl Vars {
     }
 
     /// Returns an `http` or `https` URL without its trailing slash, or `None` if it is not set.
+    ///
+    /// # Errors
+    /// Fails if the value is not such a URL, or contains a query.
     pub fn url(&self, name: &str) -> Result<Option<String>, ConfigError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let valid = url::Url::parse(&text)
@@ -222,7 +247,7 @@ impl Vars {
 fn without_password(value: &str) -> String {
     match url::Url::parse(value) {
         Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
-            // Fails for URLs that can't have them.
+            // These calls fail only for URLs that can't contain a user name or password.
             let _ = url.set_username("");
             let _ = url.set_password(None);
             url.to_string()

@@ -20,7 +20,7 @@ struct EmbeddedFile {
 
 include!(concat!(env!("OUT_DIR"), "/dashboard_files.rs"));
 
-/// Where the dashboard's files come from.
+/// The source of the dashboard's files.
 #[derive(Debug, Clone)]
 pub(crate) struct DashboardFiles {
     /// The folder that the bundler writes to. `None` for the files in the binary.
@@ -75,7 +75,8 @@ impl From<&EmbeddedFile> for DashboardFile {
 }
 
 impl DashboardFile {
-    /// Returns the content and its content coding. It is compressed if the client accepts a coding of this file.
+    /// Returns the content and its content coding. The content is compressed if the client accepts a coding of this
+    /// file.
     pub(super) fn into_content(self, request: &HeaderMap) -> (Bytes, Option<&'static str>) {
         let accepted = request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let accepts = |coding: &str| {

@@ -8,8 +8,8 @@ pub(crate) struct PageHeaders {
 }
 
 impl PageHeaders {
-    /// `store` is the URL at which browsers reach the object store. The page may connect only to this server and to the
-    /// store; it uploads and downloads files there directly.
+    /// Creates the headers. `store` is the URL at which browsers reach the object store. The page may connect only to
+    /// this server and to the store; it uploads and downloads files there directly.
     pub(crate) fn new(store: &str) -> Self {
         let origin = Url::parse(store).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
         let policy = format!(

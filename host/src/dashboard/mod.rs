@@ -1,8 +1,8 @@
 //! Serves the dashboard's files, which are part of the binary.
 //!
 //! [`files`] finds a file among those that `host/build.rs` embedded, or in the folder `ATLASHUB_DASHBOARD_DIR`.
-//! [`headers`] has the content security policy and the other headers of the page. [`routes`] serves assets by name, and
-//! the page at every address that is not an API path, since the dashboard's router reads the address.
+//! [`headers`] contains the content security policy and the other headers of the page. [`routes`] serves assets by
+//! name, and the page at every address that is not an API path, since the dashboard's router reads the address.
 //!
 //! Not here: building the files (`cargo xtask` does that). The files contain no data of the owner, so they need no
 //! sign-in.

@@ -7,7 +7,7 @@ use axum::{
 use super::{DashboardFiles, PageHeaders, files::DashboardFile};
 use crate::error::{ApiError, ApiResult, Code};
 
-/// Paths that are not pages of the dashboard. Neither are the paths below them.
+/// Paths that, like all paths below them, are not pages of the dashboard.
 const RESERVED: [&str; 7] = ["/admin", "/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/assets"];
 
 /// The page of a binary that was built without the dashboard.
@@ -26,7 +26,7 @@ pub(crate) struct DashboardState {
 
 /// Get the dashboard
 ///
-/// The dashboard's page. Browsers also get it at every path that is not part of the API.
+/// The dashboard's page. Browsers also receive it at every path that is not part of the API.
 #[utoipa::path(get, path = "/", tag = "system", security(()),
     responses((status = 200, content_type = "text/html", body = String)))]
 pub(crate) async fn get_page(State(dashboard): State<DashboardState>, headers: HeaderMap) -> Response {

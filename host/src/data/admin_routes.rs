@@ -57,7 +57,7 @@ pub(crate) async fn get_schema(
 /// List rows of a table
 ///
 /// Parameters and response are those of `GET /v1/db/{table}`. With `maxCellBytes`, longer values are cut, and listed in
-/// `page.cut` as `[row, column, bytes of the whole]`.
+/// `page.cut` as `[row, column, size of the whole value in bytes]`.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/tables/{table}/rows",
@@ -174,7 +174,7 @@ pub(crate) async fn get_table_cell(request: TableRequest<AdminProject>) -> ApiRe
 /// a unique key, and can state the values that the row must still have. With `dryRun`, the changes are undone after
 /// their effects were counted. The effects include changes of other tables through foreign keys and triggers.
 ///
-/// An error has the index of the failed change in `details.change`.
+/// In an error, `details.change` is the index of the failed change.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/tables/{table}/changes",

@@ -28,7 +28,8 @@ use crate::{
     http::{ResponseBuffer, ResponseMemory},
 };
 
-/// Counts the rows that the transaction has changed in each table. The session must not have changed anything before.
+/// Counts the rows that the transaction has changed in each table. The last column is the `ON DELETE` action of a
+/// foreign key to another table from which rows were deleted. The session must not have changed anything before.
 const EFFECTS: &str = "
     WITH changed AS (
         SELECT relid, schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del

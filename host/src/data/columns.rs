@@ -41,22 +41,23 @@ pub(super) fn bytes_column(row: &Row, position: usize) -> anyhow::Result<Option<
 }
 
 pub(super) fn json_column(row: &Row, position: usize) -> anyhow::Result<Option<&str>> {
-    let json: Option<JsonText<'_>> = row.try_get(position).context("a JSON column has a different type")?;
+    let json: Option<JsonText<'_>> =
+        row.try_get(position).context("a JSON column is missing or has a different type")?;
     Ok(json.map(|json| json.0))
 }
 
 pub(super) fn text_column(row: &Row, position: usize) -> anyhow::Result<Option<Cow<'_, str>>> {
-    let text: Option<&str> = row.try_get(position).context("a text column has a different type")?;
+    let text: Option<&str> = row.try_get(position).context("a text column is missing or has a different type")?;
     Ok(text.map(Cow::Borrowed))
 }
 
 pub(super) fn count_column(row: &Row, position: usize) -> anyhow::Result<u64> {
-    let count: i64 = row.try_get(position).context("a count column has a different type")?;
+    let count: i64 = row.try_get(position).context("a count column is missing, null, or of a different type")?;
     Ok(count.unsigned_abs())
 }
 
-/// Returns 0 for null.
+/// Returns a count, or 0 if it is null.
 pub(super) fn optional_count_column(row: &Row, position: usize) -> anyhow::Result<u64> {
-    let count: Option<i64> = row.try_get(position).context("a count column has another type")?;
+    let count: Option<i64> = row.try_get(position).context("a count column is missing or has a different type")?;
     Ok(count.unwrap_or_default().unsigned_abs())
 }

@@ -1,4 +1,4 @@
-//! Writes values as JSON from the text that Postgres sends ([`CutForm`]), and cuts long ones.
+//! Writes values as JSON from the text that Postgres sends ([`CutForm`]), and cuts long values.
 
 use std::borrow::Cow;
 

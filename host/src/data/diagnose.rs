@@ -1,4 +1,4 @@
-//! Finds the column of an invalid value, after Postgres rejected a write without naming one.
+//! Finds the column of an invalid value, after Postgres rejected a write without naming the column.
 //!
 //! Runs only after such a failure, and reads nothing but the values that the client sent.
 
@@ -105,8 +105,8 @@ async fn rejection_reason(executor: Executor<'_>, columns: &[ColumnRef<'_>], row
     errors::rejects_value(postgres_error).then(|| postgres_error.message().to_owned())
 }
 
-/// Returns the error for a string with a NUL or half a surrogate pair. JSON can hold these; Postgres rejects the whole
-/// parameter because of them.
+/// Returns the error for a string with a NUL or half a surrogate pair. JSON can contain these, but Postgres rejects the
+/// whole parameter because of them.
 fn unstorable_text(columns: &[ColumnRef<'_>], row: &Row<'_>) -> Option<ApiError> {
     let is_unstorable = |json: &str| {
         json.contains("\\u") && serde_json::from_str::<Value>(json).map_or(true, |value| contains_nul(&value))

@@ -2,8 +2,8 @@
 //! error in the project's SQL (`project_errors`). Internal errors of Postgres, and errors in the SQL that this slice
 //! generates, become an opaque 500.
 //!
-//! Clients without the secret key get Postgres's own message only if it can only describe a value that they sent, or if
-//! the project's SQL raised it. Other messages may quote rows that such a client can't see.
+//! Clients without the secret key receive Postgres's own message only if it can only describe a value that they sent,
+//! or if the project's SQL raised it. Other messages may quote rows that such a client can't see.
 
 use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;
@@ -23,7 +23,7 @@ use super::{
     violations::{constraint_violation, not_null_violation, partition_violation},
 };
 
-/// The facts about a failed statement from which its error is made.
+/// The facts about a failed statement from which its error is built.
 pub(super) struct StatementContext<'a> {
     pub(super) schema: &'a Schema,
     pub(super) table: &'a str,
@@ -55,9 +55,9 @@ pub(super) fn refresh_reason(error: &DbError) -> Option<RefreshReason> {
         return None;
     }
     match postgres_error.code().code() {
-        // Undefined table, column, object, function, schema; duplicate column; wrong type; changed result of a
-        // prepared statement; no such conflict target; wrong object type; always generated.
-        // Also an OID that no longer exists.
+        // In this order: undefined table, column, object and function; impossible cast; undefined schema; duplicate
+        // column; wrong type; changed result of a prepared statement; missing conflict target; wrong kind of relation;
+        // column that is always generated; OID that no longer exists.
         "42P01" | "42703" | "42704" | "42883" | "42846" | "3F000" | "42701" | "42804" | "0A000" | "42P10" | "42809"
         | "428C9" | "XX000" => Some(RefreshReason::StatementRejected),
         // A privilege may have been granted or revoked.
@@ -88,8 +88,8 @@ pub(super) fn invalid_parameter(error: &DbError) -> Option<usize> {
     parameter_number(error.as_db_error()?)
 }
 
-/// Returns whether an input function may have rejected a value. Those of extensions may report 42601 (syntax error), or
-/// XX000 (internal error) if they set no SQLSTATE.
+/// Returns whether an input function may have rejected a value. Input functions of extensions may report 42601 (syntax
+/// error), or XX000 (internal error) if they set no SQLSTATE.
 pub(super) fn rejects_value(error: &PostgresError) -> bool {
     match error.code().code() {
         "42601" => true,
@@ -106,7 +106,7 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
         return Some(ResponseError::TooLarge(context.max_response_bytes).into());
     }
     let invalid_parameter = parameter_number(error).map(|number| context.origins.get(number.wrapping_sub(1)));
-    // Must come before `server_problem`, because input functions of extensions may report internal errors.
+    // This must come before `server_problem`, because input functions of extensions may report internal errors.
     if let Some(origin) = invalid_parameter.filter(|_| rejects_value(error) && !is_raised(error)) {
         return Some(invalid_parameter_error(error, origin));
     }
@@ -159,7 +159,7 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
         // The SQL that this slice generates contains no division and no policy, so the error comes from the project's
         // SQL.
         "21000" | "22012" | "42P17" => rule_failed(error, table, audience),
-        // A request without values can't have an invalid one: an expression of a view failed.
+        // A request without values can't contain an invalid value, so an expression of a view failed.
         _ if code.starts_with("22") && !context.has_values() => rule_failed(error, table, audience),
         _ if is_in_function(error) => rule_failed(error, table, audience),
         "22001" => ApiError::new(Code::InvalidValue, "A string is longer than its column allows."),
@@ -218,7 +218,7 @@ fn server_problem(code: &str) -> Option<Option<ApiError>> {
     })
 }
 
-/// Returns whether Postgres could not make the text or the JSON of a value because of its limit of one gigabyte.
+/// Returns whether Postgres could not build the text or the JSON of a value because of its limit of one gigabyte.
 fn is_allocation_limit(error: &PostgresError) -> bool {
     let message = error.message();
     match error.code().code() {
@@ -228,7 +228,8 @@ fn is_allocation_limit(error: &PostgresError) -> bool {
     }
 }
 
-/// Parses Postgres's error context: `unnamed portal parameter $2 = '…'` or `portal "x" parameter $2`.
+/// Returns the parameter number from Postgres's error context, for example `unnamed portal parameter $2 = '…'` or
+/// `portal "x" parameter $2`.
 fn parameter_number(error: &PostgresError) -> Option<usize> {
     let line = error
         .where_()?

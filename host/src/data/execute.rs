@@ -38,6 +38,9 @@ pub struct Executor<'a> {
 
 impl Executor<'_> {
     /// Runs a statement and returns its rows. With claims, it runs in a transaction that sets them.
+    ///
+    /// # Errors
+    /// Returns the error of [`ProjectPools::fetch_into`].
     pub async fn fetch(&self, statement: &Statement) -> Result<Vec<Row>, DbError> {
         let mut rows = Vec::new();
         self.fetch_into(statement, &mut rows).await?;
@@ -45,6 +48,9 @@ impl Executor<'_> {
     }
 
     /// Like [`Self::fetch`], but passes each row on as it arrives.
+    ///
+    /// # Errors
+    /// Returns the error of [`ProjectPools::fetch_into`].
     pub async fn fetch_into(&self, statement: &Statement, rows: &mut dyn RowSink) -> Result<(), DbError> {
         let Identity { project, role, claims, .. } = self.identity;
         self.pools.fetch_into(project, role, claims, statement, rows).await
@@ -52,6 +58,9 @@ impl Executor<'_> {
 
     /// Like [`Self::fetch_into`], for a lookup that can share a statement. `shared` builds one statement for several
     /// keys.
+    ///
+    /// # Errors
+    /// Returns the error of the statement when it is sent alone.
     pub async fn fetch_lookup(
         &self,
         statement: &Statement,
@@ -59,7 +68,8 @@ impl Executor<'_> {
         rows: &mut dyn RowSink,
     ) -> Result<(), DbError> {
         let Identity { project, role, claims, .. } = self.identity;
-        // Such a statement occupies its connection alone, and would occupy it for longer if it served several callers.
+        // A statement with claims, code of the project or heavy work occupies its connection alone. It would occupy the
+        // connection for longer if it served several callers.
         if claims.is_some() || statement.runs_project_code || statement.heavy {
             return self.fetch_into(statement, rows).await;
         }

@@ -1,5 +1,6 @@
-//! Converts JSON values that Postgres returns for a type but does not accept for it: hstore objects, and arrays of
-//! JSON values. Values of all other types stay as sent, for `json_to_record` or the type's input function.
+//! Converts JSON values that Postgres returns for a type but does not accept for it: hstore objects and arrays of JSON
+//! values, also within arrays and composite values. Values of all other types stay as sent, for `json_to_record` or the
+//! type's input function.
 
 use std::borrow::Cow;
 

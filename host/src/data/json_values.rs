@@ -27,7 +27,7 @@ pub(super) enum ValueWriter {
 
 impl ValueWriter {
     /// Returns the writer for a column of a result. Returns `None` if a column of this form can't have this type,
-    /// because it was changed after the schema was read.
+    /// because the column was changed after the schema was read.
     pub(super) fn new(form: ResultForm, data_type: &Type) -> Option<Self> {
         Some(match (form, data_type) {
             (ResultForm::Json | ResultForm::Plain, &Type::JSON) => Self::Json,
@@ -201,7 +201,7 @@ const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
 /// Days from 0000-03-01 to 2000-01-01, the origin of Postgres's dates.
 const DAYS_TO_2000: i64 = 730_425;
 
-/// A date or timestamp in quotes, in the format of XML Schema, as `row_to_json` writes it.
+/// Formats dates and timestamps as JSON strings in the format of XML Schema, as `row_to_json` does.
 struct Moment;
 
 impl Moment {

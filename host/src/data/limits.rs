@@ -1,6 +1,6 @@
 use crate::config::LimitsConfig;
 
-/// Limits on the number of rows in one request or response.
+/// Limits on the number of rows in one request or response, and whether lookups share statements.
 #[derive(Debug, Clone, Copy)]
 pub struct DataLimits {
     /// Rows per page when the request does not set `limit`.

@@ -8,7 +8,7 @@
 //! 3. [`render`] turns the plan into SQL, mostly one statement; values become bind parameters in `render/writer.rs`.
 //! 4. [`execute`] runs the statement as the caller's role; it is the only stage with a connection.
 //! 5. [`respond`] builds the response body. [`read_rows`] does so for the rows of a read while they arrive;
-//!    [`json_values`] makes the JSON of each value from the bytes that Postgres sends; [`cut_values`] does so for
+//!    [`json_values`] builds the JSON of each value from the bytes that Postgres sends; [`cut_values`] does so for
 //!    values that may be cut.
 //!
 //! The owner's requests for one value ([`cell`]) and for several changes at once ([`changes`]) use the same plans and
@@ -18,8 +18,8 @@
 //! (`http::ResponseMemory`), except one value that [`cell`] streams. Identifiers reach SQL only in quotes, as names
 //! found in the schema or as aliases. Values reach it only as parameters.
 //!
-//! Not here: API keys and rate limits (`projects`, in front of this slice), grants (`tables`), DDL, and schemas other
-//! than `public`.
+//! Not here: API keys and rate limits (`projects`, in front of this slice), grants (`tables`), DDL, and rows of schemas
+//! other than `public`.
 
 mod admin_routes;
 mod named_routes;

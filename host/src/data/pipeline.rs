@@ -53,11 +53,17 @@ impl DataService {
     }
 
     /// Describes the tables that the role can access.
+    ///
+    /// # Errors
+    /// Returns the errors of [`SchemaCache::get`].
     pub async fn tables(&self, identity: Identity<'_>) -> ApiResult<api_types::Tables> {
         Ok(self.0.schemas.get(identity.project, identity.role).await?.describe())
     }
 
     /// Handles a `GET` of the tables.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::tables`], and the error of a response that is too large or finds no memory.
     pub async fn list_tables(&self, identity: Identity<'_>) -> ApiResult<RowsResponse> {
         let tables = serde_json::to_vec(&self.tables(identity).await?).map_err(ApiError::internal)?;
         let mut body = self.0.memory.response(identity.recipient, tables.len());
@@ -65,8 +71,11 @@ impl DataService {
         Ok(RowsResponse { status: StatusCode::OK, body })
     }
 
-    /// Handles a `GET` of all names in the database. `seen` is the value of `If-None-Match`. Returns `None` if it
+    /// Handles a `GET` of all names in the database. `seen` is the value of `If-None-Match`. Returns `None` if `seen`
     /// contains the current entity tag.
+    ///
+    /// # Errors
+    /// Returns the error of the queries, and the error of a response that is too large or finds no memory.
     pub async fn list_names(&self, project: &str, seen: Option<&str>) -> ApiResult<Option<(String, RowsResponse)>> {
         // The tag is read before the names, so that they are at least as new as the tag.
         let entity_tag = format!("\"{}\"", schema::names_version(&self.0.pools, project).await?);
@@ -84,6 +93,9 @@ impl DataService {
     }
 
     /// Handles a `GET` of rows. `query` is the raw query string.
+    ///
+    /// # Errors
+    /// Returns the errors of [`ReadRequest::parse`] and [`plan_read`], and the error of the statement or the response.
     pub async fn read(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<RowsResponse> {
         let request = &match identity.recipient {
             Recipient::Owner => ReadRequest::parse_for_owner(query)?,
@@ -95,6 +107,10 @@ impl DataService {
     }
 
     /// Handles a `GET` of one value.
+    ///
+    /// # Errors
+    /// Returns the errors of [`CellRequest::parse`] and planning, `not_found` if no row matches, `invalid_request` if
+    /// several rows match, and the error of the statements.
     pub async fn get_cell(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<Response> {
         let request = CellRequest::parse(query)?;
         let schema = self.0.schemas.get(identity.project, identity.role).await?;
@@ -110,6 +126,11 @@ impl DataService {
     }
 
     /// Handles a `POST` of several changes. Also returns details for the audit log.
+    ///
+    /// # Errors
+    /// Returns the errors of [`ChangesRequest::parse`] and planning, `row_changed` if a row does not have the expected
+    /// values, and the error of the statements or the response. The detail `change` is the index of the change, if a
+    /// single change failed.
     pub async fn change(
         &self,
         identity: Identity<'_>,
@@ -132,6 +153,10 @@ impl DataService {
     }
 
     /// Handles a `POST` of rows.
+    ///
+    /// # Errors
+    /// Returns the errors of [`InsertRequest::parse`] and [`plan_insert`], and the error of the statement or the
+    /// response.
     pub async fn insert(
         &self,
         identity: Identity<'_>,
@@ -145,6 +170,10 @@ impl DataService {
     }
 
     /// Handles a `PATCH` of rows.
+    ///
+    /// # Errors
+    /// Returns the errors of [`UpdateRequest::parse`] and [`plan_update`], and the error of the statement or the
+    /// response.
     pub async fn update(
         &self,
         identity: Identity<'_>,
@@ -158,6 +187,10 @@ impl DataService {
     }
 
     /// Handles a `DELETE` of rows.
+    ///
+    /// # Errors
+    /// Returns the errors of [`DeleteRequest::parse`] and [`plan_delete`], and the error of the statement or the
+    /// response.
     pub async fn delete(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<RowsResponse> {
         let request = &DeleteRequest::parse(query)?;
         let attempt = |schema| async move { delete(&self.attempt(identity, table, schema), request).await };
@@ -223,7 +256,8 @@ struct Failure {
     refresh: Option<RefreshReason>,
 }
 
-/// Converts an error of planning, or of a request for one value or for several changes. The failure asks for a refresh if the cached schema may lack a new name or grant.
+/// Converts an error of planning, or of a request for one value or for several changes. The failure requests a refresh
+/// of the cached schema if that may lack a new name or grant.
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let refresh = match error.code() {

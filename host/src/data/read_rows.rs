@@ -1,7 +1,7 @@
 //! Writes the rows of a read into the response as they arrive.
 //!
-//! The text between rows is that of `json_agg`. A row is made from the bytes of its columns, or, if Postgres made its
-//! JSON ([`ReadPlan::json_rows`]), copied unchanged. Both give the same text: the tests compare them.
+//! The text between rows is that of `json_agg`. A row is built from the bytes of its columns, or, if Postgres built its
+//! JSON ([`ReadPlan::json_rows`]), copied unchanged. Both ways produce the same text. The tests compare them.
 
 use std::fmt::Write as _;
 
@@ -23,18 +23,18 @@ use crate::{
     http::ResponseBuffer,
 };
 
-/// The text before the rows, and between two of them.
+/// The text before the first row. [`SEPARATOR`] is the text between two rows.
 const BEGIN: &[u8] = b"{\"rows\":[";
 const SEPARATOR: &[u8] = b", \n ";
 
 /// The beginning of a read's response: `{"rows":[…`, without the closing bracket.
 ///
-/// It receives the rows that [`render_read`](super::render::render_read) documents, and leaves out the one beyond the
+/// Receives the rows that [`render_read`](super::render::render_read) documents, and leaves out the row beyond the
 /// limit.
 pub(super) struct ReadRows<'p> {
     plan: &'p ReadPlan<'p>,
     response: ResponseBuffer,
-    /// The members of a row, known from the first row on. Empty if Postgres makes the rows' JSON.
+    /// The members of a row, known from the first row on. Empty if Postgres builds the JSON of the rows.
     members: Vec<Member>,
     /// Number of rows in the response.
     count: u64,
@@ -48,7 +48,7 @@ pub(super) struct ReadRows<'p> {
     cut_values: String,
 }
 
-/// A member of a row's JSON object, made from one column of the result.
+/// A member of a row's JSON object, built from one column of the result.
 struct Member {
     /// The text before the value: `{"name":` or `,"name":`.
     name: Vec<u8>,
@@ -71,7 +71,7 @@ pub(super) struct Page {
     pub(super) has_more: bool,
     /// The exact total, if requested.
     pub(super) total: Option<u64>,
-    /// A bit for each embedded array that was cut, as in [`ReadPlan::lists`].
+    /// A bit for each embedded array that was cut. Its position is that of the array in [`ReadPlan::lists`].
     pub(super) cut: u64,
     pub(super) next_cursor: Option<String>,
     /// With `max_cell_bytes`, a JSON array of the values that were cut: `[[row,"member",bytes],…]`.
@@ -204,7 +204,7 @@ impl<'p> ReadRows<'p> {
                 json.extend_from_slice(piece);
                 Ok::<_, RespondError>(())
             })?,
-            // A keyset is not made of members that may be cut.
+            // The members of a keyset are never cut.
             _ => json.extend_from_slice(b"null"),
         }
         let json = String::from_utf8(json).context("a value is not UTF-8")?;

@@ -85,7 +85,7 @@ impl RowsCaller for AdminProject {
     }
 }
 
-/// The part of the path that both surfaces have.
+/// The part of the path that both surfaces share.
 #[derive(Deserialize)]
 struct TablePath {
     table: String,

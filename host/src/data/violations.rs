@@ -1,4 +1,4 @@
-//! Errors of rows that a constraint of their table rejects.
+//! Errors for rows that a constraint of their table rejects.
 
 use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;

@@ -54,6 +54,9 @@ fn storable(text: &str) -> Cow<'_, str> {
 }
 
 /// Writes the entry. Within a transaction, the entry is written if and only if the transaction's changes are.
+///
+/// # Errors
+/// Returns the error of the statement.
 pub async fn record(db: impl PgExecutor<'_>, entry: &NewAuditEntry) -> Result<(), sqlx::Error> {
     insert(db, Uuid::now_v7(), entry, IsPending(false)).await
 }
@@ -65,7 +68,7 @@ pub struct Intent {
     id: Uuid,
 }
 
-/// Entries of changes that this process is making. They are not listed yet.
+/// IDs of the entries whose change this process is making. These entries are not listed yet.
 static IN_PROGRESS: Mutex<BTreeSet<Uuid>> = Mutex::new(BTreeSet::new());
 
 /// Returns the ids of the entries whose change this process is making.
@@ -88,9 +91,12 @@ impl Drop for Intent {
 }
 
 /// Writes the entry of a change that is about to be made. When this returns, the entry is durable.
+///
+/// # Errors
+/// Returns the error of the statement. The caller must then not make the change.
 pub async fn begin(db: impl PgExecutor<'_>, entry: &NewAuditEntry) -> Result<Intent, sqlx::Error> {
     let mut entry = entry.clone();
-    // Shown by older versions, which don't know pending entries.
+    // Older versions show this result, because they don't know pending entries.
     entry.result = AuditResult::Failed;
     if let Value::Object(details) = &mut entry.details {
         details.insert("interrupted".to_owned(), true.into());
@@ -101,7 +107,10 @@ pub async fn begin(db: impl PgExecutor<'_>, entry: &NewAuditEntry) -> Result<Int
 }
 
 impl Intent {
-    /// Replaces the entry with one that has the outcome.
+    /// Updates the entry with the outcome of the change.
+    ///
+    /// # Errors
+    /// Returns the error of the statement. The outcome then stays unknown.
     pub async fn complete(&self, db: impl PgExecutor<'_>, entry: &NewAuditEntry) -> Result<(), sqlx::Error> {
         sqlx::query(
             "UPDATE audit_logs SET pending = false, actor = $2, project_id = $3, target = $4, result = $5, status = $6,
@@ -121,6 +130,9 @@ impl Intent {
     }
 
     /// Removes the entry of a change that was refused.
+    ///
+    /// # Errors
+    /// Returns the error of the statement. The entry then stays without an outcome.
     pub async fn discard(self, db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
         sqlx::query("DELETE FROM audit_logs WHERE id = $1 AND pending").bind(self.id).execute(db).await.map(drop)
     }
@@ -195,7 +207,10 @@ fn log_failure(error: &sqlx::Error, entry: &NewAuditEntry) {
         target = entry.target, result = entry.result.as_str(), "an audit entry could not be written");
 }
 
-/// Removes up to `limit` entries older than `days`, oldest first. Returns the number of removed entries.
+/// Removes up to `limit` entries older than `days` days, oldest first. Returns the number of removed entries.
+///
+/// # Errors
+/// Returns the error of the statement.
 pub async fn remove_older(pool: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let result = sqlx::query(
         "DELETE FROM audit_logs WHERE id IN

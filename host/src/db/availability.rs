@@ -14,17 +14,17 @@ use crate::{
 
 /// Time between two heartbeats.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
-/// A heartbeat without a response after this time shows that the session, or the server, does not respond.
+/// Time after which a heartbeat without a response means that the session or the server does not respond.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time between two attempts to reach a server that does not respond.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Time between two attempts to log in to a server that responds, but refuses the login.
 const REFUSED_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Shows whether the Postgres server responds, as observed by one session of this process.
+/// Reports whether the Postgres server responds, as observed by one session of this process.
 ///
-/// While it does not, requests fail at once instead of each waiting for a timeout of its own, and connections that
-/// wait for a response are closed. Handles share the state; the session ends with the last one.
+/// While it does not, requests fail at once instead of each waiting for a timeout of its own, and connections that wait
+/// for a response are closed. Clones share the state. The session ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct Availability(watch::Receiver<bool>);
 
@@ -37,7 +37,7 @@ impl Availability {
     /// Starts to watch the server, over a session of the platform's role.
     ///
     /// # Errors
-    /// Fails if the URL is invalid.
+    /// Fails if the URL is invalid, or if its root certificates can't be loaded.
     ///
     /// # Panics
     /// Panics outside of a tokio runtime.
@@ -54,12 +54,18 @@ impl Availability {
         Ok(Self(receiver))
     }
 
-    /// Returns an error while the server does not respond.
+    /// Checks whether the server responds.
+    ///
+    /// # Errors
+    /// Fails while the server does not respond.
     pub fn check(&self) -> Result<(), ServerDown> {
         if *self.0.borrow() { Err(ServerDown) } else { Ok(()) }
     }
 
     /// Runs `work`, or drops it as soon as the server does not respond.
+    ///
+    /// # Errors
+    /// Fails if the server does not respond, or stops responding before `work` ends.
     pub async fn guard<T>(&self, work: impl Future<Output = T>) -> Result<T, ServerDown> {
         tokio::select! {
             biased;
@@ -72,7 +78,7 @@ impl Availability {
     pub(super) async fn wait_until_down(&self) {
         let mut down = self.0.clone();
         if down.wait_for(|down| *down).await.is_err() {
-            // The observer has ended with the process.
+            // The watching task has ended, because the process is shutting down.
             std::future::pending::<()>().await;
         }
     }
@@ -102,7 +108,7 @@ async fn watch_server(server: &ServerAddress, login: &Login, down: &watch::Sende
                     // The sender is dropped when the connection is closed.
                     _ = ended => {}
                 }
-                // The next attempt to log in shows whether the server is down or only this session was ended.
+                // The next attempt to log in tells whether the server is down or only this session has ended.
                 drop(session);
             }
             Err((error, _)) if error.is_server_down() => {
@@ -117,7 +123,7 @@ async fn watch_server(server: &ServerAddress, login: &Login, down: &watch::Sende
     }
 }
 
-/// Sends heartbeats until one gets no response.
+/// Sends heartbeats until one fails or receives no response in time.
 async fn beat(session: &tokio_postgres::Client) {
     loop {
         tokio::time::sleep(HEARTBEAT_INTERVAL).await;

@@ -32,7 +32,7 @@ impl<'a> Checkout<'a> {
         self.connection = None;
     }
 
-    /// Replaces the connection with another one.
+    /// Replaces the connection. No statement may be running on the previous one.
     pub(super) fn replace(&mut self, connection: Arc<Connection>) {
         self.connection = Some(connection);
     }

@@ -84,8 +84,11 @@ impl Login {
 }
 
 impl ServerAddress {
-    /// Reads host, port and `sslmode` of a URL. `require`, `verify-ca` and `verify-full` all check the server's
-    /// certificate, against `sslrootcert` or the public roots. The other modes use no TLS.
+    /// Reads host, port and TLS settings from a URL. The modes `require`, `verify-ca` and `verify-full` of `sslmode`
+    /// all check the server's certificate, against `sslrootcert` or the public roots. The other modes use no TLS.
+    ///
+    /// # Errors
+    /// Fails if the URL is invalid, or if the root certificates can't be loaded.
     pub fn from_url(url: &str) -> anyhow::Result<Self> {
         let url = url::Url::parse(url)?;
         let mut config = Config::new();
@@ -124,7 +127,7 @@ impl ServerAddress {
         Ok(Self { config, tls, host, port, root_certificates, max_row_bytes: usize::MAX })
     }
 
-    /// Sets the maximum size of a row that connections receive. A larger one is replaced by an error. Does not apply to
+    /// Sets the maximum size of a row that connections receive. A larger row is replaced by an error. Does not apply to
     /// Unix sockets.
     pub(super) fn with_max_row_bytes(self, max_row_bytes: usize) -> Self {
         Self { max_row_bytes, ..self }
@@ -149,7 +152,7 @@ impl ServerAddress {
         match (&self.tls, &self.root_certificates) {
             (None, _) => variables.push(("PGSSLMODE", "disable".to_owned())),
             (Some(_), Some(path)) => {
-                // The path is relative to this process's folder. The program runs in another one.
+                // The path is relative to this process's folder. The program runs in another folder.
                 let path = std::path::absolute(path)?;
                 variables.push(("PGSSLMODE", "verify-full".to_owned()));
                 variables.push(("PGSSLROOTCERT", path.to_string_lossy().into_owned()));
@@ -167,8 +170,8 @@ impl ServerAddress {
         Ok(variables)
     }
 
-    /// Returns a command for a program that uses libpq. Its environment contains the connection settings, and nothing
-    /// else from this process's environment. `major` is the program's version.
+    /// Returns a command for a program that uses libpq. Its environment contains the connection settings, and otherwise
+    /// only the variables of `clean_command`. `major` is the program's version.
     ///
     /// # Errors
     /// Fails if the program can't check the server's certificate as configured.

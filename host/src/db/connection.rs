@@ -16,13 +16,13 @@ use super::{
     DbError, RowSink, ServerAddress, Statement, TextParam, error::is_in_function, message_guard::is_row_too_large,
 };
 
-/// A connection is retired if a caller stops waiting for a statement that has run for longer than this.
+/// Run time of a statement, in milliseconds, after which its connection is retired if the caller stops waiting.
 const RETIRE_AFTER_MS: u64 = 250;
 
 /// Maximum number of prepared statements per connection.
 const MAX_PREPARED_STATEMENTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
-/// OIDs below are those of Postgres's own objects.
+/// Lowest OID of objects that are not Postgres's own.
 const FIRST_USER_OID: u32 = 16_384;
 
 static SET_CLAIMS: LazyLock<Arc<str>> =
@@ -45,7 +45,7 @@ pub(super) struct Connection {
     progress_at: AtomicU64,
     opened_at: Instant,
     retired: AtomicBool,
-    /// Whether a statement ran alone on it. Functions that ran may remember types.
+    /// Whether a statement ran alone on the connection. Functions that ran may remember types.
     ran_alone: AtomicBool,
     /// Whether a statement was cancelled because its rows were not received to the end.
     interrupted: AtomicBool,
@@ -80,7 +80,7 @@ impl Connection {
         tokio::spawn(async move { server.cancel(token).await });
     }
 
-    /// Returns whether a statement on this connection may have been cancelled in place of another one.
+    /// Returns whether a statement on this connection may have been cancelled in place of another statement.
     pub(super) fn was_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
@@ -353,7 +353,7 @@ impl Drop for InFlight<'_> {
             connection.progress_at.store(connection.now_ms(), Ordering::Relaxed);
         } else if connection.now_ms().saturating_sub(self.started_ms) > RETIRE_AFTER_MS {
             // The caller stopped waiting. A single pipelined statement can't be cancelled, so the connection may be
-            // blocked for long: new statements use another one.
+            // blocked for long. New statements use another connection.
             connection.retired.store(true, Ordering::Relaxed);
         }
     }

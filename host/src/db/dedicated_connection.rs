@@ -18,7 +18,7 @@ pub struct DedicatedConnection {
     connection: Mutex<Option<(PgConnection, Instant)>>,
 }
 
-/// A connection that was idle for longer is replaced: a firewall or NAT in between may have dropped it silently.
+/// Idle time after which a connection is replaced: a firewall or NAT in between may have dropped it silently.
 const MAX_IDLE: Duration = Duration::from_secs(90);
 
 impl DedicatedConnection {
@@ -51,8 +51,8 @@ impl DedicatedConnection {
     /// is dropped.
     ///
     /// # Errors
-    /// Returns the error of `work`. Returns `Io` with `TimedOut` after a timeout; whether the work took effect is then
-    /// unknown.
+    /// Returns the error of connecting or of `work`. Returns `Io` with `TimedOut` after a timeout; whether the work
+    /// took effect is then unknown.
     pub async fn run<T>(
         &self,
         timeout: Duration,

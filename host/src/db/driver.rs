@@ -48,7 +48,8 @@ impl ConnectionDriver {
         let Self { permit, notices, availability, on_end } = self;
         let (alive, ended) = oneshot::channel::<()>();
         let reading = tokio::spawn(async move {
-            // Dropped after the socket: the connection uses its permit until the socket is closed.
+            // These values are dropped after the socket, because the connection uses its permit until the socket is
+            // closed.
             let _held = (permit, on_end, alive);
             let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
             while let Some(message) = messages.next().await {

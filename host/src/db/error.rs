@@ -22,7 +22,7 @@ pub enum DbError {
     /// A row is larger than a response may be.
     #[error("a row is larger than a response may be")]
     RowTooLarge,
-    /// The statement was cancelled in place of another one on its connection.
+    /// The statement was cancelled in place of another statement on its connection.
     #[error("the statement was cancelled in place of another one")]
     Interrupted,
     /// A column of the result does not have the type that the receiver of the rows expects. Nothing was changed.
@@ -63,7 +63,7 @@ impl From<DbError> for ApiError {
             DbError::Postgres(error) => match error.code().map(SqlState::code) {
                 Some("53100") => Self::disk_full().with_cause(error),
                 Some(code) if is_unstorable_text(code) => Self::unstorable_text().with_cause(error),
-                // Connections, resources, shutdowns.
+                // Classes of failed connections, exhausted resources and shutdowns.
                 Some(code) if !["08", "53", "57P"].iter().any(|class| code.starts_with(class)) => Self::internal(error),
                 _ => Self::unavailable("The project's database", error),
             },

@@ -35,7 +35,7 @@ impl ExclusiveClient {
         self.is_busy = false;
     }
 
-    /// Asks Postgres to cancel the running statement. Returns when the request is delivered.
+    /// Asks Postgres to cancel the running statement. Returns when the request was delivered or has failed.
     pub async fn cancel(&self) {
         self.server.cancel(self.client.cancel_token()).await;
     }

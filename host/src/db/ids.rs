@@ -1,9 +1,9 @@
-//! Ids as a time index: UUIDs of version 7 begin with the time at which they were made.
+//! Ids as a time index: UUIDs of version 7 begin with the time at which they were created.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-/// The clocks of nodes and of Postgres may differ by this much.
+/// Maximum difference between the clocks of nodes and of Postgres.
 const MAX_CLOCK_DIFFERENCE: TimeDelta = TimeDelta::days(1);
 /// Bits that follow the milliseconds.
 const RANDOM_BITS: u32 = 80;

@@ -15,9 +15,11 @@ use sqlx::{ConnectOptions, Connection, PgConnection, migrate::Migrator, postgres
 /// The embedded migrations. `sqlx.toml` names their table, `platform_migrations`.
 static MIGRATOR: Migrator = sqlx::migrate!();
 
-/// Held while reading and applying migrations, so that nodes that start at the same time take turns.
+/// Key of the lock that is held while migrations are read and applied, so that nodes that start at the same time take
+/// turns.
 const ADVISORY_LOCK: i64 = i64::from_be_bytes(*b"atlashub");
 
+/// Reason why the migrations could not be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     #[error(
@@ -37,6 +39,9 @@ pub enum MigrationError {
 ///
 /// Several processes may call this at the same time, at every start. It opens its own connection, so that closing it
 /// always releases the lock.
+///
+/// # Errors
+/// Returns one of the reasons in [`MigrationError`]. Migrations before the failed one stay applied.
 pub async fn apply(database_url: &str) -> Result<Vec<Migration>, MigrationError> {
     let mut connection = PgConnectOptions::from_str(database_url)?
         .application_name("atlashub migrations")
@@ -77,6 +82,9 @@ async fn apply_on(connection: &mut PgConnection) -> Result<Vec<Migration>, Migra
 
 /// Returns every migration of this binary or the database, by version. Changes nothing, even if the database was never
 /// migrated.
+///
+/// # Errors
+/// Returns the error of the queries.
 pub async fn status(connection: &mut PgConnection) -> Result<Vec<Migration>, sqlx::Error> {
     // Before the first migration there is no table. Selecting from it would put an error into the server's log.
     let is_migrated: bool =

@@ -44,6 +44,9 @@ pub fn connect_for_plugins(url: &str, max: u32) -> Result<PgPool, sqlx::Error> {
 }
 
 /// Runs a query, and retries it once if its connection was lost, for example while it was idle.
+///
+/// # Errors
+/// Returns the error of the last attempt.
 pub async fn retry_stale<T, F>(mut query: impl FnMut() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,

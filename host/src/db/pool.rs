@@ -19,11 +19,11 @@ use super::{
 /// Maximum number of shared connections for reads. Reads pipeline well: more connections only add server processes
 /// that compete for the processor.
 const MAX_READ_CONNECTIONS: usize = 4;
-/// Number of statements in flight on a connection at which reads ask for another connection.
+/// Number of statements in flight on a connection at which reads open another connection.
 const READ_DEPTH: u32 = 4;
-/// A connection whose oldest statement has run for longer than this counts as stuck.
+/// Run time of the oldest statement on a connection, in milliseconds, after which the connection counts as stuck.
 const STUCK_AFTER_MS: u64 = 20;
-/// Time after a failed attempt to connect during which no other is made.
+/// Time after a failed attempt to connect, in milliseconds, during which no other attempt is made.
 const UNREACHABLE_MS: u64 = 200;
 
 /// The parameters of a lookup's statement.
@@ -93,7 +93,7 @@ impl Pool {
             let stuck = in_flight > 0 && connection.ms_since_progress() > STUCK_AFTER_MS;
             stuck_count += usize::from(stuck);
             usable += 1;
-            // Only the first few are considered, plus one for each that is stuck.
+            // Only the first few connections are considered, plus one for each stuck connection.
             if usable > width + stuck_count {
                 break;
             }
@@ -135,7 +135,7 @@ impl Pool {
         None
     }
 
-    /// Puts a connection back that [`Self::take_idle`] returned, or a new one.
+    /// Puts back a connection that [`Self::take_idle`] returned, or adds a new connection.
     pub(super) fn put_back(&self, connection: Arc<Connection>) {
         self.used_at.store(self.now_ms(), Ordering::Relaxed);
         self.idle.lock().push(connection);

@@ -37,7 +37,7 @@ pub struct PoolLimits {
     /// Maximum number of shared connections per project and role, and also of those that run one statement at a time.
     pub size: usize,
     pub statement_timeout: Duration,
-    /// Maximum size of a row. Larger ones are not received.
+    /// Maximum size of a row. Larger rows are not received.
     pub max_row_bytes: usize,
 }
 
@@ -83,6 +83,10 @@ impl ProjectPools {
     ///
     /// Statements share connections, except those that are `heavy` or may run code of the project. A read is retried
     /// once if its connection was lost.
+    ///
+    /// # Errors
+    /// Fails if no connection can be opened or becomes free in time, if the statement fails, or if it exceeds its
+    /// timeout.
     pub async fn fetch(&self, project: &str, role: DbRole, statement: &Statement) -> Result<Vec<Row>, DbError> {
         let mut rows = Vec::new();
         self.fetch_into(project, role, None, statement, &mut rows).await?;
@@ -92,6 +96,9 @@ impl ProjectPools {
     /// Like [`Self::fetch`], but passes each row on as it arrives. With a signed-in user's claims, the statement runs
     /// in a transaction that sets them, still in one round trip, on a connection that no other statement uses at the
     /// same time.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::fetch`], and the error of `rows` if that rejects a row.
     pub async fn fetch_into(
         &self,
         project: &str,
@@ -185,12 +192,15 @@ impl ProjectPools {
         outcome.attempt.result
     }
 
-    /// Returns whether the server responds.
+    /// Returns the handle that reports whether the server responds.
     pub fn availability(&self) -> &Availability {
         &self.inner.availability
     }
 
     /// Opens a connection for a single caller. It is closed when dropped.
+    ///
+    /// # Errors
+    /// Fails if the server does not respond, if the budget is used up, or if the login fails.
     pub async fn exclusive(&self, project: &str, role: DbRole) -> Result<ExclusiveClient, DbError> {
         self.inner.availability.check()?;
         let permit = self.acquire_permit().await?;
@@ -207,7 +217,7 @@ impl ProjectPools {
         }
     }
 
-    /// Replaces the role's connections with new ones. Statements in flight complete first.
+    /// Replaces the role's connections with new connections. Statements in flight complete first.
     pub fn renew(&self, project: &str, role: DbRole) {
         self.pools_of(project)[role as usize].close();
     }

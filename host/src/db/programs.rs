@@ -30,9 +30,10 @@ impl Binaries {
 /// Finds `pg_dump` and `pg_restore` for a server of the given major version.
 ///
 /// Programs of the server's version or newer can dump its databases. The oldest of these is chosen, because the server
-/// may not understand archives of newer ones. `preferred` is searched before the usual folders.
+/// may not understand archives of newer ones. `preferred` is searched in addition to the usual folders, and its
+/// programs are preferred among those of the same version.
 ///
-/// Blocks: it runs the programs to get their version.
+/// Blocks: runs the programs to determine their version.
 pub fn find_dump_programs(preferred: Option<&Path>, server_major: u32) -> Option<Binaries> {
     let mut binaries: Vec<Binaries> = preferred
         .map(Path::to_owned)
@@ -69,8 +70,8 @@ pub fn candidates(programs: &[&str]) -> Vec<PathBuf> {
     folders
 }
 
-/// Runs the programs of a folder to get their major version. Returns `None` if one is missing or fails, or if their
-/// versions differ.
+/// Runs the programs of a folder to determine their major version. Returns `None` if one is missing or fails, or if
+/// their versions differ.
 pub fn major_of(folder: &Path, programs: &[&str]) -> Option<u32> {
     let mut major = None;
     for program in programs {
@@ -83,7 +84,7 @@ pub fn major_of(folder: &Path, programs: &[&str]) -> Option<u32> {
     major
 }
 
-/// Runs the program to get its version, for example `15.14`.
+/// Runs the program to determine its version, for example `15.14`.
 pub fn version_of(program: &Path) -> Option<String> {
     parse_version(&version_text(program)?).map(str::to_owned)
 }

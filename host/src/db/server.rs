@@ -10,6 +10,7 @@ use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 /// Major versions of Postgres that the platform is tested with.
 pub const SUPPORTED_MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
 
+/// Reason why the platform database can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error("ATLASHUB_DATABASE_URL is invalid ({0}): write it as postgres://user:password@host:5432/platform.")]
@@ -24,6 +25,10 @@ pub enum ServerError {
 }
 
 /// Connects to the platform database. Retries for up to `timeout` while the server is unreachable.
+///
+/// # Errors
+/// Returns [`ServerError::Url`] for an invalid URL, [`ServerError::Refused`] at once if a retry does not help,
+/// [`ServerError::Unreachable`] after `timeout`, and [`ServerError::Version`] for an unsupported version.
 pub async fn connect_with_retry(database_url: &str, timeout: Duration) -> Result<PgConnection, ServerError> {
     let options = PgConnectOptions::from_str(database_url).map_err(ServerError::Url)?.application_name("atlashub");
     let address = format!("{}:{}", options.get_host(), options.get_port());
@@ -56,6 +61,9 @@ pub async fn connect_with_retry(database_url: &str, timeout: Duration) -> Result
 }
 
 /// Returns the server's major version, 15 for 15.14.
+///
+/// # Errors
+/// Returns the error of the query.
 pub async fn major(connection: &mut PgConnection) -> Result<u32, sqlx::Error> {
     let number: i32 =
         sqlx::query_scalar("SELECT current_setting('server_version_num')::int").fetch_one(connection).await?;

@@ -2,7 +2,7 @@
 //!
 //! Any role can store settings for itself (`ALTER ROLE … SET`), and a stored setting can lock the role out: a read-only
 //! default, a library that can't be loaded, another role. So each login sends its settings, which take precedence over
-//! stored ones, and then looks for stored ones. If there are any, the platform removes them and logs in again.
+//! stored settings, and then looks for stored settings. If it finds any, the platform removes them and logs in again.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ pub(super) fn session_options(statement_timeout: Duration) -> String {
     )
 }
 
-/// Options that every session of a project's role has, also those of `pg_dump`: without them, a stored setting could
+/// Options of every session of a project's role, including those of `pg_dump`. Without them, a stored setting could
 /// make the login fail or the session unusable.
 pub(super) const ALWAYS: &str = "-c role=none -c local_preload_libraries= -c default_transaction_read_only=off \
      -c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off";
 
-/// Returns the names of the settings that are stored for the session's role. The session has their values, unless
-/// [`session_options`] has others.
+/// Returns the names of the settings that are stored for the session's role. The session uses their values, unless
+/// [`session_options`] sets others.
 pub(super) async fn stored_settings(client: &Client) -> Result<Vec<String>, tokio_postgres::Error> {
     const STORED: &str = "SELECT pg_catalog.split_part(setting, '=', 1) \
          FROM pg_catalog.pg_db_role_setting, pg_catalog.unnest(setconfig) AS setting \

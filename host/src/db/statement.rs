@@ -52,7 +52,7 @@ pub struct Statement {
     /// Whether the statement changes rows. It is then not retried after its connection was lost, and writes spread over
     /// more connections, since each commit waits for the disk.
     pub writes: bool,
-    /// Whether the statement is known to take long or to lock rows. It then gets its own connection, so that no other
+    /// Whether the statement is known to take long or to lock rows. It then uses its own connection, so that no other
     /// statement waits for it.
     pub heavy: bool,
     /// Whether the statement may run SQL that the project defined: functions that views, triggers, policies, defaults,
@@ -62,7 +62,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// A statement without parameters, which might run code of the project.
+    /// Creates a statement without parameters, which might run code of the project.
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self {
             text: text.into(),
@@ -74,8 +74,8 @@ impl Statement {
         }
     }
 
-    /// A statement that can only run Postgres's own functions and operators, because it names each with its schema, or
-    /// calls it with exactly its argument types. A project can define others of the same name.
+    /// Creates a statement that can only run Postgres's own functions and operators, because it names each with its
+    /// schema, or calls it with exactly its argument types. A project can define others of the same name.
     pub fn of_catalogue(text: impl Into<Arc<str>>) -> Self {
         Self { runs_project_code: false, ..Self::new(text) }
     }

@@ -13,8 +13,8 @@ const REMEDY: &str =
     "start as the owner of the folder, or set ATLASHUB_DATA_DIR to a folder that this user can write to";
 
 /// The absolute path of `ATLASHUB_DATA_DIR`. Contents: `lock`, `secrets/`, `postgres/`, `postgres.log`,
-/// `postgres.lock`, `postgres-port`, `postgres-programs/` (downloaded), `objects/`, `store-address`, and by default
-/// `plugins/`.
+/// `postgres.log.1`, `postgres.lock`, `postgres-port`, `postgres-programs/` (downloaded), `objects/`, `store-address`,
+/// and by default `plugins/`.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
     path: PathBuf,
@@ -36,7 +36,10 @@ impl Drop for DataFolderLock {
 
 impl DataFolder {
     /// Creates the folder if it is missing. Every user may traverse it, because Postgres may have to run as another
-    /// user; the files and folders in it are private.
+    /// user. The secrets and the data in it are private.
+    ///
+    /// # Errors
+    /// Fails if the folder can't be created.
     pub fn create(path: &Path) -> Result<Self, EmbeddedError> {
         DirBuilder::new()
             .recursive(true)
@@ -52,10 +55,12 @@ impl DataFolder {
         fs::canonicalize(path).ok().filter(|path| path.join("lock").exists()).map(|path| Self { path })
     }
 
+    /// Returns the absolute path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Returns the path of a file or folder in the data folder.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -63,7 +68,8 @@ impl DataFolder {
     /// Locks the folder. The kernel releases the lock when the process ends, even after a crash.
     ///
     /// # Errors
-    /// Fails if another process has locked the folder. The message contains its process id.
+    /// Fails if another process has locked the folder; the message contains its process id, if that is known. Also
+    /// fails if the lock file can't be opened or locked.
     pub fn lock(&self) -> Result<DataFolderLock, EmbeddedError> {
         let path = self.join("lock");
         let mut file = OpenOptions::new()
@@ -99,7 +105,10 @@ impl DataFolder {
         fs::read_to_string(self.join("lock")).ok()?.trim().parse().ok()
     }
 
-    /// Creates a folder in the data folder that only its owner can access.
+    /// Creates a folder in the data folder that only its owner can access, if it is missing.
+    ///
+    /// # Errors
+    /// Fails if the folder can't be created or its mode can't be set.
     pub fn private_folder(&self, name: &str) -> Result<PathBuf, EmbeddedError> {
         let path = self.join(name);
         let created = DirBuilder::new().recursive(true).mode(0o700).create(&path).and_then(|()| {
@@ -111,7 +120,7 @@ impl DataFolder {
     }
 }
 
-/// Writes a file of mode 0600 atomically: after a crash, either the old or the new content is there, never a part.
+/// Writes a file of mode 0600 atomically: after a crash, the file has either the old or the new content, never a part.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), EmbeddedError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");

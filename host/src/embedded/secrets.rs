@@ -28,6 +28,7 @@ pub enum EmbeddedSecret {
 }
 
 impl EmbeddedSecret {
+    /// Returns the path of the secret's file.
     pub fn file(self, data_folder: &DataFolder) -> PathBuf {
         data_folder.join("secrets").join(match self {
             Self::MasterKey => "master-key",
@@ -38,6 +39,9 @@ impl EmbeddedSecret {
     }
 
     /// Reads the secret. Returns `None` if it does not exist yet.
+    ///
+    /// # Errors
+    /// Fails if the file is empty or can't be read.
     pub fn read(self, data_folder: &DataFolder) -> Result<Option<Secret>, EmbeddedError> {
         let path = self.file(data_folder);
         match fs::read_to_string(&path) {
@@ -67,6 +71,9 @@ impl EmbeddedSecret {
     }
 
     /// Reads the secret, or generates it and writes it to disk.
+    ///
+    /// # Errors
+    /// Fails if the file can't be read or written, or if it is empty and a new value can't replace the lost one.
     pub fn read_or_create(self, data_folder: &DataFolder) -> Result<Secret, EmbeddedError> {
         if !(self.is_empty(data_folder) && self.is_replaceable(data_folder))
             && let Some(secret) = self.read(data_folder)?

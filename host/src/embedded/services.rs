@@ -31,7 +31,7 @@ pub struct HeldDataFolder {
     lock: DataFolderLock,
 }
 
-/// Both running services. Call [`Embedded::shutdown`] to stop them; a drop stops them without waiting.
+/// The running Postgres and object store. Call [`Embedded::shutdown`] to stop them; a drop stops them without waiting.
 #[derive(Debug)]
 pub struct Embedded {
     pub services: EmbeddedServices,
@@ -51,8 +51,11 @@ impl HeldDataFolder {
         Ok(Self { folder, lock })
     }
 
-    /// Starts the store and Postgres. The first start creates their files and secrets. `launcher` is the `atlashub`
+    /// Starts Postgres, then the store. The first start creates their files and secrets. `launcher` is the `atlashub`
     /// program; see [`PostgresSettings`].
+    ///
+    /// # Errors
+    /// Fails if the configuration uses external services, if an address is in use, or if a service does not start.
     pub async fn start(self, config: &Config, launcher: Option<PathBuf>) -> Result<Embedded, EmbeddedError> {
         let Self { folder, lock } = self;
         let storage = embedded_storage(config)?;
@@ -82,6 +85,9 @@ impl HeldDataFolder {
     }
 
     /// Starts only the store.
+    ///
+    /// # Errors
+    /// Fails if the configuration uses an external store, if the address is in use, or if the store does not start.
     pub async fn start_store(self, config: &Config) -> Result<EmbeddedStoreAlone, EmbeddedError> {
         let Self { folder, lock } = self;
         let storage = embedded_storage(config)?;
@@ -100,6 +106,7 @@ pub struct EmbeddedStoreAlone {
 }
 
 impl EmbeddedStoreAlone {
+    /// Returns the store as a configuration.
     pub fn storage(&self) -> &ExternalStorageConfig {
         &self.store.storage
     }
@@ -124,6 +131,9 @@ impl Embedded {
 }
 
 /// Returns the connection data of the services that another process runs on the data folder.
+///
+/// # Errors
+/// Fails if that process has not finished its first start, or if its files can't be read.
 pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
     let folder = DataFolder::create(&config.data_dir)?;
     let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };
@@ -134,6 +144,9 @@ pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
 }
 
 /// Returns the connection data of the store that another process runs on the data folder.
+///
+/// # Errors
+/// As [`of_running`].
 pub fn store_of_running(config: &Config) -> Result<ExternalStorageConfig, EmbeddedError> {
     let folder = DataFolder::create(&config.data_dir)?;
     let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };
@@ -142,7 +155,7 @@ pub fn store_of_running(config: &Config) -> Result<ExternalStorageConfig, Embedd
     Ok(store::storage_config(embedded_storage(config)?, address, key))
 }
 
-/// Builds the description of the services. `obtain` returns a secret that the environment does not set.
+/// Returns the connection data of the services. `obtain` returns a secret that the environment does not set.
 fn services(
     config: &Config,
     folder: &DataFolder,

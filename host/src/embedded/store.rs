@@ -15,9 +15,10 @@ use crate::config::{ConfigError, EmbeddedStorageConfig, ExternalStorageConfig, S
 
 const ADDRESS_FILE: &str = "store-address";
 
+/// Access key id of the embedded store.
 pub const ACCESS_KEY_ID: &str = "atlashub";
 
-/// Timeout of a shutdown. The server itself allows requests in flight 30 s.
+/// Timeout of a shutdown. The server itself waits up to 30 s for requests in flight.
 const STOP_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// The listener of the store. Connections wait until the store is started.
@@ -37,6 +38,10 @@ pub struct EmbeddedStore {
 }
 
 impl StoreListener {
+    /// Binds the address of the store.
+    ///
+    /// # Errors
+    /// Fails if the store can't listen there.
     pub async fn bind(address: SocketAddr) -> Result<Self, EmbeddedError> {
         let config_error = |error: std::io::Error| {
             ConfigError::new(
@@ -53,6 +58,9 @@ impl StoreListener {
 
 impl EmbeddedStore {
     /// Opens the folder and starts serving it.
+    ///
+    /// # Errors
+    /// Fails if the folder can't be opened or written to.
     pub async fn start(
         data_folder: &DataFolder,
         StoreListener { listener, address }: StoreListener,
@@ -83,7 +91,7 @@ impl EmbeddedStore {
         Ok(Self { shutdown, server, storage: storage_config(config, address, secret_key) })
     }
 
-    /// Stops the server after the requests in flight.
+    /// Waits for requests in flight, and stops the server.
     pub async fn stop(self) {
         let Self { shutdown, server, .. } = self;
         drop(shutdown);

@@ -4,16 +4,16 @@ use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
 use tokio_postgres::error::DbError as PostgresError;
 
 /// Classes of SQLSTATEs whose messages describe the server, never values: connections, logins, databases, resources,
-/// shutdowns, files, internal errors.
+/// shutdowns, files and internal errors.
 const SERVER_CLASSES: [&str; 7] = ["08", "28", "3D", "53", "57", "58", "XX"];
 /// The routine of PL/pgSQL's RAISE. Its messages are written by the project's SQL.
 pub const RAISE_ROUTINE: &str = "exec_stmt_raise";
 
 /// Describes an error and its causes in one line for the log.
 ///
-/// For an error from Postgres, it contains the SQLSTATE and the names of constraint, table, column and routine. The
-/// message is added only for [`SERVER_CLASSES`], and only if no RAISE wrote it. Otherwise message, detail and hint may
-/// contain values of rows, which are never logged.
+/// For an error from Postgres, the description contains the SQLSTATE and the names of constraint, table, column and
+/// routine. The message is added only for [`SERVER_CLASSES`], and only if no RAISE wrote it. Otherwise message, detail
+/// and hint may contain values of rows, which are never logged.
 pub fn describe_cause(error: &(dyn Error + 'static)) -> String {
     let mut description = String::new();
     let mut next = Some(error);
@@ -26,7 +26,7 @@ pub fn describe_cause(error: &(dyn Error + 'static)) -> String {
             break;
         }
         next = error.source();
-        // Before its source, because an error of sqlx repeats the message.
+        // Checked before the error itself is written, because an error of sqlx repeats the message of its source.
         if let Some(refusal) = next.and_then(|source| source.downcast_ref::<Box<dyn DatabaseError>>()) {
             push_refusal(&mut description, &Refusal::from(&**refusal));
             break;

@@ -44,7 +44,7 @@ codes! {
     InvalidPath "invalid_path" 400 "The path of an object is not allowed; the message says why.";
     ConfirmationRequired "confirmation_required" 400 "The operation needs `confirm`; the message says what to send.";
     WeakPassword "weak_password" 400 "The password is too short, too long or too common; the message says which.";
-    SqlError "sql_error" 400 "Postgres refused the statement; `details` has its code and position.";
+    SqlError "sql_error" 400 "Postgres refused the statement; `details` contains its code and position.";
     SqlRefused "sql_refused" 400 "The SQL editor does not run this kind of statement.";
     Unauthorized "unauthorized" 401 "The API key, token or sign-in is missing, wrong, expired or revoked.";
     InvalidCredentials "invalid_credentials" 401 "The address or the password is wrong.";
@@ -80,16 +80,17 @@ codes! {
     PreconditionFailed "precondition_failed" 412 "The resource changed since it was read.";
     BodyTooLarge "body_too_large" 413 "The body is larger than allowed.";
     ObjectTooLarge "object_too_large" 413 "The object is larger than its bucket allows.";
-    UrlTooLong "url_too_long" 414 "The URL is longer than 64 KiB.";
+    UrlTooLong "url_too_long" 414 "The URL is too long: URL and headers can have at most 64 KiB together.";
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be sent as `application/json`, and not \
         compressed.";
     Unprocessable "unprocessable" 422 "The request is well formed, but can't be carried out; the message says why.";
     ResponseTooLarge "response_too_large" 422 "The response would exceed the maximum size; the message names it.";
     RateLimited "rate_limited" 429 "Too many requests; wait for the number of seconds in `Retry-After`.";
-    HeadersTooLarge "headers_too_large" 431 "The request has more than 100 headers, or more than 64 KiB of them.";
+    HeadersTooLarge "headers_too_large" 431 "The request has more than 100 headers, or URL and headers have more than \
+        64 KiB together.";
     Internal "internal" 500 "A fault of the server; its log contains the cause under the request id.";
     NotImplemented "not_supported" 501 "The configured object store does not support this.";
-    Unavailable "unavailable" 503 "Postgres or the object store can't be reached; try again.";
+    Unavailable "unavailable" 503 "Postgres, the object store or Cloudflare Access can't be reached; try again.";
     Overloaded "overloaded" 503 "The server, or the project's share of it, is at a limit; the message says which. Try \
         again.";
     DiskFull "disk_full" 503 "The disk of the Postgres server is full; nothing was changed.";

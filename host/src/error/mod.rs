@@ -72,7 +72,7 @@ impl ApiError {
             .with_retry_after(Duration::from_secs(1))
     }
 
-    /// Creates a 503 for a write that Postgres has no space for.
+    /// Creates a 503 for a write for which Postgres has no space.
     pub fn disk_full() -> Self {
         Self::new(Code::DiskFull, "The disk of the Postgres server is full. Nothing was changed.")
             .with_hint("The owner must free space on it or enlarge it; then try again.")
@@ -134,7 +134,7 @@ impl ApiError {
         self.0.details.as_ref()
     }
 
-    /// Returns the value of `Retry-After`. Every 429 and 503 has one.
+    /// Returns the value of `Retry-After`, in seconds. Every 429 and 503 has one.
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self.0.retry_after {
             Some(after) => Some(after.as_secs_f64().ceil().max(1.0) as u64),
@@ -201,7 +201,7 @@ pub fn is_unstorable_text(sqlstate: &str) -> bool {
 }
 
 /// Maps errors of the platform database that a query did not map itself: 400 for a string that can't be stored, 503 if
-/// the database can't be reached, else 500.
+/// the database can't be reached or its disk is full, otherwise 500.
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(|database| database.code());

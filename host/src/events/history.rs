@@ -48,7 +48,7 @@ struct Inner {
 pub(super) enum Unread {
     /// Changes are not recorded yet.
     NotRecording,
-    /// These events, possibly none.
+    /// The unread events, possibly none.
     Events(Vec<Entry>),
     /// Events are missing. The stream continues after this number.
     Gap(u64),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::queries::{self, MAX_RUNS, Observed};
 use crate::plugins::Plugins;
 
-/// Runs are read for this long after their end, because a transaction can become visible later than the time that it
+/// Time for which an ended run is still read, because a transaction can become visible later than the time that it
 /// stores.
 const OVERLAP: Duration = Duration::from_secs(10);
 /// State in the event of a deleted resource.
@@ -34,7 +34,7 @@ pub(super) struct Observer {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) events: Vec<(EventKind, Event)>,
-    /// Whether more runs ended than were read.
+    /// Whether more runs may have ended than were read.
     pub(super) incomplete: bool,
 }
 

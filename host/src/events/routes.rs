@@ -30,16 +30,16 @@ pub(crate) struct EventsQuery {
 /// Follow changes
 ///
 /// Streams server-sent events. The name of an event is the kind of the changed resource: `run`, `job`, `project`,
-/// `backup`, `plugin`, `channel` or `system`. Its data has the id, the project and the new state; states in between may
-/// be left out. A comment is sent at least every 15 seconds.
+/// `backup`, `plugin`, `channel` or `system`. Its data contains the id, the project and the new state; states in
+/// between may be left out. A comment is sent at least every 15 seconds.
 ///
 /// The stream begins with an event `system`. With the state `started`, the client must read all its data again. With
 /// `resumed`, nothing was missed since the event in `Last-Event-ID`. `started` can also come later, if there were too
 /// many changes to list.
 ///
-/// For the runs in `log`, the stream also has their existing and new lines, as events `log` with `runId` and the line,
-/// and after the last line an event `logEnd` with `runId` and the run. The id of each event contains the positions in
-/// these logs, in the same order.
+/// For the runs in `log`, the stream also contains their existing and new lines, as events `log` with `runId` and the
+/// line, and after the last line an event `logEnd` with `runId` and the run. The id of each event contains the
+/// positions in these logs, in the same order.
 #[utoipa::path(get, path = "/admin/v1/events", tag = "system", params(EventsQuery),
     responses(
         (status = 200, description = "The stream", content_type = "text/event-stream", body = Event),

@@ -22,7 +22,7 @@ use crate::{
     jobs::{LogFollower, LogNews},
 };
 
-/// A stream ends after this time. Browsers connect again, and are authenticated again.
+/// Time after which a stream ends. Browsers then connect again, and are authenticated again.
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// Time that browsers should wait before they connect again, in milliseconds.
 const RETRY_MS: u32 = 1000;
@@ -114,7 +114,7 @@ impl EventStream {
                     self.write_system(&mut text, SystemState::Stopping);
                     return Some(text);
                 }
-                // Can't fail, because the state owns the sender.
+                // Waiting can't fail, because the state owns the sender.
                 _ = self.changed.changed() => {}
                 () = sleep(LogFollower::POLL_INTERVAL), if follows_logs => {}
                 () = sleep_until(self.sent_at + HEARTBEAT_INTERVAL) => {

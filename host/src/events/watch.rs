@@ -4,11 +4,11 @@ use tokio::time::Instant;
 
 use super::{EventsState, observer::Observer};
 
-/// Time between two observations, and so the maximum delay of an event.
+/// Time between two observations, and so about the maximum delay of an event.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Changes are recorded for this time after the last stream has ended, so that it can continue.
+/// Time for which changes are still recorded after the last stream has ended, so that its client can continue.
 const KEEP_RECORDING: Duration = Duration::from_secs(60);
-/// Minimum time between two restarts of all streams. They start again if more runs ended than were read.
+/// Minimum time between two restarts of all streams. Streams start again if more runs may have ended than were read.
 const INTERRUPTION_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Records changes whenever streams are open. Returns when the process shuts down.
@@ -20,7 +20,7 @@ pub async fn watch(state: EventsState) {
         } else {
             tokio::select! {
                 () = state.history.closing().cancelled() => return,
-                // Can't fail, because the state owns the sender.
+                // Waiting can't fail, because the state owns the sender.
                 _ = changed.changed() => {}
             }
         }

@@ -8,6 +8,6 @@ pub struct AuditDetails(pub serde_json::Value);
 #[derive(Debug, Clone, Copy)]
 pub struct NothingChanged;
 
-/// Id of the changed resource, if the path does not contain it: for example of a created one.
+/// Id of the changed resource, if the path does not contain it, for example the id of a created resource.
 #[derive(Debug, Clone)]
 pub struct AuditTarget(pub String);

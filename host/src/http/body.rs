@@ -11,7 +11,7 @@ use crate::error::{ApiError, Code};
 
 use super::decode;
 
-/// A JSON body, decoded. Its rejections are [`ApiError`]s.
+/// A decoded JSON body of a request, or a JSON response. Its rejections are [`ApiError`]s.
 #[derive(Debug, Clone)]
 pub struct ApiJson<T>(pub T);
 
@@ -30,7 +30,7 @@ impl<T: Serialize> IntoResponse for ApiJson<T> {
     }
 }
 
-/// A body that may be left out. JSON `null` counts as left out too.
+/// A JSON body that may be left out. The body `null` counts as left out, too.
 #[derive(Debug, Clone)]
 pub struct OptionalJson<T>(pub T);
 
@@ -73,7 +73,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     }
 }
 
-/// Returns whether the type is `application/json` or ends in `+json`.
+/// Returns whether the content type is `application/json` or `application/<name>+json`.
 fn has_json_content_type(request: &Request) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|value| {
@@ -112,7 +112,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
     }
 }
 
-/// `axum::extract::Path` whose rejections are [`ApiError`]s. The decoded segments have no NUL character.
+/// `axum::extract::Path` whose rejections are [`ApiError`]s. The decoded segments contain no NUL character.
 #[derive(Debug, Clone)]
 pub struct ApiPath<T>(pub T);
 

@@ -10,9 +10,9 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-/// A comment is sent after this time without an event, because proxies close idle connections.
+/// Time without an event after which a comment is sent, because proxies close idle connections.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
-/// The comment. Clients ignore it.
+/// The comment, which clients ignore.
 pub const HEARTBEAT: &str = ": still here\n\n";
 
 /// Returns the response for a stream of strings, each of which consists of complete events or comments.
@@ -28,7 +28,7 @@ pub fn event_stream(events: impl Stream<Item = String> + Send + 'static) -> Resp
 }
 
 /// Appends an event. An empty name or id is left out. No argument may contain a line break; JSON without indentation
-/// has none.
+/// contains none.
 pub fn write_event(events: &mut String, name: &str, id: &str, data: &str) {
     // Writing to a `String` can't fail.
     if !name.is_empty() {

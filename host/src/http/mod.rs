@@ -1,11 +1,12 @@
 //! HTTP plumbing that both surfaces share.
 //!
-//! - `request_id`: the outermost layer: request id, error bodies, logging; `request_metrics` counts and times.
-//! - `path`: one form for every path, before it is routed.
+//! - `request_id`: the outermost middleware: request id, error bodies and logging. `request_metrics`: counts and
+//!   durations.
+//! - `path`: converts paths to their normal form before they are routed.
 //! - `responses`: limits on the size of each response, and of all responses together.
 //! - `connections`: the listeners: accepts connections and bounds them.
 //! - `client_address`: the address of the client.
-//! - `limits`: concurrency, time and size limits of requests, in shares.
+//! - `limits`: limits on the number, duration and body size of requests, divided into shares.
 //! - `body`: extractors whose rejections are `ApiError`s, with `decode`; `paging`: pages with a cursor.
 //! - `event_stream`: responses of server-sent events.
 //! - `audit_extensions`: the values that a handler adds to its audit entry.

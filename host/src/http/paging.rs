@@ -17,11 +17,18 @@ pub struct PageRequest<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> PageRequest<T> {
+    /// Parses `limit` (1–200, default 50) and `cursor`.
+    ///
+    /// # Errors
+    /// 400 if the limit is out of range, or `invalid_cursor`.
     pub fn parse(query: &PageQuery) -> ApiResult<Self> {
         Self::parse_within(query, DEFAULT_LIMIT, MAX_LIMIT)
     }
 
     /// Like [`Self::parse`], for a list whose pages have another default and maximum number of items.
+    ///
+    /// # Errors
+    /// The errors of [`Self::parse`].
     pub fn parse_within(query: &PageQuery, default_limit: u32, max_limit: u32) -> ApiResult<Self> {
         let limit = query.limit.unwrap_or(default_limit);
         if limit == 0 || limit > max_limit {
@@ -37,7 +44,7 @@ impl<T: Serialize + DeserializeOwned> PageRequest<T> {
         Ok(Self { limit, after })
     }
 
-    /// Returns the number of rows to fetch: one more than the page has, to know whether there is a next page.
+    /// Returns the number of rows to fetch: one more than the page contains, to know whether a next page exists.
     pub fn fetch(&self) -> i64 {
         i64::from(self.limit) + 1
     }

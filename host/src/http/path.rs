@@ -7,8 +7,9 @@ use axum::{
 };
 use tower::util::MapRequestLayer;
 
-/// Decodes characters that need no encoding in the paths of requests, before the router matches them. `/v1/db/%74ables`
-/// and `/v1/db/tables` are the same path (RFC 3986, section 6.2.2.2), so they must reach the same handler.
+/// Wraps a router so that characters that need no encoding are decoded in the paths of requests before the router
+/// matches them. `/v1/db/%74ables` and `/v1/db/tables` are the same path (RFC 3986, section 6.2.2.2), so they must
+/// reach the same handler.
 pub fn with_normal_paths(router: Router) -> Router {
     Router::new().fallback_service(router).layer(MapRequestLayer::new(|mut request: Request| {
         if let Some(uri) = normal_uri(request.uri()) {
@@ -30,7 +31,7 @@ fn normal_uri(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Returns the path with every encoded letter, digit, `-`, `.`, `_` and `~` decoded, if there is one.
+/// Returns the path with every encoded letter, digit, `-`, `.`, `_` and `~` decoded, or `None` if none is encoded.
 fn normal_path(path: &str) -> Option<String> {
     let mut rest = path;
     let mut normal = String::new();

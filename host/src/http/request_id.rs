@@ -11,12 +11,12 @@ use uuid::Uuid;
 use super::request_metrics;
 use crate::error::ApiError;
 
-/// Id of a request: generated, never taken from the client, returned as `x-request-id`.
+/// Id of a request. It is generated, never taken from the client, and returned as `x-request-id`.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub std::sync::Arc<str>);
 
-/// Middleware, the outermost layer: gives the request its id, writes the body of an [`ApiError`], logs failures,
-/// records metrics, and adds the version of AtlasHub, by which pages detect an upgrade.
+/// Middleware outside of all others: gives the request its id, writes the body of an [`ApiError`], logs failures,
+/// records metrics, and adds the version of AtlasHub, by which pages of the dashboard detect an upgrade.
 pub async fn finish_response(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId(Uuid::now_v7().simple().to_string().into());
@@ -55,7 +55,7 @@ fn log_error(error: &ApiError, id: &RequestId) {
 
 fn with_body(response: Response, error: &ApiError, id: &RequestId) -> Response {
     let (mut parts, _) = response.into_parts();
-    // The content length of the empty body that is replaced.
+    // It is the content length of the empty body, which is replaced.
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = serde_json::to_vec(&error.body(&id.0)).unwrap_or_default();

@@ -10,7 +10,7 @@ use crate::egress::EgressRequest;
 /// A job that the server executes itself, without a plugin. Scheduled jobs can use it like a plugin's job.
 #[async_trait]
 pub trait BuiltInJob: Send + Sync + 'static {
-    /// The plugin name of its runs. No plugin may have this name.
+    /// Plugin name of the job's runs. No plugin may have this name.
     const PLUGIN: &'static str;
     /// The name of the job.
     const JOB: &'static str;
@@ -22,7 +22,7 @@ pub trait BuiltInJob: Send + Sync + 'static {
     /// The parameters of a run.
     type Params: DeserializeOwned + Send + Sync;
 
-    /// Checks parameters when a job is saved, or a run is started manually.
+    /// Checks the parameters when a job is saved or a run is started manually.
     ///
     /// # Errors
     /// Returns a description of the problem.

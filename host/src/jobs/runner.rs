@@ -19,7 +19,7 @@ pub trait JobRunner: Send + Sync + 'static {
     /// An empty `job` selects the plugin's only job, or the job with the plugin's name. Returns the job's name.
     ///
     /// # Errors
-    /// Returns the reason, which names the change that the owner has to make.
+    /// Returns the reason for which the run would be refused.
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal>;
 
     /// Checks that the plugin may send this request. Called when a job of type `http` is saved or started manually.
@@ -46,8 +46,9 @@ pub trait JobRunner: Send + Sync + 'static {
         OwnRuns::default()
     }
 
-    /// Runs until the work ends, until `timeout` after [`RunOutput::started`], or until `cancel`. Returns within
-    /// 100 ms of the last two. Dropping the future ends the run as well. Uncommitted work is undone in both cases.
+    /// Executes one attempt until its work ends, until `timeout` after [`RunOutput::started`], or until `cancel` is
+    /// cancelled. Returns within 100 ms of a timeout or a cancellation. Dropping the future stops the attempt as well.
+    /// A stopped attempt leaves no uncommitted work.
     async fn run(
         &self,
         call: RunCall,
@@ -124,6 +125,7 @@ pub trait RunOutput: Send + Sync + 'static {
     fn progress(&self, done: u64, total: Option<u64>, message: &str);
 }
 
+/// Level of a line of a run's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineLevel {
     Debug,
@@ -135,14 +137,15 @@ pub enum LineLevel {
 /// Result of a successful run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunReport {
-    /// JSON, at most 64 KiB. A number `httpStatus` in it is shown with the run.
+    /// JSON, at most 64 KiB. A number `httpStatus` in it becomes the HTTP status of the run.
     pub result: serde_json::Value,
 }
 
 /// The reason why a run did not succeed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunFailure {
-    /// `details` is like [`RunReport::result`]. A run that is not `retryable` (refused, invalid) is not retried.
+    /// `details` has the format of [`RunReport::result`]. A run that is not `retryable` (refused, invalid) is not
+    /// retried.
     Failed {
         message: String,
         details: Option<serde_json::Value>,

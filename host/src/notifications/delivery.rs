@@ -14,11 +14,11 @@ use super::{
     settings,
 };
 
-/// Maximum number of channels served at once.
+/// Maximum number of channels that one node serves at once.
 const MAX_PARALLEL_CHANNELS: usize = 8;
 /// Duration of a claim; longer than an attempt and recording its result can take.
 const CLAIM_SECONDS: f64 = 60.0;
-/// Maximum number of attempts per delivery; with the delays between them, they take about two hours.
+/// Maximum number of attempts per delivery. With the delays between them, they take about two hours.
 const MAX_ATTEMPTS: i32 = 8;
 const FIRST_RETRY_SECONDS: f64 = 10.0;
 const MAX_RETRY_SECONDS: f64 = 3600.0;
@@ -88,7 +88,7 @@ async fn start_deliveries(
     Ok(sleep.clamp(MIN_SLEEP, MAX_SLEEP))
 }
 
-/// Sends the delivery of a claimed channel that has been due longest, and releases the channel.
+/// Sends the longest due delivery of a claimed channel, and releases the channel.
 async fn deliver_next(state: &NotificationState, channel: Uuid, claim: Uuid) -> Result<(), sqlx::Error> {
     let Some(delivery) = queries::start_attempt(&state.platform, channel, claim).await? else {
         return queries::release_channel(&state.platform, channel, claim).await;
@@ -141,7 +141,7 @@ async fn send(state: &NotificationState, channel: Uuid, delivery: &Attempt) -> R
 
 pub(super) const UNREADABLE_SETTINGS: &str = "The channel's settings can't be opened with the current master key.";
 
-/// Sends one message to a channel of the given kind and settings, or only to one of its addresses.
+/// Sends one message to a channel of the given kind and settings. With `recipient`, sends it only to that address.
 pub(super) async fn send_message(
     state: &NotificationState,
     kind: ChannelKind,

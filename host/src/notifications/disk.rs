@@ -38,6 +38,9 @@ impl DiskWatch {
     }
 
     /// Checks once.
+    ///
+    /// # Errors
+    /// Fails if the free space can't be read, or if Postgres can't be reached.
     pub async fn check_now(&self) -> anyhow::Result<()> {
         let folder = self.folder.clone();
         let space = tokio::task::spawn_blocking(move || space_of(&folder)).await??;

@@ -4,7 +4,7 @@
 //! an outbox in the platform database, with one row for each channel that subscribes to its event; equal notifications
 //! are merged there. A second task delivers due rows. Each channel is served by one node at a time and independently of
 //! the others, so that a slow channel does not delay the others. Failed deliveries are retried with growing delays, up
-//! to a limit; the channel shows the last error.
+//! to a limit. The last error is stored with the channel.
 //!
 //! Deliberately absent: knowledge of jobs, plugins or backups; `app` turns their events into notifications. Public
 //! webhook URLs need no entry in the allowlist, because the owner entered them; private addresses do.

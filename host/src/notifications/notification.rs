@@ -11,8 +11,8 @@ const MAX_LINK_BYTES: usize = 2000;
 
 /// A message to the owner. Must not contain secrets, because it is stored and sent to other services.
 ///
-/// After a notification was sent, those with the same event, project and title are collected for ten minutes, and sent
-/// as one further message with a count.
+/// After a notification was sent, those with the same event, project and title are collected for ten minutes, and then
+/// sent as one further message with their number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
@@ -33,17 +33,20 @@ impl Notification {
         Self { event, project: None, title: title.into(), message: message.into(), link: None, fields: Vec::new() }
     }
 
+    /// Sets the project that the notification concerns.
     pub fn with_project(mut self, project: Option<String>) -> Self {
         self.project = project;
         self
     }
 
+    /// Appends a field.
     pub fn with_field(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.fields.push((name.into(), value.into()));
         self
     }
 
-    /// Truncates strings to the stored size, removes control characters, and puts the title on one line.
+    /// Truncates strings to the stored size, removes control characters, puts the title on one line, and drops empty
+    /// fields and links that are not valid.
     pub(super) fn normalized(mut self) -> Self {
         self.title = truncate(&one_line(&self.title), MAX_TITLE_LENGTH);
         if self.title.is_empty() {
@@ -132,7 +135,7 @@ impl Message {
     }
 }
 
-/// Truncates a string to `max_length` UTF-16 units, in which receivers count, and marks it with `…`.
+/// Truncates a longer string to `max_length` UTF-16 units, in which receivers count, and ends it with `…`.
 pub(super) fn truncate(text: &str, max_length: usize) -> String {
     let mut units = 0;
     for (at, character) in text.char_indices() {

@@ -86,7 +86,7 @@ pub(super) async fn insert_channel(
 }
 
 /// Updates a channel if its settings are still `previous_sealed`. Returns `None` if they are not, or if the channel
-/// does not exist. Pending deliveries of a disabled channel fail.
+/// does not exist. Pending deliveries of a disabled channel fail, except the one that is being sent.
 pub(super) async fn update_channel(
     pool: &PgPool,
     id: Uuid,
@@ -143,11 +143,11 @@ pub(super) async fn record_test(pool: &PgPool, id: Uuid, error: Option<&str>) ->
     .map(drop)
 }
 
-/// Adds a notification to the outbox of every channel that subscribes to its event.
+/// Adds a notification to the outbox of every enabled channel that subscribes to its event.
 ///
-/// If an equal notification is pending, only its count is incremented. If an equal one was just sent, the new one is
-/// due after ten minutes. Returns the number of channels that do not get it because they have too many pending
-/// deliveries.
+/// If an equal notification is pending, the new one replaces its content and increments its count. If an equal one is
+/// being sent or ended less than ten minutes ago, the new one is due ten minutes after its end. Returns the number of
+/// channels that have too many pending deliveries to accept the notification.
 pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Result<u64, sqlx::Error> {
     let (event, merge_key) = (notification.event, notification.merge_key());
     let mut transaction = pool.begin().await?;
@@ -237,8 +237,8 @@ pub(super) struct Attempt {
     pub sealed: Vec<u8>,
 }
 
-/// Starts an attempt at the delivery of a claimed channel that has been due longest. Returns `None` if nothing is due
-/// or the claim was lost.
+/// Starts an attempt at the longest due delivery of a claimed channel. Returns `None` if nothing is due or the claim
+/// was lost.
 pub(super) async fn start_attempt(pool: &PgPool, channel: Uuid, claim: Uuid) -> Result<Option<Attempt>, sqlx::Error> {
     sqlx::query_as(
         "UPDATE notification_deliveries d SET in_flight = true, attempts = d.attempts + 1
@@ -328,7 +328,7 @@ pub(super) async fn release_channel(pool: &PgPool, channel: Uuid, claim: Uuid) -
         .map(drop)
 }
 
-/// Returns the seconds until the next delivery is due, by the database's clock. `None` if none is pending.
+/// Returns the seconds until the next delivery is due, by the database's clock, or `None` if none is pending.
 pub(super) async fn seconds_until_due(pool: &PgPool) -> Result<Option<f64>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT extract(epoch FROM min(greatest(d.due_at, c.busy_until)) - now())::float8

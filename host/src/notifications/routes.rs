@@ -146,8 +146,9 @@ pub(crate) async fn test_channel(
 
 /// Test the settings of a notification channel
 ///
-/// Sends a test message with settings that are not stored, and returns the result. With `channelId`, settings that are
-/// absent, and secrets in the form that responses show, are those of that channel. Nothing is stored.
+/// Sends a test message with settings that are not stored, and returns the result. With `channelId`, the stored
+/// settings of that channel replace absent settings, and secrets in the form in which responses contain them. Nothing
+/// is stored.
 #[utoipa::path(post, path = "/admin/v1/notifications/test", tag = "notifications",
     request_body = TestNotificationSettings,
     responses((status = 200, body = NotificationTest), (status = 400, body = ErrorBody),

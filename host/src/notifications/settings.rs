@@ -10,7 +10,7 @@ use crate::{
     secrets::{SealedColumn, Sealer},
 };
 
-/// Stands for a stored secret in responses.
+/// Placeholder for a stored secret in responses.
 const HIDDEN: &str = "***";
 const MAX_URL_BYTES: usize = 2048;
 const MAX_RECIPIENTS: usize = 50;
@@ -53,7 +53,8 @@ pub(super) fn open(sealer: &Sealer, id: uuid::Uuid, sealed: &[u8]) -> anyhow::Re
     Ok(serde_json::from_slice(&sealer.open(sealed, &SEALED_SETTINGS.identity(&[&id]))?)?)
 }
 
-/// Returns the settings without secrets, as in responses: URLs are reduced to scheme and host, other secrets are `***`.
+/// Returns the settings without secrets, as in responses: URLs are reduced to scheme, host and port; other secrets are
+/// `***`.
 pub(super) fn without_secrets(settings: &ChannelSettings) -> ChannelSettings {
     ChannelSettings {
         url: settings.url.as_deref().map(origin_of),
@@ -67,8 +68,8 @@ fn origin_of(url: &str) -> String {
     url::Url::parse(url).map_or_else(|_| HIDDEN.to_owned(), |url| url.origin().ascii_serialization())
 }
 
-/// Merges changed settings into the previous ones. Omitted settings keep their values, as do secrets that are sent in
-/// the form that responses show. An empty user name or password removes both.
+/// Merges changed settings into the previous ones. Omitted settings keep their values, as do secrets in the form in
+/// which responses contain them. An empty user name or password removes both.
 pub(super) fn merge(changed: ChannelSettings, previous: ChannelSettings) -> ChannelSettings {
     let hidden = without_secrets(&previous);
     let secret = |new: Option<String>, old: Option<String>, hidden: Option<String>| match new {
@@ -97,7 +98,7 @@ pub(super) fn merge(changed: ChannelSettings, previous: ChannelSettings) -> Chan
 /// Validates settings. Returns them in typed form, and as they are stored, with defaults filled in.
 ///
 /// # Errors
-/// Returns the first setting that is missing, invalid, or belongs to another kind of channel.
+/// 400 for the first setting that is missing or invalid, or that belongs to another kind of channel.
 pub(super) fn check(
     kind: ChannelKind,
     mut settings: ChannelSettings,

@@ -15,6 +15,7 @@ impl ObjectStore {
         }
     }
 
+    /// Returns whether the bucket exists.
     pub async fn bucket_exists(&self, bucket: &str) -> StoreResult<bool> {
         let response = self.client().head_bucket().bucket(bucket).send().await;
         match response.map_err(|error| StoreError::from_sdk("HeadBucket", error)) {

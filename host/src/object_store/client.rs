@@ -49,11 +49,12 @@ impl ObjectStore {
         }))
     }
 
-    /// Returns the endpoint for browsers, without a trailing slash; for a content security policy.
+    /// Returns the endpoint for browsers, without a trailing slash.
     pub fn public_endpoint(&self) -> &str {
         &self.0.public_endpoint
     }
 
+    /// Returns the region that requests are signed for.
     pub fn region(&self) -> &str {
         &self.0.region
     }

@@ -2,9 +2,11 @@ use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::error::{ApiError, Code};
 
+/// Result of a request to the object store.
 pub type StoreResult<T> = Result<T, StoreError>;
 
-/// An error of the object store. The HTTP status alone selects the variant, because stores disagree on error codes.
+/// An error of the object store. If the store responded, the HTTP status alone selects the variant, because stores
+/// disagree on error codes.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{operation}: the bucket, object or upload does not exist")]
@@ -17,8 +19,8 @@ pub enum StoreError {
     /// Any other 3xx or 4xx: wrong credentials, wrong region, or an invalid request.
     #[error("{operation}: the store refused the request with status {status} ({code}): {message}")]
     Refused { operation: &'static str, status: u16, code: String, message: String },
-    /// A timeout, a failed connection, or an error of the store itself.
-    #[error("{operation}: the store can't be reached")]
+    /// A timeout, a failed connection, too many requests (429), or an error of the store itself (5xx).
+    #[error("{operation}: the store is not available")]
     Unavailable {
         operation: &'static str,
         #[source]
@@ -40,6 +42,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Returns whether the bucket, object or upload does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }

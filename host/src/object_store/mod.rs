@@ -2,8 +2,11 @@
 //!
 //! One [`ObjectStore`] has two endpoints. Requests go to the internal endpoint. URLs are signed for the public
 //! endpoint, which browsers and apps can reach. Clients of projects upload and download objects at signed URLs, not
-//! through the API. Small objects (manifests, the test object of `doctor`) are read and written as a whole; the objects
-//! of jobs are streamed.
+//! through the API. Small objects (such as manifests and the logs of runs) are read and written as a whole; large ones
+//! are streamed.
+//!
+//! Each method that sends requests returns the [`StoreError`] of the first one that fails. Its section *Errors* names
+//! only variants that have a special meaning.
 //!
 //! Deliberately absent: logical buckets, path rules and permissions (`storage`); versions, ACLs, tags and encryption
 //! headers, which not every store supports; decisions by error code, because stores disagree on codes (the HTTP status

@@ -14,7 +14,7 @@ use super::{
 /// Number and ETag of an uploaded part.
 #[derive(Debug, Clone)]
 pub struct PartEtag {
-    /// From 1.
+    /// Number of the part, from 1.
     pub number: i32,
     pub etag: String,
 }

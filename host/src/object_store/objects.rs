@@ -14,7 +14,7 @@ pub(super) const MAX_KEYS_PER_CALL: i32 = 1000;
 /// Metadata of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectMeta {
-    /// Bytes.
+    /// Size in bytes.
     pub size: i64,
     /// As returned by the store, including quotes.
     pub etag: Option<String>,
@@ -26,7 +26,7 @@ pub struct ObjectMeta {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedObject {
     pub key: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: i64,
     pub etag: Option<String>,
     pub last_modified: Option<DateTime<Utc>>,
@@ -203,7 +203,7 @@ impl ObjectStore {
         Ok(())
     }
 
-    /// Reads an object into memory. An object of more than `max_bytes` is an error.
+    /// Reads an object into memory. An object of more than `max_bytes` bytes is an error.
     pub async fn get_small(&self, bucket: &str, key: &str, max_bytes: usize) -> StoreResult<Bytes> {
         const OPERATION: &str = "GetObject";
         let response = self
@@ -229,7 +229,7 @@ impl ObjectStore {
         Ok(body.freeze())
     }
 
-    /// Removes up to 1000 objects. Objects that do not exist are no error.
+    /// Removes up to 1000 objects. Objects that do not exist are not an error.
     pub async fn delete_batch(&self, bucket: &str, keys: &[String]) -> StoreResult<()> {
         const OPERATION: &str = "DeleteObjects";
         if keys.is_empty() {

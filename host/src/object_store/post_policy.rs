@@ -1,6 +1,7 @@
-//! Signs POST policies: browser forms that a store accepts with a signature, and whose length it limits.
+//! Signs POST policies. A store accepts a browser form with a valid signature, if the length of the file is within the
+//! limits of the policy.
 //!
-//! The SDK does not support them. The signature follows AWS Signature Version 4, "Authenticating Requests:
+//! The SDK does not support POST policies. The signature follows AWS Signature Version 4, "Authenticating Requests:
 //! Browser-Based Uploads Using POST".
 
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};

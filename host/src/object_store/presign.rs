@@ -35,7 +35,7 @@ pub enum IfExists {
 #[derive(Debug, Clone, Copy)]
 pub struct PartConditions<'a> {
     pub upload_id: &'a str,
-    /// From 1.
+    /// Number of the part, from 1.
     pub part_number: i32,
     /// Exact number of bytes.
     pub size: i64,

@@ -13,8 +13,8 @@ use super::{
     trust::{Approval, CapabilityScopes, TrustView},
 };
 
-/// Converts a plugin to its representation in the API. Shows the manifest only if the signature is valid. The caller
-/// adds the effective limits and the use of the plugin.
+/// Converts a plugin to its representation in the API. The result contains the manifest's data only if the signature is
+/// valid. The caller adds the effective limits and the use of the plugin.
 pub(super) fn to_wire(
     slot: &Slot,
     trust: &TrustView,

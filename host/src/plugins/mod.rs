@@ -12,11 +12,12 @@
 //! contains the [`RunnablePlugin`](runtime::RunnablePlugin). The owner sees its `Slot` (`loading/slots.rs`).
 //!
 //! At the root: [`service`] (all plugins of this process), [`runner`] (runs jobs), [`routes`] and [`key_routes`] (admin
-//! API) with [`listing`] and [`usage`] (the jobs that use a plugin), [`tooling`] (command line), [`errors`].
+//! API), [`listing`] (plugins as the API returns them), [`usage`] (the jobs that use a plugin), [`tooling`] (command
+//! line) and [`errors`].
 //!
 //! Deliberately absent: trust in manifests. A manifest requests, the owner's grant decides, and the linker contains
-//! only what was granted. Also absent: a shell, WASI, compiled code read from disk, and uploads: a plugin is two files
-//! in a folder.
+//! only interfaces that were granted or need no grant. Also absent: a shell, WASI, compiled code read from disk, and
+//! uploads: a plugin is two files in a folder.
 
 pub mod capabilities;
 pub mod guest;

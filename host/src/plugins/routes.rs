@@ -8,7 +8,7 @@ use crate::{
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, NoQuery, PageRequest},
 };
 
-/// Value of `approved_by` for approvals through the API. The audit log has the identity.
+/// Value of `approved_by` for approvals through the API. The audit log contains the owner's identity.
 const APPROVED_BY: &str = "owner";
 
 /// List plugins
@@ -84,7 +84,7 @@ pub(crate) async fn revoke_plugin(
 
 /// Delete a plugin's approval
 ///
-/// Deletes its settings and secrets too. A plugin whose files are still there needs approval again. Revoked files stay
+/// Deletes its settings and secrets too. A plugin whose files still exist needs approval again. Revoked files stay
 /// revoked, and the highest serial stays recorded.
 #[utoipa::path(delete, path = "/admin/v1/plugins/{plugin}", tag = "plugins", params(("plugin" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]

@@ -10,7 +10,7 @@ use crate::{
     jobs::{JobRunner, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport},
 };
 
-/// Maximum time that a run waits for the plugins to be loaded after the server has started.
+/// Maximum time to wait for the first pass of the loader after the server has started.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum number of characters of an unknown name that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;
@@ -106,7 +106,7 @@ impl JobRunner for PluginRunner {
     }
 }
 
-/// Converts a refusal. An unknown plugin is retryable, because it may be in the middle of being replaced.
+/// Converts a refusal. The failure is temporary for an unknown plugin, because its files may be about to be replaced.
 fn to_failure(refusal: &RunRefusal) -> RunFailure {
     let message = format!("The run could not start: {refusal}.");
     match refusal {

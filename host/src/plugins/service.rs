@@ -59,7 +59,7 @@ impl Plugins {
         watch(self.0).await;
     }
 
-    /// Returns the reason why a plugin is not running, if known.
+    /// Returns the reason why a plugin is not loaded, if known.
     pub async fn refusal(&self, name: &str) -> Option<String> {
         self.0.slots.lock().await.by_name.get(name)?.refusal().map(Refusal::text)
     }
@@ -109,7 +109,8 @@ impl Plugins {
     /// Approves the plugin's current file and loads it. If compiling takes long, returns before the plugin is loaded.
     ///
     /// # Errors
-    /// Returns an error if the plugin is unknown or can't be approved, or if the request is invalid.
+    /// Returns an error if the plugin is unknown or can't be approved, if its file changed, if the request is invalid,
+    /// if a secret can't be sealed, or if the platform database is unavailable.
     pub async fn approve(&self, name: &str, request: &ApprovePlugin, by: &str) -> Result<Plugin, PluginError> {
         self.refresh_with_timeout().await?;
         {
@@ -126,11 +127,11 @@ impl Plugins {
         self.get(name).await
     }
 
-    /// Revokes a plugin and its current file, and stops its runs: here immediately, on other nodes within a second.
-    /// Does not wait for plugins being compiled.
+    /// Revokes a plugin and its current file, and stops its runs: on this node immediately, on other nodes within about
+    /// a second. Does not wait for a plugin that is being compiled, unless the plugin to revoke is not known yet.
     ///
     /// # Errors
-    /// Returns an error if the plugin is unknown.
+    /// Returns an error if the plugin is unknown, or if the platform database is unavailable.
     pub async fn revoke(&self, name: &str) -> Result<Plugin, PluginError> {
         if !self.revoke_known(name).await? {
             // The files may have been added just now.
@@ -147,21 +148,21 @@ impl Plugins {
         })
     }
 
-    /// Returns whether the plugin is known.
+    /// Revokes a plugin and its current file. Returns whether the plugin is known.
     async fn revoke_known(&self, name: &str) -> Result<bool, PluginError> {
         let slots = self.0.slots.lock().await;
         let slot = slots.by_name.get(name);
         let is_known = slot.is_some() || slots.trust.approvals.contains_key(name);
         let file = slot.and_then(|slot| slot.inspection.sha256);
-        // The database may have an approval that this node has not read yet.
+        // The database may contain an approval that this node has not read yet.
         Ok(approvals::revoke(&self.0.parts.platform, name, file).await? || is_known)
     }
 
-    /// Deletes a plugin's approval with its settings and secrets. A plugin whose files are still there needs approval
+    /// Deletes a plugin's approval with its settings and secrets. A plugin whose files still exist needs approval
     /// again.
     ///
     /// # Errors
-    /// Returns an error if there is no approval.
+    /// Returns an error if the plugin has no approval, or if the platform database is unavailable.
     pub async fn forget(&self, name: &str) -> Result<(), PluginError> {
         if !approvals::forget(&self.0.parts.platform, name).await? {
             return Err(unknown(name));
@@ -185,10 +186,11 @@ impl Plugins {
         trusted_keys::list(&parts.platform, &parts.first_party, proposed).await
     }
 
-    /// Trusts a key, and loads the plugins that waited for it.
+    /// Trusts a key, and loads the approved plugins that it signed.
     ///
     /// # Errors
-    /// Returns an error if the name or the key is invalid, or if the key is already known.
+    /// Returns an error if the name or the key is invalid, if the key is already trusted or was revoked, if another key
+    /// with its id is known, or if the platform database is unavailable.
     pub async fn add_key(&self, name: &str, public_key: &str) -> Result<TrustedKey, PluginError> {
         let key = trusted_keys::add(&self.0.parts.platform, name, public_key).await?;
         apply_trust_changes(&self.0).await?;
@@ -199,7 +201,8 @@ impl Plugins {
     /// Revokes a key permanently and returns its name. Unloads the plugins that it signed.
     ///
     /// # Errors
-    /// Returns [`PluginError::UnknownKey`] if there is no such key.
+    /// Returns [`PluginError::UnknownKey`] if there is no such key, and [`PluginError::Database`] if the platform
+    /// database is unavailable.
     pub async fn revoke_key(&self, id: &str) -> Result<String, PluginError> {
         let name = trusted_keys::revoke(&self.0.parts.platform, id).await?;
         apply_trust_changes(&self.0).await?;

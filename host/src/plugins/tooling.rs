@@ -35,7 +35,8 @@ impl PluginTools {
     /// Approves the plugin's current file.
     ///
     /// # Errors
-    /// Returns an error if the plugin is unknown or can't be approved, or if the request is invalid.
+    /// Returns an error if the plugin is unknown or can't be approved, if its file changed, if the request is invalid,
+    /// if a secret can't be sealed, if the folder can't be read, or if the platform database is unavailable.
     pub async fn approve(&self, name: &str, request: &ApprovePlugin, by: &str) -> Result<Plugin, PluginError> {
         let slots = self.inspect_all().await?;
         let unknown = || PluginError::UnknownPlugin(name.to_owned());
@@ -53,7 +54,8 @@ impl PluginTools {
     /// Revokes a plugin and its current file. Revoking again has no effect.
     ///
     /// # Errors
-    /// Returns [`PluginError::UnknownPlugin`] if there is neither a file nor an approval.
+    /// Returns [`PluginError::UnknownPlugin`] if there is neither a file nor an approval. Also returns an error if the
+    /// folder can't be read or the platform database is unavailable.
     pub async fn revoke(&self, name: &str) -> Result<(), PluginError> {
         let slots = self.inspect_all().await?;
         let file = slots.by_name.get(name).and_then(|slot| slot.inspection.sha256);
@@ -67,7 +69,8 @@ impl PluginTools {
     /// Trusts a key.
     ///
     /// # Errors
-    /// Returns an error if the name or the key is invalid, or if the key is already known.
+    /// Returns an error if the name or the key is invalid, if the key is already trusted or was revoked, if another key
+    /// with its id is known, or if the platform database is unavailable.
     pub async fn trust_key(&self, name: &str, public_key: &str) -> Result<TrustedKey, PluginError> {
         trusted_keys::add(&self.platform, name, public_key).await
     }
@@ -75,15 +78,17 @@ impl PluginTools {
     /// Revokes a key permanently and returns its name.
     ///
     /// # Errors
-    /// Returns [`PluginError::UnknownKey`] if there is no such key.
+    /// Returns [`PluginError::UnknownKey`] if there is no such key, and [`PluginError::Database`] if the platform
+    /// database is unavailable.
     pub async fn revoke_key(&self, id: &str) -> Result<String, PluginError> {
         trusted_keys::revoke(&self.platform, id).await
     }
 
-    /// Revokes a file by its SHA-256 in hexadecimal, whatever its name.
+    /// Revokes a file by its SHA-256 in hexadecimal. The name of the file does not matter.
     ///
     /// # Errors
-    /// Returns [`PluginError::Invalid`] if `sha256` is not 64 hexadecimal digits.
+    /// Returns [`PluginError::Invalid`] if `sha256` is not 64 hexadecimal digits, and [`PluginError::Database`] if the
+    /// platform database is unavailable.
     pub async fn revoke_file(&self, sha256: &str) -> Result<(), PluginError> {
         let mut hash = [0; 32];
         hex::decode_to_slice(sha256, &mut hash).map_err(|_| {

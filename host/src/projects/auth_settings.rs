@@ -47,7 +47,10 @@ impl AuthSettingsCache {
         Self { platform, cached: Arc::default() }
     }
 
-    /// Returns the settings of an existing project; `None` if it never switched login on.
+    /// Returns the settings of an existing project, or `None` if it has never switched login on.
+    ///
+    /// # Errors
+    /// 503 if Postgres can't be reached.
     pub async fn get(&self, project: &str) -> ApiResult<Option<Arc<StoredAuthSettings>>> {
         if let Some(entry) = self.cached.get(project)
             && entry.0.elapsed() < MAX_CACHE_AGE
@@ -63,7 +66,7 @@ impl AuthSettingsCache {
     /// Returns the settings of a project that has switched login on.
     ///
     /// # Errors
-    /// 404 `auth_disabled` if it has not.
+    /// 404 `auth_disabled` if it has not, 503 if Postgres can't be reached.
     pub async fn enabled(&self, project: &str) -> ApiResult<Arc<StoredAuthSettings>> {
         self.get(project).await?.filter(|settings| settings.enabled).ok_or_else(|| {
             ApiError::new(Code::AuthDisabled, "End-user login is off for this project.")

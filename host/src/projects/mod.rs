@@ -4,8 +4,9 @@
 //!
 //! - `project`, `queries`: the project as the rest of the host sees it, and its look-up.
 //! - `auth_settings`: a project's settings of end-user login, cached.
-//! - `keys`: API keys: format, creation, rotation, revocation, and the cache that each request consults.
-//! - `gate`: the middleware of the public surface: key, origin, rate limit, user token; it creates the [`Caller`].
+//! - `keys`: the format, creation, rotation and revocation of API keys, and the cache that each request reads.
+//! - `gate`: the middleware of the public surface. It checks key, origin, rate limit and user token, and creates the
+//!   [`Caller`].
 //! - `lifecycle`: creating, changing and deleting projects; recovery after a crash; databases and their credentials.
 //! - `totals`: the list of projects with their sizes and counts.
 //! - `admin_project`: the extractor for the path segment `{project}` of the admin surface.
@@ -73,18 +74,21 @@ pub struct ProjectsState {
     /// Cached counts from projects' own databases.
     pub surveys: Surveys,
     pub keys: KeyCache,
-    /// `maxObjectBytes` of the buckets that a new project gets.
+    /// `maxObjectBytes` of the buckets that are created with a project.
     pub max_object_bytes: i64,
     /// Whether a project's SQL may create extensions that Postgres trusts.
     pub allow_create_extension: bool,
-    /// Clears the caches for a project in slices on higher floors.
+    /// Clears the caches for a project in slices that depend on this one.
     pub forget: ForgetProject,
-    /// Starts a backup; backups are on a higher floor.
+    /// Starts a backup. The slice `backups` depends on this one, so it can't be called directly.
     pub begin_final_backup: BeginFinalBackup,
 }
 
 impl ProjectsState {
     /// Returns all projects, newest first.
+    ///
+    /// # Errors
+    /// The error of the query.
     pub async fn all(&self) -> Result<Vec<ProjectRef>, sqlx::Error> {
         queries::all_projects(&self.platform).await
     }

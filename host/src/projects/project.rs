@@ -83,7 +83,7 @@ impl Projects {
     /// Returns a ready project.
     ///
     /// # Errors
-    /// 404 if there is no such project or it is not ready.
+    /// 404 if there is no such project or it is not ready, 503 if Postgres can't be reached.
     pub async fn get(&self, id: &str) -> ApiResult<Arc<ProjectRef>> {
         if let Some(entry) = self.cached.get(id)
             && entry.0.elapsed() < MAX_CACHE_AGE

@@ -3,7 +3,7 @@
 //!
 //! A request passes these layers, outermost first: normalization of its path, request id and error bodies, client
 //! address, panic handling, the surface's own gate (`projects::authenticate` or `admin::protect`), and the limits
-//! (`http::limits`).
+//! (`http::limits`; on the admin surface also `http::responses`). Health checks pass neither gate nor limits.
 //!
 //! `openapi` builds the document from the same routes.
 
@@ -41,7 +41,7 @@ pub use openapi::openapi;
 /// Time limit of the admin surface, where requests create and drop databases.
 const ADMIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
 
-/// `/v1`, behind the API key.
+/// Returns the routes of `/v1`. All but the public keys of access tokens need an API key.
 fn public_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(data::list_tables))
@@ -71,7 +71,7 @@ fn public_routes() -> OpenApiRouter<App> {
         .routes(routes!(storage_public::delete_object))
 }
 
-/// `/admin/v1`, behind the owner's identity.
+/// Returns the routes of `/admin/v1`. All but the sign-in need the owner.
 #[rustfmt::skip]
 fn admin_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -177,18 +177,18 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(plugins::revoke_trusted_key))
 }
 
-/// `/healthz` and `/readyz`, on both surfaces, outside of their limits.
+/// Returns `/healthz` and `/readyz`, which are on both surfaces, outside of their gates and limits.
 fn health_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(health::healthz)).routes(routes!(health::readyz))
 }
 
-/// `/metrics`, on the admin surface, behind `admin::require_metrics_reader`.
+/// Returns `/metrics`, which is on the admin surface, behind `admin::require_metrics_reader`.
 fn metrics_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(observability::get_metrics))
 }
 
-/// The dashboard's files and the OpenAPI document, on the admin surface. Both are open to anyone who reaches the
-/// listener: they contain no stored data.
+/// Returns the routes of the dashboard's files and of the OpenAPI document, on the admin surface. They are open to
+/// anyone who reaches the listener, because they contain no stored data.
 fn page_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(observability::get_openapi))
@@ -196,7 +196,7 @@ fn page_routes() -> OpenApiRouter<App> {
         .routes(routes!(dashboard::get_asset))
 }
 
-/// The public surface: `/v1`, `/healthz`, `/readyz`.
+/// Returns the router of the public surface: `/v1`, `/healthz` and `/readyz`.
 pub fn public_router(app: &App) -> Router {
     let limits = request_limits(app, app.config().connections.public, app.config().limits.request_timeout);
     let gated = Router::from(public_routes())
@@ -211,8 +211,8 @@ pub fn public_router(app: &App) -> Router {
     add_layers(app, gated)
 }
 
-/// The admin surface: `/admin/v1`, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`, and the dashboard at every other
-/// path.
+/// Returns the router of the admin surface: `/admin/v1`, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`, and the
+/// dashboard at every other path.
 pub fn admin_router(app: &App) -> Router {
     let limits = request_limits(app, app.config().connections.admin, ADMIN_TIMEOUT);
     let metrics = Router::from(metrics_routes())
@@ -257,7 +257,8 @@ async fn unknown_path() -> ApiError {
         .with_hint("See /openapi.json of the admin surface for all paths.")
 }
 
-/// The dashboard's own router selects the page, so browsers get the same document at every address.
+/// Responds to navigation with the dashboard's document, and to other requests with 404. The dashboard's own router
+/// selects the page, so browsers receive the same document at every address.
 async fn page_or_unknown_path(State(dashboard): State<DashboardState>, request: Request) -> Response {
     let (is_navigation, headers) = (dashboard::is_navigation(&request), request.into_parts().0.headers);
     if is_navigation {

@@ -50,7 +50,7 @@ use crate::app::App;
 )]
 struct Document;
 
-/// Routes with the same servers and credentials.
+/// A group of routes with the same servers and credentials.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Group {
     Public,
@@ -124,7 +124,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
 }
 
-/// Returns the alternatives to authenticate a request; an empty list if none is needed.
+/// Returns the alternative ways to authenticate a request, or an empty list if no authentication is needed.
 fn security(group: Group, operation_id: Option<&str>) -> Vec<SecurityRequirement> {
     let of = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
     let owner = || ["adminToken", "access", "session"].map(of).to_vec();
@@ -172,7 +172,8 @@ fn add_client_error(operation: &mut Operation) {
     responses.insert(status.as_str().to_owned(), RefOr::T(response));
 }
 
-/// OpenAPI requires a description of every response. Uses the name of the status for responses without one.
+/// Describes responses without a description by the name of their status, because OpenAPI requires a description of
+/// every response.
 fn describe_responses(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response

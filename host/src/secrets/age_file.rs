@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::config::{AgeIdentity, AgeRecipients};
 
-/// The first bytes of every file.
+/// The first bytes of every encrypted file.
 const MAGIC: &[u8] = b"age-encryption.org/v1";
 /// Maximum number of bytes that are decrypted at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -35,7 +35,7 @@ pub enum AgeError {
 /// The bytes of a file, or of its content.
 pub type ByteStream<'a> = stream::BoxStream<'a, io::Result<Bytes>>;
 
-/// A file that can be read.
+/// An opened file.
 pub struct AgeFile<'a> {
     pub content: ByteStream<'a>,
     pub is_encrypted: bool,
@@ -44,7 +44,7 @@ pub struct AgeFile<'a> {
 /// Encrypts a stream to all recipients. Whoever has the identity of one of them can decrypt it.
 ///
 /// # Errors
-/// Fails if there is no recipient.
+/// Fails if the list of recipients is empty.
 pub fn encrypt<'a, S>(recipients: &AgeRecipients, bytes: S) -> io::Result<ByteStream<'a>>
 where
     S: Stream<Item = io::Result<Bytes>> + Send + Unpin + 'a,
@@ -97,17 +97,18 @@ impl Write for Output {
     }
 }
 
-/// Opens a file. Its content is decrypted if it is encrypted, otherwise it is the file as it is.
+/// Opens a file. If the file is encrypted, its content is decrypted; otherwise, the content is the file itself.
 ///
 /// If an encrypted file was changed or cut short, the content ends with an error that [`is_damage`] recognizes.
 ///
 /// # Errors
-/// Fails if the file is encrypted, and the identity is missing or can't decrypt it.
+/// Fails if the start of the file can't be read. If the file is encrypted, also fails if the identity is missing or
+/// can't decrypt the file, or if the header is damaged.
 pub async fn open<'a, S>(bytes: S, identity: Option<&AgeIdentity>) -> Result<AgeFile<'a>, AgeError>
 where
     S: Stream<Item = io::Result<Bytes>> + Send + Unpin + 'a,
 {
-    // A file that is shorter than the magic is read past its end.
+    // `fuse`, because the stream of a file that is shorter than the magic bytes is polled again after its end.
     let mut bytes = bytes.fuse();
     let mut head = BytesMut::new();
     while head.len() < MAGIC.len() {

@@ -2,7 +2,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// A key for one purpose, derived from a master key. It reveals nothing about the master key or about other purposes.
+/// A key for one purpose, derived from a master key. It reveals nothing about the master key or the keys for other
+/// purposes.
 #[derive(Clone)]
 pub struct DerivedKey(Zeroizing<[u8; 32]>);
 

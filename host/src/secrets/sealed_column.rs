@@ -19,7 +19,7 @@ pub struct SealedColumn {
     pub column: &'static str,
     /// Columns that identify a row.
     pub key_columns: &'static [&'static str],
-    /// The identity that a row's value is sealed for. `{name}` stands for the value of a key column.
+    /// The identity for which a row's value is sealed. `{name}` stands for the value of a key column.
     pub identity: &'static str,
 }
 
@@ -42,8 +42,8 @@ pub enum SealedColumnError {
 }
 
 impl SealedColumn {
-    /// Returns the identity that the value of a row is sealed for. `key` holds the values of the key columns, in
-    /// their order.
+    /// Returns the identity for which the value of a row is sealed. `key` holds the values of the key columns, in their
+    /// order.
     pub fn identity(&self, key: &[&dyn fmt::Display]) -> String {
         let mut identity = String::new();
         let mut rest = self.identity;
@@ -63,7 +63,7 @@ impl SealedColumn {
         identity
     }
 
-    /// Returns identity and sealed value of every row.
+    /// Returns the identity and the sealed value of every row that has a value.
     async fn values(&self, platform: &PgPool) -> Result<Vec<(String, Vec<u8>)>, sqlx::Error> {
         let Self { table, column, key_columns, .. } = self;
         let keys = key_columns.iter().map(|column| format!("{column}::text")).collect::<Vec<_>>().join(", ");
@@ -96,7 +96,8 @@ impl SealedColumn {
 /// Can be interrupted and run again.
 ///
 /// # Errors
-/// Fails at the first value that neither key can open. That value is not changed.
+/// Fails at the first value that no key can open, or if the database can't be accessed. Values that were re-sealed
+/// before stay so; the others are not changed.
 pub async fn reseal(
     platform: &PgPool,
     sealer: &Sealer,
@@ -125,7 +126,7 @@ pub async fn reseal(
 /// Opens every sealed value and returns their number.
 ///
 /// # Errors
-/// Fails at the first value that can't be opened.
+/// Fails at the first value that can't be opened, or if the database can't be accessed.
 pub async fn check_sealed(
     platform: &PgPool,
     sealer: &Sealer,

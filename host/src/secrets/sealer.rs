@@ -31,17 +31,20 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// The 32 bytes that the platform's secrets are sealed with.
+/// The 32 bytes with which the platform's secrets are sealed.
 #[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
-/// The string is not a master key.
+/// The error for a string that is not a master key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not 32 bytes in base64")]
 pub struct MasterKeyError;
 
 impl MasterKey {
     /// Parses 32 bytes of standard or URL-safe base64, with or without padding.
+    ///
+    /// # Errors
+    /// Fails if `text` is not base64 of 32 bytes.
     pub fn from_base64(text: &str) -> Result<Self, MasterKeyError> {
         use base64::{alphabet, engine};
         const CONFIG: engine::GeneralPurposeConfig =
@@ -96,7 +99,7 @@ pub enum SealError {
     Encrypt,
 }
 
-/// Seals with the current master key, opens with the current and the previous one.
+/// Seals values with the current key, and opens values that the current key or a previous one sealed.
 ///
 /// AES-256-GCM. Layout: version, key id, random 96-bit nonce, ciphertext with tag. The identity of the row, such as
 /// `project_db_creds/<project>/<role>`, is authenticated too, so that a value copied to another row can't be opened.
@@ -107,14 +110,15 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Creates a sealer. Previous keys only open values; for the master key, there is one while it is rotated.
+    /// Creates a sealer. Previous keys only open values. A previous master key is given while the master key is
+    /// rotated.
     pub fn new<'a>(current: &'a MasterKey, previous: impl IntoIterator<Item = &'a MasterKey>) -> Self {
         let keys =
             std::iter::once(current).chain(previous).map(|key| (key.id(), Aes256Gcm::new(&(*key.0).into()))).collect();
         Self { current: current.id(), keys }
     }
 
-    /// Returns the id of the key that new values are sealed with.
+    /// Returns the id of the key with which new values are sealed.
     pub fn current_key(&self) -> KeyId {
         self.current
     }
@@ -125,6 +129,9 @@ impl Sealer {
     }
 
     /// Seals a value for a row.
+    ///
+    /// # Errors
+    /// Fails if the value is too long for AES-GCM.
     pub fn seal(&self, plain: &[u8], identity: &str) -> Result<Vec<u8>, SealError> {
         let cipher = self.cipher(self.current)?;
         let mut sealed = Vec::with_capacity(HEADER_BYTES + plain.len() + 16);
@@ -140,6 +147,10 @@ impl Sealer {
     }
 
     /// Opens a value that was sealed for the same row.
+    ///
+    /// # Errors
+    /// Fails if the value is malformed, was changed, belongs to another row, or was sealed with a key that this sealer
+    /// does not have.
     pub fn open(&self, sealed: &[u8], identity: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
         if sealed.len() < HEADER_BYTES + 16 || sealed[0] != VERSION {
             return Err(SealError::Malformed);

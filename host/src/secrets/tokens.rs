@@ -31,7 +31,7 @@ fn random_bytes() -> Zeroizing<[u8; RANDOM_BYTES]> {
     bytes
 }
 
-/// Compares in a time that depends on the lengths alone.
+/// Returns whether two slices are equal, in a time that depends only on their lengths.
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }

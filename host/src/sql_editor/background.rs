@@ -62,6 +62,10 @@ pub struct ScriptError {
 
 impl SqlEditorState {
     /// Checks a script as `POST sql` does.
+    ///
+    /// # Errors
+    /// Returns `sql_error` for a syntax error, `sql_refused` for a statement that the editor does not run, and
+    /// `invalid_request` for a script without statements, with too many statements, or with a NUL character.
     pub async fn check_script(&self, request: &ScriptRequest) -> ApiResult<CheckedScript> {
         check_text(&request.sql)?;
         let permissions = Permissions { create_extension: self.allow_create_extension };
@@ -76,6 +80,10 @@ impl SqlEditorState {
 
     /// Runs a script until it ends, or until `timeout` has passed or it is cancelled. `on_statement` is called after
     /// each statement.
+    ///
+    /// # Errors
+    /// Fails if the connection can't be opened, or if the result can't be built. [`ScriptEnd::failure`] reports the
+    /// failure of a statement.
     pub async fn run_script(
         &self,
         project: &str,

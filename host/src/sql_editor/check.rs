@@ -57,7 +57,7 @@ pub(super) async fn checked_script(
         }
         if parts.len() > MAX_STATEMENTS {
             return Err(ApiError::invalid(format!(
-                "The script has {} statements, and may have at most {MAX_STATEMENTS}.",
+                "The script contains {} statements. The maximum is {MAX_STATEMENTS}.",
                 parts.len()
             )));
         }

@@ -13,9 +13,9 @@ use crate::{
 /// The reason why SQL is rejected before anything is sent to Postgres.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rejection {
-    /// The SQL has only blanks and comments.
+    /// The SQL contains only blanks and comments.
     Empty,
-    /// The SQL has more than one statement.
+    /// The SQL contains more than one statement.
     SeveralStatements(usize),
     /// The editor does not run this kind of statement. `what` is its name, `instead` the alternative for the user.
     NotSupported { what: String, instead: &'static str },
@@ -38,24 +38,24 @@ pub(super) enum Failure {
     Cancelled,
     /// The result can't be written to the response.
     Response(ApiError),
-    /// The SQL has parameters such as `$1`.
+    /// The SQL contains parameters such as `$1`.
     Parameters,
     /// Postgres accepts the SQL, but the parser in this version does not.
     UnknownGrammar,
 }
 
 impl Failure {
-    /// An error whose position does not refer to the submitted SQL, such as that of a `FETCH` or `COMMIT`.
+    /// Converts an error whose position does not refer to the submitted SQL, such as that of a `FETCH` or `COMMIT`.
     pub(super) fn postgres(error: tokio_postgres::Error) -> Self {
         Self::Postgres { error, offset: u32::MAX }
     }
 
-    /// An error of the submitted SQL, which was sent after `prefix`.
+    /// Converts an error of the submitted SQL, which was sent after `prefix`.
     pub(super) fn statement(error: tokio_postgres::Error, prefix: &str) -> Self {
         Self::Postgres { error, offset: prefix.chars().count() as u32 }
     }
 
-    /// Finds out why Postgres cancelled a statement, `elapsed` after the start of a run with this time limit. If the
+    /// Determines why Postgres cancelled a statement, `elapsed` after the start of a run with this time limit. If the
     /// SQL has set a shorter limit itself, the failure stays an error of the statement.
     pub(super) fn classified(self, elapsed: Duration, limit: Duration) -> Self {
         let Self::Postgres { error, .. } = &self else { return self };
@@ -75,7 +75,7 @@ impl Failure {
             Self::Cancelled => cancelled(),
             Self::Response(error) => error,
             Self::Internal(error) => DbError::from(error).into(),
-            Self::Parameters => ApiError::new(Code::SqlRefused, "The statement has parameters such as `$1`.")
+            Self::Parameters => ApiError::new(Code::SqlRefused, "The statement contains parameters such as `$1`.")
                 .with_hint("Write the values into the statement."),
             Self::UnknownGrammar => ApiError::new(
                 Code::SqlRefused,

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::errors::Failure;
 use crate::db::ExclusiveClient;
 
-/// Time after the limit in which Postgres can report it, before the host ends the run. A statement can raise Postgres's
-/// limit with `set_config`, but not the host's.
+/// Time after the limit in which Postgres can report a timeout, before the host ends the run. A statement can raise
+/// Postgres's limit with `set_config`, but not the host's.
 const GRACE: Duration = Duration::from_millis(250);
 
 /// Number of attempts to cancel a statement before its connection is closed.

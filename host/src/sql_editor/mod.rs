@@ -10,7 +10,7 @@
 //! [`running`] finds a run to cancel; [`background`] runs scripts for `sql_runs`, and [`query_check`] checks queries
 //! for `transfers`. [`result_rows`] writes rows into the response as JSON [`values`]. [`errors`] maps errors.
 //!
-//! [`saved_routes`] has the [`saved_queries`] and the [`history`], both in the platform database.
+//! [`saved_routes`] serves the [`saved_queries`] and the [`history`], both in the platform database.
 //!
 //! Not here: import and export (`transfers`), rows of tables (`data`), the names for completion (`data`).
 

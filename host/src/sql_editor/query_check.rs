@@ -15,8 +15,12 @@ use crate::{
 };
 
 impl SqlEditorState {
-    /// Checks that the SQL is one query that returns rows, and that Postgres accepts it. Returns the query without
-    /// comments and semicolons around it.
+    /// Checks whether the SQL is a single query that returns rows, and whether Postgres accepts it. Returns the query
+    /// without comments and semicolons around it.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::check_script`], `sql_refused` if the SQL is not one query that returns rows, and
+    /// the error of Postgres if that rejects the query.
     pub async fn check_query(&self, project: &str, sql: &str) -> ApiResult<String> {
         check_text(sql)?;
         let permissions = Permissions { create_extension: self.allow_create_extension };

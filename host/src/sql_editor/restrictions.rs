@@ -152,7 +152,7 @@ pub(super) fn is_rejected_function(name: &str) -> bool {
     ) || ["pg_sleep", "pg_ls_", "pg_file_", "dblink"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The rejection of a function call.
+/// Returns the rejection of a function call.
 pub(super) fn rejected_function(name: &str) -> Rejection {
     let instead = match name {
         name if name.starts_with("pg_sleep") => "A statement has a time limit. To run something later, use a job.",

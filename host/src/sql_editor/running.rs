@@ -50,7 +50,7 @@ impl RunningQueries {
         Ok(RunningQuery { queries: self.clone(), key, cancelled, name: connection_name(id) })
     }
 
-    /// Cancels a run, including one on another node. Returns whether there was one.
+    /// Cancels a run, including one on another node. Returns whether such a run was found.
     pub(super) async fn cancel(&self, pools: &ProjectPools, project: &str, id: &str) -> ApiResult<bool> {
         check_id(id)?;
         if let Some(cancelled) = self.0.get(&(project.to_owned(), id.to_owned())) {
@@ -76,7 +76,7 @@ impl Drop for RunningQuery {
 
 fn connection_name(id: Option<&str>) -> String {
     match id {
-        // At most 63 bytes: Postgres cuts longer names.
+        // The name has at most 63 bytes, because Postgres cuts longer names.
         Some(id) => format!("sql:{}", id.get(id.len().saturating_sub(58)..).unwrap_or(id)),
         None => "sql".to_owned(),
     }

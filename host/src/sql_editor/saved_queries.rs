@@ -70,7 +70,7 @@ pub(super) async fn insert(platform: &PgPool, project: &str, name: &str, sql: &s
     Ok(row.into())
 }
 
-/// Changes a query, if it has one of the versions. Returns `None` if it has another one or does not exist.
+/// Changes a query, if it has one of the versions. Returns `None` if it has another version or does not exist.
 pub(super) async fn update(
     platform: &PgPool,
     project: &str,

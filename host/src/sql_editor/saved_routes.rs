@@ -1,4 +1,4 @@
-//! Saved queries and the history.
+//! The routes of saved queries and of the history.
 
 use api_types::{CreateSavedQuery, ErrorBody, Page, PageQuery, SavedQuery, SqlHistoryEntry, UpdateSavedQuery};
 use axum::{

@@ -10,7 +10,7 @@ use super::{
     statement::{Analysis, Statement, analyze, parser_message},
 };
 
-/// Maximum length, in bytes, of a statement in which the position of a syntax error is looked for.
+/// Maximum length, in bytes, of a statement in which the position of a syntax error is searched for.
 const MAX_SEARCHED_BYTES: usize = 128 * 1024;
 
 /// A statement of a script.
@@ -195,7 +195,7 @@ impl<'s> CharacterPositions<'s> {
         Self { sql, bytes: 0, characters: 0 }
     }
 
-    /// Returns the number of characters before a byte. It must not be before the byte of the previous call.
+    /// Returns the number of characters before a byte. The byte must not be before that of the previous call.
     pub(super) fn at(&mut self, byte: usize) -> u32 {
         self.characters += self.sql.get(self.bytes..byte).map_or(0, |text| text.chars().count());
         self.bytes = byte;

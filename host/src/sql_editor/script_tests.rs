@@ -27,7 +27,7 @@ fn texts_are_split_between_statements() {
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT f()",
         &["CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT 2; END", "SELECT f()"],
     );
-    // With syntax errors.
+    // Scripts with syntax errors.
     check("select 1; selec 2; select 3", &["select 1", "selec 2", "select 3"]);
     check("select 1; select 'abc; select 2", &["select 1", "select 'abc; select 2"]);
 }
@@ -125,12 +125,12 @@ fn destroyed_objects_are_found_by_the_grammar() {
     check("delete from t", &[(DeleteAll, "table", "t")]);
     check("update t set a = 1", &[(UpdateAll, "table", "t")]);
     check("with x as (delete from t returning *) select * from x", &[(DeleteAll, "table", "t")]);
-    // None of these.
+    // Statements that destroy nothing.
     check("-- drop table x\nselect 'drop table x', $$ truncate x $$", &[]);
     check("delete from t where id = 1; update t set a = 1 where b", &[]);
     check("create function f() returns void language sql begin atomic delete from t; end", &[]);
     check("alter table t add c int", &[]);
-    // Objects of the same text.
+    // Objects that the same script creates.
     check("create table x (a int); insert into x values (1); delete from x; drop table public.x", &[]);
     check("create table s.x (a int); drop table x", &[(Drop, "table", "x")]);
     check("create table if not exists x (a int); drop table x", &[(Drop, "table", "x")]);

@@ -2,8 +2,8 @@
 //!
 //! Rows are fetched with the simple query protocol, because only it returns every type in Postgres's text format. (With
 //! the extended protocol the client library requests binary values, and can convert only the types it knows.) The types
-//! of the columns come from preparing the same SQL first. That also makes Postgres confirm that it is one statement,
-//! and reports syntax errors and unknown names with their exact position before anything runs.
+//! of the columns come from preparing the same SQL first. Preparing also ensures that the SQL is one statement, and
+//! reports syntax errors and unknown names with their exact position before anything runs.
 //!
 //! The simple query protocol has no row limit. So a query runs through a cursor and is fetched in batches until the
 //! result is full. A change runs to its end, because stopping it would undo it; its excess rows are read and dropped
@@ -47,11 +47,11 @@ pub(super) struct StatementRun<'a> {
 /// The transaction in which a statement runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transaction {
-    /// Its own. `BEGIN` is sent only for a cursor and for `EXPLAIN ANALYZE`, because some statements (`VACUUM`, `CREATE
-    /// INDEX CONCURRENTLY`, procedures that commit) fail after it.
+    /// The statement's own transaction. `BEGIN` is sent only for a cursor and for `EXPLAIN ANALYZE`, because some
+    /// statements (`VACUUM`, `CREATE INDEX CONCURRENTLY`, procedures that commit) fail after it.
     Own,
     OwnReadOnly,
-    /// The script's.
+    /// The script's transaction.
     Enclosing,
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Statement {
     pub(super) fetch_mode: FetchMode,
     /// Whether `EXPLAIN` supports it.
     pub(super) explainable: bool,
-    /// Whether it changes nothing, as far as its text shows.
+    /// Whether it changes nothing, as far as its text tells.
     pub(super) read_only: bool,
     /// Whether it can run in a transaction with others.
     pub(super) in_transaction: bool,
@@ -33,7 +33,7 @@ pub(super) struct Analysis {
     pub(super) statement: Statement,
     /// `None` if the SQL is too long or too deep.
     pub(super) tree: Option<SyntaxTree>,
-    /// The reason why the editor refuses to run it, if it does.
+    /// The reason why the editor refuses to run the statement, if it refuses.
     pub(super) refusal: Option<Rejection>,
 }
 
@@ -147,7 +147,7 @@ fn can_run_in_transaction(kind: &str, node: &Value) -> bool {
     }
 }
 
-/// Returns whether it is `SELECT … INTO`, including in the first member of a `UNION`.
+/// Returns whether a query is a `SELECT … INTO`, including in the first member of a `UNION`.
 fn selects_into(select: &Value) -> bool {
     !select["into_clause"].is_null() || (!select["larg"].is_null() && selects_into(&select["larg"]))
 }

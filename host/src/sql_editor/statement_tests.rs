@@ -158,7 +158,7 @@ fn unsupported_parts_are_rejected_anywhere_in_a_statement() {
         ("SELECT pg_terminate_backend(1)", "the function pg_terminate_backend()"),
         ("SELECT * FROM dblink('', '') AS t(a int)", "the function dblink()"),
         ("SELECT public.dblink_connect('')", "the function dblink_connect()"),
-        // In any part of a statement.
+        // Rejected functions in any part of a statement.
         ("WITH a AS (SELECT pg_sleep(1)) SELECT * FROM a", "the function pg_sleep()"),
         ("SELECT 1 LIMIT (SELECT 1 FROM pg_sleep(9))", "the function pg_sleep()"),
         ("SELECT 1 OFFSET length(pg_read_file('a'))", "the function pg_read_file()"),

@@ -2,16 +2,17 @@
 
 use tokio_postgres::types::{Kind, Type};
 
-/// Integers up to this magnitude are exact in a double.
+/// Largest magnitude up to which every integer is exact in a double.
 const EXACT_INTEGER: i64 = 1 << 53;
 
 /// Maximum depth of a document that is returned as JSON. Many parsers have a limit, serde_json one of 128. They would
 /// reject the whole response.
 const MAX_DEPTH: usize = 120;
 
-/// Writes booleans, JSON documents, and numbers that are exact in a double, unchanged. Every other value, and any of
-/// unknown type, becomes a string with Postgres's text. A document keeps its numbers even if a double can't hold them:
-/// as a string it could not be distinguished from a document that is a string.
+/// Writes a boolean, a JSON document, or a number that is exact in a double as that JSON value, with its digits
+/// unchanged. Every other value, a value of unknown type, and a document deeper than [`MAX_DEPTH`] become a string with
+/// Postgres's text. A document keeps its numbers even if a double can't hold them: as a string it could not be
+/// distinguished from a document that is a string.
 pub(super) fn write_json(json: &mut String, data_type: Option<&Type>, text: &str) {
     match data_type.and_then(|data_type| json_text(data_type, text)) {
         Some(text) => json.push_str(text),

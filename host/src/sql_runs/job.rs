@@ -24,7 +24,7 @@ impl BuiltInJob for SqlJob {
     const PLUGIN: &'static str = "sql";
     const JOB: &'static str = "script";
     const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
-    /// Each run uses a connection.
+    /// The number of simultaneous runs is limited, because each run uses a connection.
     const MAX_RUNS: usize = 4;
 
     type Params = ScriptRequest;

@@ -19,8 +19,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
 /// Run SQL in the background
 ///
 /// Starts a run that executes a script, and can be watched and cancelled like any other run. The script is checked
-/// first, as in `POST /admin/v1/projects/{project}/sql`. No rows are kept; the run's log and result have only the
-/// number of rows of each statement.
+/// first, as in `POST /admin/v1/projects/{project}/sql`. No rows are kept: the run's log contains the number of rows of
+/// each statement, and the result contains their total.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/sql/runs",

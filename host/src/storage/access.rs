@@ -159,7 +159,7 @@ impl Requester {
         }
     }
 
-    /// Returns the bucket's settings if the requester may do `action` there. An untrusted requester gets the same
+    /// Returns the bucket's settings if the requester may do `action` there. An untrusted requester receives the same
     /// 403 for an unexposed bucket and for a bucket that does not exist.
     pub(super) fn authorize(&self, bucket: Option<&BucketSettings>, action: Action) -> ApiResult<BucketSettings> {
         let Some(bucket) = bucket else {

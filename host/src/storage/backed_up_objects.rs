@@ -39,7 +39,8 @@ impl StorageState {
     /// Creates a bucket without exposure, unless it exists.
     ///
     /// # Errors
-    /// `invalid_request` if the name is invalid or `max_object_bytes` is less than 1.
+    /// `invalid_request` if the name is invalid or `max_object_bytes` is less than 1, 503 if the platform database is
+    /// unavailable.
     pub async fn ensure_bucket(&self, project_id: &str, name: &str, max_object_bytes: i64) -> ApiResult<()> {
         let name = BucketName::parse(name)?;
         if max_object_bytes < 1 {
@@ -57,7 +58,7 @@ impl StorageState {
         Ok(())
     }
 
-    /// Returns the records of those of the objects that have one, by object key.
+    /// Returns the records of the given objects, by object key. Objects without a record are left out.
     ///
     /// # Errors
     /// Fails if the platform database is unavailable.

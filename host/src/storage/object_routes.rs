@@ -24,8 +24,8 @@ use crate::{
 
 /// List a bucket's objects
 ///
-/// In the order of the bytes of their keys. With `delimiter=/`, returns one level: the folders under the prefix, and
-/// the objects that are in none of them.
+/// Objects are in the byte order of their keys. With `delimiter=/`, returns one level: the folders under the prefix,
+/// and the objects that are in none of them.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/objects",
@@ -64,7 +64,7 @@ pub(crate) async fn delete_object(
 
 /// Get an object
 ///
-/// Returns the size, content type, dates and uploader of an object. `HEAD` shows whether it exists.
+/// Returns the size, content type, dates and uploader of an object. A `HEAD` request checks whether the object exists.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/object",
@@ -102,7 +102,7 @@ pub(crate) async fn count_objects(
 /// Move an object
 ///
 /// Copies the object to another path or bucket of the project, and then deletes it at the old path. If the move is
-/// interrupted, both exist. Signed download URLs of the old path stop working.
+/// interrupted, both objects can exist. Signed download URLs of the old path stop working.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/objects/move",
@@ -173,9 +173,9 @@ async fn transfer(
 
 /// List a bucket's open multipart uploads
 ///
-/// Newest first: uploads that were neither completed nor aborted. To end one, send its `objectKey` and `uploadId` to
-/// `POST …/multipart/abort`. A sweep aborts an upload an hour after it expires. An upload that a publishable key or a
-/// signed-in user signed is aborted earlier, when no part has arrived for 30 minutes.
+/// Returns the uploads that were neither completed nor aborted, newest first. To end one, send its `objectKey` and
+/// `uploadId` to `POST …/multipart/abort`. A sweep aborts an upload an hour after it expires. An upload that a
+/// publishable key or a signed-in user signed is aborted earlier, when no part has arrived for 30 minutes.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart",

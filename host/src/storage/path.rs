@@ -137,8 +137,8 @@ fn check_length(bucket: &BucketName, path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Checks the text and every result of repeated percent-decoding, because a component between here and the store may
-/// decode once more than expected. Terminates because each decoding shortens the text.
+/// Checks the text and every result of repeated percent-decoding, because a component between AtlasHub and the store
+/// may decode once more than expected. Terminates because each decoding shortens the text.
 fn check(path: &str, shape: Shape) -> Result<(), &'static str> {
     if path.len() > MAX_KEY_BYTES {
         return Err("is longer than 1024 bytes including the bucket");

@@ -13,7 +13,7 @@ use crate::{
     storage::{BulkDeletion, StorageState},
 };
 
-/// Deletes objects as runs.
+/// The built-in job that deletes objects.
 pub struct DeletionJob {
     pub storage: StorageState,
     pub projects: Projects,
@@ -118,7 +118,8 @@ fn objects(count: u64) -> String {
     if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
 }
 
-/// Errors of Postgres or the object store may be temporary. Others come from the parameters, or the bucket was deleted.
+/// Converts an error. Errors of Postgres or the object store may be temporary. All other errors would happen again, for
+/// example because the bucket was deleted.
 fn failure(error: &ApiError) -> RunFailure {
     match error.code() {
         Code::Unavailable | Code::Internal => RunFailure::temporary(error.message()),

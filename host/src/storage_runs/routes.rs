@@ -13,7 +13,7 @@ use crate::{
 /// Delete many objects
 ///
 /// Starts a run that deletes the objects with these keys, or every object under a prefix such as `notes/`. Its progress
-/// counts objects, its result is a `DeletedObjects`. Cancelling the run keeps the objects that it has not deleted yet.
+/// counts objects. Its result is a `DeletedObjects`. Cancelling the run keeps the objects that it has not deleted yet.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/objects/delete",

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_name_only_what_a_caller_can_do() {
+    fn findings_name_only_operations_that_a_caller_can_perform() {
         let kinds = |facts: &AccessFacts| -> Vec<(AccessFindingKind, ApiCaller)> {
             facts.findings().into_iter().map(|finding| (finding.kind, finding.caller)).collect()
         };

@@ -44,7 +44,7 @@ pub(super) struct CatalogueTable {
     pub(super) source: Source,
 }
 
-/// Returns a table of schema `public`, or `None` if there is none of this name.
+/// Returns a table of schema `public`, or `None` if no table has this name.
 pub(super) async fn get(pools: &ProjectPools, project: &str, name: &str) -> ApiResult<Option<TableDetail>> {
     if name.contains('\0') {
         return Ok(None);

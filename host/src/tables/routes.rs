@@ -19,8 +19,8 @@ const MAX_SUMMARIES: u32 = 1000;
 
 /// List tables with their exposure
 ///
-/// Returns the tables and views of schema `public`, sorted by name. With `fields=summary`, an item has the number of
-/// columns instead of columns and keys, and a page has up to 1000 items.
+/// Returns the tables and views of schema `public`, sorted by name. With `fields=summary`, an item contains the number
+/// of columns instead of columns and keys, and a page has up to 1000 items.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/tables", tag = "tables",
     operation_id = "list_project_tables",
     params(("project" = String, Path), TablesQuery),

@@ -4,7 +4,8 @@
 //! between this module and the platform's bucket, through `plugins::capabilities`. No API key can access that bucket;
 //! the owner uploads and downloads with signed URLs, until they expire.
 //!
-//! Postgres writes and reads the values of the files, so that they are exact: no value becomes a Rust value.
+//! Postgres writes and reads the values of the files, so that they are exact: an export or import converts no value to
+//! a Rust type.
 //!
 //! Deliberately absent: dumping (`db::dump`), uploading (`object_store`), the checks of a query (`sql_editor`), and the
 //! state of runs (`jobs`).
@@ -36,7 +37,7 @@ pub use sweep::{clean_up, sweep};
 use plugin_access::platform_error;
 use progress::RunningTransfers;
 
-/// The plugin that carries out the work.
+/// Name of the plugin that carries out the work.
 pub const PLUGIN: &str = "import-export";
 
 /// The operations for plugins. Cheap to clone.

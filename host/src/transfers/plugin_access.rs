@@ -96,7 +96,7 @@ fn unavailable(what: &'static str, cause: anyhow::Error) -> TransferError {
 
 pub(super) fn platform_error(error: sqlx::Error) -> TransferError {
     let code = error.as_database_error().and_then(|database| database.code());
-    // 22: data. 23: constraints. 42: the statement. Repeating it would fail again.
+    // SQLSTATE classes 22 (data), 23 (constraints) and 42 (the statement): the statement would fail again.
     if code.is_some_and(|code| ["22", "23", "42"].iter().any(|class| code.starts_with(class))) {
         tracing::error!(cause = describe_cause(&error), "the platform database refused a statement of a transfer");
         return TransferError::Refused("An internal error occurred; the server's log has its cause".to_owned());

@@ -6,7 +6,7 @@ pub(super) const SETTINGS: &str = "SET search_path = public; SET timezone = 'UTC
      SET intervalstyle = postgres; SET bytea_output = hex; SET extra_float_digits = 1;
      SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'";
 
-/// Converts an error of Postgres.
+/// Converts an error of Postgres. A lost connection, a lack of resources and a shutdown of the server are temporary.
 pub(super) fn refused(error: tokio_postgres::Error) -> TransferError {
     match error.as_db_error() {
         Some(reported) if !["08", "53", "57P"].iter().any(|class| reported.code().code().starts_with(class)) => {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::plugins::TransferProgress;
 
-/// The transfers that runs of this process carry out, by run.
+/// The transfers in progress in this process, by run.
 #[derive(Clone, Default)]
 pub(super) struct RunningTransfers(Arc<DashMap<Uuid, Arc<Counter>>>);
 

@@ -9,8 +9,8 @@ use crate::{
 
 const BATCH_ROWS: i64 = 100;
 const PAGE_SIZE: i32 = 1000;
-/// Younger files may belong to an export or upload in progress. Some stores count the age of a large object from the
-/// start of its upload.
+/// Minimum age of files and uploads that are removed because their export or import is unknown. Younger ones may belong
+/// to an export or upload in progress. Some stores count the age of a large object from the start of its upload.
 const MIN_AGE: TimeDelta = TimeDelta::days(2);
 
 /// The kind of files to sweep.
@@ -20,8 +20,11 @@ enum Files {
     Imports,
 }
 
-/// Removes expired exports and imports, and files whose export or import does not exist. Returns how many were removed.
-/// Also calls [`clean_up`]. Safe to call at any time, and on several nodes at once.
+/// Removes expired exports and imports, and files whose export or import does not exist. Returns the number of removed
+/// exports, imports and files. Also calls [`clean_up`]. Safe to call at any time, and on several nodes at once.
+///
+/// # Errors
+/// The errors of the platform database and of the object store.
 pub async fn sweep(state: &TransfersState) -> ApiResult<u64> {
     clean_up(state).await?;
     let mut removed = 0;
@@ -35,6 +38,9 @@ pub async fn sweep(state: &TransfersState) -> ApiResult<u64> {
 /// removes the file and the unfinished upload of an export.
 ///
 /// A run is included for an hour after its end, because a request to the store may take effect after the run.
+///
+/// # Errors
+/// The errors of the platform database and of the object store.
 pub async fn clean_up(state: &TransfersState) -> ApiResult<()> {
     imports::settle_commits(state).await?;
     for key in exports::queries::failed_keys(&state.platform).await? {
@@ -94,7 +100,7 @@ impl Files {
         }
     }
 
-    /// Removes the files of deleted projects, and of runs that were killed.
+    /// Removes the files whose export or import does not exist: those of deleted projects and of killed runs.
     async fn remove_unknown(self, state: &TransfersState) -> ApiResult<u64> {
         let before = Utc::now() - MIN_AGE;
         let (mut removed, mut token) = (0, None::<String>);

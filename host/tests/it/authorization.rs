@@ -11,7 +11,7 @@ use crate::{
 /// The permitted callers of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
-    /// Anyone who reaches the listener.
+    /// Anyone who reaches the admin listener.
     Open,
     /// Any key of the project. Grants and exposure decide what it sees.
     AnyKey,

@@ -65,7 +65,7 @@ async fn page_forbids_foreign_content_and_framing() {
     }
 }
 
-/// The dashboard's own files, if this test program contains them.
+/// Checks the dashboard's own files, if this test program contains them.
 #[tokio::test]
 async fn assets_are_compressed_and_cached_forever() {
     let app = TestApp::start().await;

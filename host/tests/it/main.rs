@@ -1,6 +1,6 @@
 //! The platform from outside: over HTTP, on a real Postgres and a real S3 server.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking, its support too")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests and their support code fail by panicking")]
 #![allow(unreachable_pub, reason = "nothing is reachable from outside a test binary")]
 
 mod support;

@@ -55,8 +55,8 @@ async fn check(client: &Client, method: &Method, path: &str, body: Option<&str>)
         return;
     }
     assert!(!status.is_server_error(), "{method} {path} {body:?}: {status}");
-    let answer: Value = response.json().await.unwrap();
-    let error = &answer["error"];
+    let response: Value = response.json().await.unwrap();
+    let error = &response["error"];
     let shown = format!("{} {}", error["message"], error["hint"]);
     for inside in INSIDES {
         assert!(!shown.contains(inside), "{method} {path} {body:?}: {shown} shows `{inside}`");

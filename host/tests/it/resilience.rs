@@ -57,7 +57,7 @@ async fn hanging_postgres_returns_503_to_all_waiting_requests_and_recovers() {
     assert_eq!(project.secret().get("/v1/db/items").await.0, StatusCode::OK);
 
     let check_unavailable = async || {
-        let many = futures_util::future::join_all((0..50).map(|number| {
+        let requests = futures_util::future::join_all((0..50).map(|number| {
             let client = if number % 2 == 0 { project.secret() } else { project.publishable() };
             async move {
                 let response = client.request(Method::GET, "/v1/db/items").send().await.unwrap();
@@ -65,7 +65,7 @@ async fn hanging_postgres_returns_503_to_all_waiting_requests_and_recovers() {
                 (response.status(), retry_after)
             }
         }));
-        for (status, retry_after) in many.await {
+        for (status, retry_after) in requests.await {
             assert_eq!((status, retry_after), (StatusCode::SERVICE_UNAVAILABLE, true));
         }
         let (status, error) = app.admin().get("/admin/v1/projects").await;

@@ -36,7 +36,7 @@ pub(crate) struct Backup {
 struct BackedUpObjects {
     count: u64,
     size_bytes: u64,
-    /// Objects whose content no earlier backup had.
+    /// Objects whose content no earlier backup contained.
     copied: u64,
     copied_bytes: u64,
 }
@@ -52,7 +52,7 @@ pub(crate) enum Content {
 /// objects are removed.
 ///
 /// A project's objects are copied after the dump: apps upload an object before they insert the row that refers to it,
-/// so the backup has the objects of all its rows.
+/// so the backup contains the objects of all its rows.
 pub(crate) async fn back_up(
     run: &Run,
     target: &str,
@@ -130,8 +130,8 @@ pub(crate) async fn back_up(
     }
 }
 
-/// Removes the stored objects of a backup that could not be recorded. Otherwise the host would later add a complete one
-/// to the catalogue, and remove an incomplete one only after a day.
+/// Removes the stored objects of a backup that could not be recorded. Otherwise, the host would later add a complete
+/// backup to the catalogue, and would remove an incomplete backup only after a day.
 ///
 /// The manifest is removed first, because a dump without a manifest does not count as a backup.
 async fn remove_objects(keys: &Keys) {

@@ -1,13 +1,14 @@
 //! Backs up databases to object storage, verifies backups, and removes old ones.
 //!
 //! The archive is streamed from `pg_dump` to the store without entering this plugin's memory. The upload is committed
-//! only after the dump succeeded. Then the host copies the project's objects, if the job includes them, the manifest is
-//! stored next to the dump, and the backup is added to the catalogue. So every backup in the catalogue is complete.
+//! only after the dump succeeded. Then the host copies the project's objects, if the job includes them. Finally, the
+//! manifest is stored next to the dump, and the backup is added to the catalogue. So every backup in the catalogue is
+//! complete.
 //!
-//! Reading order: [`run`] has the jobs `backup` and `prune`, [`backup`] backs up one database, [`manifest`] is stored
-//! next to each dump, [`layout`] has the keys of objects, [`retention`] decides which backups to keep, [`time`] divides
-//! time into days and weeks, [`verify`] has the job `verify`. Restoring is not part of the plugin: only the host
-//! restores databases.
+//! Reading order: [`run`] (the jobs `backup` and `prune`), [`backup`] (backs up one database), [`manifest`] (stored
+//! next to each dump), [`layout`] (the keys of objects), [`retention`] (decides which backups to keep), [`time`]
+//! (divides time into days and weeks) and [`verify`] (the job `verify`). Restoring is not part of the plugin: only the
+//! host restores databases.
 
 mod backup;
 mod layout;

@@ -1,6 +1,6 @@
 //! Removes data that the platform no longer needs.
 //!
-//! The host knows what each sweep may remove. This plugin decides which sweeps run and with which minimum age, and
+//! The host defines which data each sweep removes. This plugin decides which sweeps run and with which minimum age, and
 //! repeats each sweep until nothing is left to remove.
 
 mod policy;

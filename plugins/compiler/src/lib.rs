@@ -7,7 +7,7 @@
 //!
 //! There is no cache: machine code is never read from a file.
 //!
-//! Reading order: this file (the server's side), [`program`] (the child process).
+//! Reading order: this file (the server's side) and [`program`] (the child process).
 
 mod program;
 
@@ -84,7 +84,8 @@ impl Compiler {
     /// of memory. Check the signature of the bytes first.
     ///
     /// # Errors
-    /// Returns an error if the bytes are not a valid component, or if the child process failed or exceeded a limit.
+    /// Returns an error if the bytes are not a valid component, or if the child process can't be started, fails or
+    /// exceeds a limit.
     pub async fn compile(
         &self,
         engine: &Engine,

@@ -44,7 +44,7 @@ pub fn compile_stdin(memory_mib: u32) -> ExitCode {
 fn compile(memory_mib: u32) -> Result<ExitCode, Box<dyn std::error::Error>> {
     // The limits must be set before untrusted input is read.
     let memory = u64::from(memory_mib) << 20;
-    // Writable private mappings: heap, stacks, machine code.
+    // Writable private mappings: heap, stacks and machine code.
     setrlimit(Resource::RLIMIT_DATA, memory, memory)?;
     setrlimit(Resource::RLIMIT_AS, RESERVED_BYTES + memory, RESERVED_BYTES + memory)?;
     setrlimit(Resource::RLIMIT_CPU, MAX_CPU_SECONDS, MAX_CPU_SECONDS)?;

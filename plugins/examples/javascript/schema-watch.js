@@ -99,7 +99,7 @@ export const job = {
     try {
       return JSON.stringify(await watch(JSON.parse(params)));
     } catch (error) {
-      // An exception of JavaScript would stop the run without its message.
+      // A JavaScript exception would stop the run, and its message would be lost.
       throw error instanceof Error && !error.payload ? failure("failed", String(error)) : error;
     }
   },

@@ -4,8 +4,8 @@
 //! reading them, reports progress, and loads a file a second time if the fast method fails. The file of an export
 //! becomes visible only after the host has confirmed that it is complete. An import is one transaction of the host.
 //!
-//! Reading order: [`export`] has the job `export`, [`import`] the job `import`, [`watch`] reports the progress of a
-//! call.
+//! Reading order: [`export`] contains the job `export`, [`import`] contains the job `import`, and [`watch`] reports the
+//! progress of a call.
 
 mod export;
 mod import;

@@ -18,7 +18,7 @@ pub enum Capability {
     Objects,
     /// Sends messages to the owner.
     Notify,
-    /// Records, lists, verifies and removes backups.
+    /// Records, lists, verifies and removes backups, and copies the objects of projects for them.
     Backups,
     /// Removes data that the platform no longer needs.
     Maintenance,
@@ -108,7 +108,8 @@ impl Scope {
             && covers(&granted.secrets, &self.secrets)
     }
 
-    /// Returns whether one of the patterns matches the name. Not for hosts, whose patterns may start with `*`.
+    /// Returns whether one of the patterns matches the name. Must not be used for hosts, whose patterns may start with
+    /// `*`.
     pub fn reaches(patterns: &[String], name: &str) -> bool {
         patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),

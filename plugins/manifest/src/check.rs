@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{Capability, Manifest, Scope, text::is_deceptive};
 
-/// Maximum size of a manifest.
+/// Maximum size of a manifest, in bytes.
 const MAX_MANIFEST_BYTES: usize = 256 << 10;
 
 /// Maximum number of jobs of a plugin.
@@ -13,7 +13,7 @@ const MAX_JOBS: usize = 50;
 /// Maximum number of names in the scope of a capability.
 const MAX_PATTERNS: usize = 100;
 
-/// Maximum length of a name in a scope.
+/// Maximum length of a name in a scope, in bytes.
 const MAX_PATTERN_BYTES: usize = 255;
 
 /// The reason why a manifest is invalid.
@@ -46,7 +46,7 @@ pub enum ManifestError {
     SchemaCharacter(String, u32),
     /// The scope of a capability is invalid.
     #[error(
-        "the scope of the capability `{0}` is invalid: it may have up to {MAX_PATTERNS} names of 1 to \
+        "the scope of the capability `{0}` is invalid: it can contain up to {MAX_PATTERNS} names of 1 to \
          {MAX_PATTERN_BYTES} ASCII characters without spaces"
     )]
     Scope(Capability),

@@ -7,7 +7,7 @@
 //! what to grant.
 //!
 //! Reading order: this file (the types), `capability` ([`Capability`] and [`Scope`]), `check` (validates a manifest),
-//! `text` (characters that its texts must not contain), `section` (appends it to a component).
+//! `text` (characters that the manifest's texts must not contain) and `section` (appends a manifest to a component).
 #![warn(missing_docs)]
 
 mod capability;

@@ -9,7 +9,7 @@ use wit_component::WitPrinter;
 
 use crate::{PackError, plain, wit};
 
-/// A language with bindings.
+/// A language, or a form of the interfaces, with bindings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// A header, a source file, and an object file that describes the interfaces to [`pack`](crate::pack).
@@ -73,7 +73,7 @@ fn bindings(language: Language, manifest: &Manifest) -> Result<Vec<(String, Vec<
 /// Writes the bindings of a language for a plugin with this manifest to a folder, which is created if necessary.
 ///
 /// # Errors
-/// Fails if the manifest is invalid or a file can't be written.
+/// Fails if the manifest is invalid, the interfaces in this program can't be read, or a file can't be written.
 pub fn write_bindings(language: Language, manifest: &[u8], folder: &Path) -> Result<(), PackError> {
     let files = bindings(language, &Manifest::from_json(manifest)?)?;
     let unwritable = |error: std::io::Error| PackError::Unwritable { folder: folder.to_path_buf(), error };

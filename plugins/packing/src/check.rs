@@ -65,7 +65,7 @@ fn features() -> WasmFeatures {
         | WasmFeatures::CM_ASYNC
 }
 
-/// Returns whether the component itself has a manifest. Ignores those of nested components.
+/// Returns whether the component itself contains a manifest. Ignores the manifests of nested components.
 fn has_manifest(component: &[u8]) -> Result<bool, PackError> {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(component) {

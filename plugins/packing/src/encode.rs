@@ -1,4 +1,4 @@
-//! Turns a core module into a component.
+//! Converts a core module to a component.
 
 use wasmparser::{Encoding, ExternalKind, Parser, Payload, TypeRef};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -8,11 +8,11 @@ use crate::{JOB_EXPORT, PackError, plain, wit};
 /// Prefix of the names of the custom sections in which bindings describe a module's interfaces.
 const COMPONENT_TYPE: &str = "component-type";
 
-/// Converts a core module to a component. In a file that is already a component, only declares functions asynchronous
-/// if the interfaces do.
+/// Converts a core module to a component. If the file is already a component, only declares those of its functions
+/// asynchronous that are asynchronous in the interfaces.
 ///
-/// A module whose compiler did not describe its interfaces gets the description of the world `atlashub:plugin/plugin`.
-/// Functions that the module does not call are not imported.
+/// A module whose compiler did not describe its interfaces receives the description of the world
+/// `atlashub:plugin/plugin`. Functions that the module does not call are not imported.
 ///
 /// # Errors
 /// Returns the reason why the module can't become a plugin, such as a missing export or an import that the host does

@@ -13,7 +13,7 @@ pub enum PackError {
     /// The manifest is invalid.
     #[error("The manifest is invalid: {0}.")]
     Manifest(#[from] ManifestError),
-    /// The component already has a manifest.
+    /// The component already contains a manifest.
     #[error("The component already contains a manifest. Pack the file that your compiler wrote.")]
     AlreadyPacked,
     /// A core module imports WASI.

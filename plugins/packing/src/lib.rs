@@ -8,7 +8,7 @@
 //! Reading order: [`encode`] (module to component) with [`plain`] (components without asynchronous imports) and [`wit`]
 //! (the interfaces, compiled into the program), [`surface`] and [`interfaces`] (imports and exports of a component),
 //! [`check`] (checks them against the manifest), [`request`] (describes the request to the owner), [`bindings`] (the
-//! interfaces for other languages), [`project`] (new plugins), [`error`].
+//! interfaces for other languages), [`project`] (new plugins) and [`error`].
 //!
 //! Deliberately absent: compiling, signing, and trust. The host decides whether a plugin may run.
 #![warn(missing_docs)]

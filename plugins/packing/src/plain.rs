@@ -1,9 +1,9 @@
 //! The plain form of the interfaces: the same functions, none of them `async`.
 //!
-//! Some toolchains can't import asynchronous functions. [`write_bindings`](crate::write_bindings) gives them the plain
-//! form. Without the asynchronous ABI, a call passes its parameters and results in the same way in both forms, and the
-//! component differs only in one byte for each function type. [`declare_async`] sets these bytes, so the host sees one
-//! version of the interfaces. The host suspends the run while a call waits.
+//! Some toolchains can't import asynchronous functions. [`write_bindings`](crate::write_bindings) writes the plain form
+//! for them. Without the asynchronous ABI, a call passes its parameters and results in the same way in both forms, and
+//! the component differs only in one byte for each type of an asynchronous function. [`declare_async`] sets these
+//! bytes, so the host sees one version of the interfaces. The host suspends the run while a call waits.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -290,7 +290,7 @@ mod tests {
         assert!(matches!(&error, PackError::SharedType { function, .. } if function == "sleep"), "{error}");
     }
 
-    /// If they were equal, a compiler could use one type for both.
+    /// If the types were equal, a compiler could use one type for a plain and an asynchronous function.
     #[test]
     fn plain_and_asynchronous_functions_of_an_interface_differ_in_their_types() {
         let (resolve, _) = wit::resolve().unwrap();

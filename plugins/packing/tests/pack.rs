@@ -43,7 +43,7 @@ fn module_becomes_a_component_that_imports_what_it_calls() {
 }
 
 #[test]
-fn unusable_modules_are_refused_with_what_to_do() {
+fn unusable_modules_are_refused_with_a_remedy() {
     let check = |items: &[&str], expected: &[&str]| {
         let error = pack(&module(items), &manifest("")).unwrap_err().to_string();
         for part in expected {
@@ -65,7 +65,7 @@ fn unusable_modules_are_refused_with_what_to_do() {
 }
 
 #[test]
-fn unusable_components_are_refused_with_what_to_do() {
+fn unusable_components_are_refused_with_a_remedy() {
     const JOB: &str = r#"(instance $job) (export "atlashub:plugin/job@0.1.0" (instance $job))"#;
     let check = |text: &str, expected: &[&str]| {
         let component = wat::parse_str(format!("(component {text})")).unwrap();

@@ -1,4 +1,4 @@
-//! The catalogue of backups: records, lists, verifies and removes them.
+//! The catalogue of backups: records, lists, verifies and removes backups, and copies the objects of projects for them.
 //!
 //! Requires the capability [`Backups`](crate::plugin::Capability::Backups). Its scope lists the databases whose backups
 //! the plugin may use.
@@ -32,8 +32,8 @@ pub async fn record(backup: NewBackup) -> Result<String> {
 ///
 /// # Errors
 /// `Denied` if the grant does not cover the target, `Invalid` if the target is not a project, `Failed` if an object
-/// cannot be copied, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be
-/// reached.
+/// cannot be copied, `TooLarge` if the run already has the maximum number of open transfers, `Conflict` if the run no
+/// longer holds its lease, `Unavailable` if Postgres or the store cannot be reached.
 pub async fn copy_objects(target: &str, manifest_key: &str) -> Result<CopiedObjects> {
     backend::backups::copy_objects(target, manifest_key).await
 }
@@ -53,8 +53,9 @@ pub async fn list(target: Option<&str>) -> Result<Vec<Backup>> {
 ///
 /// # Errors
 /// `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Failed` if the dump does
-/// not match its recorded hash or cannot be restored, `Conflict` if the run no longer holds its lease, `Unavailable` if
-/// Postgres or the store cannot be reached.
+/// not match its recorded hash or cannot be restored or checked, `TooLarge` if the run already has the maximum number
+/// of open transfers, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be
+/// reached.
 pub async fn verify(id: &str) -> Result<Verification> {
     backend::backups::verify(id).await
 }

@@ -19,7 +19,8 @@ pub async fn list(store: &str) -> Result<Vec<Bucket>> {
 /// Signs the download of an object. If a file name is given, browsers save the object under that name.
 ///
 /// # Errors
-/// The errors of [`list`], `NotFound` if the object does not exist, `Invalid` if the key or the file name is malformed.
+/// The errors of [`list`], `NotFound` if the object does not exist, `Invalid` if the key or the file name is malformed,
+/// `Unavailable` if the store cannot be reached.
 pub async fn sign_download(store: &str, key: &str, file_name: Option<&str>) -> Result<SignedUrl> {
     backend::buckets::sign_download(store, key, file_name).await
 }
@@ -29,7 +30,8 @@ pub async fn sign_download(store: &str, key: &str, file_name: Option<&str>) -> R
 /// # Errors
 /// The errors of [`list`], `NotFound` if the bucket does not exist, `Conflict` if the object exists and `replace` is
 /// false or if the run no longer holds its lease, `TooLarge` if a size exceeds the bucket's maximum or the run has
-/// already signed 1000 uploads, `Invalid` if the key or an option is malformed.
+/// already tried to sign 1000 uploads, `Invalid` if the key or an option is malformed, `Unavailable` if the store
+/// cannot be reached.
 pub async fn sign_upload(store: &str, key: &str, options: UploadOptions) -> Result<SignedUrl> {
     backend::buckets::sign_upload(store, key, options).await
 }

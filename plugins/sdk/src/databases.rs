@@ -1,4 +1,4 @@
-//! Lists, inspects and dumps databases. They are addressed by logical names: `platform` or `project:<id>`.
+//! Lists, inspects and dumps databases. Databases are addressed by logical names: `platform` or `project:<id>`.
 //!
 //! Requires the capability [`Databases`](crate::plugin::Capability::Databases). Its scope lists the databases.
 
@@ -30,8 +30,8 @@ pub async fn list() -> Result<Vec<Database>> {
 ///
 /// # Errors
 /// `Denied` if the grant does not cover the database, `NotFound` if it does not exist, `Invalid` if an option is out of
-/// range, `TooLarge` if the run already has the maximum number of open transfers, `Unavailable` if Postgres cannot be
-/// reached.
+/// range, `TooLarge` if the run already has the maximum number of open transfers, `Failed` if the dump cannot be
+/// started or encrypted, `Unavailable` if Postgres cannot be reached.
 pub async fn dump(database: &str, options: DumpOptions) -> Result<Dump> {
     backend::databases::dump(database, options).await
 }

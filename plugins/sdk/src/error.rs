@@ -77,7 +77,7 @@ pub trait Context<T> {
     /// description is only formatted if there is an error.
     ///
     /// # Errors
-    /// The error with the description.
+    /// Returns the error with the description.
     fn context(self, operation: impl fmt::Display) -> Result<T>;
 }
 

@@ -40,7 +40,7 @@
 //!   [`transfers`], [`query`], [`state`] and [`buckets`] are capabilities. A plugin requests them with
 //!   [`Plugin::capability`](plugin::Plugin::capability), and the owner grants them. A component imports only the
 //!   capabilities that its code calls.
-//! - [`stream`] and [`task`] move large data and run several futures at once.
+//! - [`stream`] moves large data, and [`task`] runs several futures at once.
 //! - [`date`], [`csv`] and [`random`] replace libraries that would make a component larger.
 //! - `testing` runs jobs natively against a simulated host.
 //!

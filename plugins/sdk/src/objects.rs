@@ -30,7 +30,8 @@ impl Upload {
     /// Makes the upload visible as an object, in one step, and returns its properties.
     ///
     /// # Errors
-    /// `Conflict` if the run no longer holds its lease, `Unavailable` if the store cannot be reached.
+    /// `Conflict` if the run no longer holds its lease, `NotFound` if the bucket was deleted, `Unavailable` if the
+    /// store cannot be reached.
     pub async fn commit(self) -> Result<ObjectMeta> {
         backend::objects::commit(self.handle).await
     }
@@ -41,7 +42,8 @@ impl Upload {
 /// # Errors
 /// `Denied` if the grant does not cover the store, `NotFound` if the project or bucket does not exist, `Invalid` if the
 /// store, key or content type is malformed, `TooLarge` if the object is larger than its bucket allows or the run
-/// already has the maximum number of open transfers, `Unavailable` if the store cannot be reached.
+/// already has the maximum number of open transfers, `Timeout` if too many other calls of the run are in progress,
+/// `Failed` if the stream ended with an error, `Unavailable` if the store cannot be reached.
 pub async fn put(store: &str, key: &str, content_type: &str, body: ByteStream) -> Result<Upload> {
     backend::objects::put(store, key, content_type, body).await
 }

@@ -49,9 +49,9 @@ pub struct Plugin {
 impl Plugin {
     /// Starts the description of a plugin.
     ///
-    /// `name` has 2 to 40 lowercase letters, digits and hyphens, and starts with a letter. `version` is only displayed.
-    /// `serial` must increase with every release, because the host does not load a serial that is lower than one that
-    /// it has loaded before.
+    /// `name` consists of 2 to 40 lowercase letters, digits and hyphens, and starts with a letter. `version` is only
+    /// displayed. `serial` must increase with every release, because the host does not load a serial that is lower than
+    /// one that it has loaded before.
     pub fn new(name: &str, version: &str, serial: u64) -> Self {
         Self { jobs: Vec::new(), manifest: ManifestBuilder::new(name, version, serial) }
     }

@@ -88,9 +88,9 @@ impl Query {
     ///
     /// # Errors
     /// `Denied` if the grant does not cover the database or the role may not run the query, `NotFound` if the project
-    /// does not exist, `Invalid` if Postgres rejects the query or a value, `Timeout` after the time limit,
-    /// `TooLarge` if the run already has the maximum number of open transfers, `Unavailable` if Postgres cannot be
-    /// reached.
+    /// does not exist, `Invalid` if Postgres rejects the query or a value, `Timeout` after the time limit, `TooLarge`
+    /// if the text is too long, there are too many parameters, or the run already has the maximum number of open
+    /// transfers, `Unavailable` if Postgres cannot be reached.
     pub async fn rows(self) -> Result<Rows> {
         let (columns, stream, outcome) = backend::query::open(self).await?;
         Ok(Rows { columns, stream, outcome: Some(outcome), buffer: VecDeque::new() })

@@ -52,12 +52,12 @@ impl ByteStream {
     /// Reads the rest of the stream into memory, at most `limit` bytes.
     ///
     /// # Errors
-    /// `TooLarge` if the stream has more than `limit` bytes.
+    /// `TooLarge` if the stream contains more than `limit` bytes.
     pub async fn collect(mut self, limit: usize) -> Result<Vec<u8>> {
         let mut all = Vec::new();
         while let Some(chunk) = self.chunk().await {
             if all.len() + chunk.len() > limit {
-                let message = format!("the stream has more than {limit} bytes");
+                let message = format!("the stream contains more than {limit} bytes");
                 return Err(Error::new(crate::ErrorCode::TooLarge, message));
             }
             all.extend_from_slice(&chunk);
@@ -87,7 +87,7 @@ impl<T> Outcome<T> {
     /// Waits for the outcome. Call it after the stream was read to its end or passed on.
     ///
     /// # Errors
-    /// The reason why the stream ended early.
+    /// Returns the reason why the stream ended early.
     pub async fn wait(self) -> Result<T> {
         self.0.await
     }

@@ -90,32 +90,32 @@ mod tests {
     use super::*;
 
     /// Finishes at the second poll, and counts how many run at a time.
-    async fn step(index: usize, running: &Cell<usize>, most: &Cell<usize>) -> usize {
+    async fn step(index: usize, running: &Cell<usize>, highest: &Cell<usize>) -> usize {
         running.set(running.get() + 1);
-        most.set(most.get().max(running.get()));
+        highest.set(highest.get().max(running.get()));
         let mut is_first = true;
         poll_fn(|_| if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }).await;
         running.set(running.get() - 1);
         index
     }
 
-    fn most_running(limit: usize, count: usize) -> usize {
-        let (running, most) = (Cell::new(0), Cell::new(0));
-        let mut all = pin!(join_up_to(limit, (0..count).map(|index| step(index, &running, &most))));
+    fn max_running(limit: usize, count: usize) -> usize {
+        let (running, highest) = (Cell::new(0), Cell::new(0));
+        let mut all = pin!(join_up_to(limit, (0..count).map(|index| step(index, &running, &highest))));
         let mut context = Context::from_waker(Waker::noop());
         loop {
             if let Poll::Ready(outputs) = all.as_mut().poll(&mut context) {
                 assert_eq!(outputs, (0..count).collect::<Vec<_>>());
-                return most.get();
+                return highest.get();
             }
         }
     }
 
     #[test]
     fn futures_run_up_to_the_limit_and_keep_their_order() {
-        assert_eq!(most_running(3, 10), 3);
-        assert_eq!(most_running(0, 4), 1);
-        assert_eq!(most_running(usize::MAX, 5), 5);
-        assert_eq!(most_running(2, 0), 0);
+        assert_eq!(max_running(3, 10), 3);
+        assert_eq!(max_running(0, 4), 1);
+        assert_eq!(max_running(usize::MAX, 5), 5);
+        assert_eq!(max_running(2, 0), 0);
     }
 }

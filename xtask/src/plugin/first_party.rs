@@ -118,7 +118,7 @@ fn signing_key() -> Result<SecretKey> {
 }
 
 fn stamp_file(folder: &Path, name: &str) -> PathBuf {
-    // Outside of the folder that `host/build.rs` watches.
+    // The stamps are outside of the folder that `host/build.rs` watches.
     folder.with_file_name("stamps").join(name)
 }
 

@@ -1,9 +1,9 @@
 //! `cargo xtask plugin …`: creates, builds and signs plugins.
 //!
-//! Modules in reading order: [`package`] (a plugin's cargo package), [`build`] (from its source to a
-//! plugin), [`pack`] (from the output of any compiler to a plugin), [`keys`] (signing), [`first_party`] (the plugins of
-//! this repository), [`scaffold`] (new plugins), [`files`] (writing output). Deliberately absent: trust and approval,
-//! which belong to the host (`atlashub plugin …`), and what makes WebAssembly a plugin, which is `plugins/packing`.
+//! Modules in reading order: [`package`] (a plugin's cargo package), [`build`] (from its source to a plugin), [`pack`]
+//! (from the output of any compiler to a plugin), [`keys`] (signing), [`first_party`] (the plugins of this repository),
+//! [`scaffold`] (new plugins), [`files`] (writing output). Deliberately absent: trust and approval, which belong to the
+//! host (`atlashub plugin …`), and the conversion of WebAssembly to a plugin, which is in `plugins/packing`.
 
 mod build;
 mod files;

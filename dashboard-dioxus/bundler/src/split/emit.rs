@@ -106,7 +106,7 @@ fn functions(ids: &[FunctionId], condition: impl Fn(usize) -> bool) -> HashSet<F
     ids.iter().enumerate().filter(|(position, _)| condition(*position)).map(|(_, id)| *id).collect()
 }
 
-/// Makes room in the table of functions, one slot for each split point. Returns the first of these slots.
+/// Adds a slot to the table of functions for each split point. Returns the first of these slots.
 fn add_slots(module: &mut Module, table: TableId, plan: &Plan) -> Result<i32> {
     let table = module.tables.get_mut(table);
     let first = table.initial;
@@ -116,7 +116,7 @@ fn add_slots(module: &mut Module, table: TableId, plan: &Plan) -> Result<i32> {
     Ok(i32::try_from(first)?)
 }
 
-/// Adds the function that the table has in place of the functions of modules that are not loaded. Calling it traps.
+/// Adds the function that fills the table's slots for functions of modules that are not loaded. Calling it traps.
 fn missing_function(module: &mut Module) -> FunctionId {
     let mut builder = FunctionBuilder::new(&mut module.types, &[], &[]);
     builder.func_body().unreachable();
@@ -243,7 +243,7 @@ fn add_data(module: &mut Module, memory: MemoryId, address: u32, bytes: Vec<u8>)
     module.memories.get_mut(memory).data_segments.insert(data);
 }
 
-/// What all modules use.
+/// An item that all modules use.
 enum Item {
     Table(TableId),
     Memory(MemoryId),

@@ -1,9 +1,11 @@
-//! Splits the module of the app into a first module with what every page needs, and one module for each group of pages.
+//! Splits the module of the app into a first module with the code that every page needs, a module for each group of
+//! pages, and modules with the code that several of those share.
 //!
 //! A split point is a function with the path `dashboard::lazy::pages::split_points::<module>::<page>`. [`relocations`]
-//! reads what each function of the linked module needs; [`owners`] decides in which module each function and each
-//! piece of data is; [`emit`] writes the modules. The first one has a stub for each split point. The stub calls the
-//! real function through the table of functions, into which the later module puts it when it is loaded.
+//! reads what each function of the linked module needs. [`owners`] decides in which module each function and each
+//! piece of data is. [`emit`] writes the modules. The first module contains a stub for each split point. The stub calls
+//! the real function through the table of functions. A later module puts its functions into that table when it is
+//! loaded.
 //!
 //! Not here: loading a module in the browser. `web/start.js` does that.
 
@@ -16,13 +18,13 @@ use anyhow::{Context, Result};
 /// A module that is loaded when it is needed.
 pub(crate) struct Part {
     pub(crate) name: String,
-    /// The modules that must be loaded before, without the first.
+    /// Names of the modules that must be loaded before this one, without the first module.
     pub(crate) needs: Vec<String>,
     pub(crate) content: Vec<u8>,
 }
 
-/// Splits a module. `linked` is the module as the linker wrote it, with relocations; `bound` the same after
-/// `wasm-bindgen`. Both have the names of functions. Returns the first module, and those that are loaded later.
+/// Splits a module. `linked` is the module as the linker wrote it, with relocations. `bound` is the same module after
+/// `wasm-bindgen`. Both contain the names of functions. Returns the first module and the modules that are loaded later.
 pub(crate) fn split(linked: &[u8], bound: &[u8]) -> Result<(Vec<u8>, Vec<Part>)> {
     let linked = relocations::read(linked).context("could not read the relocations of the module")?;
     let plan = owners::plan(&linked, &emit::parse(bound)?)?;
@@ -34,7 +36,7 @@ pub(crate) fn split(linked: &[u8], bound: &[u8]) -> Result<(Vec<u8>, Vec<Part>)>
     Ok((emit::main(bound, &plan)?, parts.collect::<Result<_>>()?))
 }
 
-/// Returns the name of the module that begins at this function: `tables` of
+/// Returns the name of the module that begins at this function: `tables` for
 /// `dashboard::lazy::pages::split_points::tables::Tables`.
 fn split_point(symbol: &str) -> Option<&str> {
     let (start, path) = symbol.split_once("9dashboard4lazy5pages12split_points")?;
@@ -44,13 +46,13 @@ fn split_point(symbol: &str) -> Option<&str> {
     }
     let (module, path) = identifier(path)?;
     let (_, rest) = identifier(path)?;
-    // Before the hash, closures and the like have more identifiers.
+    // The name of a closure contains more identifiers before the hash.
     let ends =
         if is_legacy { rest.starts_with("17h") && rest.ends_with('E') && rest.len() == 20 } else { rest.is_empty() };
     ends.then_some(module)
 }
 
-/// Reads an identifier of a mangled name, which its length precedes.
+/// Reads an identifier of a mangled name, after the number that is its length. Also returns the rest of the name.
 fn identifier(path: &str) -> Option<(&str, &str)> {
     let digits = path.find(|c: char| !c.is_ascii_digit())?;
     let length = path.get(..digits)?.parse::<usize>().ok()?;

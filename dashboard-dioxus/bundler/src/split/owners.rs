@@ -1,10 +1,11 @@
 //! Decides in which module each function and each piece of data is.
 //!
-//! Everything that the app can reach without opening a page of a later module is in the first module. Of the rest, what
-//! only one later module can reach is in that module, and what several can reach is in the module `shared`.
+//! Everything that the app can reach without opening a page of a later module is in the first module. Of the rest, code
+//! and data that only one later module can reach is in that module. If several can reach it, it is in the module
+//! `shared`.
 //!
-//! The modules of [`EARLY`] are loaded without `shared`. What one of them can reach is in it, even if other later
-//! modules can reach it too. What several of them can reach is in the first module.
+//! The modules of [`EARLY`] are loaded without `shared`. Code and data that one of them can reach is in that module,
+//! even if other later modules can reach it too. If several of [`EARLY`] can reach it, it is in the first module.
 
 use std::{collections::HashMap, iter, ops::Range};
 
@@ -40,7 +41,7 @@ pub(super) enum Owner {
 pub(super) struct Plan {
     names: Vec<String>,
     functions: Vec<Owner>,
-    /// The functions at which the modules are taken apart.
+    /// The functions at which the app is split.
     pub(super) split_points: Vec<usize>,
     /// Names of the functions that are called from other modules, by position.
     exported: HashMap<usize, String>,
@@ -54,7 +55,7 @@ impl Plan {
     }
 
     /// Returns the module from which other modules import a function. Split points are imported from the first module,
-    /// which has their stubs.
+    /// which contains their stubs.
     pub(super) fn called_in(&self, function: usize) -> Owner {
         if self.split_points.contains(&function) { Owner::Main } else { self.owner(function) }
     }
@@ -84,7 +85,7 @@ impl Plan {
         }
     }
 
-    /// Returns the modules that must be loaded before a module, without the first.
+    /// Returns the names of the modules that must be loaded before a module, without the first module.
     pub(super) fn needs(&self, owner: Owner) -> Vec<&str> {
         let name = self.name(owner);
         if EARLY.contains(&name) {
@@ -133,7 +134,7 @@ pub(super) fn plan(linked: &Linked, bound: &Module) -> Result<Plan> {
         _ => None,
     });
     let is_split_point = |node: usize| split_points.iter().any(|(position, _)| *position == node);
-    // Only the first module has the JavaScript functions. The others call them through it.
+    // Only the first module imports JavaScript functions. The other modules call them through it.
     let imports =
         bound.funcs.iter().enumerate().filter(|(_, function)| matches!(function.kind, FunctionKind::Import(_)));
     let imports = imports.map(|(position, _)| position);
@@ -200,7 +201,7 @@ fn moved_data(data: &[Data], owners: &[Owner]) -> Vec<(Range<u32>, Owner)> {
 }
 
 impl Graph {
-    /// `unknown` receives the functions that only the bound module has.
+    /// `unknown` receives the functions that only the bound module contains.
     fn new(linked: &Linked, bound: &Module, positions: &HashMap<FunctionId, usize>, unknown: &mut Vec<usize>) -> Self {
         // Several functions may have one name. A reference to one counts as a reference to all.
         let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
@@ -253,27 +254,27 @@ impl Graph {
     }
 }
 
-/// Returns the module [`RARE`] for a function that the app is not expected to call, though a table of virtual functions
-/// has it. A call before the first page of a later module is opened ends the app.
+/// Returns the module [`RARE`] for a function that the app is not expected to call, although a table of virtual
+/// functions refers to it. A call before the first page of a later module is opened ends the app.
 fn rare(name: &str) -> Option<&'static str> {
     const FUNCTIONS: [&str; 2] = [
-        // With a backtrace, which the browser does not have.
+        // Prints an error with a backtrace, which a browser does not provide.
         "_$LT$anyhow..error..ErrorImpl$LT$E$GT$$u20$as$u20$core..fmt..Debug$GT$3fmt17h",
-        // The app has another document.
+        // The app provides another `Document`, which runs no JavaScript.
         "_$LT$dioxus_web..document..WebDocument$u20$as$u20$dioxus_document..document..Document$GT$4eval17h",
     ];
     let name = name.strip_prefix("_ZN")?.trim_start_matches(|digit: char| digit.is_ascii_digit());
     FUNCTIONS.iter().any(|function| name.starts_with(function)).then_some(RARE)
 }
 
-/// Returns the name that `wasm-bindgen` gives a function: it removes the hash of an exported one, as in
-/// `start_c4c3ba8acf2e7a19`.
+/// Returns the name that `wasm-bindgen` gives a function. It removes the hash from the name of an exported function:
+/// `start_c4c3ba8acf2e7a19` becomes `start`.
 fn name_after_binding(name: &str) -> &str {
     let is_hash = |hash: &str| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     name.rsplit_once('_').filter(|(_, hash)| is_hash(hash)).map_or(name, |(name, _)| name)
 }
 
-/// Returns the functions that the code of a function names.
+/// Returns the functions that the code of a function refers to.
 fn calls(module: &Module, function: FunctionId) -> Vec<FunctionId> {
     struct Calls(Vec<FunctionId>);
     impl<'a> ir::Visitor<'a> for Calls {
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_need_no_module_that_needs_them() {
+    fn needs_of_modules_have_no_cycle() {
         let names = ["overview", "tables", RARE].map(str::to_owned).to_vec();
         let (functions, split_points, exported, data) = (Vec::new(), Vec::new(), HashMap::new(), Vec::new());
         let plan = Plan { names, functions, split_points, exported, data };

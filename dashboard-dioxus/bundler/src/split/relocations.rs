@@ -1,4 +1,4 @@
-//! What each function of a linked module needs, from the relocations that `--emit-relocs` keeps.
+//! Reads what each function of a linked module refers to, from the relocations that `--emit-relocs` keeps.
 //!
 //! Calls can also be read from the code. Only relocations show that a constant is the address of a function or of data.
 
@@ -10,7 +10,7 @@ use wasmparser::{
     TypeRef,
 };
 
-/// What a function, or a piece of data, refers to.
+/// A function or a piece of data that another one refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     /// A function, by its index in the linked module.
@@ -19,7 +19,7 @@ pub(super) enum Need {
     Data(usize),
 }
 
-/// Data that belongs together.
+/// A piece of data: the data of one symbol, or of several that overlap.
 #[derive(Debug)]
 pub(super) struct Data {
     pub(super) addresses: Range<u32>,
@@ -31,13 +31,13 @@ pub(super) struct Data {
 pub(super) struct Linked {
     /// Names of functions by their index.
     pub(super) names: HashMap<u32, String>,
-    /// What functions refer to, by their index.
+    /// The references of functions, by the function's index.
     pub(super) functions: HashMap<u32, Vec<Need>>,
-    /// In the order of addresses, without overlaps.
+    /// The pieces of data in the order of addresses, without overlaps.
     pub(super) data: Vec<Data>,
 }
 
-/// What the relocations refer to.
+/// The parts of a linked module that its relocations refer to.
 #[derive(Default)]
 struct Sections<'a> {
     imported_functions: u32,
@@ -66,7 +66,7 @@ pub(super) fn read(module: &[u8]) -> Result<Linked> {
             let section = if name == "reloc.CODE" { &sections.code } else { &sections.data };
             if !sections.holds(relocation, module.get(section.start + relocation.offset as usize..).unwrap_or_default())
             {
-                bail!("a relocation of {name} does not match its place");
+                bail!("a relocation of {name} does not match the bytes that it describes");
             }
             match name.as_str() {
                 "reloc.CODE" => {
@@ -149,7 +149,7 @@ impl<'a> Sections<'a> {
             }
         }
         if sections.symbols.is_empty() || sections.relocations.is_empty() {
-            bail!("the module has none: link it with `--emit-relocs`");
+            bail!("the module contains no symbols or no relocations: link it with `--emit-relocs`");
         }
         Ok(sections)
     }
@@ -170,7 +170,8 @@ impl<'a> Sections<'a> {
         data
     }
 
-    /// Returns where the data of a symbol is, unless it is empty or only zeros, which are in no segment.
+    /// Returns the addresses of a symbol's data. `None` if the data is empty, or if it consists of zeros, which no
+    /// segment contains.
     fn addresses(&self, symbol: &SymbolInfo<'_>) -> Option<Range<u32>> {
         let SymbolInfo::Data { symbol: Some(symbol), .. } = symbol else { return None };
         let start = self.segments.get(symbol.index as usize)?.address + symbol.offset;
@@ -189,9 +190,9 @@ impl<'a> Sections<'a> {
         find(data, self.addresses(symbol)?.start).map(Need::Data)
     }
 
-    /// Returns whether the code or data at a relocation has the value that the symbol and the addend give. Compares
-    /// only addresses and calls: for all other relocations, returns true.
-    fn holds(&self, relocation: &RelocationEntry, place: &[u8]) -> bool {
+    /// Returns whether the bytes at a relocation contain the value that the symbol and the addend give. Compares only
+    /// addresses and calls: for all other relocations, returns true.
+    fn holds(&self, relocation: &RelocationEntry, found: &[u8]) -> bool {
         let Some(symbol) = self.symbols.get(relocation.index as usize) else { return false };
         let expected = match (symbol, self.addresses(symbol)) {
             (SymbolInfo::Func { index, .. }, _) => *index,
@@ -201,10 +202,10 @@ impl<'a> Sections<'a> {
         };
         match relocation.ty {
             RelocationType::FunctionIndexLeb | RelocationType::MemoryAddrLeb | RelocationType::MemoryAddrSleb => {
-                padded_leb(place) == Some(expected)
+                padded_leb(found) == Some(expected)
             }
             RelocationType::MemoryAddrI32 => {
-                place.first_chunk().is_some_and(|bytes| u32::from_le_bytes(*bytes) == expected)
+                found.first_chunk().is_some_and(|bytes| u32::from_le_bytes(*bytes) == expected)
             }
             _ => true,
         }
@@ -225,7 +226,7 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// Reads a number in five bytes of LEB128, as the linker writes those that it may change.
+/// Reads a number of five bytes of LEB128. The linker writes the numbers that it may change in this length.
 fn padded_leb(bytes: &[u8]) -> Option<u32> {
     let bytes: &[u8; 5] = bytes.first_chunk()?;
     Some((0..).step_by(7).zip(bytes).fold(0, |value, (shift, byte)| value | u32::from(byte & 0x7f) << shift))

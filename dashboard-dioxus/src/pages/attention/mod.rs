@@ -1,6 +1,6 @@
-//! The list "Needs attention": problems, each with its reason, the time since when it exists, and one or two actions.
+//! The list "Needs attention": problems, each with its reason, the time at which it began, and one or two actions.
 //!
-//! [`words`] has the texts and actions of an item; [`snooze`] hides items for a while.
+//! [`words`] contains the texts and actions of an item. [`snooze`] hides items for a while.
 
 mod snooze;
 mod words;
@@ -19,7 +19,7 @@ use words::Act;
 #[component]
 pub(super) fn NeedsAttention(
     items: Vec<Attention>,
-    /// Shown if no item is in view.
+    /// Shown if the list shows no item.
     well: Element,
     /// Whether items name their project.
     #[props(default = true)]

@@ -10,7 +10,7 @@ const KEY: &str = "snoozed";
 pub(super) struct Snoozed(BTreeMap<String, i64>);
 
 impl Snoozed {
-    /// Returns whether the item is hidden at the time.
+    /// Returns whether the item is hidden at a time.
     pub(super) fn is_hidden(&self, id: &str, now: DateTime<Utc>) -> bool {
         self.0.get(id).is_some_and(|until| *until > now.timestamp())
     }

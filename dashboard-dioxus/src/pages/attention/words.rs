@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{address, pages::backups::schedule_address, text, ui::Shape};
 
-/// What the owner can do about an item.
+/// An action that resolves an item, or helps to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Act {
     /// Opens a page.
@@ -24,7 +24,7 @@ impl Act {
     }
 }
 
-/// Returns the actions of an item, the most useful first. There is at least one.
+/// Returns the actions of an item, the most useful first. Every item has at least one.
 pub(super) fn acts(item: &Attention) -> Vec<Act> {
     let open = |label, to: String| Act::Open { label, to };
     let target = item.target.clone().unwrap_or_default();
@@ -64,7 +64,7 @@ pub(super) fn acts(item: &Attention) -> Vec<Act> {
     }
 }
 
-/// Returns whether a backup is overdue because no job makes one.
+/// Returns whether a backup is overdue because no job creates backups.
 fn has_no_job(item: &Attention) -> bool {
     item.reason.as_deref().is_some_and(|reason| reason.starts_with("No "))
 }
@@ -78,7 +78,7 @@ pub(super) fn shape(kind: AttentionKind) -> Shape {
     }
 }
 
-/// Returns what is wrong in a few words.
+/// Returns the problem of an item in a few words.
 pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
     let title = item.title.as_deref().unwrap_or("the platform");
     let since = item.since.map(|since| format!(" since {}", text::moment(since, now))).unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::{address, remote::use_remote, text, ui::SearchBox};
 
 /// The address parameters of the filters.
 const PARAMETERS: [&str; 8] = ["project", "action", "actor", "result", "from", "to", "target", "q"];
-/// Choices of time: label and hours.
+/// Choices of a period: label and hours.
 const PERIODS: [(&str, i64); 4] =
     [("Last hour", 1), ("Last 24 hours", 24), ("Last 7 days", 24 * 7), ("Last 30 days", 24 * 30)];
 /// Actors that are not e-mail addresses.
@@ -56,13 +56,13 @@ impl AuditFilter {
         address::with_parameters("/audit", &parameters)
     }
 
-    /// Returns the address of a file with all entries that match.
+    /// Returns the address that downloads all matching entries as a file.
     pub(super) fn export_address(&self) -> String {
         address::with_parameters("/admin/v1/audit/export", &self.for_api())
     }
 }
 
-/// Sets a filter, and goes to the first page.
+/// Sets filters, and returns to the first page.
 pub(super) fn set(changes: &[(&str, Option<String>)]) {
     let mut all: Vec<(&str, Vec<String>)> = changes
         .iter()

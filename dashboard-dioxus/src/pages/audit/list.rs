@@ -89,7 +89,7 @@ fn EntryCard(entry: AuditEntry, you: Option<String>) -> Element {
     }
 }
 
-/// Opens the sheet of an entry.
+/// The link that opens the sheet of an entry.
 #[component]
 fn EntryLink(id: String, words: String) -> Element {
     rsx! {

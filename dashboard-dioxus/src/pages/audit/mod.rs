@@ -1,7 +1,7 @@
-//! `/audit`: who changed what, and when.
+//! `/audit`: the log of changes, each with its author and its time.
 //!
-//! [`filters`] are in the address; [`list`] shows the entries that match, [`entry`] one of them. [`words`] describes
-//! the change of an entry, and has the address of the changed resource.
+//! [`filters`] are in the address. [`list`] shows the matching entries, and [`entry`] shows one of them. [`words`]
+//! describes the change that an entry records, and returns the address of the changed resource.
 
 mod entry;
 mod filters;

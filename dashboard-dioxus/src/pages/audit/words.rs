@@ -1,4 +1,4 @@
-//! Entries in words.
+//! Texts for audit entries.
 
 use api_types::{AuditEntry, AuditResult};
 use serde_json::Value;
@@ -103,7 +103,7 @@ pub(super) fn act_in_words(entry: &AuditEntry) -> String {
     words
 }
 
-/// Returns the name of the changed resource, if the entry has one that a reader recognizes: never a UUID.
+/// Returns the name of the changed resource. `None` if the entry names the resource only by a UUID, or not at all.
 pub(super) fn thing_name(entry: &AuditEntry) -> Option<String> {
     let detail = |name: &str| entry.details.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     if let Some(name) = detail("objectKey").or_else(|| detail("name")).or_else(|| detail("database")) {
@@ -182,7 +182,7 @@ pub(super) fn result_in_words(result: AuditResult) -> &'static str {
     }
 }
 
-/// Returns the result with its reason: `Refused: invalid_token`.
+/// Returns the result, with its reason unless it is a success: `Refused: not found`.
 pub(super) fn outcome_in_words(entry: &AuditEntry) -> String {
     let word = result_in_words(entry.result);
     let reason = entry.details.get("error").and_then(Value::as_str).map(|code| code.replace('_', " "));

@@ -14,7 +14,7 @@ use crate::{
     ui::{Confirm, Icon, IconName, Link, Mark, Shape, messages},
 };
 
-/// The button that backs up a database, or all of them. While the backup is made, it is a link to the run.
+/// The button that backs up a database, or all of them. While the backup is created, it is a link to the run.
 #[component]
 pub(super) fn BackUp(
     live: Live,
@@ -25,7 +25,7 @@ pub(super) fn BackUp(
     /// Text of the button.
     label: String,
     #[props(default)] class: &'static str,
-    /// Whether the button stands in a row of a table.
+    /// Whether the button is in a row of a table.
     #[props(default)]
     is_small: bool,
     /// Whether the keyboard shortcut for a new item clicks this button.
@@ -123,7 +123,7 @@ pub(super) fn download(backup: &Backup) {
     });
 }
 
-/// The dialog "Delete backup", while there is a backup to delete. It first counts the other backups of the database.
+/// The dialog "Delete backup", shown while `backup` is set. It first counts the other backups of the database.
 #[component]
 pub(super) fn DeleteBackup(backup: Signal<Option<Backup>>) -> Element {
     let mut to_delete = backup;
@@ -159,7 +159,7 @@ fn DeleteDialog(backup: Backup, on_close: EventHandler<()>) -> Element {
             description: "The backup of {name} from {made} ({text::bytes(backup.size_bytes)}) will be permanently \
                           deleted.{rest}",
             typed: is_last.then(|| name.clone()),
-            // Until the others are counted, the dialog can't say what is lost.
+            // Until the other backups are counted, the dialog can't describe the loss.
             busy: busy() || good.is_none(),
             failure: failure(),
             on_close: move |()| on_close.call(()),

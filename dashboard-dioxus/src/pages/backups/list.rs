@@ -231,7 +231,7 @@ fn BackupLink(backup: Backup) -> Element {
     }
 }
 
-/// The state of a backup, or that it is being verified.
+/// The state of a backup, or "Being verified".
 #[component]
 pub(super) fn BackupBadge(live: Live, backup: Backup) -> Element {
     if let Some(run) = live.run_of(&backup.id) {
@@ -292,8 +292,8 @@ fn BackupMenu(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> E
     }
 }
 
-/// The message that there is no backup. It has buttons for the first one, unless the page is about one database: that
-/// page has them elsewhere.
+/// The message that no backup exists. It contains the buttons that create the first one, unless the page is about one
+/// database: that page contains the buttons elsewhere.
 #[component]
 fn NoBackups(live: Live, is_fixed: bool) -> Element {
     rsx! {

@@ -1,9 +1,9 @@
 //! Backups: `/backups`, and `/projects/<id>/database` with the tools for one project's database.
 //!
-//! [`protection`] shows for each database whether it has a recent backup, [`list`] all backups, and [`sheet`] one
-//! backup with its manifest. [`acts`] has the buttons and dialogs that create, verify, download and delete backups,
-//! [`verify_encrypted`] the dialog that asks for an identity; [`words`] has the names of databases, states and rules.
-//! [`tools`] is the page of one database: its backups, restores, imports and exports.
+//! [`protection`] shows for each database whether it has a recent backup. [`list`] shows all backups, and [`sheet`]
+//! shows one backup with its manifest. [`acts`] contains the buttons and dialogs that create, verify, download and
+//! delete backups. [`verify_encrypted`] is the dialog that asks for an identity. [`words`] contains the names of
+//! databases, states and rules. [`tools`] is the page of one database: its backups, restores, imports and exports.
 
 mod acts;
 mod list;
@@ -39,7 +39,7 @@ struct Live {
     running: Signal<Vec<Run>>,
     /// Runs that were started on this page: the target or the backup's id, with the run's id.
     started: Signal<Vec<(String, String)>>,
-    /// Whether the list is empty. The button for a new backup is then in the list instead of in the page's head.
+    /// Whether the list is empty. The button for a new backup is then in the list instead of in the head of the page.
     is_empty: Signal<bool>,
     /// Whether new backups of projects contain the objects of their buckets.
     with_objects: Signal<bool>,
@@ -78,7 +78,7 @@ fn use_live() -> Live {
     let now: Vec<Run> =
         now.into_iter().filter(|run| matches!(run.status, RunStatus::Queued | RunStatus::Running)).collect();
     if *running.peek() != now {
-        // A run that has ended may have made or verified a backup.
+        // A run that has ended may have created or verified a backup.
         let has_ended = running.peek().iter().any(|run| !now.iter().any(|other| other.id == run.id));
         running.set(now);
         if has_ended {

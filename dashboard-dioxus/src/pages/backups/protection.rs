@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn ProtectionTable(
     live: Live,
     items: Vec<Protection>,
-    /// Whether the page is about one database, and has the button that backs it up.
+    /// Whether the page is about one database. Such a page contains the button that backs up the database.
     #[props(default)]
     is_single: bool,
 ) -> Element {
@@ -156,7 +156,7 @@ fn LastVerified(item: Protection) -> Element {
     }
 }
 
-/// The job that makes the next backup, or the button that creates such a job.
+/// The job that creates the next backup, or the button that creates such a job.
 #[component]
 fn ScheduledBy(item: Protection) -> Element {
     match &item.job {

@@ -25,7 +25,7 @@ pub(super) fn name_of_protected(item: &Protection) -> String {
     target_name(item.title.as_deref(), &item.target)
 }
 
-/// Returns whether the last good backup is older than the interval of its job, or than a day if there is no job.
+/// Returns whether the last good backup is older than the interval of its job, or older than a day if there is no job.
 /// `overdue` alone is not enough: it is also true if only the schedule or the verification is missing.
 pub(super) fn is_late(item: &Protection, now: DateTime<Utc>) -> bool {
     let Some(good) = &item.last_good else { return false };
@@ -75,7 +75,7 @@ pub(super) fn kept_because(backup: &Backup, policy: Option<BackupRetention>) -> 
     }
 }
 
-/// Returns the day on which a backup is removed, `stays`, or a dash if the day is unknown.
+/// Returns the day on which a backup is removed, `stays` if no policy applies, or a dash if the day is unknown.
 pub(super) fn goes(backup: &Backup) -> String {
     match backup.goes_at {
         Some(at) => text::day(at),
@@ -89,7 +89,7 @@ pub(super) fn file_name(backup: &Backup) -> &str {
     backup.object_key.rsplit('/').next().unwrap_or(&backup.object_key)
 }
 
-/// Returns number and size of the project's objects in a backup, if it has them.
+/// Returns the number and size of the project's objects in a backup. `None` if the backup contains no objects.
 pub(super) fn files_in_words(backup: &Backup) -> Option<String> {
     let bytes = text::bytes(backup.object_bytes.unwrap_or_default());
     Some(format!("{} ({bytes})", text::count(backup.object_count?, "file", "files")))

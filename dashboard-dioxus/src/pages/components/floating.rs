@@ -12,7 +12,7 @@ enum Open {
     Nothing,
     Dialog,
     Confirm,
-    /// A dialog with something that is shown once: Esc does not close it.
+    /// A dialog with content that is shown once: Esc does not close it.
     Once,
     Sheet,
 }

@@ -1,6 +1,6 @@
 //! `/ui`: every component in every state. Available only in development.
 //!
-//! [`controls`] has buttons and fields, [`floating`] overlays, [`data`] lists and states.
+//! [`controls`] contains buttons and fields, [`floating`] contains overlays, and [`data`] contains lists and states.
 
 mod controls;
 mod data;

@@ -30,7 +30,7 @@ pub(in crate::pages) fn ExportDialog(
     started: Option<String>,
     on_started: EventHandler<String>,
     on_close: EventHandler<()>,
-    /// Content below the fields: other ways to get the rows.
+    /// Content below the fields, such as other ways to export the rows.
     children: Element,
 ) -> Element {
     // A list of one element, because Dioxus compares keys only in lists: another export must create a new component.

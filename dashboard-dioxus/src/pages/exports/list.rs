@@ -76,7 +76,7 @@ pub(in crate::pages) fn ExportsPart(project: String, name: String) -> Element {
     }
 }
 
-/// The button "New export" in the page's head. While there is no export, the empty list has the button instead.
+/// The button "New export" in the page's head. While there is no export, the empty list contains the button instead.
 #[component]
 pub(in crate::pages) fn ExportsHeadButton(project: String) -> Element {
     let exports = use_remote::<ApiPage<Export>>(use_memo(use_reactive!(|project| list_path(&project))).into());

@@ -1,8 +1,8 @@
 //! Exports: files with the rows of a table or query, or with a database.
 //!
-//! [`dialog`] asks for the format and starts an export; [`form`] has its fields. [`follow`] shows one export until its
-//! file can be downloaded. [`list`] shows the exports of a project on the page of database tools. [`acts`] downloads,
-//! cancels and deletes exports. [`words`] contains the texts.
+//! [`dialog`] asks for the format and starts an export. [`form`] contains its fields. [`follow`] shows one export until
+//! its file can be downloaded. [`list`] shows the exports of a project on the page of database tools. [`acts`]
+//! downloads, cancels and deletes exports. [`words`] contains the texts.
 
 mod acts;
 mod dialog;

@@ -114,7 +114,7 @@ fn errors_in_words(errors: &[ImportError]) -> Option<String> {
     Some(format!("{count} refused. Line {}: {}", first.line, problem_in_words(&first.message)))
 }
 
-/// The columns that no field goes into, and the values they get.
+/// The columns that no field goes into, each with the value that it receives.
 #[component]
 fn UnfilledColumns(unfilled: Vec<Unfilled>) -> Element {
     let of = |wanted: fn(&Filler) -> bool| -> Vec<Unfilled> {

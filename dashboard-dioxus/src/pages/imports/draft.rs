@@ -11,7 +11,7 @@ use crate::draft;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Draft {
-    /// Whether the beginning of the file is UTF-8. `None` if this tab did not see the file.
+    /// Whether the beginning of the file is UTF-8. `None` if this tab did not read the file.
     pub(super) is_utf8: Option<bool>,
     /// How to read a CSV file. Values that are `None` are detected.
     pub(super) header: Option<bool>,
@@ -27,7 +27,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Returns how to read the file.
+    /// Returns the settings for reading the file.
     pub(super) fn hints(&self) -> PreviewImport {
         PreviewImport {
             header: self.header,

@@ -340,7 +340,7 @@ fn Upload(project: String, import: Import, on_cancel: EventHandler<MouseEvent>) 
     }
 }
 
-/// The button that leaves an import that no longer exists.
+/// The button "New import", which leaves an import that no longer exists.
 #[component]
 pub(super) fn CloseButton() -> Element {
     rsx! {

@@ -9,7 +9,7 @@ const HEAD_BYTES: f64 = 65_536.0;
 /// Maximum size of a file in bytes. The server has the same limit.
 const MAX_BYTES: f64 = 20.0 * 1024.0 * 1024.0 * 1024.0;
 
-/// A file that can be imported.
+/// The format and the encoding of a file that can be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Inspected {
     pub(super) format: ImportFormat,
@@ -19,7 +19,7 @@ pub(super) struct Inspected {
 /// Detects the format and the encoding of a file from its beginning.
 ///
 /// # Errors
-/// A message that says why the file can't be imported, and what to do.
+/// Returns a message that says why the file can't be imported, and what the owner can do.
 pub(super) async fn inspect(file: &File) -> Result<Inspected, String> {
     if file.size() == 0.0 {
         return Err("The file is empty.".to_owned());

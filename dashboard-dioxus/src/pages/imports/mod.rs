@@ -2,9 +2,9 @@
 //!
 //! [`file`] is the first step: [`inspect`] detects the format of a chosen file, and [`upload`] sends the file to the
 //! store, even while other pages are open. [`steps`] shows an import: its [`preview`], which field goes into which
-//! column ([`columns`]), how rows are written ([`rules`]), and the result of a run ([`outcome`]). [`draft`] has the
-//! owner's choices, which survive a reload; [`plan`] checks them against the table. [`list`] has the imports of a
-//! project, [`words`] texts about imports.
+//! column ([`columns`]), how rows are written ([`rules`]), and the result of a run ([`outcome`]). [`draft`] contains
+//! the owner's choices, which survive a reload. [`plan`] checks them against the table. [`list`] shows the imports of a
+//! project. [`words`] contains texts about imports.
 
 mod columns;
 mod draft;

@@ -41,7 +41,7 @@ pub(super) fn Outcome(project: String, import: Import) -> Element {
     let has_counts = matches!(import.state, ImportState::Done | ImportState::Failed) && import.rows_read > 0;
     let is_imported = import.state == ImportState::Done && !import.dry_run;
     rsx! {
-        // The table of errors below says more than this text.
+        // The table of errors is more specific than this text.
         if let Some(problem) = import.error_text.as_ref().filter(|_| import.errors.is_empty()) {
             p { CodeText { text: problem.clone() } }
         }

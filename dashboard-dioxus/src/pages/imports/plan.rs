@@ -32,7 +32,7 @@ pub(super) enum Filler {
     Generated,
     Default(String),
     Null,
-    /// The column needs a value, and has no default.
+    /// The column requires a value, and has no default.
     Missing,
 }
 
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn choices_of_the_owner_win() {
+    fn choices_of_the_owner_take_precedence() {
         let mut draft = Draft::default();
         draft.mapping.insert("note".to_owned(), None);
         draft.mapping.insert("x".to_owned(), Some("note".to_owned()));

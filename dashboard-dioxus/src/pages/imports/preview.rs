@@ -48,8 +48,8 @@ pub(super) fn use_preview(import: &str, draft: Signal<Draft>) -> Preview {
             let Preview { mut known, mut failure, mut is_loading, .. } = preview;
             is_loading.set(true);
             match remote::send::<_, ImportPreview>(Method::Post, &path, &hints).await {
-                Ok(answer) => {
-                    known.set(Some(answer));
+                Ok(response) => {
+                    known.set(Some(response));
                     failure.set(None);
                 }
                 Err(refused) => failure.set(Some(refused)),

@@ -9,7 +9,7 @@ pub(super) const fn written(import: &Import) -> i64 {
     import.rows_inserted + import.rows_updated
 }
 
-/// Returns the number of rows that were not imported, because of an error or by a trigger.
+/// Returns the number of rows that were not imported because of an error or a trigger.
 pub(super) fn refused(import: &Import) -> i64 {
     import.rows_skipped.max(import.error_count)
 }

@@ -55,7 +55,7 @@ pub(super) fn RunNow(job: Job, #[props(default)] with_label: bool) -> Element {
 }
 
 /// The switch of a job's schedule. It shows the new state at once, and the old one again if the server refuses.
-/// Disabling a job that makes backups needs a confirmation.
+/// Disabling a job that creates backups needs a confirmation.
 #[component]
 pub(super) fn EnableSwitch(job: Job) -> Element {
     let mut wanted = use_signal(|| None::<bool>);
@@ -186,7 +186,7 @@ fn is_backup(job: &Job) -> bool {
     job.plugin.as_deref() == Some("backup") && job.plugin_job.as_deref() == Some("backup")
 }
 
-/// Returns a warning if a job makes the next backup of a database.
+/// Returns a warning if a job creates the next backup of a database.
 fn use_backed_up(job: &str) -> Option<String> {
     let protection = use_remote::<ApiPage<Protection>>(use_signal(|| "/backups/protection".to_owned()).into());
     let targets: Vec<String> = protection

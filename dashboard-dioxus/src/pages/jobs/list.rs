@@ -15,7 +15,7 @@ use crate::{
     ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, SearchBox, Shape, narrow::use_is_narrow},
 };
 
-/// Number of jobs in one request. The server filters lists that are longer.
+/// Number of jobs in one request. The server filters longer lists.
 const PAGE_SIZE: &str = "200";
 
 /// A list of jobs. Jobs that need attention come first.
@@ -267,7 +267,7 @@ pub(in crate::pages) fn ParameterFilter(
     }
 }
 
-/// The empty list, with jobs to start with.
+/// The empty list, with links that create common jobs.
 #[component]
 fn NoJobs(project: Option<String>) -> Element {
     let starter = |parameters: &[(&str, Option<&str>)]| {
@@ -342,7 +342,7 @@ fn is_in_state(job: &Job, state: Option<JobState>) -> bool {
     }
 }
 
-/// Failing jobs first, then those that can't run, and disabled ones last.
+/// Compares jobs for the order of the list: first failing jobs, then jobs that can't run, and disabled jobs last.
 fn by_urgency(a: &Job, b: &Job) -> Ordering {
     let rank = |job: &Job| match () {
         () if !job.enabled => 3,

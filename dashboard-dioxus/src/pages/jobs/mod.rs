@@ -1,7 +1,8 @@
 //! Jobs: `/jobs`, `/projects/<id>/jobs`, `/jobs/new` and `/jobs/<id>`.
 //!
-//! [`list`] shows jobs as [`row`]s, each with its [`strip`] of recent runs. [`page`] shows one job, [`form`] creates
-//! and changes it. [`acts`] has the actions of a job, [`words`] texts about what a job does and when.
+//! [`list`] shows jobs as [`row`]s, each with its [`strip`] of recent runs. [`page`] shows one job. [`form`] creates
+//! and changes a job. [`acts`] contains the actions of a job, and [`words`] contains texts about the work and the
+//! schedule of a job.
 
 mod acts;
 mod form;
@@ -75,7 +76,7 @@ fn NewJobLink(#[props(default)] project: Option<String>) -> Element {
     }
 }
 
-/// The links between jobs and runs.
+/// The tabs that link to the jobs and to the runs.
 #[component]
 pub(super) fn Tabs(#[props(default)] project: Option<String>, on_jobs: bool) -> Element {
     let jobs = project.as_ref().map_or_else(|| "/jobs".to_owned(), |id| format!("/projects/{id}/jobs"));

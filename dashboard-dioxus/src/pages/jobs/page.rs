@@ -22,10 +22,10 @@ use crate::{
     },
 };
 
-/// Maximum number of runs on the job's page.
+/// Maximum number of listed runs.
 const SHOWN_RUNS: usize = 50;
 
-/// Minimum number of runs for the notice that runs take too long.
+/// Minimum number of successful runs for the notice that runs take too long.
 const MIN_RUNS: usize = 3;
 
 #[component]
@@ -90,7 +90,7 @@ fn JobPage(job: JobData) -> Element {
                 selected: if on_settings { "settings" } else { "runs" },
             }
             if on_settings {
-                // Saving the job resets the form.
+                // The key resets the form after the job was saved.
                 for job in [job.clone()] {
                     div { class: "job-settings", key: "{job.updated_at}", JobForm { job } }
                 }

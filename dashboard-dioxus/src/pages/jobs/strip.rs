@@ -5,12 +5,13 @@ use wasm_bindgen::JsCast as _;
 use super::super::recent_runs::run_state_in_words;
 use crate::{address, dom, text};
 
-/// Height of the longest bar, in pixels.
+/// Height in pixels of the bar of the longest run.
 const MAX_HEIGHT: f64 = 20.0;
+/// Minimum height of a bar in pixels.
 const MIN_HEIGHT: f64 = 4.0;
 
-/// The newest runs of a job as bars, oldest first: the height is the duration, the shape the result. The strip is one
-/// tab stop, and the arrow keys move in it.
+/// The newest runs of a job as bars, oldest first. The height of a bar stands for the duration, its shape for the
+/// result. The strip is one tab stop, and the arrow keys move between its bars.
 #[component]
 pub(super) fn Strip(name: String, runs: Vec<RecentRun>) -> Element {
     let longest = runs.iter().filter_map(|run| run.duration_ms).max().unwrap_or(1).max(1) as f64;

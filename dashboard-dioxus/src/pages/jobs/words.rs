@@ -1,4 +1,4 @@
-//! Texts about what a job does, and when.
+//! Texts about the work and the schedule of a job.
 
 use std::{cell::RefCell, collections::HashMap};
 

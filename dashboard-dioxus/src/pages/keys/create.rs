@@ -114,7 +114,7 @@ pub(super) fn CreateKey(
     }
 }
 
-/// Returns what is wrong with the name of a key.
+/// Returns why the name of a key is invalid. `None` if it is valid.
 pub(super) fn name_problem(name: &str) -> Option<String> {
     name.trim().is_empty().then(|| "Enter a name.".to_owned())
 }

@@ -13,7 +13,7 @@ use crate::{
     ui::{Dialog, Field, Mark, Shape, messages},
 };
 
-/// Changes the name of a key, and when it expires.
+/// The dialog that changes the name and the expiry of a key.
 #[component]
 pub(super) fn EditKey(
     project: String,

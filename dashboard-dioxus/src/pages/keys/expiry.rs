@@ -1,4 +1,4 @@
-//! The field "Expires", and the time that it stands for.
+//! The field "Expires", and the time that its value stands for.
 
 use chrono::{DateTime, Duration, Utc};
 use dioxus::prelude::*;
@@ -67,7 +67,7 @@ pub(super) fn ExpiryField(
 /// Returns when a key expires: after the chosen lifetime, or at the end of the chosen day. `None` if it never expires.
 ///
 /// # Errors
-/// A message if the day is over, or if none is chosen.
+/// A message if the day is over, or if no day is chosen.
 pub(super) fn expiry(lifetime: usize, date: &str) -> Result<Option<DateTime<Utc>>, &'static str> {
     if lifetime != ON_A_DATE {
         let days = LIFETIMES.get(lifetime).and_then(|(_, days)| *days);

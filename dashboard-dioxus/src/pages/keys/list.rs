@@ -180,7 +180,7 @@ fn KeyCard(api_key: ApiKey, open: Signal<Open>, #[props(default)] is_old: bool, 
     }
 }
 
-/// Whether the old key of a rotation is still used, and what to do about it.
+/// The use of the old key of a rotation, with the buttons that extend or revoke the key.
 #[component]
 fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
     let mut open = open;

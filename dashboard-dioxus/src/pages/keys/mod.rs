@@ -1,7 +1,7 @@
 //! `/projects/<id>/keys`: the project's API keys.
 //!
 //! [`list`] shows the keys, and [`state`] describes whether a key still works. The dialogs are [`create`], [`edit`],
-//! [`rotate`] and [`revoke`]; [`expiry`] is the field that two of them share.
+//! [`rotate`] and [`revoke`]. [`expiry`] is the field that [`create`] and [`edit`] share.
 
 mod create;
 mod edit;

@@ -114,7 +114,7 @@ fn ChannelCard(channel: NotificationChannel, on_delete: EventHandler<Notificatio
     }
 }
 
-/// Opens the form of a channel.
+/// The link that opens the form of a channel.
 #[component]
 fn EditLink(id: String, name: String) -> Element {
     rsx! {

@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use crate::ui::{Mark, Shape};
 
-/// The texts of the fields, by the name that each field has in the API.
+/// The texts of the fields, by the name of the field in the API.
 pub(super) type Values = Signal<BTreeMap<&'static str, String>>;
 
 /// A field of a kind of channel.
@@ -16,7 +16,7 @@ struct FieldOf {
     help: &'static str,
     /// Type of the input.
     input: &'static str,
-    /// Whether the server never shows the value again.
+    /// Whether the value is secret: the server never returns it.
     secret: bool,
 }
 
@@ -62,7 +62,7 @@ fn fields_of(kind: ChannelKind) -> &'static [FieldOf] {
     }
 }
 
-/// Returns the texts of the fields for stored settings. Secrets are absent: they are never shown again.
+/// Returns the texts of the fields for stored settings. Secrets are absent, because the server never returns them.
 pub(super) fn values_of(settings: &ChannelSettings) -> BTreeMap<&'static str, String> {
     let mut values = BTreeMap::new();
     values.insert("host", settings.host.clone().unwrap_or_default());
@@ -77,7 +77,7 @@ pub(super) fn values_of(settings: &ChannelSettings) -> BTreeMap<&'static str, St
 /// Returns the settings from the texts of the fields. An empty secret keeps its stored value.
 ///
 /// # Errors
-/// The name of the field that is wrong, and the reason.
+/// The name of the invalid field, and a message.
 pub(super) fn settings_of(
     kind: ChannelKind,
     values: &BTreeMap<&'static str, String>,
@@ -106,7 +106,7 @@ pub(super) fn settings_of(
                 host: given("host"),
                 port,
                 tls: SmtpTls::ALL.iter().find(|tls| tls.as_str() == value("tls")).copied(),
-                // An empty name removes name and password.
+                // An empty user name removes the stored user name and password.
                 username: Some(value("username")),
                 password: given("password").filter(|_| !value("username").is_empty()),
                 from: given("from"),
@@ -117,7 +117,7 @@ pub(super) fn settings_of(
     })
 }
 
-/// Returns the field that a message of the server is about: the first word in backticks that is one.
+/// Returns the field that a message of the server is about: the first text in backticks, if it is the name of a field.
 pub(super) fn field_in(message: &str) -> Option<&'static str> {
     let word = message.split('`').nth(1)?;
     ["name", "events", "url", "secret", "host", "port", "tls", "username", "password", "from", "to"]

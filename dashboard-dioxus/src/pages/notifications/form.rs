@@ -177,7 +177,7 @@ fn Events(form: Form, error: Option<String>) -> Element {
                                 if checked {
                                     events.push(event);
                                 }
-                                // In the order of the API, so that equal choices are equal lists.
+                                // Sorted in the order of the API, so that equal choices are equal lists.
                                 events.sort_by_key(rank);
                             },
                         }

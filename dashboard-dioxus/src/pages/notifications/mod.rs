@@ -1,7 +1,8 @@
 //! `/notifications`: the channels that messages are sent to.
 //!
-//! [`summary`] names the channels that report failures; [`channels`] lists the channels; [`form`] creates and changes
-//! one in a sheet, with its [`fields`]; [`deliveries`] lists the messages to it. [`words`] has texts about channels.
+//! [`summary`] names the channels that report failures. [`channels`] lists the channels. [`form`] creates and changes a
+//! channel in a sheet, with its [`fields`]. [`deliveries`] lists the messages to a channel. [`words`] contains texts
+//! about channels.
 
 mod channels;
 mod deliveries;
@@ -23,7 +24,7 @@ use channels::Channels;
 use form::ChannelSheet;
 use summary::Summary;
 
-/// Value of the parameter `channel` while a new channel is made.
+/// Value of the parameter `channel` while the form of a new channel is open.
 const NEW: &str = "new";
 const PATH: &str = "/notifications";
 
@@ -81,7 +82,8 @@ pub fn Notifications() -> Element {
                 {content}
             }
             if is_new {
-                // Dioxus compares keys only in lists. Another channel must not show what was typed for this one.
+                // Dioxus compares keys only in lists. Another channel must not show the text that was typed for this
+                // one.
                 for channel in [None] {
                     ChannelSheet { key: "{NEW}", channel }
                 }

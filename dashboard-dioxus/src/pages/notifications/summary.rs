@@ -51,7 +51,7 @@ pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
     }
 }
 
-/// Names as in a sentence: `Ops`, `Ops and Mail`, `Ops, Mail and Lab`.
+/// A list of names in a sentence: `Ops`, `Ops and Mail`, `Ops, Mail and Lab`.
 #[component]
 fn Names(names: Vec<String>) -> Element {
     let last = names.len().saturating_sub(1);

@@ -1,7 +1,7 @@
-//! `/`: the state of the installation, and what needs attention first.
+//! `/`: the state of the installation, and the problems that need attention.
 //!
-//! [`Overview`] decides what is shown, and is loaded with the app. The rest is loaded when it is needed, as pages are.
-//! [`facts`] has the numbers of the region "State". The page of a project shares the other regions.
+//! [`Overview`] decides what is shown, and is part of the first module. The other components are loaded when they are
+//! needed. [`facts`] contains the numbers of the region "State". The page of a project also shows the other regions.
 
 mod facts;
 
@@ -25,7 +25,7 @@ const PATH: &str = "/overview";
 /// Maximum number of runs in the table "Recent runs".
 const SHOWN_RUNS: usize = 20;
 
-/// Part of [`api_types::Overview`]: what decides which overview is shown.
+/// Part of [`api_types::Overview`]: the fields that decide which overview is shown.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct OverviewBrief {
     facts: FactsBrief,

@@ -7,7 +7,7 @@ use crate::{
     ui::{Confirm, messages},
 };
 
-/// Returns the path of a plugin in the admin API. Its name may contain any character.
+/// Returns the path of a plugin in the admin API. The name of a plugin may contain any character.
 pub(super) fn path_of(name: &str) -> String {
     format!("/plugins/{}", String::from(js_sys::encode_uri_component(name)))
 }

@@ -136,7 +136,7 @@ fn KeyActs(trusted: TrustedKey, revoking: Signal<Option<TrustedKey>>) -> Element
     }
 }
 
-/// Trusts a key: one that a file proposes, or one that the owner pastes.
+/// The dialog that trusts a key: a key that a file proposes, or one that the owner pastes.
 #[component]
 fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
     let is_proposed = proposed.is_some();

@@ -10,7 +10,7 @@ use crate::{
     ui::{Empty, Icon, IconName, Link, Mark, Menu, MenuItem, SearchBox, narrow::use_is_narrow},
 };
 
-/// Number of plugins from which the list has a filter.
+/// Minimum number of plugins at which the list has a filter.
 const MIN_FILTERED: usize = 8;
 
 #[component]

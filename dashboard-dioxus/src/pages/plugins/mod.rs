@@ -1,7 +1,8 @@
 //! `/plugins`: the plugins on this server, their publishers, and their grants.
 //!
-//! [`list`] shows the plugins, [`keys`] the keys that sign them. [`sheet`] is one plugin, with its [`grants`] and its
-//! [`settings`]; [`acts`] revoke and forget. [`words`] name capabilities and states.
+//! [`list`] shows the plugins, and [`keys`] shows the keys that sign them. [`sheet`] shows one plugin, with its
+//! [`grants`] and its [`settings`]. [`acts`] contains the dialogs that revoke or forget a plugin. [`words`] contains
+//! the names of capabilities and states.
 
 mod acts;
 mod grants;

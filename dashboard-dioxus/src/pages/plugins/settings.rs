@@ -12,7 +12,7 @@ use crate::ui::{Icon, IconName};
 pub(super) struct Typed {
     /// New values of secrets; `None` removes one.
     pub(super) secrets: BTreeMap<String, Option<String>>,
-    /// All settings: name and value.
+    /// All settings, each with name and value.
     pub(super) settings: Vec<(String, String)>,
 }
 
@@ -31,7 +31,7 @@ impl Typed {
     }
 }
 
-/// Returns the names of the secrets that a plugin requests or has.
+/// Returns the names of the secrets that a plugin requests, or that are stored for it.
 fn secret_names(plugin: &Plugin) -> Vec<String> {
     let wanted =
         plugin.requested.iter().flat_map(|request| request.scope.secrets.iter()).filter(|name| !name.ends_with('*'));

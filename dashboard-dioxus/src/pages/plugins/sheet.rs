@@ -24,8 +24,8 @@ pub(super) fn PluginSheet(name: String, plugin: Option<Plugin>) -> Element {
     // The SHA-256 of the file that the owner was shown or has approved.
     let shown = use_signal(|| plugin.as_ref().map(|plugin| plugin.sha256.clone()));
     match plugin {
-        // Another file is another request: what was chosen for the old one must not be approved for it. Dioxus compares
-        // keys only in lists.
+        // The choices for one file must not be approved for another file, so the key is the hash of the file. Dioxus
+        // compares keys only in lists.
         Some(plugin) => rsx! {
             for plugin in [plugin] {
                 Opened { key: "{plugin.sha256}", plugin, shown }

@@ -5,7 +5,7 @@ use crate::{
     ui::{IconName, Shape},
 };
 
-/// The capabilities: name, and what a plugin may do with it.
+/// The capabilities, each with its name and the actions that it allows.
 const CAPABILITIES: [(&str, &str); 12] = [
     ("http", "calling hosts"),
     ("databases", "reading databases"),
@@ -21,7 +21,7 @@ const CAPABILITIES: [(&str, &str); 12] = [
     ("buckets", "signing URLs for files of stores"),
 ];
 
-/// Returns what a capability allows: `calling hosts`.
+/// Returns the actions that a capability allows, in words: `calling hosts`.
 pub(super) fn capability(name: &str) -> String {
     CAPABILITIES
         .iter()
@@ -29,12 +29,12 @@ pub(super) fn capability(name: &str) -> String {
         .map_or_else(|| name.to_owned(), |(_, words)| (*words).to_owned())
 }
 
-/// Returns the values of a scope by list: heading, and values.
+/// Returns the lists of a scope, each with its heading and its values.
 pub(super) fn lists(scope: &CapabilityScope) -> [(&'static str, &Vec<String>); 4] {
     [("Databases", &scope.databases), ("Stores", &scope.stores), ("Hosts", &scope.hosts), ("Secrets", &scope.secrets)]
 }
 
-/// Returns a value in words: the name of a project for its id.
+/// Returns a value of a scope in words. For the id of a project, returns the name of the project.
 pub(super) fn value(value: &str, projects: &[(String, String)]) -> String {
     match value {
         "*" => "all".to_owned(),
@@ -81,10 +81,10 @@ pub(super) fn reach(granted: &[GrantedCapability]) -> Vec<(Option<IconName>, Str
         (2, IconName::Globe, "host", "hosts"),
     ];
     let mut reached = Vec::new();
-    for (list, icon, one, many) in KINDS {
+    for (list, icon, singular, plural) in KINDS {
         let mut values: Vec<&String> = granted
             .iter()
-            // The state of a plugin about a database is no access to the database.
+            // A plugin's own state about a database is no access to the database.
             .filter(|grant| list != 0 || grant.capability != "state")
             .filter_map(|grant| lists(&grant.scope).get(list).map(|(_, values)| *values))
             .flatten()
@@ -92,11 +92,11 @@ pub(super) fn reach(granted: &[GrantedCapability]) -> Vec<(Option<IconName>, Str
         values.sort_unstable();
         values.dedup();
         if values.iter().any(|value| value.as_str() == "*") {
-            reached.push((Some(icon), format!("all {many}")));
+            reached.push((Some(icon), format!("all {plural}")));
         } else if values.iter().any(|value| value.ends_with('*')) {
-            reached.push((Some(icon), format!("{many} of all projects")));
+            reached.push((Some(icon), format!("{plural} of all projects")));
         } else if !values.is_empty() {
-            reached.push((Some(icon), text::count(values.len() as i64, one, many)));
+            reached.push((Some(icon), text::count(values.len() as i64, singular, plural)));
         }
     }
     if reached.is_empty() {
@@ -140,7 +140,7 @@ pub(super) fn has_unknown_key(plugin: &Plugin) -> bool {
 }
 
 /// Returns the publisher and the number of requested capabilities: `By Pixel Press. Asks for 3 capabilities, 1 of them
-/// with something new since your approval.`
+/// new or wider since your approval.`
 pub(super) fn request_in_words(plugin: &Plugin) -> String {
     let by = plugin.publisher.as_ref().map(|publisher| format!("By {publisher}. ")).unwrap_or_default();
     let new = plugin.requested.iter().filter(|request| plugin.approval.is_some() && is_new(plugin, request)).count();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn grants_are_counted_by_what_they_reach() {
+    fn grants_are_counted_by_kind_of_resource() {
         let hosts = |hosts: &[&str]| CapabilityScope {
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             ..Default::default()

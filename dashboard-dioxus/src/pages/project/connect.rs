@@ -4,13 +4,13 @@ use serde::Deserialize;
 
 use crate::{remote::use_remote, ui::CopyButton};
 
-/// The part of a table that the snippets need.
+/// The fields of a table that the snippets need.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct NamedTable {
     name: String,
 }
 
-/// How to reach the project from an app.
+/// A snippet that connects an app to the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Snippet {
     Env,
@@ -29,7 +29,7 @@ impl Snippet {
         }
     }
 
-    /// Returns the snippet with the real URL, and with a table of the project if it has one.
+    /// Returns the snippet with the URL of the server, and with a table of the project if it has one.
     fn text(self, api_url: &str, table: Option<&str>) -> String {
         let path = match table {
             Some(table) => format!("/v1/db/{}?limit=10", js_sys::encode_uri_component(table)),

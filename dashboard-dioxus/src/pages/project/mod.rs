@@ -1,6 +1,6 @@
-//! `/projects/<id>`: what a project holds, how to connect to it, and what needs attention.
+//! `/projects/<id>`: the contents of a project, how to connect to it, and problems that need attention.
 //!
-//! [`connect`] has the code snippets, [`next_steps`] the steps to set up a new project.
+//! [`connect`] contains the code snippets, and [`next_steps`] the steps to set up a new project.
 
 mod connect;
 mod next_steps;

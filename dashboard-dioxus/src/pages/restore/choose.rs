@@ -14,7 +14,7 @@ use crate::{
     ui::{Dialog, Mark, Shape},
 };
 
-/// Asks for the project, and opens the plan. Nothing is changed before the plan is confirmed.
+/// The dialog that asks for the project, and opens the plan. Nothing is changed before the plan is confirmed.
 #[component]
 pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -> Element {
     let own = backup.target.strip_prefix("project:").unwrap_or_default().to_owned();

@@ -2,7 +2,7 @@
 
 use dioxus::prelude::*;
 
-/// The field for an identity. It may stay empty, because the server can have one.
+/// The field for an identity. It may be empty if the server has an identity.
 #[component]
 pub(in crate::pages) fn IdentityField(value: Signal<String>) -> Element {
     let mut value = value;
@@ -28,7 +28,7 @@ pub(in crate::pages) fn IdentityField(value: Signal<String>) -> Element {
     }
 }
 
-/// Returns the identity of the field, if it is filled in.
+/// Returns the identity in the field. `None` if the field is empty.
 pub(in crate::pages) fn identity_of(value: &str) -> Option<String> {
     let value = value.trim();
     (!value.is_empty()).then(|| value.to_owned())

@@ -1,4 +1,4 @@
-//! One restore as steps on the page: the plan, the confirmation, the run, and the way back.
+//! One restore as steps on the page: the plan, the confirmation, the run, and the rollback.
 
 use api_types::{Restore, RestoreState, RunDetail};
 use dioxus::prelude::*;
@@ -92,7 +92,7 @@ fn Steps(project: String, name: String, restore: Restore, on_change: EventHandle
 #[component]
 fn Outcome(project: String, name: String, restore: Restore, on_change: EventHandler<()>) -> Element {
     let refresh = move |()| {
-        // The project has another database now, with other tables, users and sizes.
+        // The project now uses another database, with other tables, users and sizes.
         remote::forget(&format!("/projects/{project}"));
         remote::forget("/restores");
         on_change.call(());

@@ -34,7 +34,7 @@ pub(super) fn source_in_words(source: &RestoreSource) -> &'static str {
 const AUTH_SCHEMA: &str = "auth";
 
 /// Returns a summary, for example `12 tables, 1 204 002 rows and 42 users`. The number of rows is left out if it is
-/// unknown, and users are left out if the archive has none.
+/// unknown, and users are left out if the archive contains none.
 pub(super) fn content_in_words(plan: &RestorePlan) -> String {
     let (auth, own): (Vec<_>, Vec<_>) = plan.tables.iter().partition(|table| table.schema == AUTH_SCHEMA);
     let tables = text::count(own.len() as i64, "table", "tables");

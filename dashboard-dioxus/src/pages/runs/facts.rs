@@ -12,7 +12,7 @@ use crate::{
     ui::{Link, Mark},
 };
 
-/// The query for the runs of the job among which the previous and the next run are searched.
+/// The query for the runs of the job. The previous and the next run are searched among these.
 const NEIGHBOURS: &str = "limit=50";
 
 #[component]
@@ -96,7 +96,7 @@ fn usual(runs: &[Run]) -> Option<i64> {
     durations.get(durations.len() / 2).copied()
 }
 
-/// The attempts of the same work, if there are several.
+/// The links to the attempts of the same work, if there are several.
 #[component]
 pub(super) fn Attempts(current: String, attempts: Vec<RunAttempt>) -> Element {
     if attempts.len() < 2 {

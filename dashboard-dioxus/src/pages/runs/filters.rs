@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{address, remote::use_remote, ui::SearchBox};
 
-/// The parameters of the address that choose runs, and the position in the list.
+/// The parameters of the address: the filters, and the position in the list.
 pub(super) const FILTERS: [&str; 10] =
     ["q", "status", "job", "project", "plugin", "trigger", "from", "to", "after", "offset"];
 
@@ -140,7 +140,7 @@ fn TimeFilter(range: TimeRange) -> Element {
     }
 }
 
-/// The field for a time, in the browser's zone. The address has the time in UTC.
+/// The field for a time, in the browser's zone. The address contains the time in UTC.
 #[component]
 fn TimeField(label: &'static str, parameter: &'static str, value: Option<String>) -> Element {
     let local = value.as_deref().and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|time| {

@@ -1,8 +1,8 @@
 //! Runs: the list at `/runs`, and a run with its log at `/runs/<id>`.
 //!
-//! [`table`] shows runs, attempts of the same work as one group. [`filters`] and [`status_filter`] choose runs by the
-//! fields that the server can filter by, [`search`] by their text. [`page`] is one run: its [`facts`], its [`result`],
-//! its [`log`], and the buttons of [`acts`].
+//! [`table`] shows runs, with attempts of the same work as one group. [`filters`] and [`status_filter`] select runs by
+//! the fields that the server can filter by, and [`search`] selects runs by their text. [`page`] shows one run: its
+//! [`facts`], its [`result`], its [`log`], and the buttons of [`acts`].
 
 mod acts;
 mod facts;

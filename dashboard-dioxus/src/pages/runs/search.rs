@@ -138,7 +138,7 @@ async fn read_older(path: String, mut older: Signal<Older>) {
     older.with_mut(|older| older.is_reading = false);
 }
 
-/// Returns the address of a later page of a list that has parameters.
+/// Returns the path of a later page of a list whose path contains parameters.
 fn with_cursor(path: &str, cursor: &str) -> String {
     let parameter = address::with_parameters("", &[("cursor", Some(cursor))]);
     format!("{path}&{}", parameter.trim_start_matches('?'))

@@ -107,7 +107,7 @@ fn Variables(variables: Vec<ConfigurationVariable>) -> Element {
     }
 }
 
-/// The value in force. Of secrets, only whether they are set.
+/// The value in force. For a secret, shows only whether it is set.
 #[component]
 fn Value(variable: ConfigurationVariable) -> Element {
     match (variable.secret, variable.set, variable.value) {

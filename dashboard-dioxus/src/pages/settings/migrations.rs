@@ -14,7 +14,7 @@ use crate::{
 #[component]
 pub(super) fn Migrations() -> Element {
     let mut migrations = use_remote::<ApiPage<Migration>>(use_signal(|| "/migrations".to_owned()).into());
-    // The run that applies migrations, once it was started here.
+    // The id of the run that applies migrations, if it was started on this page.
     let started = use_signal(|| None::<String>);
     let known = migrations.value().map(|page| page.items).unwrap_or_default();
     let pending = known.iter().filter(|migration| migration.state == MigrationState::Pending).count() as i64;

@@ -1,5 +1,5 @@
-//! `/settings`: the running platform, its configuration and migrations, the owner's sessions, and how the dashboard
-//! looks on this device. Each section has a module, whose name is in the address; [`apply`] is a part of
+//! `/settings`: the running platform, its configuration and migrations, the owner's sessions, and the appearance of the
+//! dashboard on this device. Each section has a module, whose name is in the address. [`apply`] is a part of
 //! [`migrations`].
 
 mod appearance;

@@ -27,7 +27,7 @@ pub(super) fn Sessions() -> Element {
     }
 }
 
-/// Cloudflare Access keeps the sessions, so it ends them too.
+/// The content of the section if the owner is signed in through Cloudflare Access, which keeps the sessions.
 #[component]
 fn ByAccess(session: Session) -> Element {
     rsx! {
@@ -82,7 +82,7 @@ fn SessionList() -> Element {
 }
 
 fn sign_out() {
-    // The page is gone before the server responds.
+    // The component may be removed before the server responds.
     dioxus::core::spawn_forever(async {
         if let Err(failure) = session::sign_out().await {
             messages::show_failure(failure.message());

@@ -1,4 +1,4 @@
-//! Bindings to the page's JavaScript: `web/sql/loader.js` and `web/sql/drafts.js` are bundled with the module,
+//! Bindings to the page's JavaScript. `web/sql/loader.js` and `web/sql/drafts.js` are bundled with the module.
 //! `web/sql/editor.js` is loaded when the page needs it.
 
 use js_sys::Function;

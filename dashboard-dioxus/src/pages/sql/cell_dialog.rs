@@ -9,7 +9,7 @@ use crate::{
     value::Text,
 };
 
-/// Number of bytes of a value that are shown. Copying still copies the whole value.
+/// Maximum number of bytes of a value that are shown. Copying still copies the whole value.
 const SHOWN_BYTES: usize = 200_000;
 
 #[component]

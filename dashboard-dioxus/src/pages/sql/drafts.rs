@@ -1,5 +1,5 @@
 //! Stores the texts of queries in IndexedDB, so that they survive a reload. Until the write ends, the text is also in
-//! `sessionStorage`.
+//! `sessionStorage`, unless it is long.
 
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
@@ -7,10 +7,10 @@ use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
 use super::bindings;
 use crate::text;
 
-/// Bytes above which a text is not copied to `sessionStorage` at each key press, only to IndexedDB.
+/// Maximum size in bytes of a text that is copied to `sessionStorage`. Longer texts are stored only in IndexedDB.
 const MAX_PENDING_BYTES: usize = 300_000;
 
-/// How long closed queries stay in "Recently closed", in milliseconds.
+/// Time for which closed queries stay in "Recently closed", in milliseconds.
 const KEPT_CLOSED_MS: f64 = 30.0 * 86_400_000.0;
 
 /// A query of the page, as stored in the browser.
@@ -84,10 +84,10 @@ pub(super) enum Stored {
     Refused,
 }
 
-/// Stores a draft, unless the stored revision is not `seen`, because another window wrote it.
+/// Stores a draft if the stored revision is still `seen`. Otherwise another window stored the draft in the meantime.
 pub(super) async fn store(draft: &Draft, seen: &str) -> Stored {
     let Ok(json) = serde_json::to_string(draft) else { return Stored::Refused };
-    match bindings::write_draft(&json, seen).await.map(|answer| answer.as_string().unwrap_or_default()) {
+    match bindings::write_draft(&json, seen).await.map(|stored| stored.as_string().unwrap_or_default()) {
         Ok(other) if other.is_empty() => Stored::Done,
         Ok(other) => serde_json::from_str(&other).map_or(Stored::Refused, |other| Stored::Conflict(Box::new(other))),
         Err(_) => Stored::Refused,
@@ -123,7 +123,7 @@ pub(super) fn forget_pending(project: &str, id: &str) {
     }
 }
 
-/// Returns the drafts that were not stored before a reload. Their revision is the one that they were based on.
+/// Returns the drafts that were not stored before a reload. Each has the revision that it was based on.
 pub(super) fn pending(project: &str) -> Vec<Draft> {
     let Some(storage) = session_storage() else { return Vec::new() };
     let prefix = pending_key(project, "");

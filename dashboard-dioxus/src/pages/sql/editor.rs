@@ -98,7 +98,7 @@ fn Plain(workspace: Workspace) -> Element {
     }
 }
 
-/// Returns the command of a key. `web/sql/editor.js` has the same keys for Monaco.
+/// Returns the command of a key. `web/sql/editor.js` defines the same keys for Monaco.
 fn command_of(event: &KeyboardEvent) -> Option<&'static str> {
     let modifiers = event.modifiers();
     let control = modifiers.ctrl() || modifiers.meta();

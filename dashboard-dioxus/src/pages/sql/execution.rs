@@ -93,7 +93,8 @@ impl ResultSet {
         }
     }
 
-    /// Returns the number of returned or changed rows, as text. Empty for statements without rows.
+    /// Returns the number of returned or changed rows, as text. Empty for statements that neither return nor change
+    /// rows.
     pub(super) fn rows_in_words(&self) -> String {
         let has_rows =
             !self.columns.is_empty() || matches!(self.command.as_str(), "INSERT" | "UPDATE" | "DELETE" | "MERGE");

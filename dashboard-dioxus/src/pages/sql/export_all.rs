@@ -1,4 +1,4 @@
-//! The dialog "Export all" of a result with more rows than the page has. The server exports all of them.
+//! The dialog "Export all" of a result with more rows than the page has read. The server exports all rows.
 
 use std::rc::Rc;
 
@@ -38,7 +38,7 @@ pub(super) fn ExportAll(workspace: Workspace, result: Rc<ResultSet>, on_close: E
     }
 }
 
-/// The buttons that export only the rows that the page has, or that read more rows.
+/// The buttons that export only the rows that the page has read, or that read more rows.
 #[component]
 fn ShownRows(workspace: Workspace, result: Rc<ResultSet>, shown: String, on_close: EventHandler<()>) -> Element {
     let limit = ROW_LIMITS.iter().copied().find(|limit| *limit as usize > result.rows.len());

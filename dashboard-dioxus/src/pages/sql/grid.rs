@@ -1,4 +1,4 @@
-//! The rows of a result in a grid. Sorting orders the rows that the page has; Enter shows a value in full.
+//! The rows of a result in a grid. Sorting orders only the rows that the page has read. Enter shows a value in full.
 
 use std::{cmp::Ordering, rc::Rc};
 
@@ -41,7 +41,7 @@ pub(super) fn ResultGrid(result: Rc<ResultSet>, origin: Option<Origin>) -> Eleme
     }
 }
 
-/// The rows, and the order in which the owner wants to see them.
+/// The rows, and the order that the owner chose.
 #[derive(Clone)]
 struct Rows {
     result: Rc<ResultSet>,

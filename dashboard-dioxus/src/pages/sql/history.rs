@@ -15,11 +15,11 @@ pub(super) fn step(mut workspace: Workspace, older: bool) {
         Some(Ok(entries)) => distinct(entries),
         _ => return,
     };
-    let place = *workspace.history_place.peek();
-    let next = match (place, older) {
+    let position = *workspace.history_place.peek();
+    let next = match (position, older) {
         (None, true) => Some(0),
-        (Some(place), true) => Some((place + 1).min(texts.len().saturating_sub(1))),
-        (Some(place), false) => place.checked_sub(1),
+        (Some(position), true) => Some((position + 1).min(texts.len().saturating_sub(1))),
+        (Some(position), false) => position.checked_sub(1),
         (None, false) => None,
     };
     let Some(next) = next else { return };
@@ -38,8 +38,8 @@ fn distinct(entries: &[SqlHistoryEntry]) -> Vec<String> {
 
 #[component]
 pub(super) fn History(workspace: Workspace, limit: usize) -> Element {
-    let answer = workspace.history.read().clone();
-    match answer {
+    let loaded = workspace.history.read().clone();
+    match loaded {
         None => rsx! { p { class: "sql-side-note late", role: "status", "Loading…" } },
         Some(Err(failure)) => {
             rsx! { p { class: "sql-side-note", role: "alert", "The history could not be loaded. {failure.message()}" } }

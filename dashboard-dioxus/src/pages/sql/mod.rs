@@ -1,14 +1,15 @@
 //! `/projects/<id>/sql`: the SQL editor.
 //!
-//! State: [`workspace`] has the open queries, each a [`tab`], and all other state that outlives the page. [`storing`]
-//! stores the texts in the browser, with [`drafts`]; [`refresh`] reads the schema, saved queries and the history from
-//! the server; [`settings`] has the owner's choices. [`wire`] has the requests, [`bindings`] the JavaScript.
+//! State: [`workspace`] contains the open queries, each a [`tab`], and all other state that outlives the page.
+//! [`storing`] stores the texts in the browser, with [`drafts`]. [`refresh`] reads the schema, the saved queries and
+//! the history from the server. [`settings`] contains the owner's choices. [`wire`] contains the requests, and
+//! [`bindings`] the bindings to JavaScript.
 //!
-//! Running: [`run`] has the server parse the text and sends it, or [`background`] starts it as a background run.
-//! [`progress`] records it in the workspace as an [`execution`], with a [`failure`] if there is no result.
+//! Running: [`run`] lets the server parse the text, and then sends it. [`background`] starts it as a background run
+//! instead. [`progress`] records it in the workspace as an [`execution`], with a [`failure`] if it has no result.
 //!
-//! Text: [`editor`] is Monaco or a plain field; [`statement`] finds the statement that "Run" would run, from the
-//! server's response or with [`split`]; [`offsets`] converts positions in a text; [`origin`] finds the table of a
+//! Text: [`editor`] is Monaco or a plain field. [`statement`] finds the statement that "Run" would run, from the
+//! server's response or with [`split`]. [`offsets`] converts positions in a text. [`origin`] finds the table of a
 //! result.
 //!
 //! Views: [`tabs`], [`toolbar`], [`status`], [`splitter`], [`results`] with [`result_panel`], [`grid`], [`records`],
@@ -151,7 +152,7 @@ fn Work(workspace: Workspace) -> Element {
     }
 }
 
-/// Opens the saved query in the address, and writes the open one to the address.
+/// Opens the saved query that the address names, and then keeps the open saved query in the address.
 fn use_saved_query(workspace: Workspace) {
     let mut wanted = use_signal(|| address::parameter("query"));
     use_effect(move || {

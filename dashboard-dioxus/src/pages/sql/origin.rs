@@ -1,7 +1,7 @@
 //! The table whose rows a result shows, found in the text of the statement.
 //!
 //! A result has an origin only if it is certain: the statement reads one table of the schema `public`, and the result
-//! has the unchanged columns of the table's key. A statement that this module can't parse has no origin.
+//! contains the unchanged columns of the table's key. The result of a statement that this module can't parse has none.
 
 use std::rc::Rc;
 
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{address, value::Text};
 
-/// With more rows than this, the table opens without a filter.
+/// Maximum number of rows that a filter selects. With more rows, the table opens without a filter.
 const MAX_FILTERED_ROWS: usize = 100;
 
-/// A table, and where its key is in a result.
+/// A table, and the positions of its key in a result.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Origin {
     project: String,

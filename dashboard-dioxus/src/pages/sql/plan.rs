@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{execution::duration, wire::RawResult};
 use crate::text;
 
-/// Factor from which an estimate is marked as wrong.
+/// Minimum factor by which an estimate must be wrong to be marked.
 const MARKED_FACTOR: f64 = 10.0;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -117,7 +117,7 @@ impl Plan {
         })
     }
 
-    /// Returns the plan as text, like `EXPLAIN` prints it.
+    /// Returns the plan as text, similar to the output of `EXPLAIN`.
     pub(super) fn to_text(&self) -> String {
         let mut lines = Vec::new();
         for node in &self.nodes {
@@ -158,9 +158,9 @@ impl Plan {
         if self.nodes.len() > 1
             && let Some(node) = self.nodes.get(self.slowest)
         {
-            let place = node.table.as_ref().map(|table| format!(" on {table}")).unwrap_or_default();
+            let on_table = node.table.as_ref().map(|table| format!(" on {table}")).unwrap_or_default();
             let name = if self.is_measured { "Slowest" } else { "Most expensive" };
-            facts.push((name, format!("{}{place}, {:.0} %", node.kind, node.share * 100.0)));
+            facts.push((name, format!("{}{on_table}, {:.0} %", node.kind, node.share * 100.0)));
         }
         if let Some((hit, read)) = root.and_then(|root| root.buffers) {
             facts.push(("Buffers", format!("{} hit, {} read", text::number(hit as i64), text::number(read as i64))));

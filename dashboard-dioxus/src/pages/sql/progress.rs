@@ -51,7 +51,7 @@ pub(super) fn finish_with(workspace: Workspace, tab: &str, mut failure: RunFailu
     show_problem(workspace, tab);
 }
 
-/// Underlines the place of the failure in the editor.
+/// Underlines the part of the text that the failure is about.
 pub(super) fn show_problem(workspace: Workspace, tab: &str) {
     let failure = workspace.executions.peek().get(tab).and_then(|execution| execution.failure.clone());
     if let Some(failure) = failure

@@ -11,11 +11,11 @@ use crate::remote;
 impl Workspace {
     pub(super) fn refresh_schema(mut self) {
         dioxus::core::spawn_forever(async move {
-            let answer = wire::schema(&self.project()).await.map(Rc::new);
+            let response = wire::schema(&self.project()).await.map(Rc::new);
             // An older schema is better than none.
-            let is_worse = answer.is_err() && matches!(&*self.schema.peek(), Some(Ok(_)));
+            let is_worse = response.is_err() && matches!(&*self.schema.peek(), Some(Ok(_)));
             if !is_worse {
-                self.schema.set(Some(answer));
+                self.schema.set(Some(response));
             }
         });
         self.refresh_estimates();
@@ -25,8 +25,8 @@ impl Workspace {
         }
     }
 
-    /// Reads the data again that a run may have changed. `names` says whether tables and columns themselves may have
-    /// changed.
+    /// Reads the data again that a run may have changed. `names` is whether the run may have changed names in the
+    /// schema.
     pub(super) fn refresh_after_run(self, names: bool) {
         // Other pages read their tables again.
         remote::forget(&format!("/projects/{}", self.project()));
@@ -67,15 +67,15 @@ impl Workspace {
 
     pub(super) fn refresh_saved(mut self) {
         dioxus::core::spawn_forever(async move {
-            let answer = wire::saved_queries(&self.project()).await.map(Rc::new);
-            self.saved.set(Some(answer));
+            let response = wire::saved_queries(&self.project()).await.map(Rc::new);
+            self.saved.set(Some(response));
         });
     }
 
     pub(super) fn refresh_history(mut self) {
         dioxus::core::spawn_forever(async move {
-            let answer = wire::history(&self.project()).await.map(Rc::new);
-            self.history.set(Some(answer));
+            let response = wire::history(&self.project()).await.map(Rc::new);
+            self.history.set(Some(response));
         });
     }
 }

@@ -144,7 +144,7 @@ fn ExportButtons(result: Rc<ResultSet>, narrow: bool) -> Element {
     }
 }
 
-/// Copies or downloads the rows that the page has. The message says if the statement has more rows.
+/// Copies or downloads the rows that the page has read. The message says whether the statement returned more rows.
 pub(super) fn export_shown_rows(form: Form, result: &ResultSet) {
     let text = export::write(form, result);
     let rows = text::count(result.rows.len() as i64, "row", "rows");

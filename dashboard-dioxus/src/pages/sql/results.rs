@@ -81,7 +81,7 @@ fn Finished(workspace: Workspace, execution: Execution, narrow: bool) -> Element
     }
 }
 
-/// A tab: its content, its name, and the details after the name.
+/// The label of a tab: its content, its name, and the details after the name.
 type TabLabel = (Shown, String, String);
 
 fn tab_labels(execution: &Execution) -> Vec<TabLabel> {
@@ -177,7 +177,7 @@ fn shape_and_class(failure: &RunFailure) -> (Shape, &'static str) {
 #[component]
 fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>) -> Element {
     let mut settings = workspace.settings;
-    let place = failure.line_and_column.map(|(line, column)| format!("Line {line}, column {column}"));
+    let position = failure.line_and_column.map(|(line, column)| format!("Line {line}, column {column}"));
     let (shape, class) = shape_and_class(&failure);
     let limit = settings.read().time_limit.clone();
     rsx! {
@@ -194,10 +194,10 @@ fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>)
                 if let Some(hint) = &failure.hint {
                     p { class: "muted", "{hint}" }
                 }
-                if place.is_some() || failure.sqlstate.is_some() {
+                if position.is_some() || failure.sqlstate.is_some() {
                     p { class: "label muted tab-nums",
-                        if let Some(place) = &place { "{place}" }
-                        if place.is_some() && failure.sqlstate.is_some() { " · " }
+                        if let Some(position) = &position { "{position}" }
+                        if position.is_some() && failure.sqlstate.is_some() { " · " }
                         if let Some(state) = &failure.sqlstate { "SQLSTATE {state}" }
                     }
                 }

@@ -75,7 +75,8 @@ pub(super) fn start(workspace: Workspace, act: Act) {
     dioxus::core::spawn_forever(prepare(workspace, tab.id, tab.text, range, act));
 }
 
-/// Runs a statement of the open query again, with another row limit. It is read-only, so that no change is made twice.
+/// Runs a statement of the open query again, with another row limit. The run is read-only, so that no change is made
+/// twice.
 pub(super) fn read_again(mut workspace: Workspace, sql: &str, rows: u32) {
     editor::pull(workspace);
     let Some(tab) = workspace.active_tab() else { return };
@@ -118,7 +119,7 @@ pub(super) fn cancel(mut workspace: Workspace, tab: &str) {
                 // The server knows the query only once its request has arrived.
                 for _ in 0..20 {
                     match wire::cancel(&workspace.project(), &query_id).await {
-                        Ok(answer) if answer.cancelled => break,
+                        Ok(response) if response.cancelled => break,
                         Err(Failure::SignedOut) => break,
                         _ => TimeoutFuture::new(100).await,
                     }
@@ -141,7 +142,7 @@ async fn prepare(mut workspace: Workspace, tab: String, text: Rc<str>, range: Ra
     let piece: Rc<str> = text.get(range.clone()).unwrap_or_default().into();
     begin(workspace, &tab);
     let parsed = match wire::parse(&workspace.project(), &piece).await {
-        Ok(answer) => Parsed::new(piece.clone(), answer),
+        Ok(response) => Parsed::new(piece.clone(), response),
         Err(failure) => return finish_with(workspace, &tab, failed(&failure, &text, range.start, 1), None),
     };
     let Some((first, is_script)) = parsed.statements.first().map(|first| (first, parsed.statements.len() > 1)) else {
@@ -249,27 +250,27 @@ fn show_statement(workspace: Workspace, plan: &RunPlan, raw: RawResult) {
 }
 
 async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
-    let answer = match wire::run_script(&workspace.project(), request).await {
-        Ok(answer) => answer,
+    let response = match wire::run_script(&workspace.project(), request).await {
+        Ok(response) => response,
         Err(failure) => return fail(workspace, plan, &failure),
     };
-    let failure = answer
+    let failure = response
         .failure
         .as_ref()
-        .map(|failure| script_failure(failure, &plan.text, plan.range.start, answer.results.len()));
-    let note = failure.as_ref().map(|_| match answer.committed_statements {
-        _ if !answer.committed => "Nothing was changed.".to_owned(),
+        .map(|failure| script_failure(failure, &plan.text, plan.range.start, response.results.len()));
+    let note = failure.as_ref().map(|_| match response.committed_statements {
+        _ if !response.committed => "Nothing was changed.".to_owned(),
         0 => "Nothing was changed.".to_owned(),
         1 => "Statement 1 was committed.".to_owned(),
         count => format!("Statements 1–{count} were committed."),
     });
-    let changes_names = answer.results.iter().any(|result| changes_names(&result.command));
-    let committed = answer.committed;
-    let done = format!("{} statements in {}.", plan.count, duration(answer.duration_ms));
+    let changes_names = response.results.iter().any(|result| changes_names(&result.command));
+    let committed = response.committed;
+    let done = format!("{} statements in {}.", plan.count, duration(response.duration_ms));
     finish(workspace, &plan.tab, |execution| {
-        execution.notices = answer.results.iter().flat_map(|result| result.notices.clone()).collect();
+        execution.notices = response.results.iter().flat_map(|result| result.notices.clone()).collect();
         execution.note = note.or(Some(done));
-        execution.results = answer
+        execution.results = response
             .results
             .into_iter()
             .enumerate()

@@ -137,8 +137,8 @@ fn NameQuery(workspace: Workspace, id: String, suggestion: String) -> Element {
 pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
     let mut open_dialog = use_signal(|| Open::Nothing);
     let mut first = use_signal(|| 0_usize);
-    let answer = workspace.saved.read().clone();
-    let queries = match answer {
+    let loaded = workspace.saved.read().clone();
+    let queries = match loaded {
         None => return rsx! { p { class: "sql-side-note late", role: "status", "Loading…" } },
         Some(Err(failure)) => {
             return rsx! {

@@ -1,4 +1,4 @@
-//! Names of the project's schema, for completion and the tree.
+//! Names in the project's schema, for completion and the tree.
 
 use api_types::{DatabaseSchema, SchemaObjects, SchemaTable, TableKind};
 use serde_json::{Value, json};

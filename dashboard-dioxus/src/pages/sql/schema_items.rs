@@ -33,7 +33,7 @@ pub(super) struct Item {
     pub(super) is_column: bool,
 }
 
-/// Facts about tables of `public` that the schema does not have.
+/// Facts about tables of `public` that the schema does not contain.
 #[derive(Default)]
 pub(super) struct Facts {
     /// Estimated numbers of rows.
@@ -48,7 +48,7 @@ pub(super) fn items_of(schema: &DatabaseSchema, facts: &Facts, open: &HashSet<St
     let wanted = filter.to_lowercase();
     let matches = |name: &str| name.to_lowercase().contains(&wanted);
     let mut items = Vec::new();
-    // Other schemas than `public` are left out if the owner sees nothing in them.
+    // Other schemas than `public` are left out if they are empty.
     let is_empty = |each: &SchemaObjects| each.tables.is_empty() && each.functions.is_empty() && each.enums.is_empty();
     for each in schema.schemas.iter().filter(|each| each.name == "public" || !is_empty(each)) {
         let path = format!("s:{}", each.name);
@@ -168,7 +168,7 @@ fn column_item(table: &str, column: &SchemaColumn, detail: Option<&TableDetail>)
     }
 }
 
-/// Returns a number in few characters: `950`, `12 k`, `3.4 M`.
+/// Returns a number in a few characters: `950`, `12 k`, `3.4 M`.
 fn short_number(value: i64) -> String {
     match value {
         ..10_000 => text::number(value),

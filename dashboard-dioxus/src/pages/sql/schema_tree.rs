@@ -23,8 +23,8 @@ const OVERSCAN: usize = 20;
 #[component]
 pub(super) fn SchemaTree(workspace: Workspace) -> Element {
     let mut filter = use_signal(String::new);
-    let answer = workspace.schema.read().clone();
-    let content = match answer {
+    let loaded = workspace.schema.read().clone();
+    let content = match loaded {
         None => rsx! { p { class: "sql-side-note late", role: "status", "Loading…" } },
         Some(Err(failure)) => rsx! {
             div { class: "sql-side-note", role: "alert",
@@ -97,8 +97,8 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
     let view_height = element.read().as_ref().map_or(600, |tree| tree.client_height());
     let start = first().min(all.len().saturating_sub(1));
     let end = (start + (f64::from(view_height) / ROW_HEIGHT) as usize + 2 * OVERSCAN).min(all.len());
-    let place = all.iter().position(|item| item.path == *current.read()).unwrap_or_default();
-    let stop = if (start..end).contains(&place) { place } else { start };
+    let position = all.iter().position(|item| item.path == *current.read()).unwrap_or_default();
+    let stop = if (start..end).contains(&position) { position } else { start };
     let mut toggle = move |path: &str, to: Option<bool>| {
         let mut open = open.write();
         let is_open = open.contains(path);

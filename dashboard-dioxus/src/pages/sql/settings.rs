@@ -25,7 +25,7 @@ pub(super) struct Settings {
     /// Height of the editor, in pixels.
     pub(super) editor_height: f64,
     pub(super) is_side_hidden: bool,
-    /// The open tab of each project.
+    /// Id of the open tab, by project.
     active: HashMap<String, String>,
     /// Not stored, so that a reload switches the mode off.
     #[serde(skip)]

@@ -6,7 +6,7 @@ use api_types::{ParsedSql, ParsedStatement};
 
 use super::{offsets, split, workspace::Place};
 
-/// A text, parsed by the server.
+/// A text that the server has parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Parsed {
     pub(super) text: Rc<str>,
@@ -21,14 +21,14 @@ pub(super) struct Statement {
 }
 
 impl Parsed {
-    pub(super) fn new(text: Rc<str>, answer: ParsedSql) -> Self {
+    pub(super) fn new(text: Rc<str>, response: ParsedSql) -> Self {
         let range = |statement: &ParsedStatement| {
             let start = offsets::from_characters(&text, statement.start as usize);
             let end = offsets::from_characters(&text, statement.end as usize);
             start..end.max(start)
         };
         let statements =
-            answer.statements.into_iter().map(|parsed| Statement { range: range(&parsed), parsed }).collect();
+            response.statements.into_iter().map(|parsed| Statement { range: range(&parsed), parsed }).collect();
         Self { text, statements }
     }
 

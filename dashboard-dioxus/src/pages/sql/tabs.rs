@@ -52,11 +52,11 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
                         move |event: KeyboardEvent| {
                             let modifiers = event.modifiers();
                             if modifiers.ctrl() && modifiers.shift() {
-                                let place = workspace.tabs.peek().iter().position(|tab| tab.id == active);
-                                let place = place.unwrap_or_default();
+                                let position = workspace.tabs.peek().iter().position(|tab| tab.id == active);
+                                let position = position.unwrap_or_default();
                                 match event.key() {
-                                    Key::ArrowLeft => workspace.move_tab(&active, place.saturating_sub(1)),
-                                    Key::ArrowRight => workspace.move_tab(&active, place + 1),
+                                    Key::ArrowLeft => workspace.move_tab(&active, position.saturating_sub(1)),
+                                    Key::ArrowRight => workspace.move_tab(&active, position + 1),
                                     _ => {}
                                 }
                             } else if event.key() == Key::Delete {
@@ -250,10 +250,10 @@ pub(super) fn focus_next_tab(event: &KeyboardEvent) {
         let tab = tabs.item(*index).and_then(|tab| tab.dyn_into::<web_sys::Element>().ok());
         tab.is_some_and(|tab| tab.get_attribute("aria-selected").as_deref() == Some("true"))
     };
-    let Some(place) = (0..count).find(is_selected) else { return };
+    let Some(current) = (0..count).find(is_selected) else { return };
     let next = match event.key() {
-        Key::ArrowRight => (place + 1) % count,
-        Key::ArrowLeft => (place + count - 1) % count,
+        Key::ArrowRight => (current + 1) % count,
+        Key::ArrowLeft => (current + count - 1) % count,
         Key::Home => 0,
         Key::End => count - 1,
         _ => return,

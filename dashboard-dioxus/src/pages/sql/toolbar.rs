@@ -208,8 +208,8 @@ pub(super) fn use_parsed(workspace: Workspace) {
                 return workspace.parsed.set(None);
             };
             // Without a response, `Target` splits the text itself.
-            let Ok(answer) = super::wire::parse(&workspace.project(), &text).await else { return };
-            let parsed = Parsed::new(text, answer);
+            let Ok(response) = super::wire::parse(&workspace.project(), &text).await else { return };
+            let parsed = Parsed::new(text, response);
             super::editor::show_problems(workspace, &parsed.problems().collect::<Vec<_>>());
             workspace.parsed.set(Some(parsed.into()));
         }

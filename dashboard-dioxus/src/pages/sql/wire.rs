@@ -30,7 +30,7 @@ pub(super) struct RawResult {
     pub(super) command: String,
     #[serde(default)]
     pub(super) rolled_back: bool,
-    /// The start of the statement in its script, in characters. Absent without a script.
+    /// The start of the statement in its script, in characters. Absent if the request was no script.
     #[serde(default)]
     start: Option<u32>,
     #[serde(default)]
@@ -146,7 +146,8 @@ pub(super) async fn table_detail(project: &str, name: &str) -> Result<TableDetai
     remote::get(&address::with_parameters(&path, &[("name", Some(name))])).await
 }
 
-/// Returns the project's last backup that exists and has not failed its verification.
+/// Returns the project's last backup that exists and has not failed its verification. Searches the newest 200 backups
+/// of all databases.
 pub(super) async fn last_good_backup(project: &str) -> Result<Option<Backup>, Failure> {
     let target = format!("project:{project}");
     let parameters = [("limit", Some("200")), ("target", Some(target.as_str()))];

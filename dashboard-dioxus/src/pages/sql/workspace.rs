@@ -1,5 +1,5 @@
-//! The open queries of a project and their results. They live outside of the router, so that they stay when another
-//! page is opened.
+//! The open queries of a project and their results. They are stored outside of the router, so that they stay when
+//! another page is opened.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 

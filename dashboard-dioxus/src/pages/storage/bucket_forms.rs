@@ -8,7 +8,7 @@ use crate::{
     ui::{Confirm, Dialog, Field, messages},
 };
 
-/// Parses a number of megabytes such as `50` and returns it in bytes. Empty means no limit.
+/// Parses a number of megabytes such as `50` and returns it in bytes. `None` for an empty text, which means no limit.
 pub(super) fn megabytes(text: &str) -> Result<Option<i64>, &'static str> {
     let text = text.trim().replace(',', ".");
     if text.is_empty() {
@@ -94,7 +94,8 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
     }
 }
 
-/// Asks for the bucket's name before it and its objects are deleted. The server counts them at this moment.
+/// The dialog that asks for the bucket's name before the bucket and its objects are deleted. The server counts the
+/// objects when the dialog opens.
 #[component]
 pub(super) fn DeleteBucketDialog(
     project: String,
@@ -153,7 +154,8 @@ pub(super) fn DeleteBucketDialog(
     }
 }
 
-/// Returns `1 204 objects (2.1 GB)`, with "more than" if counting took too long.
+/// Returns the number and size of objects as text, for example `1 204 objects (2.1 GB)`. Starts with `more than` if not
+/// all objects were counted.
 pub(super) fn counted(objects: i64, bytes: i64, complete: bool) -> String {
     let more = if complete { "" } else { "more than " };
     format!("{more}{} ({})", text::count(objects, "object", "objects"), text::bytes(bytes))

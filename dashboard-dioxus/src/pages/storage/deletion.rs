@@ -1,5 +1,5 @@
-//! Deletes objects. It deletes a single object at once, and several in a run with progress. It counts the objects of a
-//! folder first.
+//! Deletes objects: a single object with one request, and several objects in a run with progress. Counts the objects of
+//! a folder first.
 
 use api_types::{DeleteObjects, DeletedObjects, ObjectCount, Run, RunStarted, RunStatus};
 use dioxus::prelude::*;
@@ -34,10 +34,10 @@ struct Started {
     what: String,
 }
 
-/// The runs that have not ended as far as the dashboard knows. They continue while other pages are open.
+/// The runs whose end the dashboard has not seen. They continue while other pages are open.
 static STARTED: GlobalSignal<Vec<Started>> = Signal::global(Vec::new);
 
-/// Asks for confirmation before objects are deleted.
+/// The dialog that asks for confirmation before objects are deleted.
 #[component]
 pub(super) fn DeleteDialog(
     project: String,

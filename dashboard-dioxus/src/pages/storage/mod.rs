@@ -1,10 +1,10 @@
 //! `/projects/<id>/storage`: the buckets of a project; `…/<bucket>`: one bucket with its objects and its access.
 //!
-//! [`buckets`] lists buckets. An open bucket is [`bucket`] with the tabs [`objects`] and [`access`]; [`menus`] has the
-//! actions of each row; [`object_sheet`] shows one object and its [`preview`]. [`deletion`] and [`transfer`] delete,
-//! move and copy objects. [`upload`] sends files to the store, even while other pages are open, and [`unfinished`]
-//! lists uploads that were left unfinished. [`words`] has texts for buckets and objects, [`paths`] the addresses of the
-//! API.
+//! [`buckets`] lists buckets. [`bucket`] is the page of one bucket, with the tabs [`objects`] and [`access`]. [`menus`]
+//! contains the actions of each row. [`object_sheet`] shows one object and its [`preview`]. [`deletion`] and
+//! [`transfer`] delete, rename, move and copy objects. [`upload`] sends files to the store, even while other pages are
+//! open, and [`unfinished`] lists uploads that were left unfinished. [`words`] contains texts for buckets and objects,
+//! and [`paths`] the paths of the API.
 //!
 //! Folders are only prefixes of paths: no object stands for an empty folder.
 

@@ -153,7 +153,7 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
     }
 }
 
-/// The error when the store does not list its objects. The settings of the bucket still work.
+/// The error that is shown if the store can't list its objects. The settings of the bucket still work.
 #[component]
 fn NotListed(failure: Failure, on_retry: EventHandler<()>) -> Element {
     let is_store = matches!(&failure, Failure::Refused { status: 503, .. });
@@ -288,7 +288,7 @@ fn folder_address(project: &str, bucket: &str, folder: &str) -> String {
 fn ObjectRow(list: List, object: StoredObject) -> Element {
     let selection = list.selection;
     let path = object.path.clone();
-    // So that only rows whose selection changes are drawn again.
+    // Memoized, so that only rows whose selection changes are drawn again.
     let is_selected = use_memo(move || selection.read().contains_key(&path));
     let name = name_of(&object.path).to_owned();
     let content_type = object.content_type.clone().unwrap_or_else(|| "unknown".to_owned());
@@ -336,7 +336,7 @@ fn ObjectCard(list: List, object: StoredObject) -> Element {
     }
 }
 
-/// Opens the sheet of an object.
+/// The link that opens the sheet of an object.
 #[component]
 fn ObjectLink(path: String, name: String) -> Element {
     rsx! {

@@ -14,7 +14,7 @@ const MAX_TEXT_BYTES: i64 = 1_000_000;
 /// Maximum size of images that are loaded automatically.
 const MAX_IMAGE_BYTES: i64 = 50_000_000;
 
-/// The element that shows an object.
+/// The kind of element that shows an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Image,
@@ -25,7 +25,7 @@ enum Kind {
     Unknown,
 }
 
-/// Chooses the element by the content type, or by the name if the type is generic or absent.
+/// Returns the kind of element for a content type, or for the name if the type is generic or absent.
 fn kind_of(content_type: Option<&str>, name: &str) -> Kind {
     let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (main, sub) = essence.split_once('/').unwrap_or((&essence, ""));
@@ -136,7 +136,8 @@ fn TextPreview(name: String, url: String) -> Element {
         None => rsx! { div { class: "preview late", "aria-busy": "true", span { class: "sk" } } },
         Some(None) => rsx! {
             p { class: "preview-none muted", role: "alert",
-                "The store did not let the browser read it: check ATLASHUB_S3_PUBLIC_ENDPOINT."
+                "The browser could not read the object from the store. If this happens with every object, check \
+                 ATLASHUB_S3_PUBLIC_ENDPOINT."
             }
         },
         Some(Some(text)) => rsx! {

@@ -20,7 +20,7 @@ enum Kind {
     Copy,
 }
 
-/// An object and what to do with it.
+/// An object, and the action on it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Transferring {
     kind: Kind,

@@ -1,5 +1,5 @@
-//! Uploads in parts that were neither completed nor aborted. Their parts take space in the store, but no list of
-//! objects has them.
+//! Uploads in parts that were neither completed nor aborted. Their parts take space in the store, but are in no list of
+//! objects.
 
 use api_types::{AbortUpload, OpenMultipartUpload, Page as ApiPage};
 use dioxus::prelude::*;
@@ -11,8 +11,8 @@ use crate::{
     ui::{Confirm, Icon, IconName, Mark, Shape, messages},
 };
 
-/// The number of unfinished uploads, which opens their list. Uploads of this tab are not included: they are in the
-/// dock.
+/// The number of unfinished uploads, which opens their list. It does not include the uploads of this tab, which the
+/// dock shows.
 #[component]
 pub(super) fn UnfinishedUploads(project: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
     let path = use_memo(move || paths::unfinished_uploads(&project.read(), &bucket.read()));

@@ -46,7 +46,7 @@ pub(super) fn uploader_in_words(by: &str) -> String {
     }
 }
 
-/// Returns the icon of an object's type.
+/// Returns the icon for the content type of an object.
 pub(super) fn object_icon(content_type: Option<&str>) -> IconName {
     match content_type.and_then(|content_type| content_type.split('/').next()) {
         Some("image") => IconName::Image,
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_folders_of_paths() {
+    fn paths_are_split_into_folder_and_name() {
         for (path, name, folder) in [
             ("a.png", "a.png", ""),
             ("notes/a.png", "a.png", "notes/"),

@@ -1,4 +1,4 @@
-//! The tab "Access": who can reach the table's rows, in one sentence, and a form that changes it.
+//! The tab "Access": a sentence that says who can reach the table's rows, and a form that changes the access.
 
 use api_types::{AdminTable, ApiCaller, CallerAccess, RowAccess, TableAccess, TableKind, UpdateTableExposure};
 use dioxus::prelude::*;
@@ -119,7 +119,7 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
     let is_dirty = publishable() != saved.publishable || signed_in() != saved.signed_in;
     let opens_for_writing = publishable() == TableAccess::Write && saved.publishable != TableAccess::Write;
     let opens_signed_in = signed_in() != TableAccess::None && signed_in() != saved.signed_in;
-    // A materialized view has the rows of other tables, regardless of their policies.
+    // A materialized view contains rows of other tables, regardless of their policies.
     let opens_copy = detail.kind == TableKind::MaterializedView
         && publishable() == TableAccess::Read
         && saved.publishable == TableAccess::None;

@@ -1,8 +1,8 @@
 //! `/projects/<id>/tables`: the tables of a project, their rows, structure and access.
 //!
-//! [`list`] is the list beside the page. The tabs of an open table are [`rows`], [`structure`] and [`access`];
-//! [`new_table`] is the form for a new one. The address has the whole state of the page: [`rows::query`] reads its
-//! filters, order and page of rows, and the parameter `new` names the open form.
+//! [`list`] is the list beside the page. The tabs of an open table are [`rows`], [`structure`] and [`access`].
+//! [`new_table`] is the form for a new table. The address contains the state of the page: [`rows::query`] reads the
+//! filters, the order and the page of rows from it, and the parameter `new` names the open form.
 
 mod access;
 mod list;

@@ -16,7 +16,7 @@ use crate::{
 /// Milliseconds between the last keystroke and the request.
 const SEARCH_DELAY_MS: u32 = 200;
 
-/// Shows the first page of the users that match.
+/// Shows the first page of the matching users.
 pub(super) fn search_for(search: &str) {
     let search = search.trim();
     let values = if search.is_empty() { Vec::new() } else { vec![search.to_owned()] };

@@ -1,4 +1,4 @@
-//! The fields for the project's own texts of mails. A mail whose fields are empty has AtlasHub's text.
+//! The fields for the project's own texts of mails. AtlasHub's text is used for a mail whose fields are empty.
 
 use api_types::{MailText, MailTexts};
 use dioxus::prelude::*;
@@ -69,7 +69,7 @@ impl From<&MailTexts> for Mails {
 }
 
 impl Mails {
-    /// Returns the mails to store, or a message about an incomplete one.
+    /// Returns the mails to store. Fails with a message if a mail is incomplete.
     pub(super) fn to_texts(&self) -> Result<MailTexts, String> {
         Ok(MailTexts {
             verify: self.verify.to_text(VERIFY)?,

@@ -1,8 +1,8 @@
 //! `/projects/<id>/users`: the end users of a project's app.
 //!
-//! [`list`] shows all users, [`sheet`] one user with sessions and login events. [`acts`] has the menu of a user and its
-//! dialogs, except [`delete`]. [`create`] is the dialog "New user". [`settings`] is the form on the tab "Settings";
-//! [`typed_settings`] and [`mails`] hold its values. [`words`] has texts about users.
+//! [`list`] shows all users, and [`sheet`] shows one user with sessions and login events. [`acts`] contains the menu of
+//! a user and its dialogs, except [`delete`]. [`create`] is the dialog "New user". [`settings`] is the form on the tab
+//! "Settings", and [`typed_settings`] and [`mails`] contain its values. [`words`] contains texts about users.
 
 mod acts;
 mod create;

@@ -1,4 +1,4 @@
-//! The tab "Settings": who may sign up, how long sessions live, and mails.
+//! The tab "Settings": the rules for signing up, the lifetimes of sessions, and mails.
 
 use api_types::{AuthSettings, RotatedSigningKey};
 use dioxus::prelude::*;

@@ -15,7 +15,7 @@ use crate::{
     ui::{CopyButton, Empty, ErrorBox, Mark, Shape, Sheet},
 };
 
-/// Number of login events in the sheet. The audit log has all of them.
+/// Maximum number of login events in the sheet. The audit log contains all of them.
 const SHOWN_EVENTS: usize = 20;
 
 #[component]

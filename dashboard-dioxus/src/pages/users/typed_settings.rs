@@ -46,7 +46,7 @@ impl From<&AuthSettings> for Typed {
 }
 
 impl Typed {
-    /// Returns the changes from `saved`, or a message about an invalid field.
+    /// Returns the changes from `saved`. Fails with a message if a field is invalid.
     pub(super) fn changes(&self, saved: &AuthSettings) -> Result<UpdateAuthSettings, String> {
         let site_url = self.site_url.trim();
         let issuer = self.issuer.trim();

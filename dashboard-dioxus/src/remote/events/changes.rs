@@ -23,7 +23,7 @@ thread_local! {
     static CHANGES: RefCell<Changes> = RefCell::default();
 }
 
-/// Removes the cached responses that an event makes outdated, after less than a second.
+/// Removes the cached responses that an event makes outdated, within a second.
 pub(super) fn apply(kind: EventKind, event: &Event) {
     let paths: &[&'static str] = match kind {
         EventKind::Run => &["/runs", "/jobs"],

@@ -19,8 +19,8 @@ pub(super) struct Leadership {
 }
 
 impl Leadership {
-    /// Waits until no other tab leads. Returns `None` if `gives_up` returns true before. In browsers without Web Locks,
-    /// every tab leads.
+    /// Waits until no other tab leads. Returns `None` if `gives_up` returns true before that. In browsers without Web
+    /// Locks, every tab leads.
     pub(super) async fn acquire(name: &str, gives_up: impl Fn() -> bool) -> Option<Self> {
         let release = Rc::new(RefCell::new(None));
         let Some((locks, request)) = lock_manager() else { return Some(Self { release }) };

@@ -1,9 +1,9 @@
 //! Logs of runs, from the stream that all tabs share.
 //!
 //! A page subscribes to the log of a run with [`follow_log`]. Every tab sends the others the list of logs that it
-//! shows, and the leader requests these logs. A [`LogBatch`] contains the offset at which its lines begin, so a
-//! subscription delivers only lines that follow those it has: none is lost or duplicated when the leader changes or the
-//! stream reconnects.
+//! shows, and the leader requests these logs. A [`LogBatch`] contains the offset at which its lines begin, so that a
+//! subscription delivers only the lines after those that it has received. No line is lost or duplicated when the leader
+//! changes or the stream reconnects.
 
 use std::{
     cell::RefCell,
@@ -20,9 +20,9 @@ use super::{
     tabs::{self, TabMessage},
 };
 
-/// Logs that the server accepts in one stream.
+/// Maximum number of logs that the server accepts in one stream.
 const MAX_LOGS: usize = 4;
-/// Time after which the subscriptions of a tab that doesn't repeat them end.
+/// Time after which the subscriptions of a tab end unless the tab repeats them.
 const EXPIRY_MS: f64 = 3_000.0;
 
 /// A log that a tab shows.
@@ -30,7 +30,7 @@ const EXPIRY_MS: f64 = 3_000.0;
 pub(super) struct Subscription {
     id: String,
     run: String,
-    /// End of the last line that the tab has.
+    /// Offset in bytes of the end of the last line that the tab has received.
     offset: u32,
 }
 
@@ -38,14 +38,14 @@ pub(super) struct Subscription {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct LogBatch {
     run: String,
-    /// Where the first line begins.
+    /// Offset in bytes at which the first line begins.
     start: u32,
     /// Lines, each with the offset of its end.
     lines: Vec<(u32, LogLine)>,
     end: LogEnd,
 }
 
-/// What follows the lines of a batch.
+/// The state of a log after the lines of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum LogEnd {
     /// More lines may follow.
@@ -166,7 +166,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Returns the logs that visible tabs show: those of this tab first, and as many as a stream can have.
+    /// Returns the logs that visible tabs show, at most [`MAX_LOGS`]. The logs of this tab come first.
     pub(super) fn current() -> Self {
         let expired = js_sys::Date::now() - EXPIRY_MS;
         LOGS.with_borrow_mut(|logs| {
@@ -214,12 +214,13 @@ impl LogBatch {
         self.end = LogEnd::Ended;
     }
 
-    /// Returns where the next batch begins.
+    /// Returns the offset at which the next batch begins.
     pub(super) fn end_offset(&self) -> u32 {
         self.lines.last().map_or(self.start, |(end, _)| *end)
     }
 
-    /// Returns the updates for a reader that has the log up to `offset`, and moves `offset` to the end of the batch.
+    /// Returns the updates for a subscription that has received the log up to `offset`, and moves `offset` to the end
+    /// of the batch.
     fn updates_after(&self, offset: &mut u32) -> Vec<LogUpdate> {
         if self.end == LogEnd::Refused {
             return vec![LogUpdate::Refused];
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn batch_with_known_lines_delivers_only_the_others() {
+    fn batch_with_known_lines_delivers_only_new_lines() {
         let mut offset = 20;
         let updates = batch(0, &[10, 20, 30]).updates_after(&mut offset);
         assert_eq!((messages(&updates), offset), (vec!["30"], 30));

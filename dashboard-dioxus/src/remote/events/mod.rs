@@ -3,7 +3,8 @@
 //! A browser opens only a few connections to a server, so all of its tabs share one stream of server-sent events. One
 //! visible tab, the leader, holds a Web Lock ([`leader`]), reads the stream ([`stream`]), and sends every event to the
 //! other tabs ([`tabs`]). Every tab then removes the cached responses that a change made outdated ([`changes`]), and
-//! components that show them read them again. The same stream carries the logs of runs that are open in a tab ([`logs`]).
+//! components that show them read them again. The same stream carries the logs of runs that are open in a tab
+//! ([`logs`]).
 //!
 //! Without a stream, pages poll. A hidden tab neither leads nor polls.
 
@@ -31,7 +32,7 @@ pub use logs::{LogUpdate, follow_log};
 const NAME: &str = "atlashub-events";
 /// Interval at which a tab checks its own state: whether it is visible, signed in and connected.
 const CHECK_MS: u32 = 500;
-/// Wait before a refused stream is requested again.
+/// Delay before a refused stream is requested again.
 const RETRY_MS: u32 = 15_000;
 /// Time without a message from the leader after which its stream counts as lost.
 const SILENCE_MS: f64 = 5_000.0;

@@ -27,7 +27,7 @@ use crate::remote::client;
 const PATH: &str = "/admin/v1/events";
 /// Time over which lines of a log are collected before they are delivered.
 const COLLECT_MS: u32 = 60;
-/// Wait before a broken stream is requested, or the sign-in is checked, again.
+/// Delay before a broken stream is requested again, or before the sign-in is checked again.
 const RECONNECT_MS: u32 = 2_000;
 
 thread_local! {
@@ -46,7 +46,7 @@ enum Message {
     SubscriptionsChanged,
 }
 
-/// Makes the stream check which logs it needs, if this tab leads.
+/// Requests that the stream of this tab checks which logs it needs. Does nothing unless this tab leads.
 pub(super) fn check_subscriptions() {
     WAKE.with_borrow(|wake| {
         if let Some(wake) = wake {
@@ -60,7 +60,7 @@ enum Outcome {
     /// This tab may no longer lead.
     Released,
     Refused,
-    /// The connection broke, and the session or the server is gone.
+    /// The connection broke, and the session has ended or the server does not respond.
     Broken,
     /// Another set of logs is needed.
     PlanChanged,
@@ -333,7 +333,7 @@ fn listen(source: &EventSource, sender: &UnboundedSender<Message>, received: &Rc
     listeners
 }
 
-/// Collects messages about logs. Many lines wake the stream only once.
+/// Collects messages about logs. Several lines wake the stream only once.
 fn receive_line(sender: &UnboundedSender<Message>, received: &RefCell<Received>, message: LogMessage) {
     let mut received = received.borrow_mut();
     received.lines.push(message);
@@ -351,7 +351,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn offset_is_that_of_the_log_with_this_index() {
+    fn offset_of_a_log_is_read_by_its_index() {
         assert_eq!(offset_in("0a1b2c3d-17-0-4096", 0), Some(0));
         assert_eq!(offset_in("0a1b2c3d-17-0-4096", 1), Some(4096));
         assert_eq!(offset_in("0a1b2c3d-17", 0), None);

@@ -21,7 +21,7 @@ pub(super) enum TabMessage {
     Event(EventKind, Event),
     /// Lines of a log.
     Log(LogBatch),
-    /// The logs that a tab shows. Sent again and again, so that a new leader receives it.
+    /// The logs that a tab shows. Sent repeatedly, so that a new leader receives the list.
     Subscriptions {
         tab: String,
         list: Vec<Subscription>,

@@ -1,4 +1,4 @@
-//! The cell with the focus, the selected range, and where keys move them.
+//! The cell with the focus, the selected range, and the keys that move them.
 
 use std::ops::RangeInclusive;
 
@@ -67,7 +67,7 @@ impl Cursor {
     }
 }
 
-/// Returns where a key moves the cursor. `extends` keeps the cell at which the selection began.
+/// Returns the cursor after a key. `extends` keeps the cell at which the selection began.
 pub(super) fn moved(cursor: Cursor, key: &Key, control: bool, extends: bool, extent: Extent) -> Option<Cursor> {
     let Place { row, column } = cursor.at;
     let (last_row, last_column) = (extent.rows.saturating_sub(1), extent.columns.saturating_sub(1));

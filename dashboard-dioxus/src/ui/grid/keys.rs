@@ -30,7 +30,7 @@ pub(super) fn handle(state: State, event: &KeyboardEvent) {
     }
 }
 
-/// Keys in the field of a cell.
+/// Handles a key in the field of a cell.
 fn edit(state: State, event: &KeyboardEvent) -> bool {
     let modifiers = event.modifiers();
     let Place { row, column } = state.place();
@@ -58,7 +58,7 @@ fn edit(state: State, event: &KeyboardEvent) -> bool {
     }
 }
 
-/// Keys in the header. The browser makes Enter and Space click its button.
+/// Handles a key in the header. The browser handles Enter and Space, which click the button of the header.
 fn header(state: State, event: &KeyboardEvent, cursor: Cursor) -> bool {
     let column = cursor.at.column;
     match event.key() {
@@ -69,13 +69,13 @@ fn header(state: State, event: &KeyboardEvent, cursor: Cursor) -> bool {
     true
 }
 
-/// Keys that the page defines.
+/// Handles a key that the page defines.
 fn page_key(state: State, event: &KeyboardEvent) -> bool {
     let source = state.source.peek().clone();
     source.on_key(event, state.place())
 }
 
-/// Keys that act on the cell with the focus.
+/// Handles a key that acts on the cell with the focus.
 fn cell(state: State, event: &KeyboardEvent) -> bool {
     let source = state.source.peek().clone();
     let place = state.place();
@@ -115,7 +115,7 @@ fn control(event: &KeyboardEvent) -> bool {
     event.modifiers().ctrl() || event.modifiers().meta()
 }
 
-/// Returns whether a button or field in the grid has the focus. It uses keys itself.
+/// Returns whether a button or field in the grid has the focus, and so handles keys itself.
 fn is_in_control(event: &KeyboardEvent) -> bool {
     let target = event.data().try_as_web_event().and_then(|raw| raw.target());
     let element = target.and_then(|target| target.dyn_into::<web_sys::Element>().ok());

@@ -2,14 +2,14 @@
 //! arrow keys move, Shift selects a range, Ctrl-C copies it, Enter edits or opens. Arrow up from the first row reaches
 //! the header, where Enter sorts and Shift with an arrow key resizes.
 //!
-//! A page implements [`GridSource`] and draws a [`DataGrid`]; the grid reads the rows in view from the source, and
-//! calls it when the owner opens, sorts, edits or selects.
+//! A page implements [`GridSource`] and draws a [`DataGrid`]. The grid reads the rows in view from the source, and
+//! calls the source when the owner opens, sorts, edits or selects.
 //!
-//! [`source`] is this interface. [`cursor`] computes where a key moves the focus, and [`window`] which rows and columns
-//! are drawn; both are pure. [`state`] holds the signals of one grid, [`keys`] and [`pointer`] change them,
-//! [`clipboard`] copies and pastes. [`row`], [`header`] and [`field`] draw: a row is a component that follows its own
-//! part of the state, so that moving the cursor redraws two rows and not the grid. Scrolling adds a limited number of
-//! rows per frame.
+//! [`source`] is this interface. [`cursor`] computes where a key moves the focus, and [`window`] computes which rows
+//! and columns are drawn. Both are pure. [`state`] contains the signals of one grid, which [`keys`] and [`pointer`]
+//! change. [`clipboard`] copies and pastes. [`row`], [`header`] and [`field`] draw. A row is a component that follows
+//! its own part of the state, so that moving the cursor redraws two rows and not the grid. Scrolling adds a limited
+//! number of rows per frame.
 //!
 //! Deliberately absent: a page's own state of its rows, such as unsaved edits.
 
@@ -32,7 +32,7 @@ pub use source::{CellState, Field, GridCell, GridColumn, GridColumns, GridRow, G
 use header::{Corner, Header};
 use row::Row;
 
-/// Width of the column before the first one: the row's number, or the checkbox that selects it.
+/// Width in pixels of the column before the first one, with the number of the row or the checkbox that selects the row.
 const LEAD_WIDTH: f64 = 44.0;
 
 #[component]
@@ -45,7 +45,7 @@ pub fn DataGrid(
     rows: ReadSignal<usize>,
     /// Number of rows, including those of other pages. `None` if it is not known.
     total: Option<i64>,
-    /// The columns that the rows are ordered by, and whether descending.
+    /// The columns that the rows are ordered by, each with whether the order is descending.
     #[props(default)]
     sorted: Vec<(usize, bool)>,
     #[props(default)] read_only: bool,

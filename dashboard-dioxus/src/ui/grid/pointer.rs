@@ -1,4 +1,4 @@
-//! Mouse input. The table has the listeners for all of its cells, so that drawing a cell is cheap.
+//! Mouse input. The table listens to the events of all its cells, so that drawing a cell is cheap.
 
 use dioxus::{html::input_data::MouseButton, prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;

@@ -18,7 +18,7 @@ pub trait GridSource {
     /// Shows a cell, or its row, in full.
     fn open(&self, place: Place);
 
-    /// Orders the rows by a column: `Some(true)` is descending, `None` is no order.
+    /// Orders the rows by a column. `descending` is `None` to remove the order.
     fn sort(&self, column: usize, descending: Option<bool>);
 
     /// Handles a key that the page defines. Returns whether it defines this key.
@@ -26,7 +26,7 @@ pub trait GridSource {
         false
     }
 
-    /// Returns how a cell is edited in the grid. `None` opens it instead.
+    /// Returns the field that edits a cell in the grid. `None` opens the cell instead.
     fn edit(&self, _place: Place) -> Option<Field> {
         None
     }
@@ -48,7 +48,7 @@ pub trait GridSource {
     fn select_all(&self, _all: bool) {}
 }
 
-/// A source of rows. Two are equal if they are the same object.
+/// A source of rows. Two sources are equal if they are the same object.
 #[derive(Clone)]
 pub struct Source(Rc<dyn GridSource>);
 
@@ -75,7 +75,7 @@ impl std::ops::Deref for Source {
 /// A column of a grid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GridColumn {
-    /// Identifies the column, whichever others are shown.
+    /// Identifies the column, whichever other columns are shown.
     pub id: usize,
     pub name: String,
     /// The type, as Postgres prints it.
@@ -150,10 +150,10 @@ pub enum CellState {
     Wrong { was: Text, why: Rc<str> },
 }
 
-/// How a cell is edited.
+/// The field that edits a cell.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Field {
     pub text: String,
-    /// The values that the column can have, if they are few.
+    /// The possible values, if they are few.
     pub choices: Option<Vec<String>>,
 }

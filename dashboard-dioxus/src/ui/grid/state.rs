@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{dom, value::one_line};
 
-/// Limits of the width that the owner can give to a column.
+/// Limits of the width of a column, in pixels.
 const MIN_WIDTH: f64 = 48.0;
 const MAX_WIDTH: f64 = 1200.0;
 
@@ -41,7 +41,7 @@ pub(super) struct State {
     /// Whether rows can be selected.
     pub(super) can_select: Memo<bool>,
     pub(super) edit: Signal<Option<Edit>>,
-    /// The text of the cell that is being edited. Typing redraws nothing.
+    /// The text of the cell that is being edited. Typing does not redraw the grid.
     pub(super) draft: Signal<String>,
     pub(super) element: Signal<Option<Node>>,
     focus_requests: Signal<u32>,
@@ -233,7 +233,7 @@ impl State {
         }
     }
 
-    /// Begins to edit a cell, or opens it if it can't be edited here. `text` replaces the cell's.
+    /// Begins to edit a cell, or opens it if it can't be edited in the grid. `text` replaces the text of the cell.
     pub(super) fn begin_edit(mut self, place: Place, text: Option<String>) {
         let source = self.source.peek().clone();
         let Some(mut field) = source.edit(place) else { return source.open(place) };
@@ -275,7 +275,7 @@ impl State {
         self.widths.peek().get(column).copied().unwrap_or(MIN_WIDTH)
     }
 
-    /// Makes a column as wide as its values in view.
+    /// Sets the width of a column so that it fits the values in view.
     pub(super) fn fit(self, column: usize) {
         let window = *self.window.peek();
         let source = self.source.peek().clone();

@@ -1,4 +1,4 @@
-//! Which rows and columns are drawn: those in view, and some around them.
+//! Computes which rows and columns are drawn: those in view, and some around them.
 
 use std::ops::Range;
 
@@ -6,19 +6,19 @@ use super::{LEAD_WIDTH, Place};
 
 pub(super) const ROW_HEIGHT: f64 = 30.0;
 pub(super) const HEADER_HEIGHT: f64 = 32.0;
-/// Number of rows that are drawn above the view, and below it, so that they are ready for scrolling.
+/// Number of rows that are drawn above the view and below it, so that they are ready for scrolling.
 const OVERSCAN: usize = 6;
 /// The window moves by this many rows, so that most scroll events draw nothing.
 const STEP: usize = 4;
 /// With more columns than this, only those in view are drawn.
 const MANY_COLUMNS: usize = 24;
-/// Width on both sides of the view whose columns are ready for scrolling.
+/// Width in pixels on each side of the view in which columns are drawn, so that they are ready for scrolling.
 const OVERSCAN_WIDTH: f64 = 240.0;
 /// Maximum number of rows that are added in one frame. After scrolling far, the grid is filled over several frames, so
 /// that none of them is late.
 const ROWS_PER_FRAME: usize = 12;
 
-/// The part of the grid that is drawn: rows, and columns beside the first one, which always is.
+/// The part of the grid that is drawn: the rows, and the columns after the first one, which is always drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) first_row: usize,
@@ -69,7 +69,7 @@ impl Window {
     }
 }
 
-/// Size of the grid's element, and how far it is scrolled.
+/// The size and the scroll position of the grid's element, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct View {
     pub(super) top: f64,
@@ -110,7 +110,7 @@ impl View {
         columns.start / 4 * 4..columns.end.next_multiple_of(4)
     }
 
-    /// Returns how far to scroll, as top and left, to show a cell with the least movement.
+    /// Returns the scroll position, as top and left, that shows a cell with the least movement.
     pub(super) fn reveal(self, place: Place, widths: &[f64]) -> (f64, f64) {
         let least = |position: f64, start: f64, size: f64, room: f64| {
             if start < position {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn window_of_many_columns_has_those_in_view() {
+    fn window_of_many_columns_contains_the_columns_in_view() {
         let widths = [100.0; 300];
         let columns = view(0.0, 10_000.0).window(10, &widths).columns();
         assert!(columns.len() < 40 && (100..109).all(|column| columns.contains(&column)), "{columns:?}");

@@ -1,9 +1,9 @@
 //! The audit log: records every change made through the admin API, and lists the records.
 //!
 //! `middleware` writes the entries (`request_entry`). `actions` names the action of each request, and lists the
-//! requests that are not recorded. `routes` lists the entries, and `export` writes them to a file. Handlers add details to their entry with `http::AuditDetails`
-//! and `http::AuditTarget`. Not here: inserting an entry (`db::audit`), which other slices use for changes that do not
-//! come through the admin API.
+//! requests that are not recorded. `routes` lists the entries, and `export` returns them as a file. Handlers add
+//! details to their entry with `http::AuditDetails` and `http::AuditTarget`. Not here: inserting an entry
+//! (`db::audit`), which other slices use for changes that do not come through the admin API.
 
 mod actions;
 

@@ -86,8 +86,7 @@ pub(crate) async fn export_audit_entries(
 
 /// List audit actions
 ///
-/// Every action that entries can have, in alphabetical order: those that this version records, and those of other
-/// versions that are in the log.
+/// All actions in alphabetical order: those that this version records, and any others that the log contains.
 #[utoipa::path(get, path = "/admin/v1/audit/actions", tag = "audit",
     responses((status = 200, body = Page<String>)))]
 pub(crate) async fn list_audit_actions(

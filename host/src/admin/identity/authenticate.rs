@@ -31,7 +31,9 @@ impl AdminIdentity {
     /// Returns the caller of a request. The first credential decides: if it is wrong, the request is refused.
     ///
     /// # Errors
-    /// `details.signIn` of a 401 names the method by which the owner signs in.
+    /// 401 without a valid credential: `details.signIn` names the method by which the owner signs in. 403 if an account
+    /// of Access is not an owner's. 429 after too many failed sign-ins from the address. 503 if the keys of Access
+    /// can't be fetched, or the platform database can't be reached.
     pub(super) async fn authenticate(&self, headers: &HeaderMap, address: IpAddr) -> ApiResult<Authenticated> {
         self.find_caller(headers, address).await.map_err(|error| match error.code() {
             Code::Unauthorized => error.with_detail("signIn", self.sign_in_way().as_str().into()),
@@ -179,7 +181,8 @@ impl AdminIdentity {
         }
     }
 
-    /// Records a failed sign-in: its kind and address, never the credential.
+    /// Counts a failed sign-in, and records it unless a recent entry covers it: its kind and address, never the
+    /// credential.
     async fn record_failure(&self, address: IpAddr, kind: &'static str, actor: Option<String>) {
         metrics::counter!("atlashub_admin_sign_in_failures_total", "kind" => kind).increment(1);
         let Some(attempts) = self.attempts.count_failure(address, kind) else { return };

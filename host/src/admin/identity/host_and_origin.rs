@@ -70,8 +70,8 @@ fn is_allowed(name: &str, allowed: &[String]) -> bool {
         || allowed.contains(&name)
 }
 
-/// Returns whether the origin `https://host[:port]` has the host and port of a `Host` header. The scheme is ignored:
-/// behind a proxy this process does not know it.
+/// Returns whether an origin `scheme://host[:port]` names the host and port of a `Host` header. The scheme only
+/// determines the default port: behind a proxy, this process does not know the scheme of the request.
 fn is_same_host(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default_port = match scheme.to_ascii_lowercase().as_str() {

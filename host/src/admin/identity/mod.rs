@@ -85,8 +85,11 @@ struct Access {
 }
 
 impl AdminIdentity {
-    /// Creates the state. `dev_token` is the configured token, or the generated one of embedded mode. Access's keys are
-    /// fetched with the first assertion.
+    /// Creates the state. `dev_token` is the configured token, or the generated one of embedded mode. The keys of
+    /// Access are fetched when the first assertion arrives.
+    ///
+    /// # Errors
+    /// Fails if the HTTP client for the keys can't be created.
     pub fn new(config: &AdminAuthConfig, dev_token: Option<Secret>, platform: PgPool) -> anyhow::Result<Self> {
         let access = match &config.access {
             Some(access) => Some(Access {

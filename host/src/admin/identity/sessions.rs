@@ -31,6 +31,9 @@ pub(super) struct FoundSession {
 }
 
 /// Creates a code that signs in once, within an hour.
+///
+/// # Errors
+/// Fails if the code can't be stored.
 pub async fn create_sign_in_code(pool: &PgPool) -> anyhow::Result<String> {
     let code = random_token("");
     sqlx::query(

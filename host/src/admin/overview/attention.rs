@@ -17,7 +17,7 @@ use crate::{
 
 /// Time after which a project that is being created or deleted counts as stuck.
 const MAX_TRANSITION: TimeDelta = TimeDelta::minutes(5);
-/// Share of the connection budget, in percent, above which it needs attention.
+/// Share of the connection budget, in percent, above which the number of open connections needs attention.
 const MAX_CONNECTIONS_PERCENT: i64 = 80;
 
 /// Returns an item with the fields that every item has.

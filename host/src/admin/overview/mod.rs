@@ -1,8 +1,9 @@
 //! The overview: the state of the whole installation, and what needs the owner's attention.
 //!
-//! Only this module decides what needs attention. `attention` has the rules; `queries` has the SQL, `routes` the
+//! Only this module decides what needs attention. `attention` contains the rules, `queries` the SQL, and `routes` the
 //! endpoint. The order of [`api_types::AttentionKind`] is that of the list. If a part can't be determined, the overview
-//! has the other parts, and `problems` names the missing one, except the list of plugins right after a start.
+//! contains the other parts, and `problems` names the missing one. The list of plugins is an exception: it may be
+//! missing right after a start, without a problem.
 
 mod attention;
 mod queries;

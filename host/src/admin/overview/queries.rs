@@ -47,7 +47,8 @@ pub(super) struct ExpiringKey {
     pub project_name: String,
 }
 
-/// Returns the keys that expire within two weeks and were used within a week, the next first.
+/// Returns the keys that expire within the next two weeks and were used within the last week, in the order of their
+/// expiry.
 pub(super) async fn expiring_keys(pool: &PgPool) -> Result<Vec<ExpiringKey>, sqlx::Error> {
     sqlx::query_as(
         "SELECT k.id, k.name, k.expires_at, p.id AS project_id, p.name AS project_name

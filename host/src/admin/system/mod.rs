@@ -1,6 +1,7 @@
 //! System information: version, configuration, services, the disk, nodes and migrations.
 //!
-//! `measure` checks the services and the disk, `nodes` keeps the list of running processes, `routes` has the endpoints.
+//! `measure` checks the services and the disk, `nodes` keeps the list of running processes, and `routes` contains the
+//! endpoints.
 
 pub(super) mod measure;
 mod nodes;

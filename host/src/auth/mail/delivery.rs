@@ -18,7 +18,7 @@ use crate::{
 
 /// Time limit of each command to the mail server.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Waits before the second and later attempts.
+/// Delays before the second, third and fourth attempt.
 const RETRY_DELAYS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(15), Duration::from_secs(60)];
 /// Maximum number of mails that are sent at the same time.
 const MAX_SENDING: usize = 4;
@@ -58,7 +58,7 @@ impl Mailer {
         self.0.is_some()
     }
 
-    /// Sends a mail, and tries again if the server is not available. Failures are logged.
+    /// Sends a mail, and tries again after temporary failures. Logs a mail that is given up.
     pub(in crate::auth) fn send(&self, to: &EmailAddress, kind: MailKind, texts: &MailTexts, values: &MailValues) {
         let Some(inner) = self.0.clone() else { return };
         let Ok(permit) = inner.waiting.clone().try_acquire_owned() else {

@@ -46,7 +46,7 @@ impl MailKind {
         let (subject, before, button, after) = match self {
             Self::Verify => (
                 "Confirm your e-mail address",
-                "Please confirm that this is your address, for your account at {{project}}:",
+                "Confirm that this is your address, for your account at {{project}}:",
                 "Confirm address",
                 "The link works once, for one hour. If you did not sign up, ignore this mail.",
             ),
@@ -59,7 +59,7 @@ impl MailKind {
             ),
             Self::ChangeEmail => (
                 "Confirm your new e-mail address",
-                "Please confirm that {{email}} is your new address, for your account at {{project}}:",
+                "Confirm that {{email}} is your new address, for your account at {{project}}:",
                 "Confirm address",
                 "The link works once, for one hour. If you did not ask for it, ignore this mail.",
             ),

@@ -30,7 +30,7 @@ pub(crate) async fn get_auth_settings(
 #[utoipa::path(patch, path = "/admin/v1/projects/{project}/auth", tag = "users", params(("project" = String, Path)),
     request_body = UpdateAuthSettings,
     responses((status = 200, body = AuthSettings), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
-        (status = 409, body = ErrorBody, description = "Schema `auth` has tables of the project's own")))]
+        (status = 409, body = ErrorBody, description = "Schema `auth` contains tables of the project's own")))]
 pub(crate) async fn update_auth_settings(
     State(state): State<AuthState>,
     NoQuery: NoQuery,
@@ -184,7 +184,12 @@ pub(crate) async fn remove_second_factor(
 #[utoipa::path(delete, path = "/admin/v1/projects/{project}/users/{user}", tag = "users",
     params(("project" = String, Path), ("user" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody),
-        (status = 409, body = ErrorBody, description = "Rows of the project's tables still refer to the user")))]
+        (
+            status = 409,
+            body = ErrorBody,
+            description = "Rows of the project's tables still refer to the user, or a rule of these tables prevents \
+                the deletion",
+        )))]
 pub(crate) async fn delete_user(
     State(state): State<AuthState>,
     NoQuery: NoQuery,

@@ -67,8 +67,8 @@ pub(crate) async fn log_in(
 
 /// Refresh a session
 ///
-/// Exchanges a refresh token for new tokens. If a token is sent again within 10 seconds, the response has the same new
-/// refresh token. If it is sent again later, the session ends.
+/// Exchanges a refresh token for new tokens. If a token is sent again within 10 seconds, the response contains the same
+/// new refresh token. If it is sent again later, the session ends.
 #[utoipa::path(post, path = "/v1/auth/refresh", tag = "auth", request_body = RefreshSession,
     responses((status = 200, body = SignedInUser),
         (status = 401, body = ErrorBody, description = "`invalid_refresh_token`"),
@@ -116,8 +116,8 @@ pub(crate) async fn get_current_user(
 
 /// Update the signed-in user
 ///
-/// Changing the password requires the current one, and ends the user's other sessions. A new address takes effect when the user
-/// opens the link that is mailed to it.
+/// Changing the password requires the current one, and ends the user's other sessions. A new address takes effect when
+/// the user opens the link that is mailed to it.
 #[utoipa::path(patch, path = "/v1/auth/me", tag = "auth", request_body = UpdateCurrentUser,
     responses((status = 200, body = CurrentUser), (status = 400, body = ErrorBody),
         (status = 401, body = ErrorBody, description = "Not signed in, or `invalid_credentials`"),

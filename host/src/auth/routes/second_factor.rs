@@ -106,7 +106,7 @@ pub(crate) async fn replace_recovery_codes(
 #[utoipa::path(delete, path = "/v1/auth/mfa/totp", tag = "auth", request_body = RemoveTotp,
     responses((status = 204), (status = 400, body = ErrorBody),
         (status = 401, body = ErrorBody, description = "Not signed in, `invalid_credentials` or `invalid_code`"),
-        (status = 404, body = ErrorBody, description = "There is none, or `auth_disabled`"),
+        (status = 404, body = ErrorBody, description = "The user has no second factor, or `auth_disabled`"),
         (status = 429, body = ErrorBody)))]
 pub(crate) async fn remove_totp(
     State(state): State<AuthState>,

@@ -13,7 +13,7 @@ CREATE TABLE auth.users (
 CREATE INDEX users_created_at_idx ON auth.users (created_at DESC, id DESC);
 COMMENT ON TABLE auth.users IS 'Users of this project. AtlasHub writes it; reference it with REFERENCES auth.users (id).';
 
--- Apart from the users, whom the project's owner may read.
+-- Separate from auth.users, because the project's owner may read that table.
 CREATE TABLE auth.passwords (
     user_id    uuid PRIMARY KEY REFERENCES auth.users (id) ON DELETE CASCADE,
     -- Argon2id in PHC format.

@@ -36,7 +36,7 @@ CREATE TABLE auth.mfa_challenges (
     user_id             uuid NOT NULL REFERENCES auth.users (id) ON DELETE CASCADE,
     -- The first factor, as in `auth.sessions`.
     methods             jsonb NOT NULL,
-    -- When the user's password was set at that time. Another one since then makes the challenge invalid.
+    -- When the user's password had last been set at that time. If it has changed since, the challenge is invalid.
     password_changed_at timestamptz,
     -- The password to set once the second factor is proved.
     new_password_hash   text,

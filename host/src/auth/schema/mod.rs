@@ -1,8 +1,8 @@
 //! The tables of schema `auth`, with migrations of their own.
 //!
 //! `auth.schema_migrations` records the migrations that were applied to a database. A newer version of AtlasHub may
-//! have applied more than this version has. So every migration must leave the schema usable by the previous version, as
-//! the platform's migrations do.
+//! have applied more than this version contains. So every migration must leave the schema usable by the previous
+//! version, as the platform's migrations do.
 
 use tokio_postgres::{Client, error::SqlState};
 
@@ -72,7 +72,7 @@ pub(super) async fn prepare(state: &AuthResources, project: &str) -> ApiResult<(
 /// done when login is used.
 ///
 /// # Errors
-/// 409 if the tables differ from what the migrations make.
+/// 409 if the tables differ from those that the migrations create.
 pub(super) async fn take_over_restored(state: &AuthResources, project: &str, database: &str) -> ApiResult<()> {
     projects::take_over_restored(state, project, database, TABLES).await
 }

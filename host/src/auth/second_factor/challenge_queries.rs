@@ -62,11 +62,11 @@ pub(super) async fn charge(database: &AuthDatabase, project: &str, hash: &[u8; 3
     database.rows(project, &statement).await?.first().map(|row| column(row, "user_id")).transpose()
 }
 
-/// How the second factor was proved.
+/// A proof of the second factor.
 pub(super) enum Proof {
-    /// With the code of this step.
+    /// The step of an accepted code of the authenticator app.
     Step(i64),
-    /// With the recovery code of this hash.
+    /// The hash of a recovery code.
     RecoveryCode([u8; 32]),
 }
 
@@ -78,8 +78,9 @@ pub(super) struct Completed {
     pub has_set_password: bool,
 }
 
-/// The end of a statement whose row source `met` has the challenge if the proof was accepted. Deletes the challenge. If
-/// it has a new password, sets that and deletes the user's sessions and mailed tokens.
+/// The end of a statement whose row source `met` contains the challenge if the proof was accepted. Deletes the
+/// challenge. If the challenge contains a new password, sets that password and deletes the user's sessions and mailed
+/// tokens.
 macro_rules! completion {
     () => {
         ", done AS (

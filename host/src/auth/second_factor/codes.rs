@@ -4,9 +4,9 @@ use rand::RngCore as _;
 use super::totp::DIGITS;
 use crate::secrets::sha256;
 
-/// Number of recovery codes that a user gets.
+/// Number of recovery codes that a user receives.
 const RECOVERY_CODES: usize = 10;
-/// Random bytes of a recovery code: too many to guess, even with its hash.
+/// Number of random bytes in a recovery code: too many to guess the code, even if its hash is known.
 const RECOVERY_CODE_BYTES: usize = 10;
 /// Characters of a recovery code without its hyphens.
 const RECOVERY_CODE_CHARS: usize = 16;

@@ -1,4 +1,4 @@
-//! Sets up and removes second factors.
+//! Sets up and removes second factors, and replaces recovery codes.
 
 use api_types::{ConfirmTotp, RecoveryCodes, RemoveTotp, ReplaceRecoveryCodes, SecondFactor, TotpEnrolment};
 use uuid::Uuid;
@@ -41,7 +41,7 @@ pub(in crate::auth) async fn get(state: &AuthState, caller: &SignedInCaller) -> 
 /// Begins to set up a second factor. It becomes active with its first code, in [`confirm`].
 ///
 /// # Errors
-/// 409 if the user has an active one.
+/// 401 if the session has ended, 409 if the user has an active second factor.
 pub(in crate::auth) async fn enrol(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -67,7 +67,8 @@ pub(in crate::auth) async fn enrol(
 /// are stored.
 ///
 /// # Errors
-/// 401 `invalid_code`, 409 if no second factor is being set up, or it is active already.
+/// 401 if the session has ended, 409 if no second factor is being set up or it is active already, and the errors of
+/// [`check_totp`].
 pub(in crate::auth) async fn confirm(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -112,7 +113,7 @@ pub(in crate::auth) async fn confirm(
 /// stop working.
 ///
 /// # Errors
-/// 401 `invalid_code`, 404 if the user has no second factor.
+/// 401 if the session has ended, 404 if the user has no second factor, and the errors of [`check_totp`].
 pub(in crate::auth) async fn replace_codes(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -150,7 +151,9 @@ pub(in crate::auth) async fn replace_codes(
 /// Removes the second factor of the signed-in user, if the password or a code is right.
 ///
 /// # Errors
-/// 400 without exactly one proof, 401 `invalid_credentials` or `invalid_code`, 404 if the user has no second factor.
+/// 400 without exactly one proof, 401 if the session has ended, 401 `invalid_credentials` or `invalid_code`, 404 if the
+/// user has no second factor, 422 if the secret can't be opened, 429 after too many attempts, 503 if too many passwords
+/// are being hashed.
 pub(in crate::auth) async fn remove(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -211,7 +214,7 @@ async fn check_proof(state: &AuthState, project: &str, account: &Account, proof:
 /// Removes a user's second factor, at the owner's request.
 ///
 /// # Errors
-/// 404 if there is no such user, or no second factor.
+/// 404 if there is no such user, the user has no second factor, or `auth_disabled`.
 pub(in crate::auth) async fn remove_as_owner(state: &AuthState, project: &str, user: Uuid) -> ApiResult<()> {
     administration::get(state, project, user).await?;
     queries::remove(&state.database, project, &user.to_string()).await?.then_some(()).ok_or_else(no_factor)

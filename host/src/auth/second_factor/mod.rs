@@ -4,10 +4,10 @@
 //! - `data_keys`: the keys that seal secrets, because projects' databases must not contain them in the clear.
 //! - `queries`: the fixed SQL on factors. `challenge_queries`: the fixed SQL on logins that wait for the second factor.
 //! - `check`: checks codes of the app.
-//! - `enrolment`: sets up and removes factors. `challenge`: the second step of a login.
+//! - `enrolment`: sets up and removes factors, and replaces recovery codes. `challenge`: the second step of a login.
 //!
-//! Every way to open a session asks for the factor: password, mailed link, reset and verification. Without the password
-//! of a user or access to the mailbox, nobody can try codes. So nobody else can use up the user's attempts.
+//! Every way to open a session asks for the factor: password, mailed link, reset and verification. Only someone who
+//! knows the user's password, or can read the user's mail, can try codes and use up the user's attempts.
 
 mod challenge;
 mod challenge_queries;

@@ -1,4 +1,4 @@
-//! The fixed SQL on second factors. Each function is one statement.
+//! The fixed SQL on second factors. Each function that accesses the database runs one statement.
 
 use chrono::{DateTime, Utc};
 
@@ -65,7 +65,7 @@ pub(super) struct ChargedFactor {
     pub sealed: Vec<u8>,
     pub is_confirmed: bool,
     pub last_step: Option<i64>,
-    /// In seconds since 1970, by the clock of the database.
+    /// The time of the attempt, in seconds since 1970, by the clock of the database.
     pub now: i64,
     /// Whether the attempt is allowed, and was charged.
     pub is_allowed: bool,

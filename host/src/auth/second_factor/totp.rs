@@ -66,7 +66,7 @@ impl TotpSecret {
         accepted
     }
 
-    /// Returns the 31 bits that a code is made of (RFC 4226, section 5.3).
+    /// Returns the 31 bits from which a code is computed (RFC 4226, section 5.3).
     fn truncated(&self, step: i64) -> u32 {
         // HMAC takes keys of any length.
         let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(&self.0) else { return 0 };

@@ -4,8 +4,9 @@
 use serde_json::Value;
 use sqlx::PgConnection;
 
-/// Pairs of statements: the first reads from the present platform database, the second changes the restored one
-/// accordingly. A missing row counts as revoked if the present database is of the same installation.
+/// Pairs of statements: the first reads from the present platform database, and the second changes the restored one
+/// accordingly. An API key or approval that is missing in the present database counts as revoked, if that database
+/// belongs to the same installation.
 const MERGES: [(&str, &str); 6] = [
     // Keys that were revoked since, keys that were removed after they were revoked or had expired, and keys that now
     // expire earlier.

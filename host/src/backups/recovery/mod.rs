@@ -1,4 +1,4 @@
-//! Restores from the object store and the master key alone, while no server runs: for `atlashub restore`.
+//! Restores databases with only the object store and the master key, while no server runs. Used by `atlashub restore`.
 //!
 //! `platform` restores the platform database. `merge` carries over the revocations made since the backup, if the
 //! present platform database can be read. `projects` restores the database of a project whose row exists, creates the
@@ -27,7 +27,8 @@ use crate::{
     secrets::{AgeError, age_file},
 };
 
-/// Why a database could not be restored. The database was not replaced. Objects that were already brought back stay.
+/// The reason why a database could not be restored. The database was not replaced. Objects that were already brought
+/// back stay.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
     #[error("the dump is missing in the object store")]

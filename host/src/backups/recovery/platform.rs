@@ -112,7 +112,7 @@ pub async fn restore_platform(
 /// The present platform database.
 enum Present {
     Missing,
-    /// The database exists but has no tables, as on a new machine.
+    /// The database exists but contains no tables, as on a new machine.
     Empty,
     Readable(merge::Revocations),
     Unreadable,

@@ -26,9 +26,9 @@ pub struct RestoredProject {
     pub objects: Option<RestoredObjects>,
 }
 
-/// Creates what is missing of a project's roles, database and bucket, and restores its database and objects from a
-/// backup. Without a backup, only creates what is missing, and returns `None`. No server may run. Can be repeated after
-/// a crash.
+/// Creates those of a project's roles, database and bucket that are missing, and restores its database and objects from
+/// a backup. Without a backup, only creates what is missing, and returns `None`. No server may run. Can be repeated
+/// after a crash.
 ///
 /// # Errors
 /// Fails if the dump or an object is missing, was changed or can't be decrypted, if the loaded tables differ from the

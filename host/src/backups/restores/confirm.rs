@@ -29,7 +29,8 @@ impl BackupsState {
     ///
     /// # Errors
     /// `confirmation_required` if `confirm` is not the project's name, 404 if the restore does not exist, 409 if its
-    /// state does not allow the action or another restore of the project is active.
+    /// state does not allow the action or another restore of the project is active, `invalid_request` if the identity
+    /// is invalid, and the errors of `Jobs::start_run_with_id`.
     pub(super) async fn start_restore_run(
         &self,
         id: Uuid,

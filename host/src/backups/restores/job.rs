@@ -54,7 +54,7 @@ impl BuiltInJob for RestoreJob {
         let row = queries::restore(&self.0.platform, params.restore)
             .await
             .map_err(|_| "the platform database can't be reached".to_owned())?;
-        let row = row.ok_or_else(|| "there is no such restore".to_owned())?;
+        let row = row.ok_or_else(|| "the restore does not exist".to_owned())?;
         params.action.check(&row).map_err(|error| error.message().to_owned())
     }
 
@@ -88,7 +88,7 @@ impl BuiltInJob for RestoreJob {
                 RunFailure::Failed { message, .. } => (RestoreState::Failed, Some(message.as_str())),
             };
             if let Err(error) = queries::fail(&self.0.platform, row.id, call.run_id, state, error).await {
-                tracing::warn!(%error, "the end of a restore could not be recorded; its run has the outcome");
+                tracing::warn!(%error, "the end of a restore could not be recorded; see its run");
             }
         }
         end.map(|result| RunReport { result })
@@ -166,7 +166,7 @@ impl Restores {
         let restored = self.objects.bring_back(&backup, &row.project_id, identity, &on_object).await;
         let RestoredObjects { written, written_bytes, unchanged } = restored.map_err(RestoreFailure::Objects)?;
         let fields = json!({ "written": written, "writtenBytes": written_bytes, "unchanged": unchanged });
-        output.log(LineLevel::Info, "The project's bucket has the objects of the backup.", fields.clone());
+        output.log(LineLevel::Info, "The project's bucket contains the objects of the backup.", fields.clone());
         Ok(Some(fields))
     }
 

@@ -140,7 +140,8 @@ impl<'a> Loading<'a> {
 }
 
 impl Restores {
-    /// Records the state of an active restore and the name of its new database. Fails if the run has lost its lease.
+    /// Records the state of an active restore and the name of its new database. Fails if the run has lost its lease or
+    /// no longer works on the restore.
     pub(super) async fn advance(
         &self,
         id: Uuid,

@@ -1,6 +1,6 @@
 //! Restores: replaces a project's database with the content of a backup or of an uploaded archive.
 //!
-//! A restore is a row in `restores`. It is planned first, which only reads the head of the archive. After the owner's
+//! A restore is a row in `restores`. It is planned first, which reads only the head of the archive. After the owner's
 //! confirmation, a run loads the archive into a new database, compares the numbers of rows with the plan, and swaps the
 //! two databases. The previous database is kept for a rollback until it is removed. The project keeps its database and
 //! its data until the swap, which is one transaction (`projects::Replacements`).
@@ -8,12 +8,12 @@
 //! Only the host can load archives (`db::restore`), so these runs belong to a built-in job instead of a plugin.
 //!
 //! The row names everything that a killed process can leave behind: `sweep` drops the new database of a restore whose
-//! run has ended, and `queries` shows such a restore as ended.
+//! run has ended, and `queries` returns such a restore as ended.
 //!
-//! Deliberately absent: restoring the platform database, which needs the servers to be stopped (`cli`).
+//! Deliberately absent: restoring the platform database, for which the servers must be stopped (`cli`).
 //!
 //! Reading order: `routes`, `plan`, `uploads`, `confirm` (starts runs), `job` (executes them), `load` (the new
-//! database), `swap` (records the swap), `failure`, `sweep`, `queries`.
+//! database), `swap` (records the swap), `failure`, `sweep` and `queries`.
 
 mod confirm;
 mod failure;

@@ -39,7 +39,8 @@ impl BackupsState {
     /// Plans the restore of a backup into a project.
     ///
     /// # Errors
-    /// 404 if the backup or its dump is missing, 422 if it can't be restored.
+    /// 404 if the backup, its manifest or its dump is missing, 422 if the backup can't be restored, 503 if Postgres or
+    /// the object store is unavailable.
     pub(super) async fn plan_backup_restore(
         &self,
         backup: Uuid,
@@ -85,7 +86,8 @@ impl BackupsState {
     /// Plans the restore of an uploaded archive into a project.
     ///
     /// # Errors
-    /// 404 if the upload does not exist or has not ended, 422 if the file is not an archive or can't be restored.
+    /// 404 if the upload does not exist or has not ended, 422 if the file is not an archive or can't be restored, 503
+    /// if Postgres or the object store is unavailable.
     pub(super) async fn plan_upload_restore(
         &self,
         upload: Uuid,
@@ -236,7 +238,7 @@ fn warnings_of_contents(contents: &ArchiveContents, project: &str) -> Vec<String
     let mut warnings = Vec::new();
     match contents.privileges() {
         Privileges::Standard => warnings.push(
-            "The archive has no privileges of a project. Only the secret key will reach its tables until they are \
+            "The archive contains no privileges of a project. Only the secret key will reach its tables until they are \
              exposed."
                 .to_owned(),
         ),
@@ -270,9 +272,9 @@ fn undecrypted(error: AgeError) -> ApiError {
         }
         AgeError::WrongIdentity => ApiError::new(
             Code::Unprocessable,
-            "The archive is encrypted to other recipients than that of the age identity.",
+            "The age identity does not belong to a recipient of the encrypted archive.",
         )
-        .with_hint("Send the identity that belongs to a recipient of the time when the backup was made."),
+        .with_hint("Send the identity of a recipient that was configured when the backup was made."),
         AgeError::Damaged => {
             ApiError::new(Code::Unprocessable, "The archive can't be decrypted: its header is damaged.")
         }

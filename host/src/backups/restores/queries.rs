@@ -333,8 +333,8 @@ pub(super) async fn delete_upload(transaction: &mut PgConnection, id: Uuid) -> R
     sqlx::query("DELETE FROM restore_uploads WHERE id = $1").bind(id).execute(transaction).await.map(drop)
 }
 
-/// Returns the given extensions that a restore can't create, because the server lacks them or only a superuser may
-/// create them.
+/// Returns those of the given extensions that a restore can't create, because the server lacks them or only a superuser
+/// may create them.
 pub(super) async fn unavailable_extensions(pool: &PgPool, names: &[String]) -> Result<Vec<String>> {
     sqlx::query_scalar(
         "SELECT name FROM unnest($1::text[]) AS name

@@ -58,7 +58,7 @@ pub(crate) async fn plan_backup_restore(
 
 /// Sign the upload of an archive
 ///
-/// The archive must have `pg_dump`'s custom format. Send it to the URL, then plan its restore. Archives that are not
+/// The archive must be in `pg_dump`'s custom format. Send it to the URL, then plan its restore. Archives that are not
 /// restored are removed after a day.
 #[utoipa::path(post, path = "/admin/v1/restores/uploads", tag = "restores", request_body = SignRestoreUpload,
     responses((status = 201, body = SignedRestoreUpload), (status = 400, body = ErrorBody),
@@ -137,8 +137,8 @@ pub(crate) async fn confirm_restore(
 
 /// Roll a restore back
 ///
-/// Starts a run that gives the project the database back that it had before the restore. The database that the restore
-/// made is kept in its place.
+/// Starts a run that gives the project back the database that it had before the restore. The restored database is kept
+/// instead.
 #[utoipa::path(post, path = "/admin/v1/restores/{restore}/rollback", tag = "restores",
     params(("restore" = String, Path)), request_body = ConfirmRestore,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
@@ -152,9 +152,10 @@ pub(crate) async fn roll_restore_back(
     start(&state, &projects, &id, Action::Rollback, &request).await
 }
 
-/// Remove what a restore keeps
+/// Drop a restore's kept database
 ///
-/// Drops the database that is kept for a rollback; its data is gone then. A restore that is only planned is cancelled.
+/// Drops the database that is kept for a rollback, so its data is lost. A restore that is only planned is cancelled. An
+/// uploaded archive is removed.
 #[utoipa::path(delete, path = "/admin/v1/restores/{restore}", tag = "restores", params(("restore" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
 pub(crate) async fn remove_restore(

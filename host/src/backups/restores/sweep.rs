@@ -14,8 +14,8 @@ use crate::{
 const KEPT_DATABASES_PER_CALL: i64 = 10;
 
 impl Restores {
-    /// Drops the databases of restores whose run has ended, and removes uploads that are older than a day. Safe to call
-    /// at any time, and on several nodes at once.
+    /// Drops the databases of restores whose run has ended, and removes uploads that are older than a day and
+    /// identities of runs that did not begin within an hour. Safe to call at any time, and on several nodes at once.
     ///
     /// # Errors
     /// Fails if the platform database can't be reached. Other failures are logged, and the next sweep tries again.

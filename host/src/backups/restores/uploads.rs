@@ -26,14 +26,15 @@ impl Restores {
     /// Signs the upload of an archive, and records the upload.
     ///
     /// # Errors
-    /// 400 for an invalid size or file name, 413 above [`MAX_BYTES`].
+    /// 400 for an invalid size or file name, 413 above [`MAX_BYTES`], 503 if the object store or the platform database
+    /// is unavailable.
     pub(super) async fn sign_upload(&self, request: &SignRestoreUpload) -> ApiResult<SignedRestoreUpload> {
         let SignRestoreUpload { project_id, file_name, size_bytes } = request;
         if *size_bytes < 1 {
             return Err(ApiError::invalid("`sizeBytes` must be the exact size of the file, at least 1."));
         }
         if *size_bytes > MAX_BYTES {
-            return Err(ApiError::new(Code::ObjectTooLarge, "An uploaded archive has at most 5 GiB.").with_hint(
+            return Err(ApiError::new(Code::ObjectTooLarge, "An uploaded archive can have at most 5 GiB.").with_hint(
                 "Dump with stronger compression, or load the archive with `pg_restore` as the project's owner.",
             ));
         }
@@ -75,7 +76,7 @@ impl Restores {
     }
 }
 
-/// Why an upload could not be removed. The next sweep tries again.
+/// The reason why an upload could not be removed. The next sweep tries again.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RemoveUploadError {
     #[error("object store: {0}")]

@@ -34,7 +34,7 @@ pub(super) async fn run(arguments: &ListArguments, config: &Config) -> Result<Ex
         if arguments.json { print_json(backup) } else { print_line(backup) }
     }
     if is_empty {
-        eprintln!("There are no backups in the object store.");
+        eprintln!("No backups found in the object store.");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,7 @@ use crate::{
     secrets::Sealer,
 };
 
-/// Returns whether the platform's tables can be used.
+/// Reports the state of the platform database. Returns whether its tables can be used.
 pub(super) async fn check(services: &Services, connection: &mut PgConnection, report: &mut Report) -> bool {
     if !check_migrations(connection, report).await {
         return false;

@@ -133,8 +133,8 @@ async fn check_shared_databases(connection: &mut PgConnection, report: &mut Repo
     Ok(())
 }
 
-/// Removes the settings that projects' SQL stored for its roles (`ALTER ROLE … SET`). `serve` removes them too when it
-/// connects as the role.
+/// Removes the settings that projects' SQL stored for the projects' roles (`ALTER ROLE … SET`). `serve` removes them
+/// too, when it connects as one of these roles.
 async fn remove_stored_settings(connection: &mut PgConnection, report: &mut Report) -> Result<(), sqlx::Error> {
     let stored: Vec<(String, Option<String>, String)> = sqlx::query_as(
         "SELECT quote_ident(rolname), quote_ident(datname),

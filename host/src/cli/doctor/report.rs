@@ -11,7 +11,7 @@ impl Report {
         print("ok", check, what.as_ref());
     }
 
-    /// Reports a condition that is not a problem but that the owner should know.
+    /// Reports a condition that the owner should know, but that is not a problem.
     pub(super) fn note(&mut self, check: &str, what: impl AsRef<str>) {
         print("note", check, what.as_ref());
     }

@@ -5,7 +5,7 @@ use plugin_packing::{Language, write_bindings};
 use super::files;
 use crate::cli::error::CommandError;
 
-/// Write what a language needs to use the interfaces that a manifest requests.
+/// Write the files that a language needs to use the interfaces that a manifest requests.
 ///
 /// For C: `plugin.h`, `plugin.c` and `plugin_component_type.o`. For other languages: `plugin.wit`, from which
 /// componentize-py, componentize-qjs or the crate wit-bindgen creates modules. `plain` writes it without asynchronous

@@ -10,8 +10,8 @@ use crate::{
 
 /// Turn WebAssembly into a plugin: a component with its manifest.
 ///
-/// Takes what a compiler of any language wrote, a core module or a component. Prints what the owner of a server will be
-/// asked to approve. Sign the result with `atlashub plugin sign`.
+/// Accepts the output of a compiler of any language: a core module or a component. Prints what the owner of a server
+/// will be asked to approve. Sign the result with `atlashub plugin sign`.
 #[derive(Debug, clap::Args)]
 pub(super) struct PackArguments {
     /// The WebAssembly file.
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &PackArguments) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes the checks that a host makes before it asks the owner.
+/// Performs the checks that a host performs before it asks the owner.
 fn check(packed: &Packed) -> Result<(), CommandError> {
     let facts = ComponentFacts::read(&packed.plugin);
     facts

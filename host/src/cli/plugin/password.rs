@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 use super::files;
 use crate::cli::error::CommandError;
 
-/// Algorithm, key derivation, checksum algorithm, salt, two limits, key id, secret and public key, checksum.
+/// Size of a secret key in minisign's format: algorithm, key derivation, checksum algorithm, salt, two limits, key id,
+/// secret and public key, and checksum.
 const SECRET_KEY_BYTES: usize = 2 + 2 + 2 + 32 + 8 + 8 + 8 + 64 + 32;
 const ALGORITHM: &[u8] = b"Ed";
 /// Key derivation of a secret key without a password.

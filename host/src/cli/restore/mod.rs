@@ -63,7 +63,7 @@ async fn list(config: &Config) -> Result<ExitCode, CommandError> {
     let backups = listed.map_err(unreadable)?;
     backups.iter().for_each(print_line);
     if backups.is_empty() {
-        eprintln!("There are no backups in the object store.");
+        eprintln!("No backups found in the object store.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -143,7 +143,7 @@ impl Stopped {
         }
     }
 
-    /// Checks that the master key is the one that the backup needs.
+    /// Checks that the current or the previous master key is the one that the backup needs.
     fn check_master_key(&self, backup: &StoredBackup) -> Result<(), CommandError> {
         let services = &self.running.services;
         let Some(needed) = &backup.manifest.master_key_id else { return Ok(()) };

@@ -37,7 +37,7 @@ pub(super) async fn run(arguments: &PlatformArguments, config: Config) -> Result
 /// Restores the platform database and prints the result.
 pub(super) async fn restore(stopped: &Stopped, backup: &StoredBackup) -> Result<(), CommandError> {
     if backup.manifest.target != "platform" {
-        return Err(CommandError::failed(format!("The backup is one of `{}`.", backup.manifest.target)));
+        return Err(CommandError::failed(format!("The backup is of `{}`, not of `platform`.", backup.manifest.target)));
     }
     stopped.check_master_key(backup)?;
     let created_at = backup.manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC");

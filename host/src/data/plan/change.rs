@@ -15,6 +15,11 @@ use super::{
 };
 
 /// Plans an update.
+///
+/// # Errors
+/// Returns `unknown_table` or `unknown_column` for a name that the schema does not contain, `forbidden` for a name that
+/// the role may not use in this way, `unprocessable` if the relation does not support updates, and `invalid_value` or
+/// `invalid_request` for other problems.
 pub fn plan_update<'p>(
     schema: &'p Schema,
     table_name: &str,
@@ -35,7 +40,7 @@ pub fn plan_update<'p>(
         }
         values.push((position, (column, cell_value(column, value)?)));
     }
-    // In the table's order, so that the same set of columns renders the same SQL.
+    // The values are in the table's order, so that the same set of columns renders the same SQL.
     values.sort_unstable_by_key(|(position, _)| *position);
     let filter = plan_conditions(table, &request.conditions)?;
     Ok(UpdatePlan {
@@ -51,6 +56,9 @@ pub fn plan_update<'p>(
 }
 
 /// Plans a delete.
+///
+/// # Errors
+/// Returns the errors of [`plan_update`].
 pub fn plan_delete<'p>(schema: &'p Schema, table_name: &str, request: &'p DeleteRequest) -> ApiResult<DeletePlan<'p>> {
     let table = resolve::table(schema, table_name)?;
     if !table.accepts.delete {

@@ -24,6 +24,10 @@ pub enum RowChangePlan<'p> {
 }
 
 /// Plans one of several changes.
+///
+/// # Errors
+/// Returns the errors of [`plan_insert`], [`plan_update`] or [`plan_delete`], and `invalid_request` if the key is not
+/// unique.
 pub fn plan_row_change<'p>(
     schema: &'p Schema,
     table_name: &str,
@@ -79,7 +83,7 @@ fn check_key(table: &Table, is_unique: bool) -> ApiResult<()> {
         table.unique_keys.iter().map(|key| format!("({})", table.column_names(&key.columns).join(", "))).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     Err(ApiError::invalid(format!(
-        "`key` must have every column of a unique key of `{}`. Unique keys: {}.",
+        "`key` must contain every column of a unique key of `{}`. Unique keys: {}.",
         table.name,
         name_list(&keys)
     )))

@@ -155,7 +155,7 @@ fn plan_containment<'p>(filter: &Filter, column: ColumnRef<'p>, operator: SqlOpe
             let list = if value.starts_with('{') { value.clone() } else { from_json()? };
             (SqlOperator::HasAnyKey, Cast::TextArray, list)
         }
-        // The type's own operators.
+        // The type defines this operator itself.
         TypeClass::Hstore | TypeClass::Other if column.column.operators.get(operator.name()).is_some() => {
             (operator, to_column, comparison_value(filter, column)?)
         }

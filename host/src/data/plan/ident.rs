@@ -17,8 +17,8 @@ impl<'p> TableRef<'p> {
 
 /// A name that the planner found in the schema or accepted as an alias.
 ///
-/// Only the planner can create one, and SQL gets it only in quotes. So a string from a client can become nothing but a
-/// name.
+/// Only the planner can create such a name, and the name reaches SQL only in quotes. So a string from a client can't
+/// become anything but a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QuotedIdent<'p>(&'p str);
 

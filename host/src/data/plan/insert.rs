@@ -23,6 +23,11 @@ use super::{
 const MAX_KEY_SETS: usize = 50;
 
 /// Plans an insert.
+///
+/// # Errors
+/// Returns `unknown_table` or `unknown_column` for a name that the schema does not contain, `forbidden` for a name that
+/// the role may not use in this way, `unprocessable` if the relation does not support inserts, and `invalid_value` or
+/// `invalid_request` for other problems.
 pub fn plan_insert<'p>(
     schema: &'p Schema,
     table_name: &str,
@@ -67,7 +72,7 @@ fn plan_groups<'p>(table: &'p Table, request: &'p InsertRequest<'_>) -> ApiResul
         .collect()
 }
 
-/// A set of columns, and the positions of the rows that have exactly these.
+/// A set of columns, and the positions of the rows whose keys are exactly these columns.
 struct KeySet {
     columns: Vec<usize>,
     positions: Vec<usize>,
@@ -87,7 +92,7 @@ fn key_sets(table: &Table, rows: &[Row<'_>]) -> ApiResult<Vec<KeySet>> {
                     Some(index) => index,
                     None if key_sets.len() == MAX_KEY_SETS => {
                         return Err(ApiError::invalid(format!(
-                            "The rows have more than {MAX_KEY_SETS} different sets of keys. Send them in several \
+                            "The rows contain more than {MAX_KEY_SETS} different sets of keys. Send them in several \
                              requests."
                         )));
                     }
@@ -137,7 +142,10 @@ fn needs_conversion(columns: &[ColumnRef<'_>]) -> bool {
     columns.iter().any(|column| json_input::needs_conversion(&column.column.json_input))
 }
 
-/// Joins the JSON of rows to an array that `json_to_recordset` converts to these columns.
+/// Joins the JSON of rows into an array that `json_to_recordset` converts to these columns.
+///
+/// # Errors
+/// Returns `invalid_value` if a value can't be converted.
 pub fn rows_json<'r, 'b: 'r>(
     columns: &[ColumnRef<'_>],
     rows: impl Iterator<Item = &'r Row<'b>> + Clone,
@@ -159,7 +167,7 @@ pub fn rows_json<'r, 'b: 'r>(
 fn converted_row(columns: &[ColumnRef<'_>], row: &Row<'_>) -> ApiResult<String> {
     let column = |key: &str| columns.iter().find(|column| column.column.name == key);
     json_input::convert_members(row, |key| column(key).map(|column| &column.column.json_input)).map_err(|reason| {
-        // Rare: find the column by converting each value alone.
+        // This is rare, so the column is found by converting each value alone.
         let is_invalid = |(key, value): &&(Cow<'_, str>, &RawValue)| {
             column(key).is_some_and(|column| json_input::convert(value.get(), &column.column.json_input).is_err())
         };
@@ -183,7 +191,7 @@ fn plan_conflict<'p>(
                 let primary = table.primary_key().filter(|key| !key.deferrable);
                 let primary = primary.ok_or_else(|| {
                     ApiError::invalid(format!(
-                        "`resolution=merge` requires `onConflict`, because `{}` has no primary key.",
+                        "`resolution=merge` requires `onConflict`, because `{}` has no primary key that supports it.",
                         table.name
                     ))
                 })?;

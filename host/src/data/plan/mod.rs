@@ -1,10 +1,10 @@
 //! Second stage: turns a request into a plan. Every name is resolved against the schema; an unknown name ends the
 //! request with an error. Nothing here has a connection.
 //!
-//! [`model`] defines the plans. [`read`], [`insert`] and [`change`] (update, delete) make them; [`write`] is the code
-//! that inserts and changes share; [`changes`] plans one of several changes. [`filter`] and [`output`] plan conditions
-//! and selected columns, [`embed`] embedded tables. [`lookup`] decides which reads can share a statement. [`resolve`]
-//! looks up names. Only this stage can create a [`QuotedIdent`].
+//! [`model`] defines the plans. [`read`], [`insert`] and [`change`] (update, delete) create them; [`write`] contains
+//! the code that inserts and changes share; [`changes`] plans one of several changes. [`filter`] and [`output`] plan
+//! conditions and selected columns, [`embed`] embedded tables. [`lookup`] decides which reads can share a statement.
+//! [`resolve`] looks up names. Only this stage can create a [`QuotedIdent`].
 
 mod model;
 

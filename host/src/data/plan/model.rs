@@ -45,10 +45,10 @@ pub struct ReadPlan<'p> {
 }
 
 impl<'p> ReadPlan<'p> {
-    /// Returns whether Postgres makes the JSON of the rows. Otherwise the result has a column for each member.
+    /// Returns whether Postgres builds the JSON of the rows. Otherwise the result contains a column for each member.
     ///
-    /// Postgres does so with the exact total: such a read takes long anyway, and a single column shows whether there is
-    /// a row. It does so with embedded arrays too, which are already JSON.
+    /// Postgres does so if the exact total is requested: such a read takes long anyway, and one nullable column is
+    /// enough to mark a page without rows. It also does so for embedded arrays, which are JSON in any case.
     pub fn json_rows(&self) -> bool {
         self.counts_rows() || !self.lists.is_empty()
     }
@@ -63,7 +63,8 @@ impl<'p> ReadPlan<'p> {
         self.count == Count::Exact && !self.single && self.max_cell_bytes.is_some()
     }
 
-    /// Returns the terms of the keyset if the result has a column for each, because one is not selected.
+    /// Returns the terms of the keyset for which the result contains extra columns, because the members of a row do not
+    /// provide all of them. Otherwise, returns no terms.
     pub fn unselected_terms(&self) -> &[OrderTerm<'p>] {
         match &self.keyset {
             Some(keyset) if keyset.members.is_none() && !self.single => &self.order[..keyset.terms],
@@ -127,13 +128,13 @@ impl<'p> Output<'p> {
 pub enum CutForm {
     /// A string.
     Text,
-    /// A string of hexadecimal digits. The beginning of one that is cut lacks the prefix `\x`.
+    /// A string of hexadecimal digits. If the string is cut, its beginning lacks the prefix `\x`.
     Bytes,
     /// The text of a number.
     Number,
     /// A value of type `json` or `jsonb`.
     Document,
-    /// JSON that Postgres makes of the value.
+    /// JSON that Postgres builds from the value.
     Json,
 }
 
@@ -163,11 +164,12 @@ pub struct EmbedPlan<'p> {
 pub struct JoinColumns<'p> {
     pub embedded: QuotedIdent<'p>,
     pub parent: QuotedIdent<'p>,
-    /// Its left operand is the referenced column.
+    /// The operator that compares the two columns. Its left operand is the referenced column.
     pub operator: &'p OperatorName,
     pub embedded_is_referenced: bool,
 }
 
+/// The form of an embedded table in the response.
 #[derive(Debug, Clone)]
 pub enum EmbedShape<'p> {
     /// At most one row: an object or null.
@@ -183,7 +185,7 @@ pub struct ListPlan<'p> {
     pub order: Vec<OrderTerm<'p>>,
     pub limit: u64,
     pub offset: u64,
-    /// Position of its path in [`ReadPlan::lists`].
+    /// Position of the array's path in [`ReadPlan::lists`].
     pub number: usize,
 }
 
@@ -201,8 +203,8 @@ pub struct Keyset<'p> {
     /// The number of leading order terms that contain a unique key.
     pub terms: usize,
     pub signature: OrderSignature,
-    /// The members of a row's JSON that hold the terms. `None` if a term is not selected or may be cut, or its JSON is
-    /// not a scalar.
+    /// The members of a row's JSON that contain the terms. `None` if a term is not selected or may be cut, or its JSON
+    /// is not a scalar.
     pub members: Option<Vec<&'p str>>,
 }
 
@@ -280,6 +282,7 @@ impl SqlOperator {
     }
 }
 
+/// The value of an `IS` test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IsValue {
     Null,
@@ -309,6 +312,7 @@ pub struct InsertGroup<'p> {
     pub positions: Vec<usize>,
 }
 
+/// The values of a group's rows.
 #[derive(Debug)]
 pub enum GroupRows {
     /// `count` rows of defaults.
@@ -319,7 +323,7 @@ pub enum GroupRows {
     Many(Arc<str>),
 }
 
-/// `ON CONFLICT`.
+/// The `ON CONFLICT` clause of an insert.
 #[derive(Debug)]
 pub struct Conflict<'p> {
     /// Empty means any unique key.

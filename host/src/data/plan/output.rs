@@ -13,7 +13,7 @@ use super::{
     resolve::{forbidden, readable_column},
 };
 
-/// Maximum length of a name. Postgres truncates longer ones.
+/// Maximum length of a name. Postgres truncates longer names.
 const MAX_NAME_BYTES: usize = 63;
 
 /// Maximum number of times that one column can be selected, under different names.

@@ -22,6 +22,11 @@ use super::{
 };
 
 /// Plans a read.
+///
+/// # Errors
+/// Returns `unknown_table`, `unknown_column` or `unknown_relation` for a name that the schema does not contain,
+/// `forbidden` for a name that the role may not read, and `invalid_value`, `invalid_cursor` or `invalid_request` for
+/// other problems.
 pub fn plan_read<'p>(
     schema: &'p Schema,
     table_name: &str,
@@ -71,6 +76,9 @@ pub fn plan_read<'p>(
 }
 
 /// Plans a read of one value.
+///
+/// # Errors
+/// Returns the errors of [`plan_read`], except those about embedded tables and cursors.
 pub fn plan_cell<'p>(schema: &'p Schema, table_name: &str, request: &'p CellRequest) -> ApiResult<CellPlan<'p>> {
     let table = resolve::table(schema, table_name)?;
     let (_, column) = readable_column(table, &request.column)?;

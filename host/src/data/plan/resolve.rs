@@ -1,4 +1,4 @@
-//! Looks up names in the schema. The error for an unknown name lists the known ones.
+//! Looks up names in the schema. The error for an unknown name lists the known names.
 
 use crate::{
     data::{

@@ -33,7 +33,7 @@ pub(super) fn write_cut_members<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>
             _ => {
                 sql.push("(SELECT ");
                 write_cut_text(sql, max_bytes, |sql| sql.push("x.v"));
-                // `OFFSET 0` prevents Postgres from making the text once for each use.
+                // `OFFSET 0` prevents Postgres from building the text once for each use.
                 sql.push(" FROM (SELECT ");
                 match output {
                     Output::Column { column, .. } if form == CutForm::Json => {
@@ -64,7 +64,7 @@ fn write_cut_text<'p>(sql: &mut SqlWriter<'p>, max_bytes: u64, value: impl Fn(&m
     sql.push(")::pg_catalog.text || ':'::pg_catalog.text || pg_catalog.\"left\"(");
     value(sql);
     sql.push(", ");
-    // A character has at least one byte.
+    // This number of characters is enough, because a character has at least one byte.
     sql.number(max_bytes);
     sql.push(") ELSE '='::pg_catalog.text || ");
     value(sql);

@@ -1,8 +1,9 @@
 //! Embedded tables.
 //!
-//! An object is a subquery in the list of outputs. An array must also report whether its limit left rows out, so it is
-//! a lateral join with two columns: `json`, and `cut`, which has a bit for each array of the statement. The joins
-//! follow the page, so that arrays are built only for its rows.
+//! An object without arrays is a subquery in the list of outputs. An array must also report whether its limit left rows
+//! out. So an array, or an object that contains one, is a lateral join with two columns: `json`, and `cut`, which
+//! contains a bit for each array of the statement. The joins follow the page, so that arrays are built only for its
+//! rows.
 
 use crate::data::plan::{EmbedPlan, EmbedShape, ListPlan, Output, QuotedIdent};
 
@@ -169,7 +170,7 @@ fn write_source<'p>(sql: &mut SqlWriter<'p>, parent: Alias, alias: Alias, embed:
     sql.push(" WHERE ");
     sql.joined(&embed.on, " AND ", |sql, join| {
         let (embedded, parent) = ((alias, join.embedded), (parent, join.parent));
-        // An operator of two types has its operands in a fixed order.
+        // An operator outside of `pg_catalog` may compare two types, so the order of its operands matters.
         let swapped = join.operator.is_qualified() && !join.embedded_is_referenced;
         let (left, right) = if swapped { (parent, embedded) } else { (embedded, parent) };
         sql.qualified(left.0, left.1);

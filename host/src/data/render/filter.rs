@@ -61,7 +61,7 @@ fn write_predicate<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicate: &Predic
                     sql.sql_type(&column.column.base_type);
                     sql.push("[])");
                 }
-                // The match arm before this one writes these tests.
+                // An arm of the outer `match` writes these tests.
                 Test::Unchanged(_) => {}
                 Test::Is(value) => match value {
                     IsValue::Null => sql.null_test(column.column, true),

@@ -13,11 +13,11 @@ use super::{
     writer::{Alias, Origin, SqlWriter, StatementKind},
 };
 
-/// Renders one statement for several lookups with the shape of `plan`. A key has the parameters that
+/// Renders one statement for several lookups with the shape of `plan`. A key contains the parameters that
 /// [`render_read`](super::render_read) returns for its lookup.
 ///
-/// The result has a row for each lookup that finds one: the columns of a single lookup, then the position of the key,
-/// counted from 1.
+/// The result contains a row for each lookup that finds one: the columns of a single lookup, then the position of the
+/// key, counted from 1.
 pub fn render_lookups(plan: &ReadPlan<'_>, keys: &[LookupKey]) -> Statement {
     let mut sql = SqlWriter::new();
     sql.push("SELECT ");

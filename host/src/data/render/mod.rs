@@ -1,8 +1,9 @@
 //! Third stage: renders a plan as SQL statements, mostly one. Only this stage builds SQL for requests for rows.
 //!
 //! Names enter the SQL as [`QuotedIdent`](super::plan::QuotedIdent), types as [`SqlType`](super::schema::SqlType), and
-//! values only as parameters. Numbers that affect the query plan (`LIMIT`) are the exception: they are written out. So
-//! requests of the same form have the same SQL, and its prepared statement is reused.
+//! values only as parameters. Limits, such as the number after `LIMIT`, are the exception: they are written out,
+//! because Postgres plans with them. So requests of the same form have the same SQL, and its prepared statement is
+//! reused.
 //!
 //! [`read`] and [`write`] render the statements, [`lookups`] renders one statement for several reads by key, and
 //! [`cut`] renders values that may be cut. [`filter`] and [`embed`] render conditions and embedded tables. All of them

@@ -22,12 +22,12 @@ const HEAVY_OFFSET: u64 = 1000;
 /// member, the text of each term follows. With `max_cell_bytes`, members that may be long have their [`CutForm`].
 ///
 /// For a plan with [`ReadPlan::json_rows`], the JSON object is one column instead. With embedded arrays, another column
-/// has a bit for each array that its limit cut. With [`ReadPlan::counts_rows`], the last column is the exact total, and
-/// the object is null if the page is empty.
+/// contains a bit for each array that its limit cut. With [`ReadPlan::counts_rows`], the last column is the exact
+/// total, and the object is null if the page is empty.
 pub fn render_read<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
     if plan.counts_rows() {
-        // Both parts see the same rows, and the total is there even if the page is empty.
+        // Both parts see the same rows, and the total is returned even if the page is empty.
         sql.push("SELECT r.*, c.total FROM (SELECT count(*) AS total");
         write_from(&mut sql, plan);
         write_where(&mut sql, Alias::ROOT, &plan.filter);
@@ -106,7 +106,7 @@ fn write_json_rows<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
     write_page(sql, plan);
 }
 
-/// Writes a column for each term of the keyset, if one of them is not selected.
+/// Writes a column for each term of the keyset, if the members of a row do not provide all of them.
 fn write_unselected_terms<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
     for (position, term) in plan.unselected_terms().iter().enumerate() {
         sql.push(", ");
@@ -125,7 +125,7 @@ pub fn render_estimate<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     sql.finish(StatementKind::READ)
 }
 
-/// Renders the exact number of rows over all pages.
+/// Renders the statement that counts the rows of all pages.
 pub fn render_count<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
     sql.push("SELECT pg_catalog.count(*)");
@@ -134,7 +134,7 @@ pub fn render_count<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     sql.finish(StatementKind { heavy: true, ..StatementKind::READ })
 }
 
-/// Returns whether the read probably takes long: it may scan the table, or skips many rows.
+/// Returns whether the read probably takes long: it may scan the table, skips many rows, cuts values, or embeds arrays.
 fn is_heavy(plan: &ReadPlan<'_>) -> bool {
     fn scans(predicate: &Predicate<'_>) -> bool {
         match predicate {
@@ -197,7 +197,7 @@ fn write_page<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
     }
     write_order(sql, Alias::ROOT, &plan.order);
     sql.push(" LIMIT ");
-    // One row more than the limit shows whether there is a next page.
+    // One row more than the limit means that there is a next page.
     sql.number(if plan.limit == 0 { 0 } else { plan.limit + 1 });
     if plan.offset > 0 {
         sql.push(" OFFSET ");
@@ -217,7 +217,8 @@ pub(super) fn write_order<'p>(sql: &mut SqlWriter<'p>, alias: Alias, order: &[Or
         if term.direction == Direction::Desc {
             sql.push(" DESC");
         }
-        // Omitted where it changes nothing, so that an index with another order of nulls can be used.
+        // The order of nulls is omitted where it changes nothing, so that an index with another order of nulls can be
+        // used.
         if !term.column.column.not_null && term.nulls != term.direction.default_nulls() {
             sql.push(match term.nulls {
                 Nulls::First => " NULLS FIRST",
@@ -264,7 +265,7 @@ fn write_keyset<'p>(sql: &mut SqlWriter<'p>, terms: &[OrderTerm<'p>], values: &[
         sql.push(if is_row { ")" } else { "" });
         return;
     }
-    // One alternative for each term: the previous terms are equal, and this one is greater.
+    // One alternative for each term: the previous terms are equal, and this one comes after its value.
     sql.push("(");
     let mut is_first = true;
     for (position, (term, value)) in terms.iter().zip(values).enumerate() {
@@ -310,7 +311,7 @@ fn write_after<'p>(sql: &mut SqlWriter<'p>, term: &OrderTerm<'p>, value: &Option
     }
 }
 
-/// Returns the operator that compares a value with one that comes before it.
+/// Returns the operator that selects the values after a given value.
 const fn after_operator(direction: Direction) -> SqlOperator {
     match direction {
         Direction::Asc => SqlOperator::Greater,

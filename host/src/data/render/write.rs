@@ -14,10 +14,10 @@ use super::{
     writer::{Alias, Origin, Rendered, SqlWriter, StatementKind},
 };
 
-/// Marks the error of a statement that affected more rows than `maxAffected`. Their number follows.
+/// Marks the error of a statement that affected more rows than `maxAffected`. The number of rows follows.
 pub const MAX_AFFECTED_MARKER: &str = "atlashub_max_affected:";
 
-/// Marks the error of a write whose returned rows are too large. Their size follows.
+/// Marks the error of a write whose returned rows are too large. The size of the rows follows.
 pub const RETURNED_BYTES_MARKER: &str = "atlashub_returned_bytes:";
 
 /// Maximum number of rows that an update or delete returns. The count includes all affected rows.
@@ -217,7 +217,8 @@ fn write_max_affected<'p>(sql: &mut SqlWriter<'p>, change: &ChangePlan<'p>) {
 fn write_limited<'p>(sql: &mut SqlWriter<'p>, arrays: usize, max_bytes: u64, columns: impl FnOnce(&mut SqlWriter<'p>)) {
     let write_size = |sql: &mut SqlWriter<'p>| {
         sql.joined(0..arrays, " + ", |sql, number| {
-            // As 8-byte integers, because the sum can exceed 4 bytes. An array is null if there are no rows.
+            // The sizes are 8-byte integers, because their sum can exceed 4 bytes. An array is null if there are no
+            // rows.
             sql.push("coalesce(pg_catalog.pg_column_size(x.a");
             sql.number(number as u64);
             sql.push(")::int8, 0)");
@@ -243,7 +244,7 @@ fn write_returning_rows<'p>(sql: &mut SqlWriter<'p>, output: &WriteOutput<'p>, m
     match output {
         WriteOutput::Count { .. } => sql.push("1"),
         WriteOutput::Rows(ReturnedRows { whole_row: true, .. }) => {
-            // Making the JSON of a row twice costs less than a subquery that makes it once.
+            // Building the JSON of a row twice costs less than a subquery that builds it once.
             sql.push("CASE WHEN pg_catalog.pg_column_size(row_to_json(t.*)) > ");
             sql.number(max_bytes);
             sql.push(" THEN pg_catalog.to_json(('");
@@ -338,7 +339,7 @@ fn write_conflict<'p>(sql: &mut SqlWriter<'p>, conflict: &Conflict<'p>, columns:
     let mut assigned: Vec<QuotedIdent<'p>> =
         columns.iter().filter(|column| !is_unchanged(column)).map(|column| column.ident).collect();
     if assigned.is_empty() {
-        // Nothing changes, but only an updated row is returned.
+        // The assignment changes nothing, but `RETURNING` returns only updated rows.
         assigned.extend(conflict.columns.first().map(|column| column.ident));
     }
     sql.joined(assigned, ", ", |sql, column| {

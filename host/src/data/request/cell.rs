@@ -17,6 +17,10 @@ pub struct CellRequest {
 
 impl CellRequest {
     /// Parses the raw query string.
+    ///
+    /// # Errors
+    /// Returns `filter_required` if there is no filter, and `invalid_request` or `unknown_operator` if the query string
+    /// is invalid.
     pub fn parse(query: &str) -> ApiResult<Self> {
         let mut parts = QueryParts::parse(query, &["column", "download"], Filters::Allowed)?;
         let column = parts.take("column").filter(|name| !name.is_empty());

@@ -60,6 +60,10 @@ struct RawChange<'b> {
 
 impl<'b> ChangesRequest<'b> {
     /// Parses the body, an [`api_types::ChangeRows`]. Values stay unparsed JSON.
+    ///
+    /// # Errors
+    /// Returns `invalid_json` if the body or a change does not have this form, `invalid_request` for an invalid
+    /// combination of members or number of changes, and `invalid_value` if a key can't identify a row.
     pub fn parse(body: &'b [u8]) -> ApiResult<Self> {
         // serde accepts an array for a struct.
         let is_object = body.trim_ascii_start().starts_with(b"{");
@@ -67,7 +71,7 @@ impl<'b> ChangesRequest<'b> {
         let raw = raw.ok_or_else(|| invalid_body(body))?;
         if raw.changes.is_empty() || raw.changes.len() > MAX_CHANGES {
             return Err(ApiError::invalid(format!(
-                "`changes` has {} changes. Send 1 to {MAX_CHANGES}.",
+                "`changes` contains {} changes. Send 1 to {MAX_CHANGES}.",
                 raw.changes.len()
             )));
         }
@@ -117,19 +121,17 @@ impl<'b> ChangeRequest<'b> {
         let (key, set, was) = (member("key", raw.key)?, member("set", raw.set)?, member("was", raw.was)?);
         let reject = |name: &str, reason: &str| Err(ApiError::invalid(format!("changes[{index}].{name} {reason}.")));
         match raw.op {
-            ChangeOperation::Insert if !key.cells.is_empty() => reject("key", "is given for an insert, which has none"),
-            ChangeOperation::Insert if !was.cells.is_empty() => reject("was", "is given for an insert, which has none"),
+            ChangeOperation::Insert if !key.cells.is_empty() => reject("key", "is not supported for an insert"),
+            ChangeOperation::Insert if !was.cells.is_empty() => reject("was", "is not supported for an insert"),
             ChangeOperation::Update | ChangeOperation::Delete if key.cells.is_empty() => {
                 reject("key", "is empty: send the columns of a unique key")
             }
             ChangeOperation::Update if set.cells.is_empty() => {
                 reject("set", "is empty: send at least one column to change")
             }
-            ChangeOperation::Delete if !set.cells.is_empty() => {
-                reject("set", "is given for a delete, which changes no column")
-            }
+            ChangeOperation::Delete if !set.cells.is_empty() => reject("set", "is not supported for a delete"),
             ChangeOperation::Insert => Ok(Self::Insert(InsertRequest {
-                // Only requests with several rows use it.
+                // Only requests with several rows use `rows_json`.
                 rows_json: "",
                 rows: vec![set],
                 select: Vec::new(),

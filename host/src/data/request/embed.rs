@@ -20,7 +20,7 @@ pub struct EmbedOptions {
     pub limit: Option<u64>,
     pub offset: Option<u64>,
     pub order: Vec<OrderItem>,
-    /// Groups of conditions. Single filters have the embedded table in their column: `gt.kid.n`.
+    /// Groups of conditions. Single filters name the embedded table in their column: `gt.kid.n`.
     pub groups: Vec<Condition>,
 }
 
@@ -51,7 +51,8 @@ const OPTIONS: [(&str, EmbedOption); 7] = [
 ];
 
 impl<'q> EmbedParameter<'q> {
-    /// Returns `None` if the name does not have the form of such a parameter. `eq.limit`, for example, is a filter.
+    /// Parses a parameter of an embedded table. Returns `None` if `key` does not have that form. `eq.limit`, for
+    /// example, is a filter.
     pub(super) fn from_pair(key: &str, value: &Cow<'q, str>) -> Option<Self> {
         let first = key.split('.').next()?;
         if first == "not" || Operator::from_name(first).is_some() {

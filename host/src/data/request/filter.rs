@@ -29,13 +29,14 @@ pub struct Group {
     pub conditions: Vec<Condition>,
 }
 
+/// The operator that joins the conditions of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Join {
     And,
     Or,
 }
 
-/// `operator.column=value`.
+/// A filter: `operator.column=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     pub negated: bool,
@@ -257,7 +258,7 @@ fn parse_list<'v>(column: &str, value: &'v str) -> ApiResult<Vec<Cow<'v, str>>> 
             _ => Cow::Borrowed(scanner.take_until(|character| character == ',')),
         });
         if values.len() > MAX_LIST_VALUES {
-            return Err(ApiError::invalid(format!("`in.{column}` has more than {MAX_LIST_VALUES} values.")));
+            return Err(ApiError::invalid(format!("`in.{column}` contains more than {MAX_LIST_VALUES} values.")));
         }
         if scanner.is_done() {
             return Ok(values);
@@ -365,7 +366,7 @@ mod tests {
         check("or", "(in.a:1,2)", "must be in parentheses");
         check("or", "(or(or(or(or(or(eq.a:1))))))", "nested at most 5");
         check("in.id", &vec!["1"; 1001].join(","), "more than 1000");
-        let many = format!("({})", vec!["eq.a:1"; 101].join(","));
-        check("or", &many, "at most 100 filters");
+        let filters = format!("({})", vec!["eq.a:1"; 101].join(","));
+        check("or", &filters, "at most 100 filters");
     }
 }

@@ -17,6 +17,7 @@ pub struct OrderItem {
     pub nulls: Option<Nulls>,
 }
 
+/// The direction in which a column is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     Asc,
@@ -33,6 +34,7 @@ impl Direction {
     }
 }
 
+/// The position of nulls in an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nulls {
     First,
@@ -128,7 +130,7 @@ mod tests {
         for bad in ["", "a,", ",a", ".desc", "\"a", "\"a\"x", "a,a.desc", "\"\""] {
             assert!(parse_order("order", bad).is_err(), "{bad}");
         }
-        let many: Vec<String> = (0..17).map(|number| format!("c{number}")).collect();
-        assert!(parse_order("order", &many.join(",")).is_err());
+        let columns: Vec<String> = (0..17).map(|number| format!("c{number}")).collect();
+        assert!(parse_order("order", &columns.join(",")).is_err());
     }
 }

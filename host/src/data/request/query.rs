@@ -16,7 +16,7 @@ use super::{
 /// Maximum length of a query string.
 const MAX_QUERY_BYTES: usize = 64 * 1024;
 
-/// Parameters that are not filters. Every other parameter is a filter, `operator.column=value`.
+/// The reserved parameters of all requests. They are never filters.
 const RESERVED: [&str; 13] = [
     "select",
     "limit",

@@ -21,7 +21,7 @@ pub struct ReadRequest {
     pub count: Count,
     /// `page.nextCursor` of the previous page.
     pub after: Option<String>,
-    /// Number of bytes above which a value is cut. Only the owner's requests have it.
+    /// Number of bytes above which a value is cut. Only the owner's requests can set it.
     pub max_cell_bytes: Option<u64>,
 }
 
@@ -38,12 +38,18 @@ pub enum Count {
 
 impl ReadRequest {
     /// Parses the raw query string of an app's request.
+    ///
+    /// # Errors
+    /// Returns `invalid_request` or `unknown_operator` if the query string is invalid.
     pub fn parse(query: &str) -> ApiResult<Self> {
         let supported = &["select", "limit", "offset", "order", "count", "after"];
         Self::from_parts(QueryParts::parse(query, supported, Filters::WithEmbeds)?)
     }
 
     /// Parses the raw query string of the owner's request, which may limit the size of values.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::parse`].
     pub fn parse_for_owner(query: &str) -> ApiResult<Self> {
         let supported = &["select", "limit", "offset", "order", "count", "after", "maxCellBytes"];
         let mut parts = QueryParts::parse(query, supported, Filters::WithEmbeds)?;

@@ -64,7 +64,7 @@ impl<'de> Deserialize<'de> for Cells<'de> {
                 while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
                     if cells.len() == MAX_CELLS {
                         return Err(A::Error::custom(format_args!(
-                            "it has more than {MAX_CELLS} members, the maximum number of columns"
+                            "it contains more than {MAX_CELLS} members, the maximum number of columns"
                         )));
                     }
                     cells.push((key, value));
@@ -79,7 +79,7 @@ impl<'de> Deserialize<'de> for Cells<'de> {
     }
 }
 
-/// A key, borrowed if it has no escapes.
+/// A key, borrowed if it contains no escapes.
 struct Key<'b>(Cow<'b, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {

@@ -65,6 +65,10 @@ pub struct DeleteRequest {
 
 impl<'b> InsertRequest<'b> {
     /// Parses the raw query string and the body `{"rows":[{…}]}`.
+    ///
+    /// # Errors
+    /// Returns `invalid_json` if the body does not have this form, and `invalid_request` if it contains no rows or too
+    /// many, or if the query string is invalid.
     pub fn parse(query: &str, body: &'b [u8], max_rows: usize) -> ApiResult<Self> {
         let supported = &["select", "returning", "onConflict", "resolution"];
         let mut parts = QueryParts::parse(query, supported, Filters::NotAllowed)?;
@@ -76,7 +80,7 @@ impl<'b> InsertRequest<'b> {
         }
         if raw_rows.len() > max_rows {
             return Err(ApiError::invalid(format!(
-                "`rows` has {} rows. A request can insert at most {max_rows}.",
+                "`rows` contains {} rows. A request can insert at most {max_rows}.",
                 raw_rows.len()
             )));
         }
@@ -102,6 +106,10 @@ impl<'b> InsertRequest<'b> {
 
 impl<'b> UpdateRequest<'b> {
     /// Parses the raw query string and the body `{"values":{…}}`.
+    ///
+    /// # Errors
+    /// Returns `invalid_json` if the body does not have this form, `filter_required` if there is no filter, and
+    /// `invalid_request` or `unknown_operator` if the values or the query string are invalid.
     pub fn parse(query: &str, body: &'b [u8]) -> ApiResult<Self> {
         let mut parts = QueryParts::parse(query, &["select", "returning", "maxAffected"], Filters::Allowed)?;
         let values = Row::parse(body_member(body, "values", "{\"values\":{…}}")?, format_args!("values"))?;
@@ -121,6 +129,10 @@ impl<'b> UpdateRequest<'b> {
 
 impl DeleteRequest {
     /// Parses the raw query string.
+    ///
+    /// # Errors
+    /// Returns `filter_required` if there is no filter, and `invalid_request` or `unknown_operator` if the query string
+    /// is invalid.
     pub fn parse(query: &str) -> ApiResult<Self> {
         let mut parts = QueryParts::parse(query, &["select", "returning", "maxAffected"], Filters::Allowed)?;
         require_filter(&parts, "delete")?;
@@ -151,7 +163,7 @@ fn take_returning(parts: &mut QueryParts<'_>) -> ApiResult<Option<Returning>> {
     parts.take_choice("returning", &[("minimal", Returning::Minimal), ("representation", Returning::Representation)])
 }
 
-/// Returns the unparsed JSON of the one member that the body must have.
+/// Returns the unparsed JSON of the only member that the body must contain.
 fn body_member<'b>(body: &'b [u8], member: &str, shape: &str) -> ApiResult<&'b str> {
     let text = std::str::from_utf8(body).map_err(|_| ApiError::new(Code::InvalidJson, "The body is not UTF-8."))?;
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
@@ -169,7 +181,7 @@ fn body_member<'b>(body: &'b [u8], member: &str, shape: &str) -> ApiResult<&'b s
             Some((key, _)) => Err(ApiError::new(
                 Code::InvalidJson,
                 format!(
-                    "The body has the unknown member `{}`. It must be an object of the form {shape}.",
+                    "The body contains the unknown member `{}`. It must be an object of the form {shape}.",
                     shortened(key)
                 ),
             )),

@@ -61,7 +61,8 @@ struct Entry {
 /// The reason why a request asks for a newer schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshReason {
-    /// The request uses an unknown name. It may not exist at all, so checks for this reason are rate-limited.
+    /// The request uses an unknown name or lacks a privilege. A newer schema may not change that, so checks for this
+    /// reason are rate-limited.
     UnknownName,
     /// Postgres rejected a statement that was valid for the schema.
     StatementRejected,
@@ -74,6 +75,9 @@ impl SchemaCache {
 
     /// Returns the schema as the role sees it. It is at most a second old, or two seconds while another request checks
     /// it. If the check fails, the cached schema is returned, however old it is.
+    ///
+    /// # Errors
+    /// Fails if the schema, or a newer version of it, can't be loaded.
     pub async fn get(&self, project: &str, role: DbRole) -> Result<Arc<Schema>, LoadError> {
         let entry = self.entry(project);
         if let Some(schema) = entry.current(role) {
@@ -93,6 +97,9 @@ impl SchemaCache {
     }
 
     /// Returns a schema newer than `seen`, if there is one.
+    ///
+    /// # Errors
+    /// Fails if the newer schema can't be loaded.
     pub async fn newer(
         &self,
         project: &str,
@@ -117,7 +124,7 @@ impl SchemaCache {
         Ok((schema.version != seen.version).then_some(schema))
     }
 
-    /// Drops the schemas of a project that was deleted or replaced.
+    /// Drops the schemas of a project that was deleted, or whose database was replaced.
     pub fn forget(&self, project: &str) {
         self.projects.remove(project);
     }
@@ -136,7 +143,7 @@ impl SchemaCache {
                 return Ok(schema);
             }
             let version = fingerprint(&self.pools, project).await;
-            // Also after a failure, so that during an outage not every request waits for a check.
+            // This is set after a failure too, so that not every request waits for a check during an outage.
             entry.checked_at.store(started, Ordering::Relaxed);
             match version {
                 Ok(version) if version == schema.version => return Ok(schema),

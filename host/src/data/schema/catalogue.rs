@@ -96,7 +96,7 @@ pub(in crate::data) fn from_catalogue_json(json: &str) -> anyhow::Result<Schema>
             Ok((table.oid, (table_without_columns(table)?, privileged)))
         })
         .collect::<anyhow::Result<_>>()?;
-    // From the catalogue's column number to the position among the visible columns.
+    // Maps the catalogue's column numbers to positions among the visible columns.
     let mut positions: HashMap<(u32, i16), usize> = HashMap::new();
     for column in catalogue.columns {
         let Some((table, privileged)) = tables.get_mut(&column.table) else { continue };
@@ -182,7 +182,7 @@ fn visible_column(column: CatalogueColumn, types: &Types) -> anyhow::Result<Colu
     let generated = match (column.generated.as_str(), column.identity.as_str()) {
         ("", "a") => Generated::AlwaysIdentity,
         ("", "" | "d") => Generated::No,
-        // Stored, and (from Postgres 18) virtual.
+        // Stored or, since Postgres 18, virtual.
         ("s" | "v", _) => Generated::Computed,
         (generated, identity) => {
             bail!("column `{}` has the unknown generation `{generated}` or identity `{identity}`", column.name)

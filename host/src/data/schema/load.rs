@@ -44,7 +44,7 @@ pub(super) async fn fetch_text(
 pub enum LoadError {
     #[error(transparent)]
     Db(#[from] DbError),
-    /// The catalogue has content that this version does not know.
+    /// The catalogue contains something that this version does not know.
     #[error(transparent)]
     Unreadable(#[from] anyhow::Error),
 }

@@ -42,7 +42,8 @@ WITH RECURSIVE rel AS MATERIALIZED (
     JOIN pg_catalog.pg_am m ON m.oid = c.opcmethod
     WHERE c.opcdefault AND m.amname IN ('btree', 'hash')
 ), opr AS (
-    -- The operators of base types outside of `pg_catalog`. Those of its operator class come first (rank 0).
+    -- The operators of base types outside of `pg_catalog`. Those of the type's default btree class come first (rank 0),
+    -- then those of its hash class, then others of the same name.
     SELECT DISTINCT ON (o.type, o.name) o.type, o.name,
         pg_catalog.format('OPERATOR(%I.%s)', n.nspname, o.oprname) AS sql
     FROM (

@@ -12,8 +12,8 @@ pub struct Schema {
     pub version: String,
     pub(super) tables: HashMap<String, Table>,
     pub foreign_keys: Vec<ForeignKey>,
-    /// Schemas that have the type of a visible column, but on which the role has no USAGE, so that SQL can't name the
-    /// type.
+    /// Schemas that contain the type of a visible column, but on which the role has no USAGE, so that SQL can't name
+    /// the type.
     pub unusable_schemas: Vec<String>,
     /// Whether schema `public`, or a table in it, has none of the privileges that the project's creation grants.
     pub lacks_privileges: bool,
@@ -52,8 +52,8 @@ impl ProjectCode {
     pub const NONE: Self = Self { on_read: false, on_write: false };
 }
 
-/// The writes that a relation supports for any role. A table supports all writes. A view supports those that its
-/// definition or its triggers allow.
+/// The writes that a relation supports for any role. A table supports all writes, a materialized view none. A view or
+/// foreign table supports those that its definition or its triggers allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcceptedWrites {
     pub insert: bool,
@@ -61,6 +61,7 @@ pub struct AcceptedWrites {
     pub delete: bool,
 }
 
+/// A column on which the role has a privilege.
 #[derive(Debug, Clone)]
 pub struct Column {
     pub name: String,
@@ -88,12 +89,13 @@ pub struct Column {
     pub can_update: bool,
 }
 
-/// The quoted, schema-qualified name of a type, without modifier. For a domain it is the base type. Only `catalogue`
-/// creates one.
+/// The quoted, schema-qualified name of a type, without modifier. For a domain it is the base type. Created only from
+/// the result of `load.sql`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SqlType(String);
 
-/// An operator as SQL names it, with its schema: `OPERATOR(extensions.=)`. Only `catalogue` creates one.
+/// An operator as SQL names it: `=`, or with its schema, `OPERATOR(extensions.=)`. Created only from the result of
+/// `load.sql`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OperatorName(String);
 
@@ -136,7 +138,7 @@ pub enum TypeClass {
     Other,
 }
 
-/// The form in which a result contains a column, so that JSON can be made from the bytes that Postgres sends.
+/// The form in which a result contains a column, so that JSON can be built from the bytes that Postgres sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultForm {
     /// The column. Its bytes are easily written as JSON.
@@ -145,7 +147,7 @@ pub enum ResultForm {
     Text,
     /// The text of the column, which is a number in JSON if it is finite, and a string otherwise.
     Number,
-    /// The JSON of the column, made by Postgres.
+    /// The JSON of the column, built by Postgres.
     Json,
 }
 
@@ -157,6 +159,7 @@ pub enum Comparable {
     Ordered,
 }
 
+/// Whether Postgres generates the values of a column, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generated {
     /// An ordinary column, or an identity column that accepts a given value.
@@ -166,6 +169,7 @@ pub enum Generated {
     Computed,
 }
 
+/// A unique key of a table, from a constraint or a unique index.
 #[derive(Debug, Clone)]
 pub struct UniqueKey {
     /// Name of the constraint, or of the index if there is no constraint.

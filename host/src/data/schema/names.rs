@@ -13,11 +13,17 @@ static VERSION: LazyLock<Arc<str>> = LazyLock::new(|| {
 });
 
 /// Returns a string that changes whenever the result of [`names`] might have changed.
+///
+/// # Errors
+/// Returns the error of the query.
 pub async fn names_version(pools: &ProjectPools, project: &str) -> Result<String, LoadError> {
     fetch_text(pools, project, &Statement::of_catalogue(VERSION.clone())).await
 }
 
 /// Returns a row whose only column is the JSON of an [`api_types::DatabaseSchema`].
+///
+/// # Errors
+/// Returns the error of the query.
 pub async fn names(pools: &ProjectPools, project: &str) -> Result<Vec<Row>, DbError> {
     let statement = Statement { heavy: true, ..Statement::new(include_str!("names.sql")) };
     pools.fetch(project, DbRole::Owner, &statement).await

@@ -9,8 +9,9 @@ use crate::{
     projects,
 };
 
-/// Grants the roles what the project's creation grants them on schema `public`, and the secret key's role the tables
-/// that have no privileges at all. Runs as the project's owner. Returns whether that succeeded.
+/// Grants the project's roles the privileges on schema `public` that they received when the project was created. Also
+/// grants the secret key's role access to the tables that have no privileges at all. Runs as the project's owner.
+/// Returns whether that succeeded.
 ///
 /// # Errors
 ///

@@ -82,7 +82,7 @@ impl Types {
         })
     }
 
-    /// Returns the cheapest form from which the JSON of `row_to_json` can be made.
+    /// Returns the cheapest form from which the JSON of `row_to_json` can be built.
     pub(super) fn result_form(&self, data_type: &CatalogueType) -> ResultForm {
         match (data_type.kind, data_type.builtin.as_str()) {
             (

@@ -62,7 +62,7 @@ fn reads_are_rendered_as_sql() {
         assert_eq!(sql_and_params(&read(table, query).unwrap()), expected, "{query}");
     };
     check("authors", "", "SELECT t.\"id\", t.\"name\", t.\"boss_id\" FROM \"public\".\"authors\" AS t LIMIT 101");
-    // At most one row, so no limit.
+    // At most one row matches, so there is no limit.
     check(
         "authors",
         "select=name&eq.id=7&limit=1",
@@ -79,14 +79,14 @@ fn reads_are_rendered_as_sql() {
         "select=r,x:select",
         "SELECT t.\"r\", t.\"select\" FROM \"public\".\"odd \"\"table\" AS t LIMIT 101",
     );
-    // Each column has the form from which its JSON is made.
+    // Each column is returned in the form from which its JSON is built.
     check(
         "books",
         "select=title,price,tags,details,mood,place,created_at",
         "SELECT t.\"title\", t.\"price\"::text, pg_catalog.to_json(t.\"tags\"), t.\"details\", t.\"mood\"::text, \
          pg_catalog.to_json(t.\"place\"), t.\"created_at\" FROM \"public\".\"books\" AS t LIMIT 101",
     );
-    // With the total, Postgres makes the JSON of the rows.
+    // With the total, Postgres builds the JSON of the rows.
     check(
         "authors",
         "select=id&count=exact",

@@ -62,10 +62,10 @@ pub struct DumpInfo {
 
 impl Dumper {
     /// Creates a dumper for the server of the platform database, whose URL is `database_url`. `program_folder` is
-    /// searched for `pg_dump` before the usual folders.
+    /// searched for `pg_dump` in addition to the usual folders, and preferred among programs of the same version.
     ///
     /// # Errors
-    /// Fails if the URL is invalid.
+    /// Fails if the URL is invalid, or if its root certificates can't be loaded.
     pub fn new(
         database_url: &Secret,
         credentials: Arc<dyn Credentials>,
@@ -84,8 +84,8 @@ impl Dumper {
     /// process and connections are gone.
     ///
     /// # Errors
-    /// Fails if the problem is known before the first byte: `pg_dump` or the database is missing, or a table can't be
-    /// read. [`DumpOutcome`] reports later problems.
+    /// Fails if the problem is known before the first byte, for example because `pg_dump` or the database is missing,
+    /// or because a table is locked. [`DumpOutcome`] reports later problems.
     pub async fn dump(
         &self,
         database: &DatabaseName,
@@ -110,7 +110,7 @@ impl Dumper {
     /// Opens a connection as the role that dumps the database.
     ///
     /// # Errors
-    /// Fails if the database is missing or can't be reached.
+    /// Fails if the database is missing or can't be reached, or if Postgres rejects the login.
     pub async fn connect(&self, database: &DatabaseName) -> Result<ExclusiveClient, DumpError> {
         self.connect_as(database, DbRole::Backup).await
     }
@@ -120,7 +120,7 @@ impl Dumper {
     /// and no rows are hidden by policies.
     ///
     /// # Errors
-    /// Fails if the database is missing or can't be reached.
+    /// Fails if the database is missing or can't be reached, or if Postgres rejects the login.
     pub async fn connect_as(&self, database: &DatabaseName, role: DbRole) -> Result<ExclusiveClient, DumpError> {
         Ok(self.log_in(database, role).await?.1)
     }
@@ -186,7 +186,7 @@ async fn supervise(mut running: Running, mut sender: oneshot::Sender<Result<Dump
         let _ = running.child.start_kill();
         let _ = running.child.wait().await;
     }
-    // Fails if the receiver was dropped.
+    // Sending fails if the receiver was dropped.
     let _ = sender.send(outcome);
 }
 
@@ -198,7 +198,7 @@ async fn finish(running: &mut Running) -> Result<DumpInfo, DumpError> {
         match status {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => {
-                tracing::warn!(%status, "pg_dump failed; the run's error has its messages");
+                tracing::warn!(%status, "pg_dump failed; the run's error contains its messages");
                 Err(DumpError::Failed(safe_message("pg_dump", &stderr)))
             }
             Err(error) => Err(DumpError::NotRun(error.into())),

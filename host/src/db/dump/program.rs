@@ -11,8 +11,8 @@ use crate::db::{
     session_settings,
 };
 
-/// Maximum time that `pg_dump` waits for the lock of a table, 30 seconds. The snapshot's transaction holds the same
-/// locks, so a session that blocks `pg_dump` may be waiting for that transaction. The timeout ends this deadlock.
+/// Limits the time that `pg_dump` waits for the lock of a table to 30 seconds. The snapshot's transaction holds the
+/// same locks, so a session that blocks `pg_dump` may be waiting for that transaction. The timeout ends this deadlock.
 const LOCK_WAIT: &str = "--lock-wait-timeout=30000";
 
 /// Settings of a dump.
@@ -49,7 +49,8 @@ pub(in crate::db) struct DumpProgram {
 }
 
 impl DumpPrograms {
-    /// `preferred` is a folder that is searched before the usual ones.
+    /// Creates an empty cache. `preferred` is a folder that is searched in addition to the usual ones. Its programs are
+    /// preferred among those of the same version.
     pub(in crate::db) fn new(preferred: Option<PathBuf>) -> Self {
         Self { preferred, cache: Mutex::default() }
     }
@@ -107,7 +108,7 @@ impl DumpProgram {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Keeps Ctrl-C in a terminal from reaching the child, because this process stops the child itself.
+            // A separate process group keeps Ctrl-C in a terminal from the child. This process stops the child itself.
             .process_group(0)
             .kill_on_drop(true);
         command.spawn().map_err(|error| DumpError::NotRun(error.into()))

@@ -130,7 +130,8 @@ pub(in crate::db) async fn count_rows(
 
 /// Begins the transaction and returns the snapshot's id.
 async fn begin(client: &ExclusiveClient) -> Result<String, tokio_postgres::Error> {
-    // Outside of the transaction: its first query would take the snapshot before the tables are locked.
+    // The tables are listed outside of the transaction, whose first query would take the snapshot before the tables are
+    // locked.
     let tables = list_tables(client).await?;
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     for chunk in tables.chunks(TABLES_PER_LOCK) {

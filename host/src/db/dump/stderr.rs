@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Maximum number of bytes kept of the output. The last ones contain the reason for a failure.
+/// Maximum number of bytes kept of the output. The last bytes contain the reason for a failure.
 const TAIL_BYTES: usize = 8 * 1024;
 const MAX_MESSAGE_CHARS: usize = 400;
 

@@ -50,7 +50,7 @@ impl Stream for DumpBytes {
             None => {
                 let size_bytes = self.size_bytes;
                 if let Some(drained) = self.drained.take() {
-                    // Fails if the outcome was dropped.
+                    // Sending fails if the outcome was dropped.
                     let _ = drained.send(size_bytes);
                 }
             }

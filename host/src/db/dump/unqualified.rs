@@ -9,7 +9,7 @@ use crate::db::ExclusiveClient;
 /// Maximum number of functions reported per dump.
 const MAX_REPORTED: i64 = 20;
 
-/// The first column is the function, the second one the object that calls it, the third one a name without schema.
+/// Selects the functions. The columns are the function, an object that calls it, and a name without a schema.
 const QUERY: &str = r#"
 WITH users AS (
     SELECT d.refobjid AS function, pg_catalog.min(pg_catalog.pg_describe_object(d.classid, d.objid, 0)) AS object

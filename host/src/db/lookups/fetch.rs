@@ -7,7 +7,7 @@ impl ProjectPools {
     /// column of its rows is the position of the key, counted from 1.
     ///
     /// # Errors
-    /// Returns the error that the statement has when it is sent alone.
+    /// Returns the error of the statement when it is sent alone.
     pub async fn fetch_lookup(
         &self,
         project: &str,

@@ -1,7 +1,7 @@
 //! Shares one statement between lookups that wait at the same moment.
 //!
 //! A *lookup* reads at most one row by a unique key. Sixteen lookups in one statement cost Postgres about as much as
-//! three single ones, so lookups of the same shape are sent together when there is a queue anyway:
+//! three single lookups, so lookups of the same shape are sent together when there is a queue anyway:
 //!
 //! - While fewer than [`MAX_FLIGHTS`] statements of a shape are in flight, a lookup is sent at once, alone. It never
 //!   waits for others.
@@ -37,15 +37,15 @@ const MAX_FLIGHTS: usize = 2;
 /// Maximum number of lookups in one statement.
 const MAX_BATCH: usize = 64;
 
-/// Maximum number of paused shapes. If more fail, the one that has paused longest shares statements again.
+/// Maximum number of paused shapes. If more shapes fail, the shape that was paused first shares statements again.
 const MAX_PAUSED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// Timeouts of lookups that share statements.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LookupTimeouts {
-    /// A lookup that has waited this long is sent alone, because the statements in flight are stuck.
+    /// Time after which a waiting lookup is sent alone, because the statements in flight are stuck.
     join: Duration,
-    /// A lookup whose shared statement takes longer than this is sent again, alone.
+    /// Time after which a lookup whose shared statement has not ended is sent again, alone.
     shared: Duration,
     /// Time for which lookups of a shape share no statement after a shared statement has failed.
     pause: Duration,

@@ -52,7 +52,7 @@ fn look_up(
     })
 }
 
-/// Starts lookups with the keys 0 to `count` in this order. Returns when the first ones are sent.
+/// Starts lookups with the keys 0 to `count` in this order. Returns when all of them are sent or waiting.
 async fn start(
     lookups: &Arc<Lookups<u32, u32>>,
     database: &Arc<Database>,

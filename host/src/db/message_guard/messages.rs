@@ -7,8 +7,8 @@ use crate::error::RAISE_ROUTINE;
 /// SQLSTATE of the error that replaces a row.
 pub(super) const ROW_TOO_LARGE: &str = "AH413";
 
-/// SQLSTATE of the error that replaces another one, `raise_exception`: only code of the project writes such long
-/// messages. Its routine is that of RAISE.
+/// SQLSTATE of the error that replaces a longer one: `raise_exception`, because only code of the project writes such
+/// long messages. The routine of the replacement is that of RAISE.
 pub(super) const ERROR_TOO_LARGE: &str = "P0001";
 
 /// Maximum size of an error, a notice, a notification or a reported setting. Errors quote values, which can be as large
@@ -17,7 +17,7 @@ const MAX_OTHER_BYTES: usize = 4 << 20;
 
 const HEADER_BYTES: usize = 5;
 
-/// Message of the error that replaces one with a longer message.
+/// Message of the error that replaces a longer one.
 pub(super) const ERROR_TEXT: &str = "The text of the error is too long to pass on.";
 
 /// Returns whether an error replaces a row that was too large. Further messages of the statement follow it.

@@ -26,7 +26,8 @@ pub enum QueryError {
         "the query was stopped before its end: the stream of its rows was dropped, not read for too long, or read too slowly"
     )]
     Abandoned,
-    #[error("Postgres can't be reached")]
+    /// Postgres can't be reached, or can't run the query at present, for example because of a conflicting lock.
+    #[error("Postgres can't be reached, or can't run the query at present")]
     Unreachable(#[source] anyhow::Error),
 }
 

@@ -97,7 +97,7 @@ pub async fn start(
 async fn begin(client: &ExclusiveClient, query: &Query) -> Result<(Vec<QueryColumn>, RowStream), QueryError> {
     let failed = QueryError::from_postgres;
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
-    // Preparing the text as it is confirms that it is one statement, and gives errors their exact position.
+    // Preparing the unchanged text ensures that it is one statement, and that errors report an exact position.
     let described = client.prepare(&query.sql).await.map_err(failed)?;
     if described.params().len() != query.parameters.len() {
         return Err(QueryError::Invalid(format!(

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Maximum size of a row, as JSON. A larger one is not received.
+/// Maximum size of a row, as JSON. A larger row is not received.
 pub(super) const MAX_ROW_BYTES: usize = 1 << 20;
 
 /// Options in addition to those of an app's session.
@@ -34,7 +34,7 @@ impl QuerySessions {
     /// Creates sessions on the server of the platform database, whose URL is `database_url`.
     ///
     /// # Errors
-    /// Fails if the URL is invalid.
+    /// Fails if the URL is invalid, or if its root certificates can't be loaded.
     pub fn new(database_url: &Secret, credentials: Arc<dyn Credentials>) -> anyhow::Result<Self> {
         let address = ServerAddress::from_url(database_url.expose())?.with_max_row_bytes(MAX_ROW_BYTES);
         Ok(Self { address, credentials })
@@ -43,7 +43,8 @@ impl QuerySessions {
     /// Opens a connection to a project's database. Postgres cancels statements that exceed the timeout.
     ///
     /// # Errors
-    /// [`QueryError::Unprepared`] if the role doesn't exist, its password is another, or it has no access.
+    /// Returns [`QueryError::Unprepared`] if the role doesn't exist, has another password, or has no access,
+    /// [`QueryError::Gone`] if the database doesn't exist, and otherwise the error of the login or of Postgres.
     pub async fn open(&self, project: &str, timeout: Duration) -> Result<ExclusiveClient, QueryError> {
         let password = match self.credentials.password(project, DbRole::Query).await {
             Ok(password) => password,

@@ -32,7 +32,7 @@ pub struct ArchiveContents {
 pub enum Privileges {
     /// The privileges of the dumped project, which has this id.
     OfProject(String),
-    /// The privileges of a new project, because the archive has none or is not a dump of a project.
+    /// The privileges of a new project, because the archive contains no privileges or is not a dump of a project.
     Standard,
 }
 
@@ -86,8 +86,8 @@ impl ArchiveContents {
         } else if ["ACL ", "DEFAULT ACL "].iter().any(|kind| entry.starts_with(kind)) {
             self.has_privileges = true;
         } else if way(entry) == Way::LeftOut
-            // These are not reported: schema `public` exists in the target, and the settings of a database are not part
-            // of its contents.
+            // Such entries are not reported: schema `public` exists in the target, and the settings of a database are
+            // not part of its contents.
             && !["SCHEMA ", "DATABASE ", "COMMENT "].iter().any(|kind| entry.starts_with(kind))
         {
             self.left_out.push(without_owner(entry).replacen(" - ", " ", 1));
@@ -103,6 +103,7 @@ impl ArchiveContents {
         is_id.then_some(id)
     }
 
+    /// Returns the privileges of a database that is restored from the archive.
     pub fn privileges(&self) -> Privileges {
         match self.project() {
             Some(project) if self.has_privileges => Privileges::OfProject(project.to_owned()),
@@ -206,7 +207,7 @@ mod tests {
         2127; 826 16389 DEFAULT ACL public DEFAULT PRIVILEGES FOR TABLES proj_abcdefgh_owner\n";
 
     #[test]
-    fn contents_have_versions_tables_and_what_is_left_out() {
+    fn contents_list_versions_tables_and_skipped_entries() {
         let contents = ArchiveContents::parse(LIST).unwrap();
         let owned = |schema: &str, table: &str| (schema.to_owned(), table.to_owned());
         assert_eq!(contents.tables, [owned("public", "items"), owned("My Schema", "my table")]);

@@ -8,8 +8,9 @@ pub enum RestoreError {
          `apt-get install postgresql-client-{major}`)"
     )]
     NoProgram { major: u32 },
-    /// Postgres doesn't allow the platform's role to create a scratch database. Contains Postgres's message.
-    #[error("Postgres rejected the creation of a scratch database: {0}; `atlashub doctor` lists missing privileges")]
+    /// Postgres rejected a statement of the platform's role, for example because the role may not create databases.
+    /// Contains Postgres's message.
+    #[error("Postgres rejected a statement of the platform's role: {0}; `atlashub doctor` lists missing privileges")]
     Refused(String),
     #[error("Postgres can't be reached")]
     Unreachable(#[source] anyhow::Error),
@@ -29,7 +30,7 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
-    /// Converts an error of the connection that creates and removes scratch databases.
+    /// Converts an error of a connection of the platform's role, for example one that creates a scratch database.
     pub(super) fn from_administration(error: sqlx::Error) -> Self {
         match &error {
             // Classes 08, 53, 57P: the connection failed, resources are exhausted, the server shuts down.

@@ -22,7 +22,7 @@ use crate::db::{
 
 /// The first bytes of every archive in custom format.
 const MAGIC: &[u8] = b"PGDMP";
-/// Number of the first bytes that contain the version of the format.
+/// Number of bytes at the beginning of an archive that contain [`MAGIC`] and the version of the format.
 const VERSION_BYTES: usize = 7;
 
 /// Maximum number of attempts to log in while Postgres does not respond in time.
@@ -31,7 +31,7 @@ const MAX_LOGIN_ATTEMPTS: u32 = 5;
 /// The database that an archive is loaded into.
 pub struct LoadTarget<'a> {
     pub project: &'a str,
-    /// Name of the database. It is empty, and the project's owner may create schemas in it.
+    /// Name of the database. The database is empty, and the project's owner may create schemas in it.
     pub database: &'a str,
     pub credentials: &'a dyn Credentials,
     /// Creates the schema `auth` of a new project, for archives that don't contain one.
@@ -62,7 +62,9 @@ impl Restorer {
     /// Reads the table of contents of an archive. Does not read the data after it.
     ///
     /// # Errors
-    /// `NotAnArchive` if the bytes are no archive, `NoProgram` if it is newer than the programs on this machine.
+    /// Returns `NotAnArchive` if the bytes are no archive, and `NoProgram` if the archive is newer than the programs on
+    /// this machine. Otherwise, returns the errors of reading the archive, of `pg_restore`, and of the connection to
+    /// Postgres.
     pub async fn inspect<A>(&self, archive: Archive<'_, A>) -> Result<ArchiveContents, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
@@ -70,9 +72,13 @@ impl Restorer {
         Ok(self.open(archive).await?.contents)
     }
 
-    /// Loads an archive into the target as the project's owner, then the policies and privileges that it has for the
-    /// project's roles, and counts the rows. Schema `public` must belong to the owner. If `pg_restore` fails, the rest
-    /// of the archive is still read.
+    /// Loads an archive into the target as the project's owner, then the policies and privileges that it contains for
+    /// the project's roles, and counts the rows. Schema `public` must belong to the owner. If `pg_restore` fails, the
+    /// rest of the archive is still read.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::inspect`], and `Failed` if the archive can't be loaded or its rows can't be
+    /// counted.
     pub async fn load<A>(&self, target: &LoadTarget<'_>, archive: Archive<'_, A>) -> Result<Loaded, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
@@ -80,7 +86,7 @@ impl Restorer {
         let mut archive = self.open(archive).await?;
         let loaded = self.load_opened(target, &mut archive).await;
         if let Err(RestoreError::Failed(_)) = &loaded {
-            // Only the end of the archive shows whether it was changed.
+            // Whether the archive was changed is known only at its end.
             read_to_end(&mut archive.rest).await?;
         }
         loaded
@@ -112,7 +118,7 @@ impl Restorer {
             purpose: Purpose::Restore,
             server_major: *server_major,
         };
-        // Each step may change the owner's password and settings, so each gets a new login.
+        // Each step may change the owner's password and settings, so each step uses a new login.
         program.restore(address, &owner, input(Section::PreData), None::<&mut S>).await?;
         let owner = login(target, DbRole::Owner).await?;
         let functions = search_path::set_for_functions(address, &owner).await?;
@@ -171,7 +177,7 @@ impl Restorer {
         }
         let format_major = major_of_format(&begin)?;
         let dump_major = archive.dump_version.and_then(|version| parse_major(&format!("(PostgreSQL) {version}")));
-        // An archive can be read by the version that wrote it and by newer ones.
+        // An archive can be read by the version that wrote it and by newer versions.
         let required = server_major.max(dump_major.unwrap_or(0)).max(format_major);
         let program = RestoreProgram::beside(&self.programs.find(required).await?);
         let mut rest = stream::iter(first).chain(bytes).fuse();
@@ -225,7 +231,7 @@ async fn run(client: &ExclusiveClient, sql: &str) -> Result<(), RestoreError> {
 fn failed(error: tokio_postgres::Error) -> RestoreError {
     match error.as_db_error() {
         Some(refusal) if !refusal.code().code().starts_with("57P") => {
-            RestoreError::Failed(format!("its privileges can't be restored: {}", refusal.message()))
+            RestoreError::Failed(format!("its policies or privileges can't be restored: {}", refusal.message()))
         }
         _ => RestoreError::Unreachable(error.into()),
     }

@@ -1,7 +1,8 @@
-//! Restores archives: into a scratch database to verify a backup, and into a database that becomes a project's.
+//! Restores archives: into a scratch database to verify a backup, and into a database that becomes the database of a
+//! project.
 //!
-//! **An archive is arbitrary SQL.** So a [`Restorer`] never runs it as the platform's role. A verification gets its own
-//! database, and its own role that has no privileges anywhere else. A restore of a project gets a new database, and
+//! **An archive is arbitrary SQL.** So a [`Restorer`] never runs it as the platform's role. A verification uses its own
+//! database, and its own role that has no privileges anywhere else. A restore of a project uses a new database, and
 //! runs as the owner of the project, who could run the same SQL anyway. Only these roles, and the project's role for
 //! dumps, may connect to these databases. A restore of the platform database loads rows only, as a role that may insert
 //! rows and set sequences, and nothing else.

@@ -35,7 +35,7 @@ const CONNECTION_LIMIT: u32 = 3;
 pub struct LoadedPlatform {
     /// Number of rows of every table.
     pub tables: Vec<TableRows>,
-    /// Tables of the archive that this version of AtlasHub does not have.
+    /// Tables of the archive that this version of AtlasHub does not know.
     pub unknown_tables: Vec<String>,
 }
 
@@ -54,13 +54,20 @@ impl Restorer {
     }
 
     /// Connects to a database as the platform's role.
+    ///
+    /// # Errors
+    /// Fails if the database does not exist, or if the role can't connect to it.
     pub async fn connect_to(&self, database: &str) -> Result<PgConnection, sqlx::Error> {
         self.server.connect("atlashub restore", Some(database)).await
     }
 
     /// Creates the database `name` with the tables of a platform database, and loads the archive's rows. If a database
-    /// of that name exists, for example from an earlier attempt, it is dropped first. If `pg_restore` fails, the rest
-    /// of the archive is still read.
+    /// of that name exists, for example from an earlier attempt, it is dropped first. If loading fails, the rest of the
+    /// archive is still read.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::inspect`], `Refused` if Postgres rejects a statement of the platform's role, and
+    /// `Failed` if the tables can't be created or the rows can't be loaded.
     pub async fn load_platform<A>(
         &self,
         name: &str,

@@ -21,9 +21,9 @@ use crate::db::{
 /// Maximum size of an archive's head, which contains the definition of every table, function and comment.
 const MAX_HEAD_BYTES: usize = 64 << 20;
 const PROGRAM: &str = "pg_restore";
-/// The first version of Postgres that has the setting `transaction_timeout`.
+/// The first version of Postgres that supports the setting `transaction_timeout`.
 const TIMEOUT_SETTING_MAJOR: u32 = 17;
-/// Maximum length of a line of messages. Longer ones are read in parts.
+/// Maximum length of a line of messages. Longer lines are read in parts.
 const MAX_LINE_BYTES: u64 = 64 << 10;
 
 /// An installed `pg_restore`.
@@ -182,8 +182,8 @@ impl RestoreProgram {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OnError {
     Exit,
-    /// `pg_restore` sets `transaction_timeout` since version 17, which servers know since version 17. Only this
-    /// statement may fail. `pg_restore` goes on after every error, so its messages are watched.
+    /// `pg_restore` of version 17 or newer sets `transaction_timeout`, which older servers don't support. Only this
+    /// statement may fail. `pg_restore` continues after every error, so its messages are checked.
     TolerateTimeoutSetting,
 }
 
@@ -196,7 +196,7 @@ impl OnError {
     }
 }
 
-/// Waits for the end of a program that goes on after errors, and stops it at the first error that matters.
+/// Waits for the end of a program that continues after errors, and stops it at the first error that matters.
 async fn ended_tolerantly(child: &mut Child) -> Result<(), RestoreError> {
     const TOLERATED: &str = "unrecognized configuration parameter \"transaction_timeout\"";
     let mut stderr = BufReader::new(child.stderr.take().ok_or_else(no_pipes)?);
@@ -254,7 +254,7 @@ async fn write(stdin: &mut Option<ChildStdin>, chunk: &[u8]) {
 fn start(command: std::process::Command, stdout: Stdio) -> Result<Child, RestoreError> {
     let mut command = Command::from(command);
     command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
-    // Keeps Ctrl-C in a terminal from reaching the child, because this process stops the child itself.
+    // A separate process group keeps Ctrl-C in a terminal from the child. This process stops the child itself.
     command.process_group(0).kill_on_drop(true);
     command.spawn().map_err(|error| RestoreError::NotRun(error.into()))
 }
@@ -265,7 +265,7 @@ async fn ended(child: &mut Child) -> Result<(), RestoreError> {
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
-            tracing::warn!(%status, "pg_restore failed; the run's error has its messages");
+            tracing::warn!(%status, "pg_restore failed; the run's error contains its messages");
             Err(RestoreError::Failed(safe_message(PROGRAM, &stderr)))
         }
         Err(error) => Err(RestoreError::NotRun(error.into())),

@@ -46,10 +46,11 @@ pub struct Restored {
 
 impl Restorer {
     /// Creates a restorer for the server of the platform database, whose URL is `database_url`. The database itself may
-    /// be missing. `program_folder` is searched for `pg_restore` before the usual folders.
+    /// be missing. `program_folder` is searched for `pg_restore` in addition to the usual folders, and preferred among
+    /// programs of the same version.
     ///
     /// # Errors
-    /// Fails if the URL is invalid.
+    /// Fails if the URL is invalid, or if its root certificates can't be loaded.
     pub fn new(database_url: &Secret, program_folder: Option<PathBuf>) -> anyhow::Result<Self> {
         Ok(Self {
             server: Arc::new(TargetServer::new(database_url)?),
@@ -59,8 +60,13 @@ impl Restorer {
 
     /// Restores an archive into a scratch database, counts the rows of its tables, and removes the database.
     ///
-    /// `run` becomes part of the scratch database's name. `password` is for the scratch role. Once `pg_restore` has
-    /// started, the archive is read to its end even if restoring fails.
+    /// `run` becomes part of the scratch database's name. `password` is for the scratch role. If `pg_restore` fails,
+    /// the archive is still read to its end.
+    ///
+    /// # Errors
+    /// Returns `NoProgram` if the archive is newer than the programs on this machine, `Refused` if the scratch database
+    /// can't be created, and `Failed` if the archive can't be restored or its rows can't be counted. Otherwise, returns
+    /// the errors of reading the archive, of `pg_restore`, and of the connection to Postgres.
     pub async fn restore<A>(&self, run: Uuid, password: &str, archive: Archive<'_, A>) -> Result<Restored, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
@@ -69,11 +75,11 @@ impl Restorer {
         let name = ScratchName::new(&server.platform_database, run);
         let mut marker = server.connect(&name.to_string(), None).await.map_err(RestoreError::from_administration)?;
         let server_major = server::major(&mut marker).await.map_err(RestoreError::from_administration)?;
-        // An archive can be read by the version that wrote it and by newer ones.
+        // An archive can be read by the version that wrote it and by newer versions.
         let dump_major = archive.dump_version.and_then(|version| parse_major(&format!("(PostgreSQL) {version}")));
         let program = self.programs.find(server_major.max(dump_major.unwrap_or(0))).await?;
         let program = RestoreProgram::beside(&program);
-        // Fused, because both reading the head and reading the rest may poll the stream after its end.
+        // The stream is fused, because both reading the head and reading the rest may poll it after its end.
         let bytes = &mut archive.bytes.fuse();
         let head = match program.read_head(bytes).await {
             Err(error @ RestoreError::Failed(_)) => {
@@ -114,6 +120,9 @@ impl Restorer {
     }
 
     /// Lists scratch databases and roles of this platform that are no longer used by any process.
+    ///
+    /// # Errors
+    /// Returns the error of the connection or the query.
     pub async fn list_leftovers(&self) -> Result<Vec<ScratchName>, sqlx::Error> {
         let platform_database = &self.server.platform_database;
         let mut connection = self.server.connect("atlashub sweep", None).await?;
@@ -133,6 +142,9 @@ impl Restorer {
     }
 
     /// Removes a leftover scratch database and role, and terminates their sessions.
+    ///
+    /// # Errors
+    /// Returns the error of the connection or the statements.
     pub async fn remove(&self, name: &ScratchName) -> Result<(), sqlx::Error> {
         scratch::remove_by_name(&self.server, name).await
     }

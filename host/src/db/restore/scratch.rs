@@ -31,7 +31,7 @@ impl ScratchName {
         format!("verify_{}_", hex::encode(&digest[..4]))
     }
 
-    /// Returns `None` if the text is not a scratch name of the platform.
+    /// Parses a scratch name. Returns `None` if the text is not a scratch name of the platform.
     pub(super) fn parse(platform: &str, text: &str) -> Option<Self> {
         let (run, number) = text.strip_prefix(&Self::prefix(platform))?.split_once('_')?;
         let run = (run.len() == 32).then(|| Uuid::try_parse(run).ok())??;
@@ -77,7 +77,7 @@ impl Scratch {
             sqlx::query_as("SELECT quote_ident(rolname::text), rolsuper FROM pg_roles WHERE rolname = current_user")
                 .fetch_one(&mut *connection)
                 .await?;
-        // Postgres gets the SCRAM verifier, so that its log can't contain the password. The role bypasses row-level
+        // Postgres receives the SCRAM verifier, so that its log can't contain the password. The role bypasses row-level
         // security, so that all rows are counted even where row-level security is forced.
         let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
         let mut statements = vec![format!(
@@ -107,7 +107,8 @@ impl Scratch {
         Login { user: Some(name.clone()), password: Some(Secret::new(password)), database: name }
     }
 
-    /// Removes the database and the role, and waits for it. A failure is logged: the database becomes a leftover.
+    /// Removes the database and the role, and waits for the removal. A failure is logged: the database becomes a
+    /// leftover.
     pub(super) async fn remove(mut self) {
         if let Some(marker) = self.marker.take() {
             let removing = self.server.removals.spawn(remove(Arc::clone(&self.server), self.name.clone(), marker));

@@ -34,7 +34,8 @@ pub(super) async fn set_for_functions(
 }
 
 impl ChangedFunctions {
-    /// Returns the statements that give the functions the settings of the archive.
+    /// Returns the statements that remove the `search_path` again, so that the functions have the settings of the
+    /// archive.
     pub(super) fn reset_statements(&self) -> String {
         self.statements("RESET search_path")
     }

@@ -6,10 +6,10 @@ use tokio_util::task::TaskTracker;
 use crate::{config::Secret, db::ServerAddress};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Databases that every server has, used if the platform database is missing.
+/// Databases that exist on every server, used if the platform database is missing.
 const MAINTENANCE_DATABASES: [&str; 2] = ["postgres", "template1"];
 
-/// The server that has the scratch databases: the platform's.
+/// The server of the platform database, on which databases are restored.
 pub(super) struct TargetServer {
     pub(super) address: ServerAddress,
     options: PgConnectOptions,
@@ -34,7 +34,7 @@ impl TargetServer {
 
     /// Returns the URL of another database of the server.
     pub(super) fn url_of(&self, database: &str) -> String {
-        // Replaces the path; the URL was parsed before.
+        // Replaces the path, and removes the parameter `dbname`. The URL was parsed before, so this succeeds.
         match url::Url::parse(self.url.expose()) {
             Ok(mut url) => {
                 url.set_path(database);

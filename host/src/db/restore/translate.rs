@@ -91,7 +91,8 @@ impl Roles<'_> {
             NodeEnum::CommentStmt(_) => Some(Ok((Vec::new(), OnFailure::Warn))),
             NodeEnum::GrantStmt(grant) => self.grant(grant, sql).map(Ok),
             NodeEnum::AlterDefaultPrivilegesStmt(defaults) => self.default_privileges(defaults, sql).map(Ok),
-            // After the data: materialized views over tables that force row-level security can't be filled later.
+            // This statement runs after the data was loaded, because materialized views over tables that force
+            // row-level security can't be filled.
             NodeEnum::AlterTableStmt(alter) if enables_row_security(alter) => Some(Ok((Vec::new(), OnFailure::Fail))),
             // Settings of the session, and whatever else the archive contains.
             _ => None,
@@ -103,7 +104,7 @@ impl Roles<'_> {
             return None;
         }
         let is_of_public = grant.grantees.iter().filter_map(role_spec).all(is_public);
-        // Without the privileges of a project, nothing is opened, and what was closed to everyone stays closed.
+        // Without the privileges of a dumped project, nothing is granted. What was revoked from `PUBLIC` stays revoked.
         if self.source.is_none() && (grant.is_grant || !is_of_public) {
             return None;
         }

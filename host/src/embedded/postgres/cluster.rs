@@ -1,4 +1,4 @@
-//! The cluster on disk: created once with `initdb`, and the port that it is served on.
+//! The cluster on disk, which `initdb` creates once, and the port of its server.
 
 use std::{
     ffi::OsString,
@@ -160,7 +160,7 @@ pub(super) fn remove_earlier_attempts(data_folder: &DataFolder) {
     for entry in fs::read_dir(data_folder.join("postgres")).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        // The last two are from earlier versions.
+        // `cluster.new` and `initial-password` are from earlier versions.
         if name.starts_with(ATTEMPT_PREFIX) || name == "cluster.new" || name.starts_with("initial-password") {
             remove_attempt(&entry.path());
         }
@@ -186,7 +186,7 @@ fn change_owner(path: &Path, account: &Account) -> Result<(), EmbeddedError> {
 pub(super) enum Port {
     /// Set in the configuration.
     Configured(u16),
-    /// Chosen here: if it is taken in the meantime, another port is chosen.
+    /// Chosen here. If another program takes it in the meantime, another port is chosen.
     Chosen(u16),
 }
 

@@ -14,7 +14,7 @@ use crate::embedded::EmbeddedError;
 
 /// Major version for a new cluster.
 const PREFERRED_MAJOR: u32 = 17;
-/// Prefix of folders that programs are unpacked into.
+/// Prefix of the folders that programs are unpacked into.
 const INCOMPLETE_PREFIX: &str = "incomplete-";
 
 /// Returns the programs that an earlier start downloaded, or downloads them.
@@ -44,7 +44,7 @@ pub(super) async fn ensure_downloaded(folder: &Path, required_major: Option<u32>
         .await
         .map_err(|error| failed("unpacking it", error.to_string()))?;
     for folder in [folder, &incomplete] {
-        // Postgres may not run as the user of this process.
+        // Postgres may have to run as another user.
         fs::set_permissions(folder, Permissions::from_mode(0o755))
             .map_err(|error| failed("making its folder accessible", error.to_string()))?;
     }

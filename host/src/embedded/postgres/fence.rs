@@ -1,6 +1,6 @@
-//! A lock that every Postgres process of a start holds for as long as it runs. It shows the next start whether all of
-//! them have ended. The launcher opens and locks a file and passes it on: a child process inherits it, and the kernel
-//! releases the lock when the last process that has the file open ends.
+//! A lock that every Postgres process of a start holds for as long as it runs. The next start uses it to find out
+//! whether all of them have ended. The launcher opens and locks a file and passes it on: a child process inherits it,
+//! and the kernel releases the lock when the last process that has the file open ends.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -54,7 +54,7 @@ pub(super) fn kill_holders(lock: &Path) -> io::Result<bool> {
     let file = open(lock)?;
     match file.try_lock() {
         Ok(()) => {
-            // Explicitly: a child process that has not reached its `exec` still has the file open.
+            // Unlocked explicitly, because a child process that has not reached its `exec` still has the file open.
             file.unlock()?;
             return Ok(true);
         }
@@ -84,7 +84,7 @@ fn holders(lock: &Path) -> Vec<Pid> {
         .collect()
 }
 
-/// Without `/proc`, a start waits for the processes.
+/// Returns no processes: without `/proc`, a start only waits for their end.
 #[cfg(not(target_os = "linux"))]
 fn holders(_lock: &Path) -> Vec<Pid> {
     Vec::new()

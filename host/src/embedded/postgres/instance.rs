@@ -28,7 +28,8 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Settings of the server.
 #[derive(Debug, Clone)]
 pub struct PostgresSettings {
-    /// Folder of the programs. Without it, the usual folders are searched.
+    /// Folder of the programs. Without it, the usual folders are searched, and the programs are downloaded if none are
+    /// found.
     pub bin_dir: Option<PathBuf>,
     /// Port to serve on. Without it, a free port is chosen and kept across restarts.
     pub port: Option<u16>,
@@ -36,7 +37,7 @@ pub struct PostgresSettings {
     pub password: Secret,
     pub max_connections: u32,
     /// The `atlashub` program, which stops the server when this process is killed (Linux only). Without it, the server
-    /// keeps running until the next start.
+    /// keeps running until the next start stops it.
     pub launcher: Option<PathBuf>,
     /// Additional server settings, `name=value`. They override the defaults.
     pub settings: Vec<String>,
@@ -59,12 +60,13 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts the server on the data folder, which the caller has locked, and creates the platform's database. Returns
-    /// when the server accepts connections.
+    /// Starts the server on the data folder, which the caller has locked, and creates the platform's database if it is
+    /// missing. Returns when the server accepts connections.
     ///
     /// # Errors
-    /// Fails if there are no programs, the user of Postgres can't access a folder, the port is taken, or the server
-    /// ends during the start.
+    /// Fails if there are no programs and they can't be downloaded, the cluster can't be created or read, the user of
+    /// Postgres can't access a folder, the port is taken, or the server ends during the start or does not accept
+    /// connections in time.
     pub async fn start(data_folder: &DataFolder, settings: PostgresSettings) -> Result<Self, EmbeddedError> {
         orphan::stop_orphaned_server(data_folder).await?;
         fence::end_earlier_processes(data_folder).await?;
@@ -129,6 +131,7 @@ impl Postgres {
         url(&self.password, self.port, database)
     }
 
+    /// Returns the port that the server listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -196,7 +199,7 @@ impl Postgres {
         if exists.is_none() {
             client.batch_execute("CREATE DATABASE platform").await?;
         }
-        // Roles of projects exist in the whole server. Without this they could connect to these databases.
+        // Roles of projects exist in the whole server. Without this statement, they could connect to these databases.
         client.batch_execute("REVOKE CONNECT, TEMPORARY ON DATABASE platform, postgres, template1 FROM PUBLIC").await
     }
 }
@@ -240,7 +243,7 @@ fn arguments(cluster: &std::path::Path, port: Port, settings: &PostgresSettings)
         // Statements and error details contain values, which must not be logged.
         "log_statement=none".to_owned(),
         "log_min_error_statement=panic".to_owned(),
-        // `log` ranks above errors, whose messages contain values too. The server's own messages rank at least as high.
+        // The level `log` excludes errors, whose messages contain values too, but includes the server's own messages.
         "log_min_messages=log".to_owned(),
         "log_error_verbosity=terse".to_owned(),
     ];

@@ -15,7 +15,7 @@ use crate::db::programs::clean_command;
 /// The hidden subcommand of `atlashub` that replaces itself with a Postgres program.
 pub const LAUNCHER_SUBCOMMAND: &str = "run-postgres";
 
-/// Settings with which the programs are run.
+/// The settings that the programs are run with.
 #[derive(Debug, Clone)]
 pub(super) struct Launcher {
     /// The `atlashub` program (Linux only). Without it, programs keep running when this process is killed.
@@ -28,9 +28,9 @@ pub(super) struct Launcher {
 /// How a program ends when this process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnParentDeath {
-    /// A server shuts down.
+    /// Shuts down. Used for a server.
     ShutDown,
-    /// Anything else is killed.
+    /// Is killed. Used for all other programs.
     Die,
 }
 
@@ -80,7 +80,11 @@ pub struct Launch {
 }
 
 /// Replaces this process with the program: takes the lock, drops root, requests a signal for the death of the parent,
-/// and executes the program. The order matters: only root may open the lock, and changing users clears that request.
+/// and executes the program. The order matters: only root may open the lock, and a change of the user clears the
+/// request for the signal.
+///
+/// # Errors
+/// Returns only if the program can't be started.
 #[cfg(target_os = "linux")]
 pub fn become_program(launch: &Launch) -> io::Result<Infallible> {
     use nix::{
@@ -109,7 +113,10 @@ pub fn become_program(launch: &Launch) -> io::Result<Infallible> {
     Err(error)
 }
 
-/// Replaces this process with the program. Only Linux can stop it when the parent dies.
+/// Replaces this process with the program. Only Linux can stop the program when the parent dies.
+///
+/// # Errors
+/// Returns only if the program can't be started.
 #[cfg(not(target_os = "linux"))]
 pub fn become_program(launch: &Launch) -> io::Result<Infallible> {
     Err(Command::new(&launch.program).args(&launch.arguments).exec())

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::embedded::data_folder::DataFolder;
 
-/// Maximum size of the log. When it is reached, the file is renamed to `postgres.log.1`.
+/// Size of the log in bytes at which the file is renamed to `postgres.log.1`.
 const MAX_BYTES: u64 = 8 << 20;
 const MAX_TAIL_LINES: usize = 12;
 

@@ -56,8 +56,8 @@ struct Control {
     restart_on_exit: AtomicBool,
 }
 
-/// A server and its supervisor thread. It is a dedicated thread because the kernel sends a child's parent-death signal
-/// when the thread that created the child ends, and the threads of a runtime are not permanent.
+/// A server and its supervisor thread. The thread is a dedicated one, because the kernel sends a child's parent-death
+/// signal when the thread that created the child ends, and the threads of a runtime are not permanent.
 #[derive(Debug)]
 pub(super) struct Server {
     control: Arc<Control>,

@@ -97,8 +97,8 @@ impl ConnectionIo {
         }
     }
 
-    /// Reports the end of the client's side to hyper, which then gives up the request. A request in progress first gets
-    /// [`HALF_CLOSED_TIMEOUT`]; a response that is being written is completed.
+    /// Reports the end of the client's side to hyper, which then drops the request. A request in progress first has
+    /// [`HALF_CLOSED_TIMEOUT`] to complete; a response that is being written is completed.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.state.phase() {
             Phase::Serving => {

@@ -1,18 +1,18 @@
 //! The listeners: accepts connections, bounds their number and their duration, and serves HTTP/1.1 on them.
 //!
 //! hyper parses requests and writes responses. This module limits the time for which a connection may wait, and selects
-//! the connection to close when there are too many:
+//! the connection to close when there are too many.
 //!
 //! - `state`: the current state of a connection, in atomics; a waiting connection can be closed, a serving one can't.
-//! - `registry`: all connections of a listener: admission, replacement, timeouts, shutdown.
-//! - `io`: the socket between client and hyper; records bytes and waits, holds back hyper's own error responses.
+//! - `registry`: all connections of a listener: admission, replacement, timeouts and shutdown.
+//! - `io`: the socket between client and hyper; records bytes and waits, and discards hyper's own error responses.
 //! - `service`: the router for one connection; tracks when a response starts and ends.
 //! - `refusal`: error responses that are written without hyper.
 //! - `serve`: the accept loop, and the task of a connection.
 //! - `open_files`: raises the limit on open files.
 //!
-//! Not here: HTTP/2, which no supported proxy needs towards the server; a client that starts with its preface gets 505.
-//! Also not here: time limits of bodies and handlers (`http::limits`).
+//! Not here: HTTP/2, which no supported proxy needs towards the server. A request that starts with the preface of
+//! HTTP/2 is refused with 505. Also not here: time limits of bodies and handlers (`http::limits`).
 
 mod io;
 mod open_files;

@@ -15,7 +15,7 @@ pub(super) struct Registry {
     clock: Clock,
     connections: Mutex<Connections>,
     open: Gauge,
-    /// By [`CloseReason`].
+    /// Number of closed connections, by [`CloseReason`].
     closed: [Counter; CloseReason::ALL.len()],
     refused: Counter,
 }
@@ -56,8 +56,8 @@ impl Registry {
         &self.limits
     }
 
-    /// Adds a connection. If the listener is full, closes the one that has waited longest for its client. Returns
-    /// `None` if every connection serves a request.
+    /// Adds a connection. If the listener is full, closes the connection that has waited longest for its client.
+    /// Returns `None` if none is waiting.
     pub(super) fn register(self: &Arc<Self>) -> Option<Registration> {
         let mut connections = self.connections.lock();
         let open = connections.by_id.len() - connections.closing;

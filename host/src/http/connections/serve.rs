@@ -35,7 +35,7 @@ const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// reset the connection, and the client might lose the response.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 const SHUTDOWN_LINGER_TIMEOUT: Duration = Duration::from_millis(250);
-/// Maximum number of connections above the limit that get an error response. Further ones are only closed.
+/// Maximum number of connections above the limit that receive an error response. Further ones are only closed.
 const MAX_LINGERING_REFUSALS: usize = 16;
 
 /// Accepts connections and serves them until `stop`. Returns when all connections have ended: those without a request
@@ -156,8 +156,8 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, registration: Reg
     }
 }
 
-/// Ends a connection that the registry closed. A client whose head is incomplete gets an error response. A client that
-/// reads nothing gets none.
+/// Ends a connection that the registry closed. A client that has sent a part of a head receives an error response. The
+/// connection of a client that reads nothing is reset.
 async fn close(io: &mut ConnectionIo, registration: &Registration) {
     match registration.state.reason() {
         CloseReason::HeaderTimeout if io.has_read() => {
@@ -244,7 +244,7 @@ impl FailureLog {
             return;
         }
         tracing::error!(listener, %error, suppressed = self.suppressed,
-            "could not accept a connection; closed one that was waiting, and trying again");
+            "could not accept a connection; closing one that waits, if any, and trying again");
         *self = Self { logged_at: Some(Instant::now()), suppressed: 0 };
     }
 }

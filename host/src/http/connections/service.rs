@@ -22,7 +22,7 @@ use tower::Service as _;
 
 use super::state::{ConnectionState, Phase};
 
-/// Size up to which hyper reads an unused body, if it has arrived, and keeps the connection.
+/// Size up to which hyper reads and discards an unused body that has arrived, and keeps the connection open.
 const MAX_DRAINED_BYTES: u64 = 8 * 1024;
 
 /// Extension of a response: a value that is dropped when the response is written or its connection is closed.
@@ -48,7 +48,7 @@ pub(super) fn connection_service(
     state: Arc<ConnectionState>,
 ) -> impl Service<Request<Incoming>, Response = Response<TrackedBody>, Error = io::Error, Future: Send> {
     hyper::service::service_fn(move |request: Request<Incoming>| {
-        // False if the registry has just closed the connection. The client sees that before any response.
+        // False if the registry has just closed the connection. The client then receives no response.
         let is_open = state.enter(Phase::Serving);
         let (mut request, unread) = track_large_body(request);
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -80,7 +80,7 @@ fn track_large_body(request: Request<Incoming>) -> (Request<Body>, Option<Arc<At
     (request.map(|inner| Body::new(LargeBody { inner, unread: unread.clone() })), Some(unread))
 }
 
-/// The body of a request.
+/// A request body that records whether it was read completely.
 struct LargeBody {
     inner: Incoming,
     unread: Arc<AtomicBool>,

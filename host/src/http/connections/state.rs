@@ -1,4 +1,5 @@
-//! The current state of a connection. The task of the connection writes it, the registry reads it.
+//! The current state of a connection. The task of the connection changes it. The registry reads it, and can close the
+//! connection.
 
 use std::{
     any::Any,
@@ -18,19 +19,19 @@ use super::ListenerLimits;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Phase {
-    /// New: has not sent a byte.
+    /// The client has not sent a byte.
     New = 0,
     /// Between two requests.
     Idle = 1,
-    /// Has sent a part of a request's head.
+    /// The client has sent a part of a request's head.
     ReadingHead = 2,
-    /// The router has the request, or its response is being produced.
+    /// The router handles the request, or its response is being produced.
     Serving = 3,
     /// The response is complete, but not written completely.
     Writing = 4,
-    /// The last response is written. Waits for the client to close.
+    /// The last response is written, and the client should close the connection.
     Lingering = 5,
-    /// The registry has closed it.
+    /// The registry has closed the connection.
     Closing = 6,
 }
 
@@ -38,7 +39,7 @@ pub(super) enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum CloseReason {
-    /// By the client, or after a response that announced it.
+    /// Closed by the client, or after a response that announced it.
     Done = 0,
     HeaderTimeout = 1,
     IdleTimeout = 2,

@@ -178,7 +178,7 @@ impl<'de> Deserializer<'de> for Node {
         }
     }
 
-    /// An array is not a struct, although derived visitors accept one.
+    /// Rejects an array, which derived visitors would accept as a struct.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,

@@ -1,4 +1,4 @@
-//! Turns JSON bodies and query strings into request types, with errors for people who know the API, not Rust.
+//! Decodes JSON bodies and query strings into request types, with errors for people who know the API, not Rust.
 //!
 //! serde's own messages name Rust types, and its derived code accepts an array for a struct. So the input is parsed
 //! into a tree of [`node::Node`]s. [`deserializer`] passes the nodes to serde; it knows the expected kind and the path
@@ -30,8 +30,7 @@ const MAX_LOCATED_MEMBERS: usize = 32;
 /// Decodes a JSON body.
 ///
 /// # Errors
-///
-/// `invalid_json`, with the path of the wrong value and its expected form.
+/// 400 `invalid_json`, with the path of the wrong value and its expected form.
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
     let parse = || serde_json::from_slice::<Node>(body).map(|node| with_sent_texts(node, body));
     let node = parse().map_err(|error| {
@@ -61,8 +60,7 @@ fn with_sent_texts(node: Node, body: &[u8]) -> Node {
 /// Decodes a query string.
 ///
 /// # Errors
-///
-/// `invalid_request`, with the wrong parameter and its expected form.
+/// 400 `invalid_request`, with the wrong parameter and its expected form.
 pub(super) fn from_query<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
     let parse = || {
         let pairs = form_urlencoded::parse(query.as_bytes());
@@ -85,7 +83,7 @@ pub fn syntax(error: &serde_json::Error) -> String {
     }
 }
 
-/// `again` returns a copy of the node, to find the cause of an error that has no path.
+/// Decodes a node. `again` returns a copy of it, to find the cause of an error that has no path.
 fn decode<T: DeserializeOwned>(node: Node, again: impl FnOnce() -> Option<Node>) -> Result<T, DecodeError> {
     T::deserialize(node).map_err(|error| match again() {
         Some(Node::Object(members)) if !error.is_located() && members.len() <= MAX_LOCATED_MEMBERS => {

@@ -2,9 +2,9 @@ use std::fmt::{self, Display, Write};
 
 use serde::de::{Error, Expected, Unexpected};
 
-/// Maximum number of characters of a client's string that a message shows.
+/// Maximum number of characters of a client's string that a message repeats.
 const MAX_SHOWN_CHARACTERS: usize = 80;
-/// Maximum number of names in a list.
+/// Maximum number of names that a message lists.
 const MAX_LISTED_NAMES: usize = 40;
 
 /// The part of the request that is decoded.
@@ -75,7 +75,7 @@ impl DecodeError {
         self
     }
 
-    /// Returns whether the message names a path.
+    /// Returns whether the message names a path or a field.
     pub(super) fn is_located(&self) -> bool {
         !self.path.is_empty() || !matches!(self.problem, Problem::Wrong { .. } | Problem::Other(_))
     }
@@ -87,7 +87,7 @@ impl DecodeError {
     /// Returns the message for the client.
     pub(super) fn message(&self, subject: Subject) -> String {
         let path = self.path_text();
-        let place = match (path.is_empty(), subject) {
+        let location = match (path.is_empty(), subject) {
             (false, _) => quoted(&path),
             (true, Subject::Body) => "The body".to_owned(),
             (true, Subject::Query) => "The query string".to_owned(),
@@ -101,7 +101,7 @@ impl DecodeError {
             false => quoted(&format!("{path}.{name}")),
         };
         match &self.problem {
-            Problem::Wrong { wanted, found } => format!("{place} must be {wanted}, not {found}."),
+            Problem::Wrong { wanted, found } => format!("{location} must be {wanted}, not {found}."),
             Problem::UnknownField { field, supported: [] } => {
                 format!("Unknown {noun} {}. None is supported here.", member(field))
             }
@@ -110,8 +110,8 @@ impl DecodeError {
             }
             Problem::MissingField(field) => format!("The {noun} {} is missing.", member(field)),
             Problem::RepeatedField(field) => format!("The {noun} {} is given twice.", member(field)),
-            Problem::Other(message) if message.starts_with("must be ") => format!("{place} {message}."),
-            Problem::Other(message) => format!("{place} is not valid: {}.", message.trim_end_matches('.')),
+            Problem::Other(message) if message.starts_with("must be ") => format!("{location} {message}."),
+            Problem::Other(message) => format!("{location} is not valid: {}.", message.trim_end_matches('.')),
         }
     }
 

@@ -27,7 +27,8 @@ pub struct RequestLimits {
 }
 
 impl RequestLimits {
-    /// `connections` is the number that the surface's listener accepts, `timeout` the time for a handler.
+    /// Creates the limits of a surface. `connections` is the maximum number of connections of its listener, `timeout`
+    /// the time limit of a handler.
     pub fn new(config: &LimitsConfig, min_bytes_per_second: u64, connections: usize, timeout: Duration) -> Self {
         let shares = Shares::new(SurfaceLimits {
             turns: config.concurrent_requests,

@@ -24,16 +24,17 @@ pub(super) struct BodyLimits {
     pub(super) min_bytes_per_second: u64,
 }
 
-/// Returns whether there is a body, and handlers read bodies of this method. Bodies of other methods are ignored.
+/// Returns whether the request has a body, and handlers read bodies of this method. Bodies of other methods are
+/// ignored.
 pub(super) fn has_body(method: &Method, body: &Body) -> bool {
     !body.is_end_stream() && matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
 }
 
-/// Receives a body completely. The bytes count until the second value is dropped.
+/// Receives a body completely. The bytes count toward the limits until the returned [`BodyBytes`] is dropped.
 ///
 /// # Errors
-/// 415 if the body is encoded, 413 if it is too large, 408 if it arrives too slowly, 503 if its holder or the server
-/// has too many bodies, 400 if it is malformed.
+/// 400 if the body is malformed or the connection ended, 408 if it arrives too slowly, 413 if it is too large, 415 if
+/// it is encoded, 503 if its holder or the surface has too many bodies.
 pub(super) async fn receive(
     headers: &HeaderMap,
     mut body: Body,

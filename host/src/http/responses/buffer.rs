@@ -14,9 +14,9 @@ use http_body::{Frame, SizeHint};
 
 use super::{ResponseError, ResponseMemory, memory::Reservation, middleware::Counted};
 
-/// Bytes of each response that are not counted. The number of such responses is limited by that of connections.
+/// Bytes of each response that are not counted. The limit on connections also limits the number of such responses.
 pub(super) const UNCOUNTED_BYTES: usize = 16 << 10;
-/// Bytes are counted in multiples of this.
+/// Multiple of bytes in which a response is counted.
 pub(super) const STEP: usize = 64 << 10;
 /// Size of the pieces of a long response. They are allocated one by one, so that growing copies nothing.
 pub(super) const PIECE: usize = 64 << 10;
@@ -122,7 +122,7 @@ impl ResponseBuffer {
         self.len() == 0
     }
 
-    /// Removes everything.
+    /// Removes all bytes. Their memory stays counted.
     pub fn clear(&mut self) {
         self.pieces.clear();
         self.piece.clear();

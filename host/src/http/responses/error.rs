@@ -7,7 +7,7 @@ use crate::error::{ApiError, Code};
 pub enum ResponseError {
     /// It would exceed the maximum size, in bytes.
     TooLarge(usize),
-    /// All responses together would use too much memory.
+    /// The responses to one project, or all responses together, would use too much memory.
     MemoryFull,
 }
 

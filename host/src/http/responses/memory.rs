@@ -10,9 +10,9 @@ use super::{ResponseBuffer, ResponseError};
 /// Limits on the memory of responses.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseLimits {
-    /// Maximum size of one response.
+    /// Maximum size of one response, in bytes.
     pub max_bytes: usize,
-    /// Maximum size of all responses that are in memory.
+    /// Maximum size of all responses that are in memory, in bytes.
     pub max_bytes_in_flight: usize,
 }
 
@@ -29,7 +29,7 @@ pub struct ResponseMemory(Arc<Inner>);
 struct Inner {
     limits: ResponseLimits,
     used: AtomicUsize,
-    /// By project.
+    /// Counted bytes of each project.
     used_by: DashMap<String, Arc<AtomicUsize>>,
 }
 
@@ -51,12 +51,12 @@ impl ResponseMemory {
         self.0.limits.max_bytes
     }
 
-    /// Returns the bytes that are counted.
+    /// Returns the number of counted bytes.
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// Starts an empty response. `capacity` is the expected size.
+    /// Starts an empty response. `capacity` is the expected size, in bytes.
     pub fn response(&self, recipient: Recipient<'_>, capacity: usize) -> ResponseBuffer {
         let project = match recipient {
             Recipient::Owner => None,
@@ -86,7 +86,7 @@ impl ResponseMemory {
     }
 }
 
-/// Counted bytes, until dropped.
+/// Bytes that are counted until this value is dropped.
 pub(super) struct Reservation {
     memory: Arc<Inner>,
     /// The bytes of the project. `None` for the owner.

@@ -24,7 +24,8 @@ use crate::error::ApiError;
 pub(super) struct Counted;
 
 /// Middleware of the admin surface: applies the limits to responses that are not built in a
-/// [`ResponseBuffer`](super::ResponseBuffer). Only to those of `GET`: others report a change that was made.
+/// [`ResponseBuffer`](super::ResponseBuffer). Only responses to `GET` can be refused: others report a change that was
+/// made.
 pub async fn limit_responses(State(memory): State<ResponseMemory>, request: Request, next: Next) -> Response {
     let is_get = *request.method() == Method::GET;
     let response = next.run(request).await;

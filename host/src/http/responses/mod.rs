@@ -6,8 +6,8 @@
 //!
 //! One project can use half of the memory, all projects together three quarters. The rest is for the owner.
 //!
-//! `memory` counts, `buffer` is a response that grows, `error` the reason why it can't. `middleware` applies the limits
-//! to other responses.
+//! `memory` counts the bytes. `buffer` is a response that grows, and `error` the reason why it can't. `middleware`
+//! applies the limits to other responses.
 
 mod buffer;
 mod error;

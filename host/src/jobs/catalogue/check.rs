@@ -22,7 +22,7 @@ const SHOWN_FIRE_TIMES: usize = 5;
 /// Time limit that is assumed for an HTTP job if none is given.
 const ASSUMED_TIMEOUT_MS: i32 = 60_000;
 
-/// A definition that is checked.
+/// A check in progress.
 struct Checked<'a> {
     jobs: &'a Jobs,
     /// The content of the form.
@@ -64,7 +64,7 @@ pub(super) async fn check_job(jobs: &Jobs, given: &CheckJob) -> ApiResult<JobChe
 }
 
 impl Checked<'_> {
-    /// Adds the error, if there is one, to a field.
+    /// Returns the value of a result, or records its error for a field.
     fn report<T>(&mut self, field: &str, result: ApiResult<T>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
@@ -209,7 +209,7 @@ impl Checked<'_> {
         body != RequestBody::None
     }
 
-    /// Checks the headers. Returns them with stored values, or none if they are not valid.
+    /// Checks the headers. Returns them with stored values, or no headers if they are not valid.
     fn check_http_headers(&mut self) -> Headers {
         let given = self.given.http_headers.as_ref();
         let mut result = validation::check_headers(given);
@@ -233,7 +233,7 @@ impl Checked<'_> {
         let stored = self.stored.as_ref();
         let plugin = self.given.plugin.clone().or_else(|| stored.and_then(|job| job.plugin.clone()));
         let Some(plugin) = plugin.filter(|plugin| !plugin.is_empty()) else { return self.add_missing("plugin") };
-        // Another plugin has other jobs.
+        // The stored job belongs to the stored plugin.
         let stored_job = stored.filter(|_| self.given.plugin.is_none()).and_then(|job| job.plugin_job.clone());
         let job = self.given.plugin_job.clone().or(stored_job).unwrap_or_default();
         let params = self.given.params.clone().or_else(|| stored.map(|job| job.params.clone()));

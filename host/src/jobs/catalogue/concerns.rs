@@ -8,7 +8,7 @@ use crate::{error::ApiResult, jobs::Jobs};
 
 /// Number of newest runs of a job that are checked.
 const CHECKED_RUNS: u32 = 10;
-/// Minimum number of skipped runs among them for which a job needs attention.
+/// Minimum number of skipped runs, among the [`CHECKED_RUNS`] newest, for which a job needs attention.
 const MIN_SKIPPED: usize = 3;
 /// Minimum number of durations for a comparison with the schedule.
 const MIN_DURATIONS: usize = 3;
@@ -34,9 +34,9 @@ pub struct JobConcern {
 pub enum JobConcernKind {
     /// Runs have failed since the last success.
     Failing,
-    /// It cannot run as it is stored.
+    /// The job can't run as it is stored.
     Problem,
-    /// Its runs take longer than the time between its fire times.
+    /// The job's runs take longer than the time between its fire times.
     Behind,
     /// Runs are skipped.
     Skipping,
@@ -44,6 +44,9 @@ pub enum JobConcernKind {
 
 impl Jobs {
     /// Returns the concerns of all enabled jobs.
+    ///
+    /// # Errors
+    /// 503 if Postgres can't be reached.
     pub async fn concerns(&self) -> ApiResult<Vec<JobConcern>> {
         let filter = JobFilter { enabled: Some(true), ..JobFilter::default() };
         let rows = queries::list_jobs(self.platform(), &filter, None, None).await?;
@@ -52,6 +55,9 @@ impl Jobs {
     }
 
     /// Returns the enabled jobs that run a job of the plugin, oldest first.
+    ///
+    /// # Errors
+    /// 503 if Postgres can't be reached.
     pub async fn enabled_jobs_of(&self, plugin: &str, plugin_job: &str) -> ApiResult<Vec<Job>> {
         let filter = JobFilter { enabled: Some(true), plugin: Some(plugin.to_owned()), ..JobFilter::default() };
         let rows = queries::list_jobs(self.platform(), &filter, None, None).await?;

@@ -22,7 +22,7 @@ use crate::{
 
 const DEFAULT_TIMEOUT_MS: i32 = 60_000;
 const DEFAULT_BACKOFF_MS: i32 = 1000;
-/// Stands for a stored body in responses.
+/// Placeholder for a stored body in responses.
 pub(super) const HIDDEN: &str = "***";
 
 pub(super) async fn create_job(jobs: &Jobs, new: CreateJob) -> ApiResult<Job> {
@@ -142,8 +142,8 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
     listing::get_job(jobs, id).await
 }
 
-/// Returns the new body of a change, or `None` if it keeps the stored one. A client that sends back the body that it
-/// has read keeps it.
+/// Returns the new body of a change, or `None` if it keeps the stored one. The placeholder that clients read keeps it,
+/// too.
 pub(super) fn changed_body(given: Option<&RawValue>, stored: &JobRow) -> ApiResult<Option<Body>> {
     let Some(body) = given.map(Body::from_wire) else { return Ok(None) };
     if body.text() != HIDDEN {
@@ -155,7 +155,7 @@ pub(super) fn changed_body(given: Option<&RawValue>, stored: &JobRow) -> ApiResu
     }
 }
 
-/// Deletes a job with its history, and cancels its active runs.
+/// Deletes a job with its history and its queued runs, and cancels its running runs.
 pub(super) async fn delete_job(jobs: &Jobs, id: Uuid) -> ApiResult<String> {
     for run in run_queries::running_runs(jobs.platform(), id).await? {
         run_queries::cancel_run(jobs.platform(), run).await?;
@@ -210,7 +210,7 @@ fn plugin_of(row: &JobRow) -> &str {
     row.plugin.as_deref().filter(|_| row.job_type == JobType::Platform).unwrap_or(HTTP_PLUGIN)
 }
 
-/// Checks that runs of the job's plugin may take as long as the job's time limit.
+/// Checks that runs of a plugin may take as long as this time limit.
 pub(super) async fn check_timeout(jobs: &Jobs, plugin: &str, timeout_ms: i32) -> ApiResult<()> {
     match jobs.runner.max_duration(plugin).await {
         Some(max) if u128::from(timeout_ms.unsigned_abs()) > max.as_millis() => Err(ApiError::invalid(format!(

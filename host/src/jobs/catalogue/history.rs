@@ -1,4 +1,4 @@
-//! The fixed SQL that reads numbers about jobs from the history of their runs.
+//! The fixed SQL that computes numbers about jobs from the history of their runs.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// Returns the number of runs of each job that has any.
+/// Returns the number of runs of each job. Jobs without runs are left out.
 pub(super) async fn run_counts(pool: &PgPool, jobs: &[Uuid]) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
     let rows: Vec<(Uuid, i64)> =
         sqlx::query_as("SELECT job_id, count(*) FROM cron_job_runs WHERE job_id = ANY($1) GROUP BY job_id")
@@ -26,7 +26,8 @@ struct FailuresRow {
     error_text: Option<String>,
 }
 
-/// Returns the failures of each job since its last success. Of a run with several attempts, only the last one counts.
+/// Returns the failures of each job since its last success. Of a run with several attempts, only the last attempt
+/// counts.
 pub(super) async fn failures(pool: &PgPool, jobs: &[Uuid]) -> Result<HashMap<Uuid, JobFailures>, sqlx::Error> {
     let rows: Vec<FailuresRow> = sqlx::query_as(
         "SELECT wanted.job AS job_id, failed.count, failed.since, newest.id AS run_id, newest.error_text

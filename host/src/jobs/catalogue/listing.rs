@@ -21,7 +21,7 @@ use crate::{
 
 /// Number of upcoming fire times in the response.
 const SHOWN_FIRE_TIMES: usize = 5;
-/// Sorts after every time.
+/// Sort key of a missing time. Sorts after every time.
 const NEVER: &str = "~";
 
 /// Numbers about a job, from the history of its runs.
@@ -39,7 +39,7 @@ pub(super) struct JobList {
     pub filter: JobFilter,
     pub state: Option<JobState>,
     pub order: Option<JobOrder>,
-    /// Number of recent runs of each job; `None` for none.
+    /// Number of recent runs of each job. `None` leaves them out.
     pub recent_runs: Option<u32>,
 }
 

@@ -124,9 +124,9 @@ pub(super) struct JobUpdate {
     pub read_at: DateTime<Utc>,
     /// Whether to write `scheduled_until` and `next_run_at`, which a scheduler may have advanced.
     pub schedule: bool,
-    /// Whether to write the headers, which may have been sealed with another master key.
+    /// Whether to write the headers. A rotation of the master key may have sealed the stored ones again.
     pub headers: bool,
-    /// Whether to write the body, which may have been sealed with another master key, too.
+    /// Whether to write the body. A rotation of the master key may have sealed the stored one again.
     pub body: bool,
 }
 

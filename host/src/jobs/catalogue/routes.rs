@@ -83,7 +83,7 @@ pub(crate) async fn list_jobs(
 /// Header values and the body are sealed and never returned.
 #[utoipa::path(post, path = "/admin/v1/jobs", tag = "jobs", request_body = CreateJob,
     responses((status = 201, body = Job), (status = 400, body = ErrorBody),
-        (status = 422, description = "No plugin can run the job", body = ErrorBody)))]
+        (status = 422, description = "The job can't run, or its request is not allowed", body = ErrorBody)))]
 pub(crate) async fn create_job(
     State(jobs): State<Jobs>,
     ApiJson(request): ApiJson<CreateJob>,

@@ -41,7 +41,7 @@ pub fn job_body_identity(job: Uuid) -> String {
 /// Header values by name, in the owner's spelling.
 pub(super) type Headers = BTreeMap<String, Zeroizing<String>>;
 
-/// The headers are sealed with a key that this node does not have, or are damaged.
+/// The error for headers that are sealed with a key that this node does not have, or that are damaged.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("The job's headers can't be opened with the current master key.")]
 pub(super) struct UnreadableHeaders;
@@ -72,7 +72,7 @@ pub(super) enum Body {
 
 /// First byte of a stored JSON body. No text starts with it, because it does not occur in UTF-8.
 const JSON_MARK: u8 = 0xff;
-/// The header that a JSON body gets unless the job has its own.
+/// The header that is added for a JSON body unless the job has its own.
 const CONTENT_TYPE: &str = "content-type";
 
 impl Body {

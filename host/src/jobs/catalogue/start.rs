@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct NewRun {
     pub plugin: String,
-    /// Empty for the plugin's only job.
+    /// Empty for the plugin's only job, or for the job with the plugin's name.
     pub plugin_job: String,
     pub params: Value,
     pub project_id: Option<String>,
@@ -32,10 +32,11 @@ pub struct NewRun {
 }
 
 impl Jobs {
-    /// Queues a run that belongs to no job and returns its id. A scheduler starts it immediately.
+    /// Queues a run that belongs to no job and returns its id. A scheduler starts it as soon as it has a free permit.
     ///
     /// # Errors
-    /// `unprocessable` if no plugin can run it, `invalid_request` if the parameters don't match the job's schema.
+    /// 422 if the plugin can't run or has no such job, 400 if the parameters don't match the job's schema, 503 if
+    /// Postgres can't be reached.
     pub async fn start_run(&self, new: &NewRun) -> ApiResult<Uuid> {
         let id = Uuid::now_v7();
         self.start_run_with_id(id, new).await?;

@@ -1,4 +1,5 @@
-//! Rules for a job's definition. Everything the owner sends is checked here before it is sealed or stored.
+//! Rules for a job's definition that need neither the database nor a plugin. They are checked before the definition is
+//! stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,7 @@ const MAX_HEADERS: usize = 50;
 const MAX_HEADER_BYTES: usize = 8192;
 const MAX_BODY_BYTES: usize = 256 << 10;
 const MAX_PARAMS_BYTES: usize = 64 << 10;
-/// Headers of the connection, which the host sets itself.
+/// HTTP headers of the connection, which the server sets itself.
 const RESERVED_HEADERS: &[&str] = &[
     "host",
     "content-length",
@@ -54,7 +55,7 @@ macro_rules! type_fields {
     };
 }
 
-/// A number of a definition and its range.
+/// A numeric field of a definition, with its range.
 pub(super) struct NumberField {
     pub(super) name: &'static str,
     min: i32,

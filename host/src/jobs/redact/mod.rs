@@ -19,10 +19,11 @@ use crate::config::Secret;
 const MIN_LENGTH: usize = 4;
 /// Minimum length of a string in a JSON value that counts as a secret itself.
 const MIN_JSON_TEXT_LENGTH: usize = 6;
-/// Minimum length of a word in a header's value that counts as a secret itself, such as the token after `Bearer`.
+/// Minimum length of a word in a header's value that counts as a secret itself, such as the token after `Bearer`. Also
+/// the minimum length of a fragment of Base64.
 const MIN_WORD_LENGTH: usize = 8;
-/// Maximum length of encodings that are searched together, by an automaton. Longer ones are few, and are searched one
-/// by one.
+/// Maximum length in bytes of the encodings that are searched together, by an automaton. Longer ones are few, and are
+/// searched one by one.
 const MAX_AUTOMATON_LENGTH: usize = 256;
 const REPLACEMENT: &str = "***";
 /// Limits for the search within Base64, per secret. A large body contains thousands of strings, and each has six
@@ -157,7 +158,7 @@ impl Redactor {
         if self.matches(&value) { self.redacted(value) } else { value }
     }
 
-    /// Returns whether there is anything to replace. Most values need no copy.
+    /// Returns whether the value contains something to replace. Most values contain nothing, and need no copy.
     fn matches(&self, value: &Value) -> bool {
         let text_matches = |text: &str| text.contains('\0') || matches!(self.bytes(text.as_bytes()), Cow::Owned(_));
         match value {
@@ -273,8 +274,8 @@ fn encodings_of(value: &str) -> Vec<String> {
     ]
 }
 
-/// Returns fragments in both alphabets. Every Base64 string whose data contains the value contains one of them. Short
-/// fragments are left out, because they would match by chance.
+/// Returns fragments in both alphabets. Every Base64 string whose data contains the value contains one of them.
+/// Fragments that are too short are left out, because they would match by chance.
 ///
 /// The value can start at each of the three bytes of a group. Characters that also encode neighbouring bytes are not
 /// part of a fragment.

@@ -93,8 +93,8 @@ fn truncated_secret_at_the_end_is_redacted() {
 
 #[test]
 fn large_input_is_redacted_in_linear_time() {
-    let many: Vec<String> = (0..10_000).map(|at| format!("secret-{at:06}")).collect();
-    let redactor = redactor(&[("body", &Value::from(many).to_string())]);
+    let texts: Vec<String> = (0..10_000).map(|at| format!("secret-{at:06}")).collect();
+    let redactor = redactor(&[("body", &Value::from(texts).to_string())]);
     let text = "secret-00 secret-000001 ".repeat(40_000);
     assert_eq!(redactor.text(&text), "secret-00 *** ".repeat(40_000));
 }

@@ -1,4 +1,4 @@
-//! A run with its other attempts and, while it is queued, the reason why it waits.
+//! A run with all its attempts and, while it is queued, the reason why it waits.
 
 use api_types::{Run, RunAttempt, RunDetail, RunStatus, RunWaiting, WaitReason};
 use chrono::{DateTime, Utc};
@@ -12,10 +12,10 @@ use crate::{
 };
 
 impl Runs {
-    /// Returns a run with its other attempts.
+    /// Returns a run with all its attempts and, while it is queued, the reason why it waits.
     ///
     /// # Errors
-    /// 404 if the run does not exist.
+    /// 404 if the run does not exist, 503 if Postgres can't be reached.
     pub async fn get_run_detail(&self, id: Uuid) -> ApiResult<RunDetail> {
         let row = queries::get_run(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("run"))?;
         let attempts = attempts(&self.platform, &row).await?;
@@ -72,7 +72,7 @@ macro_rules! attempt_columns {
     };
 }
 
-/// Returns the attempts of a job's run in order. Runs without a job are not retried, so they have none.
+/// Returns the attempts of a job's run in order. Returns nothing for a run without a job, which is never retried.
 async fn attempts(pool: &PgPool, run: &RunRow) -> Result<Vec<RunAttempt>, sqlx::Error> {
     let Some(job) = run.job_id else { return Ok(Vec::new()) };
     let rows: Vec<AttemptRow> =
@@ -88,7 +88,8 @@ async fn attempts(pool: &PgPool, run: &RunRow) -> Result<Vec<RunAttempt>, sqlx::
                 .fetch_all(pool)
                 .await?
             }
-            // Manual runs have no fire time. Only `retry_of` links their attempts. Few manual runs have retries.
+            // Manual runs have no fire time, so only `retry_of` links their attempts. The recursion is cheap, because
+            // few manual runs have retries.
             None => sqlx::query_as(concat!(
                 "WITH RECURSIVE retries AS MATERIALIZED (
                  SELECT id, retry_of FROM cron_job_runs

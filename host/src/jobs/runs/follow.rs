@@ -35,7 +35,7 @@ pub struct LogNews {
     pub lines: Vec<(usize, String)>,
     /// Whether the log is complete.
     pub ended: bool,
-    /// The run, if it has ended and was not deleted.
+    /// The run, if it has ended and could be read.
     pub run: Option<Run>,
 }
 
@@ -43,10 +43,12 @@ impl LogFollower {
     /// Interval at which [`Self::read`] should be called.
     pub const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-    /// Follows a log from an offset in bytes. From offset 0, `filter.tail` leaves out earlier lines.
+    /// Follows a log from an offset in bytes. From offset 0, `filter.tail` limits the number of existing lines. From
+    /// any other offset, it is ignored.
     ///
     /// # Errors
-    /// 404 if the run does not exist, 503 if this node follows the maximum number of logs.
+    /// 404 if the run does not exist, 503 if clients follow the maximum number of logs on this node, or if Postgres or
+    /// the object store can't be reached.
     pub async fn open(runs: &Runs, run: Uuid, offset: usize, mut filter: LogFilter) -> ApiResult<Self> {
         let permit = runs.log_stream_permits.clone().try_acquire_owned().map_err(|_| {
             ApiError::new(Code::Overloaded, "Too many logs are being followed.")
@@ -60,6 +62,7 @@ impl LogFollower {
         Ok(Self { runs: runs.clone(), run, offset, filter, first: Some(first), _permit: permit })
     }
 
+    /// Returns the id of the run.
     pub fn run_id(&self) -> Uuid {
         self.run
     }

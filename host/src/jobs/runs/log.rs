@@ -62,9 +62,9 @@ pub(super) async fn read_log(runs: &Runs, run: Uuid, offset: usize) -> ApiResult
 /// The selection of the lines of a log.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LogFilter {
-    /// Only lines of this level and of more important ones.
+    /// Only lines of this level or of a more important one.
     pub level: Option<LogLevel>,
-    /// Only this number of last lines.
+    /// Only the last lines, up to this number.
     pub tail: Option<u32>,
 }
 

@@ -18,8 +18,8 @@ struct LogStream {
     ended: bool,
 }
 
-/// Streams a log. Each line is an event without a name whose id is the offset of the line's end; the last event is
-/// `end` with the run.
+/// Streams a log. Each line is an unnamed event, and the event's id is the offset of the line's end. The last event is
+/// `end`, with the run. If the process shuts down, the stream ends without it.
 pub(super) fn stream_log(runs: Runs, log: LogFollower) -> Response {
     let log_stream = LogStream { runs, log, is_first: true, sent_at: Instant::now(), ended: false };
     event_stream(stream::unfold(log_stream, |mut log_stream| async move {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::jobs::{LineLevel, Redactor};
 
-/// Maximum number of bytes of a log that are stored in the row. A longer log goes to the object store as a whole.
+/// Maximum number of bytes of a log that are stored in the row. A longer log is stored in the object store as a whole.
 const MAX_ROW_BYTES: usize = 64 << 10;
 /// Maximum number of bytes of a log that are kept; further lines are counted and dropped.
 pub(super) const MAX_LOG_BYTES: usize = 4 << 20;
@@ -163,7 +163,7 @@ fn encode(line: &LogLine) -> String {
     text
 }
 
-/// Truncates a string to `max_bytes`, at a character boundary, and marks it with `…`.
+/// Truncates a string that is longer than `max_bytes`, at a character boundary, and appends `…`.
 pub(in crate::jobs) fn truncate(mut text: String, max_bytes: usize) -> String {
     if text.len() > max_bytes {
         text.truncate(text.floor_char_boundary(max_bytes));

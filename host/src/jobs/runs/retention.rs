@@ -1,4 +1,4 @@
-//! Deletes old runs and their logs. Each call does a bounded amount of work.
+//! Deletes old runs and their logs. Each call of a public method does a bounded amount of work.
 
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,13 @@ const BATCH_SIZE: i64 = 500;
 const PAGE_KEYS: i32 = 1000;
 /// Time limit of one call that finds nothing to remove.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(30);
-/// A younger log may belong to a run whose row is not visible yet.
+/// Minimum age of a log that is removed as orphaned. A younger log may belong to a run whose row is not visible yet.
 const MIN_ORPHAN_AGE: TimeDelta = TimeDelta::hours(1);
 
-/// Result of one call.
+/// Result of one call of a method that removes runs or logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RetentionReport {
+    /// Number of removed runs or orphaned logs.
     pub removed: u64,
     /// Bytes freed in the object store.
     pub freed_bytes: u64,
@@ -33,6 +34,9 @@ pub struct RetentionReport {
 impl Runs {
     /// Removes runs that ended more than `days` days ago, with their logs. Keeps the newest run of each job, and the
     /// newest that was not skipped.
+    ///
+    /// # Errors
+    /// 503 if Postgres can't be reached.
     pub async fn remove_old_runs(&self, days: u32) -> ApiResult<RetentionReport> {
         let days = i32::try_from(days).unwrap_or(i32::MAX).min(365_000);
         let deleted = queries::delete_old_runs(&self.platform, days, BATCH_SIZE).await?;
@@ -41,6 +45,9 @@ impl Runs {
 
     /// Removes the oldest runs of jobs that have more than `keep` of them, with their logs. Skipped runs are counted
     /// separately.
+    ///
+    /// # Errors
+    /// 503 if Postgres can't be reached.
     pub async fn remove_surplus_runs(&self, keep: u32) -> ApiResult<RetentionReport> {
         let deleted = queries::delete_surplus_runs(&self.platform, i64::from(keep.max(1)), BATCH_SIZE).await?;
         Ok(remove_logs(self, &deleted).await)
@@ -48,6 +55,9 @@ impl Runs {
 
     /// Removes logs whose run no longer exists, from the first page of the object store that contains any. Each call
     /// continues where the previous one stopped.
+    ///
+    /// # Errors
+    /// 503 if Postgres or the object store can't be reached.
     pub async fn remove_orphan_logs(&self) -> ApiResult<RetentionReport> {
         let mut cursor = self.orphan_cursor.lock().await;
         self.remove_orphan_logs_below("logs/", Utc::now() - MIN_ORPHAN_AGE, PAGE_KEYS, &mut cursor).await
@@ -55,6 +65,9 @@ impl Runs {
 
     /// Like [`remove_orphan_logs`](Self::remove_orphan_logs), for keys that start with `prefix` and were written before
     /// `before`. `cursor` is the position in the object store.
+    ///
+    /// # Errors
+    /// As [`remove_orphan_logs`](Self::remove_orphan_logs).
     pub async fn remove_orphan_logs_below(
         &self,
         prefix: &str,

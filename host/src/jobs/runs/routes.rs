@@ -63,10 +63,11 @@ pub(crate) struct LogQuery {
     limit: Option<u32>,
     /// `nextCursor` of the previous page. It stays valid while the run continues.
     cursor: Option<String>,
-    /// Only lines of this level and of more important ones: `debug`, `info`, `warn` or `error`.
+    /// Only lines of this level or of a more important one: `debug`, `info`, `warn` or `error`.
     #[param(inline)]
     level: Option<LogLevel>,
-    /// Only this number of last lines. With `follow`, the stream begins with them. Not in pages.
+    /// Only the last lines, up to this number. With `follow`, the stream begins with them. Can't be combined with
+    /// `limit` and `cursor`.
     tail: Option<u32>,
     /// Returns the log as a text file.
     #[serde(default)]
@@ -160,7 +161,7 @@ pub(crate) async fn summarize_runs(
 
 /// Get a run
 ///
-/// Includes its other attempts and, while it is queued, the reason why it waits.
+/// Includes all its attempts and, while it is queued, the reason why it waits.
 #[utoipa::path(get, path = "/admin/v1/runs/{run}", tag = "jobs", params(("run" = String, Path)),
     responses((status = 200, body = RunDetail), (status = 404, body = ErrorBody)))]
 pub(crate) async fn get_run(

@@ -14,7 +14,7 @@ use crate::{
 };
 
 const DEFAULT_SPAN: TimeDelta = TimeDelta::hours(24);
-/// Maximum number of periods of a summary.
+/// Time spans of this number of periods or more are rejected.
 const MAX_PERIODS: i64 = 1000;
 
 /// The selection of runs that are counted. `None` counts all.
@@ -26,10 +26,11 @@ pub struct SummaryFilter {
 }
 
 impl Runs {
-    /// Counts the runs that were queued from `from` (default: a day before `to`) until `to` (default: now).
+    /// Counts the runs that were queued at or after `from` (default: 24 hours before `to`) and before `to` (default:
+    /// now).
     ///
     /// # Errors
-    /// 400 if the time span is empty, or has more than [`MAX_PERIODS`] periods.
+    /// 400 if the time span is empty, has too many periods, or is out of range; 503 if Postgres can't be reached.
     pub async fn summarize(
         &self,
         by: SummaryPeriod,
@@ -80,7 +81,7 @@ fn period_starts(by: SummaryPeriod, from: DateTime<Utc>, to: DateTime<Utc>) -> A
     if (to - from).num_seconds() / length.num_seconds() >= MAX_PERIODS {
         return Err(too_long());
     }
-    // Fails for years that nanoseconds don't reach.
+    // Fails for times outside the range of nanosecond timestamps (years 1677 to 2262).
     let first = from.duration_trunc(length).map_err(|_| ApiError::invalid("`from` is out of range."))?;
     let starts = (0..).map_while(|index| first.checked_add_signed(length * index)).take_while(|start| *start < to);
     Ok(starts.collect())

@@ -68,7 +68,7 @@ fn time(expression: &Expression) -> String {
     std::iter::once(first).chain(rest).collect()
 }
 
-/// Returns the times of day if they are few.
+/// Returns the times of day if there are at most [`MAX_LISTED_TIMES`].
 fn times_of_day(expression: &Expression) -> Option<Vec<String>> {
     let (hours, minutes, seconds) = (values(expression.hours), values(expression.minutes), values(expression.seconds));
     if hours.len() * minutes.len() * seconds.len() > MAX_LISTED_TIMES {
@@ -86,8 +86,8 @@ fn times_of_day(expression: &Expression) -> Option<Vec<String>> {
     Some(times)
 }
 
-/// Describes values at equal distances, for example `Every 15 minutes`. Returns `None` if the distances differ, or if
-/// they are not the same across the end of the unit.
+/// Describes the multiples of a number that divides the size of the unit, for example `Every 15 minutes`. Returns
+/// `None` for all other values.
 fn evenly(unit: Unit, selected: Values) -> Option<String> {
     let count = selected.count_ones();
     if count == unit.size {
@@ -119,7 +119,7 @@ fn days(days: &Days, weekdays: &Weekdays) -> String {
     let both = days.starred || weekdays.starred;
     match (every_day, every_weekday) {
         (true, true) => String::new(),
-        // One of the two is enough, and it selects every day.
+        // One of the two fields is enough, and one selects every day.
         (true, false) | (false, true) if !both => String::new(),
         (true, false) => format!("on {}", weekdays_in_words(weekdays, "", "and")),
         (false, true) => format!("on {}", days_in_words(days)),
@@ -155,7 +155,7 @@ fn days_in_words(days: &Days) -> String {
     format!("{} of the month", list(&parts))
 }
 
-/// `article` precedes weekdays that are not counted, as in `a Monday`.
+/// Describes the weekdays. `article` precedes weekdays without an ordinal, as in `a Monday`.
 fn weekdays_in_words(weekdays: &Weekdays, article: &str, conjunction: &str) -> String {
     let names = |selected: Values| {
         let names: Vec<&str> = values(selected).iter().map(|day| WEEKDAYS[*day as usize]).collect();
@@ -200,8 +200,8 @@ fn is_all(unit: Unit, selected: Values) -> bool {
     selected.count_ones() == unit.size
 }
 
-/// Returns the distance between neighbours if it is the same for all of them and there are enough values to be
-/// described by it.
+/// Returns the distance between neighbouring values, if it is always the same and there are enough values to describe
+/// them by it.
 fn distance(selected: Values) -> Option<u32> {
     let values = values(selected);
     let (first, second) = (values.first()?, values.get(1)?);
@@ -210,7 +210,7 @@ fn distance(selected: Values) -> Option<u32> {
     (enough && values.windows(2).all(|pair| pair[1] - pair[0] == distance)).then_some(distance)
 }
 
-/// Returns the values with three or more neighbours as a range: `1 to 5`, `8`.
+/// Returns the values in words, with three or more consecutive values as a range: `1 to 5`, `8`.
 fn ranges(values: &[u32]) -> Vec<String> {
     let runs = values.chunk_by(|left, right| left + 1 == *right);
     runs.flat_map(|run| match run {

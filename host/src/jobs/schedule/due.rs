@@ -3,10 +3,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Schedule;
 
-/// Maximum number of fire times of one job in one pass. The next pass follows immediately.
+/// Maximum number of fire times of one job that one call returns. The next call follows immediately.
 const MAX_FIRE_TIMES: usize = 100;
 
-/// A time for which a job gets a run.
+/// A fire time for which a run is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::jobs) struct FireTime {
     pub(in crate::jobs) at: DateTime<Utc>,
@@ -14,7 +14,7 @@ pub(in crate::jobs) struct FireTime {
     pub(in crate::jobs) trigger: RunTrigger,
 }
 
-/// The runs that a job gets now, and its new position.
+/// The fire times of a job that are due, and its new position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::jobs) struct DueRuns {
     /// Earliest first.
@@ -25,10 +25,10 @@ pub(in crate::jobs) struct DueRuns {
     pub(in crate::jobs) next_run_at: Option<DateTime<Utc>>,
 }
 
-/// Returns the runs that a job gets at `now` if its fire times up to `scheduled_until` are handled.
+/// Returns the fire times that are due at `now`, if those up to `scheduled_until` are handled.
 ///
-/// A fire time older than `missed_after` was missed because no scheduler ran. `catch_up` determines whether missed fire
-/// times get one run, for the latest of them, or none. If the clock was set back, nothing is due until it reaches
+/// A fire time older than `missed_after` counts as missed. Of the missed fire times, only the latest is returned with
+/// [`CatchUp::Once`], and none with [`CatchUp::None`]. If the clock was set back, nothing is due until it reaches
 /// `scheduled_until` again.
 pub(in crate::jobs) fn due_runs(
     schedule: &Schedule,

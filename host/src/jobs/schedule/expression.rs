@@ -31,7 +31,7 @@ const NICKNAMES: &[(&str, &str)] = &[
     ("@hourly", "0 * * * *"),
 ];
 
-/// Days after which the calendar repeats, with its weekdays: 400 years.
+/// Number of days after which the calendar repeats, including the weekdays: 400 years.
 const CALENDAR_CYCLE: u64 = 146_097;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +161,8 @@ impl Expression {
         NaiveTime::from_hms_opt(hour, minute, second)
     }
 
-    /// As in Vixie cron, a day matches if both fields select it, or if one of them does and neither begins with `*`.
+    /// As in Vixie cron, a day matches if both fields select it, or if one of them does and neither begins with `*` or
+    /// `?`.
     fn matches_day(&self, date: NaiveDate) -> bool {
         let (day, weekday) = (self.days.select(date), self.weekdays.select(date));
         if self.days.starred || self.weekdays.starred { day && weekday } else { day || weekday }

@@ -5,15 +5,15 @@ use super::ScheduleError;
 /// Selected values, one bit per value.
 pub(super) type Values = u64;
 
-/// One of the six fields.
+/// One of the six fields of an expression.
 pub(super) struct Field {
     name: &'static str,
     takes: &'static str,
     first: u32,
     last: u32,
-    /// Names of the values from `first`.
+    /// Names of the values, starting with `first`.
     names: &'static [&'static str],
-    /// The largest step of `*`.
+    /// Maximum step of `*`.
     max_step: u32,
 }
 
@@ -195,12 +195,13 @@ impl Field {
     }
 }
 
-/// As in Vixie cron, a field for days that begins with `*` does not widen the other one.
+/// Returns whether a field for days begins with `*` or `?`. As in Vixie cron, such a field does not widen the other
+/// field for days.
 fn is_starred(text: &str) -> bool {
     text.starts_with(['*', '?'])
 }
 
-/// Parses digits. Rust's parser would accept a sign.
+/// Parses a number without a sign. Rust's parser would accept one.
 fn digits(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }

@@ -56,6 +56,10 @@ pub enum ScheduleError {
 }
 
 impl Schedule {
+    /// Parses a cron expression and the name of a time zone.
+    ///
+    /// # Errors
+    /// Returns the reason why one of them is not valid.
     pub fn parse(expression: &str, zone: &str) -> Result<Self, ScheduleError> {
         let zone: Tz = zone.parse().map_err(|_| ScheduleError::UnknownZone(zone.to_owned()))?;
         Ok(Self { expression: Expression::parse(expression)?, zone })
@@ -93,7 +97,7 @@ impl Schedule {
         std::iter::successors(self.next_after(after), |at| self.next_after(*at)).take(count).collect()
     }
 
-    /// Returns the last fire time up to `until`. `first` is a fire time up to `until`.
+    /// Returns the last fire time up to `until`. `first` must be a fire time up to `until`.
     fn latest_until(&self, first: DateTime<Utc>, until: DateTime<Utc>) -> DateTime<Utc> {
         let (mut latest, mut high) = (first, until);
         while latest < high {
@@ -106,7 +110,8 @@ impl Schedule {
         latest
     }
 
-    /// Returns the instant after `after` at which a matching local time runs, if it does.
+    /// Returns the instant at which a matching local time runs, if it does. Of a local time that occurs twice, that is
+    /// the second instant if the first is not after `after`.
     fn instant_of(&self, local: NaiveDateTime, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match zone::resolve(self.zone, local) {
             zone::Instants::One(at) => Some(at),
@@ -134,8 +139,8 @@ impl Schedule {
     /// Returns whether a local time that occurs twice also runs the second time.
     ///
     /// Steps of minutes do, because the repeated hour is an hour like any other. A fixed minute of a wildcard or
-    /// stepped hour does if at least as much time has passed since the previous run as between the two local times.
-    /// Everything else runs once.
+    /// stepped hour does if at least as much time has passed since the previous run as lies between the local times of
+    /// the two runs. Everything else runs once.
     fn runs_twice(&self, repeated: &zone::Repeated, local: NaiveDateTime) -> bool {
         if !self.expression.follows_elapsed_time() {
             return false;

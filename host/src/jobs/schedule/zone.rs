@@ -3,15 +3,16 @@
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// More than any zone has ever moved its clock: Samoa skipped a day.
+/// Time before and after a local time that is searched for a change of the clock. No zone has ever moved its clock by
+/// more: Samoa skipped a day.
 const WINDOW: TimeDelta = TimeDelta::hours(50);
 
 /// The instants of a local time.
 pub(super) enum Instants {
     One(DateTime<Utc>),
-    /// The clock was set back: first and second pass.
+    /// The local time occurs twice, because the clock was set back.
     Two(DateTime<Utc>, DateTime<Utc>),
-    /// The clock was set forward over it.
+    /// The local time does not exist, because the clock was set forward.
     Gap(Gap),
 }
 
@@ -19,7 +20,7 @@ pub(super) enum Instants {
 pub(super) struct Gap {
     /// The first local time that doesn't exist.
     pub(super) local_start: NaiveDateTime,
-    /// The first one after the gap.
+    /// The first local time after the gap.
     pub(super) local_end: NaiveDateTime,
     /// The instant of `local_end`.
     pub(super) end: DateTime<Utc>,
@@ -69,7 +70,7 @@ pub(super) fn first_pass_at(zone: Tz, at: DateTime<Utc>) -> Option<Repeated> {
     if at >= second {
         return None;
     }
-    // The clock is set back between the two.
+    // The clock is set back between `first` and `second`.
     let change = first_instant(first, second, |at| offset(zone, at) != offset_before);
     let offset_after = offset(zone, change);
     Some(Repeated {
@@ -92,7 +93,7 @@ fn gap_at(zone: Tz, local: NaiveDateTime) -> Gap {
 }
 
 /// Returns the first whole second in `low..=high` for which `holds` is true, by binary search. `holds` must be true at
-/// `high` and must not change back.
+/// `high` and must not become false again.
 fn first_instant(low: DateTime<Utc>, high: DateTime<Utc>, holds: impl Fn(DateTime<Utc>) -> bool) -> DateTime<Utc> {
     let at = |second: i64| DateTime::from_timestamp(second, 0).unwrap_or(high);
     let (mut low, mut high_second) = (low.timestamp(), high.timestamp());

@@ -15,7 +15,7 @@ use crate::jobs::runs::output::RunLog;
 pub(super) enum StopReason {
     /// The owner cancelled it.
     Cancelled,
-    /// Another scheduler may run it now or soon.
+    /// The run has lost its lease, or will lose it soon. Another scheduler may run it then.
     LeaseLost,
     SchedulerStopped,
 }

@@ -26,7 +26,7 @@ use crate::jobs::{
 const LEASE_LOST: &str = "the server lost the run's lease: it could not reach the database in time, or another server \
                           ended the run";
 
-/// Time that a runner has to end by itself after its timeout or a stop. After that, its future is dropped.
+/// Time for a runner to end by itself after its timeout or a stop. After that, its future is dropped.
 pub(super) const STOP_GRACE: Duration = Duration::from_millis(200);
 /// Interval at which a growing long log is put into the object store.
 const UPLOAD_INTERVAL: Duration = Duration::from_secs(5);
@@ -151,7 +151,7 @@ fn outcome_of(id: Uuid, run: Arc<ActiveRun>, result: Result<RunReport, RunFailur
     use RunStatus::{Cancelled, Fail, Success, Timeout};
     let (status, error_text, details, retryable) = match (result, run.stop_reason()) {
         (Ok(report), _) => (Success, None, Some(report.result), false),
-        // A run that was stopped failed for that reason, even if it returns another error.
+        // A stopped run fails for the reason of the stop, even if the runner returns another error.
         (Err(_), Some(StopReason::Cancelled)) => (Cancelled, None, None, false),
         (Err(_), Some(StopReason::LeaseLost)) => (Fail, Some(LEASE_LOST.to_owned()), None, true),
         (Err(_), Some(StopReason::SchedulerStopped)) => (Fail, Some(SCHEDULER_STOPPED.to_owned()), None, true),

@@ -1,6 +1,6 @@
 //! Claims queued runs, up to the number of free permits, and starts them.
 //!
-//! No plugin starves the others: at most [`JobRunner::max_runs`] runs of each are claimed, and the plugins of
+//! No plugin starves the others: at most [`JobRunner::max_runs`] runs of each are active, and the plugins of
 //! [`JobRunner::own_runs`] have permits of their own.
 //!
 //! [`JobRunner::max_runs`]: crate::jobs::JobRunner::max_runs
@@ -25,8 +25,8 @@ const BATCH_SIZE: usize = 256;
 /// Time to collect more free permits while there are more queued runs than permits.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(1);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Interval at which runs of plugins with permits of their own are searched for while no other permit is free. The
-/// search may have to skip many queued runs of other plugins.
+/// Interval of searches for runs of plugins with permits of their own, while no other permit is free. It is long,
+/// because a search may have to skip many queued runs of other plugins.
 const OWN_INTERVAL: Duration = Duration::from_millis(500);
 /// Number of plugins in [`ActivePlugins`] above which those without active runs are removed.
 const MAX_COUNTED: usize = 256;
@@ -38,7 +38,7 @@ struct Permits {
     shared: Vec<OwnedSemaphorePermit>,
 }
 
-/// Counts the active runs of each plugin: each holds a clone.
+/// Counts the active runs of each plugin: each run holds a clone of the `Arc` of its plugin.
 #[derive(Default)]
 struct ActivePlugins(HashMap<String, Arc<()>>);
 
@@ -50,7 +50,7 @@ impl ActivePlugins {
         self.0.entry(plugin.to_owned()).or_default().clone()
     }
 
-    /// Returns how many runs may be claimed with these permits.
+    /// Returns the limits of a claim with these permits.
     fn limits(&self, state: &SchedulerState, permits: &Permits) -> ClaimLimits {
         let runner = &state.jobs.runner;
         let own_plugins = runner.own_runs().plugins.to_vec();
@@ -86,7 +86,8 @@ pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
         let sleep = match claim_batch(&state, &limits).await {
             Ok(claimed) => {
                 let considered = claimed.first().map_or(0, |row| row.candidates as usize);
-                // Runs that were not claimed belong to plugins that have no permits left, or were not known before.
+                // Runs that were considered but not claimed belong to plugins at their limit. Without active runs, the
+                // limit of a plugin is 1.
                 has_backlog =
                     !claimed.is_empty() && (considered > claimed.len() || considered == limits.own + limits.shared);
                 start_attempts(&state, &mut attempts, &mut active, claimed, permits);

@@ -35,7 +35,8 @@ pub(super) async fn renew_leases(state: Arc<SchedulerState>) {
         if state.active_runs.is_empty() {
             continue;
         }
-        // A connection that stopped responding reports no error; a new one may succeed in time.
+        // A connection that stopped responding reports no error. The time limit closes it, because a new one may
+        // succeed in time.
         let timeout = time_until_first_stop(&state, stop_after).map_or(lease / 3, |left| left.min(lease / 3));
         match tokio::time::timeout(timeout, renew_all(&state)).await {
             Ok(Ok(all)) => all_renewed = all,
@@ -50,13 +51,14 @@ pub(super) async fn renew_leases(state: Arc<SchedulerState>) {
     }
 }
 
-/// Returns the time until the first run must be stopped if it is not renewed, or `None` if no run is active.
+/// Returns the time until the first run must be stopped if its lease is not renewed, or `None` if there is no such run.
 fn time_until_first_stop(state: &SchedulerState, stop_after: Duration) -> Option<Duration> {
     let running = state.active_runs.iter().filter(|run| run.stop_reason().is_none());
     running.map(|run| stop_after.saturating_sub(run.time_since_renewal())).min()
 }
 
-/// Renews all leases. Returns false if a row was locked and skipped.
+/// Renews all leases, and stops the runs whose lease was lost or whose cancellation was requested. Returns false if a
+/// row was locked and skipped.
 async fn renew_all(state: &SchedulerState) -> Result<bool, sqlx::Error> {
     let runs: Vec<Arc<ActiveRun>> = state.active_runs.iter().map(|run| run.value().clone()).collect();
     let held: Vec<HeldLease> = runs.iter().map(|run| run.lease()).collect();

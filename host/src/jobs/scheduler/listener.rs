@@ -1,5 +1,5 @@
-//! Listens to the messages of other nodes: a job was created or changed, a run was queued, or a run should be
-//! cancelled. Lost messages do no harm, because the other tasks poll.
+//! Listens to the messages of the nodes: a job was created or changed, a run was queued, or a run should be cancelled.
+//! Lost messages do no harm, because the other tasks poll.
 
 use std::{sync::Arc, time::Duration};
 

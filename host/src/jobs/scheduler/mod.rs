@@ -1,9 +1,10 @@
-//! The scheduler: queues due runs, claims queued runs, and executes them. Any number can run on one database.
+//! The scheduler: queues due runs, claims queued runs, and executes them. Any number of schedulers can run on one
+//! database.
 //!
 //! Each part is a task. In reading order: `state` (shared by the tasks), `active_run` (a run that this scheduler
 //! executes), `planner` (fire times to queued runs), `claimer` (queued runs to attempts), `attempt` (one run),
 //! `finisher` (records outcomes), `lease_renewer`, `output_writer` (logs and progress of active runs), `listener`
-//! (messages from other nodes), `sweeps` (expired leases, retention), `queries`.
+//! (messages of the nodes), `sweeps` (expired leases, retention), `queries`.
 //!
 //! Deliberately absent: state that another scheduler would need. Dropping a [`Scheduler`] has the effect of a crash:
 //! its leases expire, and another scheduler takes over.
@@ -85,7 +86,7 @@ async fn release_runs(state: &SchedulerState) {
     let runs: Vec<EndingRun> =
         state.active_runs.iter().map(|run| EndingRun::abandoned(run.lease(), Some(run.log.snapshot()))).collect();
     let recorded = state.writer.run(STATEMENT_TIMEOUT, async |connection| queries::end_runs(connection, &runs).await);
-    // Includes the time that another statement occupies the connection.
+    // The time limit includes the time for which another statement occupies the connection.
     match tokio::time::timeout(RELEASE_TIMEOUT, recorded).await {
         Ok(Ok(ended)) => ended.iter().for_each(|row| state.report_ended(row)),
         Ok(Err(error)) => tracing::warn!(%error, "failed to release runs; their leases will expire"),

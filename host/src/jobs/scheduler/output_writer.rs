@@ -8,7 +8,7 @@ use super::{
     state::{STATEMENT_TIMEOUT, SchedulerState},
 };
 
-/// Maximum delay of the stored output.
+/// Interval at which changed output is stored.
 const WRITE_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(super) async fn write_output(state: Arc<SchedulerState>) {

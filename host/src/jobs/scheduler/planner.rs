@@ -19,17 +19,17 @@ const BATCH_SIZE: i64 = 125;
 /// Age at which a fire time counts as missed when the scheduler has just started: any other scheduler would have
 /// handled it on time.
 const MISSED_AFTER_AT_START: TimeDelta = TimeDelta::seconds(1);
-/// Age at which a fire time counts as missed while the scheduler runs: it can be slow, or Postgres unavailable, for a
-/// moment.
+/// Age at which a fire time counts as missed while the scheduler runs: the scheduler can be slow, or Postgres
+/// unavailable, for a moment.
 const MISSED_AFTER: TimeDelta = TimeDelta::seconds(10);
-/// Sleep when a due job is locked by another scheduler.
+/// Minimum sleep, so that a due job that another scheduler has locked does not cause a busy loop.
 const MIN_SLEEP: Duration = Duration::from_millis(20);
 const MAX_CACHED_SCHEDULES: usize = 2000;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Time until a job with an invalid schedule is tried again.
 const INVALID_SCHEDULE_INTERVAL: TimeDelta = TimeDelta::hours(1);
 
-/// Parsed schedules by expression and zone. Many jobs have the same schedule, and each is needed again.
+/// Parsed schedules by expression and zone. Many jobs have the same schedule, and each schedule is needed again.
 type Schedules = HashMap<(String, String), Result<Schedule, ScheduleError>>;
 
 pub(super) async fn plan_runs(state: Arc<SchedulerState>) {

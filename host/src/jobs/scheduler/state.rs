@@ -16,7 +16,8 @@ pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Upper limit of the planner's and claimer's sleep, in case a notification is lost or the clock is changed.
 pub(super) const MAX_SLEEP: Duration = Duration::from_secs(30);
 
-/// Is notified once of each run that ends. Must not block.
+/// Receives each run that a scheduler has ended, once. Must not block. A run that is cancelled or skipped before it
+/// starts is not reported.
 pub trait RunObserver: Send + Sync + 'static {
     fn run_ended(&self, ended: &RunEnded);
 }
@@ -34,7 +35,7 @@ pub struct RunEnded {
     pub error_text: Option<String>,
     /// Whether the run failed and will be retried, so that the failure is not final.
     pub will_retry: bool,
-    /// Status of the job's previous run.
+    /// Status of the job's previous run. A run and its retries count as one; cancelled and skipped runs do not count.
     pub previous_status: Option<RunStatus>,
 }
 
@@ -52,7 +53,7 @@ pub(super) struct Outcome {
 /// State that the tasks of one scheduler share.
 pub(super) struct SchedulerState {
     pub(super) jobs: Jobs,
-    /// Each task has its own connection, so that leases are renewed regardless of other load.
+    /// The tasks use separate connections, so that leases are renewed regardless of other load.
     pub(super) planner: DedicatedConnection,
     pub(super) claimer: DedicatedConnection,
     pub(super) lease_renewer: DedicatedConnection,

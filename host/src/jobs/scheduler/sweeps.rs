@@ -1,4 +1,5 @@
-//! Periodic work, in UTC: runs with expired leases, waking the planner after a change of the clock, retention.
+//! Periodic work, scheduled in UTC: ends runs with expired leases, wakes the planner and the claimer after a change of
+//! the clock, and applies the retention of runs.
 //!
 //! This is the only use of `tokio-cron-scheduler`. It polls twice a second and does not handle changes of the clock,
 //! which is enough here, but not for jobs.
@@ -76,7 +77,8 @@ async fn start_timer(state: Weak<SchedulerState>) -> Result<JobScheduler, JobSch
     Ok(timer)
 }
 
-/// Ends runs whose scheduler crashed. Also wakes the planner, whose sleep is too long if the machine was suspended.
+/// Ends runs whose scheduler crashed. Also wakes the planner and the claimer, whose sleep is too long if the machine
+/// was suspended.
 async fn end_expired_runs(state: &SchedulerState) {
     if state.stopping.is_cancelled() {
         return;
@@ -99,7 +101,7 @@ async fn remove_old_data(state: &SchedulerState) {
     if let Err(error) = apply_retention(&state.jobs.runs).await {
         tracing::warn!(%error, "failed to remove old runs");
     }
-    // One page an hour, in addition to the plugin `cleanup`.
+    // One call an hour, in addition to the plugin `cleanup`.
     if let Err(error) = state.jobs.runs.remove_orphan_logs().await {
         tracing::warn!(%error, "failed to remove logs without a run");
     }

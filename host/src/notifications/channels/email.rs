@@ -25,7 +25,7 @@ use crate::{
     notifications::{NotificationState, notification::Message, settings::EmailSettings},
 };
 
-/// Time limit of all messages of one attempt. Addresses that no message was sent to by then are tried again.
+/// Time limit of all messages of one attempt. Addresses to which no message was sent by then are tried again.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Sends the message as plain text to each address on its own, so that a refused address does not affect the others.
@@ -46,7 +46,7 @@ pub(super) async fn send(
     }
     let started = Instant::now();
     let resolving = state.egress.resolve(&settings.host, settings.port);
-    // These addresses were checked: the host could resolve to others a moment later.
+    // The connections use these checked addresses, because the host could resolve to others a moment later.
     let addresses = tokio::time::timeout(TIMEOUT, resolving).await.map_err(|_| no_response())??;
     let server = Server { settings, addresses, trusted: &state.trusted };
     let mut sent = Sent::default();

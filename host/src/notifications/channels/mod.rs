@@ -23,6 +23,7 @@ pub(super) struct ChannelError {
     pub retry: Retry,
 }
 
+/// Whether and when to try again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Retry {
     /// A retry would fail in the same way.
@@ -71,7 +72,8 @@ impl From<EgressError> for ChannelError {
 /// Sends a message once. An e-mail channel sends it only to `recipient`, if one is given.
 ///
 /// # Errors
-/// Fails if no address received the message. A retry sends it to all addresses.
+/// Fails if no address received the message and the same retry applies to all of them. A retry sends it to all
+/// addresses.
 pub(super) async fn send(
     settings: &Settings,
     message: &Message,
@@ -104,7 +106,8 @@ fn check_response(response: &EgressResponse, reason: Option<String>) -> Result<(
     }
 }
 
-/// Returns the delay that a 429 response asks for: Discord's `retry_after` in the body (in seconds), or the header.
+/// Returns the delay that a 429 response asks for: Discord's `retry_after` in the body (in seconds), or the header
+/// `retry-after`.
 fn delay_of(response: &EgressResponse) -> Option<Duration> {
     let body: Option<serde_json::Value> = serde_json::from_slice(&response.body).ok();
     let seconds = body.as_ref().and_then(|body| body["retry_after"].as_f64());

@@ -10,7 +10,8 @@ use super::{
 /// Maximum number of chunks that wait to be sent; further writes wait.
 const MAX_QUEUED_CHUNKS: usize = 4;
 
-/// An upload in progress. Uses at most 28 MiB of memory for a stream of any length. Dropping it aborts the upload.
+/// An upload in progress. The parts of a stream of any length use at most 28 MiB of memory. Dropping it aborts the
+/// upload.
 pub struct Upload {
     chunks: mpsc::Sender<Bytes>,
     stored: Option<oneshot::Receiver<StoreResult<StoredBody>>>,
@@ -18,9 +19,9 @@ pub struct Upload {
     abort_on_drop: DropGuard,
 }
 
-/// An upload whose bytes are all in the store, but not yet visible as an object. Dropping it removes them.
+/// An upload whose bytes were all received, but are not yet visible as an object. Dropping it discards them.
 pub struct StoredUpload {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     pub sha256: [u8; 32],
     commit: oneshot::Sender<CommitRequest>,
@@ -51,7 +52,7 @@ impl Upload {
     /// no longer be used: the bytes may or may not have been accepted.
     ///
     /// # Errors
-    /// The store failed, with these bytes or with earlier ones.
+    /// The error of the store for these or for earlier bytes.
     pub async fn write(&mut self, bytes: Bytes) -> StoreResult<()> {
         match self.chunks.send(bytes).await {
             Ok(()) => Ok(()),
@@ -59,7 +60,8 @@ impl Upload {
         }
     }
 
-    /// Ends the stream and waits until the store has all bytes.
+    /// Ends the stream and waits until all its parts are in the store. The bytes of a small body are only sent by
+    /// [`StoredUpload::commit`].
     pub async fn end(mut self) -> StoreResult<StoredUpload> {
         drop(self.chunks);
         let Some(stored) = self.stored.take() else { return Err(ended()) };

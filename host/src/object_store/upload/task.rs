@@ -30,13 +30,13 @@ fn max_in_flight(number: i32) -> usize {
     if number <= 1000 { MAX_CONCURRENT_PARTS } else { 1 }
 }
 
-/// Size and digest of a body that is completely in the store.
+/// Size and digest of a body that was received completely.
 pub(super) struct StoredBody {
     pub(super) size: u64,
     pub(super) sha256: [u8; 32],
 }
 
-/// A request to make the object visible. The sender carries the outcome back.
+/// A request to make the object visible. The outcome is sent through it.
 pub(super) type CommitRequest = oneshot::Sender<StoreResult<()>>;
 
 /// The task's ends of the channels to the handle.

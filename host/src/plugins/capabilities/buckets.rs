@@ -14,7 +14,7 @@ use crate::{
 
 /// Maximum number of buckets in a list.
 const MAX_BUCKETS: u32 = 1000;
-/// Memory held for a list of buckets, whose names have at most 63 bytes.
+/// Memory held for a list of buckets, whose names are at most 63 bytes long.
 const LIST_BYTES: usize = 512 << 10;
 /// Maximum number of uploads that one run may sign. Each is recorded in the platform database, so a loop could fill it.
 const MAX_SIGNED_UPLOADS: u32 = 1000;

@@ -181,7 +181,7 @@ impl From<DumpError> for CallError {
             _ => ErrorCode::Failed,
         };
         match error {
-            DumpError::NotRun(cause) => Self::new(code, "pg_dump could not be started; see the server's log")
+            DumpError::NotRun(cause) => Self::new(code, "pg_dump could not be run; see the server's log")
                 .caused_by("dump", describe_cause(cause.as_ref())),
             DumpError::Unreachable(cause) => {
                 Self::new(code, "Postgres can't be reached").caused_by("dump", describe_cause(cause.as_ref()))

@@ -7,7 +7,8 @@ use crate::{
     plugins::guest::{HeldMemory, Host, RunCalls, RunState, bindings::log},
 };
 
-/// Longer messages are truncated. Longer fields are dropped, and the line says why.
+/// Maximum size of a message, and of a line's fields. Longer messages are truncated. Longer fields are replaced by the
+/// reason.
 const MAX_MESSAGE_BYTES: usize = 8 << 10;
 /// Unit in which memory for the log is reserved.
 const HELD_STEP_BYTES: usize = 64 << 10;
@@ -18,7 +19,8 @@ const LINE_OVERHEAD_BYTES: usize = 32;
 #[derive(Debug, Default)]
 pub(in crate::plugins) struct LogBudget {
     used: usize,
-    /// Number of lines that were dropped because the run exceeded its log limit or its memory for host calls.
+    /// Number of lines that were dropped, because the run exceeded its log limit or no memory for host calls was
+    /// available.
     pub dropped: u64,
     /// Message of the last line, if it is an error. The SDK logs the message of a panic before the guest traps.
     pub last_error: Option<String>,
@@ -27,7 +29,7 @@ pub(in crate::plugins) struct LogBudget {
 }
 
 impl LogBudget {
-    /// Reserves memory for the log. Returns whether there was enough. If not, the log keeps no further line.
+    /// Reserves memory for the log. Returns whether enough memory was available. If not, all further lines are dropped.
     fn hold(&mut self, calls: &RunCalls, limit: usize) -> bool {
         let bytes = self.used.next_multiple_of(HELD_STEP_BYTES);
         let held = match &mut self.held {

@@ -1,7 +1,7 @@
 //! The host functions that plugins can call, one file per interface of `wit/`.
 //!
 //! `log`, `progress`, `clock`, `config` and the shared `types` need no grant. Every other interface is linked only with
-//! a grant, and its calls are checked against the grant's scope.
+//! a grant. If its grants have a scope, its calls are checked against the scope.
 //!
 //! Each file owns its limits, its per-run state ([`RunState::capability_state`]) and its linker hook (`add_to_linker`),
 //! so that a host can link any subset. A capability only checks the scope, counts the bytes and converts types. Modules
@@ -21,7 +21,7 @@
 //! - A call's future can be dropped at any await. Then it must undo what it started, or leave it in a state that a
 //!   sweep repairs.
 //!
-//! Deliberately absent: connection strings, secret values, paths, sockets, a shell.
+//! Deliberately absent: connection strings, secret values, paths, sockets and a shell.
 //!
 //! [`Call::enter`]: super::guest::Call::enter
 //! [`CallError::caused_by`]: super::guest::CallError::caused_by

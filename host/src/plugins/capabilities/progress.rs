@@ -2,7 +2,7 @@ use wasmtime::component::Linker;
 
 use crate::plugins::guest::{Host, RunState, bindings::progress};
 
-/// Longer messages are truncated.
+/// Maximum size of a message, in bytes. Longer messages are truncated.
 const MAX_MESSAGE_BYTES: usize = 500;
 
 pub(super) fn add_to_linker<S: Send + Sync + 'static>(linker: &mut Linker<RunState<S>>) -> wasmtime::Result<()> {

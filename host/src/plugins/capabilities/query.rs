@@ -23,7 +23,7 @@ use crate::{
 
 /// Memory held for a query: one row as received and as text, and the chunks that wait to be read.
 const QUERY_BYTES: usize = 3 << 20;
-/// Maximum length of a query, in bytes. Postgres needs many times as much memory for a query as its text has bytes.
+/// Maximum length of a query, in bytes. The memory that Postgres needs for a query is many times the size of its text.
 const MAX_SQL_BYTES: usize = 128 << 10;
 /// Maximum number of parameters.
 const MAX_PARAMETERS: usize = 1000;

@@ -9,9 +9,9 @@ use crate::db::DatabaseName;
 /// The operations on the catalogue of backups for plugins. Implemented by `backups`, which is on a higher floor.
 ///
 /// # Errors
-/// Every method returns `Unavailable` if the platform database or the object store can't be reached. Methods that take
-/// an id return `NotFound` for an unknown backup. Methods that take a lease return `LeaseLost` if the run no longer
-/// holds it.
+/// Methods return `Unavailable` if a database or the object store can't be reached. Methods that take an id return
+/// `NotFound` for an unknown backup. Methods that take a lease return `LeaseLost` if the run no longer holds it.
+/// [`CatalogueError`] documents the other errors.
 #[async_trait]
 pub trait BackupCatalogue: Send + Sync + 'static {
     /// Adds a backup whose dump and manifest are in storage, and returns its id. Idempotent.
@@ -26,7 +26,8 @@ pub trait BackupCatalogue: Send + Sync + 'static {
         on_object: OnObject,
     ) -> Result<CopiedObjects, CatalogueError>;
 
-    /// Returns the backups of a database whose dump is in storage, newest first. `None` stands for all databases.
+    /// Returns the backups of a database whose dump is in storage, newest first. Without a target, returns the backups
+    /// of all databases.
     async fn list(&self, target: Option<&DatabaseName>) -> Result<Vec<CatalogueEntry>, CatalogueError>;
 
     /// Returns one backup, even if its dump is missing.
@@ -49,7 +50,7 @@ pub struct CopiedObjects {
     pub count: u64,
     /// Size of all objects, in bytes.
     pub bytes: u64,
-    /// Number of objects whose content no earlier backup had.
+    /// Number of objects whose content no earlier backup contained.
     pub copied: u64,
     /// Size of the copied objects, in bytes.
     pub copied_bytes: u64,
@@ -112,7 +113,7 @@ pub struct TableDifference {
     pub table: String,
     /// Number of rows in the manifest. `None` if the manifest does not list the table.
     pub expected: Option<u64>,
-    /// Number of rows in the restored database. `None` if the database does not have the table.
+    /// Number of rows in the restored database. `None` if the database does not contain the table.
     pub found: Option<u64>,
 }
 

@@ -50,7 +50,7 @@ pub(in crate::plugins) fn begin_call<S: Send + Sync + 'static>(
     Ok(Call { run, _arguments: arguments })
 }
 
-/// Counts the bytes of a call's result. Called for results that are more than a few numbers.
+/// Counts the bytes of a call's result. Called only for results that contain more than a few numbers.
 ///
 /// # Errors
 /// Traps if the run exceeds its limit for host calls.

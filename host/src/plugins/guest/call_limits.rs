@@ -150,7 +150,7 @@ impl RunCalls {
             Some(shared) => Ok((run, shared)),
             None => Err(CallError::new(
                 ErrorCode::Unavailable,
-                "the host's memory for the calls and transfers of all runs is in use; try again later",
+                "the host's memory for calls and transfers, or this plugin's share of it, is in use; try again later",
             )),
         }
     }

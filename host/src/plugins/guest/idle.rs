@@ -16,8 +16,7 @@ use super::streams::ByteStream;
 /// Minimum average rate at which a stream must be read, in bytes per second.
 const MIN_RATE: u64 = 16 << 10;
 
-/// A stream that is closed if its reader does not read it, because a stream may hold a connection, a process and
-/// permits.
+/// A stream that is closed if its reader is too slow, because a stream may hold a connection, a process and permits.
 ///
 /// The reader must read each chunk within `limit`. In total, it may take `limit` plus the time that its bytes need at
 /// [`MIN_RATE`]. Time that the reader spends waiting for the stream does not count.
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waiting_for_a_slow_stream_costs_the_reader_nothing() {
+    async fn time_spent_waiting_for_the_stream_does_not_count() {
         let slow = stream::once(async {
             tokio::time::sleep(LIMIT * 4).await;
             Ok(Bytes::from_static(b"late"))

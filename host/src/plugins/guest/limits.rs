@@ -19,7 +19,8 @@ pub enum LimitReached {
     Handles(usize),
 }
 
-/// Maximum number of elements in all tables of one run. A plugin's function table has a few thousand elements.
+/// Maximum number of elements in all tables of one run. A plugin's function table usually contains a few thousand
+/// elements.
 pub(in crate::plugins) const MAX_TABLE_ELEMENTS: usize = 100_000;
 /// Maximum number of core instances, and of tables, of one run. A component with one module needs two or three of each;
 /// CPython and its libraries, which are linked when the run starts, need about forty.

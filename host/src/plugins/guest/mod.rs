@@ -4,7 +4,8 @@
 //! - [`bindings`]: generated from `wit/`. [`resources`] and [`call_error`] are the Rust types of its resources and
 //!   errors.
 //! - [`state`]: the store's data.
-//! - [`run_scope`]: the run's identity, grants and denials. [`grants`] are those of its plugin.
+//! - [`run_scope`]: the run's identity, grants and denials. [`grants`] contains the permissions, settings and secrets
+//!   of the run's plugin.
 //! - [`call`]: the first steps of every host call.
 //! - [`call_limits`]: limits of calls in progress, and of the memory held for them. [`shared_permits`] are shared by
 //!   the runs of all plugins.

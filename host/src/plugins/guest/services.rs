@@ -24,7 +24,7 @@ pub struct Services {
     pub databases: Databases,
     pub queries: PluginQueries,
     pub projects: Projects,
-    /// Recipients to which dumps are encrypted. If there are none, dumps are not encrypted.
+    /// Recipients to which dumps are encrypted. If the list is empty, dumps are not encrypted.
     pub backup_recipients: AgeRecipients,
     pub store: ObjectStore,
     pub storage: StorageState,

@@ -22,7 +22,7 @@ pub(in crate::plugins) struct SharedPermits {
     shares: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
-/// The permits of a [`SharedPermits`] that one plugin can take. Cheap to clone.
+/// The part of a [`SharedPermits`] that one plugin can use. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::plugins) struct PluginPermits {
     /// `None` for AtlasHub's own plugins.
@@ -37,8 +37,8 @@ pub(in crate::plugins) struct Permits {
     common: OwnedSemaphorePermit,
 }
 
-/// Returns the number of permits that one plugin can take of `total`: three quarters, rounded up, but not all if there
-/// are several.
+/// Returns the number of permits that one plugin can take of `total`: three quarters, rounded up. If `total` is more
+/// than 1, at least one permit is left for other plugins.
 pub(in crate::plugins) fn share_of(total: usize) -> usize {
     (total - (total / 4).max(1).min(total)).max(1)
 }

@@ -5,7 +5,7 @@
 //! directly between its memory and [`Bytes`], and count as bytes of host calls.
 //!
 //! A `stream<u8>` can't report errors. A [`ByteStream`] ends with its first error. If the host reads the stream, it
-//! sees the error. A guest only sees the end, and gets the error from the `future` that accompanies the stream.
+//! sees the error. A guest only sees the end, and receives the error from the `future` that accompanies the stream.
 
 use std::{
     any::{Any, TypeId},
@@ -93,7 +93,7 @@ where
 /// Call [`StreamReader::close`] on a stream that is not received. If it is only dropped, its writer waits forever.
 ///
 /// # Errors
-/// Fails if the stream was already closed.
+/// Returns an error if the stream was already closed.
 pub fn receive(
     mut store: impl AsContextMut<Data: CountsBytes>,
     stream: StreamReader<u8>,

@@ -58,7 +58,7 @@ async fn forwarded_stream_is_returned_unread() {
     let reader = send(&mut store, bytes).unwrap();
     assert_eq!(read.load(Ordering::Relaxed), 0, "the stream was polled before it was read");
     let returned = receive(&mut store, reader).unwrap();
-    // The stream has 5 MB and the store allows 1 MiB, so nothing was copied.
+    // The stream contains 5 MB, and the store allows copying 1 MiB, so nothing was copied.
     drop(store);
     assert_eq!(collect(returned).await, expected(50));
     assert_eq!(Arc::strong_count(&alive), 1);

@@ -9,8 +9,9 @@ use crate::db::{DatabaseName, dump::DumpError};
 /// The operations on exports and imports for plugins. Implemented by `transfers`, which is on a higher floor.
 ///
 /// # Errors
-/// Every method returns `NotFound` for an unknown export or import, and `Unavailable` if a database or the object store
-/// can't be reached. Methods that take a lease return `LeaseLost` if the run no longer holds it.
+/// Methods that return a `Result` return `NotFound` for an unknown export or import, and `Unavailable` if a database or
+/// the object store can't be reached. Methods that take a lease return `LeaseLost` if the run no longer holds it.
+/// [`TransferError`] documents the other errors.
 #[async_trait]
 pub trait TransferService: Send + Sync + 'static {
     /// Returns the database of an export.
@@ -37,9 +38,9 @@ pub trait TransferService: Send + Sync + 'static {
     /// Assigns an import to a run and returns the import's file.
     async fn open_import(&self, id: Uuid, run: RunLease) -> Result<ImportFile, TransferError>;
 
-    /// Loads a file into its table in one transaction, and commits it unless the import is a dry run. Returns `None` if
-    /// the direct method failed and nothing was changed. Dropping the future rolls the transaction back, unless it is
-    /// being committed.
+    /// Loads a file into its table in one transaction, and commits the transaction unless the import is a dry run.
+    /// Returns `None` if the direct method failed and nothing was changed. Dropping the future rolls the transaction
+    /// back, unless it is being committed.
     async fn load_import(
         &self,
         id: Uuid,
@@ -117,7 +118,7 @@ pub struct TransferProgress {
 /// The reason why an operation on an export or import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// The named thing does not exist, for example `export`.
+    /// The named resource does not exist, for example `export`.
     #[error("{0} not found")]
     NotFound(&'static str),
     /// The operation can't be carried out, for example because Postgres rejected a value. Repeating it fails again.

@@ -22,7 +22,7 @@ pub(in crate::plugins) struct Candidate {
 }
 
 /// Lists the plugins of the binary and of the folder. A file with the name of a built-in plugin is listed under its
-/// full file name, `backup.wasm`, which no plugin can have.
+/// full file name, for example `backup.wasm`, which is not a valid plugin name.
 pub(in crate::plugins) fn list_candidates(
     first_party: &FirstParty,
     folder: &BTreeMap<String, FolderEntry>,

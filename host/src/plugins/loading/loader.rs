@@ -140,7 +140,7 @@ async fn load(state: &LoaderState, candidate: Candidate) -> Result<(), PluginErr
     Ok(())
 }
 
-/// Compiles a verified plugin and its schemas. Holds no lock while compiling, which may take minutes.
+/// Compiles a verified plugin and its schemas. The slots are not locked while compiling, which may take minutes.
 async fn prepare(
     state: &LoaderState,
     candidate: &Candidate,

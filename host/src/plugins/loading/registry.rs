@@ -67,7 +67,7 @@ impl LoadedPlugin {
 /// Loaded plugins by name.
 pub(super) type LoadedPlugins = BTreeMap<String, Arc<LoadedPlugin>>;
 
-/// The loaded plugins. A run gets its plugin from here once and keeps that version until it ends.
+/// The loaded plugins. A run looks up its plugin here once, and keeps that version until the run ends.
 #[derive(Debug, Default)]
 pub(in crate::plugins) struct Registry {
     loaded: ArcSwap<LoadedPlugins>,

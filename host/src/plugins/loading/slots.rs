@@ -81,7 +81,7 @@ impl Slots {
         self.by_name.insert(slot.candidate.name.clone(), slot);
     }
 
-    /// Returns whether there is a rejection that is not reported yet.
+    /// Returns whether a rejection has not been reported yet.
     pub(super) fn has_unreported_rejections(&self) -> bool {
         self.by_name.values().any(|slot| slot.is_rejected() && !slot.is_reported)
     }

@@ -7,8 +7,8 @@ use super::{
 use crate::secrets::Sealer;
 
 /// Applies `slots.trust` to the loaded plugins, and returns those that stay loaded. A plugin whose approval changed is
-/// replaced by one with the new grants. A plugin that is not loaded gets a new refusal if its key, file or approval was
-/// revoked.
+/// replaced by one with the new grants. If the key, file or approval of a plugin that is not loaded was revoked, the
+/// plugin's refusal is replaced by the revocation.
 pub(super) fn apply_trust(slots: &mut Slots, loaded: &LoadedPlugins, sealer: &Sealer) -> LoadedPlugins {
     let trust = Arc::clone(&slots.trust);
     let mut remaining = loaded.clone();

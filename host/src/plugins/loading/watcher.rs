@@ -1,4 +1,4 @@
-//! Starts a pass when the folder or the trust data changes, here or on another node, and periodically.
+//! Starts a pass when the folder changes, when the trust data changes here or on another node, and periodically.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -49,7 +49,7 @@ async fn run_passes(state: &LoaderState) {
     }
 }
 
-/// Returns the watch, or a new one if the folder was replaced.
+/// Returns the watch, or starts a new one if there is none or the folder was created, replaced or removed.
 async fn renew_watch(state: &LoaderState, watch: Option<FolderWatch>) -> Option<FolderWatch> {
     let (folder, changed) = (state.parts.folder.clone(), Arc::clone(&state.folder_changed));
     let renewing = tokio::task::spawn_blocking(move || match watch {

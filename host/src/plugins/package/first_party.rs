@@ -64,7 +64,7 @@ pub(in crate::plugins) fn is_reserved(name: &str) -> bool {
     RESERVED_NAMES.contains(&name)
 }
 
-/// Returns whether the plugin does AtlasHub's own work, for which permits are kept free.
+/// Returns whether the plugin does AtlasHub's own work, for which permits are reserved.
 pub(in crate::plugins) fn has_own_permits(name: &str) -> bool {
     PLUGINS_WITH_OWN_PERMITS.contains(&name)
 }

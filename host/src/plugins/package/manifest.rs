@@ -19,8 +19,8 @@ pub enum ReadManifestError {
 /// Reads the manifest from a component's top level. Sections of nested modules and components are ignored.
 ///
 /// # Errors
-/// Returns the reason why the file has no usable manifest. Detects truncated files and files that are not WebAssembly;
-/// whether the code is valid is checked by the compiler.
+/// Returns the reason why the file contains no usable manifest. Detects truncated files and files that are not
+/// WebAssembly. The compiler checks whether the code is valid.
 pub fn read_manifest(component: &[u8]) -> Result<Manifest, ReadManifestError> {
     let mut manifest = None;
     let mut depth = 0_usize;

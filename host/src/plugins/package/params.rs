@@ -17,7 +17,7 @@ const MAX_PROBLEMS: usize = 20;
 /// Maximum number of concurrent checks of one plugin. Each takes a blocking thread.
 const MAX_CONCURRENT_CHECKS: usize = 2;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Size limit of one compiled `pattern`.
+/// Maximum size of one compiled `pattern`, in bytes.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 /// Maximum number of cached parameter sets that are known to be valid. A job's parameters are the same in all of its

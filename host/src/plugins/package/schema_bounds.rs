@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
                 for (name, field) in fields {
                     match field {
                         Value::String(target) if name == "$ref" => add(self.measure_reference(target, depth)?),
-                        // A keyword has a string as its value. A property of this name has a schema.
+                        // The value of the keyword is a string. The value of a property with this name is a schema.
                         Value::String(_) if UNSUPPORTED_KEYWORDS.contains(&name.as_str()) => {
                             return Err(format!("`{name}` is not supported; refer to schemas by `\"$ref\": \"#/…\"`"));
                         }

@@ -64,7 +64,8 @@ impl Engine {
     /// Creates an engine with pooled memory.
     ///
     /// # Errors
-    /// Returns an error if the processor or the operating system lacks a required feature.
+    /// Returns an error if the processor or the operating system lacks a required feature, or if the ticker thread
+    /// can't be started.
     pub fn new(limits: &HostLimits, compiler: Compiler) -> Result<Self, EngineError> {
         let wasmtime = match wasmtime::Engine::new(&pooled_configuration(limits)) {
             Ok(engine) => engine,

@@ -6,11 +6,11 @@
 //! and errors, as shown in the run's history).
 //!
 //! Each run has its own store. Timeout and cancellation drop the store, and with it every host future that the guest
-//! waits for. Each of these futures undoes on drop what it started.
+//! waits for. On drop, each of these futures undoes what it started, or leaves a state that a sweep repairs.
 //!
 //! Compilation itself happens in `plugin_compiler`, in a separate process.
 //!
-//! Deliberately absent: WASI, a cache of machine code on disk, threads in guests, more than one run per store.
+//! Deliberately absent: WASI, a cache of machine code on disk, threads in guests and more than one run per store.
 
 mod compile;
 mod engine;

@@ -68,7 +68,7 @@ pub(super) fn limit_reached(limit: LimitReached) -> RunFailure {
     RunFailure::temporary(format!("Stopped: the run exceeded {limit}."))
 }
 
-/// Converts a trap.
+/// Converts a trap to a failure.
 pub(super) fn trapped(error: &wasmtime::Error, state: &mut RunState) -> RunFailure {
     if let Some(limit) = error.downcast_ref::<LimitReached>() {
         return limit_reached(*limit);
@@ -110,7 +110,7 @@ pub(super) fn log_dropped_lines(state: &mut RunState) {
         let limit = state.run.limits.log_kib;
         let lines = if dropped == 1 { "1 line was".to_owned() } else { format!("{dropped} lines were") };
         let message = format!(
-            "{lines} dropped: the run exceeded its log limit of {limit} KiB, or its memory for calls to the host."
+            "{lines} dropped: the run exceeded its log limit of {limit} KiB, or no memory was left for its log."
         );
         state.run.output.log(LineLevel::Warn, &message, Value::Null);
     }

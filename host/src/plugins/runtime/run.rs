@@ -35,7 +35,7 @@ use crate::{
     },
 };
 
-/// Maximum number of component-model handles of a guest: resources, streams, futures, pending calls.
+/// Maximum number of component-model handles of a guest: resources, streams, futures and pending calls.
 const MAX_COMPONENT_HANDLES: usize = 4096;
 
 /// Runs plugins, each run in its own store.
@@ -197,7 +197,7 @@ impl Runtime {
     }
 }
 
-/// Calls the guest's `run`. The outer error is a trap, the inner one the guest's own.
+/// Calls the guest's `run`. The outer error is a trap. The inner error is the guest's own.
 async fn call_job(
     linked: &PluginPre<RunState>,
     store: &mut Store<RunState>,

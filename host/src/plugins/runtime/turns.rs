@@ -10,9 +10,10 @@ use tokio_util::sync::PollSemaphore;
 
 use crate::plugins::package::has_own_permits;
 
-/// Limits how many guests compute at a time, so that plugins can't take every processor. AtlasHub's own plugins compute
-/// one at a time, in a turn that no other plugin can take. Guests get turns in the order in which they became ready. A
-/// guest that computes endlessly gives up its turn at each tick of the epoch.
+/// Limits how many guests compute at a time. If there are several processors, all plugins except AtlasHub's own leave
+/// one of them free. AtlasHub's own plugins compute one at a time, in a turn that no other plugin can take. Guests take
+/// turns in the order in which they became ready. A guest that computes endlessly gives up its turn at each tick of the
+/// epoch.
 pub(super) struct Turns {
     common: Arc<Semaphore>,
     /// Turns of AtlasHub's own plugins.
@@ -56,13 +57,13 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn guests_compute_in_turns() {
         let turns = Turns { common: Arc::new(Semaphore::new(1)), own: Arc::new(Semaphore::new(1)) };
-        let (computing, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (computing, highest) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let runs: Vec<_> = (0..4)
             .map(|_| {
-                let (computing, most) = (Arc::clone(&computing), Arc::clone(&most));
+                let (computing, highest) = (Arc::clone(&computing), Arc::clone(&highest));
                 tokio::spawn(turns.take("guest", async move {
                     for _ in 0..100 {
-                        most.fetch_max(computing.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        highest.fetch_max(computing.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         std::hint::black_box((0..10_000).sum::<u64>());
                         computing.fetch_sub(1, Ordering::SeqCst);
                         tokio::task::yield_now().await;
@@ -73,6 +74,6 @@ mod tests {
         for run in runs {
             run.await.unwrap();
         }
-        assert_eq!(most.load(Ordering::SeqCst), 1);
+        assert_eq!(highest.load(Ordering::SeqCst), 1);
     }
 }

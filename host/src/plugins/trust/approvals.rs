@@ -15,7 +15,7 @@ use crate::{
     secrets::Sealer,
 };
 
-/// Maximum number of settings, and of secrets, of one plugin.
+/// Maximum number of settings, and of secrets, in one request.
 const MAX_ENTRIES: usize = 64;
 const MAX_ENTRY_NAME_LENGTH: usize = 64;
 const MAX_VALUE_BYTES: usize = 8 << 10;
@@ -25,7 +25,7 @@ const MAX_PATTERN_BYTES: usize = 255;
 /// Maximum number of characters of a caller's text that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;
 
-/// An approval to make.
+/// An approval to create.
 pub(in crate::plugins) struct ApprovalRequest<'a> {
     pub plugin: &'a InspectedPlugin,
     /// The current approval.
@@ -37,11 +37,12 @@ pub(in crate::plugins) struct ApprovalRequest<'a> {
 
 /// Binds the plugin's name, key and grants, and lifts a revocation of the plugin and its file.
 ///
-/// Without `granted`, the plugin gets everything that it requests. If its current approval is for the same key and the
-/// same request, its grants stay as they are, so that a secret can be set without widening them.
+/// Without `granted`, the plugin is granted everything that it requests. If its current approval is for the same key
+/// and the same request, its grants stay as they are, so that a secret can be set without widening them.
 ///
 /// # Errors
-/// Returns an error if the request names another file, or if its grants, settings or secrets are invalid.
+/// Returns an error if the request names another file, if its grants, settings or secrets are invalid, if a secret
+/// can't be sealed, or if the platform database is unavailable.
 pub(in crate::plugins) async fn approve(
     platform: &PgPool,
     sealer: &Sealer,
@@ -96,7 +97,7 @@ pub(in crate::plugins) fn check_approvable(name: &str, refusal: Option<&Refusal>
     }
 }
 
-/// Revokes a plugin and its current file. Returns whether either was not revoked before.
+/// Revokes a plugin and its current file. Returns whether this changed anything.
 pub(in crate::plugins) async fn revoke(
     platform: &PgPool,
     name: &str,
@@ -112,7 +113,7 @@ pub(in crate::plugins) async fn revoke(
     Ok(changed)
 }
 
-/// Revokes a file, whatever plugin it contains.
+/// Revokes a file, regardless of the plugin that it contains.
 pub(in crate::plugins) async fn revoke_file(platform: &PgPool, sha256: [u8; 32]) -> Result<(), PluginError> {
     let mut transaction = platform.begin().await?;
     queries::record_trust_change(&mut transaction).await?;
@@ -121,7 +122,7 @@ pub(in crate::plugins) async fn revoke_file(platform: &PgPool, sha256: [u8; 32])
     Ok(())
 }
 
-/// Deletes an approval with its settings and secrets. Returns whether there was one.
+/// Deletes an approval with its settings and secrets. Returns whether the approval existed.
 pub(in crate::plugins) async fn forget(platform: &PgPool, name: &str) -> Result<bool, PluginError> {
     let mut transaction = platform.begin().await?;
     queries::record_trust_change(&mut transaction).await?;
@@ -152,7 +153,7 @@ fn parse_grants(granted: &[GrantedCapability], requested: &CapabilityScopes) -> 
         let patterns = scope.databases.iter().chain(&scope.stores).chain(&scope.hosts).chain(&scope.secrets);
         if patterns.clone().count() > MAX_PATTERNS || patterns.clone().any(|pattern| !is_valid_pattern(pattern)) {
             return Err(PluginError::Invalid(format!(
-                "The scope of `{capability}` is invalid: it may have up to {MAX_PATTERNS} names of 1 to \
+                "The scope of `{capability}` is invalid: it can contain up to {MAX_PATTERNS} names of 1 to \
                  {MAX_PATTERN_BYTES} bytes without spaces."
             )));
         }
@@ -189,7 +190,7 @@ fn check_entries<'a>(
     entries: impl ExactSizeIterator<Item = (&'a String, Option<&'a String>)>,
 ) -> Result<(), PluginError> {
     if entries.len() > MAX_ENTRIES {
-        return Err(PluginError::Invalid(format!("`{field}` has more than {MAX_ENTRIES} entries.")));
+        return Err(PluginError::Invalid(format!("`{field}` contains more than {MAX_ENTRIES} entries.")));
     }
     for (name, value) in entries {
         let is_valid = (1..=MAX_ENTRY_NAME_LENGTH).contains(&name.len())

@@ -1,13 +1,13 @@
 //! Decides which plugins may run: signatures, keys, serials, approvals and grants.
 //!
 //! A file passes these stages, and each may refuse it with a [`Refusal`]: [`SignedFile`] (bytes and signature as read)
-//! → [`InspectedPlugin`] (the signature is valid, so the manifest is its author's) → [`VerifiedPlugin`] (the owner
-//! approved it). Only this folder creates the last two, and only the bytes in a [`VerifiedPlugin`] are compiled.
+//! → [`InspectedPlugin`] (the signature is valid, so the manifest is its author's) → [`VerifiedPlugin`] (its approval
+//! allows it to run). Only this folder creates the last two, and only the bytes in a [`VerifiedPlugin`] are compiled.
 //!
 //! In reading order: [`signature`] (where signatures are checked), [`inspect`], [`verify`] with [`scopes`], and
-//! [`view`] (the trust data that they use). Then the database side: [`store`] reads the view, [`approvals`],
-//! `default_approval` (first-party plugins) and [`trusted_keys`] change it, [`secrets`] seals plugins' secrets, and
-//! [`queries`] has the SQL.
+//! [`view`] (the trust data that they use). Then the database side: [`store`] reads the view. [`approvals`],
+//! `default_approval` (first-party plugins) and [`trusted_keys`] change the data. [`secrets`] seals plugins' secrets,
+//! and [`queries`] contains the SQL.
 //!
 //! Deliberately absent: reading files. Each file is read once, by `package`.
 //!

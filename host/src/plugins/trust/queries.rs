@@ -96,7 +96,7 @@ pub(super) struct NewKey<'a> {
     pub first_party: bool,
 }
 
-/// Inserts a key. Returns `None` if there is already a key with this id.
+/// Inserts a key. Returns `None` if a key with this id exists.
 pub(super) async fn insert_key(db: impl PgExecutor<'_>, key: NewKey<'_>) -> Result<Option<KeyRow>, sqlx::Error> {
     sqlx::query_as(
         "INSERT INTO trusted_keys (id, name, public_key, first_party) VALUES ($1, $2, $3, $4)
@@ -124,7 +124,7 @@ pub(super) async fn list_keys(db: impl PgExecutor<'_>) -> Result<Vec<KeyRow>, sq
         .await
 }
 
-/// Revokes a key. Returns whether there was such a key that was not revoked yet.
+/// Revokes a key. Returns whether the key existed and was not revoked yet.
 pub(super) async fn revoke_key(db: impl PgExecutor<'_>, id: &str) -> Result<bool, sqlx::Error> {
     let result = sqlx::query("UPDATE trusted_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL")
         .bind(id)
@@ -207,7 +207,7 @@ pub(super) async fn set_secrets(
     Ok(())
 }
 
-/// Revokes an approval. Returns whether there was one that was not revoked yet.
+/// Revokes an approval. Returns whether the approval existed and was not revoked yet.
 pub(super) async fn revoke_approval(db: impl PgExecutor<'_>, name: &str) -> Result<bool, sqlx::Error> {
     let result = sqlx::query("UPDATE plugin_approvals SET revoked_at = now() WHERE name = $1 AND revoked_at IS NULL")
         .bind(name)
@@ -216,7 +216,7 @@ pub(super) async fn revoke_approval(db: impl PgExecutor<'_>, name: &str) -> Resu
     Ok(result.rows_affected() > 0)
 }
 
-/// Deletes an approval with its settings and secrets. Returns whether there was one.
+/// Deletes an approval with its settings and secrets. Returns whether the approval existed.
 pub(super) async fn delete_approval(db: impl PgExecutor<'_>, name: &str) -> Result<bool, sqlx::Error> {
     let result = sqlx::query("DELETE FROM plugin_approvals WHERE name = $1").bind(name).execute(db).await?;
     Ok(result.rows_affected() > 0)
@@ -246,8 +246,8 @@ pub(super) async fn delete_revoked_hash(db: impl PgExecutor<'_>, sha256: &[u8; 3
         .map(drop)
 }
 
-/// Records the serial of a plugin that is about to run. If a newer serial, or another file with the same serial, is
-/// recorded, changes nothing and returns that record.
+/// Records the serial of a plugin that is about to be loaded. If a newer serial, or another file with the same serial,
+/// is recorded, changes nothing and returns that record.
 pub(super) async fn record_serial(
     pool: &PgPool,
     name: &str,

@@ -22,7 +22,8 @@ pub(super) fn describe_excess(requested: &CapabilityScopes, allowed: &[&Capabili
     })
 }
 
-/// Returns the intersection of two scopes. If one of two patterns covers the other, the result has the narrower one.
+/// Returns the intersection of two scopes. If one of two patterns covers the other, the result contains the narrower
+/// one.
 pub(super) fn intersection(a: &Scope, b: &Scope) -> Scope {
     Scope {
         databases: intersect_patterns(&a.databases, &b.databases),

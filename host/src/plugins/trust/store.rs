@@ -1,4 +1,4 @@
-//! Reads the trust data of the platform database into a [`TrustView`], and records the serials that ran.
+//! Reads the trust data of the platform database into a [`TrustView`], and records the serials of loaded plugins.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(in crate::plugins) async fn load_trust(pool: &PgPool, first_party: &FirstPar
 
 /// Records the serial of a plugin that is about to be loaded.
 ///
-/// Returns a refusal if another node ran a newer version, or another file with the same serial, since the trust data
+/// Returns a refusal if another node loaded a newer version, or another file with the same serial, since the trust data
 /// was read.
 pub(in crate::plugins) async fn record_serial(
     pool: &PgPool,

@@ -20,7 +20,8 @@ const KEY_ID_LENGTH: usize = 16;
 /// Trusts a key.
 ///
 /// # Errors
-/// Returns an error if the name or key is invalid, or if the key is already known.
+/// Returns an error if the name or key is invalid, if the key is already trusted or was revoked, if another key with
+/// its id is known, or if the platform database is unavailable.
 pub(in crate::plugins) async fn add(
     platform: &PgPool,
     name: &str,
@@ -54,7 +55,8 @@ pub(in crate::plugins) async fn add(
 /// effect.
 ///
 /// # Errors
-/// Returns [`PluginError::UnknownKey`] if there is no such key.
+/// Returns [`PluginError::UnknownKey`] if there is no such key, and [`PluginError::Database`] if the platform database
+/// is unavailable.
 pub(in crate::plugins) async fn revoke(platform: &PgPool, id: &str) -> Result<String, PluginError> {
     // minisign prints ids without leading zeros.
     let id = format!("{:0>KEY_ID_LENGTH$}", id.to_ascii_uppercase());
@@ -80,7 +82,7 @@ pub(in crate::plugins) async fn list(
     let rows = queries::list_keys(platform).await?;
     let mut keys: BTreeMap<String, TrustedKey> = rows
         .into_iter()
-        // Keys of other binaries have no effect here, unless they were revoked.
+        // First-party keys of other binaries have no effect here, unless they were revoked.
         .filter(|row| !row.first_party || row.revoked_at.is_some() || first_party_id == Some(row.id.as_str()))
         .map(|row| (row.id.clone(), to_wire(row)))
         .collect();
@@ -98,7 +100,7 @@ pub(in crate::plugins) async fn list(
     Ok(keys.into_values().collect())
 }
 
-/// Adds this binary's own key to the table, unless it is already in it.
+/// Adds this binary's own key to the table, unless the table already contains it.
 pub(in crate::plugins) async fn register_first_party_key(
     platform: &PgPool,
     first_party: &FirstParty,

@@ -53,7 +53,7 @@ impl InspectedPlugin {
     }
 
     /// Checks that the plugin may be loaded, and returns the scopes to load it with. Unlike
-    /// [`InspectedPlugin::effective_scopes`], this includes its serial.
+    /// [`InspectedPlugin::effective_scopes`], this also checks the plugin's serial.
     ///
     /// # Errors
     /// Returns the reason why the plugin may not be loaded.

@@ -15,11 +15,11 @@ use crate::{
     projects::{AuthSettingsCache, KeyCache},
 };
 
-/// Paths of end-user login.
+/// Prefix of the paths of end-user login.
 const AUTH_PATH: &str = "/v1/auth/";
-/// The public keys, which verifiers of access tokens fetch without an API key.
+/// Prefix of the paths of public keys, which verifiers of access tokens fetch without an API key.
 const PUBLIC_KEYS_PATH: &str = "/v1/auth/jwks/";
-/// The exchange of refresh tokens. Apps sign their user out on 429 there, and try again on 503.
+/// Path of the exchange of refresh tokens. Apps sign their user out on 429 there, but try again on 503.
 const REFRESH_PATH: &str = "/v1/auth/refresh";
 
 /// State of the gate.
@@ -43,7 +43,7 @@ pub async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    // Every route here is under `/v1`. Any other path is unknown: 404 without asking for a key.
+    // Every route here is under `/v1`. Any other path is unknown, and results in 404 without a check of the key.
     if !request.uri().path().starts_with("/v1/") {
         return next.run(request).await;
     }
@@ -58,7 +58,7 @@ pub async fn authenticate(
     let admission = admit(&gate, address, request.uri().path(), request.headers());
     let admitted = match tokio::time::timeout(gate.timeout, admission).await {
         Ok(admitted) => admitted,
-        Err(_) => Err((ApiError::new(Code::Timeout, "The API key could not be checked in time."), None)),
+        Err(_) => Err((ApiError::new(Code::Timeout, "The request could not be authenticated in time."), None)),
     };
     let (caller, origin) = match admitted {
         Ok(admitted) => admitted,
@@ -172,7 +172,7 @@ fn bearer_token(headers: &HeaderMap) -> ApiResult<Option<&str>> {
     });
     match token {
         Some(token) if !token.is_empty() => Ok(Some(token)),
-        _ => Err(ApiError::new(Code::Unauthorized, "The header `authorization` carries no bearer token.")
+        _ => Err(ApiError::new(Code::Unauthorized, "The header `authorization` contains no bearer token.")
             .with_hint("Send `authorization: Bearer <access token>`, or leave the header out.")),
     }
 }

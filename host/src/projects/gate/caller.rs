@@ -11,13 +11,13 @@ use crate::{
     projects::ProjectRef,
 };
 
-/// The origin of a request on the public surface: project, key and user. Only [`super::authenticate`] creates one.
+/// The sender of a request on the public surface: project, key and user. Only [`super::authenticate`] creates one.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub project: Arc<ProjectRef>,
     pub key_type: KeyType,
     pub key_id: Uuid,
-    /// The signed-in user, if the request carries a valid access token.
+    /// The signed-in user, if the request contains a valid access token.
     pub user: Option<Arc<UserClaims>>,
 }
 

@@ -18,8 +18,8 @@ const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("x-request-id, ret
 const PREFLIGHT_MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("600");
 const MAX_ORIGINS: usize = 50;
 
-/// Responds to a preflight. It carries no key, so the project is unknown: any origin is allowed here, and the request
-/// itself is checked.
+/// Responds to a preflight. A preflight contains no key, so the project is unknown. Any origin is allowed here, and the
+/// origin of the request itself is checked.
 pub(super) fn preflight(headers: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let response_headers = response.headers_mut();
@@ -43,7 +43,8 @@ pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Returns the origin for the response's CORS headers, or `None` for a request without one, which no browser made.
+/// Returns the origin for the response's CORS headers, or `None` for a request without one, which is no cross-origin
+/// request of a browser.
 ///
 /// # Errors
 /// 403 if the project does not allow the origin.

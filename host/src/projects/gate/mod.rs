@@ -1,9 +1,10 @@
-//! The gate of the public surface: no request passes without a valid API key.
+//! The gate of the public surface: no request reaches a handler without a valid API key, except requests for the public
+//! keys of access tokens.
 //!
 //! `authenticate` is the middleware. It checks, in this order: the key (`keys`), the browser's origin (`cors`), the
 //! rate (`rate_limit`), the user's token (`user_tokens`, `verified_tokens`), and, if the project's settings require it,
-//! that the user's session has not ended (`session_check`). A request that passes carries a [`Caller`], which handlers
-//! extract. `signing_keys` creates and decrypts the keys that sign user tokens.
+//! that the user's session has not ended (`session_check`). The middleware adds a [`Caller`] to a request that passes,
+//! and handlers extract it. `signing_keys` creates and decrypts the keys that sign user tokens.
 //!
 //! Not here: issuing user tokens (`auth`).
 

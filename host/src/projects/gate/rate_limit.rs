@@ -70,7 +70,7 @@ pub struct WrongKeyLimit(Arc<WrongKeys>);
 
 struct WrongKeys {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
-    /// Addresses that were above their limit, and until when.
+    /// Addresses that were above their limit, and the time until which they are refused.
     refused: DashMap<IpAddr, Instant>,
     /// Number of wrong keys since the start. Wraps around.
     count: AtomicU32,
@@ -123,8 +123,8 @@ fn limiter<K: Hash + Eq + Clone>(per_second: NonZeroU32) -> DefaultKeyedRateLimi
     RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst))
 }
 
-/// `clock` is the limiter's clock. Creating another one queries the processor's features, which takes longer than the
-/// rest of a request in a virtual machine.
+/// `clock` is the limiter's clock. Creating another clock queries the processor's features. In a virtual machine, that
+/// takes longer than the rest of the request.
 fn too_many_requests(not_until: &NotUntil<QuantaInstant>, clock: &DefaultClock) -> ApiError {
     too_many(not_until.wait_time_from(clock.now()))
 }

@@ -12,7 +12,7 @@ const SESSION_EXISTS: &str = "SELECT FROM auth.sessions s JOIN auth.users u ON u
 /// Checks that the user's session has not ended and the user is not disabled.
 ///
 /// # Errors
-/// 401 if the session has ended.
+/// 401 if the session has ended or the user is disabled, and the errors of [`ProjectPools::fetch`].
 pub(super) async fn check_session(pools: &ProjectPools, project: &str, user: &UserClaims) -> ApiResult<()> {
     let is_id = |text: &str| text.parse::<uuid::Uuid>().is_ok();
     let Some(session) = user.session_id.as_deref().filter(|session| is_id(session) && is_id(&user.sub)) else {

@@ -11,7 +11,7 @@ use crate::{
     secrets::{SealError, SealedColumn, Sealer},
 };
 
-/// Time for which a retired key verifies tokens: longer than any token that it signed lives.
+/// Seconds for which a retired key verifies tokens. Longer than the lifetime of any token that it signed.
 pub(super) const RETIRED_KEY_SECONDS: f64 = 25.0 * 3600.0;
 
 /// Private part of a signing key.
@@ -66,6 +66,9 @@ pub struct SigningKey {
 }
 
 /// Returns a project's newest signing key, decrypted.
+///
+/// # Errors
+/// 503 if Postgres can't be reached, 500 if the project has no key or the key can't be decrypted.
 pub async fn signing_key(platform: &PgPool, sealer: &Sealer, project: &str) -> ApiResult<SigningKey> {
     let (id, sealed): (Uuid, Vec<u8>) = sqlx::query_as(
         "SELECT id, sealed FROM signing_keys WHERE project_id = $1 AND retired_at IS NULL ORDER BY id DESC LIMIT 1",
@@ -78,8 +81,11 @@ pub async fn signing_key(platform: &PgPool, sealer: &Sealer, project: &str) -> A
     Ok(SigningKey { kid: id.to_string(), key: EncodingKey::from_ec_der(&pkcs8) })
 }
 
-/// Replaces a project's signing key. The previous keys verify tokens for [`RETIRED_KEY_SECONDS`]; those that no longer
-/// do so are deleted. Returns the id of the new key.
+/// Replaces a project's signing key. The previous keys verify tokens for 25 hours. Keys that were retired earlier are
+/// deleted. Returns the id of the new key.
+///
+/// # Errors
+/// 503 if Postgres can't be reached, 500 if the key can't be created.
 pub async fn rotate_signing_key(platform: &PgPool, sealer: &Sealer, project: &str) -> ApiResult<String> {
     let mut transaction = platform.begin().await?;
     // Two rotations at once would leave two keys that sign.

@@ -19,14 +19,14 @@ use crate::error::{ApiError, ApiResult, Code};
 
 /// Tolerated difference between clocks.
 const CLOCK_LEEWAY_SECONDS: u64 = 5;
-/// Minimum interval between two queries that unknown `kid`s cause.
+/// Minimum interval between two queries because of an unknown `kid`.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 /// Time after which keys are read again, so that tokens of a key that another node removed are refused.
 const MAX_CACHE_AGE: Duration = Duration::from_secs(60);
 /// Time after which published keys are read again, so that a new key is published before its first token arrives.
 const MAX_PUBLISHED_AGE: Duration = Duration::from_secs(1);
 
-/// Maximum lifetime of a token to whose expiry the leeway does not apply. Such tokens are for tests.
+/// Maximum lifetime of a token whose expiry is exact, without the leeway. Such tokens are for tests.
 const MAX_EXACT_LIFETIME_SECONDS: u64 = 30;
 
 struct CachedKeys {
@@ -62,6 +62,9 @@ impl UserTokens {
     }
 
     /// Returns the public keys of a project's tokens, newest first (RFC 7517).
+    ///
+    /// # Errors
+    /// 503 if Postgres can't be reached, 500 if a key can't be read.
     pub async fn public_keys(&self, project: &str) -> ApiResult<Vec<serde_json::Value>> {
         match self.keys.get(project).map(|keys| keys.clone()) {
             Some(keys) if keys.read_at.elapsed() < MAX_PUBLISHED_AGE => Ok(keys.jwks.clone()),
@@ -79,10 +82,11 @@ impl UserTokens {
         self.keys.remove(project);
     }
 
-    /// Returns the claims of a token of this project. `issuer` is the one that the project's settings name.
+    /// Returns the claims of a token of this project. `issuer` is the issuer in the project's settings, if they contain
+    /// one.
     ///
     /// # Errors
-    /// 401 if the token is not valid.
+    /// 401 if the token is not valid, 503 if Postgres can't be reached.
     pub(super) async fn verify(&self, project: &str, token: &str, issuer: Option<&str>) -> ApiResult<Arc<UserClaims>> {
         let digest = TokenDigest::new(project, issuer, token);
         if let Some(verified) = self.verified.get(&digest, jsonwebtoken::get_current_timestamp())
@@ -158,11 +162,11 @@ impl UserTokens {
     }
 }
 
-/// Returns the Unix time in seconds from which on a token has expired. Clocks may differ, but not for short-lived
-/// tokens.
+/// Returns the Unix time in seconds from which on a token has expired. Includes the leeway for clocks, except for
+/// short-lived tokens.
 ///
 /// # Errors
-/// 401 if that time has come.
+/// 401 if the token has expired or has no expiry.
 fn expiry(claims: &serde_json::Map<String, serde_json::Value>) -> ApiResult<u64> {
     let number = |name: &str| claims.get(name).and_then(serde_json::Value::as_f64).map(|seconds| seconds as u64);
     let expires_at = number("exp").ok_or_else(|| invalid_token("no expiry"))?;

@@ -1,5 +1,5 @@
-//! Access tokens that were verified before, so that their signature is not verified for each request. The signature
-//! takes longer than the rest of the gate.
+//! Access tokens that were verified before, so that their signature is not verified for each request. Verifying a
+//! signature takes longer than the rest of the gate.
 
 use std::{num::NonZeroUsize, sync::Arc};
 
@@ -37,7 +37,7 @@ pub(super) struct VerifiedToken {
     pub(super) expires_at: u64,
 }
 
-/// The most recently used tokens. Only valid tokens are added, so that nobody can fill it with invented ones.
+/// The most recently used tokens. Only valid tokens are added, so that nobody can fill the cache with invented ones.
 #[derive(Clone)]
 pub(super) struct VerifiedTokens(Arc<Mutex<LruCache<TokenDigest, VerifiedToken>>>);
 

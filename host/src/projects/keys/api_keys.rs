@@ -12,7 +12,7 @@ use crate::{
 
 const PUBLISHABLE_PREFIX: &str = "ah_pub_";
 const SECRET_PREFIX: &str = "ah_sec_";
-/// 32 bytes in base64url.
+/// Number of random characters of a key: 32 bytes in base64url.
 const RANDOM_CHARS: usize = 43;
 /// Number of characters of a key that are stored and shown: the prefix and five of the 43 random ones.
 const SHOWN_CHARS: usize = 12;
@@ -96,7 +96,7 @@ fn check_expiry(expires_at: Option<DateTime<Utc>>, hint: &'static str) -> ApiRes
     Ok(())
 }
 
-/// Creates a successor of a key. The old key stays valid for the overlap.
+/// Creates a successor of a key. The old key stays valid for the overlap, unless it expires earlier.
 pub(super) async fn rotate(
     state: &ProjectsState,
     project: &str,
@@ -109,7 +109,7 @@ pub(super) async fn rotate(
     let mut transaction = state.platform.begin().await?;
     let old = lock_valid_key(&mut transaction, project, id).await?;
     let key = generate_key(old.key_type);
-    // The successor of a key that expires gets the same lifetime, counted from now.
+    // The successor of a key that expires has the same lifetime, counted from now.
     let expires_at = old.expires_at.map(|at| Utc::now() + (at - old.created_at));
     let row = queries::NewKey { replaces: Some(id), ..new_key(project, old.key_type, &old.name, &key, expires_at) };
     let api_key = queries::insert_key(&mut *transaction, &row).await?;
@@ -133,7 +133,7 @@ async fn lock_valid_key(connection: &mut PgConnection, project: &str, id: Uuid) 
     Ok(key)
 }
 
-/// Revokes a key, effective at once on every node.
+/// Revokes a key. This node rejects it at once, and every other node within a second.
 pub(super) async fn revoke(state: &ProjectsState, project: &str, id: Uuid) -> ApiResult<queries::RevokedKey> {
     let mut connection = state.platform.acquire().await?;
     let mut transaction = connection.begin().await?;
@@ -144,7 +144,10 @@ pub(super) async fn revoke(state: &ProjectsState, project: &str, id: Uuid) -> Ap
     Ok(key)
 }
 
-/// Deletes up to `limit` keys that expired or were revoked at least `days` ago. Returns their number.
+/// Deletes up to `limit` keys that expired or were revoked at least `days` days ago. Returns their number.
+///
+/// # Errors
+/// The error of the statement.
 pub async fn remove_expired_or_revoked_keys(platform: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     queries::remove_expired_or_revoked_keys(platform, days, limit).await
 }

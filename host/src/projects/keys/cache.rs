@@ -29,7 +29,7 @@ const MAX_AGE: Duration = Duration::from_millis(1000);
 const REFRESH_AGE: Duration = Duration::from_millis(500);
 /// Precision of `last_used_at`.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
-/// Time limit for looking a key up. A request whose key exceeds it gets 503.
+/// Time limit for looking up a key. A request whose lookup takes longer is refused with 503.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum number of keys that are looked up at the same time, so that unknown keys don't fill the queue for the
 /// platform database.
@@ -49,7 +49,7 @@ pub(in crate::projects) struct CachedKey {
     checked_at: Instant,
     touched_at: Option<Instant>,
     refreshing: AtomicBool,
-    /// Requests that this node has not stored yet.
+    /// Number of requests that this node has not stored yet.
     requests: Arc<AtomicU64>,
 }
 
@@ -59,7 +59,7 @@ pub struct KeyCache {
     platform: PgPool,
     availability: Availability,
     keys: Arc<DashMap<[u8; 32], Arc<CachedKey>>>,
-    /// Lets one request at a time look a key up; the others wait for its result.
+    /// Lets one request at a time look up a key; the others wait for its result.
     lookups: Arc<DashMap<[u8; 32], Arc<tokio::sync::Mutex<Lookup>>>>,
     lookup_permits: Arc<Semaphore>,
     usage: KeyUsage,
@@ -116,7 +116,7 @@ impl KeyCache {
         result
     }
 
-    /// Looks the key up, unless another request has done so in the meantime, successfully or not.
+    /// Looks up the key, unless another request has done so in the meantime, successfully or not.
     async fn look_up_once(&self, hash: [u8; 32], lookup: &tokio::sync::Mutex<Lookup>) -> ApiResult<Arc<CachedKey>> {
         let arrived_at = Instant::now();
         let mut lookup = lookup.lock().await;

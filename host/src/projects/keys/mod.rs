@@ -1,8 +1,8 @@
 //! API keys of projects.
 //!
 //! `api_keys` defines their format and the owner's operations on them. Each request of the public surface looks up its
-//! key in `cache`, and `usage` counts it. `routes` has the handlers, `queries` the fixed SQL. Only the SHA-256 of a key
-//! is stored.
+//! key in `cache`, and `usage` counts it. `routes` contains the handlers, and `queries` the fixed SQL. Only the SHA-256
+//! of a key is stored.
 
 mod api_keys;
 mod cache;

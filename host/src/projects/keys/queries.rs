@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-/// Channel on which nodes announce keys and projects that changed. The payload is a key's hash in hex, or
-/// `project:` and a project's id.
+/// Channel on which nodes announce changed keys and projects. The payload is a key's hash in hex, or `project:` and a
+/// project's id.
 pub(super) const CHANNEL: &str = "atlashub_keys";
 
 #[derive(sqlx::FromRow)]
@@ -244,7 +244,7 @@ async fn notify(db: impl PgExecutor<'_>, payload: &str) -> Result<(), sqlx::Erro
     sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(db).await.map(drop)
 }
 
-/// Deletes up to `limit` keys that ended at least `days` ago. Returns their number.
+/// Deletes up to `limit` keys that expired or were revoked at least `days` days ago. Returns their number.
 pub(super) async fn remove_expired_or_revoked_keys(pool: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let result = sqlx::query(
         "DELETE FROM api_keys WHERE id IN

@@ -60,7 +60,7 @@ pub(crate) async fn update_key(
 
 /// Revoke an API key
 ///
-/// The key stops working at once.
+/// The key stops working within a second.
 #[utoipa::path(delete, path = "/admin/v1/projects/{project}/keys/{key}", tag = "keys",
     params(("project" = String, Path), ("key" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
@@ -76,7 +76,8 @@ pub(crate) async fn revoke_key(
 
 /// Rotate an API key
 ///
-/// Creates a successor with the same type and name. The old key stays valid for `overlapSeconds`.
+/// Creates a successor with the same type and name. The old key stays valid for `overlapSeconds`, unless it expires
+/// earlier.
 #[utoipa::path(post, path = "/admin/v1/projects/{project}/keys/{key}/rotate", tag = "keys",
     params(("project" = String, Path), ("key" = String, Path)), request_body = RotateApiKey,
     responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody),

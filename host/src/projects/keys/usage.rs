@@ -1,4 +1,4 @@
-//! Counts the requests with each key. Each node adds its counts to the platform database every few seconds.
+//! Counts the requests with each key. Each node adds its counts to the platform database every 15 seconds.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ const STORE_INTERVAL: Duration = Duration::from_secs(15);
 /// Old counts are removed once in this number of intervals.
 const INTERVALS_PER_REMOVAL: u32 = 240;
 
-/// The requests that this node has not stored yet, by key.
+/// The numbers of requests that this node has not stored yet, by key.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeyUsage(Arc<DashMap<Uuid, Arc<AtomicU64>>>);
 

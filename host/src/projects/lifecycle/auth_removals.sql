@@ -1,5 +1,5 @@
--- Statements that remove what someone else attached to the tables $1 of schema `auth`. $2 is the one of them that the
--- project's tables may refer to. Only the names of objects are put into the statements, quoted.
+-- Returns statements that remove what others attached to the tables $1 of schema `auth`. Foreign keys of the project's
+-- tables that refer to the table $2 are kept. The statements contain only the quoted names of objects.
 WITH t AS (
     SELECT c.oid, c.relname, c.relowner, c.relacl, c.relnamespace
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -30,7 +30,7 @@ statements (step, statement) AS (
     SELECT 1, pg_catalog.format('DROP STATISTICS %I.%I', n.nspname, s.stxname)
     FROM t JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = t.oid
     JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace
-    -- Checks, exclusions, and keys that refer to other tables, or that other tables have.
+    -- Check and exclusion constraints, and foreign keys between these tables and others.
     UNION ALL
     SELECT 2, pg_catalog.format('ALTER TABLE %I.%I DROP CONSTRAINT %I', n.nspname, c.relname, k.conname)
     FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
@@ -45,7 +45,7 @@ statements (step, statement) AS (
     SELECT 2, pg_catalog.format('ALTER TABLE auth.%I ALTER COLUMN %I DROP DEFAULT', t.relname, a.attname)
     FROM t JOIN pg_catalog.pg_attrdef d ON d.adrelid = t.oid
     JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.adnum
-    -- Indexes that are not those of a key.
+    -- Indexes that do not belong to a constraint.
     UNION ALL
     SELECT 3, pg_catalog.format('DROP INDEX auth.%I', i.relname)
     FROM t JOIN pg_catalog.pg_index x ON x.indrelid = t.oid JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid

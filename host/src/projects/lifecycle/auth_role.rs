@@ -1,6 +1,6 @@
 //! The role `proj_<id>_auth`, which owns the tables of end-user login.
 //!
-//! A project gets the role when it switches login on, or when a database with the tables is restored into it. All
+//! The role is created when a project switches login on, or when a database with the tables is restored into it. All
 //! functions are idempotent.
 
 use sqlx::{Connection as _, PgPool};
@@ -32,7 +32,8 @@ pub struct AuthResources {
 /// Creates the project's role for end-user login and gives it schema `auth` with those of `tables` that exist there.
 ///
 /// # Errors
-/// 409 if the schema contains a table with one of the names that AtlasHub did not make.
+/// 409 if the schema contains tables or other objects that AtlasHub did not make and can't take over, 404 if the
+/// project does not exist, 503 if Postgres can't be reached.
 pub async fn prepare_auth_role(resources: &AuthResources, project: &str, tables: AuthTables) -> ApiResult<()> {
     create(resources, project).await?;
     let mut connection =
@@ -46,7 +47,7 @@ pub async fn prepare_auth_role(resources: &AuthResources, project: &str, tables:
 /// them. Otherwise the owner could read passwords and change users.
 ///
 /// # Errors
-/// 409 if the tables differ from what AtlasHub made.
+/// As [`prepare_auth_role`].
 pub async fn take_over_restored(
     resources: &AuthResources,
     project: &str,

@@ -3,7 +3,7 @@
 //! An archive, or the owner before the take-over, may have attached code to the tables: triggers, rules, policies,
 //! checks, defaults and expressions of indexes would run with the rights of the tables' new owner. [`take_over`]
 //! removes all of it, and every privilege. The slice `auth` then sets its own defaults, checks and indexes again. The
-//! comment [`RESTORED`] on the schema shows that this is still to be done.
+//! comment [`RESTORED`] on the schema means that this is still to be done.
 
 use sqlx::{Connection as _, PgConnection};
 
@@ -31,7 +31,7 @@ pub struct AuthTables {
 ///
 /// # Errors
 /// 409 if the schema contains a table with one of the names that AtlasHub did not make, or that differs from what
-/// AtlasHub made.
+/// AtlasHub made, or other objects that can't be taken over.
 pub(super) async fn take_over(connection: &mut PgConnection, project: &str, tables: AuthTables) -> ApiResult<()> {
     // The project controls the contents of the database: names must not resolve to its objects, and its locks must not
     // block.
@@ -92,7 +92,7 @@ pub(super) async fn take_over(connection: &mut PgConnection, project: &str, tabl
     Ok(())
 }
 
-/// Returns statements that grant what others may do with the tables. The backup role reads every table, so that dumps
+/// Returns statements that grant privileges on the tables to others. The backup role reads every table, so that dumps
 /// are complete. The project's owner may read and reference users, and nothing else.
 fn grants<'a>(project: &str, tables: impl Iterator<Item = &'a str>, users: &str) -> String {
     let [owner, backup] = [DbRole::Owner, DbRole::Backup].map(|role| ident(&role_name(project, role)));
@@ -106,12 +106,12 @@ fn grants<'a>(project: &str, tables: impl Iterator<Item = &'a str>, users: &str)
     grants
 }
 
-/// Returns statements that grant what others may do with all tables of end-user login.
+/// Returns statements that grant privileges on all tables of end-user login to others.
 pub fn auth_grants(project: &str, tables: AuthTables) -> String {
     grants(project, tables.names.iter().copied(), tables.users)
 }
 
-/// Returns whether the schema has the tables of end-user login.
+/// Returns whether schema `auth` contains the tables of end-user login, that is, the marker.
 pub(super) async fn exist(connection: &mut PgConnection, tables: AuthTables) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
@@ -123,7 +123,7 @@ pub(super) async fn exist(connection: &mut PgConnection, tables: AuthTables) -> 
     .await
 }
 
-/// Refuses tables that could run the project's code although everything in [`removals`] is removed.
+/// Refuses tables that could run the project's code even after [`removals`].
 async fn refuse_differences(connection: &mut PgConnection, tables: &[&str]) -> ApiResult<()> {
     let difference: Option<(String, String)> = sqlx::query_as(
         "WITH t AS (SELECT c.oid, c.relname, c.relkind FROM pg_catalog.pg_class c
@@ -155,8 +155,8 @@ async fn removals(connection: &mut PgConnection, tables: &[&str], users: &str) -
     sqlx::query_scalar(include_str!("auth_removals.sql")).bind(tables).bind(users).fetch_all(connection).await
 }
 
-/// Class 42 is about the project's objects, for example a function `auth.uid()` with another type. Class 2B: something
-/// depends on what would be removed.
+/// Converts an error of the take-over. SQLSTATE class 42 is about the project's objects, for example a function
+/// `auth.uid()` with another type. Class 2B means that something depends on what would be removed.
 fn not_taken_over(error: sqlx::Error) -> ApiError {
     let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
     if code.starts_with("42") || code.starts_with("2B") {

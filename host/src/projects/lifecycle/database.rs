@@ -51,8 +51,8 @@ pub(super) async fn platform_role(connection: &mut PgConnection) -> Result<Platf
     Ok(PlatformRole { name, is_superuser })
 }
 
-/// Creates the role, or resets its password if it exists. Postgres gets the SCRAM verifier, so that the password never
-/// appears in its log.
+/// Creates the role, or resets its password if it exists. The statement contains only the SCRAM verifier, so that the
+/// password never appears in Postgres's log.
 pub(super) async fn create_role(
     connection: &mut PgConnection,
     project: &str,
@@ -227,7 +227,7 @@ pub(super) fn standard_privileges(project: &str) -> String {
     )
 }
 
-/// The functions that policies call. `data/schema/project_code.sql` knows their bodies.
+/// The functions that policies call. `data/schema/project_code.sql` contains their bodies too, to recognize them.
 pub(super) const AUTH_FUNCTIONS: &str = "
          CREATE OR REPLACE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS
            $body$ SELECT NULLIF(pg_catalog.current_setting('request.jwt.claims', true), '')::pg_catalog.jsonb $body$;
@@ -241,7 +241,7 @@ pub(super) const AUTH_FUNCTIONS: &str = "
          COMMENT ON FUNCTION auth.role() IS 'Claim role of the signed-in user of this request, or null.';
          COMMENT ON FUNCTION auth.jwt() IS 'All claims of the signed-in user of this request, or null.';";
 
-/// Creates the schema `auth`. Run it as the owner.
+/// Returns statements that create the schema `auth`. The owner must run them.
 pub(super) fn schema_auth(project: &str) -> String {
     let [_, app, anon, user, backup] = DbRole::OF_EVERY_PROJECT.map(|role| ident(&role_name(project, role)));
     format!(
@@ -251,7 +251,7 @@ pub(super) fn schema_auth(project: &str) -> String {
     )
 }
 
-/// Drops the database with its sessions, the databases that restores made and kept, and the roles. Succeeds for those
+/// Drops the database with its sessions, the databases that restores created or kept, and the roles. Succeeds for those
 /// that do not exist.
 pub(super) async fn drop_database_and_roles(connection: &mut PgConnection, project: &str) -> Result<(), sqlx::Error> {
     let database = format!("proj_{project}");
@@ -263,7 +263,7 @@ pub(super) async fn drop_database_and_roles(connection: &mut PgConnection, proje
     for database in others.iter().chain([&database]) {
         drop_database(connection, database).await?;
     }
-    // The backup role is a member of the owner role, so it goes first.
+    // The backup role is a member of the owner role, so it is dropped first.
     for role in [DbRole::Query, DbRole::Auth, DbRole::Backup, DbRole::User, DbRole::Anon, DbRole::App, DbRole::Owner] {
         execute(connection, format!("DROP ROLE IF EXISTS {}", ident(&role_name(project, role)))).await?;
     }
@@ -271,7 +271,10 @@ pub(super) async fn drop_database_and_roles(connection: &mut PgConnection, proje
 }
 
 /// Revokes access of projects' roles to the platform database, and to the server's maintenance databases where the
-/// platform's role may do that: by default every role may connect to any database.
+/// platform's role may do that. By default, every role may connect to any database.
+///
+/// # Errors
+/// Fails if Postgres can't be reached or refuses a statement.
 pub async fn close_shared_databases(url: &Secret) -> Result<(), sqlx::Error> {
     let mut connection = connect_as_platform(url, None).await?;
     let databases: Vec<(String, bool)> = sqlx::query_as(

@@ -13,7 +13,8 @@ use crate::{
 };
 
 const TABLES: &str = include_str!("tables_of_database.sql");
-/// The session settings of apps, so that types look the same, and a time limit for listing tables.
+/// The search path of apps' sessions, so that names of types are written in the same way, and a time limit for listing
+/// tables.
 const LIST_OPTIONS: &str = "SET search_path = public; SET statement_timeout = '15s'";
 
 /// The platform database and the databases of ready projects, by their logical names.
@@ -21,7 +22,7 @@ const LIST_OPTIONS: &str = "SET search_path = public; SET statement_timeout = '1
 pub struct Databases {
     platform: PgPool,
     dumper: Dumper,
-    /// Connections that list tables. They are closed after use, and apps' requests use others.
+    /// Limits the connections that list tables. They are closed after use; apps' requests use other connections.
     connections: Arc<Semaphore>,
 }
 
@@ -57,13 +58,16 @@ pub struct DatabaseColumn {
 }
 
 impl Databases {
-    /// At most `connections` connections list tables at the same time.
+    /// Creates the list of databases. At most `connections` connections list tables at the same time.
     pub fn new(platform: PgPool, dumper: Dumper, connections: usize) -> Self {
         Self { platform, dumper, connections: Arc::new(Semaphore::new(connections)) }
     }
 
     /// Returns the chosen databases: the platform's, then those of projects by their id. Does not measure the others,
     /// because Postgres visits every file of a database to measure its size.
+    ///
+    /// # Errors
+    /// The error of a query.
     pub async fn list(&self, choose: impl Fn(&DatabaseName) -> bool) -> Result<Vec<DatabaseEntry>, sqlx::Error> {
         let mut entries = Vec::new();
         if choose(&DatabaseName::Platform) {
@@ -86,10 +90,11 @@ impl Databases {
         Ok(entries)
     }
 
-    /// Returns the name of the project, as the owner spelled it; `None` for the platform database.
+    /// Returns the name of the project as the owner spelled it, or `None` for the platform database.
     ///
     /// # Errors
-    /// [`DbError::Gone`] if there is no such project or it is not ready.
+    /// [`DbError::Gone`] if there is no such project or it is not ready, [`DbError::Unreachable`] if Postgres can't be
+    /// reached.
     pub async fn title(&self, database: &DatabaseName) -> Result<Option<String>, DbError> {
         let DatabaseName::Project(id) = database else { return Ok(None) };
         let project = queries::project(&self.platform, id).await.map_err(|error| DbError::Unreachable(error.into()))?;
@@ -97,12 +102,18 @@ impl Databases {
         ready.map(|project| Some(project.name)).ok_or(DbError::Gone)
     }
 
-    /// Returns the tables by schema and name, without system tables.
+    /// Returns the tables ordered by schema and name, without system tables.
+    ///
+    /// # Errors
+    /// [`DbError::Gone`] if there is no such project or it is not ready, and the errors of the query.
     pub async fn tables(&self, database: &DatabaseName) -> Result<Vec<DatabaseTable>, DbError> {
         parse_tables(&self.tables_json(database).await?)
     }
 
     /// Returns the tables like [`Self::tables`], as JSON for [`parse_tables`].
+    ///
+    /// # Errors
+    /// As [`Self::tables`].
     pub async fn tables_json(&self, database: &DatabaseName) -> Result<String, DbError> {
         self.title(database).await?;
         // The semaphore is never closed.
@@ -119,12 +130,18 @@ impl Databases {
     }
 
     /// Opens a connection, see [`Dumper::connect_as`].
+    ///
+    /// # Errors
+    /// The errors of [`Self::title`] and of [`Dumper::connect_as`].
     pub async fn connect_as(&self, database: &DatabaseName, role: DbRole) -> Result<ExclusiveClient, DumpError> {
         self.title(database).await?;
         self.dumper.connect_as(database, role).await
     }
 
     /// Starts a dump, see [`Dumper::dump`].
+    ///
+    /// # Errors
+    /// The errors of [`Self::title`] and of [`Dumper::dump`].
     pub async fn dump(
         &self,
         database: &DatabaseName,

@@ -1,12 +1,13 @@
 //! The life cycle of projects.
 //!
-//! - `provisioning`: creates a project completely or not at all. Removal and recovery use its undo too.
+//! - `provisioning`: creates a project completely or not at all. Removal and recovery use its function that undoes the
+//!   work.
 //! - `database`: the statements that create and drop a project's database and roles.
 //! - `extensions`: prevents a project's SQL from creating extensions, unless the configuration allows it.
 //! - `removal`: deletes a project, at once or after a final backup.
 //! - `recovery`: removes projects whose creation or deletion a crash interrupted; creates missing resources of a
 //!   project.
-//! - `replacement`: databases that take the place of a project's database.
+//! - `replacement`: replaces a project's database with a restored one.
 //! - `credentials`: the sealed passwords of projects' roles.
 //! - `auth_role`: the role of end-user login. `auth_tables`: makes it the owner of the tables in schema `auth`.
 //! - `optional_role`: creates a role that only some projects have.

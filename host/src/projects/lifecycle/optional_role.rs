@@ -12,7 +12,7 @@ use crate::{
     secrets::{self, Sealer},
 };
 
-/// A role that a project gets when it is first needed.
+/// A role that is created when a project first needs it.
 pub(super) struct OptionalRole<'a> {
     pub(super) platform: &'a PgPool,
     pub(super) database_url: &'a Secret,
@@ -21,7 +21,7 @@ pub(super) struct OptionalRole<'a> {
 }
 
 impl OptionalRole<'_> {
-    /// Creates the role with its stored password, which may connect to the project's database. It is idempotent.
+    /// Creates the role with its stored password, and lets it connect to the project's database. It is idempotent.
     ///
     /// Returns the platform's connection. It holds a lock until it is closed, because several nodes may create the role
     /// at the same time.

@@ -1,7 +1,8 @@
-//! Queries of plugins, and the role `proj_<id>_query` as which they run.
+//! Queries of plugins, and the role `proj_<id>_query` that they run as.
 //!
-//! A project gets the role at its first query. The role reads the tables and views of schema `public`, also those that
-//! are created later. Privileges that the owner revokes stay revoked until a restore replaces the database.
+//! The role is created for the first query of a project. It may read the tables and views of schema `public`, also
+//! those that the owner creates later. Privileges that the owner revokes stay revoked until a restore replaces the
+//! database.
 
 use std::{any::Any, sync::Arc, time::Duration};
 

@@ -19,6 +19,9 @@ pub struct UnfinishedProject {
 }
 
 /// Returns the projects that are not ready, including those that a running process works on.
+///
+/// # Errors
+/// The error of the query.
 pub async fn unfinished_projects(platform: &PgPool) -> Result<Vec<UnfinishedProject>, sqlx::Error> {
     let projects = queries::unfinished_projects(platform).await?;
     Ok(projects
@@ -27,9 +30,12 @@ pub async fn unfinished_projects(platform: &PgPool) -> Result<Vec<UnfinishedProj
         .collect())
 }
 
-/// Removes every unfinished project that no process works on, and returns those it removed.
+/// Removes every unfinished project that no process works on, and returns the removed ones.
 ///
 /// Removing a project in state `creating` loses nothing: its keys were never returned.
+///
+/// # Errors
+/// Fails if a part of a project can't be removed. The projects after it are not removed then.
 pub async fn finish_unfinished_projects(state: &ProjectsState) -> anyhow::Result<Vec<UnfinishedProject>> {
     let mut finished = Vec::new();
     for project in unfinished_projects(&state.platform).await? {
@@ -52,7 +58,7 @@ pub async fn finish_unfinished_projects(state: &ProjectsState) -> anyhow::Result
 }
 
 /// Returns the audit entry of a deletion that a crash interrupted. The request's own entry says that its outcome is
-/// unknown. The creation of a project has only that entry.
+/// unknown. An interrupted creation has only the entry of its request.
 fn deletion_entry(project: &UnfinishedProject) -> Option<NewAuditEntry> {
     (project.state == ProjectState::Deleting).then(|| {
         let mut entry = NewAuditEntry::new("system", "project.delete");
@@ -65,6 +71,9 @@ fn deletion_entry(project: &UnfinishedProject) -> Option<NewAuditEntry> {
 
 /// Creates the missing resources of a ready project: its roles with their stored passwords, its database and its
 /// bucket. Returns whether the database was missing, and is therefore empty.
+///
+/// # Errors
+/// Fails if another process works on the project, or if a resource can't be created.
 pub async fn ensure_resources(state: &ProjectsState, id: &str) -> anyhow::Result<bool> {
     let mut connection = database::connect_as_platform(&state.database_url, None).await?;
     provisioning::lock(&mut connection, id).await?;

@@ -43,7 +43,7 @@ pub(super) async fn delete_with_backup(state: &ProjectsState, project: &ProjectR
         }
         Some(_) => {}
     }
-    // A crash before the commit leaves a backup without a deletion, and the caller gets no response.
+    // A crash before the commit leaves a backup without a deletion, and the caller receives no response.
     let run = (state.begin_final_backup)(project.id.clone()).await?;
     queries::set_delete_after_run(&mut *transaction, &project.id, run).await?;
     transaction.commit().await?;
@@ -54,6 +54,10 @@ pub(super) async fn delete_with_backup(state: &ProjectsState, project: &ProjectR
 
 /// Deletes a project that waits for the run, and writes the audit entry. Does nothing if the project no longer waits,
 /// or another process works on it.
+///
+/// # Errors
+/// Fails if a part of the project can't be removed. The project then stays in state `deleting`, and recovery removes
+/// it.
 pub async fn delete_after_run(state: &ProjectsState, id: &str, run: Uuid, entry: &NewAuditEntry) -> anyhow::Result<()> {
     let mut connection = database::connect_as_platform(&state.database_url, None).await?;
     match provisioning::lock(&mut connection, id).await {
@@ -70,6 +74,9 @@ pub async fn delete_after_run(state: &ProjectsState, id: &str, run: Uuid, entry:
 
 /// Keeps a project that waits for the run, stores the reason and writes the audit entry. Returns `false` if the project
 /// no longer waits.
+///
+/// # Errors
+/// The error of a statement. Nothing was changed then.
 pub async fn keep_after_run(
     state: &ProjectsState,
     id: &str,

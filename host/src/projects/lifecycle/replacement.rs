@@ -1,9 +1,9 @@
-//! Databases that take the place of a project's database: created empty, loaded by a restore, swapped in, kept for a
-//! rollback, dropped.
+//! Replaces a project's database. A new database is created empty, loaded by a restore, and swapped in. The previous
+//! one is kept for a rollback until it is dropped.
 //!
-//! The swap is one transaction of the platform database: both databases get their new names, and the caller records
-//! it, or nothing happens. Renaming a database locks it first, so a new session waits, and then connects to the
-//! database that has the name.
+//! The swap is one transaction of the platform database: either both databases are renamed and the caller records the
+//! swap, or nothing happens. A new session waits for the lock of a rename, and then connects to the database that has
+//! the name by then.
 
 use std::{
     sync::Arc,
@@ -35,7 +35,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(30);
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Maximum time that a rename waits for a lock. Requests that open a connection wait equally long.
 const LOCK_TIMEOUT_MS: u32 = 2000;
-/// Maximum number of attempts to rename a database whose sessions don't end.
+/// Maximum number of attempts to swap databases whose sessions don't end.
 const MAX_SWAP_ATTEMPTS: u32 = 3;
 
 /// Returns the prefix, in the platform's bucket, of archives that are uploaded for restores of a project.
@@ -66,7 +66,7 @@ pub struct Swap {
     pub project: String,
     /// Becomes the project's database.
     pub incoming: String,
-    /// The name that the project's present database gets.
+    /// The new name of the project's present database.
     pub kept: String,
 }
 
@@ -139,7 +139,8 @@ impl Replacements {
     /// Creates an empty database that only the project's owner, and its role for dumps, may connect to.
     ///
     /// # Errors
-    /// `Gone` if the project is not ready, `Busy` while another process creates or deletes it.
+    /// `Gone` if the project is not ready, `Busy` if another process holds the project's lock for longer than 30
+    /// seconds, `Database` if a statement fails.
     pub async fn create(&self, project: &str, name: &str) -> Result<(), ReplacementError> {
         let mut connection = self.locked(project).await?;
         database::create_closed_database(&mut connection, name).await?;
@@ -149,6 +150,7 @@ impl Replacements {
         Ok(())
     }
 
+    /// Returns the statements of a new project that an archive may lack.
     pub fn new_project_sql(&self, project: &str) -> NewProjectSql {
         NewProjectSql {
             schema_auth: database::schema_auth(project),
@@ -156,6 +158,7 @@ impl Replacements {
         }
     }
 
+    /// Returns the target of a load into a database of the project.
     pub fn load_target<'a>(&'a self, project: &'a str, database: &'a str, sql: &'a NewProjectSql) -> LoadTarget<'a> {
         LoadTarget {
             project,
@@ -170,13 +173,17 @@ impl Replacements {
     /// the tables of end-user login belong to the project's role for login.
     ///
     /// # Errors
-    /// `Refused` if schema `auth` contains what AtlasHub did not make.
+    /// `Refused` with the error of the take-over, for example if schema `auth` contains what AtlasHub did not make.
+    /// `Database` if a statement fails.
     pub async fn finish(&self, project: &str, name: &str) -> Result<(), ReplacementError> {
         (self.take_over_auth)(project.to_owned(), name.to_owned()).await.map_err(ReplacementError::Refused)?;
         Ok(extensions::apply_to_database(&self.database_url, name, self.allow_create_extension).await?)
     }
 
-    /// Gives the project's roles access to its database again, which SQL of an archive can revoke from its own role.
+    /// Gives the project's roles access to its database again. SQL of an archive can revoke the access of its own role.
+    ///
+    /// # Errors
+    /// `Database` if a statement fails.
     pub async fn restore_access(&self, project: &str) -> Result<(), ReplacementError> {
         let (mut connection, database) = (self.connect().await?, format!("proj_{project}"));
         if database::database_exists(&mut connection, &database).await? {
@@ -189,7 +196,8 @@ impl Replacements {
     /// transaction, on the platform database.
     ///
     /// # Errors
-    /// If it returns an error, nothing was changed.
+    /// Every variant of [`ReplacementError`] except `Refused`. Nothing was changed then, unless the connection was lost
+    /// during the commit, whose outcome is unknown.
     pub async fn swap(&self, swap: &Swap, record: &dyn RecordSwap) -> Result<(), ReplacementError> {
         let mut connection = self.locked(&swap.project).await?;
         let mut attempt = 1;
@@ -246,7 +254,10 @@ impl Replacements {
         Ok(transaction.commit().await?)
     }
 
-    /// Returns the databases that restores of the project were loading when their process was killed, or still are.
+    /// Returns the databases that restores of the project are loading, or were loading when their process was killed.
+    ///
+    /// # Errors
+    /// `Database` if the query fails.
     pub async fn leftovers(&self, project: &str) -> Result<Vec<String>, ReplacementError> {
         let mut connection = self.connect().await?;
         let names = sqlx::query_scalar("SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)")
@@ -258,6 +269,9 @@ impl Replacements {
     }
 
     /// Drops a database that was loaded or kept, and ends its sessions. Succeeds if it does not exist.
+    ///
+    /// # Errors
+    /// `Database` if the statement fails.
     pub async fn drop(&self, name: &str) -> Result<(), ReplacementError> {
         let mut connection = self.connect().await?;
         database::drop_database(&mut connection, name).await?;
@@ -269,7 +283,8 @@ impl Replacements {
         database::connect_as_platform(&self.database_url, None).await
     }
 
-    /// Connects and takes the lock of a ready project, which is held until the connection closes. Waits for it.
+    /// Connects and takes the lock of a ready project, which is held until the connection closes. Waits up to
+    /// [`LOCK_WAIT`] for the lock.
     async fn locked(&self, project: &str) -> Result<PgConnection, ReplacementError> {
         let mut connection = self.connect().await?;
         let deadline = Instant::now() + LOCK_WAIT;

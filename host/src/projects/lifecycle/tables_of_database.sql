@@ -1,4 +1,4 @@
--- Tables of a database with their columns, as JSON; without the system's own.
+-- Tables of a database with their columns, as JSON, without system tables.
 SELECT coalesce(pg_catalog.json_agg(t ORDER BY t.schema, t.name), '[]')::text FROM (
     SELECT n.nspname AS schema, c.relname AS name,
            greatest(c.reltuples, 0)::bigint AS "estimatedRows",

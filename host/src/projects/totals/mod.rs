@@ -20,11 +20,14 @@ use super::{ProjectRef, ProjectsState};
 
 pub use surveys::{Survey, Surveys};
 
-/// Age of the runs that are counted.
+/// Maximum age of the runs that are counted.
 const RUN_SPAN: TimeDelta = TimeDelta::hours(24);
 
 impl ProjectsState {
     /// Returns the totals of the projects by their ids. Database sizes and table counts are at most `max_age` old.
+    ///
+    /// # Errors
+    /// The error of a query of the platform database.
     pub async fn totals(
         &self,
         projects: &[ProjectRef],

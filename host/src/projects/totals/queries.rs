@@ -108,8 +108,8 @@ pub(super) struct Order {
 /// The sort key of a page's last project: its name or its creation time, and its id.
 pub(super) type After = (String, String);
 
-/// Returns projects in the given order, only those whose name contains `q` or whose id is `q`. `after` is the sort key
-/// of the previous page's last project.
+/// Returns projects in the given order. With `q`, returns only those whose name contains `q` or whose id is `q`.
+/// `after` is the sort key of the previous page's last project.
 pub(super) async fn list(
     pool: &PgPool,
     q: Option<&str>,

@@ -38,7 +38,7 @@ pub struct Survey {
     pub database_bytes: Option<i64>,
     /// Number of tables in the schema `public`. `None` if the database could not be reached.
     pub table_count: Option<i64>,
-    /// Tables that publishable keys may change, and whose rows no policy protects.
+    /// Tables that publishable keys may change, and whose rows no row-level security protects.
     pub open_tables: Vec<String>,
 }
 
@@ -57,8 +57,11 @@ impl Surveys {
         Self { platform, pools, cached: Arc::default(), query_lock: Arc::default() }
     }
 
-    /// Returns the surveys of the projects that are ready, at most `max_age` old. A database that does not respond has
-    /// a survey without numbers.
+    /// Returns the surveys of the projects that are ready, at most `max_age` old. The survey of a database that does
+    /// not respond has no number of tables.
+    ///
+    /// # Errors
+    /// The error of a query of the platform database. Errors of projects' databases are logged.
     pub async fn surveys(
         &self,
         projects: &[ProjectRef],
@@ -109,7 +112,8 @@ impl Surveys {
         Ok(())
     }
 
-    /// Uses a connection that is closed afterwards, because apps need the connections that are kept open.
+    /// Counts the tables of a project. Uses a connection that is closed afterwards, because apps need the connections
+    /// that are kept open.
     async fn count_tables(&self, id: &str) -> Option<(i64, Vec<String>)> {
         let counted = async {
             let mut client = self.pools.exclusive(id, DbRole::Owner).await?;

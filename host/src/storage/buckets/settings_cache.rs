@@ -45,7 +45,7 @@ impl SettingsCache {
         {
             return Ok(entry.buckets.get(bucket).copied());
         }
-        // Taken before the query: its result may lack a change that is committed while it runs.
+        // Taken before the query, because the result may lack a change that is committed while the query runs.
         let read_at = Instant::now();
         let invalidations = self.invalidations.load(Ordering::SeqCst);
         let buckets = Arc::new(queries::settings_by_bucket(&self.platform, project_id).await?);

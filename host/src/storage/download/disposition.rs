@@ -27,8 +27,8 @@ const NON_ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-/// Returns a `Content-Disposition` that makes browsers save the response as `file_name`. A name that is not plain
-/// ASCII is given twice: simplified for old clients, and in full.
+/// Returns a `Content-Disposition` that makes browsers save the response as `file_name`. A name with characters that
+/// the plain form can't contain is given twice: simplified for old clients, and in full.
 pub(super) fn attachment(file_name: &str) -> String {
     let plain: String = file_name
         .chars()

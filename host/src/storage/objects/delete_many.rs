@@ -50,7 +50,7 @@ pub struct BulkDeletion {
 pub struct DeletionStep {
     pub deleted: u64,
     pub deleted_bytes: u64,
-    /// Keys without an object.
+    /// Number of keys without an object.
     pub missing: u64,
 }
 

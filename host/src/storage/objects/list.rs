@@ -20,7 +20,7 @@ const DELIMITER: &str = "/";
 /// stores don't list them. Updates the records of uploads that have arrived.
 ///
 /// # Errors
-/// 400 for an invalid prefix, delimiter, limit or cursor, 404 if the bucket does not exist.
+/// 400 for an invalid bucket name, prefix, delimiter, limit or cursor, 404 if the bucket does not exist.
 pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -> ApiResult<ObjectPage> {
     let bucket = access
         .resolve_bucket(request.bucket.as_deref())?

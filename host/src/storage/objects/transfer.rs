@@ -33,11 +33,12 @@ enum IfTaken {
 /// take minutes to copy a large object.
 ///
 /// A move copies the object, records the copy, and then deletes the object unless it was replaced in the meantime. If
-/// the move is interrupted, both exist.
+/// the move is interrupted, both objects can exist.
 ///
 /// # Errors
-/// 400 for an invalid path, 404 if a bucket or the object does not exist, 409 if the new path is taken or the object
-/// was replaced in the meantime, 413 if the object is larger than the new bucket allows.
+/// 400 for an invalid path or if the store refuses the copy, 404 if a bucket or the object does not exist, 409 if the
+/// new path is taken or the object was replaced in the meantime, 413 if the object is larger than the new bucket
+/// allows.
 pub(in super::super) async fn transfer_object(
     access: StorageAccess,
     request: MoveObject,

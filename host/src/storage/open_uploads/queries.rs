@@ -19,7 +19,7 @@ pub(super) struct Inserted {
 }
 
 /// Records an upload, unless its owner already has `quota` open uploads of this kind. Concurrent calls can exceed the
-/// quota by their number.
+/// quota by the number of the calls.
 pub(super) async fn insert_upload(
     platform: &PgPool,
     id: Uuid,

@@ -84,8 +84,8 @@ impl SettleLocks {
     }
 }
 
-/// Moves the staged object that arrived first to its path, if the path is free. Runs to its end if the caller is
-/// cancelled: a store may take minutes to copy a large object.
+/// Moves the staged object that arrived first to its path, if the path is free, and deletes the others. Runs to its end
+/// if the caller is cancelled: a store may take minutes to copy a large object.
 pub(in super::super) async fn settle_path(state: &StorageState, project_id: &str, path: &ObjectPath) -> ApiResult<()> {
     let guard = state.settle_locks.lock(project_id, path).await;
     let (state, project_id, path) = (state.clone(), project_id.to_owned(), path.clone());
@@ -175,7 +175,8 @@ async fn settle_prefix(state: &StorageState, project_id: &str, prefix: &str, lim
         .await
 }
 
-/// Settles the staged objects of one path in the order of their arrival, after the one whose move was started.
+/// Settles the staged objects of one path in the order of their arrival. An object whose move was already started comes
+/// first.
 async fn settle_arrived(
     state: &StorageState,
     project_id: &str,

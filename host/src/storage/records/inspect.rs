@@ -1,5 +1,5 @@
-//! Compares a stored object with its record. Every lookup of an object does this, because a store does not enforce a
-//! maximum size on a plain `PUT`.
+//! Compares a stored object with its record. Every lookup of a single object does this, because a store does not
+//! enforce a maximum size on a plain `PUT`.
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -57,7 +57,7 @@ enum Verdict {
 
 /// Decides whether a stored object is recorded or removed.
 ///
-/// A smaller limit signed for a replacement does not apply to the object that already existed: the record has that
+/// A smaller limit signed for a replacement does not apply to the object that already existed: the record contains that
 /// object's size and ETag. An object modified later than [`UPLOAD_GRACE`] after the last URL expired was not uploaded
 /// with a signed URL, so no limit applies.
 fn judge(record: Option<&FileRecord>, object: &ObjectMeta) -> Verdict {

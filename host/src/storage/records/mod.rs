@@ -1,5 +1,5 @@
-//! The records of objects: the table `file_metadata`. It has one row per path where an object was seen, or to which an
-//! upload was signed directly.
+//! The records of objects: the table `file_metadata`. It contains one row for each path where an object was seen, or to
+//! which an upload was signed directly.
 //!
 //! - `record`: the row as a type.
 //! - `queries`: fixed SQL on the table.

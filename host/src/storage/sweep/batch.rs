@@ -96,6 +96,7 @@ async fn sweep_batch(state: &StorageState, kind: StorageSweep, report: &mut Swee
             Outcome::Unchanged | Outcome::Confirmed | Outcome::InvalidRecord => {}
         }
     }
-    // Invalid records are not marked as checked. If a batch has only such records, the next batch would have the same.
+    // Invalid records are not marked as checked. If a batch contains only such records, the next batch would contain
+    // the same records.
     Ok(if is_full && any_valid { Progress::MoreRecords } else { Progress::Done })
 }

@@ -6,7 +6,7 @@ const MAX_LENGTH: usize = 255;
 /// Returns whether `text` is a well-formed `type/subtype` with optional parameters.
 ///
 /// Differs from the RFC, because of signatures and browsers:
-/// - Only printable ASCII, and no two spaces in a row. Signatures are made over headers with folded spaces.
+/// - Only printable ASCII, and no two spaces in a row, because signatures cover headers with folded spaces.
 /// - An unquoted value may contain commas, as in `video/webm;codecs=vp8,opus`.
 pub(super) fn is_content_type(text: &str) -> bool {
     text.len() <= MAX_LENGTH

@@ -32,7 +32,8 @@ use crate::{
 const MAX_PART_NUMBER: i32 = 10_000;
 const MAX_ETAG_LENGTH: usize = 256;
 
-/// Creates a multipart upload and signs URLs of its first parts. The store enforces the size of each part.
+/// Creates a multipart upload and signs the URLs of its first `part_count` parts, or of all parts. The store enforces
+/// the size of each part.
 pub(super) async fn sign_multipart(
     upload: CheckedUpload<'_>,
     layout: PartLayout,
@@ -112,7 +113,8 @@ async fn sign_urls(
 /// Signs URLs of the parts that the request names.
 ///
 /// # Errors
-/// 400 if the upload has no such part, 404 if the upload does not exist, has ended or has expired.
+/// 400 if the request is invalid or the upload has no such part, 403 if the caller may not upload, 404 if the upload
+/// does not exist, has ended or has expired.
 pub(crate) async fn sign_parts(access: &StorageAccess, request: SignParts) -> ApiResult<SignedParts> {
     let path = access.object_path(None, &request.object_key).await?;
     access.authorize(path.bucket(), Action::Upload).await?;
@@ -145,8 +147,9 @@ async fn find_multipart(access: &StorageAccess, path: &ObjectPath, upload_id: &s
 /// that a client can repeat a request whose response was lost.
 ///
 /// # Errors
-/// 400 if the parts differ from the uploaded parts, 404 if the upload does not exist, 409 if another object was
-/// uploaded to the path in the meantime, 413 if the object is larger than was signed for. Such an object is removed.
+/// 400 if the request is invalid or the parts differ from the uploaded parts, 403 if the caller may not upload, 404 if
+/// the upload does not exist, 409 if another object was uploaded to the path in the meantime, 413 if the object is
+/// larger than was signed for. Such an object is removed.
 pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpload) -> ApiResult<StoredObject> {
     let path = access.object_path(None, &request.object_key).await?;
     let parts = parse_parts(request.parts)?;
@@ -175,7 +178,7 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
         };
         match completed {
             Ok(()) => {}
-            // An object arrived in the meantime. It may be the result of this upload: if the store's response to an
+            // An object arrived in the meantime. It may be the result of this upload, if the store's response to an
             // earlier attempt of the same call was lost.
             Err(StoreError::PreconditionFailed { .. }) => {
                 let object = state.store.head(&store_bucket, path.key()).await?;
@@ -216,7 +219,7 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
 }
 
 /// Returns whether the upload created this object. Every store ends the ETag of an object made of parts with the number
-/// of parts. If an object existed when the upload was signed, the record has its ETag.
+/// of parts. If an object existed when the upload was signed, the record contains its ETag.
 fn is_result_of_upload(record: Option<&FileRecord>, upload_id: &str, object: &ObjectMeta, part_count: usize) -> bool {
     let Some(record) = record.filter(|record| record.upload_id.as_deref() == Some(upload_id)) else { return false };
     let existed_before = record.state == FileState::Pending && record.etag.is_some() && record.etag == object.etag;
@@ -228,7 +231,7 @@ fn is_result_of_upload(record: Option<&FileRecord>, upload_id: &str, object: &Ob
 /// Aborts an upload and removes its parts. Succeeds if it was already aborted.
 ///
 /// # Errors
-/// 404 if the store does not recognise the upload id.
+/// 400 for an invalid object key, 403 if the caller may not upload, 404 if the store does not recognise the upload id.
 pub(crate) async fn abort_upload(access: &StorageAccess, request: AbortUpload) -> ApiResult<()> {
     let path = access.object_path(None, &request.object_key).await?;
     access.authorize(path.bucket(), Action::Upload).await?;

@@ -6,7 +6,7 @@ use chrono::Utc;
 use super::checked::{CheckedUpload, URL_LIFETIME};
 use crate::{error::ApiResult, object_store::PostPolicy};
 
-/// Signs a browser form. By its POST policy, the store enforces the length.
+/// Signs a browser form. The store enforces the form's POST policy, which limits the length.
 pub(super) async fn sign_post(upload: CheckedUpload<'_>) -> ApiResult<SignedUpload> {
     let key = upload.record_single().await?;
     let CheckedUpload { access, plan, max_size } = upload;

@@ -17,7 +17,7 @@ use crate::error::{ApiError, ApiResult, Code};
 ///
 /// # Errors
 /// 400 for an invalid request, 403 if the caller may not upload, 404 if the bucket does not exist, 409 if the object
-/// exists, 413 above the bucket's limit.
+/// exists, 413 above the bucket's limit, 429 if the caller's quota of open uploads is used up.
 pub(crate) async fn sign_upload(access: &StorageAccess, request: SignUpload) -> ApiResult<SignedUpload> {
     let named_bucket = Some(request.bucket.as_str()).filter(|bucket| !bucket.is_empty());
     let bucket = access.resolve_bucket(named_bucket)?.unwrap_or_default().to_owned();
@@ -28,7 +28,8 @@ pub(crate) async fn sign_upload(access: &StorageAccess, request: SignUpload) -> 
             .with_hint("Omit `upsert`, or sign the upload on a server with the secret key."));
     }
     let max_size = plan.resolve_max_size(&settings)?;
-    // Needed with `upsert` too: it records the existing object before the limit of its replacement is recorded.
+    // The lookup is needed with `upsert` too: it records the existing object before the limit of its replacement is
+    // recorded.
     let inspected = inspect_object(access.object_context(&access.store_bucket(), &plan.path)).await?;
     if inspected.into_object().is_some() && !plan.upsert {
         return Err(object_exists(&plan.path));

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Number of bytes that are collected in a chunk.
+/// Minimum size of a chunk in bytes. The last one can be smaller.
 const CHUNK_BYTES: usize = 64 << 10;
 /// Maximum number of chunks that wait to be read.
 const MAX_QUEUED_CHUNKS: usize = 4;
@@ -55,7 +55,7 @@ pub(super) async fn prepare(client: &mut ExclusiveClient, row_security: RowSecur
     Ok(())
 }
 
-/// Starts to copy. Dropping the stream stops it.
+/// Starts to copy. Dropping the stream stops the copy.
 pub(super) fn start(
     mut client: ExclusiveClient,
     copy: Copy,

@@ -16,11 +16,11 @@ use crate::{
     transfers::{PLUGIN, TransfersState},
 };
 
-/// The plugin's job.
+/// Name of the plugin's job.
 const JOB: &str = "export";
 /// Time limit of a run, long enough for large databases. The plugin's own limit may be shorter.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
-/// An export is removed after this time.
+/// Time after which an export is removed.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Selects a row if schema `public` has a table or view of this name.

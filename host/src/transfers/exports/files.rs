@@ -5,7 +5,7 @@ use uuid::Uuid;
 /// Prefix of the keys of exports in the platform's bucket.
 pub(in crate::transfers) const PREFIX: &str = "exports/";
 
-/// Maximum length of each part of a file name.
+/// Maximum length in characters of each part of a file name.
 const MAX_PART_CHARS: usize = 60;
 
 fn extension(format: ExportFormat) -> &'static str {
@@ -54,7 +54,8 @@ pub(super) fn file_name(
     format!("{}-{}.{}", stem.join("-"), at.format("%Y%m%dT%H%M%SZ"), full_extension(format, gzip))
 }
 
-/// Replaces the characters that some file systems do not accept.
+/// Truncates the text, and replaces all characters except ASCII letters, digits, `_` and `.`, because not every file
+/// system accepts them.
 fn plain(text: &str) -> String {
     let plain: String = text
         .chars()

@@ -1,7 +1,7 @@
 //! Exports of tables, queries and databases to files.
 //!
 //! `create` checks a request and starts its run. `content` opens the content of the file: with `pg_dump` for a
-//! database, else with `COPY` (`copy`). `rows` converts the copied rows to the format of the file. `files` has the
+//! database, else with `COPY` (`copy`). `rows` converts the copied rows to the format of the file. `files` creates the
 //! names of files. `queries` is the fixed SQL, `routes` the API.
 
 mod content;

@@ -17,7 +17,7 @@ use crate::{
     transfers::TransfersState,
 };
 
-/// A signed download must start within this time. It may end later.
+/// Lifetime of a download URL. The download must start within this time; it may end later.
 const DOWNLOAD_URL_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Filter and page of a list of exports.
@@ -49,7 +49,7 @@ pub(crate) async fn list_exports(
 
 /// Start an export
 ///
-/// Starts a run that makes the file, and can be watched and cancelled like any other. The export and its file are
+/// Starts a run that creates the file. It can be watched and cancelled like any other run. The export and its file are
 /// removed after 24 hours.
 #[utoipa::path(post, path = "/admin/v1/exports", tag = "transfers", request_body = CreateExport,
     responses((status = 202, body = ExportStarted),

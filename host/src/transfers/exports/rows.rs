@@ -7,9 +7,9 @@
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
 
-/// Signature, flags, and length of the header's extension.
+/// Size of the header of a binary copy: signature, flags, and length of the header's extension.
 const HEADER_BYTES: usize = 11 + 4 + 4;
-/// Number of fields of a row, and length of the only one.
+/// Size of the header of a row: number of fields, and length of the only field.
 const ROW_HEADER_BYTES: usize = 2 + 4;
 
 /// The format of the file.
@@ -30,7 +30,7 @@ pub(super) struct RowWriter {
     pub(super) rows: u64,
 }
 
-/// Postgres sent something other than a copy of one column.
+/// The error for a result of Postgres that is not a copy of one column.
 #[derive(Debug, thiserror::Error)]
 #[error("Postgres sent a result that is not a copy of one column")]
 pub(super) struct UnexpectedCopy;

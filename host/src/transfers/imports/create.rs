@@ -15,9 +15,9 @@ use crate::{
 
 /// Prefix of the keys of uploaded files in the platform's bucket.
 pub(in crate::transfers) const PREFIX: &str = "imports/";
-/// An import is removed after this time.
+/// Time after which an import is removed.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// The upload must begin within this time. It may end later.
+/// Lifetime of an upload URL. The upload must start within this time; it may end later.
 const UPLOAD_URL_LIFETIME: Duration = Duration::from_secs(3600);
 const MAX_SIZE_BYTES: i64 = 20 << 30;
 const MAX_FILE_NAME_CHARS: usize = 200;

@@ -51,7 +51,7 @@ pub(super) enum Cell {
     Json(serde_json::Value),
 }
 
-/// The reason why reading a head ends early.
+/// The reason why reading the beginning of a file ends early.
 enum Stop {
     Enough,
     Failed(RecordError),
@@ -207,7 +207,7 @@ fn csv_records(
     }
 }
 
-/// Returns the delimiter that divides most rows into the same number of fields.
+/// Returns the delimiter that divides the largest number of rows into as many fields as the first row.
 fn detect_delimiter(bytes: &[u8], is_whole: bool) -> char {
     let score = |delimiter: char| -> (usize, usize) {
         let Ok((rows, _)) = csv_records(bytes, is_whole, delimiter) else { return (0, 0) };
@@ -219,7 +219,7 @@ fn detect_delimiter(bytes: &[u8], is_whole: bool) -> char {
 }
 
 /// Returns whether the first row looks like a header: either one of its fields is the name of a column, or none of them
-/// looks like a value while a later row has one that does.
+/// looks like a value while a field of a later row does.
 fn detect_header(rows: &[Vec<Cell>], target: &Target) -> bool {
     let Some((first, rest)) = rows.split_first() else { return false };
     let names: Vec<String> = first.iter().map(Cell::text).collect();
@@ -236,7 +236,7 @@ fn detect_header(rows: &[Vec<Cell>], target: &Target) -> bool {
 }
 
 /// Makes names distinct: the second `name` becomes `name_2`, or `name_3` if another field has that name. Fields without
-/// a name get one.
+/// a name are named by their position, for example `column2`.
 fn distinct(names: Vec<String>) -> Vec<String> {
     let mut taken: BTreeSet<String> = names.iter().cloned().collect();
     let mut seen = BTreeSet::new();

@@ -5,8 +5,8 @@
 //! can be determined afterwards whether the rows are in the table, even if the process was killed.
 //!
 //! Reading order: `create` (an import and its upload), `parse` (files into records), `detect` (the beginning of a
-//! file), `target` (the table), `plan` (which field goes into which column), `preview`, `start`, `load` (the rows),
-//! `run` (for the plugin), `state` (of an import), `queries`, `routes`.
+//! file), `target` (the table), `plan` (assigns fields to columns), `preview`, `start`, `load` (the rows), `run` (for
+//! the plugin), `state` (of an import), `queries`, `routes`.
 
 mod create;
 mod detect;

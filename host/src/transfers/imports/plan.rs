@@ -22,7 +22,7 @@ const MAX_SOURCE_BYTES: usize = 63;
 pub(super) struct Plan {
     pub(super) columns: Vec<PlannedColumn>,
     pub(super) mode: ImportMode,
-    /// The key, for an upsert.
+    /// Columns of the key, for an upsert.
     pub(super) conflict: Vec<String>,
     pub(super) on_error: OnImportError,
     pub(super) dry_run: bool,

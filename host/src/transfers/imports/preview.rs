@@ -1,4 +1,4 @@
-//! Describes a file, and the columns into which its fields would go.
+//! Describes a file, and the columns into which its fields would be imported.
 
 use api_types::{ImportFormat, ImportPreview, PreviewColumn};
 

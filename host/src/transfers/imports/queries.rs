@@ -223,7 +223,7 @@ pub(super) async fn record(executor: impl PgExecutor<'_>, id: Uuid, run: Uuid, o
 }
 
 /// Returns the status of a transaction of this server: `committed`, `aborted` or `in progress`. Returns `None` if
-/// Postgres no longer knows it.
+/// Postgres no longer stores its status.
 pub(super) async fn transaction_status(pool: &PgPool, transaction: &str) -> Result<Option<String>> {
     sqlx::query_scalar("SELECT pg_xact_status($1::xid8)").bind(transaction).fetch_one(pool).await
 }

@@ -76,7 +76,7 @@ pub(crate) async fn get_import(
 
 /// Preview an import
 ///
-/// Detects the format of a CSV file. Returns the first rows, and the columns into which the fields would go.
+/// Detects the format of a CSV file. Returns the first rows, and the columns into which the fields would be imported.
 #[utoipa::path(post, path = "/admin/v1/imports/{import}/preview", tag = "transfers", params(("import" = Uuid, Path)),
     request_body = PreviewImport,
     responses((status = 200, body = ImportPreview), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
@@ -93,9 +93,9 @@ pub(crate) async fn preview_import(
 
 /// Start an import
 ///
-/// Starts a run that imports the file in one transaction, and can be watched and cancelled like any other. The file is
-/// read as `preview` detected it, unless the request says otherwise. After a dry run, and after a failure, an import
-/// can be started again.
+/// Starts a run that imports the file in one transaction. It can be watched and cancelled like any other run. The
+/// settings that `preview` detected apply, unless the request contains others. After a dry run, and after a failure, an
+/// import can be started again.
 #[utoipa::path(post, path = "/admin/v1/imports/{import}/start", tag = "transfers", params(("import" = Uuid, Path)),
     request_body = StartImport,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),

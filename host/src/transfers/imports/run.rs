@@ -44,7 +44,8 @@ impl Transfers {
         })
     }
 
-    /// Loads the file and commits. Returns `None` if the direct method failed, and nothing was changed.
+    /// Loads the file and commits, except in a dry run or after a failure. Returns `None`, without a change, if the
+    /// direct method failed or can't be used.
     pub(in crate::transfers) async fn carry_out_import(
         &self,
         id: Uuid,

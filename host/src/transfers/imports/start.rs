@@ -19,13 +19,13 @@ use crate::{
     transfers::{PLUGIN, TransfersState},
 };
 
-/// The plugin's job.
+/// Name of the plugin's job.
 const JOB: &str = "import";
 /// Time limit of a run, long enough for large files. The plugin's own limit may be shorter.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 impl TransfersState {
-    /// Reads the beginning of an uploaded file.
+    /// Describes the beginning of an uploaded file, and stores the settings with which it was read.
     pub(super) async fn preview_import(&self, id: Uuid, request: PreviewImport) -> ApiResult<ImportPreview> {
         let import = self.import(id).await?;
         let target = Target::find(&self.editor.pools, &import.project_id, &import.table_name).await?;

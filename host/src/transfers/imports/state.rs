@@ -51,7 +51,7 @@ async fn settle(state: &TransfersState, import: &ImportRow) -> ApiResult<()> {
     Ok(())
 }
 
-/// Settles all imports whose process ended during the commit.
+/// Settles all imports whose commit has no recorded outcome.
 pub(in crate::transfers) async fn settle_commits(state: &TransfersState) -> ApiResult<()> {
     for import in queries::committing(&state.platform).await? {
         settle(state, &import).await?;

@@ -18,7 +18,7 @@ const TARGET: &str = include_str!("target.sql");
 pub(super) struct Target {
     /// With its schema, quoted.
     pub(super) quoted: String,
-    /// `r` or `p` for tables.
+    /// Value of `relkind` in `pg_class`: `r` or `p` for tables.
     pub(super) kind: String,
     pub(super) columns: Vec<Column>,
     /// Columns that identify a row: the primary key, unique constraints and unique indexes.

@@ -92,7 +92,7 @@ fn message(header: &Value, claims: &Value) -> String {
     format!("{}.{}", encode(header.to_string()), encode(claims.to_string()))
 }
 
-/// The team's `/cdn-cgi/access/certs`.
+/// A server of a team's keys at `/cdn-cgi/access/certs`, which counts the requests.
 struct Team {
     url: String,
     keys: Arc<Mutex<Option<Vec<Value>>>>,
@@ -225,8 +225,8 @@ async fn only_valid_assertion_of_the_owner_is_accepted() {
         ("empty", String::new(), unauthorized),
         ("very long", "a".repeat(20_000), unauthorized),
     ] {
-        let (status, answer) = session(&app, &token).await;
-        assert_eq!(status, expected, "{name}: {answer}");
+        let (status, response) = session(&app, &token).await;
+        assert_eq!(status, expected, "{name}: {response}");
     }
 }
 
@@ -261,7 +261,7 @@ async fn signature_algorithm_is_taken_from_the_key_not_the_token() {
 }
 
 #[tokio::test]
-async fn rotated_keys_are_fetched_and_repeated_unknown_key_ids_are_not() {
+async fn keys_are_fetched_after_a_rotation_but_not_for_each_unknown_key_id() {
     let (old, new) = (TeamKey::rsa(), TeamKey::rsa());
     let team = Team::start(vec![old.jwk("old")]).await;
     let app = team.app().await;

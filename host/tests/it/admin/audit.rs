@@ -86,8 +86,8 @@ async fn audit_log_contains_no_secrets() {
     let project = app.create_project("Shop").await;
     let (_, key) = app.admin().post(&project.path("/keys"), json!({"type": "secret", "name": "ci"})).await;
     let sql = "CREATE TABLE secrets AS SELECT 'hunter2-in-the-statement' AS value";
-    let (status, answer) = app.admin().post(&project.path("/sql"), json!({ "sql": sql })).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
+    let (status, response) = app.admin().post(&project.path("/sql"), json!({ "sql": sql })).await;
+    assert_eq!(status, StatusCode::OK, "{response}");
     app.admin().post(&project.path("/sql"), json!({ "sql": "SELECT 'hunter2-in-the-statement'::int" })).await;
     let anonymous = Client::new(&*app.admin_url);
     anonymous.post("/admin/v1/session", json!({"token": "guessed-secret-token"})).await;
@@ -148,8 +148,8 @@ async fn audit_log_is_paged_and_filtered() {
     assert_eq!(entries(&app, &format!("?from={third}")).await.len(), 4);
     assert_eq!(entries(&app, &format!("?to={third}")).await.len(), 2);
     for wrong in ["?limit=0", "?limit=201", "?cursor=x", "?from=yesterday", "?result=maybe", "?project=x"] {
-        let (status, answer) = app.admin().get(&format!("/admin/v1/audit{wrong}")).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong} {answer}");
+        let (status, response) = app.admin().get(&format!("/admin/v1/audit{wrong}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong} {response}");
     }
 }
 

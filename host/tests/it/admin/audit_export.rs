@@ -43,7 +43,7 @@ async fn entries_are_found_by_target_and_text() {
 
 /// Covers more than one batch.
 #[tokio::test]
-async fn export_has_a_line_for_every_matching_entry() {
+async fn export_contains_a_line_for_every_matching_entry() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     sqlx::query(

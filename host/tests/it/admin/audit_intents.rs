@@ -6,7 +6,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, Serving, TestApp, eventually};
 
-/// Makes every write of an outcome wait for the lock that the test holds.
+/// SQL that makes every write of an outcome wait for the lock that the test holds.
 const HANG_BEFORE_OUTCOMES: &str = "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END $$;
     CREATE TRIGGER hang BEFORE INSERT OR UPDATE ON audit_logs FOR EACH ROW WHEN (NOT NEW.pending)
@@ -117,8 +117,8 @@ async fn nothing_is_changed_if_the_entry_cannot_be_written() {
         ("/admin/v1/projects".to_owned(), json!({ "name": "Another" })),
     ];
     for (path, body) in requests {
-        let (status, answer) = app.admin().post(&path, body).await;
-        assert!(status.is_server_error(), "{path}: {answer}");
+        let (status, response) = app.admin().post(&path, body).await;
+        assert!(status.is_server_error(), "{path}: {response}");
     }
     let anonymous = Client::new(&*app.admin_url);
     let (status, _) = anonymous.post("/admin/v1/session", json!({ "token": ADMIN_TOKEN })).await;

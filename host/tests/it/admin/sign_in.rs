@@ -22,8 +22,8 @@ async fn sign_in(app: &TestApp, body: Value) -> (Client, String) {
     (anonymous(app).with_header("cookie", &pair), cookie)
 }
 
-fn code_of(answer: &(StatusCode, Value)) -> (u16, &str) {
-    (answer.0.as_u16(), answer.1["error"]["code"].as_str().unwrap_or_default())
+fn code_of(response: &(StatusCode, Value)) -> (u16, &str) {
+    (response.0.as_u16(), response.1["error"]["code"].as_str().unwrap_or_default())
 }
 
 #[tokio::test]
@@ -43,8 +43,8 @@ async fn all_admin_routes_but_sign_in_return_401_without_credentials() {
             let path = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
             let path = path.collect::<Vec<_>>().join("/");
             let client = anonymous(&app).with_header("origin", &app.admin_url);
-            let answer = client.send(method.clone(), &path, Some(json!({}))).await;
-            assert_eq!(code_of(&answer), (401, "unauthorized"), "{method} {path}");
+            let response = client.send(method.clone(), &path, Some(json!({}))).await;
+            assert_eq!(code_of(&response), (401, "unauthorized"), "{method} {path}");
             checked += 1;
         }
     }
@@ -168,10 +168,10 @@ async fn failed_sign_ins_are_rate_limited_and_audited_once() {
     let guess = anonymous(&app).with_header("x-dev-admin-token", "guess-guess-guess");
     let mut refused = 0;
     let limited = loop {
-        let answer = guess.get("/admin/v1/session").await;
-        match code_of(&answer) {
+        let response = guess.get("/admin/v1/session").await;
+        match code_of(&response) {
             (401, _) => refused += 1,
-            (429, "rate_limited") => break answer,
+            (429, "rate_limited") => break response,
             other => panic!("{other:?}"),
         }
         assert!(refused < 100, "no limit");
@@ -194,7 +194,7 @@ async fn failed_sign_ins_are_rate_limited_and_audited_once() {
 }
 
 #[tokio::test]
-async fn writes_require_own_origin_or_no_browser() {
+async fn writes_require_own_origin_except_from_programs_with_the_admin_token() {
     let app = TestApp::start().await;
     let (browser, _) = sign_in(&app, json!({ "token": TOKEN })).await;
     let own = app.admin_url.as_str();
@@ -222,9 +222,9 @@ async fn writes_require_own_origin_or_no_browser() {
             if let Some(site) = site {
                 client = client.with_header("sec-fetch-site", site);
             }
-            let answer = client.delete("/admin/v1/projects/nosuchproject").await;
-            let passed = code_of(&answer).1 != "origin_not_allowed";
-            assert_eq!(passed, expected, "{origin:?} {site:?} {answer:?}");
+            let response = client.delete("/admin/v1/projects/nosuchproject").await;
+            let passed = code_of(&response).1 != "origin_not_allowed";
+            assert_eq!(passed, expected, "{origin:?} {site:?} {response:?}");
             // Reads are allowed: browsers do not show the response to a foreign page.
             assert_eq!(client.get("/admin/v1/session").await.0, StatusCode::OK, "{origin:?} {site:?}");
         }
@@ -250,10 +250,10 @@ async fn unknown_host_names_return_403() {
         ("0.0.0.0".to_owned(), 403),
     ] {
         let client = app.admin().with_header("host", &host);
-        let answer = client.get("/admin/v1/session").await;
-        assert_eq!(answer.0.as_u16(), expected, "{host}: {answer:?}");
+        let response = client.get("/admin/v1/session").await;
+        assert_eq!(response.0.as_u16(), expected, "{host}: {response:?}");
         if expected == 403 {
-            assert_eq!(code_of(&answer).1, "host_not_allowed");
+            assert_eq!(code_of(&response).1, "host_not_allowed");
         }
         assert_eq!(client.get("/healthz").await.0, StatusCode::OK, "{host}");
     }

@@ -119,10 +119,10 @@ async fn one_of_concurrent_sign_ups_gets_the_address() {
         let client = project.publishable();
         async move { client.post("/v1/auth/signup", json!({ "email": email, "password": PASSWORD })).await }
     });
-    let answers = futures_util::future::join_all(tries).await;
-    let created = answers.iter().filter(|(status, _)| *status == StatusCode::CREATED).count();
-    let taken = answers.iter().filter(|(_, body)| code(body) == "email_taken").count();
-    assert_eq!((created, taken), (1, 7), "{answers:?}");
+    let responses = futures_util::future::join_all(tries).await;
+    let created = responses.iter().filter(|(status, _)| *status == StatusCode::CREATED).count();
+    let taken = responses.iter().filter(|(_, body)| code(body) == "email_taken").count();
+    assert_eq!((created, taken), (1, 7), "{responses:?}");
     assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.users").await, 1);
     assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.passwords").await, 1);
 }

@@ -135,7 +135,7 @@ async fn magic_links_are_off_until_the_owner_allows_them_and_mail_is_configured(
 }
 
 #[tokio::test]
-async fn magic_links_are_limited_per_account_and_have_the_projects_own_text() {
+async fn magic_links_are_limited_per_account_and_contain_the_projects_own_text() {
     let (_app, project, mails) = start_with_links("Limited").await;
     let text = json!({ "subject": "Anmelden bei {{project}}", "text": "{{link}}", "html": null });
     change_settings(&project, json!({ "mailTexts": { "magicLink": text }, "magicLinkPath": "/los?x=1" })).await;

@@ -121,8 +121,8 @@ async fn new_address_applies_after_confirmation() {
     let body = sign_up(&project, "old@example.com").await;
     next(&mails).await;
     let client = signed_in(&project, &body);
-    let (status, answer) = client.patch("/v1/auth/me", json!({ "email": "New@example.com" })).await;
-    assert_eq!((status, &answer["user"]["email"]), (StatusCode::OK, &json!("old@example.com")), "{answer}");
+    let (status, response) = client.patch("/v1/auth/me", json!({ "email": "New@example.com" })).await;
+    assert_eq!((status, &response["user"]["email"]), (StatusCode::OK, &json!("old@example.com")), "{response}");
     let mut mailed = [next(&mails).await, next(&mails).await];
     mailed.sort();
     let [(new, _, token), (old, notice, none)] = mailed;
@@ -136,8 +136,8 @@ async fn new_address_applies_after_confirmation() {
     // For the address of another user, the response is the same, and only that user gets a notice.
     sign_up(&project, "other@example.com").await;
     next(&mails).await;
-    let (status, answer) = client.patch("/v1/auth/me", json!({ "email": "other@example.com" })).await;
-    assert_eq!((status, &answer["user"]["email"]), (StatusCode::OK, &json!("new@example.com")));
+    let (status, response) = client.patch("/v1/auth/me", json!({ "email": "other@example.com" })).await;
+    assert_eq!((status, &response["user"]["email"]), (StatusCode::OK, &json!("new@example.com")));
     let (to, subject, none) = next(&mails).await;
     assert_eq!((to.as_str(), subject.as_str(), none), ("other@example.com", "You already have an account", None));
 }
@@ -165,7 +165,7 @@ async fn links_lead_to_the_configured_site_and_ignore_the_request() {
 }
 
 #[tokio::test]
-async fn mails_have_the_texts_of_the_project() {
+async fn mails_contain_the_texts_of_the_project() {
     let (app, project, mails) = start("Texts").await;
     let texts = json!({ "reset": {
         "subject": "Neues Passwort für {{project}}", "text": "Für {{email}}: {{link}}",

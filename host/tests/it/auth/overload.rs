@@ -38,9 +38,9 @@ async fn full_queue_of_hashes_returns_503_with_retry_after_while_refresh_works()
             session = body;
         }
     };
-    let (answers, ()) = tokio::join!(storm, refreshes);
+    let (responses, ()) = tokio::join!(storm, refreshes);
     let mut statuses = BTreeMap::new();
-    for (status, retry_after, body) in answers {
+    for (status, retry_after, body) in responses {
         *statuses.entry(status.as_u16()).or_insert(0) += 1;
         if status == StatusCode::SERVICE_UNAVAILABLE {
             assert_eq!(code(&body), "overloaded", "{body}");
@@ -64,11 +64,12 @@ async fn refresh_above_the_projects_rate_returns_503_and_not_429() {
     let session = sign_up(&project, "ada@example.com").await;
     let client = project.publishable();
     let token = json!({ "refreshToken": session["session"]["refreshToken"] });
-    let answers = join_all((0..30).map(|_| send(&client, Method::POST, "/v1/auth/refresh", token.clone()))).await;
-    let overloads: Vec<_> = answers.iter().filter(|(status, ..)| *status == StatusCode::SERVICE_UNAVAILABLE).collect();
+    let responses = join_all((0..30).map(|_| send(&client, Method::POST, "/v1/auth/refresh", token.clone()))).await;
+    let overloads: Vec<_> =
+        responses.iter().filter(|(status, ..)| *status == StatusCode::SERVICE_UNAVAILABLE).collect();
     assert!(!overloads.is_empty());
     assert!(overloads.iter().all(|(_, retry, body)| retry.is_some() && code(body) == "overloaded"), "{overloads:?}");
-    assert!(answers.iter().all(|(status, ..)| *status != StatusCode::TOO_MANY_REQUESTS), "{answers:?}");
+    assert!(responses.iter().all(|(status, ..)| *status != StatusCode::TOO_MANY_REQUESTS), "{responses:?}");
     // Other routes return 429.
     let me = join_all((0..30).map(|_| client.get("/v1/auth/me"))).await;
     assert!(me.iter().any(|(status, _)| *status == StatusCode::TOO_MANY_REQUESTS), "{me:?}");

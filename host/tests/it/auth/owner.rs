@@ -94,7 +94,7 @@ async fn users_are_created_listed_and_searched() {
 }
 
 #[tokio::test]
-async fn detail_of_a_user_has_sessions_and_counts_the_rows_that_refer_to_the_user() {
+async fn detail_of_a_user_lists_sessions_and_counts_the_rows_that_refer_to_the_user() {
     let (_app, project) = start("Detail").await;
     project
         .sql(

@@ -13,7 +13,7 @@ fn token(body: &Value) -> &Value {
     &body["session"]["refreshToken"]
 }
 
-/// Makes a used token look as if it had been used earlier.
+/// Makes used tokens look as if they had been used earlier.
 async fn age_used_tokens(project: &TestProject, seconds: u32) {
     execute(project, &format!("UPDATE auth.refresh_tokens SET used_at = used_at - interval '{seconds} s'")).await;
 }
@@ -53,13 +53,13 @@ async fn same_token_within_the_grace_gives_the_same_successor_on_every_node() {
             let body = body.clone();
             async move { client.post("/v1/auth/refresh", body).await }
         }));
-        let answers = attempts.await;
-        assert!(answers.iter().all(|(status, _)| *status == StatusCode::OK), "{answers:?}");
-        let tokens: BTreeSet<_> = answers.iter().map(|(_, body)| token(body).to_string()).collect();
+        let responses = attempts.await;
+        assert!(responses.iter().all(|(status, _)| *status == StatusCode::OK), "{responses:?}");
+        let tokens: BTreeSet<_> = responses.iter().map(|(_, body)| token(body).to_string()).collect();
         assert_eq!(tokens.len(), 1, "{tokens:?}");
-        let times: BTreeSet<_> = answers.iter().map(|(_, body)| body["session"]["expiresAt"].to_string()).collect();
+        let times: BTreeSet<_> = responses.iter().map(|(_, body)| body["session"]["expiresAt"].to_string()).collect();
         assert_eq!(times.len(), 1, "{times:?}");
-        session = answers[0].1.clone();
+        session = responses[0].1.clone();
     }
     assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.sessions").await, 1);
     assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.refresh_tokens WHERE used_at IS NULL").await, 1);

@@ -26,8 +26,8 @@ async fn bodies(client: &crate::support::Client) -> Vec<String> {
 }
 
 async fn add(client: &crate::support::Client, body: &str) {
-    let (status, answer) = client.post("/v1/db/notes", json!({ "rows": [{ "body": body }] })).await;
-    assert_eq!(status, StatusCode::CREATED, "{answer}");
+    let (status, response) = client.post("/v1/db/notes", json!({ "rows": [{ "body": body }] })).await;
+    assert_eq!(status, StatusCode::CREATED, "{response}");
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn claims_are_data_and_never_sql() {
     assert_eq!(bodies(&client).await, ["mine"]);
 }
 
-/// Uploads a file as the signed-in user. Returns the status of the signing request.
+/// Requests a signed upload as the signed-in user. Returns the response's status and body.
 async fn upload(project: &TestProject, body: &Value, bucket: &str) -> (StatusCode, Value) {
     let request = json!({ "bucket": bucket, "path": "a.txt", "contentType": "text/plain", "maxSize": 100 });
     signed_in(project, body).post("/v1/storage/signed-upload", request).await

@@ -68,8 +68,8 @@ async fn backup_role_reads_every_table() {
     assert_eq!((all, readable), (9, 9));
 }
 
-/// Puts the database in the state in which a restore leaves it: everything belongs to the project's owner, and other
-/// roles have no privileges.
+/// Puts the database in the state in which a restore leaves it: everything belongs to the project's owner, other roles
+/// have no privileges, and a trigger of the archive is attached to `auth.users`.
 pub(super) async fn pretend_restore(project: &TestProject) {
     let owner = format!("proj_{}_owner", project.id);
     execute(
@@ -106,7 +106,7 @@ async fn schema_of_a_restored_database_is_taken_over_and_its_sessions_end() {
     assert!(query::<bool>(&project, &usable).await);
 }
 
-/// Lists what belongs to the tables of schema `auth`, and who may use them.
+/// Query for everything that belongs to the tables of schema `auth`, and for the privileges on them.
 const CATALOGUE: &str = "
     WITH t AS (SELECT * FROM pg_class WHERE relnamespace = 'auth'::regnamespace AND relkind = 'r' AND relname <> 'mine')
     SELECT string_agg(line, E'\\n' ORDER BY line) FROM (

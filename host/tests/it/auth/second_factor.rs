@@ -14,7 +14,7 @@ use crate::support::{TestApp, TestProject, code};
 
 const STEP_SECONDS: i64 = 30;
 
-/// Returns the code that an authenticator app with this secret shows, a number of steps from now.
+/// Returns the code that an authenticator app with this secret shows `steps` time steps from now.
 pub fn totp(secret: &str, steps: i64) -> String {
     let key = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).expect("base32");
     let step = chrono::Utc::now().timestamp() / STEP_SECONDS + steps;
@@ -82,7 +82,7 @@ fn level(body: &Value) -> String {
     claims(body)["aal"].as_str().unwrap().to_owned()
 }
 
-/// Level and methods of a session with a second factor.
+/// Returns the level and methods of a session with a second factor.
 fn strong(second: &str, first: &str) -> (String, Vec<String>) {
     ("aal2".to_owned(), vec![second.to_owned(), first.to_owned()])
 }
@@ -150,9 +150,9 @@ async fn code_works_for_only_one_of_several_simultaneous_logins() {
         tokens.push(begin(&project, "ada@example.com").await);
     }
     let given = totp(&secret, 0);
-    let answers = futures_util::future::join_all(tokens.iter().map(|token| verify(&project, token, &given))).await;
-    let signed_in = answers.iter().filter(|(status, _)| *status == StatusCode::OK).count();
-    assert_eq!(signed_in, 1, "{answers:?}");
+    let responses = futures_util::future::join_all(tokens.iter().map(|token| verify(&project, token, &given))).await;
+    let signed_in = responses.iter().filter(|(status, _)| *status == StatusCode::OK).count();
+    assert_eq!(signed_in, 1, "{responses:?}");
 }
 
 #[tokio::test]
@@ -237,10 +237,10 @@ async fn wrong_codes_are_limited_and_recovery_codes_still_work() {
         for _ in 0..5 {
             assert_eq!(code(&verify(&project, &token, &wrong).await.1), "invalid_code");
         }
-        // Five codes for each token.
+        // A token allows five attempts.
         assert_eq!(code(&verify(&project, &token, &totp(&secret, 0)).await.1), "invalid_token");
     }
-    // Ten codes for each user, across all tokens.
+    // A user has ten attempts, across all tokens.
     let token = begin(&project, "ada@example.com").await;
     let (status, error) = verify(&project, &token, &totp(&secret, 0)).await;
     assert_eq!((status, code(&error)), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "{error}");

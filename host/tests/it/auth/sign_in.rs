@@ -7,7 +7,7 @@ use super::{PASSWORD, change_settings, events, execute, log_in, query, refresh, 
 use crate::support::{TestApp, code};
 
 #[tokio::test]
-async fn user_signs_up_in_and_out() {
+async fn user_signs_up_logs_in_and_logs_out() {
     let (app, project) = start("Sign-in").await;
     let request = json!({ "email": "Ada@Example.com", "password": PASSWORD, "data": { "name": "Ada" } });
     let response = project.publishable().request(Method::POST, "/v1/auth/signup").json(&request).send().await.unwrap();

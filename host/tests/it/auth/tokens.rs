@@ -27,7 +27,7 @@ fn part(token: &str, index: usize) -> Value {
 }
 
 #[tokio::test]
-async fn access_token_has_the_documented_claims_and_verifies_with_the_published_key() {
+async fn access_token_contains_the_documented_claims_and_verifies_with_the_published_key() {
     let (app, project) = start("Claims").await;
     let body = sign_up(&project, "ada@example.com").await;
     let token = access_token(&body);

@@ -25,7 +25,7 @@ fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// Stores a backup like the plugin, with a creation time `days_ago` days ago.
+/// Stores a backup as the plugin does, with a creation time `days_ago` days ago.
 pub(crate) async fn store_backup(app: &TestApp, project: &TestProject, days_ago: i64) -> NewBackup {
     // Rounded, because the database stores microseconds.
     let now = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap();

@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use crate::support::{Postgres, TestApp, TestProject, bin_dir, eventually};
 
-/// Creates a table with incompressible rows that is larger than every pipe and buffer.
+/// SQL that creates a table larger than every pipe and buffer, with random values, so that it compresses poorly.
 pub(crate) const LARGE: &str =
     "CREATE TABLE large AS SELECT i AS id, gen_random_uuid()::text || gen_random_uuid() || gen_random_uuid() AS noise
                      FROM generate_series(1, 200000) AS i";

@@ -13,8 +13,8 @@ use crate::{
     support::{TestApp, TestProject, eventually},
 };
 
-/// Creates a check constraint whose function runs `body`, but only in a database that a restore loads. The function is
-/// volatile, because Postgres lets no other function change anything.
+/// Returns SQL that creates a check constraint whose function runs `body`, but only in a database that a restore loads.
+/// The function is volatile, because Postgres lets only volatile functions change anything.
 fn hostile(body: &str) -> String {
     format!(
         "CREATE FUNCTION public.hostile(x int) RETURNS boolean VOLATILE LANGUAGE plpgsql AS $f$

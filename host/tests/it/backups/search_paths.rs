@@ -9,8 +9,8 @@ use crate::{
     support::TestApp,
 };
 
-/// Functions for a check constraint, a generated column, an index, a domain and a materialized view. Functions that
-/// need no search path cause no warning.
+/// SQL that creates functions that name tables without a schema, for a check constraint, a generated column, an index,
+/// a domain and a materialized view. Its functions that need no search path cause no warning.
 const OBJECTS: &str = "CREATE TABLE bounds (name text PRIMARY KEY, most int NOT NULL);
     INSERT INTO bounds VALUES ('price', 100);
     CREATE TYPE mood AS ENUM ('fine', 'tired');
@@ -77,7 +77,7 @@ async fn schema_with_unqualified_names_is_restored_and_the_owner_is_warned() {
 }
 
 #[tokio::test]
-async fn archive_that_cannot_be_loaded_makes_the_backup_fail_until_it_can() {
+async fn archive_that_cannot_be_loaded_marks_the_backup_as_failed() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("broken").await;
     // The function fails outside of the project's own database.

@@ -165,17 +165,17 @@ async fn flipped_byte_is_reported_as_digest_mismatch() {
     let backup = create_backup(&app, &format!("project:{}", project.id)).await;
     let (store, key) = (app.app.store(), backup["objectKey"].as_str().unwrap());
     let whole = store.get_small(PLATFORM_BUCKET, key, 16 << 20).await.unwrap().to_vec();
-    for place in [3, whole.len() / 2, whole.len() - 1] {
+    for position in [3, whole.len() / 2, whole.len() - 1] {
         let mut flipped = whole.clone();
-        flipped[place] ^= 0x10;
+        flipped[position] ^= 0x10;
         store.put_small(PLATFORM_BUCKET, key, "application/octet-stream", flipped.into()).await.unwrap();
         let run = verify(&app, &backup).await;
         assert_eq!(run["status"], "fail", "{run}");
         let error = run["errorText"].as_str().unwrap();
-        assert!(error.contains("SHA-256") && error.contains(backup["sha256"].as_str().unwrap()), "{place}: {error}");
+        assert!(error.contains("SHA-256") && error.contains(backup["sha256"].as_str().unwrap()), "{position}: {error}");
     }
     assert_eq!(state(&app, &backup).await["state"], "failed");
-    // A backup that is intact again is verified again.
+    // A backup whose dump is intact again can be verified.
     store.put_small(PLATFORM_BUCKET, key, "application/octet-stream", whole.into()).await.unwrap();
     assert_eq!(verify(&app, &backup).await["status"], "success");
     let backup = state(&app, &backup).await;
@@ -196,7 +196,8 @@ async fn backup_of_deleted_project_is_verified() {
     assert_eq!(state(&app, &backup).await["state"], "verified");
 }
 
-/// Creates an index whose function runs `body`, but only in a scratch database, when the index is restored.
+/// Returns SQL that creates an index whose function runs `body`, but only in a scratch database, when the index is
+/// restored.
 fn hostile(body: &str) -> String {
     format!(
         "CREATE FUNCTION public.hostile(x int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $f$
@@ -223,7 +224,7 @@ async fn archive_with_hostile_sql_does_no_harm() {
          LOOP
              BEGIN EXECUTE attempt; worked := worked + 1; EXCEPTION WHEN OTHERS THEN NULL; END;
          END LOOP;
-         RAISE EXCEPTION 'of all attempts % worked', worked;",
+         RAISE EXCEPTION 'attempts that worked: %', worked;",
         file = file.display(),
         id = project.id
     );
@@ -231,7 +232,7 @@ async fn archive_with_hostile_sql_does_no_harm() {
     let backup = create_backup(&app, &format!("project:{}", project.id)).await;
     let run = verify(&app, &backup).await;
     assert_eq!(run["status"], "fail", "{run}");
-    assert!(run["errorText"].as_str().unwrap().contains("of all attempts 0 worked"), "{run}");
+    assert!(run["errorText"].as_str().unwrap().contains("attempts that worked: 0"), "{run}");
     let made: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
         .bind(&evil)
         .fetch_one(app.app.platform())

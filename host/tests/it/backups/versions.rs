@@ -48,29 +48,29 @@ impl Platform {
 
     /// Restores an archive of another server.
     async fn restore(&self, archive: &[u8], from: u32) {
-        let pair = format!("from Postgres {from} to {}", self.major);
+        let versions = format!("from Postgres {from} to {}", self.major);
         let project = self.app.create_project("target").await;
         let (status, planned) = upload_and_plan(&self.app, &project, archive.to_vec()).await;
-        assert_eq!(status, StatusCode::CREATED, "{pair}: {planned}");
+        assert_eq!(status, StatusCode::CREATED, "{versions}: {planned}");
         let (done, run) = confirm(&self.app, &planned, &project).await;
-        assert_eq!((&run["status"], &done["state"]), (&json!("success"), &json!("done")), "{pair}: {run} {done}");
-        self.check_restored(&project, &pair).await;
+        assert_eq!((&run["status"], &done["state"]), (&json!("success"), &json!("done")), "{versions}: {run} {done}");
+        self.check_restored(&project, &versions).await;
     }
 
-    async fn check_restored(&self, project: &TestProject, pair: &str) {
+    async fn check_restored(&self, project: &TestProject, versions: &str) {
         for (table, rows) in [("people", 20), ("notes", 20), ("hidden", 50), ("parts", 7), ("seen", 20), ("counted", 1)]
         {
             let (status, body) = project.secret().get(&format!("/v1/db/{table}?limit=100")).await;
-            assert_eq!(status, StatusCode::OK, "{pair}: {table}: {body}");
-            assert_eq!(body["rows"].as_array().map(Vec::len), Some(rows), "{pair}: {table}");
+            assert_eq!(status, StatusCode::OK, "{versions}: {table}: {body}");
+            assert_eq!(body["rows"].as_array().map(Vec::len), Some(rows), "{versions}: {table}");
         }
         let (status, body) = project.secret().post("/v1/db/people", json!({ "rows": [{ "name": "new" }] })).await;
-        assert_eq!((status, &body["rows"][0]["id"]), (StatusCode::CREATED, &json!(21)), "{pair}: {body}");
+        assert_eq!((status, &body["rows"][0]["id"]), (StatusCode::CREATED, &json!(21)), "{versions}: {body}");
         let (status, body) = project.secret().post("/v1/db/people", json!({ "rows": [{ "name": "NEW" }] })).await;
-        assert_eq!(status, StatusCode::CONFLICT, "{pair}: names are of type citext and unique: {body}");
+        assert_eq!(status, StatusCode::CONFLICT, "{versions}: names are of type citext and unique: {body}");
     }
 
-    /// Checks that the owner is told which programs an archive of a newer server needs.
+    /// Checks that the hint of the error says which client programs an archive of a newer server needs.
     async fn refuse(&self, archive: &[u8], from: u32) {
         let project = self.app.create_project("unchanged").await;
         let (status, body) = upload_and_plan(&self.app, &project, archive.to_vec()).await;

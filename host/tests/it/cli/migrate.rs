@@ -1,4 +1,4 @@
-//! `atlashub migrate`: lists and applies migrations, once each, and stops at a changed one.
+//! `atlashub migrate`: lists migrations, applies each once, and stops at a changed one.
 
 use reqwest::StatusCode;
 use serde_json::json;

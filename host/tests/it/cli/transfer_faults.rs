@@ -48,7 +48,7 @@ impl Killed {
         assert_eq!((status, &body["failure"]), (StatusCode::OK, &Value::Null), "{body}");
     }
 
-    /// Starts an export or import. The plugin may still be loading.
+    /// Starts an export or import, and retries while the plugin is still loading.
     async fn start_run(&self, path: &str, request: Value) -> Value {
         eventually("the start of a run", async || {
             let (status, started) = self.admin().post(path, request.clone()).await;

@@ -115,7 +115,7 @@ async fn column_grants_are_enforced() {
     )
     .await;
     check(&publishable, Method::DELETE, "/v1/db/people?eq.id=1", None, (403, "forbidden")).await;
-    // Insert without read: the response has no rows, and reports this.
+    // With insert but without read, the response contains no rows, and says so.
     let (status, body) =
         publishable.post("/v1/db/inbox", json!({ "rows": [{ "text": "hello" }, { "text": "again" }] })).await;
     assert_eq!((status, body), (StatusCode::CREATED, json!({ "rows": [], "count": 2, "returning": "minimal" })));
@@ -159,7 +159,7 @@ async fn row_level_security_policies_are_enforced() {
     assert!(response["error"]["message"].as_str().unwrap().contains("row-level security"), "{response}");
     assert_eq!(publishable.delete("/v1/db/todos?gt.id=0").await.1, json!({ "count": 0 }));
 
-    // A signed-in user, as the gate would authenticate one.
+    // The identity of a signed-in user, as the gate would create it.
     let service = DataService::from_ref(&app.app);
     let claims = json!({ "sub": USER, "role": "member" }).to_string();
     let recipient = Recipient::Project(&project.id);

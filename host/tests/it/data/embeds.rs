@@ -78,7 +78,7 @@ async fn embedded_lists_take_limit_order_offset_and_filters() {
 }
 
 #[tokio::test]
-async fn tables_embedded_twice_deep_take_parameters() {
+async fn tables_embedded_two_levels_deep_take_parameters() {
     let app = TestApp::start().await;
     let project = project(&app, "deep lists").await;
     let secret = project.secret();

@@ -68,7 +68,7 @@ async fn response(client: &Client, query: &[(String, String)]) -> (StatusCode, S
     (status, error.to_string())
 }
 
-/// Starts two servers on one platform, of which only the first shares statements.
+/// Starts two servers on one platform database. Only the first shares statements.
 async fn servers() -> (TestApp, TestApp, TestProject) {
     let app = TestApp::start().await;
     let plain = TestApp::builder()

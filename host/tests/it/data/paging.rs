@@ -14,7 +14,7 @@ const SCHEMA: &str = "
     create domain score as float8; create domain folded as text collate any_case;
     create type folded_range as range (subtype = text, collation = any_case);";
 
-/// A type, and values in SQL. Some values are equal but written differently.
+/// Types, each with values in SQL. Some values of a type are equal but written differently.
 const TYPES: &[(&str, &[&str])] = &[
     ("float8", &["'NaN'", "'-Infinity'", "'Infinity'", "-0.0", "0", "1e-300", "0.1", "-5e-324"]),
     ("float4", &["'NaN'", "'-Infinity'", "0.1", "3.4e38", "-1e-45", "16777216"]),

@@ -12,7 +12,7 @@ async fn insert(client: &Client, table: &str) -> (StatusCode, Value) {
     (status, body["error"].clone())
 }
 
-/// Creates a table whose trigger runs the code, writable with every key.
+/// Creates a table that every key can write, with a trigger that runs the code.
 async fn create_table(project: &TestProject, table: &str, code: &str, deferred: bool) {
     let trigger = if deferred {
         format!("CREATE CONSTRAINT TRIGGER t AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED")
@@ -59,8 +59,8 @@ async fn raised_errors_reach_every_caller() {
             let table = format!("raising_{number}_{deferred}");
             create_table(&project, &table, &raise, deferred).await;
             for client in [project.secret(), project.publishable()] {
-                let (answered, error) = insert(&client, &table).await;
-                assert_eq!((answered.as_u16(), &error["code"]), (status, &json!(code)), "{state}: {error}");
+                let (actual, error) = insert(&client, &table).await;
+                assert_eq!((actual.as_u16(), &error["code"]), (status, &json!(code)), "{state}: {error}");
                 assert_eq!(
                     (&error["message"], &error["hint"], &error["details"]["sqlState"], &error["details"]["detail"]),
                     (&json!("Out of stock"), &json!("Order more."), &json!(state), &json!("None left.")),
@@ -104,7 +104,7 @@ async fn only_the_secret_key_gets_the_details_of_faults_in_the_projects_sql() {
         let (status, error) = insert(&project.secret(), table).await;
         assert!(status.is_client_error(), "{table}: {status} {error}");
         assert_eq!(error["details"]["sqlState"], state, "{table}: {error}");
-        assert!(error["details"]["where"].as_str().is_some_and(|place| place.contains(table)), "{table}: {error}");
+        assert!(error["details"]["where"].as_str().is_some_and(|text| text.contains(table)), "{table}: {error}");
         let (status, error) = insert(&project.publishable(), table).await;
         assert!(status.is_client_error(), "{table}: {status} {error}");
         let text = error.to_string();

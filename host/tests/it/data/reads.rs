@@ -233,7 +233,7 @@ async fn related_rows_are_embedded() {
         json!([{ "id": 1, "profiles": { "bio": "writes" } }, { "id": 2, "profiles": null }]),
     )
     .await;
-    // Cutting the page off must not cut an embedded array.
+    // The limit of the page must not cut an embedded array.
     check(
         "/v1/db/tags?select=name,book_tags(book_id)&order=name&limit=1",
         json!([{ "name": "sea", "book_tags": [{ "book_id": 2 }, { "book_id": 3 }] }]),

@@ -11,7 +11,8 @@ use crate::support::{Client, TestApp, TestProject, eventually};
 
 const LIMIT: usize = 1 << 20;
 
-/// Rows of which one fits into a response, and two do not; a row that does not fit; many small rows.
+/// SQL that creates rows of which one fits into a response and two do not, a row that does not fit, and many small
+/// rows.
 const TABLES: &str = "
     create table texts (id int primary key, a text not null, n int not null default 0);
     create table parts (id int primary key, text_id int references texts, p text);
@@ -20,9 +21,9 @@ const TABLES: &str = "
     insert into parts select g, 1 + g % 2, repeat('p', 600000) from generate_series(1, 4) g;
     create table small (id int primary key, t text);
     insert into small select g, 'row ' || g from generate_series(1, 1000) g;
-    create function many(bytes int) returns text language sql as $$ select repeat('f', bytes) $$;
-    create view computed as select id, many(id * 100000) as f, to_jsonb(many(id * 100000)) as j,
-        convert_to(many(id * 100000), 'UTF8') as b from texts;
+    create function filler(bytes int) returns text language sql as $$ select repeat('f', bytes) $$;
+    create view computed as select id, filler(id * 100000) as f, to_jsonb(filler(id * 100000)) as j,
+        convert_to(filler(id * 100000), 'UTF8') as b from texts;
     create table documents (id int primary key, body text, words tsvector);
     insert into documents select g, string_agg('word' || h, ' '), to_tsvector('simple', string_agg('word' || h, ' '))
         from generate_series(1, 40) g, generate_series(1, 4000) h group by g;";
@@ -75,8 +76,8 @@ async fn read_larger_than_the_limit_is_refused() {
     ] {
         check_too_large(query, secret.get(&format!("/v1/db/{query}")).await);
     }
-    check_too_large("owner", app_rows(&project, "texts").await);
-    // Narrower requests of the same rows, on connections that were interrupted.
+    check_too_large("owner", owner_rows(&project, "texts").await);
+    // Narrower requests for the same rows succeed, on connections whose reads were interrupted.
     check_rows(&secret, "/v1/db/texts?select=id,n", 32).await;
     check_rows(&secret, "/v1/db/texts?eq.id=1", 1).await;
     check_rows(&secret, "/v1/db/texts?select=a&limit=1&order=id", 1).await;
@@ -87,7 +88,7 @@ async fn read_larger_than_the_limit_is_refused() {
     check_rows(&secret, "/v1/db/small?limit=1000", 1000).await;
 }
 
-async fn app_rows(project: &TestProject, table: &str) -> (StatusCode, Value) {
+async fn owner_rows(project: &TestProject, table: &str) -> (StatusCode, Value) {
     project.admin().get(&project.path(&format!("/tables/{table}/rows"))).await
 }
 
@@ -208,8 +209,8 @@ async fn unread_responses_use_a_limited_share_of_memory() {
     check_rows(&busy.secret(), "/v1/db/t?select=id", 7).await;
     check_rows(&quiet.secret(), "/v1/db/t", 7).await;
     let sql = json!({ "sql": "select * from t limit 5" });
-    let (status, answer) = app.admin().post(&busy.path("/sql"), sql).await;
-    assert_eq!((status, answer["rows"].as_array().unwrap().len()), (StatusCode::OK, 5));
+    let (status, response) = app.admin().post(&busy.path("/sql"), sql).await;
+    assert_eq!((status, response["rows"].as_array().unwrap().len()), (StatusCode::OK, 5));
     drop(unread);
     eventually("the share is free again", async || {
         let (status, _) = busy.secret().get("/v1/db/t").await;

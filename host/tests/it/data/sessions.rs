@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::support::{FaultProxy, Postgres, TestApp, TestProject};
 
-/// The state left in a session, as seen by a function (`peeked`) and by Postgres's own functions (`shown`).
+/// SQL that creates views of the state left in a session: `peeked` reads it in a function of the project, `shown` with
+/// Postgres's own functions.
 const PROBES: &str = "
     CREATE SEQUENCE hits;
     CREATE TABLE plain (id int PRIMARY KEY, a text);
@@ -167,8 +168,8 @@ async fn statements_that_run_no_code_of_the_project_send_no_reset() {
 }
 
 #[tokio::test]
-async fn code_of_the_project_is_found_in_every_place() {
-    let (_app, project) = start("carriers").await;
+async fn code_of_the_project_is_detected_in_every_kind_of_object() {
+    let (_app, project) = start("objects").await;
     project
         .sql(
             "CREATE TABLE with_default (id int PRIMARY KEY, a text DEFAULT tokyo('x'));
@@ -253,7 +254,7 @@ async fn code_of_the_project_is_found_in_every_place() {
         assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1, "a": "x" }])), "{table}");
         hits = check_clean(&project, table, hits).await;
     }
-    // Functions and operators that replace Postgres's own.
+    // Functions and operators of the project can replace Postgres's own.
     project
         .sql(
             "CREATE FUNCTION public.row_to_json(plain) RETURNS json LANGUAGE plpgsql AS $$ BEGIN
@@ -276,15 +277,16 @@ async fn hits_of(project: &TestProject) -> i64 {
     sqlx::query_scalar("SELECT last_value + is_called::int FROM hits").fetch_one(&mut connection).await.unwrap()
 }
 
-/// Checks that the code of the carrier ran and left nothing behind. Returns how often it has run.
-async fn check_clean(project: &TestProject, carrier: &str, hits: i64) -> i64 {
+/// Checks that the code of the object ran and left no session state behind. Returns how often the code of all objects
+/// has run.
+async fn check_clean(project: &TestProject, object: &str, hits: i64) -> i64 {
     for _ in 0..2 {
-        assert_eq!(rows(project, "/v1/db/shown").await, as_new(), "{carrier}");
+        assert_eq!(rows(project, "/v1/db/shown").await, as_new(), "{object}");
     }
     let peeked = rows(project, "/v1/db/peeked").await;
-    assert_eq!(peeked[0]["state"]["timezone"], "UTC", "{carrier}");
+    assert_eq!(peeked[0]["state"]["timezone"], "UTC", "{object}");
     let hits_now = hits_of(project).await;
-    assert!(hits_now > hits, "{carrier}: its code did not run");
+    assert!(hits_now > hits, "{object}: its code did not run");
     hits_now
 }
 

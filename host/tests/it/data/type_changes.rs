@@ -39,7 +39,7 @@ async fn use_everything(app: &TestApp, project: &TestProject) {
     let recipient = Recipient::Project(&project.id);
     let user = Identity { project: &project.id, role: DbRole::User, claims: Some("{\"sub\":\"u\"}"), recipient };
     for client in [project.secret(), project.publishable()] {
-        let many = (0..6).map(|_| async {
+        let requests = (0..6).map(|_| async {
             let filters = ["/v1/db/people?eq.mood=calm&limit=1", "/v1/db/people?in.mood=calm&limit=1&count=exact"];
             for path in filters {
                 let (status, body) = client.get(path).await;
@@ -48,14 +48,14 @@ async fn use_everything(app: &TestApp, project: &TestProject) {
             }
             let (status, body) = client.post("/v1/db/people", json!({ "rows": [{ "mood": "calm" }] })).await;
             assert_eq!(status, StatusCode::CREATED, "{body}");
-            let many = json!({ "rows": [{ "mood": "calm" }, { "mood": "calm" }] });
-            let (status, body) = client.post("/v1/db/people", many).await;
+            let rows = json!({ "rows": [{ "mood": "calm" }, { "mood": "calm" }] });
+            let (status, body) = client.post("/v1/db/people", rows).await;
             assert_eq!(status, StatusCode::CREATED, "{body}");
             let values = json!({ "values": { "mood": "calm" } });
             let (status, body) = client.patch("/v1/db/people?eq.id=1", values).await;
             assert_eq!(status, StatusCode::OK, "{body}");
         });
-        futures_util::future::join_all(many).await;
+        futures_util::future::join_all(requests).await;
     }
     for _ in 0..2 {
         service.read(user, "people", "eq.mood=calm&limit=1").await.unwrap();

@@ -187,8 +187,8 @@ async fn value_of_wrong_type_is_rejected_with_its_column() {
     }
 }
 
-/// Rows with random values over the whole range of their types, special values, and nulls. Each column name needs an
-/// escape in JSON.
+/// SQL that creates rows with random values over the whole range of their types, special values, and nulls. Two column
+/// names need escapes in JSON.
 const RANDOM_ROWS: &str = "
     create type mood as enum ('sad', 'it''s \"ok\"');
     create type pair as (a int8, b text);
@@ -225,7 +225,7 @@ const RANDOM_ROWS: &str = "
         (1005, 1, 1e20, 100, '5874897-12-31', '2000-01-01', '1999-12-31 23:59:59.5Z');";
 
 #[tokio::test]
-async fn lists_have_the_json_that_postgres_makes() {
+async fn lists_contain_the_json_that_postgres_produces() {
     let app = TestApp::start().await;
     let project = app.create_project("random").await;
     project.sql(RANDOM_ROWS).await;

@@ -47,10 +47,10 @@ async fn test_channel(app: &TestApp, channel: Value) -> Value {
 #[tokio::test]
 async fn https_job_accepts_certificate_of_configured_authority() {
     let authority = Authority::new();
-    let answer = |_: &_| WebResponse::with(200, &[], b"hello");
-    let server = WebServer::start_tls(authority.server("127.0.0.1"), answer).await;
-    let other_name = WebServer::start_tls(authority.server("localhost"), answer).await;
-    let untrusted = WebServer::start_tls(Authority::new().server("127.0.0.1"), answer).await;
+    let respond = |_: &_| WebResponse::with(200, &[], b"hello");
+    let server = WebServer::start_tls(authority.server("127.0.0.1"), respond).await;
+    let other_name = WebServer::start_tls(authority.server("localhost"), respond).await;
+    let untrusted = WebServer::start_tls(Authority::new().server("127.0.0.1"), respond).await;
     let app = app_that_trusts(Some(&authority)).await;
 
     let run = run_of_job(&app, &server.url("/secure")).await;

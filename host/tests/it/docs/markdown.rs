@@ -1,4 +1,4 @@
-//! Shared by the tests of the documents: paths, fenced code blocks, and comparing a response with a documented one.
+//! Helpers of the tests of the documents: paths, fenced code blocks, and comparing a response with a documented one.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
 //! Runs the shell commands of `docs/PLUGINS.md`: they create, sign, approve and run a new plugin with the real compiler
-//! and the real program. Only ports and folders are replaced.
+//! and the real program. Ports and folders are replaced, and polling is limited.
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
@@ -8,7 +8,7 @@ use crate::{
     docs::quickstart::Server,
 };
 
-/// Printed after each block of commands.
+/// Line that the script prints after each block of commands.
 const END: &str = "--- end of a block ---";
 
 #[test]

@@ -1,5 +1,6 @@
 //! Runs the shell commands of `docs/QUICKSTART.md` in one shell, in order, against the real program in embedded mode,
-//! and compares their output with the document. Only ports are replaced.
+//! and compares their output with the document. Ports are replaced, and the built program is started instead of `cargo
+//! xtask dev`.
 
 use std::{
     fs,

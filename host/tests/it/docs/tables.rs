@@ -28,7 +28,8 @@ fn errors_lists_every_code() {
     check_or_write_table("docs/ERRORS.md", &table);
 }
 
-/// A line of a crontab, and the times at which Debian's cron runs it in the three hours around the two changes.
+/// Lines of a crontab, each with the times at which Debian's cron runs it in the three hours around the change forward
+/// and the change back.
 ///
 /// Recorded from the loop of `cron.c` of Debian's package `cron` 3.0pl1-162, compiled with a simulated clock.
 const DEBIAN_CRON: &[(&str, &str, &str)] = &[

@@ -147,8 +147,8 @@ impl DocumentRunner {
     async fn run_sql(&self, block: &Block) {
         self.wait_for_backups().await;
         for statement in block.text.split(";\n").filter(|statement| !statement.trim().is_empty()) {
-            let (status, answer) = self.admin.post(&self.project.path("/sql"), json!({ "sql": statement })).await;
-            assert_eq!(status, StatusCode::OK, "line {}: {answer}", block.line);
+            let (status, response) = self.admin.post(&self.project.path("/sql"), json!({ "sql": statement })).await;
+            assert_eq!(status, StatusCode::OK, "line {}: {response}", block.line);
         }
     }
 
@@ -171,20 +171,20 @@ impl DocumentRunner {
         }
         let response = request.body(body.trim_end().to_owned()).send().await.unwrap();
         let status = response.status();
-        let answer = response.bytes().await.unwrap();
-        let text = String::from_utf8_lossy(&answer);
+        let bytes = response.bytes().await.unwrap();
+        let text = String::from_utf8_lossy(&bytes);
         let Some(documented) = documented else {
             assert!(status.is_success(), "line {}: {status} {text}", block.line);
             return Value::Null;
         };
         assert_eq!(status.as_str(), documented.info, "line {}: {text}", block.line);
-        let answer: Value = serde_json::from_slice(&answer).unwrap_or_else(|_| panic!("line {}: {text}", block.line));
+        let actual: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("line {}: {text}", block.line));
         let expected = serde_json::from_str(&documented.text)
             .unwrap_or_else(|error| panic!("line {}: not JSON: {error}", documented.line));
-        if let Err(difference) = compare(&expected, &answer) {
+        if let Err(difference) = compare(&expected, &actual) {
             panic!("line {}: {difference}", documented.line);
         }
-        answer
+        actual
     }
 
     /// Replaces `<token of the mail>` with the token in the next mail.
@@ -196,7 +196,8 @@ impl DocumentRunner {
     }
 
     /// Replaces `ah_sec_…` and `ah_pub_…` with the project's keys, `<admin token>` with the token, `<id>` with the
-    /// project's id, and any other `<name>` with the value of the member `name` in the latest response that has one.
+    /// project's id, and any other `<name>` with the value of the member `name` in the latest response that contains
+    /// one.
     fn fill_in(&self, text: &str, responses: &[Value]) -> String {
         let mut filled = text
             .replace("ah_sec_…", &self.project.secret_key)
@@ -206,7 +207,7 @@ impl DocumentRunner {
             .replace("<id of the job>", "<id>");
         while let Some((start, length)) = filled.find('<').and_then(|start| Some((start, filled[start..].find('>')?))) {
             let name = &filled[start + 1..start + length];
-            let value = responses.iter().rev().find_map(|answer| find(answer, name)?.as_str());
+            let value = responses.iter().rev().find_map(|response| find(response, name)?.as_str());
             let value = value.unwrap_or_else(|| panic!("no previous response has `{name}`")).to_owned();
             filled.replace_range(start..=start + length, &value);
         }
@@ -214,9 +215,10 @@ impl DocumentRunner {
     }
 }
 
-/// Replaces the codes of an authenticator app, with the secret in the latest response that has one.
+/// Replaces the placeholders for codes of an authenticator app. The secret is that of the latest response that contains
+/// one.
 fn fill_in_codes(text: &str, responses: &[Value]) -> String {
-    let Some(secret) = responses.iter().rev().find_map(|answer| find(answer, "secret")?.as_str()) else {
+    let Some(secret) = responses.iter().rev().find_map(|response| find(response, "secret")?.as_str()) else {
         return text.to_owned();
     };
     text.replace("<code of the app>", &crate::auth::totp(secret, 0))

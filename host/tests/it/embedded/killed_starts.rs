@@ -11,7 +11,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::support::{ProgramVars, bin_dir, eventually_blocking, open_folder};
 
-/// Returns locale and checksums of the cluster that a running server has.
+/// Returns the locales of the running server's databases, and its setting for data checksums.
 async fn properties(data: &Path) -> (String, String) {
     let folder = DataFolder::create(data).unwrap();
     let password = EmbeddedSecret::PostgresPassword.read(&folder).unwrap().unwrap();
@@ -38,7 +38,7 @@ fn attempt(data: &Path) -> Option<PathBuf> {
     names_in(&postgres).iter().find(|name| name.starts_with("attempt-")).map(|name| postgres.join(name))
 }
 
-/// Kills a first start when `moment` returns true, starts again at once, and checks the result.
+/// Kills a first start when `has_come` returns true, starts again at once, and checks the result.
 async fn check(moment: &str, has_come: impl Fn(&Path) -> bool) {
     let root = open_folder();
     let data = root.path().join("data");

@@ -53,7 +53,7 @@ async fn data_survives_a_restart_and_the_server_stops() {
     assert_eq!(setting(&mut connection, "server_encoding").await, "UTF8");
     assert_eq!(setting(&mut connection, "listen_addresses").await, "127.0.0.1");
     assert_eq!(setting(&mut connection, "unix_socket_directories").await, "");
-    sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer").execute(&mut connection).await.unwrap();
+    sqlx::query("CREATE TABLE kept AS SELECT 42 AS value").execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     postgres.stop().await;
     TcpListener::bind(("127.0.0.1", port)).unwrap();
@@ -61,8 +61,8 @@ async fn data_survives_a_restart_and_the_server_stops() {
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
     assert_eq!(postgres.port(), port, "the port is kept");
     let mut connection = connect(&postgres.url("platform")).await;
-    let answer: i32 = sqlx::query_scalar("SELECT answer FROM kept").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(answer, 42);
+    let value: i32 = sqlx::query_scalar("SELECT value FROM kept").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(value, 42);
     postgres.stop().await;
 }
 
@@ -87,14 +87,14 @@ async fn killed_server_is_restarted() {
     let _lock = folder.lock().unwrap();
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
     let mut connection = connect(&postgres.url("platform")).await;
-    sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer").execute(&mut connection).await.unwrap();
+    sqlx::query("CREATE TABLE kept AS SELECT 42 AS value").execute(&mut connection).await.unwrap();
     let first_pid = server_pid(&folder);
     nix::sys::signal::kill(first_pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     let url = postgres.url("platform");
     let mut connection =
         eventually("Postgres is restarted", async || PgConnection::connect(url.expose()).await.ok()).await;
-    let answer: i32 = sqlx::query_scalar("SELECT answer FROM kept").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(answer, 42);
+    let value: i32 = sqlx::query_scalar("SELECT value FROM kept").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(value, 42);
     assert_ne!(server_pid(&folder), first_pid);
     postgres.stop().await;
 }
@@ -147,15 +147,15 @@ async fn server_that_outlived_its_parent_is_stopped_first() {
     let url = format!("postgres://atlashub:{}@127.0.0.1:{port}/platform", password.expose());
     let mut connection =
         eventually("Postgres accepts connections", async || PgConnection::connect(&url).await.ok()).await;
-    sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer").execute(&mut connection).await.unwrap();
+    sqlx::query("CREATE TABLE kept AS SELECT 42 AS value").execute(&mut connection).await.unwrap();
 
     // Waits for the child in the background; otherwise it would remain as a zombie process.
     let waited = tokio::task::spawn_blocking(move || orphan.wait().unwrap());
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
     assert!(waited.await.unwrap().success(), "the server was shut down cleanly");
     let mut connection = connect(&postgres.url("platform")).await;
-    let answer: i32 = sqlx::query_scalar("SELECT answer FROM kept").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(answer, 42);
+    let value: i32 = sqlx::query_scalar("SELECT value FROM kept").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(value, 42);
     postgres.stop().await;
 }
 

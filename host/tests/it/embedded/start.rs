@@ -51,8 +51,8 @@ async fn data_survives_a_killed_process() {
     let api = Client::new(&*serving.public_url).with_header("x-api-key", key);
     let (status, signed) = api.get("/v1/storage/signed-download?bucket=uploads&objectKey=uploads/a.txt").await;
     assert_eq!(status, StatusCode::OK, "{signed}");
-    let answer = http.get(signed["downloadUrl"].as_str().unwrap()).send().await.unwrap();
-    assert_eq!(answer.text().await.unwrap(), "kept");
+    let response = http.get(signed["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), "kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,7 @@ async fn log_of_a_run_is_part_of_the_stream() {
     assert!(one.data["at"].is_string() && one.data["fields"].is_object(), "{one:?}");
     tail.until("log", &json!({ "runId": run, "message": "two" })).await;
     assert_eq!(app.run(&run).await["status"], "running", "the lines arrived during the run");
-    // A second stream continues at the first one's position in the log.
+    // A second stream continues after the line `one`.
     let mut later = EventTail::open(&app.admin(), &path, Some(&one.id)).await;
     assert_eq!(later.next().await.unwrap().data["state"], "resumed");
     let next = later.until("log", &json!({})).await;
@@ -69,12 +69,12 @@ async fn invalid_logs_are_refused() {
     let app = start(&TestRunner::new()).await;
     let unknown = "00000000-0000-7000-8000-000000000000";
     let id = |number: u32| format!("00000000-0000-7000-8000-{number:012}");
-    let many = (0..5).map(id).collect::<Vec<_>>().join(",");
+    let too_many = (0..5).map(id).collect::<Vec<_>>().join(",");
     for (log, status, expected) in [
         (unknown.to_owned(), StatusCode::NOT_FOUND, "not_found"),
         ("x".to_owned(), StatusCode::NOT_FOUND, "not_found"),
         (format!("{unknown},{unknown}"), StatusCode::BAD_REQUEST, "invalid_request"),
-        (many, StatusCode::BAD_REQUEST, "invalid_request"),
+        (too_many, StatusCode::BAD_REQUEST, "invalid_request"),
     ] {
         let (refused, error) = app.admin().get(&format!("/admin/v1/events?log={log}")).await;
         assert_eq!((refused, code(&error)), (status, expected), "{log}");

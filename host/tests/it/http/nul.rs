@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, TestApp, TestProject};
 
-/// Returns method, path and description of every operation that needs a sign-in or a key.
+/// Returns method, path and description of every operation below `/v1/` and `/admin/v1/`.
 fn operations() -> Vec<(Method, String, Value)> {
     let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
     let mut operations = Vec::new();
@@ -26,7 +26,7 @@ fn client_for(app: &TestApp, project: &TestProject, path: &str) -> Client {
     if path.starts_with("/v1/") { project.secret() } else { app.admin() }
 }
 
-/// Fills in the names of existing resources, and `0` for all others.
+/// Replaces path parameters with existing resources, and with `0` where the test has none.
 fn fill(path: &str, project: &TestProject) -> String {
     let known = path.replace("{project}", &project.id).replace("{table}", "items").replace("{bucket}", "uploads");
     let segments = known.split('/').map(|segment| if segment.starts_with('{') { "0" } else { segment });
@@ -141,7 +141,7 @@ fn with_nul(value: &Value) -> Vec<Value> {
     }
 }
 
-/// Bodies that are valid or nearly valid.
+/// Returns requests whose bodies are valid or nearly valid.
 fn bodies(project: &TestProject) -> Vec<(Method, String, Value)> {
     let (post, patch, put) = (Method::POST, Method::PATCH, Method::PUT);
     let owned = |path: &str| project.path(path);

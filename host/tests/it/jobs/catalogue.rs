@@ -175,8 +175,8 @@ async fn invalid_job_is_rejected_with_reason() {
         }
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        let (answered, error) = app.admin().post("/admin/v1/jobs", body.clone()).await;
-        assert_eq!(answered, status, "{body}: {error}");
+        let (actual, error) = app.admin().post("/admin/v1/jobs", body.clone()).await;
+        assert_eq!(actual, status, "{body}: {error}");
         let message = error["error"]["message"].as_str().unwrap();
         assert!(message.contains(part), "{body}: {message}");
     };

@@ -73,11 +73,11 @@ async fn secrets_in_a_response_are_redacted_before_truncation() {
     // The preview is truncated at 4 KiB, inside the second secret.
     let server = WebServer::start(|request| {
         let token = request.header("x-token").unwrap_or_default();
-        let answer = match request.target.as_str() {
+        let response = match request.target.as_str() {
             "/echo" => request.body.clone(),
             _ => format!("{}{token}", ".".repeat(4090)),
         };
-        WebResponse::with(200, &[("content-type", "text/plain")], answer.as_bytes())
+        WebResponse::with(200, &[("content-type", "text/plain")], response.as_bytes())
     })
     .await;
     let app =
@@ -168,19 +168,19 @@ async fn first_party_plugin_jobs_run() {
         let (status, job) = admin.post("/admin/v1/jobs", job).await;
         assert_eq!((status, &job["timeoutMs"]), (StatusCode::CREATED, &json!(timeout_ms)), "{job}");
     }
-    let (status, answer) = admin
+    let (status, response) = admin
         .post("/admin/v1/jobs", json!({
             "name": "x", "type": "platform", "plugin": "backup", "scheduleCron": "@daily", "params": { "target": 1 },
         }))
         .await;
-    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
-    let (status, answer) = admin
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{response}");
+    let (status, response) = admin
         .post(
             "/admin/v1/jobs",
             json!({ "name": "x", "type": "platform", "plugin": "nobody", "scheduleCron": "@daily" }),
         )
         .await;
-    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{response}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

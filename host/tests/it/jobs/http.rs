@@ -31,9 +31,9 @@ async fn request_that_would_be_refused_is_rejected_when_the_job_is_saved() {
         let mut new = job(&server.url("/"));
         new.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let path = format!("/admin/v1/jobs/{saved}");
-        for (answered, error) in [admin.post("/admin/v1/jobs", new).await, admin.patch(&path, change.clone()).await] {
+        for (actual, error) in [admin.post("/admin/v1/jobs", new).await, admin.patch(&path, change.clone()).await] {
             let message = error["error"]["message"].as_str().unwrap_or_default();
-            assert!(answered.as_u16() == status && message.contains(part), "{change}: {answered} {error}");
+            assert!(actual.as_u16() == status && message.contains(part), "{change}: {actual} {error}");
         }
     };
     let headers = |count: usize, bytes: usize| -> Value {
@@ -51,8 +51,8 @@ async fn request_that_would_be_refused_is_rejected_when_the_job_is_saved() {
     check(json!({ "timeoutMs": 3_600_001 }), 400, "at most 3600000").await;
     for allowed in [json!({ "httpUrl": "http://a.example:25/" }), headers(30, 2000), json!({ "timeoutMs": 3_600_000 })]
     {
-        let (status, answer) = admin.patch(&format!("/admin/v1/jobs/{saved}"), allowed).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
+        let (status, response) = admin.patch(&format!("/admin/v1/jobs/{saved}"), allowed).await;
+        assert_eq!(status, StatusCode::OK, "{response}");
     }
     assert_eq!(server.count(), 0);
 
@@ -67,9 +67,9 @@ async fn request_that_would_be_refused_is_rejected_when_the_job_is_saved() {
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{error}");
     create(&admin, job("https://c.example/")).await;
     // A job that may not run can still be renamed and disabled.
-    let (status, answer) =
+    let (status, response) =
         admin.patch(&format!("/admin/v1/jobs/{saved}"), json!({ "name": "off", "enabled": false })).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(status, StatusCode::OK, "{response}");
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn json_body_is_sent_as_json_in_its_own_notation() {
             r#"{{"name":"j","type":"http","scheduleCron":"@yearly","httpUrl":"{url}","httpMethod":"POST",
                 "httpHeaders":{headers},"httpBody":{body}}}"#
         );
-        let answer = reqwest::Client::builder()
+        let response = reqwest::Client::builder()
             .no_proxy()
             .build()
             .unwrap()
@@ -158,8 +158,8 @@ async fn json_body_is_sent_as_json_in_its_own_notation() {
             .send()
             .await
             .unwrap();
-        assert_eq!(answer.status(), StatusCode::CREATED, "{body}");
-        let saved: Value = answer.json().await.unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED, "{body}");
+        let saved: Value = response.json().await.unwrap();
         assert_eq!(saved["httpBody"], "***", "{saved}");
         let id = saved["id"].as_str().unwrap().to_owned();
         let run = ended(&admin, &begin(&admin, &id).await).await;
@@ -181,8 +181,8 @@ async fn json_body_is_sent_as_json_in_its_own_notation() {
     // A PATCH keeps, replaces or removes the body.
     let path = format!("/admin/v1/jobs/{id}");
     let sent = async |change: Value| {
-        let (status, answer) = admin.patch(&path, change).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
+        let (status, response) = admin.patch(&path, change).await;
+        assert_eq!(status, StatusCode::OK, "{response}");
         ended(&admin, &begin(&admin, &id).await).await;
         let received = server.next().await;
         (received.body.clone(), received.header("content-type").map(str::to_owned))

@@ -18,7 +18,7 @@ async fn log(app: &TestApp, run: &str) -> Vec<Value> {
     body["items"].as_array().unwrap().clone()
 }
 
-/// Follows a log.
+/// Follows a log from its beginning, or after the line with the id `after`.
 async fn follow(app: &TestApp, run: &str, after: Option<&str>) -> EventTail {
     EventTail::open(&app.admin(), &format!("/admin/v1/runs/{run}/log?follow=true"), after).await
 }
@@ -227,7 +227,7 @@ async fn log_of_a_run_on_another_node_can_be_followed_to_its_end() {
     assert_eq!((one.name.as_str(), &one.data["message"]), ("", &json!("one")));
     assert_eq!(tail.next().await.unwrap().data["message"], "two");
     assert_eq!(app.run(&run).await["status"], "running", "the lines arrived during the run");
-    // A second client resumes at the first one's position.
+    // A second client continues after the line `one`.
     let mut later = follow(&app, &run, Some(&one.id)).await;
     assert_eq!(later.next().await.unwrap().data["message"], "two");
     runner.open_gate();

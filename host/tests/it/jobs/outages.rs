@@ -31,7 +31,7 @@ async fn schedulers_survive_a_postgres_outage() {
     runner.open_gate();
     let ticks = app.create_job(json!({ "scheduleCron": "* * * * * *", "overlap": "allow" })).await;
     proxy.restore().await;
-    // Outcomes of the outage are recorded afterwards, and work continues.
+    // Outcomes of runs that ended during the outage are recorded afterwards, and new runs start.
     app.until_run(&run, "success").await;
     eventually("it ran three times", async || runner.attempts_of(&ticks).len() > 2).await;
     let by_hand = app.create_job(json!({})).await;
@@ -73,7 +73,7 @@ async fn work_without_a_notification_is_found_by_polling() {
     node.stop(GRACE).await;
 }
 
-/// Id, job, fire time, attempt, status, error.
+/// A run: id, job, fire time, attempt, status, error.
 type RunRow = (Uuid, Uuid, Option<DateTime<Utc>>, i32, String, Option<String>);
 
 /// Runs that are queued for each crash of Postgres.
@@ -99,14 +99,14 @@ async fn schedulers_continue_after_postgres_restarts() {
     let waits = app.create_job(json!({ "params": { "wait": true } })).await;
     let held = app.run_job(&waits).await;
     eventually("it runs", async || runner.attempts_of(&waits).len() == 1).await;
-    let many = app.create_job(json!({ "overlap": "allow" })).await;
+    let bulk = app.create_job(json!({ "overlap": "allow" })).await;
     eventually("each job ran three times", async || jobs.iter().all(|job| runner.attempts_of(job).len() >= 3)).await;
 
     for round in 1..=2 {
         // Postgres restarts while runs are being claimed and ended.
-        eventually("they are queued", async || queue_runs(&app, &many, RUNS_PER_CRASH).await.ok()).await;
+        eventually("they are queued", async || queue_runs(&app, &bulk, RUNS_PER_CRASH).await.ok()).await;
         let expected = RUNS_PER_CRASH * (round - 1) + 50;
-        eventually("some ran", async || runner.attempts_of(&many).len() >= expected).await;
+        eventually("some ran", async || runner.attempts_of(&bulk).len() >= expected).await;
         let postgres = &postgres;
         tokio::task::block_in_place(|| postgres.crash_and_restart());
         let back_at = Utc::now();
@@ -161,8 +161,8 @@ async fn schedulers_continue_after_postgres_restarts() {
     }
     let unknown = ran.keys().filter(|run| rows.iter().all(|(id, ..)| id != *run)).count();
     assert_eq!(unknown, 0, "runs were executed without a record");
-    let many: Uuid = many.parse().unwrap();
-    let succeeded = rows.iter().filter(|(_, job, .., status, _)| *job == many && status == "success").count();
+    let bulk: Uuid = bulk.parse().unwrap();
+    let succeeded = rows.iter().filter(|(_, job, .., status, _)| *job == bulk && status == "success").count();
     assert_eq!(succeeded, 2 * RUNS_PER_CRASH, "a run is lost");
 }
 

@@ -14,7 +14,7 @@ use crate::support::{
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
-/// An app with the API but without a scheduler.
+/// Starts an app with the API but without a scheduler.
 pub(crate) async fn gateway(runner: &Arc<TestRunner>) -> TestApp {
     TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).start().await
 }

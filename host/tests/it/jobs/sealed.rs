@@ -28,7 +28,7 @@ async fn secrets(app: &TestApp, runner: &TestRunner, job: &str) -> Vec<(String, 
     call.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
 }
 
-fn pair(name: &str, value: &str) -> (String, String) {
+fn secret(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
@@ -68,7 +68,7 @@ async fn job_with_unreadable_headers_is_listed_and_can_be_repaired() {
     let change = json!({ "enabled": true, "httpHeaders": { "authorization": "Bearer second-value" } });
     let (status, mended) = app.admin().patch(&path, change).await;
     assert_eq!((status, &mended["problem"]), (StatusCode::OK, &Value::Null), "{mended}");
-    let expected = [pair("body", "first-body"), pair("header.authorization", "Bearer second-value")];
+    let expected = [secret("body", "first-body"), secret("header.authorization", "Bearer second-value")];
     assert_eq!(secrets(&app, &runner, &broken).await, expected);
 }
 
@@ -82,7 +82,7 @@ async fn body_placeholder_keeps_the_stored_body() {
     let change = json!({ "httpHeaders": shown["httpHeaders"], "httpBody": shown["httpBody"] });
     let (status, changed) = app.admin().patch(&path, change).await;
     assert_eq!((status, &changed["httpBody"]), (StatusCode::OK, &json!("***")), "{changed}");
-    let expected = [pair("body", "first-body"), pair("header.authorization", "Bearer first-value")];
+    let expected = [secret("body", "first-body"), secret("header.authorization", "Bearer first-value")];
     assert_eq!(secrets(&app, &runner, &job).await, expected);
     app.admin().patch(&path, json!({ "httpBody": "" })).await;
     let (status, error) = app.admin().patch(&path, json!({ "httpBody": "***" })).await;
@@ -133,7 +133,7 @@ async fn concurrent_change_does_not_undo_resealing() {
     // The previous key is no longer needed.
     let after =
         TestApp::builder().runner(runner.node("b")).database_url(&database).master_keys(&new, None).start().await;
-    let expected = [pair("body", "first-body"), pair("header.authorization", "Bearer first-value")];
+    let expected = [secret("body", "first-body"), secret("header.authorization", "Bearer first-value")];
     assert_eq!(secrets(&after, &runner, &job).await, expected);
     let (_, shown) = after.admin().get(&format!("/admin/v1/jobs/{job}")).await;
     assert_eq!(shown["name"], "renamed");

@@ -87,8 +87,8 @@ async fn keys_expired_or_revoked_before_cutoff_are_removed() {
     let project = app.create_project("old keys").await;
     let create = async |name: &str| {
         let body = json!({ "type": "secret", "name": name });
-        let (status, answer) = app.admin().post(&project.path("/keys"), body).await;
-        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        let (status, response) = app.admin().post(&project.path("/keys"), body).await;
+        assert_eq!(status, StatusCode::CREATED, "{response}");
     };
     for name in ["revoked long ago", "revoked recently", "expired long ago", "active"] {
         create(name).await;
@@ -179,15 +179,15 @@ async fn old_incomplete_backups_are_removed() {
     assert_eq!(unfinished().await, 1);
     assert_eq!(remove(TimeDelta::hours(1)).await, IncompleteReport { removed: 2, freed_bytes: 10 });
     assert_eq!(unfinished().await, 0);
-    let is_there = async |key: &String| store.head(PLATFORM_BUCKET, key).await.unwrap().is_some();
+    let exists = async |key: &String| store.head(PLATFORM_BUCKET, key).await.unwrap().is_some();
     for key in &gone {
-        assert!(!is_there(key).await, "{key}");
+        assert!(!exists(key).await, "{key}");
     }
     for key in &kept {
-        assert!(is_there(key).await, "{key}");
+        assert!(exists(key).await, "{key}");
     }
 
     sqlx::query("DELETE FROM cron_job_runs WHERE id = $1").bind(run).execute(app.app.platform()).await.unwrap();
     assert_eq!(remove(TimeDelta::hours(1)).await.removed, 1);
-    assert!(!is_there(&kept[0]).await);
+    assert!(!exists(&kept[0]).await);
 }

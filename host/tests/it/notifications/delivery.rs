@@ -19,7 +19,7 @@ use crate::support::{MailServer, TestApp, WebRequest, WebResponse, WebServer, ev
 
 pub(crate) const SECRET: &str = "a-secret-of-the-test";
 
-/// An app that can reach these private hosts and sends no notifications by itself.
+/// Starts an app that can reach the allowed hosts and sends no notifications by itself.
 pub async fn app_for(allowed_hosts: &str) -> TestApp {
     TestApp::builder()
         .var("ATLASHUB_HTTP_ALLOWED_HOSTS", allowed_hosts)
@@ -131,7 +131,7 @@ async fn discord_retry_after_in_the_body_takes_precedence_over_the_header() {
     assert_eq!(server.count(), 2);
 }
 
-/// The settings of an e-mail channel that sends to `to` through this server.
+/// Returns the settings of an e-mail channel that sends to `to` through this server.
 fn email_channel(server: &MailServer, to: &[&str], tls: &str) -> Value {
     json!({ "name": "M", "kind": "email", "events": ["runFailed"], "host": "localhost", "port": server.address.port(),
         "tls": tls, "username": "hub", "password": "hunter2", "from": "AtlasHub <hub@a.example>", "to": to })

@@ -21,7 +21,7 @@ async fn create_mail_channel(app: &TestApp, server: &MailServer, to: &[&str]) ->
     create_channel(app, body).await
 }
 
-/// Returns the number of requests to the server to accept mail for an address.
+/// Returns the number of `RCPT` commands for an address that the server received.
 fn attempts(server: &MailServer, address: &str) -> usize {
     server.commands().iter().filter(|line| line.starts_with("RCPT") && line.contains(&format!("<{address}>"))).count()
 }
@@ -43,7 +43,7 @@ async fn refused_address_does_not_affect_the_others() {
     app.app.notifier().notify(failed("First"));
     assert_eq!(server.next().await.to, ["one@b.example"]);
     assert_eq!(server.next().await.to, ["two@b.example"]);
-    // Each address that failed has a delivery with its own result.
+    // Each address that failed has a delivery of its own.
     eventually("the failures are recorded", async || {
         let mut states = states(&app).await;
         states.sort();
@@ -61,7 +61,7 @@ async fn refused_address_does_not_affect_the_others() {
     assert!(last_error.contains("lost@b.example: ") && last_error.contains("later@b.example: "), "{shown}");
     assert!(shown["lastSentAt"].is_string(), "{shown}");
 
-    // A new notification in the meantime goes to all addresses.
+    // A new notification in the meantime is sent to all addresses.
     app.app.notifier().notify(failed("Second"));
     assert_eq!(server.next().await.to, ["one@b.example"]);
     assert_eq!(server.next().await.to, ["two@b.example"]);

@@ -1,4 +1,4 @@
-//! Tests of settings that are not stored.
+//! Tests of channel settings that are not stored.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ async fn invalid_unsaved_settings_are_refused() {
         (json!({ "kind": "discord", "channelId": "x" }), StatusCode::NOT_FOUND),
         (json!({ "kind": "pigeon" }), StatusCode::BAD_REQUEST),
     ] {
-        let (actual, answer) = app.admin().post(TEST, body.clone()).await;
-        assert_eq!(actual, status, "{body}: {answer}");
+        let (actual, response) = app.admin().post(TEST, body.clone()).await;
+        assert_eq!(actual, status, "{body}: {response}");
     }
 }

@@ -30,8 +30,8 @@ fn body(size: usize) -> Vec<u8> {
 }
 
 async fn count_unfinished_uploads(bucket: &str) -> usize {
-    let answer = Store::shared().client().list_multipart_uploads().bucket(bucket).send().await.unwrap();
-    answer.uploads.unwrap_or_default().len()
+    let response = Store::shared().client().list_multipart_uploads().bucket(bucket).send().await.unwrap();
+    response.uploads.unwrap_or_default().len()
 }
 
 async fn wait_until_no_upload_is_unfinished(bucket: &str) {

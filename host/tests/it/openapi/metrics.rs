@@ -16,7 +16,7 @@ use crate::{
     support::{ADMIN_TOKEN, TestApp, eventually},
 };
 
-/// Returns the names of the metrics that the source files record.
+/// Adds the names of the metrics that the source files of a folder record to `names`.
 fn recorded_metrics(folder: &Path, names: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

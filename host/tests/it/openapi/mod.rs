@@ -22,7 +22,7 @@ fn cache_folder() -> PathBuf {
     variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache"))).unwrap().join("atlashub")
 }
 
-/// Returns the file, which `cargo xtask setup` installs.
+/// Returns the path of a file that `cargo xtask setup` installs. Panics if the file is missing.
 fn installed(file: PathBuf) -> PathBuf {
     assert!(file.is_file(), "{} is missing: run `cargo xtask setup`", file.display());
     file
@@ -41,7 +41,7 @@ fn write_document(folder: &Path) -> PathBuf {
     file
 }
 
-/// Runs a command on its own thread, and returns its output. Panics if the command fails.
+/// Runs a command without blocking the runtime, and returns its output. Panics if the command fails.
 async fn run(mut command: Command) -> String {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
     let output = output.expect("the program is installed (`cargo xtask setup`)");

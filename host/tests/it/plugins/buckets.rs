@@ -20,7 +20,7 @@ impl Platform {
     }
 }
 
-/// Sends a signed upload.
+/// Uploads `body` to a signed URL. Returns the status.
 async fn upload(signed: &Value, body: &'static str) -> StatusCode {
     assert_eq!(signed["method"], "PUT");
     let mut request = raw().put(signed["url"].as_str().unwrap()).body(body);

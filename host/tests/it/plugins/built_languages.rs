@@ -25,7 +25,8 @@ const JAVASCRIPT: Tools = ("javascript", "ATLASHUB_TEST_JAVASCRIPT_TOOLS");
 /// Cargo is in `PATH`.
 const RUST: Tools = ("rust", "PATH");
 
-/// Builds the plugin in a folder with the folder's script, as the README says, and returns the plugin's file.
+/// Builds the plugin in a folder with the folder's script, as the README says, and returns the content of the plugin's
+/// file.
 fn build((language, tools): Tools, folder: &Path, name: &str) -> Vec<u8> {
     let tools =
         std::env::var_os(tools).unwrap_or_else(|| panic!("{tools} is not set; run `cargo xtask test --languages`"));
@@ -139,7 +140,8 @@ async fn plugin_in_python_summarizes_a_csv_file() {
     assert_eq!(summary["columns"]["people"]["empty"], json!(1), "{summary}");
 }
 
-/// Uses databases, objects and HTTP from JavaScript. Every call is synchronous for the plugin, except that it reads a stream.
+/// Uses databases, objects and HTTP from JavaScript. Every call is synchronous for the plugin, except the reading of a
+/// stream.
 #[tokio::test]
 async fn plugin_in_javascript_reports_changed_tables() {
     let plugin = build_example(JAVASCRIPT, "schema-watch");
@@ -168,7 +170,7 @@ async fn plugin_in_javascript_reports_changed_tables() {
     assert!(reason.contains("bucket"), "{reason}");
 }
 
-/// Creates a project with `atlashub plugin new` in every language. It builds, and the plugin loads and runs.
+/// Creates a plugin with `atlashub plugin new` in every language, builds it, and runs its job.
 #[tokio::test]
 async fn new_plugins_build_load_and_run() {
     let (projects, folder) = (tempfile::tempdir().unwrap(), PluginFolder::new());

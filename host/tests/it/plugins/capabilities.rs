@@ -42,7 +42,7 @@ const NOT_FOUND: i32 = 2;
 const CONFLICT: i32 = 4;
 const TOO_LARGE: i32 = 5;
 
-/// A guest that imports only the type `secret`, as users of `http` do.
+/// A guest that imports only the type `secret`, as guests that use `http` do.
 const TYPE_ONLY: Guest = Guest {
     imports: r#"
   (import "atlashub:plugin/secrets@0.1.0" (instance $secrets (export "secret" (type $secret (sub resource)))))"#,

@@ -145,7 +145,7 @@ async fn dumps_of_all_runs_are_limited_and_backups_keep_their_own() {
     call.job = "dump".to_owned();
     call.params = json!({"database": platform.store(), "store": platform.store(), "key": "uploads/own.dump"});
     let own = async {
-        // A plugin gets one of two permits, for all its runs together.
+        // All runs of a plugin together can use only one of the two permits.
         platform.until_dumpers(1).await;
         let own = guest.runtime.run(&backup, call, guest.recorded.clone(), guest.cancel.child_token()).await;
         assert_eq!(result_of(own)["rows"]["public.large"], 200_000);

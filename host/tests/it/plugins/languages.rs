@@ -18,7 +18,8 @@ use crate::support::{
     plugin_files::manifest,
 };
 
-/// Imports the async function `clock.sleep` as a plain function, as C compilers do.
+/// Imports of `clock.monotonic`, and of the async function `clock.sleep` as a plain function, as C compilers write
+/// them.
 const CLOCK: &str = r#"
   (import "atlashub:plugin/clock@0.1.0" "sleep" (func $sleep (param i64)))
   (import "atlashub:plugin/clock@0.1.0" "monotonic" (func $monotonic (result i64)))"#;

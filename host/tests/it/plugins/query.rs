@@ -291,7 +291,7 @@ async fn queries_of_all_runs_are_limited_and_one_plugin_leaves_a_part_to_others(
     let count = |name: &str| outcome[name].as_u64().unwrap_or(0);
     assert_eq!(count("ok") + count("TooLarge"), 40, "{outcome}");
     assert!(count("ok") >= 8, "{outcome}");
-    // A plugin gets one of two permits. A connection may still be closing when the next one is opened.
+    // One plugin can use only one of the two permits. A connection may still be closing when the next one is opened.
     assert!((1..=2).contains(&most.get()), "{}", most.get());
     platform.until_no_query_runs().await;
 }
@@ -313,12 +313,12 @@ async fn forwarded_rows_are_stored_without_entering_the_guest() {
 }
 
 #[tokio::test]
-async fn role_is_repaired_after_changes_from_inside_and_goes_with_its_project() {
+async fn role_is_repaired_after_changes_in_the_database_and_removed_with_its_project() {
     let platform = Platform::start().await;
     platform.project.sql(ITEMS).await;
     assert_eq!(platform.count_items().await, json!(2));
     let role = format!("proj_{}_query", platform.project.id);
-    // After a restore, the database has no privileges for the role. A new server does not have the role at all.
+    // After a restore, the role has no privileges in the database. On a new server, the role does not exist.
     for change in [
         format!("REVOKE ALL ON SCHEMA public FROM {role}; REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}"),
         format!("REVOKE ALL ON DATABASE proj_{} FROM {role}", platform.project.id),

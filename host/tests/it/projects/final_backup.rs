@@ -42,8 +42,8 @@ async fn project_is_deleted_after_its_final_backup() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("finally").await;
     project.sql("CREATE TABLE t AS SELECT 1 AS x").await;
-    let (status, answer) = delete(&app, &project).await;
-    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    let (status, response) = delete(&app, &project).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{response}");
     project_when(&app, &project, |status, _| status == StatusCode::NOT_FOUND).await;
     // The project disappears from the API when its deletion starts. Its database is dropped a little later.
     eventually("the deletion is audited", async || (deletion_entries(&app, &project).await.len() == 2).then_some(()))
@@ -58,7 +58,7 @@ async fn project_is_deleted_after_its_final_backup() {
     })
     .await;
     let backups = listed(&app, &project).await;
-    assert_eq!((backups.len(), &backups[0]["runId"]), (1, &answer["runId"]), "{backups:?}");
+    assert_eq!((backups.len(), &backups[0]["runId"]), (1, &response["runId"]), "{backups:?}");
     let path = format!("/admin/v1/backups/{}/download", backups[0]["id"].as_str().unwrap());
     let (status, link) = app.admin().post(&path, json!({})).await;
     assert_eq!(status, StatusCode::OK, "{link}");
@@ -77,9 +77,9 @@ async fn project_is_kept_with_reason_when_final_backup_fails() {
     // The dump waits for this lock.
     let mut locker = project.connect().await;
     sqlx::raw_sql("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").execute(&mut locker).await.unwrap();
-    let (status, answer) = delete(&app, &project).await;
-    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
-    let run = answer["runId"].as_str().unwrap();
+    let (status, response) = delete(&app, &project).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{response}");
+    let run = response["runId"].as_str().unwrap();
     let (_, shown) = app.admin().get(&project.path("")).await;
     assert_eq!((&shown["deleteAfterRun"], &shown["state"]), (&json!(run), &json!("ready")));
     let (status, second) = delete(&app, &project).await;
@@ -107,11 +107,11 @@ async fn project_is_kept_with_reason_when_final_backup_fails() {
 async fn final_backup_without_backup_plugin_returns_422() {
     let app = TestApp::start().await;
     let project = app.create_project("no plugin").await;
-    let (status, answer) = delete(&app, &project).await;
-    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    let (status, response) = delete(&app, &project).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{response}");
     let wrong = json!({ "confirm": "another", "finalBackup": true });
-    let (status, answer) = app.admin().delete_with(&project.path(""), wrong).await;
-    assert!(status.is_client_error() && status != StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    let (status, response) = app.admin().delete_with(&project.path(""), wrong).await;
+    assert!(status.is_client_error() && status != StatusCode::UNPROCESSABLE_ENTITY, "{response}");
     let (_, shown) = app.admin().get(&project.path("")).await;
     assert_eq!(
         (&shown["state"], &shown["deleteAfterRun"], &shown["deleteProblem"]),

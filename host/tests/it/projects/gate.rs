@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{TestApp, TestProject};
 
 #[tokio::test]
-async fn every_response_carries_its_request_id() {
+async fn every_response_names_its_request_id() {
     let app = TestApp::start().await;
     for path in ["/healthz", "/v1/db/tables", "/nothing"] {
         let response = app.public().request(Method::GET, path).header("x-request-id", "mine").send().await.unwrap();
@@ -130,7 +130,7 @@ async fn requests_with_x_retry_count_pass_cors() {
     assert_eq!(response.status(), StatusCode::OK);
 }
 
-/// Returns an access token of a signed-in user, after `change`.
+/// Returns an access token of a signed-in user. `change` may change its claims and header first.
 pub async fn user_token(app: &TestApp, project: &TestProject, change: impl FnOnce(&mut Value, &mut Header)) -> String {
     let signing =
         atlashub::projects::signing_key(app.app.platform(), &app.app.projects().sealer, &project.id).await.unwrap();

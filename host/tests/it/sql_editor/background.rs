@@ -7,22 +7,22 @@ use super::limits::wait_for_statements;
 use crate::support::{TestApp, TestProject, eventually};
 
 async fn start(app: &TestApp, project: &TestProject, body: Value) -> String {
-    let (status, answer) = app.admin().post(&project.path("/sql/runs"), body).await;
-    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
-    answer["runId"].as_str().unwrap().to_owned()
+    let (status, response) = app.admin().post(&project.path("/sql/runs"), body).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{response}");
+    response["runId"].as_str().unwrap().to_owned()
 }
 
 async fn ended(app: &TestApp, run: &str) -> Value {
     eventually("the run ends", async || {
-        let (_, answer) = app.admin().get(&format!("/admin/v1/runs/{run}")).await;
-        answer["finishedAt"].is_string().then_some(answer)
+        let (_, response) = app.admin().get(&format!("/admin/v1/runs/{run}")).await;
+        response["finishedAt"].is_string().then_some(response)
     })
     .await
 }
 
 async fn value(app: &TestApp, project: &TestProject, sql: &str) -> Value {
-    let (_, answer) = app.admin().post(&project.path("/sql"), json!({ "sql": sql })).await;
-    answer["rows"][0][0].clone()
+    let (_, response) = app.admin().post(&project.path("/sql"), json!({ "sql": sql })).await;
+    response["rows"][0][0].clone()
 }
 
 #[tokio::test]
@@ -70,8 +70,8 @@ async fn background_script_is_cancelled_in_postgres() {
     let endless = "SELECT count(*) FROM (SELECT generate_series(1, 100000000000)) AS s";
     let run = start(&app, &project, json!({ "sql": endless })).await;
     wait_for_statements(&app, &project.id, 1).await;
-    let (status, answer) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
-    assert!(status.is_success(), "{answer}");
+    let (status, response) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
+    assert!(status.is_success(), "{response}");
     assert_eq!(ended(&app, &run).await["status"], "cancelled");
     wait_for_statements(&app, &project.id, 0).await;
 }
@@ -87,8 +87,8 @@ async fn refused_script_starts_no_run() {
         (json!({ "sql": "SELECT 1", "timeoutMs": 0 }), "invalid_request"),
         (json!({ "sql": "SELECT 1", "maxRows": 5 }), "invalid_json"),
     ] {
-        let (status, answer) = app.admin().post(&project.path("/sql/runs"), body.clone()).await;
-        assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(code)), "{body}: {answer}");
+        let (status, response) = app.admin().post(&project.path("/sql/runs"), body.clone()).await;
+        assert_eq!((status, &response["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(code)), "{body}: {response}");
     }
     let (_, runs) = app.admin().get("/admin/v1/runs").await;
     assert_eq!(runs["items"], json!([]));
@@ -109,6 +109,6 @@ async fn job_runs_sql() {
     assert_eq!(value(&app, &project, "SELECT count(*) FROM ticks").await, 1);
     let body = json!({ "name": "bad", "type": "platform", "projectId": project.id, "plugin": "sql",
         "params": { "sql": "DROP DATABASE postgres" }, "scheduleCron": "0 3 * * *" });
-    let (status, answer) = app.admin().post("/admin/v1/jobs", body).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    let (status, response) = app.admin().post("/admin/v1/jobs", body).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{response}");
 }

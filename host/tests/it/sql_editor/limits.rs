@@ -15,9 +15,9 @@ async fn send(app: &TestApp, project: &TestProject, body: Value) -> (StatusCode,
 }
 
 async fn run(app: &TestApp, project: &TestProject, body: Value) -> Value {
-    let (status, answer) = send(app, project, body.clone()).await;
-    assert_eq!(status, StatusCode::OK, "{body}: {answer}");
-    answer
+    let (status, response) = send(app, project, body.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{body}: {response}");
+    response
 }
 
 /// Waits until this number of statements run as the owner in the project's database.
@@ -52,8 +52,12 @@ async fn statement_is_stopped_after_five_seconds() {
         let (app, project) = (&app, &project);
         async move {
             let started = Instant::now();
-            let (status, answer) = send(app, project, json!({ "sql": sql })).await;
-            assert_eq!((status, &answer["error"]["code"]), (StatusCode::GATEWAY_TIMEOUT, &json!("timeout")), "{mark}");
+            let (status, response) = send(app, project, json!({ "sql": sql })).await;
+            assert_eq!(
+                (status, &response["error"]["code"]),
+                (StatusCode::GATEWAY_TIMEOUT, &json!("timeout")),
+                "{mark}"
+            );
             assert!(started.elapsed() > Duration::from_millis(4500), "{mark}: {:?}", started.elapsed());
             assert!(started.elapsed() < Duration::from_secs(12), "{mark}: {:?}", started.elapsed());
         }
@@ -116,22 +120,22 @@ async fn rows_beyond_the_limits_are_truncated_and_reported() {
         // Only the returned rows are computed.
         (json!({"sql": "SELECT generate_series(1, 100000000000)", "maxRows": 300}), 300, true),
     ] {
-        let answer = run(&app, &project, body.clone()).await;
-        assert_eq!(answer["rows"].as_array().unwrap().len(), rows, "{body}");
-        assert_eq!((&answer["truncated"], &answer["rowCount"]), (&json!(truncated), &json!(rows)), "{body}");
+        let response = run(&app, &project, body.clone()).await;
+        assert_eq!(response["rows"].as_array().unwrap().len(), rows, "{body}");
+        assert_eq!((&response["truncated"], &response["rowCount"]), (&json!(truncated), &json!(rows)), "{body}");
     }
     // A change runs to its end even if only a part of its rows is returned.
     run(&app, &project, json!({"sql": "CREATE TABLE t (id int)"})).await;
     let insert = json!({"sql": format!("INSERT INTO t {} RETURNING id", series(3000)), "maxRows": 5});
-    let answer = run(&app, &project, insert).await;
-    assert_eq!(answer["rows"], json!([[1], [2], [3], [4], [5]]));
-    assert_eq!((&answer["truncated"], &answer["rowCount"]), (&json!(true), &json!(3000)));
+    let response = run(&app, &project, insert).await;
+    assert_eq!(response["rows"], json!([[1], [2], [3], [4], [5]]));
+    assert_eq!((&response["truncated"], &response["rowCount"]), (&json!(true), &json!(3000)));
     assert_eq!(run(&app, &project, json!({"sql": "SELECT count(*) FROM t"})).await["rows"], json!([[3000]]));
 
     let wide = json!({"sql": "SELECT repeat('x', 1000000) FROM generate_series(1, 100000)"});
-    let answer = run(&app, &project, wide).await;
-    assert_eq!((answer["rows"].as_array().unwrap().len(), &answer["truncated"]), (8, &json!(true)));
-    assert!(answer["notices"][0]["message"].as_str().unwrap().contains("8 MiB"), "{}", answer["notices"]);
+    let response = run(&app, &project, wide).await;
+    assert_eq!((response["rows"].as_array().unwrap().len(), &response["truncated"]), (8, &json!(true)));
+    assert!(response["notices"][0]["message"].as_str().unwrap().contains("8 MiB"), "{}", response["notices"]);
 }
 
 #[tokio::test]
@@ -146,15 +150,15 @@ async fn read_only_run_rejects_changes() {
         "SELECT set_config('transaction_read_only', 'off', true)",
         "SELECT nextval(pg_get_serial_sequence('t', 'id')), * FROM t FOR UPDATE",
     ] {
-        let (status, answer) = send(&app, &project, json!({"sql": sql, "readOnly": true})).await;
+        let (status, response) = send(&app, &project, json!({"sql": sql, "readOnly": true})).await;
         assert_eq!(
-            (status, &answer["error"]["code"]),
+            (status, &response["error"]["code"]),
             (StatusCode::BAD_REQUEST, &json!("sql_error")),
-            "{sql}: {answer}"
+            "{sql}: {response}"
         );
     }
-    let answer = run(&app, &project, json!({"sql": "SELECT count(*) FROM t", "readOnly": true})).await;
-    assert_eq!(answer["rows"], json!([[0]]));
+    let response = run(&app, &project, json!({"sql": "SELECT count(*) FROM t", "readOnly": true})).await;
+    assert_eq!(response["rows"], json!([[0]]));
     run(&app, &project, json!({"sql": "EXPLAIN SELECT 1", "readOnly": true})).await;
 }
 
@@ -163,29 +167,29 @@ async fn explain_returns_the_plan_without_running() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     run(&app, &project, json!({"sql": "CREATE TABLE t (id int)"})).await;
-    let answer = run(&app, &project, json!({"sql": "INSERT INTO t VALUES (1)", "explain": true})).await;
-    assert_eq!(answer["columns"], json!([{"name": "QUERY PLAN", "type": "json"}]));
-    assert_eq!(answer["command"], "EXPLAIN");
-    assert_eq!(answer["rows"][0][0][0]["Plan"]["Node Type"], "ModifyTable", "{answer}");
+    let response = run(&app, &project, json!({"sql": "INSERT INTO t VALUES (1)", "explain": true})).await;
+    assert_eq!(response["columns"], json!([{"name": "QUERY PLAN", "type": "json"}]));
+    assert_eq!(response["command"], "EXPLAIN");
+    assert_eq!(response["rows"][0][0][0]["Plan"]["Node Type"], "ModifyTable", "{response}");
     assert_eq!(run(&app, &project, json!({"sql": "SELECT count(*) FROM t"})).await["rows"], json!([[0]]));
-    let answer = run(&app, &project, json!({"sql": "-- all\nSELECT * FROM t;", "explain": true})).await;
-    assert_eq!(answer["rows"][0][0][0]["Plan"]["Node Type"], "Seq Scan", "{answer}");
+    let response = run(&app, &project, json!({"sql": "-- all\nSELECT * FROM t;", "explain": true})).await;
+    assert_eq!(response["rows"][0][0][0]["Plan"]["Node Type"], "Seq Scan", "{response}");
 }
 
 #[tokio::test]
 async fn notices_are_returned() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
-    let answer = run(&app, &project, json!({"sql": "DROP TABLE IF EXISTS nothing"})).await;
+    let response = run(&app, &project, json!({"sql": "DROP TABLE IF EXISTS nothing"})).await;
     assert_eq!(
-        answer["notices"],
+        response["notices"],
         json!([{"severity": "NOTICE", "message": "table \"nothing\" does not exist, skipping"}])
     );
     let talkative = "CREATE FUNCTION talk() RETURNS int LANGUAGE plpgsql AS $$ BEGIN \
                      FOR i IN 1..1000 LOOP RAISE WARNING 'line %', i; END LOOP; RETURN 1; END $$";
     run(&app, &project, json!({ "sql": talkative })).await;
-    let answer = run(&app, &project, json!({"sql": "SELECT talk()"})).await;
-    let notices = answer["notices"].as_array().unwrap();
+    let response = run(&app, &project, json!({"sql": "SELECT talk()"})).await;
+    let notices = response["notices"].as_array().unwrap();
     assert!((1..=200).contains(&notices.len()), "{}", notices.len());
     assert_eq!(notices.last().unwrap(), &json!({"severity": "WARNING", "message": "line 1000"}));
 }
@@ -195,41 +199,48 @@ async fn rows_larger_than_a_response_are_dropped_and_changes_kept() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     run(&app, &project, json!({"sql": "CREATE TABLE t (id int, a text)"})).await;
-    let warning = |answer: &Value| answer["notices"].to_string().contains("truncated");
+    let warning = |response: &Value| response["notices"].to_string().contains("truncated");
     // One value of 40 MB, after a small row.
     let sql = "SELECT g, repeat('x', CASE g WHEN 1 THEN 10 ELSE 40000000 END) FROM generate_series(1, 2) g";
-    let answer = run(&app, &project, json!({ "sql": sql })).await;
-    assert_eq!((answer["rows"].as_array().unwrap().len(), &answer["truncated"]), (1, &json!(true)), "{answer}");
-    assert!(warning(&answer), "{answer}");
+    let response = run(&app, &project, json!({ "sql": sql })).await;
+    assert_eq!((response["rows"].as_array().unwrap().len(), &response["truncated"]), (1, &json!(true)), "{response}");
+    assert!(warning(&response), "{response}");
     let sql = "INSERT INTO t SELECT g, repeat('x', 17000000) FROM generate_series(1, 3) g RETURNING *";
-    let answer = run(&app, &project, json!({ "sql": sql })).await;
-    assert_eq!((&answer["rows"], &answer["rowCount"], &answer["truncated"]), (&json!([]), &json!(3), &json!(true)));
+    let response = run(&app, &project, json!({ "sql": sql })).await;
+    assert_eq!(
+        (&response["rows"], &response["rowCount"], &response["truncated"]),
+        (&json!([]), &json!(3), &json!(true))
+    );
     assert_eq!(run(&app, &project, json!({"sql": "SELECT count(*) FROM t"})).await["rows"], json!([[3]]));
     // Long messages of errors and notices are also cut.
     let raise = "CREATE FUNCTION raise() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
         RAISE NOTICE '%', repeat('n', 20000000); RAISE NOTICE 'short'; RETURN 1; END $$";
     run(&app, &project, json!({ "sql": raise })).await;
-    let answer = run(&app, &project, json!({"sql": "SELECT raise()"})).await;
-    assert_eq!((&answer["rows"], &answer["notices"][0]["message"]), (&json!([[1]]), &json!("short")));
+    let response = run(&app, &project, json!({"sql": "SELECT raise()"})).await;
+    assert_eq!((&response["rows"], &response["notices"][0]["message"]), (&json!([[1]]), &json!("short")));
     let raise = "CREATE FUNCTION fail() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
         RAISE EXCEPTION '%', repeat('e', 20000000); END $$";
     run(&app, &project, json!({ "sql": raise })).await;
-    let (status, answer) = send(&app, &project, json!({"sql": "SELECT fail()"})).await;
-    assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("sql_error")), "{answer}");
+    let (status, response) = send(&app, &project, json!({"sql": "SELECT fail()"})).await;
+    assert_eq!((status, &response["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("sql_error")), "{response}");
 }
 
 #[tokio::test]
 async fn time_limit_can_be_up_to_a_minute() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
-    let (status, answer) = send(&app, &project, json!({ "sql": ENDLESS, "timeoutMs": 200 })).await;
-    assert_eq!((status, &answer["error"]["code"]), (StatusCode::GATEWAY_TIMEOUT, &json!("timeout")), "{answer}");
-    assert!(answer["error"]["message"].as_str().unwrap().contains("0.2 seconds"), "{answer}");
+    let (status, response) = send(&app, &project, json!({ "sql": ENDLESS, "timeoutMs": 200 })).await;
+    assert_eq!((status, &response["error"]["code"]), (StatusCode::GATEWAY_TIMEOUT, &json!("timeout")), "{response}");
+    assert!(response["error"]["message"].as_str().unwrap().contains("0.2 seconds"), "{response}");
     let limit = run(&app, &project, json!({ "sql": "SHOW statement_timeout", "timeoutMs": 60000 })).await;
     assert_eq!(limit["rows"], json!([["1min"]]));
     for limit in [0, 60001] {
-        let (status, answer) = send(&app, &project, json!({ "sql": "SELECT 1", "timeoutMs": limit })).await;
-        assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")), "{limit}");
+        let (status, response) = send(&app, &project, json!({ "sql": "SELECT 1", "timeoutMs": limit })).await;
+        assert_eq!(
+            (status, &response["error"]["code"]),
+            (StatusCode::BAD_REQUEST, &json!("invalid_request")),
+            "{limit}"
+        );
     }
 }
 
@@ -244,9 +255,9 @@ async fn run_is_cancelled_by_its_id() {
         assert_eq!((again.0, &again.1["error"]["code"]), (StatusCode::CONFLICT, &json!("conflict")));
         app.admin().post(&project.path("/sql/tab-1_a/cancel"), json!({})).await
     };
-    let ((status, answer), (cancelled, _)) = tokio::join!(run, cancel);
+    let ((status, response), (cancelled, _)) = tokio::join!(run, cancel);
     assert_eq!(cancelled, StatusCode::OK);
-    assert_eq!((status, &answer["error"]["code"]), (StatusCode::CONFLICT, &json!("cancelled")), "{answer}");
+    assert_eq!((status, &response["error"]["code"]), (StatusCode::CONFLICT, &json!("cancelled")), "{response}");
     wait_for_statements(&app, &project.id, 0).await;
     // The run has ended, so no run has this id, and the id can be used again.
     let (status, _) = app.admin().post(&project.path("/sql/tab-1_a/cancel"), json!({})).await;
@@ -274,9 +285,9 @@ async fn another_node_cancels_a_run() {
         wait_for_statements(&app, &project.id, 1).await;
         other.admin().post(&project.path(&format!("/sql/{id}/cancel")), json!({})).await
     };
-    let ((status, answer), (cancelled, _)) = tokio::join!(run, cancel);
+    let ((status, response), (cancelled, _)) = tokio::join!(run, cancel);
     assert_eq!(cancelled, StatusCode::OK);
-    assert_eq!((status, &answer["error"]["code"]), (StatusCode::CONFLICT, &json!("cancelled")), "{answer}");
+    assert_eq!((status, &response["error"]["code"]), (StatusCode::CONFLICT, &json!("cancelled")), "{response}");
 }
 
 #[tokio::test]
@@ -285,15 +296,15 @@ async fn analyze_measures_and_rolls_back() {
     let project = app.create_project("Shop").await;
     run(&app, &project, json!({ "sql": "CREATE TABLE t (id int)" })).await;
     let body = json!({ "sql": "INSERT INTO t SELECT generate_series(1, 10)", "explain": "analyze" });
-    let answer = run(&app, &project, body).await;
-    assert_eq!((&answer["command"], &answer["rolledBack"]), (&json!("EXPLAIN"), &json!(true)));
-    let plan = &answer["rows"][0][0][0];
-    assert_eq!(plan["Plan"]["Operation"], "Insert", "{answer}");
-    assert!(plan["Execution Time"].is_number() && plan["Plan"]["Shared Hit Blocks"].is_number(), "{answer}");
+    let response = run(&app, &project, body).await;
+    assert_eq!((&response["command"], &response["rolledBack"]), (&json!("EXPLAIN"), &json!(true)));
+    let plan = &response["rows"][0][0][0];
+    assert_eq!(plan["Plan"]["Operation"], "Insert", "{response}");
+    assert!(plan["Execution Time"].is_number() && plan["Plan"]["Shared Hit Blocks"].is_number(), "{response}");
     let count = run(&app, &project, json!({ "sql": "SELECT count(*) FROM t" })).await;
     assert_eq!((&count["rows"], &count["rolledBack"]), (&json!([[0]]), &json!(false)));
-    let answer = run(&app, &project, json!({ "sql": "SELECT * FROM t", "explain": "plan" })).await;
-    assert!(answer["rows"][0][0][0]["Plan"].is_object() && answer["rows"][0][0][0]["Execution Time"].is_null());
+    let response = run(&app, &project, json!({ "sql": "SELECT * FROM t", "explain": "plan" })).await;
+    assert!(response["rows"][0][0][0]["Plan"].is_object() && response["rows"][0][0][0]["Execution Time"].is_null());
     let body = json!({ "sql": "INSERT INTO t VALUES (1)", "explain": "analyze", "readOnly": true });
     assert_eq!(send(&app, &project, body).await.1["error"]["details"]["sqlstate"], "25006");
 }

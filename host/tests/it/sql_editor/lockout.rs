@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{TestApp, TestProject, eventually};
 
-/// Runs its argument, which the editor's parser can't see.
+/// SQL that creates a function that runs its argument, which the editor's parser can't check.
 const RUN: &str = "CREATE FUNCTION run(code text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE code; END $$";
 
 async fn run(app: &TestApp, project: &TestProject, sql: &str) -> (StatusCode, Value) {
@@ -31,8 +31,8 @@ async fn stored_settings(app: &TestApp, project: &TestProject) -> i64 {
 async fn settings_that_the_owner_stores_do_not_outlive_the_statement() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
-    let (status, answer) = run(&app, &project, RUN).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
+    let (status, response) = run(&app, &project, RUN).await;
+    assert_eq!(status, StatusCode::OK, "{response}");
     let database = format!("IN DATABASE proj_{}", project.id);
     for (number, setting) in [
         "SET default_transaction_read_only = on",
@@ -56,11 +56,11 @@ async fn settings_that_the_owner_stores_do_not_outlive_the_statement() {
             // Some settings need a superuser; for these, nothing is stored.
             run_dynamically(&app, &project, &format!("ALTER ROLE CURRENT_USER {scope} {setting}")).await;
             let table = format!("after_{number}_{}", scope.len());
-            let (status, answer) =
+            let (status, response) =
                 run(&app, &project, &format!("CREATE TABLE {table} AS SELECT date '2026-03-04' AS day")).await;
-            assert_eq!(status, StatusCode::OK, "{scope} {setting}: {answer}");
-            let (_, answer) = run(&app, &project, &format!("SELECT day, NULL = 1 FROM {table}")).await;
-            assert_eq!(answer["rows"], json!([["2026-03-04", null]]), "{scope} {setting}: {answer}");
+            assert_eq!(status, StatusCode::OK, "{scope} {setting}: {response}");
+            let (_, response) = run(&app, &project, &format!("SELECT day, NULL = 1 FROM {table}")).await;
+            assert_eq!(response["rows"], json!([["2026-03-04", null]]), "{scope} {setting}: {response}");
             assert_eq!(stored_settings(&app, &project).await, 0, "{scope} {setting}");
         }
     }
@@ -81,10 +81,10 @@ async fn settings_stored_for_the_roles_of_keys_are_removed_at_the_next_connectio
         );
         sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut superuser).await.unwrap();
     }
-    let (status, answer) = project.secret().post("/v1/db/items", json!({ "rows": [{ "id": 2 }] })).await;
-    assert_eq!(status, StatusCode::CREATED, "{answer}");
-    let (status, answer) = project.publishable().get("/v1/db/items?order=id").await;
-    assert_eq!((status, &answer["rows"]), (StatusCode::OK, &json!([{ "id": 1 }, { "id": 2 }])), "{answer}");
+    let (status, response) = project.secret().post("/v1/db/items", json!({ "rows": [{ "id": 2 }] })).await;
+    assert_eq!(status, StatusCode::CREATED, "{response}");
+    let (status, response) = project.publishable().get("/v1/db/items?order=id").await;
+    assert_eq!((status, &response["rows"]), (StatusCode::OK, &json!([{ "id": 1 }, { "id": 2 }])), "{response}");
     // The roles `user` and `backup` have not connected yet.
     assert_eq!(stored_settings(&app, &project).await, 2);
 }
@@ -107,11 +107,11 @@ async fn extensions_are_refused_in_dynamic_sql_unless_allowed() {
         "SELECT run('DO $x$ BEGIN CREATE EXTENSION citext; END $x$')",
         "SELECT install()",
     ] {
-        let (status, answer) = run(&app, &project, sql).await;
-        let error = &answer["error"];
-        assert_eq!((status, &error["code"]), (StatusCode::BAD_REQUEST, &json!("sql_error")), "{sql}: {answer}");
-        assert_eq!(error["details"]["sqlstate"], "42501", "{answer}");
-        assert!(error["hint"].as_str().unwrap().contains("ATLASHUB_SQL_CREATE_EXTENSION"), "{answer}");
+        let (status, response) = run(&app, &project, sql).await;
+        let error = &response["error"];
+        assert_eq!((status, &error["code"]), (StatusCode::BAD_REQUEST, &json!("sql_error")), "{sql}: {response}");
+        assert_eq!(error["details"]["sqlstate"], "42501", "{response}");
+        assert!(error["hint"].as_str().unwrap().contains("ATLASHUB_SQL_CREATE_EXTENSION"), "{response}");
     }
     // The owner can't remove the event trigger that refuses extensions.
     for code in [
@@ -123,8 +123,8 @@ async fn extensions_are_refused_in_dynamic_sql_unless_allowed() {
     ] {
         assert_eq!(run_dynamically(&app, &project, code).await.0, StatusCode::BAD_REQUEST, "{code}");
     }
-    let (status, answer) = run(&app, &project, "CREATE SCHEMA \"of the owner\"").await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
+    let (status, response) = run(&app, &project, "CREATE SCHEMA \"of the owner\"").await;
+    assert_eq!(status, StatusCode::OK, "{response}");
 
     // A start with the variable allows extensions in every project, a start without it refuses them again.
     let node = || TestApp::builder().database_url(app.services.database_url.expose());

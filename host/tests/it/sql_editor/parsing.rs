@@ -1,4 +1,4 @@
-//! `POST sql/parse` splits SQL into its statements. The tables of cases are in `sql_editor/script_tests.rs`.
+//! `POST sql/parse` splits SQL into its statements. The tables of cases are in `host/src/sql_editor/script_tests.rs`.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -15,10 +15,10 @@ async fn text_is_described_without_database_and_audit_entry() {
         .await
         .unwrap();
     let sql = "-- é\nDELETE FROM items;\nSELECT 1 frm t;\nVACUUM";
-    let (status, answer) = app.admin().post(&project.path("/sql/parse"), json!({ "sql": sql })).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
+    let (status, response) = app.admin().post(&project.path("/sql/parse"), json!({ "sql": sql })).await;
+    assert_eq!(status, StatusCode::OK, "{response}");
     assert_eq!(
-        answer["statements"],
+        response["statements"],
         json!([
             { "start": 5, "end": 22, "command": "DELETE", "explainable": true, "readOnly": false,
               "inTransaction": true, "refused": null, "error": null,

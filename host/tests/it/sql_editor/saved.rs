@@ -48,18 +48,19 @@ async fn change_of_another_window_is_not_overwritten() {
     let with_tag = app.admin().with_header("if-match", &tag);
     let (status, updated) = with_tag.patch(&path, json!({ "sql": "SELECT 2" })).await;
     assert_eq!((status, &updated["sql"]), (StatusCode::OK, &json!("SELECT 2")));
-    for (status, answer) in [with_tag.patch(&path, json!({ "sql": "SELECT 3" })).await, with_tag.delete(&path).await] {
+    for (status, response) in [with_tag.patch(&path, json!({ "sql": "SELECT 3" })).await, with_tag.delete(&path).await]
+    {
         assert_eq!(
-            (status, &answer["error"]["code"]),
+            (status, &response["error"]["code"]),
             (StatusCode::PRECONDITION_FAILED, &json!("precondition_failed")),
-            "{answer}"
+            "{response}"
         );
     }
     assert_eq!(app.admin().get(&path).await.1["sql"], "SELECT 2");
 }
 
 #[tokio::test]
-async fn history_has_sent_texts_with_their_outcome() {
+async fn history_lists_sent_texts_with_their_outcome() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let path = project.path("/queries/history");

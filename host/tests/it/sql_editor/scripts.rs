@@ -13,15 +13,15 @@ async fn send(app: &TestApp, project: &TestProject, sql: &str, options: Value) -
 }
 
 async fn run(app: &TestApp, project: &TestProject, sql: &str, options: Value) -> Value {
-    let (status, answer) = send(app, project, sql, options).await;
-    assert_eq!(status, StatusCode::OK, "{sql}: {answer}");
-    answer
+    let (status, response) = send(app, project, sql, options).await;
+    assert_eq!(status, StatusCode::OK, "{sql}: {response}");
+    response
 }
 
 async fn value(app: &TestApp, project: &TestProject, sql: &str) -> Value {
-    let (status, answer) = app.admin().post(&project.path("/sql"), json!({ "sql": sql })).await;
-    assert_eq!(status, StatusCode::OK, "{sql}: {answer}");
-    answer["rows"][0][0].clone()
+    let (status, response) = app.admin().post(&project.path("/sql"), json!({ "sql": sql })).await;
+    assert_eq!(status, StatusCode::OK, "{sql}: {response}");
+    response["rows"][0][0].clone()
 }
 
 #[tokio::test]
@@ -31,10 +31,10 @@ async fn every_statement_has_its_result() {
     let sql = "-- schema\nCREATE TABLE items (id int PRIMARY KEY, name text);\n\
         INSERT INTO items VALUES (1, 'a;b'), (2, 'é');\nSELECT * FROM items ORDER BY id;\n\
         SELECT count(*) FROM items; UPDATE items SET name = 'x' RETURNING id; /* end */;";
-    let answer = run(&app, &project, sql, json!({})).await;
-    assert_eq!((&answer["failure"], &answer["committed"]), (&Value::Null, &json!(true)), "{answer}");
-    assert_eq!((&answer["statementCount"], &answer["committedStatements"]), (&json!(5), &json!(5)));
-    let results = answer["results"].as_array().unwrap();
+    let response = run(&app, &project, sql, json!({})).await;
+    assert_eq!((&response["failure"], &response["committed"]), (&Value::Null, &json!(true)), "{response}");
+    assert_eq!((&response["statementCount"], &response["committedStatements"]), (&json!(5), &json!(5)));
+    let results = response["results"].as_array().unwrap();
     let commands: Vec<&Value> = results.iter().map(|result| &result["command"]).collect();
     assert_eq!(commands, ["CREATE TABLE", "INSERT", "SELECT", "SELECT", "UPDATE"]);
     assert_eq!((&results[1]["rowCount"], &results[1]["columns"]), (&json!(2), &json!([])));
@@ -44,7 +44,7 @@ async fn every_statement_has_its_result() {
     let characters: Vec<char> = sql.chars().collect();
     let (start, end) = (results[3]["start"].as_u64().unwrap() as usize, results[3]["end"].as_u64().unwrap() as usize);
     assert_eq!(characters[start..end].iter().collect::<String>(), "SELECT count(*) FROM items");
-    assert!(answer["durationMs"].as_f64().unwrap() > 0.0);
+    assert!(response["durationMs"].as_f64().unwrap() > 0.0);
 }
 
 #[tokio::test]
@@ -52,11 +52,11 @@ async fn failure_in_one_transaction_changes_nothing() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let sql = "CREATE TABLE items (id int);\nINSERT INTO items VALUES (1);\nSELECT é FROM items;\nSELECT 2";
-    let answer = run(&app, &project, sql, json!({})).await;
-    assert_eq!(answer["results"].as_array().unwrap().len(), 2);
-    assert_eq!((&answer["committed"], &answer["committedStatements"]), (&json!(false), &json!(0)));
-    let failure = &answer["failure"];
-    assert_eq!((&failure["statement"], &failure["code"]), (&json!(2), &json!("sql_error")), "{answer}");
+    let response = run(&app, &project, sql, json!({})).await;
+    assert_eq!(response["results"].as_array().unwrap().len(), 2);
+    assert_eq!((&response["committed"], &response["committedStatements"]), (&json!(false), &json!(0)));
+    let failure = &response["failure"];
+    assert_eq!((&failure["statement"], &failure["code"]), (&json!(2), &json!("sql_error")), "{response}");
     assert_eq!(failure["details"]["sqlstate"], "42703");
     let position = failure["details"]["position"].as_u64().unwrap() as usize;
     assert_eq!((sql.chars().nth(position - 1), &failure["details"]["line"]), (Some('é'), &json!(3)));
@@ -68,9 +68,9 @@ async fn failure_without_transaction_keeps_earlier_statements() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let sql = "CREATE TABLE items (id int); INSERT INTO items VALUES (1); VACUUM items; SELECT 1/0; DROP TABLE items";
-    let answer = run(&app, &project, sql, json!({ "transaction": false })).await;
-    assert_eq!((&answer["committed"], &answer["committedStatements"]), (&json!(true), &json!(3)), "{answer}");
-    assert_eq!((&answer["failure"]["statement"], &answer["statementCount"]), (&json!(3), &json!(5)));
+    let response = run(&app, &project, sql, json!({ "transaction": false })).await;
+    assert_eq!((&response["committed"], &response["committedStatements"]), (&json!(true), &json!(3)), "{response}");
+    assert_eq!((&response["failure"]["statement"], &response["statementCount"]), (&json!(3), &json!(5)));
     assert_eq!(value(&app, &project, "SELECT count(*) FROM items").await, 1);
 }
 
@@ -80,9 +80,13 @@ async fn failed_commit_names_no_statement() {
     let project = app.create_project("Shop").await;
     let sql = "CREATE TABLE links (id int PRIMARY KEY, next int REFERENCES links DEFERRABLE INITIALLY DEFERRED);
         INSERT INTO links VALUES (1, 2)";
-    let answer = run(&app, &project, sql, json!({})).await;
-    assert_eq!((&answer["failure"]["statement"], &answer["committed"]), (&Value::Null, &json!(false)), "{answer}");
-    assert_eq!(answer["failure"]["details"]["sqlstate"], "23503");
+    let response = run(&app, &project, sql, json!({})).await;
+    assert_eq!(
+        (&response["failure"]["statement"], &response["committed"]),
+        (&Value::Null, &json!(false)),
+        "{response}"
+    );
+    assert_eq!(response["failure"]["details"]["sqlstate"], "23503");
     assert_eq!(value(&app, &project, "SELECT to_regclass('links')").await, Value::Null);
 }
 
@@ -99,10 +103,10 @@ async fn nothing_runs_if_any_statement_is_refused() {
         ("CREATE TABLE made ();\nSELECT 1 frm t", json!({}), "sql_error", 1),
         ("CREATE TABLE made ();\nSELECT 'abc", json!({}), "sql_error", 1),
     ] {
-        let (status, answer) = send(&app, &project, sql, options).await;
-        let error = &answer["error"];
-        assert_eq!((status, &error["code"]), (StatusCode::BAD_REQUEST, &json!(code)), "{sql}: {answer}");
-        assert_eq!(error["details"]["statement"], statement, "{sql}: {answer}");
+        let (status, response) = send(&app, &project, sql, options).await;
+        let error = &response["error"];
+        assert_eq!((status, &error["code"]), (StatusCode::BAD_REQUEST, &json!(code)), "{sql}: {response}");
+        assert_eq!(error["details"]["statement"], statement, "{sql}: {response}");
         assert_eq!(value(&app, &project, "SELECT to_regclass('made')").await, Value::Null, "{sql}");
     }
     for (sql, options) in [
@@ -121,9 +125,9 @@ async fn read_only_script_changes_nothing() {
     let project = app.create_project("Shop").await;
     for transaction in [true, false] {
         let options = json!({ "readOnly": true, "transaction": transaction });
-        let answer = run(&app, &project, "SELECT 1; CREATE TABLE made ()", options).await;
-        assert_eq!(answer["failure"]["details"]["sqlstate"], "25006", "{answer}");
-        assert_eq!(answer["results"][0]["rows"], json!([[1]]));
+        let response = run(&app, &project, "SELECT 1; CREATE TABLE made ()", options).await;
+        assert_eq!(response["failure"]["details"]["sqlstate"], "25006", "{response}");
+        assert_eq!(response["results"][0]["rows"], json!([[1]]));
     }
 }
 
@@ -134,8 +138,8 @@ async fn settings_and_temporary_tables_last_for_the_script() {
     let sql = "CREATE TEMP TABLE t (id int); SET timezone = 'Europe/Berlin'; INSERT INTO t VALUES (1);
         SELECT count(*), current_setting('timezone') FROM t";
     for transaction in [true, false] {
-        let answer = run(&app, &project, sql, json!({ "transaction": transaction })).await;
-        assert_eq!(answer["results"][3]["rows"], json!([[1, "Europe/Berlin"]]), "{answer}");
+        let response = run(&app, &project, sql, json!({ "transaction": transaction })).await;
+        assert_eq!(response["results"][3]["rows"], json!([[1, "Europe/Berlin"]]), "{response}");
     }
 }
 
@@ -144,8 +148,8 @@ async fn rows_of_all_results_share_the_maximum_size() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let one = "SELECT repeat('x', 1000000) FROM generate_series(1, 6);";
-    let answer = run(&app, &project, &one.repeat(4), json!({})).await;
-    let counts: Vec<u64> = answer["results"]
+    let response = run(&app, &project, &one.repeat(4), json!({})).await;
+    let counts: Vec<u64> = response["results"]
         .as_array()
         .unwrap()
         .iter()
@@ -153,7 +157,7 @@ async fn rows_of_all_results_share_the_maximum_size() {
         .collect();
     assert_eq!((counts[0], counts.len()), (6, 4), "{counts:?}");
     assert!(counts.iter().sum::<u64>() <= 16, "{counts:?}");
-    assert_eq!(answer["results"][3]["truncated"], true);
+    assert_eq!(response["results"][3]["truncated"], true);
 }
 
 #[tokio::test]
@@ -164,13 +168,13 @@ async fn script_at_its_time_limit_reports_committed_statements() {
     let sql = format!("CREATE TABLE made (); {endless}; SELECT 1");
     for (transaction, committed) in [(true, 0), (false, 1)] {
         let options = json!({ "timeoutMs": 300, "transaction": transaction });
-        let answer = run(&app, &project, &sql, options).await;
+        let response = run(&app, &project, &sql, options).await;
         assert_eq!(
-            (&answer["failure"]["code"], &answer["failure"]["statement"], &answer["committedStatements"]),
+            (&response["failure"]["code"], &response["failure"]["statement"], &response["committedStatements"]),
             (&json!("timeout"), &json!(1), &json!(committed)),
-            "{answer}"
+            "{response}"
         );
-        assert!(answer["failure"]["message"].as_str().unwrap().contains("0.3 seconds"), "{answer}");
+        assert!(response["failure"]["message"].as_str().unwrap().contains("0.3 seconds"), "{response}");
         wait_for_statements(&app, &project.id, 0).await;
     }
 }
@@ -185,9 +189,9 @@ async fn cancelled_script_changes_nothing() {
         wait_for_statements(&app, &project.id, 1).await;
         app.admin().post(&project.path("/sql/run-1/cancel"), json!({})).await
     };
-    let ((status, answer), (cancelled, found)) = tokio::join!(script, cancel);
+    let ((status, response), (cancelled, found)) = tokio::join!(script, cancel);
     assert_eq!((cancelled, &found["cancelled"]), (StatusCode::OK, &json!(true)), "{found}");
-    assert_eq!((status, &answer["failure"]["code"]), (StatusCode::OK, &json!("cancelled")), "{answer}");
-    assert_eq!(answer["committed"], false);
+    assert_eq!((status, &response["failure"]["code"]), (StatusCode::OK, &json!("cancelled")), "{response}");
+    assert_eq!(response["committed"], false);
     wait_for_statements(&app, &project.id, 0).await;
 }

@@ -10,15 +10,15 @@ async fn send(app: &TestApp, project: &TestProject, body: Value) -> (StatusCode,
 }
 
 async fn run(app: &TestApp, project: &TestProject, sql: &str) -> Value {
-    let (status, answer) = send(app, project, json!({ "sql": sql })).await;
-    assert_eq!(status, StatusCode::OK, "{sql}: {answer}");
-    answer
+    let (status, response) = send(app, project, json!({ "sql": sql })).await;
+    assert_eq!(status, StatusCode::OK, "{sql}: {response}");
+    response
 }
 
 async fn fail(app: &TestApp, project: &TestProject, sql: &str) -> (u16, String, Value) {
-    let (status, answer) = send(app, project, json!({ "sql": sql })).await;
-    let code = answer["error"]["code"].as_str().unwrap_or_default().to_owned();
-    (status.as_u16(), code, answer["error"].clone())
+    let (status, response) = send(app, project, json!({ "sql": sql })).await;
+    let code = response["error"]["code"].as_str().unwrap_or_default().to_owned();
+    (status.as_u16(), code, response["error"].clone())
 }
 
 #[tokio::test]
@@ -112,13 +112,13 @@ async fn values_are_returned_as_typed_json() {
         ("12.3::text::money", "money", json!("$12.30")),
         ("B'101'", "bit(3)", json!("101")),
     ] {
-        let (status, answer) = send(&app, &project, json!({ "sql": format!("SELECT {expression} AS value") })).await;
-        assert_eq!(status, StatusCode::OK, "{expression}: {answer}");
-        assert_eq!(answer["rows"], json!([[expected]]), "{expression}");
-        assert_eq!(answer["columns"][0]["name"], "value");
+        let (status, response) = send(&app, &project, json!({ "sql": format!("SELECT {expression} AS value") })).await;
+        assert_eq!(status, StatusCode::OK, "{expression}: {response}");
+        assert_eq!(response["rows"], json!([[expected]]), "{expression}");
+        assert_eq!(response["columns"][0]["name"], "value");
         // In some versions, `B'101'` is an unconstrained bit string.
         if !expression.starts_with("B'") {
-            assert_eq!(answer["columns"][0]["type"], data_type, "{expression}");
+            assert_eq!(response["columns"][0]["type"], data_type, "{expression}");
         }
     }
     let same_names = run(&app, &project, "SELECT 1 AS a, 2 AS a, 3 AS \"A b\"").await;
@@ -165,8 +165,8 @@ async fn sql_error_reports_position_and_line() {
     assert_eq!((&raised["message"], &raised["hint"]), (&json!("no"), &json!("try")));
     assert!(raised["details"]["where"].as_str().unwrap().contains("function f()"), "{raised}");
     let plan = json!({"sql": "SELECT * FROM missing", "explain": true});
-    let (_, answer) = send(&app, &project, plan).await;
-    assert_eq!(answer["error"]["details"]["position"], 15, "{answer}");
+    let (_, response) = send(&app, &project, plan).await;
+    assert_eq!(response["error"]["details"]["position"], 15, "{response}");
 }
 
 #[tokio::test]
@@ -202,15 +202,15 @@ async fn unsupported_statements_are_rejected() {
         json!({"sql": "SELECT 1", "maxRows": 5001}),
         json!({"sql": "SELECT '\0'"}),
     ] {
-        let (status, answer) = send(&app, &project, body).await;
+        let (status, response) = send(&app, &project, body).await;
         assert_eq!(
-            (status, &answer["error"]["code"]),
+            (status, &response["error"]["code"]),
             (StatusCode::BAD_REQUEST, &json!("invalid_request")),
-            "{answer}"
+            "{response}"
         );
     }
-    let (status, answer) = send(&app, &project, json!({"sql": "VACUUM", "explain": true})).await;
-    assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("sql_refused")), "{answer}");
+    let (status, response) = send(&app, &project, json!({"sql": "VACUUM", "explain": true})).await;
+    assert_eq!((status, &response["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("sql_refused")), "{response}");
     let (status, _) = app.admin().post("/admin/v1/projects/nosuchproject/sql", json!({"sql": "SELECT 1"})).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
@@ -229,7 +229,7 @@ async fn create_extension_can_be_allowed() {
 async fn role_privileges_stop_dynamic_sql() {
     let app = TestApp::start().await;
     let (project, other) = (app.create_project("One").await, app.create_project("Two").await);
-    // SQL that is built at run time, which the parser can't check.
+    // This function runs SQL that is built at run time, which the parser can't check.
     run(
         &app,
         &project,

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use crate::support::{TestApp, TestProject, Uploads, code, eventually, must_send};
 
 async fn start(app: &TestApp, project: &TestProject, body: Value) -> String {
-    let (status, answer) = app.admin().post(&project.path("/buckets/uploads/objects/delete"), body).await;
-    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
-    answer["runId"].as_str().unwrap().to_owned()
+    let (status, response) = app.admin().post(&project.path("/buckets/uploads/objects/delete"), body).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{response}");
+    response["runId"].as_str().unwrap().to_owned()
 }
 
 async fn ended(app: &TestApp, run: &str) -> Value {
     eventually("the run ends", async || {
-        let (_, answer) = app.admin().get(&format!("/admin/v1/runs/{run}")).await;
-        answer["finishedAt"].is_string().then_some(answer)
+        let (_, response) = app.admin().get(&format!("/admin/v1/runs/{run}")).await;
+        response["finishedAt"].is_string().then_some(response)
     })
     .await
 }
@@ -91,8 +91,8 @@ async fn invalid_deletion_starts_no_run() {
         (json!({ "prefix": "../" }), "invalid_path"),
         (json!({ "prefix": "a/", "recursive": true }), "invalid_json"),
     ] {
-        let (status, answer) = app.admin().post(&path, body.clone()).await;
-        assert_eq!((status, code(&answer)), (StatusCode::BAD_REQUEST, expected), "{body}: {answer}");
+        let (status, response) = app.admin().post(&path, body.clone()).await;
+        assert_eq!((status, code(&response)), (StatusCode::BAD_REQUEST, expected), "{body}: {response}");
     }
     let nowhere = project.path("/buckets/nowhere/objects/delete");
     assert_eq!(app.admin().post(&nowhere, json!({ "prefix": "" })).await.0, StatusCode::NOT_FOUND);

@@ -107,10 +107,10 @@ async fn prefix_is_counted_in_the_store() {
     let count = format!("{}/objects/count", bucket(&project));
     for (query, objects, bytes) in [("", 3, 6), ("?prefix=notes/", 2, 3), ("?prefix=notes", 3, 6), ("?prefix=x", 0, 0)]
     {
-        let (status, answer) = app.admin().get(&format!("{count}{query}")).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
-        assert_eq!((&answer["objectCount"], &answer["objectBytes"]), (&json!(objects), &json!(bytes)), "{query}");
-        assert_eq!(answer["complete"], true);
+        let (status, response) = app.admin().get(&format!("{count}{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{response}");
+        assert_eq!((&response["objectCount"], &response["objectBytes"]), (&json!(objects), &json!(bytes)), "{query}");
+        assert_eq!(response["complete"], true);
     }
     assert_eq!(app.admin().get(&format!("{count}?prefix=../")).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(app.admin().get(&project.path("/buckets/nowhere/objects/count")).await.0, StatusCode::NOT_FOUND);

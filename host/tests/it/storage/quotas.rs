@@ -136,7 +136,7 @@ async fn completing_replaces_a_newer_object_only_with_upsert() {
     }
 }
 
-/// Starts a run `started_minutes` ago. It belongs to no job, like a manual backup.
+/// Inserts a run that started `started_minutes` ago. It belongs to no job, like a manual backup.
 async fn start_run(app: &TestApp, started_minutes: i32) {
     sqlx::query(
         "INSERT INTO cron_job_runs (id, trigger, status, started_at, lease_token, lease_until, plugin, plugin_job)

@@ -193,8 +193,8 @@ async fn exactly_one_of_simultaneous_uploads_to_a_path_becomes_the_object() {
         uploads.push((format!("bytes {number}"), publishable.sign("x.txt", json!({})).await));
     }
     futures_util::future::join_all(uploads.iter().map(|(bytes, signed)| must_send(signed, bytes.clone()))).await;
-    let looks = (0..12).map(|_| publishable.download("x.txt"));
-    let seen = futures_util::future::join_all(looks).await;
+    let downloads = (0..12).map(|_| publishable.download("x.txt"));
+    let seen = futures_util::future::join_all(downloads).await;
     assert!(seen.iter().all(|bytes| *bytes == seen[0]), "{seen:?}");
     assert!(uploads.iter().any(|(bytes, _)| bytes.as_bytes() == seen[0]));
     // Using the URLs again changes nothing.

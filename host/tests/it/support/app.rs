@@ -29,7 +29,7 @@ pub struct TestApp {
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
-/// Starts a platform with settings that differ from the defaults.
+/// Builder of a platform with settings that differ from the defaults.
 #[derive(Default)]
 pub struct TestAppBuilder {
     vars: Vec<(String, String)>,
@@ -56,7 +56,7 @@ impl TestAppBuilder {
         self
     }
 
-    /// Loads the plugins in the binary. Compiling them takes seconds, so most tests do without.
+    /// Loads the plugins that the binary contains. Compiling them takes seconds, so most tests run without them.
     pub fn first_party_plugins(mut self) -> Self {
         self.first_party = true;
         self
@@ -81,7 +81,7 @@ impl TestAppBuilder {
         self
     }
 
-    /// Uses an existing platform database, for a second node or the test's own server.
+    /// Uses an existing platform database, for a second node or for the test's own server.
     pub fn database_url(mut self, url: &str) -> Self {
         self.database_url = Some(url.to_owned());
         self

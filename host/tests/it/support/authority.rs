@@ -7,7 +7,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::TlsAcceptor;
 
-/// Issues certificates. Its own certificate is in a file, which is removed when the authority is dropped.
+/// An authority that issues certificates. Its own certificate is in a file, which is removed when the authority is
+/// dropped.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     folder: tempfile::TempDir,

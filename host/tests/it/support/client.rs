@@ -1,7 +1,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-/// Sends requests to one surface with a fixed set of headers.
+/// A client that sends requests to one surface with a fixed set of headers.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,

@@ -22,7 +22,7 @@ pub struct StreamEvent {
 }
 
 impl EventTail {
-    /// Opens a stream, after the event with the id if there is one.
+    /// Opens a stream. With `after`, the stream continues after the event with this id.
     pub async fn open(client: &Client, path: &str, after: Option<&str>) -> Self {
         let mut request = client.request(Method::GET, path);
         if let Some(after) = after {

@@ -85,7 +85,7 @@ impl FaultProxy {
         self.shared.released.notify_waiters();
     }
 
-    /// Closes the connections of requests that contain `text`, instead of a response.
+    /// Closes the connections of requests that contain `text`, without a response.
     pub fn cut(&self, text: &'static str) {
         self.add(text, Action::Cut);
     }

@@ -98,7 +98,7 @@ impl Guest<'_> {
     }
 }
 
-/// Records the output of a run.
+/// The recorded output of a run.
 #[derive(Debug, Default)]
 pub struct Recorded {
     pub lines: Mutex<Vec<(LineLevel, String, serde_json::Value)>>,
@@ -187,7 +187,7 @@ impl GuestRun {
         Self::with_code(engine, plugin, limits, services)
     }
 
-    /// Uses code that this engine has compiled.
+    /// Creates a run of code that `engine` has compiled.
     pub fn with_code(engine: Engine, plugin: RunnablePlugin, limits: HostLimits, services: Arc<Services>) -> Self {
         Self {
             runtime: Runtime::new(engine, limits, services),
@@ -227,7 +227,7 @@ impl GuestRun {
             .await
     }
 
-    /// Runs and returns the error message.
+    /// Runs the plugin, which must fail, and returns the error message.
     pub async fn failure(&self) -> String {
         match self.run().await {
             Err(RunFailure::Failed { message, .. }) => message,

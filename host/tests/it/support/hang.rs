@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::eventually;
 
-/// Makes some changes of a table hang.
+/// A trigger that makes some changes of a table hang.
 pub struct Hang {
     table: &'static str,
 }

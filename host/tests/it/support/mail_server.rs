@@ -139,7 +139,7 @@ impl<R: Fn(&str) -> Option<String> + Send + Sync> Session<'_, R> {
         while let Some(line) = next_line(&mut stream).await? {
             self.commands.lock().expect("commands").push(line.clone());
             let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
-            let answer = match verb.to_ascii_uppercase().as_str() {
+            let reply = match verb.to_ascii_uppercase().as_str() {
                 "EHLO" => format!("250-mail.test\r\n{}250-8BITMIME\r\n250 AUTH PLAIN", offer.unwrap_or_default()),
                 "STARTTLS" if offer.is_some() => {
                     stream.write_all(b"220 go on\r\n").await?;
@@ -181,14 +181,14 @@ impl<R: Fn(&str) -> Option<String> + Send + Sync> Session<'_, R> {
                 "RSET" | "NOOP" => "250 ok".to_owned(),
                 _ => "502 what?".to_owned(),
             };
-            stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
+            stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
             stream.flush().await?;
         }
         Ok(None)
     }
 }
 
-/// Returns `None` if the client disconnected.
+/// Reads a line. Returns `None` if the client disconnected.
 async fn next_line(stream: &mut BufReader<Box<dyn Stream>>) -> std::io::Result<Option<String>> {
     let mut line = String::new();
     let length = stream.read_line(&mut line).await?;

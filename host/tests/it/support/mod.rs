@@ -1,5 +1,5 @@
 //! A complete AtlasHub per test: both listeners on free ports, a platform database of its own on a real Postgres, and a
-//! real S3 server. Nothing is mocked.
+//! real S3 server. Postgres and the store are never mocked.
 
 mod app;
 mod authority;

@@ -16,27 +16,27 @@ use super::{
 
 /// A plugin author with a minisign key.
 pub struct Author {
-    pair: KeyPair,
+    keys: KeyPair,
 }
 
 impl Author {
     pub fn new() -> Self {
-        Self { pair: KeyPair::generate_unencrypted_keypair().expect("a key") }
+        Self { keys: KeyPair::generate_unencrypted_keypair().expect("a key") }
     }
 
     /// Returns the key as in the second line of a `.pub` file.
     pub fn public_key(&self) -> String {
-        self.pair.pk.to_base64()
+        self.keys.pk.to_base64()
     }
 
     pub fn key_id(&self) -> String {
-        let big_endian: Vec<u8> = self.pair.pk.keynum().iter().rev().copied().collect();
+        let big_endian: Vec<u8> = self.keys.pk.keynum().iter().rev().copied().collect();
         hex::encode_upper(big_endian)
     }
 
     /// Returns the content of a `.minisig` file.
     pub fn sign(&self, bytes: &[u8]) -> String {
-        minisign::sign(Some(&self.pair.pk), &self.pair.sk, bytes, None, None).expect("a signature").into_string()
+        minisign::sign(Some(&self.keys.pk), &self.keys.sk, bytes, None, None).expect("a signature").into_string()
     }
 
     /// Adds the author's key to the trusted keys.

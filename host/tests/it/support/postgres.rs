@@ -37,7 +37,7 @@ impl Postgres {
         SHARED.get_or_init(Self::start)
     }
 
-    /// Starts a server for one test, for tests that stop it or change its settings.
+    /// Starts a server for one test, which may stop it or change its settings.
     pub fn start() -> Self {
         Self::start_with(&bin_dir(), "-c synchronous_commit=off")
     }
@@ -187,7 +187,7 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
-/// Returns the folder with the newest server binaries on the machine.
+/// Returns the folder `ATLASHUB_POSTGRES_BIN_DIR`, or else the one with the newest server programs on the machine.
 pub fn bin_dir() -> PathBuf {
     if let Ok(folder) = std::env::var("ATLASHUB_POSTGRES_BIN_DIR") {
         return folder.into();

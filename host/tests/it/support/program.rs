@@ -20,7 +20,7 @@ use serde_json::Value;
 /// A timeout that is much longer than any wait on a busy machine.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Environment variables of the program. It inherits almost nothing else.
+/// Environment variables of the program. It inherits only `PATH` and `ATLASHUB_POSTGRES_BIN_DIR`.
 #[derive(Clone, Default)]
 pub struct ProgramVars {
     vars: Vec<(String, String)>,
@@ -47,7 +47,7 @@ pub struct Serving {
 }
 
 impl ProgramVars {
-    /// The embedded default on a data folder, with free ports.
+    /// Returns the variables of the embedded default on a data folder, with free ports.
     pub fn embedded(data_dir: &Path) -> Self {
         Self::default()
             .set("ATLASHUB_DATA_DIR", data_dir.to_str().expect("a path in UTF-8"))
@@ -56,7 +56,7 @@ impl ProgramVars {
             .set("ATLASHUB_EMBEDDED_S3_LISTEN", "127.0.0.1:0")
     }
 
-    /// An external Postgres, and the store shared by all tests.
+    /// Returns the variables for an external Postgres and the store that all tests share.
     pub fn external(database_url: &str) -> Self {
         let store = super::Store::shared();
         Self::default()

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::Store;
 
-/// Forwards connections on its own port to a server.
+/// A proxy that forwards connections on its own port to a server.
 pub struct Proxy {
     address: SocketAddr,
     target: SocketAddr,

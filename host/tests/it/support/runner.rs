@@ -29,7 +29,7 @@ pub struct Attempt {
     pub node: &'static str,
 }
 
-/// Records the attempts of all nodes. Jobs with the parameter `wait` wait at its gate.
+/// A runner that records the attempts of all nodes. Jobs with the parameter `wait` wait at its gate.
 #[derive(Default)]
 pub struct TestRunner {
     attempts: Mutex<Vec<Attempt>>,
@@ -44,7 +44,7 @@ impl TestRunner {
         Arc::default()
     }
 
-    /// The runner of one node.
+    /// Returns the runner of one node.
     pub fn node(self: &Arc<Self>, node: &'static str) -> Arc<dyn JobRunner> {
         Arc::new(NodeRunner { node, record: self.clone() })
     }
@@ -137,7 +137,7 @@ impl JobRunner for NodeRunner {
     }
 }
 
-/// Records when a run's future is dropped.
+/// A guard that records when a run's future is dropped.
 struct DropRecord<'a> {
     record: &'a TestRunner,
     run: Uuid,
@@ -209,7 +209,7 @@ impl JobsNode {
         Self::start_on(app, app.services.database_url.expose(), runner, node, lease).await
     }
 
-    /// Like `start`, with another database URL.
+    /// Does the same as [`Self::start`] with another database URL.
     pub async fn start_on(
         app: &TestApp,
         database_url: &str,
@@ -277,7 +277,7 @@ impl TestApp {
         body["items"].as_array().expect("runs").clone()
     }
 
-    /// Sets a job's position in its fire times to `ago`, as if no scheduler had run since.
+    /// Moves a job's position in its schedule to the time `ago` before now, as if no scheduler had run since.
     pub async fn rewind_schedule(&self, job: &str, ago: &str) {
         sqlx::query(
             "UPDATE cron_jobs SET scheduled_until = now() - $2::text::interval, next_run_at = now() - $2::text::interval

@@ -22,7 +22,7 @@ pub fn path_of(route: &str, parameters: &[(&str, &str)]) -> String {
     format!("/v1/storage/{route}?{}", query.join("&"))
 }
 
-/// Storage operations of an app. They assert that they succeed.
+/// Storage operations of an app. They assert success, except [`Uploads::sign_download`].
 pub trait Uploads {
     /// Signs an upload of [`upload_request`].
     async fn sign(&self, path: &str, extra: Value) -> Value;

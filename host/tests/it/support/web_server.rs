@@ -52,12 +52,12 @@ impl WebResponse {
     }
 
     pub fn with(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Self {
-        let mut answer = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\n", body.len());
+        let mut head = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
-            answer.push_str(&format!("{name}: {value}\r\n"));
+            head.push_str(&format!("{name}: {value}\r\n"));
         }
-        answer.push_str("\r\n");
-        Self::Raw([answer.as_bytes(), body].concat())
+        head.push_str("\r\n");
+        Self::Raw([head.as_bytes(), body].concat())
     }
 
     pub fn redirect(status: u16, location: &str) -> Self {
@@ -71,32 +71,32 @@ pub struct WebServer {
     scheme: &'static str,
     received: Mutex<mpsc::UnboundedReceiver<WebRequest>>,
     count: Arc<AtomicUsize>,
-    /// One permit for each client that closed a connection that was kept open.
+    /// One permit for each client that has closed a connection of [`WebResponse::Hang`].
     left: Arc<Semaphore>,
     accepting: JoinHandle<()>,
 }
 
 impl WebServer {
-    pub async fn start(answer: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static) -> Self {
-        Self::start_at("127.0.0.1:0", answer).await
+    pub async fn start(respond: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static) -> Self {
+        Self::start_at("127.0.0.1:0", respond).await
     }
 
-    pub async fn start_at(address: &str, answer: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static) -> Self {
-        Self::start_with(address, None, answer).await
+    pub async fn start_at(address: &str, respond: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static) -> Self {
+        Self::start_with(address, None, respond).await
     }
 
     /// Starts a server with TLS. Clients that disconnect before their first request are not counted.
     pub async fn start_tls(
         acceptor: TlsAcceptor,
-        answer: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static,
+        respond: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static,
     ) -> Self {
-        Self::start_with("127.0.0.1:0", Some(acceptor), answer).await
+        Self::start_with("127.0.0.1:0", Some(acceptor), respond).await
     }
 
     async fn start_with(
         address: &str,
         acceptor: Option<TlsAcceptor>,
-        answer: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static,
+        respond: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static,
     ) -> Self {
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind(address).await.expect("port");
@@ -106,24 +106,24 @@ impl WebServer {
         let counted = count.clone();
         let left = Arc::new(Semaphore::new(0));
         let leaving = left.clone();
-        let answer = Arc::new(answer);
+        let respond = Arc::new(respond);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (answer, sender, counted) = (answer.clone(), sender.clone(), counted.clone());
+                let (respond, sender, counted) = (respond.clone(), sender.clone(), counted.clone());
                 let (acceptor, leaving) = (acceptor.clone(), leaving.clone());
                 tokio::spawn(async move {
-                    let answer = |request| {
+                    let respond = |request| {
                         counted.fetch_add(1, Ordering::SeqCst);
-                        let answer = answer(&request);
+                        let response = respond(&request);
                         let _ = sender.send(request);
-                        answer
+                        response
                     };
                     match acceptor {
-                        None => serve(stream, answer, &leaving).await,
+                        None => serve(stream, respond, &leaving).await,
                         // A client that rejects the certificate disconnects.
                         Some(acceptor) => {
                             if let Ok(stream) = acceptor.accept(stream).await {
-                                serve(stream, answer, &leaving).await;
+                                serve(stream, respond, &leaving).await;
                             }
                         }
                     }
@@ -148,7 +148,7 @@ impl WebServer {
         tokio::time::timeout(WAIT_TIMEOUT, next).await.expect("a request comes")
     }
 
-    /// Waits until a client has closed a connection that was kept open. Each is reported once.
+    /// Waits until a client has closed a connection of [`WebResponse::Hang`]. Each such client is counted once.
     pub async fn until_disconnected(&self) {
         let left = tokio::time::timeout(WAIT_TIMEOUT, self.left.acquire()).await.expect("the client leaves");
         left.expect("never closed").forget();
@@ -169,11 +169,11 @@ impl Drop for WebServer {
 /// Handles one request on a connection.
 async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    answer: impl FnOnce(WebRequest) -> WebResponse,
+    respond: impl FnOnce(WebRequest) -> WebResponse,
     left: &Semaphore,
 ) {
     let Some(request) = read_request(&mut stream).await else { return };
-    match answer(request) {
+    match respond(request) {
         WebResponse::Raw(bytes) => {
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;

@@ -25,14 +25,14 @@ async fn shop() -> (TestApp, TestProject) {
 }
 
 async fn send(app: &TestApp, project: &TestProject, body: Value) -> (u16, Value) {
-    let (status, answer) = app.admin().post(&project.path("/tables/items/changes"), body).await;
-    (status.as_u16(), answer)
+    let (status, response) = app.admin().post(&project.path("/tables/items/changes"), body).await;
+    (status.as_u16(), response)
 }
 
 async fn change(app: &TestApp, project: &TestProject, changes: Value) -> Value {
-    let (status, answer) = send(app, project, json!({ "changes": changes })).await;
-    assert_eq!(status, 200, "{changes}: {answer}");
-    answer
+    let (status, response) = send(app, project, json!({ "changes": changes })).await;
+    assert_eq!(status, 200, "{changes}: {response}");
+    response
 }
 
 async fn items(app: &TestApp, project: &TestProject) -> Value {
@@ -44,7 +44,7 @@ async fn items(app: &TestApp, project: &TestProject) -> Value {
 #[tokio::test]
 async fn changes_are_made_in_order_in_one_transaction() {
     let (app, project) = shop().await;
-    let answer = change(
+    let response = change(
         &app,
         &project,
         json!([
@@ -57,17 +57,17 @@ async fn changes_are_made_in_order_in_one_transaction() {
         ]),
     )
     .await;
-    assert_eq!(answer["dryRun"], false);
-    let inserted = answer["results"][3]["key"]["id"].as_i64().unwrap();
+    assert_eq!(response["dryRun"], false);
+    let inserted = response["results"][3]["key"]["id"].as_i64().unwrap();
     assert_eq!(
-        answer["results"],
+        response["results"],
         json!([
             { "op": "update", "key": { "id": 1 } }, { "op": "delete", "key": { "id": 2 } },
             { "op": "insert", "key": { "id": 7 } }, { "op": "insert", "key": { "id": inserted } },
             { "op": "update", "key": { "id": 8 } },
         ])
     );
-    assert_eq!(answer["effects"][0]["table"], "items");
+    assert_eq!(response["effects"][0]["table"], "items");
     let rows = items(&app, &project).await;
     let names: Vec<&Value> = rows.as_array().unwrap().iter().map(|row| &row["name"]).collect();
     assert!(names.contains(&&json!("uno")) && names.contains(&&json!("two")) && names.contains(&&json!("next")));
@@ -93,11 +93,11 @@ async fn failed_change_undoes_all_and_is_named() {
         (json!({ "op": "delete", "key": { "id": null } }), 400, "invalid_value", "change"),
     ] {
         let first = json!({ "op": "update", "key": { "id": 1 }, "set": { "name": "changed" } });
-        let (actual, answer) = send(&app, &project, json!({ "changes": [first, failing] })).await;
-        let error = &answer["error"];
-        assert_eq!((actual, &error["code"]), (status, &json!(code)), "{failing}: {answer}");
-        assert_eq!(error["details"]["change"], 1, "{failing}: {answer}");
-        assert!(!error["details"][detail].is_null(), "{failing}: {answer}");
+        let (actual, response) = send(&app, &project, json!({ "changes": [first, failing] })).await;
+        let error = &response["error"];
+        assert_eq!((actual, &error["code"]), (status, &json!(code)), "{failing}: {response}");
+        assert_eq!(error["details"]["change"], 1, "{failing}: {response}");
+        assert!(!error["details"][detail].is_null(), "{failing}: {response}");
         assert_eq!(items(&app, &project).await, before, "{failing}");
     }
     for body in [json!({ "changes": [] }), json!({ "changes": [{ "op": "upsert" }] }), json!({}), json!([])] {
@@ -116,17 +116,17 @@ async fn row_changed_elsewhere_is_reported_with_both_values() {
     project.sql("UPDATE items SET price = 11 WHERE id = 1").await;
     let stale = json!([{ "op": "update", "key": { "id": 1 }, "set": { "name": "x" },
         "was": { "price": 9.99, "name": "one" } }]);
-    let (status, answer) = send(&app, &project, json!({ "changes": stale })).await;
-    assert_eq!((status, &answer["error"]["code"]), (409, &json!("row_changed")), "{answer}");
+    let (status, response) = send(&app, &project, json!({ "changes": stale })).await;
+    assert_eq!((status, &response["error"]["code"]), (409, &json!("row_changed")), "{response}");
     assert_eq!(
-        answer["error"]["details"],
+        response["error"]["details"],
         json!({ "change": 0, "reason": "changed", "was": { "price": 9.99, "name": "one" },
             "now": { "price": 11, "name": "one" } })
     );
     project.sql("DELETE FROM items WHERE id = 2").await;
     let gone = json!([{ "op": "delete", "key": { "id": 2 }, "was": { "name": "two" } }]);
-    let (status, answer) = send(&app, &project, json!({ "changes": gone })).await;
-    assert_eq!((status, &answer["error"]["details"]), (409, &json!({ "change": 0, "reason": "gone" })), "{answer}");
+    let (status, response) = send(&app, &project, json!({ "changes": gone })).await;
+    assert_eq!((status, &response["error"]["details"]), (409, &json!({ "change": 0, "reason": "gone" })), "{response}");
 }
 
 #[tokio::test]
@@ -139,13 +139,13 @@ async fn values_as_read_count_as_unchanged() {
         change(&app, &project, json!([{ "op": "update", "key": key, "set": { "note": null }, "was": was }])).await;
         was["note"] = json!(null);
         change(&app, &project, json!([{ "op": "update", "key": key, "set": { "note": [1] }, "was": was }])).await;
-        let (status, answer) = send(
+        let (status, response) = send(
             &app,
             &project,
             json!({ "changes": [{ "op": "update", "key": key, "set": { "name": "x" }, "was": { "note": null } }] }),
         )
         .await;
-        assert_eq!((status, &answer["error"]["code"]), (409, &json!("row_changed")), "{answer}");
+        assert_eq!((status, &response["error"]["code"]), (409, &json!("row_changed")), "{response}");
     }
 }
 
@@ -154,10 +154,10 @@ async fn dry_run_counts_cascades_and_changes_nothing() {
     let (app, project) = shop().await;
     let before = items(&app, &project).await;
     let changes = json!([{ "op": "delete", "key": { "id": 1 } }, { "op": "delete", "key": { "id": 2 } }]);
-    let (status, answer) = send(&app, &project, json!({ "changes": changes, "dryRun": true })).await;
-    assert_eq!((status, &answer["dryRun"]), (200, &json!(true)), "{answer}");
+    let (status, response) = send(&app, &project, json!({ "changes": changes, "dryRun": true })).await;
+    assert_eq!((status, &response["dryRun"]), (200, &json!(true)), "{response}");
     assert_eq!(
-        answer["effects"],
+        response["effects"],
         json!([
             { "schema": "public", "table": "items", "inserted": 0, "updated": 0, "deleted": 2, "onDelete": null },
             { "schema": "public", "table": "parts", "inserted": 0, "updated": 0, "deleted": 3,
@@ -167,10 +167,10 @@ async fn dry_run_counts_cascades_and_changes_nothing() {
         ])
     );
     assert_eq!(items(&app, &project).await, before);
-    let (status, answer) =
+    let (status, response) =
         send(&app, &project, json!({ "changes": [{ "op": "delete", "key": { "id": 3 } }], "dryRun": true })).await;
-    assert_eq!((status, &answer["error"]["code"]), (409, &json!("foreign_key_violation")), "{answer}");
-    assert_eq!(answer["error"]["details"]["constraint"], "orders_item_fkey");
+    assert_eq!((status, &response["error"]["code"]), (409, &json!("foreign_key_violation")), "{response}");
+    assert_eq!(response["error"]["details"]["constraint"], "orders_item_fkey");
 }
 
 #[tokio::test]
@@ -187,14 +187,18 @@ async fn deferred_constraints_are_checked_before_the_commit() {
     };
     let circle =
         json!([{ "op": "insert", "set": { "id": 1, "next": 2 } }, { "op": "insert", "set": { "id": 2, "next": 1 } }]);
-    let answer = eventually("the table is known", async || {
-        let (status, answer) = post(circle.clone()).await;
-        (status == StatusCode::OK).then_some(answer)
+    let response = eventually("the table is known", async || {
+        let (status, response) = post(circle.clone()).await;
+        (status == StatusCode::OK).then_some(response)
     })
     .await;
-    assert_eq!(answer["results"][1]["key"], json!({ "id": 2 }));
-    let (status, answer) = post(json!([{ "op": "insert", "set": { "id": 3, "next": 9 } }])).await;
-    assert_eq!((status, &answer["error"]["code"]), (StatusCode::CONFLICT, &json!("foreign_key_violation")), "{answer}");
+    assert_eq!(response["results"][1]["key"], json!({ "id": 2 }));
+    let (status, response) = post(json!([{ "op": "insert", "set": { "id": 3, "next": 9 } }])).await;
+    assert_eq!(
+        (status, &response["error"]["code"]),
+        (StatusCode::CONFLICT, &json!("foreign_key_violation")),
+        "{response}"
+    );
 }
 
 #[tokio::test]
@@ -207,6 +211,6 @@ async fn trigger_that_skips_a_change_is_reported() {
         )
         .await;
     let changes = json!([{ "op": "update", "key": { "id": 1 }, "set": { "name": "x" } }]);
-    let (status, answer) = send(&app, &project, json!({ "changes": changes })).await;
-    assert_eq!((status, &answer["error"]["code"]), (422, &json!("unprocessable")), "{answer}");
+    let (status, response) = send(&app, &project, json!({ "changes": changes })).await;
+    assert_eq!((status, &response["error"]["code"]), (422, &json!("unprocessable")), "{response}");
 }

@@ -14,7 +14,7 @@ use crate::{
     support::{TestApp, TestProject, code, eventually},
 };
 
-/// Values that an inexact export or import would change.
+/// SQL that creates a table with values that an inexact export or import would change.
 const VALUES: &str = r#"
     CREATE TYPE mood AS ENUM ('glad', 'so, so');
     CREATE TYPE pair AS (a int, b text);

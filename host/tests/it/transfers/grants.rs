@@ -1,4 +1,4 @@
-//! The plugin with a grant that does not include an export or import.
+//! Exports and imports outside the plugin's grant, and runs without a lease.
 
 use std::{collections::BTreeMap, sync::Arc};
 

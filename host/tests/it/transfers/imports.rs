@@ -34,7 +34,7 @@ pub(crate) async fn get(app: &TestApp, path: &str) -> Value {
     import
 }
 
-/// Starts an import, waits for the end of its run and returns it.
+/// Starts an import, waits for the end of its run and returns the import.
 pub(crate) async fn run(app: &TestApp, path: &str, request: Value) -> Value {
     let (status, started) = app.admin().post(&format!("{path}/start"), request).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{started}");
@@ -140,7 +140,7 @@ async fn exported_values_return_unchanged() {
         assert_eq!(counts(&done), [3, 3, 0, 0, 0], "{done}");
         let text = |table: &str| format!("SELECT array_agg(t::text ORDER BY id) FROM {table} t");
         assert_eq!(value(&project, &text(&table)).await, value(&project, &text("source")).await, "{format}");
-        // The same with the other method, row by row.
+        // An import row by row gives the same result.
         project.sql(&format!("TRUNCATE {table}")).await;
         let done = import(&app, &project, &table, format, &file, json!({ "mode": "upsert", "onError": "skip" })).await;
         assert_eq!(counts(&done), [3, 3, 0, 0, 0], "{done}");

@@ -19,7 +19,7 @@ pub(crate) async fn start() -> TestApp {
     TestApp::builder().first_party_plugins().start().await
 }
 
-/// Starts an export, waits for the end of its run and returns it.
+/// Starts an export, waits for the end of its run and returns the export.
 pub(crate) async fn export(app: &TestApp, request: Value) -> Value {
     let (status, started) = app.admin().post("/admin/v1/exports", request).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{started}");

@@ -38,7 +38,7 @@ fn backup_stores_dump_and_manifest_and_catalogue_entry() {
 }
 
 #[test]
-fn objects_of_projects_are_part_of_the_backup_if_wanted() {
+fn objects_of_projects_are_part_of_the_backup_if_requested() {
     let host = host().object("project:a", "uploads/x", b"12345");
     let result = host.run("backup", json!({"target": "all", "objects": true})).unwrap();
     let backups = result["backups"].as_array().unwrap();

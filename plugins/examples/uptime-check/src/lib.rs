@@ -9,7 +9,7 @@ use atlashub_plugin_sdk::{clock, http::Request, notify, objects, prelude::*};
 /// The platform's bucket. Keys in this store must start with `backups/`.
 const STORE: &str = "backups";
 
-/// Maximum size of a state object. It has only a few bytes.
+/// Maximum size of a state object, in bytes. The object contains only a few bytes.
 const MAX_STATE_BYTES: usize = 1024;
 
 /// Parameters of the job `check`. Doc comments become descriptions in the dashboard's form.
@@ -73,7 +73,7 @@ async fn check(_run: Run, params: CheckParams) -> Result<CheckResult> {
     Ok(CheckResult { up, changed, reason, duration_ms })
 }
 
-/// Requests the URL. Returns why it is down, or `None` if it is up.
+/// Requests the URL. Returns the reason why it is down, or `None` if it is up.
 ///
 /// An unreachable host is a result of the check. Other errors, such as a host that is not granted, fail the run.
 async fn find_problem(params: &CheckParams) -> Result<Option<String>> {

@@ -2,8 +2,8 @@
 //!
 //! `wasm` calls the host through the generated bindings. `native` runs against the simulated host of
 //! [`TestHost`](crate::testing::TestHost). Both have the same submodules and functions, one submodule per public
-//! module, so that no other file of this crate depends on the target. If a function is missing on one side, the crate
-//! does not compile for that target.
+//! module, so that the functions of the public modules do not depend on the target. If a function is missing on one
+//! side, the crate does not compile for that target.
 
 #[cfg(any(target_arch = "wasm32", test))]
 mod convert;

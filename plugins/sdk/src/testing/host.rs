@@ -75,7 +75,8 @@ impl TestHost {
         self
     }
 
-    /// Adds a database. Its dump has the given bytes and row counts; the tables are in the schema `public`.
+    /// Adds a database. Its dump consists of the given bytes and reports the given row counts, for tables in the schema
+    /// `public`.
     #[must_use]
     pub fn database(self, name: &str, title: Option<&str>, archive: &[u8], rows: &[(&str, u64)]) -> Self {
         let rows = rows.iter().map(|(table, rows)| TableRows {

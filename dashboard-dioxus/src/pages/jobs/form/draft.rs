@@ -8,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::parameters::{self, Node};
 
-/// A request header. The browser does not know stored values.
+/// A request header. The server does not send stored values to the browser.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) name: String,
@@ -37,7 +37,7 @@ pub(super) struct Draft {
     pub(super) plugin_job: String,
     /// Parameters by JSON pointer.
     pub(super) parameters: BTreeMap<String, String>,
-    /// Stored parameters, of which the form shows those in the schema.
+    /// Stored parameters. The form shows those that the schema defines.
     pub(super) stored_parameters: serde_json::Value,
     pub(super) schedule: String,
     pub(super) timezone: String,
@@ -51,7 +51,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// A new job in the browser's time zone.
+    /// Returns the fields of a new job in this time zone.
     pub(super) fn new(timezone: String) -> Self {
         Self {
             name: String::new(),
@@ -78,7 +78,7 @@ impl Draft {
         }
     }
 
-    /// A job that is stored.
+    /// Returns the fields of a stored job.
     pub(super) fn of(job: &Job) -> Self {
         let header = |name: &String| Header { name: name.clone(), value: String::new(), is_stored: true };
         Self {
@@ -110,7 +110,7 @@ impl Draft {
     /// Returns the fields of the request that creates or changes the job.
     ///
     /// # Errors
-    /// The fields with invalid text, and what is wrong with it.
+    /// The messages about fields with invalid text, by field.
     pub(super) fn fields(&self, is_new: bool, nodes: &[Node]) -> Result<Fields, BTreeMap<String, String>> {
         let mut fields = Fields::default();
         let mut errors = BTreeMap::new();
@@ -196,7 +196,7 @@ impl Fields {
     }
 }
 
-/// Returns milliseconds in seconds, without zeros at the end: `1.5`.
+/// Converts milliseconds to seconds, without zeros at the end: `1.5`.
 fn seconds(milliseconds: i32) -> String {
     let text = format!("{:.3}", f64::from(milliseconds) / 1000.0);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

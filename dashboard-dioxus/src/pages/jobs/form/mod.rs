@@ -1,8 +1,8 @@
 //! The form that creates and changes a job.
 //!
-//! [`draft`] has the values of the fields, [`stored`] keeps them in the browser, and [`check`] sends them to the server
-//! for validation. The parts of the form are [`fields`], [`request`], [`plugin`], [`schedule`] and [`late`].
-//! [`parameters`] makes fields from a plugin's JSON Schema.
+//! [`draft`] contains the values of the fields, [`stored`] keeps them in the browser, and [`check`] sends them to the
+//! server for validation. The parts of the form are [`fields`], [`request`], [`plugin`], [`schedule`] and [`late`].
+//! [`parameters`] derives fields from a plugin's JSON Schema.
 
 mod check;
 mod draft;
@@ -66,7 +66,7 @@ impl Form {
         }
     }
 
-    /// Returns the error to show at a field.
+    /// Returns the error that a field shows.
     fn error(self, field: &str) -> Option<String> {
         let is_shown = *self.tried.read() || self.left.read().contains(field);
         let refused = self.refused.read().get(field).cloned();

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// Schemas nested deeper are edited as JSON.
+/// Maximum depth of nested schemas that become fields. Deeper ones are edited as JSON.
 const MAX_DEPTH: usize = 4;
 
-/// The pattern of parameters that name a database, or all.
+/// The JSON Schema pattern of parameters that name a database, or all databases.
 const TARGET_PATTERN: &str = "^(all|platform|project:[a-z0-9]+)$";
 
 /// A field, or a group of fields.
@@ -17,7 +17,7 @@ pub(super) enum Node {
     Group { label: String, help: String, is_required: bool, nodes: Vec<Node> },
 }
 
-/// A parameter that has a field.
+/// A parameter that is edited in a field.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Parameter {
     /// JSON pointer.
@@ -74,7 +74,7 @@ fn node(root: &Value, property: &Value, pointer: String, name: &str, is_required
         property.get(key).or_else(|| schema.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     let title = text("title");
-    // Schemas made from types have the type's name as title.
+    // Schemas that are generated from types have the type's name as title.
     let label = if title.is_empty() || title.starts_with(char::is_uppercase) && !title.contains(' ') {
         in_words(name)
     } else {
@@ -151,7 +151,7 @@ pub(super) fn read(nodes: &[Node], parameters: &Value) -> BTreeMap<String, Strin
 /// Parses the texts of the fields into parameters. Keeps stored parameters that have no field.
 ///
 /// # Errors
-/// The pointers of fields with invalid text, and what is wrong with it.
+/// The messages about fields with invalid text, by JSON pointer.
 pub(super) fn build(
     nodes: &[Node],
     texts: &BTreeMap<String, String>,
@@ -240,7 +240,7 @@ fn put_below(root: &mut Value, names: &[String], last: String, value: Option<Val
     }
 }
 
-/// Returns a name in words: `Keep last` for `keepLast` and `keep_last`.
+/// Returns a name as words: `Keep last` for `keepLast` and `keep_last`.
 pub(super) fn in_words(name: &str) -> String {
     let mut words = String::with_capacity(name.len() + 4);
     for character in name.chars() {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_value_are_errors() {
+    fn invalid_texts_are_errors() {
         let nodes = nodes(&schema());
         let texts = BTreeMap::from([("/compression".to_owned(), "high".to_owned())]);
         assert!(build(&nodes, &texts, &json!({})).is_err_and(|errors| errors.contains_key("/compression")));

@@ -29,7 +29,7 @@ pub(super) fn PluginFields(form: Form, plugins: Vec<Plugin>, nodes: Vec<Node>) -
             let name = event.value();
             let jobs =
                 offered.iter().find(|plugin| plugin.name == name).map(|plugin| plugin.jobs.clone()).unwrap_or_default();
-            // The job that has the plugin's name, or the only one.
+            // The job with the name of the plugin, or else the only job.
             let job = jobs.iter().find(|job| job.name == name).or(if jobs.len() == 1 { jobs.first() } else { None });
             let job = job.map(|job| job.name.clone()).unwrap_or_default();
             form.change(|draft| {
@@ -211,7 +211,7 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
                 },
             }
             FieldError { id: id.clone(), error }
-            // The combobox of databases explains itself.
+            // The combobox of databases needs no explanation.
             if !parameter.help.is_empty() && parameter.kind != Kind::Target {
                 p { class: "help", id: "{id}-help", CodeText { text: parameter.help.clone() } }
             }
@@ -219,7 +219,7 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
     }
 }
 
-/// Returns a choice as JSON, and as it is shown.
+/// Returns a choice as JSON, and the text that is shown for it.
 fn text_and_label(choice: &serde_json::Value) -> (String, String) {
     let text = choice.to_string();
     let label = choice.as_str().map_or_else(|| text.clone(), str::to_owned);

@@ -94,7 +94,7 @@ fn NextTimes(form: Form, timezone: String) -> Element {
     }
 }
 
-/// The list "Next five times", in the job's zone, and in the zone that the owner chose if the browser's zone differs.
+/// The list "Next five times", in the job's time zone, and in the browser's time zone if that differs.
 #[component]
 pub(in crate::pages::jobs) fn FiveTimes(times: Vec<DateTime<Utc>>, timezone: String) -> Element {
     let here = text::browser_timezone();

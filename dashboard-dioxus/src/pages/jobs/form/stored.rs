@@ -1,4 +1,4 @@
-//! Stores a half-filled form in the session storage, so that it survives a reload and the end of the sign-in.
+//! Stores a half-filled form in the session storage, so that it survives a reload and the end of the session.
 
 use super::draft::Draft;
 use crate::address;

@@ -1,4 +1,4 @@
-//! The grants as the owner chooses them.
+//! The grants that the owner chooses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,11 @@ use super::super::words::{lists, old_request};
 /// The chosen values of each list of a scope, by the list's heading.
 type Allowed = BTreeMap<&'static str, BTreeSet<String>>;
 
-/// What the owner has chosen, by capability.
+/// The choices of the owner, by capability.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in super::super) struct Choices(BTreeMap<String, Choice>);
 
-/// What the owner has chosen for one capability.
+/// The choice of the owner for one capability.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Choice {
     pub(super) is_allowed: bool,
@@ -21,7 +21,8 @@ pub(super) struct Choice {
 }
 
 impl Choices {
-    /// Starts with the current grants, and with the whole request for capabilities that the owner has not decided on.
+    /// Returns the initial choices: the current grants, and the whole request for capabilities that the owner has not
+    /// decided on.
     pub(in super::super) fn of(plugin: &Plugin) -> Self {
         let granted = plugin.approval.as_ref().map_or(&plugin.granted, |approval| &approval.granted);
         let choice = |request: &RequestedCapability| {
@@ -97,7 +98,7 @@ impl Choices {
         }
     }
 
-    /// Replaces the hosts that the owner typed. Hosts of the request stay as they are.
+    /// Replaces the hosts that the owner typed. The choices among the requested hosts stay.
     pub(super) fn set_typed_hosts(&mut self, capability: &str, asked: &[String], typed: BTreeSet<String>) {
         let Some(choice) = self.0.get_mut(capability) else { return };
         let hosts = choice.values.entry("Hosts").or_default();
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn narrowed_grants_lose_what_is_unchecked() {
+    fn unchecked_values_are_not_granted() {
         let mut choices = Choices::of(&plugin(&["a", "b"], None));
         choices.set("http", "Hosts", "b", false);
         assert_eq!(granted_hosts(&choices), ["a"]);

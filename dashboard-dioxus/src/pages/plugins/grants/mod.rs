@@ -1,6 +1,6 @@
 //! The capabilities that a plugin requests and the owner grants. A grant may be narrower than the request, never wider.
 //!
-//! [`choices`] are the grants as the owner chooses them; [`scope`] shows the values of one list of a scope.
+//! [`choices`] are the grants that the owner chooses. [`scope`] shows the values of one list of a scope.
 
 mod choices;
 mod scope;

@@ -1,5 +1,5 @@
-//! The log of a run: [`tail`] receives it, [`find`] searches it, [`toolbar`] has its controls. Only the lines in view
-//! are part of the page ([`window`]), each a [`row`], so that long logs scroll smoothly.
+//! The log of a run. [`tail`] receives the log, [`find`] searches it, and [`toolbar`] contains its controls. Only the
+//! lines in view are part of the page ([`window`]), each as a [`row`], so that long logs scroll smoothly.
 
 mod find;
 mod row;
@@ -22,7 +22,7 @@ use window::{Layout, View, scroll_to_end, update_view};
 
 /// Height of a line in pixels, as in `style/runs.css`.
 const LINE_HEIGHT: f64 = 20.0;
-/// On a phone, a line has its time above the text.
+/// Height of a line in pixels on a phone, where the time is above the text.
 const LINE_HEIGHT_NARROW: f64 = 56.0;
 
 /// The levels of a log, the least important first, each with the label of its choice.

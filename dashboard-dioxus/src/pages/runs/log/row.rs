@@ -8,7 +8,7 @@ use crate::text;
 /// How a line differs from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Emphasis {
-    /// The line has the match that "Next match" moved to.
+    /// The line contains the match that "Next match" moved to.
     pub(super) is_match: bool,
     /// The arrow keys moved to the line.
     pub(super) is_current: bool,

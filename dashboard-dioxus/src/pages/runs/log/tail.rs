@@ -20,7 +20,7 @@ use crate::remote::{
 const CHECK_MS: u32 = 250;
 /// Interval at which the whole log is read while there is no stream.
 const POLL_MS: u32 = 2_000;
-/// Lines that are parsed at once. More would block the page.
+/// Number of lines that are parsed at once. More would block the page.
 const LINES_AT_ONCE: usize = 2_000;
 
 /// A line of a log, with its fields as text.
@@ -45,7 +45,7 @@ impl From<LogLine> for Line {
 }
 
 impl Line {
-    /// Returns the line as it is copied: time, level, message and fields.
+    /// Returns the text that is copied for the line: time, level, message and fields.
     pub(super) fn as_text(&self) -> String {
         let at = self.at.format("%Y-%m-%dT%H:%M:%S%.3fZ");
         let space = if self.fields.is_empty() { "" } else { " " };
@@ -53,7 +53,7 @@ impl Line {
     }
 }
 
-/// How much of the log has arrived.
+/// The state of receiving the log.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum TailState {
     Loading,
@@ -97,7 +97,7 @@ impl Tail {
     }
 }
 
-/// Receives the log of a run to its end. `is_active`: whether the run has not ended yet.
+/// Receives the log of a run to its end. `is_active` is whether the run has not ended yet.
 pub(super) fn use_tail(run: &str, is_active: bool) -> Tail {
     let run = use_hook(|| run.to_owned());
     let is_active = use_hook(|| is_active);
@@ -135,7 +135,7 @@ async fn read_ended(run: &str, tail: Tail) {
 async fn follow(run: &str, tail: Tail) {
     loop {
         let mut feed = events::follow_log(run);
-        // Lines that the feed has delivered. It begins with the first line, even after a refusal.
+        // Number of lines that the feed has delivered. The feed begins with the first line, even after a refusal.
         let mut delivered = 0;
         let mut polled_at = js_sys::Date::now();
         loop {

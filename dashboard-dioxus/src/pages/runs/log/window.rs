@@ -1,4 +1,4 @@
-//! Computes which lines of a log are in view, and scrolls to others.
+//! Computes which lines of a log are in view, and scrolls the log.
 
 use std::ops::Range;
 
@@ -19,13 +19,14 @@ pub(super) struct View {
 }
 
 impl View {
-    /// A view before the browser has laid out the log.
+    /// Returns the view before the browser has laid out the log.
     pub(super) fn initial() -> Self {
         Self { top: 0.0, height: 600.0 }
     }
 }
 
-/// Where the shown lines of a log are. All have the same height, but one of them can have its details below it.
+/// The layout of the shown lines of a log. All lines have the same height. The details of one line may be open below
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Layout {
     pub(super) line_height: f64,

@@ -3,7 +3,7 @@ use std::cell::Cell;
 use wasm_bindgen::{JsCast as _, closure::Closure};
 use web_sys::BeforeUnloadEvent;
 
-/// What closing the page would end.
+/// A kind of upload that closing the page would end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sending {
     /// Uploads into a bucket.
@@ -30,7 +30,7 @@ pub fn ask_before_closing(sending: Sending, has_uploads: bool) {
     let listener = Closure::<dyn FnMut(BeforeUnloadEvent)>::new(|event: BeforeUnloadEvent| {
         if HAS_OBJECTS.get() || HAS_IMPORTS.get() {
             event.prevent_default();
-            // Older browsers ask only if this is set; none shows the text.
+            // Older browsers ask only if this is set. No browser shows the text.
             event.set_return_value("Uploads are in progress.");
         }
     });

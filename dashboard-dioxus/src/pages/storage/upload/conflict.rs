@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{text, ui::Dialog};
 
-/// Asks whether to replace an object that has the name of a file. Asks about one conflict at a time.
+/// The dialog that asks whether to replace an object that has the name of a file. It asks about one conflict at a time.
 #[component]
 pub(super) fn Conflict() -> Element {
     let (asked, others) = {

@@ -10,7 +10,7 @@ use crate::{
     ui::{Icon, IconName, Link, Mark, Shape},
 };
 
-/// Maximum number of files in the list. The heading counts all.
+/// Maximum number of files in the list. The heading counts all files.
 const MAX_LISTED: usize = 100;
 
 /// The properties of an upload that the dock shows.
@@ -49,7 +49,7 @@ pub fn UploadDock() -> Element {
     if UPLOADS.read().list.is_empty() {
         return rsx! {};
     }
-    // The pages that begin uploads are in the same module, so it is loaded.
+    // The pages that begin uploads are in the same module, so the module is already loaded.
     rsx! { lazy::UploadList {} }
 }
 
@@ -201,7 +201,7 @@ fn facts(upload: &Shown) -> Element {
     }
 }
 
-/// Returns `148 MB of 240 MB · 4.6 MB/s · 20 s left`.
+/// Returns the progress as text, for example `148 MB of 240 MB · 4.6 MB/s · 20 s left`.
 fn progress_in_words(sent: i64, size: i64, rate: f64) -> String {
     let mut words = format!("{} of {}", text::bytes(sent), text::bytes(size));
     if sent >= size && size > 0 {

@@ -20,7 +20,7 @@ pub(in super::super) fn chosen(event: &FormEvent) -> Vec<Picked> {
     let target = event.data().try_as_web_event().and_then(|event| event.target());
     let Some(input) = target.and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) else { return Vec::new() };
     let picked = input.files().map(|files| of_list(&files)).unwrap_or_default();
-    // So that the same file can be chosen again.
+    // Emptied, so that the same file can be chosen again.
     input.set_value("");
     picked
 }
@@ -42,7 +42,7 @@ pub(in super::super) struct Dropped {
     files: Vec<Picked>,
 }
 
-/// Reads a drop. `None` if it has no files.
+/// Reads a drop. `None` if it contains no files.
 pub(in super::super) fn dropped(data: &DataTransfer) -> Option<Dropped> {
     let items = data.items();
     let (mut entries, mut files) = (Vec::new(), Vec::new());

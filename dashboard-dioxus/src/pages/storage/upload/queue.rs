@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{pages::storage::paths, remote};
 
-/// Number of files that are sent at the same time.
+/// Maximum number of files that are sent at the same time.
 const MAX_CONCURRENT: usize = 3;
 /// Minimum time between two refreshes of lists while files arrive.
 const REFRESH_MS: f64 = 1_000.0;
@@ -50,7 +50,7 @@ fn start_next() {
 async fn run(id: u32) {
     let Some(upload) = state::find(id) else { return };
     let result = send::send(&upload).await;
-    // Includes the parts that were sent in the meantime.
+    // This copy includes the parts that were sent in the meantime.
     let current = state::find(id).unwrap_or_else(|| upload.clone());
     match result {
         Ok(()) => {
@@ -167,7 +167,7 @@ pub(super) fn clear() {
     UPLOADS.write().decided.clear();
 }
 
-/// Makes lists of objects read again: after the last file, and at most once a second before.
+/// Discards the cached lists of objects after the last file, and before that at most once a second.
 fn refresh_lists(to: &Destination) {
     thread_local! {
         static REFRESHED_AT: std::cell::Cell<f64> = const { std::cell::Cell::new(0.0) };

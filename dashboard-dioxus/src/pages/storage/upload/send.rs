@@ -17,20 +17,20 @@ use crate::{
     remote::{self, Failure, Method},
 };
 
-/// Size above which a file is sent in parts.
+/// Maximum size in bytes of a file that is sent whole. Larger files are sent in parts.
 const MAX_WHOLE_BYTES: i64 = 16 << 20;
-/// Number of parts that are signed at once.
+/// Maximum number of parts that are signed with one request.
 const SIGNED_AT_ONCE: usize = 64;
 /// Delays between attempts of one request.
 const RETRY_MS: [u32; 2] = [1_000, 3_000];
-/// Maximum number of names to try if both objects are kept.
+/// Maximum number of names to try if the owner keeps both objects.
 const MAX_NAMES: u32 = 1_000;
 
 /// Why a file was not uploaded.
 #[derive(Debug)]
 pub(super) enum NotSent {
     Stopped,
-    /// An object with this name exists, and the owner has not chosen what to do.
+    /// An object with this name exists, and the owner has not chosen an action.
     Exists,
     Failed(Problem),
 }
@@ -80,7 +80,7 @@ fn numbered(path: &str, number: u32) -> String {
     }
 }
 
-/// Returns the content type to store. Browsers don't know the types of all files.
+/// Returns the content type to store. Browsers don't know the types of some files.
 fn content_type(upload: &Upload) -> String {
     let known = upload.file.type_();
     if known.is_empty() { "application/octet-stream".to_owned() } else { known }
@@ -288,7 +288,7 @@ async fn broken(ended: &Ended, url: &str) -> String {
     let system: Option<SystemInfo> = if is_online { remote::get("/system").await.ok() } else { None };
     match system {
         Some(system) if system.store.reachable => {
-            format!("The store at {origin} refused the browser: check ATLASHUB_S3_PUBLIC_ENDPOINT.")
+            format!("The browser could not reach the store at {origin}. Check ATLASHUB_S3_PUBLIC_ENDPOINT.")
         }
         Some(_) => format!("The store at {origin} does not respond."),
         None => "The connection was lost.".to_owned(),
@@ -300,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn number_stands_before_the_extension() {
+    fn number_is_before_the_extension() {
         for (path, expected) in [
             ("a.png", "a (1).png"),
             ("notes/a.tar.gz", "notes/a.tar (1).gz"),

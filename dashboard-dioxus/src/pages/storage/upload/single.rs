@@ -22,10 +22,10 @@ pub async fn dropped_file(data: DataTransfer) -> Option<File> {
     dropped.files().await.into_iter().next().map(|picked| picked.file)
 }
 
-/// Sends a file with `PUT`, and reports the bytes that are sent. `stop` ends it.
+/// Sends a file with `PUT`, and reports the number of bytes sent so far. `stop` ends the upload.
 ///
 /// # Errors
-/// Why the store does not have the file, in a sentence for the owner.
+/// Returns a sentence for the owner if the store refuses the file, the connection is lost, or the upload is stopped.
 pub async fn send_file(
     url: &str,
     headers: &BTreeMap<String, String>,

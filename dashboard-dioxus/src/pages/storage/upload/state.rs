@@ -27,7 +27,7 @@ impl Destination {
     }
 }
 
-/// What to do if an object with the name exists.
+/// The action if an object with the name exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Ask,
@@ -47,7 +47,7 @@ pub(super) struct Existing {
 pub(super) enum Status {
     Waiting,
     Sending,
-    /// An object with the name exists, and the owner is asked what to do.
+    /// An object with the name exists, and the owner is asked to choose an [`Answer`].
     Asking(Existing),
     Done,
     Failed(Problem),
@@ -182,7 +182,7 @@ pub(super) struct Uploads {
     /// Uploads that were neither cancelled nor removed when the dock was closed.
     pub(super) list: Vec<Upload>,
     pub(super) next_id: u32,
-    /// Answers of the owner that apply to all conflicts of a batch, by its number.
+    /// Answers of the owner that apply to all conflicts of a batch, by the number of the batch.
     pub(super) decided: HashMap<u32, Answer>,
     pub(super) folded: bool,
     /// Ids of all uploads in parts that this tab began. Each is in the list, or completed, or aborted.
@@ -222,7 +222,7 @@ pub(super) fn set_status(id: u32, status: Status) {
     change(id, |upload| upload.status = status);
 }
 
-/// Records how many bytes have been sent.
+/// Records the number of bytes that have been sent.
 pub(super) fn set_sent(id: u32, sent: i64) {
     change(id, |upload| upload.note_sent(sent));
 }

@@ -28,7 +28,8 @@ enum Event {
     Ended(Ended),
 }
 
-/// Sends a body with `PUT` and reports how many of its bytes are sent. `fetch` can't report that.
+/// Sends a body with `PUT` and reports the number of bytes sent so far. Uses `XMLHttpRequest`, because `fetch` can't
+/// report that.
 pub(super) async fn put(
     url: &str,
     headers: &BTreeMap<String, String>,
@@ -79,7 +80,7 @@ fn start(url: &str, headers: &BTreeMap<String, String>, body: &Blob) -> Option<(
     let request = XmlHttpRequest::new().ok()?;
     request.open("PUT", url).ok()?;
     for (name, value) in headers {
-        // Browsers set it themselves and don't allow pages to set it.
+        // Browsers set this header themselves and don't allow pages to set it.
         if !name.eq_ignore_ascii_case("content-length") {
             request.set_request_header(name, value).ok()?;
         }

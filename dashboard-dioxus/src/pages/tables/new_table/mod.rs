@@ -1,6 +1,6 @@
 //! The sheet "New table": a form for the columns, and the SQL that the form writes.
 //!
-//! [`column_editor`] is the line of a column; [`sql`] writes the statements.
+//! [`column_editor`] is the line of fields of one column. [`sql`] writes the statements.
 
 mod column_editor;
 mod sql;
@@ -17,7 +17,7 @@ use crate::{
 use column_editor::ColumnEditor;
 use sql::{NewColumn, is_complete, name_problem, write_sql};
 
-/// The suggested types. Any other type can be typed.
+/// The suggested types. The owner can type any other type.
 const TYPES: [&str; 15] = [
     "bigint",
     "integer",
@@ -182,7 +182,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
     }
 }
 
-/// Returns the columns that the form has at first.
+/// Returns the initial columns of the form.
 fn first_columns() -> Vec<NewColumn> {
     vec![
         NewColumn { name: "id".to_owned(), data_type: "bigint".to_owned(), primary_key: true, ..NewColumn::default() },
@@ -201,7 +201,7 @@ async fn run_statements(project: &str, sql: &str) -> Result<(), String> {
     let request = serde_json::json!({ "sql": sql, "script": true });
     let sent: Result<serde_json::Value, _> = remote::send(Method::Post, &path, &request).await;
     match sent {
-        Ok(answer) => match answer.pointer("/failure/message").and_then(|message| message.as_str()) {
+        Ok(response) => match response.pointer("/failure/message").and_then(|message| message.as_str()) {
             Some(message) => Err(message.to_owned()),
             None => Ok(()),
         },

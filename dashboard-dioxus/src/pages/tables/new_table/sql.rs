@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::quoted;
 
-/// Maximum length of a name in bytes. Postgres cuts longer names.
+/// Maximum length of a name in bytes. Postgres truncates longer names.
 const MAX_NAME_BYTES: usize = 63;
 
 /// A column of the new table.
@@ -19,12 +19,12 @@ pub(super) struct NewColumn {
     pub(super) references: String,
 }
 
-/// Returns the problem of a name, if it has one.
+/// Returns why a name is invalid. `None` if it is valid.
 pub(super) fn name_problem(name: &str) -> Option<&'static str> {
     (name.trim().len() > MAX_NAME_BYTES).then_some("Names have at most 63 bytes.")
 }
 
-/// Returns the problem of a column's name, if it has one.
+/// Returns why the name of a column is invalid. `None` if it is valid, or empty.
 pub(super) fn column_problem(columns: &[NewColumn], position: usize) -> Option<&'static str> {
     let name = columns.get(position)?.name.trim();
     let is_repeated = columns.iter().enumerate().any(|(other, column)| other != position && column.name.trim() == name);
@@ -34,7 +34,7 @@ pub(super) fn column_problem(columns: &[NewColumn], position: usize) -> Option<&
     name_problem(name)
 }
 
-/// Returns whether the statements can be run.
+/// Returns whether the form is complete, so that its statements can be run.
 pub(super) fn is_complete(name: &str, columns: &[NewColumn]) -> bool {
     let is_named = |(position, column): (usize, &NewColumn)| {
         !column.name.trim().is_empty() && column_problem(columns, position).is_none()

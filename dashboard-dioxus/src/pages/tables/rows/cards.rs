@@ -1,4 +1,4 @@
-//! Rows on a phone: cards with the key and the first columns. The form of a row has all columns.
+//! Rows on a phone: cards with the key and the first columns. The form of a row shows all columns.
 
 use dioxus::prelude::*;
 

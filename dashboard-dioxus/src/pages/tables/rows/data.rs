@@ -33,7 +33,7 @@ pub(super) struct RowPage {
 }
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct Response<'a> {
     #[serde(borrow)]
     rows: Vec<HashMap<String, &'a RawValue>>,
     page: Page,
@@ -62,10 +62,10 @@ pub(super) async fn read(path: &str, detail: &TableDetail) -> Result<RowPage, Fa
 }
 
 fn parse(text: &str, detail: &TableDetail) -> serde_json::Result<RowPage> {
-    let answer: Answer<'_> = serde_json::from_str(text)?;
+    let response: Response<'_> = serde_json::from_str(text)?;
     let cut: HashMap<(usize, &str), u64> =
-        answer.page.cut.iter().map(|(row, column, bytes)| ((*row, column.as_str()), *bytes)).collect();
-    let rows = answer.rows.iter().enumerate().map(|(index, row)| {
+        response.page.cut.iter().map(|(row, column, bytes)| ((*row, column.as_str()), *bytes)).collect();
+    let rows = response.rows.iter().enumerate().map(|(index, row)| {
         let cells = detail.columns.iter().map(|column| match row.get(&column.name) {
             Some(json) => Cell::new(json, &column.data_type, cut.get(&(index, column.name.as_str())).copied()),
             None => Cell::null(),
@@ -74,11 +74,11 @@ fn parse(text: &str, detail: &TableDetail) -> serde_json::Result<RowPage> {
     });
     Ok(RowPage {
         rows: rows.collect(),
-        next_cursor: answer.page.next_cursor,
-        next_offset: answer.page.next_offset,
-        offset: answer.page.offset,
-        total: answer.page.total,
-        total_is_estimate: answer.page.total_is_estimate,
+        next_cursor: response.page.next_cursor,
+        next_offset: response.page.next_offset,
+        offset: response.page.offset,
+        total: response.page.total,
+        total_is_estimate: response.page.total_is_estimate,
     })
 }
 
@@ -88,7 +88,7 @@ fn parse(text: &str, detail: &TableDetail) -> serde_json::Result<RowPage> {
 pub(super) struct RowKey(pub(super) Vec<(String, String)>);
 
 impl RowKey {
-    /// Returns the key of a row. `None` if one of its values is cut.
+    /// Returns the key of a row. `None` if one of its values is `NULL` or only the beginning of the value.
     pub(super) fn of(row: &Row, detail: &TableDetail, columns: &[String]) -> Option<Self> {
         let part = |name: &String| {
             let at = detail.columns.iter().position(|column| column.name == *name)?;
@@ -104,7 +104,7 @@ impl RowKey {
         self.0.iter().map(part).collect::<Vec<_>>().join(", ")
     }
 
-    /// Returns the value of the address's parameter `row`.
+    /// Returns the key as a value of the parameter `row` of the address.
     pub(super) fn to_parameter(&self) -> String {
         match self.0.as_slice() {
             [(_, json)] => plain(json),
@@ -113,7 +113,7 @@ impl RowKey {
         }
     }
 
-    /// Reads the value of the address's parameter `row`.
+    /// Reads a key from a value of the parameter `row` of the address.
     pub(super) fn from_parameter(text: &str, columns: &[String]) -> Option<Self> {
         let values: Vec<String> =
             if columns.len() == 1 { vec![text.to_owned()] } else { serde_json::from_str(text).ok()? };
@@ -121,7 +121,7 @@ impl RowKey {
             .then(|| Self(columns.iter().cloned().zip(values.iter().map(|value| key_json(value))).collect()))
     }
 
-    /// Returns the columns and the texts of their values.
+    /// Returns the columns of the key, each with its value as text.
     pub(super) fn texts(&self) -> impl Iterator<Item = (&str, String)> {
         self.0.iter().map(|(name, json)| (name.as_str(), plain(json)))
     }

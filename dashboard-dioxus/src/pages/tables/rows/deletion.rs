@@ -1,4 +1,4 @@
-//! The dialog that deletes rows. It first counts the other rows that are deleted or changed.
+//! The dialog that deletes rows. It first counts the other rows that the deletion would delete or change.
 
 use api_types::{ChangedRows, ReferenceAction};
 use dioxus::prelude::*;
@@ -97,7 +97,7 @@ fn named(keys: &[RowKey]) -> String {
     }
 }
 
-/// Returns a line for each table in which other rows change.
+/// Returns a line for each table in which the deletion changes other rows.
 fn consequences(counted: &ChangedRows, table: &str, count: usize) -> Vec<String> {
     let others = counted.effects.iter().cloned().filter_map(|mut effect| {
         if effect.schema == "public" && effect.table == table {

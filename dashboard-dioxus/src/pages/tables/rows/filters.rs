@@ -12,7 +12,7 @@ use crate::{
     ui::{Dialog, Icon, IconName},
 };
 
-/// Number of recent filters per table.
+/// Maximum number of recent filters per table.
 const MAX_RECENT_FILTERS: usize = 8;
 
 #[component]
@@ -208,7 +208,7 @@ fn Condition(columns: Vec<ColumnDetail>, position: usize, filter: Filter, condit
     }
 }
 
-/// Returns filters as one line: `price ≥ 10 and stock = 0`.
+/// Returns filters as one line of text: `price ≥ 10 and stock = 0`.
 fn words(filters: &[String]) -> String {
     let words = |text: &String| Filter::parse(text).map_or_else(|| text.clone(), |filter| filter.words());
     filters.iter().map(words).collect::<Vec<_>>().join(" and ")

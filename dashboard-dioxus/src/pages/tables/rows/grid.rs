@@ -51,7 +51,7 @@ pub(super) fn Grid(view: View, page: ReadSignal<PageRef>) -> Element {
     }
 }
 
-/// Returns the names of the columns that the owner wants to see. An empty list stands for all columns.
+/// Returns the names of the columns that the owner chose to see. An empty list stands for all columns.
 fn use_chosen_columns() -> Signal<Vec<String>> {
     let current = address::use_parameters("columns");
     let mut chosen = use_signal(|| current.clone());
@@ -277,7 +277,7 @@ fn save() {
     }
 }
 
-/// Returns the width of a column in pixels. It fits the given values, up to a maximum.
+/// Returns the width of a column in pixels. It fits these values, between a minimum and a maximum.
 fn default_width<'t>(column: &ColumnDetail, values: impl Iterator<Item = &'t str>) -> f64 {
     let least: f64 =
         if value::is_document(&column.data_type) || value::is_text(&column.data_type) { 160.0 } else { 96.0 };

@@ -1,9 +1,9 @@
 //! The tab "Rows": a grid of one page of rows, with staged edits.
 //!
 //! In reading order: [`query`] (the selection of rows in the address), [`data`] (a page of rows), [`staged`] (edits
-//! that are not saved), [`save`] (sends them), [`grid`] with [`foreign_key`], [`toolbar`] with [`filters`] and
+//! that are not saved), [`save`] (sends these edits), [`grid`] with [`foreign_key`], [`toolbar`] with [`filters`] and
 //! [`orders`], [`unsaved`] (the bar of staged edits) with [`problem`], [`paging`], [`deletion`], [`sheet`] (one row as
-//! a form), [`cards`] (rows on a phone), [`transfer`] with [`selection`] (exports and imports).
+//! a form), [`cards`] (rows on a phone), and [`transfer`] with [`selection`] (exports and imports).
 
 mod cards;
 mod data;
@@ -63,7 +63,7 @@ struct View {
     updated_at: Signal<f64>,
     /// Incremented to read the rows again.
     generation: Signal<u32>,
-    /// Whether rows are to be counted exactly.
+    /// Whether to count rows exactly.
     exact: Signal<bool>,
     /// Keys of the selected rows.
     selected: Signal<BTreeSet<String>>,

@@ -1,4 +1,4 @@
-//! The line under the rows: their positions, the total, and when they were read.
+//! The line under the rows: their positions, their total number, and the time at which they were read.
 
 use dioxus::prelude::*;
 

@@ -50,7 +50,7 @@ impl RowQuery {
         view.path("rows", &parameters)
     }
 
-    /// Returns the columns that rows are ordered by, and whether descending.
+    /// Returns the columns that rows are ordered by, each with whether the order is descending.
     pub(super) fn orders(&self) -> Vec<(String, bool)> {
         let order = self.order.as_deref().unwrap_or_default();
         split_quoted(order, ',').into_iter().filter(|part| !part.is_empty()).map(|part| parse_order(&part)).collect()
@@ -71,13 +71,13 @@ pub(super) fn write_order(orders: &[(String, bool)]) -> String {
     parts.join(",")
 }
 
-/// Returns the default order: by the key, so that pages are read by cursor, which is faster than by offset.
+/// Returns the default order: by the key. Pages in this order can be read by cursor, which is faster than by offset.
 fn default_order(detail: &TableDetail) -> Option<String> {
     let key = key_columns(detail)?;
     Some(write_order(&key.iter().map(|column| (column.clone(), false)).collect::<Vec<_>>()))
 }
 
-/// Returns the columns that identify a row: the primary key, or a unique key without `NULL`.
+/// Returns the columns that identify a row: the primary key, or else a unique key whose columns can't be `NULL`.
 pub(super) fn key_columns(detail: &TableDetail) -> Option<Vec<String>> {
     if !detail.primary_key.is_empty() {
         return Some(detail.primary_key.clone());
@@ -118,7 +118,7 @@ pub(super) fn split_quoted(text: &str, separator: char) -> Vec<String> {
     parts
 }
 
-/// Quotes a column's name if it has characters that the API's syntax uses.
+/// Quotes a column's name if it contains characters that the API's syntax uses.
 pub(super) fn quoted_if_needed(name: &str) -> String {
     let is_plain = name.chars().all(|character| character.is_alphanumeric() || character == '_');
     if is_plain && !name.is_empty() { name.to_owned() } else { value::quoted(name) }

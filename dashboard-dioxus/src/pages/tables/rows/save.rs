@@ -1,5 +1,5 @@
-//! Saves staged changes, all or none. Each change has a condition: the row still has the values that were read. Only
-//! values that are too large are not compared.
+//! Saves staged changes, all or none. The condition of each change is that the row still contains the values that were
+//! read. Values that are too large are not compared.
 //!
 //! The conditions also make saving safe to repeat. If the server stops before it responds, [`save`] finds out whether
 //! the changes were saved, so that no change is lost or made twice.
@@ -63,7 +63,7 @@ pub(super) enum Saving {
 /// Why changes were not saved.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Problem {
-    /// A row was changed by somebody else since it was read. `now` has its current values by column.
+    /// A row was changed by somebody else since it was read. `now` contains its current values by column.
     Changed {
         key: RowKey,
         now: BTreeMap<String, Cell>,
@@ -150,7 +150,7 @@ async fn try_save(view: View, staged: &Staged) -> Option<Problem> {
             }
             Outcome::Refused(failure) => Some(problem_of(&failure, staged, &detail)),
         },
-        // The rows may have the new values from an earlier save whose response was lost.
+        // The rows may contain the new values from an earlier save whose response was lost.
         Err(failure) if is_row_changed(&failure) && are_saved(view, &changes).await.is_ok() => accept(view, staged),
         Err(failure) => Some(with_exact_values(view, problem_of(&failure, staged, &detail), &detail).await),
     }
@@ -196,7 +196,7 @@ async fn find_outcome(view: View, changes: &[Change]) -> Outcome {
     }
 }
 
-/// Succeeds if the rows already have their new values.
+/// Returns `Ok` if the rows already have their new values.
 async fn are_saved(view: View, changes: &[Change]) -> Result<(), Failure> {
     let saved: Vec<Change> = changes.iter().map(Change::as_saved).collect();
     send(view, &saved, true).await.map(drop)
@@ -219,7 +219,7 @@ pub(super) fn counts_in_words(cells: usize, rows: usize) -> String {
     format!("{} in {}", text::count(cells as i64, "change", "changes"), text::count(rows as i64, "row", "rows"))
 }
 
-/// Returns the request for a row's changes, or the column whose text can't be stored and why.
+/// Returns the request for a row's changes. Fails with the column whose text can't be stored, and the reason.
 fn update(row: &StagedRow, detail: &TableDetail) -> Result<Change, (String, String)> {
     let (mut set, mut was) = (Values::new(), Values::new());
     for (column, cell) in &row.cells {
@@ -234,7 +234,7 @@ fn update(row: &StagedRow, detail: &TableDetail) -> Result<Change, (String, Stri
     Ok(Change { op: "update", key: key_values(&row.key, detail), set, was })
 }
 
-/// Makes the changes, or in a dry run only counts their effects.
+/// Sends the changes. In a dry run, the server only counts their effects.
 pub(super) async fn send(view: View, changes: &[Change], dry_run: bool) -> Result<ChangedRows, Failure> {
     remote::send(Method::Post, &view.path("changes", &[]), &Changes { changes, dry_run }).await
 }

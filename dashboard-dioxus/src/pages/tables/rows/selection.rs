@@ -3,7 +3,8 @@
 use super::query::{Filter, RowQuery, split_quoted};
 use crate::value::quoted;
 
-/// Returns a query for the rows that the address selects, in their order. `None` if a filter has no plain form in SQL.
+/// Returns a query for the rows that the address selects, in their order. `None` if a filter can't be translated to
+/// SQL.
 pub(super) fn query_of(table: &str, rows: &RowQuery) -> Option<String> {
     let conditions =
         rows.filters.iter().map(|filter| condition(&Filter::parse(filter)?)).collect::<Option<Vec<_>>>()?;
@@ -41,7 +42,7 @@ fn condition(filter: &Filter) -> Option<String> {
             return matches!(value, "null" | "true" | "false").then(|| format!("{column} {is} {value}"));
         }
         "in" => {
-            // Values in quotes may have escapes.
+            // Values in quotes may contain escapes.
             if value.contains(['"', '\\']) {
                 return None;
             }
@@ -53,7 +54,7 @@ fn condition(filter: &Filter) -> Option<String> {
     Some(format!("{column} {operator} {}", literal(value)))
 }
 
-/// Returns a text as a literal of SQL. Postgres reads it as a value of the column's type.
+/// Returns a text as an SQL literal. Postgres parses it as a value of the column's type.
 fn literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");
     if text.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_without_a_plain_form_give_no_query() {
+    fn filters_that_sql_cannot_express_give_no_query() {
         assert_eq!(query(&["or=(eq.id:1)"], None), None);
         assert_eq!(query(&["fts.title=a"], None), None);
         assert_eq!(query(&["is.a=1; drop table b"], None), None);

@@ -29,7 +29,7 @@ pub(super) struct StagedRow {
 /// A changed cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct StagedCell {
-    /// The JSON that was read. Empty if it is too large to be compared when the change is saved.
+    /// The JSON that was read. Empty if the value is too large to be compared when the change is saved.
     pub(super) was: String,
     /// The value that was read, as text. `None` is `NULL`.
     pub(super) was_text: Option<String>,
@@ -47,7 +47,7 @@ struct Undo {
 static STAGED: GlobalSignal<HashMap<String, Staged>> = Signal::global(HashMap::new);
 static NOT_STORED: GlobalSignal<bool> = Signal::global(|| false);
 
-/// Returns whether the last changes did not fit into the tab's storage, so that they would not survive reloading.
+/// Returns whether the last changes did not fit into the tab's storage, and would not survive a reload.
 pub(super) fn is_too_large() -> bool {
     *NOT_STORED.read()
 }

@@ -133,7 +133,7 @@ fn Chip(text: String, index: usize, onedit: EventHandler<()>) -> Element {
     }
 }
 
-/// The choice of shown columns. All are shown if the address has none.
+/// The choice of shown columns. All columns are shown if the address names none.
 #[component]
 fn ColumnChoice(view: View) -> Element {
     let shown = address::use_parameters("columns");

@@ -68,7 +68,7 @@ fn ExportTable(view: View, open: String) -> Element {
     if let Some(sql) = selected {
         let words: Vec<String> =
             rows.filters.iter().filter_map(|filter| Some(Filter::parse(filter)?.words())).collect();
-        // The rows that the page shows come first.
+        // The rows that match the filter are the first choice.
         choices.insert(
             0,
             Choice {

@@ -54,7 +54,7 @@ fn expressions_are_described_in_words() {
     }
 }
 
-/// Days of 2026 and 2027 on which the expression matches.
+/// Returns the days of 2026 and 2027 on which the expression fires.
 fn matching_days(expression: &str) -> Vec<NaiveDate> {
     let from = NaiveDate::from_ymd_opt(2025, 12, 31).unwrap().and_hms_opt(12, 0, 0).unwrap().and_utc();
     let schedule = schedule(expression, "UTC");

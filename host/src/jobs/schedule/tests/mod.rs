@@ -18,7 +18,7 @@ fn schedule(expression: &str, zone: &str) -> Schedule {
     Schedule::parse(expression, zone).unwrap_or_else(|error| panic!("{expression} {zone}: {error}"))
 }
 
-/// Fire times after `from`, as local times with their offset.
+/// Checks the fire times after `from`. They are local times with their offset.
 fn check(zone: &str, expression: &str, from: &str, expected: &[&str]) {
     let schedule = schedule(expression, zone);
     let fired: Vec<String> = schedule
@@ -237,7 +237,7 @@ fn clock_jumps_neither_repeat_nor_skip_fire_times() {
     // Forward by a day: one run for all skipped fire times.
     let (fired, due_after) = due_at("0 3 * * *", "2026-01-01T03:00:00Z", "2026-01-02T18:00:00Z", CatchUp::Once);
     assert_eq!(fired, [(at("2026-01-02T03:00:00Z"), RunTrigger::CatchUp)]);
-    // And back: nothing runs again until the clock reaches the time where it was.
+    // Back: nothing runs until the clock reaches its previous time again.
     let back = due_runs(
         &schedule("0 3 * * *", "UTC"),
         due_after.scheduled_until,
@@ -290,7 +290,7 @@ fn invalid_field_is_named_with_its_values() {
     check("0 0 1 JANFEB *", "month", "JANFEB", "1 to 12");
     check("a b c d e", "minute", "a", "0 to 59");
     check("5 -1 * * *", "hour", "-1", "0 to 23");
-    // The first of several.
+    // Of several invalid fields, the first is named.
     check("61 25 * * *", "minute", "61", "0 to 59");
 }
 

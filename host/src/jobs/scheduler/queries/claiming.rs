@@ -28,21 +28,23 @@ pub(in crate::jobs::scheduler) struct ClaimedRow {
     pub http_headers_json: Option<Vec<u8>>,
     /// Sealed.
     pub http_body_json: Option<Vec<u8>>,
-    /// Due runs that the statement considered. Those it did not claim wait for other runs of their plugins.
+    /// Number of due runs that the statement considered. Those that it did not claim wait for other runs of their
+    /// plugins.
     pub candidates: i64,
 }
 
 /// Limits on the number of runs to claim; see `scheduler::claimer`.
 #[derive(Debug, Default)]
 pub(in crate::jobs::scheduler) struct ClaimLimits {
-    /// Runs of plugins with permits of their own, whose names are in `own_plugins`.
+    /// Number of runs of plugins with permits of their own. The names of these plugins are in `own_plugins`.
     pub own: usize,
-    /// Runs of all other plugins.
+    /// Number of runs of all other plugins.
     pub shared: usize,
     pub own_plugins: Vec<&'static str>,
     /// Plugins whose runs are not claimed.
     pub excluded: Vec<String>,
-    /// Plugins with a maximum number of runs. The same index of `runs` has the maximum, which is 1 for all others.
+    /// Plugins with a maximum number of runs, which `runs` contains at the same index. The maximum of all other plugins
+    /// is 1.
     pub plugins: Vec<String>,
     pub runs: Vec<i64>,
 }
@@ -50,8 +52,8 @@ pub(in crate::jobs::scheduler) struct ClaimLimits {
 /// Claims due runs within `limits`, in the order in which they became due, but never two exclusive runs of a job.
 ///
 /// Exclusive runs of a job take turns in the order of their fire times or, for manual runs, of the times at which they
-/// are due. A run waits for earlier runs that are due. The run of a fire time also waits for the retry of an earlier
-/// fire time that is not due yet.
+/// are due. A run waits for earlier runs that are due. The run of a fire time also waits for a retry of an earlier fire
+/// time, even if that retry is not due yet.
 ///
 /// `attempt > 0` matches the condition of `cron_job_runs_queued_idx`.
 ///
@@ -113,7 +115,7 @@ pub(in crate::jobs::scheduler) async fn claim_runs(
     .await
 }
 
-/// Returns the seconds until the next queued run becomes due, or `None` if there is none.
+/// Returns the seconds until the next queued run becomes due, or `None` if no queued run becomes due later.
 pub(in crate::jobs::scheduler) async fn seconds_until_queued(
     connection: &mut PgConnection,
 ) -> Result<Option<f64>, sqlx::Error> {

@@ -49,7 +49,7 @@ impl EndingRun {
         }
     }
 
-    /// A run whose scheduler crashed or shuts down. Without `output`, the stored output stays.
+    /// Creates the end of a run whose scheduler crashed or shuts down. Without `output`, the stored output stays.
     pub(in crate::jobs::scheduler) fn abandoned(run: HeldLease, output: Option<OutputSnapshot>) -> Self {
         let ending = Ending {
             status: RunStatus::Fail,
@@ -69,7 +69,8 @@ impl EndingRun {
         self.run.id
     }
 
-    /// Replaces result, progress, log and error with one error, because one of them can't be stored.
+    /// Drops the result, the unwritten progress and the log, and replaces the error, because one of them can't be
+    /// stored.
     pub(in crate::jobs::scheduler) fn drop_output(&mut self, error: &str) {
         self.ending.result = None;
         self.ending.error_text = Some(error.to_owned());
@@ -93,7 +94,7 @@ pub(in crate::jobs::scheduler) struct EndedRow {
     pub duration_ms: Option<i64>,
     /// Whether the next attempt was queued.
     pub retried: bool,
-    /// Status of the job's previous run. A run and its retries count as one.
+    /// Status of the job's previous run. A run and its retries count as one. Cancelled and skipped runs do not count.
     pub previous_status: Option<RunStatus>,
 }
 

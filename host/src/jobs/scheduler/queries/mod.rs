@@ -1,7 +1,7 @@
 //! The SQL of the scheduler: `planning` (due jobs to queued runs), `claiming`, `leases` (and output of active runs),
 //! `ending`.
 //!
-//! The database's clock decides everything, because the clocks of nodes can differ. Deliberately absent: statements
+//! All conditions use the database's clock, because the clocks of nodes can differ. Deliberately absent: statements
 //! built at run time.
 
 mod claiming;

@@ -56,8 +56,8 @@ pub(in crate::jobs::scheduler) struct JobCursor {
     pub next_run_at: Option<DateTime<Utc>>,
 }
 
-/// Inserts the runs as queued or skipped, and advances the cursors. Returns the number of new runs by status. A fire
-/// time that already has a run does not get a second one.
+/// Inserts the runs as queued or skipped, and advances the cursors. Returns the number of new runs by status. No second
+/// run is inserted for a fire time that has one.
 pub(in crate::jobs::scheduler) async fn queue_due_runs(
     transaction: &mut PgConnection,
     runs: &[FiredRun],

@@ -34,7 +34,7 @@ const MAX_PUT_BYTES: usize = 1 << 20;
 const MAX_CONTENT_TYPE_BYTES: usize = 200;
 /// Number of objects per page.
 const PAGE_SIZE: i32 = 1000;
-/// Memory held for a page of objects, whose keys have at most 1 KiB.
+/// Memory held for a page of objects, whose keys are at most 1 KiB long.
 const PAGE_BYTES: usize = 2 << 20;
 /// Memory held while an object is read.
 const GET_BYTES: usize = 1 << 20;
@@ -83,7 +83,7 @@ impl objects::HostUploadWithStore<RunState> for Host {
         let commit = async { Ok::<_, CallError>(stored.commit().await?) };
         commit_object(&run, object.as_ref(), commit).await?;
         accessor.with(|mut access| {
-            // The guest may have dropped its handle in the meantime. The object exists anyway.
+            // The guest may have dropped its handle in the meantime, but the object exists.
             if let Ok(upload) = access.get().table.get_mut(&upload) {
                 upload.is_committed = true;
             }

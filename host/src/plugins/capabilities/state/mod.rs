@@ -125,7 +125,7 @@ impl state::HostWithStore<RunState> for Host {
     }
 }
 
-/// A change of an entry, not committed yet. Dropping it rolls it back.
+/// A change of an entry that is not committed yet. Dropping this value rolls the change back.
 struct Change<'a> {
     transaction: sqlx::Transaction<'static, sqlx::Postgres>,
     store: Store<'a>,

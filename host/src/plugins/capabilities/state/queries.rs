@@ -81,7 +81,7 @@ pub(super) async fn lock(
 }
 
 /// Stores a value and returns its version. The version is at least the current time in microseconds since 1970. So an
-/// entry that is created again does not get a version that the deleted entry had.
+/// entry that is created again does not reuse a version of the deleted entry.
 pub(super) async fn put(
     transaction: &mut PgConnection,
     store: Store<'_>,

@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use super::{FileStamp, PluginFolder};
 use crate::plugins::package::{Origin, Refusal, SignedFile};
 
-/// Maximum size of a signature file. It has four lines, of which two are comments of any length.
+/// Maximum size of a signature file. It contains four lines, of which two are comments of any length.
 const MAX_SIGNATURE_BYTES: u64 = 8 << 10;
 
 /// Reads a component and its signature, each exactly once. All later checks work on the returned bytes.

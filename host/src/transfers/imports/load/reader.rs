@@ -8,7 +8,7 @@ use crate::transfers::imports::{
 };
 use api_types::ImportFormat;
 
-/// Turns the bytes of a file into lines of a `COPY … FROM STDIN` in the text format.
+/// Converts the bytes of a file to lines of a `COPY … FROM STDIN` in the text format.
 ///
 /// Source: PostgreSQL documentation, "COPY", section "Text Format".
 pub(super) struct Reader<'p> {

@@ -10,8 +10,8 @@ use crate::{
     },
 };
 
-/// Advances the sequences of imported columns past the largest value, so that the next row gets an unused one. A
-/// sequence never moves back.
+/// Advances the sequences of imported columns to the largest value, or to the smallest if they count down, so that the
+/// next row has an unused value. A sequence never moves back.
 pub(super) async fn advance(client: &ExclusiveClient, target: &Target, plan: &Plan) -> Result<(), TransferError> {
     for planned in &plan.columns {
         let Some(column) = target.column(&planned.target) else { continue };

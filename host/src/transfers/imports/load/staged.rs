@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{db::ExclusiveClient, plugins::TransferError, transfers::postgres::refused};
 
-/// Number of rows that one statement moves, unless it moves all.
+/// Maximum number of rows that one statement moves, unless one statement moves all rows.
 const CHUNK_ROWS: i64 = 20_000;
 /// Maximum number of rows that wait because they reference other rows. Further ones count as errors.
 const MAX_WAITING: usize = 10_000;
@@ -17,7 +17,7 @@ const MAX_WAITING: usize = 10_000;
 pub(super) struct Written {
     pub(super) inserted: u64,
     pub(super) updated: u64,
-    /// Rows that a trigger skipped.
+    /// Rows that a trigger skipped, or for which an upsert had nothing to change.
     pub(super) skipped: u64,
 }
 
@@ -135,7 +135,7 @@ impl<'a> Mover<'a> {
         self.move_rows(&statement, &[&rows], count).await
     }
 
-    /// Runs a statement that moves rows. The inner error is about the rows, after the statement was undone.
+    /// Runs a statement that moves rows. An inner error is about the rows; the statement was undone then.
     async fn move_rows(
         &mut self,
         statement: &Statement,

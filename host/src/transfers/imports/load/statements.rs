@@ -11,7 +11,7 @@ use crate::transfers::imports::{
 pub(super) const CREATE_STAGING: &str = "CREATE TEMPORARY TABLE atlashub_import \
      (row_number bigint NOT NULL, line bigint NOT NULL, doc text NOT NULL) ON COMMIT DROP";
 pub(super) const COPY_STAGING: &str = "COPY pg_temp.atlashub_import (row_number, line, doc) FROM STDIN";
-/// Only needed if the rows are moved in several statements.
+/// Creates the index of the row numbers. It is only needed if the rows are moved in several statements.
 pub(super) const INDEX_STAGING: &str = "CREATE INDEX ON pg_temp.atlashub_import (row_number)";
 
 /// The statements of an import.
@@ -84,7 +84,7 @@ impl Source<'_> {
             return format!("r.{name}::{}", self.column.data_type);
         }
         match &self.column.default {
-            // An object without the key gets the default.
+            // The value of an object without the key is the default.
             Some(default) if !self.is_csv => {
                 let key = postgres_protocol::escape::escape_literal(&self.key);
                 format!("CASE WHEN s.doc::json -> {key} IS NULL THEN {default} ELSE r.{name} END")
@@ -123,7 +123,7 @@ fn insert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
 }
 
 /// Returns a statement that upserts rows. Its result has four numbers: the rows inserted, the rows written, the rows of
-/// the file, and those of them that no later row of the file replaces.
+/// the file, and the rows of the file that no later row replaces.
 fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String], rows: &str) -> String {
     let all: Vec<&Source<'_>> = columns.iter().collect();
     let values: Vec<String> =
@@ -133,7 +133,7 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
     let any_null: Vec<String> = keys.iter().map(|key| format!("{key} IS NULL")).collect();
     let moved: Vec<String> = (0..columns.len()).map(|index| format!("v{index}")).collect();
     let conflict: Vec<String> = plan.conflict.iter().map(|name| ident(name)).collect();
-    // Partitioned tables do not return system columns.
+    // Partitioned tables do not return system columns, so all their rows count as inserted.
     let is_inserted = if target.kind == "p" { "true" } else { "xmax = 0" };
     format!(
         "WITH source AS (SELECT s.row_number, {values} {from} {rows}),

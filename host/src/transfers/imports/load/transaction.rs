@@ -115,7 +115,8 @@ impl From<RecordError> for Stopped {
     }
 }
 
-/// Copies the rows of the file into a table. Returns the number of rows that were read and that Postgres received.
+/// Copies the rows of the file into a table. Returns the number of rows that were read, and the number of rows that
+/// Postgres received.
 async fn copy_rows(
     client: &ExclusiveClient,
     statement: &str,

@@ -76,7 +76,7 @@ pub(in crate::transfers::imports) struct CsvRecords {
     after_cr: bool,
     /// Number of bytes of a byte order mark that were read so far. `None` after the mark, or if there is none.
     mark: Option<usize>,
-    /// Whether the record has any byte.
+    /// Whether the record contains any byte.
     has_begun: bool,
 }
 
@@ -99,7 +99,7 @@ impl CsvRecords {
     /// Reads the next bytes of the file.
     ///
     /// # Errors
-    /// The error of `on_record`, or that the rest of the file can't be read.
+    /// The error of `on_record`, or a [`RecordError`] if the rest of the file can't be read.
     pub(in crate::transfers::imports) fn read<E: From<RecordError>>(
         &mut self,
         bytes: &[u8],

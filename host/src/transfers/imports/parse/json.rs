@@ -23,7 +23,7 @@ enum State {
     End,
 }
 
-/// Splits a JSON file into its objects, without parsing them. Postgres does that.
+/// Splits a JSON file into its objects, without parsing them. Postgres parses them.
 pub(in crate::transfers::imports) struct JsonRecords {
     shape: JsonShape,
     state: State,
@@ -58,7 +58,7 @@ impl JsonRecords {
     /// Reads the next bytes of the file.
     ///
     /// # Errors
-    /// The error of `on_record`, or that the rest of the file can't be read.
+    /// The error of `on_record`, or a [`RecordError`] if the rest of the file can't be read.
     pub(in crate::transfers::imports) fn read<E: From<RecordError>>(
         &mut self,
         bytes: &[u8],

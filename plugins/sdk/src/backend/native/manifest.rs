@@ -76,8 +76,8 @@ fn params_schema<P: JsonSchema>() -> serde_json::Value {
 
 /// Validates the manifest and prints it as JSON to standard output. Call it in the `main` of `examples/manifest.rs`.
 ///
-/// `cargo xtask plugin build` runs that example and embeds what it prints. Returns a failure if the manifest is
-/// invalid; the reason is printed to standard error. Not available in components.
+/// `cargo xtask plugin build` runs that example and embeds what it prints. Returns a failure if the manifest is invalid
+/// or can't be written, and prints the reason to standard error. Not available in components.
 pub fn print_manifest(plugin: &Plugin) -> ExitCode {
     let manifest = plugin.manifest();
     let printed = manifest.validate().map_err(Error::from).and_then(|()| {
@@ -87,7 +87,7 @@ pub fn print_manifest(plugin: &Plugin) -> ExitCode {
     match printed {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: the manifest is invalid: {error}");
+            eprintln!("error: the manifest is invalid or can't be written: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,9 +1,9 @@
 //! Runs capabilities against the simulated host of a test.
 //!
-//! Reading order: [`host_state`] (the simulated host of the current run), [`records`] (the records that a test
-//! can inspect after a run), [`transfers`] (exports and imports), [`query`], [`state`] (the state between runs),
-//! [`buckets`] (signed URLs), `pipe` (streams), `manifest` (builds and prints the manifest). This file has the other
-//! interfaces.
+//! Reading order: [`host_state`] (the simulated host of the current run), [`records`] (the records that a test can
+//! inspect after a run), [`transfers`] (exports and imports), [`query`], [`state`] (the state between runs),
+//! [`buckets`] (signed URLs), `pipe` (streams) and `manifest` (builds and prints the manifest). This file contains the
+//! other interfaces.
 
 pub(crate) mod buckets;
 pub(crate) mod host_state;
@@ -285,7 +285,7 @@ pub(crate) mod secrets {
     use super::host_state::call;
     use crate::{Error, Result, plugin::Capability, secrets::Secret};
 
-    /// The name of the secret. The simulated host has no values of secrets.
+    /// The name of the secret. The simulated host stores no values of secrets.
     pub(crate) type SecretHandle = String;
 
     pub(crate) fn open(name: &str) -> Result<Secret> {

@@ -278,7 +278,7 @@ pub(crate) mod plugin {
             plugin.run(run, params).await.map_err(into_wit)
         }
 
-        /// Writes panics to the run's log. A panic ends the run with a trap, and a trap carries no message.
+        /// Writes panics to the run's log. A panic ends the run with a trap, and a trap contains no message.
         fn log_panics() {
             static HOOK: Once = Once::new();
             HOOK.call_once(|| {

@@ -10,7 +10,7 @@ use crate::{
     value::{is_document, one_line, short_type},
 };
 
-/// Bytes above which a text is shown in a field with several lines.
+/// Maximum size in bytes of a text in a field with one line. Longer texts are shown in a field with several lines.
 const MAX_LINE_BYTES: usize = 80;
 
 /// The value of a field.

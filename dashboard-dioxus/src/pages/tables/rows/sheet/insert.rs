@@ -16,7 +16,7 @@ use crate::{
     value::{self, is_document},
 };
 
-/// Bytes above which a value is too long for the address of a request.
+/// Maximum size in bytes of a value that is used as a filter, because a filter is part of the request's address.
 const MAX_FILTER: usize = 500;
 
 /// Types whose values can't be compared.
@@ -29,7 +29,7 @@ pub(super) enum Inserted {
         message: String,
         columns: Vec<String>,
     },
-    /// The server did not respond, and there is a row with these values.
+    /// The server did not respond, and a row with these values exists.
     Perhaps(RowKey),
 }
 

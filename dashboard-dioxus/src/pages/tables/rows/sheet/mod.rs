@@ -44,7 +44,7 @@ fn open_copy(view: View, values: &NewValues) {
     open_new_row();
 }
 
-/// Saves the form at Ctrl-Enter or ⌘-Enter, even in a field with several lines.
+/// Saves the form if the keys are Ctrl-Enter or ⌘-Enter, even in a field with several lines.
 fn save_on_keys(event: &KeyboardEvent) {
     if event.key() == Key::Enter && (event.modifiers().ctrl() || event.modifiers().meta()) {
         event.prevent_default();

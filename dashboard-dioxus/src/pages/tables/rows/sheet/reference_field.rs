@@ -136,7 +136,8 @@ pub(super) fn ReferenceField(
                             class: if active == Some(index) { "option is-on" } else { "option" },
                             role: "option",
                             "aria-selected": (choice.key == text).to_string(),
-                            // On `mousedown`, because a click comes after the field lost the focus and closed the list.
+                            // On `mousedown`, because a click comes after the field has lost the focus and closed the
+                            // list.
                             onmousedown: {
                                 let choice = choice.clone();
                                 move |event: MouseEvent| {
@@ -160,7 +161,7 @@ struct Search {
     /// The referenced column.
     key: String,
     key_is_text: bool,
-    /// The first other column of text, which describes a row.
+    /// The first other column with text, which describes a row.
     label: Option<String>,
 }
 

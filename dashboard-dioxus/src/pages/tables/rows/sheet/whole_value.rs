@@ -10,7 +10,7 @@ use crate::{
     ui::{Icon, IconName},
 };
 
-/// The beginning of a large value, a button that reads all of it, and a link that stores it as a file.
+/// The beginning of a large value, a button that reads the whole value, and a link that downloads it as a file.
 #[component]
 pub(super) fn WholeValue(
     view: View,
