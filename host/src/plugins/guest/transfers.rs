@@ -4,10 +4,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{CallError, RunState};
 
-/// Maximum number of open uploads, downloads, dumps and queries of one run. Each may hold several MiB of buffers.
+/// Maximum number of open uploads, downloads, dumps, queries and streamed HTTP requests of one run. Each may hold several MiB of buffers.
 const MAX_TRANSFERS: usize = 8;
 
-/// An open upload, download, dump or query. Dropping it releases the run's permit.
+/// An open upload, download, dump, query or streamed HTTP request. Dropping it releases the run's permit.
 #[derive(Debug)]
 pub struct Transfer {
     _permit: OwnedSemaphorePermit,
@@ -32,8 +32,8 @@ impl<S> RunState<S> {
         match permits.try_acquire_owned() {
             Ok(permit) => Ok(Transfer { _permit: permit }),
             Err(_) => Err(CallError::too_large(format!(
-                "this run already has {MAX_TRANSFERS} open transfers (uploads, downloads, dumps, queries), the \
-                 maximum; finish one first"
+                "this run already has {MAX_TRANSFERS} open transfers (uploads, downloads, dumps, queries, HTTP \
+                 streams), the maximum; finish one first"
             ))),
         }
     }

@@ -189,8 +189,9 @@ impl TestHost {
     /// Makes the next matching call fail.
     ///
     /// `call` is the name of a function in the WIT, such as `objects.put` or `databases.dump`. The names
-    /// `databases.dump.outcome`, `objects.get.outcome`, `query.open.outcome` and `transfers.export.outcome` stand for
-    /// the outcomes of streams. `argument` is the first argument of the call; an empty string matches any.
+    /// `databases.dump.outcome`, `http.open.outcome`, `objects.get.outcome`, `query.open.outcome` and
+    /// `transfers.export.outcome` stand for the outcomes of streams. `argument` is the first argument of the call; an
+    /// empty string matches any.
     #[must_use]
     pub fn fail_next(self, call: &str, argument: &str, error: Error) -> Self {
         self.state.borrow_mut().failures.entry((call.to_owned(), argument.to_owned())).or_default().push_back(error);
