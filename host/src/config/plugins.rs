@@ -33,6 +33,8 @@ pub struct PluginsConfig {
     pub connections: u32,
     /// Time after which a stream that is not read is closed.
     pub stream_idle: Duration,
+    /// Maximum size of an HTTP body that is streamed, in MiB.
+    pub http_body_mib: u32,
     /// Maximum size of a plugin's state for one project, in KiB.
     pub state_kib: u32,
     /// Maximum size of a plugin's file, in MiB.
@@ -66,6 +68,7 @@ impl Default for PluginsConfig {
             query_timeout: Duration::from_secs(60),
             connections: 4,
             stream_idle: Duration::from_secs(60),
+            http_body_mib: 5 << 10,
             state_kib: 1024,
             max_file_mib: 64,
             compile_memory_mib: 1024,
@@ -126,6 +129,7 @@ impl PluginsConfig {
             query_timeout: Duration::from_secs(u64::from(query_timeout)),
             connections: number("ATLASHUB_PLUGIN_CONNECTIONS", default.connections, 100)?,
             stream_idle: Duration::from_secs(u64::from(stream_idle)),
+            http_body_mib: number("ATLASHUB_PLUGIN_MAX_HTTP_BODY_MIB", default.http_body_mib, 1 << 20)?,
             state_kib: number("ATLASHUB_PLUGIN_STATE_KIB", default.state_kib, 64 << 10)?,
             max_file_mib: number("ATLASHUB_PLUGIN_MAX_FILE_MIB", default.max_file_mib, 1024)?,
             compile_memory_mib: vars.number_or(
@@ -135,6 +139,11 @@ impl PluginsConfig {
                 64 << 10,
             )? as u32,
         })
+    }
+
+    /// Returns the maximum size of an HTTP body that is streamed, in bytes.
+    pub fn max_http_body_bytes(&self) -> u64 {
+        u64::from(self.http_body_mib) << 20
     }
 
     /// Returns the maximum size of a plugin's file, in bytes.

@@ -89,6 +89,7 @@ fn invalid_configuration_names_its_variable() {
         "ATLASHUB_PLUGIN_QUERY_SECONDS",
         "ATLASHUB_PLUGIN_CONNECTIONS",
         "ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS",
+        "ATLASHUB_PLUGIN_MAX_HTTP_BODY_MIB",
         "ATLASHUB_PLUGIN_STATE_KIB",
         "ATLASHUB_PLUGIN_MAX_FILE_MIB",
         "ATLASHUB_PLUGIN_COMPILE_MEMORY_MIB",
@@ -141,6 +142,7 @@ fn plugin_limits_are_configured() {
             ("ATLASHUB_PLUGIN_TOTAL_QUERIES", "18"),
             ("ATLASHUB_PLUGIN_QUERY_SECONDS", "19"),
             ("ATLASHUB_PLUGIN_STATE_KIB", "20"),
+            ("ATLASHUB_PLUGIN_MAX_HTTP_BODY_MIB", "21"),
         ],
         Role::All,
     )
@@ -156,7 +158,7 @@ fn plugin_limits_are_configured() {
     assert_eq!(config.plugins.stream_idle.as_secs(), 15);
     assert_eq!((config.plugins.max_file_mib, config.plugins.compile_memory_mib), (16, 170));
     assert_eq!((config.plugins.total_queries, config.plugins.query_timeout.as_secs()), (18, 19));
-    assert_eq!(config.plugins.state_kib, 20);
+    assert_eq!((config.plugins.state_kib, config.plugins.max_http_body_bytes()), (20, 21 << 20));
     // A lower total lowers the default per run.
     let config = read(&[("ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB", "100")], Role::All).unwrap();
     assert_eq!(config.plugins.per_run.memory_mib, 100);

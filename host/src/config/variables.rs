@@ -191,6 +191,9 @@ variables! {
     plain "ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS" "60"
         "Seconds after which a stream is closed if the plugin does not read it, or reads less than 16 KiB per second \
          on average.";
+    plain "ATLASHUB_PLUGIN_MAX_HTTP_BODY_MIB" "5120"
+        "Maximum size of an HTTP body that a plugin sends or receives as a stream, in MiB. It bounds what a server can \
+         make a plugin store: bytes that are only forwarded do not count as data passed in calls.";
     plain "ATLASHUB_PLUGIN_STATE_KIB" "1024"
         "Maximum size of the state that a plugin keeps for one project, or for the platform, in KiB.";
     plain "ATLASHUB_PLUGIN_MAX_FILE_MIB" "64"

@@ -3,18 +3,27 @@ use std::{io, pin::Pin};
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
-use tokio_util::io::StreamReader;
+use futures_util::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
+use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::{MAX_RESPONSE_BYTES, error::is_of_connection};
 
 /// The encodings that are decoded, as requests announce them.
 pub(super) const ACCEPTED_ENCODINGS: &str = "gzip, deflate, br";
+/// The encodings that are decoded in a streamed body. Brotli is missing, because its window needs 16 MiB of memory for
+/// each stream.
+pub(super) const STREAMED_ENCODINGS: &str = "gzip, deflate";
 
 /// Maximum number of bytes of a compressed body that are read. The compressed form of a body of the maximum size is
 /// longer only if it was made to waste time.
 const MAX_COMPRESSED_BYTES: u64 = 2 * MAX_RESPONSE_BYTES as u64;
+
+/// Size of the chunks of a decoded stream.
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// A response body, decoded and cut at the maximum size.
 #[derive(Default)]
@@ -52,8 +61,60 @@ pub(super) async fn read_body(response: reqwest::Response, max_bytes: usize) -> 
     if encoding == Encoding::Brotli && is_large_window(first) {
         return Ok(Body::undecodable());
     }
-    let raw = raw.take(MAX_COMPRESSED_BYTES);
-    let decoder: Pin<Box<dyn AsyncRead + Send>> = match encoding {
+    match read_up_to(decoder(encoding, raw.take(MAX_COMPRESSED_BYTES)), max_bytes).await {
+        Ok(body) => Ok(Body { decoded: true, ..body }),
+        Err(error) if is_of_connection(&error) => Err(error),
+        Err(_) => Ok(Body::undecodable()),
+    }
+}
+
+/// Returns the chunks of a body, decoded if it has one of the [`STREAMED_ENCODINGS`]. `max_bytes` limits the compressed
+/// bytes; the caller limits the decoded ones. A body with another encoding is an error, because the run's secrets can't
+/// be found in it.
+pub(super) fn stream_body(response: reqwest::Response, max_bytes: u64) -> BoxStream<'static, io::Result<Bytes>> {
+    let encoding = streamed_encoding_of(response.headers());
+    let raw = response.bytes_stream().map_err(io::Error::other);
+    let encoding = match encoding {
+        Ok(None) => return raw.boxed(),
+        Ok(Some(encoding)) => encoding,
+        Err(problem) => {
+            let refuse = move |chunk: Bytes| if chunk.is_empty() { Ok(chunk) } else { Err(undecodable(&problem)) };
+            return raw.map(move |chunk| chunk.and_then(&refuse)).boxed();
+        }
+    };
+    let decoded = async move {
+        let mut raw = StreamReader::new(Box::pin(raw));
+        if raw.fill_buf().await?.is_empty() {
+            // For example the response to a HEAD request.
+            return Ok(stream::empty().boxed());
+        }
+        let decoded = ReaderStream::with_capacity(decoder(encoding, raw.take(max_bytes)), CHUNK_BYTES);
+        let error = |error| if is_of_connection(&error) { error } else { undecodable("it is damaged") };
+        Ok::<_, io::Error>(decoded.map_err(error).boxed())
+    };
+    stream::once(decoded).try_flatten().boxed()
+}
+
+/// Returns whether a streamed body with these headers is decoded.
+pub(super) fn is_decoded_in_stream(headers: &HeaderMap) -> bool {
+    matches!(streamed_encoding_of(headers), Ok(Some(_)))
+}
+
+/// Returns the encoding of a streamed body, or why it can't be decoded.
+fn streamed_encoding_of(headers: &HeaderMap) -> Result<Option<Encoding>, &'static str> {
+    match encoding_of(headers) {
+        Some(encoding @ (Encoding::Gzip | Encoding::Deflate)) => Ok(Some(encoding)),
+        None if headers.get_all(header::CONTENT_ENCODING).iter().all(|value| value == "identity") => Ok(None),
+        _ => Err("only gzip and deflate are supported in a stream"),
+    }
+}
+
+fn undecodable(problem: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("its body can't be decoded: {problem}"))
+}
+
+fn decoder(encoding: Encoding, raw: impl AsyncBufRead + Send + 'static) -> Pin<Box<dyn AsyncRead + Send>> {
+    match encoding {
         Encoding::Gzip => {
             let mut decoder = GzipDecoder::new(raw);
             // RFC 1952, section 2.2.
@@ -62,11 +123,6 @@ pub(super) async fn read_body(response: reqwest::Response, max_bytes: usize) -> 
         }
         Encoding::Deflate => Box::pin(ZlibDecoder::new(raw)),
         Encoding::Brotli => Box::pin(BrotliDecoder::new(raw)),
-    };
-    match read_up_to(decoder, max_bytes).await {
-        Ok(body) => Ok(Body { decoded: true, ..body }),
-        Err(error) if is_of_connection(&error) => Err(error),
-        Err(_) => Ok(Body::undecodable()),
     }
 }
 
@@ -99,6 +155,22 @@ fn is_large_window(first: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn streamed_body_with_another_encoding_is_refused() {
+        let check = |value: &'static str, expected: Result<bool, ()>| {
+            let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, header::HeaderValue::from_static(value))]);
+            let decoded = streamed_encoding_of(&headers).map(|encoding| encoding.is_some()).map_err(|_| ());
+            assert_eq!(decoded, expected, "{value}");
+            assert_eq!(is_decoded_in_stream(&headers), expected == Ok(true), "{value}");
+        };
+        check("gzip", Ok(true));
+        check("deflate", Ok(true));
+        check("identity", Ok(false));
+        check("br", Err(()));
+        check("zstd", Err(()));
+        check("gzip, gzip", Err(()));
+    }
 
     #[test]
     fn only_a_single_known_encoding_is_decoded() {

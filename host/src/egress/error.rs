@@ -32,6 +32,12 @@ pub enum EgressError {
     /// `status` is set if a response had begun.
     #[error("no complete response within {} s", after.as_secs_f64())]
     Timeout { after: Duration, status: Option<u16> },
+    /// A body that is streamed, in either direction.
+    #[error("the body of the {of} has more than {max} bytes")]
+    TooLarge { of: &'static str, max: u64 },
+    /// The stream that was to be sent ended with an error.
+    #[error("the body of the request ended early, so the request was aborted: {reason}")]
+    Upload { reason: String },
     #[error("more than {max} redirects")]
     TooManyRedirects { max: u32, status: u16 },
     /// `status` is that of the redirect.
@@ -54,6 +60,8 @@ impl EgressError {
             | Self::Unreachable { .. }
             | Self::Broken { .. }
             | Self::Timeout { .. }
+            | Self::TooLarge { .. }
+            | Self::Upload { .. }
             | Self::TooManyRedirects { .. } => false,
         }
     }
@@ -95,6 +103,9 @@ pub(super) fn is_of_connection(error: &io::Error) -> bool {
 
 /// Describes a failure while a body was received.
 pub(super) fn reason_of_body(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return error.to_string();
+    }
     request_error(error).map_or_else(|| reason_of_cause(error), reason_of)
 }
 

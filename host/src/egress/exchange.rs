@@ -7,16 +7,21 @@ use std::{
     time::Duration,
 };
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use url::Host;
 
 use super::{
-    EgressError, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES, ResolveHost, SystemResolver,
-    body::read_body,
+    EgressError, EgressRequest, EgressResponse, EgressStream, EgressUpload, MAX_RESPONSE_BYTES, ResolveHost,
+    SystemResolver,
+    body::{ACCEPTED_ENCODINGS, STREAMED_ENCODINGS, is_decoded_in_stream, read_body, stream_body},
     client::{build_client, tls_config},
     error::{reason_of, reason_of_body},
-    hop::Hop,
+    hop::{Hop, HopBody},
     target::Origin,
+    upload::{UploadBody, UploadFailure},
 };
 use crate::config::{AllowedHosts, HostPermit, TrustedCertificates, WebScheme, canonical_host};
 
@@ -84,7 +89,7 @@ impl Egress {
         let after = request.timeout.min(MAX_TIMEOUT);
         // 0 before the first response.
         let last_status = AtomicU16::new(0);
-        match tokio::time::timeout(after, self.follow_redirects(&request, scope, &last_status)).await {
+        match tokio::time::timeout(after, self.exchange(&request, scope, &last_status)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 let status = Some(last_status.into_inner()).filter(|status| *status > 0);
@@ -93,12 +98,79 @@ impl Egress {
         }
     }
 
+    /// Sends a request whose body may be a stream, and returns the response as soon as its headers are received.
+    /// `max_bytes` is the maximum size of both bodies, also when decoded; the limit in the request is not used. `scope`
+    /// is as for [`Self::send`].
+    ///
+    /// A response with any status is `Ok`. The timeout of the request includes the body of the response. Dropping the
+    /// future or the body ends the exchange and closes its connection. The upload ends with the response.
+    ///
+    /// A redirect is not followed if the request would keep its streamed body.
+    pub async fn open(
+        &self,
+        request: EgressRequest,
+        upload: Option<EgressUpload>,
+        max_bytes: u64,
+        scope: &[String],
+    ) -> Result<EgressStream, EgressError> {
+        let after = request.timeout.min(MAX_TIMEOUT);
+        let deadline = Instant::now() + after;
+        let mut hop = Hop::first(&request, STREAMED_ENCODINGS)?;
+        let exchange = CancellationToken::new();
+        // Ends the upload, which is owned by the connection's task.
+        let open = exchange.clone().drop_guard();
+        let (mut body, failure) = match upload {
+            Some(upload) => {
+                hop = hop.with_stream()?;
+                let (body, failure) = UploadBody::new(upload, max_bytes, &exchange);
+                (Some(body), failure)
+            }
+            None => (None, UploadFailure::default()),
+        };
+        let last_status = AtomicU16::new(0);
+        let sent = self.follow_redirects(hop, &mut body, request.max_redirects, scope, &last_status);
+        let (hop, response) = match tokio::time::timeout_at(deadline, sent).await {
+            Ok(Ok(sent)) => sent,
+            Ok(Err(error)) => return Err(failure.get().unwrap_or(error)),
+            Err(_) => {
+                let status = Some(last_status.into_inner()).filter(|status| *status > 0);
+                return Err(EgressError::Timeout { after, status });
+            }
+        };
+        let (host, status) = (hop.origin.host.to_string(), response.status().as_u16());
+        let broken = move |reason| EgressError::Broken { host: host.clone(), reason, status: Some(status) };
+        let mut headers = headers_of(response.headers()).map_err(&broken)?;
+        if hop.method != Method::HEAD && is_decoded_in_stream(response.headers()) {
+            remove_headers_of_encoding(&mut headers);
+        }
+        let reading = (stream_body(response, max_bytes), 0_u64, open);
+        let body = stream::try_unfold(reading, move |(mut chunks, mut size, open)| {
+            let (broken, failure) = (broken.clone(), failure.clone());
+            async move {
+                let Ok(chunk) = tokio::time::timeout_at(deadline, chunks.next()).await else {
+                    return Err(EgressError::Timeout { after, status: Some(status) });
+                };
+                let chunk = match chunk {
+                    Some(Ok(chunk)) => chunk,
+                    Some(Err(error)) => return Err(failure.get().unwrap_or_else(|| broken(reason_of_body(&error)))),
+                    None => return failure.get().map_or(Ok(None), Err),
+                };
+                size += chunk.len() as u64;
+                if size > max_bytes {
+                    return Err(EgressError::TooLarge { of: "response", max: max_bytes });
+                }
+                Ok(Some((chunk, (chunks, size, open))))
+            }
+        });
+        Ok(EgressStream { status, headers, body: body.boxed() })
+    }
+
     /// Checks a request as [`Self::send`] would, without sending it. A host that can't be resolved now passes.
     ///
     /// # Errors
     /// Returns the error of the request if it would be refused.
     pub async fn check(&self, request: &EgressRequest, scope: &[String]) -> Result<(), EgressError> {
-        let hop = Hop::first(request)?;
+        let hop = Hop::first(request, ACCEPTED_ENCODINGS)?;
         let permit = hop.origin.check(&self.allowed, scope)?;
         let resolved = tokio::time::timeout(CHECK_TIMEOUT, hop.origin.resolve(permit, &*self.shared.resolver)).await;
         match resolved {
@@ -107,15 +179,37 @@ impl Egress {
         }
     }
 
-    async fn follow_redirects(
+    async fn exchange(
         &self,
         request: &EgressRequest,
         scope: &[String],
         last_status: &AtomicU16,
     ) -> Result<EgressResponse, EgressError> {
-        let max_redirects = request.max_redirects.min(MAX_REDIRECTS);
-        let mut hop = Hop::first(request)?;
-        let mut response = self.send_hop(&hop, scope).await?;
+        let hop = Hop::first(request, ACCEPTED_ENCODINGS)?;
+        let (hop, response) = self.follow_redirects(hop, &mut None, request.max_redirects, scope, last_status).await?;
+        let host = hop.origin.host.to_string();
+        let status = response.status().as_u16();
+        let broken = |reason| EgressError::Broken { host: host.clone(), reason, status: Some(status) };
+        let mut headers = headers_of(response.headers()).map_err(broken)?;
+        let body = read_body(response, request.max_bytes.min(MAX_RESPONSE_BYTES)).await;
+        let body = body.map_err(|error| broken(reason_of_body(&error)))?;
+        if body.decoded {
+            remove_headers_of_encoding(&mut headers);
+        }
+        Ok(EgressResponse { status, headers, body: body.bytes, truncated: body.truncated, final_url: hop.url.into() })
+    }
+
+    /// Sends a hop and those that follow from redirects. Returns the last hop and the head of its response.
+    async fn follow_redirects(
+        &self,
+        mut hop: Hop,
+        upload: &mut Option<UploadBody>,
+        max_redirects: u32,
+        scope: &[String],
+        last_status: &AtomicU16,
+    ) -> Result<(Hop, reqwest::Response), EgressError> {
+        let max_redirects = max_redirects.min(MAX_REDIRECTS);
+        let mut response = self.send_hop(&hop, upload, scope).await?;
         let mut redirects = 0;
         last_status.store(response.status().as_u16(), Ordering::Relaxed);
         while max_redirects > 0
@@ -130,34 +224,30 @@ impl Egress {
             hop = hop.follow(response.status(), &location).map_err(in_redirect)?;
             // Closes the connection before opening the next one.
             drop(response);
-            response = self.send_hop(&hop, scope).await.map_err(in_redirect)?;
+            response = self.send_hop(&hop, upload, scope).await.map_err(in_redirect)?;
             last_status.store(response.status().as_u16(), Ordering::Relaxed);
         }
-        let host = hop.origin.host.to_string();
-        let status = response.status().as_u16();
-        let broken = |reason| EgressError::Broken { host: host.clone(), reason, status: Some(status) };
-        let mut headers = headers_of(response.headers()).map_err(broken)?;
-        let body = read_body(response, request.max_bytes.min(MAX_RESPONSE_BYTES)).await;
-        let body = body.map_err(|error| broken(reason_of_body(&error)))?;
-        if body.decoded {
-            // They describe the compressed body.
-            headers.retain(|(name, _)| {
-                name != header::CONTENT_ENCODING.as_str() && name != header::CONTENT_LENGTH.as_str()
-            });
-        }
-        Ok(EgressResponse { status, headers, body: body.bytes, truncated: body.truncated, final_url: hop.url.into() })
+        Ok((hop, response))
     }
 
     /// Checks one hop and sends it on a new connection.
-    async fn send_hop(&self, hop: &Hop, scope: &[String]) -> Result<reqwest::Response, EgressError> {
+    async fn send_hop(
+        &self,
+        hop: &Hop,
+        upload: &mut Option<UploadBody>,
+        scope: &[String],
+    ) -> Result<reqwest::Response, EgressError> {
         let permit = hop.origin.check(&self.allowed, scope)?;
         let addresses = hop.origin.resolve(permit, &*self.shared.resolver).await?;
         let host = || hop.origin.host.to_string();
         let client = build_client(&self.shared.tls, addresses)
             .map_err(|error| EgressError::Unreachable { host: host(), reason: reason_of(&error) })?;
         let mut request = client.request(hop.method.clone(), hop.url.clone()).headers(hop.headers.clone());
-        if let Some(body) = &hop.body {
-            request = request.body(body.clone());
+        match &hop.body {
+            Some(HopBody::Bytes(bytes)) => request = request.body(bytes.clone()),
+            // Present in the first hop. The others have no streamed body.
+            Some(HopBody::Stream) => request = request.body(upload.take().map(reqwest::Body::wrap).unwrap_or_default()),
+            None => {}
         }
         request.send().await.map_err(|error| {
             let reason = reason_of(&error);
@@ -173,6 +263,11 @@ impl Egress {
 /// Returns the target of a redirect, or `None` for any other response.
 fn location_of(status: StatusCode, headers: &HeaderMap) -> Option<header::HeaderValue> {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308).then(|| headers.get(header::LOCATION).cloned()).flatten()
+}
+
+/// Removes the headers that describe the compressed form of a body that was decoded.
+fn remove_headers_of_encoding(headers: &mut Vec<(String, String)>) {
+    headers.retain(|(name, _)| name != header::CONTENT_ENCODING.as_str() && name != header::CONTENT_LENGTH.as_str());
 }
 
 fn headers_of(headers: &HeaderMap) -> Result<Vec<(String, String)>, String> {

@@ -1,8 +1,10 @@
+use std::fmt;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
 use url::Url;
 
-use super::{EgressError, EgressRequest, HeaderText, body::ACCEPTED_ENCODINGS, target::Origin};
+use super::{EgressError, EgressRequest, HeaderText, target::Origin};
 
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 64 << 10;
@@ -35,26 +37,51 @@ pub(super) struct Hop {
     pub url: Url,
     pub origin: Origin,
     pub headers: HeaderMap,
-    pub body: Option<Bytes>,
+    pub body: Option<HopBody>,
+}
+
+/// The body of a hop. `Debug` prints no content.
+#[derive(Clone)]
+pub(super) enum HopBody {
+    Bytes(Bytes),
+    /// The request's only stream, which can be sent once.
+    Stream,
 }
 
 impl Hop {
-    /// Creates the first hop of a request, and checks everything that can be checked without a connection.
-    pub(super) fn first(request: &EgressRequest) -> Result<Self, EgressError> {
+    /// Creates the first hop of a request, and checks everything that can be checked without a connection. `encodings`
+    /// are announced, unless the request names its own.
+    pub(super) fn first(request: &EgressRequest, encodings: &'static str) -> Result<Self, EgressError> {
         let (url, origin) = Origin::parse(&request.url)?;
         Ok(Self {
             method: method_of(&request.method)?,
             url,
             origin,
-            headers: headers_of(request)?,
-            body: request.body.as_ref().map(|body| body.0.clone()),
+            headers: headers_of(request, encodings)?,
+            body: request.body.as_ref().map(|body| HopBody::Bytes(body.0.clone())),
         })
+    }
+
+    /// Gives the hop a streamed body.
+    ///
+    /// # Errors
+    /// Fails if it has a body already, or its method has none.
+    pub(super) fn with_stream(self) -> Result<Self, EgressError> {
+        let invalid = |problem: String| Err(EgressError::InvalidRequest(problem));
+        if self.body.is_some() {
+            return invalid("it has a body and a streamed body; leave one of them out".to_owned());
+        }
+        if matches!(self.method, Method::GET | Method::HEAD) {
+            return invalid(format!("a {} request can't have a streamed body", self.method));
+        }
+        Ok(Self { body: Some(HopBody::Stream), ..self })
     }
 
     /// Creates the hop that follows a redirect. A hop to another origin carries no credentials.
     ///
     /// # Errors
-    /// Fails if the target is not an HTTP URL, or the body would be sent to another origin.
+    /// Fails if the target is not an HTTP URL, the body would be sent to another origin, or a streamed body would be
+    /// sent a second time.
     pub(super) fn follow(self, status: StatusCode, location: &HeaderValue) -> Result<Self, EgressError> {
         let location = location.to_str().map_err(|_| EgressError::InvalidUrl("the redirect's target is not text"))?;
         let url = self.url.join(location).map_err(|_| EgressError::InvalidUrl("the redirect's target is not a URL"))?;
@@ -75,6 +102,10 @@ impl Hop {
                 next.headers.remove(name);
             }
         }
+        if matches!(next.body, Some(HopBody::Stream)) {
+            let problem = "the body is a stream, which can't be sent a second time; send the request to the new URL";
+            return Err(EgressError::InvalidRequest(problem.to_owned()));
+        }
         if origin != next.origin {
             if next.body.is_some() {
                 return Err(EgressError::InvalidRequest("the body would be sent to another origin".to_owned()));
@@ -84,6 +115,15 @@ impl Hop {
             next.origin = origin;
         }
         Ok(next)
+    }
+}
+
+impl fmt::Debug for HopBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Stream => f.write_str("Stream"),
+        }
     }
 }
 
@@ -108,7 +148,7 @@ fn method_of(method: &str) -> Result<Method, EgressError> {
     }
 }
 
-fn headers_of(request: &EgressRequest) -> Result<HeaderMap, EgressError> {
+fn headers_of(request: &EgressRequest, encodings: &'static str) -> Result<HeaderMap, EgressError> {
     let invalid = |problem: String| Err(EgressError::InvalidRequest(problem));
     let size: usize = request.headers.iter().map(|header| header.name.len() + header.value.expose().len()).sum();
     if request.headers.len() > MAX_HEADERS || size > MAX_HEADER_BYTES {
@@ -134,7 +174,7 @@ fn headers_of(request: &EgressRequest) -> Result<HeaderMap, EgressError> {
     headers.entry(header::USER_AGENT).or_insert(agent);
     // A range of a compressed body can't be decoded.
     if !headers.contains_key(header::RANGE) {
-        headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED_ENCODINGS));
+        headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static(encodings));
     }
     Ok(headers)
 }
@@ -165,7 +205,7 @@ mod tests {
         };
         let check =
             |method: &str, body: bool, status: u16, location: &str, expected: Option<(&str, &str, bool, usize)>| {
-                let hop = Hop::first(&request(method, headers(), body.then_some("x"))).unwrap();
+                let hop = Hop::first(&request(method, headers(), body.then_some("x")), "gzip").unwrap();
                 let next = hop.follow(StatusCode::from_u16(status).unwrap(), &HeaderValue::from_str(location).unwrap());
                 let case = format!("{method} {status} {location}: {next:?}");
                 match (next, expected) {
@@ -200,9 +240,32 @@ mod tests {
     }
 
     #[test]
+    fn streamed_body_is_sent_once() {
+        let hop = |method: &str| Hop::first(&request(method, Vec::new(), None), "gzip").unwrap().with_stream();
+        let check = |method: &str, status: u16, expected: bool| {
+            let status = StatusCode::from_u16(status).unwrap();
+            let next = hop(method).unwrap().follow(status, &HeaderValue::from_static("/two"));
+            // A redirect that makes the request a GET needs no body.
+            assert_eq!(next.as_ref().is_ok_and(|next| next.body.is_none()), expected, "{method} {status}: {next:?}");
+        };
+        check("POST", 301, true);
+        check("POST", 302, true);
+        check("PUT", 303, true);
+        check("PUT", 301, false);
+        check("PATCH", 302, false);
+        check("POST", 307, false);
+        check("POST", 308, false);
+        for method in ["GET", "HEAD"] {
+            assert!(hop(method).is_err(), "{method}");
+        }
+        let both = Hop::first(&request("POST", Vec::new(), Some("x")), "gzip").unwrap().with_stream();
+        assert!(matches!(both, Err(EgressError::InvalidRequest(_))), "{both:?}");
+    }
+
+    #[test]
     fn headers_and_methods_that_alter_the_message_are_rejected() {
         let check_rejected = |request: &EgressRequest| {
-            let error = Hop::first(request).expect_err("rejected");
+            let error = Hop::first(request, "gzip").expect_err("rejected");
             assert!(matches!(error, EgressError::InvalidRequest(_)), "{error:?}");
             assert!(!error.to_string().contains(['\r', '\n', '\0']), "{error}");
         };
@@ -239,6 +302,6 @@ mod tests {
         let mut request = request("POST", vec![EgressHeader::secret("x", Secret::new("hunter2"))], None);
         request.body = Some(EgressBody(Bytes::from_static(b"hunter2")));
         assert!(!format!("{request:?}").contains("hunter2"));
-        assert!(!format!("{:?}", Hop::first(&request).unwrap().headers).contains("hunter2"));
+        assert!(!format!("{:?}", Hop::first(&request, "gzip").unwrap()).contains("hunter2"));
     }
 }

@@ -17,6 +17,7 @@
 //! - `hop`: one request, and the request that follows a redirect.
 //! - `client`: the HTTP client for one connection.
 //! - `body`: reads and decodes a response body.
+//! - `upload`: sends a request body that is a stream.
 //! - `exchange`: all hops of a request, within their limits.
 
 mod address;
@@ -28,8 +29,12 @@ mod hop;
 mod request;
 mod resolver;
 mod target;
+mod upload;
 
 pub use error::{EgressError, tls_reason};
 pub use exchange::Egress;
-pub use request::{EgressBody, EgressHeader, EgressRequest, EgressResponse, HeaderText, MAX_RESPONSE_BYTES};
+pub use request::{
+    EgressBody, EgressHeader, EgressRequest, EgressResponse, EgressStream, HeaderText, MAX_RESPONSE_BYTES,
+};
 pub use resolver::{ResolveHost, SystemResolver};
+pub use upload::EgressUpload;

@@ -1,7 +1,9 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 
+use super::EgressError;
 use crate::config::Secret;
 
 /// Maximum number of bytes of a response body that are kept.
@@ -94,6 +96,15 @@ pub struct EgressResponse {
     pub truncated: bool,
     /// The URL after all redirects.
     pub final_url: String,
+}
+
+/// The beginning of the response of the last hop, with any status, and its body.
+pub struct EgressStream {
+    pub status: u16,
+    /// As in [`EgressResponse`]. Without `content-encoding` and `content-length` if the body is decoded.
+    pub headers: Vec<(String, String)>,
+    /// The body, decoded if it was compressed with gzip or deflate. It is complete if it ends without an error.
+    pub body: BoxStream<'static, Result<Bytes, EgressError>>,
 }
 
 impl EgressResponse {

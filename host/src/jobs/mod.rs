@@ -29,7 +29,7 @@ pub(crate) use runs::routes::*;
 pub use crate::object_store::PLATFORM_BUCKET;
 pub use built_in::{BuiltInJob, WithBuiltIn};
 pub use catalogue::{JobConcern, JobConcernKind, NewRun, SEALED_COLUMNS, job_body_identity, job_headers_identity};
-pub use redact::Redactor;
+pub use redact::{Redactor, StreamRedactor};
 pub use runner::{JobRunner, LineLevel, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
 pub use runs::{LogFilter, LogFollower, LogNews, RetentionReport, SummaryFilter};
 pub use schedule::{Schedule, ScheduleError};

@@ -14,10 +14,41 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Request::send`] is for bodies up to 1 MiB. [`Request::open`] streams them, in both directions. A stream that the
+//! plugin only forwards never enters its memory:
+//!
+//! ```no_run
+//! # async fn copy() -> atlashub_plugin_sdk::Result<()> {
+//! use atlashub_plugin_sdk::{http::Request, objects};
+//!
+//! // From a server into an object.
+//! let response = Request::new("GET", "https://example.com/data.csv").open().await?.error_for_status().await?;
+//! let upload = objects::put("project:abc", "uploads/data.csv", "text/csv", response.body).await?;
+//! response.outcome.wait().await?;
+//! upload.commit().await?;
+//!
+//! // From an object to a server.
+//! let object = objects::get("project:abc", "uploads/data.csv").await?;
+//! let request = Request::new("PUT", "https://example.com/copy.csv").header("content-type", "text/csv");
+//! let response = request.sized_stream_body(object.body, object.meta.size_bytes).open().await?;
+//! object.outcome.wait().await?;
+//! assert!(response.is_success());
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::{Error, Result, backend, secrets::Secret};
+pub use crate::bindings::atlashub::plugin::http::BodyInfo;
+use crate::{
+    Error, Result, backend,
+    secrets::Secret,
+    stream::{ByteStream, Outcome},
+};
+
+/// Maximum number of bytes of a body that an error message quotes.
+const MAX_QUOTED_BYTES: usize = 1000;
 
 /// A request to send.
 pub struct Request<'a> {
@@ -38,6 +69,7 @@ pub(crate) enum Body<'a> {
     Text(String),
     Bytes(Vec<u8>),
     Secret(&'a Secret),
+    Stream { bytes: ByteStream, content_length: Option<u64> },
 }
 
 impl<'a> Request<'a> {
@@ -91,6 +123,24 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Sets a body that is sent while it is produced, in chunks, for [`open`](Self::open). Does not set a content type.
+    ///
+    /// The method must not be `GET` or `HEAD`. If the plugin writes the stream itself, it must do so at the same time,
+    /// for example in a [`join`](crate::task::join).
+    #[must_use]
+    pub fn stream_body(mut self, body: ByteStream) -> Self {
+        self.body = Some(Body::Stream { bytes: body, content_length: None });
+        self
+    }
+
+    /// Like [`stream_body`](Self::stream_body), with the header `content-length`, which some servers require. The
+    /// stream must have exactly this number of bytes.
+    #[must_use]
+    pub fn sized_stream_body(mut self, body: ByteStream, size_bytes: u64) -> Self {
+        self.body = Some(Body::Stream { bytes: body, content_length: Some(size_bytes) });
+        self
+    }
+
     /// Sets a JSON body and the content type `application/json`.
     ///
     /// # Errors
@@ -119,7 +169,81 @@ impl<'a> Request<'a> {
     /// `Denied` if the host is not granted or not on the allowlist, `Invalid` if the request is malformed, `Timeout` if
     /// there was no complete response in time, `Unavailable` if the host cannot be reached.
     pub async fn send(self) -> Result<Response> {
+        if matches!(self.body, Some(Body::Stream { .. })) {
+            return Err(Error::invalid("a request with a streamed body is sent with `open`"));
+        }
         backend::http::send(self).await
+    }
+
+    /// Sends the request and returns the response as soon as its headers are received. Its body is a stream, and the
+    /// body of the request can be one. A response with any status is a success.
+    ///
+    /// # Errors
+    /// The errors of [`send`](Self::send), `Invalid` if a redirect would send a streamed body again or the body does
+    /// not have the given size, `Failed` if the stream of the body ended early, `TooLarge` if it is larger than the
+    /// platform allows or the run already has the maximum number of open transfers.
+    pub async fn open(self) -> Result<StreamingResponse> {
+        backend::http::open(self).await
+    }
+}
+
+/// A response whose body is a stream. Dropping `body` closes the connection.
+pub struct StreamingResponse {
+    /// HTTP status code.
+    pub status: u16,
+    /// Header names and values in the order received.
+    pub headers: Vec<(String, String)>,
+    /// The body, decoded if it was compressed with gzip or deflate.
+    pub body: ByteStream,
+    /// Whether `body` contained the whole body. Await it after reading `body` to its end.
+    pub outcome: Outcome<BodyInfo>,
+}
+
+impl StreamingResponse {
+    /// Returns whether the status is 200 to 299.
+    pub fn is_success(&self) -> bool {
+        is_success(self.status)
+    }
+
+    /// Returns the value of the first header with this name. Names are compared without regard to case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        first_header(&self.headers, name)
+    }
+
+    /// Returns the response itself if it [is a success](Self::is_success).
+    ///
+    /// # Errors
+    /// `Failed` with the status and the beginning of the body, and the status as `httpStatus` in the details.
+    pub async fn error_for_status(mut self) -> Result<Self> {
+        if self.is_success() {
+            return Ok(self);
+        }
+        let mut quoted = Vec::with_capacity(MAX_QUOTED_BYTES);
+        while quoted.len() < MAX_QUOTED_BYTES
+            && let Some(chunk) = self.body.chunk().await
+        {
+            quoted.extend(chunk);
+        }
+        quoted.truncate(MAX_QUOTED_BYTES);
+        let mut error = Error::failed(format!("HTTP status {}: {}", self.status, String::from_utf8_lossy(&quoted)));
+        error.details = Some(serde_json::json!({ "httpStatus": self.status }));
+        Err(error)
+    }
+
+    /// Returns the body as a stream, for example to store it as an object. Keep what you stored only if the outcome is
+    /// a success.
+    pub fn into_stream(self) -> (ByteStream, Outcome<BodyInfo>) {
+        (self.body, self.outcome)
+    }
+
+    /// Reads the whole body into memory, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// `TooLarge` if the body is larger, and other errors if it could not be read to its end.
+    pub async fn collect(self, limit: usize) -> Result<Vec<u8>> {
+        let bytes = self.body.collect(limit).await?;
+        self.outcome.wait().await?;
+        Ok(bytes)
     }
 }
 
@@ -139,12 +263,12 @@ pub struct Response {
 impl Response {
     /// Returns whether the status is 200 to 299.
     pub fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
+        is_success(self.status)
     }
 
     /// Returns the value of the first header with this name. Names are compared without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        first_header(&self.headers, name)
     }
 
     /// Returns the body as text. Bytes that are not UTF-8 are replaced by `�`.
@@ -163,3 +287,15 @@ impl Response {
         Ok(serde_json::from_slice(&self.body)?)
     }
 }
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+fn first_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

@@ -2,7 +2,9 @@
 //!
 //! A secret is found in the encodings in which servers return it: verbatim, escaped for JSON, encoded for a URL, and
 //! within Base64. Parts that are secret themselves are found as well: the token after `Bearer`, a cookie's value, the
-//! strings in a JSON body.
+//! strings in a JSON body. `stream` redacts bytes that arrive in chunks.
+
+mod stream;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -12,6 +14,8 @@ use memchr::memmem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use zeroize::Zeroizing;
+
+pub use stream::StreamRedactor;
 
 use crate::config::Secret;
 

@@ -26,6 +26,7 @@ pub(in crate::plugins) struct CallLimits {
     calls_per_run: usize,
     memory_mib_per_run: u32,
     stream_idle: Duration,
+    max_http_body_bytes: u64,
     calls: SharedPermits,
     /// In KiB.
     memory: SharedPermits,
@@ -38,6 +39,7 @@ pub(in crate::plugins) struct CallLimits {
 pub struct RunCalls {
     memory_mib: u32,
     stream_idle: Duration,
+    max_http_body_bytes: u64,
     calls: Arc<Semaphore>,
     /// In KiB.
     memory: Arc<Semaphore>,
@@ -75,6 +77,7 @@ impl CallLimits {
             calls_per_run: config.calls_per_run as usize,
             memory_mib_per_run: config.call_memory_mib,
             stream_idle: config.stream_idle,
+            max_http_body_bytes: config.max_http_body_bytes(),
             calls: SharedPermits::new(config.total_calls as usize, OWN_CALLS),
             memory: SharedPermits::new(kib(config.total_call_memory_mib as usize), kib(OWN_MEMORY_MIB)),
             dumps: SharedPermits::new(config.total_dumps as usize, OWN_DUMPS),
@@ -86,6 +89,7 @@ impl CallLimits {
         RunCalls {
             memory_mib: self.memory_mib_per_run,
             stream_idle: self.stream_idle,
+            max_http_body_bytes: self.max_http_body_bytes,
             calls: Arc::new(Semaphore::new(self.calls_per_run)),
             memory: Arc::new(Semaphore::new((self.memory_mib_per_run as usize) << 10)),
             shared_calls: self.calls.of_plugin(plugin),
@@ -100,6 +104,11 @@ impl RunCalls {
     /// Returns the time for which a stream may stay unread before it is closed.
     pub(in crate::plugins) fn stream_idle(&self) -> Duration {
         self.stream_idle
+    }
+
+    /// Returns the maximum size of an HTTP body that is streamed.
+    pub(in crate::plugins) fn max_http_body_bytes(&self) -> u64 {
+        self.max_http_body_bytes
     }
 
     /// Waits until a call may start. Check the scope first, so that a denied call needs no permit.

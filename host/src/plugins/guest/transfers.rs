@@ -8,7 +8,7 @@ use super::{CallError, RunState};
 const MAX_TRANSFERS: usize = 8;
 
 /// The permit of an open transfer, which is a call or stream that moves many bytes: an upload, download, copy of
-/// objects, dump, verification, query, export or import. Dropping it releases the permit.
+/// objects, dump, verification, query, export, import or streamed HTTP request. Dropping it releases the permit.
 #[derive(Debug)]
 pub struct Transfer {
     _permit: OwnedSemaphorePermit,
@@ -33,8 +33,8 @@ impl<S> RunState<S> {
         match permits.try_acquire_owned() {
             Ok(permit) => Ok(Transfer { _permit: permit }),
             Err(_) => Err(CallError::too_large(format!(
-                "this run already has {MAX_TRANSFERS} open transfers (such as uploads, downloads, dumps and queries), \
-                 the maximum; finish one first"
+                "this run already has {MAX_TRANSFERS} open transfers (such as uploads, downloads, dumps, queries and \
+                 streamed HTTP requests), the maximum; finish one first"
             ))),
         }
     }

@@ -10,6 +10,7 @@ pub mod examples;
 pub mod folder;
 pub mod guests;
 pub mod hostile;
+pub mod http_bodies;
 pub mod languages;
 pub mod limits;
 pub mod query;

@@ -210,6 +210,11 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<WebReques
         headers: lines.filter_map(|line| line.split_once(": ")).map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
         body: String::new(),
     };
+    if request.header("transfer-encoding") == Some("chunked") {
+        let body = read_chunks(stream, bytes.split_off(end + 4)).await?;
+        request.body = String::from_utf8(body).expect("a body in UTF-8");
+        return Some(request);
+    }
     let length: usize = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     while bytes.len() < end + 4 + length {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
@@ -218,4 +223,31 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<WebReques
     }
     request.body = String::from_utf8(bytes[end + 4..].to_vec()).expect("a body in UTF-8");
     Some(request)
+}
+
+/// Reads a body in chunks (RFC 9112, section 7.1). `bytes` were read already. Returns `None` if it is not complete.
+async fn read_chunks(stream: &mut (impl AsyncRead + Unpin), mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let line = loop {
+            if let Some(line) = bytes.windows(2).position(|window| window == b"\r\n") {
+                break line;
+            }
+            if stream.read_buf(&mut bytes).await.ok()? == 0 {
+                return None;
+            }
+        };
+        let size = usize::from_str_radix(std::str::from_utf8(&bytes[..line]).ok()?, 16).ok()?;
+        let end = line + 2 + size;
+        while bytes.len() < end + 2 {
+            if stream.read_buf(&mut bytes).await.ok()? == 0 {
+                return None;
+            }
+        }
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(&bytes[line + 2..end]);
+        bytes.drain(..end + 2);
+    }
 }

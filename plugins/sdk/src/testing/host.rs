@@ -191,9 +191,9 @@ impl TestHost {
     ///
     /// `call` is the name of an interface and a function in the WIT, such as `objects.put` or `databases.dump`. Three
     /// names differ from the WIT: `backups.record`, `backups.copy_objects` and `objects.commit`. The names
-    /// `databases.dump.outcome`, `objects.get.outcome`, `query.open.outcome` and `transfers.export.outcome` stand for
-    /// the outcomes of streams. `argument` is the first argument of the call, the key for `objects.commit`, and the URL
-    /// for `http.send`. An empty string matches any argument.
+    /// `databases.dump.outcome`, `http.open.outcome`, `objects.get.outcome`, `query.open.outcome` and
+    /// `transfers.export.outcome` stand for the outcomes of streams. `argument` is the first argument of the call, the
+    /// key for `objects.commit`, and the URL for `http.send` and `http.open`. An empty string matches any argument.
     #[must_use]
     pub fn fail_next(self, call: &str, argument: &str, error: Error) -> Self {
         self.state.borrow_mut().failures.entry((call.to_owned(), argument.to_owned())).or_default().push_back(error);

@@ -48,6 +48,7 @@ enum CallKind {
     Query,
     PutState,
     Http,
+    OpenHttp,
     Config,
     Sleep,
 }
@@ -56,7 +57,7 @@ enum CallKind {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SlowRead {
     of: StreamKind,
-    /// A database for `dump` and `query`, otherwise a store.
+    /// A database for `dump` and `query`, a URL for `http`, otherwise a store.
     name: String,
     /// Key of an object, or the text of a query.
     #[serde(default)]
@@ -74,6 +75,7 @@ enum StreamKind {
     Dump,
     Get,
     Query,
+    Http,
 }
 
 pub(crate) fn jobs(plugin: Plugin) -> Plugin {
@@ -131,6 +133,12 @@ async fn call(params: &Calls, index: usize) -> Result<()> {
         CallKind::Query => Box::pin(async { Query::new(name, key).fetch_all::<Value>().await.map(drop) }),
         CallKind::PutState => Box::pin(async move { state::put(name, &numbered(), vec![7; *bytes]).await.map(drop) }),
         CallKind::Http => Box::pin(async { http::Request::new("GET", name.as_str()).send().await.map(drop) }),
+        CallKind::OpenHttp => Box::pin(async {
+            let response = http::Request::new("GET", name.as_str()).open().await?;
+            // Keeps it until the calls that are refused have ended.
+            clock::sleep(Duration::from_millis(100)).await;
+            response.collect(1 << 20).await.map(drop)
+        }),
         CallKind::Config => Box::pin(async {
             config::get(name);
             Ok(())
@@ -176,6 +184,10 @@ async fn slow_read(_run: Run, params: SlowRead) -> Result<Vec<String>> {
             StreamKind::Query => {
                 let (rows, outcome) = Query::new(&params.name, &params.key).rows().await?.into_stream()?;
                 read_slowly(rows, params.pause_ms, outcome.wait()).await.map(drop)
+            }
+            StreamKind::Http => {
+                let (body, outcome) = http::Request::new("GET", &params.name).open().await?.into_stream();
+                read_slowly(body, params.pause_ms, outcome.wait()).await.map(drop)
             }
         }
     };

@@ -1,10 +1,12 @@
 //! Jobs for the host's tests: `hostile` has jobs that misbehave in one way each, `floods` has jobs that make many calls
-//! at once or keep resources, `benign` and `data` have jobs that use one capability each.
+//! at once or keep resources, `exchanges` has jobs that stream HTTP bodies, `benign` and `data` have jobs that use one
+//! capability each.
 //!
 //! `cargo xtask plugin testing` builds the plugin. It is not signed and not part of the host's binary.
 
 mod benign;
 mod data;
+mod exchanges;
 mod floods;
 mod hostile;
 
@@ -30,7 +32,7 @@ pub fn plugin() -> Plugin {
         .capability(Capability::State, "To fill its state.", allow_all(|scope| &mut scope.databases))
         .capability(Capability::Buckets, "To sign URLs.", allow_all(|scope| &mut scope.stores))
         .limits(Limits { memory_mib: 64, cpu_seconds: 60, host_call_mib: 64, ..Limits::default() });
-    data::jobs(benign::jobs(floods::jobs(hostile::jobs(plugin))))
+    exchanges::jobs(data::jobs(benign::jobs(floods::jobs(hostile::jobs(plugin)))))
 }
 
 /// Exports the plugin without `export!`, whose jobs can only return valid JSON.

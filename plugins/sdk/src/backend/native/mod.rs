@@ -116,22 +116,44 @@ pub(crate) mod databases {
 }
 
 pub(crate) mod http {
-    use super::{host_state::call, records::SentRequest};
+    use super::{
+        host_state::{State, call},
+        records::SentRequest,
+        stream::Reader,
+    };
     use crate::{
         Error, Result,
-        http::{Request, Response},
+        http::{BodyInfo, Request, Response, StreamingResponse},
         plugin::Capability,
+        stream::{ByteStream, Outcome},
     };
 
     pub(crate) async fn send(request: Request<'_>) -> Result<Response> {
-        let sent = SentRequest::new(request);
-        call(Capability::Http, "http.send", &sent.url, |state| {
-            state.requests.push(sent.clone());
-            match &mut state.http_handler {
-                Some(handler) => handler(&sent),
-                None => Err(Error::unavailable("the test has no HTTP handler: add one with TestHost::handle_http")),
-            }
+        let sent = SentRequest::read(request).await?;
+        call(Capability::Http, "http.send", &sent.url, |state| respond(state, &sent))
+    }
+
+    /// The response of the test's handler, as a stream. The whole body of the request is read first.
+    pub(crate) async fn open(request: Request<'_>) -> Result<StreamingResponse> {
+        let sent = SentRequest::read(request).await?;
+        call(Capability::Http, "http.open", &sent.url, |state| {
+            let Response { status, headers, body, truncated } = respond(state, &sent)?;
+            let outcome = match state.take_failure("http.open.outcome", &sent.url) {
+                Some(error) => Err(error),
+                None if truncated => Err(Error::unavailable("the response is incomplete")),
+                None => Ok(BodyInfo { size_bytes: body.len() as u64 }),
+            };
+            let body = ByteStream { reader: Reader::of_bytes(body) };
+            Ok(StreamingResponse { status, headers, body, outcome: Outcome::new(async move { outcome }) })
         })
+    }
+
+    fn respond(state: &mut State, sent: &SentRequest) -> Result<Response> {
+        state.requests.push(sent.clone());
+        match &mut state.http_handler {
+            Some(handler) => handler(sent),
+            None => Err(Error::unavailable("the test has no HTTP handler: add one with TestHost::handle_http")),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    Result,
     http::{Body, HeaderValue, Request},
     log::Level,
 };
@@ -68,25 +69,38 @@ pub enum SentValue {
     Bytes(Vec<u8>),
     /// A secret, by its name.
     Secret(String),
+    /// The content of a streamed body, and the size that the plugin announced.
+    Stream {
+        /// All bytes of the stream.
+        bytes: Vec<u8>,
+        /// The size, in bytes. `None` sends the body in chunks.
+        content_length: Option<u64>,
+    },
 }
 
 impl SentRequest {
-    pub(crate) fn new(request: Request<'_>) -> Self {
+    /// Records a request, with the whole content of a streamed body.
+    pub(crate) async fn read(request: Request<'_>) -> Result<Self> {
         let header = |value| match value {
             HeaderValue::Text(text) => SentValue::Text(text),
             HeaderValue::Secret(secret) => SentValue::Secret(secret.handle.clone()),
         };
-        Self {
+        let body = match request.body {
+            Some(Body::Text(text)) => Some(SentValue::Text(text)),
+            Some(Body::Bytes(bytes)) => Some(SentValue::Bytes(bytes)),
+            Some(Body::Secret(secret)) => Some(SentValue::Secret(secret.handle.clone())),
+            Some(Body::Stream { bytes, content_length }) => {
+                Some(SentValue::Stream { bytes: bytes.collect(usize::MAX).await?, content_length })
+            }
+            None => None,
+        };
+        Ok(Self {
             method: request.method,
             url: request.url,
             headers: request.headers.into_iter().map(|(name, value)| (name, header(value))).collect(),
-            body: request.body.map(|body| match body {
-                Body::Text(text) => SentValue::Text(text),
-                Body::Bytes(bytes) => SentValue::Bytes(bytes),
-                Body::Secret(secret) => SentValue::Secret(secret.handle.clone()),
-            }),
+            body,
             timeout_ms: request.timeout_ms,
             max_redirects: request.max_redirects,
-        }
+        })
     }
 }

@@ -90,11 +90,30 @@ pub(crate) mod databases {
 }
 
 pub(crate) mod http {
-    use super::{from_wit, host};
+    use super::{from_wit, host, stream::Reader};
     use crate::{
         Result,
-        http::{Body, HeaderValue, Request, Response},
+        http::{Body, HeaderValue, Request, Response, StreamingResponse},
+        stream::{ByteStream, Outcome},
     };
+
+    pub(crate) async fn open(mut request: Request<'_>) -> Result<StreamingResponse> {
+        let (body, content_length) = match request.body.take() {
+            Some(Body::Stream { bytes, content_length }) => (Some(bytes.reader.into_stream()), content_length),
+            other => {
+                request.body = other;
+                (None, None)
+            }
+        };
+        let opened = host::http::open(into_wit(request), body, content_length).await;
+        let (head, body, outcome) = opened.map_err(from_wit)?;
+        Ok(StreamingResponse {
+            status: head.status,
+            headers: head.headers,
+            body: ByteStream { reader: Reader::new(body) },
+            outcome: Outcome::new(async move { outcome.await.map_err(from_wit) }),
+        })
+    }
 
     pub(crate) async fn send(request: Request<'_>) -> Result<Response> {
         let response = host::http::send(into_wit(request)).await.map_err(from_wit)?;
@@ -118,10 +137,12 @@ pub(crate) mod http {
             method: request.method,
             url: request.url,
             headers: request.headers.into_iter().map(header).collect(),
-            body: request.body.map(|body| match body {
-                Body::Text(text) => host::http::Body::Text(text),
-                Body::Bytes(bytes) => host::http::Body::Bytes(bytes),
-                Body::Secret(secret) => host::http::Body::Secret(&secret.handle),
+            body: request.body.and_then(|body| match body {
+                Body::Text(text) => Some(host::http::Body::Text(text)),
+                Body::Bytes(bytes) => Some(host::http::Body::Bytes(bytes)),
+                Body::Secret(secret) => Some(host::http::Body::Secret(&secret.handle)),
+                // A separate argument.
+                Body::Stream { .. } => None,
             }),
             timeout_ms: request.timeout_ms,
             max_redirects: request.max_redirects,

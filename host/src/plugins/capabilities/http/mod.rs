@@ -1,3 +1,10 @@
+//! The interface `http`: sends requests.
+//!
+//! `streaming` sends requests whose bodies are streams, `failure` converts errors.
+
+mod failure;
+mod streaming;
+
 use std::{
     borrow::Cow,
     sync::Arc,
@@ -7,18 +14,17 @@ use std::{
 use bytes::Bytes;
 use plugin_manifest::Capability;
 use tokio::sync::Semaphore;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Linker, Resource, StreamReader};
 
 use crate::{
     config::Secret,
-    egress::{EgressBody, EgressError, EgressHeader, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES},
+    egress::{EgressBody, EgressHeader, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES},
     jobs::Redactor,
-    plugins::guest::{
-        Accessor, CallError, Host, OpenSecret, RunScope, RunState, begin_call,
-        bindings::{http, types::ErrorCode},
-        charge_result,
-    },
+    plugins::guest::{Accessor, CallError, Host, OpenSecret, RunState, begin_call, bindings::http, charge_result},
 };
+
+use failure::to_call_error;
+use streaming::OpenResponse;
 
 /// Maximum number of headers of a request.
 const MAX_HEADERS: usize = 100;
@@ -65,6 +71,15 @@ impl http::HostWithStore<RunState> for Host {
         let header_bytes: usize = response.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         charge_result(accessor, response.body.len() + header_bytes)?;
         Ok(response)
+    }
+
+    async fn open(
+        accessor: &Accessor,
+        request: http::Request,
+        body: Option<StreamReader<u8>>,
+        content_length: Option<u64>,
+    ) -> Result<OpenResponse, CallError> {
+        streaming::open(accessor, request, body, content_length).await
     }
 }
 
@@ -124,31 +139,4 @@ fn to_wit(response: EgressResponse, redactor: &Redactor) -> http::Response {
         Cow::Borrowed(_) => response.body.into(),
     };
     http::Response { status: response.status, headers, body, truncated: response.truncated }
-}
-
-/// Converts an error. Its details contain the status of the last response, for the run's history.
-fn to_call_error(run: &RunScope, error: &EgressError) -> CallError {
-    let failed = failure_of(run, error);
-    match error.status() {
-        Some(status) => failed.with_details(serde_json::json!({ "httpStatus": status })),
-        None => failed,
-    }
-}
-
-fn failure_of(run: &RunScope, error: &EgressError) -> CallError {
-    match error {
-        EgressError::OutOfScope { host } => run.deny(Capability::Http, &format!("host `{host}`")),
-        EgressError::Redirect { source, .. } if matches!(**source, EgressError::OutOfScope { .. }) => {
-            failure_of(run, source)
-        }
-        // The owner's allowlist does not permit the request. The error's message says how to change that.
-        error if error.is_denial() => {
-            run.record_denial(Capability::Http, &error.to_string());
-            CallError::new(ErrorCode::Denied, error.to_string())
-        }
-        error if error.is_refusal() => CallError::invalid(error.to_string()),
-        EgressError::Timeout { .. } => CallError::new(ErrorCode::Timeout, error.to_string()),
-        EgressError::TooManyRedirects { .. } => CallError::invalid(error.to_string()),
-        _ => CallError::unavailable(error.to_string()),
-    }
 }
