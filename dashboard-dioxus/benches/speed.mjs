@@ -50,6 +50,7 @@ function watchHeading() {
 
 // The first page, with an empty cache.
 const paints = [];
+const texts = [];
 const usable = [];
 let transferred;
 for (let round = 0; round < ROUNDS; round += 1) {
@@ -63,7 +64,9 @@ for (let round = 0; round < ROUNDS; round += 1) {
   await page.goto(url);
   await page.waitForFunction(() => globalThis.usableAt);
   await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
-  paints.push(await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime));
+  const paintTime = (name) => page.evaluate((name) => performance.getEntriesByName(name)[0]?.startTime, name);
+  paints.push(await paintTime("first-paint"));
+  texts.push(await paintTime("first-contentful-paint"));
   usable.push(await page.evaluate(() => globalThis.usableAt));
   await page.waitForLoadState("networkidle").catch(() => {});
   transferred = [...sizes].filter(([path]) => path === "/" || path?.startsWith("/assets/"));
@@ -72,6 +75,7 @@ for (let round = 0; round < ROUNDS; round += 1) {
 for (const [path, bytes] of transferred) report(`  ${path.replace(/-[0-9a-f]{16}/, "")}`, kib(bytes));
 report("first load", kib(transferred.reduce((sum, [, bytes]) => sum + bytes, 0)));
 report("first paint (median)", `${Math.round(median(paints))} ms`);
+report("first text (median)", `${Math.round(median(texts))} ms`);
 report("can be used (median)", `${Math.round(median(usable))} ms`);
 
 // From page to page, by the links of the sidebar.

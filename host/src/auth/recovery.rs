@@ -5,11 +5,11 @@ use zeroize::Zeroizing;
 
 use super::{
     AuthState,
-    events::{event, record_refusal, with_email},
+    events::{event, record_refusal},
     limits::Attempt,
     mailed_tokens::{self, Purpose, invalid_token},
     methods::Method,
-    password_policy, queries,
+    password_policy,
     request::ClientFacts,
     requested_links::{LinkRequest, mail_requested_link},
     second_factor::{self, FirstFactor},
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     db::audit,
     error::ApiResult,
-    projects::{Caller, ProjectRef, StoredAuthSettings},
+    projects::{Caller, StoredAuthSettings},
 };
 
 /// Mails the link that resets a password, if the address has an account.
