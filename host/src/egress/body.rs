@@ -78,7 +78,7 @@ pub(super) fn stream_body(response: reqwest::Response, max_bytes: u64) -> BoxStr
         Ok(None) => return raw.boxed(),
         Ok(Some(encoding)) => encoding,
         Err(problem) => {
-            let refuse = move |chunk: Bytes| if chunk.is_empty() { Ok(chunk) } else { Err(undecodable(&problem)) };
+            let refuse = move |chunk: Bytes| if chunk.is_empty() { Ok(chunk) } else { Err(undecodable(problem)) };
             return raw.map(move |chunk| chunk.and_then(&refuse)).boxed();
         }
     };

@@ -4,7 +4,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{CallError, RunState};
 
-/// Maximum number of open uploads, downloads, dumps, queries and streamed HTTP requests of one run. Each may hold several MiB of buffers.
+/// Maximum number of open uploads, downloads, dumps, queries and streamed HTTP requests of one run. Each may hold
+/// several MiB of buffers.
 const MAX_TRANSFERS: usize = 8;
 
 /// An open upload, download, dump, query or streamed HTTP request. Dropping it releases the run's permit.
