@@ -135,7 +135,8 @@ mod tests {
         let long = "long-".repeat(100);
         let redactor = redactor(&["hunter2", "hunter2-and-more", "a b/c", "aaaaaab", &long, "2-aaaaaa"]);
         let text = format!(
-            "is hunter2, hunter2-and-mor, hunter2-and-more, aaaaaaaaaaab a%20b%2Fc {long} {} hunter2-aaaaaab hunte aaaa",
+            "is hunter2, hunter2-and-mor, hunter2-and-more, aaaaaaaaaaab a%20b%2Fc {long} {} hunter2-aaaaaab hunte \
+             aaaa",
             &long[..400]
         );
         let expected = String::from_utf8(redactor.bytes(text.as_bytes()).into_owned()).unwrap();
