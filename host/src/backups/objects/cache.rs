@@ -64,7 +64,8 @@ pub(super) async fn find(pool: &PgPool, project: &str, keys: &[String]) -> Resul
     Ok(rows.into_iter().map(|row| (row.key.clone(), row)).collect())
 }
 
-/// Stores entries. Does nothing if the project was deleted. An error is logged: the next backup reads the objects again.
+/// Stores entries. Does nothing if the project was deleted. An error is logged: the next backup reads the objects
+/// again.
 pub(super) async fn store(pool: &PgPool, project: &str, entries: &[CachedHash]) {
     let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
     let etags: Vec<&str> = entries.iter().map(|entry| entry.etag.as_str()).collect();
