@@ -66,10 +66,17 @@ impl Killed {
                 Some(Hang::at(&mut self.platform, event, table, condition).await)
             }
         };
-        let run = start(&self.app, &self.project).await;
-        match &hang {
-            Some(hang) => hang.reached(&mut self.platform).await,
-            None => self.store.wait_until_held().await,
+        let (app, store, platform) = (&self.app, &self.store, &mut self.platform);
+        let run = start(app, &self.project).await;
+        let reached = async {
+            match &hang {
+                Some(hang) => hang.reached(platform).await,
+                None => store.wait_until_held().await,
+            }
+        };
+        tokio::select! {
+            () = reached => {}
+            run = ended_run(app, &run) => panic!("the run ended too early: {run}"),
         }
         self.serving.take().unwrap().kill();
         if let Some(hang) = hang {
