@@ -189,7 +189,8 @@ pub struct RunCount {
 pub struct DeleteProject {
     /// The name of the project, as a confirmation.
     pub confirm: String,
-    /// Whether to make a backup first, and delete the project only if it succeeds (default false).
+    /// Whether to back up the database and the objects first, and delete the project only if that succeeds (default
+    /// false).
     #[serde(default)]
     pub final_backup: bool,
 }

@@ -319,7 +319,7 @@ fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
                     checked: final_backup(),
                     onchange: move |event| final_backup.set(event.checked()),
                 }
-                "Make a final backup first"
+                "Make a final backup first, with all objects"
             }
         }
     }

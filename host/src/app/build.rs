@@ -199,7 +199,9 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let runner = Arc::new(WithBuiltIn::new(SqlJob(sql_editor.clone()), runner));
     let deletion = DeletionJob { storage: storage.clone(), projects: projects.clone() };
     let runner = Arc::new(WithBuiltIn::new(deletion, runner));
-    let restores = Restores::new(copies.clone(), restorer.clone(), replacements, identities);
+    let data_folder = config.embedded().then(|| config.data_dir.clone());
+    let restores =
+        Restores::new(copies.clone(), restorer.clone(), replacements, identities).with_data_folder(data_folder);
     let runner = Arc::new(WithBuiltIn::new(RestoreJob(restores.clone()), runner));
     let jobs = Jobs::new(runs, sealer.clone(), projects.clone(), runner);
     let transfers = TransfersState {

@@ -25,12 +25,13 @@ enum Decision {
 }
 
 impl BackupsState {
-    /// Starts the final backup of a project. Returns the id of its run.
+    /// Starts the final backup of a project, with its objects, because its bucket is deleted too. Returns the id of its
+    /// run.
     ///
     /// # Errors
     /// The errors of [`Self::start_backup`].
     pub async fn start_final_backup(&self, project: &str) -> ApiResult<Uuid> {
-        let (run, _) = self.start_backup(&format!("project:{project}"), BackupContent::DatabaseOnly).await?;
+        let (run, _) = self.start_backup(&format!("project:{project}"), BackupContent::WithObjects).await?;
         Ok(run)
     }
 

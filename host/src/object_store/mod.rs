@@ -36,7 +36,7 @@ pub use multipart::{PartEtag, UnfinishedUpload, UploadPage, UploadPosition};
 pub use objects::{ListedObject, ObjectMeta, ObjectPage};
 pub use post_policy::{PostPolicy, SignedPost};
 pub use presign::{IfExists, PartConditions, PutConditions, SignedRequest};
-pub use upload::{StoredUpload, Upload};
+pub use upload::{MAX_UPLOAD_BYTES, StoredUpload, Upload};
 
 /// The platform's own bucket, for backups and run logs. No API key can access it, and deleting a project leaves it
 /// unchanged.

@@ -34,8 +34,8 @@ pub async fn sweep(state: &TransfersState) -> ApiResult<u64> {
     Ok(removed)
 }
 
-/// Cleans up after runs that failed, were cancelled or were killed: finds out whether an import was committed, and
-/// removes the file and the unfinished upload of an export.
+/// Cleans up after runs that failed, were cancelled or were killed: finds out whether an import was committed and
+/// removes its file if it was, and removes the file and the unfinished upload of an export.
 ///
 /// A run is included for an hour after its end, because a request to the store may take effect after the run.
 ///
@@ -43,6 +43,9 @@ pub async fn sweep(state: &TransfersState) -> ApiResult<u64> {
 /// The errors of the platform database and of the object store.
 pub async fn clean_up(state: &TransfersState) -> ApiResult<()> {
     imports::settle_commits(state).await?;
+    for key in imports::queries::imported_keys(&state.platform).await? {
+        state.store.delete(PLATFORM_BUCKET, &key).await?;
+    }
     for key in exports::queries::failed_keys(&state.platform).await? {
         state.store.delete(PLATFORM_BUCKET, &key).await?;
     }

@@ -65,15 +65,16 @@ pub(super) async fn find(pool: &PgPool, project: &str, keys: &[String]) -> Resul
     Ok(rows.into_iter().map(|row| (row.key.clone(), row)).collect())
 }
 
-/// Inserts or updates entries. Does nothing if the project was deleted.
-pub(super) async fn store(pool: &PgPool, project: &str, entries: &[CachedHash]) -> Result<()> {
+/// Inserts or updates entries. Does nothing if the project was deleted. An error is logged: the next backup reads the
+/// objects again.
+pub(super) async fn store(pool: &PgPool, project: &str, entries: &[CachedHash]) {
     let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
     let etags: Vec<&str> = entries.iter().map(|entry| entry.etag.as_str()).collect();
     let sizes: Vec<i64> = entries.iter().map(|entry| entry.size_bytes).collect();
     let times: Vec<DateTime<Utc>> = entries.iter().map(|entry| entry.last_modified).collect();
     let types: Vec<Option<&str>> = entries.iter().map(|entry| entry.content_type.as_deref()).collect();
     let hashes: Vec<&[u8]> = entries.iter().map(|entry| entry.sha256.as_slice()).collect();
-    sqlx::query(
+    let stored = sqlx::query(
         "INSERT INTO backup_object_cache AS c (project_id, key, etag, size_bytes, last_modified, content_type,
                                                sha256)
          SELECT p.id, seen.*
@@ -91,16 +92,23 @@ pub(super) async fn store(pool: &PgPool, project: &str, entries: &[CachedHash]) 
     .bind(types)
     .bind(hashes)
     .execute(pool)
-    .await
-    .map(drop)
+    .await;
+    log_error(project, stored);
 }
 
-/// Removes the entries that no backup has stored since `before`.
-pub(super) async fn remove_unseen(pool: &PgPool, project: &str, before: DateTime<Utc>) -> Result<()> {
-    sqlx::query("DELETE FROM backup_object_cache WHERE project_id = $1 AND seen_at < $2")
+/// Removes the entries that no backup has stored since `before`. An error is logged: the next backup removes them.
+pub(super) async fn remove_unseen(pool: &PgPool, project: &str, before: DateTime<Utc>) {
+    let removed = sqlx::query("DELETE FROM backup_object_cache WHERE project_id = $1 AND seen_at < $2")
         .bind(project)
         .bind(before)
         .execute(pool)
-        .await
-        .map(drop)
+        .await;
+    log_error(project, removed);
+}
+
+/// Backups that write the entries of one project at the same time can deadlock, which must not fail them.
+fn log_error<T>(project: &str, result: Result<T>) {
+    if let Err(error) = result {
+        tracing::warn!(project, %error, "the hashes of backed-up objects could not be stored; they are computed again");
+    }
 }

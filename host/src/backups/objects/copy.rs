@@ -84,7 +84,7 @@ impl ObjectCopies {
             return Err(error);
         }
         lock.release().await;
-        cache::remove_unseen(&self.platform, project, begun_at).await?;
+        cache::remove_unseen(&self.platform, project, begun_at).await;
         Ok(copied)
     }
 
@@ -142,20 +142,27 @@ impl Work<'_> {
         let mut copying = Vec::with_capacity(found.len());
         for object in found {
             let record = records.remove(&object.key);
-            if record.as_ref().is_some_and(|record| object.size > record.max_size) {
+            if is_oversize(record.as_ref(), object.size) {
                 self.copied.skipped += 1;
                 continue;
             }
             let content = cached.get(&object.key).and_then(|cached| cached.content_of(&object));
             copying.push(copy_listed(copies, project, object, record, content, &self.large));
         }
-        let outcomes: Vec<Option<PageEntry>> = stream::iter(copying).buffered(MAX_PARALLEL).try_collect().await?;
+        let outcomes: Vec<Outcome> = stream::iter(copying).buffered(MAX_PARALLEL).try_collect().await?;
         let mut hashes = Vec::new();
         let mut entries = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
-            let Some(PageEntry { line, copied, object }) = outcome else {
-                self.copied.gone += 1;
-                continue;
+            let PageEntry { line, copied, object } = match outcome {
+                Outcome::Copied(entry) => *entry,
+                Outcome::Gone => {
+                    self.copied.gone += 1;
+                    continue;
+                }
+                Outcome::Oversize => {
+                    self.copied.skipped += 1;
+                    continue;
+                }
             };
             self.copied.count += 1;
             self.copied.bytes += line.size_bytes.unsigned_abs();
@@ -167,7 +174,7 @@ impl Work<'_> {
             hashes.extend(CachedHash::new(&object, content));
             entries.push((line, copied.name));
         }
-        cache::store(&copies.platform, project, &hashes).await?;
+        cache::store(&copies.platform, project, &hashes).await;
         Ok(entries)
     }
 }
@@ -179,15 +186,29 @@ struct PageEntry {
     object: ListedObject,
 }
 
-/// Copies a listed object, unless `content` is known and already has a copy. Returns `None` if the object is gone.
+/// The result of copying a listed object.
+enum Outcome {
+    Copied(Box<PageEntry>),
+    /// It was deleted.
+    Gone,
+    /// It was replaced by one that is larger than was signed for.
+    Oversize,
+}
+
+/// Returns whether an object is larger than its upload was signed for. It is never served then.
+fn is_oversize(record: Option<&ObjectRecord>, size: i64) -> bool {
+    record.is_some_and(|record| size > record.max_size)
+}
+
+/// Copies a listed object, unless `content` is known and already has a copy.
 async fn copy_listed(
     copies: &ObjectCopies,
     project: &str,
     mut object: ListedObject,
-    record: Option<ObjectRecord>,
+    mut record: Option<ObjectRecord>,
     content: Option<KnownContent>,
     large: &Semaphore,
-) -> Result<Option<PageEntry>, ObjectsError> {
+) -> Result<Outcome, ObjectsError> {
     let mut content_type = None;
     let mut copied = None;
     if let Some(content) = content {
@@ -200,8 +221,16 @@ async fn copy_listed(
     if copied.is_none() {
         copied = copies.copy_object(project, &object.key, large).await?;
     }
-    let Some(copied) = copied else { return Ok(None) };
+    let Some(copied) = copied else { return Ok(Outcome::Gone) };
     if let Some(meta) = &copied.meta {
+        if is_oversize(record.as_ref(), meta.size) {
+            // The object was replaced since it was listed. The new upload may have been signed for more.
+            let path = ObjectPath::from_key(None, &object.key)?;
+            record = copies.storage.object_records(project, &[path]).await?.remove(&object.key);
+            if is_oversize(record.as_ref(), meta.size) {
+                return Ok(Outcome::Oversize);
+            }
+        }
         object.size = meta.size;
         object.etag.clone_from(&meta.etag);
         object.last_modified = meta.last_modified;
@@ -216,5 +245,5 @@ async fn copy_listed(
         sha256: hex::encode(copied.sha256),
         copy: hex::encode(copied.name),
     };
-    Ok(Some(PageEntry { line, copied, object }))
+    Ok(Outcome::Copied(Box::new(PageEntry { line, copied, object })))
 }

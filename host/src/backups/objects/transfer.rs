@@ -20,6 +20,8 @@ use crate::{
 const CONTENT_TYPE: &str = "application/octet-stream";
 /// Maximum number of attempts to copy an object that changes in the meantime.
 const MAX_ATTEMPTS: usize = 5;
+/// Maximum size of an object. Its copy fits into one upload, also if it is encrypted.
+const MAX_OBJECT_BYTES: i64 = 113 << 30;
 
 /// The copy of an object.
 pub(super) struct Copied {
@@ -53,6 +55,7 @@ impl ObjectCopies {
         let bucket = store_bucket(project);
         for _ in 0..MAX_ATTEMPTS {
             let Some((meta, bytes)) = self.store.get(&bucket, key).await? else { return Ok(None) };
+            check_size(key, meta.size)?;
             let copied = if meta.size <= MAX_SMALL_BYTES {
                 self.copy_small(project, bytes).await.map(Some)
             } else {
@@ -129,6 +132,17 @@ impl ObjectCopies {
     }
 }
 
+/// Checks that a copy of the object can be stored, before the object is read.
+fn check_size(key: &str, size: i64) -> Result<(), ObjectsError> {
+    if size <= MAX_OBJECT_BYTES {
+        return Ok(());
+    }
+    Err(ObjectsError::Failed(format!(
+        "the object `{key}` has {size} bytes, but an object of a backup can have at most {MAX_OBJECT_BYTES} (113 GiB). \
+         Divide it, move it elsewhere, or back up without objects"
+    )))
+}
+
 /// Returns the SHA-256 of an object's bytes.
 pub(super) async fn hash_of(mut bytes: ObjectBytes) -> Result<[u8; 32], ObjectsError> {
     let mut digest = Sha256::new();
@@ -154,4 +168,20 @@ pub(super) async fn upload_stream(
         upload.write(chunk).await?;
     }
     Ok(upload.end().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object_store::MAX_UPLOAD_BYTES;
+
+    #[test]
+    fn encrypted_copy_of_the_largest_object_fits_into_an_upload() {
+        assert!(check_size("uploads/x", MAX_OBJECT_BYTES).is_ok());
+        let error = check_size("uploads/x", MAX_OBJECT_BYTES + 1).unwrap_err().to_string();
+        assert!(error.contains("`uploads/x`") && error.contains("113 GiB"), "{error}");
+        // The age format adds 16 bytes to every 64 KiB, and a header per recipient.
+        let encrypted = MAX_OBJECT_BYTES.unsigned_abs() / 65536 * (65536 + 16) + (1 << 20);
+        assert!(encrypted <= MAX_UPLOAD_BYTES, "{encrypted} > {MAX_UPLOAD_BYTES}");
+    }
 }

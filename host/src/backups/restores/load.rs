@@ -20,6 +20,8 @@ use crate::{
     secrets::age_file,
 };
 
+/// What a run reports after it has read the archive.
+const BUILDING: &str = "Creating indexes and constraints";
 /// Maximum number of tables named in the reason for a failure.
 const MAX_NAMED_TABLES: usize = 10;
 
@@ -82,7 +84,9 @@ impl<'a> Loading<'a> {
             let chunk = chunk.map_err(std::io::Error::other)?;
             digest.update(&chunk);
             done += chunk.len() as u64;
-            output.progress(done, total, "Loading the archive");
+            // Indexes and constraints are created after the last row.
+            let is_read = total == Some(done);
+            output.progress(done, total, if is_read { BUILDING } else { "Loading the archive" });
             Ok(chunk)
         });
         let mut content = age_file::open(&mut bytes, identity).await?.content;

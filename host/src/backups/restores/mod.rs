@@ -12,8 +12,8 @@
 //!
 //! Deliberately absent: restoring the platform database, for which the servers must be stopped (`cli`).
 //!
-//! Reading order: `routes`, `plan`, `uploads`, `confirm` (starts runs), `job` (executes them), `load` (the new
-//! database), `swap` (records the swap), `failure`, `sweep` and `queries`.
+//! Reading order: `routes`, `plan`, `space` (of the disk), `uploads`, `confirm` (starts runs), `job` (executes them),
+//! `load` (the new database), `swap` (records the swap), `failure`, `sweep` and `queries`.
 
 mod confirm;
 mod failure;
@@ -22,9 +22,12 @@ mod load;
 mod plan;
 mod queries;
 pub(super) mod routes;
+mod space;
 mod swap;
 mod sweep;
 mod uploads;
+
+use std::path::PathBuf;
 
 use sqlx::PgPool;
 
@@ -42,11 +45,13 @@ pub struct Restores {
     pub(super) replacements: Replacements,
     identities: Identities,
     pub(super) objects: ObjectCopies,
+    /// The folder of the embedded Postgres and store.
+    data_folder: Option<PathBuf>,
 }
 
 impl Restores {
     pub fn new(objects: ObjectCopies, restorer: Restorer, replacements: Replacements, identities: Identities) -> Self {
         let (platform, store) = (objects.platform.clone(), objects.store.clone());
-        Self { platform, store, restorer, replacements, identities, objects }
+        Self { platform, store, restorer, replacements, identities, objects, data_folder: None }
     }
 }

@@ -76,6 +76,7 @@ impl BackupsState {
         if objects == PlannedObjects::BringBack {
             plan.objects = manifest.objects.as_ref().map(ManifestObjects::to_wire);
         }
+        plan.warnings.extend(self.restores.warning_of_space(meta.size, Some(&manifest.target), plan.objects).await);
         plan.warnings.splice(0..0, warning_of_objects(&manifest, objects));
         plan.warnings.splice(0..0, warnings_of_backup(&backup, &manifest, project));
         let sha256 = Some(manifest.sha256);
@@ -111,6 +112,7 @@ impl BackupsState {
         }
         let mut plan = self.restores.plan(&contents, meta.size, project).await?;
         plan.encrypted = is_encrypted;
+        plan.warnings.extend(self.restores.warning_of_space(meta.size, None, None).await);
         let object_key = upload.object_key;
         let source = Source { backup_id: None, upload_id: Some(upload.id), object_key, sha256: None };
         self.restores.insert(project, source, meta, plan).await

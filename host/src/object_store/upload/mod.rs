@@ -7,3 +7,4 @@ mod handle;
 mod task;
 
 pub use handle::{StoredUpload, Upload};
+pub use task::MAX_UPLOAD_BYTES;

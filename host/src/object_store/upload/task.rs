@@ -17,17 +17,24 @@ const MAX_SMALL_BYTES: usize = MIB;
 const MAX_CONCURRENT_PARTS: usize = 2;
 /// Maximum number of parts of an upload in S3.
 const MAX_PARTS: i32 = 10_000;
+/// Maximum bytes of a stream: those of [`MAX_PARTS`] parts.
+pub const MAX_UPLOAD_BYTES: u64 =
+    (FIRST_PARTS as usize * FIRST_PART_BYTES + (MAX_PARTS - FIRST_PARTS) as usize * LATER_PART_BYTES) as u64;
+/// Number of smaller parts at the beginning.
+const FIRST_PARTS: i32 = 1000;
+const FIRST_PART_BYTES: usize = 8 * MIB;
+const LATER_PART_BYTES: usize = 12 * MIB;
 /// Pauses before each attempt to abort an upload.
 const ABORT_PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(10)];
 
 /// Returns the size of a part in bytes. Later parts are larger, so that 10 000 parts hold 113 GiB.
 fn part_size(number: i32) -> usize {
-    if number <= 1000 { 8 * MIB } else { 12 * MIB }
+    if number <= FIRST_PARTS { FIRST_PART_BYTES } else { LATER_PART_BYTES }
 }
 
 /// Returns the maximum number of parts in flight. Together with the part that is filled they use at most 28 MiB.
 fn max_in_flight(number: i32) -> usize {
-    if number <= 1000 { MAX_CONCURRENT_PARTS } else { 1 }
+    if number <= FIRST_PARTS { MAX_CONCURRENT_PARTS } else { 1 }
 }
 
 /// Size and digest of a body that was received completely.
@@ -241,5 +248,11 @@ mod tests {
             let bytes = part_size(number) * max_in_flight(number) + part_size(number + 1);
             assert!(bytes <= 28 * MIB, "part {number}: {bytes}");
         }
+    }
+
+    #[test]
+    fn largest_stream_fills_all_parts() {
+        let bytes: usize = (1..=MAX_PARTS).map(part_size).sum();
+        assert_eq!(bytes as u64, MAX_UPLOAD_BYTES);
     }
 }

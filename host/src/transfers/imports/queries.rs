@@ -268,6 +268,17 @@ pub(in crate::transfers) async fn expired(pool: &PgPool, limit: i64) -> Result<V
     .await
 }
 
+/// Returns the keys of imports whose rows are in the table, and whose run ended within the last hour without success.
+pub(in crate::transfers) async fn imported_keys(pool: &PgPool) -> Result<Vec<String>> {
+    sqlx::query_scalar(
+        "SELECT i.object_key FROM imports i JOIN cron_job_runs r ON r.id = i.run_id
+         WHERE i.state = 'done' AND NOT i.dry_run AND r.status NOT IN ('queued', 'running', 'success')
+           AND r.finished_at > now() - interval '1 hour'",
+    )
+    .fetch_all(pool)
+    .await
+}
+
 /// Returns which of these imports exist.
 pub(in crate::transfers) async fn existing(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>> {
     sqlx::query_scalar("SELECT id FROM imports WHERE id = ANY($1)").bind(ids).fetch_all(pool).await

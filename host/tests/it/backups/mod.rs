@@ -4,6 +4,8 @@ pub mod catalogue;
 pub mod dump;
 pub mod encryption;
 pub mod end_to_end;
+pub mod object_changes;
+pub mod object_faults;
 pub mod objects;
 pub mod plugin;
 pub mod protection;

@@ -21,7 +21,7 @@ use crate::{
 /// Larger than the objects that are read into memory, and than one part of an upload.
 const LARGE_BYTES: usize = 9 << 20;
 
-async fn upload(project: &TestProject, path: &str, bytes: &[u8]) {
+pub(crate) async fn upload(project: &TestProject, path: &str, bytes: &[u8]) {
     let request = upload_request(path, json!({ "upsert": true, "maxSize": bytes.len().max(1) }));
     let (status, signed) = project.secret().post("/v1/storage/signed-upload", request).await;
     assert!(status.is_success(), "{signed}");
@@ -29,7 +29,7 @@ async fn upload(project: &TestProject, path: &str, bytes: &[u8]) {
 }
 
 /// Returns the bytes and the content type of an object, as an app receives them.
-async fn download(project: &TestProject, key: &str) -> Option<(Vec<u8>, String)> {
+pub(crate) async fn download(project: &TestProject, key: &str) -> Option<(Vec<u8>, String)> {
     let path = format!("/v1/storage/signed-download?bucket=uploads&objectKey={key}");
     let (status, signed) = project.secret().get(&path).await;
     if status == StatusCode::NOT_FOUND {
@@ -42,7 +42,7 @@ async fn download(project: &TestProject, key: &str) -> Option<(Vec<u8>, String)>
 }
 
 /// Starts a backup of the project with its objects. Returns the id of the run.
-async fn start(app: &TestApp, project: &TestProject) -> String {
+pub(crate) async fn start(app: &TestApp, project: &TestProject) -> String {
     let request = json!({ "target": format!("project:{}", project.id), "objects": true });
     let (status, started) = app.admin().post("/admin/v1/backups", request).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{started}");
@@ -50,7 +50,7 @@ async fn start(app: &TestApp, project: &TestProject) -> String {
 }
 
 /// Backs up the project with its objects. Returns the backup as listed, and the run's result for its objects.
-async fn back_up(app: &TestApp, project: &TestProject) -> (Value, Value) {
+pub(crate) async fn back_up(app: &TestApp, project: &TestProject) -> (Value, Value) {
     let run = ended_run(app, &start(app, project).await).await;
     assert_eq!(run["status"], "success", "{run}");
     let backups = listed(app, project).await;
@@ -59,7 +59,7 @@ async fn back_up(app: &TestApp, project: &TestProject) -> (Value, Value) {
 }
 
 /// Returns the keys of the objects in the platform's bucket.
-async fn keys(app: &TestApp, prefix: &str) -> Vec<String> {
+pub(crate) async fn keys(app: &TestApp, prefix: &str) -> Vec<String> {
     match app.app.store().list_page(PLATFORM_BUCKET, prefix, 1000, None).await {
         // The first backup creates the bucket.
         Err(error) if error.is_not_found() => Vec::new(),
@@ -67,22 +67,22 @@ async fn keys(app: &TestApp, prefix: &str) -> Vec<String> {
     }
 }
 
-async fn copies(app: &TestApp, project: &TestProject) -> Vec<String> {
+pub(crate) async fn copies(app: &TestApp, project: &TestProject) -> Vec<String> {
     keys(app, &format!("backup-objects/{}/", project.id)).await
 }
 
 /// Sweeps the copies of the project, as if it were tomorrow.
-async fn sweep(app: &TestApp, project: &TestProject) -> CopySweepReport {
+pub(crate) async fn sweep(app: &TestApp, project: &TestProject) -> CopySweepReport {
     let tomorrow = Utc::now() + TimeDelta::days(1);
     app.app.backups().copies.sweep_project(&project.id, tomorrow).await.unwrap()
 }
 
-async fn delete(app: &TestApp, backup: &Value) {
+pub(crate) async fn delete(app: &TestApp, backup: &Value) {
     let path = format!("/admin/v1/backups/{}", backup["id"].as_str().unwrap());
     assert_eq!(app.admin().delete(&path).await.0, StatusCode::NO_CONTENT);
 }
 
-fn large() -> Vec<u8> {
+pub(crate) fn large() -> Vec<u8> {
     (0..LARGE_BYTES).map(|index| (index % 251) as u8).collect()
 }
 

@@ -150,3 +150,29 @@ async fn cancelled_restore_leaves_no_database_and_an_unchanged_project() {
     until_no_other_database_is_left(&project).await;
     assert_all_keys_work(&project).await;
 }
+
+#[tokio::test]
+async fn progress_says_that_indexes_are_created_after_the_archive_was_read() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("indexes").await;
+    project
+        .sql(
+            "CREATE FUNCTION slow(x int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+                 IF current_database() LIKE '%_restore_%' THEN PERFORM pg_catalog.pg_sleep(600); END IF;
+                 RETURN x;
+             END $$;
+             CREATE TABLE items AS SELECT 1 AS id; CREATE INDEX ON items (slow(id))",
+        )
+        .await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let run = start(&app, &plan(&app, &backup, &project).await, "/confirm", &project).await;
+    let progress = eventually("the index is created", async || {
+        let (_, run) = app.admin().get(&format!("/admin/v1/runs/{run}")).await;
+        (run["progress"]["message"] == "Creating indexes and constraints").then(|| run["progress"].clone())
+    })
+    .await;
+    assert_eq!((&progress["done"], &progress["total"]), (&backup["sizeBytes"], &backup["sizeBytes"]));
+    let (status, body) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
+    assert!(status.is_success(), "{body}");
+    assert_eq!(ended_run(&app, &run).await["status"], "cancelled");
+}

@@ -1,6 +1,7 @@
 //! The subcommands of the program, run as separate processes.
 
 pub mod backup;
+pub mod backup_faults;
 pub mod configuration;
 pub mod doctor;
 pub mod logs;

@@ -94,4 +94,29 @@ async fn killed_at_any_step_a_restore_changes_nothing_and_leaves_nothing() {
     let (path, run) = plan_and_confirm(&admin, &backup, &project).await;
     assert_eq!(ended(&admin, &run).await["status"], "success");
     assert_eq!(admin.get(&path).await.1["state"], "done");
+
+    // A rollback that is killed before its swap is committed leaves the restored database, and can be repeated.
+    let roll_back = async |admin: &Client| {
+        let (status, run) = admin.post(&format!("{path}/rollback"), json!({ "confirm": "Killed" })).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{run}");
+        run
+    };
+    let rows = async |serving: &Serving| {
+        let api = Client::new(&*serving.public_url).with_header("x-api-key", project["secretKey"].as_str().unwrap());
+        api.get("/v1/db/items?order=id").await.1["rows"].clone()
+    };
+    let hang = Hang::at(&mut platform, "UPDATE", "restores", "NEW.state = 'rolledBack'").await;
+    let run = roll_back(&admin).await;
+    hang.reached(&mut platform).await;
+    serving.kill();
+    hang.end(&mut platform).await;
+    serving = vars.serve(&[]);
+    let admin = admin_of(&serving);
+    assert_eq!(ended(&admin, &run).await["status"], "fail");
+    assert_eq!(admin.get(&path).await.1["state"], "done");
+    assert_eq!(rows(&serving).await, json!([{ "id": 1 }]));
+    let run = roll_back(&admin).await;
+    assert_eq!(ended(&admin, &run).await["status"], "success");
+    assert_eq!(admin.get(&path).await.1["state"], "rolledBack");
+    assert_eq!(rows(&serving).await, json!([{ "id": 1 }, { "id": 2 }]));
 }

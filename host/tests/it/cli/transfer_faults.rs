@@ -7,25 +7,47 @@ use sqlx::{Connection as _, PgConnection};
 use super::restore_faults::{admin_of, ended};
 use crate::{
     support::{
-        Client, HANGING_QUERY, Hang, Postgres, ProgramVars, Serving, create_hanging_query, end_sleeping, eventually,
-        must_send, until_sleeping,
+        Client, FaultProxy, HANGING_QUERY, Hang, Postgres, ProgramVars, Serving, Store, create_hanging_query,
+        end_sleeping, eventually, must_send, until_sleeping,
     },
     transfers::faults::until_nothing_is_stored,
 };
 
+/// A query whose export has 20 MB, which are sent in three parts.
+const LARGE: &str = "SELECT repeat(md5(g::text), 100) FROM generate_series(1, 6500) g";
+
+/// Where a process is killed.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// When it sends a request to the store that contains this text.
+    Request(&'static str),
+    /// When it updates a row of this table of the platform that satisfies this condition.
+    Update(&'static str, &'static str),
+    /// When it inserts this row of the project.
+    Insert(&'static str),
+    /// When it commits this row of the project.
+    Commit(&'static str),
+    /// In a query of the project.
+    Query,
+}
+
 /// A server that is killed and started again.
 struct Killed {
     vars: ProgramVars,
-    serving: Serving,
+    serving: Option<Serving>,
     platform: PgConnection,
     project: PgConnection,
     project_id: Value,
+    store: FaultProxy,
 }
 
 impl Killed {
     async fn start() -> Self {
         let url = Postgres::shared().platform_database().await;
-        let vars = ProgramVars::external(&url).set("ATLASHUB_JOB_LEASE_SECONDS", "5");
+        let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
+        let vars = ProgramVars::external(&url)
+            .set("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
+            .set("ATLASHUB_JOB_LEASE_SECONDS", "5");
         let platform = PgConnection::connect(&url).await.unwrap();
         let serving = vars.serve(&[]);
         let (status, created) = admin_of(&serving).post("/admin/v1/projects", json!({ "name": "Killed" })).await;
@@ -34,11 +56,11 @@ impl Killed {
         let (server, _) = url.rsplit_once('/').unwrap();
         let database = format!("{server}/proj_{}", project_id.as_str().unwrap());
         let project = PgConnection::connect(&database).await.unwrap();
-        Self { vars, serving, platform, project, project_id }
+        Self { vars, serving: Some(serving), platform, project, project_id, store }
     }
 
     fn admin(&self) -> Client {
-        admin_of(&self.serving)
+        admin_of(self.serving.as_ref().unwrap())
     }
 
     /// Runs SQL as the project's owner.
@@ -61,42 +83,60 @@ impl Killed {
     async fn rows(&mut self) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM items").fetch_one(&mut self.project).await.unwrap()
     }
+
+    /// Starts an export or import, kills the server at this moment of it, and starts the server again. Returns the
+    /// response to the start, after the end of the run.
+    async fn kill_at(&mut self, moment: Moment, path: &str, request: Value) -> Value {
+        let hang = match moment {
+            Moment::Request(text) => {
+                self.store.hold(text);
+                None
+            }
+            Moment::Query => None,
+            Moment::Update(table, condition) => Some(Hang::at(&mut self.platform, "UPDATE", table, condition).await),
+            Moment::Insert(condition) => Some(Hang::at(&mut self.project, "INSERT", "items", condition).await),
+            Moment::Commit(condition) => Some(Hang::at_commit(&mut self.project, "items", condition).await),
+        };
+        let started = self.start_run(path, request).await;
+        let database = if matches!(moment, Moment::Update(..)) { &mut self.platform } else { &mut self.project };
+        match moment {
+            Moment::Request(_) => self.store.wait_until_held().await,
+            _ => until_sleeping(database).await,
+        }
+        self.serving.take().unwrap().kill();
+        match hang {
+            Some(hang) => hang.end(database).await,
+            None => end_sleeping(database).await,
+        }
+        self.store.clear();
+        self.store.release();
+        self.serving = Some(self.vars.serve(&[]));
+        assert_eq!(ended(&self.admin(), &started).await["status"], "fail", "{moment:?}");
+        started
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_step_an_export_leaves_no_file() {
     let mut killed = Killed::start().await;
-    let query = |sql: &str, project: &Value| {
-        let source = json!({ "kind": "query", "projectId": project, "sql": sql });
-        json!({ "source": source, "format": "csv" })
-    };
     create_hanging_query(&mut killed.project).await;
     let steps = [
-        (Some("NEW.ready_at IS NULL"), "SELECT 1"),
-        (None, HANGING_QUERY),
-        (Some("NEW.ready_at IS NOT NULL"), "SELECT 1"),
+        ("the run claims the export", Moment::Update("exports", "NEW.ready_at IS NULL"), "SELECT 1"),
+        ("the rows are read", Moment::Query, HANGING_QUERY),
+        ("a small file is stored", Moment::Request("x-id=PutObject"), "SELECT 1"),
+        ("the upload of a large file begins", Moment::Request(".csv?uploads"), LARGE),
+        ("the first part is sent", Moment::Request("partNumber=1&"), LARGE),
+        ("the last part is sent", Moment::Request("partNumber=3&"), LARGE),
+        ("a large file is completed", Moment::Request(".csv?uploadId="), LARGE),
+        ("the export is recorded", Moment::Update("exports", "NEW.ready_at IS NOT NULL"), "SELECT 1"),
     ];
-    for (condition, sql) in steps {
-        let hang = match condition {
-            Some(condition) => Some(Hang::at(&mut killed.platform, "UPDATE", "exports", condition).await),
-            None => None,
-        };
-        let request = query(sql, &killed.project_id);
-        let started = killed.start_run("/admin/v1/exports", request).await;
-        match &hang {
-            Some(hang) => hang.reached(&mut killed.platform).await,
-            None => until_sleeping(&mut killed.project).await,
-        }
-        killed.serving.kill();
-        match hang {
-            Some(hang) => hang.end(&mut killed.platform).await,
-            None => end_sleeping(&mut killed.project).await,
-        }
-        killed.serving = killed.vars.serve(&[]);
-        assert_eq!(ended(&killed.admin(), &started).await["status"], "fail", "{condition:?}");
+    for (step, moment, sql) in steps {
+        let source = json!({ "kind": "query", "projectId": killed.project_id, "sql": sql });
+        let request = json!({ "source": source, "format": "csv" });
+        let started = killed.kill_at(moment, "/admin/v1/exports", request).await;
         let path = format!("/admin/v1/exports/{}", started["exportId"].as_str().unwrap());
         let (_, export) = killed.admin().get(&path).await;
-        assert_eq!(export["state"], "failed", "{condition:?}: {export}");
+        assert_eq!(export["state"], "failed", "{step}: {export}");
         until_nothing_is_stored("exports", &started["exportId"]).await;
     }
 }
@@ -106,13 +146,16 @@ async fn killed_at_any_step_an_import_changes_nothing_or_everything() {
     let mut killed = Killed::start().await;
     killed.sql("CREATE TABLE items (id int)").await;
     let csv: String = std::iter::once("id\n".to_owned()).chain((0..1000).map(|id| format!("{id}\n"))).collect();
+    let claimed = "OLD.state = 'running' AND NEW.state = 'running'";
     let steps = [
-        ("imports", "OLD.state = 'running' AND NEW.state = 'running'", "failed"),
-        ("items", "NEW.id = 500", "failed"),
-        ("imports", "NEW.state = 'committing'", "failed"),
-        ("imports", "NEW.state = 'done'", "done"),
+        ("the run claims the import", Moment::Update("imports", claimed), "failed"),
+        ("the file is read and a row inserted", Moment::Insert("NEW.id = 500"), "failed"),
+        ("the transaction is recorded", Moment::Update("imports", "NEW.state = 'committing'"), "failed"),
+        ("the transaction is committed", Moment::Commit("NEW.id = 500"), "failed"),
+        ("the commit is recorded", Moment::Update("imports", "NEW.state = 'done'"), "done"),
+        ("the file is removed", Moment::Request("DELETE /atlashub-platform/imports/"), "done"),
     ];
-    for (table, condition, state) in steps {
+    for (step, moment, state) in steps {
         sqlx::raw_sql("TRUNCATE items").execute(&mut killed.project).await.unwrap();
         let request = json!({
             "projectId": killed.project_id, "table": "items", "format": "csv", "sizeBytes": csv.len(),
@@ -121,27 +164,18 @@ async fn killed_at_any_step_an_import_changes_nothing_or_everything() {
         assert_eq!(status, StatusCode::CREATED, "{created}");
         must_send(&created, csv.clone()).await;
         let path = format!("/admin/v1/imports/{}", created["import"]["id"].as_str().unwrap());
-        let is_platform = table == "imports";
-        let connection = if is_platform { &mut killed.platform } else { &mut killed.project };
-        let hang = Hang::at(connection, if is_platform { "UPDATE" } else { "INSERT" }, table, condition).await;
-        let started = killed.start_run(&format!("{path}/start"), json!({})).await;
-        let connection = if is_platform { &mut killed.platform } else { &mut killed.project };
-        hang.reached(connection).await;
-        killed.serving.kill();
-        hang.end(connection).await;
-        killed.serving = killed.vars.serve(&[]);
-        assert_eq!(ended(&killed.admin(), &started).await["status"], "fail", "{condition}");
+        killed.kill_at(moment, &format!("{path}/start"), json!({})).await;
         let (_, import) = killed.admin().get(&path).await;
         let rows = if state == "done" { 1000 } else { 0 };
-        assert_eq!((&import["state"], &import["rowsInserted"]), (&json!(state), &json!(rows)), "{condition}: {import}");
-        assert_eq!(killed.rows().await, rows, "{condition}");
+        assert_eq!((&import["state"], &import["rowsInserted"]), (&json!(state), &json!(rows)), "{step}: {import}");
+        assert_eq!(killed.rows().await, rows, "{step}");
         if state == "done" {
             until_nothing_is_stored("imports", &import["id"]).await;
             continue;
         }
         // The next attempt succeeds.
         let started = killed.start_run(&format!("{path}/start"), json!({})).await;
-        assert_eq!(ended(&killed.admin(), &started).await["status"], "success", "{condition}");
-        assert_eq!(killed.rows().await, 1000, "{condition}");
+        assert_eq!(ended(&killed.admin(), &started).await["status"], "success", "{step}");
+        assert_eq!(killed.rows().await, 1000, "{step}");
     }
 }

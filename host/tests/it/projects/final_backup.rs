@@ -8,6 +8,8 @@ use uuid::Uuid;
 use crate::{
     backups::catalogue::store_backup,
     backups::end_to_end::{ended_run, listed},
+    backups::objects::{download, upload},
+    backups::restore::{confirm, plan},
     support::{TestApp, TestProject, eventually, raw},
 };
 
@@ -42,6 +44,7 @@ async fn project_is_deleted_after_its_final_backup() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("finally").await;
     project.sql("CREATE TABLE t AS SELECT 1 AS x").await;
+    upload(&project, "a.txt", b"kept").await;
     let (status, response) = delete(&app, &project).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{response}");
     project_when(&app, &project, |status, _| status == StatusCode::NOT_FOUND).await;
@@ -59,6 +62,11 @@ async fn project_is_deleted_after_its_final_backup() {
     .await;
     let backups = listed(&app, &project).await;
     assert_eq!((backups.len(), &backups[0]["runId"]), (1, &response["runId"]), "{backups:?}");
+    assert_eq!((&backups[0]["objectCount"], &backups[0]["objectBytes"]), (&json!(1), &json!(4)), "{backups:?}");
+    let other = app.create_project("another").await;
+    let (restored, run) = confirm(&app, &plan(&app, &backups[0], &other).await, &other).await;
+    assert_eq!(restored["state"], "done", "{run}");
+    assert_eq!(download(&other, "uploads/a.txt").await.unwrap().0, b"kept");
     let path = format!("/admin/v1/backups/{}/download", backups[0]["id"].as_str().unwrap());
     let (status, link) = app.admin().post(&path, json!({})).await;
     assert_eq!(status, StatusCode::OK, "{link}");

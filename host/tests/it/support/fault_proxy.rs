@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -33,6 +33,8 @@ struct Shared {
     project_ids: Mutex<BTreeSet<String>>,
     held: Notify,
     released: Notify,
+    resumed: Notify,
+    closed: Notify,
 }
 
 #[derive(Clone)]
@@ -55,6 +57,8 @@ enum Action {
     Respond(&'static str),
     /// Closes the connection after this many bytes of the response.
     CutResponse(usize),
+    /// Pauses after this many bytes of the response.
+    PauseResponse(usize),
 }
 
 impl FaultProxy {
@@ -100,11 +104,26 @@ impl FaultProxy {
         self.add(text, Action::CutResponse(bytes));
     }
 
+    /// Holds responses to requests that contain `text` after their first bytes, until [`FaultProxy::resume`].
+    pub fn pause_response(&self, text: &'static str, bytes: usize) {
+        self.add(text, Action::PauseResponse(bytes));
+    }
+
+    /// Forwards the rest of responses that are held.
+    pub fn resume(&self) {
+        self.shared.resumed.notify_waiters();
+    }
+
+    /// Closes all connections.
+    pub fn close(&self) {
+        self.shared.closed.notify_waiters();
+    }
+
     fn add(&self, text: &'static str, action: Action) {
         self.shared.faults.lock().push(Fault { text, action, hits: 0 });
     }
 
-    /// Waits until a request is held.
+    /// Waits until a request or response is held.
     pub async fn wait_until_held(&self) {
         self.shared.held.notified().await;
     }
@@ -136,8 +155,11 @@ async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) 
             let server = TcpStream::connect(target).await.expect("the server");
             let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
                 (client.into_split(), server.into_split());
+            let closed = shared.closed.notified();
             // Bytes of responses that are still forwarded.
             let remaining = AtomicUsize::new(usize::MAX);
+            // Whether the rest of the response is held, instead of cut.
+            let is_paused = AtomicBool::new(false);
             // Returns the response that is sent instead of the server's.
             let up = async {
                 let mut bytes = vec![0; 64 << 10];
@@ -159,6 +181,10 @@ async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) 
                         Some(Action::Cut) => return "",
                         Some(Action::Respond(response)) => return response,
                         Some(Action::CutResponse(bytes)) => remaining.store(bytes, Ordering::Relaxed),
+                        Some(Action::PauseResponse(bytes)) => {
+                            is_paused.store(true, Ordering::Relaxed);
+                            remaining.store(bytes, Ordering::Relaxed);
+                        }
                         Some(Action::Corrupt) | None => {}
                     }
                     if to_server.write_all(&bytes[..length]).await.is_err() {
@@ -173,7 +199,20 @@ async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) 
                     let left = remaining.load(Ordering::Relaxed);
                     let forwarded = length.min(left);
                     remaining.store(left - forwarded, Ordering::Relaxed);
-                    if forwarded == 0 || to_client.write_all(&bytes[..forwarded]).await.is_err() {
+                    if length == 0 || to_client.write_all(&bytes[..forwarded]).await.is_err() {
+                        return;
+                    }
+                    if forwarded == length {
+                        continue;
+                    }
+                    if !is_paused.swap(false, Ordering::Relaxed) {
+                        return;
+                    }
+                    let resumed = shared.resumed.notified();
+                    shared.held.notify_one();
+                    resumed.await;
+                    remaining.store(usize::MAX, Ordering::Relaxed);
+                    if to_client.write_all(&bytes[forwarded..length]).await.is_err() {
                         return;
                     }
                 }
@@ -181,6 +220,7 @@ async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) 
             let response = tokio::select! {
                 response = up => response,
                 () = down => "",
+                () = closed => "",
             };
             let _ = to_client.write_all(response.as_bytes()).await;
             let _ = to_client.shutdown().await;

@@ -13,10 +13,20 @@ impl Hang {
     /// Makes changes of the table hang. `event` is `INSERT` or `UPDATE`, and `condition` selects rows by `OLD` and
     /// `NEW`.
     pub async fn at(connection: &mut PgConnection, event: &str, table: &'static str, condition: &str) -> Self {
+        Self::create(connection, table, &format!("TRIGGER hang BEFORE {event} ON {table}"), condition).await
+    }
+
+    /// Makes the `COMMIT` of transactions hang that insert rows which satisfy the condition.
+    pub async fn at_commit(connection: &mut PgConnection, table: &'static str, condition: &str) -> Self {
+        let trigger = format!("CONSTRAINT TRIGGER hang AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED");
+        Self::create(connection, table, &trigger, condition).await
+    }
+
+    async fn create(connection: &mut PgConnection, table: &'static str, trigger: &str, condition: &str) -> Self {
         let sql = format!(
             "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS
                  $$ BEGIN PERFORM pg_catalog.pg_sleep(600); RETURN NEW; END $$;
-             CREATE TRIGGER hang BEFORE {event} ON {table} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION hang()"
+             CREATE {trigger} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION hang()"
         );
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
         Self { table }
