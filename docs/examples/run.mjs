@@ -35,7 +35,7 @@ assert.equal(download.headers.get("content-type"), "image/png");
 assert.deepEqual(Buffer.from(await download.arrayBuffer()), bytes);
 
 await assert.rejects(actions.setCover(book.id, "private/of/somebody/else"), /not a cover/);
-await assert.rejects(uploadCover(book.id, new File(["x"], "x.exe", { type: "application/exe" })), /please/);
+await assert.rejects(uploadCover(book.id, new File(["x"], "x.exe", { type: "application/exe" })), /must be a PNG/);
 await assert.rejects(
   actions.coverUrl("uploads/covers/nothing.png"),
   (error) => error instanceof AtlasHubError && error.status === 404 && error.code === "object_not_found",
