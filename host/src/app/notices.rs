@@ -9,7 +9,7 @@ use crate::{
 /// Name of the plugin that makes backups, and of its job that does so.
 const BACKUP: &str = "backup";
 
-/// Notifies the owner of ended runs.
+/// Notifies the owner when runs end.
 pub(super) struct RunNotices {
     notifier: Notifier,
 }
@@ -50,7 +50,7 @@ fn notices(ended: &RunEnded) -> Vec<Notification> {
             let is_backup = ended.plugin == BACKUP && ended.plugin_job == BACKUP;
             let recovered = previous_failed
                 .then(|| notice(RunRecovered, "succeeded again", "The previous run had failed; this one succeeded."));
-            let done = is_backup.then(|| notice(BackupDone, "is complete", "The backup is complete in storage."));
+            let done = is_backup.then(|| notice(BackupDone, "is complete", "The backup is complete and in storage."));
             recovered.into_iter().chain(done).collect()
         }
         _ => Vec::new(),

@@ -7,13 +7,15 @@ use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt
 
 use crate::config::{ConfigError, Vars};
 
-/// Crates that log statements, values, headers or keys at verbose levels, with their maximum level. `ATLASHUB_LOG`
-/// can't raise it.
+/// Targets with their maximum level: crates that log statements, values, headers or keys at verbose levels, or log what
+/// is of no use to an operator. `ATLASHUB_LOG` can't raise it. The first entry that matches applies.
 const MAX_LEVELS: &[(&str, LevelFilter)] = &[
     ("aws_config", LevelFilter::WARN),
     ("aws_runtime", LevelFilter::WARN),
     ("aws_sdk_s3", LevelFilter::WARN),
     ("aws_sigv4", LevelFilter::WARN),
+    // Warns that an older HTTP client is missing, which the object store's client doesn't use on purpose.
+    ("aws_smithy_runtime::client::defaults", LevelFilter::ERROR),
     ("aws_smithy_", LevelFilter::WARN),
     ("h2", LevelFilter::WARN),
     ("hyper", LevelFilter::WARN),
@@ -65,11 +67,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crates_that_log_values_have_a_maximum_level() {
+    fn some_targets_have_a_maximum_level() {
         assert_eq!(max_level("tokio_postgres::query"), Some(LevelFilter::WARN));
         assert_eq!(max_level("tokio_cron_scheduler::scheduler"), Some(LevelFilter::WARN));
         assert_eq!(max_level("sqlx::query"), Some(LevelFilter::ERROR));
         assert_eq!(max_level("aws_smithy_runtime::client::orchestrator"), Some(LevelFilter::WARN));
+        assert_eq!(max_level("aws_smithy_runtime::client::defaults"), Some(LevelFilter::ERROR));
         assert_eq!(max_level("s3s::service"), Some(LevelFilter::OFF));
         assert_eq!(max_level("atlashub::data"), None);
     }

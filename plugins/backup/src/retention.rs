@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn keep_last_keeps_newest_backups_in_any_order() {
+    fn keep_last_keeps_newest_backups_whatever_the_input_order() {
         let retention = Retention { keep_last: 2, ..Retention::default() };
         assert_eq!(kept(retention, &[0, 1, 2, 3]), [0, 1]);
         assert_eq!(kept(retention, &[3, 0, 2, 1]), [0, 1]);

@@ -1,7 +1,7 @@
 //! Pseudorandom numbers for shuffling, sampling and spreading load.
 //!
 //! A component has no source of randomness. The numbers of [`Random::new`] depend on the run's id and attempt, on the
-//! time, and on the monotonic clock. The numbers of [`Random::with_seed`] depend only on the text. Anyone who knows
+//! time, and on the monotonic clock. The numbers of [`Random::with_seed`] depend only on the seed. Anyone who knows
 //! these inputs can compute the numbers, so never use them for secrets, tokens or passwords.
 
 use crate::{clock, plugin::Run};
@@ -17,8 +17,8 @@ impl Random {
         Self::with_seed(&format!("{} {} {} {nanoseconds}", run.id, run.attempt, clock::now()))
     }
 
-    /// Creates a generator that always returns the same numbers for the same text, for example to give each project its
-    /// own minute of the hour.
+    /// Creates a generator that always returns the same numbers for the same seed, for example to give each project a
+    /// fixed minute of the hour.
     pub fn with_seed(seed: &str) -> Self {
         // FNV-1a.
         let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

@@ -34,7 +34,7 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             Empty {
-                title: "No buckets", text: "A bucket holds files. Only the secret key can reach a new one.",
+                title: "No buckets", text: "A bucket holds files. Only you and the secret key can access a new one.",
                 help: "storage",
                 button { class: "btn btn-primary", r#type: "button", onclick: move |_| open.set(Open::New),
                     Icon { name: IconName::Plus }
@@ -87,8 +87,8 @@ fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, open: Signal<Op
     let is_narrow = use_is_narrow();
     let wanted = filter.read().to_lowercase();
     let total = buckets.len() as i64;
+    let bytes: i64 = buckets.iter().map(|bucket| bucket.object_bytes).sum();
     let shown: Vec<Bucket> = buckets.into_iter().filter(|bucket| bucket.name.contains(&wanted)).collect();
-    let bytes: i64 = shown.iter().map(|bucket| bucket.object_bytes).sum();
     let is_empty = shown.is_empty();
     rsx! {
         div { class: "toolbar", SearchBox { name: "Filter buckets", value: filter } }

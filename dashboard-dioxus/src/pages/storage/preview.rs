@@ -11,7 +11,7 @@ use crate::remote;
 
 /// Maximum size of text that is shown.
 const MAX_TEXT_BYTES: i64 = 1_000_000;
-/// Maximum size of images that are loaded automatically.
+/// Maximum size of images that are shown.
 const MAX_IMAGE_BYTES: i64 = 50_000_000;
 
 /// The kind of element that shows an object.
@@ -59,7 +59,7 @@ pub(super) fn Preview(project: ReadSignal<String>, bucket: ReadSignal<String>, o
     let name = name_of(&object.path).to_owned();
     let kind = kind_of(object.content_type.as_deref(), &name);
     let why_not = match kind {
-        Kind::Unknown => Some("There is no preview of this type."),
+        Kind::Unknown => Some("There is no preview for this type."),
         Kind::Text if object.size > MAX_TEXT_BYTES => {
             Some("The text is too long for a preview. Download it to read it.")
         }
@@ -95,7 +95,7 @@ fn Loaded(name: String, kind: Kind, request: String) -> Element {
     if broken() {
         return rsx! {
             p { class: "preview-none muted", role: "alert",
-                "The browser could not show it. The object may be damaged, or its content type may be wrong."
+                "The browser could not show the object. It may be damaged, or its content type may be wrong."
             }
         };
     }

@@ -23,7 +23,8 @@ pub enum QueryError {
     Timeout,
     /// The stream of rows was dropped.
     #[error(
-        "the query was stopped before its end: the stream of its rows was dropped, not read for too long, or read too slowly"
+        "the query was stopped before its end: the stream of its rows was dropped, not read for too long, or read too \
+         slowly"
     )]
     Abandoned,
     /// Postgres can't be reached, or can't run the query at present, for example because of a conflicting lock.

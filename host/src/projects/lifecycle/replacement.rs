@@ -2,8 +2,8 @@
 //! one is kept for a rollback until it is dropped.
 //!
 //! The swap is one transaction of the platform database: either both databases are renamed and the caller records the
-//! swap, or nothing happens. A new session waits for the lock of a rename, and then connects to the database that has
-//! the name by then.
+//! swap, or nothing happens. A login during the swap waits for the lock of the rename, and then fails because the
+//! database was renamed. The pools of projects' connections retry it, which reaches the new database.
 
 use std::{
     sync::Arc,
@@ -30,10 +30,10 @@ use crate::{
 
 /// Interval at which sessions are ended while a database is renamed.
 const END_SESSIONS_INTERVAL: Duration = Duration::from_millis(30);
-/// Maximum time to wait for another process that changes the project.
+/// Maximum time to wait while another operation changes the project.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Maximum time that a rename waits for a lock. Requests that open a connection wait equally long.
+/// Maximum time that a rename waits for a lock. New sessions of the database wait behind it, and then until the commit.
 const LOCK_TIMEOUT_MS: u32 = 2000;
 /// Maximum number of attempts to swap databases whose sessions don't end.
 const MAX_SWAP_ATTEMPTS: u32 = 3;
@@ -73,7 +73,7 @@ pub struct Swap {
 /// Records a swap in the platform database.
 #[async_trait]
 pub trait RecordSwap: Send + Sync {
-    /// Runs in the swap's transaction. If it returns false, nothing happens.
+    /// Runs in the swap's transaction. If it returns false, the swap is rolled back.
     async fn record(&self, transaction: &mut PgConnection) -> Result<bool, sqlx::Error>;
 }
 
@@ -131,15 +131,15 @@ impl Replacements {
         format!("proj_{project}_restore_{}", &run[run.len() - 12..])
     }
 
-    /// Returns the name under which the present database is kept after a swap at this time.
+    /// Returns the name under which a swap that starts now keeps the current database.
     pub fn name_of_kept(project: &str) -> String {
         format!("proj_{project}_before_{}", Utc::now().format("%Y%m%d%H%M%S%3f"))
     }
 
-    /// Creates an empty database that only the project's owner, and its role for dumps, may connect to.
+    /// Creates an empty database that only the project's owner role and its role for dumps may connect to.
     ///
     /// # Errors
-    /// `Gone` if the project is not ready, `Busy` if another process holds the project's lock for longer than 30
+    /// `Gone` if the project is not ready, `Busy` if another connection holds the project's lock for longer than 30
     /// seconds, `Database` if a statement fails.
     pub async fn create(&self, project: &str, name: &str) -> Result<(), ReplacementError> {
         let mut connection = self.locked(project).await?;
@@ -173,14 +173,14 @@ impl Replacements {
     /// the tables of end-user login belong to the project's role for login.
     ///
     /// # Errors
-    /// `Refused` with the error of the take-over, for example if schema `auth` contains what AtlasHub did not make.
+    /// `Refused` with the error of the take-over, for example if schema `auth` contains objects that AtlasHub did not create.
     /// `Database` if a statement fails.
     pub async fn finish(&self, project: &str, name: &str) -> Result<(), ReplacementError> {
         (self.take_over_auth)(project.to_owned(), name.to_owned()).await.map_err(ReplacementError::Refused)?;
         Ok(extensions::apply_to_database(&self.database_url, name, self.allow_create_extension).await?)
     }
 
-    /// Gives the project's roles access to its database again. SQL of an archive can revoke the access of its own role.
+    /// Gives the project's roles access to its database again. The SQL in an archive can revoke the access of its own role.
     ///
     /// # Errors
     /// `Database` if a statement fails.

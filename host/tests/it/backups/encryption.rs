@@ -216,7 +216,9 @@ async fn encrypted_backup_is_restored_with_its_identity() {
     let Encrypted { project, identity, .. } = &encrypted;
     let identity = Some(identity.as_str());
     project.sql("DELETE FROM secret_ledger").await;
-    for (identity, words) in [(None, "an age identity is needed"), (Some(generated()), "other recipients")] {
+    for (identity, words) in
+        [(None, "an age identity is needed"), (Some(generated()), "does not belong to a recipient")]
+    {
         let (status, body) = encrypted.plan(identity.as_deref()).await;
         assert_eq!((status, code(&body)), (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"), "{body}");
         assert!(body["error"]["message"].as_str().unwrap().contains(words), "{body}");

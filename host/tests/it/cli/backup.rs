@@ -37,7 +37,7 @@ fn backup_list_starts_only_the_embedded_store() {
     let folder = open_folder();
     let ended = ProgramVars::embedded(folder.path()).run(&["backup", "list"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("no backups"), "{ended:?}");
+    assert!(ended.stderr.contains("No backups found"), "{ended:?}");
     let made: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(made.iter().all(|name| !name.to_string_lossy().contains("postgres")), "Postgres was started: {made:?}");
 }

@@ -76,7 +76,7 @@ async fn slow_bodies_of_one_project_do_not_block_others() {
         refused += 1;
         assert_eq!(response.error(), (503, "overloaded".to_owned()));
         let message = response.json()["error"]["message"].as_str().unwrap().to_owned();
-        assert!(message.contains("The project's requests") && message.contains("arriving"), "{message}");
+        assert!(message.contains("The project's requests") && message.contains("bodies in transfer"), "{message}");
     }
     assert_eq!(refused, 10);
 }

@@ -120,7 +120,9 @@ pub(in crate::pages::jobs) fn FiveTimes(times: Vec<DateTime<Utc>>, timezone: Str
                     span { class: "num", {text::time_of_day(time, Some(&timezone))} }
                     if differs {
                         span {
-                            class: "num muted", title: text::date_and_time(time, Some(&here)), {text::time_of_day(time, Some(&here))}
+                            class: "num muted",
+                            title: text::date_and_time(time, Some(&here)),
+                            {text::time_of_day(time, Some(&here))}
                         }
                     }
                     if let Some(day) = change {
