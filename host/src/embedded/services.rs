@@ -8,9 +8,11 @@ use super::{
     store::{self, EmbeddedStore, StoreListener},
 };
 use crate::config::{Config, DatabaseConfig, EmbeddedStorageConfig, ExternalStorageConfig, Secret, StorageConfig};
-/// Connections in addition to those to projects' databases: for the platform's pool, dumps, restores and an
-/// administrator.
-const OTHER_CONNECTIONS: u32 = 40;
+
+/// Connections in addition to those to projects' databases: for the platform's pools, dumps, restores and an
+/// administrator, and for closed connections whose server processes have not ended yet. With many projects, idle
+/// connections are closed all the time to open others.
+const OTHER_CONNECTIONS: u32 = 80;
 
 /// The data that the rest of the program needs to connect to the embedded services.
 #[derive(Debug, Clone)]
