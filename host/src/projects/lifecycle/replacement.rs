@@ -173,14 +173,15 @@ impl Replacements {
     /// the tables of end-user login belong to the project's role for login.
     ///
     /// # Errors
-    /// `Refused` with the error of the take-over, for example if schema `auth` contains objects that AtlasHub did not create.
-    /// `Database` if a statement fails.
+    /// `Refused` with the error of the take-over, for example if schema `auth` contains objects that AtlasHub did not
+    /// create. `Database` if a statement fails.
     pub async fn finish(&self, project: &str, name: &str) -> Result<(), ReplacementError> {
         (self.take_over_auth)(project.to_owned(), name.to_owned()).await.map_err(ReplacementError::Refused)?;
         Ok(extensions::apply_to_database(&self.database_url, name, self.allow_create_extension).await?)
     }
 
-    /// Gives the project's roles access to its database again. The SQL in an archive can revoke the access of its own role.
+    /// Gives the project's roles access to its database again. The SQL in an archive can revoke the access of its own
+    /// role.
     ///
     /// # Errors
     /// `Database` if a statement fails.

@@ -49,7 +49,7 @@ impl Platform {
     /// Restores an archive of another server.
     async fn restore(&self, archive: &[u8], from: u32) {
         let versions = format!("from Postgres {from} to {}", self.major);
-        let project = self.app.create_project("target").await;
+        let project = self.app.create_project(&format!("from {from}")).await;
         let (status, planned) = upload_and_plan(&self.app, &project, archive.to_vec()).await;
         assert_eq!(status, StatusCode::CREATED, "{versions}: {planned}");
         let (done, run) = confirm(&self.app, &planned, &project).await;
@@ -72,7 +72,7 @@ impl Platform {
 
     /// Checks that the hint of the error says which client programs an archive of a newer server needs.
     async fn refuse(&self, archive: &[u8], from: u32) {
-        let project = self.app.create_project("unchanged").await;
+        let project = self.app.create_project(&format!("refuses {from}")).await;
         let (status, body) = upload_and_plan(&self.app, &project, archive.to_vec()).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "from Postgres {from} to {}: {body}", self.major);
         let hint = body["error"]["hint"].as_str().unwrap();
