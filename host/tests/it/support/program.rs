@@ -20,7 +20,8 @@ use serde_json::Value;
 /// A timeout that is much longer than any wait on a busy machine.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Environment variables of the program. It inherits only `PATH` and `ATLASHUB_POSTGRES_BIN_DIR`.
+/// Environment variables of the program. It inherits only `PATH`, with the folder of the tested version of Postgres in
+/// front, and `ATLASHUB_POSTGRES_BIN_DIR`.
 #[derive(Clone, Default)]
 pub struct ProgramVars {
     vars: Vec<(String, String)>,
@@ -96,6 +97,12 @@ impl ProgramVars {
         // The current folder must not contain a `.env`.
         command.args(arguments).env_clear().current_dir("/").stdin(Stdio::null());
         command.envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "ATLASHUB_POSTGRES_BIN_DIR"));
+        if let (Some(programs), Some(path)) = (std::env::var_os("ATLASHUB_POSTGRES_BIN_DIR"), std::env::var_os("PATH"))
+        {
+            // With an external Postgres, the program looks for `pg_dump` in `PATH`.
+            let folders = std::iter::once(programs.into()).chain(std::env::split_paths(&path));
+            command.env("PATH", std::env::join_paths(folders).expect("folders without separators"));
+        }
         command.envs(self.vars.iter().cloned().collect::<HashMap<_, _>>());
         command
     }
