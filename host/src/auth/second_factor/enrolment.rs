@@ -85,11 +85,7 @@ pub(in crate::auth) async fn confirm(
         Some(_) => {}
     }
     let entry = event("auth.mfa_confirm", project, Some(user), client);
-    let right = match GivenCode::parse(&request.code) {
-        Some(GivenCode::Totp(code)) => check_totp(state, project, user, &code).await,
-        _ => Err(invalid_code()),
-    };
-    let RightCode { factor, step } = match right {
+    let RightCode { factor, step } = match check_app_code(state, project, user, &request.code).await {
         Ok(right) => right,
         Err(error) => {
             record_refusal(&state.projects.platform, entry, &error).await;
@@ -127,11 +123,7 @@ pub(in crate::auth) async fn replace_codes(
         return Err(no_factor());
     }
     let entry = event("auth.mfa_recovery_codes", project, Some(user), client);
-    let right = match GivenCode::parse(&request.code) {
-        Some(GivenCode::Totp(code)) => check_totp(state, project, user, &code).await,
-        _ => Err(invalid_code()),
-    };
-    let RightCode { step, .. } = match right {
+    let RightCode { step, .. } = match check_app_code(state, project, user, &request.code).await {
         Ok(right) => right,
         Err(error) => {
             record_refusal(&state.projects.platform, entry, &error).await;
@@ -180,6 +172,17 @@ pub(in crate::auth) async fn remove(
         queries::remove(&state.database, project, user).await?.then_some(()).ok_or_else(no_factor)
     })
     .await
+}
+
+/// Checks a code that must be one of the authenticator app, not a recovery code.
+///
+/// # Errors
+/// 401 `invalid_code`, 429 after too many attempts.
+async fn check_app_code(state: &AuthState, project: &str, user: &str, code: &str) -> ApiResult<RightCode> {
+    match GivenCode::parse(code) {
+        Some(GivenCode::Totp(code)) => check_totp(state, project, user, &code).await,
+        _ => Err(invalid_code()),
+    }
 }
 
 enum RemovalProof {
