@@ -61,7 +61,7 @@ fn unusable_modules_are_refused_with_a_remedy() {
     check(&[unknown, MEMORY, REALLOC, RUN], &["shell@0.1.0", "`wit`"]);
     let wrong = r#"(import "atlashub:plugin/clock@0.1.0" "sleep" (func (param i32)))"#;
     check(&[wrong, MEMORY, REALLOC, RUN], &["sleep"]);
-    check(&[MEMORY, REALLOC, RUN, "(memory i64 1)"], &["does not run"]);
+    check(&[MEMORY, REALLOC, RUN, "(memory i64 1)"], &["The code is invalid", "64-bit memories"]);
 }
 
 #[test]
