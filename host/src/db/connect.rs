@@ -1,18 +1,26 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::UnixStream,
+};
 use tokio_postgres::{
-    Config,
+    Config, Connection, NoTls,
     config::{SslMode, SslNegotiation},
     error::SqlState,
-    tls::MakeTlsConnect,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     DbError, DbRole,
     driver::ConnectionDriver,
-    message_guard::{Guarded, Plain},
+    wire::{Guarded, GuardedStream, Plain},
 };
 use crate::{config::Secret, error::describe_cause};
 
@@ -32,12 +40,20 @@ pub trait Credentials: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct ServerAddress {
     config: Config,
-    tls: Option<MakeRustlsConnect>,
+    transport: Transport,
     host: String,
     port: u16,
     root_certificates: Option<String>,
     /// Maximum size of a row that connections receive.
     max_row_bytes: usize,
+}
+
+#[derive(Clone)]
+enum Transport {
+    Tcp,
+    Tls(MakeRustlsConnect),
+    /// A Unix socket with this path.
+    Unix(PathBuf),
 }
 
 /// User, password and database of a connection.
@@ -105,18 +121,20 @@ impl ServerAddress {
         let port = query("port").and_then(|port| port.parse().ok()).or(url.port()).unwrap_or(5432);
         config.host(&host).port(port);
         let root_certificates = query("sslrootcert");
-        let tls = match query("sslmode").as_deref() {
+        let transport = match query("sslmode").as_deref() {
+            _ if host.starts_with('/') => {
+                config.ssl_mode(SslMode::Disable);
+                Transport::Unix(Path::new(&host).join(format!(".s.PGSQL.{port}")))
+            }
             Some("require" | "verify-ca" | "verify-full") => {
                 config.ssl_mode(SslMode::Require);
-                Some(MakeRustlsConnect::new(tls_config(root_certificates.as_deref())?))
+                Transport::Tls(MakeRustlsConnect::new(tls_config(root_certificates.as_deref())?))
             }
             _ => {
-                // Even without TLS, the library connects through a connector, so that `message_guard` applies. "Direct"
-                // means that it does not ask the server for TLS first.
-                let is_tcp = !host.starts_with('/');
-                config.ssl_mode(if is_tcp { SslMode::Require } else { SslMode::Disable });
-                config.ssl_negotiation(if is_tcp { SslNegotiation::Direct } else { SslNegotiation::Postgres });
-                None
+                // Even without TLS, the library connects through a connector, so that `wire` applies. "Direct" means
+                // that it does not ask the server for TLS first.
+                config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
+                Transport::Tcp
             }
         };
         config
@@ -124,11 +142,10 @@ impl ServerAddress {
             .connect_timeout(CONNECT_TIMEOUT)
             .keepalives_idle(Duration::from_secs(60))
             .tcp_user_timeout(Duration::from_secs(30));
-        Ok(Self { config, tls, host, port, root_certificates, max_row_bytes: usize::MAX })
+        Ok(Self { config, transport, host, port, root_certificates, max_row_bytes: usize::MAX })
     }
 
-    /// Sets the maximum size of a row that connections receive. A larger row is replaced by an error. Does not apply to
-    /// Unix sockets.
+    /// Sets the maximum size of a row that connections receive. A larger row is replaced by an error.
     pub(super) fn with_max_row_bytes(self, max_row_bytes: usize) -> Self {
         Self { max_row_bytes, ..self }
     }
@@ -149,19 +166,19 @@ impl ServerAddress {
             ("PGGSSENCMODE", "disable".to_owned()),
             ("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.as_secs().to_string()),
         ];
-        match (&self.tls, &self.root_certificates) {
-            (None, _) => variables.push(("PGSSLMODE", "disable".to_owned())),
-            (Some(_), Some(path)) => {
+        match (&self.transport, &self.root_certificates) {
+            (Transport::Tcp | Transport::Unix(_), _) => variables.push(("PGSSLMODE", "disable".to_owned())),
+            (Transport::Tls(_), Some(path)) => {
                 // The path is relative to this process's folder. The program runs in another folder.
                 let path = std::path::absolute(path)?;
                 variables.push(("PGSSLMODE", "verify-full".to_owned()));
                 variables.push(("PGSSLROOTCERT", path.to_string_lossy().into_owned()));
             }
-            (Some(_), None) if major >= 16 => {
+            (Transport::Tls(_), None) if major >= 16 => {
                 variables.push(("PGSSLMODE", "verify-full".to_owned()));
                 variables.push(("PGSSLROOTCERT", "system".to_owned()));
             }
-            (Some(_), None) => anyhow::bail!(
+            (Transport::Tls(_), None) => anyhow::bail!(
                 "the Postgres client programs of version {major} can't check the server's certificate against the \
                  public roots: set `sslrootcert=` in ATLASHUB_DATABASE_URL to a file with the roots, or install \
                  client programs of version 16 or newer"
@@ -177,7 +194,7 @@ impl ServerAddress {
     /// Fails if the program can't check the server's certificate as configured.
     pub(super) fn client_command(
         &self,
-        program: &std::path::Path,
+        program: &Path,
         major: u32,
         login: &Login,
         application: &str,
@@ -218,38 +235,36 @@ impl ServerAddress {
         if let Some(password) = &login.password {
             config.password(password.expose());
         }
-        match &self.tls {
-            Some(tls) => Self::spawn(&config, self.guarded(tls.clone()), driver).await,
-            None => Self::spawn(&config, self.guarded(Plain), driver).await,
-        }
-    }
-
-    async fn spawn<T>(
-        config: &Config,
-        tls: T,
-        driver: ConnectionDriver,
-    ) -> Result<tokio_postgres::Client, (LoginError, ConnectionDriver)>
-    where
-        T: MakeTlsConnect<tokio_postgres::Socket> + Send,
-        T::Stream: Send + 'static,
-    {
-        // tokio-postgres's own timeout ends when the TCP connection is open.
-        match tokio::time::timeout(CONNECT_TIMEOUT, config.connect(tls)).await {
-            Ok(Ok((client, connection))) => {
-                driver.spawn(connection);
-                Ok(client)
+        match &self.transport {
+            Transport::Tcp => {
+                let connecting = config.connect(self.guarded(Plain));
+                spawn(async { connecting.await.map_err(LoginError::Failed) }, driver).await
             }
-            Ok(Err(error)) => Err((LoginError::Failed(error), driver)),
-            Err(_elapsed) => Err((LoginError::TimedOut, driver)),
+            Transport::Tls(tls) => {
+                let connecting = config.connect(self.guarded(tls.clone()));
+                spawn(async { connecting.await.map_err(LoginError::Failed) }, driver).await
+            }
+            Transport::Unix(path) => {
+                let connecting = async {
+                    let socket = UnixStream::connect(path).await.map_err(LoginError::Socket)?;
+                    let stream = GuardedStream::new(socket, self.max_row_bytes);
+                    config.connect_raw(stream, NoTls).await.map_err(LoginError::Failed)
+                };
+                spawn(connecting, driver).await
+            }
         }
     }
 
     /// Asks the server to cancel the statement that the connection runs. Best effort: a failure is logged.
     pub(super) async fn cancel(&self, token: tokio_postgres::CancelToken) {
         let cancelling = async {
-            match &self.tls {
-                Some(tls) => token.cancel_query(tls.clone()).await,
-                None => token.cancel_query(Plain).await,
+            match &self.transport {
+                Transport::Tcp => token.cancel_query(Plain).await.map_err(LoginError::Failed),
+                Transport::Tls(tls) => token.cancel_query(tls.clone()).await.map_err(LoginError::Failed),
+                Transport::Unix(path) => {
+                    let socket = UnixStream::connect(path).await.map_err(LoginError::Socket)?;
+                    token.cancel_query_raw(socket, NoTls).await.map_err(LoginError::Failed)
+                }
             }
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, cancelling).await {
@@ -260,11 +275,33 @@ impl ServerAddress {
     }
 }
 
+/// Waits for a connection and starts `driver` on it.
+async fn spawn<S, T>(
+    connecting: impl Future<Output = Result<(tokio_postgres::Client, Connection<S, T>), LoginError>>,
+    driver: ConnectionDriver,
+) -> Result<tokio_postgres::Client, (LoginError, ConnectionDriver)>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    // tokio-postgres's own timeout ends when the TCP connection is open.
+    match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+        Ok(Ok((client, connection))) => {
+            driver.spawn(connection);
+            Ok(client)
+        }
+        Ok(Err(error)) => Err((error, driver)),
+        Err(_elapsed) => Err((LoginError::TimedOut, driver)),
+    }
+}
+
 /// The reason why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoginError {
     #[error(transparent)]
     Failed(tokio_postgres::Error),
+    #[error("could not connect to the Unix socket: {0}")]
+    Socket(io::Error),
     #[error("Postgres did not respond within {} seconds", CONNECT_TIMEOUT.as_secs())]
     TimedOut,
 }
@@ -273,7 +310,7 @@ impl LoginError {
     pub(super) fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Failed(error) => error.code(),
-            Self::TimedOut => None,
+            Self::Socket(_) | Self::TimedOut => None,
         }
     }
 

@@ -1,4 +1,5 @@
 use std::{
+    future::poll_fn,
     num::NonZeroUsize,
     pin::pin,
     sync::{
@@ -13,7 +14,9 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::{
-    DbError, RowSink, ServerAddress, Statement, TextParam, error::is_in_function, message_guard::is_row_too_large,
+    DbError, RowSink, ServerAddress, Statement, TextParam,
+    error::is_in_function,
+    wire::{SET_CLAIMS, is_row_too_large},
 };
 
 /// Run time of a statement, in milliseconds, after which its connection is retired if the caller stops waiting.
@@ -25,8 +28,7 @@ const MAX_PREPARED_STATEMENTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 /// Lowest OID of objects that are not Postgres's own.
 const FIRST_USER_OID: u32 = 16_384;
 
-static SET_CLAIMS: LazyLock<Arc<str>> =
-    LazyLock::new(|| "SELECT pg_catalog.set_config('request.jwt.claims', $1, true)".into());
+static SET_CLAIMS_TEXT: LazyLock<Arc<str>> = LazyLock::new(|| SET_CLAIMS.into());
 
 /// Resets the session as `DISCARD ALL` does, but keeps prepared statements and plans. Also returns whether SQL of the
 /// project prepared a statement, which could have the name of one of AtlasHub's statements. The caller appends a random
@@ -40,6 +42,8 @@ const RESET_SESSION: &str = "RESET ROLE; SET SESSION AUTHORIZATION DEFAULT; RESE
 pub(super) struct Connection {
     client: Client,
     statements: Mutex<LruCache<Arc<str>, tokio_postgres::Statement>>,
+    /// Held while requests are sent, so that none comes between a user's claims and their statement.
+    sending: Mutex<()>,
     in_flight: AtomicU32,
     /// Time of the last response, or of the last request on an idle connection. In milliseconds since `opened_at`.
     progress_at: AtomicU64,
@@ -56,6 +60,7 @@ impl Connection {
         Self {
             client,
             statements: Mutex::new(LruCache::new(MAX_PREPARED_STATEMENTS)),
+            sending: Mutex::new(()),
             in_flight: AtomicU32::new(0),
             progress_at: AtomicU64::new(0),
             opened_at: Instant::now(),
@@ -103,16 +108,22 @@ impl Connection {
         self.opened_at.elapsed().as_millis() as u64
     }
 
-    /// Prepares and runs a statement. Other statements may be in flight on the connection at the same time.
+    /// Prepares and runs a statement. Other statements may be in flight on the connection at the same time. With claims,
+    /// the statement runs in a transaction that sets them.
     ///
     /// If Postgres rejects a statement that was prepared before a change of the schema, it is prepared and run once
     /// more: an error undoes the whole statement, so nothing is changed twice.
-    pub(super) async fn fetch(&self, statement: &Statement, rows: &mut dyn RowSink) -> Result<(), DbError> {
+    pub(super) async fn fetch(
+        &self,
+        claims: Option<&str>,
+        statement: &Statement,
+        rows: &mut dyn RowSink,
+    ) -> Result<(), DbError> {
         let in_flight = InFlight::begin(self);
-        let result = match self.prepare_and_run(statement, rows).await {
+        let result = match self.prepare_and_run(claims, statement, rows).await {
             Attempt { is_stale: true, .. } => {
                 self.statements().pop(&statement.text);
-                self.prepare_and_run(statement, rows).await.result
+                self.prepare_and_run(claims, statement, rows).await.result
             }
             attempt => attempt.result,
         };
@@ -120,9 +131,9 @@ impl Connection {
         result
     }
 
-    async fn prepare_and_run(&self, statement: &Statement, rows: &mut dyn RowSink) -> Attempt {
-        match self.prepare(statement).await {
-            Ok(prepared) => self.attempt(&prepared, statement, rows).await,
+    async fn prepare_and_run(&self, claims: Option<&str>, statement: &Statement, rows: &mut dyn RowSink) -> Attempt {
+        match self.prepare_with_claims(claims, statement).await {
+            Ok((prepared, claims)) => self.attempt(&prepared, claims.as_ref(), statement, rows).await,
             Err(error) => Attempt { result: Err(error), is_stale: false },
         }
     }
@@ -139,27 +150,13 @@ impl Connection {
     ) -> Outcome {
         let ran_before = self.ran_alone.swap(true, Ordering::Relaxed);
         // Everything is prepared first, so that all of the following is sent together.
-        let prepared = match claims {
-            None => self.prepare(statement).await.map(|prepared| (prepared, None)),
-            Some(claims) => {
-                let mut set_claims = Statement::of_catalogue(SET_CLAIMS.clone());
-                set_claims.push(Some(claims));
-                tokio::try_join!(self.prepare(statement), self.prepare(&set_claims))
-                    .map(|(prepared, prepared_claims)| (prepared, Some((prepared_claims, set_claims))))
-            }
-        };
+        let prepared = self.prepare_with_claims(claims, statement).await;
         let run = async {
-            match prepared {
-                Ok((prepared, None)) => self.attempt(&prepared, statement, rows).await,
-                Ok((prepared, Some((prepared_claims, set_claims)))) => {
-                    self.attempt_with_claims(&prepared_claims, &set_claims, &prepared, statement, rows).await
-                }
+            let attempt = match prepared {
+                Ok((prepared, claims)) => self.attempt(&prepared, claims.as_ref(), statement, rows).await,
                 Err(error) => Attempt { is_stale: is_unknown_statement(&error), result: Err(error) },
-            }
-        };
-        // If the statement ended early, the commands after it have no result yet.
-        let run = async {
-            let attempt = run.await;
+            };
+            // If the statement ended early, the commands after it have no result yet.
             if attempt.ended_early() { Err(attempt) } else { Ok(attempt) }
         };
         let reset = async { Ok(!statement.runs_project_code || self.reset().await) };
@@ -172,46 +169,51 @@ impl Connection {
         Outcome { attempt, is_clean }
     }
 
-    async fn attempt(&self, prepared: &Prepared, statement: &Statement, rows: &mut dyn RowSink) -> Attempt {
-        let result = self.run(prepared, statement, rows).await;
-        Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result }
-    }
-
-    /// Sends BEGIN, claims, statement and COMMIT together. The statement's result decides: after an error in a
-    /// transaction, COMMIT succeeds and rolls back.
-    async fn attempt_with_claims(
+    async fn attempt(
         &self,
-        prepared_claims: &Prepared,
-        set_claims: &Statement,
         prepared: &Prepared,
+        claims: Option<&PreparedClaims>,
         statement: &Statement,
         rows: &mut dyn RowSink,
     ) -> Attempt {
+        let run = self.run(prepared, statement, rows);
+        let Some(claims) = claims else {
+            let result = self.sent_together(run).await;
+            return Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result };
+        };
         let mut no_rows = Vec::new();
-        let run = async {
-            match self.run(prepared, statement, rows).await {
-                Err(error) if error.ends_early() => Err(error),
-                result => Ok(result),
+        // `wire` makes one transaction of the two requests.
+        let results = self.sent_together(async {
+            tokio::try_join!(
+                biased;
+                async { Ok(self.run(&claims.prepared, &claims.statement, &mut no_rows).await) },
+                async {
+                    match run.await {
+                        Err(error) if error.ends_early() => Err(error),
+                        result => Ok(result),
+                    }
+                },
+            )
+        });
+        match results.await {
+            Ok((Ok(()), result)) => {
+                Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result }
             }
-        };
-        let results = tokio::try_join!(
-            biased;
-            async { Ok(self.client.batch_execute("BEGIN").await) },
-            async { Ok(self.run(prepared_claims, set_claims, &mut no_rows).await) },
-            run,
-            async { Ok(self.client.batch_execute("COMMIT").await) },
-        );
-        let (begin, set, result, commit) = match results {
-            Ok(results) => results,
-            Err(error) => return Attempt { result: Err(error), is_stale: false },
-        };
-        let is_stale = result.as_ref().is_err_and(|error| prepared.is_stale(error));
-        let result = match (begin, set, result, commit) {
-            (Ok(()), Ok(()), Ok(()), Ok(())) => Ok(()),
-            (_, _, Err(error), _) | (_, Err(error), ..) => Err(error),
-            (Err(error), ..) | (.., Err(error)) => Err(error.into()),
-        };
-        Attempt { result, is_stale }
+            // The statement did not run.
+            Ok((Err(error), _)) => Attempt { is_stale: claims.prepared.is_stale(&error), result: Err(error) },
+            Err(error) => Attempt { is_stale: false, result: Err(error) },
+        }
+    }
+
+    /// Polls a future that sends all of its requests when it is polled first. No other requests come between these.
+    async fn sent_together<F: Future>(&self, requests: F) -> F::Output {
+        let mut requests = pin!(requests);
+        let mut is_sent = false;
+        poll_fn(|context| {
+            let _sending = (!std::mem::replace(&mut is_sent, true)).then(|| self.sending.lock());
+            requests.as_mut().poll(context)
+        })
+        .await
     }
 
     /// Undoes everything that a statement can leave in its session. Returns whether the session is like new; if not, it
@@ -227,11 +229,29 @@ impl Connection {
         })
     }
 
+    async fn prepare_with_claims(
+        &self,
+        claims: Option<&str>,
+        statement: &Statement,
+    ) -> Result<(Prepared, Option<PreparedClaims>), DbError> {
+        let Some(claims) = claims else { return Ok((self.prepare(statement).await?, None)) };
+        let mut set_claims = Statement::of_catalogue(SET_CLAIMS_TEXT.clone());
+        set_claims.push(Some(claims));
+        let (prepared, prepared_claims) = tokio::try_join!(self.prepare(statement), self.prepare(&set_claims))?;
+        Ok((prepared, Some(PreparedClaims { prepared: prepared_claims, statement: set_claims })))
+    }
+
     async fn prepare(&self, statement: &Statement) -> Result<Prepared, DbError> {
         if let Some(prepared) = self.statements().get(&statement.text) {
             return Ok(Prepared { statement: prepared.clone(), is_cached: true });
         }
-        let prepared = self.client.prepare(&statement.text).await?;
+        let mut preparing = pin!(self.client.prepare(&statement.text));
+        // Looking up the types of a project sends further requests.
+        let prepared = poll_fn(|context| {
+            let _sending = self.sending.lock();
+            preparing.as_mut().poll(context)
+        })
+        .await?;
         if statement.cacheable {
             self.statements().put(statement.text.clone(), prepared.clone());
         }
@@ -277,6 +297,12 @@ pub(super) struct Outcome {
     pub(super) attempt: Attempt,
     /// Whether the session is as it was before the statement.
     pub(super) is_clean: bool,
+}
+
+/// A user's claims, and the prepared statement that sets them.
+struct PreparedClaims {
+    prepared: Prepared,
+    statement: Statement,
 }
 
 /// A prepared statement of this connection.

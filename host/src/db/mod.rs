@@ -8,7 +8,7 @@
 //! - The platform database: `server` (waits for it at start), `migrations`, `platform` (the pool),
 //!   `dedicated_connection`, `ids` (ids that sort by time), `audit`.
 //! - Projects' databases: `availability` (whether the server responds), `connect` (opens a connection),
-//!   `session_settings`, `message_guard` (keeps large rows out of memory), `driver` (its task), `connection` (runs
+//!   `session_settings`, `wire` (keeps large rows out of memory, sets users' claims), `driver` (its task), `connection` (runs
 //!   statements, pipelined or alone), `failure` (of a statement), `checkout` (one reserved for a statement),
 //!   `exclusive` (one for a single caller), `lookups` (several in one statement), `pool` (per project and role),
 //!   `pools` (all of them, under one budget).
@@ -37,10 +37,10 @@ mod driver;
 mod exclusive;
 mod failure;
 mod lookups;
-mod message_guard;
 mod pool;
 mod pools;
 mod session_settings;
+mod wire;
 
 pub mod dump;
 pub mod programs;
@@ -54,7 +54,7 @@ pub use dedicated_connection::DedicatedConnection;
 pub use driver::Notice;
 pub use error::{DbError, is_in_function};
 pub use exclusive::ExclusiveClient;
-pub use message_guard::is_row_too_large;
 pub use pools::{LookupKey, PoolLimits, ProjectPools};
 pub use rows::RowSink;
 pub use statement::{DbRole, Statement, TextParam};
+pub use wire::is_row_too_large;

@@ -94,8 +94,7 @@ impl ProjectPools {
     }
 
     /// Like [`Self::fetch`], but passes each row on as it arrives. With a signed-in user's claims, the statement runs
-    /// in a transaction that sets them, still in one round trip, on a connection that no other statement uses at the
-    /// same time.
+    /// in a transaction that sets them, still in one round trip.
     ///
     /// # Errors
     /// Returns the errors of [`Self::fetch`], and the error of `rows` if that rejects a row.
@@ -107,17 +106,17 @@ impl ProjectPools {
         statement: &Statement,
         rows: &mut dyn RowSink,
     ) -> Result<(), DbError> {
-        let is_alone = statement.heavy || statement.runs_project_code || claims.is_some();
+        let is_alone = statement.heavy || statement.runs_project_code;
         let result = match is_alone {
             true => self.fetch_alone(project, role, claims, statement, rows).await,
-            false => self.fetch_shared(project, role, statement, rows).await,
+            false => self.fetch_shared(project, role, claims, statement, rows).await,
         };
         let result = match result {
             // An error undoes the whole statement, so it can run again.
             Err(DbError::Interrupted) => self.fetch_alone(project, role, claims, statement, rows).await,
             Err(error) if !statement.writes && is_connection_lost(&error) => match is_alone {
                 true => self.fetch_alone(project, role, claims, statement, rows).await,
-                false => self.fetch_shared(project, role, statement, rows).await,
+                false => self.fetch_shared(project, role, claims, statement, rows).await,
             },
             result => result,
         };
@@ -128,6 +127,7 @@ impl ProjectPools {
         &self,
         project: &str,
         role: DbRole,
+        claims: Option<&str>,
         statement: &Statement,
         rows: &mut dyn RowSink,
     ) -> Result<(), DbError> {
@@ -151,7 +151,7 @@ impl ProjectPools {
                 }
             }
         };
-        match connection.fetch(statement, rows).await {
+        match connection.fetch(claims, statement, rows).await {
             Err(error) if error.ends_early() => {
                 connection.interrupt(&self.inner.server);
                 Err(error)

@@ -57,7 +57,7 @@ impl From<LoginError> for DumpError {
     fn from(error: LoginError) -> Self {
         match error {
             LoginError::Failed(error) => Self::from_postgres(error),
-            LoginError::TimedOut => Self::Unreachable(error.into()),
+            LoginError::Socket(_) | LoginError::TimedOut => Self::Unreachable(error.into()),
         }
     }
 }

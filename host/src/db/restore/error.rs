@@ -61,7 +61,7 @@ impl From<LoginError> for RestoreError {
     fn from(error: LoginError) -> Self {
         match error {
             LoginError::Failed(error) => Self::from_scratch(error),
-            LoginError::TimedOut => Self::Unreachable(error.into()),
+            LoginError::Socket(_) | LoginError::TimedOut => Self::Unreachable(error.into()),
         }
     }
 }

@@ -6,11 +6,11 @@ use serde_json::json;
 
 use crate::{
     backups::verify::{create_backup, state, verify},
-    support::TestApp,
+    support::{TestApp, major_version},
 };
 
-/// SQL that creates functions that name tables without a schema, for a check constraint, a generated column, an index,
-/// a domain and a materialized view. Its functions that need no search path cause no warning.
+/// SQL that creates functions that name tables without a schema, for a check constraint, a generated column and a
+/// domain. Its functions that need no search path cause no warning.
 const OBJECTS: &str = "CREATE TABLE bounds (name text PRIMARY KEY, most int NOT NULL);
     INSERT INTO bounds VALUES ('price', 100);
     CREATE TYPE mood AS ENUM ('fine', 'tired');
@@ -32,15 +32,28 @@ const OBJECTS: &str = "CREATE TABLE bounds (name text PRIMARY KEY, most int NOT 
     CREATE TABLE items (id int PRIMARY KEY, price int CONSTRAINT affordable CHECK (allowed(price)),
         twice int GENERATED ALWAYS AS (doubled(price)) STORED, limited_by limit_name,
         CHECK (qualified(price) AND with_path(price) AND harmless(price) > 0));
-    INSERT INTO items (id, price, limited_by) SELECT i, i, 'price' FROM generate_series(1, 10) AS i;
-    CREATE INDEX items_mood ON items (mood_of(price));
-    CREATE MATERIALIZED VIEW expensive AS SELECT id, most('price') FROM items;";
+    INSERT INTO items (id, price, limited_by) SELECT i, i, 'price' FROM generate_series(1, 10) AS i";
+
+/// Uses such functions in an index and in a materialized view. Since version 17, Postgres refuses to create these,
+/// because it does not use the search path for them.
+const OBJECTS_BEFORE_17: &str = "CREATE INDEX items_mood ON items (mood_of(price));
+    CREATE MATERIALIZED VIEW expensive AS SELECT id, most('price') FROM items";
 
 #[tokio::test]
 async fn schema_with_unqualified_names_is_restored_and_the_owner_is_warned() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("unqualified").await;
     project.sql(OBJECTS).await;
+    let mut expected = vec![
+        ("public.allowed(integer)", "constraint affordable on table public.items"),
+        ("public.doubled(integer)", "default value for column twice of table public.items"),
+        ("public.known(text)", "constraint limit_name_check"),
+    ];
+    if major_version() < 17 {
+        project.sql(OBJECTS_BEFORE_17).await;
+        expected.push(("public.mood_of(integer)", "index public.items_mood"));
+        expected.push(("public.most(text)", "materialized view public.expensive"));
+    }
     let backup = create_backup(&app, &format!("project:{}", project.id)).await;
     let path = format!("/admin/v1/runs/{}/log", backup["runId"].as_str().unwrap());
     let (status, log) = app.admin().get(&path).await;
@@ -48,19 +61,13 @@ async fn schema_with_unqualified_names_is_restored_and_the_owner_is_warned() {
     let lines = log["items"].as_array().unwrap();
     let warnings: Vec<&str> =
         lines.iter().filter(|line| line["level"] == "warn").map(|line| line["message"].as_str().unwrap()).collect();
-    for (function, used_by) in [
-        ("public.allowed(integer)", "constraint affordable on table public.items"),
-        ("public.doubled(integer)", "default value for column twice of table public.items"),
-        ("public.mood_of(integer)", "index public.items_mood"),
-        ("public.known(text)", "constraint limit_name_check"),
-        ("public.most(text)", "materialized view public.expensive"),
-    ] {
+    for &(function, used_by) in &expected {
         let warning = warnings.iter().find(|warning| warning.contains(&format!("function {function}")));
         let warning = warning.unwrap_or_else(|| panic!("{function} is not in {warnings:#?}"));
         assert!(warning.contains(used_by), "{warning}");
         assert!(warning.contains(&format!("ALTER FUNCTION {function} SET search_path = public")), "{warning}");
     }
-    assert_eq!(warnings.len(), 5, "{warnings:#?}");
+    assert_eq!(warnings.len(), expected.len(), "{warnings:#?}");
 
     let run = verify(&app, &backup).await;
     assert_eq!(run["status"], "success", "{run}");

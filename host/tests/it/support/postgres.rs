@@ -207,6 +207,14 @@ pub fn bin_dir() -> PathBuf {
         .expect("install Postgres, or set ATLASHUB_POSTGRES_BIN_DIR")
 }
 
+/// Returns the major version of the server programs that the tests use.
+pub fn major_version() -> u32 {
+    let output = Command::new(bin_dir().join("postgres")).arg("--version").output().expect("postgres --version");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = text.split_whitespace().nth(2).and_then(|version| version.split('.').next());
+    version.and_then(|major| major.parse().ok()).unwrap_or_else(|| panic!("unexpected version: {text}"))
+}
+
 /// Returns the folder with the programs of a major version, which `cargo xtask test` downloads.
 pub fn bin_dir_of(major: u32) -> PathBuf {
     let folder = std::env::var_os("ATLASHUB_TEST_POSTGRES_VERSIONS").expect("run the tests with `cargo xtask test`");

@@ -2,6 +2,7 @@ use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::io::ReadBuf;
 use tokio_postgres::error::SqlState;
 
+use super::requests::{Insertions, Requests};
 use crate::error::RAISE_ROUTINE;
 
 /// SQLSTATE of the error that replaces a row.
@@ -30,6 +31,7 @@ pub(super) struct MessageGuard {
     max_row_bytes: usize,
     /// See [`MAX_OTHER_BYTES`].
     pub(super) max_other_bytes: usize,
+    pub(super) requests: Requests,
     /// The beginning of a header.
     header: [u8; HEADER_BYTES],
     header_length: usize,
@@ -37,14 +39,22 @@ pub(super) struct MessageGuard {
     passing: usize,
     /// Bytes of the current message that are still to be discarded.
     discarding: usize,
+    /// Bytes to pass on after the current message.
+    following: &'static [u8],
     /// Bytes to pass on before any others.
     ready: BytesMut,
 }
 
 /// The decision about a message.
-enum Verdict {
-    Pass,
-    Replace(BytesMut),
+struct Verdict {
+    /// Whether the message passes.
+    passes: bool,
+    /// Bytes to pass on before the message.
+    before: BytesMut,
+    /// Bytes to pass on after the message, if it passes.
+    after: &'static [u8],
+    /// Length of the message's content.
+    content: usize,
 }
 
 impl MessageGuard {
@@ -52,10 +62,12 @@ impl MessageGuard {
         Self {
             max_row_bytes,
             max_other_bytes: MAX_OTHER_BYTES,
+            requests: Requests::new(),
             header: [0; HEADER_BYTES],
             header_length: 0,
             passing: 0,
             discarding: 0,
+            following: &[],
             ready: BytesMut::new(),
         }
     }
@@ -79,53 +91,55 @@ impl MessageGuard {
             return;
         }
         self.header_length = 0;
-        let (verdict, content) = self.judge(self.header);
-        match verdict {
-            Verdict::Pass => {
-                self.ready.put_slice(&self.header);
-                self.passing = content;
+        let verdict = self.judge(self.header);
+        self.ready.unsplit(verdict.before);
+        if verdict.passes {
+            self.ready.put_slice(&self.header);
+            (self.passing, self.following) = (verdict.content, verdict.after);
+            if self.passing == 0 {
+                self.ready.put_slice(std::mem::take(&mut self.following));
             }
-            Verdict::Replace(replacement) => {
-                self.ready.unsplit(replacement);
-                self.discarding = content;
-            }
+        } else {
+            self.discarding = verdict.content;
         }
     }
 
-    /// Moves the bytes to keep to the front, and returns their number.
+    /// Moves the bytes to pass on to the front, and returns their number. If there is no space for bytes to insert,
+    /// moves these and all later bytes to `ready`.
     pub(super) fn filter(&mut self, bytes: &mut [u8]) -> usize {
         let (mut position, mut kept) = (0, 0);
         while position < bytes.len() {
             let rest = bytes.len() - position;
             if self.passing > 0 {
                 let length = self.passing.min(rest);
-                if kept != position {
-                    bytes.copy_within(position..position + length, kept);
+                if !self.ready.is_empty() {
+                    self.ready.extend_from_slice(&bytes[position..position + length]);
+                } else {
+                    if kept != position {
+                        bytes.copy_within(position..position + length, kept);
+                    }
+                    kept += length;
                 }
                 self.passing -= length;
                 position += length;
-                kept += length;
+                if self.passing == 0 {
+                    let following = std::mem::take(&mut self.following);
+                    kept = self.insert(following, &mut bytes[..position], kept);
+                }
             } else if self.discarding > 0 {
                 let length = self.discarding.min(rest);
                 self.discarding -= length;
                 position += length;
             } else if let Some(header) = bytes[position..].first_chunk::<HEADER_BYTES>() {
-                let (verdict, content) = self.judge(*header);
-                match verdict {
-                    Verdict::Pass => self.passing = HEADER_BYTES + content,
-                    Verdict::Replace(replacement) => {
-                        self.discarding = HEADER_BYTES + content;
-                        match bytes.get_mut(kept..kept + replacement.len()) {
-                            // A message that is discarded is longer than its replacement, so nothing else is
-                            // overwritten.
-                            Some(target) => {
-                                target.copy_from_slice(&replacement);
-                                kept += replacement.len();
-                            }
-                            // The message continues beyond these bytes.
-                            None => self.ready.unsplit(replacement),
-                        }
-                    }
+                let verdict = self.judge(*header);
+                let length = HEADER_BYTES + verdict.content;
+                // Bytes of a message that does not pass can be overwritten.
+                let end = if verdict.passes { position } else { position + length.min(rest) };
+                kept = self.insert(&verdict.before, &mut bytes[..end], kept);
+                if verdict.passes {
+                    (self.passing, self.following) = (length, verdict.after);
+                } else {
+                    self.discarding = length;
                 }
             } else {
                 self.header[..rest].copy_from_slice(&bytes[position..]);
@@ -136,22 +150,44 @@ impl MessageGuard {
         kept
     }
 
-    /// Decides about a message by its header. Also returns the length of its content.
-    fn judge(&self, header: [u8; HEADER_BYTES]) -> (Verdict, usize) {
+    /// Passes on other bytes than Postgres's own. `space` contains `kept` bytes to pass on, and may be overwritten
+    /// after these. Returns the new number of bytes to pass on.
+    fn insert(&mut self, inserted: &[u8], space: &mut [u8], kept: usize) -> usize {
+        let end = kept + inserted.len();
+        match space.get_mut(kept..end) {
+            Some(target) if self.ready.is_empty() => {
+                target.copy_from_slice(inserted);
+                end
+            }
+            _ => {
+                self.ready.extend_from_slice(inserted);
+                kept
+            }
+        }
+    }
+
+    /// Decides about a message by its header.
+    fn judge(&mut self, header: [u8; HEADER_BYTES]) -> Verdict {
         let [kind, length @ ..] = header;
         let content = (u32::from_be_bytes(length) as usize).saturating_sub(4);
-        let verdict = match kind {
+        let replacement = match kind {
             // DataRow
-            b'D' if content > self.max_row_bytes => {
-                Verdict::Replace(error_message(ROW_TOO_LARGE, "a row is too large"))
-            }
+            b'D' if content > self.max_row_bytes => Some(error_message(ROW_TOO_LARGE, "a row is too large")),
             // ErrorResponse
-            b'E' if content > self.max_other_bytes => Verdict::Replace(error_message(ERROR_TOO_LARGE, ERROR_TEXT)),
+            b'E' if content > self.max_other_bytes => Some(error_message(ERROR_TOO_LARGE, ERROR_TEXT)),
             // NoticeResponse, NotificationResponse, ParameterStatus: nothing waits for them.
-            b'N' | b'A' | b'S' if content > self.max_other_bytes => Verdict::Replace(BytesMut::new()),
-            _ => Verdict::Pass,
+            b'N' | b'A' | b'S' if content > self.max_other_bytes => Some(BytesMut::new()),
+            _ => None,
         };
-        (verdict, content)
+        let Insertions { mut before, after } = self.requests.receive(kind);
+        match replacement {
+            None => Verdict { passes: true, before, after, content },
+            Some(replacement) => {
+                before.unsplit(replacement);
+                before.extend_from_slice(after);
+                Verdict { passes: false, before, after: &[], content }
+            }
+        }
     }
 }
 
