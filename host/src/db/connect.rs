@@ -221,12 +221,14 @@ impl ServerAddress {
     ///
     /// # Errors
     /// Returns the driver with the error, so that its permit can be used for another attempt.
-    pub(super) async fn log_in(
-        &self,
+    ///
+    /// The future is boxed, because most statements open no connection and don't need its space.
+    pub(super) fn log_in<'a>(
+        &'a self,
         login: &Login,
         options: &str,
         driver: ConnectionDriver,
-    ) -> Result<tokio_postgres::Client, (LoginError, ConnectionDriver)> {
+    ) -> BoxFuture<'a, Result<tokio_postgres::Client, (LoginError, ConnectionDriver)>> {
         let mut config = self.config.clone();
         config.dbname(&login.database).options(options);
         if let Some(user) = &login.user {
@@ -237,20 +239,22 @@ impl ServerAddress {
         }
         match &self.transport {
             Transport::Tcp => {
-                let connecting = config.connect(self.guarded(Plain));
-                spawn(async { connecting.await.map_err(LoginError::Failed) }, driver).await
+                let connector = self.guarded(Plain);
+                let connecting = async move { config.connect(connector).await.map_err(LoginError::Failed) };
+                Box::pin(spawn(connecting, driver))
             }
             Transport::Tls(tls) => {
-                let connecting = config.connect(self.guarded(tls.clone()));
-                spawn(async { connecting.await.map_err(LoginError::Failed) }, driver).await
+                let connector = self.guarded(tls.clone());
+                let connecting = async move { config.connect(connector).await.map_err(LoginError::Failed) };
+                Box::pin(spawn(connecting, driver))
             }
             Transport::Unix(path) => {
-                let connecting = async {
+                let connecting = async move {
                     let socket = UnixStream::connect(path).await.map_err(LoginError::Socket)?;
                     let stream = GuardedStream::new(socket, self.max_row_bytes);
                     config.connect_raw(stream, NoTls).await.map_err(LoginError::Failed)
                 };
-                spawn(connecting, driver).await
+                Box::pin(spawn(connecting, driver))
             }
         }
     }

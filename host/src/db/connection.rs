@@ -1,7 +1,7 @@
 use std::{
     future::poll_fn,
     num::NonZeroUsize,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc, LazyLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use futures_util::future::BoxFuture;
 use lru::LruCache;
 use parking_lot::{Mutex, MutexGuard};
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -176,38 +177,45 @@ impl Connection {
         statement: &Statement,
         rows: &mut dyn RowSink,
     ) -> Attempt {
-        let run = self.run(prepared, statement, rows);
-        let Some(claims) = claims else {
-            let result = self.sent_together(run).await;
-            return Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result };
-        };
-        let mut no_rows = Vec::new();
-        // `wire` makes one transaction of the two requests.
-        let results = self.sent_together(async {
-            tokio::try_join!(
-                biased;
-                async { Ok(self.run(&claims.prepared, &claims.statement, &mut no_rows).await) },
-                async {
-                    match run.await {
-                        Err(error) if error.ends_early() => Err(error),
-                        result => Ok(result),
-                    }
-                },
-            )
-        });
-        match results.await {
-            Ok((Ok(()), result)) => {
-                Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result }
-            }
-            // The statement did not run.
-            Ok((Err(error), _)) => Attempt { is_stale: claims.prepared.is_stale(&error), result: Err(error) },
-            Err(error) => Attempt { is_stale: false, result: Err(error) },
+        if let Some(claims) = claims {
+            return self.attempt_with_claims(prepared, claims, statement, rows).await;
         }
+        let result = self.sent_together(pin!(self.run(prepared, statement, rows))).await;
+        Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result }
+    }
+
+    /// Sends claims and statement together. `wire` makes one transaction of them.
+    ///
+    /// The future is boxed, because statements without claims don't need its space.
+    fn attempt_with_claims<'a>(
+        &'a self,
+        prepared: &'a Prepared,
+        claims: &'a PreparedClaims,
+        statement: &'a Statement,
+        rows: &'a mut dyn RowSink,
+    ) -> BoxFuture<'a, Attempt> {
+        Box::pin(async move {
+            let mut no_rows = Vec::new();
+            let set_claims = async { Ok(self.run(&claims.prepared, &claims.statement, &mut no_rows).await) };
+            let run = async {
+                match self.run(prepared, statement, rows).await {
+                    Err(error) if error.ends_early() => Err(error),
+                    result => Ok(result),
+                }
+            };
+            match self.sent_together(pin!(async { tokio::try_join!(biased; set_claims, run) })).await {
+                Ok((Ok(()), result)) => {
+                    Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result }
+                }
+                // The statement did not run.
+                Ok((Err(error), _)) => Attempt { is_stale: claims.prepared.is_stale(&error), result: Err(error) },
+                Err(error) => Attempt { is_stale: false, result: Err(error) },
+            }
+        })
     }
 
     /// Polls a future that sends all of its requests when it is polled first. No other requests come between these.
-    async fn sent_together<F: Future>(&self, requests: F) -> F::Output {
-        let mut requests = pin!(requests);
+    async fn sent_together<F: Future>(&self, mut requests: Pin<&mut F>) -> F::Output {
         let mut is_sent = false;
         poll_fn(|context| {
             let _sending = (!std::mem::replace(&mut is_sent, true)).then(|| self.sending.lock());
@@ -234,28 +242,36 @@ impl Connection {
         claims: Option<&str>,
         statement: &Statement,
     ) -> Result<(Prepared, Option<PreparedClaims>), DbError> {
-        let Some(claims) = claims else { return Ok((self.prepare(statement).await?, None)) };
-        let mut set_claims = Statement::of_catalogue(SET_CLAIMS_TEXT.clone());
-        set_claims.push(Some(claims));
-        let (prepared, prepared_claims) = tokio::try_join!(self.prepare(statement), self.prepare(&set_claims))?;
-        Ok((prepared, Some(PreparedClaims { prepared: prepared_claims, statement: set_claims })))
+        let prepared = self.prepare(statement).await?;
+        let Some(claims) = claims else { return Ok((prepared, None)) };
+        let mut statement = Statement::of_catalogue(SET_CLAIMS_TEXT.clone());
+        statement.push(Some(claims));
+        Ok((prepared, Some(PreparedClaims { prepared: self.prepare(&statement).await?, statement })))
     }
 
     async fn prepare(&self, statement: &Statement) -> Result<Prepared, DbError> {
-        if let Some(prepared) = self.statements().get(&statement.text) {
-            return Ok(Prepared { statement: prepared.clone(), is_cached: true });
+        let cached = self.statements().get(&statement.text).cloned();
+        match cached {
+            Some(statement) => Ok(Prepared { statement, is_cached: true }),
+            None => self.prepare_uncached(statement).await,
         }
-        let mut preparing = pin!(self.client.prepare(&statement.text));
-        // Looking up the types of a project sends further requests.
-        let prepared = poll_fn(|context| {
-            let _sending = self.sending.lock();
-            preparing.as_mut().poll(context)
+    }
+
+    /// Boxed, because most statements are cached and don't need its space.
+    fn prepare_uncached<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Prepared, DbError>> {
+        Box::pin(async {
+            let mut preparing = pin!(self.client.prepare(&statement.text));
+            // Looking up the types of a project sends further requests.
+            let prepared = poll_fn(|context| {
+                let _sending = self.sending.lock();
+                preparing.as_mut().poll(context)
+            })
+            .await?;
+            if statement.cacheable {
+                self.statements().put(statement.text.clone(), prepared.clone());
+            }
+            Ok(Prepared { statement: prepared, is_cached: false })
         })
-        .await?;
-        if statement.cacheable {
-            self.statements().put(statement.text.clone(), prepared.clone());
-        }
-        Ok(Prepared { statement: prepared, is_cached: false })
     }
 
     async fn run(&self, prepared: &Prepared, statement: &Statement, rows: &mut dyn RowSink) -> Result<(), DbError> {
