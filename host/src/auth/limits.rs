@@ -1,7 +1,7 @@
 //! Limits the attempts per client address and per account.
 //!
-//! An attempt is charged when it begins. A correct password, mailed token or code of a second factor refunds it, so that
-//! only wrong ones count. Other attempts, such as sign-ups, are not refunded.
+//! An attempt is charged when it begins. A correct password, mailed token or code of a second factor refunds it, so
+//! that only wrong ones count. Other attempts, such as sign-ups, are not refunded.
 //!
 //! Nobody can lock another user's account: while its limit is exceeded, each of up to 1000 addresses has a turn within
 //! half a minute, whatever other addresses do. Each process counts on its own.

@@ -219,8 +219,8 @@ pub(super) async fn log_in(
     }
 }
 
-/// Returns the account if the password is correct and the user is not disabled; otherwise the user's id, if there is one.
-/// Takes the same time in all cases, except if the password is too long.
+/// Returns the account if the password is correct and the user is not disabled; otherwise the user's id, if there is
+/// one. Takes the same time in all cases, except if the password is too long.
 async fn check_password(
     state: &AuthState,
     account: Option<Account>,

@@ -73,8 +73,8 @@ pub(super) fn not_null_violation(error: &PostgresError, schema: &Schema) -> ApiE
         .with_details(json!({ "column": column }))
 }
 
-/// Returns the table that the error is about, or `None` if it is not in schema `public`. Triggers and views can write to
-/// tables of other schemas, whose names the API does not show.
+/// Returns the table that the error is about, or `None` if it is not in schema `public`. Triggers and views can write
+/// to tables of other schemas, whose names the API does not show.
 fn violated_table<'a>(error: &PostgresError, schema: &'a Schema) -> Option<&'a Table> {
     schema.table(error.table().filter(|_| error.schema() == Some("public"))?)
 }

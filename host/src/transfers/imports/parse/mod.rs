@@ -10,7 +10,7 @@ mod json;
 pub(super) use csv::{CsvFormat, CsvRecords, Fields};
 pub(super) use json::{JsonRecord, JsonRecords, JsonShape};
 
-/// Maximum size of a record. Without it, the rest of the file after a quote that is never closed would be read into memory.
+/// Maximum size of a record. Without it, a quote that is never closed would load the rest of the file into memory.
 const MAX_RECORD_BYTES: usize = 8 << 20;
 
 /// A record that can't be imported, or a file that can't be read any further.
