@@ -19,7 +19,7 @@ pub(super) async fn check(connection: &mut PgConnection, config: &Config, report
         }
     };
     report.ok("postgres", format!("version {major} responds"));
-    if let Err(error) = check_role_attributes(connection, major, report).await {
+    if let Err(error) = check_role(connection, major, report).await {
         report.problem("postgres role", format!("can't read its attributes ({error})."));
     }
     if let Err(error) = check_connections(connection, config, report).await {
@@ -34,7 +34,7 @@ pub(super) async fn check(connection: &mut PgConnection, config: &Config, report
     Some(major)
 }
 
-async fn check_role_attributes(connection: &mut PgConnection, major: u32, report: &mut Report) -> Result<(), sqlx::Error> {
+async fn check_role(connection: &mut PgConnection, major: u32, report: &mut Report) -> Result<(), sqlx::Error> {
     let row = sqlx::query(
         "SELECT quote_ident(rolname) AS role, rolsuper, rolcreatedb, rolcreaterole, rolbypassrls
          FROM pg_roles WHERE rolname = current_user",
