@@ -44,7 +44,7 @@ pub struct Backup {
     pub size_bytes: i64,
     /// Number of rows of all tables. Null if unknown.
     pub row_count: Option<i64>,
-    /// Whether the dump is encrypted, in the age format. Restoring or verifying it requires the identity.
+    /// Whether the dump is encrypted, in the age format. Restoring or verifying it requires the age identity.
     pub encrypted: bool,
     /// Number of the project's objects in the backup. Null if it contains no objects.
     pub object_count: Option<i64>,
@@ -110,7 +110,7 @@ text_enum!(KeptBy {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BackupRetention {
-    /// Number of newest backups.
+    /// Number of newest backups to keep.
     #[serde(default)]
     pub keep_last: u32,
     /// Number of most recent days with a backup. The newest backup of each is kept.

@@ -30,7 +30,7 @@ pub struct RowChange {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub key: Map<String, Value>,
-    /// For an insert or update: the new values. An insert may leave out columns, which then have their default.
+    /// For an insert or update: the new values. An insert may leave out columns, which then get their default.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub set: Map<String, Value>,

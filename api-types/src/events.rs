@@ -1,4 +1,4 @@
-//! Events about changes, with which a client keeps its data up to date.
+//! Events about changes, for clients that keep their data up to date.
 //!
 //! `GET /admin/v1/events` streams them as server-sent events (WHATWG HTML, section 9.2). Most events are named after an
 //! [`EventKind`] and contain an [`Event`] as data. For each run that the query parameter `log` names, the stream also
@@ -62,7 +62,7 @@ pub struct Event {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum SystemState {
-    /// The stream begins. It reports only changes from now on, so read everything again that you display. Also sent if
+    /// The stream begins. It reports only changes from now on, so read again everything that you display. Also sent if
     /// the events after `Last-Event-ID` are no longer known, and if there were too many changes to list.
     Started,
     /// The stream continues after `Last-Event-ID`; nothing was missed.

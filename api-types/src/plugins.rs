@@ -243,7 +243,8 @@ pub struct ApprovePlugin {
     /// granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granted: Option<Vec<GrantedCapability>>,
-    /// Secrets to store, encrypted, by name. Null as a value removes the secret; secrets that are absent stay.
+    /// Secrets to store, encrypted, by name. Null as a value removes the secret; secrets that are absent stay. A plugin
+    /// can have up to 64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<BTreeMap<String, Option<String>>>,
     /// Settings that the plugin may read. Replaces all settings; without it, they stay.

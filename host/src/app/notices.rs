@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_recoveries_and_backups_are_notified() {
+    fn ended_run_causes_the_notifications_for_its_status() {
         use NotificationEvent::{BackupDone, BackupFailed, RunFailed, RunRecovered};
         use RunStatus::{Cancelled, Fail, Success, Timeout};
         let check = |status, plugin, previous, will_retry, expected: &[NotificationEvent]| {

@@ -1,7 +1,7 @@
 //! Limits the attempts per client address and per account.
 //!
-//! An attempt is charged when it begins. A right password, mailed token or code of a second factor refunds it, so that
-//! only wrong ones count. Other attempts, such as sign-ups, are not refunded.
+//! An attempt is charged when it begins. A correct password, mailed token or code of a second factor refunds it, so
+//! that only wrong ones count. Other attempts, such as sign-ups, are not refunded.
 //!
 //! Nobody can lock another user's account: while its limit is exceeded, each of up to 1000 addresses has a turn within
 //! half a minute, whatever other addresses do. Each process counts on its own.
@@ -24,7 +24,7 @@ use crate::{
     secrets::sha256,
 };
 
-/// Number of charges after which the buckets that are full again are removed.
+/// Number of charges between two removals of the buckets that are full again.
 const REMOVAL_INTERVAL: u32 = 10_000;
 /// Factor by which the secret key raises the limit of an address. The address is then that of a server, which acts for
 /// many users.
@@ -107,7 +107,7 @@ impl Default for AttemptLimits {
 }
 
 /// An attempt that was charged.
-#[must_use = "an attempt with the right secret must be refunded"]
+#[must_use = "an attempt with the correct secret must be refunded"]
 pub(super) struct Charged {
     limits: AttemptLimits,
     attempt: Attempt,
@@ -117,7 +117,7 @@ pub(super) struct Charged {
 }
 
 impl Charged {
-    /// Refunds the charge, because the secret was right.
+    /// Refunds the charge, because the secret was correct.
     pub(super) fn refund(self) {
         let counters = self.limits.of(self.attempt);
         counters.addresses.refund(&self.address, self.cost);
@@ -285,12 +285,12 @@ mod tests {
             *turn = now;
         }
         buckets.charge(&KEY, cost, address(2)).unwrap();
-        // A turn is good for one attempt.
+        // A turn allows one attempt.
         assert_eq!(buckets.charge(&KEY, cost, address(2)).unwrap_err(), MAX_ACCOUNT_WAIT);
     }
 
     #[test]
-    fn addresses_of_one_ipv6_network_count_together() {
+    fn addresses_of_one_ipv6_network_count_as_one() {
         let network = |text: &str| network_of(text.parse().unwrap());
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::1"));
         assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));

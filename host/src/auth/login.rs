@@ -182,7 +182,7 @@ pub(super) async fn log_in(
     };
     match check_password(state, account, password).await? {
         Ok(account) => {
-            // The password is right, even if the login fails for another reason.
+            // The password is correct, even if the login fails for another reason.
             charged.refund();
             let user = account.row.user.id.clone();
             let entry = with_email(event("auth.login", project, Some(&user), client), &given_email);
@@ -219,8 +219,8 @@ pub(super) async fn log_in(
     }
 }
 
-/// Returns the account if the password is right and the user is not disabled; otherwise the user's id, if there is one.
-/// Takes the same time in all cases, except if the password is too long.
+/// Returns the account if the password is correct and the user is not disabled; otherwise the user's id, if there is
+/// one. Takes the same time in all cases, except if the password is too long.
 async fn check_password(
     state: &AuthState,
     account: Option<Account>,

@@ -137,7 +137,7 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
             constraint_violation(error, schema, Code::ForeignKeyViolation, message)
         }
         "23502" => not_null_violation(error, schema),
-        "23514" => match partition_violation(error, schema, table) {
+        "23514" => match partition_violation(error, schema) {
             Some(mapped) => mapped,
             None => constraint_violation(error, schema, Code::CheckViolation, "A value violates a check"),
         },

@@ -5,14 +5,12 @@ use tokio_postgres::error::DbError as PostgresError;
 
 use crate::error::{ApiError, Code};
 
-use super::schema::Schema;
+use super::schema::{Schema, Table};
 
 /// Returns the error for a violated constraint. `message` names the kind of constraint.
 pub(super) fn constraint_violation(error: &PostgresError, schema: &Schema, code: Code, message: &str) -> ApiError {
     let Some(constraint) = error.constraint() else { return ApiError::new(code, format!("{message}.")) };
-    // A trigger may violate a constraint of a table that the client can't see. Then only the name is passed on.
-    let table = error.table().filter(|_| error.schema() == Some("public")).unwrap_or_default();
-    let columns: Option<Vec<&str>> = schema.table(table).and_then(|table| {
+    let columns: Option<Vec<&str>> = violated_table(error, schema).and_then(|table| {
         table.key_column_names(constraint).or_else(|| {
             let key = schema.foreign_key(&table.name, constraint)?;
             Some(table.column_names(&key.columns))
@@ -27,17 +25,16 @@ pub(super) fn constraint_violation(error: &PostgresError, schema: &Schema, code:
 }
 
 /// Returns the error for a row that no partition accepts, or that does not belong to the partition it is written to.
-/// `target` is the table of the request.
-pub(super) fn partition_violation(error: &PostgresError, schema: &Schema, target: &str) -> Option<ApiError> {
-    // A trigger may write to a table that the client can't see.
-    let table = error.table().filter(|_| error.schema() == Some("public"));
-    let table = table.and_then(|table| schema.table(table));
-    let name = table.map_or(target, |table| table.name.as_str());
+/// Returns `None` for other violations.
+pub(super) fn partition_violation(error: &PostgresError, schema: &Schema) -> Option<ApiError> {
+    let table = violated_table(error, schema);
     if error.message().ends_with("violates partition constraint") {
-        return Some(
-            ApiError::new(Code::CheckViolation, format!("The row does not belong to the partition `{name}`."))
-                .with_hint("Write it to the partitioned table instead."),
-        );
+        let message = match table {
+            Some(table) => format!("The row does not belong to the partition `{}`.", table.name),
+            None => "The row does not belong to the partition that it is written to.".to_owned(),
+        };
+        let error = ApiError::new(Code::CheckViolation, message);
+        return Some(error.with_hint("Write the row to the partitioned table instead."));
     }
     if !error.message().starts_with("no partition of relation") {
         return None;
@@ -53,23 +50,31 @@ pub(super) fn partition_violation(error: &PostgresError, schema: &Schema, target
             .collect(),
         _ => Vec::new(),
     };
-    let key = match columns.is_empty() {
-        true => String::new(),
-        false => format!(" Its partition key is ({}).", columns.join(", ")),
+    let mut message = match table {
+        Some(table) => format!("`{}` has no partition for this row.", table.name),
+        None => "A partitioned table has no partition for this row.".to_owned(),
     };
+    if !columns.is_empty() {
+        message = format!("{message} Its partition key is ({}).", columns.join(", "));
+    }
     Some(
-        ApiError::new(Code::CheckViolation, format!("`{name}` has no partition for this row.{key}"))
-            .with_hint("Create a partition that accepts it, or a default partition.")
+        ApiError::new(Code::CheckViolation, message)
+            .with_hint("Create a partition that accepts the row, or a default partition.")
             .with_details(json!({ "constraint": null, "columns": columns })),
     )
 }
 
 /// Returns the error for a null in a column that allows none.
 pub(super) fn not_null_violation(error: &PostgresError, schema: &Schema) -> ApiError {
-    let visible = error.table().and_then(|table| schema.table(table));
-    let (Some(column), Some(table)) = (error.column(), visible) else {
+    let (Some(column), Some(table)) = (error.column(), violated_table(error, schema)) else {
         return ApiError::new(Code::NotNullViolation, "A required column has no value.");
     };
     ApiError::new(Code::NotNullViolation, format!("Column `{column}` of `{}` must not be null.", table.name))
         .with_details(json!({ "column": column }))
+}
+
+/// Returns the table that the error is about, or `None` if it is not in schema `public`. Triggers and views can write
+/// to tables of other schemas, whose names the API does not show.
+fn violated_table<'a>(error: &PostgresError, schema: &'a Schema) -> Option<&'a Table> {
+    schema.table(error.table().filter(|_| error.schema() == Some("public"))?)
 }

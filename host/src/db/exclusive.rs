@@ -7,7 +7,7 @@ use super::{
     driver::{Notice, Notices},
 };
 
-/// A connection for a single caller, closed when dropped. A statement that is still running then is cancelled.
+/// A connection for a single caller, closed when dropped. If it is marked as busy then, its statement is cancelled.
 pub struct ExclusiveClient {
     client: Client,
     notices: Notices,

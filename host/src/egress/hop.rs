@@ -50,7 +50,7 @@ pub(super) enum HopBody {
 
 impl Hop {
     /// Creates the first hop of a request, and checks everything that can be checked without a connection. `encodings`
-    /// are announced, unless the request names its own.
+    /// is the value of `Accept-Encoding`, unless the request has this header or asks for a range.
     pub(super) fn first(request: &EgressRequest, encodings: &'static str) -> Result<Self, EgressError> {
         let (url, origin) = Origin::parse(&request.url)?;
         Ok(Self {
@@ -65,7 +65,7 @@ impl Hop {
     /// Gives the hop a streamed body.
     ///
     /// # Errors
-    /// Fails if it has a body already, or its method has none.
+    /// Fails if the hop has a body already, or if its method allows none.
     pub(super) fn with_stream(self) -> Result<Self, EgressError> {
         let invalid = |problem: String| Err(EgressError::InvalidRequest(problem));
         if self.body.is_some() {

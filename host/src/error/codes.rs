@@ -57,7 +57,7 @@ codes! {
     SignupDisabled "signup_disabled" 403 "The project does not let users sign up themselves.";
     MfaRequired "mfa_required" 403 "The user has a second factor; send `challengeToken` of the details with a code.";
     MagicLinkDisabled "magic_link_disabled" 403 "The project does not let users sign in with a mailed link.";
-    EmailNotVerified "email_not_verified" 403 "The password is right, but the project requires a verified address.";
+    EmailNotVerified "email_not_verified" 403 "The password is correct, but the project requires a verified address.";
     OriginNotAllowed "origin_not_allowed" 403 "The project, or the admin surface, does not allow requests from this \
         origin.";
     HostNotAllowed "host_not_allowed" 403 "The admin surface does not accept this host name.";

@@ -70,7 +70,8 @@ pub(super) async fn insert(platform: &PgPool, project: &str, name: &str, sql: &s
     Ok(row.into())
 }
 
-/// Changes a query, if it has one of the versions. Returns `None` if it has another version or does not exist.
+/// Changes a query if its version is in `versions`, or if `versions` is `None`. Returns `None` if the query has another
+/// version or does not exist.
 pub(super) async fn update(
     platform: &PgPool,
     project: &str,
@@ -95,7 +96,7 @@ pub(super) async fn update(
     Ok(row.map(SavedQuery::from))
 }
 
-/// Removes a query, if it has one of the versions. Returns whether it was removed.
+/// Removes a query if its version is in `versions`, or if `versions` is `None`. Returns whether it was removed.
 pub(super) async fn delete(
     platform: &PgPool,
     project: &str,

@@ -117,7 +117,7 @@ async fn array_is_not_accepted_for_an_object() {
 }
 
 #[tokio::test]
-async fn encoded_letters_in_a_path_change_nothing() {
+async fn percent_encoded_letters_in_a_path_are_decoded() {
     let app = TestApp::start().await;
     let project = app.create_project("encoded paths").await;
     project

@@ -25,7 +25,7 @@ pub async fn sign_download(store: &str, key: &str, file_name: Option<&str>) -> R
     backend::buckets::sign_download(store, key, file_name).await
 }
 
-/// Signs the upload of an object. A run may sign at most 1000 uploads.
+/// Signs the upload of an object. A run may sign at most 1000 uploads; failed attempts count.
 ///
 /// # Errors
 /// The errors of [`list`], `NotFound` if the bucket does not exist, `Conflict` if the object exists and `replace` is

@@ -81,8 +81,8 @@ impl Attempts {
     }
 }
 
-/// Returns the /64 of an IPv6 address, because providers assign no smaller network to a customer. Returns an IPv4
-/// address as it is.
+/// Returns an IPv4 address as it is, but only the first 64 bits of an IPv6 address, because providers assign no smaller
+/// network to a customer.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),

@@ -70,7 +70,7 @@ pub(crate) struct NoFields {}
     responses((status = 200, body = RecoveryCodes),
         (status = 401, body = ErrorBody, description = "Not signed in, or `invalid_code`"),
         (status = 404, body = ErrorBody),
-        (status = 409, body = ErrorBody, description = "Nothing is being set up, or the factor is active"),
+        (status = 409, body = ErrorBody, description = "No setup was started, or the factor is already active"),
         (status = 429, body = ErrorBody)))]
 pub(crate) async fn confirm_totp(
     State(state): State<AuthState>,

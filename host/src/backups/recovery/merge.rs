@@ -4,8 +4,8 @@
 use serde_json::Value;
 use sqlx::PgConnection;
 
-/// Pairs of statements: the first reads from the present platform database, and the second changes the restored one
-/// accordingly. An API key or approval that is missing in the present database counts as revoked, if that database
+/// Pairs of statements: the first reads from the current platform database, and the second changes the restored one
+/// accordingly. An API key or approval that is missing in the current database counts as revoked, if that database
 /// belongs to the same installation.
 const MERGES: [(&str, &str); 6] = [
     // Keys that were revoked since, keys that were removed after they were revoked or had expired, and keys that now
@@ -51,10 +51,10 @@ const MERGES: [(&str, &str); 6] = [
     ),
 ];
 
-/// The revocations of the present platform database: one value for each of [`MERGES`].
+/// The revocations of the current platform database: one value for each of [`MERGES`].
 pub(super) struct Revocations(Vec<Value>);
 
-/// Reads the revocations from the present platform database.
+/// Reads the revocations from the current platform database.
 pub(super) async fn read(present: &mut PgConnection) -> Result<Revocations, sqlx::Error> {
     let mut values = Vec::with_capacity(MERGES.len());
     for (read, _) in MERGES {

@@ -1,7 +1,7 @@
 //! Restores databases with only the object store and the master key, while no server runs. Used by `atlashub restore`.
 //!
 //! `platform` restores the platform database. `merge` carries over the revocations made since the backup, if the
-//! present platform database can be read. `projects` restores the database of a project whose row exists, creates the
+//! current platform database can be read. `projects` restores the database of a project whose row exists, creates the
 //! missing resources of the project, and brings the objects of the backup back. Both restores load a new database and
 //! swap it in, so they can be repeated after a crash. The previous databases are kept.
 //!

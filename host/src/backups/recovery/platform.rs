@@ -109,7 +109,7 @@ pub async fn restore_platform(
     Ok(RestoredPlatform { rows, kept, revocations_read, unknown_tables: loaded.unknown_tables })
 }
 
-/// The present platform database.
+/// The current platform database.
 enum Present {
     Missing,
     /// The database exists but contains no tables, as on a new machine.
@@ -140,7 +140,7 @@ impl Present {
             Ok::<_, sqlx::Error>(read)
         };
         Ok(reading.await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the present platform database can't be read");
+            tracing::warn!(%error, "the current platform database can't be read");
             Self::Unreadable
         }))
     }

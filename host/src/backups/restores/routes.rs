@@ -121,7 +121,7 @@ pub(crate) async fn get_restore(
 /// Confirm a restore
 ///
 /// Starts a run that loads the archive into a new database, checks it, and then replaces the project's database with
-/// it. The project keeps working with its present database until then, and that database is kept for a rollback.
+/// it. The project keeps working with its current database until then, and that database is kept for a rollback.
 #[utoipa::path(post, path = "/admin/v1/restores/{restore}/confirm", tag = "restores",
     params(("restore" = String, Path)), request_body = ConfirmRestore,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),

@@ -19,8 +19,8 @@ pub(super) async fn check(connection: &mut PgConnection, config: &Config, report
         }
     };
     report.ok("postgres", format!("version {major} responds"));
-    if let Err(error) = check_rights(connection, major, report).await {
-        report.problem("postgres rights", format!("can't read them ({error})."));
+    if let Err(error) = check_role(connection, major, report).await {
+        report.problem("postgres role", format!("can't read its attributes ({error})."));
     }
     if let Err(error) = check_connections(connection, config, report).await {
         report.problem("postgres connections", format!("can't read the settings ({error})."));
@@ -34,7 +34,7 @@ pub(super) async fn check(connection: &mut PgConnection, config: &Config, report
     Some(major)
 }
 
-async fn check_rights(connection: &mut PgConnection, major: u32, report: &mut Report) -> Result<(), sqlx::Error> {
+async fn check_role(connection: &mut PgConnection, major: u32, report: &mut Report) -> Result<(), sqlx::Error> {
     let row = sqlx::query(
         "SELECT quote_ident(rolname) AS role, rolsuper, rolcreatedb, rolcreaterole, rolbypassrls
          FROM pg_roles WHERE rolname = current_user",
@@ -43,18 +43,18 @@ async fn check_rights(connection: &mut PgConnection, major: u32, report: &mut Re
     .await?;
     let role: String = row.try_get("role")?;
     if row.try_get("rolsuper")? {
-        report.ok("postgres rights", format!("{role} is a superuser"));
+        report.ok("postgres role", format!("{role} is a superuser"));
         return Ok(());
     }
-    let rights = [
+    let attributes = [
         ("CREATEDB", row.try_get("rolcreatedb")?),
         ("CREATEROLE", row.try_get("rolcreaterole")?),
         ("BYPASSRLS", row.try_get("rolbypassrls")?),
     ];
-    match missing_rights(major, rights) {
-        None => report.ok("postgres rights", format!("{role} has CREATEDB, CREATEROLE and BYPASSRLS")),
+    match missing_attributes(major, attributes) {
+        None => report.ok("postgres role", format!("{role} has CREATEDB, CREATEROLE and BYPASSRLS")),
         Some(missing) => report.problem(
-            "postgres rights",
+            "postgres role",
             format!(
                 "{role} can't create projects on Postgres {major}: run `ALTER ROLE {role} {missing}` as a superuser."
             ),
@@ -65,11 +65,11 @@ async fn check_rights(connection: &mut PgConnection, major: u32, report: &mut Re
 
 /// Returns the attributes to add to a role that is not a superuser. Before Postgres 16, CREATEROLE isn't enough to set
 /// up a project's roles.
-fn missing_rights(major: u32, rights: [(&'static str, bool); 3]) -> Option<String> {
+fn missing_attributes(major: u32, attributes: [(&'static str, bool); 3]) -> Option<String> {
     if major < 16 {
         return Some("SUPERUSER".to_owned());
     }
-    let missing: Vec<_> = rights.into_iter().filter(|(_, has)| !has).map(|(right, _)| right).collect();
+    let missing: Vec<_> = attributes.into_iter().filter(|(_, has)| !has).map(|(attribute, _)| attribute).collect();
     (!missing.is_empty()).then(|| missing.join(" "))
 }
 
@@ -164,11 +164,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_rights_depend_on_the_server_version() {
-        let check = |major, rights: [bool; 3], expected: Option<&str>| {
-            let [createdb, createrole, bypassrls] = rights;
-            let rights = [("CREATEDB", createdb), ("CREATEROLE", createrole), ("BYPASSRLS", bypassrls)];
-            assert_eq!(missing_rights(major, rights).as_deref(), expected, "{major} {rights:?}");
+    fn missing_attributes_depend_on_the_server_version() {
+        let check = |major, attributes: [bool; 3], expected: Option<&str>| {
+            let [createdb, createrole, bypassrls] = attributes;
+            let attributes = [("CREATEDB", createdb), ("CREATEROLE", createrole), ("BYPASSRLS", bypassrls)];
+            assert_eq!(missing_attributes(major, attributes).as_deref(), expected, "{major} {attributes:?}");
         };
         check(15, [true, true, true], Some("SUPERUSER"));
         check(16, [true, true, true], None);

@@ -12,8 +12,8 @@ use crate::{
 
 /// Restore the platform database: projects, keys, jobs, approvals of plugins
 ///
-/// The present platform database is kept under another name. What was revoked since the backup stays revoked if the
-/// present database can be read.
+/// The current platform database is kept under another name. What was revoked since the backup stays revoked if the
+/// current database can be read.
 #[derive(Debug, clap::Args)]
 pub(super) struct PlatformArguments {
     /// Id of a backup, as `atlashub restore --list` shows it (default: the newest)

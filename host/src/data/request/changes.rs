@@ -169,7 +169,7 @@ impl<'b> ChangeRequest<'b> {
         }
     }
 
-    /// Returns the values that the row must still have, and a request that reads its present values. `None` for an
+    /// Returns the values that the row must still have, and a request that reads its current values. `None` for an
     /// insert.
     pub fn read_of_present_values(&self) -> Option<(&Row<'b>, ReadRequest)> {
         let (conditions, was) = match self {

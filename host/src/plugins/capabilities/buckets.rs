@@ -16,12 +16,13 @@ use crate::{
 const MAX_BUCKETS: u32 = 1000;
 /// Memory held for a list of buckets, whose names are at most 63 bytes long.
 const LIST_BYTES: usize = 512 << 10;
-/// Maximum number of uploads that one run may sign. Each is recorded in the platform database, so a loop could fill it.
-const MAX_SIGNED_UPLOADS: u32 = 1000;
+/// Maximum number of times that one run may try to sign an upload. Each signed upload is recorded in the platform
+/// database, so a loop could fill it.
+const MAX_SIGN_ATTEMPTS: u32 = 1000;
 
-/// Number of uploads that the run has tried to sign.
+/// Number of times that the run has tried to sign an upload.
 #[derive(Default)]
-struct SignedUploads(u32);
+struct SignAttempts(u32);
 
 pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     buckets::add_to_linker::<_, Host>(linker, |state| state)
@@ -95,14 +96,14 @@ impl buckets::HostWithStore<RunState> for Host {
         };
         let _permit = run.enter().await;
         let project = find_project(&run, &project).await?;
-        let signed = accessor.with(|mut access| {
-            let SignedUploads(signed) = access.get().capability_state();
-            *signed = signed.saturating_add(1);
-            *signed
+        let attempts = accessor.with(|mut access| {
+            let SignAttempts(attempts) = access.get().capability_state();
+            *attempts = attempts.saturating_add(1);
+            *attempts
         });
-        if signed > MAX_SIGNED_UPLOADS {
+        if attempts > MAX_SIGN_ATTEMPTS {
             return Err(CallError::too_large(format!(
-                "this run has already signed {MAX_SIGNED_UPLOADS} uploads, the maximum"
+                "this run has already tried to sign {MAX_SIGN_ATTEMPTS} uploads, the maximum"
             )));
         }
         check_lease(&run).await?;

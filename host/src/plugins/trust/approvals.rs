@@ -15,7 +15,7 @@ use crate::{
     secrets::Sealer,
 };
 
-/// Maximum number of settings, and of secrets, in one request.
+/// Maximum number of settings of a plugin, and also of its secrets. A request can contain as many of each.
 const MAX_ENTRIES: usize = 64;
 const MAX_ENTRY_NAME_LENGTH: usize = 64;
 const MAX_VALUE_BYTES: usize = 8 << 10;
@@ -41,8 +41,8 @@ pub(in crate::plugins) struct ApprovalRequest<'a> {
 /// and the same request, its grants stay as they are, so that a secret can be set without widening them.
 ///
 /// # Errors
-/// Returns an error if the request names another file, if its grants, settings or secrets are invalid, if a secret
-/// can't be sealed, or if the platform database is unavailable.
+/// Returns an error if the request names another file, if its grants, settings or secrets are invalid, if the
+/// plugin would have too many secrets, if a secret can't be sealed, or if the platform database is unavailable.
 pub(in crate::plugins) async fn approve(
     platform: &PgPool,
     sealer: &Sealer,
@@ -79,6 +79,13 @@ pub(in crate::plugins) async fn approve(
     };
     queries::upsert_approval(&mut *transaction, new).await?;
     queries::set_secrets(&mut transaction, plugin.name(), &secrets).await?;
+    let adds_secret = secrets.values().any(Option::is_some);
+    if adds_secret && queries::count_secrets(&mut *transaction, plugin.name()).await? > MAX_ENTRIES {
+        return Err(PluginError::Invalid(format!(
+            "Plugin `{}` would have more than {MAX_ENTRIES} secrets. Remove some: send `null` as their value.",
+            plugin.name()
+        )));
+    }
     queries::delete_revoked_hash(&mut *transaction, &plugin.sha256()).await?;
     transaction.commit().await?;
     Ok(())

@@ -207,6 +207,13 @@ pub(super) async fn set_secrets(
     Ok(())
 }
 
+/// Returns the number of secrets that a plugin has.
+pub(super) async fn count_secrets(db: impl PgExecutor<'_>, plugin: &str) -> Result<usize, sqlx::Error> {
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM plugin_secrets WHERE plugin = $1").bind(plugin).fetch_one(db).await?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 /// Revokes an approval. Returns whether the approval existed and was not revoked yet.
 pub(super) async fn revoke_approval(db: impl PgExecutor<'_>, name: &str) -> Result<bool, sqlx::Error> {
     let result = sqlx::query("UPDATE plugin_approvals SET revoked_at = now() WHERE name = $1 AND revoked_at IS NULL")

@@ -66,7 +66,7 @@ pub struct Swap {
     pub project: String,
     /// Becomes the project's database.
     pub incoming: String,
-    /// The new name of the project's present database.
+    /// The new name of the project's current database.
     pub kept: String,
 }
 
@@ -193,7 +193,7 @@ impl Replacements {
         Ok(connection.close().await?)
     }
 
-    /// Replaces the project's database with `incoming`, and keeps the present one as `kept`. `record` runs in the same
+    /// Replaces the project's database with `incoming`, and keeps the current one as `kept`. `record` runs in the same
     /// transaction, on the platform database.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ impl Transfers {
         let progress = self.running.begin(run.run_id);
         let database = DatabaseName::Project(import.project_id.clone());
         let mut client = self.databases.connect_as(&database, DbRole::Owner).await?;
-        // Dropping the client, on any error and at any await, undoes the transaction.
+        // If an error or a cancelled run drops the client, Postgres rolls the transaction back.
         client.mark_busy();
         let work = Load {
             table: &import.table_name,

@@ -47,7 +47,7 @@ async fn wrong_passwords_are_limited_per_account_from_any_address() {
 }
 
 #[tokio::test]
-async fn right_logins_are_not_counted() {
+async fn successful_logins_are_not_counted_as_attempts() {
     let (_app, project) = start().await;
     sign_up(&project, "a@example.com").await;
     for _ in 0..25 {

@@ -31,7 +31,7 @@ async fn add(client: &crate::support::Client, body: &str) {
 }
 
 #[tokio::test]
-async fn policies_decide_what_a_signed_in_user_sees() {
+async fn signed_in_user_sees_only_the_rows_that_policies_allow() {
     let (_app, project) = start("Policies").await;
     project.sql(NOTES).await;
     let [ada, bob] = [sign_up(&project, "ada@example.com").await, sign_up(&project, "bob@example.com").await];

@@ -129,7 +129,7 @@ const CATALOGUE: &str = "
     ) AS lines";
 
 #[tokio::test]
-async fn tables_of_a_restored_database_are_as_new_whatever_the_archive_attached_to_them() {
+async fn restored_login_tables_lose_what_the_archive_attached_to_them() {
     let (_app, project) = start("Attached").await;
     sign_up(&project, "a@example.com").await;
     let new: String = query(&project, CATALOGUE).await;

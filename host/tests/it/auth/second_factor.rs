@@ -1,4 +1,4 @@
-//! The second factor: its setup, its use at login, its recovery codes and its removal.
+//! The second factor: its setup, its use at login, and its removal. Recovery codes: `recovery_codes`.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -27,19 +27,19 @@ pub fn totp(secret: &str, steps: i64) -> String {
 }
 
 /// Returns a code that is certainly wrong.
-fn wrong_code(secret: &str) -> String {
+pub(super) fn wrong_code(secret: &str) -> String {
     let near: Vec<_> = (-2..=2).map(|steps| totp(secret, steps)).collect();
     (0..).map(|number| format!("{number:06}")).find(|code| !near.contains(code)).expect("a code")
 }
 
 /// A user with an active second factor.
-struct Enrolled {
-    session: Value,
-    secret: String,
-    recovery_codes: Vec<String>,
+pub(super) struct Enrolled {
+    pub session: Value,
+    pub secret: String,
+    pub recovery_codes: Vec<String>,
 }
 
-async fn enrol(project: &TestProject, session: Value) -> Enrolled {
+pub(super) async fn enrol(project: &TestProject, session: Value) -> Enrolled {
     let client = signed_in(project, &session);
     let (status, enrolment) = client.post("/v1/auth/mfa/totp", json!({})).await;
     assert_eq!(status, StatusCode::CREATED, "{enrolment}");
@@ -54,22 +54,22 @@ async fn enrol(project: &TestProject, session: Value) -> Enrolled {
 }
 
 /// Makes the code of the current step usable again.
-async fn forget_used_codes(project: &TestProject) {
+pub(super) async fn forget_used_codes(project: &TestProject) {
     execute(project, "UPDATE auth.totp_factors SET last_step = NULL").await;
 }
 
 /// Returns the challenge token of a response that asks for the second factor.
-fn challenge((status, body): &(StatusCode, Value)) -> String {
+pub(super) fn challenge((status, body): &(StatusCode, Value)) -> String {
     assert_eq!((*status, code(body)), (StatusCode::FORBIDDEN, "mfa_required"), "{body}");
     assert_eq!(body["error"]["details"]["expiresIn"], 300);
     body["error"]["details"]["challengeToken"].as_str().unwrap().to_owned()
 }
 
-async fn begin(project: &TestProject, email: &str) -> String {
+pub(super) async fn begin(project: &TestProject, email: &str) -> String {
     challenge(&log_in(project, email, PASSWORD).await)
 }
 
-async fn verify(project: &TestProject, challenge: &str, code: &str) -> (StatusCode, Value) {
+pub(super) async fn verify(project: &TestProject, challenge: &str, code: &str) -> (StatusCode, Value) {
     post(project, "/v1/auth/mfa/verify", json!({ "challengeToken": challenge, "code": code })).await
 }
 
@@ -78,16 +78,16 @@ fn claims(body: &Value) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
 }
 
-fn level(body: &Value) -> String {
+pub(super) fn level(body: &Value) -> String {
     claims(body)["aal"].as_str().unwrap().to_owned()
 }
 
 /// Returns the level and methods of a session with a second factor.
-fn strong(second: &str, first: &str) -> (String, Vec<String>) {
+pub(super) fn strong(second: &str, first: &str) -> (String, Vec<String>) {
     ("aal2".to_owned(), vec![second.to_owned(), first.to_owned()])
 }
 
-fn methods(body: &Value) -> Vec<String> {
+pub(super) fn methods(body: &Value) -> Vec<String> {
     let amr = claims(body)["amr"].as_array().unwrap().clone();
     assert!(amr.iter().all(|used| used["timestamp"].as_i64().is_some_and(|time| time > 1_700_000_000)), "{amr:?}");
     amr.iter().map(|used| used["method"].as_str().unwrap().to_owned()).collect()
@@ -180,82 +180,7 @@ async fn factor_is_inactive_until_confirmed_and_is_set_up_once() {
 }
 
 #[tokio::test]
-async fn recovery_code_replaces_the_app_once_and_only_hashes_are_stored() {
-    let (_app, project) = start("Recovery codes").await;
-    let Enrolled { secret, recovery_codes, .. } = enrol(&project, sign_up(&project, "ada@example.com").await).await;
-    let token = begin(&project, "ada@example.com").await;
-    let (status, body) = verify(&project, &token, &recovery_codes[0].to_uppercase()).await;
-    assert_eq!(status, StatusCode::OK, "{body}");
-    assert_eq!((level(&body), methods(&body)), strong("recovery_code", "password"));
-    let token = begin(&project, "ada@example.com").await;
-    assert_eq!(code(&verify(&project, &token, &recovery_codes[0]).await.1), "invalid_code");
-    assert_eq!(verify(&project, &token, &recovery_codes[1].replace('-', "")).await.0, StatusCode::OK);
-    let (_, factor) = signed_in(&project, &body).get("/v1/auth/mfa").await;
-    assert_eq!(factor["recoveryCodesLeft"], 8);
-    // The codes and the secret are nowhere in the database.
-    let dump = "SELECT (SELECT string_agg(t::text, ' ') FROM auth.totp_factors t)
-                    || (SELECT string_agg(t::text, ' ') FROM auth.recovery_codes t)
-                    || (SELECT string_agg(t::text, ' ') FROM auth.users t)";
-    let text: String = query(&project, dump).await;
-    let key = hex::encode(data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).unwrap());
-    assert!(!text.contains(&secret) && !text.contains(&key) && !text.contains(&recovery_codes[2]), "{text}");
-}
-
-#[tokio::test]
-async fn recovery_codes_are_replaced_with_a_code_of_the_app() {
-    let (_app, project) = start("New recovery codes").await;
-    let user = enrol(&project, sign_up(&project, "ada@example.com").await).await;
-    let client = signed_in(&project, &user.session);
-    let replace = async |code: &str| client.post("/v1/auth/mfa/recovery-codes", json!({ "code": code })).await;
-    // A code is right only once, and a recovery code is not enough.
-    for refused in [totp(&user.secret, 0), wrong_code(&user.secret), user.recovery_codes[0].clone()] {
-        let (status, error) = replace(&refused).await;
-        assert_eq!((status, code(&error)), (StatusCode::UNAUTHORIZED, "invalid_code"), "{error}");
-    }
-    let (status, body) = replace(&totp(&user.secret, 1)).await;
-    assert_eq!((status, body["recoveryCodes"].as_array().map(Vec::len)), (StatusCode::OK, Some(10)), "{body}");
-    assert_eq!(client.get("/v1/auth/mfa").await.1["recoveryCodesLeft"], 10);
-    let token = begin(&project, "ada@example.com").await;
-    assert_eq!(code(&verify(&project, &token, &user.recovery_codes[0]).await.1), "invalid_code");
-    let (status, signed_in_again) = verify(&project, &token, body["recoveryCodes"][0].as_str().unwrap()).await;
-    assert_eq!(status, StatusCode::OK, "{signed_in_again}");
-    let (status, _) = client.post("/v1/auth/mfa/recovery-codes", json!({})).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
-    let without = signed_in(&project, &sign_up(&project, "bea@example.com").await);
-    let (status, error) = without.post("/v1/auth/mfa/recovery-codes", json!({ "code": "123456" })).await;
-    assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "not_found"), "{error}");
-}
-
-#[tokio::test]
-async fn wrong_codes_are_limited_and_recovery_codes_still_work() {
-    let (_app, project) = start("Guesses").await;
-    let Enrolled { secret, recovery_codes, .. } = enrol(&project, sign_up(&project, "ada@example.com").await).await;
-    forget_used_codes(&project).await;
-    let wrong = wrong_code(&secret);
-    for _ in 0..2 {
-        let token = begin(&project, "ada@example.com").await;
-        for _ in 0..5 {
-            assert_eq!(code(&verify(&project, &token, &wrong).await.1), "invalid_code");
-        }
-        // A token allows five attempts.
-        assert_eq!(code(&verify(&project, &token, &totp(&secret, 0)).await.1), "invalid_token");
-    }
-    // A user has ten attempts, across all tokens.
-    let token = begin(&project, "ada@example.com").await;
-    let (status, error) = verify(&project, &token, &totp(&secret, 0)).await;
-    assert_eq!((status, code(&error)), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "{error}");
-    // Recovery codes can't be guessed, so they have no limit per user.
-    assert_eq!(verify(&project, &token, &recovery_codes[0]).await.0, StatusCode::OK);
-    // Another user is not affected. After two minutes, this user can give codes again.
-    let other = enrol(&project, sign_up(&project, "bea@example.com").await).await;
-    assert_eq!(verify(&project, &begin(&project, "bea@example.com").await, &totp(&other.secret, 1)).await.0, 200);
-    execute(&project, "UPDATE auth.totp_factors SET attempts_full_at = attempts_full_at - interval '2 min'").await;
-    let token = begin(&project, "ada@example.com").await;
-    assert_eq!(verify(&project, &token, &totp(&secret, 0)).await.0, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn waiting_login_becomes_invalid_with_time_a_new_password_or_a_disabled_user() {
+async fn pending_login_ends_by_expiry_a_password_change_or_disabling_the_user() {
     let (_app, project) = start("Waiting").await;
     let Enrolled { session, recovery_codes, .. } = enrol(&project, sign_up(&project, "ada@example.com").await).await;
     let expired = begin(&project, "ada@example.com").await;
@@ -401,25 +326,4 @@ async fn secret_survives_a_new_master_key_and_a_restore() {
     let request = json!({ "challengeToken": token, "code": totp(&secret, 0) });
     let (status, body) = client.post("/v1/auth/mfa/verify", request).await;
     assert_eq!(status, StatusCode::OK, "{body}");
-}
-
-#[tokio::test]
-async fn secret_of_another_platform_needs_a_recovery_code() {
-    let (app, project) = start("Moved").await;
-    let Enrolled { secret, recovery_codes, .. } = enrol(&project, sign_up(&project, "ada@example.com").await).await;
-    // This platform does not have the keys of the other one.
-    sqlx::query("DELETE FROM data_keys").execute(app.app.platform()).await.unwrap();
-    let node = TestApp::builder()
-        .database_url(app.services.database_url.expose())
-        .master_keys(&app.services.master_key, None)
-        .start()
-        .await;
-    let client = node.public().with_header("x-api-key", &project.publishable_key);
-    let login = json!({ "email": "ada@example.com", "password": PASSWORD });
-    let token = challenge(&client.post("/v1/auth/login", login).await);
-    let verify =
-        async |code: &str| client.post("/v1/auth/mfa/verify", json!({ "challengeToken": token, "code": code })).await;
-    let (status, error) = verify(&totp(&secret, 1)).await;
-    assert_eq!((status, code(&error)), (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"), "{error}");
-    assert_eq!(verify(&recovery_codes[0]).await.0, StatusCode::OK);
 }

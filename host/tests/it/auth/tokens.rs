@@ -55,7 +55,7 @@ async fn access_token_contains_the_documented_claims_and_verifies_with_the_publi
 }
 
 #[tokio::test]
-async fn rotating_the_key_logs_nobody_out() {
+async fn rotation_of_the_signing_key_ends_no_session() {
     let (app, project) = start("Rotation of keys").await;
     let before = sign_up(&project, "a@example.com").await;
     let old = part(access_token(&before), 0)["kid"].clone();

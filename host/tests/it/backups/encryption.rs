@@ -252,7 +252,7 @@ async fn encrypted_backup_is_restored_with_its_identity() {
 }
 
 #[tokio::test]
-async fn configured_identity_verifies_by_schedule_and_restores_without_another() {
+async fn configured_identity_is_used_for_verifications_and_restores() {
     let key = Identity::generate();
     let builder = TestApp::builder().first_party_plugins();
     let builder = builder.var("ATLASHUB_BACKUP_AGE_RECIPIENTS", &key.to_public().to_string());

@@ -226,7 +226,7 @@ async fn sweep_during_a_backup_removes_no_copy_that_the_backup_uses() {
 }
 
 #[tokio::test]
-async fn backup_after_a_change_of_recipients_refers_to_no_copy_for_the_old_ones() {
+async fn backup_after_a_change_of_recipients_uses_no_copies_for_the_previous_recipients() {
     let (old, new) = (Identity::generate(), Identity::generate());
     let recipient = |identity: &Identity| identity.to_public().to_string();
     let builder = TestApp::builder().first_party_plugins();

@@ -112,7 +112,7 @@ async fn backup_after_a_failed_one_uses_its_copies() {
 }
 
 #[tokio::test]
-async fn backup_leaves_no_backup_if_the_store_goes_away_until_its_end() {
+async fn failed_backup_leaves_nothing_if_the_store_is_unreachable_until_its_end() {
     let faulty = Faulty::start().await;
     faulty.store.pause_response("/uploads/large.bin?x-id=GetObject", 1 << 20);
     let run = start(&faulty.app, &faulty.project).await;

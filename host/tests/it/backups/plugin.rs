@@ -95,7 +95,7 @@ async fn project_backup_is_complete_and_catalogued() {
 }
 
 #[tokio::test]
-async fn backups_that_failed_their_verification_are_not_among_the_kept_ones() {
+async fn backups_that_failed_verification_do_not_count_for_retention() {
     let app = TestApp::start().await;
     let project = app.create_project("Failed later").await;
     let target = format!("project:{}", project.id);

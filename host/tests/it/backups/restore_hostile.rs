@@ -41,7 +41,7 @@ async fn assert_all_keys_work(project: &TestProject) {
 }
 
 #[tokio::test]
-async fn archive_with_hostile_sql_gains_nothing() {
+async fn hostile_sql_in_an_archive_fails_and_the_restore_changes_nothing() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let (project, other) = (project_with_rows(&app, "hostile").await, project_with_rows(&app, "other").await);
     let (evil, file) = (format!("evil_{}", project.id), std::env::temp_dir().join(format!("evil-{}", project.id)));

@@ -35,7 +35,7 @@ async fn materialized_view_over_a_table_that_forces_row_level_security_is_restor
 }
 
 #[tokio::test]
-async fn users_of_a_restored_database_belong_to_the_platform_also_while_login_is_off() {
+async fn restored_login_tables_belong_to_the_platform_even_while_login_is_off() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let (source, target) = (app.create_project("with users").await, app.create_project("copy").await);
     assert_eq!(source.admin().patch(&source.path("/auth"), json!({ "enabled": true })).await.0, StatusCode::OK);

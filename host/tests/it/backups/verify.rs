@@ -208,7 +208,7 @@ fn hostile(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn archive_with_hostile_sql_does_no_harm() {
+async fn hostile_sql_in_an_archive_fails_during_verification() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("hostile").await;
     let (evil, file) = (format!("evil_{}", project.id), std::env::temp_dir().join(format!("evil-{}", project.id)));

@@ -90,7 +90,7 @@ impl Killed {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_step_a_backup_with_objects_is_complete_or_leaves_nothing() {
+async fn backup_with_objects_killed_at_any_step_is_complete_or_leaves_nothing() {
     let mut killed = Killed::start().await;
     let of_store = BACKUP_STEPS.map(|(step, text)| (step, Moment::Request(text), 0));
     let others = [
@@ -118,7 +118,7 @@ async fn killed_at_any_step_a_backup_with_objects_is_complete_or_leaves_nothing(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_step_a_restore_with_objects_changes_no_row_and_can_be_repeated() {
+async fn restore_with_objects_killed_at_any_step_changes_no_row_and_can_be_repeated() {
     let mut killed = Killed::start().await;
     killed.project.sql("CREATE TABLE items AS SELECT 1 AS id").await;
     let (backup, _) = back_up(&killed.app, &killed.project).await;

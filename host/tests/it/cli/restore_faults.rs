@@ -36,7 +36,7 @@ async fn plan_and_confirm(admin: &Client, backup: &Value, project: &Value) -> (S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_step_a_restore_changes_nothing_and_leaves_nothing() {
+async fn restore_killed_at_any_step_changes_nothing_and_leaves_nothing() {
     let url = Postgres::shared().platform_database().await;
     let vars = ProgramVars::external(&url).set("ATLASHUB_JOB_LEASE_SECONDS", "5");
     let mut platform = PgConnection::connect(&url).await.unwrap();

@@ -117,7 +117,7 @@ impl Killed {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_step_an_export_leaves_no_file() {
+async fn export_killed_at_any_step_leaves_no_file() {
     let mut killed = Killed::start().await;
     create_hanging_query(&mut killed.project).await;
     let steps = [
@@ -142,7 +142,7 @@ async fn killed_at_any_step_an_export_leaves_no_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_step_an_import_changes_nothing_or_everything() {
+async fn import_killed_at_any_step_changes_nothing_or_everything() {
     let mut killed = Killed::start().await;
     killed.sql("CREATE TABLE items (id int)").await;
     let csv: String = std::iter::once("id\n".to_owned()).chain((0..1000).map(|id| format!("{id}\n"))).collect();

@@ -237,7 +237,7 @@ async fn upsert_with_merge_writes_every_part_of_a_composite_key() {
 }
 
 #[tokio::test]
-async fn publishable_key_reads_exposed_columns_of_such_types() {
+async fn publishable_key_reads_exposed_columns_with_types_of_other_schemas() {
     let app = TestApp::start().await;
     let project = project_with_schema(&app, "other schemas, exposed").await;
     project.expose("users", "read", "none").await;

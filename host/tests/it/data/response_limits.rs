@@ -220,7 +220,7 @@ async fn unread_responses_use_a_limited_share_of_memory() {
 }
 
 #[tokio::test]
-async fn long_responses_have_a_length_and_arrive_whole() {
+async fn long_responses_have_a_length_and_arrive_completely() {
     let app = TestApp::builder().var("ATLASHUB_RESPONSE_LIMIT_BYTES", "16777216").start().await;
     let project = app.create_project("long").await;
     let table = "create table t (id int, a text);

@@ -214,7 +214,7 @@ async fn table_without_columns_is_readable() {
 }
 
 #[tokio::test]
-async fn keys_of_a_table_with_inheriting_tables_identify_no_row() {
+async fn keys_of_a_table_with_child_tables_do_not_identify_one_row() {
     let app = TestApp::start().await;
     let project = app.create_project("heirs").await;
     project
@@ -270,4 +270,37 @@ async fn states_of_tables_are_described_in_errors() {
         check(response, StatusCode::BAD_REQUEST, "ends in a single backslash").await;
     }
     assert_eq!(secret.get("/v1/db/notes?like.body=a%5C%5C").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn constraint_errors_do_not_name_tables_of_other_schemas() {
+    let app = TestApp::start().await;
+    let project = app.create_project("private tables").await;
+    // Each private table has the name of a public one.
+    project
+        .sql(
+            "create schema private;
+             create table required (id int primary key); create table private.required (internal int not null);
+             create table events (id int primary key);
+             create table private.events (internal int) partition by list (internal);
+             create table events_1 (id int primary key);
+             create table private.events_1 partition of private.events for values in (1);
+             create function copy() returns trigger language plpgsql security definer as $$ begin
+                 execute format('insert into private.%I values ($1)', tg_table_name) using nullif(new.id, 3);
+                 return new; end $$;
+             create trigger copy before insert on required for each row execute function copy();
+             create trigger copy before insert on events for each row execute function copy();
+             create trigger copy before insert on events_1 for each row execute function copy();",
+        )
+        .await;
+    for (table, code, message) in [
+        ("required", "not_null_violation", "A required column has no value."),
+        ("events", "check_violation", "A partitioned table has no partition for this row."),
+        ("events_1", "check_violation", "The row does not belong to the partition that it is written to."),
+    ] {
+        let (status, body) = project.secret().post(&format!("/v1/db/{table}"), json!({ "rows": [{ "id": 3 }] })).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{table}: {body}");
+        assert_eq!((body["error"]["code"].as_str(), body["error"]["message"].as_str()), (Some(code), Some(message)));
+        assert!(!body.to_string().contains("internal"), "{body}");
+    }
 }

@@ -77,7 +77,7 @@ async fn client_that_reads_nothing_is_cut_off() {
 }
 
 #[tokio::test]
-async fn followed_log_outlives_the_timeouts() {
+async fn followed_log_is_not_closed_by_the_timeouts() {
     let runner = TestRunner::new();
     let app = TestApp::builder()
         .runner(runner.node("a"))

@@ -80,7 +80,7 @@ async fn node_with_wrong_clock_follows_the_database_clock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clock_jumps_neither_multiply_nor_skip_runs() {
+async fn clock_changes_neither_repeat_nor_skip_runs() {
     let runner = TestRunner::new();
     let clock = Clock::new().await;
     let app = clock.gateway(&runner).await;

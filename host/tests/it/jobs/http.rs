@@ -136,7 +136,7 @@ async fn response_in_a_wrong_encoding_succeeds_without_its_preview() {
 }
 
 #[tokio::test]
-async fn json_body_is_sent_as_json_in_its_own_notation() {
+async fn json_body_is_sent_exactly_as_given() {
     let server = WebServer::start(|_| WebResponse::status(204)).await;
     let app = app_for(&server.entry()).await;
     let admin = app.admin();

@@ -42,7 +42,7 @@ async fn log_lines_have_level_and_time() {
 }
 
 #[tokio::test]
-async fn long_log_is_stored_whole_in_the_object_store() {
+async fn long_log_is_stored_completely_in_the_object_store() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "params": { "lines": 1000 } })).await;

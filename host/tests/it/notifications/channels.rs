@@ -200,7 +200,7 @@ async fn mail_server_with_private_address_needs_an_allowlist_entry() {
 }
 
 #[tokio::test]
-async fn omitted_channel_secrets_are_kept_and_sealed_at_rest() {
+async fn omitted_channel_secrets_are_kept_and_stored_sealed() {
     let mail_server = MailServer::start(|_| None).await;
     let app = app_for("127.0.0.1+private").await;
     let made = create_channel(

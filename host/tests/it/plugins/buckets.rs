@@ -89,7 +89,7 @@ async fn buckets_and_their_limits_apply_to_signed_uploads() {
         }
     }
     let too_many = platform.buckets("sign-upload", "uploads/a", json!({ "count": 1001 })).await.unwrap_err();
-    assert!(too_many.contains("already signed 1000 uploads"), "{too_many}");
+    assert!(too_many.contains("already tried to sign 1000 uploads"), "{too_many}");
     // All these uploads have one record, because they are for one path.
     let records: i64 = sqlx::query_scalar("SELECT count(*) FROM file_metadata WHERE project_id = $1")
         .bind(&platform.project.id)

@@ -134,7 +134,7 @@ async fn host_limit_applies_regardless_of_the_manifest() {
 }
 
 #[tokio::test]
-async fn dumps_of_all_runs_are_limited_and_backups_keep_their_own() {
+async fn concurrent_dumps_are_limited_and_backups_have_their_own_permits() {
     let platform = Platform::start().await;
     platform.fill().await;
     let limits = host(|config| config.total_dumps = 2);
@@ -190,7 +190,7 @@ async fn stream_that_is_not_read_is_closed() {
 }
 
 #[tokio::test]
-async fn objects_of_plugins_need_a_bucket_and_count_in_it() {
+async fn objects_of_plugins_require_a_bucket_and_count_in_its_size() {
     let platform = Platform::start().await;
     let admin = platform.app.admin();
     let put = async |call: &str, key: &str, bytes: usize| {

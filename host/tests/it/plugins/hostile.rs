@@ -228,7 +228,7 @@ async fn import_without_grant_can_not_be_linked() {
 }
 
 #[tokio::test]
-async fn other_files_and_foreign_imports_are_not_compiled() {
+async fn files_that_are_not_plugins_and_unknown_imports_are_not_compiled() {
     let engine = wasmtime::Engine::default();
     let precompiled = engine.precompile_component(&body("")).unwrap();
     let check = async |file: &[u8], expected: CompileError| {

@@ -153,7 +153,7 @@ async fn query_changes_nothing() {
 }
 
 #[tokio::test]
-async fn wrong_queries_are_explained() {
+async fn invalid_queries_return_the_reason() {
     let platform = Platform::start().await;
     platform.project.sql(ITEMS).await;
     for (sql, expected) in [
@@ -253,7 +253,7 @@ async fn query_ends_at_its_time_limit_and_with_its_run() {
 }
 
 #[tokio::test]
-async fn rows_that_are_not_read_hold_no_connection() {
+async fn query_whose_rows_are_not_read_ends_and_releases_its_connection() {
     let platform = Platform::start().await;
     let endless = "SELECT i, repeat('x', 1000) AS x FROM generate_series(1, 10000000) i";
     let idle = limits(|config| config.stream_idle = Duration::from_secs(1));
@@ -269,7 +269,7 @@ async fn rows_that_are_not_read_hold_no_connection() {
 }
 
 #[tokio::test]
-async fn queries_of_all_runs_are_limited_and_one_plugin_leaves_a_part_to_others() {
+async fn concurrent_queries_are_limited_in_total_and_per_plugin() {
     let platform = Platform::start().await;
     let two = limits(|config| config.total_queries = 2);
     let params = json!({

@@ -84,6 +84,26 @@ async fn approval_without_grants_grants_the_request() {
 }
 
 #[tokio::test]
+async fn more_than_64_secrets_of_a_plugin_are_rejected() {
+    let (app, _folder) = app_with_pending_plugin().await;
+    let secrets = |numbers: std::ops::Range<usize>| -> Value {
+        let secrets: serde_json::Map<_, _> = numbers.map(|number| (format!("s{number}"), json!("x"))).collect();
+        json!({ "secrets": secrets })
+    };
+    approve(&app, "hello", secrets(0..40)).await;
+    let (status, error) = app.admin().post("/admin/v1/plugins/hello/approve", secrets(40..65)).await;
+    assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_request")));
+    assert!(error["error"]["message"].as_str().unwrap().contains("more than 64 secrets"), "{error}");
+    let (_, plugin) = app.admin().get("/admin/v1/plugins/hello").await;
+    assert_eq!(plugin["secrets"].as_array().map(Vec::len), Some(40), "{plugin}");
+    // Values of existing secrets can be replaced, and removed secrets make room.
+    let mut exchange = secrets(30..65);
+    exchange["secrets"]["s0"] = Value::Null;
+    let plugin = approve(&app, "hello", exchange).await;
+    assert_eq!(plugin["secrets"].as_array().map(Vec::len), Some(64), "{plugin}");
+}
+
+#[tokio::test]
 async fn secrets_are_write_only_and_can_be_resealed() {
     let (app, _folder) = app_with_pending_plugin().await;
     let secret = "correct horse battery staple";

@@ -147,7 +147,7 @@ async fn calls_outside_the_grant_and_malformed_ones_are_refused() {
 }
 
 #[tokio::test]
-async fn flood_of_values_stops_at_the_quota() {
+async fn values_beyond_the_quota_are_refused() {
     let app = TestApp::builder().var("ATLASHUB_PLUGIN_STATE_KIB", "100").start().await;
     let platform = Platform::with(app).await;
     let fill = async |count: u64, key: &str, bytes: u64| {

@@ -148,7 +148,7 @@ async fn guest_that_traps_during_a_transfer_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn cancelled_dump_leaves_nothing() {
+async fn cancelled_dump_leaves_no_object() {
     let app = TestApp::start().await;
     app.app.store().ensure_bucket(PLATFORM_BUCKET).await.unwrap();
     let project = app.create_project("cancelled").await;

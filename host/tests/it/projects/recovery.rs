@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use crate::support::TestApp;
 
 #[tokio::test]
-async fn recovery_leaves_projects_being_created_alone() {
+async fn recovery_keeps_projects_that_are_being_created() {
     let app = TestApp::start().await;
     let done = AtomicBool::new(false);
     let recover = async {

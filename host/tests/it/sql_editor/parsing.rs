@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::TestApp;
 
 #[tokio::test]
-async fn text_is_described_without_database_and_audit_entry() {
+async fn statements_are_described_without_a_database_or_an_audit_entry() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     // Nothing can connect to the project's database.

@@ -38,7 +38,7 @@ async fn queries_are_saved_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn change_of_another_window_is_not_overwritten() {
+async fn query_changed_in_another_window_is_not_overwritten() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let (_, created) = app.admin().post(&project.path("/queries"), json!({ "name": "q", "sql": "SELECT 1" })).await;

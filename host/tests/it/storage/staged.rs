@@ -62,7 +62,7 @@ async fn states(app: &TestApp, project: &TestProject) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn kept_url_never_replaces_a_newer_object() {
+async fn old_upload_url_never_replaces_a_newer_object() {
     let app = TestApp::start().await;
     let project = open_project(&app, "kept").await;
     for (caller, client) in untrusted(&app, &project).await {

@@ -74,7 +74,7 @@ async fn changes_are_made_in_order_in_one_transaction() {
 }
 
 #[tokio::test]
-async fn failed_change_undoes_all_and_is_named() {
+async fn failed_change_undoes_all_changes_and_reports_its_index() {
     let (app, project) = shop().await;
     let before = items(&app, &project).await;
     for (failing, status, code, detail) in [

@@ -35,7 +35,7 @@ const SHOP: &str = "
     CREATE POLICY own ON items AS RESTRICTIVE FOR UPDATE TO CURRENT_USER USING (true) WITH CHECK (price > 1);";
 
 #[tokio::test]
-async fn table_has_all_details() {
+async fn table_detail_describes_columns_keys_constraints_and_indexes() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     project.sql(SHOP).await;

@@ -113,7 +113,7 @@ async fn upsert_with_an_always_generated_identity_changes_the_other_columns() {
 }
 
 #[tokio::test]
-async fn errors_of_rows_are_whole_sentences_without_positions_in_the_row() {
+async fn row_errors_are_sentences_without_positions_in_the_row() {
     let app = start().await;
     let project = app.create_project("Shop").await;
     project.sql("CREATE TABLE items (id int PRIMARY KEY, name text)").await;

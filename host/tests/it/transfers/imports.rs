@@ -316,7 +316,7 @@ async fn cancelled_import_changes_nothing() {
 }
 
 #[tokio::test]
-async fn interrupted_commit_is_settled_by_its_transaction() {
+async fn interrupted_commit_gets_the_outcome_of_its_transaction() {
     let app = start().await;
     let project = app.create_project("Shop").await;
     project.sql("CREATE TABLE items (id int)").await;

@@ -1,4 +1,4 @@
-//! Splits files into records, as their bytes arrive. Memory does not depend on the size of the file.
+//! Splits files into records, as their bytes arrive. The memory use does not depend on the size of the file.
 //!
 //! `csv` reads CSV as spreadsheets write it. `json` reads an array of objects, or an object per line. Both find the
 //! beginning and end of each record. Postgres parses the values. `escapes` finds the escapes that Postgres can't read.
@@ -10,7 +10,7 @@ mod json;
 pub(super) use csv::{CsvFormat, CsvRecords, Fields};
 pub(super) use json::{JsonRecord, JsonRecords, JsonShape};
 
-/// Maximum size of a record. Without it, the rest of the file after a quote that is never closed would be in memory.
+/// Maximum size of a record. Without it, a quote that is never closed would load the rest of the file into memory.
 const MAX_RECORD_BYTES: usize = 8 << 20;
 
 /// A record that can't be imported, or a file that can't be read any further.

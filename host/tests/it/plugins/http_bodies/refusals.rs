@@ -61,7 +61,7 @@ async fn streamed_body_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn wrong_bodies_are_refused() {
+async fn invalid_streamed_bodies_are_refused() {
     let server = WebServer::start(|_| WebResponse::status(200)).await;
     let platform = platform(&[&server.entry()]).await;
     platform.put("uploads/a", vec![b'a'; 1000]).await;

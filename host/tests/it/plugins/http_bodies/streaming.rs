@@ -82,7 +82,7 @@ async fn forwarded_object_is_uploaded_without_entering_the_guest() {
 }
 
 #[tokio::test]
-async fn reader_sets_the_pace_of_the_server() {
+async fn server_sends_no_faster_than_the_plugin_reads() {
     let mut server = Connections::start().await;
     let platform = platform(&[&server.entry()]).await;
     let guest = platform.guest("open-sleeping", json!({ "url": server.url() })).await;
