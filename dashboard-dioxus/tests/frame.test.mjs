@@ -104,6 +104,18 @@ test("signing out leads to the sign-in", async (t) => {
   await eventually(async () => new URL(page.url()).pathname === "/sign-in");
 });
 
+test("signing out opens the address that the server names", async (t) => {
+  const page = await openPage(t);
+  const session = { actor: "ann@example.com", expiresAt: null, method: "access", signOutUrl: "/cdn-cgi/access/logout", id: null };
+  await page.route("**/admin/v1/session", (route) =>
+    route.request().method() === "DELETE" ? route.fulfill({ status: 204 }) : route.fulfill({ json: session }));
+  await page.route("**/cdn-cgi/access/logout", (route) => route.fulfill({ contentType: "text/html", body: "Signed out" }));
+  await page.goto(`${url}/projects`);
+  await button(page, "Account").click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await page.waitForURL("**/cdn-cgi/access/logout");
+});
+
 test("every address has its heading and title when it is opened first", async (t) => {
   const { id, name } = await createProject("addresses");
   const page = await openPage(t);

@@ -10,6 +10,9 @@ test("a new project shows its keys once", async (t) => {
   await button(page, "Create project").click();
   const dialog = page.getByRole("dialog", { name: "Store your keys" });
   await shown(dialog);
+  await shown(dialog.getByRole("note").filter({ hasText: "Allowed origins" }));
+  const lines = dialog.getByText("ATLASHUB_API_URL=");
+  assert.ok(await lines.evaluate((lines) => lines.scrollWidth <= lines.clientWidth), "the .env lines are shown whole");
   const secret = await dialog.getByRole("textbox", { name: "Secret key" }).inputValue();
   assert.match(secret, /^ah_sec_/);
   await page.keyboard.press("Escape");
@@ -86,6 +89,9 @@ test("the page of a project shows how to connect an app", async (t) => {
     await connect.getByRole("tab", { name: tab, exact: true }).click();
     await shown(connect.getByText(text));
   }
+  await connect.getByRole("button", { name: "Copy browser snippet" }).click();
+  await eventually(async () => (await page.evaluate(() => navigator.clipboard.readText())).includes("NEXT_PUBLIC_ATLASHUB_PUBLISHABLE_KEY"));
+  await shown(connect.getByRole("note").getByRole("link", { name: "Allow an origin…" }));
   const steps = page.getByRole("region", { name: "Next steps" });
   await shown(steps.getByRole("listitem").filter({ hasText: "Done: Create a table" }));
   await shown(steps.getByRole("link", { name: "Put the keys into your app" }));

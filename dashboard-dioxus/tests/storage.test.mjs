@@ -61,7 +61,7 @@ test("a bucket is created, opened to browsers, and deleted after its name is typ
   await form.getByRole("button", { name: "Create bucket" }).click();
   await shown(form.getByRole("alert").getByText("The bucket name is invalid."));
   await form.getByRole("textbox", { name: "Name" }).fill("made");
-  await form.getByRole("textbox", { name: "Largest object (MB)" }).fill("5");
+  await form.getByRole("textbox", { name: "Maximum object size (MB)" }).fill("5");
   await form.getByRole("button", { name: "Create bucket" }).click();
   await shown(heading(page, "made"));
   await shown(page.getByRole("heading", { level: 2, name: "No objects" }));
@@ -146,6 +146,37 @@ test("a large file is sent in parts, and continues after a failure", async (t) =
   assert.equal((await storage.listed())[0].size, 17 << 20);
 });
 
+test("an upload that was aborted elsewhere starts again", async (t) => {
+  const storage = await newStorage({ maxObjectBytes: 50_000_000 });
+  const page = await open(t, storage.address());
+  let broken = true;
+  await page.route(`${store}/**`, (route) => {
+    const isSecond = new URL(route.request().url()).searchParams.get("partNumber") === "2";
+    const headers = { "access-control-allow-origin": "*" };
+    return broken && isSecond && route.request().method() === "PUT" ? route.fulfill({ status: 400, headers }) : route.continue();
+  });
+  await page.locator("#upload-files").setInputFiles({ name: "large.bin", mimeType: "", buffer: Buffer.alloc(17 << 20) });
+  await shown(page.getByRole("region", { name: "Uploads" }).getByRole("alert").getByText("Part 2 of 2 failed 3 times."));
+  broken = false;
+  const { items } = await admin("GET", `${storage.covers}/multipart`);
+  for (const { objectKey, uploadId } of items) await admin("POST", `${storage.covers}/multipart/abort`, { objectKey, uploadId });
+  await button(page, "Retry upload of large.bin").click();
+  await eventually(async () => (await storage.listed())[0]?.size === 17 << 20, "the object");
+});
+
+test("more buckets than a page shows are on further pages", async (t) => {
+  const storage = await newStorage();
+  const names = [...Array(50).keys()].map((number) => `b${String(number).padStart(2, "0")}`);
+  await Promise.all(names.map((name) => admin("POST", storage.buckets, { name })));
+  const page = await open(t, storage.address("", { limit: 50 }));
+  const buckets = page.getByRole("table", { name: "Buckets" });
+  await shown(buckets.getByRole("link", { name: "b49" }));
+  await hidden(buckets.getByRole("link", { name: "covers" }));
+  await button(page, "Next page").click();
+  await shown(buckets.getByRole("link", { name: "covers" }));
+  await shown(page.getByText("51–51 of 51"));
+});
+
 test("a file whose name exists needs a decision, and both files can be kept", async (t) => {
   const storage = await newStorage();
   await storage.put("photo.txt", "old");
@@ -179,7 +210,7 @@ test("a file over the limit is refused with a link to the limit", async (t) => {
   const uploads = page.getByRole("region", { name: "Uploads" });
   await shown(uploads.getByRole("alert").getByText("bucket's limit"));
   await uploads.getByRole("link", { name: "Change the limit" }).click();
-  await shown(page.getByRole("textbox", { name: "Largest object (MB)" }));
+  await shown(page.getByRole("textbox", { name: "Maximum object size (MB)" }));
 });
 
 test("the error of a store that the browser can't reach names the setting to check", async (t) => {

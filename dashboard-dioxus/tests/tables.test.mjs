@@ -86,6 +86,27 @@ test("structure and access of a table are shown and changed", async (t) => {
   await shown(page.getByText(/Browsers with the publishable key: read/));
 });
 
+test("an open table says that browsers need an allowed origin, and links to the field", async (t) => {
+  const project = await withTables("noKey");
+  const page = await openTable(t, project, { table: "no_key", tab: "access" });
+  const note = page.getByRole("note").filter({ hasText: "origin_not_allowed" });
+  assert.equal(await note.count(), 0);
+  await page.getByRole("radiogroup", { name: "Publishable key" }).getByRole("radio", { name: "Read" }).check();
+  await button(page, "Save access").click();
+  await shown(note);
+  const link = list(page, project).getByRole("link", { name: /no_key/ });
+  await eventually(async () => /Browsers with the publishable key can read it\./.test(await link.getAttribute("title")), "the tooltip");
+  await expectAccessible(page);
+  await note.getByRole("link", { name: "Allow an origin…" }).click();
+  const origins = page.getByRole("textbox", { name: "Allowed origins" });
+  await eventually(() => origins.evaluate((field) => field === document.activeElement), "the focus");
+  await origins.fill("https://app.example.com");
+  await button(page, "Save settings").click();
+  await page.goto(address(project, { table: "no_key", tab: "access" }));
+  await shown(page.getByText(/Browsers with the publishable key: read/));
+  await hidden(note);
+});
+
 test("a table is created with a form", async (t) => {
   const project = await withTables();
   const page = await openPage(t);

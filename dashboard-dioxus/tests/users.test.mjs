@@ -60,6 +60,7 @@ test("user is created, found, and given a role", async (t) => {
   await page.goto(usersOf(id));
   await button(page, "New user").click();
   const dialog = page.getByRole("dialog", { name: "New user" });
+  await shown(dialog.getByText("At least 8 characters."));
   await dialog.getByRole("textbox", { name: "E-mail" }).fill("Ann@Example.com");
   await dialog.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
   await dialog.getByRole("button", { name: "Create user" }).click();
@@ -132,6 +133,24 @@ test("disabled user can't sign in until enabled again", async (t) => {
   await choose(page, "dan@example.com", "Enable user");
   await shown(row(page, "dan@example.com").getByText("Active"));
   await eventually(async () => (await signIn(project, "dan@example.com")).status === 200, "the sign-in");
+});
+
+test("user is disabled in the sheet, which leaves the state visible in the list", async (t) => {
+  const project = await withUsers("ivy@example.com");
+  const page = await openPage(t);
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await page.goto(usersOf(project.id));
+  await page.getByRole("link", { name: "ivy@example.com" }).click();
+  const sheet = page.getByRole("dialog", { name: "ivy@example.com" });
+  await shown(sheet.getByText("No login events."));
+  await sheet.getByRole("button", { name: "Disable user" }).click();
+  await page.getByRole("dialog", { name: "Disable user" }).getByRole("button", { name: "Disable user" }).click();
+  const state = row(page, "ivy@example.com").getByText("Disabled");
+  await shown(state);
+  const [box, covering] = [await state.boundingBox(), await sheet.boundingBox()];
+  assert.ok(box.x + box.width <= covering.x, "the sheet covers the state");
+  await sheet.getByRole("button", { name: "Enable user" }).click();
+  await shown(row(page, "ivy@example.com").getByText("Active"));
 });
 
 test("deletion counts the rows that refer to the user, and needs the address", async (t) => {

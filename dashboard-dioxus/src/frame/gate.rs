@@ -1,16 +1,14 @@
 //! The views for when no page can be used: while the app starts, without a server, and without a session.
 
+use api_types::Session;
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
 use crate::{
     address, dom,
-    remote::{self, SystemBrief, session},
+    remote::{self, session},
     ui::{Dialog, messages, use_countdown},
 };
-
-/// Path at which Cloudflare Access ends its session.
-const ACCESS_SIGN_OUT: &str = "/cdn-cgi/access/logout";
 
 /// Key in the tab's session storage. The entry exists from the moment at which the owner starts to sign in again until
 /// the server accepts a session.
@@ -38,15 +36,18 @@ pub(super) fn to_sign_in() -> Element {
     skeleton()
 }
 
-/// Signs out. Outside of development, also ends the session of Cloudflare Access.
+/// Signs out. If the server names an address that ends the sign-in, as behind Cloudflare Access, also opens it.
 pub(super) fn sign_out() {
     // The clicked element may be removed before the server responds.
     dioxus::core::spawn_forever(async {
-        let system = remote::get::<SystemBrief>("/system").await;
-        let by_access = system.is_ok_and(|system| system.environment != "development");
+        let session = remote::get::<Session>("/session").await;
+        let sign_out_url = session.ok().and_then(|session| session.sign_out_url);
         match session::sign_out().await {
-            Ok(()) if by_access => dom::open_here(ACCESS_SIGN_OUT),
-            Ok(()) => {}
+            Ok(()) => {
+                if let Some(address) = sign_out_url {
+                    dom::open_here(&address);
+                }
+            }
             Err(failure) => messages::show_failure(failure.message()),
         }
     });

@@ -1,5 +1,6 @@
 //! The pages, one module each, and the parts that several pages share.
 
+mod allowed_origins;
 mod attention;
 pub mod audit;
 pub mod backups;

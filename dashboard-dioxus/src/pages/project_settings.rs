@@ -3,6 +3,7 @@
 use api_types::{ApiKey, DeleteProject, Page as ApiPage, Project, ProjectDetail, UpdateProject};
 use dioxus::prelude::*;
 
+use super::allowed_origins;
 use crate::{
     address, draft,
     frame::page::Page,
@@ -109,6 +110,7 @@ fn SettingsForm(project: Project) -> Element {
                         "aria-describedby": "origins-help origins-error",
                         "aria-invalid": if wrong_origin.is_some() { "true" },
                         value: "{origins}",
+                        onmounted: |_| allowed_origins::focus_if_asked(),
                         oninput: move |event| origins.set(event.value()),
                     }
                     div { id: "origins-error",
@@ -127,7 +129,8 @@ fn SettingsForm(project: Project) -> Element {
                     }
                     p {
                         class: "help", id: "origins-help",
-                        "One per line. Browsers on other origins are refused. A single * allows every site."
+                        "One per line, for example https://app.example.com or http://localhost:3000. Apps in a browser \
+                         on other origins are refused. A single * allows every site."
                     }
                 }
                 div { class: "field",

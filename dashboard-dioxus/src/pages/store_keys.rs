@@ -4,15 +4,17 @@
 use api_types::{CreatedApiKey, CreatedProject, KeyType};
 use dioxus::prelude::*;
 
+use super::allowed_origins::use_allows_no_origins;
 use crate::{
     address,
     remote::{SystemBrief, use_remote},
-    ui::{CopyButton, Dialog},
+    ui::{CopyButton, Dialog, Icon, IconName},
 };
 
 /// New keys, which are shown only once.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct NewKeys {
+    project: String,
     secret: Option<String>,
     publishable: Option<String>,
     /// The page that opens afterwards, if it is another one.
@@ -27,16 +29,17 @@ pub(super) fn show_keys_of_project(created: CreatedProject) {
         secret: Some(created.secret_key),
         publishable: Some(created.publishable_key),
         next: Some(format!("/projects/{}", created.project.id)),
+        project: created.project.id,
     });
 }
 
-/// Shows a new key.
-pub(super) fn show_key(created: CreatedApiKey) {
+/// Shows a new key of a project.
+pub(super) fn show_key(project: String, created: CreatedApiKey) {
     let (secret, publishable) = match created.api_key.key_type {
         KeyType::Secret => (Some(created.key), None),
         KeyType::Publishable => (None, Some(created.key)),
     };
-    *SHOWN.write() = Some(NewKeys { secret, publishable, next: None });
+    *SHOWN.write() = Some(NewKeys { project, secret, publishable, next: None });
 }
 
 /// The dialog, shown while there are new keys.
@@ -50,12 +53,13 @@ pub fn NewKeysDialog() -> Element {
 fn StoreKeys(keys: NewKeys) -> Element {
     let system = use_remote::<SystemBrief>(use_signal(|| "/system".to_owned()).into());
     let api_url = system.value().map(|system| system.public_url).unwrap_or_default();
+    let allows_no_origins = use_allows_no_origins(use_signal(|| keys.project.clone()).into());
     let mut stored = use_signal(|| false);
     let title = if keys.secret.is_some() && keys.publishable.is_some() { "Store your keys" } else { "Store your key" };
     let description = if title == "Store your keys" {
-        "They are shown only once. Later you see only their first characters."
+        "They are shown only once. Copy them into your app's .env file or a password manager."
     } else {
-        "It is shown only once. Later you see only its first characters."
+        "It is shown only once. Copy it into your app's .env file or a password manager."
     };
     let mut lines = format!("ATLASHUB_API_URL={api_url}\n");
     for (name, key) in [("ATLASHUB_PUBLISHABLE_KEY", &keys.publishable), ("ATLASHUB_SECRET_KEY", &keys.secret)] {
@@ -108,13 +112,24 @@ fn StoreKeys(keys: NewKeys) -> Element {
                     label: "Publishable key", copy: "Copy publishable key", text: key,
                     help: "For browsers. It has no access until you open a table or a bucket."
                 }
+                if allows_no_origins {
+                    div { class: "banner", role: "note",
+                        Icon { name: IconName::Globe }
+                        p {
+                            "Before an app in a browser can use this key, enter the app's origin under Settings › \
+                             Allowed origins of the project. Until then it gets 403 "
+                            code { "origin_not_allowed" }
+                            "."
+                        }
+                    }
+                }
             }
             div { class: "code",
                 div { class: "code-head",
                     span { class: "grow", ".env" }
                     CopyButton { name: "Copy .env lines", label: "Copy .env lines", text: lines.clone() }
                 }
-                pre { "{lines}" }
+                pre { class: "whitespace-pre-wrap break-all", "{lines}" }
             }
         }
     }

@@ -52,7 +52,7 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
     let close = move |()| open.set(Open::Nothing);
     let store = move |created: CreatedApiKey| {
         open.set(Open::Nothing);
-        show_key(created);
+        show_key(id(), created);
         keys.refresh();
     };
     let content = match keys.state() {

@@ -2,7 +2,7 @@ use api_types::{Page as ApiPage, SystemInfo};
 use dioxus::prelude::*;
 use serde::Deserialize;
 
-use crate::{remote::use_remote, ui::CopyButton};
+use crate::{pages::allowed_origins::NoOriginsNote, remote::use_remote, ui::CopyButton};
 
 /// The fields of a table that the snippets need.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -29,26 +29,60 @@ impl Snippet {
         }
     }
 
-    /// Returns the snippet with the URL of the server, and with a table of the project if it has one.
-    fn text(self, api_url: &str, table: Option<&str>) -> String {
+    /// Returns the code, with the URL of the server, and with a table of the project if it has one.
+    fn blocks(self, api_url: &str, table: Option<&str>) -> Vec<Block> {
         let path = match table {
             Some(table) => format!("/v1/db/{}?limit=10", js_sys::encode_uri_component(table)),
             None => "/v1/db/tables".to_owned(),
         };
+        let only = |text| vec![Block { title: "", copy: "Copy snippet", text }];
         match self {
-            Self::Env => {
-                format!("ATLASHUB_API_URL={api_url}\nATLASHUB_PUBLISHABLE_KEY=ah_pub_…\nATLASHUB_SECRET_KEY=ah_sec_…")
-            }
-            Self::Curl => format!("curl \"{api_url}{path}\" \\\n  -H \"x-api-key: $ATLASHUB_SECRET_KEY\""),
-            Self::NextJs => format!(
-                "// On the server. The secret key never reaches the browser.\nimport \"server-only\";\n\n\
-                 export async function load() {{\n  const response = await fetch(\n    \
-                 `${{process.env.ATLASHUB_API_URL}}{path}`,\n    \
-                 {{ headers: {{ \"x-api-key\": process.env.ATLASHUB_SECRET_KEY! }}, cache: \"no-store\" }},\n  );\n  \
-                 if (!response.ok) throw new Error(await response.text());\n  return response.json();\n}}"
-            ),
+            Self::Env => only(format!(
+                "ATLASHUB_API_URL={api_url}\nATLASHUB_PUBLISHABLE_KEY=ah_pub_…\nATLASHUB_SECRET_KEY=ah_sec_…"
+            )),
+            Self::Curl => only(format!("curl \"{api_url}{path}\" \\\n  -H \"x-api-key: $ATLASHUB_SECRET_KEY\"")),
+            Self::NextJs => vec![
+                Block {
+                    title: "On the server, with the secret key",
+                    copy: "Copy server snippet",
+                    text: format!(
+                        "// .env.local: ATLASHUB_API_URL and ATLASHUB_SECRET_KEY. They never reach the browser.\n\
+                         import \"server-only\";\n\n{}",
+                        load_function("ATLASHUB_API_URL", "ATLASHUB_SECRET_KEY", &path)
+                    ),
+                },
+                Block {
+                    title: "In the browser, with the publishable key",
+                    copy: "Copy browser snippet",
+                    text: format!(
+                        "// .env.local: only variables whose names start with NEXT_PUBLIC_ reach the browser.\n\
+                         //   NEXT_PUBLIC_ATLASHUB_API_URL={api_url}\n\
+                         //   NEXT_PUBLIC_ATLASHUB_PUBLISHABLE_KEY=ah_pub_…\n\
+                         \"use client\";\n\n{}",
+                        load_function("NEXT_PUBLIC_ATLASHUB_API_URL", "NEXT_PUBLIC_ATLASHUB_PUBLISHABLE_KEY", &path)
+                    ),
+                },
+            ],
         }
     }
+}
+
+/// Code of a snippet that can be copied.
+#[derive(Debug, Clone, PartialEq)]
+struct Block {
+    /// Where the code runs. Empty if the snippet is a single block.
+    title: &'static str,
+    copy: &'static str,
+    text: String,
+}
+
+/// Returns a TypeScript function that sends a request with the URL and the key of two environment variables.
+fn load_function(url: &str, key: &str, path: &str) -> String {
+    format!(
+        "export async function load() {{\n  const response = await fetch(`${{process.env.{url}}}{path}`, {{\n    \
+         headers: {{ \"x-api-key\": process.env.{key}! }},\n    cache: \"no-store\",\n  }});\n  \
+         if (!response.ok) throw new Error(await response.text());\n  return response.json();\n}}"
+    )
 }
 
 /// The region "Connect".
@@ -59,7 +93,7 @@ pub(super) fn Connect(project: String) -> Element {
     let tables = use_remote::<ApiPage<NamedTable>>(use_signal(|| format!("/projects/{project}/tables?limit=1")).into());
     let api_url = system.value().map(|system| system.public_url).unwrap_or_default();
     let table = tables.value().and_then(|page| page.items.into_iter().next()).map(|table| table.name);
-    let text = chosen().text(&api_url, table.as_deref());
+    let blocks = chosen().blocks(&api_url, table.as_deref());
     rsx! {
         section { class: "section", "aria-label": "Connect",
             div { class: "section-head", h2 { "Connect" } }
@@ -93,10 +127,24 @@ pub(super) fn Connect(project: String) -> Element {
                             }
                         }
                     }
-                    CopyButton { name: "Copy snippet", text: text.clone() }
+                    if let [Block { title: "", copy, text }] = blocks.as_slice() {
+                        CopyButton { name: *copy, text: text.clone() }
+                    }
                 }
-                pre { id: "connect-panel", role: "tabpanel", tabindex: "0", "aria-label": chosen().label(), "{text}" }
+                div { id: "connect-panel", role: "tabpanel", "aria-label": chosen().label(),
+                    for block in blocks {
+                        if !block.title.is_empty() {
+                            div { class: "code-head",
+                                span { class: "grow", "{block.title}" }
+                                CopyButton { name: block.copy, text: block.text.clone() }
+                            }
+                        }
+                        // Focusable, so that the keyboard can scroll it.
+                        pre { tabindex: "0", "{block.text}" }
+                    }
+                }
             }
+            NoOriginsNote { project }
         }
     }
 }

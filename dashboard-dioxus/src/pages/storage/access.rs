@@ -4,6 +4,7 @@ use api_types::{Bucket, BucketAccess, UpdateBucket};
 use dioxus::prelude::*;
 
 use super::{
+    super::allowed_origins::NoOriginsNote,
     bucket_forms::{DeleteBucketDialog, in_megabytes, megabytes},
     paths,
     words::{access_in_words, exposure_in_words},
@@ -28,6 +29,7 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
     let is_dirty = publishable() != bucket.exposure.publishable
         || signed_in() != bucket.exposure.signed_in
         || *limit.read() != saved_limit;
+    let is_open = bucket.exposure.publishable != BucketAccess::None || bucket.exposure.signed_in != BucketAccess::None;
     let opens_upload = publishable().allows_upload() && !bucket.exposure.publishable.allows_upload();
     let submit = move |event: FormEvent| {
         event.prevent_default();
@@ -65,6 +67,9 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
         div { class: "section pt-4",
             p { class: "mb-4", "Currently, {exposure_in_words(bucket.exposure)}." }
             form { class: "form", onsubmit: submit,
+                if is_open {
+                    NoOriginsNote { project }
+                }
                 AccessChoice {
                     label: "Publishable key",
                     help: "Everyone who has your app has this key.",
@@ -85,7 +90,7 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                 }
                 Field {
                     id: "bucket-limit",
-                    label: "Largest object (MB)",
+                    label: "Maximum object size (MB)",
                     value: limit,
                     help: "Larger uploads are refused. The limit applies to uploads that start after it is saved.",
                     error: limit_error(),

@@ -84,7 +84,7 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
                 }
                 Field {
                     id: "bucket-limit",
-                    label: "Largest object (MB)",
+                    label: "Maximum object size (MB)",
                     value: limit,
                     help: "Empty: the platform's limit.",
                     error: limit_error(),

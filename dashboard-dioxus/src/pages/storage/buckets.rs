@@ -2,6 +2,7 @@ use api_types::{Bucket, Page as ApiPage};
 use dioxus::prelude::*;
 
 use super::{
+    super::cursor_paging::{CursorPaging, page_size},
     bucket_forms::{DeleteBucketDialog, NewBucket},
     paths,
     words::{access_in_words, exposure_in_words},
@@ -14,6 +15,9 @@ use crate::{
     ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Menu, MenuItem, SearchBox, narrow::use_is_narrow},
 };
 
+const PAGE_SIZES: &[u32] = &[50, 100, 200];
+const DEFAULT_SIZE: u32 = 200;
+
 /// The dialog that is open.
 #[derive(Debug, Clone, PartialEq)]
 enum Open {
@@ -24,15 +28,18 @@ enum Open {
 
 #[component]
 pub fn Storage(id: ReadSignal<String>) -> Element {
-    let path = use_memo(move || format!("{}?limit=200", paths::buckets(&id.read())));
-    let mut buckets = use_remote::<ApiPage<Bucket>>(path.into());
+    let after = address::use_parameter("after");
+    let limit = page_size(PAGE_SIZES, DEFAULT_SIZE).to_string();
+    let path =
+        address::with_parameters(&paths::buckets(&id.read()), &[("limit", Some(&limit)), ("cursor", after.as_deref())]);
+    let mut buckets = use_remote::<ApiPage<Bucket>>(use_memo(use_reactive!(|path| path)).into());
     let mut open = use_signal(|| Open::Nothing);
     let content = match buckets.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Buckets", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
             ErrorBox { what: "Buckets could not be loaded.", failure, on_retry: move |()| buckets.refresh() }
         },
-        RemoteState::Ready(page) if page.items.is_empty() => rsx! {
+        RemoteState::Ready(page) if page.items.is_empty() && after.is_none() => rsx! {
             Empty {
                 title: "No buckets", text: "A bucket holds files. Only you and the secret key can access a new one.",
                 help: "storage",
@@ -42,7 +49,22 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
                 }
             }
         },
-        RemoteState::Ready(page) => rsx! { BucketList { project: id, buckets: page.items, open } },
+        RemoteState::Ready(page) => {
+            let is_paged = after.is_some() || page.next_cursor.is_some();
+            rsx! {
+                BucketList { project: id, buckets: page.items.clone(), is_paged, open }
+                if is_paged {
+                    CursorPaging {
+                        shown: page.items.len(),
+                        next_cursor: page.next_cursor,
+                        updated_at: buckets.updated_at(),
+                        sizes: PAGE_SIZES,
+                        default_size: DEFAULT_SIZE,
+                        on_refresh: move |()| buckets.refresh(),
+                    }
+                }
+            }
+        }
     };
     rsx! {
         Page {
@@ -81,8 +103,9 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
     }
 }
 
+/// The buckets of a page. `is_paged` is whether the project has others.
 #[component]
-fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, open: Signal<Open>) -> Element {
+fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, is_paged: bool, open: Signal<Open>) -> Element {
     let filter = use_signal(String::new);
     let is_narrow = use_is_narrow();
     let wanted = filter.read().to_lowercase();
@@ -107,7 +130,7 @@ fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, open: Signal<Op
                         th { class: "num", "Size" }
                         th { class: "hide-800", "Publishable key" }
                         th { class: "hide-800", "Signed-in users" }
-                        th { class: "num hide-1060", "Largest object" }
+                        th { class: "num hide-1060", "Maximum object size" }
                         th { class: "num hide-1060", "Created" }
                         th { span { class: "sr", "Actions" } }
                     }
@@ -120,9 +143,17 @@ fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, open: Signal<Op
             }
         }
         if is_empty {
-            p { class: "section muted", "No bucket name contains this text." }
+            p { class: "section muted",
+                if is_paged {
+                    "No bucket name on this page contains this text."
+                } else {
+                    "No bucket name contains this text."
+                }
+            }
         }
-        div { class: "foot", span { "{text::count(total, \"bucket\", \"buckets\")}, {text::bytes(bytes)}" } }
+        if !is_paged {
+            div { class: "foot", span { "{text::count(total, \"bucket\", \"buckets\")}, {text::bytes(bytes)}" } }
+        }
     }
 }
 

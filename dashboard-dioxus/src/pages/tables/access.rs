@@ -4,6 +4,7 @@ use api_types::{AdminTable, ApiCaller, CallerAccess, RowAccess, TableAccess, Tab
 use dioxus::prelude::*;
 
 use super::{
+    super::allowed_origins::NoOriginsNote,
     sql_link::SqlButton,
     structure::Policies,
     table_page::{Shared, table_path},
@@ -23,6 +24,9 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
             section { class: "section", "aria-label": "Who can reach the rows",
                 Callers { access: detail.access.clone() }
                 SecurityNote { project: id.clone(), detail: detail.clone() }
+                if detail.exposure.publishable != TableAccess::None || detail.exposure.signed_in != TableAccess::None {
+                    NoOriginsNote { project }
+                }
             }
             // The key resets the form when the access was changed elsewhere. A list of one element, because Dioxus
             // compares keys only in lists.
@@ -185,8 +189,16 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
             },
             div { class: "stack stack-6",
                 div { class: "access-choices",
-                    Choice { name: "Publishable key", who: "Browsers", chosen: publishable }
-                    Choice { name: "Signed-in users", who: "Signed-in users", chosen: signed_in }
+                    Choice {
+                        name: "Publishable key",
+                        about: "Requests with only the key, for example of visitors who are not signed in.",
+                        chosen: publishable,
+                    }
+                    Choice {
+                        name: "Signed-in users",
+                        about: "Requests with the access token of a user of your app, in addition to a key.",
+                        chosen: signed_in,
+                    }
                 }
                 if let Some(failure) = failure.read().clone().filter(|_| !asking()) {
                     p { class: "error", role: "alert", "{failure}" }
@@ -218,18 +230,18 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
 }
 
 #[component]
-fn Choice(name: &'static str, who: &'static str, chosen: Signal<TableAccess>) -> Element {
+fn Choice(name: &'static str, about: &'static str, chosen: Signal<TableAccess>) -> Element {
     let mut chosen = chosen;
-    let nothing = format!("{who} get 403.");
     let choices = [
-        (TableAccess::None, "None", nothing.as_str()),
-        (TableAccess::Read, "Read", "SELECT, as far as the policies allow."),
-        (TableAccess::Write, "Write", "SELECT, INSERT, UPDATE and DELETE, as far as the policies allow."),
+        (TableAccess::None, "None", "They are refused, as if the table did not exist (404)."),
+        (TableAccess::Read, "Read", "They can read rows, as far as the policies allow."),
+        (TableAccess::Write, "Write", "They can read, insert, change and delete rows, as far as the policies allow."),
     ];
     let help_id = |label: &str| format!("{name} {label} help").replace(' ', "-").to_lowercase();
     rsx! {
         fieldset { class: "field", role: "radiogroup", "aria-label": name,
             span { class: "lab", "{name}" }
+            p { class: "help", "{about}" }
             div { class: "options",
                 for (access, label, help) in choices {
                     div { key: "{label}", class: "option-with-help",

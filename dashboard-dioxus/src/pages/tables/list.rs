@@ -125,34 +125,58 @@ fn Entries(project: ReadSignal<String>, tables: ReadSignal<Vec<TableSummary>>, o
 fn Entry(project: ReadSignal<String>, table: TableSummary, is_open: bool) -> Element {
     let to = address::with_parameters(&format!("/projects/{project}/tables"), &[("table", Some(&table.name))]);
     let icon = if table.kind == TableKind::Table { IconName::Table } else { IconName::View };
-    let is_reachable = table.exposure.publishable != TableAccess::None;
-    let is_open_wide = table.exposure.publishable == TableAccess::Write && !table.row_level_security;
     let rows = table.estimated_rows.filter(|_| table.kind != TableKind::View).map(estimate);
-    let reach = match (is_reachable, is_open_wide) {
-        (true, true) => "\nOpen to everybody: the publishable key may write, and row-level security is off.",
-        (true, false) => "\nThe publishable key reaches it.",
-        (false, _) => "",
-    };
+    // The description of the link, which screen readers read too.
     let title = format!(
-        "{}\n{}{}{reach}",
+        "{}\n{}{}\n{}",
         table.name,
         rows.as_ref().map(|rows| format!("{rows} rows, ")).unwrap_or_default(),
         text::bytes(table.total_bytes),
+        reach(&table),
     );
+    let mark = match (table.exposure.publishable, table.exposure.signed_in) {
+        (TableAccess::Write, _) if is_unlimited(&table) => Some((IconName::Unlocked, "warning row")),
+        (TableAccess::None, TableAccess::None) => None,
+        (TableAccess::None, _) => Some((IconName::Account, "faint row")),
+        _ => Some((IconName::Globe, "faint row")),
+    };
     rsx! {
         Link { to, current: is_open, title,
             Icon { name: icon }
             span { class: "cut", "{table.name}" }
-            if is_reachable {
-                span { class: if is_open_wide { "warning row" } else { "faint row" },
-                    Icon { name: if is_open_wide { IconName::Unlocked } else { IconName::Lock }, small: true }
-                }
+            if let Some((icon, class)) = mark {
+                span { class, Icon { name: icon, small: true } }
             }
             if let Some(rows) = rows {
                 span { class: "n", "aria-hidden": "true", "{rows}" }
             }
         }
     }
+}
+
+/// Returns whether callers reach every row of a table that is open to them.
+fn is_unlimited(table: &TableSummary) -> bool {
+    !table.row_level_security && table.kind != TableKind::View
+}
+
+/// Returns who can reach a table's rows through the API: `Browsers with the publishable key can read it.`
+fn reach(table: &TableSummary) -> String {
+    let can = |who: &str, access| match access {
+        TableAccess::None => None,
+        TableAccess::Read => Some(format!("{who} can read it.")),
+        TableAccess::Write => Some(format!("{who} can read and change it.")),
+    };
+    let publishable = can("Browsers with the publishable key", table.exposure.publishable);
+    let signed_in = can("Signed-in users", table.exposure.signed_in);
+    if publishable.is_none() && signed_in.is_none() {
+        return "Only servers with the secret key can read it.".to_owned();
+    }
+    let limit = match table.kind {
+        TableKind::Table if table.row_level_security => Some("Policies limit the rows.".to_owned()),
+        TableKind::Table => Some("Row-level security is off, so they reach every row.".to_owned()),
+        _ => None,
+    };
+    [publishable, signed_in, limit].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// Returns an estimated number of rows in a few characters: `412`, `18 402`, `~1.2 M`.
@@ -162,5 +186,45 @@ pub(super) fn estimate(rows: i64) -> String {
         100_000..1_000_000 => format!("~{} k", rows / 1_000),
         1_000_000.. => format!("~{:.1} M", rows as f64 / 1_000_000.0),
         _ => "–".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::TableExposure;
+
+    use super::*;
+
+    #[test]
+    fn reach_names_the_callers_and_whether_policies_limit_the_rows() {
+        for (publishable, signed_in, row_level_security, expected) in [
+            (TableAccess::None, TableAccess::None, false, "Only servers with the secret key can read it."),
+            (
+                TableAccess::Read,
+                TableAccess::None,
+                false,
+                "Browsers with the publishable key can read it. Row-level security is off, so they reach every row.",
+            ),
+            (
+                TableAccess::None,
+                TableAccess::Write,
+                true,
+                "Signed-in users can read and change it. Policies limit the rows.",
+            ),
+        ] {
+            let table = TableSummary {
+                name: "notes".to_owned(),
+                kind: TableKind::Table,
+                exposure: TableExposure { publishable, signed_in },
+                row_level_security,
+                column_count: 1,
+                has_primary_key: true,
+                policy_count: 0,
+                estimated_rows: None,
+                total_bytes: 0,
+                comment: None,
+            };
+            assert_eq!(reach(&table), expected);
+        }
     }
 }

@@ -59,6 +59,26 @@ pub(super) fn UserMenu(project: String, user: ProjectUser, open: Signal<Open>) -
     }
 }
 
+/// The button that disables or enables a user.
+#[component]
+pub(super) fn DisableButton(project: String, user: ProjectUser, open: Signal<Open>) -> Element {
+    let is_disabled = user.disabled_at.is_some();
+    rsx! {
+        button {
+            class: "btn btn-s",
+            r#type: "button",
+            onclick: move |_| {
+                if is_disabled {
+                    enable(project.clone(), user.clone());
+                } else {
+                    open.clone().set(Open::Disable(user.clone()));
+                }
+            },
+            if is_disabled { "Enable user" } else { "Disable user" }
+        }
+    }
+}
+
 /// The open dialog, if any.
 #[component]
 pub(super) fn UserDialog(project: String, open: Signal<Open>) -> Element {
@@ -128,8 +148,7 @@ fn ChangeRole(project: String, user: ProjectUser, on_close: EventHandler<()>) ->
     rsx! {
         Dialog {
             title: "Change role",
-            description: "{user.email}: policies see the role as app_role in auth.jwt(). Access tokens carry the new \
-                role from the next refresh.",
+            description: "{user.email}: access tokens carry the new role from the next refresh.",
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
@@ -154,6 +173,11 @@ pub(super) fn RoleField(role: UserRole, on_change: EventHandler<UserRole>) -> El
     rsx! {
         fieldset { class: "field", role: "radiogroup", "aria-label": "Role",
             span { class: "lab", "Role" }
+            p { class: "help",
+                "A role has an effect only where your policies or your app check it. Policies read it as "
+                code { "auth.jwt()->>'app_role'" }
+                ". People who sign up are members."
+            }
             for choice in [UserRole::Member, UserRole::Admin, UserRole::Owner] {
                 label { key: "{choice:?}", class: "check",
                     input {

@@ -1,16 +1,18 @@
 //! The dialog "New user".
 
-use api_types::{CreateUser, ProjectUser, UserRole};
+use api_types::{AuthSettings, CreateUser, ProjectUser, UserRole};
 use dioxus::prelude::*;
 
 use super::{acts::RoleField, forget_users};
 use crate::{
-    remote::{self, Failure, Method},
+    remote::{self, Failure, Method, use_remote},
     ui::{Dialog, Field, Mark, Shape, messages},
 };
 
 #[component]
 pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> Element {
+    let settings = use_remote::<AuthSettings>(use_signal(|| format!("/projects/{project}/auth")).into());
+    let min_length = settings.value().map(|settings| settings.password_min_length);
     let email = use_signal(String::new);
     let mut password = use_signal(String::new);
     let mut role = use_signal(|| UserRole::Member);
@@ -69,6 +71,9 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
                         oninput: move |event| password.set(event.value()),
                     }
                     p { class: "help", id: "user-password-help",
+                        if let Some(min_length) = min_length {
+                            "At least {min_length} characters. "
+                        }
                         "Leave it empty to let the user set one through a mailed link: create the user, then choose \
                             “Send reset link”."
                     }

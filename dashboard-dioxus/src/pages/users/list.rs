@@ -65,12 +65,13 @@ pub(super) fn UserList(project: String, users: Vec<ProjectUser>, open: Signal<Op
             thead {
                 tr {
                     th { "E-mail" }
+                    // Second, so that the sheet of a user does not cover it.
+                    th { "State" }
                     th { "Role" }
                     th { class: "hide-800", "Verified" }
                     th { class: "num", "Last sign-in" }
                     th { class: "num hide-800", "Sessions" }
                     th { class: "num", "Created" }
-                    th { "State" }
                     th { span { class: "sr", "Actions" } }
                 }
             }
@@ -89,6 +90,7 @@ fn UserRow(project: String, user: ProjectUser, open: Signal<Open>) -> Element {
     rsx! {
         tr { class: if user.disabled_at.is_some() { "is-off" },
             td { class: "name", OpenUser { id: user.id.clone(), email: user.email.clone() } }
+            td { span { class: "badge", Mark { shape } "{state}" } }
             td { "{role_label(user.role)}" }
             td { class: "hide-800", title: user.email_verified_at.map(text::exact),
                 if user.email_verified_at.is_some() { "Yes" } else { span { class: "muted", "No" } }
@@ -96,7 +98,6 @@ fn UserRow(project: String, user: ProjectUser, open: Signal<Open>) -> Element {
             td { class: "num", title: user.last_sign_in_at.map(text::exact), "{last_sign_in(&user)}" }
             td { class: "num hide-800", "{text::number(user.sessions)}" }
             td { class: "num muted", title: text::exact(user.created_at), "{text::date(user.created_at)}" }
-            td { span { class: "badge", Mark { shape } "{state}" } }
             td { class: "acts", UserMenu { project, user: user.clone(), open } }
         }
     }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use dioxus::prelude::*;
 
 use super::{
-    acts::{Open, UserMenu},
+    acts::{DisableButton, Open, UserMenu},
     words::{event_in_words, role_label, state_of},
 };
 use crate::{
@@ -71,6 +71,7 @@ fn Facts(project: String, user: ProjectUser, second_factor_at: Option<DateTime<U
     rsx! {
         div { class: "row",
             span { class: "badge grow", Mark { shape } "{state}" }
+            DisableButton { project: project.clone(), user: user.clone(), open }
             UserMenu { project, user: user.clone(), open }
         }
         dl { class: "dl entry-facts",
@@ -168,7 +169,9 @@ fn Events(project: String, user: String) -> Element {
         RemoteState::Failed(failure) => rsx! {
             ErrorBox { what: "Login events could not be loaded.", failure, on_retry: move |()| events.refresh() }
         },
-        RemoteState::Ready(page) if page.items.is_empty() => rsx! { p { class: "muted", "No events are kept." } },
+        RemoteState::Ready(page) if page.items.is_empty() => rsx! {
+            p { class: "muted", "No login events. Sign-ins and changes of the account appear here." }
+        },
         RemoteState::Ready(page) => rsx! {
             ul { class: "stack stack-1", "aria-label": "Login events",
                 for event in page.items {

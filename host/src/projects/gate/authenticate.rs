@@ -58,17 +58,11 @@ pub async fn authenticate(
     let admission = admit(&gate, address, request.uri().path(), request.headers());
     let admitted = match tokio::time::timeout(gate.timeout, admission).await {
         Ok(admitted) => admitted,
-        Err(_) => Err((ApiError::new(Code::Timeout, "The request could not be authenticated in time."), None)),
+        Err(_) => Err(ApiError::new(Code::Timeout, "The request could not be authenticated in time.")),
     };
     let (caller, origin) = match admitted {
         Ok(admitted) => admitted,
-        Err((error, origin)) => {
-            let mut response = error.into_response();
-            if let Some(origin) = origin {
-                cors::allow(&mut response, origin);
-            }
-            return response;
-        }
+        Err(error) => return cors::refusal(request.headers(), error),
     };
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
@@ -104,45 +98,41 @@ async fn admit(
     address: ClientAddress,
     path: &str,
     headers: &HeaderMap,
-) -> Result<(Caller, Origin), (ApiError, Origin)> {
-    let key = headers.get("x-api-key").ok_or_else(|| (missing_key(), None))?;
+) -> ApiResult<(Caller, Origin)> {
+    let key = headers.get("x-api-key").ok_or_else(missing_key)?;
     // Every request behind the gate needs the database.
-    gate.availability.check().map_err(|down| (down.into(), None))?;
+    gate.availability.check()?;
     let checked = match key.to_str() {
         Ok(key) => gate.keys.check(key).await,
         Err(_) => Err(ApiError::new(Code::Unauthorized, "The API key is not valid.")),
     };
     let key = match checked {
         Ok(key) => key,
-        Err(error) if error.code() == Code::Unauthorized => {
-            gate.refusals.check(address).map_err(|error| (error, None))?;
-            return Err((error, None));
-        }
-        Err(error) => return Err((error, None)),
-    };
-    let origin = cors::check_origin(&key.project, headers).map_err(|error| (error, None))?;
-    let admitted = async {
-        gate.limits.check(&key.project.id, key.key_type).map_err(|error| match path {
-            REFRESH_PATH => overloaded(&error),
-            _ => error,
-        })?;
-        // Checked before the token, because a project that has switched login off can't have issued one.
-        if path.starts_with(AUTH_PATH) {
-            gate.availability.guard(gate.auth.enabled(&key.project.id)).await??;
-        }
-        let user = match bearer_token(headers)? {
-            Some(token) => {
-                let verified = gate.availability.guard(verify_user(gate, &key.project.id, token)).await?;
-                Some(verified?)
+        Err(error) => {
+            if error.code() == Code::Unauthorized {
+                gate.refusals.check(address)?;
             }
-            None => None,
-        };
-        Ok(Caller { project: key.project.clone(), key_type: key.key_type, key_id: key.key_id, user })
+            return Err(error);
+        }
     };
-    match admitted.await {
-        Ok(caller) => Ok((caller, origin)),
-        Err(error) => Err((error, origin)),
+    let origin = cors::check_origin(&key.project, headers)?;
+    gate.limits.check(&key.project.id, key.key_type).map_err(|error| match path {
+        REFRESH_PATH => overloaded(&error),
+        _ => error,
+    })?;
+    // Checked before the token, because a project that has switched login off can't have issued one.
+    if path.starts_with(AUTH_PATH) {
+        gate.availability.guard(gate.auth.enabled(&key.project.id)).await??;
     }
+    let user = match bearer_token(headers)? {
+        Some(token) => {
+            let verified = gate.availability.guard(verify_user(gate, &key.project.id, token)).await?;
+            Some(verified?)
+        }
+        None => None,
+    };
+    let caller = Caller { project: key.project.clone(), key_type: key.key_type, key_id: key.key_id, user };
+    Ok((caller, origin))
 }
 
 /// Returns the claims of a user's token.

@@ -1,4 +1,4 @@
-//! Decides which browser origins may read a project's responses.
+//! Decides which browser origins may call a project and read its responses.
 
 use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -57,7 +57,17 @@ pub(super) fn check_origin(project: &ProjectRef, headers: &HeaderMap) -> ApiResu
         return Ok(Some(origin.clone()));
     }
     Err(ApiError::new(Code::OriginNotAllowed, "The project does not allow requests from this origin.")
-        .with_hint("Add the origin to the project's CORS origins, or call from a server."))
+        .with_hint("Add the origin to the project's allowed origins, or call from a server."))
+}
+
+/// Returns the response for a request that the gate refuses. Any origin may read it: it contains no data of the
+/// project, and without it browsers would report only a network error.
+pub(super) fn refusal(headers: &HeaderMap, error: ApiError) -> Response {
+    let mut response = error.into_response();
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        allow(&mut response, origin.clone());
+    }
+    response
 }
 
 /// Adds the CORS headers that let the origin read the response.

@@ -110,6 +110,33 @@ async fn preflight_allows_any_origin_and_requests_are_checked() {
 }
 
 #[tokio::test]
+async fn refused_origin_can_read_the_error_but_no_data() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Refused origins").await;
+    project.sql("CREATE TABLE notes (id int PRIMARY KEY); ALTER TABLE notes ENABLE ROW LEVEL SECURITY").await;
+    project.expose("notes", "write", "none").await;
+    let origin = "https://app.example.com";
+    let wrong_key = app.public().with_header("x-api-key", &format!("ah_pub_{}", "a".repeat(43)));
+    for (client, status, code) in [
+        (project.publishable(), StatusCode::FORBIDDEN, "origin_not_allowed"),
+        (wrong_key, StatusCode::UNAUTHORIZED, "unauthorized"),
+        (app.public(), StatusCode::UNAUTHORIZED, "unauthorized"),
+    ] {
+        let response = client.request(Method::GET, "/v1/db/notes").header("origin", origin).send().await.unwrap();
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers()["access-control-allow-origin"], origin);
+        assert!(!response.headers().contains_key("access-control-allow-credentials"));
+        let body: Value = response.json().await.unwrap();
+        assert_eq!((&body["error"]["code"], body.as_object().unwrap().len()), (&json!(code), 1), "{body}");
+    }
+    let browser = project.publishable().with_header("origin", origin);
+    let insert = json!({ "rows": [{ "id": 1 }] });
+    assert_eq!(browser.post("/v1/db/notes", insert).await.0, StatusCode::FORBIDDEN);
+    let (_, notes) = project.secret().get("/v1/db/notes").await;
+    assert_eq!(notes["rows"], json!([]), "{notes}");
+}
+
+#[tokio::test]
 async fn requests_with_x_retry_count_pass_cors() {
     let app = TestApp::start().await;
     let project = app.create_project("Retries").await;

@@ -5,7 +5,7 @@ use super::{
     closing::{Sending, ask_before_closing},
     files::Picked,
     send::{self, NotSent},
-    state::{self, Answer, Destination, Existing, Status, UPLOADS, Upload},
+    state::{self, Answer, Destination, Existing, Problem, Status, UPLOADS, Upload},
 };
 use crate::{pages::storage::paths, remote};
 
@@ -80,6 +80,11 @@ async fn run(id: u32) {
                 Some(answer) => decide(id, answer),
                 None => state::set_status(id, Status::Asking(existing(&upload).await)),
             }
+        }
+        Err(NotSent::Expired) => {
+            state::change(id, |upload| upload.parts = None);
+            let text = "The upload was aborted elsewhere. Retry to send the file from the start.".to_owned();
+            state::set_status(id, Status::Failed(Problem { text, is_limit: false }));
         }
         Err(NotSent::Failed(problem)) => state::set_status(id, Status::Failed(problem)),
     }

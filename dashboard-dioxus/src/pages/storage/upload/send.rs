@@ -32,6 +32,8 @@ pub(super) enum NotSent {
     Stopped,
     /// An object with this name exists, and the owner has not chosen an action.
     Exists,
+    /// The server or the store no longer knows the upload in parts.
+    Expired,
     Failed(Problem),
 }
 
@@ -39,6 +41,7 @@ impl From<Failure> for NotSent {
     fn from(failure: Failure) -> Self {
         match failure.code() {
             Some("object_exists") => Self::Exists,
+            Some("object_not_found") => Self::Expired,
             code => Self::Failed(Problem { text: failure.message(), is_limit: code == Some("object_too_large") }),
         }
     }
@@ -53,8 +56,7 @@ pub(super) async fn send(upload: &Upload) -> Result<(), NotSent> {
     let is_in_parts = upload.size > MAX_WHOLE_BYTES;
     if let Some(parts) = upload.parts.clone() {
         match send_parts(upload, parts, HashMap::new()).await {
-            // The upload has expired.
-            Err(NotSent::Failed(problem)) if problem.text.starts_with(EXPIRED) => {}
+            Err(NotSent::Expired) => {}
             result => return result,
         }
         state::change(upload.id, |upload| upload.parts = None);
@@ -187,9 +189,6 @@ async fn begin_parts(upload: &Upload, path: String) -> Result<(), NotSent> {
     send_parts(upload, parts, urls).await
 }
 
-/// Start of the error message for an upload that the server no longer knows.
-const EXPIRED: &str = "The upload does not exist.";
-
 /// Sends the missing parts one after the other, then completes the upload.
 async fn send_parts(upload: &Upload, mut parts: Parts, mut urls: HashMap<i32, String>) -> Result<(), NotSent> {
     let missing: Vec<i32> =
@@ -244,7 +243,7 @@ async fn send_part(upload: &Upload, parts: &Parts, number: i32, mut url: String)
             Ended::Response { status: 200..=299, etag: None, .. } => {
                 return Err(failed("The store hides the header ETag from browsers, but uploads in parts need it."));
             }
-            Ended::Response { status: 404, .. } => return Err(failed(EXPIRED)),
+            Ended::Response { status: 404, .. } => return Err(NotSent::Expired),
             Ended::Response { status, ref text, .. } => refused(status, text),
             Ended::Broken => broken(&ended, &url).await,
         };
@@ -310,6 +309,21 @@ mod tests {
         ] {
             assert_eq!(numbered(path, 1), expected);
         }
+    }
+
+    #[test]
+    fn unknown_upload_is_recognized_by_the_error_code() {
+        let refused = |code: &str| Failure::Refused {
+            status: 404,
+            code: code.to_owned(),
+            message: "Gone.".to_owned(),
+            hint: None,
+            request_id: None,
+            details: None,
+            retry_after: None,
+        };
+        assert!(matches!(NotSent::from(refused("object_not_found")), NotSent::Expired));
+        assert!(matches!(NotSent::from(refused("not_found")), NotSent::Failed(_)));
     }
 
     #[test]
