@@ -79,10 +79,8 @@ fn period_starts(by: SummaryPeriod, from: DateTime<Utc>, to: DateTime<Utc>) -> A
     let starts = (0..).map_while(|index| first.checked_add_signed(length * index)).take_while(|start| *start < to);
     let starts: Vec<DateTime<Utc>> = starts.take(MAX_PERIODS + 1).collect();
     if starts.len() > MAX_PERIODS {
-        return Err(ApiError::invalid(format!(
-            "The time from `from` until `to` has more than {MAX_PERIODS} periods."
-        ))
-        .with_hint("Choose a shorter time, or `by=day`."));
+        return Err(ApiError::invalid(format!("The time from `from` until `to` has more than {MAX_PERIODS} periods."))
+            .with_hint("Choose a shorter time, or `by=day`."));
     }
     Ok(starts)
 }
