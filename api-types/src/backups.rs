@@ -42,7 +42,7 @@ pub struct Backup {
     pub created_at: DateTime<Utc>,
     /// Size of the dump, in bytes.
     pub size_bytes: i64,
-    /// Number of rows of all tables. Null if unknown.
+    /// Number of rows of the tables, without those of end-user login (schema `auth`). Null if unknown.
     pub row_count: Option<i64>,
     /// Whether the dump is encrypted, in the age format. Restoring or verifying it requires the age identity.
     pub encrypted: bool,
@@ -164,7 +164,7 @@ pub struct BackupManifestInfo {
     pub atlashub_version: Option<String>,
     /// Id of the master key that decrypts the sealed values in a dump of the platform. Null if unknown.
     pub master_key_id: Option<String>,
-    /// Number of rows of all tables.
+    /// Number of rows of the tables, without those of end-user login (schema `auth`).
     pub row_count: u64,
     /// The tables with their numbers of rows.
     pub tables: Vec<BackupTable>,

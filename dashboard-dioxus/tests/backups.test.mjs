@@ -31,7 +31,7 @@ const protect = (page, target, fields) =>
 const daysAgo = (days) => new Date(Date.now() - days * 86_400_000).toISOString();
 
 test("backup is created, shown with its size, and verified", async (t) => {
-  const { name } = await createProject("backed up");
+  const { id, name } = await createProject("backed up");
   const page = await openPage(t);
   await page.goto(`${url}/backups`);
   await button(page, `Back up ${name} now`).click();
@@ -42,19 +42,47 @@ test("backup is created, shown with its size, and verified", async (t) => {
   await page.getByRole("menuitem", { name: "Verify" }).click();
   await shown(row.getByText(/^Verified /));
   await shown(rowOf(page, "Protection", name).getByText("just now"));
+  await page.goto(`${url}/projects/${id}`);
+  await shown(page.getByRole("link", { name: /^Last good backup\s*(just now|.* ago)\s*verified$/ }));
 });
 
-test("files are part of a backup if wanted, and can be left out of a restore", async (t) => {
-  const { name } = await createProject("with files");
+test("message about a backup is replaced by its result, and does not cover the bar at the bottom", async (t) => {
+  const { name } = await createProject("message");
+  for (const narrow of [false, true]) {
+    const page = await openPage(t, { narrow });
+    let status = "running";
+    await page.route(/\/admin\/v1\/runs\/[^/?]+$/, async (route) => {
+      const run = await (await route.fetch()).json();
+      await route.fulfill({ json: { ...run, status, errorText: status === "fail" ? "The store is full." : null } });
+    });
+    await page.goto(`${url}/backups`);
+    await button(page, `Back up ${name} now`).click();
+    const messages = page.getByRole("region", { name: "Messages" });
+    await shown(messages.getByText(`Backing up ${name}`, { exact: true }));
+    status = "fail";
+    await shown(messages.getByText(`Backup of ${name} failed: The store is full.`, { exact: true }));
+    assert.equal(await messages.getByRole("status").count(), 1);
+    await shown(messages.getByRole("link", { name: "Open run" }));
+    await page.keyboard.press("g");
+    await page.keyboard.press("a");
+    await shown(heading(page, "Audit log"));
+    const top = () => page.locator(".foot.sticky").evaluate((bar) => bar.getBoundingClientRect().top);
+    const bottom = () => messages.getByRole("status").evaluate((message) => message.getBoundingClientRect().bottom);
+    await eventually(async () => (await bottom()) <= (await top()), "the message above the bar");
+  }
+});
+
+test("objects are part of a backup if wanted, and can be left out of a restore", async (t) => {
+  const { name } = await createProject("with objects");
   const page = await openPage(t);
   await page.goto(`${url}/backups`);
-  await page.getByLabel("Include files").check();
+  await page.getByLabel("Include objects").check();
   await button(page, `Back up ${name} now`).click();
   const row = rowOf(page, "Backups", name);
-  await shown(row.getByText("+ 0 files"));
+  await shown(row.getByText("+ 0 objects"));
   await openMenu(page, name);
   await page.getByRole("menuitem", { name: "Restore…" }).click();
-  const choice = page.getByLabel("Restore the 0 files in the backup");
+  const choice = page.getByLabel("Restore the 0 objects in the backup");
   assert.equal(await choice.isChecked(), true);
   await choice.uncheck();
   await button(page, "Show plan").click();
@@ -70,6 +98,7 @@ test("database without a job offers to schedule backups", async (t) => {
   await row.getByRole("button", { name: "Schedule backups" }).click();
   await shown(heading(page, "New job"));
   await eventually(async () => (await page.getByLabel(/^Target/).inputValue()) === `project:${id}`, "the target");
+  assert.equal(await page.getByRole("combobox", { name: "Project", exact: true }).inputValue(), id);
 });
 
 test("scheduled database shows its job and the retention policy", async (t) => {

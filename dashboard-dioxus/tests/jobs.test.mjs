@@ -72,6 +72,20 @@ test("parameters of a plugin's job are fields from its schema", async (t) => {
   assert.deepEqual(items[0].params, { target: `project:${project.id}`, retention: { keepLast: 7 } });
 });
 
+test("suggested backup of a project is listed on the project's page", async (t) => {
+  const project = await createProject("suggested");
+  const page = await openPage(t);
+  await page.goto(jobsOf(project));
+  await page.getByRole("link", { name: "Nightly backup of this project" }).click();
+  await shown(page.getByText("The project's Jobs page lists this job. It is deleted with the project."));
+  const kept = page.getByLabel(/^Keep last/);
+  await eventually(async () => (await kept.getAttribute("placeholder")) === "Not set", "the empty rule");
+  await button(page, "Create job").click();
+  await shown(heading(page, "Nightly backup"));
+  await page.goto(jobsOf(project));
+  await shown(row(page, "Nightly backup"));
+});
+
 test("host that is not allowed is named while it is typed", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/jobs/new`);

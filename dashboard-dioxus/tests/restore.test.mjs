@@ -35,6 +35,7 @@ test("backup is restored after a plan and a typed confirmation, and rolled back"
   await steps(page).getByRole("textbox", { name: `Type ${name} to confirm` }).fill(name);
   await restore.click();
   await shown(steps(page).getByRole("heading", { name: "Restored" }));
+  await shown(steps(page).getByText(/^The database from before the restore is kept as .* until you remove it\./));
   await eventually(async () => (await notes(id)) === 3, "the rows of the backup");
 
   await steps(page).getByRole("button", { name: "Roll back" }).click();
@@ -42,11 +43,30 @@ test("backup is restored after a plan and a typed confirmation, and rolled back"
   await confirm.getByRole("textbox").fill(name);
   await confirm.getByRole("button", { name: "Roll back" }).click();
   await shown(steps(page).getByRole("heading", { name: "Rolled back" }));
+  await shown(steps(page).getByText(/^The restored database is kept as .* until you remove it\./));
   await eventually(async () => (await notes(id)) === 4, "the rows of before");
   const row = page.getByRole("table", { name: "Restores" }).getByRole("row").filter({ hasText: "Rolled back" });
   await row.getByRole("button", { name: "Remove kept database" }).click();
   await page.getByRole("dialog", { name: "Remove kept database" }).getByRole("button", { name: "Remove kept database" }).click();
   await hidden(row.getByRole("button", { name: "Remove kept database" }));
+});
+
+test("plan lists the app's tables first, and earlier restores are cards on a phone", async (t) => {
+  const { id, name } = await createProject("ordered", TABLES);
+  const backup = await backUp(id);
+  const restore = await admin("POST", `/backups/${backup.id}/restore`, { projectId: id });
+  const page = await openPage(t, { narrow: true });
+  await page.route(`**/admin/v1/restores/${restore.id}`, async (route) => {
+    const answer = await (await route.fetch()).json();
+    answer.plan.tables = [{ schema: "auth", table: "users", rows: 2 }, { schema: "public", table: "notes", rows: 3 }];
+    await route.fulfill({ json: answer });
+  });
+  await page.goto(`${toolsOf(id)}?restore=${restore.id}`);
+  await shown(steps(page).getByText(/1 table, 3 rows and 2 users .* replace everything in/));
+  const names = steps(page).getByRole("table", { name: "Tables of the archive" }).locator("tbody .name");
+  assert.deepEqual(await names.allTextContents(), ["notes", "auth.users end-user login"]);
+  await shown(page.getByText(`${name}, which now has 1 table.`));
+  await shown(page.getByRole("list", { name: "Restores" }).getByRole("listitem").filter({ hasText: "Planned" }));
 });
 
 test("uploaded archive gets a plan, and a file that is not an archive is refused", async (t) => {
@@ -65,7 +85,8 @@ test("uploaded archive gets a plan, and a file that is not an archive is refused
   await shown(steps(page).getByText(/1 table/));
   await steps(page).getByRole("button", { name: "Cancel" }).click();
   await hidden(steps(page));
-  assert.equal((await admin("GET", `/restores?projectId=${target.id}`)).items[0].state, "planned");
+  assert.equal((await admin("GET", `/restores?projectId=${target.id}`)).items[0].state, "cancelled");
+  await shown(page.getByRole("table", { name: "Restores" }).getByText("Cancelled"));
 });
 
 test("identity of an encrypted file is asked for before it is uploaded", async (t) => {

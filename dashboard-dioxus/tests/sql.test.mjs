@@ -306,6 +306,7 @@ test("phone has a plain field and records", async (t) => {
   const record = page.getByRole("list", { name: "Result" }).getByRole("listitem");
   await shown(record.getByText("book 1"));
   assert.equal(await grid(page).count(), 0);
+  for (const label of ["Time limit", "Rows"]) await shown(page.locator(".sql-options .what").getByText(label, { exact: true }));
 });
 
 for (const narrow of [false, true]) {

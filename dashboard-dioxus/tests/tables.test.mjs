@@ -118,6 +118,7 @@ test("a table is created with a form", async (t) => {
   await sheet.getByRole("button", { name: "Create table" }).click();
   await shown(heading(page, "notes"));
   await shown(page.getByRole("heading", { name: "No rows" }));
+  await shown(page.getByRole("group", { name: "Paging" }).getByText("No rows", { exact: true }));
 });
 
 test("of 300 columns and 10 000 tables, only a part is drawn", async (t) => {
@@ -175,6 +176,7 @@ test("on a phone, rows are cards", async (t) => {
   const project = await withTables("books");
   const page = await openTable(t, project, { table: "books" }, { narrow: true });
   await shown(page.getByRole("list", { name: "Rows of books" }).getByRole("listitem").filter({ hasText: "Solaris" }));
+  assert.equal(await page.getByRole("button", { name: "Refresh" }).count(), 1);
   await expectAccessible(page);
 });
 

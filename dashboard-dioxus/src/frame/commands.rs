@@ -90,6 +90,7 @@ fn actions(project: Option<&str>) -> Vec<Command> {
             Vec::new(),
         ));
         let tool = |query| Action::Open(format!("/projects/{project}/database?{query}"));
+        actions.push(command(IconName::Archive, "Backups of this project", tool("tab=backups"), Vec::new()));
         actions.push(command(IconName::Upload, "Import a file", tool("tab=import"), Vec::new()));
         actions.push(command(IconName::Download, "New export", tool("tab=export&export=new"), Vec::new()));
     }

@@ -124,9 +124,9 @@ const TOPICS: &[Topic] = &[
         paragraphs: &[
             "A backup is a dump of one database in the object store. Verifying a backup restores it into a temporary \
              database, compares every table, and drops that database.",
-            "With “Include files”, a backup also contains the files of the project. Keep the master key elsewhere: \
-             encrypted values in a backup need it. If the object store is on the same machine, also copy backups to \
-             another location.",
+            "With “Include objects”, a backup also contains the objects in the project's buckets. Keep the master key \
+             elsewhere: encrypted values in a backup need it. If the object store is on the same machine, also copy \
+             backups to another location.",
             "A job of the plugin backup creates backups on a schedule, and removes old ones according to your rules.",
         ],
         example: "",

@@ -21,6 +21,7 @@ pub mod projects;
 mod recent_runs;
 mod refresh;
 mod restore;
+mod run_message;
 pub mod runs;
 pub mod settings;
 pub mod sign_in;

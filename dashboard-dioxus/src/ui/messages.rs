@@ -1,38 +1,76 @@
-//! Short messages in the corner, about actions that succeeded or failed.
+//! Short messages in the corner, about actions that succeeded or failed, and about work that continues on the server.
 
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
-use super::{Icon, IconName, Mark, Shape};
+use super::{Icon, IconName, Link, Mark, Shape};
+use crate::dom;
 
-/// Time for which a message about a success is shown. Messages about failures stay until they are dismissed.
+/// Time for which a message about a success is shown. Other messages stay until they are dismissed or replaced.
 const SHOWN_MS: u32 = 6_000;
+
+/// Interval at which the position is updated while messages are shown.
+const PLACE_MS: u32 = 200;
+
+/// The bars and trays at the bottom of the window, which messages must not cover.
+const BARS: &str = ".foot.sticky, .staged, .dock:not(.dock-top), .sheet > footer";
 
 #[derive(Debug, Clone, PartialEq)]
 struct Message {
-    id: u32,
+    id: MessageId,
     text: String,
-    failed: bool,
+    shape: Shape,
+    /// Id of the run that does the work.
+    run: Option<String>,
 }
+
+/// The identity of a message about work that continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageId(u32);
 
 static MESSAGES: GlobalSignal<Vec<Message>> = Signal::global(Vec::new);
 static NEXT_ID: GlobalSignal<u32> = Signal::global(|| 0);
+/// Height of the bars and trays below the messages, in pixels.
+static HEIGHT_BELOW: GlobalSignal<f64> = Signal::global(|| 0.0);
 
 /// Shows that something succeeded.
 pub fn show(text: impl Into<String>) {
-    add(text.into(), false);
+    add(text.into(), Shape::Succeeded, None);
 }
 
 /// Shows that something failed.
 pub fn show_failure(text: impl Into<String>) {
-    add(text.into(), true);
+    add(text.into(), Shape::Failed, None);
 }
 
-fn add(text: String, failed: bool) {
-    let id = *NEXT_ID.peek();
-    *NEXT_ID.write() = id + 1;
-    MESSAGES.write().push(Message { id, text, failed });
-    if !failed {
+/// Shows that a run does some work. [`finish`] replaces the message.
+pub fn begin(text: impl Into<String>, run: &str) -> MessageId {
+    add(text.into(), Shape::Running, Some(run.to_owned()))
+}
+
+/// Replaces the message about a run that has ended. If it was dismissed, only a failure is shown again.
+pub fn finish(id: MessageId, text: impl Into<String>, shape: Shape, run: &str) {
+    let message = Message { id, text: text.into(), shape, run: Some(run.to_owned()) };
+    let is_shown = MESSAGES.peek().iter().any(|shown| shown.id == id);
+    if is_shown {
+        MESSAGES.write().iter_mut().filter(|shown| shown.id == id).for_each(|shown| *shown = message.clone());
+    } else if shape != Shape::Succeeded {
+        MESSAGES.write().push(message);
+    }
+    dismiss_later(id, shape);
+}
+
+fn add(text: String, shape: Shape, run: Option<String>) -> MessageId {
+    let id = MessageId(*NEXT_ID.peek());
+    *NEXT_ID.write() = id.0 + 1;
+    place();
+    MESSAGES.write().push(Message { id, text, shape, run });
+    dismiss_later(id, shape);
+    id
+}
+
+fn dismiss_later(id: MessageId, shape: Shape) {
+    if shape == Shape::Succeeded {
         dioxus::core::spawn_forever(async move {
             TimeoutFuture::new(SHOWN_MS).await;
             dismiss(id);
@@ -40,19 +78,52 @@ fn add(text: String, failed: bool) {
     }
 }
 
-fn dismiss(id: u32) {
+/// Removes a message.
+pub fn dismiss(id: MessageId) {
     MESSAGES.write().retain(|message| message.id != id);
+}
+
+/// Moves the messages above the bars at the bottom of the window.
+fn place() {
+    let window = web_sys::window().and_then(|window| window.inner_height().ok()?.as_f64()).unwrap_or_default();
+    let edges = dom::find_all(BARS).into_iter().map(|bar| {
+        let bounds = bar.get_bounding_client_rect();
+        (bounds.top(), bounds.bottom())
+    });
+    let height = height_of_bars(window, edges);
+    if *HEIGHT_BELOW.peek() != height {
+        *HEIGHT_BELOW.write() = height;
+    }
+}
+
+/// Returns the height from the bottom of the window to the highest top edge of the bars. `edges` are the top and bottom
+/// edge of each bar. A bar in the upper half of the window is not below messages, and a hidden one has no height.
+fn height_of_bars(window: f64, edges: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let tops = edges.filter(|(top, bottom)| bottom > top && *bottom > window / 2.0 && *top < window);
+    tops.map(|(top, _)| window - top).fold(0.0, f64::max)
 }
 
 /// The region in which messages appear.
 #[component]
 pub fn Messages() -> Element {
+    use_future(|| async {
+        loop {
+            TimeoutFuture::new(PLACE_MS).await;
+            if !MESSAGES.peek().is_empty() {
+                place();
+            }
+        }
+    });
+    let below = *HEIGHT_BELOW.read();
     rsx! {
-        section { class: "toasts", "aria-label": "Messages",
+        section { class: "toasts", "aria-label": "Messages", style: "--below: {below}px",
             for message in MESSAGES.read().iter().cloned() {
-                div { key: "{message.id}", class: "toast", role: "status",
-                    Mark { shape: if message.failed { Shape::Failed } else { Shape::Succeeded } }
+                div { key: "{message.id.0}", class: "toast", role: "status",
+                    Mark { shape: message.shape }
                     span { class: "grow", "{message.text}" }
+                    if let Some(run) = message.run {
+                        Link { to: "/runs/{run}", class: "link", "Open run" }
+                    }
                     button {
                         class: "btn btn-ghost btn-s btn-icon",
                         r#type: "button",
@@ -63,5 +134,18 @@ pub fn Messages() -> Element {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_above_the_highest_bar_at_the_bottom() {
+        let height = |edges: &[(f64, f64)]| height_of_bars(800.0, edges.iter().copied());
+        assert_eq!(height(&[]), 0.0);
+        assert_eq!(height(&[(760.0, 800.0), (710.0, 760.0)]), 90.0);
+        assert_eq!(height(&[(0.0, 0.0), (200.0, 240.0), (900.0, 940.0)]), 0.0, "hidden, far above, scrolled away");
     }
 }

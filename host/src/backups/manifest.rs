@@ -10,6 +10,8 @@ use crate::db::DatabaseName;
 pub(super) const PREFIX: &str = "backups/";
 pub(super) const DUMP_EXTENSION: &str = ".dump";
 pub(super) const MANIFEST_EXTENSION: &str = ".json";
+/// The schema of end-user login in a project's database.
+const AUTH_SCHEMA: &str = "auth";
 
 /// The description of a dump, stored next to the dump as JSON. It is sufficient to restore the dump without the
 /// platform database. Unknown fields are ignored, so that later versions can add fields.
@@ -59,9 +61,10 @@ pub struct ManifestTable {
 }
 
 impl BackupManifest {
-    /// Returns the number of rows of all tables.
+    /// Returns the number of rows of the owner's tables, without those of end-user login.
     pub(super) fn row_count(&self) -> i64 {
-        let sum = self.tables.iter().fold(0_u64, |sum, table| sum.saturating_add(table.rows));
+        let own = self.tables.iter().filter(|table| table.schema != AUTH_SCHEMA);
+        let sum = own.fold(0_u64, |sum, table| sum.saturating_add(table.rows));
         i64::try_from(sum).unwrap_or(i64::MAX)
     }
 
@@ -138,6 +141,17 @@ mod tests {
             assert!(!belong_together(object, manifest), "{object} {manifest}");
         }
         assert_eq!(file_name("backups/project/abcdefgh/x.dump"), "project-abcdefgh-x.dump");
+    }
+
+    #[test]
+    fn rows_of_end_user_login_are_not_counted() {
+        let table = |schema, rows| serde_json::json!({ "schema": schema, "table": "users", "rows": rows });
+        let manifest: BackupManifest = serde_json::from_value(serde_json::json!({
+            "target": "project:abcdefgh", "createdAt": "2026-03-01T10:00:00Z", "sizeBytes": 1, "sha256": "",
+            "serverVersion": "15.14", "tables": [table("auth", 4), table("public", 2), table("app", 1)],
+        }))
+        .unwrap();
+        assert_eq!(manifest.row_count(), 3);
     }
 
     #[test]

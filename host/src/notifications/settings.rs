@@ -15,7 +15,8 @@ const HIDDEN: &str = "***";
 const MAX_URL_BYTES: usize = 2048;
 const MAX_RECIPIENTS: usize = 50;
 const MIN_SECRET_LENGTH: usize = 16;
-const MAX_TEXT_BYTES: usize = 500;
+/// Maximum number of characters of a secret, a user name, a password or an e-mail address.
+const MAX_TEXT_LENGTH: usize = 500;
 
 /// Complete, valid settings of a channel.
 #[derive(Debug, Clone)]
@@ -178,10 +179,9 @@ fn signing_secret(settings: &ChannelSettings) -> ApiResult<Secret> {
         ApiError::invalid("`secret` is missing.")
             .with_hint("Send a random string of at least 16 characters; the receiver verifies the signature with it.")
     })?;
-    let length = secret.chars().count();
-    if !(MIN_SECRET_LENGTH..=MAX_TEXT_BYTES).contains(&length) || secret == HIDDEN {
+    if secret.chars().count() < MIN_SECRET_LENGTH || is_too_long(secret) || secret == HIDDEN {
         return Err(ApiError::invalid(format!(
-            "`secret` must have {MIN_SECRET_LENGTH} to {MAX_TEXT_BYTES} characters."
+            "`secret` must have {MIN_SECRET_LENGTH} to {MAX_TEXT_LENGTH} characters."
         )));
     }
     Ok(Secret::new(secret))
@@ -209,7 +209,7 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
     let credentials = match (settings.username.as_deref(), settings.password.as_deref()) {
         (None, None) => None,
         (Some(username), Some(password)) => {
-            let long = username.len() > MAX_TEXT_BYTES || password.len() > MAX_TEXT_BYTES;
+            let long = is_too_long(username) || is_too_long(password);
             if long || username.contains(char::is_control) || password.contains(char::is_control) {
                 return Err(ApiError::invalid("`username` or `password` is too long or contains a control character."));
             }
@@ -237,8 +237,12 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
     })
 }
 
+fn is_too_long(text: &str) -> bool {
+    text.chars().count() > MAX_TEXT_LENGTH
+}
+
 fn mailbox(text: &str, name: &str) -> ApiResult<Mailbox> {
-    let is_valid = text.len() <= MAX_TEXT_BYTES && !text.contains(char::is_control);
+    let is_valid = !is_too_long(text) && !text.contains(char::is_control);
     let mailbox = if is_valid { text.trim().parse().ok() } else { None };
     mailbox.ok_or_else(|| {
         ApiError::invalid(format!("`{name}` contains an invalid e-mail address."))

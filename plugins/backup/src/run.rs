@@ -20,7 +20,8 @@ pub(crate) struct BackupParams {
     /// `platform`, `project:<id>` or `all`.
     #[schemars(regex(pattern = r"^(all|platform|project:[a-z0-9]+)$"))]
     target: String,
-    /// Rules for the backups of each database that are kept after the new backup. Without rules, nothing is removed.
+    /// Rules for the backups of each database that are kept after the new backup. A backup is kept if any rule keeps
+    /// it. Without rules, all backups are kept.
     #[serde(default)]
     retention: Option<Retention>,
     /// Compression level from 0 (none) to 9 (smallest). The default is that of `pg_dump`.

@@ -8,6 +8,7 @@ mod words;
 use api_types::{Attention, RunStarted, Severity};
 use dioxus::prelude::*;
 
+use super::run_message::{self, Work};
 use crate::{
     remote::{self, Method},
     text,
@@ -129,7 +130,7 @@ fn ActButton(act: Act, is_first: bool, title: String) -> Element {
     }
 }
 
-/// Starts the run of an action, and shows a message with the outcome.
+/// Starts the run of an action, and shows a message about it.
 async fn start(act: &Act, title: &str) {
     let started: Result<RunStarted, _> = match act {
         Act::RunAgain(job) => remote::send(Method::Post, &format!("/jobs/{job}/run"), &serde_json::json!({})).await,
@@ -137,10 +138,14 @@ async fn start(act: &Act, title: &str) {
         Act::Open { .. } => return,
     };
     match started {
-        Ok(_) => messages::show(match act {
-            Act::BackUp(_) => "The backup has started".to_owned(),
-            _ => format!("{title} has started"),
-        }),
+        Ok(started) => run_message::follow(
+            started.run_id,
+            match act {
+                Act::BackUp(_) if title.is_empty() => Work::backup("the platform"),
+                Act::BackUp(_) => Work::backup(title),
+                _ => Work::job(title),
+            },
+        ),
         Err(failure) => messages::show_failure(failure.message()),
     }
     remote::forget("/runs");

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     address, dom,
+    pages::run_message::{self, Work},
     remote::{self, Failure, Method, use_remote},
     text,
     ui::{Confirm, Icon, IconName, Link, Mark, Shape, messages},
@@ -47,11 +48,16 @@ pub(super) fn BackUp(
         };
     }
     let full = format!("Back up {name} now");
+    // The job's rules count all backups of the database.
+    let has_rules = live.retention_of(&target).is_some();
+    let removes =
+        "Removes no backup. The next run of the backup job also counts the new one among those that it keeps.";
     rsx! {
         button {
             class: if is_small { "btn btn-ghost btn-s" } else { "btn {class}" },
             r#type: "button",
             "aria-label": (label != full).then_some(full),
+            title: has_rules.then_some(removes),
             "data-create": if creates { "true" },
             disabled: busy(),
             onclick: move |_| {
@@ -61,7 +67,7 @@ pub(super) fn BackUp(
                     let objects = target != "platform" && *live.with_objects.peek();
                     let request = CreateBackup { target: target.clone(), objects };
                     let started = remote::send::<_, RunStarted>(Method::Post, "/backups", &request).await;
-                    report(live, &target, started, &format!("Backing up {name}"));
+                    report(live, &target, started, Work::backup(&name));
                     busy.set(false);
                 });
             },
@@ -78,24 +84,27 @@ pub(super) fn BackUp(
 pub(super) fn WithObjects(live: Live) -> Element {
     let mut with_objects = live.with_objects;
     rsx! {
-        label { class: "check", title: "Contents that an earlier backup already has are not copied again.",
+        label {
+            class: "check",
+            title: "The objects in the buckets of projects. Contents that an earlier backup already has are not copied \
+                    again.",
             input {
                 class: "box",
                 r#type: "checkbox",
                 checked: with_objects(),
                 onchange: move |event| with_objects.set(event.checked()),
             }
-            "Include files"
+            "Include objects"
         }
     }
 }
 
-/// Shows that a run was started, or why it was not.
-pub(super) fn report(live: Live, subject: &str, started: Result<RunStarted, Failure>, message: &str) {
+/// Shows what a run does and how it ends, or why it was not started.
+pub(super) fn report(live: Live, subject: &str, started: Result<RunStarted, Failure>, work: Work) {
     match started {
         Ok(started) => {
             live.record_started(subject, &started.run_id);
-            messages::show(message);
+            run_message::follow(started.run_id, work);
         }
         Err(failure) => messages::show_failure(failure.message()),
     }
@@ -108,7 +117,7 @@ pub(super) fn verify(live: Live, backup: &Backup) {
     spawn(async move {
         let path = format!("/backups/{id}/verify");
         let started = remote::send::<_, RunStarted>(Method::Post, &path, &serde_json::json!({})).await;
-        report(live, &id, started, &format!("Verifying a backup of {name}"));
+        report(live, &id, started, Work::verification(&name));
     });
 }
 

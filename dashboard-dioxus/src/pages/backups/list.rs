@@ -13,7 +13,7 @@ use super::{
     acts::{BackUp, DeleteBackup, WithObjects, download, verify},
     protection::ScheduleButton,
     verify_encrypted::VerifyEncrypted,
-    words::{files_in_words, goes, kept_because, name_of, name_of_protected, state},
+    words::{goes, kept_because, name_of, name_of_protected, objects_in_words, state},
 };
 use crate::{
     address,
@@ -98,7 +98,7 @@ pub(super) fn BackupList(
                         th { "Target" }
                         th { class: "num", "Made" }
                         th { class: "num", "Size" }
-                        th { class: "num", "Rows" }
+                        th { class: "num", title: "Without the rows of end-user login", "Rows" }
                         th { "State" }
                         th { class: "hide-800", "Kept because" }
                         th { class: "num hide-1060", "Removed" }
@@ -178,12 +178,12 @@ fn BackupRow(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> El
         tr { "aria-selected": is_open.to_string(),
             td { class: "name", BackupLink { backup: backup.clone() } }
             td { class: "num", title: text::exact(backup.created_at), {text::short_date_and_time(backup.created_at)} }
-            td { class: "num", title: files_in_words(&backup),
+            td { class: "num", title: objects_in_words(&backup),
                 {text::bytes(backup.size_bytes)}
                 if let Some(count) = backup.object_count {
                     span { class: "muted",
                         " + "
-                        {text::count(count, "file", "files")}
+                        {text::count(count, "object", "objects")}
                     }
                 }
             }
@@ -200,14 +200,14 @@ fn BackupRow(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> El
 fn BackupCard(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> Element {
     let kept = kept_because(&backup, live.retention_of(&backup.target));
     let rows = backup.row_count.map(|rows| format!(" · {}", text::count(rows, "row", "rows"))).unwrap_or_default();
-    let files = files_in_words(&backup).map(|files| format!(" · {files}")).unwrap_or_default();
+    let objects = objects_in_words(&backup).map(|objects| format!(" · {objects}")).unwrap_or_default();
     rsx! {
         li { class: "card",
             h3 {
                 span { class: "grow", BackupLink { backup: backup.clone() } }
                 BackupMenu { live, backup: backup.clone(), deleting }
             }
-            p { "{text::short_date_and_time(backup.created_at)} · {text::bytes(backup.size_bytes)}{rows}{files}" }
+            p { "{text::short_date_and_time(backup.created_at)} · {text::bytes(backup.size_bytes)}{rows}{objects}" }
             p { BackupBadge { live, backup: backup.clone() } " · {kept}" }
         }
     }

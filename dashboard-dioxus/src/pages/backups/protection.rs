@@ -183,11 +183,14 @@ fn kept_size(item: &Protection) -> String {
     if item.kept_count == 0 { "–".to_owned() } else { text::bytes(item.kept_bytes) }
 }
 
+/// Returns the address of the form of a job that backs up a database every night. The job of a project's database
+/// belongs to the project.
 pub(in crate::pages) fn schedule_address(target: &str, name: &str) -> String {
     let name = if target == "all" { "Nightly backup".to_owned() } else { format!("Nightly backup of {name}") };
     address::with_parameters(
         "/jobs/new",
         &[
+            ("project", target.strip_prefix("project:")),
             ("kind", Some("plugin")),
             ("plugin", Some("backup")),
             ("pluginJob", Some("backup")),

@@ -8,10 +8,11 @@ use super::{
     acts::{DeleteBackup, download, verify},
     list::BackupBadge,
     verify_encrypted::VerifyEncrypted,
-    words::{file_name, files_in_words, goes, kept_because, name_of},
+    words::{file_name, goes, kept_because, name_of, objects_in_words},
 };
 use crate::{
     address,
+    pages::restore::{TableRow, content_in_words, own_tables_first},
     remote::{RemoteState, use_remote},
     text,
     ui::{CopyButton, Empty, ErrorBox, Icon, IconName, Link, Mark, Shape, Sheet},
@@ -114,9 +115,9 @@ fn Content(live: Live, detail: BackupDetail) -> Element {
             dd { title: text::exact(backup.created_at), "{text::day_and_time(backup.created_at)}" }
             dt { "Size" }
             dd { {text::bytes(backup.size_bytes)} }
-            if let Some(files) = files_in_words(&backup) {
-                dt { "Files" }
-                dd { "{files}" }
+            if let Some(objects) = objects_in_words(&backup) {
+                dt { "Objects" }
+                dd { "{objects}" }
             }
             dt { "Kept because" }
             dd { {kept_because(&backup, live.retention_of(&backup.target))} }
@@ -171,8 +172,9 @@ fn restore_line(backup: &Backup) -> String {
 
 #[component]
 fn Manifest(manifest: BackupManifestInfo) -> Element {
-    let rows = text::count(i64::try_from(manifest.row_count).unwrap_or(i64::MAX), "row", "rows");
-    let tables = text::count(manifest.tables.len() as i64, "table", "tables");
+    let count = |rows| Some(i64::try_from(rows).unwrap_or(i64::MAX));
+    let tables = manifest.tables.iter().map(|table| (table.schema.clone(), table.table.clone(), count(table.rows)));
+    let tables = own_tables_first(tables.collect());
     rsx! {
         dl { class: "dl backup-facts",
             dt { "Postgres" }
@@ -191,22 +193,14 @@ fn Manifest(manifest: BackupManifestInfo) -> Element {
             }
         }
         div { class: "stack stack-2",
-            h3 { "{tables}, {rows}" }
+            h3 { "{content_in_words(&tables)}" }
             table { class: "table box-table", "aria-label": "Tables of the backup",
                 thead {
                     tr { th { "Table" } th { class: "num", "Rows" } }
                 }
                 tbody {
-                    for table in manifest.tables {
-                        tr { key: "{table.schema}.{table.table}",
-                            td { class: "mono",
-                                if table.schema != "public" {
-                                    span { class: "muted", "{table.schema}." }
-                                }
-                                "{table.table}"
-                            }
-                            td { class: "num", {text::number(i64::try_from(table.rows).unwrap_or(i64::MAX))} }
-                        }
+                    for table in tables {
+                        TableRow { key: "{table.0}.{table.1}", table }
                     }
                 }
             }

@@ -5,7 +5,10 @@ use dioxus::prelude::*;
 
 use super::{Live, acts::report, words::name_of};
 use crate::{
-    pages::restore::{IdentityField, identity_of},
+    pages::{
+        restore::{IdentityField, identity_of},
+        run_message::Work,
+    },
     remote::{self, Method},
     text,
     ui::Dialog,
@@ -26,7 +29,7 @@ pub(super) fn VerifyEncrypted(live: Live, backup: Backup, on_close: EventHandler
             dioxus::core::spawn_forever(async move {
                 let path = format!("/backups/{id}/verify");
                 let started = remote::send::<_, RunStarted>(Method::Post, &path, &request).await;
-                report(live, &id, started, &format!("Verifying a backup of {name}"));
+                report(live, &id, started, Work::verification(&name));
             });
             on_close.call(());
         }

@@ -90,9 +90,9 @@ pub(super) fn file_name(backup: &Backup) -> &str {
 }
 
 /// Returns the number and size of the project's objects in a backup. `None` if the backup contains no objects.
-pub(super) fn files_in_words(backup: &Backup) -> Option<String> {
+pub(super) fn objects_in_words(backup: &Backup) -> Option<String> {
     let bytes = text::bytes(backup.object_bytes.unwrap_or_default());
-    Some(format!("{} ({bytes})", text::count(backup.object_count?, "file", "files")))
+    Some(format!("{} ({bytes})", text::count(backup.object_count?, "object", "objects")))
 }
 
 #[cfg(test)]

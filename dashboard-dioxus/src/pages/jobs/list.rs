@@ -275,34 +275,20 @@ fn NoJobs(project: Option<String>) -> Element {
         all.extend_from_slice(parameters);
         address::with_parameters("/jobs/new", &all)
     };
-    let everything = project.as_ref().map_or_else(|| "all".to_owned(), |id| format!("project:{id}"));
-    let (backup_label, backup_name) = if project.is_some() {
-        ("Nightly backup of this project", "Nightly backup")
-    } else {
-        ("Nightly backup of everything", "Nightly backup")
+    let target = project.as_ref().map_or_else(|| "all".to_owned(), |id| format!("project:{id}"));
+    let of = if project.is_some() { "this project" } else { "everything" };
+    let plugin_job = |job: &'static str, name, schedule| {
+        starter(&[
+            ("kind", Some("plugin")),
+            ("plugin", Some("backup")),
+            ("pluginJob", Some(job)),
+            ("target", Some(&target)),
+            ("name", Some(name)),
+            ("schedule", Some(schedule)),
+        ])
     };
-    let backup = address::with_parameters(
-        "/jobs/new",
-        &[
-            ("kind", Some("plugin")),
-            ("plugin", Some("backup")),
-            ("pluginJob", Some("backup")),
-            ("target", Some(&everything)),
-            ("name", Some(backup_name)),
-            ("schedule", Some("0 2 * * *")),
-        ],
-    );
-    let verification = address::with_parameters(
-        "/jobs/new",
-        &[
-            ("kind", Some("plugin")),
-            ("plugin", Some("backup")),
-            ("pluginJob", Some("verify")),
-            ("target", Some(&everything)),
-            ("name", Some("Verify backups")),
-            ("schedule", Some("0 4 * * 0")),
-        ],
-    );
+    let backup = plugin_job("backup", "Nightly backup", "0 2 * * *");
+    let verification = plugin_job("verify", "Verify backups", "0 4 * * 0");
     let request = starter(&[("kind", Some("http"))]);
     rsx! {
         Empty {
@@ -313,13 +299,17 @@ fn NoJobs(project: Option<String>) -> Element {
         }
         ul { class: "items starters", "aria-label": "Suggestions",
             for (to, title, help) in [
-                (backup, backup_label, "Every night at 02:00. You choose how long old backups are kept."),
+                (
+                    backup,
+                    format!("Nightly backup of {of}"),
+                    "Every night at 02:00. You choose how long old backups are kept.",
+                ),
                 (
                     verification,
-                    "Weekly verification of backups",
+                    "Weekly verification of backups".to_owned(),
                     "Every Sunday at 04:00. Restores the newest backups to check that they work.",
                 ),
-                (request, "Call a URL", "Sends a request at the times that you choose."),
+                (request, "Call a URL".to_owned(), "Sends a request at the times that you choose."),
             ] {
                 li { key: "{title}", class: "item",
                     Icon { name: IconName::Clock }

@@ -102,7 +102,7 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                             onchange: move |event| objects.set(event.checked()),
                         }
                         "Restore the "
-                        {text::count(count, "file", "files")}
+                        {text::count(count, "object", "objects")}
                         " in the backup"
                     }
                 }

@@ -5,14 +5,17 @@ use dioxus::prelude::*;
 
 use super::{
     restore_address,
-    words::{can_roll_back, content_in_words, is_active, source_in_words, state_of},
+    words::{can_roll_back, content_in_words, is_active, source_in_words, state_of, tables_of},
 };
 use crate::{
     address,
-    pages::refresh::use_refresh,
+    pages::{
+        refresh::use_refresh,
+        run_message::{self, Work},
+    },
     remote::{self, Method, RemoteState, use_remote},
     text,
-    ui::{Confirm, ErrorBox, Link, LoadingTable, Mark, messages},
+    ui::{Confirm, ErrorBox, Link, LoadingTable, Mark, messages, narrow::use_is_narrow},
 };
 
 #[component]
@@ -21,6 +24,7 @@ pub(super) fn RestoreList(project: String, name: String) -> Element {
     let mut restores = use_remote::<ApiPage<Restore>>(use_signal(|| path).into());
     let items = restores.value().map(|page| page.items).unwrap_or_default();
     use_refresh("/restores", items.iter().any(|restore| is_active(restore.state)));
+    let is_narrow = use_is_narrow();
     match restores.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Restores", columns: 5 } },
         RemoteState::Failed(failure) => rsx! {
@@ -30,6 +34,13 @@ pub(super) fn RestoreList(project: String, name: String) -> Element {
             p { class: "section muted",
                 "None yet. Choose “Restore…” in the menu of a backup, or upload an archive that pg_dump created with \
                  --format=custom."
+            }
+        },
+        RemoteState::Ready(page) if is_narrow => rsx! {
+            ul { class: "cards", "aria-label": "Restores",
+                for restore in page.items {
+                    RestoreCard { key: "{restore.id}", project: project.clone(), name: name.clone(), restore }
+                }
             }
         },
         RemoteState::Ready(page) => rsx! {
@@ -58,27 +69,49 @@ pub(super) fn RestoreList(project: String, name: String) -> Element {
 fn RestoreRow(project: String, name: String, restore: Restore) -> Element {
     let (shape, state) = state_of(restore.state);
     let to = restore_address(&project, &restore.id);
-    let refresh = move |()| {
-        remote::forget("/restores");
-        remote::forget(&format!("/projects/{project}"));
-    };
     rsx! {
         tr {
             td { class: "name", title: text::exact(restore.created_at),
                 Link { to, class: "link", "{text::short_date_and_time(restore.created_at)}" }
             }
             td { class: "hide-800", "{source_in_words(&restore.source)}" }
-            td { "{content_in_words(&restore.plan)}" }
+            td { "{content_in_words(&tables_of(&restore.plan))}" }
             td { span { class: "badge", title: restore.error_text.clone(), Mark { shape } "{state}" } }
             td { class: "mono muted hide-800", {restore.previous_database.clone().unwrap_or_default()} }
-            td { class: "acts",
-                if restore.previous_database.is_some() {
-                    if can_roll_back(&restore) {
-                        RollBack { restore: restore.clone(), name, is_small: true, on_done: refresh.clone() }
-                    }
-                    RemoveKept { restore: restore.clone(), is_small: true, on_done: refresh }
-                }
+            td { class: "acts", KeptActs { project, name, restore: restore.clone() } }
+        }
+    }
+}
+
+#[component]
+fn RestoreCard(project: String, name: String, restore: Restore) -> Element {
+    let (shape, state) = state_of(restore.state);
+    let to = restore_address(&project, &restore.id);
+    rsx! {
+        li { class: "card",
+            h3 { Link { to, class: "grow", "{text::short_date_and_time(restore.created_at)}" } }
+            p { "{source_in_words(&restore.source)} · {content_in_words(&tables_of(&restore.plan))}" }
+            p { span { class: "badge", Mark { shape } "{state}" } }
+            if restore.previous_database.is_some() {
+                div { class: "row wrap", KeptActs { project, name, restore } }
             }
+        }
+    }
+}
+
+/// The buttons for the database that a restore keeps.
+#[component]
+fn KeptActs(project: String, name: String, restore: Restore) -> Element {
+    let refresh = move |()| {
+        remote::forget("/restores");
+        remote::forget(&format!("/projects/{project}"));
+    };
+    rsx! {
+        if restore.previous_database.is_some() {
+            if can_roll_back(&restore) {
+                RollBack { restore: restore.clone(), name, is_small: true, on_done: refresh.clone() }
+            }
+            RemoveKept { restore: restore.clone(), is_small: true, on_done: refresh }
         }
     }
 }
@@ -116,8 +149,8 @@ pub(super) fn RollBack(
                     spawn(async move {
                         busy.set(true);
                         match remote::send::<_, RunStarted>(Method::Post, &path, &request).await {
-                            Ok(_) => {
-                                messages::show("Rolling back");
+                            Ok(started) => {
+                                run_message::follow(started.run_id, Work::rollback(&request.confirm));
                                 asking.set(false);
                                 remote::forget("/runs");
                                 on_done.call(());

@@ -19,8 +19,10 @@ use crate::address;
 pub(super) use choose::ChooseProject;
 pub(super) use identity::{IdentityField, identity_of};
 use list::RestoreList;
+pub(super) use plan::TableRow;
 use steps::RestoreSteps;
 pub(super) use upload::UploadArchive;
+pub(super) use words::{content_in_words, own_tables_first};
 
 /// Returns the address of the page that shows a restore.
 fn restore_address(project: &str, restore: &str) -> String {

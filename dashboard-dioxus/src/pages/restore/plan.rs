@@ -1,11 +1,11 @@
 //! The plan of a restore, and the form that confirms it.
 
-use api_types::{ConfirmRestore, Page as ApiPage, Restore, RunStarted, TableSummary};
+use api_types::{ConfirmRestore, Page as ApiPage, Restore, RunStarted, TableKind, TableSummary};
 use dioxus::prelude::*;
 
 use super::{
     identity::{IdentityField, identity_of},
-    words::content_in_words,
+    words::{ArchivedTable, content_in_words, is_of_login, present_in_words, tables_of},
 };
 use crate::{
     address,
@@ -28,16 +28,17 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
         .into(),
     );
     let present = now.value().map(|page| {
-        let tables = text::count(page.items.len() as i64, "table", "tables");
-        let rows: i64 = page.items.iter().filter_map(|table| table.estimated_rows).sum();
-        format!("{tables} with about {}", text::count(rows, "row", "rows"))
+        let tables = page.items.iter().filter(|table| matches!(table.kind, TableKind::Table));
+        let estimates: Vec<Option<i64>> = tables.map(|table| table.estimated_rows).collect();
+        present_in_words(&estimates)
     });
     let plan = restore.plan.clone();
-    let count = plan.tables.len();
+    let tables = tables_of(&plan);
+    let count = tables.len();
     let shown = if all() { count } else { count.min(SHOWN_TABLES) };
     rsx! {
         p {
-            "{content_in_words(&plan)} ({text::bytes(plan.size_bytes)}"
+            "{content_in_words(&tables)} ({text::bytes(plan.size_bytes)}"
             if let Some(version) = &plan.server_version {
                 ", from Postgres {version}"
             }
@@ -50,9 +51,9 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
         ul { class: "list",
             li { "Rows that are newer than the archive are lost. Users and policies come from the archive." }
             if plan.objects.is_some() {
-                li { "API keys and jobs stay as they are. Files of the backup are restored." }
+                li { "API keys and jobs stay as they are. Objects of the backup are restored." }
             } else {
-                li { "API keys, jobs and files stay as they are." }
+                li { "API keys, jobs and objects stay as they are." }
             }
             li { "Apps get 503 for a moment while the databases are swapped." }
             li { "The current database is kept next to the new one until you remove it, so that you can roll back." }
@@ -73,13 +74,8 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
                     }
                 }
                 tbody {
-                    for table in plan.tables.iter().take(shown) {
-                        tr { key: "{table.schema}.{table.table}",
-                            td { class: "name mono",
-                                if table.schema == "public" { "{table.table}" } else { "{table.schema}.{table.table}" }
-                            }
-                            td { class: "num", {table.rows.map_or_else(|| "–".to_owned(), text::number)} }
-                        }
+                    for table in tables.into_iter().take(shown) {
+                        TableRow { key: "{table.0}.{table.1}", table }
                     }
                 }
             }
@@ -88,6 +84,28 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
                     class: "btn btn-s", r#type: "button", onclick: move |_| all.set(true), "Show all {count} tables"
                 }
             }
+        }
+    }
+}
+
+/// A table of an archive with its number of rows.
+#[component]
+pub(in crate::pages) fn TableRow(table: ArchivedTable) -> Element {
+    let is_of_login = is_of_login(&table);
+    let (schema, name, rows) = table;
+    rsx! {
+        tr {
+            td { class: "name mono",
+                if schema != "public" {
+                    span { class: "muted", "{schema}." }
+                }
+                "{name}"
+                if is_of_login {
+                    " "
+                    span { class: "tag", "end-user login" }
+                }
+            }
+            td { class: "num", {rows.map_or_else(|| "–".to_owned(), text::number)} }
         }
     }
 }
@@ -101,6 +119,22 @@ pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandl
     let identity = use_signal(String::new);
     let is_typed = *typed.read() == name;
     let path = format!("/restores/{}/confirm", restore.id);
+    let plan = format!("/restores/{}", restore.id);
+    // Cancels the plan on the server, which also removes an uploaded archive.
+    let cancel = move |_| {
+        let plan = plan.clone();
+        spawn(async move {
+            busy.set(true);
+            match remote::delete(&plan).await {
+                Ok(()) => {
+                    remote::forget("/restores");
+                    address::replace_parameter("restore", None);
+                }
+                Err(refused) => failure.set(Some(refused.message())),
+            }
+            busy.set(false);
+        });
+    };
     let confirm = move |event: FormEvent| {
         event.prevent_default();
         if busy() || !is_typed {
@@ -150,7 +184,8 @@ pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandl
                 button {
                     class: "btn btn-ghost btn-l",
                     r#type: "button",
-                    onclick: |_| address::replace_parameter("restore", None),
+                    disabled: busy(),
+                    onclick: cancel,
                     "Cancel"
                 }
             }

@@ -6,7 +6,7 @@ use dioxus::prelude::*;
 use super::{
     list::{RemoveKept, RollBack},
     plan::{ConfirmForm, PlanView},
-    words::{can_roll_back, is_active, source_in_words, state_of},
+    words::{can_roll_back, is_active, kept_in_words, source_in_words, state_of},
 };
 use crate::{
     address,
@@ -107,16 +107,18 @@ fn Outcome(project: String, name: String, restore: Restore, on_change: EventHand
             p { class: "row", role: "alert", Mark { shape: Shape::Failed } "{problem}" }
         }
         if let Some(kept) = &restore.previous_database {
-            p {
-                "The other database is kept as "
-                span { class: "mono", "{kept}" }
-                "."
-            }
-            div { class: "row",
-                if can_roll_back(&restore) {
-                    RollBack { restore: restore.clone(), name: name.clone(), on_done: refresh.clone() }
+            {
+                let (before, after) = kept_in_words(restore.state);
+                rsx! {
+                    p { "{before}" span { class: "mono", "{kept}" } "{after}" }
                 }
-                RemoveKept { restore: restore.clone(), on_done: refresh }
+            }
+            // At the other end of the line than the button that started the restore: a double click must not hit them.
+            div { class: "row restore-acts",
+                RemoveKept { restore: restore.clone(), on_done: refresh.clone() }
+                if can_roll_back(&restore) {
+                    RollBack { restore: restore.clone(), name: name.clone(), on_done: refresh }
+                }
             }
         }
     }

@@ -33,18 +33,63 @@ pub(super) fn source_in_words(source: &RestoreSource) -> &'static str {
 /// The schema of end-user login, whose tables the owner does not manage.
 const AUTH_SCHEMA: &str = "auth";
 
+/// Schema, name and number of rows of a table in an archive.
+pub(in crate::pages) type ArchivedTable = (String, String, Option<i64>);
+
+/// Returns whether a table belongs to end-user login.
+pub(in crate::pages) fn is_of_login(table: &ArchivedTable) -> bool {
+    table.0 == AUTH_SCHEMA
+}
+
+/// Returns the tables of a plan: first those of the app, then those of end-user login.
+pub(super) fn tables_of(plan: &RestorePlan) -> Vec<ArchivedTable> {
+    let tables = plan.tables.iter().map(|table| (table.schema.clone(), table.table.clone(), table.rows));
+    own_tables_first(tables.collect())
+}
+
+/// Sorts tables of end-user login to the end.
+pub(in crate::pages) fn own_tables_first(mut tables: Vec<ArchivedTable>) -> Vec<ArchivedTable> {
+    tables.sort_by_key(is_of_login);
+    tables
+}
+
 /// Returns a summary, for example `12 tables, 1 204 002 rows and 42 users`. The number of rows is left out if it is
 /// unknown, and users are left out if the archive contains none.
-pub(super) fn content_in_words(plan: &RestorePlan) -> String {
-    let (auth, own): (Vec<_>, Vec<_>) = plan.tables.iter().partition(|table| table.schema == AUTH_SCHEMA);
-    let tables = text::count(own.len() as i64, "table", "tables");
-    let rows: Option<i64> = own.iter().map(|table| table.rows).sum();
-    let users = auth.iter().find(|table| table.table == "users").and_then(|table| table.rows).unwrap_or_default();
+pub(in crate::pages) fn content_in_words(tables: &[ArchivedTable]) -> String {
+    let (login, own): (Vec<_>, Vec<_>) = tables.iter().partition(|table| is_of_login(table));
+    let count = text::count(own.len() as i64, "table", "tables");
+    let rows: Option<i64> = own.iter().map(|(.., rows)| *rows).sum();
+    let users = login.iter().find(|(_, table, _)| table == "users").and_then(|(.., rows)| *rows).unwrap_or_default();
     let content = match rows {
-        Some(rows) => format!("{tables}, {}", text::count(rows, "row", "rows")),
-        None => tables,
+        Some(rows) => format!("{count}, {}", text::count(rows, "row", "rows")),
+        None => count,
     };
     if users == 0 { content } else { format!("{content} and {}", text::count(users, "user", "users")) }
+}
+
+/// Smallest estimate of a number of rows that is shown. Postgres does not update the estimates of small tables often.
+const MIN_ESTIMATE: i64 = 1_000;
+
+/// Returns what the project's database contains now, for example `2 tables with about 1 200 rows`. The number of rows
+/// is left out if the estimate of a table is missing, or if their sum is below [`MIN_ESTIMATE`].
+pub(super) fn present_in_words(estimates: &[Option<i64>]) -> String {
+    let tables = text::count(estimates.len() as i64, "table", "tables");
+    match estimates.iter().copied().sum::<Option<i64>>() {
+        Some(rows) if rows >= MIN_ESTIMATE => format!("{tables} with about {}", text::count(rows, "row", "rows")),
+        _ => tables,
+    }
+}
+
+/// Returns which database is kept after a restore or its rollback, and until when: the beginning and the end of a
+/// sentence around the database's name.
+pub(super) fn kept_in_words(state: RestoreState) -> (&'static str, &'static str) {
+    match state {
+        RestoreState::RolledBack => ("The restored database is kept as ", " until you remove it."),
+        _ => (
+            "The database from before the restore is kept as ",
+            " until you remove it. “Roll back” makes it the project's database again.",
+        ),
+    }
 }
 
 /// Returns whether the previous database can be swapped back in.
@@ -73,19 +118,23 @@ mod tests {
 
     #[test]
     fn rows_are_left_out_unless_all_are_known() {
-        assert_eq!(content_in_words(&plan([Some(1), Some(2)])), "2 tables, 3 rows");
-        assert_eq!(content_in_words(&plan([Some(1), None])), "2 tables");
+        assert_eq!(content_in_words(&tables_of(&plan([Some(1), Some(2)]))), "2 tables, 3 rows");
+        assert_eq!(content_in_words(&tables_of(&plan([Some(1), None]))), "2 tables");
+        assert_eq!(present_in_words(&[Some(1_200), Some(0)]), "2 tables with about 1\u{202f}200 rows");
+        for estimates in [[None, Some(1_200)], [Some(0), Some(20)], [Some(0), Some(0)]] {
+            assert_eq!(present_in_words(&estimates), "2 tables");
+        }
     }
+
     #[test]
-    fn tables_of_end_user_login_are_summarized_as_users() {
+    fn tables_of_end_user_login_are_last_and_summarized_as_users() {
         let mut with_users = plan([Some(1), Some(2)]);
         for (table, rows) in [("users", 4), ("sessions", 9)] {
-            with_users.tables.push(RestoreTable {
-                schema: "auth".to_owned(),
-                table: table.to_owned(),
-                rows: Some(rows),
-            });
+            let table = RestoreTable { schema: "auth".to_owned(), table: table.to_owned(), rows: Some(rows) };
+            with_users.tables.insert(0, table);
         }
-        assert_eq!(content_in_words(&with_users), "2 tables, 3 rows and 4 users");
+        let tables = tables_of(&with_users);
+        assert_eq!(tables.iter().map(is_of_login).collect::<Vec<_>>(), [false, false, true, true]);
+        assert_eq!(content_in_words(&tables), "2 tables, 3 rows and 4 users");
     }
 }

@@ -3,7 +3,10 @@
 use api_types::{CreateBackup, RunDetail, RunStarted, RunStatus};
 use dioxus::prelude::*;
 
-use super::super::recent_runs::RunBadge;
+use super::super::{
+    recent_runs::RunBadge,
+    run_message::{self, Work},
+};
 use crate::{
     remote::{self, Method, use_remote_every},
     text,
@@ -74,7 +77,7 @@ fn back_up_platform() {
     spawn(async {
         let request = CreateBackup { target: "platform".to_owned(), objects: false };
         match remote::send::<_, RunStarted>(Method::Post, "/backups", &request).await {
-            Ok(_) => messages::show("Backing up the platform"),
+            Ok(started) => run_message::follow(started.run_id, Work::backup("the platform")),
             Err(failure) => messages::show_failure(failure.message()),
         }
         remote::forget("/runs");

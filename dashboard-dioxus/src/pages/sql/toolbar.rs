@@ -154,7 +154,7 @@ pub(super) fn TransactionSwitch(workspace: Workspace) -> Element {
 #[component]
 fn Choice(name: String, value: String, choices: Vec<(String, String)>, onchoose: EventHandler<String>) -> Element {
     rsx! {
-        span { class: "input select m select-in",
+        span { class: "input select m select-in", title: "{name}",
             span { class: "what", "aria-hidden": "true", "{name}" }
             select { "aria-label": "{name}", onchange: move |event| onchoose.call(event.value()),
                 for (choice, label) in choices {

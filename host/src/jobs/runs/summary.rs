@@ -14,8 +14,8 @@ use crate::{
 };
 
 const DEFAULT_SPAN: TimeDelta = TimeDelta::hours(24);
-/// Time spans of this number of periods or more are rejected.
-const MAX_PERIODS: i64 = 1000;
+/// Maximum number of periods in a summary.
+const MAX_PERIODS: usize = 1000;
 
 /// The selection of runs that are counted. `None` counts all.
 #[derive(Debug, Default)]
@@ -74,17 +74,15 @@ fn period_starts(by: SummaryPeriod, from: DateTime<Utc>, to: DateTime<Utc>) -> A
         SummaryPeriod::Hour => TimeDelta::hours(1),
         SummaryPeriod::Day => TimeDelta::days(1),
     };
-    let too_long = || {
-        ApiError::invalid(format!("The time from `from` until `to` has more than {MAX_PERIODS} periods."))
-            .with_hint("Choose a shorter time, or `by=day`.")
-    };
-    if (to - from).num_seconds() / length.num_seconds() >= MAX_PERIODS {
-        return Err(too_long());
-    }
     // Fails for times outside the range of nanosecond timestamps (years 1677 to 2262).
     let first = from.duration_trunc(length).map_err(|_| ApiError::invalid("`from` is out of range."))?;
     let starts = (0..).map_while(|index| first.checked_add_signed(length * index)).take_while(|start| *start < to);
-    Ok(starts.collect())
+    let starts: Vec<DateTime<Utc>> = starts.take(MAX_PERIODS + 1).collect();
+    if starts.len() > MAX_PERIODS {
+        return Err(ApiError::invalid(format!("The time from `from` until `to` has more than {MAX_PERIODS} periods."))
+            .with_hint("Choose a shorter time, or `by=day`."));
+    }
+    Ok(starts)
 }
 
 #[derive(Debug, sqlx::FromRow)]
@@ -157,5 +155,14 @@ mod tests {
         assert!(starts(SummaryPeriod::Hour, "2026-03-01T10:00:00Z", "2026-03-01T10:00:00Z").is_err());
         assert!(starts(SummaryPeriod::Hour, "2020-03-01T10:00:00Z", "2026-03-01T10:00:00Z").is_err());
         assert!(starts(SummaryPeriod::Day, "0001-03-01T10:00:00Z", "0001-03-01T11:00:00Z").is_err());
+    }
+
+    #[test]
+    fn time_with_the_maximum_number_of_periods_is_accepted() {
+        let from: DateTime<Utc> = "2026-03-01T10:00:00Z".parse().unwrap();
+        let starts = |from, hours| period_starts(SummaryPeriod::Hour, from, from + TimeDelta::hours(hours));
+        assert_eq!(starts(from, 1000).unwrap().len(), MAX_PERIODS);
+        assert!(starts(from, 1001).is_err());
+        assert!(starts(from + TimeDelta::minutes(30), 1000).is_err(), "it contains times of 1001 hours");
     }
 }

@@ -71,6 +71,11 @@ pub(super) fn ProjectField(form: Form, is_new: bool) -> Element {
     let projects = projects.value().map(|page| page.items).unwrap_or_default();
     let chosen = form.draft.read().project.clone();
     let is_unknown = !chosen.is_empty() && !projects.iter().any(|listed| listed.project.id == chosen);
+    let help = match (is_new, chosen.is_empty()) {
+        (false, _) => "A job can't be moved to another project.",
+        (true, true) => "Only the platform's Jobs page lists this job.",
+        (true, false) => "The project's Jobs page lists this job. It is deleted with the project.",
+    };
     rsx! {
         div { class: "field",
             label { r#for: "job-project", "Project" }
@@ -78,7 +83,7 @@ pub(super) fn ProjectField(form: Form, is_new: bool) -> Element {
                 id: "job-project",
                 class: "input",
                 disabled: !is_new,
-                "aria-describedby": (!is_new).then_some("job-project-help"),
+                "aria-describedby": "job-project-help",
                 onchange: move |event| form.change(|draft| draft.project = event.value()),
                 option { value: "", selected: chosen.is_empty(), "None: the platform's" }
                 if is_unknown {
@@ -93,9 +98,7 @@ pub(super) fn ProjectField(form: Form, is_new: bool) -> Element {
                     }
                 }
             }
-            if !is_new {
-                p { class: "help", id: "job-project-help", "A job can't be moved to another project." }
-            }
+            p { class: "help", id: "job-project-help", "{help}" }
         }
     }
 }

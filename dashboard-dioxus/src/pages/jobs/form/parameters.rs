@@ -82,11 +82,26 @@ fn node(root: &Value, property: &Value, pointer: String, name: &str, is_required
     };
     let help = text("description");
     if schema.get("properties").is_some() && depth < MAX_DEPTH {
-        let nodes = properties(root, schema, &pointer, depth + 1);
+        let mut nodes = properties(root, schema, &pointer, depth + 1);
+        if !is_required {
+            clear_zero_defaults(&mut nodes);
+        }
         return Node::Group { label, help, is_required, nodes };
     }
     let default = property.get("default").filter(|default| !default.is_null()).map(as_text).unwrap_or_default();
     Node::Field(Parameter { pointer, label, help, kind: kind(schema), is_required, default })
+}
+
+/// Clears the default 0 of numbers in an optional group. It only applies if another field of the group is set, so `0`
+/// in an empty field would be misleading: a retention policy without rules keeps all backups.
+fn clear_zero_defaults(nodes: &mut [Node]) {
+    for node in nodes {
+        if let Node::Field(Parameter { kind: Kind::Number, default, .. }) = node
+            && default == "0"
+        {
+            default.clear();
+        }
+    }
 }
 
 /// Resolves references, and ignores `null` as an alternative.
@@ -267,7 +282,7 @@ mod tests {
     fn schema() -> Value {
         json!({
             "$defs": { "Retention": { "type": "object", "properties": {
-                "keepLast": { "type": "integer" }, "daily": { "type": "integer" },
+                "keepLast": { "type": "integer", "default": 0 }, "daily": { "type": "integer", "default": 1 },
             } } },
             "type": "object",
             "required": ["target"],
@@ -288,6 +303,16 @@ mod tests {
         assert_eq!(pointers, ["/compression", "/retention/daily", "/retention/keepLast", "/target"]);
         let Some(Node::Field(target)) = nodes.first() else { return assert!(nodes.is_empty(), "no field") };
         assert_eq!((&target.kind, target.is_required), (&Kind::Target, true));
+    }
+
+    #[test]
+    fn zero_is_not_shown_as_default_in_optional_group() {
+        let nodes = nodes(&schema());
+        let default_of = |pointer: &str| {
+            fields(&nodes).iter().find(|field| field.pointer == pointer).map(|field| field.default.clone())
+        };
+        assert_eq!(default_of("/retention/keepLast").as_deref(), Some(""));
+        assert_eq!(default_of("/retention/daily").as_deref(), Some("1"));
     }
 
     #[test]

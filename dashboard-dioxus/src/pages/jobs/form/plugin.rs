@@ -136,9 +136,9 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
     let invalid = error.is_some().then_some("true");
     let left = field.clone();
     let leave = move |_| form.leave(&left);
-    let placeholder = parameter.default.clone();
     let unset =
         if parameter.default.is_empty() { "Not set".to_owned() } else { format!("Default: {}", parameter.default) };
+    let placeholder = (!parameter.is_required).then(|| unset.clone());
     if parameter.kind == Kind::Flag {
         return rsx! {
             div { class: "field",

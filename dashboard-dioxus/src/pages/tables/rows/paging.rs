@@ -31,11 +31,13 @@ pub(super) fn Paging(view: View) -> Element {
     let is_placed = query.after.is_none() || number > 0;
     let has_more = page.next_cursor.is_some() || page.next_offset.is_some();
     let range = match (shown, is_placed) {
+        (0, _) if page.total.is_some_and(|total| total > 0) => "None".to_owned(),
         (0, _) => "No rows".to_owned(),
         (_, true) => format!("{}–{}", text::number(first as i64 + 1), text::number((first + shown) as i64)),
         (_, false) => text::count(shown as i64, "row", "rows"),
     };
     let total = match page.total {
+        Some(0) => String::new(),
         Some(total) if page.total_is_estimate => format!(" of ~{}", text::number(total)),
         Some(total) => format!(" of {}", text::number(total)),
         None if has_more => ", more".to_owned(),

@@ -68,7 +68,8 @@ pub(super) fn Toolbar(view: View) -> Element {
                     }
                 }
                 button {
-                    class: "btn btn-ghost btn-icon",
+                    // A phone has no room for two: the line under the rows also contains this button.
+                    class: "btn btn-ghost btn-icon only-wide",
                     r#type: "button",
                     "aria-label": "Refresh",
                     title: "Refresh",
