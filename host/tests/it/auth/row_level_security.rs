@@ -92,11 +92,11 @@ async fn nothing_of_a_user_leaks_to_the_next_request() {
         add(&client, &format!("of {number}")).await;
         users.push((body["user"]["id"].clone(), client));
     }
-    let requests = (0..200_usize).map(|number| {
+    let requests = (0..300_usize).map(|number| {
         let (id, client) = users[number % users.len()].clone();
         let anonymous = project.publishable();
         async move {
-            match number % 5 {
+            match number % 6 {
                 0 => {
                     // The client cancels the request.
                     let request = client.request(reqwest::Method::GET, "/v1/db/slow").send();
@@ -110,6 +110,11 @@ async fn nothing_of_a_user_leaks_to_the_next_request() {
                 3 => {
                     let (_, body) = client.get("/v1/db/whoami").await;
                     assert_eq!(body["rows"], json!([{ "id": id }]), "{body}");
+                }
+                4 => {
+                    // Postgres refuses the row after the claims were set.
+                    let forged = json!({ "rows": [{ "body": "forged", "owner": uuid::Uuid::nil() }] });
+                    assert_eq!(client.post("/v1/db/notes", forged).await.0, StatusCode::FORBIDDEN);
                 }
                 _ => assert_eq!(bodies(&client).await, [format!("of {}", number % 4)]),
             }
