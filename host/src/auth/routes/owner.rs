@@ -67,7 +67,8 @@ pub(crate) async fn rotate_auth_key(
 /// Newest first.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/users", tag = "users",
     params(("project" = String, Path), UserQuery),
-    responses((status = 200, body = Page<ProjectUser>), (status = 404, body = ErrorBody)))]
+    responses((status = 200, body = Page<ProjectUser>), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody)))]
 pub(crate) async fn list_users(
     State(state): State<AuthState>,
     AdminProject(project): AdminProject,
