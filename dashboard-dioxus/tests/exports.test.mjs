@@ -47,6 +47,15 @@ test("table is exported from its page", async (t) => {
   await hidden(dialog(page, "Export books"));
 });
 
+test("run of an export names its file and links to the export", async (t) => {
+  const { id } = await createProject("run", BOOKS);
+  const { runId, fileName } = await startExport({ kind: "table", projectId: id, table: "books" }, "csv");
+  const page = await openPage(t, { origins: STORE });
+  await page.goto(`${url}/runs/${runId}`);
+  await page.getByRole("region", { name: "Result" }).getByRole("link", { name: fileName }).click();
+  await shown(dialog(page, "Export").getByText("Ready"));
+});
+
 test("rows that match the filter are exported in their order", async (t) => {
   const { id } = await createProject("filtered", BOOKS);
   const page = await openTable(t, id, { where: "lte.id=3", order: "id.desc" });
