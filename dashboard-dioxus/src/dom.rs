@@ -37,6 +37,12 @@ pub fn closest(event: &web_sys::Event, selector: &str) -> Option<Element> {
     event.target()?.dyn_into::<Element>().ok()?.closest(selector).ok().flatten()
 }
 
+/// Returns whether the user has selected text on the page.
+pub fn has_selected_text() -> bool {
+    let selection = web_sys::window().and_then(|window| window.get_selection().ok().flatten());
+    selection.is_some_and(|selection| !selection.is_collapsed())
+}
+
 /// Waits until the browser is about to draw the next frame.
 pub async fn next_frame() {
     let frame = js_sys::Promise::new(&mut |resolve, _| {

@@ -39,7 +39,8 @@ test("entry opens from its address and Back leaves the sheet and not the filter"
   await revokeNewKey("address");
   const page = await openPage(t);
   await page.goto(`${url}/audit?project=${project.id}&action=key.revoke`);
-  await first(page).getByRole("link").click();
+  // The whole row opens the entry, not only its text.
+  await first(page).getByRole("cell").first().click();
   const sheet = page.getByRole("dialog", { name: /^Revoked key/ });
   await shown(sheet);
   const entry = parameter(page, "entry");
@@ -51,6 +52,17 @@ test("entry opens from its address and Back leaves the sheet and not the filter"
   await shown(page.getByRole("dialog", { name: /^Revoked key/ }));
   await page.goto(`${url}/audit?entry=00000000-0000-7000-8000-000000000000`);
   await shown(page.getByRole("heading", { name: "No such entry" }));
+});
+
+test("entry names the user whose role was changed", async (t) => {
+  await admin("PATCH", `/projects/${project.id}/auth`, { enabled: true });
+  const user = await admin("POST", `/projects/${project.id}/users`, { email: "ada@example.com" });
+  await admin("PATCH", `/projects/${project.id}/users/${user.id}`, { role: "admin" });
+  await admin("DELETE", `/projects/${project.id}/users/${user.id}`);
+  const page = await openPage(t);
+  await page.goto(`${url}/audit?project=${project.id}&action=user.*`);
+  await shown(first(page).getByText(`deleted user ada@example.com (${project.name})`));
+  await shown(entries(page).getByText(`changed the role of user ada@example.com to admin (${project.name})`));
 });
 
 test("filters are in the address and can be cleared", async (t) => {

@@ -154,6 +154,16 @@ test("sheet shows the manifest and Back closes it", async (t) => {
   assert.equal(new URL(page.url()).searchParams.get("target"), `project:${id}`);
 });
 
+test("run of a backup names its file and links to the backup", async (t) => {
+  const { id, name } = await createProject("file");
+  const backup = await backUp(`project:${id}`);
+  const page = await openPage(t);
+  await page.goto(`${url}/runs/${backup.runId}`);
+  const file = backup.objectKey.split("/").at(-1);
+  await page.getByRole("region", { name: "Result" }).getByRole("link", { name: file }).click();
+  await shown(page.getByRole("dialog", { name: `Backup of ${name}` }));
+});
+
 test("downloaded dump has the digest of the manifest", async (t) => {
   const { id, name } = await createProject("downloaded");
   const backup = await backUp(`project:${id}`);

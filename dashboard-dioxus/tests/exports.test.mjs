@@ -47,6 +47,15 @@ test("table is exported from its page", async (t) => {
   await hidden(dialog(page, "Export books"));
 });
 
+test("run of an export names its file and links to the export", async (t) => {
+  const { id } = await createProject("run", BOOKS);
+  const { runId, fileName } = await startExport({ kind: "table", projectId: id, table: "books" }, "csv");
+  const page = await openPage(t, { origins: STORE });
+  await page.goto(`${url}/runs/${runId}`);
+  await page.getByRole("region", { name: "Result" }).getByRole("link", { name: fileName }).click();
+  await shown(dialog(page, "Export").getByText("Ready"));
+});
+
 test("rows that match the filter are exported in their order", async (t) => {
   const { id } = await createProject("filtered", BOOKS);
   const page = await openTable(t, id, { where: "lte.id=3", order: "id.desc" });
@@ -58,6 +67,9 @@ test("rows that match the filter are exported in their order", async (t) => {
   await button(open, "Export").click();
   const file = await content(page, open);
   assert.deepEqual(file.content.trim().split("\n").map((line) => JSON.parse(line).id), [3, 2, 1]);
+  // The dialog of the form opened this one, and is gone.
+  await button(open, "Close").click();
+  await eventually(() => button(toolbar(page), "Export").evaluate((element) => element === document.activeElement));
 });
 
 test("all rows of a query are exported, and a statement that changes data is refused", async (t) => {

@@ -34,6 +34,22 @@ test("a new project shows its keys once", async (t) => {
   await admin("DELETE", `/projects/${id}`, { confirm: name });
 });
 
+test("form of a new project has the focus in its required name, from a link and from the palette", async (t) => {
+  const page = await openPage(t);
+  const name = page.getByRole("textbox", { name: "Name", exact: true });
+  const isFocused = () => name.evaluate((field) => field === document.activeElement);
+  await page.goto(`${url}/projects`);
+  await page.getByRole("main").getByRole("link", { name: "New project" }).first().click();
+  await eventually(isFocused, "the focus after the link");
+  assert.equal(await name.getAttribute("aria-required"), "true");
+  await page.goto(`${url}/jobs`);
+  await shown(heading(page, "Jobs"));
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "Search or run a command" }).fill("New project");
+  await page.keyboard.press("Enter");
+  await eventually(isFocused, "the focus after the palette");
+});
+
 test("keys stay shown until they are stored, whatever the server reports", async (t) => {
   const page = await openPage(t);
   const empty = await admin("GET", "/overview");

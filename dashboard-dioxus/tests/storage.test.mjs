@@ -246,6 +246,11 @@ test("previews show HTML and SVG as text and run nothing", async (t) => {
   await storage.put("a.svg", `<svg xmlns="http://www.w3.org/2000/svg"><script>parent.ran = 1</script></svg>`, "image/svg+xml");
   const page = await open(t, storage.address("covers", { object: "a.html" }));
   await shown(page.getByRole("region", { name: "Preview of a.html" }).getByText(html, { exact: true }));
+  // The pager has one line, even if the sheet leaves little room beside it.
+  await page.setViewportSize({ width: 1280, height: 800 });
+  const pager = page.locator(".foot.sticky");
+  await shown(pager.getByRole("group", { name: "Paging" }));
+  assert.ok((await pager.boundingBox()).height < 48);
   await page.goto(storage.address("covers", { object: "a.svg" }));
   await shown(page.getByRole("region", { name: "Preview of a.svg" }).getByText("<script>parent.ran = 1</script>"));
   assert.ok((await page.title()).includes("AtlasHub"));

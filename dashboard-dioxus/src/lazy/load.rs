@@ -154,7 +154,9 @@ fn DialogNotLoaded() -> Element {
             on_close: move |()| close(()),
             footer: rsx! {
                 button { class: "btn", r#type: "button", onclick: move |_| close(()), "Close" }
-                button { class: "btn btn-primary", r#type: "button", onclick: |_| dom::reload(), "Reload" }
+                button {
+                    class: "btn btn-primary", r#type: "button", autofocus: true, onclick: |_| dom::reload(), "Reload"
+                }
             },
             p { "{REASON}" }
         }

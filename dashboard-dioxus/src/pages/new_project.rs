@@ -82,6 +82,7 @@ pub(super) fn CreateForm() -> Element {
                 label: "Name",
                 value: name,
                 autofocus: true,
+                required: true,
                 help: "1–64 characters. You can change it later.",
                 error: error(),
                 onleave: check,

@@ -99,7 +99,7 @@ fn SettingsForm(project: Project) -> Element {
     rsx! {
         form { class: "section pt-2", onsubmit: submit,
             div { class: "form",
-                Field { id: "name", label: "Name", value: name, error: name_error }
+                Field { id: "name", label: "Name", required: true, value: name, error: name_error }
                 div { class: "field",
                     label { r#for: "origins", "Allowed origins" }
                     textarea {

@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+
 use dioxus::web::WebEventExt as _;
 use dioxus::{events::MountedEvent, prelude::*};
 use gloo_timers::future::TimeoutFuture;
@@ -22,15 +24,13 @@ pub fn ModalDialog(
     on_close: EventHandler<()>,
     children: Element,
 ) -> Element {
-    let before = use_hook(|| dom::active_element().and_then(|element| element.dyn_into::<HtmlElement>().ok()));
+    let before = use_hook(opener);
     use_drop(move || {
-        if let Some(before) = before {
-            // Elements outside of a modal dialog can get the focus only after it is removed.
-            dioxus::core::spawn_forever(async move {
-                TimeoutFuture::new(0).await;
-                let _ = before.focus();
-            });
-        }
+        // Elements outside of a modal dialog can get the focus only after it is removed.
+        dioxus::core::spawn_forever(async move {
+            TimeoutFuture::new(0).await;
+            return_focus(before);
+        });
     });
     rsx! {
         dialog {
@@ -48,7 +48,10 @@ pub fn ModalDialog(
             onkeydown: move |event| {
                 // Browsers close a dialog at the second Esc even if the first one was prevented.
                 let is_prevented = event.data().try_as_web_event().is_some_and(|event| event.default_prevented());
-                if event.key() == Key::Escape && !is_prevented {
+                if submits(&event) {
+                    event.prevent_default();
+                    submit_by_key(&event, "dialog");
+                } else if event.key() == Key::Escape && !is_prevented {
                     event.prevent_default();
                     event.stop_propagation();
                     if closable {
@@ -63,6 +66,54 @@ pub fn ModalDialog(
             },
             {children}
         }
+    }
+}
+
+thread_local! {
+    /// The element outside of all dialogs that had the focus when a dialog was opened.
+    static OPENER: RefCell<Option<HtmlElement>> = const { RefCell::new(None) };
+}
+
+/// Returns the element that has the focus, which opens the dialog.
+fn opener() -> Option<HtmlElement> {
+    let element = dom::active_element()?.dyn_into::<HtmlElement>().ok()?;
+    if element.closest("dialog").is_ok_and(|dialog| dialog.is_none()) {
+        OPENER.set(Some(element.clone()));
+    }
+    Some(element)
+}
+
+/// Focuses the element that had the focus before a dialog. If it is gone, because another dialog contained it or its
+/// row was deleted, focuses the element that opened the first dialog, or the content of the page. Does nothing if
+/// another element already has the focus, for example a field of a page that the dialog opened.
+fn return_focus(before: Option<HtmlElement>) {
+    let has_focus = || dom::active_element().is_some_and(|active| active.tag_name() != "BODY");
+    let Some(before) = before.filter(|before| before.tag_name() != "BODY" && !has_focus()) else { return };
+    let known = [Some(before), OPENER.with_borrow(Clone::clone)].into_iter().flatten();
+    let is_returned = known.filter(|element| element.is_connected()).any(|element| {
+        let _ = element.focus();
+        has_focus()
+    });
+    if !is_returned {
+        dom::focus("#main-content");
+    }
+}
+
+/// Returns whether the keys are Ctrl-Enter or ⌘-Enter, which submit a form even from a field with several lines.
+pub(super) fn submits(event: &KeyboardEvent) -> bool {
+    event.key() == Key::Enter && (event.modifiers().ctrl() || event.modifiers().meta())
+}
+
+/// Clicks the submit button in the footer around the event's target. Buttons that destroy something are none.
+pub(super) fn submit_by_key(event: &KeyboardEvent, around: &str) {
+    let button = event
+        .data()
+        .try_as_web_event()
+        .and_then(|event| dom::closest(&event, around))
+        .and_then(|around| around.query_selector("footer button[type=submit]").ok().flatten())
+        .and_then(|button| button.dyn_into::<HtmlElement>().ok());
+    if let Some(button) = button {
+        button.click();
     }
 }
 

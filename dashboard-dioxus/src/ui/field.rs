@@ -1,6 +1,24 @@
-use dioxus::prelude::*;
+use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
+use wasm_bindgen::JsCast as _;
+use web_sys::HtmlElement;
 
 use super::{Icon, IconName, Mark, Shape};
+
+/// The mark in the label of a field that must not be left empty. The field itself has `aria-required`.
+#[component]
+pub fn RequiredMark() -> Element {
+    rsx! { span { class: "required", "aria-hidden": "true", title: "Required", "*" } }
+}
+
+/// Focuses an element that was added to the page. Browsers follow `autofocus` only while the first page loads, and
+/// when a dialog opens.
+pub fn focus_mounted(event: &MountedEvent) {
+    if let Some(element) = event.data().try_as_web_event()
+        && let Ok(element) = element.dyn_into::<HtmlElement>()
+    {
+        let _ = element.focus();
+    }
+}
 
 /// A labelled text field, with help and an error under it.
 #[component]
@@ -11,6 +29,7 @@ pub fn Field(
     #[props(default)] help: String,
     #[props(default)] error: Option<String>,
     #[props(default)] autofocus: bool,
+    #[props(default)] required: bool,
     #[props(default)] onleave: EventHandler<()>,
 ) -> Element {
     let mut value = value;
@@ -24,13 +43,24 @@ pub fn Field(
     let described_by = (!described_by.is_empty()).then(|| described_by.join(" "));
     rsx! {
         div { class: "field",
-            label { r#for: "{id}", "{label}" }
+            label { r#for: "{id}",
+                "{label}"
+                if required {
+                    RequiredMark {}
+                }
+            }
             input {
                 id: "{id}",
                 class: "input",
                 autocomplete: "off",
                 autofocus,
+                onmounted: move |event| {
+                    if autofocus {
+                        focus_mounted(&event);
+                    }
+                },
                 value: "{value}",
+                "aria-required": required.then_some("true"),
                 "aria-describedby": described_by,
                 "aria-invalid": if error.is_some() { "true" },
                 oninput: move |event| value.set(event.value()),

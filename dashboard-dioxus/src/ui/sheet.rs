@@ -1,6 +1,9 @@
 use dioxus::prelude::*;
 
-use super::{Icon, IconName};
+use super::{
+    Icon, IconName,
+    dialog::{submit_by_key, submits},
+};
 use crate::dom;
 
 /// A panel on the right, beside the list that it belongs to. Esc closes it.
@@ -28,13 +31,17 @@ pub fn Sheet(
             "aria-labelledby": "sheet-title",
             tabindex: "-1",
             onmounted: |_| {
-                // Focuses the first field, or the sheet itself if there is none.
-                if !dom::focus(".sheet .body input:not([disabled]), .sheet .body textarea") {
+                // Focuses the field with `autofocus`, the first field, or the sheet itself if there is none.
+                let fields = [".sheet .body [autofocus]", ".sheet .body input:not([disabled]), .sheet .body textarea"];
+                if !fields.into_iter().any(dom::focus) {
                     dom::focus(".sheet");
                 }
             },
             onkeydown: move |event| {
-                if event.key() == Key::Escape {
+                if submits(&event) {
+                    event.prevent_default();
+                    submit_by_key(&event, ".sheet");
+                } else if event.key() == Key::Escape {
                     event.prevent_default();
                     event.stop_propagation();
                     on_close.call(());

@@ -165,28 +165,29 @@ pub(super) async fn update(
     get(state, project, user).await
 }
 
-/// Ends all sessions of a user.
-pub(super) async fn sign_out(state: &AuthState, project: &str, user: Uuid) -> ApiResult<()> {
-    get(state, project, user).await?;
-    queries::end_sessions(&state.database, project, &user.to_string(), None, None).await.map(drop)
+/// Ends all sessions of a user. Returns the user's address.
+pub(super) async fn sign_out(state: &AuthState, project: &str, user: Uuid) -> ApiResult<String> {
+    let ProjectUser { email, .. } = get(state, project, user).await?;
+    queries::end_sessions(&state.database, project, &user.to_string(), None, None).await?;
+    Ok(email)
 }
 
-/// Deletes a user, and the rows that reference the user with `ON DELETE CASCADE`.
+/// Deletes a user, and the rows that reference the user with `ON DELETE CASCADE`. Returns the user's address.
 ///
 /// # Errors
 /// 404 if there is no such user, or `auth_disabled`. 409 if rows still refer to the user, because their foreign key has
 /// no `ON DELETE` rule or the rule `RESTRICT`, or if a trigger or constraint of the project prevents the deletion.
-pub(super) async fn delete(state: &AuthState, project: &str, user: Uuid) -> ApiResult<()> {
+pub(super) async fn delete(state: &AuthState, project: &str, user: Uuid) -> ApiResult<String> {
     state.settings.enabled(project).await?;
     // Foreign keys to `auth.users` can change many rows and fire triggers of the project.
     let statement = Statement {
         writes: true,
         heavy: true,
-        ..Statement::new("DELETE FROM auth.users WHERE id = $1::pg_catalog.uuid RETURNING true")
+        ..Statement::new("DELETE FROM auth.users WHERE id = $1::pg_catalog.uuid RETURNING email")
     };
     let statement = statement.bind(user.to_string());
     let rows = state.database.fetch(project, &statement).await.map_err(deletion_error)?;
-    if rows.is_empty() { Err(ApiError::not_found("user")) } else { Ok(()) }
+    column(rows.first().ok_or_else(|| ApiError::not_found("user"))?, "email")
 }
 
 /// Maps the errors that foreign keys and triggers of the project's own tables cause.

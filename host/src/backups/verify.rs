@@ -28,7 +28,7 @@ use crate::{
         dump::TableRows,
         restore::{Archive, RestoreError, Restorer, ScratchName},
     },
-    error::{ApiError, ApiResult, describe_cause},
+    error::{ApiError, ApiResult, count, describe_cause},
     jobs::{NewRun, Runs},
     object_store::{ObjectStore, PLATFORM_BUCKET},
     plugins::{BackupVerification, CatalogueError, RunLease, TableDifference},
@@ -130,7 +130,8 @@ fn judge(outcome: &Result<BackupVerification, CatalogueError>) -> Option<Result<
     match outcome {
         Ok(verification) if verification.differences.is_empty() => Some(Ok(())),
         Ok(verification) => {
-            let rows = |rows: Option<u64>| rows.map_or_else(|| "no table".to_owned(), |rows| format!("{rows} rows"));
+            let rows =
+                |rows: Option<u64>| rows.map_or_else(|| "no table".to_owned(), |rows| count(rows, "row", "rows"));
             let differences = verification.differences.iter().take(MAX_NAMED_TABLES).map(|difference| {
                 let TableDifference { schema, table, expected, found } = difference;
                 format!("{schema}.{table}: {} expected, {} found", rows(*expected), rows(*found))

@@ -9,6 +9,7 @@ use crate::{
         audit::{self, NewAuditEntry},
         server,
     },
+    error::count,
     secrets::Sealer,
 };
 
@@ -72,9 +73,9 @@ async fn rotate_master(running: &RunningServices) -> Result<ExitCode, CommandErr
     pool.close().await;
     let report = report?;
     print_stdout!(
-        "Encrypted {} values with key {}; {} were already encrypted with it. PLATFORM_MASTER_KEY_PREVIOUS can now be \
+        "Encrypted {} with key {}; already encrypted with it: {}. PLATFORM_MASTER_KEY_PREVIOUS can now be \
          removed from every node.",
-        report.resealed,
+        count(report.resealed, "value", "values"),
         sealer.current_key(),
         report.already_current
     );

@@ -2,9 +2,11 @@
 //!
 //! Slices have their own internal errors and map each case by hand to an [`ApiError`]. Its cause is logged where the
 //! response is written (`http::request_id`), and never reaches a client. `cause` describes it without values of rows.
+//! `count` writes numbers of things in messages.
 
 mod cause;
 mod codes;
+mod count;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
@@ -15,6 +17,7 @@ use axum::{
 
 pub use cause::{RAISE_ROUTINE, describe_cause};
 pub use codes::{Code, TABLE};
+pub use count::count;
 
 /// An error response: a documented code, a message for a person, and a cause that is only logged.
 #[derive(Clone)]

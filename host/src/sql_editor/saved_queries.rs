@@ -96,20 +96,21 @@ pub(super) async fn update(
     Ok(row.map(SavedQuery::from))
 }
 
-/// Removes a query if its version is in `versions`, or if `versions` is `None`. Returns whether it was removed.
+/// Removes a query if its version is in `versions`, or if `versions` is `None`. Returns its name, or `None` if it was not
+/// removed.
 pub(super) async fn delete(
     platform: &PgPool,
     project: &str,
     id: Uuid,
     versions: Option<&[i64]>,
-) -> Result<bool, sqlx::Error> {
-    let result = sqlx::query(
-        "DELETE FROM saved_queries WHERE project_id = $1 AND id = $2 AND ($3::bigint[] IS NULL OR version = ANY ($3))",
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "DELETE FROM saved_queries
+         WHERE project_id = $1 AND id = $2 AND ($3::bigint[] IS NULL OR version = ANY ($3)) RETURNING name",
     )
     .bind(project)
     .bind(id)
     .bind(versions)
-    .execute(platform)
-    .await?;
-    Ok(result.rows_affected() > 0)
+    .fetch_optional(platform)
+    .await
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{SqlEditorState, check::check_text, history, saved_queries};
 use crate::{
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, ApiQuery, AuditTarget, NoQuery, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery, PageRequest},
     projects::AdminProject,
 };
 
@@ -45,11 +45,12 @@ pub(crate) async fn create_query(
     AdminProject(project): AdminProject,
     NoQuery: NoQuery,
     ApiJson(request): ApiJson<CreateSavedQuery>,
-) -> ApiResult<(StatusCode, Extension<AuditTarget>, TaggedQuery)> {
+) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, TaggedQuery)> {
     let name = checked_name(&request.name)?;
     check_text(&request.sql)?;
     let query = saved_queries::insert(&state.platform, &project.id, name, &request.sql).await?;
-    Ok((StatusCode::CREATED, Extension(AuditTarget(query.id.clone())), tagged(query)))
+    let target = Extension(AuditTarget(query.id.clone()));
+    Ok((StatusCode::CREATED, target, audit_details(&query.name), tagged(query)))
 }
 
 /// Get a saved query
@@ -84,7 +85,7 @@ pub(crate) async fn update_query(
     ApiPath((_, id)): ApiPath<(String, String)>,
     headers: HeaderMap,
     ApiJson(request): ApiJson<UpdateSavedQuery>,
-) -> ApiResult<TaggedQuery> {
+) -> ApiResult<(Extension<AuditDetails>, TaggedQuery)> {
     let id = parse_id(&id)?;
     let name = request.name.as_deref().map(checked_name).transpose()?;
     if let Some(sql) = &request.sql {
@@ -94,7 +95,7 @@ pub(crate) async fn update_query(
     let (platform, sql) = (&state.platform, request.sql.as_deref());
     let updated = saved_queries::update(platform, &project.id, id, versions.as_deref(), name, sql).await?;
     match updated {
-        Some(query) => Ok(tagged(query)),
+        Some(query) => Ok((audit_details(&query.name), tagged(query))),
         None => Err(missing(&state, &project.id, id).await?),
     }
 }
@@ -111,13 +112,13 @@ pub(crate) async fn delete_query(
     AdminProject(project): AdminProject,
     ApiPath((_, id)): ApiPath<(String, String)>,
     headers: HeaderMap,
-) -> ApiResult<StatusCode> {
+) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
     let id = parse_id(&id)?;
     let versions = expected_versions(&headers);
-    let is_deleted = saved_queries::delete(&state.platform, &project.id, id, versions.as_deref()).await?;
-    match is_deleted {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(missing(&state, &project.id, id).await?),
+    let deleted = saved_queries::delete(&state.platform, &project.id, id, versions.as_deref()).await?;
+    match deleted {
+        Some(name) => Ok((StatusCode::NO_CONTENT, audit_details(&name))),
+        None => Err(missing(&state, &project.id, id).await?),
     }
 }
 
@@ -174,6 +175,11 @@ fn expected_versions(headers: &HeaderMap) -> Option<Vec<i64>> {
 fn tagged(query: SavedQuery) -> TaggedQuery {
     let tag = HeaderValue::try_from(format!("\"{}\"", query.version));
     ([(header::ETAG, tag.unwrap_or(HeaderValue::from_static("\"\"")))], ApiJson(query))
+}
+
+/// Names the query in the audit log, which outlives it.
+fn audit_details(name: &str) -> Extension<AuditDetails> {
+    Extension(AuditDetails(serde_json::json!({ "name": name })))
 }
 
 fn checked_name(name: &str) -> ApiResult<&str> {

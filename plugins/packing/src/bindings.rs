@@ -35,7 +35,7 @@ impl FromStr for Language {
             "plain" => Ok(Self::Plain),
             "python" => Ok(Self::Python),
             "rust" => Ok(Self::Rust),
-            other => Err(format!("unknown language `{other}`; use rust, c, python or javascript")),
+            other => Err(format!("unknown language `{other}`; use rust, c, python, javascript or plain")),
         }
     }
 }

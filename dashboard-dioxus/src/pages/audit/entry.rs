@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::{
     filters,
-    words::{act_in_words, actor_in_words, outcome_in_words, result_shape, thing_address, thing_name},
+    sentence::act_in_words,
+    words::{actor_in_words, outcome_in_words, result_shape, thing_address, thing_name},
 };
 use crate::{
     address,
@@ -87,7 +88,7 @@ fn EntryPanel(entry: AuditEntry, before: Option<String>, after: Option<String>) 
     let name = thing_name(&entry).or_else(|| entry.target.clone()).unwrap_or_default();
     rsx! {
         Sheet {
-            title: capitalized(&words),
+            title: text::sentence(&words),
             on_close: |()| address::push_parameter("entry", None),
             footer: same_thing.map(|target| rsx! {
                 button {
@@ -185,11 +186,6 @@ fn Neighbour(name: &'static str, icon: IconName, id: Option<String>) -> Element 
             "{name}"
         }
     }
-}
-
-fn capitalized(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

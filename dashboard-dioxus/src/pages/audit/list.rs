@@ -1,9 +1,12 @@
 use api_types::{AuditEntry, Session};
-use dioxus::prelude::*;
+use dioxus::{prelude::*, web::WebEventExt as _};
 
-use super::words::{act_in_words, actor_in_words, outcome_in_words, result_shape};
+use super::{
+    sentence::act_in_words,
+    words::{actor_in_words, outcome_in_words, result_shape},
+};
 use crate::{
-    address,
+    address, dom,
     remote::use_remote,
     text,
     ui::{Mark, narrow::use_is_narrow},
@@ -53,8 +56,12 @@ pub(super) fn EntryList(entries: Vec<AuditEntry>, open: Option<String>) -> Eleme
 #[component]
 fn EntryRow(entry: AuditEntry, you: Option<String>, is_open: bool, with_address: bool) -> Element {
     let is_owner = you.as_deref() == Some(entry.actor.as_str());
+    let id = entry.id.clone();
     rsx! {
-        tr { "aria-selected": is_open.then_some("true"),
+        tr {
+            class: "opens",
+            "aria-selected": is_open.then_some("true"),
+            onclick: move |event| open_by_row(&event, &id),
             td { class: "num muted when", title: text::exact(entry.at), "{when(&entry)}" }
             td {
                 class: if is_owner { "who" } else { "who muted" },
@@ -78,14 +85,24 @@ fn EntryRow(entry: AuditEntry, you: Option<String>, is_open: bool, with_address:
 
 #[component]
 fn EntryCard(entry: AuditEntry, you: Option<String>) -> Element {
+    let id = entry.id.clone();
     rsx! {
-        li { class: "card",
+        li { class: "card opens", onclick: move |event| open_by_row(&event, &id),
             h3 {
                 Mark { shape: result_shape(entry.result) }
                 span { class: "grow", EntryLink { id: entry.id.clone(), words: act_in_words(&entry) } }
             }
             p { "{actor_in_words(&entry.actor, you.as_deref())} · {when(&entry)} · {outcome_in_words(&entry)}" }
         }
+    }
+}
+
+/// Opens the sheet of an entry at a click anywhere in its row. Its link handles its own clicks, and the keyboard. A
+/// click that ends the selection of text opens nothing.
+fn open_by_row(event: &MouseEvent, id: &str) {
+    let is_on_link = event.data().try_as_web_event().is_some_and(|event| dom::closest(&event, "a").is_some());
+    if !is_on_link && event.modifiers().is_empty() && !dom::has_selected_text() {
+        address::push_parameter("entry", Some(id));
     }
 }
 

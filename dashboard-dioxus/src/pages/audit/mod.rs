@@ -1,11 +1,14 @@
 //! `/audit`: the log of changes, each with its author and its time.
 //!
-//! [`filters`] are in the address. [`list`] shows the matching entries, and [`entry`] shows one of them. [`words`]
-//! describes the change that an entry records, and returns the address of the changed resource.
+//! [`filters`] are in the address. [`list`] shows the matching entries, and [`entry`] shows one of them. [`sentence`]
+//! describes the change that an entry records, with the words of [`acts`]. [`words`] describes its actor and its
+//! result, and returns the address of the changed resource.
 
+mod acts;
 mod entry;
 mod filters;
 mod list;
+mod sentence;
 mod words;
 
 use api_types::{AuditEntry, Page as ApiPage};

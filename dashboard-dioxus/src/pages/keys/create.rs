@@ -77,6 +77,7 @@ pub(super) fn CreateKey(
                     label: "Name",
                     value: name,
                     autofocus: true,
+                    required: true,
                     error: name_error(),
                     help: "What uses the key, for example \"web\". Only you see it.",
                 }

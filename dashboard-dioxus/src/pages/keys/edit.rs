@@ -69,7 +69,9 @@ pub(super) fn EditKey(
                 }
             },
             form { id: "edit-key", class: "stack", onsubmit: save,
-                Field { id: "key-name", label: "Name", value: name, autofocus: true, error: name_error() }
+                Field {
+                    id: "key-name", label: "Name", value: name, required: true, autofocus: true, error: name_error()
+                }
                 ExpiryField { kept, lifetime, date, error: date_error() }
                 if let Some(failure) = failure() {
                     p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }

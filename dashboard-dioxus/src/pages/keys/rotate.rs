@@ -29,7 +29,8 @@ pub(super) fn RotateKey(
         |time| format!("It was last used {}.", text::age(time, text::now())),
     );
     let path = format!("/projects/{project}/keys/{}/rotate", api_key.id);
-    let rotate = move |_| {
+    let rotate = move |event: FormEvent| {
+        event.prevent_default();
         let path = path.clone();
         spawn(async move {
             busy.set(true);
@@ -50,23 +51,25 @@ pub(super) fn RotateKey(
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
                 button {
-                    class: "btn btn-primary btn-l", r#type: "button", disabled: busy(), onclick: rotate, "Rotate key"
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "rotate-key", disabled: busy(), "Rotate key"
                 }
             },
-            div { class: "field",
-                label { r#for: "overlap", "Old key keeps working for" }
-                select {
-                    id: "overlap",
-                    class: "input",
-                    autofocus: true,
-                    onchange: move |event| overlap.set(event.value().parse().unwrap_or_default()),
-                    for (label, seconds) in OVERLAPS {
-                        option { key: "{seconds}", value: "{seconds}", selected: seconds == 86_400, "{label}" }
+            form { id: "rotate-key", class: "stack", onsubmit: rotate,
+                div { class: "field",
+                    label { r#for: "overlap", "Old key keeps working for" }
+                    select {
+                        id: "overlap",
+                        class: "input",
+                        autofocus: true,
+                        onchange: move |event| overlap.set(event.value().parse().unwrap_or_default()),
+                        for (label, seconds) in OVERLAPS {
+                            option { key: "{seconds}", value: "{seconds}", selected: seconds == 86_400, "{label}" }
+                        }
                     }
                 }
-            }
-            if let Some(error) = error() {
-                p { class: "error", role: "alert", "{error}" }
+                if let Some(error) = error() {
+                    p { class: "error", role: "alert", "{error}" }
+                }
             }
         }
     }

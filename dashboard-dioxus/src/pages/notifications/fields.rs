@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use api_types::{ChannelKind, ChannelSettings, SmtpTls};
 use dioxus::prelude::*;
 
-use crate::ui::{Mark, Shape};
+use crate::ui::{Mark, RequiredMark, Shape};
 
 /// The texts of the fields, by the name of the field in the API.
 pub(super) type Values = Signal<BTreeMap<&'static str, String>>;
@@ -18,31 +18,35 @@ struct FieldOf {
     input: &'static str,
     /// Whether the value is secret: the server never returns it.
     secret: bool,
+    required: bool,
 }
 
 const fn field(name: &'static str, label: &'static str, help: &'static str) -> FieldOf {
-    FieldOf { name, label, help, input: "text", secret: false }
+    FieldOf { name, label, help, input: "text", secret: false, required: false }
 }
 
 const WEBHOOK: &[FieldOf] = &[
     FieldOf {
         input: "url",
         secret: true,
+        required: true,
         ..field("url", "URL", "After saving, only the scheme and the host are shown.")
     },
     FieldOf {
         input: "password",
         secret: true,
+        required: true,
         ..field("secret", "Secret", "Signs each message; at least 16 characters. Stored encrypted, never shown again.")
     },
 ];
 const DISCORD: &[FieldOf] = &[FieldOf {
     input: "url",
     secret: true,
+    required: true,
     ..field("url", "URL", "The URL of the webhook in Discord. After saving, only the scheme and the host are shown.")
 }];
 const EMAIL: &[FieldOf] = &[
-    field("host", "Server", "Host name of the SMTP server."),
+    FieldOf { required: true, ..field("host", "Server", "Host name of the SMTP server.") },
     FieldOf { input: "number", ..field("port", "Port", "Empty: 465 with TLS, otherwise 587.") },
     field("username", "User name", "Empty: the server needs no sign-in."),
     FieldOf {
@@ -50,8 +54,8 @@ const EMAIL: &[FieldOf] = &[
         secret: true,
         ..field("password", "Password", "Stored encrypted, never shown again.")
     },
-    field("from", "From", "For example AtlasHub <atlashub@example.com>."),
-    field("to", "To", "Addresses, separated by commas."),
+    FieldOf { required: true, ..field("from", "From", "For example AtlasHub <atlashub@example.com>.") },
+    FieldOf { required: true, ..field("to", "To", "Addresses, separated by commas.") },
 ];
 
 fn fields_of(kind: ChannelKind) -> &'static [FieldOf] {
@@ -153,11 +157,18 @@ pub(super) fn KindFields(
 fn ValueField(field: FieldOf, values: Values, stored: bool, error: Option<String>) -> Element {
     let mut values = values;
     let id = format!("channel-{}", field.name);
+    // A stored secret is kept if its field is empty.
+    let is_required = field.required && !(stored && field.secret);
     let value = values.read().get(field.name).cloned().unwrap_or_default();
     let described_by = if error.is_some() { format!("{id}-help {id}-error") } else { format!("{id}-help") };
     rsx! {
         div { class: "field",
-            label { r#for: "{id}", "{field.label}" }
+            label { r#for: "{id}",
+                "{field.label}"
+                if is_required {
+                    RequiredMark {}
+                }
+            }
             input {
                 id: "{id}",
                 class: if field.input == "url" { "input mono" } else { "input" },
@@ -166,6 +177,7 @@ fn ValueField(field: FieldOf, values: Values, stored: bool, error: Option<String
                 spellcheck: "false",
                 placeholder: if stored && field.secret { "Stored; type to replace" },
                 value: "{value}",
+                "aria-required": is_required.then_some("true"),
                 "aria-describedby": described_by,
                 "aria-invalid": error.is_some().then_some("true"),
                 oninput: move |event| {

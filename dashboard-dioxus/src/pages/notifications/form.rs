@@ -142,7 +142,7 @@ fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
                 }
             },
         }
-        Field { id: "channel-name", label: "Name", value: name, error: of("name") }
+        Field { id: "channel-name", label: "Name", required: true, value: name, error: of("name") }
         KindFields { kind: kind(), values, stored: saved.is_some(), error: problem.clone() }
         Events { form, error: of("events") }
         if let Some(why) = of("") {

@@ -7,8 +7,8 @@ use crate::{
     remote::{self, Method, RemoteState, use_remote},
     text,
     ui::{
-        Confirm, CopyButton, Dialog, ErrorBox, Field, Icon, IconName, Link, LoadingTable, Mark, Shape, Sheet, messages,
-        narrow::use_is_narrow,
+        Confirm, CopyButton, Dialog, ErrorBox, Field, Icon, IconName, Link, LoadingTable, Mark, RequiredMark, Shape,
+        Sheet, messages, narrow::use_is_narrow,
     },
 };
 
@@ -189,9 +189,12 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
                         busy.set(false);
                     });
                 },
-                Field { id: "trusted-name", label: "Name", value: name, autofocus: true }
+                Field { id: "trusted-name", label: "Name", required: true, value: name, autofocus: true }
                 div { class: "field",
-                    label { r#for: "trusted-key", "Public key" }
+                    label { r#for: "trusted-key",
+                        "Public key"
+                        RequiredMark {}
+                    }
                     textarea {
                         id: "trusted-key",
                         class: "input mono",
@@ -200,6 +203,7 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
                         readonly: is_proposed,
                         placeholder: "The line of base64, or the whole .pub file",
                         value: "{public_key}",
+                        "aria-required": "true",
                         "aria-describedby": "trusted-key-error",
                         "aria-invalid": if error.read().is_some() { "true" },
                         oninput: move |event| public_key.set(event.value()),

@@ -188,19 +188,19 @@ fn PluginMenu(plugin: Plugin, revoking: Signal<Option<Plugin>>, forgetting: Sign
     let is_revoked = plugin.state == api_types::PluginState::Revoked;
     rsx! {
         Menu { name: "Actions for {plugin.name}", icon: IconName::Dots, class: "btn-s",
-            MenuItem { icon: Some(IconName::Eye), onselect: move |()| address::go(&to_open), "Review {plugin.name}" }
+            MenuItem { icon: Some(IconName::Eye), onselect: move |()| address::go(&to_open), "Review plugin" }
             hr {}
             if !is_revoked {
                 MenuItem {
                     danger: true,
                     onselect: move |()| revoking.set(Some(to_revoke.clone())),
-                    "Revoke {plugin.name}"
+                    "Revoke plugin"
                 }
             }
             MenuItem {
                 danger: true,
                 onselect: move |()| forgetting.set(Some(to_forget.clone())),
-                "Forget {plugin.name}"
+                "Forget plugin"
             }
         }
     }

@@ -114,15 +114,17 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                         button {
                             class: "btn btn-ghost",
                             r#type: "button",
+                            "aria-label": "Revoke {plugin.name}",
                             onclick: move |_| revoking.set(Some(to_revoke.clone())),
-                            "Revoke {plugin.name}"
+                            "Revoke plugin"
                         }
                     }
                     button {
                         class: "btn btn-ghost",
                         r#type: "button",
+                        "aria-label": "Forget {plugin.name}",
                         onclick: move |_| forgetting.set(Some(to_forget.clone())),
-                        "Forget {plugin.name}"
+                        "Forget plugin"
                     }
                 }
             },

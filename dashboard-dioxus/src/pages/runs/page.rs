@@ -14,6 +14,7 @@ use crate::{
     address,
     frame::page::Page,
     remote::{RemoteState, events, use_remote},
+    text,
     ui::{Empty, ErrorBox, Link, Mark, Shape, Sheet},
 };
 
@@ -64,11 +65,11 @@ fn RunView(id: String, #[props(default)] in_sheet: bool) -> Element {
             plain(rsx! { div { class: "section late", "aria-busy": "true", span { class: "sk" } } })
         }
         RemoteState::Failed(failure) if failure.is_not_found() => {
-            let days = retention.unwrap_or_else(|| "30".to_owned());
+            let days = retention.unwrap_or_else(|| "30 days".to_owned());
             plain(rsx! {
                 Empty {
                     title: "This run is no longer kept",
-                    text: "Runs are kept for {days} days after they end (ATLASHUB_RUN_RETENTION_DAYS), or until their \
+                    text: "Runs are kept for {days} after they end (ATLASHUB_RUN_RETENTION_DAYS), or until their \
                            job is deleted.",
                     Link { to: "/runs", class: "btn", "All runs" }
                 }
@@ -86,9 +87,10 @@ fn RunView(id: String, #[props(default)] in_sheet: bool) -> Element {
     }
 }
 
+/// Returns how long runs are kept: `30 days`.
 fn retention_days(configuration: &[ConfigurationVariable]) -> Option<String> {
     let variable = configuration.iter().find(|variable| variable.name == "ATLASHUB_RUN_RETENTION_DAYS")?;
-    variable.value.clone()
+    Some(text::count(variable.value.as_deref()?.parse().ok()?, "day", "days"))
 }
 
 #[component]

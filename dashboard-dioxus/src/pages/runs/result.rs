@@ -1,11 +1,13 @@
-use api_types::{ListedProject, Page as ApiPage, Run};
+use api_types::{Export, ListedProject, Page as ApiPage, Run};
 use dioxus::prelude::*;
 use serde_json::Value;
 
 use crate::{
+    address,
+    pages::exports,
     remote::use_remote,
     text,
-    ui::{CopyButton, Mark, Shape},
+    ui::{CopyButton, Link, Mark, Shape},
 };
 
 /// The region "Result": sentences and folded JSON for backups, and JSON for any other result.
@@ -21,10 +23,14 @@ pub(super) fn RunResult(run: Run) -> Element {
         }
     };
     let Some(result) = run.result.as_ref().filter(|result| !is_empty(result)) else { return rsx! {} };
+    let is_export = run.plugin == "import-export" && run.plugin_job == "export";
     let sentences = if run.plugin == "backup" { backup_in_words(result, name) } else { Vec::new() };
     let json = serde_json::to_string_pretty(result).unwrap_or_default();
     rsx! {
         section { class: "section run-result", "aria-label": "Result",
+            if is_export {
+                ExportFile { run: run.clone() }
+            }
             if sentences.is_empty() {
                 div { class: "section-head",
                     h2 { "Result" }
@@ -33,8 +39,18 @@ pub(super) fn RunResult(run: Run) -> Element {
                 div { class: "code result-code", pre { tabindex: "0", "{json}" } }
             } else {
                 ul { class: "stack stack-1",
-                    for (shape, sentence) in sentences {
-                        li { key: "{sentence}", class: "row", Mark { shape } span { "{sentence}" } }
+                    for Sentence { shape, text, backup } in sentences {
+                        li { key: "{text}", class: "row wrap",
+                            Mark { shape }
+                            span { "{text}" }
+                            if let Some((id, file)) = backup {
+                                Link {
+                                    to: address::with_parameters("/backups", &[("backup", Some(&id))]),
+                                    class: "link mono",
+                                    "{file}"
+                                }
+                            }
+                        }
                     }
                 }
                 details {
@@ -43,6 +59,45 @@ pub(super) fn RunResult(run: Run) -> Element {
                 }
             }
         }
+    }
+}
+
+/// The file of an export's run. Shows nothing if the export was removed, which it is after a day.
+#[component]
+fn ExportFile(run: Run) -> Element {
+    let path =
+        address::with_parameters("/exports", &[("projectId", run.project_id.as_deref()), ("limit", Some("200"))]);
+    let exports = use_remote::<ApiPage<Export>>(use_signal(|| path).into());
+    let exports = exports.value().map(|page| page.items).unwrap_or_default();
+    let Some(export) = exports.into_iter().find(|export| export.run_id == run.id) else { return rsx! {} };
+    let to = run.project_id.as_ref().map(|project| {
+        let parameters = [("tab", Some("export")), (exports::PARAMETER, Some(export.id.as_str()))];
+        address::with_parameters(&format!("/projects/{project}/database"), &parameters)
+    });
+    rsx! {
+        p { class: "row wrap",
+            Mark { shape: Shape::Succeeded }
+            span { "Exported to" }
+            match to {
+                Some(to) => rsx! { Link { to, class: "link mono", "{export.file_name}" } },
+                None => rsx! { span { class: "mono", "{export.file_name}" } },
+            }
+        }
+    }
+}
+
+/// A sentence about a result, with the backup that it is about.
+#[derive(Debug, Clone, PartialEq)]
+struct Sentence {
+    shape: Shape,
+    text: String,
+    /// Id and file name.
+    backup: Option<(String, String)>,
+}
+
+impl Sentence {
+    const fn new(shape: Shape, text: String) -> Self {
+        Self { shape, text, backup: None }
     }
 }
 
@@ -55,9 +110,10 @@ fn is_empty(result: &Value) -> bool {
 }
 
 /// Describes the result of the plugin `backup`: `notebook backed up: 12 tables, 1 204 002 rows, 1.9 GB`.
-fn backup_in_words(result: &Value, name: impl Fn(&str) -> String) -> Vec<(Shape, String)> {
+fn backup_in_words(result: &Value, name: impl Fn(&str) -> String) -> Vec<Sentence> {
     let number = |item: &Value, name: &str| item.get(name).and_then(Value::as_i64);
     let target = |item: &Value| item.get("target").and_then(Value::as_str).map(&name).unwrap_or_default();
+    let text_of = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
     let mut sentences = Vec::new();
     for (list, verb) in [("backups", "backed up"), ("verified", "verified")] {
         for item in result.get(list).and_then(Value::as_array).into_iter().flatten() {
@@ -65,15 +121,17 @@ fn backup_in_words(result: &Value, name: impl Fn(&str) -> String) -> Vec<(Shape,
             facts.extend(number(item, "tables").map(|tables| text::count(tables, "table", "tables")));
             facts.extend(number(item, "rows").map(|rows| text::count(rows, "row", "rows")));
             facts.extend(number(item, "sizeBytes").map(text::bytes));
-            sentences.push((Shape::Succeeded, format!("{} {verb}: {}", target(item), facts.join(", "))));
+            let text = format!("{} {verb}: {}", target(item), facts.join(", "));
+            let file = text_of(item, "objectKey").and_then(|key| key.rsplit('/').next().map(str::to_owned));
+            sentences.push(Sentence { shape: Shape::Succeeded, text, backup: text_of(item, "id").zip(file) });
         }
     }
     for item in result.get("failed").and_then(Value::as_array).into_iter().flatten() {
         let error = item.get("error").and_then(Value::as_str).unwrap_or_default();
-        sentences.push((Shape::Failed, format!("{}: {error}", target(item))));
+        sentences.push(Sentence::new(Shape::Failed, format!("{}: {error}", target(item))));
     }
     if let Some(removed) = number(result, "removed").filter(|removed| *removed > 0) {
-        sentences.push((
+        sentences.push(Sentence::new(
             Shape::Skipped,
             format!("{} removed by the retention rules", text::count(removed, "old backup", "old backups")),
         ));
@@ -90,14 +148,15 @@ mod tests {
     #[test]
     fn backups_are_described_in_words() {
         let result = json!({
-            "backups": [{ "target": "platform", "tables": 1, "rows": 1200, "sizeBytes": 6_100_000 }],
+            "backups": [{ "id": "1", "target": "platform", "objectKey": "backups/platform/20260102T030405Z.dump",
+                "tables": 1, "rows": 1200, "sizeBytes": 6_100_000 }],
             "removed": 2,
             "failed": [{ "target": "project:abc", "error": "disk full" }],
         });
-        let sentences: Vec<String> = backup_in_words(&result, |target| target.replace("project:", ""))
-            .into_iter()
-            .map(|(_, sentence)| sentence)
-            .collect();
+        let sentences = backup_in_words(&result, |target| target.replace("project:", ""));
+        let file = ("1".to_owned(), "20260102T030405Z.dump".to_owned());
+        assert_eq!(sentences.first().and_then(|sentence| sentence.backup.clone()), Some(file));
+        let sentences: Vec<String> = sentences.into_iter().map(|sentence| sentence.text).collect();
         assert_eq!(
             sentences,
             [

@@ -18,7 +18,7 @@ use super::{
     wire::{self, RawResult},
     workspace::Workspace,
 };
-use crate::{remote::Failure, ui::messages};
+use crate::{remote::Failure, text, ui::messages};
 
 /// An action on the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,7 +266,8 @@ async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
     });
     let changes_names = response.results.iter().any(|result| changes_names(&result.command));
     let committed = response.committed;
-    let done = format!("{} statements in {}.", plan.count, duration(response.duration_ms));
+    let done =
+        format!("{} in {}.", text::count(plan.count as i64, "statement", "statements"), duration(response.duration_ms));
     finish(workspace, &plan.tab, |execution| {
         execution.notices = response.results.iter().flat_map(|result| result.notices.clone()).collect();
         execution.note = note.or(Some(done));

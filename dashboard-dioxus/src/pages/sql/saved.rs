@@ -126,7 +126,7 @@ fn NameQuery(workspace: Workspace, id: String, suggestion: String) -> Element {
                     event.prevent_default();
                     save();
                 },
-                Field { id: "query-name", label: "Name", value: name, autofocus: true, error: error() }
+                Field { id: "query-name", label: "Name", required: true, value: name, autofocus: true, error: error() }
             }
         }
     }

@@ -92,6 +92,7 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                     id: "bucket-limit",
                     label: "Maximum object size (MB)",
                     value: limit,
+                    required: true,
                     help: "Larger uploads are refused. The limit applies to uploads that start after it is saved.",
                     error: limit_error(),
                 }

@@ -79,6 +79,7 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
                     label: "Name",
                     value: name,
                     autofocus: true,
+                    required: true,
                     help: "Lowercase letters, digits, - and _. It is part of every object's key.",
                     error: name_error(),
                 }

@@ -155,6 +155,7 @@ pub(super) fn TransferDialog(
                     label: if is_rename { "New name" } else { "New path" },
                     value: name,
                     autofocus: true,
+                    required: true,
                     error: error(),
                 }
             }

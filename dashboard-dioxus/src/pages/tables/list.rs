@@ -130,7 +130,7 @@ fn Entry(project: ReadSignal<String>, table: TableSummary, is_open: bool) -> Ele
     let title = format!(
         "{}\n{}{}\n{}",
         table.name,
-        rows.as_ref().map(|rows| format!("{rows} rows, ")).unwrap_or_default(),
+        rows.as_ref().map(|rows| format!("{rows} {}, ", if rows == "1" { "row" } else { "rows" })).unwrap_or_default(),
         text::bytes(table.total_bytes),
         reach(&table),
     );

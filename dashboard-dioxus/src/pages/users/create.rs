@@ -58,7 +58,14 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
                 }
             },
             form { id: "new-user", class: "stack", onsubmit: create,
-                Field { id: "user-email", label: "E-mail", value: email, autofocus: true, error: email_error() }
+                Field {
+                    id: "user-email",
+                    label: "E-mail",
+                    value: email,
+                    required: true,
+                    autofocus: true,
+                    error: email_error(),
+                }
                 div { class: "field",
                     label { r#for: "user-password", "Password" }
                     input {

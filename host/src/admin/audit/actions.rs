@@ -115,6 +115,7 @@ const OTHER_ACTIONS: &[&str] = &[
     "auth.update_user",
     "auth.verify",
     "keys.rotate_master",
+    "platform.restore",
     "plugin.denied",
     "plugin.reject",
 ];

@@ -105,6 +105,10 @@ fn add_outcome(entry: &mut NewAuditEntry, response: &Response) {
             entry.project_id = Some(target.clone());
         }
     }
+    // Requests whose path contains no project name it in the details.
+    if entry.project_id.is_none() {
+        entry.project_id = entry.details["projectId"].as_str().map(str::to_owned);
+    }
     if let (Some(error), Value::Object(details)) = (extensions.get::<ApiError>(), &mut entry.details) {
         details.insert("error".to_owned(), error.code().as_str().into());
     }

@@ -67,7 +67,8 @@ pub(crate) async fn rotate_auth_key(
 /// Newest first.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/users", tag = "users",
     params(("project" = String, Path), UserQuery),
-    responses((status = 200, body = Page<ProjectUser>), (status = 404, body = ErrorBody)))]
+    responses((status = 200, body = Page<ProjectUser>), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody)))]
 pub(crate) async fn list_users(
     State(state): State<AuthState>,
     AdminProject(project): AdminProject,
@@ -121,8 +122,10 @@ pub(crate) async fn update_user(
     ApiPath((_, user)): ApiPath<(String, String)>,
     ApiJson(request): ApiJson<UpdateUser>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<ProjectUser>)> {
-    let details = json!({ "role": request.role, "disabled": request.disabled, "data": request.data.is_some() });
+    let UpdateUser { role, disabled, ref data } = request;
+    let changes_data = data.is_some();
     let user = administration::update(&state, &project.id, parse_id(&user)?, request).await?;
+    let details = json!({ "email": user.email, "role": role, "disabled": disabled, "data": changes_data });
     Ok((Extension(AuditDetails(details)), ApiJson(user)))
 }
 
@@ -137,9 +140,9 @@ pub(crate) async fn sign_user_out(
     NoQuery: NoQuery,
     AdminProject(project): AdminProject,
     ApiPath((_, user)): ApiPath<(String, String)>,
-) -> ApiResult<StatusCode> {
-    administration::sign_out(&state, &project.id, parse_id(&user)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
+    let email = administration::sign_out(&state, &project.id, parse_id(&user)?).await?;
+    Ok((StatusCode::NO_CONTENT, audit_details(&email)))
 }
 
 /// Mail a link to reset a password
@@ -154,11 +157,11 @@ pub(crate) async fn send_reset_link(
     NoQuery: NoQuery,
     AdminProject(project): AdminProject,
     ApiPath((_, user)): ApiPath<(String, String)>,
-) -> ApiResult<(StatusCode, ApiJson<RecoveryAccepted>)> {
+) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RecoveryAccepted>)> {
     let user = administration::get(&state, &project.id, parse_id(&user)?).await?;
     let settings = state.settings.enabled(&project.id).await?;
     links::mail_reset_link(&state, &project, &settings, &user).await?;
-    Ok((StatusCode::ACCEPTED, ApiJson(RecoveryAccepted {})))
+    Ok((StatusCode::ACCEPTED, audit_details(&user.email), ApiJson(RecoveryAccepted {})))
 }
 
 /// Remove a user's second factor
@@ -173,9 +176,9 @@ pub(crate) async fn remove_second_factor(
     NoQuery: NoQuery,
     AdminProject(project): AdminProject,
     ApiPath((_, user)): ApiPath<(String, String)>,
-) -> ApiResult<StatusCode> {
-    second_factor::remove_as_owner(&state, &project.id, parse_id(&user)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
+    let email = second_factor::remove_as_owner(&state, &project.id, parse_id(&user)?).await?;
+    Ok((StatusCode::NO_CONTENT, audit_details(&email)))
 }
 
 /// Delete a user
@@ -195,9 +198,14 @@ pub(crate) async fn delete_user(
     NoQuery: NoQuery,
     AdminProject(project): AdminProject,
     ApiPath((_, user)): ApiPath<(String, String)>,
-) -> ApiResult<StatusCode> {
-    administration::delete(&state, &project.id, parse_id(&user)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
+    let email = administration::delete(&state, &project.id, parse_id(&user)?).await?;
+    Ok((StatusCode::NO_CONTENT, audit_details(&email)))
+}
+
+/// Names the user in the audit log, which outlives the user.
+fn audit_details(email: &str) -> Extension<AuditDetails> {
+    Extension(AuditDetails(json!({ "email": email })))
 }
 
 fn parse_id(id: &str) -> ApiResult<Uuid> {

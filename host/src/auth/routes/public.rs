@@ -121,7 +121,7 @@ pub(crate) async fn get_current_user(
 #[utoipa::path(patch, path = "/v1/auth/me", tag = "auth", request_body = UpdateCurrentUser,
     responses((status = 200, body = CurrentUser), (status = 400, body = ErrorBody),
         (status = 401, body = ErrorBody, description = "Not signed in, or `invalid_credentials`"),
-        (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
+        (status = 404, body = ErrorBody), (status = 422, body = ErrorBody), (status = 429, body = ErrorBody)))]
 pub(crate) async fn update_current_user(
     State(state): State<AuthState>,
     NoQuery: NoQuery,

@@ -1,6 +1,8 @@
 //! Sets up and removes second factors, and replaces recovery codes.
 
-use api_types::{ConfirmTotp, RecoveryCodes, RemoveTotp, ReplaceRecoveryCodes, SecondFactor, TotpEnrolment};
+use api_types::{
+    ConfirmTotp, ProjectUser, RecoveryCodes, RemoveTotp, ReplaceRecoveryCodes, SecondFactor, TotpEnrolment,
+};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -218,9 +220,9 @@ async fn check_proof(state: &AuthState, project: &str, account: &Account, proof:
 ///
 /// # Errors
 /// 404 if there is no such user, the user has no second factor, or `auth_disabled`.
-pub(in crate::auth) async fn remove_as_owner(state: &AuthState, project: &str, user: Uuid) -> ApiResult<()> {
-    administration::get(state, project, user).await?;
-    queries::remove(&state.database, project, &user.to_string()).await?.then_some(()).ok_or_else(no_factor)
+pub(in crate::auth) async fn remove_as_owner(state: &AuthState, project: &str, user: Uuid) -> ApiResult<String> {
+    let ProjectUser { email, .. } = administration::get(state, project, user).await?;
+    queries::remove(&state.database, project, &user.to_string()).await?.then_some(email).ok_or_else(no_factor)
 }
 
 fn has_factor() -> ApiError {

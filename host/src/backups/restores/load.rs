@@ -13,6 +13,7 @@ use super::{
 use crate::{
     config::AgeIdentity,
     db::restore::{Archive, Loaded, RestoreError},
+    error::count,
     jobs::{RunOutput, Runs},
     object_store::PLATFORM_BUCKET,
     plugins::RunLease,
@@ -123,8 +124,11 @@ impl<'a> Loading<'a> {
                     (Some(_), None) => None,
                     (Some(found), Some(rows)) if found.rows == rows.unsigned_abs() => None,
                     (Some(found), Some(rows)) => Some(format!(
-                        "{}.{}: {rows} rows expected, {} found",
-                        planned.schema, planned.table, found.rows
+                        "{}.{}: {} expected, {} found",
+                        planned.schema,
+                        planned.table,
+                        count(rows, "row", "rows"),
+                        found.rows
                     )),
                     (None, _) => Some(format!("{}.{}: no table", planned.schema, planned.table)),
                 }

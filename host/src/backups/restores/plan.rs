@@ -232,6 +232,7 @@ fn warning_of_objects(manifest: &BackupManifest, planned: PlannedObjects) -> Opt
             "Objects of the backup: {count}. Those that are missing or differ are written, and newer contents are \
              replaced; other objects stay. A rollback does not undo this."
         ),
+        PlannedObjects::LeaveOut if count == 1 => "The object of the backup is not brought back.".to_owned(),
         PlannedObjects::LeaveOut => format!("The {count} objects of the backup are not brought back."),
     })
 }

@@ -160,11 +160,15 @@ pub(crate) async fn roll_restore_back(
     responses((status = 204), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
 pub(crate) async fn remove_restore(
     State(state): State<BackupsState>,
+    State(projects): State<Projects>,
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
     let restore = state.restore(parse_id(&id, "restore")?).await?;
+    // A project that is being deleted is not found. Its restores can still be removed.
+    let project = projects.get(&restore.project_id).await.ok().map(|project| project.name.clone());
     state.restores.remove(restore.id).await?;
-    let details = json!({ "projectId": restore.project_id, "droppedDatabase": restore.previous_database });
+    let RestoreRow { project_id, previous_database, .. } = restore;
+    let details = json!({ "project": project, "projectId": project_id, "droppedDatabase": previous_database });
     Ok((StatusCode::NO_CONTENT, Extension(AuditDetails(details))))
 }
 

@@ -7,6 +7,7 @@ use crate::{
     cli::{error::CommandError, identity::IdentityArguments, services::RunningServices},
     config::Config,
     db::restore::Restorer,
+    error::count,
     object_store::ObjectStore,
     plugins::BackupVerification,
 };
@@ -84,10 +85,12 @@ fn print(verification: &BackupVerification, id: Uuid, target: &str, json: bool) 
     }
     let state = if differences.is_empty() { "verified" } else { "differs from its manifest" };
     print_stdout!(
-        "{id}  {target}  {state}: {tables} tables, {rows} rows, {size_bytes} bytes in {:.1} s",
+        "{id}  {target}  {state}: {}, {}, {size_bytes} bytes in {:.1} s",
+        count(*tables, "table", "tables"),
+        count(*rows, "row", "rows"),
         duration.as_secs_f64()
     );
-    let rows = |rows: Option<u64>| rows.map_or_else(|| "table missing".to_owned(), |rows| format!("{rows} rows"));
+    let rows = |rows: Option<u64>| rows.map_or_else(|| "table missing".to_owned(), |rows| count(rows, "row", "rows"));
     for difference in differences {
         let (expected, found) = (rows(difference.expected), rows(difference.found));
         print_stdout!("  {}.{}: {expected} expected, {found} found", difference.schema, difference.table);

@@ -7,6 +7,7 @@ use crate::{
     app::Services,
     config::Config,
     db,
+    error::count,
     plugins::{FirstParty, PluginFolder, PluginTools},
     secrets::Sealer,
 };
@@ -33,10 +34,11 @@ pub(super) async fn check(config: &Config, services: &Services, report: &mut Rep
         }
     };
     let folder = config.plugin_dir.display();
+    let found = count(plugins.len(), "plugin", "plugins");
     if config.plugin_dir.is_dir() {
-        report.ok(CHECK, format!("{folder} is readable; {} plugins", plugins.len()));
+        report.ok(CHECK, format!("{folder} is readable; {found}"));
     } else {
-        report.ok(CHECK, format!("{} plugins; the folder {folder} does not exist", plugins.len()));
+        report.ok(CHECK, format!("{found}; the folder {folder} does not exist"));
     }
     for plugin in plugins {
         let reason = plugin.reason.as_deref().unwrap_or("unknown reason");

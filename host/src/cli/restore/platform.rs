@@ -8,6 +8,7 @@ use crate::{
     cli::error::CommandError,
     config::Config,
     db::migrations,
+    error::count,
 };
 
 /// Restore the platform database: projects, keys, jobs, approvals of plugins
@@ -46,7 +47,7 @@ pub(super) async fn restore(stopped: &Stopped, backup: &StoredBackup) -> Result<
         CommandError::failed(format!("The platform database was not restored, and nothing was changed: {error}."))
     })?;
     migrations::apply(stopped.running.services.database_url.expose()).await?;
-    print_stdout!("platform  restored from the backup of {created_at}: {} rows", restored.rows);
+    print_stdout!("platform  restored from the backup of {created_at}: {}", count(restored.rows, "row", "rows"));
     if let Some(kept) = &restored.kept {
         print_stdout!("  the previous database is kept as {kept}");
     }

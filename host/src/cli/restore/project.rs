@@ -10,6 +10,7 @@ use crate::{
     cli::error::CommandError,
     config::Config,
     db::{migrations, server},
+    error::count,
     projects::ProjectRef,
 };
 
@@ -144,9 +145,9 @@ impl<'a> Projects<'a> {
         };
         let created_at = backup.manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC");
         print_stdout!(
-            "project:{id}  ({name}) restored from the backup of {created_at}: {} tables, {} rows",
-            restored.tables,
-            restored.rows
+            "project:{id}  ({name}) restored from the backup of {created_at}: {}, {}",
+            count(restored.tables, "table", "tables"),
+            count(restored.rows, "row", "rows")
         );
         if let Some(objects) = &restored.objects {
             print_stdout!("  objects: {} written, {} unchanged", objects.written, objects.unchanged);

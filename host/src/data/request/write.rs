@@ -2,7 +2,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     data::message::shortened,
-    error::{ApiError, ApiResult, Code},
+    error::{ApiError, ApiResult, Code, count},
     http::json_syntax_error,
 };
 
@@ -80,8 +80,8 @@ impl<'b> InsertRequest<'b> {
         }
         if raw_rows.len() > max_rows {
             return Err(ApiError::invalid(format!(
-                "`rows` contains {} rows. A request can insert at most {max_rows}.",
-                raw_rows.len()
+                "`rows` contains {}. A request can insert at most {max_rows}.",
+                count(raw_rows.len(), "row", "rows")
             )));
         }
         let rows = raw_rows

@@ -13,7 +13,10 @@ use tokio::{
 use tokio_postgres::{RowStream, SimpleQueryMessage};
 
 use super::QueryError;
-use crate::db::{ExclusiveClient, TextParam};
+use crate::{
+    db::{ExclusiveClient, TextParam},
+    error::count,
+};
 
 /// Number of bytes that are collected in a chunk.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -101,9 +104,9 @@ async fn begin(client: &ExclusiveClient, query: &Query) -> Result<(Vec<QueryColu
     let described = client.prepare(&query.sql).await.map_err(failed)?;
     if described.params().len() != query.parameters.len() {
         return Err(QueryError::Invalid(format!(
-            "the query has {} parameters, but {} values were given",
-            described.params().len(),
-            query.parameters.len()
+            "the query has {}, but the request has {}",
+            count(described.params().len(), "parameter", "parameters"),
+            count(query.parameters.len(), "value", "values")
         )));
     }
     if described.columns().is_empty() {

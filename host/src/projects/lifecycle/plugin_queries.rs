@@ -113,7 +113,8 @@ impl PluginQueries {
         let granted = database::execute(&mut connection, script).await;
         let _ = connection.close().await;
         let _ = locked.close().await;
+        granted?;
         tracing::info!(project, "prepared a project's database for queries of plugins");
-        Ok(granted?)
+        Ok(())
     }
 }

@@ -153,7 +153,8 @@ async fn owner_signs_a_user_out_everywhere() {
         assert_eq!(refresh(&project, &body["session"]["refreshToken"]).await.0, StatusCode::UNAUTHORIZED);
     }
     let (_, entries) = app.admin().get(&format!("/admin/v1/audit?projectId={}&action=user.sign_out", project.id)).await;
-    assert_eq!(entries["items"][0]["target"], id, "{entries}");
+    let entry = &entries["items"][0];
+    assert_eq!((&entry["target"], &entry["details"]), (&json!(id), &json!({ "email": "a@example.com" })), "{entries}");
 }
 
 #[tokio::test]

@@ -243,7 +243,14 @@ async fn factor_is_removed_with_password_or_code_and_by_the_owner() {
     assert_eq!(log_in(&project, "ada@example.com", PASSWORD).await.0, StatusCode::OK);
     let query = format!("/admin/v1/audit?projectId={}&action=user.remove_second_factor", project.id);
     let (_, entries) = app.admin().get(&query).await;
-    assert!(entries["items"].as_array().unwrap().iter().any(|entry| entry["target"] == user), "{entries}");
+    assert!(
+        entries["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|entry| entry["target"] == user && entry["details"]["email"] == "ada@example.com"),
+        "{entries}"
+    );
 }
 
 #[tokio::test]

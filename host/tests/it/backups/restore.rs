@@ -353,4 +353,7 @@ async fn restores_that_can_not_be_planned_are_refused_with_reason() {
     let (_, audit) = app.admin().get("/admin/v1/audit?action=backup.restore&limit=200").await;
     let planned = audit["items"].as_array().unwrap().iter().find(|entry| entry["result"] == "success").unwrap();
     assert_eq!(planned["details"]["project"], "refused", "{planned}");
+    assert_eq!(planned["projectId"], project.id, "{planned}");
+    let (_, audit) = app.admin().get("/admin/v1/audit?action=restore.delete").await;
+    assert_eq!(audit["items"][0]["details"]["project"], "refused", "{audit}");
 }

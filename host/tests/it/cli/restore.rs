@@ -106,7 +106,7 @@ async fn new_machine_is_restored_from_the_object_store_and_the_master_key() {
     for _ in 0..2 {
         let restored = vars.run(&["restore", "everything", "--yes"]);
         assert_eq!(restored.code, Some(0), "{restored:?}");
-        for expected in ["platform  restored", "(Shop) restored", "1 tables, 2 rows", "(Late) is not in the platform"] {
+        for expected in ["platform  restored", "(Shop) restored", "1 table, 2 rows", "(Late) is not in the platform"] {
             assert!(restored.stdout.contains(expected), "{expected}: {restored:?}");
         }
     }

@@ -159,7 +159,7 @@ async fn invalid_queries_return_the_reason() {
     for (sql, expected) in [
         ("SELECT nothing FROM items", "column \"nothing\" does not exist (at character 8)"),
         ("SELECT id, id FROM items", "two columns named `id`"),
-        ("SELECT $1", "has 1 parameters, but 0 values were given"),
+        ("SELECT $1", "has 1 parameter, but the request has 0 values"),
         ("", "only a single query"),
         ("SELECT 1/0 AS x", "division by zero"),
         ("SELECT repeat('x', 2000000) AS x", "larger than 1024 KiB"),

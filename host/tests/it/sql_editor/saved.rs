@@ -29,6 +29,9 @@ async fn queries_are_saved_changed_and_deleted() {
     assert_eq!(admin.get(&elsewhere).await.0, StatusCode::NOT_FOUND);
     assert_eq!(admin.delete(&elsewhere).await.0, StatusCode::NOT_FOUND);
     assert_eq!(admin.delete(&path).await.0, StatusCode::NO_CONTENT);
+    let (_, audit) = admin.get("/admin/v1/audit?action=query.*&result=success").await;
+    let names: Vec<_> = audit["items"].as_array().unwrap().iter().map(|entry| &entry["details"]["name"]).collect();
+    assert_eq!(names, ["Count", "Count", "All", "Count"], "{audit}");
     for status in [admin.get(&path).await.0, admin.delete(&path).await.0, admin.patch(&path, json!({})).await.0] {
         assert_eq!(status, StatusCode::NOT_FOUND);
     }

@@ -6,7 +6,7 @@ use dioxus::prelude::*;
 use super::Form;
 use crate::{
     remote::use_remote,
-    ui::{Mark, Shape},
+    ui::{Mark, RequiredMark, Shape, focus_mounted},
 };
 
 /// A text field of the form, with help and its error.
@@ -20,6 +20,7 @@ pub(super) fn TextField(
     #[props(default)] placeholder: String,
     #[props(default)] is_mono: bool,
     #[props(default)] autofocus: bool,
+    #[props(default)] required: bool,
     oninput: EventHandler<String>,
 ) -> Element {
     let error = form.error(&field);
@@ -27,13 +28,24 @@ pub(super) fn TextField(
     let described_by = (error.is_some() || !help.is_empty()).then(|| format!("{id}-error {id}-help"));
     rsx! {
         div { class: "field",
-            label { r#for: "{id}", "{label}" }
+            label { r#for: "{id}",
+                "{label}"
+                if required {
+                    RequiredMark {}
+                }
+            }
             input {
                 id: "{id}",
                 class: if is_mono { "input mono" } else { "input" },
                 autocomplete: "off",
                 spellcheck: "false",
                 autofocus,
+                onmounted: move |event| {
+                    if autofocus {
+                        focus_mounted(&event);
+                    }
+                },
+                "aria-required": required.then_some("true"),
                 placeholder,
                 value: "{value}",
                 "aria-describedby": described_by,

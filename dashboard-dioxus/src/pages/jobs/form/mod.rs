@@ -159,6 +159,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                     div { class: "pair-2",
                         TextField {
                             form, field: "name", label: "Name", value: draft.read().name.clone(), autofocus: is_new,
+                            required: true,
                             oninput: move |text| form.change(|draft| draft.name = text),
                         }
                         ProjectField { form, is_new }

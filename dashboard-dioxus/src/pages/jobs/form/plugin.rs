@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     remote::use_remote,
-    ui::{CodeText, Link},
+    ui::{CodeText, Link, RequiredMark},
 };
 
 /// The fields of a plugin's job: plugin, job, and the parameters of its schema.
@@ -42,10 +42,14 @@ pub(super) fn PluginFields(form: Form, plugins: Vec<Plugin>, nodes: Vec<Node>) -
     rsx! {
         div { class: "pair-2",
             div { class: "field",
-                label { r#for: "job-plugin", "Plugin" }
+                label { r#for: "job-plugin",
+                    "Plugin"
+                    RequiredMark {}
+                }
                 select {
                     id: "job-plugin",
                     class: "input",
+                    "aria-required": "true",
                     "aria-invalid": if form.error("plugin").is_some() { "true" },
                     "aria-describedby": "job-plugin-error",
                     onchange: choose_plugin,
@@ -66,10 +70,14 @@ pub(super) fn PluginFields(form: Form, plugins: Vec<Plugin>, nodes: Vec<Node>) -
                 FieldError { id: "job-plugin", error: form.error("plugin") }
             }
             div { class: "field",
-                label { r#for: "job-pluginJob", "Job" }
+                label { r#for: "job-pluginJob",
+                    "Job"
+                    RequiredMark {}
+                }
                 select {
                     id: "job-pluginJob",
                     class: "input",
+                    "aria-required": "true",
                     disabled: jobs.is_empty(),
                     "aria-invalid": if form.error("pluginJob").is_some() { "true" },
                     "aria-describedby": "job-pluginJob-error",
@@ -134,6 +142,7 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
     });
     let described_by = format!("{id}-error {id}-help");
     let invalid = error.is_some().then_some("true");
+    let required = parameter.is_required.then_some("true");
     let left = field.clone();
     let leave = move |_| form.leave(&left);
     let unset =
@@ -162,12 +171,13 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
         div { class: "field",
             label {
                 r#for: "{id}", "{parameter.label}"
-                if !parameter.is_required { span { class: "muted optional", " optional" } }
+                if parameter.is_required { RequiredMark {} }
             }
             match parameter.kind.clone() {
                 Kind::Choice(choices) => rsx! {
                     select {
-                        id: "{id}", class: "input", "aria-invalid": invalid, "aria-describedby": described_by,
+                        id: "{id}", class: "input", "aria-required": required, "aria-invalid": invalid,
+                        "aria-describedby": described_by,
                         onblur: leave,
                         onchange: move |event| set.call(event.value()),
                         option { value: "", selected: value.is_empty(), "{unset}" }
@@ -185,16 +195,16 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
                 },
                 Kind::Lines => rsx! {
                     textarea {
-                        id: "{id}", class: "input mono", rows: 3, spellcheck: "false", "aria-invalid": invalid,
-                        "aria-describedby": described_by,
+                        id: "{id}", class: "input mono", rows: 3, spellcheck: "false", "aria-required": required,
+                        "aria-invalid": invalid, "aria-describedby": described_by,
                         onblur: leave, placeholder: "One per line", value: "{value}",
                         oninput: move |event| set.call(event.value()),
                     }
                 },
                 Kind::Json => rsx! {
                     textarea {
-                        id: "{id}", class: "input mono", rows: 4, spellcheck: "false", "aria-invalid": invalid,
-                        "aria-describedby": described_by,
+                        id: "{id}", class: "input mono", rows: 4, spellcheck: "false", "aria-required": required,
+                        "aria-invalid": invalid, "aria-describedby": described_by,
                         onblur: leave, placeholder: "JSON", value: "{value}",
                         oninput: move |event| set.call(event.value()),
                     }
@@ -204,7 +214,8 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
                         id: "{id}", class: "input", autocomplete: "off", inputmode: if kind == Kind::Number {
                             "decimal"
                         },
-                        "aria-invalid": invalid, "aria-describedby": described_by, onblur: leave, placeholder,
+                        "aria-required": required, "aria-invalid": invalid, "aria-describedby": described_by,
+                        onblur: leave, placeholder,
                         value: "{value}",
                         oninput: move |event| set.call(event.value()),
                     }
@@ -246,10 +257,12 @@ fn TargetField(
     if !value.is_empty() && !choices.iter().any(|(target, _)| *target == value) {
         choices.push((value.clone(), value.clone()));
     }
+    let required = unset.is_none().then_some("true");
     rsx! {
         select {
             id: "{id}",
             class: "input",
+            "aria-required": required,
             "aria-invalid": invalid.then_some("true"),
             "aria-describedby": described_by,
             onblur: move |event| onleave.call(event),

@@ -1,7 +1,7 @@
 use dioxus::prelude::*;
 
 use super::{Form, draft::Header, fields::FieldError};
-use crate::ui::{Icon, IconName, Mark, Shape};
+use crate::ui::{Icon, IconName, Mark, RequiredMark, Shape};
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
@@ -13,7 +13,7 @@ pub(super) fn RequestFields(form: Form) -> Element {
     let error = form.error("httpUrl").filter(|_| refused_host.is_none());
     rsx! {
         div { class: "field",
-            span { class: "lab", "aria-hidden": "true", "Request" }
+            span { class: "lab", "aria-hidden": "true", "Request" RequiredMark {} }
             div { class: "row items-start rows-phone",
                 select {
                     class: "input method",
@@ -28,6 +28,7 @@ pub(super) fn RequestFields(form: Form) -> Element {
                         id: "job-httpUrl",
                         class: "input mono",
                         "aria-label": "URL",
+                        "aria-required": "true",
                         r#type: "url",
                         autocomplete: "off",
                         spellcheck: "false",

@@ -5,7 +5,7 @@ use wasm_bindgen::JsCast as _;
 use super::{super::words::city, Form, fields::FieldError};
 use crate::{
     text,
-    ui::{Mark, Shape},
+    ui::{Mark, RequiredMark, Shape},
 };
 
 const PRESETS: [(&str, &str); 5] = [
@@ -29,7 +29,10 @@ pub(super) fn ScheduleFields(form: Form) -> Element {
     let is_known = zones.contains(&timezone);
     rsx! {
         div { class: "field",
-            label { r#for: "job-scheduleCron", "Schedule" }
+            label { r#for: "job-scheduleCron",
+                "Schedule"
+                RequiredMark {}
+            }
             div { class: "row rows-phone",
                 input {
                     id: "job-scheduleCron",
@@ -38,6 +41,7 @@ pub(super) fn ScheduleFields(form: Form) -> Element {
                     spellcheck: "false",
                     placeholder: "0 3 * * 1",
                     value: "{schedule}",
+                    "aria-required": "true",
                     "aria-invalid": if error.is_some() { "true" },
                     "aria-describedby": "job-scheduleCron-error job-schedule-words",
                     oninput: move |event| form.change(|draft| draft.schedule = event.value()),

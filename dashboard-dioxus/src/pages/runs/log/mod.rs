@@ -224,7 +224,7 @@ pub(super) fn Log(
                 span { class: "push only-wide",
                     "Times are UTC."
                     if let Some(days) = retention {
-                        " Logs are kept for {days} days."
+                        " Logs are kept for {days}."
                     }
                 }
             }

@@ -92,7 +92,8 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
             footer: rsx! {
                 button {
                     class: "btn btn-primary",
-                    r#type: "button",
+                    // Has no form, so that Enter in a column's field does not create the table. Ctrl-Enter does.
+                    r#type: "submit",
                     disabled: busy() || !can_create,
                     onclick: move |_| create(),
                     "Create table"
@@ -120,6 +121,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                 label: "Name",
                 value: name,
                 autofocus: true,
+                required: true,
                 error: name_error,
                 help: "Also part of its REST endpoint: /v1/db/<name>.",
             }

@@ -12,7 +12,7 @@ use wasmtime::component::Linker;
 use self::queries::Store;
 use crate::{
     db::DatabaseName,
-    error::describe_cause,
+    error::{count, describe_cause},
     jobs::Runs,
     plugins::guest::{
         Accessor, Call, CallError, Host, RunState, begin_call,
@@ -79,9 +79,11 @@ impl state::HostWithStore<RunState> for Host {
         let max_bytes = i64::from(run.services.state_kib) << 10;
         if usage.entries > MAX_ENTRIES || usage.bytes > max_bytes {
             return Err(CallError::too_large(format!(
-                "the state of plugin `{}` in `{store}` would have {} entries and {} bytes; its quota is {MAX_ENTRIES} \
+                "the state of plugin `{}` in `{store}` would have {} and {} bytes; its quota is {MAX_ENTRIES} \
                  entries and {max_bytes} bytes (ATLASHUB_PLUGIN_STATE_KIB)",
-                run.plugin, usage.entries, usage.bytes
+                run.plugin,
+                count(usage.entries, "entry", "entries"),
+                usage.bytes
             )));
         }
         change.commit().await?;

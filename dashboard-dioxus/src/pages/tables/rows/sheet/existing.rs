@@ -6,11 +6,10 @@ use api_types::TableDetail;
 use dioxus::prelude::*;
 
 use super::{
-    copies,
+    FORM, copies,
     fields::{FieldValue, RowFields},
     open_copy,
     referenced_by::ReferencedBy,
-    save_on_keys,
     whole_value::whole_texts,
 };
 use crate::{
@@ -122,7 +121,6 @@ fn RowForm(
             });
         }
     };
-    let submit = save.clone();
     let copy_source = (row_key.clone(), values.clone());
     let (as_json, as_insert, as_row) = (copy_source.clone(), copy_source.clone(), copy_source);
     let (to_delete, to_discard) = (row_key.clone(), row_key.clone());
@@ -135,9 +133,9 @@ fn RowForm(
                 if can_edit {
                     button {
                         class: "btn btn-primary",
-                        r#type: "button",
+                        r#type: "submit",
+                        form: FORM,
                         disabled: is_busy || !is_dirty,
-                        onclick: move |_| save(),
                         "Save row"
                     }
                     if is_dirty {
@@ -182,12 +180,12 @@ fn RowForm(
                 span { class: "push muted label", role: "status", if is_dirty { "Not saved" } }
             }
             form {
+                id: FORM,
                 class: "stack",
                 onsubmit: move |event| {
                     event.prevent_default();
-                    submit();
+                    save();
                 },
-                onkeydown: move |event| save_on_keys(&event),
                 if let Some(problem_now) = problem() {
                     ProblemBox {
                         view,

@@ -6,7 +6,7 @@ use dioxus::prelude::*;
 use super::{format_json::format_json, reference_field::ReferenceField, whole_value::WholeValue};
 use crate::{
     pages::tables::rows::{View, data::RowKey, foreign_key, problem::text_or_null},
-    ui::{Link, Mark, Shape},
+    ui::{Link, Mark, RequiredMark, Shape},
     value::{is_document, one_line, short_type},
 };
 
@@ -31,6 +31,9 @@ pub(super) fn RowFields(
     /// Absent in a new row.
     row_key: Option<RowKey>,
     can_edit: bool,
+    /// Index of the field that has the focus when the form opens.
+    #[props(default)]
+    focused: Option<usize>,
     /// Columns whose value was refused, and why.
     problems: Vec<(String, String)>,
     on_change: EventHandler<(usize, Option<Option<String>>)>,
@@ -49,6 +52,7 @@ pub(super) fn RowFields(
                 value,
                 row_key: row_key.clone(),
                 can_edit,
+                autofocus: focused == Some(index),
                 on_change: move |now| on_change.call((index, now)),
                 on_load: move |whole| on_load.call((index, whole)),
             }
@@ -65,23 +69,27 @@ fn RowField(
     row_key: Option<RowKey>,
     reference: Option<TableReference>,
     can_edit: bool,
+    autofocus: bool,
     problem: Option<String>,
     on_change: EventHandler<Option<Option<String>>>,
     on_load: EventHandler<String>,
 ) -> Element {
     let is_new = row_key.is_none();
-    let is_generated = column.generated.is_some() || column.identity == Some(IdentityKind::Always);
-    let is_locked = !can_edit || is_generated || value.whole_bytes.is_some();
+    let is_locked = !can_edit || is_generated(&column) || value.whole_bytes.is_some();
     let now = value.now.clone().flatten();
     let is_changed = value.now != value.before;
     let id = format!("row-field-{index}");
     let is_open = !is_locked;
+    let is_required = is_new && is_open && !column.nullable && !has_default(&column);
     let change = move |text: String| on_change.call(Some(Some(text)));
     rsx! {
         div { class: "field row-field",
             div { class: "row row-1",
                 label { class: "lab", r#for: "{id}",
                     span { class: "mono", "{column.name}" }
+                    if is_required {
+                        RequiredMark {}
+                    }
                     span { class: "faint label", {describe(&column)} }
                 }
                 span { class: "push row row-1",
@@ -140,7 +148,9 @@ fn RowField(
                     value: value.clone(),
                     reference,
                     is_locked,
+                    is_required,
                     is_wrong: problem.is_some(),
+                    autofocus,
                     onchange: change,
                 }
             }
@@ -188,12 +198,15 @@ fn Input(
     value: FieldValue,
     reference: Option<TableReference>,
     is_locked: bool,
+    is_required: bool,
     is_wrong: bool,
+    autofocus: bool,
     onchange: EventHandler<String>,
 ) -> Element {
     let now = value.now.clone().flatten();
     let text = now.clone().unwrap_or_default();
     let placeholder = placeholder(&column, &value);
+    let required = is_required.then_some("true");
     let described_by = is_wrong.then(|| format!("{id}-error"));
     let choices = match (&column.enum_values, column.data_type.as_str()) {
         _ if is_locked => None,
@@ -202,13 +215,19 @@ fn Input(
         _ => None,
     };
     if let (Some(reference), false) = (reference, is_locked) {
-        return rsx! { ReferenceField { view, id, reference, text, placeholder, is_wrong, onchange } };
+        return rsx! {
+            ReferenceField {
+                view, id, reference, text, placeholder, is_required, is_wrong, autofocus, onchange,
+            }
+        };
     }
     if let Some(choices) = choices {
         return rsx! {
             select {
                 id: "{id}",
                 class: "input mono",
+                autofocus,
+                "aria-required": required,
                 "aria-invalid": if is_wrong { "true" },
                 "aria-describedby": described_by,
                 onchange: move |event| onchange.call(event.value()),
@@ -226,7 +245,9 @@ fn Input(
                 class: "input mono",
                 rows: if text.len() > MAX_LINE_BYTES { 6 } else { 3 },
                 spellcheck: "false",
+                autofocus,
                 readonly: is_locked,
+                "aria-required": required,
                 "aria-readonly": if is_locked { "true" },
                 "aria-invalid": if is_wrong { "true" },
                 "aria-describedby": described_by,
@@ -242,7 +263,9 @@ fn Input(
             class: "input mono",
             spellcheck: "false",
             autocomplete: "off",
+            autofocus,
             readonly: is_locked,
+            "aria-required": required,
             "aria-readonly": if is_locked { "true" },
             "aria-invalid": if is_wrong { "true" },
             "aria-describedby": described_by,
@@ -251,6 +274,23 @@ fn Input(
             oninput: move |event| onchange.call(event.value()),
         }
     }
+}
+
+/// Returns whether the database always sets the value itself.
+fn is_generated(column: &ColumnDetail) -> bool {
+    column.generated.is_some() || column.identity == Some(IdentityKind::Always)
+}
+
+fn has_default(column: &ColumnDetail) -> bool {
+    column.has_default || column.identity.is_some()
+}
+
+/// Returns the index of the first column of a new row that the owner fills in: one without a default, or else the first
+/// one that can be edited.
+pub(super) fn first_to_fill(columns: &[ColumnDetail]) -> Option<usize> {
+    let can_edit = |column: &ColumnDetail| !is_generated(column);
+    let first = columns.iter().position(|column| can_edit(column) && !has_default(column));
+    first.or_else(|| columns.iter().position(can_edit))
 }
 
 /// Returns the placeholder of an empty field: the value that it stands for.

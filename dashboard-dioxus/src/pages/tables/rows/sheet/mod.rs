@@ -23,10 +23,13 @@ pub(super) use existing::ExistingRow;
 pub(super) use new_row::NewRow;
 
 use super::View;
-use crate::{address, dom, draft};
+use crate::{address, draft};
 
 /// Texts of a new row by column. `None` is `NULL`; columns without a text get their default.
 type NewValues = BTreeMap<String, Option<String>>;
+
+/// Id of the form of a row, which the button in the sheet's footer submits.
+const FORM: &str = "row-form";
 
 /// Returns the name under which the draft of a new row is stored.
 fn draft_name(view: View) -> String {
@@ -42,14 +45,4 @@ pub(super) fn open_new_row() {
 fn open_copy(view: View, values: &NewValues) {
     draft::prepare(&draft_name(view), values);
     open_new_row();
-}
-
-/// Saves the form if the keys are Ctrl-Enter or ⌘-Enter, even in a field with several lines.
-fn save_on_keys(event: &KeyboardEvent) {
-    if event.key() == Key::Enter && (event.modifiers().ctrl() || event.modifiers().meta()) {
-        event.prevent_default();
-        if let Some(button) = dom::find(".sheet footer .btn-primary") {
-            button.click();
-        }
-    }
 }

@@ -3,10 +3,9 @@
 use dioxus::prelude::*;
 
 use super::{
-    NewValues, draft_name,
-    fields::{FieldValue, RowFields},
+    FORM, NewValues, draft_name,
+    fields::{FieldValue, RowFields, first_to_fill},
     insert::{Inserted, insert},
-    save_on_keys,
 };
 use crate::{
     address, draft,
@@ -74,18 +73,14 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
             });
         }
     };
-    let submit = create.clone();
+    let focused = first_to_fill(&detail.columns);
     rsx! {
         Sheet {
             title: "New row in {view.table}",
             on_close: move |()| close(),
             footer: rsx! {
                 button {
-                    class: "btn btn-primary",
-                    r#type: "button",
-                    disabled: busy(),
-                    onclick: move |_| create(),
-                    "Create row"
+                    class: "btn btn-primary", r#type: "submit", form: FORM, disabled: busy(), "Create row"
                 }
                 button {
                     class: "btn btn-ghost",
@@ -105,12 +100,12 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                 }
             },
             form {
+                id: FORM,
                 class: "stack",
                 onsubmit: move |event| {
                     event.prevent_default();
-                    submit();
+                    create();
                 },
-                onkeydown: move |event| save_on_keys(&event),
                 if let Some(problem) = problem() {
                     ProblemOfNewRow { view, problem }
                 }
@@ -118,6 +113,7 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                     view,
                     values,
                     can_edit: true,
+                    focused,
                     problems,
                     on_change: move |(index, now): (usize, Option<Option<String>>)| {
                         let Some(column) = detail.columns.get(index) else { return };

@@ -31,7 +31,9 @@ pub(super) fn ReferenceField(
     reference: TableReference,
     text: String,
     placeholder: String,
+    is_required: bool,
     is_wrong: bool,
+    autofocus: bool,
     onchange: EventHandler<String>,
 ) -> Element {
     let mut is_open = use_signal(|| false);
@@ -108,6 +110,8 @@ pub(super) fn ReferenceField(
                 "aria-controls": if shown { "{id}-list" },
                 "aria-activedescendant": active.map(|active| format!("{id}-{active}")),
                 "aria-autocomplete": "list",
+                autofocus,
+                "aria-required": is_required.then_some("true"),
                 "aria-invalid": if is_wrong { "true" },
                 "aria-describedby": is_wrong.then(|| format!("{id}-error")),
                 autocomplete: "off",

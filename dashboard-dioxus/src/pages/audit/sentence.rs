@@ -1,0 +1,234 @@
+//! Audit entries as sentences.
+
+use api_types::{AuditEntry, AuditResult};
+use serde_json::Value;
+
+use super::{
+    acts::{ACTS, Act},
+    words::is_uuid,
+};
+
+/// Actions with which AtlasHub itself refuses something. Their result is always a refusal.
+const REFUSALS: [&str; 2] = ["plugin.reject", "plugin.denied"];
+
+/// Describes the change that an entry records: `revoked key web (notebook)`, `tried to sign in`.
+pub(super) fn act_in_words(entry: &AuditEntry) -> String {
+    let Some(act) = find_act(entry) else { return with_project(entry, entry.action.clone()) };
+    let verb = match entry.result {
+        AuditResult::Success => act.done.to_owned(),
+        _ if REFUSALS.contains(&entry.action.as_str()) => act.done.to_owned(),
+        AuditResult::Denied | AuditResult::Failed => format!("tried to {}", act.attempt),
+        AuditResult::Unknown => format!("began to {}", act.attempt),
+    };
+    let object = act.objects.iter().find_map(|object| Some((fill(entry, object)?, *object)));
+    match object {
+        Some((words, object)) if object.contains("{project}") => format!("{verb} {words}"),
+        Some((words, _)) => with_project(entry, format!("{verb} {words}")),
+        None => with_project(entry, verb),
+    }
+}
+
+/// Appends the name of the project, unless the sentence is about the project itself.
+fn with_project(entry: &AuditEntry, words: String) -> String {
+    match &entry.project_name {
+        Some(project) if !entry.action.starts_with("project.") => format!("{words} ({project})"),
+        _ => words,
+    }
+}
+
+fn find_act(entry: &AuditEntry) -> Option<Act> {
+    let (_, done, attempt, objects) = ACTS.iter().find(|(action, ..)| *action == entry.action)?;
+    let act = Act { done, attempt, objects };
+    Some(match entry.action.as_str() {
+        "user.update" => user_change(entry).unwrap_or(act),
+        "project.update" => project_change(entry).unwrap_or(act),
+        "import.start" if entry.details["dryRun"] == true => {
+            Act { objects: &["a dry run of an import into table {table}", "a dry run of an import"], ..act }
+        }
+        // Only the entry of a request has an HTTP status. The other one records the outcome.
+        "backup.verify" if entry.status.is_none() => Act { done: "verified", ..act },
+        _ => act,
+    })
+}
+
+/// Names the change of a user, if it is the only one of the request.
+fn user_change(entry: &AuditEntry) -> Option<Act> {
+    let role = entry.details["role"].as_str();
+    let disabled = entry.details["disabled"].as_bool();
+    let data = entry.details["data"] == true;
+    Some(match (role, disabled, data) {
+        (None, Some(true), false) => Act { done: "disabled", attempt: "disable", objects: &["user {email}", "a user"] },
+        (None, Some(false), false) => Act { done: "enabled", attempt: "enable", objects: &["user {email}", "a user"] },
+        (Some(_), None, false) => Act {
+            done: "changed",
+            attempt: "change",
+            objects: &["the role of user {email} to {role}", "the role of a user to {role}"],
+        },
+        (None, None, true) => {
+            Act { done: "changed", attempt: "change", objects: &["the data of user {email}", "the data of a user"] }
+        }
+        _ => return None,
+    })
+}
+
+/// Names the change of a project, if it is a new name or the protection from deletion.
+fn project_change(entry: &AuditEntry) -> Option<Act> {
+    let details = &entry.details;
+    if details["previousName"].is_string() && details["previousName"] != details["name"] {
+        return Some(Act { done: "renamed", attempt: "rename", objects: &["project {previousName} to {name}"] });
+    }
+    Some(match details["protected"].as_bool()? {
+        true => Act { done: "protected", attempt: "protect", objects: &["project {name} from deletion"] },
+        false => Act { done: "ended", attempt: "end", objects: &["the protection of project {name} from deletion"] },
+    })
+}
+
+/// Fills the names in braces. `None` if the entry does not contain one of them.
+fn fill(entry: &AuditEntry, template: &str) -> Option<String> {
+    let mut words = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}')?;
+        words.push_str(before);
+        words.push_str(&placeholder(entry, name)?);
+        rest = after;
+    }
+    words.push_str(rest);
+    Some(words)
+}
+
+/// Returns the text for a name in braces: the target, the project, the source of an export, or a detail.
+fn placeholder(entry: &AuditEntry, name: &str) -> Option<String> {
+    let detail = |name: &str| entry.details.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    match name {
+        "target" => entry.target.clone().filter(|target| !is_uuid(target)),
+        "project" => detail("project").map(str::to_owned).or_else(|| entry.project_name.clone()),
+        "source" => match detail("kind")? {
+            "table" => Some(format!("table {}", detail("table")?)),
+            "query" => Some("the rows of a query".to_owned()),
+            "database" => Some("the database".to_owned()),
+            _ => None,
+        },
+        name => detail(name).map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entry(action: &str, result: AuditResult, details: Value) -> AuditEntry {
+        AuditEntry {
+            id: String::new(),
+            at: chrono::DateTime::default(),
+            actor: "session".to_owned(),
+            action: action.to_owned(),
+            project_id: Some("abc".to_owned()),
+            project_name: Some("notebook".to_owned()),
+            target: Some("0199f3a0-0000-7000-8000-000000000000".to_owned()),
+            address: None,
+            result,
+            status: Some(403),
+            request_id: None,
+            details,
+        }
+    }
+
+    fn done(action: &str, details: Value) -> String {
+        act_in_words(&entry(action, AuditResult::Success, details))
+    }
+
+    /// Returns the actions that the host's source names: its only texts with a dot between two words.
+    fn actions_of_host() -> Vec<&'static str> {
+        let source = include_str!("../../../../host/src/admin/audit/actions.rs");
+        let (table, _tests) = source.split_once("#[cfg(test)]").expect("the file has tests");
+        let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let texts = table.split('"').skip(1).step_by(2);
+        texts.filter(|text| text.split_once('.').is_some_and(|(a, b)| is_word(a) && is_word(b))).collect()
+    }
+
+    #[test]
+    fn every_action_of_the_host_has_a_sentence() {
+        let actions = actions_of_host();
+        assert!(actions.len() > 80, "{actions:?}");
+        for action in actions {
+            let known = ACTS.iter().find(|(known, ..)| *known == action);
+            let (.., objects) = known.unwrap_or_else(|| panic!("{action} has no sentence"));
+            let is_without_object = matches!(action, "admin.sign_in" | "admin.sign_out");
+            assert_eq!(objects.is_empty(), is_without_object, "{action}");
+            let words = act_in_words(&entry(action, AuditResult::Denied, json!({ "error": "not_found" })));
+            assert!(!words.ends_with(" of") && !words.contains('{') && !words.contains("0199f3a0"), "{words}");
+        }
+    }
+
+    #[test]
+    fn last_object_of_an_action_needs_no_details() {
+        for (action, _, _, objects) in ACTS {
+            let (last, exact) = objects.split_last().unwrap_or((&"", &[]));
+            assert!(!last.contains('{'), "{action}: {last}");
+            assert!(exact.iter().all(|object| object.contains('{')), "{action}");
+        }
+    }
+
+    #[test]
+    fn acts_are_sentences() {
+        let web = json!({ "name": "web" });
+        for (action, result, details, expected) in [
+            ("key.revoke", AuditResult::Success, web.clone(), "revoked key web (notebook)"),
+            ("key.revoke", AuditResult::Denied, web, "tried to revoke key web (notebook)"),
+            ("key.revoke", AuditResult::Denied, json!({}), "tried to revoke a key (notebook)"),
+            ("project.delete", AuditResult::Success, json!({}), "deleted project notebook"),
+            ("admin.sign_in", AuditResult::Unknown, json!({}), "began to sign in (notebook)"),
+            ("new.act", AuditResult::Success, json!({}), "new.act (notebook)"),
+            (
+                "plugin.denied",
+                AuditResult::Denied,
+                json!({ "wanted": "host `a.example`" }),
+                "denied a plugin the use of a resource (notebook)",
+            ),
+        ] {
+            let words = act_in_words(&entry(action, result, details));
+            assert_eq!(words, expected, "{action}");
+        }
+    }
+
+    #[test]
+    fn restores_name_their_project_once() {
+        let project = json!({ "project": "notebook" });
+        assert_eq!(done("backup.restore", project.clone()), "planned the restore of project notebook from a backup");
+        assert_eq!(done("restore.confirm", project), "started the restore of project notebook");
+    }
+
+    #[test]
+    fn change_of_a_user_is_named() {
+        for (role, disabled, data, expected) in [
+            (Value::Null, json!(true), json!(false), "disabled user a@b.example (notebook)"),
+            (Value::Null, json!(false), json!(false), "enabled user a@b.example (notebook)"),
+            (json!("admin"), Value::Null, json!(false), "changed the role of user a@b.example to admin (notebook)"),
+            (json!("admin"), json!(true), json!(true), "changed user a@b.example (notebook)"),
+        ] {
+            let details = json!({ "email": "a@b.example", "role": role, "disabled": disabled, "data": data });
+            assert_eq!(done("user.update", details), expected);
+        }
+    }
+
+    #[test]
+    fn change_of_a_project_is_named() {
+        let renamed = json!({ "name": "new", "previousName": "old" });
+        assert_eq!(done("project.update", renamed), "renamed project old to new");
+        let protected = json!({ "name": "new", "previousName": "new", "protected": true });
+        assert_eq!(done("project.update", protected), "protected project new from deletion");
+    }
+
+    #[test]
+    fn exports_name_their_source() {
+        let table = json!({ "kind": "table", "table": "notes" });
+        assert_eq!(done("export.create", table), "started an export of table notes (notebook)");
+        assert_eq!(
+            done("export.delete", json!({ "kind": "query" })),
+            "deleted an export of the rows of a query (notebook)"
+        );
+    }
+}
