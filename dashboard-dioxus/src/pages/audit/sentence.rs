@@ -42,7 +42,7 @@ fn find_act(entry: &AuditEntry) -> Option<Act> {
     Some(match entry.action.as_str() {
         "user.update" => user_change(entry).unwrap_or(act),
         "project.update" => project_change(entry).unwrap_or(act),
-        "import.start" if entry.details["dryRun"] == true => {
+        "import.start" if entry.details.get("dryRun").and_then(Value::as_bool) == Some(true) => {
             Act { objects: &["a dry run of an import into table {table}", "a dry run of an import"], ..act }
         }
         // Only the entry of a request has an HTTP status. The other one records the outcome.
@@ -53,9 +53,9 @@ fn find_act(entry: &AuditEntry) -> Option<Act> {
 
 /// Names the change of a user, if it is the only one of the request.
 fn user_change(entry: &AuditEntry) -> Option<Act> {
-    let role = entry.details["role"].as_str();
-    let disabled = entry.details["disabled"].as_bool();
-    let data = entry.details["data"] == true;
+    let role = entry.details.get("role").and_then(Value::as_str);
+    let disabled = entry.details.get("disabled").and_then(Value::as_bool);
+    let data = entry.details.get("data").and_then(Value::as_bool) == Some(true);
     Some(match (role, disabled, data) {
         (None, Some(true), false) => Act { done: "disabled", attempt: "disable", objects: &["user {email}", "a user"] },
         (None, Some(false), false) => Act { done: "enabled", attempt: "enable", objects: &["user {email}", "a user"] },
