@@ -1,7 +1,7 @@
 use std::fmt::Display;
 
 /// Returns the number followed by `singular` or `plural`, for messages: `1 row`, `2 rows`.
-pub fn count<N: Display + PartialEq + From<u8>>(number: N, singular: &str, plural: &str) -> String {
+pub fn count<N: Display + PartialEq + From<u8> + Copy>(number: N, singular: &str, plural: &str) -> String {
     let noun = if number == N::from(1) { singular } else { plural };
     format!("{number} {noun}")
 }

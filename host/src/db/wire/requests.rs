@@ -264,7 +264,7 @@ mod tests {
     /// Sends bytes, as a whole or byte by byte. `joined` has the types of the messages whose Sync is removed.
     fn send(requests: &mut Requests, sent: &[u8], joined: &str) {
         let mut changed = sent.to_vec();
-        for piece in changed.chunks_mut(if sent.len() % 2 == 0 { 1 } else { usize::MAX }) {
+        for piece in changed.chunks_mut(if sent.len().is_multiple_of(2) { 1 } else { usize::MAX }) {
             requests.send(piece).unwrap();
         }
         let removed: Vec<(u8, u8)> =
