@@ -26,8 +26,8 @@ pub(super) enum ValueWriter {
 }
 
 impl ValueWriter {
-    /// Returns the writer for a column of a result. The query asks for the column in `form`; `data_type` is the type that
-    /// Postgres returned. Returns `None` if they don't match, because the column was changed after the schema was read.
+    /// Returns the writer for a column of a result. The query asks for the column in `form`, and Postgres returned it
+    /// as `data_type`. Returns `None` if they don't match, because the column was changed after the schema was read.
     pub(super) fn new(form: ResultForm, data_type: &Type) -> Option<Self> {
         Some(match (form, data_type) {
             (ResultForm::Json | ResultForm::Plain, &Type::JSON) => Self::Json,

@@ -16,7 +16,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::{
     DbError, RowSink, ServerAddress, Statement, TextParam,
-    error::is_in_function,
+    prepared::{Prepared, PreparedClaims, is_stale_oid, is_unknown_statement},
     wire::{SET_CLAIMS, is_row_too_large},
 };
 
@@ -25,9 +25,6 @@ const RETIRE_AFTER_MS: u64 = 250;
 
 /// Maximum number of prepared statements per connection.
 const MAX_PREPARED_STATEMENTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
-
-/// Lowest OID of objects that are not Postgres's own.
-const FIRST_USER_OID: u32 = 16_384;
 
 static SET_CLAIMS_TEXT: LazyLock<Arc<str>> = LazyLock::new(|| SET_CLAIMS.into());
 
@@ -109,8 +106,8 @@ impl Connection {
         self.opened_at.elapsed().as_millis() as u64
     }
 
-    /// Prepares and runs a statement. Other statements may be in flight on the connection at the same time. With claims,
-    /// the statement runs in a transaction that sets them.
+    /// Prepares and runs a statement, with claims in a transaction that sets them. Other statements may be in flight on
+    /// the connection at the same time.
     ///
     /// If Postgres rejects a statement that was prepared before a change of the schema, it is prepared and run once
     /// more: an error undoes the whole statement, so nothing is changed twice.
@@ -313,57 +310,6 @@ pub(super) struct Outcome {
     pub(super) attempt: Attempt,
     /// Whether the session is as it was before the statement.
     pub(super) is_clean: bool,
-}
-
-/// A user's claims, and the prepared statement that sets them.
-struct PreparedClaims {
-    prepared: Prepared,
-    statement: Statement,
-}
-
-/// A prepared statement of this connection.
-struct Prepared {
-    statement: tokio_postgres::Statement,
-    /// Whether it was prepared for an earlier run.
-    is_cached: bool,
-}
-
-impl Prepared {
-    /// Returns whether preparing the statement again, or running it in another session, might avoid the error.
-    ///
-    /// Postgres keeps the parameter types of a prepared statement, and PL/pgSQL the types of a function's variables, by
-    /// their OIDs. After a type was replaced by another one of the same name, these OIDs no longer exist or belong to
-    /// the previous type.
-    fn is_stale(&self, error: &DbError) -> bool {
-        let Some(error) = error.as_db_error().filter(|_| self.is_cached) else { return false };
-        match error.code().code() {
-            code if STALE_OID_STATES.contains(&code) => true,
-            // The prepared statement no longer exists.
-            "26000" => true,
-            // A value that the previous type of a column rejects.
-            "22P02" => self.statement.params().iter().any(|data_type| data_type.oid() >= FIRST_USER_OID),
-            // Privileges are never remembered.
-            "42501" => false,
-            // In a function, these are faults of the function: it looks up names each time it runs.
-            "3F000" => !is_in_function(error),
-            code => code.starts_with("42") && !is_in_function(error),
-        }
-    }
-}
-
-/// SQLSTATEs of errors due to an OID that no longer exists: internal errors; a plan whose result changed; types that
-/// differ from those of the plan.
-const STALE_OID_STATES: [&str; 3] = ["XX000", "0A000", "42804"];
-
-/// Returns whether a function that ran in the session before may remember a type that no longer exists.
-fn is_stale_oid(error: &DbError) -> bool {
-    error.as_db_error().is_some_and(|error| STALE_OID_STATES.contains(&error.code().code()))
-}
-
-/// Returns whether the session's prepared statements were changed by SQL of the project: one is missing, or its name is
-/// taken.
-fn is_unknown_statement(error: &DbError) -> bool {
-    error.as_db_error().is_some_and(|error| ["26000", "42P05"].contains(&error.code().code()))
 }
 
 /// Counts a statement as in flight until dropped, including when the statement's future is dropped.

@@ -8,10 +8,10 @@
 //! - The platform database: `server` (waits for it at start), `migrations`, `platform` (the pool),
 //!   `dedicated_connection`, `ids` (ids that sort by time), `audit`.
 //! - Projects' databases: `availability` (whether the server responds), `connect` (opens a connection),
-//!   `session_settings`, `wire` (keeps large rows out of memory, sets users' claims), `driver` (its task), `connection` (runs
-//!   statements, pipelined or alone), `failure` (of a statement), `checkout` (one reserved for a statement),
-//!   `exclusive` (one for a single caller), `lookups` (several in one statement), `pool` (per project and role),
-//!   `pools` (all of them, under one budget).
+//!   `session_settings`, `wire` (keeps large rows out of memory, sets users' claims), `driver` (its task), `prepared`
+//!   (prepared statements, and when they are stale), `connection` (runs statements, pipelined or alone), `failure` (of
+//!   a statement), `checkout` (one reserved for a statement), `exclusive` (one for a single caller), `lookups` (several
+//!   in one statement), `pool` (per project and role), `pools` (all of them, under one budget).
 //! - Queries of plugins: `query`.
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!
@@ -39,6 +39,7 @@ mod failure;
 mod lookups;
 mod pool;
 mod pools;
+mod prepared;
 mod session_settings;
 mod wire;
 

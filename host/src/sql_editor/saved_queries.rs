@@ -96,8 +96,8 @@ pub(super) async fn update(
     Ok(row.map(SavedQuery::from))
 }
 
-/// Removes a query if its version is in `versions`, or if `versions` is `None`. Returns its name, or `None` if it was not
-/// removed.
+/// Removes a query if its version is in `versions`, or if `versions` is `None`. Returns its name, or `None` if it was
+/// not removed.
 pub(super) async fn delete(
     platform: &PgPool,
     project: &str,

@@ -84,15 +84,56 @@ pub(in crate::projects) fn check_configured_origins(origins: &[String]) -> ApiRe
         return Err(ApiError::invalid(format!("`corsOrigins` has more than {MAX_ORIGINS} entries.")));
     }
     for origin in origins {
-        let valid = origin == "*"
-            || url::Url::parse(origin).is_ok_and(|url| {
-                matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == *origin
-            });
-        if !valid {
+        if origin != "*" && !is_origin(origin) {
             return Err(ApiError::invalid(format!("`{origin}` in `corsOrigins` is not an origin.")).with_hint(
                 "Use `scheme://host`, with the port if it is not the default, e.g. https://app.example.com.",
             ));
         }
     }
     Ok(())
+}
+
+/// Returns whether a browser could send the text as its origin. Apps in a shell for phones or desktops have schemes of
+/// their own, such as `capacitor://localhost`.
+fn is_origin(text: &str) -> bool {
+    let Ok(url) = url::Url::parse(text) else { return false };
+    match url.scheme() {
+        "http" | "https" => url.origin().ascii_serialization() == text,
+        // Their origin is `null`, which any other page could send, too.
+        "about" | "blob" | "data" | "file" | "javascript" | "ftp" | "ws" | "wss" => false,
+        scheme => {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            url.host_str().is_some_and(|host| !host.is_empty() && format!("{scheme}://{host}{port}") == text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_origin;
+
+    #[test]
+    fn origins_of_browsers_and_of_app_shells_are_accepted() {
+        for origin in
+            ["https://app.example.com", "http://localhost:3000", "capacitor://localhost", "tauri://localhost:1430"]
+        {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for text in [
+            "",
+            "null",
+            "app.example.com",
+            "https://app.example.com/",
+            "https://app.example.com:443",
+            "https://App.example.com",
+            "capacitor://localhost/",
+            "capacitor://",
+            "capacitor:localhost",
+            "capacitor://user@localhost",
+            "file://",
+            "file://localhost",
+        ] {
+            assert!(!is_origin(text), "{text}");
+        }
+    }
 }
