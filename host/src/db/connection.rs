@@ -6,10 +6,11 @@ use std::{
         Arc, LazyLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
+    task::Poll,
     time::Instant,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, maybe_done};
 use lru::LruCache;
 use parking_lot::{Mutex, MutexGuard};
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -177,7 +178,14 @@ impl Connection {
         if let Some(claims) = claims {
             return self.attempt_with_claims(prepared, claims, statement, rows).await;
         }
-        let result = self.sent_together(pin!(self.run(prepared, statement, rows))).await;
+        let mut run = pin!(self.run(prepared, statement, rows));
+        let mut is_sent = false;
+        let result = poll_fn(|context| {
+            // The request is sent when the future is polled first.
+            let _sending = (!std::mem::replace(&mut is_sent, true)).then(|| self.sending.lock());
+            run.as_mut().poll(context)
+        })
+        .await;
         Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result }
     }
 
@@ -193,32 +201,30 @@ impl Connection {
     ) -> BoxFuture<'a, Attempt> {
         Box::pin(async move {
             let mut no_rows = Vec::new();
-            let set_claims = async { Ok(self.run(&claims.prepared, &claims.statement, &mut no_rows).await) };
-            let run = async {
-                match self.run(prepared, statement, rows).await {
-                    Err(error) if error.ends_early() => Err(error),
-                    result => Ok(result),
+            let mut set_claims = pin!(maybe_done(self.run(&claims.prepared, &claims.statement, &mut no_rows)));
+            let mut run = pin!(maybe_done(self.run(prepared, statement, rows)));
+            // A request is sent when its future is polled first. No other request may come between these two.
+            poll_fn(|context| {
+                let _sending = self.sending.lock();
+                let _ = set_claims.as_mut().poll(context);
+                let has_claims = !matches!(set_claims.as_mut().output_mut(), Some(Err(_)));
+                if has_claims && run.as_mut().poll(context).is_ready() {
+                    // The statement could not be sent. `wire` closes the connection, so that no other statement runs
+                    // with these claims.
+                    let _ = pin!(self.client.simple_query("")).poll(context);
                 }
-            };
-            match self.sent_together(pin!(async { tokio::try_join!(biased; set_claims, run) })).await {
-                Ok((Ok(()), result)) => {
-                    Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result }
-                }
+                Poll::Ready(())
+            })
+            .await;
+            set_claims.as_mut().await;
+            if let Some(Err(error)) = set_claims.take_output() {
                 // The statement did not run.
-                Ok((Err(error), _)) => Attempt { is_stale: claims.prepared.is_stale(&error), result: Err(error) },
-                Err(error) => Attempt { is_stale: false, result: Err(error) },
+                return Attempt { is_stale: claims.prepared.is_stale(&error), result: Err(error) };
             }
+            run.as_mut().await;
+            let result = run.take_output().unwrap_or(Err(DbError::Overloaded));
+            Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result }
         })
-    }
-
-    /// Polls a future that sends all of its requests when it is polled first. No other requests come between these.
-    async fn sent_together<F: Future>(&self, mut requests: Pin<&mut F>) -> F::Output {
-        let mut is_sent = false;
-        poll_fn(|context| {
-            let _sending = (!std::mem::replace(&mut is_sent, true)).then(|| self.sending.lock());
-            requests.as_mut().poll(context)
-        })
-        .await
     }
 
     /// Undoes everything that a statement can leave in its session. Returns whether the session is like new; if not, it
