@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TableKind;
 
-/// The schemas in a project's database with their tables, functions and enums, without Postgres's own.
+/// The schemas of a project's database, except Postgres's own, with their tables, functions and enums.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

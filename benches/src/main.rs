@@ -23,6 +23,7 @@ mod postgrest;
 mod presign;
 mod project;
 mod report;
+mod restores;
 mod statistics;
 mod transfers;
 
@@ -52,33 +53,48 @@ async fn main() -> Result<()> {
     report.add_start(platform.ready_after, platform.resident_memory_kib()?);
     let postgrest = postgrest::start(&platform).await?;
 
+    let outcome = measure_selected(&platform, postgrest.as_ref(), duration, &mut report).await;
+    // What was measured is printed even if a later case fails.
+    report.print();
+    outcome
+}
+
+/// Measures the cases that the second argument selects.
+async fn measure_selected(
+    platform: &Platform,
+    postgrest: Option<&Postgrest>,
+    duration: Duration,
+    report: &mut Report,
+) -> Result<()> {
     let filters = std::env::args().nth(2).unwrap_or_default();
     let is_selected = |name: &str| filters.split(',').any(|filter| name.contains(filter.trim()));
     let token = platform.user_token().await?;
-    for case in cases(&platform, &token).into_iter().filter(|case| is_selected(case.name)) {
+    for case in cases(platform, &token).into_iter().filter(|case| is_selected(case.name)) {
         eprintln!("bench: {}", case.name);
-        report.add_case(measure(&platform, &case, postgrest.as_ref(), duration).await?);
+        report.add_case(measure(platform, &case, postgrest, duration).await?);
     }
     if is_selected("older build")
         && let Some(old) = paired::start().await?
     {
         eprintln!("bench: older build");
-        report.add_paired(&paired::measure(&old, &platform, duration).await?);
+        report.add_paired(&paired::measure(&old, platform, duration).await?);
     }
     if is_selected("backup of 1 GB") {
         eprintln!("bench: backup of 1 GB");
-        report.add_backup(&backup::measure(&platform).await?);
+        report.add_backup(&backup::measure(platform).await?);
+        eprintln!("bench: restore of 1 GB");
+        report.add_restore(&restores::measure(platform).await?);
     }
     if is_selected("transfers") {
         eprintln!("bench: transfers");
-        report.add_transfers(&transfers::measure(&platform).await?);
+        report.add_transfers(&transfers::measure(platform).await?);
     }
     if is_selected("due jobs") {
         eprintln!("bench: due jobs");
-        report.add_due_jobs(&jobs::measure(&platform).await?);
+        report.add_due_jobs(&jobs::measure(platform).await?);
     }
     if is_selected("logins") {
-        report.add_logins(&logins::measure(&platform, &token, duration).await?);
+        report.add_logins(&logins::measure(platform, &token, duration).await?);
     }
     if is_selected("plugins") {
         eprintln!("bench: plugins");
@@ -94,7 +110,6 @@ async fn main() -> Result<()> {
     }
     report.add_presign(presign::signatures_per_second(duration / 2).await?);
     report.add_memory_after(platform.resident_memory_kib()?);
-    report.print();
     Ok(())
 }
 

@@ -231,6 +231,12 @@ impl Platform {
         Ok(request.header("x-dev-admin-token", ADMIN_TOKEN).send().await?.error_for_status()?.json().await?)
     }
 
+    pub async fn admin_delete(&self, path: &str) -> Result<()> {
+        let request = client()?.delete(format!("http://{}{path}", self.gateway.admin));
+        request.header("x-dev-admin-token", ADMIN_TOKEN).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// Waits until the built-in plugins are active, and then for three seconds, so that compiling them no longer adds
     /// load.
     pub async fn wait_for_builtin_plugins(&self) -> Result<()> {

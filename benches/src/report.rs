@@ -8,6 +8,7 @@ use crate::{
     jobs::{self, Lateness},
     logins, paired,
     plugins::PluginFigures,
+    restores,
     statistics::ratio,
     transfers,
 };
@@ -98,6 +99,26 @@ impl Report {
             format!("{:.1} MiB", figures.growth_kib as f64 / 1024.0),
             "≤ 32 MiB",
         ));
+    }
+
+    pub fn add_restore(&mut self, figures: &restores::Figures) {
+        let restores::Figures { archive_bytes, pg_restore, restore, growth_kib, longest_wait, requests, refused } =
+            figures;
+        let ratio = restore.as_secs_f64() / pg_restore.as_secs_f64();
+        self.lines.extend([
+            (
+                "`pg_restore` of the same archive from a local file",
+                format!("{:.1} s ({:.0} MB)", pg_restore.as_secs_f64(), *archive_bytes as f64 / 1e6),
+                "–",
+            ),
+            ("restore of 1 GB", format!("{:.1} s, {ratio:.3} × `pg_restore`", restore.as_secs_f64()), "≤ 1.1 ×"),
+            ("peak memory added by a restore", format!("{:.1} MiB", *growth_kib as f64 / 1024.0), "≤ 32 MiB"),
+            (
+                "longest wait of a request during a restore and its swap",
+                format!("{:.0} ms ({requests} requests, {refused} refused)", longest_wait.as_secs_f64() * 1e3),
+                "≤ 2 s",
+            ),
+        ]);
     }
 
     pub fn add_transfers(&mut self, figures: &transfers::Figures) {

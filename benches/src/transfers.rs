@@ -56,10 +56,12 @@ pub async fn measure(platform: &Platform) -> Result<Figures> {
              SELECT i, 'a row like many others, number ' || i, i / 7.0, timestamptz '2026-01-01' + i * interval '1 s',
                     CASE WHEN i % 10 = 0 THEN 'with \"quotes\", and a comma' END
              FROM generate_series(1, {rows}) AS i;
-             RESET ROLE; VACUUM ANALYZE source; CHECKPOINT",
+             RESET ROLE",
             owner = platform.owner_role(),
         ))
         .await?;
+    bench.sql("VACUUM ANALYZE source").await?;
+    bench.sql("CHECKPOINT").await?;
     let file = bench.folder.path().join("rows.csv");
     bench.copy(&format!("\\copy source TO '{}' (FORMAT csv, HEADER true)", file.display())).await?;
     let file_bytes = std::fs::metadata(&file)?.len();

@@ -3,8 +3,8 @@
 use api_types::ProjectState;
 
 use super::{
+    destinations::{self, PLATFORM, ROOMS, UNLISTED},
     overlay::Overlay,
-    places::{self, PLATFORM, ROOMS, UNLISTED},
 };
 use crate::{
     address,
@@ -117,13 +117,12 @@ fn pages(project: Option<&str>, name: &str) -> Vec<Command> {
         action: Action::Open(to),
     };
     let rooms = ROOMS.iter().filter_map(|room| {
-        project.map(|id| go_to(room.icon, room.label, name, places::room_address(id, room), keys(room.key)))
+        project.map(|id| go_to(room.icon, room.label, name, destinations::room_address(id, room), keys(room.key)))
     });
-    let unlisted = UNLISTED.iter().map(|(place, _)| place).filter(|place| place.key.is_some());
-    let platform = PLATFORM
-        .iter()
-        .chain(unlisted)
-        .map(|place| go_to(place.icon, place.label, "", place.path.to_owned(), keys(place.key)));
+    let unlisted = UNLISTED.iter().map(|(destination, _)| destination).filter(|destination| destination.key.is_some());
+    let platform = PLATFORM.iter().chain(unlisted).map(|destination| {
+        go_to(destination.icon, destination.label, "", destination.path.to_owned(), keys(destination.key))
+    });
     rooms.chain(platform).collect()
 }
 

@@ -1,12 +1,14 @@
 //! The frame around every page: sidebar, top bar, uploads, messages, and the states of the whole app.
 //!
-//! [`gate`] contains the views for when no page can be used. [`navigation`] contains the links of the sidebar and of
-//! the phone's menu, and [`top_bar`] the breadcrumb and the menus. [`page`] is the frame of one page, and [`notices`]
-//! are the bars above it. [`offline`] disables actions while the server is unreachable. [`places`] lists the pages, and
-//! [`help`] explains what their lists contain. [`overlay`] opens the dialogs over a page: [`palette`], [`switcher`],
-//! [`running`] and [`shortcuts`].
+//! [`gate`] contains the views that replace the page: while the app starts, without a server, without a session.
+//! [`navigation`] contains the links of the sidebar and of the phone's menu, and [`top_bar`] the breadcrumb and the
+//! menus. [`page`] is the frame of one page, and [`notices`] are the bars above it. [`offline`] disables actions while
+//! the server is unreachable. [`destinations`] lists the pages, and [`help`] explains the lists on these pages.
+//! [`overlay`] opens the dialogs over a page: [`palette`], which runs [`commands`], [`switcher`], [`running`] and
+//! [`shortcuts`].
 
 mod commands;
+mod destinations;
 mod gate;
 pub mod help;
 mod navigation;
@@ -15,7 +17,6 @@ mod offline;
 pub mod overlay;
 pub mod page;
 pub mod palette;
-mod places;
 pub mod running;
 pub mod shortcuts;
 pub mod switcher;
@@ -71,7 +72,7 @@ fn SignedInFrame() -> Element {
     use_hook(|| spawn(connection::watch()));
     use_hook(shortcuts::listen);
     let route: Route = use_route();
-    let project = places::project_of(&route);
+    let project = destinations::project_of(&route);
     let system = use_remote::<SystemBrief>(use_signal(|| "/system".to_owned()).into());
     if let Some(system) = system.value() {
         startup::panic_if_asked(&system.environment);

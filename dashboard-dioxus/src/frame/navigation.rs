@@ -3,9 +3,9 @@
 use dioxus::prelude::*;
 
 use super::{
+    destinations::{self, PLATFORM, ROOMS},
     gate,
     overlay::{self, Overlay},
-    places::{self, PLATFORM, ROOMS},
 };
 use crate::{
     dom,
@@ -52,33 +52,33 @@ pub(super) fn Sidebar(project: Option<String>) -> Element {
 #[component]
 fn Navigation(project: Option<String>, #[props(default)] icons_only: bool) -> Element {
     let route: Route = use_route();
-    let (room, page) = (places::room_of(&route), places::platform_page_of(&route));
+    let (room, page) = (destinations::room_of(&route), destinations::platform_page_of(&route));
     rsx! {
         if let Some(project) = project {
             nav { class: "nav", "aria-label": "Project",
                 div { class: "nav-title", "aria-hidden": "true", "Project" }
-                for place in ROOMS {
+                for destination in ROOMS {
                     NavLink {
-                        key: "{place.path}",
-                        to: places::room_address(&project, place),
-                        icon: place.icon,
-                        current: room == Some(place),
-                        title: icons_only.then(|| place.label.to_owned()),
-                        "{place.label}"
+                        key: "{destination.path}",
+                        to: destinations::room_address(&project, destination),
+                        icon: destination.icon,
+                        current: room == Some(destination),
+                        title: icons_only.then(|| destination.label.to_owned()),
+                        "{destination.label}"
                     }
                 }
             }
         }
         nav { class: "nav", "aria-label": "Platform",
             div { class: "nav-title", "aria-hidden": "true", "Platform" }
-            for place in PLATFORM {
+            for destination in PLATFORM {
                 NavLink {
-                    key: "{place.path}",
-                    to: place.path,
-                    icon: place.icon,
-                    current: page == Some(place),
-                    title: icons_only.then(|| place.label.to_owned()),
-                    "{place.label}"
+                    key: "{destination.path}",
+                    to: destination.path,
+                    icon: destination.icon,
+                    current: page == Some(destination),
+                    title: icons_only.then(|| destination.label.to_owned()),
+                    "{destination.label}"
                 }
             }
         }
@@ -89,7 +89,7 @@ fn Navigation(project: Option<String>, #[props(default)] icons_only: bool) -> El
 fn SwitcherButton(project: Option<String>) -> Element {
     let path = use_memo(use_reactive!(|project| { project.map(|id| format!("/projects/{id}")).unwrap_or_default() }));
     let known = use_remote::<ProjectBrief>(path.into());
-    let name = project.as_ref().map(|_| places::name_of_project(&known.state()));
+    let name = project.as_ref().map(|_| destinations::name_of_project(&known.state()));
     let label = name.as_ref().map_or_else(|| "Project: none".to_owned(), |name| format!("Project: {name}"));
     let initial = name.as_ref().and_then(|name| name.chars().next()).map(String::from);
     rsx! {

@@ -14,10 +14,10 @@ use crate::{
 pub(super) fn Notices() -> Element {
     use_disabled_acts();
     rsx! {
-        if let Connection::Lost { last_answer } = connection::state() {
+        if let Connection::Lost { last_response } = connection::state() {
             div { class: "notbar", role: "status",
                 Mark { shape: Shape::Attention }
-                span { class: "grow", "Not connected. Showing data from {text::clock(last_answer)}." }
+                span { class: "grow", "Not connected. Showing data from {text::clock(last_response)}." }
                 button { class: "btn btn-s", r#type: "button", onclick: |_| connection::retry(), "Try again" }
             }
         }

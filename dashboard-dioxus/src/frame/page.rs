@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::HashMap};
 use dioxus::{prelude::*, web::WebEventExt as _};
 use gloo_timers::future::TimeoutFuture;
 
-use super::places;
+use super::destinations;
 use crate::{
     address, dom,
     remote::{ProjectBrief, use_remote},
@@ -72,7 +72,7 @@ pub fn Page(
 /// Keeps the document's title at `<page> · <project> · AtlasHub`.
 fn use_document_title(page: &str) {
     let route: Route = use_route();
-    let project = places::project_of(&route);
+    let project = destinations::project_of(&route);
     let path = use_memo(use_reactive!(|project| { project.map(|id| format!("/projects/{id}")).unwrap_or_default() }));
     let project = use_remote::<ProjectBrief>(path.into()).value().map(|project| project.name);
     let page = page.to_owned();

@@ -7,8 +7,8 @@ use wasm_bindgen::{JsCast as _, closure::Closure};
 use web_sys::{HtmlElement, KeyboardEvent};
 
 use super::{
+    destinations::{self, PLATFORM, ROOMS, UNLISTED},
     overlay::{self, Overlay},
-    places::{self, PLATFORM, ROOMS, UNLISTED},
 };
 use crate::{address, dom, route::Route, theme, ui::Dialog};
 
@@ -101,13 +101,13 @@ fn handle_character(event: &KeyboardEvent, key: &str, prefix_at: &mut f64) -> bo
 }
 
 fn place_of(key: &str) -> Option<String> {
-    let unlisted = UNLISTED.iter().map(|(place, _)| place);
-    if let Some(place) = PLATFORM.iter().chain(unlisted).find(|place| place.key == Some(key)) {
-        return Some(place.path.to_owned());
+    let unlisted = UNLISTED.iter().map(|(destination, _)| destination);
+    if let Some(destination) = PLATFORM.iter().chain(unlisted).find(|destination| destination.key == Some(key)) {
+        return Some(destination.path.to_owned());
     }
-    let project = places::project_of(&router().current::<Route>())?;
+    let project = destinations::project_of(&router().current::<Route>())?;
     let room = ROOMS.iter().find(|room| room.key == Some(key))?;
-    Some(places::room_address(&project, room))
+    Some(destinations::room_address(&project, room))
 }
 
 /// Returns whether the key is typed into an element that uses characters itself.
@@ -212,9 +212,9 @@ fn keys() -> Vec<(&'static str, Meanings)> {
     let fixed = |keys: &[(&str, &'static str)]| -> Meanings {
         keys.iter().map(|(keys, meaning)| ((*keys).to_owned(), *meaning)).collect()
     };
-    let unlisted = UNLISTED.iter().map(|(place, _)| place);
+    let unlisted = UNLISTED.iter().map(|(destination, _)| destination);
     let pages = PLATFORM.iter().chain(unlisted).chain(ROOMS);
-    let pages = pages.filter_map(|place| Some((format!("g {}", place.key?), place.label))).collect();
+    let pages = pages.filter_map(|destination| Some((format!("g {}", destination.key?), destination.label))).collect();
     vec![
         ("Everywhere", fixed(EVERYWHERE)),
         ("Go to", pages),

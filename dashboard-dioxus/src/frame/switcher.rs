@@ -3,7 +3,7 @@
 use api_types::ProjectState;
 use dioxus::prelude::*;
 
-use super::{overlay, places};
+use super::{destinations, overlay};
 use crate::{
     address, dom,
     remote::{PageBrief, ProjectBrief, RemoteState, use_remote},
@@ -16,7 +16,7 @@ pub fn Switcher(project: Option<String>) -> Element {
     let route: Route = use_route();
     let query = use_signal(String::new);
     let projects = use_remote::<PageBrief<ProjectBrief>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let room = places::room_of(&route).map_or("", |room| room.path);
+    let room = destinations::room_of(&route).map_or("", |room| room.path);
     let shown: Vec<ProjectBrief> = projects
         .value()
         .map(|page| page.items)

@@ -3,10 +3,10 @@
 use dioxus::prelude::*;
 
 use super::{
+    destinations::{self, Destination},
     gate,
     overlay::{self, Overlay},
     page,
-    places::{self, Place},
     running::use_running,
 };
 use crate::{
@@ -125,22 +125,25 @@ fn finished(mut parts: Vec<Part>) -> Vec<Part> {
     parts
 }
 
-/// Returns the title of the page, for example of a table or a run. `None` if the page is the place itself, and its
-/// title contains the place's label.
-fn title_below(route: &Route, place: Option<&Place>) -> Option<Part> {
+/// Returns the title of the page, for example of a table or a run. `None` if the page is the destination itself, and its
+/// title contains the destination's label.
+fn title_below(route: &Route, destination: Option<&Destination>) -> Option<Part> {
     let path = route.to_string();
-    let label = place.map(|place| place.label.to_ascii_lowercase()).unwrap_or_default();
+    let label = destination.map(|destination| destination.label.to_ascii_lowercase()).unwrap_or_default();
     let title = page::title_at(&path);
-    let title = match place {
-        Some(_) if places::is_place(route) => title.filter(|title| !title.to_ascii_lowercase().contains(&label)),
+    let title = match destination {
+        Some(_) if destinations::is_destination(route) => {
+            title.filter(|title| !title.to_ascii_lowercase().contains(&label))
+        }
         _ => title,
     };
     title.map(|title| part(&title, path))
 }
 
 fn platform_parts(route: &Route) -> Vec<Part> {
-    let (page, unlisted) = (places::platform_page_of(route), places::unlisted_page_of(route));
-    let mut parts: Vec<Part> = page.into_iter().chain(unlisted).map(|place| part(place.label, place.path)).collect();
+    let (page, unlisted) = (destinations::platform_page_of(route), destinations::unlisted_page_of(route));
+    let mut parts: Vec<Part> =
+        page.into_iter().chain(unlisted).map(|destination| part(destination.label, destination.path)).collect();
     // The overview has another title while there is no project. Its breadcrumb is always its label.
     if !matches!(route, Route::Overview {}) {
         parts.extend(title_below(route, unlisted.or(page)));
@@ -152,12 +155,12 @@ fn platform_parts(route: &Route) -> Vec<Part> {
 fn ProjectBreadcrumb(id: ReadSignal<String>) -> Element {
     let route: Route = use_route();
     let project = use_remote::<ProjectBrief>(use_memo(move || format!("/projects/{id}")).into());
-    let name = places::name_of_project(&project.state());
+    let name = destinations::name_of_project(&project.state());
     let mut parts = vec![part("Projects", "/projects"), part(&name, format!("/projects/{id}"))];
-    match places::room_of(&route) {
+    match destinations::room_of(&route) {
         Some(room) if room.path.is_empty() => {}
         Some(room) => {
-            parts.push(part(room.label, places::room_address(&id.read(), room)));
+            parts.push(part(room.label, destinations::room_address(&id.read(), room)));
             parts.extend(title_below(&route, Some(room)));
         }
         None => parts.extend(title_below(&route, None)),

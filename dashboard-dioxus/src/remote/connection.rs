@@ -18,9 +18,9 @@ const PAGE_VERSION: &str = api_types::VERSION;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Connection {
     Up,
-    /// `last_answer` is the time of the last response, in milliseconds since 1970.
+    /// `last_response` is the time of the last response, in milliseconds since 1970.
     Lost {
-        last_answer: f64,
+        last_response: f64,
     },
 }
 
@@ -60,10 +60,10 @@ pub(super) fn note_version(version: &str) {
 /// Checks repeatedly while the page is visible. Two failures in a row count as a lost connection.
 pub async fn watch() {
     let mut failures = 0_usize;
-    let mut last_answer = js_sys::Date::now();
+    let mut last_response = js_sys::Date::now();
     loop {
         if client::is_reachable().await {
-            last_answer = js_sys::Date::now();
+            last_response = js_sys::Date::now();
             failures = 0;
             if *STATE.peek() != Connection::Up {
                 *STATE.write() = Connection::Up;
@@ -72,7 +72,7 @@ pub async fn watch() {
         } else {
             failures += 1;
             if failures == 2 {
-                *STATE.write() = Connection::Lost { last_answer };
+                *STATE.write() = Connection::Lost { last_response };
             }
         }
         wait_for(match failures.checked_sub(1) {

@@ -63,7 +63,7 @@ pub fn finish(id: MessageId, text: impl Into<String>, shape: Shape, run: &str) {
 fn add(text: String, shape: Shape, run: Option<String>) -> MessageId {
     let id = MessageId(*NEXT_ID.peek());
     *NEXT_ID.write() = id.0 + 1;
-    place();
+    position_region();
     MESSAGES.write().push(Message { id, text, shape, run });
     dismiss_later(id, shape);
     id
@@ -84,7 +84,7 @@ pub fn dismiss(id: MessageId) {
 }
 
 /// Moves the messages above the bars at the bottom of the window.
-fn place() {
+fn position_region() {
     let window = web_sys::window().and_then(|window| window.inner_height().ok()?.as_f64()).unwrap_or_default();
     let edges = dom::find_all(BARS).into_iter().map(|bar| {
         let bounds = bar.get_bounding_client_rect();
@@ -110,7 +110,7 @@ pub fn Messages() -> Element {
         loop {
             TimeoutFuture::new(PLACE_MS).await;
             if !MESSAGES.peek().is_empty() {
-                place();
+                position_region();
             }
         }
     });

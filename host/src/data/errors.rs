@@ -2,8 +2,8 @@
 //! error in the project's SQL (`project_errors`). Internal errors of Postgres, and errors in the SQL that this slice
 //! generates, become an opaque 500.
 //!
-//! Clients without the secret key receive Postgres's own message only if it can only describe a value that they sent,
-//! or if the project's SQL raised it. Other messages may quote rows that such a client can't see.
+//! Clients without the secret key receive Postgres's own message in two cases: it can describe nothing but a value that
+//! they sent, or the project's SQL raised it. Other messages may quote rows that such a client can't see.
 
 use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;
@@ -156,8 +156,8 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
             ApiError::new(Code::Conflict, "Another request is changing the same rows. Nothing was changed.")
                 .with_hint("Send the request again.")
         }
-        // The SQL that this slice generates contains no division and no policy, so the error comes from the project's
-        // SQL.
+        // The SQL that this slice generates contains no division, no policy and no subquery that can return several
+        // rows, so the error comes from the project's SQL.
         "21000" | "22012" | "42P17" => rule_failed(error, table, audience),
         // A request without values can't contain an invalid value, so an expression of a view failed.
         _ if code.starts_with("22") && !context.has_values() => rule_failed(error, table, audience),

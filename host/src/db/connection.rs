@@ -1,7 +1,7 @@
 use std::{
     future::poll_fn,
     num::NonZeroUsize,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -41,7 +41,8 @@ const RESET_SESSION: &str = "RESET ROLE; SET SESSION AUTHORIZATION DEFAULT; RESE
 pub(super) struct Connection {
     client: Client,
     statements: Mutex<LruCache<Arc<str>, tokio_postgres::Statement>>,
-    /// Held while requests are sent, so that none comes between a user's claims and their statement.
+    /// Held while requests are sent, so that no other statement comes between a user's claims and their statement. Only a
+    /// Close can, which `wire` allows.
     sending: Mutex<()>,
     in_flight: AtomicU32,
     /// Time of the last response, or of the last request on an idle connection. In milliseconds since `opened_at`.
@@ -122,6 +123,7 @@ impl Connection {
         let result = match self.prepare_and_run(claims, statement, rows).await {
             Attempt { is_stale: true, .. } => {
                 self.statements().pop(&statement.text);
+                self.statements().pop(SET_CLAIMS);
                 self.prepare_and_run(claims, statement, rows).await.result
             }
             attempt => attempt.result,
@@ -175,6 +177,7 @@ impl Connection {
         statement: &Statement,
         rows: &mut dyn RowSink,
     ) -> Attempt {
+        rows.clear();
         if let Some(claims) = claims {
             return self.attempt_with_claims(prepared, claims, statement, rows).await;
         }
@@ -203,7 +206,7 @@ impl Connection {
             let mut no_rows = Vec::new();
             let mut set_claims = pin!(maybe_done(self.run(&claims.prepared, &claims.statement, &mut no_rows)));
             let mut run = pin!(maybe_done(self.run(prepared, statement, rows)));
-            // A request is sent when its future is polled first. No other request may come between these two.
+            // A request is sent when its future is polled first. No other statement may come between these two.
             poll_fn(|context| {
                 let _sending = self.sending.lock();
                 let _ = set_claims.as_mut().poll(context);
@@ -218,7 +221,7 @@ impl Connection {
             .await;
             set_claims.as_mut().await;
             if let Some(Err(error)) = set_claims.take_output() {
-                // The statement did not run.
+                // Postgres did not run the statement, or the connection was lost.
                 return Attempt { is_stale: claims.prepared.is_stale(&error), result: Err(error) };
             }
             run.as_mut().await;
@@ -279,7 +282,6 @@ impl Connection {
 
     async fn run(&self, prepared: &Prepared, statement: &Statement, rows: &mut dyn RowSink) -> Result<(), DbError> {
         use futures_util::StreamExt;
-        rows.clear();
         let params = statement.params.iter().map(|param| TextParam(param.as_deref()));
         let mut stream = pin!(self.client.query_raw(&prepared.statement, params).await?);
         while let Some(row) = stream.next().await {

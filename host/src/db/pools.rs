@@ -106,6 +106,7 @@ impl ProjectPools {
         statement: &Statement,
         rows: &mut dyn RowSink,
     ) -> Result<(), DbError> {
+        statement.check_params()?;
         let is_alone = statement.heavy || statement.runs_project_code;
         let result = match is_alone {
             true => self.fetch_alone(project, role, claims, statement, rows).await,

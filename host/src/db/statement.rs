@@ -3,6 +3,12 @@ use std::{error::Error, fmt, sync::Arc};
 use bytes::BytesMut;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 
+use super::DbError;
+use crate::error::ApiError;
+
+/// Maximum number of a statement's parameters in Postgres's protocol.
+const MAX_PARAMS: usize = u16::MAX as usize;
+
 /// The roles of a project's database. Each has its own password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DbRole {
@@ -78,6 +84,18 @@ impl Statement {
     /// schema, or calls it with exactly its argument types. A project can define others of the same name.
     pub fn of_catalogue(text: impl Into<Arc<str>>) -> Self {
         Self { runs_project_code: false, ..Self::new(text) }
+    }
+
+    /// Checks that the statement can be sent with its parameters.
+    ///
+    /// # Errors
+    /// Fails if there are more than [`MAX_PARAMS`].
+    pub(super) fn check_params(&self) -> Result<(), DbError> {
+        if self.params.len() <= MAX_PARAMS {
+            return Ok(());
+        }
+        let error = ApiError::invalid(format!("The request has more than {MAX_PARAMS} values for one statement."));
+        Err(DbError::Refused(error.with_hint("Send fewer rows, or rows with fewer columns.")))
     }
 
     /// Appends a parameter. Returns its number, counted from 1.

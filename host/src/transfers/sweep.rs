@@ -37,7 +37,8 @@ pub async fn sweep(state: &TransfersState) -> ApiResult<u64> {
 /// Cleans up after runs that failed, were cancelled or were killed: finds out whether an import was committed and
 /// removes its file if it was, and removes the file and the unfinished upload of an export.
 ///
-/// A run is included for an hour after its end, because a request to the store may take effect after the run.
+/// Files are removed again for an hour after the run's end, because a request to the store may take effect after the
+/// run.
 ///
 /// # Errors
 /// The errors of the platform database and of the object store.
@@ -89,7 +90,8 @@ impl Files {
                 Self::Imports => imports::queries::expired(&state.platform, BATCH_ROWS).await?,
             };
             for (id, key) in &expired {
-                // The row is deleted last: without it, the file would remain until it is found to be unknown.
+                // The row is deleted last. If it were deleted first and deleting the file failed, the file would stay
+                // until it is found to be unknown.
                 state.store.delete(PLATFORM_BUCKET, key).await?;
                 match self {
                     Self::Exports => exports::queries::delete(&state.platform, *id).await?,

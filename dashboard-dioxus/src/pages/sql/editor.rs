@@ -15,7 +15,7 @@ use super::{
     history, offsets,
     run::{self, Act},
     saved,
-    workspace::{Place, Workspace},
+    workspace::{EditorSelection, Workspace},
 };
 use crate::ui::messages;
 
@@ -151,9 +151,12 @@ fn copy_plain_field_to(workspace: Workspace, monaco: &Monaco) {
             web_sys::window().and_then(|window| window.document()).and_then(|document| document.active_element());
         active.as_ref() == Some(field.as_ref())
     });
-    let place = *workspace.place.peek();
+    let editor_selection = *workspace.editor_selection.peek();
     monaco.open(&tab.id, &tab.text);
-    monaco.select(offsets::to_utf16(&tab.text, place.start) as u32, offsets::to_utf16(&tab.text, place.end) as u32);
+    monaco.select(
+        offsets::to_utf16(&tab.text, editor_selection.start) as u32,
+        offsets::to_utf16(&tab.text, editor_selection.end) as u32,
+    );
     if had_focus {
         let monaco = monaco.clone();
         // Monaco takes the focus only once it is visible.
@@ -178,9 +181,9 @@ pub(super) fn pull(mut workspace: Workspace) {
     };
     workspace.typed(&text);
     let at = |index: usize| offsets::from_utf16(&text, selection.get(index).copied().unwrap_or_default() as usize);
-    let place = Place { cursor: at(0), start: at(1), end: at(2) };
-    if *workspace.place.peek() != place {
-        workspace.place.set(place);
+    let editor_selection = EditorSelection { cursor: at(0), start: at(1), end: at(2) };
+    if *workspace.editor_selection.peek() != editor_selection {
+        workspace.editor_selection.set(editor_selection);
     }
 }
 

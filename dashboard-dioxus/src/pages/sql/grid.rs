@@ -6,18 +6,18 @@ use dioxus::prelude::*;
 
 use super::{cell_dialog::CellDialog, execution::ResultSet, origin::Origin};
 use crate::{
-    ui::grid::{CellState, DataGrid, GridCell, GridColumn, GridColumns, GridRow, GridSource, Place, Source},
+    ui::grid::{CellPosition, CellState, DataGrid, GridCell, GridColumn, GridColumns, GridRow, GridSource, Source},
     value::{Text, is_number},
 };
 
 #[component]
 pub(super) fn ResultGrid(result: Rc<ResultSet>, origin: Option<Origin>) -> Element {
-    let mut opened = use_signal(|| None::<Place>);
+    let mut opened = use_signal(|| None::<CellPosition>);
     let order = use_signal(|| None::<Order>);
     let rows = use_hook(|| Rows { result: result.clone(), order, opened });
     let source = use_hook(|| Source::new(rows.clone()));
     let columns = use_hook(|| columns_of(&result));
-    let row_address = |place: Place| origin.as_ref()?.row_address(&rows.cells(place.row)?);
+    let row_address = |position: CellPosition| origin.as_ref()?.row_address(&rows.cells(position.row)?);
     let sorted: Vec<(usize, bool)> = order.read().as_ref().map(|order| order.by).into_iter().collect();
     rsx! {
         DataGrid {
@@ -29,12 +29,12 @@ pub(super) fn ResultGrid(result: Rc<ResultSet>, origin: Option<Origin>) -> Eleme
             sorted,
             read_only: true,
         }
-        if let Some(place) = opened() {
+        if let Some(position) = opened() {
             CellDialog {
-                column: result.columns.get(place.column).cloned(),
-                row: place.row + 1,
-                value: rows.cells(place.row).and_then(|cells| cells.get(place.column).cloned()).flatten(),
-                table_row: row_address(place),
+                column: result.columns.get(position.column).cloned(),
+                row: position.row + 1,
+                value: rows.cells(position.row).and_then(|cells| cells.get(position.column).cloned()).flatten(),
+                table_row: row_address(position),
                 on_close: move |()| opened.set(None),
             }
         }
@@ -47,7 +47,7 @@ struct Rows {
     result: Rc<ResultSet>,
     order: Signal<Option<Order>>,
     /// The cell that is shown in full.
-    opened: Signal<Option<Place>>,
+    opened: Signal<Option<CellPosition>>,
 }
 
 /// An order of rows: the column, whether it is descending, and the indices of the rows in this order.
@@ -74,9 +74,9 @@ impl GridSource for Rows {
         GridRow { name: None, is_selected: false, cells: cells.iter().map(cell).collect() }
     }
 
-    fn open(&self, place: Place) {
+    fn open(&self, position: CellPosition) {
         let mut opened = self.opened;
-        opened.set(Some(place));
+        opened.set(Some(position));
     }
 
     fn sort(&self, column: usize, descending: Option<bool>) {

@@ -15,17 +15,17 @@ pub(super) fn step(mut workspace: Workspace, older: bool) {
         Some(Ok(entries)) => distinct(entries),
         _ => return,
     };
-    let position = *workspace.history_place.peek();
-    let next = match (position, older) {
+    let index = *workspace.history_index.peek();
+    let next = match (index, older) {
         (None, true) => Some(0),
-        (Some(position), true) => Some((position + 1).min(texts.len().saturating_sub(1))),
-        (Some(position), false) => position.checked_sub(1),
+        (Some(index), true) => Some((index + 1).min(texts.len().saturating_sub(1))),
+        (Some(index), false) => index.checked_sub(1),
         (None, false) => None,
     };
     let Some(next) = next else { return };
     if let Some(text) = texts.get(next) {
         editor::replace(workspace, text);
-        workspace.history_place.set(Some(next));
+        workspace.history_index.set(Some(next));
     }
 }
 

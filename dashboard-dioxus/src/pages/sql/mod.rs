@@ -113,7 +113,7 @@ fn Work(workspace: Workspace) -> Element {
     let is_plain = use_hook(|| address::parameter("editor").as_deref() == Some("plain"));
     let target = use_memo(move || {
         let text = workspace.active_tab().map(|tab| tab.text).unwrap_or_default();
-        Target::of(&text, *workspace.place.read(), workspace.parsed.read().as_deref())
+        Target::of(&text, *workspace.editor_selection.read(), workspace.parsed.read().as_deref())
     });
     use_parsed(workspace);
     use_saved_query(workspace);

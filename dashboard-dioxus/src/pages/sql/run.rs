@@ -66,7 +66,7 @@ pub(super) fn start(workspace: Workspace, act: Act) {
     if is_running {
         return;
     }
-    let target = Target::of(&tab.text, *workspace.place.peek(), workspace.parsed.peek().as_deref());
+    let target = Target::of(&tab.text, *workspace.editor_selection.peek(), workspace.parsed.peek().as_deref());
     let range = match act {
         Act::RunAll => (!tab.text.trim().is_empty()).then(|| 0..tab.text.len()),
         _ => target.range(),
@@ -212,7 +212,7 @@ async fn execute(mut workspace: Workspace, plan: RunPlan) {
         }
     }
     workspace.refresh_history();
-    workspace.history_place.set(None);
+    workspace.history_index.set(None);
 }
 
 /// Shows why a request has no result, and whether data was changed.

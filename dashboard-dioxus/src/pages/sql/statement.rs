@@ -4,7 +4,7 @@ use std::{ops::Range, rc::Rc};
 
 use api_types::{ParsedSql, ParsedStatement};
 
-use super::{offsets, split, workspace::Place};
+use super::{offsets, split, workspace::EditorSelection};
 
 /// A text that the server has parsed.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,8 +78,8 @@ pub(super) enum Target {
 }
 
 impl Target {
-    pub(super) fn of(text: &str, place: Place, parsed: Option<&Parsed>) -> Self {
-        let selection = place.start..place.end;
+    pub(super) fn of(text: &str, editor_selection: EditorSelection, parsed: Option<&Parsed>) -> Self {
+        let selection = editor_selection.start..editor_selection.end;
         if text.get(selection.clone()).is_some_and(|selected| !selected.trim().is_empty()) {
             return Self::Selection(selection);
         }
@@ -88,7 +88,7 @@ impl Target {
             Some(parsed) => parsed.statements.iter().map(|statement| statement.range.clone()).collect(),
             None => split::statements(text),
         };
-        let index = split::at_cursor(&ranges, place.cursor);
+        let index = split::at_cursor(&ranges, editor_selection.cursor);
         match index.and_then(|index| Some((index, ranges.get(index)?.clone()))) {
             Some((index, range)) => Self::Statement { index, count: ranges.len(), range },
             None => Self::Nothing,
@@ -119,15 +119,15 @@ mod tests {
     #[test]
     fn selection_takes_precedence_over_the_cursor() {
         let text = "select 1; select 2;";
-        for (place, expected) in [
-            (Place { cursor: 3, start: 3, end: 3 }, " statement 1 of 2"),
-            (Place { cursor: 12, start: 12, end: 12 }, " statement 2 of 2"),
-            (Place { cursor: 8, start: 0, end: 8 }, " selection"),
-            (Place { cursor: 10, start: 9, end: 10 }, " statement 2 of 2"),
+        for (editor_selection, expected) in [
+            (EditorSelection { cursor: 3, start: 3, end: 3 }, " statement 1 of 2"),
+            (EditorSelection { cursor: 12, start: 12, end: 12 }, " statement 2 of 2"),
+            (EditorSelection { cursor: 8, start: 0, end: 8 }, " selection"),
+            (EditorSelection { cursor: 10, start: 9, end: 10 }, " statement 2 of 2"),
         ] {
-            assert_eq!(Target::of(text, place, None).label(), expected);
+            assert_eq!(Target::of(text, editor_selection, None).label(), expected);
         }
-        assert_eq!(Target::of(" -- x", Place::default(), None), Target::Nothing);
+        assert_eq!(Target::of(" -- x", EditorSelection::default(), None), Target::Nothing);
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub(super) fn StatusLine(workspace: Workspace, plain: bool) -> Element {
     let mut settings = workspace.settings;
     let tab = workspace.active_tab();
     let text = tab.as_ref().map(|tab| tab.text.clone()).unwrap_or_default();
-    let (line, column) = offsets::line_and_column(&text, workspace.place.read().cursor);
+    let (line, column) = offsets::line_and_column(&text, workspace.editor_selection.read().cursor);
     let is_hidden = settings.read().is_side_hidden;
     let stored = match &tab {
         Some(tab) if tab.is_refused => "Not saved: the browser refused to store the text.".to_owned(),

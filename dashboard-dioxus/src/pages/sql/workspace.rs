@@ -23,7 +23,7 @@ pub(super) type Loaded<T> = Option<Result<Rc<T>, Failure>>;
 
 /// The cursor and the selection, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct EditorSelection {
     pub(super) cursor: usize,
     pub(super) start: usize,
     pub(super) end: usize,
@@ -44,7 +44,7 @@ pub(super) struct Workspace {
     pub(super) settings: Signal<Settings>,
     /// Monaco, once it is loaded.
     pub(super) monaco: Signal<Option<Monaco>>,
-    pub(super) place: Signal<Place>,
+    pub(super) editor_selection: Signal<EditorSelection>,
     pub(super) parsed: Signal<Option<Rc<Parsed>>>,
     pub(super) schema: Signal<Loaded<DatabaseSchema>>,
     /// Estimated numbers of rows of the tables of `public`.
@@ -54,7 +54,7 @@ pub(super) struct Workspace {
     pub(super) saved: Signal<Loaded<Vec<SavedQuery>>>,
     pub(super) history: Signal<Loaded<Vec<SqlHistoryEntry>>>,
     /// Index of the history entry that the keys for older and newer texts have reached.
-    pub(super) history_place: Signal<Option<usize>>,
+    pub(super) history_index: Signal<Option<usize>>,
     /// Incremented with each change of a text, so that only the last change is stored.
     pub(super) changes: Signal<u32>,
 }
@@ -83,14 +83,14 @@ impl Workspace {
             pending: signal(None),
             settings: signal(Settings::load()),
             monaco: signal(None),
-            place: signal(Place::default()),
+            editor_selection: signal(EditorSelection::default()),
             parsed: signal(None),
             schema: signal(None),
             estimates: signal(HashMap::new()),
             details: signal(HashMap::new()),
             saved: signal(None),
             history: signal(None),
-            history_place: signal(None),
+            history_index: signal(None),
             changes: signal(0),
         };
         WORKSPACES.with(|all| all.borrow_mut().insert(project.to_owned(), workspace));
@@ -127,7 +127,7 @@ impl Workspace {
     pub(super) fn activate(mut self, id: &str) {
         if *self.active.peek() != id {
             self.active.set(id.to_owned());
-            self.history_place.set(None);
+            self.history_index.set(None);
         }
         let project = self.project();
         self.settings.write().remember_active(&project, id);

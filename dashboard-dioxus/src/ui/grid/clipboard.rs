@@ -3,7 +3,7 @@
 use dioxus::{prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
 
-use super::{Place, state::State};
+use super::{CellPosition, state::State};
 use crate::{
     clipboard, text,
     ui::messages,
@@ -43,9 +43,9 @@ pub(super) fn copy(state: State) {
 
 /// Writes a table of the clipboard into the cells from the cursor on.
 pub(super) fn paste(state: State, event: &ClipboardEvent) {
-    let place = state.place();
+    let position = state.position();
     let source = state.source.peek().clone();
-    if state.edit.peek().is_some() || source.edit(place).is_none() {
+    if state.edit.peek().is_some() || source.edit(position).is_none() {
         return;
     }
     let Some(pasted) = pasted_text(event) else { return };
@@ -54,9 +54,9 @@ pub(super) fn paste(state: State, event: &ClipboardEvent) {
     let mut refused = 0;
     for (row, line) in pasted.trim_end_matches(['\r', '\n']).split('\n').enumerate() {
         for (column, cell) in line.trim_end_matches('\r').split('\t').enumerate() {
-            let place = Place { row: place.row + row, column: place.column + column };
-            let is_inside = place.row < extent.rows && place.column < extent.columns;
-            refused += i64::from(!is_inside || !source.stage(place, Some(cell.to_owned())));
+            let position = CellPosition { row: position.row + row, column: position.column + column };
+            let is_inside = position.row < extent.rows && position.column < extent.columns;
+            refused += i64::from(!is_inside || !source.stage(position, Some(cell.to_owned())));
         }
     }
     if refused > 0 {

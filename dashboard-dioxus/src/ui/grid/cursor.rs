@@ -6,7 +6,7 @@ use dioxus::prelude::Key;
 
 /// A cell, by the positions of its row and its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place {
+pub struct CellPosition {
     pub row: usize,
     pub column: usize,
 }
@@ -14,8 +14,8 @@ pub struct Place {
 /// The cell with the focus, and the cell at which the selection began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Cursor {
-    pub(super) at: Place,
-    pub(super) anchor: Place,
+    pub(super) at: CellPosition,
+    pub(super) anchor: CellPosition,
     /// Whether the focus is in the header of the column.
     pub(super) in_header: bool,
 }
@@ -30,23 +30,23 @@ pub(super) struct Extent {
 }
 
 impl Cursor {
-    pub(super) fn at(place: Place) -> Self {
-        Self { at: place, anchor: place, in_header: false }
+    pub(super) fn at(position: CellPosition) -> Self {
+        Self { at: position, anchor: position, in_header: false }
     }
 
     pub(super) fn header(column: usize) -> Self {
-        let place = Place { row: 0, column };
-        Self { at: place, anchor: place, in_header: true }
+        let position = CellPosition { row: 0, column };
+        Self { at: position, anchor: position, in_header: true }
     }
 
     /// Extends the selection to a cell.
-    pub(super) fn to(self, place: Place) -> Self {
-        Self { at: place, in_header: false, ..self }
+    pub(super) fn to(self, position: CellPosition) -> Self {
+        Self { at: position, in_header: false, ..self }
     }
 
     pub(super) fn all(extent: Extent) -> Self {
-        let last = Place { row: extent.rows.saturating_sub(1), column: extent.columns.saturating_sub(1) };
-        Self { at: last, anchor: Place::default(), in_header: false }
+        let last = CellPosition { row: extent.rows.saturating_sub(1), column: extent.columns.saturating_sub(1) };
+        Self { at: last, anchor: CellPosition::default(), in_header: false }
     }
 
     pub(super) fn rows(self) -> RangeInclusive<usize> {
@@ -59,17 +59,17 @@ impl Cursor {
 
     /// Returns the cursor within a grid that may have become smaller.
     pub(super) fn within(self, extent: Extent) -> Self {
-        let place = |place: Place| Place {
-            row: place.row.min(extent.rows.saturating_sub(1)),
-            column: place.column.min(extent.columns.saturating_sub(1)),
+        let position = |position: CellPosition| CellPosition {
+            row: position.row.min(extent.rows.saturating_sub(1)),
+            column: position.column.min(extent.columns.saturating_sub(1)),
         };
-        Self { at: place(self.at), anchor: place(self.anchor), ..self }
+        Self { at: position(self.at), anchor: position(self.anchor), ..self }
     }
 }
 
 /// Returns the cursor after a key. `extends` keeps the cell at which the selection began.
 pub(super) fn moved(cursor: Cursor, key: &Key, control: bool, extends: bool, extent: Extent) -> Option<Cursor> {
-    let Place { row, column } = cursor.at;
+    let CellPosition { row, column } = cursor.at;
     let (last_row, last_column) = (extent.rows.saturating_sub(1), extent.columns.saturating_sub(1));
     let column = match key {
         Key::ArrowLeft if control => 0,
@@ -84,7 +84,7 @@ pub(super) fn moved(cursor: Cursor, key: &Key, control: bool, extends: bool, ext
     if cursor.in_header {
         return match key {
             Key::ArrowLeft | Key::ArrowRight | Key::Home | Key::End => Some(Cursor::header(column)),
-            Key::ArrowDown if extent.rows > 0 => Some(Cursor::at(Place { row: 0, column })),
+            Key::ArrowDown if extent.rows > 0 => Some(Cursor::at(CellPosition { row: 0, column })),
             _ => None,
         };
     }
@@ -101,8 +101,8 @@ pub(super) fn moved(cursor: Cursor, key: &Key, control: bool, extends: bool, ext
         Key::ArrowLeft | Key::ArrowRight | Key::Home | Key::End => row,
         _ => return None,
     };
-    let place = Place { row: row.min(last_row), column };
-    Some(if extends { cursor.to(place) } else { Cursor::at(place) })
+    let position = CellPosition { row: row.min(last_row), column };
+    Some(if extends { cursor.to(position) } else { Cursor::at(position) })
 }
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
     const EXTENT: Extent = Extent { rows: 100, columns: 5, page: 10 };
 
     fn cell(row: usize, column: usize) -> Cursor {
-        Cursor::at(Place { row, column })
+        Cursor::at(CellPosition { row, column })
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::state::{Edit, State};
 #[component]
 pub(super) fn CellField(state: State, edit: Edit) -> Element {
     let mut draft = state.draft;
-    let name = state.columns.peek().get(edit.place.column).map(|column| column.name.clone()).unwrap_or_default();
+    let name = state.columns.peek().get(edit.position.column).map(|column| column.name.clone()).unwrap_or_default();
     let focus = |event: MountedEvent| {
         let field = event.data().try_as_web_event().and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok());
         let Some(field) = field else { return };

@@ -4,7 +4,7 @@ use dioxus::{prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
 
 use super::{
-    Place, clipboard,
+    CellPosition, clipboard,
     cursor::{self, Cursor},
     state::State,
 };
@@ -33,11 +33,11 @@ pub(super) fn handle(state: State, event: &KeyboardEvent) {
 /// Handles a key in the field of a cell.
 fn edit(state: State, event: &KeyboardEvent) -> bool {
     let modifiers = event.modifiers();
-    let Place { row, column } = state.place();
+    let CellPosition { row, column } = state.position();
     let extent = state.extent();
     let next = |row: usize, column: usize| {
         state.commit();
-        state.go(Cursor::at(Place { row, column }));
+        state.go(Cursor::at(CellPosition { row, column }));
         true
     };
     match event.key() {
@@ -72,29 +72,29 @@ fn header(state: State, event: &KeyboardEvent, cursor: Cursor) -> bool {
 /// Handles a key that the page defines.
 fn page_key(state: State, event: &KeyboardEvent) -> bool {
     let source = state.source.peek().clone();
-    source.on_key(event, state.place())
+    source.on_key(event, state.position())
 }
 
 /// Handles a key that acts on the cell with the focus.
 fn cell(state: State, event: &KeyboardEvent) -> bool {
     let source = state.source.peek().clone();
-    let place = state.place();
-    let can_edit = || source.edit(place).is_some();
+    let position = state.position();
+    let can_edit = || source.edit(position).is_some();
     let alt = event.modifiers().alt();
     match event.key() {
-        Key::Enter if alt => source.open(place),
-        Key::Enter | Key::F2 => state.begin_edit(place, None),
-        Key::Escape if state.cursor.peek().at != state.cursor.peek().anchor => state.go(Cursor::at(place)),
-        Key::Backspace if control(event) => return source.stage(place, None),
-        Key::Backspace | Key::Delete if can_edit() => state.begin_edit(place, Some(String::new())),
+        Key::Enter if alt => source.open(position),
+        Key::Enter | Key::F2 => state.begin_edit(position, None),
+        Key::Escape if state.cursor.peek().at != state.cursor.peek().anchor => state.go(Cursor::at(position)),
+        Key::Backspace if control(event) => return source.stage(position, None),
+        Key::Backspace | Key::Delete if can_edit() => state.begin_edit(position, Some(String::new())),
         Key::Character(letter) if control(event) => match letter.as_str() {
             "c" => clipboard::copy(state),
             "a" => state.go(Cursor::all(state.extent())),
             _ => return false,
         },
-        Key::Character(letter) if letter == " " && source.selection().is_some() => source.toggle_row(place.row),
+        Key::Character(letter) if letter == " " && source.selection().is_some() => source.toggle_row(position.row),
         Key::Character(letter) if !alt && letter.chars().count() == 1 && can_edit() => {
-            state.begin_edit(place, Some(letter));
+            state.begin_edit(position, Some(letter));
         }
         _ => return false,
     }

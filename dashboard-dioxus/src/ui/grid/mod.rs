@@ -26,7 +26,7 @@ mod window;
 
 use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
 
-pub use cursor::Place;
+pub use cursor::CellPosition;
 pub use source::{CellState, Field, GridCell, GridColumn, GridColumns, GridRow, GridSource, Source};
 
 use header::{Corner, Header};

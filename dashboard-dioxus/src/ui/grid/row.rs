@@ -3,7 +3,7 @@
 use dioxus::prelude::*;
 
 use super::{
-    CellState, GridCell, GridColumn, Place, clipboard,
+    CellPosition, CellState, GridCell, GridColumn, clipboard,
     cursor::Cursor,
     field::CellField,
     state::{RowMark, State},
@@ -58,7 +58,7 @@ pub(super) fn Row(
                         "aria-label": "Open row {name}",
                         onclick: move |_| {
                             let source = state.source.peek().clone();
-                            source.open(Place { row: index, column: 0 });
+                            source.open(CellPosition { row: index, column: 0 });
                         },
                         "Open"
                     }
@@ -89,7 +89,7 @@ fn Lead(state: State, index: usize, name: Option<String>, is_selected: bool) -> 
                         let source = state.source.peek().clone();
                         source.toggle_row(index);
                         // The next key starts at this row.
-                        state.go(Cursor::at(Place { row: index, column: state.place().column }));
+                        state.go(Cursor::at(CellPosition { row: index, column: state.position().column }));
                     },
                 }
             }
@@ -111,7 +111,7 @@ struct Shown {
 impl Shown {
     fn new(column: usize, about: &GridColumn, cell: &GridCell, mark: &RowMark) -> Self {
         let is_in_range = mark.range.is_some_and(|(from, to)| (from..=to).contains(&column));
-        let is_edited = mark.edit.as_ref().is_some_and(|edit| edit.place.column == column);
+        let is_edited = mark.edit.as_ref().is_some_and(|edit| edit.position.column == column);
         let mut line = cell.text.as_deref().map(one_line);
         if let (Some((line, is_cut)), Some(_)) = (&mut line, cell.whole_bytes) {
             line.push('…');
@@ -152,7 +152,7 @@ impl Shown {
     /// Draws the cell. Most cells are one element and its text, because grids have thousands of them.
     fn draw(self, state: State, mark: &RowMark, has_gaps: bool) -> Element {
         let column = self.column;
-        let edit = mark.edit.clone().filter(|edit| edit.place.column == column);
+        let edit = mark.edit.clone().filter(|edit| edit.position.column == column);
         let line = if edit.is_some() { String::new() } else { self.line };
         let extra = match edit {
             Some(edit) => Some(rsx! { CellField { state, edit } }),

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use dioxus::prelude::*;
 
-use super::Place;
+use super::CellPosition;
 use crate::{
     ui::IconName,
     value::{self, Text},
@@ -16,23 +16,23 @@ pub trait GridSource {
     fn row(&self, row: usize) -> GridRow;
 
     /// Shows a cell, or its row, in full.
-    fn open(&self, place: Place);
+    fn open(&self, position: CellPosition);
 
     /// Orders the rows by a column. `descending` is `None` to remove the order.
     fn sort(&self, column: usize, descending: Option<bool>);
 
     /// Handles a key that the page defines. Returns whether it defines this key.
-    fn on_key(&self, _event: &KeyboardEvent, _place: Place) -> bool {
+    fn on_key(&self, _event: &KeyboardEvent, _place: CellPosition) -> bool {
         false
     }
 
     /// Returns the field that edits a cell in the grid. `None` opens the cell instead.
-    fn edit(&self, _place: Place) -> Option<Field> {
+    fn edit(&self, _place: CellPosition) -> Option<Field> {
         None
     }
 
     /// Changes a cell. Returns whether the cell can be changed.
-    fn stage(&self, _place: Place, _text: Option<String>) -> bool {
+    fn stage(&self, _place: CellPosition, _text: Option<String>) -> bool {
         false
     }
 

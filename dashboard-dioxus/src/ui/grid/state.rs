@@ -7,7 +7,7 @@ use wasm_bindgen::JsCast as _;
 use web_sys::{Element as Node, FocusOptions, HtmlElement};
 
 use super::{
-    Field, GridColumn, GridColumns, Place, Source,
+    CellPosition, Field, GridColumn, GridColumns, Source,
     cursor::{Cursor, Extent},
     window::{View, Window},
 };
@@ -20,7 +20,7 @@ const MAX_WIDTH: f64 = 1200.0;
 /// A cell that is being edited.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Edit {
-    pub(super) place: Place,
+    pub(super) position: CellPosition,
     pub(super) field: Field,
 }
 
@@ -104,7 +104,7 @@ impl State {
     }
 
     /// Returns the cell of the cursor, limited to the rows and columns that exist.
-    pub(super) fn place(self) -> Place {
+    pub(super) fn position(self) -> CellPosition {
         self.cursor.peek().within(self.extent()).at
     }
 
@@ -134,7 +134,7 @@ impl State {
 
     fn focus_cursor(self) {
         let cursor = *self.cursor.peek();
-        let Place { row, column } = cursor.at;
+        let CellPosition { row, column } = cursor.at;
         let selector = if cursor.in_header {
             format!("th[data-column=\"{column}\"] > button")
         } else {
@@ -229,19 +229,19 @@ impl State {
         RowMark {
             stop: (*self.stop_row.read() == Some(row)).then_some(cursor.at.column),
             range: is_in_range.then(|| cursor.columns().into_inner()),
-            edit: self.edit.read().clone().filter(|edit| edit.place.row == row),
+            edit: self.edit.read().clone().filter(|edit| edit.position.row == row),
         }
     }
 
     /// Begins to edit a cell, or opens it if it can't be edited in the grid. `text` replaces the text of the cell.
-    pub(super) fn begin_edit(mut self, place: Place, text: Option<String>) {
+    pub(super) fn begin_edit(mut self, position: CellPosition, text: Option<String>) {
         let source = self.source.peek().clone();
-        let Some(mut field) = source.edit(place) else { return source.open(place) };
+        let Some(mut field) = source.edit(position) else { return source.open(position) };
         if let Some(text) = text.filter(|_| field.choices.is_none()) {
             field.text = text;
         }
         self.draft.set(field.text.clone());
-        self.edit.set(Some(Edit { place, field }));
+        self.edit.set(Some(Edit { position, field }));
     }
 
     /// Stages the text of the cell that is being edited, if there is one.
@@ -249,13 +249,13 @@ impl State {
         let Some(edit) = self.edit.peek().clone() else { return };
         self.hold_focus();
         self.edit.set(None);
-        let Place { row, column } = edit.place;
+        let CellPosition { row, column } = edit.position;
         let source = self.source.peek().clone();
         let was_null = source.row(row).cells.get(column).is_none_or(|cell| cell.text.is_none());
         let text = self.draft.peek().clone();
         // A cell that was NULL stays NULL if its field is empty.
         if !(was_null && text.is_empty()) {
-            source.stage(edit.place, Some(text));
+            source.stage(edit.position, Some(text));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{LEAD_WIDTH, Place};
+use super::{CellPosition, LEAD_WIDTH};
 
 pub(super) const ROW_HEIGHT: f64 = 30.0;
 pub(super) const HEADER_HEIGHT: f64 = 32.0;
@@ -111,7 +111,7 @@ impl View {
     }
 
     /// Returns the scroll position, as top and left, that shows a cell with the least movement.
-    pub(super) fn reveal(self, place: Place, widths: &[f64]) -> (f64, f64) {
+    pub(super) fn reveal(self, position: CellPosition, widths: &[f64]) -> (f64, f64) {
         let least = |position: f64, start: f64, size: f64, room: f64| {
             if start < position {
                 start
@@ -121,14 +121,14 @@ impl View {
                 position
             }
         };
-        let top = least(self.top, place.row as f64 * ROW_HEIGHT, ROW_HEIGHT, self.height - HEADER_HEIGHT);
+        let top = least(self.top, position.row as f64 * ROW_HEIGHT, ROW_HEIGHT, self.height - HEADER_HEIGHT);
         // The first column covers the others while they scroll.
-        if place.column == 0 {
+        if position.column == 0 {
             return (top, self.left);
         }
         let fixed = LEAD_WIDTH + widths.first().copied().unwrap_or_default();
-        let start: f64 = widths.iter().take(place.column).skip(1).sum();
-        let width = widths.get(place.column).copied().unwrap_or_default();
+        let start: f64 = widths.iter().take(position.column).skip(1).sum();
+        let width = widths.get(position.column).copied().unwrap_or_default();
         (top, least(self.left, start, width.min((self.width - fixed).max(1.0)), self.width - fixed))
     }
 
@@ -189,14 +189,14 @@ mod tests {
     #[test]
     fn cells_are_revealed_with_the_least_scrolling() {
         let widths = [100.0; 30];
-        for (place, expected) in [
-            (Place { row: 0, column: 0 }, (0.0, 300.0)),
-            (Place { row: 30, column: 0 }, (630.0, 300.0)),
-            (Place { row: 25, column: 6 }, (600.0, 300.0)),
-            (Place { row: 25, column: 2 }, (600.0, 100.0)),
-            (Place { row: 25, column: 20 }, (600.0, 1244.0)),
+        for (position, expected) in [
+            (CellPosition { row: 0, column: 0 }, (0.0, 300.0)),
+            (CellPosition { row: 30, column: 0 }, (630.0, 300.0)),
+            (CellPosition { row: 25, column: 6 }, (600.0, 300.0)),
+            (CellPosition { row: 25, column: 2 }, (600.0, 100.0)),
+            (CellPosition { row: 25, column: 20 }, (600.0, 1244.0)),
         ] {
-            assert_eq!(view(600.0, 300.0).reveal(place, &widths), expected, "{place:?}");
+            assert_eq!(view(600.0, 300.0).reveal(position, &widths), expected, "{position:?}");
         }
     }
 }

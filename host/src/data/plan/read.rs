@@ -48,7 +48,7 @@ pub fn plan_read<'p>(
         return Err(ApiError::invalid("`maxCellBytes` can't be used with embedded tables."));
     }
     let keyset = plan_keyset(table, &order, &outputs).map(|keyset| Keyset {
-        // The members may be cut.
+        // With `maxCellBytes`, values in the rows may be cut, so no cursor can be built from them.
         members: keyset.members.filter(|_| request.max_cell_bytes.is_none()),
         ..keyset
     });

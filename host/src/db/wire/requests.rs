@@ -19,7 +19,6 @@ const MAX_BEGINNING_BYTES: usize = 128;
 /// Types of the client's messages.
 const BIND: u8 = b'B';
 const CLOSE: u8 = b'C';
-const COPY_DONE: u8 = b'c';
 const PARSE: u8 = b'P';
 const QUERY: u8 = b'Q';
 const SYNC: u8 = b'S';
@@ -33,9 +32,9 @@ const READY_FOR_QUERY: u8 = b'Z';
 /// Follows the requests on a connection and their responses, and joins each request that sets claims with the request
 /// after it.
 ///
-/// A request consists of the messages up to a Sync, or of one Query. The Sync of a joined request becomes a CopyDone,
-/// which has the same length. Postgres ignores it outside of COPY. A response ends with ReadyForQuery, which is missing
-/// from the response to a joined request and is inserted there.
+/// A request consists of the messages up to a Sync, or of one Query. The Sync of a joined request is removed. A response
+/// ends with ReadyForQuery, which is missing from the response to a joined request and is inserted there. Requests that
+/// copy rows into a table contain two Syncs, so connections that do so must not set claims.
 ///
 /// The library can send a Close at any time. Between claims and their statement, its Sync is removed too.
 pub(super) struct Requests {
@@ -44,21 +43,24 @@ pub(super) struct Requests {
     waiting: VecDeque<Request>,
     /// Whether a joined request failed. Postgres then skips everything up to the next Sync, without a response.
     has_failed: bool,
+    /// Whether the library sent something that must not be written. Nothing is written after it.
+    is_broken: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Request {
     /// Its response ends with ReadyForQuery.
     Separate,
-    /// Its response ends with the message of this type, or with an error.
+    /// Its response ends with the message of this type, or with an error. It has no response if the joined request
+    /// before it failed.
     Joined(u8),
 }
 
 /// The position in the client's messages.
 struct Outgoing {
-    /// Whether the first message was sent, which has no type.
-    has_started: bool,
     kind: u8,
+    /// Whether the current message is removed.
+    is_removed: bool,
     /// Bytes of the current message's type and length that were sent.
     header_length: usize,
     length: u32,
@@ -84,36 +86,47 @@ pub(super) struct Insertions {
 impl Requests {
     pub(super) fn new() -> Self {
         // The response to the login also ends with ReadyForQuery.
-        Self { outgoing: Outgoing::new(), waiting: VecDeque::from([Request::Separate]), has_failed: false }
+        let waiting = VecDeque::from([Request::Separate]);
+        Self { outgoing: Outgoing::new(), waiting, has_failed: false, is_broken: false }
     }
 
-    /// Follows bytes that the library sends, and changes the Sync of joined requests in place.
+    /// Follows bytes that the library sends, and appends those to write: all except the Sync of joined requests.
     ///
     /// # Errors
-    /// Fails if another request comes between claims and their statement. The connection must not be used again.
-    pub(super) fn send(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+    /// Fails if claims are followed by a request other than a statement or a Close, and from then on.
+    pub(super) fn send(&mut self, sent: &[u8], written: &mut BytesMut) -> io::Result<()> {
+        if self.is_broken {
+            return Err(misplaced_request());
+        }
+        let result = self.follow(sent, written);
+        if result.is_err() {
+            self.is_broken = true;
+            written.clear();
+        }
+        result
+    }
+
+    fn follow(&mut self, mut sent: &[u8], written: &mut BytesMut) -> io::Result<()> {
         let outgoing = &mut self.outgoing;
-        let mut position = 0;
-        while position < bytes.len() {
+        while let [byte, following @ ..] = sent {
             if outgoing.rest > 0 {
-                let length = outgoing.rest.min(bytes.len() - position);
-                outgoing.content(&bytes[position..position + length]);
-                position += length;
+                let (content, following) = sent.split_at(outgoing.rest.min(sent.len()));
+                written.extend_from_slice(content);
+                outgoing.content(content)?;
+                sent = following;
                 continue;
             }
-            if outgoing.header_length == 0 && outgoing.has_started {
-                let kind = &mut bytes[position];
-                if let Some(request) = outgoing.begin(*kind)? {
-                    if let Request::Joined(_) = request {
-                        *kind = COPY_DONE;
-                    }
-                    self.waiting.push_back(request);
-                }
-                position += 1;
-                continue;
+            if outgoing.header_length == 0 {
+                let request = outgoing.begin(*byte)?;
+                outgoing.is_removed = matches!(request, Some(Request::Joined(_)));
+                self.waiting.extend(request);
+            } else {
+                outgoing.header(*byte);
             }
-            outgoing.header(bytes[position]);
-            position += 1;
+            if !outgoing.is_removed {
+                written.extend_from_slice(&[*byte]);
+            }
+            sent = following;
         }
         Ok(())
     }
@@ -151,8 +164,8 @@ impl Requests {
 impl Outgoing {
     fn new() -> Self {
         Self {
-            has_started: false,
             kind: 0,
+            is_removed: false,
             // The first message consists of a length and its content.
             header_length: 1,
             length: 0,
@@ -170,7 +183,7 @@ impl Outgoing {
         (self.kind, self.header_length, self.length) = (kind, 1, 0);
         self.beginning.clear();
         if self.has_claims && self.first.is_none() && kind != BIND && kind != CLOSE {
-            return Err(io::Error::other("a request was sent between a user's claims and their statement"));
+            return Err(misplaced_request());
         }
         let first = *self.first.get_or_insert(kind);
         if kind != SYNC && kind != QUERY {
@@ -194,36 +207,44 @@ impl Outgoing {
         self.length = self.length << 8 | u32::from(byte);
         self.header_length += 1;
         if self.header_length == 5 {
-            (self.header_length, self.has_started) = (0, true);
+            self.header_length = 0;
             self.rest = (self.length as usize).saturating_sub(4);
         }
     }
 
     /// Reads a part of the content.
-    fn content(&mut self, part: &[u8]) {
+    fn content(&mut self, part: &[u8]) -> io::Result<()> {
         if let PARSE | BIND | CLOSE = self.kind {
             let missing = MAX_BEGINNING_BYTES - self.beginning.len();
             self.beginning.extend_from_slice(&part[..part.len().min(missing)]);
         }
         self.rest -= part.len();
-        if self.rest == 0 {
-            self.end();
-        }
+        if self.rest == 0 { self.end() } else { Ok(()) }
     }
 
-    fn end(&mut self) {
+    fn end(&mut self) -> io::Result<()> {
         let mut strings = self.beginning.split(|byte| *byte == 0);
-        let (Some(first), Some(second)) = (strings.next(), strings.next()) else { return };
+        let (Some(first), Some(second)) = (strings.next(), strings.next()) else { return Ok(()) };
         match self.kind {
             // Name, text.
             PARSE if second == SET_CLAIMS.as_bytes() => self.claims_statements.push(first.to_vec()),
             // Portal, name.
-            BIND => self.sets_claims = self.claims_statements.iter().any(|name| name == second),
+            BIND => {
+                self.sets_claims = self.claims_statements.iter().any(|name| name == second);
+                if self.sets_claims && self.has_claims {
+                    return Err(misplaced_request());
+                }
+            }
             // `S` for a statement, name.
             CLOSE => self.claims_statements.retain(|name| first.strip_prefix(b"S") != Some(name)),
             _ => {}
         }
+        Ok(())
     }
+}
+
+fn misplaced_request() -> io::Error {
+    io::Error::other("a request was sent between a user's claims and their statement")
 }
 
 #[cfg(test)]
@@ -254,22 +275,22 @@ mod tests {
         let mut requests = Requests::new();
         let startup = b"\0\0\0\x08\0\x03\0\0".to_vec();
         let sent = [startup, message(b'p', b"password"), parse("s1", SET_CLAIMS), parse("s2", "SELECT 1")];
-        send(&mut requests, &sent.concat(), "");
+        send(&mut requests, &sent.concat(), 0);
         for _ in 0..3 {
             assert!(receive(&mut requests, b"Z").is_empty());
         }
         requests
     }
 
-    /// Sends bytes, as a whole or byte by byte. `joined` has the types of the messages whose Sync is removed.
-    fn send(requests: &mut Requests, sent: &[u8], joined: &str) {
-        let mut changed = sent.to_vec();
-        for piece in changed.chunks_mut(if sent.len().is_multiple_of(2) { 1 } else { usize::MAX }) {
-            requests.send(piece).unwrap();
+    /// Sends bytes, as a whole or byte by byte. `removed` is the number of Syncs that are removed.
+    fn send(requests: &mut Requests, sent: &[u8], removed: usize) {
+        let mut written = BytesMut::new();
+        for piece in sent.chunks(if sent.len().is_multiple_of(2) { 1 } else { usize::MAX }) {
+            requests.send(piece, &mut written).unwrap();
         }
-        let removed: Vec<(u8, u8)> =
-            sent.iter().zip(&changed).filter(|(before, after)| before != after).map(|(a, b)| (*a, *b)).collect();
-        assert_eq!(removed, vec![(SYNC, COPY_DONE); joined.len()]);
+        let sync = message(SYNC, b"");
+        let syncs = |bytes: &[u8]| bytes.windows(sync.len()).filter(|window| *window == sync).count();
+        assert_eq!((syncs(sent) - syncs(&written), sent.len() - written.len()), (removed, removed * sync.len()));
     }
 
     /// Receives messages of the types. Returns what is inserted: `before > type > after`, by type.
@@ -296,10 +317,10 @@ mod tests {
     fn claims_and_their_statement_are_one_transaction_with_two_responses() {
         let mut requests = prepared();
         for _ in 0..2 {
-            send(&mut requests, &[run("s1", "{}"), run("s2", "")].concat(), "B");
+            send(&mut requests, &[run("s1", "{}"), run("s2", "")].concat(), 1);
             assert_eq!(receive(&mut requests, b"2DC2DDCZ"), ">C>Z");
         }
-        send(&mut requests, &run("s2", ""), "");
+        send(&mut requests, &run("s2", ""), 0);
         assert_eq!(receive(&mut requests, b"2DCZ"), "");
         assert!(requests.waiting.is_empty());
     }
@@ -307,12 +328,12 @@ mod tests {
     #[test]
     fn statement_whose_claims_fail_gets_an_error_too() {
         let mut requests = prepared();
-        send(&mut requests, &[run("s1", "{}"), run("s2", ""), run("s2", "")].concat(), "B");
+        send(&mut requests, &[run("s1", "{}"), run("s2", ""), run("s2", "")].concat(), 1);
         assert_eq!(receive(&mut requests, b"E"), ">E>Z");
         assert_eq!(receive(&mut requests, b"Z"), "E>Z>");
         assert_eq!(receive(&mut requests, b"2CZ"), "");
         // Only the statement fails.
-        send(&mut requests, &[run("s1", "{}"), run("s2", "")].concat(), "B");
+        send(&mut requests, &[run("s1", "{}"), run("s2", "")].concat(), 1);
         assert_eq!(receive(&mut requests, b"2DC2EZ"), ">C>Z");
         assert!(requests.waiting.is_empty());
     }
@@ -320,29 +341,34 @@ mod tests {
     #[test]
     fn close_between_claims_and_their_statement_ends_no_transaction() {
         let mut requests = prepared();
-        send(&mut requests, &[run("s1", "{}"), close("s7"), run("s2", "")].concat(), "BC");
+        send(&mut requests, &[run("s1", "{}"), close("s7"), run("s2", "")].concat(), 2);
         assert_eq!(receive(&mut requests, b"2DC32DCZ"), ">C>Z >3>Z");
-        send(&mut requests, &[run("s1", "{}"), close("s8"), run("s2", "")].concat(), "BC");
+        send(&mut requests, &[run("s1", "{}"), close("s8"), run("s2", "")].concat(), 2);
         assert_eq!(receive(&mut requests, b"EZ"), ">E>Z ZE>Z>");
-        send(&mut requests, &close("s9"), "");
+        send(&mut requests, &close("s9"), 0);
         assert_eq!(receive(&mut requests, b"3Z"), "");
         assert!(requests.waiting.is_empty());
     }
 
     #[test]
-    fn other_requests_between_claims_and_their_statement_fail() {
-        for other in [parse("s3", "SELECT 2"), message(QUERY, b"SELECT 2\0"), message(SYNC, b"")] {
+    fn other_requests_between_claims_and_their_statement_fail_and_nothing_is_written() {
+        let others =
+            [parse("s3", "SELECT 2"), message(QUERY, b"SELECT 2\0"), message(SYNC, b""), run("s1", "{\"sub\":\"b\"}")];
+        for other in others {
             let mut requests = prepared();
-            send(&mut requests, &run("s1", "{}"), "B");
-            assert!(requests.send(&mut other.clone()).is_err(), "{other:?}");
+            send(&mut requests, &run("s1", "{}"), 1);
+            let mut written = BytesMut::new();
+            assert!(requests.send(&other, &mut written).is_err(), "{other:?}");
+            assert!(requests.send(&run("s2", ""), &mut written).is_err(), "{other:?}");
+            assert!(written.is_empty(), "{written:?}");
         }
     }
 
     #[test]
     fn closed_claims_statement_is_forgotten() {
         let mut requests = prepared();
-        send(&mut requests, &[close("s1"), parse("s1", "SELECT 3"), run("s1", ""), run("s2", "")].concat(), "");
-        send(&mut requests, &[parse("s4", SET_CLAIMS), run("s4", "{}"), run("s1", "")].concat(), "B");
+        send(&mut requests, &[close("s1"), parse("s1", "SELECT 3"), run("s1", ""), run("s2", "")].concat(), 0);
+        send(&mut requests, &[parse("s4", SET_CLAIMS), run("s4", "{}"), run("s1", "")].concat(), 1);
         assert_eq!(requests.outgoing.claims_statements, [b"s4".to_vec()]);
     }
 }

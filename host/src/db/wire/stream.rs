@@ -102,8 +102,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
         ready!(self.poll_unwritten(cx))?;
         let accepted = bytes.len().min(MAX_UNWRITTEN_BYTES);
         let this = &mut *self;
-        this.unwritten.extend_from_slice(&bytes[..accepted]);
-        this.guard.requests.send(&mut this.unwritten)?;
+        this.guard.requests.send(&bytes[..accepted], &mut this.unwritten)?;
         // What can't be written now is written before the next bytes, or when the stream is flushed.
         match self.poll_unwritten(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -172,7 +171,7 @@ mod tests {
         let mut received = Vec::new();
         let mut stream = GuardedStream::new(Pieces(sent, piece), 1000);
         stream.guard.max_other_bytes = 1000;
-        stream.guard.requests.send(&mut requests.to_vec()).unwrap();
+        stream.guard.requests.send(requests, &mut BytesMut::new()).unwrap();
         stream.read_to_end(&mut received).await.unwrap();
         received
     }

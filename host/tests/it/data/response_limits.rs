@@ -1,4 +1,4 @@
-//! Limits on the size of responses with rows: on each response, and on all responses together.
+//! Limits on the size of responses with rows, on each response and on all together, and on the values of a request.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use crate::support::{Client, TestApp, TestProject, eventually};
+use crate::support::{Client, TestApp, TestProject, code, eventually};
 
 const LIMIT: usize = 1 << 20;
 
@@ -234,4 +234,26 @@ async fn long_responses_have_a_length_and_arrive_completely() {
         (1..=900).map(|id: u32| format!("{{\"id\":{id},\"a\":\"{}\"}}", id.to_string().repeat(500))).collect();
     let page = "\"page\":{\"limit\":1000,\"offset\":0,\"nextOffset\":null}";
     assert!(body == format!("{{\"rows\":[{}],{page}}}", rows.join(", \n ")));
+}
+
+#[tokio::test]
+async fn insert_with_more_values_than_a_statement_can_have_is_refused() {
+    const COLUMNS: usize = 1400;
+    const ROWS: usize = 50;
+    let app = TestApp::start().await;
+    let project = app.create_project("wide").await;
+    let columns: Vec<String> = (0..COLUMNS).map(|column| format!("c{column} int")).collect();
+    project.sql(&format!("CREATE TABLE wide ({})", columns.join(", "))).await;
+    // Each row leaves out another column, so each needs values of its own.
+    let row = |left_out: usize| {
+        let values = (0..COLUMNS).filter(|column| *column != left_out).map(|column| (format!("c{column}"), json!(1)));
+        values.collect::<serde_json::Map<_, _>>()
+    };
+    let rows: Vec<_> = (0..ROWS).map(row).collect();
+    let path = "/v1/db/wide?returning=minimal";
+    let (status, body) = project.secret().post(path, json!({ "rows": rows })).await;
+    assert_eq!((status, code(&body)), (StatusCode::BAD_REQUEST, "invalid_request"), "{body}");
+    assert!(body["error"]["message"].as_str().unwrap().contains("65535 values"), "{body}");
+    let (status, body) = project.secret().post(path, json!({ "rows": rows[..40] })).await;
+    assert_eq!((status, &body["count"]), (StatusCode::CREATED, &json!(40)), "{body}");
 }

@@ -15,7 +15,9 @@ use crate::{
     address,
     ui::{
         IconName,
-        grid::{CellState, DataGrid, Field, GridCell, GridColumn, GridColumns, GridRow, GridSource, Place, Source},
+        grid::{
+            CellPosition, CellState, DataGrid, Field, GridCell, GridColumn, GridColumns, GridRow, GridSource, Source,
+        },
     },
     value,
 };
@@ -116,21 +118,21 @@ impl Rows {
     }
 
     /// Returns the text that a cell shows: the staged text, or else the text that was read.
-    fn text(&self, place: Place) -> Option<String> {
-        let (index, column) = self.column(place.column)?;
-        if let Some((key, _)) = self.keyed(place.row)
+    fn text(&self, position: CellPosition) -> Option<String> {
+        let (index, column) = self.column(position.column)?;
+        if let Some((key, _)) = self.keyed(position.row)
             && let Some(changed) = staged::peek(&self.view.staged.peek()).cell(&key, &column.name)
         {
             return changed.now.clone();
         }
-        self.page.peek().0.rows.get(place.row)?.0.get(index)?.text.as_deref().map(str::to_owned)
+        self.page.peek().0.rows.get(position.row)?.0.get(index)?.text.as_deref().map(str::to_owned)
     }
 
     /// Adds a filter by the value of a cell.
-    fn filter_by(&self, place: Place) {
-        let Some((_, column)) = self.column(place.column) else { return };
+    fn filter_by(&self, position: CellPosition) {
+        let Some((_, column)) = self.column(position.column) else { return };
         let mut filters = address::parameters("where");
-        filters.push(match self.text(place) {
+        filters.push(match self.text(position) {
             None => query::filter_text("is", &column.name, "null"),
             Some(text) => query::filter_text("eq", &column.name, &text),
         });
@@ -138,8 +140,8 @@ impl Rows {
     }
 
     /// Opens the row that a cell refers to. Returns whether it refers to one.
-    fn follow(&self, place: Place) -> bool {
-        let target = self.column(place.column).zip(self.text(place)).and_then(|((_, column), text)| {
+    fn follow(&self, position: CellPosition) -> bool {
+        let target = self.column(position.column).zip(self.text(position)).and_then(|((_, column), text)| {
             foreign_key::target(&self.view.project.peek(), &self.view.detail.peek(), &column.name, &text)
         });
         if let Some(target) = &target {
@@ -183,8 +185,8 @@ impl GridSource for Rows {
         }
     }
 
-    fn open(&self, place: Place) {
-        if let Some((key, _)) = self.keyed(place.row) {
+    fn open(&self, position: CellPosition) {
+        if let Some((key, _)) = self.keyed(position.row) {
             address::push_parameter("row", Some(&key.to_parameter()));
         }
     }
@@ -199,27 +201,27 @@ impl GridSource for Rows {
         ]);
     }
 
-    fn on_key(&self, event: &KeyboardEvent, place: Place) -> bool {
+    fn on_key(&self, event: &KeyboardEvent, position: CellPosition) -> bool {
         let modifiers = event.modifiers();
         let control = modifiers.ctrl() || modifiers.meta();
         match event.key() {
-            Key::ArrowRight if modifiers.alt() => return self.follow(place),
+            Key::ArrowRight if modifiers.alt() => return self.follow(position),
             Key::Enter if control => save(),
             Key::Character(letter) if control && letter == "s" => save(),
             Key::Character(letter) if control && letter == "z" => {
                 staged::undo(&self.view.staged.peek());
             }
             // Where cells can be edited, typing a letter replaces the value instead.
-            Key::Character(letter) if letter == "f" && !control && !*self.can_edit.peek() => self.filter_by(place),
+            Key::Character(letter) if letter == "f" && !control && !*self.can_edit.peek() => self.filter_by(position),
             _ => return false,
         }
         true
     }
 
-    fn edit(&self, place: Place) -> Option<Field> {
-        let (index, column) = self.column(place.column)?;
-        let (_, row) = self.keyed(place.row)?;
-        let text = self.text(place).unwrap_or_default();
+    fn edit(&self, position: CellPosition) -> Option<Field> {
+        let (index, column) = self.column(position.column)?;
+        let (_, row) = self.keyed(position.row)?;
+        let text = self.text(position).unwrap_or_default();
         let is_cut = row.0.get(index)?.whole_bytes.is_some();
         // A cell's field has one line, so it can edit only whole values without line breaks.
         let can_edit = *self.can_edit.peek() && column.generated.is_none() && !is_cut && !text.contains('\n');
@@ -228,9 +230,9 @@ impl GridSource for Rows {
         can_edit.then_some(Field { text, choices })
     }
 
-    fn stage(&self, place: Place, now: Option<String>) -> bool {
+    fn stage(&self, position: CellPosition, now: Option<String>) -> bool {
         let mut wrong = self.view.wrong;
-        let Some(((index, column), (key, row))) = self.column(place.column).zip(self.keyed(place.row)) else {
+        let Some(((index, column), (key, row))) = self.column(position.column).zip(self.keyed(position.row)) else {
             return false;
         };
         let Some(cell) = row.0.get(index).filter(|cell| cell.whole_bytes.is_none()) else { return false };

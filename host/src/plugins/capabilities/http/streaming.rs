@@ -41,7 +41,7 @@ pub(super) async fn open(
     body: Option<StreamReader<u8>>,
     content_length: Option<u64>,
 ) -> Result<OpenResponse, CallError> {
-    // Before anything can fail, because the writer of a stream that is not received waits forever.
+    // Receive the body before anything can fail. If it is never received, its writer waits forever.
     let body = body.map(|body| accessor.with(|mut access| streams::receive(&mut access, body))).transpose()?;
     let run = begin_call(accessor, request_bytes(&request))?;
     let (request, transfer) = accessor.with(|mut access| {
@@ -52,12 +52,12 @@ pub(super) async fn open(
         (Some(bytes), length) => Some(EgressUpload { bytes, length }),
         (None, None) => None,
         (None, Some(_)) => {
-            return Err(CallError::invalid("`content-length` is the length of a streamed body; leave it out"));
+            return Err(CallError::invalid("`content-length` is allowed only with a streamed body; leave it out"));
         }
     };
     let upload_bytes = if upload.is_some() { UPLOAD_BYTES } else { 0 };
     let memory = run.calls.hold(RESPONSE_BYTES + upload_bytes)?;
-    // The body may hold a dump or a connection, which must not wait for other calls of this run for long.
+    // A dump or a connection may be waiting behind the body. Other calls of this run must not delay it for long.
     let idle = run.calls.stream_idle();
     let _permit = tokio::time::timeout(idle, run.enter()).await.map_err(|_| {
         CallError::new(ErrorCode::Timeout, format!("the request could not start within {} s", idle.as_secs()))
@@ -75,7 +75,7 @@ pub(super) async fn open(
         .with(|mut access| Ok((head, streams::send(&mut access, body)?, streams::send_outcome(&mut access, outcome)?)))
 }
 
-/// A body that is read.
+/// The body of a response that the guest is reading.
 struct Reading {
     body: BoxStream<'static, Result<Bytes, EgressError>>,
     redactor: StreamRedactor,

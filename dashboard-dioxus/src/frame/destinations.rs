@@ -7,48 +7,47 @@ use crate::{
     ui::IconName,
 };
 
-/// A page of the platform, or a room of a project. A room is one page of every project, such as its tables or its
-/// settings.
+/// A page of the platform, or a room of a project. A room is a page that every project has, such as Tables or Settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Destination {
     pub(super) label: &'static str,
     pub(super) icon: IconName,
     /// Path of the address. For a room, the part after the address of the project.
     pub(super) path: &'static str,
-    /// The key that opens the page after `g`.
+    /// The key that opens the page when it is pressed after `g`.
     pub(super) key: Option<&'static str>,
 }
 
-/// The rooms of a project (see [`Place`]), in the order of the navigation.
-pub(super) const ROOMS: &[Place] = &[
-    Place { label: "Overview", icon: IconName::Overview, path: "", key: None },
-    Place { label: "Tables", icon: IconName::Table, path: "/tables", key: Some("t") },
-    Place { label: "SQL", icon: IconName::Sql, path: "/sql", key: Some("s") },
-    Place { label: "Storage", icon: IconName::Bucket, path: "/storage", key: Some("f") },
-    Place { label: "Users", icon: IconName::Account, path: "/users", key: Some("u") },
-    Place { label: "API keys", icon: IconName::Key, path: "/keys", key: Some("k") },
-    Place { label: "Jobs", icon: IconName::Clock, path: "/jobs", key: None },
-    Place { label: "Database tools", icon: IconName::Archive, path: "/database", key: None },
-    Place { label: "Settings", icon: IconName::Settings, path: "/settings", key: None },
+/// The rooms of a project (see [`Destination`]), in the order of the navigation.
+pub(super) const ROOMS: &[Destination] = &[
+    Destination { label: "Overview", icon: IconName::Overview, path: "", key: None },
+    Destination { label: "Tables", icon: IconName::Table, path: "/tables", key: Some("t") },
+    Destination { label: "SQL", icon: IconName::Sql, path: "/sql", key: Some("s") },
+    Destination { label: "Storage", icon: IconName::Bucket, path: "/storage", key: Some("f") },
+    Destination { label: "Users", icon: IconName::Account, path: "/users", key: Some("u") },
+    Destination { label: "API keys", icon: IconName::Key, path: "/keys", key: Some("k") },
+    Destination { label: "Jobs", icon: IconName::Clock, path: "/jobs", key: None },
+    Destination { label: "Database tools", icon: IconName::Archive, path: "/database", key: None },
+    Destination { label: "Settings", icon: IconName::Settings, path: "/settings", key: None },
 ];
 
 /// The pages of the platform, in the order of the navigation.
-pub(super) const PLATFORM: &[Place] = &[
-    Place { label: "Overview", icon: IconName::Overview, path: "/", key: Some("o") },
-    Place { label: "Projects", icon: IconName::Project, path: "/projects", key: Some("p") },
-    Place { label: "Jobs", icon: IconName::Clock, path: "/jobs", key: Some("j") },
-    Place { label: "Backups", icon: IconName::Archive, path: "/backups", key: Some("b") },
-    Place { label: "Plugins", icon: IconName::Plug, path: "/plugins", key: Some("l") },
-    Place { label: "Notifications", icon: IconName::Bell, path: "/notifications", key: None },
-    Place { label: "Audit log", icon: IconName::Audit, path: "/audit", key: Some("a") },
-    Place { label: "Settings", icon: IconName::Settings, path: "/settings", key: Some(",") },
+pub(super) const PLATFORM: &[Destination] = &[
+    Destination { label: "Overview", icon: IconName::Overview, path: "/", key: Some("o") },
+    Destination { label: "Projects", icon: IconName::Project, path: "/projects", key: Some("p") },
+    Destination { label: "Jobs", icon: IconName::Clock, path: "/jobs", key: Some("j") },
+    Destination { label: "Backups", icon: IconName::Archive, path: "/backups", key: Some("b") },
+    Destination { label: "Plugins", icon: IconName::Plug, path: "/plugins", key: Some("l") },
+    Destination { label: "Notifications", icon: IconName::Bell, path: "/notifications", key: None },
+    Destination { label: "Audit log", icon: IconName::Audit, path: "/audit", key: Some("a") },
+    Destination { label: "Settings", icon: IconName::Settings, path: "/settings", key: Some(",") },
 ];
 
 /// Pages without a link in the navigation, each with the path of the platform page that it belongs to. The path is
 /// empty if it belongs to none.
-pub(super) const UNLISTED: &[(Place, &str)] = &[
-    (Place { label: "Runs", icon: IconName::List, path: "/runs", key: Some("r") }, "/jobs"),
-    (Place { label: "Components", icon: IconName::View, path: "/ui", key: None }, ""),
+pub(super) const UNLISTED: &[(Destination, &str)] = &[
+    (Destination { label: "Runs", icon: IconName::List, path: "/runs", key: Some("r") }, "/jobs"),
+    (Destination { label: "Components", icon: IconName::View, path: "/ui", key: None }, ""),
 ];
 
 /// Returns the id of the project that a page belongs to.
@@ -66,36 +65,36 @@ pub(super) fn name_of_project(project: &RemoteState<ProjectBrief>) -> String {
 }
 
 /// Returns the room that a page belongs to.
-pub(super) fn room_of(route: &Route) -> Option<&'static Place> {
+pub(super) fn room_of(route: &Route) -> Option<&'static Destination> {
     let path = route.to_string();
     let (_, rest) = project_and_rest(&path)?;
     ROOMS.iter().find(|room| room.path.trim_start_matches('/') == first_segment(rest))
 }
 
 /// Returns the page of the platform that a page belongs to.
-pub(super) fn platform_page_of(route: &Route) -> Option<&'static Place> {
+pub(super) fn platform_page_of(route: &Route) -> Option<&'static Destination> {
     let path = route.to_string();
     if project_and_rest(&path).is_some() {
         return None;
     }
     let path = format!("/{}", first_segment(&path));
-    let parent = UNLISTED.iter().find(|(place, _)| place.path == path).map(|(_, parent)| *parent);
-    PLATFORM.iter().find(|place| place.path == parent.unwrap_or(path.as_str()))
+    let parent = UNLISTED.iter().find(|(destination, _)| destination.path == path).map(|(_, parent)| *parent);
+    PLATFORM.iter().find(|destination| destination.path == parent.unwrap_or(path.as_str()))
 }
 
 /// Returns the page of [`UNLISTED`] that a page belongs to.
-pub(super) fn unlisted_page_of(route: &Route) -> Option<&'static Place> {
+pub(super) fn unlisted_page_of(route: &Route) -> Option<&'static Destination> {
     let path = format!("/{}", first_segment(&route.to_string()));
-    UNLISTED.iter().map(|(place, _)| place).find(|place| place.path == path)
+    UNLISTED.iter().map(|(destination, _)| destination).find(|destination| destination.path == path)
 }
 
 /// Returns the address of a room.
-pub(super) fn room_address(project: &str, room: &Place) -> String {
+pub(super) fn room_address(project: &str, room: &Destination) -> String {
     format!("/projects/{project}{}", room.path)
 }
 
-/// Returns whether a route is a room or a page of the platform, and not a page below one of them.
-pub(super) fn is_place(route: &Route) -> bool {
+/// Returns whether a route has no more segments than a room or a page of the platform.
+pub(super) fn is_destination(route: &Route) -> bool {
     let path = route.to_string();
     let depth = path.split('/').filter(|segment| !segment.is_empty()).count();
     match project_and_rest(&path) {
@@ -147,7 +146,7 @@ mod tests {
             ("/projects/abc", None),
             ("/ui", None),
         ] {
-            assert_eq!(platform_page_of(&route(path)).map(|place| place.label), page, "{path}");
+            assert_eq!(platform_page_of(&route(path)).map(|destination| destination.label), page, "{path}");
         }
     }
 
