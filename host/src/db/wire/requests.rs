@@ -32,9 +32,9 @@ const READY_FOR_QUERY: u8 = b'Z';
 /// Follows the requests on a connection and their responses, and joins each request that sets claims with the request
 /// after it.
 ///
-/// A request consists of the messages up to a Sync, or of one Query. The Sync of a joined request is removed. A response
-/// ends with ReadyForQuery, which is missing from the response to a joined request and is inserted there. Requests that
-/// copy rows into a table contain two Syncs, so connections that do so must not set claims.
+/// A request consists of the messages up to a Sync, or of one Query. The Sync of a joined request is removed. A
+/// response ends with ReadyForQuery, which is missing from the response to a joined request and is inserted there.
+/// Requests that copy rows into a table contain two Syncs, so connections that do so must not set claims.
 ///
 /// The library can send a Close at any time. Between claims and their statement, its Sync is removed too.
 pub(super) struct Requests {
