@@ -35,8 +35,10 @@ impl From<PluginError> for ApiError {
     fn from(error: PluginError) -> Self {
         let message = error.to_string();
         match error {
-            PluginError::UnknownPlugin(_) => Self::new(Code::NotFound, message)
-                .with_hint("Put its `.wasm` and `.wasm.minisig` files into the plugin folder. GET /admin/v1/plugins lists all plugins."),
+            PluginError::UnknownPlugin(_) => Self::new(Code::NotFound, message).with_hint(
+                "Put its `.wasm` and `.wasm.minisig` files into the plugin folder. \
+                 GET /admin/v1/plugins lists all plugins.",
+            ),
             PluginError::NotApprovable { .. } => Self::new(Code::Conflict, message),
             PluginError::FileChanged { .. } => Self::new(Code::Conflict, message)
                 .with_hint("Review what the new file requests, then approve it with its `sha256`."),

@@ -16,7 +16,10 @@ pub(super) fn ProblemBox(view: View, problem: Problem, on_solved: EventHandler<(
                 Mark { shape: Shape::Failed }
                 span {
                     match row {
-                        Some(row) => rsx! { strong { "Row {row.words()}" } " could not be saved, so nothing was saved. " },
+                        Some(row) => rsx! {
+                            strong { "Row {row.words()}" }
+                            " could not be saved, so nothing was saved. "
+                        },
                         None => rsx! { strong { "Nothing was saved. " } },
                     }
                     "{message}"
