@@ -8,7 +8,7 @@ use crate::error::RAISE_ROUTINE;
 /// SQLSTATE of the error that replaces a row.
 pub(super) const ROW_TOO_LARGE: &str = "AH413";
 
-/// SQLSTATE of the error that replaces a longer one: `raise_exception`, because only code of the project writes such
+/// SQLSTATE of the error that replaces a longer one: `raise_exception`, because mostly code of the project writes such
 /// long messages. The routine of the replacement is that of RAISE.
 pub(super) const ERROR_TOO_LARGE: &str = "P0001";
 
