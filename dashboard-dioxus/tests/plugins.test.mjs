@@ -191,7 +191,7 @@ test("revoking counts the runs and jobs that it stops", async (t) => {
   const used = (id) => ({ jobId: id, jobName: id, pluginJob: "make", projectId: null, projectName: null, enabled: true });
   await offer(page, plugin({ state: "active", activeRunCount: 2, usedBy: ["a", "b", "c"].map(used), usedByCount: 3 }));
   await page.goto(`${url}/plugins?plugin=thumbnails`);
-  await shown(page.getByRole("dialog", { name: "Plugin thumbnails" }).getByText("Forget plugin", { exact: true }));
+  await shown(page.getByRole("dialog", { name: "Plugin thumbnails" }).getByText("Forget", { exact: true }));
   await button(page, "Revoke thumbnails").click();
   await shown(page.getByRole("dialog", { name: "Revoke plugin" }).getByText(/2 runs end now, 3 jobs can't run\./));
 });

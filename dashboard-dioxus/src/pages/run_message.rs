@@ -5,10 +5,7 @@ use gloo_timers::future::TimeoutFuture;
 use serde::Deserialize;
 
 use super::recent_runs::run_shape;
-use crate::{
-    remote::{self, Failure},
-    ui::messages,
-};
+use crate::{remote, ui::messages};
 
 /// Interval at which the state of the run is read.
 const INTERVAL_MS: u32 = 1_000;
@@ -85,7 +82,8 @@ pub(super) fn follow(run: String, work: Work) {
         loop {
             TimeoutFuture::new(INTERVAL_MS).await;
             match remote::get::<RunState>(&format!("/runs/{run}")).await {
-                Ok(RunState { status: RunStatus::Queued | RunStatus::Running, .. }) | Err(Failure::Unreachable) => {}
+                Ok(RunState { status: RunStatus::Queued | RunStatus::Running, .. }) => {}
+                Err(failure) if failure.is_temporary() => {}
                 Ok(ended) => return messages::finish(message, work.outcome(&ended), run_shape(ended.status), &run),
                 Err(_) => return messages::dismiss(message),
             }

@@ -77,6 +77,10 @@ thread_local! {
 /// Returns the element that has the focus, which opens the dialog.
 fn opener() -> Option<HtmlElement> {
     let element = dom::active_element()?.dyn_into::<HtmlElement>().ok()?;
+    // A browser removes the focus from a button that is disabled, such as that of a dialog that opens another one.
+    if element.tag_name() == "BODY" {
+        return dom::find("dialog[open]").and_then(|_| OPENER.with_borrow(Clone::clone));
+    }
     if element.closest("dialog").is_ok_and(|dialog| dialog.is_none()) {
         OPENER.set(Some(element.clone()));
     }

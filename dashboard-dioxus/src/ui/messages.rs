@@ -13,7 +13,7 @@ const SHOWN_MS: u32 = 6_000;
 const PLACE_MS: u32 = 200;
 
 /// The bars and trays at the bottom of the window, which messages must not cover.
-const BARS: &str = ".foot.sticky, .staged, .dock:not(.dock-top), .sheet > footer";
+const BARS: &str = ".foot.sticky:not(.backup-page *), .staged, .dock:not(.dock-top), .sheet > footer";
 
 #[derive(Debug, Clone, PartialEq)]
 struct Message {

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use api_types::AuditResult;
 use futures_util::StreamExt as _;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -117,6 +118,9 @@ pub async fn record_outcome(
     if mark(&mut transaction, id, &outcome).await? {
         let mut entry = NewAuditEntry::new(actor, "backup.verify");
         entry.target = Some(id.to_string());
+        if outcome.is_err() {
+            entry.result = AuditResult::Failed;
+        }
         entry.details = json!({ "problem": outcome.err() });
         audit::record(&mut *transaction, &entry).await?;
     }

@@ -116,7 +116,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                             r#type: "button",
                             "aria-label": "Revoke {plugin.name}",
                             onclick: move |_| revoking.set(Some(to_revoke.clone())),
-                            "Revoke plugin"
+                            "Revoke"
                         }
                     }
                     button {
@@ -124,7 +124,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                         r#type: "button",
                         "aria-label": "Forget {plugin.name}",
                         onclick: move |_| forgetting.set(Some(to_forget.clone())),
-                        "Forget plugin"
+                        "Forget"
                     }
                 }
             },

@@ -1,6 +1,6 @@
 //! The plan of a restore, and the form that confirms it.
 
-use api_types::{ConfirmRestore, Page as ApiPage, Restore, RunStarted, TableKind, TableSummary};
+use api_types::{ConfirmRestore, Page as ApiPage, Restore, RestoreState, RunStarted, TableKind, TableSummary};
 use dioxus::prelude::*;
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     address,
-    remote::{self, Method, use_remote},
+    remote::{self, Failure, Method, use_remote},
     text,
     ui::{Mark, Shape},
 };
@@ -110,6 +110,19 @@ pub(in crate::pages) fn TableRow(table: ArchivedTable) -> Element {
     }
 }
 
+/// Cancels a plan on the server, which also removes an uploaded archive. Returns whether it was cancelled.
+///
+/// The restore may have run in the meantime, for example from another tab. The same request would then delete the
+/// database that it keeps.
+async fn cancel_plan(path: &str) -> Result<bool, Failure> {
+    let restore = remote::get::<Restore>(path).await?;
+    let is_planned = restore.state == RestoreState::Planned;
+    if is_planned {
+        remote::delete(path).await?;
+    }
+    Ok(is_planned)
+}
+
 /// The field for the project's name, and the button that starts the restore.
 #[component]
 pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandler<()>) -> Element {
@@ -120,15 +133,16 @@ pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandl
     let is_typed = *typed.read() == name;
     let path = format!("/restores/{}/confirm", restore.id);
     let plan = format!("/restores/{}", restore.id);
-    // Cancels the plan on the server, which also removes an uploaded archive.
     let cancel = move |_| {
         let plan = plan.clone();
         spawn(async move {
             busy.set(true);
-            match remote::delete(&plan).await {
-                Ok(()) => {
+            match cancel_plan(&plan).await {
+                Ok(is_cancelled) => {
                     remote::forget("/restores");
-                    address::replace_parameter("restore", None);
+                    if is_cancelled {
+                        address::replace_parameter("restore", None);
+                    }
                 }
                 Err(refused) => failure.set(Some(refused.message())),
             }

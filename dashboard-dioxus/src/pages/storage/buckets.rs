@@ -130,7 +130,7 @@ fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, is_paged: bool,
                         th { class: "num", "Size" }
                         th { class: "hide-800", "Publishable key" }
                         th { class: "hide-800", "Signed-in users" }
-                        th { class: "num hide-1060", "Maximum object size" }
+                        th { class: "num hide-1060", "Largest object" }
                         th { class: "num hide-1060", "Created" }
                         th { span { class: "sr", "Actions" } }
                     }
