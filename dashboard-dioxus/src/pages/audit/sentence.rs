@@ -118,23 +118,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn entry(action: &str, result: AuditResult, details: Value) -> AuditEntry {
-        AuditEntry {
-            id: String::new(),
-            at: chrono::DateTime::default(),
-            actor: "session".to_owned(),
-            action: action.to_owned(),
-            project_id: Some("abc".to_owned()),
-            project_name: Some("notebook".to_owned()),
-            target: Some("0199f3a0-0000-7000-8000-000000000000".to_owned()),
-            address: None,
-            result,
-            status: Some(403),
-            request_id: None,
-            details,
-        }
-    }
+    use crate::pages::audit::words::tests::entry;
 
     fn done(action: &str, details: Value) -> String {
         act_in_words(&entry(action, AuditResult::Success, details))

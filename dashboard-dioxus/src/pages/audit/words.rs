@@ -110,10 +110,11 @@ pub(super) fn result_shape(result: AuditResult) -> Shape {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn entry(action: &str, result: AuditResult, details: Value) -> AuditEntry {
+    /// An entry of project `notebook`.
+    pub(in crate::pages::audit) fn entry(action: &str, result: AuditResult, details: Value) -> AuditEntry {
         AuditEntry {
             id: String::new(),
             at: chrono::DateTime::default(),
