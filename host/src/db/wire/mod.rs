@@ -9,7 +9,7 @@
 //! **Claims.** The library ends each request with a Sync, and Postgres commits at each Sync. A transaction of several
 //! statements would need BEGIN and COMMIT, four requests in all. Instead, the stream removes the Sync between the
 //! claims and their statement, and gives the library the response that it expects. Postgres runs both in one
-//! transaction and sends one response. This makes signed-in reads several times as fast.
+//! transaction and sends one response. This makes signed-in reads about twice as fast.
 //!
 //! Source: PostgreSQL documentation, "Message Formats" and "Pipelining". Every message is a type byte, its length as 4
 //! bytes (which includes these 4), and its content. Only the client's first message has no type byte.
