@@ -23,6 +23,10 @@ const MAX_WAITING: usize = 200;
 /// Maximum time that a request waits for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
+/// Priority of the threads that hash, as `nice` counts it. At 10, a busy core gives them about a tenth of its time.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// A password, which is overwritten in memory when it is dropped.
 pub(super) type Password = Zeroizing<String>;
 
@@ -88,12 +92,28 @@ impl PasswordHasher {
         let _admitted = self.admitted.try_acquire().map_err(|_| too_many())?;
         let running = tokio::time::timeout(MAX_WAIT, self.running.clone().acquire_owned()).await;
         let running = running.map_err(|_| too_many())?.map_err(ApiError::internal)?;
-        tokio::task::spawn_blocking(move || {
-            let _running = running;
-            work()
-        })
-        .await
-        .map_err(ApiError::internal)
+        let (result, finished) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("password-hash".to_owned())
+            .spawn(move || {
+                let _running = running;
+                lower_priority();
+                // Nobody waits for the result if the request was cancelled.
+                let _ = result.send(work());
+            })
+            .map_err(ApiError::internal)?;
+        finished.await.map_err(ApiError::internal)
+    }
+}
+
+/// Lowers the priority of the current thread, so that other requests get a core first during a storm of logins.
+///
+/// Each hash has a thread of its own because a process without privileges cannot raise a priority again.
+fn lower_priority() {
+    // On other systems the call would change the priority of the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "a password is hashed with the priority of other work");
     }
 }
 
