@@ -65,7 +65,7 @@ fn ProjectPage(detail: ProjectDetail) -> Element {
                 NeedsAttention {
                     items,
                     with_project: false,
-                    well: rsx! {
+                    when_empty: rsx! {
                         p {
                             class: "row muted", Mark { shape: Shape::Succeeded }
                             "Nothing in this project needs attention."
