@@ -166,7 +166,7 @@ pub struct UpdateUser {
     pub data: Option<Value>,
 }
 
-/// A selection of users to list.
+/// Query parameters that select the users to list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]

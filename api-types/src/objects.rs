@@ -36,7 +36,7 @@ pub struct ObjectDetail {
     pub created_at: Option<DateTime<Utc>>,
 }
 
-/// A selection of objects to count.
+/// Query parameters that select the objects to count.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]

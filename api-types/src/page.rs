@@ -13,7 +13,7 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
-/// A selection of the page of a list.
+/// Query parameters that select a page of a list.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]

@@ -301,7 +301,7 @@ pub struct SignedDownload {
     pub expires_in: u64,
 }
 
-/// A selection of objects to list.
+/// Query parameters that select the objects to list.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]

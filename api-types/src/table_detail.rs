@@ -54,7 +54,7 @@ pub enum TablesPage {
     Summary(Page<TableSummary>),
 }
 
-/// A selection of tables to list.
+/// Query parameters that select the tables to list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]

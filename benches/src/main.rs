@@ -49,7 +49,7 @@ async fn main() -> Result<()> {
     let platform = Platform::start(&platform::binary()?).await?;
     platform.create_tables(ROWS).await?;
     let mut report = Report::default();
-    platform.wait_for_builtin_plugins().await?;
+    platform.wait_for_first_party_plugins().await?;
     report.add_start(platform.ready_after, platform.resident_memory_kib()?);
     let postgrest = postgrest::start(&platform).await?;
 

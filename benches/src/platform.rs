@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ADMIN_TOKEN: &str = "admin-token-of-the-benches";
-const BUILTIN_PLUGINS: usize = 5;
+/// Number of first-party plugins, which the binary contains.
+const FIRST_PARTY_PLUGINS: usize = 5;
 /// ID of the user who owns the rows of table `notes`.
 pub const USER: &str = "7b0f8a4e-36c1-4c0b-9d4e-0a1c2e3f4a5b";
 
@@ -29,8 +30,9 @@ pub struct Platform {
     pub postgres_password: String,
     /// Time from the start of the measured process until `/readyz` succeeds, with Postgres already running.
     pub ready_after: Duration,
+    /// The measured process.
     gateway: Server,
-    // This field must be dropped after the gateway.
+    /// The process that provides Postgres and the store. This field must be dropped after `gateway`.
     provider: Server,
     folder: TempDir,
     project_id: String,
@@ -192,6 +194,7 @@ impl Platform {
         &self.publishable_key
     }
 
+    /// Returns the public address of the measured process.
     pub fn gateway_address(&self) -> SocketAddr {
         self.gateway.public
     }
@@ -237,18 +240,18 @@ impl Platform {
         Ok(())
     }
 
-    /// Waits until the built-in plugins are active, and then for three seconds, so that compiling them no longer adds
-    /// load.
-    pub async fn wait_for_builtin_plugins(&self) -> Result<()> {
+    /// Waits until the first-party plugins are active, and then for three seconds, so that compiling them no longer
+    /// adds load.
+    pub async fn wait_for_first_party_plugins(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let plugins = self.admin_get("/admin/v1/plugins").await?;
             let active = plugins["items"].as_array().into_iter().flatten().filter(|plugin| plugin["state"] == "active");
-            if active.count() >= BUILTIN_PLUGINS {
+            if active.count() >= FIRST_PARTY_PLUGINS {
                 break;
             }
             if Instant::now() > deadline {
-                bail!("the built-in plugins did not load; build the server with `cargo xtask bench`");
+                bail!("the first-party plugins did not load; build the server with `cargo xtask bench`");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

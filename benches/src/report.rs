@@ -53,7 +53,7 @@ impl Report {
     pub fn add_start(&mut self, ready_after: Duration, memory_kib: u64) {
         self.lines.push(("start to ready, Postgres running", format!("{} ms", ready_after.as_millis()), "≤ 1 s"));
         self.lines.push((
-            "idle memory with the built-in plugins loaded",
+            "idle memory with the first-party plugins loaded",
             format!("{:.1} MiB", memory_kib as f64 / 1024.0),
             "≤ 60 MiB",
         ));

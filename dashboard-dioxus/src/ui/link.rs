@@ -2,7 +2,7 @@ use dioxus::prelude::*;
 
 use crate::address;
 
-/// A link within the dashboard. As usual, modifier keys open it in a new tab.
+/// A link within the dashboard. The browser handles clicks with a modifier key, for example to open a new tab.
 #[component]
 pub fn Link(
     to: String,

@@ -51,7 +51,7 @@ pub(crate) enum StoreError {
     NoSuchUpload,
     #[error("A precondition of the request does not hold.")]
     PreconditionFailed,
-    #[error("Part {0} was not uploaded or has another ETag.")]
+    #[error("Part {0} was not uploaded or does not have the given ETag.")]
     InvalidPart(i32),
     #[error("The parts are not in ascending order.")]
     InvalidPartOrder,

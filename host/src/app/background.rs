@@ -88,7 +88,7 @@ impl App {
             tokio::spawn(self.clone().sweep_storage());
             tokio::spawn(self.clone().sweep_backups());
             tokio::spawn(self.clone().sweep_transfers());
-            tokio::spawn(self.clone().sweep_verifications());
+            tokio::spawn(self.clone().sweep_verifications_and_restores());
             let app = self.clone();
             tokio::spawn(async move {
                 let observer = RunEndObserver {
@@ -114,7 +114,8 @@ impl App {
         }
     }
 
-    /// Removes unfinished projects and settles deletions after a final backup, at the start and periodically.
+    /// Removes unfinished projects, and finishes deletions that waited for a final backup. Runs at the start and then
+    /// periodically.
     async fn sweep_projects(self) {
         let mut ticks = tokio::time::interval(PROJECT_SWEEP_INTERVAL);
         loop {
@@ -131,8 +132,8 @@ impl App {
         }
     }
 
-    /// Removes the databases of processes that were killed while they verified or restored a backup.
-    async fn sweep_verifications(self) {
+    /// Removes the scratch databases of interrupted verifications, and the leftovers of restores.
+    async fn sweep_verifications_and_restores(self) {
         let mut ticks = tokio::time::interval(VERIFICATION_SWEEP_INTERVAL);
         loop {
             ticks.tick().await;

@@ -118,8 +118,8 @@ fn assurance_of(row: &Row) -> ApiResult<Assurance> {
 }
 
 /// Inserts a session with its first refresh token. Returns the user, the current time in seconds since 1970 and how the
-/// session was opened, or `None` if the user is gone or disabled, has another password, or has a second factor that was
-/// not proved.
+/// session was opened, or `None` if the user is gone or disabled, if the password was changed since it was verified, or
+/// if the user has a second factor that was not proved.
 pub(super) async fn insert_session(
     database: &AuthDatabase,
     project: &str,

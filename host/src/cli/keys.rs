@@ -1,6 +1,6 @@
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
-use super::{error::CommandError, logging, services::RunningServices};
+use super::{POSTGRES_TIMEOUT, error::CommandError, logging, services::RunningServices};
 use crate::{
     app,
     config::{Config, ConfigError, Role, Vars},
@@ -12,8 +12,6 @@ use crate::{
     error::count,
     secrets::Sealer,
 };
-
-const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Manage the platform's master key
 #[derive(Debug, clap::Args)]

@@ -1,14 +1,12 @@
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use api_types::{Migration, MigrationState};
 
-use super::{error::CommandError, logging, services::RunningServices};
+use super::{POSTGRES_TIMEOUT, error::CommandError, logging, services::RunningServices};
 use crate::{
     config::{Config, Role, Vars},
     db::{migrations, server},
 };
-
-const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Apply pending migrations to the platform database
 ///

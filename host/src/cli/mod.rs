@@ -37,7 +37,7 @@ use clap::{Parser, Subcommand};
 
 use error::CommandError;
 
-/// Maximum time that commands wait for Postgres.
+/// Maximum time that commands wait for Postgres. `serve` and `doctor` have limits of their own.
 const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A personal, self-hosted backend platform: Postgres, storage, keys and jobs behind one HTTP API.

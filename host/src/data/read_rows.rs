@@ -96,7 +96,7 @@ impl<'p> ReadRows<'p> {
     fn add_row(&mut self, row: Row) -> Result<(), RespondError> {
         let mut cut = 0;
         if self.plan.json_rows() {
-            let mut column = 1 + self.plan.unselected_terms().len();
+            let mut column = 1 + self.plan.separate_terms().len();
             if !self.plan.lists.is_empty() {
                 cut = optional_count_column(&row, column)?;
                 column += 1;

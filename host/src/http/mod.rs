@@ -28,7 +28,7 @@ pub use audit_extensions::{AuditDetails, AuditTarget, NothingChanged};
 pub use body::{ApiJson, ApiPath, ApiQuery, JsonBody, NoQuery, OptionalJson};
 pub use client_address::{ClientAddress, add_client_address};
 pub use connections::{HeldUntilWritten, ListenerLimits, raise_open_file_limit, serve_connections};
-pub use decode::syntax as json_syntax_error;
+pub use decode::json_syntax_error;
 pub use event_stream::{HEARTBEAT, HEARTBEAT_INTERVAL, event_stream, write_event};
 pub use limits::{Holder, RequestLimits, ShareHolder, limit_requests};
 pub use paging::PageRequest;

@@ -20,7 +20,7 @@ const PASS_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum number of characters of an unknown name that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;
 
-/// The plugins of this process: built-in ones and those in its plugin folder. Cheap to clone.
+/// The plugins of this process: the first-party plugins and those in its plugin folder. Cheap to clone.
 #[derive(Clone)]
 pub struct Plugins(Arc<LoaderState>);
 

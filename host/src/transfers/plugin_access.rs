@@ -55,7 +55,8 @@ impl TransferService for Transfers {
         let object = self.store.head(PLATFORM_BUCKET, &export.object_key).await;
         let object = object.map_err(|error| unavailable("the object store", error.into()))?;
         if object.and_then(|object| u64::try_from(object.size).ok()) != Some(stored.size_bytes) {
-            return Err(TransferError::Refused("the file is not in the store, or has another size".to_owned()));
+            let message = "the file is not in the store, or does not have the given size";
+            return Err(TransferError::Refused(message.to_owned()));
         }
         let mut transaction = self.platform.begin().await.map_err(platform_error)?;
         if !Runs::lock_lease(&mut transaction, run.run_id, run.lease).await.map_err(platform_error)? {

@@ -18,9 +18,9 @@ pub fn describe() -> Facts {
 /// The dump and its manifest must already be in the store `backups`. Adding the same backup again changes nothing.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the target, `Invalid` if the dump or the manifest is missing or the dump has
-/// another size, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be
-/// reached.
+/// `Denied` if the grant does not cover the target, `Invalid` if the dump or the manifest is missing or the dump does
+/// not have the given size, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store
+/// cannot be reached.
 pub async fn record(backup: NewBackup) -> Result<String> {
     backend::backups::record(backup).await
 }
@@ -47,15 +47,15 @@ pub async fn list(target: Option<&str>) -> Result<Vec<Backup>> {
 }
 
 /// Restores a backup into a temporary database, compares the row count of every table with the manifest, and drops the
-/// database.
+/// database. Also checks that the copies of the backup's objects exist.
 ///
 /// Differences are part of a successful result: check [`Verification::differences`].
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Failed` if the dump does
-/// not match its recorded hash or cannot be restored or checked, `TooLarge` if the run already has the maximum number
-/// of open transfers, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be
-/// reached.
+/// `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Failed` if the dump or the
+/// copy of an object is missing, or if the dump does not match its recorded hash or cannot be restored or checked,
+/// `TooLarge` if the run already has the maximum number of open transfers, `Conflict` if the run no longer holds its
+/// lease, `Unavailable` if Postgres or the store cannot be reached.
 pub async fn verify(id: &str) -> Result<Verification> {
     backend::backups::verify(id).await
 }

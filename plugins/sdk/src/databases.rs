@@ -18,7 +18,7 @@ pub struct Dump {
     pub outcome: Outcome<DumpInfo>,
 }
 
-/// Lists the databases in the grant's scope: the platform first, then by name.
+/// Lists the databases in the grant's scope: the platform database first, then those of projects by project id.
 ///
 /// # Errors
 /// `Denied` without a grant, `Unavailable` if Postgres cannot be reached.

@@ -170,7 +170,7 @@ impl<'a> Request<'a> {
     /// there was no complete response in time, `Unavailable` if the host cannot be reached.
     pub async fn send(self) -> Result<Response> {
         if matches!(self.body, Some(Body::Stream { .. })) {
-            return Err(Error::invalid("a request with a streamed body is sent with `open`"));
+            return Err(Error::invalid("a request with a streamed body must be sent with `open`"));
         }
         backend::http::send(self).await
     }

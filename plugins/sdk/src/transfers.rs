@@ -38,9 +38,9 @@ pub async fn open_export(id: &str) -> Result<Export> {
 /// Marks an export as ready. Its file must already be in the store `exports`.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the database, `Failed` if the file is not in the store or has another size,
-/// `NotFound` if the export was deleted, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or
-/// the store cannot be reached.
+/// `Denied` if the grant does not cover the database, `Failed` if the file is not in the store or does not have the
+/// given size, `NotFound` if the export was deleted, `Conflict` if the run no longer holds its lease, `Unavailable` if
+/// Postgres or the store cannot be reached.
 pub async fn record_export(id: &str, stored: StoredExport) -> Result<()> {
     backend::transfers::record_export(id, stored).await
 }

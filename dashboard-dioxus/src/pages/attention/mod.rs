@@ -21,7 +21,7 @@ use words::Act;
 pub(super) fn NeedsAttention(
     items: Vec<Attention>,
     /// Shown if the list shows no item.
-    well: Element,
+    when_empty: Element,
     /// Whether items name their project.
     #[props(default = true)]
     with_project: bool,
@@ -35,7 +35,7 @@ pub(super) fn NeedsAttention(
     rsx! {
         section { class: "section first-phone", "aria-label": "Needs attention",
             if shown.is_empty() {
-                {well}
+                {when_empty}
             } else {
                 div { class: "section-head",
                     h2 { "Needs attention" }

@@ -1,6 +1,7 @@
 //! `/ui`: every component in every state. Available only in development.
 //!
-//! [`controls`] contains buttons and fields, [`floating`] contains overlays, and [`data`] contains lists and states.
+//! [`controls`] contains buttons and fields, [`floating`] contains overlays, and [`data`] contains lists, progress,
+//! code, and the empty and error states of lists.
 
 mod controls;
 mod data;

@@ -75,7 +75,7 @@ pub fn Regions() -> Element {
             State { facts: data.facts.clone() }
             NeedsAttention {
                 items: data.attention.clone(),
-                well: rsx! {
+                when_empty: rsx! {
                     div { class: "well", role: "status",
                         Mark { shape: Shape::Succeeded }
                         span { strong { "All is well." } " {all_is_well(&data.facts, text::now())}" }

@@ -59,13 +59,13 @@ fn ProjectPage(detail: ProjectDetail) -> Element {
                 p { class: "section whitespace-pre-wrap", "{detail.project.note}" }
             }
             NextSteps { detail: detail.clone() }
-            Holds { detail: detail.clone() }
+            Contents { detail: detail.clone() }
             Connect { project: id.clone() }
             if overview.value().is_some() {
                 NeedsAttention {
                     items,
                     with_project: false,
-                    well: rsx! {
+                    when_empty: rsx! {
                         p {
                             class: "row muted", Mark { shape: Shape::Succeeded }
                             "Nothing in this project needs attention."
@@ -89,7 +89,7 @@ fn subtitle(detail: &ProjectDetail) -> String {
 }
 
 #[component]
-fn Holds(detail: ProjectDetail) -> Element {
+fn Contents(detail: ProjectDetail) -> Element {
     let id = detail.project.id.clone();
     let totals = detail.totals;
     let now = text::now();
@@ -107,7 +107,7 @@ fn Holds(detail: ProjectDetail) -> Element {
         Some(_) => "not verified".to_owned(),
     };
     rsx! {
-        section { class: "section", "aria-label": "Holds",
+        section { class: "section", "aria-label": "Contents",
             div { class: "facts facts-fit",
                 Link { to: "/projects/{id}/tables", class: "inset",
                     span { class: "k", "Database" }

@@ -12,7 +12,7 @@ use crate::{
     ui::{Link, Mark},
 };
 
-/// The query for the runs of the job. The previous and the next run are searched among these.
+/// The query for the runs of the job. The previous and the next run are searched for among these.
 const NEIGHBOURS: &str = "limit=50";
 
 #[component]

@@ -16,7 +16,8 @@ pub(super) const LIFETIME_SECONDS: i32 = 300;
 /// app.
 const MAX_ATTEMPTS: i32 = 5;
 
-/// Inserts a challenge. Returns false if the user is gone or disabled, has another password, or no second factor.
+/// Inserts a challenge. Returns false if the user is gone or disabled, if the password was changed since it was
+/// verified, or if the user has no second factor.
 pub(super) async fn insert(
     database: &AuthDatabase,
     project: &str,

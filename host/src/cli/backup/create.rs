@@ -7,7 +7,7 @@ use super::list::print_line;
 use crate::{
     app::App,
     backups::{BackupContent, list_stored_backups},
-    cli::{error::CommandError, services::RunningServices},
+    cli::{POSTGRES_TIMEOUT, error::CommandError, services::RunningServices},
     config::Config,
     db::{
         audit::{self, NewAuditEntry},
@@ -16,7 +16,6 @@ use crate::{
     error::ApiError,
 };
 
-const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
 const NOTIFICATION_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -1,6 +1,6 @@
 //! The owner's commands: list, approve, revoke. Running servers apply changes immediately.
 
-use std::{collections::BTreeMap, io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, io::IsTerminal as _, path::PathBuf, process::ExitCode};
 
 use api_types::{
     ApprovePlugin, AuditResult, CapabilityScope, GrantedCapability, Plugin, PluginState, RequestedCapability,
@@ -8,7 +8,7 @@ use api_types::{
 
 use super::files;
 use crate::{
-    cli::{error::CommandError, logging, services::RunningServices},
+    cli::{POSTGRES_TIMEOUT, error::CommandError, logging, services::RunningServices},
     config::{Config, Role, Vars},
     db::{
         self,
@@ -275,7 +275,7 @@ async fn with_tools(act: impl AsyncFnOnce(&PluginTools) -> Result<(), CommandErr
     let running = RunningServices::for_command(&config).await?;
     let outcome = async {
         let services = &running.services;
-        drop(server::connect_with_retry(services.database_url.expose(), Duration::from_secs(10)).await?);
+        drop(server::connect_with_retry(services.database_url.expose(), POSTGRES_TIMEOUT).await?);
         let tools = PluginTools {
             platform: db::platform::connect(services.database_url.expose(), 2)?,
             sealer: Sealer::new(&services.master_key, services.previous_master_key.as_ref()),

@@ -7,7 +7,7 @@ use super::{Confirmation, Stopped};
 use crate::{
     app::App,
     backups::{StoredBackup, restore_project},
-    cli::error::CommandError,
+    cli::{POSTGRES_TIMEOUT, error::CommandError},
     config::Config,
     db::{migrations, server},
     error::count,
@@ -77,7 +77,7 @@ impl<'a> Projects<'a> {
     pub(super) async fn open(stopped: &'a Stopped, config: Config) -> Result<Self, CommandError> {
         let services = &stopped.running.services;
         let database_url = services.database_url.expose();
-        drop(server::connect_with_retry(database_url, super::super::POSTGRES_TIMEOUT).await?);
+        drop(server::connect_with_retry(database_url, POSTGRES_TIMEOUT).await?);
         migrations::apply(database_url).await?;
         let app = App::build(config, services)?;
         let all = app.projects().all().await.map_err(anyhow::Error::from)?;

@@ -36,7 +36,8 @@ pub struct ReadPlan<'p> {
     pub limit_capped: bool,
     pub offset: u64,
     pub count: Count,
-    /// Whether at most one row can match: the filter fixes a unique key, and nothing is skipped.
+    /// Whether the page consists of the only row that can match, if there is one: the filter fixes a unique key, the
+    /// limit is not 0, and there is no offset and no cursor.
     pub single: bool,
     /// Whether the read is a lookup that can share a statement with others of the same shape.
     pub lookup: bool,
@@ -47,8 +48,9 @@ pub struct ReadPlan<'p> {
 impl<'p> ReadPlan<'p> {
     /// Returns whether Postgres builds the JSON of the rows. Otherwise the result contains a column for each member.
     ///
-    /// Postgres does so if the exact total is requested: such a read takes long anyway, and one nullable column is
-    /// enough to mark a page without rows. It also does so for embedded arrays, which are JSON in any case.
+    /// Postgres does so if the exact total is requested. The result then has a row even if the page is empty, and the
+    /// object in it is null; such a read takes long anyway. Postgres also does so for embedded arrays, which are JSON
+    /// in any case.
     pub fn json_rows(&self) -> bool {
         self.counts_rows() || !self.lists.is_empty()
     }
@@ -63,9 +65,9 @@ impl<'p> ReadPlan<'p> {
         self.count == Count::Exact && !self.single && self.max_cell_bytes.is_some()
     }
 
-    /// Returns the terms of the keyset for which the result contains extra columns, because the members of a row do not
-    /// provide all of them. Otherwise, returns no terms.
-    pub fn unselected_terms(&self) -> &[OrderTerm<'p>] {
+    /// Returns the terms of the keyset if the result must contain a separate column for each, because the members of a
+    /// row do not provide all of them. Otherwise, returns no terms.
+    pub fn separate_terms(&self) -> &[OrderTerm<'p>] {
         match &self.keyset {
             Some(keyset) if keyset.members.is_none() && !self.single => &self.order[..keyset.terms],
             _ => &[],

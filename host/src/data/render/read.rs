@@ -46,7 +46,7 @@ pub fn render_read<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
         Some(max_bytes) => write_cut_members(&mut sql, plan, max_bytes),
         None => write_members(&mut sql, plan),
     }
-    write_unselected_terms(&mut sql, plan);
+    write_separate_terms(&mut sql, plan);
     write_page(&mut sql, plan);
     sql.finish(kind)
 }
@@ -81,17 +81,17 @@ fn write_json_rows<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
         let mut embeds = 0;
         sql.push("SELECT ");
         let joined = write_joined_row(sql, Alias::ROOT, &plan.outputs, &mut embeds);
-        write_unselected_terms(sql, plan);
+        write_separate_terms(sql, plan);
         write_cut(sql, &joined);
         sql.push(" FROM (SELECT ");
-        let terms = plan.unselected_terms().iter().map(|term| term.column.ident);
+        let terms = plan.separate_terms().iter().map(|term| term.column.ident);
         write_needed_columns(sql, Alias::ROOT, &plan.outputs, terms);
         write_page(sql, plan);
         sql.push(") AS t");
         write_joins(sql, Alias::ROOT, &joined, &mut embeds);
         return;
     }
-    if plan.unselected_terms().is_empty() {
+    if plan.separate_terms().is_empty() {
         sql.push("SELECT row_to_json(r.*) AS json FROM (SELECT ");
         write_outputs(sql, Alias::ROOT, &plan.outputs, &mut 0);
         write_page(sql, plan);
@@ -102,13 +102,13 @@ fn write_json_rows<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
     sql.push("SELECT (SELECT row_to_json(r.*) FROM (SELECT ");
     write_outputs(sql, Alias::ROOT, &plan.outputs, &mut 0);
     sql.push(") r) AS json");
-    write_unselected_terms(sql, plan);
+    write_separate_terms(sql, plan);
     write_page(sql, plan);
 }
 
 /// Writes a column for each term of the keyset, if the members of a row do not provide all of them.
-fn write_unselected_terms<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
-    for (position, term) in plan.unselected_terms().iter().enumerate() {
+fn write_separate_terms<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
+    for (position, term) in plan.separate_terms().iter().enumerate() {
         sql.push(", ");
         write_text(sql, term.column);
         sql.push(" AS k");

@@ -43,8 +43,9 @@ impl QuerySessions {
     /// Opens a connection to a project's database. Postgres cancels statements that exceed the timeout.
     ///
     /// # Errors
-    /// Returns [`QueryError::Unprepared`] if the role doesn't exist, has another password, or has no access,
-    /// [`QueryError::Gone`] if the database doesn't exist, and otherwise the error of the login or of Postgres.
+    /// Returns [`QueryError::Unprepared`] if the role doesn't exist or has no access, or if its password isn't the
+    /// stored one, [`QueryError::Gone`] if the database doesn't exist, and otherwise the error of the login or of
+    /// Postgres.
     pub async fn open(&self, project: &str, timeout: Duration) -> Result<ExclusiveClient, QueryError> {
         let password = match self.credentials.password(project, DbRole::Query).await {
             Ok(password) => password,

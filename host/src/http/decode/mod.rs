@@ -24,7 +24,8 @@ use crate::error::{ApiError, ApiResult, Code};
 use node::Node;
 use problem::{DecodeError, Subject};
 
-/// Maximum number of members among which the cause of an error is searched: each in turn is left out.
+/// Maximum number of members of an object in which the cause of an error is searched for. The object is decoded once
+/// without each of them.
 const MAX_LOCATED_MEMBERS: usize = 32;
 
 /// Decodes a JSON body.
@@ -34,7 +35,7 @@ const MAX_LOCATED_MEMBERS: usize = 32;
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
     let parse = || serde_json::from_slice::<Node>(body).map(|node| with_sent_texts(node, body));
     let node = parse().map_err(|error| {
-        ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {}.", syntax(&error)))
+        ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {}.", json_syntax_error(&error)))
     })?;
     decode(node, || parse().ok()).map_err(|error| ApiError::new(Code::InvalidJson, error.message(Subject::Body)))
 }
@@ -70,7 +71,7 @@ pub(super) fn from_query<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
 }
 
 /// Describes a JSON syntax error by its position. serde's message would name its parser's states.
-pub fn syntax(error: &serde_json::Error) -> String {
+pub fn json_syntax_error(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
     let (line, column) = (error.line(), error.column());
     match error.classify() {

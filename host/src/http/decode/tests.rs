@@ -101,7 +101,7 @@ fn errors_name_the_field_and_what_it_must_be() {
 }
 
 #[test]
-fn parameters_are_decoded_from_their_text() {
+fn errors_name_the_parameter_and_what_it_must_be() {
     let check = |query: &str, expected: &str| {
         assert_eq!(from_query::<PageQuery>(query).unwrap_err().message(), expected, "{query}");
     };
@@ -112,7 +112,7 @@ fn parameters_are_decoded_from_their_text() {
 }
 
 #[test]
-fn no_request_type_shows_its_rust_name() {
+fn messages_contain_no_words_of_serde_or_rust() {
     fn check<T: DeserializeOwned>(bodies: &[&str]) {
         for body in bodies {
             let message = message::<T>(body);

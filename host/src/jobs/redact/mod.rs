@@ -26,8 +26,8 @@ const MIN_JSON_TEXT_LENGTH: usize = 6;
 /// Minimum length of a word in a header's value that counts as a secret itself, such as the token after `Bearer`. Also
 /// the minimum length of a fragment of Base64.
 const MIN_WORD_LENGTH: usize = 8;
-/// Maximum length in bytes of the encodings that are searched together, by an automaton. Longer ones are few, and are
-/// searched one by one.
+/// Maximum length in bytes of the encodings that an automaton searches for together. Longer encodings are few, and are
+/// searched for one by one.
 const MAX_AUTOMATON_LENGTH: usize = 256;
 const REPLACEMENT: &str = "***";
 /// Limits for the search within Base64, per secret. A large body contains thousands of strings, and each has six
@@ -137,7 +137,7 @@ impl Redactor {
         let automaton = match automaton {
             _ if short.is_empty() => None,
             Ok(automaton) => Some(automaton),
-            // Too large for the automaton: search one by one, which is slower.
+            // Too large for the automaton: search for them one by one, which is slower.
             Err(_) => {
                 long.extend(short.iter().map(|form| Zeroizing::new(form.as_bytes().to_vec())));
                 None

@@ -61,7 +61,7 @@ fn secret_is_found_within_base64() {
         }
     }
     let short = self::redactor(&[("header.x-key", "abcd")]);
-    assert_eq!(short.text("YWJjZA=="), "YWJjZA==", "too short to be distinguished from chance");
+    assert_eq!(short.text("YWJjZA=="), "YWJjZA==", "a fragment this short would match by chance");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The scheduler: queues due runs, claims queued runs, and executes them. Any number of schedulers can run on one
 //! database.
 //!
-//! Each part is a task. In reading order: `state` (shared by the tasks), `active_run` (a run that this scheduler
+//! Most parts are tasks. In reading order: `state` (shared by the tasks), `active_run` (a run that this scheduler
 //! executes), `planner` (fire times to queued runs), `claimer` (queued runs to attempts), `attempt` (one run),
 //! `finisher` (records outcomes), `lease_renewer`, `output_writer` (logs and progress of active runs), `listener`
 //! (messages of the nodes), `sweeps` (expired leases, retention), `queries`.

@@ -29,7 +29,7 @@ pub trait TransferService: Send + Sync + 'static {
     /// Marks an export as ready if its file is in storage.
     ///
     /// # Errors
-    /// Returns `Refused` if the file is missing or has another size.
+    /// Returns `Refused` if the file is missing or does not have the given size.
     async fn record_export(&self, id: Uuid, stored: StoredExport, run: RunLease) -> Result<(), TransferError>;
 
     /// Returns the database of an import.

@@ -17,11 +17,11 @@ pub(in crate::plugins) struct Candidate {
     /// The name of its files in the folder, without `.wasm`.
     pub file: String,
     pub origin: Origin,
-    /// State of the files. Empty for built-in plugins.
+    /// State of the files. Empty for first-party plugins.
     pub files: FolderEntry,
 }
 
-/// Lists the plugins of the binary and of the folder. A file with the name of a built-in plugin is listed under its
+/// Lists the plugins of the binary and of the folder. A file with the name of a first-party plugin is listed under its
 /// full file name, for example `backup.wasm`, which is not a valid plugin name.
 pub(in crate::plugins) fn list_candidates(
     first_party: &FirstParty,

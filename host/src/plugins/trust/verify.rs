@@ -99,7 +99,7 @@ impl InspectedPlugin {
     }
 
     fn check_approval(&self, approval: &Approval) -> Result<(), Refusal> {
-        // Approvals of built-in plugins are not bound to a key, because each build may have another one.
+        // Approvals of first-party plugins are not bound to a key, because each build may sign them with another key.
         if self.origin == Origin::Folder && approval.key_id != self.key_id {
             return Err(Refusal::OtherKey { approved: approval.key_id.clone(), actual: self.key_id.clone() });
         }

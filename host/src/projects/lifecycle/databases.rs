@@ -13,8 +13,8 @@ use crate::{
 };
 
 const TABLES: &str = include_str!("tables_of_database.sql");
-/// The search path of apps' sessions, so that names of types are written in the same way, and a time limit for listing
-/// tables.
+/// Settings for listing tables: the search path of apps' sessions, so that Postgres writes the names of types as it
+/// does for apps, and a time limit.
 const LIST_OPTIONS: &str = "SET search_path = public; SET statement_timeout = '15s'";
 
 /// The platform database and the databases of ready projects, by their logical names.
@@ -58,7 +58,7 @@ pub struct DatabaseColumn {
 }
 
 impl Databases {
-    /// Creates the list of databases. At most `connections` connections list tables at the same time.
+    /// Gives access to the databases. At most `connections` connections list tables at the same time.
     pub fn new(platform: PgPool, dumper: Dumper, connections: usize) -> Self {
         Self { platform, dumper, connections: Arc::new(Semaphore::new(connections)) }
     }

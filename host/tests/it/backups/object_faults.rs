@@ -1,4 +1,4 @@
-//! Backups and restores with objects whose store is full or fails at each of their steps.
+//! Backups and restores with objects while the object store is full, or cuts a request, at each of their steps.
 
 use atlashub::{backups::remove_incomplete_below, object_store::PLATFORM_BUCKET, storage::sweep_all_projects};
 use chrono::{TimeDelta, Utc};
@@ -30,7 +30,7 @@ const FULL: &str = "HTTP/1.1 507 Insufficient Storage\r\ncontent-type: applicati
     connection: close\r\n\r\n<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>InternalError</Code>\
     <Message>There is no space left for this object.</Message></Error>";
 
-/// A project with objects, whose platform has connections to the store that can be made to fail.
+/// A project with objects. The platform's connections to the object store can be made to fail.
 struct Faulty {
     app: TestApp,
     project: TestProject,
@@ -69,7 +69,7 @@ pub(crate) async fn check_sweeps_remove_everything(app: &TestApp, project: &Test
     eventually("the end of the uploads", async || uploads(PLATFORM_BUCKET, &project.id).await == 0).await;
 }
 
-/// Returns the number of unfinished uploads in a bucket whose key contains `text`.
+/// Returns the number of a bucket's unfinished uploads whose key contains `text`.
 pub(crate) async fn uploads(bucket: &str, text: &str) -> usize {
     let listed = Store::shared().client().list_multipart_uploads().bucket(bucket).send().await.unwrap();
     listed.uploads().iter().filter(|upload| upload.key().unwrap().contains(text)).count()
@@ -125,7 +125,7 @@ async fn failed_backup_leaves_nothing_if_the_store_is_unreachable_until_its_end(
     assert_eq!(run["status"], "fail", "{run}");
     assert!(run["errorText"].as_str().unwrap().contains("object store"), "{run}");
     faulty.store.clear();
-    check_sweeps_remove_everything(&faulty.app, &faulty.project, "the store is away").await;
+    check_sweeps_remove_everything(&faulty.app, &faulty.project, "the store is unreachable").await;
     assert_eq!(back_up(&faulty.app, &faulty.project).await.1["copied"], 2);
 }
 
@@ -173,7 +173,7 @@ async fn restore_keeps_the_database_and_complete_objects_if_the_store_fails_at_a
     assert_eq!(restored["state"], "done");
     assert_eq!(download(project, "uploads/a.txt").await.unwrap().0, b"small");
     assert!(download(project, "uploads/large.bin").await.unwrap().0 == large());
-    // No record says that the restored objects are larger than was signed for.
+    // A sweep removes objects that are larger than was signed for. The restored objects are not among them.
     sweep_all_projects(&faulty.app.app.backups().copies.storage).await.unwrap();
     assert!(download(project, "uploads/large.bin").await.is_some());
 }

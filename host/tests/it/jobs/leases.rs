@@ -34,14 +34,14 @@ async fn runs_stop_before_their_leases_expire_when_postgres_stops_responding() {
     for run in &runs {
         app.until_run(run, "running").await;
     }
-    eventually("it has written output", async || {
+    eventually("the first run has written output", async || {
         let (_, log) = app.admin().get(&format!("/admin/v1/runs/{}/log", runs[0])).await;
         !log["items"].as_array().unwrap().is_empty()
     })
     .await;
     proxy.stall();
     for run in &runs {
-        let left = eventually("it is stopped", async || runner.dropped_at(run.parse().unwrap())).await;
+        let left = eventually("the run is stopped", async || runner.dropped_at(run.parse().unwrap())).await;
         let until = lease_until(&app, run).await;
         assert!(left < until, "stopped at {left}, but the lease expired at {until}");
     }
@@ -62,7 +62,7 @@ async fn locked_run_does_not_block_renewal_of_other_leases() {
     let node = JobsNode::start(&app, &runner, "a", Duration::from_secs(2)).await;
     let job = app.create_job(json!({ "overlap": "allow", "params": { "wait": true } })).await;
     let (writes, other) = (app.run_job(&job).await, app.run_job(&job).await);
-    eventually("they run", async || runner.attempts().len() == 2).await;
+    eventually("both runs have started", async || runner.attempts().len() == 2).await;
     let lease = runner.attempts().into_iter().find(|ran| ran.call.run_id.to_string() == writes).unwrap().call.lease;
     let mut transaction = app.app.platform().begin().await.unwrap();
     assert!(atlashub::jobs::Runs::lock_lease(&mut transaction, writes.parse().unwrap(), lease).await.unwrap());
@@ -70,7 +70,7 @@ async fn locked_run_does_not_block_renewal_of_other_leases() {
     eventually("the other lease is renewed", async || lease_until(&app, &other).await > before).await;
     transaction.commit().await.unwrap();
     let before = lease_until(&app, &writes).await;
-    eventually("its lease is renewed again", async || lease_until(&app, &writes).await > before).await;
+    eventually("the unlocked run's lease is renewed again", async || lease_until(&app, &writes).await > before).await;
     runner.open_gate();
     for run in [writes, other] {
         app.until_run(&run, "success").await;
@@ -87,7 +87,7 @@ async fn scheduler_shutdown_stops_runs_before_releasing_them() {
     let stubborn = app.create_job(job).await;
     let cooperative = app.create_job(json!({ "retries": 1, "overlap": "allow", "params": { "hang": true } })).await;
     let runs = [app.run_job(&stubborn).await, app.run_job(&cooperative).await];
-    eventually("they run", async || runner.attempts().len() == 2).await;
+    eventually("both runs have started", async || runner.attempts().len() == 2).await;
     node.stop(Duration::from_millis(100)).await;
     for (run, job) in runs.iter().zip([&stubborn, &cooperative]) {
         let ended = app.run(run).await;

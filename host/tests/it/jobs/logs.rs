@@ -250,5 +250,5 @@ async fn log_streams_end_at_shutdown() {
     app.app.jobs().runs().close_log_streams();
     assert_eq!(tail.next().await, None);
     runner.open_gate();
-    eventually("it ends", async || app.run(&run).await["status"] == "success").await;
+    eventually("the run ends", async || app.run(&run).await["status"] == "success").await;
 }

@@ -26,14 +26,14 @@ async fn schedulers_survive_a_postgres_outage() {
     let node = JobsNode::start_on(&app, &url, &runner, "a", LEASE).await;
     let waits = app.create_job(json!({ "params": { "wait": true } })).await;
     let run = app.run_job(&waits).await;
-    eventually("it runs", async || runner.attempts().len() == 1).await;
+    eventually("the run has started", async || runner.attempts().len() == 1).await;
     proxy.disconnect().await;
     runner.open_gate();
     let ticks = app.create_job(json!({ "scheduleCron": "* * * * * *", "overlap": "allow" })).await;
     proxy.restore().await;
     // Outcomes of runs that ended during the outage are recorded afterwards, and new runs start.
     app.until_run(&run, "success").await;
-    eventually("it ran three times", async || runner.attempts_of(&ticks).len() > 2).await;
+    eventually("the scheduled job ran three times", async || runner.attempts_of(&ticks).len() > 2).await;
     let by_hand = app.create_job(json!({})).await;
     let by_hand = app.run_job(&by_hand).await;
     app.until_run(&by_hand, "success").await;
@@ -56,7 +56,7 @@ async fn work_without_a_notification_is_found_by_polling() {
     .fetch_one(app.app.platform())
     .await
     .unwrap();
-    eventually("it runs", async || !runner.attempts_of(&job).is_empty()).await;
+    eventually("the run has started", async || !runner.attempts_of(&job).is_empty()).await;
     sqlx::query("UPDATE cron_job_runs SET cancel_requested_at = now() WHERE id = $1")
         .bind(run)
         .execute(app.app.platform())
@@ -69,7 +69,7 @@ async fn work_without_a_notification_is_found_by_polling() {
         .execute(app.app.platform())
         .await
         .unwrap();
-    eventually("it is due", async || !runner.attempts_of(&due).is_empty()).await;
+    eventually("the due job has run", async || !runner.attempts_of(&due).is_empty()).await;
     node.stop(GRACE).await;
 }
 
@@ -98,13 +98,13 @@ async fn schedulers_continue_after_postgres_restarts() {
     }
     let waits = app.create_job(json!({ "params": { "wait": true } })).await;
     let held = app.run_job(&waits).await;
-    eventually("it runs", async || runner.attempts_of(&waits).len() == 1).await;
+    eventually("the waiting run has started", async || runner.attempts_of(&waits).len() == 1).await;
     let bulk = app.create_job(json!({ "overlap": "allow" })).await;
     eventually("each job ran three times", async || jobs.iter().all(|job| runner.attempts_of(job).len() >= 3)).await;
 
     for round in 1..=2 {
         // Postgres restarts while runs are being claimed and ended.
-        eventually("they are queued", async || queue_runs(&app, &bulk, RUNS_PER_CRASH).await.ok()).await;
+        eventually("the runs are queued", async || queue_runs(&app, &bulk, RUNS_PER_CRASH).await.ok()).await;
         let expected = RUNS_PER_CRASH * (round - 1) + 50;
         eventually("some ran", async || runner.attempts_of(&bulk).len() >= expected).await;
         let postgres = &postgres;
@@ -119,7 +119,7 @@ async fn schedulers_continue_after_postgres_restarts() {
     app.until_run(&held, "success").await;
     for job in &jobs {
         let path = format!("/admin/v1/jobs/{job}");
-        eventually("it is disabled", async || {
+        eventually("the job is disabled", async || {
             let (status, _) = app.admin().patch(&path, json!({ "enabled": false })).await;
             status == StatusCode::OK
         })

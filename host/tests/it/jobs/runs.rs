@@ -167,7 +167,7 @@ async fn run_can_be_cancelled_immediately_from_any_node() {
         let params = json!({ "hang": true, "stubborn": stubborn });
         let job = app.create_job(json!({ "retries": 3, "params": params })).await;
         let run = app.run_job(&job).await;
-        eventually("it runs", async || !runner.attempts_of(&job).is_empty()).await;
+        eventually("the run has started", async || !runner.attempts_of(&job).is_empty()).await;
         let asked = Instant::now();
         let (status, body) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{body}");
@@ -205,7 +205,7 @@ async fn runs_of_a_job_overlap_only_if_allowed() {
     for (overlap, together) in [("queue", 1), ("skip", 1), ("allow", 3)] {
         let job = app.create_job(json!({ "overlap": overlap, "params": { "hang": true } })).await;
         let runs = [app.run_job(&job).await, app.run_job(&job).await, app.run_job(&job).await];
-        eventually("they run", async || runner.attempts_of(&job).len() == together).await;
+        eventually("the runs that may overlap have started", async || runner.attempts_of(&job).len() == together).await;
         // Runs that may not overlap run one after the other, in the order of the requests.
         for (number, run) in runs.iter().enumerate() {
             app.until_run(run, "running").await;

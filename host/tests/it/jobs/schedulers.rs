@@ -100,7 +100,7 @@ async fn run_of_a_killed_scheduler_fails_and_is_retried() {
     let again = app.create_job(json!({ "retries": 1, "params": { "wait": true } })).await;
     let once = app.create_job(json!({ "params": { "wait": true } })).await;
     let runs = [app.run_job(&again).await, app.run_job(&once).await];
-    eventually("they run", async || runner.attempts().len() == 2).await;
+    eventually("both runs have started", async || runner.attempts().len() == 2).await;
     let lease = runner.attempts_of(&again)[0].call.lease;
     assert!(holds(&app, &runs[0], lease).await);
     killed.kill();
@@ -137,7 +137,7 @@ async fn outcome_after_a_lost_lease_changes_nothing() {
     let cut = JobsNode::start_on(&app, &url, &runner, "cut", Duration::from_secs(1)).await;
     let job = app.create_job(json!({ "retries": 1, "params": { "wait": true, "stubborn": true } })).await;
     let run = app.run_job(&job).await;
-    eventually("it runs", async || runner.attempts().len() == 1).await;
+    eventually("the run has started", async || runner.attempts().len() == 1).await;
     proxy.disconnect().await;
     let other = JobsNode::start(&app, &runner, "other", LEASE).await;
     app.until_run(&run, "fail").await;
@@ -167,7 +167,7 @@ async fn stopping_scheduler_finishes_or_releases_its_runs() {
     let hangs = app.create_job(json!({ "retries": 1, "params": { "hang": true } })).await;
     let waits = app.create_job(json!({ "params": { "wait": true } })).await;
     let (hanging, waiting) = (app.run_job(&hangs).await, app.run_job(&waits).await);
-    eventually("they run", async || runner.attempts().len() == 2).await;
+    eventually("both runs have started", async || runner.attempts().len() == 2).await;
     runner.open_gate();
     node.stop(Duration::from_millis(500)).await;
     // The runs end immediately, not when their leases expire.

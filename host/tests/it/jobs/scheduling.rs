@@ -82,7 +82,7 @@ async fn disabled_job_does_not_run_and_new_schedule_starts_now() {
     let enabled_at = Utc::now();
     let path = format!("/admin/v1/jobs/{job}");
     app.admin().patch(&path, json!({ "enabled": true })).await;
-    eventually("it runs", async || !runner.attempts_of(&job).is_empty()).await;
+    eventually("the enabled job has run", async || !runner.attempts_of(&job).is_empty()).await;
     assert!(
         fire_times(&runner.attempts_of(&job))[0] > enabled_at - TimeDelta::seconds(1),
         "fire times of the pause get no run"

@@ -104,7 +104,7 @@ async fn concurrent_change_does_not_undo_resealing() {
     sqlx::query("SELECT FROM cron_jobs FOR UPDATE").execute(&mut *rotation).await.unwrap();
     let (admin, path) = (before.admin(), format!("/admin/v1/jobs/{job}"));
     let change = tokio::spawn(async move { admin.patch(&path, json!({ "name": "renamed" })).await });
-    eventually("it waits", async || {
+    eventually("the change waits for the row", async || {
         let waiting: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
                             AND wait_event_type = 'Lock' AND query LIKE 'UPDATE cron_jobs%')",

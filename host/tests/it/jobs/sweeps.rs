@@ -175,7 +175,7 @@ async fn old_incomplete_backups_are_removed() {
     let remove = async |before: TimeDelta| {
         remove_incomplete_below(app.app.platform(), store, &prefix, Utc::now() + before).await.unwrap()
     };
-    assert_eq!(remove(-TimeDelta::hours(1)).await, IncompleteReport::default(), "they are younger");
+    assert_eq!(remove(-TimeDelta::hours(1)).await, IncompleteReport::default(), "the objects are too new");
     assert_eq!(unfinished().await, 1);
     assert_eq!(remove(TimeDelta::hours(1)).await, IncompleteReport { removed: 2, freed_bytes: 10 });
     assert_eq!(unfinished().await, 0);

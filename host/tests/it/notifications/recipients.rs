@@ -102,7 +102,7 @@ async fn message_that_no_address_received_stays_one_delivery() {
     make_due(&app).await;
     assert_eq!(server.next().await.to, ["one@b.example"]);
     assert_eq!(server.next().await.to, ["two@b.example"]);
-    eventually("it was sent", async || states(&app).await == ["sent"]).await;
+    eventually("the delivery was sent", async || states(&app).await == ["sent"]).await;
 }
 
 #[tokio::test]

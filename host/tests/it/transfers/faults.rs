@@ -1,4 +1,4 @@
-//! Exports and imports whose store or database fails, or that are cancelled, at each of their steps.
+//! Exports and imports that are cancelled, or for which the object store or the database fails, at each step.
 
 use atlashub::object_store::PLATFORM_BUCKET;
 use reqwest::StatusCode;
