@@ -112,7 +112,7 @@ test("the page of a project shows how to connect an app", async (t) => {
   await shown(steps.getByRole("listitem").filter({ hasText: "Done: Create a table" }));
   await shown(steps.getByRole("link", { name: "Put the keys into your app" }));
   assert.match(await steps.getByRole("link", { name: "Schedule a backup" }).getAttribute("href"), new RegExp(`^/jobs/new\\?.*${id}`));
-  await page.getByRole("region", { name: "Contents" }).getByRole("button", { name: "Copy project id" }).click();
+  await page.getByRole("region", { name: "Holds" }).getByRole("button", { name: "Copy project id" }).click();
   await eventually(async () => (await page.evaluate(() => navigator.clipboard.readText())) === id);
 });
 

@@ -85,7 +85,7 @@ impl Builder {
             Optimization::Fast => &[
                 ("OPT_LEVEL", "1"),
                 ("LTO", "off"),
-                ("CODEGEN_UNITS", "16"),
+                ("CODEGEN_UNITS", "256"),
                 ("STRIP", "none"),
                 ("INCREMENTAL", "true"),
             ],

@@ -107,7 +107,7 @@ fn Contents(detail: ProjectDetail) -> Element {
         Some(_) => "not verified".to_owned(),
     };
     rsx! {
-        section { class: "section", "aria-label": "Contents",
+        section { class: "section", "aria-label": "Holds",
             div { class: "facts facts-fit",
                 Link { to: "/projects/{id}/tables", class: "inset",
                     span { class: "k", "Database" }
