@@ -29,7 +29,11 @@ use crate::{bucket_body, form, guard};
 
 /// Maximum size of a file in a form upload. The whole form is held in memory while it is checked.
 const MAX_FORM_FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// Maximum size of the fields of a form. The bytes of the file that arrive together with the last field count as well.
 const MAX_FORM_FIELD_BYTES: usize = 256 * 1024;
+/// Maximum number of bytes that are read from a connection at once. By default, hyper reads up to 400 KiB from
+/// connections with much data, so that forms on them would exceed [`MAX_FORM_FIELD_BYTES`].
+const MAX_READ_BYTES: usize = MAX_FORM_FIELD_BYTES / 2;
 /// Maximum size of an XML body. A request to delete 1000 keys of 1024 bytes each, escaped, fits.
 const MAX_XML_BYTES: usize = 8 * 1024 * 1024;
 /// Maximum error of the signer's clock. Machines without a clock battery can be off by minutes.
@@ -95,6 +99,7 @@ pub async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(MAX_READ_BYTES)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
         let connection = graceful.watch(connection);
         connections.spawn(async move {

@@ -88,6 +88,8 @@ impl Builder {
                 ("CODEGEN_UNITS", "256"),
                 ("STRIP", "none"),
                 ("INCREMENTAL", "true"),
+                // Half of the compile time after a change would otherwise be the expansion of `rsx!`.
+                ("BUILD_OVERRIDE_OPT_LEVEL", "2"),
             ],
             Optimization::Small => &[
                 ("OPT_LEVEL", "z"),

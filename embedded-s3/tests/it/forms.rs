@@ -6,13 +6,18 @@ use time::OffsetDateTime;
 use time::format_description::FormatItem;
 use time::macros::format_description;
 
-use crate::support::{ACCESS_KEY, BUCKET, REGION, TestServer, hmac, http, signing_key};
+use crate::support::{ACCESS_KEY, BUCKET, REGION, TestServer, bytes, hmac, http, signing_key};
 
 const AMZ_DATE: &[FormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 const EXPIRATION: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000Z");
 
 /// Returns a signed form that permits a text file of 3 to 10 bytes below `uploads/`.
 fn form(key: &str, expires_in: i64, fields: &[(&'static str, &'static str)]) -> Form {
+    form_for_sizes([3, 10], key, expires_in, fields)
+}
+
+/// Returns a signed form that permits a text file of these sizes (smallest and largest) below `uploads/`.
+fn form_for_sizes(sizes: [u64; 2], key: &str, expires_in: i64, fields: &[(&'static str, &'static str)]) -> Form {
     let now = OffsetDateTime::now_utc();
     let date = now.format(AMZ_DATE).unwrap();
     let day = date[..8].to_owned();
@@ -24,7 +29,7 @@ fn form(key: &str, expires_in: i64, fields: &[(&'static str, &'static str)]) -> 
         ["eq", "$Content-Type", "text/plain"],
         ["starts-with", "$success_action_status", ""],
         ["starts-with", "$success_action_redirect", ""],
-        ["content-length-range", 3, 10],
+        ["content-length-range", sizes[0], sizes[1]],
         {"x-amz-credential": credential}, {"x-amz-algorithm": "AWS4-HMAC-SHA256"}, {"x-amz-date": date},
     ]});
     let policy = BASE64_STANDARD.encode(policy.to_string());
@@ -83,6 +88,26 @@ async fn response_to_a_form_names_the_object() {
     assert_eq!(response.status(), 303);
     let expected = format!("https://app.example/done?a=1&bucket=files&key=uploads%2Fa+b&etag=%22{etag}%22");
     assert_eq!(response.headers()["location"], expected);
+}
+
+#[tokio::test]
+async fn large_form_is_stored_on_a_connection_that_sent_a_large_object() {
+    const SIZE: usize = 8 << 20;
+    let server = TestServer::start().await;
+    // One connection, which the server reads in larger pieces after the first object.
+    let http = reqwest::Client::builder().pool_max_idle_per_host(1).build().unwrap();
+    for _ in 0..3 {
+        let signed = server.sign_put("uploads/before", |request| request).await;
+        let response = http.put(signed.uri()).body(bytes(1, SIZE)).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.bytes().await.unwrap();
+        let file = Part::bytes(bytes(2, SIZE)).file_name("large.txt");
+        let form = form_for_sizes([0, SIZE as u64], "uploads/large", 60, &[PLAIN]).part("file", file);
+        let response = http.post(server.url("/files")).multipart(form).send().await.unwrap();
+        let status = response.status();
+        assert_eq!(status, 204, "{}", response.text().await.unwrap());
+    }
+    assert_eq!(server.get("uploads/large").await.unwrap(), bytes(2, SIZE));
 }
 
 #[tokio::test]

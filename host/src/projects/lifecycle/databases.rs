@@ -9,6 +9,7 @@ use crate::{
         DatabaseName, DbError, DbRole, ExclusiveClient,
         dump::{Dump, DumpError, DumpOptions, Dumper},
     },
+    error::ApiError,
     projects::queries,
 };
 
@@ -156,7 +157,7 @@ impl Databases {
 /// Parses the tables that [`Databases::tables_json`] returns.
 ///
 /// # Errors
-/// Fails if the string is not such JSON.
+/// Returns an internal error if the string is not such JSON.
 pub fn parse_tables(text: &str) -> Result<Vec<DatabaseTable>, DbError> {
-    serde_json::from_str(text).map_err(|error| DbError::Unreachable(error.into()))
+    serde_json::from_str(text).map_err(|error| DbError::Refused(ApiError::internal(error)))
 }

@@ -26,7 +26,7 @@ pub(crate) const BACKUP_STEPS: [(&str, &str); 7] = [
     ("the manifest is stored", ".json?x-id=PutObject"),
 ];
 /// The response of the embedded store if its disk is full.
-const FULL: &str = "HTTP/1.1 507 Insufficient Storage\r\ncontent-type: application/xml\r\ncontent-length: 131\r\n\
+const FULL: &str = "HTTP/1.1 507 Insufficient Storage\r\ncontent-type: application/xml\r\ncontent-length: 137\r\n\
     connection: close\r\n\r\n<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>InternalError</Code>\
     <Message>There is no space left for this object.</Message></Error>";
 
