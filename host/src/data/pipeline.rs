@@ -282,13 +282,16 @@ async fn read(attempt: &Attempt<'_>, request: &ReadRequest, limits: &DataLimits)
     let rendered = render_read(&plan);
     let mut rows = ReadRows::new(&plan, attempt.response(if plan.single { 512 } else { 8192 }));
     let (mut total, mut estimate) = (None, None);
+    // Two statements are boxed, because most requests have one and don't need the space of the other.
     if plan.count == Count::Estimated {
         let explain = render_estimate(&plan);
-        let ((), explained) = tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &explain))?;
+        let both = async { tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &explain)) };
+        let ((), explained) = Box::pin(both).await?;
         estimate = Some(respond::estimated_rows(&explained).map_err(RespondError::from)?);
     } else if plan.counts_separately() {
         let count = render_count(&plan);
-        let ((), counted) = tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &count))?;
+        let both = async { tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &count)) };
+        let ((), counted) = Box::pin(both).await?;
         total = Some(respond::counted_rows(&counted).map_err(RespondError::from)?);
     } else if plan.lookup {
         let shared = |keys: &[LookupKey]| render_lookups(&plan, keys);
@@ -311,7 +314,8 @@ async fn insert(attempt: &Attempt<'_>, request: &InsertRequest<'_>) -> Result<Ro
             Ok(response.map_err(respond::unreported_write)?)
         }
         Err(error) => {
-            let invalid_value = diagnose::invalid_insert_value(attempt.executor, &error, &plan, request).await;
+            let diagnosis = diagnose::invalid_insert_value(attempt.executor, &error, &plan, request);
+            let invalid_value = Box::pin(diagnosis).await;
             Err(statement_failure(attempt, &rendered, error, invalid_value))
         }
     }
@@ -327,7 +331,8 @@ async fn update(attempt: &Attempt<'_>, request: &UpdateRequest<'_>) -> Result<Ro
             Ok(response.map_err(respond::unreported_write)?)
         }
         Err(error) => {
-            let invalid_value = diagnose::invalid_update_value(attempt.executor, &error, &plan, request).await;
+            let diagnosis = diagnose::invalid_update_value(attempt.executor, &error, &plan, request);
+            let invalid_value = Box::pin(diagnosis).await;
             Err(statement_failure(attempt, &rendered, error, invalid_value))
         }
     }

@@ -2,7 +2,7 @@
 
 use tokio_postgres::error::SqlState;
 
-use super::DbError;
+use super::{DbError, connect::LoginError};
 
 /// Returns whether the connection was lost before a response arrived. The statement may or may not have run.
 pub(super) fn is_connection_lost(error: &DbError) -> bool {
@@ -30,5 +30,14 @@ pub(super) fn as_unreachable<T>(result: Result<T, DbError>) -> Result<T, DbError
         Err(DbError::Postgres(error)) if is_cancelled(&error) => Err(DbError::Timeout),
         Err(DbError::Postgres(error)) if ends_connection(&error) => Err(DbError::Unreachable(error.into())),
         result => result,
+    }
+}
+
+/// Converts the error of a login.
+pub(super) fn connect_error(error: LoginError) -> DbError {
+    match error.code() {
+        Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => DbError::Overloaded,
+        Some(code) if *code == SqlState::INVALID_CATALOG_NAME => DbError::Gone,
+        _ => DbError::Unreachable(error.into()),
     }
 }

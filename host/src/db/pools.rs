@@ -4,11 +4,12 @@ use std::{
 };
 
 use dashmap::DashMap;
+use futures_util::future::BoxFuture;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
-use tokio_postgres::{Row, error::SqlState};
+use tokio_postgres::Row;
 
 use super::{
     Availability, Credentials, DbError, DbRole, ExclusiveClient, RowSink, ServerAddress, Statement,
@@ -16,7 +17,7 @@ use super::{
     connect::{Login, LoginError},
     connection::Connection,
     driver::{ConnectionDriver, Notices},
-    failure::{as_unreachable, is_cancelled, is_connection_lost},
+    failure::{as_unreachable, connect_error, is_cancelled, is_connection_lost},
     pool::{Choice, Pool},
     session_settings,
 };
@@ -273,18 +274,27 @@ impl ProjectPools {
 
     /// Opens a connection. Fails at once while the server does not respond, and for a moment after another attempt to
     /// reach the database has failed, so that waiting requests share one failure.
-    async fn open(&self, project: &str, role: DbRole, pool: &Pool) -> Result<Arc<Connection>, DbError> {
-        self.inner.availability.check()?;
-        if pool.was_unreachable() {
-            return Err(DbError::Unreachable(anyhow::anyhow!("another request could not connect a moment ago")));
-        }
-        let permit = self.acquire_permit().await?;
-        let connecting = self.connect(project, role, self.driver(permit));
-        let connected = self.inner.availability.guard(connecting).await?;
-        if let Err(DbError::Unreachable(_)) = connected {
-            pool.note_unreachable();
-        }
-        Ok(Arc::new(Connection::new(connected?)))
+    ///
+    /// Boxed, because most statements find an open connection and don't need its space.
+    fn open<'a>(
+        &'a self,
+        project: &'a str,
+        role: DbRole,
+        pool: &'a Pool,
+    ) -> BoxFuture<'a, Result<Arc<Connection>, DbError>> {
+        Box::pin(async move {
+            self.inner.availability.check()?;
+            if pool.was_unreachable() {
+                return Err(DbError::Unreachable(anyhow::anyhow!("another request could not connect a moment ago")));
+            }
+            let permit = self.acquire_permit().await?;
+            let connecting = self.connect(project, role, self.driver(permit));
+            let connected = self.inner.availability.guard(connecting).await?;
+            if let Err(DbError::Unreachable(_)) = connected {
+                pool.note_unreachable();
+            }
+            Ok(Arc::new(Connection::new(connected?)))
+        })
     }
 
     fn driver(&self, permit: OwnedSemaphorePermit) -> ConnectionDriver {
@@ -369,14 +379,6 @@ impl ProjectPools {
             }
             Err((error, _)) => Err(connect_error(error)),
         }
-    }
-}
-
-fn connect_error(error: LoginError) -> DbError {
-    match error.code() {
-        Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => DbError::Overloaded,
-        Some(code) if *code == SqlState::INVALID_CATALOG_NAME => DbError::Gone,
-        _ => DbError::Unreachable(error.into()),
     }
 }
 

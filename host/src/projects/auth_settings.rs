@@ -58,7 +58,8 @@ impl AuthSettingsCache {
             return Ok(entry.1.clone());
         }
         let read_at = Instant::now();
-        let settings = stored(&self.platform, project).await?.map(Arc::new);
+        // Boxed, because most requests find the settings in the cache and don't need its space.
+        let settings = Box::pin(stored(&self.platform, project)).await?.map(Arc::new);
         self.cached.insert(project.to_owned(), (read_at, settings.clone()));
         Ok(settings)
     }

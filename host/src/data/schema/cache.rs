@@ -87,13 +87,13 @@ impl SchemaCache {
             }
             if age < MAX_AGE_DURING_CHECK {
                 return match entry.check.try_lock() {
-                    Ok(guard) => self.check(&entry, project, role, CHECK_AGE, guard).await,
+                    Ok(guard) => Box::pin(self.check(&entry, project, role, CHECK_AGE, guard)).await,
                     Err(_) => Ok(schema),
                 };
             }
         }
         let guard = entry.check.lock().await;
-        self.check(&entry, project, role, CHECK_AGE, guard).await
+        Box::pin(self.check(&entry, project, role, CHECK_AGE, guard)).await
     }
 
     /// Returns a schema newer than `seen`, if there is one.
@@ -120,7 +120,7 @@ impl SchemaCache {
             }
             RefreshReason::StatementRejected => Duration::ZERO,
         };
-        let schema = self.check(&entry, project, role, max_age, guard).await?;
+        let schema = Box::pin(self.check(&entry, project, role, max_age, guard)).await?;
         Ok((schema.version != seen.version).then_some(schema))
     }
 
@@ -129,6 +129,7 @@ impl SchemaCache {
         self.projects.remove(project);
     }
 
+    /// The callers box the future, because few requests check the schema and need its space.
     async fn check(
         &self,
         entry: &Entry,

@@ -51,7 +51,7 @@ pub async fn authenticate(
         return cors::preflight(request.headers());
     }
     if request.uri().path().starts_with(PUBLIC_KEYS_PATH) {
-        let mut response = public_keys(&gate, address, request, next).await;
+        let mut response = Box::pin(public_keys(&gate, address, request, next)).await;
         cors::allow(&mut response, header::HeaderValue::from_static("*"));
         return response;
     }
@@ -148,7 +148,8 @@ async fn verify_user(gate: &PublicGate, project: &str, token: &str) -> ApiResult
     let issuer = settings.as_ref().and_then(|settings| settings.issuer.as_deref());
     let user = gate.tokens.verify(project, token, issuer).await?;
     if settings.is_some_and(|settings| settings.check_session) {
-        check_session(&gate.pools, project, &user).await?;
+        // Boxed, because few projects check sessions, and other requests don't need its space.
+        Box::pin(check_session(&gate.pools, project, &user)).await?;
     }
     Ok(user)
 }

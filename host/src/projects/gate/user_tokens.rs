@@ -134,7 +134,8 @@ impl UserTokens {
                 return Ok(keys.clone());
             }
         }
-        self.read_keys(project).await
+        // Boxed, because most requests find the keys in the cache and don't need its space.
+        Box::pin(self.read_keys(project)).await
     }
 
     async fn read_keys(&self, project: &str) -> ApiResult<Arc<CachedKeys>> {

@@ -111,7 +111,8 @@ impl KeyCache {
             return Ok(cached);
         }
         let lock = self.lookups.entry(hash).or_default().clone();
-        let result = self.look_up_once(hash, &lock).await;
+        // Boxed, because most keys are cached, and their requests don't need its space.
+        let result = Box::pin(self.look_up_once(hash, &lock)).await;
         self.lookups.remove_if(&hash, |_, lock| Arc::strong_count(lock) <= 2);
         result
     }
