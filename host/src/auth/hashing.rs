@@ -1,7 +1,13 @@
 //! Hashes passwords with Argon2id. The number of hashes in parallel is limited, because each needs 19 MiB and tens of
 //! milliseconds of a core.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordVerifier as _, Version,
@@ -23,9 +29,9 @@ const MAX_WAITING: usize = 200;
 /// Maximum time that a request waits for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// Priority of the threads that hash, as `nice` counts it. At 10, a busy core gives them about a tenth of its time.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+/// Run time of a hash, in a thread that only gets time that no other thread needs, after which the next hash gets its
+/// share of the processor. Normally it takes 30 to 100 ms.
+const MAX_YIELDING: Duration = Duration::from_secs(1);
 
 /// A password, which is overwritten in memory when it is dropped.
 pub(super) type Password = Zeroizing<String>;
@@ -40,6 +46,8 @@ pub(super) struct PasswordHasher {
     /// A well-formed hash that no password has. It is verified if a user has no hash, so that both cases take the same
     /// time.
     decoy: Arc<str>,
+    /// Whether the last hash took longer than [`MAX_YIELDING`]. The next one then doesn't yield to other threads.
+    starved: Arc<AtomicBool>,
 }
 
 impl PasswordHasher {
@@ -51,6 +59,7 @@ impl PasswordHasher {
             decoy: "$argon2id$v=19$m=19456,t=2,p=1$YXRsYXNodWItZGVjb3kh$\
                     Y2FuIG5ldmVyIGJlIHRoZSBoYXNoIG9mIGFueXRoaW4"
                 .into(),
+            starved: Arc::default(),
         }
     }
 
@@ -92,28 +101,40 @@ impl PasswordHasher {
         let _admitted = self.admitted.try_acquire().map_err(|_| too_many())?;
         let running = tokio::time::timeout(MAX_WAIT, self.running.clone().acquire_owned()).await;
         let running = running.map_err(|_| too_many())?.map_err(ApiError::internal)?;
+        let starved = self.starved.clone();
         let (result, finished) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("password-hash".to_owned())
             .spawn(move || {
                 let _running = running;
-                lower_priority();
+                if !starved.load(Ordering::Relaxed) {
+                    yield_to_other_threads();
+                }
+                let begin = Instant::now();
+                let output = work();
+                starved.store(begin.elapsed() > MAX_YIELDING, Ordering::Relaxed);
                 // Nobody waits for the result if the request was cancelled.
-                let _ = result.send(work());
+                let _ = result.send(output);
             })
             .map_err(ApiError::internal)?;
         finished.await.map_err(ApiError::internal)
     }
 }
 
-/// Lowers the priority of the current thread, so that other requests get a core first during a storm of logins.
+/// Lets the current thread run only while no other thread needs its core, so that a storm of logins doesn't delay other
+/// requests.
 ///
-/// Each hash has a thread of its own because a process without privileges cannot raise a priority again.
-fn lower_priority() {
-    // On other systems the call would change the priority of the whole process.
+/// Each hash has a thread of its own, because a process without privileges can't raise a thread's priority again.
+fn yield_to_other_threads() {
+    // Other systems have no such policy.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "a password is hashed with the priority of other work");
+    {
+        use thread_priority::{NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy, unix};
+        let policy = ThreadSchedulePolicy::Normal(Idle);
+        let thread = unix::thread_native_id();
+        if let Err(error) = unix::set_thread_priority_and_policy(thread, ThreadPriority::Min, policy) {
+            tracing::debug!(?error, "a password is hashed with the priority of other work");
+        }
     }
 }
 
@@ -154,5 +175,25 @@ mod tests {
         let _all = admitted.try_acquire_many(1 + MAX_WAITING as u32).unwrap();
         let error = hasher.verify(password("x"), None).await.unwrap_err();
         assert_eq!((error.code(), error.retry_after_seconds()), (Code::Overloaded, Some(2)));
+    }
+
+    /// Returns the scheduling policy of the threads that hash, as Linux numbers them.
+    #[cfg(target_os = "linux")]
+    async fn policy(hasher: &PasswordHasher) -> u32 {
+        // The fields after the name of the thread begin with the third. The policy is the 41st.
+        let stat = hasher.run(|| std::fs::read_to_string("/proc/thread-self/stat").unwrap()).await.unwrap();
+        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(41 - 3).unwrap().parse().unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashes_yield_to_other_threads_unless_the_last_one_took_too_long() {
+        const SCHED_OTHER: u32 = 0;
+        const SCHED_IDLE: u32 = 5;
+        let hasher = PasswordHasher::new(1);
+        assert_eq!(policy(&hasher).await, SCHED_IDLE);
+        hasher.starved.store(true, Ordering::Relaxed);
+        assert_eq!(policy(&hasher).await, SCHED_OTHER);
+        assert_eq!(policy(&hasher).await, SCHED_IDLE);
     }
 }

@@ -109,15 +109,16 @@ impl ProjectPools {
     ) -> Result<(), DbError> {
         statement.check_params()?;
         let is_alone = statement.heavy || statement.runs_project_code;
+        // `fetch_alone` is boxed, because most statements don't need its space.
         let result = match is_alone {
-            true => self.fetch_alone(project, role, claims, statement, rows).await,
+            true => Box::pin(self.fetch_alone(project, role, claims, statement, rows)).await,
             false => self.fetch_shared(project, role, claims, statement, rows).await,
         };
         let result = match result {
             // An error undoes the whole statement, so it can run again.
-            Err(DbError::Interrupted) => self.fetch_alone(project, role, claims, statement, rows).await,
+            Err(DbError::Interrupted) => Box::pin(self.fetch_alone(project, role, claims, statement, rows)).await,
             Err(error) if !statement.writes && is_connection_lost(&error) => match is_alone {
-                true => self.fetch_alone(project, role, claims, statement, rows).await,
+                true => Box::pin(self.fetch_alone(project, role, claims, statement, rows)).await,
                 false => self.fetch_shared(project, role, claims, statement, rows).await,
             },
             result => result,
