@@ -1,6 +1,7 @@
 //! Backups: catalogue, dump, verification, restore, and the plugin that creates them.
 
 pub mod catalogue;
+pub mod check_constraints;
 pub mod dump;
 pub mod encryption;
 pub mod end_to_end;
