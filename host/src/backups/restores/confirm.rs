@@ -30,7 +30,7 @@ impl BackupsState {
     /// # Errors
     /// `confirmation_required` if `confirm` is not the project's name, 404 if the restore does not exist, 409 if its
     /// state does not allow the action or another restore of the project is active, `invalid_request` if the identity
-    /// is invalid, and the errors of `Jobs::start_run_with_id`.
+    /// is invalid or a rollback should leave objects out, and the errors of `Jobs::start_run_with_id`.
     pub(super) async fn start_restore_run(
         &self,
         id: Uuid,
@@ -41,6 +41,9 @@ impl BackupsState {
         if request.confirm != project.name {
             return Err(ApiError::new(Code::ConfirmationRequired, "`confirm` is not the project's name.")
                 .with_hint(format!("Send the name of the project whose database is replaced: `{}`.", project.name)));
+        }
+        if action == Action::Rollback && request.skip_failed_objects {
+            return Err(ApiError::invalid("`skipFailedObjects` is not allowed for a rollback, which loads nothing."));
         }
         // The run may start before this transaction is committed. It then waits for the lock of the restore's row.
         let mut transaction = self.platform.begin().await?;
@@ -53,7 +56,7 @@ impl BackupsState {
         if queries::has_active(&mut transaction, &project.id).await? {
             return Err(other_is_active());
         }
-        let params = RestoreParams { restore: id, action };
+        let params = RestoreParams { restore: id, action, skip_failed_objects: request.skip_failed_objects };
         let run = NewRun {
             plugin: RestoreJob::PLUGIN.to_owned(),
             plugin_job: RestoreJob::JOB.to_owned(),

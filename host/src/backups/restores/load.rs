@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::AgeIdentity,
-    db::restore::{Archive, Loaded, RestoreError},
+    db::restore::{Archive, FailedObjects, LoadTarget, Loaded, RestoreError},
     error::count,
     jobs::{RunOutput, Runs},
     object_store::PLATFORM_BUCKET,
@@ -71,6 +71,7 @@ impl<'a> Loading<'a> {
     pub(super) async fn load(
         &mut self,
         identity: Option<&AgeIdentity>,
+        failed_objects: FailedObjects,
         output: &dyn RunOutput,
     ) -> Result<Loaded, RestoreFailure> {
         let (restores, row) = (self.restores, self.row);
@@ -94,6 +95,7 @@ impl<'a> Loading<'a> {
         let sql = restores.replacements.new_project_sql(&row.project_id);
         let name = self.database.name.as_deref().unwrap_or_default();
         let target = restores.replacements.load_target(&row.project_id, name, &sql);
+        let target = LoadTarget { failed_objects, ..target };
         let loaded = restores.restorer.load(&target, Archive { bytes: &mut content, dump_version: None }).await;
         drop(content);
         drop(bytes);

@@ -195,6 +195,7 @@ impl Restores {
             previous_database: None,
             run_id: None,
             error_text: None,
+            left_out: Vec::new(),
             created_at: Utc::now(),
             finished_at: None,
         };

@@ -121,7 +121,9 @@ pub(crate) async fn get_restore(
 /// Confirm a restore
 ///
 /// Starts a run that loads the archive into a new database, checks it, and then replaces the project's database with
-/// it. The project keeps working with its current database until then, and that database is kept for a rollback.
+/// it. The project keeps working with its current database until then, and that database is kept for a rollback. With
+/// `skipFailedObjects`, indexes, constraints, triggers and contents of materialized views that can't be created are
+/// left out and listed in `leftOut`.
 #[utoipa::path(post, path = "/admin/v1/restores/{restore}/confirm", tag = "restores",
     params(("restore" = String, Path)), request_body = ConfirmRestore,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
@@ -182,7 +184,11 @@ async fn start(
     let restore = state.restore(parse_id(id, "restore")?).await?;
     let project = projects.get(&restore.project_id).await?;
     let run = state.start_restore_run(restore.id, action, &project, request).await?;
-    Ok(run_started(run, details(&restore, &project)))
+    let mut details = details(&restore, &project);
+    if request.skip_failed_objects {
+        details["skipFailedObjects"] = json!(true);
+    }
+    Ok(run_started(run, details))
 }
 
 fn planned(row: &RestoreRow, project: &ProjectRef) -> PlannedResponse {

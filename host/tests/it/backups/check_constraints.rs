@@ -113,3 +113,45 @@ async fn check_constraints_that_rows_violate_become_not_valid_and_are_listed() {
     assert_is_refused(&project, "INSERT INTO items (id, by_domain) VALUES (3, 'b')").await;
     assert_is_refused(&project, "INSERT INTO heirs VALUES ('b')").await;
 }
+
+/// Returns the warnings in the log of the run that made a backup.
+async fn warnings(app: &TestApp, backup: &Value) -> Vec<String> {
+    let (_, log) = app.admin().get(&format!("/admin/v1/runs/{}/log", backup["runId"].as_str().unwrap())).await;
+    let lines = log["items"].as_array().unwrap().iter().filter(|line| line["level"] == "warn");
+    lines.map(|line| line["message"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn owner_is_warned_of_check_constraints_that_a_plain_pg_restore_can_not_load() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("warned").await;
+    project.sql(OBJECTS).await;
+    // The tables that these functions read are loaded before.
+    project
+        .sql(
+            "CREATE TABLE a_first (name text);
+             CREATE FUNCTION is_first(name text) RETURNS boolean LANGUAGE sql STABLE AS
+                 'SELECT EXISTS (SELECT FROM public.a_first f WHERE f.name = $1)';
+             CREATE TABLE second (name text CONSTRAINT after_first CHECK (is_first(name)))",
+        )
+        .await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let warned = warnings(&app, &backup).await;
+    let remedy = "ALTER TABLE public.items DROP CONSTRAINT \"in a \"\"zone\"\"\", ADD CONSTRAINT \"in a \"\"zone\"\"\" \
+                  CHECK (public.is_open(zone)) NOT VALID";
+    let of_items = warned.iter().find(|warning| warning.ends_with(remedy));
+    let of_items = of_items.unwrap_or_else(|| panic!("{warned:#?}"));
+    assert!(of_items.contains("public.items") && of_items.contains("public.zones"), "{of_items}");
+    assert!(of_items.contains("function public.is_open(text)"), "{of_items}");
+    for expected in ["ALTER DOMAIN public.zone_name DROP CONSTRAINT known;", "a row of public.parts_2026 needs"] {
+        assert!(warned.iter().any(|warning| warning.contains(expected)), "{expected}: {warned:#?}");
+    }
+    for harmless in ["since_now", "after_first", "is_short", "plain"] {
+        assert!(!warned.iter().any(|warning| warning.contains(&format!("constraint {harmless}"))), "{warned:#?}");
+    }
+
+    project.sql(remedy).await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let warned = warnings(&app, &backup).await;
+    assert!(!warned.iter().any(|warning| warning.contains("in a")), "{warned:#?}");
+}

@@ -5,6 +5,7 @@ pub mod check_constraints;
 pub mod dump;
 pub mod encryption;
 pub mod end_to_end;
+pub mod failed_objects;
 pub mod object_changes;
 pub mod object_faults;
 pub mod objects;
