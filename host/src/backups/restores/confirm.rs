@@ -78,16 +78,24 @@ impl BackupsState {
 
 impl Restores {
     /// Drops the database that a restore keeps, and removes its uploaded archive. Cancels a restore that is only
-    /// planned.
+    /// planned. Only if the restore is in the expected state, if one is given: otherwise, it may have run or been rolled
+    /// back since the caller read it, and another database would be dropped. Returns the restore as it was before.
     ///
     /// # Errors
-    /// 404 if the restore does not exist, 409 while a run works on it.
-    pub(super) async fn remove(&self, id: Uuid) -> ApiResult<()> {
+    /// 404 if the restore does not exist, 409 while a run works on it, and if it is not in the expected state.
+    pub(super) async fn remove(&self, id: Uuid, expected: Option<RestoreState>) -> ApiResult<RestoreRow> {
         let mut transaction = self.platform.begin().await?;
         if !queries::lock(&mut transaction, id).await? {
             return Err(ApiError::not_found("restore"));
         }
         let row = queries::restore(&mut *transaction, id).await?.ok_or_else(|| ApiError::not_found("restore"))?;
+        if let Some(expected) = expected.filter(|expected| *expected != row.state) {
+            return Err(ApiError::new(
+                Code::Conflict,
+                format!("The restore is not {expected}, but {}. Nothing was removed.", row.state),
+            )
+            .with_hint("Read the restore again, and decide with its current state."));
+        }
         match row.state {
             RestoreState::Loading | RestoreState::Checking | RestoreState::Swapping => {
                 return Err(ApiError::new(Code::Conflict, "A run works on the restore.")
@@ -107,7 +115,7 @@ impl Restores {
         {
             tracing::warn!(%error, "an uploaded archive could not be removed; the next sweep tries again");
         }
-        Ok(())
+        Ok(row)
     }
 }
 

@@ -11,8 +11,7 @@ use crate::{
 };
 
 /// What the owner can do about an object that can't be created.
-const LEAVE_OUT: &str =
-    " To leave out such objects, plan the restore again, and confirm it with `skipFailedObjects`.";
+const LEAVE_OUT: &str = " To leave out such objects, plan the restore again, and confirm it with `skipFailedObjects`.";
 
 /// An error of a restore's run. The project's database was not changed.
 #[derive(Debug, thiserror::Error)]

@@ -240,6 +240,7 @@ pub(super) async fn forget_previous_database(transaction: &mut PgConnection, id:
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct KeptDatabase {
     pub restore: Uuid,
+    pub state: RestoreState,
     pub name: String,
     pub bytes: i64,
 }
@@ -247,7 +248,7 @@ pub(super) struct KeptDatabase {
 /// Returns kept databases whose restore or rollback ended at least `days` days ago, the oldest first.
 pub(super) async fn kept_databases(pool: &PgPool, days: i32, limit: i64) -> Result<Vec<KeptDatabase>> {
     sqlx::query_as(
-        "SELECT r.id AS restore, d.datname::text AS name, pg_database_size(d.oid) AS bytes
+        "SELECT r.id AS restore, r.state, d.datname::text AS name, pg_database_size(d.oid) AS bytes
          FROM restores r JOIN pg_database d ON d.datname = r.previous_database
          WHERE r.state IN ('done', 'rolledBack') AND r.finished_at <= now() - make_interval(days => $1)
          ORDER BY r.finished_at LIMIT $2",

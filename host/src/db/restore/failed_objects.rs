@@ -63,7 +63,7 @@ pub(super) fn find(list: &str, id: u32) -> Option<ListedObject<'_>> {
             }
         }
     };
-    Some(ListedObject { line, name, can_be_left_out: kind.is_some() })
+    Some(ListedObject { line, name: shorten(&name), can_be_left_out: kind.is_some() })
 }
 
 /// Tries to create the entries again that `pg_restore` could not create, and returns descriptions of those that fail
@@ -84,7 +84,8 @@ pub(super) async fn create_again(
             Some(object) => return Err(RestoreError::Failed(format!("{}: {message}", object.name))),
             None => return Err(RestoreError::Failed(message.clone())),
         };
-        let list = ListFile::write(&format!("{}\n", object.line)).map_err(|error| RestoreError::NotRun(error.into()))?;
+        let list =
+            ListFile::write(&format!("{}\n", object.line)).map_err(|error| RestoreError::NotRun(error.into()))?;
         let statements = without_restrict(&program.statements(&list, head).await?);
         let statements: Vec<&str> = statements.lines().filter(|line| *line != TIMEOUT_SETTING).collect();
         if let Err(error) = client.batch_execute(&statements.join("\n")).await {

@@ -1,7 +1,7 @@
 //! Waits for the end of `pg_restore`, and reads its messages.
 //!
-//! Before the first error about an entry, it prints a line such as `pg_restore: from TOC entry 3456; 1259 16401 INDEX …`.
-//! An archive can contain names that look like such lines. That only misleads about the archive's own objects.
+//! Before the first error about an entry, it prints a line like `pg_restore: from TOC entry 31; 1259 16401 INDEX …`. An
+//! archive can contain names that look like such lines. That only misleads about the archive's own objects.
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},

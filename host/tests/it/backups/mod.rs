@@ -13,6 +13,7 @@ pub mod plugin;
 pub mod protection;
 pub mod restore;
 pub mod restore_hostile;
+pub mod restore_removal;
 pub mod restore_security;
 pub mod restore_swap;
 pub mod restore_uploads;
