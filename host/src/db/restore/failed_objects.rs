@@ -52,7 +52,7 @@ pub(super) fn find(list: &str, id: u32) -> Option<ListedObject<'_>> {
     let prefix = format!("{id}; ");
     let line = list.lines().find(|line| line.starts_with(&prefix))?;
     let entry = entry(line)?;
-    let kind = KINDS.into_iter().filter(|kind| is_of(entry, &[kind])).max_by_key(|kind| kind.len());
+    let kind = KINDS.into_iter().filter(|kind| is_of(entry, &[*kind])).max_by_key(|kind| kind.len());
     let name = match kind {
         Some(COMMENT) | None => without_owner(entry).to_owned(),
         Some(kind) => {

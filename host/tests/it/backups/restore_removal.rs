@@ -1,7 +1,6 @@
 //! Removal of restores: cancelled plans, and kept databases that are dropped.
 
 use reqwest::StatusCode;
-use serde_json::json;
 
 use crate::{
     backups::end_to_end::ended_run,
