@@ -24,6 +24,9 @@ pub enum EventKind {
     Project,
     /// A backup was made, verified, lost or deleted. `state` is the backup's state, or `deleted`.
     Backup,
+    /// A restore was planned, changed its state, or no longer keeps a database. `state` is the restore's state, or
+    /// `deleted`.
+    Restore,
     /// The approval of a plugin or the files in the plugin folder changed. `state` is the plugin's state, or `deleted`.
     Plugin,
     /// A notification channel was created, changed or deleted, or it sent something. `state` is `enabled`, `failing`,
@@ -38,6 +41,7 @@ text_enum!(EventKind {
     Job => "job",
     Project => "project",
     Backup => "backup",
+    Restore => "restore",
     Plugin => "plugin",
     Channel => "channel",
     System => "system",

@@ -63,6 +63,10 @@ pub struct Restore {
     pub run_id: Option<String>,
     /// Why the restore or its rollback failed. Null if neither did.
     pub error_text: Option<String>,
+    /// What the restored database lacks: objects that were left out, check constraints that are `NOT VALID` because rows
+    /// violate them, and policies and privileges of roles that don't exist. With Postgres's reason, for example `INDEX
+    /// public.items_name_idx: could not create unique index "items_name_idx"`.
+    pub left_out: Vec<String>,
     /// When the restore was planned.
     pub created_at: DateTime<Utc>,
     /// When the restore or its rollback ended. Null if it has not ended.
@@ -208,4 +212,9 @@ pub struct ConfirmRestore {
     /// master key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// Whether to leave out indexes, constraints, triggers and contents of materialized views that can't be created
+    /// after the rows were loaded (default: false). They are then listed in `leftOut`. Otherwise, the restore fails at
+    /// the first one. Not allowed for a rollback.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_failed_objects: bool,
 }

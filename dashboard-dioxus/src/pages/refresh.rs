@@ -7,7 +7,7 @@ use crate::remote;
 const REFRESH_MS: u32 = 1_000;
 
 /// While `is_active` and the tab is visible, discards the cached responses of `path` every second. Components that show
-/// them then read them again. For restores, exports and imports, whose changes the event stream does not report.
+/// them then read them again. For exports and imports, whose changes the event stream does not report.
 pub(super) fn use_refresh(path: &'static str, is_active: bool) {
     let mut active = use_signal(|| is_active);
     if *active.peek() != is_active {

@@ -78,7 +78,7 @@ pub async fn verify_stored(
     drop(bytes);
     // The digest is checked first, because restoring a changed dump may fail in any way. After any other error the
     // digest is incomplete, because the dump was not read to its end.
-    if matches!(restored, Ok(_) | Err(RestoreError::Failed(_))) {
+    if restored.as_ref().map_or_else(RestoreError::is_of_content, |_| true) {
         let found = hex::encode(digest.finalize());
         if found != manifest.sha256 {
             return unverified(format!(
@@ -328,7 +328,7 @@ fn restore_failure(error: RestoreError) -> CatalogueError {
         error @ (RestoreError::NoProgram { .. } | RestoreError::Refused(_)) => {
             CatalogueError::NotChecked(error.to_string())
         }
-        error @ (RestoreError::Failed(_) | RestoreError::NotAnArchive(_)) => {
+        error @ (RestoreError::Failed(_) | RestoreError::FailedObject { .. } | RestoreError::NotAnArchive(_)) => {
             CatalogueError::Unverified(error.to_string())
         }
     }

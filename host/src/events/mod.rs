@@ -1,7 +1,7 @@
 //! Events about changes, which keep the dashboard's pages up to date: `GET /admin/v1/events`.
 //!
 //! While at least one stream is open, and for a minute afterwards, one task reads the state of runs, jobs, projects,
-//! backups, plugins, channels and nodes every half second, compares it with the previous one, and appends the
+//! backups, restores, plugins, channels and nodes every half second, compares it with the previous one, and appends the
 //! differences to a bounded history. Every stream of the node reads that history. So the task finds changes that any
 //! node or other program made, writes nothing to Postgres, and does no work while no dashboard is open. Streams hold no
 //! connection to Postgres.

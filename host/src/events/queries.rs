@@ -37,7 +37,7 @@ pub(super) async fn observe_runs(pool: &PgPool, ended_within: f64) -> Result<Vec
 }
 
 // Columns that change without being of interest are left out: a job's next fire time, a channel's lock, the time of a
-// node's last report.
+// node's last report. A restore whose process was killed has ended, as `backups` shows it.
 macro_rules! rest {
     () => {
         "SELECT 'job' AS kind, id::text AS id, project_id,
@@ -51,6 +51,14 @@ macro_rules! rest {
              CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END,
              hashtextextended(b::text, 0)
          FROM backups b
+         UNION ALL
+         SELECT 'restore', r.id::text, r.project_id,
+             CASE WHEN r.state NOT IN ('loading', 'checking', 'swapping') OR run.status IN ('queued', 'running')
+                  THEN r.state WHEN r.previous_database IS NOT NULL THEN 'done'
+                  WHEN run.status = 'cancelled' THEN 'cancelled' ELSE 'failed' END,
+             hashtextextended(concat_ws('|', r.run_id, r.previous_database, r.error_text, r.finished_at), 0)
+         FROM restores r
+         LEFT JOIN cron_job_runs run ON run.id = r.run_id AND r.state IN ('loading', 'checking', 'swapping')
          UNION ALL
          SELECT 'channel', id::text, NULL,
              CASE WHEN NOT enabled THEN 'disabled' WHEN last_error IS NOT NULL THEN 'failing' ELSE 'enabled' END,
@@ -75,7 +83,7 @@ pub(super) async fn fingerprint(pool: &PgPool) -> Result<i64, sqlx::Error> {
     .await
 }
 
-/// Returns the jobs, projects, backups, channels and nodes.
+/// Returns the jobs, projects, backups, restores, channels and nodes.
 pub(super) async fn observe_rest(pool: &PgPool) -> Result<Vec<Observed>, sqlx::Error> {
     sqlx::query_as(rest!()).fetch_all(pool).await
 }

@@ -30,8 +30,8 @@ pub(crate) struct EventsQuery {
 /// Follow changes
 ///
 /// Streams server-sent events. The name of an event is the kind of the changed resource: `run`, `job`, `project`,
-/// `backup`, `plugin`, `channel` or `system`. Its data contains the id, the project and the new state; states in
-/// between may be left out. A comment is sent at least every 15 seconds.
+/// `backup`, `restore`, `plugin`, `channel` or `system`. Its data contains the id, the project and the new state;
+/// states in between may be left out. A comment is sent at least every 15 seconds.
 ///
 /// The stream begins with an event `system`. With the state `started`, the client must read all its data again. With
 /// `resumed`, nothing was missed since the event in `Last-Event-ID`. `started` can also come later, if there were too

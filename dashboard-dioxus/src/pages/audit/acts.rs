@@ -165,6 +165,7 @@ pub(super) const ACTS: &[(&str, &str, &str, &[&str])] = &[
         "roll back",
         &["the restore of project {project}", "the restore of a project"],
     ),
+    ("restore.finish", "finished", "finish", &["the restore of project {project}", "the restore of a project"]),
     (
         "restore.delete",
         "deleted",

@@ -5,14 +5,11 @@ use dioxus::prelude::*;
 
 use super::{
     restore_address,
-    words::{can_roll_back, content_in_words, is_active, source_in_words, state_of, tables_of},
+    words::{can_roll_back, content_in_words, removal_address, source_in_words, state_of, tables_of},
 };
 use crate::{
     address,
-    pages::{
-        refresh::use_refresh,
-        run_message::{self, Work},
-    },
+    pages::run_message::{self, Work},
     remote::{self, Method, RemoteState, use_remote},
     text,
     ui::{Confirm, ErrorBox, Link, LoadingTable, Mark, messages, narrow::use_is_narrow},
@@ -22,8 +19,6 @@ use crate::{
 pub(super) fn RestoreList(project: String, name: String) -> Element {
     let path = address::with_parameters("/restores", &[("projectId", Some(&project)), ("limit", Some("20"))]);
     let mut restores = use_remote::<ApiPage<Restore>>(use_signal(|| path).into());
-    let items = restores.value().map(|page| page.items).unwrap_or_default();
-    use_refresh("/restores", items.iter().any(|restore| is_active(restore.state)));
     let is_narrow = use_is_narrow();
     match restores.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Restores", columns: 5 } },
@@ -145,7 +140,9 @@ pub(super) fn RollBack(
                 busy: busy(),
                 failure: failure(),
                 on_confirm: move |()| {
-                    let (path, request) = (path.clone(), ConfirmRestore { confirm: confirmed.clone(), identity: None });
+                    let path = path.clone();
+                    let request =
+                        ConfirmRestore { confirm: confirmed.clone(), identity: None, skip_failed_objects: false };
                     spawn(async move {
                         busy.set(true);
                         match remote::send::<_, RunStarted>(Method::Post, &path, &request).await {
@@ -172,7 +169,7 @@ pub(super) fn RemoveKept(restore: Restore, #[props(default)] is_small: bool, on_
     let mut asking = use_signal(|| false);
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
-    let path = format!("/restores/{}", restore.id);
+    let path = removal_address(&restore);
     let kept = restore.previous_database.clone().unwrap_or_default();
     rsx! {
         button {

@@ -1,15 +1,15 @@
 //! The plan of a restore, and the form that confirms it.
 
-use api_types::{ConfirmRestore, Page as ApiPage, Restore, RestoreState, RunStarted, TableKind, TableSummary};
+use api_types::{ConfirmRestore, Page as ApiPage, Restore, RunStarted, TableKind, TableSummary};
 use dioxus::prelude::*;
 
 use super::{
     identity::{IdentityField, identity_of},
-    words::{ArchivedTable, content_in_words, is_of_login, present_in_words, tables_of},
+    words::{ArchivedTable, content_in_words, is_of_login, present_in_words, removal_address, tables_of},
 };
 use crate::{
     address,
-    remote::{self, Failure, Method, use_remote},
+    remote::{self, Method, use_remote},
     text,
     ui::{Mark, Shape},
 };
@@ -110,19 +110,6 @@ pub(in crate::pages) fn TableRow(table: ArchivedTable) -> Element {
     }
 }
 
-/// Cancels a plan on the server, which also removes an uploaded archive. Returns whether it was cancelled.
-///
-/// The restore may have run in the meantime, for example from another tab. The same request would then delete the
-/// database that it keeps.
-async fn cancel_plan(path: &str) -> Result<bool, Failure> {
-    let restore = remote::get::<Restore>(path).await?;
-    let is_planned = restore.state == RestoreState::Planned;
-    if is_planned {
-        remote::delete(path).await?;
-    }
-    Ok(is_planned)
-}
-
 /// The field for the project's name, and the button that starts the restore.
 #[component]
 pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandler<()>) -> Element {
@@ -130,21 +117,24 @@ pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandl
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
     let identity = use_signal(String::new);
+    let mut skip_failed = use_signal(|| false);
     let is_typed = *typed.read() == name;
     let path = format!("/restores/{}/confirm", restore.id);
-    let plan = format!("/restores/{}", restore.id);
+    let plan = removal_address(&restore);
     let cancel = move |_| {
         let plan = plan.clone();
         spawn(async move {
             busy.set(true);
-            match cancel_plan(&plan).await {
-                Ok(is_cancelled) => {
+            match remote::delete(&plan).await {
+                Ok(()) => {
                     remote::forget("/restores");
-                    if is_cancelled {
-                        address::replace_parameter("restore", None);
-                    }
+                    address::replace_parameter("restore", None);
                 }
-                Err(refused) => failure.set(Some(refused.message())),
+                Err(refused) => {
+                    failure.set(Some(refused.message()));
+                    // The restore may have run meanwhile, for example from another tab.
+                    remote::forget("/restores");
+                }
             }
             busy.set(false);
         });
@@ -158,7 +148,11 @@ pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandl
         spawn(async move {
             busy.set(true);
             failure.set(None);
-            let request = ConfirmRestore { confirm: typed.peek().clone(), identity: identity_of(&identity.peek()) };
+            let request = ConfirmRestore {
+                confirm: typed.peek().clone(),
+                identity: identity_of(&identity.peek()),
+                skip_failed_objects: *skip_failed.peek(),
+            };
             match remote::send::<_, RunStarted>(Method::Post, &path, &request).await {
                 Ok(_) => {
                     remote::forget("/runs");
@@ -184,6 +178,22 @@ pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandl
             }
             if restore.plan.encrypted {
                 IdentityField { value: identity }
+            }
+            div { class: "field",
+                label { class: "check",
+                    input {
+                        class: "box",
+                        r#type: "checkbox",
+                        "aria-describedby": "skip-failed-help",
+                        checked: skip_failed(),
+                        onchange: move |event| skip_failed.set(event.checked()),
+                    }
+                    "Leave out objects that cannot be restored"
+                }
+                p { class: "help", id: "skip-failed-help",
+                    "Indexes, constraints, triggers and materialized views that fail are listed instead of ending the \
+                     restore; tables and rows are never left out."
+                }
             }
             if let Some(failure) = failure() {
                 p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }

@@ -6,11 +6,11 @@ use dioxus::prelude::*;
 use super::{
     list::{RemoveKept, RollBack},
     plan::{ConfirmForm, PlanView},
-    words::{can_roll_back, is_active, kept_in_words, source_in_words, state_of},
+    words::{can_roll_back, kept_in_words, source_in_words, state_of},
 };
 use crate::{
     address,
-    pages::{refresh::use_refresh, runs::Progress},
+    pages::runs::Progress,
     remote::{self, RemoteState, use_remote},
     text,
     ui::{Empty, ErrorBox, Icon, IconName, Link, Mark, Shape},
@@ -20,8 +20,6 @@ use crate::{
 pub(super) fn RestoreSteps(project: String, name: String, restore: String) -> Element {
     let path = format!("/restores/{restore}");
     let mut current = use_remote::<Restore>(use_signal(|| path).into());
-    let is_running = current.value().is_some_and(|restore| is_active(restore.state));
-    use_refresh("/restores", is_running);
     let content = match current.state() {
         RemoteState::Loading => rsx! { div { class: "section late", "aria-busy": "true", span { class: "sk" } } },
         RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
@@ -105,6 +103,17 @@ fn Outcome(project: String, name: String, restore: Restore, on_change: EventHand
         }
         if let Some(problem) = &restore.error_text {
             p { class: "row", role: "alert", Mark { shape: Shape::Failed } "{problem}" }
+        }
+        if !restore.left_out.is_empty() {
+            p { class: "row",
+                Mark { shape: Shape::Attention }
+                "The restored database lacks these objects, or has them as NOT VALID:"
+            }
+            ul { class: "list", "aria-label": "Left out",
+                for left_out in restore.left_out.iter() {
+                    li { key: "{left_out}", "{left_out}" }
+                }
+            }
         }
         if let Some(kept) = &restore.previous_database {
             {

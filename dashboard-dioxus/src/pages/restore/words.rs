@@ -18,9 +18,11 @@ pub(super) fn state_of(state: RestoreState) -> (Shape, &'static str) {
     }
 }
 
-/// Returns whether a run is executing the restore.
-pub(super) const fn is_active(state: RestoreState) -> bool {
-    matches!(state, RestoreState::Loading | RestoreState::Checking | RestoreState::Swapping)
+/// Returns the address that removes what a restore keeps, or cancels its plan. The server refuses the request if the
+/// restore is in another state than the one shown: it may have run or been rolled back meanwhile, for example from
+/// another tab, and another database would be dropped.
+pub(super) fn removal_address(restore: &Restore) -> String {
+    format!("/restores/{}?state={}", restore.id, restore.state)
 }
 
 pub(super) fn source_in_words(source: &RestoreSource) -> &'static str {

@@ -30,6 +30,8 @@ pub(super) fn apply(kind: EventKind, event: &Event) {
         EventKind::Job => &["/jobs", "/overview", "/backups/protection"],
         EventKind::Project => &["/projects", "/backups/protection"],
         EventKind::Backup => &["/backups", "/overview"],
+        // A restore or rollback replaces the project's tables and users.
+        EventKind::Restore => &["/restores", "/projects"],
         EventKind::Plugin => &["/plugins", "/trusted-keys"],
         EventKind::Channel => &["/notifications"],
         EventKind::System if event.state == SystemState::Started.as_str() => {

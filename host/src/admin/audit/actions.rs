@@ -118,6 +118,7 @@ const OTHER_ACTIONS: &[&str] = &[
     "platform.restore",
     "plugin.denied",
     "plugin.reject",
+    "restore.finish",
 ];
 
 /// Returns whether requests with this method and path template change nothing.

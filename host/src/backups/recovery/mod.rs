@@ -80,7 +80,7 @@ impl Dump {
     /// Checks the hash of a dump that was read to its end, and returns the result of loading it. The hash is checked
     /// first, because loading a changed dump may fail in any way.
     fn check<T>(self, backup: &StoredBackup, loaded: Result<T, RestoreError>) -> Result<T, RecoveryError> {
-        let is_read = matches!(loaded, Ok(_) | Err(RestoreError::Failed(_)));
+        let is_read = loaded.as_ref().map_or_else(RestoreError::is_of_content, |_| true);
         if is_read && hex::encode(self.digest.finalize()) != backup.manifest.sha256 {
             return Err(RecoveryError::Changed);
         }

@@ -6,9 +6,12 @@ use uuid::Uuid;
 
 use super::{Dump, RecoveryError, check_tables};
 use crate::{
-    backups::{BackupsState, RestoredObjects, StoredBackup, backup_id},
+    backups::{BackupsState, RestoredObjects, StoredBackup, backup_id, restores::swap::finished},
     config::AgeIdentity,
-    db::restore::Archive,
+    db::{
+        audit,
+        restore::{Archive, FailedObjects, LoadTarget},
+    },
     projects::{self, ProjectsState, RecordSwap, Replacements, Swap},
 };
 
@@ -27,8 +30,8 @@ pub struct RestoredProject {
 }
 
 /// Creates those of a project's roles, database and bucket that are missing, and restores its database and objects from
-/// a backup. Without a backup, only creates what is missing, and returns `None`. No server may run. Can be repeated
-/// after a crash.
+/// a backup. Without a backup, only creates what is missing, and returns `None`. `failed_objects` decides about objects
+/// that can't be created after the rows were loaded. No server may run. Can be repeated after a crash.
 ///
 /// # Errors
 /// Fails if the dump or an object is missing, was changed or can't be decrypted, if the loaded tables differ from the
@@ -39,6 +42,7 @@ pub async fn restore_project(
     project: &str,
     backup: Option<&StoredBackup>,
     identity: Option<&AgeIdentity>,
+    failed_objects: FailedObjects,
 ) -> Result<Option<RestoredProject>, RecoveryError> {
     let was_missing = projects::ensure_resources(state, project).await?;
     let Some(backup) = backup else { return Ok(None) };
@@ -51,6 +55,7 @@ pub async fn restore_project(
         restores.replacements.create(project, &name).await?;
         let sql = restores.replacements.new_project_sql(project);
         let target = restores.replacements.load_target(project, &name, &sql);
+        let target = LoadTarget { failed_objects, ..target };
         let mut dump = Dump::open(&backups.store, backup).await?;
         let loaded = {
             let mut bytes = dump.read(identity).await?;
@@ -70,6 +75,7 @@ pub async fn restore_project(
             project: project.to_owned(),
             backup: backup.clone(),
             kept: (!was_missing).then_some(kept.clone()),
+            left_out: loaded.left_out.clone(),
         };
         restores.replacements.swap(&swap, &record).await?;
         if was_missing {
@@ -97,12 +103,13 @@ struct Record {
     project: String,
     backup: StoredBackup,
     kept: Option<String>,
+    left_out: Vec<String>,
 }
 
 #[async_trait]
 impl RecordSwap for Record {
     async fn record(&self, transaction: &mut PgConnection) -> Result<bool, sqlx::Error> {
-        let manifest = &self.backup.manifest;
+        let (id, manifest) = (Uuid::now_v7(), &self.backup.manifest);
         let tables: Vec<_> = manifest
             .tables
             .iter()
@@ -116,18 +123,20 @@ impl RecordSwap for Record {
         });
         sqlx::query(
             "INSERT INTO restores (id, project_id, backup_id, object_key, sha256, state, plan, previous_database,
-                                   finished_at)
-             VALUES ($1, $2, $3, $4, $5, 'done', $6, $7, now())",
+                                   left_out, finished_at)
+             VALUES ($1, $2, $3, $4, $5, 'done', $6, $7, $8, now())",
         )
-        .bind(Uuid::now_v7())
+        .bind(id)
         .bind(&self.project)
         .bind(backup_id(&self.backup.object_key))
         .bind(&self.backup.object_key)
         .bind(&manifest.sha256)
         .bind(plan)
         .bind(&self.kept)
-        .execute(transaction)
+        .bind(&self.left_out)
+        .execute(&mut *transaction)
         .await?;
+        audit::record(transaction, &finished("cli", &self.project, id, self.left_out.len())).await?;
         Ok(true)
     }
 }

@@ -30,7 +30,7 @@ impl BackupsState {
     /// # Errors
     /// `confirmation_required` if `confirm` is not the project's name, 404 if the restore does not exist, 409 if its
     /// state does not allow the action or another restore of the project is active, `invalid_request` if the identity
-    /// is invalid, and the errors of `Jobs::start_run_with_id`.
+    /// is invalid or a rollback should leave objects out, and the errors of `Jobs::start_run_with_id`.
     pub(super) async fn start_restore_run(
         &self,
         id: Uuid,
@@ -41,6 +41,9 @@ impl BackupsState {
         if request.confirm != project.name {
             return Err(ApiError::new(Code::ConfirmationRequired, "`confirm` is not the project's name.")
                 .with_hint(format!("Send the name of the project whose database is replaced: `{}`.", project.name)));
+        }
+        if action == Action::Rollback && request.skip_failed_objects {
+            return Err(ApiError::invalid("`skipFailedObjects` is not allowed for a rollback, which loads nothing."));
         }
         // The run may start before this transaction is committed. It then waits for the lock of the restore's row.
         let mut transaction = self.platform.begin().await?;
@@ -53,7 +56,7 @@ impl BackupsState {
         if queries::has_active(&mut transaction, &project.id).await? {
             return Err(other_is_active());
         }
-        let params = RestoreParams { restore: id, action };
+        let params = RestoreParams { restore: id, action, skip_failed_objects: request.skip_failed_objects };
         let run = NewRun {
             plugin: RestoreJob::PLUGIN.to_owned(),
             plugin_job: RestoreJob::JOB.to_owned(),
@@ -75,16 +78,24 @@ impl BackupsState {
 
 impl Restores {
     /// Drops the database that a restore keeps, and removes its uploaded archive. Cancels a restore that is only
-    /// planned.
+    /// planned. Only if the restore is in the expected state, if one is given: otherwise, it may have run or been rolled
+    /// back since the caller read it, and another database would be dropped. Returns the restore as it was before.
     ///
     /// # Errors
-    /// 404 if the restore does not exist, 409 while a run works on it.
-    pub(super) async fn remove(&self, id: Uuid) -> ApiResult<()> {
+    /// 404 if the restore does not exist, 409 while a run works on it, and if it is not in the expected state.
+    pub(super) async fn remove(&self, id: Uuid, expected: Option<RestoreState>) -> ApiResult<RestoreRow> {
         let mut transaction = self.platform.begin().await?;
         if !queries::lock(&mut transaction, id).await? {
             return Err(ApiError::not_found("restore"));
         }
         let row = queries::restore(&mut *transaction, id).await?.ok_or_else(|| ApiError::not_found("restore"))?;
+        if let Some(expected) = expected.filter(|expected| *expected != row.state) {
+            return Err(ApiError::new(
+                Code::Conflict,
+                format!("The restore is not {expected}, but {}. Nothing was removed.", row.state),
+            )
+            .with_hint("Read the restore again, and decide with its current state."));
+        }
         match row.state {
             RestoreState::Loading | RestoreState::Checking | RestoreState::Swapping => {
                 return Err(ApiError::new(Code::Conflict, "A run works on the restore.")
@@ -104,7 +115,7 @@ impl Restores {
         {
             tracing::warn!(%error, "an uploaded archive could not be removed; the next sweep tries again");
         }
-        Ok(())
+        Ok(row)
     }
 }
 

@@ -10,6 +10,9 @@ use crate::{
     secrets::{AgeError, age_file},
 };
 
+/// What the owner can do about an object that can't be created.
+const LEAVE_OUT: &str = " To leave out such objects, plan the restore again, and confirm it with `skipFailedObjects`.";
+
 /// An error of a restore's run. The project's database was not changed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RestoreFailure {
@@ -69,7 +72,11 @@ impl From<RestoreFailure> for RunFailure {
             RestoreFailure::Objects(_) => "The database was not changed; objects that were already brought back stay.",
             _ => "The project's database was not changed.",
         };
-        Self::refused(format!("{}. {unchanged}", uppercase_first(&message)))
+        let choice = match &failure {
+            RestoreFailure::Load(RestoreError::FailedObject { .. }) => LEAVE_OUT,
+            _ => "",
+        };
+        Self::refused(format!("{}. {unchanged}{choice}", uppercase_first(&message)))
     }
 }
 
@@ -101,5 +108,17 @@ mod tests {
         let RunFailure::Failed { message, retryable, .. } = RestoreFailure::Missing.into() else { panic!("failed") };
         assert_eq!(message, "The archive is missing in the object store. The project's database was not changed.");
         assert!(!retryable);
+    }
+
+    #[test]
+    fn failure_at_an_object_says_that_it_can_be_left_out() {
+        let (object, message) = ("INDEX public.a_idx".to_owned(), "division by zero".to_owned());
+        let failure = RestoreFailure::Load(RestoreError::FailedObject { object, message });
+        let RunFailure::Failed { message, .. } = failure.into() else { panic!("failed") };
+        assert_eq!(
+            message,
+            "The archive can't be restored: INDEX public.a_idx: division by zero. The project's database was not \
+             changed. To leave out such objects, plan the restore again, and confirm it with `skipFailedObjects`."
+        );
     }
 }

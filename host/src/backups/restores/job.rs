@@ -16,6 +16,7 @@ use super::{
 use crate::{
     backups::{ObjectsError, RestoredObjects, manifest::manifest_key_of, stored},
     config::AgeIdentity,
+    db::restore::FailedObjects,
     jobs::{BuiltInJob, LineLevel, RunCall, RunFailure, RunOutput, RunReport},
     plugins::RunLease,
     projects::{Replacements, Swap},
@@ -30,6 +31,15 @@ pub struct RestoreJob(pub Restores);
 pub struct RestoreParams {
     pub(super) restore: Uuid,
     pub(super) action: Action,
+    /// Whether objects that can't be created are left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) skip_failed_objects: bool,
+}
+
+impl RestoreParams {
+    fn failed_objects(self) -> FailedObjects {
+        if self.skip_failed_objects { FailedObjects::LeaveOut } else { FailedObjects::Fail }
+    }
 }
 
 /// The action of a run.
@@ -72,7 +82,7 @@ impl BuiltInJob for RestoreJob {
         let lease = RunLease { run_id: call.run_id, lease: call.lease };
         let work = async {
             match params.action {
-                Action::Restore => self.0.load_and_swap(&row, lease, &*output).await,
+                Action::Restore => self.0.load_and_swap(&row, params.failed_objects(), lease, &*output).await,
                 Action::Rollback => self.0.roll_back(&row, lease, &*output).await,
             }
         };
@@ -107,13 +117,14 @@ impl Restores {
     async fn load_and_swap(
         &self,
         row: &RestoreRow,
+        failed_objects: FailedObjects,
         lease: RunLease,
         output: &dyn RunOutput,
     ) -> Result<Value, RestoreFailure> {
         let name = Replacements::name_for_run(&row.project_id, lease.run_id);
         let mut loading = Loading::begin(self, row, lease, name.clone()).await?;
         let identity = self.identities.take(lease.run_id).await?;
-        let loaded = loading.load(identity.as_ref(), output).await?;
+        let loaded = loading.load(identity.as_ref(), failed_objects, output).await?;
         self.advance(row.id, lease, RestoreState::Checking, &name).await?;
         output.progress(1, None, "Checking the restored database");
         loading.check(&loaded)?;
@@ -127,6 +138,7 @@ impl Restores {
             lease,
             RestoreState::Done,
             &Swap { project: row.project_id.clone(), incoming: name, kept: kept.clone() },
+            Some(&loaded.left_out),
         )
         .await?;
         loading.keep();
@@ -180,7 +192,7 @@ impl Restores {
         output.progress(0, Some(1), "Replacing the project's database");
         let kept = Replacements::name_of_kept(&row.project_id);
         let swap = Swap { project: row.project_id.clone(), incoming: previous, kept: kept.clone() };
-        self.swap(row, lease, RestoreState::RolledBack, &swap).await?;
+        self.swap(row, lease, RestoreState::RolledBack, &swap, None).await?;
         output.progress(1, Some(1), "");
         let message = "The project uses the database from before the restore again.";
         output.log(LineLevel::Info, message, json!({ "restoredDatabase": kept }));

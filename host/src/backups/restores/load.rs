@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::AgeIdentity,
-    db::restore::{Archive, Loaded, RestoreError},
+    db::restore::{Archive, FailedObjects, LoadTarget, Loaded, RestoreError},
     error::count,
     jobs::{RunOutput, Runs},
     object_store::PLATFORM_BUCKET,
@@ -71,6 +71,7 @@ impl<'a> Loading<'a> {
     pub(super) async fn load(
         &mut self,
         identity: Option<&AgeIdentity>,
+        failed_objects: FailedObjects,
         output: &dyn RunOutput,
     ) -> Result<Loaded, RestoreFailure> {
         let (restores, row) = (self.restores, self.row);
@@ -94,12 +95,14 @@ impl<'a> Loading<'a> {
         let sql = restores.replacements.new_project_sql(&row.project_id);
         let name = self.database.name.as_deref().unwrap_or_default();
         let target = restores.replacements.load_target(&row.project_id, name, &sql);
+        let target = LoadTarget { failed_objects, ..target };
         let loaded = restores.restorer.load(&target, Archive { bytes: &mut content, dump_version: None }).await;
         drop(content);
         drop(bytes);
         // The digest is checked first, because loading a changed dump may fail in any way. After any other error, the
         // digest is incomplete.
-        if let (Some(expected), Ok(_) | Err(RestoreError::Failed(_))) = (&row.sha256, &loaded) {
+        let is_read = loaded.as_ref().map_or_else(RestoreError::is_of_content, |_| true);
+        if let Some(expected) = row.sha256.as_ref().filter(|_| is_read) {
             let found = hex::encode(digest.finalize());
             if found != *expected {
                 return Err(RestoreFailure::Differs(format!(

@@ -23,7 +23,7 @@ mod plan;
 mod queries;
 pub(super) mod routes;
 mod space;
-mod swap;
+pub(super) mod swap;
 mod sweep;
 mod uploads;
 

@@ -195,6 +195,7 @@ impl Restores {
             previous_database: None,
             run_id: None,
             error_text: None,
+            left_out: Vec::new(),
             created_at: Utc::now(),
             finished_at: None,
         };
@@ -303,7 +304,7 @@ fn inspection_error(error: RestoreError) -> ApiError {
             format!("The archive needs pg_restore {major} or newer, which this server does not have."),
         )
         .with_hint(format!("Install the Postgres {major} client programs next to AtlasHub.")),
-        error @ (RestoreError::Failed(_) | RestoreError::Refused(_)) => {
+        error @ (RestoreError::Failed(_) | RestoreError::FailedObject { .. } | RestoreError::Refused(_)) => {
             ApiError::new(Code::Unprocessable, format!("The archive can't be read: {error}."))
         }
     }

@@ -21,6 +21,7 @@ pub(super) struct RestoreRow {
     pub previous_database: Option<String>,
     pub run_id: Option<Uuid>,
     pub error_text: Option<String>,
+    pub left_out: Vec<String>,
     pub created_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
 }
@@ -31,7 +32,7 @@ macro_rules! select_restores {
     ($rest:literal) => {
         concat!(
             "SELECT r.id, r.project_id, r.backup_id, r.upload_id, r.object_key, r.etag, r.sha256, r.plan,
-                 d.datname::text AS previous_database, r.run_id, r.created_at,
+                 d.datname::text AS previous_database, r.run_id, r.left_out, r.created_at,
                  CASE WHEN NOT a.abandoned THEN r.state WHEN r.previous_database IS NOT NULL THEN 'done'
                       WHEN run.status = 'cancelled' THEN 'cancelled' ELSE 'failed' END AS state,
                  coalesce(r.error_text, CASE WHEN a.abandoned THEN run.error_text END) AS error_text,
@@ -61,6 +62,7 @@ impl RestoreRow {
             previous_database: self.previous_database.clone(),
             run_id: self.run_id.map(|id| id.to_string()),
             error_text: self.error_text.clone(),
+            left_out: self.left_out.clone(),
             created_at: self.created_at,
             finished_at: self.finished_at,
         }
@@ -176,23 +178,26 @@ pub(super) async fn advance(
     Ok(updated.rows_affected() > 0)
 }
 
-/// Records a swap. Returns false if the run no longer works on the restore.
+/// Records a swap. A rollback keeps the list of what the restore left out. Returns false if the run no longer works on
+/// the restore.
 pub(super) async fn record_swap(
     transaction: &mut PgConnection,
     id: Uuid,
     run: Uuid,
     state: RestoreState,
     kept: &str,
+    left_out: Option<&[String]>,
 ) -> Result<bool> {
     let updated = sqlx::query(
         "UPDATE restores SET state = $3, previous_database = $4, new_database = NULL, error_text = NULL,
-             finished_at = now()
+             left_out = coalesce($5, left_out), finished_at = now()
          WHERE id = $1 AND run_id = $2 AND state = 'swapping'",
     )
     .bind(id)
     .bind(run)
     .bind(state)
     .bind(kept)
+    .bind(left_out)
     .execute(transaction)
     .await?;
     Ok(updated.rows_affected() > 0)
@@ -235,6 +240,7 @@ pub(super) async fn forget_previous_database(transaction: &mut PgConnection, id:
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct KeptDatabase {
     pub restore: Uuid,
+    pub state: RestoreState,
     pub name: String,
     pub bytes: i64,
 }
@@ -242,7 +248,7 @@ pub(super) struct KeptDatabase {
 /// Returns kept databases whose restore or rollback ended at least `days` days ago, the oldest first.
 pub(super) async fn kept_databases(pool: &PgPool, days: i32, limit: i64) -> Result<Vec<KeptDatabase>> {
     sqlx::query_as(
-        "SELECT r.id AS restore, d.datname::text AS name, pg_database_size(d.oid) AS bytes
+        "SELECT r.id AS restore, r.state, d.datname::text AS name, pg_database_size(d.oid) AS bytes
          FROM restores r JOIN pg_database d ON d.datname = r.previous_database
          WHERE r.state IN ('done', 'rolledBack') AND r.finished_at <= now() - make_interval(days => $1)
          ORDER BY r.finished_at LIMIT $2",

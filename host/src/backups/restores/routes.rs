@@ -1,6 +1,6 @@
 use api_types::{
-    ConfirmRestore, ErrorBody, Page, PageQuery, PlanBackupRestore, PlanUploadRestore, Restore, RunStarted,
-    SignRestoreUpload, SignedRestoreUpload,
+    ConfirmRestore, ErrorBody, Page, PageQuery, PlanBackupRestore, PlanUploadRestore, Restore, RestoreState,
+    RunStarted, SignRestoreUpload, SignedRestoreUpload,
 };
 use axum::{Extension, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
@@ -32,6 +32,17 @@ pub(crate) struct RestoresQuery {
     cursor: Option<String>,
     /// Only restores of this project.
     project_id: Option<String>,
+}
+
+/// Condition for the removal of a restore.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RemoveRestoreQuery {
+    /// The state that the restore must be in: `planned` to cancel a plan, `done` or `rolledBack` to drop the kept
+    /// database. In any other state, nothing is removed, and the response is 409.
+    #[param(inline)]
+    state: Option<RestoreState>,
 }
 
 type PlannedResponse = (StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<Restore>);
@@ -121,7 +132,9 @@ pub(crate) async fn get_restore(
 /// Confirm a restore
 ///
 /// Starts a run that loads the archive into a new database, checks it, and then replaces the project's database with
-/// it. The project keeps working with its current database until then, and that database is kept for a rollback.
+/// it. The project keeps working with its current database until then, and that database is kept for a rollback. With
+/// `skipFailedObjects`, indexes, constraints, triggers and contents of materialized views that can't be created are
+/// left out and listed in `leftOut`.
 #[utoipa::path(post, path = "/admin/v1/restores/{restore}/confirm", tag = "restores",
     params(("restore" = String, Path)), request_body = ConfirmRestore,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
@@ -155,19 +168,21 @@ pub(crate) async fn roll_restore_back(
 /// Drop a restore's kept database
 ///
 /// Drops the database that is kept for a rollback, so its data is lost. A restore that is only planned is cancelled. An
-/// uploaded archive is removed.
-#[utoipa::path(delete, path = "/admin/v1/restores/{restore}", tag = "restores", params(("restore" = String, Path)),
-    responses((status = 204), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
+/// uploaded archive is removed. Send `state` if only one of these is meant, because the restore may run meanwhile.
+#[utoipa::path(delete, path = "/admin/v1/restores/{restore}", tag = "restores",
+    params(("restore" = String, Path), RemoveRestoreQuery),
+    responses((status = 204), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody)))]
 pub(crate) async fn remove_restore(
     State(state): State<BackupsState>,
     State(projects): State<Projects>,
     ApiPath(id): ApiPath<String>,
+    ApiQuery(query): ApiQuery<RemoveRestoreQuery>,
 ) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
-    let restore = state.restore(parse_id(&id, "restore")?).await?;
+    let removed = state.restores.remove(parse_id(&id, "restore")?, query.state).await?;
+    let RestoreRow { project_id, previous_database, .. } = removed;
     // A project that is being deleted is not found. Its restores can still be removed.
-    let project = projects.get(&restore.project_id).await.ok().map(|project| project.name.clone());
-    state.restores.remove(restore.id).await?;
-    let RestoreRow { project_id, previous_database, .. } = restore;
+    let project = projects.get(&project_id).await.ok().map(|project| project.name.clone());
     let details = json!({ "project": project, "projectId": project_id, "droppedDatabase": previous_database });
     Ok((StatusCode::NO_CONTENT, Extension(AuditDetails(details))))
 }
@@ -182,7 +197,11 @@ async fn start(
     let restore = state.restore(parse_id(id, "restore")?).await?;
     let project = projects.get(&restore.project_id).await?;
     let run = state.start_restore_run(restore.id, action, &project, request).await?;
-    Ok(run_started(run, details(&restore, &project)))
+    let mut details = details(&restore, &project);
+    if request.skip_failed_objects {
+        details["skipFailedObjects"] = json!(true);
+    }
+    Ok(run_started(run, details))
 }
 
 fn planned(row: &RestoreRow, project: &ProjectRef) -> PlannedResponse {

@@ -42,8 +42,8 @@ impl ReplacedDatabases for Restores {
         let kept = queries::kept_databases(&self.platform, days, KEPT_DATABASES_PER_CALL).await?;
         let mut dropped = DroppedDatabases::default();
         for database in &kept {
-            match self.remove(database.restore).await {
-                Ok(()) => {
+            match self.remove(database.restore, Some(database.state)).await {
+                Ok(_) => {
                     dropped.count += 1;
                     dropped.bytes += database.bytes.unsigned_abs();
                     tracing::info!(database = database.name, "dropped a database that was kept for a rollback");

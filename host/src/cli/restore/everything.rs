@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use super::{Confirmation, Stopped, platform, project::Projects};
-use crate::{cli::error::CommandError, config::Config};
+use crate::{cli::error::CommandError, config::Config, db::restore::FailedObjects};
 
 /// Restore the platform database and all projects from their newest backups
 ///
@@ -22,7 +22,7 @@ pub(super) async fn run(arguments: &EverythingArguments, config: Config) -> Resu
 
 async fn restore(stopped: &Stopped, config: Config) -> Result<ExitCode, CommandError> {
     platform::restore(stopped, stopped.choose("platform", None)?).await?;
-    let projects = Projects::open(stopped, config).await?;
+    let projects = Projects::open(stopped, config, FailedObjects::Fail).await?;
     let outcome = projects.restore_all().await;
     projects.close().await;
     outcome

@@ -6,10 +6,14 @@ use uuid::Uuid;
 use super::{Confirmation, Stopped};
 use crate::{
     app::App,
-    backups::{StoredBackup, restore_project},
+    backups::{RecoveryError, StoredBackup, restore_project},
     cli::{POSTGRES_TIMEOUT, error::CommandError},
     config::Config,
-    db::{migrations, server},
+    db::{
+        migrations,
+        restore::{FailedObjects, RestoreError},
+        server,
+    },
     error::count,
     projects::ProjectRef,
 };
@@ -29,6 +33,9 @@ pub(super) struct ProjectArguments {
     /// Id of a backup, as `atlashub restore --list` shows it (default: the project's newest)
     #[arg(long)]
     backup: Option<Uuid>,
+    /// Leave out indexes, constraints, triggers and contents of materialized views that can't be created, and list them
+    #[arg(long)]
+    skip_failed_objects: bool,
     #[command(flatten)]
     confirmation: Confirmation,
 }
@@ -49,7 +56,11 @@ async fn restore_chosen(
     stopped: &Stopped,
     config: Config,
 ) -> Result<ExitCode, CommandError> {
-    let projects = Projects::open(stopped, config).await?;
+    let failed_objects = match arguments.skip_failed_objects {
+        true => FailedObjects::LeaveOut,
+        false => FailedObjects::Fail,
+    };
+    let projects = Projects::open(stopped, config, failed_objects).await?;
     let outcome = match &arguments.id {
         None => projects.restore_all().await,
         Some(id) => {
@@ -71,17 +82,22 @@ pub(super) struct Projects<'a> {
     stopped: &'a Stopped,
     app: App,
     all: Vec<ProjectRef>,
+    failed_objects: FailedObjects,
 }
 
 impl<'a> Projects<'a> {
-    pub(super) async fn open(stopped: &'a Stopped, config: Config) -> Result<Self, CommandError> {
+    pub(super) async fn open(
+        stopped: &'a Stopped,
+        config: Config,
+        failed_objects: FailedObjects,
+    ) -> Result<Self, CommandError> {
         let services = &stopped.running.services;
         let database_url = services.database_url.expose();
         drop(server::connect_with_retry(database_url, POSTGRES_TIMEOUT).await?);
         migrations::apply(database_url).await?;
         let app = App::build(config, services)?;
         let all = app.projects().all().await.map_err(anyhow::Error::from)?;
-        Ok(Self { stopped, app, all })
+        Ok(Self { stopped, app, all, failed_objects })
     }
 
     pub(super) async fn close(self) {
@@ -133,10 +149,18 @@ impl<'a> Projects<'a> {
     /// Restores a project and prints the result. Without a backup, creates the missing parts of the project.
     async fn restore(&self, project: &ProjectRef, backup: Option<&StoredBackup>) -> Result<(), CommandError> {
         let ProjectRef { id, name, .. } = project;
-        let restored =
-            restore_project(self.app.backups(), self.app.projects(), id, backup, self.stopped.identity.as_ref())
-                .await
-                .map_err(|error| CommandError::failed(format!("Project {id} ({name}) was not restored: {error}.")))?;
+        let (app, identity) = (&self.app, self.stopped.identity.as_ref());
+        let restored = restore_project(app.backups(), app.projects(), id, backup, identity, self.failed_objects)
+            .await
+            .map_err(|error| {
+                let choice = match &error {
+                    RecoveryError::Load(RestoreError::FailedObject { .. }) => {
+                        " Repeat `atlashub restore project` with --skip-failed-objects to leave out such objects."
+                    }
+                    _ => "",
+                };
+                CommandError::failed(format!("Project {id} ({name}) was not restored: {error}.{choice}"))
+            })?;
         let (Some(restored), Some(backup)) = (restored, backup) else {
             print_stdout!(
                 "project:{id}  ({name}) has no backup; its database is as it was, or empty if it was missing"

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    DumpBytes, DumpError, DumpOptions, UnqualifiedFunction,
+    DumpBytes, DumpError, DumpOptions, ReadingCheck, UnqualifiedFunction,
     program::DumpPrograms,
     snapshot::{self, Snapshot, TableRows},
     stderr::{read_tail, safe_message},
@@ -45,6 +45,7 @@ pub struct Dump {
 pub struct DumpOutcome {
     receiver: oneshot::Receiver<Result<DumpInfo, DumpError>>,
     unqualified: Vec<UnqualifiedFunction>,
+    reading_checks: Vec<ReadingCheck>,
 }
 
 /// The properties of a complete dump.
@@ -95,6 +96,7 @@ impl Dumper {
         let (login, client) = self.log_in(database, DbRole::Backup).await?;
         let mut snapshot = Snapshot::open(client).await?;
         let unqualified = std::mem::take(&mut snapshot.unqualified);
+        let reading_checks = std::mem::take(&mut snapshot.reading_checks);
         let program = self.0.programs.find(snapshot.server_major).await?;
         let mut child = program.start(&self.0.address, &login, &snapshot.id, &options)?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
@@ -104,7 +106,7 @@ impl Dumper {
         let (sender, outcome) = oneshot::channel();
         let running = Running { child, stderr, snapshot, drained, dump_version: program.version, _permit: permit };
         tokio::spawn(supervise(running, sender));
-        Ok(Dump { bytes, outcome: DumpOutcome { receiver: outcome, unqualified } })
+        Ok(Dump { bytes, outcome: DumpOutcome { receiver: outcome, unqualified, reading_checks } })
     }
 
     /// Opens a connection as the role that dumps the database.
@@ -151,6 +153,11 @@ impl DumpOutcome {
     /// Returns the functions that only AtlasHub can restore. The owner should change them.
     pub fn unqualified(&self) -> &[UnqualifiedFunction] {
         &self.unqualified
+    }
+
+    /// Returns the check constraints that only AtlasHub can restore. The owner should change them.
+    pub fn reading_checks(&self) -> &[ReadingCheck] {
+        &self.reading_checks
     }
 }
 

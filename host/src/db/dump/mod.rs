@@ -11,12 +11,13 @@
 //! `stderr`.
 //!
 //! Reading order: `dumper` (the entry point), `snapshot` (the transaction that is dumped and counted), `unqualified`
-//! (functions that other programs can't restore), `program` (the child process), `stream` (its output), `stderr` (its
-//! error messages), `error`.
+//! and `reading_checks` (functions and constraints that other programs can't restore), `program` (the child process),
+//! `stream` (its output), `stderr` (its error messages), `error`.
 
 mod dumper;
 mod error;
 pub(super) mod program;
+mod reading_checks;
 pub(super) mod snapshot;
 pub(super) mod stderr;
 mod stream;
@@ -25,6 +26,7 @@ mod unqualified;
 pub use dumper::{Dump, DumpInfo, DumpOutcome, Dumper};
 pub use error::DumpError;
 pub use program::{DumpFormat, DumpOptions};
+pub use reading_checks::ReadingCheck;
 pub use snapshot::TableRows;
 pub use stream::DumpBytes;
 pub use unqualified::UnqualifiedFunction;

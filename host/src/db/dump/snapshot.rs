@@ -2,6 +2,7 @@ use tokio_postgres::error::SqlState;
 
 use super::{
     DumpError,
+    reading_checks::{self, ReadingCheck},
     unqualified::{self, UnqualifiedFunction},
 };
 use crate::db::{
@@ -47,6 +48,7 @@ pub(super) struct Snapshot {
     /// For example `15.14`.
     pub(super) server_version: String,
     pub(super) unqualified: Vec<UnqualifiedFunction>,
+    pub(super) reading_checks: Vec<ReadingCheck>,
     tables: Vec<Table>,
 }
 
@@ -95,6 +97,7 @@ impl Snapshot {
         };
         let tables = list_tables(&client).await.map_err(DumpError::from_postgres)?;
         let unqualified = unqualified::find(&client).await.map_err(DumpError::from_postgres)?;
+        let reading_checks = reading_checks::find(&client).await.map_err(DumpError::from_postgres)?;
         client.mark_idle();
         Ok(Self {
             client,
@@ -102,6 +105,7 @@ impl Snapshot {
             server_major,
             server_version: version.split_whitespace().next().unwrap_or_default().to_owned(),
             unqualified,
+            reading_checks,
             tables,
         })
     }

@@ -41,10 +41,19 @@ pub(in crate::db) fn safe_message(program: &str, text: &str) -> String {
             messages.push(message.trim());
         }
     }
-    let message = messages.join("; ").replace(|character: char| character.is_control(), " ");
+    match shorten(&messages.join("; ")) {
+        message if message.is_empty() => {
+            "it exited without an error message; see the log of the Postgres server".to_owned()
+        }
+        message => message,
+    }
+}
+
+/// Returns a message as one line of limited length.
+pub(in crate::db) fn shorten(message: &str) -> String {
+    let message = message.replace(|character: char| character.is_control(), " ");
     match message.chars().count() {
-        0 => "it exited without an error message; see the log of the Postgres server".to_owned(),
-        1..=MAX_MESSAGE_CHARS => message,
+        0..=MAX_MESSAGE_CHARS => message,
         _ => message.chars().take(MAX_MESSAGE_CHARS).chain(['…']).collect(),
     }
 }

@@ -51,8 +51,7 @@ impl ArchiveContents {
     /// Parses a list. Returns `None` if it is not the list of an archive in custom format.
     pub(super) fn parse(list: &str) -> Option<Self> {
         let mut contents = Self::default();
-        let schemas: Vec<&str> =
-            list.lines().filter_map(|line| entry(line)?.strip_prefix("SCHEMA - ")).map(without_owner).collect();
+        let schemas = schemas(list);
         contents.has_schema_auth = schemas.contains(&"auth");
         for line in list.lines() {
             if let Some(header) = line.strip_prefix(';') {
@@ -160,18 +159,23 @@ fn way(entry: &str) -> Way {
     }
 }
 
+/// Returns the names of the schemas in a list.
+pub(super) fn schemas(list: &str) -> Vec<&str> {
+    list.lines().filter_map(|line| entry(line)?.strip_prefix("SCHEMA - ")).map(without_owner).collect()
+}
+
 /// Returns whether the text starts with one of the kinds.
-fn is_of(text: &str, kinds: &[&str]) -> bool {
+pub(super) fn is_of(text: &str, kinds: &[&str]) -> bool {
     kinds.iter().any(|kind| text.strip_prefix(kind).is_some_and(|rest| rest.starts_with(' ')))
 }
 
 /// Removes the owner, the last word. Names of owners with spaces are rare, and only matter for display.
-fn without_owner(entry: &str) -> &str {
+pub(super) fn without_owner(entry: &str) -> &str {
     entry.rsplit_once(' ').map_or(entry, |(entry, _)| entry)
 }
 
 /// Splits `schema name`, both of which may contain spaces.
-fn split_schema(text: &str, schemas: &[&str]) -> Option<(String, String)> {
+pub(super) fn split_schema(text: &str, schemas: &[&str]) -> Option<(String, String)> {
     let known = schemas.iter().filter_map(|schema| {
         let table = text.strip_prefix(*schema)?.strip_prefix(' ')?;
         Some((schema.len(), table))

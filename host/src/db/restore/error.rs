@@ -18,6 +18,14 @@ pub enum RestoreError {
     /// without addresses and statements.
     #[error("the archive can't be restored: {0}")]
     Failed(String),
+    /// An object can't be created after the rows were loaded. It can be left out, see `FailedObjects`.
+    #[error("the archive can't be restored: {object}: {message}")]
+    FailedObject {
+        /// For example `INDEX public.items_name_idx`.
+        object: String,
+        /// Postgres's message.
+        message: String,
+    },
     /// The file is not an archive that can be restored. Contains the reason.
     #[error("{0}")]
     NotAnArchive(String),
@@ -30,6 +38,12 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
+    /// Returns whether the content of the archive is the reason. The archive was then read to its end, unless its head
+    /// is invalid.
+    pub fn is_of_content(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::FailedObject { .. })
+    }
+
     /// Converts an error of a connection of the platform's role, for example one that creates a scratch database.
     pub(super) fn from_administration(error: sqlx::Error) -> Self {
         match &error {

@@ -4,9 +4,11 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{
-    ArchiveContents, Privileges, RestoreError, Restorer,
+    ArchiveContents, FailedObjects, Privileges, RestoreError, Restorer,
     archive_list::ListFile,
+    check_constraints,
     contents::Lists,
+    failed_objects,
     program::{Head, Purpose, RestoreInput, RestoreProgram, Section},
     restorer::Archive,
     search_path,
@@ -38,6 +40,8 @@ pub struct LoadTarget<'a> {
     pub schema_auth: &'a str,
     /// Gives the project's roles the privileges that they have in a new project, for archives without privileges.
     pub standard_privileges: &'a str,
+    /// What happens with objects that can't be created after the rows were loaded.
+    pub failed_objects: FailedObjects,
 }
 
 /// The result of loading an archive.
@@ -45,7 +49,8 @@ pub struct LoadTarget<'a> {
 pub struct Loaded {
     /// Rows of every table, by schema and name.
     pub tables: Vec<TableRows>,
-    /// Descriptions of the parts that were left out, for the owner.
+    /// Descriptions of the parts that were left out, and of the check constraints that are `NOT VALID` now, for the
+    /// owner.
     pub left_out: Vec<String>,
 }
 
@@ -77,15 +82,15 @@ impl Restorer {
     /// rest of the archive is still read.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::inspect`], and `Failed` if the archive can't be loaded or its rows can't be
-    /// counted.
+    /// Returns the errors of [`Self::inspect`], `FailedObject` if an object that can be left out can't be created, and
+    /// `Failed` if the archive can't be loaded for another reason or its rows can't be counted.
     pub async fn load<A>(&self, target: &LoadTarget<'_>, archive: Archive<'_, A>) -> Result<Loaded, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
     {
         let mut archive = self.open(archive).await?;
         let loaded = self.load_opened(target, &mut archive).await;
-        if let Err(RestoreError::Failed(_)) = &loaded {
+        if loaded.as_ref().is_err_and(RestoreError::is_of_content) {
             // Whether the archive was changed is known only at its end.
             read_to_end(&mut archive.rest).await?;
         }
@@ -120,18 +125,33 @@ impl Restorer {
         };
         // Each step may change the owner's password and settings, so each step uses a new login.
         program.restore(address, &owner, input(Section::PreData), None::<&mut S>).await?;
+        let client = self.connect(&login(target, DbRole::Owner).await?).await?;
+        let functions = search_path::set_for_functions(&client).await?;
+        let checks = check_constraints::take_out(&client).await?;
+        drop(client);
         let owner = login(target, DbRole::Owner).await?;
-        let functions = search_path::set_for_functions(address, &owner).await?;
         program.restore(address, &owner, input(Section::Data), Some(rest)).await?;
         let owner = login(target, DbRole::Owner).await?;
-        program.restore(address, &owner, input(Section::PostData), None::<&mut S>).await?;
-        let owner = login(target, DbRole::Owner).await?;
-        let client = self.connect(&owner).await?;
+        let mut left_out = Vec::new();
+        match target.failed_objects {
+            FailedObjects::Fail => {
+                program.restore(address, &owner, input(Section::PostData), None::<&mut S>).await?;
+            }
+            FailedObjects::LeaveOut => {
+                let failed = program.restore_leniently(address, &owner, input(Section::PostData)).await?;
+                let client = self.connect(&login(target, DbRole::Owner).await?).await?;
+                left_out.extend(failed_objects::create_again(program, head, &client, &failed).await?);
+            }
+        }
+        let client = self.connect(&login(target, DbRole::Owner).await?).await?;
         if let Err(error) = client.batch_execute("ANALYZE").await {
             tracing::warn!(%error, project = target.project, "the statistics of a restored database are incomplete");
         }
+        left_out.extend(checks.put_back(&client, target.failed_objects).await?);
+        drop(client);
+        let client = self.connect(&login(target, DbRole::Owner).await?).await?;
         run(&client, &functions.reset_statements()).await?;
-        let mut left_out = late.left_out;
+        left_out.extend(late.left_out);
         left_out.extend(run_late(&client, &late.statements).await?);
         if privileges == Privileges::Standard {
             run(&client, target.standard_privileges).await?;

@@ -21,15 +21,19 @@
 //!
 //! Reading order: `restorer` (verifies), `loader` (restores a project), `platform` (restores the platform database),
 //! `target_server` (connections to the server), `scratch` (database and role), `archive_list` and `contents` (the
-//! entries of an archive), `program` (the child process), `search_path` (lets functions be called during a restore),
-//! `translate`, `error`.
+//! entries of an archive), `program` (the child process) and `program_end`, `search_path` (lets functions be called
+//! during a restore), `check_constraints` (takes constraints out while rows are loaded), `failed_objects` (leaves
+//! objects out), `translate`, `error`.
 
 mod archive_list;
+mod check_constraints;
 mod contents;
 mod error;
+mod failed_objects;
 mod loader;
 mod platform;
 mod program;
+mod program_end;
 mod restorer;
 mod scratch;
 mod search_path;
@@ -38,6 +42,7 @@ mod translate;
 
 pub use contents::{ArchiveContents, Privileges};
 pub use error::RestoreError;
+pub use failed_objects::FailedObjects;
 pub use loader::{LoadTarget, Loaded};
 pub use platform::LoadedPlatform;
 pub use restorer::{Archive, Restored, Restorer};

@@ -3,28 +3,20 @@ use std::{path::PathBuf, process::Stdio};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, ChildStdin, Command},
 };
 
-use super::{RestoreError, archive_list::ListFile};
-use crate::db::{
-    ServerAddress,
-    connect::Login,
-    dump::{
-        program::DumpProgram,
-        stderr::{read_tail, safe_message},
-    },
-    programs::clean_command,
+use super::{
+    RestoreError,
+    archive_list::ListFile,
+    failed_objects,
+    program_end::{End, FailedEntry, OnError, ended, ended_leniently, ended_tolerantly},
 };
+use crate::db::{ServerAddress, connect::Login, dump::program::DumpProgram, programs::clean_command};
 
 /// Maximum size of an archive's head, which contains the definition of every table, function and comment.
 const MAX_HEAD_BYTES: usize = 64 << 20;
-const PROGRAM: &str = "pg_restore";
-/// The first version of Postgres that supports the setting `transaction_timeout`.
-const TIMEOUT_SETTING_MAJOR: u32 = 17;
-/// Maximum length of a line of messages. Longer lines are read in parts.
-const MAX_LINE_BYTES: u64 = 64 << 10;
 
 /// An installed `pg_restore`.
 pub(super) struct RestoreProgram {
@@ -107,7 +99,8 @@ impl RestoreProgram {
             stdout.read_to_end(&mut list).await.map_err(|error| RestoreError::NotRun(error.into()))?;
             Ok(String::from_utf8_lossy(&list).into_owned())
         };
-        let (chunks, list, ()) = tokio::try_join!(feed, listed, ended(&mut child))?;
+        let (chunks, list, end) = tokio::try_join!(feed, listed, ended(&mut child))?;
+        end.into_result()?;
         Ok(Head { chunks, list })
     }
 
@@ -123,16 +116,59 @@ impl RestoreProgram {
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin,
     {
+        let mut command = self.command(address, login, &input)?;
+        let on_error = OnError::of(self.major, input.server_major);
+        if on_error == OnError::Exit {
+            command.arg("--exit-on-error");
+        }
+        let mut child = start(command, Stdio::null())?;
+        let stdin = child.stdin.take().ok_or_else(no_pipes)?;
+        let ended = async {
+            match on_error {
+                OnError::Exit => ended(&mut child).await,
+                OnError::TolerateTimeoutSetting => ended_tolerantly(&mut child).await,
+            }
+        };
+        let (fed, ended) = tokio::join!(feed(stdin, input.head, rest), ended);
+        fed?;
+        match ended? {
+            End::Failed { entry: Some(id), message } if input.section == Section::PostData => {
+                match failed_objects::find(&input.head.list, id).filter(|object| object.can_be_left_out) {
+                    Some(object) => Err(RestoreError::FailedObject { object: object.name, message }),
+                    None => Err(RestoreError::Failed(message)),
+                }
+            }
+            end => end.into_result(),
+        }
+    }
+
+    /// Restores the entries that follow the rows, and continues after errors. Returns the entries that failed.
+    pub(super) async fn restore_leniently(
+        &self,
+        address: &ServerAddress,
+        login: &Login,
+        input: RestoreInput<'_>,
+    ) -> Result<Vec<FailedEntry>, RestoreError> {
+        let mut child = start(self.command(address, login, &input)?, Stdio::null())?;
+        let stdin = child.stdin.take().ok_or_else(no_pipes)?;
+        let no_rest = None::<&mut stream::Empty<std::io::Result<Bytes>>>;
+        let (fed, ended) = tokio::join!(feed(stdin, input.head, no_rest), ended_leniently(&mut child));
+        fed?;
+        ended
+    }
+
+    fn command(
+        &self,
+        address: &ServerAddress,
+        login: &Login,
+        input: &RestoreInput<'_>,
+    ) -> Result<std::process::Command, RestoreError> {
         let application = match input.purpose {
             Purpose::Verify => "atlashub verify",
             Purpose::Restore => "atlashub restore",
         };
         let mut command =
             address.client_command(&self.path, self.major, login, application).map_err(RestoreError::NotRun)?;
-        let on_error = OnError::of(self.major, input.server_major);
-        if on_error == OnError::Exit {
-            command.arg("--exit-on-error");
-        }
         if input.purpose == Purpose::Verify {
             command.arg("--no-comments");
         }
@@ -147,17 +183,7 @@ impl RestoreProgram {
             .arg(format!("--use-list={}", input.list.path().display()))
             .arg(format!("--dbname={}", login.database))
             .env("PGOPTIONS", "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0");
-        let mut child = start(command, Stdio::null())?;
-        let stdin = child.stdin.take().ok_or_else(no_pipes)?;
-        let ended = async {
-            match on_error {
-                OnError::Exit => ended(&mut child).await,
-                OnError::TolerateTimeoutSetting => ended_tolerantly(&mut child).await,
-            }
-        };
-        let (fed, ended) = tokio::join!(feed(stdin, input.head, rest), ended);
-        fed?;
-        ended
+        Ok(command)
     }
 
     /// Returns the statements of the listed entries, which must have no rows.
@@ -173,55 +199,9 @@ impl RestoreProgram {
         let mut text = Vec::new();
         let read = async { stdout.read_to_end(&mut text).await.map_err(|error| RestoreError::NotRun(error.into())) };
         let no_rest = None::<&mut stream::Empty<std::io::Result<Bytes>>>;
-        tokio::try_join!(feed(stdin, head, no_rest), read, ended(&mut child))?;
+        let ((), _, end) = tokio::try_join!(feed(stdin, head, no_rest), read, ended(&mut child))?;
+        end.into_result()?;
         String::from_utf8(text).map_err(|_| RestoreError::Failed("its statements are not UTF-8".to_owned()))
-    }
-}
-
-/// The consequence of a failed statement of an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OnError {
-    Exit,
-    /// `pg_restore` of version 17 or newer sets `transaction_timeout`, which older servers don't support. Only this
-    /// statement may fail. `pg_restore` continues after every error, so its messages are checked.
-    TolerateTimeoutSetting,
-}
-
-impl OnError {
-    fn of(program_major: u32, server_major: u32) -> Self {
-        match program_major >= TIMEOUT_SETTING_MAJOR && server_major < TIMEOUT_SETTING_MAJOR {
-            true => Self::TolerateTimeoutSetting,
-            false => Self::Exit,
-        }
-    }
-}
-
-/// Waits for the end of a program that continues after errors, and stops it at the first error that matters.
-async fn ended_tolerantly(child: &mut Child) -> Result<(), RestoreError> {
-    const TOLERATED: &str = "unrecognized configuration parameter \"transaction_timeout\"";
-    let mut stderr = BufReader::new(child.stderr.take().ok_or_else(no_pipes)?);
-    let (mut tolerated, mut line) = (0_u32, Vec::new());
-    loop {
-        line.clear();
-        // A read error ends the loop like the end of the output does.
-        if !matches!((&mut stderr).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).await, Ok(1..)) {
-            break;
-        }
-        let text = String::from_utf8_lossy(&line);
-        if !text.starts_with("pg_restore: error: ") {
-            continue;
-        }
-        if !text.contains(TOLERATED) {
-            let _ = child.start_kill();
-            let _ = child.wait().await;
-            return Err(RestoreError::Failed(safe_message(PROGRAM, &text)));
-        }
-        tolerated += 1;
-    }
-    match child.wait().await {
-        Ok(status) if status.success() || (tolerated > 0 && status.code() == Some(1)) => Ok(()),
-        Ok(_) => Err(RestoreError::Failed(safe_message(PROGRAM, ""))),
-        Err(error) => Err(RestoreError::NotRun(error.into())),
     }
 }
 
@@ -251,7 +231,7 @@ async fn write(stdin: &mut Option<ChildStdin>, chunk: &[u8]) {
 }
 
 /// Starts the program. The process is killed when the returned value is dropped.
-fn start(command: std::process::Command, stdout: Stdio) -> Result<Child, RestoreError> {
+pub(super) fn start(command: std::process::Command, stdout: Stdio) -> Result<Child, RestoreError> {
     let mut command = Command::from(command);
     command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
     // A separate process group keeps Ctrl-C in a terminal from the child. This process stops the child itself.
@@ -259,54 +239,6 @@ fn start(command: std::process::Command, stdout: Stdio) -> Result<Child, Restore
     command.spawn().map_err(|error| RestoreError::NotRun(error.into()))
 }
 
-async fn ended(child: &mut Child) -> Result<(), RestoreError> {
-    let stderr = child.stderr.take().ok_or_else(no_pipes)?;
-    let (status, stderr) = tokio::join!(child.wait(), read_tail(stderr));
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => {
-            tracing::warn!(%status, "pg_restore failed; the run's error contains its messages");
-            Err(RestoreError::Failed(safe_message(PROGRAM, &stderr)))
-        }
-        Err(error) => Err(RestoreError::NotRun(error.into())),
-    }
-}
-
-fn no_pipes() -> RestoreError {
+pub(super) fn no_pipes() -> RestoreError {
     RestoreError::NotRun(anyhow::anyhow!("its input or output is not piped"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn ending(script: &str) -> Result<(), RestoreError> {
-        let mut command = clean_command(std::path::Path::new("/bin/sh"));
-        command.args(["-c", script]);
-        ended_tolerantly(&mut start(command, Stdio::null()).unwrap()).await
-    }
-
-    #[tokio::test]
-    async fn only_the_unknown_setting_may_fail() {
-        const SETTING: &str = "echo 'pg_restore: error: could not execute query: ERROR:  unrecognized configuration \
-            parameter \"transaction_timeout\"' >&2; echo 'Command was: SET transaction_timeout = 0;' >&2;";
-        assert!(
-            ending(&format!(
-                "{SETTING} {SETTING} echo 'pg_restore: warning: errors ignored on restore: 2' >&2; exit 1"
-            ))
-            .await
-            .is_ok()
-        );
-        assert!(ending("exit 0").await.is_ok());
-        let other = "echo 'pg_restore: error: could not execute query: ERROR:  syntax error' >&2; exec sleep 600";
-        let error = ending(&format!("{SETTING} {other}")).await.unwrap_err();
-        assert!(error.to_string().contains("syntax error"), "{error}");
-        assert!(ending("exit 1").await.is_err(), "an end without a reason");
-    }
-
-    #[test]
-    fn setting_is_tolerated_only_where_the_server_lacks_it() {
-        assert_eq!([(15, 15), (17, 17), (18, 17)].map(|(own, server)| OnError::of(own, server)), [OnError::Exit; 3]);
-        assert_eq!(OnError::of(17, 16), OnError::TolerateTimeoutSetting);
-    }
 }

@@ -6,8 +6,9 @@ use sqlx::Connection as _;
 use uuid::Uuid;
 
 use super::{
-    RestoreError, ScratchName,
+    FailedObjects, RestoreError, ScratchName,
     archive_list::{ListFile, filter_list},
+    check_constraints,
     program::{Purpose, RestoreInput, RestoreProgram, Section},
     scratch::{self, Scratch},
     search_path,
@@ -65,8 +66,8 @@ impl Restorer {
     ///
     /// # Errors
     /// Returns `NoProgram` if the archive is newer than the programs on this machine, `Refused` if the scratch database
-    /// can't be created, and `Failed` if the archive can't be restored or its rows can't be counted. Otherwise, returns
-    /// the errors of reading the archive, of `pg_restore`, and of the connection to Postgres.
+    /// can't be created, and `Failed` or `FailedObject` if the archive can't be restored or its rows can't be counted.
+    /// Otherwise, returns the errors of reading the archive, of `pg_restore`, and of the connection to Postgres.
     pub async fn restore<A>(&self, run: Uuid, password: &str, archive: Archive<'_, A>) -> Result<Restored, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
@@ -99,16 +100,25 @@ impl Restorer {
             let input = |section| RestoreInput { list: &list, head: &head, section, purpose, server_major };
             let prepared = async {
                 program.restore(&server.address, &login, input(Section::PreData), None::<&mut A>).await?;
-                search_path::set_for_functions(&server.address, &login).await.map(drop)
+                let client = snapshot::connect(&server.address, &login).await?;
+                search_path::set_for_functions(&client).await?;
+                check_constraints::take_out(&client).await
             };
-            if let Err(error) = prepared.await {
-                while let Some(chunk) = bytes.next().await {
-                    chunk.map_err(RestoreError::Archive)?;
+            let checks = match prepared.await {
+                Ok(checks) => checks,
+                Err(error) => {
+                    while let Some(chunk) = bytes.next().await {
+                        chunk.map_err(RestoreError::Archive)?;
+                    }
+                    return Err(error);
                 }
-                return Err(error);
-            }
+            };
             program.restore(&server.address, &login, input(Section::Data), Some(bytes)).await?;
             program.restore(&server.address, &login, input(Section::PostData), None::<&mut A>).await?;
+            let mut client = snapshot::connect(&server.address, &login).await?;
+            client.mark_busy();
+            checks.put_back(&client, FailedObjects::Fail).await?;
+            drop(client);
             let mut client = snapshot::connect(&server.address, &login).await?;
             let tables = snapshot::list_tables(&client).await.map_err(RestoreError::from_scratch)?;
             let tables = snapshot::count_rows(&mut client, &tables).await.map_err(RestoreError::from_scratch)?;

@@ -1,7 +1,7 @@
 //! Lets an archive's functions be called while its rows are loaded.
 
 use super::RestoreError;
-use crate::db::{ServerAddress, connect::Login, dump::snapshot};
+use crate::db::ExclusiveClient;
 
 /// Selects the functions that set no `search_path`. Leaves out functions of extensions, functions in C and functions
 /// with a parsed body, which don't need it.
@@ -22,11 +22,7 @@ pub(super) struct ChangedFunctions(Vec<String>);
 /// Sets the `search_path` of functions that have none to that of a project's sessions. `pg_restore` loads with an empty
 /// one, so that a check constraint, generated column, index or materialized view fails if its function names tables
 /// without a schema. Run it as the role that owns the functions, before rows are loaded.
-pub(super) async fn set_for_functions(
-    address: &ServerAddress,
-    login: &Login,
-) -> Result<ChangedFunctions, RestoreError> {
-    let client = snapshot::connect(address, login).await?;
+pub(super) async fn set_for_functions(client: &ExclusiveClient) -> Result<ChangedFunctions, RestoreError> {
     let functions = client.query(FUNCTIONS, &[]).await.map_err(failed)?;
     let functions = ChangedFunctions(functions.iter().map(|row| row.get::<_, String>(0)).collect());
     client.batch_execute(&functions.statements("SET search_path = public")).await.map_err(failed)?;

@@ -204,7 +204,7 @@ fn apply(statement: &str, mut edits: Vec<Edit>) -> String {
 }
 
 /// Removes the lines with which newer versions of `pg_restore` keep `psql` from running commands of an archive.
-fn without_restrict(sql: &str) -> String {
+pub(super) fn without_restrict(sql: &str) -> String {
     let Some(key) = sql.lines().find_map(|line| line.strip_prefix("\\restrict ")) else { return sql.to_owned() };
     let lines = [format!("\\restrict {key}"), format!("\\unrestrict {key}")];
     sql.lines().filter(|line| !lines.iter().any(|known| known == line)).collect::<Vec<_>>().join("\n")

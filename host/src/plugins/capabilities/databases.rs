@@ -85,6 +85,10 @@ impl databases::HostWithStore<RunState> for Host {
             let fields = serde_json::json!({ "database": database, "function": function.function });
             run.output.log(LineLevel::Warn, &function.warning(), fields);
         }
+        for check in outcome.reading_checks() {
+            let fields = serde_json::json!({ "database": database, "constraint": check.constraint });
+            run.output.log(LineLevel::Warn, &check.warning(), fields);
+        }
         let recipients = &run.services.backup_recipients;
         let is_encrypted = !recipients.is_empty();
         let bytes = if is_encrypted { age_file::encrypt(recipients, bytes) } else { Ok(bytes.boxed()) };

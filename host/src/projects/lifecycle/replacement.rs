@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     config::Secret,
-    db::{Credentials, DbRole, restore::LoadTarget},
+    db::{
+        Credentials, DbRole,
+        restore::{FailedObjects, LoadTarget},
+    },
     error::{ApiError, ApiResult},
     projects::keys,
 };
@@ -166,6 +169,7 @@ impl Replacements {
             credentials: &*self.credentials,
             schema_auth: &sql.schema_auth,
             standard_privileges: &sql.standard_privileges,
+            failed_objects: FailedObjects::Fail,
         }
     }
 

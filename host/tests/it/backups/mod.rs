@@ -1,9 +1,11 @@
 //! Backups: catalogue, dump, verification, restore, and the plugin that creates them.
 
 pub mod catalogue;
+pub mod check_constraints;
 pub mod dump;
 pub mod encryption;
 pub mod end_to_end;
+pub mod failed_objects;
 pub mod object_changes;
 pub mod object_faults;
 pub mod objects;
@@ -11,6 +13,7 @@ pub mod plugin;
 pub mod protection;
 pub mod restore;
 pub mod restore_hostile;
+pub mod restore_removal;
 pub mod restore_security;
 pub mod restore_swap;
 pub mod restore_uploads;

@@ -110,7 +110,7 @@ async fn cancelled_restore_leaves_no_database_and_an_unchanged_project() {
     eventually("the function of the constraint runs", async || {
         let looping: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM pg_stat_activity
-                            WHERE starts_with(datname, $1) AND query LIKE 'COPY public.trap%')",
+                            WHERE starts_with(datname, $1) AND query LIKE 'ALTER TABLE public.trap ADD CONSTRAINT%')",
         )
         .bind(format!("proj_{}_restore_", project.id))
         .fetch_one(app.app.platform())

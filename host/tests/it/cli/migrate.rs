@@ -118,9 +118,18 @@ async fn older_version_accepts_migrations_of_a_newer_one() {
     let key = created["secretKey"].as_str().unwrap();
     let (status, body) = Client::new(&*server.public_url).with_header("x-api-key", key).get("/v1/db/tables").await;
     assert_eq!(status, StatusCode::OK, "{body}");
-    for list in
-        ["projects", "jobs", "runs", "backups", "notifications", "plugins", "trusted-keys", "audit", "migrations"]
-    {
+    for list in [
+        "projects",
+        "jobs",
+        "runs",
+        "backups",
+        "restores",
+        "notifications",
+        "plugins",
+        "trusted-keys",
+        "audit",
+        "migrations",
+    ] {
         let (status, body) = admin.get(&format!("/admin/v1/{list}")).await;
         assert_eq!(status, StatusCode::OK, "{list}: {body}");
     }

@@ -70,6 +70,22 @@ async fn changes_of_every_kind_are_events() {
         };
         tail.until("backup", &json!({ "projectId": "shopshop", "state": state })).await;
     }
+    for (statement, state) in [
+        (
+            "INSERT INTO restores (id, project_id, backup_id, object_key, plan)
+             SELECT '00000000-0000-7000-8000-000000000003', id, gen_random_uuid(), 'a', '{}' FROM projects",
+            "planned",
+        ),
+        // No run works on it.
+        ("UPDATE restores SET state = 'loading'", "failed"),
+        ("UPDATE restores SET state = 'done', previous_database = 'kept'", "done"),
+        // The database that it kept was dropped.
+        ("UPDATE restores SET previous_database = NULL", "done"),
+        ("DELETE FROM restores", "deleted"),
+    ] {
+        sqlx::query(statement).execute(app.app.platform()).await.unwrap();
+        tail.until("restore", &json!({ "projectId": project.id, "state": state })).await;
+    }
     let node = "INSERT INTO nodes (id, role, version, started_at)
                 VALUES ('00000000-0000-7000-8000-000000000002', 'gateway', '0', now())";
     sqlx::query(node).execute(app.app.platform()).await.unwrap();

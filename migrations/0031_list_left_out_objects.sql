@@ -1,0 +1,3 @@
+-- What a restore left out: objects that could not be created, and constraints that are NOT VALID now.
+
+ALTER TABLE restores ADD COLUMN left_out text[] NOT NULL DEFAULT '{}';
