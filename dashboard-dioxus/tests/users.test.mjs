@@ -97,6 +97,13 @@ test("sheet shows sessions and login events, and signing out ends the sessions",
   await sheet.getByRole("menuitem", { name: "Sign out everywhere" }).click();
   await page.getByRole("dialog", { name: "Sign out everywhere" }).getByRole("button", { name: "Sign out everywhere" }).click();
   await shown(sheet.getByText("The user is not signed in."));
+  // The audit log names the user too, and leads back to the user.
+  await page.goto(`${url}/audit?project=${project.id}&action=auth.login`);
+  const entry = page.getByRole("table", { name: "Audit entries" }).getByRole("row").nth(1);
+  await shown(entry.getByRole("cell", { name: "user eve@example.com", exact: true }));
+  await entry.getByRole("link").click();
+  await page.getByRole("link", { name: "user eve@example.com", exact: true }).click();
+  await shown(page.getByRole("dialog", { name: "eve@example.com" }));
 });
 
 test("second factor is shown in the sheet and removed after a confirmation", async (t) => {
