@@ -39,7 +39,6 @@ pub(super) const ACTS: &[(&str, &str, &str, &[&str])] = &[
     ("query.clear_history", "cleared", "clear", &["the history of SQL"]),
     ("bucket.create", "created", "create", &["bucket {target}", "a bucket"]),
     ("bucket.update", "changed", "change", &["bucket {target}", "a bucket"]),
-    ("bucket.expose", "changed", "change", &["the access to bucket {target}", "the access to a bucket"]),
     ("bucket.delete", "deleted", "delete", &["bucket {target}", "a bucket"]),
     ("object.delete", "deleted", "delete", &["object {objectKey}", "an object of bucket {target}", "an object"]),
     (
@@ -65,12 +64,6 @@ pub(super) const ACTS: &[(&str, &str, &str, &[&str])] = &[
         "created",
         "create",
         &["an upload URL for {objectKey}", "an upload URL for bucket {target}", "an upload URL for an object"],
-    ),
-    (
-        "object.sign_download",
-        "created",
-        "create",
-        &["a download URL for {objectKey}", "a download URL for bucket {target}", "a download URL for an object"],
     ),
     (
         "object.complete_upload",
@@ -181,7 +174,6 @@ pub(super) const ACTS: &[(&str, &str, &str, &[&str])] = &[
     ("import.create", "created", "create", &["an import into table {table}", "an import"]),
     ("import.start", "started", "start", &["an import into table {table}", "an import"]),
     ("import.delete", "deleted", "delete", &["an import into table {table}", "an import"]),
-    ("plugin.upload", "uploaded", "upload", &["plugin {target}", "a plugin"]),
     ("plugin.approve", "approved", "approve", &["plugin {target}", "a plugin"]),
     ("plugin.revoke", "revoked", "revoke", &["plugin {target}", "a plugin"]),
     ("plugin.remove", "removed the approval of", "remove the approval of", &["plugin {target}", "a plugin"]),
