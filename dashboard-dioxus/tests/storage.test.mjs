@@ -61,7 +61,12 @@ test("a bucket is created, opened to browsers, and deleted after its name is typ
   await form.getByRole("button", { name: "Create bucket" }).click();
   await shown(form.getByRole("alert").getByText("The bucket name is invalid."));
   await form.getByRole("textbox", { name: "Name" }).fill("made");
-  await form.getByRole("textbox", { name: "Maximum object size (MB)" }).fill("5");
+  const limit = form.getByRole("textbox", { name: "Maximum object size (MB)" });
+  await limit.fill("6000000");
+  await form.getByRole("button", { name: "Create bucket" }).click();
+  await shown(form.getByRole("alert").getByText("must be from 1 to"));
+  assert.equal(await limit.getAttribute("aria-invalid"), "true");
+  await limit.fill("5");
   await form.getByRole("button", { name: "Create bucket" }).click();
   await shown(heading(page, "made"));
   await shown(page.getByRole("heading", { level: 2, name: "No objects" }));
