@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;
 
 use crate::{
-    db::{DbError, is_in_function},
+    db::{DbError, is_error_too_large, is_in_function},
     error::{ApiError, Code},
     http::ResponseError,
 };
@@ -102,6 +102,13 @@ pub(super) fn rejects_value(error: &PostgresError) -> bool {
 fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> Option<ApiError> {
     let code = error.code().code();
     let (schema, table, audience) = (context.schema, context.table, context.audience);
+    if is_error_too_large(error) {
+        let message = format!("The statement failed, but {}.", error.message());
+        return Some(
+            ApiError::new(Code::Unprocessable, message)
+                .with_hint("Send shorter values, or shorten the messages of errors in the project's SQL."),
+        );
+    }
     if is_allocation_limit(error) {
         return Some(ResponseError::TooLarge(context.max_response_bytes).into());
     }
