@@ -15,7 +15,8 @@ pub struct AuditEntry {
     /// When it happened.
     pub at: DateTime<Utc>,
     /// Who made the change: an e-mail address or the name of an Access service token, `dev-token`, `session`, `cli`,
-    /// `system`, or `unknown` for a failed sign-in.
+    /// `system`, or `unknown` for a failed sign-in. For actions `auth.*`, the id of the app's user, or `anonymous`; the
+    /// user's address is then `email` in `details`.
     pub actor: String,
     /// What was done, for example `project.create`.
     pub action: String,

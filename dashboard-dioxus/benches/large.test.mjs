@@ -14,7 +14,8 @@ import { longestTask, scroll } from "./trace.mjs";
 
 const database = process.env.ATLASHUB_BENCH_DATABASE;
 const report = (name, value) => console.log(`${name.padEnd(46)} ${value}`);
-const sql = (text) => execFileSync("psql", ["-qAt", "-v", "ON_ERROR_STOP=1", database, "-c", text], { encoding: "utf8" });
+const sql = (text) =>
+  execFileSync("psql", ["-qAt", "-v", "ON_ERROR_STOP=1", database, "-c", text], { encoding: "utf8" });
 
 // A version 7 UUID with the time of the column `at`, because the list of runs is sorted by id.
 const UUIDV7 = `encode(overlay(overlay(uuid_send(gen_random_uuid()) placing
@@ -34,10 +35,17 @@ async function reportStep(name, page, act) {
 
 test("100 000 runs", async (t) => {
   const { id } = await createProject("many runs");
-  const job = await admin("POST", "/jobs", { type: "http", scheduleCron: "0 3 1 1 *", name: "Many", projectId: id, httpUrl: "http://localhost:9999/" });
-  sql(`insert into cron_job_runs (id, job_id, project_id, trigger, status, started_at, finished_at, duration_ms, created_at, error_text)
-    select ${UUIDV7}, '${job.id}', '${id}', 'manual', case when i % 10 = 0 then 'fail' else 'success' end, at, at + interval '1 second', 1000, at,
-      case when i % 10 = 0 then 'The server returned 500' end
+  const job = await admin("POST", "/jobs", {
+    type: "http",
+    scheduleCron: "0 3 1 1 *",
+    name: "Many",
+    projectId: id,
+    httpUrl: "http://localhost:9999/",
+  });
+  sql(`insert into cron_job_runs (id, job_id, project_id, trigger, status, started_at, finished_at, duration_ms,
+      created_at, error_text)
+    select ${UUIDV7}, '${job.id}', '${id}', 'manual', case when i % 10 = 0 then 'fail' else 'success' end, at,
+      at + interval '1 second', 1000, at, case when i % 10 = 0 then 'The server returned 500' end
     from (select i, now() - i * interval '0.8 seconds' as at from generate_series(1, 100000) as i) as times;
     analyze cron_job_runs`);
   const page = await openPage(t);
@@ -62,10 +70,21 @@ test("100 000 runs", async (t) => {
 
 test("a log of 4 MiB", async (t) => {
   const { id } = await createProject("long log");
-  const job = await admin("POST", "/jobs", { type: "http", scheduleCron: "0 3 1 1 *", name: "Log", projectId: id, httpUrl: "http://localhost:9999/" });
+  const job = await admin("POST", "/jobs", {
+    type: "http",
+    scheduleCron: "0 3 1 1 *",
+    name: "Log",
+    projectId: id,
+    httpUrl: "http://localhost:9999/",
+  });
   const { runId } = await admin("POST", `/jobs/${job.id}/run`, {});
   await eventually(async () => (await admin("GET", `/runs/${runId}`)).finishedAt, "the end of the run");
-  const line = (index) => ({ at: "2026-02-03T14:31:02.114Z", level: "info", message: `Copied file ${index} of 32000`, fields: { bytes: index * 117, key: `folder/${index}.txt` } });
+  const line = (index) => ({
+    at: "2026-02-03T14:31:02.114Z",
+    level: "info",
+    message: `Copied file ${index} of 32000`,
+    fields: { bytes: index * 117, key: `folder/${index}.txt` },
+  });
   const items = Array.from({ length: 32_000 }, (_, index) => line(index));
   assert.ok(JSON.stringify(items).length > 4 << 20);
   const page = await openPage(t);
@@ -75,7 +94,10 @@ test("a log of 4 MiB", async (t) => {
   for (const [way, step] of [["steady", 100], ["in leaps", 1500]]) {
     let frames;
     const longest = await longestTask(page, async () => (frames = await scroll(page, step, "#run-log")));
-    report(`scroll of a log of 4 MiB, ${way}`, `longest task ${longest.toFixed(1)} ms (goal 50), ${frames} frames in 3 s`);
+    report(
+      `scroll of a log of 4 MiB, ${way}`,
+      `longest task ${longest.toFixed(1)} ms (goal 50), ${frames} frames in 3 s`,
+    );
   }
   await reportStep("log: find a text", page, async () => {
     await page.getByRole("searchbox", { name: "Find in log" }).fill("file 31999");
@@ -159,5 +181,6 @@ test("an upload of 2 GiB", async (t) => {
     ended = (await admin("GET", `${covers}/objects`)).items.some(({ size }) => size === 2 ** 31);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-  report("upload of 2 GiB", `${Math.round((performance.now() - begin) / 1000)} s, the renderer grows by ${(peak - before).toFixed(1)} MiB (goal 50)`);
+  const seconds = Math.round((performance.now() - begin) / 1000);
+  report("upload of 2 GiB", `${seconds} s, the renderer grows by ${(peak - before).toFixed(1)} MiB (goal 50)`);
 });

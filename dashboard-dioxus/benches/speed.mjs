@@ -13,7 +13,13 @@ const PAGES = ["/projects", "/jobs", "/backups", "/plugins", "/notifications", "
 
 const browser = await chromium.launch({
   executablePath: process.env.ATLASHUB_TEST_CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--js-flags=--expose-gc"],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--js-flags=--expose-gc",
+  ],
 });
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -33,7 +39,8 @@ async function signedIn() {
 function watchHeading() {
   const look = () => {
     const main = document.querySelector("main");
-    if (document.querySelector("#h1") && main?.getAttribute("aria-busy") !== "true") globalThis.usableAt ??= performance.now();
+    if (document.querySelector("#h1") && main?.getAttribute("aria-busy") !== "true")
+      globalThis.usableAt ??= performance.now();
     else requestAnimationFrame(look);
   };
   look();
@@ -43,7 +50,10 @@ function watchHeading() {
 {
   const { context } = await signedIn();
   const headers = { origin: new URL(url).origin };
-  const created = await context.request.post(`${url}/admin/v1/projects`, { data: { name: `speed ${Date.now()}` }, headers });
+  const created = await context.request.post(`${url}/admin/v1/projects`, {
+    data: { name: `speed ${Date.now()}` },
+    headers,
+  });
   if (!created.ok()) throw new Error(await created.text());
   await context.close();
 }
@@ -58,8 +68,12 @@ for (let round = 0; round < ROUNDS; round += 1) {
   const urls = new Map();
   const sizes = new Map();
   await session.send("Network.enable");
-  session.on("Network.responseReceived", ({ requestId, response }) => urls.set(requestId, new URL(response.url).pathname));
-  session.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => sizes.set(urls.get(requestId), encodedDataLength));
+  session.on("Network.responseReceived", ({ requestId, response }) =>
+    urls.set(requestId, new URL(response.url).pathname),
+  );
+  session.on("Network.loadingFinished", ({ requestId, encodedDataLength }) =>
+    sizes.set(urls.get(requestId), encodedDataLength),
+  );
   await page.addInitScript(watchHeading);
   await page.goto(url);
   await page.waitForFunction(() => globalThis.usableAt);
@@ -108,7 +122,10 @@ await switchTimes(page);
 // The browser's cache has all files; the tab has loaded none.
 await page.goto(url);
 await page.waitForSelector("#h1");
-for (const [name, times] of [["page switch, first in this tab", await switchTimes(page)], ["page switch, again", await switchTimes(page)]]) {
+for (const [name, times] of [
+  ["page switch, first in this tab", await switchTimes(page)],
+  ["page switch, again", await switchTimes(page)],
+]) {
   const [slowest, longest] = [...times].reduce((a, b) => (b[1] > a[1] ? b : a));
   report(name, `${Math.round(median([...times.values()]))} ms (median), ${Math.round(longest)} ms (${slowest})`);
 }

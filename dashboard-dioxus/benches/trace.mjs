@@ -20,12 +20,17 @@ async function record(page, act) {
     if (!threads.has(thread)) threads.set(thread, []);
     threads.get(thread).push(event);
   }
-  const mains = [...threads.values()].filter((events) => events.some(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain"));
+  const mains = [...threads.values()].filter((events) =>
+    events.some(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain"),
+  );
   // Other pages of the same browser are idle.
   return mains.sort((a, b) => b.length - a.length)[0];
 }
 
-const computing = (events) => events.filter(({ name, ph }) => ph === "X" && name.endsWith("RunTask")).map(({ ts, tdur = 0 }) => ({ at: ts, ms: tdur / 1000 }));
+const computing = (events) =>
+  events
+    .filter(({ name, ph }) => ph === "X" && name.endsWith("RunTask"))
+    .map(({ ts, tdur = 0 }) => ({ at: ts, ms: tdur / 1000 }));
 
 // Returns the milliseconds of the longest task.
 export async function longestTask(page, act) {
@@ -35,11 +40,16 @@ export async function longestTask(page, act) {
 // Returns the milliseconds that the main thread computes between each key and the next one, shortest first.
 export async function timesOfKeys(page, act) {
   const events = await record(page, act);
-  const keys = events.filter(({ name, args }) => name === "EventDispatch" && args?.data?.type === "keydown").map(({ ts }) => ts).sort((a, b) => a - b);
+  const keys = events
+    .filter(({ name, args }) => name === "EventDispatch" && args?.data?.type === "keydown")
+    .map(({ ts }) => ts)
+    .sort((a, b) => a - b);
   // Tasks are nested in tasks of the same name.
   const tasks = computing(events.filter(({ name }) => name === "RunTask"));
   const until = (index) => keys[index + 1] ?? Infinity;
-  const times = keys.map((key, index) => tasks.filter(({ at }) => at >= key - 1000 && at < until(index) - 1000).reduce((sum, { ms }) => sum + ms, 0));
+  const times = keys.map((key, index) =>
+    tasks.filter(({ at }) => at >= key - 1000 && at < until(index) - 1000).reduce((sum, { ms }) => sum + ms, 0),
+  );
   return times.sort((a, b) => a - b);
 }
 

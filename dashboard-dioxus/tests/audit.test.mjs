@@ -71,7 +71,10 @@ test("filters are in the address and can be cleared", async (t) => {
   await page.getByRole("combobox", { name: "Result" }).selectOption("denied");
   await page.getByRole("combobox", { name: "Project" }).selectOption({ label: project.name });
   await page.getByRole("combobox", { name: "Time" }).selectOption({ label: "Last hour" });
-  await eventually(() => parameter(page, "result") === "denied" && parameter(page, "project") === project.id && parameter(page, "from"));
+  await eventually(
+    () =>
+      parameter(page, "result") === "denied" && parameter(page, "project") === project.id && parameter(page, "from"),
+  );
   await shown(page.getByRole("heading", { name: "No entry matches" }));
   await button(page, "Clear filters").first().click();
   await eventually(() => new URL(page.url()).search === "");

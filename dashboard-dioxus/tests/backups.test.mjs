@@ -26,7 +26,9 @@ async function changeItems(page, path, change) {
 
 // Changes the server's response about the protection of a database.
 const protect = (page, target, fields) =>
-  changeItems(page, "**/admin/v1/backups/protection", (item) => (item.target === target ? { ...item, ...fields } : item));
+  changeItems(page, "**/admin/v1/backups/protection", (item) =>
+    item.target === target ? { ...item, ...fields } : item,
+  );
 
 const daysAgo = (days) => new Date(Date.now() - days * 86_400_000).toISOString();
 

@@ -17,18 +17,56 @@ test("every kind of component has a sample", async (t) => {
   await page.goto(`${url}/ui`);
   await shown(heading(page, "Components"));
   const names = await page.getByRole("heading", { level: 2 }).allInnerTexts();
-  for (const kind of ["Button", "Input", "Select", "combobox", "Checkbox", "radio", "switch", "Tabs", "Dialog", "sheet", "Menu", "popover",
-    "tooltip", "Toast", "badges", "Cards", "Data grid", "List", "Code block", "skeleton", "Progress", "Empty", "error", "Command palette"]) {
-    assert.ok(names.some((name) => name.includes(kind)), kind);
+  for (const kind of [
+    "Button",
+    "Input",
+    "Select",
+    "combobox",
+    "Checkbox",
+    "radio",
+    "switch",
+    "Tabs",
+    "Dialog",
+    "sheet",
+    "Menu",
+    "popover",
+    "tooltip",
+    "Toast",
+    "badges",
+    "Cards",
+    "Data grid",
+    "List",
+    "Code block",
+    "skeleton",
+    "Progress",
+    "Empty",
+    "error",
+    "Command palette",
+  ]) {
+    assert.ok(
+      names.some((name) => name.includes(kind)),
+      kind,
+    );
   }
 });
 
 test("texts, shapes and controls have enough contrast on the backgrounds that they are used on", async (t) => {
-  const { id } = await createProject("contrast", ["create table books (id bigint primary key, title text)", "insert into books values (1, null)"]);
+  const { id } = await createProject("contrast", [
+    "create table books (id bigint primary key, title text)",
+    "insert into books values (1, null)",
+  ]);
   const page = await openPage(t);
   await page.emulateMedia({ reducedMotion: "reduce" });
-  for (const path of ["/ui", "/", "/projects", `/projects/${id}`, `/projects/${id}/tables?table=books`, `/projects/${id}/keys`,
-    `/projects/${id}/settings`, "/runs"]) {
+  for (const path of [
+    "/ui",
+    "/",
+    "/projects",
+    `/projects/${id}`,
+    `/projects/${id}/tables?table=books`,
+    `/projects/${id}/keys`,
+    `/projects/${id}/settings`,
+    "/runs",
+  ]) {
     await page.goto(url + path);
     await shown(page.getByRole("heading", { level: 1 }));
     await page.waitForLoadState("networkidle");

@@ -23,6 +23,7 @@ export async function startEndpoint({ immediately } = {}) {
     url: `http://localhost:${server.address().port}/hook`,
     // Waits until a request has arrived.
     arrived: () => (waiting.length > 0 ? Promise.resolve() : new Promise((resolve) => arrivals.push(resolve))),
-    respond: (status = 200, body = "done") => waiting.splice(0).forEach((response) => response.writeHead(status).end(body)),
+    respond: (status = 200, body = "done") =>
+      waiting.splice(0).forEach((response) => response.writeHead(status).end(body)),
   };
 }

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
 import { test } from "node:test";
 import { act, cell, download, openSql, run } from "./sql-support.mjs";
-import { admin, button, createProject, eventually, expectAccessible, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, hidden, openPage, shown, url,
+} from "./support.mjs";
 import { startExport, STORE, tools } from "./transfers-support.mjs";
 
 const BOOKS = [
@@ -151,7 +153,10 @@ test("running export is cancelled", async (t) => {
 });
 
 test("failed export says why", async (t) => {
-  const { id } = await createProject("failed", [...BOOKS, "create view broken as select 1 / (id - 5) as value from books"]);
+  const { id } = await createProject("failed", [
+    ...BOOKS,
+    "create view broken as select 1 / (id - 5) as value from books",
+  ]);
   await startExport({ kind: "table", projectId: id, table: "broken" }, "csv");
   const page = await openPage(t, { origins: STORE });
   await page.goto(tools(id, { tab: "export" }));

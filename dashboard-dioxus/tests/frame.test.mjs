@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage,
+  shown, url,
+} from "./support.mjs";
 
 test("landmarks and navigations have accessible names", async (t) => {
   const { id, name } = await createProject("landmarks");
@@ -106,10 +109,19 @@ test("signing out leads to the sign-in", async (t) => {
 
 test("signing out opens the address that the server names", async (t) => {
   const page = await openPage(t);
-  const session = { actor: "ann@example.com", expiresAt: null, method: "access", signOutUrl: "/cdn-cgi/access/logout", id: null };
+  const session = {
+    actor: "ann@example.com",
+    expiresAt: null,
+    method: "access",
+    signOutUrl: "/cdn-cgi/access/logout",
+    id: null,
+  };
   await page.route("**/admin/v1/session", (route) =>
-    route.request().method() === "DELETE" ? route.fulfill({ status: 204 }) : route.fulfill({ json: session }));
-  await page.route("**/cdn-cgi/access/logout", (route) => route.fulfill({ contentType: "text/html", body: "Signed out" }));
+    route.request().method() === "DELETE" ? route.fulfill({ status: 204 }) : route.fulfill({ json: session }),
+  );
+  await page.route("**/cdn-cgi/access/logout", (route) =>
+    route.fulfill({ contentType: "text/html", body: "Signed out" }),
+  );
   await page.goto(`${url}/projects`);
   await button(page, "Account").click();
   await page.getByRole("menuitem", { name: "Sign out" }).click();
@@ -137,7 +149,10 @@ test("every address has its heading and title when it is opened first", async (t
     const parts = project ? [title, project] : [title];
     await eventually(async () => (await page.title()) === [...parts, "AtlasHub"].join(" · "), `the title of ${path}`);
     const last = page.getByRole("navigation", { name: "Breadcrumb" }).getByRole("listitem").last();
-    await eventually(async () => title.includes(await last.innerText()) || (await last.innerText()) === "Settings", `the breadcrumb of ${path}`);
+    await eventually(
+      async () => title.includes(await last.innerText()) || (await last.innerText()) === "Settings",
+      `the breadcrumb of ${path}`,
+    );
   }
 });
 
@@ -147,7 +162,9 @@ test("the breadcrumb leads back", async (t) => {
   await page.goto(`${url}/projects/${id}/tables?table=books`);
   await shown(heading(page, "books"));
   const crumbs = page.getByRole("navigation", { name: "Breadcrumb" });
-  await eventually(async () => (await crumbs.getByRole("listitem").allInnerTexts()).join(">") === `Projects>${name}>Tables>books`);
+  await eventually(
+    async () => (await crumbs.getByRole("listitem").allInnerTexts()).join(">") === `Projects>${name}>Tables>books`,
+  );
   await crumbs.getByRole("link", { name: "Tables" }).click();
   await shown(heading(page, "Tables"));
   await crumbs.getByRole("link", { name, exact: true }).click();
@@ -188,13 +205,23 @@ test("overlays close with Esc and return the focus", async (t) => {
 test("running work can be seen and cancelled", async (t) => {
   const page = await openPage(t);
   const run = {
-    id: "0199c1de-0000-7000-8000-000000000001", jobName: "Nightly backup", plugin: "backup", pluginJob: "backup", status: "running",
-    trigger: "schedule", attempt: 1, maxAttempts: 1, createdAt: new Date().toISOString(), startedAt: new Date().toISOString(),
+    id: "0199c1de-0000-7000-8000-000000000001",
+    jobName: "Nightly backup",
+    plugin: "backup",
+    pluginJob: "backup",
+    status: "running",
+    trigger: "schedule",
+    attempt: 1,
+    maxAttempts: 1,
+    createdAt: new Date().toISOString(),
+    startedAt: new Date().toISOString(),
     progress: { done: 64, total: 100, message: "Copying rows" },
   };
   const runs = await admin("GET", "/runs?limit=1");
   let cancelled = false;
-  await page.route("**/admin/v1/runs?*status=running*", (route) => route.fulfill({ json: { ...runs, items: cancelled ? [] : [run] } }));
+  await page.route("**/admin/v1/runs?*status=running*", (route) =>
+    route.fulfill({ json: { ...runs, items: cancelled ? [] : [run] } }),
+  );
   await page.route("**/admin/v1/runs/*/cancel", (route) => {
     cancelled = true;
     return route.fulfill({ status: 202, json: run });
@@ -232,7 +259,10 @@ test("single-key shortcuts can be switched off", async (t) => {
   await shown(heading(page, "Projects"));
   await page.keyboard.press("?");
   const dialog = page.getByRole("dialog", { name: "Keyboard shortcuts" });
-  for (const part of [dialog.getByRole("heading", { name: "Keyboard shortcuts" }), dialog.getByRole("button", { name: "Close" })]) {
+  for (const part of [
+    dialog.getByRole("heading", { name: "Keyboard shortcuts" }),
+    dialog.getByRole("button", { name: "Close" }),
+  ]) {
     const { y, height } = await part.boundingBox();
     assert.ok(y >= 0 && y + height <= 900, "title and button are in view");
   }
@@ -272,17 +302,30 @@ test("a narrow window keeps the names of links", async (t) => {
 test("a phone has controls of 40 pixels and never scrolls sideways", async (t) => {
   const { id, name } = await createProject("phone");
   const page = await openPage(t, { narrow: true });
-  for (const path of ["/", "/projects", `/projects/${id}`, `/projects/${id}/keys`, `/projects/${id}/settings`, "/runs", "/ui", "/nothing"]) {
+  for (const path of [
+    "/",
+    "/projects",
+    `/projects/${id}`,
+    `/projects/${id}/keys`,
+    `/projects/${id}/settings`,
+    "/runs",
+    "/ui",
+    "/nothing",
+  ]) {
     await page.setViewportSize({ width: 390, height: 844 });
     await page.goto(url + path);
     await shown(page.getByRole("heading", { level: 1 }));
     await shown(button(page, "Open menu"));
     const small = await page.evaluate(() => {
-      const controls = [...document.querySelectorAll("button, .btn, .nav a, select, input:not([type=checkbox], [type=radio])")];
-      const boxes = controls.filter((control) => control.checkVisibility({ visibilityProperty: true })).map((control) => {
-        const box = (control.closest(".input, .q") ?? control).getBoundingClientRect();
-        return { text: control.outerHTML.slice(0, 120), width: box.width, height: box.height };
-      });
+      const controls = [
+        ...document.querySelectorAll("button, .btn, .nav a, select, input:not([type=checkbox], [type=radio])"),
+      ];
+      const boxes = controls
+        .filter((control) => control.checkVisibility({ visibilityProperty: true }))
+        .map((control) => {
+          const box = (control.closest(".input, .q") ?? control).getBoundingClientRect();
+          return { text: control.outerHTML.slice(0, 120), width: box.width, height: box.height };
+        });
       return boxes.filter(({ width, height }) => width > 1 && height > 1 && height < 39.5);
     });
     assert.deepEqual(small, [], path);

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startEndpoint } from "./endpoint.mjs";
-import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+} from "./support.mjs";
 
 const createJob = (project, name, fields) =>
   admin("POST", "/jobs", { type: "http", scheduleCron: "0 3 1 1 *", name, projectId: project.id, ...fields });
@@ -115,7 +117,9 @@ test("arrow keys move among the last runs", async (t) => {
     await admin("POST", `/jobs/${job.id}/run`, {});
     await endpoint.arrived();
     endpoint.respond();
-    await eventually(async () => (await admin("GET", `/jobs/${job.id}/runs`)).items.every((run) => run.status === "success"));
+    await eventually(async () =>
+      (await admin("GET", `/jobs/${job.id}/runs`)).items.every((run) => run.status === "success"),
+    );
   }
   const page = await openPage(t);
   await page.goto(jobsOf(project));

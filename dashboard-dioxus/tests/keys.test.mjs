@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage,
+  shown, url,
+} from "./support.mjs";
 
 test("a key is created, shown once, and revoked", async (t) => {
   const { id } = await createProject("keys");
@@ -74,7 +77,13 @@ test("rotating a key keeps the old key for the chosen time", async (t) => {
   const rotate = page.getByRole("dialog", { name: "Rotate key" });
   await shown(rotate.getByText("It has never been used."));
   const overlap = rotate.getByRole("combobox", { name: "Old key keeps working for" });
-  assert.deepEqual(await overlap.locator("option").allTextContents(), ["Not at all", "1 hour", "1 day", "7 days", "30 days"]);
+  assert.deepEqual(await overlap.locator("option").allTextContents(), [
+    "Not at all",
+    "1 hour",
+    "1 day",
+    "7 days",
+    "30 days",
+  ]);
   await overlap.selectOption("1 hour");
   // The field has the focus, and the keys submit the form.
   await page.keyboard.press("Control+Enter");

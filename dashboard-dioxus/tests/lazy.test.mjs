@@ -1,7 +1,9 @@
 // Pages are WebAssembly modules of their own in a release. In development, they are all in the first module.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+} from "./support.mjs";
 
 // Opens the overview before any other module is loaded. Skips the test if there is only one module.
 async function openSplit(t, failing) {
@@ -72,8 +74,22 @@ test("the module of a page is loaded while the pointer is on its link", async (t
 
 test("every page opens in a tab that has loaded no other", async (t) => {
   const { id } = await createProject("opened cold");
-  const paths = ["/projects", "/projects/new", "/jobs", "/jobs/new", "/runs", "/backups", "/plugins", "/notifications", "/audit", "/settings", "/ui",
-    ...["", "/tables", "/sql", "/storage", "/users", "/keys", "/jobs", "/database", "/settings"].map((part) => `/projects/${id}${part}`)];
+  const paths = [
+    "/projects",
+    "/projects/new",
+    "/jobs",
+    "/jobs/new",
+    "/runs",
+    "/backups",
+    "/plugins",
+    "/notifications",
+    "/audit",
+    "/settings",
+    "/ui",
+    ...["", "/tables", "/sql", "/storage", "/users", "/keys", "/jobs", "/database", "/settings"].map(
+      (part) => `/projects/${id}${part}`,
+    ),
+  ];
   for (const path of paths) {
     const page = await openPage(t);
     await page.goto(`${url}${path}`);

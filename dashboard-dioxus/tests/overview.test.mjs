@@ -1,17 +1,35 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, openPage, refusal, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, openPage, refusal,
+  shown, url,
+} from "./support.mjs";
 
 // Returns the server's response with other facts and items.
 async function overviewWith(change) {
   const overview = await admin("GET", "/overview");
-  return { ...overview, facts: { ...overview.facts, ...change.facts }, attention: change.attention ?? [], problems: [] };
+  return {
+    ...overview,
+    facts: { ...overview.facts, ...change.facts },
+    attention: change.attention ?? [],
+    problems: [],
+  };
 }
 
 const failingJob = (project) => ({
-  id: "job-failing:1", kind: "jobFailing", severity: "warning", since: new Date().toISOString(), count: 3, projectId: project.id,
-  projectName: project.name, target: "0199c1de-0000-7000-8000-000000000002", title: "Nightly backup",
-  runId: "0199c1de-0000-7000-8000-000000000001", message: "Nightly backup failed 3 times.", reason: "The store is full.", canSnooze: true,
+  id: "job-failing:1",
+  kind: "jobFailing",
+  severity: "warning",
+  since: new Date().toISOString(),
+  count: 3,
+  projectId: project.id,
+  projectName: project.name,
+  target: "0199c1de-0000-7000-8000-000000000002",
+  title: "Nightly backup",
+  runId: "0199c1de-0000-7000-8000-000000000001",
+  message: "Nightly backup failed 3 times.",
+  reason: "The store is full.",
+  canSnooze: true,
 });
 
 test("the state consists of seven facts, each a link", async (t) => {
@@ -21,8 +39,15 @@ test("the state consists of seven facts, each a link", async (t) => {
   await shown(heading(page, "Overview"));
   const facts = page.getByRole("region", { name: "State" }).getByRole("link");
   await eventually(async () => (await facts.count()) === 7, "seven facts");
-  for (const name of [/^Projects \d/, /^Databases /, /^Storage .*object/, /^Runs in 24 h \d/, /^Oldest last good backup /, /^Connections \d+ of \d+/,
-    /^Disk .*(GB|TB|MB)/]) {
+  for (const name of [
+    /^Projects \d/,
+    /^Databases /,
+    /^Storage .*object/,
+    /^Runs in 24 h \d/,
+    /^Oldest last good backup /,
+    /^Connections \d+ of \d+/,
+    /^Disk .*(GB|TB|MB)/,
+  ]) {
     await shown(page.getByRole("region", { name: "State" }).getByRole("link", { name }));
   }
   await expectAccessible(page);
@@ -53,14 +78,25 @@ test("every kind of item has an action that leads to its page", async (t) => {
     connectionsHigh: ["Open settings", "/settings"],
   };
   const attention = Object.keys(expected).map((kind) => ({ ...base, id: kind, kind }));
-  const unprotected = { ...base, id: "backup", kind: "backupOverdue", target: `project:${project.id}`, reason: "No enabled job backs it up." };
+  const unprotected = {
+    ...base,
+    id: "backup",
+    kind: "backupOverdue",
+    target: `project:${project.id}`,
+    reason: "No enabled job backs it up.",
+  };
   const overview = await overviewWith({ attention: [...attention, unprotected] });
   await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: overview }));
   await page.goto(`${url}/`);
   const items = page.getByRole("region", { name: "Needs attention" }).getByRole("listitem");
   await eventually(async () => (await items.count()) === attention.length + 1, "the items");
   const found = await items.evaluateAll((items) =>
-    items.slice(0, -1).map((item) => [...item.querySelectorAll(".acts a")].map((link) => [link.textContent, link.getAttribute("href")]).flat()));
+    items
+      .slice(0, -1)
+      .map((item) =>
+        [...item.querySelectorAll(".acts a")].map((link) => [link.textContent, link.getAttribute("href")]).flat(),
+      ),
+  );
   assert.deepEqual(found, Object.values(expected));
   await shown(items.last().getByRole("button", { name: "Back up now" }));
   await items.last().getByRole("link", { name: "Schedule backups" }).click();
@@ -98,7 +134,10 @@ test("item that needs attention shows the reason and can be snoozed", async (t) 
     const region = page.getByRole("region", { name: "Needs attention" });
     await shown(region.getByText("The store is full."));
     await shown(region.getByRole("heading", { name: /Nightly backup failed 3 times/ }));
-    assert.equal(await region.getByRole("link", { name: "Open run" }).getAttribute("href"), "/runs/0199c1de-0000-7000-8000-000000000001");
+    assert.equal(
+      await region.getByRole("link", { name: "Open run" }).getAttribute("href"),
+      "/runs/0199c1de-0000-7000-8000-000000000001",
+    );
     await shown(region.getByRole("button", { name: "Run again" }));
     await expectAccessible(page);
     if (narrow) {

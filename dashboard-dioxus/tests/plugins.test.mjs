@@ -188,7 +188,14 @@ test("phone reads a plugin and revokes it, but changes no grants", async (t) => 
 
 test("revoking counts the runs and jobs that it stops", async (t) => {
   const page = await openPage(t);
-  const used = (id) => ({ jobId: id, jobName: id, pluginJob: "make", projectId: null, projectName: null, enabled: true });
+  const used = (id) => ({
+    jobId: id,
+    jobName: id,
+    pluginJob: "make",
+    projectId: null,
+    projectName: null,
+    enabled: true,
+  });
   await offer(page, plugin({ state: "active", activeRunCount: 2, usedBy: ["a", "b", "c"].map(used), usedByCount: 3 }));
   await page.goto(`${url}/plugins?plugin=thumbnails`);
   await shown(page.getByRole("dialog", { name: "Plugin thumbnails" }).getByText("Forget", { exact: true }));

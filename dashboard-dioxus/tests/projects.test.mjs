@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage,
+  shown, url,
+} from "./support.mjs";
 
 test("a new project shows its keys once", async (t) => {
   const page = await openPage(t);
@@ -22,7 +25,10 @@ test("a new project shows its keys once", async (t) => {
   await button(page, "Copy .env lines").click();
   await shown(page.getByRole("status").filter({ hasText: "Copied" }));
   const copied = await page.evaluate(() => navigator.clipboard.readText());
-  assert.match(copied, /ATLASHUB_API_URL=http[^\n]+\nATLASHUB_PUBLISHABLE_KEY=ah_pub_[^\n]+\nATLASHUB_SECRET_KEY=ah_sec_/);
+  assert.match(
+    copied,
+    /ATLASHUB_API_URL=http[^\n]+\nATLASHUB_PUBLISHABLE_KEY=ah_pub_[^\n]+\nATLASHUB_SECRET_KEY=ah_sec_/,
+  );
   await dialog.getByRole("checkbox", { name: "I have stored it" }).check();
   await button(page, "Done").click();
   await shown(heading(page, name));
@@ -101,17 +107,26 @@ test("the page of a project shows how to connect an app", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/projects/${id}`);
   const connect = page.getByRole("region", { name: "Connect" });
-  for (const [tab, text] of [[".env", "ATLASHUB_API_URL=http"], ["curl", "/v1/db/notes"], ["Next.js", "ATLASHUB_SECRET_KEY"]]) {
+  for (const [tab, text] of [
+    [".env", "ATLASHUB_API_URL=http"],
+    ["curl", "/v1/db/notes"],
+    ["Next.js", "ATLASHUB_SECRET_KEY"],
+  ]) {
     await connect.getByRole("tab", { name: tab, exact: true }).click();
     await shown(connect.getByText(text));
   }
   await connect.getByRole("button", { name: "Copy browser snippet" }).click();
-  await eventually(async () => (await page.evaluate(() => navigator.clipboard.readText())).includes("NEXT_PUBLIC_ATLASHUB_PUBLISHABLE_KEY"));
+  await eventually(async () =>
+    (await page.evaluate(() => navigator.clipboard.readText())).includes("NEXT_PUBLIC_ATLASHUB_PUBLISHABLE_KEY"),
+  );
   await shown(connect.getByRole("note").getByRole("link", { name: "Allow an origin…" }));
   const steps = page.getByRole("region", { name: "Next steps" });
   await shown(steps.getByRole("listitem").filter({ hasText: "Done: Create a table" }));
   await shown(steps.getByRole("link", { name: "Put the keys into your app" }));
-  assert.match(await steps.getByRole("link", { name: "Schedule a backup" }).getAttribute("href"), new RegExp(`^/jobs/new\\?.*${id}`));
+  assert.match(
+    await steps.getByRole("link", { name: "Schedule a backup" }).getAttribute("href"),
+    new RegExp(`^/jobs/new\\?.*${id}`),
+  );
   await page.getByRole("region", { name: "Holds" }).getByRole("button", { name: "Copy project id" }).click();
   await eventually(async () => (await page.evaluate(() => navigator.clipboard.readText())) === id);
 });
@@ -146,7 +161,9 @@ test("a project that waits for its last backup can be kept", async (t) => {
   await page.route("**/admin/v1/projects?*", async (route) => {
     const response = await route.fetch();
     const list = await response.json();
-    for (const item of list.items) if ((item.project ?? item).id === id) (item.project ?? item).deleteAfterRun = "00000000-0000-7000-8000-000000000000";
+    for (const item of list.items)
+      if ((item.project ?? item).id === id)
+        (item.project ?? item).deleteAfterRun = "00000000-0000-7000-8000-000000000000";
     await route.fulfill({ response, json: list });
   });
   await page.goto(`${url}/projects`);
@@ -237,7 +254,11 @@ test("projects show their state, also on a phone", async (t) => {
   const states = [
     ["creating", { state: "creating" }, "Being created…"],
     ["deleting", { state: "deleting" }, "Being deleted"],
-    ["problem", { deleteProblem: "The backup failed: the object store did not answer within 30 seconds." }, "Not deleted: The backup failed"],
+    [
+      "problem",
+      { deleteProblem: "The backup failed: the object store did not answer within 30 seconds." },
+      "Not deleted: The backup failed",
+    ],
     ["waiting", { deleteAfterRun: "0199c1de-0000-7000-8000-000000000000" }, "Deleted when its backup is done"],
   ];
   for (const narrow of [false, true]) {
@@ -253,7 +274,11 @@ test("projects show their state, also on a phone", async (t) => {
     for (const [id, , words] of states) {
       const entry = page.getByRole(narrow ? "listitem" : "row").filter({ hasText: id }).filter({ hasText: words });
       await shown(entry);
-      assert.equal(await entry.getByRole("link", { name: id, exact: true }).count(), ["problem", "waiting"].includes(id) ? 1 : 0, id);
+      assert.equal(
+        await entry.getByRole("link", { name: id, exact: true }).count(),
+        ["problem", "waiting"].includes(id) ? 1 : 0,
+        id,
+      );
     }
     await shown(button(page, "Keep the project"));
     await expectAccessible(page);

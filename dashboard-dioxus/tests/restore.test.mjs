@@ -2,9 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+} from "./support.mjs";
 
-const TABLES = ["create table notes (id int8 primary key, text text)", "insert into notes select n, 'note ' || n from generate_series(1, 3) n"];
+const TABLES = [
+  "create table notes (id int8 primary key, text text)",
+  "insert into notes select n, 'note ' || n from generate_series(1, 3) n",
+];
 
 async function backUp(id) {
   const { runId } = await admin("POST", "/backups", { target: `project:${id}` });
@@ -12,7 +17,8 @@ async function backUp(id) {
   return (await admin("GET", `/backups?target=project:${id}`)).items[0];
 }
 
-const notes = async (id) => (await admin("POST", `/projects/${id}/sql`, { sql: "select count(*) from notes" })).rows[0][0];
+const notes = async (id) =>
+  (await admin("POST", `/projects/${id}/sql`, { sql: "select count(*) from notes" })).rows[0][0];
 const toolsOf = (id) => `${url}/projects/${id}/database`;
 const steps = (page) => page.getByRole("region", { name: "Restore", exact: true });
 
@@ -28,7 +34,9 @@ test("backup is restored after a plan and a typed confirmation, and rolled back"
   await shown(dialog.getByText("nothing changes until you confirm it"));
   await dialog.getByRole("button", { name: "Show plan" }).click();
   await shown(steps(page).getByText(/1 table, 3 rows/));
-  await shown(steps(page).getByRole("table", { name: "Tables of the archive" }).getByRole("row").filter({ hasText: "notes" }));
+  await shown(
+    steps(page).getByRole("table", { name: "Tables of the archive" }).getByRole("row").filter({ hasText: "notes" }),
+  );
   assert.equal(await notes(id), 4, "a plan changes nothing");
   const restore = steps(page).getByRole("button", { name: `Restore ${name}` });
   assert.ok(await restore.isDisabled());
@@ -47,7 +55,10 @@ test("backup is restored after a plan and a typed confirmation, and rolled back"
   await eventually(async () => (await notes(id)) === 4, "the rows of before");
   const row = page.getByRole("table", { name: "Restores" }).getByRole("row").filter({ hasText: "Rolled back" });
   await row.getByRole("button", { name: "Remove kept database" }).click();
-  await page.getByRole("dialog", { name: "Remove kept database" }).getByRole("button", { name: "Remove kept database" }).click();
+  await page
+    .getByRole("dialog", { name: "Remove kept database" })
+    .getByRole("button", { name: "Remove kept database" })
+    .click();
   await hidden(row.getByRole("button", { name: "Remove kept database" }));
 });
 
@@ -78,7 +89,9 @@ test("uploaded archive gets a plan, and a file that is not an archive is refused
   const page = await openPage(t, { origins: ["http://127.0.0.1"] });
   await page.goto(toolsOf(target.id));
   await shown(button(page, "Restore from a file"));
-  await page.locator("#restore-file").setInputFiles({ name: "notes.txt", mimeType: "", buffer: Buffer.from("no archive") });
+  await page
+    .locator("#restore-file")
+    .setInputFiles({ name: "notes.txt", mimeType: "", buffer: Buffer.from("no archive") });
   await shown(page.getByRole("alert"));
   await page.locator("#restore-file").setInputFiles({ name: "source.dump", mimeType: "", buffer: archive });
   await shown(steps(page).getByRole("heading", { name: /^Uploaded archive/ }));

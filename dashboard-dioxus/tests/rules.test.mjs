@@ -26,7 +26,10 @@ function withMatch(files, pattern, allowed = []) {
 }
 
 test("nothing runs text as JavaScript", () => {
-  assert.deepEqual(withMatch(rust, /\beval\s*\(|document::(eval|Title|Script|Link|Meta|Style|Stylesheet)\b|asset!/), []);
+  assert.deepEqual(
+    withMatch(rust, /\beval\s*\(|document::(eval|Title|Script|Link|Meta|Style|Stylesheet)\b|asset!/),
+    [],
+  );
   assert.deepEqual(withMatch(scripts, /\beval\s*\(|new Function\b|setTimeout\(\s*["'`]|document\.write/), []);
 });
 
@@ -78,7 +81,9 @@ test("only the stream of events keeps a connection open", () => {
 });
 
 test("previews are in a sandbox", () => {
-  const frames = rust.flatMap(({ path, text }) => [...text.matchAll(/\biframe \{.*/g)].map(([frame]) => ({ path, frame })));
+  const frames = rust.flatMap(({ path, text }) =>
+    [...text.matchAll(/\biframe \{.*/g)].map(([frame]) => ({ path, frame })),
+  );
   assert.ok(frames.length > 0);
   assert.deepEqual(frames.filter(({ frame }) => !/"?sandbox"?: ""/.test(frame)).map(({ path }) => path), []);
 });
@@ -96,8 +101,10 @@ test("only the tokens name colours", () => {
 });
 
 test("crates that break the security policy or are too large are not used", () => {
-  const avoided = ["dioxus-primitives", "dioxus-datagrid", "dioxus-sdk", "dioxus-charts", "dioxus-free-icons", "lucide-dioxus",
-    "chrono-tz", "plotters", "charming", "regex"];
+  const avoided = [
+    "dioxus-primitives", "dioxus-datagrid", "dioxus-sdk", "dioxus-charts", "dioxus-free-icons", "lucide-dioxus",
+    "chrono-tz", "plotters", "charming", "regex",
+  ];
   assert.deepEqual(avoided.filter((name) => new RegExp(`^${name}\\b`, "m").test(manifest)), []);
   assert.ok(!manifest.includes("arbitrary_precision"), "it breaks flattened types");
 });

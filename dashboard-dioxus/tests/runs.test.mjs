@@ -2,10 +2,17 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { startEndpoint } from "./endpoint.mjs";
-import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+} from "./support.mjs";
 
 // Jobs without HTTP requests: the backup plugin creates a backup, or fails because its database does not exist.
-const succeeding = (project) => ({ type: "platform", plugin: "backup", pluginJob: "backup", params: { target: `project:${project.id}` } });
+const succeeding = (project) => ({
+  type: "platform",
+  plugin: "backup",
+  pluginJob: "backup",
+  params: { target: `project:${project.id}` },
+});
 const failing = () => ({ type: "platform", plugin: "backup", pluginJob: "backup", params: { target: "project:gone" } });
 
 const createJob = (project, name, fields) =>
@@ -132,7 +139,11 @@ test("level hides the lines below it, and is in the address", async (t) => {
 test("text is found in the log, with a count and the next match", async (t) => {
   const { run } = await endedRun();
   const page = await openPage(t);
-  await serveLog(page, run, [line("info", "Part 1 stored"), line("info", "Table done"), line("info", "Part 2 stored", { bytes: 16 })]);
+  await serveLog(page, run, [
+    line("info", "Part 1 stored"),
+    line("info", "Table done"),
+    line("info", "Part 2 stored", { bytes: 16 }),
+  ]);
   await page.goto(`${url}/runs/${run}?find=STORED`);
   await shown(page.getByRole("status").filter({ hasText: "1 of 2" }));
   await button(page, "Next match").click();
@@ -173,7 +184,10 @@ test("log is copied and downloaded", async (t) => {
   await shown(log(page).locator(".line"));
   await button(page, "Copy log").click();
   await shown(page.getByRole("status").filter({ hasText: "Copied" }));
-  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^\d{4}-\d\d-\d\dT[\d:.]+Z (INFO|DEBUG|ERROR) /);
+  assert.match(
+    await page.evaluate(() => navigator.clipboard.readText()),
+    /^\d{4}-\d\d-\d\dT[\d:.]+Z (INFO|DEBUG|ERROR) /,
+  );
   const [download] = await Promise.all([page.waitForEvent("download"), button(page, "Download log").click()]);
   assert.ok((await readFile(await download.path(), "utf8")).length > 0);
 });

@@ -64,7 +64,10 @@ test("after too many attempts, the page counts down to the next one", async (t) 
   const page = await openPage(t, { signedIn: false });
   await page.goto(`${url}/sign-in`);
   await page.route("**/admin/v1/session", (route) =>
-    route.request().method() === "POST" ? route.fulfill(refusal(429, "Too many attempts.", { "retry-after": "2" })) : route.continue());
+    route.request().method() === "POST"
+      ? route.fulfill(refusal(429, "Too many attempts.", { "retry-after": "2" }))
+      : route.continue(),
+  );
   await page.getByLabel("Admin token").fill("some-token-that-is-wrong");
   await button(page, "Sign in").click();
   await shown(page.getByRole("alert").filter({ hasText: "Too many attempts. Wait 2 s, then try again." }));
@@ -74,7 +77,12 @@ test("after too many attempts, the page counts down to the next one", async (t) 
 
 test("behind Cloudflare Access there is no token field", async (t) => {
   const page = await openPage(t, { signedIn: false });
-  const error = { code: "unauthorized", message: "You are not signed in.", details: { signIn: "access" }, requestId: "1" };
+  const error = {
+    code: "unauthorized",
+    message: "You are not signed in.",
+    details: { signIn: "access" },
+    requestId: "1",
+  };
   await page.route("**/admin/v1/session", (route) => route.fulfill({ status: 401, json: { error } }));
   await page.goto(`${url}/projects`);
   await shown(heading(page, "Sign in"));

@@ -6,18 +6,30 @@ import { cell, copied, grid, openSql, run, withBooks } from "./sql-support.mjs";
 import { eventually, heading, hidden, shown } from "./support.mjs";
 
 const focused = (page) => page.evaluate(() => document.activeElement.textContent);
-const wide = (columns, rows) =>
-  `select ${Array.from({ length: columns }, (_, index) => `i * ${index + 1} as c${index}`).join(", ")} from generate_series(1, ${rows}) as i`;
+const wide = (columns, rows) => {
+  const list = Array.from({ length: columns }, (_, index) => `i * ${index + 1} as c${index}`).join(", ");
+  return `select ${list} from generate_series(1, ${rows}) as i`;
+};
 
 test("values are shown and copied as Postgres prints them", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   const values = {
-    "9007199254740993": "9007199254740993::int8", "1.10": "1.10::numeric(10,2)",
-    "123456789012345678901234567890.0": "123456789012345678901234567890.0::numeric", NaN: "'NaN'::numeric", "1e+20": "1e20::float8",
-    '{"a": 1.10, "b": [2.0]}': `'{"a": 1.10, "b": [2.0]}'::jsonb`, '{"a":1.10}': `'{"a":1.10}'::json`, '"12"': `'"12"'::jsonb`,
-    false: "false", 0: "0", NULL: "null::text", "{1,NULL}": "array[1, null]", "\\x00ff": "'\\x00ff'::bytea",
-    "2026-01-02 03:04:05.678901": "timestamp '2026-01-02 03:04:05.678901'", "<img src=x onerror=alert(1)>": "'<img src=x onerror=alert(1)>'",
+    "9007199254740993": "9007199254740993::int8",
+    "1.10": "1.10::numeric(10,2)",
+    "123456789012345678901234567890.0": "123456789012345678901234567890.0::numeric",
+    NaN: "'NaN'::numeric",
+    "1e+20": "1e20::float8",
+    '{"a": 1.10, "b": [2.0]}': `'{"a": 1.10, "b": [2.0]}'::jsonb`,
+    '{"a":1.10}': `'{"a":1.10}'::json`,
+    '"12"': `'"12"'::jsonb`,
+    false: "false",
+    0: "0",
+    NULL: "null::text",
+    "{1,NULL}": "array[1, null]",
+    "\\x00ff": "'\\x00ff'::bytea",
+    "2026-01-02 03:04:05.678901": "timestamp '2026-01-02 03:04:05.678901'",
+    "<img src=x onerror=alert(1)>": "'<img src=x onerror=alert(1)>'",
   };
   await run(page, `select ${Object.values(values).map((sql, index) => `${sql} as v${index}`).join(",\n ")}`);
   for (const shownValue of Object.keys(values)) await cell(page, shownValue).waitFor({ state: "attached" });
@@ -46,13 +58,21 @@ test("long value is cut in the grid and whole in its dialog", async (t) => {
 test("keys move, select and copy a range for spreadsheets", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
-  await run(page, "select i as a, i * 10 as b, case when i = 2 then null else 'x' || i end as c from generate_series(1, 500) i");
+  await run(
+    page,
+    "select i as a, i * 10 as b, case when i = 2 then null else 'x' || i end as c from generate_series(1, 500) i",
+  );
   await cell(page, "10").first().click();
   assert.equal(await grid(page).locator('[tabindex="0"]').count(), 1);
   await page.keyboard.press("ArrowRight");
   await eventually(async () => (await focused(page)) === "x1", "ArrowRight");
   for (const [key, expected] of [
-    ["ArrowDown", "NULL"], ["Home", "2"], ["End", "NULL"], ["Control+End", "x500"], ["ArrowLeft", "5000"], ["Control+Home", "1"],
+    ["ArrowDown", "NULL"],
+    ["Home", "2"],
+    ["End", "NULL"],
+    ["Control+End", "x500"],
+    ["ArrowLeft", "5000"],
+    ["Control+Home", "1"],
   ]) {
     await page.keyboard.press(key);
     await eventually(async () => (await focused(page)) === expected, `${key} to ${expected}`);
@@ -106,7 +126,10 @@ test("header and first column stay in view, and only cells in view are drawn", a
   await run(page, wide(60, 1000));
   await shown(grid(page));
   const pane = page.locator(".data-grid");
-  const [first, head] = [grid(page).locator("tbody td.key").first(), grid(page).getByRole("columnheader", { name: /^c0 / })];
+  const [first, head] = [
+    grid(page).locator("tbody td.key").first(),
+    grid(page).getByRole("columnheader", { name: /^c0 / }),
+  ];
   const { x } = await first.boundingBox();
   const { y } = await head.boundingBox();
   await pane.evaluate((pane) => pane.scrollTo(4000, 15_000));
@@ -127,7 +150,10 @@ test("rows of one table can be opened on the table's page", async (t) => {
   await run(page, "select title, id from books where id in (2, 3)");
   await cell(page, "book 3").dblclick();
   const dialog = page.getByRole("dialog", { name: "title, row 2" });
-  assert.match(await dialog.getByRole("link", { name: "Open row in table" }).getAttribute("href"), /tables\?table=books&row=3$/);
+  assert.match(
+    await dialog.getByRole("link", { name: "Open row in table" }).getAttribute("href"),
+    /tables\?table=books&row=3$/,
+  );
   await page.keyboard.press("Escape");
   await page.getByRole("link", { name: "Open in table" }).click();
   await shown(heading(page, "books"));

@@ -33,7 +33,8 @@ export const text = (page) => page.getByRole("textbox", { name: "SQL text", exac
 export const resultTab = (page, name) => page.getByRole("tablist", { name: "Results" }).getByRole("tab", { name });
 export const grid = (page) => page.getByRole("grid", { name: "Result" });
 export const cell = (page, value) => grid(page).getByRole("gridcell", { name: value, exact: true });
-export const query = (page, name) => page.getByRole("tablist", { name: "Queries" }).getByRole("tab", { name, exact: true });
+export const query = (page, name) =>
+  page.getByRole("tablist", { name: "Queries" }).getByRole("tab", { name, exact: true });
 export const toolbar = (page) => page.getByRole("toolbar", { name: "Query" });
 export const act = (page, name) => toolbar(page).getByRole("button", { name, exact: true });
 export const tree = (page) => page.getByRole("tree", { name: "Schema" });

@@ -68,7 +68,10 @@ test("Monaco accepts typing, completes names and runs the text", async (t) => {
   await shown(page.getByText("lets Tab leave the editor"));
   await page.keyboard.press("Control+m");
   await page.keyboard.press("Tab");
-  await eventually(() => page.evaluate(() => !document.activeElement.closest(".monaco-editor")), "Tab leaves the editor");
+  await eventually(
+    () => page.evaluate(() => !document.activeElement.closest(".monaco-editor")),
+    "Tab leaves the editor",
+  );
 });
 
 test("text is stored while typing and survives a reload", async (t) => {
@@ -117,10 +120,16 @@ test("text of another window is never overwritten", async (t) => {
   const page = await openSql(t, project);
   await text(page).fill("select 'first window'");
   await shown(page.getByText(/Saved here at/));
-  await eventually(() => page.evaluate(() => Object.keys(sessionStorage).every((key) => !key.startsWith("atlashub.sql."))), "stored");
+  await eventually(
+    () => page.evaluate(() => Object.keys(sessionStorage).every((key) => !key.startsWith("atlashub.sql."))),
+    "stored",
+  );
   const other = await page.context().newPage();
   await other.goto(page.url());
-  await eventually(async () => (await text(other).inputValue()) === "select 'first window'", "the other window has the text");
+  await eventually(
+    async () => (await text(other).inputValue()) === "select 'first window'",
+    "the other window has the text",
+  );
   await text(other).fill("select 'second window'");
   await shown(page.getByText("Changed in another window"));
   assert.equal(await text(page).inputValue(), "select 'first window'");

@@ -2,12 +2,16 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { act, cell, copied, download, grid, openMonaco, openSql, placeCursor, resultTab, run, runSql, text, toolbar, value, withBooks } from "./sql-support.mjs";
+import {
+  act, cell, copied, download, grid, openMonaco, openSql, placeCursor, resultTab, run, runSql, text, toolbar, value,
+  withBooks,
+} from "./sql-support.mjs";
 import { admin, button, eventually, expectAccessible, hidden, shown } from "./support.mjs";
 
 const alert = (page) => page.getByRole("alert");
 const results = (page) => page.getByRole("region", { name: "Results" });
-const schemaHas = async (project, name) => JSON.stringify(await admin("GET", `/projects/${project}/schema`)).includes(`"${name}"`);
+const schemaHas = async (project, name) =>
+  JSON.stringify(await admin("GET", `/projects/${project}/schema`)).includes(`"${name}"`);
 
 test("statement under the cursor runs alone", async (t) => {
   const project = await withBooks();
@@ -65,7 +69,10 @@ test("failing script changes nothing in one transaction, and says what it commit
   await text(page).fill("vacuum books;\nselect 1;");
   const transaction = page.getByRole("switch", { name: "In one transaction" });
   await eventually(() => transaction.isDisabled(), "the switch is off");
-  assert.match(await page.locator("label", { has: transaction }).getAttribute("title"), /^VACUUM can't run in a transaction/);
+  assert.match(
+    await page.locator("label", { has: transaction }).getAttribute("title"),
+    /^VACUUM can't run in a transaction/,
+  );
   await act(page, "Run all").click();
   await shown(resultTab(page, /^2 · SELECT/));
 });
@@ -108,7 +115,9 @@ test("cancelled statement stops in Postgres", async (t) => {
   await text(page).press("Control+.");
   await shown(alert(page).getByText(/^Cancelled after \d/));
   await shown(alert(page).getByText("Nothing was changed."));
-  const running = "select count(*) from pg_stat_activity where query like '%generate_series(1, 3000000000)%' and pid <> pg_backend_pid()";
+  const running =
+    "select count(*) from pg_stat_activity where query like '%generate_series(1, 3000000000)%' " +
+    "and pid <> pg_backend_pid()";
   await eventually(async () => (await value(project, running)) === 0, "the statement ended");
 });
 
@@ -185,7 +194,10 @@ test("result is copied and downloaded in four formats", async (t) => {
 test("messages of Postgres are shown", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
-  await runSql(project, "create function shout() returns int language plpgsql as $$ begin raise notice 'it is %', 42; return 1; end $$");
+  await runSql(
+    project,
+    "create function shout() returns int language plpgsql as $$ begin raise notice 'it is %', 42; return 1; end $$",
+  );
   await run(page, "select shout()");
   await resultTab(page, /^Messages/).click();
   await shown(results(page).getByText("it is 42"));
@@ -239,7 +251,9 @@ test("back up first and run creates a backup before the statement runs", async (
   await dialog.getByRole("button", { name: "Back up first and run" }).click();
   await shown(resultTab(page, /^1 · DROP TABLE/));
   const { items } = await admin("GET", "/backups?limit=200");
-  assert.ok(items.some((backup) => backup.target === `project:${project}` && ["ready", "verified"].includes(backup.state)));
+  assert.ok(
+    items.some((backup) => backup.target === `project:${project}` && ["ready", "verified"].includes(backup.state)),
+  );
 });
 
 test("dialog says before data is destroyed that the project has no backup", async (t) => {
@@ -284,12 +298,15 @@ test("text stays if the server does not respond, and a message says that the out
 });
 
 test("ended session keeps the text", async (t) => {
-  // All requests except the stream of events, which may begin at any time and would notice the end of the session first.
+  // All requests except the stream of events, which may begin at any time and would notice the end of the session
+  // first.
   const requests = /\/admin\/v1\/(?!events)/;
   const project = await withBooks();
   const page = await openSql(t, project);
   await text(page).fill("select 'kept over the end'");
-  await page.route(requests, (route) => route.fulfill({ status: 401, json: { error: { code: "unauthorized", message: "No.", requestId: "r" } } }));
+  await page.route(requests, (route) =>
+    route.fulfill({ status: 401, json: { error: { code: "unauthorized", message: "No.", requestId: "r" } } }),
+  );
   await act(page, "Run").click();
   const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
   await shown(dialog);
@@ -306,7 +323,8 @@ test("phone has a plain field and records", async (t) => {
   const record = page.getByRole("list", { name: "Result" }).getByRole("listitem");
   await shown(record.getByText("book 1"));
   assert.equal(await grid(page).count(), 0);
-  for (const label of ["Time limit", "Rows"]) await shown(page.locator(".sql-options .what").getByText(label, { exact: true }));
+  for (const label of ["Time limit", "Rows"])
+    await shown(page.locator(".sql-options .what").getByText(label, { exact: true }));
 });
 
 for (const narrow of [false, true]) {

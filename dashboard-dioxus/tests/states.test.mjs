@@ -1,7 +1,9 @@
 // The states of the whole app when the server, the session or the page itself fails.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url } from "./support.mjs";
+import {
+  button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url,
+} from "./support.mjs";
 
 // All requests except the stream of events, which may begin at any time and would notice the end of a session first.
 const REQUESTS = /\/admin\/v1\/(?!events)/;
@@ -57,7 +59,9 @@ test("a message is shown if signing in again does not help", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/projects`);
   await shown(heading(page, "Projects"));
-  await page.route(REQUESTS, (route) => route.fulfill({ status: 302, headers: { location: "https://access.example.com/" } }));
+  await page.route(REQUESTS, (route) =>
+    route.fulfill({ status: 302, headers: { location: "https://access.example.com/" } }),
+  );
   await page.keyboard.press("r");
   const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
   await dialog.getByRole("button", { name: "Sign in again" }).click();
@@ -125,7 +129,9 @@ test("a request to a busy server is repeated after its Retry-After", async (t) =
     await shown(retry);
     assert.ok(await retry.isDisabled());
     await hidden(page.getByRole("alert"));
-    await shown(page.getByRole("table", { name: "Projects" }).or(page.getByRole("heading", { name: "No projects yet" })));
+    await shown(
+      page.getByRole("table", { name: "Projects" }).or(page.getByRole("heading", { name: "No projects yet" })),
+    );
   }
 });
 
@@ -133,7 +139,9 @@ test("an incomplete response is an error with a retry", async (t) => {
   const page = await openPage(t);
   // Otherwise an event may make the page read the list again before the click.
   await page.route("**/admin/v1/events", (route) => route.abort());
-  await page.route("**/admin/v1/projects?*", (route) => route.fulfill({ status: 200, contentType: "application/json", body: '{"items": [' }));
+  await page.route("**/admin/v1/projects?*", (route) =>
+    route.fulfill({ status: 200, contentType: "application/json", body: '{"items": [' }),
+  );
   await page.goto(`${url}/projects`);
   const alert = page.getByRole("alert").filter({ hasText: "The server's response could not be read." });
   await shown(alert);
@@ -148,7 +156,9 @@ test("another version of the server offers a reload", async (t) => {
   await shown(heading(page, "Projects"));
   const notice = page.getByRole("status").filter({ hasText: "AtlasHub was upgraded" });
   assert.equal(await notice.count(), 0);
-  await page.route("**/healthz", (route) => route.fulfill({ json: { status: "ok" }, headers: { "x-atlashub-version": "99.0.0" } }));
+  await page.route("**/healthz", (route) =>
+    route.fulfill({ json: { status: "ok" }, headers: { "x-atlashub-version": "99.0.0" } }),
+  );
   await shown(notice);
   await page.unroute("**/healthz");
   await notice.getByRole("button", { name: "Reload" }).click();

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+} from "./support.mjs";
 
 const store = new URL((await admin("GET", "/system")).storagePublicEndpoint).origin;
 
 const objects = (page) => page.getByRole("table", { name: "Objects in covers" });
-const row = (page, name) => objects(page).getByRole("row").filter({ has: page.getByRole("link", { name, exact: true }) });
+const row = (page, name) =>
+  objects(page).getByRole("row").filter({ has: page.getByRole("link", { name, exact: true }) });
+// A file of two parts.
+const LARGE = { name: "large.bin", mimeType: "", buffer: Buffer.alloc(17 << 20) };
 const file = (name, content = name, mimeType = "text/plain") => ({ name, mimeType, buffer: Buffer.from(content) });
 
 // A new project with the bucket "covers".
@@ -61,12 +66,20 @@ test("a bucket is created, opened to browsers, and deleted after its name is typ
   await form.getByRole("button", { name: "Create bucket" }).click();
   await shown(form.getByRole("alert").getByText("The bucket name is invalid."));
   await form.getByRole("textbox", { name: "Name" }).fill("made");
-  await form.getByRole("textbox", { name: "Maximum object size (MB)" }).fill("5");
+  const limit = form.getByRole("textbox", { name: "Maximum object size (MB)" });
+  await limit.fill("6000000");
+  await form.getByRole("button", { name: "Create bucket" }).click();
+  await shown(form.getByRole("alert").getByText("must be from 1 to"));
+  assert.equal(await limit.getAttribute("aria-invalid"), "true");
+  await limit.fill("5");
   await form.getByRole("button", { name: "Create bucket" }).click();
   await shown(heading(page, "made"));
   await shown(page.getByRole("heading", { level: 2, name: "No objects" }));
   await page.getByRole("tab", { name: "Access" }).click();
-  await page.getByRole("radiogroup", { name: "Publishable key" }).getByRole("radio", { name: "Download", exact: true }).check();
+  await page
+    .getByRole("radiogroup", { name: "Publishable key" })
+    .getByRole("radio", { name: "Download", exact: true })
+    .check();
   await shown(page.getByRole("status").getByText("Not saved"));
   await button(page, "Save access").click();
   await eventually(async () => (await admin("GET", `${storage.buckets}/made`)).exposure.publishable === "download");
@@ -114,7 +127,7 @@ test("a cancelled upload is not listed and leaves no parts", async (t) => {
   await page.route(`${store}/**`, () => {
     sent = true;
   });
-  await page.locator("#upload-files").setInputFiles({ name: "large.bin", mimeType: "", buffer: Buffer.alloc(17 << 20) });
+  await page.locator("#upload-files").setInputFiles(LARGE);
   const uploads = page.getByRole("region", { name: "Uploads" });
   await shown(uploads.getByRole("progressbar", { name: "Uploading large.bin" }));
   await eventually(() => sent, "the first part to be sent");
@@ -133,11 +146,19 @@ test("a large file is sent in parts, and continues after a failure", async (t) =
     const number = new URL(route.request().url()).searchParams.get("partNumber");
     if (route.request().method() !== "PUT") return route.continue();
     parts.push(number);
-    return broken && number === "2" ? route.fulfill({ status: 400, body: "<Error><Message>Try later</Message></Error>", headers: { "access-control-allow-origin": "*", "access-control-expose-headers": "ETag" } }) : route.continue();
+    return broken && number === "2"
+      ? route.fulfill({
+          status: 400,
+          body: "<Error><Message>Try later</Message></Error>",
+          headers: { "access-control-allow-origin": "*", "access-control-expose-headers": "ETag" },
+        })
+      : route.continue();
   });
-  await page.locator("#upload-files").setInputFiles({ name: "large.bin", mimeType: "", buffer: Buffer.alloc(17 << 20) });
+  await page.locator("#upload-files").setInputFiles(LARGE);
   const uploads = page.getByRole("region", { name: "Uploads" });
-  await shown(uploads.getByRole("alert").getByText("Part 2 of 2 failed 3 times. The store refused the file: Try later"));
+  await shown(
+    uploads.getByRole("alert").getByText("Part 2 of 2 failed 3 times. The store refused the file: Try later"),
+  );
   broken = false;
   await button(page, "Retry upload of large.bin").click();
   const bar = uploads.getByRole("progressbar", { name: "Uploading large.bin" });
@@ -153,13 +174,18 @@ test("an upload that was aborted elsewhere starts again", async (t) => {
   await page.route(`${store}/**`, (route) => {
     const isSecond = new URL(route.request().url()).searchParams.get("partNumber") === "2";
     const headers = { "access-control-allow-origin": "*", "access-control-expose-headers": "ETag" };
-    return broken && isSecond && route.request().method() === "PUT" ? route.fulfill({ status: 400, headers }) : route.continue();
+    return broken && isSecond && route.request().method() === "PUT"
+      ? route.fulfill({ status: 400, headers })
+      : route.continue();
   });
-  await page.locator("#upload-files").setInputFiles({ name: "large.bin", mimeType: "", buffer: Buffer.alloc(17 << 20) });
-  await shown(page.getByRole("region", { name: "Uploads" }).getByRole("alert").getByText("Part 2 of 2 failed 3 times."));
+  await page.locator("#upload-files").setInputFiles(LARGE);
+  await shown(
+    page.getByRole("region", { name: "Uploads" }).getByRole("alert").getByText("Part 2 of 2 failed 3 times."),
+  );
   broken = false;
   const { items } = await admin("GET", `${storage.covers}/multipart`);
-  for (const { objectKey, uploadId } of items) await admin("POST", `${storage.covers}/multipart/abort`, { objectKey, uploadId });
+  for (const { objectKey, uploadId } of items)
+    await admin("POST", `${storage.covers}/multipart/abort`, { objectKey, uploadId });
   await button(page, "Retry upload of large.bin").click();
   await eventually(async () => (await storage.listed())[0]?.size === 17 << 20, "the object");
 });
@@ -195,7 +221,9 @@ test("a file whose name exists needs a decision, and both files can be kept", as
   await dialog.getByRole("button", { name: "Replace", exact: true }).click();
   await eventually(async () => {
     const found = await storage.listed();
-    return found.find(({ path }) => path === "photo.txt").size === 8 && found.find(({ path }) => path === "b.txt").size === 5;
+    return (
+      found.find(({ path }) => path === "photo.txt").size === 8 && found.find(({ path }) => path === "b.txt").size === 5
+    );
   }, "both files to be replaced");
   await page.locator("#upload-files").setInputFiles([file("photo.txt", "skipped!!!")]);
   await page.getByRole("alertdialog", { name: "Replace photo.txt?" }).getByRole("button", { name: "Skip" }).click();
@@ -218,7 +246,11 @@ test("the error of a store that the browser can't reach names the setting to che
   const page = await open(t, storage.address());
   await page.route(`${store}/**`, (route) => route.abort());
   await page.locator("#upload-files").setInputFiles([file("a.txt")]);
-  await shown(page.getByRole("region", { name: "Uploads" }).getByText(`The browser could not reach the store at ${store}. Check ATLASHUB_S3_PUBLIC_ENDPOINT.`));
+  await shown(
+    page
+      .getByRole("region", { name: "Uploads" })
+      .getByText(`The browser could not reach the store at ${store}. Check ATLASHUB_S3_PUBLIC_ENDPOINT.`),
+  );
   page.problems.length = 0;
 });
 
@@ -243,7 +275,11 @@ test("previews show HTML and SVG as text and run nothing", async (t) => {
   const storage = await newStorage();
   const html = "<script>document.title = 'ran'</script><b>bold</b>";
   await storage.put("a.html", html, "text/html");
-  await storage.put("a.svg", `<svg xmlns="http://www.w3.org/2000/svg"><script>parent.ran = 1</script></svg>`, "image/svg+xml");
+  await storage.put(
+    "a.svg",
+    `<svg xmlns="http://www.w3.org/2000/svg"><script>parent.ran = 1</script></svg>`,
+    "image/svg+xml",
+  );
   const page = await open(t, storage.address("covers", { object: "a.html" }));
   await shown(page.getByRole("region", { name: "Preview of a.html" }).getByText(html, { exact: true }));
   // The pager has one line, even if the sheet leaves little room beside it.
@@ -285,7 +321,9 @@ test("an object is renamed, moved and copied", async (t) => {
 
 test("a folder is deleted after its objects are counted and its name is typed", async (t) => {
   const storage = await newStorage();
-  await Promise.all([...Array(12).keys()].map((number) => storage.put(`notes/${number % 2 ? "odd" : "even"}/${number}.txt`, "x")));
+  await Promise.all(
+    [...Array(12).keys()].map((number) => storage.put(`notes/${number % 2 ? "odd" : "even"}/${number}.txt`, "x")),
+  );
   await storage.put("kept.txt", "kept");
   const page = await open(t, storage.address());
   await button(page, "Actions for notes/").click();

@@ -27,20 +27,31 @@ after(() => browser?.close());
 
 // Opens a page. The test fails on console errors, requests to other origins than `origins`, and violations of the
 // security policy.
-export async function openPage(t, { signedIn = true, narrow = false, theme, storageState, timezoneId, origins = [] } = {}) {
-  const context = await browser.newContext({ viewport: narrow ? NARROW : WIDE, hasTouch: narrow, storageState, timezoneId });
+export async function openPage(
+  t,
+  { signedIn = true, narrow = false, theme, storageState, timezoneId, origins = [] } = {},
+) {
+  const context = await browser.newContext({
+    viewport: narrow ? NARROW : WIDE,
+    hasTouch: narrow,
+    storageState,
+    timezoneId,
+  });
   context.setDefaultTimeout(20_000);
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin });
   if (theme) await context.addInitScript((theme) => localStorage.setItem("atlashub.theme", theme), theme);
   await context.addInitScript(() => {
-    addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
+    addEventListener("securitypolicyviolation", (event) =>
+      console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`),
+    );
   });
   const page = await context.newPage();
   const problems = [];
   page.problems = problems;
   page.on("console", (message) => {
     // Browsers log failed requests as errors. The page handles those itself.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) problems.push(message.text());
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
+      problems.push(message.text());
   });
   page.on("pageerror", (error) => problems.push(String(error)));
   page.on("request", (request) => {
@@ -81,7 +92,9 @@ export async function admin(method, path, body) {
 let projects = 0;
 const created = [];
 // Registered at the top level, because a hook that another hook registers runs when that other hook ends.
-after(() => Promise.all(created.map(({ id, name }) => admin("DELETE", `/projects/${id}`, { confirm: name }).catch(() => {}))));
+after(() =>
+  Promise.all(created.map(({ id, name }) => admin("DELETE", `/projects/${id}`, { confirm: name }).catch(() => {}))),
+);
 
 // Creates a project that is deleted after the file's tests. Returns its id, name and keys.
 export async function createProject(prefix, statements = []) {
@@ -154,5 +167,11 @@ export async function expectNamesContainTexts(page) {
 
 async function violationsOf(axe, subject) {
   const { violations } = await axe.analyze();
-  return violations.map(({ id, nodes }) => `${subject} ${id}: ${nodes.map((node) => node.html).slice(0, 3).join(" | ")}`);
+  return violations.map(
+    ({ id, nodes }) =>
+      `${subject} ${id}: ${nodes
+        .map((node) => node.html)
+        .slice(0, 3)
+        .join(" | ")}`,
+  );
 }

@@ -37,7 +37,10 @@ test("a refused change names its row, and nothing is saved", async (t) => {
   await page.keyboard.press("Enter");
   await button(page, "Save changes").click();
   await shown(page.getByRole("alert").filter({ hasText: "id 3" }));
-  await eventually(async () => /same key exists/.test(await grid(page).locator("td[aria-invalid]").getAttribute("title")), "the cell says why");
+  await eventually(
+    async () => /same key exists/.test(await grid(page).locator("td[aria-invalid]").getAttribute("title")),
+    "the cell says why",
+  );
   const { rows } = await admin("GET", `/projects/${project.id}/tables/books/rows?order=id`);
   assert.deepEqual(rows.map((row) => row.title), ["The Dispossessed", "The Lathe of Heaven", "Solaris"]);
   await button(page, "Discard changes").click();
@@ -92,7 +95,9 @@ test("rows are inserted and deleted, and cascading deletions are counted", async
   await hidden(cell(page, "Octavia E. Butler", "authors"));
   await page.getByRole("checkbox", { name: /Select row id 1/ }).check();
   await button(page, "Delete 1 row").click();
-  await shown(page.getByRole("dialog", { name: "Delete 1 row" }).getByText("books: 2 rows deleted (ON DELETE CASCADE)"));
+  await shown(
+    page.getByRole("dialog", { name: "Delete 1 row" }).getByText("books: 2 rows deleted (ON DELETE CASCADE)"),
+  );
   await button(page, "Cancel").click();
 });
 
@@ -129,7 +134,11 @@ test("changes that the server did not save stay staged, and can be saved again",
   await page.keyboard.type("repeated");
   await page.keyboard.press("Enter");
   await button(page, "Save changes").click();
-  await shown(page.getByRole("alert").filter({ hasText: "Nothing was saved. The server stopped before it had saved the changes." }));
+  await shown(
+    page
+      .getByRole("alert")
+      .filter({ hasText: "Nothing was saved. The server stopped before it had saved the changes." }),
+  );
   assert.equal((await rowsOf(project, "drafts", "eq.id=1"))[0].title, "one");
   isDown = false;
   await button(page, "Save changes").click();
@@ -190,7 +199,9 @@ test("no change is lost when the session ends", async (t) => {
     ? route.abort()
     : route.fulfill({ status: 302, headers: { location: "https://sign-in.example/" } }));
   await button(page, "Save changes").click();
-  const ended = page.getByRole("dialog", { name: "Your sign-in has ended" }).or(page.getByRole("alertdialog", { name: "Your sign-in has ended" }));
+  const ended = page
+    .getByRole("dialog", { name: "Your sign-in has ended" })
+    .or(page.getByRole("alertdialog", { name: "Your sign-in has ended" }));
   await shown(ended);
   await page.unroute("**/admin/v1/**");
   await ended.getByRole("button", { name: "Sign in again" }).click();
@@ -227,7 +238,9 @@ test("a value of 5 MB is cut in the grid, and edited only as a whole", async (t)
   assert.ok(await sheet.getByLabel(/^body/).evaluate((field) => field.readOnly));
   await shown(sheet.getByRole("link", { name: "Download" }));
   await sheet.getByRole("button", { name: /^Load all 5.0 MB/ }).click();
-  await eventually(() => sheet.getByLabel(/^body/).evaluate((field) => !field.readOnly && field.value.length === 5_000_000));
+  await eventually(() =>
+    sheet.getByLabel(/^body/).evaluate((field) => !field.readOnly && field.value.length === 5_000_000),
+  );
   assert.ok(bytes > 0 && bytes < 2_000_000, `${bytes} bytes`);
   await sheet.getByRole("button", { name: "Close" }).click();
   await page.goto(address(project, { table: "big_cells", row: "2" }));

@@ -95,7 +95,10 @@ test("an open table says that browsers need an allowed origin, and links to the 
   await button(page, "Save access").click();
   await shown(note);
   const link = list(page, project).getByRole("link", { name: /no_key/ });
-  await eventually(async () => /Browsers with the publishable key can read it\./.test(await link.getAttribute("title")), "the tooltip");
+  await eventually(
+    async () => /Browsers with the publishable key can read it\./.test(await link.getAttribute("title")),
+    "the tooltip",
+  );
   await expectAccessible(page);
   await note.getByRole("link", { name: "Allow an origin…" }).click();
   const origins = page.getByRole("textbox", { name: "Allowed origins" });
@@ -127,12 +130,26 @@ test("of 300 columns and 10 000 tables, only a part is drawn", async (t) => {
   await shown(grid(page, "wide_table").getByRole("gridcell").first());
   const cells = await grid(page, "wide_table").getByRole("row").nth(1).getByRole("gridcell").count();
   assert.ok(cells < 80, `${cells} cells of a row are drawn`);
-  const table = (name) => ({ name, kind: "table", columnCount: 1, hasPrimaryKey: true, exposure: { publishable: "none", signedIn: "none" },
-    rowLevelSecurity: true, policyCount: 0, estimatedRows: 1, totalBytes: 8192, comment: null });
+  const table = (name) => ({
+    name,
+    kind: "table",
+    columnCount: 1,
+    hasPrimaryKey: true,
+    exposure: { publishable: "none", signedIn: "none" },
+    rowLevelSecurity: true,
+    policyCount: 0,
+    estimatedRows: 1,
+    totalBytes: 8192,
+    comment: null,
+  });
   await page.route("**/tables?fields=summary*", (route) => {
     const wanted = new URL(route.request().url()).searchParams.get("q") ?? "";
-    const names = Array.from({ length: 10_000 }, (_, n) => `table_${String(n).padStart(5, "0")}`).filter((name) => name.includes(wanted));
-    return route.fulfill({ json: { items: names.slice(0, 1000).map(table), nextCursor: names.length > 1000 ? "more" : null } });
+    const names = Array.from({ length: 10_000 }, (_, n) => `table_${String(n).padStart(5, "0")}`).filter((name) =>
+      name.includes(wanted),
+    );
+    return route.fulfill({
+      json: { items: names.slice(0, 1000).map(table), nextCursor: names.length > 1000 ? "more" : null },
+    });
   });
   await page.goto(address(project));
   const tables = list(page, project);
@@ -182,7 +199,12 @@ test("on a phone, rows are cards", async (t) => {
 
 test("the page is accessible", async (t) => {
   const project = await withTables("books");
-  for (const query of [{ table: "books" }, { table: "books", tab: "structure" }, { table: "books", tab: "access" }, { table: "books", row: "1" }]) {
+  for (const query of [
+    { table: "books" },
+    { table: "books", tab: "structure" },
+    { table: "books", tab: "access" },
+    { table: "books", row: "1" },
+  ]) {
     const page = await openTable(t, project, query);
     await page.waitForLoadState("networkidle").catch(() => {});
     await expectAccessible(page);
@@ -196,14 +218,27 @@ test("only the rows in view are drawn, and the last one is reached by key", asyn
   assert.ok(rendered < 60, `${rendered} rows are rendered`);
   await cell(page, "1", "long_list").first().click();
   await page.keyboard.press("Control+End");
-  await eventually(() => page.evaluate(() => document.activeElement.textContent === "1000"), "the last cell has the focus");
+  await eventually(
+    () => page.evaluate(() => document.activeElement.textContent === "1000"),
+    "the last cell has the focus",
+  );
 });
 
 test("values are shown as Postgres prints them", async (t) => {
   const project = await withTables("exact");
   const page = await openTable(t, project, { table: "exact" });
-  for (const value of ["12345678901234567890.12345678901234567890", "NaN", "Infinity", "", "NULL", "\\x00ff", '{a,"b c",NULL}',
-    "1 day 02:03:04.000005", "2026-01-02 03:04:05.678901+00", "2026-01-02 03:04:05"]) {
+  for (const value of [
+    "12345678901234567890.12345678901234567890",
+    "NaN",
+    "Infinity",
+    "",
+    "NULL",
+    "\\x00ff",
+    '{a,"b c",NULL}',
+    "1 day 02:03:04.000005",
+    "2026-01-02 03:04:05.678901+00",
+    "2026-01-02 03:04:05",
+  ]) {
     await cell(page, value, "exact").first().waitFor({ state: "attached" });
   }
   assert.equal(await grid(page, "exact").locator("td.null").count(), 1);

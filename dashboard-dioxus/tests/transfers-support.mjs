@@ -39,7 +39,13 @@ export async function upload(t, project, table, name, content) {
 
 // Imports a file without a browser. Returns the import's id.
 export async function startImport(project, table, content) {
-  const request = { projectId: project, table, format: "csv", sizeBytes: Buffer.byteLength(content), fileName: `${table}.csv` };
+  const request = {
+    projectId: project,
+    table,
+    format: "csv",
+    sizeBytes: Buffer.byteLength(content),
+    fileName: `${table}.csv`,
+  };
   const { import: created, uploadUrl, method, headers } = await admin("POST", "/imports", request);
   await fetch(uploadUrl, { method, headers, body: content });
   await admin("POST", `/imports/${created.id}/start`, { mode: "insert", onError: "abort" });

@@ -2,11 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown,
+} from "./support.mjs";
 import { chooseFile, csv, importPage, rows, startImport, step, STORE, steps, upload } from "./transfers-support.mjs";
 
 const BOOKS = [
-  "create table books (id int8 primary key, title text not null, price numeric, note text, created_at timestamptz default now())",
+  `create table books (id int8 primary key, title text not null, price numeric, note text,
+    created_at timestamptz default now())`,
   "insert into books (id, title, price) values (1, 'Solaris', 11.00)",
 ];
 const GOOD = csv("id,title,price", "2,Ubik,9.99", "3,Dune,12.50");
@@ -24,8 +27,15 @@ test("file is previewed, checked and imported, and its table opens", async (t) =
   assert.match(page.url(), /[?&]import=[0-9a-f-]{36}/);
   const preview = page.getByRole("table", { name: "Preview" });
   await shown(preview.getByRole("cell", { name: "Ubik" }));
-  assert.equal(await steps(page).getByRole("combobox", { name: "Delimiter" }).locator("option:checked").innerText(), "Comma (detected)");
-  assert.ok(await steps(page).getByRole("checkbox", { name: /^The first row contains the field names/ }).isChecked());
+  assert.equal(
+    await steps(page).getByRole("combobox", { name: "Delimiter" }).locator("option:checked").innerText(),
+    "Comma (detected)",
+  );
+  assert.ok(
+    await steps(page)
+      .getByRole("checkbox", { name: /^The first row contains the field names/ })
+      .isChecked(),
+  );
   await shown(steps(page).getByText("UTF-8"));
   const columns = page.getByRole("table", { name: "Columns" });
   assert.equal(await columns.getByRole("combobox", { name: "Column for price" }).inputValue(), "price");
@@ -81,7 +91,10 @@ test("import without a row is not shown as a success", async (t) => {
 test("upsert updates rows with the same key", async (t) => {
   const { id } = await createProject("upsert", BOOKS);
   const page = await upload(t, id, "books", "prices.csv", csv("id;title;price", "1;Solaris;12", "2;Ubik;8"));
-  assert.equal(await steps(page).getByRole("combobox", { name: "Delimiter" }).locator("option:checked").innerText(), "Semicolon (detected)");
+  assert.equal(
+    await steps(page).getByRole("combobox", { name: "Delimiter" }).locator("option:checked").innerText(),
+    "Semicolon (detected)",
+  );
   await steps(page).getByRole("radio", { name: "Upsert" }).check();
   assert.equal(await steps(page).getByRole("combobox", { name: "Key" }).locator("option:checked").innerText(), "id");
   const key = steps(page).getByRole("combobox", { name: "Column for id" });
@@ -133,7 +146,10 @@ test("choices for an import survive a reload", async (t) => {
   assert.ok(await steps(page).getByRole("radio", { name: "Skip and report" }).isChecked());
   await button(steps(page), "Import").click();
   await shown(result(page, "Imported 1 row"));
-  assert.equal(await rows(id, "select title || coalesce(note, ' without a note') from books where id = 7"), "Ubik without a note");
+  assert.equal(
+    await rows(id, "select title || coalesce(note, ' without a note') from books where id = 7"),
+    "Ubik without a note",
+  );
   await page.reload();
   await shown(result(page, "Imported 1 row"));
 });
@@ -183,7 +199,9 @@ test("running import is cancelled, and nothing is imported", async (t) => {
   const { id } = await createProject("stopped", BOOKS);
   // Each row waits in a trigger, so that the import is still running when it is cancelled.
   await admin("POST", `/projects/${id}/sql`, {
-    sql: "create function wait() returns trigger language plpgsql as $$ begin perform pg_sleep(0.2); return new; end $$; " +
+    sql:
+      "create function wait() returns trigger language plpgsql as " +
+      "$$ begin perform pg_sleep(0.2); return new; end $$; " +
       "create trigger waits before insert on books for each row execute function wait()",
     script: true,
   });
@@ -222,8 +240,17 @@ test("files that can't be imported are refused at the field", async (t) => {
 });
 
 test("JSON is detected by its content, and identity values are imported only if allowed", async (t) => {
-  const { id } = await createProject("json", ["create table items (id int generated always as identity primary key, data jsonb, twice int generated always as (id * 2) stored)"]);
-  const page = await upload(t, id, "items", "items.json", '{"id": 41, "data": {"a": 1.10}}\n{"id": 42, "data": null}\n');
+  const { id } = await createProject("json", [
+    `create table items (id int generated always as identity primary key, data jsonb,
+      twice int generated always as (id * 2) stored)`,
+  ]);
+  const page = await upload(
+    t,
+    id,
+    "items",
+    "items.json",
+    '{"id": 41, "data": {"a": 1.10}}\n{"id": 42, "data": null}\n',
+  );
   await shown(steps(page).getByText("NDJSON", { exact: false }));
   const column = steps(page).getByRole("combobox", { name: "Column for id" });
   assert.equal(await column.inputValue(), "");
@@ -238,7 +265,9 @@ test("JSON is detected by its content, and identity values are imported only if 
 test("file can be dropped, and an import works from the table's page with the keyboard alone", async (t) => {
   const { id } = await createProject("keys", BOOKS);
   const page = await openPage(t, { origins: STORE });
-  await page.goto(`${new URL("/", process.env.ATLASHUB_URL ?? "http://127.0.0.1:8081").origin}/projects/${id}/tables?table=books`);
+  await page.goto(
+    `${new URL("/", process.env.ATLASHUB_URL ?? "http://127.0.0.1:8081").origin}/projects/${id}/tables?table=books`,
+  );
   const link = page.getByRole("toolbar", { name: "Rows of books" }).getByRole("link", { name: "Import…" });
   await shown(link);
   await link.focus();

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+} from "./support.mjs";
 
 const usersOf = (id, query = "") => `${url}/projects/${id}/users${query}`;
 const table = (page) => page.getByRole("table", { name: "Users" });
@@ -23,7 +25,11 @@ async function post(project, route, body, accessToken) {
   const { publicUrl } = await admin("GET", "/system");
   const headers = { "x-api-key": project.publishableKey, "content-type": "application/json" };
   if (accessToken) headers.authorization = `Bearer ${accessToken}`;
-  const response = await fetch(`${publicUrl}/v1/auth/${route}`, { method: "POST", headers, body: JSON.stringify(body) });
+  const response = await fetch(`${publicUrl}/v1/auth/${route}`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(body),
+  });
   return { status: response.status, ...(await response.json()) };
 }
 
@@ -31,7 +37,9 @@ const signIn = (project, email) => post(project, "login", { email, password: PAS
 
 // Returns the code that an authenticator app with this secret shows (RFC 6238).
 function totp(secret) {
-  const bits = [...secret].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
+  const bits = [...secret]
+    .map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0"))
+    .join("");
   const key = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
   const step = Buffer.alloc(8);
   step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
@@ -95,8 +103,18 @@ test("sheet shows sessions and login events, and signing out ends the sessions",
   await shown(sheet.getByRole("list", { name: "Login events" }).getByText("Signed in"));
   await sheet.getByRole("button", { name: "Actions for eve@example.com" }).click();
   await sheet.getByRole("menuitem", { name: "Sign out everywhere" }).click();
-  await page.getByRole("dialog", { name: "Sign out everywhere" }).getByRole("button", { name: "Sign out everywhere" }).click();
+  await page
+    .getByRole("dialog", { name: "Sign out everywhere" })
+    .getByRole("button", { name: "Sign out everywhere" })
+    .click();
   await shown(sheet.getByText("The user is not signed in."));
+  // The audit log names the user too, and leads back to the user.
+  await page.goto(`${url}/audit?project=${project.id}&action=auth.login`);
+  const entry = page.getByRole("table", { name: "Audit entries" }).getByRole("row").nth(1);
+  await shown(entry.getByRole("cell", { name: "user eve@example.com", exact: true }));
+  await entry.getByRole("link").click();
+  await page.getByRole("link", { name: "user eve@example.com", exact: true }).click();
+  await shown(page.getByRole("dialog", { name: "eve@example.com" }));
 });
 
 test("second factor is shown in the sheet and removed after a confirmation", async (t) => {
@@ -117,7 +135,10 @@ test("second factor is shown in the sheet and removed after a confirmation", asy
   await shown(sheet.getByRole("list", { name: "Login events" }).getByText("Set up a second factor"));
   await expectAccessible(page);
   await sheet.getByRole("button", { name: "Remove second factor…" }).click();
-  await page.getByRole("dialog", { name: "Remove second factor" }).getByRole("button", { name: "Remove second factor" }).click();
+  await page
+    .getByRole("dialog", { name: "Remove second factor" })
+    .getByRole("button", { name: "Remove second factor" })
+    .click();
   await shown(fact.getByText("none"));
   assert.equal((await signIn(project, "tom@example.com")).status, 200);
 });
@@ -189,7 +210,10 @@ test("settings are saved, and text in place of a number is refused", async (t) =
   await button(page, "Save settings").click();
   await eventually(async () => (await admin("GET", `/projects/${id}/auth`)).refreshTokenDays === 7, "the settings");
   const { allowSignup, allowMagicLink, magicLinkPath } = await admin("GET", `/projects/${id}/auth`);
-  assert.deepEqual({ allowSignup, allowMagicLink, magicLinkPath }, { allowSignup: false, allowMagicLink: true, magicLinkPath: "/enter" });
+  assert.deepEqual(
+    { allowSignup, allowMagicLink, magicLinkPath },
+    { allowSignup: false, allowMagicLink: true, magicLinkPath: "/enter" },
+  );
 });
 
 test("signing key is rotated after a confirmation", async (t) => {

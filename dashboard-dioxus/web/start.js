@@ -37,7 +37,9 @@ function loadPageStyle() {
   return pageStyle;
 }
 
-const app = (hasModules ? Promise.resolve() : loadPageStyle()).then(() => init({ module_or_path: "{{dashboard.wasm}}" }));
+const app = (hasModules ? Promise.resolve() : loadPageStyle()).then(() =>
+  init({ module_or_path: "{{dashboard.wasm}}" }),
+);
 app.catch((error) => showStartFailure(error));
 
 async function load(name) {

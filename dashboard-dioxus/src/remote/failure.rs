@@ -101,6 +101,11 @@ impl Failure {
         }
     }
 
+    /// Returns the field of the request that is wrong, if the error names it in its details.
+    pub fn field(&self) -> Option<&str> {
+        self.details()?.get("field")?.as_str()
+    }
+
     /// Returns the error code of the API.
     pub fn code(&self) -> Option<&str> {
         match self {
@@ -115,5 +120,24 @@ impl Failure {
             Self::Refused { request_id, .. } => request_id.as_deref(),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn field_is_the_one_that_the_details_name() {
+        let refused = |details| {
+            let (code, message, request_id) = ("invalid_request".to_owned(), String::new(), String::new());
+            Failure::refused(400, ErrorDetail { code, message, hint: None, details, request_id }, None)
+        };
+        assert_eq!(refused(Some(json!({ "field": "name" }))).field(), Some("name"));
+        assert_eq!(refused(Some(json!({ "column": "name" }))).field(), None);
+        assert_eq!(refused(None).field(), None);
+        assert_eq!(Failure::Unreachable.field(), None);
     }
 }

@@ -1,5 +1,5 @@
-//! The components that pages are built from. Most of their styles are in `style/ui.css`, those of [`grid`] in
-//! `style/grid.css`.
+//! The components that pages are built from. Most of their styles are in `style/ui.css` and `style/surfaces.css`, those
+//! of [`grid`] in `style/grid.css`.
 //!
 //! The components use native elements: `<dialog>` keeps the focus inside and closes with Esc, a `popover` closes at a
 //! click elsewhere, and form elements have their roles and keys. Components take their accessible name as a property.

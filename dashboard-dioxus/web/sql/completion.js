@@ -35,8 +35,12 @@ export const completionProvider = {
     // Only the text around the cursor is searched, so that a long script does not slow down typing.
     const start = Math.max(0, offset - SEARCHED_CHARACTERS);
     const text = model.getValue().slice(start, offset + SEARCHED_CHARACTERS);
-    const qualifier = /("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)\s*\.\s*[\p{L}\p{N}_$]*$/u.exec(text.slice(0, offset - start))?.[1];
-    const items = qualifier ? ofQualifier(plain(qualifier), statementAround(text, offset - start)) : everything(statementAround(text, offset - start));
+    const qualifier = /("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)\s*\.\s*[\p{L}\p{N}_$]*$/u.exec(
+      text.slice(0, offset - start),
+    )?.[1];
+    const items = qualifier
+      ? ofQualifier(plain(qualifier), statementAround(text, offset - start))
+      : everything(statementAround(text, offset - start));
     return { suggestions: items.map((item) => ({ ...item, range })) };
   },
 };
@@ -45,21 +49,39 @@ function ofQualifier(name, statement) {
   const inSchema = schema.tables.filter((table) => table.schema === name);
   if (inSchema.length > 0) {
     const functions = schema.functions.filter((each) => each.schema === name);
-    return [...inSchema.map((table) => tableItem(table, "1", table.insertBare)), ...functions.map((each) => functionItem(each, "2"))];
+    return [
+      ...inSchema.map((table) => tableItem(table, "1", table.insertBare)),
+      ...functions.map((each) => functionItem(each, "2")),
+    ];
   }
   const target = aliases(statement).get(name) ?? name;
-  return schema.tables.filter((table) => table.name === target).flatMap((table) => table.columns.map((column) => columnItem(table, column, "1")));
+  return schema.tables
+    .filter((table) => table.name === target)
+    .flatMap((table) => table.columns.map((column) => columnItem(table, column, "1")));
 }
 
 function everything(statement) {
   const mentioned = new Set([...aliases(statement).values()]);
-  const columns = schema.tables.filter((table) => mentioned.has(table.name)).flatMap((table) => table.columns.map((column) => columnItem(table, column, "1")));
+  const columns = schema.tables
+    .filter((table) => mentioned.has(table.name))
+    .flatMap((table) => table.columns.map((column) => columnItem(table, column, "1")));
   return [
     ...columns,
     ...schema.tables.map((table) => tableItem(table, "2", table.insert)),
     ...schema.functions.map((each) => functionItem(each, "4")),
-    ...schema.types.map((type) => ({ label: type.name, insertText: type.insert, kind: languages.CompletionItemKind.Enum, detail: "enum", sortText: `5${type.name}` })),
-    ...KEYWORDS.map((word) => ({ label: word, insertText: word, kind: languages.CompletionItemKind.Keyword, sortText: `3${word}` })),
+    ...schema.types.map((type) => ({
+      label: type.name,
+      insertText: type.insert,
+      kind: languages.CompletionItemKind.Enum,
+      detail: "enum",
+      sortText: `5${type.name}`,
+    })),
+    ...KEYWORDS.map((word) => ({
+      label: word,
+      insertText: word,
+      kind: languages.CompletionItemKind.Keyword,
+      sortText: `3${word}`,
+    })),
   ];
 }
 

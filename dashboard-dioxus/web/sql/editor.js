@@ -38,7 +38,10 @@ registerLanguage();
 
 function createModel(text) {
   const model = monaco.createModel(text, LANGUAGE);
-  model.updateOptions({ bracketColorizationOptions: { enabled: false, independentColorPoolPerBracketType: false }, tabSize: 2 });
+  model.updateOptions({
+    bracketColorizationOptions: { enabled: false, independentColorPoolPerBracketType: false },
+    tabSize: 2,
+  });
   return model;
 }
 
@@ -162,7 +165,10 @@ export function createEditor(element, notify) {
     showStatement(start, end) {
       if (!model() || start >= end) return statement.clear();
       statement.set([
-        { range: range(start, end), options: { isWholeLine: true, className: "sql-at", linesDecorationsClassName: "sql-at-bar" } },
+        {
+          range: range(start, end),
+          options: { isWholeLine: true, className: "sql-at", linesDecorationsClassName: "sql-at-bar" },
+        },
       ]);
     },
     // Underlines problems, given as JSON: [{start, end, message}].

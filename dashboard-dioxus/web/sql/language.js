@@ -20,13 +20,23 @@ const STATEMENT_WORDS = `
 
 // Built-in types whose names are rarely used for columns.
 const TYPES = `
-  bigint bigserial bool boolean bytea character decimal double float float4 float8 inet int int2 int4 int8 integer interval
-  json jsonb numeric precision real regclass serial smallint timestamp timestamptz tsquery tsvector uuid varchar varying`.split(/\s+/).filter(Boolean);
+  bigint bigserial bool boolean bytea character decimal double float float4 float8 inet int int2 int4 int8 integer
+  interval json jsonb numeric precision real regclass serial smallint timestamp timestamptz tsquery tsvector uuid
+  varchar varying`
+  .split(/\s+/)
+  .filter(Boolean);
 
 const language = {
   ...base,
   operators: [],
-  keywords: [...new Set([...base.keywords, ...base.operators, ...STATEMENT_WORDS.map((word) => word.toUpperCase()), ...TYPES.map((word) => word.toUpperCase())])],
+  keywords: [
+    ...new Set([
+      ...base.keywords,
+      ...base.operators,
+      ...STATEMENT_WORDS.map((word) => word.toUpperCase()),
+      ...TYPES.map((word) => word.toUpperCase()),
+    ]),
+  ],
   tokenizer: {
     ...base.tokenizer,
     root: [

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use api_types::{UpdateCurrentUser, User};
-use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
     AuthState,
     email_address::EmailAddress,
-    events::{event, record_refusal},
+    events::{record_refusal, user_event},
     limits::Attempt,
     links::{mail_link, mail_notice, require_mail},
     login::{ids_of, invalid_credentials, session_ended},
@@ -61,8 +60,9 @@ pub(super) async fn update_current_user(
     let email = email.map(|email| EmailAddress::parse(&email)).transpose()?;
     let new_email = email.filter(|email| email.as_str() != account.row.user.email);
     let user = account.row.user.id.clone();
-    let mut entry = event("auth.update_user", project, Some(&user), client);
-    entry.details = json!({ "password": password.is_some(), "email": new_email.is_some() });
+    let mut entry = user_event("auth.update_user", project, &account.row.user, client);
+    entry.details["password"] = password.is_some().into();
+    entry.details["newEmail"] = new_email.is_some().into();
     let hash = match password {
         Some(password) => {
             let current = current_password.map(Zeroizing::new);

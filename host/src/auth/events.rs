@@ -1,7 +1,6 @@
 //! Login events in the audit log.
 
-use api_types::AuditResult;
-use serde_json::json;
+use api_types::{AuditResult, User};
 use sqlx::PgPool;
 
 use super::request::ClientFacts;
@@ -26,9 +25,14 @@ pub(super) fn event(action: &str, project: &str, user: Option<&str>, client: &Cl
     }
 }
 
-/// Adds the address that the client sent, which may belong to nobody.
+/// Returns the entry of a successful event of a user, with the user's address.
+pub(super) fn user_event(action: &str, project: &str, user: &User, client: &ClientFacts) -> NewAuditEntry {
+    with_email(event(action, project, Some(&user.id), client), &user.email)
+}
+
+/// Adds an address: that of the user, or the one that the client sent, which may belong to nobody.
 pub(super) fn with_email(mut entry: NewAuditEntry, email: &str) -> NewAuditEntry {
-    entry.details = json!({ "email": email.chars().take(MAX_EMAIL_CHARS).collect::<String>() });
+    entry.details["email"] = email.chars().take(MAX_EMAIL_CHARS).collect::<String>().into();
     entry
 }
 

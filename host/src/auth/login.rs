@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use api_types::{LogIn, LogOutScope, SignUp, SignedInUser, SignedUp, User, UserRole};
 use chrono::{SubsecRound as _, Utc};
+use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -253,8 +254,12 @@ pub(super) async fn log_out(
 ) -> ApiResult<()> {
     let project = caller.project.id.as_str();
     let (user, session) = ids_of(caller)?;
-    let mut entry = event("auth.logout", project, Some(user), client);
-    entry.details = json!({ "scope": scope });
+    let entry = event("auth.logout", project, Some(user), client);
+    let mut entry = match email_of(caller) {
+        Some(email) => with_email(entry, &email),
+        None => entry,
+    };
+    entry.details["scope"] = json!(scope);
     audit::recorded(&state.projects.platform, entry, async |entry| {
         let (only, except) = match scope {
             LogOutScope::Local => (Some(session), None),
@@ -266,6 +271,15 @@ pub(super) async fn log_out(
         Ok(())
     })
     .await
+}
+
+/// Returns the address in the claims, which is that of the time when the access token was signed.
+fn email_of(caller: &SignedInCaller) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claims {
+        email: String,
+    }
+    serde_json::from_str::<Claims>(&caller.user.json).ok().map(|claims| claims.email)
 }
 
 /// Returns the ids of user and session from the claims.

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{
     AuthState,
-    events::{event, record_refusal},
+    events::{event, record_refusal, user_event},
     limits::Attempt,
     mailed_tokens::{self, Purpose, invalid_token},
     methods::Method,
@@ -106,7 +106,7 @@ pub(super) async fn finish(
     (action, method): (&str, Method),
 ) -> ApiResult<SignedInUser> {
     let user = row.user.id.as_str();
-    audit::record_or_log(&state.projects.platform, &event(action, project, Some(user), client)).await;
+    audit::record_or_log(&state.projects.platform, &user_event(action, project, &row.user, client)).await;
     if row.second_factor_at.is_some() {
         let first = FirstFactor { method, password_hash: None, new_password_hash: None };
         return Err(second_factor::require(state, project, client, row, first, invalid_token()).await);

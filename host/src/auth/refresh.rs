@@ -9,7 +9,7 @@ use api_types::SignedInUser;
 
 use super::{
     AuthState,
-    events::{event, record_refusal},
+    events::{record_refusal, user_event},
     limits::Attempt,
     queries::{self, Exchanged, UsedToken},
     request::ClientFacts,
@@ -59,8 +59,8 @@ async fn exchange(
         Some(UsedToken { exchanged, salt, is_within_grace: true }) => Ok(open(exchanged, token.successor(&salt)?)),
         Some(UsedToken { exchanged: Exchanged { user, session, .. }, .. }) => {
             queries::end_session(&state.database, project, &session).await?;
-            let mut entry = event("auth.refresh_reuse", project, Some(&user.user.id), client);
-            entry.details = serde_json::json!({ "session": session });
+            let mut entry = user_event("auth.refresh_reuse", project, &user.user, client);
+            entry.details["session"] = session.as_str().into();
             let error = refused();
             record_refusal(&state.projects.platform, entry, &error).await;
             tracing::warn!(project, user = user.user.id, session, "a refresh token was used again; its session ends");

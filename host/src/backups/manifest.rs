@@ -63,7 +63,7 @@ pub struct ManifestTable {
 impl BackupManifest {
     /// Returns the number of rows of the owner's tables, without those of end-user login.
     pub(super) fn row_count(&self) -> i64 {
-        let own = self.tables.iter().filter(|table| table.schema != AUTH_SCHEMA);
+        let own = self.tables.iter().filter(|table| is_own_schema(&table.schema));
         let sum = own.fold(0_u64, |sum, table| sum.saturating_add(table.rows));
         i64::try_from(sum).unwrap_or(i64::MAX)
     }
@@ -85,6 +85,11 @@ impl BackupManifest {
         }
         Ok(target)
     }
+}
+
+/// Returns whether tables of this schema are the owner's. The others are those of end-user login, which are not counted.
+pub(super) fn is_own_schema(schema: &str) -> bool {
+    schema != AUTH_SCHEMA
 }
 
 /// Returns the id of the backup whose dump has this object key. The id depends only on the key, so a rebuilt catalogue

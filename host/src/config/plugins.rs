@@ -54,7 +54,7 @@ impl Default for PluginsConfig {
                 wall_seconds: 24 * 3600,
                 cpu_seconds: 3600,
                 host_call_mib: 256,
-                log_kib: 16 << 10,
+                log_kib: Limits::MAX.log_kib,
                 concurrent_runs: 64,
             },
             total_memory_mib: 512,

@@ -101,6 +101,7 @@ fn invalid_configuration_names_its_variable() {
     check(&[("ATLASHUB_PLUGIN_MAX_MEMORY_MIB", "513")], Role::All, "ATLASHUB_PLUGIN_MAX_MEMORY_MIB");
     // Above the maximum of manifests.
     check(&[("ATLASHUB_PLUGIN_MAX_WALL_SECONDS", "86401")], Role::All, "ATLASHUB_PLUGIN_MAX_WALL_SECONDS");
+    check(&[("ATLASHUB_PLUGIN_MAX_LOG_KIB", "4097")], Role::All, "ATLASHUB_PLUGIN_MAX_LOG_KIB");
     check(&[("CF_ACCESS_AUD", "aud")], Role::All, "CF_ACCESS_TEAM_DOMAIN");
     check(&[("CF_ACCESS_TEAM_DOMAIN", "t"), ("CF_ACCESS_AUD", "")], Role::All, "CF_ACCESS_AUD");
     check(

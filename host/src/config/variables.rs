@@ -158,8 +158,8 @@ variables! {
     plain "ATLASHUB_PLUGIN_MAX_HOST_CALL_MIB" "256"
         "Maximum data that a plugin and the platform exchange in one run, in MiB. Forwarded streams, such as a \
          dump to storage, do not count.";
-    plain "ATLASHUB_PLUGIN_MAX_LOG_KIB" "16384"
-        "Maximum log size of one run, in KiB. The first 4 MiB of a log are kept, even if the maximum is higher.";
+    plain "ATLASHUB_PLUGIN_MAX_LOG_KIB" "4096"
+        "Maximum log size of one plugin run, in KiB, at most 4096. Later lines are dropped, and the log says how many.";
     plain "ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS" "64"
         "Maximum number of concurrent runs per plugin and process; further ones wait.";
     plain "ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB" "512"

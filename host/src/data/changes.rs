@@ -23,7 +23,7 @@ use super::{
     schema::Schema,
 };
 use crate::{
-    db::{DbError, ExclusiveClient, ProjectPools, RowSink as _, TextParam},
+    db::{DbError, ExclusiveClient, ProjectPools, RowSink as _, TextParam, is_row_too_large},
     error::{ApiError, ApiResult, Code},
     http::{ResponseBuffer, ResponseMemory},
 };
@@ -262,7 +262,10 @@ impl Transaction<'_> {
         };
         let params: Vec<TextParam<'_>> = statement.params.iter().map(|param| TextParam(param.as_deref())).collect();
         let rows = self.client.query_raw(&prepared, params).await?;
-        Ok(rows.try_collect().await?)
+        rows.try_collect().await.map_err(|error| match is_row_too_large(&error) {
+            true => DbError::RowTooLarge,
+            false => error.into(),
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;
 
 use crate::{
-    db::{DbError, is_in_function},
+    db::{DbError, is_error_too_large, is_in_function},
     error::{ApiError, Code},
     http::ResponseError,
 };
@@ -102,6 +102,13 @@ pub(super) fn rejects_value(error: &PostgresError) -> bool {
 fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> Option<ApiError> {
     let code = error.code().code();
     let (schema, table, audience) = (context.schema, context.table, context.audience);
+    if is_error_too_large(error) {
+        let message = format!("The statement failed, but {}.", error.message());
+        return Some(
+            ApiError::new(Code::Unprocessable, message)
+                .with_hint("Send shorter values, or shorten the messages of errors in the project's SQL."),
+        );
+    }
     if is_allocation_limit(error) {
         return Some(ResponseError::TooLarge(context.max_response_bytes).into());
     }
@@ -127,26 +134,26 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
             context.max_response_bytes,
         ))
         .with_hint("Nothing was changed. Send returning=minimal, select fewer columns, or change fewer rows at once."),
-        "23505" => constraint_violation(error, schema, Code::UniqueViolation, "A row with the same key exists"),
+        "23505" => constraint_violation(error, context, Code::UniqueViolation, "A row with the same key exists"),
         "23503" | "23001" => {
             let message = if error.message().starts_with("update or delete") || code == "23001" {
                 "Other rows refer to this row"
             } else {
                 "The row refers to a row that does not exist"
             };
-            constraint_violation(error, schema, Code::ForeignKeyViolation, message)
+            constraint_violation(error, context, Code::ForeignKeyViolation, message)
         }
         "23502" => not_null_violation(error, schema),
         "23514" => match partition_violation(error, schema) {
             Some(mapped) => mapped,
-            None => constraint_violation(error, schema, Code::CheckViolation, "A value violates a check"),
+            None => constraint_violation(error, context, Code::CheckViolation, "A value violates a check"),
         },
-        "23P01" => constraint_violation(error, schema, Code::CheckViolation, "The row conflicts with another row"),
+        "23P01" => constraint_violation(error, context, Code::CheckViolation, "The row conflicts with another row"),
         "44000" => {
             ApiError::new(Code::CheckViolation, format!("The row does not match the condition of the view `{table}`."))
         }
         _ if code.starts_with("23") => {
-            constraint_violation(error, schema, Code::ConstraintViolation, "The change violates a constraint")
+            constraint_violation(error, context, Code::ConstraintViolation, "The change violates a constraint")
         }
         "21000" if error.message().contains("ON CONFLICT") => {
             ApiError::new(Code::Conflict, "Two rows of the request have the same key.").with_hint("Send each key once.")

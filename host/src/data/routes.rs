@@ -110,7 +110,8 @@ pub(crate) async fn list_rows(request: TableRequest<Caller>) -> ApiResult<RowsRe
         (status = 400, body = ErrorBody, description = "`invalid_json`, `invalid_value`, `unknown_column`"),
         (status = 403, body = ErrorBody, description = "The key or a row-level security policy does not allow it"),
         (status = 404, body = ErrorBody, description = "`unknown_table`"),
-        (status = 409, body = ErrorBody, description = "A constraint is violated; `details.constraint` names it"),
+        (status = 409, body = ErrorBody,
+         description = "A constraint is violated; `details.constraint` names it if the key can access its table"),
         (status = 413, body = ErrorBody), (status = 415, body = ErrorBody),
         (status = 422, body = ErrorBody, description = "The view does not support inserts"),
     ),
@@ -140,7 +141,8 @@ pub(crate) async fn insert_rows(request: TableRequest<Caller>, JsonBody(body): J
         (status = 400, body = ErrorBody, description = "`filter_required`, `max_affected_exceeded`, `invalid_value`, \
             `unknown_column`"),
         (status = 403, body = ErrorBody), (status = 404, body = ErrorBody, description = "`unknown_table`"),
-        (status = 409, body = ErrorBody, description = "A constraint is violated; `details.constraint` names it"),
+        (status = 409, body = ErrorBody,
+         description = "A constraint is violated; `details.constraint` names it if the key can access its table"),
         (status = 413, body = ErrorBody), (status = 415, body = ErrorBody), (status = 422, body = ErrorBody),
     ),
 )]

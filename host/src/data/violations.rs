@@ -5,12 +5,29 @@ use tokio_postgres::error::DbError as PostgresError;
 
 use crate::error::{ApiError, Code};
 
-use super::schema::{Schema, Table};
+use super::{
+    errors::StatementContext,
+    project_errors::Audience,
+    schema::{Schema, Table},
+};
 
 /// Returns the error for a violated constraint. `message` names the kind of constraint.
-pub(super) fn constraint_violation(error: &PostgresError, schema: &Schema, code: Code, message: &str) -> ApiError {
-    let Some(constraint) = error.constraint() else { return ApiError::new(code, format!("{message}.")) };
-    let columns: Option<Vec<&str>> = violated_table(error, schema).and_then(|table| {
+///
+/// The constraint's name often contains the names of its table and columns. So only the owner learns the name of a
+/// constraint whose table the caller can't access.
+pub(super) fn constraint_violation(
+    error: &PostgresError,
+    context: &StatementContext<'_>,
+    code: Code,
+    message: &str,
+) -> ApiError {
+    let schema = context.schema;
+    let table = violated_table(error, schema);
+    let is_shown = table.is_some() || context.audience == Audience::Owner;
+    let Some(constraint) = error.constraint().filter(|_| is_shown) else {
+        return ApiError::new(code, format!("{message}.")).with_details(json!({ "constraint": null, "columns": null }));
+    };
+    let columns: Option<Vec<&str>> = table.and_then(|table| {
         table.key_column_names(constraint).or_else(|| {
             let key = schema.foreign_key(&table.name, constraint)?;
             Some(table.column_names(&key.columns))
@@ -73,8 +90,8 @@ pub(super) fn not_null_violation(error: &PostgresError, schema: &Schema) -> ApiE
         .with_details(json!({ "column": column }))
 }
 
-/// Returns the table that the error is about, or `None` if it is not in schema `public`. Triggers and views can write
-/// to tables of other schemas, whose names the API does not show.
+/// Returns the table that the error is about, or `None` if it is not in schema `public`, or if the caller's role has no
+/// privilege on it. Triggers and views can write to tables of other schemas, whose names the API does not show.
 fn violated_table<'a>(error: &PostgresError, schema: &'a Schema) -> Option<&'a Table> {
     schema.table(error.table().filter(|_| error.schema() == Some("public"))?)
 }

@@ -23,8 +23,8 @@ impl<'a> Checkout<'a> {
         Self { pool, connection: Some(connection), server, _permit: permit }
     }
 
-    pub(super) fn connection(&self) -> Result<&Connection, DbError> {
-        self.connection.as_deref().ok_or(DbError::Overloaded)
+    pub(super) fn connection(&self) -> Result<&Arc<Connection>, DbError> {
+        self.connection.as_ref().ok_or(DbError::Overloaded)
     }
 
     /// Closes the connection. No statement may be running on it.

@@ -114,7 +114,7 @@ impl Connection {
     /// If Postgres rejects a statement that was prepared before a change of the schema, it is prepared and run once
     /// more: an error undoes the whole statement, so nothing is changed twice.
     pub(super) async fn fetch(
-        &self,
+        self: &Arc<Self>,
         claims: Option<&str>,
         statement: &Statement,
         rows: &mut dyn RowSink,
@@ -132,7 +132,12 @@ impl Connection {
         result
     }
 
-    async fn prepare_and_run(&self, claims: Option<&str>, statement: &Statement, rows: &mut dyn RowSink) -> Attempt {
+    async fn prepare_and_run(
+        self: &Arc<Self>,
+        claims: Option<&str>,
+        statement: &Statement,
+        rows: &mut dyn RowSink,
+    ) -> Attempt {
         match self.prepare_with_claims(claims, statement).await {
             Ok((prepared, claims)) => self.attempt(&prepared, claims.as_ref(), statement, rows).await,
             Err(error) => Attempt { result: Err(error), is_stale: false },
@@ -144,7 +149,7 @@ impl Connection {
     ///
     /// If the statement may run the project's code, the session is reset in the same round trip.
     pub(super) async fn fetch_alone(
-        &self,
+        self: &Arc<Self>,
         claims: Option<&str>,
         statement: &Statement,
         rows: &mut dyn RowSink,
@@ -244,7 +249,7 @@ impl Connection {
     }
 
     async fn prepare_with_claims(
-        &self,
+        self: &Arc<Self>,
         claims: Option<&str>,
         statement: &Statement,
     ) -> Result<(Prepared, Option<PreparedClaims>), DbError> {
@@ -255,7 +260,7 @@ impl Connection {
         Ok((prepared, Some(PreparedClaims { prepared: self.prepare(&statement).await?, statement })))
     }
 
-    async fn prepare(&self, statement: &Statement) -> Result<Prepared, DbError> {
+    async fn prepare(self: &Arc<Self>, statement: &Statement) -> Result<Prepared, DbError> {
         let cached = self.statements().get(&statement.text).cloned();
         match cached {
             Some(statement) => Ok(Prepared { statement, is_cached: true }),
@@ -263,21 +268,25 @@ impl Connection {
         }
     }
 
-    /// Boxed, because most statements are cached and don't need its space.
-    fn prepare_uncached<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Prepared, DbError>> {
-        Box::pin(async {
-            let mut preparing = pin!(self.client.prepare(&statement.text));
+    /// Prepares a statement in a task of its own, which continues when the caller stops waiting. Otherwise, the
+    /// library would not know the statement's name, and Postgres would keep the statement until the connection is
+    /// closed.
+    async fn prepare_uncached(self: &Arc<Self>, statement: &Statement) -> Result<Prepared, DbError> {
+        let (connection, text, cacheable) = (Arc::clone(self), statement.text.clone(), statement.cacheable);
+        let preparing = tokio::spawn(async move {
+            let mut preparing = pin!(connection.client.prepare(&text));
             // Looking up the types of a project sends further requests.
             let prepared = poll_fn(|context| {
-                let _sending = self.sending.lock();
+                let _sending = connection.sending.lock();
                 preparing.as_mut().poll(context)
             })
             .await?;
-            if statement.cacheable {
-                self.statements().put(statement.text.clone(), prepared.clone());
+            if cacheable {
+                connection.statements().put(text.clone(), prepared.clone());
             }
-            Ok(Prepared { statement: prepared, is_cached: false })
-        })
+            Ok::<_, DbError>(Prepared { statement: prepared, is_cached: false })
+        });
+        preparing.await.unwrap_or_else(|error| Err(DbError::Unreachable(error.into())))
     }
 
     async fn run(&self, prepared: &Prepared, statement: &Statement, rows: &mut dyn RowSink) -> Result<(), DbError> {

@@ -58,4 +58,4 @@ pub use exclusive::ExclusiveClient;
 pub use pools::{LookupKey, PoolLimits, ProjectPools};
 pub use rows::RowSink;
 pub use statement::{DbRole, Statement, TextParam};
-pub use wire::is_row_too_large;
+pub use wire::{is_error_too_large, is_row_too_large};

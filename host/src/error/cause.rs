@@ -4,8 +4,8 @@ use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
 use tokio_postgres::error::DbError as PostgresError;
 
 /// Classes of SQLSTATEs whose messages describe the server, never values: connections, logins, databases, resources,
-/// shutdowns, files and internal errors.
-const SERVER_CLASSES: [&str; 7] = ["08", "28", "3D", "53", "57", "58", "XX"];
+/// shutdowns, files, internal errors, and AH for those of `db`.
+const SERVER_CLASSES: [&str; 8] = ["08", "28", "3D", "53", "57", "58", "AH", "XX"];
 /// The routine of PL/pgSQL's RAISE. Its messages are written by the project's SQL.
 pub const RAISE_ROUTINE: &str = "exec_stmt_raise";
 

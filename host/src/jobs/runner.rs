@@ -122,6 +122,9 @@ pub trait RunOutput: Send + Sync + 'static {
     /// `fields` is a JSON object, or null.
     fn log(&self, level: LineLevel, message: &str, fields: serde_json::Value);
 
+    /// Says in the log that the runner dropped lines at its end. `reason` completes the sentence "…, because".
+    fn lines_dropped(&self, count: u64, reason: &str);
+
     fn progress(&self, done: u64, total: Option<u64>, message: &str);
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio_postgres::error::{DbError as PostgresError, ErrorPosition, SqlState};
 
 use crate::{
-    db::DbError,
+    db::{DbError, is_error_too_large},
     error::{ApiError, Code},
 };
 
@@ -114,6 +114,10 @@ fn cancelled() -> ApiError {
 }
 
 fn reported_error(error: &PostgresError, positions: Positions<'_>) -> ApiError {
+    if is_error_too_large(error) {
+        return ApiError::new(Code::SqlError, format!("The statement failed, but {}.", error.message()))
+            .with_hint("Shorten the messages of errors in your SQL, and the values that they quote.");
+    }
     let code = error.code();
     // 57P: the server is shutting down. 53: it is out of connections, memory or disk.
     if *code == SqlState::DISK_FULL {

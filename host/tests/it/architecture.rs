@@ -108,17 +108,19 @@ fn source_files_have_at_most_400_lines() {
 
 #[test]
 fn source_lines_have_at_most_120_characters() {
-    let mut long = Vec::new();
-    for folder in ["host", "api-types", "embedded-s3", "plugins", "xtask", "benches", "dashboard-dioxus/src"] {
-        for file in sources(folder) {
-            let text = fs::read_to_string(&file).unwrap();
-            for (index, line) in
-                text.lines().enumerate().filter(|(_, line)| line.chars().count() > 120 && can_wrap(line))
-            {
-                long.push(format!("{}:{}: {} characters", workspace_path(&file), index + 1, line.chars().count()));
-            }
-        }
+    let folders = ["host", "api-types", "embedded-s3", "plugins", "xtask", "benches", "dashboard-dioxus/src"];
+    let long: Vec<String> = folders.into_iter().flat_map(sources).flat_map(|file| long_lines(&file)).collect();
+    assert!(long.is_empty(), "wrap these lines:\n{}", long.join("\n"));
+}
+
+#[test]
+fn lines_of_styles_and_scripts_have_at_most_120_characters() {
+    let files: Vec<PathBuf> =
+        ["css", "js", "mjs"].iter().flat_map(|kind| files_below(&workspace_root(), kind, &is_ignored)).collect();
+    for expected in ["dashboard-dioxus/style/main.css", "dashboard-dioxus/tests/support.mjs"] {
+        assert!(files.contains(&workspace_root().join(expected)), "{expected} was not checked");
     }
+    let long: Vec<String> = files.iter().flat_map(|file| long_lines(file)).collect();
     assert!(long.is_empty(), "wrap these lines:\n{}", long.join("\n"));
 }
 
@@ -269,6 +271,16 @@ fn production_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text[..end].lines().enumerate().map(|(index, line)| (index + 1, line.split("//").next().unwrap_or("")))
 }
 
+/// Describes the lines of a file that are too long and can be wrapped.
+fn long_lines(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let long = text.lines().enumerate().filter(|(_, line)| line.chars().count() > 120 && can_wrap(line));
+    let describe = |(index, line): (usize, &str)| {
+        format!("{}:{}: {} characters", workspace_path(file), index + 1, line.chars().count())
+    };
+    long.map(describe).collect()
+}
+
 /// Returns whether a line can be wrapped. It can't if a single word is too long, such as an encoded key, or if it is
 /// the outline of an icon.
 fn can_wrap(line: &str) -> bool {
@@ -290,9 +302,13 @@ fn prose_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Returns every Markdown file of the workspace, without dependencies and build output.
 fn markdown_files() -> Vec<PathBuf> {
-    let ignored =
-        |path: &Path| path.ends_with("target") || path.ends_with("node_modules") || path.ends_with(".atlashub");
-    files_below(&workspace_root(), "md", &ignored)
+    files_below(&workspace_root(), "md", &is_ignored)
+}
+
+/// Returns whether a folder contains dependencies, build output, generated clients or data.
+fn is_ignored(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    ["target", "node_modules", ".atlashub", ".git"].contains(&name) || name.starts_with(".generated-")
 }
 
 /// Returns the top-level module: `data` for `host/src/data/plan/mod.rs`, `app` for `host/src/app.rs`.

@@ -3,7 +3,7 @@
 use atlashub_plugin_sdk::{
     backups::{self, NewBackup},
     clock,
-    databases::{self, DumpOptions},
+    databases::{self, DumpOptions, TableRows},
     objects,
     prelude::*,
 };
@@ -12,6 +12,9 @@ use crate::{
     layout::{self, Keys},
     manifest::{BackupManifest, Source},
 };
+
+/// The schema of end-user login. Its tables are not the owner's, so neither the catalogue nor the result counts them.
+const AUTH_SCHEMA: &str = "auth";
 
 /// A finished backup.
 #[derive(Debug, Serialize)]
@@ -23,7 +26,9 @@ pub(crate) struct Backup {
     pub(crate) size_bytes: u64,
     sha256: String,
     duration_ms: u64,
+    /// Number of the owner's tables.
     tables: usize,
+    /// Number of rows in the owner's tables.
     rows: u64,
     /// The project's objects, if they are part of the backup.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +85,7 @@ pub(crate) async fn back_up(
                 deleted_meanwhile = copied.gone,
             );
         }
-        let (tables, rows) = (info.tables.len(), info.tables.iter().map(|table| table.rows).sum());
+        let (tables, rows) = count_own(&info.tables);
         let source = Source { target, title, created_at, run_id: &run.id, sha256: &sha256 };
         let manifest = BackupManifest::new(&source, backups::describe(), info, &object, copied.as_ref());
         let manifest = serde_json::to_vec_pretty(&manifest)?;
@@ -128,6 +133,12 @@ pub(crate) async fn back_up(
             Err(error)
         }
     }
+}
+
+/// Returns the numbers of the owner's tables and of their rows.
+fn count_own(tables: &[TableRows]) -> (usize, u64) {
+    let own = || tables.iter().filter(|table| table.schema != AUTH_SCHEMA);
+    (own().count(), own().map(|table| table.rows).sum())
 }
 
 /// Removes the stored objects of a backup that could not be recorded. Otherwise, the host would later add a complete

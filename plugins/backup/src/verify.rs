@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use atlashub_plugin_sdk::{
     backups::{self, TableDifference},
+    count,
     prelude::*,
     progress,
 };
@@ -130,7 +131,7 @@ fn finish(result: VerifiedAll, mut errors: Vec<Error>, total: u64) -> Result<Ver
 }
 
 fn difference_error(differences: &[TableDifference]) -> Error {
-    let rows = |rows: Option<u64>| rows.map_or_else(|| "no table".to_owned(), |rows| format!("{rows} rows"));
+    let rows = |rows: Option<u64>| rows.map_or_else(|| "no table".to_owned(), |rows| count(rows, "row", "rows"));
     let named: Vec<String> = differences
         .iter()
         .take(MAX_NAMED_TABLES)
@@ -141,7 +142,8 @@ fn difference_error(differences: &[TableDifference]) -> Error {
         .collect();
     let more = differences.len() - named.len();
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    Error::failed(format!("{} tables differ from the manifest: {}{more}", differences.len(), named.join("; ")))
+    let tables = count(differences.len(), "table differs", "tables differ");
+    Error::failed(format!("{tables} from the manifest: {}{more}", named.join("; ")))
 }
 
 async fn find_backup(id: &str) -> Result<backups::Backup> {
@@ -192,10 +194,19 @@ mod tests {
         assert!(error.message.contains("1 of 2") && error.message.contains("platform"), "{}", error.message);
         assert!(error.message.contains("public.items: 3 rows expected, 2 rows found"), "{}", error.message);
         assert!(error.message.contains("public.gone: 0 rows expected, no table found"), "{}", error.message);
+        assert!(error.message.contains("2 tables differ from"), "{}", error.message);
         assert!(!error.is_transient());
         let details = error.details.unwrap();
         assert_eq!(details["verified"][0]["id"], "shop");
         assert_eq!(details["failed"][0]["differences"][0]["table"], "items");
+    }
+
+    #[test]
+    fn one_table_and_one_row_are_named_in_the_singular() {
+        let host = host().difference("new", "items", Some(1), None);
+        let error = host.run("verify", json!({"backup": "new"})).unwrap_err();
+        let expected = "1 table differs from the manifest: public.items: 1 row expected, no table found";
+        assert!(error.message.contains(expected), "{}", error.message);
     }
 
     #[test]

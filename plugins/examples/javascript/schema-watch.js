@@ -38,7 +38,10 @@ async function readSnapshot(store, key) {
 function describe(tables) {
   const described = {};
   for (const table of tables) {
-    const columns = table.columns.map(({ name, dataType, nullable }) => [name, nullable ? `${dataType}, nullable` : dataType]);
+    const columns = table.columns.map(({ name, dataType, nullable }) => [
+      name,
+      nullable ? `${dataType}, nullable` : dataType,
+    ]);
     described[`${table.schema}.${table.name}`] = Object.fromEntries(columns);
   }
   return described;

@@ -1,7 +1,7 @@
 //! The job `export`.
 
 use atlashub_plugin_sdk::{
-    objects,
+    count, objects,
     prelude::*,
     progress,
     transfers::{self, StoredExport},
@@ -54,7 +54,7 @@ pub(crate) async fn export(_run: Run, params: ExportParams) -> Result<Exported> 
         return Err(error);
     }
     progress::report(info.row_count, Some(info.row_count), "Done");
-    info!("Exported {} rows", info.row_count; bytes = exported.size_bytes);
+    info!("Exported {}", count(info.row_count, "row", "rows"); bytes = exported.size_bytes);
     Ok(exported)
 }
 
@@ -77,6 +77,7 @@ mod tests {
         let stored = host.stored_exports();
         assert_eq!((stored[0].0.as_str(), stored[0].1.size_bytes, stored[0].1.row_count), (ID, 5, 1));
         assert!(host.object_bytes(STORE, &format!("exports/{ID}.csv")).is_some());
+        assert!(host.log().iter().any(|line| line.message == "Exported 1 row"), "{:?}", host.log());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The job `import`.
 
 use atlashub_plugin_sdk::{
-    objects,
+    count, objects,
     prelude::*,
     progress,
     transfers::{self, ImportFile, ImportResult, LoadMethod},
@@ -37,13 +37,14 @@ pub(crate) async fn import(_run: Run, params: ImportParams) -> Result<Imported> 
     let result = load(&params.import, &file).await?;
     progress::report(file.size_bytes, Some(file.size_bytes), "Done");
     let ImportResult { dry_run, rows_read, rows_inserted, rows_updated, rows_skipped, error_count } = result;
+    let inserted = count(rows_inserted, "row", "rows");
     if dry_run {
         info!(
-            "Dry run: {rows_inserted} rows would be inserted and {rows_updated} updated";
+            "Dry run: {inserted} would be inserted and {rows_updated} updated";
             rows_skipped = rows_skipped,
         );
     } else {
-        info!("Inserted {rows_inserted} and updated {rows_updated} rows"; rows_skipped = rows_skipped);
+        info!("Inserted {inserted} and updated {rows_updated}"; rows_skipped = rows_skipped);
         // The rows are in the table, so the file is no longer needed.
         if let Err(error) = objects::delete(STORE, &file.object_key).await {
             warn!("Could not remove {}: {error}", file.object_key);
@@ -81,6 +82,7 @@ mod tests {
         let expected: Vec<_> = methods.iter().map(|method| (ID.to_owned(), *method)).collect();
         assert_eq!(host.loads(), expected);
         assert!(host.object_bytes(STORE, &format!("imports/{ID}")).is_none());
+        assert!(host.log().iter().any(|line| line.message == "Inserted 2 rows and updated 0"), "{:?}", host.log());
     }
 
     #[test]

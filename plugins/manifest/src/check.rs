@@ -130,7 +130,8 @@ impl crate::Limits {
         wall_seconds: 24 * 3600,
         cpu_seconds: 3600,
         host_call_mib: 4096,
-        log_kib: 64 << 10,
+        // The host keeps no larger log, because it holds the log of a running run in memory.
+        log_kib: 4 << 10,
         concurrent_runs: 64,
     };
 
@@ -227,6 +228,7 @@ mod tests {
         check(|m| m["jobs"][0]["paramsSchema"] = true.into(), Some("parameter schema"));
         check(|m| m["capabilities"][0]["capability"] = "shell".into(), Some("cannot be read"));
         check(|m| m["limits"] = serde_json::json!({"memoryMib": 5000}), Some("memoryMib"));
+        check(|m| m["limits"] = serde_json::json!({"logKib": 4097}), Some("logKib"));
         check(|m| m["more"] = 1.into(), Some("unknown field"));
         for scope in [vec![""], vec!["a b"], vec!["ex\u{430}mple.com"], vec!["a"; 101]] {
             let mut manifest = valid();

@@ -84,7 +84,7 @@ pub struct Limits {
     pub cpu_seconds: u32,
     /// Data passed between host and component in calls, in MiB. Streams that are only forwarded do not count.
     pub host_call_mib: u32,
-    /// Size of the log, in KiB. Further lines are dropped.
+    /// Size of the log, in KiB. Later lines are dropped, and the log says how many.
     pub log_kib: u32,
     /// Number of simultaneous runs of the plugin on one scheduler.
     pub concurrent_runs: u32,

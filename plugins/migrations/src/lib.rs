@@ -1,6 +1,6 @@
 //! Lists and applies the migrations of the platform database, with the same code as `atlashub migrate`.
 
-use atlashub_plugin_sdk::{migrations, prelude::*};
+use atlashub_plugin_sdk::{count, migrations, prelude::*};
 
 /// The parameters of both jobs: none.
 #[derive(Deserialize, JsonSchema)]
@@ -39,7 +39,7 @@ struct Applied {
 async fn status(_run: Run, _params: NoParams) -> Result<Status> {
     let migrations: Vec<Migration> = migrations::status().await?.into_iter().map(Migration::from).collect();
     let pending = migrations.iter().filter(|migration| !migration.applied).count();
-    info!("{} migrations, {pending} pending", migrations.len());
+    info!("{}, {pending} pending", count(migrations.len(), "migration", "migrations"));
     Ok(Status { applied: migrations.len() - pending, pending, migrations })
 }
 
@@ -89,6 +89,17 @@ mod tests {
         assert_eq!(applied["applied"][0]["name"], "create_jobs");
         assert_eq!(host.run("apply", json!({})).unwrap(), json!({"applied": []}));
         assert_eq!(host.run("status", json!({})).unwrap()["pending"], 0);
+    }
+
+    #[test]
+    fn number_of_migrations_is_logged() {
+        for (host, expected) in [
+            (host(), "2 migrations, 1 pending"),
+            (TestHost::new(plugin()).migration(1, "create_projects", true), "1 migration, 0 pending"),
+        ] {
+            host.run("status", json!({})).unwrap();
+            assert_eq!(host.log()[0].message, expected);
+        }
     }
 
     #[test]

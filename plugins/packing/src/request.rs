@@ -30,9 +30,10 @@ pub fn describe_request(packed: &Packed) -> String {
         }
     }
     let Limits { memory_mib, wall_seconds, cpu_seconds, host_call_mib, log_kib, concurrent_runs } = manifest.limits;
+    let runs = if concurrent_runs == 1 { "run" } else { "runs" };
     line(format!(
         "  Limits of a run: {memory_mib} MiB of memory, {cpu_seconds} s of processor time, {wall_seconds} s in all, \
-         {host_call_mib} MiB in calls, {log_kib} KiB of log; {concurrent_runs} runs at a time"
+         {host_call_mib} MiB in calls, {log_kib} KiB of log; {concurrent_runs} {runs} at a time"
     ));
     for capability in &packed.unused {
         line(format!("  Note: it requests {capability} but does not use it."));

@@ -54,6 +54,7 @@ pub mod bindings;
 pub mod buckets;
 pub mod clock;
 pub mod config;
+mod count;
 pub mod csv;
 pub mod databases;
 pub mod date;
@@ -79,6 +80,7 @@ pub mod transfers;
 pub use plugin_manifest as manifest;
 pub use schemars;
 
+pub use count::count;
 pub use error::{Context, Error, ErrorCode, Result};
 
 /// The items that nearly every plugin uses.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     filters,
     sentence::act_in_words,
-    words::{actor_in_words, outcome_in_words, result_shape, thing_address, thing_name},
+    words::{actor_in_words, is_app_user, outcome_in_words, result_shape, thing_address, thing_name},
 };
 use crate::{
     address,
@@ -125,6 +125,7 @@ fn EntryPanel(entry: AuditEntry, before: Option<String>, after: Option<String>) 
 #[component]
 fn Facts(entry: AuditEntry, you: Option<String>) -> Element {
     let thing = thing_address(&entry);
+    let who = actor_in_words(&entry, you.as_deref());
     let in_utc = entry.at.format("%Y-%m-%d %H:%M:%S%.3f");
     rsx! {
         dl { class: "dl entry-facts",
@@ -134,7 +135,13 @@ fn Facts(entry: AuditEntry, you: Option<String>) -> Element {
                 span { class: "muted", "({in_utc} UTC)" }
             }
             dt { "Who" }
-            dd { "{actor_in_words(&entry.actor, you.as_deref())} " span { class: "mono muted", "{entry.actor}" } }
+            dd {
+                match user_address(&entry) {
+                    Some(to) => rsx! { Link { to, class: "link", "{who}" } },
+                    None => rsx! { "{who}" },
+                }
+                span { class: "mono muted", " {entry.actor}" }
+            }
             dt { "Did" }
             dd { "{act_in_words(&entry)} " span { class: "mono muted", "{entry.action}" } }
             if let Some(id) = &entry.project_id {
@@ -172,6 +179,13 @@ fn Facts(entry: AuditEntry, you: Option<String>) -> Element {
             }
         }
     }
+}
+
+/// Returns the address of the app's user who made the change, on the project's page of users. `None` if nobody of an
+/// app made it, or if the project was deleted.
+fn user_address(entry: &AuditEntry) -> Option<String> {
+    let project = entry.project_id.as_deref().filter(|_| entry.project_name.is_some() && is_app_user(entry))?;
+    Some(address::with_parameters(&format!("/projects/{project}/users"), &[("user", Some(&entry.actor))]))
 }
 
 #[component]

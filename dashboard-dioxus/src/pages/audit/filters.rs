@@ -7,7 +7,7 @@ use gloo_timers::future::TimeoutFuture;
 
 use super::{
     super::jobs::ParameterFilter,
-    words::{actor_in_words, result_in_words},
+    words::{known_actor_in_words, result_in_words},
 };
 use crate::{address, remote::use_remote, text, ui::SearchBox};
 
@@ -89,7 +89,7 @@ pub(super) fn Filters(filter: AuditFilter) -> Element {
         project_choices.push((id.to_owned(), format!("{id} (deleted)")));
     }
     let actor_choices: Vec<(String, String)> =
-        KNOWN_ACTORS.iter().map(|actor| ((*actor).to_owned(), actor_in_words(actor, None))).collect();
+        KNOWN_ACTORS.iter().map(|actor| ((*actor).to_owned(), known_actor_in_words(actor).to_owned())).collect();
     let result_choices: Vec<(String, String)> = AuditResult::ALL
         .iter()
         .map(|result| (result.as_str().to_owned(), result_in_words(*result).to_owned()))

@@ -66,7 +66,7 @@ fn EntryRow(entry: AuditEntry, you: Option<String>, is_open: bool, with_address:
             td {
                 class: if is_owner { "who" } else { "who muted" },
                 title: "{entry.actor}",
-                "{actor_in_words(&entry.actor, you.as_deref())}"
+                "{actor_in_words(&entry, you.as_deref())}"
             }
             td {
                 class: "why",
@@ -92,7 +92,7 @@ fn EntryCard(entry: AuditEntry, you: Option<String>) -> Element {
                 Mark { shape: result_shape(entry.result) }
                 span { class: "grow", EntryLink { id: entry.id.clone(), words: act_in_words(&entry) } }
             }
-            p { "{actor_in_words(&entry.actor, you.as_deref())} · {when(&entry)} · {outcome_in_words(&entry)}" }
+            p { "{actor_in_words(&entry, you.as_deref())} · {when(&entry)} · {outcome_in_words(&entry)}" }
         }
     }
 }

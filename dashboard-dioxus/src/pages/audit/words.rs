@@ -67,15 +67,38 @@ pub(super) fn thing_address(entry: &AuditEntry) -> Option<(String, &'static str)
     }
 }
 
-/// Returns who made a change. `you` is the caller's own name.
-pub(super) fn actor_in_words(actor: &str, you: Option<&str>) -> String {
+/// Returns who made a change: a user of an app by address, or by the beginning of the id if the entry has no address.
+/// `you` is the caller's own name.
+pub(super) fn actor_in_words(entry: &AuditEntry, you: Option<&str>) -> String {
+    let actor = entry.actor.as_str();
+    if you == Some(actor) {
+        return "you".to_owned();
+    }
+    if !is_app_user(entry) {
+        return known_actor_in_words(actor).to_owned();
+    }
+    match entry.details.get("email").and_then(Value::as_str) {
+        Some(email) => format!("user {email}"),
+        None => format!("user {}…", actor.chars().take(SHOWN_ID_CHARS).collect::<String>()),
+    }
+}
+
+/// Number of characters that are shown of the id of a user whose address is unknown.
+const SHOWN_ID_CHARS: usize = 8;
+
+/// Returns whether a user of an app made the change. The actor is then the user's id.
+pub(super) fn is_app_user(entry: &AuditEntry) -> bool {
+    entry.action.starts_with("auth.") && is_uuid(&entry.actor)
+}
+
+/// Returns the words for an actor that is neither an address nor a user of an app, and any other actor unchanged.
+pub(super) fn known_actor_in_words(actor: &str) -> &str {
     match actor {
-        actor if you == Some(actor) => "you".to_owned(),
-        "session" => "the owner".to_owned(),
-        "dev-token" => "admin token".to_owned(),
-        "cli" => "command line".to_owned(),
-        "system" => "AtlasHub".to_owned(),
-        other => other.to_owned(),
+        "session" => "the owner",
+        "dev-token" => "admin token",
+        "cli" => "command line",
+        "system" => "AtlasHub",
+        other => other,
     }
 }
 
@@ -129,6 +152,22 @@ pub(super) mod tests {
             request_id: None,
             details,
         }
+    }
+
+    #[test]
+    fn users_of_apps_are_named_by_their_address() {
+        let id = "1f0c3a2b-0000-4000-8000-000000000000";
+        let by = |action: &str, actor: &str, details: Value| {
+            let entry = AuditEntry { actor: actor.to_owned(), ..entry(action, AuditResult::Success, details) };
+            actor_in_words(&entry, Some("owner@example.com"))
+        };
+        let ada = serde_json::json!({ "email": "ada@example.com" });
+        assert_eq!(by("auth.logout", id, ada.clone()), "user ada@example.com");
+        assert_eq!(by("auth.logout", id, Value::Null), "user 1f0c3a2b…");
+        // The address that was typed belongs to nobody, or to the user who was changed.
+        assert_eq!(by("auth.login", "anonymous", ada.clone()), "anonymous");
+        assert_eq!(by("user.delete", "owner@example.com", ada.clone()), "you");
+        assert_eq!(by("user.delete", "session", ada), "the owner");
     }
 
     #[test]

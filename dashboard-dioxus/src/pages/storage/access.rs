@@ -55,7 +55,7 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                     remote::forget(&list);
                     messages::show("Access saved");
                 }
-                Err(failure) if failure.message().contains("maxObjectBytes") => {
+                Err(failure) if failure.field() == Some("maxObjectBytes") => {
                     limit_error.set(Some(failure.message()));
                 }
                 Err(failure) => error.set(Some(failure.message())),

@@ -38,6 +38,7 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
             Err(problem) => return limit_error.set(Some(problem.to_owned())),
         };
         limit_error.set(None);
+        name_error.set(None);
         let path = paths::buckets(&project);
         spawn(async move {
             busy.set(true);
@@ -48,7 +49,7 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
                     messages::show("Bucket created");
                     on_created.call(bucket);
                 }
-                Err(failure) if failure.message().contains("maxObjectBytes") => {
+                Err(failure) if failure.field() == Some("maxObjectBytes") => {
                     limit_error.set(Some(failure.message()));
                 }
                 Err(failure) => name_error.set(Some(failure.message())),

@@ -51,7 +51,11 @@ pub(super) fn is_deletion_refused(references: &[UserReference]) -> bool {
 
 /// Returns the text for a login event of the audit log.
 pub(super) fn event_in_words(action: &str) -> String {
-    let words = match action.trim_start_matches("auth.") {
+    known_event(action).map_or_else(|| action.trim_start_matches("auth.").replace(['.', '_'], " "), str::to_owned)
+}
+
+fn known_event(action: &str) -> Option<&'static str> {
+    Some(match action.strip_prefix("auth.")? {
         "signup" => "signed up",
         "login" => "signed in",
         "refresh_reuse" => "used an old refresh token, so the session ended",
@@ -61,15 +65,15 @@ pub(super) fn event_in_words(action: &str) -> String {
         "mfa_verify" => "signed in with the second factor",
         "mfa_enrol" => "started to set up a second factor",
         "mfa_confirm" => "set up a second factor",
+        "mfa_recovery_codes" => "replaced the recovery codes of the second factor",
         "mfa_remove" => "removed the second factor",
         "logout" => "signed out",
         "verify" => "verified the address",
         "update_user" => "changed the account",
         "recover" => "requested a password reset link",
         "reset" => "reset the password",
-        other => return other.replace(['.', '_'], " "),
-    };
-    words.to_owned()
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -78,6 +82,19 @@ mod tests {
 
     fn reference(rows: i64, on_delete: UserReferenceAction) -> UserReference {
         UserReference { table: "notes".to_owned(), columns: vec!["owner".to_owned()], rows, on_delete }
+    }
+
+    #[test]
+    fn every_login_event_of_the_host_is_described() {
+        let source = include_str!("../../../../host/src/admin/audit/actions.rs");
+        let (_, list) = source.split_once("const OTHER_ACTIONS: &[&str] = &[").expect("the list of events");
+        let (list, _) = list.split_once("];").expect("the end of the list");
+        let events: Vec<&str> = list.split('"').filter(|text| text.starts_with("auth.")).collect();
+        assert!(events.len() > 10, "{events:?}");
+        for event in events {
+            assert!(known_event(event).is_some(), "{event} has no description");
+        }
+        assert_eq!(event_in_words("auth.new_event"), "new event");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
-/// Method, path and action of every change. `{}` stands for any path parameter.
+/// Method, path and action of every change. `{}` stands for any path parameter. `GET` requests are never recorded, not
+/// even those that sign a download: they only read.
 const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/session", "admin.sign_in"),
     ("DELETE", "/admin/v1/session", "admin.sign_out"),
@@ -29,25 +30,19 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "/admin/v1/projects/{}/queries/history", "query.clear_history"),
     ("POST", "/admin/v1/projects/{}/buckets", "bucket.create"),
     ("PATCH", "/admin/v1/projects/{}/buckets/{}", "bucket.update"),
-    ("PUT", "/admin/v1/projects/{}/buckets/{}", "bucket.update"),
-    ("PUT", "/admin/v1/projects/{}/buckets/{}/exposure", "bucket.expose"),
     ("DELETE", "/admin/v1/projects/{}/buckets/{}", "bucket.delete"),
     ("DELETE", "/admin/v1/projects/{}/buckets/{}/objects", "object.delete"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/objects/delete", "object.delete_many"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/objects/move", "object.move"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/objects/copy", "object.copy"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/signed-upload", "object.sign_upload"),
-    ("POST", "/admin/v1/projects/{}/buckets/{}/signed-download", "object.sign_download"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/multipart/parts", "object.sign_upload"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/multipart/complete", "object.complete_upload"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/multipart/abort", "object.abort_upload"),
-    ("POST", "/admin/v1/projects/{}/signed-upload", "object.sign_upload"),
-    ("POST", "/admin/v1/projects/{}/signed-download", "object.sign_download"),
     ("POST", "/admin/v1/projects/{}/users", "user.create"),
     ("PATCH", "/admin/v1/projects/{}/users/{}", "user.update"),
     ("DELETE", "/admin/v1/projects/{}/users/{}", "user.delete"),
     ("PATCH", "/admin/v1/projects/{}/auth", "auth.update"),
-    ("PUT", "/admin/v1/projects/{}/auth", "auth.update"),
     ("POST", "/admin/v1/projects/{}/auth/rotate-key", "auth.rotate_key"),
     ("POST", "/admin/v1/projects/{}/users/{}/sign-out", "user.sign_out"),
     ("POST", "/admin/v1/projects/{}/users/{}/send-reset-link", "user.send_reset_link"),
@@ -75,7 +70,6 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/imports", "import.create"),
     ("POST", "/admin/v1/imports/{}/start", "import.start"),
     ("DELETE", "/admin/v1/imports/{}", "import.delete"),
-    ("POST", "/admin/v1/plugins", "plugin.upload"),
     ("POST", "/admin/v1/plugins/{}/approve", "plugin.approve"),
     ("POST", "/admin/v1/plugins/{}/revoke", "plugin.revoke"),
     ("DELETE", "/admin/v1/plugins/{}", "plugin.remove"),
@@ -127,6 +121,12 @@ pub fn is_read(method: &str, template: &str) -> bool {
     READS.contains(&(method, &path_template))
 }
 
+/// Returns method and path of every request that has an action or is listed as a read. `{}` stands for any path
+/// parameter.
+pub fn listed_requests() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ACTIONS.iter().map(|(method, path, _)| (*method, *path)).chain(READS.iter().copied())
+}
+
 /// Returns every action that the server records, in alphabetical order.
 pub(super) fn known_actions() -> BTreeSet<&'static str> {
     ACTIONS.iter().map(|(.., action)| *action).chain(OTHER_ACTIONS.iter().copied()).collect()
@@ -138,8 +138,8 @@ pub fn action_of(method: &str, template: &str) -> Option<&'static str> {
     ACTIONS.iter().find(|(m, path, _)| *m == method && *path == path_template).map(|(.., action)| *action)
 }
 
-/// `/projects/{project}/keys/{key}` → `/projects/{}/keys/{}`.
-fn without_parameter_names(template: &str) -> String {
+/// Replaces parameters by `{}`: `/projects/{project}/keys/{key}` → `/projects/{}/keys/{}`.
+pub fn without_parameter_names(template: &str) -> String {
     let segments = template.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
     segments.collect::<Vec<_>>().join("/")
 }

@@ -14,6 +14,6 @@ mod export;
 mod queries;
 pub(super) mod routes;
 
-pub use actions::{action_of, is_read};
+pub use actions::{action_of, is_read, listed_requests, without_parameter_names};
 pub use middleware::write_audit_entry;
 pub(crate) use request_entry::RequestEntry;

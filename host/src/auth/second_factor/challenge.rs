@@ -4,14 +4,14 @@ use api_types::{SignedInUser, VerifySecondFactor};
 use serde_json::json;
 
 use super::{
-    challenge_queries::{self, Completed, LIFETIME_SECONDS, Proof},
+    challenge_queries::{self, ChallengedUser, Completed, LIFETIME_SECONDS, Proof},
     check::{check_totp, invalid_code},
     codes::GivenCode,
 };
 use crate::{
     auth::{
         AuthState,
-        events::{event, record_refusal},
+        events::{event, record_refusal, user_event, with_email},
         limits::Attempt,
         methods::Method,
         request::ClientFacts,
@@ -46,14 +46,14 @@ pub(in crate::auth) async fn require(
     gone: ApiError,
 ) -> ApiError {
     let token = random_token(PREFIX);
-    let user = user.user.id.as_str();
-    match challenge_queries::insert(&state.database, project, user, &sha256(token.as_bytes()), &first).await {
+    let hash = sha256(token.as_bytes());
+    match challenge_queries::insert(&state.database, project, &user.user.id, &hash, &first).await {
         Ok(true) => {}
         Ok(false) => return gone,
         Err(error) => return error,
     }
-    let mut entry = event("auth.mfa_challenge", project, Some(user), client);
-    entry.details = json!({ "method": first.method.as_str() });
+    let mut entry = user_event("auth.mfa_challenge", project, &user.user, client);
+    entry.details["method"] = first.method.as_str().into();
     audit::record_or_log(&state.projects.platform, &entry).await;
     ApiError::new(Code::MfaRequired, "The second factor of the user is required.")
         .with_hint("Send `challengeToken` of the details with a code to `POST /v1/auth/mfa/verify`.")
@@ -76,9 +76,12 @@ pub(in crate::auth) async fn verify(
     let charged = state.limits.begin(Attempt::SecondFactor, caller, client.address, None)?;
     let hash = sha256(request.challenge_token.as_bytes());
     let user = challenge_queries::charge(&state.database, project, &hash).await?;
-    let mut entry = event("auth.mfa_verify", project, user.as_deref(), client);
+    let mut entry = match &user {
+        Some(ChallengedUser { id, email }) => with_email(event("auth.mfa_verify", project, Some(id), client), email),
+        None => event("auth.mfa_verify", project, None, client),
+    };
     let proved = match &user {
-        Some(user) => prove(state, project, user, &hash, &request.code).await,
+        Some(user) => prove(state, project, &user.id, &hash, &request.code).await,
         None => Err(invalid_challenge()),
     };
     let (Completed { methods, has_set_password }, method) = match proved {
@@ -89,8 +92,9 @@ pub(in crate::auth) async fn verify(
         }
     };
     charged.refund();
-    let user = user.ok_or_else(invalid_challenge)?;
-    entry.details = json!({ "method": method.as_str(), "password": has_set_password });
+    let user = user.ok_or_else(invalid_challenge)?.id;
+    entry.details["method"] = method.as_str().into();
+    entry.details["password"] = has_set_password.into();
     audit::recorded(&state.projects.platform, entry, async |_| {
         let proof = SignInProof { method, password_hash: None, first_factor: Some(&methods) };
         let open = open_session(state, project, &settings, &user, proof, client).await?;

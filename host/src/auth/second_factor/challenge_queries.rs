@@ -48,19 +48,30 @@ pub(super) async fn insert(
     }
 }
 
-/// Charges an attempt to a challenge and returns its user's id, or `None` if the challenge can't be used.
-pub(super) async fn charge(database: &AuthDatabase, project: &str, hash: &[u8; 32]) -> ApiResult<Option<String>> {
+/// The user of a challenge.
+pub(super) struct ChallengedUser {
+    pub id: String,
+    pub email: String,
+}
+
+/// Charges an attempt to a challenge and returns its user, or `None` if the challenge can't be used.
+pub(super) async fn charge(
+    database: &AuthDatabase,
+    project: &str,
+    hash: &[u8; 32],
+) -> ApiResult<Option<ChallengedUser>> {
     let statement = write(
         "UPDATE auth.mfa_challenges c SET attempts = attempts + 1
          FROM auth.users u LEFT JOIN auth.passwords p ON p.user_id = u.id
          WHERE c.hash = $1::pg_catalog.bytea AND c.expires_at > pg_catalog.now()
            AND c.attempts < $2::pg_catalog.int4 AND u.id = c.user_id AND u.disabled_at IS NULL
            AND u.second_factor_at IS NOT NULL AND p.changed_at IS NOT DISTINCT FROM c.password_changed_at
-         RETURNING c.user_id::pg_catalog.text AS user_id",
+         RETURNING c.user_id::pg_catalog.text AS user_id, u.email",
     )
     .bind_bytes(hash)
     .bind(MAX_ATTEMPTS.to_string());
-    database.rows(project, &statement).await?.first().map(|row| column(row, "user_id")).transpose()
+    let parse = |row| Ok(ChallengedUser { id: column(row, "user_id")?, email: column(row, "email")? });
+    database.rows(project, &statement).await?.first().map(parse).transpose()
 }
 
 /// A proof of the second factor.

@@ -17,7 +17,7 @@ use crate::{
         AuthState,
         account::current_account,
         administration,
-        events::{event, record_refusal},
+        events::{record_refusal, user_event},
         limits::Attempt,
         login::{ids_of, invalid_credentials},
         password_policy,
@@ -54,7 +54,7 @@ pub(in crate::auth) async fn enrol(
     let user = &account.row.user;
     let secret = TotpSecret::generate();
     let sealed = state.data_keys.seal(secret.as_bytes(), &secret_identity(&user.id)).await?;
-    let entry = event("auth.mfa_enrol", &project.id, Some(&user.id), client);
+    let entry = user_event("auth.mfa_enrol", &project.id, user, client);
     audit::recorded(&state.projects.platform, entry, async |_| {
         match queries::store_pending(&state.database, &project.id, &user.id, &sealed).await? {
             true => Ok(()),
@@ -86,7 +86,7 @@ pub(in crate::auth) async fn confirm(
         Some(StoredFactor { confirmed_at: Some(_), .. }) => return Err(has_factor()),
         Some(_) => {}
     }
-    let entry = event("auth.mfa_confirm", project, Some(user), client);
+    let entry = user_event("auth.mfa_confirm", project, &account.row.user, client);
     let RightCode { factor, step } = match check_app_code(state, project, user, &request.code).await {
         Ok(right) => right,
         Err(error) => {
@@ -124,7 +124,7 @@ pub(in crate::auth) async fn replace_codes(
     if account.row.second_factor_at.is_none() {
         return Err(no_factor());
     }
-    let entry = event("auth.mfa_recovery_codes", project, Some(user), client);
+    let entry = user_event("auth.mfa_recovery_codes", project, &account.row.user, client);
     let RightCode { step, .. } = match check_app_code(state, project, user, &request.code).await {
         Ok(right) => right,
         Err(error) => {
@@ -165,7 +165,7 @@ pub(in crate::auth) async fn remove(
     if account.row.second_factor_at.is_none() {
         return Err(no_factor());
     }
-    let entry = event("auth.mfa_remove", project, Some(user), client);
+    let entry = user_event("auth.mfa_remove", project, &account.row.user, client);
     if let Err(error) = check_proof(state, project, &account, proof).await {
         record_refusal(&state.projects.platform, entry, &error).await;
         return Err(error);

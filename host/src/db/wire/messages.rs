@@ -1,16 +1,15 @@
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::io::ReadBuf;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError as PostgresError, SqlState};
 
 use super::requests::{Insertions, Requests};
-use crate::error::RAISE_ROUTINE;
 
 /// SQLSTATE of the error that replaces a row.
 pub(super) const ROW_TOO_LARGE: &str = "AH413";
 
-/// SQLSTATE of the error that replaces a longer one: `raise_exception`, because mostly code of the project writes such
-/// long messages. The routine of the replacement is that of RAISE.
-pub(super) const ERROR_TOO_LARGE: &str = "P0001";
+/// SQLSTATE of the error that replaces a longer one. The SQLSTATE of the longer one is part of its content, which is
+/// never read.
+pub(super) const ERROR_TOO_LARGE: &str = "AH414";
 
 /// Maximum size of an error, a notice, a notification or a reported setting. Errors quote values, which can be as large
 /// as a request's body.
@@ -19,11 +18,18 @@ const MAX_OTHER_BYTES: usize = 4 << 20;
 const HEADER_BYTES: usize = 5;
 
 /// Message of the error that replaces a longer one.
-pub(super) const ERROR_TEXT: &str = "The text of the error is too long to pass on.";
+pub(super) const ERROR_TEXT: &str = "the text of the error has more than 4 MiB, so it was not read";
+const _: () = assert!(MAX_OTHER_BYTES == 4 << 20, "the message names the size");
 
 /// Returns whether an error replaces a row that was too large. Further messages of the statement follow it.
 pub fn is_row_too_large(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| *code == SqlState::from_code(ROW_TOO_LARGE))
+}
+
+/// Returns whether an error replaces one whose text was too long, so that nothing is known about its cause.
+pub fn is_error_too_large(error: &PostgresError) -> bool {
+    // The project's SQL can raise an error with the same SQLSTATE.
+    error.code().code() == ERROR_TOO_LARGE && error.routine().is_none()
 }
 
 /// Finds the messages in the bytes that Postgres sends.
@@ -191,10 +197,10 @@ impl MessageGuard {
     }
 }
 
-/// Returns an ErrorResponse.
+/// Returns an ErrorResponse. Unlike those of Postgres, it names no routine.
 pub(super) fn error_message(code: &str, message: &str) -> BytesMut {
     let mut fields = BytesMut::new();
-    for (field, value) in [(b'S', "ERROR"), (b'V', "ERROR"), (b'C', code), (b'M', message), (b'R', RAISE_ROUTINE)] {
+    for (field, value) in [(b'S', "ERROR"), (b'V', "ERROR"), (b'C', code), (b'M', message)] {
         fields.put_u8(field);
         fields.put_slice(value.as_bytes());
         fields.put_u8(0);

@@ -4,7 +4,7 @@
 //! **Large messages.** The library reads each message as a whole, and a message can be a gigabyte long: a row with a
 //! huge value, or an error whose text an SQL function wrote. The `stream` reads the length of every message before its
 //! content arrives. If a row or an error is too large, it discards the content and passes on a short error in its
-//! place. It drops notices that are too large. So no statement needs a limit on the size of its rows.
+//! place, which says so. It drops notices that are too large. So no statement needs a limit on the size of its rows.
 //!
 //! **Claims.** The library ends each request with a Sync, and Postgres commits at each Sync. A transaction of several
 //! statements would need BEGIN and COMMIT, four requests in all. Instead, the stream removes the Sync between the
@@ -23,6 +23,6 @@ mod requests;
 mod stream;
 
 pub(super) use connector::{Guarded, Plain};
-pub use messages::is_row_too_large;
+pub use messages::{is_error_too_large, is_row_too_large};
 pub(super) use requests::SET_CLAIMS;
 pub(super) use stream::GuardedStream;

@@ -5,14 +5,18 @@ use api_types::{LogLevel, LogLine, RunProgress};
 use bytes::Bytes;
 use chrono::Utc;
 use parking_lot::Mutex;
+use plugin_manifest::Limits;
 use serde_json::{Value, json};
 
-use crate::jobs::{LineLevel, Redactor};
+use crate::{
+    error::count,
+    jobs::{LineLevel, Redactor},
+};
 
 /// Maximum number of bytes of a log that are stored in the row. A longer log is stored in the object store as a whole.
 const MAX_ROW_BYTES: usize = 64 << 10;
-/// Maximum number of bytes of a log that are kept; further lines are counted and dropped.
-pub(super) const MAX_LOG_BYTES: usize = 4 << 20;
+/// Maximum number of bytes of a log: the highest limit that a plugin can have. Later lines are dropped and counted.
+pub(super) const MAX_LOG_BYTES: usize = (Limits::MAX.log_kib as usize) << 10;
 const MAX_MESSAGE_BYTES: usize = 16 << 10;
 const MAX_FIELDS_BYTES: usize = 16 << 10;
 const MAX_PROGRESS_BYTES: usize = 500;
@@ -33,6 +37,7 @@ struct Inner {
     exceeds_row: bool,
     /// Bytes of `whole` that are in the object store.
     stored: usize,
+    /// Lines that were dropped because the log is full. The log ends before the first of them.
     dropped_lines: u64,
     progress: Option<RunProgress>,
     /// Incremented with each change.
@@ -104,13 +109,23 @@ impl RunLog {
         inner.version += 1;
     }
 
+    /// Says that the runner dropped the lines that would follow here. `reason` completes the sentence "…, because".
+    pub(in crate::jobs) fn drop_lines(&self, lines: u64, reason: &str) {
+        let mut inner = self.inner.lock();
+        if inner.dropped_lines > 0 {
+            // The log ends at an earlier line. `close` reports all that follow it.
+            inner.dropped_lines += lines;
+        } else {
+            inner.append(&cut_line(lines, reason));
+        }
+    }
+
     /// Appends the number of dropped lines, if any. Called after the last line.
     pub(in crate::jobs) fn close(&self) {
         let mut inner = self.inner.lock();
         if inner.dropped_lines > 0 {
-            let message = format!("{} more lines were dropped because the log is full", inner.dropped_lines);
-            inner.dropped_lines = 0;
-            let line = encode(&LogLine { at: Utc::now(), level: LogLevel::Warn, message, fields: json!({}) });
+            let reason = format!("a log has at most {} KiB", MAX_LOG_BYTES >> 10);
+            let line = cut_line(std::mem::take(&mut inner.dropped_lines), &reason);
             inner.append(&line);
         }
     }
@@ -131,7 +146,8 @@ impl RunLog {
         let message = truncate(self.redactor.text(message), MAX_MESSAGE_BYTES);
         let line = encode(&LogLine { at: Utc::now(), level, message, fields });
         let mut inner = self.inner.lock();
-        if inner.whole.len() + line.len() > MAX_LOG_BYTES {
+        // Shorter lines that follow a dropped one are dropped too, because a log with gaps is misleading.
+        if inner.dropped_lines > 0 || inner.whole.len() + line.len() > MAX_LOG_BYTES {
             inner.dropped_lines += 1;
         } else {
             inner.append(&line);
@@ -161,6 +177,14 @@ fn encode(line: &LogLine) -> String {
     let mut text = serde_json::to_string(line).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// Returns the line that marks where a log was cut. The dashboard looks for `droppedLines`.
+fn cut_line(dropped: u64, reason: &str) -> String {
+    let lines = count(dropped, "more line was", "more lines were");
+    let message = format!("The log was cut here: {lines} dropped, because {reason}.");
+    let fields = json!({ "droppedLines": dropped });
+    encode(&LogLine { at: Utc::now(), level: LogLevel::Warn, message, fields })
 }
 
 /// Truncates a string that is longer than `max_bytes`, at a character boundary, and appends `…`.
@@ -206,9 +230,34 @@ mod tests {
         for _ in 0..400 {
             log.log(LineLevel::Info, &"x".repeat(20_000), Value::Null);
         }
+        // It would fit, but there must be no gap before it.
+        log.log(LineLevel::Info, "short", Value::Null);
+        log.drop_lines(5, "the run exceeded its own limit");
         log.close();
         let whole = String::from_utf8(log.unstored().unwrap().to_vec()).unwrap();
-        assert!(whole.len() <= MAX_LOG_BYTES + 200);
-        assert!(whole.lines().last().unwrap().contains("more lines were dropped"));
+        assert!(whole.len() > MAX_LOG_BYTES - 20_000 && whole.len() <= MAX_LOG_BYTES + 300, "{}", whole.len());
+        let lines: Vec<LogLine> = whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (last, kept) = lines.split_last().unwrap();
+        let dropped = 400 - kept.len() + 1 + 5;
+        let cut = "The log was cut here";
+        assert_eq!(
+            last.message,
+            format!("{cut}: {dropped} more lines were dropped, because a log has at most 4096 KiB.")
+        );
+        assert_eq!(last.fields, json!({ "droppedLines": dropped }));
+        assert!(kept.iter().all(|line| line.message.starts_with("xxx")));
+    }
+
+    #[test]
+    fn lines_that_the_runner_dropped_are_reported_where_they_would_be() {
+        let log = new_log();
+        log.log(LineLevel::Info, "first", Value::Null);
+        log.drop_lines(1, "the run exceeded its limit");
+        log.close();
+        let lines: Vec<LogLine> =
+            log.snapshot().log_text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let messages: Vec<&str> = lines.iter().map(|line| line.message.as_str()).collect();
+        let cut = "The log was cut here: 1 more line was dropped, because the run exceeded its limit.";
+        assert_eq!(messages, ["first", cut]);
     }
 }

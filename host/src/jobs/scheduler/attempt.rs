@@ -112,6 +112,10 @@ impl RunOutput for AttemptOutput {
         self.log.log(level, message, fields);
     }
 
+    fn lines_dropped(&self, count: u64, reason: &str) {
+        self.log.drop_lines(count, reason);
+    }
+
     fn progress(&self, done: u64, total: Option<u64>, message: &str) {
         self.log.set_progress(done, total, message);
     }

@@ -29,6 +29,8 @@ impl RunOutput for RecordedOutput {
         self.lines.lock().push((level, message.to_owned()));
     }
 
+    fn lines_dropped(&self, _count: u64, _reason: &str) {}
+
     fn progress(&self, _done: u64, _total: Option<u64>, _message: &str) {}
 }
 

@@ -97,9 +97,11 @@ pub struct CatalogueEntry {
 /// Result of verifying a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupVerification {
+    /// Number of the owner's tables, without those of end-user login.
     pub tables: usize,
+    /// Number of rows in these tables.
     pub rows: u64,
-    /// Ordered by schema and table name.
+    /// Of all tables. Ordered by schema and table name.
     pub differences: Vec<TableDifference>,
     /// Size of the dump, in bytes.
     pub size_bytes: u64,

@@ -5,7 +5,7 @@ use wasmtime::{Trap, component::ResourceTableError};
 
 use super::{host_limits::MAX_CALL_BYTES, linked::LinkError};
 use crate::{
-    jobs::{LineLevel, RunFailure, RunReport},
+    jobs::{RunFailure, RunReport},
     plugins::{
         capabilities::LogBudget,
         guest::{
@@ -103,16 +103,13 @@ pub(super) fn trapped(error: &wasmtime::Error, state: &mut RunState) -> RunFailu
     RunFailure::temporary(message)
 }
 
-/// Adds a line to the run's log if lines were dropped.
+/// Says in the run's log that lines were dropped, if any.
 pub(super) fn log_dropped_lines(state: &mut RunState) {
     let dropped = state.capability_state::<LogBudget>().dropped;
     if dropped > 0 {
         let limit = state.run.limits.log_kib;
-        let lines = if dropped == 1 { "1 line was".to_owned() } else { format!("{dropped} lines were") };
-        let message = format!(
-            "{lines} dropped: the run exceeded its log limit of {limit} KiB, or no memory was left for its log."
-        );
-        state.run.output.log(LineLevel::Warn, &message, Value::Null);
+        let reason = format!("the run exceeded its log limit of {limit} KiB, or no memory was left for its log");
+        state.run.output.lines_dropped(dropped, &reason);
     }
 }
 

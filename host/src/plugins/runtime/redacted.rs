@@ -27,6 +27,10 @@ impl RunOutput for RedactedOutput {
         self.output.log(level, &self.redactor.text(message), self.redactor.json(fields));
     }
 
+    fn lines_dropped(&self, count: u64, reason: &str) {
+        self.output.lines_dropped(count, reason);
+    }
+
     fn progress(&self, done: u64, total: Option<u64>, message: &str) {
         self.output.progress(done, total, &self.redactor.text(message));
     }

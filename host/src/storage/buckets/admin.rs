@@ -105,7 +105,8 @@ pub(crate) async fn delete_bucket(
 
 fn check_max_object_bytes(bytes: Option<i64>) -> ApiResult<()> {
     if bytes.is_some_and(|bytes| !(1..=MAX_OBJECT_BYTES).contains(&bytes)) {
-        return Err(ApiError::invalid("`maxObjectBytes` must be from 1 to 5497558138880 (5 TiB)."));
+        return Err(ApiError::invalid("`maxObjectBytes` must be from 1 to 5497558138880 (5 TiB).")
+            .with_detail("field", "maxObjectBytes".into()));
     }
     Ok(())
 }

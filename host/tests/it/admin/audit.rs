@@ -1,6 +1,8 @@
 //! The audit log, and system information.
 
-use atlashub::admin::audit::{action_of, is_read};
+use std::collections::BTreeSet;
+
+use atlashub::admin::audit::{action_of, is_read, listed_requests, without_parameter_names};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -30,6 +32,23 @@ fn every_write_route_has_an_audit_action() {
     }
     assert!(writes > 8, "{writes}");
     assert!(unnamed.is_empty(), "give these an action in admin/audit/actions.rs: {unnamed:#?}");
+}
+
+#[test]
+fn every_audit_action_has_a_route() {
+    let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
+    let routes: BTreeSet<(String, String)> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().keys();
+            methods.map(|method| (method.to_uppercase(), without_parameter_names(path)))
+        })
+        .collect();
+    let is_route = |(method, path): &(&str, &str)| routes.contains(&((*method).to_owned(), (*path).to_owned()));
+    let dead: Vec<_> = listed_requests().filter(|request| !is_route(request)).collect();
+    assert!(dead.is_empty(), "remove these from admin/audit/actions.rs: {dead:#?}");
 }
 
 #[tokio::test]

@@ -1,9 +1,15 @@
 //! Login settings, and the management of users by the owner.
 
+use std::collections::BTreeSet;
+
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::{PASSWORD, change_settings, log_in, query, refresh, sign_up, signed_in, start};
+use super::{
+    PASSWORD, change_settings, log_in, query, refresh,
+    second_factor::{Enrolled, begin, enrol, forget_used_codes, totp, verify},
+    sign_up, signed_in, start,
+};
 use crate::support::{TestApp, code};
 
 #[tokio::test]
@@ -155,6 +161,36 @@ async fn owner_signs_a_user_out_everywhere() {
     let (_, entries) = app.admin().get(&format!("/admin/v1/audit?projectId={}&action=user.sign_out", project.id)).await;
     let entry = &entries["items"][0];
     assert_eq!((&entry["target"], &entry["details"]), (&json!(id), &json!({ "email": "a@example.com" })), "{entries}");
+}
+
+#[tokio::test]
+async fn login_events_contain_the_address_of_their_user() {
+    let (app, project) = start("Events").await;
+    let body = sign_up(&project, "ada@example.com").await;
+    let id = body["user"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(log_in(&project, "ada@example.com", "wrong password").await.0, StatusCode::UNAUTHORIZED);
+    let (status, _) = signed_in(&project, &body).patch("/v1/auth/me", json!({ "data": { "a": 1 } })).await;
+    assert_eq!(status, StatusCode::OK);
+    let Enrolled { session, secret, .. } = enrol(&project, body).await;
+    forget_used_codes(&project).await;
+    let challenge = begin(&project, "ada@example.com").await;
+    let (status, verified) = verify(&project, &challenge, &totp(&secret, 0)).await;
+    assert_eq!(status, StatusCode::OK, "{verified}");
+    let client = signed_in(&project, &session);
+    assert_eq!(client.send(Method::POST, "/v1/auth/logout", None).await.0, StatusCode::NO_CONTENT);
+
+    let query = format!("/admin/v1/audit?projectId={}&target={id}&action=auth.*&limit=200", project.id);
+    let (_, entries) = app.admin().get(&query).await;
+    let entries = entries["items"].as_array().unwrap();
+    for entry in entries {
+        assert_eq!((&entry["actor"], &entry["details"]["email"]), (&json!(id), &json!("ada@example.com")), "{entry}");
+    }
+    let actions: BTreeSet<&str> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    for action in
+        ["login", "logout", "mfa_challenge", "mfa_confirm", "mfa_enrol", "mfa_verify", "signup", "update_user"]
+    {
+        assert!(actions.contains(&*format!("auth.{action}")), "{action}: {actions:?}");
+    }
 }
 
 #[tokio::test]

@@ -101,6 +101,25 @@ async fn until_no_scratch_is_left(app: &TestApp) {
 }
 
 #[tokio::test]
+async fn tables_of_end_user_login_are_verified_but_not_counted() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("with users").await;
+    project.sql("CREATE TABLE items (id int); INSERT INTO items VALUES (1), (2)").await;
+    let (status, settings) = project.admin().patch(&project.path("/auth"), json!({ "enabled": true })).await;
+    assert_eq!(status, StatusCode::OK, "{settings}");
+    let user = json!({ "email": "a@example.com" });
+    assert_eq!(project.admin().post(&project.path("/users"), user).await.0, StatusCode::CREATED);
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let run = verify(&app, &backup).await;
+    assert_eq!(run["status"], "success", "{run}");
+    let created = app.run(backup["runId"].as_str().unwrap()).await;
+    for counted in [&created["result"]["backups"][0], &run["result"]["verified"][0]] {
+        assert_eq!((&counted["tables"], &counted["rows"]), (&json!(1), &json!(2)), "{counted}");
+    }
+    assert_eq!(state(&app, &backup).await["rowCount"], 2);
+}
+
+#[tokio::test]
 async fn project_with_every_kind_of_object_is_verified() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = project_with_objects(&app, "verified").await;

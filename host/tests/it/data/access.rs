@@ -68,6 +68,55 @@ async fn publishable_key_accesses_only_exposed_tables() {
 }
 
 #[tokio::test]
+async fn constraint_of_a_hidden_table_is_named_only_with_the_secret_key() {
+    let app = TestApp::start().await;
+    let project = app.create_project("referenced").await;
+    project
+        .sql(
+            "create table items (id int primary key, name text unique);
+             create table hidden (id int primary key, item_id int references items, mark text unique);
+             insert into items values (1, 'a'); insert into hidden values (1, 1, 'b');
+             create function copy() returns trigger language plpgsql security definer set search_path = public as $$
+                 begin insert into hidden (id, mark) values (new.id, new.name); return new; end $$;
+             create trigger copy before insert on items for each row execute function copy();",
+        )
+        .await;
+    project.expose("items", "write", "none").await;
+    let (publishable, secret) = (project.publishable(), project.secret());
+    until_status(StatusCode::OK, async || publishable.get("/v1/db/items").await).await;
+    let row = |name: &str| Some(json!({ "rows": [{ "id": 2, "name": name }] }));
+    let nothing = json!({ "constraint": null, "columns": null });
+    for (method, path, body, code, message, constraint) in [
+        (
+            Method::DELETE,
+            "/v1/db/items?eq.id=1",
+            None,
+            "foreign_key_violation",
+            "Other rows refer to this row.",
+            "hidden_item_id_fkey",
+        ),
+        (
+            Method::POST,
+            "/v1/db/items",
+            row("b"),
+            "unique_violation",
+            "A row with the same key exists.",
+            "hidden_mark_key",
+        ),
+    ] {
+        let response = check(&publishable, method.clone(), path, body.clone(), (409, code)).await;
+        assert_eq!((&response["error"]["message"], &response["error"]["details"]), (&json!(message), &nothing));
+        assert!(!response.to_string().contains("hidden"), "{response}");
+        let response = check(&secret, method, path, body, (409, code)).await;
+        assert_eq!(response["error"]["details"]["constraint"], constraint, "{response}");
+    }
+    // Of a table that the key can access, the constraint and its columns are named.
+    project.sql("alter table items disable trigger copy").await;
+    let response = check(&publishable, Method::POST, "/v1/db/items", row("a"), (409, "unique_violation")).await;
+    assert_eq!(response["error"]["details"], json!({ "constraint": "items_name_key", "columns": ["name"] }));
+}
+
+#[tokio::test]
 async fn column_grants_are_enforced() {
     let app = TestApp::start().await;
     let project = app.create_project("columns").await;

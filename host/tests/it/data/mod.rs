@@ -6,6 +6,7 @@ pub mod filters;
 pub mod lookups;
 pub mod other_schemas;
 pub mod paging;
+pub mod prepared;
 pub mod project_errors;
 pub mod reads;
 pub mod recreated_schema;

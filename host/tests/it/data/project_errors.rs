@@ -84,6 +84,35 @@ async fn raised_errors_reach_every_caller() {
 }
 
 #[tokio::test]
+async fn errors_with_too_long_texts_are_reported_as_such() {
+    let app = TestApp::start().await;
+    let project = app.create_project("long-errors").await;
+    let check = |status: StatusCode, error: &Value, expected: (StatusCode, &str)| {
+        assert_eq!((status, error["code"].as_str().unwrap()), expected, "{error}");
+        let message = "The statement failed, but the text of the error has more than 4 MiB, so it was not read.";
+        assert_eq!((&error["message"], &error["details"]), (&json!(message), &Value::Null));
+    };
+    for (table, code) in [
+        ("raised", "RAISE EXCEPTION '%', repeat('x', 5000000)"),
+        // Postgres quotes the value.
+        ("quoted", "NEW.id := repeat('x', 5000000)::int"),
+    ] {
+        create_table(&project, table, code, false).await;
+        for client in [project.secret(), project.publishable()] {
+            let (status, error) = insert(&client, table).await;
+            check(status, &error, (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"));
+        }
+    }
+    let sql = json!({ "sql": "SELECT repeat('x', 5000000)::int" });
+    let (status, body) = project.admin().post(&project.path("/sql"), sql).await;
+    check(status, &body["error"], (StatusCode::BAD_REQUEST, "sql_error"));
+    // The SQLSTATE belongs to the text that was too long. Raised with another text, it is as good as any other.
+    create_table(&project, "imitated", "RAISE EXCEPTION 'short' USING ERRCODE = 'AH414'", false).await;
+    let (status, error) = insert(&project.secret(), "imitated").await;
+    assert_eq!((status, &error["message"]), (StatusCode::BAD_REQUEST, &json!("short")), "{error}");
+}
+
+#[tokio::test]
 async fn only_the_secret_key_gets_the_details_of_faults_in_the_projects_sql() {
     let app = TestApp::start().await;
     let project = app.create_project("faulty").await;

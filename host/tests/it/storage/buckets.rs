@@ -37,9 +37,13 @@ async fn buckets_can_be_created_updated_and_listed_with_their_object_counts() {
     }
     for limit in [0, -1, (5_i64 << 40) + 1] {
         let body = json!({ "maxObjectBytes": limit });
-        assert_eq!(admin.patch(&project.path("/buckets/photos"), body.clone()).await.0, StatusCode::BAD_REQUEST);
+        let changed = admin.patch(&project.path("/buckets/photos"), body).await;
         let body = json!({ "name": "other", "maxObjectBytes": limit });
-        assert_eq!(admin.post(&project.path("/buckets"), body).await.0, StatusCode::BAD_REQUEST);
+        let created = admin.post(&project.path("/buckets"), body).await;
+        for (status, error) in [changed, created] {
+            assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{limit}");
+            assert_eq!(error["error"]["details"], json!({ "field": "maxObjectBytes" }), "the dashboard needs it");
+        }
     }
 
     let (status, bucket) =

@@ -103,6 +103,8 @@ impl Guest<'_> {
 pub struct Recorded {
     pub lines: Mutex<Vec<(LineLevel, String, serde_json::Value)>>,
     pub progress: Mutex<Vec<(u64, Option<u64>, String)>>,
+    /// Number of dropped lines, and the reason.
+    pub dropped: Mutex<Vec<(u64, String)>>,
     logged: Notify,
 }
 
@@ -121,6 +123,10 @@ impl RunOutput for Recorded {
     fn log(&self, level: LineLevel, message: &str, fields: serde_json::Value) {
         self.lines.lock().unwrap().push((level, message.to_owned(), fields));
         self.logged.notify_one();
+    }
+
+    fn lines_dropped(&self, count: u64, reason: &str) {
+        self.dropped.lock().unwrap().push((count, reason.to_owned()));
     }
 
     fn progress(&self, done: u64, total: Option<u64>, message: &str) {

@@ -38,6 +38,18 @@ fn backup_stores_dump_and_manifest_and_catalogue_entry() {
 }
 
 #[test]
+fn tables_of_end_user_login_are_dumped_but_not_counted() {
+    let tables = [("items", 10), ("auth.users", 4), ("auth.sessions", 9)];
+    let host = TestHost::new(crate::plugin()).time(NOW).database("project:a", None, b"archive", &tables);
+    let result = host.run("backup", json!({"target": "project:a"})).unwrap();
+    let backup = &result["backups"][0];
+    assert_eq!((&backup["tables"], &backup["rows"]), (&json!(1), &json!(10)));
+    let key = backup["objectKey"].as_str().unwrap().replace(".dump", ".json");
+    let manifest: Value = serde_json::from_slice(&host.object_bytes("backups", &key).unwrap()).unwrap();
+    assert_eq!(manifest["tables"][1], json!({"schema": "auth", "table": "users", "rows": 4}));
+}
+
+#[test]
 fn objects_of_projects_are_part_of_the_backup_if_requested() {
     let host = host().object("project:a", "uploads/x", b"12345");
     let result = host.run("backup", json!({"target": "all", "objects": true})).unwrap();

@@ -76,13 +76,12 @@ impl TestHost {
     }
 
     /// Adds a database. Its dump consists of the given bytes and reports the given row counts, for tables in the schema
-    /// `public`.
+    /// `public` unless their name contains another one, as in `auth.users`.
     #[must_use]
     pub fn database(self, name: &str, title: Option<&str>, archive: &[u8], rows: &[(&str, u64)]) -> Self {
-        let rows = rows.iter().map(|(table, rows)| TableRows {
-            schema: "public".to_owned(),
-            table: (*table).to_owned(),
-            rows: *rows,
+        let rows = rows.iter().map(|&(name, rows)| {
+            let (schema, table) = name.split_once('.').unwrap_or(("public", name));
+            TableRows { schema: schema.to_owned(), table: table.to_owned(), rows }
         });
         self.state.borrow_mut().databases.push(SimulatedDatabase {
             name: name.to_owned(),

@@ -25,6 +25,9 @@ const LINE_HEIGHT: f64 = 20.0;
 /// Height of a line in pixels on a phone, where the time is above the text.
 const LINE_HEIGHT_NARROW: f64 = 56.0;
 
+/// Maximum number of lines that the server adds after the line that reports dropped ones.
+const MAX_LINES_AFTER_CUT: usize = 2;
+
 /// The levels of a log, the least important first, each with the label of its choice.
 const LEVELS: [(LogLevel, &str); 4] = [
     (LogLevel::Debug, "Debug and above"),
@@ -232,9 +235,9 @@ pub(super) fn Log(
     }
 }
 
-/// Returns whether the server dropped lines: the last line of the log then reports it.
+/// Returns whether the server dropped lines. One of the last lines then reports their number.
 fn is_cut(lines: &[Line]) -> bool {
-    lines.last().is_some_and(|line| line.message.contains("more lines were dropped"))
+    lines.iter().rev().take(MAX_LINES_AFTER_CUT + 1).any(|line| line.fields.contains("droppedLines="))
 }
 
 #[component]
@@ -260,4 +263,25 @@ fn LogState(state: TailState, is_following: bool, count: usize, all: usize) -> E
 
 fn rank(level: LogLevel) -> usize {
     LEVELS.iter().position(|(known, _)| *known == level).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::LogLine;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn log_is_cut_if_one_of_its_last_lines_reports_dropped_lines() {
+        let line = |fields| {
+            let (at, message) = (chrono::DateTime::default(), "The log was cut here".to_owned());
+            Line::from(LogLine { at, level: LogLevel::Warn, message, fields })
+        };
+        let (cut, other) = (line(json!({ "droppedLines": 3 })), line(json!({})));
+        assert!(is_cut(&[other.clone(), cut.clone()]));
+        assert!(is_cut(&[cut, other.clone()]));
+        assert!(!is_cut(&[other]));
+        assert!(!is_cut(&[]));
+    }
 }
