@@ -318,14 +318,9 @@ impl ProjectPools {
     }
 
     fn close_longest_idle(&self) {
-        let mut idle: Vec<(u64, Arc<[Pool; DbRole::ALL.len()]>)> = self
-            .inner
-            .pools
-            .iter()
-            .map(|entry| (entry.value().iter().map(Pool::idle_ms).min().unwrap_or(0), entry.value().clone()))
-            .collect();
-        idle.sort_by_key(|(idle_ms, _)| std::cmp::Reverse(*idle_ms));
-        for (_, pools) in idle {
+        let mut pools: Vec<_> = self.inner.pools.iter().map(|entry| entry.value().clone()).collect();
+        pools.sort_by_cached_key(|pools| std::cmp::Reverse(pools.iter().map(Pool::idle_ms).min()));
+        for pools in pools {
             if pools.iter().map(Pool::close_idle).sum::<usize>() > 0 {
                 return;
             }
