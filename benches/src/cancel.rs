@@ -124,6 +124,8 @@ struct DiscardedOutput;
 impl RunOutput for DiscardedOutput {
     fn log(&self, _: LineLevel, _: &str, _: Value) {}
 
+    fn lines_dropped(&self, _: u64, _: &str) {}
+
     fn progress(&self, _: u64, _: Option<u64>, _: &str) {}
 }
 
