@@ -152,12 +152,11 @@ fn SourceList(choices: Vec<Choice>, chosen: Signal<Chosen>) -> Element {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::whole_table, *};
 
     fn choices() -> Vec<Choice> {
-        let project_id = "p".to_owned();
-        let table = ExportSource::Table { project_id: project_id.clone(), table: "books".to_owned() };
-        let database = ExportSource::Database { project_id: Some(project_id) };
+        let table = whole_table("p".to_owned(), "books".to_owned());
+        let database = ExportSource::Database { project_id: Some("p".to_owned()) };
         [database, table].map(|source| Choice { label: String::new(), help: String::new(), source }).to_vec()
     }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     files::{file_name, object_key},
     queries::{self, NewExport},
+    selection::row_selection,
 };
 use crate::{
     db::{DbRole, Statement},
@@ -44,9 +45,12 @@ impl TransfersState {
             None => None,
         };
         match &mut source {
-            ExportSource::Table { project_id, table } => self.check_table(project_id, table).await?,
+            ExportSource::Table { project_id, table, .. } => self.check_table(project_id, table).await?,
             ExportSource::Query { project_id, sql } => *sql = self.editor.check_query(project_id, sql).await?,
             ExportSource::Database { .. } => {}
+        }
+        if let (ExportSource::Table { project_id, table, .. }, Some(selection)) = (&source, row_selection(&source)) {
+            self.data.check_export(project_id, table, selection).await?;
         }
         let (id, run_id) = (Uuid::now_v7(), Uuid::now_v7());
         let export = NewExport {
