@@ -94,6 +94,20 @@ test("export has the shown columns, also with a filter that the form can't edit"
   assert.equal(await open.getByRole("radiogroup", { name: "Rows" }).count(), 0, "the whole table is the only choice");
 });
 
+test("filter that the server refuses is marked in the form of an export", async (t) => {
+  const { id } = await createProject("refused", BOOKS);
+  const page = await openTable(t, id, { where: "eq.id=1" });
+  await button(toolbar(page), "Export").click();
+  const open = dialog(page, "Export books");
+  await admin("POST", `/projects/${id}/sql`, { sql: "alter table books rename id to number" });
+  await button(open, "Export").click();
+  await shown(open.getByRole("alert").getByText("has no column", { exact: false }));
+  assert.equal(await open.getByRole("radiogroup", { name: "Rows" }).getAttribute("aria-invalid"), "true");
+  await open.getByRole("radio", { name: "All rows" }).check();
+  await button(open, "Export").click();
+  await shown(open.getByText("Ready"));
+});
+
 test("all rows of a query are exported, and a statement that changes data is refused", async (t) => {
   const { id } = await createProject("query", BOOKS);
   const page = await openSql(t, id, { origins: STORE });

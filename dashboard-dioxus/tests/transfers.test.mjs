@@ -113,6 +113,33 @@ test("fields are assigned by hand, and a second field for a column is refused at
   assert.equal(await rows(id, "select title || ': ' || note from books where id = 5"), "Roadside Picnic: good");
 });
 
+test("choices that the server refuses are marked at their fields", async (t) => {
+  const { id } = await createProject("marked", BOOKS);
+  const page = await upload(t, id, "books", "notes.csv", csv("id,title,note", "5,Ubik,good"));
+  const text = steps(page).getByRole("textbox", { name: "Text for NULL" });
+  await text.fill("é".repeat(60));
+  await text.press("Tab");
+  await shown(steps(page).getByRole("alert").getByText("may have at most 100 bytes.", { exact: false }));
+  assert.equal(await text.getAttribute("aria-invalid"), "true");
+  await text.fill("");
+  await text.press("Tab");
+  await shown(page.getByRole("table", { name: "Preview" }));
+  assert.equal(await text.getAttribute("aria-invalid"), null);
+
+  // The page still shows the column that is dropped now.
+  await admin("POST", `/projects/${id}/sql`, { sql: "alter table books drop column note" });
+  const column = steps(page).getByRole("combobox", { name: "Column for note" });
+  assert.equal(await column.inputValue(), "note");
+  await button(steps(page), "Import").click();
+  await shown(steps(page).getByText("The table has no column note.", { exact: false }));
+  assert.equal(await column.getAttribute("aria-invalid"), "true");
+  await eventually(() => column.evaluate((element) => element === document.activeElement), "the focus at the field");
+  await column.selectOption("");
+  await eventually(async () => (await column.getAttribute("aria-invalid")) === null, "the field without the mark");
+  await button(steps(page), "Import").click();
+  await shown(result(page, "Imported 1 row"));
+});
+
 test("choices for an import survive a reload", async (t) => {
   const { id } = await createProject("reload", BOOKS);
   const page = await upload(t, id, "books", "bars.csv", csv("7|Ubik|NULL"));

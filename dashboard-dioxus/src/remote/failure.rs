@@ -101,6 +101,11 @@ impl Failure {
         }
     }
 
+    /// Returns the path of the request's field that the error is about, for example `source.filter`.
+    pub fn field(&self) -> Option<&str> {
+        self.details()?.get("field")?.as_str()
+    }
+
     /// Returns the error code of the API.
     pub fn code(&self) -> Option<&str> {
         match self {

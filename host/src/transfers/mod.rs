@@ -20,10 +20,14 @@ mod postgres;
 mod progress;
 mod sweep;
 
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
 use sqlx::PgPool;
 
 use crate::{
     data::DataService,
+    error::ApiError,
     jobs::Jobs,
     object_store::ObjectStore,
     projects::{Databases, Projects},
@@ -67,4 +71,14 @@ pub struct TransfersState {
     pub data: DataService,
     pub editor: SqlEditorState,
     pub jobs: Jobs,
+}
+
+/// Creates a 400 about a field of the request. Forms show its message at the field.
+fn invalid_field(field: &'static str, message: impl Into<Cow<'static, str>>) -> ApiError {
+    ApiError::invalid(message).with_detail("field", field.into())
+}
+
+/// Adds the field of the request that a 400 is about.
+fn with_field(error: ApiError, field: &'static str) -> ApiError {
+    if error.status() == StatusCode::BAD_REQUEST { error.with_detail("field", field.into()) } else { error }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::{ApiError, ApiResult, Code},
     object_store::{IfExists, PLATFORM_BUCKET, PutConditions},
-    transfers::TransfersState,
+    transfers::{TransfersState, invalid_field},
 };
 
 /// Prefix of the keys of uploaded files in the platform's bucket.
@@ -41,16 +41,15 @@ impl TransfersState {
         let CreateImport { project_id, table, format, size_bytes, file_name } = request;
         self.projects.get(&project_id).await?;
         if size_bytes < 1 {
-            return Err(ApiError::invalid("`sizeBytes` must be the size of the file, at least 1."));
+            return Err(invalid_field("sizeBytes", "`sizeBytes` must be the size of the file, at least 1."));
         }
         if size_bytes > MAX_SIZE_BYTES {
             return Err(ApiError::new(Code::ObjectTooLarge, "The file may be at most 20 GiB.")
                 .with_hint("Split it into several files."));
         }
         if file_name.as_ref().is_some_and(|name| name.chars().count() > MAX_FILE_NAME_CHARS || name.contains('\0')) {
-            return Err(ApiError::invalid(format!(
-                "`fileName` may have at most {MAX_FILE_NAME_CHARS} characters, without NUL."
-            )));
+            let message = format!("`fileName` may have at most {MAX_FILE_NAME_CHARS} characters, without NUL.");
+            return Err(invalid_field("fileName", message));
         }
         // Checked now, so that an unknown table is reported before the upload.
         Target::find(&self.editor.pools, &project_id, &table).await?;

@@ -25,6 +25,14 @@ async fn invalid_requests_are_refused() {
         let (found, body) = app.admin().post("/admin/v1/imports", request.clone()).await;
         assert_eq!((found, code(&body)), (status, expected), "{request}");
     }
+    let mut long = create("items", 1);
+    long["fileName"] = "n".repeat(201).into();
+    let unknown_format = json!({ "projectId": project.id, "table": "items", "format": "xlsx", "sizeBytes": 1 });
+    for (request, field) in [(create("items", 0), "sizeBytes"), (long, "fileName"), (unknown_format, "format")] {
+        let (status, body) = app.admin().post("/admin/v1/imports", request.clone()).await;
+        let found = (status, &body["error"]["details"]["field"]);
+        assert_eq!(found, (StatusCode::BAD_REQUEST, &json!(field)), "{request}: {body}");
+    }
     let (_, created) = app.admin().post("/admin/v1/imports", create("items", 5)).await;
     let path = format!("/admin/v1/imports/{}", created["import"]["id"].as_str().unwrap());
     for action in ["preview", "start"] {
@@ -32,19 +40,42 @@ async fn invalid_requests_are_refused() {
         assert_eq!((status, code(&body)), (StatusCode::CONFLICT, "conflict"), "{body}");
     }
     must_send(&created, "x,y\n1".to_owned()).await;
-    for (request, words) in [
-        (json!({}), "No field"),
-        (json!({ "mapping": { "z": "name" } }), "no field `z`"),
-        (json!({ "mapping": { "x": "nowhere" } }), "no column `nowhere`"),
-        (json!({ "mapping": { "x": "name" }, "mode": "upsert" }), "mapped to this column"),
-        (json!({ "mapping": { "x": "name" }, "mode": "upsert", "conflict": ["note"] }), "must name the columns"),
-        (json!({ "mapping": { "x": "name" }, "conflict": ["name"] }), "only for the mode"),
-        (json!({ "delimiter": "||" }), "one ASCII character"),
+    for (request, words, details) in [
+        (json!({}), "No field", json!({ "field": "mapping" })),
+        (json!({ "mapping": { "z": "name" } }), "no field `z`", json!({ "field": "mapping", "source": "z" })),
+        (json!({ "mapping": { "x": "nowhere" } }), "no column `nowhere`", json!({ "field": "mapping", "source": "x" })),
+        (
+            json!({ "mapping": { "x": "name", "y": "name" } }),
+            "both mapped",
+            json!({ "field": "mapping", "source": "y" }),
+        ),
+        (
+            json!({ "mapping": { "x": "name" }, "mode": "upsert" }),
+            "mapped to this column",
+            json!({ "field": "mapping" }),
+        ),
+        (
+            json!({ "mapping": { "x": "name" }, "mode": "upsert", "conflict": ["note"] }),
+            "must name the columns",
+            json!({ "field": "conflict" }),
+        ),
+        (
+            json!({ "mapping": { "x": "name" }, "conflict": ["name"] }),
+            "only for the mode",
+            json!({ "field": "conflict" }),
+        ),
+        (json!({ "delimiter": "||" }), "one ASCII character", json!({ "field": "delimiter" })),
+        (json!({ "nullText": "n".repeat(101) }), "at most 100 bytes", json!({ "field": "nullText" })),
+        (json!({ "mode": "merge" }), "`mode` must be one of", json!({ "field": "mode" })),
+        (json!({ "mapping": { "x": 1 } }), "`mapping.x` must be", json!({ "field": "mapping.x" })),
     ] {
         let (status, body) = app.admin().post(&format!("{path}/start"), request.clone()).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{request}: {body}");
         assert!(body["error"]["message"].as_str().unwrap().contains(words), "{body}");
+        assert_eq!(body["error"]["details"], details, "{request}: {body}");
     }
+    let (status, body) = app.admin().post(&format!("{path}/preview"), json!({ "delimiter": "\"" })).await;
+    assert_eq!((status, &body["error"]["details"]["field"]), (StatusCode::BAD_REQUEST, &json!("delimiter")), "{body}");
     assert_eq!(app.admin().delete(&path).await.0, StatusCode::NO_CONTENT);
     assert_eq!(app.admin().get(&path).await.0, StatusCode::NOT_FOUND);
     let keyless = upload(&app, &project, "bare", "csv", "n\n1\n").await;
