@@ -165,10 +165,12 @@ test("choices for an import survive a reload", async (t) => {
   await shown(result(page, "Imported 1 row"));
 });
 
-test("failed upload can be repeated, and after a reload the file is chosen again", async (t) => {
+test("failed upload can be repeated, and after a reload the same file continues the import", async (t) => {
   const { id } = await createProject("interrupted", BOOKS);
   const page = await importPage(t, id, { table: "books" });
   let failing = true;
+  let signed = 0;
+  page.on("request", (request) => { if (/\/imports\/[0-9a-f-]+\/upload$/.test(request.url())) signed += 1; });
   await page.route((to) => to.origin !== new URL(page.url()).origin, async (route) => {
     if (failing) await route.abort("connectionreset");
     else await route.continue();
@@ -179,6 +181,7 @@ test("failed upload can be repeated, and after a reload the file is chosen again
   failing = false;
   await button(steps(page), "Try again").click();
   await shown(page.getByRole("table", { name: "Preview" }));
+  assert.equal(signed, 1, "another URL was signed");
 
   failing = true;
   await page.goto(page.url().replace(/&import=.*/, "&table=books"));
@@ -191,8 +194,43 @@ test("failed upload can be repeated, and after a reload the file is chosen again
   failing = false;
   await chooseFile(page, "late.csv", GOOD);
   await shown(page.getByRole("table", { name: "Preview" }));
-  const left = (await admin("GET", `/imports?projectId=${id}`)).items;
-  assert.deepEqual(left.map((item) => item.state), ["uploaded", "uploaded"], "the import without a file is gone");
+  assert.equal(page.url(), before, "the same file continues the import");
+  assert.equal(signed, 2);
+  const states = async () => (await admin("GET", `/imports?projectId=${id}`)).items.map((item) => item.state);
+  assert.deepEqual(await states(), ["uploaded", "uploaded"]);
+
+  // Another file is another import.
+  failing = true;
+  await page.goto(page.url().replace(/&import=.*/, "&table=books"));
+  await chooseFile(page, "other.csv", GOOD);
+  await shown(button(steps(page), "Try again"));
+  const interrupted = page.url();
+  await page.reload();
+  await shown(steps(page).getByText("The upload was interrupted", { exact: false }));
+  failing = false;
+  await chooseFile(page, "longer.csv", `${GOOD}4,Solaris,1\r\n`);
+  await shown(page.getByRole("table", { name: "Preview" }));
+  assert.notEqual(page.url(), interrupted);
+  assert.deepEqual(await states(), ["uploaded", "uploaded", "uploaded"], "the import without a file is gone");
+});
+
+test("upload whose response was lost is not repeated", async (t) => {
+  const { id } = await createProject("lost", BOOKS);
+  const page = await importPage(t, id, { table: "books" });
+  let uploads = 0;
+  await page.route((to) => to.origin !== new URL(page.url()).origin, async (route) => {
+    if (route.request().method() === "PUT") {
+      uploads += 1;
+      await route.fetch();
+      await route.abort("connectionreset");
+    } else {
+      await route.continue();
+    }
+  });
+  await chooseFile(page, "new.csv", GOOD);
+  // The server finds the file in the store.
+  await shown(page.getByRole("table", { name: "Preview" }));
+  assert.equal(uploads, 1);
 });
 
 test("cancelling an upload deletes its import", async (t) => {

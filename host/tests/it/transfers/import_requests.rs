@@ -1,7 +1,7 @@
 //! Requests for imports that are refused.
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::imports::{ITEMS, upload};
 use crate::support::{TestApp, code, must_send};
@@ -95,4 +95,45 @@ async fn invalid_requests_are_refused() {
     // The deleted import is not listed.
     let (_, page) = app.admin().get("/admin/v1/imports").await;
     assert_eq!(page["items"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn upload_is_signed_again_until_the_file_is_uploaded() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    project.sql(ITEMS).await;
+    let content = "name\na\n";
+    let request = json!({ "projectId": project.id, "table": "items", "format": "csv", "sizeBytes": content.len() });
+    let (_, created) = app.admin().post("/admin/v1/imports", request).await;
+    let id = created["import"]["id"].as_str().unwrap();
+    let path = format!("/admin/v1/imports/{id}");
+    let sign = async || app.admin().post(&format!("{path}/upload"), Value::Null).await;
+    let (status, signed) = sign().await;
+    assert_eq!(status, StatusCode::OK, "{signed}");
+    assert_eq!((&signed["headers"], &signed["method"]), (&created["headers"], &created["method"]));
+    assert_eq!(signed["expiresIn"], created["expiresIn"]);
+    assert_eq!(app.admin().get(&path).await.1["state"], "awaitingUpload");
+
+    // The URL expires with the import.
+    sqlx::query("UPDATE imports SET expires_at = now() + interval '100 seconds' WHERE id = $1::uuid")
+        .bind(id)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let (_, signed) = sign().await;
+    assert!((1..=100).contains(&signed["expiresIn"].as_i64().unwrap()), "{signed}");
+    must_send(&signed, content).await;
+    assert_eq!(app.admin().get(&path).await.1["state"], "uploaded");
+    let (status, body) = sign().await;
+    assert_eq!((status, code(&body)), (StatusCode::CONFLICT, "conflict"), "{body}");
+    let (status, preview) = app.admin().post(&format!("{path}/preview"), json!({})).await;
+    assert_eq!((status, &preview["rows"]), (StatusCode::OK, &json!([["a"]])), "{preview}");
+    let unknown = "/admin/v1/imports/0198c0de-0000-7000-8000-000000000001/upload";
+    assert_eq!(app.admin().post(unknown, Value::Null).await.0, StatusCode::NOT_FOUND);
+
+    let (_, audit) = app.admin().get("/admin/v1/audit?action=import.sign_upload").await;
+    let signed: Vec<&Value> =
+        audit["items"].as_array().unwrap().iter().filter(|entry| entry["result"] == "success").collect();
+    assert_eq!(signed.len(), 2, "{audit}");
+    assert_eq!((&signed[0]["target"], &signed[0]["details"]["table"]), (&json!(id), &json!("items")), "{audit}");
 }
