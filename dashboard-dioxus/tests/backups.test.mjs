@@ -131,6 +131,25 @@ test("old backup is overdue, and a recent one without a job only lacks a schedul
   await shown(rowOf(page, "Protection", name).getByText("just now", { exact: true }));
 });
 
+test("pages of backups say that nobody is notified of failures", async (t) => {
+  const { id } = await createProject("unheard");
+  const page = await openPage(t);
+  const item = {
+    id: "failuresUnheard", kind: "failuresUnheard", severity: "warning", since: null, count: 1, projectId: null,
+    projectName: null, target: null, title: null, runId: null, message: "Nobody hears.", reason: null, canSnooze: true,
+  };
+  await page.route("**/admin/v1/overview", async (route) => {
+    const overview = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...overview, attention: [item] } });
+  });
+  for (const path of ["/backups", `/projects/${id}/database`]) {
+    await page.goto(`${url}${path}`);
+    const note = page.getByRole("note").filter({ hasText: "Nobody is notified when a backup fails." });
+    await note.getByRole("link", { name: "Notifications" }).click();
+    await shown(heading(page, "Notifications"));
+  }
+});
+
 test("sheet shows the manifest and Back closes it", async (t) => {
   const { id, name } = await createProject("manifest", [
     "create table books (id int primary key)",
