@@ -90,12 +90,12 @@ async fn selected(
     selection: RowSelection<'_>,
     format: RowFormat,
 ) -> Result<Copy, TransferError> {
-    let query = data.export_query(project, table, selection).await.map_err(selection_refused)?;
+    let query = data.export_query(project, table, selection).await.map_err(|error| selection_refused(&error))?;
     Ok(Copy { query: query.sql.to_string(), settings: query.settings, format, total: None })
 }
 
 /// Converts the error of a selection, which was valid when the export was started.
-fn selection_refused(error: ApiError) -> TransferError {
+fn selection_refused(error: &ApiError) -> TransferError {
     if error.status().is_server_error() {
         TransferError::Unavailable { what: "the project's database", cause: anyhow::anyhow!("{}", error.message()) }
     } else {

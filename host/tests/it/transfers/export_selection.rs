@@ -33,7 +33,9 @@ const FIRST: i64 = 9_007_199_254_740_993;
 
 fn request(project: &TestProject, table: &str, selection: Value, format: &str) -> Value {
     let mut source = json!({ "kind": "table", "projectId": project.id, "table": table });
-    source.as_object_mut().unwrap().extend(selection.as_object().unwrap().clone());
+    if let (Value::Object(source), Value::Object(selection)) = (&mut source, selection) {
+        source.extend(selection);
+    }
     json!({ "source": source, "format": format })
 }
 
