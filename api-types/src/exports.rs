@@ -10,12 +10,24 @@ use crate::text_enum::text_enum;
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ExportSource {
-    /// All rows of a table, view or materialized view of schema `public`.
+    /// Rows of a table, view or materialized view of schema `public`. Without `filter`, `order` and `select`, all rows
+    /// and columns. Policies hide no rows.
     Table {
         /// Id of the project.
         project_id: String,
         /// Name of the table.
         table: String,
+        /// Filters, written as in the query string of `GET /v1/db/{table}`, for example
+        /// `gte.price=10&ilike.title=%25hand%25`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<String>,
+        /// Order of the rows, as the parameter `order` of `GET /v1/db/{table}`, for example `price.desc,id`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<String>,
+        /// Columns, as the parameter `select` of `GET /v1/db/{table}`, for example `id,label:title`. Tables can't be
+        /// embedded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        select: Option<String>,
     },
     /// The rows that a query returns. It runs in a read-only transaction, as in the SQL editor.
     Query {

@@ -104,6 +104,21 @@ pub struct ImportCreated {
     pub expires_in: u64,
 }
 
+/// A signed URL for the upload of an import's file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImportUpload {
+    /// URL to which the file is sent.
+    pub upload_url: String,
+    /// HTTP method of the upload.
+    pub method: String,
+    /// Headers of the upload. All of them must be sent unchanged.
+    pub headers: BTreeMap<String, String>,
+    /// Lifetime of the URL, in seconds.
+    pub expires_in: u64,
+}
+
 /// An import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

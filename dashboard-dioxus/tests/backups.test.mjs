@@ -133,6 +133,25 @@ test("old backup is overdue, and a recent one without a job only lacks a schedul
   await shown(rowOf(page, "Protection", name).getByText("just now", { exact: true }));
 });
 
+test("pages of backups say that nobody is notified of failures", async (t) => {
+  const { id } = await createProject("unheard");
+  const page = await openPage(t);
+  const item = {
+    id: "failuresUnheard", kind: "failuresUnheard", severity: "warning", since: null, count: 1, projectId: null,
+    projectName: null, target: null, title: null, runId: null, message: "Nobody hears.", reason: null, canSnooze: true,
+  };
+  await page.route("**/admin/v1/overview", async (route) => {
+    const overview = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...overview, attention: [item] } });
+  });
+  for (const path of ["/backups", `/projects/${id}/database`]) {
+    await page.goto(`${url}${path}`);
+    const note = page.getByRole("note").filter({ hasText: "Nobody is notified when a backup fails." });
+    await note.getByRole("link", { name: "Notifications" }).click();
+    await shown(heading(page, "Notifications"));
+  }
+});
+
 test("sheet shows the manifest and Back closes it", async (t) => {
   const { id, name } = await createProject("manifest", [
     "create table books (id int primary key)",
@@ -189,6 +208,59 @@ test("backup whose dump is missing is marked and can only be deleted", async (t)
   await openMenu(page, name);
   await shown(page.getByRole("menuitem", { name: "Delete backup" }));
   assert.equal(await page.getByRole("menuitem").count(), 1);
+});
+
+test("identity of an encrypted backup is asked for before it is verified", async (t) => {
+  const { id, name } = await createProject("sealed");
+  const backup = await backUp(`project:${id}`);
+  const page = await openPage(t);
+  await changeItems(page, "**/admin/v1/backups?*", (item) => ({ ...item, encrypted: true }));
+  // The run ends as it does if the backup is encrypted to somebody else.
+  const reason = "it is encrypted to other recipients than that of the age identity; verify the backup with another one";
+  const identities = [];
+  await page.route("**/admin/v1/backups/*/verify", async (route) => {
+    identities.push(route.request().postDataJSON().identity);
+    if (identities.length === 1) await route.continue();
+    else await route.fulfill({ status: 202, json: { runId: backup.runId } });
+  });
+  await page.route(`**/admin/v1/runs/${backup.runId}`, async (route) => {
+    const run = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...run, status: "fail", errorText: reason } });
+  });
+  await page.goto(`${url}/backups?target=project:${id}`);
+  const dialog = page.getByRole("dialog", { name: `Verify a backup of ${name}` });
+  const ask = async () => {
+    await openMenu(page, name);
+    await page.getByRole("menuitem", { name: "Verify" }).click();
+    await shown(dialog.getByText("The encrypted backup of", { exact: false }));
+  };
+  await ask();
+  const identity = dialog.getByRole("textbox", { name: "Identity" });
+  assert.equal(await identity.inputValue(), "");
+  await expectAccessible(page);
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await hidden(dialog);
+  assert.deepEqual(identities, [], "nothing is verified before the dialog is confirmed");
+
+  // The server refuses a text that is no identity, and the dialog keeps it.
+  await ask();
+  assert.equal(await identity.inputValue(), "");
+  await identity.fill("AGE-SECRET-KEY-1WRONG");
+  await dialog.getByRole("button", { name: "Verify" }).click();
+  await shown(dialog.getByRole("alert").getByText("it is not the content of a file of `age-keygen`", { exact: false }));
+  assert.equal(await identity.inputValue(), "AGE-SECRET-KEY-1WRONG");
+  await expectAccessible(page);
+
+  const other = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
+  await identity.fill(` ${other}\n`);
+  await dialog.getByRole("button", { name: "Verify" }).click();
+  await hidden(dialog);
+  assert.deepEqual(identities, ["AGE-SECRET-KEY-1WRONG", other]);
+  const messages = page.getByRole("region", { name: "Messages" });
+  await shown(messages.getByText(`Verification of a backup of ${name} failed: ${reason}`, { exact: true }));
+  assert.ok(!(await page.locator("body").innerText()).includes("AGE-SECRET-KEY"), "no identity stays on the page");
+  // It is not known whether the backup is good.
+  await shown(rowOf(page, "Backups", name).getByText("Ready", { exact: true }));
 });
 
 test("only good backup is deleted after its target is typed", async (t) => {

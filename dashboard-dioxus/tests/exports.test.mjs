@@ -74,6 +74,42 @@ test("rows that match the filter are exported in their order", async (t) => {
   await eventually(() => button(toolbar(page), "Export").evaluate((element) => element === document.activeElement));
 });
 
+test("export has the shown columns, also with a filter that the form can't edit", async (t) => {
+  const { id } = await createProject("columns", BOOKS);
+  const page = await openTable(t, id, { where: "or=(eq.id:2,like.title:book 7)", columns: "title" });
+  await button(toolbar(page), "Export").click();
+  const open = dialog(page, "Export books");
+  assert.ok(await open.getByRole("radio", { name: "Rows that match the filter" }).isChecked());
+  await shown(open.getByText("or=(eq.id:2,like.title:book 7). Columns title."));
+  await button(open, "Export").click();
+  const file = await content(page, open);
+  assert.deepEqual(file.content.trim().split(/\r?\n/), ["title", "book 2", "book 7"]);
+  await shown(open.getByText("or=(eq.id:2,like.title:book 7) · columns title"));
+  // The list of exports shows the same selection.
+  await page.goto(tools(id, { tab: "export" }));
+  const row = page.getByRole("table", { name: "Exports" }).getByRole("row").filter({ hasText: "books" });
+  await shown(row.getByText("or=(eq.id:2,like.title:book 7) · columns title"));
+
+  await page.goto(`${url}/projects/${id}/tables?table=books`);
+  await button(toolbar(page), "Export").click();
+  await shown(open.getByRole("radio", { name: "CSV" }));
+  assert.equal(await open.getByRole("radiogroup", { name: "Rows" }).count(), 0, "the whole table is the only choice");
+});
+
+test("filter that the server refuses is marked in the form of an export", async (t) => {
+  const { id } = await createProject("refused", BOOKS);
+  const page = await openTable(t, id, { where: "eq.id=1" });
+  await button(toolbar(page), "Export").click();
+  const open = dialog(page, "Export books");
+  await admin("POST", `/projects/${id}/sql`, { sql: "alter table books rename id to number" });
+  await button(open, "Export").click();
+  await shown(open.getByRole("alert").getByText("has no column", { exact: false }));
+  assert.equal(await open.getByRole("radiogroup", { name: "Rows" }).getAttribute("aria-invalid"), "true");
+  await open.getByRole("radio", { name: "All rows" }).check();
+  await button(open, "Export").click();
+  await shown(open.getByText("Ready"));
+});
+
 test("all rows of a query are exported, and a statement that changes data is refused", async (t) => {
   const { id } = await createProject("query", BOOKS);
   const page = await openSql(t, id, { origins: STORE });

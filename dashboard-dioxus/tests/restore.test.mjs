@@ -102,6 +102,35 @@ test("uploaded archive gets a plan, and a file that is not an archive is refused
   await shown(page.getByRole("table", { name: "Restores" }).getByText("Cancelled"));
 });
 
+test("failed upload of an archive is repeated without another choice of the file", async (t) => {
+  const source = await createProject("source", TABLES);
+  const target = await createProject("repeated");
+  const backup = await backUp(source.id);
+  const { downloadUrl } = await admin("POST", `/backups/${backup.id}/download`, {});
+  const archive = Buffer.from(await (await fetch(downloadUrl)).arrayBuffer());
+  const page = await openPage(t, { origins: ["http://127.0.0.1"] });
+  const signed = [];
+  page.on("request", (request) => {
+    const { pathname } = new URL(request.url());
+    if (pathname.includes("/restores/uploads")) signed.push(pathname.replace("/admin/v1/restores/uploads", ""));
+  });
+  await page.goto(toolsOf(target.id));
+  await shown(button(page, "Restore from a file"));
+  let failing = true;
+  await page.route((to) => to.origin !== new URL(page.url()).origin, async (route) => {
+    if (failing) await route.abort("connectionreset");
+    else await route.continue();
+  });
+  await page.locator("#restore-file").setInputFiles({ name: "source.dump", mimeType: "", buffer: archive });
+  await shown(page.getByRole("alert").getByText("The connection to the store was lost.", { exact: false }));
+  failing = false;
+  await button(page, "Try again").click();
+  await shown(steps(page).getByRole("heading", { name: /^Uploaded archive/ }));
+  assert.equal(signed.length, 2);
+  assert.equal(signed[0], "");
+  assert.match(signed[1], /^\/[0-9a-f-]{36}$/, "the same upload was signed again");
+});
+
 test("identity of an encrypted file is asked for before it is uploaded", async (t) => {
   const { id } = await createProject("encrypted");
   const page = await openPage(t, { origins: ["http://127.0.0.1"] });
@@ -120,6 +149,13 @@ test("identity of an encrypted file is asked for before it is uploaded", async (
   assert.equal(uploads, 0, "nothing is uploaded before the dialog is confirmed");
   await choose();
   await dialog.getByRole("textbox", { name: "Identity" }).fill("AGE-SECRET-KEY-1WRONG");
+  await dialog.getByRole("button", { name: "Upload" }).click();
+  await shown(page.getByRole("alert"));
+  assert.equal(uploads, 1);
+  // Another identity needs no other upload.
+  await button(page, "Try again").click();
+  await shown(dialog.getByRole("textbox", { name: "Identity" }));
+  assert.equal(await dialog.getByRole("textbox", { name: "Identity" }).inputValue(), "");
   await dialog.getByRole("button", { name: "Upload" }).click();
   await shown(page.getByRole("alert"));
   assert.equal(uploads, 1);

@@ -126,6 +126,33 @@ test("fields are assigned by hand, and a second field for a column is refused at
   assert.equal(await rows(id, "select title || ': ' || note from books where id = 5"), "Roadside Picnic: good");
 });
 
+test("choices that the server refuses are marked at their fields", async (t) => {
+  const { id } = await createProject("marked", BOOKS);
+  const page = await upload(t, id, "books", "notes.csv", csv("id,title,note", "5,Ubik,good"));
+  const text = steps(page).getByRole("textbox", { name: "Text for NULL" });
+  await text.fill("é".repeat(60));
+  await text.press("Tab");
+  await shown(steps(page).getByRole("alert").getByText("may have at most 100 bytes.", { exact: false }));
+  assert.equal(await text.getAttribute("aria-invalid"), "true");
+  await text.fill("");
+  await text.press("Tab");
+  await shown(page.getByRole("table", { name: "Preview" }));
+  assert.equal(await text.getAttribute("aria-invalid"), null);
+
+  // The page still shows the column that is dropped now.
+  await admin("POST", `/projects/${id}/sql`, { sql: "alter table books drop column note" });
+  const column = steps(page).getByRole("combobox", { name: "Column for note" });
+  assert.equal(await column.inputValue(), "note");
+  await button(steps(page), "Import").click();
+  await shown(steps(page).getByText("The table has no column note.", { exact: false }));
+  assert.equal(await column.getAttribute("aria-invalid"), "true");
+  await eventually(() => column.evaluate((element) => element === document.activeElement), "the focus at the field");
+  await column.selectOption("");
+  await eventually(async () => (await column.getAttribute("aria-invalid")) === null, "the field without the mark");
+  await button(steps(page), "Import").click();
+  await shown(result(page, "Imported 1 row"));
+});
+
 test("choices for an import survive a reload", async (t) => {
   const { id } = await createProject("reload", BOOKS);
   const page = await upload(t, id, "books", "bars.csv", csv("7|Ubik|NULL"));
@@ -154,10 +181,12 @@ test("choices for an import survive a reload", async (t) => {
   await shown(result(page, "Imported 1 row"));
 });
 
-test("failed upload can be repeated, and after a reload the file is chosen again", async (t) => {
+test("failed upload can be repeated, and after a reload the same file continues the import", async (t) => {
   const { id } = await createProject("interrupted", BOOKS);
   const page = await importPage(t, id, { table: "books" });
   let failing = true;
+  let signed = 0;
+  page.on("request", (request) => { if (/\/imports\/[0-9a-f-]+\/upload$/.test(request.url())) signed += 1; });
   await page.route((to) => to.origin !== new URL(page.url()).origin, async (route) => {
     if (failing) await route.abort("connectionreset");
     else await route.continue();
@@ -168,6 +197,7 @@ test("failed upload can be repeated, and after a reload the file is chosen again
   failing = false;
   await button(steps(page), "Try again").click();
   await shown(page.getByRole("table", { name: "Preview" }));
+  assert.equal(signed, 1, "another URL was signed");
 
   failing = true;
   await page.goto(page.url().replace(/&import=.*/, "&table=books"));
@@ -180,8 +210,43 @@ test("failed upload can be repeated, and after a reload the file is chosen again
   failing = false;
   await chooseFile(page, "late.csv", GOOD);
   await shown(page.getByRole("table", { name: "Preview" }));
-  const left = (await admin("GET", `/imports?projectId=${id}`)).items;
-  assert.deepEqual(left.map((item) => item.state), ["uploaded", "uploaded"], "the import without a file is gone");
+  assert.equal(page.url(), before, "the same file continues the import");
+  assert.equal(signed, 2);
+  const states = async () => (await admin("GET", `/imports?projectId=${id}`)).items.map((item) => item.state);
+  assert.deepEqual(await states(), ["uploaded", "uploaded"]);
+
+  // Another file is another import.
+  failing = true;
+  await page.goto(page.url().replace(/&import=.*/, "&table=books"));
+  await chooseFile(page, "other.csv", GOOD);
+  await shown(button(steps(page), "Try again"));
+  const interrupted = page.url();
+  await page.reload();
+  await shown(steps(page).getByText("The upload was interrupted", { exact: false }));
+  failing = false;
+  await chooseFile(page, "longer.csv", `${GOOD}4,Solaris,1\r\n`);
+  await shown(page.getByRole("table", { name: "Preview" }));
+  assert.notEqual(page.url(), interrupted);
+  assert.deepEqual(await states(), ["uploaded", "uploaded", "uploaded"], "the import without a file is gone");
+});
+
+test("upload whose response was lost is not repeated", async (t) => {
+  const { id } = await createProject("lost", BOOKS);
+  const page = await importPage(t, id, { table: "books" });
+  let uploads = 0;
+  await page.route((to) => to.origin !== new URL(page.url()).origin, async (route) => {
+    if (route.request().method() === "PUT") {
+      uploads += 1;
+      await route.fetch();
+      await route.abort("connectionreset");
+    } else {
+      await route.continue();
+    }
+  });
+  await chooseFile(page, "new.csv", GOOD);
+  // The server finds the file in the store.
+  await shown(page.getByRole("table", { name: "Preview" }));
+  assert.equal(uploads, 1);
 });
 
 test("cancelling an upload deletes its import", async (t) => {

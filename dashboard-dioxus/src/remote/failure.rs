@@ -101,7 +101,7 @@ impl Failure {
         }
     }
 
-    /// Returns the field of the request that is wrong, if the error names it in its details.
+    /// Returns the path of the request's field that the error is about, for example `source.filter`.
     pub fn field(&self) -> Option<&str> {
         self.details()?.get("field")?.as_str()
     }

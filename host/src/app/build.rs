@@ -169,7 +169,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             replacements.clone(),
             identities.clone(),
         )),
-        transfers: Arc::new(Transfers::new(plugin_platform.clone(), store.clone(), plugin_databases)),
+        transfers: Arc::new(Transfers::new(plugin_platform.clone(), store.clone(), plugin_databases, data.clone())),
         state_kib: config.plugins.state_kib,
         runs: Runs::new(plugin_platform, store.clone(), config.jobs.clone()),
         master_key_id: sealer.current_key().to_string(),
@@ -208,6 +208,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         platform: platform.clone(),
         store: store.clone(),
         projects: projects.clone(),
+        data: data.clone(),
         editor: sql_editor.clone(),
         jobs: jobs.clone(),
     };

@@ -37,7 +37,7 @@ use sqlx::PgPool;
 
 use crate::{jobs::Jobs, object_store::ObjectStore, projects::Databases};
 
-pub(crate) use restores::routes::*;
+pub(crate) use restores::{routes::*, uploads::*};
 pub(crate) use routes::*;
 
 pub use catalogue::Catalogue;

@@ -12,11 +12,11 @@
 //!    values that may be cut.
 //!
 //! The owner's requests for one value ([`cell`]) and for several changes at once ([`changes`]) use the same plans and
-//! SQL, on a connection of their own.
+//! SQL, on a connection of their own. [`exports`] builds the queries of exports in the same way, for `transfers`.
 //!
 //! No row of a response becomes a Rust value. No statement can return more than fits in a response
 //! (`http::ResponseMemory`), except one value that [`cell`] streams. Identifiers reach SQL only in quotes, as names
-//! found in the schema or as aliases. Values reach it only as parameters.
+//! found in the schema or as aliases. Values reach it only as parameters, and those of exports as settings.
 //!
 //! Not here: API keys and rate limits (`projects`, in front of this slice), grants (`tables`), DDL, and rows of schemas
 //! other than `public`.
@@ -43,6 +43,7 @@ pub mod respond;
 
 mod cell;
 mod changes;
+mod exports;
 
 mod diagnose;
 mod errors;
@@ -62,8 +63,10 @@ mod message;
 mod tests;
 
 pub use execute::Identity;
+pub use exports::ExportQuery;
 pub use limits::DataLimits;
 pub use pipeline::DataService;
+pub use request::RowSelection;
 pub use respond::RowsResponse;
 
 pub(crate) use admin_routes::*;

@@ -197,19 +197,19 @@ impl DataService {
         self.run_with_schema_retry(identity, attempt).await
     }
 
-    fn attempt<'a>(&'a self, identity: Identity<'a>, table: &'a str, schema: Arc<Schema>) -> Attempt<'a> {
+    pub(super) fn attempt<'a>(&'a self, identity: Identity<'a>, table: &'a str, schema: Arc<Schema>) -> Attempt<'a> {
         Attempt { executor: Executor { pools: &self.0.pools, identity }, memory: &self.0.memory, table, schema }
     }
 
     /// Runs an attempt with the cached schema. If it fails in a way that a newer schema might fix, and a newer
     /// schema exists, retries once with it.
-    async fn run_with_schema_retry<F>(
+    pub(super) async fn run_with_schema_retry<T, F>(
         &self,
         identity: Identity<'_>,
         attempt: impl Fn(Arc<Schema>) -> F,
-    ) -> ApiResult<RowsResponse>
+    ) -> ApiResult<T>
     where
-        F: Future<Output = Result<RowsResponse, Failure>>,
+        F: Future<Output = Result<T, Failure>>,
     {
         let schema = self.0.schemas.get(identity.project, identity.role).await?;
         let failure = match attempt(schema.clone()).await {
@@ -230,11 +230,11 @@ fn has_entity_tag(header: &str, entity_tag: &str) -> bool {
 }
 
 /// The context of one attempt at a request.
-struct Attempt<'a> {
+pub(super) struct Attempt<'a> {
     executor: Executor<'a>,
     memory: &'a ResponseMemory,
-    table: &'a str,
-    schema: Arc<Schema>,
+    pub(super) table: &'a str,
+    pub(super) schema: Arc<Schema>,
 }
 
 impl Attempt<'_> {
@@ -250,10 +250,10 @@ impl Attempt<'_> {
 }
 
 /// A failed attempt.
-struct Failure {
-    error: ApiError,
+pub(super) struct Failure {
+    pub(super) error: ApiError,
     /// Set if a newer schema might make the request succeed.
-    refresh: Option<RefreshReason>,
+    pub(super) refresh: Option<RefreshReason>,
 }
 
 /// Converts an error of planning, or of a request for one value or for several changes. The failure requests a refresh
@@ -345,7 +345,7 @@ async fn delete(attempt: &Attempt<'_>, request: &DeleteRequest) -> Result<RowsRe
     Ok(response.map_err(respond::unreported_write)?)
 }
 
-async fn fetch(attempt: &Attempt<'_>, rendered: &Rendered<'_>) -> Result<Vec<Row>, Failure> {
+pub(super) async fn fetch(attempt: &Attempt<'_>, rendered: &Rendered<'_>) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     fetch_into(attempt, rendered, &mut rows).await?;
     Ok(rows)

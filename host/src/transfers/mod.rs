@@ -7,8 +7,8 @@
 //! Postgres writes and reads the values of the files, so that they are exact: an export or import converts no value to
 //! a Rust type.
 //!
-//! Deliberately absent: dumping (`db::dump`), uploading (`object_store`), the checks of a query (`sql_editor`), and the
-//! state of runs (`jobs`).
+//! Deliberately absent: dumping (`db::dump`), uploading (`object_store`), the checks of a query (`sql_editor`) and of a
+//! filter (`data`), and the state of runs (`jobs`).
 //!
 //! Reading order: `exports`, `imports`, `postgres` (settings and errors of sessions), `progress` (of the runs of this
 //! process), `plugin_access` (the operations for plugins), `sweep` (removes what has expired).
@@ -20,9 +20,14 @@ mod postgres;
 mod progress;
 mod sweep;
 
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
 use sqlx::PgPool;
 
 use crate::{
+    data::DataService,
+    error::ApiError,
     jobs::Jobs,
     object_store::ObjectStore,
     projects::{Databases, Projects},
@@ -46,12 +51,14 @@ pub struct Transfers {
     platform: PgPool,
     store: ObjectStore,
     databases: Databases,
+    /// Builds the queries of exports with a filter.
+    data: DataService,
     running: RunningTransfers,
 }
 
 impl Transfers {
-    pub fn new(platform: PgPool, store: ObjectStore, databases: Databases) -> Self {
-        Self { platform, store, databases, running: RunningTransfers::default() }
+    pub fn new(platform: PgPool, store: ObjectStore, databases: Databases, data: DataService) -> Self {
+        Self { platform, store, databases, data, running: RunningTransfers::default() }
     }
 }
 
@@ -61,6 +68,17 @@ pub struct TransfersState {
     pub platform: PgPool,
     pub store: ObjectStore,
     pub projects: Projects,
+    pub data: DataService,
     pub editor: SqlEditorState,
     pub jobs: Jobs,
+}
+
+/// Creates a 400 about a field of the request. Forms show its message at the field.
+fn invalid_field(field: &'static str, message: impl Into<Cow<'static, str>>) -> ApiError {
+    ApiError::invalid(message).with_detail("field", field.into())
+}
+
+/// Adds the field of the request that a 400 is about.
+fn with_field(error: ApiError, field: &'static str) -> ApiError {
+    if error.status() == StatusCode::BAD_REQUEST { error.with_detail("field", field.into()) } else { error }
 }

@@ -45,7 +45,7 @@ impl TransferService for Transfers {
         }
         transaction.commit().await.map_err(platform_error)?;
         let progress = self.running.begin(run.run_id);
-        let (content, outcome) = exports::open(&self.databases, &export, progress, permit).await?;
+        let (content, outcome) = exports::open(&self.databases, &self.data, &export, progress, permit).await?;
         let content_type = exports::content_type(export.format, export.gzip);
         Ok(OpenExport { object_key: export.object_key, content_type, content, outcome })
     }

@@ -173,6 +173,12 @@ pub(super) const ACTS: &[(&str, &str, &str, &[&str])] = &[
     ("export.delete", "deleted", "delete", &["an export of {source}", "an export"]),
     ("export.download", "downloaded", "download", &["an export of {source}", "an export"]),
     ("import.create", "created", "create", &["an import into table {table}", "an import"]),
+    (
+        "import.sign_upload",
+        "created",
+        "create",
+        &["another upload URL for an import into table {table}", "another upload URL for an import"],
+    ),
     ("import.start", "started", "start", &["an import into table {table}", "an import"]),
     ("import.delete", "deleted", "delete", &["an import into table {table}", "an import"]),
     ("plugin.approve", "approved", "approve", &["plugin {target}", "a plugin"]),

@@ -4,7 +4,7 @@ use api_types::Project;
 use dioxus::prelude::*;
 
 use super::{
-    Live, ProtectionPart,
+    Live, ProtectionPart, UnreportedFailures,
     acts::{BackUp, WithObjects},
     list::BackupList,
     sheet::BackupSheet,
@@ -90,6 +90,7 @@ pub fn DatabaseTools(id: ReadSignal<String>) -> Element {
 fn BackupsPart(live: Live, project: String) -> Element {
     let target = format!("project:{project}");
     rsx! {
+        UnreportedFailures {}
         div { class: "bleed-head first", h2 { "Protection" } }
         ProtectionPart { live, target: target.clone() }
         div { class: "bleed-head",

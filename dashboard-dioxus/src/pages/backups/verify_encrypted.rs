@@ -11,27 +11,39 @@ use crate::{
     },
     remote::{self, Method},
     text,
-    ui::Dialog,
+    ui::{Dialog, Mark, Shape},
 };
 
-/// The dialog that asks for the identity, and then starts the verification.
+/// The dialog that asks for the identity, and then starts the verification. It stays open if the server refuses the
+/// identity. Whether the identity belongs to the backup is known only when the run reads the backup.
 #[component]
 pub(super) fn VerifyEncrypted(live: Live, backup: Backup, on_close: EventHandler<()>) -> Element {
     let identity = use_signal(String::new);
+    let mut failure = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
     let name = name_of(&backup);
     let verify = {
         let (id, name) = (backup.id.clone(), name.clone());
         move |event: FormEvent| {
             event.prevent_default();
+            if busy() {
+                return;
+            }
             let (id, name) = (id.clone(), name.clone());
-            let request = VerifyBackup { identity: identity_of(&identity.peek()) };
-            // The task must not end with the dialog.
-            dioxus::core::spawn_forever(async move {
+            spawn(async move {
+                busy.set(true);
+                failure.set(None);
+                let request = VerifyBackup { identity: identity_of(&identity.peek()) };
                 let path = format!("/backups/{id}/verify");
-                let started = remote::send::<_, RunStarted>(Method::Post, &path, &request).await;
-                report(live, &id, started, Work::verification(&name));
+                match remote::send::<_, RunStarted>(Method::Post, &path, &request).await {
+                    Ok(started) => {
+                        report(live, &id, Ok(started), Work::verification(&name));
+                        on_close.call(());
+                    }
+                    Err(refused) => failure.set(Some(refused.message())),
+                }
+                busy.set(false);
             });
-            on_close.call(());
         }
     };
     rsx! {
@@ -41,9 +53,17 @@ pub(super) fn VerifyEncrypted(live: Live, backup: Backup, on_close: EventHandler
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
-                button { class: "btn btn-primary btn-l", r#type: "submit", form: "verify-encrypted", "Verify" }
+                button {
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "verify-encrypted", disabled: busy(),
+                    "Verify"
+                }
             },
-            form { id: "verify-encrypted", class: "stack", onsubmit: verify, IdentityField { value: identity } }
+            form { id: "verify-encrypted", class: "stack", onsubmit: verify,
+                IdentityField { value: identity }
+                if let Some(failure) = failure() {
+                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                }
+            }
         }
     }
 }

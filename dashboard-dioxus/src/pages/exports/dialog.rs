@@ -6,10 +6,10 @@ use dioxus::prelude::*;
 use super::{
     acts::refresh,
     follow::FollowExport,
-    form::{Choice, Chosen, ExportFields},
+    form::{Choice, Chosen, ExportFields, PROBLEM},
 };
 use crate::{
-    remote::{self, Method},
+    remote::{self, Failure, Method},
     ui::{Dialog, Mark, Shape},
 };
 
@@ -58,7 +58,7 @@ fn ExportFormDialog(
     children: Element,
 ) -> Element {
     let chosen = use_signal(|| Chosen::new(&choices));
-    let mut failure = use_signal(|| None::<String>);
+    let mut failure = use_signal(|| None::<Failure>);
     let mut busy = use_signal(|| false);
     let known = choices.clone();
     let start = move |event: FormEvent| {
@@ -72,11 +72,12 @@ fn ExportFormDialog(
                     refresh();
                     on_started.call(started.export_id);
                 }
-                Err(refused) => failure.set(Some(refused.message())),
+                Err(refused) => failure.set(Some(refused)),
             }
             busy.set(false);
         });
     };
+    let refused_field = failure.read().as_ref().and_then(|failure| failure.field().map(str::to_owned));
     rsx! {
         Dialog {
             title,
@@ -87,9 +88,12 @@ fn ExportFormDialog(
                 button { class: "btn btn-primary btn-l", r#type: "submit", form: FORM, disabled: busy(), "{act}" }
             },
             form { id: FORM, class: "stack", onsubmit: start,
-                ExportFields { choices, chosen, is_list }
+                ExportFields { choices, chosen, is_list, refused_field }
                 if let Some(failure) = failure() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                    p { class: "error", id: PROBLEM, role: "alert",
+                        Mark { shape: Shape::Failed }
+                        "{failure.message()}"
+                    }
                 }
             }
             {children}

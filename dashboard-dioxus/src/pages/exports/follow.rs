@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use super::{
     acts,
-    words::{command_for, format_in_words, name_of, query_of, state_of},
+    words::{command_for, format_in_words, name_of, rows_of, state_of},
 };
 use crate::{
     pages::{refresh::use_refresh, runs::Progress},
@@ -58,8 +58,8 @@ fn Content(export: Export) -> Element {
             strong { "{state}" }
             span { class: "muted", "{name} · {format}" }
         }
-        if let Some(query) = query_of(&export.source) {
-            p { class: "mono muted cut", title: "{query}", "{query}" }
+        if let Some(rows) = rows_of(&export.source) {
+            p { class: "mono muted cut", title: "{rows}", "{rows}" }
         }
         match export.state {
             ExportState::Running => rsx! {

@@ -5,6 +5,9 @@ use dioxus::prelude::*;
 
 use crate::ui::RadioOption;
 
+/// Id of the message of the server's refusal, which describes the field that it is about.
+pub(super) const PROBLEM: &str = "export-problem";
+
 /// A source that the owner can choose to export.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::pages) struct Choice {
@@ -67,15 +70,28 @@ impl Chosen {
 }
 
 #[component]
-pub(super) fn ExportFields(choices: Vec<Choice>, chosen: Signal<Chosen>, is_list: bool) -> Element {
+pub(super) fn ExportFields(
+    choices: Vec<Choice>,
+    chosen: Signal<Chosen>,
+    is_list: bool,
+    /// Path of the request's field that the server refused.
+    refused_field: Option<String>,
+) -> Element {
     let mut values = chosen;
     let now = chosen();
+    let refused = refused_field.as_deref().unwrap_or_default();
+    let is_source_refused = refused.starts_with("source");
     let formats = choices.get(now.choice).map(|choice| formats_of(&choice.source)).unwrap_or_default();
     rsx! {
         if is_list {
-            SourceList { choices: choices.clone(), chosen }
+            SourceList { choices: choices.clone(), chosen, is_refused: is_source_refused }
         } else if choices.len() > 1 {
-            fieldset { class: "field", role: "radiogroup", "aria-label": "Rows",
+            fieldset {
+                class: "field",
+                role: "radiogroup",
+                "aria-label": "Rows",
+                "aria-invalid": if is_source_refused { "true" },
+                "aria-describedby": if is_source_refused { PROBLEM },
                 span { class: "lab", "Rows" }
                 div { class: "options",
                     for (index, choice) in choices.iter().enumerate() {
@@ -94,7 +110,12 @@ pub(super) fn ExportFields(choices: Vec<Choice>, chosen: Signal<Chosen>, is_list
                 }
             }
         }
-        fieldset { class: "field", role: "radiogroup", "aria-label": "Format",
+        fieldset {
+            class: "field",
+            role: "radiogroup",
+            "aria-label": "Format",
+            "aria-invalid": if refused == "format" { "true" },
+            "aria-describedby": if refused == "format" { PROBLEM },
             span { class: "lab", "Format" }
             div { class: "options",
                 for (format, label, help) in formats {
@@ -125,7 +146,7 @@ pub(super) fn ExportFields(choices: Vec<Choice>, chosen: Signal<Chosen>, is_list
 
 /// The list of sources: the database and its tables.
 #[component]
-fn SourceList(choices: Vec<Choice>, chosen: Signal<Chosen>) -> Element {
+fn SourceList(choices: Vec<Choice>, chosen: Signal<Chosen>, is_refused: bool) -> Element {
     let mut values = chosen;
     let help = choices.get(chosen().choice).map(|choice| choice.help.clone()).unwrap_or_default();
     let items = choices.clone();
@@ -135,7 +156,8 @@ fn SourceList(choices: Vec<Choice>, chosen: Signal<Chosen>) -> Element {
             select {
                 id: "export-what",
                 class: "input",
-                "aria-describedby": "export-what-help",
+                "aria-invalid": if is_refused { "true" },
+                "aria-describedby": if is_refused { "export-what-help {PROBLEM}" } else { "export-what-help" },
                 onchange: move |event| {
                     if let Ok(index) = event.value().parse() {
                         values.with_mut(|values| values.choose(&choices, index));
@@ -152,12 +174,11 @@ fn SourceList(choices: Vec<Choice>, chosen: Signal<Chosen>) -> Element {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::whole_table, *};
 
     fn choices() -> Vec<Choice> {
-        let project_id = "p".to_owned();
-        let table = ExportSource::Table { project_id: project_id.clone(), table: "books".to_owned() };
-        let database = ExportSource::Database { project_id: Some(project_id) };
+        let table = whole_table("p".to_owned(), "books".to_owned());
+        let database = ExportSource::Database { project_id: Some("p".to_owned()) };
         [database, table].map(|source| Choice { label: String::new(), help: String::new(), source }).to_vec()
     }
 

@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use super::{
     Choice, ExportDialog, NEW, PARAMETER, acts,
-    words::{format_in_words, name_of, query_of, rows_in_words, state_of},
+    words::{format_in_words, name_of, rows_in_words, rows_of, state_of, whole_table},
 };
 use crate::{
     address,
@@ -124,7 +124,7 @@ fn OpenExport(project: String, name: String, open: String) -> Element {
     choices.extend(tables.into_iter().map(|table| Choice {
         label: table.name.clone(),
         help: "All rows of the table.".to_owned(),
-        source: ExportSource::Table { project_id: project.clone(), table: table.name },
+        source: whole_table(project.clone(), table.name),
     }));
     rsx! {
         ExportDialog {
@@ -147,13 +147,13 @@ fn ExportLink(export: Export) -> Element {
 
 #[component]
 fn ExportRow(export: Export) -> Element {
-    let query = query_of(&export.source);
+    let rows = rows_of(&export.source);
     rsx! {
         tr {
             td { class: "name export-what",
                 ExportLink { export: export.clone() }
-                if let Some(query) = query {
-                    span { class: "mono muted", title: "{query}", " {query}" }
+                if let Some(rows) = rows {
+                    span { class: "mono muted", title: "{rows}", " {rows}" }
                 }
             }
             td { {format_in_words(export.format, export.gzip)} }
@@ -184,8 +184,8 @@ fn ExportCard(export: Export) -> Element {
                 span { class: "grow cut", ExportLink { export: export.clone() } }
                 ExportActs { export: export.clone() }
             }
-            if let Some(query) = query_of(&export.source) {
-                p { class: "mono cut", "{query}" }
+            if let Some(rows) = rows_of(&export.source) {
+                p { class: "mono cut", "{rows}" }
             }
             p { "{facts}" }
             p { ExportBadge { export } " · removed in {goes}" }

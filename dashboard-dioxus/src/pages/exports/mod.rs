@@ -14,6 +14,7 @@ mod words;
 pub(super) use dialog::ExportDialog;
 pub(super) use form::Choice;
 pub(super) use list::{ExportsHeadButton, ExportsPart};
+pub(super) use words::whole_table;
 
 /// Query parameter that names the open export: its id, or [`NEW`] while the owner sets up a new one.
 pub(super) const PARAMETER: &str = "export";

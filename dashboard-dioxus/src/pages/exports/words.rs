@@ -1,6 +1,7 @@
 //! Texts about exports.
 
 use api_types::{Export, ExportFormat, ExportSource, ExportState};
+use percent_encoding::percent_decode_str;
 
 use crate::{text, ui::Shape};
 
@@ -23,12 +24,33 @@ pub(super) fn name_of(source: &ExportSource) -> String {
     }
 }
 
-/// Returns the text of a query in one line. `None` for other sources.
-pub(super) fn query_of(source: &ExportSource) -> Option<String> {
+/// Returns the source of an export of all rows of a table.
+pub(in crate::pages) fn whole_table(project_id: String, table: String) -> ExportSource {
+    ExportSource::Table { project_id, table, filter: None, order: None, select: None }
+}
+
+/// Returns the rows of a source in one line: the text of a query, or the filter, order and columns of a table. `None`
+/// if they are all rows of a table or database.
+pub(super) fn rows_of(source: &ExportSource) -> Option<String> {
     match source {
         ExportSource::Query { sql, .. } => Some(sql.split_whitespace().collect::<Vec<_>>().join(" ")),
-        _ => None,
+        ExportSource::Table { filter, order, select, .. } => {
+            let filter = filter.as_deref().filter(|filter| !filter.is_empty()).map(decoded);
+            let order = order.as_deref().map(|order| format!("order {order}"));
+            let select = select.as_deref().map(|select| format!("columns {select}"));
+            let parts: Vec<String> = [filter, order, select].into_iter().flatten().collect();
+            (!parts.is_empty()).then(|| parts.join(" · "))
+        }
+        ExportSource::Database { .. } => None,
     }
+}
+
+/// Returns the conditions of a filter as the API's reference writes them: `gte.price=10, like.title=a%`.
+fn decoded(filter: &str) -> String {
+    let conditions = filter
+        .split('&')
+        .map(|condition| percent_decode_str(&condition.replace('+', " ")).decode_utf8_lossy().into_owned());
+    conditions.collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the format as text, for example `CSV, gzip`.
@@ -71,8 +93,17 @@ mod tests {
     }
 
     #[test]
-    fn queries_are_one_line() {
+    fn rows_are_described_in_one_line() {
         let source = ExportSource::Query { project_id: "p".to_owned(), sql: "select *\n  from books".to_owned() };
-        assert_eq!(query_of(&source).as_deref(), Some("select * from books"));
+        assert_eq!(rows_of(&source).as_deref(), Some("select * from books"));
+        let source = ExportSource::Table {
+            project_id: "p".to_owned(),
+            table: "books".to_owned(),
+            filter: Some("gte.price=10&like.title=a+b%25".to_owned()),
+            order: Some("id.desc".to_owned()),
+            select: None,
+        };
+        assert_eq!(rows_of(&source).as_deref(), Some("gte.price=10, like.title=a b% · order id.desc"));
+        assert_eq!(rows_of(&whole_table("p".to_owned(), "books".to_owned())), None);
     }
 }

@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use super::{
     draft::Draft,
-    plan::{Field, Filler, Plan, Unfilled, is_always_identity},
+    plan::{Field, Filler, Plan, Refusal, Unfilled, is_always_identity},
     words::problem_in_words,
 };
 use crate::{
@@ -23,6 +23,8 @@ pub(super) fn Columns(
     table: TableDetail,
     /// Errors of the last run.
     errors: Vec<ImportError>,
+    /// Why the server refused the last request.
+    refusal: Option<Refusal>,
     draft: Signal<Draft>,
 ) -> Element {
     rsx! {
@@ -42,6 +44,7 @@ pub(super) fn Columns(
                         field: field.clone(),
                         table: table.clone(),
                         errors: errors_of(&errors, field),
+                        refused: refusal.as_ref().and_then(|refusal| refusal.of_source(&field.source)),
                         draft,
                     }
                 }
@@ -60,10 +63,18 @@ fn errors_of(errors: &[ImportError], field: &Field) -> Vec<ImportError> {
 }
 
 #[component]
-fn FieldRow(index: usize, field: Field, table: TableDetail, errors: Vec<ImportError>, draft: Signal<Draft>) -> Element {
+fn FieldRow(
+    index: usize,
+    field: Field,
+    table: TableDetail,
+    errors: Vec<ImportError>,
+    /// Why the server refused the column of this field.
+    refused: Option<String>,
+    draft: Signal<Draft>,
+) -> Element {
     let mut draft = draft;
     let samples = field.samples.iter().take(SHOWN_SAMPLES).cloned().collect::<Vec<_>>().join(" · ");
-    let problem = field.problem.clone().or_else(|| errors_in_words(&errors));
+    let problem = field.problem.clone().or(refused).or_else(|| errors_in_words(&errors));
     let source = field.source.clone();
     rsx! {
         tr {

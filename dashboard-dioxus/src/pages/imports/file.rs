@@ -91,16 +91,16 @@ fn TableAndFile(project: String, tables: Vec<String>) -> Element {
 fn ChooseFile(
     project: String,
     table: Option<String>,
-    /// An import whose upload was interrupted. It is deleted once the new import exists.
+    /// An import whose upload was interrupted. The same file continues it; another file replaces it.
     #[props(default)]
-    replaces: Option<String>,
+    interrupted: Option<Import>,
     #[props(default)] on_no_table: EventHandler<()>,
 ) -> Element {
     let format = use_signal(|| None::<ImportFormat>);
     let mut problem = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
     let begin =
-        use_callback(move |(project, table, replaces, file): (String, Option<String>, Option<String>, File)| {
+        use_callback(move |(project, table, interrupted, file): (String, Option<String>, Option<Import>, File)| {
             let Some(table) = table else {
                 on_no_table.call(());
                 dom::focus("#import-table");
@@ -112,26 +112,21 @@ fn ChooseFile(
             busy.set(true);
             problem.set(None);
             spawn(async move {
-                match start_import(&project, &table, file, format()).await {
-                    Ok(import) => {
-                        if let Some(old) = replaces {
-                            // If the old import can't be deleted, it expires.
-                            let _ = upload::cancel(&old).await;
-                        }
-                        address::go(&import_address(&project, &import));
-                    }
+                match start_import(&project, &table, interrupted, file, format()).await {
+                    Ok(import) if address::parameter(PARAMETER).as_ref() == Some(&import) => {}
+                    Ok(import) => address::go(&import_address(&project, &import)),
                     Err(why) => problem.set(Some(why)),
                 }
                 busy.set(false);
             });
         });
-    let given = (project, table, replaces);
+    let given = (project, table, interrupted);
     let on_chosen = {
         let given = given.clone();
         move |event: FormEvent| {
-            let (project, table, replaces) = given.clone();
+            let (project, table, interrupted) = given.clone();
             if let Some(file) = chosen_files(&event).into_iter().next() {
-                begin.call((project, table, replaces, file));
+                begin.call((project, table, interrupted, file));
             }
         }
     };
@@ -179,10 +174,10 @@ fn ChooseFile(
         FormatField { format }
         DropTarget {
             on_drop: move |data| {
-                let (project, table, replaces) = given.clone();
+                let (project, table, interrupted) = given.clone();
                 spawn(async move {
                     if let Some(file) = dropped_file(data).await {
-                        begin.call((project, table, replaces, file));
+                        begin.call((project, table, interrupted, file));
                     }
                 });
             },
@@ -217,10 +212,30 @@ fn FormatField(format: Signal<Option<ImportFormat>>) -> Element {
 }
 
 /// Inspects a file and starts its upload. Returns the import's id.
-async fn start_import(project: &str, table: &str, file: File, format: Option<ImportFormat>) -> Result<String, String> {
+///
+/// Continues the interrupted import if the file has its size and format. Otherwise creates another import, and deletes
+/// the interrupted one.
+async fn start_import(
+    project: &str,
+    table: &str,
+    interrupted: Option<Import>,
+    file: File,
+    format: Option<ImportFormat>,
+) -> Result<String, String> {
     let inspected = inspect(&file).await?;
     let format = format.unwrap_or(inspected.format);
-    upload::begin(project, table, file, format, inspected.is_utf8).await.map_err(|failure| failure.message())
+    let is_same = |import: &Import| import.format == format && import.size_bytes == file.size() as i64;
+    if let Some(import) = interrupted.as_ref().filter(|import| is_same(import)) {
+        let resumed = upload::resume(&import.id, file, inspected.is_utf8).await;
+        return resumed.map(|()| import.id.clone()).map_err(|failure| failure.message());
+    }
+    let begun = upload::begin(project, table, file, format, inspected.is_utf8).await;
+    let id = begun.map_err(|failure| failure.message())?;
+    if let Some(import) = interrupted {
+        // If the old import can't be deleted, it expires.
+        let _ = upload::cancel(&import.id).await;
+    }
+    Ok(id)
 }
 
 /// The file of an import: its format and size, its upload, and the button for another file.
@@ -291,7 +306,7 @@ fn Upload(project: String, import: Import, on_cancel: EventHandler<MouseEvent>) 
                             continue here."
                     }
                 }
-                ChooseFile { project, table: import.table, replaces: import.id }
+                ChooseFile { project, table: import.table.clone(), interrupted: import }
             }
         };
     };

@@ -7,6 +7,7 @@ use api_types::{
 };
 
 use super::draft::Draft;
+use crate::remote::Failure;
 
 /// A field of the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,37 @@ pub(super) enum Filler {
     Null,
     /// The column requires a value, and has no default.
     Missing,
+}
+
+/// The server's refusal of the owner's choices.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) message: String,
+    /// Path of the request's field that it is about, if it is about one.
+    pub(super) field: Option<String>,
+    /// The field of the file that it is about, if it is about one.
+    pub(super) source: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(failure: &Failure) -> Self {
+        let source = failure.details().and_then(|details| details.get("source")?.as_str());
+        Self {
+            message: failure.message(),
+            field: failure.field().map(str::to_owned),
+            source: source.map(str::to_owned),
+        }
+    }
+
+    /// Returns the message if it is about this field of the file.
+    pub(super) fn of_source(&self, source: &str) -> Option<String> {
+        (self.source.as_deref() == Some(source)).then(|| self.message.clone())
+    }
+
+    /// Returns the message if it is about the key of an upsert.
+    pub(super) fn of_key(&self) -> Option<String> {
+        (self.field.as_deref() == Some("conflict")).then(|| self.message.clone())
+    }
 }
 
 /// The import that the owner's choices describe, and its problems.
@@ -304,6 +336,27 @@ mod tests {
         let draft = Draft { mode: ImportMode::Upsert, ..Draft::default() };
         let plan = Plan::new(&preview(&[("note", Some("note"))]), &draft, &table());
         assert_eq!(plan.key_problem.as_deref(), Some("No field is assigned to `id`, which is part of the key."));
+    }
+
+    #[test]
+    fn refusal_is_about_the_field_that_the_server_names() {
+        let refusal = |details: serde_json::Value| {
+            Refusal::new(&Failure::Refused {
+                status: 400,
+                code: "invalid_request".to_owned(),
+                message: "No.".to_owned(),
+                hint: None,
+                request_id: None,
+                details: Some(Box::new(details)),
+                retry_after: None,
+            })
+        };
+        let mapping = refusal(json!({ "field": "mapping", "source": "note" }));
+        assert_eq!(mapping.of_source("note").as_deref(), Some("No."));
+        assert_eq!((mapping.of_source("other"), mapping.of_key()), (None, None));
+        let key = refusal(json!({ "field": "conflict" }));
+        assert_eq!((key.of_key().as_deref(), key.of_source("note")), (Some("No."), None));
+        assert_eq!(refusal(json!(null)).of_key(), None);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::{
     value::one_line,
 };
 
+/// Id of the message that the file can't be read with the owner's settings.
+pub(super) const PROBLEM: &str = "import-settings-problem";
+
 /// The preview of a file.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Preview {
@@ -25,6 +28,11 @@ pub(super) struct Preview {
 }
 
 impl Preview {
+    /// Returns whether the server refused this setting.
+    fn refuses(self, setting: &str) -> bool {
+        self.failure.read().as_ref().and_then(Failure::field) == Some(setting)
+    }
+
     pub(super) fn refresh(self) {
         let mut generation = self.generation;
         generation += 1;
@@ -94,6 +102,8 @@ pub(super) fn FileSettings(format: ImportFormat, preview: Preview, draft: Signal
                     autocomplete: "off",
                     spellcheck: "false",
                     maxlength: "100",
+                    "aria-invalid": if preview.refuses("nullText") { "true" },
+                    "aria-describedby": if preview.refuses("nullText") { PROBLEM },
                     placeholder: "an empty field",
                     value: draft.read().null_text.clone().unwrap_or_default(),
                     onchange: move |event| {
@@ -140,6 +150,8 @@ fn DelimiterField(preview: Preview, draft: Signal<Draft>) -> Element {
             select {
                 id: "import-delimiter",
                 class: "input",
+                "aria-invalid": if preview.refuses("delimiter") { "true" },
+                "aria-describedby": if preview.refuses("delimiter") { PROBLEM },
                 onchange: move |event| {
                     let value = event.value();
                     is_other.set(value == OTHER);

@@ -3,14 +3,23 @@
 use api_types::{ImportMode, OnImportError, TableDetail};
 use dioxus::prelude::*;
 
-use super::{draft::Draft, plan::Plan};
+use super::{
+    draft::Draft,
+    plan::{Plan, Refusal},
+};
 use crate::{
     text,
     ui::{CodeText, Mark, RadioOption, Shape},
 };
 
 #[component]
-pub(super) fn Rules(plan: Plan, table: TableDetail, draft: Signal<Draft>) -> Element {
+pub(super) fn Rules(
+    plan: Plan,
+    table: TableDetail,
+    /// Why the server refused the last request.
+    refusal: Option<Refusal>,
+    draft: Signal<Draft>,
+) -> Element {
     let mut draft = draft;
     let now = draft.read().clone();
     rsx! {
@@ -34,7 +43,12 @@ pub(super) fn Rules(plan: Plan, table: TableDetail, draft: Signal<Draft>) -> Ele
                     }
                 }
                 if now.mode == ImportMode::Upsert {
-                    KeyField { plan: plan.clone(), table: table.clone(), draft }
+                    KeyField {
+                        plan: plan.clone(),
+                        table: table.clone(),
+                        refused: refusal.as_ref().and_then(Refusal::of_key),
+                        draft,
+                    }
                 }
             }
             fieldset { class: "field", role: "radiogroup", "aria-label": "If a row can't be imported",
@@ -80,8 +94,9 @@ pub(super) fn Rules(plan: Plan, table: TableDetail, draft: Signal<Draft>) -> Ele
 
 /// The key by which an upsert finds rows.
 #[component]
-fn KeyField(plan: Plan, table: TableDetail, draft: Signal<Draft>) -> Element {
+fn KeyField(plan: Plan, table: TableDetail, refused: Option<String>, draft: Signal<Draft>) -> Element {
     let mut draft = draft;
+    let problem = plan.key_problem.clone().or(refused);
     let keys: Vec<Vec<String>> = table.unique_keys.iter().map(|key| key.columns.clone()).collect();
     let choices = keys.clone();
     rsx! {
@@ -90,8 +105,8 @@ fn KeyField(plan: Plan, table: TableDetail, draft: Signal<Draft>) -> Element {
             select {
                 id: "import-key",
                 class: "input",
-                "aria-invalid": if plan.key_problem.is_some() { "true" },
-                "aria-describedby": if plan.key_problem.is_some() { "import-key-error" },
+                "aria-invalid": if problem.is_some() { "true" },
+                "aria-describedby": if problem.is_some() { "import-key-error" },
                 disabled: keys.is_empty(),
                 onchange: move |event| {
                     let chosen = event.value().parse::<usize>().ok().and_then(|index| choices.get(index).cloned());
@@ -107,7 +122,7 @@ fn KeyField(plan: Plan, table: TableDetail, draft: Signal<Draft>) -> Element {
                     }
                 }
             }
-            if let Some(problem) = &plan.key_problem {
+            if let Some(problem) = &problem {
                 p { class: "error", id: "import-key-error", role: "alert",
                     Mark { shape: Shape::Failed }
                     span { CodeText { text: problem.clone() } }

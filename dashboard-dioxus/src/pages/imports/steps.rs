@@ -8,8 +8,8 @@ use super::{
     draft::{self, Draft, use_draft},
     file::{CloseButton, FileStep},
     outcome::{Outcome, OutcomeHeading},
-    plan::Plan,
-    preview::{FileSettings, Preview, PreviewTable, Warnings, use_preview},
+    plan::{Plan, Refusal},
+    preview::{FileSettings, PROBLEM, Preview, PreviewTable, Warnings, use_preview},
     rules::Rules,
 };
 use crate::{
@@ -100,7 +100,7 @@ fn Configure(project: String, import: Import) -> Element {
                             Mark { shape: Shape::Failed }
                             strong { "The file can't be read with these settings." }
                         }
-                        p { class: "label", "{failure.message()}" }
+                        p { class: "label", id: PROBLEM, "{failure.message()}" }
                         div { class: "row",
                             button {
                                 class: "btn btn-s", r#type: "button", onclick: move |_| preview.refresh(), "Try again"
@@ -137,6 +137,15 @@ fn Apply(
 ) -> Element {
     let is_running = import.state == ImportState::Running;
     let mut problem = use_signal(|| None::<String>);
+    let mut refusal = use_signal(|| None::<Refusal>);
+    use_effect(move || {
+        // Another choice may be accepted.
+        draft.read();
+        if refusal.peek().is_some() {
+            refusal.set(None);
+            problem.set(None);
+        }
+    });
     let mut busy = use_signal(|| false);
     let mut was_started = use_signal(|| false);
     let start = {
@@ -152,12 +161,18 @@ fn Apply(
             spawn(async move {
                 busy.set(true);
                 problem.set(None);
+                refusal.set(None);
                 match remote::send::<_, RunStarted>(Method::Post, &path, &request).await {
                     Ok(_) => {
                         was_started.set(true);
                         remote::forget("/runs");
                     }
-                    Err(refused) => problem.set(Some(refused.message())),
+                    Err(refused) => {
+                        problem.set(Some(refused.message()));
+                        refusal.set(Some(Refusal::new(&refused)));
+                        dom::next_frame().await;
+                        dom::focus(".import-steps [aria-invalid=true]");
+                    }
                 }
                 remote::forget("/imports");
                 busy.set(false);
@@ -180,14 +195,20 @@ fn Apply(
             span { class: "dot", "aria-hidden": "true", "3" }
             h2 { "Columns" }
             fieldset { class: "stack", disabled: is_running,
-                Columns { plan: plan.clone(), table: table.clone(), errors: import.errors.clone(), draft }
+                Columns {
+                    plan: plan.clone(),
+                    table: table.clone(),
+                    errors: import.errors.clone(),
+                    refusal: refusal(),
+                    draft,
+                }
             }
         }
         li { class: "is-now",
             span { class: "dot", "aria-hidden": "true", "4" }
             h2 { "Rules" }
             fieldset { class: "stack", disabled: is_running,
-                Rules { plan, table, draft }
+                Rules { plan, table, refusal: refusal(), draft }
                 div { class: "row wrap",
                     button {
                         class: "btn btn-l",

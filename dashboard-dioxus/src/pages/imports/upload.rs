@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use api_types::{CreateImport, ImportCreated, ImportFormat};
+use api_types::{CreateImport, ImportCreated, ImportFormat, ImportUpload};
 use dioxus::prelude::*;
 use web_sys::File;
 
@@ -49,35 +49,70 @@ pub(super) async fn begin(
         file_name: Some(file.name().chars().take(200).collect()),
     };
     let created: ImportCreated = remote::send(Method::Post, "/imports", &request).await?;
-    let id = created.import.id;
-    draft::prepare(&id, &Draft { is_utf8: Some(is_utf8), ..Draft::default() });
-    let upload = Upload {
-        import: id.clone(),
-        size: file.size() as i64,
-        file,
-        url: created.upload_url,
-        headers: created.headers,
-        stop: Rc::default(),
-        sent: 0,
-        problem: None,
-    };
-    UPLOADS.write().push(upload.clone());
+    let id = created.import.id.clone();
     remote::forget("/imports");
-    send(upload);
+    start(&id, file, is_utf8, (created.upload_url, created.headers));
     Ok(id)
 }
 
-/// Starts a failed upload again.
+/// Uploads the file of an import whose upload was interrupted, for example by a reload of the page.
+pub(super) async fn resume(import: &str, file: File, is_utf8: bool) -> Result<(), Failure> {
+    match sign_again(import).await {
+        Ok(signed) => start(import, file, is_utf8, (signed.upload_url, signed.headers)),
+        // Another window has uploaded the file.
+        Err(failure) if failure.code() == Some("conflict") => remote::forget("/imports"),
+        Err(failure) => return Err(failure),
+    }
+    Ok(())
+}
+
+/// Starts a failed upload again, with another URL, because that of the first attempt may have expired.
 pub(super) fn retry(import: &str) {
     change(import, |upload| {
         upload.problem = None;
         upload.sent = 0;
         upload.stop = Rc::default();
     });
-    let upload = UPLOADS.peek().iter().find(|upload| upload.import == import).cloned();
-    if let Some(upload) = upload {
-        send(upload);
-    }
+    let import = import.to_owned();
+    dioxus::core::spawn_forever(async move {
+        match sign_again(&import).await {
+            Ok(signed) => {
+                change(&import, |upload| (upload.url, upload.headers) = (signed.upload_url, signed.headers));
+                // The owner may have cancelled the upload in the meantime.
+                let upload = UPLOADS.peek().iter().find(|upload| upload.import == import).cloned();
+                if let Some(upload) = upload {
+                    send(upload);
+                }
+            }
+            // The file has arrived, although the connection was lost before the store's response.
+            Err(failure) if failure.code() == Some("conflict") => {
+                forget(&import);
+                remote::forget("/imports");
+            }
+            Err(failure) => change(&import, |upload| upload.problem = Some(failure.message())),
+        }
+    });
+}
+
+async fn sign_again(import: &str) -> Result<ImportUpload, Failure> {
+    remote::send(Method::Post, &format!("/imports/{import}/upload"), &serde_json::json!({})).await
+}
+
+/// Starts to send the file of an import to a signed URL with these headers.
+fn start(import: &str, file: File, is_utf8: bool, (url, headers): (String, BTreeMap<String, String>)) {
+    draft::prepare(import, &Draft { is_utf8: Some(is_utf8), ..Draft::default() });
+    let upload = Upload {
+        import: import.to_owned(),
+        size: file.size() as i64,
+        file,
+        url,
+        headers,
+        stop: Rc::default(),
+        sent: 0,
+        problem: None,
+    };
+    UPLOADS.write().push(upload.clone());
+    send(upload);
 }
 
 /// Stops an upload and deletes its import.

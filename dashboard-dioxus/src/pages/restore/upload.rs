@@ -15,7 +15,7 @@ use super::{
 use crate::{
     address, dom,
     pages::storage::upload::{Stop, chosen_files, send_file},
-    remote::{self, Method},
+    remote::{self, Failure, Method},
     text,
     ui::{Dialog, Icon, IconName, Mark, Shape},
 };
@@ -24,44 +24,73 @@ const FIELD: &str = "restore-file";
 /// The beginning of a file in the age format.
 const AGE_MAGIC: &[u8] = b"age-encryption.org/v1\n";
 
+/// An archive that the owner chose.
+#[derive(Debug, Clone, PartialEq)]
+struct Archive {
+    file: File,
+    is_encrypted: bool,
+    /// Id of its upload, once a URL was signed.
+    upload: Option<String>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq)]
+struct Problem {
+    message: String,
+    /// The archive, if another attempt may succeed. A finished upload is not repeated.
+    repeatable: Option<Archive>,
+}
+
 #[component]
 pub(in crate::pages) fn UploadArchive(project: String) -> Element {
     let mut sent = use_signal(|| None::<(i64, i64)>);
-    let mut failure = use_signal(|| None::<String>);
-    let mut encrypted = use_signal(|| None::<File>);
-    let upload = move |(file, identity): (File, Option<String>)| {
-        let project = project.clone();
+    let mut problem = use_signal(|| None::<Problem>);
+    let mut asking = use_signal(|| None::<Archive>);
+    let upload = use_callback(move |(project, archive, identity): (String, Archive, Option<String>)| {
         spawn(async move {
-            sent.set(Some((0, file.size() as i64)));
+            problem.set(None);
+            sent.set(Some((0, archive.file.size() as i64)));
             let on_sent = move |bytes| sent.set(Some((bytes, file_size(sent()))));
-            match plan_from(&project, &file, identity, on_sent).await {
+            match plan_from(&project, archive, identity, on_sent).await {
                 Ok(restore) => {
                     remote::forget("/restores");
                     address::go(&restore_address(&project, &restore.id));
                 }
-                Err(problem) => failure.set(Some(problem)),
+                Err(found) => problem.set(Some(found)),
             }
             sent.set(None);
         });
-    };
+    });
     let begin = {
-        let upload = upload.clone();
-        move |event: FormEvent| {
-            let Some(file) = chosen_files(&event).into_iter().next() else { return };
-            let upload = upload.clone();
-            failure.set(None);
-            spawn(
-                async move { if is_encrypted(&file).await { encrypted.set(Some(file)) } else { upload((file, None)) } },
-            );
+        let project = project.clone();
+        move |archive: Archive| {
+            if archive.is_encrypted {
+                asking.set(Some(archive));
+            } else {
+                upload.call((project.clone(), archive, None));
+            }
         }
+    };
+    let mut again = begin.clone();
+    let on_chosen = move |event: FormEvent| {
+        let Some(file) = chosen_files(&event).into_iter().next() else { return };
+        let mut begin = begin.clone();
+        problem.set(None);
+        spawn(async move {
+            let is_encrypted = is_encrypted(&file).await;
+            begin(Archive { file, is_encrypted, upload: None });
+        });
     };
     let share = sent().map(|(done, total)| if total > 0 { done * 100 / total } else { 0 });
     rsx! {
         span { class: "row wrap",
-            if let Some(failure) = failure() {
-                span { class: "row", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+            if let Some(Problem { message, repeatable }) = problem() {
+                span { class: "row", role: "alert", Mark { shape: Shape::Failed } "{message}" }
+                if let Some(archive) = repeatable {
+                    button { class: "btn", r#type: "button", onclick: move |_| again(archive.clone()), "Try again" }
+                }
             }
-            input { id: FIELD, class: "sr", r#type: "file", tabindex: "-1", "aria-hidden": "true", onchange: begin }
+            input { id: FIELD, class: "sr", r#type: "file", tabindex: "-1", "aria-hidden": "true", onchange: on_chosen }
             button {
                 class: "btn",
                 r#type: "button",
@@ -77,15 +106,15 @@ pub(in crate::pages) fn UploadArchive(project: String) -> Element {
                     None => rsx! { "Restore from a file" },
                 }
             }
-            if let Some(file) = encrypted() {
+            if let Some(archive) = asking() {
                 AskIdentity {
-                    name: file.name(),
-                    size_bytes: file.size() as i64,
+                    name: archive.file.name(),
+                    size_bytes: archive.file.size() as i64,
                     on_identity: move |identity| {
-                        encrypted.set(None);
-                        upload((file.clone(), identity));
+                        asking.set(None);
+                        upload.call((project.clone(), archive.clone(), identity));
                     },
-                    on_close: move |()| encrypted.set(None),
+                    on_close: move |()| asking.set(None),
                 }
             }
         }
@@ -138,18 +167,45 @@ fn file_size(sent: Option<(i64, i64)>) -> i64 {
     sent.map_or(0, |(_, size)| size)
 }
 
-/// Uploads an archive and plans its restore.
+/// Uploads an archive, unless it is in storage already, and plans its restore.
 async fn plan_from(
     project: &str,
-    file: &File,
+    mut archive: Archive,
     identity: Option<String>,
     on_sent: impl FnMut(i64),
-) -> Result<Restore, String> {
+) -> Result<Restore, Problem> {
+    match sign(project, &archive).await {
+        Ok(signed) => {
+            archive.upload = Some(signed.upload_id);
+            let sent = send_file(&signed.upload_url, &signed.headers, &archive.file, &Stop::default(), on_sent).await;
+            if let Err(message) = sent {
+                return Err(Problem { message, repeatable: Some(archive) });
+            }
+        }
+        // The archive has arrived in an earlier attempt.
+        Err(failure) if archive.upload.is_some() && failure.code() == Some("conflict") => {}
+        Err(failure) => return Err(archive.not_planned(&failure)),
+    }
+    let upload_id = archive.upload.clone().unwrap_or_default();
+    let plan = PlanUploadRestore { project_id: project.to_owned(), upload_id, identity };
+    remote::send(Method::Post, "/restores", &plan).await.map_err(|failure| archive.not_planned(&failure))
+}
+
+/// Signs the upload of an archive. After a failed attempt, signs the same upload again.
+async fn sign(project: &str, archive: &Archive) -> Result<SignedRestoreUpload, Failure> {
+    if let Some(upload) = &archive.upload {
+        return remote::send(Method::Post, &format!("/restores/uploads/{upload}"), &serde_json::json!({})).await;
+    }
+    let file = &archive.file;
     let request =
         SignRestoreUpload { project_id: project.to_owned(), file_name: file.name(), size_bytes: file.size() as i64 };
-    let signed: SignedRestoreUpload =
-        remote::send(Method::Post, "/restores/uploads", &request).await.map_err(|failure| failure.message())?;
-    send_file(&signed.upload_url, &signed.headers, file, &Stop::default(), on_sent).await?;
-    let plan = PlanUploadRestore { project_id: project.to_owned(), upload_id: signed.upload_id, identity };
-    remote::send(Method::Post, "/restores", &plan).await.map_err(|failure| failure.message())
+    remote::send(Method::Post, "/restores/uploads", &request).await
+}
+
+impl Archive {
+    /// Returns the problem for a request that failed. Another identity may open an encrypted archive.
+    fn not_planned(self, failure: &Failure) -> Problem {
+        let can_repeat = failure.is_temporary() || (self.is_encrypted && self.upload.is_some());
+        Problem { message: failure.message(), repeatable: can_repeat.then_some(self) }
+    }
 }

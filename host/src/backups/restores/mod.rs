@@ -25,7 +25,7 @@ pub(super) mod routes;
 mod space;
 pub(super) mod swap;
 mod sweep;
-mod uploads;
+pub(super) mod uploads;
 
 use std::path::PathBuf;
 

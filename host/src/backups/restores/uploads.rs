@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use api_types::{SignRestoreUpload, SignedRestoreUpload};
+use api_types::{ErrorBody, SignRestoreUpload, SignedRestoreUpload};
+use axum::{Extension, extract::State};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -10,9 +12,11 @@ use super::{
     queries::{self, UploadRow},
 };
 use crate::{
+    backups::BackupsState,
     error::{ApiError, ApiResult, Code},
+    http::{ApiJson, ApiPath, AuditDetails, NoQuery},
     object_store::{IfExists, PLATFORM_BUCKET, PutConditions, StoreError},
-    projects::restore_uploads_prefix,
+    projects::{Projects, restore_uploads_prefix},
 };
 
 /// Lifetime of an upload URL. The upload must start within this time, and may end later.
@@ -51,15 +55,36 @@ impl Restores {
             object_key: format!("{}{id}.dump", restore_uploads_prefix(project_id)),
         };
         self.store.ensure_bucket(PLATFORM_BUCKET).await?;
+        let signed = self.sign(&row).await?;
+        queries::insert_upload(&self.platform, &row, file_name).await?;
+        Ok(signed)
+    }
+
+    /// Signs another upload of an archive, which is not in storage yet. Also returns the upload's row.
+    ///
+    /// # Errors
+    /// 404 if there is no such upload, 409 if the archive is already uploaded, 503 if the object store or the platform
+    /// database is unavailable.
+    async fn sign_upload_again(&self, id: Uuid) -> ApiResult<(UploadRow, SignedRestoreUpload)> {
+        let row = queries::upload(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("upload"))?;
+        let object = self.store.head(PLATFORM_BUCKET, &row.object_key).await?;
+        if object.is_some_and(|object| object.size == row.size_bytes) {
+            return Err(ApiError::new(Code::Conflict, "The archive is already uploaded.")
+                .with_hint("Plan its restore, or create another upload for another archive."));
+        }
+        let signed = self.sign(&row).await?;
+        Ok((row, signed))
+    }
+
+    async fn sign(&self, row: &UploadRow) -> ApiResult<SignedRestoreUpload> {
         let conditions = PutConditions {
             content_type: CONTENT_TYPE,
-            content_length: Some(*size_bytes),
+            content_length: Some(row.size_bytes),
             if_exists: IfExists::Replace,
         };
         let signed = self.store.presign_put(PLATFORM_BUCKET, &row.object_key, conditions, URL_LIFETIME).await?;
-        queries::insert_upload(&self.platform, &row, file_name).await?;
         Ok(SignedRestoreUpload {
-            upload_id: id.to_string(),
+            upload_id: row.id.to_string(),
             upload_url: signed.url,
             method: "PUT".to_owned(),
             headers: signed.headers,
@@ -74,6 +99,25 @@ impl Restores {
         queries::delete_upload(&mut transaction, id).await?;
         Ok(transaction.commit().await?)
     }
+}
+
+/// Create another upload URL for an archive
+///
+/// For an upload that failed or whose URL expired. The archive must have the size of the upload.
+#[utoipa::path(post, path = "/admin/v1/restores/uploads/{upload}", tag = "restores",
+    params(("upload" = Uuid, Path)),
+    responses((status = 200, body = SignedRestoreUpload), (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody, description = "The archive is already uploaded")))]
+pub(crate) async fn sign_restore_upload_again(
+    State(state): State<BackupsState>,
+    State(projects): State<Projects>,
+    NoQuery: NoQuery,
+    ApiPath(id): ApiPath<Uuid>,
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<SignedRestoreUpload>)> {
+    let (row, signed) = state.restores.sign_upload_again(id).await?;
+    let project = projects.get(&row.project_id).await?;
+    let details = json!({ "project": project.name, "projectId": project.id, "sizeBytes": row.size_bytes });
+    Ok((Extension(AuditDetails(details)), ApiJson(signed)))
 }
 
 /// The reason why an upload could not be removed. The next sweep tries again.

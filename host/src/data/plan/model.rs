@@ -149,6 +149,17 @@ pub struct CellPlan<'p> {
     pub filter: Vec<Predicate<'p>>,
 }
 
+/// A planned export: all rows that match the filter.
+#[derive(Debug)]
+pub struct ExportPlan<'p> {
+    pub table: TableRef<'p>,
+    /// Columns only.
+    pub outputs: Vec<Output<'p>>,
+    /// Joined by AND.
+    pub filter: Vec<Predicate<'p>>,
+    pub order: Vec<OrderTerm<'p>>,
+}
+
 /// A table embedded along a foreign key.
 #[derive(Debug, Clone)]
 pub struct EmbedPlan<'p> {

@@ -8,6 +8,10 @@ use crate::{
     db::Statement,
 };
 
+/// Prefix of the names of the settings that contain an export's values. The value that would be parameter `$n` is in
+/// `atlashub.value_n`.
+pub const VALUE_SETTINGS: &str = "atlashub.value_";
+
 /// A statement, and the origins of its parameters.
 #[derive(Debug, Clone)]
 pub struct Rendered<'p> {
@@ -64,11 +68,35 @@ pub(super) struct SqlWriter<'p> {
     origins: Vec<Origin<'p>>,
     /// Whether the tables written so far may run code of the project.
     code: ProjectCode,
+    values: Values,
+}
+
+/// The way in which a statement receives its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Values {
+    Parameters,
+    /// As text, in settings of the session.
+    Settings,
 }
 
 impl<'p> SqlWriter<'p> {
     pub(super) fn new() -> Self {
-        Self { sql: String::with_capacity(512), params: Vec::new(), origins: Vec::new(), code: ProjectCode::NONE }
+        Self::with(Values::Parameters)
+    }
+
+    /// Creates a writer for a statement that can't have parameters.
+    pub(super) fn reading_settings() -> Self {
+        Self::with(Values::Settings)
+    }
+
+    fn with(values: Values) -> Self {
+        Self {
+            sql: String::with_capacity(512),
+            params: Vec::new(),
+            origins: Vec::new(),
+            code: ProjectCode::NONE,
+            values,
+        }
     }
 
     pub(super) fn finish(self, kind: StatementKind) -> Rendered<'p> {
@@ -167,12 +195,23 @@ impl<'p> SqlWriter<'p> {
         });
     }
 
-    /// Adds a bind parameter and writes `$n`.
+    /// Adds a bind parameter and writes `$n`, or the expression that reads the setting with the value.
     pub(super) fn untyped_param(&mut self, value: Option<Arc<str>>, origin: Origin<'p>) {
         self.params.push(value);
         self.origins.push(origin);
-        self.sql.push('$');
-        self.number(self.params.len() as u64);
+        let number = self.params.len() as u64;
+        match self.values {
+            Values::Parameters => {
+                self.sql.push('$');
+                self.number(number);
+            }
+            Values::Settings => {
+                self.push("pg_catalog.current_setting('");
+                self.push(VALUE_SETTINGS);
+                self.number(number);
+                self.push("')");
+            }
+        }
     }
 
     /// Adds a bind parameter and writes `$n::type`.

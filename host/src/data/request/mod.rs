@@ -1,11 +1,12 @@
 //! First stage: parses the query string and the JSON body. It does not know the schema, so names are not checked yet.
 //!
-//! [`read`], [`cell`], [`write`] and [`changes`] parse whole requests. [`query`] splits the query string; [`filter`],
-//! [`select`] and [`order`] parse its parameters with a [`scanner`], [`embed`] those of embedded tables. [`row`] parses
-//! JSON objects.
+//! [`read`], [`cell`], [`write`], [`changes`] and [`export`] parse whole requests. [`query`] splits the query string;
+//! [`filter`], [`select`] and [`order`] parse its parameters with a [`scanner`], [`embed`] those of embedded tables.
+//! [`row`] parses JSON objects.
 
 mod cell;
 mod changes;
+mod export;
 mod read;
 mod write;
 
@@ -22,6 +23,8 @@ mod scanner;
 pub use cell::CellRequest;
 pub use changes::{ChangeRequest, ChangesRequest};
 pub use embed::{EmbedOptions, embed_paths};
+pub(in crate::data) use export::ExportField;
+pub use export::{ExportRequest, RowSelection};
 pub use filter::{Condition, Filter, Group, Join, Operator};
 pub use order::{Direction, Nulls, OrderItem};
 pub use read::{Count, ReadRequest};

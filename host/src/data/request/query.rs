@@ -143,7 +143,10 @@ pub(super) fn parse_number(name: &str, value: &str) -> ApiResult<u64> {
 
 fn unknown_parameter(key: &str, supported: &[&str], filters: Filters) -> ApiError {
     let key = shortened(key);
-    let error = ApiError::invalid(format!("Unknown parameter `{key}`. Supported: {}.", supported.join(", ")));
+    let error = match supported {
+        [] => ApiError::invalid(format!("Unknown parameter `{key}`.")),
+        _ => ApiError::invalid(format!("Unknown parameter `{key}`. Supported: {}.", supported.join(", "))),
+    };
     match filters {
         Filters::Allowed | Filters::WithEmbeds => error.with_hint(format!(
             "Write a filter as operator.column=value, for example `eq.{key}=…`, and alternatives as \

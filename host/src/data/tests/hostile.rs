@@ -1,7 +1,8 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
 
-use super::{delete, insert, read, update};
+use super::{delete, export, insert, read, update};
+use crate::data::RowSelection;
 
 /// Text that looks like SQL, JSON, a filter or a cursor.
 fn hostile() -> impl Strategy<Value = String> {
@@ -93,6 +94,24 @@ proptest! {
                 prop_assert!(is_well_formed(&rendered.text), "{}", rendered.text);
             }
         }
+    }
+
+    #[test]
+    fn hostile_exports_stay_inside_quotes(filter in hostile(), value in hostile(), text in hostile()) {
+        let filters = [filter.clone(), format!("eq.title={}", encoded(&value)), format!("eq.{}=1", encoded(&value))];
+        for filter in &filters {
+            let selection = RowSelection { filter: Some(filter), order: Some(&text), select: Some(&value) };
+            let all_columns = RowSelection { order: None, select: None, ..selection };
+            for rendered in [export("books", selection), export("books", all_columns)].into_iter().flatten() {
+                prop_assert!(is_well_formed(&rendered.text), "{}", rendered.text);
+            }
+        }
+        let stored = value.replace('\0', "");
+        let filter = format!("eq.title={}", encoded(&stored));
+        let attempted = export("books", RowSelection { filter: Some(&filter), order: None, select: None }).unwrap();
+        let benign = export("books", RowSelection { filter: Some("eq.title=a"), order: None, select: None }).unwrap();
+        prop_assert_eq!(&benign.text, &attempted.text);
+        prop_assert_eq!(attempted.params[0].as_deref(), Some(stored.as_str()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Requests against a fixed schema: from the query string to SQL, without a database.
 
+mod exports;
 mod hostile;
 mod reads;
 mod writes;
@@ -10,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::{
     DataLimits,
-    plan::{plan_delete, plan_insert, plan_read, plan_update},
-    render::{render_delete, render_insert, render_read, render_update},
-    request::{DeleteRequest, InsertRequest, ReadRequest, UpdateRequest},
+    plan::{plan_delete, plan_export, plan_insert, plan_read, plan_update},
+    render::{render_delete, render_export, render_insert, render_read, render_update},
+    request::{DeleteRequest, ExportRequest, InsertRequest, ReadRequest, RowSelection, UpdateRequest},
     schema::{Schema, from_catalogue_json},
 };
 use crate::{db::Statement, error::ApiError};
@@ -165,6 +166,12 @@ pub(super) fn delete(table: &str, query: &str) -> Result<Statement, ApiError> {
     let schema = schema();
     let request = DeleteRequest::parse(query)?;
     Ok(render_delete(&plan_delete(schema, table, &request)?, 1000).statement)
+}
+
+pub(super) fn export(table: &str, selection: RowSelection<'_>) -> Result<Statement, ApiError> {
+    let schema = schema();
+    let request = ExportRequest::parse(selection)?;
+    Ok(render_export(&plan_export(schema, table, &request)?).statement)
 }
 
 /// Returns SQL and parameters on one line.

@@ -31,13 +31,19 @@ const MAX_LOCATED_MEMBERS: usize = 32;
 /// Decodes a JSON body.
 ///
 /// # Errors
-/// 400 `invalid_json`, with the path of the wrong value and its expected form.
+/// 400 `invalid_json`, with the path of the wrong value and its expected form. The detail `field` is the path.
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
     let parse = || serde_json::from_slice::<Node>(body).map(|node| with_sent_texts(node, body));
     let node = parse().map_err(|error| {
         ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {}.", json_syntax_error(&error)))
     })?;
-    decode(node, || parse().ok()).map_err(|error| ApiError::new(Code::InvalidJson, error.message(Subject::Body)))
+    decode(node, || parse().ok()).map_err(|error| {
+        let refused = ApiError::new(Code::InvalidJson, error.message(Subject::Body));
+        match error.field() {
+            Some(field) => refused.with_detail("field", field.into()),
+            None => refused,
+        }
+    })
 }
 
 /// Adds the original JSON of a body's members, for fields whose value is kept as it was sent.

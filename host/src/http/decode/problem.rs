@@ -96,10 +96,7 @@ impl DecodeError {
             Subject::Body => "field",
             Subject::Query => "parameter",
         };
-        let member = |name: &str| match path.is_empty() {
-            true => quoted(name),
-            false => quoted(&format!("{path}.{name}")),
-        };
+        let member = |name: &str| quoted(&joined(&path, name));
         match &self.problem {
             Problem::Wrong { wanted, found } => format!("{location} must be {wanted}, not {found}."),
             Problem::UnknownField { field, supported: [] } => {
@@ -115,6 +112,18 @@ impl DecodeError {
         }
     }
 
+    /// Returns the path of the field with the problem, for example `source.table`. `None` if the error is about the
+    /// whole body.
+    pub(super) fn field(&self) -> Option<String> {
+        let path = self.path_text();
+        let field = match &self.problem {
+            Problem::UnknownField { field, .. } => joined(&path, field),
+            Problem::MissingField(field) | Problem::RepeatedField(field) => joined(&path, field),
+            Problem::Wrong { .. } | Problem::Other(_) => path,
+        };
+        (!field.is_empty()).then_some(field)
+    }
+
     fn path_text(&self) -> String {
         let mut text = String::new();
         for step in self.path.iter().rev() {
@@ -127,6 +136,11 @@ impl DecodeError {
         }
         text
     }
+}
+
+/// Returns the path of a member.
+fn joined(path: &str, member: &str) -> String {
+    if path.is_empty() { member.to_owned() } else { format!("{path}.{member}") }
 }
 
 /// Returns a client's string in backticks, shortened.

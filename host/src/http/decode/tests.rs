@@ -52,6 +52,21 @@ fn raw_value_has_the_text_that_was_sent() {
 }
 
 #[test]
+fn field_of_an_error_is_a_detail() {
+    let check = |body: &str, field: Option<&str>| {
+        let error = from_json::<Order>(body.as_bytes()).unwrap_err();
+        let found = error.details().map(|details| details["field"].as_str().unwrap());
+        assert_eq!(found, field, "{body}: {}", error.message());
+    };
+    check(r#"{"name":"a","count":"b","lines":[]}"#, Some("count"));
+    check(r#"{"name":"a","count":1,"lines":[{"ok":true},{"ok":2}]}"#, Some("lines[1].ok"));
+    check(r#"{"name":"a","count":1,"lines":[{"other":true}]}"#, Some("lines[0].other"));
+    check(r#"{"name":"a","count":1}"#, Some("lines"));
+    check("[]", None);
+    check("{", None);
+}
+
+#[test]
 fn valid_values_are_decoded() {
     let order: Order = from_json(
         br#"{"name":"a","count":65535,"lines":[{"ok":true}],"due":"2024-01-01T00:00:00Z","extra":{"a":[1,-2,1.5,null]},

@@ -11,12 +11,15 @@ use super::{
     copy::{self, Content, Copy, RowSecurity},
     queries::ExportRow,
     rows::RowFormat,
+    selection::row_selection,
 };
 use crate::{
+    data::{DataService, RowSelection},
     db::{
         DatabaseName, DbRole, ExclusiveClient,
         dump::{Dump, DumpFormat, DumpOptions},
     },
+    error::ApiError,
     plugins::TransferError,
     projects::Databases,
     transfers::{postgres::refused, progress::RunningTransfer},
@@ -35,23 +38,29 @@ const RELATION: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
 /// Starts to read the content of an export. `permit` is dropped at the end.
 pub(in crate::transfers) async fn open(
     databases: &Databases,
+    data: &DataService,
     export: &ExportRow,
     progress: RunningTransfer,
     permit: Box<dyn Any + Send>,
 ) -> Result<Content, TransferError> {
     let (content, outcome) = match &export.source.0 {
         ExportSource::Database { .. } => dump(databases, &export.database(), export.format, progress, permit).await?,
-        ExportSource::Table { table, .. } => {
+        ExportSource::Table { project_id, table, .. } => {
             // This role bypasses row-level security, even where it is forced.
             let mut client = databases.connect_as(&export.database(), DbRole::Backup).await?;
-            let (query, total) = table_query(&mut client, table).await?;
-            let copy = Copy { query, format: row_format(export.format)?, total };
+            let format = row_format(export.format)?;
+            let (name, total) = prepare_table(&mut client, table).await?;
+            let copy = match row_selection(&export.source.0) {
+                None => Copy { query: format!("SELECT * FROM {name}"), settings: Vec::new(), format, total },
+                Some(selection) => selected(data, project_id, table, selection, format).await?,
+            };
             copy::start(client, copy, progress, permit)
         }
         ExportSource::Query { sql, .. } => {
             let mut client = databases.connect_as(&export.database(), DbRole::Owner).await?;
             copy::prepare(&mut client, RowSecurity::Apply).await?;
-            let copy = Copy { query: sql.clone(), format: row_format(export.format)?, total: None };
+            let format = row_format(export.format)?;
+            let copy = Copy { query: sql.clone(), settings: Vec::new(), format, total: None };
             copy::start(client, copy, progress, permit)
         }
     };
@@ -73,8 +82,29 @@ fn row_format(format: ExportFormat) -> Result<RowFormat, TransferError> {
     }
 }
 
-/// Prepares the session, and returns the query for a table and the expected number of its rows.
-async fn table_query(client: &mut ExclusiveClient, table: &str) -> Result<(String, Option<u64>), TransferError> {
+/// Returns the rows and columns of a table that were selected. Their number is not known.
+async fn selected(
+    data: &DataService,
+    project: &str,
+    table: &str,
+    selection: RowSelection<'_>,
+    format: RowFormat,
+) -> Result<Copy, TransferError> {
+    let query = data.export_query(project, table, selection).await.map_err(|error| selection_refused(&error))?;
+    Ok(Copy { query: query.sql.to_string(), settings: query.settings, format, total: None })
+}
+
+/// Converts the error of a selection, which was valid when the export was started.
+fn selection_refused(error: &ApiError) -> TransferError {
+    if error.status().is_server_error() {
+        TransferError::Unavailable { what: "the project's database", cause: anyhow::anyhow!("{}", error.message()) }
+    } else {
+        TransferError::Refused(error.message().to_owned())
+    }
+}
+
+/// Prepares the session, and returns the quoted name of a table and the expected number of its rows.
+async fn prepare_table(client: &mut ExclusiveClient, table: &str) -> Result<(String, Option<u64>), TransferError> {
     copy::prepare(client, RowSecurity::Apply).await?;
     client.mark_busy();
     let row = client.query_opt(RELATION, &[&table]).await.map_err(refused)?;
@@ -85,7 +115,7 @@ async fn table_query(client: &mut ExclusiveClient, table: &str) -> Result<(Strin
         // Views are exempt: a view reads its tables as its owner, to whom policies may apply.
         copy::prepare(client, RowSecurity::Refuse).await?;
     }
-    Ok((format!("SELECT * FROM {name}"), (rows > 0.0).then_some(rows as u64)))
+    Ok((name, (rows > 0.0).then_some(rows as u64)))
 }
 
 /// Dumps a database. The number of rows is known at the end.

@@ -1,6 +1,6 @@
 //! Reads rows with `COPY … TO STDOUT` in one read-only transaction.
 
-use std::{any::Any, io, pin::pin};
+use std::{any::Any, io, pin::pin, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
@@ -34,6 +34,8 @@ pub(super) enum RowSecurity {
 pub(super) struct Copy {
     /// A query without a semicolon at its end.
     pub(super) query: String,
+    /// Names and values of the session's settings that the query reads. `COPY` has no parameters.
+    pub(super) settings: Vec<(String, Arc<str>)>,
     pub(super) format: RowFormat,
     /// Expected number of rows.
     pub(super) total: Option<u64>,
@@ -88,6 +90,11 @@ async fn copy_rows(
     progress: &RunningTransfer,
 ) -> Result<u64, TransferError> {
     client.mark_busy();
+    for (name, value) in &copy.settings {
+        let value: &str = value;
+        let set = "SELECT pg_catalog.set_config($1, $2, false)";
+        client.execute(set, &[name, &value]).await.map_err(refused)?;
+    }
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(refused)?;
     let mut writer = RowWriter::new(copy.format);
     let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);

@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::{
     files::{file_name, object_key},
     queries::{self, NewExport},
+    selection::row_selection,
 };
 use crate::{
     db::{DbRole, Statement},
     error::{ApiError, ApiResult, Code},
     jobs::NewRun,
-    transfers::{PLUGIN, TransfersState},
+    transfers::{PLUGIN, TransfersState, invalid_field, with_field},
 };
 
 /// Name of the plugin's job.
@@ -44,9 +45,15 @@ impl TransfersState {
             None => None,
         };
         match &mut source {
-            ExportSource::Table { project_id, table } => self.check_table(project_id, table).await?,
-            ExportSource::Query { project_id, sql } => *sql = self.editor.check_query(project_id, sql).await?,
+            ExportSource::Table { project_id, table, .. } => self.check_table(project_id, table).await?,
+            ExportSource::Query { project_id, sql } => {
+                let checked = self.editor.check_query(project_id, sql).await;
+                *sql = checked.map_err(|error| with_field(error, "source.sql"))?;
+            }
             ExportSource::Database { .. } => {}
+        }
+        if let (ExportSource::Table { project_id, table, .. }, Some(selection)) = (&source, row_selection(&source)) {
+            self.data.check_export(project_id, table, selection).await?;
         }
         let (id, run_id) = (Uuid::now_v7(), Uuid::now_v7());
         let export = NewExport {
@@ -91,13 +98,13 @@ fn check_format(request: &CreateExport) -> ApiResult<()> {
     let is_database = matches!(request.source, ExportSource::Database { .. });
     match (is_database, request.format) {
         (true, ExportFormat::Csv | ExportFormat::Json | ExportFormat::Ndjson) => {
-            Err(ApiError::invalid("The `format` of a database must be `sql` or `custom`."))
+            Err(invalid_field("format", "The `format` of a database must be `sql` or `custom`."))
         }
         (false, ExportFormat::Sql | ExportFormat::Custom) => {
-            Err(ApiError::invalid("The `format` of a table or query must be `csv`, `json` or `ndjson`."))
+            Err(invalid_field("format", "The `format` of a table or query must be `csv`, `json` or `ndjson`."))
         }
         (true, ExportFormat::Custom) if request.gzip => {
-            Err(ApiError::invalid("`gzip` does not apply to the format `custom`, which is already compressed."))
+            Err(invalid_field("gzip", "`gzip` does not apply to the format `custom`, which is already compressed."))
         }
         _ => Ok(()),
     }

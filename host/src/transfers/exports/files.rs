@@ -84,7 +84,13 @@ mod tests {
     #[test]
     fn file_names_are_plain() {
         let at = DateTime::from_timestamp(1_767_323_045, 0).unwrap_or_default();
-        let table = |table: &str| ExportSource::Table { project_id: "p".to_owned(), table: table.to_owned() };
+        let table = |table: &str| ExportSource::Table {
+            project_id: "p".to_owned(),
+            table: table.to_owned(),
+            filter: None,
+            order: None,
+            select: None,
+        };
         let name = file_name(Some("My shop"), &table("Länder/\"x\""), ExportFormat::Csv, true, at);
         assert_eq!(name, "My-shop-L-nder--x-20260102T030405Z.csv.gz");
         let database = ExportSource::Database { project_id: None };

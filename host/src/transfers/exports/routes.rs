@@ -140,11 +140,14 @@ async fn find(state: &TransfersState, id: Uuid) -> ApiResult<ExportRow> {
     queries::export(&state.platform, id).await?.ok_or_else(|| ApiError::not_found("export"))
 }
 
-/// Describes what was exported, without the SQL of a query.
+/// Describes what was exported, without the SQL of a query and the values of a filter.
 fn audit_details(source: &ExportSource) -> serde_json::Value {
     match source {
-        ExportSource::Table { project_id, table } => {
+        ExportSource::Table { project_id, table, filter: None, .. } => {
             json!({ "kind": "table", "projectId": project_id, "table": table })
+        }
+        ExportSource::Table { project_id, table, filter: Some(_), .. } => {
+            json!({ "kind": "table", "projectId": project_id, "table": table, "filtered": true })
         }
         ExportSource::Query { project_id, .. } => json!({ "kind": "query", "projectId": project_id }),
         ExportSource::Database { project_id } => json!({ "kind": "database", "projectId": project_id }),

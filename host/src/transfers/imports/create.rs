@@ -1,16 +1,17 @@
 use std::time::Duration;
 
-use api_types::{CreateImport, ImportCreated, ImportFormat};
+use api_types::{CreateImport, ImportCreated, ImportFormat, ImportState, ImportUpload};
+use chrono::Utc;
 use uuid::Uuid;
 
 use super::{
-    queries::{self, NewImport},
+    queries::{self, ImportRow, NewImport},
     target::Target,
 };
 use crate::{
     error::{ApiError, ApiResult, Code},
     object_store::{IfExists, PLATFORM_BUCKET, PutConditions},
-    transfers::TransfersState,
+    transfers::{TransfersState, invalid_field},
 };
 
 /// Prefix of the keys of uploaded files in the platform's bucket.
@@ -41,16 +42,15 @@ impl TransfersState {
         let CreateImport { project_id, table, format, size_bytes, file_name } = request;
         self.projects.get(&project_id).await?;
         if size_bytes < 1 {
-            return Err(ApiError::invalid("`sizeBytes` must be the size of the file, at least 1."));
+            return Err(invalid_field("sizeBytes", "`sizeBytes` must be the size of the file, at least 1."));
         }
         if size_bytes > MAX_SIZE_BYTES {
             return Err(ApiError::new(Code::ObjectTooLarge, "The file may be at most 20 GiB.")
                 .with_hint("Split it into several files."));
         }
         if file_name.as_ref().is_some_and(|name| name.chars().count() > MAX_FILE_NAME_CHARS || name.contains('\0')) {
-            return Err(ApiError::invalid(format!(
-                "`fileName` may have at most {MAX_FILE_NAME_CHARS} characters, without NUL."
-            )));
+            let message = format!("`fileName` may have at most {MAX_FILE_NAME_CHARS} characters, without NUL.");
+            return Err(invalid_field("fileName", message));
         }
         // Checked now, so that an unknown table is reported before the upload.
         Target::find(&self.editor.pools, &project_id, &table).await?;
@@ -59,12 +59,7 @@ impl TransfersState {
         }
         let id = Uuid::now_v7();
         let object_key = format!("{PREFIX}{id}");
-        let conditions = PutConditions {
-            content_type: content_type(format),
-            content_length: Some(size_bytes),
-            if_exists: IfExists::Replace,
-        };
-        let signed = self.store.presign_put(PLATFORM_BUCKET, &object_key, conditions, UPLOAD_URL_LIFETIME).await?;
+        let signed = self.sign_put(&object_key, format, size_bytes, UPLOAD_URL_LIFETIME).await?;
         let new = NewImport {
             id,
             project_id: &project_id,
@@ -76,12 +71,41 @@ impl TransfersState {
             lifetime_seconds: LIFETIME.as_secs_f64(),
         };
         queries::insert(&self.platform, &new).await?;
-        Ok(ImportCreated {
-            import: self.import(id).await?.to_wire(),
+        let ImportUpload { upload_url, method, headers, expires_in } = signed;
+        Ok(ImportCreated { import: self.import(id).await?.to_wire(), upload_url, method, headers, expires_in })
+    }
+
+    /// Signs another upload of an import's file, which is not in storage yet. Also returns the import.
+    pub(super) async fn sign_upload(&self, id: Uuid) -> ApiResult<(ImportRow, ImportUpload)> {
+        let import = self.import(id).await?;
+        if import.state() != ImportState::AwaitingUpload {
+            return Err(ApiError::new(Code::Conflict, "The file of this import is already uploaded.")
+                .with_hint("Create another import to upload another file."));
+        }
+        let remaining = (import.expires_at - Utc::now()).to_std().unwrap_or_default();
+        let lifetime = UPLOAD_URL_LIFETIME.min(remaining.max(Duration::from_secs(1)));
+        let signed = self.sign_put(&import.object_key, import.format, import.size_bytes, lifetime).await?;
+        Ok((import, signed))
+    }
+
+    async fn sign_put(
+        &self,
+        object_key: &str,
+        format: ImportFormat,
+        size_bytes: i64,
+        lifetime: Duration,
+    ) -> ApiResult<ImportUpload> {
+        let conditions = PutConditions {
+            content_type: content_type(format),
+            content_length: Some(size_bytes),
+            if_exists: IfExists::Replace,
+        };
+        let signed = self.store.presign_put(PLATFORM_BUCKET, object_key, conditions, lifetime).await?;
+        Ok(ImportUpload {
             upload_url: signed.url,
             method: "PUT".to_owned(),
             headers: signed.headers,
-            expires_in: UPLOAD_URL_LIFETIME.as_secs(),
+            expires_in: lifetime.as_secs(),
         })
     }
 }

@@ -10,7 +10,10 @@ use super::{
     parse::RecordError,
     target::{Column, Target},
 };
-use crate::error::{ApiError, ApiResult};
+use crate::{
+    error::{ApiError, ApiResult},
+    transfers::invalid_field,
+};
 
 /// Maximum length of a key in a JSON file. The key is the name of a column in a statement, and Postgres truncates
 /// longer names.
@@ -71,22 +74,25 @@ impl Plan {
             None => columns_by_name(head, target, format, request),
         };
         if columns.is_empty() {
-            return Err(ApiError::invalid("No field of the file belongs to a column of the table.").with_hint(
+            return Err(invalid_field("mapping", "No field of the file belongs to a column of the table.").with_hint(
                 "Send `mapping` with the name of a column for each field. `preview` lists the fields of the file.",
             ));
         }
         let mut sources_of = BTreeMap::new();
         for column in &columns {
             if let Some(other) = sources_of.insert(&column.target, &column.source) {
-                return Err(ApiError::invalid(format!(
-                    "The fields `{other}` and `{}` are both mapped to the column `{}`.",
-                    column.source, column.target
-                )));
+                return Err(invalid_mapping(
+                    &column.source,
+                    format!(
+                        "The fields `{other}` and `{}` are both mapped to the column `{}`.",
+                        column.source, column.target
+                    ),
+                ));
             }
         }
         let conflict = match request.mode {
             ImportMode::Insert if request.conflict.is_some() => {
-                return Err(ApiError::invalid("`conflict` is only for the mode `upsert`."));
+                return Err(invalid_field("conflict", "`conflict` is only for the mode `upsert`."));
             }
             ImportMode::Insert => Vec::new(),
             ImportMode::Upsert => key(request.conflict.as_deref(), &columns, target)?,
@@ -126,30 +132,32 @@ fn mapped_columns(
         let position = head.sources.iter().position(|known| known == source);
         // An object of a JSON file may have keys that the first ones do not have.
         if position.is_none() && format == ImportFormat::Csv {
-            return Err(ApiError::invalid(format!(
-                "The file has no field `{source}`. Its fields: {}.",
-                head.sources.join(", ")
-            )));
+            let fields = head.sources.join(", ");
+            return Err(invalid_mapping(source, format!("The file has no field `{source}`. Its fields: {fields}.")));
         }
         let Some(name) = name else { continue };
         let Some(column) = target.column(name) else {
             let names: Vec<&str> = target.columns.iter().map(|column| column.name.as_str()).collect();
-            return Err(ApiError::invalid(format!(
-                "The table has no column `{name}`. Its columns: {}.",
-                names.join(", ")
-            )));
+            let message = format!("The table has no column `{name}`. Its columns: {}.", names.join(", "));
+            return Err(invalid_mapping(source, message));
         };
         if let Some(problem) = why_not_writable(column, override_identity) {
-            return Err(ApiError::invalid(problem).with_hint(format!("Map `{source}` to null to leave it out.")));
+            return Err(invalid_mapping(source, problem).with_hint(format!("Map `{source}` to null to leave it out.")));
         }
         if source.len() > MAX_SOURCE_BYTES && format != ImportFormat::Csv {
-            return Err(ApiError::invalid(format!("Keys longer than {MAX_SOURCE_BYTES} bytes can't be mapped.")));
+            let message = format!("Keys longer than {MAX_SOURCE_BYTES} bytes can't be mapped.");
+            return Err(invalid_mapping(source, message));
         }
         let position = position.unwrap_or_default();
         columns.push(PlannedColumn { source: source.clone(), position, target: name.clone() });
     }
     columns.sort_by_key(|column| column.position);
     Ok(columns)
+}
+
+/// Creates a 400 about the column of a field of the file. The detail `source` names that field.
+fn invalid_mapping(source: &str, message: String) -> ApiError {
+    invalid_field("mapping", message).with_detail("source", source.into())
 }
 
 /// Matches fields and columns by name, without columns that can't be written.
@@ -211,13 +219,14 @@ fn key(conflict: Option<&[String]>, columns: &[PlannedColumn], target: &Target) 
             }
             keys => format!("Keys of the table: {}", keys.join(" · ")),
         };
-        return Err(ApiError::invalid(message).with_hint(hint));
+        return Err(invalid_field("conflict", message).with_hint(hint));
     };
     for name in &key.columns {
         if !columns.iter().any(|column| column.target == *name) {
-            return Err(ApiError::invalid(format!(
+            let message = format!(
                 "An upsert finds existing rows by `{name}`, but no field of the file is mapped to this column."
-            )));
+            );
+            return Err(invalid_field("mapping", message));
         }
     }
     Ok(key.columns.clone())

@@ -1,6 +1,6 @@
 use api_types::{
-    CreateImport, ErrorBody, Import, ImportCreated, ImportPreview, ImportState, Page, PageQuery, PreviewImport,
-    RunStarted, StartImport,
+    CreateImport, ErrorBody, Import, ImportCreated, ImportPreview, ImportState, ImportUpload, Page, PageQuery,
+    PreviewImport, RunStarted, StartImport,
 };
 use axum::{Extension, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
@@ -72,6 +72,21 @@ pub(crate) async fn get_import(
     ApiPath(id): ApiPath<Uuid>,
 ) -> ApiResult<ApiJson<Import>> {
     Ok(ApiJson(state.import(id).await?.to_wire()))
+}
+
+/// Create another upload URL for an import's file
+///
+/// For an upload that failed or whose URL expired. The file must have the size and format of the import.
+#[utoipa::path(post, path = "/admin/v1/imports/{import}/upload", tag = "transfers", params(("import" = Uuid, Path)),
+    responses((status = 200, body = ImportUpload), (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody, description = "The file is already uploaded")))]
+pub(crate) async fn sign_import_upload(
+    State(state): State<TransfersState>,
+    NoQuery: NoQuery,
+    ApiPath(id): ApiPath<Uuid>,
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<ImportUpload>)> {
+    let (import, upload) = state.sign_upload(id).await?;
+    Ok((Extension(AuditDetails(audit_details(&import))), ApiJson(upload)))
 }
 
 /// Preview an import

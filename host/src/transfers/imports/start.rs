@@ -16,7 +16,7 @@ use crate::{
     error::{ApiError, ApiResult, Code},
     jobs::NewRun,
     object_store::PLATFORM_BUCKET,
-    transfers::{PLUGIN, TransfersState},
+    transfers::{PLUGIN, TransfersState, invalid_field},
 };
 
 /// Name of the plugin's job.
@@ -116,14 +116,15 @@ impl Hints {
                     Some(*delimiter)
                 }
                 _ => {
-                    return Err(ApiError::invalid(
+                    return Err(invalid_field(
+                        "delimiter",
                         "`delimiter` must be one ASCII character, such as `,`, `;` or a tab, and not a quote.",
                     ));
                 }
             },
         };
         if null_text.as_ref().is_some_and(|text| text.len() > 100) {
-            return Err(ApiError::invalid("`nullText` may have at most 100 bytes."));
+            return Err(invalid_field("nullText", "`nullText` may have at most 100 bytes."));
         }
         Ok(Self { header, delimiter, null_text })
     }

@@ -126,6 +126,32 @@ async fn uploads_are_checked_before_they_are_planned() {
 }
 
 #[tokio::test]
+async fn upload_is_signed_again_until_the_archive_is_uploaded() {
+    let app = TestApp::start().await;
+    let project = app.create_project("again").await;
+    let bytes = archive_of(&format!("again_{}", project.id), "CREATE TABLE a (x int)", &["-Fc"]).await;
+    let first = sign(&app, &project, bytes.len()).await;
+    let path = format!("/admin/v1/restores/uploads/{}", first["uploadId"].as_str().unwrap());
+    let (status, again) = app.admin().post(&path, Value::Null).await;
+    assert_eq!(status, StatusCode::OK, "{again}");
+    for field in ["uploadId", "method", "headers", "expiresIn"] {
+        assert_eq!(again[field], first[field], "{again}");
+    }
+    must_send(&again, bytes).await;
+    let (status, body) = app.admin().post(&path, Value::Null).await;
+    assert_eq!((status, code(&body)), (StatusCode::CONFLICT, "conflict"), "{body}");
+    let request = json!({ "projectId": project.id, "uploadId": first["uploadId"] });
+    let (status, planned) = app.admin().post("/admin/v1/restores", request).await;
+    assert_eq!((status, &planned["state"]), (StatusCode::CREATED, &json!("planned")), "{planned}");
+    let unknown = "/admin/v1/restores/uploads/0198c0de-0000-7000-8000-000000000001";
+    assert_eq!(app.admin().post(unknown, Value::Null).await.0, StatusCode::NOT_FOUND);
+    let (_, audit) = app.admin().get("/admin/v1/audit?action=restore.sign_upload").await;
+    let entries = audit["items"].as_array().unwrap().iter().filter(|entry| entry["result"] == "success");
+    let found: Vec<_> = entries.map(|entry| (&entry["target"], &entry["details"]["project"])).collect();
+    assert_eq!(found, [(&first["uploadId"], &json!("again")); 2], "{audit}");
+}
+
+#[tokio::test]
 async fn sweep_removes_old_uploads_and_their_plans() {
     let app = TestApp::start().await;
     let project = app.create_project("old").await;

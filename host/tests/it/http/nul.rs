@@ -201,6 +201,20 @@ fn bodies(project: &TestProject) -> Vec<(Method, String, Value)> {
             json!({ "projectId": project.id, "fileName": "a.dump", "sizeBytes": 5 }),
         ),
         (post.clone(), "/admin/v1/restores".to_owned(), json!({ "projectId": project.id, "uploadId": "a" })),
+        (
+            post.clone(),
+            "/admin/v1/exports".to_owned(),
+            json!({
+                "source": { "kind": "table", "projectId": project.id, "table": "items", "filter": "eq.name=a",
+                    "order": "id", "select": "id" },
+                "format": "csv",
+            }),
+        ),
+        (
+            post.clone(),
+            "/admin/v1/imports".to_owned(),
+            json!({ "projectId": project.id, "table": "items", "format": "csv", "sizeBytes": 5, "fileName": "a.csv" }),
+        ),
         (post.clone(), "/admin/v1/jobs".to_owned(), http_job.clone()),
         (post.clone(), "/admin/v1/jobs".to_owned(), plugin_job.clone()),
         (post.clone(), "/admin/v1/jobs/check".to_owned(), http_job),

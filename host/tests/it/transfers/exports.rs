@@ -160,40 +160,30 @@ async fn invalid_exports_are_refused_and_start_nothing() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     project.sql("CREATE TABLE items (id int)").await;
-    let refused = async |request: Value| {
-        let (status, body) = app.admin().post("/admin/v1/exports", request).await;
-        (status, code(&body).to_owned())
-    };
+    let database = |format: &str, gzip: bool| json!({ "source": { "kind": "database", "projectId": project.id }, "format": format, "gzip": gzip });
+    let of_project =
+        |id: &str| json!({ "source": { "kind": "table", "projectId": id, "table": "t" }, "format": "csv" });
     let cases = [
-        (table(&project, "nowhere", "csv"), StatusCode::NOT_FOUND, "unknown_table"),
-        (table(&project, "pg_class", "csv"), StatusCode::NOT_FOUND, "unknown_table"),
-        (table(&project, "items", "sql"), StatusCode::BAD_REQUEST, "invalid_request"),
-        (query(&project, "SELECT nowhere", "csv"), StatusCode::BAD_REQUEST, "sql_error"),
-        (query(&project, "SELEC 1", "csv"), StatusCode::BAD_REQUEST, "sql_error"),
-        (query(&project, "SELECT 1; SELECT 2", "csv"), StatusCode::BAD_REQUEST, "sql_refused"),
-        (query(&project, "DELETE FROM items", "csv"), StatusCode::BAD_REQUEST, "sql_refused"),
-        (query(&project, "SELECT $1::int", "csv"), StatusCode::BAD_REQUEST, "sql_refused"),
-        (query(&project, "SELECT 1) TO PROGRAM 'x'; --", "csv"), StatusCode::BAD_REQUEST, "sql_error"),
-        (
-            json!({ "source": { "kind": "database", "projectId": project.id }, "format": "csv" }),
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-        ),
-        (
-            json!({ "source": { "kind": "database", "projectId": project.id }, "format": "custom", "gzip": true }),
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-        ),
-        (
-            json!({ "source": { "kind": "table", "projectId": "aaaaaaaaaaaa", "table": "t" }, "format": "csv" }),
-            StatusCode::NOT_FOUND,
-            "not_found",
-        ),
+        (table(&project, "nowhere", "csv"), 404, "unknown_table", None),
+        (table(&project, "pg_class", "csv"), 404, "unknown_table", None),
+        (table(&project, "items", "sql"), 400, "invalid_request", Some("format")),
+        (table(&project, "items", "xlsx"), 400, "invalid_json", Some("format")),
+        (query(&project, "SELECT nowhere", "csv"), 400, "sql_error", Some("source.sql")),
+        (query(&project, "SELEC 1", "csv"), 400, "sql_error", Some("source.sql")),
+        (query(&project, "SELECT 1; SELECT 2", "csv"), 400, "sql_refused", Some("source.sql")),
+        (query(&project, "DELETE FROM items", "csv"), 400, "sql_refused", Some("source.sql")),
+        (query(&project, "SELECT $1::int", "csv"), 400, "sql_refused", Some("source.sql")),
+        (query(&project, "SELECT 1) TO PROGRAM 'x'; --", "csv"), 400, "sql_error", Some("source.sql")),
+        (database("csv", false), 400, "invalid_request", Some("format")),
+        (database("custom", true), 400, "invalid_request", Some("gzip")),
+        (of_project("aaaaaaaaaaaa"), 404, "not_found", None),
         // The plugin is not loaded.
-        (table(&project, "items", "csv"), StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"),
+        (table(&project, "items", "csv"), 422, "unprocessable", None),
     ];
-    for (request, status, code) in cases {
-        assert_eq!(refused(request.clone()).await, (status, code.to_owned()), "{request}");
+    for (request, status, expected, field) in cases {
+        let (found, body) = app.admin().post("/admin/v1/exports", request.clone()).await;
+        assert_eq!((found.as_u16(), code(&body)), (status, expected), "{request}: {body}");
+        assert_eq!(body["error"]["details"]["field"].as_str(), field, "{request}: {body}");
     }
     let (_, page) = app.admin().get("/admin/v1/exports").await;
     assert_eq!(page["items"], json!([]));

@@ -1,7 +1,7 @@
 //! Requests for imports that are refused.
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::imports::{ITEMS, upload};
 use crate::support::{TestApp, code, must_send};
@@ -25,6 +25,14 @@ async fn invalid_requests_are_refused() {
         let (found, body) = app.admin().post("/admin/v1/imports", request.clone()).await;
         assert_eq!((found, code(&body)), (status, expected), "{request}");
     }
+    let mut long = create("items", 1);
+    long["fileName"] = "n".repeat(201).into();
+    let unknown_format = json!({ "projectId": project.id, "table": "items", "format": "xlsx", "sizeBytes": 1 });
+    for (request, field) in [(create("items", 0), "sizeBytes"), (long, "fileName"), (unknown_format, "format")] {
+        let (status, body) = app.admin().post("/admin/v1/imports", request.clone()).await;
+        let found = (status, &body["error"]["details"]["field"]);
+        assert_eq!(found, (StatusCode::BAD_REQUEST, &json!(field)), "{request}: {body}");
+    }
     let (_, created) = app.admin().post("/admin/v1/imports", create("items", 5)).await;
     let path = format!("/admin/v1/imports/{}", created["import"]["id"].as_str().unwrap());
     for action in ["preview", "start"] {
@@ -32,19 +40,42 @@ async fn invalid_requests_are_refused() {
         assert_eq!((status, code(&body)), (StatusCode::CONFLICT, "conflict"), "{body}");
     }
     must_send(&created, "x,y\n1".to_owned()).await;
-    for (request, words) in [
-        (json!({}), "No field"),
-        (json!({ "mapping": { "z": "name" } }), "no field `z`"),
-        (json!({ "mapping": { "x": "nowhere" } }), "no column `nowhere`"),
-        (json!({ "mapping": { "x": "name" }, "mode": "upsert" }), "mapped to this column"),
-        (json!({ "mapping": { "x": "name" }, "mode": "upsert", "conflict": ["note"] }), "must name the columns"),
-        (json!({ "mapping": { "x": "name" }, "conflict": ["name"] }), "only for the mode"),
-        (json!({ "delimiter": "||" }), "one ASCII character"),
+    for (request, words, details) in [
+        (json!({}), "No field", json!({ "field": "mapping" })),
+        (json!({ "mapping": { "z": "name" } }), "no field `z`", json!({ "field": "mapping", "source": "z" })),
+        (json!({ "mapping": { "x": "nowhere" } }), "no column `nowhere`", json!({ "field": "mapping", "source": "x" })),
+        (
+            json!({ "mapping": { "x": "name", "y": "name" } }),
+            "both mapped",
+            json!({ "field": "mapping", "source": "y" }),
+        ),
+        (
+            json!({ "mapping": { "x": "name" }, "mode": "upsert" }),
+            "mapped to this column",
+            json!({ "field": "mapping" }),
+        ),
+        (
+            json!({ "mapping": { "x": "name" }, "mode": "upsert", "conflict": ["note"] }),
+            "must name the columns",
+            json!({ "field": "conflict" }),
+        ),
+        (
+            json!({ "mapping": { "x": "name" }, "conflict": ["name"] }),
+            "only for the mode",
+            json!({ "field": "conflict" }),
+        ),
+        (json!({ "delimiter": "||" }), "one ASCII character", json!({ "field": "delimiter" })),
+        (json!({ "nullText": "n".repeat(101) }), "at most 100 bytes", json!({ "field": "nullText" })),
+        (json!({ "mode": "merge" }), "`mode` must be one of", json!({ "field": "mode" })),
+        (json!({ "mapping": { "x": 1 } }), "`mapping.x` must be", json!({ "field": "mapping.x" })),
     ] {
         let (status, body) = app.admin().post(&format!("{path}/start"), request.clone()).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{request}: {body}");
         assert!(body["error"]["message"].as_str().unwrap().contains(words), "{body}");
+        assert_eq!(body["error"]["details"], details, "{request}: {body}");
     }
+    let (status, body) = app.admin().post(&format!("{path}/preview"), json!({ "delimiter": "\"" })).await;
+    assert_eq!((status, &body["error"]["details"]["field"]), (StatusCode::BAD_REQUEST, &json!("delimiter")), "{body}");
     assert_eq!(app.admin().delete(&path).await.0, StatusCode::NO_CONTENT);
     assert_eq!(app.admin().get(&path).await.0, StatusCode::NOT_FOUND);
     let keyless = upload(&app, &project, "bare", "csv", "n\n1\n").await;
@@ -64,4 +95,45 @@ async fn invalid_requests_are_refused() {
     // The deleted import is not listed.
     let (_, page) = app.admin().get("/admin/v1/imports").await;
     assert_eq!(page["items"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn upload_is_signed_again_until_the_file_is_uploaded() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    project.sql(ITEMS).await;
+    let content = "name\na\n";
+    let request = json!({ "projectId": project.id, "table": "items", "format": "csv", "sizeBytes": content.len() });
+    let (_, created) = app.admin().post("/admin/v1/imports", request).await;
+    let id = created["import"]["id"].as_str().unwrap();
+    let path = format!("/admin/v1/imports/{id}");
+    let sign = async || app.admin().post(&format!("{path}/upload"), Value::Null).await;
+    let (status, signed) = sign().await;
+    assert_eq!(status, StatusCode::OK, "{signed}");
+    assert_eq!((&signed["headers"], &signed["method"]), (&created["headers"], &created["method"]));
+    assert_eq!(signed["expiresIn"], created["expiresIn"]);
+    assert_eq!(app.admin().get(&path).await.1["state"], "awaitingUpload");
+
+    // The URL expires with the import.
+    sqlx::query("UPDATE imports SET expires_at = now() + interval '100 seconds' WHERE id = $1::uuid")
+        .bind(id)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let (_, signed) = sign().await;
+    assert!((1..=100).contains(&signed["expiresIn"].as_i64().unwrap()), "{signed}");
+    must_send(&signed, content).await;
+    assert_eq!(app.admin().get(&path).await.1["state"], "uploaded");
+    let (status, body) = sign().await;
+    assert_eq!((status, code(&body)), (StatusCode::CONFLICT, "conflict"), "{body}");
+    let (status, preview) = app.admin().post(&format!("{path}/preview"), json!({})).await;
+    assert_eq!((status, &preview["rows"]), (StatusCode::OK, &json!([["a"]])), "{preview}");
+    let unknown = "/admin/v1/imports/0198c0de-0000-7000-8000-000000000001/upload";
+    assert_eq!(app.admin().post(unknown, Value::Null).await.0, StatusCode::NOT_FOUND);
+
+    let (_, audit) = app.admin().get("/admin/v1/audit?action=import.sign_upload").await;
+    let signed: Vec<&Value> =
+        audit["items"].as_array().unwrap().iter().filter(|entry| entry["result"] == "success").collect();
+    assert_eq!(signed.len(), 2, "{audit}");
+    assert_eq!((&signed[0]["target"], &signed[0]["details"]["table"]), (&json!(id), &json!("items")), "{audit}");
 }

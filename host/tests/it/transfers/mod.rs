@@ -1,5 +1,6 @@
 //! Exports and imports, through the plugin `import-export` in the real runtime.
 
+mod export_selection;
 pub mod exports;
 pub mod faults;
 pub mod grants;

@@ -102,7 +102,7 @@ fn parse_order(part: &str) -> (String, bool) {
 }
 
 /// Splits at a separator outside of double quotes.
-pub(super) fn split_quoted(text: &str, separator: char) -> Vec<String> {
+fn split_quoted(text: &str, separator: char) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut is_quoted = false;
     for character in text.chars() {
@@ -130,7 +130,7 @@ pub(in crate::pages::tables) fn filter_text(operator: &str, column: &str, value:
 }
 
 /// Returns the parameter of a filter: its name and value.
-fn name_and_value(filter: &str) -> Option<(String, &str)> {
+pub(super) fn name_and_value(filter: &str) -> Option<(String, &str)> {
     let (name, value) = filter.split_once('=')?;
     Some((name.replace("%3D", "=").replace("%25", "%"), value))
 }

@@ -1,91 +1,104 @@
-//! The rows that the filter selects, as a query for an export.
+//! The rows and columns that the page shows, as the source of an export.
 
-use super::query::{Filter, RowQuery, split_quoted};
-use crate::value::quoted;
+use api_types::ExportSource;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// Returns a query for the rows that the address selects, in their order. `None` if a filter can't be translated to
-/// SQL.
-pub(super) fn query_of(table: &str, rows: &RowQuery) -> Option<String> {
-    let conditions =
-        rows.filters.iter().map(|filter| condition(&Filter::parse(filter)?)).collect::<Option<Vec<_>>>()?;
-    let mut sql = format!("select * from public.{}", quoted(table));
-    if !conditions.is_empty() {
-        sql.push_str(&format!("\nwhere {}", conditions.join("\n  and ")));
-    }
+use super::query::{Filter, RowQuery, name_and_value, quoted_if_needed};
+
+/// The characters that have a meaning in a query string.
+const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'&').add(b'+').add(b'=');
+
+/// Returns the source of an export of the rows and columns that the address selects, in their order. `None` if that is
+/// the whole table in its own order. `columns` are the shown columns; an empty list stands for all.
+pub(super) fn shown_source(project: &str, table: &str, rows: &RowQuery, columns: &[String]) -> Option<ExportSource> {
+    let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
+    let filters: Vec<String> = rows
+        .filters
+        .iter()
+        .filter_map(|filter| name_and_value(filter))
+        .map(|(name, value)| format!("{}={}", encoded(&name), encoded(value)))
+        .collect();
+    let columns: Vec<String> = columns.iter().map(|name| quoted_if_needed(name)).collect();
+    let is_whole = filters.is_empty() && columns.is_empty() && rows.order.is_none();
+    (!is_whole).then(|| ExportSource::Table {
+        project_id: project.to_owned(),
+        table: table.to_owned(),
+        filter: (!filters.is_empty()).then(|| filters.join("&")),
+        order: rows.order.clone(),
+        select: (!columns.is_empty()).then(|| columns.join(",")),
+    })
+}
+
+/// Describes the rows and columns that the address selects: `price ≥ 10. Sorted by price (descending), id.`
+pub(super) fn selection_in_words(rows: &RowQuery, columns: &[String]) -> String {
+    let filters: Vec<String> = rows
+        .filters
+        .iter()
+        .map(|filter| Filter::parse(filter).map_or_else(|| filter.clone(), |filter| filter.words()))
+        .collect();
     let orders: Vec<String> = rows
         .orders()
         .into_iter()
-        .map(|(column, descending)| format!("{}{}", quoted(&column), if descending { " desc" } else { "" }))
+        .map(|(column, descending)| if descending { format!("{column} (descending)") } else { column })
         .collect();
-    if !orders.is_empty() {
-        sql.push_str(&format!("\norder by {}", orders.join(", ")));
-    }
-    Some(sql)
-}
-
-fn condition(filter: &Filter) -> Option<String> {
-    let column = quoted(&filter.column);
-    let value = filter.value.as_str();
-    let operator = match filter.operator.as_str() {
-        "eq" => "=",
-        "neq" => "<>",
-        "gt" => ">",
-        "gte" => ">=",
-        "lt" => "<",
-        "lte" => "<=",
-        "like" => "like",
-        "ilike" => "ilike",
-        "cs" => "@>",
-        "ov" => "&&",
-        "is" | "not.is" => {
-            let is = if filter.operator == "is" { "is" } else { "is not" };
-            return matches!(value, "null" | "true" | "false").then(|| format!("{column} {is} {value}"));
-        }
-        "in" => {
-            // Values in quotes may contain escapes.
-            if value.contains(['"', '\\']) {
-                return None;
-            }
-            let values: Vec<String> = split_quoted(value, ',').iter().map(|value| literal(value)).collect();
-            return Some(format!("{column} in ({})", values.join(", ")));
-        }
-        _ => return None,
-    };
-    Some(format!("{column} {operator} {}", literal(value)))
-}
-
-/// Returns a text as an SQL literal. Postgres parses it as a value of the column's type.
-fn literal(text: &str) -> String {
-    let doubled = text.replace('\'', "''");
-    if text.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
+    let sentences = [("", filters), ("Sorted by ", orders), ("Columns ", columns.to_vec())];
+    let sentences = sentences.into_iter().filter(|(_, parts)| !parts.is_empty());
+    let sentences: Vec<String> = sentences.map(|(begin, parts)| format!("{begin}{}.", parts.join(", "))).collect();
+    sentences.join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn query(filters: &[&str], order: Option<&str>) -> Option<String> {
+    fn rows(filters: &[&str], order: Option<&str>) -> RowQuery {
         let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
-        query_of("a\"b", &RowQuery { filters, order: order.map(str::to_owned), ..RowQuery::default() })
+        RowQuery { filters, order: order.map(str::to_owned), ..RowQuery::default() }
+    }
+
+    fn columns(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
     }
 
     #[test]
-    fn filters_and_order_become_a_query() {
-        let sql =
-            query(&["gte.price=10", "ilike.title=%it's\\%", "not.is.note=null", "in.id=1,2"], Some("price.desc,id"));
+    fn shown_rows_are_a_source_with_encoded_filters() {
+        let filters = [
+            "gte.price=10",
+            "ilike.title=%it's & more+%",
+            "eq.a%3Db%25=100%",
+            "or=(eq.id:1,is.note:null)",
+            "no filter",
+        ];
+        let source = shown_source("p", "books", &rows(&filters, Some("price.desc,id")), &columns(&["id", "a,b"]));
         assert_eq!(
-            sql.as_deref(),
-            Some(
-                "select * from public.\"a\"\"b\"\nwhere \"price\" >= '10'\n  and \"title\" ilike E'%it''s\\\\%'\n  and \
-                 \"note\" is not null\n  and \"id\" in ('1', '2')\norder by \"price\" desc, \"id\""
-            )
+            source,
+            Some(ExportSource::Table {
+                project_id: "p".to_owned(),
+                table: "books".to_owned(),
+                filter: Some(
+                    "gte.price=10&ilike.title=%25it's%20%26%20more%2B%25&eq.a%3Db%25=100%25&or=(eq.id:1,is.note:null)"
+                        .to_owned()
+                ),
+                order: Some("price.desc,id".to_owned()),
+                select: Some("id,\"a,b\"".to_owned()),
+            })
         );
     }
 
     #[test]
-    fn filters_that_sql_cannot_express_give_no_query() {
-        assert_eq!(query(&["or=(eq.id:1)"], None), None);
-        assert_eq!(query(&["fts.title=a"], None), None);
-        assert_eq!(query(&["is.a=1; drop table b"], None), None);
+    fn whole_table_has_no_other_source() {
+        assert_eq!(shown_source("p", "books", &rows(&[], None), &[]), None);
+    }
+
+    #[test]
+    fn selection_is_described_in_sentences() {
+        let words = |filters: &[&str], order: Option<&str>, names: &[&str]| {
+            selection_in_words(&rows(filters, order), &columns(names))
+        };
+        assert_eq!(words(&["lte.id=3", "or=(eq.id:1)"], None, &[]), "id ≤ 3, or=(eq.id:1).");
+        assert_eq!(
+            words(&["lte.id=3"], Some("price.desc,id"), &["id", "price"]),
+            "id ≤ 3. Sorted by price (descending), id. Columns id, price."
+        );
     }
 }

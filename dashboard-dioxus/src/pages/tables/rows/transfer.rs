@@ -1,17 +1,19 @@
 //! The buttons that export the table, and that import a file into it.
 
-use api_types::{ExportSource, TableKind};
+use api_types::TableKind;
 use dioxus::prelude::*;
 
 use super::{
     View,
-    query::{Filter, RowQuery},
-    selection::query_of,
+    query::RowQuery,
+    selection::{selection_in_words, shown_source},
 };
 use crate::{
     address,
-    pages::exports::{self, Choice, ExportDialog},
-    pages::imports,
+    pages::{
+        exports::{self, Choice, ExportDialog, whole_table},
+        imports,
+    },
     ui::{Icon, IconName, Link, Menu, MenuItem, narrow::use_is_narrow},
 };
 
@@ -55,33 +57,22 @@ fn open_export() {
 fn ExportTable(view: View, open: String) -> Element {
     let (project, table) = (view.project.read().clone(), view.table.read().clone());
     let rows = RowQuery::current();
-    let selected = query_of(&table, &rows).filter(|_| !rows.filters.is_empty());
-    let description = match (&selected, rows.filters.is_empty()) {
-        (None, false) => "The server can't export this filter. All rows are exported.",
-        _ => "",
-    };
+    let chosen = address::parameters("columns");
+    let names = view.detail.read().columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+    let columns: Vec<String> = names.into_iter().filter(|name| chosen.contains(name)).collect();
     let mut choices = vec![Choice {
         label: "All rows".to_owned(),
         help: "The whole table, including rows that policies hide.".to_owned(),
-        source: ExportSource::Table { project_id: project.clone(), table: table.clone() },
+        source: whole_table(project.clone(), table.clone()),
     }];
-    if let Some(sql) = selected {
-        let words: Vec<String> =
-            rows.filters.iter().filter_map(|filter| Some(Filter::parse(filter)?.words())).collect();
-        // The rows that match the filter are the first choice.
-        choices.insert(
-            0,
-            Choice {
-                label: "Rows that match the filter".to_owned(),
-                help: format!("{}.", words.join(", ")),
-                source: ExportSource::Query { project_id: project, sql },
-            },
-        );
+    if let Some(source) = shown_source(&project, &table, &rows, &columns) {
+        let label = if rows.filters.is_empty() { "All rows as shown" } else { "Rows that match the filter" };
+        // What the page shows is the first choice.
+        choices.insert(0, Choice { label: label.to_owned(), help: selection_in_words(&rows, &columns), source });
     }
     rsx! {
         ExportDialog {
             title: "Export {table}",
-            description,
             choices,
             started: (open != exports::NEW).then_some(open),
             on_started: |export: String| address::replace_parameter(exports::PARAMETER, Some(&export)),

@@ -1,0 +1,49 @@
+use crate::{
+    data::{
+        message::shortened,
+        request::{Embed, ExportField, ExportRequest},
+        schema::{Schema, Table},
+    },
+    error::{ApiError, ApiResult},
+};
+
+use super::{
+    filter::plan_conditions,
+    ident::TableRef,
+    model::{EmbedPlan, ExportPlan},
+    output::{PlanEmbed, plan_outputs},
+    read::plan_order,
+    resolve::{self, forbidden},
+};
+
+/// Plans an export.
+///
+/// # Errors
+/// Returns `unknown_table` or `unknown_column` for a name that the schema does not contain, `forbidden` for a name that
+/// the role may not read, and `invalid_value` or `invalid_request` for other problems. The detail `field` names the
+/// text with the problem.
+pub fn plan_export<'p>(schema: &'p Schema, table_name: &str, request: &'p ExportRequest) -> ApiResult<ExportPlan<'p>> {
+    let table = resolve::table(schema, table_name)?;
+    if !table.can_select && !table.columns.iter().any(|column| column.can_select) {
+        return Err(forbidden(table, "read"));
+    }
+    let outputs = plan_outputs(table, &request.select, &mut FlatRows);
+    let filter = plan_conditions(table, &request.conditions);
+    let order = plan_order(table, &request.order);
+    Ok(ExportPlan {
+        table: TableRef::new(table),
+        outputs: outputs.map_err(|error| ExportField::Select.of(error))?,
+        filter: filter.map_err(|error| ExportField::Filter.of(error))?,
+        order: order.map_err(|error| ExportField::Order.of(error))?,
+    })
+}
+
+/// Rejects embedded tables: a CSV file can't contain them, and every format supports the same columns.
+struct FlatRows;
+
+impl<'p> PlanEmbed<'p> for FlatRows {
+    fn plan_embed(&mut self, _: &'p Table, embed: &'p Embed) -> ApiResult<EmbedPlan<'p>> {
+        Err(ApiError::invalid(format!("`{}` can't be embedded in an export of a table.", shortened(&embed.table)))
+            .with_hint("Export a query that joins the tables."))
+    }
+}
