@@ -63,9 +63,9 @@ pub struct Restore {
     pub run_id: Option<String>,
     /// Why the restore or its rollback failed. Null if neither did.
     pub error_text: Option<String>,
-    /// What the restored database lacks: objects that were left out, check constraints that are `NOT VALID` because rows
-    /// violate them, and policies and privileges of roles that don't exist. With Postgres's reason, for example `INDEX
-    /// public.items_name_idx: could not create unique index "items_name_idx"`.
+    /// Objects that the restored database lacks: those that were left out, check constraints that are `NOT VALID`
+    /// because rows violate them, and policies and privileges of roles that don't exist. With Postgres's reason, for
+    /// example `INDEX public.items_name_idx: could not create unique index "items_name_idx"`.
     pub left_out: Vec<String>,
     /// When the restore was planned.
     pub created_at: DateTime<Utc>,

@@ -216,7 +216,8 @@ test("identity of an encrypted backup is asked for before it is verified", async
   const page = await openPage(t);
   await changeItems(page, "**/admin/v1/backups?*", (item) => ({ ...item, encrypted: true }));
   // The run ends as it does if the backup is encrypted to somebody else.
-  const reason = "it is encrypted to other recipients than that of the age identity; verify the backup with another one";
+  const reason =
+    "it is encrypted to other recipients than that of the age identity; verify the backup with another one";
   const identities = [];
   await page.route("**/admin/v1/backups/*/verify", async (route) => {
     identities.push(route.request().postDataJSON().identity);

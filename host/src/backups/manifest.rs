@@ -87,7 +87,8 @@ impl BackupManifest {
     }
 }
 
-/// Returns whether tables of this schema are the owner's. The others are those of end-user login, which are not counted.
+/// Returns whether tables of this schema are the owner's. The others are those of end-user login, which are not
+/// counted.
 pub(super) fn is_own_schema(schema: &str) -> bool {
     schema != AUTH_SCHEMA
 }

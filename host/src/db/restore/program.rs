@@ -172,6 +172,10 @@ impl RestoreProgram {
         if input.purpose == Purpose::Verify {
             command.arg("--no-comments");
         }
+        if input.section == Section::PostData {
+            // Without this, `pg_restore` doesn't print which entry failed.
+            command.arg("--verbose");
+        }
         command
             .args(["--format=custom", "--no-owner", "--no-acl", "--no-password"])
             .args(["--no-publications", "--no-subscriptions", "--no-security-labels"])
