@@ -128,7 +128,7 @@ test("failed upload of an archive is repeated without another choice of the file
   await shown(steps(page).getByRole("heading", { name: /^Uploaded archive/ }));
   assert.equal(signed.length, 2);
   assert.equal(signed[0], "");
-  assert.match(signed[1], /^\/[0-9a-f-]{36}$/, "the same upload was signed again");
+  assert.match(signed[1], /^\/[0-9a-f-]{36}\/sign$/, "the same upload was signed again");
 });
 
 test("identity of an encrypted file is asked for before it is uploaded", async (t) => {

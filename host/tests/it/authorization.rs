@@ -149,7 +149,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/admin/v1/restores", Owner),
     ("POST", "/admin/v1/restores", Owner),
     ("POST", "/admin/v1/restores/uploads", Owner),
-    ("POST", "/admin/v1/restores/uploads/{upload}", Owner),
+    ("POST", "/admin/v1/restores/uploads/{upload}/sign", Owner),
     ("GET", "/admin/v1/restores/{restore}", Owner),
     ("DELETE", "/admin/v1/restores/{restore}", Owner),
     ("POST", "/admin/v1/restores/{restore}/confirm", Owner),

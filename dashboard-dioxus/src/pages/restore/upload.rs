@@ -194,7 +194,7 @@ async fn plan_from(
 /// Signs the upload of an archive. After a failed attempt, signs the same upload again.
 async fn sign(project: &str, archive: &Archive) -> Result<SignedRestoreUpload, Failure> {
     if let Some(upload) = &archive.upload {
-        return remote::send(Method::Post, &format!("/restores/uploads/{upload}"), &serde_json::json!({})).await;
+        return remote::send(Method::Post, &format!("/restores/uploads/{upload}/sign"), &serde_json::json!({})).await;
     }
     let file = &archive.file;
     let request =

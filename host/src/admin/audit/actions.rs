@@ -61,7 +61,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/backups/{}/restore", "backup.restore"),
     ("POST", "/admin/v1/restores", "restore.create"),
     ("POST", "/admin/v1/restores/uploads", "restore.sign_upload"),
-    ("POST", "/admin/v1/restores/uploads/{}", "restore.sign_upload"),
+    ("POST", "/admin/v1/restores/uploads/{}/sign", "restore.sign_upload"),
     ("POST", "/admin/v1/restores/{}/confirm", "restore.confirm"),
     ("POST", "/admin/v1/restores/{}/rollback", "restore.rollback"),
     ("DELETE", "/admin/v1/restores/{}", "restore.delete"),

@@ -104,7 +104,7 @@ impl Restores {
 /// Create another upload URL for an archive
 ///
 /// For an upload that failed or whose URL expired. The archive must have the size of the upload.
-#[utoipa::path(post, path = "/admin/v1/restores/uploads/{upload}", tag = "restores",
+#[utoipa::path(post, path = "/admin/v1/restores/uploads/{upload}/sign", tag = "restores",
     params(("upload" = Uuid, Path)),
     responses((status = 200, body = SignedRestoreUpload), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody, description = "The archive is already uploaded")))]

@@ -131,7 +131,7 @@ async fn upload_is_signed_again_until_the_archive_is_uploaded() {
     let project = app.create_project("again").await;
     let bytes = archive_of(&format!("again_{}", project.id), "CREATE TABLE a (x int)", &["-Fc"]).await;
     let first = sign(&app, &project, bytes.len()).await;
-    let path = format!("/admin/v1/restores/uploads/{}", first["uploadId"].as_str().unwrap());
+    let path = format!("/admin/v1/restores/uploads/{}/sign", first["uploadId"].as_str().unwrap());
     let (status, again) = app.admin().post(&path, Value::Null).await;
     assert_eq!(status, StatusCode::OK, "{again}");
     for field in ["uploadId", "method", "headers", "expiresIn"] {
@@ -143,7 +143,7 @@ async fn upload_is_signed_again_until_the_archive_is_uploaded() {
     let request = json!({ "projectId": project.id, "uploadId": first["uploadId"] });
     let (status, planned) = app.admin().post("/admin/v1/restores", request).await;
     assert_eq!((status, &planned["state"]), (StatusCode::CREATED, &json!("planned")), "{planned}");
-    let unknown = "/admin/v1/restores/uploads/0198c0de-0000-7000-8000-000000000001";
+    let unknown = "/admin/v1/restores/uploads/0198c0de-0000-7000-8000-000000000001/sign";
     assert_eq!(app.admin().post(unknown, Value::Null).await.0, StatusCode::NOT_FOUND);
     let (_, audit) = app.admin().get("/admin/v1/audit?action=restore.sign_upload").await;
     let entries = audit["items"].as_array().unwrap().iter().filter(|entry| entry["result"] == "success");

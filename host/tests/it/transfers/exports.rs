@@ -160,7 +160,8 @@ async fn invalid_exports_are_refused_and_start_nothing() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     project.sql("CREATE TABLE items (id int)").await;
-    let database = |format: &str, gzip: bool| json!({ "source": { "kind": "database", "projectId": project.id }, "format": format, "gzip": gzip });
+    let source = json!({ "kind": "database", "projectId": project.id });
+    let database = |format: &str, gzip: bool| json!({ "source": source, "format": format, "gzip": gzip });
     let of_project =
         |id: &str| json!({ "source": { "kind": "table", "projectId": id, "table": "t" }, "format": "csv" });
     let cases = [
