@@ -2,10 +2,7 @@
 //! milliseconds of a core.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,6 +10,7 @@ use argon2::{
     Algorithm, Argon2, Params, PasswordVerifier as _, Version,
     password_hash::{PasswordHasher as _, phc::PasswordHash},
 };
+use parking_lot::Mutex;
 use rand::RngCore as _;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -32,6 +30,8 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// Run time of a hash, in a thread that only gets time that no other thread needs, after which the next hash gets its
 /// share of the processor. Normally it takes 30 to 100 ms.
 const MAX_YIELDING: Duration = Duration::from_secs(1);
+/// Time for which hashes don't yield after one that took longer than [`MAX_YIELDING`].
+const NOT_YIELDING: Duration = Duration::from_secs(30);
 
 /// A password, which is overwritten in memory when it is dropped.
 pub(super) type Password = Zeroizing<String>;
@@ -46,8 +46,8 @@ pub(super) struct PasswordHasher {
     /// A well-formed hash that no password has. It is verified if a user has no hash, so that both cases take the same
     /// time.
     decoy: Arc<str>,
-    /// Whether the last hash took longer than [`MAX_YIELDING`]. The next one then doesn't yield to other threads.
-    starved: Arc<AtomicBool>,
+    /// Time at which a hash last took longer than [`MAX_YIELDING`].
+    starved_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl PasswordHasher {
@@ -59,7 +59,7 @@ impl PasswordHasher {
             decoy: "$argon2id$v=19$m=19456,t=2,p=1$YXRsYXNodWItZGVjb3kh$\
                     Y2FuIG5ldmVyIGJlIHRoZSBoYXNoIG9mIGFueXRoaW4"
                 .into(),
-            starved: Arc::default(),
+            starved_at: Arc::default(),
         }
     }
 
@@ -101,18 +101,20 @@ impl PasswordHasher {
         let _admitted = self.admitted.try_acquire().map_err(|_| too_many())?;
         let running = tokio::time::timeout(MAX_WAIT, self.running.clone().acquire_owned()).await;
         let running = running.map_err(|_| too_many())?.map_err(ApiError::internal)?;
-        let starved = self.starved.clone();
+        let starved_at = self.starved_at.clone();
         let (result, finished) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("password-hash".to_owned())
             .spawn(move || {
                 let _running = running;
-                if !starved.load(Ordering::Relaxed) {
+                if starved_at.lock().is_none_or(|at| at.elapsed() > NOT_YIELDING) {
                     yield_to_other_threads();
                 }
                 let begin = Instant::now();
                 let output = work();
-                starved.store(begin.elapsed() > MAX_YIELDING, Ordering::Relaxed);
+                if begin.elapsed() > MAX_YIELDING {
+                    *starved_at.lock() = Some(Instant::now());
+                }
                 // Nobody waits for the result if the request was cancelled.
                 let _ = result.send(output);
             })
@@ -187,13 +189,15 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn hashes_yield_to_other_threads_unless_the_last_one_took_too_long() {
+    async fn hashes_yield_to_other_threads_unless_one_took_too_long_recently() {
         const SCHED_OTHER: u32 = 0;
         const SCHED_IDLE: u32 = 5;
         let hasher = PasswordHasher::new(1);
         assert_eq!(policy(&hasher).await, SCHED_IDLE);
-        hasher.starved.store(true, Ordering::Relaxed);
+        *hasher.starved_at.lock() = Some(Instant::now());
         assert_eq!(policy(&hasher).await, SCHED_OTHER);
+        assert_eq!(policy(&hasher).await, SCHED_OTHER);
+        *hasher.starved_at.lock() = Instant::now().checked_sub(NOT_YIELDING + Duration::from_secs(1));
         assert_eq!(policy(&hasher).await, SCHED_IDLE);
     }
 }

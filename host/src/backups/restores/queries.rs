@@ -315,6 +315,12 @@ pub(super) async fn upload(pool: &PgPool, id: Uuid) -> Result<Option<UploadRow>>
         .await
 }
 
+/// Notes that an upload was signed again, so that it is kept for another day. Returns whether it still exists.
+pub(super) async fn renew_upload(pool: &PgPool, id: Uuid) -> Result<bool> {
+    let updated = sqlx::query("UPDATE restore_uploads SET created_at = now() WHERE id = $1").bind(id).execute(pool);
+    Ok(updated.await?.rows_affected() > 0)
+}
+
 /// Returns uploads that were signed more than a day ago and that no active restore reads.
 pub(super) async fn expired_uploads(pool: &PgPool) -> Result<Vec<UploadRow>> {
     sqlx::query_as(

@@ -72,6 +72,9 @@ impl Restores {
             return Err(ApiError::new(Code::Conflict, "The archive is already uploaded.")
                 .with_hint("Plan its restore, or create another upload for another archive."));
         }
+        if !queries::renew_upload(&self.platform, id).await? {
+            return Err(ApiError::not_found("upload"));
+        }
         let signed = self.sign(&row).await?;
         Ok((row, signed))
     }

@@ -1,7 +1,7 @@
 use crate::{
     data::{
         message::shortened,
-        request::{Embed, ExportField, ExportRequest},
+        request::{Embed, ExportField, ExportRequest, SelectItem},
         schema::{Schema, Table},
     },
     error::{ApiError, ApiResult},
@@ -13,7 +13,7 @@ use super::{
     model::{EmbedPlan, ExportPlan},
     output::{PlanEmbed, plan_outputs},
     read::plan_order,
-    resolve::{self, forbidden},
+    resolve::{self, forbidden, forbidden_column},
 };
 
 /// Plans an export.
@@ -26,6 +26,14 @@ pub fn plan_export<'p>(schema: &'p Schema, table_name: &str, request: &'p Export
     let table = resolve::table(schema, table_name)?;
     if !table.can_select && !table.columns.iter().any(|column| column.can_select) {
         return Err(forbidden(table, "read"));
+    }
+    // Without filter and order, an export has all columns. It must not lack some because it has a filter.
+    if let [SelectItem::All] = request.select.as_slice()
+        && let Some(column) = table.columns.iter().find(|column| !column.can_select)
+    {
+        let error = forbidden_column(table, column, "read")
+            .with_hint("Name the columns in `select`, or export the table without a filter and an order.");
+        return Err(ExportField::Select.of(error));
     }
     let outputs = plan_outputs(table, &request.select, &mut FlatRows);
     let filter = plan_conditions(table, &request.conditions);

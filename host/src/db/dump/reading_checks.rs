@@ -30,13 +30,16 @@ WITH RECURSIVE checks AS (
     SELECT c.oid, n.nspname, c.relname, c.relkind, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+), first_loaded AS (
+    SELECT DISTINCT ON (loaded.oid) loaded.oid, tables.nspname, tables.relname, tables.name
+    FROM loaded JOIN tables ON tables.oid = loaded.relation AND tables.relkind = 'r'
+    ORDER BY loaded.oid, tables.nspname, tables.relname
 ), readings AS (
     SELECT DISTINCT ON (checks.oid) checks.*, l.name AS loaded, r.name AS read
     FROM checks
     JOIN pg_catalog.pg_proc p ON p.oid = checks.function
     JOIN pg_catalog.pg_language lang ON lang.oid = p.prolang AND lang.lanname NOT IN ('internal', 'c')
-    JOIN loaded ON loaded.oid = checks.oid
-    JOIN tables l ON l.oid = loaded.relation AND l.relkind = 'r'
+    JOIN first_loaded l ON l.oid = checks.oid
     JOIN tables r ON (r.nspname, r.relname) > (l.nspname, l.relname)
     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
                       WHERE e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND e.objid = p.oid
@@ -47,7 +50,7 @@ WITH RECURSIVE checks AS (
           ELSE EXISTS (SELECT FROM pg_catalog.pg_depend d
                        WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
                          AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = r.oid) END
-    ORDER BY checks.oid, l.nspname, l.relname, r.nspname, r.relname
+    ORDER BY checks.oid, r.nspname, r.relname
 )
 SELECT pg_catalog.pg_describe_object('pg_catalog.pg_constraint'::pg_catalog.regclass, readings.oid, 0),
     function::pg_catalog.regprocedure::pg_catalog.text, loaded, read,
@@ -92,12 +95,15 @@ impl ReadingCheck {
 /// Finds the constraints in the transaction's snapshot. The session has an empty `search_path`.
 pub(super) async fn find(client: &ExclusiveClient) -> Result<Vec<ReadingCheck>, tokio_postgres::Error> {
     let rows = client.query(QUERY, &[&MAX_REPORTED]).await?;
-    let check = |row: &tokio_postgres::Row| ReadingCheck {
-        constraint: row.get(0),
-        function: row.get(1),
-        loaded: row.get(2),
-        read: row.get(3),
-        remedy: row.get(4),
+    // Null describes a constraint that was dropped since the snapshot.
+    let check = |row: &tokio_postgres::Row| {
+        Some(ReadingCheck {
+            constraint: row.get::<_, Option<String>>(0)?,
+            function: row.get(1),
+            loaded: row.get(2),
+            read: row.get(3),
+            remedy: row.get::<_, Option<String>>(4)?,
+        })
     };
-    Ok(rows.iter().map(check).collect())
+    Ok(rows.iter().filter_map(check).collect())
 }

@@ -96,8 +96,9 @@ impl Snapshot {
             }
         };
         let tables = list_tables(&client).await.map_err(DumpError::from_postgres)?;
-        let unqualified = unqualified::find(&client).await.map_err(DumpError::from_postgres)?;
-        let reading_checks = reading_checks::find(&client).await.map_err(DumpError::from_postgres)?;
+        let unqualified = warnings(&client, unqualified::find(&client)).await.map_err(DumpError::from_postgres)?;
+        let reading_checks =
+            warnings(&client, reading_checks::find(&client)).await.map_err(DumpError::from_postgres)?;
         client.mark_idle();
         Ok(Self {
             client,
@@ -154,4 +155,22 @@ pub(in crate::db) async fn list_tables(client: &ExclusiveClient) -> Result<Vec<T
 /// Returns whether a table or schema was dropped after it was listed.
 fn is_dropped_table(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| *code == SqlState::UNDEFINED_TABLE || *code == SqlState::INVALID_SCHEMA_NAME)
+}
+
+/// Runs a query that only finds warnings, with a time limit. If Postgres refuses it, there are no warnings: a change of
+/// the schema at the same moment can make such a query fail, and the dump can do without it.
+async fn warnings<T>(
+    client: &ExclusiveClient,
+    find: impl Future<Output = Result<Vec<T>, tokio_postgres::Error>>,
+) -> Result<Vec<T>, tokio_postgres::Error> {
+    client.batch_execute("SAVEPOINT warnings; SET LOCAL statement_timeout = '10s'").await?;
+    let found = find.await;
+    if found.as_ref().is_err_and(|error| error.as_db_error().is_none()) {
+        return found;
+    }
+    client.batch_execute("ROLLBACK TO SAVEPOINT warnings").await?;
+    Ok(found.unwrap_or_else(|error| {
+        tracing::warn!(%error, "a dump contains no warnings about its schema");
+        Vec::new()
+    }))
 }

@@ -75,7 +75,10 @@ pub(super) async fn find(client: &ExclusiveClient) -> Result<Vec<UnqualifiedFunc
         return Ok(Vec::new());
     }
     let rows = client.query(QUERY, &[&MAX_REPORTED]).await?;
-    let function =
-        |row: &tokio_postgres::Row| UnqualifiedFunction { function: row.get(0), used_by: row.get(1), name: row.get(2) };
-    Ok(rows.iter().map(function).collect())
+    // Null describes an object that was dropped since the snapshot.
+    let function = |row: &tokio_postgres::Row| {
+        let used_by = row.get::<_, Option<String>>(1)?;
+        Some(UnqualifiedFunction { function: row.get(0), used_by, name: row.get(2) })
+    };
+    Ok(rows.iter().filter_map(function).collect())
 }

@@ -120,8 +120,12 @@ async fn try_to_drop(
         client.batch_execute(drop_statement).await.map_err(unreadable)?;
         return Ok(true);
     };
-    let refusal = refusal_of(error, &constraint.name)?;
-    tracing::debug!(reason = refusal.message, "a check constraint stays while rows are loaded");
+    let reason = match error.code() {
+        // The transaction locks every partition, and the server's table of locks may be too small for that.
+        Some(&SqlState::OUT_OF_MEMORY) => error.to_string(),
+        _ => refusal_of(error, &constraint.name)?.message,
+    };
+    tracing::debug!(reason, "a check constraint stays while rows are loaded");
     client.batch_execute("ROLLBACK").await.map_err(unreadable)?;
     Ok(false)
 }

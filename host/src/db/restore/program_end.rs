@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{RestoreError, program::no_pipes};
-use crate::db::dump::stderr::{read_tail, safe_message};
+use crate::db::dump::stderr::safe_message;
 
 const PROGRAM: &str = "pg_restore";
 /// The first version of Postgres that supports the setting `transaction_timeout`.
@@ -18,6 +18,8 @@ const TIMEOUT_SETTING_MAJOR: u32 = 17;
 const TOLERATED: &str = "unrecognized configuration parameter \"transaction_timeout\"";
 /// Maximum length of a line of messages. Longer lines are read in parts.
 const MAX_LINE_BYTES: u64 = 64 << 10;
+/// Size of the messages after which further ones are dropped.
+const MAX_ERROR_BYTES: usize = 8 << 10;
 /// Maximum number of entries that may fail while the program continues.
 const MAX_FAILED_ENTRIES: usize = 1000;
 
@@ -72,13 +74,20 @@ impl End {
 
 /// Waits for the end of a program that exits at the first error.
 pub(super) async fn ended(child: &mut Child) -> Result<End, RestoreError> {
-    let stderr = child.stderr.take().ok_or_else(no_pipes)?;
-    let (status, stderr) = tokio::join!(child.wait(), read_tail(stderr));
-    match status {
+    let mut lines = Lines::of(child)?;
+    let (mut entry, mut errors) = (None, String::new());
+    while let Some(line) = lines.next().await {
+        entry = entry.or_else(|| entry_id(&line));
+        let is_error = ["pg_restore: error: ", "pg_restore: detail: "].iter().any(|start| line.starts_with(start));
+        if is_error && errors.len() < MAX_ERROR_BYTES {
+            errors.push_str(&line);
+        }
+    }
+    match child.wait().await {
         Ok(status) if status.success() => Ok(End::Succeeded),
         Ok(status) => {
             tracing::warn!(%status, "pg_restore failed; the run's error contains its messages");
-            Ok(End::failed(stderr.lines().find_map(entry_id), &stderr))
+            Ok(End::failed(entry, &errors))
         }
         Err(error) => Err(RestoreError::NotRun(error.into())),
     }

@@ -199,3 +199,20 @@ async fn invalid_selections_are_refused_with_their_field_and_start_nothing() {
     let (status, body) = app.admin().post("/admin/v1/exports", unknown).await;
     assert_eq!((status, code(&body)), (StatusCode::NOT_FOUND, "unknown_table"), "{body}");
 }
+
+#[tokio::test]
+async fn export_with_a_filter_does_not_silently_lack_columns() {
+    let app = start().await;
+    let project = app.create_project("Hidden").await;
+    project.sql("CREATE TABLE people (id int, name text, ssn text); INSERT INTO people VALUES (1, 'a', 'x')").await;
+    let role = format!("proj_{}_app", project.id);
+    project.sql(&format!("REVOKE SELECT ON people FROM {role}; GRANT SELECT (id, name) ON people TO {role}")).await;
+    let all = exported(&app, &project, "people", json!({}), "csv").await;
+    assert_eq!(all, "id,name,ssn\n1,a,x\n");
+    let filtered = request(&project, "people", json!({ "filter": "eq.id=1" }), "csv");
+    let (status, body) = app.admin().post("/admin/v1/exports", filtered).await;
+    assert_eq!((status, code(&body)), (StatusCode::FORBIDDEN, "forbidden"), "{body}");
+    assert!(body["error"]["message"].as_str().unwrap().contains("`ssn`"), "{body}");
+    let some = exported(&app, &project, "people", json!({ "filter": "eq.id=1", "select": "id,name" }), "csv").await;
+    assert_eq!(some, "id,name\n1,a\n");
+}
