@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use crate::{app::App, http::ApiJson};
 
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum age of a result that is returned again. `/readyz` is open to everyone, so many requests to it must not cause
+/// Maximum age of a result that is returned again. `/readyz` is open to everyone. Many requests to it must not cause
 /// as many requests to the dependencies.
 const MAX_RESULT_AGE: Duration = Duration::from_millis(100);
 
