@@ -46,7 +46,7 @@ pub struct Figures {
 pub async fn measure(platform: &Platform) -> Result<Figures> {
     let folder = tempfile::tempdir()?;
     let archive = folder.path().join("archive.dump");
-    let path = format!("/admin/v1/backups?projectId={}&limit=1", platform.project_id());
+    let path = format!("/admin/v1/backups?target=project:{}&limit=1", platform.project_id());
     let backup = platform.admin_get(&path).await?["items"][0].clone();
     let backup = backup["id"].as_str().context("the project has no backup")?.to_owned();
     let archive_bytes = download(platform, &backup, &archive).await?;

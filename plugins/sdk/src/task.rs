@@ -77,6 +77,22 @@ pub async fn join_up_to<F: Future>(limit: usize, futures: impl IntoIterator<Item
     .await
 }
 
+/// Waits for `work` and returns its output. Meanwhile, also runs `background`, which is dropped at the end of `work`.
+///
+/// For example, `background` can report the progress of `work` in a loop that never ends.
+pub async fn with_background<W: Future>(work: W, background: impl Future<Output = ()>) -> W::Output {
+    let (mut work, mut background) = (pin!(work), pin!(background));
+    let mut is_running = true;
+    poll_fn(move |context| {
+        if let Poll::Ready(output) = work.as_mut().poll(context) {
+            return Poll::Ready(output);
+        }
+        is_running = is_running && background.as_mut().poll(context).is_pending();
+        Poll::Pending
+    })
+    .await
+}
+
 /// Gives the host and other futures of the run a turn, then continues. Call it in long computations, so that the other
 /// futures make progress.
 pub async fn yield_now() {
@@ -108,6 +124,25 @@ mod tests {
                 assert_eq!(outputs, (0..count).collect::<Vec<_>>());
                 return highest.get();
             }
+        }
+    }
+
+    #[test]
+    fn background_runs_until_the_end_of_the_work() {
+        let polls = |times: usize| {
+            let mut left = times;
+            poll_fn(move |_| {
+                left = left.saturating_sub(1);
+                if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+            })
+        };
+        let mut context = Context::from_waker(Waker::noop());
+        let mut endless = pin!(with_background(polls(3), std::future::pending()));
+        // The second future would panic if it were polled after its end.
+        let mut short = pin!(with_background(polls(3), async {}));
+        for is_last in [false, false, true] {
+            assert_eq!(endless.as_mut().poll(&mut context).is_ready(), is_last);
+            assert_eq!(short.as_mut().poll(&mut context).is_ready(), is_last);
         }
     }
 

@@ -70,6 +70,8 @@ pub(crate) mod clock {
 
     pub(crate) async fn sleep(milliseconds: u64) {
         with_state(|state| state.now = state.now.saturating_add(milliseconds));
+        // Other futures get a turn, as they do on a real host.
+        super::task::yield_now().await;
     }
 }
 

@@ -1,20 +1,24 @@
 //! Hashes passwords with Argon2id. The number of hashes in parallel is limited, because each needs 19 MiB and tens of
 //! milliseconds of a core.
 
+mod memory;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use argon2::{
-    Algorithm, Argon2, Params, PasswordVerifier as _, Version,
-    password_hash::{PasswordHasher as _, phc::PasswordHash},
+    Algorithm, Argon2, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use parking_lot::Mutex;
 use rand::RngCore as _;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use self::memory::{Kept, Memory};
 use crate::error::{ApiError, ApiResult, Code};
 
 /// OWASP's minimum for Argon2id: 19 MiB, two passes, one lane.
@@ -46,6 +50,7 @@ pub(super) struct PasswordHasher {
     /// A well-formed hash that no password has. It is verified if a user has no hash, so that both cases take the same
     /// time.
     decoy: Arc<str>,
+    memory: Kept,
     /// Time at which a hash last took longer than [`MAX_YIELDING`].
     starved_at: Arc<Mutex<Option<Instant>>>,
 }
@@ -59,6 +64,7 @@ impl PasswordHasher {
             decoy: "$argon2id$v=19$m=19456,t=2,p=1$YXRsYXNodWItZGVjb3kh$\
                     Y2FuIG5ldmVyIGJlIHRoZSBoYXNoIG9mIGFueXRoaW4"
                 .into(),
+            memory: Kept::default(),
             starved_at: Arc::default(),
         }
     }
@@ -68,13 +74,13 @@ impl PasswordHasher {
     /// # Errors
     /// 503 if too many requests wait for a hash, or this one waited longer than [`MAX_WAIT`].
     pub(super) async fn hash(&self, password: Password) -> ApiResult<String> {
-        self.run(move || {
+        self.run(move |memory| {
             let mut salt = [0; SALT_BYTES];
             rand::rng().fill_bytes(&mut salt);
-            argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|hash| hash.to_string())
+            new_hash(&password, &salt, memory).map(|hash| hash.to_string())
         })
         .await?
-        .map_err(|error| ApiError::internal(anyhow::anyhow!("argon2: {error}")))
+        .map_err(|error| ApiError::internal(error.context("a password could not be hashed")))
     }
 
     /// Returns whether the password has this hash. Without a hash, returns false after the same time.
@@ -84,24 +90,18 @@ impl PasswordHasher {
     pub(super) async fn verify(&self, password: Password, hash: Option<&str>) -> ApiResult<bool> {
         let (is_known, hash) = (hash.is_some(), hash.unwrap_or(&self.decoy).to_owned());
         let matches = self
-            .run(move || {
-                let parsed = PasswordHash::new(&hash)?;
-                match argon2().verify_password(password.as_bytes(), &parsed) {
-                    Ok(()) => Ok(true),
-                    Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-                    Err(error) => Err(error.into()),
-                }
-            })
+            .run(move |memory| has_hash(&password, &PasswordHash::new(&hash)?, memory))
             .await?
             .map_err(|error: anyhow::Error| ApiError::internal(error.context("a stored password hash is unusable")))?;
         Ok(is_known && matches)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> ApiResult<T> {
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> ApiResult<T> {
         let _admitted = self.admitted.try_acquire().map_err(|_| too_many())?;
         let running = tokio::time::timeout(MAX_WAIT, self.running.clone().acquire_owned()).await;
         let running = running.map_err(|_| too_many())?.map_err(ApiError::internal)?;
-        let starved_at = self.starved_at.clone();
+        let (kept, starved_at) = (self.memory.clone(), self.starved_at.clone());
+        let runtime = tokio::runtime::Handle::current();
         let (result, finished) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("password-hash".to_owned())
@@ -111,7 +111,9 @@ impl PasswordHasher {
                     yield_to_other_threads();
                 }
                 let begin = Instant::now();
-                let output = work();
+                let mut memory = kept.take();
+                let output = work(&mut memory);
+                kept.put_back(memory, &runtime);
                 if begin.elapsed() > MAX_YIELDING {
                     *starved_at.lock() = Some(Instant::now());
                 }
@@ -140,9 +142,36 @@ fn yield_to_other_threads() {
     }
 }
 
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).unwrap_or(Params::DEFAULT);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+fn new_hash(password: &str, salt: &[u8], memory: &mut Memory) -> anyhow::Result<PasswordHash> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None)?;
+    let mut hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params)?,
+        salt: Some(Salt::new(salt)?),
+        hash: None,
+    };
+    hash.hash = Some(output(password, &hash, Params::DEFAULT_OUTPUT_LEN, memory)?);
+    Ok(hash)
+}
+
+/// Compares in constant time.
+fn has_hash(password: &str, hash: &PasswordHash, memory: &mut Memory) -> anyhow::Result<bool> {
+    let expected = hash.hash.context("it has no output")?;
+    Ok(output(password, hash, expected.len(), memory)? == expected)
+}
+
+/// Hashes the password with the algorithm, parameters and salt of `hash`.
+fn output(password: &str, hash: &PasswordHash, length: usize, memory: &mut Memory) -> anyhow::Result<Output> {
+    let version = hash.version.map_or(Ok(Version::default()), Version::try_from)?;
+    let params = Params::try_from(hash)?;
+    let blocks = memory.reserve(params.block_count());
+    let argon2 = Argon2::new(Algorithm::try_from(hash.algorithm.as_str())?, version, params);
+    let salt = hash.salt.context("it has no salt")?;
+    let mut output = Zeroizing::new([0; Output::MAX_LENGTH]);
+    let output = output.get_mut(..length).context("it is too long")?;
+    argon2.hash_password_into_with_memory(password.as_bytes(), &salt, output, blocks)?;
+    Ok(Output::new(output)?)
 }
 
 fn too_many() -> ApiError {
@@ -183,7 +212,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     async fn policy(hasher: &PasswordHasher) -> u32 {
         // The fields after the name of the thread begin with the third. The policy is the 41st.
-        let stat = hasher.run(|| std::fs::read_to_string("/proc/thread-self/stat").unwrap()).await.unwrap();
+        let stat = hasher.run(|_| std::fs::read_to_string("/proc/thread-self/stat").unwrap()).await.unwrap();
         stat.rsplit_once(')').unwrap().1.split_whitespace().nth(41 - 3).unwrap().parse().unwrap()
     }
 

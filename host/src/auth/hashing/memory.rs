@@ -1,0 +1,97 @@
+//! Keeps the memory of finished hashes for the next ones.
+//!
+//! A hash needs 19 MiB. To get them from the system and return them takes almost as long as the hash, because the
+//! system clears each page.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use argon2::Block;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+/// Time after the last hash for which its memory is kept.
+const KEPT_FOR: Duration = Duration::from_secs(10);
+
+/// Memory for one hash. [`Memory::reserve`] makes it large enough.
+#[derive(Default)]
+pub(super) struct Memory(Vec<Block>);
+
+impl Memory {
+    /// Returns at least this number of blocks, with any content.
+    pub(super) fn reserve(&mut self, blocks: usize) -> &mut [Block] {
+        if self.0.len() < blocks {
+            self.0.resize(blocks, Block::new());
+        }
+        &mut self.0
+    }
+}
+
+/// The memory of hashes that have finished.
+#[derive(Clone, Default)]
+pub(super) struct Kept(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    unused: Vec<Memory>,
+    last_used: Option<Instant>,
+    is_release_scheduled: bool,
+}
+
+impl Kept {
+    /// Returns the memory of a finished hash, or none yet.
+    pub(super) fn take(&self) -> Memory {
+        let mut state = self.0.lock();
+        state.last_used = Some(Instant::now());
+        state.unused.pop().unwrap_or_default()
+    }
+
+    /// Keeps memory until [`KEPT_FOR`] has passed without a hash.
+    pub(super) fn put_back(&self, memory: Memory, runtime: &Handle) {
+        let mut state = self.0.lock();
+        state.unused.push(memory);
+        if std::mem::replace(&mut state.is_release_scheduled, true) {
+            return;
+        }
+        let kept = self.clone();
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(KEPT_FOR).await;
+                if kept.release_unless_used_within(KEPT_FOR) {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn release_unless_used_within(&self, time: Duration) -> bool {
+        let mut state = self.0.lock();
+        if state.last_used.is_some_and(|at| at.elapsed() < time) {
+            return false;
+        }
+        state.unused = Vec::new();
+        state.is_release_scheduled = false;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_is_kept_while_it_is_in_use_and_then_released() {
+        let kept = Kept::default();
+        let mut memory = kept.take();
+        memory.reserve(8);
+        kept.put_back(memory, &Handle::current());
+        assert!(!kept.release_unless_used_within(Duration::from_secs(60)));
+        let memory = kept.take();
+        assert_eq!(memory.0.len(), 8);
+        kept.put_back(memory, &Handle::current());
+        assert!(kept.release_unless_used_within(Duration::ZERO));
+        assert_eq!(kept.take().0.len(), 0);
+    }
+}
