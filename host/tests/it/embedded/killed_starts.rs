@@ -1,4 +1,4 @@
-//! A start after a start that was killed at any moment: it succeeds at once, with a complete cluster.
+//! Starts after an earlier start was killed at any moment. Each succeeds at once, with a complete cluster.
 
 use std::{
     fs,
