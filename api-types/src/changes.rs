@@ -97,6 +97,7 @@ pub struct ChangeEffect {
     /// Number of deleted rows.
     pub deleted: i64,
     /// What a foreign key of this table does when a row that it refers to is deleted. Null unless the key refers to
-    /// another table in this list that lost rows. If several keys do, this is the action of the first by name.
+    /// another table in this list that lost rows. If several keys of the table do, this is the action of the key that
+    /// is first by name.
     pub on_delete: Option<ReferenceAction>,
 }

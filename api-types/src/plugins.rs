@@ -37,7 +37,7 @@ pub struct CapabilityScope {
     /// Databases: `platform`, `project:<id>`, `project:*` or `*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
-    /// Object stores: `backups`, `project:<id>`, `project:*` or `*`.
+    /// Object stores: `backups`, `exports`, `imports`, `project:<id>`, `project:*` or `*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<String>,
     /// Hosts: `host`, `*.suffix` or `*`.

@@ -103,8 +103,8 @@ pub struct RestorePlan {
     pub size_bytes: i64,
     /// Version of the Postgres server that was dumped, for example `15.14`. Null if unknown.
     pub server_version: Option<String>,
-    /// Whether the archive is encrypted. Unless the identity is configured, it is then needed again to confirm the
-    /// restore.
+    /// Whether the archive is encrypted. If so, and unless the server has a configured identity, the request that
+    /// confirms the restore must contain the identity again.
     #[serde(default)]
     pub encrypted: bool,
     /// The objects that are brought back. Null if the backup contains no objects, or if they are left out.

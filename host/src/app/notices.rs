@@ -6,7 +6,7 @@ use crate::{
     plugins::RejectedPlugin,
 };
 
-/// Name of the plugin that makes backups, and of its job that does so.
+/// Name of the plugin that makes backups. The job that makes them has the same name.
 const BACKUP: &str = "backup";
 
 /// Notifies the owner when runs end.

@@ -76,7 +76,7 @@ pub(super) async fn update_current_user(
         }
         None => None,
     };
-    // Before anything is stored, so that a refused request changes nothing.
+    // Checked before anything is stored, so that a refused request changes nothing.
     if let Some(email) = &new_email {
         require_mail(state, &settings)?;
         state.limits.charge_account(Attempt::Recover, project, email.as_str())?;

@@ -92,7 +92,7 @@ pub async fn verify_stored(
         return unverified("the stored dump was changed: it can't be decrypted to its end");
     }
     let restored = restored.map_err(restore_failure)?;
-    // The same tables that the catalogue and the dashboard count. All tables are compared.
+    // Counts only the tables that the catalogue and the dashboard count, but compares all tables.
     let own = || restored.tables.iter().filter(|table| is_own_schema(&table.schema));
     Ok(BackupVerification {
         tables: own().count(),

@@ -8,13 +8,13 @@ use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt
 use crate::config::{ConfigError, Vars};
 
 /// Targets with their maximum level: crates that log statements, values, headers or keys at verbose levels, or log what
-/// is of no use to an operator. `ATLASHUB_LOG` can't raise it. The first entry that matches applies.
+/// is of no use to an operator. `ATLASHUB_LOG` can't raise these levels. The first entry that matches a target applies.
 const MAX_LEVELS: &[(&str, LevelFilter)] = &[
     ("aws_config", LevelFilter::WARN),
     ("aws_runtime", LevelFilter::WARN),
     ("aws_sdk_s3", LevelFilter::WARN),
     ("aws_sigv4", LevelFilter::WARN),
-    // Warns that an older HTTP client is missing, which the object store's client doesn't use on purpose.
+    // Warns that the SDK's older HTTP client is missing. The object store's client deliberately uses another one.
     ("aws_smithy_runtime::client::defaults", LevelFilter::ERROR),
     ("aws_smithy_", LevelFilter::WARN),
     ("h2", LevelFilter::WARN),

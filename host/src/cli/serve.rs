@@ -68,7 +68,8 @@ pub(super) async fn run(arguments: &ServeArguments) -> Result<ExitCode, CommandE
     let config = fit_connections(config);
     let stop = stop_on_signals()?;
 
-    // Locks the data folder before binding ports, so that a second server reports the first one and not its port.
+    // Locks the data folder before binding ports, so that the error of a second server names the first server instead
+    // of a port that is in use.
     let external = services::external(&config)?;
     let held = if external.is_none() { Some(HeldDataFolder::lock(&config)?) } else { None };
     let (config, surfaces) = bind(config).await?;

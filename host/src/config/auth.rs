@@ -110,7 +110,7 @@ fn server(text: &str, from: Mailbox) -> Result<SmtpConfig, ConfigError> {
 
 fn is_loopback(host: &Host<&str>) -> bool {
     match host {
-        // If the scheme is not the web's, an IPv4 address is parsed as a name.
+        // The URL parser recognizes IPv4 addresses only with web schemes. With `smtp`, it treats an address as a name.
         Host::Domain(name) => {
             name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
         }

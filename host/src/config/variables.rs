@@ -84,7 +84,7 @@ variables! {
         "Comma-separated addresses or networks of proxies whose header `CF-Connecting-IP` is trusted.";
     plain "ATLASHUB_BODY_LIMIT_BYTES" "1048576" "Maximum size of a JSON body, in bytes.";
     plain "ATLASHUB_BODY_TIMEOUT_SECONDS" "30"
-        "Time in which the whole body of a request must arrive, in seconds; later ones get 408.";
+        "Time in which the whole body of a request must arrive, in seconds; a later one gets 408.";
     plain "ATLASHUB_MAX_BODY_BYTES_IN_FLIGHT" "134217728"
         "Maximum size of all request bodies in memory per surface, in bytes; further ones get 503. One project \
          can take half. The minimum is four times `ATLASHUB_BODY_LIMIT_BYTES`.";

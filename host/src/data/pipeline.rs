@@ -282,7 +282,7 @@ async fn read(attempt: &Attempt<'_>, request: &ReadRequest, limits: &DataLimits)
     let rendered = render_read(&plan);
     let mut rows = ReadRows::new(&plan, attempt.response(if plan.single { 512 } else { 8192 }));
     let (mut total, mut estimate) = (None, None);
-    // Two statements are boxed, because most requests have one and don't need the space of the other.
+    // The future of two statements is boxed, because most requests run only one and don't need its space.
     if plan.count == Count::Estimated {
         let explain = render_estimate(&plan);
         let both = async { tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &explain)) };

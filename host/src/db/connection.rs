@@ -41,8 +41,8 @@ const RESET_SESSION: &str = "RESET ROLE; SET SESSION AUTHORIZATION DEFAULT; RESE
 pub(super) struct Connection {
     client: Client,
     statements: Mutex<LruCache<Arc<str>, tokio_postgres::Statement>>,
-    /// Held while requests are sent, so that no other statement comes between a user's claims and their statement.
-    /// Only a Close can, which `wire` allows.
+    /// Held while requests are sent, so that no other statement comes between a user's claims and their statement. Only
+    /// a Close can come between them; `wire` handles that.
     sending: Mutex<()>,
     in_flight: AtomicU32,
     /// Time of the last response, or of the last request on an idle connection. In milliseconds since `opened_at`.

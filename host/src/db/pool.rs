@@ -39,7 +39,7 @@ pub(super) struct Pool {
     idle: Mutex<Vec<Arc<Connection>>>,
     /// Limits the number of connections that are checked out.
     pub(super) checkout_permits: Arc<Semaphore>,
-    /// The lookups that may share statements. Each one's result is its row.
+    /// The lookups that may share statements. The result of a lookup is its row, if there is one.
     pub(super) lookups: Arc<Lookups<LookupKey, Option<Row>>>,
     /// Held while a connection is being opened, so that a burst of requests opens one connection and not a hundred.
     pub(super) opening: tokio::sync::Mutex<()>,

@@ -5,8 +5,8 @@
 //! through the API. Small objects (such as manifests and the logs of runs) are read and written as a whole; large ones
 //! are streamed.
 //!
-//! Each method that sends requests returns the [`StoreError`] of the first one that fails. Its section *Errors* names
-//! only variants that have a special meaning.
+//! Each method that sends requests returns the [`StoreError`] of the first request that fails. Its section *Errors*
+//! names only variants that have a special meaning.
 //!
 //! Deliberately absent: logical buckets, path rules and permissions (`storage`); versions, ACLs, tags and encryption
 //! headers, which not every store supports; decisions by error code, because stores disagree on codes (the HTTP status

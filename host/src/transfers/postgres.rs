@@ -10,7 +10,7 @@ pub(super) const SETTINGS: &str = "SET search_path = public; SET timezone = 'UTC
 pub(super) fn refused(error: tokio_postgres::Error) -> TransferError {
     match error.as_db_error() {
         Some(reported) if !["08", "53", "57P"].iter().any(|class| reported.code().code().starts_with(class)) => {
-            TransferError::Refused(format!("Postgres refused it: {}", reported.message()))
+            TransferError::Refused(format!("Postgres refused the statement: {}", reported.message()))
         }
         _ => TransferError::Unavailable { what: "the project's database", cause: error.into() },
     }

@@ -10,7 +10,7 @@ use crate::config::AccessConfig;
 
 /// Tolerated difference between clocks.
 const CLOCK_LEEWAY_SECONDS: u64 = 5;
-/// Maximum length of an assertion. Real ones are about 1 KiB long.
+/// Maximum length of an assertion. Real assertions are about 1 KiB long.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// A person or program that signed in through Access.

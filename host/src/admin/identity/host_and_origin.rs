@@ -1,7 +1,8 @@
 //! Host names of the admin surface, and origins that may write.
 //!
-//! A foreign page in the owner's browser can send requests with the owner's cookie or Access session (CSRF): `Origin`
-//! reveals it. It can also point its own host name at this machine (DNS rebinding): `Host` reveals that.
+//! A foreign page in the owner's browser can send requests with the owner's cookie or Access session (CSRF). The header
+//! `Origin` of such a request names the page. The page can also point its own host name at this machine (DNS
+//! rebinding). The header `Host` then contains that name.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,8 +1,8 @@
 //! A cache of the public keys (RFC 7517) that verify the assertions of a Cloudflare Access team.
 //!
-//! Keys are fetched again when they are old, or when an assertion names an unknown key. After a success, the next fetch
-//! waits for [`CacheAges::min_fetch_interval`] (except after the first one); after a failure, for
-//! [`CacheAges::retry_interval`]. There is one fetch at a time; other callers wait for it.
+//! Keys are fetched again when they are old, or when an assertion names an unknown key. After a successful fetch,
+//! except the first one, the next fetch waits for [`CacheAges::min_fetch_interval`]. After a failed fetch, it waits for
+//! [`CacheAges::retry_interval`]. Only one fetch runs at a time; other callers wait for its result.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -5,7 +5,8 @@
 //! - `access_token`, `key_set`: Cloudflare Access's assertions, and the keys that verify them.
 //! - `sessions`: the dashboard's cookie and one-time codes. `session_list`: the sessions that the owner sees and ends.
 //! - `attempts`: limits and records failed sign-ins.
-//! - `authenticate`: finds the caller of a request with these; `middleware` applies it; `routes` signs in and out.
+//! - `authenticate`: finds the caller of a request with the modules above. `middleware` uses it for every request to
+//!   the admin API. `routes` signs in and out.
 //!
 //! Handlers take [`AdminCaller`] and never read tokens. Not here: permissions, since every caller is the owner; API
 //! keys and end users (`projects`).

@@ -31,10 +31,10 @@ const MAX_WAITING: usize = 200;
 /// Maximum time that a request waits for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// Run time of a hash, in a thread that only gets time that no other thread needs, after which the next hash gets its
-/// share of the processor. Normally it takes 30 to 100 ms.
+/// Run time above which a hash counts as starved, because its thread only runs while no other thread needs the core.
+/// The next hashes then run with normal priority. A hash normally takes 30 to 100 ms.
 const MAX_YIELDING: Duration = Duration::from_secs(1);
-/// Time for which hashes don't yield after one that took longer than [`MAX_YIELDING`].
+/// Time for which hashes don't yield to other threads after a hash that took longer than [`MAX_YIELDING`].
 const NOT_YIELDING: Duration = Duration::from_secs(30);
 
 /// A password, which is overwritten in memory when it is dropped.

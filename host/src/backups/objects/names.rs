@@ -11,11 +11,12 @@ pub(super) const NAME_BYTES: usize = 32;
 pub(super) type CopyName = [u8; NAME_BYTES];
 
 /// Derives the names of copies. A name reveals neither the content nor whether two projects have the same content. It
-/// differs for other recipients, so that a copy that they can't decrypt is never reused. Cheap to clone.
+/// also depends on the recipients, so that a backup never reuses a copy that its recipients can't decrypt. Cheap to
+/// clone.
 #[derive(Clone)]
 pub struct CopyNames {
     key: DerivedKey,
-    /// Code that identifies the recipients.
+    /// Message authentication code of the recipients.
     recipients: [u8; 32],
 }
 

@@ -29,9 +29,10 @@ pub struct RestoredProject {
     pub objects: Option<RestoredObjects>,
 }
 
-/// Creates those of a project's roles, database and bucket that are missing, and restores its database and objects from
-/// a backup. Without a backup, only creates what is missing, and returns `None`. `failed_objects` decides about objects
-/// that can't be created after the rows were loaded. No server may run. Can be repeated after a crash.
+/// Restores the database and the objects of a project from a backup. Before that, creates the project's roles, database
+/// and bucket if they are missing. Without a backup, only creates what is missing, and returns `None`. `failed_objects`
+/// decides about objects that can't be created after the rows were loaded. No server may run. Can be repeated after a
+/// crash.
 ///
 /// # Errors
 /// Fails if the dump or an object is missing, was changed or can't be decrypted, if the loaded tables differ from the

@@ -78,9 +78,9 @@ impl BackupsState {
 
 impl Restores {
     /// Drops the database that a restore keeps, and removes its uploaded archive. Cancels a restore that is only
-    /// planned. Does nothing if the restore is not in the expected state, if one is given: it may have run or been
-    /// rolled back since the caller read it, and another database would be dropped. Returns the restore as it was
-    /// before.
+    /// planned. Changes nothing unless the restore is in the state `expected`, if that is given: the restore may have
+    /// run or been rolled back since the caller read it, and the call would then drop another database. Returns the
+    /// restore as it was before.
     ///
     /// # Errors
     /// 404 if the restore does not exist, 409 while a run works on it, and if it is not in the expected state.

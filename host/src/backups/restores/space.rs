@@ -24,8 +24,8 @@ impl Restores {
 
     /// Returns a warning if the disk has less free space than a restore needs.
     ///
-    /// An archive does not say how large its database will be. It is taken to be as large as the archive, or as the
-    /// database that it was made of is now.
+    /// An archive does not say how large its database will be. This function assumes the size of the archive or the
+    /// present size of the dumped database, whichever is larger.
     pub(super) async fn warning_of_space(
         &self,
         archive_bytes: i64,

@@ -106,7 +106,8 @@ impl Restores {
 
 /// Create another upload URL for an archive
 ///
-/// For an upload that failed or whose URL expired. The archive must have the size of the upload.
+/// For an upload that failed or whose URL expired. The archive must have the size that was sent when the upload was
+/// created.
 #[utoipa::path(post, path = "/admin/v1/restores/uploads/{upload}/sign", tag = "restores",
     params(("upload" = Uuid, Path)),
     responses((status = 200, body = SignedRestoreUpload), (status = 404, body = ErrorBody),

@@ -34,9 +34,9 @@ impl PasswordArguments {
         let Some(file) = &self.password_file else {
             return match File::open("/dev/tty") {
                 Ok(_) => Ok(None),
-                Err(_) => {
-                    Err(CommandError::failed("There is no terminal to ask for the password. Use --password-file."))
-                }
+                Err(_) => Err(CommandError::failed(
+                    "There is no terminal in which to ask for the password. Use --password-file.",
+                )),
             };
         };
         let password = files::read_text(file)?.trim_end_matches(['\r', '\n']).to_owned();

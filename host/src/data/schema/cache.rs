@@ -166,7 +166,8 @@ impl SchemaCache {
             schema = load(&self.pools, project, role).await?;
         }
         let schema = Arc::new(schema);
-        // Until now, statements on shared connections may have run code that changed the session.
+        // With the previous schema, statements that run this code shared connections. The code may have changed their
+        // sessions.
         let previous = entry.schemas[role as usize].load_full();
         if previous.is_some_and(|previous| schema.runs_more_code_than(&previous)) {
             self.pools.renew(project, role);

@@ -1,7 +1,8 @@
 -- Everything in schema `public` on which role $1 has a privilege, as one JSON document. Parsed by `catalogue.rs`.
 WITH RECURSIVE rel AS MATERIALIZED (
     SELECT c.oid, c.relname, c.relkind,
-           -- Unique keys do not extend to tables that inherit; they do to partitions.
+           -- A unique key of a table does not cover the tables that inherit from it. A key of a partitioned table
+           -- covers its partitions.
            c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) AS has_heirs,
            pg_catalog.has_table_privilege($1::name, c.oid, 'SELECT') AS can_select,
            pg_catalog.has_table_privilege($1::name, c.oid, 'INSERT') AS can_insert,

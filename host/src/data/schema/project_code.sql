@@ -1,9 +1,9 @@
 -- Which relations run code of the project when they are read or written. Included by `load.sql`, whose parameter $1 is
 -- the role. Everything that is not known to be harmless counts as code.
 
--- Functions that can run SQL or change the session. Of Postgres's own functions, those that are not volatile and those
--- listed below can do neither, except those that run a query or an input function given as text. Of other functions,
--- only those that AtlasHub creates in schema `auth`, and those of some extensions, are trusted.
+-- Functions that can run SQL or change the session. Postgres's own functions count if they run a query or an input
+-- function that is given as text, or if they are volatile and not listed below. All other functions count, except those
+-- that AtlasHub creates in schema `auth` and those of the extensions listed below.
 unsafe_function AS MATERIALIZED (
     SELECT p.oid, p.proname, p.pronamespace
     FROM pg_catalog.pg_proc p

@@ -168,7 +168,8 @@ async fn read(rows: RowStream, sender: &mpsc::Sender<Bytes>) -> Result<u64, Quer
     while let Some(row) = rows.next().await {
         let row = row.map_err(QueryError::from_postgres)?;
         let json: &str = row.try_get(0).map_err(QueryError::from_postgres)?;
-        // Values of type `json` keep their line breaks. Those are outside of strings, so they can be replaced.
+        // Values of type `json` keep their line breaks. In JSON, line breaks occur only outside of strings, so they can
+        // be replaced.
         chunk.extend(json.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
         chunk.put_u8(b'\n');
         count += 1;

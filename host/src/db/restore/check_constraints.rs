@@ -18,11 +18,11 @@ use super::{
 };
 use crate::db::{ExclusiveClient, dump::stderr::shorten};
 
-/// Selects the check constraints of the role's tables and domains that call a function that neither Postgres nor an
-/// extension brought, directly or as an operator. Constraints that are `NOT VALID` are included, because Postgres also
-/// checks new rows against them. The columns are the id, the name for messages, the statements that drop and add the
-/// constraint, whether it is valid, whether it is inherited from no other table, and the statement that adds its
-/// comment.
+/// Selects the check constraints of the role's tables and domains that call, directly or through an operator, a
+/// function that belongs neither to Postgres nor to an extension. Constraints that are `NOT VALID` are included,
+/// because Postgres also checks new rows against them. The columns are the id, the name for messages, the statements
+/// that drop and add the constraint, whether it is valid, whether it is inherited from no other table, and the
+/// statement that adds its comment.
 const CONSTRAINTS: &str = "
 WITH functions AS (
     SELECT p.oid FROM pg_catalog.pg_proc p

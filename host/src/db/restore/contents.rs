@@ -4,7 +4,7 @@
 const LEFT_OUT: [&str; 6] =
     ["EVENT TRIGGER", "PUBLICATION", "SUBSCRIPTION", "SECURITY LABEL", "DATABASE", "PROCEDURAL LANGUAGE"];
 /// Kinds of entries that run last. Most name roles, which are translated to those of the project. `pg_restore` fills
-/// materialized views last. It could not do so if their tables already forced row-level security.
+/// materialized views last. It could not fill them if their tables already forced row-level security.
 const LATE_KINDS: [&str; 4] = ["POLICY", "ROW SECURITY", "ACL", "DEFAULT ACL"];
 
 /// The contents of an archive. The author of the archive may have chosen any of these values.

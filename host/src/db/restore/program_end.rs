@@ -1,7 +1,8 @@
 //! Waits for the end of `pg_restore`, and reads its messages.
 //!
-//! Before the first error about an entry, it prints a line like `pg_restore: from TOC entry 31; 1259 16401 INDEX …`. An
-//! archive can contain names that look like such lines. That only misleads about the archive's own objects.
+//! Before the first error about an entry, `pg_restore` names the entry in a line like
+//! `pg_restore: from TOC entry 31; 1259 16401 INDEX …`. An archive can contain names that look like such lines. Such a
+//! name can only attribute an error to a wrong object of the same archive.
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -18,7 +19,7 @@ const TIMEOUT_SETTING_MAJOR: u32 = 17;
 const TOLERATED: &str = "unrecognized configuration parameter \"transaction_timeout\"";
 /// Maximum length of a line of messages. Longer lines are read in parts.
 const MAX_LINE_BYTES: u64 = 64 << 10;
-/// Size of the messages after which further ones are dropped.
+/// Total size of the messages that are kept. Further messages are dropped.
 const MAX_ERROR_BYTES: usize = 8 << 10;
 /// Maximum number of entries that may fail while the program continues.
 const MAX_FAILED_ENTRIES: usize = 1000;
@@ -177,7 +178,7 @@ fn entry_id(line: &str) -> Option<u32> {
     line.strip_prefix("pg_restore: from TOC entry ")?.split_once(';')?.0.parse().ok()
 }
 
-/// Returns the errors in the text. Of an error that Postgres reported, only Postgres's message.
+/// Returns the errors in the text. An error that Postgres reported is reduced to Postgres's message.
 fn message_of(text: &str) -> String {
     let message = safe_message(PROGRAM, text);
     match message.strip_prefix("could not execute query: ERROR:") {

@@ -126,8 +126,8 @@ impl Roles<'_> {
         Some((edits, on_failure))
     }
 
-    /// Translates a list of roles. Returns `None` if no role can be translated, or if all must be and one can't.
-    /// Returns `Some(None)` for a list that the statement leaves out, which stands for `PUBLIC`.
+    /// Translates a list of roles. Returns `None` if no role can be translated, or if only some can and `list` is
+    /// [`ListOf::All`]. Returns `Some(None)` for a list that the statement leaves out, which stands for `PUBLIC`.
     fn role_list(&self, nodes: &[Node], sql: &str, list: ListOf) -> Option<Option<Edit>> {
         let specs: Vec<&RoleSpec> = nodes.iter().filter_map(role_spec).collect();
         if specs.iter().all(|spec| spec.location < 0 && is_public(spec)) {

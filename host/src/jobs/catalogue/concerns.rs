@@ -112,7 +112,7 @@ fn concerns_of(job: &Job) -> Vec<JobConcern> {
     concerns
 }
 
-/// Returns the median duration of the job's runs and the shortest time between its fire times, if the former is longer.
+/// Returns the median duration of the job's runs and the shortest time between its fire times, if the runs take longer.
 fn duration_and_interval(job: &Job) -> Option<(TimeDelta, TimeDelta)> {
     let interval = job.next_runs.windows(2).map(|times| times[1] - times[0]).min()?;
     let mut durations: Vec<i64> = job.recent_runs.iter().flatten().filter_map(|run| run.duration_ms).collect();

@@ -110,8 +110,8 @@ impl Schedule {
         latest
     }
 
-    /// Returns the instant at which a matching local time runs, if it does. Of a local time that occurs twice, that is
-    /// the second instant if the first is not after `after`.
+    /// Returns the fire time for a matching local time, if there is one. If the local time occurs twice and its first
+    /// instant is not after `after`, only the second instant can be a fire time.
     fn instant_of(&self, local: NaiveDateTime, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match zone::resolve(self.zone, local) {
             zone::Instants::One(at) => Some(at),

@@ -82,8 +82,8 @@ impl InspectedPlugin {
         Ok(scopes)
     }
 
-    /// Checks that the plugin's key is trusted, and that neither the plugin's file nor its approval is revoked. If the
-    /// check fails, the plugin's runs are stopped.
+    /// Checks that the plugin's key is trusted, and that neither the plugin's file nor its approval is revoked.
+    /// `loading::registry` stops the runs of a plugin that fails this check.
     ///
     /// # Errors
     /// Returns a refusal that names the key, the file or the approval.

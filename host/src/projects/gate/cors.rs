@@ -99,7 +99,7 @@ fn is_origin(text: &str) -> bool {
     let Ok(url) = url::Url::parse(text) else { return false };
     match url.scheme() {
         "http" | "https" => url.origin().ascii_serialization() == text,
-        // Their origin is `null`, which any other page could send, too.
+        // Pages with these schemes send the origin `null`, which any other page can send, too.
         "about" | "blob" | "data" | "file" | "javascript" | "ftp" | "ws" | "wss" => false,
         scheme => {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

@@ -32,7 +32,7 @@ pub struct AuthResources {
 /// Creates the project's role for end-user login and gives it schema `auth` with those of `tables` that exist there.
 ///
 /// # Errors
-/// 409 if the schema contains tables or other objects that AtlasHub did not make and can't take over, 404 if the
+/// 409 if the schema contains tables or other objects that AtlasHub did not create and can't take over, 404 if the
 /// project does not exist, 503 if Postgres can't be reached.
 pub async fn prepare_auth_role(resources: &AuthResources, project: &str, tables: AuthTables) -> ApiResult<()> {
     create(resources, project).await?;

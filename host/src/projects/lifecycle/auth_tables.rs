@@ -30,8 +30,8 @@ pub struct AuthTables {
 /// platform's, to the project's database or to one that is being restored. It is idempotent.
 ///
 /// # Errors
-/// 409 if the schema contains a table with one of the names that AtlasHub did not make, or that differs from what
-/// AtlasHub made, or other objects that can't be taken over.
+/// 409 if one of the tables was not created by AtlasHub or was changed since, or if the schema contains other objects
+/// that can't be taken over.
 pub(super) async fn take_over(connection: &mut PgConnection, project: &str, tables: AuthTables) -> ApiResult<()> {
     // The project controls the contents of the database: names must not resolve to its objects, and its locks must not
     // block.
@@ -111,7 +111,7 @@ pub fn auth_grants(project: &str, tables: AuthTables) -> String {
     grants(project, tables.names.iter().copied(), tables.users)
 }
 
-/// Returns whether schema `auth` contains the tables of end-user login, that is, the marker.
+/// Returns whether schema `auth` contains the tables of end-user login. [`AuthTables::marker`] stands for all of them.
 pub(super) async fn exist(connection: &mut PgConnection, tables: AuthTables) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
@@ -145,7 +145,7 @@ async fn refuse_differences(connection: &mut PgConnection, tables: &[&str]) -> A
     let Some((table, difference)) = difference else { return Ok(()) };
     Err(ApiError::new(
         Code::Conflict,
-        format!("Table `auth.{table}` {difference}. AtlasHub did not make it like this."),
+        format!("Table `auth.{table}` {difference}. AtlasHub did not create it in this form."),
     )
     .with_hint("Use a database whose schema `auth` was not changed, or drop that schema in the SQL editor."))
 }

@@ -3,7 +3,7 @@
 //!
 //! The swap is one transaction of the platform database: either both databases are renamed and the caller records the
 //! swap, or nothing happens. A login during the swap waits for the lock of the rename, and then fails because the
-//! database was renamed. The pools of projects' connections retry it, which reaches the new database.
+//! database was renamed. The pools of projects' connections then log in again, and reach the new database.
 
 use std::{
     sync::Arc,

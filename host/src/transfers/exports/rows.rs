@@ -83,7 +83,8 @@ impl RowWriter {
     fn write_json(&mut self, row: &[u8], file: &mut BytesMut) {
         match (self.format, self.rows) {
             (RowFormat::Ndjson, _) => {
-                // Values of type `json` keep their line breaks. Those are outside of strings, so they can be replaced.
+                // Values of type `json` keep their line breaks. In JSON, line breaks occur only outside of strings, so
+                // they can be replaced.
                 file.extend(row.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
                 file.put_u8(b'\n');
             }

@@ -108,7 +108,7 @@ async fn check_constraints_that_rows_violate_become_not_valid_and_are_listed() {
     // Nothing else changed, and the comments are kept.
     let after = constraints(&project).await;
     let changed: Vec<_> = before.iter().filter(|constraint| !after.contains(constraint)).collect();
-    // Besides the listed ones, the constraint that `heirs` only inherits.
+    // The constraint that `heirs` only inherits changed too, but is not listed.
     assert_eq!(changed.len(), expected.len() + 1, "{changed:#?}");
     assert!(after.iter().any(|constraint| constraint.ends_with("|the \"zone\"; it's open")), "{after:#?}");
     assert_is_refused(&project, "INSERT INTO items (id, zone) VALUES (3, 'b')").await;

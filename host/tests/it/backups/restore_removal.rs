@@ -31,7 +31,8 @@ async fn restore_is_removed_only_in_the_state_that_the_client_expects() {
     let (done, _) = confirm(&app, &planned, &project).await;
     assert_eq!(remove("planned").await, refused("The restore is not planned, but done. Nothing was removed."));
     assert_eq!(other_databases(&project).await, [done["previousDatabase"].as_str().unwrap()]);
-    // Nor does one that wants to drop the database from before the restore, if that is the project's again.
+    // A client that wants to drop the database from before the restore drops nothing if the project uses that database
+    // again.
     let run = ended_run(&app, &start(&app, &planned, "/rollback", &project).await).await;
     assert_eq!(run["status"], "success", "{run}");
     assert_eq!(remove("done").await, refused("The restore is not done, but rolledBack. Nothing was removed."));

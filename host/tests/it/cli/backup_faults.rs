@@ -20,11 +20,11 @@ use crate::{
 const SMALL: &[u8] = b"the small object";
 const CHANGED: &[u8] = b"changed";
 
-/// Where a process is killed.
+/// The moment at which a process is killed.
 enum Moment {
-    /// When it sends a request to the store that contains this text.
+    /// The process sends a request to the store that contains this text.
     Request(&'static str),
-    /// When it executes an `INSERT` or `UPDATE` of a table for rows that satisfy this condition.
+    /// The process executes an `INSERT` or `UPDATE` of a table for rows that satisfy this condition.
     Change(&'static str, &'static str, &'static str),
 }
 
@@ -124,7 +124,7 @@ async fn restore_with_objects_killed_at_any_step_changes_no_row_and_can_be_repea
     let (backup, _) = back_up(&killed.app, &killed.project).await;
     killed.project.sql("INSERT INTO items VALUES (2)").await;
     let of_store = RESTORE_STEPS.map(|(step, text)| (step, Moment::Request(text)));
-    // Only the second of the two changes the time.
+    // The second update of the row changes `updated_at`; the first does not.
     let limit = "NEW.path = 'large.bin' AND NEW.updated_at = OLD.updated_at";
     let stored = "NEW.path = 'large.bin' AND NEW.updated_at > OLD.updated_at";
     let swap = "NEW.state = 'swapping' AND NEW.new_database IS NOT NULL";

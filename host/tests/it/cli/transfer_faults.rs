@@ -16,18 +16,18 @@ use crate::{
 /// A query whose export has 20 MB, which are sent in three parts.
 const LARGE: &str = "SELECT repeat(md5(g::text), 100) FROM generate_series(1, 6500) g";
 
-/// Where a process is killed.
+/// The moment at which a process is killed.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// When it sends a request to the store that contains this text.
+    /// The process sends a request to the store that contains this text.
     Request(&'static str),
-    /// When it updates a row of this table of the platform that satisfies this condition.
+    /// The process updates a row of this table of the platform database that satisfies this condition.
     Update(&'static str, &'static str),
-    /// When it inserts this row of the project.
+    /// The process inserts a row of the project's table for which this condition is true.
     Insert(&'static str),
-    /// When it commits this row of the project.
+    /// The process commits a transaction that inserted such a row.
     Commit(&'static str),
-    /// In a query of the project.
+    /// The process runs a query in the project's database.
     Query,
 }
 

@@ -106,7 +106,7 @@ async fn errors_with_too_long_texts_are_reported_as_such() {
     let sql = json!({ "sql": "SELECT repeat('x', 5000000)::int" });
     let (status, body) = project.admin().post(&project.path("/sql"), sql).await;
     check(status, &body["error"], (StatusCode::BAD_REQUEST, "sql_error"));
-    // The SQLSTATE belongs to the text that was too long. Raised with another text, it is as good as any other.
+    // AtlasHub uses this SQLSTATE itself, for texts that are too long. SQL can raise it like any other SQLSTATE.
     create_table(&project, "imitated", "RAISE EXCEPTION 'short' USING ERRCODE = 'AH414'", false).await;
     let (status, error) = insert(&project.secret(), "imitated").await;
     assert_eq!((status, &error["message"]), (StatusCode::BAD_REQUEST, &json!("short")), "{error}");

@@ -1,4 +1,4 @@
-//! A start after a start that was killed at any moment: it succeeds at once, with a complete cluster.
+//! Starts after an earlier start was killed at any moment. Each succeeds at once, with a complete cluster.
 
 use std::{
     fs,
@@ -38,13 +38,13 @@ fn attempt(data: &Path) -> Option<PathBuf> {
     names_in(&postgres).iter().find(|name| name.starts_with("attempt-")).map(|name| postgres.join(name))
 }
 
-/// Kills a first start when `has_come` returns true, starts again at once, and checks the result.
-async fn check(moment: &str, has_come: impl Fn(&Path) -> bool) {
+/// Kills a first start when `is_reached` returns true, starts again at once, and checks the result.
+async fn check(moment: &str, is_reached: impl Fn(&Path) -> bool) {
     let root = open_folder();
     let data = root.path().join("data");
     let vars = ProgramVars::embedded(&data);
     let mut killed = vars.spawn(&["serve"]);
-    eventually_blocking(moment, || has_come(&data));
+    eventually_blocking(moment, || is_reached(&data));
     killed.kill().unwrap();
     killed.wait().unwrap();
     let serving = vars.serve(&[]);

@@ -76,10 +76,10 @@ async fn changes_of_every_kind_are_events() {
              SELECT '00000000-0000-7000-8000-000000000003', id, gen_random_uuid(), 'a', '{}' FROM projects",
             "planned",
         ),
-        // No run works on it.
+        // A restore without a run counts as failed.
         ("UPDATE restores SET state = 'loading'", "failed"),
         ("UPDATE restores SET state = 'done', previous_database = 'kept'", "done"),
-        // The database that it kept was dropped.
+        // The database that the restore kept was dropped.
         ("UPDATE restores SET previous_database = NULL", "done"),
         ("DELETE FROM restores", "deleted"),
     ] {

@@ -105,8 +105,8 @@ async fn clock_changes_neither_repeat_nor_skip_runs() {
     let latest: DateTime<Utc> = caught_up["scheduledFor"].as_str().unwrap().parse().unwrap();
     assert!(latest - Utc::now() > TimeDelta::hours(3) - TimeDelta::minutes(2), "the latest of them: {latest}");
     for job in [&once, &none] {
-        // Fire times of the last ten seconds count as on time, so they run after the jump. Twelve runs are more than
-        // these.
+        // Fire times of the last ten seconds count as on time, so they run after the jump. Twelve runs also include
+        // later fire times.
         ticks(job, before + 12).await;
         let times = fire_times(&runner.attempts_of(job));
         let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| gap.num_seconds() > 1).collect();

@@ -16,7 +16,7 @@ impl Hang {
         Self::create(connection, table, &format!("TRIGGER hang BEFORE {event} ON {table}"), condition).await
     }
 
-    /// Makes the `COMMIT` of transactions hang that insert rows which satisfy the condition.
+    /// Makes `COMMIT` hang in transactions that insert rows which satisfy the condition.
     pub async fn at_commit(connection: &mut PgConnection, table: &'static str, condition: &str) -> Self {
         let trigger = format!("CONSTRAINT TRIGGER hang AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED");
         Self::create(connection, table, &trigger, condition).await

@@ -57,7 +57,7 @@ pub(super) async fn open(
     };
     let upload_bytes = if upload.is_some() { UPLOAD_BYTES } else { 0 };
     let memory = run.calls.hold(RESPONSE_BYTES + upload_bytes)?;
-    // A dump or a connection may be waiting behind the body. Other calls of this run must not delay it for long.
+    // The body may hold a dump or a connection, so other calls of this run must not delay the request for long.
     let idle = run.calls.stream_idle();
     let _permit = tokio::time::timeout(idle, run.enter()).await.map_err(|_| {
         CallError::new(ErrorCode::Timeout, format!("the request could not start within {} s", idle.as_secs()))

@@ -114,7 +114,7 @@ async fn upload_ends_with_its_response() {
     const SIZE: usize = 32 << 20;
     let mut server = Connections::start().await;
     let platform = platform(&[&server.entry()]).await;
-    // The server responds early and reads nothing. The guest writes first and would read the response then.
+    // The server responds early and reads nothing. The guest writes the whole body before it reads the response.
     let params = json!({ "url": server.url(), "method": "POST", "write": SIZE });
     let idle = limits(|config| config.stream_idle = Duration::from_secs(1));
     let guest = platform.guest_with(idle, everything(), "open", params).await;

@@ -1,5 +1,5 @@
-//! HTTP bodies that plugins stream: `streaming` is what arrives, `endings` what is left behind, `refusals` what is not
-//! sent.
+//! HTTP bodies that plugins stream: `streaming` tests the bytes that arrive, `endings` how exchanges end and what they
+//! leave behind, and `refusals` the requests that are not sent.
 
 pub mod endings;
 pub mod refusals;
