@@ -12,7 +12,7 @@ pub struct RunSql {
     /// Whether to run it in a read-only transaction (default false).
     #[serde(default)]
     pub read_only: bool,
-    /// Maximum number of rows to return, 1 to 5000 (default 1000). In a script, of each statement.
+    /// Maximum number of rows to return, 1 to 5000 (the default). In a script, of each statement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rows: Option<u32>,
     /// Whether to return the plan instead of the statement's result (default `false`). `true` stands for `plan`. Can't

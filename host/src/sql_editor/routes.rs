@@ -24,8 +24,7 @@ use crate::{
     projects::AdminProject,
 };
 
-/// Rows returned if the request has no `maxRows`.
-const DEFAULT_ROWS: u32 = 1000;
+/// Maximum number of rows returned. A request can set a lower one with `maxRows`.
 const MAX_ROWS: u32 = 5000;
 /// Time limit if the request has no `timeoutMs`.
 const DEFAULT_TIMEOUT_MS: u64 = 5000;
@@ -108,7 +107,7 @@ async fn run_statement(
         statement: statement.as_ref(),
         explain: request.explain,
         transaction: if request.read_only { Transaction::OwnReadOnly } else { Transaction::Own },
-        max_rows: request.max_rows.unwrap_or(DEFAULT_ROWS) as usize,
+        max_rows: request.max_rows.unwrap_or(MAX_ROWS) as usize,
         max_bytes: max_row_bytes(&response),
         range: None,
     };
@@ -127,7 +126,7 @@ async fn run_script(state: &SqlEditorState, project: &str, request: RunSql, runn
     let options = ScriptOptions {
         read_only: request.read_only,
         transaction: request.transaction,
-        max_rows: request.max_rows.unwrap_or(DEFAULT_ROWS) as usize,
+        max_rows: request.max_rows.unwrap_or(MAX_ROWS) as usize,
     };
     let run = checked_script(request.sql, options, permissions(state)).await?;
     let client = state.pools.exclusive(project, DbRole::Owner).await?;
@@ -149,7 +148,7 @@ async fn run_script(state: &SqlEditorState, project: &str, request: RunSql, runn
 }
 
 fn check_request(request: &RunSql) -> ApiResult<()> {
-    if !(1..=MAX_ROWS).contains(&request.max_rows.unwrap_or(DEFAULT_ROWS)) {
+    if !(1..=MAX_ROWS).contains(&request.max_rows.unwrap_or(MAX_ROWS)) {
         return Err(ApiError::invalid(format!("`maxRows` must be from 1 to {MAX_ROWS}.")));
     }
     if !(1..=MAX_TIMEOUT_MS).contains(&request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS)) {

@@ -111,9 +111,9 @@ async fn rows_beyond_the_limits_are_truncated_and_reported() {
     for (body, rows, truncated) in [
         (json!({"sql": series(10), "maxRows": 10}), 10, false),
         (json!({"sql": series(11), "maxRows": 10}), 10, true),
-        (json!({"sql": series(1000)}), 1000, false),
-        (json!({"sql": series(1001)}), 1000, true),
-        (json!({"sql": series(6000), "maxRows": 5000}), 5000, true),
+        (json!({"sql": series(5000)}), 5000, false),
+        (json!({"sql": series(6000)}), 5000, true),
+        (json!({"sql": series(2000), "maxRows": 1001}), 1001, true),
         (json!({"sql": series(0)}), 0, false),
         (json!({"sql": series(200), "maxRows": 200}), 200, false),
         (json!({"sql": series(201), "maxRows": 200}), 200, true),
