@@ -215,7 +215,7 @@ test("identity of an encrypted backup is asked for before it is verified", async
   const backup = await backUp(`project:${id}`);
   const page = await openPage(t);
   await changeItems(page, "**/admin/v1/backups?*", (item) => ({ ...item, encrypted: true }));
-  // The run ends as it does if the backup is encrypted to somebody else.
+  // The run ends as if the backup were encrypted to another public key.
   const reason =
     "it is encrypted to other recipients than that of the age identity; verify the backup with another one";
   const identities = [];

@@ -226,7 +226,7 @@ fn Deletion(project: Project) -> Element {
                 if let Some(problem) = &project.delete_problem {
                     p {
                         class: "row mb-3", role: "alert", Mark { shape: Shape::Failed }
-                        "It was not deleted: {problem}"
+                        "The project was not deleted: {problem}"
                     }
                 }
                 p { class: "muted mb-3",

@@ -103,7 +103,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                         class: "btn btn-primary btn-l",
                         r#type: "button",
                         disabled: busy() || !is_needed,
-                        title: if !is_needed { "You have approved this. Change something to approve it again." },
+                        title: if !is_needed { "You have approved these grants. Nothing has changed since then." },
                         onclick: approve,
                         "Approve {plugin.name}"
                     }

@@ -85,7 +85,7 @@ fn Took(run: Run) -> Element {
     }
 }
 
-/// Returns the median duration of the runs that succeeded, in milliseconds. `None` if they are fewer than three.
+/// Returns the median duration of the runs that succeeded, in milliseconds. `None` if fewer than three succeeded.
 fn usual(runs: &[Run]) -> Option<i64> {
     let mut durations: Vec<i64> =
         runs.iter().filter(|run| run.status == RunStatus::Success).filter_map(|run| run.duration_ms).collect();

@@ -72,7 +72,7 @@ fn Notes(migrations: Vec<Migration>) -> Element {
                     Mark { shape: Shape::Failed }
                     p {
                         "The file of an applied migration was changed. Use the unchanged files of the release: "
-                        "what a migration did can't be changed afterwards."
+                        "changing a file does not change a database that was already migrated."
                     }
                 }
             }
@@ -83,7 +83,7 @@ fn Notes(migrations: Vec<Migration>) -> Element {
                     Mark { shape: Shape::Attention }
                     p {
                         "A newer version of AtlasHub has migrated this database. "
-                        "Only the version just before that one still works with it."
+                        "This version works with it only if it is the version directly before the newer one."
                     }
                 }
             }

@@ -88,7 +88,7 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
                     id: "bucket-limit",
                     label: "Maximum object size (MB)",
                     value: limit,
-                    help: "Empty: the platform's limit.",
+                    help: "If empty, the value of ATLASHUB_MAX_OBJECT_BYTES applies.",
                     error: limit_error(),
                 }
             }

@@ -70,7 +70,8 @@ fn SecurityNote(project: String, detail: Shared) -> Element {
             if is_reachable {
                 "Row-level security is off: everyone who may read the table reads every row."
             } else {
-                "Row-level security is off. It matters once you open the table: policies limit who reaches which rows."
+                "Row-level security is off. Switch it on before you open the table, so that policies limit who \
+                 reaches which rows."
             },
             format!("alter table {table} enable row level security;\n"),
             "Switch on…",
