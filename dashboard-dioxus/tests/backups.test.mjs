@@ -243,7 +243,7 @@ test("identity of an encrypted backup is asked for before it is verified", async
   await hidden(dialog);
   assert.deepEqual(identities, [], "nothing is verified before the dialog is confirmed");
 
-  // The server refuses a text that is no identity, and the dialog keeps it.
+  // The server refuses a text that is not an identity, and the dialog keeps the text.
   await ask();
   assert.equal(await identity.inputValue(), "");
   await identity.fill("AGE-SECRET-KEY-1WRONG");

@@ -83,7 +83,7 @@ fn Notes(migrations: Vec<Migration>) -> Element {
                     Mark { shape: Shape::Attention }
                     p {
                         "A newer version of AtlasHub has migrated this database. "
-                        "This version works with it only if it is the version directly before the newer one."
+                        "This version works with the database only if it directly precedes the newer version."
                     }
                 }
             }

@@ -234,9 +234,9 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
 fn Choice(name: &'static str, about: &'static str, chosen: Signal<TableAccess>) -> Element {
     let mut chosen = chosen;
     let choices = [
-        (TableAccess::None, "None", "They are refused, as if the table did not exist (404)."),
-        (TableAccess::Read, "Read", "They can read rows, as far as the policies allow."),
-        (TableAccess::Write, "Write", "They can read, insert, change and delete rows, as far as the policies allow."),
+        (TableAccess::None, "None", "Requests are refused, as if the table did not exist (404)."),
+        (TableAccess::Read, "Read", "Rows can be read, as far as policies allow."),
+        (TableAccess::Write, "Write", "Rows can be read, inserted, changed and deleted, as far as policies allow."),
     ];
     let help_id = |label: &str| format!("{name} {label} help").replace(' ', "-").to_lowercase();
     rsx! {
