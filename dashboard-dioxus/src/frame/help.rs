@@ -1,4 +1,5 @@
-//! Explanations of the entries of lists. `?help=keys` opens an explanation beside the page. Empty lists link to theirs.
+//! Explanations of what lists contain. `?help=keys` opens the explanation of API keys beside the page. An empty list
+//! links to its explanation.
 
 use dioxus::prelude::*;
 

@@ -26,7 +26,8 @@ pub fn ProjectSettings(id: ReadSignal<String>) -> Element {
             ErrorBox { what: "The project could not be loaded.", failure, on_retry: move |()| detail.refresh() }
         },
         RemoteState::Ready(current) => rsx! {
-            // Dioxus compares keys only in lists.
+            // A list of one element, because Dioxus compares keys only in lists: another project must create a new
+            // form.
             for project in [current.project.clone()] {
                 SettingsForm { key: "{project.id}", project }
             }

@@ -42,7 +42,7 @@ pub fn Audit() -> Element {
     let limit = page_size(PAGE_SIZES, DEFAULT_SIZE).to_string();
     let path = filter.list_path(&limit, after.as_deref());
     let is_filtered = filter.is_active();
-    // Older pages don't change.
+    // Only the first page is followed, because older pages don't change.
     let is_followed = follow() && after.is_none();
     rsx! {
         Page { title: "Audit log", own_head: true, class: if open_entry.is_some() { "has-sheet" } else { "" },

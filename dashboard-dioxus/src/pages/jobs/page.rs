@@ -48,7 +48,7 @@ pub fn Job(id: ReadSignal<String>) -> Element {
                 ErrorBox { what: "The job could not be loaded.", failure, on_retry: move |()| job.refresh() }
             }
         },
-        // Dioxus compares keys only in lists.
+        // A list of one element, because Dioxus compares keys only in lists: another job must create a new component.
         RemoteState::Ready(job) => rsx! {
             for job in [job] {
                 JobPage { key: "{job.id}", job }

@@ -35,7 +35,8 @@ pub(super) fn Migrations() -> Element {
             if pending > 0 && started.read().is_none() {
                 Pending { count: pending, started }
             }
-            // Dioxus compares keys only in lists.
+            // A loop instead of a condition, because Dioxus compares keys only in lists: another run must create a new
+            // component.
             for id in started() {
                 ApplyRun { key: "{id}", id }
             }
