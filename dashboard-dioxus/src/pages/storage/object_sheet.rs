@@ -191,9 +191,7 @@ pub(super) fn copy(text: String) {
         if clipboard::copy(&text).await {
             messages::show("Copied");
         } else {
-            messages::show_failure(
-                "The browser did not allow copying. Allow this site to use the clipboard, and try again.",
-            );
+            messages::show_failure(clipboard::REFUSED);
         }
     });
 }
