@@ -61,9 +61,9 @@ fn CancelDialog(run: Run, on_close: EventHandler<()>) -> Element {
     let path = format!("/runs/{}/cancel", run.id);
     let description = match (run.status, run.plugin.as_str()) {
         (RunStatus::Queued, _) => "The run has not started yet. A cancelled run is not retried.",
-        (_, "backup") => "The backup in progress leaves nothing behind. Completed backups stay.",
+        (_, "backup") => "The backup in progress is discarded. Completed backups stay.",
         (_, "http-job") => "The request is aborted. Changes that the server has already made are not undone.",
-        _ => "The run stops within a second. Its changes stay, unless the plugin undoes them.",
+        _ => "The run stops within a second. Its changes stay, unless the run undoes them.",
     };
     rsx! {
         Confirm {
