@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Creates the random secrets for compose.yaml in ./secrets. Existing files are kept, so it can be run again.
+# Creates the random secrets for compose.yaml in ./secrets. Existing files are kept, so the script can be run again.
 # Without bash on this machine:
 #   docker run --rm -v "${PWD}:/compose" -w /compose debian:trixie-slim bash create-secrets.sh
 set -euo pipefail

@@ -147,7 +147,7 @@ test("50 000 objects", async (t) => {
   await reportStep("objects: scroll", page, () => scroll(page, 100, "main"));
 });
 
-// Returns the memory of the page's renderer, in MiB. It is taken to be the largest renderer on this machine.
+// Returns the memory of the page's renderer, in MiB. Assumes that it is the largest renderer on this machine.
 function rendererMib() {
   const sizes = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map((pid) => {
     try {

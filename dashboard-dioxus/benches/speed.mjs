@@ -46,7 +46,7 @@ function watchHeading() {
   look();
 }
 
-// Without a project, the first page would be another one, without links to the others.
+// Creates a project. Without one, the first page would be the form for the first project instead of the overview.
 {
   const { context } = await signedIn();
   const headers = { origin: new URL(url).origin };

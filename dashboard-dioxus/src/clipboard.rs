@@ -2,6 +2,9 @@
 
 use wasm_bindgen_futures::JsFuture;
 
+/// Message for the owner if the browser does not allow copying.
+pub const REFUSED: &str = "The browser did not allow copying. Allow this site to use the clipboard, and try again.";
+
 /// Copies text. Returns whether the browser allowed it.
 pub async fn copy(text: &str) -> bool {
     let Some(window) = web_sys::window() else { return false };

@@ -31,8 +31,8 @@ pub fn active_element() -> Option<Element> {
     document()?.active_element()
 }
 
-/// Returns the nearest element around an event's target, or the target itself, that matches a selector. An event's
-/// `currentTarget` is the root of the page, where Dioxus listens.
+/// Returns the target of an event if it matches a selector, otherwise its nearest ancestor that does. An event's
+/// `currentTarget` does not help: it is always the root of the page, where Dioxus listens.
 pub fn closest(event: &web_sys::Event, selector: &str) -> Option<Element> {
     event.target()?.dyn_into::<Element>().ok()?.closest(selector).ok().flatten()
 }

@@ -23,7 +23,7 @@ pub fn number(value: i64) -> String {
     text
 }
 
-/// Returns a number of bytes in the largest unit of which there is at least one, with one decimal below 10: `3.4 GB`,
+/// Returns a number of bytes in the largest unit in which it is at least 1, with one decimal below 10: `3.4 GB`,
 /// `61 GB`, `812 B`.
 pub fn bytes(value: i64) -> String {
     const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];

@@ -215,7 +215,7 @@ test("identity of an encrypted backup is asked for before it is verified", async
   const backup = await backUp(`project:${id}`);
   const page = await openPage(t);
   await changeItems(page, "**/admin/v1/backups?*", (item) => ({ ...item, encrypted: true }));
-  // The run ends as it does if the backup is encrypted to somebody else.
+  // The run ends as if the backup were encrypted to another public key.
   const reason =
     "it is encrypted to other recipients than that of the age identity; verify the backup with another one";
   const identities = [];
@@ -243,7 +243,7 @@ test("identity of an encrypted backup is asked for before it is verified", async
   await hidden(dialog);
   assert.deepEqual(identities, [], "nothing is verified before the dialog is confirmed");
 
-  // The server refuses a text that is no identity, and the dialog keeps it.
+  // The server refuses a text that is not an identity, and the dialog keeps the text.
   await ask();
   assert.equal(await identity.inputValue(), "");
   await identity.fill("AGE-SECRET-KEY-1WRONG");

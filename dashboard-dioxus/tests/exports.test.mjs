@@ -69,7 +69,7 @@ test("rows that match the filter are exported in their order", async (t) => {
   await button(open, "Export").click();
   const file = await content(page, open);
   assert.deepEqual(file.content.trim().split("\n").map((line) => JSON.parse(line).id), [3, 2, 1]);
-  // The dialog of the form opened this one, and is gone.
+  // The dialog of the form opened the dialog of the export, and is closed.
   await button(open, "Close").click();
   await eventually(() => button(toolbar(page), "Export").evaluate((element) => element === document.activeElement));
 });

@@ -48,7 +48,7 @@ test("a dialog whose module cannot be loaded offers to reload", async (t) => {
   const page = await openSplit(t, "**/assets/overlays-*.wasm");
   if (!page) return;
   await page.keyboard.press("Control+k");
-  const dialog = page.getByRole("alertdialog", { name: "This could not be loaded" });
+  const dialog = page.getByRole("alertdialog", { name: "The dialog could not be loaded" });
   await shown(dialog.getByRole("button", { name: "Reload" }));
   await expectAccessible(page);
   await dialog.getByRole("button", { name: "Close" }).click();

@@ -293,7 +293,7 @@ test("text stays if the server does not respond, and a message says that the out
   const page = await openSql(t, project);
   await page.route("**/admin/v1/projects/*/sql", (route) => route.abort());
   await run(page, "select 'still here'");
-  await shown(alert(page).getByText("It is not known whether the server ran it.", { exact: false }));
+  await shown(alert(page).getByText("It is not known whether the server ran the SQL.", { exact: false }));
   assert.equal(await text(page).inputValue(), "select 'still here'");
 });
 

@@ -143,7 +143,7 @@ export async function expectAccessible(page) {
   for (const theme of ["light", "dark"]) {
     assert.deepEqual(await lowContrast(page, theme), [], theme);
     const axe = new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]);
-    // expectNamesContainTexts has its own check of names.
+    // expectNamesContainTexts checks names instead, because it ignores punctuation.
     assert.deepEqual(await violationsOf(axe.disableRules(["label-content-name-mismatch"]), theme), []);
   }
   const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

@@ -115,7 +115,7 @@ test("a save whose response is lost is found, and not repeated", async (t) => {
   await page.keyboard.type("saved once");
   await page.keyboard.press("Enter");
   await button(page, "Save changes").click();
-  await shown(page.getByRole("status").filter({ hasText: "Finding out whether it had saved them" }));
+  await shown(page.getByRole("status").filter({ hasText: "Finding out whether it saved the changes" }));
   await shown(page.getByRole("status").filter({ hasText: "Saved 1 change in 1 row" }));
   await hidden(unsaved(page));
   assert.equal(sent, 1);

@@ -215,7 +215,7 @@ test("failed upload can be repeated, and after a reload the same file continues 
   const states = async () => (await admin("GET", `/imports?projectId=${id}`)).items.map((item) => item.state);
   assert.deepEqual(await states(), ["uploaded", "uploaded"]);
 
-  // Another file is another import.
+  // A different file creates another import.
   failing = true;
   await page.goto(page.url().replace(/&import=.*/, "&table=books"));
   await chooseFile(page, "other.csv", GOOD);

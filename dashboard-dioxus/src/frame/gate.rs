@@ -1,4 +1,4 @@
-//! The views for when no page can be used: while the app starts, without a server, and without a session.
+//! The views that are shown while the app starts, while the server does not respond, and after the session has ended.
 
 use api_types::Session;
 use dioxus::prelude::*;
@@ -58,7 +58,7 @@ pub(super) fn sign_out() {
 pub(super) fn ServerGone() -> Element {
     use_hook(|| dom::set_title("AtlasHub does not respond · AtlasHub"));
     let mut countdown = use_countdown();
-    // The server may be starting.
+    // Tries again, because the server may be starting.
     use_future(move || async move {
         loop {
             countdown.start(RETRY_SECONDS);

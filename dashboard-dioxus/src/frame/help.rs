@@ -1,4 +1,5 @@
-//! Explanations of the entries of lists. `?help=keys` opens an explanation beside the page. Empty lists link to theirs.
+//! Explanations of what lists contain. `?help=keys` opens the explanation of API keys beside the page. An empty list
+//! links to its explanation.
 
 use dioxus::prelude::*;
 
@@ -79,7 +80,7 @@ const TOPICS: &[Topic] = &[
             "A secret key can read and write everything in the project. Use it on servers only. A publishable key may \
              be in a browser: it reaches only the tables and buckets that you open.",
             "To replace a key without breaking the app, rotate it. The old key keeps working until the time that you \
-             choose, and the list shows whether anything still uses it. A revoked key fails within a second.",
+             choose, and the list shows whether anything still uses it. A revoked key stops working within a second.",
         ],
         example: "curl \"$ATLASHUB_API_URL/v1/db/tables\" \\\n  -H \"x-api-key: $ATLASHUB_SECRET_KEY\"",
     },

@@ -105,7 +105,7 @@ fn restore_scroll(main: web_sys::Element) {
     spawn(async move {
         let mut last = 0;
         for _ in 0..80 {
-            // The owner has scrolled in the meantime.
+            // Stops if the owner has scrolled in the meantime.
             if main.scroll_top() < last {
                 return;
             }

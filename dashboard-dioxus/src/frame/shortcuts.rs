@@ -253,7 +253,7 @@ const ROWS: &[(&str, &str)] = &[
     ("Ctrl ⌫", "Set to NULL"),
     ("Space", "Select the row"),
     ("Alt Enter", "Open the row"),
-    ("f", "Filter by this value"),
+    ("f", "Filter by this value, if it can't be edited"),
     ("Alt →", "Follow the foreign key"),
 ];
 

@@ -149,7 +149,7 @@ fn DialogNotLoaded() -> Element {
     }
     rsx! {
         Dialog {
-            title: "This could not be loaded",
+            title: "The dialog could not be loaded",
             alert: true,
             on_close: move |()| close(()),
             footer: rsx! {

@@ -26,7 +26,8 @@ pub fn ProjectSettings(id: ReadSignal<String>) -> Element {
             ErrorBox { what: "The project could not be loaded.", failure, on_retry: move |()| detail.refresh() }
         },
         RemoteState::Ready(current) => rsx! {
-            // Dioxus compares keys only in lists.
+            // A list of one element, because Dioxus compares keys only in lists: another project must create a new
+            // form.
             for project in [current.project.clone()] {
                 SettingsForm { key: "{project.id}", project }
             }
@@ -226,7 +227,7 @@ fn Deletion(project: Project) -> Element {
                 if let Some(problem) = &project.delete_problem {
                     p {
                         class: "row mb-3", role: "alert", Mark { shape: Shape::Failed }
-                        "It was not deleted: {problem}"
+                        "The project was not deleted: {problem}"
                     }
                 }
                 p { class: "muted mb-3",

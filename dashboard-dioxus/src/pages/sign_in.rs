@@ -116,10 +116,10 @@ pub fn SignIn() -> Element {
 fn AccessHelp() -> Element {
     rsx! {
         div { class: "stack stack-3 muted",
-            p { "This server accepts only sign-ins through Cloudflare Access, and this request came without one." }
+            p { "This server accepts only sign-ins through Cloudflare Access. Your request did not come through it." }
             p {
-                "Open the dashboard at its public address. The section “Deploy” of the README explains how to set up \
-                 Access."
+                "Open the dashboard at its public address. The section “Cloudflare Tunnel and Access” of the README \
+                 explains how to set up Access."
             }
             Link { to: "/", class: "btn btn-l", "Try again" }
         }

@@ -117,7 +117,7 @@ fn StoreKeys(keys: NewKeys) -> Element {
                         Icon { name: IconName::Globe }
                         p {
                             "Before an app in a browser can use this key, enter the app's origin under Settings › \
-                             Allowed origins of the project. Until then it gets 403 "
+                             Allowed origins of the project. Until then, the app gets 403 "
                             code { "origin_not_allowed" }
                             "."
                         }

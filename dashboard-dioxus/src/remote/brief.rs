@@ -1,5 +1,5 @@
 //! Types with only those fields of the server's responses that the frame reads. The first page loads the code that
-//! parses them, which is smaller than that for the complete types.
+//! parses these types, so it should be small. Code for the complete types would be larger.
 
 use api_types::{ProjectState, RunProgress, utc_time};
 use chrono::{DateTime, Utc};

@@ -13,7 +13,7 @@ pub enum SessionState {
     SignedIn {
         actor: String,
     },
-    /// Nobody is signed in. `by_access` is whether the server accepts only sign-ins through Cloudflare Access.
+    /// Nobody is signed in. `by_access` is true if the server accepts only sign-ins through Cloudflare Access.
     SignedOut {
         by_access: bool,
     },

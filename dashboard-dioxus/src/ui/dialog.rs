@@ -108,7 +108,8 @@ pub(super) fn submits(event: &KeyboardEvent) -> bool {
     event.key() == Key::Enter && (event.modifiers().ctrl() || event.modifiers().meta())
 }
 
-/// Clicks the submit button in the footer around the event's target. Buttons that destroy something are none.
+/// Clicks the submit button of the footer in the element `around` the event's target. Buttons that destroy something
+/// have another type, so this function never clicks them.
 pub(super) fn submit_by_key(event: &KeyboardEvent, around: &str) {
     let button = event
         .data()

@@ -1,11 +1,12 @@
 //! Decides in which module each function and each piece of data is.
 //!
-//! Everything that the app can reach without opening a page of a later module is in the first module. Of the rest, code
-//! and data that only one later module can reach is in that module. If several can reach it, it is in the module
-//! `shared`.
+//! Everything that the app can reach without opening a page of a later module is in the first module. Other code and
+//! data that only one later module can reach is in that module, and code and data that several later modules can reach
+//! is in the module `shared`.
 //!
-//! The modules of [`EARLY`] are loaded without `shared`. Code and data that one of them can reach is in that module,
-//! even if other later modules can reach it too. If several of [`EARLY`] can reach it, it is in the first module.
+//! The modules of [`EARLY`] are loaded without `shared`. So code and data that one of them can reach is in that module,
+//! even if other later modules can reach it too, and code and data that several of them can reach is in the first
+//! module.
 
 use std::{collections::HashMap, iter, ops::Range};
 
@@ -24,7 +25,7 @@ const EARLY: [&str; 2] = ["first_project", "overview"];
 /// `shared` and those of [`EARLY`].
 const RARE: &str = "rare";
 
-/// A module that is written.
+/// A module that the bundler writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
     /// The module that is loaded first.

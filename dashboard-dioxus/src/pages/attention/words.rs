@@ -98,7 +98,7 @@ pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
         AttentionKind::PluginRejected => format!("Plugin {title} was refused"),
         AttentionKind::TableOpen => format!("Anyone can write to table {title}"),
         AttentionKind::ChannelFailing => format!("Channel {title} fails to deliver"),
-        AttentionKind::FailuresUnheard => "No channel is notified of failures".to_owned(),
+        AttentionKind::FailuresUnheard => "No channel reports failures".to_owned(),
         AttentionKind::Migrations => "Migrations need attention".to_owned(),
         AttentionKind::ProjectStuck => format!("Project {title} is stuck"),
         AttentionKind::DeleteProblem => format!("Project {title} was not deleted"),

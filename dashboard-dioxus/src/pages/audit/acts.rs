@@ -1,13 +1,13 @@
-//! The words of every action.
+//! The verbs and objects that describe every action of the audit log.
 
-/// An action in words.
+/// The words for an action. [`super::sentence`] forms a sentence from them.
 pub(super) struct Act {
     /// Verb of a success: `deleted`.
     pub(super) done: &'static str,
     /// Verb after "tried to": `delete`.
     pub(super) attempt: &'static str,
     /// Objects of the sentence, the most exact first. Names in braces are filled from the entry; the first object
-    /// whose names are all known is used. The last one has no names, because refused requests have no details.
+    /// whose names are all known is used. The last object has no names, because refused requests have no details.
     pub(super) objects: &'static [&'static str],
 }
 

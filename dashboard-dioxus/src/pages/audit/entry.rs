@@ -33,8 +33,8 @@ pub(super) fn EntrySheet(id: String, listed: Vec<AuditEntry>) -> Element {
     }
 }
 
-/// An entry that is not on the open page of the list. The API reads no single entry, so this reads those that were
-/// written within two seconds of the time in the id.
+/// An entry that is not on the open page of the list. The API can't return a single entry, so this component reads all
+/// entries that were written within two seconds of the time in the id.
 #[component]
 fn FoundEntry(id: String) -> Element {
     let path = written_at(&id).map(|at| {
@@ -181,8 +181,8 @@ fn Facts(entry: AuditEntry, you: Option<String>) -> Element {
     }
 }
 
-/// Returns the address of the app's user who made the change, on the project's page of users. `None` if nobody of an
-/// app made it, or if the project was deleted.
+/// Returns the address of the app's user who made the change, on the project's page of users. `None` if no user of an
+/// app made the change, or if the project was deleted.
 fn user_address(entry: &AuditEntry) -> Option<String> {
     let project = entry.project_id.as_deref().filter(|_| entry.project_name.is_some() && is_app_user(entry))?;
     Some(address::with_parameters(&format!("/projects/{project}/users"), &[("user", Some(&entry.actor))]))

@@ -18,7 +18,7 @@ const PERIODS: [(&str, i64); 4] =
     [("Last hour", 1), ("Last 24 hours", 24), ("Last 7 days", 24 * 7), ("Last 30 days", 24 * 30)];
 /// Actors that are not e-mail addresses.
 const KNOWN_ACTORS: [&str; 4] = ["session", "dev-token", "cli", "system"];
-/// Time after the last key until the typed text filters the list.
+/// Pause in typing after which the text filters the list.
 const TYPING_MS: u32 = 250;
 
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -42,7 +42,7 @@ pub fn Audit() -> Element {
     let limit = page_size(PAGE_SIZES, DEFAULT_SIZE).to_string();
     let path = filter.list_path(&limit, after.as_deref());
     let is_filtered = filter.is_active();
-    // Older pages don't change.
+    // Only the first page is followed, because older pages don't change.
     let is_followed = follow() && after.is_none();
     rsx! {
         Page { title: "Audit log", own_head: true, class: if open_entry.is_some() { "has-sheet" } else { "" },
@@ -85,7 +85,7 @@ fn Entries(path: ReadSignal<String>, interval: u32, is_filtered: bool, open_entr
             ErrorBox { what: "Audit entries could not be loaded.", failure, on_retry: move |()| entries.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() && is_filtered => rsx! {
-            Empty { title: "No entry matches", text: "ATLASHUB_AUDIT_RETENTION_DAYS sets how long entries are kept.",
+            Empty { title: "No entry matches", text: "A job of the plugin cleanup may have removed older entries.",
                 button { class: "btn", r#type: "button", onclick: |_| filters::clear(), "Clear filters" }
             }
         },

@@ -51,7 +51,7 @@ fn find_act(entry: &AuditEntry) -> Option<Act> {
     })
 }
 
-/// Names the change of a user, if it is the only one of the request.
+/// Names the change of a user: the role, the state or the data. `None` if the request changed several of them.
 fn user_change(entry: &AuditEntry) -> Option<Act> {
     let role = entry.details.get("role").and_then(Value::as_str);
     let disabled = entry.details.get("disabled").and_then(Value::as_bool);

@@ -48,10 +48,10 @@ pub(super) fn BackUp(
         };
     }
     let full = format!("Back up {name} now");
-    // The job's rules count all backups of the database.
+    // The retention rules of the job count all backups of the database, including those that the owner starts.
     let has_rules = live.retention_of(&target).is_some();
     let removes =
-        "Removes no backup. The next run of the backup job also counts the new one among those that it keeps.";
+        "Removes no backup now. The next run of the backup job applies its retention rules to the new backup, too.";
     rsx! {
         button {
             class: if is_small { "btn btn-ghost btn-s" } else { "btn {class}" },
@@ -86,8 +86,8 @@ pub(super) fn WithObjects(live: Live) -> Element {
     rsx! {
         label {
             class: "check",
-            title: "The objects in the buckets of projects. Contents that an earlier backup already has are not copied \
-                    again.",
+            title: "Also backs up the objects in the buckets of projects. Contents that an earlier backup has are not \
+                    copied again.",
             input {
                 class: "box",
                 r#type: "checkbox",
@@ -155,7 +155,7 @@ fn DeleteDialog(backup: Backup, on_close: EventHandler<()>) -> Element {
     let name = target_name(backup.title.as_deref(), &backup.target);
     let made = text::short_date_and_time(backup.created_at);
     let rest = match good {
-        _ if is_last => format!(" It is the only good backup of {name}: after that, nothing can be restored."),
+        _ if is_last => format!(" It is the only good backup of {name}. Without it, {name} can't be restored."),
         None => String::new(),
         Some(0) => format!(" No good backup of {name} remains."),
         Some(1) => format!(" 1 good backup of {name} remains."),

@@ -79,7 +79,7 @@ pub(super) fn BackupList(
                 title: "No backup matches",
                 text: match next {
                     Some(_) => "No backup on this page matches. Older ones are on the next page.",
-                    None => "There is no such backup.",
+                    None => "No backup meets all filters.",
                 },
                 button { class: "btn", r#type: "button", onclick: move |_| clear(filter), "Clear filters" }
             }

@@ -40,7 +40,7 @@ pub(super) fn copy_link(export: &str) {
                 let lifetime = text::duration_in_words(chrono::Duration::seconds(signed.expires_in as i64));
                 messages::show(format!("Copied. Anyone with the link can download the file for {lifetime}."));
             }
-            Ok(_) => messages::show_failure("The browser did not allow copying."),
+            Ok(_) => messages::show_failure(clipboard::REFUSED),
             Err(failure) => messages::show_failure(failure.message()),
         }
     });

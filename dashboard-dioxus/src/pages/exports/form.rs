@@ -28,7 +28,7 @@ pub(super) struct Chosen {
 type Format = (ExportFormat, &'static str, &'static str);
 
 const OF_ROWS: [Format; 3] = [
-    (ExportFormat::Csv, "CSV", "For spreadsheets. NULL is an empty field, an empty string is \"\"."),
+    (ExportFormat::Csv, "CSV", "For spreadsheets. NULL is an empty field; an empty string is \"\"."),
     (ExportFormat::Json, "JSON", "An array with one object per row."),
     (ExportFormat::Ndjson, "NDJSON", "One object per line, for programs that read line by line."),
 ];

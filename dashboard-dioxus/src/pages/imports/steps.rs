@@ -29,7 +29,7 @@ pub(super) fn ImportSteps(project: String, import: String) -> Element {
     use_refresh("/imports", now.as_ref().is_some_and(|import| import.state == ImportState::Running));
     let is_imported = now.as_ref().is_some_and(|import| import.state == ImportState::Done && !import.dry_run);
     let state = now.map(|import| import.state);
-    // The list still shows the previous state.
+    // Reads the list again, which still shows the previous state.
     use_effect(use_reactive!(|state| {
         if state.is_some() {
             remote::forget("/imports");
@@ -39,7 +39,7 @@ pub(super) fn ImportSteps(project: String, import: String) -> Element {
     use_effect(use_reactive!(|is_imported, import| {
         if is_imported {
             draft::forget(&import);
-            // The numbers of rows changed.
+            // Reads the tables again, because their numbers of rows have changed.
             remote::forget(&format!("/projects/{changed}"));
         }
     }));
@@ -139,7 +139,7 @@ fn Apply(
     let mut problem = use_signal(|| None::<String>);
     let mut refusal = use_signal(|| None::<Refusal>);
     use_effect(move || {
-        // Another choice may be accepted.
+        // Removes the refusal when the owner changes a choice, because the server may accept the new choice.
         draft.read();
         if refusal.peek().is_some() {
             refusal.set(None);

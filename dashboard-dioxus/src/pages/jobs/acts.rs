@@ -114,7 +114,7 @@ fn DisableBackups(job: Job, on_confirm: EventHandler<()>, on_close: EventHandler
         Confirm {
             act: "Disable job",
             description: backed_up.unwrap_or_else(|| {
-                "Its schedule will no longer start runs. You can still start them manually.".to_owned()
+                "The schedule will no longer start runs. You can still start runs manually.".to_owned()
             }),
             busy: false,
             on_confirm: move |()| on_confirm.call(()),
@@ -200,7 +200,7 @@ fn use_backed_up(job: &str) -> Option<String> {
         return None;
     }
     Some(format!(
-        "It makes the next backup of {}. Make sure that another job backs up the same databases.",
+        "This job makes the next backup of {}. Make sure that another job backs up the same databases.",
         text::list(&targets)
     ))
 }

@@ -293,7 +293,7 @@ fn NoJobs(project: Option<String>) -> Element {
     rsx! {
         Empty {
             title: "No jobs yet",
-            text: "A job runs on a schedule: it calls a URL, or runs a plugin such as the one that makes backups.",
+            text: "A job runs on a schedule. It calls a URL, or runs a plugin, for example to create backups.",
             help: "jobs",
             Link { to: starter(&[]), class: "btn btn-primary", "New job" }
         }

@@ -48,7 +48,7 @@ pub fn Job(id: ReadSignal<String>) -> Element {
                 ErrorBox { what: "The job could not be loaded.", failure, on_retry: move |()| job.refresh() }
             }
         },
-        // Dioxus compares keys only in lists.
+        // A list of one element, because Dioxus compares keys only in lists: another job must create a new component.
         RemoteState::Ready(job) => rsx! {
             for job in [job] {
                 JobPage { key: "{job.id}", job }
@@ -118,7 +118,7 @@ fn JobRuns(job: JobData) -> Element {
             ErrorBox { what: "Runs could not be loaded.", failure, on_retry: move |()| runs.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-            p { class: "section muted", "It has not run yet." }
+            p { class: "section muted", "This job has not run yet." }
         },
         RemoteState::Ready(page) => rsx! {
             RunTable { runs: page.items, with_job: false }
@@ -136,7 +136,7 @@ fn JobRuns(job: JobData) -> Element {
             }
         }
         if let Some(problem) = &job.problem {
-            Notice { title: "It can't run", text: problem.clone(), is_bad: false }
+            Notice { title: "This job can't run", text: problem.clone(), is_bad: false }
         }
         if let Some(failing) = &job.failing {
             Notice {

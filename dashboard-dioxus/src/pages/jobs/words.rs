@@ -46,7 +46,7 @@ async fn describe(expression: String) -> Option<String> {
     });
     let words = description.await;
     if words.is_none() {
-        // Try again the next time.
+        // Removes the description, so that the next call requests it again.
         KNOWN.with_borrow_mut(|known| known.remove(&expression));
     }
     words

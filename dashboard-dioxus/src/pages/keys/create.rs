@@ -79,7 +79,7 @@ pub(super) fn CreateKey(
                     autofocus: true,
                     required: true,
                     error: name_error(),
-                    help: "What uses the key, for example \"web\". Only you see it.",
+                    help: "The app that uses the key, for example \"web\". Only you see the name.",
                 }
                 fieldset { class: "field", role: "radiogroup", "aria-label": "Type",
                     span { class: "lab", "Type" }

@@ -68,7 +68,8 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
             }
         },
         RemoteState::Ready(page) => rsx! {
-            // Dioxus compares keys only in lists. Another project must not show the filter of this one.
+            // A list of one element, because Dioxus compares keys only in lists: another project must not show the
+            // filter of this project.
             for page in [page] {
                 KeyTable {
                     key: "{id}",

@@ -47,8 +47,8 @@ const DISCORD: &[FieldOf] = &[FieldOf {
 }];
 const EMAIL: &[FieldOf] = &[
     FieldOf { required: true, ..field("host", "Server", "Host name of the SMTP server.") },
-    FieldOf { input: "number", ..field("port", "Port", "Empty: 465 with TLS, otherwise 587.") },
-    field("username", "User name", "Empty: the server needs no sign-in."),
+    FieldOf { input: "number", ..field("port", "Port", "If empty: 465 with TLS from the start, otherwise 587.") },
+    field("username", "User name", "Leave empty if the server needs no sign-in."),
     FieldOf {
         input: "password",
         secret: true,

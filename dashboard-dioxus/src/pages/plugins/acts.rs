@@ -79,13 +79,12 @@ pub(super) fn ForgetPlugin(plugin: Signal<Option<Plugin>>) -> Element {
     let path = path_of(&plugin.name);
     let secrets = match plugin.secrets.len() {
         0 => String::new(),
-        count => {
-            format!(" Its {} are deleted.", text::count(count as i64, "secret", "secrets").trim_start_matches("1 "))
-        }
+        1 => " Its secret is deleted.".to_owned(),
+        count => format!(" Its {} secrets are deleted.", text::number(count as i64)),
     };
     let description = format!(
-        "{}: {} Your approval and its settings are deleted.{secrets} If its files still exist, it waits for your \
-         approval again.",
+        "{}: {} Your approval and the plugin's settings are deleted.{secrets} If its files still exist, the plugin \
+         waits for your approval again.",
         plugin.name,
         lost(&plugin)
     );

@@ -72,7 +72,8 @@ pub(super) fn TrustedKeys(plugins: Vec<Plugin>) -> Element {
             }
         }
         {content}
-        // Dioxus compares keys only in lists.
+        // A loop instead of a condition, because Dioxus compares keys only in lists: another key must create a new
+        // dialog.
         for id in trusting {
             TrustKey { key: "{id}", proposed: items.iter().find(|key| key.id == id).cloned(), id }
         }
@@ -146,8 +147,8 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
     let mut busy = use_signal(|| false);
     let close = || address::push_parameter("trust", None);
     let description = match (is_proposed, id.is_empty()) {
-        (true, _) => "A file in the folder trusted-keys proposes this key. Compare its id with the one that its \
-                      publisher states elsewhere."
+        (true, _) => "A file in the folder trusted-keys proposes this key. Compare its id with the id that the \
+                      publisher states, for example on a website."
             .to_owned(),
         (false, false) => format!("The plugin is signed with the key {id}. Get the public key from its publisher."),
         (false, true) => "Plugins that are signed with a trusted key can ask for your approval.".to_owned(),

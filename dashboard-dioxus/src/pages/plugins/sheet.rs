@@ -18,7 +18,7 @@ fn close() {
     address::push_parameter("plugin", None);
 }
 
-/// The sheet of a plugin. `plugin` is absent if there is none with this name.
+/// The sheet of a plugin. `plugin` is absent if no plugin has this name.
 #[component]
 pub(super) fn PluginSheet(name: String, plugin: Option<Plugin>) -> Element {
     // The SHA-256 of the file that the owner was shown or has approved.
@@ -103,7 +103,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                         class: "btn btn-primary btn-l",
                         r#type: "button",
                         disabled: busy() || !is_needed,
-                        title: if !is_needed { "You have approved this. Change something to approve it again." },
+                        title: if !is_needed { "You have approved these grants. Nothing has changed since then." },
                         onclick: approve,
                         "Approve {plugin.name}"
                     }
@@ -172,7 +172,7 @@ fn StateBanner(plugin: Plugin) -> Element {
             "banner t-warning",
             Shape::Attention,
             format!("{version} asks for more than you approved."),
-            "It runs when you approve it. You approve exactly the file below.".to_owned(),
+            "This version runs once you approve it. You approve exactly the file below.".to_owned(),
         ),
         PluginState::Pending => (
             "banner t-warning",
@@ -181,7 +181,7 @@ fn StateBanner(plugin: Plugin) -> Element {
             plugin.reason.clone().unwrap_or_else(|| "You approve exactly the file below.".to_owned()),
         ),
         PluginState::Revoked => {
-            ("banner", Shape::Cancelled, "Revoked".to_owned(), "It runs again when you approve it.".to_owned())
+            ("banner", Shape::Cancelled, "Revoked".to_owned(), "The plugin runs again once you approve it.".to_owned())
         }
         PluginState::Rejected => {
             ("banner t-bad", Shape::Failed, "Refused".to_owned(), plugin.reason.clone().unwrap_or_default())

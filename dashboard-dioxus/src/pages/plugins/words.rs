@@ -84,7 +84,7 @@ pub(super) fn reach(granted: &[GrantedCapability]) -> Vec<(Option<IconName>, Str
     for (list, icon, singular, plural) in KINDS {
         let mut values: Vec<&String> = granted
             .iter()
-            // A plugin's own state about a database is no access to the database.
+            // Keeping state about a database gives no access to the database.
             .filter(|grant| list != 0 || grant.capability != "state")
             .filter_map(|grant| lists(&grant.scope).get(list).map(|(_, values)| *values))
             .flatten()

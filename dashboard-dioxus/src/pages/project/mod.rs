@@ -38,7 +38,8 @@ pub fn Project(id: ReadSignal<String>) -> Element {
             }
         },
         RemoteState::Ready(detail) => rsx! {
-            // Dioxus compares keys only in lists.
+            // A list of one element, because Dioxus compares keys only in lists: another project must create a new
+            // component.
             for detail in [detail] {
                 ProjectPage { key: "{detail.project.id}", detail }
             }

@@ -27,8 +27,8 @@ pub(super) fn RestoreList(project: String, name: String) -> Element {
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             p { class: "section muted",
-                "None yet. Choose “Restore…” in the menu of a backup, or upload an archive that pg_dump created with \
-                 --format=custom."
+                "No restores yet. Choose “Restore…” in the menu of a backup, or upload an archive that pg_dump created \
+                 with --format=custom."
             }
         },
         RemoteState::Ready(page) if is_narrow => rsx! {
@@ -171,6 +171,11 @@ pub(super) fn RemoveKept(restore: Restore, #[props(default)] is_small: bool, on_
     let mut busy = use_signal(|| false);
     let path = removal_address(&restore);
     let kept = restore.previous_database.clone().unwrap_or_default();
+    let lost = if can_roll_back(&restore) {
+        "After that, the restore can't be rolled back."
+    } else {
+        "This is the restored database: its data is lost."
+    };
     rsx! {
         button {
             class: if is_small { "btn btn-ghost btn-s" } else { "btn" },
@@ -181,7 +186,7 @@ pub(super) fn RemoveKept(restore: Restore, #[props(default)] is_small: bool, on_
         if asking() {
             Confirm {
                 act: "Remove kept database",
-                description: "{kept} will be permanently dropped. After that, the restore can't be rolled back.",
+                description: "{kept} will be permanently dropped. {lost}",
                 busy: busy(),
                 failure: failure(),
                 on_confirm: move |()| {

@@ -122,7 +122,8 @@ fn Outcome(project: String, name: String, restore: Restore, on_change: EventHand
                     p { "{before}" span { class: "mono", "{kept}" } "{after}" }
                 }
             }
-            // At the other end of the line than the button that started the restore: a double click must not hit them.
+            // These buttons are at the opposite end of the line from the button that started the restore, so that a
+            // double click there does not hit them.
             div { class: "row restore-acts",
                 RemoveKept { restore: restore.clone(), on_done: refresh.clone() }
                 if can_roll_back(&restore) {

@@ -33,7 +33,7 @@ struct Archive {
     upload: Option<String>,
 }
 
-/// Why there is no plan.
+/// The reason why no plan was created.
 #[derive(Debug, Clone, PartialEq)]
 struct Problem {
     message: String,
@@ -203,7 +203,8 @@ async fn sign(project: &str, archive: &Archive) -> Result<SignedRestoreUpload, F
 }
 
 impl Archive {
-    /// Returns the problem for a request that failed. Another identity may open an encrypted archive.
+    /// Returns the problem for a request that failed. An uploaded encrypted archive can always be tried again, because
+    /// another identity may open it.
     fn not_planned(self, failure: &Failure) -> Problem {
         let can_repeat = failure.is_temporary() || (self.is_encrypted && self.upload.is_some());
         Problem { message: failure.message(), repeatable: can_repeat.then_some(self) }

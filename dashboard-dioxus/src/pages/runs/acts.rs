@@ -60,10 +60,10 @@ fn CancelDialog(run: Run, on_close: EventHandler<()>) -> Element {
     let mut failure = use_signal(|| None::<String>);
     let path = format!("/runs/{}/cancel", run.id);
     let description = match (run.status, run.plugin.as_str()) {
-        (RunStatus::Queued, _) => "It has not started, and it is not retried.",
-        (_, "backup") => "The backup in progress leaves nothing behind. Completed backups stay.",
-        (_, "http-job") => "The request is aborted. What the server has already done is not undone.",
-        _ => "It stops within a second. What it has already done stays, unless the plugin undoes it.",
+        (RunStatus::Queued, _) => "The run has not started yet. A cancelled run is not retried.",
+        (_, "backup") => "The backup in progress is discarded. Completed backups stay.",
+        (_, "http-job") => "The request is aborted. Changes that the server has already made are not undone.",
+        _ => "The run stops within a second. Its changes stay, unless the run undoes them.",
     };
     rsx! {
         Confirm {

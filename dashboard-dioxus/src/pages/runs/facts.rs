@@ -85,7 +85,7 @@ fn Took(run: Run) -> Element {
     }
 }
 
-/// Returns the median duration of the runs that succeeded, in milliseconds. `None` if they are fewer than three.
+/// Returns the median duration of the runs that succeeded, in milliseconds. `None` if fewer than three succeeded.
 fn usual(runs: &[Run]) -> Option<i64> {
     let mut durations: Vec<i64> =
         runs.iter().filter(|run| run.status == RunStatus::Success).filter_map(|run| run.duration_ms).collect();
@@ -131,11 +131,11 @@ pub(super) fn Waiting(waiting: RunWaiting) -> Element {
         p { class: "section waiting", role: "status",
             match waiting.reason {
                 WaitReason::Time => match waiting.until {
-                    Some(until) => rsx! { "It is retried {text::upcoming(until, now)}." },
-                    None => rsx! { "It is retried soon." },
+                    Some(until) => rsx! { "This run is retried {text::upcoming(until, now)}." },
+                    None => rsx! { "This run is retried soon." },
                 },
                 WaitReason::Overlap => rsx! {
-                    "It waits until "
+                    "This run waits until "
                     match waiting.run_id {
                         Some(run) => rsx! { Link { to: "/runs/{run}", class: "link", "another run of the job" } },
                         None => rsx! { "another run of the job" },
@@ -143,7 +143,7 @@ pub(super) fn Waiting(waiting: RunWaiting) -> Element {
                     " has ended."
                 },
                 WaitReason::Turn => rsx! {
-                    "It waits for its turn: other runs keep the scheduler busy, or no scheduler is running."
+                    "This run waits for its turn: other runs keep the scheduler busy, or no scheduler is running."
                 },
             }
         }

@@ -62,7 +62,7 @@ pub(super) fn RunResult(run: Run) -> Element {
     }
 }
 
-/// The file of an export's run. Shows nothing if the export was removed, which it is after a day.
+/// The file of an export's run. Shows nothing if the export was removed: exports are kept for a day.
 #[component]
 fn ExportFile(run: Run) -> Element {
     let path =

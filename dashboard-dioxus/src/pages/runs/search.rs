@@ -1,4 +1,5 @@
-//! Runs that contain a text. The server can't search runs, so this reads them page by page and filters them here.
+//! Runs that contain a text. The server can't search runs by text, so this module reads them page by page and searches
+//! them in the browser.
 
 use std::collections::BTreeSet;
 

@@ -35,7 +35,8 @@ pub(super) fn Migrations() -> Element {
             if pending > 0 && started.read().is_none() {
                 Pending { count: pending, started }
             }
-            // Dioxus compares keys only in lists.
+            // A loop instead of a condition, because Dioxus compares keys only in lists: another run must create a new
+            // component.
             for id in started() {
                 ApplyRun { key: "{id}", id }
             }
@@ -72,7 +73,7 @@ fn Notes(migrations: Vec<Migration>) -> Element {
                     Mark { shape: Shape::Failed }
                     p {
                         "The file of an applied migration was changed. Use the unchanged files of the release: "
-                        "what a migration did can't be changed afterwards."
+                        "changing a file does not change a database that was already migrated."
                     }
                 }
             }
@@ -83,7 +84,7 @@ fn Notes(migrations: Vec<Migration>) -> Element {
                     Mark { shape: Shape::Attention }
                     p {
                         "A newer version of AtlasHub has migrated this database. "
-                        "Only the version just before that one still works with it."
+                        "This version works with the database only if it directly precedes the newer version."
                     }
                 }
             }

@@ -194,7 +194,7 @@ fn EndOthers(others: i64, on_close: EventHandler<()>) -> Element {
     rsx! {
         Confirm {
             act: "Sign out all others",
-            description: "{browsers} must sign in again. This one stays signed in.",
+            description: "{browsers} must sign in again. This browser stays signed in.",
             busy: busy(),
             failure: failure(),
             on_confirm: move |()| {

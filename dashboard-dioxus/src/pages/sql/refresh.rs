@@ -25,7 +25,7 @@ impl Workspace {
         }
     }
 
-    /// Reads the data again that a run may have changed. `names` is whether the run may have changed names in the
+    /// Reads the data again that a run may have changed. `names` is true if the run may have changed names in the
     /// schema.
     pub(super) fn refresh_after_run(self, names: bool) {
         // Other pages read their tables again.

@@ -158,7 +158,7 @@ pub(super) fn export_shown_rows(form: Form, result: &ResultSet) {
                 if clipboard::copy(&text).await {
                     messages::show(format!("Copied{cut}"));
                 } else {
-                    messages::show_failure("The browser did not allow copying.");
+                    messages::show_failure(clipboard::REFUSED);
                 }
             });
             return;

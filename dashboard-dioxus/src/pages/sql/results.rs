@@ -296,7 +296,7 @@ fn BackgroundPanel(workspace: Workspace, execution: Execution) -> Element {
                 pre { class: "sql-value mono", tabindex: "0", "{result}" }
             }
             p { class: "label muted",
-                "It continues if you leave this page. Run "
+                "A background run continues if you leave this page. Run id: "
                 span { class: "mono", "{run.id}" }
                 CopyButton { name: "Copy run id", text: run.id.clone() }
             }

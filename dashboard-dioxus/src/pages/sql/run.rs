@@ -220,7 +220,7 @@ fn fail(workspace: Workspace, plan: &RunPlan, failure: &Failure) {
     let is_unknown = matches!(failure, Failure::Unreachable) || failure.code() == Some("unexpected_answer");
     let read = failed(failure, &plan.text, plan.range.start, 1);
     let note = if is_unknown {
-        Some("It is not known whether the server ran it. Check the data before you run it again.")
+        Some("It is not known whether the server ran the SQL. Check the data before you run it again.")
     } else {
         (plan.is_script || read.is_cancelled || read.is_timeout).then_some("Nothing was changed.")
     };

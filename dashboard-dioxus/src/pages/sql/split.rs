@@ -99,7 +99,7 @@ fn is_name_byte(byte: &u8) -> bool {
 }
 
 /// Returns the length in bytes of the string or quoted name at the start of `bytes`, with its quotes. `is_escaped` is
-/// whether the string has backslash escapes, like `E'\''`.
+/// true if the string has backslash escapes, like `E'\''`.
 pub(super) fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize {
     let mut position = 1;
     while let Some(&byte) = bytes.get(position) {

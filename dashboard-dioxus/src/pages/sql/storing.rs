@@ -27,7 +27,7 @@ impl Workspace {
                 Some(draft) if draft.window == pending.window && draft.stored_at <= pending.stored_at => {
                     *draft = Draft { revision: draft.revision.clone(), ..pending };
                 }
-                // Another window stored it in the meantime. The owner chooses.
+                // Another window stored another text in the meantime, so the owner chooses between the texts.
                 Some(draft) if draft.text != pending.text => {
                     let revision = draft.revision.clone();
                     conflicts.push(std::mem::replace(draft, Draft { revision, ..pending }));

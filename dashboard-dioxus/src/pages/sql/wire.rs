@@ -30,7 +30,7 @@ pub(super) struct RawResult {
     pub(super) command: String,
     #[serde(default)]
     pub(super) rolled_back: bool,
-    /// The start of the statement in its script, in characters. Absent if the request was no script.
+    /// The start of the statement in its script, in characters. Absent if the request was not a script.
     #[serde(default)]
     start: Option<u32>,
     #[serde(default)]

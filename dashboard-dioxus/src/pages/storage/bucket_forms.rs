@@ -81,14 +81,14 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
                     value: name,
                     autofocus: true,
                     required: true,
-                    help: "Lowercase letters, digits, - and _. It is part of every object's key.",
+                    help: "1–63 lowercase letters, digits, - and _. The name is part of every object's key.",
                     error: name_error(),
                 }
                 Field {
                     id: "bucket-limit",
                     label: "Maximum object size (MB)",
                     value: limit,
-                    help: "Empty: the platform's limit.",
+                    help: "If empty, the value of ATLASHUB_MAX_OBJECT_BYTES applies.",
                     error: limit_error(),
                 }
             }

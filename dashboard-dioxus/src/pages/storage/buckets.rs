@@ -103,7 +103,7 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
     }
 }
 
-/// The buckets of a page. `is_paged` is whether the project has others.
+/// The buckets of a page. `is_paged` is true if other pages have further buckets.
 #[component]
 fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, is_paged: bool, open: Signal<Open>) -> Element {
     let filter = use_signal(String::new);

@@ -46,7 +46,8 @@ pub(super) fn ObjectSheet(project: ReadSignal<String>, bucket: ReadSignal<String
             ErrorBox { what: "The object could not be loaded.", failure, on_retry: move |()| detail.refresh() }
         },
         RemoteState::Ready(detail) => rsx! {
-            // Dioxus compares keys only in lists. The preview of another object must not stay.
+            // A list of one element, because Dioxus compares keys only in lists: the preview of another object must not
+            // stay.
             for object in [detail.object.clone()] {
                 Preview { key: "{object.object_key}{object.etag:?}", project, bucket, object }
             }
@@ -190,9 +191,7 @@ pub(super) fn copy(text: String) {
         if clipboard::copy(&text).await {
             messages::show("Copied");
         } else {
-            messages::show_failure(
-                "The browser did not allow copying. Allow this site to use the clipboard, and try again.",
-            );
+            messages::show_failure(clipboard::REFUSED);
         }
     });
 }

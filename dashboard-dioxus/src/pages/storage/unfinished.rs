@@ -87,8 +87,8 @@ fn AbortDialog(project: String, bucket: String, upload: OpenMultipartUpload, on_
     rsx! {
         Confirm {
             act: "Abort upload",
-            description: "{upload.path}: the parts in the store are deleted. If a client is still sending the file, it \
-                fails.",
+            description: "{upload.path}: the parts in the store are deleted. If a client is still sending the file, \
+                its upload fails.",
             busy: busy(),
             failure: failure(),
             on_close: move |()| on_close.call(()),

@@ -23,7 +23,7 @@ pub(super) fn exposure_in_words(exposure: BucketExposure) -> String {
         BucketAccess::Both => Some("download and upload"),
     };
     match (act(exposure.publishable), act(exposure.signed_in)) {
-        (None, None) => "only the secret key can reach it".to_owned(),
+        (None, None) => "only the secret key can reach the objects".to_owned(),
         (Some(everybody), None) => format!("everyone with the publishable key may {everybody}"),
         (None, Some(users)) => format!("signed-in users may {users}"),
         (Some(everybody), Some(users)) if everybody == users => {
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn exposure_is_one_sentence() {
         let of = |publishable, signed_in| exposure_in_words(BucketExposure { publishable, signed_in });
-        assert_eq!(of(BucketAccess::None, BucketAccess::None), "only the secret key can reach it");
+        assert_eq!(of(BucketAccess::None, BucketAccess::None), "only the secret key can reach the objects");
         assert_eq!(
             of(BucketAccess::Download, BucketAccess::Both),
             "everyone with the publishable key may download, signed-in users may download and upload"

@@ -70,7 +70,8 @@ fn SecurityNote(project: String, detail: Shared) -> Element {
             if is_reachable {
                 "Row-level security is off: everyone who may read the table reads every row."
             } else {
-                "Row-level security is off. It matters once you open the table: policies limit who reaches which rows."
+                "Row-level security is off. Switch it on before you open the table, so that policies limit who \
+                 reaches which rows."
             },
             format!("alter table {table} enable row level security;\n"),
             "Switch on…",
@@ -233,9 +234,9 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
 fn Choice(name: &'static str, about: &'static str, chosen: Signal<TableAccess>) -> Element {
     let mut chosen = chosen;
     let choices = [
-        (TableAccess::None, "None", "They are refused, as if the table did not exist (404)."),
-        (TableAccess::Read, "Read", "They can read rows, as far as the policies allow."),
-        (TableAccess::Write, "Write", "They can read, insert, change and delete rows, as far as the policies allow."),
+        (TableAccess::None, "None", "Requests are refused, as if the table did not exist (404)."),
+        (TableAccess::Read, "Read", "Rows can be read, as far as policies allow."),
+        (TableAccess::Write, "Write", "Rows can be read, inserted, changed and deleted, as far as policies allow."),
     ];
     let help_id = |label: &str| format!("{name} {label} help").replace(' ', "-").to_lowercase();
     rsx! {

@@ -169,7 +169,7 @@ fn reach(table: &TableSummary) -> String {
     let publishable = can("Browsers with the publishable key", table.exposure.publishable);
     let signed_in = can("Signed-in users", table.exposure.signed_in);
     if publishable.is_none() && signed_in.is_none() {
-        return "Only servers with the secret key can read it.".to_owned();
+        return "Only servers with the secret key can reach it.".to_owned();
     }
     let limit = match table.kind {
         TableKind::Table if table.row_level_security => Some("Policies limit the rows.".to_owned()),
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn reach_names_the_callers_and_whether_policies_limit_the_rows() {
         for (publishable, signed_in, row_level_security, expected) in [
-            (TableAccess::None, TableAccess::None, false, "Only servers with the secret key can read it."),
+            (TableAccess::None, TableAccess::None, false, "Only servers with the secret key can reach it."),
             (
                 TableAccess::Read,
                 TableAccess::None,

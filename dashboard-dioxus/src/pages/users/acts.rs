@@ -221,8 +221,14 @@ impl Act {
 
     const fn consequence(self) -> &'static str {
         match self {
-            Self::Disable => "The user is signed out everywhere and can't sign in until you enable the user again.",
-            Self::SignOut => "All sessions end, and the user has to sign in again.",
+            Self::Disable => {
+                "The user is signed out everywhere and can't sign in until you enable the user again. Access tokens \
+                 keep working until they expire, unless the session is checked on every request."
+            }
+            Self::SignOut => {
+                "All sessions end, and the user has to sign in again. Access tokens keep working until they expire, \
+                 unless the session is checked on every request."
+            }
             Self::RemoveSecondFactor => {
                 "From now on, the password or a mailed link alone is enough to sign in, and the recovery codes stop \
                 working. Make sure that it is the user who asks for this."
@@ -252,7 +258,7 @@ fn ConfirmAct(act: Act, project: String, user: ProjectUser, on_close: EventHandl
     rsx! {
         Confirm {
             act: act.label(),
-            description: "{user.email}: {act.consequence()} Access tokens that are in use work until they expire.",
+            description: "{user.email}: {act.consequence()}",
             busy: busy(),
             failure: failure(),
             on_confirm: move |()| {

@@ -81,8 +81,8 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
                         if let Some(min_length) = min_length {
                             "At least {min_length} characters. "
                         }
-                        "Leave it empty to let the user set one through a mailed link: create the user, then choose \
-                            “Send reset link”."
+                        "Leave the password empty to let the user set one through a mailed link: create the user, then \
+                            choose “Send reset link”."
                     }
                 }
                 RoleField { role: role(), on_change: move |chosen| role.set(chosen) }

@@ -39,7 +39,7 @@ impl Leadership {
         let _ = Reflect::set(&options, &"signal".into(), &aborted.signal());
         let arguments = js_sys::Array::of3(&name.into(), &options, callback.as_ref());
         let promise = request.apply(&locks, &arguments).ok()?.dyn_into::<Promise>().ok()?;
-        // An aborted request is no error.
+        // An aborted request is not an error.
         spawn_local(async move {
             let _ = JsFuture::from(promise).await;
             drop(callback);

@@ -31,7 +31,7 @@ pub(super) fn copy(state: State) {
     };
     spawn(async move {
         if !clipboard::copy(&copied).await {
-            messages::show_failure("The browser did not allow copying.");
+            messages::show_failure(clipboard::REFUSED);
         } else if cut > 0 {
             let values = text::count(cut, "value is", "values are");
             messages::show_failure(format!("Copied, but {values} truncated. Open the row to copy the full value."));

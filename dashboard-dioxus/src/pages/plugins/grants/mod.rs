@@ -48,7 +48,7 @@ pub(super) fn Grants(
                 }
             }
             if old.is_empty() && plugin.requested.is_empty() {
-                p { class: "muted", "It asks for nothing: it can only compute and write its log." }
+                p { class: "muted", "The plugin asks for nothing: it can only compute and write its log." }
             } else if !old.is_empty() {
                 GrantList {
                     title: heading,
@@ -64,8 +64,8 @@ pub(super) fn Grants(
                 p { class: "help row items-start",
                     Mark { shape: Shape::Attention }
                     span {
-                        "Its code imports more than it asks for: {text::list(&only_imported)}. "
-                        "It gets an error when it tries."
+                        "The plugin's code also contains calls that its manifest does not ask for: "
+                        "{text::list(&only_imported)}. These calls return an error."
                     }
                 }
             }

@@ -31,7 +31,7 @@ pub(super) fn ScopeList(
         let within = |value: &str| {
             asked.iter().any(|pattern| pattern == "*" || (pattern == "project:*" && value.starts_with("project:")))
         };
-        // The platform's database is no store, and can't be queried.
+        // The platform is not a store, and its database can't be queried.
         let has_platform = list == "Databases" && capability != "query";
         let mut narrower: Vec<String> = has_platform.then(|| "platform".to_owned()).into_iter().collect();
         narrower.extend(projects.iter().map(|(id, _)| id.clone()));

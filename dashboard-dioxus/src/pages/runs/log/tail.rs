@@ -97,7 +97,7 @@ impl Tail {
     }
 }
 
-/// Receives the log of a run to its end. `is_active` is whether the run has not ended yet.
+/// Receives the log of a run to its end. `is_active` is true if the run has not ended yet.
 pub(super) fn use_tail(run: &str, is_active: bool) -> Tail {
     let run = use_hook(|| run.to_owned());
     let is_active = use_hook(|| is_active);

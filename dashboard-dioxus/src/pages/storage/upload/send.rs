@@ -69,7 +69,7 @@ pub(super) async fn send(upload: &Upload) -> Result<(), NotSent> {
             result => return result,
         }
     }
-    Err(failed("No free name was found."))
+    Err(failed("No free name was found. Rename the file and upload it again."))
 }
 
 /// Returns a path with a number before its extension: `a (1).png`.
@@ -241,7 +241,10 @@ async fn send_part(upload: &Upload, parts: &Parts, number: i32, mut url: String)
                 return Ok(CompletedPart { part_number: number, etag });
             }
             Ended::Response { status: 200..=299, etag: None, .. } => {
-                return Err(failed("The store hides the header ETag from browsers, but uploads in parts need it."));
+                return Err(failed(
+                    "Uploads in parts need the header ETag, which the store hides from browsers. Expose it in the \
+                     store's CORS rules.",
+                ));
             }
             Ended::Response { status: 404, .. } => return Err(NotSent::Expired),
             Ended::Response { status, ref text, .. } => refused(status, text),

@@ -268,7 +268,7 @@ fn problem_of(failure: &Failure, staged: &Staged, detail: &TableDetail) -> Probl
     }
 }
 
-/// Returns the columns that an error is about: the one that it names, or those of its constraint.
+/// Returns the columns that an error is about: the column that it names, or the columns of its constraint.
 pub(super) fn refused_columns(failure: &Failure, detail: &TableDetail) -> Vec<String> {
     let Some(details) = failure.details() else { return Vec::new() };
     if let Some(column) = details.get("column").and_then(Value::as_str) {

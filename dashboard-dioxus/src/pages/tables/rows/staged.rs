@@ -14,7 +14,7 @@ use crate::value::Cell;
 pub(super) struct Staged {
     /// Changed rows, in the order of their first change.
     pub(super) rows: Vec<StagedRow>,
-    /// Steps for [`undo`], the latest last.
+    /// Steps for [`undo`], oldest first.
     #[serde(default)]
     history: Vec<Undo>,
 }

@@ -67,7 +67,7 @@ fn ExportTable(view: View, open: String) -> Element {
     }];
     if let Some(source) = shown_source(&project, &table, &rows, &columns) {
         let label = if rows.filters.is_empty() { "All rows as shown" } else { "Rows that match the filter" };
-        // What the page shows is the first choice.
+        // The rows that the page shows are the first choice.
         choices.insert(0, Choice { label: label.to_owned(), help: selection_in_words(&rows, &columns), source });
     }
     rsx! {

@@ -42,11 +42,13 @@ pub(super) fn Unsaved(view: View) -> Element {
                     span {
                         class: "label",
                         role: "status",
-                        "The server did not respond. Finding out whether it had saved them…"
+                        "The server did not respond. Finding out whether it saved the changes…"
                     }
                 },
                 _ if staged::is_too_large() => rsx! {
-                    span { class: "label", role: "status", "Too large to survive reloading the page." }
+                    span {
+                        class: "label", role: "status", "These changes are too large to survive a reload of the page."
+                    }
                 },
                 _ => rsx! {
                     span { class: "muted label only-wide", kbd { "Ctrl" } " " kbd { "S" } " saves all or nothing" }

@@ -271,7 +271,7 @@ fn copy(view: View, (key, values): (RowKey, Vec<FieldValue>), write: fn(&TableDe
         let detail: Rc<TableDetail> = view.detail.peek().0.clone();
         match whole_texts(view, &key, &values).await {
             Ok(texts) if clipboard::copy(&write(&detail, &texts)).await => messages::show("Copied"),
-            Ok(_) => messages::show_failure("The browser did not allow copying."),
+            Ok(_) => messages::show_failure(clipboard::REFUSED),
             Err(message) => messages::show_failure(message),
         }
     });

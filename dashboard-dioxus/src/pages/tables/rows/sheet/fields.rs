@@ -285,8 +285,8 @@ fn has_default(column: &ColumnDetail) -> bool {
     column.has_default || column.identity.is_some()
 }
 
-/// Returns the index of the first column of a new row that the owner fills in: one without a default, or else the first
-/// one that can be edited.
+/// Returns the index of the first column of a new row that the owner fills in: the first column without a default, or
+/// else the first column that can be edited.
 pub(super) fn first_to_fill(columns: &[ColumnDetail]) -> Option<usize> {
     let can_edit = |column: &ColumnDetail| !is_generated(column);
     let first = columns.iter().position(|column| can_edit(column) && !has_default(column));
