@@ -157,3 +157,20 @@ async fn owner_is_warned_of_check_constraints_that_a_plain_pg_restore_can_not_lo
     let warned = warnings(&app, &backup).await;
     assert!(!warned.iter().any(|warning| warning.contains("in a")), "{warned:#?}");
 }
+
+#[tokio::test]
+async fn backup_is_made_without_warnings_if_postgres_refuses_the_queries_for_them() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("hardened").await;
+    project.sql(OBJECTS).await;
+    // `pg_dump` doesn't call this function, but the queries for warnings do.
+    sqlx::raw_sql("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_describe_object(oid, oid, int) FROM PUBLIC")
+        .execute(&mut project.connect().await)
+        .await
+        .unwrap();
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    assert_eq!(warnings(&app, &backup).await, Vec::<String>::new());
+    let before = constraints(&project).await;
+    assert_eq!(restore(&app, &backup, &project).await, Vec::<String>::new());
+    assert_eq!(constraints(&project).await, before);
+}

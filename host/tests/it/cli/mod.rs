@@ -9,6 +9,7 @@ pub mod migrate;
 pub mod plugin;
 pub mod restore;
 pub mod restore_encrypted;
+pub mod restore_failed_objects;
 pub mod restore_faults;
 pub mod serve;
 pub mod transfer_faults;
