@@ -28,7 +28,9 @@ pub(super) fn RestoreList(project: String, name: String) -> Element {
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             p { class: "section muted",
                 "No restores yet. Choose “Restore…” in the menu of a backup, or upload an archive that pg_dump created \
-                 with --format=custom."
+                 with "
+                code { class: "whitespace-nowrap", "--format=custom" }
+                "."
             }
         },
         RemoteState::Ready(page) if is_narrow => rsx! {

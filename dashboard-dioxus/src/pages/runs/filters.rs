@@ -129,7 +129,7 @@ fn TimeFilter(range: TimeRange) -> Element {
                     r#type: "button",
                     "aria-pressed": is_exact().to_string(),
                     onclick: move |_| is_exact.set(true),
-                    "From–to"
+                    "Custom"
                 }
             }
             if is_exact() {

@@ -190,8 +190,12 @@ fn RunCard(group: Group, with_job: bool) -> Element {
             h3 {
                 Mark { shape: run_shape(run.status) }
                 span { class: if with_job { "sr" } else { "" }, "{run_state_in_words(run.status)}" }
-                Link { to: "/runs/{run.id}", class: "cut grow", if with_job { "{run_name(&run)}" } else { "Open run" } }
-                span { class: "label muted tab-nums", "{started(&run)}" }
+                if with_job {
+                    Link { to: "/runs/{run.id}", class: "cut grow", "{run_name(&run)}" }
+                    span { class: "label muted tab-nums", "{started(&run)}" }
+                } else {
+                    Link { to: "/runs/{run.id}", class: "cut grow tab-nums", "{started(&run)}" }
+                }
             }
             if !result.is_empty() {
                 p { class: if run.error_text.is_some() { "reason" } else { "" }, "{result}" }
