@@ -8,6 +8,8 @@ use aws_sdk_s3::{
     },
 };
 
+use url::{Host, Url};
+
 use crate::config::{ExternalStorageConfig, Secret};
 
 /// Timeout of connecting. A local store accepts a connection within a millisecond.
@@ -34,6 +36,7 @@ struct Inner {
     region: String,
     access_key_id: Secret,
     secret_access_key: Secret,
+    is_on_this_machine: bool,
 }
 
 impl ObjectStore {
@@ -46,6 +49,7 @@ impl ObjectStore {
             region: config.region.clone(),
             access_key_id: config.access_key_id.clone(),
             secret_access_key: config.secret_access_key.clone(),
+            is_on_this_machine: is_loopback(&config.endpoint),
         }))
     }
 
@@ -64,6 +68,11 @@ impl ObjectStore {
         &self.0.internal
     }
 
+    /// Returns whether requests stay on this machine. The store is then the embedded one, or a proxy.
+    pub(super) fn is_on_this_machine(&self) -> bool {
+        self.0.is_on_this_machine
+    }
+
     /// Returns the SDK client that signs URLs. It never connects.
     pub(super) fn signer(&self) -> &Client {
         &self.0.public
@@ -71,6 +80,16 @@ impl ObjectStore {
 
     pub(super) fn credentials(&self) -> (&str, &str) {
         (self.0.access_key_id.expose(), self.0.secret_access_key.expose())
+    }
+}
+
+fn is_loopback(endpoint: &str) -> bool {
+    let Ok(endpoint) = Url::parse(endpoint) else { return false };
+    match endpoint.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -131,4 +150,19 @@ fn client_config(config: &ExternalStorageConfig, endpoint: &str) -> aws_sdk_s3::
                 .build(),
         )
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_on_this_machine_are_recognized() {
+        for endpoint in ["http://127.0.0.1:8082", "http://[::1]:9000/", "https://localhost"] {
+            assert!(is_loopback(endpoint), "{endpoint}");
+        }
+        for endpoint in ["http://10.0.0.1:3900", "http://garage:3900", "https://localhost.example.com", "no URL"] {
+            assert!(!is_loopback(endpoint), "{endpoint}");
+        }
+    }
 }
