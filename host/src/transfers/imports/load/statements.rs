@@ -133,8 +133,7 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
     let any_null: Vec<String> = keys.iter().map(|key| format!("{key} IS NULL")).collect();
     let moved: Vec<String> = (0..columns.len()).map(|index| format!("v{index}")).collect();
     let conflict: Vec<String> = plan.conflict.iter().map(|name| ident(name)).collect();
-    // Partitioned tables do not return system columns, so all their rows count as inserted.
-    let is_inserted = if target.kind == "p" { "true" } else { "xmax = 0" };
+    let (returned, is_inserted) = is_inserted(target, plan);
     format!(
         "WITH source AS (SELECT s.row_number, {values} {from} {rows}),
          last AS (
@@ -142,8 +141,8 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
              ORDER BY {keys}, CASE WHEN {any_null} THEN row_number END, row_number DESC),
          written AS (
              INSERT INTO {table} ({names}) {overriding} SELECT {moved} FROM last ORDER BY row_number
-             ON CONFLICT ({conflict}) {action} RETURNING {is_inserted} AS is_inserted)
-         SELECT pg_catalog.count(*) FILTER (WHERE is_inserted), pg_catalog.count(*),
+             ON CONFLICT ({conflict}) {action} RETURNING {returned})
+         SELECT pg_catalog.count(*) FILTER (WHERE {is_inserted}), pg_catalog.count(*),
              (SELECT pg_catalog.count(*) FROM source), (SELECT pg_catalog.count(*) FROM last) FROM written",
         values = values.join(", "),
         from = from(&all),
@@ -156,6 +155,25 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
         conflict = conflict.join(", "),
         action = conflict_action(plan, columns),
     )
+}
+
+/// Returns the values that an upsert returns for each row that it wrote, and a condition on them that is true if the row
+/// was inserted, not updated.
+fn is_inserted(target: &Target, plan: &Plan) -> (String, String) {
+    let key = target.keys.iter().find(|key| key.columns == plan.conflict);
+    let ("p", Some(key)) = (target.kind.as_str(), key) else {
+        return ("xmax = 0 AS is_inserted".to_owned(), "is_inserted".to_owned());
+    };
+    // Partitioned tables do not return system columns. But a statement reads the table as it was before it wrote to it,
+    // so it finds the key of an updated row there, and not that of an inserted one. If another transaction inserted the
+    // key in between, the row counts as inserted. NULL equals no value, here as in the key.
+    let (mut returned, mut conditions) = (Vec::new(), Vec::new());
+    for (index, (name, equality)) in key.columns.iter().zip(&key.equalities).enumerate() {
+        returned.push(format!("{} AS k{index}", ident(name)));
+        conditions.push(format!("t.{} {equality} written.k{index}", ident(name)));
+    }
+    let same_key = format!("SELECT FROM {} t WHERE {}", target.quoted, conditions.join(" AND "));
+    (returned.join(", "), format!("NOT EXISTS ({same_key})"))
 }
 
 /// Returns the action of an upsert for a row that exists. An identity that is always generated can't be changed.
