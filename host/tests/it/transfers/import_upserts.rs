@@ -35,3 +35,23 @@ async fn upsert_into_a_partitioned_table_counts_inserted_and_updated_rows() {
     let expected = json!(["1 a newer", "2 old", "2 new", "11 a old", "12 b new"]);
     assert_eq!(value(&project, rows).await, expected);
 }
+
+#[tokio::test]
+async fn last_row_of_a_key_wins_although_an_earlier_one_waits_for_other_rows() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE staff (id int PRIMARY KEY, boss int REFERENCES staff, name text)").await;
+    // Bad rows make the import move the others in several statements.
+    let cases = [
+        ("one waits", "1,9,first\nx,,bad\n1,,last\n9,,boss\n", [4, 2, 1, 1, 1], "last"),
+        ("both wait", "1,9,first\n1,10,last\n9,10,boss\n10,,chief\n5,99,bad\n", [5, 3, 1, 1, 1], "last"),
+        ("the last one is bad", "1,9,first\n1,99,bad\n9,,boss\n", [3, 2, 0, 1, 1], "first"),
+    ];
+    for (case, rows, expected, name) in cases {
+        project.sql("TRUNCATE staff").await;
+        let request = json!({ "mode": "upsert", "onError": "skip" });
+        let done = import(&app, &project, "staff", "csv", &format!("id,boss,name\n{rows}"), request).await;
+        assert_eq!((&done["state"], counts(&done)), (&json!("done"), expected), "{case}: {done}");
+        assert_eq!(value(&project, "SELECT name FROM staff WHERE id = 1").await, name, "{case}");
+    }
+}

@@ -22,6 +22,8 @@ pub(super) struct Statements {
     pub(super) move_range: String,
     /// Moves the rows whose numbers are in the array `$1`.
     pub(super) move_set: String,
+    /// For an upsert, compares the keys of waiting rows, whose numbers are in the array `$1`, with those of all rows.
+    pub(super) same_keys: Option<String>,
     /// For each column, a statement that reads its value in one row.
     pub(super) probes: Vec<Probe>,
     pub(super) mode: ImportMode,
@@ -59,7 +61,8 @@ impl Statements {
             ImportMode::Insert => insert(target, plan, &columns, &names, rows),
             ImportMode::Upsert => upsert(target, plan, &columns, &names, rows),
         };
-        Self { copy, move_range: move_rows(RANGE), move_set: move_rows(SET), probes, mode: plan.mode }
+        let same_keys = (plan.mode == ImportMode::Upsert).then(|| same_keys(plan, &columns));
+        Self { copy, move_range: move_rows(RANGE), move_set: move_rows(SET), same_keys, probes, mode: plan.mode }
     }
 }
 
@@ -79,17 +82,23 @@ impl Source<'_> {
     }
 
     fn value(&self) -> String {
-        let name = ident(&self.key);
-        if self.is_csv && self.column.is_json {
-            return format!("r.{name}::{}", self.column.data_type);
-        }
         match &self.column.default {
             // The value of an object without the key is the default.
             Some(default) if !self.is_csv => {
-                let key = postgres_protocol::escape::escape_literal(&self.key);
-                format!("CASE WHEN s.doc::json -> {key} IS NULL THEN {default} ELSE r.{name} END")
+                let (key, value) = (postgres_protocol::escape::escape_literal(&self.key), self.value_in_file());
+                format!("CASE WHEN s.doc::json -> {key} IS NULL THEN {default} ELSE {value} END")
             }
-            _ => format!("r.{name}"),
+            _ => self.value_in_file(),
+        }
+    }
+
+    /// Returns the value without the column's default. It is NULL if an object does not have the key.
+    fn value_in_file(&self) -> String {
+        let name = ident(&self.key);
+        if self.is_csv && self.column.is_json {
+            format!("r.{name}::{}", self.column.data_type)
+        } else {
+            format!("r.{name}")
         }
     }
 }
@@ -154,6 +163,34 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
         moved = moved.join(", "),
         conflict = conflict.join(", "),
         action = conflict_action(plan, columns),
+    )
+}
+
+/// Returns a statement that compares the keys of the waiting rows of an upsert with those of all rows. Its result has,
+/// for each waiting row, its number, a number that all rows with its key have, and whether a later row with this key
+/// was moved.
+///
+/// A row whose key is a default equals no other. The default could be the next value of a sequence, which would differ
+/// from the value in the table.
+fn same_keys(plan: &Plan, columns: &[Source<'_>]) -> String {
+    let is_key = |source: &&Source<'_>| plan.conflict.contains(&source.column.name);
+    let keys: Vec<&Source<'_>> = columns.iter().filter(is_key).collect();
+    let values = keys.iter().enumerate().map(|(index, source)| format!("{} AS v{index}", source.value_in_file()));
+    let names: Vec<String> = (0..keys.len()).map(|index| format!("v{index}")).collect();
+    let any_null: Vec<String> = names.iter().map(|name| format!("{name} IS NULL")).collect();
+    format!(
+        "WITH source AS (SELECT s.row_number, {values} {from}),
+         keyed AS (
+             SELECT row_number, w.number IS NOT NULL AS is_waiting, pg_catalog.min(row_number) OVER same_key AS key,
+                 pg_catalog.max(row_number) FILTER (WHERE w.number IS NULL) OVER same_key AS last_moved
+             FROM source LEFT JOIN pg_catalog.unnest($1::bigint[]) AS w (number) ON w.number = row_number
+             WINDOW same_key AS (PARTITION BY {names}, CASE WHEN {any_null} THEN row_number END))
+         SELECT row_number, key, coalesce(last_moved > row_number, false) FROM keyed WHERE is_waiting
+         ORDER BY row_number",
+        values = values.collect::<Vec<_>>().join(", "),
+        from = from(&keys),
+        names = names.join(", "),
+        any_null = any_null.join(" OR "),
     )
 }
 
