@@ -24,15 +24,18 @@ pub(super) struct Statements {
     pub(super) move_set: String,
     /// For an upsert, compares the keys of waiting rows, whose numbers are in the array `$1`, with those of all rows.
     pub(super) same_keys: Option<String>,
-    /// For each column, a statement that reads its value in one row.
+    /// For each column, statements that read its values in the file.
     pub(super) probes: Vec<Probe>,
     pub(super) mode: ImportMode,
 }
 
-/// Reads the value of one column in the row with the number `$1`.
+/// Reads the values of one column in the temporary table.
 pub(super) struct Probe {
     pub(super) column: String,
-    pub(super) sql: String,
+    /// Reads the value in the row with the number `$1`.
+    pub(super) one: String,
+    /// Reads the values in all rows, as `value`.
+    pub(super) all: String,
     /// The value's key in the object.
     pub(super) key: String,
 }
@@ -53,7 +56,8 @@ impl Statements {
         let copy = format!("COPY {} ({}) FROM STDIN", target.quoted, names.join(", "));
         let probes = columns.iter().map(|source| Probe {
             column: source.column.name.clone(),
-            sql: format!("SELECT pg_catalog.count({}) {} WHERE s.row_number = $1", source.value(), from(&[source])),
+            one: format!("SELECT pg_catalog.count({}) {} WHERE s.row_number = $1", source.value(), from(&[source])),
+            all: format!("SELECT {} AS value {}", source.value_in_file(), from(&[source])),
             key: source.key.clone(),
         });
         let probes = probes.collect();
