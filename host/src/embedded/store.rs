@@ -18,6 +18,9 @@ const ADDRESS_FILE: &str = "store-address";
 /// Access key id of the embedded store.
 pub const ACCESS_KEY_ID: &str = "atlashub";
 
+/// Maximum size of a file in a browser form, in bytes.
+pub const MAX_FORM_BYTES: i64 = embedded_s3::MAX_FORM_FILE_BYTES as i64;
+
 /// Timeout of a shutdown. The server itself waits up to 30 s for requests in flight.
 const STOP_TIMEOUT: Duration = Duration::from_secs(35);
 
