@@ -27,5 +27,5 @@ mod server;
 mod store;
 
 pub use config::Config;
-pub use server::serve;
+pub use server::{MAX_FORM_FILE_BYTES, serve};
 pub use store::{OpenError, Store};

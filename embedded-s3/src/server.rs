@@ -28,7 +28,7 @@ use crate::store::Store;
 use crate::{bucket_body, form, guard};
 
 /// Maximum size of a file in a form upload. The whole form is held in memory while it is checked.
-const MAX_FORM_FILE_BYTES: u64 = 64 * 1024 * 1024;
+pub const MAX_FORM_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Maximum size of the fields of a form. The bytes of the file that arrive together with the last field count as well.
 const MAX_FORM_FIELD_BYTES: usize = 256 * 1024;
 /// Maximum number of bytes that are read from a connection at once. By default, hyper reads up to 400 KiB from

@@ -14,6 +14,7 @@ use crate::{
     data::{DataLimits, DataService},
     db::{self, Availability, PoolLimits, ProjectPools, ServerAddress, dump::Dumper, restore::Restorer},
     egress::Egress,
+    embedded::store::MAX_FORM_BYTES,
     events::EventsState,
     health::Readiness,
     http::{ResponseLimits, ResponseMemory},
@@ -68,7 +69,8 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
 
     let upload_quotas =
         UploadQuotas { staged: config.limits.open_uploads, multipart: config.limits.open_multipart_uploads };
-    let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes, upload_quotas);
+    let max_form_bytes = config.embedded().then_some(MAX_FORM_BYTES);
+    let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes, max_form_bytes, upload_quotas);
     let responses = ResponseMemory::new(ResponseLimits {
         max_bytes: config.limits.response_bytes,
         max_bytes_in_flight: config.limits.response_bytes_in_flight,

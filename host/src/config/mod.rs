@@ -33,7 +33,7 @@ pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
 pub use plugins::PluginsConfig;
 pub use proxies::ProxyTrust;
-pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig};
+pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig, StoreAddress};
 pub use trusted_certificates::TrustedCertificates;
 pub use variables::{VARIABLES, Variable};
 pub use vars::{ConfigError, Secret, Vars};

@@ -1,6 +1,8 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{ConfigError, Secret, Vars};
+
+const DEFAULT_EMBEDDED_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8082);
 
 /// The object store that the process uses.
 #[derive(Debug, Clone)]
@@ -12,11 +14,19 @@ pub enum StorageConfig {
 /// The embedded S3 server.
 #[derive(Debug, Clone)]
 pub struct EmbeddedStorageConfig {
-    pub listen: SocketAddr,
+    pub listen: StoreAddress,
     /// URL for browsers, if it is not the listening address.
     pub public_endpoint: Option<String>,
     pub region: String,
     pub max_object_bytes: i64,
+}
+
+/// The address on which the embedded store listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreAddress {
+    Fixed(SocketAddr),
+    /// If its port is taken, the store listens on another port.
+    Preferred(SocketAddr),
 }
 
 /// An external S3 store.
@@ -41,12 +51,14 @@ impl StorageConfig {
         // S3 limits objects to 5 TiB.
         let max_object_bytes = vars.number("ATLASHUB_MAX_OBJECT_BYTES", 1..=5 << 40)? as i64;
         let Some(endpoint) = vars.url("ATLASHUB_S3_ENDPOINT")? else {
-            return Ok(Self::Embedded(EmbeddedStorageConfig {
-                listen: vars.parsed_or_default("ATLASHUB_EMBEDDED_S3_LISTEN", "an address such as 127.0.0.1:8082")?,
-                public_endpoint,
-                region,
-                max_object_bytes,
-            }));
+            let configured = vars.parsed("ATLASHUB_EMBEDDED_S3_LISTEN", "an address such as 127.0.0.1:8082")?;
+            let listen = match (configured, &public_endpoint) {
+                (Some(address), _) => StoreAddress::Fixed(address),
+                // The proxy behind that endpoint connects to this address.
+                (None, Some(_)) => StoreAddress::Fixed(DEFAULT_EMBEDDED_ADDRESS),
+                (None, None) => StoreAddress::Preferred(DEFAULT_EMBEDDED_ADDRESS),
+            };
+            return Ok(Self::Embedded(EmbeddedStorageConfig { listen, public_endpoint, region, max_object_bytes }));
         };
         let required = |name: &str| {
             vars.secret(name)?.ok_or_else(|| {

@@ -47,6 +47,22 @@ fn defaults_in_the_code_equal_those_in_the_table() {
 }
 
 #[test]
+fn embedded_store_may_use_another_port_only_if_nothing_depends_on_its_address() {
+    let variable = VARIABLES.iter().find(|variable| variable.name == "ATLASHUB_EMBEDDED_S3_LISTEN").unwrap();
+    let default: SocketAddr = "127.0.0.1:8082".parse().unwrap();
+    assert_eq!(variable.default, format!("<{default}, or a free port>"));
+    for (pairs, expected) in [
+        (vec![], StoreAddress::Preferred(default)),
+        (vec![(variable.name, "127.0.0.1:8082")], StoreAddress::Fixed(default)),
+        (vec![("ATLASHUB_S3_PUBLIC_ENDPOINT", "https://s3.example.com")], StoreAddress::Fixed(default)),
+    ] {
+        let config = read(&pairs, Role::All).unwrap();
+        let StorageConfig::Embedded(storage) = config.storage else { panic!("not embedded") };
+        assert_eq!(storage.listen, expected, "{pairs:?}");
+    }
+}
+
+#[test]
 fn external_services_are_configured() {
     let config = read(EXTERNAL, Role::Gateway).unwrap();
     assert!(!config.embedded());

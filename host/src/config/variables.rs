@@ -60,7 +60,9 @@ variables! {
     plain "ATLASHUB_S3_REGION" "us-east-1" "Region of the store, for signing requests.";
     secret "ATLASHUB_S3_ACCESS_KEY_ID" "" "Access key of the store.";
     secret "ATLASHUB_S3_SECRET_ACCESS_KEY" "" "Secret key of the store.";
-    plain "ATLASHUB_EMBEDDED_S3_LISTEN" "127.0.0.1:8082" "Embedded mode: address of the store.";
+    plain "ATLASHUB_EMBEDDED_S3_LISTEN" "<127.0.0.1:8082, or a free port>"
+        "Embedded mode: address of the store, which signed URLs contain. Unset: if port 8082 is taken, a free one, \
+         which is kept across restarts.";
     plain "ATLASHUB_MAX_OBJECT_BYTES" "5368709120" "Maximum object size of new buckets, in bytes.";
     plain "ATLASHUB_MAX_OPEN_UPLOADS" "2000"
         "Maximum number of signed uploads that have not ended, per publishable key and per signed-in user; further \

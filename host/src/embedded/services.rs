@@ -61,7 +61,7 @@ impl HeldDataFolder {
     pub async fn start(self, config: &Config, launcher: Option<PathBuf>) -> Result<Embedded, EmbeddedError> {
         let Self { folder, lock } = self;
         let storage = embedded_storage(config)?;
-        let listener = StoreListener::bind(storage.listen).await?;
+        let listener = StoreListener::bind(&folder, storage.listen).await?;
         let password = EmbeddedSecret::PostgresPassword.read_or_create(&folder)?;
         let DatabaseConfig::Embedded { bin_dir, port } = &config.database else { return Err(not_embedded()) };
         let settings = PostgresSettings {
@@ -93,7 +93,7 @@ impl HeldDataFolder {
     pub async fn start_store(self, config: &Config) -> Result<EmbeddedStoreAlone, EmbeddedError> {
         let Self { folder, lock } = self;
         let storage = embedded_storage(config)?;
-        let listener = StoreListener::bind(storage.listen).await?;
+        let listener = StoreListener::bind(&folder, storage.listen).await?;
         let store_key = EmbeddedSecret::StoreSecretKey.read_or_create(&folder)?;
         let store = EmbeddedStore::start(&folder, listener, storage, store_key).await?;
         Ok(EmbeddedStoreAlone { store, _lock: lock })

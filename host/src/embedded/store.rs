@@ -11,12 +11,15 @@ use super::{
     EmbeddedError,
     data_folder::{DataFolder, write_private},
 };
-use crate::config::{ConfigError, EmbeddedStorageConfig, ExternalStorageConfig, Secret};
+use crate::config::{ConfigError, EmbeddedStorageConfig, ExternalStorageConfig, Secret, StoreAddress};
 
 const ADDRESS_FILE: &str = "store-address";
 
 /// Access key id of the embedded store.
 pub const ACCESS_KEY_ID: &str = "atlashub";
+
+/// Maximum size of a file in a browser form, in bytes.
+pub const MAX_FORM_BYTES: i64 = embedded_s3::MAX_FORM_FILE_BYTES as i64;
 
 /// Timeout of a shutdown. The server itself waits up to 30 s for requests in flight.
 const STOP_TIMEOUT: Duration = Duration::from_secs(35);
@@ -38,11 +41,29 @@ pub struct EmbeddedStore {
 }
 
 impl StoreListener {
-    /// Binds the address of the store.
+    /// Binds the address of the store. If its port is taken and need not be this one, binds another port. The port of
+    /// the last start comes first, so that signed URLs remain valid.
     ///
     /// # Errors
     /// Fails if the store can't listen there.
-    pub async fn bind(address: SocketAddr) -> Result<Self, EmbeddedError> {
+    pub async fn bind(data_folder: &DataFolder, address: StoreAddress) -> Result<Self, EmbeddedError> {
+        let address = match address {
+            StoreAddress::Fixed(address) => address,
+            StoreAddress::Preferred(default) => {
+                let last = recorded_address(data_folder).filter(|last| last.ip() == default.ip() && *last != default);
+                for address in last.into_iter().chain([default]) {
+                    match Self::bind_to(address).await {
+                        Ok(bound) => return Ok(bound),
+                        Err(error) => tracing::warn!(
+                            %address, %error,
+                            "the embedded store can't listen on this address and uses another port; set \
+                             ATLASHUB_EMBEDDED_S3_LISTEN for a fixed address"
+                        ),
+                    }
+                }
+                SocketAddr::new(default.ip(), 0)
+            }
+        };
         let config_error = |error: std::io::Error| {
             ConfigError::new(
                 "ATLASHUB_EMBEDDED_S3_LISTEN",
@@ -50,8 +71,12 @@ impl StoreListener {
                 "stop the program that uses the port, or set it to another address",
             )
         };
-        let listener = TcpListener::bind(address).await.map_err(config_error)?;
-        let address = listener.local_addr().map_err(config_error)?;
+        Ok(Self::bind_to(address).await.map_err(config_error)?)
+    }
+
+    async fn bind_to(address: SocketAddr) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
         Ok(Self { listener, address })
     }
 }
@@ -69,7 +94,7 @@ impl EmbeddedStore {
     ) -> Result<Self, EmbeddedError> {
         let root = data_folder.private_folder("objects")?;
         let store = embedded_s3::Store::open(&root).await.map_err(|error| EmbeddedError::Store(error.to_string()))?;
-        // For commands that connect to the running services.
+        // For commands that connect to the running services, and for the next start.
         write_private(&data_folder.join(ADDRESS_FILE), format!("{address}\n").as_bytes())?;
         let server_config = embedded_s3::Config {
             root,
@@ -103,7 +128,7 @@ impl EmbeddedStore {
     }
 }
 
-/// Returns the address of the store that another process runs.
+/// Returns the address of the store that another process runs, or that the last one had.
 pub(super) fn recorded_address(data_folder: &DataFolder) -> Option<SocketAddr> {
     std::fs::read_to_string(data_folder.join(ADDRESS_FILE)).ok()?.trim().parse().ok()
 }

@@ -11,6 +11,8 @@ pub struct StorageState {
     pub(super) bucket_settings: SettingsCache,
     /// Maximum object size, in bytes, of a bucket that is created without a limit of its own.
     pub(super) default_max_object_bytes: i64,
+    /// Maximum size of a file in a browser form, in bytes, if the store has such a limit.
+    pub(super) max_form_bytes: Option<i64>,
     pub(super) upload_quotas: UploadQuotas,
     pub(super) settle_locks: SettleLocks,
 }
@@ -28,6 +30,7 @@ impl StorageState {
         platform: PgPool,
         store: ObjectStore,
         default_max_object_bytes: i64,
+        max_form_bytes: Option<i64>,
         upload_quotas: UploadQuotas,
     ) -> Self {
         Self {
@@ -35,6 +38,7 @@ impl StorageState {
             platform,
             store,
             default_max_object_bytes,
+            max_form_bytes,
             upload_quotas,
             settle_locks: SettleLocks::new(),
         }

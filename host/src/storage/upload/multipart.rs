@@ -121,10 +121,7 @@ pub(crate) async fn sign_parts(access: &StorageAccess, request: SignParts) -> Ap
     let upload = find_multipart(access, &path, &request.upload_id).await?.ok_or_else(upload_not_found)?;
     let remaining = (upload.expires_at - Utc::now()).to_std().ok().filter(|remaining| remaining.as_secs() > 0);
     let (Some(lifetime), UploadState::Open) = (remaining, upload.state) else { return Err(upload_not_found()) };
-    let layout = PartLayout {
-        object_size: upload.object_size.unwrap_or_default(),
-        part_size: upload.part_size.unwrap_or(i64::MAX),
-    };
+    let layout = recorded_layout(&upload).ok_or_else(upload_not_found)?;
     let numbers: BTreeSet<i32> = request.part_numbers.iter().copied().collect();
     if numbers.is_empty() || numbers.len() != request.part_numbers.len() {
         return Err(ApiError::invalid("`partNumbers` must list at least one part, and each part once."));
@@ -143,13 +140,18 @@ async fn find_multipart(access: &StorageAccess, path: &ObjectPath, upload_id: &s
     Ok(open_uploads::find_multipart(&access.state.platform, &access.project.id, path, upload_id).await?)
 }
 
+/// Returns how a recorded multipart upload is divided into parts.
+fn recorded_layout(upload: &OpenUpload) -> Option<PartLayout> {
+    Some(PartLayout { object_size: upload.object_size?, part_size: upload.part_size? })
+}
+
 /// Assembles the parts into the object and checks its size. Succeeds again if the upload was already completed, so
 /// that a client can repeat a request whose response was lost.
 ///
 /// # Errors
-/// 400 if the request is invalid or the parts differ from the uploaded parts, 403 if the caller may not upload, 404 if
-/// the upload does not exist, 409 if another object was uploaded to the path in the meantime, 413 if the object is
-/// larger than was signed for. Such an object is removed.
+/// 400 if the request is invalid, does not list all parts, or lists others than were uploaded; 403 if the caller may not
+/// upload, 404 if the upload does not exist, 409 if another object was uploaded to the path in the meantime, 413 if the
+/// object is larger than was signed for. Such an object is removed.
 pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpload) -> ApiResult<StoredObject> {
     let path = access.object_path(None, &request.object_key).await?;
     let parts = parse_parts(request.parts)?;
@@ -160,11 +162,15 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
         async { Ok(records::find_record(&state.platform, &access.project.id, &path).await?) },
         find_multipart(access, &path, &request.upload_id),
     )?;
+    // Older versions did not record uploads.
+    if let Some(layout) = upload.as_ref().and_then(recorded_layout) {
+        require_all_parts(&parts, layout)?;
+    }
     let is_result = |object: &ObjectMeta| is_result_of_upload(record.as_ref(), &request.upload_id, object, parts.len());
 
     let existing = inspect_object(context).await?.into_object();
     let already_completed = existing.as_ref().is_some_and(is_result);
-    // Older versions did not record uploads. A trusted requester may have signed such an upload with `upsert`.
+    // A trusted requester may have signed an upload without a record with `upsert`.
     let may_replace = access.requester.is_trusted() && upload.as_ref().is_none_or(|upload| upload.may_replace);
     if existing.is_some() && !already_completed && !may_replace {
         return Err(object_exists(&path));
@@ -267,6 +273,18 @@ fn parse_parts(parts: Vec<api_types::CompletedPart>) -> ApiResult<Vec<PartEtag>>
         parts.into_iter().map(|part| PartEtag { number: part.part_number, etag: part.etag }).collect();
     parts.sort_unstable_by_key(|part| part.number);
     Ok(parts)
+}
+
+/// Checks that the sorted parts are all parts of the upload. Together they have the size that was signed, because the
+/// store enforces the size of each part.
+fn require_all_parts(parts: &[PartEtag], layout: PartLayout) -> ApiResult<()> {
+    let count = layout.part_count();
+    if parts.iter().map(|part| part.number).eq(1..=count) {
+        return Ok(());
+    }
+    let message = format!("`parts` must list every part of this upload. The parts have the numbers 1 to {count}.");
+    Err(ApiError::invalid(message)
+        .with_hint("Send the parts that are missing, then complete the upload with the `ETag` of every part."))
 }
 
 #[cfg(test)]

@@ -4,10 +4,14 @@ use api_types::SignedUpload;
 use chrono::Utc;
 
 use super::checked::{CheckedUpload, URL_LIFETIME};
-use crate::{error::ApiResult, object_store::PostPolicy};
+use crate::{
+    error::{ApiError, ApiResult},
+    object_store::PostPolicy,
+};
 
 /// Signs a browser form. The store enforces the form's POST policy, which limits the length.
 pub(super) async fn sign_post(upload: CheckedUpload<'_>) -> ApiResult<SignedUpload> {
+    let upload = CheckedUpload { max_size: max_form_size(upload)?, ..upload };
     let key = upload.record_single().await?;
     let CheckedUpload { access, plan, max_size } = upload;
     let signed = access.state.store.presign_post(
@@ -29,4 +33,22 @@ pub(super) async fn sign_post(upload: CheckedUpload<'_>) -> ApiResult<SignedUplo
         fields: Some(signed.fields),
         multipart: None,
     })
+}
+
+/// Returns the maximum size of the form's file in bytes.
+///
+/// # Errors
+/// 400 if the request asks for more than the store accepts in a form.
+fn max_form_size(upload: CheckedUpload<'_>) -> ApiResult<i64> {
+    let CheckedUpload { access, plan, max_size } = upload;
+    let Some(limit) = access.state.max_form_bytes.filter(|limit| max_size > *limit) else { return Ok(max_size) };
+    let field = match (plan.size, plan.max_size) {
+        (Some(_), _) => "size",
+        (None, Some(_)) => "maxSize",
+        // The request asks for no size, and the bucket's limit applies to all modes.
+        (None, None) => return Ok(limit),
+    };
+    Err(ApiError::invalid(format!("The object store accepts files up to {limit} bytes in forms."))
+        .with_hint(format!("Send a smaller `{field}`, or use the mode `put` or `multipart`."))
+        .with_detail("field", field.into()))
 }

@@ -240,14 +240,15 @@ pub(super) async fn set_committed(pool: &PgPool, id: Uuid, transaction: &str) ->
     .map(drop)
 }
 
-pub(super) async fn set_aborted(pool: &PgPool, id: Uuid, transaction: &str, text: &str) -> Result<()> {
+/// Undoes [`record`] for a transaction that was not committed. The state then follows from that of the run, as for any
+/// other import that was cancelled or failed.
+pub(super) async fn set_aborted(pool: &PgPool, id: Uuid, transaction: &str) -> Result<()> {
     sqlx::query(
-        "UPDATE imports SET state = 'failed', rows_inserted = 0, rows_updated = 0, error_text = $3, finished_at = now()
+        "UPDATE imports SET state = 'running', rows_inserted = 0, rows_updated = 0
          WHERE id = $1 AND state = 'committing' AND transaction_id = $2",
     )
     .bind(id)
     .bind(transaction)
-    .bind(text)
     .execute(pool)
     .await
     .map(drop)

@@ -45,7 +45,7 @@ async fn settle(state: &TransfersState, import: &ImportRow) -> ApiResult<()> {
                 tracing::warn!(%error, key = import.object_key, "could not remove the file of an import");
             }
         }
-        Some("aborted") => queries::set_aborted(&state.platform, import.id, transaction, INTERRUPTED).await?,
+        Some("aborted") => queries::set_aborted(&state.platform, import.id, transaction).await?,
         _ => {}
     }
     Ok(())

@@ -49,6 +49,8 @@ pub(super) struct Column {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Key {
     pub(super) columns: Vec<String>,
+    /// For each column, the operator with which the key compares values for equality.
+    pub(super) equalities: Vec<String>,
     pub(super) is_primary: bool,
 }
 

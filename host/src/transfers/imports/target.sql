@@ -25,6 +25,14 @@ SELECT json_build_object(
                 SELECT json_agg(a.attname ORDER BY k.position)
                 FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k (attnum, position)
                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum),
+            'equalities', (
+                SELECT json_agg(format('OPERATOR(%I.%s)', s.nspname, o.oprname) ORDER BY k.position)
+                FROM unnest((i.indclass::oid[])[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k (opclass, position)
+                JOIN pg_opclass p ON p.oid = k.opclass
+                JOIN pg_amop m ON m.amopfamily = p.opcfamily AND m.amopstrategy = 3
+                    AND m.amoplefttype = p.opcintype AND m.amoprighttype = p.opcintype
+                JOIN pg_operator o ON o.oid = m.amopopr
+                JOIN pg_namespace s ON s.oid = o.oprnamespace),
             'isPrimary', i.indisprimary
         ) ORDER BY i.indisprimary DESC, i.indexrelid)
         FROM pg_index i

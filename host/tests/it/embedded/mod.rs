@@ -4,3 +4,4 @@ pub mod disk_space;
 pub mod killed_starts;
 pub mod postgres;
 pub mod start;
+pub mod store;

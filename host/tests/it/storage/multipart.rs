@@ -99,8 +99,11 @@ async fn completing_with_other_parts_returns_400() {
         ("none", json!([])),
         ("twice the same", json!([completion["parts"][0], completion["parts"][0]])),
         ("number 0", json!([{ "partNumber": 0, "etag": "\"x\"" }])),
-        ("another etag", json!([{ "partNumber": 1, "etag": "\"00000000000000000000000000000000\"" }])),
-        ("a part that was not uploaded", json!([{ "partNumber": 7, "etag": completion["parts"][0]["etag"] }])),
+        (
+            "another etag",
+            json!([{ "partNumber": 1, "etag": "\"00000000000000000000000000000000\"" }, completion["parts"][1]]),
+        ),
+        ("a part that was not signed", json!([{ "partNumber": 7, "etag": completion["parts"][0]["etag"] }])),
     ];
     for (case, parts) in variants {
         let mut request = completion.clone();
@@ -110,6 +113,38 @@ async fn completing_with_other_parts_returns_400() {
     }
     let (status, _) = project.secret().post("/v1/storage/multipart/complete", completion).await;
     assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn completing_without_all_parts_returns_400_and_leaves_the_upload_open() {
+    let app = TestApp::start().await;
+    let project = app.create_project("some parts").await;
+    let bytes = bytes(11 * MIB);
+    let mut signed = sign(&project, "big.bin", bytes.len()).await;
+    let last = signed["multipart"]["parts"].as_array_mut().unwrap().pop().unwrap();
+    let mut completion = send_parts(&signed, &bytes[..10 * MIB]).await;
+    let admin_path = project.path("/buckets/uploads/multipart/complete");
+    let first = json!([completion["parts"][0]]);
+    for parts in [first, completion["parts"].clone()] {
+        let mut request = completion.clone();
+        request["parts"] = parts;
+        for (client, path) in [(project.secret(), "/v1/storage/multipart/complete"), (app.admin(), admin_path.as_str())]
+        {
+            let (status, error) = client.post(path, request.clone()).await;
+            assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{path}: {error}");
+            let message = error["error"]["message"].as_str().unwrap();
+            assert!(message.contains("every part") && message.contains("1 to 3"), "{message}");
+        }
+    }
+    assert_eq!(project.secret().sign_download("big.bin").await.0, StatusCode::NOT_FOUND);
+
+    // The upload can still be completed.
+    signed["multipart"]["parts"] = json!([last]);
+    let rest = send_parts(&signed, &bytes[10 * MIB..]).await;
+    completion["parts"].as_array_mut().unwrap().push(rest["parts"][0].clone());
+    let (status, object) = project.secret().post("/v1/storage/multipart/complete", completion).await;
+    assert_eq!((status, &object["size"]), (StatusCode::OK, &json!(bytes.len())), "{object}");
+    assert_eq!(project.secret().download("big.bin").await, bytes);
 }
 
 /// Without the secret key, completing requires upload access and does not replace an object that was uploaded in the

@@ -16,10 +16,18 @@ impl Hang {
         Self::create(connection, table, &format!("TRIGGER hang BEFORE {event} ON {table}"), condition).await
     }
 
-    /// Makes `COMMIT` hang in transactions that insert rows which satisfy the condition.
+    /// Makes `COMMIT` hang in transactions that insert rows which satisfy the condition, even if they check constraints
+    /// at once.
     pub async fn at_commit(connection: &mut PgConnection, table: &'static str, condition: &str) -> Self {
         let trigger = format!("CONSTRAINT TRIGGER hang AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED");
-        Self::create(connection, table, &trigger, condition).await
+        let hang = Self::create(connection, table, &trigger, condition).await;
+        let sql = format!(
+            "CREATE FUNCTION defer_hang() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN SET CONSTRAINTS hang DEFERRED; RETURN NULL; END $$;
+             CREATE TRIGGER defer_hang BEFORE INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION defer_hang()"
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+        hang
     }
 
     async fn create(connection: &mut PgConnection, table: &'static str, trigger: &str, condition: &str) -> Self {
@@ -40,7 +48,10 @@ impl Hang {
     /// Ends the statement that hangs, as Postgres does for a client that is gone, and lets further ones pass.
     pub async fn end(self, connection: &mut PgConnection) {
         end_sleeping(connection).await;
-        let sql = format!("DROP TRIGGER hang ON {}; DROP FUNCTION hang()", self.table);
+        let sql = format!(
+            "DROP TRIGGER hang ON {0}; DROP FUNCTION hang(); DROP FUNCTION IF EXISTS defer_hang() CASCADE",
+            self.table
+        );
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
     }
 }

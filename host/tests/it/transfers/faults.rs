@@ -230,3 +230,25 @@ async fn cancelled_import_changes_nothing_or_everything_at_any_step() {
         }
     }
 }
+
+#[tokio::test]
+async fn import_cancelled_during_its_commit_is_cancelled_and_changes_nothing() {
+    let faulty = FaultyStore::start().await;
+    faulty.project.sql("CREATE TABLE items (id int, name text)").await;
+    let path = upload(&faulty.app, &faulty.project, "items", "csv", large_csv(100)).await;
+    let mut project = faulty.project.connect().await;
+    let hang = Hang::at_commit(&mut project, "items", "NEW.id = 50").await;
+    let (_, run_id) = faulty.start_run(&format!("{path}/start"), json!({})).await;
+    hang.reached(&mut project).await;
+    let stored: String =
+        sqlx::query_scalar("SELECT state FROM imports").fetch_one(faulty.app.app.platform()).await.unwrap();
+    assert_eq!(stored, "committing");
+    assert!(faulty.app.admin().post(&format!("/admin/v1/runs/{run_id}/cancel"), json!({})).await.0.is_success());
+    assert_eq!(ended(&faulty.app.admin(), &run_id).await["status"], "cancelled");
+    hang.end(&mut project).await;
+    let import = get(&faulty.app, &path).await;
+    assert_eq!((&import["state"], &import["errorText"]), (&json!("cancelled"), &Value::Null), "{import}");
+    assert_eq!(import["rowsInserted"], 0, "{import}");
+    assert_eq!(value(&faulty.project, "SELECT count(*) FROM items").await, 0);
+    assert_eq!(run(&faulty.app, &path, json!({})).await["rowsInserted"], 100);
+}

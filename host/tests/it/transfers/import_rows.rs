@@ -125,3 +125,29 @@ async fn row_errors_are_sentences_without_positions_in_the_row() {
     let text = "Line 2: The row that begins here is larger than 8 MiB. Is a quote missing? Nothing was imported.";
     assert_eq!(failed["errorText"], text, "{failed}");
 }
+
+#[tokio::test]
+async fn import_into_a_table_that_forces_policies_names_the_remedy_and_advances_sequences() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE TABLE notes (id serial PRIMARY KEY, name text);
+             ALTER TABLE notes ENABLE ROW LEVEL SECURITY; ALTER TABLE notes FORCE ROW LEVEL SECURITY",
+        )
+        .await;
+    let failed = import(&app, &project, "notes", "csv", "id,name\n50,a\n", json!({})).await;
+    let text = "Line 2: new row violates row-level security policy for table \"notes\". The table forces row-level \
+                security, so policies apply to its owner, who writes the rows. Add a policy that permits this row, or \
+                run ALTER TABLE … NO FORCE ROW LEVEL SECURITY. Nothing was imported.";
+    assert_eq!(failed["errorText"], text, "{failed}");
+
+    // The owner may insert rows, but can't see them afterwards.
+    project.sql("CREATE POLICY insertable ON notes FOR INSERT WITH CHECK (id < 60)").await;
+    let file = "id,name\n50,a\n40,b\n90,c\n";
+    let done = import(&app, &project, "notes", "csv", file, json!({ "onError": "skip" })).await;
+    assert_eq!((&done["state"], counts(&done)), (&json!("done"), [3, 2, 0, 1, 1]), "{done}");
+    assert_eq!(errors(&done), [(4, None, "forbidden")], "{done}");
+    project.sql("INSERT INTO notes (name) VALUES ('next')").await;
+    assert_eq!(value(&project, "SELECT array_agg(id ORDER BY id) FROM notes").await, json!([40, 50, 51]));
+}

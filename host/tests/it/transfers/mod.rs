@@ -6,6 +6,7 @@ pub mod faults;
 pub mod grants;
 mod import_requests;
 mod import_rows;
+mod import_upserts;
 pub mod imports;
 
 use reqwest::StatusCode;

@@ -15,8 +15,11 @@ use crate::{
 
 /// Maximum number of errors that are kept.
 const MAX_ERRORS: usize = 100;
-/// Maximum length of a message or a value in an error, in characters, without the `…`.
+/// Maximum length of a message or a value in an error, in characters, without the `…` and [`POLICY_HINT`].
 const MAX_VALUE_CHARS: usize = 200;
+/// Follows Postgres's message about a policy.
+const POLICY_HINT: &str = ". The table forces row-level security, so policies apply to its owner, who writes the rows. \
+                           Add a policy that permits this row, or run ALTER TABLE … NO FORCE ROW LEVEL SECURITY";
 
 /// The rows that can't be imported.
 #[derive(Debug, Default)]
@@ -67,7 +70,11 @@ pub(super) fn is_about_rows(error: &tokio_postgres::Error) -> bool {
     // The state of the transaction, privileges and names, and the state of objects: these concern all rows, unless they
     // are from a policy, or from a function such as that of a trigger.
     let is_general = is_of(&["25", "42", "55"]);
-    !is_general || is_in_function(reported) || (code == "42501" && reported.message().contains("row-level security"))
+    !is_general || is_in_function(reported) || is_from_policy(reported)
+}
+
+fn is_from_policy(error: &DbError) -> bool {
+    *error.code() == SqlState::INSUFFICIENT_PRIVILEGE && error.message().contains("row-level security")
 }
 
 /// Returns whether the row may become importable once other rows have been imported.
@@ -107,19 +114,17 @@ pub(super) async fn describe(
     if let Some(detail) = reported.detail().filter(|_| reported.code().code().starts_with("23")) {
         message = format!("{message}: {detail}");
     }
-    Ok(ImportError {
-        line: line.unsigned_abs(),
-        column,
-        code: code(reported.code().code()).to_owned(),
-        message: shortened(&message),
-        value,
-    })
+    let mut message = shortened(&message);
+    if is_from_policy(reported) {
+        message.push_str(POLICY_HINT);
+    }
+    Ok(ImportError { line: line.unsigned_abs(), column, code: code(reported.code().code()).to_owned(), message, value })
 }
 
 /// Evaluates one column of a row. Returns Postgres's message if that fails.
 async fn fails(client: &ExclusiveClient, probe: &Probe, row: i64) -> Result<Option<String>, TransferError> {
     client.batch_execute("SAVEPOINT atlashub_probe").await.map_err(refused)?;
-    let result = client.query_one(&probe.sql, &[&row]).await;
+    let result = client.query_one(&probe.one, &[&row]).await;
     client.batch_execute("ROLLBACK TO SAVEPOINT atlashub_probe").await.map_err(refused)?;
     match result {
         Ok(_) => Ok(None),

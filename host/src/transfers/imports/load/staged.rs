@@ -1,5 +1,5 @@
 use api_types::{ImportMode, OnImportError};
-use tokio_postgres::Statement;
+use tokio_postgres::{Row, Statement};
 
 use super::{
     faults::{self, Faults, is_about_rows, may_need_other_rows},
@@ -19,6 +19,13 @@ pub(super) struct Written {
     pub(super) updated: u64,
     /// Rows that a trigger skipped, or for which an upsert had nothing to change.
     pub(super) skipped: u64,
+}
+
+/// A row that waits because it references other rows.
+struct WaitingRow {
+    number: i64,
+    /// A number that all rows with the same key have.
+    key: i64,
 }
 
 /// Moves rows from the temporary table to the table.
@@ -84,33 +91,50 @@ impl<'a> Mover<'a> {
         Ok(self.written)
     }
 
-    /// Moves rows that reference other rows, now that these are in the table. They may also reference one another.
-    async fn move_waiting(&mut self, mut waiting: Vec<i64>, on_error: OnImportError) -> Result<(), TransferError> {
+    /// Moves rows that reference other rows, now that these are in the table. They may also reference one another. Of
+    /// the rows with one key, the last one wins, although it may be moved before the others.
+    async fn move_waiting(&mut self, waiting: Vec<i64>, on_error: OnImportError) -> Result<(), TransferError> {
+        let mut waiting = self.without_replaced(waiting).await?;
         while !waiting.is_empty() {
-            if self.move_set(&waiting).await?.is_ok() {
+            let numbers: Vec<i64> = waiting.iter().map(|row| row.number).collect();
+            if self.move_set(&numbers).await?.is_ok() {
                 return Ok(());
             }
             let before = waiting.len();
-            let mut still_waiting = Vec::new();
-            let mut last_errors = Vec::new();
+            let mut still_waiting: Vec<(WaitingRow, tokio_postgres::Error)> = Vec::new();
             for row in waiting {
-                if let Err(error) = self.move_set(&[row]).await? {
-                    still_waiting.push(row);
-                    last_errors.push(error);
+                match self.move_set(&[row.number]).await? {
+                    Err(error) => still_waiting.push((row, error)),
+                    Ok(()) => {
+                        let earlier = still_waiting.len();
+                        still_waiting.retain(|(other, _)| other.key != row.key);
+                        self.written.updated += (earlier - still_waiting.len()) as u64;
+                    }
                 }
             }
             if still_waiting.len() == before {
-                for (row, error) in still_waiting.iter().zip(&last_errors) {
-                    self.add_fault(*row, error).await?;
+                for (row, error) in &still_waiting {
+                    self.add_fault(row.number, error).await?;
                     if on_error == OnImportError::Abort {
                         break;
                     }
                 }
                 return Ok(());
             }
-            waiting = still_waiting;
+            waiting = still_waiting.into_iter().map(|(row, _)| row).collect();
         }
         Ok(())
+    }
+
+    /// Finds the keys of waiting rows. Leaves out rows that a later row of the file replaces, which was already moved.
+    async fn without_replaced(&mut self, waiting: Vec<i64>) -> Result<Vec<WaitingRow>, TransferError> {
+        let Some(same_keys) = self.statements.same_keys.as_ref().filter(|_| !waiting.is_empty()) else {
+            return Ok(waiting.into_iter().map(|number| WaitingRow { number, key: number }).collect());
+        };
+        let found = self.client.query(same_keys, &[&waiting]).await.map_err(refused)?;
+        let (replaced, kept): (Vec<Row>, Vec<Row>) = found.into_iter().partition(|row| row.get(2));
+        self.written.updated += replaced.len() as u64;
+        Ok(kept.iter().map(|row| WaitingRow { number: row.get(0), key: row.get(1) }).collect())
     }
 
     async fn index(&self) -> Result<(), TransferError> {
@@ -120,7 +144,9 @@ impl<'a> Mover<'a> {
     async fn add_fault(&mut self, row: i64, error: &tokio_postgres::Error) -> Result<(), TransferError> {
         let fault = faults::describe(self.client, &self.statements.probes, row, error).await?;
         self.faults.add(fault);
-        Ok(())
+        // The rows that remain in the temporary table were moved, or wait.
+        let remove = format!("DELETE FROM pg_temp.atlashub_import WHERE row_number = {row}");
+        self.client.batch_execute(&remove).await.map_err(refused)
     }
 
     async fn move_range(&mut self, first: i64, last: i64) -> Result<Result<(), tokio_postgres::Error>, TransferError> {

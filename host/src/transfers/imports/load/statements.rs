@@ -22,15 +22,20 @@ pub(super) struct Statements {
     pub(super) move_range: String,
     /// Moves the rows whose numbers are in the array `$1`.
     pub(super) move_set: String,
-    /// For each column, a statement that reads its value in one row.
+    /// For an upsert, compares the keys of waiting rows, whose numbers are in the array `$1`, with those of all rows.
+    pub(super) same_keys: Option<String>,
+    /// For each column, statements that read its values in the file.
     pub(super) probes: Vec<Probe>,
     pub(super) mode: ImportMode,
 }
 
-/// Reads the value of one column in the row with the number `$1`.
+/// Reads the values of one column in the temporary table.
 pub(super) struct Probe {
     pub(super) column: String,
-    pub(super) sql: String,
+    /// Reads the value in the row with the number `$1`.
+    pub(super) one: String,
+    /// Reads the values in all rows, as `value`.
+    pub(super) all: String,
     /// The value's key in the object.
     pub(super) key: String,
 }
@@ -51,7 +56,8 @@ impl Statements {
         let copy = format!("COPY {} ({}) FROM STDIN", target.quoted, names.join(", "));
         let probes = columns.iter().map(|source| Probe {
             column: source.column.name.clone(),
-            sql: format!("SELECT pg_catalog.count({}) {} WHERE s.row_number = $1", source.value(), from(&[source])),
+            one: format!("SELECT pg_catalog.count({}) {} WHERE s.row_number = $1", source.value(), from(&[source])),
+            all: format!("SELECT {} AS value {}", source.value_in_file(), from(&[source])),
             key: source.key.clone(),
         });
         let probes = probes.collect();
@@ -59,7 +65,8 @@ impl Statements {
             ImportMode::Insert => insert(target, plan, &columns, &names, rows),
             ImportMode::Upsert => upsert(target, plan, &columns, &names, rows),
         };
-        Self { copy, move_range: move_rows(RANGE), move_set: move_rows(SET), probes, mode: plan.mode }
+        let same_keys = (plan.mode == ImportMode::Upsert).then(|| same_keys(plan, &columns));
+        Self { copy, move_range: move_rows(RANGE), move_set: move_rows(SET), same_keys, probes, mode: plan.mode }
     }
 }
 
@@ -79,17 +86,23 @@ impl Source<'_> {
     }
 
     fn value(&self) -> String {
-        let name = ident(&self.key);
-        if self.is_csv && self.column.is_json {
-            return format!("r.{name}::{}", self.column.data_type);
-        }
         match &self.column.default {
             // The value of an object without the key is the default.
             Some(default) if !self.is_csv => {
-                let key = postgres_protocol::escape::escape_literal(&self.key);
-                format!("CASE WHEN s.doc::json -> {key} IS NULL THEN {default} ELSE r.{name} END")
+                let (key, value) = (postgres_protocol::escape::escape_literal(&self.key), self.value_in_file());
+                format!("CASE WHEN s.doc::json -> {key} IS NULL THEN {default} ELSE {value} END")
             }
-            _ => format!("r.{name}"),
+            _ => self.value_in_file(),
+        }
+    }
+
+    /// Returns the value without the column's default. It is NULL if an object does not have the key.
+    fn value_in_file(&self) -> String {
+        let name = ident(&self.key);
+        if self.is_csv && self.column.is_json {
+            format!("r.{name}::{}", self.column.data_type)
+        } else {
+            format!("r.{name}")
         }
     }
 }
@@ -133,8 +146,7 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
     let any_null: Vec<String> = keys.iter().map(|key| format!("{key} IS NULL")).collect();
     let moved: Vec<String> = (0..columns.len()).map(|index| format!("v{index}")).collect();
     let conflict: Vec<String> = plan.conflict.iter().map(|name| ident(name)).collect();
-    // Partitioned tables do not return system columns, so all their rows count as inserted.
-    let is_inserted = if target.kind == "p" { "true" } else { "xmax = 0" };
+    let (returned, is_inserted) = is_inserted(target, plan);
     format!(
         "WITH source AS (SELECT s.row_number, {values} {from} {rows}),
          last AS (
@@ -142,8 +154,8 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
              ORDER BY {keys}, CASE WHEN {any_null} THEN row_number END, row_number DESC),
          written AS (
              INSERT INTO {table} ({names}) {overriding} SELECT {moved} FROM last ORDER BY row_number
-             ON CONFLICT ({conflict}) {action} RETURNING {is_inserted} AS is_inserted)
-         SELECT pg_catalog.count(*) FILTER (WHERE is_inserted), pg_catalog.count(*),
+             ON CONFLICT ({conflict}) {action} RETURNING {returned})
+         SELECT pg_catalog.count(*) FILTER (WHERE {is_inserted}), pg_catalog.count(*),
              (SELECT pg_catalog.count(*) FROM source), (SELECT pg_catalog.count(*) FROM last) FROM written",
         values = values.join(", "),
         from = from(&all),
@@ -156,6 +168,53 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
         conflict = conflict.join(", "),
         action = conflict_action(plan, columns),
     )
+}
+
+/// Returns a statement that compares the keys of the waiting rows of an upsert with those of all rows. Its result has,
+/// for each waiting row, its number, a number that all rows with its key have, and whether a later row with this key
+/// was moved.
+///
+/// A row whose key is a default equals no other. The default could be the next value of a sequence, which would differ
+/// from the value in the table.
+fn same_keys(plan: &Plan, columns: &[Source<'_>]) -> String {
+    let is_key = |source: &&Source<'_>| plan.conflict.contains(&source.column.name);
+    let keys: Vec<&Source<'_>> = columns.iter().filter(is_key).collect();
+    let values = keys.iter().enumerate().map(|(index, source)| format!("{} AS v{index}", source.value_in_file()));
+    let names: Vec<String> = (0..keys.len()).map(|index| format!("v{index}")).collect();
+    let any_null: Vec<String> = names.iter().map(|name| format!("{name} IS NULL")).collect();
+    format!(
+        "WITH source AS (SELECT s.row_number, {values} {from}),
+         keyed AS (
+             SELECT row_number, w.number IS NOT NULL AS is_waiting, pg_catalog.min(row_number) OVER same_key AS key,
+                 pg_catalog.max(row_number) FILTER (WHERE w.number IS NULL) OVER same_key AS last_moved
+             FROM source LEFT JOIN pg_catalog.unnest($1::bigint[]) AS w (number) ON w.number = row_number
+             WINDOW same_key AS (PARTITION BY {names}, CASE WHEN {any_null} THEN row_number END))
+         SELECT row_number, key, coalesce(last_moved > row_number, false) FROM keyed WHERE is_waiting
+         ORDER BY row_number",
+        values = values.collect::<Vec<_>>().join(", "),
+        from = from(&keys),
+        names = names.join(", "),
+        any_null = any_null.join(" OR "),
+    )
+}
+
+/// Returns the values that an upsert returns for each row that it wrote, and a condition on them that is true if the row
+/// was inserted, not updated.
+fn is_inserted(target: &Target, plan: &Plan) -> (String, String) {
+    let key = target.keys.iter().find(|key| key.columns == plan.conflict);
+    let ("p", Some(key)) = (target.kind.as_str(), key) else {
+        return ("xmax = 0 AS is_inserted".to_owned(), "is_inserted".to_owned());
+    };
+    // Partitioned tables do not return system columns. But a statement reads the table as it was before it wrote to it,
+    // so it finds the key of an updated row there, and not that of an inserted one. If another transaction inserted the
+    // key in between, the row counts as inserted. NULL equals no value, here as in the key.
+    let (mut returned, mut conditions) = (Vec::new(), Vec::new());
+    for (index, (name, equality)) in key.columns.iter().zip(&key.equalities).enumerate() {
+        returned.push(format!("{} AS k{index}", ident(name)));
+        conditions.push(format!("t.{} {equality} written.k{index}", ident(name)));
+    }
+    let same_key = format!("SELECT FROM {} t WHERE {}", target.quoted, conditions.join(" AND "));
+    (returned.join(", "), format!("NOT EXISTS ({same_key})"))
 }
 
 /// Returns the action of an upsert for a row that exists. An identity that is always generated can't be changed.

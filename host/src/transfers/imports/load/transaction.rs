@@ -68,7 +68,7 @@ pub(in crate::transfers::imports) async fn load(
         LoadMethod::Staged => load_staged(client, load, &statements, &mut file).await?,
     };
     if loaded.failure.is_none() && !load.plan.dry_run {
-        sequences::advance(client, &target, load.plan).await?;
+        sequences::advance(client, &target, &statements).await?;
     }
     Ok(Some(loaded))
 }

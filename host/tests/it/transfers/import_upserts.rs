@@ -1,0 +1,57 @@
+//! Upserts of files: which rows count as inserted and as updated, and which row of a key wins.
+
+use serde_json::json;
+
+use super::{
+    imports::{counts, import, value},
+    start,
+};
+
+#[tokio::test]
+async fn upsert_into_a_partitioned_table_counts_inserted_and_updated_rows() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE TABLE events (id int, code text, name text, UNIQUE (id, code)) PARTITION BY RANGE (id);
+             CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (10);
+             CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM (10) TO (20);
+             INSERT INTO events VALUES (1, 'a', 'old'), (11, 'a', 'old'), (2, NULL, 'old');
+             CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS
+               'BEGIN IF NEW.name = ''skip'' THEN RETURN NULL; END IF; RETURN NEW; END';
+             CREATE TRIGGER skip BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION skip()",
+        )
+        .await;
+    // A key with NULL equals no other, so its row is inserted. A trigger skips a row whose key exists.
+    let file = "id,code,name\n1,a,new\n11,a,skip\n2,,new\n12,b,new\n1,a,newer\n";
+    for (dry_run, on_error, bad) in [(true, "abort", ""), (false, "skip", "99,c,no partition\n")] {
+        let request = json!({ "mode": "upsert", "conflict": ["id", "code"], "onError": on_error, "dryRun": dry_run });
+        let done = import(&app, &project, "events", "csv", &format!("{file}{bad}"), request).await;
+        let errors = i64::from(!bad.is_empty());
+        let expected = [5 + errors, 2, 2, 1 + errors, errors];
+        assert_eq!((&done["state"], counts(&done)), (&json!("done"), expected), "{done}");
+    }
+    let rows = "SELECT array_agg(concat_ws(' ', id, code, name) ORDER BY id, code, name DESC) FROM events";
+    let expected = json!(["1 a newer", "2 old", "2 new", "11 a old", "12 b new"]);
+    assert_eq!(value(&project, rows).await, expected);
+}
+
+#[tokio::test]
+async fn last_row_of_a_key_wins_although_an_earlier_one_waits_for_other_rows() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE staff (id int PRIMARY KEY, boss int REFERENCES staff, name text)").await;
+    // Bad rows make the import move the others in several statements.
+    let cases = [
+        ("one waits", "1,9,first\nx,,bad\n1,,last\n9,,boss\n", [4, 2, 1, 1, 1], "last"),
+        ("both wait", "1,9,first\n1,10,last\n9,10,boss\n10,,chief\n5,99,bad\n", [5, 3, 1, 1, 1], "last"),
+        ("the last one is bad", "1,9,first\n1,99,bad\n9,,boss\n", [3, 2, 0, 1, 1], "first"),
+    ];
+    for (case, rows, expected, name) in cases {
+        project.sql("TRUNCATE staff").await;
+        let request = json!({ "mode": "upsert", "onError": "skip" });
+        let done = import(&app, &project, "staff", "csv", &format!("id,boss,name\n{rows}"), request).await;
+        assert_eq!((&done["state"], counts(&done)), (&json!("done"), expected), "{case}: {done}");
+        assert_eq!(value(&project, "SELECT name FROM staff WHERE id = 1").await, name, "{case}");
+    }
+}
