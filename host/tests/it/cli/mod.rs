@@ -10,5 +10,6 @@ pub mod plugin;
 pub mod restore;
 pub mod restore_encrypted;
 pub mod restore_faults;
+pub mod restored_keys;
 pub mod serve;
 pub mod transfer_faults;

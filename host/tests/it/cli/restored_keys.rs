@@ -1,0 +1,57 @@
+//! `atlashub restore`: keys of an installation whose platform database still exists.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::restore::{back_up, create_project, keyed, path, run_sql};
+use crate::support::{ADMIN_TOKEN, Client, Ended, Postgres, ProgramVars, Serving, eventually};
+
+fn admin(serving: &Serving) -> Client {
+    Client::new(&*serving.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN)
+}
+
+/// Runs a command once the sessions of the server that was stopped have ended.
+async fn run_when_stopped(vars: &ProgramVars, arguments: &[&str]) -> Ended {
+    eventually("the server's sessions have ended", async || {
+        let ended = vars.run(arguments);
+        (!ended.stderr.contains("stop all servers")).then_some(ended)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restored_platform_revives_no_key_of_a_deleted_project() {
+    let vars = ProgramVars::external(&Postgres::shared().platform_database().await);
+    let serving = vars.serve(&[]);
+    let owner = admin(&serving);
+    let project = create_project(&owner, "Deleted later").await;
+    let id = project["project"]["id"].as_str().unwrap();
+    run_sql(&owner, &project, "CREATE TABLE items (id int PRIMARY KEY)").await;
+    let (_, revoked) = owner.post(&path(&project, "/keys"), json!({ "type": "secret", "name": "revoked" })).await;
+    let backup = back_up(&owner, "platform").await;
+    back_up(&owner, &format!("project:{id}")).await;
+    let revoke = path(&project, &format!("/keys/{}", revoked["apiKey"]["id"].as_str().unwrap()));
+    assert_eq!(owner.delete(&revoke).await.0, StatusCode::NO_CONTENT);
+    // No project is left, and the platform database no longer knows which keys of this one were revoked.
+    let (status, body) = owner.delete_with(&path(&project, ""), json!({ "confirm": "Deleted later" })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    serving.end();
+
+    let arguments = ["restore", "platform", "--backup", backup["id"].as_str().unwrap(), "--yes"];
+    let restored = run_when_stopped(&vars, &arguments).await;
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    assert!(restored.stdout.contains("create new keys for Deleted later"), "{restored:?}");
+    let restored = run_when_stopped(&vars, &["restore", "project", id, "--yes"]).await;
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+
+    let serving = vars.serve(&[]);
+    for key in [&revoked["key"], &project["secretKey"], &project["publishableKey"]] {
+        let (status, body) = keyed(&serving, key).get("/v1/db/items").await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
+    }
+    let new = json!({ "type": "secret", "name": "new" });
+    let (status, created) = admin(&serving).post(&path(&project, "/keys"), new).await;
+    assert_eq!(status, StatusCode::CREATED, "{created}");
+    let (status, body) = keyed(&serving, &created["key"]).get("/v1/db/items").await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+}
