@@ -3,10 +3,11 @@
 //!
 //! The current platform database lacks keys that were removed after they were revoked, and keys of projects that were
 //! deleted. So a key that is missing there counts as revoked, and so does a missing approval of a plugin. The audit log
-//! is no better source: its old entries are removed, and it does not record when a rotated key ends.
+//! is no better source: its old entries are removed, and it does not record when a rotated key ends. The current
+//! approval of a plugin replaces the restored one, because the owner may have narrowed its grants.
 //!
 //! This applies only if both databases belong to the same installation. On a new machine, the current database lacks
-//! all keys and approvals, and must not revoke them.
+//! all keys, and contains only default approvals.
 
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -15,8 +16,12 @@ use sqlx::PgConnection;
 /// accordingly.
 type Merge = (&'static str, &'static str);
 
-/// Merges of what the current database records.
-const RECORDED: [Merge; 4] = [
+/// Merges of revocations that the current database records.
+const RECORDED: [Merge; 5] = [
+    (
+        "SELECT coalesce(jsonb_agg(name), '[]') FROM plugin_approvals WHERE revoked_at IS NOT NULL",
+        "UPDATE plugin_approvals SET revoked_at = now() WHERE revoked_at IS NULL AND $1 ? name",
+    ),
     (
         "SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM trusted_keys t WHERE revoked_at IS NOT NULL",
         "INSERT INTO trusted_keys
@@ -42,8 +47,9 @@ const RECORDED: [Merge; 4] = [
     ),
 ];
 
-/// Merges that count what is missing in the current database as revoked. Only for the same installation.
-const MISSING: [Merge; 2] = [
+/// Merges after which keys and approvals allow no more than in the current database. What is missing there is revoked.
+/// Only for the same installation.
+const CURRENT: [Merge; 2] = [
     // Keys that were revoked since, or removed with their project, and keys that now expire earlier.
     (
         "SELECT coalesce(jsonb_object_agg(k.id, k.expires_at), '{}')
@@ -54,10 +60,18 @@ const MISSING: [Merge; 2] = [
              expires_at = least(k.expires_at, ($1 ->> k.id::text)::timestamptz)
          WHERE k.revoked_at IS NULL",
     ),
+    // Approvals that were changed or deleted since. Settings and secrets stay those of the backup.
     (
-        "SELECT coalesce(jsonb_object_agg(name, key_id), '{}') FROM plugin_approvals WHERE revoked_at IS NULL",
-        "UPDATE plugin_approvals a SET revoked_at = now()
-         WHERE a.revoked_at IS NULL AND ($1 ->> a.name) IS DISTINCT FROM a.key_id",
+        "SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM plugin_approvals t WHERE revoked_at IS NULL",
+        "UPDATE plugin_approvals a SET
+             key_id = coalesce(c.key_id, a.key_id),
+             granted = coalesce(c.granted, a.granted),
+             requested = coalesce(c.requested, a.requested),
+             approved_by = coalesce(c.approved_by, a.approved_by),
+             approved_at = coalesce(c.approved_at, a.approved_at),
+             revoked_at = CASE WHEN c.name IS NULL THEN now() END
+         FROM plugin_approvals o LEFT JOIN jsonb_populate_recordset(NULL::plugin_approvals, $1) c ON c.name = o.name
+         WHERE o.name = a.name AND a.revoked_at IS NULL",
     ),
 ];
 
@@ -69,8 +83,8 @@ pub(super) struct Revocations {
     known_projects: Vec<String>,
     /// One value for each of [`RECORDED`].
     recorded: Vec<Value>,
-    /// One value for each of [`MISSING`].
-    missing: Vec<Value>,
+    /// One value for each of [`CURRENT`].
+    current: Vec<Value>,
 }
 
 /// Reads the revocations from the current platform database.
@@ -87,7 +101,7 @@ pub(super) async fn read(present: &mut PgConnection) -> Result<Revocations, sqlx
         .fetch_all(&mut *present)
         .await?,
         recorded: read_all(present, &RECORDED).await?,
-        missing: read_all(present, &MISSING).await?,
+        current: read_all(present, &CURRENT).await?,
     })
 }
 
@@ -111,7 +125,7 @@ pub(super) async fn apply(restored: &mut PgConnection, revocations: &Revocations
     if !is_same_installation {
         return Ok(Vec::new());
     }
-    apply_all(restored, &MISSING, &revocations.missing).await?;
+    apply_all(restored, &CURRENT, &revocations.current).await?;
     sqlx::query_scalar("SELECT name FROM projects WHERE id <> ALL($1) ORDER BY name")
         .bind(&revocations.projects)
         .fetch_all(restored)

@@ -1,7 +1,7 @@
-//! `atlashub restore`: keys of an installation whose platform database still exists.
+//! `atlashub restore`: keys and approvals of an installation whose platform database still exists.
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::restore::{back_up, create_project, keyed, path, run_sql};
 use crate::support::{ADMIN_TOKEN, Client, Ended, Postgres, ProgramVars, Serving, eventually};
@@ -54,4 +54,43 @@ async fn restored_platform_revives_no_key_of_a_deleted_project() {
     assert_eq!(status, StatusCode::CREATED, "{created}");
     let (status, body) = keyed(&serving, &created["key"]).get("/v1/db/items").await;
     assert_eq!(status, StatusCode::OK, "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restored_platform_keeps_narrowed_grants() {
+    let vars = ProgramVars::external(&Postgres::shared().platform_database().await);
+    let serving = vars.serve(&[]);
+    let owner = admin(&serving);
+    create_project(&owner, "Narrowed").await;
+    let backup = back_up(&owner, "platform").await;
+    let (_, plugin) = owner.get("/admin/v1/plugins/http-job").await;
+    assert_eq!(plugin["approval"]["approvedBy"], "system", "{plugin}");
+    let narrowed: Vec<Value> = plugin["requested"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|request| {
+            let mut scope = request["scope"].clone();
+            if request["capability"] == "http" {
+                scope["hosts"] = json!(["a.example"]);
+            }
+            json!({ "capability": request["capability"], "scope": scope })
+        })
+        .collect();
+    let approve = "/admin/v1/plugins/http-job/approve";
+    let (status, approved) = owner.post(approve, json!({ "granted": narrowed })).await;
+    assert_eq!(status, StatusCode::OK, "{approved}");
+    assert_ne!(approved["approval"]["granted"], plugin["approval"]["granted"], "{approved}");
+    serving.end();
+
+    let arguments = ["restore", "platform", "--backup", backup["id"].as_str().unwrap(), "--yes"];
+    let restored = run_when_stopped(&vars, &arguments).await;
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    let serving = vars.serve(&[]);
+    let kept = eventually("the plugin is loaded", async || {
+        let (_, plugin) = admin(&serving).get("/admin/v1/plugins/http-job").await;
+        (plugin["state"] == "active").then_some(plugin)
+    })
+    .await;
+    assert_eq!(kept["approval"], approved["approval"]);
 }
