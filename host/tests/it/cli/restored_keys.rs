@@ -1,4 +1,4 @@
-//! `atlashub restore`: keys and approvals of an installation whose platform database still exists.
+//! `atlashub restore`: keys, approvals and master keys of an installation whose platform database still exists.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -93,4 +93,27 @@ async fn restored_platform_keeps_narrowed_grants() {
     })
     .await;
     assert_eq!(kept["approval"], approved["approval"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restore_of_all_projects_needs_the_master_key_of_their_backups() {
+    let vars = ProgramVars::external(&Postgres::shared().platform_database().await);
+    let serving = vars.serve(&[]);
+    let owner = admin(&serving);
+    let project = create_project(&owner, "Rotated").await;
+    back_up(&owner, &format!("project:{}", project["project"]["id"].as_str().unwrap())).await;
+    serving.end();
+    let new = vars.set("PLATFORM_MASTER_KEY", "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=");
+    let both = new.clone().set("PLATFORM_MASTER_KEY_PREVIOUS", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let rotated = both.run(&["keys", "rotate-master"]);
+    assert_eq!(rotated.code, Some(0), "{rotated:?}");
+
+    let all = ["restore", "project", "--all", "--yes"];
+    let refused = run_when_stopped(&new, &all).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("(Rotated) was not restored. The backup needs the master key"), "{refused:?}");
+    assert!(!refused.stdout.contains("(Rotated) restored"), "{refused:?}");
+    let restored = run_when_stopped(&both, &all).await;
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    assert!(restored.stdout.contains("(Rotated) restored"), "{restored:?}");
 }
