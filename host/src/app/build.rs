@@ -246,7 +246,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             limits: RateLimits::new(&config.limits),
             tokens: user_tokens,
             auth: auth_settings,
-            pools: pools.clone(),
+            sessions: Arc::new(auth.clone()),
             refusals: WrongKeyLimit::default(),
             availability: availability.clone(),
             timeout: config.limits.request_timeout,

@@ -34,7 +34,7 @@ pub(super) async fn current_user(state: &AuthState, caller: &SignedInCaller) -> 
 }
 
 pub(super) async fn current_account(state: &AuthState, caller: &SignedInCaller) -> ApiResult<Account> {
-    let (user, session) = ids_of(caller)?;
+    let (user, session) = ids_of(&caller.user)?;
     let account = queries::account_of_session(&state.database, &caller.project.id, user, session).await?;
     account.ok_or_else(session_ended)
 }
@@ -54,7 +54,7 @@ pub(super) async fn update_current_user(
     let project = caller.project.id.as_str();
     let settings = state.settings.enabled(project).await?;
     let UpdateCurrentUser { data, email, password, current_password } = request;
-    let (_, session) = ids_of(caller)?;
+    let (_, session) = ids_of(&caller.user)?;
     let account = current_account(state, caller).await?;
     let data = UserData::parse(data)?;
     let email = email.map(|email| EmailAddress::parse(&email)).transpose()?;

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     db::audit,
     error::{ApiError, ApiResult, Code},
-    projects::{Caller, SignedInCaller, StoredAuthSettings},
+    projects::{Caller, SignedInCaller, StoredAuthSettings, UserClaims},
 };
 
 /// Creates a user, and signs the user in unless the address must be verified first.
@@ -253,7 +253,7 @@ pub(super) async fn log_out(
     scope: LogOutScope,
 ) -> ApiResult<()> {
     let project = caller.project.id.as_str();
-    let (user, session) = ids_of(caller)?;
+    let (user, session) = ids_of(&caller.user)?;
     let entry = event("auth.logout", project, Some(user), client);
     let mut entry = match email_of(caller) {
         Some(email) => with_email(entry, &email),
@@ -286,10 +286,10 @@ fn email_of(caller: &SignedInCaller) -> Option<String> {
 ///
 /// # Errors
 /// 401 if the claims don't contain both.
-pub(super) fn ids_of(caller: &SignedInCaller) -> ApiResult<(&str, &str)> {
+pub(super) fn ids_of(user: &UserClaims) -> ApiResult<(&str, &str)> {
     let is_id = |text: &str| text.parse::<Uuid>().is_ok();
-    match caller.user.session_id.as_deref() {
-        Some(session) if is_id(session) && is_id(&caller.user.sub) => Ok((&caller.user.sub, session)),
+    match user.session_id.as_deref() {
+        Some(session) if is_id(session) && is_id(&user.sub) => Ok((&user.sub, session)),
         _ => Err(session_ended()),
     }
 }

@@ -10,7 +10,7 @@
 //! - `email_address`, `password_policy`, `hashing`: checks of addresses and passwords, and the hashes of passwords.
 //! - `limits`: attempts per address and per account.
 //! - `users`, `queries`: users as rows. `methods`: how users prove who they are. `access_tokens`, `sessions`,
-//!   `refresh`: tokens of a session.
+//!   `refresh`: tokens of a session. `session_check`: the gate's check that a session still exists.
 //! - `login`, `account`: signing up, in and out; changes that users make to themselves.
 //! - `mail`, `mailed_tokens`, `links`, `requested_links`, `recovery`, `magic_link`: mailed links and their use.
 //! - `second_factor`: authenticator apps and recovery codes, and the second step of a login.
@@ -45,6 +45,7 @@ mod request;
 mod requested_links;
 mod schema;
 mod second_factor;
+mod session_check;
 mod sessions;
 mod settings;
 mod state;

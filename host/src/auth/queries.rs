@@ -63,6 +63,22 @@ pub(super) async fn account_of_session(
     database.rows(project, &statement).await?.first().map(Account::parse).transpose()
 }
 
+/// Returns whether the session exists and its user is not disabled.
+pub(super) async fn session_exists(
+    database: &AuthDatabase,
+    project: &str,
+    user: &str,
+    session: &str,
+) -> ApiResult<bool> {
+    let statement = read(
+        "SELECT FROM auth.sessions s JOIN auth.users u ON u.id = s.user_id
+         WHERE u.id = $1::pg_catalog.uuid AND s.id = $2::pg_catalog.uuid AND u.disabled_at IS NULL",
+    )
+    .bind(user)
+    .bind(session);
+    Ok(!database.rows(project, &statement).await?.is_empty())
+}
+
 /// A user to insert.
 pub(super) struct NewUser<'a> {
     pub id: &'a str,

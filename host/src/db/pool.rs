@@ -173,10 +173,12 @@ impl Pool {
         closed
     }
 
-    /// Removes every connection from the pool. Statements in flight complete first.
+    /// Removes every connection from the pool, and forgets that the database could not be reached. Statements in flight
+    /// complete first.
     pub(super) fn close(&self) {
         self.idle.lock().clear();
         self.change(Vec::clear);
+        self.unreachable_at.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn is_empty(&self) -> bool {

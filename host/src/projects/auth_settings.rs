@@ -3,9 +3,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dashmap::DashMap;
 use sqlx::PgPool;
 
+use super::row_cache::RowCache;
 use crate::error::{ApiError, ApiResult, Code};
 
 /// Maximum age of cached settings, so that other nodes notice a change within this time.
@@ -39,7 +39,7 @@ type Cached = (Instant, Option<Arc<StoredAuthSettings>>);
 #[derive(Clone)]
 pub struct AuthSettingsCache {
     platform: PgPool,
-    cached: Arc<DashMap<String, Cached>>,
+    cached: Arc<RowCache<String, Cached>>,
 }
 
 impl AuthSettingsCache {
@@ -52,15 +52,15 @@ impl AuthSettingsCache {
     /// # Errors
     /// 503 if Postgres can't be reached.
     pub async fn get(&self, project: &str) -> ApiResult<Option<Arc<StoredAuthSettings>>> {
-        if let Some(entry) = self.cached.get(project)
-            && entry.0.elapsed() < MAX_CACHE_AGE
+        if let Some((read_at, settings)) = self.cached.get(project)
+            && read_at.elapsed() < MAX_CACHE_AGE
         {
-            return Ok(entry.1.clone());
+            return Ok(settings);
         }
-        let read_at = Instant::now();
+        let (read_at, reading) = (Instant::now(), self.cached.begin_read());
         // Boxed, because most requests find the settings in the cache and don't need its space.
         let settings = Box::pin(stored(&self.platform, project)).await?.map(Arc::new);
-        self.cached.insert(project.to_owned(), (read_at, settings.clone()));
+        self.cached.store(reading, project.to_owned(), (read_at, settings.clone()));
         Ok(settings)
     }
 
@@ -77,7 +77,7 @@ impl AuthSettingsCache {
 
     /// Removes a project from the cache.
     pub fn forget(&self, project: &str) {
-        self.cached.remove(project);
+        self.cached.forget(project);
     }
 }
 

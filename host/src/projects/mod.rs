@@ -3,6 +3,7 @@
 //! A project is a row, a Postgres database with five roles, a bucket and API keys. In reading order:
 //!
 //! - `project`, `queries`: the project as the rest of the host sees it, and its look-up.
+//! - `row_cache`: a cache of rows that does not store what was read before a change.
 //! - `auth_settings`: a project's settings of end-user login, cached.
 //! - `keys`: the format, creation, rotation and revocation of API keys, and the cache that each request reads.
 //! - `gate`: the middleware of the public surface. It checks key, origin, rate limit and user token, and creates the
@@ -18,6 +19,7 @@ mod admin_project;
 mod auth_settings;
 mod project;
 mod queries;
+mod row_cache;
 
 mod gate;
 mod keys;
@@ -44,8 +46,8 @@ pub(crate) use totals::routes::*;
 pub use admin_project::AdminProject;
 pub use auth_settings::{AuthSettingsCache, StoredAuthSettings};
 pub use gate::{
-    Caller, PublicGate, RateLimits, SecretCaller, SignedInCaller, SigningKey, UserClaims, UserTokens, WrongKeyLimit,
-    authenticate, rotate_signing_key, signing_key,
+    Caller, PublicGate, RateLimits, SecretCaller, SessionCheck, SignedInCaller, SigningKey, UserClaims, UserTokens,
+    WrongKeyLimit, authenticate, rotate_signing_key, signing_key,
 };
 pub use keys::{KeyCache, remove_expired_or_revoked_keys};
 pub use lifecycle::{

@@ -5,11 +5,10 @@ use std::{
 
 use api_types::{Project, ProjectState};
 use chrono::{DateTime, Utc};
-use dashmap::DashMap;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::queries;
+use super::{queries, row_cache::RowCache};
 use crate::error::{ApiError, ApiResult};
 
 /// Maximum age of a cached project row.
@@ -72,7 +71,7 @@ impl ProjectRef {
 #[derive(Clone)]
 pub struct Projects {
     platform: PgPool,
-    cached: Arc<DashMap<String, (Instant, Arc<ProjectRef>)>>,
+    cached: Arc<RowCache<String, (Instant, Arc<ProjectRef>)>>,
 }
 
 impl Projects {
@@ -85,11 +84,12 @@ impl Projects {
     /// # Errors
     /// 404 if there is no such project or it is not ready, 503 if Postgres can't be reached.
     pub async fn get(&self, id: &str) -> ApiResult<Arc<ProjectRef>> {
-        if let Some(entry) = self.cached.get(id)
-            && entry.0.elapsed() < MAX_CACHE_AGE
+        if let Some((read_at, project)) = self.cached.get(id)
+            && read_at.elapsed() < MAX_CACHE_AGE
         {
-            return Ok(entry.1.clone());
+            return Ok(project);
         }
+        let (read_at, reading) = (Instant::now(), self.cached.begin_read());
         let project =
             queries::project(&self.platform, id).await?.filter(|project| project.state == ProjectState::Ready);
         let Some(project) = project else {
@@ -97,12 +97,12 @@ impl Projects {
             return Err(ApiError::not_found("project"));
         };
         let project = Arc::new(project);
-        self.cached.insert(id.to_owned(), (Instant::now(), project.clone()));
+        self.cached.store(reading, id.to_owned(), (read_at, project.clone()));
         Ok(project)
     }
 
     /// Removes a project from the cache.
     pub fn forget(&self, id: &str) {
-        self.cached.remove(id);
+        self.cached.forget(id);
     }
 }

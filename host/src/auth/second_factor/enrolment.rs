@@ -78,7 +78,7 @@ pub(in crate::auth) async fn confirm(
     request: ConfirmTotp,
 ) -> ApiResult<RecoveryCodes> {
     let project = caller.project.id.as_str();
-    let (_, session) = ids_of(caller)?;
+    let (_, session) = ids_of(&caller.user)?;
     let account = current_account(state, caller).await?;
     let user = account.row.user.id.as_str();
     match queries::factor(&state.database, project, user).await? {

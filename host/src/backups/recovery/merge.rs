@@ -1,36 +1,32 @@
 //! Carries over the revocations made since a backup: a restore of the platform database must not bring back a revoked
 //! key, plugin or hash, or an older serial.
+//!
+//! The current platform database lacks keys that were removed after they were revoked, and keys of projects that were
+//! deleted. So a key that is missing there counts as revoked, and so does a missing approval of a plugin. The audit log
+//! is no better source: its old entries are removed, and it does not record when a rotated key ends. The current
+//! approval of a plugin replaces the restored one, because the owner may have narrowed its grants.
+//!
+//! This applies only if both databases belong to the same installation. On a new machine, the current database lacks
+//! all keys, and contains only default approvals.
 
 use serde_json::Value;
 use sqlx::PgConnection;
 
 /// Pairs of statements: the first reads from the current platform database, and the second changes the restored one
-/// accordingly. An API key or approval that is missing in the current database counts as revoked, if that database
-/// belongs to the same installation.
-const MERGES: [(&str, &str); 6] = [
-    // Keys that were revoked since, keys that were removed after they were revoked or had expired, and keys that now
-    // expire earlier.
+/// accordingly.
+type Merge = (&'static str, &'static str);
+
+/// Merges of revocations that the current database records.
+const RECORDED: [Merge; 5] = [
     (
-        "SELECT coalesce(jsonb_agg(jsonb_build_object('project', p.id, 'keys', (
-             SELECT jsonb_object_agg(k.id, k.expires_at) FROM api_keys k
-             WHERE k.project_id = p.id AND k.revoked_at IS NULL))), '[]') FROM projects p",
-        "UPDATE api_keys k SET
-             revoked_at = CASE WHEN coalesce(p.keys, '{}') ? k.id::text THEN k.revoked_at ELSE now() END,
-             expires_at = least(k.expires_at, (p.keys ->> k.id::text)::timestamptz)
-         FROM jsonb_to_recordset($1) AS p(project text, keys jsonb)
-         WHERE k.project_id = p.project AND k.revoked_at IS NULL",
+        "SELECT coalesce(jsonb_agg(name), '[]') FROM plugin_approvals WHERE revoked_at IS NOT NULL",
+        "UPDATE plugin_approvals SET revoked_at = now() WHERE revoked_at IS NULL AND $1 ? name",
     ),
     (
         "SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM trusted_keys t WHERE revoked_at IS NOT NULL",
         "INSERT INTO trusted_keys
          SELECT (jsonb_populate_record(NULL::trusted_keys, t)).* FROM jsonb_array_elements($1) t
          ON CONFLICT (id) DO UPDATE SET revoked_at = coalesce(trusted_keys.revoked_at, excluded.revoked_at)",
-    ),
-    (
-        "SELECT CASE WHEN EXISTS (SELECT FROM projects) THEN coalesce(jsonb_object_agg(name, key_id), '{}') END
-         FROM plugin_approvals WHERE revoked_at IS NULL",
-        "UPDATE plugin_approvals a SET revoked_at = now()
-         WHERE $1 <> 'null'::jsonb AND a.revoked_at IS NULL AND ($1 ->> a.name) IS DISTINCT FROM a.key_id",
     ),
     (
         "SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM plugin_revoked_hashes t",
@@ -51,27 +47,97 @@ const MERGES: [(&str, &str); 6] = [
     ),
 ];
 
-/// The revocations of the current platform database: one value for each of [`MERGES`].
-pub(super) struct Revocations(Vec<Value>);
+/// Merges after which keys and approvals allow no more than in the current database. What is missing there is revoked.
+/// Only for the same installation.
+const CURRENT: [Merge; 2] = [
+    // Keys that were revoked since, or removed with their project, and keys that now expire earlier.
+    (
+        "SELECT coalesce(jsonb_object_agg(k.id, k.expires_at), '{}')
+         FROM api_keys k JOIN projects p ON p.id = k.project_id
+         WHERE k.revoked_at IS NULL AND p.state <> 'deleting'",
+        "UPDATE api_keys k SET
+             revoked_at = CASE WHEN $1 ? k.id::text THEN NULL ELSE now() END,
+             expires_at = least(k.expires_at, ($1 ->> k.id::text)::timestamptz)
+         WHERE k.revoked_at IS NULL",
+    ),
+    // Approvals that were changed or deleted since. Settings and secrets stay those of the backup.
+    (
+        "SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM plugin_approvals t WHERE revoked_at IS NULL",
+        "UPDATE plugin_approvals a SET
+             key_id = coalesce(c.key_id, a.key_id),
+             granted = coalesce(c.granted, a.granted),
+             requested = coalesce(c.requested, a.requested),
+             approved_by = coalesce(c.approved_by, a.approved_by),
+             approved_at = coalesce(c.approved_at, a.approved_at),
+             revoked_at = CASE WHEN c.name IS NULL THEN now() END
+         FROM plugin_approvals o LEFT JOIN jsonb_populate_recordset(NULL::plugin_approvals, $1) c ON c.name = o.name
+         WHERE o.name = a.name AND a.revoked_at IS NULL",
+    ),
+];
+
+/// The revocations of the current platform database.
+pub(super) struct Revocations {
+    /// Ids of the projects that exist.
+    projects: Vec<String>,
+    /// Ids of the projects that exist or existed, as far as they are known.
+    known_projects: Vec<String>,
+    /// One value for each of [`RECORDED`].
+    recorded: Vec<Value>,
+    /// One value for each of [`CURRENT`].
+    current: Vec<Value>,
+}
 
 /// Reads the revocations from the current platform database.
 pub(super) async fn read(present: &mut PgConnection) -> Result<Revocations, sqlx::Error> {
-    let mut values = Vec::with_capacity(MERGES.len());
-    for (read, _) in MERGES {
-        let value: Option<Value> = sqlx::query_scalar(read).fetch_optional(&mut *present).await?.flatten();
-        values.push(value.unwrap_or_default());
-    }
-    Ok(Revocations(values))
+    Ok(Revocations {
+        projects: sqlx::query_scalar("SELECT id FROM projects WHERE state <> 'deleting'")
+            .fetch_all(&mut *present)
+            .await?,
+        // A deleted project leaves entries in the audit log.
+        known_projects: sqlx::query_scalar(
+            "SELECT id FROM projects
+             UNION SELECT project_id FROM audit_logs WHERE project_id IS NOT NULL AND result = 'success'",
+        )
+        .fetch_all(&mut *present)
+        .await?,
+        recorded: read_all(present, &RECORDED).await?,
+        current: read_all(present, &CURRENT).await?,
+    })
 }
 
-/// Applies the revocations to the restored database.
-pub(super) async fn apply(restored: &mut PgConnection, revocations: &Revocations) -> Result<(), sqlx::Error> {
-    for ((_, apply), value) in MERGES.into_iter().zip(&revocations.0) {
-        // Nothing was read, and the statement does not handle null.
-        if value.is_null() && !apply.contains("'null'") {
-            continue;
+async fn read_all(present: &mut PgConnection, merges: &[Merge]) -> Result<Vec<Value>, sqlx::Error> {
+    let mut values = Vec::with_capacity(merges.len());
+    for (read, _) in merges {
+        let value: Option<Value> = sqlx::query_scalar(*read).fetch_optional(&mut *present).await?.flatten();
+        values.push(value.unwrap_or_default());
+    }
+    Ok(values)
+}
+
+/// Applies the revocations to the restored database. Returns the names of the projects that the current database does
+/// not have, if it belongs to the same installation. All their keys are revoked.
+pub(super) async fn apply(restored: &mut PgConnection, revocations: &Revocations) -> Result<Vec<String>, sqlx::Error> {
+    apply_all(restored, &RECORDED, &revocations.recorded).await?;
+    let is_same_installation: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM projects WHERE id = ANY($1))")
+        .bind(&revocations.known_projects)
+        .fetch_one(&mut *restored)
+        .await?;
+    if !is_same_installation {
+        return Ok(Vec::new());
+    }
+    apply_all(restored, &CURRENT, &revocations.current).await?;
+    sqlx::query_scalar("SELECT name FROM projects WHERE id <> ALL($1) ORDER BY name")
+        .bind(&revocations.projects)
+        .fetch_all(restored)
+        .await
+}
+
+async fn apply_all(restored: &mut PgConnection, merges: &[Merge], values: &[Value]) -> Result<(), sqlx::Error> {
+    for ((_, apply), value) in merges.iter().zip(values) {
+        // Null if the current database has no such row.
+        if !value.is_null() {
+            sqlx::query(*apply).bind(value).execute(&mut *restored).await?;
         }
-        sqlx::query(apply).bind(value).execute(&mut *restored).await?;
     }
     Ok(())
 }

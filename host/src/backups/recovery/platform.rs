@@ -33,6 +33,8 @@ pub struct RestoredPlatform {
     pub kept: Option<String>,
     /// Whether the revocations made since the backup could be read from the previous database. `None` if none was kept.
     pub revocations_read: Option<bool>,
+    /// Names of the projects that the previous database does not have. All their keys are revoked.
+    pub returned_projects: Vec<String>,
     /// Tables of the backup that this version of AtlasHub does not have.
     pub unknown_tables: Vec<String>,
 }
@@ -84,9 +86,10 @@ pub async fn restore_platform(
     let mut restored = restorer.connect_to(&new).await?;
     let mut transaction = restored.begin().await?;
     sqlx::raw_sql(SETTLE).execute(&mut *transaction).await?;
-    if let Present::Readable(revocations) = &present {
-        merge::apply(&mut transaction, revocations).await?;
-    }
+    let returned_projects = match &present {
+        Present::Readable(revocations) => merge::apply(&mut transaction, revocations).await?,
+        Present::Missing | Present::Empty | Present::Unreadable => Vec::new(),
+    };
     let mut entry = NewAuditEntry::new("cli", "platform.restore");
     entry.details = serde_json::json!({ "backup": backup.object_key, "createdAt": backup.manifest.created_at });
     audit::record(&mut *transaction, &entry).await?;
@@ -106,7 +109,8 @@ pub async fn restore_platform(
     connection.close().await?;
     let rows = loaded.tables.iter().map(|table| table.rows).sum();
     let revocations_read = kept.as_ref().map(|_| matches!(present, Present::Readable(_)));
-    Ok(RestoredPlatform { rows, kept, revocations_read, unknown_tables: loaded.unknown_tables })
+    let unknown_tables = loaded.unknown_tables;
+    Ok(RestoredPlatform { rows, kept, revocations_read, returned_projects, unknown_tables })
 }
 
 /// The current platform database.

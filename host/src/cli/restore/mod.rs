@@ -154,7 +154,7 @@ impl Stopped {
         }
         Err(CommandError::failed(format!(
             "The backup needs the master key {needed}, but PLATFORM_MASTER_KEY is the key {current}: set the key that \
-             was in use when the backup was made."
+             was in use when the backup was made, as PLATFORM_MASTER_KEY_PREVIOUS if it was replaced since."
         )))
     }
 }

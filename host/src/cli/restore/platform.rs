@@ -14,7 +14,7 @@ use crate::{
 /// Restore the platform database: projects, keys, jobs, approvals of plugins
 ///
 /// The current platform database is kept under another name. What was revoked since the backup stays revoked if the
-/// current database can be read.
+/// current database can be read. Projects that were deleted since come back with all their keys revoked.
 #[derive(Debug, clap::Args)]
 pub(super) struct PlatformArguments {
     /// Id of a backup, as `atlashub restore --list` shows it (default: the newest)
@@ -57,6 +57,12 @@ pub(super) async fn restore(stopped: &Stopped, backup: &StoredBackup) -> Result<
             "  the previous database could not be read: keys and plugins that were revoked since the backup are valid"
         ),
         None => print_stdout!("  keys and plugins that were revoked since the backup are valid: revoke them again"),
+    }
+    if !restored.returned_projects.is_empty() {
+        let projects = restored.returned_projects.join(", ");
+        print_stdout!(
+            "  keys of projects that the previous database does not have are revoked: create new keys for {projects}"
+        );
     }
     if !restored.unknown_tables.is_empty() {
         let tables = restored.unknown_tables.join(", ");

@@ -67,7 +67,6 @@ async fn restore_chosen(
             let outcome = async {
                 let project = projects.find(id)?;
                 let backup = stopped.choose(&format!("project:{id}"), arguments.backup)?;
-                stopped.check_master_key(backup)?;
                 projects.restore(project, Some(backup)).await
             };
             outcome.await.map(|()| ExitCode::SUCCESS)
@@ -114,12 +113,17 @@ impl<'a> Projects<'a> {
     }
 
     /// Restores every project that is ready, and reports those that failed. Tries older backups if the newest can't be
-    /// restored.
+    /// restored, unless it only needs another master key.
     pub(super) async fn restore_all(&self) -> Result<ExitCode, CommandError> {
         let mut failed = 0;
         for project in self.all.iter().filter(|project| project.state == ProjectState::Ready) {
             let target = format!("project:{}", project.id);
-            let mut backups = self.stopped.backups.iter().filter(|backup| backup.manifest.target == target);
+            let mut backups = self.stopped.backups.iter().filter(|backup| backup.manifest.target == target).peekable();
+            if let Some(Err(error)) = backups.peek().map(|newest| self.check_master_key(project, newest)) {
+                eprintln!("{}", error.line());
+                failed += 1;
+                continue;
+            }
             let mut outcome = self.restore(project, backups.next()).await;
             while let Err(error) = &outcome {
                 eprintln!("{}", error.line());
@@ -146,9 +150,19 @@ impl<'a> Projects<'a> {
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
+    fn check_master_key(&self, project: &ProjectRef, backup: &StoredBackup) -> Result<(), CommandError> {
+        self.stopped.check_master_key(backup).map_err(|error| {
+            let ProjectRef { id, name, .. } = project;
+            CommandError::failed(format!("Project {id} ({name}) was not restored. {}", error.line()))
+        })
+    }
+
     /// Restores a project and prints the result. Without a backup, creates the missing parts of the project.
     async fn restore(&self, project: &ProjectRef, backup: Option<&StoredBackup>) -> Result<(), CommandError> {
         let ProjectRef { id, name, .. } = project;
+        if let Some(backup) = backup {
+            self.check_master_key(project, backup)?;
+        }
         let (app, identity) = (&self.app, self.stopped.identity.as_ref());
         let restored = restore_project(app.backups(), app.projects(), id, backup, identity, self.failed_objects)
             .await

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use super::{
     LoaderState,
@@ -6,7 +6,7 @@ use super::{
     plan::{Plan, plan},
     registry::LoadedPlugin,
     rejections::report_rejections,
-    slots::Slots,
+    slots::{Slot, Slots},
     trust_changes::apply_trust,
 };
 use crate::plugins::{
@@ -132,12 +132,29 @@ async fn load(state: &LoaderState, candidate: Candidate) -> Result<(), PluginErr
         let manifest = &plugin.runnable.manifest;
         tracing::info!(plugin = name, version = manifest.version, serial = manifest.serial, "loaded a plugin");
     }
-    state.registry.update(&slots.trust, |plugins| match loaded {
-        Some(plugin) => drop(plugins.insert(name, plugin)),
-        None => drop(plugins.remove(&name)),
-    });
     slots.record(candidate, inspection, trust_version);
+    match loaded {
+        Some(plugin) => state.registry.update(&slots.trust, |plugins| drop(plugins.insert(name, plugin))),
+        // `unload_incomplete` removes the previous version, unless the files are complete by then.
+        None if unload_at(&slots, &name).is_some_and(|at| at > Instant::now()) => state.incomplete.notify_one(),
+        None => state.registry.update(&slots.trust, |plugins| drop(plugins.remove(&name))),
+    }
     Ok(())
+}
+
+fn unload_at(slots: &Slots, name: &str) -> Option<Instant> {
+    slots.by_name.get(name)?.unload_at()
+}
+
+/// Unloads the plugins whose files have not been complete for too long. Returns when the next one is due.
+pub(super) async fn unload_incomplete(state: &LoaderState) -> Option<Instant> {
+    let slots = state.slots.lock().await;
+    let now = Instant::now();
+    let is_due = |name: &str| unload_at(&slots, name).is_some_and(|at| at <= now);
+    if state.registry.all().keys().any(|name| is_due(name)) {
+        state.registry.update(&slots.trust, |plugins| plugins.retain(|name, _| !is_due(name)));
+    }
+    slots.by_name.values().filter_map(Slot::unload_at).filter(|at| *at > now).min()
 }
 
 /// Compiles a verified plugin and its schemas. The slots are not locked while compiling, which may take minutes.
@@ -158,9 +175,10 @@ async fn prepare(
         if let Some(refusal) = slots.uncompilable(&sha256) {
             return Err(refusal.clone());
         }
-        // While a new version is compiled, the previous one stays visible.
+        // While a new version is compiled, the previous one stays visible. Its files were just completed if the slot
+        // has a time to unload it, which then no longer applies.
         let slot = slots.by_name.get(plugin.name());
-        if slot.is_none_or(|slot| slot.inspection.sha256 == Some(sha256)) {
+        if slot.is_none_or(|slot| slot.inspection.sha256 == Some(sha256) || slot.unload_at().is_some()) {
             let inspection = Inspection {
                 sha256: Some(sha256),
                 key_id: Some(plugin.key_id().to_owned()),

@@ -9,11 +9,12 @@ use api_types::PluginState;
 use super::candidate::Candidate;
 use crate::plugins::{
     package::Refusal,
-    trust::{Inspection, TrustView},
+    trust::{InspectedPlugin, Inspection, TrustView},
 };
 
-/// Time that a rejection must last before it is reported. Rejections are often transient while files are copied.
-pub(super) const REPORT_DELAY: Duration = Duration::from_secs(2);
+/// Time that a rejection must last before it is reported, and before the loaded version is unloaded if the files may be
+/// an incomplete copy of a new one.
+pub(super) const REJECTION_DELAY: Duration = Duration::from_secs(2);
 /// Maximum number of files that are remembered as uncompilable.
 const MAX_UNCOMPILABLE: usize = 256;
 
@@ -21,13 +22,16 @@ const MAX_UNCOMPILABLE: usize = 256;
 #[derive(Debug)]
 pub(in crate::plugins) struct Slot {
     pub candidate: Candidate,
-    /// The latest inspection. The plugin runs if the inspection has no refusal.
+    /// The latest inspection. The plugin runs if the inspection has no refusal. Otherwise, an earlier version may stay
+    /// loaded until [`Slot::unload_at`], or until a new one is compiled.
     pub inspection: Inspection,
     /// Version of the trust data that the inspection used.
     pub trust_version: i64,
     /// Time of the last change of the file or the refusal.
     since: Instant,
     is_reported: bool,
+    /// Since when the files may be an incomplete copy. Further changes of the files don't reset it.
+    incomplete_since: Option<Instant>,
 }
 
 /// All plugins, and the trust data that applies to them.
@@ -68,16 +72,19 @@ impl Slots {
 
     /// Records an inspection. If file and refusal are unchanged, the slot keeps its age and is not reported again.
     pub(in crate::plugins) fn record(&mut self, candidate: Candidate, inspection: Inspection, trust_version: i64) {
-        let previous = self.by_name.get(&candidate.name).map(|slot| (&slot.inspection, slot.since, slot.is_reported));
+        let previous = self.by_name.get(&candidate.name);
         let (since, is_reported) = match previous {
-            Some((previous, since, is_reported))
-                if previous.refusal == inspection.refusal && previous.sha256 == inspection.sha256 =>
+            Some(slot)
+                if slot.inspection.refusal == inspection.refusal && slot.inspection.sha256 == inspection.sha256 =>
             {
-                (since, is_reported)
+                (slot.since, slot.is_reported)
             }
             _ => (Instant::now(), false),
         };
-        let slot = Slot { candidate, inspection, trust_version, since, is_reported };
+        let may_be_incomplete = inspection.refusal.as_ref().is_some_and(Refusal::may_be_incomplete_copy);
+        let incomplete_since =
+            may_be_incomplete.then(|| previous.and_then(|slot| slot.incomplete_since).unwrap_or_else(Instant::now));
+        let slot = Slot { candidate, inspection, trust_version, since, is_reported, incomplete_since };
         self.by_name.insert(slot.candidate.name.clone(), slot);
     }
 
@@ -91,7 +98,7 @@ impl Slots {
         let unreported = self
             .by_name
             .values_mut()
-            .filter(|slot| slot.is_rejected() && !slot.is_reported && slot.since.elapsed() >= REPORT_DELAY);
+            .filter(|slot| slot.is_rejected() && !slot.is_reported && slot.since.elapsed() >= REJECTION_DELAY);
         unreported
             .map(|slot| {
                 slot.is_reported = true;
@@ -115,9 +122,20 @@ impl Slot {
     /// Sets the refusal of a plugin whose files did not change.
     pub(super) fn set_refusal(&mut self, refusal: Option<Refusal>) {
         if self.inspection.refusal != refusal {
-            (self.since, self.is_reported) = (Instant::now(), false);
+            (self.since, self.is_reported, self.incomplete_since) = (Instant::now(), false, None);
             self.inspection.refusal = refusal;
         }
+    }
+
+    /// Returns when the version that was loaded before is unloaded, if the files may be an incomplete copy of a new
+    /// one.
+    pub(super) fn unload_at(&self) -> Option<Instant> {
+        self.incomplete_since.map(|since| since + REJECTION_DELAY)
+    }
+
+    /// Returns whether the slot is about the files of this loaded plugin, and not about a copy of a new version.
+    pub(super) fn is_about(&self, loaded: &InspectedPlugin) -> bool {
+        self.incomplete_since.is_none() && self.inspection.sha256 == Some(loaded.sha256())
     }
 
     pub(in crate::plugins) fn state(&self) -> PluginState {
@@ -126,5 +144,42 @@ impl Slot {
 
     fn is_rejected(&self) -> bool {
         self.state() == PluginState::Rejected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugins::package::{Origin, folder::FolderEntry};
+
+    #[test]
+    fn further_changes_of_incomplete_files_do_not_delay_unloading() {
+        let mut slots = Slots::default();
+        let mut record = |refusal: Option<Refusal>, sha256: u8| {
+            let candidate = Candidate {
+                name: "hello".into(),
+                file: "hello".into(),
+                origin: Origin::Folder,
+                files: FolderEntry::default(),
+            };
+            let inspection = Inspection { sha256: Some([sha256; 32]), refusal, ..Inspection::default() };
+            slots.record(candidate, inspection, 1);
+            slots.by_name["hello"].unload_at()
+        };
+        assert_eq!(record(None, 1), None);
+        let unload_at = record(Some(Refusal::WrongSignature("key".into())), 2);
+        assert!(unload_at.is_some_and(|at| at <= Instant::now() + REJECTION_DELAY));
+        for (refusal, sha256) in [
+            (Refusal::WrongSignature("key".into()), 3),
+            (Refusal::Changing("hello.wasm".into()), 4),
+            (Refusal::NoSignature("hello.wasm.minisig".into()), 4),
+            (Refusal::MalformedSignature("hello.wasm.minisig".into()), 4),
+        ] {
+            assert_eq!(record(Some(refusal.clone()), sha256), unload_at, "{refusal}");
+        }
+        for complete in [None, Some(Refusal::Compiling), Some(Refusal::NotApproved), Some(Refusal::SameSerial(1))] {
+            assert_eq!(record(complete.clone(), 4), None, "{complete:?}");
+            assert!(record(Some(Refusal::NoSignature("hello.wasm.minisig".into())), 4) >= unload_at);
+        }
     }
 }

@@ -37,6 +37,8 @@ pub(in crate::plugins) struct LoaderState {
     pub folder_changed: Arc<Notify>,
     /// Notified when keys, approvals or revocations change.
     pub trust_changed: Notify,
+    /// Notified when files that may be an incomplete copy are found.
+    pub incomplete: Notify,
     /// True after the first pass.
     pub ready: watch::Sender<bool>,
 }
@@ -50,6 +52,7 @@ impl LoaderState {
             slots: Mutex::default(),
             folder_changed: Arc::default(),
             trust_changed: Notify::new(),
+            incomplete: Notify::new(),
             ready: watch::Sender::new(false),
         }
     }

@@ -26,7 +26,10 @@ pub(super) fn apply_trust(slots: &mut Slots, loaded: &LoadedPlugins, sealer: &Se
             let (code, schemas) = (plugin.runnable.code.clone(), plugin.schemas.clone());
             LoadedPlugin::new(&plugin.inspected, code, schemas, &trust, sealer)
         };
-        slot.set_refusal(updated.as_ref().err().cloned());
+        // A refusal of newer files does not depend on the loaded version.
+        if slot.is_about(&plugin.inspected) {
+            slot.set_refusal(updated.as_ref().err().cloned());
+        }
         match updated {
             Ok(plugin) => drop(remaining.insert(name.clone(), plugin)),
             Err(_) => drop(remaining.remove(name)),

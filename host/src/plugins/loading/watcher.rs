@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use sqlx::postgres::PgListener;
 
-use super::{LoaderState, apply_trust_changes, refresh, slots::REPORT_DELAY};
+use super::{LoaderState, apply_trust_changes, loader::unload_incomplete, refresh, slots::REJECTION_DELAY};
 use crate::plugins::{
     package::folder::FolderWatch,
     trust::{CHANNEL, read_trust_version},
@@ -19,7 +19,7 @@ const TRUST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Keeps the loaded plugins up to date. Never returns.
 pub(in crate::plugins) async fn watch(state: Arc<LoaderState>) {
-    tokio::join!(run_passes(&state), follow_trust(&state));
+    tokio::join!(run_passes(&state), follow_trust(&state), unload_incomplete_plugins(&state));
 }
 
 async fn run_passes(state: &LoaderState) {
@@ -38,13 +38,23 @@ async fn run_passes(state: &LoaderState) {
         }
         let interval = match () {
             () if is_failing => TRUST_POLL_INTERVAL,
-            () if state.slots.lock().await.has_unreported_rejections() => REPORT_DELAY,
+            () if state.slots.lock().await.has_unreported_rejections() => REJECTION_DELAY,
             () => PASS_INTERVAL,
         };
         tokio::select! {
             () = state.trust_changed.notified() => {}
             () = state.folder_changed.notified() => tokio::time::sleep(FOLDER_DEBOUNCE).await,
             () = tokio::time::sleep(interval) => {}
+        }
+    }
+}
+
+/// Unloads plugins whose files stay incomplete. Does not wait for a pass, which may take minutes.
+async fn unload_incomplete_plugins(state: &LoaderState) {
+    loop {
+        match unload_incomplete(state).await {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => state.incomplete.notified().await,
         }
     }
 }

@@ -88,6 +88,11 @@ impl Refusal {
         }
     }
 
+    /// Returns whether the files of a valid plugin can have this refusal while they are copied into the folder.
+    pub fn may_be_incomplete_copy(&self) -> bool {
+        matches!(self, Self::Changing(_) | Self::NoSignature(_) | Self::MalformedSignature(_) | Self::WrongSignature(_))
+    }
+
     /// Returns whether the owner's approval can let the plugin run.
     pub fn is_approvable(&self) -> bool {
         matches!(

@@ -7,9 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Caller, RateLimits, UserClaims, UserTokens, WrongKeyLimit, cors, session_check::check_session};
+use super::{Caller, RateLimits, SessionCheck, UserClaims, UserTokens, WrongKeyLimit, cors};
 use crate::{
-    db::{Availability, ProjectPools},
+    db::Availability,
     error::{ApiError, ApiResult, Code},
     http::ClientAddress,
     projects::{AuthSettingsCache, KeyCache},
@@ -28,8 +28,7 @@ pub struct PublicGate {
     pub limits: RateLimits,
     pub tokens: UserTokens,
     pub auth: AuthSettingsCache,
-    /// For the check of sessions.
-    pub pools: ProjectPools,
+    pub sessions: Arc<dyn SessionCheck>,
     pub refusals: WrongKeyLimit,
     pub availability: Availability,
     /// Time limit for authenticating a request.
@@ -149,8 +148,7 @@ async fn verify_user(gate: &PublicGate, project: &str, token: &str) -> ApiResult
     let issuer = settings.as_ref().and_then(|settings| settings.issuer.as_deref());
     let user = gate.tokens.verify(project, token, issuer).await?;
     if settings.is_some_and(|settings| settings.check_session) {
-        // Boxed, because few projects check sessions, and other requests don't need its space.
-        Box::pin(check_session(&gate.pools, project, &user)).await?;
+        gate.sessions.check_session(project, &user).await?;
     }
     Ok(user)
 }

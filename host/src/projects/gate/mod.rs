@@ -3,8 +3,9 @@
 //!
 //! `authenticate` is the middleware. It checks, in this order: the key (`keys`), the browser's origin (`cors`), the
 //! rate (`rate_limit`), the user's token (`user_tokens`, `verified_tokens`), and, if the project's settings require it,
-//! that the user's session has not ended (`session_check`). The middleware adds a [`Caller`] to a request that passes,
-//! and handlers extract it. `signing_keys` creates and decrypts the keys that sign user tokens.
+//! that the user's session has not ended (`session_check`, which `auth` implements). The middleware adds a [`Caller`]
+//! to a request that passes, and handlers extract it. `signing_keys` creates and decrypts the keys that sign user
+//! tokens.
 //!
 //! Not here: issuing user tokens (`auth`).
 
@@ -22,5 +23,6 @@ pub(super) use signing_keys::SEALED_SIGNING_KEY;
 pub use authenticate::{PublicGate, authenticate};
 pub use caller::{Caller, SecretCaller, SignedInCaller, UserClaims};
 pub use rate_limit::{RateLimits, WrongKeyLimit};
+pub use session_check::SessionCheck;
 pub use signing_keys::{SigningKey, rotate_signing_key, signing_key};
 pub use user_tokens::UserTokens;

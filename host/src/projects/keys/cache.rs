@@ -19,7 +19,7 @@ use super::{api_keys, queries, usage::KeyUsage};
 use crate::{
     db::Availability,
     error::{ApiError, ApiResult, Code},
-    projects::ProjectRef,
+    projects::{ProjectRef, row_cache::RowCache},
     secrets,
 };
 
@@ -58,7 +58,7 @@ pub(in crate::projects) struct CachedKey {
 pub struct KeyCache {
     platform: PgPool,
     availability: Availability,
-    keys: Arc<DashMap<[u8; 32], Arc<CachedKey>>>,
+    keys: Arc<RowCache<[u8; 32], Arc<CachedKey>>>,
     /// Lets one request at a time look up a key; the others wait for its result.
     lookups: Arc<DashMap<[u8; 32], Arc<tokio::sync::Mutex<Lookup>>>>,
     lookup_permits: Arc<Semaphore>,
@@ -146,11 +146,11 @@ impl KeyCache {
         let fresh = cached.checked_at.elapsed() < MAX_AGE
             && cached.expires_at.is_none_or(|at| at > Utc::now())
             && secrets::constant_time_eq(&cached.hash, hash);
-        fresh.then(|| cached.clone())
+        fresh.then_some(cached)
     }
 
     async fn look_up(&self, hash: [u8; 32]) -> ApiResult<Arc<CachedKey>> {
-        let checked_at = Instant::now();
+        let (checked_at, reading) = (Instant::now(), self.keys.begin_read());
         let valid_key = tokio::time::timeout(LOOKUP_TIMEOUT, queries::valid_key(&self.platform, &hash));
         let row = match self.availability.guard(valid_key).await? {
             Ok(Ok(row)) => row,
@@ -161,7 +161,7 @@ impl KeyCache {
             self.keys.remove(&hash);
             return Err(invalid_key());
         };
-        let previous = self.keys.get(&hash).map(|cached| cached.clone());
+        let previous = self.keys.get(&hash);
         let touched_at = previous.as_ref().and_then(|cached| cached.touched_at);
         let touch = touched_at.is_none_or(|at| at.elapsed() > TOUCH_INTERVAL)
             && row.last_used_at.is_none_or(|at| (Utc::now() - at).num_seconds() >= TOUCH_INTERVAL.as_secs() as i64);
@@ -194,7 +194,7 @@ impl KeyCache {
             refreshing: AtomicBool::new(false),
             requests: self.usage.counter(row.key_id),
         });
-        self.keys.insert(hash, cached.clone());
+        self.keys.store(reading, hash, cached.clone());
         Ok(cached)
     }
 
@@ -221,13 +221,13 @@ impl KeyCache {
     /// Removes a key from the cache.
     pub(super) fn forget(&self, hash: &[u8]) {
         if let Ok(hash) = <[u8; 32]>::try_from(hash) {
-            self.keys.remove(&hash);
+            self.keys.forget(&hash);
         }
     }
 
     /// Removes every key of a project from the cache.
     pub fn forget_project(&self, project: &str) {
-        self.keys.retain(|_, cached| cached.project.id != project);
+        self.keys.forget_if(|cached| cached.project.id == project);
     }
 
     /// Removes keys that other nodes changed, for as long as the process runs. Reconnects when the connection is lost;
@@ -239,7 +239,7 @@ impl KeyCache {
                 Err(error) => error,
             };
             tracing::debug!(%error, "lost the connection that listens for changed API keys; reconnecting");
-            self.keys.clear();
+            self.keys.forget_if(|_| true);
             tokio::time::sleep(LISTEN_RETRY_DELAY).await;
         }
     }
@@ -247,7 +247,7 @@ impl KeyCache {
     async fn listen_once(&self) -> Result<std::convert::Infallible, sqlx::Error> {
         let mut listener = PgListener::connect_with(&self.platform).await?;
         listener.listen(queries::CHANNEL).await?;
-        self.keys.clear();
+        self.keys.forget_if(|_| true);
         loop {
             let notification = listener.recv().await?;
             let payload = notification.payload();

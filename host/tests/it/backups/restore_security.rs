@@ -1,10 +1,13 @@
 //! Restores of row-level security, and of the users of the project's app.
 
+use atlashub::config::Role;
 use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::{
-    backups::restore::{confirm, plan},
+    auth::{change_settings, sign_up, signed_in},
+    backups::end_to_end::ended_run,
+    backups::restore::{confirm, plan, start},
     backups::verify::create_backup,
     support::TestApp,
 };
@@ -62,5 +65,43 @@ async fn restored_login_tables_belong_to_the_platform_even_while_login_is_off() 
         .publishable()
         .post("/v1/auth/login", json!({ "email": "a@example.com", "password": "correct horse battery" }))
         .await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+}
+
+#[tokio::test]
+async fn checked_sessions_end_with_a_restore_and_return_with_its_rollback() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let other = TestApp::builder()
+        .role(Role::Gateway)
+        .database_url(app.services.database_url.expose())
+        .master_keys(&app.services.master_key, None)
+        .start()
+        .await;
+    let project = app.create_project("checked").await;
+    // Both nodes accept this issuer.
+    let settings = json!({ "enabled": true, "checkSession": true, "issuer": "https://id.example.com" });
+    change_settings(&project, settings).await;
+    let session = sign_up(&project, "a@example.com").await;
+    let here = signed_in(&project, &session);
+    let token = session["session"]["accessToken"].as_str().unwrap();
+    let there = other
+        .public()
+        .with_header("x-api-key", &project.publishable_key)
+        .with_header("authorization", &format!("Bearer {token}"));
+    for node in [&here, &there] {
+        assert_eq!(node.get("/v1/db/tables").await.0, StatusCode::OK);
+    }
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let planned = plan(&app, &backup, &project).await;
+    let (_, run) = confirm(&app, &planned, &project).await;
+    assert_eq!(run["status"], "success", "{run}");
+    // The backup contains the session, but it may have ended since.
+    for node in [&there, &here] {
+        let (status, body) = node.get("/v1/db/tables").await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
+    }
+    let run = ended_run(&app, &start(&app, &planned, "/rollback", &project).await).await;
+    assert_eq!(run["status"], "success", "{run}");
+    let (status, body) = here.get("/v1/db/tables").await;
     assert_eq!(status, StatusCode::OK, "{body}");
 }

@@ -11,5 +11,6 @@ pub mod restore;
 pub mod restore_encrypted;
 pub mod restore_failed_objects;
 pub mod restore_faults;
+pub mod restored_keys;
 pub mod serve;
 pub mod transfer_faults;

@@ -37,7 +37,7 @@ pub(super) async fn create_project(admin: &Client, name: &str) -> Value {
     created
 }
 
-fn path(project: &Value, rest: &str) -> String {
+pub(super) fn path(project: &Value, rest: &str) -> String {
     format!("/admin/v1/projects/{}{rest}", project["project"]["id"].as_str().unwrap())
 }
 

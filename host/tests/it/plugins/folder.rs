@@ -79,16 +79,66 @@ async fn component_without_signature_is_loaded_when_the_signature_arrives() {
 }
 
 #[tokio::test]
-async fn changed_component_is_unloaded() {
+async fn plugin_stays_loaded_while_its_new_version_is_copied() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
     let app = folder.app().await;
     author.trusted_by(&app).await;
     approve(&app, "hello", json!({})).await;
-    folder.write("hello.wasm", &with_body(&manifest("hello", 1), "unreachable"));
-    let changed = until_state(&app.admin(), "hello", "rejected").await;
-    assert!(changed["reason"].as_str().unwrap().contains("was changed"), "{changed}");
-    assert!(run(&app, "hello").await.is_err());
+    let bytes = component(&manifest("hello", 2));
+    folder.write("hello.wasm", &bytes);
+    // Until the signature arrives, it does not match the component.
+    app.app.plugins().refresh().await.unwrap();
+    let loaded = app.app.plugins().loaded("hello").map(|plugin| plugin.runnable.manifest.serial);
+    assert_eq!(loaded, Some(1));
+    let half = until_state(&app.admin(), "hello", "rejected").await;
+    assert!(half["reason"].as_str().unwrap().contains("was changed"), "{half}");
+    folder.write("hello.wasm.minisig", author.sign(&bytes).as_bytes());
+    until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2 && plugin["state"] == "active").await;
+    let loaded = app.app.plugins().loaded("hello").map(|plugin| plugin.runnable.manifest.serial);
+    assert_eq!(loaded, Some(2));
+}
+
+#[tokio::test]
+async fn plugin_whose_files_stay_invalid_is_unloaded() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    let names = ["changed", "forged", "unsigned"];
+    for name in names {
+        folder.add_signed(name, &component(&manifest(name, 1)), &author);
+    }
+    let app = folder.app().await;
+    author.trusted_by(&app).await;
+    for name in names {
+        approve(&app, name, json!({})).await;
+    }
+    folder.write("changed.wasm", &with_body(&manifest("changed", 1), "unreachable"));
+    folder.write("forged.wasm.minisig", author.sign(b"another file").as_bytes());
+    fs::remove_file(folder.path().join("unsigned.wasm.minisig")).unwrap();
+    // A change of trust has no effect on the refusals.
+    Author::new().trusted_by(&app).await;
+    for (name, reason) in [("changed", "was changed"), ("forged", "was changed"), ("unsigned", "is missing")] {
+        let refused = until_state(&app.admin(), name, "rejected").await;
+        assert!(refused["reason"].as_str().unwrap().contains(reason), "{refused}");
+        eventually("the plugin is unloaded", async || app.app.plugins().loaded(name).is_none()).await;
+        assert!(run(&app, name).await.is_err());
+        let (_, refused) = app.admin().get(&format!("/admin/v1/plugins/{name}")).await;
+        assert_eq!(refused["state"], "rejected", "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn revoked_plugin_is_unloaded_at_once_while_its_new_version_is_copied() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
+    let app = folder.app().await;
+    author.trusted_by(&app).await;
+    approve(&app, "hello", json!({})).await;
+    folder.write("hello.wasm", &component(&manifest("hello", 2)));
+    app.app.plugins().refresh().await.unwrap();
+    assert!(app.app.plugins().loaded("hello").is_some());
+    let path = format!("/admin/v1/trusted-keys/{}", author.key_id());
+    assert_eq!(app.admin().delete(&path).await.0.as_u16(), 204);
+    assert!(app.app.plugins().loaded("hello").is_none());
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ pub use fault_proxy::FaultProxy;
 pub use hang::{HANGING_QUERY, Hang, create_hanging_query, end_sleeping, until_sleeping};
 pub use mail_server::{MailServer, MailTls};
 pub use postgres::{Postgres, bin_dir, bin_dir_of, free_port, major_version};
-pub use program::{ProgramVars, Serving, WAIT_TIMEOUT, open_folder};
+pub use program::{Ended, ProgramVars, Serving, WAIT_TIMEOUT, open_folder};
 pub use proxy::Proxy;
 pub use runner::{Attempt, JobsNode, TestRunner};
 pub use socket::Socket;
