@@ -144,6 +144,22 @@ test("a sheet closes with Esc, wherever the focus is", async (t) => {
   await hidden(sheet);
 });
 
+test("Esc closes the menu in a sheet, and then the sheet", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/ui`);
+  await button(page, "Open sheet").click();
+  const sheet = page.getByRole("dialog", { name: "Sample sheet" });
+  await sheet.getByRole("button", { name: "Actions for the sheet" }).click();
+  await page.waitForFunction(() => document.activeElement?.textContent === "Refresh");
+  await page.keyboard.press("Escape");
+  await hidden(sheet.getByRole("menuitem", { name: "Refresh" }));
+  await page.waitForFunction(() => document.activeElement?.getAttribute("aria-label") === "Actions for the sheet");
+  await shown(sheet);
+  await page.keyboard.press("Escape");
+  await hidden(sheet);
+  await page.waitForFunction(() => document.activeElement?.textContent === "Open sheet");
+});
+
 test("messages are dismissed", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/ui`);

@@ -18,6 +18,9 @@ test("a key is created, shown once, and revoked", async (t) => {
   const store = page.getByRole("dialog", { name: "Store your key" });
   const key = await store.getByRole("textbox", { name: "Secret key" }).inputValue();
   assert.match(key, /^ah_sec_/);
+  await store.getByRole("button", { name: "Copy secret key" }).click();
+  // Screen readers ignore what is outside of the dialog.
+  await shown(store.getByRole("status").getByText("Copied"));
   assert.ok(await button(page, "Done").isDisabled());
   await store.getByRole("checkbox", { name: "I have stored it" }).check();
   await button(page, "Done").click();

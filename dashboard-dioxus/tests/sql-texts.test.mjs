@@ -74,6 +74,18 @@ test("Monaco accepts typing, completes names and runs the text", async (t) => {
   );
 });
 
+test("Ctrl-K in Monaco opens the command palette", async (t) => {
+  const project = await withSchema();
+  const page = await openMonaco(t, project);
+  await text(page).focus();
+  await page.keyboard.press("Control+k");
+  const palette = page.getByRole("dialog", { name: "Command palette" });
+  await shown(palette);
+  await page.keyboard.press("Escape");
+  await hidden(palette);
+  await eventually(() => page.evaluate(() => !!document.activeElement.closest(".monaco-editor")), "the focus returns");
+});
+
 test("text is stored while typing and survives a reload", async (t) => {
   const project = await withSchema();
   const page = await openSql(t, project);
@@ -162,7 +174,7 @@ test("saved query keeps its whole text and has an address", async (t) => {
   await shown(page.getByText("Query deleted"));
 });
 
-test("history lists the texts that ran, and shortcuts step through it", async (t) => {
+test("history lists the texts that ran, and shortcuts step through it and back to the typed text", async (t) => {
   const project = await withSchema();
   const page = await openSql(t, project);
   for (const word of ["older", "newer"]) {
@@ -172,8 +184,10 @@ test("history lists the texts that ran, and shortcuts step through it", async (t
   await page.getByRole("tab", { name: "Saved" }).click();
   const history = page.getByRole("list", { name: "History" });
   await shown(history.getByText("select 'newer' as word"));
-  await text(page).fill("");
-  for (const [key, word] of [["ArrowUp", "newer"], ["ArrowUp", "older"], ["ArrowDown", "newer"]]) {
+  await text(page).fill("select 'typed' as word");
+  for (const [key, word] of [
+    ["ArrowUp", "newer"], ["ArrowUp", "older"], ["ArrowDown", "newer"], ["ArrowDown", "typed"],
+  ]) {
     await text(page).press(`Alt+${key}`);
     await eventually(async () => (await text(page).inputValue()) === `select '${word}' as word`, `Alt-${key}`);
   }

@@ -134,6 +134,31 @@ test("timed out statement shows its limit and offers more time", async (t) => {
   await shown(alert(page).getByText(/^Cancelled after \d/));
 });
 
+test("more time repeats what timed out, even if the query has changed", async (t) => {
+  const project = await withBooks();
+  const page = await openSql(t, project);
+  await run(page, "update books set price = 0 where exists (select from pg_sleep(6))", "Analyze");
+  await shown(alert(page).getByText(/5 s/));
+  assert.equal(await alert(page).getByRole("button", { name: "Run in background" }).count(), 0);
+  await text(page).fill("select 'another statement'");
+  await alert(page).getByRole("button", { name: "Run with 60 s" }).click();
+  await shown(results(page).getByText("The statement ran, and its changes were rolled back."));
+  assert.equal(await value(project, "select count(*) from books where price = 0"), 0);
+});
+
+test("statement of a closed query stops in Postgres", async (t) => {
+  const project = await withBooks();
+  const page = await openSql(t, project);
+  await page.getByRole("combobox", { name: "Time limit" }).selectOption({ label: "60 s" });
+  await run(page, "select count(*) from generate_series(1, 3000000002)");
+  const running =
+    "select count(*) from pg_stat_activity where state = 'active' and pid <> pg_backend_pid() " +
+    "and query like '%generate_series(1, 3000000002)%'";
+  await eventually(async () => (await value(project, running)) > 0, "the statement runs");
+  await page.getByRole("button", { name: /^Close select count/ }).click();
+  await eventually(async () => (await value(project, running)) === 0, "the statement ended");
+});
+
 test("background run shows its result", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
@@ -228,6 +253,8 @@ test("statement that destroys data needs a confirmation that counts the loss", a
     await shown(dialog.getByRole("button", { name: "Back up first and run" }));
     await dialog.getByRole("button", { name: "Cancel" }).click();
     await hidden(dialog);
+    // The previous result stays.
+    await shown(cell(page, "drop table doomed"));
   }
   assert.equal(await value(project, "select count(*) from doomed"), 50);
   await run(page, "drop table doomed cascade");

@@ -269,17 +269,17 @@ test("names with special characters round-trip", async (t) => {
     await sheet.getByRole("button", { name: "Close" }).click();
     await hidden(sheet);
   }
+  const link = row(page, names[0]).getByRole("link", { name: names[0], exact: true });
+  const [tab] = await Promise.all([page.context().waitForEvent("page"), link.click({ modifiers: ["Control"] })]);
+  await shown(tab.getByRole("dialog", { name: names[0], exact: true }));
 });
 
 test("previews show HTML and SVG as text and run nothing", async (t) => {
   const storage = await newStorage();
   const html = "<script>document.title = 'ran'</script><b>bold</b>";
   await storage.put("a.html", html, "text/html");
-  await storage.put(
-    "a.svg",
-    `<svg xmlns="http://www.w3.org/2000/svg"><script>parent.ran = 1</script></svg>`,
-    "image/svg+xml",
-  );
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg"><script>parent.ran = 1</script></svg>`;
+  await storage.put("a.svg", svg, "image/svg+xml");
   const page = await open(t, storage.address("covers", { object: "a.html" }));
   await shown(page.getByRole("region", { name: "Preview of a.html" }).getByText(html, { exact: true }));
   // The pager has one line, even if the sheet leaves little room beside it.

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admin, button, eventually, hidden, openPage, shown, url } from "./support.mjs";
-import { address, cell, copied, grid, openTable, rowsOf, unsaved, withTables } from "./tables-support.mjs";
+import { address, cell, copied, grid, list, openTable, rowsOf, unsaved, withTables } from "./tables-support.mjs";
 
 test("Tab keeps the value, and changes survive a reload until they are saved together", async (t) => {
   const project = await withTables("books");
@@ -318,6 +318,66 @@ test("typing over a cell keeps the order of the keys, and Esc restores it", asyn
   await shown(unsaved(page).getByText("1 change in 1 row"));
   await button(page, "Discard changes").click();
   await hidden(unsaved(page));
+});
+
+test("a cell that is being edited is saved by the button and by Ctrl-S", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", order: "id" });
+  await cell(page, "12.50").click();
+  await page.keyboard.type("13.25");
+  await page.keyboard.press("Control+s");
+  await hidden(page.getByRole("textbox", { name: "price" }));
+  await eventually(async () => (await rowsOf(project, "books", "eq.id=2"))[0].price === 13.25, "Ctrl-S");
+  await hidden(unsaved(page));
+  await cell(page, "13.25").click();
+  await page.keyboard.type("14");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("8");
+  await button(page, "Save changes").click();
+  await hidden(unsaved(page));
+  const [{ price, stock }] = await rowsOf(project, "books", "eq.id=2");
+  assert.deepEqual([price, stock], [14, 8]);
+});
+
+test("a cell that is being edited stays in its row when other rows are shown", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", order: "id.desc" });
+  const isFirst = (title) => shown(grid(page).locator('tr[data-row="0"]').getByText(title, { exact: true }));
+  const review = async (text) => {
+    await unsaved(page).getByRole("button", { name: "Review changes" }).click();
+    await shown(page.getByRole("dialog", { name: "Review changes" }).getByText(text, { exact: true }));
+    await page.keyboard.press("Escape");
+  };
+  await isFirst("Solaris");
+  await list(page, project).getByRole("link", { name: /^books/ }).click();
+  await isFirst("The Dispossessed");
+  await cell(page, "9.99").click();
+  await page.keyboard.type("4");
+  await page.goBack();
+  await isFirst("Solaris");
+  await shown(grid(page).locator('tr[data-row="2"]').getByRole("textbox", { name: "price" }));
+  await page.keyboard.type("2");
+  await page.keyboard.press("Enter");
+  await review("id 1 · price 9.99 → 42");
+  await cell(page, "11.00").click();
+  await page.keyboard.type("99");
+  await grid(page).getByRole("columnheader", { name: /^price/ }).getByRole("button").click();
+  await isFirst("The Dispossessed");
+  await review("id 3 · price 11.00 → 99");
+});
+
+test("the text of a cell stays when the page is left while the cell is edited", async (t) => {
+  const project = await withTables("drafts");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${project.id}/tables`);
+  await list(page, project).getByRole("link", { name: /^drafts/ }).click();
+  await cell(page, "two", "drafts").click();
+  await page.keyboard.type("half");
+  await page.goBack();
+  await hidden(grid(page, "drafts"));
+  await page.goForward();
+  await shown(unsaved(page).getByText("1 change in 1 row"));
+  await shown(cell(page, "half", "drafts"));
 });
 
 test("conflict keeps every digit of both values", async (t) => {

@@ -210,6 +210,19 @@ test("the page is accessible", async (t) => {
     await expectAccessible(page);
   }
 });
+
+test("closing a row returns the focus to its cell", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books" });
+  await cell(page, "Solaris").click();
+  await page.keyboard.press("Alt+Enter");
+  const sheet = page.getByRole("dialog", { name: "books id 3" });
+  await eventually(() => page.evaluate(() => !!document.activeElement.closest(".sheet form")), "the form");
+  await page.keyboard.press("Escape");
+  await hidden(sheet);
+  await eventually(() => page.evaluate(() => document.activeElement.textContent.startsWith("Solaris")), "the focus");
+});
+
 test("only the rows in view are drawn, and the last one is reached by key", async (t) => {
   const project = await withTables("long");
   const page = await openTable(t, project, { table: "long_list", limit: "1000" });

@@ -6,6 +6,7 @@ use gloo_timers::future::TimeoutFuture;
 use wasm_bindgen::JsCast as _;
 use web_sys::{HtmlDialogElement, HtmlElement};
 
+use super::messages::DialogMessages;
 use crate::dom;
 
 /// A native modal dialog with any content. It keeps the focus inside and returns it when it closes. It is open as long
@@ -24,14 +25,7 @@ pub fn ModalDialog(
     on_close: EventHandler<()>,
     children: Element,
 ) -> Element {
-    let before = use_hook(opener);
-    use_drop(move || {
-        // Elements outside of a modal dialog can get the focus only after it is removed.
-        dioxus::core::spawn_forever(async move {
-            TimeoutFuture::new(0).await;
-            return_focus(before);
-        });
-    });
+    use_returned_focus();
     rsx! {
         dialog {
             class: "overlay-dialog {class}",
@@ -51,7 +45,7 @@ pub fn ModalDialog(
                 if submits(&event) {
                     event.prevent_default();
                     submit_by_key(&event, "dialog");
-                } else if event.key() == Key::Escape && !is_prevented {
+                } else if event.key() == Key::Escape && !is_prevented && !has_open_popover() {
                     event.prevent_default();
                     event.stop_propagation();
                     if closable {
@@ -65,31 +59,50 @@ pub fn ModalDialog(
                 }
             },
             {children}
+            DialogMessages {}
         }
     }
 }
 
+/// Returns whether a menu or another popover is open. The browser closes it with Esc, before the dialog or the sheet
+/// that contains it.
+pub(super) fn has_open_popover() -> bool {
+    dom::find(":popover-open").is_some()
+}
+
+/// Gives the focus back to the element that has it now, when the component is removed.
+pub(super) fn use_returned_focus() {
+    let before = use_hook(opener);
+    use_drop(move || {
+        // Elements outside of a modal dialog can get the focus only after it is removed.
+        dioxus::core::spawn_forever(async move {
+            TimeoutFuture::new(0).await;
+            return_focus(before);
+        });
+    });
+}
+
 thread_local! {
-    /// The element outside of all dialogs that had the focus when a dialog was opened.
+    /// The element outside of all dialogs and sheets that had the focus when one of them was opened.
     static OPENER: RefCell<Option<HtmlElement>> = const { RefCell::new(None) };
 }
 
-/// Returns the element that has the focus, which opens the dialog.
+/// Returns the element that has the focus, which opens the dialog or the sheet.
 fn opener() -> Option<HtmlElement> {
     let element = dom::active_element()?.dyn_into::<HtmlElement>().ok()?;
     // A browser removes the focus from a button that is disabled, such as that of a dialog that opens another one.
     if element.tag_name() == "BODY" {
         return dom::find("dialog[open]").and_then(|_| OPENER.with_borrow(Clone::clone));
     }
-    if element.closest("dialog").is_ok_and(|dialog| dialog.is_none()) {
+    if element.closest("dialog, .sheet").is_ok_and(|around| around.is_none()) {
         OPENER.set(Some(element.clone()));
     }
     Some(element)
 }
 
-/// Focuses the element that had the focus before a dialog. If it is gone, because another dialog contained it or its
-/// row was deleted, focuses the element that opened the first dialog, or the content of the page. Does nothing if
-/// another element already has the focus, for example a field of a page that the dialog opened.
+/// Focuses the element that had the focus before a dialog or a sheet. If it is gone, because another dialog or sheet
+/// contained it or its row was deleted, focuses the element that opened the first of them, or the content of the page.
+/// Does nothing if another element already has the focus, for example a field of a page that the dialog opened.
 fn return_focus(before: Option<HtmlElement>) {
     let has_focus = || dom::active_element().is_some_and(|active| active.tag_name() != "BODY");
     let Some(before) = before.filter(|before| before.tag_name() != "BODY" && !has_focus()) else { return };

@@ -137,6 +137,20 @@ pub fn Messages() -> Element {
     }
 }
 
+/// Announces the messages that appear while a modal dialog is open. Until it is closed, screen readers ignore
+/// everything outside of it, including [`Messages`].
+#[component]
+pub(super) fn DialogMessages() -> Element {
+    let first = use_hook(|| *NEXT_ID.peek());
+    rsx! {
+        div { class: "sr", role: "status", "aria-atomic": "false",
+            for message in MESSAGES.read().iter().filter(|message| message.id.0 >= first).cloned() {
+                p { key: "{message.id.0}", "{message.text}" }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@ use dioxus::prelude::*;
 
 use super::{
     Icon, IconName,
-    dialog::{submit_by_key, submits},
+    dialog::{has_open_popover, submit_by_key, submits, use_returned_focus},
 };
 use crate::dom;
 
@@ -15,15 +15,7 @@ pub fn Sheet(
     footer: Option<Element>,
     children: Element,
 ) -> Element {
-    let before = use_hook(|| {
-        use wasm_bindgen::JsCast as _;
-        dom::active_element().and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok())
-    });
-    use_drop(move || {
-        if let Some(before) = before {
-            let _ = before.focus();
-        }
-    });
+    use_returned_focus();
     rsx! {
         div {
             class: if wide { "sheet sheet-wide" } else { "sheet" },
@@ -41,7 +33,7 @@ pub fn Sheet(
                 if submits(&event) {
                     event.prevent_default();
                     submit_by_key(&event, ".sheet");
-                } else if event.key() == Key::Escape {
+                } else if event.key() == Key::Escape && !has_open_popover() {
                     event.prevent_default();
                     event.stop_propagation();
                     on_close.call(());

@@ -32,6 +32,8 @@ const COMMANDS = [
   ["save", KeyMod.CtrlCmd | KeyCode.KeyS],
   ["older", KeyMod.Alt | KeyCode.UpArrow],
   ["newer", KeyMod.Alt | KeyCode.DownArrow],
+  // Otherwise, Monaco waits for the second key of its own shortcuts that begin with Ctrl-K.
+  ["palette", KeyMod.CtrlCmd | KeyCode.KeyK],
 ];
 
 registerLanguage();

@@ -77,6 +77,9 @@ pub(super) fn Dialogs() -> Element {
                         title: "Sample sheet", on_close: close,
                         footer: rsx! { button { class: "btn btn-primary", r#type: "button", "Save sample" } },
                         p { "The list beside it stays usable." }
+                        Menu { name: "Actions for the sheet", icon: IconName::Dots,
+                            MenuItem { icon: Some(IconName::Refresh), onselect: |()| {}, "Refresh" }
+                        }
                     }
                 },
             }

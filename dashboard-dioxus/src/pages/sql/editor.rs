@@ -17,7 +17,10 @@ use super::{
     saved,
     workspace::{EditorSelection, Workspace},
 };
-use crate::ui::messages;
+use crate::{
+    frame::overlay::{self, Overlay},
+    ui::messages,
+};
 
 /// Id of the plain text field.
 const PLAIN_ID: &str = "sql-text";
@@ -121,6 +124,7 @@ fn handle(workspace: Workspace, report: &str) {
         "save" => saved::save(workspace),
         "older" => history::step(workspace, true),
         "newer" => history::step(workspace, false),
+        "palette" => overlay::open(Overlay::Palette),
         _ => pull(workspace),
     }
 }

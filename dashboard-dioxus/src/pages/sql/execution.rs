@@ -5,7 +5,7 @@ use std::rc::Rc;
 use api_types::{Run, SqlNotice};
 use serde_json::value::RawValue;
 
-use super::{failure::RunFailure, plan::Plan, wire::RawResult};
+use super::{failure::RunFailure, plan::Plan, run::RunPlan, wire::RawResult};
 use crate::{
     text,
     value::{self, Text},
@@ -15,6 +15,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Execution {
     pub(super) query_id: String,
+    /// The statements that were sent, and how. `None` until they are.
+    pub(super) sent: Option<Rc<RunPlan>>,
     /// When it started, in milliseconds since 1970.
     pub(super) started_at: f64,
     pub(super) finished_at: f64,

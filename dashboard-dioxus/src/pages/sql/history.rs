@@ -1,5 +1,7 @@
 //! The history of executed SQL: the list, and the keyboard shortcuts for the next older and newer entry.
 
+use std::{collections::HashSet, rc::Rc};
+
 use api_types::SqlHistoryEntry;
 use dioxus::prelude::*;
 
@@ -9,31 +11,34 @@ use crate::{
     ui::{Mark, Shape},
 };
 
-/// Replaces the text of the editor with the next older or newer text of the history.
+/// Replaces the text of the editor with the next older or newer text of the history. A text that is not in the history
+/// is newer than it, so that the way back leads to it.
 pub(super) fn step(mut workspace: Workspace, older: bool) {
-    let texts = match &*workspace.history.peek() {
-        Some(Ok(entries)) => distinct(entries),
+    editor::pull(workspace);
+    let Some(tab) = workspace.peek_tab(&workspace.active.peek()) else { return };
+    let mut replaced = workspace.replaced.peek().get(&tab.id).cloned().unwrap_or_default();
+    let mut texts = match &*workspace.history.peek() {
+        Some(Ok(entries)) => distinct(&replaced, entries),
         _ => return,
     };
-    let index = *workspace.history_index.peek();
-    let next = match (index, older) {
-        (None, true) => Some(0),
-        (Some(index), true) => Some((index + 1).min(texts.len().saturating_sub(1))),
-        (Some(index), false) => index.checked_sub(1),
-        (None, false) => None,
-    };
-    let Some(next) = next else { return };
-    if let Some(text) = texts.get(next) {
+    let is_shown = |text: &Rc<str>| *text == tab.text;
+    if older && !texts.iter().any(is_shown) {
+        replaced.insert(0, tab.text.clone());
+        texts.insert(0, tab.text.clone());
+        workspace.replaced.write().insert(tab.id.clone(), replaced);
+    }
+    let Some(shown) = texts.iter().position(is_shown) else { return };
+    let next = if older { Some(shown + 1) } else { shown.checked_sub(1) };
+    if let Some(text) = next.and_then(|next| texts.get(next)) {
         editor::replace(workspace, text);
-        workspace.history_index.set(Some(next));
     }
 }
 
-/// Returns the texts, newest first, without consecutive duplicates.
-fn distinct(entries: &[SqlHistoryEntry]) -> Vec<String> {
-    let mut texts: Vec<String> = entries.iter().map(|entry| entry.sql.clone()).collect();
-    texts.dedup();
-    texts
+/// Returns the texts, newest first, each once.
+fn distinct(replaced: &[Rc<str>], entries: &[SqlHistoryEntry]) -> Vec<Rc<str>> {
+    let mut seen = HashSet::new();
+    let texts = replaced.iter().cloned().chain(entries.iter().map(|entry| Rc::from(entry.sql.as_str())));
+    texts.filter(|text| seen.insert(text.clone())).collect()
 }
 
 #[component]

@@ -22,8 +22,13 @@ pub(super) fn begin(mut workspace: Workspace, tab: &str) -> String {
     query_id
 }
 
-pub(super) fn forget(mut workspace: Workspace, tab: &str) {
-    workspace.executions.write().remove(tab);
+/// Shows the execution again that a tab had before [`begin`].
+pub(super) fn restore(mut workspace: Workspace, tab: &str, previous: Option<Execution>) {
+    let mut executions = workspace.executions.write();
+    match previous {
+        Some(previous) => executions.insert(tab.to_owned(), previous),
+        None => executions.remove(tab),
+    };
 }
 
 pub(super) fn finish(mut workspace: Workspace, tab: &str, show: impl FnOnce(&mut Execution)) {

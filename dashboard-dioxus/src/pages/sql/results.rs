@@ -1,5 +1,7 @@
 //! The region below the editor: a tab for each statement, messages, and the plan.
 
+use std::rc::Rc;
+
 use api_types::{RunStatus, SqlNotice};
 use dioxus::prelude::*;
 
@@ -9,7 +11,7 @@ use super::{
     failure::RunFailure,
     plan_view::PlanView,
     result_panel::ResultPanel,
-    run::{self, Act},
+    run::{self, Act, RunPlan},
     settings::IN_BACKGROUND,
     tabs::focus_next_tab,
     workspace::Workspace,
@@ -64,7 +66,9 @@ fn Finished(workspace: Workspace, execution: Execution, narrow: bool) -> Element
             None => rsx! {},
         },
         Shown::Failure => match execution.failure.clone() {
-            Some(failure) => rsx! { FailurePanel { workspace, failure, note: execution.note.clone() } },
+            Some(failure) => rsx! {
+                FailurePanel { workspace, failure, note: execution.note.clone(), sent: execution.sent.clone() }
+            },
             None => rsx! {},
         },
         Shown::Messages => rsx! { MessagesPanel { notices: execution.notices.clone(), note: execution.note.clone() } },
@@ -175,11 +179,9 @@ fn shape_and_class(failure: &RunFailure) -> (Shape, &'static str) {
 }
 
 #[component]
-fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>) -> Element {
-    let mut settings = workspace.settings;
+fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>, sent: Option<Rc<RunPlan>>) -> Element {
     let position = failure.line_and_column.map(|(line, column)| format!("Line {line}, column {column}"));
     let (shape, class) = shape_and_class(&failure);
-    let limit = settings.read().time_limit.clone();
     rsx! {
         div { class, role: "alert",
             Mark { shape }
@@ -210,38 +212,56 @@ fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>)
                             "Go to error"
                         }
                     }
-                    if failure.is_timeout {
-                        if limit != "60" {
-                            button {
-                                class: "btn btn-s",
-                                r#type: "button",
-                                onclick: move |_| {
-                                    settings.write().time_limit = "60".to_owned();
-                                    run::start(workspace, Act::Run);
-                                },
-                                "Run with 60 s"
-                            }
-                        }
-                        button {
-                            class: "btn btn-s",
-                            r#type: "button",
-                            onclick: move |_| {
-                                settings.write().time_limit = IN_BACKGROUND.to_owned();
-                                run::start(workspace, Act::Run);
-                            },
-                            "Run in background"
-                        }
-                        button {
-                            class: "btn btn-s",
-                            r#type: "button",
-                            onclick: move |_| run::start(workspace, Act::Explain),
-                            "Explain instead"
-                        }
+                    if let Some(plan) = sent.filter(|_| failure.is_timeout) {
+                        Repeat { workspace, plan }
                     }
                     if let Some(id) = &failure.request_id {
                         CopyButton { name: "Copy request id", label: "Copy request id", text: id.clone() }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The buttons that send the statements of a run again that exceeded its time limit.
+#[component]
+fn Repeat(workspace: Workspace, plan: Rc<RunPlan>) -> Element {
+    let mut settings = workspace.settings;
+    let limit = settings.read().time_limit.clone();
+    let act = plan.act;
+    let runs = matches!(act, Act::Run | Act::RunAll);
+    let can_explain = act != Act::Explain && !plan.is_script;
+    let (in_background, to_explain) = (plan.clone(), plan.clone());
+    rsx! {
+        if limit != "60" {
+            button {
+                class: "btn btn-s",
+                r#type: "button",
+                onclick: move |_| {
+                    settings.write().time_limit = "60".to_owned();
+                    run::repeat(workspace, &plan, act);
+                },
+                "Run with 60 s"
+            }
+        }
+        if runs {
+            button {
+                class: "btn btn-s",
+                r#type: "button",
+                onclick: move |_| {
+                    settings.write().time_limit = IN_BACKGROUND.to_owned();
+                    run::repeat(workspace, &in_background, act);
+                },
+                "Run in background"
+            }
+        }
+        if can_explain {
+            button {
+                class: "btn btn-s",
+                r#type: "button",
+                onclick: move |_| run::repeat(workspace, &to_explain, Act::Explain),
+                "Explain instead"
             }
         }
     }

@@ -13,7 +13,7 @@ use super::{
     execution::{ResultSet, Shown, duration},
     failure::{RunFailure, failed, refusal, script_failure},
     plan::Plan,
-    progress::{begin, finish, finish_with, forget, show_problem},
+    progress::{begin, finish, finish_with, restore, show_problem},
     statement::{Parsed, Target},
     wire::{self, RawResult},
     workspace::Workspace,
@@ -40,13 +40,13 @@ pub(super) struct Pending {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RunPlan {
     pub(super) tab: String,
-    act: Act,
+    pub(super) act: Act,
     /// The range of bytes of the query that is sent.
     pub(super) range: Range<usize>,
     pub(super) text: Rc<str>,
     /// Number of statements.
     count: usize,
-    is_script: bool,
+    pub(super) is_script: bool,
     pub(super) transaction: bool,
     read_only: bool,
 }
@@ -98,6 +98,12 @@ pub(super) fn read_again(mut workspace: Workspace, sql: &str, rows: u32) {
     dioxus::core::spawn_forever(execute(workspace, plan));
 }
 
+/// Sends the statements of a plan again, as they were sent before, with the current time limit. `act` is that of the
+/// plan, or explains the statement instead.
+pub(super) fn repeat(workspace: Workspace, plan: &RunPlan, act: Act) {
+    dioxus::core::spawn_forever(execute(workspace, RunPlan { act, ..plan.clone() }));
+}
+
 /// Continues a run that waited for the owner's confirmation.
 pub(super) fn confirm(mut workspace: Workspace) {
     let Some(pending) = workspace.pending.write().take() else { return };
@@ -123,12 +129,13 @@ pub(super) fn cancel(mut workspace: Workspace, tab: &str) {
                         Err(Failure::SignedOut) => break,
                         _ => TimeoutFuture::new(100).await,
                     }
-                    let is_running = workspace
+                    // The execution of a closed tab is gone, but may still be running.
+                    let has_ended = workspace
                         .executions
                         .peek()
                         .values()
-                        .any(|other| other.query_id == query_id && other.is_running);
-                    if !is_running {
+                        .any(|other| other.query_id == query_id && !other.is_running);
+                    if has_ended {
                         break;
                     }
                 }
@@ -140,11 +147,16 @@ pub(super) fn cancel(mut workspace: Workspace, tab: &str) {
 /// Parses the text on the server, then runs it or asks the owner.
 async fn prepare(mut workspace: Workspace, tab: String, text: Rc<str>, range: Range<usize>, act: Act) {
     let piece: Rc<str> = text.get(range.clone()).unwrap_or_default().into();
+    let previous = workspace.executions.peek().get(&tab).cloned();
     begin(workspace, &tab);
     let parsed = match wire::parse(&workspace.project(), &piece).await {
         Ok(response) => Parsed::new(piece.clone(), response),
         Err(failure) => return finish_with(workspace, &tab, failed(&failure, &text, range.start, 1), None),
     };
+    // The tab may have been closed in the meantime.
+    if workspace.peek_tab(&tab).is_none() {
+        return;
+    }
     let Some((first, is_script)) = parsed.statements.first().map(|first| (first, parsed.statements.len() > 1)) else {
         let failure =
             RunFailure { number: 1, message: "There is no statement to run.".to_owned(), ..RunFailure::default() };
@@ -170,7 +182,7 @@ async fn prepare(mut workspace: Workspace, tab: String, text: Rc<str>, range: Ra
         parsed.statements.iter().flat_map(|statement| statement.parsed.destroys.clone()).collect();
     let destroys = matches!(act, Act::Run | Act::RunAll) && !settings.read_only && !destroyed.is_empty();
     if destroys {
-        forget(workspace, &tab);
+        restore(workspace, &tab, previous);
         workspace.pending.set(Some(Pending { destroyed, plan }));
     } else {
         execute(workspace, plan).await;
@@ -179,6 +191,9 @@ async fn prepare(mut workspace: Workspace, tab: String, text: Rc<str>, range: Ra
 
 async fn execute(mut workspace: Workspace, plan: RunPlan) {
     let query_id = begin(workspace, &plan.tab);
+    if let Some(execution) = workspace.executions.write().get_mut(&plan.tab) {
+        execution.sent = Some(Rc::new(plan.clone()));
+    }
     let settings = workspace.settings.peek().clone();
     let mut request = wire::request(plan.sql().to_owned(), query_id);
     request.read_only = plan.read_only;
@@ -212,7 +227,6 @@ async fn execute(mut workspace: Workspace, plan: RunPlan) {
         }
     }
     workspace.refresh_history();
-    workspace.history_index.set(None);
 }
 
 /// Shows why a request has no result, and whether data was changed.

@@ -11,7 +11,7 @@ use super::{
     bindings::Monaco,
     drafts::{self, Draft},
     execution::Execution,
-    run::Pending,
+    run::{self, Pending},
     settings::Settings,
     statement::Parsed,
     tab::Tab,
@@ -53,8 +53,8 @@ pub(super) struct Workspace {
     pub(super) details: Signal<HashMap<String, Option<Rc<TableDetail>>>>,
     pub(super) saved: Signal<Loaded<Vec<SavedQuery>>>,
     pub(super) history: Signal<Loaded<Vec<SqlHistoryEntry>>>,
-    /// Index of the history entry that the keys for older and newer texts have reached.
-    pub(super) history_index: Signal<Option<usize>>,
+    /// Texts that entries of the history have replaced in the editor, newest first, by tab id.
+    pub(super) replaced: Signal<HashMap<String, Vec<Rc<str>>>>,
     /// Incremented with each change of a text, so that only the last change is stored.
     pub(super) changes: Signal<u32>,
 }
@@ -90,7 +90,7 @@ impl Workspace {
             details: signal(HashMap::new()),
             saved: signal(None),
             history: signal(None),
-            history_index: signal(None),
+            replaced: signal(HashMap::new()),
             changes: signal(0),
         };
         WORKSPACES.with(|all| all.borrow_mut().insert(project.to_owned(), workspace));
@@ -127,7 +127,6 @@ impl Workspace {
     pub(super) fn activate(mut self, id: &str) {
         if *self.active.peek() != id {
             self.active.set(id.to_owned());
-            self.history_index.set(None);
         }
         let project = self.project();
         self.settings.write().remember_active(&project, id);
@@ -160,8 +159,13 @@ impl Workspace {
         let position = draft.position as usize;
         let seen = std::mem::replace(&mut draft.revision, drafts::new_id());
         draft.closed_at = Some(js_sys::Date::now());
+        // A background run continues.
+        if self.executions.peek().get(id).is_some_and(|execution| execution.background.is_none()) {
+            run::cancel(self, id);
+        }
         self.tabs.write().retain(|tab| tab.id != id);
         self.executions.write().remove(id);
+        self.replaced.write().remove(id);
         if let Some(monaco) = self.monaco.peek().as_ref() {
             monaco.close(id);
         }

@@ -339,19 +339,8 @@ fn ObjectCard(list: List, object: StoredObject) -> Element {
 /// The link that opens the sheet of an object.
 #[component]
 fn ObjectLink(path: String, name: String) -> Element {
-    rsx! {
-        a {
-            class: "cut grow",
-            href: "?",
-            title: "{path}",
-            onclick: {
-                let path = path.clone();
-                move |event: MouseEvent| {
-                    event.prevent_default();
-                    address::push_parameter("object", Some(&path));
-                }
-            },
-            "{name}"
-        }
-    }
+    // The link keeps the other parameters of the address, such as the folder.
+    let _: crate::route::Route = use_route();
+    let to = address::with_parameter("object", &path);
+    rsx! { Link { to, class: "cut grow", title: path, "{name}" } }
 }

@@ -19,10 +19,16 @@ pub(super) fn CellField(state: State, edit: Edit) -> Element {
             let _ = field.set_selection_range(end, end);
         }
     };
-    let text = edit.field.text.clone();
+    // Not the text before the edit: the field is drawn again if its row moves or was scrolled out of view.
+    let text = draft.peek().clone();
+    let position = edit.position;
     match edit.field.choices {
         Some(choices) => rsx! {
-            select { "aria-label": "{name}", onmounted: focus, onchange: move |event| draft.set(event.value()),
+            select {
+                "aria-label": "{name}",
+                onmounted: focus,
+                onchange: move |event| draft.set(event.value()),
+                onblur: move |_| state.leave_field(position),
                 if !choices.contains(&text) {
                     option { value: "{text}", selected: true, if text.is_empty() { "NULL" } else { "{text}" } }
                 }
@@ -39,6 +45,7 @@ pub(super) fn CellField(state: State, edit: Edit) -> Element {
                 initial_value: "{text}",
                 onmounted: focus,
                 oninput: move |event| draft.set(event.value()),
+                onblur: move |_| state.leave_field(position),
             }
         },
     }

@@ -39,6 +39,7 @@ pub(super) fn Header(state: State, column: usize, sorted: Option<bool>) -> Eleme
                         Some(false) => Some(true),
                         Some(true) => None,
                     };
+                    state.commit();
                     let source = state.source.peek().clone();
                     source.sort(column, next);
                     state.go(Cursor::header(column));

@@ -27,7 +27,9 @@ mod window;
 use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
 
 pub use cursor::CellPosition;
-pub use source::{CellState, Field, GridCell, GridColumn, GridColumns, GridRow, GridSource, Source};
+pub use source::{
+    CellState, Edited, EditedCell, Field, GridCell, GridColumn, GridColumns, GridRow, GridSource, Source,
+};
 
 use header::{Corner, Header};
 use row::Row;
@@ -53,6 +55,9 @@ pub fn DataGrid(
 ) -> Element {
     let mut state = state::use_state(source, columns, rows);
     use_effect(move || state.follow_focus_request());
+    use_effect(move || state.follow_edited_cell());
+    // The page may be left while a cell is edited.
+    use_drop(move || state.stage_edit());
 
     let (row_count, column_count) = (rows(), columns.read().len());
     let window = state.window.read().within(row_count, column_count);

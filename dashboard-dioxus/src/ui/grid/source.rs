@@ -72,6 +72,39 @@ impl std::ops::Deref for Source {
     }
 }
 
+/// A cell that is being edited. It stays the same cell when the grid shows other rows or columns.
+pub trait EditedCell {
+    /// Returns where the grid shows the cell. `None` if it doesn't. Subscribes the caller to changes.
+    fn position(&self) -> Option<CellPosition>;
+
+    /// Changes the cell, even if the grid no longer shows it.
+    fn stage(&self, text: Option<String>);
+}
+
+/// A cell that is being edited. Two are equal if they are the same object.
+#[derive(Clone)]
+pub struct Edited(Rc<dyn EditedCell>);
+
+impl Edited {
+    pub fn new(cell: impl EditedCell + 'static) -> Self {
+        Self(Rc::new(cell))
+    }
+}
+
+impl PartialEq for Edited {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::ops::Deref for Edited {
+    type Target = dyn EditedCell;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
 /// A column of a grid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GridColumn {
@@ -151,8 +184,10 @@ pub enum CellState {
 }
 
 /// The field that edits a cell.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq)]
 pub struct Field {
+    pub cell: Edited,
+    /// The text of the cell before the edit.
     pub text: String,
     /// The possible values, if they are few.
     pub choices: Option<Vec<String>>,

@@ -17,9 +17,10 @@ use crate::{dom, value::one_line};
 const MIN_WIDTH: f64 = 48.0;
 const MAX_WIDTH: f64 = 1200.0;
 
-/// A cell that is being edited.
-#[derive(Debug, Clone, PartialEq)]
+/// The edit of a cell.
+#[derive(Clone, PartialEq)]
 pub(super) struct Edit {
+    /// Where the field is.
     pub(super) position: CellPosition,
     pub(super) field: Field,
 }
@@ -48,7 +49,7 @@ pub(super) struct State {
 }
 
 /// The part of the state that concerns one row.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub(super) struct RowMark {
     /// The column of the tab stop.
     pub(super) stop: Option<usize>,
@@ -236,33 +237,67 @@ impl State {
     /// Begins to edit a cell, or opens it if it can't be edited in the grid. `text` replaces the text of the cell.
     pub(super) fn begin_edit(mut self, position: CellPosition, text: Option<String>) {
         let source = self.source.peek().clone();
-        let Some(mut field) = source.edit(position) else { return source.open(position) };
-        if let Some(text) = text.filter(|_| field.choices.is_none()) {
-            field.text = text;
-        }
-        self.draft.set(field.text.clone());
+        let Some(field) = source.edit(position) else { return source.open(position) };
+        let text = text.filter(|_| field.choices.is_none());
+        self.draft.set(text.unwrap_or_else(|| field.text.clone()));
         self.edit.set(Some(Edit { position, field }));
     }
 
-    /// Stages the text of the cell that is being edited, if there is one.
-    pub(super) fn commit(mut self) {
-        let Some(edit) = self.edit.peek().clone() else { return };
-        self.hold_focus();
-        self.edit.set(None);
-        let CellPosition { row, column } = edit.position;
-        let source = self.source.peek().clone();
-        let was_null = source.row(row).cells.get(column).is_none_or(|cell| cell.text.is_none());
-        let text = self.draft.peek().clone();
-        // A cell that was NULL stays NULL if its field is empty.
-        if !(was_null && text.is_empty()) {
-            source.stage(edit.position, Some(text));
+    /// Stages the text of the cell that is being edited, if there is one, and ends the edit.
+    pub(super) fn commit(self) {
+        if self.edit.peek().is_some() {
+            self.stage_edit();
+            self.end_edit();
         }
     }
 
     pub(super) fn cancel_edit(mut self) {
-        self.hold_focus();
-        self.edit.set(None);
+        self.end_edit();
         *self.focus_requests.write() += 1;
+    }
+
+    /// Stages the text of the cell that is being edited. Does nothing if it is the text that the cell had before, so
+    /// that a cell that was NULL stays NULL if its field is empty.
+    pub(super) fn stage_edit(self) {
+        let Some(Edit { field, .. }) = self.edit.peek().clone() else { return };
+        let text = self.draft.peek().clone();
+        if text != field.text {
+            field.cell.stage(Some(text));
+        }
+    }
+
+    fn end_edit(mut self) {
+        // The field reports that it loses the focus, so the edit must end first.
+        self.edit.set(None);
+        self.hold_focus();
+    }
+
+    /// Stages the text of the field at a position, which has lost the focus to another element, and ends the edit.
+    pub(super) fn leave_field(mut self, position: CellPosition) {
+        let is_current = self.edit.peek().as_ref().is_some_and(|edit| edit.position == position);
+        // If the whole window lost the focus, the field gets it back with the window.
+        if is_current && !self.has_focus() {
+            self.stage_edit();
+            self.edit.set(None);
+        }
+    }
+
+    /// Moves the field to where the grid now shows the edited cell. If it no longer shows the cell, stages the text.
+    pub(super) fn follow_edited_cell(mut self) {
+        let Some(edit) = self.edit.read().clone() else { return };
+        match edit.field.cell.position() {
+            Some(position) if position == edit.position => {}
+            Some(position) => {
+                self.edit.set(Some(Edit { position, ..edit }));
+                self.hold_focus();
+                self.go(Cursor::at(position));
+            }
+            None => {
+                self.commit();
+                // What is still typed must not change the cell that is now at this position.
+                self.go(Cursor::header(edit.position.column));
+            }
+        }
     }
 
     pub(super) fn resize(mut self, column: usize, width: f64) {

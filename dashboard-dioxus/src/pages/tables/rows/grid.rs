@@ -12,14 +12,15 @@ use super::{
     staged::{self, StagedCell},
 };
 use crate::{
-    address,
+    address, dom,
     ui::{
         IconName,
         grid::{
-            CellPosition, CellState, DataGrid, Field, GridCell, GridColumn, GridColumns, GridRow, GridSource, Source,
+            CellPosition, CellState, DataGrid, Edited, EditedCell, Field, GridCell, GridColumn, GridColumns, GridRow,
+            GridSource, Source,
         },
     },
-    value,
+    value::{self, Cell},
 };
 
 #[component]
@@ -128,6 +129,18 @@ impl Rows {
         self.page.peek().0.rows.get(position.row)?.0.get(index)?.text.as_deref().map(str::to_owned)
     }
 
+    /// Returns a cell that can be changed, and the cell's column. `None` if it can't be changed in the grid.
+    fn changeable(&self, position: CellPosition) -> Option<(Changeable, ColumnDetail)> {
+        let (index, column) = self.column(position.column)?;
+        let (key, row) = self.keyed(position.row)?;
+        let cell = row.0.get(index)?.clone();
+        if !*self.can_edit.peek() || column.generated.is_some() || cell.whole_bytes.is_some() {
+            return None;
+        }
+        let table = self.view.staged.peek().clone();
+        Some((Changeable { rows: *self, table, key, column: column.name.clone(), cell }, column))
+    }
+
     /// Adds a filter by the value of a cell.
     fn filter_by(&self, position: CellPosition) {
         let Some((_, column)) = self.column(position.column) else { return };
@@ -219,34 +232,17 @@ impl GridSource for Rows {
     }
 
     fn edit(&self, position: CellPosition) -> Option<Field> {
-        let (index, column) = self.column(position.column)?;
-        let (_, row) = self.keyed(position.row)?;
-        let text = self.text(position).unwrap_or_default();
-        let is_cut = row.0.get(index)?.whole_bytes.is_some();
-        // A cell's field has one line, so it can edit only whole values without line breaks.
-        let can_edit = *self.can_edit.peek() && column.generated.is_none() && !is_cut && !text.contains('\n');
+        let (cell, column) = self.changeable(position)?;
+        // A cell's field has one line.
+        let text = Some(self.text(position).unwrap_or_default()).filter(|text| !text.contains('\n'))?;
         let booleans = || ["true", "false"].map(str::to_owned).to_vec();
         let choices = column.enum_values.or_else(|| (column.data_type == "boolean").then(booleans));
-        can_edit.then_some(Field { text, choices })
+        Some(Field { cell: Edited::new(cell), text, choices })
     }
 
     fn stage(&self, position: CellPosition, now: Option<String>) -> bool {
-        let mut wrong = self.view.wrong;
-        let Some(((index, column), (key, row))) = self.column(position.column).zip(self.keyed(position.row)) else {
-            return false;
-        };
-        let Some(cell) = row.0.get(index).filter(|cell| cell.whole_bytes.is_none()) else { return false };
-        if column.generated.is_some() || !*self.can_edit.peek() {
-            return false;
-        }
-        let was_text = cell.text.as_deref().map(str::to_owned);
-        wrong.write().retain(|wrong| wrong.key != key || wrong.column != column.name);
-        staged::set(
-            &self.view.staged.peek(),
-            &key,
-            &column.name,
-            StagedCell { was: cell.json.to_string(), was_text, now },
-        );
+        let Some((cell, _)) = self.changeable(position) else { return false };
+        cell.stage(now);
         true
     }
 
@@ -273,10 +269,43 @@ impl GridSource for Rows {
     }
 }
 
-fn save() {
-    if let Some(button) = crate::dom::find("[data-save-changes]") {
-        button.click();
+/// A cell as it was read, with its place in the store of staged edits.
+struct Changeable {
+    rows: Rows,
+    /// Names the table in the store.
+    table: String,
+    key: RowKey,
+    column: String,
+    cell: Cell,
+}
+
+impl EditedCell for Changeable {
+    fn position(&self) -> Option<CellPosition> {
+        let Rows { view, page, shown, key, .. } = self.rows;
+        let (page, detail, shown, key) = (page.read(), view.detail.read(), shown.read(), key.read());
+        let columns = key.as_deref().filter(|_| *view.staged.read() == self.table)?;
+        let is_row = |row: &Row| RowKey::of(row, &detail, columns).as_ref() == Some(&self.key);
+        let is_column = |index: &usize| detail.columns.get(*index).is_some_and(|column| column.name == self.column);
+        Some(CellPosition { row: page.0.rows.iter().position(is_row)?, column: shown.iter().position(is_column)? })
     }
+
+    fn stage(&self, now: Option<String>) {
+        let mut wrong = self.rows.view.wrong;
+        wrong.write().retain(|wrong| wrong.key != self.key || wrong.column != self.column);
+        let was_text = self.cell.text.as_deref().map(str::to_owned);
+        let cell = StagedCell { was: self.cell.json.to_string(), was_text, now };
+        staged::set(&self.table, &self.key, &self.column, cell);
+    }
+}
+
+fn save() {
+    spawn(async {
+        // The button appears with the first change, which may be the one that this key ended.
+        dom::next_frame().await;
+        if let Some(button) = dom::find("[data-save-changes]") {
+            button.click();
+        }
+    });
 }
 
 /// Returns the width of a column in pixels. It fits these values, between a minimum and a maximum.
