@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url,
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url,
 } from "./support.mjs";
 
 // All requests except the stream of events, which may begin at any time and would notice the end of a session first.
@@ -76,7 +76,7 @@ test("actions are disabled while the server can't be reached", async (t) => {
   await page.getByRole("textbox", { name: "Name" }).fill("typed meanwhile");
   const begin = Date.now();
   await page.route(/\/(healthz|admin\/v1\/.*)$/, (route) => route.abort());
-  const bar = page.getByRole("status").filter({ hasText: "Not connected. Showing data from" });
+  const bar = page.getByRole("status").filter({ hasText: "Not connected. Showing what was there at" });
   await shown(bar);
   assert.ok(Date.now() - begin < 6_000, `${Date.now() - begin} ms`);
   const save = button(page, "Save settings");
@@ -132,6 +132,48 @@ test("a request to a busy server is repeated after its Retry-After", async (t) =
     await shown(
       page.getByRole("table", { name: "Projects" }).or(page.getByRole("heading", { name: "No projects yet" })),
     );
+  }
+});
+
+test("data that can't be read again is reported, and the overview does not say that all is well", async (t) => {
+  await createProject("outdated");
+  const page = await openPage(t);
+  const overview = { ...(await admin("GET", "/overview")), attention: [], problems: [] };
+  await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: overview }));
+  await page.goto(`${url}/`);
+  const well = page.getByRole("status").filter({ hasText: "All is well." });
+  await shown(well);
+  await page.route(REQUESTS, (route) =>
+    route.fulfill(refusal(503, "Postgres can't be reached.", { "retry-after": "2" })),
+  );
+  // The server keeps responding, so the page is still connected.
+  const bar = page.getByRole("alert").filter({ hasText: "The shown data may be out of date." });
+  await shown(bar.filter({ hasText: "Postgres can't be reached." }));
+  await shown(bar.getByRole("button", { name: /^Try again in [12] s$/ }));
+  await hidden(well);
+  await expectAccessible(page);
+  await page.unroute(REQUESTS);
+  await hidden(bar);
+  await shown(well);
+});
+
+test("a session that can't be checked is not a sign-out", async (t) => {
+  const page = await openPage(t);
+  let refuses;
+  await page.route("**/admin/v1/session", (route) =>
+    refuses
+      ? route.fulfill(refusal(503, "Postgres can't be reached.", { "retry-after": "2" }))
+      : route.continue(),
+  );
+  for (const path of ["/projects", "/sign-in?next=%2Fprojects"]) {
+    refuses = true;
+    await page.goto(url + path);
+    await shown(heading(page, "AtlasHub is not ready"));
+    const alert = page.getByRole("alert").filter({ hasText: "Postgres can't be reached." });
+    await shown(alert.getByRole("button", { name: /^Try again/ }));
+    assert.equal(await page.getByLabel("Admin token").count(), 0);
+    refuses = false;
+    await shown(heading(page, "Projects"));
   }
 });
 

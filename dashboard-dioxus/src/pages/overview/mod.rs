@@ -76,9 +76,15 @@ pub fn Regions() -> Element {
             NeedsAttention {
                 items: data.attention.clone(),
                 when_empty: rsx! {
-                    div { class: "well", role: "status",
-                        Mark { shape: Shape::Succeeded }
-                        span { strong { "All is well." } " {all_is_well(&data.facts, text::now())}" }
+                    if let Some(failure) = overview.stale() {
+                        ErrorBox {
+                            what: "The state could not be read again.", failure, on_retry: move |()| overview.refresh()
+                        }
+                    } else {
+                        div { class: "well", role: "status",
+                            Mark { shape: Shape::Succeeded }
+                            span { strong { "All is well." } " {all_is_well(&data.facts, text::now())}" }
+                        }
                     }
                 },
             }

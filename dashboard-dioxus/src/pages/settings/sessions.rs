@@ -3,6 +3,7 @@ use dioxus::prelude::*;
 
 use super::SectionHead;
 use crate::{
+    dom,
     remote::{self, Method, RemoteState, session, use_remote},
     text,
     ui::{Confirm, Empty, ErrorBox, LoadingTable, messages, narrow::use_is_narrow},
@@ -84,8 +85,10 @@ fn SessionList() -> Element {
 fn sign_out() {
     // The component may be removed before the server responds.
     dioxus::core::spawn_forever(async {
-        if let Err(failure) = session::sign_out().await {
-            messages::show_failure(failure.message());
+        match session::sign_out().await {
+            Ok(Some(address)) => dom::open_here(&address),
+            Ok(None) => {}
+            Err(failure) => messages::show_failure(failure.message()),
         }
     });
 }
