@@ -252,7 +252,7 @@ test("the list is read again on demand", async (t) => {
 test("projects show their state, also on a phone", async (t) => {
   const { name } = await createProject("states");
   const states = [
-    ["creating", { state: "creating" }, "Being created…"],
+    ["creating", { state: "creating" }, "Being made…"],
     ["deleting", { state: "deleting" }, "Being deleted"],
     [
       "problem",

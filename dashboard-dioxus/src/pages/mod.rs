@@ -7,6 +7,7 @@ pub mod backups;
 pub mod components;
 mod cursor_paging;
 mod exports;
+mod filter_text;
 mod imports;
 pub mod jobs;
 pub mod keys;
