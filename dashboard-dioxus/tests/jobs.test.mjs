@@ -220,6 +220,31 @@ test("the key that selects a row does not switch its job off", async (t) => {
   assert.ok(await page.getByRole("switch", { name: "Enable Kept on", includeHidden: true }).isChecked());
 });
 
+test("the form of a job keeps typed headers while the job is switched off", async (t) => {
+  const project = await createProject("half filled");
+  const request = { httpMethod: "POST", httpUrl: "http://localhost/", httpHeaders: { "x-key": "stored" } };
+  const job = await createJob(project, "Half filled", request);
+  const page = await openPage(t);
+  await page.goto(`${url}/jobs/${job.id}?tab=settings`);
+  const value = page.getByRole("textbox", { name: "Header value" });
+  const body = page.getByRole("textbox", { name: "Body" });
+  await value.fill("typed value");
+  await body.fill("typed body");
+  await page.getByRole("switch", { name: "Enable Half filled" }).uncheck();
+  await eventually(async () => !(await admin("GET", `/jobs/${job.id}`)).enabled, "the disabled job");
+  await page.getByRole("switch", { name: "Enable Half filled" }).check();
+  await eventually(async () => (await admin("GET", `/jobs/${job.id}`)).enabled, "the enabled job");
+  assert.equal(await value.inputValue(), "typed value");
+  assert.equal(await body.inputValue(), "typed body");
+  await button(page, "Add header").click();
+  await page.getByRole("textbox", { name: "Header name" }).nth(1).fill("X-Key");
+  await button(page, "Save job").click();
+  await shown(page.getByRole("alert").filter({ hasText: "X-Key is listed more than once." }));
+  await button(page, "Remove header X-Key").click();
+  await button(page, "Save job").click();
+  await page.waitForURL((address) => address.searchParams.get("tab") === null);
+});
+
 test("pages of jobs are accessible", async (t) => {
   const project = await createProject("accessible jobs");
   const endpoint = await startEndpoint({ immediately: 200 });

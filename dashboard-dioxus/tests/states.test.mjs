@@ -89,6 +89,28 @@ test("actions are disabled while the server can't be reached", async (t) => {
   assert.equal(await page.getByRole("textbox", { name: "Name" }).inputValue(), "typed meanwhile");
 });
 
+test("buttons and switches of rows are disabled while the server can't be reached, and keep their titles", async (t) => {
+  const { id } = await createProject("gone rows");
+  await admin("POST", "/jobs", {
+    name: "Waits", projectId: id, scheduleCron: "0 3 1 1 *", type: "platform", plugin: "backup", pluginJob: "backup",
+    params: { target: `project:${id}` },
+  });
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/jobs`);
+  const start = button(page, "Run Waits now");
+  const toggle = page.getByRole("switch", { name: "Enable Waits" });
+  await shown(start);
+  await page.route(/\/(healthz|admin\/v1\/.*)$/, (route) => route.abort());
+  for (const act of [start, toggle]) {
+    await eventually(async () => (await act.getAttribute("aria-disabled")) === "true", "the disabled act");
+    assert.equal(await act.getAttribute("title"), "Not connected to the server");
+  }
+  await page.unroute(/\/(healthz|admin\/v1\/.*)$/);
+  await eventually(async () => (await start.getAttribute("aria-disabled")) === null, "the enabled act");
+  assert.equal(await start.getAttribute("title"), "Run Waits now");
+  assert.equal(await toggle.getAttribute("title"), null);
+});
+
 test("a server that does not respond at the start can be tried again", async (t) => {
   const page = await openPage(t);
   // The page also tries again automatically. The server must not respond before the button is pressed.

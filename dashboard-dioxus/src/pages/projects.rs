@@ -323,6 +323,7 @@ fn StateActs(project: Project) -> Element {
             button {
                 class: "btn btn-ghost btn-s",
                 r#type: "button",
+                "data-act": "true",
                 disabled: busy(),
                 onclick: move |_| {
                     let path = format!("/runs/{run}/cancel");
@@ -346,6 +347,7 @@ fn StateActs(project: Project) -> Element {
         button {
             class: "btn btn-ghost btn-s",
             r#type: "button",
+            "data-act": "true",
             disabled: busy(),
             onclick: move |_| {
                 let path = path.clone();

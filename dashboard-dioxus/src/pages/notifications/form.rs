@@ -79,6 +79,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
                 button {
                     class: "btn",
                     r#type: "button",
+                    "data-act": "true",
                     disabled: is_busy,
                     onclick: move |_| test(form, to_test.clone()),
                     if *form.tested.read() == Tested::Running {

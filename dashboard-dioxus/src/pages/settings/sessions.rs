@@ -171,6 +171,7 @@ fn EndButton(session: AdminSession) -> Element {
             class: "btn btn-ghost btn-s",
             r#type: "button",
             "aria-label": "End session of {browser_of(&session)}, {address_of(&session)}",
+            "data-act": "true",
             disabled: busy(),
             onclick: move |_| {
                 let path = path.clone();
