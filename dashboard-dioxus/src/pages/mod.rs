@@ -29,6 +29,7 @@ pub mod sign_in;
 pub mod sql;
 pub mod storage;
 mod store_keys;
+mod submit_key;
 pub mod tables;
 pub mod users;
 

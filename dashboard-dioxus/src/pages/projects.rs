@@ -369,6 +369,7 @@ fn report<T>(result: Result<T, remote::Failure>, success: &str) {
         Err(failure) => messages::show_failure(failure.message()),
     }
     remote::forget("/projects");
+    remote::forget("/overview");
 }
 
 fn or_unknown(value: Option<i64>, words: fn(i64) -> String) -> String {
