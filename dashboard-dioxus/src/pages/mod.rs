@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod keys;
 pub mod new_project;
 pub mod not_found;
+mod not_saved;
 pub mod notifications;
 pub mod overview;
 pub mod plugins;
