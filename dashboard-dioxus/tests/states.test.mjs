@@ -89,7 +89,7 @@ test("actions are disabled while the server can't be reached", async (t) => {
   assert.equal(await page.getByRole("textbox", { name: "Name" }).inputValue(), "typed meanwhile");
 });
 
-test("buttons and switches of rows are disabled while the server can't be reached, and keep their titles", async (t) => {
+test("actions of rows are disabled while the server can't be reached, and keep their titles", async (t) => {
   const { id } = await createProject("gone rows");
   await admin("POST", "/jobs", {
     name: "Waits", projectId: id, scheduleCron: "0 3 1 1 *", type: "platform", plugin: "backup", pluginJob: "backup",

@@ -37,8 +37,8 @@ use crate::{
     startup,
     ui::messages::Messages,
 };
-pub use gate::{ServerGone, SessionUnchecked};
 use gate::SessionEnded;
+pub use gate::{ServerGone, SessionUnchecked};
 use help::Help;
 use navigation::{Drawer, Sidebar};
 use notices::Notices;

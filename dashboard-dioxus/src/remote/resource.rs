@@ -22,9 +22,13 @@ pub fn outdated() -> Option<Failure> {
     OUTDATED.read().last().map(|(_, failure)| failure.clone())
 }
 
+/// Returns whether the value of a reader is known to be out of date.
+fn is_noted(reader: u64) -> bool {
+    OUTDATED.peek().iter().any(|(noted, _)| *noted == reader)
+}
+
 fn note_outdated(reader: u64, failure: Option<Failure>) {
-    let is_noted = OUTDATED.peek().iter().any(|(noted, _)| *noted == reader);
-    if is_noted || failure.is_some() {
+    if is_noted(reader) || failure.is_some() {
         OUTDATED.with_mut(|outdated| {
             outdated.retain(|(noted, _)| *noted != reader);
             outdated.extend(failure.map(|failure| (reader, failure)));
@@ -133,8 +137,10 @@ fn use_response_text(path: ReadSignal<String>, interval_ms: u32) -> ResponseText
     let mut stale = use_signal(|| None);
     let reader = use_hook(|| NEXT_READER.replace(NEXT_READER.get() + 1));
     use_drop(move || {
-        // A component that is being removed must not update others.
-        dioxus::core::spawn_forever(async move { note_outdated(reader, None) });
+        if is_noted(reader) {
+            // A component that is being removed must not update others.
+            dioxus::core::spawn_forever(async move { note_outdated(reader, None) });
+        }
     });
     let mut updated_at = use_signal(|| 0.0);
     let mut shown_path = use_signal(String::new);
