@@ -9,7 +9,7 @@ use crate::{
         Failure,
         session::{self, SessionState},
     },
-    ui::{Dialog, ErrorBox, messages, use_countdown},
+    ui::{Dialog, messages, use_countdown},
 };
 
 /// Key in the tab's session storage. The entry exists from the moment at which the owner starts to sign in again until
@@ -94,16 +94,26 @@ pub fn SessionUnchecked(failure: Failure) -> Element {
             session::check().await;
         }
     });
+    let mut countdown = use_countdown();
+    use_effect(use_reactive!(|failure| countdown.start(failure.retry_after().unwrap_or_default())));
+    let left = countdown.left();
+    // The first module contains this view, so it does without the larger `ErrorBox`.
     rsx! {
         main { class: "solo", "aria-labelledby": "h1",
-            div { class: "solo-card",
+            div { class: "solo-card", role: "alert",
                 h1 { id: "h1", "AtlasHub is not ready" }
-                ErrorBox {
-                    what: "Your sign-in could not be checked.",
-                    failure,
-                    on_retry: |()| {
-                        spawn(session::check());
-                    },
+                p { class: "muted", "Your sign-in could not be checked. {failure.message()}" }
+                if let Some(id) = failure.request_id() {
+                    p { class: "label muted", "Request id: " span { class: "mono", "{id}" } }
+                }
+                if !failure.is_forbidden() {
+                    button {
+                        class: "btn btn-primary btn-l",
+                        r#type: "button",
+                        disabled: left > 0,
+                        onclick: move |_| session::check(),
+                        if left > 0 { "Try again in {left} s" } else { "Try again" }
+                    }
                 }
             }
         }
