@@ -96,6 +96,10 @@ test("a phone has a menu with both navigations", async (t) => {
   await menu.getByRole("navigation", { name: "Project" }).getByRole("link", { name: "API keys" }).click();
   await shown(heading(page, "API keys"));
   await hidden(menu);
+  // The link of the current page also closes the menu.
+  await button(page, "Open menu").click();
+  await menu.getByRole("navigation", { name: "Project" }).getByRole("link", { name: "API keys" }).click();
+  await hidden(menu);
 });
 
 test("signing out leads to the sign-in", async (t) => {

@@ -53,6 +53,7 @@ test("invalid schedule is refused at its field and the form is kept", async (t) 
   await shown(page.getByRole("alert"));
   assert.equal(new URL(page.url()).pathname, "/jobs/new");
   assert.equal(await name.inputValue(), "kept");
+  await shown(page.getByRole("radiogroup", { name: "If the last run is still going", exact: true }));
   await page.reload();
   await eventually(async () => (await name.inputValue()) === "kept", "the form after a reload");
   await shown(page.getByRole("status").filter({ hasText: "Not saved" }));
@@ -201,6 +202,47 @@ test("job is disabled at once and deleted after its runs are counted", async (t)
   await dialog.getByRole("button", { name: "Delete job" }).click();
   await hidden(dialog);
   await hidden(row(page, "Deleted"));
+});
+
+test("the key that selects a row does not switch its job off", async (t) => {
+  const project = await createProject("keys");
+  const job = await createJob(project, "Kept on", failing);
+  const page = await openPage(t);
+  await page.goto(jobsOf(project));
+  await shown(row(page, "Kept on"));
+  await page.keyboard.press("j");
+  await page.waitForFunction(() => document.activeElement?.textContent === "Kept on");
+  await page.keyboard.press("x");
+  // A key whose effect can be seen, so that the effect of `x` would be seen as well.
+  await page.keyboard.press("?");
+  await shown(page.getByRole("dialog", { name: "Keyboard shortcuts" }));
+  assert.equal((await admin("GET", `/jobs/${job.id}`)).enabled, true);
+  assert.ok(await page.getByRole("switch", { name: "Enable Kept on", includeHidden: true }).isChecked());
+});
+
+test("the form of a job keeps typed headers while the job is switched off", async (t) => {
+  const project = await createProject("half filled");
+  const request = { httpMethod: "POST", httpUrl: "http://localhost/", httpHeaders: { "x-key": "stored" } };
+  const job = await createJob(project, "Half filled", request);
+  const page = await openPage(t);
+  await page.goto(`${url}/jobs/${job.id}?tab=settings`);
+  const value = page.getByRole("textbox", { name: "Header value" });
+  const body = page.getByRole("textbox", { name: "Body" });
+  await value.fill("typed value");
+  await body.fill("typed body");
+  await page.getByRole("switch", { name: "Enable Half filled" }).uncheck();
+  await eventually(async () => !(await admin("GET", `/jobs/${job.id}`)).enabled, "the disabled job");
+  await page.getByRole("switch", { name: "Enable Half filled" }).check();
+  await eventually(async () => (await admin("GET", `/jobs/${job.id}`)).enabled, "the enabled job");
+  assert.equal(await value.inputValue(), "typed value");
+  assert.equal(await body.inputValue(), "typed body");
+  await button(page, "Add header").click();
+  await page.getByRole("textbox", { name: "Header name" }).nth(1).fill("X-Key");
+  await button(page, "Save job").click();
+  await shown(page.getByRole("alert").filter({ hasText: "X-Key is listed more than once." }));
+  await button(page, "Remove header X-Key").click();
+  await button(page, "Save job").click();
+  await page.waitForURL((address) => address.searchParams.get("tab") === null);
 });
 
 test("pages of jobs are accessible", async (t) => {

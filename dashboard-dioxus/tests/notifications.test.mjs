@@ -98,6 +98,10 @@ test("channel is switched off, tested and deleted in the list", async (t) => {
   const row = channels(page).getByRole("row").filter({ hasText: name });
   await page.getByRole("switch", { name: `Enable ${name}` }).uncheck();
   await eventually(async () => !(await admin("GET", `/notifications/${id}`)).enabled, "the channel that is off");
+  await eventually(async () => (await row.getAttribute("class")) === "is-off", "the row of the channel that is off");
+  // The switch also follows changes that others make.
+  await admin("PATCH", `/notifications/${id}`, { enabled: true });
+  await eventually(() => page.getByRole("switch", { name: `Enable ${name}` }).isChecked(), "the channel that is on");
   await button(page, `Send test to ${name}`).click();
   await shown(page.getByRole("region", { name: "Messages" }).getByText(`Delivered to ${name}`));
   await button(page, `Actions for ${name}`).click();
@@ -128,7 +132,7 @@ test("server without channels warns that nobody is notified of failures", async 
   const page = await openPage(t);
   await page.route("**/admin/v1/notifications?*", (route) => route.fulfill({ json: { items: [], nextCursor: null } }));
   await page.goto(`${url}/notifications`);
-  await shown(page.getByText("Nobody is notified when a run or backup fails."));
+  await shown(page.getByRole("note").getByText("Nobody is told when a run or backup fails.", { exact: true }));
   await shown(page.getByRole("heading", { level: 2, name: "No channels" }));
 });
 

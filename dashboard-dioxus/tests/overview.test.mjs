@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, openPage, refusal,
-  shown, url,
+  admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage,
+  refusal, shown, url,
 } from "./support.mjs";
 
 // Returns the server's response with other facts and items.
@@ -98,6 +98,7 @@ test("every kind of item has an action that leads to its page", async (t) => {
       ),
   );
   assert.deepEqual(found, Object.values(expected));
+  await shown(items.last().getByText("overdue"));
   await shown(items.last().getByRole("button", { name: "Back up now" }));
   await items.last().getByRole("link", { name: "Schedule backups" }).click();
   await shown(heading(page, "New job"));
@@ -146,9 +147,12 @@ test("item that needs attention shows the reason and can be snoozed", async (t) 
     }
     await region.getByRole("button", { name: "Snooze" }).click();
     await page.getByRole("menuitem", { name: "For 1 day" }).click();
-    await shown(page.getByRole("status").filter({ hasText: /^All is well/ }));
+    await shown(page.getByText("1 item is snoozed."));
+    await hidden(region.getByText("The store is full."));
+    assert.equal(await page.getByText("All is well.").count(), 0);
     await page.reload();
     await shown(page.getByText("1 item is snoozed."));
+    assert.equal(await page.getByText("All is well.").count(), 0);
   }
 });
 

@@ -67,6 +67,11 @@ test("keys stay shown until they are stored, whatever the server reports", async
     await route.fulfill({ response, json: overview });
   });
   assert.ok(empty.facts);
+  // The project already counts while it is being created.
+  await page.route("**/admin/v1/projects", (route) => {
+    if (route.request().method() === "POST") made = 1;
+    return route.continue();
+  });
   await page.goto(`${url}/`);
   await shown(heading(page, "Create your first project"));
   const name = `first ${Date.now()}`;
@@ -74,9 +79,8 @@ test("keys stay shown until they are stored, whatever the server reports", async
   await button(page, "Create project").click();
   const dialog = page.getByRole("dialog", { name: "Store your keys" });
   await shown(dialog);
-  made = 1;
-  await page.waitForResponse((response) => response.url().endsWith("/admin/v1/overview"));
-  await eventually(() => page.evaluate(() => !document.body.textContent.includes("Create your first project")));
+  // Without waiting for the next regular refresh.
+  await page.getByText("Create your first project").waitFor({ state: "detached", timeout: 5_000 });
   await shown(dialog);
   await dialog.getByRole("checkbox", { name: "I have stored it" }).check();
   await button(page, "Done").click();
@@ -129,6 +133,37 @@ test("the page of a project shows how to connect an app", async (t) => {
   );
   await page.getByRole("region", { name: "Holds" }).getByRole("button", { name: "Copy project id" }).click();
   await eventually(async () => (await page.evaluate(() => navigator.clipboard.readText())) === id);
+});
+
+test("an invalid name is an error at its field, and Ctrl-Enter saves from a field with several lines", async (t) => {
+  const { id } = await createProject("ctrl enter");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/settings`);
+  const name = page.getByRole("textbox", { name: "Name", exact: true });
+  const note = page.getByRole("textbox", { name: "Note" });
+  const valid = await name.inputValue();
+  await name.fill("n".repeat(65));
+  await note.fill("typed");
+  await note.press("Control+Enter");
+  await eventually(async () => (await name.getAttribute("aria-invalid")) === "true", "the error at the field");
+  await name.fill(valid);
+  await note.press("Control+Enter");
+  await eventually(async () => (await admin("GET", `/projects/${id}`)).note === "typed", "the saved note");
+});
+
+test("form of a new project says that it is not saved, and can be cancelled", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/new`);
+  const name = page.getByRole("textbox", { name: "Name", exact: true });
+  await name.fill("half typed");
+  await shown(page.getByRole("status").filter({ hasText: "Not saved" }));
+  await page.reload();
+  await eventually(async () => (await name.inputValue()) === "half typed", "the name after a reload");
+  await button(page, "Cancel").click();
+  await shown(heading(page, "Projects"));
+  await page.goto(`${url}/projects/new`);
+  await shown(name);
+  assert.equal(await name.inputValue(), "");
 });
 
 test("settings are checked, kept and saved", async (t) => {
@@ -252,7 +287,7 @@ test("the list is read again on demand", async (t) => {
 test("projects show their state, also on a phone", async (t) => {
   const { name } = await createProject("states");
   const states = [
-    ["creating", { state: "creating" }, "Being created…"],
+    ["creating", { state: "creating" }, "Being made…"],
     ["deleting", { state: "deleting" }, "Being deleted"],
     [
       "problem",

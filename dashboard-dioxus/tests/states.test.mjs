@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url,
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url,
 } from "./support.mjs";
 
 // All requests except the stream of events, which may begin at any time and would notice the end of a session first.
@@ -76,7 +76,7 @@ test("actions are disabled while the server can't be reached", async (t) => {
   await page.getByRole("textbox", { name: "Name" }).fill("typed meanwhile");
   const begin = Date.now();
   await page.route(/\/(healthz|admin\/v1\/.*)$/, (route) => route.abort());
-  const bar = page.getByRole("status").filter({ hasText: "Not connected. Showing data from" });
+  const bar = page.getByRole("status").filter({ hasText: "Not connected. Showing what was there at" });
   await shown(bar);
   assert.ok(Date.now() - begin < 6_000, `${Date.now() - begin} ms`);
   const save = button(page, "Save settings");
@@ -87,6 +87,28 @@ test("actions are disabled while the server can't be reached", async (t) => {
   await hidden(bar);
   await eventually(() => save.isEnabled(), "the enabled act");
   assert.equal(await page.getByRole("textbox", { name: "Name" }).inputValue(), "typed meanwhile");
+});
+
+test("actions of rows are disabled while the server can't be reached, and keep their titles", async (t) => {
+  const { id } = await createProject("gone rows");
+  await admin("POST", "/jobs", {
+    name: "Waits", projectId: id, scheduleCron: "0 3 1 1 *", type: "platform", plugin: "backup", pluginJob: "backup",
+    params: { target: `project:${id}` },
+  });
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/jobs`);
+  const start = button(page, "Run Waits now");
+  const toggle = page.getByRole("switch", { name: "Enable Waits" });
+  await shown(start);
+  await page.route(/\/(healthz|admin\/v1\/.*)$/, (route) => route.abort());
+  for (const act of [start, toggle]) {
+    await eventually(async () => (await act.getAttribute("aria-disabled")) === "true", "the disabled act");
+    assert.equal(await act.getAttribute("title"), "Not connected to the server");
+  }
+  await page.unroute(/\/(healthz|admin\/v1\/.*)$/);
+  await eventually(async () => (await start.getAttribute("aria-disabled")) === null, "the enabled act");
+  assert.equal(await start.getAttribute("title"), "Run Waits now");
+  assert.equal(await toggle.getAttribute("title"), null);
 });
 
 test("a server that does not respond at the start can be tried again", async (t) => {
@@ -132,6 +154,48 @@ test("a request to a busy server is repeated after its Retry-After", async (t) =
     await shown(
       page.getByRole("table", { name: "Projects" }).or(page.getByRole("heading", { name: "No projects yet" })),
     );
+  }
+});
+
+test("data that can't be read again is reported, and the overview does not say that all is well", async (t) => {
+  await createProject("outdated");
+  const page = await openPage(t);
+  const overview = { ...(await admin("GET", "/overview")), attention: [], problems: [] };
+  await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: overview }));
+  await page.goto(`${url}/`);
+  const well = page.getByRole("status").filter({ hasText: "All is well." });
+  await shown(well);
+  await page.route(REQUESTS, (route) =>
+    route.fulfill(refusal(503, "Postgres can't be reached.", { "retry-after": "2" })),
+  );
+  // The server keeps responding, so the page is still connected.
+  const bar = page.getByRole("alert").filter({ hasText: "The shown data may be out of date." });
+  await shown(bar.filter({ hasText: "Postgres can't be reached." }));
+  await shown(bar.getByRole("button", { name: /^Try again in [12] s$/ }));
+  await hidden(well);
+  await expectAccessible(page);
+  await page.unroute(REQUESTS);
+  await hidden(bar);
+  await shown(well);
+});
+
+test("a session that can't be checked is not a sign-out", async (t) => {
+  const page = await openPage(t);
+  let refuses;
+  await page.route("**/admin/v1/session", (route) =>
+    refuses
+      ? route.fulfill(refusal(503, "Postgres can't be reached.", { "retry-after": "2" }))
+      : route.continue(),
+  );
+  for (const path of ["/projects", "/sign-in?next=%2Fprojects"]) {
+    refuses = true;
+    await page.goto(url + path);
+    await shown(heading(page, "AtlasHub is not ready"));
+    const alert = page.getByRole("alert").filter({ hasText: "Postgres can't be reached." });
+    await shown(alert.getByRole("button", { name: /^Try again/ }));
+    assert.equal(await page.getByLabel("Admin token").count(), 0);
+    refuses = false;
+    await shown(heading(page, "Projects"));
   }
 });
 

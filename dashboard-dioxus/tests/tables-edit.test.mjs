@@ -55,7 +55,7 @@ test("a row that was changed elsewhere shows both values", async (t) => {
   await page.keyboard.press("Enter");
   await admin("PATCH", `/projects/${project.id}/tables/books/rows?eq.id=3`, { values: { stock: 6 } });
   await button(page, "Save changes").click();
-  const alert = page.getByRole("alert").filter({ hasText: "Row id 3 has changed in the meantime" });
+  const alert = page.getByRole("alert").filter({ hasText: "Row id 3 has changed meanwhile" });
   await shown(alert.getByText("theirs 6, mine 50"));
   await alert.getByRole("button", { name: "Keep mine" }).click();
   await button(page, "Save changes").click();
@@ -388,7 +388,7 @@ test("conflict keeps every digit of both values", async (t) => {
   await page.keyboard.press("Enter");
   await admin("POST", `/projects/${project.id}/sql`, { sql: "update books set big = 9007199254740995 where id = 1" });
   await button(page, "Save changes").click();
-  const alert = page.getByRole("alert").filter({ hasText: "Row id 1 has changed in the meantime" });
+  const alert = page.getByRole("alert").filter({ hasText: "Row id 1 has changed meanwhile" });
   await shown(alert.getByText("theirs 9007199254740995, mine 5"));
   await alert.getByRole("button", { name: "Take theirs" }).click();
   await shown(cell(page, "9007199254740995"));

@@ -1,12 +1,14 @@
 //! The views that are shown while the app starts, while the server does not respond, and after the session has ended.
 
-use api_types::Session;
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
 use crate::{
     address, dom,
-    remote::{self, session},
+    remote::{
+        Failure,
+        session::{self, SessionState},
+    },
     ui::{Dialog, messages, use_countdown},
 };
 
@@ -40,14 +42,9 @@ pub(super) fn to_sign_in() -> Element {
 pub(super) fn sign_out() {
     // The clicked element may be removed before the server responds.
     dioxus::core::spawn_forever(async {
-        let session = remote::get::<Session>("/session").await;
-        let sign_out_url = session.ok().and_then(|session| session.sign_out_url);
         match session::sign_out().await {
-            Ok(()) => {
-                if let Some(address) = sign_out_url {
-                    dom::open_here(&address);
-                }
-            }
+            Ok(Some(address)) => dom::open_here(&address),
+            Ok(None) => {}
             Err(failure) => messages::show_failure(failure.message()),
         }
     });
@@ -55,7 +52,7 @@ pub(super) fn sign_out() {
 
 /// Shown if the server does not respond when the dashboard opens.
 #[component]
-pub(super) fn ServerGone() -> Element {
+pub fn ServerGone() -> Element {
     use_hook(|| dom::set_title("AtlasHub does not respond · AtlasHub"));
     let mut countdown = use_countdown();
     // Tries again, because the server may be starting.
@@ -76,6 +73,48 @@ pub(super) fn ServerGone() -> Element {
                      {countdown.left()} s."
                 }
                 button { class: "btn btn-primary btn-l", onclick: move |_| session::check(), "Try again" }
+            }
+        }
+    }
+}
+
+/// Shown if the server can't check who is signed in when the dashboard opens.
+#[component]
+pub fn SessionUnchecked(failure: Failure) -> Element {
+    use_hook(|| dom::set_title("AtlasHub is not ready · AtlasHub"));
+    // Tries again when the server allows it, unless it forbids the request.
+    use_future(|| async {
+        loop {
+            let seconds = match session::peek() {
+                SessionState::Unchecked(failure) if failure.is_forbidden() => return,
+                SessionState::Unchecked(failure) => failure.retry_after().unwrap_or(RETRY_SECONDS),
+                _ => RETRY_SECONDS,
+            };
+            TimeoutFuture::new(seconds.max(1).saturating_mul(1_000)).await;
+            session::check().await;
+        }
+    });
+    let mut countdown = use_countdown();
+    use_effect(use_reactive!(|failure| countdown.start(failure.retry_after().unwrap_or_default())));
+    let left = countdown.left();
+    // The first module contains this view, so it does without the larger `ErrorBox`.
+    rsx! {
+        main { class: "solo", "aria-labelledby": "h1",
+            div { class: "solo-card", role: "alert",
+                h1 { id: "h1", "AtlasHub is not ready" }
+                p { class: "muted", "Your sign-in could not be checked. {failure.message()}" }
+                if let Some(id) = failure.request_id() {
+                    p { class: "label muted", "Request id: " span { class: "mono", "{id}" } }
+                }
+                if !failure.is_forbidden() {
+                    button {
+                        class: "btn btn-primary btn-l",
+                        r#type: "button",
+                        disabled: left > 0,
+                        onclick: move |_| session::check(),
+                        if left > 0 { "Try again in {left} s" } else { "Try again" }
+                    }
+                }
             }
         }
     }

@@ -37,7 +37,8 @@ use crate::{
     startup,
     ui::messages::Messages,
 };
-use gate::{ServerGone, SessionEnded};
+use gate::SessionEnded;
+pub use gate::{ServerGone, SessionUnchecked};
 use help::Help;
 use navigation::{Drawer, Sidebar};
 use notices::Notices;
@@ -58,6 +59,7 @@ pub fn Frame() -> Element {
         SessionState::Unknown => gate::skeleton(),
         SessionState::SignedOut { .. } => gate::to_sign_in(),
         SessionState::Unreachable => rsx! { ServerGone {} },
+        SessionState::Unchecked(failure) => rsx! { SessionUnchecked { failure } },
         state => rsx! {
             SignedInFrame {}
             if state == SessionState::Ended {

@@ -1,6 +1,6 @@
 //! The sidebar, and the phone's menu with the same links.
 
-use dioxus::prelude::*;
+use dioxus::{prelude::*, web::WebEventExt as _};
 
 use super::{
     destinations::{self, PLATFORM, ROOMS},
@@ -126,7 +126,16 @@ pub(super) fn Drawer(project: Option<String>) -> Element {
     }));
     rsx! {
         ModalDialog { name: "Menu", class: "drawer-dialog", on_close: |()| overlay::close(),
-            div { class: "drawer",
+            div {
+                class: "drawer",
+                // The link of the current page changes no route.
+                onclick: |event| {
+                    let is_link = |event: &web_sys::MouseEvent| dom::closest(event, "nav a").is_some();
+                    let click = event.data().try_as_web_event();
+                    if event.modifiers().is_empty() && click.is_some_and(|click| is_link(&click)) {
+                        overlay::close();
+                    }
+                },
                 header {
                     SwitcherButton { project: project.clone() }
                     button {

@@ -1,23 +1,30 @@
-//! Bars above the page: the server is unreachable, or was upgraded.
+//! Bars above the page: the server is unreachable or was upgraded, or shown data could not be read again.
 
 use dioxus::prelude::*;
 
 use super::offline::use_disabled_acts;
 use crate::{
     dom,
-    remote::connection::{self, Connection},
+    remote::{
+        self, Failure,
+        connection::{self, Connection},
+    },
     text,
-    ui::{Mark, Shape},
+    ui::{Mark, Shape, use_countdown},
 };
 
 #[component]
 pub(super) fn Notices() -> Element {
     use_disabled_acts();
+    let outdated = remote::outdated().filter(|_| connection::state() == Connection::Up);
     rsx! {
+        if let Some(failure) = outdated {
+            Outdated { failure }
+        }
         if let Connection::Lost { last_response } = connection::state() {
             div { class: "notbar", role: "status",
                 Mark { shape: Shape::Attention }
-                span { class: "grow", "Not connected. Showing data from {text::clock(last_response)}." }
+                span { class: "grow", "Not connected. Showing what was there at {text::clock(last_response)}." }
                 button { class: "btn btn-s", r#type: "button", onclick: |_| connection::retry(), "Try again" }
             }
         }
@@ -26,6 +33,24 @@ pub(super) fn Notices() -> Element {
                 Mark { shape: Shape::Succeeded }
                 span { class: "grow", "AtlasHub was upgraded. Reload to use the new version; what you typed is kept." }
                 button { class: "btn btn-s", r#type: "button", onclick: |_| dom::reload(), "Reload" }
+            }
+        }
+    }
+}
+
+/// The bar for shown data that could not be read again.
+#[component]
+fn Outdated(failure: Failure) -> Element {
+    let mut countdown = use_countdown();
+    use_effect(use_reactive!(|failure| countdown.start(failure.retry_after().unwrap_or_default())));
+    let left = countdown.left();
+    rsx! {
+        div { class: "notbar", role: "alert",
+            Mark { shape: Shape::Attention }
+            span { class: "grow", "The shown data may be out of date. {failure.message()}" }
+            button {
+                class: "btn btn-s", r#type: "button", disabled: left > 0, onclick: |_| remote::forget_all(),
+                if left > 0 { "Try again in {left} s" } else { "Try again" }
             }
         }
     }

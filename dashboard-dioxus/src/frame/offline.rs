@@ -18,6 +18,9 @@ use crate::{
 /// Buttons that change something on the server. Buttons with another style are marked with `data-act`.
 const ACTS: &str = ":is(main, dialog) :is(.btn-primary, .btn-danger, [data-act]):not([data-offline], :disabled)";
 
+/// Attribute with the tooltip that a disabled button otherwise has.
+const TITLE: &str = "data-offline-title";
+
 const REASON: &str = "Not connected to the server";
 
 /// Interval at which the document is searched for buttons that pages have added.
@@ -48,6 +51,9 @@ pub(super) fn use_disabled_acts() {
 
 fn disable() {
     for act in dom::find_all(ACTS) {
+        if let Some(title) = act.get_attribute("title") {
+            let _ = act.set_attribute(TITLE, &title);
+        }
         for (name, value) in [("aria-disabled", "true"), ("data-offline", ""), ("title", REASON)] {
             let _ = act.set_attribute(name, value);
         }
@@ -58,6 +64,10 @@ fn enable() {
     for act in dom::find_all("[data-offline]") {
         for name in ["aria-disabled", "data-offline", "title"] {
             let _ = act.remove_attribute(name);
+        }
+        if let Some(title) = act.get_attribute(TITLE) {
+            let _ = act.set_attribute("title", &title);
+            let _ = act.remove_attribute(TITLE);
         }
     }
 }

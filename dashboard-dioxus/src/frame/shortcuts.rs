@@ -94,7 +94,8 @@ fn handle_character(event: &KeyboardEvent, key: &str, prefix_at: &mut f64) -> bo
         // Arrows scroll unless the list has the focus.
         "ArrowDown" if !moves_by_arrows(event) => move_in_list(1, false),
         "ArrowUp" if !moves_by_arrows(event) => move_in_list(-1, false),
-        "x" => in_row("input[type=checkbox]"),
+        // Never a switch, which would change the entry.
+        "x" => in_row("input[type=checkbox]:not([role=switch])"),
         "." => in_row("[aria-haspopup=menu]"),
         _ => false,
     }

@@ -15,9 +15,21 @@ use crate::{
 pub fn NewProject() -> Element {
     rsx! {
         Page { title: "New project", subtitle: "A project is a database with its files, API keys and jobs.",
-            div { class: "section pt-2", CreateForm {} }
+            div { class: "section pt-2", CreateForm { can_cancel: true } }
         }
     }
+}
+
+/// Whether the form is creating a project. The overview then keeps the form until its keys are shown.
+static IS_CREATING: GlobalSignal<bool> = Signal::global(|| false);
+
+/// Returns whether a project is being created, and subscribes the component to changes.
+pub(super) fn is_creating() -> bool {
+    *IS_CREATING.read()
+}
+
+fn set_creating(is_creating: bool) {
+    *IS_CREATING.write() = is_creating;
 }
 
 /// Name of the form's draft.
@@ -25,11 +37,15 @@ const DRAFT: &str = "new-project";
 
 /// The form that creates a project, and the dialog with its keys.
 #[component]
-pub(super) fn CreateForm() -> Element {
-    let name = draft::use_draft(DRAFT, String::new());
+pub(super) fn CreateForm(#[props(default)] can_cancel: bool) -> Element {
+    let mut name = draft::use_draft(DRAFT, String::new());
     let mut error = use_signal(|| None::<String>);
     let mut failure = use_signal(|| None::<String>);
-    let mut busy = use_signal(|| false);
+    let busy = is_creating();
+    use_drop(|| {
+        // A component that is being removed must not update others.
+        dioxus::core::spawn_forever(async { set_creating(false) });
+    });
     // Checks in the background whether another project has the name.
     let check = move |()| {
         if name.peek().trim().is_empty() {
@@ -49,7 +65,7 @@ pub(super) fn CreateForm() -> Element {
     };
     let submit = move |event: FormEvent| {
         event.prevent_default();
-        if busy() {
+        if *IS_CREATING.peek() {
             return;
         }
         failure.set(None);
@@ -58,12 +74,15 @@ pub(super) fn CreateForm() -> Element {
             return;
         }
         spawn(async move {
-            busy.set(true);
+            set_creating(true);
             let request = CreateProject { name: name.peek().trim().to_owned() };
             match remote::send::<_, CreatedProject>(Method::Post, "/projects", &request).await {
                 Ok(project) => {
+                    name.set(String::new());
                     draft::forget(DRAFT);
                     show_keys_of_project(project);
+                    remote::forget("/projects");
+                    remote::forget("/overview");
                 }
                 Err(refused) if refused.code() == Some("conflict") => error.set(Some(refused.message())),
                 Err(refused) if refused.is_outcome_unknown() => {
@@ -72,9 +91,10 @@ pub(super) fn CreateForm() -> Element {
                 }
                 Err(refused) => failure.set(Some(refused.message())),
             }
-            busy.set(false);
+            set_creating(false);
         });
     };
+    let is_dirty = !name.read().is_empty();
     rsx! {
         form { class: "form", onsubmit: submit,
             Field {
@@ -91,8 +111,22 @@ pub(super) fn CreateForm() -> Element {
                 p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
             }
             div { class: "row",
-                button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy(), "Create project" }
-                if busy() {
+                button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy, "Create project" }
+                if can_cancel {
+                    button {
+                        class: "btn btn-ghost btn-l",
+                        r#type: "button",
+                        disabled: busy,
+                        onclick: move |_| {
+                            name.set(String::new());
+                            draft::forget(DRAFT);
+                            address::go("/projects");
+                        },
+                        "Cancel"
+                    }
+                }
+                span { class: "muted", role: "status", if is_dirty && !busy { "Not saved" } }
+                if busy {
                     span { class: "row muted", role: "status",
                         span { class: "spin", "aria-hidden": "true" }
                         "Creating the database, its roles, the bucket and the keys…"
@@ -108,7 +142,8 @@ const NO_ANSWER: &str = "The server did not respond. If the project is in the li
 
 const TAKEN: &str = "A project with this name already exists. Choose another name.";
 
-fn length_problem(name: &str) -> Option<String> {
+/// Returns why the name of a project is invalid. `None` if it is valid.
+pub(super) fn length_problem(name: &str) -> Option<String> {
     let length = name.trim().chars().count();
     (length == 0 || length > 64).then(|| "Enter a name with 1 to 64 characters.".to_owned())
 }

@@ -3,7 +3,7 @@
 use api_types::{ApiKey, DeleteProject, Page as ApiPage, Project, ProjectDetail, UpdateProject};
 use dioxus::prelude::*;
 
-use super::allowed_origins;
+use super::{allowed_origins, new_project::length_problem, submit_key::submit_by_key};
 use crate::{
     address, draft,
     frame::page::Page,
@@ -58,6 +58,10 @@ fn SettingsForm(project: Project) -> Element {
     let path = format!("/projects/{}", project.id);
     let submit = move |event: FormEvent| {
         event.prevent_default();
+        error.set(length_problem(&name.peek()).map(|problem| (true, problem)));
+        if error.peek().is_some() {
+            return;
+        }
         let path = path.clone();
         spawn(async move {
             busy.set(true);
@@ -88,8 +92,8 @@ fn SettingsForm(project: Project) -> Element {
                     error.set(Some((false, message.to_owned())));
                 }
                 Err(failure) => {
-                    let is_name_taken = failure.code() == Some("conflict");
-                    error.set(Some((is_name_taken, failure.message())));
+                    let is_about_name = failure.code() == Some("conflict") || failure.field() == Some("name");
+                    error.set(Some((is_about_name, failure.message())));
                 }
             }
             busy.set(false);
@@ -98,7 +102,7 @@ fn SettingsForm(project: Project) -> Element {
     let name_error = error().filter(|(is_about_name, _)| *is_about_name).map(|(_, message)| message);
     let other_error = error().filter(|(is_about_name, _)| !is_about_name).map(|(_, message)| message);
     rsx! {
-        form { class: "section pt-2", onsubmit: submit,
+        form { class: "section pt-2", onsubmit: submit, onkeydown: |event| submit_by_key(&event),
             div { class: "form",
                 Field { id: "name", label: "Name", required: true, value: name, error: name_error }
                 div { class: "field",
@@ -296,6 +300,7 @@ fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
                             "Project deleted"
                         });
                         remote::forget("/projects");
+                        remote::forget("/overview");
                         remote::forget("/runs");
                         address::go("/projects");
                     }

@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use api_types::{ListedProject, Page as ApiPage, Project, ProjectState, ProjectTotals, Run, UpdateProject};
 use dioxus::prelude::*;
 
+use super::filter_text::use_filter_text;
 use crate::{
-    address,
     frame::page::Page,
     remote::{self, Method, RemoteState, use_remote},
     text,
@@ -20,13 +20,7 @@ const OLD_BACKUP_HOURS: i64 = 48;
 pub fn Projects() -> Element {
     let mut projects =
         use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200&include=totals".to_owned()).into());
-    let filter = use_signal(|| address::parameter("q").unwrap_or_default());
-    use_effect(move || {
-        let filter = filter.read().clone();
-        if address::parameter("q").unwrap_or_default() != filter {
-            address::replace_parameter("q", (!filter.is_empty()).then_some(filter.as_str()));
-        }
-    });
+    let filter = use_filter_text();
     let mut subtitle = String::new();
     let content = match projects.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Projects", columns: 8 } },
@@ -313,7 +307,7 @@ fn unfinished_state(project: &Project) -> Option<(Shape, String)> {
     match (&project.delete_problem, &project.delete_after_run, project.state) {
         (Some(problem), ..) => Some((Shape::Failed, format!("Not deleted: {problem}"))),
         (None, Some(_), _) => Some((Shape::Queued, "Deleted when its backup is done".to_owned())),
-        (None, None, ProjectState::Creating) => Some((Shape::Running, "Being created…".to_owned())),
+        (None, None, ProjectState::Creating) => Some((Shape::Running, "Being made…".to_owned())),
         (None, None, ProjectState::Deleting) => Some((Shape::Running, "Being deleted".to_owned())),
         (None, None, ProjectState::Ready) => None,
     }
@@ -329,6 +323,7 @@ fn StateActs(project: Project) -> Element {
             button {
                 class: "btn btn-ghost btn-s",
                 r#type: "button",
+                "data-act": "true",
                 disabled: busy(),
                 onclick: move |_| {
                     let path = format!("/runs/{run}/cancel");
@@ -352,6 +347,7 @@ fn StateActs(project: Project) -> Element {
         button {
             class: "btn btn-ghost btn-s",
             r#type: "button",
+            "data-act": "true",
             disabled: busy(),
             onclick: move |_| {
                 let path = path.clone();
@@ -373,6 +369,7 @@ fn report<T>(result: Result<T, remote::Failure>, success: &str) {
         Err(failure) => messages::show_failure(failure.message()),
     }
     remote::forget("/projects");
+    remote::forget("/overview");
 }
 
 fn or_unknown(value: Option<i64>, words: fn(i64) -> String) -> String {

@@ -81,6 +81,9 @@ pub(super) fn follow(run: String, work: Work) {
     dioxus::core::spawn_forever(async move {
         loop {
             TimeoutFuture::new(INTERVAL_MS).await;
+            while !remote::is_visible() {
+                TimeoutFuture::new(INTERVAL_MS).await;
+            }
             match remote::get::<RunState>(&format!("/runs/{run}")).await {
                 Ok(RunState { status: RunStatus::Queued | RunStatus::Running, .. }) => {}
                 Err(failure) if failure.is_temporary() => {}

@@ -5,6 +5,7 @@ use dioxus::prelude::*;
 
 use crate::{
     address, dom,
+    frame::{ServerGone, SessionUnchecked},
     remote::{
         Failure,
         session::{self, SessionState},
@@ -15,39 +16,21 @@ use crate::{
 #[component]
 pub fn SignIn() -> Element {
     address::use_first();
-    let mut token = use_signal(String::new);
-    let mut shown = use_signal(|| false);
-    let mut busy = use_signal(|| false);
-    let mut error = use_signal(|| None::<String>);
-    let mut countdown = use_countdown();
-    use_hook(|| {
-        dom::set_title("Sign in · AtlasHub");
-        spawn(async {
-            session::start().await;
-            if matches!(session::state(), SessionState::SignedIn { .. }) {
-                open_next();
-            }
-        })
+    use_hook(|| spawn(session::start()));
+    use_effect(|| match session::state() {
+        SessionState::SignedIn { .. } => open_next(),
+        SessionState::Unreachable | SessionState::Unchecked(_) => {}
+        _ => dom::set_title("Sign in · AtlasHub"),
     });
-    let by_access = matches!(session::state(), SessionState::SignedOut { by_access: true });
-    let submit = move |event: FormEvent| {
-        event.prevent_default();
-        if busy() || countdown.left() > 0 {
-            return;
-        }
-        spawn(async move {
-            busy.set(true);
-            let credentials = CreateSession { code: None, token: Some(token.peek().trim().to_owned()) };
-            match session::sign_in(&credentials).await {
-                Ok(()) => open_next(),
-                Err(failure) => {
-                    countdown.start(failure.retry_after().unwrap_or_default());
-                    error.set(Some(describe(&failure)));
-                    focus_token();
-                }
-            }
-            busy.set(false);
-        });
+    let content = match session::state() {
+        SessionState::Unreachable => return rsx! { ServerGone {} },
+        SessionState::Unchecked(failure) => return rsx! { SessionUnchecked { failure } },
+        SessionState::SignedOut { by_access: false } => rsx! { TokenForm {} },
+        SessionState::SignedOut { by_access: true } => rsx! { AccessHelp {} },
+        SessionState::Ended => rsx! { SignInElsewhere {} },
+        SessionState::Unknown | SessionState::SignedIn { .. } => rsx! {
+            p { class: "muted late", role: "status", "Loading…" }
+        },
     };
     rsx! {
         main { class: "solo", "aria-labelledby": "h1",
@@ -56,57 +39,81 @@ pub fn SignIn() -> Element {
                     p { class: "row muted label mb-3", span { class: "glyph", "aria-hidden": "true", "A" } "AtlasHub" }
                     h1 { id: "h1", "Sign in" }
                 }
-                if by_access {
-                    AccessHelp {}
-                } else {
-                form { class: "stack", onsubmit: submit,
-                    div { class: "field",
-                        label { r#for: "token", "Admin token" }
-                        div { class: "input input-icon", "aria-invalid": if error().is_some() { "true" },
-                            input {
-                                id: "token",
-                                class: "mono",
-                                r#type: if shown() { "text" } else { "password" },
-                                autocomplete: "current-password",
-                                autofocus: true,
-                                required: true,
-                                value: "{token}",
-                                "aria-invalid": if error().is_some() { "true" },
-                                "aria-describedby": if error().is_some() { "token-error" },
-                                oninput: move |event| token.set(event.value()),
-                            }
-                            button {
-                                class: "btn btn-ghost btn-icon btn-s",
-                                r#type: "button",
-                                "aria-label": "Show token",
-                                "aria-pressed": "{shown}",
-                                onclick: move |_| shown.toggle(),
-                                Icon { name: IconName::Eye }
-                            }
-                        }
-                        if let Some(error) = error() {
-                            p {
-                                class: "error", id: "token-error", role: "alert", Mark { shape: Shape::Failed }
-                                "{error}"
-                            }
-                        }
+                {content}
+            }
+        }
+    }
+}
+
+#[component]
+fn TokenForm() -> Element {
+    let mut token = use_signal(String::new);
+    let mut shown = use_signal(|| false);
+    let mut busy = use_signal(|| false);
+    let mut error = use_signal(|| None::<String>);
+    let mut countdown = use_countdown();
+    let submit = move |event: FormEvent| {
+        event.prevent_default();
+        if busy() || countdown.left() > 0 {
+            return;
+        }
+        spawn(async move {
+            busy.set(true);
+            let credentials = CreateSession { code: None, token: Some(token.peek().trim().to_owned()) };
+            if let Err(failure) = session::sign_in(&credentials).await {
+                countdown.start(failure.retry_after().unwrap_or_default());
+                error.set(Some(describe(&failure)));
+                focus_token();
+            }
+            busy.set(false);
+        });
+    };
+    rsx! {
+        form { class: "stack", onsubmit: submit,
+            div { class: "field",
+                label { r#for: "token", "Admin token" }
+                div { class: "input input-icon", "aria-invalid": if error().is_some() { "true" },
+                    input {
+                        id: "token",
+                        class: "mono",
+                        r#type: if shown() { "text" } else { "password" },
+                        autocomplete: "current-password",
+                        autofocus: true,
+                        required: true,
+                        value: "{token}",
+                        "aria-invalid": if error().is_some() { "true" },
+                        "aria-describedby": if error().is_some() { "token-error" },
+                        oninput: move |event| token.set(event.value()),
                     }
-                    button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || countdown.left() > 0,
-                        if countdown.left() > 0 { "Sign in (wait {countdown.left()} s)" } else { "Sign in" }
+                    button {
+                        class: "btn btn-ghost btn-icon btn-s",
+                        r#type: "button",
+                        "aria-label": "Show token",
+                        "aria-pressed": "{shown}",
+                        onclick: move |_| shown.toggle(),
+                        Icon { name: IconName::Eye }
                     }
                 }
-                hr { class: "rule" }
-                div { class: "stack stack-2 label muted",
+                if let Some(error) = error() {
                     p {
-                        "The token is in " code { ".atlashub/secrets/admin-token" }
-                        ", or in " code { "DEV_ADMIN_TOKEN" }
-                        " if you set it."
+                        class: "error", id: "token-error", role: "alert", Mark { shape: Shape::Failed }
+                        "{error}"
                     }
-                    p { "When AtlasHub starts, it also prints a link that signs you in once." }
-                    p { "In production, Cloudflare Access signs you in, and this page is not needed." }
-                }
                 }
             }
+            button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || countdown.left() > 0,
+                if countdown.left() > 0 { "Sign in (wait {countdown.left()} s)" } else { "Sign in" }
+            }
+        }
+        hr { class: "rule" }
+        div { class: "stack stack-2 label muted",
+            p {
+                "The token is in " code { ".atlashub/secrets/admin-token" }
+                ", or in " code { "DEV_ADMIN_TOKEN" }
+                " if you set it."
+            }
+            p { "When AtlasHub starts, it also prints a link that signs you in once." }
+            p { "In production, Cloudflare Access signs you in, and this page is not needed." }
         }
     }
 }
@@ -126,10 +133,29 @@ fn AccessHelp() -> Element {
     }
 }
 
+/// Shown if another program in front of the server asks for a sign-in, for example Cloudflare Access.
+#[component]
+fn SignInElsewhere() -> Element {
+    rsx! {
+        p { class: "muted", "Your sign-in has ended. Sign in again to continue." }
+        button {
+            class: "btn btn-primary btn-l",
+            r#type: "button",
+            // A real navigation, so that Cloudflare Access can show its sign-in page.
+            onclick: |_| dom::open_here(&next_address()),
+            "Sign in again"
+        }
+    }
+}
+
 /// Opens the page that the owner requested before the sign-in.
 fn open_next() {
+    navigator().replace(address::target(&next_address()));
+}
+
+fn next_address() -> String {
     let next = address::parameter("next").filter(|next| next.starts_with('/') && !next.starts_with("//"));
-    navigator().replace(address::target(next.as_deref().unwrap_or("/")));
+    next.unwrap_or_else(|| "/".to_owned())
 }
 
 fn describe(failure: &Failure) -> String {

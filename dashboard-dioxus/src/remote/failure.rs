@@ -75,6 +75,11 @@ impl Failure {
         }
     }
 
+    /// Returns whether the server knows that nobody is signed in.
+    pub fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::Refused { status: 401, .. })
+    }
+
     /// Returns whether the requested resource does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })

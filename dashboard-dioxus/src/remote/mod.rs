@@ -18,4 +18,4 @@ pub use brief::{PageBrief, ProjectBrief, RunBrief, SystemBrief, TableBrief};
 pub use cache::{forget, forget_all};
 pub use client::{Method, delete, get, get_text, parse, send, send_if_match};
 pub use failure::Failure;
-pub use resource::{Remote, RemoteState, is_visible, use_remote, use_remote_every};
+pub use resource::{Remote, RemoteState, is_visible, outdated, use_remote, use_remote_every};

@@ -1,4 +1,4 @@
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
@@ -8,6 +8,33 @@ use super::{Failure, cache, client};
 
 /// Interval at which a visible page reads its values again.
 const POLL_INTERVAL_MS: u32 = 15_000;
+
+thread_local! {
+    static NEXT_READER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Why shown values could not be read again, each with the number of its reader. The latest failure is the last one.
+static OUTDATED: GlobalSignal<Vec<(u64, Failure)>> = Signal::global(Vec::new);
+
+/// Returns why a shown value could not be read again, and subscribes the component to changes. `None` if all shown
+/// values are up to date.
+pub fn outdated() -> Option<Failure> {
+    OUTDATED.read().last().map(|(_, failure)| failure.clone())
+}
+
+/// Returns whether the value of a reader is known to be out of date.
+fn is_noted(reader: u64) -> bool {
+    OUTDATED.peek().iter().any(|(noted, _)| *noted == reader)
+}
+
+fn note_outdated(reader: u64, failure: Option<Failure>) {
+    if is_noted(reader) || failure.is_some() {
+        OUTDATED.with_mut(|outdated| {
+            outdated.retain(|(noted, _)| *noted != reader);
+            outdated.extend(failure.map(|failure| (reader, failure)));
+        });
+    }
+}
 
 /// The state of a value that a page reads from the server.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,12 +135,22 @@ struct ResponseText {
 fn use_response_text(path: ReadSignal<String>, interval_ms: u32) -> ResponseText {
     let mut text = use_signal(|| RemoteState::Loading);
     let mut stale = use_signal(|| None);
+    let reader = use_hook(|| NEXT_READER.replace(NEXT_READER.get() + 1));
+    use_drop(move || {
+        if is_noted(reader) {
+            // A component that is being removed must not update others.
+            dioxus::core::spawn_forever(async move { note_outdated(reader, None) });
+        }
+    });
     let mut updated_at = use_signal(|| 0.0);
     let mut shown_path = use_signal(String::new);
     use_resource(use_reactive(&interval_ms, move |interval_ms| {
         let path = path.read().clone();
         cache::subscribe();
         async move {
+            if *shown_path.peek() != path {
+                set_stale(&mut stale, reader, None);
+            }
             if let Some(response) = cache::cached(&path) {
                 set_if_changed(&mut text, RemoteState::Ready(response.text));
             } else if *shown_path.peek() != path {
@@ -129,7 +166,7 @@ fn use_response_text(path: ReadSignal<String>, interval_ms: u32) -> ResponseText
                     Ok(response) => {
                         set_if_changed(&mut text, RemoteState::Ready(response.text));
                         updated_at.set(response.read_at);
-                        stale.set(None);
+                        set_stale(&mut stale, reader, None);
                     }
                     Err(failure) => {
                         if let Some(seconds) = failure.retry_after() {
@@ -137,8 +174,9 @@ fn use_response_text(path: ReadSignal<String>, interval_ms: u32) -> ResponseText
                         }
                         let is_shown = matches!(*text.peek(), RemoteState::Ready(_));
                         if is_shown && failure.is_temporary() {
-                            stale.set(Some(failure));
+                            set_stale(&mut stale, reader, Some(failure));
                         } else {
+                            set_stale(&mut stale, reader, None);
                             text.set(RemoteState::Failed(failure));
                         }
                     }
@@ -156,6 +194,14 @@ fn use_response_text(path: ReadSignal<String>, interval_ms: u32) -> ResponseText
 fn set_if_changed(text: &mut Signal<RemoteState<Rc<str>>>, next: RemoteState<Rc<str>>) {
     if *text.peek() != next {
         text.set(next);
+    }
+}
+
+fn set_stale(stale: &mut Signal<Option<Failure>>, reader: u64, failure: Option<Failure>) {
+    // A dialog reports the end of the session.
+    note_outdated(reader, failure.clone().filter(|failure| *failure != Failure::SignedOut));
+    if *stale.peek() != failure {
+        stale.set(failure);
     }
 }
 

@@ -21,6 +21,8 @@ pub enum SessionState {
     Ended,
     /// The server did not respond.
     Unreachable,
+    /// The server could not check the session, for example because it can't reach its database.
+    Unchecked(Failure),
 }
 
 static STATE: GlobalSignal<SessionState> = Signal::global(|| SessionState::Unknown);
@@ -31,7 +33,7 @@ pub fn state() -> SessionState {
 }
 
 /// Returns the state without subscribing.
-pub(super) fn peek() -> SessionState {
+pub fn peek() -> SessionState {
     STATE.peek().clone()
 }
 
@@ -60,7 +62,10 @@ pub async fn check() {
         Err(Failure::Unreachable) => SessionState::Unreachable,
         // Cloudflare Access or another proxy requires a sign-in.
         Err(Failure::SignedOut) => SessionState::Ended,
-        Err(failure) => SessionState::SignedOut { by_access: sign_in_way(&failure) == Some(SignInWay::Access) },
+        Err(failure) if failure.is_unauthorized() => {
+            SessionState::SignedOut { by_access: sign_in_way(&failure) == Some(SignInWay::Access) }
+        }
+        Err(failure) => SessionState::Unchecked(failure),
     };
     *STATE.write() = state;
 }
@@ -81,15 +86,20 @@ pub async fn sign_in(credentials: &CreateSession) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends the session on the server.
+/// Ends the session on the server. Behind Cloudflare Access, returns the address that the browser must open to end the
+/// sign-in, and the state stays as it is until then.
 ///
 /// # Errors
 /// The errors of [`crate::remote::get`].
-pub async fn sign_out() -> Result<(), Failure> {
+pub async fn sign_out() -> Result<Option<String>, Failure> {
+    let session = client::get::<Session>("/session").await.ok();
     client::delete("/session").await?;
-    cache::forget_all();
-    *STATE.write() = SessionState::SignedOut { by_access: false };
-    Ok(())
+    let address = session.and_then(|session| session.sign_out_url);
+    if address.is_none() {
+        cache::forget_all();
+        *STATE.write() = SessionState::SignedOut { by_access: false };
+    }
+    Ok(address)
 }
 
 /// Records that the server no longer accepts the session.

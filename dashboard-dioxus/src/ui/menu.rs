@@ -76,6 +76,9 @@ pub fn MenuItem(
     #[props(default)]
     checked: Option<bool>,
     #[props(default)] danger: bool,
+    /// Whether it changes something on the server at once. It is then disabled while the server is unreachable.
+    #[props(default)]
+    acts: bool,
     onselect: EventHandler<()>,
     children: Element,
 ) -> Element {
@@ -85,6 +88,7 @@ pub fn MenuItem(
             class: if danger { "danger" },
             role: if checked.is_some() { "menuitemradio" } else { "menuitem" },
             "aria-checked": checked.map(|checked| checked.to_string()),
+            "data-act": acts.then_some("true"),
             onclick: move |_| onselect.call(()),
             if let Some(icon) = icon {
                 Icon { name: icon }

@@ -3,16 +3,15 @@
 
 use api_types::{ChangeRows, ChangedRows, DatabaseSchema, ErrorBody};
 use axum::{
-    Extension,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::{DataService, RowsResponse, table_request::TableRequest};
+use super::{DataService, RowsResponse, pipeline::AuditParts, table_request::TableRequest};
 use crate::{
     error::{ApiError, ApiResult},
-    http::{AuditDetails, JsonBody, NoQuery},
+    http::{JsonBody, NoQuery},
     projects::AdminProject,
 };
 
@@ -192,7 +191,6 @@ pub(crate) async fn get_table_cell(request: TableRequest<AdminProject>) -> ApiRe
 pub(crate) async fn change_table_rows(
     request: TableRequest<AdminProject>,
     JsonBody(body): JsonBody,
-) -> ApiResult<(Extension<AuditDetails>, RowsResponse)> {
-    let (details, response) = request.change(&body).await?;
-    Ok((Extension(AuditDetails(details)), response))
+) -> ApiResult<(AuditParts, RowsResponse)> {
+    request.change(&body).await
 }

@@ -12,10 +12,10 @@ use axum::{
 };
 use url::form_urlencoded;
 
-use super::{DataService, RowsResponse, table_request::TableRequest};
+use super::{DataService, RowsResponse, pipeline::AuditParts, table_request::TableRequest};
 use crate::{
     error::{ApiError, ApiResult},
-    http::{AuditDetails, AuditTarget, JsonBody},
+    http::{AuditTarget, JsonBody},
     projects::AdminProject,
 };
 
@@ -112,9 +112,9 @@ pub(crate) async fn get_cell_by_name(NamedTableRequest(request): NamedTableReque
 pub(crate) async fn change_rows_by_name(
     NamedTableRequest(request): NamedTableRequest,
     JsonBody(body): JsonBody,
-) -> ApiResult<(Extension<AuditTarget>, Extension<AuditDetails>, RowsResponse)> {
-    let (details, response) = request.change(&body).await?;
-    Ok((Extension(AuditTarget(request.table().to_owned())), Extension(AuditDetails(details)), response))
+) -> ApiResult<(Extension<AuditTarget>, AuditParts, RowsResponse)> {
+    let (audit, response) = request.change(&body).await?;
+    Ok((Extension(AuditTarget(request.table().to_owned())), audit, response))
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@
 
 use std::{future::Future, sync::Arc};
 
-use axum::{http::StatusCode, response::Response};
+use axum::{Extension, http::StatusCode, response::Response};
 use tokio_postgres::Row;
 
 use crate::{
     db::{DbError, LookupKey, ProjectPools, RowSink},
     error::{ApiError, ApiResult, Code},
-    http::{Recipient, ResponseBuffer, ResponseMemory},
+    http::{AuditDetails, NothingChanged, Recipient, ResponseBuffer, ResponseMemory},
 };
 
 use super::{
@@ -28,6 +28,9 @@ use super::{
     respond::{self, EmptyOutput, RespondError, RowsResponse},
     schema::{self, RefreshReason, Schema, SchemaCache},
 };
+
+/// Parts of the response to several changes, for the audit log.
+pub(super) type AuditParts = (Extension<AuditDetails>, Option<Extension<NothingChanged>>);
 
 /// Reads and writes rows on behalf of an [`Identity`].
 #[derive(Clone)]
@@ -125,7 +128,7 @@ impl DataService {
         }
     }
 
-    /// Handles a `POST` of several changes. Also returns details for the audit log.
+    /// Handles a `POST` of several changes. Also returns parts of the response for the audit log.
     ///
     /// # Errors
     /// Returns the errors of [`ChangesRequest::parse`] and planning, `row_changed` if a row does not have the expected
@@ -136,18 +139,19 @@ impl DataService {
         identity: Identity<'_>,
         table: &str,
         body: &[u8],
-    ) -> ApiResult<(serde_json::Value, RowsResponse)> {
+    ) -> ApiResult<(AuditParts, RowsResponse)> {
         let request = ChangesRequest::parse(body)?;
-        let details = serde_json::json!({ "changes": request.changes.len(), "dryRun": request.dry_run });
+        let details = AuditDetails(serde_json::json!({ "changes": request.changes.len(), "dryRun": request.dry_run }));
+        let audit = (Extension(details), request.dry_run.then_some(Extension(NothingChanged)));
         let schema = self.0.schemas.get(identity.project, identity.role).await?;
         let service = changes::Service { pools: &self.0.pools, limits: &self.0.limits, memory: &self.0.memory };
         let failure = match changes::change_rows(service, identity, &schema, table, &request).await {
-            Ok(response) => return Ok((details, response)),
+            Ok(response) => return Ok((audit, response)),
             Err(error) => Failure::from(error),
         };
         let Some(reason) = failure.refresh else { return Err(failure.error) };
         match self.0.schemas.newer(identity.project, identity.role, &schema, reason).await? {
-            Some(newer) => Ok((details, changes::change_rows(service, identity, &newer, table, &request).await?)),
+            Some(newer) => Ok((audit, changes::change_rows(service, identity, &newer, table, &request).await?)),
             None => Err(failure.error),
         }
     }

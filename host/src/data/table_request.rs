@@ -13,7 +13,7 @@ use crate::{
     projects::{AdminProject, Caller},
 };
 
-use super::{DataService, Identity, RowsResponse};
+use super::{DataService, Identity, RowsResponse, pipeline::AuditParts};
 
 /// A request for the rows of one table, from either surface.
 pub(crate) struct TableRequest<C> {
@@ -41,7 +41,7 @@ impl<C: RowsCaller> TableRequest<C> {
         self.service.get_cell(self.caller.identity(), &self.table, &self.query).await
     }
 
-    pub(super) async fn change(&self, body: &[u8]) -> ApiResult<(serde_json::Value, RowsResponse)> {
+    pub(super) async fn change(&self, body: &[u8]) -> ApiResult<(AuditParts, RowsResponse)> {
         if let Some(name) = self.query.split(['=', '&']).next().filter(|name| !name.is_empty()) {
             return Err(ApiError::invalid(format!("Unknown parameter `{name}`. This route has no parameters.")));
         }

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     db::DbRole,
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, AuditDetails, NoQuery, Recipient},
+    http::{ApiJson, ApiPath, AuditDetails, NoQuery, NothingChanged, Recipient},
     projects::AdminProject,
 };
 
@@ -30,7 +30,7 @@ const MAX_ROWS: u32 = 5000;
 const DEFAULT_TIMEOUT_MS: u64 = 5000;
 const MAX_TIMEOUT_MS: u64 = 60_000;
 
-type SqlResponse = ApiResult<(Extension<AuditDetails>, Response)>;
+type SqlResponse = ApiResult<(Extension<AuditDetails>, Option<Extension<NothingChanged>>, Response)>;
 
 /// Run SQL
 ///
@@ -65,13 +65,17 @@ pub(crate) async fn run_sql(
     let running = state.running.begin(&project.id, request.query_id.as_deref())?;
     let at = Utc::now();
     let sql = request.sql.clone();
+    // `analyze` executes the statement. Its rollback does not undo everything, for example not the use of a sequence.
+    let nothing_changed = (request.explain == Explain::Plan).then_some(Extension(NothingChanged));
     let result = if request.script {
         run_script(&state, &project.id, request, &running).await
     } else {
         run_statement(&state, &project.id, request, &running).await
     };
     let (ended, response) = match result {
-        Ok(Ran { ended, details, response }) => (ended, Ok((Extension(AuditDetails(details)), response))),
+        Ok(Ran { ended, details, response }) => {
+            (ended, Ok((Extension(AuditDetails(details)), nothing_changed, response)))
+        }
         Err(error) => (Ended { row_count: None, error: Some(error.message().to_owned()) }, Err(error)),
     };
     if response.as_ref().err().is_none_or(|error| !error.status().is_server_error() || error.code() == Code::Timeout) {

@@ -20,7 +20,7 @@ use words::Act;
 #[component]
 pub(super) fn NeedsAttention(
     items: Vec<Attention>,
-    /// Shown if the list shows no item.
+    /// Shown if there is no item, not even a snoozed one.
     when_empty: Element,
     /// Whether items name their project.
     #[props(default = true)]
@@ -34,9 +34,9 @@ pub(super) fn NeedsAttention(
     let shown: Vec<Attention> = items.iter().filter(|item| show_all() || !is_hidden(item)).cloned().collect();
     rsx! {
         section { class: "section first-phone", "aria-label": "Needs attention",
-            if shown.is_empty() {
+            if items.is_empty() {
                 {when_empty}
-            } else {
+            } else if !shown.is_empty() {
                 div { class: "section-head",
                     h2 { "Needs attention" }
                     span { class: "label", "{shown.len()}" }

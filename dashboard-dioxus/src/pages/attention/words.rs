@@ -109,7 +109,9 @@ pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
 /// Returns the sentences under the headline: why it happened, and since when unless the headline says it.
 pub(super) fn detail(item: &Attention, now: DateTime<Utc>) -> String {
     let reason = match item.kind {
-        AttentionKind::BackupOverdue if has_no_job(item) => "Backups are created only when you start them.".to_owned(),
+        AttentionKind::BackupOverdue if has_no_job(item) => {
+            "Its backup is overdue: backups are created only when you start them.".to_owned()
+        }
         AttentionKind::FailuresUnheard => "Failed runs and backups are visible only in the dashboard.".to_owned(),
         _ => item.reason.clone().unwrap_or_else(|| item.message.clone()),
     };
@@ -160,6 +162,8 @@ mod tests {
         ] {
             assert_eq!(headline(&item, now), expected);
         }
+        let unprotected = item(AttentionKind::BackupOverdue, 1, Some("No enabled job backs it up."));
+        assert!(detail(&unprotected, now).starts_with("Its backup is overdue: "));
         assert_eq!(detail(&item(AttentionKind::DiskLow, 1, None), now), "The disk is nearly full.");
     }
 

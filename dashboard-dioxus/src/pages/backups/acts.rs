@@ -59,6 +59,7 @@ pub(super) fn BackUp(
             "aria-label": (label != full).then_some(full),
             title: has_rules.then_some(removes),
             "data-create": if creates { "true" },
+            "data-act": "true",
             disabled: busy(),
             onclick: move |_| {
                 let (target, name) = (target.clone(), name.clone());

@@ -266,6 +266,7 @@ fn BackupMenu(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> E
                 MenuItem { icon: Some(IconName::Download), onselect: move |()| download(&to_download), "Download" }
                 MenuItem {
                     icon: Some(IconName::Refresh),
+                    acts: true,
                     onselect: move |()| if to_verify.encrypted { asking.set(true) } else { verify(live, &to_verify) },
                     "Verify"
                 }

@@ -79,6 +79,7 @@ fn Opened(live: Live, id: String) -> Element {
                             button {
                                 class: "btn btn-l",
                                 r#type: "button",
+                                "data-act": "true",
                                 onclick: move |_| {
                                     if to_verify.encrypted { asking.set(true) } else { verify(live, &to_verify) }
                                 },

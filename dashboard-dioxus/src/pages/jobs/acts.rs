@@ -37,6 +37,7 @@ pub(super) fn RunNow(job: Job, #[props(default)] with_label: bool) -> Element {
             r#type: "button",
             "aria-label": "{name}",
             title: "{name}",
+            "data-act": "true",
             disabled: busy(),
             onclick: move |_| {
                 let id = job.id.clone();
@@ -85,6 +86,7 @@ pub(super) fn EnableSwitch(job: Job) -> Element {
             r#type: "checkbox",
             role: "switch",
             "aria-label": "Enable {job.name}",
+            "data-act": "true",
             checked: shown,
             onclick: move |event| {
                 if shown && is_backup {

@@ -4,6 +4,7 @@ use api_types::{Job, JobState, ListedProject, Page as ApiPage, Plugin};
 use dioxus::prelude::*;
 
 use super::{
+    super::filter_text::use_filter_text,
     acts::DeleteJob,
     row::{JobCard, JobRow},
     words,
@@ -21,13 +22,7 @@ const PAGE_SIZE: &str = "200";
 /// A list of jobs. Jobs that need attention come first.
 #[component]
 pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
-    let filter = use_signal(|| address::parameter("q").unwrap_or_default());
-    use_effect(move || {
-        let filter = filter.read().clone();
-        if address::parameter("q").unwrap_or_default() != filter {
-            address::replace_parameter("q", (!filter.is_empty()).then_some(filter.as_str()));
-        }
-    });
+    let filter = use_filter_text();
     let state = address::use_parameter("state").and_then(|state| state.parse::<JobState>().ok());
     let of_project = project.clone().or(address::use_parameter("project"));
     let of_plugin = address::use_parameter("plugin");

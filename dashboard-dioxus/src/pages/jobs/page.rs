@@ -90,10 +90,7 @@ fn JobPage(job: JobData) -> Element {
                 selected: if on_settings { "settings" } else { "runs" },
             }
             if on_settings {
-                // The key resets the form after the job was saved.
-                for job in [job.clone()] {
-                    div { class: "job-settings", key: "{job.updated_at}", JobForm { job } }
-                }
+                div { class: "job-settings", JobForm { job: job.clone() } }
             } else {
                 JobRuns { job: job.clone() }
             }

@@ -3,7 +3,10 @@
 use api_types::{CreateApiKey, CreatedApiKey, KeyType};
 use dioxus::prelude::*;
 
-use super::expiry::{ExpiryField, expiry};
+use super::{
+    super::not_saved::NotSaved,
+    expiry::{ExpiryField, expiry},
+};
 use crate::{
     draft,
     remote::{self, Failure, Method},
@@ -61,11 +64,16 @@ pub(super) fn CreateKey(
             busy.set(false);
         });
     };
+    let is_dirty = !name.read().is_empty()
+        || key_type() != KeyType::Publishable
+        || lifetime() != Some(0)
+        || !date.read().is_empty();
     rsx! {
         Dialog {
             title: "New key",
             on_close: move |()| on_close.call(()),
             footer: rsx! {
+                NotSaved { is_dirty }
                 button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
                 button {
                     class: "btn btn-primary btn-l", r#type: "submit", form: "new-key", disabled: busy(), "Create key"

@@ -4,10 +4,12 @@ use api_types::{ApiKey, UpdateApiKey};
 use dioxus::prelude::*;
 
 use super::{
+    super::not_saved::NotSaved,
     create::name_problem,
     expiry::{ExpiryField, expiry},
 };
 use crate::{
+    draft,
     remote::{self, Method},
     text,
     ui::{Dialog, Field, Mark, Shape, messages},
@@ -21,10 +23,21 @@ pub(super) fn EditKey(
     on_saved: EventHandler<()>,
     on_close: EventHandler<()>,
 ) -> Element {
-    let name = use_signal(|| api_key.name.clone());
+    let drafts = use_hook(|| ["name", "lifetime", "date"].map(|part| format!("edit-key.{}.{part}", api_key.id)));
+    let [name_draft, lifetime_draft, date_draft] = &drafts;
+    let name = draft::use_draft(name_draft, api_key.name.clone());
     // `None` keeps the expiry.
-    let lifetime = use_signal(|| None::<usize>);
-    let date = use_signal(String::new);
+    let lifetime = draft::use_draft(lifetime_draft, None::<usize>);
+    let date = draft::use_draft(date_draft, String::new());
+    let is_dirty = *name.read() != api_key.name || lifetime().is_some() || !date.read().is_empty();
+    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
+    let cancel = {
+        let forget = forget.clone();
+        move |_| {
+            forget();
+            on_close.call(());
+        }
+    };
     let mut name_error = use_signal(|| None::<String>);
     let mut date_error = use_signal(|| None::<String>);
     let mut failure = use_signal(|| None::<String>);
@@ -43,13 +56,14 @@ pub(super) fn EditKey(
         name_error.set(name_problem(&name.peek()));
         date_error.set(expires_at.err().map(str::to_owned));
         let (Ok(expires_at), None) = (expires_at, name_error()) else { return };
-        let path = path.clone();
+        let (path, forget) = (path.clone(), forget.clone());
         spawn(async move {
             busy.set(true);
             failure.set(None);
             let change = UpdateApiKey { name: Some(name.peek().trim().to_owned()), expires_at };
             match remote::send::<_, ApiKey>(Method::Patch, &path, &change).await {
                 Ok(_) => {
+                    forget();
                     messages::show("Key saved");
                     on_saved.call(());
                 }
@@ -63,7 +77,8 @@ pub(super) fn EditKey(
             title: "Edit key",
             on_close: move |()| on_close.call(()),
             footer: rsx! {
-                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                NotSaved { is_dirty }
+                button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
                 button {
                     class: "btn btn-primary btn-l", r#type: "submit", form: "edit-key", disabled: busy(), "Save key"
                 }

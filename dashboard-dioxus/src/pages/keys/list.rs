@@ -196,6 +196,7 @@ fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
             button {
                 class: "btn btn-ghost btn-s",
                 r#type: "button",
+                "data-act": "true",
                 disabled: busy(),
                 onclick: move |_| {
                     let path = path.clone();

@@ -155,15 +155,20 @@ fn last_sent(channel: &NotificationChannel) -> String {
 /// The switch of a channel. It shows the new state at once, and the old one again if the server refuses.
 #[component]
 fn EnableSwitch(channel: NotificationChannel) -> Element {
-    // The last choice of the owner. `None` before the first one, and after a failure.
+    // The choice of the owner. `None` unless the server has not confirmed it yet.
     let mut chosen = use_signal(|| None::<bool>);
     let path = format!("{PATH}/{}", channel.id);
+    // The server has confirmed the new state.
+    if *chosen.peek() == Some(channel.enabled) {
+        chosen.set(None);
+    }
     rsx! {
         input {
             class: "switch",
             r#type: "checkbox",
             role: "switch",
             "aria-label": "Enable {channel.name}",
+            "data-act": "true",
             checked: chosen().unwrap_or(channel.enabled),
             onchange: move |event| {
                 let path = path.clone();
@@ -193,6 +198,7 @@ fn TestButton(channel: NotificationChannel) -> Element {
             class: "btn btn-ghost btn-s",
             r#type: "button",
             "aria-label": "Send test to {channel.name}",
+            "data-act": "true",
             disabled: busy(),
             onclick: move |_| {
                 let (path, name) = (path.clone(), name.clone());

@@ -13,11 +13,14 @@ use super::{
     words::{EVENTS, kind_in_words, preset},
 };
 use crate::{
-    address,
+    address, draft,
     remote::{self, Failure, Method},
     text,
     ui::{CodeText, Field, Mark, Shape, Sheet, messages},
 };
+
+/// The kind that the form of a new channel shows first.
+const DEFAULT_KIND: ChannelKind = ChannelKind::Webhook;
 
 /// How a test ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,18 +49,25 @@ struct Form {
 #[component]
 pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
     let saved = channel.clone();
+    let drafts = draft_names(channel.as_ref().map(|channel| channel.id.as_str()));
+    let [kind_draft, name_draft, events_draft] = &drafts;
     let form = Form {
-        kind: use_signal(|| channel.as_ref().map_or(ChannelKind::Webhook, |channel| channel.kind)),
-        name: use_signal(|| channel.as_ref().map(|channel| channel.name.clone()).unwrap_or_default()),
+        kind: draft::use_draft(kind_draft, channel.as_ref().map_or(DEFAULT_KIND, |channel| channel.kind)),
+        name: draft::use_draft(name_draft, channel.as_ref().map(|channel| channel.name.clone()).unwrap_or_default()),
         values: use_signal(|| channel.as_ref().map(|channel| values_of(&channel.settings)).unwrap_or_default()),
-        events: use_signal(|| channel.as_ref().map_or_else(preset, |channel| channel.events.clone())),
+        events: draft::use_draft(events_draft, channel.as_ref().map_or_else(preset, |channel| channel.events.clone())),
         error: use_signal(|| None),
         tested: use_signal(|| Tested::No),
         busy: use_signal(|| false),
     };
     let is_new = saved.is_none();
     let is_dirty = match &saved {
-        None => !form.name.read().is_empty() || form.values.read().values().any(|value| !value.is_empty()),
+        None => {
+            !form.name.read().is_empty()
+                || *form.kind.read() != DEFAULT_KIND
+                || *form.events.read() != preset()
+                || form.values.read().values().any(|value| !value.is_empty())
+        }
         Some(saved) => {
             *form.name.read() != saved.name
                 || *form.events.read() != saved.events
@@ -65,7 +75,11 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
         }
     };
     let id = saved.as_ref().map(|saved| saved.id.clone());
-    let to_test = id.clone();
+    let (to_test, to_cancel) = (id.clone(), id.clone());
+    let cancel = move |_| {
+        forget_drafts(to_cancel.as_deref());
+        close();
+    };
     let title = saved.as_ref().map_or_else(|| "New channel".to_owned(), |saved| saved.name.clone());
     let is_busy = form.busy.read().to_owned() || *form.tested.read() == Tested::Running;
     rsx! {
@@ -79,6 +93,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
                 button {
                     class: "btn",
                     r#type: "button",
+                    "data-act": "true",
                     disabled: is_busy,
                     onclick: move |_| test(form, to_test.clone()),
                     if *form.tested.read() == Tested::Running {
@@ -86,7 +101,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
                     }
                     "Send test"
                 }
-                button { class: "btn btn-ghost", r#type: "button", onclick: |_| close(), "Cancel" }
+                button { class: "btn btn-ghost", r#type: "button", onclick: cancel, "Cancel" }
                 span { class: "push label muted", role: "status", if is_dirty { "Not saved" } }
             },
             form {
@@ -104,6 +119,15 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
             }
         }
     }
+}
+
+/// Returns the names of a channel's drafts: kind, name and events. Its settings contain secrets, so they have none.
+fn draft_names(id: Option<&str>) -> [String; 3] {
+    ["kind", "name", "events"].map(|part| format!("channel.{}.{part}", id.unwrap_or("new")))
+}
+
+fn forget_drafts(id: Option<&str>) {
+    draft_names(id).iter().for_each(|name| draft::forget(name));
 }
 
 fn close() {
@@ -268,6 +292,7 @@ fn save(form: Form, id: Option<String>) {
     spawn(async move {
         busy.set(true);
         let is_new = id.is_none();
+        let draft_of = id.clone();
         let saved: Result<NotificationChannel, Failure> = match id {
             None => {
                 let request = CreateNotificationChannel { name, kind: kind(), events, enabled: None, settings };
@@ -282,6 +307,7 @@ fn save(form: Form, id: Option<String>) {
         busy.set(false);
         match saved {
             Ok(_) => {
+                forget_drafts(draft_of.as_deref());
                 messages::show(if is_new { "Channel created" } else { "Channel saved" });
                 remote::forget(PATH);
                 close();

@@ -9,7 +9,11 @@ use api_types::Overview as OverviewData;
 use dioxus::prelude::*;
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{attention::NeedsAttention, new_project::CreateForm, recent_runs::RecentRuns};
+use super::{
+    attention::NeedsAttention,
+    new_project::{CreateForm, is_creating},
+    recent_runs::RecentRuns,
+};
 use crate::{
     frame::page::Page,
     lazy,
@@ -42,8 +46,12 @@ struct FactsBrief {
 #[component]
 pub fn Overview() -> Element {
     let overview = use_remote::<OverviewBrief>(use_signal(|| PATH.to_owned()).into());
+    // A project counts while it is being created, before its keys are shown.
+    let is_creating = is_creating();
     let (subtitle, content) = match overview.state() {
-        RemoteState::Ready(data) if data.facts.project_count == 0 => return rsx! { lazy::FirstProject {} },
+        RemoteState::Ready(data) if data.facts.project_count == 0 || is_creating => {
+            return rsx! { lazy::FirstProject {} };
+        }
         RemoteState::Ready(data) => (
             match data.attention.len() {
                 0 => text::day_and_time(text::now()),
@@ -76,9 +84,15 @@ pub fn Regions() -> Element {
             NeedsAttention {
                 items: data.attention.clone(),
                 when_empty: rsx! {
-                    div { class: "well", role: "status",
-                        Mark { shape: Shape::Succeeded }
-                        span { strong { "All is well." } " {all_is_well(&data.facts, text::now())}" }
+                    if let Some(failure) = overview.stale() {
+                        ErrorBox {
+                            what: "The state could not be read again.", failure, on_retry: move |()| overview.refresh()
+                        }
+                    } else {
+                        div { class: "well", role: "status",
+                            Mark { shape: Shape::Succeeded }
+                            span { strong { "All is well." } " {all_is_well(&data.facts, text::now())}" }
+                        }
                     }
                 },
             }

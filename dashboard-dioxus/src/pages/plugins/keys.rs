@@ -1,9 +1,9 @@
 use api_types::{AddTrustedKey, Page as ApiPage, Plugin, TrustedKey};
 use dioxus::prelude::*;
 
-use super::acts::forget_plugins;
+use super::{super::not_saved::NotSaved, acts::forget_plugins};
 use crate::{
-    address,
+    address, draft,
     remote::{self, Method, RemoteState, use_remote},
     text,
     ui::{
@@ -141,11 +141,23 @@ fn KeyActs(trusted: TrustedKey, revoking: Signal<Option<TrustedKey>>) -> Element
 #[component]
 fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
     let is_proposed = proposed.is_some();
-    let name = use_signal(|| proposed.as_ref().map(|key| key.name.clone()).unwrap_or_default());
-    let mut public_key = use_signal(|| proposed.as_ref().map(|key| key.public_key.clone()).unwrap_or_default());
+    let drafts = use_hook(|| ["name", "key"].map(|part| format!("trust-key.{id}.{part}")));
+    let [name_draft, key_draft] = &drafts;
+    let (saved_name, saved_key) = proposed.map(|key| (key.name, key.public_key)).unwrap_or_default();
+    let name = draft::use_draft(name_draft, saved_name.clone());
+    let mut public_key = draft::use_draft(key_draft, saved_key.clone());
+    let is_dirty = *name.read() != saved_name || *public_key.read() != saved_key;
     let mut error = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
     let close = || address::push_parameter("trust", None);
+    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
+    let cancel = {
+        let forget = forget.clone();
+        move |_| {
+            forget();
+            close();
+        }
+    };
     let description = match (is_proposed, id.is_empty()) {
         (true, _) => "A file in the folder trusted-keys proposes this key. Compare its id with the id that the \
                       publisher states, for example on a website."
@@ -159,7 +171,8 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
             description,
             on_close: move |()| close(),
             footer: rsx! {
-                button { class: "btn btn-l", r#type: "button", onclick: move |_| close(), "Cancel" }
+                NotSaved { is_dirty }
+                button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
                 button {
                     class: "btn btn-primary btn-l",
                     r#type: "submit",
@@ -173,6 +186,7 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
                 class: "stack",
                 onsubmit: move |event| {
                     event.prevent_default();
+                    let forget = forget.clone();
                     spawn(async move {
                         busy.set(true);
                         let request = AddTrustedKey {
@@ -181,6 +195,7 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
                         };
                         match remote::send::<_, TrustedKey>(Method::Post, "/trusted-keys", &request).await {
                             Ok(_) => {
+                                forget();
                                 messages::show("Key trusted");
                                 forget_plugins();
                                 close();

@@ -20,7 +20,7 @@ pub(super) fn RunActs(run: Run) -> Element {
     let path = format!("/runs/{}/again", run.id);
     rsx! {
         if active {
-            button { class: "btn", r#type: "button", onclick: move |_| asks.set(true),
+            button { class: "btn", r#type: "button", "data-act": "true", onclick: move |_| asks.set(true),
                 Icon { name: IconName::Stop }
                 "Cancel run"
             }
@@ -28,6 +28,7 @@ pub(super) fn RunActs(run: Run) -> Element {
         button {
             class: "btn",
             r#type: "button",
+            "data-act": "true",
             disabled: busy() || active,
             title: if active { "The run has not ended" },
             onclick: move |_| {

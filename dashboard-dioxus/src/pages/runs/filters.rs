@@ -49,13 +49,6 @@ pub(super) fn Filters(
     is_filtered: bool,
     on_clear: EventHandler<()>,
 ) -> Element {
-    use_effect(move || {
-        let text = text.read().trim().to_owned();
-        if address::parameter("q").unwrap_or_default() != text {
-            let text = if text.is_empty() { Vec::new() } else { vec![text] };
-            address::replace_parameters(&[("q", text), ("after", Vec::new()), ("offset", Vec::new())]);
-        }
-    });
     let triggers = RunTrigger::ALL
         .iter()
         .map(|trigger| (trigger.as_str().to_owned(), trigger_in_words(*trigger).to_owned()))

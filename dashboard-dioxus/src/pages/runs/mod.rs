@@ -19,6 +19,7 @@ use dioxus::prelude::*;
 
 use super::{
     cursor_paging::{CursorPaging, page_size},
+    filter_text::use_filter_text,
     jobs,
 };
 use crate::{
@@ -48,7 +49,7 @@ pub fn Runs() -> Element {
     // All pages of the list must have the same start, even if the range ends now.
     let range = use_memo(use_reactive!(|from, to| TimeRange::parse(from.as_deref(), to.as_deref(), text::now())));
     let range = range();
-    let text = use_signal(|| address::parameter("q").unwrap_or_default());
+    let text = use_filter_text();
     let wanted = text.read().trim().to_owned();
     let is_searching = !wanted.is_empty();
     let list = job.as_ref().map_or_else(|| "/runs".to_owned(), |job| format!("/jobs/{job}/runs"));

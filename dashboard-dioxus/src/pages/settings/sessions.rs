@@ -3,6 +3,7 @@ use dioxus::prelude::*;
 
 use super::SectionHead;
 use crate::{
+    dom,
     remote::{self, Method, RemoteState, session, use_remote},
     text,
     ui::{Confirm, Empty, ErrorBox, LoadingTable, messages, narrow::use_is_narrow},
@@ -84,8 +85,10 @@ fn SessionList() -> Element {
 fn sign_out() {
     // The component may be removed before the server responds.
     dioxus::core::spawn_forever(async {
-        if let Err(failure) = session::sign_out().await {
-            messages::show_failure(failure.message());
+        match session::sign_out().await {
+            Ok(Some(address)) => dom::open_here(&address),
+            Ok(None) => {}
+            Err(failure) => messages::show_failure(failure.message()),
         }
     });
 }
@@ -168,6 +171,7 @@ fn EndButton(session: AdminSession) -> Element {
             class: "btn btn-ghost btn-s",
             r#type: "button",
             "aria-label": "End session of {browser_of(&session)}, {address_of(&session)}",
+            "data-act": "true",
             disabled: busy(),
             onclick: move |_| {
                 let path = path.clone();

@@ -7,7 +7,7 @@ use gloo_timers::future::TimeoutFuture;
 
 use super::{run, wire, workspace::Workspace};
 use crate::{
-    text,
+    remote, text,
     ui::{Dialog, Mark, Shape},
 };
 
@@ -163,6 +163,9 @@ async fn back_up(workspace: Workspace) -> Result<(), String> {
         .map_err(|failure| format!("The backup could not be started. {}", failure.message()))?;
     loop {
         TimeoutFuture::new(500).await;
+        while !remote::is_visible() {
+            TimeoutFuture::new(500).await;
+        }
         // The owner may have closed the dialog.
         if workspace.pending.peek().is_none() {
             return Err("Nothing was run.".to_owned());

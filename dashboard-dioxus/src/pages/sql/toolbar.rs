@@ -47,6 +47,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
                 class: "btn",
                 r#type: "button",
                 title: "Ctrl-Shift-Enter",
+                "data-act": "true",
                 disabled: is_running || is_empty(),
                 onclick: move |_| run::start(workspace, Act::RunAll),
                 "Run all"
@@ -55,6 +56,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
                 class: "btn btn-ghost",
                 r#type: "button",
                 title: "Shows how Postgres would run the statement",
+                "data-act": "true",
                 disabled: is_running || !has_target,
                 onclick: move |_| run::start(workspace, Act::Explain),
                 "Explain"
@@ -63,6 +65,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
                 class: "btn btn-ghost",
                 r#type: "button",
                 title: "Runs the statement and shows where its time goes. Changes are rolled back.",
+                "data-act": "true",
                 disabled: is_running || !has_target,
                 onclick: move |_| run::start(workspace, Act::Analyze),
                 "Analyze"

@@ -10,7 +10,7 @@ use super::{
     words::{access_in_words, exposure_in_words},
 };
 use crate::{
-    address,
+    address, draft,
     remote::{self, Method},
     ui::{Field, Mark, Shape, messages},
 };
@@ -18,10 +18,12 @@ use crate::{
 #[component]
 pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
     let path = paths::bucket(&project.read(), &bucket.name);
-    let mut publishable = use_signal(|| bucket.exposure.publishable);
-    let mut signed_in = use_signal(|| bucket.exposure.signed_in);
+    let drafts = use_hook(|| ["publishable", "signed-in", "limit"].map(|part| format!("bucket.{path}.{part}")));
+    let [publishable_draft, signed_in_draft, limit_draft] = &drafts;
+    let mut publishable = draft::use_draft(publishable_draft, bucket.exposure.publishable);
+    let mut signed_in = draft::use_draft(signed_in_draft, bucket.exposure.signed_in);
     let saved_limit = in_megabytes(bucket.max_object_bytes);
-    let mut limit = use_signal(|| saved_limit.clone());
+    let mut limit = draft::use_draft(limit_draft, saved_limit.clone());
     let mut limit_error = use_signal(|| None::<String>);
     let mut error = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);

@@ -1,8 +1,9 @@
 use api_types::{Bucket, CreateBucket, DeleteBucket, ObjectCount};
 use dioxus::prelude::*;
 
-use super::paths;
+use super::{super::not_saved::NotSaved, paths};
 use crate::{
+    draft,
     remote::{self, Method, RemoteState, use_remote},
     text,
     ui::{Confirm, Dialog, Field, messages},
@@ -27,8 +28,19 @@ pub(super) fn in_megabytes(bytes: i64) -> String {
 
 #[component]
 pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_close: EventHandler<()>) -> Element {
-    let name = use_signal(String::new);
-    let limit = use_signal(String::new);
+    let drafts = use_hook(|| ["name", "limit"].map(|part| format!("new-bucket.{project}.{part}")));
+    let [name_draft, limit_draft] = &drafts;
+    let name = draft::use_draft(name_draft, String::new());
+    let limit = draft::use_draft(limit_draft, String::new());
+    let is_dirty = !name.read().is_empty() || !limit.read().is_empty();
+    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
+    let cancel = {
+        let forget = forget.clone();
+        move |_| {
+            forget();
+            on_close.call(());
+        }
+    };
     let mut name_error = use_signal(|| None::<String>);
     let mut limit_error = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
@@ -39,12 +51,13 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
         };
         limit_error.set(None);
         name_error.set(None);
-        let path = paths::buckets(&project);
+        let (path, forget) = (paths::buckets(&project), forget.clone());
         spawn(async move {
             busy.set(true);
             let request = CreateBucket { name: name.peek().trim().to_owned(), max_object_bytes };
             match remote::send::<_, Bucket>(Method::Post, &path, &request).await {
                 Ok(bucket) => {
+                    forget();
                     remote::forget(&path);
                     messages::show("Bucket created");
                     on_created.call(bucket);
@@ -62,7 +75,8 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
             title: "New bucket",
             on_close: move |()| on_close.call(()),
             footer: rsx! {
-                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                NotSaved { is_dirty }
+                button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
                 button {
                     class: "btn btn-primary btn-l", r#type: "submit", form: "new-bucket", disabled: busy(),
                     "Create bucket"

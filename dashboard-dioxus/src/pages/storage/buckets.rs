@@ -113,9 +113,19 @@ fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, is_paged: bool,
     let bytes: i64 = buckets.iter().map(|bucket| bucket.object_bytes).sum();
     let shown: Vec<Bucket> = buckets.into_iter().filter(|bucket| bucket.name.contains(&wanted)).collect();
     let is_empty = shown.is_empty();
+    let no_match =
+        if is_paged { "No bucket name on this page contains this text." } else { "No bucket name contains this text." };
     rsx! {
         div { class: "toolbar", SearchBox { name: "Filter buckets", value: filter } }
-        if is_narrow {
+        if is_empty {
+            Empty {
+                title: "No bucket matches",
+                text: no_match,
+                button {
+                    class: "btn", r#type: "button", onclick: move |_| filter.clone().set(String::new()), "Clear filters"
+                }
+            }
+        } else if is_narrow {
             ul { class: "cards", "aria-label": "Buckets",
                 for bucket in shown {
                     BucketCard { key: "{bucket.name}", project, bucket, open }
@@ -139,15 +149,6 @@ fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, is_paged: bool,
                     for bucket in shown {
                         BucketRow { key: "{bucket.name}", project, bucket, open }
                     }
-                }
-            }
-        }
-        if is_empty {
-            p { class: "section muted",
-                if is_paged {
-                    "No bucket name on this page contains this text."
-                } else {
-                    "No bucket name contains this text."
                 }
             }
         }

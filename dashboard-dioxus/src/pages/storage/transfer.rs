@@ -8,6 +8,7 @@ use super::{
     words::{folder_of, name_of},
 };
 use crate::{
+    draft,
     remote::{self, Failure, Method, use_remote},
     ui::{Dialog, Field, messages},
 };
@@ -74,8 +75,21 @@ pub(super) fn TransferDialog(
     let buckets = use_remote::<ApiPage<Bucket>>(use_signal(|| format!("{list}?limit=200")).into());
     let is_rename = transferring.kind == Kind::Rename;
     let path = transferring.object.path.clone();
-    let name = use_signal(|| if is_rename { name_of(&path).to_owned() } else { path.clone() });
-    let mut to_bucket = use_signal(|| bucket.clone());
+    let drafts = use_hook(|| {
+        let (kind, key) = (transferring.act(), &transferring.object.object_key);
+        ["name", "bucket"].map(|part| format!("transfer.{project}.{key}.{kind}.{part}"))
+    });
+    let [name_draft, bucket_draft] = &drafts;
+    let name = draft::use_draft(name_draft, if is_rename { name_of(&path).to_owned() } else { path.clone() });
+    let mut to_bucket = draft::use_draft(bucket_draft, bucket.clone());
+    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
+    let cancel = {
+        let forget = forget.clone();
+        move |_| {
+            forget();
+            on_close.call(());
+        }
+    };
     let mut error = use_signal(|| None::<String>);
     let mut exists = use_signal(|| false);
     let mut busy = use_signal(|| false);
@@ -91,12 +105,14 @@ pub(super) fn TransferDialog(
             error.set(Some("A name can't contain a slash. To put the object into another folder, move it.".to_owned()));
             return;
         }
+        let forget = forget.clone();
         spawn(async move {
             busy.set(true);
             let request = MoveObject { object_key: key, to, to_bucket: Some(to_bucket.peek().clone()), replace };
             let sent: Result<StoredObject, Failure> = remote::send(Method::Post, &api_path, &request).await;
             match sent {
                 Ok(_) => {
+                    forget();
                     remote::forget(&list);
                     messages::show(done);
                     on_done.call(());
@@ -115,7 +131,7 @@ pub(super) fn TransferDialog(
             description: "{transferring.object.object_key}",
             on_close: move |()| on_close.call(()),
             footer: rsx! {
-                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
                 if exists() {
                     button {
                         class: "btn btn-danger btn-l",
@@ -141,10 +157,15 @@ pub(super) fn TransferDialog(
                             id: "transfer-bucket",
                             class: "input",
                             onchange: move |event| to_bucket.set(event.value()),
-                            option { value: "{bucket}", selected: true, "{bucket}" }
+                            option { value: "{bucket}", selected: *to_bucket.read() == bucket, "{bucket}" }
                             for other in buckets.value().map(|page| page.items).unwrap_or_default() {
                                 if other.name != bucket {
-                                    option { key: "{other.name}", value: "{other.name}", "{other.name}" }
+                                    option {
+                                        key: "{other.name}",
+                                        value: "{other.name}",
+                                        selected: *to_bucket.read() == other.name,
+                                        "{other.name}"
+                                    }
                                 }
                             }
                         }

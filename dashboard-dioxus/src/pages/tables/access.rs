@@ -10,6 +10,7 @@ use super::{
     table_page::{Shared, table_path},
 };
 use crate::{
+    draft,
     remote::{self, Method},
     ui::{Confirm, Icon, IconName, Mark, Shape, messages},
     value::quoted,
@@ -116,8 +117,11 @@ const TEMPLATES: [(&str, &str); 3] = [
 #[component]
 fn ExposureForm(project: String, detail: Shared) -> Element {
     let saved = detail.exposure;
-    let publishable = use_signal(|| saved.publishable);
-    let signed_in = use_signal(|| saved.signed_in);
+    let drafts =
+        use_hook(|| ["publishable", "signed-in"].map(|part| format!("access.{project}.{}.{part}", detail.name)));
+    let [publishable_draft, signed_in_draft] = &drafts;
+    let mut publishable = draft::use_draft(publishable_draft, saved.publishable);
+    let mut signed_in = draft::use_draft(signed_in_draft, saved.signed_in);
     let mut asking = use_signal(|| false);
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<String>);
@@ -132,7 +136,7 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
     let is_risky = !is_limited && (opens_for_writing || opens_signed_in || opens_copy);
     let path = table_path(&project, &detail.name, "exposure", &[]);
     let save = move |confirm: bool| {
-        let (path, project) = (path.clone(), project.clone());
+        let (path, project, drafts) = (path.clone(), project.clone(), drafts.clone());
         spawn(async move {
             busy.set(true);
             let change = UpdateTableExposure {
@@ -142,6 +146,7 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
             };
             match remote::send::<_, AdminTable>(Method::Put, &path, &change).await {
                 Ok(_) => {
+                    drafts.iter().for_each(|name| draft::forget(name));
                     asking.set(false);
                     failure.set(None);
                     messages::show("Access saved");
@@ -210,6 +215,18 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
                         r#type: "submit",
                         disabled: busy() || !is_dirty,
                         "Save access"
+                    }
+                    if is_dirty {
+                        button {
+                            class: "btn btn-l",
+                            r#type: "button",
+                            onclick: move |_| {
+                                publishable.set(saved.publishable);
+                                signed_in.set(saved.signed_in);
+                                failure.set(None);
+                            },
+                            "Cancel"
+                        }
                     }
                     span { class: "muted", role: "status", if is_dirty { "Not saved" } }
                 }

@@ -30,6 +30,7 @@ pub(super) fn UserMenu(project: String, user: ProjectUser, open: Signal<Open>) -
         Menu { name: "Actions for {user.email}", icon: IconName::Dots, class: "btn-s",
             MenuItem { onselect: move |()| ask(Open::ChangeRole(to_change.clone())), "Change role" }
             MenuItem {
+                acts: true,
                 onselect: {
                     let (project, user) = (project.clone(), user.clone());
                     move |()| send_reset_link(project.clone(), user.clone())
@@ -39,6 +40,7 @@ pub(super) fn UserMenu(project: String, user: ProjectUser, open: Signal<Open>) -
             MenuItem { onselect: move |()| ask(Open::SignOut(to_sign_out.clone())), "Sign out everywhere" }
             if is_disabled {
                 MenuItem {
+                    acts: true,
                     onselect: {
                         let (project, user) = (project.clone(), user.clone());
                         move |()| enable(project.clone(), user.clone())

@@ -3,8 +3,9 @@
 use api_types::{AuthSettings, CreateUser, ProjectUser, UserRole};
 use dioxus::prelude::*;
 
-use super::{acts::RoleField, forget_users};
+use super::{super::not_saved::NotSaved, acts::RoleField, forget_users};
 use crate::{
+    draft,
     remote::{self, Failure, Method, use_remote},
     ui::{Dialog, Field, Mark, Shape, messages},
 };
@@ -13,9 +14,21 @@ use crate::{
 pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> Element {
     let settings = use_remote::<AuthSettings>(use_signal(|| format!("/projects/{project}/auth")).into());
     let min_length = settings.value().map(|settings| settings.password_min_length);
-    let email = use_signal(String::new);
+    // Without the password, which is secret.
+    let drafts = use_hook(|| ["email", "role"].map(|part| format!("new-user.{project}.{part}")));
+    let [email_draft, role_draft] = &drafts;
+    let email = draft::use_draft(email_draft, String::new());
+    let mut role = draft::use_draft(role_draft, UserRole::Member);
     let mut password = use_signal(String::new);
-    let mut role = use_signal(|| UserRole::Member);
+    let is_dirty = !email.read().is_empty() || !password.read().is_empty() || role() != UserRole::Member;
+    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
+    let cancel = {
+        let forget = forget.clone();
+        move |_| {
+            forget();
+            on_close.call(());
+        }
+    };
     let mut email_error = use_signal(|| None::<String>);
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
@@ -26,7 +39,7 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
         if busy() || address.is_empty() {
             return;
         }
-        let project = project.clone();
+        let (project, forget) = (project.clone(), forget.clone());
         spawn(async move {
             busy.set(true);
             failure.set(None);
@@ -35,6 +48,7 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
             let path = format!("/projects/{project}/users");
             match remote::send::<_, ProjectUser>(Method::Post, &path, &user).await {
                 Ok(_) => {
+                    forget();
                     messages::show("User created");
                     forget_users(&project);
                     on_close.call(());
@@ -52,7 +66,8 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
             title: "New user",
             on_close: move |()| on_close.call(()),
             footer: rsx! {
-                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                NotSaved { is_dirty }
+                button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
                 button {
                     class: "btn btn-primary btn-l", r#type: "submit", form: "new-user", disabled: busy(), "Create user"
                 }

@@ -20,14 +20,14 @@ const SEARCH_DELAY_MS: u32 = 200;
 pub(super) fn search_for(search: &str) {
     let search = search.trim();
     let values = if search.is_empty() { Vec::new() } else { vec![search.to_owned()] };
-    address::replace_parameters(&[("search", values), ("after", Vec::new()), ("offset", Vec::new())]);
+    address::replace_parameters(&[("q", values), ("after", Vec::new()), ("offset", Vec::new())]);
 }
 
 #[component]
 pub(super) fn Toolbar(search: String) -> Element {
     let typed = use_signal(|| search.clone());
     let mut asked = use_signal(|| search.clone());
-    // The address changed without typing: through "Back" or "Clear filter".
+    // The address changed without typing: through "Back" or "Clear filters".
     use_effect(use_reactive!(|search| {
         if *asked.peek() != search {
             asked.set(search.clone());

@@ -130,7 +130,7 @@ fn TurnedOff(project: String, on_enabled: EventHandler<()>) -> Element {
 
 #[component]
 fn UserPage(project: String, open: Signal<Open>) -> Element {
-    let search = address::use_parameter("search").unwrap_or_default();
+    let search = address::use_parameter("q").unwrap_or_default();
     let after = address::use_parameter("after");
     let shown = address::use_parameter("user");
     let limit = page_size(PAGE_SIZES, DEFAULT_SIZE).to_string();
@@ -162,7 +162,7 @@ fn Listed(project: String, path: ReadSignal<String>, is_filtered: bool, open: Si
         },
         RemoteState::Ready(page) if page.items.is_empty() && is_filtered => rsx! {
             Empty { title: "No user matches", text: "The filter matches part of an e-mail address, or a full id.",
-                button { class: "btn", r#type: "button", onclick: |_| list::search_for(""), "Clear filter" }
+                button { class: "btn", r#type: "button", onclick: |_| list::search_for(""), "Clear filters" }
             }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {

@@ -3,7 +3,7 @@
 use api_types::{AuthSettings, RotatedSigningKey};
 use dioxus::prelude::*;
 
-use super::{mails::MailFields, typed_settings::Typed};
+use super::{super::submit_key::submit_by_key, mails::MailFields, typed_settings::Typed};
 use crate::{
     draft,
     remote::{self, Method},
@@ -42,7 +42,7 @@ pub(super) fn SettingsForm(project: String, current: AuthSettings, on_saved: Eve
     };
     let reset = current.clone();
     rsx! {
-        form { class: "section pt-2", onsubmit: submit,
+        form { class: "section pt-2", onsubmit: submit, onkeydown: |event| submit_by_key(&event),
             div { class: "form",
                 Switches { typed, has_mail: current.mail_configured }
                 Lifetimes { typed }

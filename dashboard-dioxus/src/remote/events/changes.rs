@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeSet};
 
-use api_types::{Event, EventKind, SystemState};
+use api_types::{Event, EventKind, RunStatus, SystemState};
 use gloo_timers::future::TimeoutFuture;
 
 use super::cache;
@@ -26,14 +26,15 @@ thread_local! {
 /// Removes the cached responses that an event makes outdated, within a second.
 pub(super) fn apply(kind: EventKind, event: &Event) {
     let paths: &[&'static str] = match kind {
-        EventKind::Run => &["/runs", "/jobs"],
+        EventKind::Run if is_active(event) => &["/runs", "/jobs"],
+        EventKind::Run => &["/runs", "/jobs", "/overview"],
         EventKind::Job => &["/jobs", "/overview", "/backups/protection"],
-        EventKind::Project => &["/projects", "/backups/protection"],
+        EventKind::Project => &["/projects", "/overview", "/backups/protection"],
         EventKind::Backup => &["/backups", "/overview"],
         // A restore or rollback replaces the project's tables and users.
         EventKind::Restore => &["/restores", "/projects"],
-        EventKind::Plugin => &["/plugins", "/trusted-keys"],
-        EventKind::Channel => &["/notifications"],
+        EventKind::Plugin => &["/plugins", "/trusted-keys", "/overview"],
+        EventKind::Channel => &["/notifications", "/overview"],
         EventKind::System if event.state == SystemState::Started.as_str() => {
             // Changes before the start of the stream are unknown.
             cache::forget_all();
@@ -48,6 +49,11 @@ pub(super) fn apply(kind: EventKind, event: &Event) {
     if !is_refreshing {
         dioxus::core::spawn_forever(refresh());
     }
+}
+
+/// Returns whether the run of an event has not ended.
+fn is_active(event: &Event) -> bool {
+    [RunStatus::Queued, RunStatus::Running].iter().any(|status| status.as_str() == event.state)
 }
 
 /// Removes outdated responses until there are none.

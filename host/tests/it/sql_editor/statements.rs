@@ -170,6 +170,24 @@ async fn sql_error_reports_position_and_line() {
 }
 
 #[tokio::test]
+async fn plans_are_not_audited_but_analyzed_statements_are() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    run(&app, &project, "CREATE TABLE items (id serial PRIMARY KEY)").await;
+    let audited = async || {
+        let (_, page) = app.admin().get("/admin/v1/audit?action=sql.*").await;
+        page["items"].as_array().unwrap().len()
+    };
+    assert_eq!(audited().await, 1);
+    for (explain, expected) in [(json!(true), 1), (json!("plan"), 1), (json!("analyze"), 2)] {
+        let request = json!({ "sql": "INSERT INTO items DEFAULT VALUES", "explain": explain });
+        let (status, response) = send(&app, &project, request).await;
+        assert_eq!(status, StatusCode::OK, "{response}");
+        assert_eq!(audited().await, expected, "{explain}");
+    }
+}
+
+#[tokio::test]
 async fn unsupported_statements_are_rejected() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;

@@ -35,6 +35,12 @@ async fn change(app: &TestApp, project: &TestProject, changes: Value) -> Value {
     response
 }
 
+async fn changes_in_audit_log(app: &TestApp) -> usize {
+    let (status, page) = app.admin().get("/admin/v1/audit?action=rows.change").await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    page["items"].as_array().unwrap().len()
+}
+
 async fn items(app: &TestApp, project: &TestProject) -> Value {
     let (status, body) = app.admin().get(&project.path("/tables/items/rows?order=id&select=id,name,price")).await;
     assert_eq!(status, StatusCode::OK, "{body}");
@@ -153,6 +159,7 @@ async fn values_as_read_count_as_unchanged() {
 async fn dry_run_counts_cascades_and_changes_nothing() {
     let (app, project) = shop().await;
     let before = items(&app, &project).await;
+    let audited = changes_in_audit_log(&app).await;
     let changes = json!([{ "op": "delete", "key": { "id": 1 } }, { "op": "delete", "key": { "id": 2 } }]);
     let (status, response) = send(&app, &project, json!({ "changes": changes, "dryRun": true })).await;
     assert_eq!((status, &response["dryRun"]), (200, &json!(true)), "{response}");
@@ -166,7 +173,13 @@ async fn dry_run_counts_cascades_and_changes_nothing() {
               "onDelete": "setNull" },
         ])
     );
+    let by_name = project.path("/table/changes?name=items");
+    let (status, response) = app.admin().post(&by_name, json!({ "changes": changes, "dryRun": true })).await;
+    assert_eq!((status, &response["dryRun"]), (StatusCode::OK, &json!(true)), "{response}");
     assert_eq!(items(&app, &project).await, before);
+    assert_eq!(changes_in_audit_log(&app).await, audited);
+    change(&app, &project, json!([{ "op": "update", "key": { "id": 2 }, "set": { "price": 1 } }])).await;
+    assert_eq!(changes_in_audit_log(&app).await, audited + 1);
     let (status, response) =
         send(&app, &project, json!({ "changes": [{ "op": "delete", "key": { "id": 3 } }], "dryRun": true })).await;
     assert_eq!((status, &response["error"]["code"]), (409, &json!("foreign_key_violation")), "{response}");

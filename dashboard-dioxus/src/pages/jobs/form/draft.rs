@@ -17,6 +17,18 @@ pub(super) struct Header {
     pub(super) is_stored: bool,
 }
 
+impl Header {
+    /// Returns the name in lower case, which identifies a header.
+    fn key(&self) -> String {
+        self.name.trim().to_lowercase()
+    }
+
+    /// Returns whether one of these headers has the same name.
+    pub(super) fn is_in(&self, headers: &[Self]) -> bool {
+        !self.key().is_empty() && headers.iter().any(|other| other.key() == self.key())
+    }
+}
+
 /// The fields of the form, as text. Values that may be secret are not written to the browser's storage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Draft {
@@ -164,7 +176,10 @@ impl Draft {
         for header in self.headers.iter().filter(|header| !header.name.trim().is_empty() || !header.value.is_empty()) {
             // Null keeps the stored value.
             let value = (!header.is_stored || !header.value.is_empty()).then_some(header.value.as_str());
-            headers.insert(header.name.trim().to_lowercase(), value);
+            if headers.insert(header.key(), value).is_some() {
+                let name = header.name.trim();
+                errors.insert("httpHeaders".to_owned(), format!("{name} is listed more than once. Keep one."));
+            }
         }
         if !is_new || !headers.is_empty() {
             fields.put("httpHeaders", &headers);
@@ -231,6 +246,17 @@ mod tests {
         ];
         let expected = serde_json::json!({ "authorization": null, "x-key": "new" });
         assert_eq!(json(&draft, false).pointer("/httpHeaders"), Some(&expected));
+    }
+
+    #[test]
+    fn header_that_is_listed_twice_is_an_error() {
+        let header = |name: &str| Header { name: name.to_owned(), value: "1".to_owned(), is_stored: false };
+        let mut draft = Draft { url: "https://a.example".to_owned(), ..Draft::new("UTC".to_owned()) };
+        draft.headers = vec![header("X-Key"), header("Accept"), header("x-key ")];
+        let errors = draft.fields(true, &[]).err().unwrap_or_default();
+        assert_eq!(errors.get("httpHeaders").map(String::as_str), Some("x-key is listed more than once. Keep one."));
+        draft.headers.pop();
+        assert!(draft.fields(true, &[]).is_ok());
     }
 
     #[test]

@@ -31,8 +31,8 @@ pub(super) fn LateFields(form: Form) -> Element {
                 }
             }
             div { class: "pair-2",
-                fieldset { class: "field", role: "radiogroup", "aria-label": "If the last run is still running",
-                    legend { "If the last run is still running" }
+                fieldset { class: "field", role: "radiogroup", "aria-label": "If the last run is still going",
+                    legend { "If the last run is still going" }
                     div { class: "options",
                         for (choice, label) in OVERLAPS {
                             label { key: "{label}", class: "check",

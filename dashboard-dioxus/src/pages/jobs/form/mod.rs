@@ -78,8 +78,8 @@ impl Form {
 pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     let job_id = job.as_ref().map(|job| job.id.clone());
     let storage_name = use_hook(|| stored::name(job_id.as_deref()));
-    let initial = use_hook(|| job.as_ref().map_or_else(starting_draft, Draft::of));
-    let draft = use_signal(|| stored::load(&storage_name).unwrap_or_else(|| initial.clone()));
+    let initial = use_signal(|| job.as_ref().map_or_else(starting_draft, Draft::of));
+    let draft = use_signal(|| stored::load(&storage_name).unwrap_or_else(|| initial.peek().clone()));
     let plugins = use_remote::<ApiPage<Plugin>>(use_signal(|| "/plugins?limit=200".to_owned()).into());
     let nodes = use_memo(move || {
         let draft = draft.read();
@@ -87,6 +87,9 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
         schema_of(&plugins, &draft).map(|schema| parameters::nodes(&schema)).unwrap_or_default()
     });
     fill_in_parameters(draft, nodes);
+    if let Some(job) = &job {
+        follow(draft, initial, nodes, Draft::of(job));
+    }
     let checked = use_check(draft, nodes, job_id.clone());
     let form = Form {
         draft,
@@ -97,7 +100,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     };
     let mut failure = use_signal(|| None::<Failure>);
     let mut busy = use_signal(|| false);
-    let is_dirty = is_changed(&draft.read(), &initial);
+    let is_dirty = is_changed(&draft.read(), &initial.read());
     let stored_under = storage_name.clone();
     use_effect(use_reactive!(|is_dirty| {
         let draft = draft.read();
@@ -190,7 +193,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                     r#type: "button",
                     onclick: move |_| {
                         let mut draft = draft;
-                        draft.set(initial.clone());
+                        draft.set(initial.peek().clone());
                         address::go(&back);
                     },
                     "Cancel"
@@ -226,6 +229,20 @@ fn fill_in_parameters(draft: Signal<Draft>, nodes: Memo<Vec<Node>>) {
             }
         }
     });
+}
+
+/// Shows the values of the stored job after it has changed, unless the owner has changed the form.
+fn follow(draft: Signal<Draft>, initial: Signal<Draft>, nodes: Memo<Vec<Node>>, stored: Draft) {
+    let (mut draft, mut initial) = (draft, initial);
+    if *initial.peek() == stored {
+        return;
+    }
+    let is_unchanged = !is_changed(&draft.peek(), &initial.peek());
+    if is_unchanged {
+        let parameters = parameters::read(&nodes.peek(), &stored.stored_parameters);
+        draft.set(Draft { parameters, ..stored.clone() });
+    }
+    initial.set(stored);
 }
 
 fn schema_of(plugins: &[Plugin], draft: &Draft) -> Option<serde_json::Value> {

@@ -74,6 +74,9 @@ fn HeaderFields(form: Form) -> Element {
         })
         .map(|(_, error)| error.clone())
         .collect();
+    let has_errors = !errors.is_empty();
+    let is_repeated = |(index, header): (usize, &Header)| header.is_in(headers.get(..index).unwrap_or_default());
+    let repeated: Vec<bool> = headers.iter().enumerate().map(is_repeated).collect();
     rsx! {
         div { class: "field",
             div { class: "lab",
@@ -92,21 +95,29 @@ fn HeaderFields(form: Form) -> Element {
                         tr { th { "Name" } th { "Value" } th { "Remove" } }
                     }
                     tbody {
-                        for (index, header) in headers.into_iter().enumerate() {
-                            HeaderRow { key: "{index}", form, index, header }
+                        for (index, (header, is_repeated)) in headers.into_iter().zip(repeated).enumerate() {
+                            HeaderRow { key: "{index}", form, index, is_invalid: is_repeated && has_errors, header }
                         }
                     }
                 }
             }
-            for error in errors {
-                p { key: "{error}", class: "error", role: "alert", Mark { shape: Shape::Failed } span { "{error}" } }
+            if has_errors {
+                div { id: "job-httpHeaders-error",
+                    for error in errors {
+                        p {
+                            key: "{error}", class: "error", role: "alert",
+                            Mark { shape: Shape::Failed }
+                            span { "{error}" }
+                        }
+                    }
+                }
             }
         }
     }
 }
 
 #[component]
-fn HeaderRow(form: Form, index: usize, header: Header) -> Element {
+fn HeaderRow(form: Form, index: usize, is_invalid: bool, header: Header) -> Element {
     let change = move |change: &dyn Fn(&mut Header)| {
         form.change(|draft| {
             if let Some(header) = draft.headers.get_mut(index) {
@@ -125,6 +136,8 @@ fn HeaderRow(form: Form, index: usize, header: Header) -> Element {
                     spellcheck: "false",
                     placeholder: "Authorization",
                     value: "{header.name}",
+                    "aria-invalid": if is_invalid { "true" },
+                    "aria-describedby": if is_invalid { "job-httpHeaders-error" },
                     oninput: move |event| change(&|header| {
                         header.name = event.value();
                         header.is_stored = false;

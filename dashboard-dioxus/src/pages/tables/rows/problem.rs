@@ -60,7 +60,7 @@ pub(super) fn ProblemBox(view: View, problem: Problem, on_solved: EventHandler<(
                 div { class: "staged-problem", role: "alert",
                     Mark { shape: Shape::Failed }
                     div { class: "grow stack stack-1",
-                        strong { "Row {key.words()} has changed in the meantime" }
+                        strong { "Row {key.words()} has changed meanwhile" }
                         for (column, theirs, mine) in differing {
                             span { key: "{column}", class: "label",
                                 span { class: "mono", "{column}" }

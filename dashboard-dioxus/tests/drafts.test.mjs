@@ -1,0 +1,74 @@
+// Half-filled forms survive Esc, reloads and navigation. Secrets are never stored.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admin, button, createProject, eventually, heading, hidden, openPage, shown, url } from "./support.mjs";
+
+const isDirty = (form) => form.getByRole("status").filter({ hasText: "Not saved" });
+
+test("form of a new channel keeps kind, name and events, but no secrets", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/notifications?channel=new`);
+  const form = page.getByRole("dialog", { name: "New channel" });
+  const name = form.getByRole("textbox", { name: "Name", exact: true });
+  const email = form.getByRole("radio", { name: "E-mail" });
+  const failed = form.getByRole("checkbox", { name: /A run fails/ });
+  await failed.uncheck();
+  await shown(isDirty(form));
+  await email.check();
+  await name.fill("half filled");
+  const secret = form.getByLabel("Password");
+  await secret.fill("a-secret-of-the-tests");
+  await page.reload();
+  await eventually(async () => (await name.inputValue()) === "half filled", "the name after a reload");
+  assert.ok(await email.isChecked());
+  assert.ok(!(await failed.isChecked()));
+  assert.equal(await secret.inputValue(), "");
+  assert.ok(!(await page.evaluate(() => JSON.stringify({ ...sessionStorage }))).includes("a-secret-of-the-tests"));
+  await form.getByRole("button", { name: "Cancel" }).click();
+  await hidden(form);
+  await button(page, "New channel").first().click();
+  await shown(name);
+  assert.equal(await name.inputValue(), "");
+});
+
+test("dialogs keep half-filled forms after Esc and forget them after Cancel", async (t) => {
+  const { id } = await createProject("drafts");
+  await admin("PATCH", `/projects/${id}/auth`, { enabled: true });
+  const page = await openPage(t);
+  for (const [path, title, act, field] of [
+    ["users", "Users", "New user", "E-mail"],
+    ["storage", "Storage", "New bucket", "Name"],
+    ["keys", "API keys", "New key", "Name"],
+  ]) {
+    await page.goto(`${url}/projects/${id}/${path}`);
+    await shown(heading(page, title));
+    const dialog = page.getByRole("dialog", { name: act });
+    const text = dialog.getByRole("textbox", { name: field, exact: true });
+    await button(page, act).first().click();
+    await text.fill("half-filled");
+    await shown(isDirty(dialog));
+    await page.keyboard.press("Escape");
+    await hidden(dialog);
+    await page.reload();
+    await button(page, act).first().click();
+    await eventually(async () => (await text.inputValue()) === "half-filled", `the text of ${act}`);
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await hidden(dialog);
+    await button(page, act).first().click();
+    await shown(text);
+    assert.equal(await text.inputValue(), "", act);
+  }
+});
+
+test("access of a table is kept over a reload, and can be cancelled", async (t) => {
+  const { id } = await createProject("access drafts", ["create table books (id int primary key)"]);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/tables?table=books&tab=access`);
+  const read = page.getByRole("radiogroup", { name: "Publishable key" }).getByRole("radio", { name: "Read" });
+  await read.check();
+  await page.reload();
+  await eventually(() => read.isChecked(), "the choice after a reload");
+  await button(page, "Cancel").click();
+  await eventually(async () => !(await read.isChecked()), "the saved access");
+  assert.ok(await button(page, "Save access").isDisabled());
+});
