@@ -149,9 +149,9 @@ fn recorded_layout(upload: &OpenUpload) -> Option<PartLayout> {
 /// that a client can repeat a request whose response was lost.
 ///
 /// # Errors
-/// 400 if the request is invalid, does not list all parts, or lists others than were uploaded; 403 if the caller may not
-/// upload, 404 if the upload does not exist, 409 if another object was uploaded to the path in the meantime, 413 if the
-/// object is larger than was signed for. Such an object is removed.
+/// 400 if the request is invalid, does not list all parts, or lists others than were uploaded; 403 if the caller may
+/// not upload, 404 if the upload does not exist, 409 if another object was uploaded to the path in the meantime, 413 if
+/// the object is larger than was signed for. Such an object is removed.
 pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpload) -> ApiResult<StoredObject> {
     let path = access.object_path(None, &request.object_key).await?;
     let parts = parse_parts(request.parts)?;

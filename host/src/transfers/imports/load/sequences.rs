@@ -23,8 +23,8 @@ pub(super) async fn advance(
         let literal = postgres_protocol::escape::escape_literal(sequence);
         let name = ident(&column.name);
         let mut values = format!("SELECT {name} AS value FROM {}", target.quoted);
-        // Policies can hide rows from the owner, even those just imported. Postgres refuses to copy directly into such a
-        // table, so the values are still in the temporary table.
+        // Policies can hide rows from the owner, even those just imported. Postgres refuses to copy directly into such
+        // a table, so the values are still in the temporary table.
         if hides_rows {
             values = format!("{values} UNION ALL {}", probe.all);
         }

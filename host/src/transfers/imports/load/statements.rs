@@ -198,8 +198,8 @@ fn same_keys(plan: &Plan, columns: &[Source<'_>]) -> String {
     )
 }
 
-/// Returns the values that an upsert returns for each row that it wrote, and a condition on them that is true if the row
-/// was inserted, not updated.
+/// Returns the values that an upsert returns for each row that it wrote, and a condition on them that is true if the
+/// row was inserted, not updated.
 fn is_inserted(target: &Target, plan: &Plan) -> (String, String) {
     let key = target.keys.iter().find(|key| key.columns == plan.conflict);
     let ("p", Some(key)) = (target.kind.as_str(), key) else {
