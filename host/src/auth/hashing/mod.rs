@@ -15,7 +15,10 @@ use argon2::{
 };
 use parking_lot::Mutex;
 use rand::RngCore as _;
-use tokio::sync::Semaphore;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+};
 use zeroize::Zeroizing;
 
 use self::memory::{Kept, Memory};
@@ -51,7 +54,7 @@ pub(super) struct PasswordHasher {
     /// time.
     decoy: Arc<str>,
     memory: Kept,
-    /// Time at which a hash last took longer than [`MAX_YIELDING`].
+    /// Time at which a hash that yields last took longer than [`MAX_YIELDING`].
     starved_at: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -96,33 +99,62 @@ impl PasswordHasher {
         Ok(is_known && matches)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> ApiResult<T> {
+    async fn run<T: Send + 'static>(&self, work: impl Fn(&mut Memory) -> T + Send + Sync + 'static) -> ApiResult<T> {
         let _admitted = self.admitted.try_acquire().map_err(|_| too_many())?;
         let running = tokio::time::timeout(MAX_WAIT, self.running.clone().acquire_owned()).await;
         let running = running.map_err(|_| too_many())?.map_err(ApiError::internal)?;
-        let (kept, starved_at) = (self.memory.clone(), self.starved_at.clone());
-        let runtime = tokio::runtime::Handle::current();
-        let (result, finished) = tokio::sync::oneshot::channel();
-        std::thread::Builder::new()
-            .name("password-hash".to_owned())
-            .spawn(move || {
-                let _running = running;
-                if starved_at.lock().is_none_or(|at| at.elapsed() > NOT_YIELDING) {
-                    yield_to_other_threads();
-                }
-                let begin = Instant::now();
-                let mut memory = kept.take();
-                let output = work(&mut memory);
-                kept.put_back(memory, &runtime);
-                if begin.elapsed() > MAX_YIELDING {
-                    *starved_at.lock() = Some(Instant::now());
-                }
-                // Nobody waits for the result if the request was cancelled.
-                let _ = result.send(output);
-            })
-            .map_err(ApiError::internal)?;
-        finished.await.map_err(ApiError::internal)
+        let work = Arc::new(work);
+        let permit = Arc::new(Mutex::new(Some(running)));
+        if self.starved_at.lock().is_some_and(|at| at.elapsed() < NOT_YIELDING) {
+            return self.start(work, permit, Priority::Normal)?.await.map_err(ApiError::internal);
+        }
+        let mut yielding = self.start(work.clone(), permit.clone(), Priority::Idle)?;
+        if let Ok(output) = tokio::time::timeout(MAX_YIELDING, &mut yielding).await {
+            return output.map_err(ApiError::internal);
+        }
+        // Other programs may keep the processor busy for as long as they like.
+        *self.starved_at.lock() = Some(Instant::now());
+        let permit = Arc::new(Mutex::new(permit.lock().take()));
+        let output = tokio::select! {
+            output = yielding => output,
+            output = self.start(work, permit, Priority::Normal)? => output,
+        };
+        output.map_err(ApiError::internal)
     }
+
+    /// Starts a thread for the work, and returns its result. The thread holds the permit until its end, also if nobody
+    /// waits for the result, but another thread can take it over.
+    fn start<T: Send + 'static>(
+        &self,
+        work: Arc<impl Fn(&mut Memory) -> T + Send + Sync + 'static>,
+        permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+        priority: Priority,
+    ) -> ApiResult<oneshot::Receiver<T>> {
+        let kept = self.memory.clone();
+        let runtime = Handle::current();
+        let (result, finished) = oneshot::channel();
+        let work = move || {
+            if priority == Priority::Idle {
+                yield_to_other_threads();
+            }
+            let mut memory = kept.take();
+            let output = work(&mut memory);
+            kept.put_back(memory, &runtime);
+            drop(permit.lock().take());
+            // Nobody waits for the result if the request was cancelled.
+            let _ = result.send(output);
+        };
+        std::thread::Builder::new().name("password-hash".to_owned()).spawn(work).map_err(ApiError::internal)?;
+        Ok(finished)
+    }
+}
+
+/// The share of the processor that a thread gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Priority {
+    /// The time that no other thread needs.
+    Idle,
+    Normal,
 }
 
 /// Lets the current thread run only while no other thread needs its core, so that a storm of logins doesn't delay other
@@ -228,5 +260,26 @@ mod tests {
         assert_eq!(policy(&hasher).await, SCHED_OTHER);
         *hasher.starved_at.lock() = Instant::now().checked_sub(NOT_YIELDING + Duration::from_secs(1));
         assert_eq!(policy(&hasher).await, SCHED_IDLE);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hash_that_gets_no_processor_time_is_computed_again_without_yielding() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let hasher = PasswordHasher::new(1);
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (released, calls) = (Mutex::new(released), AtomicU32::new(0));
+        // The first thread is as slow as one that never gets time.
+        let second = hasher.run(move |_| {
+            if calls.fetch_add(1, Ordering::Relaxed) == 0 {
+                let _ = released.lock().recv();
+            }
+            std::thread::current().name().map(str::to_owned)
+        });
+        assert_eq!(second.await.unwrap().as_deref(), Some("password-hash"));
+        assert!(hasher.starved_at.lock().is_some());
+        // The first thread has passed its permit on, so it keeps no other hash waiting.
+        assert_eq!(hasher.running.available_permits(), 1);
+        drop(release);
     }
 }
