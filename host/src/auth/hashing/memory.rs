@@ -14,6 +14,8 @@ use tokio::runtime::Handle;
 
 /// Time after the last hash for which its memory is kept.
 const KEPT_FOR: Duration = Duration::from_secs(10);
+/// Maximum memory that is kept per hash, in blocks of 1 KiB. A hash from another program can need more.
+const MAX_KEPT_BLOCKS: usize = super::MEMORY_KIB as usize;
 
 /// Memory for one hash. [`Memory::reserve`] makes it large enough.
 #[derive(Default)]
@@ -50,6 +52,9 @@ impl Kept {
 
     /// Keeps memory until [`KEPT_FOR`] has passed without a hash.
     pub(super) fn put_back(&self, memory: Memory, runtime: &Handle) {
+        if memory.0.len() > MAX_KEPT_BLOCKS {
+            return;
+        }
         let mut state = self.0.lock();
         state.unused.push(memory);
         if std::mem::replace(&mut state.is_release_scheduled, true) {
@@ -71,8 +76,10 @@ impl Kept {
         if state.last_used.is_some_and(|at| at.elapsed() < time) {
             return false;
         }
-        state.unused = Vec::new();
+        let unused = std::mem::take(&mut state.unused);
         state.is_release_scheduled = false;
+        drop(state);
+        drop(unused);
         true
     }
 }
@@ -91,6 +98,10 @@ mod tests {
         let memory = kept.take();
         assert_eq!(memory.0.len(), 8);
         kept.put_back(memory, &Handle::current());
+        let mut large = Memory::default();
+        large.reserve(MAX_KEPT_BLOCKS + 1);
+        kept.put_back(large, &Handle::current());
+        assert_eq!(kept.0.lock().unused.len(), 1);
         assert!(kept.release_unless_used_within(Duration::ZERO));
         assert_eq!(kept.take().0.len(), 0);
     }

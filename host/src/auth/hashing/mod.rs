@@ -134,10 +134,10 @@ impl PasswordHasher {
         let runtime = Handle::current();
         let (result, finished) = oneshot::channel();
         let work = move || {
+            let mut memory = kept.take();
             if priority == Priority::Idle {
                 yield_to_other_threads();
             }
-            let mut memory = kept.take();
             let output = work(&mut memory);
             kept.put_back(memory, &runtime);
             drop(permit.lock().take());
