@@ -1,5 +1,8 @@
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -9,7 +12,7 @@ use tokio_postgres::Row;
 use super::schema;
 use crate::{
     db::{DbError, DbRole, Statement},
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, describe_cause},
     projects::AuthResources,
 };
 
@@ -21,16 +24,16 @@ const MIN_REPAIR_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct AuthDatabase {
     projects: AuthResources,
-    schemas: Arc<DashMap<String, Arc<tokio::sync::Mutex<Prepared>>>>,
+    schemas: Arc<DashMap<String, Arc<Prepared>>>,
 }
 
 /// State of a project's schema, as this process knows it.
 #[derive(Debug, Default)]
 struct Prepared {
     /// Whether this process has found the schema up to date, or has updated it.
-    is_ready: bool,
-    /// Time of the last repair.
-    repaired_at: Option<Instant>,
+    is_ready: AtomicBool,
+    /// Time of the last repair: of its end, or of its begin if it was cancelled. Locked while the schema is prepared.
+    repaired_at: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl AuthDatabase {
@@ -44,10 +47,10 @@ impl AuthDatabase {
 
     /// Brings the schema up to date.
     pub(super) async fn prepare(&self, project: &str) -> ApiResult<()> {
-        let lock = self.lock_of(project);
-        let mut prepared = lock.lock().await;
+        let prepared = self.prepared(project);
+        let _preparing = prepared.repaired_at.lock().await;
         schema::prepare(&self.projects, project).await?;
-        prepared.is_ready = true;
+        prepared.is_ready.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -60,7 +63,7 @@ impl AuthDatabase {
         let arrived_at = Instant::now();
         let result = self.projects.pools.fetch(project, DbRole::Auth, statement).await;
         let Err(error) = result else { return result };
-        if !may_be_replaced(&error) || !self.repair(project, arrived_at).await? {
+        if !may_be_replaced(&error) || !self.repair(project, &error, arrived_at).await? {
             return Err(error);
         }
         match error {
@@ -80,32 +83,43 @@ impl AuthDatabase {
         Ok(self.projects.pools.fetch(project, role, statement).await?)
     }
 
-    fn lock_of(&self, project: &str) -> Arc<tokio::sync::Mutex<Prepared>> {
-        if let Some(lock) = self.schemas.get(project) {
-            return lock.clone();
+    fn prepared(&self, project: &str) -> Arc<Prepared> {
+        if let Some(prepared) = self.schemas.get(project) {
+            return prepared.clone();
         }
         self.schemas.entry(project.to_owned()).or_default().clone()
     }
 
     /// Checks the schema before its first use in this process, and brings it up to date if needed.
     async fn prepare_once(&self, project: &str) -> Result<(), DbError> {
-        let lock = self.lock_of(project);
-        let mut prepared = lock.lock().await;
-        if prepared.is_ready {
+        let prepared = self.prepared(project);
+        if prepared.is_ready.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _preparing = prepared.repaired_at.lock().await;
+        // Another request may have prepared it in the meantime.
+        if prepared.is_ready.load(Ordering::Acquire) {
             return Ok(());
         }
         if !schema::is_current(&self.projects.pools, project).await {
             schema::prepare(&self.projects, project).await.map_err(DbError::Refused)?;
         }
-        prepared.is_ready = true;
+        prepared.is_ready.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// Prepares the schema again, unless that was just done. Returns whether the statement may succeed now.
-    async fn repair(&self, project: &str, arrived_at: Instant) -> Result<bool, DbError> {
-        let lock = self.lock_of(project);
-        let mut prepared = lock.lock().await;
-        match prepared.repaired_at {
+    /// Prepares the schema again after a statement failed, unless that was just done. Returns whether the statement may
+    /// succeed now.
+    ///
+    /// # Errors
+    /// `Unreachable` while another request prepares the schema. Requests don't wait for it, because it can take long,
+    /// and with `checkSession` every request of the project's users would.
+    async fn repair(&self, project: &str, error: &DbError, arrived_at: Instant) -> Result<bool, DbError> {
+        let prepared = self.prepared(project);
+        let Ok(mut repaired_at) = prepared.repaired_at.try_lock() else {
+            return Err(DbError::Unreachable(anyhow::anyhow!("another request is preparing schema `auth`")));
+        };
+        match *repaired_at {
             // Another request has repaired it in the meantime.
             Some(at) if at >= arrived_at => return Ok(true),
             Some(at) if at.elapsed() < MIN_REPAIR_INTERVAL => return Ok(false),
@@ -113,9 +127,12 @@ impl AuthDatabase {
         }
         // Without a server, nothing can be repaired.
         self.projects.pools.availability().check()?;
-        tracing::warn!(project, "schema `auth` is missing or belongs to another role; preparing it again");
-        prepared.repaired_at = Some(Instant::now());
-        schema::prepare(&self.projects, project).await.map_err(DbError::Refused)?;
+        let cause = describe_cause(error);
+        tracing::warn!(project, cause, "schema `auth` can't be used; preparing it again");
+        *repaired_at = Some(Instant::now());
+        let result = schema::prepare(&self.projects, project).await;
+        *repaired_at = Some(Instant::now());
+        result.map_err(DbError::Refused)?;
         Ok(true)
     }
 }

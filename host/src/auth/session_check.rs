@@ -6,7 +6,7 @@ use super::{
     queries,
 };
 use crate::{
-    error::ApiResult,
+    error::{ApiError, ApiResult, Code},
     projects::{SessionCheck, UserClaims},
 };
 
@@ -14,9 +14,12 @@ use crate::{
 impl SessionCheck for AuthState {
     async fn check_session(&self, project: &str, user: &UserClaims) -> ApiResult<()> {
         let (user, session) = ids_of(user)?;
-        match queries::session_exists(&self.database, project, user, session).await? {
-            true => Ok(()),
-            false => Err(session_ended()),
+        match queries::session_exists(&self.database, project, user, session).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(session_ended()),
+            // Schema `auth` can't be prepared. This is no conflict with what the request does.
+            Err(error) if error.code() == Code::Conflict => Err(ApiError::unavailable("End-user login", error)),
+            Err(error) => Err(error),
         }
     }
 }

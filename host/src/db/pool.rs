@@ -33,7 +33,7 @@ pub type LookupKey = Vec<Option<Arc<str>>>;
 pub(super) struct Pool {
     /// Connections that pipeline statements of many callers. The list is read far more often than it is changed.
     shared: ArcSwap<Vec<Arc<Connection>>>,
-    /// Serializes changes of `shared`.
+    /// Serializes changes of `shared`, `epoch` and `unreachable_at`.
     shared_lock: Mutex<()>,
     /// Idle connections for checkouts: each runs one statement or transaction at a time.
     idle: Mutex<Vec<Arc<Connection>>>,
@@ -45,6 +45,8 @@ pub(super) struct Pool {
     pub(super) opening: tokio::sync::Mutex<()>,
     /// True while another shared connection is being opened in the background.
     pub(super) growing: AtomicBool,
+    /// Number of times that the pool was closed.
+    epoch: AtomicU64,
     /// Time of the last failure to reach the database, in milliseconds since `created_at`; 0 if there was none.
     unreachable_at: AtomicU64,
     used_at: AtomicU64,
@@ -71,6 +73,7 @@ impl Pool {
             lookups: Lookups::new(LookupTimeouts::default()),
             opening: tokio::sync::Mutex::new(()),
             growing: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
             unreachable_at: AtomicU64::new(0),
             used_at: AtomicU64::new(0),
             created_at: Instant::now(),
@@ -141,9 +144,18 @@ impl Pool {
         self.idle.lock().push(connection);
     }
 
-    /// Records that the database could not be reached.
-    pub(super) fn note_unreachable(&self) {
-        self.unreachable_at.store(self.now_ms().max(1), Ordering::Relaxed);
+    /// Returns a number that changes when the pool is closed. Call this before an attempt to connect.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Records that the database could not be reached, unless the pool was closed since the attempt began in `epoch`:
+    /// the database or its roles may have changed.
+    pub(super) fn note_unreachable(&self, epoch: u64) {
+        let _guard = self.shared_lock.lock();
+        if self.epoch() == epoch {
+            self.unreachable_at.store(self.now_ms().max(1), Ordering::Relaxed);
+        }
     }
 
     /// Returns whether an attempt to reach the database failed a moment ago.
@@ -177,11 +189,34 @@ impl Pool {
     /// complete first.
     pub(super) fn close(&self) {
         self.idle.lock().clear();
-        self.change(Vec::clear);
-        self.unreachable_at.store(0, Ordering::Relaxed);
+        self.change(|connections| {
+            connections.clear();
+            self.epoch.fetch_add(1, Ordering::Release);
+            self.unreachable_at.store(0, Ordering::Relaxed);
+        });
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.shared.load().is_empty() && self.idle.lock().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempt_from_before_a_close_does_not_count_as_a_failure() {
+        let pool = Pool::new(1);
+        let earlier = pool.epoch();
+        pool.note_unreachable(earlier);
+        assert!(pool.was_unreachable());
+        pool.close();
+        assert!(!pool.was_unreachable());
+        // The attempt began before the close and fails after it.
+        pool.note_unreachable(earlier);
+        assert!(!pool.was_unreachable());
+        pool.note_unreachable(pool.epoch());
+        assert!(pool.was_unreachable());
     }
 }

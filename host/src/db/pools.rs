@@ -289,10 +289,11 @@ impl ProjectPools {
                 return Err(DbError::Unreachable(anyhow::anyhow!("another request could not connect a moment ago")));
             }
             let permit = self.acquire_permit().await?;
+            let epoch = pool.epoch();
             let connecting = self.connect(project, role, self.driver(permit));
             let connected = self.inner.availability.guard(connecting).await?;
             if let Err(DbError::Unreachable(_)) = connected {
-                pool.note_unreachable();
+                pool.note_unreachable(epoch);
             }
             Ok(Arc::new(Connection::new(connected?)))
         })

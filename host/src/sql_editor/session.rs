@@ -47,8 +47,8 @@ pub(super) struct StatementRun<'a> {
 /// The transaction in which a statement runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transaction {
-    /// The statement's own transaction. `BEGIN` is sent only for a cursor and for `EXPLAIN ANALYZE`, because some
-    /// statements (`VACUUM`, `CREATE INDEX CONCURRENTLY`, procedures that commit) fail after it.
+    /// The statement's own transaction. `BEGIN` is sent only for a cursor and for `EXPLAIN`, because some statements
+    /// (`VACUUM`, `CREATE INDEX CONCURRENTLY`, procedures that commit) fail after it.
     Own,
     OwnReadOnly,
     /// The script's transaction.
@@ -91,6 +91,10 @@ pub(super) async fn execute(
     let uses_cursor = statement.fetch_mode == FetchMode::Cursor && run.explain == Explain::No;
     let (begin, end) = match run.transaction {
         Transaction::Enclosing => (None, if uses_cursor { Some("CLOSE atlashub_editor") } else { None }),
+        // The planner calls functions that are marked as immutable, even if they write.
+        Transaction::Own | Transaction::OwnReadOnly if run.explain == Explain::Plan => {
+            (Some("BEGIN READ ONLY"), Some("ROLLBACK"))
+        }
         // ANALYZE runs the statement, so its changes are rolled back.
         Transaction::Own if run.explain == Explain::Analyze => (Some("BEGIN"), Some("ROLLBACK")),
         Transaction::OwnReadOnly if run.explain == Explain::Analyze => (Some("BEGIN READ ONLY"), Some("ROLLBACK")),

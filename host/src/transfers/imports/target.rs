@@ -52,6 +52,8 @@ pub(super) struct Key {
     /// For each column, the operator with which the key compares values for equality.
     pub(super) equalities: Vec<String>,
     pub(super) is_primary: bool,
+    /// Whether NULL equals NULL: `NULLS NOT DISTINCT`.
+    pub(super) nulls_are_equal: bool,
 }
 
 impl Target {
@@ -84,6 +86,13 @@ impl Target {
 
     fn is_table(&self) -> bool {
         matches!(self.kind.as_str(), "r" | "p")
+    }
+
+    /// Returns whether NULL equals NULL in a key with these columns. If there are several, an upsert obeys all of them.
+    pub(super) fn nulls_are_equal(&self, columns: &[String]) -> bool {
+        let has_columns =
+            |key: &&Key| key.columns.len() == columns.len() && key.columns.iter().all(|name| columns.contains(name));
+        self.keys.iter().filter(has_columns).any(|key| key.nulls_are_equal)
     }
 
     pub(super) fn column(&self, name: &str) -> Option<&Column> {

@@ -33,7 +33,8 @@ SELECT json_build_object(
                     AND m.amoplefttype = p.opcintype AND m.amoprighttype = p.opcintype
                 JOIN pg_operator o ON o.oid = m.amopopr
                 JOIN pg_namespace s ON s.oid = o.oprnamespace),
-            'isPrimary', i.indisprimary
+            'isPrimary', i.indisprimary,
+            'nullsAreEqual', i.indnullsnotdistinct
         ) ORDER BY i.indisprimary DESC, i.indexrelid)
         FROM pg_index i
         WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate

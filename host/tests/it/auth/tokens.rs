@@ -4,9 +4,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::Jwk};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
-use super::{change_settings, log_in, refresh, sign_up, signed_in, start};
-use crate::support::{TestApp, TestProject};
+use super::{change_settings, execute, log_in, refresh, schema::pretend_restore, sign_up, signed_in, start};
+use crate::support::{TestApp, TestProject, code, eventually};
 
 async fn public_keys(app: &TestApp, project: &TestProject) -> Vec<Value> {
     let path = format!("/v1/auth/jwks/{}", project.id);
@@ -116,4 +117,47 @@ async fn checked_sessions_end_at_once_everywhere() {
     assert_eq!(tables().await, StatusCode::UNAUTHORIZED);
     let (_, body) = log_in(&project, "a@example.com", super::PASSWORD).await;
     assert_eq!(signed_in(&project, &body).get("/v1/db/tables").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn checked_requests_do_not_wait_while_another_one_prepares_the_schema() {
+    let (app, project) = start("Repaired").await;
+    change_settings(&project, json!({ "checkSession": true })).await;
+    let client = signed_in(&project, &sign_up(&project, "a@example.com").await);
+    pretend_restore(&project).await;
+    // The request that prepares the schema waits for the lock of the role for login.
+    let mut connection = sqlx::PgConnection::connect(app.services.database_url.expose()).await.unwrap();
+    let role = format!("atlashub auth role {}", project.id);
+    let lock = sqlx::query("SELECT pg_advisory_lock(hashtextextended($1, 0))").bind(&role);
+    lock.execute(&mut connection).await.unwrap();
+    let preparing = tokio::spawn({
+        let client = client.clone();
+        async move { client.get("/v1/db/tables").await }
+    });
+    eventually("a request waits for the lock", async || {
+        let waits = sqlx::query_scalar::<_, bool>(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                            AND (classid::bigint << 32) | objid::bigint = hashtextextended($1, 0))",
+        );
+        waits.bind(&role).fetch_one(app.app.platform()).await.unwrap()
+    })
+    .await;
+    let (status, body) = client.get("/v1/db/tables").await;
+    assert_eq!((status, code(&body)), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "{body}");
+    connection.close().await.unwrap();
+    // The restore has ended the session.
+    let (status, body) = preparing.await.unwrap();
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
+    assert_eq!(client.get("/v1/db/tables").await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn checked_request_returns_503_if_the_schema_cannot_be_taken_over() {
+    let (_app, project) = start("Changed").await;
+    change_settings(&project, json!({ "checkSession": true })).await;
+    let client = signed_in(&project, &sign_up(&project, "a@example.com").await);
+    pretend_restore(&project).await;
+    execute(&project, "ALTER TABLE auth.users ADD COLUMN spied text GENERATED ALWAYS AS (lower(email)) STORED").await;
+    let (status, body) = client.get("/v1/db/tables").await;
+    assert_eq!((status, code(&body)), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "{body}");
 }

@@ -188,6 +188,36 @@ async fn plans_are_not_audited_but_analyzed_statements_are() {
 }
 
 #[tokio::test]
+async fn functions_that_the_planner_calls_cannot_write() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE TABLE notes (id int);
+             CREATE FUNCTION note() RETURNS int LANGUAGE plpgsql AS
+               'BEGIN INSERT INTO notes VALUES (1); RETURN 1; END';
+             CREATE FUNCTION constant() RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN note(); END'",
+        )
+        .await;
+    for read_only in [false, true] {
+        let request = json!({ "sql": "SELECT constant()", "explain": "plan", "readOnly": read_only });
+        let (status, response) = send(&app, &project, request).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{response}");
+        assert_eq!(response["error"]["details"]["sqlstate"], "25006", "{response}");
+    }
+    // Changes can be planned, because that does not execute them.
+    for sql in ["INSERT INTO notes VALUES (2)", "DELETE FROM notes", "CREATE TABLE more AS SELECT 1 AS x"] {
+        let (status, response) = send(&app, &project, json!({ "sql": sql, "explain": "plan" })).await;
+        assert_eq!(status, StatusCode::OK, "{sql}: {response}");
+    }
+    let has_notes = async || run(&app, &project, "SELECT count(*) > 0 FROM notes").await["rows"].clone();
+    assert_eq!(has_notes().await, json!([[false]]));
+    // Statements that are audited can write in this way.
+    run(&app, &project, "SELECT constant()").await;
+    assert_eq!(has_notes().await, json!([[true]]));
+}
+
+#[tokio::test]
 async fn unsupported_statements_are_rejected() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;

@@ -37,6 +37,35 @@ async fn upsert_into_a_partitioned_table_counts_inserted_and_updated_rows() {
 }
 
 #[tokio::test]
+async fn rows_whose_keys_have_equal_nulls_are_updated() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE TABLE events (id int, code text, name text, UNIQUE NULLS NOT DISTINCT (id, code))
+               PARTITION BY RANGE (id);
+             CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (10);
+             INSERT INTO events VALUES (1, NULL, 'old');
+             CREATE TABLE staff (
+               code int UNIQUE NULLS NOT DISTINCT, name text UNIQUE, boss text REFERENCES staff (name))",
+        )
+        .await;
+    let request = json!({ "mode": "upsert", "conflict": ["id", "code"] });
+    let file = "id,code,name\n1,,new\n1,,newer\n2,,first\n2,,last\n2,a,other\n";
+    let done = import(&app, &project, "events", "csv", file, request).await;
+    assert_eq!((&done["state"], counts(&done)), (&json!("done"), [5, 2, 3, 0, 0]), "{done}");
+    let rows = "SELECT array_agg(concat_ws(' ', id, code, name) ORDER BY id, code, name) FROM events";
+    assert_eq!(value(&project, rows).await, json!(["1 newer", "2 a other", "2 last"]));
+
+    // The first row waits for its boss, and the last row with its key is moved before it.
+    let request = json!({ "mode": "upsert", "conflict": ["code"], "onError": "skip" });
+    let file = "code,name,boss\n,first,boss\nx,bad,\n,last,\n9,boss,\n";
+    let done = import(&app, &project, "staff", "csv", file, request).await;
+    assert_eq!((&done["state"], counts(&done)), (&json!("done"), [4, 2, 1, 1, 1]), "{done}");
+    assert_eq!(value(&project, "SELECT name FROM staff WHERE code IS NULL").await, "last");
+}
+
+#[tokio::test]
 async fn last_row_of_a_key_wins_although_an_earlier_one_waits_for_other_rows() {
     let app = start().await;
     let project = app.create_project("Shop").await;

@@ -65,7 +65,7 @@ impl Statements {
             ImportMode::Insert => insert(target, plan, &columns, &names, rows),
             ImportMode::Upsert => upsert(target, plan, &columns, &names, rows),
         };
-        let same_keys = (plan.mode == ImportMode::Upsert).then(|| same_keys(plan, &columns));
+        let same_keys = (plan.mode == ImportMode::Upsert).then(|| same_keys(target, plan, &columns));
         Self { copy, move_range: move_rows(RANGE), move_set: move_rows(SET), same_keys, probes, mode: plan.mode }
     }
 }
@@ -86,14 +86,20 @@ impl Source<'_> {
     }
 
     fn value(&self) -> String {
-        match &self.column.default {
-            // The value of an object without the key is the default.
-            Some(default) if !self.is_csv => {
-                let (key, value) = (postgres_protocol::escape::escape_literal(&self.key), self.value_in_file());
-                format!("CASE WHEN s.doc::json -> {key} IS NULL THEN {default} ELSE {value} END")
+        match (&self.column.default, self.is_default()) {
+            (Some(default), Some(is_default)) => {
+                format!("CASE WHEN {is_default} THEN {default} ELSE {} END", self.value_in_file())
             }
             _ => self.value_in_file(),
         }
+    }
+
+    /// Returns the condition that the value is the column's default: an object does not have the key. Returns `None` if
+    /// it never is.
+    fn is_default(&self) -> Option<String> {
+        let can_be_default = self.column.default.is_some() && !self.is_csv;
+        can_be_default
+            .then(|| format!("s.doc::json -> {} IS NULL", postgres_protocol::escape::escape_literal(&self.key)))
     }
 
     /// Returns the value without the column's default. It is NULL if an object does not have the key.
@@ -143,15 +149,19 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
         columns.iter().enumerate().map(|(index, source)| format!("{} AS v{index}", source.value())).collect();
     let position = |name: &String| columns.iter().position(|source| source.column.name == *name).unwrap_or_default();
     let keys: Vec<String> = plan.conflict.iter().map(|name| format!("v{}", position(name))).collect();
-    let any_null: Vec<String> = keys.iter().map(|key| format!("{key} IS NULL")).collect();
+    // `DISTINCT ON` treats NULLs as equal.
+    let own_group = if target.nulls_are_equal(&plan.conflict) {
+        String::new()
+    } else {
+        format!(", CASE WHEN {} THEN row_number END", any_null(&keys))
+    };
     let moved: Vec<String> = (0..columns.len()).map(|index| format!("v{index}")).collect();
     let conflict: Vec<String> = plan.conflict.iter().map(|name| ident(name)).collect();
     let (returned, is_inserted) = is_inserted(target, plan);
     format!(
         "WITH source AS (SELECT s.row_number, {values} {from} {rows}),
          last AS (
-             SELECT DISTINCT ON ({keys}, CASE WHEN {any_null} THEN row_number END) * FROM source
-             ORDER BY {keys}, CASE WHEN {any_null} THEN row_number END, row_number DESC),
+             SELECT DISTINCT ON ({keys}{own_group}) * FROM source ORDER BY {keys}{own_group}, row_number DESC),
          written AS (
              INSERT INTO {table} ({names}) {overriding} SELECT {moved} FROM last ORDER BY row_number
              ON CONFLICT ({conflict}) {action} RETURNING {returned})
@@ -160,7 +170,6 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
         values = values.join(", "),
         from = from(&all),
         keys = keys.join(", "),
-        any_null = any_null.join(" OR "),
         table = target.quoted,
         names = names.join(", "),
         overriding = overriding(plan),
@@ -170,31 +179,41 @@ fn upsert(target: &Target, plan: &Plan, columns: &[Source<'_>], names: &[String]
     )
 }
 
+/// Returns the condition that a value of a key is NULL.
+fn any_null(keys: &[String]) -> String {
+    keys.iter().map(|key| format!("{key} IS NULL")).collect::<Vec<_>>().join(" OR ")
+}
+
 /// Returns a statement that compares the keys of the waiting rows of an upsert with those of all rows. Its result has,
 /// for each waiting row, its number, a number that all rows with its key have, and whether a later row with this key
 /// was moved.
 ///
 /// A row whose key is a default equals no other. The default could be the next value of a sequence, which would differ
 /// from the value in the table.
-fn same_keys(plan: &Plan, columns: &[Source<'_>]) -> String {
+fn same_keys(target: &Target, plan: &Plan, columns: &[Source<'_>]) -> String {
     let is_key = |source: &&Source<'_>| plan.conflict.contains(&source.column.name);
     let keys: Vec<&Source<'_>> = columns.iter().filter(is_key).collect();
     let values = keys.iter().enumerate().map(|(index, source)| format!("{} AS v{index}", source.value_in_file()));
     let names: Vec<String> = (0..keys.len()).map(|index| format!("v{index}")).collect();
-    let any_null: Vec<String> = names.iter().map(|name| format!("{name} IS NULL")).collect();
+    let defaults: Vec<String> = keys.iter().filter_map(|source| source.is_default()).collect();
+    let equals_no_other = match target.nulls_are_equal(&plan.conflict) {
+        true => "is_default".to_owned(),
+        // Includes defaults, for which the file has no value.
+        false => any_null(&names),
+    };
     format!(
-        "WITH source AS (SELECT s.row_number, {values} {from}),
+        "WITH source AS (SELECT s.row_number, {is_default} AS is_default, {values} {from}),
          keyed AS (
              SELECT row_number, w.number IS NOT NULL AS is_waiting, pg_catalog.min(row_number) OVER same_key AS key,
                  pg_catalog.max(row_number) FILTER (WHERE w.number IS NULL) OVER same_key AS last_moved
              FROM source LEFT JOIN pg_catalog.unnest($1::bigint[]) AS w (number) ON w.number = row_number
-             WINDOW same_key AS (PARTITION BY {names}, CASE WHEN {any_null} THEN row_number END))
+             WINDOW same_key AS (PARTITION BY {names}, CASE WHEN {equals_no_other} THEN row_number END))
          SELECT row_number, key, coalesce(last_moved > row_number, false) FROM keyed WHERE is_waiting
          ORDER BY row_number",
+        is_default = if defaults.is_empty() { "false".to_owned() } else { defaults.join(" OR ") },
         values = values.collect::<Vec<_>>().join(", "),
         from = from(&keys),
         names = names.join(", "),
-        any_null = any_null.join(" OR "),
     )
 }
 
@@ -207,11 +226,18 @@ fn is_inserted(target: &Target, plan: &Plan) -> (String, String) {
     };
     // Partitioned tables do not return system columns. But a statement reads the table as it was before it wrote to it,
     // so it finds the key of an updated row there, and not that of an inserted one. If another transaction inserted the
-    // key in between, the row counts as inserted. NULL equals no value, here as in the key.
+    // key in between, the row counts as inserted. NULL equals NULL only if it does in the key.
+    let nulls_are_equal = target.nulls_are_equal(&plan.conflict);
     let (mut returned, mut conditions) = (Vec::new(), Vec::new());
     for (index, (name, equality)) in key.columns.iter().zip(&key.equalities).enumerate() {
-        returned.push(format!("{} AS k{index}", ident(name)));
-        conditions.push(format!("t.{} {equality} written.k{index}", ident(name)));
+        let name = ident(name);
+        returned.push(format!("{name} AS k{index}"));
+        let is_equal = format!("t.{name} {equality} written.k{index}");
+        conditions.push(match nulls_are_equal {
+            // `IS NOT DISTINCT FROM`, with the key's operator.
+            true => format!("({is_equal} OR t.{name} IS NULL AND written.k{index} IS NULL)"),
+            false => is_equal,
+        });
     }
     let same_key = format!("SELECT FROM {} t WHERE {}", target.quoted, conditions.join(" AND "));
     (returned.join(", "), format!("NOT EXISTS ({same_key})"))
