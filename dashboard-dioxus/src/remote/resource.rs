@@ -169,9 +169,10 @@ fn use_response_text(path: ReadSignal<String>, interval_ms: u32) -> ResponseText
                         set_stale(&mut stale, reader, None);
                     }
                     Err(failure) => {
-                        if let Some(seconds) = failure.retry_after() {
-                            wait = seconds.saturating_mul(1_000).max(1_000);
-                        }
+                        wait = match failure.retry_after() {
+                            Some(seconds) => seconds.saturating_mul(1_000).max(1_000),
+                            None => interval_ms.min(POLL_INTERVAL_MS),
+                        };
                         let is_shown = matches!(*text.peek(), RemoteState::Ready(_));
                         if is_shown && failure.is_temporary() {
                             set_stale(&mut stale, reader, Some(failure));
