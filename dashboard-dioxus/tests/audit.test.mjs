@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url,
 } from "./support.mjs";
 
 const project = await createProject("audit");
@@ -101,6 +101,26 @@ test("new entries appear only while they are followed", async (t) => {
   await follow.check();
   await revokeNewKey("followed");
   await shown(first(page).getByText("revoked key followed"));
+});
+
+test("entries that could not be read again are read soon, also without Follow", async (t) => {
+  const page = await openPage(t);
+  // Otherwise an event may make the page read the list again first.
+  await page.route("**/admin/v1/events", (route) => route.abort());
+  await page.clock.install();
+  await page.goto(`${url}/audit?project=${project.id}`);
+  await shown(entries(page));
+  await page.getByRole("switch", { name: "Follow" }).uncheck();
+  let isRefused = true;
+  await page.route("**/admin/v1/audit?*", (route) =>
+    isRefused ? route.fulfill(refusal(503, "Postgres can't be reached.")) : route.continue(),
+  );
+  await button(page, "Refresh").click();
+  const alert = page.getByRole("alert").filter({ hasText: "The shown data may be out of date." });
+  await shown(alert);
+  isRefused = false;
+  await page.clock.fastForward(16_000);
+  await hidden(alert);
 });
 
 test("export contains the filtered entries, one in each line", async (t) => {

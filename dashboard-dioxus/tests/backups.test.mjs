@@ -30,6 +30,15 @@ const protect = (page, target, fields) =>
     item.target === target ? { ...item, ...fields } : item,
   );
 
+// Changes the status of runs in the server's responses. Returns a function that changes it again.
+async function pretendStatus(page, status) {
+  await page.route(/\/admin\/v1\/runs\/[^/?]+$/, async (route) => {
+    const run = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...run, status, errorText: status === "fail" ? "The store is full." : null } });
+  });
+  return (next) => (status = next);
+}
+
 const daysAgo = (days) => new Date(Date.now() - days * 86_400_000).toISOString();
 
 test("backup is created, shown with its size, and verified", async (t) => {
@@ -52,16 +61,12 @@ test("message about a backup is replaced by its result, and does not cover the b
   const { name } = await createProject("message");
   for (const narrow of [false, true]) {
     const page = await openPage(t, { narrow });
-    let status = "running";
-    await page.route(/\/admin\/v1\/runs\/[^/?]+$/, async (route) => {
-      const run = await (await route.fetch()).json();
-      await route.fulfill({ json: { ...run, status, errorText: status === "fail" ? "The store is full." : null } });
-    });
+    const setStatus = await pretendStatus(page, "running");
     await page.goto(`${url}/backups`);
     await button(page, `Back up ${name} now`).click();
     const messages = page.getByRole("region", { name: "Messages" });
     await shown(messages.getByText(`Backing up ${name}`, { exact: true }));
-    status = "fail";
+    setStatus("fail");
     await shown(messages.getByText(`Backup of ${name} failed: The store is full.`, { exact: true }));
     assert.equal(await messages.getByRole("status").count(), 1);
     await shown(messages.getByRole("link", { name: "Open run" }));
@@ -72,6 +77,22 @@ test("message about a backup is replaced by its result, and does not cover the b
     const bottom = () => messages.getByRole("status").evaluate((message) => message.getBoundingClientRect().bottom);
     await eventually(async () => (await bottom()) <= (await top()), "the message above the bar");
   }
+});
+
+test("result of a backup is announced in a dialog that was opened meanwhile", async (t) => {
+  const { name } = await createProject("announced");
+  const page = await openPage(t);
+  const setStatus = await pretendStatus(page, "running");
+  await page.goto(`${url}/backups`);
+  await button(page, `Back up ${name} now`).click();
+  await shown(page.getByRole("region", { name: "Messages" }).getByText(`Backing up ${name}`, { exact: true }));
+  await page.keyboard.press("?");
+  const dialog = page.getByRole("dialog", { name: "Keyboard shortcuts" });
+  await shown(dialog);
+  assert.equal(await dialog.getByText(`Backing up ${name}`).count(), 0);
+  setStatus("fail");
+  const result = dialog.getByRole("status").getByText(`Backup of ${name} failed: The store is full.`, { exact: true });
+  await result.waitFor({ state: "attached" });
 });
 
 test("objects are part of a backup if wanted, and can be left out of a restore", async (t) => {
@@ -279,6 +300,31 @@ test("only good backup is deleted after its target is typed", async (t) => {
   await dialog.getByRole("textbox", { name: `Type ${name} to confirm` }).fill(name);
   await act.click();
   await shown(page.getByRole("heading", { name: "No backups yet" }));
+});
+
+test("after a deletion in a sheet, the focus does not return to the button of an earlier dialog", async (t) => {
+  const { id, name } = await createProject("focus");
+  await backUp(`project:${id}`);
+  const page = await openPage(t);
+  await page.goto(`${url}/backups?target=project:${id}`);
+  const link = rowOf(page, "Backups", name).getByRole("link", { name });
+  await shown(link);
+  const earlier = button(page, "Search or run a command");
+  await earlier.click();
+  await shown(page.getByRole("dialog", { name: "Command palette" }));
+  await page.keyboard.press("Escape");
+  await eventually(() => earlier.evaluate((button) => button === document.activeElement), "the returned focus");
+  // The sheet opens while no element has the focus, as after Back.
+  await earlier.evaluate((button) => button.blur());
+  await link.evaluate((link) => link.click());
+  const sheet = page.getByRole("dialog", { name: `Backup of ${name}` });
+  await sheet.getByRole("button", { name: "Delete backup" }).click();
+  const dialog = page.getByRole("dialog", { name: "Delete backup" });
+  await dialog.getByRole("textbox", { name: `Type ${name} to confirm` }).fill(name);
+  await dialog.getByRole("button", { name: "Delete backup" }).click();
+  await hidden(sheet);
+  const focused = () => page.evaluate(() => document.activeElement.id);
+  await eventually(async () => (await focused()) === "main-content", "the focus in the page");
 });
 
 test("filters are in the address and can be cleared", async (t) => {

@@ -132,6 +132,13 @@ test("owner signs out of the current session", async (t) => {
   assert.equal((await page.request.get(`${url}/admin/v1/system`)).status(), 401);
 });
 
+test("ended session is noticed when the sessions are read", async (t) => {
+  const page = await openPage(t);
+  await page.route("**/admin/v1/sessions?*", (route) => route.fulfill(refusal(401, "You are not signed in.")));
+  await page.goto(`${url}/settings?section=sessions`);
+  await shown(page.getByRole("dialog", { name: "Your sign-in has ended" }));
+});
+
 test("phone shows the sections above their content", async (t) => {
   const page = await openPage(t, { narrow: true });
   await page.goto(`${url}/settings?section=sessions`);

@@ -8,6 +8,29 @@ import {
 // All requests except the stream of events, which may begin at any time and would notice the end of a session first.
 const REQUESTS = /\/admin\/v1\/(?!events)/;
 
+// The bar for shown data that could not be read again. Only its text is an alert.
+const outdated = (page) => page.locator(".notbar").filter({ hasText: "The shown data may be out of date." });
+
+// Returns a refusal like that of a server without Postgres. Each has another request id.
+let refusals = 0;
+function unavailable(seconds) {
+  const response = refusal(503, "Postgres can't be reached.", { "retry-after": `${seconds}` });
+  refusals += 1;
+  response.json.error.requestId = `0199c1de-${refusals}`;
+  return response;
+}
+
+// Counts the changes of an element. Returns a function that returns the count.
+async function countChanges(locator) {
+  const counter = await locator.evaluateHandle((element) => {
+    const counter = { changes: 0 };
+    const observer = new MutationObserver((changes) => (counter.changes += changes.length));
+    observer.observe(element, { subtree: true, childList: true, characterData: true, attributes: true });
+    return counter;
+  });
+  return () => counter.evaluate(({ changes }) => changes);
+}
+
 test("the first paint has the theme and the frame", async (t) => {
   for (const theme of ["dark", "light"]) {
     const page = await openPage(t, { theme });
@@ -89,6 +112,30 @@ test("actions are disabled while the server can't be reached", async (t) => {
   assert.equal(await page.getByRole("textbox", { name: "Name" }).inputValue(), "typed meanwhile");
 });
 
+test("a lost connection is reported by one bar, until the data has been read again", async (t) => {
+  await createProject("one bar");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects`);
+  await shown(page.getByRole("table", { name: "Projects" }));
+  const texts = await page.evaluateHandle(() => {
+    const texts = new Set();
+    const note = () => document.querySelectorAll(".notbar .grow").forEach((bar) => texts.add(bar.textContent));
+    new MutationObserver(note).observe(document.body, { subtree: true, childList: true, characterData: true });
+    return texts;
+  });
+  await page.route(/\/(healthz|admin\/v1\/.*)$/, (route) => route.abort());
+  await button(page, "Refresh").click();
+  const bar = page.getByRole("status").filter({ hasText: "Not connected. Showing what was there at" });
+  await shown(bar);
+  const isRead = page.waitForResponse(/\/admin\/v1\/projects\?/);
+  await page.unroute(/\/(healthz|admin\/v1\/.*)$/);
+  await bar.getByRole("button", { name: "Try again" }).click();
+  await hidden(bar);
+  await isRead;
+  const others = (await texts.evaluate((texts) => [...texts])).filter((text) => !text.startsWith("Not connected."));
+  assert.deepEqual(others, []);
+});
+
 test("actions of rows are disabled while the server can't be reached, and keep their titles", async (t) => {
   const { id } = await createProject("gone rows");
   await admin("POST", "/jobs", {
@@ -162,37 +209,66 @@ test("data that can't be read again is reported, and the overview does not say t
   const page = await openPage(t);
   const overview = { ...(await admin("GET", "/overview")), attention: [], problems: [] };
   await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: overview }));
+  const runs = page.waitForResponse("**/admin/v1/runs?limit=20");
   await page.goto(`${url}/`);
   const well = page.getByRole("status").filter({ hasText: "All is well." });
   await shown(well);
-  await page.route(REQUESTS, (route) =>
-    route.fulfill(refusal(503, "Postgres can't be reached.", { "retry-after": "2" })),
-  );
+  await runs;
+  await page.route(REQUESTS, (route) => route.fulfill(unavailable(4)));
   // The server keeps responding, so the page is still connected.
-  const bar = page.getByRole("alert").filter({ hasText: "The shown data may be out of date." });
-  await shown(bar.filter({ hasText: "Postgres can't be reached." }));
-  await shown(bar.getByRole("button", { name: /^Try again in [12] s$/ }));
+  const bar = outdated(page);
+  await shown(bar.getByRole("alert").filter({ hasText: "Postgres can't be reached." }));
+  await shown(bar.getByRole("button", { name: /^Try again in [1-4] s$/ }));
   await hidden(well);
+  await shown(page.getByText("Not known: the data could not be refreshed.", { exact: true }));
+  assert.equal(await page.getByRole("main").getByRole("alert").count(), 0, "only the bar reports the problem");
   await expectAccessible(page);
   await page.unroute(REQUESTS);
   await hidden(bar);
   await shown(well);
 });
 
+test("data that stays out of date is announced once, and its button does not flicker", async (t) => {
+  await createProject("stays outdated");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects`);
+  await shown(page.getByRole("table", { name: "Projects" }));
+  let requests = 0;
+  await page.route(REQUESTS, (route) => {
+    requests += 1;
+    return route.fulfill(unavailable(2));
+  });
+  await button(page, "Refresh").click();
+  const bar = outdated(page);
+  await shown(bar.getByRole("button", { name: /^Try again in [12] s$/ }));
+  assert.equal(await bar.getByRole("alert").getByRole("button").count(), 0, "no countdown is announced");
+  // Reads the values of the frame again, too, so that several readers fail.
+  await bar.getByRole("button", { name: "Try again", exact: true }).click();
+  const changes = await countChanges(bar);
+  const before = requests;
+  await eventually(() => requests > before + 8, "more refused requests");
+  assert.equal(await changes(), 0);
+});
+
 test("a session that can't be checked is not a sign-out", async (t) => {
   const page = await openPage(t);
   let refuses;
   await page.route("**/admin/v1/session", (route) =>
-    refuses
-      ? route.fulfill(refusal(503, "Postgres can't be reached.", { "retry-after": "2" }))
-      : route.continue(),
+    refuses ? route.fulfill(unavailable(2)) : route.continue(),
   );
   for (const path of ["/projects", "/sign-in?next=%2Fprojects"]) {
     refuses = true;
     await page.goto(url + path);
     await shown(heading(page, "AtlasHub is not ready"));
     const alert = page.getByRole("alert").filter({ hasText: "Postgres can't be reached." });
-    await shown(alert.getByRole("button", { name: /^Try again/ }));
+    await shown(alert);
+    const changes = await countChanges(alert);
+    const id = page.getByText(/^Request id: /);
+    const first = await id.innerText();
+    await eventually(async () => (await id.innerText()) !== first, "the id of the next request");
+    assert.equal(await changes(), 0, "the problem is announced once");
+    assert.equal(await alert.getByRole("button").count(), 0, "no countdown is announced");
+    await shown(page.getByRole("button", { name: /^Try again/ }));
     assert.equal(await page.getByLabel("Admin token").count(), 0);
     refuses = false;
     await shown(heading(page, "Projects"));

@@ -95,14 +95,17 @@ pub fn SessionUnchecked(failure: Failure) -> Element {
         }
     });
     let mut countdown = use_countdown();
-    use_effect(use_reactive!(|failure| countdown.start(failure.retry_after().unwrap_or_default())));
+    let seconds = failure.retry_after().unwrap_or_default();
+    // Not restarted by a failure that differs only in its request id: the button would flicker.
+    use_effect(use_reactive!(|seconds| countdown.start(seconds)));
     let left = countdown.left();
     // The first module contains this view, so it does without the larger `ErrorBox`.
     rsx! {
         main { class: "solo", "aria-labelledby": "h1",
-            div { class: "solo-card", role: "alert",
+            div { class: "solo-card",
                 h1 { id: "h1", "AtlasHub is not ready" }
-                p { class: "muted", "Your sign-in could not be checked. {failure.message()}" }
+                // The alert contains neither the request id nor the countdown, whose changes would be announced.
+                p { class: "muted", role: "alert", "Your sign-in could not be checked. {failure.message()}" }
                 if let Some(id) = failure.request_id() {
                     p { class: "label muted", "Request id: " span { class: "mono", "{id}" } }
                 }

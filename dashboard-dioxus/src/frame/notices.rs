@@ -38,16 +38,19 @@ pub(super) fn Notices() -> Element {
     }
 }
 
-/// The bar for shown data that could not be read again.
+/// The bar for shown data that could not be read again. Screen readers announce only its text: they would announce an
+/// alert with a countdown every second.
 #[component]
 fn Outdated(failure: Failure) -> Element {
     let mut countdown = use_countdown();
-    use_effect(use_reactive!(|failure| countdown.start(failure.retry_after().unwrap_or_default())));
+    let seconds = failure.retry_after().unwrap_or_default();
+    // Not restarted by a failure that differs only in its request id: the button would flicker.
+    use_effect(use_reactive!(|seconds| countdown.start(seconds)));
     let left = countdown.left();
     rsx! {
-        div { class: "notbar", role: "alert",
+        div { class: "notbar",
             Mark { shape: Shape::Attention }
-            span { class: "grow", "The shown data may be out of date. {failure.message()}" }
+            span { class: "grow", role: "alert", "The shown data may be out of date. {failure.message()}" }
             button {
                 class: "btn btn-s", r#type: "button", disabled: left > 0, onclick: |_| remote::forget_all(),
                 if left > 0 { "Try again in {left} s" } else { "Try again" }

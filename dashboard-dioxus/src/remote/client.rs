@@ -143,7 +143,7 @@ async fn fetch_text_with(method: Method, path: &str, body: Option<&str>, tag: Op
         Err(_) => unexpected(status, "The response is not from AtlasHub."),
     };
     // At sign-in, 401 means a wrong token, not an ended session.
-    if status == 401 && !path.starts_with("/session") {
+    if status == 401 && path != "/session" {
         session::end();
         return Err(Failure::SignedOut);
     }

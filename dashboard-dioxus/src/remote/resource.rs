@@ -27,13 +27,21 @@ fn is_noted(reader: u64) -> bool {
     OUTDATED.peek().iter().any(|(noted, _)| *noted == reader)
 }
 
+/// Records why the value of a reader could not be read again, or with `None` that the reader has no outdated value. A
+/// failure that looks like the recorded one does not replace it: the page would report the same failure again.
 fn note_outdated(reader: u64, failure: Option<Failure>) {
-    if is_noted(reader) || failure.is_some() {
+    let noted = OUTDATED.peek().iter().find(|(noted, _)| *noted == reader).map(|(_, failure)| appearance(failure));
+    if noted != failure.as_ref().map(appearance) {
         OUTDATED.with_mut(|outdated| {
             outdated.retain(|(noted, _)| *noted != reader);
             outdated.extend(failure.map(|failure| (reader, failure)));
         });
     }
+}
+
+/// Returns what the page shows of a failure. Every failure has another request id, which is not shown.
+fn appearance(failure: &Failure) -> (String, Option<u32>) {
+    (failure.message(), failure.retry_after())
 }
 
 /// The state of a value that a page reads from the server.
@@ -169,9 +177,10 @@ fn use_response_text(path: ReadSignal<String>, interval_ms: u32) -> ResponseText
                         set_stale(&mut stale, reader, None);
                     }
                     Err(failure) => {
-                        if let Some(seconds) = failure.retry_after() {
-                            wait = seconds.saturating_mul(1_000).max(1_000);
-                        }
+                        wait = match failure.retry_after() {
+                            Some(seconds) => seconds.saturating_mul(1_000).max(1_000),
+                            None => interval_ms.min(POLL_INTERVAL_MS),
+                        };
                         let is_shown = matches!(*text.peek(), RemoteState::Ready(_));
                         if is_shown && failure.is_temporary() {
                             set_stale(&mut stale, reader, Some(failure));
@@ -198,8 +207,9 @@ fn set_if_changed(text: &mut Signal<RemoteState<Rc<str>>>, next: RemoteState<Rc<
 }
 
 fn set_stale(stale: &mut Signal<Option<Failure>>, reader: u64, failure: Option<Failure>) {
-    // A dialog reports the end of the session.
-    note_outdated(reader, failure.clone().filter(|failure| *failure != Failure::SignedOut));
+    // A dialog reports the end of the session, and another bar a lost connection.
+    let is_reported_elsewhere = |failure: &Failure| matches!(failure, Failure::SignedOut | Failure::Unreachable);
+    note_outdated(reader, failure.clone().filter(|failure| !is_reported_elsewhere(failure)));
     if *stale.peek() != failure {
         stale.set(failure);
     }

@@ -92,6 +92,10 @@ fn opener() -> Option<HtmlElement> {
     let element = dom::active_element()?.dyn_into::<HtmlElement>().ok()?;
     // A browser removes the focus from a button that is disabled, such as that of a dialog that opens another one.
     if element.tag_name() == "BODY" {
+        if dom::find("dialog[open], .sheet").is_none() {
+            // No element opens this dialog or sheet, and the one that opened an earlier one must not get the focus.
+            OPENER.set(None);
+        }
         return dom::find("dialog[open]").and_then(|_| OPENER.with_borrow(Clone::clone));
     }
     if element.closest("dialog, .sheet").is_ok_and(|around| around.is_none()) {

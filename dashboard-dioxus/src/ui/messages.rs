@@ -18,18 +18,20 @@ const BARS: &str = ".foot.sticky:not(.backup-page *), .staged, .dock:not(.dock-t
 #[derive(Debug, Clone, PartialEq)]
 struct Message {
     id: MessageId,
+    /// Increases with every message, and when a message is replaced.
+    revision: u32,
     text: String,
     shape: Shape,
     /// Id of the run that does the work.
     run: Option<String>,
 }
 
-/// The identity of a message about work that continues.
+/// The identity of a message about work that continues: its first revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageId(u32);
 
 static MESSAGES: GlobalSignal<Vec<Message>> = Signal::global(Vec::new);
-static NEXT_ID: GlobalSignal<u32> = Signal::global(|| 0);
+static NEXT_REVISION: GlobalSignal<u32> = Signal::global(|| 0);
 /// Height of the bars and trays below the messages, in pixels.
 static HEIGHT_BELOW: GlobalSignal<f64> = Signal::global(|| 0.0);
 
@@ -50,7 +52,7 @@ pub fn begin(text: impl Into<String>, run: &str) -> MessageId {
 
 /// Replaces the message about a run that has ended. If it was dismissed, only a failure is shown again.
 pub fn finish(id: MessageId, text: impl Into<String>, shape: Shape, run: &str) {
-    let message = Message { id, text: text.into(), shape, run: Some(run.to_owned()) };
+    let message = Message { id, revision: next_revision(), text: text.into(), shape, run: Some(run.to_owned()) };
     let is_shown = MESSAGES.peek().iter().any(|shown| shown.id == id);
     if is_shown {
         MESSAGES.write().iter_mut().filter(|shown| shown.id == id).for_each(|shown| *shown = message.clone());
@@ -61,12 +63,18 @@ pub fn finish(id: MessageId, text: impl Into<String>, shape: Shape, run: &str) {
 }
 
 fn add(text: String, shape: Shape, run: Option<String>) -> MessageId {
-    let id = MessageId(*NEXT_ID.peek());
-    *NEXT_ID.write() = id.0 + 1;
+    let revision = next_revision();
+    let id = MessageId(revision);
     position_region();
-    MESSAGES.write().push(Message { id, text, shape, run });
+    MESSAGES.write().push(Message { id, revision, text, shape, run });
     dismiss_later(id, shape);
     id
+}
+
+fn next_revision() -> u32 {
+    let revision = *NEXT_REVISION.peek();
+    *NEXT_REVISION.write() = revision + 1;
+    revision
 }
 
 fn dismiss_later(id: MessageId, shape: Shape) {
@@ -137,15 +145,15 @@ pub fn Messages() -> Element {
     }
 }
 
-/// Announces the messages that appear while a modal dialog is open. Until it is closed, screen readers ignore
-/// everything outside of it, including [`Messages`].
+/// Announces the messages that appear or are replaced while a modal dialog is open. Until it is closed, screen readers
+/// ignore everything outside of it, including [`Messages`].
 #[component]
 pub(super) fn DialogMessages() -> Element {
-    let first = use_hook(|| *NEXT_ID.peek());
+    let first = use_hook(|| *NEXT_REVISION.peek());
     rsx! {
         div { class: "sr", role: "status", "aria-atomic": "false",
-            for message in MESSAGES.read().iter().filter(|message| message.id.0 >= first).cloned() {
-                p { key: "{message.id.0}", "{message.text}" }
+            for message in MESSAGES.read().iter().filter(|message| message.revision >= first).cloned() {
+                p { key: "{message.revision}", "{message.text}" }
             }
         }
     }
