@@ -12,7 +12,7 @@ use super::{
 use crate::{
     address, draft,
     remote::{self, Method},
-    ui::{Field, Mark, Shape, messages},
+    ui::{CodeText, Field, Mark, Shape, messages},
 };
 
 #[component]
@@ -99,7 +99,7 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                     error: limit_error(),
                 }
                 if let Some(error) = error() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } span { CodeText { text: error } } }
                 }
                 div { class: "row",
                     button {

@@ -7,7 +7,7 @@ use super::super::table_page::{Shared, table_path};
 use crate::{
     draft,
     remote::{self, Method},
-    ui::{Confirm, Mark, Shape, messages},
+    ui::{CodeText, Confirm, Mark, Shape, messages},
 };
 
 #[component]
@@ -118,7 +118,7 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
                     }
                 }
                 if let Some(failure) = failure.read().clone().filter(|_| !asking()) {
-                    p { class: "error", role: "alert", "{failure}" }
+                    p { class: "error", role: "alert", span { CodeText { text: failure } } }
                 }
                 div { class: "row",
                     button {

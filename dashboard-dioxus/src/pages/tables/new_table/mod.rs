@@ -12,7 +12,7 @@ use super::table_page::table_address;
 use crate::{
     address, draft,
     remote::{self, Method, use_remote},
-    ui::{CopyButton, Field, Icon, IconName, Mark, Shape, Sheet, messages},
+    ui::{CodeText, CopyButton, Field, Icon, IconName, Mark, Shape, Sheet, messages},
 };
 use column_editor::ColumnEditor;
 use sql::{NewColumn, is_complete, name_problem, write_sql};
@@ -113,7 +113,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                 div {
                     class: "staged-problem",
                     role: "alert",
-                    Mark { shape: Shape::Failed } span { class: "grow", "{failure}" }
+                    Mark { shape: Shape::Failed } span { class: "grow", CodeText { text: failure } }
                 }
             }
             Field {
