@@ -72,7 +72,7 @@ pub(super) fn write_order(orders: &[(String, bool)]) -> String {
 }
 
 /// Returns the default order: by the key. Pages in this order can be read by cursor, which is faster than by offset.
-fn default_order(detail: &TableDetail) -> Option<String> {
+pub(super) fn default_order(detail: &TableDetail) -> Option<String> {
     let key = key_columns(detail)?;
     Some(write_order(&key.iter().map(|column| (column.clone(), false)).collect::<Vec<_>>()))
 }

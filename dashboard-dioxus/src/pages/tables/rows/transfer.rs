@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use super::{
     View,
-    query::RowQuery,
+    query::{RowQuery, default_order},
     selection::{selection_in_words, shown_source},
 };
 use crate::{
@@ -65,7 +65,8 @@ fn ExportTable(view: View, open: String) -> Element {
         help: "The whole table, including rows that policies hide.".to_owned(),
         source: whole_table(project.clone(), table.clone()),
     }];
-    if let Some(source) = shown_source(&project, &table, &rows, &columns) {
+    let default_order = default_order(&view.detail.read());
+    if let Some(source) = shown_source(&project, &table, &rows, default_order, &columns) {
         let label = if rows.filters.is_empty() { "All rows as shown" } else { "Rows that match the filter" };
         // The rows that the page shows are the first choice.
         choices.insert(0, Choice { label: label.to_owned(), help: selection_in_words(&rows, &columns), source });

@@ -6,8 +6,7 @@ use api_types::TableDetail;
 use dioxus::prelude::*;
 
 use super::{
-    FORM, copies,
-    field_problems,
+    FORM, copies, field_problems,
     fields::{FieldValue, RowFields},
     open_copy,
     referenced_by::ReferencedBy,

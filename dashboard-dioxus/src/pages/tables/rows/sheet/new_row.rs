@@ -38,11 +38,8 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
         whole_bytes: None,
     };
     let values: Vec<FieldValue> = detail.columns.iter().map(value).collect();
-    let problems: Vec<(String, String)> = problem
-        .read()
-        .iter()
-        .flat_map(|problem| field_problems(&problem.columns, &problem.message))
-        .collect();
+    let problems: Vec<(String, String)> =
+        problem.read().iter().flat_map(|problem| field_problems(&problem.columns, &problem.message)).collect();
     let create = {
         let name = name.clone();
         move || {
