@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { query, text } from "./sql-support.mjs";
-import { admin, button, createProject, eventually, expectAccessible, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, hidden, openPage, shown, url,
+} from "./support.mjs";
 
 const accessOf = ({ id }, table) => `${url}/projects/${id}/tables?${new URLSearchParams({ table, tab: "access" })}`;
 const expose = ({ id }, table, exposure) =>

@@ -33,7 +33,9 @@ test("the palette finds pages by a few letters", async (t) => {
   const palette = page.getByRole("dialog", { name: "Command palette" });
   await shown(palette);
   const search = palette.getByRole("combobox", { name: "Search or run a command" });
-  for (const [words, name] of [["restore", /Restore this project/], ["policy", /^Tables/], ["rate limit", /^Settings/]]) {
+  for (const [words, name] of [
+    ["restore", /Restore this project/], ["policy", /^Tables/], ["rate limit", /^Settings/],
+  ]) {
     await search.fill(words);
     await shown(palette.getByRole("option", { name }));
   }

@@ -284,8 +284,8 @@ fn time_hint(column: &Column, message: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns whether the value that a message quotes is a time with a space before its offset. An unescaped `+` in a query
-/// string is a space.
+/// Returns whether the value that a message quotes is a time with a space before its offset. An unescaped `+` in a
+/// query string is a space.
 fn lacks_plus(message: &str) -> bool {
     let value = message.split_once('"').map(|(_, value)| value.trim_end_matches('"'));
     let Some((time, offset)) = value.and_then(|value| value.rsplit_once(' ')) else { return false };

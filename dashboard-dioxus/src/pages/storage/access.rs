@@ -49,11 +49,8 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
         let list = paths::buckets(&project.peek());
         spawn(async move {
             busy.set(true);
-            let change = UpdateBucket {
-                max_object_bytes,
-                publishable: Some(publishable()),
-                signed_in: Some(signed_in()),
-            };
+            let change =
+                UpdateBucket { max_object_bytes, publishable: Some(publishable()), signed_in: Some(signed_in()) };
             match remote::send::<_, Bucket>(Method::Patch, &path, &change).await {
                 Ok(saved) => {
                     error.set(None);

@@ -190,7 +190,9 @@ mod tests {
         for text in ["0", "-1", "x", "inf", "1e"] {
             assert!(megabytes(text).is_err(), "{text}");
         }
-        for (bytes, expected) in [(50_000_000, "50"), (500_000, "0.5"), (52_428_800, "52.43"), (5_368_709_120, "5368.71")] {
+        for (bytes, expected) in
+            [(50_000_000, "50"), (500_000, "0.5"), (52_428_800, "52.43"), (5_368_709_120, "5368.71")]
+        {
             assert_eq!(in_megabytes(bytes), expected);
         }
     }

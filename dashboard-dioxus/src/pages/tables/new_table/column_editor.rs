@@ -11,7 +11,7 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
     let Some(column) = columns.read().get(position).cloned() else { return rsx! {} };
     let number = position + 1;
     let problem = column_problem(&columns.read(), position);
-    // While the field of the type is empty, the browser's list shows all types and not only those that contain the text.
+    // The field of the type is empty while it has the focus: browsers only suggest types that contain its text.
     let mut is_choosing_type = use_signal(|| false);
     let mut change = move |act: &dyn Fn(&mut NewColumn)| {
         if let Some(column) = columns.write().get_mut(position) {

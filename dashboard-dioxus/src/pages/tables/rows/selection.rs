@@ -8,8 +8,8 @@ use super::query::{Filter, RowQuery, name_and_value, quoted_if_needed};
 /// The characters that have a meaning in a query string.
 const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'&').add(b'+').add(b'=');
 
-/// Returns the source of an export of the rows and columns that the address selects, in the order of the page. `None` if
-/// the address selects the whole table and names no order. `default_order` is the order that the page then has.
+/// Returns the source of an export of the rows and columns that the address selects, in the order of the page. `None`
+/// if the address selects the whole table and names no order. `default_order` is the order of a page without one.
 /// `columns` are the shown columns; an empty list stands for all.
 pub(super) fn shown_source(
     project: &str,

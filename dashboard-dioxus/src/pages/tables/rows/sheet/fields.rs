@@ -155,7 +155,10 @@ fn RowField(
                 }
             }
             if let Some(problem) = problem {
-                p { class: "error", id: "{id}-error", Mark { shape: Shape::Failed } span { CodeText { text: problem } } }
+                p { class: "error", id: "{id}-error",
+                    Mark { shape: Shape::Failed }
+                    span { CodeText { text: problem } }
+                }
             }
             if let (Some(was), true) = (&value.before, is_changed) {
                 p { class: "help row row-1",
