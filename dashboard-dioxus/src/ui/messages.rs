@@ -3,7 +3,7 @@
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
-use super::{Icon, IconName, Link, Mark, Shape};
+use super::{CodeText, Icon, IconName, Link, Mark, Shape};
 use crate::dom;
 
 /// Time for which a message about a success is shown. Other messages stay until they are dismissed or replaced.
@@ -120,7 +120,7 @@ pub fn Messages() -> Element {
             for message in MESSAGES.read().iter().cloned() {
                 div { key: "{message.id.0}", class: "toast", role: "status",
                     Mark { shape: message.shape }
-                    span { class: "grow", "{message.text}" }
+                    span { class: "grow", CodeText { text: message.text.clone() } }
                     if let Some(run) = message.run {
                         Link { to: "/runs/{run}", class: "link", "Open run" }
                     }
@@ -145,7 +145,7 @@ pub(super) fn DialogMessages() -> Element {
     rsx! {
         div { class: "sr", role: "status", "aria-atomic": "false",
             for message in MESSAGES.read().iter().filter(|message| message.id.0 >= first).cloned() {
-                p { key: "{message.id.0}", "{message.text}" }
+                p { key: "{message.id.0}", CodeText { text: message.text.clone() } }
             }
         }
     }

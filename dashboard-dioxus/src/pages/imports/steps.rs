@@ -100,7 +100,7 @@ fn Configure(project: String, import: Import) -> Element {
                             Mark { shape: Shape::Failed }
                             strong { "The file can't be read with these settings." }
                         }
-                        p { class: "label", id: PROBLEM, "{failure.message()}" }
+                        p { class: "label", id: PROBLEM, CodeText { text: failure.message() } }
                         div { class: "row",
                             button {
                                 class: "btn btn-s", r#type: "button", onclick: move |_| preview.refresh(), "Try again"

@@ -22,7 +22,7 @@ use crate::{
     address,
     remote::{Failure, RemoteState, use_remote},
     text,
-    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, Shape, narrow::use_is_narrow},
+    ui::{CodeText, Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, Shape, narrow::use_is_narrow},
 };
 
 const PAGE_SIZES: &[u32] = &[50, 100, 200];
@@ -121,7 +121,7 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
             div { class: "section mb-3",
                 div { class: "banner t-warning", role: "status",
                     Mark { shape: Shape::Attention }
-                    p { "The list may be out of date. {failure.message()}" }
+                    p { "The list may be out of date. " CodeText { text: failure.message() } }
                 }
             }
         }
