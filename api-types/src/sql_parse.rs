@@ -62,6 +62,8 @@ pub struct Destroyed {
     pub name: String,
     /// The column, for `dropColumn`. Null otherwise.
     pub column: Option<String>,
+    /// Whether the statement is a `TRUNCATE … CASCADE`, which also removes the rows of tables that refer to this one.
+    pub cascade: bool,
 }
 
 /// The way in which data or an object is destroyed.

@@ -32,6 +32,14 @@ test("the palette finds pages by a few letters", async (t) => {
   await page.keyboard.press("Control+k");
   const palette = page.getByRole("dialog", { name: "Command palette" });
   await shown(palette);
+  const search = palette.getByRole("combobox", { name: "Search or run a command" });
+  for (const [words, name] of [
+    ["restore", /Restore this project/], ["policy", /^Tables/], ["rate limit", /^Settings/],
+  ]) {
+    await search.fill(words);
+    await shown(palette.getByRole("option", { name }));
+  }
+  await search.fill("");
   await page.keyboard.insertText("api k");
   await shown(palette.getByRole("listbox", { name: "Commands" }).getByRole("option", { name: /API keys/ }));
   await expectAccessible(page);

@@ -190,6 +190,7 @@ test("plan that was restored elsewhere is not cancelled, and the page follows re
   const page = await openPage(t);
   await page.goto(`${toolsOf(id)}?tab=restore`);
   await shown(page.getByText("No restores yet.", { exact: false }));
+  await shown(page.getByRole("link", { name: "a backup of this project" }));
   const restore = await admin("POST", `/backups/${backup.id}/restore`, { projectId: id });
   const row = page.getByRole("table", { name: "Restores" }).getByRole("row").filter({ hasText: "Backup" });
   await shown(row.getByText("Planned"));

@@ -127,6 +127,22 @@ test("queries are renamed, moved, closed and opened again", async (t) => {
   await eventually(async () => /select 5$/.test(await text(page).inputValue()), "the text is back");
 });
 
+test("tab of the open query is in view on a phone", async (t) => {
+  const project = await withSchema();
+  const page = await openSql(t, project, { narrow: true });
+  for (let number = 1; number <= 5; number += 1) {
+    await text(page).fill(`select 'query number ${number}'`);
+    await button(page, "New query").click();
+    await eventually(async () => (await text(page).inputValue()) === "", "the new query");
+  }
+  await page.reload();
+  const tab = page.getByRole("tablist", { name: "Queries" }).getByRole("tab", { selected: true });
+  await eventually(async () => {
+    const box = await tab.boundingBox();
+    return box && box.x >= 0 && box.x + box.width <= 391;
+  }, "the tab is in view");
+});
+
 test("text of another window is never overwritten", async (t) => {
   const project = await withSchema();
   const page = await openSql(t, project);

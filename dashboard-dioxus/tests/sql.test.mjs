@@ -283,6 +283,26 @@ test("back up first and run creates a backup before the statement runs", async (
   );
 });
 
+test("confirmation lists the tables that a truncate with CASCADE also empties", async (t) => {
+  const project = await withBooks();
+  await runSql(project, "create table loans (id int8 primary key, book_id int8 references books)");
+  await runSql(project, "create table fines (loan_id int8 references loans)");
+  await runSql(project, "create table reviews (book_id int8 references books on delete cascade)");
+  await runSql(project, "insert into fines select null::int8 from generate_series(1, 7)");
+  await runSql(project, "analyze fines");
+  const page = await openSql(t, project);
+  const dialog = page.getByRole("dialog", { name: "Run a statement that destroys data" });
+  await run(page, "truncate books cascade");
+  await shown(dialog.getByText("Also removes all rows of loans, which refers to books."));
+  await shown(dialog.getByText("Also removes all rows of reviews, which refers to books."));
+  await shown(dialog.getByText(/Also removes all rows of fines, which refers to loans\.\s*About 7 rows/));
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await hidden(dialog);
+  await run(page, "delete from books");
+  await shown(dialog.getByText("Also deletes the rows of reviews that refer to books."));
+  assert.equal(await dialog.getByText(/Also deletes the rows of loans/).count(), 0);
+});
+
 test("dialog says before data is destroyed that the project has no backup", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);

@@ -118,6 +118,19 @@ test("a table is created with a form", async (t) => {
   const sheet = page.getByRole("dialog", { name: "New table" });
   await sheet.getByRole("textbox", { name: "Name", exact: true }).fill("notes");
   await shown(sheet.getByText('create table "notes"'));
+  await sheet.getByRole("button", { name: "Add column" }).click();
+  const added = sheet.getByRole("textbox", { name: "Name of column 3" });
+  await eventually(() => added.evaluate((field) => field === document.activeElement), "the focus in the new column");
+  await page.keyboard.insertText("price");
+  const type = sheet.getByRole("combobox", { name: "Type of column 3" });
+  assert.equal(await type.inputValue(), "text");
+  // An empty field lets the browser suggest all types.
+  await type.focus();
+  await eventually(async () => (await type.inputValue()) === "", "the empty field");
+  await added.focus();
+  await eventually(async () => (await type.inputValue()) === "text", "the unchanged type");
+  await type.fill("numeric(10,2)");
+  await shown(sheet.getByText('"price" numeric(10,2)'));
   await sheet.getByRole("button", { name: "Create table" }).click();
   await shown(heading(page, "notes"));
   await shown(page.getByRole("heading", { name: "No rows" }));

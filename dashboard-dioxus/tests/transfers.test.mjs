@@ -116,11 +116,14 @@ test("fields are assigned by hand, and a second field for a column is refused at
   assert.equal(await column("ID").inputValue(), "id");
   assert.equal(await column("Name").inputValue(), "");
   await shown(steps(page).getByText("title needs a value and has no default.", { exact: false }));
+  const leftOut = "2 columns of the file are left out: Name, Remark.";
+  await shown(steps(page).getByRole("note").filter({ hasText: leftOut }));
   await column("Name").selectOption("title");
   await column("Remark").selectOption("title");
   await shown(steps(page).getByText("Name is already assigned to title."));
   assert.equal(await column("Remark").getAttribute("aria-invalid"), "true");
   await column("Remark").selectOption("note");
+  await hidden(steps(page).getByText("left out:"));
   await button(steps(page), "Import").click();
   await shown(result(page, "Imported 1 row"));
   assert.equal(await rows(id, "select title || ': ' || note from books where id = 5"), "Roadside Picnic: good");

@@ -20,6 +20,8 @@ pub(super) struct Command {
     pub(super) icon: IconName,
     pub(super) text: String,
     pub(super) detail: String,
+    /// Other words by which the entry is found.
+    words: &'static str,
     pub(super) keys: Vec<&'static str>,
     pub(super) action: Action,
 }
@@ -49,7 +51,7 @@ pub(super) fn find(
     commands.extend(projects.iter().filter(|known| known.state == ProjectState::Ready).map(open_project));
     let mut found: Vec<(usize, Command)> = commands
         .into_iter()
-        .filter(|command| finder::matches(&format!("{} {}", command.text, command.detail), query))
+        .filter(|command| finder::matches(&format!("{} {} {}", command.text, command.detail, command.words), query))
         .map(|command| (rank(&command.text, query), command))
         .collect();
     // Sorts by group, then by rank. The sort is stable, so equal entries keep their order.
@@ -78,6 +80,7 @@ fn actions(project: Option<&str>) -> Vec<Command> {
         icon,
         text: text.to_owned(),
         detail: String::new(),
+        words: "",
         keys,
         action,
     };
@@ -91,6 +94,7 @@ fn actions(project: Option<&str>) -> Vec<Command> {
         ));
         let tool = |query| Action::Open(format!("/projects/{project}/database?{query}"));
         actions.push(command(IconName::Archive, "Backups of this project", tool("tab=backups"), Vec::new()));
+        actions.push(command(IconName::Archive, "Restore this project", tool("tab=restore"), Vec::new()));
         actions.push(command(IconName::Upload, "Import a file", tool("tab=import"), Vec::new()));
         actions.push(command(IconName::Download, "New export", tool("tab=export&export=new"), Vec::new()));
     }
@@ -108,21 +112,20 @@ fn actions(project: Option<&str>) -> Vec<Command> {
 
 fn pages(project: Option<&str>, name: &str) -> Vec<Command> {
     let keys = |key: Option<&'static str>| key.map(|key| vec!["g", key]).unwrap_or_default();
-    let go_to = |icon, text: &str, detail: &str, to: String, keys| Command {
+    let go_to = |destination: &destinations::Destination, detail: &str, to: String| Command {
         group: "Go to",
-        icon,
-        text: text.to_owned(),
+        icon: destination.icon,
+        text: destination.label.to_owned(),
         detail: detail.to_owned(),
-        keys,
+        words: destination.words,
+        keys: keys(destination.key),
         action: Action::Open(to),
     };
-    let rooms = ROOMS.iter().filter_map(|room| {
-        project.map(|id| go_to(room.icon, room.label, name, destinations::room_address(id, room), keys(room.key)))
-    });
+    let rooms =
+        ROOMS.iter().filter_map(|room| project.map(|id| go_to(room, name, destinations::room_address(id, room))));
     let unlisted = UNLISTED.iter().map(|(destination, _)| destination).filter(|destination| destination.key.is_some());
-    let platform = PLATFORM.iter().chain(unlisted).map(|destination| {
-        go_to(destination.icon, destination.label, "", destination.path.to_owned(), keys(destination.key))
-    });
+    let platform =
+        PLATFORM.iter().chain(unlisted).map(|destination| go_to(destination, "", destination.path.to_owned()));
     rooms.chain(platform).collect()
 }
 
@@ -132,6 +135,7 @@ fn open_table(project: &str, table: &str) -> Command {
         icon: IconName::Table,
         text: table.to_owned(),
         detail: String::new(),
+        words: "",
         keys: Vec::new(),
         action: Action::Open(address::with_parameters(
             &format!("/projects/{project}/tables"),
@@ -146,6 +150,7 @@ fn open_project(project: &ProjectBrief) -> Command {
         icon: IconName::Project,
         text: project.name.clone(),
         detail: "project".to_owned(),
+        words: "",
         keys: Vec::new(),
         action: Action::Open(format!("/projects/{}", project.id)),
     }

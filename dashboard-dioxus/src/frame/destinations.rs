@@ -16,38 +16,62 @@ pub(super) struct Destination {
     pub(super) path: &'static str,
     /// The key that opens the page when it is pressed after `g`.
     pub(super) key: Option<&'static str>,
+    /// Other words by which the command palette finds the page.
+    pub(super) words: &'static str,
+}
+
+const fn destination(
+    label: &'static str,
+    icon: IconName,
+    path: &'static str,
+    key: Option<&'static str>,
+    words: &'static str,
+) -> Destination {
+    Destination { label, icon, path, key, words }
 }
 
 /// The rooms of a project (see [`Destination`]), in the order of the navigation.
 pub(super) const ROOMS: &[Destination] = &[
-    Destination { label: "Overview", icon: IconName::Overview, path: "", key: None },
-    Destination { label: "Tables", icon: IconName::Table, path: "/tables", key: Some("t") },
-    Destination { label: "SQL", icon: IconName::Sql, path: "/sql", key: Some("s") },
-    Destination { label: "Storage", icon: IconName::Bucket, path: "/storage", key: Some("f") },
-    Destination { label: "Users", icon: IconName::Account, path: "/users", key: Some("u") },
-    Destination { label: "API keys", icon: IconName::Key, path: "/keys", key: Some("k") },
-    Destination { label: "Jobs", icon: IconName::Clock, path: "/jobs", key: None },
-    Destination { label: "Database tools", icon: IconName::Archive, path: "/database", key: None },
-    Destination { label: "Settings", icon: IconName::Settings, path: "/settings", key: None },
+    destination("Overview", IconName::Overview, "", None, "connect"),
+    destination(
+        "Tables",
+        IconName::Table,
+        "/tables",
+        Some("t"),
+        "rows columns policies policy access row-level security",
+    ),
+    destination("SQL", IconName::Sql, "/sql", Some("s"), "query editor policies policy functions"),
+    destination("Storage", IconName::Bucket, "/storage", Some("f"), "buckets files objects upload"),
+    destination("Users", IconName::Account, "/users", Some("u"), "login auth sign-up mail"),
+    destination("API keys", IconName::Key, "/keys", Some("k"), "secret publishable token"),
+    destination("Jobs", IconName::Clock, "/jobs", None, "cron schedule"),
+    destination("Database tools", IconName::Archive, "/database", None, "backup restore import export"),
+    destination("Settings", IconName::Settings, "/settings", None, "allowed origins CORS rename delete protection"),
 ];
 
 /// The pages of the platform, in the order of the navigation.
 pub(super) const PLATFORM: &[Destination] = &[
-    Destination { label: "Overview", icon: IconName::Overview, path: "/", key: Some("o") },
-    Destination { label: "Projects", icon: IconName::Project, path: "/projects", key: Some("p") },
-    Destination { label: "Jobs", icon: IconName::Clock, path: "/jobs", key: Some("j") },
-    Destination { label: "Backups", icon: IconName::Archive, path: "/backups", key: Some("b") },
-    Destination { label: "Plugins", icon: IconName::Plug, path: "/plugins", key: Some("l") },
-    Destination { label: "Notifications", icon: IconName::Bell, path: "/notifications", key: None },
-    Destination { label: "Audit log", icon: IconName::Audit, path: "/audit", key: Some("a") },
-    Destination { label: "Settings", icon: IconName::Settings, path: "/settings", key: Some(",") },
+    destination("Overview", IconName::Overview, "/", Some("o"), "health"),
+    destination("Projects", IconName::Project, "/projects", Some("p"), ""),
+    destination("Jobs", IconName::Clock, "/jobs", Some("j"), "cron schedule"),
+    destination("Backups", IconName::Archive, "/backups", Some("b"), "restore protection"),
+    destination("Plugins", IconName::Plug, "/plugins", Some("l"), "trusted keys"),
+    destination("Notifications", IconName::Bell, "/notifications", None, "channels mail webhook Discord"),
+    destination("Audit log", IconName::Audit, "/audit", Some("a"), "history"),
+    destination(
+        "Settings",
+        IconName::Settings,
+        "/settings",
+        Some(","),
+        "configuration rate limits environment variables migrations sessions theme",
+    ),
 ];
 
 /// Pages without a link in the navigation, each with the path of the platform page that it belongs to. The path is
 /// empty if it belongs to none.
 pub(super) const UNLISTED: &[(Destination, &str)] = &[
-    (Destination { label: "Runs", icon: IconName::List, path: "/runs", key: Some("r") }, "/jobs"),
-    (Destination { label: "Components", icon: IconName::View, path: "/ui", key: None }, ""),
+    (destination("Runs", IconName::List, "/runs", Some("r"), "logs history"), "/jobs"),
+    (destination("Components", IconName::View, "/ui", None, ""), ""),
 ];
 
 /// Returns the id of the project that a page belongs to.

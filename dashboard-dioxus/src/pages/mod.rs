@@ -4,6 +4,7 @@ mod allowed_origins;
 mod attention;
 pub mod audit;
 pub mod backups;
+mod code_tabs;
 pub mod components;
 mod cursor_paging;
 mod exports;

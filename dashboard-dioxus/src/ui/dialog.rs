@@ -6,7 +6,7 @@ use gloo_timers::future::TimeoutFuture;
 use wasm_bindgen::JsCast as _;
 use web_sys::{HtmlDialogElement, HtmlElement};
 
-use super::messages::DialogMessages;
+use super::{CodeText, messages::DialogMessages};
 use crate::dom;
 
 /// A native modal dialog with any content. It keeps the focus inside and returns it when it closes. It is open as long
@@ -230,7 +230,7 @@ pub fn Confirm(
             {children}
             {field}
             if let Some(failure) = failure {
-                p { class: "error", role: "alert", "{failure}" }
+                p { class: "error", role: "alert", span { CodeText { text: failure } } }
             }
         }
     }

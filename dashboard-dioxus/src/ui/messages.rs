@@ -3,7 +3,7 @@
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
-use super::{Icon, IconName, Link, Mark, Shape};
+use super::{CodeText, Icon, IconName, Link, Mark, Shape};
 use crate::dom;
 
 /// Time for which a message about a success is shown. Other messages stay until they are dismissed or replaced.
@@ -128,7 +128,7 @@ pub fn Messages() -> Element {
             for message in MESSAGES.read().iter().cloned() {
                 div { key: "{message.id.0}", class: "toast", role: "status",
                     Mark { shape: message.shape }
-                    span { class: "grow", "{message.text}" }
+                    span { class: "grow", CodeText { text: message.text.clone() } }
                     if let Some(run) = message.run {
                         Link { to: "/runs/{run}", class: "link", "Open run" }
                     }
@@ -153,7 +153,7 @@ pub(super) fn DialogMessages() -> Element {
     rsx! {
         div { class: "sr", role: "status", "aria-atomic": "false",
             for message in MESSAGES.read().iter().filter(|message| message.revision >= first).cloned() {
-                p { key: "{message.revision}", "{message.text}" }
+                p { key: "{message.revision}", CodeText { text: message.text.clone() } }
             }
         }
     }

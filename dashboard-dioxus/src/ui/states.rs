@@ -1,6 +1,6 @@
 use dioxus::prelude::*;
 
-use super::{CopyButton, Link, Mark, Shape, use_countdown};
+use super::{CodeText, CopyButton, Link, Mark, Shape, use_countdown};
 use crate::{address, remote::Failure};
 
 /// An error message with advice, and a button that tries again.
@@ -18,7 +18,7 @@ pub fn ErrorBox(
         div { class: "section",
             div { class: "failed-box", role: "alert",
                 div { class: "row", Mark { shape: Shape::Failed } strong { "{what}" } }
-                p { class: "label", "{failure.message()}" }
+                p { class: "label", CodeText { text: failure.message() } }
                 div { class: "row wrap",
                     if !failure.is_forbidden() {
                         button {

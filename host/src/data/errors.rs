@@ -255,11 +255,9 @@ fn invalid_parameter_error(error: &PostgresError, origin: Option<&Origin<'_>>) -
     match origin {
         Some(Origin::Column(column)) => {
             let mapped = invalid_value(column, error.message());
-            // An unescaped `+` in a query string is a space.
-            if column.class == TypeClass::Time && error.message().contains(' ') {
-                mapped.with_hint("In a query string, write + as %2B.")
-            } else {
-                mapped
+            match time_hint(column, error.message()) {
+                Some(hint) => mapped.with_hint(hint),
+                None => mapped,
             }
         }
         Some(Origin::Cursor) => cursor::invalid_cursor(),
@@ -269,6 +267,29 @@ fn invalid_parameter_error(error: &PostgresError, origin: Option<&Origin<'_>>) -
             ApiError::new(Code::InvalidValue, format!("Postgres could not read the values: {}.", error.message()))
         }
     }
+}
+
+/// Returns how to write the value of a column of dates or times that Postgres rejected with `message`.
+fn time_hint(column: &Column, message: &str) -> Option<&'static str> {
+    if column.class != TypeClass::Time {
+        return None;
+    }
+    if lacks_plus(message) {
+        return Some("In a query string, write + as %2B.");
+    }
+    match column.data_type.as_str() {
+        "date" => Some("Write the date as 2024-12-31."),
+        data_type if data_type.starts_with("timestamp") => Some("Write date and time as 2024-12-31T18:30:00."),
+        _ => None,
+    }
+}
+
+/// Returns whether the value that a message quotes is a time with a space before its offset. An unescaped `+` in a
+/// query string is a space.
+fn lacks_plus(message: &str) -> bool {
+    let value = message.split_once('"').map(|(_, value)| value.trim_end_matches('"'));
+    let Some((time, offset)) = value.and_then(|value| value.rsplit_once(' ')) else { return false };
+    time.contains(':') && offset.len() > 1 && offset.chars().all(|c| c.is_ascii_digit() || c == ':')
 }
 
 /// Returns the error for a value that its column's type rejects. `reason` is Postgres's message, or one like it.

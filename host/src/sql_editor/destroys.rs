@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use api_types::{DestroyAction, Destroyed};
-use pg_query::protobuf::{AlterTableType, ObjectType};
+use pg_query::protobuf::{AlterTableType, DropBehavior, ObjectType};
 use serde_json::Value;
 
 use super::{
@@ -41,9 +41,13 @@ fn destroyed(tree: &SyntaxTree) -> Vec<Destroyed> {
     let Some((kind, node)) = tree.statement() else { return Vec::new() };
     match kind {
         "DropStmt" => dropped(node),
-        "TruncateStmt" => list(&node["relations"])
-            .filter_map(|(_, relation)| relation_destroyed(DestroyAction::Truncate, "table", relation))
-            .collect(),
+        "TruncateStmt" => {
+            let cascade = node["behavior"].as_i64() == Some(i64::from(DropBehavior::DropCascade as i32));
+            list(&node["relations"])
+                .filter_map(|(_, relation)| relation_destroyed(DestroyAction::Truncate, "table", relation))
+                .map(|table| Destroyed { cascade, ..table })
+                .collect()
+        }
         "AlterTableStmt" => dropped_columns(node),
         // Statements inside a definition do not run.
         "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" | "CreateTableAsStmt"
@@ -88,6 +92,7 @@ fn dropped(drop: &Value) -> Vec<Destroyed> {
                 schema,
                 name: (*name).to_owned(),
                 column: None,
+                cascade: false,
             })
         })
         .collect()
@@ -106,7 +111,7 @@ fn dropped_columns(alter: &Value) -> Vec<Destroyed> {
 
 fn relation_destroyed(action: DestroyAction, kind: &str, relation: &Value) -> Option<Destroyed> {
     let (schema, name) = relation_name(relation)?;
-    Some(Destroyed { action, kind: kind.to_owned(), schema, name, column: None })
+    Some(Destroyed { action, kind: kind.to_owned(), schema, name, column: None, cascade: false })
 }
 
 /// Returns the name in a `RangeVar`.

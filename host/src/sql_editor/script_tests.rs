@@ -137,3 +137,12 @@ fn destroyed_objects_are_found_by_the_grammar() {
     check("drop table x; create table x (a int); alter table x drop column a", &[(Drop, "table", "x")]);
     check("create schema s; drop schema s", &[]);
 }
+
+#[test]
+fn only_a_truncate_with_cascade_removes_rows_of_referring_tables() {
+    let cascades = |sql: &str| -> Vec<bool> {
+        parsed(sql).into_iter().flat_map(|statement| statement.destroys).map(|destroyed| destroyed.cascade).collect()
+    };
+    assert_eq!(cascades("truncate a, b cascade"), [true, true]);
+    assert_eq!(cascades("truncate a; truncate b restrict; drop table c cascade"), [false, false, false]);
+}

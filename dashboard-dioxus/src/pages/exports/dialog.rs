@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     remote::{self, Failure, Method},
-    ui::{Dialog, Mark, Shape},
+    ui::{CodeText, Dialog, Mark, Shape},
 };
 
 const FORM: &str = "export-form";
@@ -92,7 +92,7 @@ fn ExportFormDialog(
                 if let Some(failure) = failure() {
                     p { class: "error", id: PROBLEM, role: "alert",
                         Mark { shape: Shape::Failed }
-                        "{failure.message()}"
+                        span { CodeText { text: failure.message() } }
                     }
                 }
             }

@@ -118,7 +118,9 @@ fn OpenExport(project: String, name: String, open: String) -> Element {
     let tables = tables.value().map(|page| page.items).unwrap_or_default();
     let mut choices = vec![Choice {
         label: format!("The whole database of {name}"),
-        help: "All tables with their structure, policies, functions and rows.".to_owned(),
+        help: "All tables with their structure, policies, functions and rows. Also the tables of end-user login, with \
+               the users' addresses and password hashes."
+            .to_owned(),
         source: ExportSource::Database { project_id: Some(project.clone()) },
     }];
     choices.extend(tables.into_iter().map(|table| Choice {

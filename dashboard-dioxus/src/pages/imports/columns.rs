@@ -50,6 +50,7 @@ pub(super) fn Columns(
                 }
             }
         }
+        LeftOut { fields: plan.fields.iter().filter(|field| field.target.is_none()).cloned().collect::<Vec<_>>() }
         if let Some(problem) = &plan.problem {
             p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{problem}" }
         }
@@ -123,6 +124,33 @@ fn errors_in_words(errors: &[ImportError]) -> Option<String> {
     let first = errors.first()?;
     let count = text::count(errors.len() as i64, "row", "rows");
     Some(format!("{count} refused. Line {}: {}", first.line, problem_in_words(&first.message)))
+}
+
+/// The fields of the file that go into no column.
+#[component]
+fn LeftOut(fields: Vec<Field>) -> Element {
+    if fields.is_empty() {
+        return rsx! {};
+    }
+    let count = text::count(fields.len() as i64, "column", "columns");
+    let is_one = fields.len() == 1;
+    rsx! {
+        div { class: "banner t-warning", role: "note",
+            Mark { shape: Shape::Attention }
+            p {
+                "{count} of the file "
+                if is_one { "is" } else { "are" }
+                " left out: "
+                for (index, field) in fields.into_iter().enumerate() {
+                    if index > 0 {
+                        ", "
+                    }
+                    span { class: "mono", "{field.source}" }
+                }
+                "."
+            }
+        }
+    }
 }
 
 /// The columns that no field goes into, each with the value that it receives.

@@ -15,7 +15,7 @@ use crate::{
     pages::storage::upload::{chosen_files, dropped_file},
     remote::{RemoteState, use_remote},
     text,
-    ui::{DropTarget, ErrorBox, Icon, IconName, Link, Mark, Shape, messages},
+    ui::{CodeText, DropTarget, ErrorBox, Icon, IconName, Link, Mark, Shape, messages},
 };
 
 const FIELD: &str = "import-file";
@@ -168,7 +168,10 @@ fn ChooseFile(
                 }
             }
             if let Some(problem) = problem() {
-                p { class: "error", id: "import-file-error", role: "alert", Mark { shape: Shape::Failed } "{problem}" }
+                p { class: "error", id: "import-file-error", role: "alert",
+                    Mark { shape: Shape::Failed }
+                    span { CodeText { text: problem } }
+                }
             }
         }
         FormatField { format }
@@ -326,7 +329,10 @@ fn Upload(project: String, import: Import, on_cancel: EventHandler<MouseEvent>) 
                 i {}
             }
             if let Some(problem) = &upload.problem {
-                p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{problem}" }
+                p { class: "error", role: "alert",
+                    Mark { shape: Shape::Failed }
+                    span { CodeText { text: problem.clone() } }
+                }
                 div { class: "row",
                     button {
                         class: "btn btn-primary", r#type: "button", onclick: move |_| upload::retry(&id), "Try again"

@@ -16,7 +16,7 @@ use crate::{
     address, dom,
     pages::refresh::use_refresh,
     remote::{self, Method, RemoteState, use_remote},
-    ui::{Empty, ErrorBox, Mark, Shape},
+    ui::{CodeText, Empty, ErrorBox, Mark, Shape},
 };
 
 const RESULT: &str = "import-result";
@@ -100,7 +100,7 @@ fn Configure(project: String, import: Import) -> Element {
                             Mark { shape: Shape::Failed }
                             strong { "The file can't be read with these settings." }
                         }
-                        p { class: "label", id: PROBLEM, "{failure.message()}" }
+                        p { class: "label", id: PROBLEM, CodeText { text: failure.message() } }
                         div { class: "row",
                             button {
                                 class: "btn btn-s", r#type: "button", onclick: move |_| preview.refresh(), "Try again"
@@ -225,10 +225,15 @@ fn Apply(
                         onclick: move |_| start.call(false),
                         "Import"
                     }
-                    span { class: "help", id: "import-dry-run", "A dry run checks every row and changes nothing." }
+                    span { class: "help", id: "import-dry-run",
+                        "A dry run checks every row. It changes no rows, but uses up ids of identity columns."
+                    }
                 }
                 if let Some(problem) = problem() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{problem}" }
+                    p { class: "error", role: "alert",
+                        Mark { shape: Shape::Failed }
+                        span { CodeText { text: problem } }
+                    }
                 }
             }
         }

@@ -2,7 +2,11 @@ use api_types::{Page as ApiPage, SystemInfo};
 use dioxus::prelude::*;
 use serde::Deserialize;
 
-use crate::{pages::allowed_origins::NoOriginsNote, remote::use_remote, ui::CopyButton};
+use crate::{
+    pages::{allowed_origins::NoOriginsNote, code_tabs::CodeTabs},
+    remote::use_remote,
+    ui::CopyButton,
+};
 
 /// The fields of a table that the snippets need.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -88,50 +92,26 @@ fn load_function(url: &str, key: &str, path: &str) -> String {
 /// The region "Connect".
 #[component]
 pub(super) fn Connect(project: String) -> Element {
-    let mut chosen = use_signal(|| Snippet::Env);
+    let chosen = use_signal(|| 0_usize);
+    let snippet = Snippet::ALL.get(chosen()).copied().unwrap_or(Snippet::Env);
     let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
     let tables = use_remote::<ApiPage<NamedTable>>(use_signal(|| format!("/projects/{project}/tables?limit=1")).into());
     let api_url = system.value().map(|system| system.public_url).unwrap_or_default();
     let table = tables.value().and_then(|page| page.items.into_iter().next()).map(|table| table.name);
-    let blocks = chosen().blocks(&api_url, table.as_deref());
+    let blocks = snippet.blocks(&api_url, table.as_deref());
     rsx! {
         section { class: "section", "aria-label": "Connect",
             div { class: "section-head", h2 { "Connect" } }
             div { class: "code connect",
                 div { class: "row connect-head",
-                    div { class: "tabs grow", role: "tablist", "aria-label": "Connect",
-                        for (index, snippet) in Snippet::ALL.into_iter().enumerate() {
-                            button {
-                                key: "{snippet.label()}",
-                                id: "connect-{index}",
-                                role: "tab",
-                                r#type: "button",
-                                tabindex: if chosen() == snippet { "0" } else { "-1" },
-                                "aria-selected": (chosen() == snippet).to_string(),
-                                "aria-controls": "connect-panel",
-                                onclick: move |_| chosen.set(snippet),
-                                onkeydown: move |event| {
-                                    let step = match event.key() {
-                                        Key::ArrowRight => 1,
-                                        Key::ArrowLeft => Snippet::ALL.len() - 1,
-                                        _ => return,
-                                    };
-                                    event.prevent_default();
-                                    let next = (index + step) % Snippet::ALL.len();
-                                    if let Some(snippet) = Snippet::ALL.get(next) {
-                                        chosen.set(*snippet);
-                                        crate::dom::focus(&format!("#connect-{next}"));
-                                    }
-                                },
-                                "{snippet.label()}"
-                            }
-                        }
+                    CodeTabs {
+                        name: "Connect", id: "connect", labels: Snippet::ALL.map(Snippet::label).to_vec(), chosen,
                     }
                     if let [Block { title: "", copy, text }] = blocks.as_slice() {
                         CopyButton { name: *copy, text: text.clone() }
                     }
                 }
-                div { id: "connect-panel", role: "tabpanel", "aria-label": chosen().label(),
+                div { id: "connect-panel", role: "tabpanel", "aria-label": snippet.label(),
                     for block in blocks {
                         if !block.title.is_empty() {
                             div { class: "code-head",

@@ -27,8 +27,9 @@ pub(super) fn RestoreList(project: String, name: String) -> Element {
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             p { class: "section muted",
-                "No restores yet. Choose “Restore…” in the menu of a backup, or upload an archive that pg_dump created \
-                 with "
+                "No restores yet. Choose “Restore…” in the menu of "
+                Link { to: "/projects/{project}/database?tab=backups", class: "link", "a backup of this project" }
+                ", or upload an archive that pg_dump created with "
                 code { class: "whitespace-nowrap", "--format=custom" }
                 "."
             }

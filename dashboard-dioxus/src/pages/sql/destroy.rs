@@ -1,11 +1,15 @@
 //! The dialog that asks before a statement destroys data. It shows which data and how much, and the age of the last
 //! backup.
 
-use api_types::{DestroyAction, Destroyed, RunStatus, TableSummary};
+use api_types::{Destroyed, RunStatus};
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
-use super::{run, wire, workspace::Workspace};
+use super::{
+    losses::{losses_of, sentence},
+    run, wire,
+    workspace::Workspace,
+};
 use crate::{
     remote, text,
     ui::{Dialog, Mark, Shape},
@@ -25,15 +29,9 @@ pub(super) fn DestroyDialog(workspace: Workspace) -> Element {
 fn Ask(workspace: Workspace, destroyed: Vec<Destroyed>) -> Element {
     let mut workspace = workspace;
     let tables = destroyed.clone();
-    let facts = use_resource(move || {
+    let losses = use_resource(move || {
         let tables = tables.clone();
-        async move {
-            let mut facts = Vec::new();
-            for each in &tables {
-                facts.push(fact_of(&workspace.project(), each).await);
-            }
-            facts
-        }
+        async move { losses_of(&workspace.project(), &tables).await }
     });
     let backup = use_resource(move || async move { wire::last_good_backup(&workspace.project()).await });
     let mut state = use_signal(|| None::<String>);
@@ -92,8 +90,14 @@ fn Ask(workspace: Workspace, destroyed: Vec<Destroyed>) -> Element {
                         Mark { shape: Shape::Attention }
                         span {
                             strong { "{sentence(each)}" }
-                            if let Some(fact) = facts.read().as_ref().and_then(|facts| facts.get(index)) {
-                                span { class: "muted", " {fact}" }
+                            if let Some(loss) = losses.read().as_ref().and_then(|losses| losses.get(index)) {
+                                span { class: "muted", " {loss.fact}" }
+                                for (table, (sentence, size)) in loss.cascaded.iter().enumerate() {
+                                    span { key: "{table}", class: "sql-cascaded",
+                                        "{sentence}"
+                                        span { class: "muted", " {size}" }
+                                    }
+                                }
                             }
                         }
                     }
@@ -108,53 +112,6 @@ fn Ask(workspace: Workspace, destroyed: Vec<Destroyed>) -> Element {
             }
         }
     }
-}
-
-/// Returns a sentence about the effect of the statement, with the object's name as the owner wrote it.
-fn sentence(destroyed: &Destroyed) -> String {
-    let name = match &destroyed.schema {
-        Some(schema) => format!("{schema}.{}", destroyed.name),
-        None => destroyed.name.clone(),
-    };
-    match destroyed.action {
-        DestroyAction::Drop => format!("Drops the {} {name}.", destroyed.kind),
-        DestroyAction::DropColumn => {
-            format!("Drops the column {} of {name}.", destroyed.column.as_deref().unwrap_or("?"))
-        }
-        DestroyAction::Truncate => format!("Removes all rows of {name}."),
-        DestroyAction::DeleteAll => format!("Deletes all rows of {name}: the statement has no WHERE."),
-        DestroyAction::UpdateAll => format!("Changes all rows of {name}: the statement has no WHERE."),
-    }
-}
-
-/// Returns the size of a table whose data is destroyed, and the foreign keys that refer to it, as text. Empty for other
-/// objects, and for tables outside of `public`.
-async fn fact_of(project: &str, destroyed: &Destroyed) -> String {
-    let is_table = destroyed.kind.contains("table") || destroyed.kind.contains("view");
-    let is_public = destroyed.schema.as_deref().is_none_or(|schema| schema == "public");
-    if !is_table || !is_public {
-        return String::new();
-    }
-    let Ok(tables) = wire::table_summaries(project, &destroyed.name).await else {
-        return "Its size could not be determined.".to_owned();
-    };
-    let size = match tables.into_iter().find(|table| table.name == destroyed.name) {
-        Some(TableSummary { estimated_rows: Some(rows), total_bytes, .. }) => {
-            format!("About {}, {}.", text::count(rows, "row", "rows"), text::bytes(total_bytes))
-        }
-        Some(TableSummary { total_bytes, .. }) => format!("{}; its row count is unknown.", text::bytes(total_bytes)),
-        None => return "This table does not exist.".to_owned(),
-    };
-    let is_lost = matches!(destroyed.action, DestroyAction::Drop | DestroyAction::Truncate | DestroyAction::DeleteAll);
-    let references = if is_lost { references_to(project, &destroyed.name).await } else { Vec::new() };
-    if references.is_empty() { size } else { format!("{size} Foreign keys refer to it: {}.", references.join(", ")) }
-}
-
-/// Returns the columns of other tables that refer to a table: `loans.book_id`.
-async fn references_to(project: &str, table: &str) -> Vec<String> {
-    let Ok(detail) = wire::table_detail(project, table).await else { return Vec::new() };
-    let others = detail.referenced_by.into_iter().filter(|key| key.table != table || key.schema != "public");
-    others.map(|key| format!("{}.{}", key.table, key.columns.join(", "))).collect()
 }
 
 async fn back_up(workspace: Workspace) -> Result<(), String> {

@@ -15,7 +15,7 @@
 //! Views: [`tabs`], [`toolbar`], [`status`], [`splitter`], [`results`] with [`result_panel`], [`grid`], [`records`],
 //! [`cell_dialog`], [`plan_view`] (of a [`plan`]) and [`export`] with [`export_all`], and [`side`] with [`schema_tree`]
 //! (of [`schema_items`]), [`saved`] and [`history`]. [`schema`] prepares names for completion. [`destroy`] asks before
-//! data is destroyed.
+//! data is destroyed, and [`losses`] reads how much.
 //!
 //! Not here: the setup of Monaco, which is in `web/sql/`.
 
@@ -31,6 +31,7 @@ mod export_all;
 mod failure;
 mod grid;
 mod history;
+mod losses;
 mod offsets;
 mod origin;
 mod plan;

@@ -45,8 +45,10 @@ impl Workspace {
                 tab.other = Some(Box::new(other));
             }
         }
-        // Statements that other pages passed to this one are already open.
-        tabs.append(&mut self.tabs.write());
+        // Statements that other pages passed to this one are already open, and may also be stored by now.
+        let opened = std::mem::take(&mut *self.tabs.write());
+        tabs.retain(|tab| opened.iter().all(|other| other.id != tab.id));
+        tabs.extend(opened);
         if tabs.is_empty() {
             tabs.push(Tab::new(""));
         }

@@ -36,6 +36,7 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
         tabs.iter().map(label).collect::<Vec<_>>()
     });
     let active = workspace.active.read().clone();
+    use_effect(move || dom::scroll_into_view(&tab_id(&workspace.active.read())));
     let mut renaming = use_signal(|| None::<String>);
     let mut dragged = use_signal(|| None::<String>);
     let labels = labels.read();
@@ -71,6 +72,7 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
                     for (index, label) in labels.iter().enumerate() {
                         button {
                             key: "{label.id}",
+                            id: tab_id(&label.id),
                             class: if label.is_named { "sql-tab" } else { "sql-tab is-unnamed" },
                             style: "grid-column: {index + 1}",
                             r#type: "button",
@@ -159,6 +161,11 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
             RecentlyClosed { workspace }
         }
     }
+}
+
+/// Returns the id of a tab's element.
+fn tab_id(tab: &str) -> String {
+    format!("sql-tab-{tab}")
 }
 
 #[component]

@@ -12,7 +12,8 @@ use super::{
 use crate::{
     address, draft,
     remote::{self, Method},
-    ui::{Field, Mark, Shape, messages},
+    text,
+    ui::{CodeText, Field, Mark, Shape, messages},
 };
 
 #[component]
@@ -33,10 +34,13 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
         || *limit.read() != saved_limit;
     let is_open = bucket.exposure.publishable != BucketAccess::None || bucket.exposure.signed_in != BucketAccess::None;
     let opens_upload = publishable().allows_upload() && !bucket.exposure.publishable.allows_upload();
+    let unchanged = saved_limit.clone();
     let submit = move |event: FormEvent| {
         event.prevent_default();
         let max_object_bytes = match megabytes(&limit.peek()) {
-            Ok(Some(bytes)) => bytes,
+            // The field shows the saved limit rounded.
+            Ok(Some(_)) if *limit.peek() == unchanged => None,
+            Ok(Some(bytes)) => Some(bytes),
             Ok(None) => return limit_error.set(Some("Enter the maximum object size.".to_owned())),
             Err(problem) => return limit_error.set(Some(problem.to_owned())),
         };
@@ -45,11 +49,8 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
         let list = paths::buckets(&project.peek());
         spawn(async move {
             busy.set(true);
-            let change = UpdateBucket {
-                max_object_bytes: Some(max_object_bytes),
-                publishable: Some(publishable()),
-                signed_in: Some(signed_in()),
-            };
+            let change =
+                UpdateBucket { max_object_bytes, publishable: Some(publishable()), signed_in: Some(signed_in()) };
             match remote::send::<_, Bucket>(Method::Patch, &path, &change).await {
                 Ok(saved) => {
                     error.set(None);
@@ -95,11 +96,12 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                     label: "Maximum object size (MB)",
                     value: limit,
                     required: true,
-                    help: "Larger uploads are refused. The limit applies to uploads that start after it is saved.",
+                    help: "Larger uploads are refused. The limit applies to uploads that start after it is saved. The \
+                           saved limit is {text::bytes(bucket.max_object_bytes)}.",
                     error: limit_error(),
                 }
                 if let Some(error) = error() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } span { CodeText { text: error } } }
                 }
                 div { class: "row",
                     button {

@@ -20,9 +20,10 @@ pub(super) fn megabytes(text: &str) -> Result<Option<i64>, &'static str> {
     bytes.map(Some).ok_or("Enter a number of megabytes, for example 50.")
 }
 
-/// Returns bytes as a number of megabytes, without zeros at the end.
+/// Returns bytes as a number of megabytes, without zeros at the end. From 1 MB, it is rounded to two digits.
 pub(super) fn in_megabytes(bytes: i64) -> String {
-    let text = format!("{:.6}", bytes as f64 / 1e6);
+    let amount = bytes as f64 / 1e6;
+    let text = if amount < 1.0 { format!("{amount:.6}") } else { format!("{amount:.2}") };
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -189,7 +190,9 @@ mod tests {
         for text in ["0", "-1", "x", "inf", "1e"] {
             assert!(megabytes(text).is_err(), "{text}");
         }
-        for (bytes, expected) in [(50_000_000, "50"), (500_000, "0.5"), (52_428_800, "52.4288")] {
+        for (bytes, expected) in
+            [(50_000_000, "50"), (500_000, "0.5"), (52_428_800, "52.43"), (5_368_709_120, "5368.71")]
+        {
             assert_eq!(in_megabytes(bytes), expected);
         }
     }

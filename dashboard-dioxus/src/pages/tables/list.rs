@@ -8,7 +8,7 @@ use crate::{
     address,
     remote::{RemoteState, use_remote},
     text,
-    ui::{Icon, IconName, Link},
+    ui::{CodeText, Icon, IconName, Link},
 };
 
 const ROW_HEIGHT: usize = 28;
@@ -69,7 +69,7 @@ pub(super) fn TableList(
                 }
             }
             if let Some(failure) = failure {
-                p { class: "muted p-2", role: "alert", "{failure}" }
+                p { class: "muted p-2", role: "alert", CodeText { text: failure } }
             } else if count == 0 && !query.read().trim().is_empty() && tables.value().is_some() {
                 p { class: "muted p-2", role: "status", "No table matches." }
             } else {

@@ -1,10 +1,12 @@
 //! `/projects/<id>/tables`: the tables of a project, their rows, structure and access.
 //!
 //! [`list`] is the list beside the page. The tabs of an open table are [`rows`], [`structure`] and [`access`].
-//! [`new_table`] is the form for a new table. The address contains the state of the page: [`rows::query`] reads the
-//! filters, the order and the page of rows from it, and the parameter `new` names the open form.
+//! [`api_reference`] is the dialog with the requests for a table, and [`new_table`] is the form for a new table. The
+//! address contains the state of the page: [`rows::query`] reads the filters, the order and the page of rows from it,
+//! and the parameter `new` names the open form.
 
 mod access;
+mod api_reference;
 mod list;
 mod new_table;
 mod rows;

@@ -119,7 +119,8 @@ impl Shown {
         }
         let title = match (&cell.state, &line) {
             (CellState::Changed { was }, _) => Some(was_in_words(was)),
-            (CellState::Wrong { was, why }, _) => Some(format!("{why}\n{}", was_in_words(was))),
+            // A tooltip shows text only, without code between backticks.
+            (CellState::Wrong { was, why }, _) => Some(format!("{}\n{}", why.replace('`', ""), was_in_words(was))),
             (CellState::AsRead, Some((line, is_cut))) if *is_cut || line.len() > 24 => Some(match cell.whole_bytes {
                 Some(bytes) => {
                     format!("{line}\nThe beginning of {}. Open the row to see the rest.", text::bytes(bytes as i64))

@@ -21,11 +21,17 @@ impl<'p> ColumnRef<'p> {
 pub(super) fn table<'p>(schema: &'p Schema, name: &str) -> ApiResult<&'p Table> {
     schema.table(name).ok_or_else(|| {
         let names: Vec<&str> = schema.sorted_tables().into_iter().map(|table| table.name.as_str()).collect();
+        let (caller, hint) = if schema.is_of_user {
+            ("user", "Names are case-sensitive. A user has only the access that is set for signed-in users.")
+        } else {
+            ("key", "Names are case-sensitive. Until a table is exposed, only the secret key can access it.")
+        };
+        let (name, known) = (shortened(name), name_list(&names));
         ApiError::new(
             Code::UnknownTable,
-            format!("Unknown table `{}`. Tables that this key can access: {}.", shortened(name), name_list(&names)),
+            format!("Unknown table `{name}`. Tables that this {caller} can access: {known}."),
         )
-        .with_hint("Names are case-sensitive. Until a table is exposed, only the secret key can access it.")
+        .with_hint(hint)
     })
 }
 

@@ -138,6 +138,7 @@ pub(in crate::data) fn from_catalogue_json(json: &str) -> anyhow::Result<Schema>
         })
         .collect();
     Ok(Schema {
+        is_of_user: false,
         unusable_schemas: catalogue.unusable_schemas,
         lacks_privileges: catalogue.lacks_privileges,
         version: catalogue.version,

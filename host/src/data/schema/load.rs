@@ -26,7 +26,7 @@ pub(super) async fn load(pools: &ProjectPools, project: &str, role: DbRole) -> R
     let mut statement = Statement::of_catalogue(LOAD.clone());
     statement.push(Some(format!("proj_{project}_{}", role.suffix())));
     let json = fetch_text(pools, project, &statement).await?;
-    Ok(from_catalogue_json(&json)?)
+    Ok(Schema { is_of_user: role == DbRole::User, ..from_catalogue_json(&json)? })
 }
 
 pub(super) async fn fetch_text(

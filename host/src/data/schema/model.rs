@@ -10,6 +10,8 @@ use api_types::TableKind;
 pub struct Schema {
     /// Changes whenever anything in the schema might have changed.
     pub version: String,
+    /// Whether the role is that of signed-in users.
+    pub is_of_user: bool,
     pub(super) tables: HashMap<String, Table>,
     pub foreign_keys: Vec<ForeignKey>,
     /// Schemas that contain the type of a visible column, but on which the role has no USAGE, so that SQL can't name

@@ -37,7 +37,10 @@ async fn signed_in_user_sees_only_the_rows_that_policies_allow() {
     let [ada, bob] = [sign_up(&project, "ada@example.com").await, sign_up(&project, "bob@example.com").await];
     let [ada_client, bob_client] = [signed_in(&project, &ada), signed_in(&project, &bob)];
     // The table is not exposed yet.
-    assert!(ada_client.get("/v1/db/notes").await.0.is_client_error());
+    let (status, refused) = ada_client.get("/v1/db/notes").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{refused}");
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("Tables that this user can access"), "{message}");
     project.expose("notes", "none", "write").await;
     crate::support::eventually("the table is exposed", async || {
         (ada_client.get("/v1/db/notes").await.0 == StatusCode::OK).then_some(())

@@ -321,6 +321,7 @@ async fn errors_of_reads_name_the_invalid_part() {
     check("books?or=(eq.id:1,eq.published:soon)", 400, "invalid_value", "`published`").await;
     check("books?eq.id=99999999999999999999", 400, "invalid_value", "`id`").await;
     check("books?gt.published=2024-01-01T00:00:00 02:00", 400, "invalid_value", "write + as %2B").await;
+    check("books?gt.published=31.12.2024", 400, "invalid_value", "Write date and time as 2024-12-31T18:30:00.").await;
     let (status, body) = project.secret().post("/v1/db/tables", json!({})).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{body}");
 }

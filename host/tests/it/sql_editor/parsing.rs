@@ -23,7 +23,7 @@ async fn statements_are_described_without_a_database_or_an_audit_entry() {
             { "start": 5, "end": 22, "command": "DELETE", "explainable": true, "readOnly": false,
               "inTransaction": true, "refused": null, "error": null,
               "destroys": [{ "action": "deleteAll", "kind": "table", "schema": null, "name": "items",
-                             "column": null }] },
+                             "column": null, "cascade": false }] },
             { "start": 24, "end": 38, "command": "", "explainable": false, "readOnly": false,
               "inTransaction": true, "refused": null, "destroys": [],
               "error": { "message": "syntax error at or near \"t\"", "position": 38, "line": 3 } },

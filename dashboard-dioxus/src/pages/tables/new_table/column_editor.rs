@@ -11,6 +11,8 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
     let Some(column) = columns.read().get(position).cloned() else { return rsx! {} };
     let number = position + 1;
     let problem = column_problem(&columns.read(), position);
+    // The field of the type is empty while it has the focus: browsers only suggest types that contain its text.
+    let mut is_choosing_type = use_signal(|| false);
     let mut change = move |act: &dyn Fn(&mut NewColumn)| {
         if let Some(column) = columns.write().get_mut(position) {
             act(column);
@@ -33,9 +35,12 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
                 "aria-label": "Type of column {number}",
                 role: "combobox",
                 list: "types",
-                placeholder: "type",
-                value: "{column.data_type}",
+                placeholder: if column.data_type.is_empty() { "type" } else { "{column.data_type}" },
+                value: if is_choosing_type() { "" } else { "{column.data_type}" },
+                onfocus: move |_| is_choosing_type.set(true),
+                onblur: move |_| is_choosing_type.set(false),
                 oninput: move |event| {
+                    is_choosing_type.set(false);
                     let text = event.value();
                     change(&|column| column.data_type.clone_from(&text));
                 },

@@ -10,9 +10,10 @@ use dioxus::prelude::*;
 
 use super::table_page::table_address;
 use crate::{
-    address, draft,
+    address, dom, draft,
     remote::{self, Method, use_remote},
-    ui::{CopyButton, Field, Icon, IconName, Mark, Shape, Sheet, messages},
+    ui::{CodeText, CopyButton, Field, Icon, IconName, Mark, Shape, Sheet, messages},
+    value::short_type,
 };
 use column_editor::ColumnEditor;
 use sql::{NewColumn, is_complete, name_problem, write_sql};
@@ -113,7 +114,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                 div {
                     class: "staged-problem",
                     role: "alert",
-                    Mark { shape: Shape::Failed } span { class: "grow", "{failure}" }
+                    Mark { shape: Shape::Failed } span { class: "grow", CodeText { text: failure } }
                 }
             }
             Field {
@@ -129,7 +130,12 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                 h3 { "Columns" }
                 datalist { id: "types",
                     for data_type in TYPES {
-                        option { key: "{data_type}", value: "{data_type}" }
+                        // The label is the short name, as in the grid.
+                        option {
+                            key: "{data_type}",
+                            value: "{data_type}",
+                            label: Some(short_type(data_type)).filter(|short| short != data_type),
+                        }
                     }
                 }
                 datalist { id: "tables",
@@ -153,6 +159,11 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                             let column =
                                 NewColumn { data_type: "text".to_owned(), nullable: true, ..NewColumn::default() };
                             columns.write().push(column);
+                            let number = columns.peek().len();
+                            spawn(async move {
+                                dom::next_frame().await;
+                                dom::focus(&format!("[aria-label='Name of column {number}']"));
+                            });
                         },
                         Icon { name: IconName::Plus }
                         "Add column"

@@ -13,7 +13,7 @@ use crate::{
     address,
     remote::Failure,
     text,
-    ui::{Confirm, messages},
+    ui::{CodeText, Confirm, messages},
 };
 
 /// Maximum number of keys that the dialog lists.
@@ -82,7 +82,7 @@ pub(super) fn DeleteRows(view: View) -> Element {
             on_close: move |()| deleting.set(Vec::new()),
             ul { class: "stack stack-1", "aria-label": "What else changes",
                 for line in consequences {
-                    li { key: "{line}", "{line}" }
+                    li { key: "{line}", CodeText { text: line.clone() } }
                 }
             }
         }

@@ -4,14 +4,21 @@ use dioxus::prelude::*;
 
 use super::{View, save::Problem, staged};
 use crate::{
-    ui::{Mark, Shape},
+    ui::{CodeText, Mark, Shape},
     value::one_line,
 };
 
 #[component]
-pub(super) fn ProblemBox(view: View, problem: Problem, on_solved: EventHandler<()>) -> Element {
+pub(super) fn ProblemBox(
+    view: View,
+    problem: Problem,
+    /// Whether the form shows the reason at the refused field, so that the box does not repeat it.
+    #[props(default)]
+    in_form: bool,
+    on_solved: EventHandler<()>,
+) -> Element {
     match problem {
-        Problem::Refused { row, message, .. } => rsx! {
+        Problem::Refused { row, message, columns } => rsx! {
             div { class: "staged-problem", role: "alert",
                 Mark { shape: Shape::Failed }
                 span {
@@ -22,7 +29,11 @@ pub(super) fn ProblemBox(view: View, problem: Problem, on_solved: EventHandler<(
                         },
                         None => rsx! { strong { "Nothing was saved. " } },
                     }
-                    "{message}"
+                    if in_form && columns.len() == 1 {
+                        "The field says why."
+                    } else {
+                        CodeText { text: message }
+                    }
                 }
             }
         },

@@ -63,7 +63,7 @@ pub(super) fn set_filters(filters: Vec<String>) {
 }
 
 /// Writes an order in the syntax of the API.
-pub(super) fn write_order(orders: &[(String, bool)]) -> String {
+pub(in crate::pages::tables) fn write_order(orders: &[(String, bool)]) -> String {
     let parts: Vec<String> = orders
         .iter()
         .map(|(column, descending)| format!("{}{}", quoted_if_needed(column), if *descending { ".desc" } else { "" }))
@@ -72,13 +72,13 @@ pub(super) fn write_order(orders: &[(String, bool)]) -> String {
 }
 
 /// Returns the default order: by the key. Pages in this order can be read by cursor, which is faster than by offset.
-fn default_order(detail: &TableDetail) -> Option<String> {
+pub(super) fn default_order(detail: &TableDetail) -> Option<String> {
     let key = key_columns(detail)?;
     Some(write_order(&key.iter().map(|column| (column.clone(), false)).collect::<Vec<_>>()))
 }
 
 /// Returns the columns that identify a row: the primary key, or else a unique key whose columns can't be `NULL`.
-pub(super) fn key_columns(detail: &TableDetail) -> Option<Vec<String>> {
+pub(in crate::pages::tables) fn key_columns(detail: &TableDetail) -> Option<Vec<String>> {
     if !detail.primary_key.is_empty() {
         return Some(detail.primary_key.clone());
     }

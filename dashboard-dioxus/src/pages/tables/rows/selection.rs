@@ -8,9 +8,16 @@ use super::query::{Filter, RowQuery, name_and_value, quoted_if_needed};
 /// The characters that have a meaning in a query string.
 const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'&').add(b'+').add(b'=');
 
-/// Returns the source of an export of the rows and columns that the address selects, in their order. `None` if that is
-/// the whole table in its own order. `columns` are the shown columns; an empty list stands for all.
-pub(super) fn shown_source(project: &str, table: &str, rows: &RowQuery, columns: &[String]) -> Option<ExportSource> {
+/// Returns the source of an export of the rows and columns that the address selects, in the order of the page. `None`
+/// if the address selects the whole table and names no order. `default_order` is the order of a page without one.
+/// `columns` are the shown columns; an empty list stands for all.
+pub(super) fn shown_source(
+    project: &str,
+    table: &str,
+    rows: &RowQuery,
+    default_order: Option<String>,
+    columns: &[String],
+) -> Option<ExportSource> {
     let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
     let filters: Vec<String> = rows
         .filters
@@ -24,7 +31,7 @@ pub(super) fn shown_source(project: &str, table: &str, rows: &RowQuery, columns:
         project_id: project.to_owned(),
         table: table.to_owned(),
         filter: (!filters.is_empty()).then(|| filters.join("&")),
-        order: rows.order.clone(),
+        order: rows.order.clone().or(default_order),
         select: (!columns.is_empty()).then(|| columns.join(",")),
     })
 }
@@ -69,7 +76,8 @@ mod tests {
             "or=(eq.id:1,is.note:null)",
             "no filter",
         ];
-        let source = shown_source("p", "books", &rows(&filters, Some("price.desc,id")), &columns(&["id", "a,b"]));
+        let rows = rows(&filters, Some("price.desc,id"));
+        let source = shown_source("p", "books", &rows, Some("id".to_owned()), &columns(&["id", "a,b"]));
         assert_eq!(
             source,
             Some(ExportSource::Table {
@@ -87,7 +95,17 @@ mod tests {
 
     #[test]
     fn whole_table_has_no_other_source() {
-        assert_eq!(shown_source("p", "books", &rows(&[], None), &[]), None);
+        assert_eq!(shown_source("p", "books", &rows(&[], None), Some("id".to_owned()), &[]), None);
+    }
+
+    #[test]
+    fn filtered_rows_are_in_the_order_of_the_page() {
+        let source = shown_source("p", "books", &rows(&["gte.price=10"], None), Some("id".to_owned()), &[]);
+        let order = match source {
+            Some(ExportSource::Table { order, .. }) => order,
+            _ => None,
+        };
+        assert_eq!(order.as_deref(), Some("id"));
     }
 
     #[test]

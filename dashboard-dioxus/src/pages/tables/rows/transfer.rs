@@ -1,11 +1,11 @@
-//! The buttons that export the table, and that import a file into it.
+//! The buttons that show the table's API, export the table, and import a file into it.
 
 use api_types::TableKind;
 use dioxus::prelude::*;
 
 use super::{
     View,
-    query::RowQuery,
+    query::{RowQuery, default_order},
     selection::{selection_in_words, shown_source},
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     pages::{
         exports::{self, Choice, ExportDialog, whole_table},
         imports,
+        tables::api_reference::ApiReference,
     },
     ui::{Icon, IconName, Link, Menu, MenuItem, narrow::use_is_narrow},
 };
@@ -23,15 +24,25 @@ pub(super) fn TransferActs(view: View) -> Element {
     let is_table = view.detail.read().kind == TableKind::Table;
     let import = imports::new_address(&view.project.read(), Some(&view.table.read()));
     let open = address::use_parameter(exports::PARAMETER);
+    let mut is_api_open = use_signal(|| false);
     rsx! {
         if use_is_narrow() {
             Menu { name: "Actions for {view.table}", icon: IconName::Dots,
+                MenuItem { icon: Some(IconName::Plug), onselect: move |()| is_api_open.set(true), "API…" }
                 MenuItem { icon: Some(IconName::Download), onselect: |()| open_export(), "Export…" }
                 if is_table {
                     MenuItem { icon: Some(IconName::Upload), onselect: move |()| address::go(&import), "Import…" }
                 }
             }
         } else {
+            button {
+                class: "btn btn-ghost",
+                r#type: "button",
+                "aria-haspopup": "dialog",
+                onclick: move |_| is_api_open.set(true),
+                Icon { name: IconName::Plug }
+                "API"
+            }
             button { class: "btn btn-ghost", r#type: "button", "aria-haspopup": "dialog", onclick: |_| open_export(),
                 Icon { name: IconName::Download }
                 "Export"
@@ -45,6 +56,13 @@ pub(super) fn TransferActs(view: View) -> Element {
         }
         if let Some(open) = open {
             ExportTable { view, open }
+        }
+        if is_api_open() {
+            ApiReference {
+                project: view.project.read().clone(),
+                detail: view.detail.read().clone(),
+                on_close: move |()| is_api_open.set(false),
+            }
         }
     }
 }
@@ -65,7 +83,8 @@ fn ExportTable(view: View, open: String) -> Element {
         help: "The whole table, including rows that policies hide.".to_owned(),
         source: whole_table(project.clone(), table.clone()),
     }];
-    if let Some(source) = shown_source(&project, &table, &rows, &columns) {
+    let default_order = default_order(&view.detail.read());
+    if let Some(source) = shown_source(&project, &table, &rows, default_order, &columns) {
         let label = if rows.filters.is_empty() { "All rows as shown" } else { "Rows that match the filter" };
         // The rows that the page shows are the first choice.
         choices.insert(0, Choice { label: label.to_owned(), help: selection_in_words(&rows, &columns), source });

@@ -6,7 +6,7 @@ use api_types::TableDetail;
 use dioxus::prelude::*;
 
 use super::{
-    FORM, copies,
+    FORM, copies, field_problems,
     fields::{FieldValue, RowFields},
     open_copy,
     referenced_by::ReferencedBy,
@@ -100,9 +100,7 @@ fn RowForm(
     let is_dirty = staged.row(&row_key).is_some();
     let is_busy = *view.saving.read() != Saving::Idle;
     let problems = match &*problem.read() {
-        Some(Problem::Refused { columns, message, .. }) => {
-            columns.iter().map(|column| (column.clone(), message.clone())).collect()
-        }
+        Some(Problem::Refused { columns, message, .. }) => field_problems(columns, message),
         _ => Vec::new(),
     };
     let save = {
@@ -190,6 +188,7 @@ fn RowForm(
                     ProblemBox {
                         view,
                         problem: problem_now,
+                        in_form: true,
                         on_solved: move |()| {
                             problem.set(None);
                             on_changed_meanwhile.call(());

@@ -6,7 +6,7 @@ use dioxus::prelude::*;
 use super::{format_json::format_json, reference_field::ReferenceField, whole_value::WholeValue};
 use crate::{
     pages::tables::rows::{View, data::RowKey, foreign_key, problem::text_or_null},
-    ui::{Link, Mark, RequiredMark, Shape},
+    ui::{CodeText, Link, Mark, RequiredMark, Shape},
     value::{is_document, one_line, short_type},
 };
 
@@ -155,7 +155,10 @@ fn RowField(
                 }
             }
             if let Some(problem) = problem {
-                p { class: "error", id: "{id}-error", Mark { shape: Shape::Failed } "{problem}" }
+                p { class: "error", id: "{id}-error",
+                    Mark { shape: Shape::Failed }
+                    span { CodeText { text: problem } }
+                }
             }
             if let (Some(was), true) = (&value.before, is_changed) {
                 p { class: "help row row-1",

@@ -36,6 +36,12 @@ fn draft_name(view: View) -> String {
     format!("new-row.{}", view.staged.peek())
 }
 
+/// Returns the text at each refused field: the reason, or a reference to the message if it is about several fields.
+fn field_problems(columns: &[String], message: &str) -> Vec<(String, String)> {
+    let text = if columns.len() == 1 { message } else { "See the message above." };
+    columns.iter().map(|column| (column.clone(), text.to_owned())).collect()
+}
+
 /// Opens the form of a new row, with its stored draft.
 pub(super) fn open_new_row() {
     address::push_parameters(&[("new", vec!["row".to_owned()]), ("row", Vec::new())]);

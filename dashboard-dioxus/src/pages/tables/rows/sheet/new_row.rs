@@ -3,14 +3,14 @@
 use dioxus::prelude::*;
 
 use super::{
-    FORM, NewValues, draft_name,
+    FORM, NewValues, draft_name, field_problems,
     fields::{FieldValue, RowFields, first_to_fill},
     insert::{Inserted, insert},
 };
 use crate::{
     address, draft,
     pages::tables::rows::{View, data::RowKey},
-    ui::{Link, Mark, Shape, Sheet, messages},
+    ui::{CodeText, Link, Mark, Shape, Sheet, messages},
     value::{is_document, is_text},
 };
 
@@ -38,11 +38,8 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
         whole_bytes: None,
     };
     let values: Vec<FieldValue> = detail.columns.iter().map(value).collect();
-    let problems: Vec<(String, String)> = problem
-        .read()
-        .iter()
-        .flat_map(|problem| problem.columns.iter().map(|column| (column.clone(), problem.message.clone())))
-        .collect();
+    let problems: Vec<(String, String)> =
+        problem.read().iter().flat_map(|problem| field_problems(&problem.columns, &problem.message)).collect();
     let create = {
         let name = name.clone();
         move || {
@@ -150,7 +147,10 @@ fn ProblemOfNewRow(view: View, problem: Problem) -> Element {
                         ". It was probably created by this form. Create another one only if you want two."
                     }
                 },
-                None => rsx! { span { class: "grow", "{problem.message}" } },
+                None if problem.columns.len() == 1 => rsx! {
+                    span { class: "grow", "The row was not created. The field says why." }
+                },
+                None => rsx! { span { class: "grow", CodeText { text: problem.message } } },
             }
         }
     }

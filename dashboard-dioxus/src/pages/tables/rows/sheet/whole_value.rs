@@ -7,7 +7,7 @@ use super::{copies::NamedText, fields::FieldValue};
 use crate::{
     pages::tables::rows::{View, data::RowKey},
     remote, text,
-    ui::{Icon, IconName},
+    ui::{CodeText, Icon, IconName},
 };
 
 /// The beginning of a large value, a button that reads the whole value, and a link that downloads it as a file.
@@ -62,7 +62,7 @@ pub(super) fn WholeValue(
             a { class: "btn btn-s", href: download, download: "", Icon { name: IconName::Download } "Download" }
         }
         if let Some(failure) = failure() {
-            p { class: "error", role: "alert", "{failure}" }
+            p { class: "error", role: "alert", span { CodeText { text: failure } } }
         }
     }
 }

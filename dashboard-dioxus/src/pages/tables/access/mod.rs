@@ -1,0 +1,97 @@
+//! The tab "Access": sentences that say who can reach the table's rows ([`callers`]), a form that changes the access
+//! ([`exposure`]), and [`templates`] of policies.
+
+mod callers;
+mod exposure;
+mod templates;
+
+use api_types::{ApiCaller, CallerAccess, RowAccess, TableAccess, TableKind};
+use dioxus::prelude::*;
+
+use super::{super::allowed_origins::NoOriginsNote, sql_link::SqlButton, structure::Policies, table_page::Shared};
+use crate::{
+    ui::{Icon, IconName, Mark, Shape},
+    value::quoted,
+};
+use callers::Callers;
+use exposure::ExposureForm;
+use templates::Template;
+
+#[component]
+pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
+    let id = project.read().clone();
+    rsx! {
+        div { class: "structure access",
+            section { class: "section", "aria-label": "Who can reach the rows",
+                Callers { project: id.clone(), detail: detail.clone() }
+                SecurityNote { project: id.clone(), detail: detail.clone() }
+                if detail.exposure.publishable != TableAccess::None || detail.exposure.signed_in != TableAccess::None {
+                    NoOriginsNote { project }
+                }
+            }
+            // The key resets the form when the access was changed elsewhere. A list of one element, because Dioxus
+            // compares keys only in lists.
+            for detail in [detail.clone()] {
+                ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail }
+            }
+            if !detail.policies.is_empty() {
+                Policies { policies: detail.policies.clone() }
+            }
+            section { class: "section", "aria-label": "Policy templates",
+                div { class: "section-head", h2 { "Write a policy" } }
+                p { class: "muted mb-2", "A template opens in SQL, where you adapt and run it." }
+                div { class: "row wrap",
+                    for template in Template::ALL {
+                        SqlButton {
+                            key: "{template.label()}",
+                            project: id.clone(),
+                            sql: template.sql(&detail),
+                            "{template.label()}"
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A note that row-level security does not limit which rows callers reach. It is a warning if browsers or signed-in
+/// users can reach the rows.
+#[component]
+fn SecurityNote(project: String, detail: Shared) -> Element {
+    let is_reachable = detail.access.iter().any(|access| access.caller != ApiCaller::SecretKey && has_access(access));
+    let table = quoted(&detail.name);
+    let (text, sql, act) = match detail.kind {
+        TableKind::View if is_reachable && detail.security_invoker != Some(true) => (
+            "The view runs with its owner's privileges: policies of its tables do not apply to its readers.",
+            format!("alter view {table} set (security_invoker = true);\n"),
+            "Apply policies…",
+        ),
+        TableKind::Table if !detail.row_level_security => (
+            if is_reachable {
+                "Row-level security is off: everyone who may read the table reads every row."
+            } else {
+                "Row-level security is off. Switch it on before you open the table, so that policies limit who \
+                 reaches which rows."
+            },
+            format!("alter table {table} enable row level security;\n"),
+            "Switch on…",
+        ),
+        _ => return rsx! {},
+    };
+    rsx! {
+        div { class: if is_reachable { "banner t-warning mt-2" } else { "banner mt-2" }, role: "note",
+            if is_reachable {
+                Mark { shape: Shape::Attention }
+            } else {
+                Icon { name: IconName::Unlocked }
+            }
+            p { "{text}" }
+            SqlButton { project, sql, "{act}" }
+        }
+    }
+}
+
+fn has_access(access: &CallerAccess) -> bool {
+    [access.select, access.insert, access.update, access.delete].iter().any(|rows| *rows != RowAccess::None)
+}

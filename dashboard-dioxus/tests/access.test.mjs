@@ -1,0 +1,77 @@
+// The access of a table: the sentences, the warning about signed-in users, and templates of policies.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { query, text } from "./sql-support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, hidden, openPage, shown, url,
+} from "./support.mjs";
+
+const accessOf = ({ id }, table) => `${url}/projects/${id}/tables?${new URLSearchParams({ table, tab: "access" })}`;
+const expose = ({ id }, table, exposure) =>
+  admin("PUT", `/projects/${id}/tables/${table}/exposure`, { confirm: true, ...exposure });
+
+async function openAccess(t, project, table, options) {
+  const page = await openPage(t, options);
+  await page.goto(accessOf(project, table));
+  await shown(page.getByText(/Servers with the secret key: everything\./));
+  return page;
+}
+
+test("access that ends for visitors who sign in is a warning, and one button corrects it", async (t) => {
+  const project = await createProject("access", [
+    "create table books (id int primary key)", "alter table books enable row level security",
+  ]);
+  const page = await openAccess(t, project, "books");
+  const group = (name) => page.getByRole("radiogroup", { name });
+  const warning = page.getByRole("note").filter({ hasText: "Visitors can" });
+  assert.equal(await warning.count(), 0);
+  await group("Publishable key").getByRole("radio", { name: "Read" }).check();
+  await shown(warning.getByText("Visitors can read this table, signed-in users can't."));
+  await expectAccessible(page);
+  await warning.getByRole("button", { name: "Give signed-in users the same access" }).click();
+  await hidden(warning);
+  assert.ok(await group("Signed-in users").getByRole("radio", { name: "Read" }).isChecked());
+  await group("Publishable key").getByRole("radio", { name: "Write" }).check();
+  await shown(warning.getByText("Visitors can change this table, signed-in users can only read it."));
+});
+
+test("access without a policy says why callers reach nothing, and offers the policy", async (t) => {
+  const project = await createProject("access", [
+    "create table books (id int primary key, owner uuid default auth.uid())",
+    "alter table books enable row level security",
+  ]);
+  await expose(project, "books", { publishable: "read", signedIn: "write" });
+  const page = await openAccess(t, project, "books", { narrow: true });
+  const reason = "nothing, because row-level security is on and no policy allows reading";
+  await shown(page.getByText(`Browsers with the publishable key: ${reason}.`));
+  await shown(page.getByText(`Signed-in users: ${reason} or writing.`));
+  await expectAccessible(page);
+  await button(page, "Let everyone read…").click();
+  await eventually(async () => /for select using \(true\)/.test(await text(page).inputValue()), "the template");
+});
+
+test("template that opens the first query appears in one tab", async (t) => {
+  const project = await createProject("access", ["create table books (id int primary key)"]);
+  const page = await openAccess(t, project, "books", { narrow: true });
+  await button(page, "Everyone reads").click();
+  await shown(query(page, 'alter table "books" enable …'));
+  assert.equal(await page.getByRole("tablist", { name: "Queries" }).getByRole("tab").count(), 1);
+});
+
+test("templates name the column that contains the owner of a row", async (t) => {
+  const project = await createProject("access", [
+    "create table notes (id uuid primary key, user_id uuid, \"by\" uuid default auth.uid())",
+    "create table plain (id int primary key, user_id int)",
+  ]);
+  // On a phone, the editor is a plain field.
+  const page = await openAccess(t, project, "notes", { narrow: true });
+  const opens = async (table, template, expected) => {
+    await page.goto(accessOf(project, table));
+    await button(page, template).click();
+    await eventually(async () => (await text(page).inputValue()).includes(expected), `${template} of ${table}`);
+  };
+  await opens("notes", "Owner reads own rows", 'for select using ("by" = (select auth.uid()))');
+  await opens("notes", "Owner writes own rows", 'for insert with check ("by" = (select auth.uid()))');
+  await opens("plain", "Owner reads own rows", "-- The table has no uuid column for the id of the row's owner.");
+});

@@ -1,0 +1,25 @@
+// Messages in the form of a row.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { button, createProject, openPage, shown, url } from "./support.mjs";
+
+test("form of a row says once, at the field, how to write a date", async (t) => {
+  const { id } = await createProject("form", ["create table events (id int primary key, day date not null)"]);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/tables?table=events`);
+  await button(page, "Insert row").first().click();
+  const form = page.getByRole("dialog", { name: "New row in events" });
+  await form.getByLabel(/^id/).fill("1");
+  const day = form.getByLabel(/^day/);
+  await day.fill("31.12.2024");
+  await form.getByRole("button", { name: "Create row" }).click();
+  const reason = form.getByText("Write the date as 2024-12-31.");
+  await shown(reason);
+  assert.equal(await reason.count(), 1);
+  const described = await day.getAttribute("aria-describedby");
+  assert.match(await form.locator(`#${described}`).innerText(), /Write the date as 2024-12-31\./);
+  await shown(form.getByRole("alert").getByText("The row was not created. The field says why."));
+  const words = await form.innerText();
+  assert.ok(!words.includes("`") && !words.includes("%2B"), words);
+});
