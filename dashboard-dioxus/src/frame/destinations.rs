@@ -2,6 +2,7 @@
 //! line here.
 
 use crate::{
+    address,
     remote::{ProjectBrief, RemoteState},
     route::Route,
     ui::IconName,
@@ -27,7 +28,7 @@ pub(super) const ROOMS: &[Destination] = &[
     Destination { label: "Users", icon: IconName::Account, path: "/users", key: Some("u") },
     Destination { label: "API keys", icon: IconName::Key, path: "/keys", key: Some("k") },
     Destination { label: "Jobs", icon: IconName::Clock, path: "/jobs", key: None },
-    Destination { label: "Database tools", icon: IconName::Archive, path: "/database", key: None },
+    Destination { label: "Database tools", icon: IconName::Database, path: "/database", key: None },
     Destination { label: "Settings", icon: IconName::Settings, path: "/settings", key: None },
 ];
 
@@ -53,6 +54,14 @@ pub(super) const UNLISTED: &[(Destination, &str)] = &[
 /// Returns the id of the project that a page belongs to.
 pub(super) fn project_of(route: &Route) -> Option<String> {
     project_and_rest(&route.to_string()).map(|(id, _)| id.to_owned())
+}
+
+/// Returns the id of the project that the frame shows as open: that of the page, or that of a new job.
+pub(super) fn open_project(route: &Route) -> Option<String> {
+    match route {
+        Route::NewJob {} => address::parameter("project").filter(|id| !id.is_empty()),
+        route => project_of(route),
+    }
 }
 
 /// Returns the name of a project. `No such project` if the project does not exist, and empty while the name is unknown.
