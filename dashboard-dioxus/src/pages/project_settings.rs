@@ -1,6 +1,6 @@
 //! `/projects/<id>/settings`: name, allowed origins, note, protection and deletion.
 
-use api_types::{ApiKey, DeleteProject, Page as ApiPage, Project, ProjectDetail, UpdateProject};
+use api_types::{DeleteProject, Project, ProjectDetail, UpdateProject};
 use dioxus::prelude::*;
 
 use super::{allowed_origins, new_project::length_problem, submit_key::submit_by_key};
@@ -337,17 +337,12 @@ fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
 /// Reads and describes the current contents of a project.
 async fn count_loss(id: &str) -> Result<String, remote::Failure> {
     let detail: ProjectDetail = remote::get(&format!("/projects/{id}")).await?;
-    let keys: ApiPage<ApiKey> = remote::get(&format!("/projects/{id}/keys?limit=200")).await?;
-    let now = text::now();
-    let in_use = keys.items.iter().filter(|key| {
-        key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now) && key.last_used_at.is_some()
-    });
-    Ok(loss_in_words(&detail, in_use.count() as i64, now))
+    Ok(loss_in_words(&detail, text::now()))
 }
 
 /// Returns a summary of the loss: `12 tables, 3.4 GB, 218 objects (1.2 GB), 3 keys in use, 4 jobs. Its backup
 /// stays.`
-fn loss_in_words(detail: &ProjectDetail, keys_in_use: i64, now: chrono::DateTime<chrono::Utc>) -> String {
+fn loss_in_words(detail: &ProjectDetail, now: chrono::DateTime<chrono::Utc>) -> String {
     let totals = &detail.totals;
     let used = totals.keys_last_used_at.map(|at| format!(" (last used {})", text::age(at, now))).unwrap_or_default();
     let backups = match totals.backup_count {
@@ -361,7 +356,7 @@ fn loss_in_words(detail: &ProjectDetail, keys_in_use: i64, now: chrono::DateTime
         totals.database_bytes.map_or_else(|| "a database of unknown size".to_owned(), text::bytes),
         text::count(totals.object_count, "object", "objects"),
         text::bytes(totals.object_bytes),
-        text::count(keys_in_use, "key in use", "keys in use"),
+        text::count(totals.active_key_count, "key in use", "keys in use"),
         text::count(totals.job_count, "job", "jobs"),
     )
 }
