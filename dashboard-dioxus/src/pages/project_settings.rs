@@ -53,7 +53,7 @@ fn SettingsForm(project: Project) -> Element {
         || *origins.read() != saved_origins
         || *note.read() != project.note
         || protected() != project.protected;
-    let wrong_origin = origins.read().lines().map(str::trim).find(|line| !is_origin(line)).map(str::to_owned);
+    let wrong_origin = origins.read().lines().map(typed_origin).find(|line| !is_origin(line)).map(str::to_owned);
     let allows_all = origins.read().lines().any(|line| line.trim() == "*");
     let path = format!("/projects/{}", project.id);
     let submit = move |event: FormEvent| {
@@ -66,7 +66,7 @@ fn SettingsForm(project: Project) -> Element {
         spawn(async move {
             busy.set(true);
             let lines =
-                origins.peek().lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+                origins.peek().lines().map(typed_origin).filter(|line| !line.is_empty()).map(str::to_owned).collect();
             let change = UpdateProject {
                 name: Some(name.peek().trim().to_owned()),
                 cors_origins: Some(lines),
@@ -196,6 +196,15 @@ fn SettingsForm(project: Project) -> Element {
                 }
             }
         }
+    }
+}
+
+/// Returns the origin in a line. A slash at the end is left out: browsers copy addresses with it.
+fn typed_origin(line: &str) -> &str {
+    let line = line.trim();
+    match line.strip_suffix('/') {
+        Some(origin) if !origin.ends_with('/') => origin,
+        _ => line,
     }
 }
 
@@ -369,6 +378,10 @@ mod tests {
     fn origins_are_scheme_and_host() {
         for line in ["", "*", "https://app.example.com", "http://localhost:3000", "capacitor://localhost"] {
             assert!(is_origin(line), "{line}");
+        }
+        assert!(is_origin(typed_origin(" https://app.example.com/ ")));
+        for line in ["https://", "https://a.example/path/", "https://a.example//"] {
+            assert!(!is_origin(typed_origin(line)), "{line}");
         }
         for line in ["app.example.com", "https://", "https://a.example/path", "https://a b", "://x"] {
             assert!(!is_origin(line), "{line}");
