@@ -137,8 +137,9 @@ fn EditLink(id: String, name: String) -> Element {
 
 #[component]
 fn Problem(channel: NotificationChannel) -> Element {
+    let untested = is_untested(&channel);
     match channel.last_error {
-        None if is_untested(&channel) => rsx! { span { class: "muted", "Not tested since it was saved" } },
+        None if untested => rsx! { span { class: "muted", "Not tested since it was saved" } },
         None => rsx! { span { class: "faint", "none" } },
         Some(problem) => rsx! {
             span { class: "row items-start",
