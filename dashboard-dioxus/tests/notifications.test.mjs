@@ -144,7 +144,8 @@ test("failed backups that no channel reports are named, and a channel that was n
   );
   await page.goto(`${url}/notifications`);
   await shown(page.getByRole("note").getByText("Failed backups are reported to nobody.", { exact: true }));
-  await shown(page.getByRole("status").getByText(new RegExp(`^Failed runs go to ${channel.name}\\..*Nothing was sent`)));
+  const summary = new RegExp(`^Failed runs go to ${channel.name}\\..*Nothing was sent`);
+  await shown(page.getByRole("status").getByText(summary));
   await shown(channels(page).getByText("Not tested since it was saved"));
 });
 

@@ -158,7 +158,7 @@ const SUPABASE_ROLES: [&str; 3] = ["\"anon\"", "\"authenticated\"", "\"service_r
 /// Returns a hint for an error about one of [`SUPABASE_ROLES`], which projects don't have.
 fn hint_for_role(sqlstate: &str, message: &str) -> Option<&'static str> {
     let is_missing = sqlstate == SqlState::UNDEFINED_OBJECT.code();
-    (is_missing && SUPABASE_ROLES.iter().any(|role| message.contains(role))).then_some(
+    (is_missing && SUPABASE_ROLES.iter().any(|role| message.contains(*role))).then_some(
         "Leave out `TO …`: the API's roles are set by Access, not by the policy. `auth.uid()` is null for visitors who \
          are not signed in.",
     )
