@@ -131,6 +131,12 @@ pub fn go(address: &str) {
     navigator().push(target(address));
 }
 
+/// Returns to the page from which a link or an action opened the current page. Opens `fallback` if there is no such
+/// page, for example after a reload.
+pub fn go_back(fallback: &str) {
+    if was_opened_here() { navigator().go_back() } else { go(fallback) }
+}
+
 /// Returns a link target with this exact address.
 pub fn target(address: &str) -> NavigationTarget {
     NavigationTarget::Internal(address.to_owned())

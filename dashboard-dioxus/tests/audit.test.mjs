@@ -65,6 +65,26 @@ test("entry names the user whose role was changed", async (t) => {
   await shown(entries(page).getByText(`changed the role of user ada@example.com to admin (${project.name})`));
 });
 
+test("entry of SQL names the command and the tables that it changed", async (t) => {
+  for (const sql of ["create table books (id int)", "truncate books cascade"]) {
+    await admin("POST", `/projects/${project.id}/sql`, { sql });
+  }
+  const page = await openPage(t);
+  await page.goto(`${url}/audit?project=${project.id}&action=sql.*`);
+  await shown(first(page).getByText(`ran TRUNCATE TABLE on books (${project.name})`));
+});
+
+test("button that shows all entries of a thing fits on a phone", async (t) => {
+  await revokeNewKey("n".repeat(60));
+  const page = await openPage(t, { narrow: true });
+  await page.goto(`${url}/audit?project=${project.id}&action=key.revoke`);
+  await page.getByRole("list", { name: "Audit entries" }).getByRole("link").first().click();
+  const all = page.getByRole("dialog").getByRole("button", { name: /^Show all of n+/ });
+  await shown(all);
+  const { x, width } = await all.boundingBox();
+  assert.ok(x + width <= 390, `the button ends at ${x + width} px`);
+});
+
 test("filters are in the address and can be cleared", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/audit`);

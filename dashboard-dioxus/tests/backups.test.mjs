@@ -167,7 +167,7 @@ test("pages of backups say that nobody is notified of failures", async (t) => {
   });
   for (const path of ["/backups", `/projects/${id}/database`]) {
     await page.goto(`${url}${path}`);
-    const note = page.getByRole("note").filter({ hasText: "Nobody is notified when a backup fails." });
+    const note = page.getByRole("note").filter({ hasText: "Failed backups are reported to nobody." });
     await note.getByRole("link", { name: "Notifications" }).click();
     await shown(heading(page, "Notifications"));
   }

@@ -168,4 +168,9 @@ test("messages are dismissed", async (t) => {
   await shown(message);
   await message.getByRole("button", { name: "Dismiss" }).click();
   await hidden(message);
+  // The message about a failure does not follow to other pages.
+  await button(page, "Show failure").click();
+  await shown(message);
+  await page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name: "Jobs" }).click();
+  await hidden(message);
 });

@@ -81,10 +81,13 @@ test("suggested backup of a project is listed on the project's page", async (t) 
   await page.goto(jobsOf(project));
   await page.getByRole("link", { name: "Nightly backup of this project" }).click();
   await shown(page.getByText("The project's Jobs page lists this job. It is deleted with the project."));
+  await shown(page.getByRole("navigation", { name: "Project" }));
   const kept = page.getByLabel(/^Keep last/);
   await eventually(async () => (await kept.getAttribute("placeholder")) === "Not set", "the empty rule");
   await button(page, "Create job").click();
   await shown(heading(page, "Nightly backup"));
+  await shown(page.getByText("every backup", { exact: true }));
+  await shown(page.getByRole("definition").getByRole("link", { name: project.name }));
   await page.goto(jobsOf(project));
   await shown(row(page, "Nightly backup"));
 });
@@ -93,7 +96,40 @@ test("host that is not allowed is named while it is typed", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/jobs/new`);
   await page.getByRole("textbox", { name: "URL" }).fill("https://api.example.com/hook");
-  await shown(page.getByText(/api\.example\.com.*isn't allowed\. Add it to ATLASHUB_HTTP_ALLOWED_HOSTS/));
+  const error = page.getByRole("alert").filter({ hasText: "ATLASHUB_HTTP_ALLOWED_HOSTS" });
+  await shown(error.getByText(/api\.example\.com.*isn't allowed\. Add it to ATLASHUB_HTTP_ALLOWED_HOSTS/));
+  await shown(error.getByText(/environment variable of the server; restart AtlasHub/));
+  await error.getByRole("link", { name: "Show configuration" }).click();
+  await shown(heading(page, "Settings"));
+});
+
+test("preset replaces an invalid schedule with one click", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/jobs/new`);
+  const schedule = page.getByRole("textbox", { name: "Schedule" });
+  await schedule.fill("61 * * * *");
+  await shown(page.getByRole("status").filter({ hasText: "This is not a valid schedule yet." }));
+  await button(page, "Every 15 minutes").click();
+  assert.equal(await schedule.inputValue(), "*/15 * * * *");
+  await shown(page.getByRole("list", { name: "Next five times" }));
+});
+
+test("cancelled form of a new job is discarded, and leads back to where it was opened", async (t) => {
+  const project = await createProject("cancelled");
+  await createJob(project, "Other", { httpUrl: "http://localhost/" });
+  const page = await openPage(t);
+  await page.goto(`${url}/jobs`);
+  const name = page.getByRole("textbox", { name: "Name", exact: true });
+  await page.getByRole("link", { name: "New job" }).first().click();
+  await page.getByRole("combobox", { name: "Project" }).selectOption({ label: project.name });
+  await name.fill("discarded");
+  await shown(page.getByRole("status").filter({ hasText: "Not saved" }));
+  await button(page, "Cancel").click();
+  await shown(heading(page, "Jobs"));
+  assert.equal(new URL(page.url()).pathname, "/jobs");
+  await page.getByRole("link", { name: "New job" }).first().click();
+  await shown(name);
+  assert.equal(await name.inputValue(), "");
 });
 
 test("run that is started shows its state and its result without a reload", async (t) => {

@@ -63,6 +63,7 @@ test("revoking a key that is in use requires its name, and the key stops working
   await page.getByRole("menuitem", { name: "Revoke key" }).click();
   const revoke = page.getByRole("dialog", { name: "Revoke key" });
   await shown(revoke.getByText(/Last used .* Requests with it fail within a second\. This can't be undone\./));
+  await shown(revoke.getByText(/^Secret key server, ah_sec_\w+…: /));
   assert.ok(await revoke.getByRole("button", { name: "Revoke key" }).isDisabled());
   await revoke.getByRole("textbox", { name: "Type server to confirm" }).fill("server");
   await revoke.getByRole("button", { name: "Revoke key" }).click();

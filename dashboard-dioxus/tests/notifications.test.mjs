@@ -136,6 +136,19 @@ test("server without channels warns that nobody is notified of failures", async 
   await shown(page.getByRole("heading", { level: 2, name: "No channels" }));
 });
 
+test("failed backups that no channel reports are named, and a channel that was never tested", async (t) => {
+  const page = await openPage(t);
+  const channel = await create(`runs only ${unique}`);
+  await page.route("**/admin/v1/notifications?*", (route) =>
+    route.fulfill({ json: { items: [channel], nextCursor: null } }),
+  );
+  await page.goto(`${url}/notifications`);
+  await shown(page.getByRole("note").getByText("Failed backups are reported to nobody.", { exact: true }));
+  const summary = new RegExp(`^Failed runs go to ${channel.name}\\..*Nothing was sent`);
+  await shown(page.getByRole("status").getByText(summary));
+  await shown(channels(page).getByText("Not tested since it was saved"));
+});
+
 test("page of notifications is accessible", async (t) => {
   await create(`accessible ${unique}`);
   for (const narrow of [false, true]) {

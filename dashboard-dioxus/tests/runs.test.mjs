@@ -216,6 +216,10 @@ test("ended run is repeated, and the page of the new run opens", async (t) => {
   await button(page, "Run again").click();
   await page.waitForURL((address) => address.pathname !== `/runs/${run}`);
   await shown(heading(page, "Run of Again"));
+  await page.getByRole("link", { name: "an earlier run" }).click();
+  await page.waitForURL((address) => address.pathname === `/runs/${run}`);
+  await page.goBack();
+  await shown(page.getByRole("link", { name: "an earlier run" }));
   await shown(page.getByText("Succeeded", { exact: true }));
 });
 

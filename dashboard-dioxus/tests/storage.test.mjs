@@ -110,7 +110,7 @@ test("three dropped files are uploaded and listed", async (t) => {
   // The uploads continue while another page is open.
   await page.getByRole("navigation", { name: "Project" }).getByRole("link", { name: "API keys" }).click();
   await shown(heading(page, "API keys"));
-  await shown(uploads);
+  await shown(uploads.getByRole("button", { name: "Expand uploads" }));
   await button(page, "Close uploads").click();
   await hidden(uploads);
 });

@@ -57,9 +57,38 @@ test("login is off at first and can be turned on", async (t) => {
   const page = await openPage(t);
   await page.goto(usersOf(id));
   await shown(page.getByText("End-user login is off for this project"));
+  await shown(page.getByText("Turning it on also opens sign-up"));
   await button(page, "Turn on").click();
   await shown(page.getByText("No users yet"));
   assert.equal((await admin("GET", `/projects/${id}/auth`)).enabled, true);
+});
+
+test("page with users explains how an app signs in and sends the access token", async (t) => {
+  const { id } = await withUsers("bob@example.com");
+  const page = await openPage(t);
+  await page.goto(usersOf(id));
+  await shown(row(page, "bob@example.com"));
+  await page.getByRole("link", { name: "Connect", exact: true }).click();
+  const example = await page.getByRole("dialog", { name: "About users" }).locator("pre").textContent();
+  assert.match(example, /\/v1\/auth\/login[^]*-H 'content-type: application\/json'[^]*-d '/);
+  assert.match(example, /-H "authorization: Bearer \$ACCESS_TOKEN"/);
+});
+
+test("new user is not promised a mailed link by a server without mail", async (t) => {
+  const { id } = await withUsers();
+  const page = await openPage(t);
+  let mailConfigured = false;
+  await page.route(`**/admin/v1/projects/${id}/auth`, async (route) => {
+    const settings = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...settings, mailConfigured } });
+  });
+  const dialog = page.getByRole("dialog", { name: "New user" });
+  for (const text of ["ATLASHUB_SMTP_URL and ATLASHUB_SMTP_FROM are not set", "choose “Send reset link”"]) {
+    await page.goto(usersOf(id));
+    await button(page, "New user").first().click();
+    await shown(dialog.getByText(text));
+    mailConfigured = true;
+  }
 });
 
 test("user is created, found, and given a role", async (t) => {

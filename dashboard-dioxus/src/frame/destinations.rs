@@ -2,6 +2,7 @@
 //! line here.
 
 use crate::{
+    address,
     remote::{ProjectBrief, RemoteState},
     route::Route,
     ui::IconName,
@@ -45,7 +46,7 @@ pub(super) const ROOMS: &[Destination] = &[
     destination("Users", IconName::Account, "/users", Some("u"), "login auth sign-up mail"),
     destination("API keys", IconName::Key, "/keys", Some("k"), "secret publishable token"),
     destination("Jobs", IconName::Clock, "/jobs", None, "cron schedule"),
-    destination("Database tools", IconName::Archive, "/database", None, "backup restore import export"),
+    destination("Database tools", IconName::Database, "/database", None, "backup restore import export"),
     destination("Settings", IconName::Settings, "/settings", None, "allowed origins CORS rename delete protection"),
 ];
 
@@ -77,6 +78,14 @@ pub(super) const UNLISTED: &[(Destination, &str)] = &[
 /// Returns the id of the project that a page belongs to.
 pub(super) fn project_of(route: &Route) -> Option<String> {
     project_and_rest(&route.to_string()).map(|(id, _)| id.to_owned())
+}
+
+/// Returns the id of the project that the frame shows as open: that of the page, or that of a new job.
+pub(super) fn open_project(route: &Route) -> Option<String> {
+    match route {
+        Route::NewJob {} => address::parameter("project").filter(|id| !id.is_empty()),
+        route => project_of(route),
+    }
 }
 
 /// Returns the name of a project. `No such project` if the project does not exist, and empty while the name is unknown.

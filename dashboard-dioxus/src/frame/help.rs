@@ -89,14 +89,18 @@ const TOPICS: &[Topic] = &[
         title: "About users",
         paragraphs: &[
             "People sign up and sign in to your app with an e-mail address and a password. The app gets an access \
-             token and sends it with each request, in addition to its API key.",
+             token, and sends it with each request in the header Authorization, in addition to its API key.",
             "Requests with a token reach only tables that are open to signed-in users, and only the rows that your \
              policies allow. In a policy, auth.uid() is the user's id.",
             "You can change a role, sign a user out everywhere, or disable a user. Users are in the table auth.users \
              of the project's database, so backups contain them.",
         ],
         example: "curl \"$ATLASHUB_API_URL/v1/auth/login\" \\\n  -H \"x-api-key: $ATLASHUB_PUBLISHABLE_KEY\" \\\n  \
-                  -d '{\"email\":\"ann@example.com\",\"password\":\"…\"}'",
+                  -H 'content-type: application/json' \\\n  \
+                  -d '{\"email\":\"ann@example.com\",\"password\":\"…\"}'\n\n\
+                  # Then, with session.accessToken of the response:\n\
+                  curl \"$ATLASHUB_API_URL/v1/db/books\" \\\n  -H \"x-api-key: $ATLASHUB_PUBLISHABLE_KEY\" \\\n  \
+                  -H \"authorization: Bearer $ACCESS_TOKEN\"",
     },
     Topic {
         name: "jobs",

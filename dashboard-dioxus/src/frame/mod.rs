@@ -74,7 +74,7 @@ fn SignedInFrame() -> Element {
     use_hook(|| spawn(connection::watch()));
     use_hook(shortcuts::listen);
     let route: Route = use_route();
-    let project = destinations::project_of(&route);
+    let project = destinations::open_project(&route);
     let system = use_remote::<SystemBrief>(use_signal(|| "/system".to_owned()).into());
     if let Some(system) = system.value() {
         startup::panic_if_asked(&system.environment);
@@ -92,7 +92,7 @@ fn SignedInFrame() -> Element {
         }
         div { class: "app",
             Sidebar { project: project.clone() }
-            TopBar { project: project.clone() }
+            TopBar { project: destinations::project_of(&route) }
             div { class: "content",
                 Notices {}
                 Outlet::<Route> {}

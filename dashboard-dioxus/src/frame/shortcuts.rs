@@ -106,7 +106,7 @@ fn place_of(key: &str) -> Option<String> {
     if let Some(destination) = PLATFORM.iter().chain(unlisted).find(|destination| destination.key == Some(key)) {
         return Some(destination.path.to_owned());
     }
-    let project = destinations::project_of(&router().current::<Route>())?;
+    let project = destinations::open_project(&router().current::<Route>())?;
     let room = ROOMS.iter().find(|room| room.key == Some(key))?;
     Some(destinations::room_address(&project, room))
 }

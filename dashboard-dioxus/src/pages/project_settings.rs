@@ -1,6 +1,6 @@
 //! `/projects/<id>/settings`: name, allowed origins, note, protection and deletion.
 
-use api_types::{ApiKey, DeleteProject, Page as ApiPage, Project, ProjectDetail, UpdateProject};
+use api_types::{DeleteProject, Project, ProjectDetail, UpdateProject};
 use dioxus::prelude::*;
 
 use super::{allowed_origins, new_project::length_problem, submit_key::submit_by_key};
@@ -53,7 +53,7 @@ fn SettingsForm(project: Project) -> Element {
         || *origins.read() != saved_origins
         || *note.read() != project.note
         || protected() != project.protected;
-    let wrong_origin = origins.read().lines().map(str::trim).find(|line| !is_origin(line)).map(str::to_owned);
+    let wrong_origin = origins.read().lines().map(typed_origin).find(|line| !is_origin(line)).map(str::to_owned);
     let allows_all = origins.read().lines().any(|line| line.trim() == "*");
     let path = format!("/projects/{}", project.id);
     let submit = move |event: FormEvent| {
@@ -66,7 +66,7 @@ fn SettingsForm(project: Project) -> Element {
         spawn(async move {
             busy.set(true);
             let lines =
-                origins.peek().lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+                origins.peek().lines().map(typed_origin).filter(|line| !line.is_empty()).map(str::to_owned).collect();
             let change = UpdateProject {
                 name: Some(name.peek().trim().to_owned()),
                 cors_origins: Some(lines),
@@ -196,6 +196,15 @@ fn SettingsForm(project: Project) -> Element {
                 }
             }
         }
+    }
+}
+
+/// Returns the origin in a line. A slash at the end is left out: browsers copy addresses with it.
+fn typed_origin(line: &str) -> &str {
+    let line = line.trim();
+    match line.strip_suffix('/') {
+        Some(origin) if !origin.ends_with('/') => origin,
+        _ => line,
     }
 }
 
@@ -337,17 +346,12 @@ fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
 /// Reads and describes the current contents of a project.
 async fn count_loss(id: &str) -> Result<String, remote::Failure> {
     let detail: ProjectDetail = remote::get(&format!("/projects/{id}")).await?;
-    let keys: ApiPage<ApiKey> = remote::get(&format!("/projects/{id}/keys?limit=200")).await?;
-    let now = text::now();
-    let in_use = keys.items.iter().filter(|key| {
-        key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now) && key.last_used_at.is_some()
-    });
-    Ok(loss_in_words(&detail, in_use.count() as i64, now))
+    Ok(loss_in_words(&detail, text::now()))
 }
 
 /// Returns a summary of the loss: `12 tables, 3.4 GB, 218 objects (1.2 GB), 3 keys in use, 4 jobs. Its backup
 /// stays.`
-fn loss_in_words(detail: &ProjectDetail, keys_in_use: i64, now: chrono::DateTime<chrono::Utc>) -> String {
+fn loss_in_words(detail: &ProjectDetail, now: chrono::DateTime<chrono::Utc>) -> String {
     let totals = &detail.totals;
     let used = totals.keys_last_used_at.map(|at| format!(" (last used {})", text::age(at, now))).unwrap_or_default();
     let backups = match totals.backup_count {
@@ -361,7 +365,7 @@ fn loss_in_words(detail: &ProjectDetail, keys_in_use: i64, now: chrono::DateTime
         totals.database_bytes.map_or_else(|| "a database of unknown size".to_owned(), text::bytes),
         text::count(totals.object_count, "object", "objects"),
         text::bytes(totals.object_bytes),
-        text::count(keys_in_use, "key in use", "keys in use"),
+        text::count(totals.active_key_count, "key in use", "keys in use"),
         text::count(totals.job_count, "job", "jobs"),
     )
 }
@@ -374,6 +378,10 @@ mod tests {
     fn origins_are_scheme_and_host() {
         for line in ["", "*", "https://app.example.com", "http://localhost:3000", "capacitor://localhost"] {
             assert!(is_origin(line), "{line}");
+        }
+        assert!(is_origin(typed_origin(" https://app.example.com/ ")));
+        for line in ["https://", "https://a.example/path/", "https://a.example//"] {
+            assert!(!is_origin(typed_origin(line)), "{line}");
         }
         for line in ["app.example.com", "https://", "https://a.example/path", "https://a b", "://x"] {
             assert!(!is_origin(line), "{line}");

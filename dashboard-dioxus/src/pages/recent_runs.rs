@@ -197,16 +197,19 @@ pub(super) fn result_in_words(run: &Run) -> String {
 const MAX_NUMBERS: usize = 3;
 
 /// Summarizes the result of a run: `1.9 GB, 12 tables, 1 204 002 rows` or `2 kept, 3 removed`.
-fn summary(result: &Value) -> Option<String> {
+pub(super) fn summary(result: &Value) -> Option<String> {
     let list = |name: &str| result.get(name).and_then(Value::as_array).filter(|list: &&Vec<Value>| !list.is_empty());
     let mut parts = Vec::new();
+    let is_verification = list("backups").is_none();
     if let Some(items) = list("backups").or_else(|| list("verified")) {
         let sum = |name: &str| -> i64 { items.iter().filter_map(|item| item.get(name)?.as_i64()).sum() };
         if items.len() > 1 {
             parts.push(text::count(items.len() as i64, "backup", "backups"));
         }
         parts.push(text::bytes(sum("sizeBytes")));
-        parts.push(text::count(sum("tables"), "table", "tables"));
+        let tables = text::count(sum("tables"), "table", "tables");
+        // A verification also counts the tables of end-user login.
+        parts.push(if is_verification { format!("all {tables}") } else { tables });
         parts.push(text::count(sum("rows"), "row", "rows"));
     } else if let (Some(deleted), Some(bytes)) = (number(result, "deleted"), number(result, "deletedBytes")) {
         parts.push(format!("{} deleted", text::count(deleted, "object", "objects")));
@@ -214,6 +217,25 @@ fn summary(result: &Value) -> Option<String> {
     } else if let (Some(statements), Some(rows)) = (number(result, "statements"), number(result, "rowCount")) {
         parts.push(text::count(statements, "statement", "statements"));
         parts.push(text::count(rows, "row", "rows"));
+    } else if let (Some(read), Some(inserted)) = (number(result, "rowsRead"), number(result, "rowsInserted")) {
+        let is_dry_run = result.get("dryRun").and_then(Value::as_bool) == Some(true);
+        let rows = if is_dry_run { read } else { inserted };
+        let (lead, done) = if is_dry_run { ("Dry run: ", "checked") } else { ("", "inserted") };
+        parts.push(format!("{lead}{} {done}", text::count(rows, "row", "rows")));
+        let others = [("rowsUpdated", "updated"), ("rowsSkipped", "skipped")];
+        let others = others.map(|(name, done)| (number(result, name).unwrap_or_default(), done));
+        parts.extend(
+            others
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, done)| format!("{} {done}", text::number(*count))),
+        );
+        parts.extend(
+            number(result, "errorCount").filter(|count| *count > 0).map(|count| text::count(count, "error", "errors")),
+        );
+    } else if let (Some(rows), Some(bytes)) = (number(result, "rowCount"), number(result, "sizeBytes")) {
+        parts.push(text::count(rows, "row", "rows"));
+        parts.push(text::bytes(bytes));
     } else {
         let numbers = result.as_object()?.iter().filter_map(|(name, value)| Some((name, value.as_i64()?)));
         parts.extend(
@@ -254,6 +276,19 @@ mod tests {
             ),
             (json!({ "deleted": 2, "deletedBytes": 10, "missing": 0 }), Some("2 objects deleted, 10 B")),
             (json!({ "statements": 1, "committedStatements": 1, "rowCount": 3 }), Some("1 statement, 3 rows")),
+            (
+                json!({ "verified": [{ "sizeBytes": 10, "tables": 2, "rows": 12 }] }),
+                Some("10 B, all 2 tables, 12 rows"),
+            ),
+            (
+                json!({ "dryRun": true, "rowsRead": 5, "rowsInserted": 2, "rowsUpdated": 1, "errorCount": 2 }),
+                Some("Dry run: 5 rows checked, 1 updated, 2 errors"),
+            ),
+            (
+                json!({ "dryRun": false, "rowsRead": 5, "rowsInserted": 1, "rowsSkipped": 1, "errorCount": 0 }),
+                Some("1 row inserted, 1 skipped"),
+            ),
+            (json!({ "rowCount": 516, "sizeBytes": 36_820 }), Some("516 rows, 37 KB")),
             (json!({ "kept": 2, "rowsChanged": 3, "note": "x" }), Some("2 kept, 3 rows changed")),
             (json!({}), None),
             (json!("text"), None),

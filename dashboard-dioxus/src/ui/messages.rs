@@ -4,10 +4,14 @@ use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
 use super::{CodeText, Icon, IconName, Link, Mark, Shape};
-use crate::dom;
+use crate::{address, dom};
 
-/// Time for which a message about a success is shown. Other messages stay until they are dismissed or replaced.
+/// Time for which a message about a success is shown. A message about a failure stays until it is dismissed or its page
+/// is left, and one about a run until it is dismissed or replaced.
 const SHOWN_MS: u32 = 6_000;
+
+/// Minimum time for which a message about a failure is shown, even if its page is left.
+const MIN_SHOWN_MS: f64 = 5_000.0;
 
 /// Interval at which the position is updated while messages are shown.
 const PLACE_MS: u32 = 200;
@@ -24,6 +28,22 @@ struct Message {
     shape: Shape,
     /// Id of the run that does the work.
     run: Option<String>,
+    /// Path of the page on which the message appeared.
+    page: String,
+    /// When the message appeared, in milliseconds since the epoch.
+    shown_at: f64,
+}
+
+impl Message {
+    fn new(id: MessageId, text: String, shape: Shape, run: Option<String>) -> Self {
+        let revision = next_revision();
+        Self { id, revision, text, shape, run, page: address::path(), shown_at: js_sys::Date::now() }
+    }
+
+    /// Returns whether the message is about a failure on a page that was left.
+    fn is_outdated(&self, page: &str, now: f64) -> bool {
+        self.shape == Shape::Failed && self.run.is_none() && self.page != page && now - self.shown_at >= MIN_SHOWN_MS
+    }
 }
 
 /// The identity of a message about work that continues: its first revision.
@@ -52,7 +72,7 @@ pub fn begin(text: impl Into<String>, run: &str) -> MessageId {
 
 /// Replaces the message about a run that has ended. If it was dismissed, only a failure is shown again.
 pub fn finish(id: MessageId, text: impl Into<String>, shape: Shape, run: &str) {
-    let message = Message { id, revision: next_revision(), text: text.into(), shape, run: Some(run.to_owned()) };
+    let message = Message::new(id, text.into(), shape, Some(run.to_owned()));
     let is_shown = MESSAGES.peek().iter().any(|shown| shown.id == id);
     if is_shown {
         MESSAGES.write().iter_mut().filter(|shown| shown.id == id).for_each(|shown| *shown = message.clone());
@@ -66,7 +86,7 @@ fn add(text: String, shape: Shape, run: Option<String>) -> MessageId {
     let revision = next_revision();
     let id = MessageId(revision);
     position_region();
-    MESSAGES.write().push(Message { id, revision, text, shape, run });
+    MESSAGES.write().push(Message::new(id, text, shape, run));
     dismiss_later(id, shape);
     id
 }
@@ -89,6 +109,14 @@ fn dismiss_later(id: MessageId, shape: Shape) {
 /// Removes a message.
 pub fn dismiss(id: MessageId) {
     MESSAGES.write().retain(|message| message.id != id);
+}
+
+/// Removes the messages about failures on pages that were left.
+fn dismiss_outdated() {
+    let (page, now) = (address::path(), js_sys::Date::now());
+    if MESSAGES.peek().iter().any(|message| message.is_outdated(&page, now)) {
+        MESSAGES.write().retain(|message| !message.is_outdated(&page, now));
+    }
 }
 
 /// Moves the messages above the bars at the bottom of the window.
@@ -118,6 +146,7 @@ pub fn Messages() -> Element {
         loop {
             TimeoutFuture::new(PLACE_MS).await;
             if !MESSAGES.peek().is_empty() {
+                dismiss_outdated();
                 position_region();
             }
         }
@@ -162,6 +191,19 @@ pub(super) fn DialogMessages() -> Element {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failure_is_dismissed_once_its_page_is_left_and_it_was_read() {
+        let page = "/jobs".to_owned();
+        let failure =
+            Message { id: MessageId(0), text: String::new(), shape: Shape::Failed, run: None, page, shown_at: 1_000.0 };
+        assert!(failure.is_outdated("/runs", 6_000.0));
+        assert!(!failure.is_outdated("/runs", 5_999.0), "too short to be read");
+        assert!(!failure.is_outdated("/jobs", 600_000.0), "the page is still shown");
+        let of_run = Message { run: Some("1".to_owned()), ..failure.clone() };
+        let running = Message { shape: Shape::Running, ..failure };
+        assert!(!of_run.is_outdated("/runs", 6_000.0) && !running.is_outdated("/runs", 6_000.0));
+    }
 
     #[test]
     fn messages_are_above_the_highest_bar_at_the_bottom() {

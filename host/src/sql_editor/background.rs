@@ -39,6 +39,11 @@ impl CheckedScript {
     pub fn statement_count(&self) -> usize {
         self.0.statements.len()
     }
+
+    /// Returns the names of the tables that the script changes.
+    pub fn changed_tables(&self) -> Vec<String> {
+        self.0.changed_tables()
+    }
 }
 
 /// Result of a script.

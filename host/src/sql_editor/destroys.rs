@@ -69,7 +69,7 @@ fn destroyed(tree: &SyntaxTree) -> Vec<Destroyed> {
     }
 }
 
-fn dropped(drop: &Value) -> Vec<Destroyed> {
+pub(super) fn dropped(drop: &Value) -> Vec<Destroyed> {
     let object = drop["remove_type"].as_i64().and_then(|number| ObjectType::try_from(number as i32).ok());
     let kind = object.map_or_else(String::new, object_name).to_lowercase();
     // The qualified names of these begin with the name of their table.
@@ -115,7 +115,7 @@ fn relation_destroyed(action: DestroyAction, kind: &str, relation: &Value) -> Op
 }
 
 /// Returns the name in a `RangeVar`.
-fn relation_name(relation: &Value) -> Option<QualifiedName> {
+pub(super) fn relation_name(relation: &Value) -> Option<QualifiedName> {
     let name = relation["relname"].as_str().filter(|name| !name.is_empty())?;
     let schema = relation["schemaname"].as_str().filter(|schema| !schema.is_empty());
     Some((schema.map(str::to_owned), name.to_owned()))
@@ -151,6 +151,6 @@ fn created(kind: &str, node: &Value) -> Option<QualifiedName> {
 }
 
 /// Returns kind and fields of the nodes of a list.
-fn list(nodes: &Value) -> impl Iterator<Item = (&str, &Value)> {
+pub(super) fn list(nodes: &Value) -> impl Iterator<Item = (&str, &Value)> {
     nodes.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(kind_of)
 }

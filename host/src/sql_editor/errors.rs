@@ -145,10 +145,23 @@ fn reported_error(error: &PostgresError, positions: Positions<'_>) -> ApiError {
         "constraint": error.constraint(),
     });
     let mapped = ApiError::new(Code::SqlError, error.message().to_owned()).with_details(details);
-    match error.hint() {
+    let hint = error.hint().or_else(|| hint_for_role(code.code(), error.message()));
+    match hint {
         Some(hint) => mapped.with_hint(hint.to_owned()),
         None => mapped,
     }
+}
+
+/// Roles of Supabase. Policies that were written for it name them.
+const SUPABASE_ROLES: [&str; 3] = ["\"anon\"", "\"authenticated\"", "\"service_role\""];
+
+/// Returns a hint for an error about one of [`SUPABASE_ROLES`], which projects don't have.
+fn hint_for_role(sqlstate: &str, message: &str) -> Option<&'static str> {
+    let is_missing = sqlstate == SqlState::UNDEFINED_OBJECT.code();
+    (is_missing && SUPABASE_ROLES.iter().any(|role| message.contains(*role))).then_some(
+        "Leave out `TO …`: the API's roles are set by Access, not by the policy. `auth.uid()` is null for visitors who \
+         are not signed in.",
+    )
 }
 
 impl Rejection {
@@ -165,5 +178,18 @@ impl Rejection {
             }
             Self::Syntax(message) => ApiError::new(Code::SqlError, message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_role_of_supabase_has_a_hint() {
+        let hint = hint_for_role("42704", "role \"authenticated\" does not exist");
+        assert!(hint.is_some_and(|hint| hint.contains("Leave out `TO …`")), "{hint:?}");
+        assert_eq!(hint_for_role("42704", "role \"writer\" does not exist"), None);
+        assert_eq!(hint_for_role("42P01", "relation \"anon\" does not exist"), None);
     }
 }

@@ -5,10 +5,11 @@
 //! statement is checked and sent to Postgres on its own.
 //!
 //! [`statement`] parses a statement ([`syntax_tree`], [`command_tag`]), and [`restrictions`] checks it. [`script`]
-//! splits SQL into statements and describes them, with the objects that they destroy ([`destroys`]). [`check`] applies
-//! all of these to a request. [`session`] runs one statement, [`script_run`] those of a script, both within [`limits`];
-//! [`running`] finds a run to cancel; [`background`] runs scripts for `sql_runs`, and [`query_check`] checks queries
-//! for `transfers`. [`result_rows`] writes rows into the response as JSON [`values`]. [`errors`] maps errors.
+//! splits SQL into statements and describes them, with the objects that they destroy ([`destroys`]). [`changed_tables`]
+//! names tables for the audit log. [`check`] applies all of these to a request. [`session`] runs one statement,
+//! [`script_run`] those of a script, both within [`limits`]; [`running`] finds a run to cancel; [`background`] runs
+//! scripts for `sql_runs`, and [`query_check`] checks queries for `transfers`. [`result_rows`] writes rows into the
+//! response as JSON [`values`]. [`errors`] maps errors.
 //!
 //! [`saved_routes`] serves the [`saved_queries`] and the [`history`], both in the platform database.
 //!
@@ -24,6 +25,7 @@ mod check;
 mod script;
 mod statement;
 
+mod changed_tables;
 mod command_tag;
 mod destroys;
 mod syntax_tree;

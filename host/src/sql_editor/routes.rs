@@ -103,6 +103,7 @@ async fn run_statement(
         return Err(ApiError::new(Code::SqlRefused, "EXPLAIN does not support this kind of statement.")
             .with_hint("Supported: SELECT, INSERT, UPDATE, DELETE, MERGE and CREATE TABLE AS."));
     }
+    let tables = statement.as_ref().map(|statement| statement.tables.clone()).unwrap_or_default();
     let limits = limits(&request, running);
     let client = Arc::new(state.pools.exclusive(project, DbRole::Owner).await?);
     let response = state.responses.response(Recipient::Owner, 4096);
@@ -118,7 +119,11 @@ async fn run_statement(
     match within(&client, &limits, session::execute(&client, &run, response)).await {
         Ok(success) => Ok(Ran {
             ended: Ended { row_count: Some(success.row_count), error: None },
-            details: json!({ "command": success.command, "rowCount": success.row_count }),
+            details: json!({
+                "command": success.command,
+                "tables": tables,
+                "rowCount": success.row_count,
+            }),
             response: success.response.into_json_response(StatusCode::OK),
         }),
         Err(failure) => Err(failure.into_api_error(&request.sql, 0, limits.timeout)),
@@ -143,6 +148,7 @@ async fn run_script(state: &SqlEditorState, project: &str, request: RunSql, runn
         },
         details: json!({
             "statements": run.statements.len(),
+            "tables": run.changed_tables(),
             "committedStatements": progress.committed,
             "rowCount": progress.row_count,
             "error": outcome.failure.as_ref().map(|(_, error)| error.code().as_str()),

@@ -6,6 +6,7 @@ use api_types::{Explain, ScriptFailure};
 use serde::Serialize;
 
 use super::{
+    changed_tables::distinct,
     errors::Failure,
     limits::{Limits, within},
     session::{self, StatementRun, Transaction},
@@ -24,6 +25,13 @@ pub(super) struct ScriptRun {
     pub(super) read_only: bool,
     pub(super) in_one_transaction: bool,
     pub(super) max_rows: usize,
+}
+
+impl ScriptRun {
+    /// Returns the names of the tables that the statements change.
+    pub(super) fn changed_tables(&self) -> Vec<String> {
+        distinct(self.statements.iter().flat_map(|part| part.statement.tables.iter().cloned()).collect())
+    }
 }
 
 /// A statement of a script.

@@ -4,6 +4,7 @@ use pg_query::protobuf::{DiscardMode, KeywordKind, ReindexObjectType, ScanToken,
 use serde_json::Value;
 
 use super::{
+    changed_tables::changed_tables,
     command_tag::command_tag,
     errors::Rejection,
     restrictions::{self, Permissions},
@@ -26,6 +27,8 @@ pub(super) struct Statement {
     pub(super) read_only: bool,
     /// Whether it can run in a transaction with others.
     pub(super) in_transaction: bool,
+    /// Names of the tables that it changes. Empty if the SQL is too long or too deep.
+    pub(super) tables: Vec<String>,
 }
 
 /// A statement that Postgres's grammar accepts.
@@ -84,7 +87,7 @@ fn classify_tree(tree: SyntaxTree, permissions: Permissions) -> Result<Analysis,
     let refusal = restrictions::check(&tree, permissions).err();
     let Some((kind, node)) = tree.statement() else { return Err(Rejection::Empty) };
     let is_plain_select = kind == "SelectStmt" && !tree.writes_data() && !selects_into(node);
-    let statement = Statement {
+    let mut statement = Statement {
         command: command_tag(kind, node),
         fetch_mode: if is_plain_select { FetchMode::Cursor } else { FetchMode::Whole },
         explainable: matches!(
@@ -98,7 +101,11 @@ fn classify_tree(tree: SyntaxTree, permissions: Permissions) -> Result<Analysis,
             _ => false,
         },
         in_transaction: can_run_in_transaction(kind, node),
+        tables: Vec::new(),
     };
+    if !statement.read_only {
+        statement.tables = changed_tables(&tree);
+    }
     Ok(Analysis { statement, tree: Some(tree), refusal })
 }
 
@@ -191,6 +198,7 @@ fn classify_tokens(sql: &str) -> Result<Analysis, Rejection> {
         // `SELECT … FOR UPDATE` also uses a cursor, but locks rows.
         read_only: fetch_mode == FetchMode::Cursor && !contains(&[Token::For]),
         in_transaction: true,
+        tables: Vec::new(),
     };
     Ok(Analysis { statement, tree: None, refusal: None })
 }

@@ -219,6 +219,7 @@ fn too_deep_statement_is_classified_by_tokens() {
             explainable: true,
             read_only: true,
             in_transaction: true,
+            tables: Vec::new(),
         }
     );
     assert_eq!(rejected_part(&format!("{sum} + length(pg_read_file('x'))")), "the function pg_read_file()");

@@ -46,7 +46,8 @@ pub(crate) async fn start_sql_run(
         return Err(ApiError::invalid(format!("`timeoutMs` must be from 1 to {}.", max_timeout.as_millis())));
     }
     let params = ScriptRequest { sql: request.sql, read_only: request.read_only, transaction: request.transaction };
-    let statements = editor.check_script(&params).await?.statement_count();
+    let script = editor.check_script(&params).await?;
+    let details = json!({ "statements": script.statement_count(), "tables": script.changed_tables() });
     let run = NewRun {
         plugin: SqlJob::PLUGIN.to_owned(),
         plugin_job: SqlJob::JOB.to_owned(),
@@ -54,5 +55,5 @@ pub(crate) async fn start_sql_run(
         project_id: Some(project.id.clone()),
         timeout,
     };
-    Ok(run_started(jobs.start_run(&run).await?, json!({ "statements": statements })))
+    Ok(run_started(jobs.start_run(&run).await?, details))
 }

@@ -15,6 +15,7 @@ use crate::{
     ui::{IconName, Link, Mark, Menu, MenuItem, Shape, messages},
 };
 use words::Act;
+pub(super) use words::is_of_unheard_backups;
 
 /// The region "Needs attention".
 #[component]

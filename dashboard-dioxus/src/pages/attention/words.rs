@@ -69,6 +69,22 @@ fn has_no_job(item: &Attention) -> bool {
     item.reason.as_deref().is_some_and(|reason| reason.starts_with("No "))
 }
 
+/// Returns the failures that no channel reports.
+fn unheard(item: &Attention) -> &'static str {
+    if item.message.ends_with(" a run fails.") {
+        "Failed runs"
+    } else if item.message.ends_with(" a backup fails.") {
+        "Failed backups"
+    } else {
+        "Failed runs and backups"
+    }
+}
+
+/// Returns whether an item says that no channel reports failed backups.
+pub(in crate::pages) fn is_of_unheard_backups(item: &Attention) -> bool {
+    item.kind == AttentionKind::FailuresUnheard && unheard(item) != "Failed runs"
+}
+
 /// Returns the shape in front of an item that is not critical.
 pub(super) fn shape(kind: AttentionKind) -> Shape {
     match kind {
@@ -98,7 +114,7 @@ pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
         AttentionKind::PluginRejected => format!("Plugin {title} was refused"),
         AttentionKind::TableOpen => format!("Anyone can write to table {title}"),
         AttentionKind::ChannelFailing => format!("Channel {title} fails to deliver"),
-        AttentionKind::FailuresUnheard => "No channel reports failures".to_owned(),
+        AttentionKind::FailuresUnheard => format!("{} are reported to nobody", unheard(item)),
         AttentionKind::Migrations => "Migrations need attention".to_owned(),
         AttentionKind::ProjectStuck => format!("Project {title} is stuck"),
         AttentionKind::DeleteProblem => format!("Project {title} was not deleted"),
@@ -112,7 +128,7 @@ pub(super) fn detail(item: &Attention, now: DateTime<Utc>) -> String {
         AttentionKind::BackupOverdue if has_no_job(item) => {
             "Its backup is overdue: backups are created only when you start them.".to_owned()
         }
-        AttentionKind::FailuresUnheard => "Failed runs and backups are visible only in the dashboard.".to_owned(),
+        AttentionKind::FailuresUnheard => "They are visible only in the dashboard.".to_owned(),
         _ => item.reason.clone().unwrap_or_else(|| item.message.clone()),
     };
     match item.since {
@@ -165,6 +181,21 @@ mod tests {
         let unprotected = item(AttentionKind::BackupOverdue, 1, Some("No enabled job backs it up."));
         assert!(detail(&unprotected, now).starts_with("Its backup is overdue: "));
         assert_eq!(detail(&item(AttentionKind::DiskLow, 1, None), now), "The disk is nearly full.");
+    }
+
+    #[test]
+    fn failures_without_a_channel_are_named() {
+        let now = DateTime::from_timestamp(1_000_000, 0).unwrap_or_default();
+        for (what, expected, is_of_backups) in [
+            ("a run fails", "Failed runs are reported to nobody", false),
+            ("a backup fails", "Failed backups are reported to nobody", true),
+            ("a run or backup fails", "Failed runs and backups are reported to nobody", true),
+        ] {
+            let message = format!("No notification channel reports when {what}.");
+            let item = Attention { message, ..item(AttentionKind::FailuresUnheard, 1, None) };
+            assert_eq!(headline(&item, now), expected);
+            assert_eq!(is_of_unheard_backups(&item), is_of_backups);
+        }
     }
 
     #[test]

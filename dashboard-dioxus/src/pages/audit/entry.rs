@@ -92,7 +92,7 @@ fn EntryPanel(entry: AuditEntry, before: Option<String>, after: Option<String>) 
             on_close: |()| address::push_parameter("entry", None),
             footer: same_thing.map(|target| rsx! {
                 button {
-                    class: "btn",
+                    class: "btn same-thing",
                     r#type: "button",
                     onclick: move |_| {
                         address::replace_parameter("entry", None);

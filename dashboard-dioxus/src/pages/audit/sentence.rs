@@ -109,7 +109,22 @@ fn placeholder(entry: &AuditEntry, name: &str) -> Option<String> {
             "database" => Some("the database".to_owned()),
             _ => None,
         },
+        "tables" => tables_in_words(entry),
         name => detail(name).map(str::to_owned),
+    }
+}
+
+/// Number of tables that a sentence names.
+const NAMED_TABLES: usize = 3;
+
+/// Returns the tables that SQL changed: `books, authors and 2 more`. `None` if the entry has none.
+fn tables_in_words(entry: &AuditEntry) -> Option<String> {
+    let tables: Vec<&str> = entry.details.get("tables")?.as_array()?.iter().filter_map(Value::as_str).collect();
+    let named = tables.iter().take(NAMED_TABLES).copied().collect::<Vec<_>>().join(", ");
+    match tables.len() {
+        0 => None,
+        count if count > NAMED_TABLES => Some(format!("{named} and {} more", count - NAMED_TABLES)),
+        _ => Some(named),
     }
 }
 
@@ -204,6 +219,18 @@ mod tests {
         assert_eq!(done("project.update", renamed), "renamed project old to new");
         let protected = json!({ "name": "new", "previousName": "new", "protected": true });
         assert_eq!(done("project.update", protected), "protected project new from deletion");
+    }
+
+    #[test]
+    fn sql_names_its_command_and_the_tables_that_it_changed() {
+        for (details, expected) in [
+            (json!({ "command": "TRUNCATE TABLE", "tables": ["books"] }), "ran TRUNCATE TABLE on books (notebook)"),
+            (json!({ "command": "SELECT", "tables": [] }), "ran SELECT (notebook)"),
+            (json!({ "tables": ["a", "b", "c", "d", "e"] }), "ran SQL on a, b, c and 2 more (notebook)"),
+            (json!({}), "ran SQL (notebook)"),
+        ] {
+            assert_eq!(done("sql.run", details), expected);
+        }
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub(super) fn BackupList(
                         th { class: "num", title: "Without the rows of end-user login", "Rows" }
                         th { "State" }
                         th { class: "hide-800", "Kept because" }
-                        th { class: "num hide-1060", "Removed" }
+                        th { class: "num hide-1060", "Will be removed" }
                         th { class: "acts", span { class: "sr", "Actions" } }
                     }
                 }

@@ -13,10 +13,11 @@ mod tools;
 mod verify_encrypted;
 mod words;
 
-use api_types::{AttentionKind, BackupRetention, Overview, Page as ApiPage, Protection, Run, RunStatus};
+use api_types::{BackupRetention, Overview, Page as ApiPage, Protection, Run, RunStatus};
 use chrono::{DateTime, Utc};
 use dioxus::prelude::*;
 
+use super::attention::is_of_unheard_backups;
 use crate::{
     address,
     frame::page::Page,
@@ -154,14 +155,14 @@ fn ProtectionPart(live: Live, #[props(default)] target: Option<String>) -> Eleme
 fn UnreportedFailures() -> Element {
     let overview = use_remote::<Overview>(use_signal(|| "/overview".to_owned()).into());
     let attention = overview.value().map(|overview| overview.attention).unwrap_or_default();
-    if !attention.iter().any(|item| item.kind == AttentionKind::FailuresUnheard) {
+    if !attention.iter().any(is_of_unheard_backups) {
         return rsx! {};
     }
     rsx! {
         div { class: "section notice",
             div { class: "banner t-warning", role: "note",
                 Mark { shape: Shape::Attention }
-                p { "Nobody is notified when a backup fails." }
+                p { "Failed backups are reported to nobody." }
                 Link { to: "/notifications", class: "btn btn-s",
                     Icon { name: IconName::Settings }
                     "Notifications"

@@ -123,7 +123,7 @@ fn Content(live: Live, detail: BackupDetail) -> Element {
             dt { "Kept because" }
             dd { {kept_because(&backup, live.retention_of(&backup.target))} }
             if backup.goes_at.is_some() {
-                dt { "Removed" }
+                dt { "Will be removed" }
                 dd { {goes(&backup)} }
             }
             if let Some(run) = &backup.run_id {

@@ -56,7 +56,7 @@ pub(in crate::pages) fn ExportsPart(project: String, name: String) -> Element {
                         th { class: "num", "Size" }
                         th { "State" }
                         th { class: "num hide-800", "Started" }
-                        th { class: "num hide-800", "Removed" }
+                        th { class: "num hide-800", "Will be removed" }
                         th { class: "acts", span { class: "sr", "Actions" } }
                     }
                 }

@@ -182,7 +182,16 @@ fn Facts(job: JobData) -> Element {
     let now = text::now();
     rsx! {
         dl { class: "facts-inline",
-            div { dt { "Project" } dd { ProjectOf { job: job.clone() } } }
+            div { dt { "Project" } dd {
+                match &job.project_id {
+                    Some(id) => rsx! { Link { to: "/projects/{id}", class: "link", ProjectOf { job: job.clone() } } },
+                    None => rsx! { ProjectOf { job: job.clone() } },
+                }
+            } }
+            if let Some((target, kept)) = words::backup_in_words(&job) {
+                div { dt { "Backs up" } dd { "{target}" } }
+                div { dt { "Keeps" } dd { "{kept}" } }
+            }
             div {
                 dt { "Schedule" }
                 dd {

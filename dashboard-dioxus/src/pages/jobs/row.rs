@@ -19,6 +19,7 @@ pub(super) fn JobRow(job: Job, deleting: Signal<Option<Job>>, with_project: bool
     let now = text::now();
     let schedule = use_schedule_words(&job.schedule_cron);
     let work = words::work_in_words(&job);
+    let zone = words::other_zone(&job);
     rsx! {
         tr { class: if job.enabled { "" } else { "is-off" },
             td { EnableSwitch { job: job.clone() } }
@@ -29,7 +30,10 @@ pub(super) fn JobRow(job: Job, deleting: Signal<Option<Job>>, with_project: bool
                 }
             }
             td { class: "muted cut hide-1240", title: "{work}", "{work}" }
-            td { class: "hide-800 cut", title: "{job.schedule_cron} in {job.timezone}", "{schedule}" }
+            td { class: "hide-800 cut", title: "{job.schedule_cron} in {job.timezone}",
+                "{schedule}"
+                span { class: "muted", "{zone}" }
+            }
             td { LastRun { job: job.clone() } }
             td {
                 class: "hide-1060", Strip { name: job.name.clone(), runs: job.recent_runs.clone().unwrap_or_default() }
@@ -48,6 +52,7 @@ pub(super) fn JobRow(job: Job, deleting: Signal<Option<Job>>, with_project: bool
 #[component]
 pub(super) fn JobCard(job: Job, deleting: Signal<Option<Job>>, with_project: bool) -> Element {
     let schedule = use_schedule_words(&job.schedule_cron);
+    let zone = words::other_zone(&job);
     let next =
         job.next_runs.first().map(|next| format!(" · {}", text::upcoming(*next, text::now()))).unwrap_or_default();
     rsx! {
@@ -63,7 +68,7 @@ pub(super) fn JobCard(job: Job, deleting: Signal<Option<Job>>, with_project: boo
                     ProjectOf { job: job.clone() }
                     " · "
                 }
-                "{schedule}{next}"
+                "{schedule}{zone}{next}"
             }
             div { class: "row",
                 span { class: "grow strip-cut",

@@ -9,6 +9,7 @@ use futures_util::{
     FutureExt as _,
     future::{LocalBoxFuture, Shared},
 };
+use serde_json::Value;
 
 use crate::{
     remote::{self, Method},
@@ -72,6 +73,37 @@ pub(super) fn work_in_words(job: &Job) -> String {
             format!("{} · {}", job.plugin.as_deref().unwrap_or_default(), job.plugin_job.as_deref().unwrap_or_default())
         }
     }
+}
+
+/// Returns what a job of the plugin `backup` backs up, and the backups that it keeps: `everything` and `last 7, 4
+/// weekly`. `None` for other jobs.
+pub(super) fn backup_in_words(job: &Job) -> Option<(String, String)> {
+    if job.plugin.as_deref() != Some("backup") || job.plugin_job.as_deref() != Some("backup") {
+        return None;
+    }
+    let target = match job.params.get("target").and_then(Value::as_str).unwrap_or("all") {
+        "all" => "everything".to_owned(),
+        "platform" => "the platform".to_owned(),
+        target => match target.strip_prefix("project:") {
+            Some(id) if job.project_id.as_deref() == Some(id) => "the project".to_owned(),
+            Some(id) => format!("project {id}"),
+            None => target.to_owned(),
+        },
+    };
+    let rules = [("keepLast", "last"), ("daily", "daily"), ("weekly", "weekly"), ("monthly", "monthly")];
+    let kept: Vec<String> = rules
+        .iter()
+        .filter_map(|(rule, word)| {
+            let count = job.params.get("retention")?.get(*rule)?.as_u64().filter(|count| *count > 0)?;
+            Some(if *rule == "keepLast" { format!("{word} {count}") } else { format!("{count} {word}") })
+        })
+        .collect();
+    Some((target, if kept.is_empty() { "every backup".to_owned() } else { kept.join(", ") }))
+}
+
+/// Returns the city of a job's time zone after a space, if the zone is not the browser's.
+pub(super) fn other_zone(job: &Job) -> String {
+    if job.timezone == text::browser_timezone() { String::new() } else { format!(" {}", city(&job.timezone)) }
 }
 
 /// Returns when a job runs next: `in 13 min`, `tomorrow 02:00`.

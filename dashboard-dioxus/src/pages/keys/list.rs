@@ -270,6 +270,11 @@ fn type_label(key_type: KeyType) -> &'static str {
     }
 }
 
+/// Returns what tells a key from others of the same name: `Secret key default, ah_sec_XcQ6…`.
+pub(super) fn full_name(key: &ApiKey) -> String {
+    format!("{} key {}, {}…", type_label(key.key_type), key.name, key.prefix)
+}
+
 fn used_in_words(key: &ApiKey) -> String {
     key.last_used_at.map_or_else(|| "never used".to_owned(), |time| format!("used {}", text::age(time, text::now())))
 }

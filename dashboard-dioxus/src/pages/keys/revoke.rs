@@ -4,6 +4,7 @@ use api_types::ApiKey;
 use chrono::Duration;
 use dioxus::prelude::*;
 
+use super::list::full_name;
 use crate::{
     remote, text,
     ui::{Confirm, messages},
@@ -18,6 +19,7 @@ pub(super) fn RevokeKey(
 ) -> Element {
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
+    let named = full_name(&api_key);
     let now = text::now();
     let used = api_key
         .last_used_at
@@ -28,7 +30,7 @@ pub(super) fn RevokeKey(
     rsx! {
         Confirm {
             act: "Revoke key",
-            description: "{api_key.name}: {used} Requests with it fail within a second. This can't be undone.",
+            description: "{named}: {used} Requests with it fail within a second. This can't be undone.",
             typed: is_recent.then(|| api_key.name.clone()),
             busy: busy(),
             failure: failure(),

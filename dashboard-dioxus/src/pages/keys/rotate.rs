@@ -3,7 +3,7 @@
 use api_types::{ApiKey, CreatedApiKey, RotateApiKey};
 use dioxus::prelude::*;
 
-use super::create::not_created;
+use super::{create::not_created, list::full_name};
 use crate::{
     remote::{self, Method},
     text,
@@ -24,6 +24,7 @@ pub(super) fn RotateKey(
     let mut overlap = use_signal(|| 86_400_u32);
     let mut error = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
+    let named = full_name(&api_key);
     let used = api_key.last_used_at.map_or_else(
         || "It has never been used.".to_owned(),
         |time| format!("It was last used {}.", text::age(time, text::now())),
@@ -46,7 +47,7 @@ pub(super) fn RotateKey(
     rsx! {
         Dialog {
             title: "Rotate key",
-            description: "A new key replaces {api_key.name}. {used}",
+            description: "A new key replaces this one: {named}. {used}",
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }

@@ -3,7 +3,7 @@ use dioxus::prelude::*;
 
 use super::{
     PATH,
-    words::{destination, events_in_words, kind_in_words},
+    words::{destination, events_in_words, is_untested, kind_in_words},
 };
 use crate::{
     address,
@@ -79,7 +79,7 @@ fn ChannelRow(channel: NotificationChannel, is_beside: bool, on_delete: EventHan
             if !is_beside {
                 td { class: "num hide-800", title: channel.last_sent_at.map(text::exact), "{last_sent(&channel)}" }
             }
-            td { class: "why wrapped", Problem { problem: channel.last_error.clone() } }
+            td { class: "why wrapped", Problem { channel: channel.clone() } }
             td { class: "acts",
                 span { class: "row row-1",
                     if !is_beside {
@@ -136,8 +136,10 @@ fn EditLink(id: String, name: String) -> Element {
 }
 
 #[component]
-fn Problem(problem: Option<String>) -> Element {
-    match problem {
+fn Problem(channel: NotificationChannel) -> Element {
+    let untested = is_untested(&channel);
+    match channel.last_error {
+        None if untested => rsx! { span { class: "muted", "Not tested since it was saved" } },
         None => rsx! { span { class: "faint", "none" } },
         Some(problem) => rsx! {
             span { class: "row items-start",

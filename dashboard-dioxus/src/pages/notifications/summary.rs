@@ -1,18 +1,21 @@
-use api_types::NotificationChannel;
+use api_types::{NotificationChannel, NotificationEvent};
 use dioxus::prelude::*;
 
-use super::words::reports_failures;
+use super::words::{is_untested, reports};
 use crate::ui::{Mark, Shape};
 
 /// Names the channels that report failures, or warns that there are none.
 #[component]
 pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
-    let reporting: Vec<&NotificationChannel> = channels.iter().filter(|channel| reports_failures(channel)).collect();
-    let names = |is_broken: bool| -> Vec<String> {
-        let of_kind = reporting.iter().filter(|channel| channel.last_error.is_some() == is_broken);
-        of_kind.map(|channel| channel.name.clone()).collect()
+    let (of_runs, of_backups) = (NotificationEvent::RunFailed, NotificationEvent::BackupFailed);
+    let reporting: Vec<&NotificationChannel> =
+        channels.iter().filter(|channel| reports(channel, of_runs) || reports(channel, of_backups)).collect();
+    let names = |is_named: fn(&NotificationChannel) -> bool| -> Vec<String> {
+        reporting.iter().filter(|channel| is_named(channel)).map(|channel| channel.name.clone()).collect()
     };
-    let (working, broken) = (names(false), names(true));
+    let working = names(|channel| channel.last_error.is_none());
+    let broken = names(|channel| channel.last_error.is_some());
+    let untested = names(is_untested);
     if reporting.is_empty() {
         return rsx! {
             div { class: "section mb-4",
@@ -27,15 +30,35 @@ pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
         };
     }
     let all_broken = working.is_empty();
+    let shape = match (all_broken, untested == working) {
+        (true, _) => Shape::Attention,
+        (false, true) => Shape::Queued,
+        (false, false) => Shape::Succeeded,
+    };
+    let is_heard = |event| reporting.iter().any(|channel| reports(channel, event));
+    let (failures, unheard) = match (is_heard(of_runs), is_heard(of_backups)) {
+        (true, false) => ("Failed runs", Some("Failed backups are reported to nobody.")),
+        (false, true) => ("Failed backups", Some("Failed runs are reported to nobody.")),
+        _ => ("Failures", None),
+    };
     rsx! {
-        div { class: "section mb-4",
+        div { class: "section mb-4 stack stack-2",
+            if let Some(unheard) = unheard {
+                div { class: "banner t-warning", role: "note",
+                    Mark { shape: Shape::Attention }
+                    p { "{unheard}" }
+                }
+            }
             div { class: "well", role: "status",
-                Mark { shape: if all_broken { Shape::Attention } else { Shape::Succeeded } }
+                Mark { shape }
                 span {
                     if all_broken {
-                        "Failures go to " Names { names: broken } ", but the last message was not delivered."
+                        "{failures} go to " Names { names: broken } ", but the last message was not delivered."
                     } else {
-                        "Failures go to " Names { names: working } "."
+                        "{failures} go to " Names { names: working } "."
+                        if !untested.is_empty() {
+                            span { class: "muted", " Nothing was sent to " Names { names: untested } " yet." }
+                        }
                         if !broken.is_empty() {
                             span {
                                 class: "muted",

@@ -51,10 +51,14 @@ pub(super) fn destination(channel: &NotificationChannel) -> String {
     }
 }
 
-/// Returns whether a channel sends a message when a run or backup fails.
-pub(super) fn reports_failures(channel: &NotificationChannel) -> bool {
-    let failures = [NotificationEvent::RunFailed, NotificationEvent::BackupFailed];
-    channel.enabled && failures.iter().any(|failure| channel.events.contains(failure))
+/// Returns whether a channel sends a message at an event.
+pub(super) fn reports(channel: &NotificationChannel, event: NotificationEvent) -> bool {
+    channel.enabled && channel.events.contains(&event)
+}
+
+/// Returns whether nothing was sent through a channel yet, so that nobody knows whether it works.
+pub(super) fn is_untested(channel: &NotificationChannel) -> bool {
+    channel.last_sent_at.is_none() && channel.last_error.is_none()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub(super) fn RunActs(run: Run) -> Element {
     let mut busy = use_signal(|| false);
     let active = is_active(&run);
     let path = format!("/runs/{}/again", run.id);
+    let id = run.id.clone();
     rsx! {
         if active {
             button { class: "btn", r#type: "button", "data-act": "true", onclick: move |_| asks.set(true),
@@ -32,14 +33,16 @@ pub(super) fn RunActs(run: Run) -> Element {
             disabled: busy() || active,
             title: if active { "The run has not ended" },
             onclick: move |_| {
-                let path = path.clone();
+                let (path, of) = (path.clone(), id.clone());
                 spawn(async move {
                     busy.set(true);
                     match remote::send::<_, RunStarted>(Method::Post, &path, &serde_json::json!({})).await {
                         Ok(started) => {
                             remote::forget("/runs");
                             remote::forget("/jobs");
-                            address::go(&format!("/runs/{}", started.run_id));
+                            messages::show("Started again");
+                            let to = format!("/runs/{}", started.run_id);
+                            address::go(&address::with_parameters(&to, &[("again", Some(&of))]));
                         }
                         Err(refused) => messages::show_failure(refused.message()),
                     }

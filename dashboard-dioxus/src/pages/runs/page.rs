@@ -100,6 +100,8 @@ fn RunContent(detail: RunDetail, retention: Option<String>, in_sheet: bool) -> E
     let project = run.project_name.clone().unwrap_or_else(|| "Platform".to_owned());
     let what = format!("plugin {}, job {}", run.plugin, run.plugin_job);
     let active = is_active(&run);
+    // The run that "Run again" repeated.
+    let earlier = address::use_parameter("again").filter(|earlier| !in_sheet && *earlier != run.id);
     rsx! {
         div { class: if in_sheet { "head run-head in-sheet" } else { "head run-head" },
             div {
@@ -115,6 +117,10 @@ fn RunContent(detail: RunDetail, retention: Option<String>, in_sheet: bool) -> E
                         " · "
                     }
                     "{project} · {what}"
+                    if let Some(earlier) = earlier {
+                        " · repeats "
+                        Link { to: "/runs/{earlier}", class: "link", "an earlier run" }
+                    }
                 }
             }
             div { class: "acts", RunActs { run: run.clone() } }

@@ -2,6 +2,7 @@ use api_types::{Export, ListedProject, Page as ApiPage, Run};
 use dioxus::prelude::*;
 use serde_json::Value;
 
+use super::super::recent_runs::summary;
 use crate::{
     address,
     pages::exports,
@@ -24,7 +25,11 @@ pub(super) fn RunResult(run: Run) -> Element {
     };
     let Some(result) = run.result.as_ref().filter(|result| !is_empty(result)) else { return rsx! {} };
     let is_export = run.plugin == "import-export" && run.plugin_job == "export";
-    let sentences = if run.plugin == "backup" { backup_in_words(result, name) } else { Vec::new() };
+    let sentences = match run.plugin.as_str() {
+        "backup" => backup_in_words(result, name),
+        "import-export" => summary(result).map(|text| Sentence::new(Shape::Succeeded, text)).into_iter().collect(),
+        _ => Vec::new(),
+    };
     let json = serde_json::to_string_pretty(result).unwrap_or_default();
     rsx! {
         section { class: "section run-result", "aria-label": "Result",
@@ -118,7 +123,11 @@ fn backup_in_words(result: &Value, name: impl Fn(&str) -> String) -> Vec<Sentenc
     for (list, verb) in [("backups", "backed up"), ("verified", "verified")] {
         for item in result.get(list).and_then(Value::as_array).into_iter().flatten() {
             let mut facts = Vec::new();
-            facts.extend(number(item, "tables").map(|tables| text::count(tables, "table", "tables")));
+            // A verification also counts the tables of end-user login.
+            let all = if verb == "verified" { "all " } else { "" };
+            facts.extend(
+                number(item, "tables").map(|tables| format!("{all}{}", text::count(tables, "table", "tables"))),
+            );
             facts.extend(number(item, "rows").map(|rows| text::count(rows, "row", "rows")));
             facts.extend(number(item, "sizeBytes").map(text::bytes));
             let text = format!("{} {verb}: {}", target(item), facts.join(", "));

@@ -13,7 +13,9 @@ use crate::{
 #[component]
 pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> Element {
     let settings = use_remote::<AuthSettings>(use_signal(|| format!("/projects/{project}/auth")).into());
-    let min_length = settings.value().map(|settings| settings.password_min_length);
+    let settings = settings.value();
+    let min_length = settings.as_ref().map(|settings| settings.password_min_length);
+    let has_mail = settings.is_none_or(|settings| settings.mail_configured);
     // Without the password, which is secret.
     let drafts = use_hook(|| ["email", "role"].map(|part| format!("new-user.{project}.{part}")));
     let [email_draft, role_draft] = &drafts;
@@ -96,8 +98,13 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
                         if let Some(min_length) = min_length {
                             "At least {min_length} characters. "
                         }
-                        "Leave the password empty to let the user set one through a mailed link: create the user, then \
-                            choose “Send reset link”."
+                        if has_mail {
+                            "Leave the password empty to let the user set one through a mailed link: create the user, \
+                                then choose “Send reset link”."
+                        } else {
+                            "Without a password, the user cannot sign in: the server sends no mail, because \
+                                ATLASHUB_SMTP_URL and ATLASHUB_SMTP_FROM are not set."
+                        }
                     }
                 }
                 RoleField { role: role(), on_change: move |chosen| role.set(chosen) }

@@ -22,7 +22,7 @@ use crate::{
     address,
     frame::page::Page,
     remote::{self, Method, RemoteState, use_remote},
-    ui::{Empty, ErrorBox, Icon, IconName, LoadingTable, TabLink, TabLinks, messages},
+    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, TabLink, TabLinks, messages},
 };
 use acts::{Open, UserDialog};
 use list::UserList;
@@ -70,6 +70,7 @@ pub fn Users(id: ReadSignal<String>) -> Element {
             title: "Users",
             class: "with-tabs",
             acts: rsx! {
+                Link { to: address::with_parameter("help", "users"), class: "btn btn-ghost", "Connect" }
                 if is_on && !on_settings {
                     button {
                         class: "btn btn-primary",
@@ -101,7 +102,8 @@ fn TurnedOff(project: String, on_enabled: EventHandler<()>) -> Element {
         Empty {
             title: "End-user login is off for this project",
             text: "When it is on, people can sign up and sign in to your app, and row-level security decides which \
-                rows they reach.",
+                rows they reach. Turning it on also opens sign-up: anybody who has your publishable key can create an \
+                account. You can close it under Settings.",
             help: "users",
             button {
                 class: "btn btn-primary",

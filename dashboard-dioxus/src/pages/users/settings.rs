@@ -88,7 +88,8 @@ fn Switches(typed: Signal<Typed>, has_mail: bool) -> Element {
         }
         Switch {
             name: "Sign-up is open",
-            help: "While it is off, only you can create users.",
+            help: "Anybody who has your publishable key can create an account. While it is off, only you can create \
+                   users.",
             checked: typed.read().allow_signup,
             on_change: move |checked| typed.write().allow_signup = checked,
         }

@@ -27,6 +27,8 @@ use crate::{
 
 /// Maximum number of entries that a warning names.
 const MAX_NAMED: usize = 10;
+/// Warns of the end of all sessions of end users. Those in an archive may have ended since, so a restore deletes them.
+const SIGNED_OUT: &str = "All users are signed out; they sign in again with their passwords.";
 
 /// Whether a restore brings the objects of a backup back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,6 +253,9 @@ fn warnings_of_contents(contents: &ArchiveContents, project: &str) -> Vec<String
              project."
         )),
         Privileges::OfProject(_) => {}
+    }
+    if contents.tables.iter().any(|(schema, table)| schema == "auth" && table == "users") {
+        warnings.push(SIGNED_OUT.to_owned());
     }
     if !contents.left_out.is_empty() {
         warnings.push(format!("Not restored: {}.", named(&contents.left_out)));

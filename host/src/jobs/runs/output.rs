@@ -154,6 +154,14 @@ impl RunLog {
         }
     }
 
+    /// Appends the reason why the run failed, unless the last line is an error already.
+    pub(in crate::jobs) fn log_failure(&self, reason: &str) {
+        let last = self.inner.lock().whole.lines().next_back().map(serde_json::from_str::<LogLine>);
+        if !last.is_some_and(|line| line.is_ok_and(|line| line.level == LogLevel::Error)) {
+            self.log(LineLevel::Error, reason, Value::Null);
+        }
+    }
+
     pub(in crate::jobs) fn set_progress(&self, done: u64, total: Option<u64>, message: &str) {
         let message = truncate(self.redactor.text(message), MAX_PROGRESS_BYTES);
         let mut inner = self.inner.lock();
@@ -246,6 +254,26 @@ mod tests {
         );
         assert_eq!(last.fields, json!({ "droppedLines": dropped }));
         assert!(kept.iter().all(|line| line.message.starts_with("xxx")));
+    }
+
+    #[test]
+    fn log_ends_with_the_reason_of_a_failure() {
+        for (last, expected) in [
+            (LineLevel::Info, vec!["last", "disk full"]),
+            // The job has logged why it fails.
+            (LineLevel::Error, vec!["last"]),
+        ] {
+            let log = new_log();
+            log.log(last, "last", Value::Null);
+            log.log_failure("disk full");
+            let text = log.snapshot().log_text;
+            let lines: Vec<LogLine> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert_eq!(lines.iter().map(|line| line.message.as_str()).collect::<Vec<_>>(), expected);
+            assert_eq!(lines.last().map(|line| line.level), Some(LogLevel::Error));
+        }
+        let empty = new_log();
+        empty.log_failure("disk full");
+        assert!(empty.snapshot().log_text.contains("disk full"));
     }
 
     #[test]

@@ -165,6 +165,9 @@ fn outcome_of(id: Uuid, run: Arc<ActiveRun>, result: Result<RunReport, RunFailur
     };
     let redactor = run.log.redactor();
     let error_text = error_text.map(|text| truncate(redactor.text(&text), MAX_ERROR_BYTES));
+    if let Some(reason) = &error_text {
+        run.log.log_failure(reason);
+    }
     let http_status = details.as_ref().and_then(|details| details.get("httpStatus")).and_then(Value::as_i64);
     let result = details.filter(|details| !details.is_null()).map(|details| redactor.json(details));
     let fits = result.as_ref().is_none_or(|result| result.to_string().len() <= MAX_RESULT_BYTES);

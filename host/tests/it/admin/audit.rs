@@ -134,7 +134,7 @@ async fn audit_log_contains_no_secrets() {
     }
     assert!(all.contains("admin.sign_in"));
     let run = &entries(&app, "?action=sql.run&result=success").await[0];
-    assert_eq!(run["details"], json!({"command": "CREATE TABLE AS", "rowCount": 1}));
+    assert_eq!(run["details"], json!({"command": "CREATE TABLE AS", "tables": ["secrets"], "rowCount": 1}));
 }
 
 #[tokio::test]

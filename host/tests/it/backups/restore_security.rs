@@ -93,6 +93,7 @@ async fn checked_sessions_end_with_a_restore_and_return_with_its_rollback() {
     }
     let backup = create_backup(&app, &format!("project:{}", project.id)).await;
     let planned = plan(&app, &backup, &project).await;
+    assert!(planned["plan"]["warnings"].to_string().contains("All users are signed out"), "{planned}");
     let (_, run) = confirm(&app, &planned, &project).await;
     assert_eq!(run["status"], "success", "{run}");
     // The backup contains the session, but it may have ended since.

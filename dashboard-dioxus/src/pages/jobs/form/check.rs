@@ -46,7 +46,11 @@ pub(super) fn use_check(draft: Signal<Draft>, nodes: Memo<Vec<Node>>, job: Optio
 pub(super) async fn check(draft: &Draft, nodes: &[Node], job: Option<&str>) -> Checked {
     let fields = match draft.fields(job.is_none(), nodes) {
         Ok(fields) => fields,
-        Err(errors) => return Checked { errors, ..preview(draft).await },
+        Err(errors) => {
+            let mut checked = preview(draft).await;
+            checked.errors.extend(errors);
+            return checked;
+        }
     };
     let response = match job {
         Some(job) => {

@@ -107,7 +107,10 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
         if is_dirty { stored::save(&stored_under, &draft) } else { stored::remove(&stored_under) }
     }));
     let is_new = job.is_none();
-    let back = job_id.as_ref().map_or_else(|| back_to(&draft.peek()), |id| format!("/jobs/{id}"));
+    // The project may be chosen in the form, so the address decides which list opened it.
+    let opened_in = use_hook(|| address::parameter("project"));
+    let back = job_id.as_ref().map_or_else(|| jobs_of(opened_in.as_deref()), |id| format!("/jobs/{id}"));
+    let cancelled_under = storage_name.clone();
     let submit = use_callback(move |()| {
         let (job_id, storage_name) = (job_id.clone(), storage_name.clone());
         let (mut tried, mut refused) = (form.tried, form.refused);
@@ -194,7 +197,9 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                     onclick: move |_| {
                         let mut draft = draft;
                         draft.set(initial.peek().clone());
-                        address::go(&back);
+                        // The effect that removes it does not run, because the form is left.
+                        stored::remove(&cancelled_under);
+                        if is_new { address::go_back(&back) } else { address::go(&back) }
                     },
                     "Cancel"
                 }
@@ -283,8 +288,9 @@ fn starting_draft() -> Draft {
     draft
 }
 
-fn back_to(draft: &Draft) -> String {
-    if draft.project.is_empty() { "/jobs".to_owned() } else { format!("/projects/{}/jobs", draft.project) }
+/// Returns the address of the list of a project's jobs, or of all jobs.
+fn jobs_of(project: Option<&str>) -> String {
+    project.map_or_else(|| "/jobs".to_owned(), |id| format!("/projects/{id}/jobs"))
 }
 
 async fn save(draft: &Draft, nodes: &[Node], job: Option<&str>) -> Result<Job, Failure> {

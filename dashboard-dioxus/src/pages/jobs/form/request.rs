@@ -1,7 +1,7 @@
 use dioxus::prelude::*;
 
 use super::{Form, draft::Header, fields::FieldError};
-use crate::ui::{Icon, IconName, Mark, RequiredMark, Shape};
+use crate::ui::{Icon, IconName, Link, Mark, RequiredMark, Shape};
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
@@ -46,7 +46,8 @@ pub(super) fn RequestFields(form: Form) -> Element {
                                 span { class: "mono", "{host}" }
                                 " isn't allowed. Add it to "
                                 span { class: "mono", "ATLASHUB_HTTP_ALLOWED_HOSTS" }
-                                "."
+                                ". It is an environment variable of the server; restart AtlasHub afterwards. "
+                                Link { to: "/settings?section=configuration", class: "link", "Show configuration" }
                             }
                         }
                     }

@@ -47,16 +47,18 @@ pub(super) fn ScheduleFields(form: Form) -> Element {
                     oninput: move |event| form.change(|draft| draft.schedule = event.value()),
                     onblur: move |_| form.leave("scheduleCron"),
                 }
-                select {
-                    class: "input grow",
-                    "aria-label": "Time zone",
-                    "aria-invalid": if zone_error.is_some() { "true" },
-                    onchange: move |event| form.change(|draft| draft.timezone = event.value()),
-                    if !is_known {
-                        option { value: "{timezone}", selected: true, "{timezone}" }
-                    }
-                    for zone in zones {
-                        option { key: "{zone}", value: "{zone}", selected: zone == timezone, "{zone}" }
+                label { class: "input select select-native grow",
+                    span { class: "what", "aria-hidden": "true", "Time zone" }
+                    select {
+                        "aria-label": "Time zone",
+                        "aria-invalid": if zone_error.is_some() { "true" },
+                        onchange: move |event| form.change(|draft| draft.timezone = event.value()),
+                        if !is_known {
+                            option { value: "{timezone}", selected: true, "{timezone}" }
+                        }
+                        for zone in zones {
+                            option { key: "{zone}", value: "{zone}", selected: zone == timezone, "{zone}" }
+                        }
                     }
                 }
             }
@@ -68,6 +70,9 @@ pub(super) fn ScheduleFields(form: Form) -> Element {
                         class: "chip",
                         r#type: "button",
                         "aria-pressed": (schedule.trim() == expression).to_string(),
+                        // Keeps the focus in the field. Otherwise its error would appear, and move the button away
+                        // before the click ends.
+                        onmousedown: |event| event.prevent_default(),
                         onclick: move |_| form.change(|draft| draft.schedule = expression.to_owned()),
                         "{label}"
                     }
@@ -82,11 +87,17 @@ pub(super) fn ScheduleFields(form: Form) -> Element {
 fn NextTimes(form: Form, timezone: String) -> Element {
     let checked = form.checked.read().clone();
     let words = checked.description.unwrap_or_default();
+    let is_typed = !form.draft.read().schedule.trim().is_empty();
+    let request = match (is_typed, checked.errors.contains_key("scheduleCron")) {
+        (false, _) => "Enter a schedule to see its next times.",
+        (true, true) => "This is not a valid schedule yet.",
+        (true, false) => "Checking the schedule…",
+    };
     rsx! {
         div { class: if words.is_empty() { "items next-times is-empty" } else { "items next-times" },
             p { role: "status", id: "job-schedule-words", class: "strong",
                 if words.is_empty() {
-                    span { class: "muted", "Enter a schedule to see its next times." }
+                    span { class: "muted", "{request}" }
                 } else {
                     "{words}"
                 }

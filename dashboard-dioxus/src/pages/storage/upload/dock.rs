@@ -1,4 +1,5 @@
 use dioxus::prelude::*;
+use gloo_timers::future::TimeoutFuture;
 
 use super::{
     conflict::Conflict,
@@ -12,6 +13,9 @@ use crate::{
 
 /// Maximum number of files in the list. The heading counts all files.
 const MAX_LISTED: usize = 100;
+
+/// Time after which the list folds itself once all files were uploaded, so that it does not cover the page.
+const FOLD_AFTER_MS: u32 = 10_000;
 
 /// The properties of an upload that the dock shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +80,18 @@ pub fn UploadList() -> Element {
     if failed > 0 {
         words.push_str(&format!(", {} failed", text::number(failed)));
     }
+    let is_finished = !is_busy && failed == 0;
+    use_effect(use_reactive!(|is_finished| {
+        if is_finished {
+            spawn(async {
+                TimeoutFuture::new(FOLD_AFTER_MS).await;
+                let is_still_finished = UPLOADS.peek().list.iter().all(|upload| upload.status == Status::Done);
+                if is_still_finished && !UPLOADS.peek().folded {
+                    UPLOADS.write().folded = true;
+                }
+            });
+        }
+    }));
     let share = if is_busy { (sent * 100 / size.max(1)).clamp(0, 99) } else { 100 };
     rsx! {
         section { class: if folded { "dock uploads is-folded" } else { "dock uploads" }, "aria-label": "Uploads",
