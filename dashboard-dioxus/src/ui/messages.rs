@@ -195,8 +195,15 @@ mod tests {
     #[test]
     fn failure_is_dismissed_once_its_page_is_left_and_it_was_read() {
         let page = "/jobs".to_owned();
-        let failure =
-            Message { id: MessageId(0), text: String::new(), shape: Shape::Failed, run: None, page, shown_at: 1_000.0 };
+        let failure = Message {
+            id: MessageId(0),
+            revision: 0,
+            text: String::new(),
+            shape: Shape::Failed,
+            run: None,
+            page,
+            shown_at: 1_000.0,
+        };
         assert!(failure.is_outdated("/runs", 6_000.0));
         assert!(!failure.is_outdated("/runs", 5_999.0), "too short to be read");
         assert!(!failure.is_outdated("/jobs", 600_000.0), "the page is still shown");

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 /// Time after the last hash for which its memory is kept.
-const KEPT_FOR: Duration = Duration::from_secs(10);
+const KEPT_FOR: Duration = Duration::from_secs(2);
 /// Maximum memory that is kept per hash, in blocks of 1 KiB. A hash from another program can need more.
 const MAX_KEPT_BLOCKS: usize = super::MEMORY_KIB as usize;
 
