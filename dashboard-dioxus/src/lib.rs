@@ -3,11 +3,11 @@
 //! In reading order: [`startup`] starts the app and shows panics. [`route`] defines the addresses of the pages.
 //! [`frame`] surrounds every page. [`pages`] contains a folder or file for each page, and [`lazy`] loads most pages
 //! when they are opened. [`ui`] contains the components that pages are built from. [`remote`] sends requests to the
-//! server. [`draft`] keeps the text that is typed into forms. [`address`] reads and writes the query of the address.
+//! server. [`draft`] keeps the unsaved input of forms. [`address`] reads and writes the query of the address.
 //!
-//! Deliberately absent: `document::eval`, `document::Title` and everything else that runs text as JavaScript, which the
-//! content security policy forbids; query parameters in the router, which would decode them wrongly. [`address`]
-//! decodes them.
+//! Deliberately absent: `document::eval`, `document::Title` and everything else that runs text as JavaScript, because
+//! the content security policy forbids it; query parameters in the router, because it would decode them wrongly.
+//! [`address`] decodes them.
 
 pub mod address;
 pub mod app;

@@ -3,7 +3,7 @@
 use api_types::ProjectState;
 
 use super::{
-    destinations::{self, PLATFORM, ROOMS, UNLISTED},
+    destinations::{self, PLATFORM, PROJECT_PAGES, UNLISTED},
     overlay::Overlay,
 };
 use crate::{
@@ -121,12 +121,13 @@ fn pages(project: Option<&str>, name: &str) -> Vec<Command> {
         keys: keys(destination.key),
         action: Action::Open(to),
     };
-    let rooms =
-        ROOMS.iter().filter_map(|room| project.map(|id| go_to(room, name, destinations::room_address(id, room))));
+    let project_pages = PROJECT_PAGES.iter().filter_map(|project_page| {
+        project.map(|id| go_to(project_page, name, destinations::project_page_address(id, project_page)))
+    });
     let unlisted = UNLISTED.iter().map(|(destination, _)| destination).filter(|destination| destination.key.is_some());
     let platform =
         PLATFORM.iter().chain(unlisted).map(|destination| go_to(destination, "", destination.path.to_owned()));
-    rooms.chain(platform).collect()
+    project_pages.chain(platform).collect()
 }
 
 fn open_table(project: &str, table: &str) -> Command {

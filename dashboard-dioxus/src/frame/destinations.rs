@@ -8,12 +8,12 @@ use crate::{
     ui::IconName,
 };
 
-/// A page of the platform, or a room of a project. A room is a page that every project has, such as Tables or Settings.
+/// A page of the platform or of a project. Every project has the same pages, such as Tables or Settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Destination {
     pub(super) label: &'static str,
     pub(super) icon: IconName,
-    /// Path of the address. For a room, the part after the address of the project.
+    /// Path of the address. For a page of a project, the part after the address of the project.
     pub(super) path: &'static str,
     /// The key that opens the page when it is pressed after `g`.
     pub(super) key: Option<&'static str>,
@@ -31,8 +31,8 @@ const fn destination(
     Destination { label, icon, path, key, words }
 }
 
-/// The rooms of a project (see [`Destination`]), in the order of the navigation.
-pub(super) const ROOMS: &[Destination] = &[
+/// The pages of a project, in the order of the navigation.
+pub(super) const PROJECT_PAGES: &[Destination] = &[
     destination("Overview", IconName::Overview, "", None, "connect"),
     destination(
         "Tables",
@@ -97,11 +97,11 @@ pub(super) fn name_of_project(project: &RemoteState<ProjectBrief>) -> String {
     }
 }
 
-/// Returns the room that a page belongs to.
-pub(super) fn room_of(route: &Route) -> Option<&'static Destination> {
+/// Returns the page of a project to which an address belongs.
+pub(super) fn project_page_of(route: &Route) -> Option<&'static Destination> {
     let path = route.to_string();
     let (_, rest) = project_and_rest(&path)?;
-    ROOMS.iter().find(|room| room.path.trim_start_matches('/') == first_segment(rest))
+    PROJECT_PAGES.iter().find(|project_page| project_page.path.trim_start_matches('/') == first_segment(rest))
 }
 
 /// Returns the page of the platform that a page belongs to.
@@ -121,12 +121,12 @@ pub(super) fn unlisted_page_of(route: &Route) -> Option<&'static Destination> {
     UNLISTED.iter().map(|(destination, _)| destination).find(|destination| destination.path == path)
 }
 
-/// Returns the address of a room.
-pub(super) fn room_address(project: &str, room: &Destination) -> String {
-    format!("/projects/{project}{}", room.path)
+/// Returns the address of a page of a project.
+pub(super) fn project_page_address(project: &str, project_page: &Destination) -> String {
+    format!("/projects/{project}{}", project_page.path)
 }
 
-/// Returns whether a route has no more segments than a room or a page of the platform.
+/// Returns whether a route is a destination itself, not a page below one. Compares only the number of segments.
 pub(super) fn is_destination(route: &Route) -> bool {
     let path = route.to_string();
     let depth = path.split('/').filter(|segment| !segment.is_empty()).count();
@@ -157,8 +157,8 @@ mod tests {
     }
 
     #[test]
-    fn pages_below_a_room_belong_to_it() {
-        for (path, room) in [
+    fn pages_of_a_project_are_found_by_their_path() {
+        for (path, project_page) in [
             ("/projects/abc", Some("Overview")),
             ("/projects/abc/tables", Some("Tables")),
             ("/projects/abc/keys", Some("API keys")),
@@ -166,7 +166,7 @@ mod tests {
             ("/projects/new", None),
             ("/runs", None),
         ] {
-            assert_eq!(room_of(&route(path)).map(|room| room.label), room, "{path}");
+            assert_eq!(project_page_of(&route(path)).map(|project_page| project_page.label), project_page, "{path}");
         }
     }
 

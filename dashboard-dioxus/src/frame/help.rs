@@ -13,7 +13,7 @@ struct Topic {
     example: &'static str,
 }
 
-/// The explanation that the address names.
+/// Shows the explanation that the parameter `help` of the address selects.
 #[component]
 pub(super) fn Help() -> Element {
     match address::use_parameter("help") {
@@ -66,8 +66,8 @@ const TOPICS: &[Topic] = &[
         title: "About storage",
         paragraphs: &[
             "A bucket holds objects: files with a name, a size and a type. Slashes in names create folders.",
-            "Apps request a signed URL and then upload or download the file there, so large files do not pass through \
-             your server. Only secret keys can reach a new bucket until you open it for publishable keys.",
+            "Apps request a signed URL, and upload or download the file at that URL, so files do not pass through the \
+             API. Only secret keys can reach a new bucket until you open it for publishable keys.",
         ],
         example: "",
     },
@@ -92,7 +92,7 @@ const TOPICS: &[Topic] = &[
              token, and sends it with each request in the header Authorization, in addition to its API key.",
             "Requests with a token reach only tables that are open to signed-in users, and only the rows that your \
              policies allow. In a policy, auth.uid() is the user's id.",
-            "You can change a role, sign a user out everywhere, or disable a user. Users are in the table auth.users \
+            "You can change a user's role, sign a user out everywhere, or disable a user. Users are in the table auth.users \
              of the project's database, so backups contain them.",
         ],
         example: "curl \"$ATLASHUB_API_URL/v1/auth/login\" \\\n  -H \"x-api-key: $ATLASHUB_PUBLISHABLE_KEY\" \\\n  \
@@ -108,8 +108,8 @@ const TOPICS: &[Topic] = &[
         paragraphs: &[
             "A job sends an HTTP request or runs a plugin, on a schedule or when you start it. The schedule is a \
              cron expression in the time zone that you choose.",
-            "Each execution is a run, with its log and its result. Failed runs are retried if the job has retries, and \
-             channels can notify you about them.",
+            "Each execution is a run, with its log and its result. Failed runs are retried if the job allows retries. \
+             Notification channels can report failed runs.",
         ],
         example: "",
     },
@@ -117,8 +117,8 @@ const TOPICS: &[Topic] = &[
         name: "runs",
         title: "About runs",
         paragraphs: &[
-            "A run is one execution of a job, of a backup or of SQL in the background. It keeps its log, its result \
-             and, if it failed, the reason.",
+            "A run is one execution of a job or of another task in the background, such as a backup, a restore, an \
+             import or a script. It keeps its log, its result and, if it failed, the reason.",
             "A skipped run was due while the previous one was still running. A retry is a separate run.",
         ],
         example: "",
@@ -127,12 +127,13 @@ const TOPICS: &[Topic] = &[
         name: "backups",
         title: "About backups",
         paragraphs: &[
-            "A backup is a dump of one database in the object store. Verifying a backup restores it into a temporary \
-             database, compares every table, and drops that database.",
+            "A backup is a dump of one database in the object store. To verify a backup, the server restores it into \
+             a temporary database, compares the number of rows of every table with the number recorded in the backup, \
+             and drops the database.",
             "With “Include objects”, a backup also contains the objects in the project's buckets. Keep the master key \
              elsewhere: encrypted values in a backup need it. If the object store is on the same machine, also copy \
              backups to another location.",
-            "A job of the plugin backup creates backups on a schedule, and removes old ones according to your rules.",
+            "A job of the plugin “backup” creates backups on a schedule and removes old ones according to your rules.",
         ],
         example: "",
     },
@@ -142,7 +143,7 @@ const TOPICS: &[Topic] = &[
         paragraphs: &[
             "A channel sends a message when an event that you chose occurs, for example a failed run, a failed backup \
              or a full disk. It can be a webhook, Discord or e-mail.",
-            "Failed deliveries are retried. The list shows why the last one failed.",
+            "Failed deliveries are retried. For each channel, the list shows why its last failed delivery failed.",
         ],
         example: "",
     },

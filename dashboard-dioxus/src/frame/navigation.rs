@@ -3,7 +3,7 @@
 use dioxus::{prelude::*, web::WebEventExt as _};
 
 use super::{
-    destinations::{self, PLATFORM, ROOMS},
+    destinations::{self, PLATFORM, PROJECT_PAGES},
     gate,
     overlay::{self, Overlay},
 };
@@ -52,17 +52,17 @@ pub(super) fn Sidebar(project: Option<String>) -> Element {
 #[component]
 fn Navigation(project: Option<String>, #[props(default)] icons_only: bool) -> Element {
     let route: Route = use_route();
-    let (room, page) = (destinations::room_of(&route), destinations::platform_page_of(&route));
+    let (project_page, page) = (destinations::project_page_of(&route), destinations::platform_page_of(&route));
     rsx! {
         if let Some(project) = project {
             nav { class: "nav", "aria-label": "Project",
                 div { class: "nav-title", "aria-hidden": "true", "Project" }
-                for destination in ROOMS {
+                for destination in PROJECT_PAGES {
                     NavLink {
                         key: "{destination.path}",
-                        to: destinations::room_address(&project, destination),
+                        to: destinations::project_page_address(&project, destination),
                         icon: destination.icon,
-                        current: room == Some(destination),
+                        current: project_page == Some(destination),
                         title: icons_only.then(|| destination.label.to_owned()),
                         "{destination.label}"
                     }

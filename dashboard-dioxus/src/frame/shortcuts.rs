@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast as _, closure::Closure};
 use web_sys::{HtmlElement, KeyboardEvent};
 
 use super::{
-    destinations::{self, PLATFORM, ROOMS, UNLISTED},
+    destinations::{self, PLATFORM, PROJECT_PAGES, UNLISTED},
     overlay::{self, Overlay},
 };
 use crate::{address, dom, route::Route, theme, ui::Dialog};
@@ -107,8 +107,8 @@ fn place_of(key: &str) -> Option<String> {
         return Some(destination.path.to_owned());
     }
     let project = destinations::open_project(&router().current::<Route>())?;
-    let room = ROOMS.iter().find(|room| room.key == Some(key))?;
-    Some(destinations::room_address(&project, room))
+    let project_page = PROJECT_PAGES.iter().find(|project_page| project_page.key == Some(key))?;
+    Some(destinations::project_page_address(&project, project_page))
 }
 
 /// Returns whether the key is typed into an element that uses characters itself.
@@ -214,7 +214,7 @@ fn keys() -> Vec<(&'static str, Meanings)> {
         keys.iter().map(|(keys, meaning)| ((*keys).to_owned(), *meaning)).collect()
     };
     let unlisted = UNLISTED.iter().map(|(destination, _)| destination);
-    let pages = PLATFORM.iter().chain(unlisted).chain(ROOMS);
+    let pages = PLATFORM.iter().chain(unlisted).chain(PROJECT_PAGES);
     let pages = pages.filter_map(|destination| Some((format!("g {}", destination.key?), destination.label))).collect();
     vec![
         ("Everywhere", fixed(EVERYWHERE)),

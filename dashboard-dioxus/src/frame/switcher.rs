@@ -16,7 +16,7 @@ pub fn Switcher(project: Option<String>) -> Element {
     let route: Route = use_route();
     let query = use_signal(String::new);
     let projects = use_remote::<PageBrief<ProjectBrief>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let room = destinations::room_of(&route).map_or("", |room| room.path);
+    let project_page = destinations::project_page_of(&route).map_or("", |project_page| project_page.path);
     let shown: Vec<ProjectBrief> = projects
         .value()
         .map(|page| page.items)
@@ -51,7 +51,7 @@ pub fn Switcher(project: Option<String>) -> Element {
                     empty,
                     on_choose: move |(index, new_tab): (usize, bool)| {
                         let Some(project) = shown.get(index) else { return };
-                        let to = format!("/projects/{}{room}", project.id);
+                        let to = format!("/projects/{}{project_page}", project.id);
                         overlay::close();
                         if new_tab { dom::open_tab(&to) } else { address::go(&to) }
                     },

@@ -157,11 +157,11 @@ fn ProjectBreadcrumb(id: ReadSignal<String>) -> Element {
     let project = use_remote::<ProjectBrief>(use_memo(move || format!("/projects/{id}")).into());
     let name = destinations::name_of_project(&project.state());
     let mut parts = vec![part("Projects", "/projects"), part(&name, format!("/projects/{id}"))];
-    match destinations::room_of(&route) {
-        Some(room) if room.path.is_empty() => {}
-        Some(room) => {
-            parts.push(part(room.label, destinations::room_address(&id.read(), room)));
-            parts.extend(title_below(&route, Some(room)));
+    match destinations::project_page_of(&route) {
+        Some(project_page) if project_page.path.is_empty() => {}
+        Some(project_page) => {
+            parts.push(part(project_page.label, destinations::project_page_address(&id.read(), project_page)));
+            parts.extend(title_below(&route, Some(project_page)));
         }
         None => parts.extend(title_below(&route, None)),
     }

@@ -199,7 +199,7 @@ fn SettingsForm(project: Project) -> Element {
     }
 }
 
-/// Returns the origin in a line. A slash at the end is left out: browsers copy addresses with it.
+/// Returns the origin in a line, without a slash at its end, which browsers add when an address is copied.
 fn typed_origin(line: &str) -> &str {
     let line = line.trim();
     match line.strip_suffix('/') {
@@ -208,7 +208,7 @@ fn typed_origin(line: &str) -> &str {
     }
 }
 
-/// Returns whether a line may be an allowed origin. The server checks it again.
+/// Returns whether a line is empty, `*`, or has the form of an origin. The server validates origins again.
 fn is_origin(line: &str) -> bool {
     if line.is_empty() || line == "*" {
         return true;
@@ -233,7 +233,7 @@ fn Deletion(project: Project) -> Element {
             if let Some(run) = &project.delete_after_run {
                 p { class: "row mb-3", role: "status",
                     Mark { shape: Shape::Queued }
-                    "Deleted when its backup is done."
+                    "The project will be deleted when its backup is done."
                     Link { to: "/runs/{run}", "Open run" }
                 }
             } else {

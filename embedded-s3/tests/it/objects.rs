@@ -160,7 +160,7 @@ async fn empty_content_md5_is_rejected() {
 }
 
 #[tokio::test]
-async fn content_encoding_is_kept_without_aws_chunked() {
+async fn aws_chunked_is_removed_from_content_encoding() {
     let server = TestServer::start().await;
     for (sent, kept) in [
         ("gzip", Some("gzip")),
@@ -270,7 +270,7 @@ async fn large_object_is_streamed() {
 }
 
 #[tokio::test]
-async fn ranges_that_cannot_be_served_are_ignored() {
+async fn malformed_and_multiple_ranges_are_ignored() {
     let server = TestServer::start().await;
     server.put("x", "0123456789").await;
     let url = server.sign_get("x").await;

@@ -24,7 +24,7 @@ impl Surface {
             ConfigError::new(
                 variable,
                 format!("is {address}, but listening there failed ({error})"),
-                "stop the program that uses the port, or set the variable to another address",
+                "if another program uses the port, stop it; otherwise set the variable to another address",
             )
         };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;

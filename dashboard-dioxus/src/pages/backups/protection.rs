@@ -156,7 +156,7 @@ fn LastVerified(item: Protection) -> Element {
     }
 }
 
-/// The job that creates the next backup, or the button that creates such a job.
+/// The job that creates the next backup or, if there is none, the button that opens the form for such a job.
 #[component]
 fn ScheduledBy(item: Protection) -> Element {
     match &item.job {
@@ -170,7 +170,7 @@ fn ScheduledBy(item: Protection) -> Element {
     }
 }
 
-/// The button that opens the form of a job that backs up a database every night.
+/// The button that opens the form for a new job, filled in to back up the target every night.
 #[component]
 pub(super) fn ScheduleButton(target: String, name: String, #[props(default = "btn-s")] class: &'static str) -> Element {
     let to = schedule_address(&target, &name);
@@ -183,8 +183,8 @@ fn kept_size(item: &Protection) -> String {
     if item.kept_count == 0 { "–".to_owned() } else { text::bytes(item.kept_bytes) }
 }
 
-/// Returns the address of the form of a job that backs up a database every night. The job of a project's database
-/// belongs to the project.
+/// Returns the address of the form for a new job, filled in to back up the target every night. A job for a project's
+/// database belongs to that project.
 pub(in crate::pages) fn schedule_address(target: &str, name: &str) -> String {
     let name = if target == "all" { "Nightly backup".to_owned() } else { format!("Nightly backup of {name}") };
     address::with_parameters(

@@ -25,7 +25,8 @@ pub(super) fn name_of_protected(item: &Protection) -> String {
     target_name(item.title.as_deref(), &item.target)
 }
 
-/// Returns whether the last good backup is older than the interval of its job, or older than a day if there is no job.
+/// Returns whether the database is overdue and its last good backup is at least as old as the interval of its backup
+/// job. Without a job, the limit is one day. If the interval is unknown, every overdue database counts as late.
 /// `overdue` alone is not enough: it is also true if only the schedule or the verification is missing.
 pub(super) fn is_late(item: &Protection, now: DateTime<Utc>) -> bool {
     let Some(good) = &item.last_good else { return false };

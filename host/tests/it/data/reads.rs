@@ -42,7 +42,7 @@ async fn check_error(client: &Client, path: &str, status: u16, code: &str, part:
 }
 
 #[tokio::test]
-async fn rows_are_selected_renamed_and_ordered() {
+async fn select_chooses_and_renames_columns_and_order_sorts_rows() {
     let (_app, project) = library().await;
     let secret = project.secret();
     let (status, body) = secret.get("/v1/db/authors?order=id").await;
@@ -191,7 +191,7 @@ async fn pages_by_cursor_return_every_row_once_in_order() {
     check_error(&secret, "/v1/db/points?order=i&after=abc", 400, "invalid_cursor", "").await;
     check_error(&secret, &format!("/v1/db/points?order=a&after={cursor}"), 400, "invalid_request", "Unique keys: (i)")
         .await;
-    // {"o":<right>,"k":["x"]} is well formed, but the key is not a bigint.
+    // The forged cursor is well formed and has the correct order (`o`), but its key (`k`) is not a bigint.
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     let forged = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).unwrap()).unwrap().replace("\"1\"", "\"x\"");
     let forged = URL_SAFE_NO_PAD.encode(forged);
@@ -259,7 +259,7 @@ async fn related_rows_are_embedded() {
 }
 
 #[tokio::test]
-async fn composite_foreign_keys_are_embedded() {
+async fn rows_related_by_composite_foreign_keys_are_embedded() {
     let app = TestApp::start().await;
     let project = app.create_project("composite").await;
     project

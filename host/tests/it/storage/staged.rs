@@ -1,4 +1,5 @@
-//! URLs signed without the secret key lead to staged objects, which are moved to their path once, if it is free.
+//! Upload URLs signed without the secret key lead to staged objects. A staged object is moved to its path at most once,
+//! and only if the path is free.
 
 use atlashub::storage::sweep_all_projects;
 use reqwest::{StatusCode, header};
@@ -82,7 +83,8 @@ async fn old_upload_url_never_replaces_a_newer_object() {
             }
             assert_eq!(client.download(&path).await, b"owner's", "{caller} {access}");
         }
-        // A dropped upload does not reappear when the owner deletes the object, or when its URL is used again.
+        // A discarded upload does not become the object later: neither after the owner deletes the existing object, nor
+        // after the upload's URL is used again.
         must_send(&put, "replaced").await;
         let deletion = path_of("object", &[("objectKey", &format!("uploads/{path}"))]);
         assert_eq!(project.secret().delete(&deletion).await.0, StatusCode::OK);
@@ -275,7 +277,7 @@ async fn staged_objects_of_deleted_bucket_or_expired_upload_are_removed() {
     assert_eq!(project.publishable().download("x.txt").await, b"slow");
 }
 
-/// The embedded store refuses to copy onto an existing object. Some other stores don't.
+/// Some stores ignore the condition that the target must not exist, so this is only checked for the embedded store.
 #[tokio::test]
 async fn copy_if_absent_does_not_replace_an_object() {
     let app = TestApp::start().await;
