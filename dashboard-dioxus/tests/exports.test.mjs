@@ -84,11 +84,11 @@ test("export has the shown columns, also with a filter that the form can't edit"
   await button(open, "Export").click();
   const file = await content(page, open);
   assert.deepEqual(file.content.trim().split(/\r?\n/), ["title", "book 2", "book 7"]);
-  await shown(open.getByText("or=(eq.id:2,like.title:book 7) · columns title"));
+  await shown(open.getByText("or=(eq.id:2,like.title:book 7) · order id · columns title"));
   // The list of exports shows the same selection.
   await page.goto(tools(id, { tab: "export" }));
   const row = page.getByRole("table", { name: "Exports" }).getByRole("row").filter({ hasText: "books" });
-  await shown(row.getByText("or=(eq.id:2,like.title:book 7) · columns title"));
+  await shown(row.getByText("or=(eq.id:2,like.title:book 7) · order id · columns title"));
 
   await page.goto(`${url}/projects/${id}/tables?table=books`);
   await button(toolbar(page), "Export").click();

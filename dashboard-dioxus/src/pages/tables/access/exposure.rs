@@ -127,7 +127,8 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
                         disabled: busy() || !is_dirty,
                         "Save access"
                     }
-                    if is_dirty {
+                    // The dialog has a button of the same name.
+                    if is_dirty && !asking() {
                         button {
                             class: "btn btn-l",
                             r#type: "button",
