@@ -92,8 +92,8 @@ const TOPICS: &[Topic] = &[
              token, and sends it with each request in the header Authorization, in addition to its API key.",
             "Requests with a token reach only tables that are open to signed-in users, and only the rows that your \
              policies allow. In a policy, auth.uid() is the user's id.",
-            "You can change a user's role, sign a user out everywhere, or disable a user. Users are in the table auth.users \
-             of the project's database, so backups contain them.",
+            "You can change a user's role, sign a user out everywhere, or disable a user. Users are in the table \
+             auth.users of the project's database, so backups contain them.",
         ],
         example: "curl \"$ATLASHUB_API_URL/v1/auth/login\" \\\n  -H \"x-api-key: $ATLASHUB_PUBLISHABLE_KEY\" \\\n  \
                   -H 'content-type: application/json' \\\n  \
