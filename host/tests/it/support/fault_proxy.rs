@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -120,10 +121,12 @@ impl FaultProxy {
     }
 
     fn add(&self, text: &'static str, action: Action) {
+        // Requests that an earlier fault held do not count. Parallel requests can be held after the test stopped waiting.
+        let _ = self.shared.held.notified().now_or_never();
         self.shared.faults.lock().push(Fault { text, action, hits: 0 });
     }
 
-    /// Waits until a request or response is held.
+    /// Waits until a request or response is held by the fault that was added last.
     pub async fn wait_until_held(&self) {
         self.shared.held.notified().await;
     }
