@@ -8,10 +8,14 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Variable with the folder of the plugins, if they are not in the target folder.
 const FOLDER_VARIABLE: &str = "ATLASHUB_PLUGINS_FOLDER";
+
+/// The first version 2.x of glibc that reads short relocations.
+const FIRST_GLIBC_MINOR: u32 = 36;
 
 /// Formats of the dashboard's files by extension.
 const CONTENT_TYPES: &[(&str, &str)] = &[
@@ -27,8 +31,25 @@ fn main() -> Result<(), BuildError> {
     // The compiler only watches migrations that existed at the last build.
     println!("cargo:rerun-if-changed=../migrations");
     println!("cargo:rerun-if-changed=sqlx.toml");
+    if has_short_relocations()? {
+        println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
     embed_plugins()?;
     embed_dashboard()
+}
+
+/// Returns whether the addresses that the program corrects when it starts can be listed in the short form of ELF. The
+/// long form takes 2 MiB of memory. Only glibc 2.36 and newer read the short form, so the program must run on the
+/// system that builds it, or on one that is as new.
+fn has_short_relocations() -> Result<bool, BuildError> {
+    let target = variable("TARGET")?;
+    if variable("PROFILE")? != "release" || !target.ends_with("-linux-gnu") || target != variable("HOST")? {
+        return Ok(false);
+    }
+    let Ok(output) = Command::new("getconf").arg("GNU_LIBC_VERSION").output() else { return Ok(false) };
+    let version = String::from_utf8_lossy(&output.stdout);
+    let minor = version.trim().strip_prefix("glibc 2.").and_then(|minor| minor.parse::<u32>().ok());
+    Ok(minor.is_some_and(|minor| minor >= FIRST_GLIBC_MINOR))
 }
 
 fn embed_plugins() -> Result<(), BuildError> {

@@ -118,7 +118,7 @@ async fn restore(platform: &Platform, backup: &str) -> Result<Duration> {
             _ => bail!("the restore failed: {run}"),
         }
         ensure!(begin.elapsed() < RUN_TIMEOUT, "the restore did not finish in time: {run}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     };
     // Removes the previous database, so that the disk does not fill up.
     platform.admin_delete(&path).await?;

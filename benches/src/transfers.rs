@@ -18,6 +18,8 @@ use crate::{
 
 const DEFAULT_ROWS: u32 = 1_000_000;
 const RUN_TIMEOUT: Duration = Duration::from_secs(1800);
+/// Time between two requests for the state of a run. Short, because it is part of the measured time.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Number of times that `psql` and the plugin are measured, in turn.
 const REPETITIONS: usize = 3;
 
@@ -197,7 +199,7 @@ impl Bench<'_> {
                 _ => bail!("the run failed: {run}"),
             }
             ensure!(begin.elapsed() < RUN_TIMEOUT, "the run did not finish in time: {run}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }

@@ -99,7 +99,6 @@ pub fn SessionUnchecked(failure: Failure) -> Element {
     // Not restarted by a failure that differs only in its request id: the button would flicker.
     use_effect(use_reactive!(|seconds| countdown.start(seconds)));
     let left = countdown.left();
-    // The first module contains this view, so it does without the larger `ErrorBox`.
     rsx! {
         main { class: "solo", "aria-labelledby": "h1",
             div { class: "solo-card",

@@ -9,7 +9,7 @@
 
 mod commands;
 mod destinations;
-mod gate;
+pub mod gate;
 pub mod help;
 mod navigation;
 mod notices;
@@ -26,8 +26,8 @@ use dioxus::prelude::*;
 
 use crate::{
     address, dom,
-    lazy::{EventStream, Palette, RunningWork, Shortcuts, Switcher},
-    pages::{NewKeysDialog, storage::upload::UploadDock},
+    lazy::{EventStream, NewKeysDialog, Palette, RunningWork, SessionUnchecked, Shortcuts, Switcher},
+    pages::storage::upload::UploadDock,
     remote::{
         SystemBrief, connection,
         session::{self, SessionState},
@@ -38,7 +38,7 @@ use crate::{
     ui::messages::Messages,
 };
 use gate::SessionEnded;
-pub use gate::{ServerGone, SessionUnchecked};
+pub use gate::ServerGone;
 use help::Help;
 use navigation::{Drawer, Sidebar};
 use notices::Notices;

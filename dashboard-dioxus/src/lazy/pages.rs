@@ -3,6 +3,7 @@
 use dioxus::prelude::*;
 
 use super::load;
+use crate::remote::Failure;
 
 /// Defines two items for each part: a component that loads the part's module before it shows the part, and the function
 /// in [`split_points`] at which the bundler splits the app. The word before a module is the function of [`load`] that
@@ -24,6 +25,9 @@ macro_rules! lazy_components {
                 pub(super) mod $module {
                     use dioxus::prelude::*;
 
+                    #[allow(unused_imports, reason = "only some modules need it")]
+                    use crate::remote::Failure;
+
                     $(
                         #[inline(never)]
                         #[expect(non_snake_case, reason = "named after the component")]
@@ -38,7 +42,10 @@ macro_rules! lazy_components {
 }
 
 lazy_components! {
-    solo sign_in { SignIn() = pages::sign_in; }
+    solo sign_in {
+        SignIn() = pages::sign_in;
+        SessionUnchecked(failure: Failure) = frame::gate;
+    }
     page first_project { FirstProject() = pages::overview; }
     regions overview { Regions() = pages::overview; }
     page projects {
@@ -75,7 +82,10 @@ lazy_components! {
     page users { Users(id: ReadSignal<String>) = pages::users; }
     page settings { Settings() = pages::settings; }
     page components { Components() = pages::components; }
-    later events { EventStream() = remote::events; }
+    later background {
+        EventStream() = remote::events;
+        NewKeysDialog() = pages::store_keys;
+    }
     dialog overlays {
         Palette(project: Option<String>) = frame::palette;
         Switcher(project: Option<String>) = frame::switcher;

@@ -30,9 +30,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod sql;
 pub mod storage;
-mod store_keys;
+pub mod store_keys;
 mod submit_key;
 pub mod tables;
 pub mod users;
-
-pub use store_keys::NewKeysDialog;

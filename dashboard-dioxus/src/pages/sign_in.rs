@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use crate::{
     address, dom,
-    frame::{ServerGone, SessionUnchecked},
+    frame::{ServerGone, gate::SessionUnchecked},
     remote::{
         Failure,
         session::{self, SessionState},

@@ -258,7 +258,12 @@ impl Graph {
 /// Returns the module [`RARE`] for a function that the app is not expected to call, although a table of virtual
 /// functions refers to it. A call before the first page of a later module is opened ends the app.
 fn rare(name: &str) -> Option<&'static str> {
-    const FUNCTIONS: [&str; 2] = [
+    const FUNCTIONS: [&str; 4] = [
+        // Reads the position of a key on the keyboard. The app uses the character of the key.
+        "dioxus_web6events8keyboard165_$LT$impl$u20$dioxus_html..events..keyboard..HasKeyboardData$u20$for$u20$\
+         dioxus_web..events..Synthetic$LT$web_sys..features..gen_KeyboardEvent..KeyboardEvent$GT$$GT$4code17h",
+        // Lists the fields of a form. The app reads its fields one by one.
+        "_$LT$dioxus_web..events..form..WebFormData$u20$as$u20$dioxus_html..events..form..HasFormData$GT$6values17h",
         // Prints an error with a backtrace, which a browser does not provide.
         "_$LT$anyhow..error..ErrorImpl$LT$E$GT$$u20$as$u20$core..fmt..Debug$GT$3fmt17h",
         // The app provides another `Document`, which runs no JavaScript.

@@ -18,6 +18,11 @@ use crate::db::{ServerAddress, connect::Login, dump::program::DumpProgram, progr
 /// Maximum size of an archive's head, which contains the definition of every table, function and comment.
 const MAX_HEAD_BYTES: usize = 64 << 20;
 
+/// Session options: no timeouts, and no wait for the disk at each commit. A database that is half loaded is dropped,
+/// and the commit that puts a loaded one into use waits for everything before it.
+const OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 \
+     -c synchronous_commit=off";
+
 /// An installed `pg_restore`.
 pub(super) struct RestoreProgram {
     path: PathBuf,
@@ -186,7 +191,7 @@ impl RestoreProgram {
             })
             .arg(format!("--use-list={}", input.list.path().display()))
             .arg(format!("--dbname={}", login.database))
-            .env("PGOPTIONS", "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0");
+            .env("PGOPTIONS", OPTIONS);
         Ok(command)
     }
 
