@@ -191,7 +191,7 @@ struct Zone {
 
 impl Zone {
     fn new(id: String) -> Self {
-        let (region, place) = id.split_once('/').unwrap_or(("", &id));
+        let (region, place) = id.split_once('/').unwrap_or(("", id.as_str()));
         let place = place.rsplit('/').collect::<Vec<_>>().join(", ").replace('_', " ");
         Self { region: region.to_owned(), place, id }
     }
