@@ -31,6 +31,42 @@ where
     values
 }
 
+/// The unsaved input of a form, with a draft for each field.
+#[derive(Clone, Copy, PartialEq)]
+pub struct FormDraft {
+    /// Identifies the form among all forms.
+    name: CopyValue<String>,
+    /// Names of the fields' drafts.
+    fields: CopyValue<Vec<String>>,
+}
+
+/// Returns the unsaved input of a form with several fields. `name` identifies the form among all forms.
+pub fn use_form(name: impl FnOnce() -> String) -> FormDraft {
+    use_hook(|| FormDraft { name: CopyValue::new(name()), fields: CopyValue::new(Vec::new()) })
+}
+
+impl FormDraft {
+    /// Returns the value of a field, see [`use_draft`].
+    pub fn use_field<T>(mut self, field: &str, saved: T) -> Signal<T>
+    where
+        T: Serialize + DeserializeOwned + Clone + PartialEq + 'static,
+    {
+        let name = use_hook(|| {
+            let name = format!("{}.{field}", self.name.read());
+            self.fields.write().push(name.clone());
+            name
+        });
+        use_draft(&name, saved)
+    }
+
+    /// Removes the input of all fields, because the form was saved or cancelled.
+    pub fn forget(self) {
+        for name in self.fields.read().iter() {
+            forget(name);
+        }
+    }
+}
+
 /// Stores the values that a form shows when it is opened next.
 pub fn prepare<T: Serialize>(name: &str, values: &T) {
     if let Ok(text) = serde_json::to_string(values) {

@@ -75,3 +75,26 @@ test("templates name the column that contains the owner of a row", async (t) => 
   await opens("notes", "Owner writes own rows", 'for insert with check ("by" = (select auth.uid()))');
   await opens("plain", "Owner reads own rows", "-- The table has no uuid column for the id of the row's owner.");
 });
+
+test("access of a view names only what the view supports, without templates of policies", async (t) => {
+  const project = await createProject("access", [
+    "create table books (id int primary key, title text)",
+    "create view titles as select distinct title from books",
+  ]);
+  const page = await openPage(t);
+  await page.goto(accessOf(project, "titles"));
+  await shown(page.getByText("Servers with the secret key: read."));
+  assert.equal(await page.getByRole("region", { name: "Policy templates" }).count(), 0);
+});
+
+test("access that changes rows without reading them says that no row is found", async (t) => {
+  const project = await createProject("access", [
+    "create table books (id int primary key)", "alter table books enable row level security",
+    "create policy change on books for update using (true)",
+  ]);
+  await expose(project, "books", { signedIn: "write" });
+  const page = await openAccess(t, project, "books");
+  const reason = "change, but find no row to change or delete, because they can't read rows";
+  await shown(page.getByText(`Signed-in users: ${reason}.`));
+  await shown(button(page, "Let users read own rows…"));
+});

@@ -63,3 +63,53 @@ test("requests of a table are reachable on a phone", async (t) => {
   await shown(dialog.getByRole("region", { name: "List rows" }));
   await expectAccessible(page);
 });
+
+test("requests fit tables with special names, without a key, and without an address", async (t) => {
+  const project = await createProject("api", [
+    `create table "it's a/b" ("first part" int, b text, note text, primary key ("first part", b))`,
+    "create table events (times timestamptz[], note varchar(2))",
+    `create table "tables" (id int primary key)`,
+  ]);
+  const page = await openPage(t);
+  const open = async (table) => {
+    await page.goto(`${url}/projects/${project.id}/tables?${new URLSearchParams({ table })}`);
+    await button(page, "API").click();
+    return page.getByRole("dialog", { name: `API of ${table}`, exact: true });
+  };
+  const code = (dialog, call) => dialog.getByRole("region", { name: call, exact: true }).locator("pre");
+  let dialog = await open("it's a/b");
+  const path = String.raw`/v1/db/it%27s%20a%2Fb\?eq\.first%20part=1&eq\.b=text"`;
+  await shown(code(dialog, "Delete a row").filter({ hasText: new RegExp(path) }));
+  const [, address] = /"([^"]+)"/.exec(await code(dialog, "List rows").innerText());
+  const headers = { "x-api-key": project.secretKey };
+  await eventually(async () => (await fetch(address, { headers })).ok, "the response to the copied request");
+  dialog = await open("events");
+  await shown(code(dialog, "List rows").filter({ hasText: "?eq.note=te&order=note&limit=10" }));
+  await shown(dialog.getByText("The table has no key, so there are no examples for one row."));
+  assert.equal(await code(dialog, "Update a row").count(), 0);
+  dialog = await open("tables");
+  await shown(dialog.getByText("The API can't reach this table."));
+  assert.equal(await dialog.locator("pre").count(), 0);
+  await expectAccessible(page);
+});
+
+test("visitors who may insert but not read send the insert without reading the row", async (t) => {
+  const project = await createProject("api", [
+    "create table notes (id int generated always as identity primary key, text text not null)",
+    "alter table notes enable row level security",
+    "create policy send on notes for insert with check (true)",
+  ]);
+  await admin("PUT", `/projects/${project.id}/tables/notes/exposure`, { publishable: "write" });
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${project.id}/tables?table=notes`);
+  await button(page, "API").click();
+  const call = (name) => page.getByRole("region", { name, exact: true });
+  await shown(call("List rows").getByText("set the access “Read” and write policies on the tab Access."));
+  await shown(call("Delete a row").getByText("Works with the secret key."));
+  const insert = await call("Insert a row").locator("pre").innerText();
+  assert.match(insert, /\$ATLASHUB_PUBLISHABLE_KEY/);
+  const [, address] = /"([^"]+\?returning=minimal)"/.exec(insert);
+  const headers = { "x-api-key": project.publishableKey, "content-type": "application/json" };
+  const [, body] = /-d '(.*)'$/.exec(insert);
+  await eventually(async () => (await fetch(address, { method: "POST", headers, body })).status === 201, "the insert");
+});

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admin, button, createProject, eventually, heading, hidden, openPage, shown, url } from "./support.mjs";
+import { cell, openTable, unsaved, withTables } from "./tables-support.mjs";
 
 const isDirty = (form) => form.getByRole("status").filter({ hasText: "Not saved" });
 
@@ -71,4 +72,29 @@ test("access of a table is kept over a reload, and can be cancelled", async (t) 
   await button(page, "Cancel").click();
   await eventually(async () => !(await read.isChecked()), "the saved access");
   assert.ok(await button(page, "Save access").isDisabled());
+});
+
+test("text typed into an open cell is a staged change after a reload", async (t) => {
+  const project = await withTables("drafts");
+  const page = await openTable(t, project, { table: "drafts", order: "id" });
+  const field = page.getByRole("textbox", { name: "title", exact: true });
+  const title = cell(page, "one", "drafts");
+  // Neither a text that was not changed nor one that was restored is a change.
+  await title.click();
+  await page.keyboard.press("Enter");
+  await shown(field);
+  await page.reload();
+  await title.click();
+  await page.keyboard.type("restored");
+  await page.keyboard.press("Escape");
+  await shown(title);
+  await page.reload();
+  await shown(title);
+  assert.equal(await unsaved(page).count(), 0);
+  await title.click();
+  await page.keyboard.type("half");
+  assert.equal(await field.inputValue(), "half");
+  await page.reload();
+  await shown(unsaved(page).getByText("1 change in 1 row"));
+  await shown(cell(page, "half", "drafts"));
 });

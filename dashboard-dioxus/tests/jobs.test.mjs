@@ -26,6 +26,16 @@ test("schedule is described with its next five times", async (t) => {
   for (const text of await times.allTextContents()) assert.match(text, /^Mon .*03:00/);
 });
 
+test("time zone is found by the first letters of its city", async (t) => {
+  const page = await openPage(t, { timezoneId: "Asia/Tokyo" });
+  await page.goto(`${url}/jobs/new`);
+  const zone = page.getByRole("combobox", { name: "Time zone" });
+  await eventually(async () => (await zone.inputValue()) === "Asia/Tokyo", "the browser's time zone");
+  await zone.focus();
+  await page.keyboard.type("Nairobi");
+  await eventually(async () => (await zone.inputValue()) === "Africa/Nairobi", "the typed city");
+});
+
 test("next times are also shown in the browser's own time zone", async (t) => {
   const page = await openPage(t, { timezoneId: "Asia/Tokyo" });
   // This choice applies to other times.

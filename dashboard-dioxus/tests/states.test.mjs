@@ -165,6 +165,10 @@ test("a server that does not respond at the start can be tried again", async (t)
   await page.route("**/admin/v1/session", async (route) => ((await isPressed()) ? route.continue() : route.abort()));
   await page.goto(`${url}/projects`);
   await shown(heading(page, "AtlasHub does not respond"));
+  const alert = page.getByRole("alert").filter({ hasText: "Check that the server is running" });
+  await shown(alert);
+  await shown(page.getByText(/Next attempt in \d s\.$/));
+  assert.doesNotMatch(await alert.innerText(), /\d/, "no countdown is announced");
   await expectAccessible(page);
   await page.evaluate(() => addEventListener("pointerdown", () => (globalThis.isPressed = true), true));
   await button(page, "Try again").click();
@@ -177,8 +181,8 @@ test("a refusal shows the message without a retry", async (t) => {
   await page.goto(`${url}/projects`);
   const alert = page.getByRole("alert").filter({ hasText: "You may not read projects." });
   await shown(alert);
-  assert.equal(await alert.getByRole("button", { name: /^Try again/ }).count(), 0);
-  await alert.getByRole("button", { name: "Copy request id" }).click();
+  assert.equal(await page.getByRole("button", { name: /^Try again/ }).count(), 0);
+  await page.getByRole("button", { name: "Copy request id" }).click();
   await shown(page.getByRole("status").filter({ hasText: "Copied" }));
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "0199c1de-4444");
 });
@@ -194,10 +198,13 @@ test("a request to a busy server is repeated after its Retry-After", async (t) =
       return responses === 1 ? route.fulfill(refusal(status, "Too busy.", { "retry-after": "2" })) : route.continue();
     });
     await page.goto(`${url}/projects`);
-    const retry = page.getByRole("alert").getByRole("button", { name: /^Try again in [12] s$/ });
+    const alert = page.getByRole("alert").filter({ hasText: "Projects could not be loaded." });
+    await shown(alert.getByText("Too busy."));
+    const retry = page.getByRole("button", { name: /^Try again in [12] s$/ });
     await shown(retry);
     assert.ok(await retry.isDisabled());
-    await hidden(page.getByRole("alert"));
+    assert.equal(await alert.getByRole("button").count(), 0, "no countdown is announced");
+    await hidden(alert);
     await shown(
       page.getByRole("table", { name: "Projects" }).or(page.getByRole("heading", { name: "No projects yet" })),
     );
@@ -286,7 +293,7 @@ test("an incomplete response is an error with a retry", async (t) => {
   const alert = page.getByRole("alert").filter({ hasText: "The server's response could not be read." });
   await shown(alert);
   await page.unroute("**/admin/v1/projects?*");
-  await alert.getByRole("button", { name: "Try again" }).click();
+  await button(page, "Try again").click();
   await hidden(alert);
 });
 

@@ -65,12 +65,12 @@ pub fn ServerGone() -> Element {
     });
     rsx! {
         main { class: "solo", "aria-labelledby": "h1",
-            div { class: "solo-card", role: "alert",
+            div { class: "solo-card",
                 h1 { id: "h1", "AtlasHub does not respond" }
-                p {
-                    class: "muted",
-                    "Check that the server is running and that this device can reach it. Next attempt in \
-                     {countdown.left()} s."
+                p { class: "muted",
+                    // The alert does not contain the countdown, whose changes would be announced.
+                    span { role: "alert", "Check that the server is running and that this device can reach it." }
+                    " Next attempt in {countdown.left()} s."
                 }
                 button { class: "btn btn-primary btn-l", onclick: move |_| session::check(), "Try again" }
             }

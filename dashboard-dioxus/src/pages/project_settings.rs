@@ -40,13 +40,11 @@ pub fn ProjectSettings(id: ReadSignal<String>) -> Element {
 #[component]
 fn SettingsForm(project: Project) -> Element {
     let saved_origins = project.cors_origins.join("\n");
-    let drafts =
-        use_hook(|| ["name", "origins", "note", "protected"].map(|part| format!("settings.{}.{part}", project.id)));
-    let [name_draft, origins_draft, note_draft, protected_draft] = &drafts;
-    let name = draft::use_draft(name_draft, project.name.clone());
-    let mut origins = draft::use_draft(origins_draft, saved_origins.clone());
-    let mut note = draft::use_draft(note_draft, project.note.clone());
-    let mut protected = draft::use_draft(protected_draft, project.protected);
+    let form = draft::use_form(|| format!("settings.{}", project.id));
+    let name = form.use_field("name", project.name.clone());
+    let mut origins = form.use_field("origins", saved_origins.clone());
+    let mut note = form.use_field("note", project.note.clone());
+    let mut protected = form.use_field("protected", project.protected);
     let mut error = use_signal(|| None::<(bool, String)>);
     let mut busy = use_signal(|| false);
     let is_dirty = *name.read() != project.name

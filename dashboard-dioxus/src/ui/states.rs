@@ -16,9 +16,12 @@ pub fn ErrorBox(
     let left = countdown.left();
     rsx! {
         div { class: "section",
-            div { class: "failed-box", role: "alert",
-                div { class: "row", Mark { shape: Shape::Failed } strong { "{what}" } }
-                p { class: "label", CodeText { text: failure.message() } }
+            div { class: "failed-box",
+                // The alert contains neither the request id nor the countdown, whose changes would be announced.
+                div { class: "stack stack-2", role: "alert",
+                    div { class: "row", Mark { shape: Shape::Failed } strong { "{what}" } }
+                    p { class: "label", CodeText { text: failure.message() } }
+                }
                 div { class: "row wrap",
                     if !failure.is_forbidden() {
                         button {

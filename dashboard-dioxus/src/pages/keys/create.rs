@@ -19,23 +19,18 @@ pub(super) fn CreateKey(
     on_created: EventHandler<CreatedApiKey>,
     on_close: EventHandler<()>,
 ) -> Element {
-    let drafts = use_hook(|| ["name", "type", "lifetime", "date"].map(|part| format!("new-key.{project}.{part}")));
-    let [name_draft, type_draft, lifetime_draft, date_draft] = &drafts;
-    let name = draft::use_draft(name_draft, String::new());
-    let mut key_type = draft::use_draft(type_draft, KeyType::Publishable);
-    let lifetime = draft::use_draft(lifetime_draft, Some(0_usize));
-    let date = draft::use_draft(date_draft, String::new());
+    let form = draft::use_form(|| format!("new-key.{project}"));
+    let name = form.use_field("name", String::new());
+    let mut key_type = form.use_field("type", KeyType::Publishable);
+    let lifetime = form.use_field("lifetime", Some(0_usize));
+    let date = form.use_field("date", String::new());
     let mut name_error = use_signal(|| None::<String>);
     let mut date_error = use_signal(|| None::<String>);
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
-    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
-    let cancel = {
-        let forget = forget.clone();
-        move |_| {
-            forget();
-            on_close.call(());
-        }
+    let cancel = move |_| {
+        form.forget();
+        on_close.call(());
     };
     let create = move |event: FormEvent| {
         event.prevent_default();
@@ -46,14 +41,14 @@ pub(super) fn CreateKey(
         name_error.set(name_problem(&name.peek()));
         date_error.set(expires_at.err().map(str::to_owned));
         let (Ok(expires_at), None) = (expires_at, name_error()) else { return };
-        let (project, forget) = (project.clone(), forget.clone());
+        let project = project.clone();
         spawn(async move {
             busy.set(true);
             failure.set(None);
             let request = CreateApiKey { key_type: key_type(), name: name.peek().trim().to_owned(), expires_at };
             match remote::send::<_, CreatedApiKey>(Method::Post, &format!("/projects/{project}/keys"), &request).await {
                 Ok(created) => {
-                    forget();
+                    form.forget();
                     on_created.call(created);
                 }
                 Err(refused) => {

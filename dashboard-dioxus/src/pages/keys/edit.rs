@@ -23,20 +23,15 @@ pub(super) fn EditKey(
     on_saved: EventHandler<()>,
     on_close: EventHandler<()>,
 ) -> Element {
-    let drafts = use_hook(|| ["name", "lifetime", "date"].map(|part| format!("edit-key.{}.{part}", api_key.id)));
-    let [name_draft, lifetime_draft, date_draft] = &drafts;
-    let name = draft::use_draft(name_draft, api_key.name.clone());
+    let form = draft::use_form(|| format!("edit-key.{}", api_key.id));
+    let name = form.use_field("name", api_key.name.clone());
     // `None` keeps the expiry.
-    let lifetime = draft::use_draft(lifetime_draft, None::<usize>);
-    let date = draft::use_draft(date_draft, String::new());
+    let lifetime = form.use_field("lifetime", None::<usize>);
+    let date = form.use_field("date", String::new());
     let is_dirty = *name.read() != api_key.name || lifetime().is_some() || !date.read().is_empty();
-    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
-    let cancel = {
-        let forget = forget.clone();
-        move |_| {
-            forget();
-            on_close.call(());
-        }
+    let cancel = move |_| {
+        form.forget();
+        on_close.call(());
     };
     let mut name_error = use_signal(|| None::<String>);
     let mut date_error = use_signal(|| None::<String>);
@@ -56,14 +51,14 @@ pub(super) fn EditKey(
         name_error.set(name_problem(&name.peek()));
         date_error.set(expires_at.err().map(str::to_owned));
         let (Ok(expires_at), None) = (expires_at, name_error()) else { return };
-        let (path, forget) = (path.clone(), forget.clone());
+        let path = path.clone();
         spawn(async move {
             busy.set(true);
             failure.set(None);
             let change = UpdateApiKey { name: Some(name.peek().trim().to_owned()), expires_at };
             match remote::send::<_, ApiKey>(Method::Patch, &path, &change).await {
                 Ok(_) => {
-                    forget();
+                    form.forget();
                     messages::show("Key saved");
                     on_saved.call(());
                 }

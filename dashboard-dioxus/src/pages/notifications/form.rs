@@ -13,7 +13,8 @@ use super::{
     words::{EVENTS, kind_in_words, preset},
 };
 use crate::{
-    address, draft,
+    address,
+    draft::{self, FormDraft},
     remote::{self, Failure, Method},
     text,
     ui::{CodeText, Field, Mark, Shape, Sheet, messages},
@@ -37,6 +38,8 @@ type FieldError = Option<(&'static str, String)>;
 /// The state that all parts of the form share.
 #[derive(Clone, Copy, PartialEq)]
 struct Form {
+    /// Without the settings, which contain secrets.
+    unsaved: FormDraft,
     kind: Signal<ChannelKind>,
     name: Signal<String>,
     values: Values,
@@ -49,13 +52,14 @@ struct Form {
 #[component]
 pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
     let saved = channel.clone();
-    let drafts = draft_names(channel.as_ref().map(|channel| channel.id.as_str()));
-    let [kind_draft, name_draft, events_draft] = &drafts;
+    let unsaved =
+        draft::use_form(|| format!("channel.{}", channel.as_ref().map_or("new", |channel| channel.id.as_str())));
     let form = Form {
-        kind: draft::use_draft(kind_draft, channel.as_ref().map_or(DEFAULT_KIND, |channel| channel.kind)),
-        name: draft::use_draft(name_draft, channel.as_ref().map(|channel| channel.name.clone()).unwrap_or_default()),
+        unsaved,
+        kind: unsaved.use_field("kind", channel.as_ref().map_or(DEFAULT_KIND, |channel| channel.kind)),
+        name: unsaved.use_field("name", channel.as_ref().map(|channel| channel.name.clone()).unwrap_or_default()),
         values: use_signal(|| channel.as_ref().map(|channel| values_of(&channel.settings)).unwrap_or_default()),
-        events: draft::use_draft(events_draft, channel.as_ref().map_or_else(preset, |channel| channel.events.clone())),
+        events: unsaved.use_field("events", channel.as_ref().map_or_else(preset, |channel| channel.events.clone())),
         error: use_signal(|| None),
         tested: use_signal(|| Tested::No),
         busy: use_signal(|| false),
@@ -75,9 +79,9 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
         }
     };
     let id = saved.as_ref().map(|saved| saved.id.clone());
-    let (to_test, to_cancel) = (id.clone(), id.clone());
+    let to_test = id.clone();
     let cancel = move |_| {
-        forget_drafts(to_cancel.as_deref());
+        unsaved.forget();
         close();
     };
     let title = saved.as_ref().map_or_else(|| "New channel".to_owned(), |saved| saved.name.clone());
@@ -119,15 +123,6 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
             }
         }
     }
-}
-
-/// Returns the names of a channel's drafts: kind, name and events. Its settings contain secrets, so they have none.
-fn draft_names(id: Option<&str>) -> [String; 3] {
-    ["kind", "name", "events"].map(|part| format!("channel.{}.{part}", id.unwrap_or("new")))
-}
-
-fn forget_drafts(id: Option<&str>) {
-    draft_names(id).iter().for_each(|name| draft::forget(name));
 }
 
 fn close() {
@@ -283,7 +278,7 @@ fn test(form: Form, channel_id: Option<String>) {
 
 /// Creates the channel, or saves its changes.
 fn save(form: Form, id: Option<String>) {
-    let Form { kind, name, values, events, mut error, mut busy, .. } = form;
+    let Form { unsaved, kind, name, values, events, mut error, mut busy, .. } = form;
     let settings = match settings_of(kind(), &values.peek()) {
         Ok(settings) => settings,
         Err(wrong) => return error.set(Some(wrong)),
@@ -292,7 +287,6 @@ fn save(form: Form, id: Option<String>) {
     spawn(async move {
         busy.set(true);
         let is_new = id.is_none();
-        let draft_of = id.clone();
         let saved: Result<NotificationChannel, Failure> = match id {
             None => {
                 let request = CreateNotificationChannel { name, kind: kind(), events, enabled: None, settings };
@@ -307,7 +301,7 @@ fn save(form: Form, id: Option<String>) {
         busy.set(false);
         match saved {
             Ok(_) => {
-                forget_drafts(draft_of.as_deref());
+                unsaved.forget();
                 messages::show(if is_new { "Channel created" } else { "Channel saved" });
                 remote::forget(PATH);
                 close();

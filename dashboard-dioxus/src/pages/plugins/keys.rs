@@ -141,22 +141,17 @@ fn KeyActs(trusted: TrustedKey, revoking: Signal<Option<TrustedKey>>) -> Element
 #[component]
 fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
     let is_proposed = proposed.is_some();
-    let drafts = use_hook(|| ["name", "key"].map(|part| format!("trust-key.{id}.{part}")));
-    let [name_draft, key_draft] = &drafts;
+    let form = draft::use_form(|| format!("trust-key.{id}"));
     let (saved_name, saved_key) = proposed.map(|key| (key.name, key.public_key)).unwrap_or_default();
-    let name = draft::use_draft(name_draft, saved_name.clone());
-    let mut public_key = draft::use_draft(key_draft, saved_key.clone());
+    let name = form.use_field("name", saved_name.clone());
+    let mut public_key = form.use_field("key", saved_key.clone());
     let is_dirty = *name.read() != saved_name || *public_key.read() != saved_key;
     let mut error = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
     let close = || address::push_parameter("trust", None);
-    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
-    let cancel = {
-        let forget = forget.clone();
-        move |_| {
-            forget();
-            close();
-        }
+    let cancel = move |_| {
+        form.forget();
+        close();
     };
     let description = match (is_proposed, id.is_empty()) {
         (true, _) => "A file in the folder trusted-keys proposes this key. Compare its id with the id that the \
@@ -186,7 +181,6 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
                 class: "stack",
                 onsubmit: move |event| {
                     event.prevent_default();
-                    let forget = forget.clone();
                     spawn(async move {
                         busy.set(true);
                         let request = AddTrustedKey {
@@ -195,7 +189,7 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
                         };
                         match remote::send::<_, TrustedKey>(Method::Post, "/trusted-keys", &request).await {
                             Ok(_) => {
-                                forget();
+                                form.forget();
                                 messages::show("Key trusted");
                                 forget_plugins();
                                 close();

@@ -19,12 +19,11 @@ use crate::{
 #[component]
 pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
     let path = paths::bucket(&project.read(), &bucket.name);
-    let drafts = use_hook(|| ["publishable", "signed-in", "limit"].map(|part| format!("bucket.{path}.{part}")));
-    let [publishable_draft, signed_in_draft, limit_draft] = &drafts;
-    let mut publishable = draft::use_draft(publishable_draft, bucket.exposure.publishable);
-    let mut signed_in = draft::use_draft(signed_in_draft, bucket.exposure.signed_in);
+    let form = draft::use_form(|| format!("bucket.{path}"));
+    let mut publishable = form.use_field("publishable", bucket.exposure.publishable);
+    let mut signed_in = form.use_field("signed-in", bucket.exposure.signed_in);
     let saved_limit = in_megabytes(bucket.max_object_bytes);
-    let mut limit = draft::use_draft(limit_draft, saved_limit.clone());
+    let mut limit = form.use_field("limit", saved_limit.clone());
     let mut limit_error = use_signal(|| None::<String>);
     let mut error = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);

@@ -29,18 +29,13 @@ pub(super) fn in_megabytes(bytes: i64) -> String {
 
 #[component]
 pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_close: EventHandler<()>) -> Element {
-    let drafts = use_hook(|| ["name", "limit"].map(|part| format!("new-bucket.{project}.{part}")));
-    let [name_draft, limit_draft] = &drafts;
-    let name = draft::use_draft(name_draft, String::new());
-    let limit = draft::use_draft(limit_draft, String::new());
+    let form = draft::use_form(|| format!("new-bucket.{project}"));
+    let name = form.use_field("name", String::new());
+    let limit = form.use_field("limit", String::new());
     let is_dirty = !name.read().is_empty() || !limit.read().is_empty();
-    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
-    let cancel = {
-        let forget = forget.clone();
-        move |_| {
-            forget();
-            on_close.call(());
-        }
+    let cancel = move |_| {
+        form.forget();
+        on_close.call(());
     };
     let mut name_error = use_signal(|| None::<String>);
     let mut limit_error = use_signal(|| None::<String>);
@@ -52,13 +47,13 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
         };
         limit_error.set(None);
         name_error.set(None);
-        let (path, forget) = (paths::buckets(&project), forget.clone());
+        let path = paths::buckets(&project);
         spawn(async move {
             busy.set(true);
             let request = CreateBucket { name: name.peek().trim().to_owned(), max_object_bytes };
             match remote::send::<_, Bucket>(Method::Post, &path, &request).await {
                 Ok(bucket) => {
-                    forget();
+                    form.forget();
                     remote::forget(&path);
                     messages::show("Bucket created");
                     on_created.call(bucket);

@@ -75,20 +75,15 @@ pub(super) fn TransferDialog(
     let buckets = use_remote::<ApiPage<Bucket>>(use_signal(|| format!("{list}?limit=200")).into());
     let is_rename = transferring.kind == Kind::Rename;
     let path = transferring.object.path.clone();
-    let drafts = use_hook(|| {
+    let form = draft::use_form(|| {
         let (kind, key) = (transferring.act(), &transferring.object.object_key);
-        ["name", "bucket"].map(|part| format!("transfer.{project}.{key}.{kind}.{part}"))
+        format!("transfer.{project}.{key}.{kind}")
     });
-    let [name_draft, bucket_draft] = &drafts;
-    let name = draft::use_draft(name_draft, if is_rename { name_of(&path).to_owned() } else { path.clone() });
-    let mut to_bucket = draft::use_draft(bucket_draft, bucket.clone());
-    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
-    let cancel = {
-        let forget = forget.clone();
-        move |_| {
-            forget();
-            on_close.call(());
-        }
+    let name = form.use_field("name", if is_rename { name_of(&path).to_owned() } else { path.clone() });
+    let mut to_bucket = form.use_field("bucket", bucket.clone());
+    let cancel = move |_| {
+        form.forget();
+        on_close.call(());
     };
     let mut error = use_signal(|| None::<String>);
     let mut exists = use_signal(|| false);
@@ -105,14 +100,13 @@ pub(super) fn TransferDialog(
             error.set(Some("A name can't contain a slash. To put the object into another folder, move it.".to_owned()));
             return;
         }
-        let forget = forget.clone();
         spawn(async move {
             busy.set(true);
             let request = MoveObject { object_key: key, to, to_bucket: Some(to_bucket.peek().clone()), replace };
             let sent: Result<StoredObject, Failure> = remote::send(Method::Post, &api_path, &request).await;
             match sent {
                 Ok(_) => {
-                    forget();
+                    form.forget();
                     remote::forget(&list);
                     messages::show(done);
                     on_done.call(());

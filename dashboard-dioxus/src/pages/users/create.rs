@@ -17,19 +17,14 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
     let min_length = settings.as_ref().map(|settings| settings.password_min_length);
     let has_mail = settings.is_none_or(|settings| settings.mail_configured);
     // Without the password, which is secret.
-    let drafts = use_hook(|| ["email", "role"].map(|part| format!("new-user.{project}.{part}")));
-    let [email_draft, role_draft] = &drafts;
-    let email = draft::use_draft(email_draft, String::new());
-    let mut role = draft::use_draft(role_draft, UserRole::Member);
+    let form = draft::use_form(|| format!("new-user.{project}"));
+    let email = form.use_field("email", String::new());
+    let mut role = form.use_field("role", UserRole::Member);
     let mut password = use_signal(String::new);
     let is_dirty = !email.read().is_empty() || !password.read().is_empty() || role() != UserRole::Member;
-    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
-    let cancel = {
-        let forget = forget.clone();
-        move |_| {
-            forget();
-            on_close.call(());
-        }
+    let cancel = move |_| {
+        form.forget();
+        on_close.call(());
     };
     let mut email_error = use_signal(|| None::<String>);
     let mut failure = use_signal(|| None::<String>);
@@ -41,7 +36,7 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
         if busy() || address.is_empty() {
             return;
         }
-        let (project, forget) = (project.clone(), forget.clone());
+        let project = project.clone();
         spawn(async move {
             busy.set(true);
             failure.set(None);
@@ -50,7 +45,7 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
             let path = format!("/projects/{project}/users");
             match remote::send::<_, ProjectUser>(Method::Post, &path, &user).await {
                 Ok(_) => {
-                    forget();
+                    form.forget();
                     messages::show("User created");
                     forget_users(&project);
                     on_close.call(());

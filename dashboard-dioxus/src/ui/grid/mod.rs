@@ -7,9 +7,9 @@
 //!
 //! [`source`] is this interface. [`cursor`] computes where a key moves the focus, and [`window`] computes which rows
 //! and columns are drawn. Both are pure. [`state`] contains the signals of one grid, which [`keys`] and [`pointer`]
-//! change. [`clipboard`] copies and pastes. [`row`], [`header`] and [`field`] draw. A row is a component that follows
-//! its own part of the state, so that moving the cursor redraws two rows and not the grid. Scrolling adds a limited
-//! number of rows per frame.
+//! change. [`clipboard`] copies and pastes. [`leaving`] notices that the tab is reloaded or closed. [`row`], [`header`]
+//! and [`field`] draw. A row is a component that follows its own part of the state, so that moving the cursor redraws
+//! two rows and not the grid. Scrolling adds a limited number of rows per frame.
 //!
 //! Deliberately absent: a page's own state of its rows, such as unsaved edits.
 
@@ -18,6 +18,7 @@ mod cursor;
 mod field;
 mod header;
 mod keys;
+mod leaving;
 mod pointer;
 mod row;
 mod source;
@@ -56,8 +57,9 @@ pub fn DataGrid(
     let mut state = state::use_state(source, columns, rows);
     use_effect(move || state.follow_focus_request());
     use_effect(move || state.follow_edited_cell());
-    // The page may be left while a cell is edited.
+    // The page may be left, or the tab reloaded or closed, while a cell is edited.
     use_drop(move || state.stage_edit());
+    leaving::use_leaving(move || state.commit());
 
     let (row_count, column_count) = (rows(), columns.read().len());
     let window = state.window.read().within(row_count, column_count);

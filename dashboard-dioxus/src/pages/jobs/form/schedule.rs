@@ -26,7 +26,7 @@ pub(super) fn ScheduleFields(form: Form) -> Element {
     };
     let error = form.error("scheduleCron");
     let zone_error = form.error("timezone");
-    let is_known = zones.contains(&timezone);
+    let is_known = zones.iter().any(|zone| zone.id == timezone);
     rsx! {
         div { class: "field",
             label { r#for: "job-scheduleCron",
@@ -56,8 +56,13 @@ pub(super) fn ScheduleFields(form: Form) -> Element {
                         if !is_known {
                             option { value: "{timezone}", selected: true, "{timezone}" }
                         }
-                        for zone in zones {
-                            option { key: "{zone}", value: "{zone}", selected: zone == timezone, "{zone}" }
+                        for zones in zones.chunk_by(|zone, next| zone.region == next.region) {
+                            match zones.first().map(|zone| zone.region.as_str()) {
+                                None | Some("") => zone_options(zones, &timezone),
+                                Some(region) => rsx! {
+                                    optgroup { label: "{region}", {zone_options(zones, &timezone)} }
+                                },
+                            }
                         }
                     }
                 }
@@ -80,6 +85,14 @@ pub(super) fn ScheduleFields(form: Form) -> Element {
             }
         }
         NextTimes { form, timezone }
+    }
+}
+
+fn zone_options(zones: &[Zone], chosen: &str) -> Element {
+    rsx! {
+        for zone in zones {
+            option { key: "{zone.id}", value: "{zone.id}", selected: zone.id == chosen, "{zone.place}" }
+        }
     }
 }
 
@@ -166,9 +179,27 @@ fn clock_change(from: DateTime<Utc>, to: DateTime<Utc>, timezone: &str) -> Optio
     Some(text::day_and_month(after, timezone))
 }
 
-/// Returns the time zones that the browser knows.
-fn timezones() -> Vec<String> {
-    let mut zones = vec!["UTC".to_owned()];
+/// A time zone. The list groups time zones by region, so that browsers find one by the first letters of its place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Zone {
+    /// Empty for `UTC`.
+    region: String,
+    /// `Buenos Aires, Argentina` for `America/Argentina/Buenos_Aires`.
+    place: String,
+    id: String,
+}
+
+impl Zone {
+    fn new(id: String) -> Self {
+        let (region, place) = id.split_once('/').unwrap_or(("", id.as_str()));
+        let place = place.rsplit('/').collect::<Vec<_>>().join(", ").replace('_', " ");
+        Self { region: region.to_owned(), place, id }
+    }
+}
+
+/// Returns the time zones that the browser knows, ordered by region and place.
+fn timezones() -> Vec<Zone> {
+    let mut zones = vec![Zone::new("UTC".to_owned())];
     let known = js_sys::Reflect::get(&js_sys::global(), &"Intl".into())
         .and_then(|intl| js_sys::Reflect::get(&intl, &"supportedValuesOf".into()).map(|function| (intl, function)))
         .ok()
@@ -177,7 +208,26 @@ fn timezones() -> Vec<String> {
         });
     if let Some(known) = known {
         let known = js_sys::Array::from(&known);
-        zones.extend(known.iter().filter_map(|zone| zone.as_string()).filter(|zone| zone != "UTC"));
+        let known = known.iter().filter_map(|zone| zone.as_string()).filter(|zone| zone != "UTC");
+        zones.extend(known.map(Zone::new));
     }
+    zones.sort();
     zones
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_zones_are_named_by_region_and_place() {
+        for (id, region, place) in [
+            ("UTC", "", "UTC"),
+            ("Europe/Berlin", "Europe", "Berlin"),
+            ("America/Argentina/Buenos_Aires", "America", "Buenos Aires, Argentina"),
+        ] {
+            let zone = Zone::new(id.to_owned());
+            assert_eq!((zone.region.as_str(), zone.place.as_str(), zone.id.as_str()), (region, place, id));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The sentences that say what each caller of the API can do.
 
-use api_types::{ApiCaller, CallerAccess, RowAccess, TableAccess, TableDetail};
+use api_types::{ApiCaller, CallerAccess, RowAccess, SupportedWrites, TableAccess, TableDetail};
 use dioxus::prelude::*;
 
 use super::{
@@ -20,7 +20,7 @@ pub(super) fn Callers(project: String, detail: Shared) -> Element {
                     Icon { name: icon_of(access.caller) }
                     span { class: "grow",
                         strong { "{name_of(access.caller)}:" }
-                        " {permissions_of(&access)}{reason(&access, &detail)}."
+                        " {permissions_of(&access, detail.supports)}{reason(&access, &detail)}."
                     }
                     if let Some((template, act)) = missing_policy(&access, &detail) {
                         SqlButton { project: project.clone(), sql: template.sql(&detail), "{act}" }
@@ -33,7 +33,7 @@ pub(super) fn Callers(project: String, detail: Shared) -> Element {
 }
 
 /// Returns the access that the table's form sets for a caller. The secret key has access to every table.
-fn exposure_of(caller: ApiCaller, detail: &TableDetail) -> TableAccess {
+pub(in crate::pages::tables) fn exposure_of(caller: ApiCaller, detail: &TableDetail) -> TableAccess {
     match caller {
         ApiCaller::SecretKey => TableAccess::Write,
         ApiCaller::Publishable => detail.exposure.publishable,
@@ -41,14 +41,21 @@ fn exposure_of(caller: ApiCaller, detail: &TableDetail) -> TableAccess {
     }
 }
 
-/// Returns whether a caller has access, but reaches no row because no policy allows it.
-fn lacks_policy(access: &CallerAccess, detail: &TableDetail) -> bool {
-    detail.row_level_security && !has_access(access) && exposure_of(access.caller, detail) != TableAccess::None
+/// Returns whether a caller may change or delete rows, but can't read them. The filters of its requests find no row.
+fn finds_nothing(access: &CallerAccess) -> bool {
+    access.select == RowAccess::None && [access.update, access.delete].iter().any(|rows| *rows != RowAccess::None)
 }
 
-/// Returns the end of the sentence about a caller that has access, but reaches no row. Otherwise empty.
+/// Returns whether a caller has access, but finds no row because no policy allows it to read.
+fn lacks_policy(access: &CallerAccess, detail: &TableDetail) -> bool {
+    let reaches_nothing = !has_access(access) || finds_nothing(access);
+    detail.row_level_security && reaches_nothing && exposure_of(access.caller, detail) != TableAccess::None
+}
+
+/// Returns the end of the sentence about a caller that has access, but finds no row. Otherwise empty.
 fn reason(access: &CallerAccess, detail: &TableDetail) -> &'static str {
     match exposure_of(access.caller, detail) {
+        _ if finds_nothing(access) => ", but find no row to change or delete, because they can't read rows",
         _ if !lacks_policy(access, detail) => "",
         TableAccess::Write => ", because row-level security is on and no policy allows reading or writing",
         _ => ", because row-level security is on and no policy allows reading",
@@ -82,9 +89,14 @@ fn name_of(caller: ApiCaller) -> &'static str {
 }
 
 /// Returns a caller's permissions as text: `read, rows limited by 2 policies`.
-fn permissions_of(access: &CallerAccess) -> String {
-    let operations =
-        [("read", access.select), ("insert", access.insert), ("change", access.update), ("delete", access.delete)];
+fn permissions_of(access: &CallerAccess, supports: SupportedWrites) -> String {
+    let supported = |rows, is_supported| if is_supported { rows } else { RowAccess::None };
+    let operations = [
+        ("read", access.select),
+        ("insert", supported(access.insert, supports.insert)),
+        ("change", supported(access.update, supports.update)),
+        ("delete", supported(access.delete, supports.delete)),
+    ];
     let allowed: Vec<&str> =
         operations.iter().filter(|(_, rows)| *rows != RowAccess::None).map(|(word, _)| *word).collect();
     let is_limited = operations.iter().any(|(_, rows)| *rows == RowAccess::Policies);
@@ -128,7 +140,9 @@ mod tests {
             ),
             (access(ApiCaller::SignedIn, RowAccess::None, RowAccess::None, &[]), "nothing"),
         ] {
-            assert_eq!(permissions_of(&access), expected);
+            assert_eq!(permissions_of(&access, SupportedWrites { insert: true, update: true, delete: true }), expected);
         }
+        let view = SupportedWrites { insert: false, update: false, delete: false };
+        assert_eq!(permissions_of(&access(ApiCaller::SecretKey, RowAccess::All, RowAccess::All, &[]), view), "read");
     }
 }

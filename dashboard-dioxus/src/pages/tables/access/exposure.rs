@@ -13,11 +13,9 @@ use crate::{
 #[component]
 pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
     let saved = detail.exposure;
-    let drafts =
-        use_hook(|| ["publishable", "signed-in"].map(|part| format!("access.{project}.{}.{part}", detail.name)));
-    let [publishable_draft, signed_in_draft] = &drafts;
-    let mut publishable = draft::use_draft(publishable_draft, saved.publishable);
-    let mut signed_in = draft::use_draft(signed_in_draft, saved.signed_in);
+    let form = draft::use_form(|| format!("access.{project}.{}", detail.name));
+    let mut publishable = form.use_field("publishable", saved.publishable);
+    let mut signed_in = form.use_field("signed-in", saved.signed_in);
     let mut asking = use_signal(|| false);
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<String>);
@@ -32,7 +30,7 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
     let is_risky = !is_limited && (opens_for_writing || opens_signed_in || opens_copy);
     let path = table_path(&project, &detail.name, "exposure", &[]);
     let save = move |confirm: bool| {
-        let (path, project, drafts) = (path.clone(), project.clone(), drafts.clone());
+        let (path, project) = (path.clone(), project.clone());
         spawn(async move {
             busy.set(true);
             let change = UpdateTableExposure {
@@ -42,7 +40,7 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
             };
             match remote::send::<_, AdminTable>(Method::Put, &path, &change).await {
                 Ok(_) => {
-                    drafts.iter().for_each(|name| draft::forget(name));
+                    form.forget();
                     asking.set(false);
                     failure.set(None);
                     messages::show("Access saved");

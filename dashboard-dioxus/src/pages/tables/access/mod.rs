@@ -14,6 +14,7 @@ use crate::{
     value::quoted,
 };
 use callers::Callers;
+pub(super) use callers::exposure_of;
 use exposure::ExposureForm;
 use templates::Template;
 
@@ -37,16 +38,19 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
             if !detail.policies.is_empty() {
                 Policies { policies: detail.policies.clone() }
             }
-            section { class: "section", "aria-label": "Policy templates",
-                div { class: "section-head", h2 { "Write a policy" } }
-                p { class: "muted mb-2", "A template opens in SQL, where you adapt and run it." }
-                div { class: "row wrap",
-                    for template in Template::ALL {
-                        SqlButton {
-                            key: "{template.label()}",
-                            project: id.clone(),
-                            sql: template.sql(&detail),
-                            "{template.label()}"
+            // Only tables can have policies.
+            if detail.kind == TableKind::Table {
+                section { class: "section", "aria-label": "Policy templates",
+                    div { class: "section-head", h2 { "Write a policy" } }
+                    p { class: "muted mb-2", "A template opens in SQL, where you adapt and run it." }
+                    div { class: "row wrap",
+                        for template in Template::ALL {
+                            SqlButton {
+                                key: "{template.label()}",
+                                project: id.clone(),
+                                sql: template.sql(&detail),
+                                "{template.label()}"
+                            }
                         }
                     }
                 }

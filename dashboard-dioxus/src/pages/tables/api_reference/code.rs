@@ -2,7 +2,7 @@
 
 use api_types::ApiCaller;
 
-use super::calls::{Call, Operation};
+use super::calls::Call;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Language {
@@ -21,13 +21,13 @@ impl Language {
     }
 }
 
-/// Returns the code that sends a request as `caller`.
-pub(super) fn write(language: Language, api_url: &str, call: &Call, caller: ApiCaller) -> String {
-    let key = match caller {
+/// Returns the code that sends a request.
+pub(super) fn write(language: Language, api_url: &str, call: &Call) -> String {
+    let key = match call.caller {
         ApiCaller::SecretKey => "ATLASHUB_SECRET_KEY",
         ApiCaller::Publishable | ApiCaller::SignedIn => "ATLASHUB_PUBLISHABLE_KEY",
     };
-    let with_token = caller == ApiCaller::SignedIn;
+    let with_token = call.caller == ApiCaller::SignedIn;
     match language {
         Language::Curl => curl(api_url, call, key, with_token),
         Language::Fetch => fetch(api_url, call, key, with_token),
@@ -63,33 +63,35 @@ fn fetch(api_url: &str, call: &Call, key: &str, with_token: bool) -> String {
     if let Some(body) = &call.body {
         options.push(format!("body: JSON.stringify({body})"));
     }
-    let result = if call.operation == Operation::Delete { "count" } else { "rows" };
     format!(
         "const response = await fetch(\"{api_url}{}\", {{\n  {},\n}});\n\
-         if (!response.ok) throw new Error(await response.text());\nconst {{ {result} }} = await response.json();",
+         if (!response.ok) throw new Error(await response.text());\nconst {{ {} }} = await response.json();",
         call.path,
-        options.join(",\n  ")
+        options.join(",\n  "),
+        call.result
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::calls::Operation, *};
 
-    fn insert() -> Call {
+    fn insert(caller: ApiCaller) -> Call {
         Call {
             name: "Insert a row",
             operation: Operation::Insert,
             method: "POST",
             path: "/v1/db/books".to_owned(),
             body: Some("{\"rows\": [{\"it's\": 1}]}".to_owned()),
+            caller,
+            result: "rows",
         }
     }
 
     #[test]
     fn shell_reads_the_body_as_one_argument() {
         assert_eq!(
-            write(Language::Curl, "https://api.example.com", &insert(), ApiCaller::SecretKey),
+            write(Language::Curl, "https://api.example.com", &insert(ApiCaller::SecretKey)),
             "curl -X POST \"https://api.example.com/v1/db/books\" \\\n  -H \"x-api-key: $ATLASHUB_SECRET_KEY\" \\\n  \
              -H \"content-type: application/json\" \\\n  -d '{\"rows\": [{\"it'\\''s\": 1}]}'"
         );
@@ -97,7 +99,7 @@ mod tests {
 
     #[test]
     fn user_sends_a_token_with_the_publishable_key() {
-        let code = write(Language::Fetch, "", &insert(), ApiCaller::SignedIn);
+        let code = write(Language::Fetch, "", &insert(ApiCaller::SignedIn));
         assert!(code.contains("\"x-api-key\": process.env.ATLASHUB_PUBLISHABLE_KEY"), "{code}");
         assert!(code.contains("authorization: `Bearer ${accessToken}`"), "{code}");
     }

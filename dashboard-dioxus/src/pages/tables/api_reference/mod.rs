@@ -1,28 +1,53 @@
 //! The dialog "API": the requests that an app sends to read and change the rows of a table, as code to copy.
 //!
-//! [`calls`] builds the requests from the table's columns, and [`code`] writes them.
+//! [`calls`] builds the requests from the table's columns, [`callers`] says who may send them, and [`code`] writes
+//! them.
 
+mod callers;
 mod calls;
 mod code;
 
-use api_types::{ApiCaller, RowAccess, SystemInfo, TableDetail};
+use api_types::{ApiCaller, SystemInfo, TableKind};
 use dioxus::prelude::*;
 
-use super::table_page::Shared;
+use super::{rows::query::key_columns, table_page::Shared};
 use crate::{
     pages::code_tabs::CodeTabs,
-    remote::use_remote,
-    ui::{CopyButton, Dialog, Link},
+    remote::{RemoteState, use_remote},
+    ui::{CopyButton, Dialog, ErrorBox, Link},
 };
-use calls::{Operation, calls};
+use calls::{Call, calls, missing_address};
 use code::Language;
 
 #[component]
 pub(super) fn ApiReference(project: String, detail: Shared, on_close: EventHandler<()>) -> Element {
     let chosen = use_signal(|| 0_usize);
     let language = Language::ALL.get(chosen()).copied().unwrap_or(Language::Curl);
-    let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
-    let api_url = system.value().map(|system| system.public_url).unwrap_or_default();
+    let mut system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
+    let calls = if missing_address(&detail.name).is_none() { calls(&detail) } else { Vec::new() };
+    let needs_token = calls.iter().any(|call| call.caller == ApiCaller::SignedIn);
+    let content = match (missing_address(&detail.name), system.state()) {
+        (Some(reason), _) => rsx! {
+            p { "The API can't reach this table. {reason} Rename the table to use it in an app." }
+        },
+        (None, RemoteState::Ready(SystemInfo { public_url, .. })) => rsx! {
+            for call in calls {
+                CallCode {
+                    key: "{call.name}",
+                    detail: detail.clone(),
+                    language,
+                    api_url: public_url.clone(),
+                    call,
+                }
+            }
+        },
+        (None, RemoteState::Failed(failure)) => rsx! {
+            ErrorBox {
+                what: "The address of the API could not be loaded.", failure, on_retry: move |()| system.refresh()
+            }
+        },
+        (None, RemoteState::Loading) => rsx! { p { class: "late muted", role: "status", "Loading…" } },
+    };
     rsx! {
         Dialog {
             title: "API of {detail.name}",
@@ -37,25 +62,16 @@ pub(super) fn ApiReference(project: String, detail: Shared, on_close: EventHandl
                 }
             }
             div { id: "table-api-panel", class: "stack", role: "tabpanel", "aria-label": language.label(),
-                for call in calls(&detail) {
-                    section { key: "{call.name}", class: "stack stack-1", "aria-label": call.name,
-                        h3 { "{call.name}" }
-                        p { class: "help", "{callers_in_words(&detail, call.operation)}" }
-                        {
-                            let text = code::write(language, &api_url, &call, caller_of(&detail, call.operation));
-                            rsx! {
-                                div { class: "code",
-                                    div { class: "code-head",
-                                        span { class: "grow cut mono", "{call.method} {call.path}" }
-                                        CopyButton { name: "Copy code: {call.name}", text: text.clone() }
-                                    }
-                                    // Focusable, so that the keyboard can scroll it.
-                                    pre { tabindex: "0", "{text}" }
-                                }
-                            }
-                        }
-                    }
+                {content}
+            }
+            if detail.kind == TableKind::Table && key_columns(&detail).is_none() {
+                p { class: "help",
+                    "The table has no key, so there are no examples for one row. Updates and deletions need a filter, \
+                     and apply to every row that matches it."
                 }
+            }
+            if needs_token {
+                p { class: "help", "The access token is the one that a user of your app gets when signing in." }
             }
             p { class: "help",
                 "The code reads keys from environment variables. Create keys on the page "
@@ -66,53 +82,22 @@ pub(super) fn ApiReference(project: String, detail: Shared, on_close: EventHandl
     }
 }
 
-/// Returns the rows that an operation reaches, for each caller.
-fn rows_of(detail: &TableDetail, operation: Operation) -> impl Iterator<Item = (ApiCaller, RowAccess)> {
-    detail.access.iter().map(move |access| {
-        let rows = match operation {
-            Operation::Read => access.select,
-            Operation::Insert => access.insert,
-            Operation::Update => access.update,
-            Operation::Delete => access.delete,
-        };
-        (access.caller, rows)
-    })
-}
-
-/// Returns the caller that the code shows: the one with the fewest permissions that may perform the operation.
-fn caller_of(detail: &TableDetail, operation: Operation) -> ApiCaller {
-    let can = |wanted: ApiCaller| {
-        rows_of(detail, operation).any(|(caller, rows)| caller == wanted && rows != RowAccess::None)
-    };
-    [ApiCaller::Publishable, ApiCaller::SignedIn]
-        .into_iter()
-        .find(|caller| can(*caller))
-        .unwrap_or(ApiCaller::SecretKey)
-}
-
-/// Returns who may perform an operation, and which access the others need.
-fn callers_in_words(detail: &TableDetail, operation: Operation) -> String {
-    let names: Vec<String> = rows_of(detail, operation)
-        .filter(|(_, rows)| *rows != RowAccess::None)
-        .map(|(caller, rows)| {
-            let name = match caller {
-                ApiCaller::SecretKey => "the secret key",
-                ApiCaller::Publishable => "the publishable key",
-                ApiCaller::SignedIn => "the publishable key and a user's access token",
-            };
-            let limit = if rows == RowAccess::Policies { " (rows limited by policies)" } else { "" };
-            format!("{name}{limit}")
-        })
-        .collect();
-    let access = if operation == Operation::Read { "Read" } else { "Write" };
-    let works = match names.as_slice() {
-        [] => "No caller may do this.".to_owned(),
-        [name] => format!("Works with {name}."),
-        [first @ .., last] => format!("Works with {}, or {last}.", first.join(", ")),
-    };
-    if names.len() == detail.access.len() {
-        works
-    } else {
-        format!("{works} For other callers, set the access “{access}” on the tab Access.")
+/// A request as code, with the callers that may send it.
+#[component]
+fn CallCode(detail: Shared, language: Language, api_url: String, call: Call) -> Element {
+    let text = code::write(language, &api_url, &call);
+    rsx! {
+        section { class: "stack stack-1", "aria-label": call.name,
+            h3 { "{call.name}" }
+            p { class: "help", {callers::in_words(&detail, call.operation)} }
+            div { class: "code",
+                div { class: "code-head",
+                    span { class: "grow cut mono", "{call.method} {call.path}" }
+                    CopyButton { name: "Copy code: {call.name}", text: text.clone() }
+                }
+                // Focusable, so that the keyboard can scroll it.
+                pre { tabindex: "0", role: "group", "aria-label": "Code: {call.name}", "{text}" }
+            }
+        }
     }
 }

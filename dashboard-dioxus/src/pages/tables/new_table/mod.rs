@@ -39,11 +39,10 @@ const TYPES: [&str; 15] = [
 
 #[component]
 pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
-    let drafts = use_hook(|| ["name", "columns", "security"].map(|part| format!("new-table.{project}.{part}")));
-    let [name_draft, columns_draft, security_draft] = &drafts;
-    let name = draft::use_draft(name_draft, String::new());
-    let mut columns = draft::use_draft(columns_draft, first_columns());
-    let mut row_level_security = draft::use_draft(security_draft, true);
+    let form = draft::use_form(|| format!("new-table.{project}"));
+    let name = form.use_field("name", String::new());
+    let mut columns = form.use_field("columns", first_columns());
+    let mut row_level_security = form.use_field("security", true);
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<String>);
     let id = project.clone();
@@ -60,18 +59,17 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
     };
     let is_dirty = !name.read().is_empty() || *columns.read() != first_columns() || !row_level_security();
     let can_create = is_complete(&name.read(), &columns.read()) && !is_taken;
-    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
     let create = {
-        let (sql, forget) = (sql.clone(), forget.clone());
+        let sql = sql.clone();
         move || {
-            let (sql, project, forget) = (sql.clone(), project.clone(), forget.clone());
+            let (sql, project) = (sql.clone(), project.clone());
             let table = name.peek().trim().to_owned();
             spawn(async move {
                 busy.set(true);
                 failure.set(None);
                 match run_statements(&project, &sql).await {
                     Ok(()) => {
-                        forget();
+                        form.forget();
                         remote::forget(&format!("/projects/{project}"));
                         messages::show("Table created");
                         address::go(&table_address(&project, &table));
@@ -103,7 +101,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                     class: "btn btn-ghost",
                     r#type: "button",
                     onclick: move |_| {
-                        forget();
+                        form.forget();
                         on_close.call(());
                     },
                     "Cancel"
