@@ -37,8 +37,8 @@ use crate::{
     startup,
     ui::messages::Messages,
 };
-use gate::SessionEnded;
 pub use gate::ServerGone;
+use gate::SessionEnded;
 use help::Help;
 use navigation::{Drawer, Sidebar};
 use notices::Notices;
