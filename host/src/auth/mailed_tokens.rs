@@ -1,4 +1,4 @@
-//! Tokens of mailed links: the fixed SQL. Each token is deleted when it is used.
+//! The SQL for the tokens in mailed links. Using a token deletes it.
 
 use super::{
     database::{AuthDatabase, Bind as _, column, read, write},
