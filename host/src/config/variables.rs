@@ -86,7 +86,7 @@ variables! {
         "Comma-separated addresses or networks of proxies whose header `CF-Connecting-IP` is trusted.";
     plain "ATLASHUB_BODY_LIMIT_BYTES" "1048576" "Maximum size of a JSON body, in bytes.";
     plain "ATLASHUB_BODY_TIMEOUT_SECONDS" "30"
-        "Time in which the whole body of a request must arrive, in seconds; a later one gets 408.";
+        "Time in which the whole body of a request must arrive, in seconds; otherwise the request gets 408.";
     plain "ATLASHUB_MAX_BODY_BYTES_IN_FLIGHT" "134217728"
         "Maximum size of all request bodies in memory per surface, in bytes; further ones get 503. One project \
          can take half. The minimum is four times `ATLASHUB_BODY_LIMIT_BYTES`.";
@@ -103,7 +103,7 @@ variables! {
          the process may open. A new connection replaces the one that has waited longest for a request. If none is \
          waiting, the new one gets 503. One project can take half of the connections.";
     plain "ATLASHUB_MAX_ADMIN_CONNECTIONS" "256"
-        "The same for the admin listener. The owner can take three quarters of its connections.";
+        "Maximum number of connections to the admin listener. The owner can take three quarters of them.";
     plain "ATLASHUB_HEADER_TIMEOUT_SECONDS" "10"
         "Time in which a new connection must send the headers of a request, in seconds. The same applies to each \
          further request from its first byte.";
