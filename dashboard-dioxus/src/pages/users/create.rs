@@ -16,7 +16,7 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
     let settings = settings.value();
     let min_length = settings.as_ref().map(|settings| settings.password_min_length);
     let has_mail = settings.is_none_or(|settings| settings.mail_configured);
-    // Without the password, which is secret.
+    // The password has no draft, because it is secret.
     let drafts = use_hook(|| ["email", "role"].map(|part| format!("new-user.{project}.{part}")));
     let [email_draft, role_draft] = &drafts;
     let email = draft::use_draft(email_draft, String::new());

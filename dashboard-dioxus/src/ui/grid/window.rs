@@ -171,7 +171,7 @@ mod tests {
     fn far_window_is_reached_over_several_frames() {
         let rows = |first_row, last_row| Window { first_row, last_row, first_column: 1, last_column: 9 };
         for (from, target, in_view, expected) in [
-            // Nothing in common: starts at the first row in view.
+            // The windows have no row in common, so the new one starts at the first row in view.
             (rows(0, 28), rows(500, 528), 506, rows(506, 518)),
             (rows(506, 518), rows(500, 528), 506, rows(504, 528)),
             (rows(504, 528), rows(500, 528), 506, rows(500, 528)),

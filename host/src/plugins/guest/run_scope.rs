@@ -98,7 +98,7 @@ impl<S> RunScope<S> {
             "job": self.call.job,
         });
         let pool = self.denials.platform.clone();
-        // In a separate task, so that the entry is written even if the run is stopped.
+        // A separate task writes the entry, so that it is written even if the run is stopped.
         tokio::spawn(async move { record_or_log(&pool, &entry).await });
     }
 }

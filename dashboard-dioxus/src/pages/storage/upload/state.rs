@@ -53,7 +53,7 @@ pub(super) enum Status {
     Failed(Problem),
 }
 
-/// Why an upload failed.
+/// The reason why an upload failed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Problem {
     pub(super) text: String,
