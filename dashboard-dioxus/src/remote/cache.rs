@@ -1,3 +1,5 @@
+//! The responses that the dashboard has read, by path, so that components share them.
+
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use dioxus::prelude::*;

@@ -1,3 +1,5 @@
+//! Values that components read from the server: they are read again when they change, and at intervals.
+
 use std::{cell::Cell, rc::Rc};
 
 use dioxus::prelude::*;

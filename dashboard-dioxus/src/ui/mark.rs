@@ -1,3 +1,5 @@
+//! The marks of states: small shapes in front of the name of a state.
+
 use dioxus::prelude::*;
 
 /// The shapes of states. States must differ in more than their colours, for people who can't distinguish these.

@@ -1,3 +1,5 @@
+//! Notifies the owner of ended runs and of rejected plugins.
+
 use api_types::{NotificationEvent, RunStatus};
 
 use crate::{

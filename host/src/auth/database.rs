@@ -1,3 +1,5 @@
+//! Runs statements on schema `auth` of a project's database, and repairs the schema after the database was replaced.
+
 use std::{
     sync::{
         Arc,

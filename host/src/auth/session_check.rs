@@ -1,3 +1,5 @@
+//! Checks for the gate whether a user's session has ended.
+
 use async_trait::async_trait;
 
 use super::{

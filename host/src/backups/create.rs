@@ -1,3 +1,5 @@
+//! Starts runs that create backups.
+
 use std::time::Duration;
 
 use serde_json::json;

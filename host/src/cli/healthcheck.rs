@@ -1,3 +1,5 @@
+//! `atlashub healthcheck`: asks the server on this machine whether it is ready.
+
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,

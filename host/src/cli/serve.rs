@@ -1,3 +1,5 @@
+//! `atlashub serve`: starts the server, and stops it on a signal.
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,

@@ -1,3 +1,5 @@
+//! Limits on plugins.
+
 use std::time::Duration;
 
 use plugin_manifest::Limits;

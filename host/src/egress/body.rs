@@ -1,3 +1,5 @@
+//! Reads and decodes the bodies of responses.
+
 use std::{io, pin::Pin};
 
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder};

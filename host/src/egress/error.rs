@@ -1,3 +1,5 @@
+//! The errors of outgoing requests, and their reasons in words.
+
 use std::{error::Error, io, time::Duration};
 
 use rustls::CertificateError;

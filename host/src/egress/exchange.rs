@@ -1,3 +1,5 @@
+//! Sends an outgoing request and follows its redirects.
+
 use std::{
     net::SocketAddr,
     sync::{

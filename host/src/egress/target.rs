@@ -1,3 +1,5 @@
+//! The target of an outgoing request: parses and checks its URL, and resolves and checks its addresses.
+
 use std::net::{IpAddr, SocketAddr};
 
 use url::{Host, Url};

@@ -1,3 +1,5 @@
+//! The settings of channels: checked, merged with stored ones, sealed, and shown without secrets.
+
 use std::net::IpAddr;
 
 use api_types::{ChannelKind, ChannelSettings, SmtpTls};

@@ -1,3 +1,5 @@
+//! Keys that are derived from the master key.
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;

@@ -1,3 +1,5 @@
+//! The list of audit entries: a table, or cards on a phone.
+
 use api_types::{AuditEntry, Session};
 use dioxus::{prelude::*, web::WebEventExt as _};
 

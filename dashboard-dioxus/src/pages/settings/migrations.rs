@@ -1,3 +1,6 @@
+//! The section "Migrations" of the settings: the migrations of the platform database, and a button that applies the
+//! pending ones.
+
 use api_types::{Migration, MigrationState, Page as ApiPage};
 use dioxus::prelude::*;
 

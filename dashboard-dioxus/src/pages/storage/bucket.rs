@@ -1,3 +1,5 @@
+//! The page of one bucket, with its tabs and the buttons that upload files.
+
 use api_types::Bucket as BucketData;
 use dioxus::prelude::*;
 

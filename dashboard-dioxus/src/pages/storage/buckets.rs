@@ -1,3 +1,5 @@
+//! The page "Storage": the buckets of a project, as a table or as cards.
+
 use api_types::{Bucket, Page as ApiPage};
 use dioxus::prelude::*;
 

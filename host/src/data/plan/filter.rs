@@ -1,3 +1,5 @@
+//! Plans filters: finds their columns, and checks that the types of the columns support the operators.
+
 use std::sync::Arc;
 
 use crate::{

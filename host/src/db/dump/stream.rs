@@ -1,3 +1,5 @@
+//! The bytes of a dump, as a stream.
+
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},

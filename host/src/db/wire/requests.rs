@@ -1,3 +1,5 @@
+//! Joins the request that sets a user's claims with the request after it, in the bytes that the client library sends.
+
 use std::{collections::VecDeque, io};
 
 use bytes::BytesMut;

@@ -1,3 +1,5 @@
+//! Starts the private Postgres: programs, cluster, server process and settings.
+
 use std::{
     ffi::OsString,
     path::PathBuf,

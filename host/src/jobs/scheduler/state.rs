@@ -1,3 +1,5 @@
+//! The state that the tasks of a scheduler share.
+
 use std::{sync::Arc, time::Duration};
 
 use api_types::RunStatus;

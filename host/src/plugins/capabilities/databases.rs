@@ -1,3 +1,5 @@
+//! The interface `databases`: lists, dumps and describes databases.
+
 use futures_util::StreamExt as _;
 use plugin_manifest::{Capability, Scope};
 use wasmtime::component::{FutureReader, Linker, StreamReader};

@@ -1,3 +1,5 @@
+//! Limits on the calls in progress and on the memory that the host holds for them, per run and for all runs.
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -1,3 +1,5 @@
+//! A run as its host functions see it: identity, grants and services. Also records denied calls in the audit log.
+
 use std::{
     sync::{
         Arc,

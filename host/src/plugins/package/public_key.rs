@@ -1,3 +1,5 @@
+//! Public keys in minisign's format.
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use minisign_verify::PublicKey;
 

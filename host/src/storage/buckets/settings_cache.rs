@@ -1,3 +1,5 @@
+//! A cache of the settings of buckets.
+
 use std::{
     collections::HashMap,
     sync::{

@@ -1,3 +1,5 @@
+//! Counts the objects under a prefix.
+
 use std::time::{Duration, Instant};
 
 use api_types::{CountObjects, ObjectCount};

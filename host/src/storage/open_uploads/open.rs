@@ -1,3 +1,5 @@
+//! Records an upload as open, if the caller's quota allows it.
+
 use std::time::Duration;
 
 use uuid::Uuid;

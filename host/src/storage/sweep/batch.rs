@@ -1,3 +1,5 @@
+//! Sweeps records of objects in batches, for the plugin `cleanup`.
+
 use std::time::{Duration, Instant};
 
 use chrono::Utc;

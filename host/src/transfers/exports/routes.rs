@@ -1,3 +1,5 @@
+//! Handlers for exports: list, create, return, download and delete.
+
 use std::time::Duration;
 
 use api_types::{

@@ -1,3 +1,5 @@
+//! Previews a file, and starts its import.
+
 use std::time::Duration;
 
 use api_types::{ImportPreview, ImportState, PreviewImport, StartImport};

@@ -1,3 +1,5 @@
+//! Sends one file to the object store, in one request or in parts.
+
 use std::collections::{BTreeMap, HashMap};
 
 use api_types::{

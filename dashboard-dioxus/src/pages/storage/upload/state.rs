@@ -1,3 +1,5 @@
+//! The state of all uploads of this tab.
+
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},

@@ -1,3 +1,5 @@
+//! Sends bytes to the object store in one request, and reports the progress.
+
 use std::collections::BTreeMap;
 
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};

@@ -1,3 +1,5 @@
+//! Exchanges with streamed bodies that are refused.
+
 use atlashub::plugins::runtime::HostLimits;
 use plugin_manifest::Scope;
 use serde_json::{Value, json};

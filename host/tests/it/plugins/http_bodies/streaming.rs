@@ -1,3 +1,5 @@
+//! Streamed bodies in both directions, and their limits.
+
 use std::{
     sync::{
         Arc,
