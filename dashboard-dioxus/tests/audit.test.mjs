@@ -74,7 +74,7 @@ test("entry of SQL names the command and the tables that it changed", async (t) 
   await shown(first(page).getByText(`ran TRUNCATE TABLE on books (${project.name})`));
 });
 
-test("button that shows all entries of a thing fits on a phone", async (t) => {
+test("button that shows all entries of a resource fits on a phone", async (t) => {
   await revokeNewKey("n".repeat(60));
   const page = await openPage(t, { narrow: true });
   await page.goto(`${url}/audit?project=${project.id}&action=key.revoke`);

@@ -42,7 +42,8 @@ const IDENTITY_REMEDY: &str =
 const MAX_NAMED_TABLES: usize = 10;
 const PLUGIN: &str = "backup";
 const JOB: &str = "verify";
-/// Time limit of a run. Enough for large databases. Restoring takes longer than dumping, because it rebuilds indexes.
+/// Time limit of a run. This is enough for large databases. Restoring takes longer than dumping, because it rebuilds
+/// indexes.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Restores a backup into a scratch database, counts its rows, and removes the database. Needs a Postgres server and

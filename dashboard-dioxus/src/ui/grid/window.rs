@@ -178,7 +178,7 @@ mod tests {
             // A step down and a step up.
             (rows(0, 28), rows(4, 32), 8, rows(4, 32)),
             (rows(40, 68), rows(20, 48), 24, rows(28, 48)),
-            // Fewer rows.
+            // The list has become shorter.
             (rows(40, 68), rows(0, 3), 0, rows(0, 3)),
             (rows(0, 12), rows(0, 0), 0, rows(0, 0)),
         ] {
