@@ -152,8 +152,9 @@ variables! {
         "Days after which ended runs are removed with their logs. The newest run of each job is kept.";
     plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000" "Maximum number of ended runs that are kept per job.";
     plain "ATLASHUB_PLUGIN_MAX_MEMORY_MIB" "256"
-        "Maximum memory of one plugin run, in MiB. For this and the next five variables, the lower of this value and \
-         the one in the plugin's manifest applies.";
+        "Maximum memory of one plugin run, in MiB. For each limit of one run, from `ATLASHUB_PLUGIN_MAX_MEMORY_MIB` to \
+         `ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS`, the lower of the variable and the value in the plugin's manifest \
+         applies.";
     plain "ATLASHUB_PLUGIN_MAX_WALL_SECONDS" "86400"
         "Maximum duration of one plugin run, in seconds. A job's own timeout can be lower.";
     plain "ATLASHUB_PLUGIN_MAX_CPU_SECONDS" "3600" "Maximum CPU time of one run in the plugin's own code, in seconds.";
