@@ -53,7 +53,7 @@ pub struct Load {
 
 /// Latencies of a load.
 pub struct Outcome {
-    /// Sorted.
+    /// The latencies, shortest first.
     latencies: Vec<Duration>,
     elapsed: Duration,
 }

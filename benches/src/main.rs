@@ -54,7 +54,7 @@ async fn main() -> Result<()> {
     let postgrest = postgrest::start(&platform).await?;
 
     let outcome = measure_selected(&platform, postgrest.as_ref(), duration, &mut report).await;
-    // What was measured is printed even if a later case fails.
+    // The report is printed even if a case fails. It then contains the cases before that one.
     report.print();
     outcome
 }

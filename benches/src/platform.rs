@@ -346,7 +346,7 @@ impl Server {
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap_or_default())
             .env("ATLASHUB_LOG", "warn")
-            // As in the container image.
+            // The container image sets this variable too.
             .env("MIMALLOC_PURGE_DELAY", "0")
             .env("ATLASHUB_PUBLIC_LISTEN", public.to_string())
             .env("ATLASHUB_ADMIN_LISTEN", admin.to_string())

@@ -1,4 +1,4 @@
-//! Further projects of the measured server, with end users.
+//! Creates projects on the measured server for the benchmarks of end-user login.
 
 use std::sync::LazyLock;
 
@@ -30,7 +30,7 @@ impl Project {
         format!("/admin/v1/projects/{}{rest}", self.id)
     }
 
-    /// Sends a request to a route of end-user login, with the secret key, whose limits are higher.
+    /// Sends a request to a route of end-user login. Uses the secret key, because its rate limits are higher.
     pub async fn auth_post(&self, platform: &Platform, route: &str, body: &Value) -> Result<(StatusCode, Value)> {
         let http = HTTP.as_ref().context("no HTTP client")?;
         let url = format!("http://{}/v1/auth/{route}", platform.gateway_address());

@@ -92,7 +92,7 @@ report("first paint (median)", `${Math.round(median(paints))} ms`);
 report("first text (median)", `${Math.round(median(texts))} ms`);
 report("can be used (median)", `${Math.round(median(usable))} ms`);
 
-// From page to page, by the links of the sidebar.
+// Clicks through the links of the sidebar. Returns the times until each page is shown.
 async function switchTimes(page) {
   const times = new Map();
   for (const path of PAGES) {

@@ -207,7 +207,7 @@ impl Routable for Route {
 
     fn render(&self, level: usize) -> Element {
         match (level, self) {
-            // The only page without the frame.
+            // The sign-in page is the only page without the frame.
             (0, Self::SignIn {}) => self.page(),
             (0, _) => rsx! { Frame {} },
             (1, _) => self.page(),

@@ -74,7 +74,7 @@ test("entry of SQL names the command and the tables that it changed", async (t) 
   await shown(first(page).getByText(`ran TRUNCATE TABLE on books (${project.name})`));
 });
 
-test("button that shows all entries of a thing fits on a phone", async (t) => {
+test("button that shows all entries of a resource fits on a phone", async (t) => {
   await revokeNewKey("n".repeat(60));
   const page = await openPage(t, { narrow: true });
   await page.goto(`${url}/audit?project=${project.id}&action=key.revoke`);
@@ -112,8 +112,8 @@ test("new entries appear only while they are followed", async (t) => {
   const follow = page.getByRole("switch", { name: "Follow" });
   await follow.uncheck();
   await revokeNewKey("unfollowed");
-  // Longer than the interval of the followed list. Shorter than the silence after which the page assumes a lost
-  // connection and reads everything again.
+  // This time is longer than the interval of the followed list, and shorter than the silence after which the page
+  // assumes a lost connection and reads everything again.
   await page.clock.fastForward(4_000);
   assert.equal(await entries(page).getByText("unfollowed").count(), 0);
   await button(page, "Refresh").click();

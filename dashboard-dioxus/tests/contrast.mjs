@@ -1,7 +1,7 @@
-// Checks the contrast of everything that is shown. Transparent colours are mixed with the colours under them.
+// Checks the contrast of everything that the page shows. Mixes transparent colours with the colours under them.
 
-// Returns the elements with too little contrast: texts below 4.5 (large texts below 3), shapes and borders of controls
-// below 3. Runs in the page, so it can't use other functions of this file.
+// Returns the elements with too little contrast, as WCAG 2 defines it: texts below 4.5 (large texts below 3), shapes
+// and borders of controls below 3. Runs in the page, so it can't use other functions of this file.
 function findLowContrast() {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   canvas.canvas.width = canvas.canvas.height = 1;

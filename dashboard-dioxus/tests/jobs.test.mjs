@@ -38,7 +38,7 @@ test("time zone is found by the first letters of its city", async (t) => {
 
 test("next times are also shown in the browser's own time zone", async (t) => {
   const page = await openPage(t, { timezoneId: "Asia/Tokyo" });
-  // This choice applies to other times.
+  // The choice of UTC applies to all other times in the dashboard, but not to the next times of a job.
   await page.addInitScript(() => localStorage.setItem("atlashub.times", "utc"));
   await page.goto(`${url}/jobs/new`);
   await page.getByRole("textbox", { name: "Schedule" }).fill("0 3 * * 1");

@@ -132,7 +132,7 @@ test("server without channels warns that nobody is notified of failures", async 
   const page = await openPage(t);
   await page.route("**/admin/v1/notifications?*", (route) => route.fulfill({ json: { items: [], nextCursor: null } }));
   await page.goto(`${url}/notifications`);
-  await shown(page.getByRole("note").getByText("Nobody is told when a run or backup fails.", { exact: true }));
+  await shown(page.getByRole("note").getByText("Nobody is notified when a run or backup fails.", { exact: true }));
   await shown(page.getByRole("heading", { level: 2, name: "No channels" }));
 });
 

@@ -79,7 +79,7 @@ test("keys stay shown until they are stored, whatever the server reports", async
   await button(page, "Create project").click();
   const dialog = page.getByRole("dialog", { name: "Store your keys" });
   await shown(dialog);
-  // Without waiting for the next regular refresh.
+  // The page behind the dialog changes at once, without waiting for the next regular refresh.
   await page.getByText("Create your first project").waitFor({ state: "detached", timeout: 5_000 });
   await shown(dialog);
   await dialog.getByRole("checkbox", { name: "I have stored it" }).check();

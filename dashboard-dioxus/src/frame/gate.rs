@@ -38,7 +38,8 @@ pub(super) fn to_sign_in() -> Element {
     skeleton()
 }
 
-/// Signs out. If the server names an address that ends the sign-in, as behind Cloudflare Access, also opens it.
+/// Signs out. Behind Cloudflare Access, the server returns the address that ends the session of Access, and the browser
+/// opens that address.
 pub(super) fn sign_out() {
     // The clicked element may be removed before the server responds.
     dioxus::core::spawn_forever(async {
@@ -82,7 +83,7 @@ pub fn ServerGone() -> Element {
 #[component]
 pub fn SessionUnchecked(failure: Failure) -> Element {
     use_hook(|| dom::set_title("AtlasHub is not ready · AtlasHub"));
-    // Tries again when the server allows it, unless it forbids the request.
+    // Tries again at the time that the server names, unless the server forbids the request.
     use_future(|| async {
         loop {
             let seconds = match session::peek() {
@@ -96,14 +97,16 @@ pub fn SessionUnchecked(failure: Failure) -> Element {
     });
     let mut countdown = use_countdown();
     let seconds = failure.retry_after().unwrap_or_default();
-    // Not restarted by a failure that differs only in its request id: the button would flicker.
+    // A failure that differs only in its request id does not restart the countdown. Otherwise, the button would
+    // flicker.
     use_effect(use_reactive!(|seconds| countdown.start(seconds)));
     let left = countdown.left();
     rsx! {
         main { class: "solo", "aria-labelledby": "h1",
             div { class: "solo-card",
                 h1 { id: "h1", "AtlasHub is not ready" }
-                // The alert contains neither the request id nor the countdown, whose changes would be announced.
+                // The alert contains neither the request id nor the countdown, because screen readers would announce
+                // each of their changes.
                 p { class: "muted", role: "alert", "Your sign-in could not be checked. {failure.message()}" }
                 if let Some(id) = failure.request_id() {
                     p { class: "label muted", "Request id: " span { class: "mono", "{id}" } }

@@ -128,7 +128,7 @@ pub(super) fn Drawer(project: Option<String>) -> Element {
         ModalDialog { name: "Menu", class: "drawer-dialog", on_close: |()| overlay::close(),
             div {
                 class: "drawer",
-                // The link of the current page changes no route.
+                // A click on the link of the current page does not change the route, so the menu must be closed here.
                 onclick: |event| {
                     let is_link = |event: &web_sys::MouseEvent| dom::closest(event, "nav a").is_some();
                     let click = event.data().try_as_web_event();

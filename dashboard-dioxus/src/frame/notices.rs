@@ -44,7 +44,8 @@ pub(super) fn Notices() -> Element {
 fn Outdated(failure: Failure) -> Element {
     let mut countdown = use_countdown();
     let seconds = failure.retry_after().unwrap_or_default();
-    // Not restarted by a failure that differs only in its request id: the button would flicker.
+    // A failure that differs only in its request id does not restart the countdown. Otherwise, the button would
+    // flicker.
     use_effect(use_reactive!(|seconds| countdown.start(seconds)));
     let left = countdown.left();
     rsx! {

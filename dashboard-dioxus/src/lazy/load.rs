@@ -42,7 +42,7 @@ enum Module {
 pub(super) fn page(module: &'static str, show: impl FnOnce() -> Element) -> Element {
     match use_module(module) {
         Module::Loaded => show(),
-        // The same placeholder that the page's HTML and the frame show before.
+        // The page's HTML and the frame showed the same placeholder before.
         Module::Loading => rsx! {
             main { class: "main", id: "main-content", tabindex: "-1", "aria-busy": "true",
                 div { class: "head", div { span { class: "sk w-45" } } }

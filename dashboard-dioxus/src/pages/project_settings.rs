@@ -26,7 +26,7 @@ pub fn ProjectSettings(id: ReadSignal<String>) -> Element {
             ErrorBox { what: "The project could not be loaded.", failure, on_retry: move |()| detail.refresh() }
         },
         RemoteState::Ready(current) => rsx! {
-            // A list of one element, because Dioxus compares keys only in lists: another project must create a new
+            // Dioxus compares keys only in lists, so this is a list of one element: another project must create a new
             // form.
             for project in [current.project.clone()] {
                 SettingsForm { key: "{project.id}", project }

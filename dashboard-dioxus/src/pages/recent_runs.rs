@@ -1,3 +1,5 @@
+//! The region "Recent runs" of several pages: the newest runs and their results.
+
 use api_types::{Page as ApiPage, Run, RunStatus, RunTrigger};
 use dioxus::prelude::*;
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! Reads the state of a long task again and again while its run is in progress.
+
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 

@@ -10,7 +10,7 @@ use crate::{remote, ui::messages};
 /// Interval at which the state of the run is read.
 const INTERVAL_MS: u32 = 1_000;
 
-/// What a run does, as texts of its message.
+/// Texts for the message about a run, which say what it does.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Work {
     /// For example `Backing up notebook`.

@@ -1,3 +1,5 @@
+//! The responses that the dashboard has read, by path, so that components share them.
+
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use dioxus::prelude::*;
@@ -38,7 +40,7 @@ thread_local! {
 
 static GENERATION: GlobalSignal<u64> = Signal::global(|| 0);
 
-/// Subscribes the caller to [`forget`].
+/// Subscribes the calling component to [`forget`] and [`forget_all`].
 pub(super) fn subscribe() {
     let _ = GENERATION.read();
 }
@@ -89,8 +91,8 @@ async fn request(path: String, id: u64) -> Result<CachedResponse, Failure> {
     response
 }
 
-/// Removes the responses of a path and of all paths below it, because they are outdated. Components that show them read
-/// them again, and show the old response until then.
+/// Removes the responses of a path and of all paths below it, because they are outdated. Components that show one of
+/// these responses request it again, and show the old one until the new one arrives.
 pub fn forget(path: &str) {
     let path = path.split('?').next().unwrap_or_default();
     let is_below = |candidate: &str| {

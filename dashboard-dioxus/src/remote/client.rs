@@ -1,3 +1,5 @@
+//! Sends requests to the admin API, and converts their responses and errors.
+
 use api_types::ErrorBody;
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::JsCast as _;

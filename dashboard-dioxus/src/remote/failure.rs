@@ -1,6 +1,6 @@
 use api_types::ErrorDetail;
 
-/// Why a request has no result.
+/// The reason why a request has no result.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failure {
     /// Nobody is signed in, or the sign-in has ended.

@@ -1,3 +1,5 @@
+//! Values that components read from the server: they are read again when they change, and at intervals.
+
 use std::{cell::Cell, rc::Rc};
 
 use dioxus::prelude::*;
@@ -13,7 +15,7 @@ thread_local! {
     static NEXT_READER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Why shown values could not be read again, each with the number of its reader. The latest failure is the last one.
+/// The failures to read shown values again, oldest first, each with the number of its reader.
 static OUTDATED: GlobalSignal<Vec<(u64, Failure)>> = Signal::global(Vec::new);
 
 /// Returns why a shown value could not be read again, and subscribes the component to changes. `None` if all shown

@@ -1,4 +1,4 @@
-//! Who is signed in.
+//! The session: reads who is signed in, and signs in and out.
 
 use api_types::{CreateSession, Session, SignInWay};
 use dioxus::prelude::*;

@@ -9,8 +9,8 @@ use web_sys::{HtmlDialogElement, HtmlElement};
 use super::{CodeText, messages::DialogMessages};
 use crate::dom;
 
-/// A native modal dialog with any content. It keeps the focus inside and returns it when it closes. It is open as long
-/// as it is rendered.
+/// A native modal dialog with any content. The dialog keeps the focus inside, and returns the focus when it closes. The
+/// dialog is open as long as it is rendered.
 #[component]
 pub fn ModalDialog(
     /// Accessible name. Absent if `labelled_by` names an element of the content.

@@ -1,6 +1,8 @@
+//! The marks of states: small shapes in front of the name of a state.
+
 use dioxus::prelude::*;
 
-/// The shapes of states. States must differ in more than their colours.
+/// The shapes of states. States must differ in more than their colours, for people who can't distinguish these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     Queued,
@@ -45,7 +47,7 @@ impl Shape {
     }
 }
 
-/// The shape of a state, in front of its word.
+/// The shape of a state. The name of the state follows it as text.
 #[component]
 pub fn Mark(shape: Shape) -> Element {
     rsx! {

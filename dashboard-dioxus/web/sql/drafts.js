@@ -1,5 +1,5 @@
-// Stores the texts of the SQL page in IndexedDB, one record per tab: {project, id, revision, …}. Bundled with the
-// module.
+// Stores the texts of the SQL page in IndexedDB, one record per tab: {project, id, revision, …}. The bundler adds this
+// file to the script that starts the app.
 //
 // A window replaces a record only if it has seen the record's latest revision, so two windows never overwrite each
 // other's text.

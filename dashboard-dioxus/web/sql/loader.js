@@ -1,4 +1,5 @@
-// Loads the SQL editor, which is too large for the first load of the dashboard. Bundled with the module.
+// Loads the SQL editor, which is too large for the first load of the dashboard. The bundler adds this file to the
+// script that starts the app.
 
 let loading;
 

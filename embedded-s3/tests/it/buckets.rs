@@ -1,3 +1,5 @@
+//! Creating, listing, configuring and deleting buckets.
+
 use aws_sdk_s3::types::{BucketCannedAcl, CorsConfiguration, CorsRule, CreateBucketConfiguration, Tag};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

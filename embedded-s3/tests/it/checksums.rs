@@ -1,3 +1,5 @@
+//! Checksums of objects and of parts.
+
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{

@@ -1,3 +1,5 @@
+//! Conditional reads and writes.
+
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 
 use crate::support::{BUCKET, TestServer, code, http, status};

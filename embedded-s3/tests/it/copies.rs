@@ -1,3 +1,5 @@
+//! Copies of objects, and parts that are copied from objects.
+
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, MetadataDirective};
 
 use crate::multipart::{MIB, create_upload, upload_part};

@@ -1,3 +1,5 @@
+//! Requests that browsers send from pages of other origins.
+
 use reqwest::Method;
 
 use crate::support::{TestServer, http};

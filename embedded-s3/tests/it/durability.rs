@@ -1,3 +1,5 @@
+//! The state of the store after crashes, failures and damage to its files.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

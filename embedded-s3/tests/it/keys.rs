@@ -1,3 +1,5 @@
+//! Unusual keys.
+
 use crate::support::{BUCKET, TestServer, code, status};
 
 fn unusual_keys() -> Vec<String> {

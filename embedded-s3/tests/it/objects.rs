@@ -1,3 +1,5 @@
+//! Storing, reading and deleting objects.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Starts the background tasks of a process, and stops them when the process stops.
+
 use std::{sync::Arc, time::Duration};
 
 use api_types::RunStatus;

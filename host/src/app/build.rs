@@ -1,3 +1,5 @@
+//! Creates the state of every slice from the configuration.
+
 use std::sync::Arc;
 
 use chrono::Utc;

@@ -1,3 +1,5 @@
+//! Notifies the owner of ended runs and of rejected plugins.
+
 use api_types::{NotificationEvent, RunStatus};
 
 use crate::{
@@ -6,7 +8,7 @@ use crate::{
     plugins::RejectedPlugin,
 };
 
-/// Name of the plugin that makes backups. The job that makes them has the same name.
+/// Name of the plugin that makes backups, and of its job that makes them.
 const BACKUP: &str = "backup";
 
 /// Notifies the owner when runs end.

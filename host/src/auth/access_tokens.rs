@@ -1,3 +1,5 @@
+//! Signs access tokens with the project's newest key.
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},

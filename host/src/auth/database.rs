@@ -1,3 +1,5 @@
+//! Runs statements on schema `auth` of a project's database, and repairs the schema after the database was replaced.
+
 use std::{
     sync::{
         Arc,
@@ -143,7 +145,7 @@ fn may_be_replaced(error: &DbError) -> bool {
     match error {
         // The role has no password yet, or may not connect.
         DbError::Gone | DbError::Unreachable(_) => true,
-        // Insufficient privilege; unknown schema, table, column.
+        // The codes mean: insufficient privilege, and unknown schema, table or column.
         error => {
             error.as_db_error().is_some_and(|error| ["42501", "3F000", "42P01", "42703"].contains(&error.code().code()))
         }

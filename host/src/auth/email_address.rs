@@ -1,3 +1,5 @@
+//! E-mail addresses of users: checked, and in lower case.
+
 use crate::error::{ApiError, ApiResult};
 
 /// Maximum length of an address that mail servers accept (RFC 5321).

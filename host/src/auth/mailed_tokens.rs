@@ -1,4 +1,4 @@
-//! Tokens of mailed links: the fixed SQL. Each token is deleted when it is used.
+//! The SQL for the tokens in mailed links. Using a token deletes it.
 
 use super::{
     database::{AuthDatabase, Bind as _, column, read, write},
@@ -165,7 +165,8 @@ pub(super) async fn use_for_guarded_reset(
 }
 
 /// Uses a token that resets a password: sets the hash, ends all sessions, and marks the address as verified, because
-/// its holder has opened the link. Returns `None` if the token is not valid, or the user has a second factor by now.
+/// the holder of the address has opened the link. Returns `None` if the token is not valid, or the user has a second
+/// factor by now.
 pub(super) async fn use_for_reset(
     database: &AuthDatabase,
     project: &str,
@@ -205,9 +206,10 @@ pub(super) async fn use_for_reset(
     rows.first().map(UserRow::parse).transpose()
 }
 
-/// Uses a token that signs in, and marks the address as verified, because its holder has opened the link. If the
-/// address was not verified before and the user has no second factor, deletes the password and all sessions: they may
-/// belong to someone who signed up with an address that is not theirs. Returns `None` if the token is not valid.
+/// Uses a token that signs in, and marks the address as verified, because the holder of the address has opened the
+/// link. If the address was not verified before and the user has no second factor, deletes the password and all
+/// sessions: they may belong to someone who signed up with an address that is not theirs. Returns `None` if the token
+/// is not valid.
 pub(super) async fn use_for_magic_link(
     database: &AuthDatabase,
     project: &str,

@@ -1,3 +1,5 @@
+//! Refuses passwords that are too short, too long or too common.
+
 use crate::error::{ApiError, ApiResult, Code};
 
 /// Maximum length of a password. It bounds the work of hashing.

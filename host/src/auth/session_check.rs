@@ -1,3 +1,5 @@
+//! Checks for the gate whether a user's session has ended.
+
 use async_trait::async_trait;
 
 use super::{
@@ -17,7 +19,8 @@ impl SessionCheck for AuthState {
         match queries::session_exists(&self.database, project, user, session).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(session_ended()),
-            // Schema `auth` can't be prepared. This is no conflict with what the request does.
+            // Schema `auth` can't be prepared. The caller must not get 409 for that, because its request conflicts with
+            // nothing.
             Err(error) if error.code() == Code::Conflict => Err(ApiError::unavailable("End-user login", error)),
             Err(error) => Err(error),
         }

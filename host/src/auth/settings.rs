@@ -10,8 +10,8 @@ use crate::{
 };
 
 const MAX_ACCESS_TOKEN_SECONDS: i32 = 24 * 3600;
-/// Minimum lifetime. Clients refresh a token about 90 seconds before it expires. They would refresh a token with a
-/// lifetime below that at every request, and one with a slightly longer lifetime at nearly every request.
+/// Minimum lifetime. Clients refresh a token about 90 seconds before it expires. With a lifetime below 90 seconds, they
+/// would refresh at every request, and with a slightly longer lifetime, at nearly every request.
 const MIN_ACCESS_TOKEN_SECONDS: i32 = 120;
 /// Lifetimes from one second up to this are also allowed, for tests.
 const MAX_TEST_SECONDS: i32 = 30;

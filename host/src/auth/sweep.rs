@@ -1,3 +1,5 @@
+//! Removes expired sessions, tokens and challenges from projects' databases.
+
 use super::{
     AuthState,
     database::{Bind as _, write},

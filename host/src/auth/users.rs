@@ -1,3 +1,5 @@
+//! Rows of `auth.users`, and the `data` that users store with their account.
+
 use api_types::{ProjectUser, User, UserRole};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};

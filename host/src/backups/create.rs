@@ -1,3 +1,5 @@
+//! Starts runs that create backups.
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,7 +15,7 @@ use crate::{
 /// The first-party plugin that creates backups, and its job.
 pub(super) const PLUGIN: &str = "backup";
 pub(super) const JOB: &str = "backup";
-/// Time limit of a run. Enough for large databases. The plugin's own limit may be shorter.
+/// Time limit of a run. This is enough for large databases. The plugin's own limit may be shorter.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// The content of a backup.

@@ -1,3 +1,5 @@
+//! The manifest of a backup, and the keys of a backup's objects.
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

@@ -70,7 +70,8 @@ impl BackupCatalogue for Catalogue {
         on_object: OnObject,
     ) -> Result<CopiedObjects, CatalogueError> {
         let (copies, project, key) = (self.objects.clone(), project.to_owned(), manifest_key.to_owned());
-        // In its own task, so that hashing doesn't count as the plugin's CPU time. Aborted when the call is dropped.
+        // The work has its own task, so that hashing doesn't count as the plugin's CPU time. The task is aborted when
+        // the call is dropped.
         let copying = tokio::spawn(async move { copies.copy_all(&project, &key, &*on_object).await });
         Ok(AbortOnDropHandle::new(copying).await.map_err(ObjectsError::from)??)
     }

@@ -1,3 +1,5 @@
+//! Handlers for backups: list, create, download, verify and delete.
+
 use std::time::Duration;
 
 use api_types::{

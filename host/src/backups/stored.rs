@@ -1,3 +1,5 @@
+//! Lists the backups that are in the object store, from their manifests.
+
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, stream};

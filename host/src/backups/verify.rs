@@ -42,7 +42,8 @@ const IDENTITY_REMEDY: &str =
 const MAX_NAMED_TABLES: usize = 10;
 const PLUGIN: &str = "backup";
 const JOB: &str = "verify";
-/// Time limit of a run. Enough for large databases. Restoring takes longer than dumping, because it rebuilds indexes.
+/// Time limit of a run. This is enough for large databases. Restoring takes longer than dumping, because it rebuilds
+/// indexes.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Restores a backup into a scratch database, counts its rows, and removes the database. Needs a Postgres server and
@@ -228,7 +229,8 @@ async fn verify_row(
     }
     let (store, restorer) = (catalogue.store.clone(), catalogue.restorer.clone());
     let identity = catalogue.identities.take(run.run_id).await.map_err(database_error)?;
-    // In its own task, so that hashing doesn't count as the plugin's CPU time. Aborted when the call is dropped.
+    // The work has its own task, so that hashing doesn't count as the plugin's CPU time. The task is aborted when the
+    // call is dropped.
     let verifying =
         tokio::spawn(async move { verify_stored(&store, &restorer, &backup, identity.as_ref(), run.run_id).await });
     let verification = AbortOnDropHandle::new(verifying)
@@ -323,7 +325,7 @@ fn restore_failure(error: RestoreError) -> CatalogueError {
         RestoreError::Unreachable(cause) => CatalogueError::Unavailable { what: "Postgres", cause },
         RestoreError::Archive(cause) => CatalogueError::Unavailable { what: "the object store", cause: cause.into() },
         RestoreError::NotRun(cause) => {
-            // Only logged, because the cause contains paths.
+            // The cause is only logged, because it contains paths.
             tracing::error!(cause = describe_cause(cause.as_ref()), "pg_restore could not be run");
             CatalogueError::NotChecked("pg_restore could not be run; the server's log has the cause".to_owned())
         }

@@ -1,3 +1,5 @@
+//! `atlashub healthcheck`: asks the server on this machine whether it is ready.
+
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
@@ -7,8 +9,8 @@ use std::{
 use super::error::CommandError;
 use crate::config::Vars;
 
-/// Time limit of the request. Shorter than the timeouts that are usual for health checks of containers, five seconds
-/// and more.
+/// Time limit of the request. This is shorter than the usual timeouts for health checks of containers, which are five
+/// seconds or more.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Check whether the server on this machine is ready

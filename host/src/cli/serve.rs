@@ -1,3 +1,5 @@
+//! `atlashub serve`: starts the server, and stops it on a signal.
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -37,7 +39,7 @@ const MAX_BODY_DRAIN: Duration = Duration::from_secs(5);
 const RESERVED_FILES: usize = 128;
 /// Files for the connections of the embedded store.
 const EMBEDDED_STORE_FILES: usize = 256;
-/// Time to store the last notifications at shutdown. Stored ones are delivered after the next start.
+/// Time to store the last notifications at shutdown. Notifications that were stored are delivered after the next start.
 const NOTIFICATION_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time limit for storing how many requests each API key has made.
 const KEY_USAGE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -100,7 +100,7 @@ fn server(text: &str, from: Mailbox) -> Result<SmtpConfig, ConfigError> {
         (user, Some(password)) if !user.is_empty() => Some((decoded(user)?, Secret::new(decoded(password)?))),
         _ => return Err(error("has a user without a password, or the reverse", example)),
     };
-    // Without the brackets of an IPv6 address.
+    // In a URL, an IPv6 address has brackets, which are not part of the host.
     let host = match host {
         Host::Ipv6(address) => address.to_string(),
         host => host.to_string(),

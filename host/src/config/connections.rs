@@ -1,3 +1,5 @@
+//! Limits on the connections to the listeners.
+
 use std::time::Duration;
 
 use super::{ConfigError, Vars};

@@ -1,11 +1,13 @@
+//! Limits on plugins.
+
 use std::time::Duration;
 
 use plugin_manifest::Limits;
 
 use super::{ConfigError, Vars};
 
-/// Limits on plugins, regardless of what their manifests request. The limits of one run are at most what a manifest may
-/// request.
+/// Limits on plugins, regardless of what their manifests request. A limit of one run can't be higher than the highest
+/// value that a manifest may request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PluginsConfig {
     /// Limits of one run.

@@ -86,7 +86,7 @@ variables! {
         "Comma-separated addresses or networks of proxies whose header `CF-Connecting-IP` is trusted.";
     plain "ATLASHUB_BODY_LIMIT_BYTES" "1048576" "Maximum size of a JSON body, in bytes.";
     plain "ATLASHUB_BODY_TIMEOUT_SECONDS" "30"
-        "Time in which the whole body of a request must arrive, in seconds; a later one gets 408.";
+        "Time in which the whole body of a request must arrive, in seconds; otherwise the request gets 408.";
     plain "ATLASHUB_MAX_BODY_BYTES_IN_FLIGHT" "134217728"
         "Maximum size of all request bodies in memory per surface, in bytes; further ones get 503. One project \
          can take half. The minimum is four times `ATLASHUB_BODY_LIMIT_BYTES`.";
@@ -103,7 +103,7 @@ variables! {
          the process may open. A new connection replaces the one that has waited longest for a request. If none is \
          waiting, the new one gets 503. One project can take half of the connections.";
     plain "ATLASHUB_MAX_ADMIN_CONNECTIONS" "256"
-        "The same for the admin listener. The owner can take three quarters of its connections.";
+        "Maximum number of connections to the admin listener. The owner can take three quarters of them.";
     plain "ATLASHUB_HEADER_TIMEOUT_SECONDS" "10"
         "Time in which a new connection must send the headers of a request, in seconds. The same applies to each \
          further request from its first byte.";
@@ -152,8 +152,9 @@ variables! {
         "Days after which ended runs are removed with their logs. The newest run of each job is kept.";
     plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000" "Maximum number of ended runs that are kept per job.";
     plain "ATLASHUB_PLUGIN_MAX_MEMORY_MIB" "256"
-        "Maximum memory of one plugin run, in MiB. For this and the next five variables, the lower of this value and \
-         the one in the plugin's manifest applies.";
+        "Maximum memory of one plugin run, in MiB. For each limit of one run, from `ATLASHUB_PLUGIN_MAX_MEMORY_MIB` to \
+         `ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS`, the lower of the variable and the value in the plugin's manifest \
+         applies.";
     plain "ATLASHUB_PLUGIN_MAX_WALL_SECONDS" "86400"
         "Maximum duration of one plugin run, in seconds. A job's own timeout can be lower.";
     plain "ATLASHUB_PLUGIN_MAX_CPU_SECONDS" "3600" "Maximum CPU time of one run in the plugin's own code, in seconds.";

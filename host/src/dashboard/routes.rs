@@ -1,3 +1,5 @@
+//! Handlers of the dashboard's page and files.
+
 use axum::{
     extract::{Path, Request, State},
     http::{HeaderMap, HeaderValue, Method, header},

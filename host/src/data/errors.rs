@@ -2,8 +2,9 @@
 //! error in the project's SQL (`project_errors`). Internal errors of Postgres, and errors in the SQL that this slice
 //! generates, become an opaque 500.
 //!
-//! Clients without the secret key receive Postgres's own message in two cases: it can describe nothing but a value that
-//! they sent, or the project's SQL raised it. Other messages may quote rows that such a client can't see.
+//! Clients without the secret key receive Postgres's own message in two cases: the message can only describe a value
+//! that the client sent, or the project's SQL raised the error. Other messages may quote rows that such a client can't
+//! see.
 
 use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;

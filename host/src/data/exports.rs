@@ -78,7 +78,7 @@ fn owner_of(project: &str) -> Identity<'_> {
 
 async fn check(attempt: &Attempt<'_>, request: &ExportRequest) -> Result<(), Failure> {
     let plan = plan_export(&attempt.schema, attempt.table, request)?;
-    // Only the filter has values.
+    // Only the filter contains values, so an error of the client is about the filter.
     match fetch(attempt, &render_export_check(&plan)).await {
         Err(Failure { error, refresh }) if error.status().is_client_error() => {
             Err(Failure { error: ExportField::Filter.of(error), refresh })

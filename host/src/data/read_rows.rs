@@ -1,7 +1,8 @@
 //! Writes the rows of a read into the response as they arrive.
 //!
-//! The text between rows is that of `json_agg`. A row is built from the bytes of its columns, or, if Postgres built its
-//! JSON ([`ReadPlan::json_rows`]), copied unchanged. Both ways produce the same text. The tests compare them.
+//! The text between rows is that of `json_agg`. If Postgres built the JSON of a row ([`ReadPlan::json_rows`]), this
+//! module copies it unchanged. Otherwise, it builds the row from the bytes of its columns. Both ways produce the same
+//! text. The tests compare them.
 
 use std::fmt::Write as _;
 
@@ -104,7 +105,8 @@ impl<'p> ReadRows<'p> {
             if self.plan.counts_rows() {
                 self.total = Some(count_column(&row, column)?);
             }
-            // With the exact total, there is a row even if the page is empty.
+            // With `count=exact`, the query returns one row with the total even if the page is empty. The JSON of that
+            // row is null.
             if bytes_column(&row, 0)?.is_none() {
                 return Ok(());
             }
@@ -156,7 +158,7 @@ impl<'p> ReadRows<'p> {
         Ok(())
     }
 
-    /// Returns the page, after the last row.
+    /// Returns the page. Call it after the last row was added.
     pub(super) fn finish(mut self) -> Result<Page, RespondError> {
         if self.count == 0 {
             self.response.push(BEGIN)?;

@@ -1,3 +1,5 @@
+//! Detects that Postgres does not respond, so that requests fail at once and connections that wait are closed.
+
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};

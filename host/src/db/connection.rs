@@ -1,3 +1,6 @@
+//! A connection to a project's database as one of the project's roles. Requests share it, unless a statement may run
+//! code of the project.
+
 use std::{
     future::poll_fn,
     num::NonZeroUsize,

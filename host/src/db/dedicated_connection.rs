@@ -1,7 +1,7 @@
 //! A connection that is dedicated to one task, for statements that must not wait for a free connection of a pool.
 //!
-//! It also saves a round trip per use: a pool pings each connection when it is returned, while this type reuses a
-//! connection if its last statement left it usable.
+//! A dedicated connection also saves a round trip per use: a pool pings each connection when it is returned, while this
+//! type reuses a connection if its last statement left it usable.
 
 use std::time::{Duration, Instant};
 

@@ -1,3 +1,5 @@
+//! Drives the socket of a connection, and keeps the notices that Postgres sends.
+
 use std::{collections::VecDeque, sync::Arc};
 
 use futures_util::{StreamExt as _, stream};

@@ -1,3 +1,5 @@
+//! The connections of one project and role.
+
 use std::{
     sync::{
         Arc,

@@ -1,3 +1,5 @@
+//! Recognizes errors of prepared statements that are out of date, after which the statement is prepared again.
+
 use super::{DbError, Statement, error::is_in_function};
 
 /// Lowest OID of objects that are not Postgres's own.

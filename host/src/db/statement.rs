@@ -1,3 +1,5 @@
+//! A statement with its values, and facts that decide on which connection it runs.
+
 use std::{error::Error, fmt, sync::Arc};
 
 use bytes::BytesMut;

@@ -1,3 +1,5 @@
+//! Reads and decodes the bodies of responses.
+
 use std::{io, pin::Pin};
 
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder};
@@ -85,7 +87,7 @@ pub(super) fn stream_body(response: reqwest::Response, max_bytes: u64) -> BoxStr
     let decoded = async move {
         let mut raw = StreamReader::new(Box::pin(raw));
         if raw.fill_buf().await?.is_empty() {
-            // For example the response to a HEAD request.
+            // The body is empty, for example in the response to a HEAD request.
             return Ok(stream::empty().boxed());
         }
         let decoded = ReaderStream::with_capacity(decoder(encoding, raw.take(max_bytes)), CHUNK_BYTES);

@@ -1,9 +1,11 @@
+//! The errors of outgoing requests, and their reasons in words.
+
 use std::{error::Error, io, time::Duration};
 
 use rustls::CertificateError;
 
 /// The reason why a request has no response. Every message may be shown to the author of the request: no message
-/// contains the address of a host name, the path of a URL or the value of a header.
+/// contains the IP address that a host name resolves to, the path of a URL or the value of a header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
     #[error("the URL is not allowed: {0}")]

@@ -1,3 +1,5 @@
+//! Sends an outgoing request and follows its redirects.
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -245,7 +247,7 @@ impl Egress {
         let mut request = client.request(hop.method.clone(), hop.url.clone()).headers(hop.headers.clone());
         match &hop.body {
             Some(HopBody::Bytes(bytes)) => request = request.body(bytes.clone()),
-            // Present in the first hop. The others have no streamed body.
+            // The upload is present in the first hop. Later hops have no streamed body.
             Some(HopBody::Stream) => request = request.body(upload.take().map(reqwest::Body::wrap).unwrap_or_default()),
             None => {}
         }

@@ -1,3 +1,5 @@
+//! One request of an exchange: the first one, or the one that follows a redirect.
+
 use std::fmt;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};

@@ -1,3 +1,5 @@
+//! An outgoing request as its author describes it.
+
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! The target of an outgoing request: parses and checks its URL, and resolves and checks its addresses.
+
 use std::net::{IpAddr, SocketAddr};
 
 use url::{Host, Url};
@@ -107,7 +109,8 @@ impl Origin {
         let is_allowed = |address: &IpAddr| match kind_of(*address) {
             AddressKind::Public => true,
             AddressKind::Private => permit.private,
-            // Only if the owner listed the address itself. The address of a host name may change.
+            // Metadata services are allowed only if the owner listed the address itself. A host name could resolve to
+            // such an address at any time.
             AddressKind::Metadata => permit.private && is_literal,
             AddressKind::Unusable => false,
         };

@@ -1,3 +1,5 @@
+//! Starts and stops the private Postgres and the private object store together.
+
 use std::path::PathBuf;
 
 use super::{

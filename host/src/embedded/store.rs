@@ -94,7 +94,7 @@ impl EmbeddedStore {
     ) -> Result<Self, EmbeddedError> {
         let root = data_folder.private_folder("objects")?;
         let store = embedded_s3::Store::open(&root).await.map_err(|error| EmbeddedError::Store(error.to_string()))?;
-        // For commands that connect to the running services, and for the next start.
+        // Commands that connect to the running services read this file, and so does the next start.
         write_private(&data_folder.join(ADDRESS_FILE), format!("{address}\n").as_bytes())?;
         let server_config = embedded_s3::Config {
             root,

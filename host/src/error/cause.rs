@@ -1,3 +1,5 @@
+//! Describes causes of errors for the log, without values of rows.
+
 use std::{error::Error, fmt::Write as _};
 
 use sqlx::{error::DatabaseError, postgres::PgDatabaseError};

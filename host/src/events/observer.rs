@@ -1,3 +1,5 @@
+//! Compares the platform database with the previous observation, and returns the changes as events.
+
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},

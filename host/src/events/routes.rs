@@ -1,3 +1,5 @@
+//! The handler that streams changes as server-sent events.
+
 use api_types::{ErrorBody, Event};
 use axum::{extract::State, http::HeaderMap, response::Response};
 use serde::Deserialize;

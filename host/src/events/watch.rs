@@ -1,3 +1,5 @@
+//! Observes the platform database at intervals, and records the events.
+
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -1,10 +1,12 @@
-//! Response extensions with which handlers of the admin surface add to their audit entry. `admin::audit` writes it.
+//! Response extensions with which handlers of the admin surface complete the audit entry of their request.
+//! `admin::audit` reads the extensions and writes the entry.
 
 /// Details of the change, as a JSON object. Must contain no secrets and no bodies.
 #[derive(Debug, Clone)]
 pub struct AuditDetails(pub serde_json::Value);
 
-/// The request has changed nothing, although other requests to the same route do. Its audit entry is removed.
+/// This request changed nothing, although its route usually changes something. `admin::audit` removes the entry of the
+/// request.
 #[derive(Debug, Clone, Copy)]
 pub struct NothingChanged;
 

@@ -28,7 +28,7 @@ pub async fn finish_response(mut request: Request, next: Next) -> Response {
         log_error(&error, &id);
         response = with_body(response, &error, &id);
     }
-    // Also for responses that are not an `ApiError`.
+    // A 503 that is not an `ApiError` gets `Retry-After` too.
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
     }
@@ -55,7 +55,7 @@ fn log_error(error: &ApiError, id: &RequestId) {
 
 fn with_body(response: Response, error: &ApiError, id: &RequestId) -> Response {
     let (mut parts, _) = response.into_parts();
-    // It is the content length of the empty body, which is replaced.
+    // This is the length of the body that is replaced.
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = serde_json::to_vec(&error.body(&id.0)).unwrap_or_default();

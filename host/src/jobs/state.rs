@@ -1,3 +1,5 @@
+//! The state of the slice: the history of runs, and jobs with everything that is needed to run them.
+
 use std::sync::Arc;
 
 use sqlx::PgPool;

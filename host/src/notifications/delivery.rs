@@ -1,3 +1,5 @@
+//! Delivers the messages of the outbox, with retries.
+
 use std::time::{Duration, Instant};
 
 use api_types::{ChannelKind, ChannelSettings, DeliveryState};

@@ -1,3 +1,5 @@
+//! Watches the free space of the disk, and notifies the owner when it is low.
+
 use std::{path::PathBuf, time::Duration};
 
 use api_types::NotificationEvent;

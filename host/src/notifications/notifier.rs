@@ -1,3 +1,5 @@
+//! Accepts notifications from any slice, and writes them to the outbox.
+
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;

@@ -1,3 +1,5 @@
+//! The settings of channels: checked, merged with stored ones, sealed, and shown without secrets.
+
 use std::net::IpAddr;
 
 use api_types::{ChannelKind, ChannelSettings, SmtpTls};
@@ -223,7 +225,7 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
         return Err(ApiError::invalid(format!("`to` must contain 1 to {MAX_RECIPIENTS} addresses.")));
     }
     Ok(EmailSettings {
-        // Without the brackets of a URL.
+        // In a URL, an IPv6 address has brackets. `to_string` of the address omits them.
         host: match parsed {
             url::Host::Domain(name) => name,
             url::Host::Ipv4(address) => address.to_string(),

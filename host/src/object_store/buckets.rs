@@ -1,3 +1,5 @@
+//! Operations on buckets.
+
 use aws_sdk_s3::types::{BucketLocationConstraint, CorsConfiguration, CorsRule, CreateBucketConfiguration};
 
 use super::{ObjectStore, StoreError, StoreResult};

@@ -1,3 +1,5 @@
+//! The client of the object store, which sends requests and signs URLs.
+
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_s3::{

@@ -1,3 +1,5 @@
+//! Reads objects as streams.
+
 use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;

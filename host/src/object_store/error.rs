@@ -1,3 +1,5 @@
+//! The errors of the object store.
+
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::error::{ApiError, Code};

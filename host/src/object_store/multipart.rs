@@ -57,7 +57,8 @@ impl ObjectStore {
             .body(ByteStream::from(body))
             .customize()
             .config_override(part_call_config());
-        // Signing a body means to hash it twice more, here and in the store. It protects the bytes on a network.
+        // Signing a body means to hash it twice more, here and in the store. The signature protects the bytes on a
+        // network, so it is not needed if the store is on this machine.
         let request = if self.is_on_this_machine() { request.disable_payload_signing() } else { request };
         let response = request.send().await.map_err(|error| StoreError::from_sdk(OPERATION, error))?;
         response

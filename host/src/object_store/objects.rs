@@ -1,3 +1,5 @@
+//! Operations on objects.
+
 use aws_sdk_s3::{
     primitives::{ByteStream, DateTime as SdkDateTime},
     types::{Delete, ObjectIdentifier},

@@ -9,15 +9,16 @@
 //!
 //! A plugin passes through these types: [`SignedFile`](package::SignedFile) →
 //! [`InspectedPlugin`](trust::InspectedPlugin) → [`VerifiedPlugin`](trust::VerifiedPlugin) → [`LoadedPlugin`], which
-//! contains the [`RunnablePlugin`](runtime::RunnablePlugin). The owner sees its `Slot` (`loading/slots.rs`).
+//! contains the [`RunnablePlugin`](runtime::RunnablePlugin). A `Slot` (`loading/slots.rs`) contains the state of a
+//! plugin, loaded or not, that the API shows to the owner.
 //!
 //! At the root: [`service`] (all plugins of this process), [`runner`] (runs jobs), [`routes`] and [`key_routes`] (admin
 //! API), [`listing`] (plugins as the API returns them), [`usage`] (the jobs that use a plugin), [`tooling`] (command
 //! line) and [`errors`].
 //!
 //! Deliberately absent: trust in manifests. A manifest requests, the owner's grant decides, and the linker contains
-//! only interfaces that were granted or need no grant. Also absent: a shell, WASI, compiled code read from disk, and
-//! uploads: a plugin is two files in a folder.
+//! only interfaces that were granted or need no grant. Also absent: a shell, WASI and compiled code read from disk.
+//! Nobody uploads plugins: a plugin is two files in a folder, the component and its signature.
 
 pub mod capabilities;
 pub mod guest;

@@ -1,3 +1,5 @@
+//! Handlers for plugins: list, approve and revoke.
+
 use api_types::{ApprovePlugin, ErrorBody, PageQuery, Plugin, PluginPage};
 use axum::{Extension, extract::State, http::StatusCode};
 use serde_json::json;

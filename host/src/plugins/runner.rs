@@ -1,3 +1,5 @@
+//! Runs jobs with loaded plugins, as the runner of the slice `jobs`.
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! All plugins of this process, for the handlers, the runner and the command line.
+
 use std::{sync::Arc, time::Duration};
 
 use api_types::{ApprovePlugin, Plugin, PluginFolderInfo, TrustedKey};

@@ -1,3 +1,5 @@
+//! The settings of end-user login, with a cache for the gate.
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},

@@ -1,3 +1,5 @@
+//! A project as requests use it, with a cache.
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},

@@ -192,7 +192,7 @@ mod tests {
         let (identity, recipients) = generate();
         let file = whole(encrypt(&recipients, chunks(&[7; 200_000])).unwrap()).await.unwrap();
         let header = file.len() - 200_000 - 4 * 16 - 16;
-        // In a chunk, between two chunks, and in the nonce after the header.
+        // The file is cut within a chunk, between two chunks, and within the nonce after the header.
         for length in [150_000, header + 16 + 2 * (CHUNK_BYTES + 16), header + 7] {
             match open(chunks(&file[..length]), Some(&identity)).await {
                 Ok(cut) => assert!(is_damage(&whole(cut.content).await.unwrap_err()), "{length}"),

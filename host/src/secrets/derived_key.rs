@@ -1,3 +1,5 @@
+//! Keys that are derived from the master key.
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -19,7 +21,7 @@ impl DerivedKey {
 }
 
 fn hmac_sha256(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    // A key that is shorter than the block is filled up with zeros.
+    // HMAC fills up a key that is shorter than the block of 64 bytes with zeros.
     let mut block = Zeroizing::new([0_u8; 64]);
     block[..32].copy_from_slice(key);
     let mut mac = Hmac::<Sha256>::new(&(*block).into());

@@ -1,5 +1,6 @@
 //! Finds the tables that a statement changes, for the audit log. The log contains no SQL, because SQL may contain
-//! secrets. It uses the parse tree: tables that triggers, functions and cascades change are not found.
+//! secrets. This module only reads the parse tree, so it does not find tables that triggers, functions and cascades
+//! change.
 
 use serde_json::Value;
 

@@ -119,7 +119,8 @@ fn reported_error(error: &PostgresError, positions: Positions<'_>) -> ApiError {
             .with_hint("Shorten the messages of errors in your SQL, and the values that they quote.");
     }
     let code = error.code();
-    // 57P: the server is shutting down. 53: it is out of connections, memory or disk.
+    // Codes that begin with 57P mean that the server is shutting down, and those with 53 that the server is out of
+    // connections, memory or disk.
     if *code == SqlState::DISK_FULL {
         return ApiError::disk_full();
     }

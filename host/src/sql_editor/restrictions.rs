@@ -1,7 +1,7 @@
 //! Rejects statements that contain anything the editor does not run.
 //!
-//! This only gives earlier and clearer errors. It is not a security boundary: SQL built at run time and plpgsql bodies
-//! are not checked. The boundary is the privileges of `proj_<id>_owner`.
+//! These checks only give earlier and clearer errors. They are not a security boundary: SQL built at run time and
+//! plpgsql bodies are not checked. The boundary is the privileges of `proj_<id>_owner`.
 
 use pg_query::protobuf::{ObjectType, VariableSetKind};
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! Receives the rows of a statement, up to the limits of a response.
+
 use std::fmt::Write as _;
 
 use api_types::{SqlColumn, SqlNotice};

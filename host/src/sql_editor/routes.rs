@@ -1,3 +1,5 @@
+//! Handlers of the SQL editor: run, parse and cancel.
+
 use std::{sync::Arc, time::Duration};
 
 use api_types::{ErrorBody, Explain, ParseSql, ParsedSql, RunSql, SqlCancelled, SqlOutcome};

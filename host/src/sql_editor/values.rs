@@ -5,8 +5,8 @@ use tokio_postgres::types::{Kind, Type};
 /// Largest magnitude up to which every integer is exact in a double.
 const EXACT_INTEGER: i64 = 1 << 53;
 
-/// Maximum depth of a document that is returned as JSON. Many parsers have a limit, serde_json one of 128. They would
-/// reject the whole response.
+/// Maximum depth of a document that is returned as JSON. Many parsers have a limit, for example 128 in serde_json. They
+/// would reject a whole response that contains a deeper document.
 const MAX_DEPTH: usize = 120;
 
 /// Writes a boolean, a JSON document, or a number that is exact in a double as that JSON value, with its digits

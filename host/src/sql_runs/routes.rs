@@ -1,3 +1,5 @@
+//! The handler that starts SQL in the background.
+
 use std::time::Duration;
 
 use api_types::{ErrorBody, RunStarted, StartSqlRun};

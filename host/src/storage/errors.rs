@@ -1,3 +1,5 @@
+//! Errors that several operations of this slice return.
+
 use super::path::ObjectPath;
 use crate::error::{ApiError, Code};
 

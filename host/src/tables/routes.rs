@@ -1,3 +1,5 @@
+//! Handlers for tables, their access and their exposure.
+
 use api_types::{
     AccessFindings, AdminTable, ErrorBody, PageQuery, TableDetail, TableFields, TableNameQuery, TablesPage,
     TablesQuery, UpdateTableExposure,

@@ -1,3 +1,5 @@
+//! Settings of the sessions that transfers use, and the conversion of their errors.
+
 use crate::plugins::TransferError;
 
 /// Settings of a session in a project's database. They make the text of every value exact and independent of the

@@ -1,3 +1,5 @@
+//! Removes expired and unknown files of exports and imports.
+
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 

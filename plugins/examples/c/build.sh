@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds page-check.wasm in the folder `build`. Needs Python 3; ATLASHUB is the program `atlashub`.
+# Builds page-check.wasm in the folder `build`. Needs Python 3. ATLASHUB can be the path of the program `atlashub`.
 set -eu
 cd "$(dirname "$0")"
 mkdir -p build

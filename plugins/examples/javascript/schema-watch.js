@@ -7,7 +7,7 @@ import objects from "atlashub:plugin/objects@0.1.0";
 
 const SNAPSHOT = "schema-watch/tables.json";
 
-// UTF-8. QuickJS has no `TextEncoder`.
+// These convert text to UTF-8 and back, because QuickJS has no `TextEncoder`.
 const toBytes = (text) => Uint8Array.from(unescape(encodeURIComponent(text)), (char) => char.charCodeAt(0));
 const toText = (bytes) => decodeURIComponent(escape(bytes.map((byte) => String.fromCharCode(byte)).join("")));
 
@@ -67,7 +67,7 @@ function compare(before, now) {
   return changes;
 }
 
-/** Posts the changes as JSON. */
+/** Posts the text as JSON. */
 function post(url, text) {
   const response = http.send({
     method: "POST",
@@ -91,7 +91,8 @@ async function watch(params) {
   const changes = before ? compare(before, now) : [];
   for (const change of changes) log.write("info", change, "");
   if (changes.length > 0 && webhook) post(webhook, `Schema of ${store}:\n${changes.join("\n")}`);
-  // Last, so that a run that failed before this point reports the same changes when it is retried.
+  // The snapshot is stored last, so that a run that failed before this point reports the same changes when it is
+  // retried.
   objects.putBytes(store, key, "application/json", toBytes(JSON.stringify(now, null, 2)));
   return { tables: Object.keys(now).length, isFirst: !before, changes };
 }

@@ -175,8 +175,8 @@ impl<'a> Request<'a> {
         backend::http::send(self).await
     }
 
-    /// Sends the request and returns the response as soon as its headers are received. Its body is a stream, and the
-    /// body of the request can be one. A response with any status is a success.
+    /// Sends the request and returns the response as soon as its headers are received. The body of the response is a
+    /// stream. The body of the request can be a stream too. A response with any status is a success.
     ///
     /// # Errors
     /// The errors of [`send`](Self::send), `Invalid` if a redirect would send a streamed body again or the body does

@@ -1,3 +1,5 @@
+//! Tests of HTTP requests with streamed bodies, against the simulated host.
+
 use super::*;
 use crate::{
     objects,

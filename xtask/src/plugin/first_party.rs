@@ -1,7 +1,7 @@
 //! First-party plugins, which are embedded in the host's binary, and the plugins that the host's tests run.
 //!
-//! They are built before the host, into the target folder, where `host/build.rs` finds them. A plugin whose sources did
-//! not change is not built again.
+//! These plugins are built before the host, into the target folder, where `host/build.rs` finds them. A plugin whose
+//! sources did not change is not built again.
 
 use std::{
     ffi::OsStr,

@@ -1,4 +1,5 @@
-//! Writes the modules.
+//! Writes the WebAssembly modules of a [`Plan`]: the first module and the modules that are loaded later. `bound` is the
+//! whole app as one module, after `wasm-bindgen`.
 
 use std::{collections::HashSet, ops::Range};
 

@@ -1,3 +1,5 @@
+//! Hides items of the list "Needs attention" for a while, in this browser only.
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};

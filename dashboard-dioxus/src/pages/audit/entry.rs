@@ -24,7 +24,7 @@ pub(super) fn EntrySheet(id: String, listed: Vec<AuditEntry>) -> Element {
     let after = at.and_then(|at| listed.get(at + 1)).map(|entry| entry.id.clone());
     match at.and_then(|at| listed.get(at)) {
         Some(entry) => rsx! { EntryPanel { entry: entry.clone(), before, after } },
-        // A list of one element, because Dioxus compares keys only in lists: another id must create a new component.
+        // Dioxus compares keys only in lists, so this is a list of one element: another id must create a new component.
         None => rsx! {
             for id in [id] {
                 FoundEntry { key: "{id}", id }

@@ -1,3 +1,5 @@
+//! The list of audit entries: a table, or cards on a phone.
+
 use api_types::{AuditEntry, Session};
 use dioxus::{prelude::*, web::WebEventExt as _};
 
@@ -97,8 +99,8 @@ fn EntryCard(entry: AuditEntry, you: Option<String>) -> Element {
     }
 }
 
-/// Opens the sheet of an entry at a click anywhere in its row. Its link handles its own clicks, and the keyboard. A
-/// click that ends the selection of text opens nothing.
+/// Opens the sheet of an entry at a click anywhere in its row. The link in the row handles clicks on itself, and the
+/// keyboard. A click that ends the selection of text opens nothing.
 fn open_by_row(event: &MouseEvent, id: &str) {
     let is_on_link = event.data().try_as_web_event().is_some_and(|event| dom::closest(&event, "a").is_some());
     if !is_on_link && event.modifiers().is_empty() && !dom::has_selected_text() {

@@ -22,7 +22,7 @@ use crate::{
 #[component]
 pub(super) fn BackupSheet(live: Live) -> Element {
     match address::use_parameter("backup") {
-        // A list of one element, because Dioxus compares keys only in lists: another id must create a new component.
+        // Dioxus compares keys only in lists, so this is a list of one element: another id must create a new component.
         Some(id) => rsx! {
             for id in [id] {
                 Opened { key: "{id}", live, id }

@@ -71,7 +71,7 @@ pub fn DatabaseTools(id: ReadSignal<String>) -> Element {
                 page: "/projects/{id}/database",
                 tabs: TABS.map(|(name, label, _)| TabLink::new(name, label)).to_vec(),
             }
-            // A list of one element, because Dioxus compares keys only in lists: another project must create new
+            // Dioxus compares keys only in lists, so this is a list of one element: another project must create new
             // components.
             for project in [id()] {
                 match (tab, name.clone()) {

@@ -1,3 +1,5 @@
+//! Samples of buttons, fields and other controls, for the page of components.
+
 use dioxus::web::WebEventExt as _;
 use dioxus::{events::MountedEvent, prelude::*};
 use wasm_bindgen::JsCast as _;

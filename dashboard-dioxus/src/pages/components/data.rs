@@ -1,3 +1,5 @@
+//! Samples of lists, grids, states and other views of data, for the page of components.
+
 use dioxus::prelude::*;
 
 use super::Tile;

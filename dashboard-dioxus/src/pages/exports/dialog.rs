@@ -1,4 +1,4 @@
-//! The dialog that starts an export and follows it until its file is ready.
+//! The dialog that starts an export and shows its progress until the file is ready.
 
 use api_types::ExportStarted;
 use dioxus::prelude::*;
@@ -33,7 +33,7 @@ pub(in crate::pages) fn ExportDialog(
     /// Content below the fields, such as other ways to export the rows.
     children: Element,
 ) -> Element {
-    // A list of one element, because Dioxus compares keys only in lists: another export must create a new component.
+    // Dioxus compares keys only in lists, so this is a list of one element: another export must create a new component.
     if let Some(export) = started {
         return rsx! {
             for export in [export] {

@@ -23,7 +23,7 @@ pub(super) fn Columns(
     table: TableDetail,
     /// Errors of the last run.
     errors: Vec<ImportError>,
-    /// Why the server refused the last request.
+    /// The reason why the server refused the last request.
     refusal: Option<Refusal>,
     draft: Signal<Draft>,
 ) -> Element {
@@ -69,7 +69,7 @@ fn FieldRow(
     field: Field,
     table: TableDetail,
     errors: Vec<ImportError>,
-    /// Why the server refused the column of this field.
+    /// The reason why the server refused the column of this field.
     refused: Option<String>,
     draft: Signal<Draft>,
 ) -> Element {

@@ -13,7 +13,7 @@ use crate::draft;
 pub(super) struct Draft {
     /// Whether the beginning of the file is UTF-8. `None` if this tab did not read the file.
     pub(super) is_utf8: Option<bool>,
-    /// How to read a CSV file. Values that are `None` are detected.
+    /// The format of a CSV file. The server detects values that are `None`.
     pub(super) header: Option<bool>,
     pub(super) delimiter: Option<String>,
     pub(super) null_text: Option<String>,

@@ -49,8 +49,8 @@ pub(super) fn ImportsPart(project: String) -> Element {
     rsx! {
         section { class: "section import-steps", "aria-label": "Import",
             match open {
-                // A list of one element, because Dioxus compares keys only in lists: another import must create a new
-                // component.
+                // Dioxus compares keys only in lists, so this is a list of one element: another import must create a
+                // new component.
                 Some(import) => rsx! {
                     for import in [import] {
                         ImportSteps { key: "{import}", project: project.clone(), import }

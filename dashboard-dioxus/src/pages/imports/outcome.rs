@@ -17,7 +17,7 @@ pub(super) fn OutcomeHeading(import: Import) -> Element {
     let (shape, _) = state_of(&import);
     rsx! {
         h2 { class: "row", Mark { shape } "{outcome_in_words(&import)}" }
-        // Outside the heading: a heading that contains a status has an empty accessible name.
+        // The status is outside the heading, because a heading that contains a status has an empty accessible name.
         p { class: "sr", role: "status", "{outcome_in_words(&import)}" }
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Field {
     pub(super) samples: Vec<String>,
     /// The column that the field goes into. `None` leaves the field out.
     pub(super) target: Option<String>,
-    /// Why the field can't go into `target`.
+    /// The reason why the field can't go into `target`.
     pub(super) problem: Option<String>,
 }
 
@@ -75,9 +75,9 @@ pub(super) struct Plan {
     pub(super) unfilled: Vec<Unfilled>,
     /// Columns of the key by which an upsert finds rows.
     pub(super) key: Option<Vec<String>>,
-    /// Why an upsert can't find rows.
+    /// The reason why an upsert can't find rows.
     pub(super) key_problem: Option<String>,
-    /// Why there is nothing to import.
+    /// The reason why there is nothing to import.
     pub(super) problem: Option<String>,
     /// Identity columns that are always generated, and have a field in the file.
     pub(super) always_identities: Vec<String>,

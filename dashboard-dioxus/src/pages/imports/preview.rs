@@ -20,7 +20,7 @@ pub(super) const PROBLEM: &str = "import-settings-problem";
 pub(super) struct Preview {
     /// The last preview that could be read.
     pub(super) known: Signal<Option<ImportPreview>>,
-    /// Why the file can't be read with the owner's settings.
+    /// The reason why the file can't be read with the owner's settings.
     pub(super) failure: Signal<Option<Failure>>,
     pub(super) is_loading: Signal<bool>,
     /// Incremented to read the preview again.

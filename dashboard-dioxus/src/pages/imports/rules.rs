@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn Rules(
     plan: Plan,
     table: TableDetail,
-    /// Why the server refused the last request.
+    /// The reason why the server refused the last request.
     refusal: Option<Refusal>,
     draft: Signal<Draft>,
 ) -> Element {

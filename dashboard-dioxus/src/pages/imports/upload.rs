@@ -22,7 +22,7 @@ pub(super) struct Upload {
     stop: Rc<Stop>,
     pub(super) sent: i64,
     pub(super) size: i64,
-    /// Why the upload failed. `None` while it is running.
+    /// The reason why the upload failed. `None` while it is running.
     pub(super) problem: Option<String>,
 }
 

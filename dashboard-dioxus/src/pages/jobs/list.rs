@@ -1,3 +1,5 @@
+//! The list of jobs, with its filters.
+
 use std::cmp::Ordering;
 
 use api_types::{Job, JobState, ListedProject, Page as ApiPage, Plugin};

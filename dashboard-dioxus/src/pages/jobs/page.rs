@@ -48,7 +48,8 @@ pub fn Job(id: ReadSignal<String>) -> Element {
                 ErrorBox { what: "The job could not be loaded.", failure, on_retry: move |()| job.refresh() }
             }
         },
-        // A list of one element, because Dioxus compares keys only in lists: another job must create a new component.
+        // Dioxus compares keys only in lists, so this is a list of one element: another job must create a new
+        // component.
         RemoteState::Ready(job) => rsx! {
             for job in [job] {
                 JobPage { key: "{job.id}", job }

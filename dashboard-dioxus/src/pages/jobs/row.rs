@@ -1,3 +1,5 @@
+//! A job in the list: a row of the table, or a card on a phone.
+
 use api_types::{Job, ListedProject, Page as ApiPage};
 use dioxus::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The strip of a job's last runs: a bar for each run.
+
 use api_types::{RecentRun, RunStatus};
 use dioxus::{prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;

@@ -1,4 +1,4 @@
-//! The field "Expires", and the time that its value stands for.
+//! The field "Expires" of a key, and the conversion of its value to a time.
 
 use chrono::{DateTime, Duration, Utc};
 use dioxus::prelude::*;
@@ -12,10 +12,10 @@ use crate::{
 const LIFETIMES: [(&str, Option<i64>); 4] =
     [("Never", None), ("30 days", Some(30)), ("90 days", Some(90)), ("1 year", Some(365))];
 
-/// The choice of a day, after [`LIFETIMES`].
+/// Index of the choice "On a date", which follows those of [`LIFETIMES`].
 const ON_A_DATE: usize = LIFETIMES.len();
 
-/// When a key expires: after one of the lifetimes, or at the end of a day.
+/// The field for the expiry of a key: never, after one of the lifetimes, or at the end of a day.
 #[component]
 pub(super) fn ExpiryField(
     /// Label of the choice that keeps the current expiry. Absent for a new key.
@@ -67,7 +67,7 @@ pub(super) fn ExpiryField(
 /// Returns when a key expires: after the chosen lifetime, or at the end of the chosen day. `None` if it never expires.
 ///
 /// # Errors
-/// A message if the day is over, or if no day is chosen.
+/// Returns a message if the day is over, or if no day is chosen.
 pub(super) fn expiry(lifetime: usize, date: &str) -> Result<Option<DateTime<Utc>>, &'static str> {
     if lifetime != ON_A_DATE {
         let days = LIFETIMES.get(lifetime).and_then(|(_, days)| *days);

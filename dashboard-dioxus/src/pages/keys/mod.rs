@@ -68,7 +68,7 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
             }
         },
         RemoteState::Ready(page) => rsx! {
-            // A list of one element, because Dioxus compares keys only in lists: another project must not show the
+            // Dioxus compares keys only in lists, so this is a list of one element: another project must not show the
             // filter of this project.
             for page in [page] {
                 KeyTable {

@@ -1,3 +1,5 @@
+//! The states of keys, and the pairs of keys that a rotation leaves for a while.
+
 use api_types::ApiKey;
 use chrono::{DateTime, Duration, Utc};
 

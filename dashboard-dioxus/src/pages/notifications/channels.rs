@@ -157,7 +157,7 @@ fn last_sent(channel: &NotificationChannel) -> String {
 /// The switch of a channel. It shows the new state at once, and the old one again if the server refuses.
 #[component]
 fn EnableSwitch(channel: NotificationChannel) -> Element {
-    // The choice of the owner. `None` unless the server has not confirmed it yet.
+    // The owner's choice, until the server confirms it. Then `None`.
     let mut chosen = use_signal(|| None::<bool>);
     let path = format!("{PATH}/{}", channel.id);
     // The server has confirmed the new state.

@@ -1,3 +1,6 @@
+//! The fields of a channel's settings, which differ by the kind of channel, and the conversion between their texts and
+//! the settings.
+
 use std::collections::BTreeMap;
 
 use api_types::{ChannelKind, ChannelSettings, SmtpTls};

@@ -1,4 +1,4 @@
-//! The form of a channel, with a test before it is saved.
+//! The form of a channel. It can send a test message before the channel is saved.
 
 use api_types::{
     ChannelKind, CreateNotificationChannel, NotificationChannel, NotificationEvent, NotificationTest,
@@ -23,7 +23,7 @@ use crate::{
 /// The kind that the form of a new channel shows first.
 const DEFAULT_KIND: ChannelKind = ChannelKind::Webhook;
 
-/// How a test ended.
+/// The state of the test message.
 #[derive(Debug, Clone, PartialEq)]
 enum Tested {
     No,
@@ -196,7 +196,7 @@ fn Events(form: Form, error: Option<String>) -> Element {
                                 if checked {
                                     events.push(event);
                                 }
-                                // Sorted in the order of the API, so that equal choices are equal lists.
+                                // The events are sorted in the order of the API, so that equal choices are equal lists.
                                 events.sort_by_key(rank);
                             },
                         }

@@ -82,8 +82,8 @@ pub fn Notifications() -> Element {
                 {content}
             }
             if is_new {
-                // A list of one element, because Dioxus compares keys only in lists: another channel must not show the
-                // text that was typed for this channel.
+                // Dioxus compares keys only in lists, so this is a list of one element: another channel must not show
+                // the text that was typed for this channel.
                 for channel in [None] {
                     ChannelSheet { key: "{NEW}", channel }
                 }

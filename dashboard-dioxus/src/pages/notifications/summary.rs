@@ -22,7 +22,7 @@ pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
                 div { class: "banner t-warning", role: "note",
                     Mark { shape: Shape::Attention }
                     div {
-                        strong { "Nobody is told when a run or backup fails." }
+                        strong { "Nobody is notified when a run or backup fails." }
                         p { "Add a channel that reports failed runs and failed backups." }
                     }
                 }

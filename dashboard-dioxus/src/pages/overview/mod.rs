@@ -1,7 +1,8 @@
 //! `/`: the state of the installation, and the problems that need attention.
 //!
-//! [`Overview`] decides what is shown, and is part of the first module. The other components are loaded when they are
-//! needed. [`facts`] contains the numbers of the region "State". The page of a project also shows the other regions.
+//! [`Overview`] decides what is shown. It is in the WebAssembly module that is loaded first; the other components are
+//! loaded when they are needed. [`facts`] contains the numbers of the region "State". The page of a project also shows
+//! the other regions.
 
 mod facts;
 
@@ -46,7 +47,8 @@ struct FactsBrief {
 #[component]
 pub fn Overview() -> Element {
     let overview = use_remote::<OverviewBrief>(use_signal(|| PATH.to_owned()).into());
-    // A project counts while it is being created, before its keys are shown.
+    // The number of projects includes a project that is being created. The form must stay until the owner has seen the
+    // keys of that project.
     let is_creating = is_creating();
     let (subtitle, content) = match overview.state() {
         RemoteState::Ready(data) if data.facts.project_count == 0 || is_creating => {
@@ -84,7 +86,7 @@ pub fn Regions() -> Element {
             NeedsAttention {
                 items: data.attention.clone(),
                 when_empty: rsx! {
-                    // The bar above the page says why.
+                    // The bar above the page says why the data is old.
                     if overview.stale().is_some() {
                         p { class: "muted", "Not known: the data could not be refreshed." }
                     } else {

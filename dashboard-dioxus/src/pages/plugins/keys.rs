@@ -72,7 +72,7 @@ pub(super) fn TrustedKeys(plugins: Vec<Plugin>) -> Element {
             }
         }
         {content}
-        // A loop instead of a condition, because Dioxus compares keys only in lists: another key must create a new
+        // Dioxus compares keys only in lists, so this is a loop instead of a condition: another key must create a new
         // dialog.
         for id in trusting {
             TrustKey { key: "{id}", proposed: items.iter().find(|key| key.id == id).cloned(), id }

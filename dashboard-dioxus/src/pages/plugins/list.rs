@@ -1,3 +1,5 @@
+//! The list of plugins: a table, or cards on a phone.
+
 use api_types::Plugin;
 use dioxus::prelude::*;
 

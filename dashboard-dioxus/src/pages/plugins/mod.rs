@@ -60,8 +60,8 @@ pub fn Plugins() -> Element {
             acts: rsx! { Link { to: "/plugins?help=add", class: "btn btn-ghost", "How to add a plugin" } },
             {content}
             if let Some(name) = open.filter(|_| is_loaded) {
-                // A list of one element, because Dioxus compares keys only in lists: another plugin must not show the
-                // choices made for this plugin.
+                // Dioxus compares keys only in lists, so this is a list of one element: another plugin must not show
+                // the choices made for this plugin.
                 for name in [name] {
                     PluginSheet { key: "{name}", name: name.clone(), plugin: opened.clone() }
                 }

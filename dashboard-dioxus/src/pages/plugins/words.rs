@@ -1,3 +1,5 @@
+//! Describes capabilities, scopes and states of plugins in words.
+
 use api_types::{CapabilityScope, GrantedCapability, Plugin, PluginState, RequestedCapability};
 
 use crate::{

@@ -74,7 +74,7 @@ impl Snippet {
 /// Code of a snippet that can be copied.
 #[derive(Debug, Clone, PartialEq)]
 struct Block {
-    /// Where the code runs. Empty if the snippet is a single block.
+    /// The place where the code runs. Empty if the snippet is a single block.
     title: &'static str,
     copy: &'static str,
     text: String,

@@ -38,7 +38,7 @@ pub fn Project(id: ReadSignal<String>) -> Element {
             }
         },
         RemoteState::Ready(detail) => rsx! {
-            // A list of one element, because Dioxus compares keys only in lists: another project must create a new
+            // Dioxus compares keys only in lists, so this is a list of one element: another project must create a new
             // component.
             for detail in [detail] {
                 ProjectPage { key: "{detail.project.id}", detail }

@@ -1,3 +1,5 @@
+//! The facts of a run: times, attempts, progress, and the runs of the job before and after it.
+
 use api_types::{Job, Page as ApiPage, Run, RunAttempt, RunStatus, RunWaiting, WaitReason};
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;

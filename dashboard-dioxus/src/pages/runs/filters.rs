@@ -1,3 +1,5 @@
+//! The filters of the list of runs. They are in the address.
+
 use api_types::{Job, ListedProject, Page as ApiPage, Plugin, RunTrigger};
 use chrono::{DateTime, Duration, Utc};
 use dioxus::prelude::*;

@@ -20,7 +20,7 @@ use crate::{
 
 #[component]
 pub fn Run(id: ReadSignal<String>) -> Element {
-    // A list of one element, because Dioxus compares keys only in lists: another run must create a new component.
+    // Dioxus compares keys only in lists, so this is a list of one element: another run must create a new component.
     rsx! {
         for id in [id()] {
             RunView { key: "{id}", id }

@@ -1,3 +1,5 @@
+//! The section "Appearance" of the settings: choices that apply to this browser.
+
 use dioxus::prelude::*;
 
 use super::SectionHead;

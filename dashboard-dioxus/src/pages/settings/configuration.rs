@@ -1,3 +1,5 @@
+//! The section "Configuration" of the settings: every variable with its value and the origin of the value.
+
 use api_types::{ConfigurationSource, ConfigurationVariable, SystemInfo};
 use dioxus::prelude::*;
 

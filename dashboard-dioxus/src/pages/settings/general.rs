@@ -1,3 +1,5 @@
+//! The section "General" of the settings: version, services, disks and processes.
+
 use api_types::{DiskSpace, Node, Reachability, SystemInfo};
 use dioxus::prelude::*;
 

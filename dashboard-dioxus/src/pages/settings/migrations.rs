@@ -1,3 +1,6 @@
+//! The section "Migrations" of the settings: the migrations of the platform database, and a button that applies the
+//! pending ones.
+
 use api_types::{Migration, MigrationState, Page as ApiPage};
 use dioxus::prelude::*;
 
@@ -35,8 +38,8 @@ pub(super) fn Migrations() -> Element {
             if pending > 0 && started.read().is_none() {
                 Pending { count: pending, started }
             }
-            // A loop instead of a condition, because Dioxus compares keys only in lists: another run must create a new
-            // component.
+            // Dioxus compares keys only in lists, so this is a loop instead of a condition: another run must create a
+            // new component.
             for id in started() {
                 ApplyRun { key: "{id}", id }
             }
@@ -62,7 +65,7 @@ pub(super) fn Migrations() -> Element {
     }
 }
 
-/// Notes about migrations whose files were changed after they were applied, and about those of a newer version.
+/// Notes about migrations whose files were changed after they were applied, and about migrations of a newer version.
 #[component]
 fn Notes(migrations: Vec<Migration>) -> Element {
     let has = |state| migrations.iter().any(|migration| migration.state == state);
@@ -84,7 +87,7 @@ fn Notes(migrations: Vec<Migration>) -> Element {
                     Mark { shape: Shape::Attention }
                     p {
                         "A newer version of AtlasHub has migrated this database. "
-                        "This version works with the database only if it directly precedes the newer version."
+                        "This version works with the database only if the newer version is its direct successor."
                     }
                 }
             }

@@ -1,5 +1,5 @@
-//! Bindings to the page's JavaScript. `web/sql/loader.js` and `web/sql/drafts.js` are bundled with the module.
-//! `web/sql/editor.js` is loaded when the page needs it.
+//! Bindings to the page's JavaScript. The bundler adds `web/sql/loader.js` and `web/sql/drafts.js` to the script that
+//! starts the app. `web/sql/editor.js` is loaded when the page needs it.
 
 use js_sys::Function;
 use wasm_bindgen::prelude::*;

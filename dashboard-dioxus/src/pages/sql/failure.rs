@@ -1,4 +1,4 @@
-//! Why a run has no result, read from the server's response.
+//! Reads from the server's response why a run of SQL has no result.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::remote::Failure;
 
-/// Why a run has no result.
+/// The reason why a run has no result.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct RunFailure {
     /// Number of the statement that failed, from 1.

@@ -7,7 +7,7 @@ use api_types::{DestroyAction, Destroyed, ReferenceAction, TableReference, Table
 use super::wire;
 use crate::text;
 
-/// What is lost with an object.
+/// The data that is lost with an object.
 pub(super) struct Loss {
     /// The size of the table, and the foreign keys that refer to it. Empty for other objects.
     pub(super) fact: String,

@@ -76,8 +76,8 @@ use workspace::Workspace;
 
 #[component]
 pub fn Sql(id: ReadSignal<String>) -> Element {
-    // The key discards the state of another project's page. A list of one element, because Dioxus compares keys only in
-    // lists.
+    // The key discards the state of another project's page. Dioxus compares keys only in lists, so this is a list of
+    // one element.
     rsx! {
         for project in [id()] {
             SqlOf { key: "{project}", id }

@@ -1,3 +1,5 @@
+//! The page of one bucket, with its tabs and the buttons that upload files.
+
 use api_types::Bucket as BucketData;
 use dioxus::prelude::*;
 
@@ -41,7 +43,7 @@ pub fn Bucket(id: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
                 Link { to: "/projects/{id}/storage", class: "btn", "Open storage" }
             }
         },
-        // A list of one element, because Dioxus compares keys only in lists: another bucket must create a new form.
+        // Dioxus compares keys only in lists, so this is a list of one element: another bucket must create a new form.
         ("access", RemoteState::Ready(data)) => rsx! {
             for data in [data] {
                 Access { key: "{data.name}", project: id, bucket: data }

@@ -1,3 +1,5 @@
+//! The page "Storage": the buckets of a project, as a table or as cards.
+
 use api_types::{Bucket, Page as ApiPage};
 use dioxus::prelude::*;
 
@@ -69,7 +71,7 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
     rsx! {
         Page {
             title: "Storage",
-            subtitle: "Files go straight from the browser to the object store and back.",
+            subtitle: "Browsers send files directly to the object store and receive them from it.",
             acts: rsx! {
                 button {
                     class: "btn btn-primary", r#type: "button", "data-create": "true",

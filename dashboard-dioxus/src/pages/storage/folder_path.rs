@@ -1,3 +1,5 @@
+//! The path of the open folder as links, and the field that filters the folder by the beginning of names.
+
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 

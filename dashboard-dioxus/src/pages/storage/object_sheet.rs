@@ -46,8 +46,8 @@ pub(super) fn ObjectSheet(project: ReadSignal<String>, bucket: ReadSignal<String
             ErrorBox { what: "The object could not be loaded.", failure, on_retry: move |()| detail.refresh() }
         },
         RemoteState::Ready(detail) => rsx! {
-            // A list of one element, because Dioxus compares keys only in lists: the preview of another object must not
-            // stay.
+            // Dioxus compares keys only in lists, so this is a list of one element: the preview of another object must
+            // not stay.
             for object in [detail.object.clone()] {
                 Preview { key: "{object.object_key}{object.etag:?}", project, bucket, object }
             }

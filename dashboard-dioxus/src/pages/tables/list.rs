@@ -126,7 +126,7 @@ fn Entry(project: ReadSignal<String>, table: TableSummary, is_open: bool) -> Ele
     let to = address::with_parameters(&format!("/projects/{project}/tables"), &[("table", Some(&table.name))]);
     let icon = if table.kind == TableKind::Table { IconName::Table } else { IconName::View };
     let rows = table.estimated_rows.filter(|_| table.kind != TableKind::View).map(estimate);
-    // The description of the link, which screen readers read too.
+    // This is the tooltip of the link, which screen readers read as its description.
     let title = format!(
         "{}\n{}{}\n{}",
         table.name,

@@ -40,16 +40,16 @@ pub fn Tables(id: ReadSignal<String>) -> Element {
         Page { title, own_head: true, class: "main-split",
             div { class: "split",
                 aside { class: side_class,
-                    // A list of one element, because Dioxus compares keys only in lists: another project must create a
-                    // new component.
+                    // Dioxus compares keys only in lists, so this is a list of one element: another project must create
+                    // a new component.
                     for project_name in [project_name] {
                         TableList { key: "{id}", project: id, project_name, open: table.clone(), on_new }
                     }
                 }
                 div { class: "pane",
                     match table {
-                        // The key resets the tabs when another table is opened. A list of one element, because Dioxus
-                        // compares keys only in lists.
+                        // The key resets the tabs when another table is opened. Dioxus compares keys only in lists, so
+                        // this is a list of one element.
                         Some(table) => rsx! {
                             for table in [table] {
                                 TablePage { key: "{id}/{table}", project: id, table }

@@ -16,7 +16,7 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
     let settings = settings.value();
     let min_length = settings.as_ref().map(|settings| settings.password_min_length);
     let has_mail = settings.is_none_or(|settings| settings.mail_configured);
-    // Without the password, which is secret.
+    // The password has no draft, because it is secret.
     let form = draft::use_form(|| format!("new-user.{project}"));
     let email = form.use_field("email", String::new());
     let mut role = form.use_field("role", UserRole::Member);

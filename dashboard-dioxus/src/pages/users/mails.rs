@@ -110,13 +110,13 @@ pub(super) fn MailFields(mails: Mails, on_change: EventHandler<Mails>) -> Elemen
         details { class: "field",
             summary { "Mail texts" }
             p { class: "help",
-                "Leave the fields empty to use AtlasHub's own mail. "
+                "Leave the fields of a mail empty to use AtlasHub's own text. In your text, "
                 code { "{{{{link}}}}" }
                 ", "
                 code { "{{{{email}}}}" }
                 " and "
                 code { "{{{{project}}}}" }
-                " are replaced."
+                " stand for the link, the address of the user and the name of the project."
             }
             for (index, (label, mail)) in mails.labelled().into_iter().enumerate() {
                 MailField {

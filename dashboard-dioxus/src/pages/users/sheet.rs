@@ -1,4 +1,4 @@
-//! One user beside the list: facts, sessions and login events.
+//! The sheet beside the list of users: facts, sessions and login events of one user.
 
 use api_types::{AuditEntry, AuditResult, Page as ApiPage, ProjectUser, ProjectUserDetail, ProjectUserSession};
 use chrono::{DateTime, Utc};

@@ -55,7 +55,7 @@ pub(super) fn check_subscriptions() {
     });
 }
 
-/// How a stream ended.
+/// The reason why a stream ended.
 enum Outcome {
     /// This tab may no longer lead.
     Released,

@@ -13,13 +13,15 @@ pub(super) fn CellField(state: State, edit: Edit) -> Element {
         let field = event.data().try_as_web_event().and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok());
         let Some(field) = field else { return };
         let _ = field.focus();
-        // The character that began the edit is already in the field. The next one must follow it.
+        // The character that began the edit is already in the field. The next character must follow that one, so the
+        // cursor goes to the end.
         if let Some(field) = field.dyn_ref::<web_sys::HtmlInputElement>() {
             let end = field.value().encode_utf16().count() as u32;
             let _ = field.set_selection_range(end, end);
         }
     };
-    // Not the text before the edit: the field is drawn again if its row moves or was scrolled out of view.
+    // This is the text as typed so far, not the text before the edit: the field is drawn again if its row moves or was
+    // scrolled out of view.
     let text = draft.peek().clone();
     let position = edit.position;
     match edit.field.choices {

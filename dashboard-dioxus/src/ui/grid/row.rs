@@ -157,7 +157,8 @@ impl Shown {
         let line = if edit.is_some() { String::new() } else { self.line };
         let extra = match edit {
             Some(edit) => Some(rsx! { CellField { state, edit } }),
-            // Only for the mouse: the keyboard has Ctrl-C, and the cell's name stays its value.
+            // This button is only for the mouse: the keyboard has Ctrl-C. So the button can be hidden from screen
+            // readers, and the name of the cell stays its value.
             None if self.is_stop && self.is_in_range => Some(rsx! {
                 button {
                     class: "cell-copy",

@@ -20,7 +20,7 @@ const MAX_WIDTH: f64 = 1200.0;
 /// The edit of a cell.
 #[derive(Clone, PartialEq)]
 pub(super) struct Edit {
-    /// Where the field is.
+    /// The cell that contains the field.
     pub(super) position: CellPosition,
     pub(super) field: Field,
 }
@@ -294,7 +294,7 @@ impl State {
             }
             None => {
                 self.commit();
-                // What is still typed must not change the cell that is now at this position.
+                // Further keystrokes must not change the cell that is now at this position.
                 self.go(Cursor::header(edit.position.column));
             }
         }

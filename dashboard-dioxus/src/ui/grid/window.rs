@@ -171,14 +171,14 @@ mod tests {
     fn far_window_is_reached_over_several_frames() {
         let rows = |first_row, last_row| Window { first_row, last_row, first_column: 1, last_column: 9 };
         for (from, target, in_view, expected) in [
-            // Nothing in common: starts at the first row in view.
+            // The windows have no row in common, so the new one starts at the first row in view.
             (rows(0, 28), rows(500, 528), 506, rows(506, 518)),
             (rows(506, 518), rows(500, 528), 506, rows(504, 528)),
             (rows(504, 528), rows(500, 528), 506, rows(500, 528)),
             // A step down and a step up.
             (rows(0, 28), rows(4, 32), 8, rows(4, 32)),
             (rows(40, 68), rows(20, 48), 24, rows(28, 48)),
-            // Fewer rows.
+            // The list has become shorter.
             (rows(40, 68), rows(0, 3), 0, rows(0, 3)),
             (rows(0, 12), rows(0, 0), 0, rows(0, 0)),
         ] {

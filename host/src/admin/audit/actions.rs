@@ -1,3 +1,5 @@
+//! The table of audit actions: which request of the admin API is recorded under which name.
+
 use std::collections::BTreeSet;
 
 /// Method, path and action of every change. `{}` stands for any path parameter. `GET` requests are never recorded, not

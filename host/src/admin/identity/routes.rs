@@ -1,3 +1,5 @@
+//! Handlers that sign the owner in and out, and list and end sessions.
+
 use api_types::{AdminSession, CreateSession, EndedSessions, ErrorBody, Page, PageQuery, Session};
 use axum::{
     Extension,

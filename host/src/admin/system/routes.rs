@@ -1,3 +1,5 @@
+//! Handlers of system information and of migrations.
+
 use std::time::Duration;
 
 use api_types::{ErrorBody, Migration, Page, RunStarted, SystemInfo};

@@ -1,3 +1,5 @@
+//! Sends mail to end users in the background.
+
 use std::{sync::Arc, time::Duration};
 
 use api_types::MailTexts;

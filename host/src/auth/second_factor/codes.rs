@@ -1,3 +1,5 @@
+//! The codes that a user types: codes of the authenticator app, and recovery codes.
+
 use data_encoding::BASE32_NOPAD;
 use rand::RngCore as _;
 

@@ -189,13 +189,13 @@ struct PageEntry {
 /// The result of copying a listed object.
 enum Outcome {
     Copied(Box<PageEntry>),
-    /// It was deleted.
+    /// The object was deleted after it was listed.
     Gone,
-    /// It was replaced by one that is larger than was signed for.
+    /// The object was replaced by one that is larger than its upload was signed for.
     Oversize,
 }
 
-/// Returns whether an object is larger than its upload was signed for. It is never served then.
+/// Returns whether an object is larger than its upload was signed for. AtlasHub never serves such an object.
 fn is_oversize(record: Option<&ObjectRecord>, size: i64) -> bool {
     record.is_some_and(|record| size > record.max_size)
 }

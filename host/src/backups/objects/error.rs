@@ -7,7 +7,7 @@ use crate::{
     secrets::{AgeError, age_file},
 };
 
-/// Why objects could not be copied into a backup, checked, or brought back.
+/// The reason why objects could not be copied into a backup, checked, or brought back.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectsError {
     /// A problem that a retry does not solve. Contains its description.

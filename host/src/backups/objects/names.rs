@@ -1,3 +1,5 @@
+//! The names of copies of objects in backups.
+
 use super::keys::copies_prefix;
 use crate::{
     config::AgeRecipients,

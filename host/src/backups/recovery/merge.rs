@@ -6,8 +6,8 @@
 //! is no better source: its old entries are removed, and it does not record when a rotated key ends. The current
 //! approval of a plugin replaces the restored one, because the owner may have narrowed its grants.
 //!
-//! This applies only if both databases belong to the same installation. On a new machine, the current database lacks
-//! all keys, and contains only default approvals.
+//! Missing keys and approvals count as revoked only if both databases belong to the same installation. On a new
+//! machine, the current database lacks all keys, and contains only default approvals.
 
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -47,8 +47,8 @@ const RECORDED: [Merge; 5] = [
     ),
 ];
 
-/// Merges after which keys and approvals allow no more than in the current database. What is missing there is revoked.
-/// Only for the same installation.
+/// Merges after which keys and approvals allow no more than in the current database. Keys and approvals that are
+/// missing in the current database are revoked. Applied only if both databases belong to the same installation.
 const CURRENT: [Merge; 2] = [
     // Keys that were revoked since, or removed with their project, and keys that now expire earlier.
     (

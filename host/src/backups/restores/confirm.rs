@@ -17,7 +17,7 @@ use crate::{
     projects::ProjectRef,
 };
 
-/// Time limit of a run. Enough for large databases.
+/// Time limit of a run. This is enough for large databases.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 impl BackupsState {

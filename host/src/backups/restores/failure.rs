@@ -10,7 +10,7 @@ use crate::{
     secrets::{AgeError, age_file},
 };
 
-/// What the owner can do about an object that can't be created.
+/// Advice for the owner if an object can't be created.
 const LEAVE_OUT: &str = " To leave out such objects, plan the restore again, and confirm it with `skipFailedObjects`.";
 
 /// An error of a restore's run. The project's database was not changed.
@@ -46,12 +46,12 @@ impl From<RestoreFailure> for RunFailure {
     fn from(failure: RestoreFailure) -> Self {
         let message = match &failure {
             RestoreFailure::Load(RestoreError::NotRun(cause)) => {
-                // Only logged, because the cause contains paths.
+                // The cause is only logged, because it contains paths.
                 tracing::error!(cause = describe_cause(cause.as_ref()), "pg_restore could not be run");
                 "pg_restore could not be run; the server's log has the cause".to_owned()
             }
             RestoreFailure::Load(RestoreError::Unreachable(cause)) => {
-                // Only logged, because the cause contains addresses.
+                // The cause is only logged, because it contains addresses.
                 tracing::warn!(cause = describe_cause(cause.as_ref()), "Postgres could not be reached by a restore");
                 failure.to_string()
             }

@@ -55,7 +55,7 @@ impl BuiltInJob for RestoreJob {
     const PLUGIN: &'static str = "restore";
     const JOB: &'static str = "restore";
     const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
-    /// Low, because a restore puts as much load on the server as a dump.
+    /// The number is low, because a restore puts as much load on the server as a dump.
     const MAX_RUNS: usize = 2;
 
     type Params = RestoreParams;

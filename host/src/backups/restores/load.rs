@@ -21,7 +21,7 @@ use crate::{
     secrets::age_file,
 };
 
-/// What a run reports after it has read the archive.
+/// The progress message of a run after it has read the archive.
 const BUILDING: &str = "Creating indexes and constraints";
 /// Maximum number of tables named in the reason for a failure.
 const MAX_NAMED_TABLES: usize = 10;

@@ -27,7 +27,8 @@ use crate::{
 
 /// Maximum number of entries that a warning names.
 const MAX_NAMED: usize = 10;
-/// Warns of the end of all sessions of end users. Those in an archive may have ended since, so a restore deletes them.
+/// Warns that all sessions of end users end. A restore deletes the sessions in the archive, because they may have ended
+/// since the backup.
 const SIGNED_OUT: &str = "All users are signed out; they sign in again with their passwords.";
 
 /// Whether a restore brings the objects of a backup back.

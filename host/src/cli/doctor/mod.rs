@@ -26,9 +26,10 @@ const POSTGRES_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// Prints one line per check to stdout, with a remedy for each problem. Exits with 1 if there is a problem.
 ///
-/// In embedded mode, checks the running services, or starts them for the check, which creates the data folder if it
-/// doesn't exist. Stores a small object in the bucket `atlashub-platform`, which is created if it is missing, and
-/// removes it. Removes settings that SQL of a project stored for the project's roles. Changes nothing else.
+/// In embedded mode, checks the running services. If none are running, starts them for the check, which creates the
+/// data folder if it doesn't exist. Stores a small object in the bucket `atlashub-platform` and removes the object
+/// again. Creates the bucket if it is missing. Removes settings that SQL of a project stored for the project's roles.
+/// Changes nothing else.
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArguments {}
 

@@ -1,3 +1,5 @@
+//! Prints the result of each check, and counts the problems.
+
 use std::process::ExitCode;
 
 /// Prints findings immediately, so that a hanging check is visible, and counts problems.

@@ -1,3 +1,5 @@
+//! Reads the password of a secret key, and opens the key with it.
+
 use std::{
     fs::File,
     path::{Path, PathBuf},

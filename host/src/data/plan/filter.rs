@@ -1,3 +1,5 @@
+//! Plans filters: finds their columns, and checks that the types of the columns support the operators.
+
 use std::sync::Arc;
 
 use crate::{
@@ -33,7 +35,7 @@ pub(super) fn plan_conditions<'p>(
         .collect()
 }
 
-/// Plans a filter on this column of the table.
+/// Plans a filter as a test of the column with this name.
 pub(super) fn plan_filter<'p>(table: &'p Table, filter: &'p Filter, column: &str) -> ApiResult<Predicate<'p>> {
     let (_, column) = readable_column(table, column)?;
     let class = &column.column.class;
@@ -155,7 +157,7 @@ fn plan_containment<'p>(filter: &Filter, column: ColumnRef<'p>, operator: SqlOpe
             let list = if value.starts_with('{') { value.clone() } else { from_json()? };
             (SqlOperator::HasAnyKey, Cast::TextArray, list)
         }
-        // The type defines this operator itself.
+        // The type defines this operator itself, for example a type of an extension.
         TypeClass::Hstore | TypeClass::Other if column.column.operators.get(operator.name()).is_some() => {
             (operator, to_column, comparison_value(filter, column)?)
         }

@@ -1,3 +1,5 @@
+//! Plans inserts and upserts.
+
 use std::{borrow::Cow, sync::Arc};
 
 use serde_json::value::RawValue;

@@ -1,3 +1,5 @@
+//! Plans the columns and embedded tables that a request selects.
+
 use crate::{
     data::{
         message::shortened,

@@ -1,3 +1,5 @@
+//! Renders reads as SQL.
+
 use std::sync::Arc;
 
 use crate::data::{

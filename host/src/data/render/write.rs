@@ -1,3 +1,5 @@
+//! Renders inserts, updates and deletes as SQL.
+
 use std::sync::Arc;
 
 use crate::data::{

@@ -1,3 +1,5 @@
+//! Builds the SQL text of a statement and collects its values.
+
 use std::sync::Arc;
 
 use crate::{

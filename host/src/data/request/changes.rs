@@ -1,3 +1,5 @@
+//! Parses the request for several changes of rows in one transaction.
+
 use api_types::ChangeOperation;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;

@@ -1,3 +1,5 @@
+//! Parses filters and groups of filters.
+
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{

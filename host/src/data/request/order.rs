@@ -1,3 +1,5 @@
+//! Parses the parameter `order`.
+
 use crate::{
     data::message::shortened,
     error::{ApiError, ApiResult},

@@ -1,3 +1,5 @@
+//! Splits a query string into reserved parameters and filters.
+
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;

@@ -1,3 +1,5 @@
+//! Parses the parameter `select`, with embedded tables.
+
 use crate::{
     data::message::shortened,
     error::{ApiError, ApiResult},

@@ -183,7 +183,7 @@ fn visible_column(column: CatalogueColumn, types: &Types) -> anyhow::Result<Colu
     let generated = match (column.generated.as_str(), column.identity.as_str()) {
         ("", "a") => Generated::AlwaysIdentity,
         ("", "" | "d") => Generated::No,
-        // Stored or, since Postgres 18, virtual.
+        // `s` is a stored generated column. `v` is a virtual one, which exists since Postgres 18.
         ("s" | "v", _) => Generated::Computed,
         (generated, identity) => {
             bail!("column `{}` has the unknown generation `{generated}` or identity `{identity}`", column.name)

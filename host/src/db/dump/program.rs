@@ -1,3 +1,5 @@
+//! Finds `pg_dump` and starts it.
+
 use std::{collections::HashMap, path::PathBuf, process::Stdio};
 
 use parking_lot::Mutex;

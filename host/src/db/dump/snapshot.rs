@@ -1,3 +1,5 @@
+//! The snapshot that a dump reads, and the numbers of rows in it.
+
 use tokio_postgres::error::SqlState;
 
 use super::{

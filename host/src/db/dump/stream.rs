@@ -1,3 +1,5 @@
+//! The bytes of a dump, as a stream.
+
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
@@ -8,7 +10,7 @@ use futures_util::Stream;
 use tokio::{process::ChildStdout, sync::oneshot};
 use tokio_util::io::ReaderStream;
 
-/// Bytes per read. Large, so that a dump needs few steps.
+/// Bytes per read. The number is large, so that a dump needs few reads.
 const READ_BYTES: usize = 256 * 1024;
 /// Size of the pipe, and so the number of bytes by which `pg_dump` can run ahead of the reader.
 #[cfg(target_os = "linux")]

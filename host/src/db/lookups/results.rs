@@ -1,3 +1,5 @@
+//! Receives the rows of a statement that several lookups share.
+
 use tokio_postgres::Row;
 
 use crate::db::{DbError, RowSink};

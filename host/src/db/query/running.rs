@@ -1,3 +1,5 @@
+//! A query of a plugin while it runs: its columns, its rows as JSON, and its outcome.
+
 use std::{any::Any, collections::BTreeSet, io, pin::pin, time::Duration};
 
 use bytes::{BufMut as _, Bytes, BytesMut};

@@ -1,3 +1,5 @@
+//! Opens a connection for a query of a plugin, as a role that can only read.
+
 use std::{sync::Arc, time::Duration};
 
 use tokio_postgres::error::SqlState;

@@ -114,7 +114,8 @@ async fn try_to_drop(
     drop_statement: &str,
     constraint: &Constraint,
 ) -> Result<bool, RestoreError> {
-    // Not with a savepoint: after `ALTER DOMAIN … DROP CONSTRAINT`, Postgres fails at the next change in a savepoint.
+    // A savepoint would not work here: after `ALTER DOMAIN … DROP CONSTRAINT`, Postgres fails at the next change in a
+    // savepoint.
     let trial = format!("BEGIN; {drop_statement}; {}; ROLLBACK", constraint.add);
     let Err(error) = client.batch_execute(&trial).await else {
         client.batch_execute(drop_statement).await.map_err(unreadable)?;

@@ -36,7 +36,7 @@ pub enum Privileges {
     Standard,
 }
 
-/// How an entry is restored.
+/// The way in which an entry is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// By `pg_restore`.

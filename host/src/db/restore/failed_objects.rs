@@ -87,7 +87,7 @@ pub(super) async fn create_again(
         let list =
             ListFile::write(&format!("{}\n", object.line)).map_err(|error| RestoreError::NotRun(error.into()))?;
         let statements = without_restrict(&program.statements(&list, head).await?);
-        // Not `lines`, which would remove the carriage returns in literals.
+        // This does not use `lines`, which would remove the carriage returns in literals.
         let statements: Vec<&str> = statements.split('\n').filter(|line| *line != TIMEOUT_SETTING).collect();
         if let Err(error) = client.batch_execute(&statements.join("\n")).await {
             let refusal = refusal_of(error, &object.name)?;

@@ -36,11 +36,12 @@ pub struct LoadTarget<'a> {
     /// Name of the database. The database is empty, and the project's owner may create schemas in it.
     pub database: &'a str,
     pub credentials: &'a dyn Credentials,
-    /// Creates the schema `auth` of a new project, for archives that don't contain one.
+    /// SQL that creates the schema `auth` of a new project, for archives that don't contain one.
     pub schema_auth: &'a str,
-    /// Gives the project's roles the privileges that they have in a new project, for archives without privileges.
+    /// SQL that gives the project's roles the privileges that they have in a new project, for archives without
+    /// privileges.
     pub standard_privileges: &'a str,
-    /// What happens with objects that can't be created after the rows were loaded.
+    /// Whether an object that can't be created after the rows were loaded makes the restore fail, or is left out.
     pub failed_objects: FailedObjects,
 }
 
@@ -54,7 +55,7 @@ pub struct Loaded {
     pub left_out: Vec<String>,
 }
 
-/// An archive whose head was read.
+/// An archive whose [`Head`] was read.
 pub(super) struct OpenArchive<S> {
     pub(super) program: RestoreProgram,
     server_major: u32,
@@ -77,9 +78,9 @@ impl Restorer {
         Ok(self.open(archive).await?.contents)
     }
 
-    /// Loads an archive into the target as the project's owner, counts the rows, and then creates the policies and
-    /// privileges that it contains for the project's roles. Schema `public` must belong to the owner. If `pg_restore` fails, the
-    /// rest of the archive is still read.
+    /// Loads an archive into the target as the project's owner, and counts the rows. Then creates the policies and
+    /// privileges that the archive contains for the project's roles. Schema `public` must belong to the owner. If
+    /// `pg_restore` fails, the rest of the archive is still read.
     ///
     /// # Errors
     /// Returns the errors of [`Self::inspect`], `FailedObject` if an object that can be left out can't be created, and
@@ -91,7 +92,8 @@ impl Restorer {
         let mut archive = self.open(archive).await?;
         let loaded = self.load_opened(target, &mut archive).await;
         if loaded.as_ref().is_err_and(RestoreError::is_of_content) {
-            // Whether the archive was changed is known only at its end.
+            // The SHA-256 of the archive is known only at its end. If it differs from the manifest, that is the error
+            // to report.
             read_to_end(&mut archive.rest).await?;
         }
         loaded
@@ -242,7 +244,8 @@ fn list_file(list: &str) -> Result<ListFile, RestoreError> {
     ListFile::write(list).map_err(|error| RestoreError::NotRun(error.into()))
 }
 
-/// Resets the role's password and stored settings, which any role can change, and returns its login.
+/// Resets the role's password and stored settings, which SQL of the project or of the archive may have changed, and
+/// returns the role's login.
 async fn login(target: &LoadTarget<'_>, role: DbRole) -> Result<Login, RestoreError> {
     let unreachable = |error: DbError| RestoreError::Unreachable(error.into());
     target.credentials.reset(target.project, role).await.map_err(unreachable)?;
@@ -263,7 +266,7 @@ fn failed(error: tokio_postgres::Error) -> RestoreError {
     }
 }
 
-/// Runs the translated statements in one transaction. Returns those that failed and are not necessary.
+/// Runs the translated statements in one transaction. Returns the failed statements that the restore does not need.
 async fn run_late(client: &ExclusiveClient, statements: &[LateStatement]) -> Result<Vec<String>, RestoreError> {
     let mut left_out = Vec::new();
     run(client, "BEGIN").await?;
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_statement_is_named_in_one_line() {
+    fn refused_statement_is_reported_in_one_line() {
         assert_eq!(one_line("\n\n--\n-- Name: t\n--\n\nGRANT SELECT\nON t TO x"), "GRANT SELECT ON t TO x");
     }
 }

@@ -1,3 +1,5 @@
+//! Starts `pg_restore`, and gives it the head and the rest of an archive.
+
 use std::{path::PathBuf, process::Stdio};
 
 use bytes::Bytes;

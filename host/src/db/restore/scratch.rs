@@ -1,3 +1,5 @@
+//! A temporary database and role for restoring an archive that is not trusted.
+
 use std::{fmt, sync::Arc};
 
 use sha2::{Digest as _, Sha256};

@@ -1,3 +1,5 @@
+//! Connects to the server on which archives are restored, even if the platform database is missing.
+
 use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};

@@ -207,7 +207,7 @@ fn apply(statement: &str, mut edits: Vec<Edit>) -> String {
 pub(super) fn without_restrict(sql: &str) -> String {
     let Some(key) = sql.lines().find_map(|line| line.strip_prefix("\\restrict ")) else { return sql.to_owned() };
     let lines = [format!("\\restrict {key}"), format!("\\unrestrict {key}")];
-    // Not `lines`, which would remove the carriage returns in literals.
+    // This does not use `lines`, which would remove the carriage returns in literals.
     sql.split('\n').filter(|line| !lines.iter().any(|known| known == line)).collect::<Vec<_>>().join("\n")
 }
 

@@ -1,3 +1,5 @@
+//! Reads the messages that Postgres sends, and replaces rows and errors that are too large.
+
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::io::ReadBuf;
 use tokio_postgres::error::{DbError as PostgresError, SqlState};

@@ -1,3 +1,5 @@
+//! Joins the request that sets a user's claims with the request after it, in the bytes that the client library sends.
+
 use std::{collections::VecDeque, io};
 
 use bytes::BytesMut;
@@ -332,7 +334,7 @@ mod tests {
         assert_eq!(receive(&mut requests, b"E"), ">E>Z");
         assert_eq!(receive(&mut requests, b"Z"), "E>Z>");
         assert_eq!(receive(&mut requests, b"2CZ"), "");
-        // Only the statement fails.
+        // The claims are set, and only the statement fails.
         send(&mut requests, &[run("s1", "{}"), run("s2", "")].concat(), 1);
         assert_eq!(receive(&mut requests, b"2DC2EZ"), ">C>Z");
         assert!(requests.waiting.is_empty());

@@ -1,3 +1,5 @@
+//! The stream between the client library and Postgres, which passes all messages through a [`MessageGuard`].
+
 use std::{
     io,
     pin::Pin,

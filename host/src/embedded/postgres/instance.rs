@@ -1,3 +1,5 @@
+//! Starts the private Postgres: programs, cluster, server process and settings.
+
 use std::{
     ffi::OsString,
     path::PathBuf,
@@ -230,7 +232,7 @@ fn arguments(cluster: &std::path::Path, port: Port, settings: &PostgresSettings)
         "fsync=on".to_owned(),
         "full_page_writes=on".to_owned(),
         "password_encryption=scram-sha-256".to_owned(),
-        // Small enough for a Raspberry Pi that also runs other programs.
+        // This is small enough for a Raspberry Pi that also runs other programs.
         "shared_buffers=128MB".to_owned(),
         // For the short statements of an API, compiling a plan takes longer than it saves.
         "jit=off".to_owned(),

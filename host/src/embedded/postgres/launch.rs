@@ -25,7 +25,7 @@ pub(super) struct Launcher {
     pub(super) lock: PathBuf,
 }
 
-/// How a program ends when this process is killed.
+/// The way in which a program ends when this process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnParentDeath {
     /// Shuts down. Used for a server.

@@ -20,8 +20,8 @@ use crate::embedded::{EmbeddedError, data_folder::DataFolder};
 const FAST_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 const IMMEDIATE_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Ensures that no server runs on the cluster of the data folder, which the caller has locked. Shuts down a running
-/// server, and removes a pid file whose process has ended or is not a Postgres of this cluster.
+/// Ensures that no server runs on the cluster of the data folder. The caller has locked the data folder. Shuts down a
+/// running server, and removes a pid file whose process has ended or is not a Postgres of this cluster.
 pub(super) async fn stop_orphaned_server(data_folder: &DataFolder) -> Result<(), EmbeddedError> {
     let cluster = cluster::folder(data_folder);
     let pid_file = cluster.join("postmaster.pid");

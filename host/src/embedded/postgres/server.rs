@@ -1,4 +1,4 @@
-//! The server process: started, supervised, restarted when it dies, and shut down.
+//! Starts the server process, restarts it when it dies, and shuts it down.
 
 use std::{
     ffi::OsString,
@@ -43,21 +43,21 @@ pub(super) struct ServerCommand {
 pub(super) enum ServerState {
     Starting,
     Running(Pid),
-    /// The server has ended. Unless it was asked to stop, it may be restarted.
+    /// The server has ended, for this reason. The supervisor may restart it, unless a stop was requested.
     Exited(String),
 }
 
 #[derive(Debug)]
 struct Control {
-    /// Set once when the server is asked to stop: prevents further starts.
+    /// Whether a stop was requested. Then the server is not started again.
     stopping: Mutex<bool>,
     wake: Condvar,
-    /// Set when the first start succeeded: from then on, the server is restarted when it dies.
+    /// Whether to restart the server when it dies. True once the first start has succeeded.
     restart_on_exit: AtomicBool,
 }
 
-/// A server and its supervisor thread. The thread is a dedicated one, because the kernel sends a child's parent-death
-/// signal when the thread that created the child ends, and the threads of a runtime are not permanent.
+/// A server and its supervisor thread. The supervisor has a thread of its own, because the kernel sends a child's
+/// parent-death signal when the thread that created the child ends, and the threads of a runtime are not permanent.
 #[derive(Debug)]
 pub(super) struct Server {
     control: Arc<Control>,
@@ -166,12 +166,12 @@ fn run_once(
     tail: &log::LogTail,
 ) -> std::io::Result<ExitStatus> {
     let mut child = {
-        // Locked during the start, so that a stop either prevents the start or finds the process.
+        // The lock is held during the start, so that a stop either prevents the start or finds the process.
         let stopping = control.stopping.lock();
         if *stopping {
             return Err(std::io::Error::other("it was stopped before it started"));
         }
-        // Sessions of a server that died must not outlive it.
+        // After a server has died, its sessions may still be running. They must end before the next server starts.
         fence::kill_holders(&command.launcher.lock)?;
         let child = command
             .launcher

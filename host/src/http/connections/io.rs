@@ -1,3 +1,5 @@
+//! The socket of a connection: records its state for the time limits, and recognizes requests that are not valid HTTP.
+
 use std::{
     io::{self, IoSlice},
     pin::Pin,

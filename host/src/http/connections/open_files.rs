@@ -1,3 +1,5 @@
+//! Raises the limit on open files of the process.
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Limit that is assumed if the system reports none.

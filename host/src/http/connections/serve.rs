@@ -1,3 +1,5 @@
+//! The accept loop of a listener.
+
 use std::{
     io,
     net::SocketAddr,

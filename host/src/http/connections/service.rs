@@ -1,3 +1,5 @@
+//! The hyper service of a connection: passes requests to the router, and keeps track of their bodies and responses.
+
 use std::{
     any::Any,
     fmt, io,

@@ -1,3 +1,5 @@
+//! The serde deserializer for the nodes of a request.
+
 use std::vec;
 
 use serde::de::{

@@ -1,3 +1,5 @@
+//! The problems of a request that can't be decoded, as messages.
+
 use std::fmt::{self, Display, Write};
 
 use serde::de::{Error, Expected, Unexpected};

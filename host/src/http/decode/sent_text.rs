@@ -1,3 +1,5 @@
+//! Gives serde_json's `RawValue` the text of a value as the client sent it.
+
 use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess};
 
 use super::problem::DecodeError;

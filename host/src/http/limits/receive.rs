@@ -1,3 +1,5 @@
+//! Receives the body of a request within the limits on its size, its time and the memory of all bodies.
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{

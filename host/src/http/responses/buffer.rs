@@ -1,3 +1,5 @@
+//! Collects the bytes of a response, and counts them against the limits.
+
 use std::{
     fmt,
     pin::Pin,

@@ -203,7 +203,7 @@ pub(super) fn to_wire(jobs: &Jobs, row: &JobRow, numbers: JobNumbers) -> Job {
     let (next_runs, schedule_problem) = match validation::parse_schedule(&row.schedule_cron, &row.timezone) {
         Ok(schedule) if row.enabled => (schedule.upcoming(Utc::now(), SHOWN_FIRE_TIMES), None),
         Ok(_) => (Vec::new(), None),
-        // Stored by a version with other rules.
+        // A version of AtlasHub with other rules stored this schedule.
         Err(error) => (Vec::new(), Some(error.message().to_owned())),
     };
     Job {

@@ -19,15 +19,15 @@ pub use stream::StreamRedactor;
 
 use crate::config::Secret;
 
-/// Minimum length of a secret. Shorter ones would match in almost every line.
+/// Minimum length of a secret. Shorter secrets would match in almost every line, so they are not redacted.
 const MIN_LENGTH: usize = 4;
 /// Minimum length of a string in a JSON value that counts as a secret itself.
 const MIN_JSON_TEXT_LENGTH: usize = 6;
 /// Minimum length of a word in a header's value that counts as a secret itself, such as the token after `Bearer`. Also
 /// the minimum length of a fragment of Base64.
 const MIN_WORD_LENGTH: usize = 8;
-/// Maximum length in bytes of the encodings that an automaton searches for together. Longer encodings are few, and are
-/// searched for one by one.
+/// Maximum length in bytes of the encodings that an automaton searches for together. There are few longer encodings,
+/// and they are searched for one by one.
 const MAX_AUTOMATON_LENGTH: usize = 256;
 const REPLACEMENT: &str = "***";
 /// Limits for the search within Base64, per secret. A large body contains thousands of strings, and each has six

@@ -1,3 +1,5 @@
+//! Replaces secrets in a stream of bytes.
+
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};

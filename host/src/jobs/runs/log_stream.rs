@@ -1,4 +1,4 @@
-//! A followed log as server-sent events: existing lines, new lines, then the event `end`.
+//! Sends a followed log as server-sent events: the existing lines, new lines as they are written, then the event `end`.
 
 use axum::response::Response;
 use futures_util::stream;
@@ -18,8 +18,8 @@ struct LogStream {
     ended: bool,
 }
 
-/// Streams a log. Each line is an unnamed event, and the event's id is the offset of the line's end. The last event is
-/// `end`, with the run. If the process shuts down, the stream ends without it.
+/// Streams a log. Each line is an unnamed event, whose id is the offset of the line's end in bytes. The last event is
+/// `end`, with the run. If the process shuts down, the stream ends without the event `end`.
 pub(super) fn stream_log(runs: Runs, log: LogFollower) -> Response {
     let log_stream = LogStream { runs, log, is_first: true, sent_at: Instant::now(), ended: false };
     event_stream(stream::unfold(log_stream, |mut log_stream| async move {

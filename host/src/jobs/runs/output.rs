@@ -238,7 +238,7 @@ mod tests {
         for _ in 0..400 {
             log.log(LineLevel::Info, &"x".repeat(20_000), Value::Null);
         }
-        // It would fit, but there must be no gap before it.
+        // This line would fit, but there must be no gap before it.
         log.log(LineLevel::Info, "short", Value::Null);
         log.drop_lines(5, "the run exceeded its own limit");
         log.close();

@@ -1,3 +1,5 @@
+//! Computes the fire times of a job that are due.
+
 use api_types::{CatchUp, RunTrigger};
 use chrono::{DateTime, TimeDelta, Utc};
 

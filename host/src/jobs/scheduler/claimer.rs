@@ -71,7 +71,7 @@ impl ActivePlugins {
 }
 
 pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
-    // Dropped with this task, which ends the runs.
+    // When this task ends, the set is dropped, which ends the runs.
     let mut attempts = JoinSet::new();
     let mut active = ActivePlugins::default();
     let mut has_backlog = false;

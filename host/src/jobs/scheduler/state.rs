@@ -1,3 +1,5 @@
+//! The state that the tasks of a scheduler share.
+
 use std::{sync::Arc, time::Duration};
 
 use api_types::RunStatus;
@@ -146,7 +148,7 @@ impl SchedulerState {
 /// Converts the seconds until something is due into a sleep of at most [`MAX_SLEEP`].
 pub(super) fn sleep_until_due(seconds: Option<f64>) -> Duration {
     seconds.map_or(MAX_SLEEP, |seconds| {
-        // Rounded up, because waking up too early costs a round trip.
+        // The time is rounded up, because waking up too early costs a round trip.
         Duration::from_secs_f64(seconds.clamp(0.0, MAX_SLEEP.as_secs_f64()) + 0.001)
     })
 }

@@ -1,3 +1,5 @@
+//! Sends messages by e-mail.
+
 use std::{
     collections::BTreeSet,
     fmt::Write as _,

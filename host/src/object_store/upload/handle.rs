@@ -1,3 +1,5 @@
+//! The handle with which a caller writes and commits an upload.
+
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};

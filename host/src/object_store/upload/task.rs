@@ -1,3 +1,5 @@
+//! The task that sends the bytes of an upload, in one request or in parts.
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};

@@ -1,3 +1,5 @@
+//! The interface `backups`: the catalogue of backups, and copies of objects in backups.
+
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};

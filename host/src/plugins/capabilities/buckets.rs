@@ -1,3 +1,5 @@
+//! The interface `buckets`: lists buckets, and signs uploads and downloads.
+
 use std::sync::Arc;
 
 use api_types::{SignDownload, SignUpload, UploadMode};

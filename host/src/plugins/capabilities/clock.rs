@@ -1,3 +1,5 @@
+//! The interface `clock`, which needs no grant.
+
 use std::time::{Duration, Instant, SystemTime};
 
 use wasmtime::component::Linker;

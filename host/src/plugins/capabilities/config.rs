@@ -1,3 +1,5 @@
+//! The interface `config`: the settings that the owner stored for the plugin. Needs no grant.
+
 use wasmtime::component::Linker;
 
 use crate::plugins::guest::{Host, RunState, bindings::config};

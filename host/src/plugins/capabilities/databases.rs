@@ -1,3 +1,5 @@
+//! The interface `databases`: lists, dumps and describes databases.
+
 use futures_util::StreamExt as _;
 use plugin_manifest::{Capability, Scope};
 use wasmtime::component::{FutureReader, Linker, StreamReader};
@@ -132,7 +134,8 @@ impl databases::HostWithStore<RunState> for Host {
         let mut held = run.calls.hold(LIST_BYTES)?;
         let text = run.services.databases.tables_json(&name).await?;
         charge_result(accessor, text.len())?;
-        // An estimate for the JSON text, and the same data as Rust values and as values of the guest's types.
+        // Four times the length of the JSON text is an estimate for the text, the same data as Rust values, and the
+        // values of the guest's types.
         held.resize(&run.calls, text.len().saturating_mul(4))?;
         Ok(parse_tables(&text)?
             .into_iter()

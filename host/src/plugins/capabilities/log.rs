@@ -1,3 +1,5 @@
+//! The interface `log`, which needs no grant.
+
 use std::sync::Arc;
 
 use wasmtime::component::Linker;

@@ -1,3 +1,5 @@
+//! The interface `maintenance`: removes data that the platform no longer needs.
+
 use axum::http::StatusCode;
 use wasmtime::component::Linker;
 

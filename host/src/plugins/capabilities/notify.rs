@@ -1,3 +1,5 @@
+//! The interface `notify`: messages to the owner.
+
 use wasmtime::component::Linker;
 
 use crate::{

@@ -1,3 +1,5 @@
+//! The interface `progress`, which needs no grant.
+
 use wasmtime::component::Linker;
 
 use crate::plugins::guest::{Host, RunState, bindings::progress};

@@ -1,3 +1,5 @@
+//! The interface `query`: reads rows of projects' databases with SQL.
+
 use std::time::Duration;
 
 use futures_util::StreamExt as _;

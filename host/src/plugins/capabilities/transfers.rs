@@ -1,3 +1,5 @@
+//! The interface `transfers`: exports and imports that the owner started.
+
 use plugin_manifest::{Capability, Scope};
 use uuid::Uuid;
 use wasmtime::component::{FutureReader, Linker, StreamReader};

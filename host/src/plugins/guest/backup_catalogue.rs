@@ -101,7 +101,7 @@ pub struct BackupVerification {
     pub tables: usize,
     /// Number of rows in these tables.
     pub rows: u64,
-    /// Of all tables. Ordered by schema and table name.
+    /// Differences in all tables, including those of end-user login. Ordered by schema and table name.
     pub differences: Vec<TableDifference>,
     /// Size of the dump, in bytes.
     pub size_bytes: u64,

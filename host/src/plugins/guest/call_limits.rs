@@ -1,3 +1,5 @@
+//! Limits on the calls in progress and on the memory that the host holds for them, per run and for all runs.
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,7 +15,7 @@ use crate::config::PluginsConfig;
 const OWN_CALLS: usize = 32;
 const OWN_DUMPS: usize = 2;
 const OWN_QUERIES: usize = 1;
-/// Enough for four large uploads and some calls.
+/// This is enough for four large uploads and some calls.
 const OWN_MEMORY_MIB: usize = 136;
 /// Unit in which memory is reserved.
 const UNIT_BYTES: usize = 1 << 10;

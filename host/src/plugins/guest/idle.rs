@@ -1,3 +1,5 @@
+//! Closes streams that the guest does not read.
+
 use std::{
     io,
     pin::Pin,

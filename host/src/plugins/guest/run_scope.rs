@@ -1,3 +1,5 @@
+//! A run as its host functions see it: identity, grants and services. Also records denied calls in the audit log.
+
 use std::{
     sync::{
         Arc,
@@ -98,7 +100,7 @@ impl<S> RunScope<S> {
             "job": self.call.job,
         });
         let pool = self.denials.platform.clone();
-        // In a separate task, so that the entry is written even if the run is stopped.
+        // A separate task writes the entry, so that it is written even if the run is stopped.
         tokio::spawn(async move { record_or_log(&pool, &entry).await });
     }
 }

@@ -1,3 +1,5 @@
+//! The data of a run's store, which host functions use.
+
 use std::{
     any::{Any, TypeId},
     collections::HashMap,

@@ -1,3 +1,5 @@
+//! Limits the number of open transfers of a run.
+
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

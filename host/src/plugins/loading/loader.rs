@@ -175,8 +175,9 @@ async fn prepare(
         if let Some(refusal) = slots.uncompilable(&sha256) {
             return Err(refusal.clone());
         }
-        // While a new version is compiled, the previous one stays visible. Its files were just completed if the slot
-        // has a time to unload it, which then no longer applies.
+        // While a new version is compiled, the slot keeps showing the previous one. If the slot has a time to unload
+        // the previous version, the files of the new version have just become complete, and that time no longer
+        // applies.
         let slot = slots.by_name.get(plugin.name());
         if slot.is_none_or(|slot| slot.inspection.sha256 == Some(sha256) || slot.unload_at().is_some()) {
             let inspection = Inspection {

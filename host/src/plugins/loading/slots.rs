@@ -1,3 +1,5 @@
+//! The state of every plugin as the owner sees it, and the decision when a rejection takes effect.
+
 use std::{
     collections::BTreeMap,
     sync::Arc,

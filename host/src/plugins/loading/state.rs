@@ -1,3 +1,5 @@
+//! The state of the loader.
+
 use std::sync::Arc;
 
 use sqlx::PgPool;

@@ -1,7 +1,7 @@
 //! First-party plugins embedded in this binary.
 //!
-//! They pass the same checks as files in the plugin folder: only their key is trusted without the owner's decision.
-//! `host/build.rs` decides which plugins are embedded.
+//! These plugins pass the same checks as files in the plugin folder. The one difference is that their key is trusted
+//! without the owner's decision. `host/build.rs` decides which plugins are embedded.
 
 /// A signed component in this binary.
 #[derive(Debug, Clone, Copy)]

@@ -1,3 +1,5 @@
+//! AtlasHub's own plugins: their names, and the files in the binary.
+
 use super::{
     Origin, PluginKey, SignedFile,
     builtin::{BUILTIN, BuiltinPlugin, FIRST_PARTY_KEY},

@@ -1,3 +1,5 @@
+//! Public keys in minisign's format.
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use minisign_verify::PublicKey;
 
@@ -65,7 +67,7 @@ pub(in crate::plugins) fn format_key_id(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    // From minisign's documentation.
+    // The public key in minisign's documentation.
     const LINE: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
 
     #[test]

@@ -1,3 +1,5 @@
+//! The wasmtime engine: its configuration, its pool of memory, and its clock.
+
 use std::{
     sync::{Arc, Weak},
     thread,

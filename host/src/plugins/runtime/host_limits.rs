@@ -1,3 +1,5 @@
+//! Limits on plugins that the host sets, regardless of what manifests request.
+
 use plugin_manifest::Limits;
 
 use crate::config::PluginsConfig;

@@ -1,3 +1,5 @@
+//! A cache of components that are linked with exactly the granted capabilities.
+
 use std::{collections::BTreeSet, num::NonZeroUsize};
 
 use lru::LruCache;

@@ -17,7 +17,7 @@ use crate::{
 
 /// Maximum size of a result, and of the details of an error.
 const MAX_RESULT_BYTES: usize = 64 << 10;
-/// Maximum size of an error message. Longer ones are truncated.
+/// Maximum size of an error message. Longer messages are truncated.
 const MAX_MESSAGE_BYTES: usize = 2000;
 
 /// Part of wasmtime's message for a call that passes too much. The type of the error is private.

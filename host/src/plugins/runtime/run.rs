@@ -1,3 +1,5 @@
+//! Executes runs: waits for permits, creates the store, calls the guest, and ends with an outcome.
+
 use std::{
     panic::AssertUnwindSafe,
     sync::Arc,

@@ -1,3 +1,5 @@
+//! The fixed SQL for keys, approvals, secrets and serials.
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};

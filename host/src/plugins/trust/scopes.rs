@@ -1,3 +1,5 @@
+//! Compares and intersects scopes of capabilities.
+
 use std::collections::BTreeMap;
 
 use plugin_manifest::{Capability, Manifest, Scope};

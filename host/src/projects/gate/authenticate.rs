@@ -1,3 +1,5 @@
+//! The gate: the middleware that authenticates requests on the public surface.
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{

@@ -1,4 +1,4 @@
-//! The keys that sign a project's access tokens: ES256, the private part sealed.
+//! The ES256 keys that sign a project's access tokens. Their private parts are stored sealed.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -11,7 +11,7 @@ use crate::{
     secrets::{SealError, SealedColumn, Sealer},
 };
 
-/// Seconds for which a retired key verifies tokens. Longer than the lifetime of any token that it signed.
+/// Seconds for which a retired key verifies tokens. This is longer than the lifetime of any token that the key signed.
 pub(super) const RETIRED_KEY_SECONDS: f64 = 25.0 * 3600.0;
 
 /// Private part of a signing key.
@@ -81,8 +81,8 @@ pub async fn signing_key(platform: &PgPool, sealer: &Sealer, project: &str) -> A
     Ok(SigningKey { kid: id.to_string(), key: EncodingKey::from_ec_der(&pkcs8) })
 }
 
-/// Replaces a project's signing key. The previous keys verify tokens for 25 hours. Keys that were retired earlier are
-/// deleted. Returns the id of the new key.
+/// Replaces a project's signing key. The previous key verifies tokens for 25 more hours. Deletes keys that were
+/// replaced more than 25 hours ago. Returns the id of the new key.
 ///
 /// # Errors
 /// 503 if Postgres can't be reached, 500 if the key can't be created.

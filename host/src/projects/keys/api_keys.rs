@@ -1,3 +1,5 @@
+//! Creates, changes, rotates and revokes API keys.
+
 use api_types::{ApiKey, CreateApiKey, CreatedApiKey, KeyType, RotateApiKey, UpdateApiKey};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection, PgConnection, PgPool};

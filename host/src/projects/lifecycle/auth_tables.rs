@@ -33,8 +33,8 @@ pub struct AuthTables {
 /// 409 if one of the tables was not created by AtlasHub or was changed since, or if the schema contains other objects
 /// that can't be taken over.
 pub(super) async fn take_over(connection: &mut PgConnection, project: &str, tables: AuthTables) -> ApiResult<()> {
-    // The project controls the contents of the database: names must not resolve to its objects, and its locks must not
-    // block.
+    // The project controls the contents of the database. So names must not resolve to its objects, and a lock that it
+    // holds must not make this connection wait forever.
     sqlx::raw_sql("SET search_path = ''; SET lock_timeout = 5000").execute(&mut *connection).await?;
     let mut transaction = connection.begin().await?;
     let existing: Vec<(String, String)> = sqlx::query_as(

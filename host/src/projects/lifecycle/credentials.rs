@@ -1,3 +1,5 @@
+//! The passwords of projects' roles, stored sealed.
+
 use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::{Connection, PgPool};
 

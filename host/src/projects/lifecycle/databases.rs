@@ -1,3 +1,5 @@
+//! Lists the databases of the installation and their tables, for the owner and for plugins.
+
 use std::{any::Any, sync::Arc};
 
 use serde::Deserialize;

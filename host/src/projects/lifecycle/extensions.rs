@@ -1,9 +1,10 @@
 //! Prevents a project's SQL from creating extensions, unless `ATLASHUB_SQL_CREATE_EXTENSION` allows it.
 //!
 //! Every role with `CREATE` on a database can create trusted extensions in it, and the owner role needs `CREATE` for
-//! schemas. Checking the text of a statement can't prevent that: functions build SQL at run time. So each project's
-//! database has an event trigger that refuses `CREATE EXTENSION`, unless the variable allows it. Only a superuser can
-//! create event triggers. If the platform's role is not a superuser, projects can create every trusted extension.
+//! schemas. Checking the text of a statement can't prevent that, because functions can build SQL at run time. So each
+//! project's database has an event trigger that refuses `CREATE EXTENSION`, unless the variable allows it. Only a
+//! superuser can create event triggers. If the platform's role is not a superuser, projects can create every trusted
+//! extension.
 
 use sqlx::{Connection as _, PgConnection};
 
@@ -55,7 +56,7 @@ pub(super) async fn apply_to_project(state: &ProjectsState, project: &str) -> Re
     apply_to_database(&state.database_url, &format!("proj_{project}"), state.allow_create_extension).await
 }
 
-/// Applies the setting to a database of a project.
+/// Applies the setting to the database with this name, which may be one that a restore has just loaded.
 pub(super) async fn apply_to_database(url: &Secret, database: &str, is_allowed: bool) -> Result<(), sqlx::Error> {
     let mut connection = database::connect_as_platform(url, Some(database)).await?;
     let result = apply(&mut connection, is_allowed).await;
@@ -64,8 +65,8 @@ pub(super) async fn apply_to_database(url: &Secret, database: &str, is_allowed: 
 }
 
 async fn apply(connection: &mut PgConnection, is_allowed: bool) -> Result<(), sqlx::Error> {
-    // The project controls the contents of the database: names must not resolve to its objects, and its locks must not
-    // block.
+    // The project controls the contents of the database. So names must not resolve to its objects, and a lock that it
+    // holds must not make this connection wait forever.
     sqlx::raw_sql("SET search_path = ''; SET lock_timeout = 5000").execute(&mut *connection).await?;
     let is_superuser: bool =
         sqlx::query_scalar("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")

@@ -1,5 +1,5 @@
-//! Replaces a project's database. A new database is created empty, loaded by a restore, and swapped in. The previous
-//! one is kept for a rollback until it is dropped.
+//! Replaces a project's database. A restore loads a new, empty database, which is then swapped in. The previous
+//! database is kept for a rollback until it is dropped.
 //!
 //! The swap is one transaction of the platform database: either both databases are renamed and the caller records the
 //! swap, or nothing happens. A login during the swap waits for the lock of the rename, and then fails because the
@@ -36,7 +36,8 @@ const END_SESSIONS_INTERVAL: Duration = Duration::from_millis(30);
 /// Maximum time to wait while another operation changes the project.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Maximum time that a rename waits for a lock. New sessions of the database wait behind it, and then until the commit.
+/// Maximum time in milliseconds that a rename waits for a lock. Logins to the database wait for the rename, and then
+/// for the commit.
 const LOCK_TIMEOUT_MS: u32 = 2000;
 /// Maximum number of attempts to swap databases whose sessions don't end.
 const MAX_SWAP_ATTEMPTS: u32 = 3;
@@ -56,8 +57,8 @@ pub struct Replacements {
     take_over_auth: TakeOverAuth,
 }
 
-/// Takes the tables of end-user login over from the project's owner. Called with the id of a project and the name of a
-/// database that was loaded for it.
+/// Makes the project's role for login the owner of the tables of end-user login. Called with the id of a project and
+/// the name of a database that was loaded for it.
 pub type TakeOverAuth = Arc<dyn Fn(String, String) -> BoxFuture<'static, ApiResult<()>> + Send + Sync>;
 
 /// Called with the id of a project whose database was replaced: closes its connections and clears caches.
@@ -129,7 +130,7 @@ impl Replacements {
 
     /// Returns the name of the database that a run loads.
     pub fn name_for_run(project: &str, run: Uuid) -> String {
-        // The last characters of an id are random.
+        // The id of a run is a UUIDv7, whose last 12 digits are random.
         let run = run.simple().to_string();
         format!("proj_{project}_restore_{}", &run[run.len() - 12..])
     }
@@ -184,8 +185,8 @@ impl Replacements {
         Ok(extensions::apply_to_database(&self.database_url, name, self.allow_create_extension).await?)
     }
 
-    /// Gives the project's roles access to its database again. The SQL in an archive can revoke the access of its own
-    /// role.
+    /// Gives the project's roles access to its database again. The SQL in an archive can revoke the access of the owner
+    /// role that runs it.
     ///
     /// # Errors
     /// `Database` if a statement fails.
@@ -201,8 +202,8 @@ impl Replacements {
     /// transaction, on the platform database.
     ///
     /// # Errors
-    /// Every variant of [`ReplacementError`] except `Refused`. Nothing was changed then, unless the connection was lost
-    /// during the commit, whose outcome is unknown.
+    /// Returns every variant of [`ReplacementError`] except `Refused`. After an error, nothing was changed. The
+    /// exception is a connection that was lost during the commit: then the outcome is unknown.
     pub async fn swap(&self, swap: &Swap, record: &dyn RecordSwap) -> Result<(), ReplacementError> {
         let mut connection = self.locked(&swap.project).await?;
         let mut attempt = 1;
@@ -251,7 +252,8 @@ impl Replacements {
         }
         database::rename_database(&mut transaction, incoming, &live).await?;
         database::grant_access(&mut transaction, project, &live, &DbRole::OF_EVERY_PROJECT).await?;
-        // Last, because it locks the run, and a locked run's lease is not renewed while renames wait for sessions.
+        // `record` is called last, because it locks the row of the run. While that row is locked, the lease can't be
+        // renewed, and the renames may wait for sessions.
         if !record.record(&mut transaction).await? {
             return Err(ReplacementError::NotRecorded);
         }
@@ -315,12 +317,12 @@ fn is_in_use(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| ["55006", "55P03"].contains(&&*code))
 }
 
-/// Ends the sessions of the databases until it is aborted.
+/// Ends all sessions of the databases, again and again until the task is aborted.
 async fn end_sessions(url: Secret, databases: [String; 2]) {
     let ending = async {
         let mut connection = database::connect_as_platform(&url, None).await?;
         loop {
-            // A session of a superuser can only be ended by one.
+            // Only a superuser can end a session of a superuser.
             sqlx::query(
                 "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
                  WHERE a.datname = ANY($1) AND a.pid <> pg_backend_pid()

@@ -1,3 +1,5 @@
+//! Handlers that create, return, change and delete projects.
+
 use std::time::Duration;
 
 use api_types::{

@@ -4,7 +4,8 @@
 //! - `queries`: numbers about projects from the platform database.
 //! - `routes`: the list of projects.
 //!
-//! The totals count rows of other slices, such as runs and backups. That is fixed SQL: no code of these slices is used.
+//! The totals count rows of other slices, such as runs and backups. This module reads them with SQL of its own and does
+//! not call those slices.
 
 mod queries;
 pub(super) mod routes;

@@ -1,3 +1,5 @@
+//! The handler that lists projects, with or without totals.
+
 use std::time::Duration;
 
 use api_types::{ErrorBody, ListedProject, Page, PageQuery};

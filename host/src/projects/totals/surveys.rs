@@ -1,3 +1,5 @@
+//! Sizes and table counts of projects' databases, with a cache.
+
 use std::{
     collections::HashMap,
     sync::Arc,

@@ -1,3 +1,5 @@
+//! Handlers for buckets: list, create, change and delete.
+
 use api_types::{Bucket, CreateBucket, DeleteBucket, Page, PageQuery, UpdateBucket};
 
 use super::{

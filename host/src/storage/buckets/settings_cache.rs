@@ -1,3 +1,5 @@
+//! A cache of the settings of buckets.
+
 use std::{
     collections::HashMap,
     sync::{
@@ -45,7 +47,8 @@ impl SettingsCache {
         {
             return Ok(entry.buckets.get(bucket).copied());
         }
-        // Taken before the query, because the result may lack a change that is committed while the query runs.
+        // The time is taken before the query, because the result may lack a change that is committed while the query
+        // runs.
         let read_at = Instant::now();
         let invalidations = self.invalidations.load(Ordering::SeqCst);
         let buckets = Arc::new(queries::settings_by_bucket(&self.platform, project_id).await?);

@@ -1,3 +1,5 @@
+//! Counts the objects under a prefix.
+
 use std::time::{Duration, Instant};
 
 use api_types::{CountObjects, ObjectCount};
@@ -11,7 +13,7 @@ use crate::error::{ApiError, ApiResult};
 
 /// Objects per list request to the store.
 const PAGE_SIZE: i32 = 1000;
-/// Time after which counting stops. Shorter than the default time limit of requests.
+/// Time after which counting stops. This is shorter than the default time limit of requests.
 const MAX_TIME: Duration = Duration::from_secs(8);
 
 /// Counts the objects of the bucket in the request's path whose paths start with a prefix.

@@ -1,3 +1,5 @@
+//! Deletes many objects in steps, by their keys or under a prefix.
+
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};

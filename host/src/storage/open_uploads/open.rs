@@ -1,3 +1,5 @@
+//! Records an upload as open, if the caller's quota allows it.
+
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -10,8 +12,8 @@ use super::{
 };
 use crate::error::{ApiError, ApiResult, Code};
 
-/// Delay that the response suggests to a client whose quota is used up. Short, because most uploads end long before
-/// they expire.
+/// Delay that the response suggests to a client whose quota is used up. The delay is short, because most uploads end
+/// long before they expire.
 const QUOTA_RETRY: Duration = Duration::from_secs(60);
 
 /// Records an upload to a staged object. Returns its id, or `None` if the bucket does not exist.

@@ -1,3 +1,5 @@
+//! Moves staged objects that have arrived to their paths, or deletes them.
+
 use std::{
     cmp::Reverse,
     collections::HashMap,

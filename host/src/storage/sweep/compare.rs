@@ -1,3 +1,5 @@
+//! Compares a record of an object with the store, and corrects the record.
+
 use super::{
     super::{
         path::{BucketName, ObjectPath},

@@ -1,3 +1,5 @@
+//! The full sweep: compares the records of all projects with the store. A background task calls it.
+
 use chrono::Utc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 

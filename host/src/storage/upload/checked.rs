@@ -1,3 +1,5 @@
+//! An upload whose request was checked, and its record.
+
 use std::time::Duration;
 
 use uuid::Uuid;

@@ -1,3 +1,5 @@
+//! Starts exports.
+
 use std::time::Duration;
 
 use api_types::{CreateExport, ExportFormat, ExportSource, ExportStarted};

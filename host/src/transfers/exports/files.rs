@@ -1,3 +1,5 @@
+//! The names, keys and content types of exported files.
+
 use api_types::{ExportFormat, ExportSource};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

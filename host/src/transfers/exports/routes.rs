@@ -1,3 +1,5 @@
+//! Handlers for exports: list, create, return, download and delete.
+
 use std::time::Duration;
 
 use api_types::{
@@ -125,7 +127,7 @@ pub(crate) async fn delete_export(
     let export = find(&state, id).await?;
     if export.state() == ExportState::Running {
         match state.jobs.runs().cancel_run(export.run_id).await {
-            // It has ended, or was never inserted.
+            // The run has ended, or was never inserted.
             Err(error) if matches!(error.code(), Code::Conflict | Code::NotFound) => {}
             cancelled => drop(cancelled?),
         }

@@ -60,7 +60,7 @@ impl RowWriter {
         }
         while let Some(count) = self.unparsed.first_chunk::<2>() {
             if i16::from_be_bytes(*count) == -1 {
-                // The end of the copy.
+                // A count of -1 marks the end of the copy.
                 self.unparsed.clear();
                 return Ok(());
             }

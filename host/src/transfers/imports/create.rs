@@ -1,3 +1,5 @@
+//! Creates imports, and signs the uploads of their files.
+
 use std::time::Duration;
 
 use api_types::{CreateImport, ImportCreated, ImportFormat, ImportState, ImportUpload};

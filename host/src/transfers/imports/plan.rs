@@ -34,7 +34,7 @@ pub(super) struct Plan {
     pub(super) csv: Option<CsvPlan>,
 }
 
-/// How to read a CSV file.
+/// The format of a CSV file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CsvPlan {

@@ -142,7 +142,7 @@ pub(crate) async fn delete_import(
     let import = state.import(id).await?;
     if let (ImportState::Running, Some(run)) = (import.state(), import.run_id) {
         match state.jobs.runs().cancel_run(run).await {
-            // It has ended, or was never inserted.
+            // The run has ended, or was never inserted.
             Err(error) if matches!(error.code(), Code::Conflict | Code::NotFound) => {}
             cancelled => drop(cancelled?),
         }

@@ -1,3 +1,5 @@
+//! Previews a file, and starts its import.
+
 use std::time::Duration;
 
 use api_types::{ImportPreview, ImportState, PreviewImport, StartImport};
@@ -31,7 +33,7 @@ impl TransfersState {
         let target = Target::find(&self.editor.pools, &import.project_id, &import.table_name).await?;
         let hints = Hints::new(request.header, request.delimiter.as_deref(), request.null_text.clone())?;
         let head = self.head(&import, &hints, &target).await?;
-        // Stored, so that the import reads the file in the same way when it is started.
+        // The detected format is stored, so that the import reads the file in the same way when it is started.
         let mut detected = request;
         if let Some(csv) = &head.csv {
             detected.header = Some(csv.header);

@@ -27,7 +27,7 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// Stores a backup as the plugin does, with a creation time `days_ago` days ago.
 pub(crate) async fn store_backup(app: &TestApp, project: &TestProject, days_ago: i64) -> NewBackup {
-    // Rounded, because the database stores microseconds.
+    // The time is rounded, because the database stores microseconds.
     let now = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap();
     let created_at = now - chrono::TimeDelta::days(days_ago);
     let stem = format!("backups/project/{}/{}-{}", project.id, created_at.format("%Y%m%dT%H%M%SZ"), Uuid::now_v7());

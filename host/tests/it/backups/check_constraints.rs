@@ -159,7 +159,7 @@ async fn owner_is_warned_of_check_constraints_that_a_plain_pg_restore_can_not_lo
 }
 
 #[tokio::test]
-async fn backup_is_made_without_warnings_if_postgres_refuses_the_queries_for_them() {
+async fn backup_succeeds_without_warnings_if_the_queries_that_find_them_fail() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("hardened").await;
     project.sql(OBJECTS).await;

@@ -161,7 +161,8 @@ async fn objects_replaced_or_deleted_after_they_were_listed_are_backed_up_as_the
     paused.reached(1).await;
     remove(&project, "deleted.txt").await;
     upload(&project, "replaced.txt", b"afterwards").await;
-    // Larger than was signed for, so it is never served. The other one was signed for its new size.
+    // The object is larger than its upload was signed for, so it is never served. The upload of the other object was
+    // signed for its new size.
     must_send(&oversize, b"larger than three".to_vec()).await;
     upload(&project, "raised.txt", b"larger than three").await;
     paused.end().await;

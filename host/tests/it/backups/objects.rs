@@ -18,7 +18,7 @@ use crate::{
     support::{TestApp, TestProject, eventually, must_send, raw, upload_request},
 };
 
-/// Larger than the objects that are read into memory, and than one part of an upload.
+/// A size that is larger than that of objects that are read into memory, and than one part of an upload.
 const LARGE_BYTES: usize = 9 << 20;
 
 pub(crate) async fn upload(project: &TestProject, path: &str, bytes: &[u8]) {

@@ -12,7 +12,7 @@ const SQL: &str = "CREATE FUNCTION here(x int) RETURNS int IMMUTABLE LANGUAGE pl
     CREATE INDEX at_home ON items (here(x))";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn command_leaves_failed_objects_out_and_lists_them_if_told_to() {
+async fn command_leaves_failed_objects_out_and_lists_them_with_the_flag() {
     let folder = open_folder();
     let data = folder.path().join("data");
     let vars = ProgramVars::embedded(&data);

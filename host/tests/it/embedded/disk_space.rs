@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, ProgramVars, eventually, open_folder};
 
-/// More than the disks of development machines have, and less than file systems allow for a file.
+/// A size that is larger than the disks of development machines, and smaller than the maximum size of a file.
 const SPARSE_BYTES: u64 = 15 << 40;
 
 /// Returns the folder of the database that was created last.

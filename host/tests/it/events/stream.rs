@@ -125,7 +125,7 @@ async fn stream_continues_after_the_last_event_id() {
     assert_eq!(later.next().await.unwrap().data, system("resumed"));
     let next = later.until("job", &json!({})).await;
     assert_eq!(next.data["id"], second, "only later events are sent");
-    // For clients that can't send the header.
+    // Clients that can't send the header can use the parameter.
     let mut other = EventTail::open(&app.admin(), &format!("{PATH}?lastEventId={}", event.id), None).await;
     assert_eq!(other.next().await.unwrap().data, system("resumed"));
     assert_eq!(other.until("job", &json!({})).await, next);

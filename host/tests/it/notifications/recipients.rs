@@ -1,4 +1,4 @@
-//! E-mail to several addresses: each succeeds, fails and is retried on its own.
+//! E-mail to several addresses: the delivery to one address does not affect the deliveries to the others.
 
 use std::sync::{
     Arc,

@@ -249,7 +249,7 @@ async fn delivery_interrupted_by_a_crash_is_retried_after_restart() {
         .await
         .unwrap();
     assert_eq!((state.as_str(), in_flight), ("pending", true));
-    // As if the claim of the killed process had expired.
+    // Makes the claim of the killed process expire.
     let passed = "UPDATE notification_channels SET busy_until = now()";
     assert_eq!(sqlx::query(passed).execute(&mut connection).await.unwrap().rows_affected(), 1);
     hangs.store(false, Ordering::SeqCst);

@@ -97,7 +97,7 @@ async fn thousand_calls_at_once_end_with_an_outcome_each() {
 #[tokio::test]
 async fn memory_held_for_calls_is_bounded_per_run() {
     let platform = Platform::start().await;
-    // 25 MiB of bodies.
+    // The bodies have 25 MiB together.
     let bodies = json!({
         "call": "put-bytes", "count": 100, "name": platform.store(), "key": "uploads/many/", "bytes": 256 << 10,
     });

@@ -301,7 +301,7 @@ async fn cors_allows_signed_urls_from_any_origin() {
 async fn file_bytes_do_not_pass_through_the_gateway() {
     let app = TestApp::start().await;
     let project = app.create_project("direct").await;
-    // Larger than any body that the platform accepts.
+    // This is larger than any body that the platform accepts.
     let bytes = vec![7_u8; 8 * MIB];
     project.secret().upload("big.bin", bytes.clone()).await;
     assert_eq!(project.secret().download("big.bin").await, bytes);

@@ -121,7 +121,8 @@ impl FaultProxy {
     }
 
     fn add(&self, text: &'static str, action: Action) {
-        // Requests that an earlier fault held do not count. Parallel requests can be held after the test stopped waiting.
+        // Requests that an earlier fault held do not count. Of parallel requests, some are held after the test has
+        // stopped waiting.
         let _ = self.shared.held.notified().now_or_never();
         self.shared.faults.lock().push(Fault { text, action, hits: 0 });
     }

@@ -161,7 +161,8 @@ async fn table_that_changed_since_the_request_fails_the_run_with_the_reason() {
     ended(&app.admin(), started["runId"].as_str().unwrap()).await;
     let failed = get_export(&app, &failed["id"]).await;
     assert_eq!(failed["state"], "failed", "{failed}");
-    // The message is that of Postgres if the cached schema is not a second old.
+    // If the cached schema is less than a second old, the message comes from Postgres. Otherwise, it comes from the
+    // check of the columns. Both name the column.
     let error = failed["errorText"].as_str().unwrap();
     assert!(error.contains("price") && !error.contains("division by zero"), "{failed}");
 }

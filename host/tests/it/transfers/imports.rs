@@ -92,7 +92,7 @@ async fn csv_of_a_spreadsheet_is_previewed_and_imported() {
     assert!(failed["errorText"].as_str().unwrap().starts_with("Line 2, column `price`: "), "{failed}");
     assert_eq!(value(&project, "SELECT count(*) FROM items").await, 0);
 
-    // The same file again, without that field, first as a dry run.
+    // Imports the same file again without that field, first as a dry run.
     let request = json!({ "mapping": { "Name": "name", "price": null, "note": "note" }, "dryRun": true });
     let tried = run(&app, &path, request.clone()).await;
     assert_eq!((&tried["state"], &tried["dryRun"], counts(&tried)), (&json!("done"), &json!(true), [2, 2, 0, 0, 0]));

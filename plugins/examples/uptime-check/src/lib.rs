@@ -43,7 +43,7 @@ struct CheckResult {
     up: bool,
     /// Whether the state differs from the previous run.
     changed: bool,
-    /// Why the URL is down. Null if it is up.
+    /// The reason why the URL is down. Null if it is up.
     reason: Option<String>,
     duration_ms: u64,
 }

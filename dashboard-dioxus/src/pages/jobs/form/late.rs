@@ -1,3 +1,5 @@
+//! The fields of a job's form for time limit, retries, overlap and missed runs.
+
 use api_types::{CatchUp, JobType, Overlap};
 use dioxus::prelude::*;
 

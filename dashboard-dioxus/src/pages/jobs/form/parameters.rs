@@ -1,10 +1,10 @@
-//! Fields from the JSON Schema of a plugin's job.
+//! Builds the fields of a form from the JSON Schema of a plugin's job, and converts between their texts and JSON.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// Maximum depth of nested schemas that become fields. Deeper ones are edited as JSON.
+/// Maximum depth of nested schemas that become fields. Deeper values are edited as JSON.
 const MAX_DEPTH: usize = 4;
 
 /// The JSON Schema pattern of parameters that name a database, or all databases.
@@ -92,8 +92,8 @@ fn node(root: &Value, property: &Value, pointer: String, name: &str, is_required
     Node::Field(Parameter { pointer, label, help, kind: kind(schema), is_required, default })
 }
 
-/// Clears the default 0 of numbers in an optional group. It only applies if another field of the group is set, so `0`
-/// in an empty field would be misleading: a retention policy without rules keeps all backups.
+/// Clears the default 0 of numbers in an optional group. Such a default only applies if another field of the group is
+/// set, so `0` in an empty field would be misleading. For example, a retention policy without rules keeps all backups.
 fn clear_zero_defaults(nodes: &mut [Node]) {
     for node in nodes {
         if let Node::Field(Parameter { kind: Kind::Number, default, .. }) = node

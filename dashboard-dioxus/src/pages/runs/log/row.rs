@@ -5,7 +5,7 @@ use wasm_bindgen::JsCast as _;
 use super::{find, tail::Line};
 use crate::text;
 
-/// How a line differs from the others.
+/// The marks that distinguish a line from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Emphasis {
     /// The line contains the match that "Next match" moved to.

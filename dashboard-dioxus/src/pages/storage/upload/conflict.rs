@@ -20,7 +20,7 @@ pub(super) fn Conflict() -> Element {
         (asked.next(), asked.count())
     };
     let Some((id, name, size, modified, existing)) = asked else { return rsx! {} };
-    // A list of one element, because Dioxus compares keys only in lists: another conflict must create a new dialog.
+    // Dioxus compares keys only in lists, so this is a list of one element: another conflict must create a new dialog.
     rsx! {
         for (id, name, size, modified, existing) in [(id, name, size, modified, existing)] {
             Question { key: "{id}", id, name, size, modified, existing, others }

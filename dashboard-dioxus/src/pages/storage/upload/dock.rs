@@ -1,3 +1,5 @@
+//! The list of uploads in the corner of every page, with their progress.
+
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 

@@ -1,3 +1,5 @@
+//! The queue of uploads: adds, starts, cancels and repeats them.
+
 use api_types::ObjectDetail;
 use dioxus::prelude::ReadableExt as _;
 

@@ -1,3 +1,5 @@
+//! Sends one file to the object store, in one request or in parts.
+
 use std::collections::{BTreeMap, HashMap};
 
 use api_types::{
@@ -26,7 +28,7 @@ const RETRY_MS: [u32; 2] = [1_000, 3_000];
 /// Maximum number of names to try if the owner keeps both objects.
 const MAX_NAMES: u32 = 1_000;
 
-/// Why a file was not uploaded.
+/// The reason why a file was not uploaded.
 #[derive(Debug)]
 pub(super) enum NotSent {
     Stopped,

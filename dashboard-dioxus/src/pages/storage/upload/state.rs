@@ -1,3 +1,5 @@
+//! The state of all uploads of this tab.
+
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
@@ -53,7 +55,7 @@ pub(super) enum Status {
     Failed(Problem),
 }
 
-/// Why an upload failed.
+/// The reason why an upload failed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Problem {
     pub(super) text: String,

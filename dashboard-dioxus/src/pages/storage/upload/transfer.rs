@@ -1,3 +1,5 @@
+//! Sends bytes to the object store in one request, and reports the progress.
+
 use std::collections::BTreeMap;
 
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
@@ -10,7 +12,7 @@ use super::state::Stop;
 /// Minimum time between two reports of progress.
 const REPORT_MS: f64 = 100.0;
 
-/// How a request to the store ended.
+/// The end of a request to the store.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ended {
     Response {

@@ -193,7 +193,7 @@ fn Choice(name: &'static str, about: &'static str, chosen: Signal<TableAccess>) 
                             }
                             "{label}"
                         }
-                        // Outside the label, so that the accessible name of the choice is one word.
+                        // The help is outside the label, so that the accessible name of the choice is one word.
                         small { id: help_id(label), "{help}" }
                     }
                 }

@@ -30,8 +30,8 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                     NoOriginsNote { project }
                 }
             }
-            // The key resets the form when the access was changed elsewhere. A list of one element, because Dioxus
-            // compares keys only in lists.
+            // The key resets the form when the access was changed elsewhere. Dioxus compares keys only in lists, so
+            // this is a list of one element.
             for detail in [detail.clone()] {
                 ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail }
             }
@@ -59,8 +59,8 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
     }
 }
 
-/// A note that row-level security does not limit which rows callers reach. It is a warning if browsers or signed-in
-/// users can reach the rows.
+/// A note that row-level security does not limit which rows callers reach. If browsers or signed-in users can reach the
+/// rows, the note is a warning.
 #[component]
 fn SecurityNote(project: String, detail: Shared) -> Element {
     let is_reachable = detail.access.iter().any(|access| access.caller != ApiCaller::SecretKey && has_access(access));

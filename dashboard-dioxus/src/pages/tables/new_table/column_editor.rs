@@ -1,4 +1,4 @@
-//! A column of the new table, as a line of fields.
+//! Edits a column of the new table: a line with a field for each of its properties.
 
 use dioxus::prelude::*;
 

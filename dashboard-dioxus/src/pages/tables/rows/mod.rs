@@ -137,7 +137,7 @@ pub(super) fn Rows(project: ReadSignal<String>, table: ReadSignal<String>, detai
             if let Some(columns) = key_columns(&detail.read())
                 && let Some(row_key) = RowKey::from_parameter(&row, &columns)
             {
-                // A list of one element, because Dioxus compares keys only in lists: another row must not show the
+                // Dioxus compares keys only in lists, so this is a list of one element: another row must not show the
                 // edits of this one.
                 for row_key in [row_key] {
                     ExistingRow { key: "{row}", view, row_key }

@@ -60,7 +60,7 @@ pub(super) enum Saving {
     Checking,
 }
 
-/// Why changes were not saved.
+/// The reason why changes were not saved.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Problem {
     /// A row was changed by somebody else since it was read. `now` contains its current values by column.

@@ -8,9 +8,9 @@ use super::query::{Filter, RowQuery, name_and_value, quoted_if_needed};
 /// The characters that have a meaning in a query string.
 const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'&').add(b'+').add(b'=');
 
-/// Returns the source of an export of the rows and columns that the address selects, in the order of the page. `None`
-/// if the address selects the whole table and names no order. `default_order` is the order of a page without one.
-/// `columns` are the shown columns; an empty list stands for all.
+/// Returns the rows and columns that the address selects, in the order of the page, as the source of an export. Returns
+/// `None` if the address selects the whole table and names no order. `default_order` is the order of the page if the
+/// address names none. `columns` are the shown columns; an empty list stands for all columns.
 pub(super) fn shown_source(
     project: &str,
     table: &str,
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_table_has_no_other_source() {
+    fn whole_table_without_order_is_no_selection() {
         assert_eq!(shown_source("p", "books", &rows(&[], None), Some("id".to_owned()), &[]), None);
     }
 

@@ -78,7 +78,7 @@ fn repeated_fixed_local_time_runs_once() {
             "26 01:00+01:00",
         ],
     );
-    // From a time in the first pass after the run, and from a time in the second pass.
+    // The search starts after the run: once in the first pass of the repeated hour, and once in the second pass.
     check(BERLIN, "30 2 * * *", "2026-10-25T02:45:00+02:00", &["26 02:30+01:00"]);
     check(BERLIN, "30 2 * * *", "2026-10-25T02:15:00+01:00", &["26 02:30+01:00"]);
     // 2026-11-01 02:00 -04:00 becomes 01:00 -05:00.

@@ -1,3 +1,5 @@
+//! Ends runs, and queues their retries.
+
 use api_types::{RunProgress, RunStatus};
 use serde::Serialize;
 use serde_json::Value;

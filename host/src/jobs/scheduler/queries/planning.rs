@@ -1,3 +1,5 @@
+//! Locks due jobs, and queues runs for their fire times.
+
 use api_types::{CatchUp, RunStatus, RunTrigger};
 use chrono::{DateTime, Utc};
 use serde::Serialize;

@@ -58,8 +58,8 @@ impl http::HostWithStore<RunState> for Host {
             Ok::<_, CallError>((request, Arc::clone(permits)))
         })?;
         let scope = &run.scope(Capability::Http).hosts;
-        // Acquired before the permit of the call, so that requests to slow servers leave permits for other calls of
-        // the run.
+        // This permit is acquired before the permit of the call, so that requests to slow servers leave permits for
+        // other calls of the run.
         let _request = permits.acquire_owned().await;
         let _permit = run.enter().await;
         let _memory = run.calls.hold(RESPONSE_BYTES)?;

@@ -1,3 +1,6 @@
+//! The location of an object that a plugin names: store and key, with the checks of the grant and of the bucket's
+//! rules.
+
 use plugin_manifest::{Capability, Scope};
 
 use crate::{

@@ -1,3 +1,5 @@
+//! The plugin folder: its path, and the list of the files in it.
+
 use std::{
     collections::BTreeMap,
     fs::{self, Metadata},

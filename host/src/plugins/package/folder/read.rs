@@ -1,3 +1,5 @@
+//! Reads a plugin's component and signature from the plugin folder.
+
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read},

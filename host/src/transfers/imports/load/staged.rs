@@ -1,3 +1,5 @@
+//! Moves rows from a staging table into the table of an import, and finds the rows that are refused.
+
 use api_types::{ImportMode, OnImportError};
 use tokio_postgres::{Row, Statement};
 

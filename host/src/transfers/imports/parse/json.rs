@@ -1,6 +1,6 @@
 use super::{BYTE_ORDER_MARK, MAX_RECORD_BYTES, Parsed, RecordError, escapes::check_escapes, text, too_large};
 
-/// How the objects of a file are arranged.
+/// The arrangement of the objects in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transfers::imports) enum JsonShape {
     /// An array of objects.

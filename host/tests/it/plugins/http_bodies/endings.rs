@@ -1,3 +1,5 @@
+//! The end of exchanges with streamed bodies: complete, cut short, timed out or cancelled.
+
 use std::time::Duration;
 
 use atlashub::jobs::RunFailure;

@@ -1,3 +1,5 @@
+//! Exchanges with streamed bodies that are refused.
+
 use atlashub::plugins::runtime::HostLimits;
 use plugin_manifest::Scope;
 use serde_json::{Value, json};
@@ -93,7 +95,7 @@ async fn run_has_a_limited_number_of_open_exchanges() {
     // The others are refused before they reach the server.
     assert_eq!(outcomes, json!({ "ok": 8, "TooLarge": 92 }));
     assert_eq!(server.count(), 8);
-    // Memory for five of them.
+    // This limit is enough memory for five of the requests.
     let few = limits(|config| config.call_memory_mib = 7);
     let params = json!({ "call": "open-http", "count": 8, "name": server.url("/") });
     let outcomes = result_of(platform.guest_with(few, everything(), "calls", params).await.run().await);

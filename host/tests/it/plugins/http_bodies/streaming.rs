@@ -1,3 +1,5 @@
+//! Streamed bodies in both directions, and their limits.
+
 use std::{
     sync::{
         Arc,
@@ -44,7 +46,7 @@ async fn forwarded_download_enters_neither_the_guest_nor_the_hosts_memory() {
     let mut server = Connections::start().await;
     let platform = platform(&[&server.entry()]).await;
     let params = json!({ "url": server.url(), "to": platform.object("uploads/large") });
-    // More than the upload and the exchange need, and much less than the body.
+    // This limit is more than the upload and the exchange need, and much less than the size of the body.
     let few = limits(|config| config.call_memory_mib = 34);
     let guest = platform.guest_with(few, everything(), "open", params).await.limit(|limits| limits.host_call_mib = 1);
     let serve = async {
@@ -148,7 +150,7 @@ async fn compressed_bodies_are_decoded_up_to_the_maximum_size() {
     let params = json!({ "url": server.url("/small"), "method": "POST", "write": (1 << 20) + 1 });
     let failure = platform.guest_with(one, everything(), "open", params).await.failure().await;
     assert!(failure.contains("the body of the request has more than 1048576 bytes"), "{failure}");
-    // What the guest reads itself counts.
+    // Bytes that the guest reads itself count toward its limit.
     let guest = platform.guest("open", json!({ "url": server.url("/endless") })).await;
     let failure = guest.limit(|limits| limits.host_call_mib = 1).failure().await;
     assert!(failure.contains("its limit of 1 MiB for host calls"), "{failure}");

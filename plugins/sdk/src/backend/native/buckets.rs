@@ -1,3 +1,5 @@
+//! The capability `buckets` of the simulated host.
+
 use std::collections::BTreeMap;
 
 use super::host_state::{State, call};

@@ -1,3 +1,5 @@
+//! The capability `query` of the simulated host.
+
 use serde_json::Value;
 
 use super::{host_state::call, records::SentQuery, stream::Reader};

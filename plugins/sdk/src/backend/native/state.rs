@@ -1,3 +1,5 @@
+//! The capability `state` of the simulated host.
+
 use super::host_state::{State, call};
 use crate::{
     Error, ErrorCode, Result,

@@ -1,3 +1,5 @@
+//! Calls the host's interface `buckets`.
+
 use super::{from_wit, host};
 use crate::{
     Result,

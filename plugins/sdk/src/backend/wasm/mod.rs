@@ -141,7 +141,7 @@ pub(crate) mod http {
                 Body::Text(text) => Some(host::http::Body::Text(text)),
                 Body::Bytes(bytes) => Some(host::http::Body::Bytes(bytes)),
                 Body::Secret(secret) => Some(host::http::Body::Secret(&secret.handle)),
-                // A separate argument.
+                // A stream is passed as a separate argument.
                 Body::Stream { .. } => None,
             }),
             timeout_ms: request.timeout_ms,

@@ -1,3 +1,5 @@
+//! Calls the host's interface `query`.
+
 use super::{from_wit, host, stream::Reader};
 use crate::{
     Result,

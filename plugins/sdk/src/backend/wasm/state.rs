@@ -1,3 +1,5 @@
+//! Calls the host's interface `state`.
+
 use super::{from_wit, host};
 use crate::{
     Result,

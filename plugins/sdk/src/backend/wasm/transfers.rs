@@ -1,3 +1,5 @@
+//! Calls the host's interface `transfers`.
+
 use super::{from_wit, host, stream::Reader};
 use crate::{
     Result,

@@ -14,7 +14,7 @@ use crate::{
     value::{is_document, is_text},
 };
 
-/// Why the row was not created.
+/// The reason why the row was not created, or may not have been.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Problem {
     message: String,

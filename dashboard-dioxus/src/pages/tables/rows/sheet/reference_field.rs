@@ -159,7 +159,7 @@ pub(super) fn ReferenceField(
     }
 }
 
-/// How to search the referenced table.
+/// The columns with which to search the referenced table.
 #[derive(Debug, Clone, PartialEq)]
 struct Search {
     /// The referenced column.
