@@ -12,6 +12,10 @@ use crate::npm;
 const FEATURES: [&str; 6] =
     ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
 
+/// Passes of `wasm-opt`. Rebuilding the control flow of optimized code, and optimizing again, makes the compressed modules
+/// one percent smaller.
+const PASSES: [&str; 5] = ["-Oz", "--flatten", "--rereloop", "-Oz", "-Oz"];
+
 /// Writes `dashboard.js` and its snippets to `work`, and returns the module.
 pub(crate) fn generate(module: &Path, work: &Path) -> Result<Vec<u8>> {
     let mut bindgen = Bindgen::new();
@@ -47,6 +51,6 @@ pub(crate) fn optimize(dashboard: &Path, module: &[u8], work: &Path, name: &str)
     let mut optimizer = Command::new("node");
     optimizer.arg(npm::package_file(dashboard, "binaryen/bin/wasm-opt"));
     optimizer.args(FEATURES.map(|feature| format!("--enable-{feature}")));
-    npm::run(optimizer.args(["-Oz", "--converge"]).arg(&wasm).arg("-o").arg(&wasm))?;
+    npm::run(optimizer.args(PASSES).arg(&wasm).arg("-o").arg(&wasm))?;
     fs::read(&wasm).with_context(|| format!("could not read {}", wasm.display()))
 }
