@@ -61,6 +61,27 @@ test("the switcher opens another project on the same page", async (t) => {
   assert.equal(new URL(page.url()).pathname, `/projects/${second.id}/keys`);
 });
 
+test("Enter in the switcher waits for the list of projects", async (t) => {
+  const first = await createProject("first");
+  const second = await createProject("second");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${first.id}/keys`);
+  await shown(button(page, `Project: ${first.name}`));
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  await page.route("**/projects?limit=200", async (route) => {
+    await released;
+    await route.continue();
+  });
+  await button(page, `Project: ${first.name}`).click();
+  await page.getByRole("combobox", { name: "Find a project" }).fill(second.name);
+  await page.keyboard.press("Enter");
+  await shown(page.getByRole("dialog", { name: "Switch project" }).getByText("Loading…"));
+  release();
+  await shown(button(page, `Project: ${second.name}`));
+  assert.equal(new URL(page.url()).pathname, `/projects/${second.id}/keys`);
+});
+
 test("shortcuts open pages, but not while typing", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/projects`);

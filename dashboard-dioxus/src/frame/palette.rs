@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     address, dom,
-    remote::{PageBrief, ProjectBrief, TableBrief, use_remote},
+    remote::{PageBrief, ProjectBrief, RemoteState, TableBrief, use_remote},
     theme,
     ui::{Finder, FinderOption, ModalDialog},
 };
@@ -24,6 +24,8 @@ pub fn Palette(project: Option<String>) -> Element {
         project.map(|id| format!("/projects/{id}/tables?limit=200")).unwrap_or_default()
     }));
     let tables = use_remote::<PageBrief<TableBrief>>(tables_path.into());
+    let loading = matches!(projects.state(), RemoteState::Loading)
+        || (project.is_some() && matches!(tables.state(), RemoteState::Loading));
     let projects = projects.value().map(|page| page.items).unwrap_or_default();
     let tables = tables.value().map(|page| page.items).unwrap_or_default();
     let mut found = commands::find(project.as_deref(), &projects, &tables, &query.read());
@@ -46,7 +48,8 @@ pub fn Palette(project: Option<String>) -> Element {
                     list_name: "Commands",
                     options,
                     query,
-                    empty: "Nothing matches.",
+                    empty: if loading { "Loading…" } else { "Nothing matches." },
+                    loading,
                     on_choose: move |(index, new_tab): (usize, bool)| {
                         if let Some(command) = found.get(index) {
                             overlay::close();

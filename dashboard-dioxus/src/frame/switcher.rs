@@ -49,6 +49,7 @@ pub fn Switcher(project: Option<String>) -> Element {
                     options,
                     query,
                     empty,
+                    loading: matches!(projects.state(), RemoteState::Loading),
                     on_choose: move |(index, new_tab): (usize, bool)| {
                         let Some(project) = shown.get(index) else { return };
                         let to = format!("/projects/{}{project_page}", project.id);

@@ -20,7 +20,8 @@ pub struct FinderOption {
     pub keys: Vec<&'static str>,
 }
 
-/// A search field over a list: the arrow keys choose, Enter accepts. The focus stays in the field.
+/// A search field over a list: the arrow keys choose, Enter accepts. While the list is loading, Enter accepts the first
+/// entry as soon as there is one. The focus stays in the field.
 #[component]
 pub fn Finder(
     /// Name of the field.
@@ -31,6 +32,9 @@ pub fn Finder(
     /// Called with the index of the entry, and whether Ctrl or Cmd was held.
     on_choose: EventHandler<(usize, bool)>,
     #[props(default)] empty: String,
+    /// Whether entries are being loaded.
+    #[props(default)]
+    loading: bool,
     #[props(default = true)] autofocus: bool,
 ) -> Element {
     let id = use_hook(|| format!("finder-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
@@ -38,6 +42,17 @@ pub fn Finder(
     let mut chosen = use_signal(|| 0_usize);
     let count = options.len();
     let at = chosen().min(count.saturating_sub(1));
+    // Set if Enter was pressed before there was an entry, to whether Ctrl or Cmd was held.
+    let mut awaited = use_signal(|| None::<bool>);
+    use_effect(use_reactive!(|count, loading| {
+        let Some(held) = *awaited.peek() else { return };
+        if count > 0 {
+            awaited.set(None);
+            on_choose.call((0, held));
+        } else if !loading {
+            awaited.set(None);
+        }
+    }));
     let mut groups: Vec<(&'static str, Vec<(usize, FinderOption)>)> = Vec::new();
     for (index, option) in options.into_iter().enumerate() {
         match groups.last_mut() {
@@ -57,6 +72,8 @@ pub fn Finder(
                 event.prevent_default();
                 if at < count {
                     on_choose.call((at, held));
+                } else if loading {
+                    awaited.set(Some(held));
                 }
                 return;
             }
@@ -84,6 +101,7 @@ pub fn Finder(
                 oninput: move |event| {
                     query.set(event.value());
                     chosen.set(0);
+                    awaited.set(None);
                 },
                 onkeydown,
             }

@@ -1,3 +1,5 @@
+//! Runs code when the tab leaves the page.
+
 use std::rc::Rc;
 
 use dioxus::prelude::*;
