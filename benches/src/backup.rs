@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use atlashub::object_store::{ObjectStore, PLATFORM_BUCKET, PartConditions, PartEtag};
 use serde_json::json;
 use tokio::{
@@ -14,7 +14,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::platform::{Platform, client};
+use crate::{
+    platform::{Platform, client},
+    runs,
+};
 
 /// Number of rows. Each row contains about 108 bytes of data. With row headers and the index, the table takes about 1
 /// GB on disk.
@@ -136,18 +139,6 @@ async fn next_part(output: &mut ChildStdout) -> Result<Vec<u8>> {
 }
 
 async fn run_backup_plugin(platform: &Platform) -> Result<Duration> {
-    let begin = Instant::now();
     let target = format!("project:{}", platform.project_id());
-    let started = platform.admin_post("/admin/v1/backups", &json!({ "target": target })).await?;
-    let run = started["runId"].as_str().context("the response has no run ID")?.to_owned();
-    loop {
-        let run = platform.admin_get(&format!("/admin/v1/runs/{run}")).await?;
-        match run["status"].as_str() {
-            Some("queued" | "running") => {}
-            Some("success") => return Ok(begin.elapsed()),
-            _ => bail!("the backup failed: {run}"),
-        }
-        ensure!(begin.elapsed() < BACKUP_TIMEOUT, "the backup did not finish in time: {run}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    Ok(runs::measure(platform, "/admin/v1/backups", &json!({ "target": target })).await?.1)
 }

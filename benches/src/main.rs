@@ -24,6 +24,7 @@ mod presign;
 mod project;
 mod report;
 mod restores;
+mod runs;
 mod statistics;
 mod transfers;
 

@@ -7,19 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
     backup::{postgres_program, psql},
     platform::{Platform, client},
+    runs,
 };
 
 const DEFAULT_ROWS: u32 = 1_000_000;
-const RUN_TIMEOUT: Duration = Duration::from_secs(1800);
-/// Time between two requests for the state of a run. Short, because it is part of the measured time.
-const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Number of times that `psql` and the plugin are measured, in turn.
 const REPETITIONS: usize = 3;
 
@@ -115,7 +113,7 @@ impl Bench<'_> {
         for _ in 0..REPETITIONS {
             comparison.psql = comparison.psql.min(self.copy(&copy).await?);
             let before = self.platform.reset_peak_memory_kib()?;
-            let (took, started) = self.run("/admin/v1/exports", &request).await?;
+            let (started, took) = runs::measure(self.platform, "/admin/v1/exports", &request).await?;
             comparison.add(took, self.platform.peak_memory_kib()?.saturating_sub(before));
             let export = text(&started["exportId"])?;
             let exported = self.platform.admin_get(&format!("/admin/v1/exports/{export}")).await?;
@@ -152,7 +150,8 @@ impl Bench<'_> {
             self.empty_target(mode).await?;
             let path = self.upload(file).await?;
             let before = self.platform.reset_peak_memory_kib()?;
-            let (took, _) = self.run(&format!("{path}/start"), &json!({ "mode": mode_name })).await?;
+            let (_, took) =
+                runs::measure(self.platform, &format!("{path}/start"), &json!({ "mode": mode_name })).await?;
             comparison.add(took, self.platform.peak_memory_kib()?.saturating_sub(before));
             let differences = "SELECT count(*) FROM ((TABLE source EXCEPT TABLE target)
                                  UNION ALL (TABLE target EXCEPT TABLE source)) AS different";
@@ -184,23 +183,6 @@ impl Bench<'_> {
         }
         put.send().await?.error_for_status()?;
         Ok(format!("/admin/v1/imports/{}", text(&created["import"]["id"])?))
-    }
-
-    /// Starts a run and waits for its end. Returns the time that it took, and the response to the start.
-    async fn run(&self, path: &str, request: &Value) -> Result<(Duration, Value)> {
-        let begin = Instant::now();
-        let started = self.platform.admin_post(path, request).await?;
-        let run = text(&started["runId"])?;
-        loop {
-            let run = self.platform.admin_get(&format!("/admin/v1/runs/{run}")).await?;
-            match run["status"].as_str() {
-                Some("queued" | "running") => {}
-                Some("success") => return Ok((begin.elapsed(), started)),
-                _ => bail!("the run failed: {run}"),
-            }
-            ensure!(begin.elapsed() < RUN_TIMEOUT, "the run did not finish in time: {run}");
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
     }
 }
 

@@ -1,12 +1,17 @@
 //! Starts `pg_restore`, and gives it the head and the rest of an archive.
 
-use std::{path::PathBuf, process::Stdio};
+use std::{
+    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
+    path::PathBuf,
+    process::Stdio,
+};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::{Child, ChildStdin, Command},
+    net::UnixStream,
+    process::{Child, Command},
 };
 
 use super::{
@@ -80,16 +85,15 @@ impl RestoreProgram {
     {
         let mut command = clean_command(&self.path);
         command.arg("--list").env("LC_ALL", "C");
-        let mut child = start(command, Stdio::piped())?;
-        let stdin = child.stdin.take();
+        let (mut child, stdin) = start(command, Stdio::piped())?;
         let mut stdout = child.stdout.take().ok_or_else(no_pipes)?.take(MAX_HEAD_BYTES as u64);
         let feed = async move {
-            let mut stdin = stdin;
+            let mut stdin = Some(stdin);
             let (mut chunks, mut size) = (Vec::new(), 0);
-            while let Some(pipe) = &mut stdin {
+            while let Some(socket) = &mut stdin {
                 let Some(chunk) = archive.next().await.transpose().map_err(RestoreError::Archive)? else { break };
-                // `pg_restore` closes the pipe once it has read enough.
-                if pipe.write_all(&chunk).await.is_err() {
+                // `pg_restore` closes its input once it has read enough.
+                if socket.write_all(&chunk).await.is_err() {
                     stdin = None;
                 }
                 size += chunk.len();
@@ -128,8 +132,7 @@ impl RestoreProgram {
         if on_error == OnError::Exit {
             command.arg("--exit-on-error");
         }
-        let mut child = start(command, Stdio::null())?;
-        let stdin = child.stdin.take().ok_or_else(no_pipes)?;
+        let (mut child, stdin) = start(command, Stdio::null())?;
         let ended = async {
             match on_error {
                 OnError::Exit => ended(&mut child).await,
@@ -156,8 +159,7 @@ impl RestoreProgram {
         login: &Login,
         input: RestoreInput<'_>,
     ) -> Result<Vec<FailedEntry>, RestoreError> {
-        let mut child = start(self.command(address, login, &input)?, Stdio::null())?;
-        let stdin = child.stdin.take().ok_or_else(no_pipes)?;
+        let (mut child, stdin) = start(self.command(address, login, &input)?, Stdio::null())?;
         let no_rest = None::<&mut stream::Empty<std::io::Result<Bytes>>>;
         let (fed, ended) = tokio::join!(feed(stdin, input.head, no_rest), ended_leniently(&mut child));
         fed?;
@@ -204,8 +206,7 @@ impl RestoreProgram {
             .args(["--format=custom", "--no-owner", "--file=-"])
             .arg(format!("--use-list={}", list.path().display()))
             .env("LC_ALL", "C");
-        let mut child = start(command, Stdio::piped())?;
-        let stdin = child.stdin.take().ok_or_else(no_pipes)?;
+        let (mut child, stdin) = start(command, Stdio::piped())?;
         let mut stdout = child.stdout.take().ok_or_else(no_pipes)?.take(MAX_HEAD_BYTES as u64);
         let mut text = Vec::new();
         let read = async { stdout.read_to_end(&mut text).await.map_err(|error| RestoreError::NotRun(error.into())) };
@@ -217,7 +218,7 @@ impl RestoreProgram {
 }
 
 /// Writes the archive to `pg_restore`. Reads the archive to its end even if `pg_restore` stops reading.
-async fn feed<A>(stdin: ChildStdin, head: &Head, rest: Option<&mut A>) -> Result<(), RestoreError>
+async fn feed<A>(stdin: UnixStream, head: &Head, rest: Option<&mut A>) -> Result<(), RestoreError>
 where
     A: Stream<Item = std::io::Result<Bytes>> + Unpin,
 {
@@ -233,21 +234,28 @@ where
     Ok(())
 }
 
-async fn write(stdin: &mut Option<ChildStdin>, chunk: &[u8]) {
-    if let Some(pipe) = stdin
-        && pipe.write_all(chunk).await.is_err()
+async fn write(stdin: &mut Option<UnixStream>, chunk: &[u8]) {
+    if let Some(socket) = stdin
+        && socket.write_all(chunk).await.is_err()
     {
         *stdin = None;
     }
 }
 
-/// Starts the program. The process is killed when the returned value is dropped.
-pub(super) fn start(command: std::process::Command, stdout: Stdio) -> Result<Child, RestoreError> {
+/// Starts the program. Returns the process, which is killed when it is dropped, and its input.
+///
+/// The input is a socket, because a full pipe wakes its writer for every 4 KiB that the program reads. A socket wakes its
+/// writer when three quarters of its buffer are free.
+pub(super) fn start(command: std::process::Command, stdout: Stdio) -> Result<(Child, UnixStream), RestoreError> {
+    let not_run = |error: std::io::Error| RestoreError::NotRun(error.into());
+    let (input, stdin) = StdUnixStream::pair().map_err(not_run)?;
+    input.set_nonblocking(true).map_err(not_run)?;
+    let input = UnixStream::from_std(input).map_err(not_run)?;
     let mut command = Command::from(command);
-    command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
+    command.stdin(OwnedFd::from(stdin)).stdout(stdout).stderr(Stdio::piped());
     // A separate process group keeps Ctrl-C in a terminal from the child. This process stops the child itself.
     command.process_group(0).kill_on_drop(true);
-    command.spawn().map_err(|error| RestoreError::NotRun(error.into()))
+    Ok((command.spawn().map_err(not_run)?, input))
 }
 
 pub(super) fn no_pipes() -> RestoreError {

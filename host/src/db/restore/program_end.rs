@@ -206,7 +206,7 @@ mod tests {
     fn child(script: &str) -> Child {
         let mut command = clean_command(std::path::Path::new("/bin/sh"));
         command.args(["-c", script]);
-        start(command, Stdio::null()).unwrap()
+        start(command, Stdio::null()).unwrap().0
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::io::ReadBuf;
-use tokio_postgres::error::{DbError as PostgresError, SqlState};
+use tokio_postgres::error::DbError as PostgresError;
 
 use super::requests::{Insertions, Requests};
 
@@ -25,7 +25,8 @@ const _: () = assert!(MAX_OTHER_BYTES == 4 << 20, "the message names the size");
 
 /// Returns whether an error replaces a row that was too large. Further messages of the statement follow it.
 pub fn is_row_too_large(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| *code == SqlState::from_code(ROW_TOO_LARGE))
+    // The project's SQL can raise an error with the same SQLSTATE.
+    error.as_db_error().is_some_and(|error| error.code().code() == ROW_TOO_LARGE && error.routine().is_none())
 }
 
 /// Returns whether an error replaces one whose text was too long, so that nothing is known about its cause.
