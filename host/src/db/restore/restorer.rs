@@ -1,3 +1,5 @@
+//! Verifies archives by restoring them into scratch databases, and finds scratch databases that were left behind.
+
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
@@ -23,7 +25,8 @@ use crate::{
     },
 };
 
-/// Restores archives into scratch databases on the platform's server. Cheap to clone.
+/// Restores archives on the platform's server: into scratch databases, databases of projects, and new platform
+/// databases. Cheap to clone.
 #[derive(Clone)]
 pub struct Restorer {
     pub(super) server: Arc<TargetServer>,
