@@ -1,4 +1,4 @@
-//! Percent-encoding of paths.
+//! Converts the paths of requests to a normal form, in which no character is percent-encoded without need.
 
 use axum::{
     Router,
