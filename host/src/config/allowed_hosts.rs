@@ -134,7 +134,7 @@ fn parse_entry(entry: &str) -> Result<AllowedHost, String> {
 /// A pattern for host names: `host`, `*.suffix` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostPattern {
-    /// `*`: every host. An entry with this pattern permits only public addresses.
+    /// `*`: every host. An entry of [`AllowedHosts`] with this pattern permits only public addresses.
     AnyPublic,
     /// A suffix with its leading dot.
     Suffix(String),

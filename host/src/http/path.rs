@@ -1,4 +1,5 @@
-//! Converts the paths of requests to a normal form, in which no character is percent-encoded without need.
+//! Converts the paths of requests to a normal form, in which letters, digits, `-`, `.`, `_` and `~` are not
+//! percent-encoded.
 
 use axum::{
     Router,

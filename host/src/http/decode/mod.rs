@@ -31,7 +31,8 @@ const MAX_LOCATED_MEMBERS: usize = 32;
 /// Decodes a JSON body.
 ///
 /// # Errors
-/// Returns `invalid_json`. The message and the detail `field` contain the path of the wrong value, if there is one.
+/// Returns `invalid_json`. The message describes the problem. The detail `field` is the path of the field with the
+/// problem, if the problem concerns one field.
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
     let parse = || serde_json::from_slice::<Node>(body).map(|node| with_sent_texts(node, body));
     let node = parse().map_err(|error| {
@@ -67,7 +68,7 @@ fn with_sent_texts(node: Node, body: &[u8]) -> Node {
 /// Decodes a query string.
 ///
 /// # Errors
-/// Returns `invalid_request`. The message names the wrong parameter, and says what it must be.
+/// Returns `invalid_request`. The message names the parameter with the problem.
 pub(super) fn from_query<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
     let parse = || {
         let pairs = form_urlencoded::parse(query.as_bytes());

@@ -36,8 +36,8 @@ pub(super) fn has_body(method: &Method, body: &Body) -> bool {
 ///
 /// # Errors
 /// Returns 400 if the body is malformed or the connection ended, 408 if the body arrives too slowly, 413 if it is too
-/// large, 415 if it is encoded, and 503 if its holder has too many arriving bodies, or the holder or the surface too many
-/// bytes of bodies.
+/// large, and 415 if it is encoded. Returns 503 if the holder of the share has too many arriving bodies, or if the
+/// holder or the surface has too many bytes of bodies in memory.
 pub(super) async fn receive(
     headers: &HeaderMap,
     mut body: Body,
