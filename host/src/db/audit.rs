@@ -17,7 +17,7 @@ use super::platform::retry_stale;
 /// An entry to write. Its id and time are set when it is written.
 #[derive(Debug, Clone)]
 pub struct NewAuditEntry {
-    /// An e-mail address, `dev-token`, `session`, `cli`, `system`, or the id of an app's user.
+    /// The author of the change, in one of the forms that [`api_types::AuditEntry::actor`] lists.
     pub actor: String,
     /// For example `project.create`.
     pub action: String,
