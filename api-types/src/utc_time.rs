@@ -17,7 +17,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTim
 /// Deserializes a time or null.
 ///
 /// # Errors
-/// The errors of [`deserialize`].
+/// Returns the errors of [`deserialize`], unless the value is null.
 pub fn deserialize_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     match Option::<String>::deserialize(deserializer)? {
         Some(text) => parse(&text).map(Some).ok_or_else(|| D::Error::custom(NOT_A_TIME)),

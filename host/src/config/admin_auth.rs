@@ -1,3 +1,5 @@
+//! Settings of the admin surface: sign-in, host names and metrics.
+
 use std::net::SocketAddr;
 
 use super::{ConfigError, Secret, Vars};
@@ -37,7 +39,7 @@ impl AdminAuthConfig {
     /// Reads the variables of the admin surface.
     ///
     /// # Errors
-    /// Describes the first variable that is missing or invalid.
+    /// Fails if a variable is missing or invalid. The error describes the first such variable.
     pub fn from_vars(vars: &Vars, listen: SocketAddr) -> Result<Self, ConfigError> {
         let dev_token = vars.secret("DEV_ADMIN_TOKEN")?;
         if dev_token.as_ref().is_some_and(|token| token.expose().len() < MIN_DEV_TOKEN_LENGTH) {

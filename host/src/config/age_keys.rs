@@ -1,3 +1,5 @@
+//! The age keys of backups: the recipients that they are encrypted to, and the identity that opens them.
+
 use std::{str::FromStr, sync::Arc};
 
 use age::{

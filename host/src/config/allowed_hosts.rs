@@ -1,9 +1,11 @@
+//! The hosts to which outgoing requests may be sent.
+
 use url::Host;
 
 /// The hosts to which outgoing requests may be sent. Empty by default.
 ///
-/// Comma-separated entries of `[scheme://]host[:port][+private]`. An entry without a scheme allows both schemes, and
-/// one without a port allows every port.
+/// The text of a list consists of comma-separated entries of `[scheme://]host[:port][+private]`. An entry without a
+/// scheme allows both schemes, and one without a port allows every port.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHosts {
     entries: Vec<AllowedHost>,
@@ -56,7 +58,7 @@ impl AllowedHosts {
     /// Parses the list.
     ///
     /// # Errors
-    /// Describes the first invalid entry.
+    /// Fails if an entry is invalid. The error describes the first such entry.
     pub fn parse(text: &str) -> Result<Self, String> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         Ok(Self { entries: entries.map(parse_entry).collect::<Result<_, _>>()? })
@@ -132,6 +134,7 @@ fn parse_entry(entry: &str) -> Result<AllowedHost, String> {
 /// A pattern for host names: `host`, `*.suffix` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostPattern {
+    /// `*`: every host. An entry of [`AllowedHosts`] with this pattern permits only public addresses.
     AnyPublic,
     /// A suffix with its leading dot.
     Suffix(String),

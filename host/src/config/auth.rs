@@ -1,3 +1,5 @@
+//! Settings of end-user login: hashing of passwords, and the mail server.
+
 use std::net::IpAddr;
 
 use lettre::message::Mailbox;
@@ -6,7 +8,7 @@ use url::{Host, Url};
 
 use super::{ConfigError, Secret, Vars};
 
-/// End-user login.
+/// Settings of end-user login.
 #[derive(Debug, Clone)]
 pub struct AuthConfig {
     /// Maximum number of passwords that are hashed at the same time.
@@ -40,7 +42,7 @@ impl AuthConfig {
     /// Reads the variables of end-user login.
     ///
     /// # Errors
-    /// Describes the first variable that is missing or invalid.
+    /// Fails if a variable is missing or invalid. The error describes the first such variable.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
         let hash_concurrency = vars.number_or("ATLASHUB_AUTH_HASH_CONCURRENCY", (cores / 2).max(1), 1, 256)?;

@@ -28,7 +28,7 @@ impl ConnectionsConfig {
     /// Reads the limits on connections.
     ///
     /// # Errors
-    /// Describes the first variable that is invalid.
+    /// Fails if a variable is invalid. The error describes the first such variable.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let seconds = |name| vars.number(name, 1..=3600).map(Duration::from_secs);
         Ok(Self {

@@ -1,8 +1,10 @@
+//! Settings of jobs.
+
 use std::time::Duration;
 
 use super::{ConfigError, Vars};
 
-/// Execution of jobs, and retention of their history.
+/// Settings of the execution of jobs, and of the retention of their history.
 #[derive(Debug, Clone)]
 pub struct JobsConfig {
     /// Maximum number of concurrent runs in this process.
@@ -19,7 +21,7 @@ impl JobsConfig {
     /// Reads the variables of jobs.
     ///
     /// # Errors
-    /// Describes the first variable that is invalid.
+    /// Fails if a variable is invalid. The error describes the first such variable.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         Ok(Self {
             concurrency: vars.number("ATLASHUB_JOB_CONCURRENCY", 1..=1000)? as usize,

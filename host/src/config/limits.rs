@@ -1,8 +1,10 @@
+//! Limits on requests, responses, rows, uploads and connections to projects' databases.
+
 use std::time::Duration;
 
 use super::{ConfigError, Vars};
 
-/// Limits on requests, rows and connections.
+/// Limits on requests, responses, rows, uploads and connections to projects' databases.
 #[derive(Debug, Clone)]
 pub struct LimitsConfig {
     /// Maximum size of a JSON body.
@@ -33,7 +35,8 @@ pub struct LimitsConfig {
     pub response_bytes_in_flight: usize,
     /// Maximum number of connections to all projects' databases.
     pub project_connections: usize,
-    /// Maximum number of connections of one project and role.
+    /// Maximum number of shared connections of one project and role, and also of those that run one statement at a
+    /// time.
     pub pool_size: usize,
     /// Maximum number of uploads in one request that were signed and have not ended, per publishable key and per
     /// signed-in user.
@@ -46,7 +49,7 @@ impl LimitsConfig {
     /// Reads the limits.
     ///
     /// # Errors
-    /// Describes the first variable that is invalid.
+    /// Fails if a variable is invalid. The error describes the first such variable.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let rows_max = vars.number("ATLASHUB_ROWS_MAX_LIMIT", 1..=100_000)? as u32;
         let mut rows_default = vars.number("ATLASHUB_ROWS_DEFAULT_LIMIT", 1..=100_000)? as u32;

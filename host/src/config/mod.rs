@@ -151,7 +151,8 @@ impl Config {
     /// Reads and validates every variable.
     ///
     /// # Errors
-    /// Describes the first variable that is missing or invalid, or that contradicts another one.
+    /// Fails if a variable is missing or invalid, or contradicts another one. The error describes the first such
+    /// variable.
     pub fn from_vars(vars: &Vars, role: Role) -> Result<Self, ConfigError> {
         let environment = vars.parsed_or_default("ATLASHUB_ENV", "`development` or `production`")?;
         let public_listen = vars.parsed_or_default("ATLASHUB_PUBLIC_LISTEN", "an address such as 127.0.0.1:8080")?;

@@ -82,7 +82,7 @@ impl PluginsConfig {
     /// Reads the limits on plugins.
     ///
     /// # Errors
-    /// Describes the first variable that is invalid.
+    /// Fails if a variable is invalid. The error describes the first such variable.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let number = |name: &str, default: u32, max: u32| {
             Ok(vars.number_or(name, u64::from(default), 1, u64::from(max))? as u32)

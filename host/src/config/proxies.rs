@@ -1,3 +1,5 @@
+//! The proxies that are trusted to report the address of a client.
+
 use std::net::IpAddr;
 
 use axum::http::HeaderMap;
@@ -12,7 +14,7 @@ impl ProxyTrust {
     /// Parses comma-separated entries of `address[/prefix]`.
     ///
     /// # Errors
-    /// Describes the first invalid entry.
+    /// Fails if an entry is invalid. The error describes the first such entry.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut networks = Vec::new();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {

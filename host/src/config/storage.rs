@@ -1,3 +1,5 @@
+//! Settings of the object store.
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{ConfigError, Secret, Vars};
@@ -44,7 +46,7 @@ impl StorageConfig {
     /// Reads the variables of the object store.
     ///
     /// # Errors
-    /// Describes the first variable that is missing or invalid.
+    /// Fails if a variable is missing or invalid. The error describes the first such variable.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let public_endpoint = vars.url("ATLASHUB_S3_PUBLIC_ENDPOINT")?;
         let region = vars.text_or_default("ATLASHUB_S3_REGION")?;

@@ -1,3 +1,5 @@
+//! Tests valid and invalid combinations of variables.
+
 use super::*;
 
 const EXTERNAL: &[(&str, &str)] = &[

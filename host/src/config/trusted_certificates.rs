@@ -1,3 +1,5 @@
+//! The certificate authorities of `ATLASHUB_CA_FILE`.
+
 use std::sync::Arc;
 
 use rustls::{

@@ -1,3 +1,5 @@
+//! The table of all environment variables: name, default and meaning.
+
 /// An environment variable. `docs/CONFIGURATION.md` contains the same rows.
 pub struct Variable {
     pub name: &'static str,

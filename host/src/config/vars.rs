@@ -1,3 +1,5 @@
+//! Reads and parses environment variables and `.env`.
+
 use std::{
     collections::{HashMap, HashSet},
     fmt,
@@ -187,7 +189,7 @@ impl Vars {
     /// Parses the value, or the default of [`VARIABLES`].
     ///
     /// # Errors
-    /// The errors of [`Self::parsed`].
+    /// Returns the errors of [`Self::parsed`].
     pub fn parsed_or_default<T: FromStr>(&self, name: &str, expected: &str) -> Result<T, ConfigError> {
         parse(name, &self.text_or_default(name)?, expected)
     }
@@ -209,7 +211,7 @@ impl Vars {
     /// Parses a whole number from `min` to `max`. Falls back to `default`, which depends on other variables.
     ///
     /// # Errors
-    /// The errors of [`Self::number`].
+    /// Returns the errors of [`Self::number`].
     pub fn number_or(&self, name: &str, default: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
         if self.is_set(name) { self.number(name, min..=max) } else { Ok(default) }
     }

@@ -21,7 +21,8 @@ pub(super) fn from_texts(values: &[Cow<'_, str>]) -> Arc<str> {
     literal.into()
 }
 
-/// Converts a JSON array of scalars, nulls and arrays. Numbers keep every digit. Returns `None` for anything else.
+/// Converts a JSON array whose elements are scalars, nulls or such arrays. Numbers keep every digit. Returns `None` for
+/// any other text, and for an array of more than [`MAX_DIMENSIONS`].
 pub(super) fn from_json(json: &str) -> Option<Arc<str>> {
     let mut literal = String::with_capacity(json.len() + 2);
     push_array(&mut literal, json, 1)?;

@@ -25,7 +25,7 @@ use crate::{
     error::{ApiError, ApiResult, Code},
 };
 
-/// Time limit of the statement, which includes sending the value to the client.
+/// Time limit of each of the two statements. The time of the second one includes sending the value to the client.
 const STATEMENT_TIMEOUT_MS: u64 = 110_000;
 
 /// Handles a `GET` of one value. `NULL` is an empty response with status 204.

@@ -118,7 +118,8 @@ fn push_result(
 }
 
 impl Transaction<'_> {
-    /// Makes one change. Returns the primary key of its row as JSON.
+    /// Makes one change. Returns the primary key of its row as JSON, or `None` if the table has none or no row was
+    /// written.
     async fn make(&mut self, change: &ChangeRequest<'_>, plan: &RowChangePlan<'_>) -> ApiResult<Option<String>> {
         let max_bytes = self.memory.max_response_bytes() as u64;
         let rendered = match plan {

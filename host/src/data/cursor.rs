@@ -66,8 +66,7 @@ pub(super) fn encode_texts(signature: &OrderSignature, key: Vec<Option<Cow<'_, s
 /// Returns the values of the key.
 ///
 /// # Errors
-///
-/// `invalid_cursor` if `cursor` is not a cursor, or belongs to another table or order.
+/// Returns `invalid_cursor` if `cursor` is not a cursor, or belongs to another table or order.
 pub(super) fn decode(cursor: &str, signature: &OrderSignature, terms: usize) -> ApiResult<Vec<Option<Arc<str>>>> {
     let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid_cursor())?;
     let Cursor { order, key } = serde_json::from_slice(&json).map_err(|_| invalid_cursor())?;

@@ -60,7 +60,7 @@ impl Executor<'_> {
     /// keys.
     ///
     /// # Errors
-    /// Returns the error of the statement when it is sent alone.
+    /// Returns the error of [`ProjectPools::fetch_lookup`].
     pub async fn fetch_lookup(
         &self,
         statement: &Statement,

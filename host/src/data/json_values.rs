@@ -48,7 +48,7 @@ impl ValueWriter {
     /// Writes a value. `push` receives the JSON in pieces.
     ///
     /// # Errors
-    /// The errors of `push`, and `E::from(InvalidValue)` if the bytes are not a value of the type.
+    /// Returns the errors of `push`, and `E::from(InvalidValue)` if the bytes are not a value of the type.
     pub(super) fn write<E: From<InvalidValue>>(
         self,
         value: &[u8],

@@ -1,3 +1,5 @@
+//! The limits that apply to requests for rows.
+
 use crate::config::LimitsConfig;
 
 /// Limits on the number of rows in one request or response, and whether lookups share statements.

@@ -107,7 +107,7 @@ pub(super) fn insert_response(
     write_response(StatusCode::CREATED, body, Some(&array), &format!("\"count\":{count}{mark}}}"))
 }
 
-/// Merges the arrays of the groups, and returns the total number of rows.
+/// Merges the arrays of the groups. Returns the rows, in the order of the request if it is known, and their number.
 fn rows_in_request_order<'r>(
     groups: &[InsertGroup<'_>],
     conflict: Option<&Conflict<'_>>,
@@ -203,7 +203,7 @@ fn write_response(
 pub(super) enum RespondError {
     #[error("the response can't grow")]
     Response(ResponseError),
-    /// The result does not have the expected columns.
+    /// The result does not have the expected columns or values.
     #[error(transparent)]
     Result(#[from] anyhow::Error),
     /// The type of a column of the result differs from the schema.

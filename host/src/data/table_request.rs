@@ -1,4 +1,4 @@
-//! The extractors that the handlers of both surfaces share.
+//! The extractor that the handlers of both surfaces share, and the identities of their callers.
 
 use axum::{
     extract::{FromRef, FromRequestParts, RawQuery},

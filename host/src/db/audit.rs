@@ -1,7 +1,8 @@
-//! Writes and prunes `audit_logs`, the record of all changes and their authors. `admin::audit` reads it.
+//! Writes and prunes `audit_logs`, the record of changes and their authors. `admin::audit` reads it.
 //!
-//! Every change has an entry, even if the process is killed: the entry is written in the change's own transaction
-//! ([`record`]), or before the change and completed afterwards ([`begin`], [`recorded`]).
+//! A change by the owner has an entry even if the process is killed: the entry is written in the change's own
+//! transaction ([`record`]), or before the change and completed afterwards ([`begin`], [`recorded`]). The entries of
+//! other events, such as a refused login, can be lost ([`record_or_log`]).
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -16,7 +17,7 @@ use super::platform::retry_stale;
 /// An entry to write. Its id and time are set when it is written.
 #[derive(Debug, Clone)]
 pub struct NewAuditEntry {
-    /// An e-mail address, `dev-token`, `session`, `cli`, `system`, or the id of an app's user.
+    /// The author of the change, in one of the forms that [`api_types::AuditEntry::actor`] lists.
     pub actor: String,
     /// For example `project.create`.
     pub action: String,
@@ -145,8 +146,8 @@ impl Intent {
     }
 }
 
-/// Writes an entry, makes the change, and completes the entry. `change` may add to the entry; without an error its
-/// result is `success`.
+/// Writes an entry, makes the change, and completes the entry. `change` may modify the entry. If `change` fails, the
+/// entry's result becomes `failed`.
 ///
 /// # Errors
 /// Returns the error of `change`. Returns the database's error, and makes no change, if the entry can't be written.

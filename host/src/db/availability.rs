@@ -25,8 +25,9 @@ const REFUSED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reports whether the Postgres server responds, as observed by one session of this process.
 ///
-/// While it does not, requests fail at once instead of each waiting for a timeout of its own, and connections that wait
-/// for a response are closed. Clones share the state. The session ends when the last clone is dropped.
+/// While the server does not respond, requests fail at once instead of each waiting for a timeout of its own, and
+/// connections that wait for a response are closed. Clones share the state. The session ends when the last clone is
+/// dropped.
 #[derive(Clone)]
 pub struct Availability(watch::Receiver<bool>);
 

@@ -1,3 +1,5 @@
+//! Reserves a connection for one caller until its statement ends.
+
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;

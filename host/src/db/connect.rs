@@ -1,3 +1,6 @@
+//! Opens connections to Postgres: reads address, TLS settings and login from a URL, and logs in. Also passes these
+//! settings to Postgres's own programs.
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -101,7 +104,8 @@ impl Login {
 
 impl ServerAddress {
     /// Reads host, port and TLS settings from a URL. The modes `require`, `verify-ca` and `verify-full` of `sslmode`
-    /// all check the server's certificate, against `sslrootcert` or the public roots. The other modes use no TLS.
+    /// all check the server's certificate, against `sslrootcert` or the public roots. The other modes and Unix sockets
+    /// use no TLS.
     ///
     /// # Errors
     /// Fails if the URL is invalid, or if the root certificates can't be loaded.
@@ -154,7 +158,8 @@ impl ServerAddress {
         Guarded { connector, max_row_bytes: self.max_row_bytes }
     }
 
-    /// Returns host, port and TLS settings as environment variables of libpq. `major` is the program's version.
+    /// Returns host, port and TLS settings as environment variables of libpq. `major` is the major version of the
+    /// program that uses them.
     ///
     /// # Errors
     /// Fails if the program has to check the server's certificate against the public roots and can't: libpq supports
@@ -187,8 +192,8 @@ impl ServerAddress {
         Ok(variables)
     }
 
-    /// Returns a command for a program that uses libpq. Its environment contains the connection settings, and otherwise
-    /// only the variables of `clean_command`. `major` is the program's version.
+    /// Returns a command for a program that uses libpq. Its environment contains the connection settings, `LC_ALL=C`,
+    /// and the variables that `clean_command` keeps. `major` is the program's major version.
     ///
     /// # Errors
     /// Fails if the program can't check the server's certificate as configured.
@@ -219,10 +224,10 @@ impl ServerAddress {
     /// Opens a connection and starts `driver` on it. `options` are command-line options of the session. Connecting and
     /// logging in together take at most [`CONNECT_TIMEOUT`].
     ///
+    /// The future is boxed, because most statements open no connection and don't need its space.
+    ///
     /// # Errors
     /// Returns the driver with the error, so that its permit can be used for another attempt.
-    ///
-    /// The future is boxed, because most statements open no connection and don't need its space.
     pub(super) fn log_in<'a>(
         &'a self,
         login: &Login,

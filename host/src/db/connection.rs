@@ -1,5 +1,5 @@
-//! A connection to a project's database as one of the project's roles. Requests share it, unless a statement may run
-//! code of the project.
+//! A connection to a project's database as one of the project's roles. Requests share it, unless a statement is heavy
+//! or may run code of the project.
 
 use std::{
     future::poll_fn,
@@ -44,8 +44,8 @@ const RESET_SESSION: &str = "RESET ROLE; SET SESSION AUTHORIZATION DEFAULT; RESE
 pub(super) struct Connection {
     client: Client,
     statements: Mutex<LruCache<Arc<str>, tokio_postgres::Statement>>,
-    /// Held while requests are sent, so that no other statement comes between a user's claims and their statement. Only
-    /// a Close can come between them; `wire` handles that.
+    /// Held while requests are sent, so that no other statement comes between a user's claims and the statement that
+    /// they are for. Only a Close message can come between them; `wire` handles that.
     sending: Mutex<()>,
     in_flight: AtomicU32,
     /// Time of the last response, or of the last request on an idle connection. In milliseconds since `opened_at`.
@@ -314,7 +314,8 @@ impl Connection {
 /// One attempt to run a statement.
 pub(super) struct Attempt {
     pub(super) result: Result<(), DbError>,
-    /// Whether the cause may be that the session remembers an earlier schema. Nothing was changed.
+    /// Whether the statement may have failed because the session remembers an earlier schema. A statement that failed
+    /// changed nothing.
     pub(super) is_stale: bool,
 }
 

@@ -1,3 +1,5 @@
+//! The names that backups and plugins use for databases.
+
 use std::{fmt, str::FromStr};
 
 /// The logical name of a database, `platform` or `project:<id>`, as used by backups and plugins.

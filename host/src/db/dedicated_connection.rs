@@ -11,7 +11,8 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-/// A connection that is opened when first needed and reopened after a failure. One caller uses it at a time.
+/// A connection that is opened when first needed, and replaced after an error that may have broken it or a long idle
+/// time. One caller uses it at a time.
 pub struct DedicatedConnection {
     options: PgConnectOptions,
     /// The connection, and the time of its last use.

@@ -1,3 +1,5 @@
+//! The errors of statements on projects' databases, and the errors that clients receive for them.
+
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
@@ -26,7 +28,7 @@ pub enum DbError {
     #[error("the statement was cancelled in place of another one")]
     Interrupted,
     /// A column of the result does not have the type that the receiver of the rows expects. Nothing was changed.
-    #[error("a column of the result has an unknown type")]
+    #[error("a column of the result has an unexpected type")]
     Stale,
     /// The receiver of the rows rejected them.
     #[error("the rows can't be received: {0}")]

@@ -1,3 +1,5 @@
+//! A connection that one caller uses alone, outside of the pools.
+
 use std::ops::{Deref, DerefMut};
 
 use tokio_postgres::Client;

@@ -24,7 +24,7 @@ pub(super) fn is_cancelled(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| *code == SqlState::QUERY_CANCELED)
 }
 
-/// Converts the errors of Postgres that have a variant of their own.
+/// Converts a cancelled statement to [`DbError::Timeout`], and a lost connection to [`DbError::Unreachable`].
 pub(super) fn as_unreachable<T>(result: Result<T, DbError>) -> Result<T, DbError> {
     match result {
         Err(DbError::Postgres(error)) if is_cancelled(&error) => Err(DbError::Timeout),

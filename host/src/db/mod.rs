@@ -1,17 +1,18 @@
 //! Postgres: connections to the platform database (sqlx) and to projects' databases (pipelined tokio-postgres),
 //! dumps and restores, queries of plugins.
 //!
-//! Code above this folder depends neither on the number of open connections nor on how statements share them.
+//! Code that uses this folder depends neither on the number of open connections nor on how statements share them.
 //!
 //! In reading order:
 //! - Vocabulary: `statement`, `rows`, `database_name`, `error`.
 //! - The platform database: `server` (waits for it at start), `migrations`, `platform` (the pool),
 //!   `dedicated_connection`, `ids` (ids that sort by time), `audit`.
 //! - Projects' databases: `availability` (whether the server responds), `connect` (opens a connection),
-//!   `session_settings`, `wire` (keeps large rows out of memory, sets users' claims), `driver` (its task), `prepared`
-//!   (prepared statements, and when they are stale), `connection` (runs statements, pipelined or alone), `failure` (of
-//!   a statement), `checkout` (one reserved for a statement), `exclusive` (one for a single caller), `lookups` (several
-//!   in one statement), `pool` (per project and role), `pools` (all of them, under one budget).
+//!   `session_settings`, `wire` (keeps large rows out of memory, joins users' claims with their statements), `driver`
+//!   (the task of a connection), `prepared` (prepared statements, and when they are stale), `connection` (runs
+//!   statements, pipelined or alone), `failure` (classifies failures of statements), `checkout` (a connection reserved
+//!   for a statement), `exclusive` (a connection for a single caller), `lookups` (several lookups in one statement),
+//!   `pool` (the connections of one project and role), `pools` (all of them, under one budget).
 //! - Queries of plugins: `query`.
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!

@@ -1,3 +1,5 @@
+//! The connections to all projects' databases, under one budget.
+
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
@@ -35,7 +37,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 pub struct PoolLimits {
     /// Maximum number of connections of all projects and roles.
     pub budget: usize,
-    /// Maximum number of shared connections per project and role, and also of those that run one statement at a time.
+    /// Maximum number of shared connections per project and role. As many others run one statement at a time.
     pub size: usize,
     pub statement_timeout: Duration,
     /// Maximum size of a row. Larger rows are not received.
@@ -304,8 +306,7 @@ impl ProjectPools {
         ConnectionDriver { permit: Some(permit), availability, ..ConnectionDriver::default() }
     }
 
-    /// Acquires a permit of the budget. If none is free, first closes the idle connections of the project that has been
-    /// idle longest.
+    /// Acquires a permit of the budget. If none is free, first closes idle connections of the longest idle project.
     async fn acquire_permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
         let budget = self.inner.budget.clone();
         if let Ok(permit) = budget.clone().try_acquire_owned() {

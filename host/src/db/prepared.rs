@@ -11,7 +11,7 @@ pub(super) struct PreparedClaims {
     pub(super) statement: Statement,
 }
 
-/// A prepared statement of this connection.
+/// A prepared statement of a connection.
 pub(super) struct Prepared {
     pub(super) statement: tokio_postgres::Statement,
     /// Whether it was prepared for an earlier run.
@@ -45,13 +45,14 @@ impl Prepared {
 /// differ from those of the plan.
 const STALE_OID_STATES: [&str; 3] = ["XX000", "0A000", "42804"];
 
-/// Returns whether a function that ran in the session before may remember a type that no longer exists.
+/// Returns whether the error may have occurred because a function that ran earlier in the session remembers a type that
+/// no longer exists.
 pub(super) fn is_stale_oid(error: &DbError) -> bool {
     error.as_db_error().is_some_and(|error| STALE_OID_STATES.contains(&error.code().code()))
 }
 
-/// Returns whether the session's prepared statements were changed by SQL of the project: one is missing, or its name is
-/// taken.
+/// Returns whether the error shows that SQL of the project changed the session's prepared statements: one is missing,
+/// or its name is taken.
 pub(super) fn is_unknown_statement(error: &DbError) -> bool {
     error.as_db_error().is_some_and(|error| ["26000", "42P05"].contains(&error.code().code()))
 }

@@ -103,8 +103,8 @@ fn parse_version(version: &str) -> Option<&str> {
     version.split("(PostgreSQL) ").nth(1)?.split_whitespace().next()
 }
 
-/// Returns a command that inherits only the variables for finding programs and libraries. The rest of the environment
-/// may contain secrets.
+/// Returns a command that runs in the folder `/` and inherits only the variables for finding programs and libraries.
+/// The rest of the environment may contain secrets.
 pub fn clean_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().current_dir("/");

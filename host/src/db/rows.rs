@@ -1,3 +1,5 @@
+//! The receiver of a statement's rows.
+
 use tokio_postgres::Row;
 
 use super::DbError;

@@ -1,4 +1,4 @@
-//! Settings of the sessions in projects' databases: AtlasHub sets them, and ignores what a project's SQL stored.
+//! Settings of the sessions in projects' databases: AtlasHub sets them, and removes those that a project's SQL stored.
 //!
 //! Any role can store settings for itself (`ALTER ROLE … SET`), and a stored setting can lock the role out: a read-only
 //! default, a library that can't be loaded, another role. So each login sends its settings, which take precedence over
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-/// Returns the command-line options of a session. It sets every setting that a role could use to lock itself out or to
+/// Returns the command-line options of a session. They set the settings with which a role could lock itself out or
 /// change the meaning of statements.
 pub(super) fn session_options(statement_timeout: Duration) -> String {
     format!(

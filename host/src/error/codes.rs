@@ -1,3 +1,5 @@
+//! The table of error codes: code, status and meaning.
+
 use axum::http::StatusCode;
 
 /// A row of the table of codes. `docs/ERRORS.md` contains the same rows.

@@ -1,3 +1,5 @@
+//! Numbers of things in messages.
+
 use std::fmt::Display;
 
 /// Returns the number followed by `singular` or `plural`, for messages: `1 row`, `2 rows`.

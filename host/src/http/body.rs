@@ -1,3 +1,5 @@
+//! Extractors of bodies, query strings and paths whose rejections are [`ApiError`]s.
+
 use axum::{
     Json,
     body::Bytes,

@@ -1,3 +1,5 @@
+//! Finds the address of the client of a request.
+
 use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
@@ -14,7 +16,7 @@ use crate::config::ProxyTrust;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
-/// Returns the request with its [`ClientAddress`].
+/// Returns the request with its [`ClientAddress`], if the address of its peer is known.
 pub fn add_client_address(trust: &ProxyTrust, mut request: Request) -> Request {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     if let Some(peer) = peer {

@@ -1,4 +1,4 @@
-//! HTTP plumbing that both surfaces share.
+//! HTTP plumbing that both surfaces share, in these modules:
 //!
 //! - `request_id`: the outermost middleware: request id, error bodies and logging. `request_metrics`: counts and
 //!   durations.

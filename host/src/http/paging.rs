@@ -20,7 +20,7 @@ impl<T: Serialize + DeserializeOwned> PageRequest<T> {
     /// Parses `limit` (1–200, default 50) and `cursor`.
     ///
     /// # Errors
-    /// 400 if the limit is out of range, or `invalid_cursor`.
+    /// Returns `invalid_request` if the limit is out of range, and `invalid_cursor` if the cursor can't be decoded.
     pub fn parse(query: &PageQuery) -> ApiResult<Self> {
         Self::parse_within(query, DEFAULT_LIMIT, MAX_LIMIT)
     }
@@ -28,7 +28,7 @@ impl<T: Serialize + DeserializeOwned> PageRequest<T> {
     /// Like [`Self::parse`], for a list whose pages have another default and maximum number of items.
     ///
     /// # Errors
-    /// The errors of [`Self::parse`].
+    /// Returns the errors of [`Self::parse`].
     pub fn parse_within(query: &PageQuery, default_limit: u32, max_limit: u32) -> ApiResult<Self> {
         let limit = query.limit.unwrap_or(default_limit);
         if limit == 0 || limit > max_limit {

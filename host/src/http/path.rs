@@ -1,4 +1,5 @@
-//! Percent-encoding of paths.
+//! Converts the paths of requests to a normal form, in which letters, digits, `-`, `.`, `_` and `~` are not
+//! percent-encoded.
 
 use axum::{
     Router,

@@ -1,3 +1,5 @@
+//! The outermost middleware: gives each request an id, and completes its response.
+
 use std::time::Instant;
 
 use axum::{

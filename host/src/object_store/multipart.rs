@@ -1,3 +1,5 @@
+//! Multipart uploads: creates, completes, aborts and lists them.
+
 use aws_sdk_s3::{
     primitives::ByteStream,
     types::{CompletedMultipartUpload, CompletedPart},
@@ -80,7 +82,7 @@ impl ObjectStore {
     /// Like [`Self::complete_multipart`], but does not replace an object, if the store supports that.
     ///
     /// # Errors
-    /// `PreconditionFailed` if the object exists.
+    /// Returns `PreconditionFailed` if the object exists.
     pub async fn complete_multipart_if_absent(
         &self,
         bucket: &str,
@@ -184,7 +186,7 @@ impl ObjectStore {
     /// Returns the time at which the newest part of an upload arrived, or `None` if it has no parts.
     ///
     /// # Errors
-    /// `NotFound` if the upload does not exist.
+    /// Returns `NotFound` if the upload does not exist.
     pub async fn last_part_at(&self, bucket: &str, key: &str, upload_id: &str) -> StoreResult<Option<DateTime<Utc>>> {
         let mut newest = None;
         let mut marker = None;

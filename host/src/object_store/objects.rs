@@ -64,8 +64,8 @@ impl ObjectStore {
     /// ETag of the object that is copied.
     ///
     /// # Errors
-    /// `PreconditionFailed` if the source does not have this ETag, `NotFound` if there is no source, `Refused` if the
-    /// store does not copy objects of this size in one request.
+    /// Returns `PreconditionFailed` if the source does not have this ETag, `NotFound` if there is no source, and
+    /// `Refused` if the store does not copy objects of this size in one request.
     pub async fn copy_replacing(&self, bucket: &str, from: &str, to: &str, source_etag: &str) -> StoreResult<()> {
         self.copy(bucket, from, to, source_etag, IfExists::Replace).await
     }
@@ -76,7 +76,8 @@ impl ObjectStore {
     /// Not every store supports the condition on `to`; see docs/OPERATIONS.md. Check first that `to` does not exist.
     ///
     /// # Errors
-    /// `PreconditionFailed` if `to` exists or the source does not have this ETag, `NotFound` if there is no source.
+    /// Returns `PreconditionFailed` if `to` exists or the source does not have this ETag, and `NotFound` if there is no
+    /// source.
     pub async fn copy_if_absent(&self, bucket: &str, from: &str, to: &str, source_etag: &str) -> StoreResult<()> {
         match self.copy(bucket, from, to, source_etag, IfExists::Fail).await {
             // The store does not support conditional copies.

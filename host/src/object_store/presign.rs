@@ -1,3 +1,5 @@
+//! Signs requests that clients send to the store themselves.
+
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};

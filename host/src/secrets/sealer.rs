@@ -1,3 +1,5 @@
+//! Seals values with the master key, and opens them.
+
 use std::{fmt, sync::Arc};
 
 use aes_gcm::{

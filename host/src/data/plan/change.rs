@@ -1,3 +1,5 @@
+//! Plans updates and deletes.
+
 use crate::{
     data::{
         request::{DeleteRequest, Returning, UpdateRequest},

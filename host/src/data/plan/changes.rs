@@ -1,3 +1,5 @@
+//! Plans one of several changes of rows.
+
 use crate::{
     data::{
         message::name_list,

@@ -1,3 +1,5 @@
+//! Plans exports.
+
 use crate::{
     data::{
         message::shortened,
@@ -27,7 +29,8 @@ pub fn plan_export<'p>(schema: &'p Schema, table_name: &str, request: &'p Export
     if !table.can_select && !table.columns.iter().any(|column| column.can_select) {
         return Err(forbidden(table, "read"));
     }
-    // Without filter and order, an export has all columns. It must not lack some because it has a filter.
+    // An export without a selection contains all columns of the table. An export with a filter or an order must not
+    // silently lack some of them.
     if let [SelectItem::All] = request.select.as_slice()
         && let Some(column) = table.columns.iter().find(|column| !column.can_select)
     {

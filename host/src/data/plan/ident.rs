@@ -1,3 +1,5 @@
+//! The names of tables and columns that may reach SQL.
+
 use std::fmt;
 
 use crate::data::schema::{ProjectCode, Table};

@@ -1,3 +1,5 @@
+//! Decides which reads can share a statement with others.
+
 use uuid::Uuid;
 
 use crate::data::{request::Count, schema::SqlType};

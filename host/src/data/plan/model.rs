@@ -1,4 +1,4 @@
-//! The plans. All their names exist in the schema, and the role may use them as planned.
+//! The plans. All their names, except aliases, exist in the schema, and the role may use them as planned.
 
 use std::sync::Arc;
 
@@ -194,7 +194,7 @@ pub enum EmbedShape<'p> {
 /// The rows of an embedded array.
 #[derive(Debug, Clone)]
 pub struct ListPlan<'p> {
-    /// Ends with the readable columns of the primary key.
+    /// Contains every readable column of the primary key. Those that the request does not name come last.
     pub order: Vec<OrderTerm<'p>>,
     pub limit: u64,
     pub offset: u64,

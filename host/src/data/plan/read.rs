@@ -1,3 +1,5 @@
+//! Plans reads of rows and of single values: their columns, order and cursor.
+
 use std::sync::Arc;
 
 use crate::{

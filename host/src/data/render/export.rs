@@ -1,3 +1,5 @@
+//! Renders the query of an export, and the statement that checks it.
+
 use crate::data::plan::ExportPlan;
 
 use super::{

@@ -1,3 +1,5 @@
+//! Renders conditions as SQL.
+
 use crate::data::{
     plan::{CellValue, ColumnRef, IsValue, Predicate, SqlOperator, Test},
     request::Join,

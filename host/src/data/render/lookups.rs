@@ -1,3 +1,5 @@
+//! Renders one statement for several lookups.
+
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{

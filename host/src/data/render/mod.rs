@@ -2,8 +2,8 @@
 //!
 //! Names enter the SQL as [`QuotedIdent`](super::plan::QuotedIdent), types as [`SqlType`](super::schema::SqlType), and
 //! values only as parameters, or in exports as settings of the session. Limits, such as the number after `LIMIT`, are
-//! the exception: they are written out, because Postgres plans with them. So requests of the same form have the same
-//! SQL, and its prepared statement is reused.
+//! the exception: they are written out, because Postgres plans with them. Requests that differ only in their values
+//! have the same SQL, so its prepared statement is reused.
 //!
 //! [`read`], [`write`] and [`export`] render the statements, [`lookups`] renders one statement for several reads by
 //! key, and [`cut`] renders values that may be cut. [`filter`] and [`embed`] render conditions and embedded tables. All

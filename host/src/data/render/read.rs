@@ -21,7 +21,8 @@ const HEAVY_OFFSET: u64 = 1000;
 /// Renders a read. The result of its statement is a row for each row of the page, and one more if there is a next page.
 ///
 /// The columns are the members of the row's JSON, in the result form of each column. If a term of the keyset is not a
-/// member, the text of each term follows. With `max_cell_bytes`, members that may be long have their [`CutForm`].
+/// member, the text of each term follows. With `max_cell_bytes`, members that may be long have their
+/// [`CutForm`](crate::data::plan::CutForm).
 ///
 /// For a plan with [`ReadPlan::json_rows`], the JSON object is one column instead. With embedded arrays, another column
 /// contains a bit for each array that its limit cut. With [`ReadPlan::counts_rows`], the last column is the exact

@@ -1,3 +1,5 @@
+//! Parses the request for one value.
+
 use crate::error::{ApiError, ApiResult, Code};
 
 use super::{

@@ -1,3 +1,5 @@
+//! Parses the texts that select the rows and columns of an export.
+
 use crate::error::{ApiError, ApiResult};
 
 use super::{

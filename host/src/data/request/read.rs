@@ -1,3 +1,5 @@
+//! Parses the request for rows of a table.
+
 use std::borrow::Cow;
 
 use crate::error::{ApiError, ApiResult};

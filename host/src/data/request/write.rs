@@ -1,3 +1,5 @@
+//! Parses the requests that insert, update and delete rows.
+
 use serde_json::value::RawValue;
 
 use crate::{

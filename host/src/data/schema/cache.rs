@@ -129,6 +129,8 @@ impl SchemaCache {
         self.projects.remove(project);
     }
 
+    /// Returns the cached schema if it was checked less than `max_age` ago or has not changed, and loads it otherwise.
+    ///
     /// The callers box the future, because few requests check the schema and need its space.
     async fn check(
         &self,

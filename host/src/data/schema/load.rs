@@ -39,7 +39,7 @@ pub(super) async fn fetch_text(
     Ok(row.try_get::<_, String>(0).context("the catalogue query did not return text")?)
 }
 
-/// A schema could not be loaded.
+/// The reason why a schema could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(transparent)]

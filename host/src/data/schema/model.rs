@@ -1,3 +1,5 @@
+//! The types that describe a schema as one role sees it.
+
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,

@@ -1,4 +1,4 @@
-//! Grants the privileges of schema `public` again, after the schema was recreated.
+//! Grants the privileges of schema `public` again, after the schema was recreated or a table was moved to it.
 //!
 //! Migration tools reset a database with `DROP SCHEMA public CASCADE; CREATE SCHEMA public`. The privileges of the
 //! project's roles, and the owner's default privileges for later tables, disappear with the schema. A table that is

@@ -1,3 +1,5 @@
+//! The SQL and the errors of exports.
+
 use super::{code_and_message, export, sql_and_params};
 use crate::data::RowSelection;
 

@@ -1,3 +1,5 @@
+//! The SQL and the errors of reads.
+
 use super::{code_and_message, read, schema, sql_and_params};
 
 #[test]

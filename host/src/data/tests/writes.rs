@@ -1,3 +1,5 @@
+//! The SQL and the errors of inserts, updates and deletes.
+
 use super::{code_and_message, delete, insert, sql_and_params, update};
 
 #[test]

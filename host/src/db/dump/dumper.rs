@@ -1,3 +1,5 @@
+//! Starts dumps, watches over them, and reports their outcome.
+
 use std::{
     any::Any,
     path::PathBuf,
@@ -41,7 +43,7 @@ pub struct Dump {
 }
 
 /// A future for the result of a dump. It completes when `pg_dump` has exited, the bytes were read to their end and the
-/// rows are counted.
+/// rows are counted, or at the first failure.
 pub struct DumpOutcome {
     receiver: oneshot::Receiver<Result<DumpInfo, DumpError>>,
     unqualified: Vec<UnqualifiedFunction>,
@@ -119,7 +121,7 @@ impl Dumper {
 
     /// Opens a connection as a role of the project. A connection to the platform database always uses the platform's
     /// role. The session has the settings of a dump: no timeouts except for locks, no schema is searched implicitly,
-    /// and no rows are hidden by policies.
+    /// and a policy that would hide rows is an error.
     ///
     /// # Errors
     /// Fails if the database is missing or can't be reached, or if Postgres rejects the login.
@@ -150,12 +152,13 @@ impl Dumper {
 }
 
 impl DumpOutcome {
-    /// Returns the functions that only AtlasHub can restore. The owner should change them.
+    /// Returns the functions that a plain `pg_restore` can't call while it loads the dump. The owner should change
+    /// them.
     pub fn unqualified(&self) -> &[UnqualifiedFunction] {
         &self.unqualified
     }
 
-    /// Returns the check constraints that only AtlasHub can restore. The owner should change them.
+    /// Returns the check constraints that can stop a plain `pg_restore`. The owner should change them.
     pub fn reading_checks(&self) -> &[ReadingCheck] {
         &self.reading_checks
     }

@@ -1,3 +1,5 @@
+//! The errors of dumps.
+
 use tokio_postgres::error::SqlState;
 
 use crate::db::{DbError, connect::LoginError};

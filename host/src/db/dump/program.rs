@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn child_process_inherits_only_search_paths() {
+    async fn clean_command_sets_only_search_paths() {
         let program = DumpPrograms::new(None).find(15).await.unwrap();
         let command = crate::db::programs::clean_command(&program.path);
         let passed: Vec<_> = command.get_envs().filter_map(|(name, _)| name.to_str()).collect();

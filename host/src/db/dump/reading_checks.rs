@@ -1,4 +1,5 @@
-//! Finds check constraints that stop a plain `pg_restore`, because their functions read tables that are loaded later.
+//! Finds check constraints that can stop a plain `pg_restore`, because their functions read tables that are loaded
+//! later.
 //!
 //! `pg_restore` loads the tables in the order of their schemas and names, and Postgres checks each row as it is loaded.
 //! `restore` adds such constraints after the rows; other programs don't. Constraints that are `NOT VALID` are added
@@ -95,7 +96,7 @@ impl ReadingCheck {
 /// Finds the constraints in the transaction's snapshot. The session has an empty `search_path`.
 pub(super) async fn find(client: &ExclusiveClient) -> Result<Vec<ReadingCheck>, tokio_postgres::Error> {
     let rows = client.query(QUERY, &[&MAX_REPORTED]).await?;
-    // Null describes a constraint that was dropped since the snapshot.
+    // The description and the remedy are null if the constraint was dropped after the snapshot.
     let check = |row: &tokio_postgres::Row| {
         Some(ReadingCheck {
             constraint: row.get::<_, Option<String>>(0)?,

@@ -75,7 +75,7 @@ pub(super) async fn find(client: &ExclusiveClient) -> Result<Vec<UnqualifiedFunc
         return Ok(Vec::new());
     }
     let rows = client.query(QUERY, &[&MAX_REPORTED]).await?;
-    // Null describes an object that was dropped since the snapshot.
+    // The description is null if the object was dropped after the snapshot.
     let function = |row: &tokio_postgres::Row| {
         let used_by = row.get::<_, Option<String>>(1)?;
         Some(UnqualifiedFunction { function: row.get(0), used_by, name: row.get(2) })

@@ -1,13 +1,15 @@
+//! Runs lookups on a project's connections.
+
 use super::SharedResults;
 use crate::db::{DbError, DbRole, LookupKey, ProjectPools, RowSink, Statement};
 
 impl ProjectPools {
     /// Like [`Self::fetch_into`] without claims, for a statement that reads at most one row by a unique key. Lookups of
     /// the same shape that wait at the same moment share a statement, which `shared` renders for their keys. The last
-    /// column of its rows is the position of the key, counted from 1.
+    /// column of its rows must be the position of the key, counted from 1.
     ///
     /// # Errors
-    /// Returns the error of the statement when it is sent alone.
+    /// Returns the errors of [`Self::fetch_into`]. An error of a shared statement is never returned.
     pub async fn fetch_lookup(
         &self,
         project: &str,

@@ -1,17 +1,21 @@
 //! Shares one statement between lookups that wait at the same moment.
 //!
-//! A *lookup* reads at most one row by a unique key. Sixteen lookups in one statement cost Postgres about as much as
-//! three single lookups, so lookups of the same shape are sent together when there is a queue anyway:
+//! A *lookup* reads at most one row by a unique key. Lookups have the same *shape* if their statements differ only in
+//! the values of the parameters. Sixteen lookups in one statement cost Postgres about as much as three single lookups,
+//! so lookups of the same shape are sent together when there is a queue anyway:
 //!
 //! - While fewer than [`MAX_FLIGHTS`] statements of a shape are in flight, a lookup is sent at once, alone. It never
 //!   waits for others.
 //! - Further lookups wait. When a statement of the shape ends, the first waiting lookup becomes the *leader*: it sends
-//!   the keys of all that wait, up to [`MAX_BATCH`], in one statement, and distributes the rows.
-//! - If a shared statement fails or takes too long, each lookup is sent again, alone. So an error or a timeout is
-//!   always that of the lookup itself. Lookups of this shape then share no statement for a while.
+//!   the keys of all that wait, up to [`MAX_BATCH`], in one statement, and distributes the rows to the others, its
+//!   *followers*.
+//! - If a shared statement fails, each of its lookups is sent again, alone, so that an error is always that of the
+//!   lookup itself. Lookups of this shape then share no statement for a while.
+//! - If a shared statement takes too long, each follower stops waiting and is sent again, alone. The leader continues
+//!   to wait for the shared statement.
 //!
 //! Deliberately absent: the decision which lookups may share a statement (`data::plan`), and the SQL of the shared
-//! statement (`data::render`). A lookup that is sent alone is not affected by this module.
+//! statement (`data::render`). The caller also supplies the statement of a lookup that is sent alone.
 
 mod fetch;
 mod results;
@@ -43,9 +47,9 @@ const MAX_PAUSED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 /// Timeouts of lookups that share statements.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LookupTimeouts {
-    /// Time after which a waiting lookup is sent alone, because the statements in flight are stuck.
+    /// Time after which a waiting lookup is sent alone, because the statements in flight seem to be stuck.
     join: Duration,
-    /// Time after which a lookup whose shared statement has not ended is sent again, alone.
+    /// Time for which a follower waits, after `join` has passed, until it is sent again, alone.
     shared: Duration,
     /// Time for which lookups of a shape share no statement after a shared statement has failed.
     pause: Duration,
@@ -71,7 +75,7 @@ struct State<K, R> {
     paused: LruCache<Arc<str>, Instant>,
 }
 
-/// Metrics: lookups that were sent alone, lookups in shared statements, and shared statements.
+/// Metrics: lookups that were sent alone, lookups in successful shared statements, and these statements.
 struct Counters {
     alone: Counter,
     shared: Counter,
@@ -90,6 +94,7 @@ impl Counters {
 
 /// The state of the lookups with the same statement text, which differ only in their keys.
 struct Shape<K, R> {
+    /// Number of statements in flight.
     flights: usize,
     /// Time when a statement was last sent or ended.
     progress_at: Instant,
@@ -111,7 +116,7 @@ enum Turn<K, R> {
     Done(R),
 }
 
-/// The lookups whose keys the leader sends with its own. The flight ends when it is dropped.
+/// The lookups whose keys the leader sends with its own. Dropping `flight` ends the statement's time in flight.
 struct Batch<K, R> {
     followers: VecDeque<Waiting<K, R>>,
     flight: Flight<K, R>,
@@ -125,11 +130,12 @@ struct Flight<K, R> {
     armed: bool,
 }
 
+/// The first step of a lookup.
 enum Entry<K, R> {
     /// Send a statement now, alone.
     Go(Flight<K, R>),
-    /// Send a statement now, alone, without counting it as in flight, because the others are stuck or the shape is
-    /// paused.
+    /// Send a statement now, alone, without counting it as in flight, because the statements in flight seem to be stuck
+    /// or the shape is paused.
     GoUncounted,
     Wait {
         id: u64,
@@ -149,7 +155,7 @@ impl<K: Clone, R> Lookups<K, R> {
     /// results in the order of the keys.
     ///
     /// # Errors
-    /// Returns the error of `alone`. An error of `together` is only logged, since the lookups are then sent alone.
+    /// Returns the error of `alone`. An error of `together` is discarded, because the lookups are then sent alone.
     pub(super) async fn run<E, A, T>(
         self: &Arc<Self>,
         shape: &Arc<str>,
@@ -230,6 +236,7 @@ impl<K: Clone, R> Lookups<K, R> {
         shape.waiting.remove(position);
         true
     }
+
     /// Stops lookups of a shape from sharing statements for a while.
     fn pause(&self, shape: &Arc<str>) {
         let until = Instant::now() + self.timeouts.pause;

@@ -4,8 +4,8 @@ use tokio_postgres::Row;
 
 use crate::db::{DbError, RowSink};
 
-/// Maximum size of all rows of a shared statement, in bytes. If they are larger, they are dropped and each lookup is
-/// sent alone.
+/// Maximum size of all rows of a shared statement, in bytes. If they are larger, they are dropped, and each lookup is
+/// sent again, alone.
 const MAX_BYTES: usize = 1 << 20;
 
 /// Collects the rows of a shared statement. The last column of a row is the position of its lookup, counted from 1.

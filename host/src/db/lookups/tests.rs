@@ -1,3 +1,5 @@
+//! Tests lookups with a database that ends statements only when the test allows it.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, mpsc};

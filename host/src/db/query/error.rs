@@ -1,3 +1,5 @@
+//! The errors of plugins' queries.
+
 use tokio_postgres::error::{ErrorPosition, SqlState};
 
 use crate::db::is_row_too_large;

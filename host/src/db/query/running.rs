@@ -46,9 +46,10 @@ pub struct QueryColumn {
 /// A query that was started.
 pub struct RunningQuery {
     pub columns: Vec<QueryColumn>,
-    /// One JSON object per row, each followed by a line feed. Dropping the stream cancels the query.
+    /// One JSON object per row, each followed by a line feed. The stream also ends if the query fails. Dropping it
+    /// cancels the query.
     pub rows: BoxStream<'static, io::Result<Bytes>>,
-    /// Completes once all rows were read from Postgres.
+    /// Completes once all rows were read from Postgres, or once the query has failed.
     pub outcome: BoxFuture<'static, Result<QueryOutcome, QueryError>>,
 }
 

@@ -21,7 +21,7 @@ pub(super) const MAX_ROW_BYTES: usize = 1 << 20;
 /// Options in addition to those of an app's session.
 const OPTIONS: &str = "-c default_transaction_read_only=on -c lock_timeout=5000 -c max_parallel_workers_per_gather=0";
 
-/// Selects whether the role may use schema `public`, as it may since the database was prepared for queries.
+/// Selects whether the role may use schema `public`, which it may once the database is prepared for queries.
 const IS_PREPARED: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace n
      WHERE n.nspname OPERATOR(pg_catalog.=) 'public' AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'))";
 

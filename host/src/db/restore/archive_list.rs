@@ -1,4 +1,4 @@
-//! Filters the list of an archive's entries before a verification.
+//! Filters the list of an archive's entries before a verification, and writes lists to files for `pg_restore`.
 
 use std::{
     fs::{self, OpenOptions},
@@ -9,10 +9,10 @@ use std::{
 
 use uuid::Uuid;
 
-/// Kinds of entries that a scratch role can't create and that no row depends on. Policies name the project's roles,
-/// which may not exist and must not be granted anything. With row-level security on, materialized views over tables
-/// that force it can't be filled. Event triggers need a superuser. Options of `pg_restore` skip owners, privileges,
-/// comments, publications, subscriptions and security labels.
+/// Kinds of entries that a verification skips, because no row depends on them and they can make it fail. Policies name
+/// the project's roles, which may not exist and must not be granted anything. With row-level security on, materialized
+/// views over tables that force it can't be filled. Event triggers need a superuser. Options of `pg_restore` skip
+/// owners, privileges, comments, publications, subscriptions and security labels.
 const SKIPPED_KINDS: [&str; 3] = ["POLICY", "ROW SECURITY", "EVENT TRIGGER"];
 
 /// Removes the skipped entries from the output of `pg_restore --list`.

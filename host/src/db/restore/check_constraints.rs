@@ -133,9 +133,10 @@ async fn try_to_drop(
 
 impl TakenOut {
     /// Adds the constraints again. If rows violate a constraint, it becomes `NOT VALID`. If its function fails in
-    /// another way, `failed_objects` decides. Returns descriptions of the constraints that are now `NOT VALID`.
+    /// another way, `failed_objects` decides whether the restore fails or the constraint becomes `NOT VALID`. Returns
+    /// descriptions of the constraints that are now `NOT VALID`, and of the comments that could not be added.
     ///
-    /// The functions can change the session, so don't use it for anything else.
+    /// The functions can change the session, so don't use the session for anything else.
     pub(super) async fn put_back(
         &self,
         client: &ExclusiveClient,

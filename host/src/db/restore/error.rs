@@ -1,3 +1,5 @@
+//! The errors of restoring archives.
+
 use crate::db::{connect::LoginError, dump::DumpError};
 
 /// An error of restoring an archive.

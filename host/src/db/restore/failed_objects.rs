@@ -67,7 +67,7 @@ pub(super) fn find(list: &str, id: u32) -> Option<ListedObject<'_>> {
 }
 
 /// Tries to create the entries again that `pg_restore` could not create, and returns descriptions of those that fail
-/// again. A second attempt returns the error code, and it succeeds if the reason was temporary.
+/// again. The second attempt reveals Postgres's error code, and it succeeds if the reason was temporary.
 ///
 /// # Errors
 /// Returns `Failed` for entries that can't be left out, and for errors that say nothing about the object.

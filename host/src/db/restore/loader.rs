@@ -65,7 +65,7 @@ pub(super) struct OpenArchive<S> {
 }
 
 impl Restorer {
-    /// Reads the table of contents of an archive. Does not read the data after it.
+    /// Reads the table of contents of an archive, and stops reading soon after it.
     ///
     /// # Errors
     /// Returns `NotAnArchive` if the bytes are no archive, and `NoProgram` if the archive is newer than the programs on
@@ -226,7 +226,8 @@ where
     Ok(())
 }
 
-/// Returns the first major version of Postgres that reads the format of an archive that begins with these bytes.
+/// Returns the first supported major version of Postgres that reads the format of an archive that begins with these
+/// bytes.
 fn major_of_format(begin: &[u8]) -> Result<u32, RestoreError> {
     let Some([_, minor]) = begin.strip_prefix(MAGIC) else { return Err(not_custom_format()) };
     Ok(match minor {

@@ -1,3 +1,5 @@
+//! Verifies archives by restoring them into scratch databases, and finds scratch databases that were left behind.
+
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
@@ -23,7 +25,8 @@ use crate::{
     },
 };
 
-/// Restores archives into scratch databases on the platform's server. Cheap to clone.
+/// Restores archives on the platform's server: into scratch databases, databases of projects, and new platform
+/// databases. Cheap to clone.
 #[derive(Clone)]
 pub struct Restorer {
     pub(super) server: Arc<TargetServer>,
@@ -65,8 +68,9 @@ impl Restorer {
     /// the archive is still read to its end.
     ///
     /// # Errors
-    /// Returns `NoProgram` if the archive is newer than the programs on this machine, `Refused` if the scratch database
-    /// can't be created, and `Failed` or `FailedObject` if the archive can't be restored or its rows can't be counted.
+    /// Returns `NoProgram` if the archive's `dump_version` or the server is newer than the programs on this machine,
+    /// `Refused` if the scratch database can't be created, and `Failed` or `FailedObject` if the archive can't be
+    /// restored or its rows can't be counted.
     /// Otherwise, returns the errors of reading the archive, of `pg_restore`, and of the connection to Postgres.
     pub async fn restore<A>(&self, run: Uuid, password: &str, archive: Archive<'_, A>) -> Result<Restored, RestoreError>
     where

@@ -48,7 +48,7 @@ impl fmt::Display for ScratchName {
     }
 }
 
-/// A scratch database and its role. Both are removed when dropped.
+/// A scratch database and its role. Dropping this value removes both in the background.
 pub(super) struct Scratch {
     server: Arc<TargetServer>,
     name: ScratchName,

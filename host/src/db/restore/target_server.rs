@@ -64,8 +64,8 @@ impl TargetServer {
         }
     }
 
-    /// Connects as the platform's role: to the given database, or else to the platform database. If that is missing,
-    /// connects to a maintenance database.
+    /// Connects as the platform's role to `database`. If `database` is `None`, connects to the platform database, or to
+    /// a maintenance database if the platform database is missing.
     pub(super) async fn connect(&self, application: &str, database: Option<&str>) -> Result<PgConnection, sqlx::Error> {
         let options = self
             .options

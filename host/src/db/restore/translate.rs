@@ -17,7 +17,7 @@ use crate::db::DbRole;
 #[derive(Debug, Default)]
 pub(super) struct Translated {
     pub(super) statements: Vec<LateStatement>,
-    /// Descriptions of the entries that could not be translated.
+    /// Descriptions of the policies that could not be translated.
     pub(super) left_out: Vec<String>,
 }
 
@@ -75,8 +75,8 @@ pub(super) fn translate(sql: &str, privileges: &Privileges, target: &str) -> Res
 }
 
 impl Roles<'_> {
-    /// Returns the edits that translate a statement, or the reason why it is left out. `None` for a statement that is
-    /// not needed.
+    /// Returns the edits that translate a statement, or the reason why it is left out. Returns `None` for a statement
+    /// that is left out without a report to the owner.
     fn translate(&self, node: &NodeEnum, sql: &str) -> Option<Result<(Vec<Edit>, OnFailure), String>> {
         match node {
             NodeEnum::CreatePolicyStmt(policy) => {

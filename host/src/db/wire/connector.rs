@@ -1,3 +1,5 @@
+//! Creates the guarded streams of connections, with and without TLS.
+
 use std::io;
 
 use futures_util::future::BoxFuture;
@@ -6,7 +8,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 
 use super::stream::{GuardedStream, PlainStream};
 
-/// Creates streams with a guard. `connector` sets up TLS; [`Plain`] does not.
+/// Creates [`GuardedStream`]s. `connector` sets up TLS, unless it is [`Plain`].
 #[derive(Clone)]
 pub(in crate::db) struct Guarded<C> {
     pub(in crate::db) connector: C,

@@ -6,10 +6,11 @@
 //! content arrives. If a row or an error is too large, it discards the content and passes on a short error in its
 //! place, which says so. It drops notices that are too large. So no statement needs a limit on the size of its rows.
 //!
-//! **Claims.** The library ends each request with a Sync, and Postgres commits at each Sync. A transaction of several
-//! statements would need BEGIN and COMMIT, four requests in all. Instead, the stream removes the Sync between the
-//! claims and their statement, and gives the library the response that it expects. Postgres runs both in one
-//! transaction and sends one response. This makes signed-in reads about twice as fast.
+//! **Claims.** The library ends each request with a message of type Sync, and Postgres commits at each Sync. A
+//! transaction that sets the claims and runs the statement would also need BEGIN and COMMIT, four requests in all.
+//! Instead, the stream removes the Sync between the claims and their statement, and gives the library the response that
+//! it expects. Postgres runs both in one transaction and sends one response. This makes signed-in reads about twice as
+//! fast.
 //!
 //! Source: PostgreSQL documentation, "Message Formats" and "Pipelining". Every message is a type byte, its length as 4
 //! bytes (which includes these 4), and its content. Only the client's first message has no type byte.

@@ -1,7 +1,7 @@
 //! The listeners: accepts connections, bounds their number and their duration, and serves HTTP/1.1 on them.
 //!
 //! hyper parses requests and writes responses. This module limits the time for which a connection may wait, and selects
-//! the connection to close when there are too many.
+//! the connection to close when there are too many. It consists of these modules:
 //!
 //! - `state`: the current state of a connection, in atomics; a waiting connection can be closed, a serving one can't.
 //! - `registry`: all connections of a listener: admission, replacement, timeouts and shutdown.

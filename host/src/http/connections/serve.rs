@@ -1,4 +1,4 @@
-//! The accept loop of a listener.
+//! The accept loop of a listener, and the task that serves a connection.
 
 use std::{
     io,
@@ -37,7 +37,8 @@ const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// reset the connection, and the client might lose the response.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 const SHUTDOWN_LINGER_TIMEOUT: Duration = Duration::from_millis(250);
-/// Maximum number of connections above the limit that receive an error response. Further ones are only closed.
+/// Maximum number of connections above the limit that receive an error response at the same time. Further ones are only
+/// closed.
 const MAX_LINGERING_REFUSALS: usize = 16;
 
 /// Accepts connections and serves them until `stop`. Returns when all connections have ended: those without a request

@@ -235,7 +235,8 @@ impl ConnectionState {
         }
     }
 
-    /// Closes the connection, unless it has started to serve a request in the meantime. Returns whether it is closed.
+    /// Closes the connection. Does nothing if it is already closing, or if it serves a request and `reason` is not
+    /// [`CloseReason::WriteTimeout`]. Returns whether this call closed the connection.
     pub(super) fn close(&self, reason: CloseReason) -> bool {
         let closing = pack(Phase::Closing, 0);
         let may_close = |packed: u64| match unpack(packed).0 {

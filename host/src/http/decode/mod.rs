@@ -31,7 +31,8 @@ const MAX_LOCATED_MEMBERS: usize = 32;
 /// Decodes a JSON body.
 ///
 /// # Errors
-/// 400 `invalid_json`, with the path of the wrong value and its expected form. The detail `field` is the path.
+/// Returns `invalid_json`. The message describes the problem. The detail `field` is the path of the field with the
+/// problem, if the problem concerns one field.
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
     let parse = || serde_json::from_slice::<Node>(body).map(|node| with_sent_texts(node, body));
     let node = parse().map_err(|error| {
@@ -67,7 +68,7 @@ fn with_sent_texts(node: Node, body: &[u8]) -> Node {
 /// Decodes a query string.
 ///
 /// # Errors
-/// 400 `invalid_request`, with the wrong parameter and its expected form.
+/// Returns `invalid_request`. The message names the parameter with the problem.
 pub(super) fn from_query<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
     let parse = || {
         let pairs = form_urlencoded::parse(query.as_bytes());

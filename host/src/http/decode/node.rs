@@ -1,3 +1,5 @@
+//! The tree of values into which a request is parsed before its values have types.
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};

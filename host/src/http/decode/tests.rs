@@ -1,3 +1,5 @@
+//! Decoded requests, and the messages for requests that can't be decoded.
+
 use api_types::{CreateJob, CreateNotificationChannel, PageQuery, SignUpload};
 use serde::{Deserialize, de::DeserializeOwned};
 

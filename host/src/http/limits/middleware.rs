@@ -1,3 +1,5 @@
+//! The middleware that applies the limits of a surface to each request.
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{

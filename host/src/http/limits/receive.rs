@@ -35,8 +35,9 @@ pub(super) fn has_body(method: &Method, body: &Body) -> bool {
 /// Receives a body completely. The bytes count toward the limits until the returned [`BodyBytes`] is dropped.
 ///
 /// # Errors
-/// 400 if the body is malformed or the connection ended, 408 if it arrives too slowly, 413 if it is too large, 415 if
-/// it is encoded, 503 if its holder or the surface has too many bodies.
+/// Returns 400 if the body is malformed or the connection ended, 408 if the body arrives too slowly, 413 if it is too
+/// large, and 415 if it is encoded. Returns 503 if the holder of the share has too many arriving bodies, or if the
+/// holder or the surface has too many bytes of bodies in memory.
 pub(super) async fn receive(
     headers: &HeaderMap,
     mut body: Body,

@@ -131,7 +131,7 @@ impl Share {
     /// Counts a request until the returned value is dropped.
     ///
     /// # Errors
-    /// 503 if the holder has too many requests.
+    /// Returns 503 if the holder has too many requests.
     pub(super) fn begin_request(self: &Arc<Self>) -> ApiResult<RequestPermit> {
         if self.requests.add(1, self.limits.requests) {
             return Ok(RequestPermit(self.clone()));
@@ -142,7 +142,7 @@ impl Share {
     /// Counts a request as one whose body is arriving until the returned value is dropped.
     ///
     /// # Errors
-    /// 503 if the holder has too many such requests.
+    /// Returns 503 if the holder has too many such requests.
     pub(super) fn begin_arriving(self: &Arc<Self>) -> ApiResult<ArrivingBody> {
         if self.arriving.add(1, self.limits.arriving) {
             return Ok(ArrivingBody(self.clone()));
@@ -181,7 +181,7 @@ impl Shares {
     /// Waits for a turn of the holder, then for one of the surface.
     ///
     /// # Errors
-    /// 503 if either wait takes longer than [`TURN_TIMEOUT`].
+    /// Returns 503 if either wait takes longer than [`TURN_TIMEOUT`].
     pub(super) async fn take_turn(&self, share: &Share) -> ApiResult<Turn> {
         let own = match share.turns.clone().try_acquire_owned() {
             Ok(permit) => permit,
@@ -216,7 +216,7 @@ impl BodyBytes {
     /// Counts bytes that arrived.
     ///
     /// # Errors
-    /// 503 if the holder or the surface has too many bytes.
+    /// Returns 503 if the holder or the surface has too many bytes.
     pub(super) fn add(&mut self, bytes: usize) -> ApiResult<()> {
         let share = &self.share;
         if !share.body_bytes.add(bytes, share.limits.body_bytes) {

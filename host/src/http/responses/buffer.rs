@@ -16,9 +16,9 @@ use http_body::{Frame, SizeHint};
 
 use super::{ResponseError, ResponseMemory, memory::Reservation, middleware::Counted};
 
-/// Bytes of each response that are not counted. The limit on connections also limits the number of such responses.
+/// Size up to which a response is not counted. The limit on connections also limits the number of such responses.
 pub(super) const UNCOUNTED_BYTES: usize = 16 << 10;
-/// Multiple of bytes in which a response is counted.
+/// A longer response is counted in multiples of this number of bytes.
 pub(super) const STEP: usize = 64 << 10;
 /// Size of the pieces of a long response. They are allocated one by one, so that growing copies nothing.
 pub(super) const PIECE: usize = 64 << 10;
@@ -100,7 +100,7 @@ impl ResponseBuffer {
     /// Appends the bytes of another response. They are counted twice until this returns.
     ///
     /// # Errors
-    /// The errors of [`Self::push`].
+    /// Returns the errors of [`Self::push`].
     pub fn append(&mut self, other: Self) -> Result<(), ResponseError> {
         let Self { pieces, piece, reserved, .. } = other;
         for piece in pieces.into_iter().chain([piece]) {

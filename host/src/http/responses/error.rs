@@ -1,3 +1,5 @@
+//! The reasons why a response can't grow, and the errors that clients receive for them.
+
 use std::time::Duration;
 
 use crate::error::{ApiError, Code};

@@ -1,3 +1,5 @@
+//! Counts the memory of all responses, by project.
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},

@@ -1,3 +1,5 @@
+//! Applies the limits to responses of the admin surface that are not built in a `ResponseBuffer`.
+
 use std::{
     pin::Pin,
     task::{Context, Poll},

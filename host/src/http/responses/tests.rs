@@ -1,3 +1,5 @@
+//! Tests which responses fit into the limits, and that their bytes are counted until they are dropped.
+
 use axum::body::HttpBody as _;
 use http_body_util::BodyExt as _;
 

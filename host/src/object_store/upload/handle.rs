@@ -54,7 +54,7 @@ impl Upload {
     /// no longer be used: the bytes may or may not have been accepted.
     ///
     /// # Errors
-    /// The error of the store for these or for earlier bytes.
+    /// Returns the error of the store for these or for earlier bytes.
     pub async fn write(&mut self, bytes: Bytes) -> StoreResult<()> {
         match self.chunks.send(bytes).await {
             Ok(()) => Ok(()),

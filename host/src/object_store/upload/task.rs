@@ -98,7 +98,7 @@ pub(super) async fn run(mut sender: PartSender, channels: TaskChannels) {
     let Some(send_outcome) = commit_request else { return sender.abort().await };
     let outcome = sender.complete().await;
     let has_failed = outcome.is_err();
-    // The caller may have stopped waiting. The object exists anyway.
+    // The caller may have stopped waiting. If the outcome is a success, the object exists anyway.
     let _ = send_outcome.send(outcome);
     if has_failed {
         sender.abort().await;
