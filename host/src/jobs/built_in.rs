@@ -1,3 +1,5 @@
+//! Jobs that the server executes itself, without a plugin.
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! The interface to what executes runs: plugins, and jobs that the server executes itself.
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -30,7 +32,8 @@ pub trait JobRunner: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Returns the maximum duration of the plugin's runs, if the plugin can run. It is the default time limit of jobs.
+    /// Returns the maximum duration of the plugin's runs, if the plugin can run. It is the default time limit of jobs
+    /// of type `platform`.
     async fn max_duration(&self, _plugin: &str) -> Option<Duration> {
         None
     }
@@ -88,7 +91,8 @@ pub enum RunRefusal {
     Request(EgressError),
 }
 
-/// Describes a problem for a list in a sentence. The pointer to the parameters as a whole is empty.
+/// Describes a problem for a list in a sentence. Jobs that the server executes itself report problems with an empty
+/// pointer.
 fn problem_text((pointer, problem): &(String, String)) -> String {
     let problem = problem.trim_end_matches('.');
     if pointer.is_empty() { problem.to_owned() } else { format!("{pointer}: {problem}") }

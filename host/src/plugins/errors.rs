@@ -1,3 +1,5 @@
+//! The errors of changes of plugins and trusted keys, and their representation in the API.
+
 use super::package::{PluginKeyError, Refusal};
 use crate::{
     error::{ApiError, Code},

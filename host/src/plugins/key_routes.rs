@@ -1,3 +1,5 @@
+//! Handlers of the admin surface for trusted keys.
+
 use api_types::{AddTrustedKey, ErrorBody, Page, PageQuery, TrustedKey};
 use axum::{Extension, extract::State, http::StatusCode};
 

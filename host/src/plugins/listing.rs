@@ -1,3 +1,5 @@
+//! Converts plugins to their representation in the API.
+
 use std::sync::Arc;
 
 use api_types::{

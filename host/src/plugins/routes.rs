@@ -1,4 +1,4 @@
-//! Handlers for plugins: list, approve and revoke.
+//! Handlers of the admin surface for plugins.
 
 use api_types::{ApprovePlugin, ErrorBody, PageQuery, Plugin, PluginPage};
 use axum::{Extension, extract::State, http::StatusCode};

@@ -41,7 +41,7 @@ impl Plugins {
         &self.0.parts.runtime
     }
 
-    /// Waits until the first pass of the loader has ended.
+    /// Waits until a pass of the loader has succeeded for the first time.
     pub async fn ready(&self) {
         // Can't fail: `self` owns the sender.
         let _ = self.0.ready.subscribe().wait_for(|ready| *ready).await;

@@ -1,3 +1,5 @@
+//! Plugins for the command line.
+
 use api_types::{ApprovePlugin, Plugin, TrustedKey};
 use sqlx::PgPool;
 

@@ -1,3 +1,5 @@
+//! The extractor for the path segment `{project}` of the admin surface.
+
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{

@@ -52,7 +52,7 @@ impl AuthSettingsCache {
     /// Returns the settings of an existing project, or `None` if it has never switched login on.
     ///
     /// # Errors
-    /// 503 if Postgres can't be reached.
+    /// Returns 503 if Postgres can't be reached.
     pub async fn get(&self, project: &str) -> ApiResult<Option<Arc<StoredAuthSettings>>> {
         if let Some((read_at, settings)) = self.cached.get(project)
             && read_at.elapsed() < MAX_CACHE_AGE
@@ -69,7 +69,7 @@ impl AuthSettingsCache {
     /// Returns the settings of a project that has switched login on.
     ///
     /// # Errors
-    /// 404 `auth_disabled` if it has not, 503 if Postgres can't be reached.
+    /// Returns 404 `auth_disabled` if it has not, and 503 if Postgres can't be reached.
     pub async fn enabled(&self, project: &str) -> ApiResult<Arc<StoredAuthSettings>> {
         self.get(project).await?.filter(|settings| settings.enabled).ok_or_else(|| {
             ApiError::new(Code::AuthDisabled, "End-user login is off for this project.")

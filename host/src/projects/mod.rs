@@ -90,7 +90,7 @@ impl ProjectsState {
     /// Returns all projects, newest first.
     ///
     /// # Errors
-    /// The error of the query.
+    /// Returns the error of the query.
     pub async fn all(&self) -> Result<Vec<ProjectRef>, sqlx::Error> {
         queries::all_projects(&self.platform).await
     }

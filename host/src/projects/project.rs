@@ -84,7 +84,7 @@ impl Projects {
     /// Returns a ready project.
     ///
     /// # Errors
-    /// 404 if there is no such project or it is not ready, 503 if Postgres can't be reached.
+    /// Returns 404 if there is no such project or it is not ready, and 503 if Postgres can't be reached.
     pub async fn get(&self, id: &str) -> ApiResult<Arc<ProjectRef>> {
         if let Some((read_at, project)) = self.cached.get(id)
             && read_at.elapsed() < MAX_CACHE_AGE

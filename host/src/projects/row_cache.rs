@@ -1,3 +1,5 @@
+//! A cache of rows that does not store what was read before a change.
+
 use std::{
     borrow::Borrow,
     hash::Hash,
@@ -44,7 +46,7 @@ impl<K: Eq + Hash, V: Clone> RowCache<K, V> {
     /// Stores the result of a query, unless an entry was forgotten since the query began.
     pub(super) fn store(&self, reading: Reading, key: K, row: V) {
         let entry = self.rows.entry(key);
-        // Checked while `entry` holds its lock, because `forget` first counts and then takes that lock.
+        // Checked while `entry` holds its lock, because `forget` first increments the counter and then takes that lock.
         if self.forgotten.load(Ordering::SeqCst) == reading.forgotten {
             entry.insert(row);
         }

@@ -54,10 +54,10 @@ impl StorageAccess {
         self.project.bucket()
     }
 
-    /// Returns the bucket that the request names in its path, body or query.
+    /// Returns the bucket that the request names in its path, body or query, or `None` if it names none.
     ///
     /// # Errors
-    /// `invalid_request` if the path and the body or query name different buckets.
+    /// Returns `invalid_request` if the path and the body or query name different buckets.
     pub(super) fn resolve_bucket<'a>(&'a self, named: Option<&'a str>) -> ApiResult<Option<&'a str>> {
         match (self.path_bucket.as_deref(), named) {
             (Some(path_bucket), Some(named)) if named != path_bucket => {
@@ -72,8 +72,8 @@ impl StorageAccess {
     /// the object `uploads/x.png`.
     ///
     /// # Errors
-    /// `invalid_request` as in [`Self::resolve_bucket`]; `invalid_path` if the key is invalid, or begins with the name
-    /// of another bucket whose existence the requester may know.
+    /// Returns `invalid_request` if the bucket's name is invalid or [`Self::resolve_bucket`] fails, and `invalid_path`
+    /// if the key is invalid, or begins with the name of another bucket whose existence the requester may know.
     pub(super) async fn object_path(&self, named_bucket: Option<&str>, key: &str) -> ApiResult<ObjectPath> {
         let Some(bucket) = self.resolve_bucket(named_bucket)? else {
             return ObjectPath::from_key(None, key);
@@ -100,7 +100,8 @@ impl StorageAccess {
     /// Returns the settings of `bucket` if the requester may do `action` there.
     ///
     /// # Errors
-    /// `forbidden` if it may not; `not_found` if the bucket does not exist and the requester is trusted.
+    /// Returns `forbidden` if it may not. If the bucket does not exist, returns `not_found` to trusted requesters and
+    /// `forbidden` to others.
     pub(super) async fn authorize(&self, bucket: &str, action: Action) -> ApiResult<BucketSettings> {
         let settings = self.state.bucket_settings.get(&self.project.id, bucket).await?;
         self.requester.authorize(settings.as_ref(), action)
@@ -109,7 +110,7 @@ impl StorageAccess {
     /// Checks that the project has a bucket of this name.
     ///
     /// # Errors
-    /// `not_found` if it has none.
+    /// Returns `not_found` if it has none.
     pub(super) async fn require_bucket(&self, bucket: &str) -> ApiResult<()> {
         let settings = self.state.bucket_settings.get(&self.project.id, bucket).await?;
         settings.map(drop).ok_or_else(|| ApiError::not_found("bucket"))
@@ -124,7 +125,7 @@ pub(super) enum Requester {
     SecretKey,
     /// A plugin: `plugin:` and its name.
     Plugin(Arc<str>),
-    /// An end user, by id. Has the user's permissions, whichever API key the request carries.
+    /// An end user, by id. The user's permissions apply, whichever API key the request carries.
     SignedIn(Arc<str>),
     PublishableKey,
 }

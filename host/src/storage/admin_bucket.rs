@@ -1,3 +1,5 @@
+//! The extractor for the bucket in the path of an admin request.
+
 use std::sync::Arc;
 
 use axum::{

@@ -39,8 +39,8 @@ impl StorageState {
     /// Creates a bucket without exposure, unless it exists.
     ///
     /// # Errors
-    /// `invalid_request` if the name is invalid or `max_object_bytes` is less than 1, 503 if the platform database is
-    /// unavailable.
+    /// Returns `invalid_request` if the name is invalid or `max_object_bytes` is less than 1, and 503 if the platform
+    /// database is unavailable.
     pub async fn ensure_bucket(&self, project_id: &str, name: &str, max_object_bytes: i64) -> ApiResult<()> {
         let name = BucketName::parse(name)?;
         if max_object_bytes < 1 {
@@ -58,7 +58,8 @@ impl StorageState {
         Ok(())
     }
 
-    /// Returns the records of the given objects, by object key. Objects without a record are left out.
+    /// Returns the records of the given objects, by object key (`<bucket>/<path>`). Objects without a record are left
+    /// out.
     ///
     /// # Errors
     /// Fails if the platform database is unavailable.
@@ -91,7 +92,7 @@ impl StorageState {
         Ok(records::raise_limit(&self.platform, project_id, path, size).await?)
     }
 
-    /// Records an object that was brought back, and its original uploader.
+    /// Records an object that was brought back, and its original uploader if `uploaded_by` names one.
     ///
     /// # Errors
     /// Fails if the platform database is unavailable.

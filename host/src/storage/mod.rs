@@ -1,9 +1,9 @@
 //! File storage: logical buckets, signed uploads and downloads, and the listing and removal of objects.
 //!
-//! A project has one bucket in the object store. Its logical buckets are the first segment of the keys in it. The
-//! object store is authoritative for the existence of objects. The table `file_metadata` records the objects that were
-//! seen, and the uploads that were signed directly to their path. The table `open_uploads` records multipart uploads,
-//! and uploads signed without the secret key.
+//! A project has one bucket in the object store. The first segment of an object's key in it is the name of a logical
+//! bucket. The object store is authoritative for the existence of objects. The table `file_metadata` records the
+//! objects that were seen, and the uploads that were signed directly to their path. The table `open_uploads` records
+//! multipart uploads, and uploads signed without the secret key.
 //!
 //! Deliberately absent: the transfer of bytes (clients send and fetch them at signed URLs), S3 itself
 //! (`object_store`), and backups, which are in the platform's own bucket.

@@ -20,7 +20,7 @@ impl BucketName {
     /// Parses a bucket name.
     ///
     /// # Errors
-    /// `invalid_request` if the name is invalid.
+    /// Returns `invalid_request` if the name is invalid.
     pub fn parse(name: &str) -> Result<Self, ApiError> {
         let valid = (1..=63).contains(&name.len())
             && !name.starts_with(['-', '_'])
@@ -58,7 +58,7 @@ impl ObjectPath {
     /// Parses a path in `bucket`.
     ///
     /// # Errors
-    /// `invalid_path`; the message names the violated rule.
+    /// Returns `invalid_path` if the path or key is invalid. The message names the violated rule.
     pub fn new(bucket: &BucketName, path: &str) -> Result<Self, ApiError> {
         check(path, Shape::Whole).and_then(|()| check_length(bucket, path)).map_err(invalid_path)?;
         Ok(Self { key: format!("{bucket}/{path}"), bucket_length: bucket.0.len() })
@@ -67,7 +67,7 @@ impl ObjectPath {
     /// Parses an object key, `<bucket>/<path>`. If `bucket` is given, the key must be in it.
     ///
     /// # Errors
-    /// `invalid_path`; the message names the violated rule.
+    /// Returns `invalid_path` if the path or key is invalid. The message names the violated rule.
     pub fn from_key(bucket: Option<&str>, key: &str) -> Result<Self, ApiError> {
         let Some((key_bucket, path)) = key.split_once('/') else {
             return Err(invalid_path("must start with a bucket name and a slash"));
@@ -104,7 +104,8 @@ impl ObjectPath {
 /// Returns the key prefix of a listing, `<bucket>/<prefix>`.
 ///
 /// # Errors
-/// `invalid_path` if no valid path starts with `prefix`.
+/// Returns `invalid_path` if `prefix` is invalid. It may end in the middle of a segment or with a slash, but not with
+/// the segment `..`.
 pub(super) fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, ApiError> {
     if !prefix.is_empty() {
         check(prefix, Shape::Prefix).and_then(|()| check_length(bucket, prefix)).map_err(invalid_path)?;
@@ -117,6 +118,7 @@ pub(super) fn key_in_another_bucket() -> ApiError {
     invalid_path("is not in the bucket that the request names")
 }
 
+/// Whether a checked text is a whole path or the prefix of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Whole,

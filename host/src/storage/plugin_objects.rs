@@ -28,7 +28,7 @@ impl StorageState {
     /// Returns a bucket's maximum object size, in bytes.
     ///
     /// # Errors
-    /// 404 if the project has no such bucket.
+    /// Returns 404 if the project has no such bucket.
     pub async fn max_object_bytes(&self, project_id: &str, bucket: &str) -> ApiResult<u64> {
         match self.bucket_settings.get(project_id, bucket).await? {
             Some(settings) => Ok(settings.max_object_bytes.unsigned_abs()),
@@ -39,7 +39,7 @@ impl StorageState {
     /// Records an object right before it is stored, so that a sweep finds it if the caller is interrupted.
     ///
     /// # Errors
-    /// 404 if the bucket was deleted.
+    /// Returns 404 if the bucket was deleted.
     pub async fn begin_plugin_object(&self, object: &PluginObject) -> ApiResult<()> {
         let uploaded_by = format!("plugin:{}", object.plugin);
         let upload = NewUpload {

@@ -19,7 +19,7 @@ impl StorageState {
     /// Signs a download for a plugin.
     ///
     /// # Errors
-    /// 400 for an invalid key or file name, 404 if the object does not exist.
+    /// Returns 400 for an invalid key or file name, and 404 if the bucket or the object does not exist.
     pub async fn sign_download_for_plugin(
         &self,
         project: Arc<ProjectRef>,
@@ -32,8 +32,8 @@ impl StorageState {
     /// Signs an upload for a plugin.
     ///
     /// # Errors
-    /// 400 for an invalid request, 404 if the bucket does not exist, 409 if the object exists and is not to be
-    /// replaced, 413 if a size exceeds the bucket's maximum.
+    /// Returns 400 for an invalid request, 404 if the bucket does not exist, 409 if the object exists and the request
+    /// does not ask to replace it, and 413 if a size exceeds the bucket's maximum.
     pub async fn sign_upload_for_plugin(
         &self,
         project: Arc<ProjectRef>,

@@ -1,3 +1,5 @@
+//! Handlers of the public surface for uploads, downloads and objects.
+
 use api_types::{
     AbortUpload, CompleteUpload, DeletedObject, ErrorBody, ListObjects, ObjectPage, ObjectRef, SignDownload, SignParts,
     SignUpload, SignedDownload, SignedParts, SignedUpload, StoredObject,

@@ -1,3 +1,5 @@
+//! The state that the handlers of this slice share.
+
 use sqlx::PgPool;
 
 use super::{buckets::SettingsCache, open_uploads::SettleLocks};

@@ -57,7 +57,7 @@ pub(crate) enum Content {
 /// objects are removed.
 ///
 /// A project's objects are copied after the dump: apps upload an object before they insert the row that refers to it,
-/// so the backup contains the objects of all its rows.
+/// so the backup contains the objects of all its rows, unless they were deleted in the meantime.
 pub(crate) async fn back_up(
     run: &Run,
     target: &str,

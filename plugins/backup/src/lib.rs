@@ -7,8 +7,8 @@
 //!
 //! Reading order: [`run`] (the jobs `backup` and `prune`), [`backup`] (backs up one database), [`manifest`] (stored
 //! next to each dump), [`layout`] (the keys of objects), [`retention`] (decides which backups to keep), [`time`]
-//! (divides time into days and weeks) and [`verify`] (the job `verify`). Restoring is not part of the plugin: only the
-//! host restores databases.
+//! (divides time into days and weeks) and [`verify`] (the job `verify`). The plugin itself restores nothing: for the
+//! job `verify`, the host restores a backup into a temporary database.
 
 mod backup;
 mod layout;

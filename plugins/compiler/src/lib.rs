@@ -35,7 +35,7 @@ const COMPILE_TIMEOUT: Duration = Duration::from_secs(300);
 /// The process that compiles components.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Compiler {
-    /// This process. For short-lived programs.
+    /// This process, for short-lived programs.
     Here,
     /// A child process with this executable, which must call [`compile_stdin`] if its arguments are [`SUBCOMMAND`] and
     /// the memory limit in MiB.

@@ -29,7 +29,7 @@ pub struct Manifest {
     /// Name of the plugin: 2 to 40 lowercase letters, digits and hyphens, starting with a letter. The plugin's file has
     /// the same name.
     pub name: String,
-    /// Version, for example `1.4.0`. Only displayed; the host compares serials.
+    /// Version, for example `1.4.0`. It is only displayed: the host compares serials.
     pub version: String,
     /// Increases with every release. The host does not load a serial that is lower than one that it has loaded before.
     pub serial: u64,

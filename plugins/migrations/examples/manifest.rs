@@ -1,4 +1,4 @@
-//! Prints the manifest as JSON. Run by `cargo xtask plugin build`.
+//! Prints the manifest as JSON. `cargo xtask plugin build` runs this program.
 
 fn main() -> std::process::ExitCode {
     atlashub_plugin_sdk::plugin::print_manifest(&migrations_plugin::plugin())

@@ -10,7 +10,8 @@ use crate::{PackError, Packed, Surface, capability_of, interface_name};
 pub enum ImportCheck {
     /// The manifest must request every capability that the component calls.
     RequireManifest,
-    /// Imports are not checked. For tests in which the host must reject the component.
+    /// The component may call capabilities that the manifest does not request. This is for tests in which the host must
+    /// reject the component.
     Skip,
 }
 

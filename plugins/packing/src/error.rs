@@ -1,3 +1,5 @@
+//! The reasons why packing a file, writing bindings or creating a project failed.
+
 use std::path::PathBuf;
 
 use plugin_manifest::ManifestError;

@@ -243,7 +243,7 @@ fn is_run(function: &ComponentFuncType<'_>) -> bool {
 mod tests {
     use super::*;
 
-    /// Imports `http` twice, in the component and in one inside it, and exports `run` through a nested component.
+    /// Imports `clock` twice, in the component and in one inside it, and exports `run` through a nested component.
     fn component(sleep: &str, run: &str) -> Vec<u8> {
         let clock = format!(
             r#"(type $clock (instance

@@ -18,9 +18,9 @@ pub fn describe() -> Facts {
 /// The dump and its manifest must already be in the store `backups`. Adding the same backup again changes nothing.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the target, `Invalid` if the dump or the manifest is missing or the dump does
-/// not have the given size, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store
-/// cannot be reached.
+/// Returns `Denied` if the grant does not cover the target, `Invalid` if the dump or the manifest is missing or the
+/// dump does not have the given size, `Conflict` if the run no longer holds its lease, and `Unavailable` if Postgres or
+/// the store cannot be reached.
 pub async fn record(backup: NewBackup) -> Result<String> {
     backend::backups::record(backup).await
 }
@@ -31,9 +31,9 @@ pub async fn record(backup: NewBackup) -> Result<String> {
 /// Call it after the dump was committed, with the key that the manifest will have.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the target, `Invalid` if the target is not a project, `Failed` if an object
-/// cannot be copied, `TooLarge` if the run already has the maximum number of open transfers, `Conflict` if the run no
-/// longer holds its lease, `Unavailable` if Postgres or the store cannot be reached.
+/// Returns `Denied` if the grant does not cover the target, `Invalid` if the target is not a project, `Failed` if an
+/// object cannot be copied, `TooLarge` if the run already has the maximum number of open transfers, `Conflict` if the
+/// run no longer holds its lease, and `Unavailable` if Postgres or the store cannot be reached.
 pub async fn copy_objects(target: &str, manifest_key: &str) -> Result<CopiedObjects> {
     backend::backups::copy_objects(target, manifest_key).await
 }
@@ -41,7 +41,8 @@ pub async fn copy_objects(target: &str, manifest_key: &str) -> Result<CopiedObje
 /// Lists the backups of one target, or of every target in the grant's scope, newest first.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the target, `Unavailable` if Postgres or the store cannot be reached.
+/// Returns `Denied` if the grant does not cover the target, and `Unavailable` if Postgres or the store cannot be
+/// reached.
 pub async fn list(target: Option<&str>) -> Result<Vec<Backup>> {
     backend::backups::list(target).await
 }
@@ -52,10 +53,10 @@ pub async fn list(target: Option<&str>) -> Result<Vec<Backup>> {
 /// Differences are part of a successful result: check [`Verification::differences`].
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Failed` if the dump or the
-/// copy of an object is missing, or if the dump does not match its recorded hash or cannot be restored or checked,
-/// `TooLarge` if the run already has the maximum number of open transfers, `Conflict` if the run no longer holds its
-/// lease, `Unavailable` if Postgres or the store cannot be reached.
+/// Returns `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Failed` if the dump
+/// or the copy of an object is missing, or if the dump does not match its recorded hash or cannot be restored or
+/// checked, `TooLarge` if the run already has the maximum number of open transfers, `Conflict` if the run no longer
+/// holds its lease, and `Unavailable` if Postgres or the store cannot be reached.
 pub async fn verify(id: &str) -> Result<Verification> {
     backend::backups::verify(id).await
 }
@@ -64,8 +65,8 @@ pub async fn verify(id: &str) -> Result<Verification> {
 /// removed later, unless another backup refers to them.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Conflict` if the run no
-/// longer holds its lease, `Unavailable` if Postgres or the store cannot be reached.
+/// Returns `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Conflict` if the
+/// run no longer holds its lease, and `Unavailable` if Postgres or the store cannot be reached.
 pub async fn remove(id: &str) -> Result<()> {
     backend::backups::remove(id).await
 }

@@ -10,8 +10,8 @@ use crate::{Result, backend};
 /// Lists at most 1000 buckets of a project, by name.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the store is
-/// not the store of a project, `Unavailable` if Postgres cannot be reached.
+/// Returns `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the
+/// store is not the store of a project, and `Unavailable` if Postgres cannot be reached.
 pub async fn list(store: &str) -> Result<Vec<Bucket>> {
     backend::buckets::list(store).await
 }
@@ -19,8 +19,8 @@ pub async fn list(store: &str) -> Result<Vec<Bucket>> {
 /// Signs the download of an object. If a file name is given, browsers save the object under that name.
 ///
 /// # Errors
-/// The errors of [`list`], `NotFound` if the object does not exist, `Invalid` if the key or the file name is malformed,
-/// `Unavailable` if the store cannot be reached.
+/// Returns the errors of [`list`], `NotFound` if the object does not exist, `Invalid` if the key or the file name is
+/// malformed, and `Unavailable` if the store cannot be reached.
 pub async fn sign_download(store: &str, key: &str, file_name: Option<&str>) -> Result<SignedUrl> {
     backend::buckets::sign_download(store, key, file_name).await
 }
@@ -28,10 +28,10 @@ pub async fn sign_download(store: &str, key: &str, file_name: Option<&str>) -> R
 /// Signs the upload of an object. A run may sign at most 1000 uploads; failed attempts count.
 ///
 /// # Errors
-/// The errors of [`list`], `NotFound` if the bucket does not exist, `Conflict` if the object exists and `replace` is
-/// false or if the run no longer holds its lease, `TooLarge` if a size exceeds the bucket's maximum or the run has
-/// already tried to sign 1000 uploads, `Invalid` if the key or an option is malformed, `Unavailable` if the store
-/// cannot be reached.
+/// Returns the errors of [`list`], `NotFound` if the bucket does not exist, `Conflict` if the object exists and
+/// `replace` is false or if the run no longer holds its lease, `TooLarge` if a size exceeds the bucket's maximum or the
+/// run has already tried to sign 1000 uploads, `Invalid` if the key or an option is malformed, and `Unavailable` if the
+/// store cannot be reached.
 pub async fn sign_upload(store: &str, key: &str, options: UploadOptions) -> Result<SignedUrl> {
     backend::buckets::sign_upload(store, key, options).await
 }

@@ -1,3 +1,5 @@
+//! Counts with their nouns, for messages.
+
 use std::fmt::Display;
 
 /// Returns the number followed by `singular` or `plural`, for messages.

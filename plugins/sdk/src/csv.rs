@@ -33,7 +33,7 @@ pub fn write_row<T: AsRef<str>>(text: &mut String, fields: impl IntoIterator<Ite
 /// beginning is ignored.
 ///
 /// # Errors
-/// `Invalid` with the number of the line if a quote is not closed, or if text follows a closing quote.
+/// Returns `Invalid` with the number of the line if a quote is not closed, or if text follows a closing quote.
 pub fn parse(text: &str) -> Result<Vec<Vec<String>>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut rows, mut row, mut line) = (Vec::new(), Vec::new(), 1_usize);

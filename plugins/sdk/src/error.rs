@@ -1,3 +1,5 @@
+//! The error of jobs and capabilities, and its context.
+
 use std::fmt;
 
 use serde_json::Value;
@@ -17,8 +19,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error {
     /// The kind of the error.
     pub code: ErrorCode,
-    /// One or two sentences that say what failed and what to do about it. Shown to the owner and stored in the run
-    /// history, so it must not contain secrets.
+    /// One or two sentences that say what failed and what to do about it. The message is shown to the owner and stored
+    /// in the run history, so it must not contain secrets.
     pub message: String,
     /// Details for the run history: a JSON object, for example `{"httpStatus": 503}`.
     pub details: Option<Value>,

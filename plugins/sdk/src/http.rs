@@ -144,7 +144,7 @@ impl<'a> Request<'a> {
     /// Sets a JSON body and the content type `application/json`.
     ///
     /// # Errors
-    /// `Failed` if the value cannot be serialized.
+    /// Returns `Failed` if the value cannot be serialized.
     pub fn json(self, body: &impl serde::Serialize) -> Result<Self> {
         Ok(self.header("content-type", "application/json").text(serde_json::to_string(body)?))
     }
@@ -166,8 +166,8 @@ impl<'a> Request<'a> {
     /// Sends the request and returns the response. A response with any status is a success.
     ///
     /// # Errors
-    /// `Denied` if the host is not granted or not on the allowlist, `Invalid` if the request is malformed, `Timeout` if
-    /// there was no complete response in time, `Unavailable` if the host cannot be reached.
+    /// Returns `Denied` if the host is not granted or not on the allowlist, `Invalid` if the request is malformed,
+    /// `Timeout` if there was no complete response in time, and `Unavailable` if the host cannot be reached.
     pub async fn send(self) -> Result<Response> {
         if matches!(self.body, Some(Body::Stream { .. })) {
             return Err(Error::invalid("a request with a streamed body must be sent with `open`"));
@@ -179,9 +179,9 @@ impl<'a> Request<'a> {
     /// stream. The body of the request can be a stream too. A response with any status is a success.
     ///
     /// # Errors
-    /// The errors of [`send`](Self::send), `Invalid` if a redirect would send a streamed body again or the body does
-    /// not have the given size, `Failed` if the stream of the body ended early, `TooLarge` if it is larger than the
-    /// platform allows or the run already has the maximum number of open transfers.
+    /// Returns the errors of [`send`](Self::send), `Invalid` if a redirect would send a streamed body again or the body
+    /// does not have the given size, `Failed` if the stream of the body ended early, and `TooLarge` if it is larger
+    /// than the platform allows or the run already has the maximum number of open transfers.
     pub async fn open(self) -> Result<StreamingResponse> {
         backend::http::open(self).await
     }
@@ -213,7 +213,7 @@ impl StreamingResponse {
     /// Returns the response itself if it [is a success](Self::is_success).
     ///
     /// # Errors
-    /// `Failed` with the status and the beginning of the body, and the status as `httpStatus` in the details.
+    /// Returns `Failed` with the status and the beginning of the body, and the status as `httpStatus` in the details.
     pub async fn error_for_status(mut self) -> Result<Self> {
         if self.is_success() {
             return Ok(self);
@@ -239,7 +239,7 @@ impl StreamingResponse {
     /// Reads the whole body into memory, at most `limit` bytes.
     ///
     /// # Errors
-    /// `TooLarge` if the body is larger, and other errors if it could not be read to its end.
+    /// Returns `TooLarge` if the body is larger, and other errors if it could not be read to its end.
     pub async fn collect(self, limit: usize) -> Result<Vec<u8>> {
         let bytes = self.body.collect(limit).await?;
         self.outcome.wait().await?;
@@ -279,7 +279,7 @@ impl Response {
     /// Deserializes the body from JSON.
     ///
     /// # Errors
-    /// `Failed` if the body is incomplete or can't be deserialized as `T`.
+    /// Returns `Failed` if the body is incomplete or can't be deserialized as `T`.
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
         if self.truncated {
             return Err(Error::failed("the body of the response is incomplete and cannot be read as JSON"));

@@ -8,8 +8,8 @@ use crate::{Result, backend};
 /// Removes a limited number of items. Call it again while [`Report::more`] is true.
 ///
 /// # Errors
-/// `Denied` without a grant, `Invalid` if the number of days is out of range, `Conflict` if the run no longer holds its
-/// lease, `Unavailable` if Postgres or the store cannot be reached, `Failed` for other failures.
+/// Returns `Denied` without a grant, `Invalid` if the number of days is out of range, `Conflict` if the run no longer
+/// holds its lease, `Unavailable` if Postgres or the store cannot be reached, and `Failed` for other failures.
 pub async fn run(sweep: Sweep) -> Result<Report> {
     backend::maintenance::run(sweep).await
 }

@@ -8,7 +8,7 @@ use crate::{Result, backend};
 /// Lists all migrations in order.
 ///
 /// # Errors
-/// `Denied` without a grant, `Unavailable` if Postgres cannot be reached.
+/// Returns `Denied` without a grant, and `Unavailable` if Postgres cannot be reached.
 pub async fn status() -> Result<Vec<Migration>> {
     backend::migrations::status().await
 }
@@ -16,8 +16,8 @@ pub async fn status() -> Result<Vec<Migration>> {
 /// Applies the pending migrations in order and returns them. Holds the same lock as `atlashub migrate`.
 ///
 /// # Errors
-/// `Denied` without a grant, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres cannot be
-/// reached, `Failed` if a migration fails.
+/// Returns `Denied` without a grant, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres cannot
+/// be reached, and `Failed` if a migration fails.
 pub async fn apply() -> Result<Vec<Migration>> {
     backend::migrations::apply().await
 }

@@ -10,8 +10,8 @@ use crate::{Result, backend};
 /// minutes and sent as one.
 ///
 /// # Errors
-/// `Denied` without a grant, `Invalid` if the title is empty, `TooLarge` if the run has already sent 20 messages,
-/// `Conflict` if the run no longer holds its lease.
+/// Returns `Denied` without a grant, `Invalid` if the title is empty, `TooLarge` if the run has already sent 20
+/// messages, and `Conflict` if the run no longer holds its lease.
 pub async fn send(title: &str, message: &str) -> Result<()> {
     backend::notify::send(title, message).await
 }

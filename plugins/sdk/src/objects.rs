@@ -30,8 +30,8 @@ impl Upload {
     /// Makes the upload visible as an object, in one step, and returns its properties.
     ///
     /// # Errors
-    /// `Conflict` if the run no longer holds its lease, `NotFound` if the bucket was deleted, `Unavailable` if the
-    /// store cannot be reached.
+    /// Returns `Conflict` if the run no longer holds its lease, `NotFound` if the bucket was deleted, and `Unavailable`
+    /// if the store cannot be reached.
     pub async fn commit(self) -> Result<ObjectMeta> {
         backend::objects::commit(self.handle).await
     }
@@ -40,10 +40,10 @@ impl Upload {
 /// Uploads a stream until its end. [`Upload::commit`] makes the object visible.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the store, `NotFound` if the project or bucket does not exist, `Invalid` if the
-/// store, key or content type is malformed, `TooLarge` if the object is larger than its bucket allows or the run
-/// already has the maximum number of open transfers, `Timeout` if too many other calls of the run are in progress,
-/// `Failed` if the stream ended with an error, `Unavailable` if the store cannot be reached.
+/// Returns `Denied` if the grant does not cover the store, `NotFound` if the project or bucket does not exist,
+/// `Invalid` if the store, key or content type is malformed, `TooLarge` if the object is larger than its bucket allows
+/// or the run already has the maximum number of open transfers, `Timeout` if too many other calls of the run are in
+/// progress, `Failed` if the stream ended with an error, and `Unavailable` if the store cannot be reached.
 pub async fn put(store: &str, key: &str, content_type: &str, body: ByteStream) -> Result<Upload> {
     backend::objects::put(store, key, content_type, body).await
 }
@@ -51,7 +51,8 @@ pub async fn put(store: &str, key: &str, content_type: &str, body: ByteStream) -
 /// Stores at most 1 MiB as an object.
 ///
 /// # Errors
-/// The errors of [`put`], `TooLarge` if `body` is larger than 1 MiB, `Conflict` if the run no longer holds its lease.
+/// Returns the errors of [`put`], `TooLarge` if `body` is larger than 1 MiB, and `Conflict` if the run no longer holds
+/// its lease.
 pub async fn put_bytes(store: &str, key: &str, content_type: &str, body: Vec<u8>) -> Result<ObjectMeta> {
     backend::objects::put_bytes(store, key, content_type, body).await
 }
@@ -59,9 +60,9 @@ pub async fn put_bytes(store: &str, key: &str, content_type: &str, body: Vec<u8>
 /// Opens an object for reading.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the store, `NotFound` if there is no such object, `Invalid` if the store or key
-/// is malformed, `TooLarge` if the run already has the maximum number of open transfers, `Unavailable` if the store
-/// cannot be reached.
+/// Returns `Denied` if the grant does not cover the store, `NotFound` if there is no such object, `Invalid` if the
+/// store or key is malformed, `TooLarge` if the run already has the maximum number of open transfers, and `Unavailable`
+/// if the store cannot be reached.
 pub async fn get(store: &str, key: &str) -> Result<Download> {
     backend::objects::get(store, key).await
 }
@@ -69,8 +70,8 @@ pub async fn get(store: &str, key: &str) -> Result<Download> {
 /// Returns the properties of an object without reading it.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the store, `NotFound` if there is no such object, `Invalid` if the store or key
-/// is malformed, `Unavailable` if the store cannot be reached.
+/// Returns `Denied` if the grant does not cover the store, `NotFound` if there is no such object, `Invalid` if the
+/// store or key is malformed, and `Unavailable` if the store cannot be reached.
 pub async fn head(store: &str, key: &str) -> Result<ObjectMeta> {
     backend::objects::head(store, key).await
 }
@@ -80,8 +81,8 @@ pub async fn head(store: &str, key: &str) -> Result<ObjectMeta> {
 /// Without a cursor, the first page is returned. For the next page, pass the cursor of the previous page.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the store is
-/// malformed, `Unavailable` if the store cannot be reached.
+/// Returns `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the
+/// store is malformed, and `Unavailable` if the store cannot be reached.
 pub async fn list(store: &str, prefix: &str, cursor: Option<String>) -> Result<ObjectPage> {
     backend::objects::list(store, prefix, cursor).await
 }
@@ -89,8 +90,9 @@ pub async fn list(store: &str, prefix: &str, cursor: Option<String>) -> Result<O
 /// Deletes an object. Succeeds if the object does not exist.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the store or
-/// key is malformed, `Conflict` if the run no longer holds its lease, `Unavailable` if the store cannot be reached.
+/// Returns `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the
+/// store or key is malformed, `Conflict` if the run no longer holds its lease, and `Unavailable` if the store cannot be
+/// reached.
 pub async fn delete(store: &str, key: &str) -> Result<()> {
     backend::objects::delete(store, key).await
 }

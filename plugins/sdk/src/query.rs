@@ -87,10 +87,10 @@ impl Query {
     /// Read the rows before you start other queries, because few queries run at the same time and further ones wait.
     ///
     /// # Errors
-    /// `Denied` if the grant does not cover the database or the role may not run the query, `NotFound` if the project
-    /// does not exist, `Invalid` if Postgres rejects the query or a value, `Timeout` after the time limit, `TooLarge`
-    /// if the text is too long, there are too many parameters, or the run already has the maximum number of open
-    /// transfers, `Unavailable` if Postgres cannot be reached.
+    /// Returns `Denied` if the grant does not cover the database or the role may not run the query, `NotFound` if the
+    /// project does not exist, `Invalid` if Postgres rejects the query or a value, `Timeout` after the time limit,
+    /// `TooLarge` if the text is too long, there are too many parameters, or the run already has the maximum number of
+    /// open transfers, and `Unavailable` if Postgres cannot be reached.
     pub async fn rows(self) -> Result<Rows> {
         let (columns, stream, outcome) = backend::query::open(self).await?;
         Ok(Rows { columns, stream, outcome: Some(outcome), buffer: VecDeque::new() })
@@ -99,7 +99,7 @@ impl Query {
     /// Runs the query and returns all rows.
     ///
     /// # Errors
-    /// The errors of [`rows`](Self::rows) and [`Rows::next`].
+    /// Returns the errors of [`rows`](Self::rows) and [`Rows::next`].
     pub async fn fetch_all<T: DeserializeOwned>(self) -> Result<Vec<T>> {
         let (mut rows, mut all) = (self.rows().await?, Vec::new());
         while let Some(row) = rows.next().await? {
@@ -113,8 +113,8 @@ impl Rows {
     /// Returns the next row, or `None` after the last row.
     ///
     /// # Errors
-    /// `Failed` if the row can't be deserialized as `T`, `TooLarge` if it is too large, `Timeout` after the time limit,
-    /// and other errors if the query failed while it ran. After an error, rows are missing.
+    /// Returns `Failed` if the row can't be deserialized as `T`, `TooLarge` if it is too large, `Timeout` after the
+    /// time limit, and other errors if the query failed while it ran. After an error, rows are missing.
     pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
@@ -140,7 +140,7 @@ impl Rows {
     /// a line feed. Keep what you stored only if the outcome is a success.
     ///
     /// # Errors
-    /// `Invalid` if rows were already read with [`next`](Self::next).
+    /// Returns `Invalid` if rows were already read with [`next`](Self::next).
     pub fn into_stream(self) -> Result<(ByteStream, Outcome<QueryInfo>)> {
         match self.outcome {
             Some(outcome) if self.buffer.is_empty() => Ok((self.stream, outcome)),

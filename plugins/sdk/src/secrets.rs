@@ -16,7 +16,7 @@ pub struct Secret {
 /// no entry in the scope. A plugin's secrets are those that the owner stored for it.
 ///
 /// # Errors
-/// `NotFound` if there is no such secret, `Denied` if the grant does not cover it.
+/// Returns `NotFound` if there is no such secret, and `Denied` if the grant does not cover it.
 pub fn open(name: &str) -> Result<Secret> {
     backend::secrets::open(name)
 }

@@ -28,8 +28,8 @@ use crate::{Context as _, Result, backend};
 /// Returns an entry, or `None` if it does not exist.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the store or
-/// key is malformed, `Unavailable` if Postgres cannot be reached.
+/// Returns `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the
+/// store or key is malformed, and `Unavailable` if Postgres cannot be reached.
 pub async fn get(store: &str, key: &str) -> Result<Option<Entry>> {
     backend::state::get(store, key).await
 }
@@ -37,7 +37,7 @@ pub async fn get(store: &str, key: &str) -> Result<Option<Entry>> {
 /// Returns the value of an entry that [`put_json`] stored, or `None` if the entry does not exist.
 ///
 /// # Errors
-/// The errors of [`get`], and `Failed` if the value can't be deserialized as `T`.
+/// Returns the errors of [`get`], and `Failed` if the value can't be deserialized as `T`.
 pub async fn get_json<T: DeserializeOwned>(store: &str, key: &str) -> Result<Option<T>> {
     let Some(entry) = get(store, key).await? else { return Ok(None) };
     serde_json::from_slice(&entry.value).context(format!("reading the state `{key}`")).map(Some)
@@ -46,8 +46,8 @@ pub async fn get_json<T: DeserializeOwned>(store: &str, key: &str) -> Result<Opt
 /// Stores a value and returns the new version of the entry.
 ///
 /// # Errors
-/// The errors of [`get`], `TooLarge` if the value is larger than 64 KiB or the store would exceed its quota, `Conflict`
-/// if the run no longer holds its lease.
+/// Returns the errors of [`get`], `TooLarge` if the value is larger than 64 KiB or the store would exceed its quota,
+/// and `Conflict` if the run no longer holds its lease.
 pub async fn put(store: &str, key: &str, value: impl Into<Vec<u8>>) -> Result<u64> {
     put_if(store, key, value, Condition::Always).await
 }
@@ -55,7 +55,7 @@ pub async fn put(store: &str, key: &str, value: impl Into<Vec<u8>>) -> Result<u6
 /// Stores a value as JSON and returns the new version of the entry.
 ///
 /// # Errors
-/// The errors of [`put`], and `Failed` if the value can't be serialized.
+/// Returns the errors of [`put`], and `Failed` if the value can't be serialized.
 pub async fn put_json(store: &str, key: &str, value: &impl Serialize) -> Result<u64> {
     put(store, key, serde_json::to_vec(value)?).await
 }
@@ -63,7 +63,7 @@ pub async fn put_json(store: &str, key: &str, value: &impl Serialize) -> Result<
 /// Stores a value if the condition holds, and returns the new version of the entry.
 ///
 /// # Errors
-/// The errors of [`put`], and `Conflict` if the condition does not hold.
+/// Returns the errors of [`put`], and `Conflict` if the condition does not hold.
 pub async fn put_if(store: &str, key: &str, value: impl Into<Vec<u8>>, condition: Condition) -> Result<u64> {
     backend::state::put(store, key, value.into(), condition).await
 }
@@ -71,7 +71,7 @@ pub async fn put_if(store: &str, key: &str, value: impl Into<Vec<u8>>, condition
 /// Deletes an entry. Succeeds if it does not exist.
 ///
 /// # Errors
-/// The errors of [`get`], and `Conflict` if the run no longer holds its lease.
+/// Returns the errors of [`get`], and `Conflict` if the run no longer holds its lease.
 pub async fn delete(store: &str, key: &str) -> Result<()> {
     delete_if(store, key, Condition::Always).await
 }
@@ -79,7 +79,7 @@ pub async fn delete(store: &str, key: &str) -> Result<()> {
 /// Deletes an entry if the condition holds.
 ///
 /// # Errors
-/// The errors of [`delete`], and `Conflict` if the condition does not hold.
+/// Returns the errors of [`delete`], and `Conflict` if the condition does not hold.
 pub async fn delete_if(store: &str, key: &str, condition: Condition) -> Result<()> {
     backend::state::delete(store, key, condition).await
 }
@@ -89,7 +89,7 @@ pub async fn delete_if(store: &str, key: &str, condition: Condition) -> Result<(
 /// Without a cursor, the first page is returned. For the next page, pass the cursor of the previous page.
 ///
 /// # Errors
-/// The errors of [`get`].
+/// Returns the errors of [`get`].
 pub async fn list(store: &str, prefix: &str, cursor: Option<String>) -> Result<KeyPage> {
     backend::state::list(store, prefix, cursor).await
 }

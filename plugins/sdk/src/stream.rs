@@ -52,7 +52,7 @@ impl ByteStream {
     /// Reads the rest of the stream into memory, at most `limit` bytes.
     ///
     /// # Errors
-    /// `TooLarge` if the stream contains more than `limit` bytes.
+    /// Returns `TooLarge` if the stream contains more than `limit` bytes.
     pub async fn collect(mut self, limit: usize) -> Result<Vec<u8>> {
         let mut all = Vec::new();
         while let Some(chunk) = self.chunk().await {
@@ -70,7 +70,7 @@ impl ByteWriter {
     /// Writes all of `buffer`. The buffer is empty afterwards and keeps its capacity.
     ///
     /// # Errors
-    /// `Failed` if the reader was dropped.
+    /// Returns `Failed` if the reader was dropped.
     pub async fn write(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
         self.writer.write(buffer).await
     }

@@ -27,10 +27,10 @@ pub struct Export {
 /// Opens an export.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the database, `NotFound` if there is no such export or its table no longer
-/// exists, `Conflict` if the export is already ready or the run no longer holds its lease, `Failed` if Postgres rejects
-/// the export, `TooLarge` if the run already has the maximum number of open transfers, `Unavailable` if Postgres cannot
-/// be reached.
+/// Returns `Denied` if the grant does not cover the database, `NotFound` if there is no such export or its table no
+/// longer exists, `Conflict` if the export is already ready or the run no longer holds its lease, `Failed` if Postgres
+/// rejects the export, `TooLarge` if the run already has the maximum number of open transfers, and `Unavailable` if
+/// Postgres cannot be reached.
 pub async fn open_export(id: &str) -> Result<Export> {
     backend::transfers::open_export(id).await
 }
@@ -38,9 +38,9 @@ pub async fn open_export(id: &str) -> Result<Export> {
 /// Marks an export as ready. Its file must already be in the store `exports`.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the database, `Failed` if the file is not in the store or does not have the
-/// given size, `NotFound` if the export was deleted, `Conflict` if the run no longer holds its lease, `Unavailable` if
-/// Postgres or the store cannot be reached.
+/// Returns `Denied` if the grant does not cover the database, `Failed` if the file is not in the store or does not have
+/// the given size, `NotFound` if the export was deleted, `Conflict` if the run no longer holds its lease, and
+/// `Unavailable` if Postgres or the store cannot be reached.
 pub async fn record_export(id: &str, stored: StoredExport) -> Result<()> {
     backend::transfers::record_export(id, stored).await
 }
@@ -48,8 +48,9 @@ pub async fn record_export(id: &str, stored: StoredExport) -> Result<()> {
 /// Returns the file of an import that the owner started.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the database, `NotFound` if there is no such import, `Conflict` if the file
-/// has already been imported or the run no longer holds its lease, `Unavailable` if Postgres cannot be reached.
+/// Returns `Denied` if the grant does not cover the database, `NotFound` if there is no such import, `Conflict` if the
+/// file has already been imported or the run no longer holds its lease, and `Unavailable` if Postgres cannot be
+/// reached.
 pub async fn open_import(id: &str) -> Result<ImportFile> {
     backend::transfers::open_import(id).await
 }
@@ -60,10 +61,10 @@ pub async fn open_import(id: &str) -> Result<ImportFile> {
 /// changed. In that case, call it again with [`LoadMethod::Staged`] and the content from its beginning.
 ///
 /// # Errors
-/// `Denied` if the grant does not cover the database, `Failed` if a row can't be imported and may not be skipped,
-/// `NotFound` if the import or its table no longer exists, `TooLarge` if the run already has the maximum number of open
-/// transfers, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres cannot be reached or the
-/// content was cut short. After an error, nothing was imported.
+/// Returns `Denied` if the grant does not cover the database, `Failed` if a row can't be imported and may not be
+/// skipped, `NotFound` if the import or its table no longer exists, `TooLarge` if the run already has the maximum
+/// number of open transfers, `Conflict` if the run no longer holds its lease, and `Unavailable` if Postgres cannot be
+/// reached or the content was cut short. After an error, nothing was imported.
 pub async fn load_import(id: &str, body: ByteStream, method: LoadMethod) -> Result<Option<ImportResult>> {
     backend::transfers::load_import(id, body, method).await
 }

@@ -35,7 +35,7 @@ struct Checked<'a> {
 /// Checks a definition. Nothing is stored.
 ///
 /// # Errors
-/// 404 if the job to change does not exist, 503 if Postgres can't be reached.
+/// Returns 404 if the job to change does not exist, and 503 if Postgres can't be reached.
 pub(super) async fn check_job(jobs: &Jobs, given: &CheckJob) -> ApiResult<JobCheck> {
     let stored = match &given.job_id {
         Some(id) => Some(find_job(jobs, parse_job_id(id)?).await?),

@@ -46,7 +46,7 @@ impl Jobs {
     /// Returns the concerns of all enabled jobs.
     ///
     /// # Errors
-    /// 503 if Postgres can't be reached.
+    /// Returns 503 if Postgres can't be reached.
     pub async fn concerns(&self) -> ApiResult<Vec<JobConcern>> {
         let filter = JobFilter { enabled: Some(true), ..JobFilter::default() };
         let rows = queries::list_jobs(self.platform(), &filter, None, None).await?;
@@ -57,7 +57,7 @@ impl Jobs {
     /// Returns the enabled jobs that run a job of the plugin, oldest first.
     ///
     /// # Errors
-    /// 503 if Postgres can't be reached.
+    /// Returns 503 if Postgres can't be reached.
     pub async fn enabled_jobs_of(&self, plugin: &str, plugin_job: &str) -> ApiResult<Vec<Job>> {
         let filter = JobFilter { enabled: Some(true), plugin: Some(plugin.to_owned()), ..JobFilter::default() };
         let rows = queries::list_jobs(self.platform(), &filter, None, None).await?;

@@ -246,7 +246,8 @@ pub(super) fn to_api_error(refusal: RunRefusal) -> ApiError {
     }
 }
 
-/// Returns the new set of headers. A null value keeps the stored value of that name, compared without case.
+/// Returns the new set of headers. A null value keeps the stored value of that name. Names are compared
+/// case-insensitively.
 pub(super) fn merge_headers(
     stored: &Result<Headers, UnreadableHeaders>,
     changed: &BTreeMap<String, Option<String>>,

@@ -21,7 +21,7 @@ use crate::{
 
 /// Number of upcoming fire times in the response.
 const SHOWN_FIRE_TIMES: usize = 5;
-/// Sort key of a missing time. Sorts after every time.
+/// Sort key of a missing time. It sorts after every time.
 const NEVER: &str = "~";
 
 /// Numbers about a job, from the history of its runs.

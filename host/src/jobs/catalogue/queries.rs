@@ -1,3 +1,5 @@
+//! Fixed SQL on the table `cron_jobs`.
+
 use api_types::{CatchUp, JobType, Overlap};
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -64,7 +66,7 @@ pub(super) struct JobFilter {
     pub q: Option<String>,
 }
 
-/// Returns jobs, oldest first; all of them without a limit.
+/// Returns jobs, oldest first. Without a limit, returns all of them.
 pub(super) async fn list_jobs(
     pool: &PgPool,
     filter: &JobFilter,

@@ -1,3 +1,5 @@
+//! Handlers of the admin surface for jobs, and for the preview of a schedule.
+
 use api_types::{
     CheckJob, CreateJob, CronPreview, CronPreviewRequest, ErrorBody, Job, JobCheck, JobState, Page, PageQuery,
     RunStarted, UpdateJob,

@@ -35,8 +35,8 @@ impl Jobs {
     /// Queues a run that belongs to no job and returns its id. A scheduler starts it as soon as it has a free permit.
     ///
     /// # Errors
-    /// 422 if the plugin can't run or has no such job, 400 if the parameters don't match the job's schema, 503 if
-    /// Postgres can't be reached.
+    /// Returns 422 if the plugin can't run or has no such job, 400 if the parameters don't match the job's schema, and
+    /// 503 if Postgres can't be reached.
     pub async fn start_run(&self, new: &NewRun) -> ApiResult<Uuid> {
         let id = Uuid::now_v7();
         self.start_run_with_id(id, new).await?;
@@ -46,7 +46,7 @@ impl Jobs {
     /// Like [`Self::start_run`], for a run whose id was stored before.
     ///
     /// # Errors
-    /// As [`Self::start_run`].
+    /// Fails like [`Self::start_run`].
     pub async fn start_run_with_id(&self, id: Uuid, new: &NewRun) -> ApiResult<()> {
         let plugin_job = check_plugin_job(self, &new.plugin, &new.plugin_job, &new.params).await?;
         let row = NewRunRow {

@@ -20,7 +20,7 @@ const MAX_HEADERS: usize = 50;
 const MAX_HEADER_BYTES: usize = 8192;
 const MAX_BODY_BYTES: usize = 256 << 10;
 const MAX_PARAMS_BYTES: usize = 64 << 10;
-/// HTTP headers of the connection, which the server sets itself.
+/// HTTP headers that control the connection. The server alone decides about them.
 const RESERVED_HEADERS: &[&str] = &[
     "host",
     "content-length",

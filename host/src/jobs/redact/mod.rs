@@ -23,8 +23,8 @@ use crate::config::Secret;
 const MIN_LENGTH: usize = 4;
 /// Minimum length of a string in a JSON value that counts as a secret itself.
 const MIN_JSON_TEXT_LENGTH: usize = 6;
-/// Minimum length of a word in a header's value that counts as a secret itself, such as the token after `Bearer`. Also
-/// the minimum length of a fragment of Base64.
+/// Minimum length of a word in a header's value that counts as a secret itself, such as the token after `Bearer`. It is
+/// also the minimum length of a fragment of Base64.
 const MIN_WORD_LENGTH: usize = 8;
 /// Maximum length in bytes of the encodings that an automaton searches for together. There are few longer encodings,
 /// and they are searched for one by one.

@@ -12,7 +12,7 @@ use super::Redactor;
 const COMPARED_BYTES: usize = 64;
 
 /// Redacts a stream of chunks. Finds secrets that are split between chunks, because it keeps the end of a chunk back if
-/// a secret may begin there. It keeps back little more than the longest secret.
+/// a secret may begin there. It keeps back less than three times the length of the longest encoding of a secret.
 pub struct StreamRedactor {
     redactor: Arc<Redactor>,
     /// The end of the bytes so far, not redacted.

@@ -1,3 +1,5 @@
+//! Reads and cancels a run.
+
 use api_types::Run;
 use uuid::Uuid;
 
@@ -11,7 +13,7 @@ impl Runs {
     /// Returns a run.
     ///
     /// # Errors
-    /// 404 if the run does not exist, 503 if Postgres can't be reached.
+    /// Returns 404 if the run does not exist, and 503 if Postgres can't be reached.
     pub async fn get_run(&self, id: Uuid) -> ApiResult<Run> {
         let row = queries::get_run(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("run"))?;
         Ok(row.into_wire())
@@ -20,7 +22,7 @@ impl Runs {
     /// Cancels a queued run, or asks the scheduler of a running run, on any node, to cancel it.
     ///
     /// # Errors
-    /// 404 if the run does not exist, 409 if it has ended, 503 if Postgres can't be reached.
+    /// Returns 404 if the run does not exist, 409 if it has ended, and 503 if Postgres can't be reached.
     pub async fn cancel_run(&self, id: Uuid) -> ApiResult<Run> {
         let cancelled = queries::cancel_run(&self.platform, id).await?;
         let run = self.get_run(id).await?;

@@ -15,7 +15,7 @@ impl Runs {
     /// Returns a run with all its attempts and, while it is queued, the reason why it waits.
     ///
     /// # Errors
-    /// 404 if the run does not exist, 503 if Postgres can't be reached.
+    /// Returns 404 if the run does not exist, and 503 if Postgres can't be reached.
     pub async fn get_run_detail(&self, id: Uuid) -> ApiResult<RunDetail> {
         let row = queries::get_run(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("run"))?;
         let attempts = attempts(&self.platform, &row).await?;

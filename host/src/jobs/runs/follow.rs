@@ -47,8 +47,8 @@ impl LogFollower {
     /// any other offset, it is ignored.
     ///
     /// # Errors
-    /// 404 if the run does not exist, 503 if clients follow the maximum number of logs on this node, or if Postgres or
-    /// the object store can't be reached.
+    /// Returns 404 if the run does not exist, and 503 if clients already follow the maximum number of logs on this
+    /// node, or if Postgres or the object store can't be reached.
     pub async fn open(runs: &Runs, run: Uuid, offset: usize, mut filter: LogFilter) -> ApiResult<Self> {
         let permit = runs.log_stream_permits.clone().try_acquire_owned().map_err(|_| {
             ApiError::new(Code::Overloaded, "Too many logs are being followed.")
@@ -75,7 +75,7 @@ impl LogFollower {
     /// Returns the lines that were added since the last call.
     ///
     /// # Errors
-    /// 503 if Postgres or the object store can't be reached. A later call continues.
+    /// Returns 503 if Postgres or the object store can't be reached. A later call continues.
     pub async fn read(&mut self) -> ApiResult<LogNews> {
         let part = match self.first.take() {
             Some(first) => first,

@@ -24,7 +24,7 @@ const CONTENT_TYPE: &str = "application/x-ndjson";
 
 /// The part of a log after an offset.
 pub(super) struct LogPart {
-    /// One JSON object each.
+    /// Each line is a JSON object.
     pub(super) lines: Vec<String>,
     /// Offset in bytes of the end of this part.
     pub(super) end: usize,

@@ -142,7 +142,7 @@ impl RunLog {
             LineLevel::Warn => LogLevel::Warn,
             LineLevel::Error => LogLevel::Error,
         };
-        // Redact before truncating: half a secret would not be recognised.
+        // Redact before truncating: half a secret would not be recognized.
         let message = truncate(self.redactor.text(message), MAX_MESSAGE_BYTES);
         let line = encode(&LogLine { at: Utc::now(), level, message, fields });
         let mut inner = self.inner.lock();

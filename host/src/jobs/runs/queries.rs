@@ -1,3 +1,5 @@
+//! Fixed SQL on the table `cron_job_runs`.
+
 use api_types::{Run, RunProgress, RunStatus, RunTrigger};
 use chrono::{DateTime, Utc};
 use serde_json::Value;

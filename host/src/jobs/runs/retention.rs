@@ -36,18 +36,18 @@ impl Runs {
     /// newest that was not skipped.
     ///
     /// # Errors
-    /// 503 if Postgres can't be reached.
+    /// Returns 503 if Postgres can't be reached.
     pub async fn remove_old_runs(&self, days: u32) -> ApiResult<RetentionReport> {
         let days = i32::try_from(days).unwrap_or(i32::MAX).min(365_000);
         let deleted = queries::delete_old_runs(&self.platform, days, BATCH_SIZE).await?;
         Ok(remove_logs(self, &deleted).await)
     }
 
-    /// Removes the oldest runs of jobs that have more than `keep` of them, with their logs. Skipped runs are counted
-    /// separately.
+    /// Removes the oldest ended runs of jobs that have more than `keep` of them, with their logs. Skipped runs are
+    /// counted separately.
     ///
     /// # Errors
-    /// 503 if Postgres can't be reached.
+    /// Returns 503 if Postgres can't be reached.
     pub async fn remove_surplus_runs(&self, keep: u32) -> ApiResult<RetentionReport> {
         let deleted = queries::delete_surplus_runs(&self.platform, i64::from(keep.max(1)), BATCH_SIZE).await?;
         Ok(remove_logs(self, &deleted).await)
@@ -57,7 +57,7 @@ impl Runs {
     /// continues where the previous one stopped.
     ///
     /// # Errors
-    /// 503 if Postgres or the object store can't be reached.
+    /// Returns 503 if Postgres or the object store can't be reached.
     pub async fn remove_orphan_logs(&self) -> ApiResult<RetentionReport> {
         let mut cursor = self.orphan_cursor.lock().await;
         self.remove_orphan_logs_below("logs/", Utc::now() - MIN_ORPHAN_AGE, PAGE_KEYS, &mut cursor).await
@@ -67,7 +67,7 @@ impl Runs {
     /// `before`. `cursor` is the position in the object store.
     ///
     /// # Errors
-    /// As [`remove_orphan_logs`](Self::remove_orphan_logs).
+    /// Fails like [`remove_orphan_logs`](Self::remove_orphan_logs).
     pub async fn remove_orphan_logs_below(
         &self,
         prefix: &str,

@@ -1,3 +1,5 @@
+//! Handlers of the admin surface for runs and their logs.
+
 use std::{fmt::Display, str::FromStr};
 
 use api_types::{

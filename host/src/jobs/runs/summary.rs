@@ -30,7 +30,8 @@ impl Runs {
     /// now).
     ///
     /// # Errors
-    /// 400 if the time span is empty, has too many periods, or is out of range; 503 if Postgres can't be reached.
+    /// Returns 400 if the time span is empty, has too many periods, or is out of range, and 503 if Postgres can't be
+    /// reached.
     pub async fn summarize(
         &self,
         by: SummaryPeriod,

@@ -1,3 +1,5 @@
+//! A run that this scheduler executes, and the reason why it was stopped.
+
 use std::{
     sync::{Arc, OnceLock},
     time::{Duration, Instant},

@@ -22,7 +22,7 @@ use crate::{
 const LIST_BYTES: usize = 1 << 20;
 /// Memory held while a backup is verified.
 const VERIFY_BYTES: usize = 2 << 20;
-/// Memory held while objects are copied. Does not include the buffers of uploads to the object store.
+/// Memory held while objects are copied. This does not include the buffers of uploads to the object store.
 const COPY_BYTES: usize = 8 << 20;
 /// Maximum time by which `created-at` may be ahead of the host's clock.
 const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);

@@ -1,4 +1,4 @@
-//! The interface `config`: the settings that the owner stored for the plugin. Needs no grant.
+//! The interface `config`: the settings that the owner stored for the plugin. It needs no grant.
 
 use wasmtime::component::Linker;
 

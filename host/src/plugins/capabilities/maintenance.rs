@@ -17,7 +17,7 @@ use crate::{
     storage::{self, StorageState, StorageSweep},
 };
 
-/// Maximum number of rows of a table that one call removes. Bounds the time for which these rows are locked.
+/// Maximum number of keys or audit entries that one call removes. This bounds the time for which the rows are locked.
 const BATCH_ROWS: i64 = 1000;
 /// Minimum age of audit entries that can be removed, so that a plugin can't erase recent ones.
 const MIN_AUDIT_DAYS: u32 = 30;

@@ -1,3 +1,5 @@
+//! The interface `migrations`: lists and applies the migrations of the platform database.
+
 use api_types::{Migration, MigrationState};
 use wasmtime::component::Linker;
 

@@ -1,3 +1,5 @@
+//! The interface `secrets`: opens secrets as handles. The guest can pass a handle on, but can't read the value.
+
 use plugin_manifest::{Capability, Scope};
 use wasmtime::component::{Linker, Resource, ResourceType};
 

@@ -1,3 +1,5 @@
+//! The catalogue of backups as plugins use it: a trait and its types.
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! The first steps of host calls: they count bytes, reserve memory, wait for a permit and check the lease.
+
 use std::{ops::Deref, sync::Arc};
 
 use super::{
@@ -33,10 +35,12 @@ impl<S> Call<S> {
     }
 }
 
-/// Counts the bytes of an async host call's arguments, and reserves memory for them. The first step of every such call.
+/// Counts the bytes of an async host call's arguments, and reserves memory for them. This is the first step of every
+/// such call, except that a call with a stream receives the stream before.
 ///
 /// # Errors
-/// Traps if the run exceeds its limit for host calls. See [`RunCalls::hold`](super::RunCalls::hold) for other errors.
+/// Returns an error, which traps the guest, if the run exceeds its limit on the bytes of host calls. See
+/// [`RunCalls::hold`](super::RunCalls::hold) for other errors.
 pub(in crate::plugins) fn begin_call<S: Send + Sync + 'static>(
     accessor: &Accessor<S>,
     bytes: usize,
@@ -53,7 +57,7 @@ pub(in crate::plugins) fn begin_call<S: Send + Sync + 'static>(
 /// Counts the bytes of a call's result. Called only for results that contain more than a few numbers.
 ///
 /// # Errors
-/// Traps if the run exceeds its limit for host calls.
+/// Returns an error, which traps the guest, if the run exceeds its limit on the bytes of host calls.
 pub(in crate::plugins) fn charge_result<S: Send + Sync + 'static>(
     accessor: &Accessor<S>,
     bytes: usize,

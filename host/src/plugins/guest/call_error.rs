@@ -1,3 +1,5 @@
+//! The error of a host call.
+
 use super::{
     FailureCause,
     bindings::types::{self, ErrorCode},

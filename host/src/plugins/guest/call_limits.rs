@@ -108,7 +108,7 @@ impl RunCalls {
         self.stream_idle
     }
 
-    /// Returns the maximum size of an HTTP body that is streamed.
+    /// Returns the maximum size, in bytes, of an HTTP body that is streamed.
     pub(in crate::plugins) fn max_http_body_bytes(&self) -> u64 {
         self.max_http_body_bytes
     }

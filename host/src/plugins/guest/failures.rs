@@ -1,3 +1,5 @@
+//! Logs the causes of failed host calls, each kind once per run.
+
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;

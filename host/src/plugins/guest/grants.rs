@@ -1,3 +1,5 @@
+//! The permissions, settings and secrets of a plugin's runs.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use plugin_manifest::{Capability, Scope};

@@ -1,3 +1,5 @@
+//! The limits that stop a run, and the limiter of its memories and tables.
+
 use wasmtime::ResourceLimiter;
 
 use super::shared_permits::{Permits, PluginPermits, SharedPermits};

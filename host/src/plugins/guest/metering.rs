@@ -1,3 +1,5 @@
+//! Measures and limits the processor time of a run.
+
 use std::{
     pin::Pin,
     sync::{

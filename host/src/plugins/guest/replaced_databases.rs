@@ -1,3 +1,5 @@
+//! The databases that restores have replaced, as plugins use them: a trait and its result.
+
 use async_trait::async_trait;
 
 use crate::error::ApiResult;

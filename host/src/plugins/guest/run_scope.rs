@@ -1,4 +1,5 @@
-//! A run as its host functions see it: identity, grants and services. Also records denied calls in the audit log.
+//! A run as its host functions see it: identity, grants and services. This module also records denied calls in the
+//! audit log.
 
 use std::{
     sync::{

@@ -1,3 +1,5 @@
+//! The services of the host that capabilities use.
+
 use std::sync::Arc;
 
 use sqlx::PgPool;

@@ -1,3 +1,5 @@
+//! Permits for limited resources that the runs of all plugins share.
+
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
@@ -10,8 +12,8 @@ use crate::plugins::package::has_own_permits;
 
 /// Permits for a limited resource that the runs of all plugins share, for example calls in progress or memory.
 ///
-/// No plugin starves the others. AtlasHub's own plugins have permits that no other plugin can take. Each other plugin
-/// can take at most its share ([`share_of`]) of the common permits.
+/// No plugin alone can starve the others. AtlasHub's own plugins have permits that no other plugin can take. Each other
+/// plugin can take at most its share ([`share_of`]) of the common permits.
 #[derive(Debug)]
 pub(in crate::plugins) struct SharedPermits {
     /// Permits for AtlasHub's own plugins.
@@ -37,8 +39,8 @@ pub(in crate::plugins) struct Permits {
     common: OwnedSemaphorePermit,
 }
 
-/// Returns the number of permits that one plugin can take of `total`: three quarters, rounded up. If `total` is more
-/// than 1, at least one permit is left for other plugins.
+/// Returns the number of permits that one plugin can take of `total`. For other plugins, this leaves a quarter of them,
+/// rounded down, but at least one permit. If `total` is 1, one plugin can take the only permit.
 pub(in crate::plugins) fn share_of(total: usize) -> usize {
     (total - (total / 4).max(1).min(total)).max(1)
 }

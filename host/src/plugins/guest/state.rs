@@ -56,7 +56,7 @@ impl<S> RunState<S> {
     /// size of its result if the result is more than a few numbers.
     ///
     /// # Errors
-    /// Traps if the run exceeds its limit for host calls.
+    /// Returns an error, which traps the guest, if the run exceeds its limit on the bytes of host calls.
     pub fn charge(&mut self, bytes: usize) -> wasmtime::Result<()> {
         self.call_bytes = self.call_bytes.saturating_add((bytes + CALL_OVERHEAD_BYTES) as u64);
         if self.call_bytes > u64::from(self.run.limits.host_call_mib) << 20 {

@@ -37,7 +37,7 @@ pub trait CountsBytes: Send + 'static {
     /// Counts bytes that enter or leave the guest's memory.
     ///
     /// # Errors
-    /// Traps if the limit is exceeded.
+    /// Returns an error, which traps the guest, if the run exceeds its limit on the bytes of host calls.
     fn count_bytes(&mut self, bytes: usize) -> wasmtime::Result<()>;
 
     /// Returns the counter for the processor time that the host spends on producing bytes for the guest.
@@ -88,9 +88,11 @@ where
     FutureReader::new(store, async move { wasmtime::Result::<T>::Ok(outcome.await) })
 }
 
-/// Takes a stream from the guest, whether the host or the guest created it. A slow reader blocks the guest's writes.
+/// Takes a stream from the guest, whether the host or the guest created it. If the guest created it, a slow reader
+/// blocks the guest's writes.
 ///
-/// Call [`StreamReader::close`] on a stream that is not received. If it is only dropped, its writer waits forever.
+/// Call [`StreamReader::close`] on a stream that is not received. If the guest created the stream and it is only
+/// dropped, the guest's writes wait forever.
 ///
 /// # Errors
 /// Returns an error if the stream was already closed.

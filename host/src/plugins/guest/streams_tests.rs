@@ -1,3 +1,5 @@
+//! Tests of the streams between guest and host.
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},

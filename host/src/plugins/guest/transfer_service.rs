@@ -1,3 +1,5 @@
+//! Exports and imports as plugins use them: a trait and its types.
+
 use std::any::Any;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Lists the plugins of the binary and of the plugin folder, and inspects one of them.
+
 use std::collections::BTreeMap;
 
 use crate::plugins::{

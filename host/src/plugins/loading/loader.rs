@@ -1,3 +1,5 @@
+//! One pass of the loader: loads, replaces and unloads plugins.
+
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use super::{
@@ -48,7 +50,7 @@ pub(in crate::plugins) async fn refresh(state: &LoaderState) -> Result<(), Plugi
 /// Reads the trust data, and applies it to the loaded plugins if it changed. Does not wait for a pass in progress.
 ///
 /// # Errors
-/// Returns an error if the platform database is unavailable. In that case, nothing changes.
+/// Returns an error if the platform database is unavailable. In that case, the loaded plugins do not change.
 pub(in crate::plugins) async fn apply_trust_changes(state: &LoaderState) -> Result<(), PluginError> {
     let mut slots = state.slots.lock().await;
     let is_first = !*state.ready.borrow();
@@ -146,7 +148,7 @@ fn unload_at(slots: &Slots, name: &str) -> Option<Instant> {
     slots.by_name.get(name)?.unload_at()
 }
 
-/// Unloads the plugins whose files have not been complete for too long. Returns when the next one is due.
+/// Unloads the plugins whose files have been incomplete for too long. Returns the time at which the next one is due.
 pub(super) async fn unload_incomplete(state: &LoaderState) -> Option<Instant> {
     let slots = state.slots.lock().await;
     let now = Instant::now();
@@ -202,8 +204,8 @@ async fn prepare(
     }
 }
 
-/// Checks a compiled plugin against the current trust data, which may have changed while it was compiled, and records
-/// its serial.
+/// Checks a compiled plugin against the current trust data, which may have changed while it was compiled. Records the
+/// serial of a plugin of the folder.
 async fn finish(
     state: &LoaderState,
     slots: &Slots,

@@ -1,3 +1,5 @@
+//! Selects the candidates to load and the plugins to unload.
+
 use std::collections::BTreeMap;
 
 use super::{

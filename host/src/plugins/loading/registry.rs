@@ -1,3 +1,5 @@
+//! The loaded plugins, ready to run.
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},

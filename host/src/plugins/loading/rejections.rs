@@ -1,3 +1,5 @@
+//! Reports rejected plugins to the owner.
+
 use super::LoaderState;
 use crate::db::audit::{NewAuditEntry, record_or_log};
 

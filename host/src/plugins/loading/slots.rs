@@ -129,8 +129,8 @@ impl Slot {
         }
     }
 
-    /// Returns when the version that was loaded before is unloaded, if the files may be an incomplete copy of a new
-    /// one.
+    /// Returns the time at which the version that was loaded before is unloaded, if the files may be an incomplete copy
+    /// of a new one.
     pub(super) fn unload_at(&self) -> Option<Instant> {
         self.incomplete_since.map(|since| since + REJECTION_DELAY)
     }

@@ -41,7 +41,7 @@ pub(in crate::plugins) struct LoaderState {
     pub trust_changed: Notify,
     /// Notified when files that may be an incomplete copy are found.
     pub incomplete: Notify,
-    /// True after the first pass.
+    /// True after the first pass that succeeded.
     pub ready: watch::Sender<bool>,
 }
 

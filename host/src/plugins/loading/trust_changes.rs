@@ -1,3 +1,5 @@
+//! Applies changes of the trust data to the loaded plugins.
+
 use std::sync::Arc;
 
 use super::{

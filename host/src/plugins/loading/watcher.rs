@@ -14,7 +14,7 @@ use crate::plugins::{
 const PASS_INTERVAL: Duration = Duration::from_secs(5);
 /// Delay between a change in the folder and the pass, because files that are being copied change often.
 const FOLDER_DEBOUNCE: Duration = Duration::from_millis(200);
-/// Interval at which the trust version is read, in case a notification is lost. Also the delay after an error.
+/// Interval at which the trust version is read, in case a notification is lost. This is also the delay after an error.
 const TRUST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Keeps the loaded plugins up to date. Never returns.

@@ -1,7 +1,8 @@
 //! First-party plugins embedded in this binary.
 //!
-//! These plugins pass the same checks as files in the plugin folder. The one difference is that their key is trusted
-//! without the owner's decision. `host/build.rs` decides which plugins are embedded.
+//! These plugins pass the same checks as files in the plugin folder, with these exceptions: their key is trusted and
+//! their request is approved without the owner's decision, their approval is not bound to a key, and their serial is
+//! not compared with earlier ones. `host/build.rs` decides which plugins are embedded.
 
 /// A signed component in this binary.
 #[derive(Debug, Clone, Copy)]

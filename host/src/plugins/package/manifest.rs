@@ -1,3 +1,5 @@
+//! Reads the manifest from a component.
+
 use plugin_manifest::{Manifest, ManifestError, SECTION};
 use wasmparser::{Encoding, Parser, Payload};
 

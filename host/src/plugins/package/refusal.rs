@@ -1,3 +1,5 @@
+//! The reasons why a plugin does not run.
+
 use api_types::PluginState;
 
 /// The reason why a plugin does not run, as shown to the owner in the list of plugins and in the audit log.

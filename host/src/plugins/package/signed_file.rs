@@ -1,3 +1,5 @@
+//! A component and its signature, as read from their source.
+
 use std::sync::Arc;
 
 /// The source of a plugin file.

@@ -1,3 +1,5 @@
+//! The checks of a component before and after compilation, and the reasons why it can't be compiled.
+
 use std::collections::BTreeSet;
 
 use plugin_manifest::{Capability, escape_deceptive};
@@ -64,7 +66,7 @@ impl CompileError {
     }
 }
 
-/// Checks the size and the magic number before any parser reads the file.
+/// Checks the size and the magic number before the compiler reads the file.
 pub(super) fn check_file(component: &[u8], max: usize) -> Result<(), CompileError> {
     /// Magic number, version and layer (WebAssembly component model, binary format).
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";

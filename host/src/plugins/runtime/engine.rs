@@ -18,7 +18,7 @@ use super::{
 };
 use crate::plugins::guest::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS};
 
-/// Interval at which a computing guest yields. Bounds the time that stopping it takes.
+/// Interval at which a computing guest yields. This bounds the time that stopping it takes.
 const TICK_INTERVAL: Duration = Duration::from_millis(10);
 /// Maximum time for which the ticker thread outlives the last handle of its engine.
 const TICKER_IDLE_TIMEOUT: Duration = Duration::from_secs(5);

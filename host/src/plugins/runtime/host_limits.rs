@@ -22,7 +22,8 @@ pub struct HostLimits {
     pub total_runs: u32,
     /// Components that are compiled at a time.
     pub compilations: u32,
-    /// Limits of host calls.
+    /// The configuration that the other fields come from. It also contains the limits of host calls, files and
+    /// compilations.
     pub config: PluginsConfig,
 }
 

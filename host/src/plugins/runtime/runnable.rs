@@ -1,3 +1,5 @@
+//! The parts of a plugin that a run needs.
+
 use std::sync::Arc;
 
 use plugin_manifest::Manifest;

@@ -1,3 +1,5 @@
+//! Limits how many guests compute at a time.
+
 use std::{
     pin::Pin,
     sync::Arc,

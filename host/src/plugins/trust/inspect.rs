@@ -1,3 +1,5 @@
+//! Inspects a plugin's file: checks its signature, manifest, imports and parameter schemas.
+
 use std::sync::Arc;
 
 use super::{DetachedSignature, TrustView};
@@ -65,7 +67,7 @@ impl InspectedPlugin {
     }
 }
 
-/// Checks a file's signature, manifest and imports.
+/// Checks a file's signature, manifest, imports and parameter schemas.
 ///
 /// Hashes and parses the whole file, so call it on a blocking thread.
 pub fn inspect_file(file: &SignedFile, trust: &TrustView) -> Inspection {

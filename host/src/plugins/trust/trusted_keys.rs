@@ -1,4 +1,5 @@
-//! Keys that sign plugins: trusted by the owner, proposed by files, or revoked permanently.
+//! Keys that sign plugins: this binary's own key, and keys that the owner trusted, that files propose, or that were
+//! revoked permanently.
 
 use std::collections::BTreeMap;
 

@@ -1,3 +1,5 @@
+//! Decides whether an inspected plugin may run.
+
 use std::sync::Arc;
 
 use super::{
@@ -40,10 +42,10 @@ pub fn verify_file(file: SignedFile, trust: &TrustView) -> (Inspection, Option<V
 }
 
 impl InspectedPlugin {
-    /// Verifies the plugin together with the bytes that it was inspected from.
+    /// Checks that the plugin may be loaded, and that `bytes` are the bytes that it was inspected from.
     ///
     /// # Errors
-    /// Returns the reason why the plugin may not be loaded.
+    /// Returns the reason why the plugin may not be loaded, or [`Refusal::Changing`] if the bytes are others.
     pub fn verify(self: &Arc<Self>, bytes: Arc<[u8]>, trust: &TrustView) -> Result<VerifiedPlugin, Refusal> {
         self.check_loadable(trust)?;
         if crate::secrets::sha256(&bytes) != self.sha256 {
@@ -62,10 +64,12 @@ impl InspectedPlugin {
         self.effective_scopes(trust)
     }
 
-    /// Returns the scopes with which the plugin may run, or may continue to run: imports ∩ requested ∩ granted.
+    /// Returns the scopes with which the plugin may run, or may continue to run. For each capability that it imports,
+    /// the scope contains what was both requested and granted.
     ///
     /// # Errors
-    /// Returns the reason why the plugin may not run.
+    /// Returns the reason why the plugin may not run, for example [`Refusal::ImportNotGranted`] if it imports a
+    /// capability that was not granted.
     pub fn effective_scopes(&self, trust: &TrustView) -> Result<CapabilityScopes, Refusal> {
         self.check_not_revoked(trust)?;
         let approval = trust.approvals.get(self.name()).ok_or(Refusal::NotApproved)?;
@@ -86,7 +90,8 @@ impl InspectedPlugin {
     /// `loading::registry` stops the runs of a plugin that fails this check.
     ///
     /// # Errors
-    /// Returns a refusal that names the key, the file or the approval.
+    /// Returns [`Refusal::RevokedKey`] or [`Refusal::UntrustedKey`] for the key, [`Refusal::Revoked`] for the approval,
+    /// and [`Refusal::RevokedFile`] for the file.
     pub fn check_not_revoked(&self, trust: &TrustView) -> Result<(), Refusal> {
         find_trusted_key(&self.key_id, trust)?;
         if trust.approvals.get(self.name()).is_some_and(|approval| approval.revoked) {

@@ -1,3 +1,5 @@
+//! The trust data that the checks of plugins use.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
@@ -30,7 +32,8 @@ pub struct LatestSerial {
     pub sha256: [u8; 32],
 }
 
-/// The owner's decision on one plugin. Binds the plugin's name, key and grants.
+/// The decision on one plugin, by the owner or, for a first-party plugin, by the host. It binds the plugin's name, key
+/// and grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Approval {
     pub key_id: String,

@@ -1,3 +1,5 @@
+//! The sender of a request on the public surface, and its extractors.
+
 use std::sync::Arc;
 
 use api_types::KeyType;
@@ -50,7 +52,7 @@ impl Caller {
     /// Checks that the caller has the full rights of the secret key.
     ///
     /// # Errors
-    /// 403 for any other caller.
+    /// Returns 403 for any other caller.
     pub fn require_secret(&self) -> ApiResult<()> {
         if self.is_secret() {
             return Ok(());
@@ -99,7 +101,8 @@ impl<S: Send + Sync> FromRequestParts<S> for SecretCaller {
 #[derive(Debug, Clone)]
 pub struct SignedInCaller {
     pub project: Arc<ProjectRef>,
-    /// The verified claims. Whether the user and the session still exist is not known.
+    /// The verified claims. The user or the session may no longer exist, unless the project's settings require the gate
+    /// to check the session.
     pub user: Arc<UserClaims>,
 }
 

@@ -47,7 +47,7 @@ pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 /// request of a browser.
 ///
 /// # Errors
-/// 403 if the project does not allow the origin.
+/// Returns 403 if the project does not allow the origin.
 pub(super) fn check_origin(project: &ProjectRef, headers: &HeaderMap) -> ApiResult<Option<HeaderValue>> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(None) };
     let allowed = origin.to_str().is_ok_and(|origin| {

@@ -48,7 +48,7 @@ impl RateLimits {
     /// Counts a request.
     ///
     /// # Errors
-    /// 429 if the project is above its limit.
+    /// Returns 429 if the project is above its limit.
     pub(super) fn check(&self, project: &String, key_type: KeyType) -> ApiResult<()> {
         let limiter = match key_type {
             KeyType::Publishable => &self.publishable,
@@ -87,10 +87,10 @@ impl Default for WrongKeyLimit {
 }
 
 impl WrongKeyLimit {
-    /// Counts a wrong key.
+    /// Counts a wrong key, or the id of an unknown project.
     ///
     /// # Errors
-    /// 429 if the address is above its limit.
+    /// Returns 429 if the address is above its limit.
     pub(super) fn check(&self, address: ClientAddress) -> ApiResult<()> {
         let WrongKeys { limiter, refused, count } = &*self.0;
         if count.fetch_add(1, Ordering::Relaxed) % REMOVAL_INTERVAL == REMOVAL_INTERVAL - 1 {
@@ -108,7 +108,7 @@ impl WrongKeyLimit {
     /// Checks, without counting, that the address is not above its limit.
     ///
     /// # Errors
-    /// 429 if it is.
+    /// Returns 429 if it is.
     pub(super) fn check_refused(&self, address: ClientAddress) -> ApiResult<()> {
         let until = self.0.refused.get(&address.0).map(|until| *until);
         match until.and_then(|until| until.checked_duration_since(Instant::now())) {

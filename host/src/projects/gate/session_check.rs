@@ -1,3 +1,5 @@
+//! The check of a user's session, which the slice `auth` implements.
+
 use async_trait::async_trait;
 
 use super::UserClaims;
@@ -10,6 +12,7 @@ pub trait SessionCheck: Send + Sync {
     /// Checks that the session of a verified access token has not ended and the user is not disabled.
     ///
     /// # Errors
-    /// 401 if the session has ended or the user is disabled, 503 if the project's database can't be reached.
+    /// Returns 401 if the session has ended or the user is disabled, and 503 if the project's database can't be
+    /// reached.
     async fn check_session(&self, project: &str, user: &UserClaims) -> ApiResult<()>;
 }

@@ -68,7 +68,7 @@ pub struct SigningKey {
 /// Returns a project's newest signing key, decrypted.
 ///
 /// # Errors
-/// 503 if Postgres can't be reached, 500 if the project has no key or the key can't be decrypted.
+/// Returns 503 if Postgres can't be reached, and 500 if the project has no key or the key can't be decrypted.
 pub async fn signing_key(platform: &PgPool, sealer: &Sealer, project: &str) -> ApiResult<SigningKey> {
     let (id, sealed): (Uuid, Vec<u8>) = sqlx::query_as(
         "SELECT id, sealed FROM signing_keys WHERE project_id = $1 AND retired_at IS NULL ORDER BY id DESC LIMIT 1",
@@ -85,7 +85,7 @@ pub async fn signing_key(platform: &PgPool, sealer: &Sealer, project: &str) -> A
 /// replaced more than 25 hours ago. Returns the id of the new key.
 ///
 /// # Errors
-/// 503 if Postgres can't be reached, 500 if the key can't be created.
+/// Returns 503 if Postgres can't be reached, and 500 if the key can't be created.
 pub async fn rotate_signing_key(platform: &PgPool, sealer: &Sealer, project: &str) -> ApiResult<String> {
     let mut transaction = platform.begin().await?;
     // Two rotations at once would leave two keys that sign.

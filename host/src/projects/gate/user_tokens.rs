@@ -64,7 +64,7 @@ impl UserTokens {
     /// Returns the public keys of a project's tokens, newest first (RFC 7517).
     ///
     /// # Errors
-    /// 503 if Postgres can't be reached, 500 if a key can't be read.
+    /// Returns 503 if Postgres can't be reached, and 500 if a key can't be read.
     pub async fn public_keys(&self, project: &str) -> ApiResult<Vec<serde_json::Value>> {
         match self.keys.get(project).map(|keys| keys.clone()) {
             Some(keys) if keys.read_at.elapsed() < MAX_PUBLISHED_AGE => Ok(keys.jwks.clone()),
@@ -86,7 +86,7 @@ impl UserTokens {
     /// one.
     ///
     /// # Errors
-    /// 401 if the token is not valid, 503 if Postgres can't be reached.
+    /// Returns 401 if the token is not valid, and 503 if Postgres can't be reached.
     pub(super) async fn verify(&self, project: &str, token: &str, issuer: Option<&str>) -> ApiResult<Arc<UserClaims>> {
         let digest = TokenDigest::new(project, issuer, token);
         if let Some(verified) = self.verified.get(&digest, jsonwebtoken::get_current_timestamp())
@@ -167,7 +167,7 @@ impl UserTokens {
 /// short-lived tokens.
 ///
 /// # Errors
-/// 401 if the token has expired or has no expiry.
+/// Returns 401 if the token has expired or has no expiry.
 fn expiry(claims: &serde_json::Map<String, serde_json::Value>) -> ApiResult<u64> {
     let number = |name: &str| claims.get(name).and_then(serde_json::Value::as_f64).map(|seconds| seconds as u64);
     let expires_at = number("exp").ok_or_else(|| invalid_token("no expiry"))?;

@@ -149,7 +149,7 @@ pub(super) async fn revoke(state: &ProjectsState, project: &str, id: Uuid) -> Ap
 /// Deletes up to `limit` keys that expired or were revoked at least `days` days ago. Returns their number.
 ///
 /// # Errors
-/// The error of the statement.
+/// Returns the error of the statement.
 pub async fn remove_expired_or_revoked_keys(platform: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     queries::remove_expired_or_revoked_keys(platform, days, limit).await
 }
@@ -157,7 +157,7 @@ pub async fn remove_expired_or_revoked_keys(platform: &PgPool, days: i32, limit:
 /// Returns the name without spaces around it.
 ///
 /// # Errors
-/// 400 unless it has 1 to 64 characters, none of them a control character.
+/// Returns 400 unless it has 1 to 64 characters, none of them a control character.
 pub(in crate::projects) fn check_name<'a>(name: &'a str, field: &str) -> ApiResult<&'a str> {
     let name = name.trim();
     let count = name.chars().count();

@@ -88,7 +88,7 @@ impl KeyCache {
     /// Returns a valid key, and counts the request.
     ///
     /// # Errors
-    /// 401 if the key is not valid, 503 if that can't be determined.
+    /// Returns 401 if the key is not valid, and 503 if that can't be determined.
     pub(in crate::projects) async fn check(&self, key: &str) -> ApiResult<Arc<CachedKey>> {
         let cached = self.find(key).await?;
         cached.requests.fetch_add(1, Ordering::Relaxed);

@@ -1,3 +1,5 @@
+//! Handlers of the admin surface for API keys.
+
 use api_types::{ApiKey, CreateApiKey, CreatedApiKey, ErrorBody, Page, PageQuery, RotateApiKey, UpdateApiKey};
 use axum::{Extension, extract::State, http::StatusCode};
 use uuid::Uuid;

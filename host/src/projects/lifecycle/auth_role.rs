@@ -32,8 +32,8 @@ pub struct AuthResources {
 /// Creates the project's role for end-user login and gives it schema `auth` with those of `tables` that exist there.
 ///
 /// # Errors
-/// 409 if the schema contains tables or other objects that AtlasHub did not create and can't take over, 404 if the
-/// project does not exist, 503 if Postgres can't be reached.
+/// Returns 409 if the schema contains tables or other objects that AtlasHub did not create and can't take over, 404 if
+/// the project does not exist, and 503 if Postgres can't be reached.
 pub async fn prepare_auth_role(resources: &AuthResources, project: &str, tables: AuthTables) -> ApiResult<()> {
     create(resources, project).await?;
     let mut connection =
@@ -47,7 +47,7 @@ pub async fn prepare_auth_role(resources: &AuthResources, project: &str, tables:
 /// them. Otherwise the owner could read passwords and change users.
 ///
 /// # Errors
-/// As [`prepare_auth_role`].
+/// Fails like [`prepare_auth_role`].
 pub async fn take_over_restored(
     resources: &AuthResources,
     project: &str,

@@ -30,8 +30,8 @@ pub struct AuthTables {
 /// platform's, to the project's database or to one that is being restored. It is idempotent.
 ///
 /// # Errors
-/// 409 if one of the tables was not created by AtlasHub or was changed since, or if the schema contains other objects
-/// that can't be taken over.
+/// Returns 409 if one of the tables was not created by AtlasHub or was changed since, or if the schema contains other
+/// objects that can't be taken over.
 pub(super) async fn take_over(connection: &mut PgConnection, project: &str, tables: AuthTables) -> ApiResult<()> {
     // The project controls the contents of the database. So names must not resolve to its objects, and a lock that it
     // holds must not make this connection wait forever.

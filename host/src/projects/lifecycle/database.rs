@@ -1,7 +1,7 @@
 //! The statements that create and drop a project's database and roles.
 //!
 //! The platform's role owns the database: an owner among the project's roles could open it to others, or drop it. Every
-//! function here is idempotent, so that it can be called again after a failure.
+//! function here except `rename_database` is idempotent, so that it can be called again after a failure.
 
 use std::str::FromStr;
 
@@ -14,7 +14,7 @@ pub(super) fn role_name(project: &str, role: DbRole) -> String {
     format!("proj_{project}_{}", role.suffix())
 }
 
-/// Quotes an identifier. Project ids are lowercase letters and digits, so this is a second line of defence.
+/// Quotes an identifier. Project ids are lowercase letters and digits, so this is a second line of defense.
 pub(super) fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -70,7 +70,7 @@ impl Databases {
     /// because Postgres visits every file of a database to measure its size.
     ///
     /// # Errors
-    /// The error of a query.
+    /// Returns the error of a query.
     pub async fn list(&self, choose: impl Fn(&DatabaseName) -> bool) -> Result<Vec<DatabaseEntry>, sqlx::Error> {
         let mut entries = Vec::new();
         if choose(&DatabaseName::Platform) {
@@ -96,8 +96,8 @@ impl Databases {
     /// Returns the name of the project as the owner spelled it, or `None` for the platform database.
     ///
     /// # Errors
-    /// [`DbError::Gone`] if there is no such project or it is not ready, [`DbError::Unreachable`] if Postgres can't be
-    /// reached.
+    /// Returns [`DbError::Gone`] if there is no such project or it is not ready, and [`DbError::Unreachable`] if
+    /// Postgres can't be reached.
     pub async fn title(&self, database: &DatabaseName) -> Result<Option<String>, DbError> {
         let DatabaseName::Project(id) = database else { return Ok(None) };
         let project = queries::project(&self.platform, id).await.map_err(|error| DbError::Unreachable(error.into()))?;
@@ -108,7 +108,7 @@ impl Databases {
     /// Returns the tables ordered by schema and name, without system tables.
     ///
     /// # Errors
-    /// [`DbError::Gone`] if there is no such project or it is not ready, and the errors of the query.
+    /// Returns [`DbError::Gone`] if there is no such project or it is not ready, and the errors of the query.
     pub async fn tables(&self, database: &DatabaseName) -> Result<Vec<DatabaseTable>, DbError> {
         parse_tables(&self.tables_json(database).await?)
     }
@@ -116,7 +116,7 @@ impl Databases {
     /// Returns the tables like [`Self::tables`], as JSON for [`parse_tables`].
     ///
     /// # Errors
-    /// As [`Self::tables`].
+    /// Fails like [`Self::tables`].
     pub async fn tables_json(&self, database: &DatabaseName) -> Result<String, DbError> {
         self.title(database).await?;
         // The semaphore is never closed.
@@ -135,7 +135,7 @@ impl Databases {
     /// Opens a connection, see [`Dumper::connect_as`].
     ///
     /// # Errors
-    /// The errors of [`Self::title`] and of [`Dumper::connect_as`].
+    /// Returns the errors of [`Self::title`] and of [`Dumper::connect_as`].
     pub async fn connect_as(&self, database: &DatabaseName, role: DbRole) -> Result<ExclusiveClient, DumpError> {
         self.title(database).await?;
         self.dumper.connect_as(database, role).await
@@ -144,7 +144,7 @@ impl Databases {
     /// Starts a dump, see [`Dumper::dump`].
     ///
     /// # Errors
-    /// The errors of [`Self::title`] and of [`Dumper::dump`].
+    /// Returns the errors of [`Self::title`] and of [`Dumper::dump`].
     pub async fn dump(
         &self,
         database: &DatabaseName,

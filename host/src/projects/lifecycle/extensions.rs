@@ -41,7 +41,7 @@ const CREATE_TRIGGER: &str = "BEGIN;
 /// Applies the setting to the databases of all ready projects. Logs a failure, and continues with the next database.
 ///
 /// # Errors
-/// The error of the query for the projects.
+/// Returns the error of the query for the projects.
 pub async fn apply_extension_setting(state: &ProjectsState) -> Result<(), sqlx::Error> {
     for project in queries::ready_projects(&state.platform).await? {
         if let Err(error) = apply_to_project(state, &project).await {

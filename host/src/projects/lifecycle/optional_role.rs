@@ -1,3 +1,5 @@
+//! Creates a role that only some projects have.
+
 use sqlx::{PgConnection, PgPool};
 
 use super::{

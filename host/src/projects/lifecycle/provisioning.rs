@@ -190,7 +190,7 @@ pub(super) async fn remove_all(
 /// Takes the project's lock, which is held until the connection closes.
 ///
 /// # Errors
-/// [`LifecycleError::Busy`] if another connection holds it.
+/// Returns [`LifecycleError::Busy`] if another connection holds it.
 pub(super) async fn lock(connection: &mut PgConnection, id: &str) -> Result<(), LifecycleError> {
     let locked: bool =
         sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended('atlashub project ' || $1, 0))")

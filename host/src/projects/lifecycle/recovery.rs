@@ -21,7 +21,7 @@ pub struct UnfinishedProject {
 /// Returns the projects that are not ready, including those that a running process works on.
 ///
 /// # Errors
-/// The error of the query.
+/// Returns the error of the query.
 pub async fn unfinished_projects(platform: &PgPool) -> Result<Vec<UnfinishedProject>, sqlx::Error> {
     let projects = queries::unfinished_projects(platform).await?;
     Ok(projects

@@ -76,7 +76,7 @@ pub async fn delete_after_run(state: &ProjectsState, id: &str, run: Uuid, entry:
 /// no longer waits.
 ///
 /// # Errors
-/// The error of a statement. Nothing was changed then.
+/// Returns the error of a statement. In that case, nothing was changed.
 pub async fn keep_after_run(
     state: &ProjectsState,
     id: &str,

@@ -143,8 +143,8 @@ impl Replacements {
     /// Creates an empty database that only the project's owner role and its role for dumps may connect to.
     ///
     /// # Errors
-    /// `Gone` if the project is not ready, `Busy` if another connection holds the project's lock for longer than 30
-    /// seconds, `Database` if a statement fails.
+    /// Returns `Gone` if the project is not ready, `Busy` if another connection holds the project's lock for longer
+    /// than 30 seconds, and `Database` if a statement fails.
     pub async fn create(&self, project: &str, name: &str) -> Result<(), ReplacementError> {
         let mut connection = self.locked(project).await?;
         database::create_closed_database(&mut connection, name).await?;
@@ -178,8 +178,8 @@ impl Replacements {
     /// the tables of end-user login belong to the project's role for login.
     ///
     /// # Errors
-    /// `Refused` with the error of the take-over, for example if schema `auth` contains objects that AtlasHub did not
-    /// create. `Database` if a statement fails.
+    /// Returns `Refused` with the error of the take-over, for example if schema `auth` contains objects that AtlasHub
+    /// did not create. Returns `Database` if a statement fails.
     pub async fn finish(&self, project: &str, name: &str) -> Result<(), ReplacementError> {
         (self.take_over_auth)(project.to_owned(), name.to_owned()).await.map_err(ReplacementError::Refused)?;
         Ok(extensions::apply_to_database(&self.database_url, name, self.allow_create_extension).await?)
@@ -189,7 +189,7 @@ impl Replacements {
     /// role that runs it.
     ///
     /// # Errors
-    /// `Database` if a statement fails.
+    /// Returns `Database` if a statement fails.
     pub async fn restore_access(&self, project: &str) -> Result<(), ReplacementError> {
         let (mut connection, database) = (self.connect().await?, format!("proj_{project}"));
         if database::database_exists(&mut connection, &database).await? {
@@ -264,7 +264,7 @@ impl Replacements {
     /// Returns the databases that restores of the project are loading, or were loading when their process was killed.
     ///
     /// # Errors
-    /// `Database` if the query fails.
+    /// Returns `Database` if the query fails.
     pub async fn leftovers(&self, project: &str) -> Result<Vec<String>, ReplacementError> {
         let mut connection = self.connect().await?;
         let names = sqlx::query_scalar("SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)")
@@ -278,7 +278,7 @@ impl Replacements {
     /// Drops a database that was loaded or kept, and ends its sessions. Succeeds if it does not exist.
     ///
     /// # Errors
-    /// `Database` if the statement fails.
+    /// Returns `Database` if the statement fails.
     pub async fn drop(&self, name: &str) -> Result<(), ReplacementError> {
         let mut connection = self.connect().await?;
         database::drop_database(&mut connection, name).await?;

@@ -28,7 +28,7 @@ impl ProjectsState {
     /// Returns the totals of the projects by their ids. Database sizes and table counts are at most `max_age` old.
     ///
     /// # Errors
-    /// The error of a query of the platform database.
+    /// Returns the error of a query of the platform database.
     pub async fn totals(
         &self,
         projects: &[ProjectRef],

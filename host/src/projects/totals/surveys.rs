@@ -1,4 +1,4 @@
-//! Sizes and table counts of projects' databases, with a cache.
+//! Sizes, table counts and unprotected tables of projects' databases, with a cache.
 
 use std::{
     collections::HashMap,
@@ -63,7 +63,7 @@ impl Surveys {
     /// not respond has no number of tables.
     ///
     /// # Errors
-    /// The error of a query of the platform database. Errors of projects' databases are logged.
+    /// Returns the error of a query of the platform database. Errors of projects' databases are logged.
     pub async fn surveys(
         &self,
         projects: &[ProjectRef],

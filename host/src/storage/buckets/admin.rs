@@ -1,4 +1,4 @@
-//! Handlers for buckets: list, create, change and delete.
+//! The owner's operations on buckets: list, get, create, update and delete.
 
 use api_types::{Bucket, CreateBucket, DeleteBucket, Page, PageQuery, UpdateBucket};
 

@@ -1,3 +1,5 @@
+//! Fixed SQL on the table `buckets`.
+
 use std::collections::HashMap;
 
 use api_types::{Bucket, BucketExposure};

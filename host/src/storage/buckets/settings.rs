@@ -1,3 +1,5 @@
+//! The settings of a bucket, and changes to them.
+
 use api_types::BucketAccess;
 
 /// Exposure and size limit of a bucket.

@@ -57,7 +57,8 @@ impl SettingsCache {
             self.entries.retain(|_, entry| entry.read_at.elapsed() < MAX_AGE);
         }
         let entry = self.entries.entry(project_id.to_owned());
-        // Checked while `entry` holds its lock, because `invalidate` first counts and then takes that lock.
+        // Checked while `entry` holds its lock, because `invalidate` first increments the counter and then takes that
+        // lock.
         if self.invalidations.load(Ordering::SeqCst) == invalidations {
             entry.insert(Entry { read_at, buckets });
         }

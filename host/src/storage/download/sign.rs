@@ -1,3 +1,5 @@
+//! Checks a download request and signs it.
+
 use api_types::{SignDownload, SignedDownload};
 
 use super::{
@@ -15,8 +17,8 @@ use crate::error::{ApiError, ApiResult};
 /// respond with an attachment. Pages can still embed such objects as images.
 ///
 /// # Errors
-/// 400 for an invalid request, 403 if the caller may not download, 404 if the object does not exist or was removed
-/// because it is larger than its upload was signed for.
+/// Returns 400 for an invalid request, 403 if the caller may not download, and 404 if the bucket or the object does not
+/// exist. An object that is larger than its upload was signed for is removed, and then does not exist.
 pub(crate) async fn sign_download(access: &StorageAccess, request: SignDownload) -> ApiResult<SignedDownload> {
     let path = access.object_path(request.bucket.as_deref(), &request.object_key).await?;
     if request.download_as.as_deref().is_some_and(|name| !disposition::is_file_name(name)) {

@@ -19,7 +19,7 @@ const MAX_TIME: Duration = Duration::from_secs(8);
 /// Counts the objects of the bucket in the request's path whose paths start with a prefix.
 ///
 /// # Errors
-/// 400 for an invalid bucket name or prefix, 404 if the bucket does not exist.
+/// Returns 400 for an invalid bucket name or prefix, and 404 if the bucket does not exist.
 pub(crate) async fn count_objects(access: &StorageAccess, request: CountObjects) -> ApiResult<ObjectCount> {
     let started = Instant::now();
     let bucket = access.resolve_bucket(None)?.ok_or_else(|| ApiError::not_found("bucket"))?;

@@ -1,3 +1,5 @@
+//! Deletes one object.
+
 use api_types::{DeletedObject, ObjectRef};
 
 use super::super::{
@@ -11,7 +13,7 @@ use crate::error::ApiResult;
 /// Removes an object and its record.
 ///
 /// # Errors
-/// 400 for an invalid object key, 404 if the bucket or the object does not exist.
+/// Returns 400 for an invalid object key, and 404 if the bucket or the object does not exist.
 pub(crate) async fn delete_object(access: &StorageAccess, request: ObjectRef) -> ApiResult<DeletedObject> {
     let path = access.object_path(request.bucket.as_deref(), &request.object_key).await?;
     access.require_bucket(path.bucket()).await?;

@@ -60,8 +60,8 @@ impl BulkDeletion {
     /// Parses and checks a request. Deletes nothing.
     ///
     /// # Errors
-    /// `invalid_request` unless exactly one of `keys` and `prefix` is given, `invalid_path` for an invalid key or
-    /// prefix, 404 if the bucket does not exist.
+    /// Returns `invalid_request` unless exactly one of `keys` and `prefix` is given and `keys` has 1 to 1000 keys,
+    /// `invalid_path` for an invalid key or prefix, and 404 if the bucket does not exist.
     pub async fn parse(
         state: &StorageState,
         project: Arc<ProjectRef>,

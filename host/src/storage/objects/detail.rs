@@ -1,3 +1,5 @@
+//! Looks up one object and its record.
+
 use api_types::{ObjectDetail, ObjectRef, StoredObject};
 
 use super::super::{
@@ -8,10 +10,10 @@ use super::super::{
 };
 use crate::{error::ApiResult, object_store::ObjectMeta};
 
-/// Returns an object and its uploader.
+/// Returns an object, and the uploader and creation time in its record.
 ///
 /// # Errors
-/// 400 for an invalid object key, 404 if the bucket or the object does not exist.
+/// Returns 400 for an invalid object key, and 404 if the bucket or the object does not exist.
 pub(crate) async fn get_object(access: &StorageAccess, request: ObjectRef) -> ApiResult<ObjectDetail> {
     let path = access.object_path(request.bucket.as_deref(), &request.object_key).await?;
     access.require_bucket(path.bucket()).await?;

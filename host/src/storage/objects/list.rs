@@ -1,3 +1,5 @@
+//! Lists the objects of a bucket, page by page.
+
 use api_types::{ListObjects, ObjectPage, StoredObject};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 
@@ -20,7 +22,7 @@ const DELIMITER: &str = "/";
 /// stores don't list them. Updates the records of uploads that have arrived.
 ///
 /// # Errors
-/// 400 for an invalid bucket name, prefix, delimiter, limit or cursor, 404 if the bucket does not exist.
+/// Returns 400 for an invalid bucket name, prefix, delimiter, limit or cursor, and 404 if the bucket does not exist.
 pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -> ApiResult<ObjectPage> {
     let bucket = access
         .resolve_bucket(request.bucket.as_deref())?
@@ -71,7 +73,7 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
     Ok(ObjectPage { items, prefixes, next_cursor: page.next.map(|token| BASE64.encode(token)) })
 }
 
-/// Decodes a cursor. It is the store's continuation token in base64, which is safe in a URL.
+/// Decodes a cursor. It is the store's continuation token in URL-safe base64.
 fn decode_cursor(cursor: &str) -> ApiResult<String> {
     BASE64.decode(cursor).ok().and_then(|token| String::from_utf8(token).ok()).ok_or_else(invalid_cursor)
 }

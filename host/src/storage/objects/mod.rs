@@ -1,7 +1,8 @@
-//! Operations on objects. They require the secret key, or are the owner's.
+//! Operations on objects, for the owner. Apps can use `list` and `delete` with the secret key.
 //!
 //! - `list`, `delete`: pages of objects and folders, and the removal of one object.
-//! - `detail`, `count`, `transfer`: the properties of one object, the size of a folder, and moves and copies.
+//! - `detail`, `count`, `transfer`: the properties of one object, the number and size of the objects under a prefix,
+//!   and moves and copies.
 //! - `delete_many`: the steps in which a run deletes many objects.
 
 mod count;

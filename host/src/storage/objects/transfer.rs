@@ -1,3 +1,5 @@
+//! Copies or moves one object.
+
 use api_types::{MoveObject, StoredObject};
 
 use super::{
@@ -29,16 +31,16 @@ enum IfTaken {
     Replace,
 }
 
-/// Copies or moves an object to another path of its project. Runs to its end if the caller is cancelled: a store may
-/// take minutes to copy a large object.
+/// Copies or moves an object to another path of its project. Runs to its end even if the caller is cancelled, because a
+/// store may take minutes to copy a large object.
 ///
 /// A move copies the object, records the copy, and then deletes the object unless it was replaced in the meantime. If
 /// the move is interrupted, both objects can exist.
 ///
 /// # Errors
-/// 400 for an invalid path or if the store refuses the copy, 404 if a bucket or the object does not exist, 409 if the
-/// new path is taken or the object was replaced in the meantime, 413 if the object is larger than the new bucket
-/// allows.
+/// Returns 400 for an invalid path or if the store refuses the copy, 404 if a bucket or the object does not exist, 409
+/// if the new path is taken or the object was replaced in the meantime, and 413 if the object is larger than the new
+/// bucket allows.
 pub(in super::super) async fn transfer_object(
     access: StorageAccess,
     request: MoveObject,
@@ -119,7 +121,7 @@ async fn copy(
     Ok(copy)
 }
 
-/// Deletes a moved object at its old path, unless it was replaced after it was copied.
+/// Deletes a moved object at its old path. Returns `conflict` if the object was replaced after it was copied.
 async fn remove_source(
     access: &StorageAccess,
     from: &ObjectPath,

@@ -19,7 +19,7 @@ const QUOTA_RETRY: Duration = Duration::from_secs(60);
 /// Records an upload to a staged object. Returns its id, or `None` if the bucket does not exist.
 ///
 /// # Errors
-/// 429 if the owner's quota is used up.
+/// Returns 429 if the quota of the key or user is used up.
 pub(in super::super) async fn open_staged(state: &StorageState, upload: NewOpenUpload<'_>) -> ApiResult<Option<Uuid>> {
     let max = state.upload_quotas.staged;
     match open(state, UploadKind::Staged, upload, max).await {
@@ -38,7 +38,7 @@ pub(in super::super) async fn open_staged(state: &StorageState, upload: NewOpenU
 /// exist.
 ///
 /// # Errors
-/// 429 if the owner's quota is used up.
+/// Returns 429 if the quota of the key or user is used up.
 pub(in super::super) async fn open_multipart(
     state: &StorageState,
     upload: NewOpenUpload<'_>,

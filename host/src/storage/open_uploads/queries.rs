@@ -1,3 +1,5 @@
+//! Fixed SQL on the table `open_uploads`.
+
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -14,12 +16,12 @@ type Result<T> = std::result::Result<T, sqlx::Error>;
 #[derive(Debug, Clone, Copy, sqlx::FromRow)]
 pub(super) struct Inserted {
     pub bucket_exists: bool,
-    /// False if the bucket does not exist or the owner's quota is used up.
+    /// False if the bucket does not exist or the quota is used up.
     pub is_inserted: bool,
 }
 
-/// Records an upload, unless its owner already has `quota` open uploads of this kind. Concurrent calls can exceed the
-/// quota by the number of the calls.
+/// Records an upload, unless its `quota_owner` already has `quota` open uploads of this kind. Concurrent calls can
+/// exceed the quota by the number of the calls.
 pub(super) async fn insert_upload(
     platform: &PgPool,
     id: Uuid,
@@ -178,7 +180,7 @@ pub(super) async fn begin_move(platform: &PgPool, id: Uuid) -> Result<bool> {
     }
 }
 
-/// Undoes step 1, if step 2 did not put an object at the path.
+/// Undoes step 1 of a move. The caller has checked that step 2 put no object at the path.
 pub(super) async fn cancel_move(platform: &PgPool, id: Uuid) -> Result<()> {
     sqlx::query("UPDATE open_uploads SET state = 'open' WHERE id = $1 AND state = 'moving'")
         .bind(id)

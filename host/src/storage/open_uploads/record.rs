@@ -1,3 +1,5 @@
+//! The rows of the table `open_uploads` as types.
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};

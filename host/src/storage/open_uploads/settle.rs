@@ -43,7 +43,7 @@ pub(in super::super) struct SettleReport {
     pub ended: u64,
     /// Objects moved to their path.
     pub moved: u64,
-    /// Objects removed because they were larger than was signed for.
+    /// Objects removed because they were larger than their upload was signed for.
     pub oversize: u64,
     /// Staged objects deleted for any of these reasons, or because their upload was over or unknown.
     pub deleted: u64,
@@ -87,7 +87,7 @@ impl SettleLocks {
 }
 
 /// Moves the staged object that arrived first to its path, if the path is free, and deletes the others. Runs to its end
-/// if the caller is cancelled: a store may take minutes to copy a large object.
+/// even if the caller is cancelled, because a store may take minutes to copy a large object.
 pub(in super::super) async fn settle_path(state: &StorageState, project_id: &str, path: &ObjectPath) -> ApiResult<()> {
     let guard = state.settle_locks.lock(project_id, path).await;
     let (state, project_id, path) = (state.clone(), project_id.to_owned(), path.clone());
@@ -106,7 +106,7 @@ pub(in super::super) async fn settle_path(state: &StorageState, project_id: &str
     settling.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
 }
 
-/// Settles staged objects of a bucket before it is listed, if an upload to a path with this prefix is not over.
+/// Settles staged objects of a bucket before it is listed, if a staged upload to a path with this prefix is not over.
 pub(in super::super) async fn settle_bucket(
     state: &StorageState,
     project_id: &str,

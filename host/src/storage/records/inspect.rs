@@ -49,7 +49,7 @@ impl InspectedObject {
 enum Verdict {
     /// The record is up to date.
     Unchanged,
-    /// The object is new and within its limit: update the record.
+    /// The object is new or was replaced, and no limit forbids it: update the record.
     Record,
     /// The object exceeds the limit that its upload was signed for: remove it.
     Remove,

@@ -1,3 +1,5 @@
+//! Fixed SQL on the table `file_metadata`.
+
 use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};

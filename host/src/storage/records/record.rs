@@ -1,3 +1,5 @@
+//! The rows of the table `file_metadata` as a type.
+
 use chrono::{DateTime, Utc};
 
 /// State of a record, as in the column `file_metadata.state`.

@@ -24,7 +24,7 @@ pub(super) enum Outcome {
         size: u64,
     },
     RecordRemoved,
-    /// The record's path is invalid. Only a bug can cause this.
+    /// The record's bucket or path is invalid. Only a bug can cause this.
     InvalidRecord,
 }
 

@@ -22,7 +22,7 @@ pub struct FullSweepReport {
     pub checked: u64,
     /// Uploads newly confirmed, because their object exists.
     pub confirmed: u64,
-    /// Objects removed because they were larger than was signed for.
+    /// Objects removed because they were larger than their upload was signed for.
     pub oversize_removed: u64,
     /// Records removed because their object does not exist and can no longer arrive.
     pub records_removed: u64,
@@ -35,7 +35,8 @@ pub struct FullSweepReport {
 /// Removes expired storage data of all projects. May run at any time and on several nodes at once.
 ///
 /// # Errors
-/// Stops at the first failure of the store or the platform database. The next sweep compares the remaining records.
+/// Fails if the store or the platform database is unavailable, and then stops. The next sweep compares the remaining
+/// records.
 pub async fn sweep_all_projects(state: &StorageState) -> ApiResult<FullSweepReport> {
     let settled = settle_all_projects(state).await?;
     let mut report = FullSweepReport {

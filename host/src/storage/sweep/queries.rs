@@ -1,3 +1,5 @@
+//! Selects the records to compare with the store.
+
 use sqlx::PgPool;
 
 use super::super::records::{FileRecord, UPLOAD_GRACE};

@@ -1,3 +1,5 @@
+//! Settles the staged objects of every project.
+
 use super::{
     super::{
         open_uploads::{self, SettleReport},

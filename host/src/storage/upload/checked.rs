@@ -16,7 +16,7 @@ use crate::error::{ApiError, ApiResult};
 
 /// Lifetime of the URL of a download, or of an upload in one request.
 pub(crate) const URL_LIFETIME: Duration = Duration::from_secs(3600);
-/// Lifetime of the URLs of a multipart upload. Many gigabytes over a home connection can take a day.
+/// Lifetime of the URLs of a multipart upload. An upload of many gigabytes over a home connection can take a day.
 pub(crate) const MULTIPART_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// An upload that the caller may make, ready to be recorded and then signed.

@@ -113,8 +113,8 @@ async fn sign_urls(
 /// Signs URLs of the parts that the request names.
 ///
 /// # Errors
-/// 400 if the request is invalid or the upload has no such part, 403 if the caller may not upload, 404 if the upload
-/// does not exist, has ended or has expired.
+/// Returns 400 if the request is invalid or the upload has no such part, 403 if the caller may not upload, and 404 if
+/// the upload does not exist, has ended or has expired.
 pub(crate) async fn sign_parts(access: &StorageAccess, request: SignParts) -> ApiResult<SignedParts> {
     let path = access.object_path(None, &request.object_key).await?;
     access.authorize(path.bucket(), Action::Upload).await?;
@@ -149,9 +149,9 @@ fn recorded_layout(upload: &OpenUpload) -> Option<PartLayout> {
 /// that a client can repeat a request whose response was lost.
 ///
 /// # Errors
-/// 400 if the request is invalid, does not list all parts, or lists others than were uploaded; 403 if the caller may
-/// not upload, 404 if the upload does not exist, 409 if another object was uploaded to the path in the meantime, 413 if
-/// the object is larger than was signed for. Such an object is removed.
+/// Returns 400 if the request is invalid, does not list all parts, or lists others than were uploaded, 403 if the
+/// caller may not upload, 404 if the upload does not exist, 409 if another object was uploaded to the path in the
+/// meantime, and 413 if the object is larger than its upload was signed for. Such an object is removed.
 pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpload) -> ApiResult<StoredObject> {
     let path = access.object_path(None, &request.object_key).await?;
     let parts = parse_parts(request.parts)?;
@@ -237,7 +237,8 @@ fn is_result_of_upload(record: Option<&FileRecord>, upload_id: &str, object: &Ob
 /// Aborts an upload and removes its parts. Succeeds if it was already aborted.
 ///
 /// # Errors
-/// 400 for an invalid object key, 403 if the caller may not upload, 404 if the store does not recognise the upload id.
+/// Returns 400 for an invalid object key, 403 if the caller may not upload, and 404 if the bucket does not exist or the
+/// store does not recognize the upload id.
 pub(crate) async fn abort_upload(access: &StorageAccess, request: AbortUpload) -> ApiResult<()> {
     let path = access.object_path(None, &request.object_key).await?;
     access.authorize(path.bucket(), Action::Upload).await?;

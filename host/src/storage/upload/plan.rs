@@ -98,7 +98,7 @@ impl UploadPlan {
     /// Checks a request and converts it to a plan.
     ///
     /// # Errors
-    /// 400 for an invalid request, 413 if `size` exceeds `maxSize`.
+    /// Returns 400 for an invalid request, and 413 if `size` exceeds `maxSize`.
     pub(super) fn parse(request: SignUpload) -> ApiResult<Self> {
         let bucket = BucketName::parse(&request.bucket)?;
         let path = ObjectPath::new(&bucket, &request.path)?;
@@ -161,7 +161,7 @@ impl UploadPlan {
     /// Returns the maximum size of this upload in bytes.
     ///
     /// # Errors
-    /// 413 if the request asks for more than the bucket allows.
+    /// Returns 413 if the request asks for more than the bucket allows.
     pub(super) fn resolve_max_size(&self, bucket: &BucketSettings) -> ApiResult<i64> {
         match self.max_size.max(self.size) {
             Some(requested) if requested > bucket.max_object_bytes => {

@@ -1,3 +1,5 @@
+//! Signs an upload as a browser form.
+
 use std::collections::BTreeMap;
 
 use api_types::SignedUpload;
@@ -38,7 +40,7 @@ pub(super) async fn sign_post(upload: CheckedUpload<'_>) -> ApiResult<SignedUplo
 /// Returns the maximum size of the form's file in bytes.
 ///
 /// # Errors
-/// 400 if the request asks for more than the store accepts in a form.
+/// Returns 400 if the request asks for more than the store accepts in a form.
 fn max_form_size(upload: CheckedUpload<'_>) -> ApiResult<i64> {
     let CheckedUpload { access, plan, max_size } = upload;
     let Some(limit) = access.state.max_form_bytes.filter(|limit| max_size > *limit) else { return Ok(max_size) };

@@ -1,3 +1,5 @@
+//! Signs an upload as a plain `PUT`.
+
 use api_types::SignedUpload;
 
 use super::checked::{CheckedUpload, URL_LIFETIME};

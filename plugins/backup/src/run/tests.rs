@@ -1,3 +1,5 @@
+//! Tests of the jobs `backup` and `prune`.
+
 use atlashub_plugin_sdk::testing::TestHost;
 use serde_json::Value;
 
@@ -68,7 +70,7 @@ fn objects_of_projects_are_part_of_the_backup_if_requested() {
 }
 
 #[test]
-fn backup_whose_objects_or_manifest_fail_leaves_nothing() {
+fn backup_whose_objects_or_catalogue_entry_fail_leaves_nothing() {
     for (call, argument) in [("backups.copy_objects", "project:a"), ("backups.record", "project:a")] {
         let host = host().fail_next(call, argument, Error::unavailable("gone"));
         assert!(host.run("backup", json!({"target": "project:a", "objects": true})).is_err(), "{call}");

@@ -1,3 +1,5 @@
+//! The simulated host of a test.
+
 use std::{cell::RefCell, rc::Rc};
 
 use serde_json::Value;
@@ -205,7 +207,7 @@ impl TestHost {
     /// Runs a job as a first attempt that was started manually.
     ///
     /// # Errors
-    /// The error of the job.
+    /// Returns the error of the job.
     ///
     /// # Panics
     /// Panics if the job panics, or if it waits for something that cannot happen.
@@ -224,7 +226,7 @@ impl TestHost {
     /// Runs the job named in `run`.
     ///
     /// # Errors
-    /// The error of the job.
+    /// Returns the error of the job.
     ///
     /// # Panics
     /// Panics if the job panics, or if it waits for something that cannot happen.

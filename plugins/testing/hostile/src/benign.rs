@@ -1,4 +1,4 @@
-//! Jobs that use one capability each.
+//! Jobs that use capabilities as intended.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Jobs for the host's tests: `hostile` has jobs that misbehave in one way each, `floods` has jobs that make many calls
-//! at once or keep resources, `exchanges` has jobs that stream HTTP bodies, `benign` and `data` have jobs that use one
-//! capability each.
+//! at once or keep resources, `exchanges` has jobs that stream HTTP bodies, `benign` and `data` have jobs that use
+//! capabilities as intended.
 //!
 //! `cargo xtask plugin testing` builds the plugin. It is not signed and not part of the host's binary.
 

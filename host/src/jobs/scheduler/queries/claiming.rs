@@ -1,3 +1,5 @@
+//! Claims queued runs.
+
 use std::time::Duration;
 
 use api_types::{JobType, RunTrigger};
@@ -58,8 +60,8 @@ pub(in crate::jobs::scheduler) struct ClaimLimits {
 /// `attempt > 0` matches the condition of `cron_job_runs_queued_idx`.
 ///
 /// # Errors
-/// A unique violation if another scheduler claimed an exclusive run of the same job at the same time. In that case
-/// nothing is claimed, and a second call claims the rest.
+/// Returns a unique violation if another scheduler claimed an exclusive run of the same job at the same time. In that
+/// case, nothing is claimed, and a second call claims the rest.
 pub(in crate::jobs::scheduler) async fn claim_runs(
     connection: &mut PgConnection,
     worker: &str,

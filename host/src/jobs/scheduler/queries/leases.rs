@@ -1,3 +1,5 @@
+//! Renews the leases of active runs, and writes their output.
+
 use std::time::Duration;
 
 use serde::Serialize;

@@ -113,7 +113,8 @@ pub(in crate::jobs::scheduler) async fn queue_due_runs(
     Ok(counts.into_iter().map(|(status, count, _)| (status, count)).collect())
 }
 
-/// Returns the seconds until the next job is due, by the database's clock, or `None` if no job is enabled.
+/// Returns the seconds until the next job is due, by the database's clock, or `None` if no enabled job has a next fire
+/// time.
 pub(in crate::jobs::scheduler) async fn seconds_until_due(
     connection: &mut PgConnection,
 ) -> Result<Option<f64>, sqlx::Error> {

@@ -1,3 +1,5 @@
+//! Converts errors of outgoing requests to errors of host calls.
+
 use plugin_manifest::Capability;
 
 use crate::{
@@ -5,7 +7,7 @@ use crate::{
     plugins::guest::{CallError, RunScope, bindings::types::ErrorCode},
 };
 
-/// Converts an error. Its details contain the status of the last response, for the run's history.
+/// Converts an error. If there was a response, the details contain the status of the last one, for the run's history.
 pub(super) fn to_call_error(run: &RunScope, error: &EgressError) -> CallError {
     let failed = failure_of(run, error);
     match error.status() {

@@ -86,7 +86,8 @@ struct Reading {
     _permits: (Transfer, HeldMemory),
 }
 
-/// Splits a body into its redacted bytes and a future that resolves to whether all of them were read.
+/// Splits a body into its redacted bytes, and a future that resolves to their number or to the reason why the body was
+/// not read completely.
 fn with_outcome(
     body: BoxStream<'static, Result<Bytes, EgressError>>,
     redactor: StreamRedactor,

@@ -64,8 +64,8 @@ impl PluginFolder {
         self.path.join("trusted-keys")
     }
 
-    /// Lists the files by plugin name. Ignores hidden files, which programs create while they copy, and files with
-    /// deceptive names.
+    /// Lists the components and signatures by plugin name. Ignores hidden files, which programs create while they copy,
+    /// and files whose names contain deceptive characters (see [`plugin_manifest::is_deceptive`]).
     ///
     /// # Errors
     /// Returns an error if the folder exists but can't be read.

@@ -1,3 +1,5 @@
+//! Reads the keys that files in `trusted-keys/` propose.
+
 use std::{collections::BTreeMap, fs, io};
 
 use chrono::{DateTime, Utc};

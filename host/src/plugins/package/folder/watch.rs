@@ -1,3 +1,5 @@
+//! Watches the plugin folder for changes.
+
 use std::sync::Arc;
 
 use notify::{

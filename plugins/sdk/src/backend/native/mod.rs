@@ -135,7 +135,7 @@ pub(crate) mod http {
         call(Capability::Http, "http.send", &sent.url, |state| respond(state, &sent))
     }
 
-    /// The response of the test's handler, as a stream. The whole body of the request is read first.
+    /// Returns the response of the test's handler, as a stream. The whole body of the request is read first.
     pub(crate) async fn open(request: Request<'_>) -> Result<StreamingResponse> {
         let sent = SentRequest::read(request).await?;
         call(Capability::Http, "http.open", &sent.url, |state| {

@@ -1,3 +1,5 @@
+//! Exports and imports of the simulated host.
+
 use super::{host_state::call, stream::Reader};
 use crate::{
     Error, Result,
