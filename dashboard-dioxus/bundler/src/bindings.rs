@@ -1,4 +1,5 @@
-//! Generates the JavaScript bindings of the module, as `wasm-bindgen --target web` does, and optimizes modules for size.
+//! Generates the JavaScript bindings of the module, as `wasm-bindgen --target web` does, and optimizes modules for
+//! size.
 
 use std::{fs, path::Path, process::Command};
 

@@ -1,5 +1,5 @@
-//! The pages that navigation, palette and shortcuts lead to. To add a page, add its route to [`crate::route`] and a
-//! line here.
+//! The pages that navigation, palette and shortcuts lead to. To add a page, add its route to [`crate::route`], its
+//! module to `src/lazy/pages.rs` and `src/lazy/links.rs`, and a line here.
 
 use crate::{
     address,

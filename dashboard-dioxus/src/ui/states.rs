@@ -42,8 +42,8 @@ pub fn ErrorBox(
     }
 }
 
-/// The message in place of content that does not exist, such as the entries of an empty list: one sentence, buttons, and
-/// a link to an explanation.
+/// The message in place of content that does not exist, such as the entries of an empty list: one sentence, buttons,
+/// and a link to an explanation.
 #[component]
 pub fn Empty(
     title: String,

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_item_has_an_action() {
+    fn items_have_an_action_that_fits_their_kind() {
         for kind in [AttentionKind::DiskLow, AttentionKind::ConnectionsHigh, AttentionKind::FailuresUnheard] {
             assert!(!acts(&item(kind, 1, None)).is_empty(), "{kind:?}");
         }
