@@ -119,7 +119,7 @@ const { context, page, session } = await signedIn();
 await page.goto(url);
 await page.waitForSelector("#h1");
 await switchTimes(page);
-// The browser's cache has all files; the tab has loaded none.
+// The browser's cache has all files, but the tab has loaded none of them.
 await page.goto(url);
 await page.waitForSelector("#h1");
 for (const [name, times] of [
@@ -130,7 +130,7 @@ for (const [name, times] of [
   report(name, `${Math.round(median([...times.values()]))} ms (median), ${Math.round(longest)} ms (${slowest})`);
 }
 
-// Memory, with the overview open: the heap of JavaScript and the memory of the module.
+// Keeps the memory of the first module, for `memory`.
 function keepModuleMemory() {
   const instantiate = WebAssembly.instantiateStreaming;
   WebAssembly.instantiateStreaming = async (...given) => {
@@ -139,6 +139,8 @@ function keepModuleMemory() {
     return result;
   };
 }
+
+// Returns the bytes of JavaScript's heap after a garbage collection, and of the module's memory, in total.
 async function memory() {
   await session.send("HeapProfiler.collectGarbage");
   const { usedSize } = await session.send("Runtime.getHeapUsage");

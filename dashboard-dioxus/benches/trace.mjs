@@ -3,7 +3,7 @@
 
 const CATEGORIES = "toplevel,devtools.timeline,disabled-by-default-devtools.timeline";
 
-// Returns the main thread's events while a function runs.
+// Returns the events of the page's main thread while a function runs.
 async function record(page, act) {
   const session = await page.context().newCDPSession(page);
   const events = [];
@@ -23,7 +23,7 @@ async function record(page, act) {
   const mains = [...threads.values()].filter((events) =>
     events.some(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain"),
   );
-  // Other pages of the same browser are idle.
+  // Other pages of the same browser are idle, so their threads have fewer events.
   return mains.sort((a, b) => b.length - a.length)[0];
 }
 
@@ -32,7 +32,7 @@ const computing = (events) =>
     .filter(({ name, ph }) => ph === "X" && name.endsWith("RunTask"))
     .map(({ ts, tdur = 0 }) => ({ at: ts, ms: tdur / 1000 }));
 
-// Returns the milliseconds of the longest task.
+// Returns the milliseconds that the longest task computes while a function runs.
 export async function longestTask(page, act) {
   return Math.max(0, ...computing(await record(page, act)).map(({ ms }) => ms));
 }
@@ -44,7 +44,7 @@ export async function timesOfKeys(page, act) {
     .filter(({ name, args }) => name === "EventDispatch" && args?.data?.type === "keydown")
     .map(({ ts }) => ts)
     .sort((a, b) => a - b);
-  // Tasks are nested in tasks of the same name.
+  // Chromium records a task under several names that end in `RunTask`. The sum must contain it once.
   const tasks = computing(events.filter(({ name }) => name === "RunTask"));
   const until = (index) => keys[index + 1] ?? Infinity;
   const times = keys.map((key, index) =>

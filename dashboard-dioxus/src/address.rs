@@ -29,7 +29,7 @@ pub fn note_first() {
     FIRST.replace(Some(path_and_query()));
 }
 
-/// Restores the query that the router removed from the first address.
+/// Restores the query that the router removed from the first address, unless the path has changed since then.
 pub fn use_first() {
     dioxus::prelude::use_hook(|| {
         let Some(first) = FIRST.take() else { return };

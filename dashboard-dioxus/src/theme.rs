@@ -138,13 +138,13 @@ pub fn collapse_sidebar(collapsed: bool) {
     store("sidebar", if collapsed { "collapsed" } else { "expanded" });
 }
 
-/// Returns whether shortcuts without a modifier key are on. They can be switched off, because speech input may trigger
-/// them.
+/// Returns whether the shortcuts of a single key, such as `c` and `?`, are on. They can be switched off, because speech
+/// input may trigger them.
 pub fn has_single_key_shortcuts() -> bool {
     stored("shortcuts").as_deref() != Some("off")
 }
 
-/// Switches shortcuts without a modifier key on or off.
+/// Switches the shortcuts of a single key on or off.
 pub fn set_single_key_shortcuts(enabled: bool) {
     store("shortcuts", if enabled { "on" } else { "off" });
 }

@@ -35,7 +35,7 @@ test("revoked key is the first entry at once, without its secret", async (t) => 
   assert.ok(!(await page.content()).includes(key));
 });
 
-test("entry opens from its address and Back leaves the sheet and not the filter", async (t) => {
+test("entry opens from its address, and Back closes the sheet and keeps the filter", async (t) => {
   await revokeNewKey("address");
   const page = await openPage(t);
   await page.goto(`${url}/audit?project=${project.id}&action=key.revoke`);
@@ -104,7 +104,7 @@ test("filters are in the address and can be cleared", async (t) => {
   await shown(first(page).getByText(project.name));
 });
 
-test("new entries appear only while they are followed", async (t) => {
+test("new entries appear without a refresh only while they are followed", async (t) => {
   const page = await openPage(t);
   await page.clock.install();
   await page.goto(`${url}/audit?project=${project.id}`);
@@ -123,7 +123,7 @@ test("new entries appear only while they are followed", async (t) => {
   await shown(first(page).getByText("revoked key followed"));
 });
 
-test("entries that could not be read again are read soon, also without Follow", async (t) => {
+test("failed refresh of the entries is repeated, also without Follow", async (t) => {
   const page = await openPage(t);
   // Otherwise an event may make the page read the list again first.
   await page.route("**/admin/v1/events", (route) => route.abort());

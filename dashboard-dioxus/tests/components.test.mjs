@@ -12,7 +12,7 @@ test("every component is accessible in both themes and widths", async (t) => {
   }
 });
 
-test("every kind of component has a sample", async (t) => {
+test("the listed kinds of components have samples", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/ui`);
   await shown(heading(page, "Components"));
@@ -160,7 +160,7 @@ test("Esc closes the menu in a sheet, and then the sheet", async (t) => {
   await page.waitForFunction(() => document.activeElement?.textContent === "Open sheet");
 });
 
-test("messages are dismissed", async (t) => {
+test("a message about a failure can be dismissed, and does not follow to other pages", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/ui`);
   await button(page, "Show failure").click();

@@ -1,7 +1,9 @@
-// Checks the contrast of everything that the page shows. Mixes transparent colours with the colours under them.
+// Checks the contrast of the texts, icons and fields that the page shows. Mixes transparent colours with the colours
+// under them.
 
-// Returns the elements with too little contrast, as WCAG 2 defines it: texts below 4.5 (large texts below 3), shapes
-// and borders of controls below 3. Runs in the page, so it can't use other functions of this file.
+// Describes the elements with too little contrast, as WCAG 2 defines it: texts below 4.5 (large texts below 3), icons
+// below 3, and fields whose border and background are both below 3. Runs in the page, so it can't use other functions
+// of this file.
 function findLowContrast() {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   canvas.canvas.width = canvas.canvas.height = 1;
@@ -84,7 +86,7 @@ function findLowContrast() {
   return [...found];
 }
 
-// Returns the elements with too little contrast in a theme.
+// Sets the theme, and describes the elements with too little contrast in it.
 export async function lowContrast(page, theme) {
   await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
   return page.evaluate(`(${findLowContrast})()`);

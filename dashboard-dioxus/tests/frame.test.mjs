@@ -161,7 +161,7 @@ test("signing out opens the address that the server names", async (t) => {
   await page.waitForURL("**/cdn-cgi/access/logout");
 });
 
-test("every address has its heading and title when it is opened first", async (t) => {
+test("addresses have their heading and title when they are opened first", async (t) => {
   const { id, name } = await createProject("addresses");
   const page = await openPage(t);
   for (const [path, title, project] of [
@@ -332,7 +332,7 @@ test("a narrow window keeps the names of links", async (t) => {
   await expectAccessible(page);
 });
 
-test("a phone has controls of 40 pixels and never scrolls sideways", async (t) => {
+test("pages on a phone have controls of 40 pixels and do not scroll sideways", async (t) => {
   const { id, name } = await createProject("phone");
   const page = await openPage(t, { narrow: true });
   for (const path of [

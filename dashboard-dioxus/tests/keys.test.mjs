@@ -38,7 +38,7 @@ test("a key is created, shown once, and revoked", async (t) => {
   await shown(row.getByText("Revoked"));
 });
 
-// Sends a request with a key to the public surface, as an app does.
+// Sends a request with a key to the public API, as an app does. Returns the status of the response.
 async function use(project, key) {
   const { publicUrl } = await admin("GET", "/system");
   const response = await fetch(`${publicUrl}/v1/db/tables`, { headers: { "x-api-key": key } });

@@ -5,7 +5,8 @@ import {
   button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
 } from "./support.mjs";
 
-// Opens the overview before any other module is loaded. Skips the test if there is only one module.
+// Opens the overview in a new tab, where requests that match `failing` fail. Skips the test if all pages are in the
+// first module.
 async function openSplit(t, failing) {
   const page = await openPage(t);
   if (failing) await page.route(failing, (route) => route.abort());
@@ -58,7 +59,7 @@ test("a dialog whose module cannot be loaded offers to reload", async (t) => {
   await shown(page.getByRole("dialog", { name: "Command palette" }));
 });
 
-test("the module of a page is loaded while the pointer is on its link", async (t) => {
+test("the module of a page is loaded when the pointer is on its link", async (t) => {
   const page = await openSplit(t);
   if (!page) return;
   const requests = [];
@@ -72,7 +73,7 @@ test("the module of a page is loaded while the pointer is on its link", async (t
   assert.ok(!requests.some((path) => path.includes("/audit-")), "the modules of other pages are not requested");
 });
 
-test("every page opens in a tab that has loaded no other", async (t) => {
+test("pages open in a tab that has loaded no other page", async (t) => {
   const { id } = await createProject("opened cold");
   const paths = [
     "/projects",

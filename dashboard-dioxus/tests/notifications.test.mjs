@@ -43,7 +43,7 @@ async function openForm(t) {
   return { page, form };
 }
 
-test("channel is tested before it is saved and its URL is never shown again", async (t) => {
+test("channel is tested before it is saved, and its URL is not shown again", async (t) => {
   const { page, form } = await openForm(t);
   await form.getByRole("textbox", { name: "Name" }).fill(`ops ${unique}`);
   await form.getByLabel("URL").fill(`${receiverUrl}/hidden-path`);
@@ -69,7 +69,7 @@ test("channel is tested before it is saved and its URL is never shown again", as
   await shown(channels(page).getByText(`renamed ${unique}`));
 });
 
-test("test of a receiver that is down shows the reason", async (t) => {
+test("failed test of a channel shows the reason", async (t) => {
   const { form } = await openForm(t);
   await form.getByLabel("URL").fill(`${receiverUrl}/refused`);
   await form.getByLabel("Secret").fill(SECRET);
@@ -80,7 +80,7 @@ test("test of a receiver that is down shows the reason", async (t) => {
   await shown(form.getByRole("alert").getByText("connection refused"));
 });
 
-test("error is shown at the wrong field", async (t) => {
+test("error is shown at the field with the wrong value", async (t) => {
   const { form } = await openForm(t);
   await form.getByRole("textbox", { name: "Name" }).fill(`wrong ${unique}`);
   await form.getByLabel("URL").fill(`${receiverUrl}/x`);
@@ -119,7 +119,7 @@ test("phone mutes a channel", async (t) => {
   await eventually(async () => !(await admin("GET", `/notifications/${id}`)).enabled, "the channel that is off");
 });
 
-test("failed delivery is the reason in the list", async (t) => {
+test("list shows why a delivery failed", async (t) => {
   const name = `failing ${unique}`;
   await create(name, { url: `${receiverUrl}/refused` });
   const page = await openPage(t);
@@ -136,7 +136,7 @@ test("server without channels warns that nobody is notified of failures", async 
   await shown(page.getByRole("heading", { level: 2, name: "No channels" }));
 });
 
-test("failed backups that no channel reports are named, and a channel that was never tested", async (t) => {
+test("page says that no channel reports failed backups, and that a channel was not tested", async (t) => {
   const page = await openPage(t);
   const channel = await create(`runs only ${unique}`);
   await page.route("**/admin/v1/notifications?*", (route) =>

@@ -5,7 +5,7 @@ import {
   refusal, shown, url,
 } from "./support.mjs";
 
-// Returns the server's response with other facts and items.
+// Returns the server's overview with the given facts replaced, only the given items, and no problems.
 async function overviewWith(change) {
   const overview = await admin("GET", "/overview");
   return {
@@ -56,12 +56,13 @@ test("the state consists of seven facts, each a link", async (t) => {
   await shown(heading(page, "Backups"));
 });
 
-test("every kind of item has an action that leads to its page", async (t) => {
+test("items have actions that lead to the page where the problem can be fixed", async (t) => {
   const project = await createProject("acts");
   const page = await openPage(t);
   const base = { ...failingJob(project), runId: null, target: "x", title: "x", count: 1 };
   const expected = {
     postgresUnreachable: ["Open settings", "/settings"],
+    storeUnreachable: ["Open settings", "/settings"],
     diskLow: ["Open settings", "/settings"],
     jobProblem: ["Open job", "/jobs/x"],
     jobBehind: ["Open job", "/jobs/x"],
@@ -125,7 +126,7 @@ test("one sentence reports that all is well", async (t) => {
   await shown(page.getByRole("status").filter({ hasText: /^All is well\. .*project/ }));
 });
 
-test("item that needs attention shows the reason and can be snoozed", async (t) => {
+test("an item that needs attention shows the reason and can be snoozed", async (t) => {
   const project = await createProject("attention");
   for (const narrow of [false, true]) {
     const page = await openPage(t, { narrow });

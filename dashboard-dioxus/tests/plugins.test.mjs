@@ -18,7 +18,7 @@ const plugin = (fields) => ({
   runs24h: { total: 0, failed: 0 }, activeRunCount: 0, secrets: [], config: {}, loadedAt: null, ...fields,
 });
 
-// Shows this plugin beside the server's own. Returns the bodies of approvals.
+// Shows this plugin beside the server's own, and responds to approvals with `status`. Returns the bodies of approvals.
 async function offer(page, offered, { status = 200 } = {}) {
   const approvals = [];
   const current = { plugin: offered };
@@ -91,7 +91,7 @@ test("queries and state are granted for single projects", async (t) => {
   ]);
 });
 
-test("dropped file is refused until its key is trusted", async (t) => {
+test("dropped file is refused for its key until the key is trusted", async (t) => {
   const key = createKey();
   const name = `dropped-${key.id.toLowerCase()}`;
   const { pluginDir } = await admin("GET", "/system");
@@ -203,7 +203,7 @@ test("revoking counts the runs and jobs that it stops", async (t) => {
   await shown(page.getByRole("dialog", { name: "Revoke plugin" }).getByText(/2 runs end now, 3 jobs can't run\./));
 });
 
-test("key is trusted and revoked for good", async (t) => {
+test("key is trusted and revoked", async (t) => {
   const { id, publicKey } = createKey();
   const name = `press ${id}`;
   const page = await openPage(t);

@@ -56,7 +56,7 @@ test("form of a new project has the focus in its required name, from a link and 
   await eventually(isFocused, "the focus after the palette");
 });
 
-test("keys stay shown until they are stored, whatever the server reports", async (t) => {
+test("keys of the first project stay shown until they are stored", async (t) => {
   const page = await openPage(t);
   const empty = await admin("GET", "/overview");
   let made = 0;
@@ -193,7 +193,7 @@ test("settings are checked, kept and saved", async (t) => {
   assert.ok(name);
 });
 
-test("a project that waits for its last backup can be kept", async (t) => {
+test("a project that waits for its last backup has a button that cancels the deletion", async (t) => {
   const { id, name } = await createProject("kept");
   const page = await openPage(t);
   await page.route("**/admin/v1/projects?*", async (route) => {
@@ -248,7 +248,7 @@ test("projects are cards on a phone", async (t) => {
   await expectAccessible(page);
 });
 
-test("pages are accessible and have their addresses", async (t) => {
+test("pages open from their addresses and are accessible", async (t) => {
   const { id, name } = await createProject("cold");
   const page = await openPage(t);
   for (const [path, title] of [

@@ -20,7 +20,7 @@ const createJob = (project, name, fields) =>
 const start = async (job) => (await admin("POST", `/jobs/${job.id}/run`, {})).runId;
 const end = (run) => eventually(async () => (await admin("GET", `/runs/${run}`)).finishedAt, "the end of the run");
 
-// A project with an ended run of a failed job.
+// Creates a project with a run that has failed.
 async function endedRun() {
   const project = await createProject("ended run");
   const endpoint = await startEndpoint({ immediately: 500 });
@@ -39,7 +39,7 @@ const serveLog = (page, run, lines) =>
 const log = (page) => page.getByRole("log", { name: "Log" });
 const runs = (page) => page.getByRole("table", { name: "Runs" });
 
-// Collects the streams that a page opens.
+// Returns a list to which the URL of each stream that the page opens is added.
 function streamsOf(page) {
   const streams = [];
   page.on("request", (request) => {
@@ -244,7 +244,7 @@ test("attempts are one group in the list and linked on the page", async (t) => {
   await shown(page.getByText("1 of 2"));
 });
 
-// A project with three ended runs: two that failed and one that succeeded.
+// Creates a project with three ended runs: two that failed and one that succeeded.
 async function threeRuns() {
   const project = await createProject("three runs");
   const names = ["First failure", "Second failure", "Success"];

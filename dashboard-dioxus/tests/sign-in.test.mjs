@@ -21,7 +21,7 @@ test("a wrong token shows why and keeps the focus in the field", async (t) => {
   await eventually(() => page.getByLabel("Admin token").evaluate((field) => field === document.activeElement));
 });
 
-test("the token is not in storage, in the address or in a log", async (t) => {
+test("the token is not in the browser's storage, the address or the console", async (t) => {
   const page = await openPage(t, { signedIn: false });
   const lines = [];
   page.on("console", (message) => lines.push(message.text()));
@@ -34,7 +34,7 @@ test("the token is not in storage, in the address or in a log", async (t) => {
   assert.equal(await page.evaluate(() => location.hash), "");
 });
 
-test("a code in the address is removed before other requests", async (t) => {
+test("a code is removed from the address", async (t) => {
   const page = await openPage(t, { signedIn: false });
   await page.goto(`${url}/sign-in#code=no-such-code`);
   await shown(heading(page, "Sign in"));

@@ -120,7 +120,7 @@ test("columns sort and resize by mouse and by key", async (t) => {
   await eventually(async () => (await focused(page)).startsWith("n"), "the header has the focus");
 });
 
-test("header and first column stay in view, and only cells in view are drawn", async (t) => {
+test("header and first column stay in view, and only a part of the cells is drawn", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await run(page, wide(60, 1000));

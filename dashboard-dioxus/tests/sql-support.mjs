@@ -48,7 +48,7 @@ export async function run(page, sql, name = "Run") {
 
 export const runSql = (project, sql) => admin("POST", `/projects/${project}/sql`, { sql });
 
-// Returns a single value of the database.
+// Returns the single value that a query returns.
 export async function value(project, sql) {
   return (await runSql(project, sql)).rows[0][0];
 }

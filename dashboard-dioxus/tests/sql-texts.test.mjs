@@ -100,7 +100,7 @@ test("text is stored while typing and survives a reload", async (t) => {
   await page.close();
   await next.goto(address(project, "?editor=plain"));
   await shown(text(next));
-  await eventually(async () => (await text(next).inputValue()) === "select 'stored'", "another day has the text");
+  await eventually(async () => (await text(next).inputValue()) === "select 'stored'", "another tab has the text");
 });
 
 test("queries are renamed, moved, closed and opened again", async (t) => {
@@ -143,7 +143,7 @@ test("tab of the open query is in view on a phone", async (t) => {
   }, "the tab is in view");
 });
 
-test("text of another window is never overwritten", async (t) => {
+test("text that was changed in another window is loaded only on request", async (t) => {
   const project = await withSchema();
   const page = await openSql(t, project);
   await text(page).fill("select 'first window'");
@@ -226,7 +226,7 @@ test("splitter resizes the editor, and the side column can be hidden", async (t)
   await shown(tree(page));
 });
 
-test("only the saved queries in view are drawn", async (t) => {
+test("only a part of many saved queries is drawn", async (t) => {
   const project = await withSchema();
   const numbers = Array.from({ length: 200 }, (_, index) => index);
   for (let from = 0; from < 200; from += 50) {

@@ -106,7 +106,8 @@ test("error is marked in the editor", async (t) => {
   await page.locator(".monaco-editor .sql-at-bar").first().waitFor({ state: "attached" });
 });
 
-// Returns the number of other statements of the editor that run in the project's database. They are read from a cursor.
+// Returns the number of other statements of the editor that run in the project's database. Their results are read from
+// a cursor.
 const running = (project) => value(
   project,
   "select count(*) from pg_stat_activity where datname = current_database() and state = 'active' " +
@@ -207,7 +208,7 @@ test("limit of rows is shown, and all rows of the page are exported", async (t) 
   assert.equal(await rows.inputValue(), "1000");
 });
 
-test("result is copied and downloaded in four formats", async (t) => {
+test("result is downloaded as CSV and JSON, and copied as Markdown and INSERT", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await run(page, "select id, title from books where id < 3 order by id");

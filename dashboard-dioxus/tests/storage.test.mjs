@@ -36,7 +36,7 @@ async function newStorage(bucket = {}) {
   };
 }
 
-// The only other origin that pages may send requests to is that of the store.
+// Opens a page, which may also send requests to the store.
 async function open(t, path, options) {
   const page = await openPage(t, options);
   const push = (...found) =>
@@ -115,7 +115,7 @@ test("three dropped files are uploaded and listed", async (t) => {
   await hidden(uploads);
 });
 
-test("a cancelled upload is not listed and leaves no parts", async (t) => {
+test("a cancelled upload is aborted and not listed", async (t) => {
   const storage = await newStorage({ maxObjectBytes: 50_000_000 });
   const page = await open(t, storage.address());
   let aborted;
@@ -293,7 +293,7 @@ test("previews show HTML and SVG as text and run nothing", async (t) => {
   assert.equal(await page.evaluate(() => globalThis.ran), undefined);
 });
 
-test("an object is renamed, moved and copied", async (t) => {
+test("an object is renamed and moved, and a name in use is refused", async (t) => {
   const storage = await newStorage();
   const other = "other";
   await admin("POST", storage.buckets, { name: other });

@@ -25,8 +25,8 @@ before(async () => {
 });
 after(() => browser?.close());
 
-// Opens a page. The test fails on console errors, requests to other origins than `origins`, and violations of the
-// security policy.
+// Opens a page. The test fails on console errors, requests to origins other than the server's and `origins`, and
+// violations of the security policy.
 export async function openPage(
   t,
   { signedIn = true, narrow = false, theme, storageState, timezoneId, origins = [] } = {},
@@ -77,7 +77,7 @@ export async function signIn(page) {
   }, "the sign-in");
 }
 
-// Sends a request to the admin surface with the admin token, without a browser.
+// Sends a request to the admin API with the admin token, without a browser.
 export async function admin(method, path, body) {
   const response = await fetch(`${url}/admin/v1${path}`, {
     method,
@@ -96,7 +96,8 @@ after(() =>
   Promise.all(created.map(({ id, name }) => admin("DELETE", `/projects/${id}`, { confirm: name }).catch(() => {}))),
 );
 
-// Creates a project that is deleted after the file's tests. Returns its id, name and keys.
+// Creates a project that is deleted after the file's tests, and runs the statements in it. Returns its id, name and
+// keys.
 export async function createProject(prefix, statements = []) {
   projects += 1;
   const name = `${prefix} ${Date.now().toString(36)}${projects}`;

@@ -188,7 +188,7 @@ test("text typed into a row's form survives a reload", async (t) => {
   await eventually(async () => (await form.getByLabel(/^title/).inputValue()) === "");
 });
 
-test("no change is lost when the session ends", async (t) => {
+test("staged changes survive the end of the session", async (t) => {
   const project = await withTables("drafts");
   const page = await openTable(t, project, { table: "drafts", order: "id" });
   await page.getByRole("gridcell", { name: "7", exact: true }).first().click();
@@ -226,7 +226,7 @@ test("a row is copied and duplicated without loss", async (t) => {
   assert.deepEqual((await rowsOf(project, "drafts", "eq.title=a duplicate"))[0].tags, ["a", "b c"]);
 });
 
-test("a value of 5 MB is cut in the grid, and edited only as a whole", async (t) => {
+test("a value of 5 MB is cut, and edited only as a whole", async (t) => {
   const project = await withTables("big");
   const page = await openPage(t);
   let bytes = 0;
@@ -300,7 +300,7 @@ test("a row's form says at the field why a value is refused", async (t) => {
   await sheet.getByRole("button", { name: "Cancel" }).click();
 });
 
-test("typing over a cell keeps the order of the keys, and Esc restores it", async (t) => {
+test("typing over a cell keeps the order of the keys, and Esc discards the text", async (t) => {
   const project = await withTables("books");
   const page = await openTable(t, project, { table: "books", order: "id" });
   await cell(page, "12.50").click();

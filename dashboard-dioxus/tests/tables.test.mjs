@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { button, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
 import { HOSTILE, address, cell, copied, grid, list, openTable, withTables } from "./tables-support.mjs";
 
-test("tables with any name are found and opened", async (t) => {
+test("a table with special characters in its name is found and opened", async (t) => {
   const project = await withTables("books", "hostile");
   const page = await openPage(t);
   await page.goto(address(project));
@@ -33,7 +33,7 @@ test("values are shown and copied exactly", async (t) => {
   await shown(cell(page, "<img src=x onerror=alert(1)>"));
 });
 
-test("filters are chips in the address", async (t) => {
+test("filters are shown as chips and are in the address", async (t) => {
   const project = await withTables("books");
   const page = await openTable(t, project, { table: "books", order: "id" });
   await button(page, "Filter").click();
@@ -193,7 +193,7 @@ test("the form of a table refuses names that occur twice", async (t) => {
   await hidden(sheet);
 });
 
-test("the address of a dropped table shows that the table does not exist", async (t) => {
+test("the address of a missing table shows that the table does not exist", async (t) => {
   const project = await withTables();
   const page = await openPage(t);
   await page.goto(address(project, { table: "never made" }));
@@ -236,7 +236,7 @@ test("closing a row returns the focus to its cell", async (t) => {
   await eventually(() => page.evaluate(() => document.activeElement.textContent.startsWith("Solaris")), "the focus");
 });
 
-test("only the rows in view are drawn, and the last one is reached by key", async (t) => {
+test("only a part of the rows is drawn, and the last one is reached by key", async (t) => {
   const project = await withTables("long");
   const page = await openTable(t, project, { table: "long_list", limit: "1000" });
   await shown(cell(page, "1000", "long_list").or(cell(page, "20", "long_list")));

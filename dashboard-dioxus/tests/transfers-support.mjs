@@ -10,7 +10,7 @@ export const tools = (project, query) => `${url}/projects/${project}/database?${
 export const steps = (page) => page.getByRole("region", { name: "Import", exact: true });
 export const step = (page, name) => steps(page).getByRole("heading", { name, exact: true });
 
-// Returns a single value of the database, as text.
+// Returns the single value that a query returns, as text.
 export async function rows(project, sql) {
   return String((await admin("POST", `/projects/${project}/sql`, { sql })).rows[0][0]);
 }
@@ -28,7 +28,7 @@ export async function chooseFile(page, name, content) {
   await page.locator("#import-file").setInputFiles({ name, mimeType: "", buffer: Buffer.from(content) });
 }
 
-// Opens the page of an import whose file is in the store.
+// Opens the form for a new import into a table, and uploads a file.
 export async function upload(t, project, table, name, content) {
   const page = await importPage(t, project, { table });
   await chooseFile(page, name, content);
@@ -37,7 +37,7 @@ export async function upload(t, project, table, name, content) {
   return page;
 }
 
-// Imports a file without a browser. Returns the import's id.
+// Imports CSV without a browser. Returns the import's id.
 export async function startImport(project, table, content) {
   const request = {
     projectId: project,
@@ -53,7 +53,7 @@ export async function startImport(project, table, content) {
   return created.id;
 }
 
-// Starts an export without a browser, and waits for its file. Returns the export.
+// Starts an export without a browser, and waits for its end. Returns the export.
 export async function startExport(source, format, gzip = false) {
   const { exportId } = await admin("POST", "/exports", { source, format, gzip });
   return eventually(async () => {

@@ -330,7 +330,7 @@ test("JSON is detected by its content, and identity values are imported only if 
   assert.equal(await rows(id, "select string_agg(id || '=' || twice, ',' order by id) from items"), "41=82,42=84");
 });
 
-test("file can be dropped, and an import works from the table's page with the keyboard alone", async (t) => {
+test("import begins on the table's page, with a dropped file, and its controls work with the keyboard", async (t) => {
   const { id } = await createProject("keys", BOOKS);
   const page = await openPage(t, { origins: STORE });
   await page.goto(

@@ -1,4 +1,5 @@
-//! The JavaScript bindings of the module, as `wasm-bindgen --target web` generates them.
+//! Generates the JavaScript bindings of the module, as `wasm-bindgen --target web` does, and optimizes modules for
+//! size.
 
 use std::{fs, path::Path, process::Command};
 
@@ -12,8 +13,8 @@ use crate::npm;
 const FEATURES: [&str; 6] =
     ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
 
-/// Passes of `wasm-opt`. Rebuilding the control flow of optimized code, and optimizing again, makes the compressed modules
-/// one percent smaller.
+/// Passes of `wasm-opt`. Rebuilding the control flow of optimized code, and optimizing again, makes the compressed
+/// modules one percent smaller.
 const PASSES: [&str; 5] = ["-Oz", "--flatten", "--rereloop", "-Oz", "-Oz"];
 
 /// Writes `dashboard.js` and its snippets to `work`, and returns the module.

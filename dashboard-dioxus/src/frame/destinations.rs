@@ -1,5 +1,5 @@
-//! The pages that navigation, palette and shortcuts lead to. To add a page, add its route to [`crate::route`] and a
-//! line here.
+//! The pages that navigation, palette and shortcuts lead to. To add a page, add its route to [`crate::route`], its
+//! module to `src/lazy/pages.rs` and `src/lazy/links.rs`, and a line here.
 
 use crate::{
     address,
@@ -88,7 +88,8 @@ pub(super) fn open_project(route: &Route) -> Option<String> {
     }
 }
 
-/// Returns the name of a project. `No such project` if the project does not exist, and empty while the name is unknown.
+/// Returns the name of a project: `No such project` if the project does not exist, and an empty text while the name is
+/// unknown.
 pub(super) fn name_of_project(project: &RemoteState<ProjectBrief>) -> String {
     match project {
         RemoteState::Ready(project) => project.name.clone(),

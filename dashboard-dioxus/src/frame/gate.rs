@@ -16,7 +16,7 @@ use crate::{
 /// the server accepts a session.
 const SIGNS_IN: &str = "atlashub.signs-in";
 
-/// Seconds between tries to reach a server that did not respond when the dashboard opened.
+/// Seconds between tries if the server did not respond when the dashboard opened, or named no time for the next try.
 const RETRY_SECONDS: u32 = 5;
 
 /// The placeholder that the page's HTML also shows before the app runs.
@@ -83,7 +83,8 @@ pub fn ServerGone() -> Element {
 #[component]
 pub fn SessionUnchecked(failure: Failure) -> Element {
     use_hook(|| dom::set_title("AtlasHub is not ready · AtlasHub"));
-    // Tries again at the time that the server names, unless the server forbids the request.
+    // Tries again after the time that the server names, or after `RETRY_SECONDS`. Stops if the server forbids the
+    // request.
     use_future(|| async {
         loop {
             let seconds = match session::peek() {

@@ -15,7 +15,8 @@ use crate::{
     remote::connection::{self, Connection},
 };
 
-/// Buttons that change something on the server. Buttons with another style are marked with `data-act`.
+/// Selects the enabled buttons that change something on the server: those with the style of a main or dangerous action,
+/// and those that are marked with `data-act`.
 const ACTS: &str = ":is(main, dialog) :is(.btn-primary, .btn-danger, [data-act]):not([data-offline], :disabled)";
 
 /// Attribute with the tooltip that a disabled button otherwise has.

@@ -1,4 +1,5 @@
-//! Keys that work everywhere, and the dialog that lists them.
+//! Keyboard shortcuts that work on every page, and the dialog that lists all shortcuts, including those of the grid
+//! and the SQL editor.
 
 use std::cell::RefCell;
 
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{address, dom, route::Route, theme, ui::Dialog};
 
-/// Time in which the second key must follow `g`.
+/// Milliseconds within which the second key must follow `g`.
 const SEQUENCE_MS: f64 = 1_500.0;
 
 type Listener = Closure<dyn FnMut(KeyboardEvent)>;
@@ -21,7 +22,7 @@ thread_local! {
     static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
 }
 
-/// Listens to the keys of the whole page, once.
+/// Listens to the keys of the whole page. Replaces the listener of an earlier call, so that no key is handled twice.
 pub(super) fn listen() {
     let runtime = dioxus::core::Runtime::current();
     let scope = dioxus::core::current_scope_id();
@@ -64,7 +65,7 @@ fn handle(event: &KeyboardEvent, prefix_at: &mut f64) {
     }
 }
 
-/// Handles a key without a modifier. Returns whether it is a shortcut.
+/// Handles a key that was pressed without Ctrl, Meta or Alt. Returns whether the key had an effect.
 fn handle_character(event: &KeyboardEvent, key: &str, prefix_at: &mut f64) -> bool {
     let now = js_sys::Date::now();
     if now - *prefix_at < SEQUENCE_MS {
@@ -91,10 +92,10 @@ fn handle_character(event: &KeyboardEvent, key: &str, prefix_at: &mut f64) -> bo
         "]" => click_named(&["Next page"]),
         "j" => move_in_list(1, true),
         "k" => move_in_list(-1, true),
-        // Arrows scroll unless the list has the focus.
+        // Arrows scroll unless a row of the list has the focus.
         "ArrowDown" if !moves_by_arrows(event) => move_in_list(1, false),
         "ArrowUp" if !moves_by_arrows(event) => move_in_list(-1, false),
-        // Never a switch, which would change the entry.
+        // A switch is excluded because clicking it would change the entry.
         "x" => in_row("input[type=checkbox]:not([role=switch])"),
         "." => in_row("[aria-haspopup=menu]"),
         _ => false,
@@ -139,7 +140,7 @@ fn click(selector: &str) -> bool {
     dom::find(selector).is_some_and(press)
 }
 
-/// Clicks the first visible button of the page with one of these names.
+/// Clicks the first visible button of the page with one of these names. Returns whether it was clicked.
 fn click_named(names: &[&str]) -> bool {
     let named = dom::find_all("main button").into_iter().find(|button| {
         let label = button.get_attribute("aria-label").or_else(|| button.text_content()).unwrap_or_default();
@@ -156,8 +157,8 @@ fn press(element: HtmlElement) -> bool {
     is_enabled
 }
 
-/// Moves the focus by `step` rows of the page's list, to the link or button that opens the row. `begins` moves it to
-/// the first row if no row has the focus.
+/// Moves the focus by `step` rows in the list of the page, to the link or button that opens the row. If no row has the
+/// focus, moves it to the first row if `begins` is true, and otherwise does nothing. Returns whether the focus moved.
 fn move_in_list(step: isize, begins: bool) -> bool {
     let rows = dom::find_all("main .table:not(.box-table) tbody tr, main .cards > li");
     let is_of_page = |row: &HtmlElement| row.offset_height() > 0 && row.closest(".sheet").ok().flatten().is_none();
@@ -169,25 +170,26 @@ fn move_in_list(step: isize, begins: bool) -> bool {
         None => begins.then_some(0),
     };
     let Some(row) = next.and_then(|next| rows.get(next)) else { return false };
-    // Prefers the link or button that opens the row to its checkbox and its menu.
+    // Prefers the link or button that opens the row over its checkbox and its menu.
     let target = ["a", "button:not([aria-haspopup])", "button, input"]
         .into_iter()
         .find_map(|selector| row.query_selector(selector).ok().flatten()?.dyn_into::<HtmlElement>().ok());
     target.is_some_and(|target| target.focus().is_ok())
 }
 
-/// Returns the row of the list that has the focus.
+/// Returns the table row or list item that contains the focus.
 fn row() -> Option<web_sys::Element> {
     dom::active_element()?.closest("main tr, main li").ok().flatten()
 }
 
-/// Clicks an element of the row that has the focus.
+/// Clicks the first element of the focused row that matches the selector. Returns whether it was clicked.
 fn in_row(selector: &str) -> bool {
     let element = row().and_then(|row| row.query_selector(selector).ok().flatten());
     element.and_then(|element| element.dyn_into::<HtmlElement>().ok()).is_some_and(press)
 }
 
-/// Opens the page of the row that has the focus, where Enter opens its sheet.
+/// Opens the full page of the row that has the focus, even if Enter would open the row's sheet. Returns whether the row
+/// has a page.
 fn open_page() -> bool {
     let link = row().and_then(|row| {
         let of_page = row.query_selector("a[data-page]").ok().flatten();
@@ -205,10 +207,10 @@ fn open_page() -> bool {
     }
 }
 
-/// Keys with their meanings.
+/// Shortcuts with their meanings. The keys of a shortcut are separated by spaces.
 type Meanings = Vec<(String, &'static str)>;
 
-/// Returns the keys by subject.
+/// Returns all shortcuts, grouped by subject.
 fn keys() -> Vec<(&'static str, Meanings)> {
     let fixed = |keys: &[(&str, &'static str)]| -> Meanings {
         keys.iter().map(|(keys, meaning)| ((*keys).to_owned(), *meaning)).collect()
@@ -238,7 +240,7 @@ const LISTS: &[(&str, &str)] = &[
     ("Enter", "Open"),
     ("⇧ Enter", "Open the full page"),
     ("x", "Select"),
-    (".", "Actions for the entry"),
+    (".", "Open the entry's actions"),
     ("r", "Refresh"),
     ("[ ]", "Previous and next page"),
 ];
@@ -246,29 +248,29 @@ const LISTS: &[(&str, &str)] = &[
 const ROWS: &[(&str, &str)] = &[
     ("Enter F2", "Edit the cell"),
     ("Tab", "Keep the value and move right"),
-    ("Esc", "Restore the cell"),
+    ("Esc", "Discard the edit"),
     ("Ctrl S", "Save the changes"),
     ("Ctrl Z", "Undo the last change"),
     ("Ctrl C", "Copy the cells"),
     ("Ctrl V", "Paste into cells"),
-    ("Ctrl ⌫", "Set to NULL"),
+    ("Ctrl ⌫", "Set the cell to NULL"),
     ("Space", "Select the row"),
     ("Alt Enter", "Open the row"),
-    ("f", "Filter by this value, if it can't be edited"),
+    ("f", "Filter by this value, if the table can't be edited"),
     ("Alt →", "Follow the foreign key"),
 ];
 
 const SQL: &[(&str, &str)] = &[
     ("Ctrl Enter", "Run the selection or the statement"),
     ("Ctrl ⇧ Enter", "Run everything"),
-    ("Ctrl .", "Cancel"),
+    ("Ctrl .", "Cancel the run"),
     ("Ctrl S", "Save the query"),
-    ("Alt ↑", "Older query from the history"),
-    ("Alt ↓", "Newer query from the history"),
+    ("Alt ↑", "Open the older query from the history"),
+    ("Alt ↓", "Open the newer query from the history"),
     ("Ctrl M", "Let Tab leave the editor"),
 ];
 
-/// The dialog that lists the keys.
+/// The dialog that lists all keyboard shortcuts and switches those of a single key on and off.
 #[component]
 pub fn Shortcuts() -> Element {
     let mut enabled = use_signal(theme::has_single_key_shortcuts);

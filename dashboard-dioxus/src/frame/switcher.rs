@@ -1,4 +1,4 @@
-//! The dialog that switches to another project, and stays on the same page.
+//! The dialog that opens the current page of another project.
 
 use api_types::ProjectState;
 use dioxus::prelude::*;

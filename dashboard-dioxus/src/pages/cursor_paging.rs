@@ -7,8 +7,8 @@ use crate::{
     ui::{Icon, IconName, Updated},
 };
 
-/// Pages by cursor. The address contains the cursor in `after`, the position of the page in `offset` and the page size
-/// in `limit`, so that a reload shows the same page.
+/// The line under a list that the server pages by cursor. The address contains the cursor in `after`, the position of
+/// the page in `offset` and the page size in `limit`, so that a reload shows the same page.
 #[component]
 pub(super) fn CursorPaging(
     shown: usize,
@@ -24,7 +24,7 @@ pub(super) fn CursorPaging(
     // The first page has no cursor.
     let offset = offset.filter(|_| after.is_some()).unwrap_or_default();
     let size = page_size(sizes, default_size);
-    // The pages before this one, since a cursor leads only forward.
+    // Cursors and positions of the pages before this one, because a cursor leads only forward.
     let mut before = use_signal(Vec::<(Option<String>, i64)>::new);
     if after.is_none() && !before.peek().is_empty() {
         before.set(Vec::new());

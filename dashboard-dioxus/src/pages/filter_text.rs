@@ -1,3 +1,5 @@
+//! The text that filters a list, which is also in the address.
+
 use dioxus::prelude::*;
 
 use crate::address;

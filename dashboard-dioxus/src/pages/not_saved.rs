@@ -1,3 +1,5 @@
+//! The note "Not saved" of a dialog with a form.
+
 use dioxus::prelude::*;
 
 /// The status of a form in the footer of its dialog: whether it has unsaved input.

@@ -1,3 +1,5 @@
+//! Submits a form with Ctrl-Enter.
+
 use dioxus::{prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
 use web_sys::HtmlElement;

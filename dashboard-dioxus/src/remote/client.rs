@@ -35,12 +35,13 @@ impl Method {
     }
 }
 
-/// Reads `path` of the admin surface, for example `/projects`.
+/// Reads `path` of the admin API, for example `/projects`.
 ///
 /// # Errors
-/// - [`Failure::SignedOut`]: nobody is signed in, or the sign-in has ended.
-/// - [`Failure::Unreachable`]: the server did not respond.
-/// - [`Failure::Refused`]: the server returned an error, or the response could not be parsed.
+/// Returns
+/// - [`Failure::SignedOut`] if nobody is signed in, or the sign-in has ended,
+/// - [`Failure::Unreachable`] if the server did not respond, and
+/// - [`Failure::Refused`] if the server returned an error, or the response could not be parsed.
 pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
     parse(&fetch_text(Method::Get, path, None).await?)
 }
@@ -48,7 +49,7 @@ pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
 /// Reads `path` and returns the body unparsed.
 ///
 /// # Errors
-/// The errors of [`get`].
+/// Returns the errors of [`get`].
 pub async fn get_text(path: &str) -> Result<String, Failure> {
     fetch_text(Method::Get, path, None).await
 }
@@ -72,7 +73,7 @@ fn is_from_proxy(status: u16) -> bool {
 /// Sends a body as JSON and returns the parsed response.
 ///
 /// # Errors
-/// The errors of [`get`].
+/// Returns the errors of [`get`].
 pub async fn send<B: Serialize, T: DeserializeOwned>(method: Method, path: &str, body: &B) -> Result<T, Failure> {
     let body = serde_json::to_string(body).map_err(|error| unexpected(0, &error.to_string()))?;
     parse(&fetch_text(method, path, Some(&body)).await?)
@@ -81,7 +82,7 @@ pub async fn send<B: Serialize, T: DeserializeOwned>(method: Method, path: &str,
 /// Like [`send`], with `If-Match`: the server refuses the change if the resource has another entity tag.
 ///
 /// # Errors
-/// The errors of [`get`].
+/// Returns the errors of [`get`].
 pub async fn send_if_match<B: Serialize, T: DeserializeOwned>(
     method: Method,
     path: &str,
@@ -95,7 +96,7 @@ pub async fn send_if_match<B: Serialize, T: DeserializeOwned>(
 /// Sends a `DELETE` and ignores the body of the response.
 ///
 /// # Errors
-/// The errors of [`get`].
+/// Returns the errors of [`get`].
 pub async fn delete(path: &str) -> Result<(), Failure> {
     fetch_text(Method::Delete, path, None).await.map(drop)
 }
@@ -103,7 +104,7 @@ pub async fn delete(path: &str) -> Result<(), Failure> {
 /// Parses a value from JSON. An empty body counts as `null`.
 ///
 /// # Errors
-/// [`Failure::Refused`]: the text is not JSON of this type.
+/// Returns [`Failure::Refused`] if the text is not JSON of this type.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     let text = if text.is_empty() { "null" } else { text };
     serde_json::from_str(text).map_err(|error| unexpected(200, &error.to_string()))

@@ -1,3 +1,5 @@
+//! The reasons why a request has no result.
+
 use api_types::ErrorDetail;
 
 /// The reason why a request has no result.
@@ -7,7 +9,7 @@ pub enum Failure {
     SignedOut,
     /// The server did not respond.
     Unreachable,
-    /// The server refused the request.
+    /// The server refused the request, or its response could not be read.
     Refused {
         status: u16,
         code: String,

@@ -78,7 +78,7 @@ fn sign_in_way(failure: &Failure) -> Option<SignInWay> {
 /// Signs in with a token or a one-time code.
 ///
 /// # Errors
-/// The errors of [`crate::remote::get`]. A wrong token or code is [`Failure::Refused`].
+/// Returns the errors of [`crate::remote::get`]. A wrong token or code is [`Failure::Refused`].
 pub async fn sign_in(credentials: &CreateSession) -> Result<(), Failure> {
     let session: Session = client::send(Method::Post, "/session", credentials).await?;
     cache::forget_all();
@@ -90,7 +90,7 @@ pub async fn sign_in(credentials: &CreateSession) -> Result<(), Failure> {
 /// sign-in, and the state stays as it is until then.
 ///
 /// # Errors
-/// The errors of [`crate::remote::get`].
+/// Returns the errors of [`crate::remote::get`].
 pub async fn sign_out() -> Result<Option<String>, Failure> {
     let session = client::get::<Session>("/session").await.ok();
     client::delete("/session").await?;

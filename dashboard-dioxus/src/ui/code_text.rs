@@ -1,3 +1,5 @@
+//! Text with parts in backticks, which are shown as code.
+
 use dioxus::prelude::*;
 
 /// Text from the server. Parts between backticks are shown as code.

@@ -1,3 +1,5 @@
+//! A countdown in seconds, for buttons that must wait before they try again.
+
 use dioxus::{core::Task, prelude::*};
 use gloo_timers::future::TimeoutFuture;
 

@@ -1,3 +1,5 @@
+//! Modal dialogs, and the functions that dialogs and sheets share: they return the focus, and submit with Ctrl-Enter.
+
 use std::cell::RefCell;
 
 use dioxus::web::WebEventExt as _;
@@ -90,7 +92,8 @@ thread_local! {
 /// Returns the element that has the focus, which opens the dialog or the sheet.
 fn opener() -> Option<HtmlElement> {
     let element = dom::active_element()?.dyn_into::<HtmlElement>().ok()?;
-    // A browser removes the focus from a button that is disabled, such as that of a dialog that opens another one.
+    // A browser removes the focus from a button that is disabled, such as the button in a dialog that opens another
+    // dialog.
     if element.tag_name() == "BODY" {
         if dom::find("dialog[open], .sheet").is_none() {
             // No element opens this dialog or sheet, and the one that opened an earlier one must not get the focus.

@@ -1,3 +1,5 @@
+//! Receives files that are dropped on the page.
+
 use std::rc::Rc;
 
 use dioxus::prelude::*;

@@ -1,3 +1,5 @@
+//! Text fields: a field of a form, and the search field above a list.
+
 use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
 use web_sys::HtmlElement;

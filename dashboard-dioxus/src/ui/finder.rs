@@ -1,3 +1,5 @@
+//! The search field over a list of entries, for the command palette and the switcher.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dioxus::prelude::*;

@@ -1,3 +1,5 @@
+//! The icons.
+
 use dioxus::prelude::*;
 
 /// The icons, drawn on a grid of 16 pixels.

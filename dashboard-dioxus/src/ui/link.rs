@@ -1,3 +1,5 @@
+//! Links within the dashboard.
+
 use dioxus::prelude::*;
 
 use crate::address;

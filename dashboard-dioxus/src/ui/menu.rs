@@ -1,3 +1,5 @@
+//! A button with a menu.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dioxus::prelude::*;

@@ -1,3 +1,5 @@
+//! Follows whether the window is as narrow as a phone.
+
 use std::cell::RefCell;
 
 use dioxus::prelude::*;

@@ -1,3 +1,5 @@
+//! Links of the sidebar.
+
 use dioxus::prelude::*;
 
 use super::{Icon, IconName, Link};

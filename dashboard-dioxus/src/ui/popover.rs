@@ -1,3 +1,5 @@
+//! A button with a panel.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dioxus::prelude::*;

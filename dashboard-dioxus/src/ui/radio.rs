@@ -1,3 +1,5 @@
+//! Radio buttons with an explanation.
+
 use dioxus::prelude::*;
 
 /// A radio button with an explanation, which is not part of its name.

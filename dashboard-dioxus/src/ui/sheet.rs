@@ -1,3 +1,5 @@
+//! The panel beside a list.
+
 use dioxus::prelude::*;
 
 use super::{

@@ -1,3 +1,5 @@
+//! What a page shows in place of content: an error, a message that there is none, or a placeholder.
+
 use dioxus::prelude::*;
 
 use super::{CodeText, CopyButton, Link, Mark, Shape, use_countdown};
@@ -40,12 +42,13 @@ pub fn ErrorBox(
     }
 }
 
-/// A list without entries: one sentence, one action, and a link to an explanation.
+/// The message in place of content that does not exist, such as the entries of an empty list: one sentence, buttons,
+/// and a link to an explanation.
 #[component]
 pub fn Empty(
     title: String,
     text: String,
-    /// Name of the explanation, see [`crate::frame`]. Without one, there is no link.
+    /// Name of the explanation in `src/frame/help.rs`. Without one, there is no link.
     #[props(default)]
     help: String,
     children: Element,

@@ -1,3 +1,5 @@
+//! The tabs of a page.
+
 use dioxus::prelude::*;
 
 use crate::{address, dom};

@@ -1,3 +1,5 @@
+//! The note when a list was read.
+
 use dioxus::prelude::*;
 
 use super::{Icon, IconName};

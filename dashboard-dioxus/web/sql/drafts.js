@@ -40,7 +40,8 @@ export async function readDrafts(project) {
   return JSON.stringify(records);
 }
 
-// Stores a record if the stored one still has the revision `seen`, or does not exist. Otherwise returns the stored one.
+// Stores a record if the stored one still has the revision `seen`, or does not exist, and returns an empty text.
+// Otherwise returns the stored record as JSON.
 export async function writeDraft(json, seen) {
   const record = JSON.parse(json);
   const other = await transaction("readwrite", (store) => {

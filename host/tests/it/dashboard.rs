@@ -13,7 +13,7 @@ async fn get(app: &TestApp, path: &str, accept: &str) -> reqwest::Response {
 }
 
 #[tokio::test]
-async fn every_address_but_api_paths_returns_page_to_browsers() {
+async fn addresses_other_than_api_paths_return_the_page_to_browsers() {
     let app = TestApp::start().await;
     for path in ["/", "/projects", "/projects/proj_x/tables?table=a%2Fb", "/sign-in?next=%2Fjobs", "/a/b/c", "/adminx"]
     {

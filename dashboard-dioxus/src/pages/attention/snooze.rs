@@ -35,7 +35,7 @@ pub(super) fn load() -> Snoozed {
     Snoozed::parse(&text, crate::text::now())
 }
 
-/// Stores the hidden items. If the browser's storage is off, they stay hidden only until the page is closed.
+/// Stores the hidden items. If the browser's storage is off, they stay hidden only while the list is on the page.
 pub(super) fn store(snoozed: &Snoozed) {
     if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(&snoozed.0)) {
         let _ = storage.set_item(KEY, &text);

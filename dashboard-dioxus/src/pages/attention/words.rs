@@ -1,3 +1,5 @@
+//! Headlines, details, shapes and actions of the items that need attention.
+
 use api_types::{Attention, AttentionKind};
 use chrono::{DateTime, Utc};
 
@@ -10,7 +12,7 @@ pub(super) enum Act {
     Open { label: &'static str, to: String },
     /// Starts a run of the job with this id.
     RunAgain(String),
-    /// Backs up this database.
+    /// Backs up this target: a project, or the platform's database.
     BackUp(String),
 }
 
@@ -69,7 +71,7 @@ fn has_no_job(item: &Attention) -> bool {
     item.reason.as_deref().is_some_and(|reason| reason.starts_with("No "))
 }
 
-/// Returns the failures that no channel reports.
+/// Returns the subject of the headline: the failures that no channel reports. They are read from the message.
 fn unheard(item: &Attention) -> &'static str {
     if item.message.ends_with(" a run fails.") {
         "Failed runs"
@@ -85,7 +87,7 @@ pub(in crate::pages) fn is_of_unheard_backups(item: &Attention) -> bool {
     item.kind == AttentionKind::FailuresUnheard && unheard(item) != "Failed runs"
 }
 
-/// Returns the shape in front of an item that is not critical.
+/// Returns the shape in front of an item. Critical items have the shape of a failure instead.
 pub(super) fn shape(kind: AttentionKind) -> Shape {
     match kind {
         AttentionKind::JobFailing | AttentionKind::PluginRejected | AttentionKind::ChannelFailing => Shape::Failed,
@@ -122,7 +124,7 @@ pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
     }
 }
 
-/// Returns the sentences under the headline: why it happened, and since when unless the headline says it.
+/// Returns the sentences under the headline: the reason, and since when the problem exists unless the headline says it.
 pub(super) fn detail(item: &Attention, now: DateTime<Utc>) -> String {
     let reason = match item.kind {
         AttentionKind::BackupOverdue if has_no_job(item) => {
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_item_has_an_action() {
+    fn items_have_an_action_that_fits_their_kind() {
         for kind in [AttentionKind::DiskLow, AttentionKind::ConnectionsHigh, AttentionKind::FailuresUnheard] {
             assert!(!acts(&item(kind, 1, None)).is_empty(), "{kind:?}");
         }

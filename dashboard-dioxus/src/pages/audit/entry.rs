@@ -33,8 +33,8 @@ pub(super) fn EntrySheet(id: String, listed: Vec<AuditEntry>) -> Element {
     }
 }
 
-/// An entry that is not on the open page of the list. The API can't return a single entry, so this component reads all
-/// entries that were written within two seconds of the time in the id.
+/// An entry that is not on the open page of the list. The API can't return a single entry, so this component reads up
+/// to 200 entries that were written within two seconds of the time in the id.
 #[component]
 fn FoundEntry(id: String) -> Element {
     let path = written_at(&id).map(|at| {

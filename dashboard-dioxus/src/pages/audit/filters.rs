@@ -16,7 +16,7 @@ const PARAMETERS: [&str; 8] = ["project", "action", "actor", "result", "from", "
 /// Choices of a period: label and hours.
 const PERIODS: [(&str, i64); 4] =
     [("Last hour", 1), ("Last 24 hours", 24), ("Last 7 days", 24 * 7), ("Last 30 days", 24 * 30)];
-/// Actors that are not e-mail addresses.
+/// The actors that the filter "Who" offers.
 const KNOWN_ACTORS: [&str; 4] = ["session", "dev-token", "cli", "system"];
 /// Pause in typing after which the text filters the list.
 const TYPING_MS: u32 = 250;

@@ -97,7 +97,8 @@ fn fill(entry: &AuditEntry, template: &str) -> Option<String> {
     Some(words)
 }
 
-/// Returns the text for a name in braces: the target, the project, the source of an export, or a detail.
+/// Returns the text for a name in braces: the target, the project, the source of an export, the changed tables, or a
+/// detail.
 fn placeholder(entry: &AuditEntry, name: &str) -> Option<String> {
     let detail = |name: &str| entry.details.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     match name {
@@ -117,7 +118,7 @@ fn placeholder(entry: &AuditEntry, name: &str) -> Option<String> {
 /// Number of tables that a sentence names.
 const NAMED_TABLES: usize = 3;
 
-/// Returns the tables that SQL changed: `books, authors and 2 more`. `None` if the entry has none.
+/// Returns the tables that SQL changed: `books, authors, loans and 2 more`. `None` if the entry has none.
 fn tables_in_words(entry: &AuditEntry) -> Option<String> {
     let tables: Vec<&str> = entry.details.get("tables")?.as_array()?.iter().filter_map(Value::as_str).collect();
     let named = tables.iter().take(NAMED_TABLES).copied().collect::<Vec<_>>().join(", ");

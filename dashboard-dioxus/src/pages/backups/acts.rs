@@ -133,7 +133,7 @@ pub(super) fn download(backup: &Backup) {
     });
 }
 
-/// The dialog "Delete backup", shown while `backup` is set. It first counts the other backups of the database.
+/// The dialog "Delete backup", shown while `backup` is set. It first counts the other good backups of the database.
 #[component]
 pub(super) fn DeleteBackup(backup: Signal<Option<Backup>>) -> Element {
     let mut to_delete = backup;

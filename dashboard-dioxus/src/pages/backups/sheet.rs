@@ -18,7 +18,7 @@ use crate::{
     ui::{CopyButton, Empty, ErrorBox, Icon, IconName, Link, Mark, Shape, Sheet},
 };
 
-/// The backup that the address names, over the list.
+/// The sheet of the backup that the address names. Shows nothing if the address names none.
 #[component]
 pub(super) fn BackupSheet(live: Live) -> Element {
     match address::use_parameter("backup") {

@@ -1,3 +1,5 @@
+//! Samples of dialogs, sheets, menus, popovers, the command palette and messages, for the page of components.
+
 use dioxus::prelude::*;
 
 use super::Tile;

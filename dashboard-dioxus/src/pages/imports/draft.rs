@@ -13,7 +13,8 @@ use crate::draft;
 pub(super) struct Draft {
     /// Whether the beginning of the file is UTF-8. `None` if this tab did not read the file.
     pub(super) is_utf8: Option<bool>,
-    /// The format of a CSV file. The server detects values that are `None`.
+    /// How a CSV file is read. If they are `None`, the server detects `header` and `delimiter`, and an empty field
+    /// means `NULL`.
     pub(super) header: Option<bool>,
     pub(super) delimiter: Option<String>,
     pub(super) null_text: Option<String>,

@@ -10,7 +10,7 @@ use crate::{
     ui::{Confirm, Icon, IconName, messages},
 };
 
-/// Starts a run of a job. Returns its id.
+/// Starts a run of a job. Returns the run's id. If the run can't be started, shows why and returns `None`.
 pub(super) async fn run_now(job: &str) -> Option<String> {
     let started =
         remote::send::<_, RunStarted>(Method::Post, &format!("/jobs/{job}/run"), &serde_json::json!({})).await;

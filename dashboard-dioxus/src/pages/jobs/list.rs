@@ -73,7 +73,7 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
             rsx! { NoJobs { project: project.clone() } }
         }
         RemoteState::Ready(_) if shown.is_empty() => rsx! {
-            Empty { title: "No job matches", text: "No job has this name and state.",
+            Empty { title: "No job matches", text: "No job meets all filters.",
                 button {
                     class: "btn",
                     r#type: "button",

@@ -19,7 +19,7 @@ use crate::{
 type Description = Shared<LocalBoxFuture<'static, Option<String>>>;
 
 thread_local! {
-    /// Descriptions by expression. They never change.
+    /// Descriptions of schedules, by cron expression. The description of an expression never changes.
     static KNOWN: RefCell<HashMap<String, Description>> = RefCell::default();
 }
 

@@ -270,7 +270,8 @@ fn type_label(key_type: KeyType) -> &'static str {
     }
 }
 
-/// Returns what tells a key from others of the same name: `Secret key default, ah_sec_XcQ6…`.
+/// Returns type, name and prefix of a key, to distinguish it from others of the same name: `Secret key default,
+/// ah_sec_XcQ6…`.
 pub(super) fn full_name(key: &ApiKey) -> String {
     format!("{} key {}, {}…", type_label(key.key_type), key.name, key.prefix)
 }

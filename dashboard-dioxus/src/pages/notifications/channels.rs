@@ -1,3 +1,5 @@
+//! The list of channels: a table, or cards on a phone.
+
 use api_types::{NotificationChannel, NotificationTest, UpdateNotificationChannel};
 use dioxus::prelude::*;
 

@@ -84,7 +84,7 @@ pub(super) fn values_of(settings: &ChannelSettings) -> BTreeMap<&'static str, St
 /// Returns the settings from the texts of the fields. An empty secret keeps its stored value.
 ///
 /// # Errors
-/// The name of the invalid field, and a message.
+/// Returns the name of the first invalid field, and a message about it.
 pub(super) fn settings_of(
     kind: ChannelKind,
     values: &BTreeMap<&'static str, String>,

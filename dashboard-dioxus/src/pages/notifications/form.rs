@@ -38,7 +38,7 @@ type FieldError = Option<(&'static str, String)>;
 /// The state that all parts of the form share.
 #[derive(Clone, Copy, PartialEq)]
 struct Form {
-    /// Without the settings, which contain secrets.
+    /// The unsaved input. It does not contain the settings, because they contain secrets.
     unsaved: FormDraft,
     kind: Signal<ChannelKind>,
     name: Signal<String>,

@@ -1,3 +1,5 @@
+//! The summary above the list of channels: which channels report failures.
+
 use api_types::{NotificationChannel, NotificationEvent};
 use dioxus::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The region "State" of the overview, and the sentence after "All is well.".
+
 use api_types::OverviewFacts;
 use chrono::{DateTime, Utc};
 use dioxus::prelude::*;

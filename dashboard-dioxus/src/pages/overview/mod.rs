@@ -1,8 +1,8 @@
 //! `/`: the state of the installation, and the problems that need attention.
 //!
 //! [`Overview`] decides what is shown. It is in the WebAssembly module that is loaded first; the other components are
-//! loaded when they are needed. [`facts`] contains the numbers of the region "State". The page of a project also shows
-//! the other regions.
+//! loaded when they are needed. [`facts`] contains the numbers of the region "State". The other regions, "Needs
+//! attention" and "Recent runs", are also on the page of a project.
 
 mod facts;
 

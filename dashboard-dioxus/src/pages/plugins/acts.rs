@@ -1,3 +1,5 @@
+//! The dialogs that revoke and forget a plugin, and the path of a plugin in the admin API.
+
 use api_types::Plugin;
 use dioxus::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The keys that may sign plugins: their list, the sheet of a key, and the dialogs that trust and revoke a key.
+
 use api_types::{AddTrustedKey, Page as ApiPage, Plugin, TrustedKey};
 use dioxus::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The sheet of a plugin, in which the owner reviews, approves, revokes and forgets it.
+
 use api_types::{ApprovePlugin, Plugin, PluginLimits, PluginState};
 use dioxus::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The region "Connect" of a project's page: code with which an app connects to the project.
+
 use api_types::{Page as ApiPage, SystemInfo};
 use dioxus::prelude::*;
 use serde::Deserialize;

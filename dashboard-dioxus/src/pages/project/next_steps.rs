@@ -1,3 +1,5 @@
+//! The region "Next steps" of a project's page.
+
 use api_types::{Page as ApiPage, ProjectDetail, Protection};
 use dioxus::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The earlier restores of a project, with the buttons to roll back and to remove the kept database.
+//! The restores of a project, with the buttons to roll back and to remove the kept database.
 
 use api_types::{ConfirmRestore, Page as ApiPage, Restore, RunStarted};
 use dioxus::prelude::*;

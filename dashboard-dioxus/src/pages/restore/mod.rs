@@ -2,7 +2,7 @@
 //!
 //! [`choose`] is the dialog "Restore…" of a backup, and [`upload`] is the button that uploads an archive. Both create a
 //! plan. [`identity`] is the field for the identity that opens an encrypted backup. [`steps`] shows the [`plan`], asks
-//! for the project's name, follows the run and offers the rollback. [`list`] shows the earlier restores of the project.
+//! for the project's name, follows the run and offers the rollback. [`list`] shows the restores of the project.
 //! [`words`] contains texts about restores.
 
 mod choose;

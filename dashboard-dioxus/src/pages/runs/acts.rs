@@ -1,3 +1,5 @@
+//! The buttons that cancel and repeat a run.
+
 use api_types::{Run, RunStarted, RunStatus};
 use dioxus::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The region "Result" of a run, and the description of results in words.
+
 use api_types::{Export, ListedProject, Page as ApiPage, Run};
 use dioxus::prelude::*;
 use serde_json::Value;
@@ -11,7 +13,7 @@ use crate::{
     ui::{CopyButton, Link, Mark, Shape},
 };
 
-/// The region "Result": sentences and folded JSON for backups, and JSON for any other result.
+/// The region "Result": sentences and folded JSON for backups, exports and imports, and JSON for any other result.
 #[component]
 pub(super) fn RunResult(run: Run) -> Element {
     let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());

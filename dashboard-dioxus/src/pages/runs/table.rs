@@ -1,3 +1,5 @@
+//! The table of runs, or cards on a phone. Attempts of the same work form one group.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::Run;

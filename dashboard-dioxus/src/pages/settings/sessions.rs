@@ -1,3 +1,5 @@
+//! The section "Sessions" of the settings: the browsers in which the owner is signed in.
+
 use api_types::{AdminSession, EndedSessions, Page as ApiPage, Session, SignInMethod};
 use dioxus::prelude::*;
 

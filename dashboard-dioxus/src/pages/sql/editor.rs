@@ -226,7 +226,7 @@ pub(super) fn select(workspace: Workspace, range: &Range<usize>) {
     pull(workspace);
 }
 
-/// Marks the statement that "Run" would run.
+/// Marks the statement that "Run" would run. The plain text field has no marks.
 pub(super) fn show_statement(workspace: Workspace, text: &str, range: Option<Range<usize>>) {
     if let Some(monaco) = workspace.monaco.peek().as_ref() {
         let range = range.unwrap_or_default();
@@ -234,7 +234,7 @@ pub(super) fn show_statement(workspace: Workspace, text: &str, range: Option<Ran
     }
 }
 
-/// Underlines problems, given as ranges of bytes with messages.
+/// Underlines problems in Monaco, given as ranges of bytes with messages. The plain text field does not show them.
 pub(super) fn show_problems(workspace: Workspace, problems: &[(Range<usize>, &str)]) {
     let (Some(monaco), Some(tab)) = (&*workspace.monaco.peek(), workspace.peek_tab(&workspace.active.peek())) else {
         return;

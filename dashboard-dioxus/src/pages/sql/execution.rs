@@ -74,7 +74,7 @@ impl PartialEq for ResultSet {
 }
 
 impl ResultSet {
-    /// `sql` is the statement.
+    /// Converts the server's result of the statement `sql`, which is statement `number` of those that were sent.
     pub(super) fn new(number: usize, sql: &str, raw: RawResult) -> Self {
         let cells = |row: &Vec<Box<RawValue>>| {
             let cells = row.iter().zip(&raw.columns);

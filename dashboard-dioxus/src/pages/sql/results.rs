@@ -167,7 +167,7 @@ fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
     }
 }
 
-/// Returns the mark of a failure, and the CSS class of its panel. Only an error is red.
+/// Returns the mark of a failure, and the CSS class of its panel. Cancellations and timeouts are not red.
 fn shape_and_class(failure: &RunFailure) -> (Shape, &'static str) {
     if failure.is_cancelled {
         (Shape::Skipped, "sql-failure is-quiet")

@@ -42,8 +42,8 @@ pub(super) struct Facts {
     pub(super) details: HashMap<String, Option<Rc<TableDetail>>>,
 }
 
-/// Returns the lines of the tree. With a filter, only tables that match by their name or by a column, and matching
-/// functions and enums.
+/// Returns the lines of the tree. With a filter, returns only tables that match by their name or by a column, matching
+/// functions and enums, and the schemas and groups that contain them.
 pub(super) fn items_of(schema: &DatabaseSchema, facts: &Facts, open: &HashSet<String>, filter: &str) -> Vec<Item> {
     let wanted = filter.to_lowercase();
     let matches = |name: &str| name.to_lowercase().contains(&wanted);

@@ -83,7 +83,7 @@ impl Target {
         if text.get(selection.clone()).is_some_and(|selected| !selected.trim().is_empty()) {
             return Self::Selection(selection);
         }
-        // The server's ranges, if they are of this text.
+        // Uses the server's ranges if they belong to this text.
         let ranges = match parsed.filter(|parsed| *parsed.text == *text) {
             Some(parsed) => parsed.statements.iter().map(|statement| statement.range.clone()).collect(),
             None => split::statements(text),

@@ -146,8 +146,7 @@ pub(super) async fn table_detail(project: &str, name: &str) -> Result<TableDetai
     remote::get(&address::with_parameters(&path, &[("name", Some(name))])).await
 }
 
-/// Returns the project's last backup that exists and has not failed its verification. Searches the newest 200 backups
-/// of all databases.
+/// Returns the project's last backup that exists and has not failed its verification. Searches its newest 200 backups.
 pub(super) async fn last_good_backup(project: &str) -> Result<Option<Backup>, Failure> {
     let target = format!("project:{project}");
     let parameters = [("limit", Some("200")), ("target", Some(target.as_str()))];

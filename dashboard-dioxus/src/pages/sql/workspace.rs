@@ -153,7 +153,7 @@ impl Workspace {
         self.changed(id);
     }
 
-    /// Closes a tab. A query with text stays in "Recently closed".
+    /// Closes a tab and cancels its query, if one is running. A query with text stays in "Recently closed".
     pub(super) fn close(mut self, id: &str) {
         let Some(mut draft) = self.draft(id) else { return };
         let position = draft.position as usize;

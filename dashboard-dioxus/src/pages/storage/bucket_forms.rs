@@ -1,3 +1,5 @@
+//! The dialogs that create and delete a bucket, and the conversion between bytes and megabytes.
+
 use api_types::{Bucket, CreateBucket, DeleteBucket, ObjectCount};
 use dioxus::prelude::*;
 

@@ -134,7 +134,7 @@ async fn system_reports_services_disks_nodes_and_configuration() {
 }
 
 #[tokio::test]
-async fn every_response_names_the_version() {
+async fn responses_of_both_surfaces_name_the_version() {
     let app = TestApp::start().await;
     for url in [&app.admin_url, &app.public_url] {
         for path in ["/healthz", "/nothing"] {

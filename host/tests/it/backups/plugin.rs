@@ -141,7 +141,7 @@ async fn retention_keeps_the_configured_number_and_run_without_lease_fails() {
 }
 
 #[tokio::test]
-async fn cleanup_plugin_runs_every_sweep() {
+async fn cleanup_plugin_runs_sweeps_and_reports_what_they_removed() {
     let app = TestApp::start().await;
     let project = app.create_project("Swept").await;
     let body = json!({ "type": "secret", "name": "old" });

@@ -53,7 +53,7 @@ fn separate_roles_require_external_services() {
 }
 
 #[test]
-fn every_command_has_help() {
+fn commands_have_help() {
     let vars = ProgramVars::default();
     let check = |arguments: &[&str], part: &str| {
         let ended = vars.run(arguments);

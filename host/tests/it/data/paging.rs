@@ -82,7 +82,7 @@ async fn all_pages(client: &Client, path: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn pages_of_every_type_visit_each_row_once() {
+async fn pages_ordered_by_columns_of_many_types_visit_each_row_once() {
     let app = TestApp::start().await;
     let project = app.create_project("pages").await;
     project.sql(SCHEMA).await;
@@ -112,7 +112,7 @@ async fn pages_of_every_type_visit_each_row_once() {
 }
 
 #[tokio::test]
-async fn pages_ordered_by_a_key_of_any_type_visit_each_row_once() {
+async fn pages_ordered_by_keys_of_many_types_visit_each_row_once() {
     let app = TestApp::start().await;
     let project = app.create_project("pages by key").await;
     project.sql(SCHEMA).await;

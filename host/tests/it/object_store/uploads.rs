@@ -39,7 +39,7 @@ async fn wait_until_no_upload_is_unfinished(bucket: &str) {
 }
 
 #[tokio::test]
-async fn stream_of_any_length_round_trips() {
+async fn streams_of_different_lengths_round_trip() {
     let (store, bucket) = create_bucket().await;
     for (size, chunk) in
         [(0, 1), (10, 3), (1 << 20, 65_536), ((1 << 20) + 1, 100_000), (8 << 20, 1 << 20), (20 << 20, 777_777)]

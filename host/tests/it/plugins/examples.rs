@@ -58,7 +58,7 @@ pub(super) async fn run_job(app: &TestApp, job: &str) -> Value {
 }
 
 #[tokio::test]
-async fn hello_report_stores_tables_of_every_project() {
+async fn hello_report_stores_the_tables_of_a_project() {
     let folder = PluginFolder::new();
     let app = app_with_example(&folder, "hello-report", "").await;
     let project = app.create_project("Shop, new").await;

@@ -371,7 +371,7 @@ async fn calls_outside_the_granted_scope_are_denied() {
 }
 
 #[tokio::test]
-async fn secret_reaches_the_server_and_is_redacted_everywhere_else() {
+async fn secret_reaches_the_server_and_is_redacted_for_the_guest_and_in_its_outcome() {
     // The server echoes the secret in a header and in the body.
     let server = WebServer::start(|request| {
         let token = request.header("token").unwrap_or_default();

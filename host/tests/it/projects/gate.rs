@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{TestApp, TestProject};
 
 #[tokio::test]
-async fn every_response_names_its_request_id() {
+async fn responses_name_a_request_id_of_the_server() {
     let app = TestApp::start().await;
     for path in ["/healthz", "/v1/db/tables", "/nothing"] {
         let response = app.public().request(Method::GET, path).header("x-request-id", "mine").send().await.unwrap();

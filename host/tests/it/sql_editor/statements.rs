@@ -22,7 +22,7 @@ async fn fail(app: &TestApp, project: &TestProject, sql: &str) -> (u16, String, 
 }
 
 #[tokio::test]
-async fn statements_of_every_kind_run() {
+async fn statements_of_different_kinds_run() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let created = run(&app, &project, "CREATE TABLE items (id serial PRIMARY KEY, name text NOT NULL);").await;

@@ -134,7 +134,7 @@ async fn key_without_its_bucket_names_the_same_object() {
 }
 
 #[tokio::test]
-async fn unknown_parameters_are_rejected_by_every_route() {
+async fn unknown_parameters_are_rejected_by_storage_routes() {
     let app = TestApp::start().await;
     let project = app.create_project("unknown").await;
     let secret = project.secret();

@@ -260,7 +260,7 @@ async fn urls_are_signed_for_the_public_endpoint() {
 }
 
 #[tokio::test]
-async fn cors_allows_signed_urls_from_any_origin() {
+async fn cors_allows_signed_urls_from_other_origins() {
     let app = TestApp::start().await;
     let project = app.create_project("browsers").await;
     let signed = project.secret().sign("x.txt", json!({})).await;

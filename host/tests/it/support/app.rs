@@ -1,3 +1,5 @@
+//! A platform that runs in the process of the tests, and its projects.
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,7 +22,7 @@ use super::{Client, Postgres, Store, eventually};
 
 pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests";
 
-/// A running platform.
+/// A running platform. Dropping it stops its listeners.
 pub struct TestApp {
     pub app: App,
     pub services: Services,
@@ -229,7 +231,7 @@ impl TestProject {
         self.public.with_header("x-api-key", &self.publishable_key)
     }
 
-    /// Returns a client of the admin surface.
+    /// Returns a client of the admin surface with the development token.
     pub fn admin(&self) -> Client {
         self.admin.clone()
     }

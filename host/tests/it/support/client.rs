@@ -1,3 +1,5 @@
+//! A client of one surface of the platform, which reads JSON responses.
+
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
@@ -37,7 +39,7 @@ impl Client {
         request
     }
 
-    /// Sends a request. Returns status and JSON of the response; null if the body is empty.
+    /// Sends a request. Returns status and JSON of the response, with null for an empty body.
     pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
         let mut request = self.request(method, path);
         if let Some(body) = body {

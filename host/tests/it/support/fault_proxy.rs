@@ -50,7 +50,7 @@ enum Action {
     /// Replaces the last character of the fault's text with `?`, which makes SQL a syntax error and changes the path of
     /// a signed request.
     Corrupt,
-    /// Forwards no further bytes on this connection.
+    /// Forwards no further bytes on this connection, which is closed by [`FaultProxy::release`].
     Hold,
     /// Closes the connection.
     Cut,
@@ -127,7 +127,7 @@ impl FaultProxy {
         self.shared.faults.lock().push(Fault { text, action, hits: 0 });
     }
 
-    /// Waits until a request or response is held by the fault that was added last.
+    /// Waits until a request or response is held after the last fault was added.
     pub async fn wait_until_held(&self) {
         self.shared.held.notified().await;
     }
@@ -164,7 +164,8 @@ async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) 
             let remaining = AtomicUsize::new(usize::MAX);
             // Whether the rest of the response is held, instead of cut.
             let is_paused = AtomicBool::new(false);
-            // Returns the response that is sent instead of the server's.
+            // Forwards requests until a fault ends the connection. Returns the response that is sent instead of the
+            // server's.
             let up = async {
                 let mut bytes = vec![0; 64 << 10];
                 loop {
@@ -233,7 +234,7 @@ async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) 
 }
 
 impl Shared {
-    /// Returns the action of the last fault whose text is in `bytes`.
+    /// Counts the hits of faults, and corrupts `bytes`. Returns the action of the last fault whose text is in `bytes`.
     fn apply_faults(&self, bytes: &mut [u8]) -> Option<Action> {
         let mut action = None;
         for fault in self.faults.lock().iter_mut() {

@@ -45,7 +45,8 @@ impl Hang {
         until_sleeping(connection).await;
     }
 
-    /// Ends the statement that hangs, as Postgres does for a client that is gone, and lets further ones pass.
+    /// Ends the sessions of statements that hang, as Postgres does for clients that are gone, and lets further
+    /// statements pass.
     pub async fn end(self, connection: &mut PgConnection) {
         end_sleeping(connection).await;
         let sql = format!(

@@ -49,7 +49,7 @@ pub struct MailServer {
 }
 
 impl MailServer {
-    /// Starts a server. `refuse` returns the reply for recipients that the server rejects.
+    /// Starts a server. `refuse` returns the reply for recipients that the server rejects, and `None` for others.
     pub async fn start(refuse: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self::start_with(MailTls::None, refuse).await
     }

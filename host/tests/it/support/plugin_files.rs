@@ -123,7 +123,7 @@ pub async fn until_plugin(admin: &Client, name: &str, condition: impl Fn(&Value)
     .await
 }
 
-/// Waits until the plugin is in this state.
+/// Waits until the plugin is in this state, and returns it.
 pub async fn until_state(admin: &Client, name: &str, state: &str) -> Value {
     until_plugin(admin, name, |plugin| plugin["state"] == state).await
 }

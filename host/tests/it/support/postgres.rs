@@ -31,7 +31,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Returns the server shared by all tests.
+    /// Returns the server that all tests of the process share.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(Self::start)
@@ -167,7 +167,7 @@ fn serve(
     (child, pipe)
 }
 
-/// Returns the user to run Postgres as. Postgres doesn't run as root.
+/// Returns the user and group to run Postgres as if the tests run as root, because Postgres doesn't run as root.
 fn server_user() -> Option<(u32, u32)> {
     nix::unistd::geteuid().is_root().then(|| {
         let user = ["postgres", "nobody"].iter().find_map(|name| nix::unistd::User::from_name(name).ok().flatten());
@@ -187,7 +187,8 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
-/// Returns the folder `ATLASHUB_POSTGRES_BIN_DIR`, or else the one with the newest server programs on the machine.
+/// Returns the folder `ATLASHUB_POSTGRES_BIN_DIR`, or else the one of the newest version in `/usr/lib/postgresql`, or
+/// else the first one in `PATH` with server programs.
 pub fn bin_dir() -> PathBuf {
     if let Ok(folder) = std::env::var("ATLASHUB_POSTGRES_BIN_DIR") {
         return folder.into();

@@ -29,7 +29,7 @@ pub struct Attempt {
     pub node: &'static str,
 }
 
-/// A runner that records the attempts of all nodes. Jobs with the parameter `wait` wait at its gate.
+/// A runner that records the attempts of all nodes. Runs of jobs with the parameter `wait` or `late` wait at its gate.
 #[derive(Default)]
 pub struct TestRunner {
     attempts: Mutex<Vec<Attempt>>,
@@ -125,7 +125,7 @@ impl JobRunner for NodeRunner {
         self.record.attempts.lock().push(Attempt { call: call.clone(), node: self.node });
         let _drop_record = DropRecord { record: &self.record, run: call.run_id };
         if call.params["late"] == true {
-            // The run is recorded but waits, like a run that waits for another run of its plugin.
+            // The attempt is recorded but waits before it starts, like a run that waits for another run of its plugin.
             self.record.wait_at_gate().await;
         }
         output.started();

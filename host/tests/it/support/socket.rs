@@ -43,7 +43,7 @@ impl Socket {
         self.stream.write_all(bytes.as_ref()).await
     }
 
-    /// Ends the stream to the server.
+    /// Ends the client's side of the connection.
     pub async fn end(&mut self) {
         self.stream.shutdown().await.expect("shut down");
     }
@@ -85,7 +85,7 @@ impl Socket {
         bytes
     }
 
-    /// Returns whether the server sent something or closed the connection.
+    /// Returns whether the server has sent something or closed the connection, also if it does so within 5 ms.
     pub async fn has_received(&self) -> bool {
         timeout(Duration::from_millis(5), self.stream.peek(&mut [0; 1])).await.is_ok()
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Client;
 
-/// Returns the code of an error body.
+/// Returns the code of an error body. It is empty if the body is not an error.
 pub fn code(body: &Value) -> &str {
     body["error"]["code"].as_str().unwrap_or_default()
 }
@@ -60,7 +60,7 @@ impl Uploads for Client {
     }
 }
 
-/// Returns the body of an upload request for `text/plain` in the bucket `uploads`; `extra` adds or replaces fields.
+/// Returns the body of an upload request for `text/plain` in the bucket `uploads`. `extra` adds or replaces fields.
 pub fn upload_request(path: &str, extra: Value) -> Value {
     let mut request = json!({ "bucket": "uploads", "path": path, "contentType": "text/plain" });
     if let (Value::Object(request), Value::Object(extra)) = (&mut request, extra) {

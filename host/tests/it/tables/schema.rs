@@ -56,7 +56,7 @@ async fn schema_lists_tables_functions_and_enums() {
 }
 
 #[tokio::test]
-async fn entity_tag_changes_with_every_change_of_the_schema() {
+async fn entity_tag_changes_with_the_schema() {
     let app = TestApp::start().await;
     let project = app.create_project("Tags").await;
     project.sql("CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE items (id int)").await;

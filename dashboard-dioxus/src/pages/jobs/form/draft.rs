@@ -122,7 +122,7 @@ impl Draft {
     /// Returns the fields of the request that creates or changes the job.
     ///
     /// # Errors
-    /// The messages about fields with invalid text, by field.
+    /// Returns messages about the fields with invalid text, by field.
     pub(super) fn fields(&self, is_new: bool, nodes: &[Node]) -> Result<Fields, BTreeMap<String, String>> {
         let mut fields = Fields::default();
         let mut errors = BTreeMap::new();

@@ -197,7 +197,8 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                     onclick: move |_| {
                         let mut draft = draft;
                         draft.set(initial.peek().clone());
-                        // The effect that removes it does not run, because the form is left.
+                        // Removes the stored values here, because the effect that removes them does not run once
+                        // the form is closed.
                         stored::remove(&cancelled_under);
                         if is_new { address::go_back(&back) } else { address::go(&back) }
                     },

@@ -166,7 +166,7 @@ pub(super) fn read(nodes: &[Node], parameters: &Value) -> BTreeMap<String, Strin
 /// Parses the texts of the fields into parameters. Keeps stored parameters that have no field.
 ///
 /// # Errors
-/// The messages about fields with invalid text, by JSON pointer.
+/// Returns messages about the fields with invalid text, by JSON pointer.
 pub(super) fn build(
     nodes: &[Node],
     texts: &BTreeMap<String, String>,

@@ -1,3 +1,5 @@
+//! The fields of a job that runs a plugin: the plugin, its job, and the job's parameters.
+
 use api_types::{ListedProject, Page as ApiPage, Plugin, PluginState};
 use dioxus::prelude::*;
 

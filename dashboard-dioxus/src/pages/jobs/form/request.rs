@@ -1,3 +1,5 @@
+//! The fields of a job that sends an HTTP request: method, URL, headers and body.
+
 use dioxus::prelude::*;
 
 use super::{Form, draft::Header, fields::FieldError};

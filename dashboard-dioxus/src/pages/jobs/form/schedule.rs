@@ -1,3 +1,5 @@
+//! The fields for the schedule and the time zone of a job, and the list of its next five times.
+
 use chrono::{DateTime, Duration, Utc};
 use dioxus::prelude::*;
 use wasm_bindgen::JsCast as _;

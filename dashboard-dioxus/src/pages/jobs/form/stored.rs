@@ -1,4 +1,5 @@
-//! Stores a half-filled form in the session storage, so that it survives a reload and the end of the session.
+//! Stores the unsaved input of a form in the tab's session storage, so that it survives a reload and the end of the
+//! sign-in.
 
 use super::draft::Draft;
 use crate::address;

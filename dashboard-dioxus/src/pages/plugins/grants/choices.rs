@@ -21,8 +21,8 @@ pub(super) struct Choice {
 }
 
 impl Choices {
-    /// Returns the initial choices: the current grants, and the whole request for capabilities that the owner has not
-    /// decided on.
+    /// Returns the initial choices: the current grants with the values that are new in the request, and the whole
+    /// request for capabilities that the owner has not decided on.
     pub(in super::super) fn of(plugin: &Plugin) -> Self {
         let granted = plugin.approval.as_ref().map_or(&plugin.granted, |approval| &approval.granted);
         let choice = |request: &RequestedCapability| {

@@ -1,6 +1,7 @@
 //! The capabilities that a plugin requests and the owner grants. A grant may be narrower than the request, never wider.
 //!
-//! [`choices`] are the grants that the owner chooses. [`scope`] shows the values of one list of a scope.
+//! The scope of a grant limits it to lists of databases, stores, hosts and secrets. [`choices`] are the grants that the
+//! owner chooses. [`scope`] shows the values of one list of a scope.
 
 mod choices;
 mod scope;

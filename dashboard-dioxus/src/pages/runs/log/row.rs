@@ -1,3 +1,5 @@
+//! A line of a log, with the matches of the search and its details.
+
 use api_types::LogLevel;
 use dioxus::{prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;

@@ -1,3 +1,5 @@
+//! Lets the browser ask before it closes the page while uploads are in progress.
+
 use std::cell::Cell;
 
 use wasm_bindgen::{JsCast as _, closure::Closure};

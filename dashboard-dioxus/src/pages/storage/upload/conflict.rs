@@ -1,3 +1,5 @@
+//! The dialog that asks whether to replace an object.
+
 use dioxus::prelude::*;
 
 use super::{

@@ -1,3 +1,5 @@
+//! Reads the files that the owner chose in a field or dropped on the page.
+
 use dioxus::prelude::*;
 use js_sys::{Function, Promise};
 use wasm_bindgen::{JsCast, JsValue};

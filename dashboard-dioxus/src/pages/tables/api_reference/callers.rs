@@ -24,7 +24,8 @@ fn can(access: &CallerAccess, operation: Operation) -> bool {
     rows(access, operation) != RowAccess::None
 }
 
-/// Returns the caller that the code shows: the one with the fewest permissions that may perform the operation.
+/// Returns the caller that the code shows: the first of publishable key, signed-in user and secret key that may perform
+/// the operation.
 pub(super) fn shown(detail: &TableDetail, operation: Operation) -> ApiCaller {
     let can = |wanted: ApiCaller| detail.access.iter().any(|access| access.caller == wanted && can(access, operation));
     [ApiCaller::Publishable, ApiCaller::SignedIn]

@@ -34,7 +34,7 @@ pub(super) struct Call {
     pub(super) path: String,
     /// The body as JSON.
     pub(super) body: Option<String>,
-    /// Whom the code sends the request as.
+    /// The caller as which the code sends the request.
     pub(super) caller: ApiCaller,
     /// The member of the response that matters: `rows` or `count`.
     pub(super) result: &'static str,
@@ -151,7 +151,7 @@ fn object(columns: &[&ColumnDetail]) -> String {
     format!("{{{}}}", columns.iter().map(member).collect::<Vec<_>>().join(", "))
 }
 
-/// Returns a valid value of the column's type, if the type is a common one.
+/// Returns a valid value of the column's type, if the type is a common one. Otherwise returns `text`.
 fn sample(column: &ColumnDetail) -> Value {
     if let Some(label) = column.enum_values.as_ref().and_then(|labels| labels.first()) {
         return Value::from(label.as_str());

@@ -56,7 +56,7 @@ struct Page {
     cut: Vec<(usize, String, u64)>,
 }
 
-/// Reads rows.
+/// Reads a page of rows from a path of the admin API.
 pub(super) async fn read(path: &str, detail: &TableDetail) -> Result<RowPage, Failure> {
     parse(&remote::get_text(path).await?, detail).map_err(|error| Failure::unreadable(&error.to_string()))
 }

@@ -269,7 +269,7 @@ impl GridSource for Rows {
     }
 }
 
-/// A cell as it was read, with its place in the store of staged edits.
+/// A cell as it was read, with the table, the row and the column under which its edit is staged.
 struct Changeable {
     rows: Rows,
     /// Names the table in the store.

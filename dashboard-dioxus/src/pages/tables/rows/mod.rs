@@ -1,4 +1,4 @@
-//! The tab "Rows": a grid of one page of rows, with staged edits.
+//! The tab "Rows": a grid of one page of rows. Edits are staged: the browser keeps them until the owner saves them.
 //!
 //! In reading order: [`query`] (the selection of rows in the address), [`data`] (a page of rows), [`staged`] (edits
 //! that are not saved), [`save`] (sends these edits), [`grid`] with [`foreign_key`], [`toolbar`] with [`filters`] and

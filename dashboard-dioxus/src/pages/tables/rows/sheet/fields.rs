@@ -26,9 +26,9 @@ pub(super) struct FieldValue {
 #[component]
 pub(super) fn RowFields(
     view: View,
-    /// In the order of the columns.
+    /// The values of the fields, in the order of the columns.
     values: Vec<FieldValue>,
-    /// Absent in a new row.
+    /// The key of the row. Absent in a new row.
     row_key: Option<RowKey>,
     can_edit: bool,
     /// Index of the field that has the focus when the form opens.
