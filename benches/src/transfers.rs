@@ -18,7 +18,7 @@ use crate::{
 
 const DEFAULT_ROWS: u32 = 1_000_000;
 const RUN_TIMEOUT: Duration = Duration::from_secs(1800);
-/// Time between two requests for the state of a run. Short, because it is part of the measured time.
+/// Time between two requests for the state of a run. It is short, because it is part of the measured time.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Number of times that `psql` and the plugin are measured, in turn.
 const REPETITIONS: usize = 3;
@@ -80,7 +80,7 @@ struct Bench<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Insert,
-    /// Half of the rows exist.
+    /// An upsert into a table that already has half of the rows.
     Upsert,
 }
 
