@@ -60,7 +60,7 @@ async fn main() -> Result<()> {
     outcome
 }
 
-/// Measures the cases that the second argument selects.
+/// Measures the cases that the second argument selects, and in any case signing and the memory at the end.
 async fn measure_selected(
     platform: &Platform,
     postgrest: Option<&Postgrest>,

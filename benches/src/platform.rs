@@ -51,7 +51,7 @@ struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // SIGTERM, so that the embedded Postgres shuts down cleanly.
+        // SIGTERM lets the embedded Postgres shut down cleanly.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }

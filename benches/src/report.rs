@@ -39,9 +39,9 @@ pub struct Report {
     lines: Vec<(&'static str, String, &'static str)>,
     /// Lines about end-user login: figure, measured value, goal.
     login_lines: Vec<(String, String, &'static str)>,
-    /// Lines of the table of exports and imports.
+    /// Rows of the table of exports and imports.
     transfer_rows: Vec<String>,
-    /// Lines of the table that compares this build with an older one.
+    /// Rows of the table that compares this build with an older one.
     paired_rows: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
 //! Compares the restore of a backup of 1 GB with `pg_restore` of the same archive from a local file, and measures how
-//! long requests wait during the swap.
+//! long requests wait during the restore and its swap.
 
 use std::{
     path::Path,
@@ -24,21 +24,22 @@ use crate::{
 const BASELINE_DATABASE: &str = "restore_baseline";
 /// Time between two requests while a restore runs.
 const PROBE_INTERVAL: Duration = Duration::from_millis(5);
-/// Number of times that both sides are measured, in turn.
+/// Number of times that `pg_restore` and the restore are measured, in turn.
 const REPETITIONS: usize = 2;
 
 /// Results of the bench. Times are the faster of two measurements.
 pub struct Figures {
     pub archive_bytes: u64,
     pub pg_restore: Duration,
-    /// From the confirmation to the end of the run.
+    /// Time from the confirmation to the end of the run.
     pub restore: Duration,
     /// Largest growth of the process's memory during a timed restore, in KiB.
     pub growth_kib: u64,
     /// Longest time from a request for a row to its response, during a restore that is not timed.
     pub longest_wait: Duration,
-    /// Number of requests during that restore, and of those that were refused.
+    /// Number of requests during that restore.
     pub requests: u64,
+    /// Number of these requests whose response was an error.
     pub refused: u64,
 }
 

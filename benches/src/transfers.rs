@@ -78,7 +78,7 @@ struct Bench<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Insert,
-    /// Half of the rows exist.
+    /// An upsert into a table that already has half of the rows.
     Upsert,
 }
 

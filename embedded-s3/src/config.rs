@@ -16,7 +16,7 @@ pub struct Config {
     pub region: String,
 }
 
-/// Leaves out the secret key.
+/// The output leaves out the secret key.
 impl fmt::Debug for Config {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

@@ -1,4 +1,4 @@
-//! Space of file systems.
+//! Measures the free and the total space of file systems.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ impl DiskSpace {
     }
 }
 
-/// Returns the space of a folder's file system. If the folder does not exist, its nearest existing ancestor counts.
+/// Returns the space of a folder's file system. If the folder does not exist, measures its nearest existing ancestor.
 ///
 /// Blocks on a file system that does not respond.
 pub fn space_of(folder: &Path) -> anyhow::Result<DiskSpace> {

@@ -8,15 +8,16 @@ use crate::{dashboard, process, setup, test_server::Server};
 
 /// Number of test files that run at the same time. Each creates its own projects, and spends most of its time waiting.
 const CONCURRENT_FILES: &str = "3";
-/// Maximum number of files that are run once more. If more files have failures, the cause is not a busy machine.
+/// Maximum number of files with failures that are run once more. If more files have failures, a busy machine is
+/// probably not the cause, and none is run again.
 const MAX_REPEATED_FILES: usize = 4;
 /// Path of the reporter that lists the test files with failures, relative to the dashboard's folder.
 const REPORTER: &str = "./tests/failed-files.mjs";
 
 /// Runs all tests, or only those of the files whose name contains `filter`.
 ///
-/// Files with a failure run once more, one after the other: a browser that shares a busy machine can miss a time limit.
-/// The output names them, so that an unreliable test is noticed.
+/// Up to [`MAX_REPEATED_FILES`] files with a failure run once more, one after the other: a browser that shares a busy
+/// machine can miss a time limit. The output names them, so that an unreliable test is noticed.
 pub(crate) fn run(filter: Option<&str>) -> Result<()> {
     let tests = test_files(filter)?;
     if tests.is_empty() {

@@ -1,10 +1,11 @@
-//! The cache folder, for tools and plugins that are built or downloaded once and shared by all clones.
+//! The cache folder, for tools and build output that all clones share.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-/// Returns `$XDG_CACHE_HOME/atlashub`, or the system's equivalent.
+/// Returns `$XDG_CACHE_HOME/atlashub`. Without that variable, the folder is in `%LOCALAPPDATA%` on Windows, and
+/// otherwise in `~/.cache`.
 pub(crate) fn folder() -> Result<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = variable("XDG_CACHE_HOME")

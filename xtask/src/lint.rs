@@ -1,4 +1,4 @@
-//! Checks of formatting, lints, licences and advisories.
+//! Checks of formatting, lints, licenses and advisories.
 
 use std::process::Command;
 
@@ -22,8 +22,8 @@ pub(crate) fn check_source() -> Result<()> {
     dashboard::lint()
 }
 
-/// Checks licences, bans and advisories of dependencies. Skips checks whose tool is not installed or whose database is
-/// unreachable.
+/// Checks licenses, bans, sources and advisories of dependencies. Skips checks whose tool is not installed or whose
+/// database is unreachable.
 pub(crate) fn check_dependencies() -> Result<()> {
     if process::find_program("cargo-deny").is_some() {
         process::run(process::cargo().args(["deny", "check", "bans", "licenses", "sources"]))?;
@@ -39,7 +39,8 @@ pub(crate) fn check_dependencies() -> Result<()> {
     }
 }
 
-/// Runs a check that needs the advisory database. Skips it if this machine cannot reach the database.
+/// Runs a check that needs the advisory database. If this machine cannot reach the database, the check counts as
+/// skipped.
 fn check_advisories(name: &str, command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("could not start `{name}`"))?;
     if output.status.success() {

@@ -1,8 +1,9 @@
 //! The project's development commands, started as `cargo xtask <command>`.
 //!
 //! The commands are written in Rust instead of shell, so that they run on every system that the project supports.
-//! [`setup`] lists the tools that commands need. Everything that a command downloads or builds for its own use is kept
-//! outside the clone, in [`cache`]. Deliberately absent: anything that the server needs at run time.
+//! [`setup`] lists the tools that commands need. Programs that a command downloads or builds for its own use are kept
+//! outside the clone, in [`cache`]; packages of npm are in folders `node_modules` of the clone. Deliberately absent:
+//! anything that the server needs at run time.
 
 mod bench;
 mod browser_tests;
@@ -48,7 +49,7 @@ Usage: cargo xtask <command>
                          between all of these versions
          --schemathesis  only send requests generated from the OpenAPI document, and look for 5xx responses
          <filter>        only run tests whose name contains this text
-  lint                                   check formatting, lints, licences and advisories
+  lint                                   check formatting, lints, licenses and advisories
   build [--release]                      build one self-contained binary
   plugin <command>                       create, build and sign plugins; see `cargo xtask plugin help`
   bench [-- <arguments of the benches>]  measure AtlasHub, pgbench and PostgREST side by side

@@ -59,7 +59,8 @@ pub(crate) fn exec(command: &mut Command) -> Result<()> {
     Err(error).with_context(|| format!("could not start `{line}`"))
 }
 
-/// Runs a command and waits for it. On Windows the console sends Ctrl-C to both processes.
+/// Runs a command and waits for it, because only Unix can replace a process. On Windows, the console sends Ctrl-C to
+/// both processes.
 #[cfg(not(unix))]
 pub(crate) fn exec(command: &mut Command) -> Result<()> {
     run(command)

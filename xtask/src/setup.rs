@@ -161,7 +161,8 @@ pub(crate) fn ensure_all() -> Result<()> {
     Ok(())
 }
 
-/// Ensures that the tools that only tests need are installed: npm packages, a Python program, and promtool.
+/// Ensures that the tools that only tests need, and that no system packages, are installed: npm packages, a Python
+/// program, and promtool.
 pub(crate) fn ensure_test_tools() -> Result<()> {
     install_node_modules("docs/examples")?;
     install_node_modules("host/tests/clients")?;
@@ -206,7 +207,7 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     Ok(())
 }
 
-/// Installs the npm packages of a folder if its lock file changed.
+/// Installs the npm packages of a folder if they are missing, or its lock file is newer than they are.
 pub(crate) fn install_node_modules(folder: &str) -> Result<()> {
     let folder = process::workspace().join(folder);
     let modified = |file: PathBuf| file.metadata().and_then(|metadata| metadata.modified()).ok();
@@ -246,7 +247,7 @@ fn packages_of(tools: &[Tool], manager: Option<PackageManager>) -> Vec<&'static 
 /// Installs Debian packages, if this user is root.
 ///
 /// # Errors
-/// Fails for other users, with the command that installs the packages, and on other systems.
+/// Fails for other users, with the command that installs the packages, and on systems without `apt-get`.
 pub(crate) fn install_apt_packages(packages: &[&str]) -> Result<()> {
     match PackageManager::detect() {
         Some(PackageManager::Apt) if is_root() => run_apt_install(packages),
@@ -282,7 +283,7 @@ pub(crate) fn pgbench_folder() -> Option<PathBuf> {
     postgres_folders().into_iter().find(|folder| has_program(folder, "pgbench"))
 }
 
-/// Returns the folders in which Postgres's programs may be installed.
+/// Returns the folders in which Postgres's programs may be, the preferred ones first.
 fn postgres_folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> =
         std::env::var_os("ATLASHUB_POSTGRES_BIN_DIR").map(PathBuf::from).into_iter().collect();

@@ -22,7 +22,8 @@ pub(crate) struct Options {
     browser: Option<Optimization>,
     /// Run only the tests that send requests generated from the OpenAPI document.
     schemathesis: bool,
-    /// Run only the tests that build plugins in C, Python, JavaScript and Rust with their own tools, and run them.
+    /// Run only the tests of plugins in C, Python, JavaScript and Rust, which are built with the tools of these
+    /// languages.
     languages: bool,
     /// Run only the host's integration tests, on this major version of Postgres.
     postgres: Option<u32>,

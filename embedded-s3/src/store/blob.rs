@@ -71,14 +71,14 @@ impl Drop for Blob {
     }
 }
 
-/// Removes its file when dropped, unless the file was renamed before.
+/// A file that is removed when this value is dropped, unless it was renamed before.
 struct TemporaryFile {
     path: PathBuf,
 }
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        // Best effort: `tmp/` is emptied on the next open.
+        // An error is ignored, because `tmp/` is emptied on the next open.
         let _ = fs::remove_file(&self.path);
     }
 }

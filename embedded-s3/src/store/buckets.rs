@@ -57,8 +57,8 @@ pub(crate) async fn set_bucket_cors(
 }
 
 fn create(shared: &Shared, name: String) -> Result<(), StoreError> {
-    // Holds the lock during the file operations, so that no other bucket with this name is created. Buckets are rarely
-    // created, so this does not slow down other requests noticeably.
+    // The lock is held during the file operations, so that no other bucket with this name is created. Buckets are
+    // rarely created, so this does not slow down other requests noticeably.
     let mut buckets = shared.buckets.write();
     if buckets.contains_key(&name) {
         return Err(StoreError::BucketExists);

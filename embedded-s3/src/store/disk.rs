@@ -149,7 +149,7 @@ impl Disk {
         let temporary = self.temporary_path().map_err(CommitError::NotCommitted)?;
         let written = create_synced(&temporary, content).and_then(|()| fs::rename(&temporary, dir.join(name)));
         if let Err(error) = written {
-            // Best effort: `tmp/` is emptied on the next open.
+            // An error is ignored, because `tmp/` is emptied on the next open.
             let _ = fs::remove_file(&temporary);
             return Err(CommitError::NotCommitted(error));
         }

@@ -24,7 +24,7 @@ const TASKS: u64 = 4;
 const KEYS_OF_TASK: u64 = 6;
 const ROUNDS: u64 = 3;
 
-/// Not a test by itself: the child process that [`acknowledged_writes_survive_kill`] starts and kills.
+/// This is not a test by itself, but the child process that [`acknowledged_writes_survive_kill`] starts and kills.
 #[tokio::test]
 async fn serve_until_killed() {
     let Ok(root) = std::env::var(ROOT_VARIABLE) else {

@@ -1,3 +1,5 @@
+//! Uploads by browser forms.
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::multipart::{Form, Part};

@@ -1,3 +1,5 @@
+//! Lists of objects and of versions.
+
 use crate::support::{BUCKET, TestServer, status};
 
 const KEYS: [&str; 8] = ["a", "a/1", "a/2", "a/b/3", "b", "c/1", "c/2", "d"];

@@ -1,3 +1,5 @@
+//! Presigned URLs.
+
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};

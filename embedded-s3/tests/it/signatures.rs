@@ -1,3 +1,5 @@
+//! Requests that are signed with their `Date` header.
+
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use time::format_description::FormatItem;

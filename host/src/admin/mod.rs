@@ -1,4 +1,4 @@
-//! The admin surface: authentication of the owner, the audit log, system information.
+//! The admin surface: authentication of the owner, the audit log, system information and the overview.
 //!
 //! - `identity`: authenticates the caller by Cloudflare Access, the development token or a session.
 //! - `audit`: records every change, and lists the records.

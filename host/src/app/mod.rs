@@ -1,8 +1,8 @@
 //! The application: puts the slices together.
 //!
 //! [`App`] holds the state of every slice. `build` creates it from the configuration. `background` starts and stops the
-//! background tasks. `notices` turns the outcome of runs into notifications. `sealed_values` collects the sealed
-//! columns.
+//! background tasks. `notices` turns the outcome of runs and the rejection of plugins into notifications.
+//! `sealed_values` collects the sealed columns.
 
 mod background;
 mod build;
@@ -106,7 +106,7 @@ impl App {
     /// Like [`Self::build`], with some parts replaced.
     ///
     /// # Errors
-    /// The errors of [`Self::build`].
+    /// Returns the errors of [`Self::build`].
     pub fn build_with(config: Config, services: &Services, exchanged: ReplacedParts) -> anyhow::Result<Self> {
         build::app(config, services, exchanged)
     }

@@ -23,7 +23,7 @@ pub fn sealed_columns() -> Vec<SealedColumn> {
 /// Seals every value with the current master key. See [`secrets::reseal`].
 ///
 /// # Errors
-/// The errors of [`secrets::reseal`].
+/// Returns the errors of [`secrets::reseal`].
 pub async fn reseal_all(platform: &PgPool, sealer: &Sealer) -> Result<ResealReport, SealedColumnError> {
     secrets::reseal(platform, sealer, &sealed_columns()).await
 }
@@ -31,7 +31,7 @@ pub async fn reseal_all(platform: &PgPool, sealer: &Sealer) -> Result<ResealRepo
 /// Opens every sealed value, and returns their number. See [`secrets::check_sealed`].
 ///
 /// # Errors
-/// The errors of [`secrets::check_sealed`].
+/// Returns the errors of [`secrets::check_sealed`].
 pub async fn check_all_sealed(platform: &PgPool, sealer: &Sealer) -> Result<u64, SealedColumnError> {
     secrets::check_sealed(platform, sealer, &sealed_columns()).await
 }

@@ -41,7 +41,7 @@ struct Claims<'a> {
     amr: &'a [MethodUse],
 }
 
-/// The claims of an access token, except the user's own data.
+/// The values of an access token's claims that do not come from the user's row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TokenFacts<'a> {
     pub project: &'a str,

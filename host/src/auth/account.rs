@@ -28,7 +28,7 @@ use crate::{
 /// Returns the user of the session.
 ///
 /// # Errors
-/// 401 if the session has ended, or the user was disabled or deleted.
+/// Returns 401 if the session has ended, or the user was disabled or deleted.
 pub(super) async fn current_user(state: &AuthState, caller: &SignedInCaller) -> ApiResult<User> {
     Ok(current_account(state, caller).await?.row.user)
 }
@@ -42,9 +42,10 @@ pub(super) async fn current_account(state: &AuthState, caller: &SignedInCaller) 
 /// Changes the signed-in user. A new password ends the user's other sessions.
 ///
 /// # Errors
-/// 400 for an invalid field, a missing `currentPassword` or a `weak_password`. 401 if the session has ended, or
-/// `invalid_credentials` if `currentPassword` is wrong. 404 `auth_disabled`. 422 if no link can be mailed to a new
-/// address. 429 after too many requests for such links. 503 if too many passwords are being hashed.
+/// Returns 400 for an invalid field, a missing `currentPassword` or a `weak_password`. Returns 401 if the session has
+/// ended, and 401 `invalid_credentials` if `currentPassword` is wrong. Returns 404 `auth_disabled` if login is off, 422
+/// if no link can be mailed to a new address, 429 after too many requests for such links or too many checks of
+/// `currentPassword`, and 503 if too many passwords are being hashed.
 pub(super) async fn update_current_user(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -127,7 +128,8 @@ fn begin_email_change(
 /// Checks the current password, if the user has one, and returns the hash of the new one.
 ///
 /// # Errors
-/// 400 `weak_password`, or if the current password is missing; 401 `invalid_credentials`; 429 after too many attempts.
+/// Returns 400 for a `weak_password` or if the current password is missing, 401 `invalid_credentials` if it is wrong,
+/// 429 after too many attempts, and 503 if too many passwords are being hashed.
 async fn new_hash(
     state: &AuthState,
     caller: &SignedInCaller,

@@ -20,7 +20,7 @@ use crate::{
     http::PageRequest,
 };
 
-/// The columns of a [`ProjectUser`].
+/// A statement that selects the columns of a [`ProjectUser`]. `$rest` follows `FROM auth.users u`.
 macro_rules! select_users {
     ($rest:literal) => {
         concat!(
@@ -41,7 +41,7 @@ fn parse(row: &Row) -> ApiResult<ProjectUser> {
     Ok(UserRow::parse(row)?.with_sessions(column(row, "sessions")?))
 }
 
-/// Returns a page of users, newest first.
+/// Returns a page of users, newest first. With a search text, only users whose address contains it or whose id it is.
 pub(super) async fn list(state: &AuthState, project: &str, query: &UserQuery) -> ApiResult<Page<ProjectUser>> {
     state.settings.enabled(project).await?;
     let page = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
@@ -106,8 +106,8 @@ fn first(rows: &[Row]) -> ApiResult<ProjectUser> {
 /// Creates a user with a verified address.
 ///
 /// # Errors
-/// 400 for an invalid field or a `weak_password`, 404 `auth_disabled`, 409 `email_taken`, 503 if too many passwords are
-/// being hashed.
+/// Returns 400 for an invalid field or a `weak_password`, 404 `auth_disabled` if login is off, 409 `email_taken` if
+/// another user has the address, and 503 if too many passwords are being hashed.
 pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser) -> ApiResult<ProjectUser> {
     let settings = state.settings.enabled(project).await?;
     let CreateUser { email, password, role, data } = request;
@@ -175,8 +175,9 @@ pub(super) async fn sign_out(state: &AuthState, project: &str, user: Uuid) -> Ap
 /// Deletes a user, and the rows that reference the user with `ON DELETE CASCADE`. Returns the user's address.
 ///
 /// # Errors
-/// 404 if there is no such user, or `auth_disabled`. 409 if rows still refer to the user, because their foreign key has
-/// no `ON DELETE` rule or the rule `RESTRICT`, or if a trigger or constraint of the project prevents the deletion.
+/// Returns 404 if there is no such user, and 404 `auth_disabled` if login is off. Returns 409 if rows still refer to
+/// the user, because their foreign key has no `ON DELETE` rule or the rule `RESTRICT`, or if a trigger or constraint of
+/// the project prevents the deletion.
 pub(super) async fn delete(state: &AuthState, project: &str, user: Uuid) -> ApiResult<String> {
     state.settings.enabled(project).await?;
     // Foreign keys to `auth.users` can change many rows and fire triggers of the project.

@@ -34,7 +34,7 @@ pub(super) struct AuthDatabase {
 struct Prepared {
     /// Whether this process has found the schema up to date, or has updated it.
     is_ready: AtomicBool,
-    /// Time of the last repair: of its end, or of its begin if it was cancelled. Locked while the schema is prepared.
+    /// Time of the last repair: of its end, or of its start if it was cancelled. Locked while the schema is prepared.
     repaired_at: tokio::sync::Mutex<Option<Instant>>,
 }
 
@@ -59,7 +59,7 @@ impl AuthDatabase {
     /// Runs a statement and returns its rows.
     ///
     /// # Errors
-    /// The statement's own error, for the caller to map, or that of preparing the schema.
+    /// Returns the statement's own error, which the caller maps, or the error of preparing the schema.
     pub(super) async fn fetch(&self, project: &str, statement: &Statement) -> Result<Vec<Row>, DbError> {
         self.prepare_once(project).await?;
         let arrived_at = Instant::now();
@@ -114,8 +114,8 @@ impl AuthDatabase {
     /// succeed now.
     ///
     /// # Errors
-    /// `Unreachable` while another request prepares the schema. Requests don't wait for it, because it can take long,
-    /// and with `checkSession` every request of the project's users would.
+    /// Returns `Unreachable` while another request prepares the schema. Requests don't wait for it, because it can take
+    /// long, and with `checkSession` every request of the project's users would.
     async fn repair(&self, project: &str, error: &DbError, arrived_at: Instant) -> Result<bool, DbError> {
         let prepared = self.prepared(project);
         let Ok(mut repaired_at) = prepared.repaired_at.try_lock() else {

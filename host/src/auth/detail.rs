@@ -17,7 +17,7 @@ use crate::{
 /// Returns a user with sessions and references.
 ///
 /// # Errors
-/// 404 if the user does not exist, or `auth_disabled`.
+/// Returns 404 if the user does not exist, and 404 `auth_disabled` if login is off.
 pub(super) async fn get(state: &AuthState, project: &str, user: Uuid) -> ApiResult<ProjectUserDetail> {
     let found = administration::get(state, project, user).await?;
     let id = user.to_string();

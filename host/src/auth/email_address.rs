@@ -1,4 +1,4 @@
-//! E-mail addresses of users: checked, and in lower case.
+//! Checks the e-mail addresses of users, and converts them to lowercase.
 
 use crate::error::{ApiError, ApiResult};
 
@@ -18,7 +18,7 @@ impl EmailAddress {
     /// Parses an address and converts it to lowercase.
     ///
     /// # Errors
-    /// 400 if `text` is not a valid address.
+    /// Returns 400 if `text` is not a valid address.
     pub(super) fn parse(text: &str) -> ApiResult<Self> {
         if !text.is_ascii() {
             return Err(ApiError::invalid("`email` contains characters that are not ASCII.")

@@ -135,7 +135,7 @@ impl AttemptLimits {
     /// Charges an attempt to an address, and to an account if one is given.
     ///
     /// # Errors
-    /// 429 if one of them is above its limit.
+    /// Returns 429 if the address or the account is above its limit.
     pub(super) fn begin(
         &self,
         attempt: Attempt,
@@ -164,7 +164,7 @@ impl AttemptLimits {
     /// Charges an account that became known during the attempt.
     ///
     /// # Errors
-    /// 429 if it is above its limit.
+    /// Returns 429 if the account is above its limit.
     pub(super) fn charge_account(&self, attempt: Attempt, project: &str, account: &str) -> ApiResult<()> {
         let accounts = &self.of(attempt).accounts;
         let key = sha256(format!("{project} {account}").as_bytes());

@@ -21,7 +21,7 @@ pub(super) fn can_mail(state: &AuthState, settings: &StoredAuthSettings) -> bool
 /// Checks that links can be mailed.
 ///
 /// # Errors
-/// 422 if they can't.
+/// Returns 422 if no link can be mailed.
 pub(super) fn require_mail(state: &AuthState, settings: &StoredAuthSettings) -> ApiResult<()> {
     if can_mail(state, settings) {
         return Ok(());
@@ -34,7 +34,7 @@ pub(super) fn require_mail(state: &AuthState, settings: &StoredAuthSettings) -> 
 }
 
 /// Creates a token and mails its link to the address. The base of the link is the project's `siteUrl`; no part of it
-/// comes from a request. Does nothing if no mail can be sent, or the user was deleted or disabled.
+/// comes from a request. Does nothing if no link can be mailed, or the user was deleted or disabled.
 pub(super) async fn mail_link(
     state: &AuthState,
     project: &ProjectRef,
@@ -75,7 +75,7 @@ pub(super) fn mail_notice(
 /// Mails the link that resets a user's password, at the owner's request.
 ///
 /// # Errors
-/// 422 if no link can be mailed, or the user is disabled.
+/// Returns 422 if no link can be mailed, or the user is disabled.
 pub(super) async fn mail_reset_link(
     state: &AuthState,
     project: &ProjectRef,

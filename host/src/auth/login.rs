@@ -34,8 +34,9 @@ use crate::{
 /// Creates a user, and signs the user in unless the address must be verified first.
 ///
 /// # Errors
-/// 400 for an invalid field or a `weak_password`, 403 `signup_disabled`, 404 `auth_disabled`, 429 after too many
-/// attempts, 503 if too many passwords are being hashed. 409 `email_taken`, unless the address must be verified first.
+/// Returns 400 for an invalid field or a `weak_password`, 403 `signup_disabled` if users can't sign up themselves, 404
+/// `auth_disabled` if login is off, 429 after too many attempts, and 503 if too many passwords are being hashed. If the
+/// address is taken, returns 409 `email_taken`, unless the address must be verified first.
 pub(super) async fn sign_up(
     state: &AuthState,
     caller: &Caller,
@@ -101,7 +102,8 @@ pub(super) async fn sign_up(
 }
 
 /// Mails the user the link that verifies the address. If `user` is `None`, the address is taken, and a notice is mailed
-/// to its holder instead. The mail is prepared in the background, so that both cases take the same time.
+/// to its holder instead. The mail is prepared in the background, so that both cases take the same time. Does nothing
+/// if no link can be mailed, or after too many mails to the address.
 fn mail_after_sign_up(
     state: &AuthState,
     caller: &Caller,
@@ -162,9 +164,9 @@ fn unverified_user(id: &str, email: &EmailAddress, data: &UserData) -> User {
 /// Signs a user in with address and password.
 ///
 /// # Errors
-/// 401 `invalid_credentials`, the same for an unknown user, a disabled one and a wrong password. 403 `mfa_required` if
-/// the user has a second factor, 403 `email_not_verified`, 404 `auth_disabled`, 429 after too many attempts, 503 if too
-/// many passwords are being hashed.
+/// Returns 401 `invalid_credentials` for an unknown user, a disabled one and a wrong password alike. Returns 403
+/// `mfa_required` if the user has a second factor, 403 `email_not_verified` if the project requires a verified address,
+/// 404 `auth_disabled` if login is off, 429 after too many attempts, and 503 if too many passwords are being hashed.
 pub(super) async fn log_in(
     state: &AuthState,
     caller: &Caller,
@@ -273,7 +275,7 @@ pub(super) async fn log_out(
     .await
 }
 
-/// Returns the address in the claims, which is that of the time when the access token was signed.
+/// Returns the address in the claims. It is the one that the user had when the access token was signed.
 fn email_of(caller: &SignedInCaller) -> Option<String> {
     #[derive(Deserialize)]
     struct Claims {
@@ -285,7 +287,7 @@ fn email_of(caller: &SignedInCaller) -> Option<String> {
 /// Returns the ids of user and session from the claims.
 ///
 /// # Errors
-/// 401 if the claims don't contain both.
+/// Returns 401 if the claims don't contain both ids.
 pub(super) fn ids_of(user: &UserClaims) -> ApiResult<(&str, &str)> {
     let is_id = |text: &str| text.parse::<Uuid>().is_ok();
     match user.session_id.as_deref() {

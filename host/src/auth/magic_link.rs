@@ -22,8 +22,8 @@ use crate::{
 /// Mails a link that signs in, if the address has an account.
 ///
 /// # Errors
-/// 403 `magic_link_disabled`, 404 `auth_disabled`, 422 if no link can be mailed, 429 if the client made too many
-/// requests.
+/// Returns 403 `magic_link_disabled` if the project does not allow such links, 404 `auth_disabled` if login is off, 422
+/// if no link can be mailed, and 429 if the client made too many requests.
 pub(super) async fn ask(state: &AuthState, caller: &Caller, client: &ClientFacts, email: String) -> ApiResult<()> {
     let settings = allowed(state, &caller.project.id).await?;
     require_mail(state, &settings)?;
@@ -45,7 +45,9 @@ async fn allowed(state: &AuthState, project: &str) -> ApiResult<Arc<StoredAuthSe
 /// Signs in the user to whom the link was mailed, and marks the address as verified.
 ///
 /// # Errors
-/// 401 `invalid_token`, 403 `magic_link_disabled` or `mfa_required`, 404 `auth_disabled`, 429 after too many attempts.
+/// Returns 401 `invalid_token` if the token is not valid, 403 `magic_link_disabled` if the project does not allow such
+/// links, 403 `mfa_required` if the user has a second factor, 404 `auth_disabled` if login is off, and 429 after too
+/// many attempts.
 pub(super) async fn confirm(
     state: &AuthState,
     caller: &Caller,

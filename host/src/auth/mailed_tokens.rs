@@ -77,11 +77,11 @@ pub(super) async fn create(
     Ok((!rows.is_empty()).then_some(token))
 }
 
-/// Uses a token that verifies an address, or confirms a new one. Returns the changed user, or `None` if the token is
-/// not valid.
+/// Uses a token that verifies an address, or confirms a new one. Returns the changed user and the token's purpose, or
+/// `None` if the token is not valid.
 ///
 /// # Errors
-/// 409 `email_taken` if another user has the new address by now.
+/// Returns 409 `email_taken` if another user has the new address by now.
 pub(super) async fn use_for_verification(
     database: &AuthDatabase,
     project: &str,

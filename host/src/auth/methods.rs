@@ -1,3 +1,5 @@
+//! The methods by which users prove their identity, as the claims `amr` and `aal` state them.
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ApiError, ApiResult};

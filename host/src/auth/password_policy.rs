@@ -2,7 +2,7 @@
 
 use crate::error::{ApiError, ApiResult, Code};
 
-/// Maximum length of a password. It bounds the work of hashing.
+/// Maximum length of a password, in bytes. It bounds the work of hashing.
 pub(super) const MAX_BYTES: usize = 1024;
 /// The passwords that attackers try first, in lowercase, one per line.
 const COMMON: &str = include_str!("common_passwords.txt");
@@ -12,7 +12,7 @@ const COMMON: &str = include_str!("common_passwords.txt");
 /// (NIST SP 800-63B).
 ///
 /// # Errors
-/// 400 `weak_password`.
+/// Returns 400 `weak_password` if the password is refused.
 pub(super) fn check(password: &str, min_chars: i32, email: &str) -> ApiResult<()> {
     let weak = |message: String| Err(ApiError::new(Code::WeakPassword, message).with_hint("Choose another password."));
     if password.len() > MAX_BYTES {

@@ -25,7 +25,7 @@ use crate::{
 /// Mails the link that resets a password, if the address has an account.
 ///
 /// # Errors
-/// 404 `auth_disabled`, 429 if the client made too many requests.
+/// Returns 404 `auth_disabled` if login is off, and 429 if the client made too many requests.
 pub(super) async fn recover(state: &AuthState, caller: &Caller, client: &ClientFacts, email: String) -> ApiResult<()> {
     let settings = state.settings.enabled(&caller.project.id).await?;
     let request = LinkRequest { purpose: Purpose::Reset, event: "auth.recover", client: client.clone(), email };
@@ -35,7 +35,9 @@ pub(super) async fn recover(state: &AuthState, caller: &Caller, client: &ClientF
 /// Verifies an address, or confirms a new one, and signs the user in.
 ///
 /// # Errors
-/// 401 `invalid_token`, 403 `mfa_required`, 404 `auth_disabled`, 409 `email_taken`, 429 after too many attempts.
+/// Returns 401 `invalid_token` if the token is not valid, 403 `mfa_required` if the user has a second factor, 404
+/// `auth_disabled` if login is off, 409 `email_taken` if another user has the new address by now, and 429 after too
+/// many attempts.
 pub(super) async fn verify(
     state: &AuthState,
     caller: &Caller,
@@ -60,8 +62,9 @@ pub(super) async fn verify(
 /// this happens after that factor is proved, so that access to the user's mail is not enough to change the password.
 ///
 /// # Errors
-/// 400 `weak_password`, after which the token can still be used, 401 `invalid_token`, 403 `mfa_required`, 404
-/// `auth_disabled`, 429 after too many attempts, 503 if too many passwords are being hashed.
+/// Returns 400 for a `weak_password`; the token can then still be used. Returns 401 `invalid_token` if the token is not
+/// valid, 403 `mfa_required` if the user has a second factor, 404 `auth_disabled` if login is off, 429 after too many
+/// attempts, and 503 if too many passwords are being hashed.
 pub(super) async fn reset(
     state: &AuthState,
     caller: &Caller,

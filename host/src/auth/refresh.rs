@@ -1,4 +1,4 @@
-//! Exchange of a refresh token for the next one.
+//! Exchanges a refresh token for the next one.
 //!
 //! Each token has one successor. A token that is sent again within [`GRACE_SECONDS`] returns the same successor,
 //! because two tabs can send the same token at the same moment, and a response can be lost. A token that is sent again
@@ -26,7 +26,8 @@ pub(super) const GRACE_SECONDS: i32 = 10;
 /// Exchanges a refresh token.
 ///
 /// # Errors
-/// 401 `invalid_refresh_token`, 404 `auth_disabled`, 429 after too many attempts.
+/// Returns 401 `invalid_refresh_token` if the token can't be used, 404 `auth_disabled` if login is off, and 429 after
+/// too many attempts.
 pub(super) async fn refresh(
     state: &AuthState,
     caller: &Caller,

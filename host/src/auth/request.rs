@@ -1,3 +1,5 @@
+//! Facts about the client of a request.
+
 use std::{convert::Infallible, net::IpAddr};
 
 use axum::{

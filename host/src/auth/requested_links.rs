@@ -35,7 +35,7 @@ pub(super) struct LinkRequest {
 /// that neither the content nor the time of the response depends on it.
 ///
 /// # Errors
-/// 429 if the client made too many requests.
+/// Returns 429 if the client made too many requests.
 pub(super) async fn mail_requested_link(
     state: &AuthState,
     caller: &Caller,

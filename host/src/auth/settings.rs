@@ -47,7 +47,7 @@ pub(super) async fn get(state: &AuthState, project: &str) -> ApiResult<AuthSetti
 /// Changes a project's settings. If login is on after the change, prepares schema `auth` first.
 ///
 /// # Errors
-/// 400 for a value that is not allowed; 409 if schema `auth` contains tables of the project's own.
+/// Returns 400 for a value that is not allowed, and 409 if schema `auth` contains tables of the project's own.
 pub(super) async fn update(state: &AuthState, project: &str, request: UpdateAuthSettings) -> ApiResult<AuthSettings> {
     state.settings.forget(project);
     let stored = state.settings.get(project).await?;

@@ -1,3 +1,5 @@
+//! The state of the handlers of end-user login.
+
 use crate::{
     auth::{
         access_tokens::TokenSigner, database::AuthDatabase, hashing::PasswordHasher, limits::AttemptLimits,
@@ -53,7 +55,7 @@ impl AuthState {
     /// them.
     ///
     /// # Errors
-    /// 409 if the tables differ from those that AtlasHub creates.
+    /// Returns 409 if the tables differ from those that AtlasHub creates.
     pub async fn take_over_restored(&self, project: &str, database: &str) -> ApiResult<()> {
         schema::take_over_restored(&self.projects, project, database).await
     }

@@ -73,7 +73,7 @@ impl UserData {
     /// Parses the `data` of a request.
     ///
     /// # Errors
-    /// 400 if the value is not an object, or too large.
+    /// Returns 400 if the value is not an object, or too large.
     pub(super) fn parse(value: Option<Value>) -> ApiResult<Self> {
         let members = match value {
             None | Some(Value::Null) => Map::new(),

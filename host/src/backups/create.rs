@@ -31,8 +31,8 @@ impl BackupsState {
     /// project's name.
     ///
     /// # Errors
-    /// `invalid_request` for any other target or for the platform with objects, 404 if the project doesn't exist or
-    /// isn't ready, and the errors of `Jobs::start_run`.
+    /// Returns `invalid_request` for any other target or for the platform with objects, 404 if the project doesn't
+    /// exist or isn't ready, and the errors of `Jobs::start_run`.
     pub async fn start_backup(&self, target: &str, content: BackupContent) -> ApiResult<(Uuid, Option<String>)> {
         let (mut project_id, mut name) = (None, None);
         if content == BackupContent::WithObjects && target == "platform" {

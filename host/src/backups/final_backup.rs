@@ -29,7 +29,7 @@ impl BackupsState {
     /// run.
     ///
     /// # Errors
-    /// The errors of [`Self::start_backup`].
+    /// Returns the errors of [`Self::start_backup`].
     pub async fn start_final_backup(&self, project: &str) -> ApiResult<Uuid> {
         let (run, _) = self.start_backup(&format!("project:{project}"), BackupContent::WithObjects).await?;
         Ok(run)
@@ -39,7 +39,7 @@ impl BackupsState {
     /// failure.
     ///
     /// # Errors
-    /// Fails if the platform database, the object store or Postgres is unavailable. Can be repeated.
+    /// Fails if the platform database, the object store or Postgres is unavailable. The call can then be repeated.
     pub async fn finish_deletions(&self, projects: &ProjectsState) -> anyhow::Result<()> {
         let waiting = queries::waiting_deletions(&self.platform).await?;
         if waiting.iter().any(|project| project.status == Some(RunStatus::Success)) {

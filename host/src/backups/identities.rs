@@ -30,7 +30,7 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// Returns the identity of a request, or the configured identity if the request contains none.
+    /// Returns the identity in a request, or the configured identity if the request contains none.
     ///
     /// # Errors
     /// `invalid_request` if the text is not an identity.

@@ -1,4 +1,4 @@
-//! Removes incomplete backups, which are not listed:
+//! Removes the files of incomplete backups, which are not in the list of backups:
 //! - dumps without a manifest, and unfinished uploads of dumps, which killed runs left behind;
 //! - manifests without a dump;
 //! - lists of objects, and names of their copies, without a manifest.

@@ -73,7 +73,7 @@ impl BackupManifest {
     /// Checks the manifest and returns the database of the backup.
     ///
     /// # Errors
-    /// Returns a message that names the invalid field.
+    /// Returns a message that describes the invalid field.
     pub fn check(&self) -> Result<DatabaseName, String> {
         let target = self.target.parse::<DatabaseName>().map_err(|error| error.to_string())?;
         if !is_sha256(&self.sha256) {

@@ -52,7 +52,8 @@ impl BackupsState {
         Ok(protection.collect())
     }
 
-    /// Returns the backups that are not missing, and the fate of each.
+    /// Returns the backups that are not missing, and the predicted fate of each: the rules that keep it, and when it
+    /// will be removed.
     pub(super) async fn fates(&self, now: DateTime<Utc>) -> ApiResult<(Vec<BackupRow>, HashMap<Uuid, Fate>)> {
         let (backups, databases) = tokio::try_join!(
             queries::present_backups(&self.platform, None),

@@ -25,7 +25,7 @@ pub(super) struct BackupRow {
     /// Time when the last verification failed. `None` if it succeeded, or if there was none.
     pub failed_at: Option<DateTime<Utc>>,
     pub failure: Option<String>,
-    /// Rows of all tables. `None` until the manifest was read.
+    /// Number of rows of the owner's tables. `None` until the manifest was read.
     pub row_count: Option<i64>,
     /// Whether the dump is in the age format.
     pub encrypted: bool,

@@ -104,8 +104,8 @@ pub async fn verify_stored(
     })
 }
 
-/// Records the outcome of a verification in the catalogue, and `actor` in the audit log. Does nothing if the catalogue
-/// doesn't contain the backup, or if the outcome does not show whether the backup is good.
+/// Records the outcome of a verification in the catalogue, and in the audit log as an action of `actor`. Does nothing
+/// if the catalogue doesn't contain the backup, or if the outcome does not show whether the backup is good.
 ///
 /// # Errors
 /// Fails if the platform database is unavailable.
@@ -191,7 +191,7 @@ pub(super) fn compare_tables(expected: &[ManifestTable], found: &[TableRows]) ->
         .collect()
 }
 
-/// Verifies a backup for a run. Marks it as verified or as failed.
+/// Verifies a backup for a run. Marks it as verified or as failed, unless the verification could not check it.
 pub(super) async fn verify_for_run(
     catalogue: &Catalogue,
     id: Uuid,
@@ -271,7 +271,8 @@ impl BackupsState {
     /// Starts the verification of a backup. Returns the id of its run, and the backup.
     ///
     /// # Errors
-    /// 404 if the backup doesn't exist, 400 if the identity is invalid, and the errors of `Jobs::start_run_with_id`.
+    /// Returns 404 if the backup doesn't exist, 400 if the identity is invalid, and the errors of
+    /// `Jobs::start_run_with_id`.
     pub(super) async fn start_verification(&self, id: Uuid, identity: Option<&str>) -> ApiResult<(Uuid, BackupRow)> {
         let row = queries::backup(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("backup"))?;
         // The run belongs to the project, unless the project was deleted.

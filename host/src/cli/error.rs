@@ -1,3 +1,5 @@
+//! The error of a command, with its exit code.
+
 use std::process::ExitCode;
 
 use crate::{

@@ -1,3 +1,5 @@
+//! The option that names the identity file for encrypted backups.
+
 use std::path::PathBuf;
 
 use super::error::CommandError;

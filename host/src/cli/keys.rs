@@ -1,3 +1,5 @@
+//! `atlashub keys`: encrypts the stored secrets with a new master key.
+
 use std::process::ExitCode;
 
 use super::{POSTGRES_TIMEOUT, error::CommandError, logging, services::RunningServices};

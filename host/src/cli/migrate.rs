@@ -1,3 +1,5 @@
+//! `atlashub migrate`: applies or lists the migrations of the platform database.
+
 use std::process::ExitCode;
 
 use api_types::{Migration, MigrationState};

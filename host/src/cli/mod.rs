@@ -1,7 +1,7 @@
 //! The command line: parses arguments and configuration, runs the command, and reports its result.
 //!
-//! Exit codes: 0 for success; 1 for a failure, or if `doctor` found a problem; 2 for invalid arguments or
-//! configuration; 130 after a second signal to `serve`. Results go to stdout, everything else to stderr.
+//! Exit codes: 0 for success; 1 for a failure, or if a check such as `doctor` found a problem; 2 for invalid arguments
+//! or configuration; 130 after a second signal to `serve`. Results go to stdout, everything else to stderr.
 //!
 //! Each subcommand is one module or folder: `serve`, `migrate`, `doctor`, `healthcheck`, `openapi`, `keys`, `backup`,
 //! `restore`, `plugin`, and `run_postgres` (internal). They share `services` (external or embedded), `logging` and
@@ -76,9 +76,9 @@ enum Command {
 pub fn run() -> ExitCode {
     disable_huge_pages();
     let command = match Arguments::parse().command {
-        // Replaces this process with another program, so it runs before anything else is set up.
+        // This command replaces the process with another program, so it runs before anything else is set up.
         Command::RunPostgres(arguments) => return run_postgres::run(arguments),
-        // Needs no runtime.
+        // This command needs no runtime.
         Command::CompilePlugin { memory_mib } => return plugin_compiler::compile_stdin(memory_mib),
         command => command,
     };
@@ -107,7 +107,7 @@ pub fn run() -> ExitCode {
             Command::CompilePlugin { memory_mib } => Ok(plugin_compiler::compile_stdin(memory_mib)),
         }
     });
-    // Doesn't wait for tasks that hang.
+    // The process does not wait for tasks that hang.
     runtime.shutdown_background();
     outcome.unwrap_or_else(|error| error.report())
 }

@@ -1,3 +1,5 @@
+//! `atlashub openapi`: prints the OpenAPI document.
+
 use std::process::ExitCode;
 
 use super::error::CommandError;

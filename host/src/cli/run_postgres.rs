@@ -1,3 +1,5 @@
+//! The internal command that starts a program of the embedded Postgres.
+
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use super::error::CommandError;

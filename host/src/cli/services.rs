@@ -160,7 +160,7 @@ fn master_key(variable: &str, text: &Secret) -> Result<MasterKey, ConfigError> {
 
 /// Returns the path of this program, which is started again to run Postgres and to compile plugins.
 fn own_program() -> Option<PathBuf> {
-    // Refers to the running program even if its file was replaced by a newer one.
+    // This path refers to the running program even if its file was replaced by a newer one.
     let running = PathBuf::from("/proc/self/exe");
     if running.exists() { Some(running) } else { std::env::current_exe().ok() }
 }

@@ -1,3 +1,5 @@
+//! The files of the dashboard: those in the binary, or those of a folder.
+
 use std::{
     ffi::OsStr,
     path::{Component, Path, PathBuf},

@@ -1,3 +1,5 @@
+//! The headers of the dashboard's page.
+
 use axum::http::{HeaderName, HeaderValue, header};
 use url::Url;
 

@@ -1,4 +1,4 @@
-//! Serves the dashboard's files, which are part of the binary.
+//! Serves the dashboard's files, which are part of the binary unless a folder is configured.
 //!
 //! [`files`] finds a file among those that `host/build.rs` embedded, or in the folder `ATLASHUB_DASHBOARD_DIR`.
 //! [`headers`] contains the content security policy and the other headers of the page. [`routes`] serves assets by

@@ -1,3 +1,5 @@
+//! Kinds of IP addresses: which of them requests from the platform may reach.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The kind of an address, ordered from allowed to forbidden for requests from the platform.

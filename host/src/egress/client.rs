@@ -1,3 +1,5 @@
+//! The HTTP client for one connection, and its TLS configuration.
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};

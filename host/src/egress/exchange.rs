@@ -89,7 +89,7 @@ impl Egress {
     /// A response with any status is `Ok`. Dropping the future ends the exchange and closes its connection.
     pub async fn send(&self, request: EgressRequest, scope: &[String]) -> Result<EgressResponse, EgressError> {
         let after = request.timeout.min(MAX_TIMEOUT);
-        // 0 before the first response.
+        // The value is 0 before the first response.
         let last_status = AtomicU16::new(0);
         match tokio::time::timeout(after, self.exchange(&request, scope, &last_status)).await {
             Ok(outcome) => outcome,
@@ -101,8 +101,8 @@ impl Egress {
     }
 
     /// Sends a request whose body may be a stream, and returns the response as soon as its headers are received.
-    /// `max_bytes` is the maximum size of both bodies, also when decoded; the limit in the request is not used. `scope`
-    /// is as for [`Self::send`].
+    /// `max_bytes` is the maximum size of the request's body, and of the response's body both compressed and decoded.
+    /// The limit in the request is not used. `scope` is as for [`Self::send`].
     ///
     /// A response with any status is `Ok`. The timeout of the request includes the body of the response. Dropping the
     /// future or the body ends the exchange and closes its connection. The upload ends with the response.
@@ -119,7 +119,7 @@ impl Egress {
         let deadline = Instant::now() + after;
         let mut hop = Hop::first(&request, STREAMED_ENCODINGS)?;
         let exchange = CancellationToken::new();
-        // Ends the upload, which is owned by the connection's task.
+        // Dropping the guard ends the upload, which the connection's task owns.
         let open = exchange.clone().drop_guard();
         let (mut body, failure) = match upload {
             Some(upload) => {
@@ -224,7 +224,7 @@ impl Egress {
             redirects += 1;
             let in_redirect = |error| EgressError::Redirect { status, source: Box::new(error) };
             hop = hop.follow(response.status(), &location).map_err(in_redirect)?;
-            // Closes the connection before opening the next one.
+            // This closes the connection before the next one is opened.
             drop(response);
             response = self.send_hop(&hop, upload, scope).await.map_err(in_redirect)?;
             last_status.store(response.status().as_u16(), Ordering::Relaxed);

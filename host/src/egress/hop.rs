@@ -158,14 +158,14 @@ fn headers_of(request: &EgressRequest, encodings: &'static str) -> Result<Header
     }
     let mut headers = HeaderMap::new();
     for header in &request.headers {
-        // Accepts tokens only: no spaces, colons or line breaks.
+        // This accepts only tokens, which contain no spaces, colons or line breaks.
         let Ok(name) = HeaderName::from_bytes(header.name.as_bytes()) else {
             return invalid(format!("`{}` is not a header name", header.name.escape_debug()));
         };
         if RESERVED_HEADERS.contains(&name.as_str()) {
             return invalid(format!("the header `{name}` is set by the platform"));
         }
-        // Rejects control characters, including line breaks and NUL.
+        // This rejects control characters, including line breaks and NUL.
         let Ok(mut value) = HeaderValue::from_bytes(header.value.expose().as_bytes()) else {
             return invalid(format!("the value of the header `{name}` contains a control character"));
         };

@@ -103,7 +103,8 @@ pub struct EgressResponse {
 /// The beginning of the response of the last hop, with any status, and its body.
 pub struct EgressStream {
     pub status: u16,
-    /// As in [`EgressResponse`]. Without `content-encoding` and `content-length` if the body is decoded.
+    /// The headers, in the form of [`EgressResponse::headers`]. They lack `content-encoding` and `content-length` if
+    /// the body is decoded.
     pub headers: Vec<(String, String)>,
     /// The body, decoded if it was compressed with gzip or deflate. It is complete if it ends without an error.
     pub body: BoxStream<'static, Result<Bytes, EgressError>>,

@@ -1,3 +1,5 @@
+//! Resolves host names.
+
 use std::{io, net::IpAddr};
 
 use futures_util::{FutureExt as _, future::BoxFuture};

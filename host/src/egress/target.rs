@@ -39,7 +39,7 @@ impl Origin {
         Self::of(url)
     }
 
-    /// Returns the origin of a parsed URL, and the URL normalised as by [`Self::parse`].
+    /// Returns the origin of a parsed URL, and the URL without its fragment and the trailing dot of its host.
     pub(super) fn of(mut url: Url) -> Result<(Url, Self), EgressError> {
         let scheme =
             WebScheme::parse(url.scheme()).ok_or(EgressError::InvalidUrl("its scheme is neither http nor https"))?;

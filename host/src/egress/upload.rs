@@ -1,3 +1,5 @@
+//! Sends a request body that is a stream, within its limits.
+
 use std::{
     io,
     pin::Pin,

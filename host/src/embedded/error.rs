@@ -1,3 +1,5 @@
+//! The errors of the embedded services.
+
 use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;

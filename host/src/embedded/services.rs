@@ -150,7 +150,8 @@ pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
 /// Returns the connection data of the store that another process runs on the data folder.
 ///
 /// # Errors
-/// As [`of_running`].
+/// Fails if that process has not finished its first start, if its files can't be read, or if the configuration uses an
+/// external store.
 pub fn store_of_running(config: &Config) -> Result<ExternalStorageConfig, EmbeddedError> {
     let folder = DataFolder::create(&config.data_dir)?;
     let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };

@@ -41,11 +41,11 @@ pub struct EmbeddedStore {
 }
 
 impl StoreListener {
-    /// Binds the address of the store. If its port is taken and need not be this one, binds another port. The port of
-    /// the last start comes first, so that signed URLs remain valid.
+    /// Binds the address of the store. If the configuration does not fix it, tries the port of the last start first, so
+    /// that signed URLs remain valid, then the preferred port, and then any free port.
     ///
     /// # Errors
-    /// Fails if the store can't listen there.
+    /// Fails if the store can't listen on the fixed address or on any free port.
     pub async fn bind(data_folder: &DataFolder, address: StoreAddress) -> Result<Self, EmbeddedError> {
         let address = match address {
             StoreAddress::Fixed(address) => address,

@@ -17,7 +17,8 @@ pub(super) struct Observed {
     pub(super) version: i64,
 }
 
-/// Returns the queued and running runs, and those that ended in the last `ended_within` seconds.
+/// Returns the queued and running runs, and those that ended in the last `ended_within` seconds, at most [`MAX_RUNS`]
+/// of each. `attempt > 0` always holds, and matches the condition of `cron_job_runs_queued_idx`.
 pub(super) async fn observe_runs(pool: &PgPool, ended_within: f64) -> Result<Vec<Observed>, sqlx::Error> {
     sqlx::query_as(
         "(SELECT 'run' AS kind, id::text AS id, project_id, status AS state,

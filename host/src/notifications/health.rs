@@ -21,7 +21,7 @@ pub struct ChannelHealth {
 /// Returns all channels, oldest first.
 ///
 /// # Errors
-/// The error of the query.
+/// Returns the error of the query.
 pub async fn channel_health(pool: &PgPool) -> Result<Vec<ChannelHealth>, sqlx::Error> {
     sqlx::query_as(
         "SELECT c.id, c.name, c.events, c.enabled, c.last_error,

@@ -1,3 +1,5 @@
+//! A notification, and the message that channels send for it.
+
 use api_types::NotificationEvent;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -151,7 +151,7 @@ pub(super) async fn record_test(pool: &PgPool, id: Uuid, error: Option<&str>) ->
 pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Result<u64, sqlx::Error> {
     let (event, merge_key) = (notification.event, notification.merge_key());
     let mut transaction = pool.begin().await?;
-    // Serialises equal notifications from several nodes.
+    // Equal notifications from several nodes are written one after the other.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('notification ' || $1, 0))")
         .bind(&merge_key)
         .execute(&mut *transaction)

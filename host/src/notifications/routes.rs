@@ -1,3 +1,5 @@
+//! Handlers for notification channels: list, create, get, change, delete, test, and list their deliveries.
+
 use std::time::Instant;
 
 use api_types::{

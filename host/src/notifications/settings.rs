@@ -1,4 +1,4 @@
-//! The settings of channels: checked, merged with stored ones, sealed, and shown without secrets.
+//! The settings of channels: checks them, merges them with stored ones, seals them, and removes their secrets.
 
 use std::net::IpAddr;
 
@@ -101,7 +101,7 @@ pub(super) fn merge(changed: ChannelSettings, previous: ChannelSettings) -> Chan
 /// Validates settings. Returns them in typed form, and as they are stored, with defaults filled in.
 ///
 /// # Errors
-/// 400 for the first setting that is missing or invalid, or that belongs to another kind of channel.
+/// Returns 400 for the first setting that is missing or invalid, or that belongs to another kind of channel.
 pub(super) fn check(
     kind: ChannelKind,
     mut settings: ChannelSettings,

@@ -38,7 +38,7 @@ pub(super) fn changed_tables(tree: &SyntaxTree) -> Vec<String> {
     distinct(tables)
 }
 
-/// Returns the first names without repetitions.
+/// Returns the names without repetitions, at most [`MAX_TABLES`].
 pub(super) fn distinct(names: Vec<String>) -> Vec<String> {
     let mut distinct = Vec::new();
     for name in names {

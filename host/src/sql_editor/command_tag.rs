@@ -1,3 +1,5 @@
+//! Names the command of a statement, as Postgres's command tags do.
+
 use pg_query::protobuf::ObjectType;
 use serde_json::Value;
 
@@ -55,7 +57,7 @@ pub(super) fn command_tag(kind: &str, node: &Value) -> String {
         "RefreshMatViewStmt" => "REFRESH MATERIALIZED VIEW".to_owned(),
         "VacuumStmt" => if node["is_vacuumcmd"] == true { "VACUUM" } else { "ANALYZE" }.to_owned(),
         "VariableSetStmt" => {
-            // VAR_RESET and VAR_RESET_ALL.
+            // These kinds are VAR_RESET and VAR_RESET_ALL.
             if node["kind"].as_i64().is_some_and(|kind| kind >= 5) { "RESET" } else { "SET" }.to_owned()
         }
         "VariableShowStmt" => "SHOW".to_owned(),

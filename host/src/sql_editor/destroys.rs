@@ -72,7 +72,7 @@ fn destroyed(tree: &SyntaxTree) -> Vec<Destroyed> {
 pub(super) fn dropped(drop: &Value) -> Vec<Destroyed> {
     let object = drop["remove_type"].as_i64().and_then(|number| ObjectType::try_from(number as i32).ok());
     let kind = object.map_or_else(String::new, object_name).to_lowercase();
-    // The qualified names of these begin with the name of their table.
+    // The qualified names of these objects contain the name of their table before their own name.
     let is_part_of_table =
         matches!(object, Some(ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule));
     list(&drop["objects"])

@@ -19,7 +19,7 @@ pub(super) enum Rejection {
     SeveralStatements(usize),
     /// The editor does not run this kind of statement. `what` is its name, `instead` the alternative for the user.
     NotSupported { what: String, instead: &'static str },
-    /// The parser's message.
+    /// The SQL has a syntax error. Contains the parser's message.
     Syntax(String),
 }
 

@@ -30,8 +30,8 @@ pub(super) struct Limits {
     pub(super) name: String,
 }
 
-/// Runs `work`, which uses this connection, until a limit is reached. Dropping the future cancels the statement in
-/// Postgres.
+/// Runs `work`, which uses this connection, until it ends or a limit is reached. Dropping the future cancels the
+/// statement in Postgres.
 pub(super) async fn within<T>(
     client: &Arc<ExclusiveClient>,
     limits: &Limits,

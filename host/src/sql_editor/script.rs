@@ -92,7 +92,7 @@ fn split_at_semicolons<'s>(sql: &'s str, tokens: &[ScanToken]) -> Vec<&'s str> {
     pieces
 }
 
-/// Returns the SQL from its first token to its last one.
+/// Returns the SQL without the comments, blanks and semicolons at its beginning and end.
 fn without_comments(piece: &str) -> &str {
     let Ok(tokens) = scan_tokens(piece) else { return piece.trim() };
     let mut tokens =

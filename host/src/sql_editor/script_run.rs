@@ -149,7 +149,7 @@ async fn execute(
         let begin = if run.read_only { "BEGIN READ ONLY" } else { "BEGIN" };
         client.batch_execute(begin).await.map_err(Failure::Internal)?;
     }
-    // Reserves space for the end of every result, even if the rows of earlier results fill the response.
+    // This reserves space for the end of every result, even if the rows of earlier results fill the response.
     let for_ends = memory.max_response_bytes() / 4;
     for (index, CheckedStatement { bytes, characters, statement }) in run.statements.iter().enumerate() {
         let statement_run = StatementRun {

@@ -1,3 +1,5 @@
+//! Tests of splitting and describing scripts.
+
 use api_types::DestroyAction;
 
 use super::*;

@@ -145,7 +145,7 @@ pub(super) async fn execute(
 /// Fetches from the cursor until it ends or the result is full.
 async fn fetch(client: &ExclusiveClient, result: &mut ResultRows) -> Result<(), Failure> {
     loop {
-        // One row more than is returned, to detect whether there are more.
+        // The batch has one row more than is returned, to detect whether there are more.
         let batch = BATCH_ROWS.min(result.remaining() + 1);
         let previously_received = result.received;
         let fetch = format!("FETCH FORWARD {batch} FROM atlashub_editor");

@@ -1,3 +1,5 @@
+//! Tests of parsing and classifying statements.
+
 use super::*;
 
 fn parse(sql: &str) -> Result<Statement, Rejection> {

@@ -1,3 +1,5 @@
+//! The built-in job that executes scripts.
+
 use std::{
     sync::{
         Arc,

@@ -1,3 +1,5 @@
+//! The built-in job that deletes many objects.
+
 use std::{sync::Arc, time::Duration};
 
 use api_types::DeletedObjects;

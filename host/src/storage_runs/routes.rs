@@ -1,3 +1,5 @@
+//! The handler that starts the deletion of many objects.
+
 use api_types::{DeleteObjects, ErrorBody, RunStarted};
 use axum::extract::State;
 use serde_json::json;

@@ -10,8 +10,9 @@ use crate::{
 
 /// Returns one JSON array of [`AdminTable`].
 ///
-/// `$1`: a table's name, or null for all · `$2`, `$3`: the roles of publishable keys and of signed-in users ·
-/// `$4`: the last name of the previous page · `$5`: maximum number of tables · `$6`: a part of the names
+/// The parameters are a table's name, or null for all (`$1`), the roles of publishable keys and of signed-in users
+/// (`$2` and `$3`), the last name of the previous page (`$4`), the maximum number of tables (`$5`), and a part of the
+/// names (`$6`).
 const LIST_TABLES: &str = r#"
 SELECT coalesce(json_agg(json_build_object(
     'name', c.relname,

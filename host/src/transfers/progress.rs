@@ -1,3 +1,5 @@
+//! The progress of the transfers of this process.
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},

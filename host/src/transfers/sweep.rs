@@ -26,7 +26,7 @@ enum Files {
 /// exports, imports and files. Also calls [`clean_up`]. Safe to call at any time, and on several nodes at once.
 ///
 /// # Errors
-/// The errors of the platform database and of the object store.
+/// Returns the errors of the platform database and of the object store.
 pub async fn sweep(state: &TransfersState) -> ApiResult<u64> {
     clean_up(state).await?;
     let mut removed = 0;
@@ -43,7 +43,7 @@ pub async fn sweep(state: &TransfersState) -> ApiResult<u64> {
 /// run.
 ///
 /// # Errors
-/// The errors of the platform database and of the object store.
+/// Returns the errors of the platform database and of the object store.
 pub async fn clean_up(state: &TransfersState) -> ApiResult<()> {
     imports::settle_commits(state).await?;
     for key in imports::queries::imported_keys(&state.platform).await? {

@@ -119,7 +119,8 @@ const OTHER_ACTIONS: &[&str] = &[
     "restore.finish",
 ];
 
-/// Returns whether requests with this method and path template change nothing.
+/// Returns whether the method and the path template are listed as a read: a request that changes nothing, although its
+/// method allows changes.
 pub fn is_read(method: &str, template: &str) -> bool {
     let path_template = without_parameter_names(template);
     READS.contains(&(method, &path_template))
@@ -136,7 +137,7 @@ pub(super) fn known_actions() -> BTreeSet<&'static str> {
     ACTIONS.iter().map(|(.., action)| *action).chain(OTHER_ACTIONS.iter().copied()).collect()
 }
 
-/// Returns the action for a method and a path template, or `None` if the table has no entry.
+/// Returns the action of a method and a path template, or `None` if the table of actions has no entry for them.
 pub fn action_of(method: &str, template: &str) -> Option<&'static str> {
     let path_template = without_parameter_names(template);
     ACTIONS.iter().find(|(m, path, _)| *m == method && *path == path_template).map(|(.., action)| *action)

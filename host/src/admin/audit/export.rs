@@ -23,8 +23,8 @@ struct Position {
     after: Option<(DateTime<Utc>, Uuid)>,
 }
 
-/// Returns the entries as a stream that reads them in batches, so that memory does not grow with the log. Between two
-/// batches, the stream holds no database connection, so a slow client blocks none.
+/// Returns a response that contains the entries. It reads them in batches, so that memory does not grow with the log.
+/// Between two batches, it holds no database connection, so a slow client blocks none.
 ///
 /// # Errors
 /// Fails if the first batch can't be read. If a later one can't be read, the response ends early, which clients report

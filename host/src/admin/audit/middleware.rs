@@ -1,3 +1,5 @@
+//! The middleware that writes audit entries.
+
 use axum::{
     extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State},
     http::Method,

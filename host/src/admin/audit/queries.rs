@@ -1,3 +1,5 @@
+//! The SQL that reads the audit log.
+
 use api_types::{AuditEntry, AuditResult};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -47,7 +49,8 @@ pub(super) struct AuditRow {
     details: Value,
 }
 
-/// Returns entries, newest first. `after` is the time and id of the previous page's last entry.
+/// Returns the entries that match, newest first, except those of changes that are in progress on this node. `after` is
+/// the time and id of the previous page's last entry.
 pub(super) async fn entries(
     pool: &PgPool,
     filter: &AuditFilter,
@@ -92,7 +95,7 @@ pub(super) async fn entries(
     .await
 }
 
-/// Returns the actions of all entries.
+/// Returns every action that the log contains.
 pub(super) async fn actions(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT DISTINCT action FROM audit_logs").fetch_all(pool).await
 }

@@ -1,3 +1,5 @@
+//! The audit entry of a request: when it is written, and how its outcome is added.
+
 use std::sync::Arc;
 
 use api_types::AuditResult;
@@ -37,7 +39,7 @@ impl RequestEntry {
         state.has_caller = true;
     }
 
-    /// Writes the entry, with unknown outcome. Call it after [`Self::set_actor`] and before anything is changed.
+    /// Writes the entry with an unknown outcome. Call it after [`Self::set_actor`] and before anything is changed.
     ///
     /// # Errors
     /// Fails if the entry can't be written. Then nothing may be changed.
@@ -51,8 +53,8 @@ impl RequestEntry {
         Ok(())
     }
 
-    /// Takes the outcome from the response, and returns a future that writes it. Does nothing for requests without a
-    /// caller.
+    /// Takes the outcome from the response, and returns a future that writes it. If the handler has reported that
+    /// nothing changed, the future removes the entry instead. For requests without a caller, it does nothing.
     pub(super) fn complete(&self, response: &Response) -> impl Future<Output = ()> + Send + use<> {
         let mut state = self.0.lock();
         let completed = state.has_caller.then(|| {
@@ -68,7 +70,7 @@ impl RequestEntry {
                     }
                 }
                 Some((pool, Some(intent), entry)) => intent.complete_or_log(&pool, &entry).await,
-                // Refused before anything could change.
+                // The request was refused before it could change anything.
                 Some((pool, None, entry)) => audit::record_or_log(&pool, &entry).await,
                 None => {}
             }
@@ -77,7 +79,8 @@ impl RequestEntry {
 }
 
 impl Drop for State {
-    /// If the client disconnects, the handler's future is dropped. It may already have changed something.
+    /// If the client disconnects, the handler's future is dropped. It may already have changed something, so the entry
+    /// is completed as interrupted.
     fn drop(&mut self) {
         if let (Some(intent), Ok(runtime)) = (self.intent.take(), tokio::runtime::Handle::try_current()) {
             let mut entry = self.entry.clone();
@@ -89,7 +92,7 @@ impl Drop for State {
     }
 }
 
-/// Adds the response's status and the handler's details.
+/// Adds the response's status and error, and the details, target and project that the handler reported.
 fn add_outcome(entry: &mut NewAuditEntry, response: &Response) {
     let status = response.status();
     entry.status = Some(status.as_u16());

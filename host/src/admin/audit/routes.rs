@@ -1,3 +1,5 @@
+//! Handlers that list and export the audit log.
+
 use std::collections::BTreeSet;
 
 use api_types::{AuditEntry, AuditResult, ErrorBody, Page, PageQuery};

@@ -18,7 +18,7 @@ const FOLD_INTERVAL: Duration = Duration::from_secs(60);
 /// happen on each failure.
 const REMOVAL_INTERVAL: u32 = 1000;
 
-/// Counts failures by address.
+/// Counts failures by address and kind. The addresses of one IPv6 network count as one.
 pub(super) struct Attempts {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
     blocked_until: DashMap<IpAddr, Instant>,
@@ -27,7 +27,7 @@ pub(super) struct Attempts {
     failures: AtomicU32,
 }
 
-/// The last audit entry of an address, and the failures since.
+/// The time of the last audit entry of an address and kind, and the number of failures since then.
 struct Report {
     recorded_at: Option<Instant>,
     failures_since: u32,
@@ -45,7 +45,8 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// Returns the time that the address must wait until its next token or code is checked, even a correct one.
+    /// Returns the time that the address must wait until its next token or code is checked, even a correct one. Returns
+    /// `None` if it need not wait.
     pub(super) fn remaining_wait(&self, address: IpAddr) -> Option<Duration> {
         let until = *self.blocked_until.get(&network(address))?;
         until.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())

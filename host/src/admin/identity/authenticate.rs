@@ -1,3 +1,5 @@
+//! Finds the caller of a request to the admin surface, and limits failed sign-ins.
+
 use std::net::IpAddr;
 
 use api_types::{AuditResult, SignInWay};
@@ -31,9 +33,9 @@ impl AdminIdentity {
     /// Returns the caller of a request. The first credential decides: if it is wrong, the request is refused.
     ///
     /// # Errors
-    /// 401 without a valid credential: `details.signIn` names the method by which the owner signs in. 403 if an account
-    /// of Access is not an owner's. 429 after too many failed sign-ins from the address. 503 if the keys of Access
-    /// can't be fetched, or the platform database can't be reached.
+    /// Returns 401 without a valid credential; `details.signIn` names the method by which the owner signs in. Returns
+    /// 403 if an account of Access is not an owner's, 429 after too many failed sign-ins from the address, and 503 if
+    /// the keys of Access can't be fetched or the platform database can't be reached.
     pub(super) async fn authenticate(&self, headers: &HeaderMap, address: IpAddr) -> ApiResult<Authenticated> {
         self.find_caller(headers, address).await.map_err(|error| match error.code() {
             Code::Unauthorized => error.with_detail("signIn", self.sign_in_way().as_str().into()),
@@ -132,7 +134,7 @@ impl AdminIdentity {
     /// Checks that sessions can be opened.
     ///
     /// # Errors
-    /// 403 if there is no development token.
+    /// Returns 403 if there is no development token.
     pub(super) fn check_sessions_enabled(&self) -> ApiResult<()> {
         if self.dev_token.is_some() { Ok(()) } else { Err(sessions_disabled()) }
     }

@@ -24,7 +24,7 @@ pub(super) enum Credential {
 /// Returns the host that the request is for.
 ///
 /// # Errors
-/// 403 unless it is a loopback name or in `allowed`.
+/// Returns 403 unless the host is a loopback name or in `allowed`.
 pub(super) fn check_host<'a>(headers: &'a HeaderMap, uri: &'a Uri, allowed: &[String]) -> ApiResult<&'a str> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -43,7 +43,7 @@ pub(super) fn check_host<'a>(headers: &'a HeaderMap, uri: &'a Uri, allowed: &[St
 /// Checks that a write comes from the dashboard or from a program.
 ///
 /// # Errors
-/// 403 if another page in a browser may have sent it.
+/// Returns 403 if another page in a browser may have sent the write.
 pub(super) fn check_write(headers: &HeaderMap, host: &str, credential: Credential) -> ApiResult<()> {
     let site = headers.get(&SEC_FETCH_SITE).map(|value| value.as_bytes());
     let allowed = match (headers.get(header::ORIGIN), site) {

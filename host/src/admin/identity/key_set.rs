@@ -162,7 +162,7 @@ impl KeySet {
     }
 }
 
-/// Returns the usable keys of a set. Keys for other purposes are skipped.
+/// Returns the usable keys of a set. Skips keys without an id, keys for other purposes and keys of other algorithms.
 fn parse(body: &[u8]) -> anyhow::Result<HashMap<String, VerifyingKey>> {
     #[derive(Deserialize)]
     struct Set {

@@ -1,3 +1,5 @@
+//! Tests of the cache of keys, with a key endpoint on loopback.
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},

@@ -1,3 +1,5 @@
+//! The middleware of the admin listener: host names, the database, the owner, and readers of metrics.
+
 use axum::{
     extract::{FromRequestParts, Request, State},
     http::{Method, header, request::Parts},

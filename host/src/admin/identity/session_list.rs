@@ -1,4 +1,4 @@
-//! The sessions that the owner sees and ends.
+//! Lists and ends the sessions of the dashboard, at the owner's request.
 
 use api_types::AdminSession;
 use chrono::{DateTime, Utc};

@@ -20,7 +20,7 @@ const MAX_TRANSITION: TimeDelta = TimeDelta::minutes(5);
 /// Share of the connection budget, in percent, above which the number of open connections needs attention.
 const MAX_CONNECTIONS_PERCENT: i64 = 80;
 
-/// Returns an item with the fields that every item has.
+/// Returns an item of this kind. Its optional fields are empty, and it can be snoozed.
 fn item(kind: AttentionKind, severity: Severity, target: Option<&str>, message: String) -> Attention {
     let id = match target {
         Some(target) => format!("{kind}:{target}"),
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_unheard_unless_enabled_channels_subscribe_to_both() {
+    fn failures_are_unheard_unless_enabled_channels_report_runs_and_backups() {
         use NotificationEvent::{BackupFailed, RunFailed};
         let check = |channels: &[ChannelHealth], expected: &[AttentionKind]| {
             let kinds: Vec<_> = of_channels(channels).into_iter().map(|item| item.kind).collect();
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn projects_need_attention_when_a_transition_takes_long() {
+    fn projects_need_attention_when_a_transition_takes_long_or_a_deletion_failed() {
         let now = Utc::now();
         let project = |state, minutes: i64| ProjectRef {
             id: "abcdefgh".to_owned(),

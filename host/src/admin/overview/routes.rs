@@ -1,3 +1,5 @@
+//! The handler of the overview.
+
 use api_types::{ErrorBody, Overview};
 use axum::extract::State;
 use chrono::Utc;

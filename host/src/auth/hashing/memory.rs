@@ -43,14 +43,14 @@ struct State {
 }
 
 impl Kept {
-    /// Returns the memory of a finished hash, or none yet.
+    /// Returns the memory of a finished hash, or empty memory if none is kept.
     pub(super) fn take(&self) -> Memory {
         let mut state = self.0.lock();
         state.last_used = Some(Instant::now());
         state.unused.pop().unwrap_or_default()
     }
 
-    /// Keeps memory until [`KEPT_FOR`] has passed without a hash.
+    /// Keeps memory until no hash has begun for [`KEPT_FOR`]. Releases memory of more than [`MAX_KEPT_BLOCKS`] at once.
     pub(super) fn put_back(&self, memory: Memory, runtime: &Handle) {
         if memory.0.len() > MAX_KEPT_BLOCKS {
             return;

@@ -122,8 +122,8 @@ impl PasswordHasher {
         output.map_err(ApiError::internal)
     }
 
-    /// Starts a thread for the work, and returns its result. The thread holds the permit until its end, also if nobody
-    /// waits for the result, but another thread can take it over.
+    /// Starts a thread for the work, and returns the channel that receives the result. The thread returns the permit
+    /// when it ends, even if nobody waits for the result, unless another thread has taken the permit over.
     fn start<T: Send + 'static>(
         &self,
         work: Arc<impl Fn(&mut Memory) -> T + Send + Sync + 'static>,

@@ -1,3 +1,5 @@
+//! Composes a mail from its texts and the values of their placeholders.
+
 use api_types::MailTexts;
 use lettre::{
     Address, Message,

@@ -60,7 +60,8 @@ impl Mailer {
         self.0.is_some()
     }
 
-    /// Sends a mail, and tries again after temporary failures. Logs a mail that is given up.
+    /// Sends a mail in the background, and tries again after temporary failures. Logs mails that could not be sent.
+    /// Does nothing if no server is configured.
     pub(in crate::auth) fn send(&self, to: &EmailAddress, kind: MailKind, texts: &MailTexts, values: &MailValues) {
         let Some(inner) = self.0.clone() else { return };
         let Ok(permit) = inner.waiting.clone().try_acquire_owned() else {

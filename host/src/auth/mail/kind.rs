@@ -1,3 +1,5 @@
+//! The kinds of mail to users, and their default texts.
+
 use api_types::{MailText, MailTexts};
 
 /// A kind of mail.

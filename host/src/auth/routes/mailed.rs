@@ -1,3 +1,5 @@
+//! Handlers for mailed links: verifying an address, resetting a password, and signing in.
+
 use api_types::{
     AskForMagicLink, ConfirmMagicLink, ErrorBody, RecoverAccount, RecoveryAccepted, ResetPassword, SignedInUser,
     VerifyEmail,

@@ -1,3 +1,5 @@
+//! Handlers for the owner: a project's login settings, its signing key and its users.
+
 use api_types::{
     AuthSettings, CreateUser, ErrorBody, Page, ProjectUser, ProjectUserDetail, RecoveryAccepted, RotatedSigningKey,
     UpdateAuthSettings, UpdateUser, UserQuery,

@@ -1,3 +1,6 @@
+//! Handlers for users: signing up, in and out, refreshing a session, and the signed-in user. Also the public keys of
+//! access tokens.
+
 use api_types::{
     CurrentUser, ErrorBody, JsonWebKeySet, LogIn, LogOut, RefreshSession, SignUp, SignedInUser, SignedUp,
     UpdateCurrentUser,

@@ -1,3 +1,5 @@
+//! Handlers for the second factor of users.
+
 use api_types::{
     ConfirmTotp, ErrorBody, RecoveryCodes, RemoveTotp, ReplaceRecoveryCodes, SecondFactor, SignedInUser, TotpEnrolment,
     VerifySecondFactor,

@@ -63,8 +63,8 @@ pub(in crate::auth) async fn require(
 /// Checks the second factor and signs the user in.
 ///
 /// # Errors
-/// 401 `invalid_token` for a challenge that is unknown or no longer valid, 404 `auth_disabled`, 429 after too many
-/// attempts from the address, and the errors of [`check_totp`].
+/// Returns 401 `invalid_token` for a challenge that is unknown or no longer valid, 401 `invalid_code` for a wrong code,
+/// 404 `auth_disabled` if login is off, 429 after too many attempts from the address, and the errors of [`check_totp`].
 pub(in crate::auth) async fn verify(
     state: &AuthState,
     caller: &Caller,

@@ -78,7 +78,7 @@ pub(super) async fn charge(
 pub(super) enum Proof {
     /// The step of an accepted code of the authenticator app.
     Step(i64),
-    /// The hash of a recovery code.
+    /// The hash of a text that may be a recovery code of the user.
     RecoveryCode([u8; 32]),
 }
 
@@ -111,7 +111,8 @@ macro_rules! completion {
     };
 }
 
-/// Uses the proof and the challenge. Returns `None` if one of them was used in the meantime.
+/// Uses the proof and the challenge. Returns `None` if one of them was used in the meantime, or if the user has no such
+/// recovery code.
 pub(super) async fn complete(
     database: &AuthDatabase,
     project: &str,

@@ -28,7 +28,8 @@ pub(super) struct RightCode {
 /// Checks a code of the authenticator app, and charges the user for an attempt.
 ///
 /// # Errors
-/// 401 `invalid_code`, 429 if there were too many attempts, 422 if the secret can't be opened.
+/// Returns 401 `invalid_code` if the code is wrong or the user has no second factor, 422 if the secret can't be opened,
+/// and 429 if there were too many attempts.
 pub(super) async fn check_totp(state: &AuthState, project: &str, user: &str, code: &str) -> ApiResult<RightCode> {
     let factor = queries::charge(&state.database, project, user).await?.ok_or_else(invalid_code)?;
     if !factor.is_allowed {

@@ -43,7 +43,7 @@ pub(in crate::auth) async fn get(state: &AuthState, caller: &SignedInCaller) -> 
 /// Begins to set up a second factor. It becomes active with its first code, in [`confirm`].
 ///
 /// # Errors
-/// 401 if the session has ended, 409 if the user has an active second factor.
+/// Returns 401 if the session has ended, and 409 if the user has an active second factor.
 pub(in crate::auth) async fn enrol(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -69,8 +69,8 @@ pub(in crate::auth) async fn enrol(
 /// are stored.
 ///
 /// # Errors
-/// 401 if the session has ended, 409 if no second factor is being set up or it is active already, and the errors of
-/// [`check_totp`].
+/// Returns 401 if the session has ended, 409 if no second factor is being set up or it is active already, and the
+/// errors of [`check_totp`].
 pub(in crate::auth) async fn confirm(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -111,7 +111,7 @@ pub(in crate::auth) async fn confirm(
 /// stop working.
 ///
 /// # Errors
-/// 401 if the session has ended, 404 if the user has no second factor, and the errors of [`check_totp`].
+/// Returns 401 if the session has ended, 404 if the user has no second factor, and the errors of [`check_totp`].
 pub(in crate::auth) async fn replace_codes(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -145,9 +145,9 @@ pub(in crate::auth) async fn replace_codes(
 /// Removes the second factor of the signed-in user, if the password or a code is right.
 ///
 /// # Errors
-/// 400 without exactly one proof, 401 if the session has ended, 401 `invalid_credentials` or `invalid_code`, 404 if the
-/// user has no second factor, 422 if the secret can't be opened, 429 after too many attempts, 503 if too many passwords
-/// are being hashed.
+/// Returns 400 unless the request contains either a password or a code, and 401 if the session has ended. Returns 401
+/// `invalid_credentials` or `invalid_code` if the password or the code is wrong, 404 if the user has no second factor,
+/// 422 if the secret can't be opened, 429 after too many attempts, and 503 if too many passwords are being hashed.
 pub(in crate::auth) async fn remove(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -179,7 +179,7 @@ pub(in crate::auth) async fn remove(
 /// Checks a code that must be one of the authenticator app, not a recovery code.
 ///
 /// # Errors
-/// 401 `invalid_code`, 429 after too many attempts.
+/// Returns 401 `invalid_code` for a code of another kind, and the errors of [`check_totp`].
 async fn check_app_code(state: &AuthState, project: &str, user: &str, code: &str) -> ApiResult<RightCode> {
     match GivenCode::parse(code) {
         Some(GivenCode::Totp(code)) => check_totp(state, project, user, &code).await,
@@ -216,10 +216,10 @@ async fn check_proof(state: &AuthState, project: &str, account: &Account, proof:
     if is_right { Ok(()) } else { Err(invalid_code()) }
 }
 
-/// Removes a user's second factor, at the owner's request.
+/// Removes a user's second factor, at the owner's request. Returns the user's address.
 ///
 /// # Errors
-/// 404 if there is no such user, the user has no second factor, or `auth_disabled`.
+/// Returns 404 if there is no such user or the user has no second factor, and 404 `auth_disabled` if login is off.
 pub(in crate::auth) async fn remove_as_owner(state: &AuthState, project: &str, user: Uuid) -> ApiResult<String> {
     let ProjectUser { email, .. } = administration::get(state, project, user).await?;
     queries::remove(&state.database, project, &user.to_string()).await?.then_some(email).ok_or_else(no_factor)

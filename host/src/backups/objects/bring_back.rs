@@ -53,7 +53,8 @@ struct Target<'a> {
 
 impl ObjectCopies {
     /// Brings the objects of a backup back into a project: writes those that are missing or differ, and creates missing
-    /// buckets without exposure. Other objects stay. Can be repeated. `on_object` receives the number of objects done.
+    /// buckets without exposure. Other objects stay. The call can be repeated. `on_object` receives the number of
+    /// objects done.
     ///
     /// # Errors
     /// Fails if the list or a copy is missing or was changed, or if the store or the platform database is unavailable.

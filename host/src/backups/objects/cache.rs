@@ -106,7 +106,8 @@ pub(super) async fn remove_unseen(pool: &PgPool, project: &str, before: DateTime
     log_error(project, removed);
 }
 
-/// Backups that write the entries of one project at the same time can deadlock, which must not fail them.
+/// Logs an error instead of returning it: backups that write the entries of one project at the same time can deadlock,
+/// and a deadlock must not fail them.
 fn log_error<T>(project: &str, result: Result<T>) {
     if let Err(error) = result {
         tracing::warn!(project, %error, "the hashes of backed-up objects could not be stored; they are computed again");

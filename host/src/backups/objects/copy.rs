@@ -34,8 +34,9 @@ impl ObjectCopies {
     /// `manifest_key`. The caller stores the manifest afterwards.
     ///
     /// # Errors
-    /// Fails if the key is not below the project's backups, an object keeps changing, or the store or the platform
-    /// database is unavailable. Completed copies then stay, and the next backup reuses them.
+    /// Fails if the key is not below the project's backups, if an object is too large or keeps changing, if a sweep
+    /// holds the lock for too long, or if the store or the platform database is unavailable. Completed copies then
+    /// stay, and the next backup reuses them.
     pub async fn copy_all(
         &self,
         project: &str,

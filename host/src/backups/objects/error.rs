@@ -1,3 +1,5 @@
+//! The error of copying objects, checking copies and bringing objects back.
+
 use std::io;
 
 use crate::{

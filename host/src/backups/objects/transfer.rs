@@ -20,7 +20,7 @@ use crate::{
 const CONTENT_TYPE: &str = "application/octet-stream";
 /// Maximum number of attempts to copy an object that changes in the meantime.
 const MAX_ATTEMPTS: usize = 5;
-/// Maximum size of an object. Its copy fits into one upload, also if it is encrypted.
+/// Maximum size of an object. Its copy fits into one upload, even if it is encrypted.
 const MAX_OBJECT_BYTES: i64 = 113 << 30;
 
 /// The copy of an object.

@@ -12,7 +12,7 @@
 use serde_json::Value;
 use sqlx::PgConnection;
 
-/// Pairs of statements: the first reads from the current platform database, and the second changes the restored one
+/// A pair of statements: the first reads from the current platform database, and the second changes the restored one
 /// accordingly.
 type Merge = (&'static str, &'static str);
 
@@ -134,7 +134,7 @@ pub(super) async fn apply(restored: &mut PgConnection, revocations: &Revocations
 
 async fn apply_all(restored: &mut PgConnection, merges: &[Merge], values: &[Value]) -> Result<(), sqlx::Error> {
     for ((_, apply), value) in merges.iter().zip(values) {
-        // Null if the current database has no such row.
+        // The value is null if the current database has no such row.
         if !value.is_null() {
             sqlx::query(*apply).bind(value).execute(&mut *restored).await?;
         }

@@ -56,7 +56,8 @@ pub async fn other_sessions(restorer: &Restorer) -> Result<Vec<String>, Recovery
     Ok(names)
 }
 
-/// Restores the platform database from a backup. No server may use it. Can be repeated after a crash.
+/// Restores the platform database from a backup. No server may use the database. The call can be repeated after a
+/// crash.
 ///
 /// # Errors
 /// Fails if the dump is missing, was changed or can't be decrypted, if the loaded tables differ from the manifest, or

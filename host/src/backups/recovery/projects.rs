@@ -31,8 +31,8 @@ pub struct RestoredProject {
 
 /// Restores the database and the objects of a project from a backup. Before that, creates the project's roles, database
 /// and bucket if they are missing. Without a backup, only creates what is missing, and returns `None`. `failed_objects`
-/// decides about objects that can't be created after the rows were loaded. No server may run. Can be repeated after a
-/// crash.
+/// decides about objects that can't be created after the rows were loaded. No server may run. The call can be repeated
+/// after a crash.
 ///
 /// # Errors
 /// Fails if the dump or an object is missing, was changed or can't be decrypted, if the loaded tables differ from the

@@ -28,9 +28,9 @@ impl BackupsState {
     /// Starts the run of a restore or of its rollback. Returns the run's id.
     ///
     /// # Errors
-    /// `confirmation_required` if `confirm` is not the project's name, 404 if the restore does not exist, 409 if its
-    /// state does not allow the action or another restore of the project is active, `invalid_request` if the identity
-    /// is invalid or a rollback should leave objects out, and the errors of `Jobs::start_run_with_id`.
+    /// Returns `confirmation_required` if `confirm` is not the project's name, 404 if the restore does not exist, 409
+    /// if its state does not allow the action or another restore of the project is active, `invalid_request` if the
+    /// identity is invalid or a rollback should leave objects out, and the errors of `Jobs::start_run_with_id`.
     pub(super) async fn start_restore_run(
         &self,
         id: Uuid,
@@ -83,7 +83,8 @@ impl Restores {
     /// restore as it was before.
     ///
     /// # Errors
-    /// 404 if the restore does not exist, 409 while a run works on it, and if it is not in the expected state.
+    /// Returns 404 if the restore does not exist, and 409 while a run works on it or if it is not in the expected
+    /// state.
     pub(super) async fn remove(&self, id: Uuid, expected: Option<RestoreState>) -> ApiResult<RestoreRow> {
         let mut transaction = self.platform.begin().await?;
         if !queries::lock(&mut transaction, id).await? {
@@ -132,7 +133,7 @@ impl Action {
     /// Checks that the restore's state allows the action.
     ///
     /// # Errors
-    /// 409 if it does not.
+    /// Returns 409 if the state does not allow the action.
     pub(super) fn check(self, row: &RestoreRow) -> ApiResult<()> {
         let refused = |message: String, hint: &'static str| Err(ApiError::new(Code::Conflict, message).with_hint(hint));
         match (self, row.state) {

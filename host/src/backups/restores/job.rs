@@ -1,3 +1,5 @@
+//! The built-in job that executes restores and rollbacks.
+
 use std::{sync::Arc, time::Duration};
 
 use api_types::RestoreState;

@@ -42,8 +42,8 @@ impl BackupsState {
     /// Plans the restore of a backup into a project.
     ///
     /// # Errors
-    /// 404 if the backup, its manifest or its dump is missing, 422 if the backup can't be restored, 503 if Postgres or
-    /// the object store is unavailable.
+    /// Returns 404 if the backup, its manifest or its dump is missing, 422 if the backup can't be restored, and 503 if
+    /// Postgres or the object store is unavailable.
     pub(super) async fn plan_backup_restore(
         &self,
         backup: Uuid,
@@ -90,8 +90,8 @@ impl BackupsState {
     /// Plans the restore of an uploaded archive into a project.
     ///
     /// # Errors
-    /// 404 if the upload does not exist or has not ended, 422 if the file is not an archive or can't be restored, 503
-    /// if Postgres or the object store is unavailable.
+    /// Returns 404 if the upload does not exist or has not ended, 422 if the file is not an archive or can't be
+    /// restored, and 503 if Postgres or the object store is unavailable.
     pub(super) async fn plan_upload_restore(
         &self,
         upload: Uuid,

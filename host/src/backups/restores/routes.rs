@@ -1,3 +1,5 @@
+//! Handlers for restores: plan, list, get, confirm, roll back and remove, and sign the upload of an archive.
+
 use api_types::{
     ConfirmRestore, ErrorBody, Page, PageQuery, PlanBackupRestore, PlanUploadRestore, Restore, RestoreState,
     RunStarted, SignRestoreUpload, SignedRestoreUpload,

@@ -1,5 +1,6 @@
-//! Removes what restores left behind: new databases of runs that ended, old uploads, and identities of runs that did
-//! not begin. For a plugin with the grant, also removes databases that were kept for a rollback.
+//! Removes what restores left behind: the new databases of runs that ended without success, old uploads, and the
+//! identities of runs that did not begin. For a plugin with the grant, also removes databases that were kept for a
+//! rollback.
 
 use async_trait::async_trait;
 
@@ -14,8 +15,9 @@ use crate::{
 const KEPT_DATABASES_PER_CALL: i64 = 10;
 
 impl Restores {
-    /// Drops the databases of restores whose run has ended, and removes uploads that are older than a day and
-    /// identities of runs that did not begin within an hour. Safe to call at any time, and on several nodes at once.
+    /// Drops the new databases of restores whose run ended without success, and removes uploads that are older than a
+    /// day and identities of runs that did not begin within an hour. Safe to call at any time, and on several nodes at
+    /// once.
     ///
     /// # Errors
     /// Fails if the platform database can't be reached. Other failures are logged, and the next sweep tries again.

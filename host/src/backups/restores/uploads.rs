@@ -1,4 +1,4 @@
-//! Archives that the owner uploads for a restore.
+//! Signs and removes the uploads of archives that the owner wants to restore.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ impl Restores {
     /// Signs the upload of an archive, and records the upload.
     ///
     /// # Errors
-    /// 400 for an invalid size or file name, 413 above [`MAX_BYTES`], 503 if the object store or the platform database
-    /// is unavailable.
+    /// Returns 400 for an invalid size or file name, 413 if the size is above [`MAX_BYTES`], and 503 if the object
+    /// store or the platform database is unavailable.
     pub(super) async fn sign_upload(&self, request: &SignRestoreUpload) -> ApiResult<SignedRestoreUpload> {
         let SignRestoreUpload { project_id, file_name, size_bytes } = request;
         if *size_bytes < 1 {
@@ -60,11 +60,11 @@ impl Restores {
         Ok(signed)
     }
 
-    /// Signs another upload of an archive, which is not in storage yet. Also returns the upload's row.
+    /// Signs another upload of an archive that is not in storage yet. Also returns the upload's row.
     ///
     /// # Errors
-    /// 404 if there is no such upload, 409 if the archive is already uploaded, 503 if the object store or the platform
-    /// database is unavailable.
+    /// Returns 404 if there is no such upload, 409 if the archive is already uploaded, and 503 if the object store or
+    /// the platform database is unavailable.
     async fn sign_upload_again(&self, id: Uuid) -> ApiResult<(UploadRow, SignedRestoreUpload)> {
         let row = queries::upload(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("upload"))?;
         let object = self.store.head(PLATFORM_BUCKET, &row.object_key).await?;

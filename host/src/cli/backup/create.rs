@@ -1,3 +1,5 @@
+//! `atlashub backup create`: starts a run that creates a backup, and waits for its end.
+
 use std::{process::ExitCode, time::Duration};
 
 use api_types::{Run, RunStatus};
@@ -78,7 +80,7 @@ async fn start_and_wait(app: &App, arguments: &CreateArguments) -> Result<(Uuid,
             () = tokio::time::sleep(POLL_INTERVAL) => {}
             _ = tokio::signal::ctrl_c(), if !cancelled => {
                 cancelled = true;
-                // Fails if the run has ended in the meantime, which the next poll detects.
+                // The call fails if the run has ended in the meantime. The next poll detects that.
                 drop(app.jobs().runs().cancel_run(id).await);
             }
         }

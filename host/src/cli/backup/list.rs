@@ -1,3 +1,5 @@
+//! `atlashub backup list`: lists the backups in the object store.
+
 use std::process::ExitCode;
 
 use crate::{

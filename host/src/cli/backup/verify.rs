@@ -1,3 +1,5 @@
+//! `atlashub backup verify`: restores a backup into a scratch database and compares it with its manifest.
+
 use std::process::ExitCode;
 
 use uuid::Uuid;

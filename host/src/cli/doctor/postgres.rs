@@ -1,5 +1,5 @@
 //! Checks the Postgres server: version, privileges of the platform's role, connection limit, and access to the shared
-//! databases.
+//! databases. Also removes settings that a project's SQL stored for the project's roles.
 
 use sqlx::{PgConnection, Row};
 
@@ -9,7 +9,7 @@ use crate::{config::Config, db::server};
 /// Connections needed in addition to those of projects: the platform's pools, dumps, an administrator.
 const OTHER_CONNECTIONS: usize = 15;
 
-/// Returns the server's major version, if it could be read.
+/// Reports the state of the server. Returns its major version, if it could be read.
 pub(super) async fn check(connection: &mut PgConnection, config: &Config, report: &mut Report) -> Option<u32> {
     let major = match server::major(connection).await {
         Ok(major) => major,

@@ -10,7 +10,8 @@ use crate::{
     object_store::{ObjectStore, PLATFORM_BUCKET, StoreError, StoreResult},
 };
 
-/// Maximum skew; a larger one is reported as a problem. S3 starts to reject signatures at a skew of 15 minutes.
+/// Maximum difference between the clocks. A larger one is reported as a problem. S3 rejects signatures from a
+/// difference of 15 minutes on.
 const CLOCK_MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 pub(super) async fn check(config: &ExternalStorageConfig, report: &mut Report) {

@@ -1,3 +1,5 @@
+//! `atlashub plugin bindings`: writes files from which a plugin's code uses the host's interfaces.
+
 use std::{path::PathBuf, process::ExitCode};
 
 use plugin_packing::{Language, write_bindings};

@@ -1,3 +1,5 @@
+//! Reads and writes the files of the plugin commands.
+
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},

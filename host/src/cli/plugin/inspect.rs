@@ -1,3 +1,5 @@
+//! `atlashub plugin inspect`: prints a component's manifest, imports, hash and signature key.
+
 use std::{path::PathBuf, process::ExitCode};
 
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! `atlashub plugin keygen`: generates a key pair for signing plugins.
+
 use std::{path::PathBuf, process::ExitCode};
 
 use minisign::{KeyPair, PError};

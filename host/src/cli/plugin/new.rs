@@ -1,3 +1,5 @@
+//! `atlashub plugin new`: creates a folder with the code of a new plugin.
+
 use std::{path::PathBuf, process::ExitCode};
 
 use plugin_packing::{Language, create_project};

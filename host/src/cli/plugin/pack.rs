@@ -1,3 +1,5 @@
+//! `atlashub plugin pack`: turns WebAssembly and a manifest into a plugin.
+
 use std::{path::PathBuf, process::ExitCode};
 
 use plugin_packing::{PackError, Packed, describe_request, output_path};

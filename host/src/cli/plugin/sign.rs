@@ -1,3 +1,5 @@
+//! `atlashub plugin sign`: signs a component.
+
 use std::{path::PathBuf, process::ExitCode};
 
 use chrono::Utc;
@@ -34,7 +36,7 @@ pub(super) fn run(arguments: &SignArguments) -> Result<ExitCode, CommandError> {
         eprintln!("atlashub: note: a host would reject {}: {}.", arguments.file.display(), refusal.text());
     }
     let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
-    // The same format as minisign's.
+    // The default comment has the format of minisign's.
     let comment = arguments
         .trusted_comment
         .clone()

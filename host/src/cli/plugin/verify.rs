@@ -1,3 +1,5 @@
+//! `atlashub plugin verify`: checks a component's signature.
+
 use std::{path::PathBuf, process::ExitCode};
 
 use plugin_manifest::escape_deceptive;

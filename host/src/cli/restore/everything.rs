@@ -1,3 +1,5 @@
+//! `atlashub restore everything`: restores the platform database and all projects.
+
 use std::process::ExitCode;
 
 use super::{Confirmation, Stopped, platform, project::Projects};

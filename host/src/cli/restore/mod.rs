@@ -84,7 +84,7 @@ struct Stopped {
     store: ObjectStore,
     restorer: Restorer,
     backups: Vec<StoredBackup>,
-    /// For encrypted backups.
+    /// Decrypts encrypted backups.
     identity: Option<AgeIdentity>,
 }
 

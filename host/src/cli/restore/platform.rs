@@ -1,3 +1,5 @@
+//! `atlashub restore platform`: restores the platform database.
+
 use std::process::ExitCode;
 
 use uuid::Uuid;

@@ -1,3 +1,5 @@
+//! `atlashub restore project`: restores the database of a project, or of all projects.
+
 use std::process::ExitCode;
 
 use api_types::ProjectState;

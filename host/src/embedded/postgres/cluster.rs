@@ -138,7 +138,7 @@ fn check(binaries: &Binaries, launcher: &Launcher, cluster: &Path, locale: &str)
             .stderr(Stdio::null())
             .spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
-            // Fails if the program has ended, which its output shows.
+            // The write fails if the program has ended. Its output then shows why.
             let _ = stdin.write_all(QUERY);
         }
         child.wait_with_output()

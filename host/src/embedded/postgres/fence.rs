@@ -49,7 +49,7 @@ pub(super) async fn end_earlier_processes(data_folder: &DataFolder) -> Result<()
     Ok(())
 }
 
-/// Kills the processes that hold the lock. Returns true if there are none.
+/// Kills the processes that hold the lock. Returns whether there were none.
 pub(super) fn kill_holders(lock: &Path) -> io::Result<bool> {
     let file = open(lock)?;
     match file.try_lock() {
@@ -63,7 +63,7 @@ pub(super) fn kill_holders(lock: &Path) -> io::Result<bool> {
     }
     for pid in holders(lock) {
         tracing::info!(pid = pid.as_raw(), "ending a Postgres process that an earlier start left running");
-        // Fails if the process has ended in the meantime.
+        // The call fails if the process has ended in the meantime.
         let _ = kill(pid, Signal::SIGKILL);
     }
     Ok(false)

@@ -28,9 +28,9 @@ pub(super) struct Launcher {
 /// The way in which a program ends when this process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnParentDeath {
-    /// Shuts down. Used for a server.
+    /// The program shuts down. Used for a server.
     ShutDown,
-    /// Is killed. Used for all other programs.
+    /// The program is killed. Used for all other programs.
     Die,
 }
 
@@ -79,9 +79,9 @@ pub struct Launch {
     pub arguments: Vec<OsString>,
 }
 
-/// Replaces this process with the program: takes the lock, drops root, requests a signal for the death of the parent,
-/// and executes the program. The order matters: only root may open the lock, and a change of the user clears the
-/// request for the signal.
+/// Replaces this process with the program: takes the lock, changes to the given user, requests a signal for the death
+/// of the parent, and executes the program. The order matters: only root may open the lock, and a change of the user
+/// clears the request for the signal.
 ///
 /// # Errors
 /// Returns only if the program can't be started.

@@ -115,7 +115,7 @@ impl Server {
         *self.control.stopping.lock() = true;
         self.control.wake.notify_all();
         if let ServerState::Running(pid) = self.state() {
-            // Fails if the server has already ended.
+            // The call fails if the server has already ended.
             let _ = kill(pid, signal);
         }
     }

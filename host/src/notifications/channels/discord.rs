@@ -1,3 +1,5 @@
+//! Sends messages to Discord.
+
 use api_types::NotificationEvent;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};

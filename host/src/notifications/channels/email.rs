@@ -189,7 +189,7 @@ fn mail(
         .from(settings.from.clone())
         .to(mailbox.clone())
         .subject(format!("[AtlasHub] {}", message.headline()))
-        // Stays the same on retries, so that mail programs show one message.
+        // The id stays the same on retries, so that mail programs show one message.
         .message_id(Some(format!("<{}@{}>", message.id, settings.from.email.domain())))
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
         .header(ContentType::TEXT_PLAIN)

@@ -1,3 +1,5 @@
+//! Sends messages to a webhook, with a signature.
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! The rows and columns that an export of a table contains.
+
 use api_types::ExportSource;
 
 use crate::data::RowSelection;

@@ -67,7 +67,7 @@ impl Head {
     /// Reads the beginning of a file. `is_whole` is whether the bytes are the whole file.
     ///
     /// # Errors
-    /// `unprocessable` if the file is empty or can't be read.
+    /// Returns `unprocessable` if the file is empty or can't be read.
     pub(super) fn read(
         bytes: &[u8],
         is_whole: bool,
@@ -207,7 +207,8 @@ fn csv_records(
     }
 }
 
-/// Returns the delimiter that divides the largest number of rows into as many fields as the first row.
+/// Returns the delimiter that divides the largest number of rows into as many fields as the first row. Of several such
+/// delimiters, returns the one that gives the most fields.
 fn detect_delimiter(bytes: &[u8], is_whole: bool) -> char {
     let score = |delimiter: char| -> (usize, usize) {
         let Ok((rows, _)) = csv_records(bytes, is_whole, delimiter) else { return (0, 0) };

@@ -1,3 +1,5 @@
+//! Handlers for imports: list, create, get, upload, preview, start and delete.
+
 use api_types::{
     CreateImport, ErrorBody, Import, ImportCreated, ImportPreview, ImportState, ImportUpload, Page, PageQuery,
     PreviewImport, RunStarted, StartImport,

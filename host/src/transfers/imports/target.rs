@@ -16,7 +16,7 @@ const TARGET: &str = include_str!("target.sql");
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Target {
-    /// With its schema, quoted.
+    /// The name with its schema, quoted.
     pub(super) quoted: String,
     /// Value of `relkind` in `pg_class`: `r` or `p` for tables.
     pub(super) kind: String,
@@ -29,7 +29,7 @@ pub(super) struct Target {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Column {
     pub(super) name: String,
-    /// As Postgres prints it, for example `numeric(10,2)`.
+    /// The type as Postgres prints it, for example `numeric(10,2)`.
     #[serde(rename = "type")]
     pub(super) data_type: String,
     /// Category in `pg_type`, for example `N` for numbers.

@@ -63,7 +63,7 @@ pub(super) fn is_about_rows(error: &tokio_postgres::Error) -> bool {
     let Some(reported) = error.as_db_error() else { return false };
     let code = reported.code().code();
     let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
-    // The connection, the server and its resources.
+    // These classes are about the connection, and about the server and its resources.
     if is_of(&["08", "53", "57", "58", "XX"]) {
         return false;
     }

@@ -1,3 +1,5 @@
+//! Converts a file to the lines of a `COPY`.
+
 use std::io::Write as _;
 
 use bytes::{BufMut as _, BytesMut};

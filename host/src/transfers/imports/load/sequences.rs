@@ -1,3 +1,5 @@
+//! Advances sequences after an import.
+
 use super::statements::Statements;
 use crate::{
     db::ExclusiveClient,

@@ -198,7 +198,7 @@ fn same_keys(target: &Target, plan: &Plan, columns: &[Source<'_>]) -> String {
     let defaults: Vec<String> = keys.iter().filter_map(|source| source.is_default()).collect();
     let equals_no_other = match target.nulls_are_equal(&plan.conflict) {
         true => "is_default".to_owned(),
-        // Includes defaults, for which the file has no value.
+        // This includes defaults, for which the file has no value.
         false => any_null(&names),
     };
     format!(

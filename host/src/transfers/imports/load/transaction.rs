@@ -1,3 +1,5 @@
+//! The transaction of an import, with the direct and the staged method.
+
 use std::pin::pin;
 
 use api_types::{ImportError, ImportFormat, OnImportError};

@@ -1,3 +1,5 @@
+//! Splits a CSV file into records.
+
 use super::{BYTE_ORDER_MARK, MAX_RECORD_BYTES, Parsed, RecordError, text, too_large};
 
 /// The format of a CSV file.
@@ -99,7 +101,7 @@ impl CsvRecords {
     /// Reads the next bytes of the file.
     ///
     /// # Errors
-    /// The error of `on_record`, or a [`RecordError`] if the rest of the file can't be read.
+    /// Returns the error of `on_record`, or a [`RecordError`] if the rest of the file can't be read.
     pub(in crate::transfers::imports) fn read<E: From<RecordError>>(
         &mut self,
         bytes: &[u8],
@@ -144,7 +146,7 @@ impl CsvRecords {
     /// Reads the end of the file.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// Returns the error of `on_record`, or a [`RecordError`] if the file ends within quotes.
     pub(in crate::transfers::imports) fn finish<E: From<RecordError>>(
         mut self,
         on_record: &mut impl FnMut(Parsed<Fields<'_>>) -> Result<(), E>,

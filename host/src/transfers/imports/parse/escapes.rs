@@ -1,3 +1,5 @@
+//! Finds escapes in JSON that Postgres can't read.
+
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;

@@ -1,3 +1,5 @@
+//! Splits a JSON file into objects.
+
 use super::{BYTE_ORDER_MARK, MAX_RECORD_BYTES, Parsed, RecordError, escapes::check_escapes, text, too_large};
 
 /// The arrangement of the objects in a file.
@@ -58,7 +60,7 @@ impl JsonRecords {
     /// Reads the next bytes of the file.
     ///
     /// # Errors
-    /// The error of `on_record`, or a [`RecordError`] if the rest of the file can't be read.
+    /// Returns the error of `on_record`, or a [`RecordError`] if the rest of the file can't be read.
     pub(in crate::transfers::imports) fn read<E: From<RecordError>>(
         &mut self,
         bytes: &[u8],
@@ -84,7 +86,7 @@ impl JsonRecords {
     /// Reads the end of the file.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// Returns the error of `on_record`, or a [`RecordError`] if the file ends before its array does.
     pub(in crate::transfers::imports) fn finish<E: From<RecordError>>(
         mut self,
         on_record: &mut impl FnMut(Parsed<JsonRecord<'_>>) -> Result<(), E>,
