@@ -23,7 +23,6 @@ use crate::{
 /// GB on disk.
 const ROWS: u32 = 6_400_000;
 const PART_BYTES: usize = 8 << 20;
-const BACKUP_TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// Results of the bench.
 pub struct Figures {

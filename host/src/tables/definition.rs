@@ -49,6 +49,9 @@ pub(super) fn definition(table: &CatalogueTable, facts: &AccessFacts) -> String 
     if facts.row_level_security {
         let _ = write!(sql, "\nALTER TABLE {name} ENABLE ROW LEVEL SECURITY;\n");
     }
+    if table.force_row_level_security {
+        let _ = write!(sql, "\nALTER TABLE {name} FORCE ROW LEVEL SECURITY;\n");
+    }
     for policy in &facts.policies {
         let _ = write!(sql, "\n{};\n", create_policy(policy, &name));
     }

@@ -28,7 +28,7 @@ pub(super) struct CatalogueTable {
     pub(super) kind: TableKind,
     pub(super) comment: Option<String>,
     exposure: TableExposure,
-    force_row_level_security: bool,
+    pub(super) force_row_level_security: bool,
     writes: i32,
     estimated_rows: Option<i64>,
     total_bytes: i64,

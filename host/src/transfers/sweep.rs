@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{TransfersState, exports, imports};
 use crate::{
     error::ApiResult,
-    object_store::{PLATFORM_BUCKET, UnfinishedUpload},
+    object_store::{PLATFORM_BUCKET, StoreError, UnfinishedUpload},
 };
 
 const BATCH_ROWS: i64 = 100;
@@ -61,8 +61,8 @@ async fn abort_uploads(state: &TransfersState, before: DateTime<Utc>) -> ApiResu
     let mut position = None;
     loop {
         let page = match state.store.list_uploads(PLATFORM_BUCKET, position).await {
-            // The bucket is created with its first object.
-            Err(error) if error.is_not_found() => return Ok(()),
+            // The bucket is created with its first object. Some stores don't list uploads.
+            Err(StoreError::NotSupported { .. } | StoreError::NotFound { .. }) => return Ok(()),
             page => page?,
         };
         let uploads: Vec<(Uuid, UnfinishedUpload)> =

@@ -55,6 +55,8 @@ pub struct Rows {
     outcome: Option<Outcome<QueryInfo>>,
     /// Bytes that were read from the stream but not returned.
     buffer: VecDeque<u8>,
+    /// Whether bytes were read from the stream.
+    is_begun: bool,
 }
 
 /// A value for a parameter. Postgres converts its text to the type of the parameter.
@@ -93,7 +95,7 @@ impl Query {
     /// open transfers, and `Unavailable` if Postgres cannot be reached.
     pub async fn rows(self) -> Result<Rows> {
         let (columns, stream, outcome) = backend::query::open(self).await?;
-        Ok(Rows { columns, stream, outcome: Some(outcome), buffer: VecDeque::new() })
+        Ok(Rows { columns, stream, outcome: Some(outcome), buffer: VecDeque::new(), is_begun: false })
     }
 
     /// Runs the query and returns all rows.
@@ -124,6 +126,7 @@ impl Rows {
             if self.buffer.len() > MAX_ROW_BYTES {
                 return Err(Error::new(ErrorCode::TooLarge, "a row is too large"));
             }
+            self.is_begun = true;
             match self.stream.chunk().await {
                 Some(chunk) => self.buffer.extend(chunk),
                 None => {
@@ -143,7 +146,7 @@ impl Rows {
     /// Returns `Invalid` if rows were already read with [`next`](Self::next).
     pub fn into_stream(self) -> Result<(ByteStream, Outcome<QueryInfo>)> {
         match self.outcome {
-            Some(outcome) if self.buffer.is_empty() => Ok((self.stream, outcome)),
+            Some(outcome) if !self.is_begun => Ok((self.stream, outcome)),
             _ => Err(Error::invalid("rows were read before the stream was taken")),
         }
     }
@@ -209,9 +212,20 @@ mod tests {
         Ok(info.row_count)
     }
 
+    async fn late(_run: Run, _params: Minimum) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Row {}
+        let mut rows = Query::new("project:a", "SELECT id FROM t").rows().await?;
+        // All rows, but not the end of the stream.
+        rows.next::<Row>().await?;
+        rows.next::<Row>().await?;
+        rows.into_stream().map(drop)
+    }
+
     fn host() -> TestHost {
         let plugin = Plugin::new("sums", "1.0.0", 1)
             .job("sum", "Sums.", sum)
+            .job("late", "Takes the stream after its rows were read.", late)
             .job("store", "Stores.", store)
             .capability(Capability::Objects, "To store.", Scope::default())
             .capability(Capability::Query, "To sum.", Scope::default());
@@ -234,6 +248,11 @@ mod tests {
         let host = host();
         assert_eq!(host.run("store", json!({})).unwrap(), json!(2));
         assert_eq!(host.object_bytes("project:a", "uploads/rows.ndjson").unwrap(), b"{\"id\":2}\n{\"id\":40}\n");
+    }
+
+    #[test]
+    fn stream_whose_rows_were_read_is_refused() {
+        assert_eq!(host().run("late", json!({})).unwrap_err().code, ErrorCode::Invalid);
     }
 
     #[test]

@@ -18,6 +18,8 @@ const LEAVE_OUT: &str = " To leave out such objects, plan the restore again, and
 pub(super) enum RestoreFailure {
     #[error("the archive is missing in the object store")]
     Missing,
+    #[error("the database from before the restore no longer exists")]
+    PreviousGone,
     #[error("the archive changed since the restore was planned; plan it again")]
     Changed,
     /// The archive's content differs from the manifest or the plan.

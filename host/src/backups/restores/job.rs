@@ -190,7 +190,7 @@ impl Restores {
         lease: RunLease,
         output: &dyn RunOutput,
     ) -> Result<Value, RestoreFailure> {
-        let Some(previous) = row.previous_database.clone() else { return Err(RestoreFailure::Missing) };
+        let Some(previous) = row.previous_database.clone() else { return Err(RestoreFailure::PreviousGone) };
         output.progress(0, Some(1), "Replacing the project's database");
         let kept = Replacements::name_of_kept(&row.project_id);
         let swap = Swap { project: row.project_id.clone(), incoming: previous, kept: kept.clone() };

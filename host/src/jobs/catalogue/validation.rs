@@ -238,7 +238,7 @@ pub(super) fn check_headers(headers: Option<&BTreeMap<String, Option<String>>>) 
             return invalid(format!("`{}` is not a valid header name", name.escape_debug()));
         }
         if RESERVED_HEADERS.contains(&lower.as_str()) || lower.starts_with("proxy-") {
-            return invalid(format!("`{name}` is set by the server"));
+            return invalid(format!("`{name}` can't be set by a job"));
         }
         // Values are secret, so messages don't contain them.
         if let Some(value) = value

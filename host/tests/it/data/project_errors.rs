@@ -106,10 +106,12 @@ async fn errors_with_too_long_texts_are_reported_as_such() {
     let sql = json!({ "sql": "SELECT repeat('x', 5000000)::int" });
     let (status, body) = project.admin().post(&project.path("/sql"), sql).await;
     check(status, &body["error"], (StatusCode::BAD_REQUEST, "sql_error"));
-    // AtlasHub uses this SQLSTATE itself, for texts that are too long. SQL can raise it like any other SQLSTATE.
-    create_table(&project, "imitated", "RAISE EXCEPTION 'short' USING ERRCODE = 'AH414'", false).await;
-    let (status, error) = insert(&project.secret(), "imitated").await;
-    assert_eq!((status, &error["message"]), (StatusCode::BAD_REQUEST, &json!("short")), "{error}");
+    // AtlasHub uses these SQLSTATEs itself, for rows and texts that are too long. SQL can raise them like any others.
+    for (table, code) in [("imitated_row", "AH413"), ("imitated_text", "AH414")] {
+        create_table(&project, table, &format!("RAISE EXCEPTION 'short' USING ERRCODE = '{code}'"), false).await;
+        let (status, error) = insert(&project.secret(), table).await;
+        assert_eq!((status, &error["message"]), (StatusCode::BAD_REQUEST, &json!("short")), "{error}");
+    }
 }
 
 #[tokio::test]

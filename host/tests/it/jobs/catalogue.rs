@@ -208,7 +208,7 @@ async fn invalid_job_is_rejected_with_reason() {
     check(json!({ "type": "http", "httpBody": "x" }), bad, "no body").await;
     check(json!({ "type": "http", "httpHeaders": { "a b": "x" } }), bad, "not a valid header name").await;
     check(json!({ "type": "http", "httpHeaders": { "a": "x\r\ny: z" } }), bad, "value of `a`").await;
-    check(json!({ "type": "http", "httpHeaders": { "Host": "x" } }), bad, "set by the server").await;
+    check(json!({ "type": "http", "httpHeaders": { "Host": "x" } }), bad, "can't be set by a job").await;
     check(json!({ "type": "http", "httpHeaders": { "a": "x", "A": "y" } }), bad, "twice").await;
     check(json!({ "type": "http", "httpHeaders": { "a": null } }), bad, "needs a value").await;
 }

@@ -106,7 +106,8 @@ async fn definition_recreates_the_table() {
     project.sql(SHOP).await;
     project
         .sql(
-            "CREATE VIEW cheap_items WITH (security_invoker = true) AS SELECT id, price FROM items;
+            "ALTER TABLE makers FORCE ROW LEVEL SECURITY;
+             CREATE VIEW cheap_items WITH (security_invoker = true) AS SELECT id, price FROM items;
              CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM items;
              CREATE TABLE events (at date NOT NULL, id int) PARTITION BY RANGE (at);
              CREATE TABLE events_2024 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');",
