@@ -124,10 +124,10 @@ async fn definition_recreates_the_table() {
     }
     copy.sql(&script).await;
     for table in tables {
-        let definition = get(&app, &project, table).await["definition"].clone();
-        let again =
-            get(&app, &copy, table).await["definition"].as_str().unwrap().replace(&owner(&copy), &owner(&project));
-        assert_eq!(again, definition, "{table}");
+        let (original, copied) = (get(&app, &project, table).await, get(&app, &copy, table).await);
+        let again = copied["definition"].as_str().unwrap().replace(&owner(&copy), &owner(&project));
+        assert_eq!(again, original["definition"].as_str().unwrap(), "{table}");
+        assert_eq!(copied["forceRowLevelSecurity"], original["forceRowLevelSecurity"], "{table}");
     }
 }
 
