@@ -244,8 +244,8 @@ async fn write(stdin: &mut Option<UnixStream>, chunk: &[u8]) {
 
 /// Starts the program. Returns the process, which is killed when it is dropped, and its input.
 ///
-/// The input is a socket, because a full pipe wakes its writer for every 4 KiB that the program reads. A socket wakes its
-/// writer when three quarters of its buffer are free.
+/// The input is a socket, because a full pipe wakes its writer for every 4 KiB that the program reads. A socket wakes
+/// its writer when three quarters of its buffer are free.
 pub(super) fn start(command: std::process::Command, stdout: Stdio) -> Result<(Child, UnixStream), RestoreError> {
     let not_run = |error: std::io::Error| RestoreError::NotRun(error.into());
     let (input, stdin) = StdUnixStream::pair().map_err(not_run)?;
