@@ -24,7 +24,7 @@ test("tree shows the schema, and Enter inserts a name", async (t) => {
   await shown(item(page, "authors").getByText("~40"));
   await item(page, "My Books").click();
   await shown(item(page, "author_id").getByText("int8"));
-  await eventually(async () => /primary key/.test(await item(page, "id").getAttribute("title")), "the key is marked");
+  await eventually(async () => /primary key/.test(await item(page, "id").getAttribute("title")), "the mark of the key");
   assert.match(await item(page, "author_id").getAttribute("title"), /refers to authors/);
   await item(page, "Functions").click();
   await shown(item(page, "twice"));
@@ -34,7 +34,7 @@ test("tree shows the schema, and Enter inserts a name", async (t) => {
   await text(page).press("End");
   await item(page, "My Books").focus();
   await page.keyboard.press("Enter");
-  await eventually(async () => (await text(page).inputValue()) === 'select * from "My Books"', "the name is inserted");
+  await eventually(async () => (await text(page).inputValue()) === 'select * from "My Books"', "the inserted name");
   await page.getByRole("searchbox", { name: "Find in schema" }).fill("auth");
   await hidden(item(page, "mood"));
   await shown(item(page, "authors"));
@@ -70,7 +70,7 @@ test("Monaco accepts typing, completes names and runs the text", async (t) => {
   await page.keyboard.press("Tab");
   await eventually(
     () => page.evaluate(() => !document.activeElement.closest(".monaco-editor")),
-    "Tab leaves the editor",
+    "Tab to leave the editor",
   );
 });
 
@@ -83,7 +83,7 @@ test("Ctrl-K in Monaco opens the command palette", async (t) => {
   await shown(palette);
   await page.keyboard.press("Escape");
   await hidden(palette);
-  await eventually(() => page.evaluate(() => !!document.activeElement.closest(".monaco-editor")), "the focus returns");
+  await eventually(() => page.evaluate(() => !!document.activeElement.closest(".monaco-editor")), "the focus to return");
 });
 
 test("text is stored while typing and survives a reload", async (t) => {
@@ -100,7 +100,7 @@ test("text is stored while typing and survives a reload", async (t) => {
   await page.close();
   await next.goto(address(project, "?editor=plain"));
   await shown(text(next));
-  await eventually(async () => (await text(next).inputValue()) === "select 'stored'", "another tab has the text");
+  await eventually(async () => (await text(next).inputValue()) === "select 'stored'", "the text in another tab");
 });
 
 test("queries are renamed, moved, closed and opened again", async (t) => {
@@ -116,7 +116,7 @@ test("queries are renamed, moved, closed and opened again", async (t) => {
   await query(page, "Six").focus();
   await page.keyboard.press("Control+Shift+ArrowLeft");
   const names = () => page.getByRole("tablist", { name: "Queries" }).getByRole("tab").allTextContents();
-  await eventually(async () => (await names()).join() === "Six,a lost thought", "the tab moved");
+  await eventually(async () => (await names()).join() === "Six,a lost thought", "the moved tab");
   await shown(page.getByText(/Saved here at/));
   await button(page, "Close a lost thought").click();
   await hidden(query(page, "a lost thought"));
@@ -124,7 +124,7 @@ test("queries are renamed, moved, closed and opened again", async (t) => {
   await shown(query(page, "Six"));
   await page.getByText("Recently closed").click();
   await page.getByRole("menuitem", { name: /a lost thought/ }).click();
-  await eventually(async () => /select 5$/.test(await text(page).inputValue()), "the text is back");
+  await eventually(async () => /select 5$/.test(await text(page).inputValue()), "the text of the reopened query");
 });
 
 test("tab of the open query is in view on a phone", async (t) => {
@@ -140,7 +140,7 @@ test("tab of the open query is in view on a phone", async (t) => {
   await eventually(async () => {
     const box = await tab.boundingBox();
     return box && box.x >= 0 && box.x + box.width <= 391;
-  }, "the tab is in view");
+  }, "the tab to be in view");
 });
 
 test("text that was changed in another window is loaded only on request", async (t) => {
@@ -150,19 +150,19 @@ test("text that was changed in another window is loaded only on request", async 
   await shown(page.getByText(/Saved here at/));
   await eventually(
     () => page.evaluate(() => Object.keys(sessionStorage).every((key) => !key.startsWith("atlashub.sql."))),
-    "stored",
+    "the text to be stored",
   );
   const other = await page.context().newPage();
   await other.goto(page.url());
   await eventually(
     async () => (await text(other).inputValue()) === "select 'first window'",
-    "the other window has the text",
+    "the text in the other window",
   );
   await text(other).fill("select 'second window'");
   await shown(page.getByText("Changed in another window"));
   assert.equal(await text(page).inputValue(), "select 'first window'");
   await button(page, "Load that text").click();
-  await eventually(async () => (await text(page).inputValue()) === "select 'second window'", "the text is loaded");
+  await eventually(async () => (await text(page).inputValue()) === "select 'second window'", "the loaded text");
 });
 
 test("saved query keeps its whole text and has an address", async (t) => {
@@ -178,11 +178,11 @@ test("saved query keeps its whole text and has an address", async (t) => {
   await shown(saved(page).getByRole("button", { name: "Long one", exact: true }));
   const stored = (await admin("GET", `/projects/${project}/queries`)).items.find((query) => query.name === "Long one");
   assert.equal(stored.sql, long);
-  await eventually(() => new URL(page.url()).searchParams.get("query") === stored.id, "the address names the query");
+  await eventually(() => new URL(page.url()).searchParams.get("query") === stored.id, "the query in the address");
   await button(page, "Close Long one").click();
   await page.goto(address(project, `?editor=plain&query=${stored.id}`));
   await shown(query(page, "Long one"));
-  await eventually(async () => (await text(page).inputValue()) === long, "the query is open");
+  await eventually(async () => (await text(page).inputValue()) === long, "the text of the open query");
   await page.getByRole("tab", { name: "Saved" }).click();
   await saved(page).getByRole("button", { name: "Actions for Long one" }).click();
   await page.getByRole("menuitem", { name: "Delete query" }).click();
@@ -208,7 +208,7 @@ test("history lists the texts that ran, and shortcuts step through it and back t
     await eventually(async () => (await text(page).inputValue()) === `select '${word}' as word`, `Alt-${key}`);
   }
   await history.getByRole("button", { name: /older/ }).first().click();
-  await eventually(async () => (await text(page).inputValue()) === "select 'older' as word", "the entry is open");
+  await eventually(async () => (await text(page).inputValue()) === "select 'older' as word", "the text of the entry");
 });
 
 test("splitter resizes the editor, and the side column can be hidden", async (t) => {
@@ -218,7 +218,7 @@ test("splitter resizes the editor, and the side column can be hidden", async (t)
   const height = Number(await splitter.getAttribute("aria-valuenow"));
   await splitter.focus();
   await page.keyboard.press("ArrowDown");
-  await eventually(async () => Number(await splitter.getAttribute("aria-valuenow")) === height + 20, "the editor grew");
+  await eventually(async () => Number(await splitter.getAttribute("aria-valuenow")) === height + 20, "the editor to grow");
   await button(page, "Hide schema and queries").click();
   await hidden(tree(page));
   await page.reload();

@@ -22,8 +22,8 @@ pub(crate) struct Page<T> {
     pub next: Option<Position>,
 }
 
-/// Returns the common prefix that stands for `key` in a listing, if any: everything up to the first delimiter after
-/// `prefix`.
+/// Returns the common prefix that stands for `key` in a listing, if any: everything up to and including the first
+/// delimiter after `prefix`.
 pub(crate) fn common_prefix<'key>(key: &'key str, prefix: &str, delimiter: Option<&str>) -> Option<&'key str> {
     let delimiter = delimiter?;
     let at = key.get(prefix.len()..)?.find(delimiter)?;

@@ -162,7 +162,7 @@ async fn missing(state: &SqlEditorState, project: &str, id: Uuid) -> ApiResult<A
     })
 }
 
-/// Returns the versions in `If-Match` (RFC 9110, 13.1.1). `None` if it allows any version.
+/// Returns the versions in `If-Match` (RFC 9110, 13.1.1), or `None` if the header is absent or `*`.
 fn expected_versions(headers: &HeaderMap) -> Option<Vec<i64>> {
     let header = headers.get(header::IF_MATCH)?.to_str().unwrap_or_default();
     if header.trim() == "*" {

@@ -28,8 +28,8 @@ pub enum ManifestError {
     /// The name of the plugin or of a job is malformed.
     #[error("invalid name `{0}`: use 2 to 40 lowercase letters, digits and hyphens, starting with a letter")]
     Name(String),
-    /// A text is empty or too long. Contains the field and the maximum number of characters.
-    #[error("{0} must have 1 to {1} characters")]
+    /// A text is blank or too long. Contains the field and the maximum number of characters.
+    #[error("{0} must have 1 to {1} characters, and not only spaces")]
     Text(&'static str, usize),
     /// A text contains a character that can make it look like another text. Contains the field and the character.
     #[error(
@@ -84,7 +84,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Checks that every field is within its limits.
+    /// Checks that the fields of the manifest are valid.
     ///
     /// # Errors
     /// Returns the first problem, described for the plugin's author.
@@ -181,8 +181,8 @@ fn check_scope(capability: Capability, scope: &Scope) -> Result<(), ManifestErro
     }
 }
 
-/// Returns the first character in the strings and names of a schema that can make a text look like another. Strings may
-/// contain line breaks and tabs, because descriptions may have several lines.
+/// Returns the first character that can make a text look like another, from the strings and property names of a schema.
+/// Strings may contain line breaks and tabs, because descriptions may have several lines.
 fn deceptive_character(schema: &Value) -> Option<char> {
     match schema {
         Value::String(text) => {

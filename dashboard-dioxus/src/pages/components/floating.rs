@@ -40,7 +40,7 @@ pub(super) fn Dialogs() -> Element {
                 Open::Dialog => rsx! {
                     Dialog {
                         title: "Sample dialog",
-                        description: "The focus stays inside until it closes.",
+                        description: "The focus stays inside the dialog until the dialog closes.",
                         on_close: close,
                         footer: rsx! {
                             button {

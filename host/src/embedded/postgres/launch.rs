@@ -1,4 +1,5 @@
-//! Commands that run the Postgres programs with the right user and environment, and end them when this process ends.
+//! Commands that run the Postgres programs with the right user and environment. On Linux, the programs end when this
+//! process ends.
 
 use std::{
     convert::Infallible,
@@ -80,8 +81,8 @@ pub struct Launch {
 }
 
 /// Replaces this process with the program: takes the lock, changes to the given user, requests a signal for the death
-/// of the parent, and executes the program. The order matters: only root may open the lock, and a change of the user
-/// clears the request for the signal.
+/// of the parent, and executes the program. The order matters: the given user may not be allowed to open the
+/// lock, and a change of the user clears the request for the signal.
 ///
 /// # Errors
 /// Returns only if the program can't be started.

@@ -37,7 +37,8 @@ struct Inner {
     exceeds_row: bool,
     /// Bytes of `whole` that are in the object store.
     stored: usize,
-    /// Lines that were dropped because the log is full. The log ends before the first of them.
+    /// Number of lines that were dropped, by the runner or because the log is full. The log ends before the first of
+    /// them.
     dropped_lines: u64,
     progress: Option<RunProgress>,
     /// Incremented with each change.

@@ -120,7 +120,8 @@ impl Hints {
                 _ => {
                     return Err(invalid_field(
                         "delimiter",
-                        "`delimiter` must be one ASCII character, such as `,`, `;` or a tab, and not a quote.",
+                        "`delimiter` must be one ASCII character, such as `,`, `;` or a tab, but not `\"`, a line \
+                         break or NUL.",
                     ));
                 }
             },

@@ -42,7 +42,7 @@ async fn read_dump(dump: Dump) -> (Vec<u8>, Result<DumpInfo, DumpError>) {
     (archive, outcome.await)
 }
 
-/// Stores a dump like the backup capability: commits the upload only if the dump succeeded.
+/// Uploads a dump. Returns the upload, which is not committed, if the dump succeeded, and otherwise discards it.
 async fn store_dump(app: &TestApp, dump: Dump, key: &str) -> Result<StoredUpload, DumpError> {
     let Dump { mut bytes, outcome } = dump;
     app.app.store().ensure_bucket(PLATFORM_BUCKET).await.unwrap();

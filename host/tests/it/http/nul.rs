@@ -1,5 +1,5 @@
-//! Requests with NUL characters, which Postgres can't store. A path with one is not found; a parameter or a field with
-//! one is refused.
+//! Requests with NUL characters, which Postgres can't store. A path with one is not found. A parameter or a field with
+//! one may be refused, but never causes a server error.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

@@ -104,7 +104,8 @@ async fn key_of_another_bucket_or_project_is_rejected() {
     );
 }
 
-/// With `bucket`, the key may omit the bucket, unless its first segment is another bucket.
+/// With `bucket`, the key may omit the bucket, unless its first segment names another bucket that the caller may know
+/// of.
 #[tokio::test]
 async fn key_without_its_bucket_names_the_same_object() {
     let app = TestApp::start().await;

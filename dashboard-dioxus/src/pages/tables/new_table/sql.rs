@@ -19,12 +19,12 @@ pub(super) struct NewColumn {
     pub(super) references: String,
 }
 
-/// Returns why a name is invalid. `None` if it is valid.
+/// Returns why a name is invalid, or `None` if it is valid or empty.
 pub(super) fn name_problem(name: &str) -> Option<&'static str> {
     (name.trim().len() > MAX_NAME_BYTES).then_some("Names have at most 63 bytes.")
 }
 
-/// Returns why the name of a column is invalid. `None` if it is valid, or empty.
+/// Returns why the name of a column is invalid, or `None` if it is valid or empty.
 pub(super) fn column_problem(columns: &[NewColumn], position: usize) -> Option<&'static str> {
     let name = columns.get(position)?.name.trim();
     let is_repeated = columns.iter().enumerate().any(|(other, column)| other != position && column.name.trim() == name);
