@@ -14,7 +14,7 @@ use crate::{
         restore::{plan, restore_of, start as start_restore, until_no_other_database_is_left},
         verify::verify,
     },
-    support::{FaultProxy, Hang, ProgramVars, Serving, Store, TestApp, TestProject},
+    support::{FaultProxy, Hang, ProgramVars, Serving, Store, TestApp, TestProject, expire_leases},
 };
 
 const SMALL: &[u8] = b"the small object";
@@ -45,8 +45,7 @@ impl Killed {
         let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
         let vars = ProgramVars::external(url)
             .set("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
-            .set("PLATFORM_MASTER_KEY", &app.services.master_key.to_base64())
-            .set("ATLASHUB_JOB_LEASE_SECONDS", "5");
+            .set("PLATFORM_MASTER_KEY", &app.services.master_key.to_base64());
         let platform = PgConnection::connect(url).await.unwrap();
         let project = app.create_project("Killed").await;
         upload(&project, "a.txt", SMALL).await;
@@ -82,6 +81,7 @@ impl Killed {
         if let Some(hang) = hang {
             hang.end(&mut self.platform).await;
         }
+        expire_leases(&mut self.platform).await;
         self.store.clear();
         self.store.release();
         self.serving = Some(self.vars.serve(&[]));

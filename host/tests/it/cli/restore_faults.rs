@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::support::{ADMIN_TOKEN, Client, Hang, Postgres, ProgramVars, Serving, eventually};
+use crate::support::{ADMIN_TOKEN, Client, Hang, Postgres, ProgramVars, Serving, eventually, expire_leases};
 
 /// Makes the statement that moves a restore to `state` hang, in the platform database.
 async fn hang_at(platform: &mut PgConnection, state: &str) -> Hang {
@@ -38,7 +38,7 @@ async fn plan_and_confirm(admin: &Client, backup: &Value, project: &Value) -> (S
 #[tokio::test(flavor = "multi_thread")]
 async fn restore_killed_at_any_step_changes_nothing_and_leaves_nothing() {
     let url = Postgres::shared().platform_database().await;
-    let vars = ProgramVars::external(&url).set("ATLASHUB_JOB_LEASE_SECONDS", "5");
+    let vars = ProgramVars::external(&url);
     let mut platform = PgConnection::connect(&url).await.unwrap();
     let mut serving = vars.serve(&[]);
     let (status, project) = admin_of(&serving).post("/admin/v1/projects", json!({ "name": "Killed" })).await;
@@ -74,6 +74,7 @@ async fn restore_killed_at_any_step_changes_nothing_and_leaves_nothing() {
         hang.reached(&mut platform).await;
         serving.kill();
         hang.end(&mut platform).await;
+        expire_leases(&mut platform).await;
         serving = vars.serve(&[]);
         let admin = admin_of(&serving);
         let run = ended(&admin, &run).await;
@@ -110,6 +111,7 @@ async fn restore_killed_at_any_step_changes_nothing_and_leaves_nothing() {
     hang.reached(&mut platform).await;
     serving.kill();
     hang.end(&mut platform).await;
+    expire_leases(&mut platform).await;
     serving = vars.serve(&[]);
     let admin = admin_of(&serving);
     assert_eq!(ended(&admin, &run).await["status"], "fail");

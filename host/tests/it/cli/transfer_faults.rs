@@ -8,7 +8,7 @@ use super::restore_faults::{admin_of, ended};
 use crate::{
     support::{
         Client, FaultProxy, HANGING_QUERY, Hang, Postgres, ProgramVars, Serving, Store, create_hanging_query,
-        end_sleeping, eventually, must_send, until_sleeping,
+        end_sleeping, eventually, expire_leases, must_send, until_sleeping,
     },
     transfers::faults::until_nothing_is_stored,
 };
@@ -45,9 +45,7 @@ impl Killed {
     async fn start() -> Self {
         let url = Postgres::shared().platform_database().await;
         let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
-        let vars = ProgramVars::external(&url)
-            .set("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
-            .set("ATLASHUB_JOB_LEASE_SECONDS", "5");
+        let vars = ProgramVars::external(&url).set("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()));
         let platform = PgConnection::connect(&url).await.unwrap();
         let serving = vars.serve(&[]);
         let (status, created) = admin_of(&serving).post("/admin/v1/projects", json!({ "name": "Killed" })).await;
@@ -108,6 +106,7 @@ impl Killed {
             Some(hang) => hang.end(database).await,
             None => end_sleeping(database).await,
         }
+        expire_leases(&mut self.platform).await;
         self.store.clear();
         self.store.release();
         self.serving = Some(self.vars.serve(&[]));

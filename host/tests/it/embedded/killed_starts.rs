@@ -9,7 +9,7 @@ use std::{
 use atlashub::embedded::{data_folder::DataFolder, secrets::EmbeddedSecret};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::support::{ProgramVars, bin_dir, eventually_blocking, open_folder};
+use crate::support::{ProgramVars, bin_dir, eventually_blocking, major_version, open_folder};
 
 /// Returns the locales of the running server's databases, and its setting for data checksums.
 async fn properties(data: &Path) -> (String, String) {
@@ -134,10 +134,11 @@ async fn cluster_that_is_not_as_requested_is_not_used() {
     let programs = programs_with_endless_initdb(root.path());
     let real = bin_dir().join("initdb");
     // This `initdb` ignores the requested locale, and creates no checksums.
+    let no_checksums = if major_version() >= 18 { "--no-data-checksums" } else { "" };
     let script = format!(
         "#!/bin/sh\nif [ \"$1\" = --version ]; then exec '{0}' --version; fi\n\
          exec '{0}' --pgdata \"$2\" --pwfile \"$4\" --locale=C --encoding=UTF8 --auth=scram-sha-256 \
-         --username atlashub\n",
+         --username atlashub {no_checksums}\n",
         real.display()
     );
     fs::write(programs.join("initdb"), script).unwrap();

@@ -250,6 +250,12 @@ impl TestProject {
         connection.close().await.expect("close");
     }
 
+    /// Returns whether Postgres was built with ICU. The packages of `cargo xtask test --postgres` were not.
+    pub async fn has_icu(&self) -> bool {
+        let sql = "SELECT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')";
+        sqlx::query_scalar(sql).fetch_one(&mut self.connect().await).await.expect(sql)
+    }
+
     /// Connects to the project's database as superuser.
     pub async fn connect(&self) -> sqlx::PgConnection {
         use sqlx::{ConnectOptions, postgres::PgConnectOptions};

@@ -69,6 +69,13 @@ pub async fn create_hanging_query(connection: &mut PgConnection) {
     sqlx::raw_sql(sql).execute(connection).await.unwrap();
 }
 
+/// Ends the leases of all active runs, as time does after their process was killed. With a short lease instead, runs
+/// would also fail on a busy machine.
+pub async fn expire_leases(platform: &mut PgConnection) {
+    let sql = "UPDATE cron_job_runs SET lease_until = clock_timestamp() WHERE status = 'running'";
+    sqlx::query(sql).execute(platform).await.unwrap();
+}
+
 /// Waits until a statement of this database calls `pg_sleep`.
 pub async fn until_sleeping(connection: &mut PgConnection) {
     let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity
