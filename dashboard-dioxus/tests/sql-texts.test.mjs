@@ -83,7 +83,7 @@ test("Ctrl-K in Monaco opens the command palette", async (t) => {
   await shown(palette);
   await page.keyboard.press("Escape");
   await hidden(palette);
-  await eventually(() => page.evaluate(() => !!document.activeElement.closest(".monaco-editor")), "the focus to return");
+  await eventually(() => page.evaluate(() => !!document.activeElement.closest(".monaco-editor")), "the focus");
 });
 
 test("text is stored while typing and survives a reload", async (t) => {
@@ -218,7 +218,7 @@ test("splitter resizes the editor, and the side column can be hidden", async (t)
   const height = Number(await splitter.getAttribute("aria-valuenow"));
   await splitter.focus();
   await page.keyboard.press("ArrowDown");
-  await eventually(async () => Number(await splitter.getAttribute("aria-valuenow")) === height + 20, "the editor to grow");
+  await eventually(async () => Number(await splitter.getAttribute("aria-valuenow")) === height + 20, "the resize");
   await button(page, "Hide schema and queries").click();
   await hidden(tree(page));
   await page.reload();

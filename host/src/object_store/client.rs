@@ -14,8 +14,8 @@ use url::{Host, Url};
 
 use crate::config::{ExternalStorageConfig, Secret};
 
-/// Timeout of connecting. A local store accepts a connection within a millisecond, but on a busy machine this process may
-/// notice it seconds later.
+/// Timeout of connecting. A local store accepts a connection within a millisecond, but on a busy machine this process
+/// may notice it seconds later.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Timeout of all attempts of one call. An unreachable store results in a 503 well before the timeout of the HTTP

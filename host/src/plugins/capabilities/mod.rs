@@ -3,13 +3,14 @@
 //! `log`, `progress`, `clock`, `config` and the shared `types` need no grant. Every other interface is linked only with
 //! a grant. If its grants have a scope, its calls are checked against the scope.
 //!
-//! Each module owns its limits, its per-run state ([`RunState::capability_state`]) and its linker hook (`add_to_linker`),
-//! so that a host can link any subset. A capability only checks the scope, counts the bytes and converts types. Modules
-//! on lower floors, such as `egress`, `db` and `object_store`, do the work.
+//! Each module owns its limits, its per-run state ([`RunState::capability_state`]) and its linker hook
+//! (`add_to_linker`), so that a host can link any subset. A capability only checks the scope, counts the bytes and
+//! converts types. Modules on lower floors, such as `egress`, `db` and `object_store`, do the work.
 //!
 //! Every capability follows the same pattern:
 //! - A plain `func` is implemented in the interface's generated trait `Host`, for [`RunState`]. An `async func` is
-//!   implemented in the generated trait `HostWithStore`, for the type [`Host`], and gets an accessor to the store's data.
+//!   implemented in the generated trait `HostWithStore`, for the type [`Host`], and gets an accessor to the store's
+//!   data.
 //! - First charge the bytes of the arguments ([`begin_call`] or [`RunState::charge`]). Then check the scope with
 //!   [`RunScope::scope`] and [`RunScope::deny`]. Then wait for a permit ([`Call::enter`]), and only then make a query.
 //!   In `http`, `egress` checks the scope, because redirects can lead to other hosts.
