@@ -11,6 +11,7 @@ use crate::{
     load::{Load, Outcome, Request},
     platform::Platform,
     project::Project,
+    signed_in_read,
     statistics::{REPETITIONS, mann_whitney_z, median},
 };
 
@@ -19,6 +20,8 @@ const PASSWORD: &str = "correct horse battery";
 const CONNECTIONS: usize = 16;
 /// Paced requests per second, far below what the server can do, so that the p99 measures waiting and not saturation.
 const PACED_PER_SECOND: f64 = 500.0;
+/// Minimum duration of each measurement with or without a storm, in which a few slow requests decide the p99.
+const STORM: Duration = Duration::from_secs(10);
 /// Number of users in each project who can log in.
 const ACTIVE_USERS: usize = 10;
 const MANY_USERS: usize = 100_000;
@@ -35,6 +38,15 @@ pub struct Storm {
     pub without: Duration,
     pub with: Duration,
     pub logins_per_second: f64,
+}
+
+/// Reads by primary key per second.
+pub struct Reads {
+    pub secret_key: f64,
+    /// All requests have the access token of one session, so that they can share statements.
+    pub one_session: f64,
+    /// Each request has the access token of another session.
+    pub many_sessions: f64,
 }
 
 /// Median times of one request in the small and in the large project.
@@ -56,18 +68,17 @@ pub struct Timing {
 /// Results of the bench.
 pub struct Figures {
     pub storm: Storm,
-    /// Reads by primary key per second: with the secret key, and as a signed-in user.
-    pub reads: (f64, f64),
+    pub reads: Reads,
     pub sizes: Vec<Sizes>,
     pub timings: Vec<Timing>,
 }
 
-/// Measures all figures. `token` is the access token of a user who can read the table `notes`.
-pub async fn measure(platform: &Platform, token: &str, duration: Duration) -> Result<Figures> {
+/// Measures all figures. `tokens` are access tokens of a user who can read the table `notes`.
+pub async fn measure(platform: &Platform, tokens: &[String], duration: Duration) -> Result<Figures> {
     let few = project_with_users(platform, "few users").await?;
-    let storm = storm(platform, &few, duration).await?;
+    let storm = storm(platform, &few, duration.max(STORM)).await?;
     eprintln!("bench: logins, reads");
-    let reads = reads(platform, token, duration).await?;
+    let reads = reads(platform, tokens, duration).await?;
     eprintln!("bench: logins, sizes");
     let many = project_with_users(platform, "many users").await?;
     add_many_users(platform, &many).await?;
@@ -157,21 +168,22 @@ fn p99_ms(outcome: &Outcome) -> f64 {
 }
 
 /// Measures reads of the same table with the secret key and as a signed-in user, in turn.
-async fn reads(platform: &Platform, token: &str, duration: Duration) -> Result<(f64, f64)> {
-    let bearer = format!("Bearer {token}");
-    let secret = [("x-api-key", platform.secret_key())];
-    let signed_in = [("x-api-key", platform.publishable_key()), ("authorization", &bearer)];
-    let load = |headers: &[(&str, &str)]| {
-        let requests: Vec<_> = (1..1000).map(|id| Request::get(&format!("/v1/db/notes?eq.id={id}"), headers)).collect();
-        Load::new(platform.gateway_address(), &requests)
+async fn reads(platform: &Platform, tokens: &[String], duration: Duration) -> Result<Reads> {
+    let key = [("x-api-key", platform.secret_key())];
+    let secret_key: Vec<_> = (1..1000).map(|id| Request::get(&format!("/v1/db/notes?eq.id={id}"), &key)).collect();
+    let signed_in = |tokens: &[String]| -> Vec<_> {
+        (1..1000).zip(tokens.iter().cycle()).map(|(id, token)| signed_in_read(platform, token, id)).collect()
     };
-    let (secret, signed_in) = (load(&secret), load(&signed_in));
-    let (mut secret_rates, mut signed_in_rates) = (Vec::new(), Vec::new());
+    let requests = [secret_key, signed_in(&tokens[..1]), signed_in(tokens)];
+    let loads = requests.map(|requests| Load::new(platform.gateway_address(), &requests));
+    let mut rates = [const { Vec::new() }; 3];
     for _ in 0..REPETITIONS {
-        secret_rates.push(secret.run(2 * CONNECTIONS, duration).await?.per_second());
-        signed_in_rates.push(signed_in.run(2 * CONNECTIONS, duration).await?.per_second());
+        for (load, rates) in loads.iter().zip(&mut rates) {
+            rates.push(load.run(2 * CONNECTIONS, duration).await?.per_second());
+        }
     }
-    Ok((median(secret_rates), median(signed_in_rates)))
+    let [secret_key, one_session, many_sessions] = rates.map(median);
+    Ok(Reads { secret_key, one_session, many_sessions })
 }
 
 /// Measures login, refresh and the page of users in both projects, in turn.

@@ -60,6 +60,9 @@ async fn main() -> Result<()> {
     outcome
 }
 
+/// Number of sessions whose access tokens the signed-in requests use.
+const SESSIONS: usize = 1000;
+
 /// Measures the cases that the second argument selects, and in any case signing and the memory at the end.
 async fn measure_selected(
     platform: &Platform,
@@ -69,8 +72,8 @@ async fn measure_selected(
 ) -> Result<()> {
     let filters = std::env::args().nth(2).unwrap_or_default();
     let is_selected = |name: &str| filters.split(',').any(|filter| name.contains(filter.trim()));
-    let token = platform.user_token().await?;
-    for case in cases(platform, &token).into_iter().filter(|case| is_selected(case.name)) {
+    let tokens = platform.user_tokens(SESSIONS).await?;
+    for case in cases(platform, &tokens).into_iter().filter(|case| is_selected(case.name)) {
         eprintln!("bench: {}", case.name);
         report.add_case(measure(platform, &case, postgrest, duration).await?);
     }
@@ -95,7 +98,7 @@ async fn measure_selected(
         report.add_due_jobs(&jobs::measure(platform).await?);
     }
     if is_selected("logins") {
-        report.add_logins(&logins::measure(platform, &token, duration).await?);
+        report.add_logins(&logins::measure(platform, &tokens, duration).await?);
     }
     if is_selected("plugins") {
         eprintln!("bench: plugins");
@@ -157,11 +160,17 @@ struct Case {
     peer: Vec<Request>,
 }
 
-fn cases(platform: &Platform, token: &str) -> Vec<Case> {
+/// Returns a request that reads a row of `notes` as the signed-in user of an access token.
+fn signed_in_read(platform: &Platform, token: &str, id: u32) -> Request {
+    let bearer = format!("Bearer {token}");
+    let headers = [("x-api-key", platform.publishable_key()), ("authorization", bearer.as_str())];
+    Request::get(&format!("/v1/db/notes?eq.id={id}"), &headers)
+}
+
+/// Returns the measured requests. `tokens` are access tokens, which the signed-in requests use in turn.
+fn cases(platform: &Platform, tokens: &[String]) -> Vec<Case> {
     let key = [("x-api-key", platform.secret_key())];
     let json = [("x-api-key", platform.secret_key()), ("content-type", "application/json")];
-    let bearer = format!("Bearer {token}");
-    let signed_in = [("x-api-key", platform.publishable_key()), ("authorization", &bearer)];
     let returning = [("content-type", "application/json"), ("prefer", "return=representation")];
     // A fixed sequence of IDs, so that AtlasHub and PostgREST read the same rows. pgbench reads random rows.
     let ids = || (0..1000u32).map(|i| (i * 7919) % ROWS + 1);
@@ -232,7 +241,7 @@ fn cases(platform: &Platform, token: &str) -> Vec<Case> {
             ),
             baseline_goal: None,
             peer_goal: None,
-            atlashub: ids().map(|id| Request::get(&format!("/v1/db/notes?eq.id={id}"), &signed_in)).collect(),
+            atlashub: ids().zip(tokens.iter().cycle()).map(|(id, token)| signed_in_read(platform, token, id)).collect(),
             peer: Vec::new(),
         },
         Case {

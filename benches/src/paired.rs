@@ -34,8 +34,8 @@ pub async fn start() -> Result<Option<Platform>> {
 
 /// Measures both builds in turn, for each kind of request that has a goal relative to PostgREST (`peer_goal`).
 pub async fn measure(old: &Platform, new: &Platform, duration: Duration) -> Result<Vec<Figures>> {
-    // The case of signed-in users has no `peer_goal`, so the token is not used.
-    let with_goal = |platform| cases(platform, "").into_iter().filter(|case: &Case| case.peer_goal.is_some());
+    // The case of signed-in users has no `peer_goal`, so it needs no tokens.
+    let with_goal = |platform| cases(platform, &[]).into_iter().filter(|case: &Case| case.peer_goal.is_some());
     let mut figures = Vec::new();
     for (old_case, new_case) in with_goal(old).zip(with_goal(new)) {
         let load = |platform: &Platform, case: &Case| Load::new(platform.gateway_address(), &case.atlashub);

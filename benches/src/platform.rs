@@ -152,8 +152,8 @@ impl Platform {
         Ok(())
     }
 
-    /// Lets signed-in users read `notes`, and returns an access token for [`USER`].
-    pub async fn user_token(&self) -> Result<String> {
+    /// Lets signed-in users read `notes`, and returns access tokens of that many sessions of [`USER`].
+    pub async fn user_tokens(&self, sessions: usize) -> Result<Vec<String>> {
         let path = format!("/admin/v1/projects/{}/tables/notes/exposure", self.project_id);
         client()?
             .put(format!("http://{}{path}", self.gateway.admin))
@@ -171,11 +171,15 @@ impl Platform {
         header.kid = Some(signing.kid);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
         let public_url = format!("http://{}", self.gateway.public);
-        let claims = json!({
-            "sub": USER, "role": "member", "aud": self.project_id, "iat": now, "exp": now + 86_400,
-            "iss": UserTokens::new(platform, &public_url).issuer(&self.project_id),
-        });
-        Ok(jsonwebtoken::encode(&header, &claims, &signing.key)?)
+        let issuer = UserTokens::new(platform, &public_url).issuer(&self.project_id);
+        let token = |session: usize| {
+            let claims = json!({
+                "sub": USER, "role": "member", "aud": self.project_id, "iat": now, "exp": now + 86_400,
+                "iss": issuer, "session_id": format!("session {session}"),
+            });
+            Ok(jsonwebtoken::encode(&header, &claims, &signing.key)?)
+        };
+        (0..sessions).map(token).collect()
     }
 
     pub fn project_database(&self) -> String {

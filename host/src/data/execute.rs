@@ -68,11 +68,11 @@ impl Executor<'_> {
         rows: &mut dyn RowSink,
     ) -> Result<(), DbError> {
         let Identity { project, role, claims, .. } = self.identity;
-        // Claims apply to one user's statement. Code of the project and heavy work run on a connection of their own,
-        // and a statement for several callers would occupy it for longer.
-        if claims.is_some() || statement.runs_project_code || statement.heavy {
+        // Code of the project and heavy work run on a connection of their own, and a statement for several callers
+        // would occupy it for longer.
+        if statement.runs_project_code || statement.heavy {
             return self.fetch_into(statement, rows).await;
         }
-        self.pools.fetch_lookup(project, role, statement, shared, rows).await
+        self.pools.fetch_lookup(project, role, claims, statement, shared, rows).await
     }
 }

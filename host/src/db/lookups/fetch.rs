@@ -1,12 +1,14 @@
 //! Runs lookups on a project's connections.
 
-use super::SharedResults;
+use std::sync::Arc;
+
+use super::{ShapeName, SharedResults};
 use crate::db::{DbError, DbRole, LookupKey, ProjectPools, RowSink, Statement};
 
 impl ProjectPools {
-    /// Like [`Self::fetch_into`] without claims, for a statement that reads at most one row by a unique key. Lookups of
-    /// the same shape that wait at the same moment share a statement, which `shared` renders for their keys. The last
-    /// column of its rows must be the position of the key, counted from 1.
+    /// Like [`Self::fetch_into`], for a statement that reads at most one row by a unique key. Lookups with the same
+    /// statement and claims that wait at the same moment share a statement, which `shared` renders for their keys. The
+    /// last column of its rows must be the position of the key, counted from 1.
     ///
     /// # Errors
     /// Returns the errors of [`Self::fetch_into`]. An error of a shared statement is never returned.
@@ -14,6 +16,7 @@ impl ProjectPools {
         &self,
         project: &str,
         role: DbRole,
+        claims: Option<&str>,
         statement: &Statement,
         shared: &(dyn Fn(&[LookupKey]) -> Statement + Sync),
         rows: &mut dyn RowSink,
@@ -21,15 +24,16 @@ impl ProjectPools {
         let lookups = self.pools_of(project)[role as usize].lookups.clone();
         let alone = || async {
             let mut rows = Vec::new();
-            self.fetch_into(project, role, None, statement, &mut rows).await?;
+            self.fetch_into(project, role, claims, statement, &mut rows).await?;
             Ok::<_, DbError>(rows.pop())
         };
         let together = |keys: Vec<LookupKey>| async move {
             let mut results = SharedResults::new(keys.len());
-            self.fetch_into(project, role, None, &shared(&keys), &mut results).await?;
+            self.fetch_into(project, role, claims, &shared(&keys), &mut results).await?;
             Ok(results.into_rows())
         };
-        match lookups.run(&statement.text, statement.params.clone(), alone, together).await? {
+        let shape = ShapeName { text: statement.text.clone(), claims: claims.map(Arc::from) };
+        match lookups.run(&shape, statement.params.clone(), alone, together).await? {
             Some(row) => rows.add(row),
             None => Ok(()),
         }

@@ -1,8 +1,9 @@
 //! Shares one statement between lookups that wait at the same moment.
 //!
 //! A *lookup* reads at most one row by a unique key. Lookups have the same *shape* if their statements differ only in
-//! the values of the parameters. Sixteen lookups in one statement cost Postgres about as much as three single lookups,
-//! so lookups of the same shape are sent together when there is a queue anyway:
+//! the values of the parameters, and run with the claims of the same user, or without claims. Sixteen lookups in one
+//! statement cost Postgres about as much as three single lookups, so lookups of the same shape are sent together when
+//! there is a queue anyway:
 //!
 //! - While fewer than [`MAX_FLIGHTS`] statements of a shape are in flight, a lookup is sent at once, alone. It never
 //!   waits for others.
@@ -70,9 +71,18 @@ pub(super) struct Lookups<K, R> {
 
 struct State<K, R> {
     /// The shapes that have statements in flight.
-    shapes: HashMap<Arc<str>, Shape<K, R>>,
+    shapes: HashMap<ShapeName, Shape<K, R>>,
     /// The shapes whose lookups share no statement, and the end of this pause.
-    paused: LruCache<Arc<str>, Instant>,
+    paused: LruCache<ShapeName, Instant>,
+}
+
+/// What lookups of the same shape have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ShapeName {
+    /// Text of the statement.
+    pub text: Arc<str>,
+    /// Claims of the signed-in user as JSON.
+    pub claims: Option<Arc<str>>,
 }
 
 /// Metrics: lookups that were sent alone, lookups in successful shared statements, and these statements.
@@ -92,7 +102,7 @@ impl Counters {
     }
 }
 
-/// The state of the lookups with the same statement text, which differ only in their keys.
+/// The state of the lookups of one shape, which differ only in their keys.
 struct Shape<K, R> {
     /// Number of statements in flight.
     flights: usize,
@@ -125,7 +135,7 @@ struct Batch<K, R> {
 /// A statement in flight. Dropping it lets the next lookups be sent.
 struct Flight<K, R> {
     lookups: Arc<Lookups<K, R>>,
-    shape: Arc<str>,
+    shape: ShapeName,
     /// False if another `Flight` represents the statement.
     armed: bool,
 }
@@ -158,7 +168,7 @@ impl<K: Clone, R> Lookups<K, R> {
     /// Returns the error of `alone`. An error of `together` is discarded, because the lookups are then sent alone.
     pub(super) async fn run<E, A, T>(
         self: &Arc<Self>,
-        shape: &Arc<str>,
+        shape: &ShapeName,
         key: K,
         alone: impl Fn() -> A,
         together: impl FnOnce(Vec<K>) -> T,
@@ -187,25 +197,25 @@ impl<K: Clone, R> Lookups<K, R> {
         alone().await
     }
 
-    fn enter(self: &Arc<Self>, shape_text: &Arc<str>, key: &K) -> Entry<K, R> {
+    fn enter(self: &Arc<Self>, name: &ShapeName, key: &K) -> Entry<K, R> {
         let now = Instant::now();
         let mut state = self.state.lock();
         if !state.paused.is_empty() {
-            match state.paused.peek(shape_text) {
+            match state.paused.peek(name) {
                 Some(until) if *until > now => return Entry::GoUncounted,
-                Some(_) => _ = state.paused.pop(shape_text),
+                Some(_) => _ = state.paused.pop(name),
                 None => {}
             }
         }
-        let Some(shape) = state.shapes.get_mut(shape_text) else {
+        let Some(shape) = state.shapes.get_mut(name) else {
             let shape = Shape { flights: 1, progress_at: now, waiting: VecDeque::new(), next_id: 0 };
-            state.shapes.insert(shape_text.clone(), shape);
-            return Entry::Go(self.flight(shape_text));
+            state.shapes.insert(name.clone(), shape);
+            return Entry::Go(self.flight(name));
         };
         if shape.flights < MAX_FLIGHTS {
             shape.flights += 1;
             shape.progress_at = now;
-            return Entry::Go(self.flight(shape_text));
+            return Entry::Go(self.flight(name));
         }
         if now.saturating_duration_since(shape.progress_at) > self.timeouts.join {
             return Entry::GoUncounted;
@@ -218,7 +228,7 @@ impl<K: Clone, R> Lookups<K, R> {
     }
 
     /// Waits for the turn of a lookup. Returns `None` if it must be sent alone.
-    async fn wait(&self, shape: &str, id: u64, mut turn: oneshot::Receiver<Turn<K, R>>) -> Option<Turn<K, R>> {
+    async fn wait(&self, shape: &ShapeName, id: u64, mut turn: oneshot::Receiver<Turn<K, R>>) -> Option<Turn<K, R>> {
         if let Ok(turn) = timeout(self.timeouts.join, &mut turn).await {
             return turn.ok();
         }
@@ -229,7 +239,7 @@ impl<K: Clone, R> Lookups<K, R> {
     }
 
     /// Removes a waiting lookup. Returns false if a leader has already taken it.
-    fn leave(&self, shape: &str, id: u64) -> bool {
+    fn leave(&self, shape: &ShapeName, id: u64) -> bool {
         let mut state = self.state.lock();
         let Some(shape) = state.shapes.get_mut(shape) else { return false };
         let Some(position) = shape.waiting.iter().position(|waiting| waiting.id == id) else { return false };
@@ -238,7 +248,7 @@ impl<K: Clone, R> Lookups<K, R> {
     }
 
     /// Stops lookups of a shape from sharing statements for a while.
-    fn pause(&self, shape: &Arc<str>) {
+    fn pause(&self, shape: &ShapeName) {
         let until = Instant::now() + self.timeouts.pause;
         self.state.lock().paused.put(shape.clone(), until);
     }
@@ -271,14 +281,14 @@ impl<K: Clone, R> Lookups<K, R> {
 }
 
 impl<K, R> Lookups<K, R> {
-    fn flight(self: &Arc<Self>, shape: &Arc<str>) -> Flight<K, R> {
+    fn flight(self: &Arc<Self>, shape: &ShapeName) -> Flight<K, R> {
         Flight { lookups: self.clone(), shape: shape.clone(), armed: true }
     }
 
     /// Takes the lookups for the next statement. If there are none, the flight ends.
-    fn next_group(&self, shape_text: &str) -> VecDeque<Waiting<K, R>> {
+    fn next_group(&self, name: &ShapeName) -> VecDeque<Waiting<K, R>> {
         let mut state = self.state.lock();
-        let Some(shape) = state.shapes.get_mut(shape_text) else { return VecDeque::new() };
+        let Some(shape) = state.shapes.get_mut(name) else { return VecDeque::new() };
         // Lookups whose caller no longer waits need no statement.
         shape.waiting.retain(|waiting| !waiting.turn.is_closed());
         let taken = shape.waiting.len().min(MAX_BATCH);
@@ -287,7 +297,7 @@ impl<K, R> Lookups<K, R> {
         if group.is_empty() {
             shape.flights -= 1;
             if shape.flights == 0 {
-                state.shapes.remove(shape_text);
+                state.shapes.remove(name);
             }
         }
         group

@@ -34,6 +34,10 @@ impl Database {
     }
 }
 
+fn shape() -> ShapeName {
+    ShapeName { text: "statement".into(), claims: None }
+}
+
 fn look_up(
     lookups: &Arc<Lookups<u32, u32>>,
     database: &Arc<Database>,
@@ -50,7 +54,7 @@ fn look_up(
             let results = database.respond(keys).await;
             if database.fail_shared { Err("a bad value") } else { Ok(results) }
         };
-        lookups.run(&"shape".into(), key, alone, together).await
+        lookups.run(&shape(), key, alone, together).await
     })
 }
 
@@ -76,7 +80,7 @@ async fn start(
 }
 
 fn waiting(lookups: &Lookups<u32, u32>) -> usize {
-    lookups.state.lock().shapes.get("shape").map_or(0, |shape| shape.waiting.len())
+    lookups.state.lock().shapes.get(&shape()).map_or(0, |shape| shape.waiting.len())
 }
 
 #[tokio::test]

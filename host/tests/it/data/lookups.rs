@@ -5,9 +5,12 @@ use std::cell::Cell;
 use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp, TestProject, eventually};
+use crate::{
+    auth,
+    support::{Client, TestApp, TestProject, eventually},
+};
 
 const ITEMS: &str = r#"
     create domain code as varchar(40);
@@ -202,4 +205,39 @@ async fn lookups_of_tables_that_run_code_share_no_statement() {
         }
         assert!(!is_shared);
     }
+}
+
+#[tokio::test]
+async fn lookups_of_one_user_share_statements_that_see_only_the_rows_of_that_user() {
+    let (_app, project) = auth::start("Shared reads").await;
+    project
+        .sql(
+            "create table notes (id int primary key, owner uuid, body text);
+             alter table notes enable row level security;
+             create policy own on notes for select using (owner = auth.uid());",
+        )
+        .await;
+    project.expose("notes", "none", "read").await;
+    let mut users = Vec::new();
+    for number in 0..2 {
+        let user = auth::sign_up(&project, &format!("user{number}@example.com")).await;
+        let id = user["user"]["id"].as_str().unwrap();
+        project.sql(&format!("insert into notes select 2 * i + {number}, '{id}' from generate_series(0, 49) i")).await;
+        users.push(auth::signed_in(&project, &user));
+    }
+    let mut connection = project.connect().await;
+    eventually("lookups share a statement", async || {
+        let lookups = (0..200).map(async |number: usize| {
+            let (client, id) = (&users[number % 2], number * 7 % 100);
+            (number % 2, id, client.get(&format!("/v1/db/notes?eq.id={id}&select=id")).await)
+        });
+        let (responses, is_shared) = together(&project, &mut connection, lookups).await;
+        for (user, id, (status, body)) in responses {
+            assert_eq!(status, StatusCode::OK, "{body}");
+            let expected = if id % 2 == user { json!([{ "id": id }]) } else { json!([]) };
+            assert_eq!(body["rows"], expected, "row {id} as user {user}");
+        }
+        is_shared
+    })
+    .await;
 }
