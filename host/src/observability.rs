@@ -35,6 +35,12 @@ const METRICS: &[(Kind, &str, &str)] = &[
     (Counter, "atlashub_notification_tries_total", "Attempts to deliver a notification, by result."),
     (Counter, "atlashub_notifications_dropped_total", "Notifications dropped because the queue was full."),
     (Counter, "atlashub_shared_lookup_statements_total", "Statements shared by several reads by a unique key."),
+    (Counter, "atlashub_shared_write_transactions_total", "Transactions shared by several writes of a few rows."),
+    (
+        Counter,
+        "atlashub_writes_total",
+        "Inserts, updates and deletes that could share a transaction, by whether they did.",
+    ),
     (Gauge, "atlashub_connections", "Open client connections, by listener."),
     (Gauge, "atlashub_project_connections", "Open connections to projects' databases."),
     (Histogram, "atlashub_http_request_seconds", "Time from the head of a request to the head of its response."),

@@ -47,6 +47,18 @@ impl Executor<'_> {
         Ok(rows)
     }
 
+    /// Like [`Self::fetch`], for a statement that changes rows. Without claims, it can share a transaction with others.
+    ///
+    /// # Errors
+    /// Returns the error of [`ProjectPools::fetch_write`].
+    pub async fn fetch_write(&self, statement: &Statement) -> Result<Vec<Row>, DbError> {
+        let Identity { project, role, claims, .. } = self.identity;
+        match claims {
+            None => self.pools.fetch_write(project, role, statement).await,
+            Some(_) => self.fetch(statement).await,
+        }
+    }
+
     /// Like [`Self::fetch`], but passes each row on as it arrives.
     ///
     /// # Errors

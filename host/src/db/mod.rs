@@ -8,11 +8,11 @@
 //! - The platform database: `server` (waits for it at start), `migrations`, `platform` (the pool),
 //!   `dedicated_connection`, `ids` (ids that sort by time), `audit`.
 //! - Projects' databases: `availability` (whether the server responds), `connect` (opens a connection),
-//!   `session_settings`, `wire` (keeps large rows out of memory, joins users' claims with their statements), `driver`
+//!   `session_settings`, `wire` (keeps large rows out of memory, joins users' claims with their statements, and writes to one transaction), `driver`
 //!   (the task of a connection), `prepared` (prepared statements, and when they are stale), `connection` (runs
 //!   statements, pipelined or alone), `failure` (classifies failures of statements), `checkout` (a connection reserved
 //!   for a statement), `exclusive` (a connection for a single caller), `lookups` (several lookups in one statement),
-//!   `pool` (the connections of one project and role), `pools` (all of them, under one budget).
+//!   `writes` (several writes in one transaction), `pool` (the connections of one project and role), `pools` (all of them, under one budget).
 //! - Queries of plugins: `query`.
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!
@@ -37,12 +37,14 @@ mod connection;
 mod driver;
 mod exclusive;
 mod failure;
+mod log_in;
 mod lookups;
 mod pool;
 mod pools;
 mod prepared;
 mod session_settings;
 mod wire;
+mod writes;
 
 pub mod dump;
 pub mod programs;

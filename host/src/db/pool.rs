@@ -14,8 +14,10 @@ use tokio::sync::Semaphore;
 use tokio_postgres::Row;
 
 use super::{
+    Statement,
     connection::Connection,
     lookups::{LookupTimeouts, Lookups},
+    writes::{WriteTimeouts, Writes, WrittenRows},
 };
 
 /// Maximum number of shared connections for reads. Reads pipeline well: more connections only add server processes
@@ -43,6 +45,8 @@ pub(super) struct Pool {
     pub(super) checkout_permits: Arc<Semaphore>,
     /// The lookups that may share statements. The result of a lookup is its row, if there is one.
     pub(super) lookups: Arc<Lookups<LookupKey, Option<Row>>>,
+    /// The writes that may share transactions.
+    pub(super) writes: Arc<Writes<Statement, WrittenRows>>,
     /// Held while a connection is being opened, so that a burst of requests opens one connection and not a hundred.
     pub(super) opening: tokio::sync::Mutex<()>,
     /// True while another shared connection is being opened in the background.
@@ -73,6 +77,7 @@ impl Pool {
             idle: Mutex::new(Vec::new()),
             checkout_permits: Arc::new(Semaphore::new(size)),
             lookups: Lookups::new(LookupTimeouts::default()),
+            writes: Writes::new(WriteTimeouts::default()),
             opening: tokio::sync::Mutex::new(()),
             growing: AtomicBool::new(false),
             epoch: AtomicU64::new(0),

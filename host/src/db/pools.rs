@@ -16,12 +16,10 @@ use tokio_postgres::Row;
 use super::{
     Availability, Credentials, DbError, DbRole, ExclusiveClient, RowSink, ServerAddress, Statement,
     checkout::Checkout,
-    connect::{Login, LoginError},
     connection::Connection,
     driver::{ConnectionDriver, Notices},
-    failure::{as_unreachable, connect_error, is_cancelled, is_connection_lost},
+    failure::{as_unreachable, is_cancelled, is_connection_lost},
     pool::{Choice, Pool},
-    session_settings,
 };
 
 pub use super::pool::LookupKey;
@@ -40,6 +38,8 @@ pub struct PoolLimits {
     /// Maximum number of shared connections per project and role. As many others run one statement at a time.
     pub size: usize,
     pub statement_timeout: Duration,
+    /// Whether writes that wait at the same moment may share transactions.
+    pub share_writes: bool,
     /// Maximum size of a row. Larger rows are not received.
     pub max_row_bytes: usize,
 }
@@ -47,14 +47,14 @@ pub struct PoolLimits {
 /// Connections to projects' databases. They are opened when needed, closed when idle, and never exceed the budget.
 #[derive(Clone)]
 pub struct ProjectPools {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    server: ServerAddress,
+pub(super) struct Inner {
+    pub(super) server: ServerAddress,
     availability: Availability,
-    credentials: Arc<dyn Credentials>,
-    limits: PoolLimits,
+    pub(super) credentials: Arc<dyn Credentials>,
+    pub(super) limits: PoolLimits,
     budget: Arc<Semaphore>,
     pools: DashMap<String, Arc<[Pool; DbRole::ALL.len()]>>,
 }
@@ -136,26 +136,7 @@ impl ProjectPools {
         statement: &Statement,
         rows: &mut dyn RowSink,
     ) -> Result<(), DbError> {
-        let pools = self.pools_of(project);
-        let pool = &pools[role as usize];
-        let connection = match pool.choose(statement.writes) {
-            Choice::Use(connection) => connection,
-            Choice::UseAndGrow(connection) => {
-                self.grow(project, role);
-                connection
-            }
-            Choice::Open => {
-                let _opening = timeout(ACQUIRE_TIMEOUT, pool.opening.lock()).await.map_err(|_| DbError::Overloaded)?;
-                match pool.choose(statement.writes) {
-                    Choice::Use(connection) | Choice::UseAndGrow(connection) => connection,
-                    Choice::Open => {
-                        let connection = self.open(project, role, pool).await?;
-                        pool.add(connection.clone());
-                        connection
-                    }
-                }
-            }
-        };
+        let connection = self.shared_connection(project, role, statement.writes).await?;
         match connection.fetch(claims, statement, rows).await {
             Err(error) if error.ends_early() => {
                 connection.interrupt(&self.inner.server);
@@ -165,6 +146,35 @@ impl ProjectPools {
                 Err(DbError::Interrupted)
             }
             result => result,
+        }
+    }
+
+    /// Returns the connection for a statement that shares its connection with others.
+    pub(super) async fn shared_connection(
+        &self,
+        project: &str,
+        role: DbRole,
+        writes: bool,
+    ) -> Result<Arc<Connection>, DbError> {
+        let pools = self.pools_of(project);
+        let pool = &pools[role as usize];
+        match pool.choose(writes) {
+            Choice::Use(connection) => Ok(connection),
+            Choice::UseAndGrow(connection) => {
+                self.grow(project, role);
+                Ok(connection)
+            }
+            Choice::Open => {
+                let _opening = timeout(ACQUIRE_TIMEOUT, pool.opening.lock()).await.map_err(|_| DbError::Overloaded)?;
+                match pool.choose(writes) {
+                    Choice::Use(connection) | Choice::UseAndGrow(connection) => Ok(connection),
+                    Choice::Open => {
+                        let connection = self.open(project, role, pool).await?;
+                        pool.add(connection.clone());
+                        Ok(connection)
+                    }
+                }
+            }
         }
     }
 
@@ -301,13 +311,13 @@ impl ProjectPools {
         })
     }
 
-    fn driver(&self, permit: OwnedSemaphorePermit) -> ConnectionDriver {
+    pub(super) fn driver(&self, permit: OwnedSemaphorePermit) -> ConnectionDriver {
         let availability = Some(self.inner.availability.clone());
         ConnectionDriver { permit: Some(permit), availability, ..ConnectionDriver::default() }
     }
 
     /// Acquires a permit of the budget. If none is free, first closes idle connections of the longest idle project.
-    async fn acquire_permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
+    pub(super) async fn acquire_permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
         let budget = self.inner.budget.clone();
         if let Ok(permit) = budget.clone().try_acquire_owned() {
             return Ok(permit);
@@ -326,56 +336,6 @@ impl ProjectPools {
             if pools.iter().map(Pool::close_idle).sum::<usize>() > 0 {
                 return;
             }
-        }
-    }
-
-    /// Logs in. If the project's SQL stored settings for the role, removes them and logs in again.
-    async fn connect(
-        &self,
-        project: &str,
-        role: DbRole,
-        driver: ConnectionDriver,
-    ) -> Result<tokio_postgres::Client, DbError> {
-        let notices = driver.notices.clone();
-        let client = self.log_in(project, role, driver).await?;
-        let stored = session_settings::stored_settings(&client).await;
-        let stored = stored.map_err(|error| connect_error(LoginError::Failed(error)))?;
-        if stored.is_empty() {
-            return Ok(client);
-        }
-        let settings = stored.join(", ");
-        tracing::warn!(project, role = role.suffix(), settings, "removing settings that were stored for a role");
-        drop(client);
-        self.inner.credentials.reset(project, role).await?;
-        let driver = ConnectionDriver { notices, ..self.driver(self.acquire_permit().await?) };
-        self.log_in(project, role, driver).await
-    }
-
-    /// Logs in. If the login is refused, resets the role's password and retries once.
-    async fn log_in(
-        &self,
-        project: &str,
-        role: DbRole,
-        driver: ConnectionDriver,
-    ) -> Result<tokio_postgres::Client, DbError> {
-        let Inner { server, credentials, limits, .. } = &*self.inner;
-        let options = session_settings::session_options(limits.statement_timeout);
-        let login = Login::for_project(project, role, &credentials.password(project, role).await?);
-        let logged_in = match server.log_in(&login, &options, driver).await {
-            // A login during a restore's swap waits for it, and then fails because the database was renamed.
-            Err((error, driver)) if error.is_unknown_database() => server.log_in(&login, &options, driver).await,
-            logged_in => logged_in,
-        };
-        match logged_in {
-            Ok(client) => Ok(client),
-            Err((error, driver)) if error.is_refused() => {
-                tracing::warn!(project, role = role.suffix(), "a login was refused; resetting the role's password");
-                credentials.reset(project, role).await?;
-                let login = Login::for_project(project, role, &credentials.password(project, role).await?);
-                let retried = server.log_in(&login, &options, driver).await;
-                retried.map_err(|(error, _)| connect_error(error))
-            }
-            Err((error, _)) => Err(connect_error(error)),
         }
     }
 }

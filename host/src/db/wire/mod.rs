@@ -1,5 +1,5 @@
-//! The stream between the client library and the socket: keeps large messages out of memory, and sets a signed-in
-//! user's claims in the same transaction as the statement.
+//! The stream between the client library and the socket: keeps large messages out of memory, sets a signed-in user's
+//! claims in the same transaction as the statement, and lets several writes share a transaction.
 //!
 //! **Large messages.** The library reads each message as a whole, and a message can be a gigabyte long: a row with a
 //! huge value, or an error whose text an SQL function wrote. The `stream` reads the length of every message before its
@@ -15,7 +15,10 @@
 //! Source: PostgreSQL documentation, "Message Formats" and "Pipelining". Every message is a type byte, its length as 4
 //! bytes (which includes these 4), and its content. Only the client's first message has no type byte.
 //!
-//! `requests` joins the claims with their statement, `messages` decides which messages of Postgres pass, the library
+//! **Writes.** In the same way, the stream makes one transaction of several statements: those between the statements
+//! [`BEGIN_SHARED`] and [`END_SHARED`].
+//!
+//! `requests` joins the claims with their statement, and several writes, `messages` decides which messages of Postgres pass, the library
 //! reads from and writes to `stream`, and `connector` creates the stream.
 
 mod connector;
@@ -25,5 +28,5 @@ mod stream;
 
 pub(super) use connector::{Guarded, Plain};
 pub use messages::{is_error_too_large, is_row_too_large};
-pub(super) use requests::SET_CLAIMS;
+pub(super) use requests::{BEGIN_SHARED, END_SHARED, SET_CLAIMS, is_not_run};
 pub(super) use stream::GuardedStream;

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use crate::db::wire::{
         messages::{ERROR_TEXT, ERROR_TOO_LARGE, ROW_TOO_LARGE, error_message},
-        requests::SET_CLAIMS,
+        requests::{NOT_RUN_TEXT, SET_CLAIMS},
     };
 
     fn message(kind: u8, content: usize) -> Vec<u8> {
@@ -224,7 +224,7 @@ mod tests {
         ]
         .concat();
         let ready = b"Z\0\0\0\x05T".to_vec();
-        let not_run = error_message("25P02", "the statement did not run, because its claims were not set").to_vec();
+        let not_run = error_message("25P02", NOT_RUN_TEXT).to_vec();
         let sent = |ready: &[u8], not_run: &[u8]| {
             [
                 &message(b'Z', 1)[..],

@@ -14,6 +14,7 @@ pub mod response_limits;
 pub mod round_trips;
 pub mod schema;
 pub mod sessions;
+pub mod shared_writes;
 pub mod type_changes;
 pub mod types;
 pub mod writes;

@@ -1,6 +1,8 @@
 //! A connection to a project's database as one of the project's roles. Requests share it, unless a statement is heavy
 //! or may run code of the project.
 
+mod shared_transaction;
+
 use std::{
     future::poll_fn,
     num::NonZeroUsize,
