@@ -191,6 +191,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn header_with_thousands_of_buckets_is_read() {
+        let buckets: Vec<(String, i64)> = (0..5000).map(|number| (format!("{number:063}"), i64::MAX)).collect();
+        let header = serde_json::to_string(&ListHeader::new(&buckets)).unwrap() + "\n";
+        let chunks: Vec<io::Result<Bytes>> =
+            header.as_bytes().chunks(16 << 10).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        let (_, read) = ListReader::open(stream::iter(chunks).boxed()).await.unwrap();
+        assert_eq!(read.buckets.len(), 5000);
+    }
+
+    #[tokio::test]
     async fn list_is_read_line_by_line_and_cut_lists_are_errors() {
         let header = r#"{"format":"atlashub-objects/1","buckets":[{"name":"uploads","maxObjectBytes":5}]}"#;
         let line = r#"{"key":"uploads/ä b","contentType":null,"uploadedBy":"secret","lastModified":null,
