@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text_enum::text_enum;
 
-/// A change to the platform, or an attempt to make one.
+/// A recorded change or sign-in, or an attempt at one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -15,8 +15,9 @@ pub struct AuditEntry {
     /// When it happened.
     pub at: DateTime<Utc>,
     /// Who made the change: an e-mail address or the name of an Access service token, `dev-token`, `session`, `cli`,
-    /// `system`, or `unknown` for a failed sign-in. For actions `auth.*`, the id of the app's user, or `anonymous`; the
-    /// user's address is then `email` in `details`.
+    /// `system`, or `unknown` for a failed sign-in. For actions of an app's users, the user's id, or `anonymous`; the
+    /// user's address is then `email` in `details`. These are all actions `auth.*` except `auth.update` and
+    /// `auth.rotate_key`.
     pub actor: String,
     /// What was done, for example `project.create`.
     pub action: String,
@@ -30,9 +31,10 @@ pub struct AuditEntry {
     pub address: Option<String>,
     /// Whether the change was made.
     pub result: AuditResult,
-    /// HTTP status of the response. Null for changes that were not requested over HTTP.
+    /// HTTP status of the response. Null for changes that were not requested over HTTP, failed sign-ins of the owner,
+    /// successful actions of an app's users, and requests without a response.
     pub status: Option<i32>,
-    /// Id of the HTTP request. Null for changes that were not requested over HTTP.
+    /// Id of the HTTP request. Null for changes that were not requested over HTTP and for failed sign-ins of the owner.
     pub request_id: Option<String>,
     /// More about the change. Never contains secrets.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]

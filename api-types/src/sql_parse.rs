@@ -18,7 +18,7 @@ pub struct ParseSql {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ParsedSql {
-    /// The statements in their order. Those with a syntax error have an `error`.
+    /// The statements in their order. Those that could not be parsed have an `error`.
     pub statements: Vec<ParsedStatement>,
 }
 
@@ -29,9 +29,10 @@ pub struct ParsedSql {
 pub struct ParsedStatement {
     /// Position of its first character, from 0. White space and comments before the statement are not part of it.
     pub start: u32,
-    /// Position after its last character, from 0. The semicolon is not part of it.
+    /// Position after its last character, from 0. White space, comments and the semicolon after the statement are not
+    /// part of it.
     pub end: u32,
-    /// The command, for example `SELECT`, `INSERT` or `CREATE TABLE`. Empty if there is a syntax error.
+    /// The command, for example `SELECT`, `INSERT` or `CREATE TABLE`. Empty if there is an `error`.
     pub command: String,
     /// Whether `EXPLAIN` supports it.
     pub explainable: bool,
@@ -39,11 +40,13 @@ pub struct ParsedStatement {
     pub read_only: bool,
     /// Whether it can run in a transaction with others. False for `VACUUM`, `CREATE INDEX CONCURRENTLY` and the like.
     pub in_transaction: bool,
-    /// Data and objects that it destroys, except those that an earlier statement of the same SQL created.
+    /// Data and objects that it destroys, except those that an earlier statement of the same SQL created. What
+    /// `CASCADE` and functions remove in addition is not included. Empty for statements that are longer than 128 KiB or
+    /// nested very deeply.
     pub destroys: Vec<Destroyed>,
-    /// Why the SQL editor does not run it. Null if it does.
+    /// Why the SQL editor does not run it. Null if it does, or if there is an `error`.
     pub refused: Option<RefusedStatement>,
-    /// The syntax error. Null if there is none.
+    /// The reason why it could not be parsed. Null if it could.
     pub error: Option<SyntaxError>,
 }
 
@@ -94,12 +97,12 @@ pub struct RefusedStatement {
     pub hint: String,
 }
 
-/// A syntax error.
+/// The reason why a statement could not be parsed: a syntax error, or its length or nesting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SyntaxError {
-    /// Postgres's message.
+    /// Message of Postgres's parser, or of AtlasHub for a statement that is too long or nested too deeply.
     pub message: String,
     /// Position in the SQL, from 1, as Postgres counts it. Null if it is unknown.
     pub position: Option<u32>,

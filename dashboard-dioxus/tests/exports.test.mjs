@@ -144,8 +144,8 @@ test("database is exported, listed and deleted", async (t) => {
   await shown(page.getByText("No exports yet"));
   await button(page, "New export").click();
   const form = dialog(page, "New export");
-  const what = form.getByRole("combobox", { name: "What" });
-  assert.equal(await what.locator("option:checked").innerText(), `The whole database of ${name}`);
+  const source = form.getByRole("combobox", { name: "Source" });
+  assert.equal(await source.locator("option:checked").innerText(), `The whole database of ${name}`);
   await form.getByRole("radio", { name: "SQL script" }).check();
   await button(form, "Export").click();
   const open = dialog(page, "Export");
@@ -175,7 +175,7 @@ test("running export is cancelled", async (t) => {
   const page = await openPage(t, { origins: STORE });
   await page.goto(tools(id, { tab: "export", export: "new" }));
   const form = dialog(page, "New export");
-  await form.getByRole("combobox", { name: "What" }).selectOption({ label: "slow" });
+  await form.getByRole("combobox", { name: "Source" }).selectOption({ label: "slow" });
   await shown(form.getByRole("radio", { name: "CSV" }));
   await button(form, "Export").click();
   const open = dialog(page, "Export");

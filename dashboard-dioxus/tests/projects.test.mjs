@@ -206,7 +206,7 @@ test("a project that waits for its last backup has a button that cancels the del
   });
   await page.goto(`${url}/projects`);
   const row = page.getByRole("row").filter({ hasText: name });
-  await shown(row.getByText("Deleted when its backup is done"));
+  await shown(row.getByText("Will be deleted after its final backup"));
   await shown(row.getByRole("button", { name: "Cancel deletion" }));
   await shown(row.getByRole("link", { name: "Open run" }));
 });
@@ -290,14 +290,14 @@ test("the list is read again on demand", async (t) => {
 test("projects show their state, also on a phone", async (t) => {
   const { name } = await createProject("states");
   const states = [
-    ["creating", { state: "creating" }, "Being made…"],
+    ["creating", { state: "creating" }, "Being created…"],
     ["deleting", { state: "deleting" }, "Being deleted"],
     [
       "problem",
       { deleteProblem: "The backup failed: the object store did not answer within 30 seconds." },
       "Not deleted: The backup failed",
     ],
-    ["waiting", { deleteAfterRun: "0199c1de-0000-7000-8000-000000000000" }, "Deleted when its backup is done"],
+    ["waiting", { deleteAfterRun: "0199c1de-0000-7000-8000-000000000000" }, "Will be deleted after its final backup"],
   ];
   for (const narrow of [false, true]) {
     const page = await openPage(t, { narrow });

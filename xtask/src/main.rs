@@ -37,7 +37,7 @@ Usage: cargo xtask <command>
   dev [--watch] [-- <arguments of serve>]
                                          install missing tools, build, and start the server
          --watch         also rebuild the dashboard when one of its files changes
-  test [<options>] [<filter>]            check formatting and lints, and run every test
+  test [<options>] [<filter>]            check formatting and lints, and run the tests
          --fast          only run the tests
          --garage        only run the storage tests, against a real Garage (built once, about ten minutes)
          --browser       only run the dashboard's tests in Chromium; the filter is part of a file's name

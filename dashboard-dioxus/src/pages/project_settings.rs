@@ -231,7 +231,7 @@ fn Deletion(project: Project) -> Element {
             if let Some(run) = &project.delete_after_run {
                 p { class: "row mb-3", role: "status",
                     Mark { shape: Shape::Queued }
-                    "The project will be deleted when its backup is done."
+                    "The project will be deleted after its final backup."
                     Link { to: "/runs/{run}", "Open run" }
                 }
             } else {
@@ -302,7 +302,7 @@ fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
                 match remote::send::<_, serde_json::Value>(Method::Delete, &path, &request).await {
                     Ok(_) => {
                         messages::show(if final_backup() {
-                            "The project will be deleted when its backup is done"
+                            "The project will be deleted after its final backup"
                         } else {
                             "Project deleted"
                         });

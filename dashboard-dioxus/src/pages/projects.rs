@@ -306,8 +306,8 @@ fn LastBackup(totals: ProjectTotals) -> Element {
 fn unfinished_state(project: &Project) -> Option<(Shape, String)> {
     match (&project.delete_problem, &project.delete_after_run, project.state) {
         (Some(problem), ..) => Some((Shape::Failed, format!("Not deleted: {problem}"))),
-        (None, Some(_), _) => Some((Shape::Queued, "Deleted when its backup is done".to_owned())),
-        (None, None, ProjectState::Creating) => Some((Shape::Running, "Being made…".to_owned())),
+        (None, Some(_), _) => Some((Shape::Queued, "Will be deleted after its final backup".to_owned())),
+        (None, None, ProjectState::Creating) => Some((Shape::Running, "Being created…".to_owned())),
         (None, None, ProjectState::Deleting) => Some((Shape::Running, "Being deleted".to_owned())),
         (None, None, ProjectState::Ready) => None,
     }

@@ -12,7 +12,7 @@ thread_local! {
     static WATCHED: RefCell<Option<MediaQueryList>> = const { RefCell::new(None) };
 }
 
-/// Returns whether the page is as narrow as a phone, where tables become lists.
+/// Returns whether the page is as narrow as a phone. Tables then become lists of cards.
 pub fn use_is_narrow() -> bool {
     use_hook(watch);
     *IS_NARROW.read()

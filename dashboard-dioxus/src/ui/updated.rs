@@ -1,4 +1,4 @@
-//! The note when a list was read.
+//! Shows when a list was last read.
 
 use dioxus::prelude::*;
 

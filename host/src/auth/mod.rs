@@ -1,14 +1,15 @@
 //! End-user login: users of a project's app, their sessions, and the owner's view of them.
 //!
 //! Users and sessions are in schema `auth` of the project's own database, so that apps can reference `auth.users` and
-//! backups contain them. The role `proj_<id>_auth` owns the schema, and only this slice uses it. Settings and signing
-//! keys are in the platform database.
+//! backups contain them. The role `proj_<id>_auth` owns the schema, and only this slice connects as this role. Settings
+//! and signing keys are in the platform database.
 //!
 //! In reading order:
-//! - `state`: the state of the handlers. `request`: facts about a request's client. `events`: the audit log.
+//! - `state`: the state of the handlers. `request`: facts about a request's client. `events`: login events in the audit
+//!   log.
 //! - `database`, `schema`: statements on schema `auth`, and its migrations.
 //! - `email_address`, `password_policy`, `hashing`: checks of addresses and passwords, and the hashes of passwords.
-//! - `limits`: attempts per address and per account.
+//! - `limits`: attempts per client IP address and per account.
 //! - `users`, `queries`: users as rows. `methods`: how users prove who they are. `access_tokens`, `sessions`,
 //!   `refresh`: tokens of a session. `session_check`: the gate's check that a session still exists.
 //! - `login`, `account`: signing up, in and out; changes that users make to themselves.

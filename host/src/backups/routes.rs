@@ -146,9 +146,10 @@ pub(crate) async fn sign_backup_download(
 /// Verifies a backup.
 ///
 /// Starts a run that restores the backup into a scratch database, compares the number of rows of every table with the
-/// manifest, and removes the database. If a number differs, or if the dump was changed or can't be restored, the run
-/// fails and the backup becomes `failed`. If everything matches, the backup becomes `verified`. An encrypted backup
-/// needs an `identity`, unless the server has one. Otherwise, the body may be left out.
+/// manifest, and removes the database. The run also checks that the copies of the backup's objects exist. If a number
+/// differs, a copy is missing, or the dump was changed or can't be restored, the run fails and the backup becomes
+/// `failed`. If everything matches, the backup becomes `verified`. An encrypted backup needs an `identity`, unless the
+/// server has one. Otherwise, the body may be left out.
 #[utoipa::path(post, path = "/admin/v1/backups/{backup}/verify", tag = "backups", params(("backup" = Uuid, Path)),
     request_body = VerifyBackup,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),

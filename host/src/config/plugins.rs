@@ -14,7 +14,7 @@ pub struct PluginsConfig {
     pub per_run: Limits,
     /// Maximum linear memory of all runs in this process together, in MiB.
     pub total_memory_mib: u32,
-    /// Maximum number of concurrent runs of all plugins in this process. AtlasHub's own plugins have
+    /// Maximum number of concurrent runs of all plugins in this process. The plugins that do AtlasHub's own work have
     /// additional permits, here and in the other totals.
     pub total_runs: u32,
     /// Maximum number of host calls of one run that are in progress at a time.

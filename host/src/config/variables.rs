@@ -52,8 +52,8 @@ variables! {
         "Maximum number of connections to projects' databases per process. Keep the total of all processes at least \
          15 below Postgres's `max_connections` minus its reserved connections.";
     plain "ATLASHUB_POOL_SIZE" "5"
-        "Maximum number of shared connections per project and role, and also of connections that run one statement at \
-         a time, 1–50.";
+        "Maximum number of connections per project and role that requests share, 1–50. As many more can be opened that \
+         run one statement at a time.";
     plain "ATLASHUB_S3_ENDPOINT" ""
         "URL of the S3 store, as this process reaches it, for example `http://garage:3900`. Unset: the embedded \
          store.";
@@ -63,8 +63,9 @@ variables! {
     secret "ATLASHUB_S3_ACCESS_KEY_ID" "" "Access key of the store.";
     secret "ATLASHUB_S3_SECRET_ACCESS_KEY" "" "Secret key of the store.";
     plain "ATLASHUB_EMBEDDED_S3_LISTEN" "<127.0.0.1:8082, or a free port>"
-        "Embedded mode: address of the store, which signed URLs contain. Unset: if port 8082 is taken, a free one, \
-         which is kept across restarts.";
+        "Embedded mode: address of the store. Signed URLs contain it, unless `ATLASHUB_S3_PUBLIC_ENDPOINT` is set. \
+         Unset: port 8082, or a free port if it is taken, which is kept across restarts; with \
+         `ATLASHUB_S3_PUBLIC_ENDPOINT` always port 8082.";
     plain "ATLASHUB_MAX_OBJECT_BYTES" "5368709120" "Maximum object size of new buckets, in bytes.";
     plain "ATLASHUB_MAX_OPEN_UPLOADS" "2000"
         "Maximum number of signed uploads that have not ended, per publishable key and per signed-in user; further \
@@ -82,7 +83,8 @@ variables! {
     plain "CF_ACCESS_TEAM_DOMAIN" "" "Cloudflare Access team domain, for example `team.cloudflareaccess.com`.";
     plain "CF_ACCESS_AUD" "" "Audience tag of the Access application.";
     plain "ATLASHUB_OWNER_EMAIL" ""
-        "Comma-separated e-mail addresses that may sign in through Access. Unset: everyone that Access lets in.";
+        "Comma-separated e-mail addresses that may sign in through Access; service tokens are then refused. Unset: \
+         everyone that Access lets in.";
     secret "ATLASHUB_METRICS_TOKEN" "" "Bearer token that may read `/metrics` without signing in.";
     plain "ATLASHUB_TRUSTED_PROXIES" ""
         "Comma-separated addresses or networks of proxies whose header `CF-Connecting-IP` is trusted.";
@@ -90,16 +92,16 @@ variables! {
     plain "ATLASHUB_BODY_TIMEOUT_SECONDS" "30"
         "Time in which the whole body of a request must arrive, in seconds; otherwise the request gets 408.";
     plain "ATLASHUB_MAX_BODY_BYTES_IN_FLIGHT" "134217728"
-        "Maximum size of all request bodies in memory per surface, in bytes; further ones get 503. One project \
-         can take half. The minimum is four times `ATLASHUB_BODY_LIMIT_BYTES`.";
+        "Maximum size of all request bodies in memory per surface, in bytes; further ones get 503. One project can \
+         take half. A value below four times `ATLASHUB_BODY_LIMIT_BYTES` is raised to that.";
     plain "ATLASHUB_REQUEST_TIMEOUT_SECONDS" "15"
         "Time limit of a request on the public surface after its body has arrived, in seconds.";
     plain "ATLASHUB_MAX_CONCURRENT_REQUESTS" "512"
-        "Maximum number of concurrent requests per surface; further ones wait for a second, then get 503. A request \
-         counts after its key has been checked and its body has arrived.";
+        "Maximum number of concurrent requests per surface; further ones wait up to a second for their turn, then get \
+         503. A request counts after its key has been checked and its body has arrived.";
     plain "ATLASHUB_MAX_CONCURRENT_REQUESTS_PER_PROJECT" "<half of ATLASHUB_MAX_CONCURRENT_REQUESTS>"
-        "Maximum number of concurrent requests per project, so that one project does not displace the others; \
-         further ones wait for a second, then get 503.";
+        "Maximum number of concurrent requests per project, so that one project does not displace the others; further \
+         ones wait up to a second for their turn, then get 503.";
     plain "ATLASHUB_MAX_CONNECTIONS" "2048"
         "Maximum number of connections to the public listener. The server lowers it to fit the number of files that \
          the process may open. A new connection replaces the one that has waited longest for a request. If none is \
@@ -139,8 +141,8 @@ variables! {
         "Maximum size of a response with rows, in bytes; a larger one gets 422 `response_too_large`.";
     plain "ATLASHUB_MAX_RESPONSE_BYTES_IN_FLIGHT" "134217728"
         "Maximum size of all responses in memory that clients have not read yet, in bytes; further ones get 503. One \
-         project can take half, all projects three quarters; the rest is for the owner. The minimum is four times \
-         `ATLASHUB_RESPONSE_LIMIT_BYTES`.";
+         project can take half, all projects three quarters; the rest is for the owner. A value below four times \
+         `ATLASHUB_RESPONSE_LIMIT_BYTES` is raised to that.";
     plain "ATLASHUB_SQL_CREATE_EXTENSION" "false"
         "Whether SQL of a project, such as in the SQL editor, may create extensions that Postgres trusts.";
     secret "ATLASHUB_SMTP_URL" ""
@@ -158,9 +160,8 @@ variables! {
         "Days after which ended runs are removed with their logs. The newest run of each job is kept.";
     plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000" "Maximum number of ended runs that are kept per job.";
     plain "ATLASHUB_PLUGIN_MAX_MEMORY_MIB" "256"
-        "Maximum memory of one plugin run, in MiB. For each limit of one run, from `ATLASHUB_PLUGIN_MAX_MEMORY_MIB` to \
-         `ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS`, the lower of the variable and the value in the plugin's manifest \
-         applies.";
+        "Maximum memory of one plugin run, in MiB. A lower limit in the plugin's manifest takes precedence, also over \
+         the following variables up to `ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS`.";
     plain "ATLASHUB_PLUGIN_MAX_WALL_SECONDS" "86400"
         "Maximum duration of one plugin run, in seconds. A job's own timeout can be lower.";
     plain "ATLASHUB_PLUGIN_MAX_CPU_SECONDS" "3600" "Maximum CPU time of one run in the plugin's own code, in seconds.";
@@ -196,14 +197,15 @@ variables! {
     plain "ATLASHUB_PLUGIN_QUERY_SECONDS" "60"
         "Maximum duration of a plugin's query, including the time in which the plugin reads its rows, in seconds.";
     plain "ATLASHUB_PLUGIN_CONNECTIONS" "4"
-        "Maximum number of connections to the platform database that the calls of plugins use, and of connections to \
-         projects' databases that list tables. The platform's own work does not use them.";
+        "Maximum number of connections that the calls of plugins use for each of two purposes: the platform database, \
+         and listing tables of projects' databases. The platform's own work uses other connections.";
     plain "ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS" "60"
         "Seconds after which a stream is closed if the plugin does not read it, or reads less than 16 KiB per second \
          on average.";
     plain "ATLASHUB_PLUGIN_MAX_HTTP_BODY_MIB" "5120"
-        "Maximum size of an HTTP body that a plugin sends or receives as a stream, in MiB. It bounds what a server can \
-         make a plugin store: bytes that are only forwarded do not count as data passed in calls.";
+        "Maximum size of an HTTP body that a plugin sends or receives as a stream, in MiB. Also limits bodies that a \
+         plugin only forwards, for example into an object. These do not count towards \
+         `ATLASHUB_PLUGIN_MAX_HOST_CALL_MIB`.";
     plain "ATLASHUB_PLUGIN_STATE_KIB" "1024"
         "Maximum size of the state that a plugin keeps for one project, or for the platform, in KiB.";
     plain "ATLASHUB_PLUGIN_MAX_FILE_MIB" "64"
@@ -213,13 +215,14 @@ variables! {
         "Maximum memory of the process that compiles a plugin, in MiB. A plugin that needs more is rejected. A plugin \
          in Python (20 MB) needs about 400, one of 1 MB less than 128. One plugin is compiled at a time.";
     plain "ATLASHUB_HTTP_ALLOWED_HOSTS" ""
-        "Comma-separated hosts that jobs may send HTTP requests to: `[scheme://]host[:port][+private]`. The host \
-         is a name, `*.suffix`, or `*` for any public host. A part that is left out is not restricted. `+private` \
-         permits private addresses. Unset: none.";
+        "Comma-separated hosts that jobs may send HTTP requests to: `[scheme://]host[:port][+private]`. The host is a \
+         name, an IP address (IPv6 in brackets), `*.suffix`, or `*` for any public host. Without a scheme, `http` and \
+         `https` are allowed; without a port, all ports except those of other protocols, such as 25 and 5432. \
+         `+private` permits private addresses, except with `*`. Unset: none.";
     plain "ATLASHUB_CA_FILE" ""
-        "PEM file with your own certificate authorities; HTTP jobs, webhooks and mail trust them in addition to the \
-         public ones. For Postgres set `sslrootcert` in its URL; the store's certificate is checked with the \
-         machine's authorities.";
+        "PEM file with your own certificate authorities; HTTP requests of jobs and plugins, webhooks and mail trust \
+         them in addition to the public ones. For Postgres set `sslrootcert` in its URL; the store's certificate is \
+         checked with the machine's authorities.";
     plain "ATLASHUB_BACKUP_AGE_RECIPIENTS" ""
         "Comma-separated public keys of `age-keygen`, to which backups are encrypted. Unset: backups are not \
          encrypted. Set it for every process that runs jobs.";

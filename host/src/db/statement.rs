@@ -24,7 +24,7 @@ pub enum DbRole {
     User,
     /// Used for dumps.
     Backup,
-    /// Owns the tables of schema `auth`. Exists only in projects that have switched end-user login on.
+    /// Owns schema `auth` and its tables. Exists only in projects that have switched end-user login on.
     Auth,
     /// Reads the rows of schema `public`, bypassing row-level security. Used for queries of plugins. Exists only in
     /// projects that a plugin has queried.

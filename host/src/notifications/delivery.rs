@@ -91,7 +91,7 @@ async fn start_deliveries(
     Ok(sleep.clamp(MIN_SLEEP, MAX_SLEEP))
 }
 
-/// Sends the longest due delivery of a claimed channel, and releases the channel.
+/// Sends the delivery of a claimed channel that has been due for the longest time, and releases the channel.
 async fn deliver_next(state: &NotificationState, channel: Uuid, claim: Uuid) -> Result<(), sqlx::Error> {
     let Some(delivery) = queries::start_attempt(&state.platform, channel, claim).await? else {
         return queries::release_channel(&state.platform, channel, claim).await;

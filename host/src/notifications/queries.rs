@@ -1,4 +1,5 @@
-//! The SQL of channels and of the outbox.
+//! The SQL of channels, of the outbox, and of conditions. A condition is a state that the owner was notified of and
+//! that still lasts, for example a nearly full disk.
 
 use api_types::{ChannelKind, DeliveryState, NotificationEvent};
 use chrono::{DateTime, Utc};
@@ -57,7 +58,7 @@ pub(super) async fn get_channel(pool: &PgPool, id: Uuid) -> Result<Option<Channe
     .await
 }
 
-/// The columns of a channel that the owner sets.
+/// The columns of a channel that the owner can change.
 pub(super) struct ChannelForm<'a> {
     pub name: &'a str,
     pub events: &'a [NotificationEvent],
@@ -146,8 +147,9 @@ pub(super) async fn record_test(pool: &PgPool, id: Uuid, error: Option<&str>) ->
 /// Adds a notification to the outbox of every enabled channel that subscribes to its event.
 ///
 /// If an equal notification is pending, the new one replaces its content and increments its count. If an equal one is
-/// being sent or ended less than ten minutes ago, the new one is due ten minutes after its end. Returns the number of
-/// channels that have too many pending deliveries to accept the notification.
+/// being sent, the new one is due in ten minutes. If an equal one finished less than ten minutes ago, the new one is
+/// due ten minutes after it finished. Returns the number of channels that have too many pending deliveries to accept
+/// the notification.
 pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Result<u64, sqlx::Error> {
     let (event, merge_key) = (notification.event, notification.merge_key());
     let mut transaction = pool.begin().await?;
@@ -237,8 +239,8 @@ pub(super) struct Attempt {
     pub sealed: Vec<u8>,
 }
 
-/// Starts an attempt at the longest due delivery of a claimed channel. Returns `None` if nothing is due or the claim
-/// was lost.
+/// Starts an attempt at the delivery of a claimed channel that has been due for the longest time. Returns `None` if
+/// nothing is due or the claim was lost.
 pub(super) async fn start_attempt(pool: &PgPool, channel: Uuid, claim: Uuid) -> Result<Option<Attempt>, sqlx::Error> {
     sqlx::query_as(
         "UPDATE notification_deliveries d SET in_flight = true, attempts = d.attempts + 1
@@ -328,7 +330,8 @@ pub(super) async fn release_channel(pool: &PgPool, channel: Uuid, claim: Uuid) -
         .map(drop)
 }
 
-/// Returns the seconds until the next delivery is due, by the database's clock, or `None` if none is pending.
+/// Returns the seconds, by the database's clock, until a delivery of an enabled channel is due and its channel is not
+/// busy. Negative if that time has passed. `None` if no enabled channel has a pending delivery.
 pub(super) async fn seconds_until_due(pool: &PgPool) -> Result<Option<f64>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT extract(epoch FROM min(greatest(d.due_at, c.busy_until)) - now())::float8

@@ -1,6 +1,6 @@
 //! Projects: their life cycle, their API keys, and the authentication of requests to the public surface.
 //!
-//! A project is a row, a Postgres database with five roles, a bucket and API keys. In reading order:
+//! A project is a row, a Postgres database with at least five roles, a bucket and API keys. In reading order:
 //!
 //! - `project`, `queries`: the project as the rest of the host sees it, and its look-up.
 //! - `row_cache`: a cache of rows that does not store what was read before a change.

@@ -1,9 +1,10 @@
 //! File storage: logical buckets, signed uploads and downloads, and the listing and removal of objects.
 //!
 //! A project has one bucket in the object store. The first segment of an object's key in it is the name of a logical
-//! bucket. The object store is authoritative for the existence of objects. The table `file_metadata` records the
-//! objects that were seen, and the uploads that were signed directly to their path. The table `open_uploads` records
-//! multipart uploads, and uploads signed without the secret key.
+//! bucket, or `_staged` for uploads that are not yet moved to their path. The object store is authoritative for the
+//! existence of objects. The table `file_metadata` records the objects that were seen, and the uploads that were signed
+//! directly to their path. The table `open_uploads` records multipart uploads, and uploads signed without the secret
+//! key.
 //!
 //! Deliberately absent: the transfer of bytes (clients send and fetch them at signed URLs), S3 itself
 //! (`object_store`), and backups, which are in the platform's own bucket.
@@ -22,7 +23,7 @@
 //! - `routes`, `admin_routes`: the handlers of the public and of the admin surface. `object_routes`: those of the admin
 //!   surface for objects and open uploads.
 //!
-//! Many objects are deleted in a run (`storage_runs`), which calls the steps of [`BulkDeletion`].
+//! A run (`storage_runs`) can delete many objects. It calls the steps of [`BulkDeletion`].
 
 mod access;
 mod admin_bucket;

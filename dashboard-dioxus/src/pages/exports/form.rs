@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use crate::ui::RadioOption;
 
-/// Id of the message of the server's refusal, which describes the field that it is about.
+/// Id of the element with the server's error message. The refused field refers to it with `aria-describedby`.
 pub(super) const PROBLEM: &str = "export-problem";
 
 /// A source that the owner can choose to export.
@@ -16,7 +16,7 @@ pub(in crate::pages) struct Choice {
     pub(in crate::pages) source: ExportSource,
 }
 
-/// The owner's choices.
+/// The source, format and compression that the owner has selected.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Chosen {
     /// Index of the chosen source.
@@ -152,12 +152,12 @@ fn SourceList(choices: Vec<Choice>, chosen: Signal<Chosen>, is_refused: bool) ->
     let items = choices.clone();
     rsx! {
         div { class: "field",
-            label { r#for: "export-what", "What" }
+            label { r#for: "export-source", "Source" }
             select {
-                id: "export-what",
+                id: "export-source",
                 class: "input",
                 "aria-invalid": if is_refused { "true" },
-                "aria-describedby": if is_refused { "export-what-help {PROBLEM}" } else { "export-what-help" },
+                "aria-describedby": if is_refused { "export-source-help {PROBLEM}" } else { "export-source-help" },
                 onchange: move |event| {
                     if let Ok(index) = event.value().parse() {
                         values.with_mut(|values| values.choose(&choices, index));
@@ -167,7 +167,7 @@ fn SourceList(choices: Vec<Choice>, chosen: Signal<Chosen>, is_refused: bool) ->
                     option { key: "{index}", value: "{index}", selected: index == chosen().choice, "{choice.label}" }
                 }
             }
-            p { class: "help", id: "export-what-help", "{help}" }
+            p { class: "help", id: "export-source-help", "{help}" }
         }
     }
 }

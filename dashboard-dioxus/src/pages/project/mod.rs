@@ -82,8 +82,8 @@ fn ProjectPage(detail: ProjectDetail) -> Element {
 fn subtitle(detail: &ProjectDetail) -> String {
     let created = format!("Created {}", text::date(detail.project.created_at));
     match (&detail.project.delete_after_run, detail.project.state) {
-        (Some(_), _) => format!("{created} · Deleted when its backup is done"),
-        (None, ProjectState::Creating) => "Being made…".to_owned(),
+        (Some(_), _) => format!("{created} · Will be deleted after its final backup"),
+        (None, ProjectState::Creating) => "Being created…".to_owned(),
         (None, ProjectState::Deleting) => format!("{created} · Being deleted"),
         (None, ProjectState::Ready) => created,
     }

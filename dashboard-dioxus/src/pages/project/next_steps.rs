@@ -16,7 +16,7 @@ pub(super) fn NextSteps(detail: ProjectDetail) -> Element {
     let id = detail.project.id.clone();
     let Some(protection) = protection.value() else { return rsx! {} };
     let has_job = protection.items.iter().any(|target| target.project_id.as_ref() == Some(&id) && target.job.is_some());
-    // A number that could not be read counts as done.
+    // If the number of tables could not be read, this step counts as done.
     let has_table = detail.totals.table_count.is_none_or(|count| count > 0);
     let has_used_keys = detail.totals.keys_last_used_at.is_some();
     if has_table && has_used_keys && has_job {

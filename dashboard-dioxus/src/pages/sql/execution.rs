@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Execution {
     pub(super) query_id: String,
-    /// The statements that were sent, and how. `None` until they are.
+    /// The statements that were sent, and how they are run. `None` until they are sent.
     pub(super) sent: Option<Rc<RunPlan>>,
     /// When it started, in milliseconds since 1970.
     pub(super) started_at: f64,

@@ -1,4 +1,4 @@
-//! The plan as a tree with times.
+//! Shows a plan as a tree, with times if they were measured, and with estimated costs otherwise.
 
 use std::rc::Rc;
 

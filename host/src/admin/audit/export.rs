@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::queries::{self, AuditFilter, AuditRow};
 use crate::error::ApiResult;
 
-/// Entries per query.
+/// Number of entries per query.
 const BATCH_SIZE: i64 = 1000;
 
 /// The position of the next batch of an export.
@@ -23,8 +23,8 @@ struct Position {
     after: Option<(DateTime<Utc>, Uuid)>,
 }
 
-/// Returns a response that contains the entries. It reads them in batches, so that memory does not grow with the log.
-/// Between two batches, it holds no database connection, so a slow client blocks none.
+/// Returns a response that contains the entries. They are read in batches, so that the memory use does not grow with
+/// the log. No database connection is held between two batches, so a slow client blocks none.
 ///
 /// # Errors
 /// Fails if the first batch can't be read. If a later one can't be read, the response ends early, which clients report

@@ -20,8 +20,8 @@ use crate::{
 const FORMAT: &str = "atlashub-objects/1";
 const CONTENT_TYPE: &str = "application/octet-stream";
 const WHAT: &str = "the list of the backup's objects";
-/// Maximum length of a line. Keys have at most 1024 bytes.
-const MAX_LINE_BYTES: usize = 64 << 10;
+/// Maximum length of a line. The longest line is the header, which takes about 100 bytes for each bucket.
+const MAX_LINE_BYTES: usize = 1 << 20;
 /// Maximum number of chunks that wait for the store.
 const MAX_QUEUED_CHUNKS: usize = 4;
 
@@ -110,7 +110,11 @@ impl ListWriter {
     pub(super) async fn write<T: Serialize>(&mut self, lines: &[T]) -> Result<(), ObjectsError> {
         let mut text = Vec::new();
         for line in lines {
+            let start = text.len();
             serde_json::to_writer(&mut text, line).map_err(|error| ObjectsError::Failed(error.to_string()))?;
+            if text.len() - start > MAX_LINE_BYTES {
+                return Err(ObjectsError::Failed(format!("{WHAT} would have a line of more than 1 MiB")));
+            }
             text.push(b'\n');
         }
         if text.is_empty() || self.chunks.send(Ok(text.into())).await.is_ok() {
@@ -118,7 +122,7 @@ impl ListWriter {
         }
         match (&mut self.storing).await? {
             Err(error) => Err(error),
-            Ok(_) => Err(ObjectsError::Failed(format!("{WHAT} ended early"))),
+            Ok(_) => Err(ObjectsError::Failed(format!("the upload of {WHAT} ended before all lines were written"))),
         }
     }
 
@@ -184,6 +188,16 @@ mod tests {
         let chunks: Vec<io::Result<Bytes>> =
             text.as_bytes().chunks(7).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
         stream::iter(chunks).boxed()
+    }
+
+    #[tokio::test]
+    async fn header_with_thousands_of_buckets_is_read() {
+        let buckets: Vec<(String, i64)> = (0..5000).map(|number| (format!("{number:063}"), i64::MAX)).collect();
+        let header = serde_json::to_string(&ListHeader::new(&buckets)).unwrap() + "\n";
+        let chunks: Vec<io::Result<Bytes>> =
+            header.as_bytes().chunks(16 << 10).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        let (_, read) = ListReader::open(stream::iter(chunks).boxed()).await.unwrap();
+        assert_eq!(read.buckets.len(), 5000);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The stream between the client library and Postgres, which passes all messages through a [`MessageGuard`].
+//! The stream between the client library and Postgres. A [`MessageGuard`] sees all messages.
 
 use std::{
     io,
@@ -15,11 +15,11 @@ use super::messages::MessageGuard;
 /// Maximum number of bytes that the stream accepts before they are written.
 const MAX_UNWRITTEN_BYTES: usize = 64 << 10;
 
-/// A connection's stream without large messages, which joins claims with their statement.
+/// The stream of a connection. It replaces messages that are too large, and joins claims with their statement.
 pub(in crate::db) struct GuardedStream<S> {
     stream: S,
     guard: MessageGuard,
-    /// Bytes that the library has sent and that are still to be written.
+    /// Bytes from the library that are not yet written to the socket.
     unwritten: BytesMut,
 }
 

@@ -27,7 +27,7 @@ use super::state::{ConnectionState, Phase};
 /// Size up to which hyper reads and discards an unused body that has arrived, and keeps the connection open.
 const MAX_DRAINED_BYTES: u64 = 8 * 1024;
 
-/// Extension of a response: a value that is dropped when the response is written or its connection is closed.
+/// Extension of a response: a value that is dropped once the response has been written, or its connection is closed.
 #[derive(Clone)]
 pub struct HeldUntilWritten(Arc<dyn Any + Send + Sync>);
 

@@ -1,11 +1,12 @@
 //! Computes when a job is due: cron expressions in a time zone. Pure: the current time is a parameter.
 //!
 //! `expression` computes local times, on a calendar without time zones. This module and `zone` apply daylight saving
-//! time like Vixie cron: a fixed local time that does not exist runs once at the next valid time, and one that occurs
-//! twice runs once; wildcards and steps follow elapsed time.
+//! time: a fixed local time that does not exist runs once at the next valid time, and one that occurs twice runs once;
+//! wildcards and steps follow elapsed time. The section "Clock changes" in `docs/OPERATIONS.md` compares this with
+//! Debian's cron, from which steps differ.
 //!
-//! Deliberately absent: years, `@reboot`, and fixed offsets instead of zones, which would be wrong for half of the
-//! year.
+//! Deliberately absent: years, `@reboot`, and fixed offsets from UTC. In a place with daylight saving time, such an
+//! offset would be wrong for a part of the year.
 //!
 //! Reading order: `field` (text to values), `expression` (values to local times), `describe` (values to words), this
 //! file, `zone` (one local time to its instants), `due`.
@@ -41,9 +42,9 @@ pub enum ScheduleError {
     UnknownNickname(String),
     #[error("the cron expression has {0} fields; it needs 5 (minute hour day month weekday), or 6 with seconds first")]
     Fields(usize),
-    #[error("a cron expression with 7 fields would have a year, which is not supported")]
+    #[error("the cron expression has 7 fields, but a field for years is not supported")]
     Year,
-    #[error("`{text}` is not a valid {field} of a cron expression; it takes {takes}")]
+    #[error("`{text}` is not a valid {field} of a cron expression; supported: {takes}")]
     Field { field: &'static str, text: String, takes: &'static str },
     #[error(
         "`{text}` is not a valid {field} of a cron expression: its step {step} is beyond its range; use at most {max}"
@@ -73,7 +74,7 @@ impl Schedule {
     /// Returns the first fire time after `after`, or `None` if there is none.
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let local = after.with_timezone(&self.zone).naive_local();
-        // In the first pass of a repeated hour, local times up to now occur once more.
+        // In the first pass of a repeated hour, the rest of this pass comes first, and then the whole second pass.
         if let Some(repeated) = zone::first_pass_at(self.zone, after) {
             let here = self.expression.next_after(local)?;
             if here < repeated.local_end {
@@ -138,9 +139,9 @@ impl Schedule {
 
     /// Returns whether a local time that occurs twice also runs the second time.
     ///
-    /// Steps of minutes do, because the repeated hour is an hour like any other. A fixed minute of a wildcard or
-    /// stepped hour does if at least as much time has passed since the previous run as lies between the local times of
-    /// the two runs. Everything else runs once.
+    /// It does if the minute is a wildcard or a step, because the repeated hour is an hour like any other. It also does
+    /// if only the hour is a wildcard or a step, the expression fires in the hour before, and at least as much time has
+    /// passed since the previous run as lies between the local times of the two runs. Everything else runs once.
     fn runs_twice(&self, repeated: &zone::Repeated, local: NaiveDateTime) -> bool {
         if !self.expression.follows_elapsed_time() {
             return false;
@@ -163,10 +164,10 @@ impl Schedule {
         repeated.second_pass(local) - previous >= local - before
     }
 
-    /// Returns whether a local time that does not exist runs at the end of the gap. A fixed local time does. A wildcard
-    /// or step does if there would otherwise be a longer pause than the expression specifies.
+    /// Returns whether a local time that does not exist runs at the end of the gap. It does not if the end of the gap
+    /// is a fire time anyway. Otherwise, a fixed local time does, and a wildcard or step does if the pause would be
+    /// longer than the expression specifies.
     fn runs_after_gap(&self, gap: &zone::Gap, local: NaiveDateTime) -> bool {
-        // The end of the gap is a fire time itself.
         if self.expression.next_from(gap.local_end) == Some(gap.local_end) {
             return false;
         }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::config::PluginsConfig;
 
-/// Number of permits that only AtlasHub's own plugins can take, in addition to the totals of [`PluginsConfig`].
+/// Permits that only the plugins that do AtlasHub's own work can take, in addition to the totals of [`PluginsConfig`].
 const OWN_CALLS: usize = 32;
 const OWN_DUMPS: usize = 2;
 const OWN_QUERIES: usize = 1;

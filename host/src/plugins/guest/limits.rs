@@ -32,7 +32,7 @@ pub(in crate::plugins) const MAX_MEMORIES: u32 = 4;
 
 /// Unit in which linear memory is reserved: a page of WebAssembly.
 const PAGE_BYTES: usize = 64 << 10;
-/// Linear memory that only AtlasHub's own plugins can use, in addition to the total of all others.
+/// Linear memory that only the plugins that do AtlasHub's own work can use, in addition to the total of all others.
 const OWN_MIB: usize = 64;
 
 /// Linear memory that the runs of all plugins share.

@@ -12,22 +12,23 @@ use crate::plugins::package::has_own_permits;
 
 /// Permits for a limited resource that the runs of all plugins share, for example calls in progress or memory.
 ///
-/// No plugin alone can starve the others. AtlasHub's own plugins have permits that no other plugin can take. Each other
-/// plugin can take at most its share ([`share_of`]) of the common permits.
+/// The plugins that do AtlasHub's own work ([`has_own_permits`]) have permits that no other plugin can take. Each other
+/// plugin can take at most its share ([`share_of`]) of the common permits, so no plugin alone can starve the others
+/// unless there is only one common permit.
 #[derive(Debug)]
 pub(in crate::plugins) struct SharedPermits {
-    /// Permits for AtlasHub's own plugins.
+    /// Permits for the plugins that do AtlasHub's own work.
     own: Arc<Semaphore>,
     common: Arc<Semaphore>,
     share: usize,
-    /// The remaining share of each plugin that has runs.
+    /// The remaining share of each plugin with runs in progress.
     shares: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
 /// The part of a [`SharedPermits`] that one plugin can use. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::plugins) struct PluginPermits {
-    /// `None` for AtlasHub's own plugins.
+    /// `None` for plugins that do AtlasHub's own work.
     share: Option<Arc<Semaphore>>,
     common: Arc<Semaphore>,
 }
@@ -39,14 +40,14 @@ pub(in crate::plugins) struct Permits {
     common: OwnedSemaphorePermit,
 }
 
-/// Returns the number of permits that one plugin can take of `total`. For other plugins, this leaves a quarter of them,
-/// rounded down, but at least one permit. If `total` is 1, one plugin can take the only permit.
+/// Returns the number of permits that one plugin can take of `total`: all but a quarter, which is rounded down but is
+/// at least one permit. If `total` is 1, one plugin can take the only permit.
 pub(in crate::plugins) fn share_of(total: usize) -> usize {
     (total - (total / 4).max(1).min(total)).max(1)
 }
 
 impl SharedPermits {
-    /// Creates `total` common permits, and `own` permits for AtlasHub's own plugins.
+    /// Creates `total` common permits, and `own` permits for the plugins that do AtlasHub's own work.
     pub(in crate::plugins) fn new(total: usize, own: usize) -> Self {
         Self {
             own: Arc::new(Semaphore::new(own)),

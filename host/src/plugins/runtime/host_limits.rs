@@ -8,7 +8,7 @@ use crate::config::PluginsConfig;
 pub(super) const MAX_CALL_BYTES: usize = 4 << 20;
 /// Number of components that are compiled at a time.
 const MAX_COMPILATIONS: u32 = 1;
-/// Concurrent runs of AtlasHub's own plugins, in addition to the total.
+/// Concurrent runs of the plugins that do AtlasHub's own work, in addition to the total.
 pub(in crate::plugins) const OWN_RUNS: u32 = 4;
 
 /// Limits that the host sets, regardless of what manifests request.
@@ -16,9 +16,9 @@ pub(in crate::plugins) const OWN_RUNS: u32 = 4;
 pub struct HostLimits {
     /// Highest value of each limit of one run.
     pub per_run: Limits,
-    /// Linear memory of all runs together, without those of AtlasHub's own plugins, in MiB.
+    /// Linear memory of all runs together, without those of plugins that do AtlasHub's own work, in MiB.
     pub total_memory_mib: u32,
-    /// Concurrent runs of all plugins together, without those of AtlasHub's own plugins.
+    /// Concurrent runs of all plugins together, without those of plugins that do AtlasHub's own work.
     pub total_runs: u32,
     /// Components that are compiled at a time.
     pub compilations: u32,

@@ -12,13 +12,13 @@ use tokio_util::sync::PollSemaphore;
 
 use crate::plugins::package::has_own_permits;
 
-/// Limits how many guests compute at a time. If there are several processors, all plugins except AtlasHub's own leave
-/// one of them free. AtlasHub's own plugins compute one at a time, in a turn that no other plugin can take. Guests take
-/// turns in the order in which they became ready. A guest that computes endlessly gives up its turn at each tick of the
-/// epoch.
+/// Limits how many guests compute at a time. Plugins that do AtlasHub's own work ([`has_own_permits`]) compute one at a
+/// time, in a turn that no other plugin can take. If there are several processors, the other plugins leave one of them
+/// free. Guests take turns in the order in which they became ready. A guest that computes endlessly gives up its turn
+/// at each tick of the epoch.
 pub(super) struct Turns {
     common: Arc<Semaphore>,
-    /// Turns of AtlasHub's own plugins.
+    /// The turn of the plugins that do AtlasHub's own work.
     own: Arc<Semaphore>,
 }
 

@@ -1,6 +1,6 @@
 //! Checks a URL and notifies the owner when it goes down or comes back up.
 //!
-//! Shows how to constrain parameters in the schema, send requests, keep state between runs, and notify the owner.
+//! Shows how to constrain parameters in the schema, send requests, keep an object between runs, and notify the owner.
 
 use std::time::Duration;
 

@@ -261,7 +261,7 @@ fn invalid_field_is_named_with_its_values() {
     let check = |expression: &str, field: &str, text: &str, range: &str| {
         let error = Schedule::parse(expression, "UTC").map(drop).expect_err(expression).to_string();
         assert!(error.starts_with(&format!("`{text}` is not a valid {field} of")), "{expression}: {error}");
-        assert!(error.contains(&format!("it takes {range}")), "{expression}: {error}");
+        assert!(error.contains(&format!("; supported: {range}")), "{expression}: {error}");
     };
     check("61 * * * *", "minute", "61", "0 to 59");
     check("60 * * * *", "minute", "60", "0 to 59");
