@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use super::{NoResults, UnknownOutcome, Write};
+use super::{Apart, NoResults, UnknownOutcome, Write};
 use crate::db::{DbError, DbRole, ProjectPools, Statement};
 
 /// Maximum size of the values of a write that shares a transaction, in bytes. The values of a larger write take longer
@@ -38,7 +38,15 @@ impl ProjectPools {
         }
         let writes = self.pools_of(project)[role as usize].writes.clone();
         // Boxed, because a shared transaction of others needs none of its space.
-        let alone = || Box::pin(async { Ok::<_, DbError>(self.fetch(project, role, statement).await) });
+        let alone = |apart| {
+            Box::pin(async move {
+                let result = match apart {
+                    Apart::No => self.fetch(project, role, statement).await,
+                    Apart::Yes => self.fetch(project, role, &Statement { heavy: true, ..statement.clone() }).await,
+                };
+                Ok::<_, DbError>(result)
+            })
+        };
         let together = |statements: Vec<Statement>| {
             let (pools, project) = (self.clone(), project.to_owned());
             async move { pools.fetch_together(&project, role, &statements).await }

@@ -13,7 +13,8 @@
 //!   transaction for a while.
 //! - If the connection is lost, it is not known whether Postgres committed. Then each write fails, and none is sent
 //!   again.
-//! - A shared transaction does not wait for locks for long. It is undone, and each write waits alone.
+//! - A shared transaction does not wait for locks for long. It is undone. Then the write that needs the lock waits on a
+//!   connection of its own, so that it holds up no other.
 //!
 //! Within a shared transaction, a write sees the writes before it, as if these had been committed. `now()` is the same
 //! for all.
@@ -114,11 +115,20 @@ enum Turn<W, R> {
     /// Send a transaction with this write and the others.
     Lead(Batch<W, R>),
     /// Send the write alone, because the shared transaction was undone.
-    Alone,
+    Alone(Apart),
     /// Return this result of the committed transaction.
     Done(R),
     /// Fail, because it is not known whether the shared transaction was committed.
     Unknown,
+}
+
+/// How to send a write alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Apart {
+    /// Other statements may follow it on its connection, and wait for it.
+    No,
+    /// On a connection of its own, because it failed in a shared transaction and may wait for a lock.
+    Yes,
 }
 
 /// The writes that the leader sends with its own. Dropping `flight` ends the transaction's time in flight.
@@ -175,7 +185,7 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
 
     /// Runs a write, alone or together with others.
     ///
-    /// `alone` sends the write alone. `together` sends several writes in one transaction, and returns their results in
+    /// `alone` sends the write in a transaction of its own. `together` sends several writes in one transaction, and returns their results in
     /// the order of the writes.
     ///
     /// # Errors
@@ -183,7 +193,7 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
     pub(super) async fn run<E, A, T>(
         self: &Arc<Self>,
         write: &W,
-        alone: impl FnOnce() -> A,
+        alone: impl FnOnce(Apart) -> A,
         together: impl FnOnce(Vec<W>) -> T,
     ) -> Result<R, E>
     where
@@ -191,23 +201,24 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
         A: Future<Output = Result<R, E>>,
         T: Future<Output = Result<Vec<R>, NoResults>> + Send + 'static,
     {
-        let _flight = match self.enter(write) {
-            Entry::Go(flight) => Some(flight),
-            Entry::GoUncounted => None,
+        let (_flight, apart) = match self.enter(write) {
+            Entry::Go(flight) => (Some(flight), Apart::No),
+            Entry::GoUncounted => (None, Apart::No),
             Entry::Wait { id, turn } => match self.wait(id, turn).await {
                 Turn::Done(result) => return Ok(result),
                 Turn::Unknown => return Err(UnknownOutcome.into()),
-                Turn::Lead(Batch { followers, flight }) if followers.is_empty() => Some(flight),
+                Turn::Lead(Batch { followers, flight }) if followers.is_empty() => (Some(flight), Apart::No),
                 Turn::Lead(batch) => match self.lead(batch, write, together).await {
                     Turn::Done(result) => return Ok(result),
                     Turn::Unknown => return Err(UnknownOutcome.into()),
-                    Turn::Alone | Turn::Lead(_) => None,
+                    Turn::Alone(apart) => (None, apart),
+                    Turn::Lead(_) => (None, Apart::No),
                 },
-                Turn::Alone => None,
+                Turn::Alone(apart) => (None, apart),
             },
         };
         self.counters.alone.increment(1);
-        alone().await
+        alone(apart).await
     }
 
     fn enter(self: &Arc<Self>, write: &W) -> Entry<W, R> {
@@ -238,10 +249,10 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
     /// Waits for the turn of a write.
     async fn wait(&self, id: u64, mut turn: oneshot::Receiver<Turn<W, R>>) -> Turn<W, R> {
         match timeout(self.timeouts.join, &mut turn).await {
-            Ok(turn) => turn.unwrap_or(Turn::Alone),
-            Err(_) if self.leave(id) => Turn::Alone,
+            Ok(turn) => turn.unwrap_or(Turn::Alone(Apart::No)),
+            Err(_) if self.leave(id) => Turn::Alone(Apart::No),
             // A leader has taken the write, so only the outcome of its transaction tells whether it was made.
-            Err(_) => turn.await.unwrap_or(Turn::Alone),
+            Err(_) => turn.await.unwrap_or(Turn::Alone(Apart::No)),
         }
     }
 
@@ -291,14 +302,15 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
             }
             Err(NoResults::Undone { failed }) => {
                 let until = Instant::now() + self.timeouts.pause;
-                let failed = failed.and_then(|position| texts.get(position..=position)).unwrap_or(texts);
+                let paused = failed.and_then(|position| texts.get(position..=position)).unwrap_or(texts);
                 let mut state = self.state.lock();
-                for text in failed {
+                for text in paused {
                     state.paused.put(text.clone(), until);
                 }
                 drop(state);
-                for turn in sent.0.drain(..) {
-                    let _ = turn.send(Turn::Alone);
+                for (position, turn) in sent.0.drain(..).enumerate() {
+                    let apart = if failed == Some(position) { Apart::Yes } else { Apart::No };
+                    let _ = turn.send(Turn::Alone(apart));
                 }
             }
             // Dropping `sent` reports that the outcome is unknown.

@@ -33,12 +33,15 @@ struct Database {
     /// The outcome of shared transactions that have no results.
     failure: Option<NoResults>,
     alone: AtomicUsize,
+    /// The values of writes that were sent on a connection of their own.
+    apart: Mutex<Vec<u32>>,
 }
 
 impl Database {
     fn new(failure: Option<NoResults>) -> (Arc<Self>, Statements) {
         let (sent, statements) = mpsc::unbounded_channel();
-        (Arc::new(Self { permits: Semaphore::new(0), sent, failure, alone: AtomicUsize::new(0) }), statements)
+        let (permits, alone, apart) = (Semaphore::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
+        (Arc::new(Self { permits, sent, failure, alone, apart }), statements)
     }
 
     async fn respond(&self, values: Vec<u32>) -> Vec<u32> {
@@ -57,7 +60,10 @@ fn write(writes: &Arc<TestWrites>, database: &Arc<Database>, value: u32) -> Join
     let (writes, database) = (writes.clone(), database.clone());
     tokio::spawn(async move {
         let shared = database.clone();
-        let alone = || async {
+        let alone = async |apart| {
+            if apart == Apart::Yes {
+                database.apart.lock().push(value);
+            }
             database.alone.fetch_add(1, Ordering::Relaxed);
             Ok(database.respond(vec![value]).await[0])
         };
@@ -118,6 +124,7 @@ async fn writes_are_sent_alone_after_their_shared_transaction_was_undone() {
     assert_eq!(database.alone.load(Ordering::Relaxed), 5);
     assert_eq!(writes.state.lock().flights, 0);
     // The writes 2, 3 and 4 were sent together, and 3 has the text `b`.
+    assert_eq!(*database.apart.lock(), [3]);
     let paused: Vec<_> = writes.state.lock().paused.iter().map(|(text, _)| text.clone()).collect();
     assert_eq!(paused, ["b".into()]);
     // A write with this text does not wait, even if transactions are in flight.
