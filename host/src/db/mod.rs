@@ -8,11 +8,12 @@
 //! - The platform database: `server` (waits for it at start), `migrations`, `platform` (the pool),
 //!   `dedicated_connection`, `ids` (ids that sort by time), `audit`.
 //! - Projects' databases: `availability` (whether the server responds), `connect` (opens a connection),
-//!   `session_settings`, `wire` (keeps large rows out of memory, joins users' claims with their statements, and writes to one transaction), `driver`
-//!   (the task of a connection), `prepared` (prepared statements, and when they are stale), `connection` (runs
-//!   statements, pipelined or alone), `failure` (classifies failures of statements), `checkout` (a connection reserved
-//!   for a statement), `exclusive` (a connection for a single caller), `lookups` (several lookups in one statement),
-//!   `writes` (several writes in one transaction), `pool` (the connections of one project and role), `pools` (all of them, under one budget).
+//!   `log_in` (logs in to a project's database), `session_settings`, `wire` (keeps large rows out of memory, and makes
+//!   one transaction of several statements), `driver` (the task of a connection), `prepared` (prepared statements, and
+//!   when they are stale), `connection` (runs statements: pipelined, together or alone), `failure` (classifies failures
+//!   of statements), `checkout` (a connection reserved for a statement), `exclusive` (a connection for a single
+//!   caller), `lookups` (several lookups in one statement), `writes` (several writes in one transaction), `pool` (the
+//!   connections of one project and role), `pools` (all of them, under one budget).
 //! - Queries of plugins: `query`.
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!

@@ -12,13 +12,13 @@
 //! it expects. Postgres runs both in one transaction and sends one response. This makes signed-in reads about twice as
 //! fast.
 //!
-//! Source: PostgreSQL documentation, "Message Formats" and "Pipelining". Every message is a type byte, its length as 4
-//! bytes (which includes these 4), and its content. Only the client's first message has no type byte.
-//!
 //! **Writes.** In the same way, the stream makes one transaction of several statements: those between the statements
 //! [`BEGIN_SHARED`] and [`END_SHARED`].
 //!
-//! `requests` joins the claims with their statement, and several writes, `messages` decides which messages of Postgres pass, the library
+//! Source: PostgreSQL documentation, "Message Formats" and "Pipelining". Every message is a type byte, its length as 4
+//! bytes (which includes these 4), and its content. Only the client's first message has no type byte.
+//!
+//! `requests` joins the statements of a transaction, `messages` decides which messages of Postgres pass, the library
 //! reads from and writes to `stream`, and `connector` creates the stream.
 
 mod connector;

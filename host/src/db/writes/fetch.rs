@@ -27,8 +27,8 @@ impl From<UnknownOutcome> for DbError {
 }
 
 impl ProjectPools {
-    /// Like [`Self::fetch`], for a statement that changes rows. Statements of the same project and role that wait at the
-    /// same moment share a transaction, unless they are heavy or may run code of the project.
+    /// Like [`Self::fetch`], for a statement that changes rows. Statements of the same project and role that wait at
+    /// the same moment share a transaction, unless they are heavy or may run code of the project.
     ///
     /// # Errors
     /// Returns the errors of [`Self::fetch`]. An error of another statement is never returned.

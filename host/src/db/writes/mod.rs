@@ -185,8 +185,8 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
 
     /// Runs a write, alone or together with others.
     ///
-    /// `alone` sends the write in a transaction of its own. `together` sends several writes in one transaction, and returns their results in
-    /// the order of the writes.
+    /// `alone` sends the write in a transaction of its own. `together` sends several writes in one transaction, and
+    /// returns their results in the order of the writes.
     ///
     /// # Errors
     /// Returns the error of `alone`, or [`UnknownOutcome`].
@@ -266,7 +266,8 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
 
     /// Sends the shared transaction and distributes its results. Returns the leader's turn.
     ///
-    /// Runs in a task of its own, which continues if the leader's caller stops waiting: the others wait for the outcome.
+    /// Runs in a task of its own, which continues if the leader's caller stops waiting. The others wait for the
+    /// outcome.
     async fn lead<T>(self: &Arc<Self>, batch: Batch<W, R>, write: &W, together: impl FnOnce(Vec<W>) -> T) -> Turn<W, R>
     where
         T: Future<Output = Result<Vec<R>, NoResults>> + Send + 'static,
