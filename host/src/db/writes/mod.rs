@@ -51,7 +51,8 @@ const MAX_PAUSED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 /// Timeouts of writes that share transactions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WriteTimeouts {
-    /// Time after which a waiting write is sent alone, because the transactions in flight seem to be stuck.
+    /// Time after which a waiting write is sent alone, because the transactions in flight seem to be stuck. Longer than
+    /// a commit takes on a slow disk.
     join: Duration,
     /// Time for which statements share no transaction after one with the same text has failed in a shared one.
     pause: Duration,
@@ -59,7 +60,7 @@ pub(super) struct WriteTimeouts {
 
 impl Default for WriteTimeouts {
     fn default() -> Self {
-        Self { join: Duration::from_millis(20), pause: Duration::from_secs(2) }
+        Self { join: Duration::from_millis(100), pause: Duration::from_secs(2) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The form that sets the access of the publishable key and of signed-in users.
 
-use api_types::{AdminTable, TableAccess, TableKind, UpdateTableExposure};
+use api_types::{AdminTable, SupportedWrites, TableAccess, TableKind, UpdateTableExposure};
 use dioxus::prelude::*;
 
 use super::super::table_page::{Shared, table_path};
@@ -92,11 +92,15 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
                     Choice {
                         name: "Publishable key",
                         about: "Requests with only the key, for example of visitors who are not signed in.",
+                        supports: detail.supports,
+                        saved: saved.publishable,
                         chosen: publishable,
                     }
                     Choice {
                         name: "Signed-in users",
                         about: "Requests with the access token of a user of your app, in addition to a key.",
+                        supports: detail.supports,
+                        saved: saved.signed_in,
                         chosen: signed_in,
                     }
                 }
@@ -166,14 +170,35 @@ fn difference(publishable: TableAccess, signed_in: TableAccess) -> &'static str 
     }
 }
 
+/// Returns a sentence about what access `Write` allows. `None` if the view supports no writes.
+fn write_help(supports: SupportedWrites) -> Option<String> {
+    let writes = [(supports.insert, "inserted"), (supports.update, "changed"), (supports.delete, "deleted")];
+    let writes: Vec<_> = writes.into_iter().filter(|(is_supported, _)| *is_supported).map(|(_, name)| name).collect();
+    let (last, others) = writes.split_last()?;
+    let others: String = others.iter().map(|other| format!(", {other}")).collect();
+    Some(format!("Rows can be read{others} and {last}, as far as policies allow."))
+}
+
 #[component]
-fn Choice(name: &'static str, about: &'static str, chosen: Signal<TableAccess>) -> Element {
+fn Choice(
+    name: &'static str,
+    about: &'static str,
+    supports: SupportedWrites,
+    saved: TableAccess,
+    chosen: Signal<TableAccess>,
+) -> Element {
     let mut chosen = chosen;
-    let choices = [
-        (TableAccess::None, "None", "Requests are refused, as if the table did not exist (404)."),
-        (TableAccess::Read, "Read", "Rows can be read, as far as policies allow."),
-        (TableAccess::Write, "Write", "Rows can be read, inserted, changed and deleted, as far as policies allow."),
-    ];
+    let none = "Requests are refused, as if the table did not exist (404).".to_owned();
+    let read = "Rows can be read, as far as policies allow.".to_owned();
+    let mut choices = vec![(TableAccess::None, "None", none), (TableAccess::Read, "Read", read)];
+    match write_help(supports) {
+        Some(help) => choices.push((TableAccess::Write, "Write", help)),
+        // The access may have been set while the view still supported writes, or over the API.
+        None if saved == TableAccess::Write => {
+            choices.push((TableAccess::Write, "Write", "Rows can be read. The view supports no writes.".to_owned()));
+        }
+        None => {}
+    }
     let help_id = |label: &str| format!("{name} {label} help").replace(' ', "-").to_lowercase();
     rsx! {
         fieldset { class: "field", role: "radiogroup", "aria-label": name,
@@ -199,5 +224,20 @@ fn Choice(name: &'static str, about: &'static str, chosen: Signal<TableAccess>) 
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_names_the_writes_that_the_view_supports() {
+        let help = |insert, update, delete| write_help(SupportedWrites { insert, update, delete });
+        let all = "Rows can be read, inserted, changed and deleted, as far as policies allow.";
+        assert_eq!(help(true, true, true).as_deref(), Some(all));
+        let some = "Rows can be read and changed, as far as policies allow.";
+        assert_eq!(help(false, true, false).as_deref(), Some(some));
+        assert_eq!(help(false, false, false), None);
     }
 }
