@@ -78,8 +78,8 @@ pub(crate) async fn revoke_key(
 
 /// Rotate an API key
 ///
-/// Creates a successor with the same type and name. The old key stays valid for `overlapSeconds`, unless it expires
-/// earlier.
+/// Creates a successor with the same type, name and lifetime. The old key stays valid for `overlapSeconds`, unless it
+/// expires earlier. The lifetime is that from before the first rotation. The body may be left out.
 #[utoipa::path(post, path = "/admin/v1/projects/{project}/keys/{key}/rotate", tag = "keys",
     params(("project" = String, Path), ("key" = String, Path)), request_body = RotateApiKey,
     responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody),
