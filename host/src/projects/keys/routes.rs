@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{api_keys, queries};
 use crate::{
     error::{ApiError, ApiResult},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, OptionalJson, PageRequest},
     projects::{AdminProject, ProjectsState},
 };
 
@@ -88,7 +88,7 @@ pub(crate) async fn rotate_key(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,
     ApiPath((_, key)): ApiPath<(String, String)>,
-    ApiJson(request): ApiJson<RotateApiKey>,
+    OptionalJson(request): OptionalJson<RotateApiKey>,
 ) -> ApiResult<Created> {
     let mut created = created(api_keys::rotate(&state, &project.id, parse_id(&key)?, &request).await?);
     let Extension(AuditDetails(details)) = &mut created.2;

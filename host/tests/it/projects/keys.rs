@@ -110,6 +110,17 @@ async fn key_rotated_again_passes_on_its_original_lifetime() {
 }
 
 #[tokio::test]
+async fn rotation_without_a_body_has_no_overlap() {
+    let app = TestApp::start().await;
+    let project = app.create_project("No body").await;
+    let (id, old) = create(&app, &project, json!({ "type": "secret", "name": "worker" })).await;
+    let path = project.path(&format!("/keys/{id}/rotate"));
+    let (status, rotated) = app.admin().send(reqwest::Method::POST, &path, None).await;
+    assert_eq!(status, StatusCode::CREATED, "{rotated}");
+    assert!(!is_accepted(&old).await);
+}
+
+#[tokio::test]
 async fn expired_key_returns_401() {
     let app = TestApp::start().await;
     let project = app.create_project("Expired").await;
