@@ -205,7 +205,7 @@ fn malformed(io: &ConnectionIo, error: &hyper::Error) -> Option<ApiError> {
             let refusal = ApiError::invalid(format!("The request is not valid HTTP/1.1: {error}."));
             // hyper names the part of the request only in its message.
             if error.to_string().contains("URI") {
-                refusal.with_hint("Percent-encode characters such as `\"` and `{` in the URL: `\"` as `%22`, `{` as `%7B`.")
+                refusal.with_hint("Percent-encode characters such as `\"` and `{` in the URL: `%22` and `%7B`.")
             } else {
                 refusal
             }
