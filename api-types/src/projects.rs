@@ -183,11 +183,13 @@ pub struct RunCount {
 }
 
 /// A confirmed request to delete a project.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeleteProject {
     /// The name of the project, as a confirmation.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub confirm: String,
     /// Whether to back up the database and the objects first, and delete the project only if that succeeds (default
     /// false).

@@ -202,11 +202,13 @@ pub struct SignedRestoreUpload {
 }
 
 /// A request that repeats the project's name, because it replaces the project's database.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConfirmRestore {
     /// The project's name, exactly as it is spelled.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub confirm: String,
     /// Content of an age identity file, for an encrypted archive. It is stored until the run begins, sealed under the
     /// master key.

@@ -100,11 +100,13 @@ pub struct UpdateBucket {
 }
 
 /// A confirmed request to delete a bucket with all its objects.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeleteBucket {
     /// The name of the bucket, as a confirmation.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub confirm: String,
 }
 

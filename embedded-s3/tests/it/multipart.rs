@@ -151,9 +151,12 @@ async fn aborted_upload_is_removed() {
     let client = &server.client;
     let id = create_upload(client, "film").await;
     upload_part(client, "film", &id, 1, b"part".to_vec()).await;
-    let abort = || client.abort_multipart_upload().bucket(BUCKET).key("film").upload_id(&id).send();
-    abort().await.unwrap();
-    assert_eq!(status(&abort().await.unwrap_err()), 404);
+    let abort = |key: &str| client.abort_multipart_upload().bucket(BUCKET).key(key).upload_id(&id).send();
+    let error = abort("other").await.unwrap_err();
+    assert_eq!((status(&error), code(&error)), (404, "NoSuchUpload"));
+    client.list_parts().bucket(BUCKET).key("film").upload_id(&id).send().await.unwrap();
+    abort("film").await.unwrap();
+    assert_eq!(status(&abort("film").await.unwrap_err()), 404);
     let upload = client.upload_part().bucket(BUCKET).key("film").upload_id(&id).part_number(2);
     assert_eq!(code(&upload.send().await.unwrap_err()), "NoSuchUpload");
     // Deleting a bucket aborts its open uploads.

@@ -194,12 +194,17 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         on_rejected: Arc::new(move |rejected| notifier.notify(notices::plugin_rejected(rejected))),
     });
     let runner = replaced.runner.unwrap_or_else(|| Arc::new(PluginRunner::new(plugins.clone())));
+    let schema_changed = {
+        let data = data.clone();
+        Arc::new(move |project: &str| data.schemas().expire(project))
+    };
     let sql_editor = SqlEditorState {
         platform: platform.clone(),
         pools: pools.clone(),
         responses: responses.clone(),
         running: RunningQueries::default(),
         allow_create_extension: config.sql_create_extension,
+        schema_changed,
     };
     let runner = Arc::new(WithBuiltIn::new(SqlJob(sql_editor.clone()), runner));
     let deletion = DeletionJob { storage: storage.clone(), projects: projects.clone() };

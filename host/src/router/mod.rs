@@ -237,7 +237,7 @@ fn request_limits(app: &App, connections: usize, timeout: std::time::Duration) -
 fn add_layers(app: &App, gated: Router<App>) -> Router {
     let trust = Arc::new(app.config().trusted_proxies.clone());
     let router = gated
-        .merge(Router::from(health_routes()))
+        .merge(Router::from(health_routes()).method_not_allowed_fallback(unknown_method))
         .layer(
             ServiceBuilder::new()
                 .layer(middleware::from_fn(finish_response))

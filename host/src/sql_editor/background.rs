@@ -100,7 +100,9 @@ impl SqlEditorState {
         let limits = Limits { timeout, cancelled, name: "sql-run".to_owned() };
         let at = Utc::now();
         let client = self.pools.exclusive(project, DbRole::Owner).await?;
-        let outcome = script_run::run(client, &script.0, &limits, &self.responses, on_statement).await?;
+        let outcome = script_run::run(client, &script.0, &limits, &self.responses, on_statement).await;
+        (self.schema_changed)(project);
+        let outcome = outcome?;
         let failure = outcome.failure.map(|(statement, error)| ScriptError {
             statement,
             code: error.code(),

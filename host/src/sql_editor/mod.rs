@@ -45,6 +45,8 @@ mod errors;
 mod history;
 mod saved_queries;
 
+use std::sync::Arc;
+
 use sqlx::PgPool;
 
 use crate::{db::ProjectPools, http::ResponseMemory};
@@ -54,6 +56,9 @@ pub(crate) use routes::*;
 pub use running::RunningQueries;
 pub(crate) use saved_routes::*;
 pub use script_run::StatementDone;
+
+/// Called with the project's id after SQL that may have changed its schema.
+pub type SchemaChanged = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// The state of the routes.
 #[derive(Clone)]
@@ -65,4 +70,5 @@ pub struct SqlEditorState {
     pub running: RunningQueries,
     /// Whether `CREATE EXTENSION` may run. Postgres allows it only for trusted extensions.
     pub allow_create_extension: bool,
+    pub schema_changed: SchemaChanged,
 }

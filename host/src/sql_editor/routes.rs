@@ -67,6 +67,7 @@ pub(crate) async fn run_sql(
     let running = state.running.begin(&project.id, request.query_id.as_deref())?;
     let at = Utc::now();
     let sql = request.sql.clone();
+    let read_only = request.read_only;
     // `analyze` executes the statement. Its rollback does not undo everything, for example not the use of a sequence.
     let nothing_changed = (request.explain == Explain::Plan).then_some(Extension(NothingChanged));
     let result = if request.script {
@@ -74,6 +75,9 @@ pub(crate) async fn run_sql(
     } else {
         run_statement(&state, &project.id, request, &running).await
     };
+    if !read_only {
+        (state.schema_changed)(&project.id);
+    }
     let (ended, response) = match result {
         Ok(Ran { ended, details, response }) => {
             (ended, Ok((Extension(AuditDetails(details)), nothing_changed, response)))

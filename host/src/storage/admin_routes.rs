@@ -9,7 +9,7 @@ use axum::{Extension, extract::State, http::StatusCode};
 use super::{admin_bucket::AdminBucket, buckets, download, state::StorageState, upload};
 use crate::{
     error::ApiResult,
-    http::{ApiJson, ApiQuery, AuditDetails, AuditTarget, NoQuery},
+    http::{ApiJson, ApiQuery, AuditDetails, AuditTarget, NoQuery, OptionalJson},
     projects::AdminProject,
 };
 
@@ -100,7 +100,7 @@ pub(crate) async fn update_bucket(
         (
             status = 400,
             body = ErrorBody,
-            description = "`confirmation_required`: `confirm` differs from the bucket's name",
+            description = "`confirmation_required`: `confirm` is missing, or differs from the bucket's name",
         ),
         (status = 404, body = ErrorBody),
     ),
@@ -108,7 +108,7 @@ pub(crate) async fn update_bucket(
 pub(crate) async fn delete_bucket(
     _query: NoQuery,
     bucket: AdminBucket,
-    ApiJson(request): ApiJson<DeleteBucket>,
+    OptionalJson(request): OptionalJson<DeleteBucket>,
 ) -> ApiResult<StatusCode> {
     buckets::delete_bucket(&bucket.state, &bucket.project, &bucket.name, request).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -39,8 +39,9 @@ impl BackupsState {
         request: &ConfirmRestore,
     ) -> ApiResult<Uuid> {
         if request.confirm != project.name {
-            return Err(ApiError::new(Code::ConfirmationRequired, "`confirm` is not the project's name.")
-                .with_hint(format!("Send the name of the project whose database is replaced: `{}`.", project.name)));
+            let message = "This replaces the project's database. `confirm` must be the project's name.";
+            let example = serde_json::json!({ "confirm": project.name });
+            return Err(ApiError::new(Code::ConfirmationRequired, message).with_hint(format!("Send {example}.")));
         }
         if action == Action::Rollback && request.skip_failed_objects {
             return Err(ApiError::invalid("`skipFailedObjects` is not allowed for a rollback, which loads nothing."));

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     backups::BackupsState,
     error::{ApiError, ApiResult},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery, OptionalJson, PageRequest},
     jobs::{RunStartedResponse, run_started},
     projects::{ProjectRef, Projects},
 };
@@ -145,7 +145,7 @@ pub(crate) async fn confirm_restore(
     State(state): State<BackupsState>,
     State(projects): State<Projects>,
     ApiPath(id): ApiPath<String>,
-    ApiJson(request): ApiJson<ConfirmRestore>,
+    OptionalJson(request): OptionalJson<ConfirmRestore>,
 ) -> ApiResult<RunStartedResponse> {
     start(&state, &projects, &id, Action::Restore, &request).await
 }
@@ -162,7 +162,7 @@ pub(crate) async fn roll_restore_back(
     State(state): State<BackupsState>,
     State(projects): State<Projects>,
     ApiPath(id): ApiPath<String>,
-    ApiJson(request): ApiJson<ConfirmRestore>,
+    OptionalJson(request): OptionalJson<ConfirmRestore>,
 ) -> ApiResult<RunStartedResponse> {
     start(&state, &projects, &id, Action::Rollback, &request).await
 }

@@ -24,9 +24,12 @@ use super::{
 };
 
 /// Age at which a request checks whether the schema changed.
-const CHECK_AGE: Duration = Duration::from_secs(1);
+const CHECK_AGE: Duration = Duration::from_millis(500);
 /// Maximum age of a schema that is used while another request checks it.
-const MAX_AGE_DURING_CHECK: Duration = Duration::from_secs(2);
+const MAX_AGE_DURING_CHECK: Duration = Duration::from_secs(1);
+/// The time of the cache's creation. A schema checked at the time [`EXPIRED`] is always too old to be used.
+const FIRST_TIME: Duration = MAX_AGE_DURING_CHECK;
+const EXPIRED: u64 = 0;
 /// Minimum interval between checks due to unknown names.
 const MIN_RECHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// Maximum number of cached projects. When it is reached, idle projects are evicted; if there are none, the least
@@ -35,14 +38,14 @@ const MAX_PROJECTS: usize = 256;
 /// Time without a request after which a project is idle.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The schemas in use. Each is checked against the catalogue about once a second, and only while there are requests.
+/// The schemas in use. Each is checked against the catalogue about twice a second, and only while there are requests.
 /// Requests that may have failed because of an old schema cause further checks.
 ///
 /// A stale schema is safe: Postgres checks names, types and privileges for every statement.
 pub struct SchemaCache {
     pools: ProjectPools,
     projects: DashMap<Box<str>, Arc<Entry>>,
-    /// Times are in milliseconds since this instant.
+    /// Times are in milliseconds since [`FIRST_TIME`] before this instant.
     epoch: Instant,
 }
 
@@ -73,8 +76,8 @@ impl SchemaCache {
         Self { pools, projects: DashMap::new(), epoch: Instant::now() }
     }
 
-    /// Returns the schema as the role sees it. It is at most a second old, or two seconds while another request checks
-    /// it. If the check fails, the cached schema is returned, however old it is.
+    /// Returns the schema as the role sees it. It is at most half a second old, or a second while another request
+    /// checks it. If the check fails, the cached schema is returned, however old it is.
     ///
     /// # Errors
     /// Fails if the schema, or a newer version of it, can't be loaded.
@@ -122,6 +125,14 @@ impl SchemaCache {
         };
         let schema = Box::pin(self.check(&entry, project, role, max_age, guard)).await?;
         Ok((schema.version != seen.version).then_some(schema))
+    }
+
+    /// Lets the next request check the project's schemas, because SQL may have changed them. Unlike [`Self::forget`],
+    /// this keeps them for the comparison with the new ones.
+    pub fn expire(&self, project: &str) {
+        if let Some(entry) = self.projects.get(project) {
+            entry.checked_at.store(EXPIRED, Ordering::Relaxed);
+        }
     }
 
     /// Drops the schemas of a project that was deleted, or whose database was replaced.
@@ -210,7 +221,7 @@ impl SchemaCache {
     }
 
     fn now(&self) -> u64 {
-        self.epoch.elapsed().as_millis() as u64
+        (self.epoch.elapsed() + FIRST_TIME).as_millis() as u64
     }
 
     fn age(&self, entry: &Entry) -> Duration {

@@ -201,7 +201,15 @@ fn malformed(io: &ConnectionIo, error: &hyper::Error) -> Option<ApiError> {
             "The headers are too large: a request can have at most 100 headers, and 64 KiB of URL and headers.",
         )
         .with_hint("Send fewer or shorter headers."),
-        Refused::Malformed => ApiError::invalid(format!("The request is not valid HTTP/1.1: {error}.")),
+        Refused::Malformed => {
+            let refusal = ApiError::invalid(format!("The request is not valid HTTP/1.1: {error}."));
+            // hyper names the part of the request only in its message.
+            if error.to_string().contains("URI") {
+                refusal.with_hint("Percent-encode characters such as `\"` and `{` in the URL: `%22` and `%7B`.")
+            } else {
+                refusal
+            }
+        }
     })
 }
 

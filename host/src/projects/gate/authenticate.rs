@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -37,7 +37,7 @@ pub struct PublicGate {
     pub timeout: Duration,
 }
 
-/// Middleware: responds to preflights, checks key, origin, rate and user token, and adds the [`Caller`] to the request.
+/// Middleware: responds to `OPTIONS`, checks key, origin, rate and user token, and adds the [`Caller`] to the request.
 pub async fn authenticate(
     State(gate): State<Arc<PublicGate>>,
     address: ClientAddress,
@@ -48,7 +48,7 @@ pub async fn authenticate(
     if !request.uri().path().starts_with("/v1/") {
         return next.run(request).await;
     }
-    if cors::is_preflight(request.method(), request.headers()) {
+    if request.method() == Method::OPTIONS {
         return cors::preflight(request.headers());
     }
     if request.uri().path().starts_with(PUBLIC_KEYS_PATH) {

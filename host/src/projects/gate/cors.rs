@@ -1,7 +1,7 @@
 //! Decides which browser origins may call a project and read its responses.
 
 use axum::{
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -18,8 +18,8 @@ const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("x-request-id, ret
 const PREFLIGHT_MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("600");
 const MAX_ORIGINS: usize = 50;
 
-/// Responds to a preflight. A preflight contains no key, so the project is unknown. Any origin is allowed here, and the
-/// origin of the request itself is checked.
+/// Responds to `OPTIONS`: to preflights of browsers, and to such requests of other clients. They need no key, so the
+/// project is unknown. Any origin is allowed here, and the origin of the request itself is checked.
 pub(super) fn preflight(headers: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let response_headers = response.headers_mut();
@@ -37,10 +37,6 @@ pub(super) fn preflight(headers: &HeaderMap) -> Response {
         HeaderValue::from_static("origin, access-control-request-method, access-control-request-headers"),
     );
     response
-}
-
-pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    method == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Returns the origin for the response's CORS headers, or `None` for a request without one, which is no cross-origin

@@ -1,7 +1,7 @@
 //! The fixed SQL of API keys.
 
 use api_types::{ApiKey, KeyType};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
@@ -121,6 +121,28 @@ pub(super) async fn key_for_update(
         .fetch_optional(db)
         .await?;
     Ok(row.map(Into::into))
+}
+
+/// Returns the time from the creation of a key to its expiry, or `None` if it does not expire.
+///
+/// A rotation shortens the expiry of the key that it replaces, but not of the successor. So the lifetime of a replaced
+/// key is that of its first successor. Call this after [`key_for_update`], in a statement of its own, so that it sees
+/// the successor of a rotation that ran at the same time.
+pub(super) async fn lifetime(db: impl PgExecutor<'_>, id: Uuid) -> Result<Option<TimeDelta>, sqlx::Error> {
+    let (created_at, expires_at): (DateTime<Utc>, Option<DateTime<Utc>>) = sqlx::query_as(
+        "WITH RECURSIVE chain AS (
+             SELECT id, created_at, expires_at, 0 AS depth FROM api_keys WHERE id = $1
+             UNION ALL
+             SELECT s.id, s.created_at, s.expires_at, chain.depth + 1
+             FROM chain CROSS JOIN LATERAL
+                 (SELECT k.id, k.created_at, k.expires_at FROM api_keys k
+                  WHERE k.replaces = chain.id ORDER BY k.id LIMIT 1) s)
+         SELECT created_at, expires_at FROM chain ORDER BY depth DESC LIMIT 1",
+    )
+    .bind(id)
+    .fetch_one(db)
+    .await?;
+    Ok(expires_at.map(|at| at - created_at))
 }
 
 /// Lets the key expire at `at`, unless it expires earlier. Returns its hash.

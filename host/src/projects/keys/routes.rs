@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{api_keys, queries};
 use crate::{
     error::{ApiError, ApiResult},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, OptionalJson, PageRequest},
     projects::{AdminProject, ProjectsState},
 };
 
@@ -78,8 +78,8 @@ pub(crate) async fn revoke_key(
 
 /// Rotate an API key
 ///
-/// Creates a successor with the same type and name. The old key stays valid for `overlapSeconds`, unless it expires
-/// earlier.
+/// Creates a successor with the same type, name and lifetime. The old key stays valid for `overlapSeconds`, unless it
+/// expires earlier. The lifetime is that from before the first rotation. The body may be left out.
 #[utoipa::path(post, path = "/admin/v1/projects/{project}/keys/{key}/rotate", tag = "keys",
     params(("project" = String, Path), ("key" = String, Path)), request_body = RotateApiKey,
     responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody),
@@ -88,7 +88,7 @@ pub(crate) async fn rotate_key(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,
     ApiPath((_, key)): ApiPath<(String, String)>,
-    ApiJson(request): ApiJson<RotateApiKey>,
+    OptionalJson(request): OptionalJson<RotateApiKey>,
 ) -> ApiResult<Created> {
     let mut created = created(api_keys::rotate(&state, &project.id, parse_id(&key)?, &request).await?);
     let Extension(AuditDetails(details)) = &mut created.2;

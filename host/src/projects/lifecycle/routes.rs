@@ -16,7 +16,7 @@ use axum::{
 use super::{provisioning, queries, removal};
 use crate::{
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, AuditDetails, AuditTarget, NoQuery},
+    http::{ApiJson, ApiPath, AuditDetails, AuditTarget, NoQuery, OptionalJson},
     projects::{self, AdminProject, ProjectsState, gate::cors, keys},
 };
 
@@ -120,7 +120,7 @@ pub(crate) async fn update_project(
 pub(crate) async fn delete_project(
     State(state): State<ProjectsState>,
     ApiPath(id): ApiPath<String>,
-    ApiJson(request): ApiJson<DeleteProject>,
+    OptionalJson(request): OptionalJson<DeleteProject>,
 ) -> ApiResult<(Extension<AuditDetails>, Response)> {
     let project = projects::queries::project(&state.platform, &id)
         .await?
@@ -130,8 +130,9 @@ pub(crate) async fn delete_project(
         return Err(removal::protected());
     }
     if request.confirm != project.name {
-        return Err(ApiError::new(Code::ConfirmationRequired, "`confirm` is not the project's name.")
-            .with_hint("Send the project's name, exactly as it is spelled."));
+        let message = "Deleting a project deletes its database and files. `confirm` must be the project's name.";
+        let example = serde_json::json!({ "confirm": project.name });
+        return Err(ApiError::new(Code::ConfirmationRequired, message).with_hint(format!("Send {example}.")));
     }
     if request.final_backup {
         let run = removal::delete_with_backup(&state, &project).await?.to_string();

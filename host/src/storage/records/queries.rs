@@ -37,6 +37,8 @@ pub(crate) struct NewUpload<'a> {
 ///
 /// While an earlier URL for the same path is valid, the larger of both limits applies: the store cannot tell which
 /// URL an object was uploaded with.
+///
+/// Sets `updated_at` to `created_at`, which means that the record was not compared with the store since then.
 pub(crate) async fn record_upload(
     platform: &PgPool,
     project_id: &str,
@@ -56,7 +58,7 @@ pub(crate) async fn record_upload(
              upload_id = excluded.upload_id,
              uploaded_by = excluded.uploaded_by,
              expires_at = greatest(f.expires_at, excluded.expires_at),
-             updated_at = now()",
+             updated_at = f.created_at",
     )
     .bind(project_id)
     .bind(path.bucket())
@@ -151,7 +153,7 @@ pub(crate) async fn clear_upload_id(
     .map(drop)
 }
 
-/// Sets `updated_at`, the time when the record was last compared with the store.
+/// Sets `updated_at`, the time when the record was last compared with the store, to now.
 pub(crate) async fn mark_checked(platform: &PgPool, project_id: &str, path: &ObjectPath) -> Result<()> {
     sqlx::query("UPDATE file_metadata SET updated_at = now() WHERE project_id = $1 AND bucket = $2 AND path = $3")
         .bind(project_id)

@@ -66,8 +66,10 @@ pub(super) async fn expired_uploads(platform: &PgPool, limit: i64) -> Result<Vec
 }
 
 /// Returns records of pending uploads whose URL is still valid, and records whose URL has expired since they were last
-/// compared with the store. Skips records compared within the last five minutes. The least recently compared come
-/// first.
+/// compared with the store. The least recently compared come first.
+///
+/// Skips records compared within the last minute, so that the batches of a sweep do not contain the same records again.
+/// A pending record with `updated_at = created_at` was not compared since its upload was signed, see `record_upload`.
 pub(super) async fn replaceable_objects(platform: &PgPool, limit: i64) -> Result<Vec<FileToCheck>> {
     sqlx::query_as(
         "SELECT f.project_id, f.bucket, f.path, f.state, f.max_size, f.size, f.etag, f.upload_id, f.expires_at,
@@ -75,7 +77,7 @@ pub(super) async fn replaceable_objects(platform: &PgPool, limit: i64) -> Result
          FROM file_metadata f JOIN projects p ON p.id = f.project_id AND p.state = 'ready'
          WHERE ((f.state = 'pending' AND f.expires_at > now())
                 OR (f.updated_at <= f.expires_at AND f.expires_at <= now()))
-           AND f.updated_at <= now() - interval '5 minutes'
+           AND (f.updated_at <= now() - interval '1 minute' OR (f.state = 'pending' AND f.updated_at = f.created_at))
          ORDER BY f.updated_at LIMIT $1",
     )
     .bind(limit)

@@ -237,12 +237,19 @@ fn is_result_of_upload(record: Option<&FileRecord>, upload_id: &str, object: &Ob
 /// Aborts an upload and removes its parts. Succeeds if it was already aborted.
 ///
 /// # Errors
-/// Returns 400 for an invalid object key, 403 if the caller may not upload, and 404 if the bucket does not exist or the
-/// store does not recognize the upload id.
+/// Returns 400 for an invalid object key, 403 if the caller may not upload, and 404 if the bucket does not exist, the
+/// upload id belongs to another object key, or the store does not recognize it.
 pub(crate) async fn abort_upload(access: &StorageAccess, request: AbortUpload) -> ApiResult<()> {
     let path = access.object_path(None, &request.object_key).await?;
     access.authorize(path.bucket(), Action::Upload).await?;
     let state = &access.state;
+    if find_multipart(access, &path, &request.upload_id).await?.is_none() {
+        let ids = slice::from_ref(&request.upload_id);
+        let others = open_uploads::ends_of_uploads(&state.platform, &access.project.id, ids).await?;
+        if !others.is_empty() {
+            return Err(upload_not_found());
+        }
+    }
     match state.store.abort_multipart(&access.store_bucket(), path.key(), &request.upload_id).await {
         Err(StoreError::Refused { status: 400, .. }) => return Err(upload_not_found()),
         aborted => aborted?,

@@ -104,8 +104,13 @@ async fn backup_is_restored_after_confirmation_and_rolled_back() {
         assert_eq!(planned[field], Value::Null, "{field}");
     }
     assert_eq!(other_databases(&project).await, Vec::<String>::new());
-    let (status, body) = app.admin().post(&path_of(&planned, "/confirm"), json!({ "confirm": "shop" })).await;
-    assert_eq!((status, code(&body)), (StatusCode::BAD_REQUEST, "confirmation_required"), "{body}");
+    for request in [Some(json!({ "confirm": "shop" })), Some(json!({})), None] {
+        for action in ["/confirm", "/rollback"] {
+            let path = path_of(&planned, action);
+            let (status, body) = app.admin().send(reqwest::Method::POST, &path, request.clone()).await;
+            assert_eq!((status, code(&body)), (StatusCode::BAD_REQUEST, "confirmation_required"), "{body}");
+        }
+    }
 
     let (done, run) = confirm(&app, &planned, &project).await;
     assert_eq!((&run["status"], &run["projectId"]), (&json!("success"), &json!(project.id)), "{run}");

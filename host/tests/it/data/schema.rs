@@ -121,6 +121,25 @@ async fn schema_change_applies_to_the_next_request_or_within_a_second() {
 }
 
 #[tokio::test]
+async fn schema_change_by_the_sql_editor_applies_to_the_next_request() {
+    let app = TestApp::start().await;
+    let project = app.create_project("edited").await;
+    project.sql("create table t (id int primary key); insert into t values (1)").await;
+    let secret = project.secret();
+    let mut expected = json!({ "id": 1 });
+    let (_, body) = secret.get("/v1/db/t").await;
+    assert_eq!(body["rows"], json!([expected]), "{body}");
+    for column in ["a", "b", "c"] {
+        let sql = json!({ "sql": format!("alter table t add {column} int default 2") });
+        let (status, body) = app.admin().post(&project.path("/sql"), sql).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        expected[column] = json!(2);
+        let (_, body) = secret.get("/v1/db/t").await;
+        assert_eq!(body["rows"], json!([expected]), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn concurrent_reads_survive_schema_changes() {
     let app = TestApp::start().await;
     let project = app.create_project("busy").await;

@@ -49,6 +49,17 @@ async fn malformed_requests_get_the_documented_error() {
 }
 
 #[tokio::test]
+async fn invalid_url_gets_a_hint_about_its_encoding() {
+    let app = TestApp::start().await;
+    let mut socket = Socket::connect(&app.public_url).await;
+    socket.send("GET /v1/db/t?contains.data={\"a\":1} HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    let response = socket.response().await.unwrap();
+    assert_eq!(response.error(), (400, "invalid_request".to_owned()));
+    let body = response.json();
+    assert!(body["error"]["hint"].as_str().is_some_and(|hint| hint.contains("`%22`")), "{body}");
+}
+
+#[tokio::test]
 async fn malformed_request_after_valid_ones_gets_the_documented_error() {
     let app = TestApp::start().await;
     let mut socket = Socket::connect(&app.public_url).await;

@@ -49,15 +49,18 @@ async fn objects_larger_than_their_upload_url_allows_are_removed() {
     must_send(&signed, "1234").await;
     let signed = project.secret().sign("within-limit.txt", json!({ "maxSize": 3 })).await;
     must_send(&signed, "123").await;
-    sqlx::query("UPDATE file_metadata SET updated_at = updated_at - interval '10 minutes'")
-        .execute(app.app.platform())
-        .await
-        .unwrap();
     let report = sweep(&storage_state(&app), StorageSweep::OversizeUploads).await.unwrap();
     assert_eq!(report, SweepReport { removed: 1, freed_bytes: 4, more: false });
     assert_eq!(paths(&app, &project).await, ["within-limit.txt"]);
     let bucket = format!("proj-{}", project.id);
     assert_eq!(app.app.store().head(&bucket, "uploads/large.txt").await.unwrap(), None);
+
+    // The record was compared a moment ago, but not since this upload was signed.
+    let signed = project.secret().sign("within-limit.txt", json!({ "maxSize": 3, "upsert": true })).await;
+    must_send(&signed, "12345").await;
+    let report = sweep(&storage_state(&app), StorageSweep::OversizeUploads).await.unwrap();
+    assert_eq!(report, SweepReport { removed: 1, freed_bytes: 5, more: false });
+    assert_eq!(paths(&app, &project).await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -79,6 +79,36 @@ async fn slow_statement_is_stopped_with_504() {
 }
 
 #[tokio::test]
+async fn unsupported_methods_of_health_checks_return_an_error_body() {
+    let app = TestApp::start().await;
+    for client in [app.public(), app.admin()] {
+        for path in ["/healthz", "/readyz"] {
+            let (status, error) = client.post(path, json!({})).await;
+            assert_eq!(
+                (status, error["error"]["code"].as_str()),
+                (StatusCode::METHOD_NOT_ALLOWED, Some("method_not_allowed")),
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn options_need_no_key() {
+    let app = TestApp::start().await;
+    for path in ["/v1/db/items", "/v1/auth/login", "/v1/storage/signed-upload"] {
+        let options = || app.public().request(Method::OPTIONS, path);
+        let response = options().send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::NO_CONTENT, "{path}");
+        assert!(!response.headers().contains_key("access-control-allow-origin"), "{path}");
+        let response = options().header("origin", "https://app.example").send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::NO_CONTENT, "{path}");
+        assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example", "{path}");
+        assert_eq!(response.headers()["access-control-allow-methods"], "GET, POST, PATCH, DELETE", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn preflight_allows_any_origin_and_requests_are_checked() {
     let app = TestApp::start().await;
     let project = app.create_project("Origins").await;

@@ -78,6 +78,48 @@ async fn rotated_key_works_until_the_overlap_ends() {
     }
 }
 
+/// Returns the seconds from the creation of a response's key to its expiry, or `None` if it does not expire.
+fn lifetime(rotated: &Value) -> Option<i64> {
+    let time = |field: &str| rotated["apiKey"][field].as_str().map(|at| at.parse::<chrono::DateTime<Utc>>().unwrap());
+    Some((time("expiresAt")? - time("createdAt").unwrap()).num_seconds())
+}
+
+#[tokio::test]
+async fn key_rotated_again_passes_on_its_original_lifetime() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Rotated again").await;
+    let in_nine_days = (Utc::now() + TimeDelta::days(9)).to_rfc3339();
+    for expires_at in [Value::Null, json!(in_nine_days)] {
+        let body = json!({ "type": "secret", "name": "worker", "expiresAt": expires_at });
+        let (id, _) = create(&app, &project, body).await;
+        let rotate = async |id: &str| {
+            let path = project.path(&format!("/keys/{id}/rotate"));
+            let (status, rotated) = app.admin().post(&path, json!({ "overlapSeconds": 60 })).await;
+            assert_eq!(status, StatusCode::CREATED, "{rotated}");
+            rotated
+        };
+        let first = rotate(&id).await;
+        // The successor is rotated, too, so its own expiry is the end of an overlap.
+        rotate(first["apiKey"]["id"].as_str().unwrap()).await;
+        let (second, third) = tokio::join!(rotate(&id), rotate(&id));
+        for rotated in [first, second, third] {
+            assert_eq!(lifetime(&rotated).is_some(), expires_at.is_string(), "{rotated}");
+            assert!(lifetime(&rotated).is_none_or(|seconds| seconds > 8 * 24 * 3600), "{rotated}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rotation_without_a_body_has_no_overlap() {
+    let app = TestApp::start().await;
+    let project = app.create_project("No body").await;
+    let (id, old) = create(&app, &project, json!({ "type": "secret", "name": "worker" })).await;
+    let path = project.path(&format!("/keys/{id}/rotate"));
+    let (status, rotated) = app.admin().send(reqwest::Method::POST, &path, None).await;
+    assert_eq!(status, StatusCode::CREATED, "{rotated}");
+    assert!(!is_accepted(&old).await);
+}
+
 #[tokio::test]
 async fn expired_key_returns_401() {
     let app = TestApp::start().await;

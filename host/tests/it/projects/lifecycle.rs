@@ -25,8 +25,11 @@ async fn project_is_created_listed_renamed_and_deleted() {
     let (status, renamed) = app.admin().patch(&project.path(""), json!({ "name": "Store" })).await;
     assert_eq!((status, renamed["name"].as_str()), (StatusCode::OK, Some("Store")));
 
-    let (status, error) = app.admin().delete_with(&project.path(""), json!({ "confirm": "Shop" })).await;
-    assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::BAD_REQUEST, Some("confirmation_required")));
+    for body in [Some(json!({ "confirm": "Shop" })), Some(json!({})), None] {
+        let (status, error) = app.admin().send(reqwest::Method::DELETE, &project.path(""), body).await;
+        assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::BAD_REQUEST, Some("confirmation_required")));
+        assert_eq!(error["error"]["hint"], r#"Send {"confirm":"Store"}."#, "{error}");
+    }
     let (status, _) = app.admin().delete_with(&project.path(""), json!({ "confirm": "Store" })).await;
     assert_eq!(status, StatusCode::NO_CONTENT);
     let (status, _) = app.admin().get(&project.path("")).await;

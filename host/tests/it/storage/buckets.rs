@@ -93,6 +93,10 @@ async fn deleting_a_bucket_deletes_only_its_objects() {
         let (status, error) = admin.delete_with(&project.path("/buckets/photos"), json!({ "confirm": confirm })).await;
         assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "confirmation_required"), "{confirm}");
     }
+    for body in [Some(json!({})), None] {
+        let (status, error) = admin.send(reqwest::Method::DELETE, &project.path("/buckets/photos"), body).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "confirmation_required"), "{error}");
+    }
     let (status, _) = admin.delete_with(&project.path("/buckets/photos"), json!({ "confirm": "photos" })).await;
     assert_eq!(status, StatusCode::NO_CONTENT);
     let (status, _) = admin.delete_with(&project.path("/buckets/photos"), json!({ "confirm": "photos" })).await;

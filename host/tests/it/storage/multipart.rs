@@ -74,6 +74,25 @@ async fn part_of_another_length_is_rejected() {
 }
 
 #[tokio::test]
+async fn upload_can_be_aborted_only_with_its_own_key() {
+    let app = TestApp::start().await;
+    let project = app.create_project("other key").await;
+    let bytes = bytes(6 * MIB);
+    let signed = sign(&project, "big.bin", bytes.len()).await;
+    let completion = send_parts(&signed, &bytes).await;
+    let upload_id = &signed["multipart"]["uploadId"];
+    let abort = json!({ "objectKey": "uploads/other.bin", "uploadId": upload_id });
+    let (status, error) = project.secret().post("/v1/storage/multipart/abort", abort).await;
+    assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"), "{error}");
+    // More parts can be signed only while the upload is open.
+    let parts = json!({ "objectKey": signed["objectKey"], "uploadId": upload_id, "partNumbers": [1] });
+    let (status, parts) = project.secret().post("/v1/storage/multipart/parts", parts).await;
+    assert_eq!(status, StatusCode::OK, "{parts}");
+    let (status, object) = project.secret().post("/v1/storage/multipart/complete", completion).await;
+    assert_eq!(status, StatusCode::OK, "{object}");
+}
+
+#[tokio::test]
 async fn aborted_upload_cannot_be_completed() {
     let app = TestApp::start().await;
     let project = app.create_project("aborts").await;
