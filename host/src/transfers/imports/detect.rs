@@ -25,6 +25,9 @@ pub(super) struct Hints {
     pub(super) header: Option<bool>,
     pub(super) delimiter: Option<char>,
     pub(super) null_text: Option<String>,
+    /// The mapped fields. If the first row contains one of them, it is the header. Empty if the owner decided about the
+    /// header.
+    pub(super) mapped: Vec<String>,
 }
 
 /// The beginning of a file.
@@ -98,7 +101,7 @@ impl Head {
         let Some(first) = records.first() else {
             return Err(bad.into_iter().next().map_or_else(empty_file, unreadable));
         };
-        let header = hints.header.unwrap_or_else(|| detect_header(&records, target));
+        let header = hints.header.unwrap_or_else(|| detect_header(&records, target)) || is_mapped(first, &hints.mapped);
         let fields = first.len();
         let sources = match header {
             true => distinct(records.remove(0).iter().map(Cell::text).collect()),
@@ -234,6 +237,14 @@ fn detect_header(rows: &[Vec<Cell>], target: &Target) -> bool {
         return false;
     }
     rest.iter().flatten().any(|cell| looks_like_value(&cell.text()))
+}
+
+/// Returns whether the mapped fields show that the first row is the header: it contains at least one of them, and none
+/// of them is a name that fields have without a header.
+fn is_mapped(first: &[Cell], mapped: &[String]) -> bool {
+    let is_position = |name: &String| (1..=first.len()).any(|number| *name == format!("column{number}"));
+    let names = distinct(first.iter().map(Cell::text).collect());
+    names.iter().any(|name| mapped.contains(name)) && !mapped.iter().any(is_position)
 }
 
 /// Makes names distinct: the second `name` becomes `name_2`, or `name_3` if another field has that name. Fields without
