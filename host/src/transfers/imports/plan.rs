@@ -60,7 +60,8 @@ pub(super) struct PlannedColumn {
 /// matches.
 pub(super) fn column_of<'t>(target: &'t Target, source: &str, format: ImportFormat) -> Option<&'t Column> {
     target.column(source).or_else(|| {
-        let mut similar = target.columns.iter().filter(|column| column.name.eq_ignore_ascii_case(source.trim()));
+        let name = source.trim().to_lowercase();
+        let mut similar = target.columns.iter().filter(|column| column.name.to_lowercase() == name);
         let column = similar.next().filter(|_| format == ImportFormat::Csv)?;
         similar.next().is_none().then_some(column)
     })

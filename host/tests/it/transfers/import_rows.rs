@@ -154,6 +154,16 @@ async fn import_into_a_table_that_forces_policies_names_the_remedy_and_advances_
 }
 
 #[tokio::test]
+async fn names_of_csv_fields_match_columns_in_another_case() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql(r#"CREATE TABLE sizes ("Größe" int, "Ä" int, name text)"#).await;
+    let done = import(&app, &project, "sizes", "csv", "GRÖßE,ä,Name\n1,2,a\n", json!({})).await;
+    assert_eq!(counts(&done), [1, 1, 0, 0, 0], "{done}");
+    assert_eq!(value(&project, r#"SELECT json_build_array("Größe", "Ä", name) FROM sizes"#).await, json!([1, 2, "a"]));
+}
+
+#[tokio::test]
 async fn mapped_values_of_the_first_row_make_it_the_header() {
     let app = start().await;
     let project = app.create_project("Shop").await;
