@@ -70,7 +70,7 @@ impl Head {
     /// Reads the beginning of a file. `is_whole` is whether the bytes are the whole file.
     ///
     /// # Errors
-    /// Returns `unprocessable` if the file is empty or can't be read.
+    /// Returns `unprocessable` if a CSV file is empty, or if the file can't be read.
     pub(super) fn read(
         bytes: &[u8],
         is_whole: bool,
@@ -143,7 +143,9 @@ impl Head {
         match read {
             Err(Stop::Failed(error)) if rows.is_empty() => return Err(unreadable(error)),
             Err(Stop::Failed(error)) => bad.push(error),
-            _ if rows.is_empty() => return Err(bad.into_iter().next().map_or_else(empty_file, unreadable)),
+            _ if rows.is_empty() && (!is_whole || !bad.is_empty()) => {
+                return Err(bad.into_iter().next().map_or_else(empty_file, unreadable));
+            }
             _ => {}
         }
         let cells = |mut object: serde_json::Map<String, serde_json::Value>| {

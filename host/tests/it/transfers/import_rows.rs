@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
+    download_text, export,
     imports::{counts, import, run, upload, value},
     start,
 };
@@ -161,6 +162,27 @@ async fn names_of_csv_fields_match_columns_in_another_case() {
     let done = import(&app, &project, "sizes", "csv", "GRÖßE,ä,Name\n1,2,a\n", json!({})).await;
     assert_eq!(counts(&done), [1, 1, 0, 0, 0], "{done}");
     assert_eq!(value(&project, r#"SELECT json_build_array("Größe", "Ä", name) FROM sizes"#).await, json!([1, 2, "a"]));
+}
+
+#[tokio::test]
+async fn export_of_an_empty_table_is_imported_as_no_rows() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE bare (id serial PRIMARY KEY, name text)").await;
+    let source = json!({ "kind": "table", "projectId": project.id, "table": "bare" });
+    for format in ["csv", "json"] {
+        let file = export(&app, json!({ "source": source, "format": format })).await;
+        let file = download_text(&app, &file).await;
+        for mode in ["insert", "upsert"] {
+            let path = upload(&app, &project, "bare", format, file.as_str()).await;
+            let (status, preview) = app.admin().post(&format!("{path}/preview"), json!({})).await;
+            assert_eq!((status, &preview["rows"]), (StatusCode::OK, &json!([])), "{format}: {preview}");
+            let done = run(&app, &path, json!({ "mode": mode })).await;
+            assert_eq!((&done["state"], counts(&done)), (&json!("done"), [0; 5]), "{format}: {done}");
+        }
+    }
+    project.sql("INSERT INTO bare (name) VALUES ('first')").await;
+    assert_eq!(value(&project, "SELECT id FROM bare").await, 1);
 }
 
 #[tokio::test]
