@@ -40,8 +40,8 @@ impl RequestEntry {
         state.has_caller = true;
     }
 
-    /// Finds the project of the resource that the path names, and writes the entry with an unknown outcome. Call it after
-    /// [`Self::set_actor`] and before anything is changed.
+    /// Finds the project of the resource that the path names, and writes the entry with an unknown outcome. Call it
+    /// after [`Self::set_actor`] and before anything is changed.
     ///
     /// # Errors
     /// Fails if the entry can't be written. Then nothing may be changed.
