@@ -22,12 +22,14 @@ mod sweep;
 
 use std::borrow::Cow;
 
-use axum::http::StatusCode;
+use axum::{Extension, http::StatusCode};
+use serde_json::json;
 use sqlx::PgPool;
 
 use crate::{
     data::DataService,
-    error::ApiError,
+    error::{ApiError, Code},
+    http::AuditDetails,
     jobs::Jobs,
     object_store::ObjectStore,
     projects::{Databases, Projects},
@@ -71,6 +73,16 @@ pub struct TransfersState {
     pub data: DataService,
     pub editor: SqlEditorState,
     pub jobs: Jobs,
+}
+
+/// The response of a request that was refused, with its audit details.
+type Refused = (Option<Extension<AuditDetails>>, ApiError);
+
+/// Names the project in the audit entry of a refused request, whose path does not contain it. The id of an unknown
+/// project is not recorded.
+fn refused(error: ApiError, project: Option<&str>) -> Refused {
+    let details = project.filter(|_| error.code() != Code::NotFound);
+    (details.map(|id| Extension(AuditDetails(json!({ "projectId": id })))), error)
 }
 
 /// Creates a 400 about a field of the request. Forms show its message at the field.

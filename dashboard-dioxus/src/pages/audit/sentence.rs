@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     acts::{ACTS, Act},
-    words::is_uuid,
+    words::named_target,
 };
 
 /// Actions with which AtlasHub itself refuses something. Their result is always a refusal.
@@ -102,7 +102,7 @@ fn fill(entry: &AuditEntry, template: &str) -> Option<String> {
 fn placeholder(entry: &AuditEntry, name: &str) -> Option<String> {
     let detail = |name: &str| entry.details.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     match name {
-        "target" => entry.target.clone().filter(|target| !is_uuid(target)),
+        "target" => named_target(entry).map(str::to_owned),
         "project" => detail("project").map(str::to_owned).or_else(|| entry.project_name.clone()),
         "source" => match detail("kind")? {
             "table" => Some(format!("table {}", detail("table")?)),

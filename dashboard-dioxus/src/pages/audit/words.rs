@@ -14,11 +14,16 @@ pub(super) fn thing_name(entry: &AuditEntry) -> Option<String> {
     if entry.action.starts_with("project.") {
         return entry.project_name.clone();
     }
-    let target = entry.target.as_deref().filter(|target| !is_uuid(target))?;
+    let target = named_target(entry)?;
     if entry.action.starts_with("admin.") { None } else { Some(target.to_owned()) }
 }
 
-pub(super) fn is_uuid(text: &str) -> bool {
+/// Returns the target, unless it is a UUID or the project, which the entry names by its name.
+pub(super) fn named_target(entry: &AuditEntry) -> Option<&str> {
+    entry.target.as_deref().filter(|target| !is_uuid(target) && Some(*target) != entry.project_id.as_deref())
+}
+
+fn is_uuid(text: &str) -> bool {
     text.len() == 36 && text.chars().all(|letter| letter.is_ascii_hexdigit() || letter == '-')
 }
 

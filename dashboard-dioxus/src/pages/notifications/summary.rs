@@ -43,6 +43,10 @@ pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
         (false, true) => ("Failed backups", Some("Failed runs are reported to nobody.")),
         _ => ("Failures", None),
     };
+    let (messages, were) = match broken.len() {
+        1 => ("message", "was"),
+        _ => ("messages", "were"),
+    };
     rsx! {
         div { class: "section mb-4 stack stack-2",
             if let Some(unheard) = unheard {
@@ -55,7 +59,7 @@ pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
                 Mark { shape }
                 span {
                     if all_broken {
-                        "{failures} go to " Names { names: broken } ", but the last message was not delivered."
+                        "{failures} go to " Names { names: broken } ", but the last {messages} {were} not delivered."
                     } else {
                         "{failures} go to " Names { names: working } "."
                         if !untested.is_empty() {
@@ -64,9 +68,9 @@ pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
                         if !broken.is_empty() {
                             span {
                                 class: "muted",
-                                " The last message to "
+                                " The last {messages} to "
                                 Names { names: broken }
-                                " was not delivered."
+                                " {were} not delivered."
                             }
                         }
                     }

@@ -143,6 +143,21 @@ pub fn action_of(method: &str, template: &str) -> Option<&'static str> {
     ACTIONS.iter().find(|(m, path, _)| *m == method && *path == path_template).map(|(.., action)| *action)
 }
 
+/// Returns the target of an action whose path names no resource other than the project.
+pub(super) fn default_target(action: &str, project: Option<&str>) -> Option<String> {
+    match action {
+        "admin.end_sessions" | "migration.apply" => Some("platform".to_owned()),
+        "auth.rotate_key"
+        | "auth.update"
+        | "project.delete"
+        | "project.update"
+        | "query.clear_history"
+        | "sql.run"
+        | "sql.start_run" => project.map(str::to_owned),
+        _ => None,
+    }
+}
+
 /// Replaces parameters by `{}`: `/projects/{project}/keys/{key}` → `/projects/{}/keys/{}`.
 pub fn without_parameter_names(template: &str) -> String {
     let segments = template.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::{action_of, is_read, request_entry::RequestEntry};
+use super::{action_of, actions::default_target, is_read, request_entry::RequestEntry};
 use crate::{
     admin::{AdminState, is_api_path},
     db::audit::NewAuditEntry,
@@ -39,7 +39,10 @@ pub async fn write_audit_entry(State(state): State<AdminState>, request: Request
     if let Ok(params) = RawPathParams::from_request_parts(&mut parts, &()).await {
         entry.project_id = params.iter().find(|(name, _)| *name == "project").map(|(_, id)| id.to_owned());
         let others: Vec<&str> = params.iter().filter(|(name, _)| *name != "project").map(|(_, value)| value).collect();
-        entry.target = (!others.is_empty()).then(|| others.join("/"));
+        entry.target = match others.as_slice() {
+            [] => default_target(&entry.action, entry.project_id.as_deref()),
+            others => Some(others.join("/")),
+        };
     }
     let entry = RequestEntry::new(state.platform.clone(), entry);
     parts.extensions.insert(entry.clone());

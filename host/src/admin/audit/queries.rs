@@ -95,6 +95,26 @@ pub(super) async fn entries(
     .await
 }
 
+/// Returns the project of the resource with this id that an action changes. `None` if there is no such resource, if it
+/// belongs to no project, and for actions whose path or details name the project.
+pub(super) async fn project_of(pool: &PgPool, action: &str, target: &str) -> Result<Option<String>, sqlx::Error> {
+    let sql = match action.split_once('.') {
+        // The project into which a backup is restored can be another one.
+        Some(("backup", act)) if act != "restore" => {
+            "SELECT substring(target FROM '^project:(.*)$') FROM backups WHERE id = $1"
+        }
+        Some(("export", _)) => "SELECT project_id FROM exports WHERE id = $1",
+        Some(("import", _)) => "SELECT project_id FROM imports WHERE id = $1",
+        Some(("job", _)) => "SELECT project_id FROM cron_jobs WHERE id = $1",
+        Some(("restore", _)) => "SELECT project_id FROM restores WHERE id = $1",
+        Some(("run", _)) => "SELECT project_id FROM cron_job_runs WHERE id = $1",
+        _ => return Ok(None),
+    };
+    let Ok(id) = target.parse::<Uuid>() else { return Ok(None) };
+    let project: Option<Option<String>> = sqlx::query_scalar(sql).bind(id).fetch_optional(pool).await?;
+    Ok(project.flatten())
+}
+
 /// Returns every action that the log contains.
 pub(super) async fn actions(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT DISTINCT action FROM audit_logs").fetch_all(pool).await

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
+use super::queries;
 use crate::{
     db::audit::{self, Intent, NewAuditEntry},
     error::{ApiError, ApiResult},
@@ -39,15 +40,22 @@ impl RequestEntry {
         state.has_caller = true;
     }
 
-    /// Writes the entry with an unknown outcome. Call it after [`Self::set_actor`] and before anything is changed.
+    /// Finds the project of the resource that the path names, and writes the entry with an unknown outcome. Call it
+    /// after [`Self::set_actor`] and before anything is changed.
     ///
     /// # Errors
     /// Fails if the entry can't be written. Then nothing may be changed.
     pub(in crate::admin) async fn begin(&self) -> ApiResult<()> {
-        let (pool, entry) = {
+        let (pool, mut entry) = {
             let state = self.0.lock();
             (state.pool.clone(), state.entry.clone())
         };
+        if entry.project_id.is_none()
+            && let Some(target) = &entry.target
+        {
+            entry.project_id = queries::project_of(&pool, &entry.action, target).await?;
+            self.0.lock().entry.project_id.clone_from(&entry.project_id);
+        }
         let intent = audit::begin(&pool, &entry).await?;
         self.0.lock().intent = Some(intent);
         Ok(())
@@ -108,9 +116,10 @@ fn add_outcome(entry: &mut NewAuditEntry, response: &Response) {
             entry.project_id = Some(target.clone());
         }
     }
-    // Requests whose path contains no project name it in the details.
+    // Requests whose path names neither a project nor a resource of one name it in the details or as the target.
     if entry.project_id.is_none() {
-        entry.project_id = entry.details["projectId"].as_str().map(str::to_owned);
+        let target = || entry.target.as_deref()?.strip_prefix("project:");
+        entry.project_id = entry.details["projectId"].as_str().or_else(target).map(str::to_owned);
     }
     if let (Some(error), Value::Object(details)) = (extensions.get::<ApiError>(), &mut entry.details) {
         details.insert("error".to_owned(), error.code().as_str().into());

@@ -92,6 +92,7 @@ pub async fn restore_platform(
         Present::Missing | Present::Empty | Present::Unreadable => Vec::new(),
     };
     let mut entry = NewAuditEntry::new("cli", "platform.restore");
+    entry.target = Some("platform".to_owned());
     entry.details = serde_json::json!({ "backup": backup.object_key, "createdAt": backup.manifest.created_at });
     audit::record(&mut *transaction, &entry).await?;
     transaction.commit().await?;

@@ -97,7 +97,8 @@ fn decode<T: DeserializeOwned>(node: Node, again: impl FnOnce() -> Option<Node>)
         Some(Node::Object(members)) if !error.is_located() && members.len() <= MAX_LOCATED_MEMBERS => {
             locate::<T>(&members, error)
         }
-        _ => error,
+        Some(node) => error.within_only_member(&node),
+        None => error,
     })
 }
 

@@ -4,6 +4,8 @@ use std::fmt::{self, Display, Write};
 
 use serde::de::{Error, Expected, Unexpected};
 
+use super::node::Node;
+
 /// Maximum number of characters of a client's string that a message repeats.
 const MAX_SHOWN_CHARACTERS: usize = 80;
 /// Maximum number of names that a message lists.
@@ -64,6 +66,36 @@ impl DecodeError {
     pub(super) fn within_element(mut self, position: usize) -> Self {
         self.path.push(Step::Element(position));
         self
+    }
+
+    /// Adds the member with the wrong value to a path that ends at an object, if only one member has such a value.
+    /// serde collects the members of an object with a tag before it reads their values, so the last step of the path is
+    /// lost.
+    pub(super) fn within_only_member(mut self, root: &Node) -> Self {
+        if let Some(key) = self.only_wrong_member(root).map(str::to_owned) {
+            self.path.insert(0, Step::Member(key));
+        }
+        self
+    }
+
+    fn only_wrong_member<'n>(&self, root: &'n Node) -> Option<&'n str> {
+        let Problem::Wrong { found, .. } = &self.problem else { return None };
+        let mut node = root;
+        for step in self.path.iter().rev() {
+            node = match (step, node) {
+                (Step::Member(key), Node::Object(members)) => &members.iter().find(|(name, _)| name == key)?.1,
+                (Step::Element(position), Node::Array(nodes)) => nodes.get(*position)?,
+                _ => return None,
+            };
+        }
+        let Node::Object(members) = node else { return None };
+        // The problem is the object itself, or it concerns the whole body.
+        if node.kind() == *found || self.path.is_empty() {
+            return None;
+        }
+        let mut wrong = members.iter().filter(|(_, value)| value.kind() == *found);
+        let (name, _) = wrong.next()?;
+        wrong.next().is_none().then_some(name.as_str())
     }
 
     /// Adds the expected form to a message of the type itself, such as that of a date.

@@ -1,6 +1,6 @@
 //! Decoded requests, and the messages for requests that can't be decoded.
 
-use api_types::{CreateJob, CreateNotificationChannel, PageQuery, SignUpload};
+use api_types::{CreateExport, CreateJob, CreateNotificationChannel, PageQuery, SignUpload};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{from_json, from_query};
@@ -115,6 +115,17 @@ fn errors_name_the_field_and_what_it_must_be() {
     check(r#"{"name":"a","count":1,"lines":[],"size":[]}"#, "`size` must be one of small, other, not an array.");
     let message = message::<Order>(r#"{"name":"a","count":1,"lines":[],"due":"soon"}"#);
     assert!(message.starts_with("`due` must be an RFC 3339 formatted date and time string ("), "{message}");
+}
+
+#[test]
+fn errors_name_the_field_of_an_object_with_a_tag() {
+    let check = |source: &str, expected: &str| {
+        let body = format!(r#"{{"source":{source},"format":"csv"}}"#);
+        assert_eq!(message::<CreateExport>(&body), expected, "{source}");
+    };
+    check(r#"{"kind":"table","projectId":null,"table":"a"}"#, "`source.projectId` must be a string, not null.");
+    check(r#"{"kind":"query","projectId":"a","sql":5}"#, "`source.sql` must be a string, not 5.");
+    check(r#"{"kind":"table","projectId":null,"table":null}"#, "`source` must be a string, not null.");
 }
 
 #[test]

@@ -73,7 +73,8 @@ async fn plan_batch(
     missed_after: TimeDelta,
     schedules: &mut Schedules,
 ) -> Result<usize, sqlx::Error> {
-    let plan = async |connection: &mut PgConnection| plan_due_jobs(connection, missed_after, schedules).await;
+    let plan =
+        async |connection: &mut PgConnection| plan_due_jobs(connection, &state.worker, missed_after, schedules).await;
     let (planned, counts) = state.planner.run(STATEMENT_TIMEOUT, plan).await?;
     if planned > 0 {
         state.wake_claimer.notify_one();
@@ -89,6 +90,7 @@ async fn plan_batch(
 /// Plans a batch of due jobs in one transaction. Returns the number of jobs, and of new runs by status.
 async fn plan_due_jobs(
     connection: &mut PgConnection,
+    worker: &str,
     missed_after: TimeDelta,
     schedules: &mut Schedules,
 ) -> Result<(usize, Vec<(RunStatus, i64)>), sqlx::Error> {
@@ -108,7 +110,7 @@ async fn plan_due_jobs(
             .or_insert_with(|| Schedule::parse(&job.schedule_cron, &job.timezone));
         cursors.push(plan_job(job, schedule, missed_after, &mut runs));
     }
-    let counts = queries::queue_due_runs(&mut transaction, &runs, &cursors).await?;
+    let counts = queries::queue_due_runs(&mut transaction, &runs, &cursors, worker).await?;
     transaction.commit().await?;
     Ok((jobs.len(), counts))
 }

@@ -16,7 +16,7 @@ use crate::{
     error::{ApiError, ApiResult, Code},
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery, PageRequest},
     object_store::PLATFORM_BUCKET,
-    transfers::TransfersState,
+    transfers::{Refused, TransfersState, refused},
 };
 
 /// Lifetime of a download URL. The download must start within this time; it may end later.
@@ -61,10 +61,13 @@ pub(crate) async fn create_export(
     State(state): State<TransfersState>,
     NoQuery: NoQuery,
     ApiJson(request): ApiJson<CreateExport>,
-) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<ExportStarted>)> {
+) -> Result<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<ExportStarted>), Refused> {
     let mut details = audit_details(&request.source);
     details["format"] = request.format.as_str().into();
-    let started = state.start_export(request).await?;
+    let started = match state.start_export(request).await {
+        Ok(started) => started,
+        Err(error) => return Err(refused(error, details["projectId"].as_str())),
+    };
     details["runId"] = started.run_id.as_str().into();
     let target = AuditTarget(started.export_id.clone());
     Ok((StatusCode::ACCEPTED, Extension(target), Extension(AuditDetails(details)), ApiJson(started)))

@@ -25,6 +25,9 @@ pub(super) struct Hints {
     pub(super) header: Option<bool>,
     pub(super) delimiter: Option<char>,
     pub(super) null_text: Option<String>,
+    /// The mapped fields. If the first row contains one of them, it is the header. Empty if the owner decided about the
+    /// header.
+    pub(super) mapped: Vec<String>,
 }
 
 /// The beginning of a file.
@@ -67,7 +70,7 @@ impl Head {
     /// Reads the beginning of a file. `is_whole` is whether the bytes are the whole file.
     ///
     /// # Errors
-    /// Returns `unprocessable` if the file is empty or can't be read.
+    /// Returns `unprocessable` if a CSV file is empty, or if the file can't be read.
     pub(super) fn read(
         bytes: &[u8],
         is_whole: bool,
@@ -98,7 +101,7 @@ impl Head {
         let Some(first) = records.first() else {
             return Err(bad.into_iter().next().map_or_else(empty_file, unreadable));
         };
-        let header = hints.header.unwrap_or_else(|| detect_header(&records, target));
+        let header = hints.header.unwrap_or_else(|| detect_header(&records, target)) || is_mapped(first, &hints.mapped);
         let fields = first.len();
         let sources = match header {
             true => distinct(records.remove(0).iter().map(Cell::text).collect()),
@@ -140,7 +143,9 @@ impl Head {
         match read {
             Err(Stop::Failed(error)) if rows.is_empty() => return Err(unreadable(error)),
             Err(Stop::Failed(error)) => bad.push(error),
-            _ if rows.is_empty() => return Err(bad.into_iter().next().map_or_else(empty_file, unreadable)),
+            _ if rows.is_empty() && (!is_whole || !bad.is_empty()) => {
+                return Err(bad.into_iter().next().map_or_else(empty_file, unreadable));
+            }
             _ => {}
         }
         let cells = |mut object: serde_json::Map<String, serde_json::Value>| {
@@ -234,6 +239,14 @@ fn detect_header(rows: &[Vec<Cell>], target: &Target) -> bool {
         return false;
     }
     rest.iter().flatten().any(|cell| looks_like_value(&cell.text()))
+}
+
+/// Returns whether the mapped fields show that the first row is the header: it contains at least one of them, and none
+/// of them is a name that fields have without a header.
+fn is_mapped(first: &[Cell], mapped: &[String]) -> bool {
+    let is_position = |name: &String| (1..=first.len()).any(|number| *name == format!("column{number}"));
+    let names = distinct(first.iter().map(Cell::text).collect());
+    names.iter().any(|name| mapped.contains(name)) && !mapped.iter().any(is_position)
 }
 
 /// Makes names distinct: the second `name` becomes `name_2`, or `name_3` if another field has that name. Fields without

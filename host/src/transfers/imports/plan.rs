@@ -60,7 +60,8 @@ pub(super) struct PlannedColumn {
 /// matches.
 pub(super) fn column_of<'t>(target: &'t Target, source: &str, format: ImportFormat) -> Option<&'t Column> {
     target.column(source).or_else(|| {
-        let mut similar = target.columns.iter().filter(|column| column.name.eq_ignore_ascii_case(source.trim()));
+        let name = source.trim().to_lowercase();
+        let mut similar = target.columns.iter().filter(|column| column.name.to_lowercase() == name);
         let column = similar.next().filter(|_| format == ImportFormat::Csv)?;
         similar.next().is_none().then_some(column)
     })
@@ -171,8 +172,9 @@ fn columns_by_name(head: &Head, target: &Target, format: ImportFormat, request: 
     if format != ImportFormat::Csv {
         let is_source = |column: &Column| head.sources.contains(&column.name);
         // Later objects may have other keys, so an insert uses all columns. But an upsert must not change columns that
-        // are not in the file.
-        let any_key = request.mode == ImportMode::Insert && target.columns.iter().any(is_source);
+        // are not in the file. A file without objects matches every table.
+        let any_key = head.rows.is_empty()
+            || (request.mode == ImportMode::Insert && target.columns.iter().any(is_source));
         let columns = target.columns.iter().filter(|column| is_writable(column) && (any_key || is_source(column)));
         return columns.map(|column| planned(0, &column.name, column)).collect();
     }

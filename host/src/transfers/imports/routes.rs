@@ -16,7 +16,7 @@ use crate::{
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery, PageRequest},
     jobs::{RunStartedResponse, run_started},
     object_store::PLATFORM_BUCKET,
-    transfers::TransfersState,
+    transfers::{Refused, TransfersState, refused},
 };
 
 /// Filter and page of a list of imports.
@@ -57,8 +57,9 @@ pub(crate) async fn create_import(
     State(state): State<TransfersState>,
     NoQuery: NoQuery,
     ApiJson(request): ApiJson<CreateImport>,
-) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<ImportCreated>)> {
-    let created = state.create_import(request).await?;
+) -> Result<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<ImportCreated>), Refused> {
+    let project = request.project_id.clone();
+    let created = state.create_import(request).await.map_err(|error| refused(error, Some(&project)))?;
     let Import { id, project_id, table, format, size_bytes, .. } = &created.import;
     let details = json!({ "projectId": project_id, "table": table, "format": format, "sizeBytes": size_bytes });
     let target = AuditTarget(id.clone());

@@ -64,7 +64,10 @@ impl TransfersState {
         };
         let delimiter = request.delimiter.as_deref().or(shown.delimiter.as_deref());
         let null_text = request.null_text.clone().or(shown.null_text);
-        let hints = Hints::new(request.header.or(shown.header), delimiter, null_text)?;
+        let mut hints = Hints::new(request.header.or(shown.header), delimiter, null_text)?;
+        if let (None, Some(mapping)) = (request.header, &request.mapping) {
+            hints.mapped = mapping.keys().cloned().collect();
+        }
         let head = self.head(&import, &hints, &target).await?;
         let plan = Plan::new(request, &head, &target, import.format)?;
         let run_id = Uuid::now_v7();
@@ -129,6 +132,6 @@ impl Hints {
         if null_text.as_ref().is_some_and(|text| text.len() > 100) {
             return Err(invalid_field("nullText", "`nullText` may have at most 100 bytes."));
         }
-        Ok(Self { header, delimiter, null_text })
+        Ok(Self { header, delimiter, null_text, mapped: Vec::new() })
     }
 }

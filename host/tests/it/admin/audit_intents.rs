@@ -1,8 +1,10 @@
 //! Every change has an audit entry even if the process is killed, and entries name the changed resource.
 
+use atlashub::config::Role;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
 
 use crate::support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, Serving, TestApp, eventually};
 
@@ -159,4 +161,52 @@ async fn entries_name_the_changed_resource() {
     let upload = json!({ "path": "a.txt", "contentType": "text/plain", "maxSize": 100 });
     app.admin().post(&project.path("/buckets/uploads/signed-upload"), upload).await;
     assert_eq!(details("object.sign_upload").await, json!({ "objectKey": "uploads/a.txt" }));
+}
+
+#[tokio::test]
+async fn entries_name_project_and_target_of_successful_and_refused_changes() {
+    let app = TestApp::builder().role(Role::Gateway).start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE items (id int PRIMARY KEY)").await;
+    let last = async |action: &str| entries(&app.admin(), &format!("&action={action}")).await[0].clone();
+    app.admin().patch(&project.path(""), json!({ "name": "Store" })).await;
+    app.admin().post(&project.path("/sql"), json!({ "sql": "INSERT INTO items VALUES (1)" })).await;
+    for action in ["project.update", "sql.run"] {
+        let entry = last(action).await;
+        assert_eq!((&entry["target"], &entry["projectId"]), (&json!(project.id), &json!(project.id)), "{entry}");
+    }
+    app.admin().delete("/admin/v1/sessions").await;
+    assert_eq!(last("admin.end_sessions").await["target"], "platform");
+
+    let run = Uuid::now_v7();
+    sqlx::query(
+        "INSERT INTO cron_job_runs (id, project_id, plugin, plugin_job, trigger)
+         VALUES ($1, $2, 'nobody', 'x', 'manual')",
+    )
+    .bind(run)
+    .bind(&project.id)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    let (status, cancelled) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{cancelled}");
+    let cancelled = last("run.cancel").await;
+    let found = (&cancelled["result"], &cancelled["projectId"], &cancelled["target"]);
+    assert_eq!(found, (&json!("success"), &json!(project.id), &json!(run.to_string())), "{cancelled}");
+
+    let import = json!({ "projectId": project.id, "table": "items", "format": "csv", "sizeBytes": 5 });
+    let (_, created) = app.admin().post("/admin/v1/imports", import).await;
+    let path = format!("/admin/v1/imports/{}/start", created["import"]["id"].as_str().unwrap());
+    app.admin().post(&path, json!({})).await;
+    let empty = json!({ "projectId": project.id, "table": "items", "format": "csv", "sizeBytes": -1 });
+    app.admin().post("/admin/v1/imports", empty).await;
+    let source = json!({ "kind": "query", "projectId": project.id, "sql": "SELECT nothing" });
+    app.admin().post("/admin/v1/exports", json!({ "source": source, "format": "csv" })).await;
+    for action in ["import.start", "import.create", "export.create"] {
+        let entry = last(action).await;
+        assert_eq!((&entry["result"], &entry["projectId"]), (&json!("denied"), &json!(project.id)), "{entry}");
+    }
+    let unknown = json!({ "projectId": "nowhere", "table": "items", "format": "csv", "sizeBytes": 5 });
+    app.admin().post("/admin/v1/imports", unknown).await;
+    assert_eq!(last("import.create").await["projectId"], Value::Null);
 }

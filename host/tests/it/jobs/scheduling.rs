@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     jobs::schedulers::{GRACE, LEASE, fire_times, gateway},
-    support::{JobsNode, TestRunner, eventually},
+    support::{JobsNode, TestRunner, eventually, expire_leases},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,6 +38,30 @@ async fn missed_fire_times_get_one_run_or_none() {
     })
     .await;
     assert_eq!((left, app.runs_of(&once).await.len(), app.runs_of(&none).await.len()), (0, 1, 0));
+    node.stop(GRACE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn catch_up_run_waits_for_the_run_of_a_killed_scheduler() {
+    let runner = TestRunner::new();
+    let app = gateway(&runner).await;
+    let killed = JobsNode::start(&app, &runner, "killed", LEASE).await;
+    let job = json!({ "scheduleCron": "0 * * * *", "overlap": "skip", "params": { "wait": true } });
+    let job = app.create_job(job).await;
+    let lost = app.run_job(&job).await;
+    eventually("the run has started", async || runner.attempts_of(&job).len() == 1).await;
+    killed.kill();
+    app.rewind_schedule(&job, "3 days").await;
+    runner.open_gate();
+    let node = JobsNode::start(&app, &runner, "next", LEASE).await;
+    let catch_up = eventually("the missed fire times have a run", async || {
+        app.runs_of(&job).await.into_iter().find(|run| run["trigger"] == "catchUp")
+    })
+    .await;
+    assert_ne!(catch_up["status"], "skipped", "{catch_up}");
+    expire_leases(&mut app.app.platform().acquire().await.unwrap()).await;
+    app.until_run(&lost, "fail").await;
+    app.until_run(catch_up["id"].as_str().unwrap(), "success").await;
     node.stop(GRACE).await;
 }
 

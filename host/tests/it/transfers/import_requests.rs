@@ -83,7 +83,7 @@ async fn invalid_requests_are_refused() {
     assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
     assert!(body["error"]["hint"].as_str().unwrap().starts_with("The table has no key. Add"), "{body}");
     assert_eq!(app.admin().delete(&keyless).await.0, StatusCode::NO_CONTENT);
-    let empty = upload(&app, &project, "bare", "json", "[]").await;
+    let empty = upload(&app, &project, "bare", "json", " ").await;
     let (status, body) = app.admin().post(&format!("{empty}/preview"), json!({})).await;
     assert_eq!((status, code(&body)), (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"), "{body}");
     let utf_16 = upload(&app, &project, "bare", "csv", b"\xff\xfen\0\n\0").await;

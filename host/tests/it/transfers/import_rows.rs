@@ -1,9 +1,11 @@
 //! Rows that an import skips because of their content or a trigger, and rows with identities.
 
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    imports::{counts, import, value},
+    download_text, export,
+    imports::{counts, import, run, upload, value},
     start,
 };
 
@@ -150,4 +152,63 @@ async fn import_into_a_table_that_forces_policies_names_the_remedy_and_advances_
     assert_eq!(errors(&done), [(4, None, "forbidden")], "{done}");
     project.sql("INSERT INTO notes (name) VALUES ('next')").await;
     assert_eq!(value(&project, "SELECT array_agg(id ORDER BY id) FROM notes").await, json!([40, 50, 51]));
+}
+
+#[tokio::test]
+async fn names_of_csv_fields_match_columns_in_another_case() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql(r#"CREATE TABLE sizes ("Größe" int, "Ä" int, name text)"#).await;
+    let done = import(&app, &project, "sizes", "csv", "GRÖßE,ä,Name\n1,2,a\n", json!({})).await;
+    assert_eq!(counts(&done), [1, 1, 0, 0, 0], "{done}");
+    assert_eq!(value(&project, r#"SELECT json_build_array("Größe", "Ä", name) FROM sizes"#).await, json!([1, 2, "a"]));
+}
+
+#[tokio::test]
+async fn export_of_an_empty_table_is_imported_as_no_rows() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE bare (id serial PRIMARY KEY, name text)").await;
+    let source = json!({ "kind": "table", "projectId": project.id, "table": "bare" });
+    for format in ["csv", "json"] {
+        let file = export(&app, json!({ "source": source, "format": format })).await;
+        let file = download_text(&app, &file).await;
+        for mode in ["insert", "upsert"] {
+            let path = upload(&app, &project, "bare", format, file.as_str()).await;
+            let (status, preview) = app.admin().post(&format!("{path}/preview"), json!({})).await;
+            assert_eq!((status, &preview["rows"]), (StatusCode::OK, &json!([])), "{format}: {preview}");
+            let done = run(&app, &path, json!({ "mode": mode })).await;
+            assert_eq!((&done["state"], counts(&done)), (&json!("done"), [0; 5]), "{format}: {done}");
+        }
+    }
+    project.sql("INSERT INTO bare (name) VALUES ('first')").await;
+    assert_eq!(value(&project, "SELECT id FROM bare").await, 1);
+}
+
+#[tokio::test]
+async fn mapped_values_of_the_first_row_make_it_the_header() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE fruits (name text, code text)").await;
+    let file = "Full Name,Comment\nApple,good\nPear,bad\n";
+    let mapping = json!({ "Full Name": "name", "Comment": "code" });
+    let rows = "SELECT json_agg(json_build_array(name, code) ORDER BY name) FROM fruits";
+    let done = import(&app, &project, "fruits", "csv", file, json!({ "mapping": mapping })).await;
+    assert_eq!((&done["state"], counts(&done)), (&json!("done"), [2, 2, 0, 0, 0]), "{done}");
+    assert_eq!(value(&project, rows).await, json!([["Apple", "good"], ["Pear", "bad"]]));
+
+    // Without a header, fields have other names, which a mapping can also contain.
+    project.sql("TRUNCATE fruits").await;
+    let by_position = json!({ "mapping": { "column1": "name" } });
+    let done = import(&app, &project, "fruits", "csv", file, by_position).await;
+    assert_eq!(counts(&done), [3, 3, 0, 0, 0], "{done}");
+
+    let path = upload(&app, &project, "fruits", "csv", file).await;
+    let request = json!({ "mapping": mapping, "header": false });
+    let (status, body) = app.admin().post(&format!("{path}/start"), request).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    let (_, preview) = app.admin().post(&format!("{path}/preview"), json!({})).await;
+    assert_eq!(preview["header"], false, "{preview}");
+    let done = run(&app, &path, json!({ "mapping": mapping })).await;
+    assert_eq!(counts(&done), [2, 2, 0, 0, 0], "{done}");
 }

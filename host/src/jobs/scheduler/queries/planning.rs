@@ -60,10 +60,14 @@ pub(in crate::jobs::scheduler) struct JobCursor {
 
 /// Inserts the runs as queued or skipped, and advances the cursors. Returns the number of new runs by status. No second
 /// run is inserted for a fire time that has one.
+///
+/// A catch-up run is queued while a run of another scheduler than `worker` is active: that scheduler may have crashed,
+/// and then the run only ends when its lease expires. The catch-up run waits until it has ended.
 pub(in crate::jobs::scheduler) async fn queue_due_runs(
     transaction: &mut PgConnection,
     runs: &[FiredRun],
     cursors: &[JobCursor],
+    worker: &str,
 ) -> Result<Vec<(RunStatus, i64)>, sqlx::Error> {
     let counts: Vec<(RunStatus, i64, Option<String>)> = sqlx::query_as(
         "WITH fired AS (
@@ -73,7 +77,8 @@ pub(in crate::jobs::scheduler) async fn queue_due_runs(
              SELECT fired.*, CASE
                  WHEN j.overlap = 'skip' AND (
                      fired.position > 1
-                     OR EXISTS (SELECT 1 FROM cron_job_runs o WHERE o.job_id = j.id AND o.status = 'running')
+                     OR EXISTS (SELECT 1 FROM cron_job_runs o WHERE o.job_id = j.id AND o.status = 'running'
+                                AND (fired.trigger <> 'catchUp' OR o.worker = $6))
                      OR EXISTS (SELECT 1 FROM cron_job_runs o WHERE o.job_id = j.id AND o.status = 'queued'))
                      THEN 'the previous run had not ended'
                  WHEN (SELECT count(*) FROM (SELECT 1 FROM cron_job_runs o WHERE o.job_id = j.id
@@ -108,6 +113,7 @@ pub(in crate::jobs::scheduler) async fn queue_due_runs(
     .bind(signals::CHANNEL)
     .bind(signals::RUN_QUEUED)
     .bind(MAX_QUEUED_RUNS)
+    .bind(worker)
     .fetch_all(transaction)
     .await?;
     Ok(counts.into_iter().map(|(status, count, _)| (status, count)).collect())
