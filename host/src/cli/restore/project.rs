@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Confirmation, Stopped};
 use crate::{
     app::App,
-    backups::{RecoveryError, StoredBackup, restore_project},
+    backups::{BackupManifest, RecoveryError, StoredBackup, restore_project},
     cli::{POSTGRES_TIMEOUT, error::CommandError},
     config::Config,
     db::{
@@ -164,6 +164,12 @@ impl<'a> Projects<'a> {
         let ProjectRef { id, name, .. } = project;
         if let Some(backup) = backup {
             self.check_master_key(project, backup)?;
+        }
+        if let Some(BackupManifest { target, title, .. }) = backup.map(|backup| &backup.manifest)
+            && target.strip_prefix("project:").is_some_and(|source| source != id)
+        {
+            let title = title.as_ref().map(|title| format!(" ({title})")).unwrap_or_default();
+            eprintln!("The backup is of `{target}`{title}. It replaces the data of `project:{id}` ({name}).");
         }
         let (app, identity) = (&self.app, self.stopped.identity.as_ref());
         let restored = restore_project(app.backups(), app.projects(), id, backup, identity, self.failed_objects)
