@@ -205,7 +205,11 @@ async fn restored_platform_keeps_revoked_keys_revoked() {
     assert_eq!(admin.delete(&path).await.0, StatusCode::NO_CONTENT);
     // The platform can't be restored from a project's backup nor the reverse, and an unknown project can't be restored.
     serving.end();
-    let wrong = vars.run(&["restore", "project", project_id, "--backup", id, "--yes"]);
+    let wrong = eventually("the server's sessions have ended", async || {
+        let wrong = vars.run(&["restore", "project", project_id, "--backup", id, "--yes"]);
+        (!wrong.stderr.contains("stop all servers")).then_some(wrong)
+    })
+    .await;
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
     assert!(wrong.stderr.contains("the backup is of `platform`, not of a project"), "{wrong:?}");
     let wrong = vars.run(&["restore", "platform", "--backup", of_project["id"].as_str().unwrap(), "--yes"]);
