@@ -102,6 +102,10 @@ async fn new_machine_is_restored_from_the_object_store_and_the_master_key() {
     let refused = vars.run(&["restore", "everything"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("--yes"), "{refused:?}");
+    let platform = vars.run(&["restore", "platform", "--yes"]);
+    let id = shop["project"]["id"].as_str().unwrap();
+    assert_eq!(platform.code, Some(0), "{platform:?}");
+    assert!(platform.stdout.contains(&format!("project {id} (Shop) has no database")), "{platform:?}");
     // The command can be repeated, for example after it was interrupted.
     for _ in 0..2 {
         let restored = vars.run(&["restore", "everything", "--yes"]);
