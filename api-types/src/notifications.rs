@@ -196,7 +196,7 @@ pub struct TestNotificationSettings {
     pub settings: ChannelSettings,
 }
 
-/// Defines the struct from which a request is deserialized. It has the settings as its own fields, so that serde refuses
+/// Defines the struct from which a request is deserialized. The settings are its own fields, so that serde refuses
 /// unknown fields. serde can't do that for a struct with a flattened field.
 macro_rules! request_fields {
     ($fields:ident, $request:ident { $($name:ident: $kind:ty,)* }) => {
