@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Confirmation, Stopped};
 use crate::{
     backups::{StoredBackup, restore_platform},
-    cli::error::CommandError,
+    cli::{backup::parse_backup_id, error::CommandError},
     config::Config,
     db::{self, migrations},
     error::count,
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct PlatformArguments {
     /// Id of a backup, as `atlashub restore --list` shows it (default: the newest)
-    #[arg(long)]
+    #[arg(long, value_parser = parse_backup_id)]
     backup: Option<Uuid>,
     #[command(flatten)]
     confirmation: Confirmation,

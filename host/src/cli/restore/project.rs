@@ -9,7 +9,7 @@ use super::{Confirmation, Stopped};
 use crate::{
     app::App,
     backups::{BackupManifest, RecoveryError, StoredBackup, restore_project},
-    cli::{POSTGRES_TIMEOUT, error::CommandError},
+    cli::{POSTGRES_TIMEOUT, backup::parse_backup_id, error::CommandError},
     config::Config,
     db::{
         migrations,
@@ -33,7 +33,7 @@ pub(super) struct ProjectArguments {
     #[arg(long, conflicts_with = "backup")]
     all: bool,
     /// Id of a backup, as `atlashub restore --list` shows it (default: the project's newest)
-    #[arg(long)]
+    #[arg(long, value_parser = parse_backup_id)]
     backup: Option<Uuid>,
     /// Leave out indexes, constraints, triggers and contents of materialized views that can't be created, and list them
     #[arg(long)]
