@@ -102,7 +102,7 @@ impl<'a> Projects<'a> {
     }
 
     pub(super) async fn close(self) {
-        self.app.platform().close().await;
+        self.app.close().await;
     }
 
     fn find(&self, id: &str) -> Result<&ProjectRef, CommandError> {
