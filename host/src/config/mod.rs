@@ -1,9 +1,9 @@
 //! Configuration: environment variables and `.env`, read once at start into small structs.
 //!
 //! `variables` declares every variable with its default. Tests check that the defaults in `docs/CONFIGURATION.md`, and
-//! those that other code repeats, are the same. `vars` reads the variables. `unknown_variables` finds misspelt ones. Each
-//! of the other modules reads one group into a struct. A missing or invalid value is a [`ConfigError`]: one line with
-//! the variable, the problem and the remedy.
+//! those that other code repeats, are the same. `vars` reads the variables. `unknown_variables` finds misspelt ones.
+//! Each of the other modules reads one group into a struct. A missing or invalid value is a [`ConfigError`]: one line
+//! with the variable, the problem and the remedy.
 //!
 //! This module does not access the network. The only files that it reads are `.env`, the files of secrets
 //! (`NAME_FILE`) and the file of `ATLASHUB_CA_FILE`.
