@@ -141,7 +141,7 @@ pub struct ChannelSettings {
 
 /// A channel to create.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "CreateFields")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateNotificationChannel {
     /// Name of the channel, 1 to 120 characters.
@@ -160,7 +160,7 @@ pub struct CreateNotificationChannel {
 
 /// Changes to a channel. Fields that are absent stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "UpdateFields")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateNotificationChannel {
     /// Name of the channel, 1 to 120 characters.
@@ -179,7 +179,7 @@ pub struct UpdateNotificationChannel {
 
 /// Settings of a channel to test before they are stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "TestFields")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TestNotificationSettings {
     /// Name of the channel, for the text of the message.
@@ -195,6 +195,63 @@ pub struct TestNotificationSettings {
     #[serde(flatten)]
     pub settings: ChannelSettings,
 }
+
+/// Defines the struct from which a request is deserialized. The settings are its own fields, so that serde refuses
+/// unknown fields. serde can't do that for a struct with a flattened field.
+macro_rules! request_fields {
+    ($fields:ident, $request:ident { $($name:ident: $kind:ty,)* }) => {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct $fields {
+            $($name: $kind,)*
+            url: Option<String>,
+            secret: Option<String>,
+            host: Option<String>,
+            port: Option<u16>,
+            tls: Option<SmtpTls>,
+            username: Option<String>,
+            password: Option<String>,
+            from: Option<String>,
+            to: Option<Vec<String>>,
+        }
+
+        impl From<$fields> for $request {
+            fn from(fields: $fields) -> Self {
+                let settings = ChannelSettings {
+                    url: fields.url,
+                    secret: fields.secret,
+                    host: fields.host,
+                    port: fields.port,
+                    tls: fields.tls,
+                    username: fields.username,
+                    password: fields.password,
+                    from: fields.from,
+                    to: fields.to,
+                };
+                Self { $($name: fields.$name,)* settings }
+            }
+        }
+    };
+}
+
+request_fields!(CreateFields, CreateNotificationChannel {
+    name: String,
+    kind: ChannelKind,
+    events: Vec<NotificationEvent>,
+    enabled: Option<bool>,
+});
+
+request_fields!(UpdateFields, UpdateNotificationChannel {
+    name: Option<String>,
+    events: Option<Vec<NotificationEvent>>,
+    enabled: Option<bool>,
+});
+
+request_fields!(TestFields, TestNotificationSettings {
+    name: Option<String>,
+    kind: ChannelKind,
+    channel_id: Option<String>,
+});
 
 /// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

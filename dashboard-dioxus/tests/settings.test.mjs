@@ -52,7 +52,7 @@ test("pending migrations are applied in a run", async (t) => {
   const newest = items.toSorted((a, b) => b.version - a.version)[0];
   const page = await openPage(t);
   let isApplied = false;
-  await page.route("**/admin/v1/migrations", (route) => {
+  await page.route(/\/admin\/v1\/migrations(\?|$)/, (route) => {
     const pending = (item) => (item.version === newest.version ? { ...item, state: "pending", appliedAt: null } : item);
     return route.fulfill({ json: { items: isApplied ? items : items.map(pending), nextCursor: null } });
   });

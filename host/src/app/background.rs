@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use api_types::RunStatus;
+use tokio_util::sync::CancellationToken;
 
-use super::{App, notices::RunNotices};
+use super::{App, Inner, notices::RunNotices};
 use crate::{
     admin,
     backups::{self, BackupsState, RestoreJob, Restores},
@@ -33,6 +34,7 @@ struct RunEndObserver {
     backups: BackupsState,
     projects: ProjectsState,
     transfers: TransfersState,
+    stopping: CancellationToken,
 }
 
 impl RunObserver for RunEndObserver {
@@ -40,11 +42,11 @@ impl RunObserver for RunEndObserver {
         self.notices.run_ended(ended);
         if ended.plugin == RestoreJob::PLUGIN {
             let restores = self.backups.restores.clone();
-            tokio::spawn(async move { sweep_restores(&restores).await });
+            spawn_until(&self.stopping, async move { sweep_restores(&restores).await });
         }
         if ended.plugin == transfers::PLUGIN && ended.status != RunStatus::Success {
             let transfers = self.transfers.clone();
-            tokio::spawn(async move {
+            spawn_until(&self.stopping, async move {
                 if let Err(error) = transfers::clean_up(&transfers).await {
                     tracing::warn!(%error, "could not remove what an export or import left behind");
                 }
@@ -52,9 +54,21 @@ impl RunObserver for RunEndObserver {
         }
         if ended.project_id.is_some() && !ended.will_retry {
             let (backups, projects, run) = (self.backups.clone(), self.projects.clone(), ended.run_id);
-            tokio::spawn(async move { backups.finish_deletion_after_run(&projects, run).await });
+            spawn_until(&self.stopping, async move { backups.finish_deletion_after_run(&projects, run).await });
         }
     }
+}
+
+/// Starts a task, and drops it once the process stops. Otherwise, it would log errors while connections are closed.
+fn spawn_until(stopping: &CancellationToken, task: impl Future<Output: Send> + Send + 'static) {
+    let stopping = stopping.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => {}
+            _ = task => {}
+        }
+    });
 }
 
 /// Removes the leftovers of restores that ended or whose process was killed.
@@ -70,14 +84,15 @@ impl App {
     /// the scheduler and the other sweeps.
     pub fn start_background(&self) {
         observability::start_metrics();
-        tokio::spawn(self.0.projects.keys.clone().listen());
-        tokio::spawn(self.0.projects.keys.clone().store_usage_regularly());
-        tokio::spawn(self.0.plugins.clone().watch());
-        tokio::spawn(events::watch(self.0.events.clone()));
-        tokio::spawn(admin::report_node(self.platform().clone(), self.0.admin.system.clone()));
-        notifications::start(&self.0.notifications, self.0.config.data_dir.clone(), self.0.config.disk_low_percent);
+        self.spawn(self.0.projects.keys.clone().listen());
+        self.spawn(self.0.projects.keys.clone().store_usage_regularly());
+        self.spawn(self.0.plugins.clone().watch());
+        self.spawn(events::watch(self.0.events.clone()));
+        self.spawn(admin::report_node(self.platform().clone(), self.0.admin.system.clone()));
+        let Inner { notifications, config, .. } = &*self.0;
+        self.spawn(notifications::run(notifications.clone(), config.data_dir.clone(), config.disk_low_percent));
         let app = self.clone();
-        tokio::spawn(async move {
+        self.spawn(async move {
             if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
                 tracing::warn!(%error, "could not revoke access to the shared databases from projects' roles");
             }
@@ -87,17 +102,18 @@ impl App {
             app.sweep_projects().await;
         });
         if self.0.config.role.runs_jobs() {
-            tokio::spawn(self.clone().sweep_storage());
-            tokio::spawn(self.clone().sweep_backups());
-            tokio::spawn(self.clone().sweep_transfers());
-            tokio::spawn(self.clone().sweep_verifications_and_restores());
+            self.spawn(self.clone().sweep_storage());
+            self.spawn(self.clone().sweep_backups());
+            self.spawn(self.clone().sweep_transfers());
+            self.spawn(self.clone().sweep_verifications_and_restores());
             let app = self.clone();
-            tokio::spawn(async move {
+            self.spawn(async move {
                 let observer = RunEndObserver {
                     notices: RunNotices::new(app.notifier().clone()),
                     backups: app.0.backups.clone(),
                     projects: app.0.projects.clone(),
                     transfers: app.0.transfers.clone(),
+                    stopping: app.0.stopping.clone(),
                 };
                 let mut scheduler = app.0.scheduler.lock().await;
                 *scheduler = Some(Scheduler::start(app.0.jobs.clone(), Some(Arc::new(observer))).await);
@@ -114,6 +130,19 @@ impl App {
         if let Some(scheduler) = scheduler {
             scheduler.stop(RUN_STOP_TIMEOUT).await;
         }
+    }
+
+    /// Ends the background tasks, and closes the connections to the platform database. Only for a process that stops,
+    /// after [`Self::stop_jobs`].
+    pub async fn close(&self) {
+        self.0.stopping.cancel();
+        self.0.projects.pools.availability().stop();
+        self.platform().close().await;
+    }
+
+    /// Starts a task that ends with the process.
+    fn spawn(&self, task: impl Future<Output: Send> + Send + 'static) {
+        spawn_until(&self.0.stopping, task);
     }
 
     /// Removes unfinished projects, and finishes deletions that waited for a final backup. Runs at the start and then

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use futures_util::FutureExt as _;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{App, Inner, ReplacedParts, Services, notices};
@@ -312,6 +313,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             begin_final_backup,
         },
         readiness: Readiness::default(),
+        stopping: CancellationToken::new(),
         config,
     })))
 }

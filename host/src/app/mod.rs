@@ -15,6 +15,7 @@ use axum::extract::FromRef;
 use chrono::{DateTime, Utc};
 use plugin_compiler::Compiler;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{AdminState, OverviewState},
@@ -92,6 +93,8 @@ struct Inner {
     admin: AdminState,
     dashboard: DashboardState,
     readiness: Readiness,
+    /// Cancelled when the process stops. Ends the background tasks.
+    stopping: CancellationToken,
 }
 
 impl App {

@@ -18,6 +18,8 @@ pub(super) const JOB: &str = "backup";
 /// Time limit of a run. This is enough for large databases. The plugin's own limit may be shorter.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
+const PROJECT_IDS: &str = "The list of projects shows the id of each project.";
+
 /// The content of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackupContent {
@@ -40,12 +42,13 @@ impl BackupsState {
                 .with_hint("Leave `objects` out, or back up `all`."));
         }
         if target != "all" {
-            let database: DatabaseName = target.parse().map_err(|_| {
-                ApiError::invalid("`target` must be `platform`, `project:<id>` or `all`.")
-                    .with_hint("The list of projects shows the id of each project.")
+            let database: DatabaseName = target.parse().map_err(|_| match target.strip_prefix("project:") {
+                // No project has this id.
+                Some(id) if !id.is_empty() => ApiError::not_found("project").with_hint(PROJECT_IDS),
+                _ => ApiError::invalid("`target` must be `platform`, `project:<id>` or `all`.").with_hint(PROJECT_IDS),
             })?;
             match self.databases.title(&database).await {
-                Err(DbError::Gone) => return Err(ApiError::not_found("project")),
+                Err(DbError::Gone) => return Err(ApiError::not_found("project").with_hint(PROJECT_IDS)),
                 title => name = title?,
             }
             if let DatabaseName::Project(id) = database {

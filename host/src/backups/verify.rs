@@ -333,9 +333,10 @@ fn restore_failure(error: RestoreError) -> CatalogueError {
         error @ (RestoreError::NoProgram { .. } | RestoreError::Refused(_)) => {
             CatalogueError::NotChecked(error.to_string())
         }
-        error @ (RestoreError::Failed(_) | RestoreError::FailedObject { .. } | RestoreError::NotAnArchive(_)) => {
-            CatalogueError::Unverified(error.to_string())
-        }
+        error @ (RestoreError::Failed(_)
+        | RestoreError::FailedObject { .. }
+        | RestoreError::NotAnArchive(_)
+        | RestoreError::OfPlatform) => CatalogueError::Unverified(error.to_string()),
     }
 }
 

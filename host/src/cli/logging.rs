@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tracing::{Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::config::{ConfigError, Vars};
+use crate::config::{ConfigError, UnknownVariable, Vars};
 
 /// Targets with their maximum level: crates that log statements, values, headers or keys at verbose levels, or log what
 /// is of no use to an operator. `ATLASHUB_LOG` can't raise these levels. The first entry that matches a target applies.
@@ -32,6 +32,7 @@ const MAX_LEVELS: &[(&str, LevelFilter)] = &[
     ("tower", LevelFilter::WARN),
 ];
 
+/// Starts logging, and warns about unknown environment variables.
 pub(super) fn start(vars: &Vars, json: bool, default_filter: &str) -> Result<(), ConfigError> {
     let text = vars.text_or("ATLASHUB_LOG", default_filter)?;
     let filter = EnvFilter::builder().parse(&text).map_err(|error| {
@@ -50,6 +51,9 @@ pub(super) fn start(vars: &Vars, json: bool, default_filter: &str) -> Result<(),
     };
     if let Err(error) = started {
         tracing::debug!(%error, "logging was already set up");
+    }
+    for UnknownVariable { name, similar } in vars.unknown() {
+        tracing::warn!(name, similar = similar.as_deref(), "an environment variable is not known, so it has no effect");
     }
     Ok(())
 }

@@ -167,7 +167,7 @@ async fn serve(
     app.notifier().flush(NOTIFICATION_FLUSH_TIMEOUT).await;
     let _ = tokio::time::timeout(KEY_USAGE_TIMEOUT, app.projects().keys.store_usage()).await;
     let _ = tokio::time::timeout(LEAVE_TIMEOUT, admin::leave_nodes(app.platform(), &app.admin().system)).await;
-    app.platform().close().await;
+    app.close().await;
     Ok(())
 }
 

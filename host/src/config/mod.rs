@@ -1,9 +1,9 @@
 //! Configuration: environment variables and `.env`, read once at start into small structs.
 //!
 //! `variables` declares every variable with its default. Tests check that the defaults in `docs/CONFIGURATION.md`, and
-//! those that other code repeats, are the same. `vars` reads the variables. Each of the other modules reads one group
-//! into a struct. A missing or invalid value is a [`ConfigError`]: one line with the variable, the problem and the
-//! remedy.
+//! those that other code repeats, are the same. `vars` reads the variables. `unknown_variables` finds misspelt ones.
+//! Each of the other modules reads one group into a struct. A missing or invalid value is a [`ConfigError`]: one line
+//! with the variable, the problem and the remedy.
 //!
 //! This module does not access the network. The only files that it reads are `.env`, the files of secrets
 //! (`NAME_FILE`) and the file of `ATLASHUB_CA_FILE`.
@@ -19,6 +19,7 @@ mod plugins;
 mod proxies;
 mod storage;
 mod trusted_certificates;
+mod unknown_variables;
 mod variables;
 mod vars;
 
@@ -35,6 +36,7 @@ pub use plugins::PluginsConfig;
 pub use proxies::ProxyTrust;
 pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig, StoreAddress};
 pub use trusted_certificates::TrustedCertificates;
+pub use unknown_variables::UnknownVariable;
 pub use variables::{VARIABLES, Variable};
 pub use vars::{ConfigError, Secret, Vars};
 

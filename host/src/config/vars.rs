@@ -10,7 +10,10 @@ use std::{
 
 use api_types::{ConfigurationSource, ConfigurationVariable};
 
-use super::variables::{VARIABLES, Variable};
+use super::{
+    unknown_variables::{UnknownVariable, unknown_variables},
+    variables::{VARIABLES, Variable},
+};
 
 /// A secret. Its `Debug` output does not contain it, and its memory is cleared when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -142,6 +145,12 @@ impl Vars {
             }
             (None, None) => Ok(None),
         }
+    }
+
+    /// Returns the variables that are set, begin with `ATLASHUB_` and are not known.
+    pub fn unknown(&self) -> Vec<UnknownVariable> {
+        let is_set = |(_, value): &(&String, &String)| !value.trim().is_empty();
+        unknown_variables(self.values.iter().filter(is_set).map(|(name, _)| name.as_str()))
     }
 
     /// Returns every variable with its value and source, without the values of secrets.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     DbError, ServerAddress,
@@ -29,7 +30,10 @@ const REFUSED_INTERVAL: Duration = Duration::from_secs(1);
 /// connections that wait for a response are closed. Clones share the state. The session ends when the last clone is
 /// dropped.
 #[derive(Clone)]
-pub struct Availability(watch::Receiver<bool>);
+pub struct Availability {
+    down: watch::Receiver<bool>,
+    stopped: CancellationToken,
+}
 
 /// The server does not respond.
 #[derive(Debug, thiserror::Error)]
@@ -47,14 +51,23 @@ impl Availability {
     pub fn watch(database_url: &Secret) -> anyhow::Result<Self> {
         let server = ServerAddress::from_url(database_url.expose())?;
         let login = Login::from_url(database_url)?;
-        let (sender, receiver) = watch::channel(false);
+        let (sender, down) = watch::channel(false);
+        let stopped = CancellationToken::new();
+        let availability = Self { down, stopped: stopped.clone() };
         tokio::spawn(async move {
             tokio::select! {
-                () = watch_server(&server, &login, &sender) => {}
+                biased;
+                () = stopped.cancelled() => {}
                 () = sender.closed() => {}
+                () = watch_server(&server, &login, &sender) => {}
             }
         });
-        Ok(Self(receiver))
+        Ok(availability)
+    }
+
+    /// Stops watching, because the process ends. The end of the server is then neither noticed nor logged.
+    pub fn stop(&self) {
+        self.stopped.cancel();
     }
 
     /// Checks whether the server responds.
@@ -62,7 +75,7 @@ impl Availability {
     /// # Errors
     /// Fails while the server does not respond.
     pub fn check(&self) -> Result<(), ServerDown> {
-        if *self.0.borrow() { Err(ServerDown) } else { Ok(()) }
+        if *self.down.borrow() { Err(ServerDown) } else { Ok(()) }
     }
 
     /// Runs `work`, or drops it as soon as the server does not respond.
@@ -79,7 +92,7 @@ impl Availability {
 
     /// Returns once the server does not respond.
     pub(super) async fn wait_until_down(&self) {
-        let mut down = self.0.clone();
+        let mut down = self.down.clone();
         if down.wait_for(|down| *down).await.is_err() {
             // The watching task has ended, because the process is shutting down.
             std::future::pending::<()>().await;

@@ -7,7 +7,7 @@ use axum::{
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::{ApiError, Code};
 
@@ -50,6 +50,11 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
         ApiJson::<T>::from_request(request, state).await.map(|ApiJson(value)| Self(value))
     }
 }
+
+/// An empty object, for routes whose body has no fields.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoFields {}
 
 /// A JSON body that is not parsed yet.
 #[derive(Debug, Clone)]

@@ -25,7 +25,7 @@ mod request_metrics;
 mod responses;
 
 pub use audit_extensions::{AuditDetails, AuditTarget, NothingChanged};
-pub use body::{ApiJson, ApiPath, ApiQuery, JsonBody, NoQuery, OptionalJson};
+pub use body::{ApiJson, ApiPath, ApiQuery, JsonBody, NoFields, NoQuery, OptionalJson};
 pub use client_address::{ClientAddress, add_client_address};
 pub use connections::{HeldUntilWritten, ListenerLimits, raise_open_file_limit, serve_connections};
 pub use decode::json_syntax_error;

@@ -57,19 +57,24 @@ pub struct NotificationState {
 }
 
 impl NotificationState {
-    /// Creates the state. Must be called inside a tokio runtime. Nothing is sent before [`start`].
+    /// Creates the state. Must be called inside a tokio runtime. Nothing is sent before [`run`].
     pub fn new(platform: PgPool, sealer: Sealer, egress: Egress, trusted: TrustedCertificates) -> Self {
         Self { notifier: Notifier::new(), platform, sealer, egress, trusted }
     }
 }
 
-/// Starts the tasks that write and deliver notifications, and the check of the free disk space of `data_dir` unless
-/// `disk_low_percent` is 0. A second call does nothing.
-pub fn start(state: &NotificationState, data_dir: PathBuf, disk_low_percent: u8) {
+/// Writes and delivers notifications, and checks the free disk space of `data_dir` unless `disk_low_percent` is 0. A
+/// second call returns at once.
+pub async fn run(state: NotificationState, data_dir: PathBuf, disk_low_percent: u8) {
     let Some(queue) = state.notifier.take_queue() else { return };
-    tokio::spawn(notifier::write_to_outbox(queue, state.platform.clone(), state.notifier.clone()));
-    tokio::spawn(delivery::deliver_due(state.clone()));
-    if disk_low_percent > 0 {
-        tokio::spawn(DiskWatch::new(state, data_dir, disk_low_percent).watch());
-    }
+    let watch_disk = async {
+        if disk_low_percent > 0 {
+            DiskWatch::new(&state, data_dir, disk_low_percent).watch().await;
+        }
+    };
+    tokio::join!(
+        notifier::write_to_outbox(queue, state.platform.clone(), state.notifier.clone()),
+        delivery::deliver_due(state.clone()),
+        watch_disk,
+    );
 }

@@ -51,11 +51,11 @@ pub use gate::{
 };
 pub use keys::{KeyCache, remove_expired_or_revoked_keys};
 pub use lifecycle::{
-    AuthResources, AuthTables, DatabaseColumn, DatabaseEntry, DatabaseTable, Databases, NewProjectSql, OnSwapped,
-    PluginQueries, RESTORED, RecordSwap, ReplacementError, Replacements, SealedCredentials, Swap, TakeOverAuth,
-    UnfinishedProject, apply_extension_setting, auth_grants, close_shared_databases, delete_after_run,
-    ensure_resources, finish_unfinished_projects, keep_after_run, parse_tables, prepare_auth_role,
-    privileges_of_public, restore_uploads_prefix, take_over_restored, unfinished_projects,
+    AuthResources, AuthTables, DatabaseColumn, DatabaseDifferences, DatabaseEntry, DatabaseTable, Databases,
+    NewProjectSql, OnSwapped, PluginQueries, RESTORED, RecordSwap, ReplacementError, Replacements, SealedCredentials,
+    Swap, TakeOverAuth, UnfinishedProject, apply_extension_setting, auth_grants, close_shared_databases,
+    compare_databases, delete_after_run, ensure_resources, finish_unfinished_projects, keep_after_run, parse_tables,
+    prepare_auth_role, privileges_of_public, restore_uploads_prefix, take_over_restored, unfinished_projects,
 };
 pub use project::{ProjectRef, Projects};
 pub use totals::{Survey, Surveys};

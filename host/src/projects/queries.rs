@@ -57,3 +57,26 @@ pub(super) async fn project_databases(
     .fetch_all(pool)
     .await
 }
+
+/// Returns the id and name of each ready project whose database does not exist.
+pub(super) async fn projects_without_database(pool: &PgPool) -> Result<Vec<(String, String)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT p.id, p.name FROM projects p
+         WHERE p.state = 'ready' AND NOT EXISTS (SELECT FROM pg_database d WHERE d.datname = 'proj_' || p.id)
+         ORDER BY p.id",
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Returns the names of the databases that are named like those of projects, but whose project does not exist.
+pub(super) async fn databases_without_project(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT d.datname::text FROM pg_database d
+         WHERE d.datname ~ '^proj_[a-z][a-z0-9]{7,23}(_|$)'
+           AND NOT EXISTS (SELECT FROM projects p WHERE p.id = split_part(d.datname, '_', 2))
+         ORDER BY 1",
+    )
+    .fetch_all(pool)
+    .await
+}

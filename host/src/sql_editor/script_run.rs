@@ -146,7 +146,7 @@ async fn execute(
         (false, false) => Transaction::Own,
     };
     if run.in_one_transaction {
-        let begin = if run.read_only { "BEGIN READ ONLY" } else { "BEGIN" };
+        let begin = if run.read_only { session::BEGIN_READ_ONLY } else { "BEGIN" };
         client.batch_execute(begin).await.map_err(Failure::Internal)?;
     }
     // This reserves space for the end of every result, even if the rows of earlier results fill the response.

@@ -27,6 +27,9 @@ use crate::{
 
 /// Rows per fetch from a cursor.
 const BATCH_ROWS: usize = 200;
+/// Begins a read-only transaction. The query takes the transaction's first snapshot: until then, Postgres would allow a
+/// statement to make the transaction read-write.
+pub(super) const BEGIN_READ_ONLY: &str = "BEGIN READ ONLY; SELECT 1";
 /// Precedes a query that runs through a cursor.
 const DECLARE_CURSOR: &str = "DECLARE atlashub_editor NO SCROLL CURSOR FOR ";
 
@@ -93,14 +96,14 @@ pub(super) async fn execute(
         Transaction::Enclosing => (None, if uses_cursor { Some("CLOSE atlashub_editor") } else { None }),
         // The planner calls functions that are marked as immutable, even if they write.
         Transaction::Own | Transaction::OwnReadOnly if run.explain == Explain::Plan => {
-            (Some("BEGIN READ ONLY"), Some("ROLLBACK"))
+            (Some(BEGIN_READ_ONLY), Some("ROLLBACK"))
         }
         // ANALYZE runs the statement, so its changes are rolled back.
         Transaction::Own if run.explain == Explain::Analyze => (Some("BEGIN"), Some("ROLLBACK")),
-        Transaction::OwnReadOnly if run.explain == Explain::Analyze => (Some("BEGIN READ ONLY"), Some("ROLLBACK")),
+        Transaction::OwnReadOnly if run.explain == Explain::Analyze => (Some(BEGIN_READ_ONLY), Some("ROLLBACK")),
         Transaction::Own if !uses_cursor => (None, None),
         Transaction::Own => (Some("BEGIN"), Some("COMMIT")),
-        Transaction::OwnReadOnly => (Some("BEGIN READ ONLY"), Some("COMMIT")),
+        Transaction::OwnReadOnly => (Some(BEGIN_READ_ONLY), Some("COMMIT")),
     };
     if let Some(begin) = begin {
         client.batch_execute(begin).await.map_err(Failure::postgres)?;

@@ -16,7 +16,7 @@ use crate::{
 
 #[component]
 pub(super) fn Migrations() -> Element {
-    let mut migrations = use_remote::<ApiPage<Migration>>(use_signal(|| "/migrations".to_owned()).into());
+    let mut migrations = use_remote::<ApiPage<Migration>>(use_signal(|| "/migrations?limit=200".to_owned()).into());
     // The id of the run that applies migrations, if it was started on this page.
     let started = use_signal(|| None::<String>);
     let known = migrations.value().map(|page| page.items).unwrap_or_default();

@@ -32,7 +32,7 @@ const SECTIONS: [(&str, &str); 5] = [
 pub fn Settings() -> Element {
     let asked = address::use_parameter("section").unwrap_or_default();
     let section = SECTIONS.iter().map(|(name, _)| *name).find(|name| *name == asked).unwrap_or("general");
-    let migrations = use_remote::<ApiPage<Migration>>(use_signal(|| "/migrations".to_owned()).into());
+    let migrations = use_remote::<ApiPage<Migration>>(use_signal(|| "/migrations?limit=200".to_owned()).into());
     let pending = migrations
         .value()
         .map_or(0, |page| page.items.iter().filter(|migration| migration.state == MigrationState::Pending).count());

@@ -45,8 +45,8 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// Returns the time that the address must wait until its next token or code is checked, even a correct one. Returns
-    /// `None` if it need not wait.
+    /// Returns the time that the address must wait until its next code is checked, even a correct one, and its next
+    /// wrong token is counted. Returns `None` if it need not wait.
     pub(super) fn remaining_wait(&self, address: IpAddr) -> Option<Duration> {
         let until = *self.blocked_until.get(&network(address))?;
         until.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())

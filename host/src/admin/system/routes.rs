@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api_types::{ErrorBody, Migration, Page, RunStarted, SystemInfo};
+use api_types::{ErrorBody, Migration, Page, PageQuery, RunStarted, SystemInfo};
 use axum::extract::State;
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use super::{measure, nodes};
 use crate::{
     admin::AdminState,
     error::ApiResult,
-    http::{ApiJson, NoQuery},
+    http::{ApiJson, ApiQuery, NoQuery, PageRequest},
     jobs::{Jobs, NewRun, RunStartedResponse, run_started},
 };
 
@@ -59,13 +59,16 @@ pub(crate) async fn get_system(State(state): State<AdminState>, _: NoQuery) -> A
 /// List migrations
 ///
 /// The migrations of the platform database, oldest first.
-#[utoipa::path(get, path = "/admin/v1/migrations", tag = "system", responses((status = 200, body = Page<Migration>)))]
+#[utoipa::path(get, path = "/admin/v1/migrations", tag = "system", params(PageQuery),
+    responses((status = 200, body = Page<Migration>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_migrations(
     State(state): State<AdminState>,
-    _: NoQuery,
+    ApiQuery(query): ApiQuery<PageQuery>,
 ) -> ApiResult<ApiJson<Page<Migration>>> {
-    let items = crate::db::migrations::status(&mut *state.platform.acquire().await?).await?;
-    Ok(ApiJson(Page { items, next_cursor: None }))
+    let request = PageRequest::<i64>::parse(&query)?;
+    let mut migrations = crate::db::migrations::status(&mut *state.platform.acquire().await?).await?;
+    migrations.retain(|migration| request.after.is_none_or(|after| migration.version > after));
+    Ok(ApiJson(request.page(migrations, |migration| migration.version)))
 }
 
 /// Apply pending migrations

@@ -10,7 +10,7 @@ use super::public::Private;
 use crate::{
     auth::{AuthState, request::ClientFacts, second_factor},
     error::ApiResult,
-    http::{ApiJson, NoQuery, OptionalJson},
+    http::{ApiJson, NoFields, NoQuery, OptionalJson},
     projects::{Caller, SignedInCaller},
 };
 
@@ -58,11 +58,6 @@ pub(crate) async fn enrol_totp(
 ) -> ApiResult<Private<TotpEnrolment>> {
     Ok(Private(StatusCode::CREATED, second_factor::enrol(&state, &caller, &client).await?))
 }
-
-/// An empty object.
-#[derive(Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NoFields {}
 
 /// Activate the second factor
 ///

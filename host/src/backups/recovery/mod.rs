@@ -31,6 +31,8 @@ use crate::{
 /// back stay.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
+    #[error("the backup is of `{0}`, not of a project")]
+    NotOfProject(String),
     #[error("the dump is missing in the object store")]
     Missing,
     #[error("the stored dump was changed: its SHA-256 is not that of the manifest")]

@@ -9,7 +9,7 @@ use crate::{
     backups::{BackupsState, RestoredObjects, StoredBackup, backup_id, restores::swap::finished},
     config::AgeIdentity,
     db::{
-        audit,
+        DatabaseName, audit,
         restore::{Archive, FailedObjects, LoadTarget},
     },
     projects::{self, ProjectsState, RecordSwap, Replacements, Swap},
@@ -35,8 +35,9 @@ pub struct RestoredProject {
 /// after a crash.
 ///
 /// # Errors
-/// Fails if the dump or an object is missing, was changed or can't be decrypted, if the loaded tables differ from the
-/// manifest, or if Postgres or the store is unavailable. The database is then not replaced.
+/// Fails if the backup is not of a project, if the dump or an object is missing, was changed or can't be decrypted, if
+/// the loaded tables differ from the manifest, or if Postgres or the store is unavailable. The database is then not
+/// replaced.
 pub async fn restore_project(
     backups: &BackupsState,
     state: &ProjectsState,
@@ -45,6 +46,11 @@ pub async fn restore_project(
     identity: Option<&AgeIdentity>,
     failed_objects: FailedObjects,
 ) -> Result<Option<RestoredProject>, RecoveryError> {
+    if let Some(backup) = backup
+        && !matches!(backup.manifest.target.parse::<DatabaseName>(), Ok(DatabaseName::Project(_)))
+    {
+        return Err(RecoveryError::NotOfProject(backup.manifest.target.clone()));
+    }
     let was_missing = projects::ensure_resources(state, project).await?;
     let Some(backup) = backup else { return Ok(None) };
     let restores = &backups.restores;

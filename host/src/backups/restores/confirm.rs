@@ -92,10 +92,10 @@ impl Restores {
             return Err(ApiError::not_found("restore"));
         }
         let row = queries::restore(&mut *transaction, id).await?.ok_or_else(|| ApiError::not_found("restore"))?;
-        if let Some(expected) = expected.filter(|expected| *expected != row.state) {
+        if expected.is_some_and(|expected| expected != row.state) {
             return Err(ApiError::new(
                 Code::Conflict,
-                format!("The restore is not {expected}, but {}. Nothing was removed.", row.state),
+                format!("The restore {}. Nothing was removed.", in_words(row.state)),
             )
             .with_hint("Read the restore again, and decide with its current state."));
         }
@@ -140,7 +140,7 @@ impl Action {
         match (self, row.state) {
             (Self::Restore, RestoreState::Planned) => Ok(()),
             (Self::Restore, state) => {
-                refused(format!("The restore is not planned, but {state}."), "Plan a new restore.")
+                refused(format!("The restore can't be started: it {}.", in_words(state)), "Plan a new restore.")
             }
             (Self::Rollback, RestoreState::Done) if row.previous_database.is_some() => Ok(()),
             (Self::Rollback, RestoreState::Done) => refused(
@@ -148,10 +148,22 @@ impl Action {
                 "Restore a backup.",
             ),
             (Self::Rollback, state) => refused(
-                format!("The restore is {state}; there is nothing to roll back."),
+                format!("The restore {}; there is nothing to roll back.", in_words(state)),
                 "Only a restore that is done can be rolled back.",
             ),
         }
+    }
+}
+
+/// Returns the state as the end of a sentence that begins with the restore.
+fn in_words(state: RestoreState) -> &'static str {
+    match state {
+        RestoreState::Planned => "is only planned",
+        RestoreState::Loading | RestoreState::Checking | RestoreState::Swapping => "is running",
+        RestoreState::Done => "is done",
+        RestoreState::Failed => "has failed",
+        RestoreState::Cancelled => "was cancelled",
+        RestoreState::RolledBack => "was rolled back",
     }
 }
 

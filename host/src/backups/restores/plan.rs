@@ -305,6 +305,11 @@ fn inspection_error(error: RestoreError) -> ApiError {
             "The file is not an archive in pg_dump's custom format. Plain SQL can't be restored.",
         )
         .with_hint("Create the archive with `pg_dump --format=custom`."),
+        RestoreError::OfPlatform => ApiError::new(
+            Code::Unprocessable,
+            "The archive is a dump of a platform database, which can't be restored into a project.",
+        )
+        .with_hint("Choose a dump of a project's database."),
         RestoreError::NoProgram { major } => ApiError::new(
             Code::Unprocessable,
             format!("The archive needs pg_restore {major} or newer, which this server does not have."),

@@ -59,7 +59,7 @@ async fn create(
         Ok((id, run)) => report(&app, id, &run).await,
         Err(error) => Err(command_error(&error)),
     };
-    app.platform().close().await;
+    app.close().await;
     outcome
 }
 

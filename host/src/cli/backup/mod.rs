@@ -6,6 +6,8 @@ mod verify;
 
 use std::process::ExitCode;
 
+use uuid::Uuid;
+
 pub(super) use list::print_line;
 
 use super::{error::CommandError, logging};
@@ -35,4 +37,9 @@ pub(super) async fn run(arguments: &BackupArguments) -> Result<ExitCode, Command
         BackupCommand::List(arguments) => list::run(arguments, &config).await,
         BackupCommand::Verify(arguments) => verify::run(arguments, &config).await,
     }
+}
+
+/// Parses the id of a backup in the arguments of a command.
+pub(super) fn parse_backup_id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| "this is not the id of a backup; `atlashub backup list` lists all backups".to_owned())
 }

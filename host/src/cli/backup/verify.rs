@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use uuid::Uuid;
 
+use super::parse_backup_id;
 use crate::{
     backups::{backup_id, list_stored_backups, record_outcome, verify_stored},
     cli::{error::CommandError, identity::IdentityArguments, services::RunningServices},
@@ -22,6 +23,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct VerifyArguments {
     /// The backup's id, as shown by `atlashub backup list`
+    #[arg(value_parser = parse_backup_id)]
     id: Uuid,
     #[command(flatten)]
     identity: IdentityArguments,

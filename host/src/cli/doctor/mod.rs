@@ -15,7 +15,7 @@ use super::{
     services::{RunningServices, check_keys},
 };
 use crate::{
-    config::{Config, DatabaseConfig, Role, Vars},
+    config::{Config, DatabaseConfig, Role, UnknownVariable, Vars},
     db::server,
 };
 use report::Report;
@@ -36,8 +36,12 @@ pub(super) struct DoctorArguments {}
 pub(super) async fn run(_arguments: &DoctorArguments) -> Result<ExitCode, CommandError> {
     let mut report = Report::default();
     match configuration() {
-        Ok(config) => {
+        Ok((config, unknown)) => {
             report.ok("configuration", format!("valid, for {}", config.environment.as_str()));
+            for UnknownVariable { name, similar } in unknown {
+                let meant = similar.map(|similar| format!("; did you mean {similar}?")).unwrap_or_default();
+                report.note("configuration", format!("the variable {name} is not known and has no effect{meant}"));
+            }
             check(&config, &mut report).await;
         }
         Err(error) => report.problem("configuration", error.line()),
@@ -45,12 +49,13 @@ pub(super) async fn run(_arguments: &DoctorArguments) -> Result<ExitCode, Comman
     Ok(report.close())
 }
 
-fn configuration() -> Result<Config, CommandError> {
+/// Reads the configuration, and finds unknown environment variables.
+fn configuration() -> Result<(Config, Vec<UnknownVariable>), CommandError> {
     let vars = Vars::from_process()?;
     let config = Config::from_vars(&vars, Role::All)?;
     check_keys(&config)?;
     logging::start(&vars, config.log_json, "error")?;
-    Ok(config)
+    Ok((config, vars.unknown()))
 }
 
 async fn check(config: &Config, report: &mut Report) {

@@ -1,4 +1,5 @@
-//! Checks the platform database: migrations, sealed values, and projects that are partly created or removed.
+//! Checks the platform database: migrations, sealed values, projects that are partly created or removed, and the
+//! databases of projects.
 
 use api_types::MigrationState;
 use sqlx::PgConnection;
@@ -7,7 +8,7 @@ use super::report::Report;
 use crate::{
     app::{self, Services},
     db::{self, migrations},
-    projects,
+    projects::{self, DatabaseDifferences},
     secrets::Sealer,
 };
 
@@ -51,8 +52,28 @@ pub(super) async fn check(services: &Services, connection: &mut PgConnection, re
         }
         Err(error) => report.problem("projects", format!("can't read them ({error}).")),
     }
+    match projects::compare_databases(&pool).await {
+        Ok(differences) => report_databases(&differences, report),
+        Err(error) => report.problem("project databases", format!("can't list them ({error}).")),
+    }
     pool.close().await;
     true
+}
+
+fn report_databases(differences: &DatabaseDifferences, report: &mut Report) {
+    for (id, name) in &differences.missing {
+        report.problem(
+            "project databases",
+            format!("project {id} ({name}) has no database: stop the servers and run `atlashub restore project {id}`."),
+        );
+    }
+    if differences.missing.is_empty() {
+        report.ok("project databases", "every project has one");
+    }
+    if !differences.unknown.is_empty() {
+        let names = differences.unknown.join(", ");
+        report.note("project databases", format!("no project of this installation has these: {names}"));
+    }
 }
 
 /// Reports the state of the migrations. Returns whether none is pending.

@@ -52,7 +52,7 @@ pub(super) struct ApproveArguments {
     /// Approve only if the file has this SHA-256, in hexadecimal.
     #[arg(long, value_name = "HASH")]
     sha256: Option<String>,
-    /// Approve without asking for confirmation.
+    /// Approve without asking for confirmation. Required if standard input is not a terminal.
     #[arg(long, short)]
     yes: bool,
 }
@@ -88,6 +88,13 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandE
 }
 
 pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, CommandError> {
+    if !arguments.yes && !std::io::stdin().is_terminal() {
+        return Err(CommandError::failed(format!(
+            "This grants plugin `{}` what it requests, and standard input is not a terminal to confirm it. Repeat the \
+             command with --yes to do it.",
+            arguments.name
+        )));
+    }
     let mut secrets = BTreeMap::new();
     for (name, file) in &arguments.secret {
         let value = files::read_text(file.as_ref())?.trim_end_matches(['\r', '\n']).to_owned();
@@ -109,9 +116,8 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
         let current = tools.list().await?.into_iter().find(|plugin| plugin.name == arguments.name);
         if let Some(current) = &current {
             print_request(current);
-            if !arguments.yes && std::io::stdin().is_terminal() && !ask_for_confirmation()? {
-                print_stdout!("Nothing was approved.");
-                return Ok(());
+            if !arguments.yes && !ask_for_confirmation()? {
+                return Err(CommandError::failed("Nothing was approved."));
             }
         }
         let requested = current.as_ref().map(|plugin| plugin.requested.as_slice()).unwrap_or_default();

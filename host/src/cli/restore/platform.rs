@@ -7,10 +7,11 @@ use uuid::Uuid;
 use super::{Confirmation, Stopped};
 use crate::{
     backups::{StoredBackup, restore_platform},
-    cli::error::CommandError,
+    cli::{backup::parse_backup_id, error::CommandError},
     config::Config,
-    db::migrations,
+    db::{self, migrations},
     error::count,
+    projects,
 };
 
 /// Restore the platform database: projects, keys, jobs, approvals of plugins
@@ -20,7 +21,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct PlatformArguments {
     /// Id of a backup, as `atlashub restore --list` shows it (default: the newest)
-    #[arg(long)]
+    #[arg(long, value_parser = parse_backup_id)]
     backup: Option<Uuid>,
     #[command(flatten)]
     confirmation: Confirmation,
@@ -30,7 +31,8 @@ pub(super) async fn run(arguments: &PlatformArguments, config: Config) -> Result
     let stopped = Stopped::begin(&config, "This replaces the platform database.", &arguments.confirmation).await?;
     let outcome = async {
         let backup = stopped.choose("platform", arguments.backup)?;
-        restore(&stopped, backup).await
+        restore(&stopped, backup).await?;
+        print_projects_without_database(&stopped).await
     };
     let outcome = outcome.await;
     stopped.running.stop().await;
@@ -69,6 +71,17 @@ pub(super) async fn restore(stopped: &Stopped, backup: &StoredBackup) -> Result<
     if !restored.unknown_tables.is_empty() {
         let tables = restored.unknown_tables.join(", ");
         print_stdout!("  not restored, because this version of AtlasHub does not have them: {tables}");
+    }
+    Ok(())
+}
+
+/// Names the projects whose databases have to be restored next, for example on a new machine.
+async fn print_projects_without_database(stopped: &Stopped) -> Result<(), CommandError> {
+    let pool = db::platform::connect(stopped.running.services.database_url.expose(), 1)?;
+    let differences = projects::compare_databases(&pool).await;
+    pool.close().await;
+    for (id, name) in differences?.missing {
+        print_stdout!("  project {id} ({name}) has no database: restore it with `atlashub restore project {id}`");
     }
     Ok(())
 }

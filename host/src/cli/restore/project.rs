@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::{Confirmation, Stopped};
 use crate::{
     app::App,
-    backups::{RecoveryError, StoredBackup, restore_project},
-    cli::{POSTGRES_TIMEOUT, error::CommandError},
+    backups::{BackupManifest, RecoveryError, StoredBackup, restore_project},
+    cli::{POSTGRES_TIMEOUT, backup::parse_backup_id, error::CommandError},
     config::Config,
     db::{
         migrations,
@@ -33,7 +33,7 @@ pub(super) struct ProjectArguments {
     #[arg(long, conflicts_with = "backup")]
     all: bool,
     /// Id of a backup, as `atlashub restore --list` shows it (default: the project's newest)
-    #[arg(long)]
+    #[arg(long, value_parser = parse_backup_id)]
     backup: Option<Uuid>,
     /// Leave out indexes, constraints, triggers and contents of materialized views that can't be created, and list them
     #[arg(long)]
@@ -102,7 +102,7 @@ impl<'a> Projects<'a> {
     }
 
     pub(super) async fn close(self) {
-        self.app.platform().close().await;
+        self.app.close().await;
     }
 
     fn find(&self, id: &str) -> Result<&ProjectRef, CommandError> {
@@ -164,6 +164,12 @@ impl<'a> Projects<'a> {
         let ProjectRef { id, name, .. } = project;
         if let Some(backup) = backup {
             self.check_master_key(project, backup)?;
+        }
+        if let Some(BackupManifest { target, title, .. }) = backup.map(|backup| &backup.manifest)
+            && target.strip_prefix("project:").is_some_and(|source| source != id)
+        {
+            let title = title.as_ref().map(|title| format!(" ({title})")).unwrap_or_default();
+            eprintln!("The backup is of `{target}`{title}. It replaces the data of `project:{id}` ({name}).");
         }
         let (app, identity) = (&self.app, self.stopped.identity.as_ref());
         let restored = restore_project(app.backups(), app.projects(), id, backup, identity, self.failed_objects)

@@ -102,7 +102,8 @@ pub async fn start(
 /// Begins the transaction, checks the query and executes it.
 async fn begin(client: &ExclusiveClient, query: &Query) -> Result<(Vec<QueryColumn>, RowStream), QueryError> {
     let failed = QueryError::from_postgres;
-    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
+    // The query takes the transaction's snapshot, after which Postgres refuses to make it read-write.
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1").await.map_err(failed)?;
     // Preparing the unchanged text ensures that it is one statement, and that errors report an exact position.
     let described = client.prepare(&query.sql).await.map_err(failed)?;
     if described.params().len() != query.parameters.len() {

@@ -7,6 +7,9 @@ const LEFT_OUT: [&str; 6] =
 /// materialized views last. It could not fill them if their tables already forced row-level security.
 const LATE_KINDS: [&str; 4] = ["POLICY", "ROW SECURITY", "ACL", "DEFAULT ACL"];
 
+/// Tables in schema `public` that together show that an archive is a dump of a platform database.
+const PLATFORM_TABLES: [&str; 3] = ["platform_migrations", "api_keys", "admin_sessions"];
+
 /// The contents of an archive. The author of the archive may have chosen any of these values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ArchiveContents {
@@ -100,6 +103,12 @@ impl ArchiveContents {
             && id.starts_with(|first: char| first.is_ascii_lowercase())
             && id.chars().all(|character| character.is_ascii_lowercase() || character.is_ascii_digit());
         is_id.then_some(id)
+    }
+
+    /// Returns whether the archive is a dump of a platform database, which contains key hashes and sessions.
+    pub(super) fn is_of_platform(&self) -> bool {
+        let is_dumped = |name: &&str| self.tables.iter().any(|(schema, table)| schema == "public" && table == *name);
+        PLATFORM_TABLES.iter().all(is_dumped)
     }
 
     /// Returns the privileges of a database that is restored from the archive.
@@ -230,6 +239,15 @@ mod tests {
             assert_eq!(ArchiveContents::parse(&list).unwrap().privileges(), expected, "{name}");
         }
         assert_eq!(ArchiveContents::parse(&LIST.replace("CUSTOM", "TAR")), None);
+    }
+
+    #[test]
+    fn dump_with_the_platforms_tables_is_of_a_platform_database() {
+        let data = |table: &str| format!("9; 0 1 TABLE DATA public {table} atlashub\n");
+        let of_platform = format!("{LIST}{}", PLATFORM_TABLES.map(data).concat());
+        assert!(ArchiveContents::parse(&of_platform).unwrap().is_of_platform());
+        // A project may have a table with one of these names.
+        assert!(!ArchiveContents::parse(&format!("{LIST}{}", data("api_keys"))).unwrap().is_of_platform());
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub enum RestoreError {
     /// The file is not an archive that can be restored. Contains the reason.
     #[error("{0}")]
     NotAnArchive(String),
+    #[error("the archive is a dump of a platform database, which can't be restored into a project")]
+    OfPlatform,
     /// The archive could not be read to its end.
     #[error("the archive could not be read to its end")]
     Archive(#[source] std::io::Error),

@@ -68,14 +68,14 @@ impl Restorer {
     /// Reads the table of contents of an archive, and stops reading soon after it.
     ///
     /// # Errors
-    /// Returns `NotAnArchive` if the bytes are no archive, and `NoProgram` if the archive is newer than the programs on
-    /// this machine. Otherwise, returns the errors of reading the archive, of `pg_restore`, and of the connection to
-    /// Postgres.
+    /// Returns `NotAnArchive` if the bytes are no archive, `OfPlatform` if they are a dump of a platform database, and
+    /// `NoProgram` if the archive is newer than the programs on this machine. Otherwise, returns the errors of reading
+    /// the archive, of `pg_restore`, and of the connection to Postgres.
     pub async fn inspect<A>(&self, archive: Archive<'_, A>) -> Result<ArchiveContents, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
     {
-        Ok(self.open(archive).await?.contents)
+        Ok(self.open_for_project(archive).await?.contents)
     }
 
     /// Loads an archive into the target as the project's owner, and counts the rows. Then creates the policies and
@@ -89,7 +89,7 @@ impl Restorer {
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
     {
-        let mut archive = self.open(archive).await?;
+        let mut archive = self.open_for_project(archive).await?;
         let loaded = self.load_opened(target, &mut archive).await;
         if loaded.as_ref().is_err_and(RestoreError::is_of_content) {
             // The SHA-256 of the archive is known only at its end. If it differs from the manifest, that is the error
@@ -182,6 +182,19 @@ impl Restorer {
         };
         client.mark_busy();
         Ok(client)
+    }
+
+    /// Reads the head of an archive that is restored into a project. Refuses dumps of platform databases, because a
+    /// project's keys can read all its tables.
+    async fn open_for_project<'a, A>(
+        &self,
+        archive: Archive<'a, A>,
+    ) -> Result<OpenArchive<impl Stream<Item = std::io::Result<Bytes>> + Unpin + Send + use<'a, A>>, RestoreError>
+    where
+        A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
+    {
+        let archive = self.open(archive).await?;
+        if archive.contents.is_of_platform() { Err(RestoreError::OfPlatform) } else { Ok(archive) }
     }
 
     /// Reads the head of an archive.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, ApiResult},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoFields, NoQuery, OptionalJson},
     jobs::{
         Jobs,
         runs::routes::{parse_job_id, parse_run_id},
@@ -148,8 +148,13 @@ pub(crate) async fn delete_job(
 ///
 /// Starts a run, even if the job is disabled. If runs may not overlap, the new one waits for the current one.
 #[utoipa::path(post, path = "/admin/v1/jobs/{job}/run", tag = "jobs", params(("job" = String, Path)),
-    responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
-pub(crate) async fn run_job(State(jobs): State<Jobs>, ApiPath(job): ApiPath<String>) -> ApiResult<RunStartedResponse> {
+    responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
+        (status = 422, body = ErrorBody)))]
+pub(crate) async fn run_job(
+    State(jobs): State<Jobs>,
+    ApiPath(job): ApiPath<String>,
+    OptionalJson(_): OptionalJson<NoFields>,
+) -> ApiResult<RunStartedResponse> {
     let (run, name) = start::run_job(&jobs, parse_job_id(&job)?).await?;
     Ok(run_started(run, json!({ "name": name })))
 }

@@ -202,7 +202,9 @@ impl KeyCache {
     fn touch(&self, id: Uuid) {
         let platform = self.platform.clone();
         tokio::spawn(async move {
-            if let Err(error) = queries::touch_key(&platform, id).await {
+            if let Err(error) = queries::touch_key(&platform, id).await
+                && !platform.is_closed()
+            {
                 tracing::warn!(key = %id, %error, "could not update the last use of an API key");
             }
         });

@@ -39,7 +39,10 @@ pub use database::{close_shared_databases, privileges_of_public};
 pub use databases::{DatabaseColumn, DatabaseEntry, DatabaseTable, Databases, parse_tables};
 pub use extensions::apply_extension_setting;
 pub use plugin_queries::PluginQueries;
-pub use recovery::{UnfinishedProject, ensure_resources, finish_unfinished_projects, unfinished_projects};
+pub use recovery::{
+    DatabaseDifferences, UnfinishedProject, compare_databases, ensure_resources, finish_unfinished_projects,
+    unfinished_projects,
+};
 pub use removal::{delete_after_run, keep_after_run};
 pub use replacement::{
     NewProjectSql, OnSwapped, RecordSwap, ReplacementError, Replacements, Swap, TakeOverAuth, restore_uploads_prefix,

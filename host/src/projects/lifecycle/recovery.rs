@@ -30,6 +30,24 @@ pub async fn unfinished_projects(platform: &PgPool) -> Result<Vec<UnfinishedProj
         .collect())
 }
 
+/// The differences between the projects and the databases of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseDifferences {
+    /// Id and name of each ready project whose database does not exist.
+    pub missing: Vec<(String, String)>,
+    /// Names of databases whose project does not exist. They may belong to another installation on the same server.
+    pub unknown: Vec<String>,
+}
+
+/// Compares the projects with the databases of the server.
+///
+/// # Errors
+/// Returns the error of a query.
+pub async fn compare_databases(platform: &PgPool) -> Result<DatabaseDifferences, sqlx::Error> {
+    let missing = queries::projects_without_database(platform).await?;
+    Ok(DatabaseDifferences { missing, unknown: queries::databases_without_project(platform).await? })
+}
+
 /// Removes every unfinished project that no process works on, and returns the removed ones.
 ///
 /// Removing a project in state `creating` loses nothing: its keys were never returned.

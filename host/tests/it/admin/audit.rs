@@ -207,6 +207,11 @@ async fn system_info_and_migrations_are_listed() {
     assert!(items.len() >= 4, "{migrations}");
     assert!(items.iter().all(|migration| migration["state"] == "applied" && migration["appliedAt"].is_string()));
     assert_eq!(items[0]["name"], "create projects");
+    let (_, first) = app.admin().get("/admin/v1/migrations?limit=1").await;
+    assert_eq!(first["items"], json!([items[0]]), "{first}");
+    let cursor = first["nextCursor"].as_str().unwrap();
+    let (_, second) = app.admin().get(&format!("/admin/v1/migrations?limit=200&cursor={cursor}")).await;
+    assert_eq!((&second["items"], &second["nextCursor"]), (&json!(items[1..]), &Value::Null), "{second}");
 }
 
 #[tokio::test]

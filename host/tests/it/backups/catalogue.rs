@@ -267,6 +267,8 @@ async fn creating_a_backup_starts_a_run_of_the_plugin() {
         ("", StatusCode::BAD_REQUEST),
         ("project:", StatusCode::BAD_REQUEST),
         ("project:nosuchproject", StatusCode::NOT_FOUND),
+        // Too short for the id of a project.
+        ("project:nope", StatusCode::NOT_FOUND),
     ] {
         let (status, body) = app.admin().post("/admin/v1/backups", json!({ "target": target })).await;
         assert_eq!(status, expected, "{target}: {body}");

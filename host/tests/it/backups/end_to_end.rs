@@ -96,4 +96,12 @@ async fn command_line_creates_backup_without_a_running_server() {
     assert!(listed.stdout.contains(id), "{listed:?}");
     let failed = vars.run(&["backup", "create", "project:nosuchproject"]);
     assert_eq!(failed.code, Some(1), "{failed:?}");
+    let failed = vars.run(&["backup", "create", "project:nope"]);
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(failed.stderr.contains("There is no such project."), "{failed:?}");
+    for arguments in [&["backup", "verify", "nope"][..], &["restore", "platform", "--backup", "nope", "--yes"]] {
+        let refused = vars.run(arguments);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains("this is not the id of a backup"), "{refused:?}");
+    }
 }

@@ -137,6 +137,7 @@ async fn backup_is_restored_after_confirmation_and_rolled_back() {
     assert_eq!(restore_of(&app, &planned).await["previousDatabase"], Value::Null);
     let (status, body) = app.admin().post(&path_of(&planned, "/rollback"), json!({ "confirm": "Shop" })).await;
     assert_eq!(status, StatusCode::CONFLICT, "{body}");
+    assert_eq!(body["error"]["message"], "The restore was rolled back; there is nothing to roll back.");
     let (_, page) = app.admin().get(&format!("/admin/v1/restores?projectId={}", project.id)).await;
     assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page}");
     assert_eq!(app.admin().get("/admin/v1/restores?projectId=another").await.1["items"], json!([]));

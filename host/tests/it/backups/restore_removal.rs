@@ -21,7 +21,7 @@ async fn restore_is_removed_only_in_the_state_that_the_client_expects() {
         (status, code(&body).to_owned(), body["error"]["message"].as_str().unwrap_or_default().to_owned())
     };
     let refused = |message: &str| (StatusCode::CONFLICT, "conflict".to_owned(), message.to_owned());
-    assert_eq!(remove("done").await, refused("The restore is not done, but planned. Nothing was removed."));
+    assert_eq!(remove("done").await, refused("The restore is only planned. Nothing was removed."));
     assert_eq!(restore_of(&app, &planned).await["state"], "planned");
     for invalid in ["?state=kept", "?status=planned"] {
         assert_eq!(app.admin().delete(&path_of(&planned, invalid)).await.0, StatusCode::BAD_REQUEST, "{invalid}");
@@ -29,13 +29,13 @@ async fn restore_is_removed_only_in_the_state_that_the_client_expects() {
 
     // A client that wants to cancel the plan drops no database if the restore has run meanwhile.
     let (done, _) = confirm(&app, &planned, &project).await;
-    assert_eq!(remove("planned").await, refused("The restore is not planned, but done. Nothing was removed."));
+    assert_eq!(remove("planned").await, refused("The restore is done. Nothing was removed."));
     assert_eq!(other_databases(&project).await, [done["previousDatabase"].as_str().unwrap()]);
     // A client that wants to drop the database from before the restore drops nothing if the project uses that database
     // again.
     let run = ended_run(&app, &start(&app, &planned, "/rollback", &project).await).await;
     assert_eq!(run["status"], "success", "{run}");
-    assert_eq!(remove("done").await, refused("The restore is not done, but rolledBack. Nothing was removed."));
+    assert_eq!(remove("done").await, refused("The restore was rolled back. Nothing was removed."));
     assert_eq!(other_databases(&project).await.len(), 1);
     assert_eq!(remove("rolledBack").await.0, StatusCode::NO_CONTENT);
     assert_eq!(other_databases(&project).await, Vec::<String>::new());

@@ -103,6 +103,18 @@ async fn only_archives_in_custom_format_are_planned() {
 }
 
 #[tokio::test]
+async fn dump_of_a_platform_database_is_not_planned() {
+    let app = TestApp::start().await;
+    let project = app.create_project("platform dump").await;
+    let sql = "CREATE TABLE platform_migrations (x int); CREATE TABLE api_keys (x int);
+        CREATE TABLE admin_sessions (x int)";
+    let bytes = archive_of(&format!("platform_{}", project.id), sql, &["-Fc"]).await;
+    let (status, body) = upload_and_plan(&app, &project, bytes).await;
+    assert_eq!((status, code(&body)), (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"), "{body}");
+    assert!(body["error"]["message"].as_str().unwrap().contains("platform database"), "{body}");
+}
+
+#[tokio::test]
 async fn uploads_are_checked_before_they_are_planned() {
     let app = TestApp::start().await;
     let (project, other) = (app.create_project("own").await, app.create_project("other").await);

@@ -27,6 +27,11 @@ async fn backup_list_works_without_a_database() {
     assert_eq!(first["sha256"], newer.sha256);
     assert_eq!(first["tables"][0]["rows"], 3);
 
+    let ended = vars.clone().set("ATLASHUB_MAX_CONECTIONS", "5").run(&["backup", "list", "--target", &target]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("ATLASHUB_MAX_CONECTIONS"), "{ended:?}");
+    assert!(ended.stderr.contains("ATLASHUB_MAX_CONNECTIONS"), "{ended:?}");
+
     let ended = vars.set("ATLASHUB_S3_ENDPOINT", "http://127.0.0.1:1").run(&["backup", "list"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("ATLASHUB_S3_ENDPOINT"), "{ended:?}");

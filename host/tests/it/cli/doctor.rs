@@ -68,6 +68,14 @@ async fn problems_are_reported_with_remedies() {
     check(&vars, "master key");
     assert!(vars.run(&["doctor"]).stdout.contains("half made (creating)"));
 
+    sqlx::query("INSERT INTO projects (id, name, state) VALUES ('bcdefghi', 'without database', 'ready')")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    sqlx::raw_sql("CREATE DATABASE proj_cdefghij").execute(&mut connection).await.unwrap();
+    check(&vars, "project bcdefghi (without database) has no database");
+    assert!(vars.run(&["doctor"]).stdout.contains("no project of this installation has these: proj_cdefghij"));
+
     sqlx::raw_sql("GRANT CONNECT ON DATABASE template1 TO PUBLIC").execute(&mut connection).await.unwrap();
     check(&vars, "REVOKE CONNECT ON DATABASE template1");
 

@@ -138,24 +138,27 @@ async fn running_server_applies_approvals_and_revocations() {
         assert!(printed.contains(expected), "{arguments:?}: {printed}");
     };
     command(&["list"], 0, "rejected hello -: it is signed by key");
-    command(&["approve", "hello"], 1, "not trusted");
+    command(&["approve", "hello", "--yes"], 1, "not trusted");
     folder.write("author.pub", format!("untrusted comment: a key\n{}\n", author.public_key()).as_bytes());
     let key_file = path(folder.path(), "author.pub");
     let other = "0".repeat(64);
     command(
-        &["approve", "hello", "--trust-key", &key_file, "--sha256", &other],
+        &["approve", "hello", "--yes", "--trust-key", &key_file, "--sha256", &other],
         1,
         "The file of plugin `hello` has changed",
     );
-    command(&["approve", "hello", "--config", "greeting=Hello"], 0, "active   hello 1.0.0");
+    // Without a terminal, nobody can confirm the approval.
+    command(&["approve", "hello"], 1, "--yes");
+    command(&["list"], 0, "pending  hello");
+    command(&["approve", "hello", "--yes", "--config", "greeting=Hello"], 0, "active   hello 1.0.0");
     let active = until_state(&admin, "hello", "active").await;
     assert_eq!(active["config"], json!({"greeting": "Hello"}));
-    command(&["approve", "nothing"], 1, "Plugin `nothing` not found");
+    command(&["approve", "nothing", "--yes"], 1, "Plugin `nothing` not found");
     command(&["revoke", "hello"], 0, "is revoked");
     until_state(&admin, "hello", "revoked").await;
     command(&["list"], 0, "revoked  hello 1.0.0");
     // The request is printed before it is approved.
-    command(&["approve", "hello"], 0, &format!("SHA-256 {}", active["sha256"].as_str().unwrap()));
+    command(&["approve", "hello", "--yes"], 0, &format!("SHA-256 {}", active["sha256"].as_str().unwrap()));
     until_state(&admin, "hello", "active").await;
     command(&["revoke", "--sha256", active["sha256"].as_str().unwrap()], 0, "is revoked");
     until_state(&admin, "hello", "revoked").await;

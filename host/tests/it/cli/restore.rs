@@ -102,6 +102,10 @@ async fn new_machine_is_restored_from_the_object_store_and_the_master_key() {
     let refused = vars.run(&["restore", "everything"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("--yes"), "{refused:?}");
+    let platform = vars.run(&["restore", "platform", "--yes"]);
+    let id = shop["project"]["id"].as_str().unwrap();
+    assert_eq!(platform.code, Some(0), "{platform:?}");
+    assert!(platform.stdout.contains(&format!("project {id} (Shop) has no database")), "{platform:?}");
     // The command can be repeated, for example after it was interrupted.
     for _ in 0..2 {
         let restored = vars.run(&["restore", "everything", "--yes"]);
@@ -203,8 +207,15 @@ async fn restored_platform_keeps_revoked_keys_revoked() {
     assert_eq!(restores["items"][0]["state"], "done", "{restores}");
     let path = format!("/admin/v1/restores/{}", restores["items"][0]["id"].as_str().unwrap());
     assert_eq!(admin.delete(&path).await.0, StatusCode::NO_CONTENT);
-    // The platform can't be restored from a project's backup, and an unknown project can't be restored.
+    // The platform can't be restored from a project's backup nor the reverse, and an unknown project can't be restored.
     serving.end();
+    let wrong = eventually("the server's sessions have ended", async || {
+        let wrong = vars.run(&["restore", "project", project_id, "--backup", id, "--yes"]);
+        (!wrong.stderr.contains("stop all servers")).then_some(wrong)
+    })
+    .await;
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    assert!(wrong.stderr.contains("the backup is of `platform`, not of a project"), "{wrong:?}");
     let wrong = vars.run(&["restore", "platform", "--backup", of_project["id"].as_str().unwrap(), "--yes"]);
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
     let unknown = vars.run(&["restore", "project", "nosuchproject", "--yes"]);
@@ -226,6 +237,8 @@ async fn command_brings_back_the_objects_of_a_backup() {
     serving.kill();
     let created = vars.run(&["backup", "create", &format!("project:{id}"), "--objects"]);
     assert_eq!(created.code, Some(0), "{created:?}");
+    // The end of the embedded Postgres is not an error.
+    assert!(!created.stderr.contains("does not respond") && !created.stderr.contains("closed pool"), "{created:?}");
 
     let serving = vars.serve(&[]);
     let secret = keyed(&serving, &shop["secretKey"]);

@@ -21,6 +21,9 @@ async fn manual_run_is_in_the_history() {
     let app = start(&runner).await;
     let job =
         app.create_job(json!({ "enabled": false, "params": { "result": { "answer": 42 }, "progress": 7 } })).await;
+    let path = format!("/admin/v1/jobs/{job}/run");
+    let (status, body) = app.admin().post(&path, json!({ "parms": { "result": 1 } })).await;
+    assert_eq!((status, code(&body)), (StatusCode::BAD_REQUEST, "invalid_json"), "{body}");
     let run = app.run_job(&job).await;
     let mut run = app.until_run(&run, "success").await;
     assert_eq!((&run["jobId"], &run["plugin"], &run["pluginJob"]), (&json!(job), &json!("test"), &json!("work")));

@@ -93,6 +93,7 @@ async fn invalid_channel_is_rejected_with_reason() {
     check(&hook, json!({ "events": [] }), "events").await;
     check(&hook, json!({ "events": ["everything"] }), "everything").await;
     check(&hook, json!({ "kind": "pigeon" }), "pigeon").await;
+    check(&hook, json!({ "enabledd": false }), "Unknown field `enabledd`").await;
     check(&hook, json!({ "url": null }), "url").await;
     check(&hook, json!({ "url": "ftp://a.example" }), "url").await;
     check(&hook, json!({ "url": "https://u:p@a.example" }), "url").await;
@@ -121,6 +122,7 @@ async fn invalid_channel_is_rejected_with_reason() {
     assert_eq!((status, &implicit["port"], &implicit["host"]), (StatusCode::OK, &json!(465), &json!("mail.example")));
     assert_eq!(app.admin().patch(&path, json!({ "tls": "none" })).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(app.admin().patch(&path, json!({ "to": [] })).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(app.admin().patch(&path, json!({ "enabledd": false })).await.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
