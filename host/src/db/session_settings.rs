@@ -10,14 +10,11 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// Returns the command-line options of a session. They set the settings with which a role could lock itself out or
 /// change the meaning of statements.
-///
-/// Every transaction starts with `default_transaction_read_only`. `transaction_read_only` is only the value to which
-/// Postgres 15 resets it, so that `RESET` can't make a read-only transaction read-write. Later versions refuse that.
 pub(super) fn session_options(statement_timeout: Duration) -> String {
     format!(
         "{ALWAYS} -c search_path=public -c statement_timeout={} -c idle_in_transaction_session_timeout=60000 \
          -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1 \
-         -c jit=off -c transaction_read_only=on -c client_min_messages=notice",
+         -c jit=off -c client_min_messages=notice",
         statement_timeout.as_millis()
     )
 }

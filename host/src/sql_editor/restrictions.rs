@@ -86,6 +86,9 @@ fn check_copy(copy: &Value) -> Option<Rejection> {
     Some(Rejection::NotSupported { what: what.to_owned(), instead })
 }
 
+/// The settings of the current transaction.
+const TRANSACTION_SETTINGS: [&str; 3] = ["transaction_read_only", "transaction_isolation", "transaction_deferrable"];
+
 fn check_variable(set: &Value) -> Option<Rejection> {
     let name = set["name"].as_str().unwrap_or_default();
     let kind = set["kind"].as_i64().and_then(|kind| VariableSetKind::try_from(kind as i32).ok());
@@ -96,6 +99,10 @@ fn check_variable(set: &Value) -> Option<Rejection> {
         // SET TRANSACTION, SET SESSION CHARACTERISTICS.
         "TRANSACTION" | "SESSION CHARACTERISTICS" => {
             return Some(Rejection::NotSupported { what: "SET TRANSACTION".to_owned(), instead: TRANSACTIONS });
+        }
+        // Postgres 15 would allow RESET to make a read-only transaction read-write.
+        name if TRANSACTION_SETTINGS.contains(&name) => {
+            return Some(Rejection::NotSupported { what: format!("{verb} {name}"), instead: TRANSACTIONS });
         }
         _ => return None,
     };
@@ -124,10 +131,13 @@ fn check_call(call: &Value) -> Option<Rejection> {
         return Some(rejected_function(name));
     }
     let setting = (name == "set_config").then(|| string_constant(&call["args"][0])).flatten()?;
-    matches!(setting.to_ascii_lowercase().as_str(), "role" | "session_authorization").then(|| Rejection::NotSupported {
-        what: format!("set_config('{}', …)", setting.to_ascii_lowercase()),
-        instead: "The editor always runs as the project's owner role.",
-    })
+    let setting = setting.to_ascii_lowercase();
+    let instead = match setting.as_str() {
+        "role" | "session_authorization" => "The editor always runs as the project's owner role.",
+        name if TRANSACTION_SETTINGS.contains(&name) => TRANSACTIONS,
+        _ => return None,
+    };
+    Some(Rejection::NotSupported { what: format!("set_config('{setting}', …)"), instead })
 }
 
 /// Returns whether the function accesses files of the server, sleeps, connects to another database, or affects other

@@ -173,8 +173,8 @@ fn columns_by_name(head: &Head, target: &Target, format: ImportFormat, request: 
         let is_source = |column: &Column| head.sources.contains(&column.name);
         // Later objects may have other keys, so an insert uses all columns. But an upsert must not change columns that
         // are not in the file. A file without objects matches every table.
-        let any_key = head.rows.is_empty()
-            || (request.mode == ImportMode::Insert && target.columns.iter().any(is_source));
+        let any_key =
+            head.rows.is_empty() || (request.mode == ImportMode::Insert && target.columns.iter().any(is_source));
         let columns = target.columns.iter().filter(|column| is_writable(column) && (any_key || is_source(column)));
         return columns.map(|column| planned(0, &column.name, column)).collect();
     }

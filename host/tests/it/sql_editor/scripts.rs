@@ -135,25 +135,28 @@ async fn read_only_script_changes_nothing() {
 async fn script_cannot_leave_its_read_only_transaction() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
-    project.sql("CREATE TABLE t (id int)").await;
+    project
+        .sql(
+            "CREATE TABLE t (id int);
+             CREATE FUNCTION allow_writes() RETURNS void LANGUAGE plpgsql
+                 AS $$ BEGIN SET LOCAL transaction_read_only = off; END $$",
+        )
+        .await;
     for setting in [
         "SET transaction_read_only = off",
-        "SET LOCAL transaction_read_only = off",
-        "SET SESSION transaction_read_only = off",
-        "SET transaction_read_only TO DEFAULT",
         "RESET transaction_read_only",
         "SELECT set_config('transaction_read_only', NULL, true)",
+        "SELECT set_config('transaction_read_' || 'only', 'off', true)",
+        "SELECT allow_writes()",
     ] {
         for transaction in [true, false] {
-            let options = json!({ "readOnly": true, "transaction": transaction });
-            let response = run(&app, &project, &format!("{setting}; INSERT INTO t VALUES (1)"), options).await;
-            assert!(response["failure"].is_object(), "{setting}: {response}");
+            let sql = format!("{setting}; INSERT INTO t VALUES (1)");
+            let body = json!({ "sql": sql, "script": true, "readOnly": true, "transaction": transaction });
+            let (status, response) = project.admin().post(&project.path("/sql"), body).await;
+            assert!(status.is_client_error() || response["failure"].is_object(), "{setting}: {response}");
         }
     }
     assert_eq!(value(&app, &project, "SELECT count(*) FROM t").await, json!(0));
-    // Other transactions are read-write.
-    let response = run(&app, &project, "INSERT INTO t VALUES (1); SELECT 1", json!({})).await;
-    assert!(response["failure"].is_null(), "{response}");
 }
 
 #[tokio::test]
