@@ -29,8 +29,8 @@ use super::state::{ConnectionState, Phase};
 /// Size up to which an unused body is received and discarded, so that the connection stays open.
 const MAX_DRAINED_BYTES: u64 = 8 * 1024;
 
-/// Time for which a response waits until an unused body has arrived. Clients often send it right after the head.
-const DRAIN_TIMEOUT: Duration = Duration::from_millis(250);
+/// Time for which an unused body is received. Clients often send it right after the head.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Extension of a response: a value that is dropped once the response has been written, or its connection is closed.
 #[derive(Clone)]
@@ -66,11 +66,11 @@ pub(super) fn connection_service(
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             let mut response = responding.await.unwrap_or_else(|never| match never {});
-            if let Some(body) = body
-                && !body.is_read()
-                && !body.drain().await
-            {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            match body.filter(|body| !body.is_read()) {
+                // The response is sent meanwhile.
+                Some(body) if body.can_drain => drop(tokio::spawn(body.drain())),
+                Some(_) => _ = response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close")),
+                None => {}
             }
             if let Some(HeldUntilWritten(value)) = response.extensions_mut().remove() {
                 state.hold(value);
@@ -90,37 +90,38 @@ fn share_body(request: Request<Incoming>) -> (Request<Body>, Option<SharedBody>)
     let is_small = incoming.size_hint().upper().is_some_and(|size| size <= MAX_DRAINED_BYTES);
     // A client that expects `100 Continue` sends no body after a refusal.
     let can_drain = is_small && !parts.headers.contains_key(header::EXPECT);
-    let body = SharedBody { incoming: Arc::new(Mutex::new(incoming)), can_drain };
+    let state = BodyState { incoming, has_ended: false };
+    let body = SharedBody { state: Arc::new(Mutex::new(state)), can_drain };
     (Request::from_parts(parts, Body::new(body.clone())), Some(body))
 }
 
 /// The body of a request.
 #[derive(Clone)]
 struct SharedBody {
-    incoming: Arc<Mutex<Incoming>>,
+    state: Arc<Mutex<BodyState>>,
     /// Whether the rest of the body is worth receiving, to keep the connection open.
     can_drain: bool,
 }
 
+struct BodyState {
+    incoming: Incoming,
+    /// Whether the end was read. `Incoming` does not remember the end of a chunked body.
+    has_ended: bool,
+}
+
 impl SharedBody {
     fn is_read(&self) -> bool {
-        self.incoming.lock().is_end_stream()
+        let state = self.state.lock();
+        state.has_ended || state.incoming.is_end_stream()
     }
 
-    /// Receives and discards the rest of the body, if that is worth it. Returns whether it was read completely.
-    async fn drain(mut self) -> bool {
-        if !self.can_drain {
-            return false;
-        }
+    /// Receives and discards the rest of the body. hyper closes the connection if it does not arrive in time.
+    async fn drain(mut self) {
         let rest = poll_fn(|context| {
-            while let Some(frame) = ready!(Pin::new(&mut self).poll_frame(context)) {
-                if frame.is_err() {
-                    return Poll::Ready(false);
-                }
-            }
-            Poll::Ready(true)
+            while let Some(Ok(_)) = ready!(Pin::new(&mut self).poll_frame(context)) {}
+            Poll::Ready(())
         });
-        timeout(DRAIN_TIMEOUT, rest).await.unwrap_or(false)
+        let _ = timeout(DRAIN_TIMEOUT, rest).await;
     }
 }
 
@@ -129,15 +130,18 @@ impl http_body::Body for SharedBody {
     type Error = hyper::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut *self.incoming.lock()).poll_frame(cx)
+        let mut state = self.state.lock();
+        let frame = ready!(Pin::new(&mut state.incoming).poll_frame(cx));
+        state.has_ended |= frame.is_none();
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.lock().is_end_stream()
+        self.state.lock().incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.lock().size_hint()
+        self.state.lock().incoming.size_hint()
     }
 }
 
