@@ -147,7 +147,7 @@ async fn read_only_run_rejects_changes() {
         "INSERT INTO t VALUES (1)",
         "WITH a AS (INSERT INTO t VALUES (1) RETURNING id) SELECT * FROM a",
         "CREATE TABLE u (id int)",
-        "SELECT set_config('transaction_read_only', 'off', true)",
+        "SELECT set_config('transaction_read_' || 'only', 'off', true)",
         "SELECT nextval(pg_get_serial_sequence('t', 'id')), * FROM t FOR UPDATE",
     ] {
         let (status, response) = send(&app, &project, json!({"sql": sql, "readOnly": true})).await;
