@@ -56,7 +56,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
     let mut busy = use_signal(|| false);
     let mut revoking = use_signal(|| None::<Plugin>);
     let mut forgetting = use_signal(|| None::<Plugin>);
-    let can_approve = !is_narrow && plugin.state != PluginState::Rejected;
+    let can_approve = !is_narrow && plugin.approvable;
     let is_changed = choices.read().grants() != initial.grants()
         || !typed.read().secrets.is_empty()
         || typed.read().changed_settings(&plugin).is_some();
