@@ -155,7 +155,7 @@ test("file that was replaced is not approved, and a message says why", async (t)
   await offer(page, plugin(), { status: 409 });
   await page.goto(`${url}/plugins?plugin=thumbnails`);
   await button(page, "Approve thumbnails").click();
-  await shown(page.getByRole("alert").filter({ hasText: "The file has been replaced." }));
+  await shown(page.getByRole("alert").filter({ hasText: /^The file has been replaced\.$/ }));
 });
 
 test("file that is replaced while its sheet is open must be reviewed again", async (t) => {

@@ -83,10 +83,9 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                     shown.set(Some(sha256));
                     typed.with_mut(|typed| typed.secrets.clear());
                 }
-                Err(remote::Failure::Refused { status: 409, message, .. }) => {
-                    failure
-                        .set(Some(format!("{message} The sheet shows the new file: review it before you approve it.")));
-                }
+                // Without the hint, which is for callers of the API. If the file was replaced, the next read of the list
+                // shows the new file and asks to review it.
+                Err(remote::Failure::Refused { status: 409, message, .. }) => failure.set(Some(message)),
                 Err(refused) => failure.set(Some(refused.message())),
             }
             forget_plugins();
