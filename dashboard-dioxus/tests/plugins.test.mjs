@@ -79,6 +79,16 @@ test("plugin that was refused for a missing grant is approved with that grant", 
   assert.deepEqual(approvals[0].granted.map((grant) => grant.capability), ["http"]);
 });
 
+test("plugin with a revoked key can't be approved", async (t) => {
+  const page = await openPage(t);
+  const reason = "it is signed by key AABBCCDDEEFF0011, which was revoked";
+  await offer(page, plugin({ state: "revoked", reason, approvable: false }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  await shown(sheet.getByText(/^Its key was revoked\. The plugin runs again only if it is signed by another key/));
+  await hidden(sheet.getByRole("button", { name: "Approve thumbnails" }));
+});
+
 test("queries and state are granted for single projects", async (t) => {
   const project = await createProject("queried");
   const page = await openPage(t);

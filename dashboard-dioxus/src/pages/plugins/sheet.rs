@@ -182,7 +182,14 @@ fn StateBanner(plugin: Plugin) -> Element {
             plugin.reason.clone().unwrap_or_else(|| "You approve exactly the file below.".to_owned()),
         ),
         PluginState::Revoked => {
-            ("banner", Shape::Cancelled, "Revoked".to_owned(), "The plugin runs again once you approve it.".to_owned())
+            let detail = match &plugin.key_id {
+                _ if plugin.approvable => "The plugin runs again once you approve it.".to_owned(),
+                Some(_) => "Its key was revoked. The plugin runs again only if it is signed by another key that you trust."
+                    .to_owned(),
+                // Its files are missing.
+                None => plugin.reason.clone().unwrap_or_default(),
+            };
+            ("banner", Shape::Cancelled, "Revoked".to_owned(), detail)
         }
         PluginState::Rejected => {
             ("banner t-bad", Shape::Failed, "Refused".to_owned(), plugin.reason.clone().unwrap_or_default())
