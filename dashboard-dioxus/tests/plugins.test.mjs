@@ -89,6 +89,24 @@ test("plugin with a revoked key can't be approved", async (t) => {
   await hidden(sheet.getByRole("button", { name: "Approve thumbnails" }));
 });
 
+test("plugin that is being compiled does not wait for the owner", async (t) => {
+  const page = await openPage(t);
+  const approval = {
+    approvedAt: "2025-11-09T12:00:00Z", approvedBy: "owner", keyId: "AABBCCDDEEFF0011",
+    granted: [{ capability: "http", scope: plugin().requested[0].scope }],
+    requested: [{ capability: "http", scope: plugin().requested[0].scope }], revokedAt: null,
+  };
+  await offer(page, plugin({ reason: "it is being compiled", approval }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  await shown(sheet.getByText("The plugin runs once it is compiled. You don't have to do anything."));
+  assert.ok(await sheet.getByRole("button", { name: "Approve thumbnails" }).isDisabled());
+  await page.goto(`${url}/plugins`);
+  const row = page.getByRole("table", { name: "Plugins" }).getByRole("row").filter({ hasText: "thumbnails" });
+  await shown(row.getByText("Being compiled"));
+  await hidden(page.getByRole("region", { name: "Waits for your approval" }));
+});
+
 test("queries and state are granted for single projects", async (t) => {
   const project = await createProject("queried");
   const page = await openPage(t);

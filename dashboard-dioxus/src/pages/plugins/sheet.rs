@@ -60,7 +60,8 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
     let is_changed = choices.read().grants() != initial.grants()
         || !typed.read().secrets.is_empty()
         || typed.read().changed_settings(&plugin).is_some();
-    let is_needed = plugin.state != PluginState::Active || is_changed;
+    let is_approved = plugin.state == PluginState::Active || words::is_being_compiled(&plugin);
+    let is_needed = !is_approved || is_changed;
     let (name, sha256) = (plugin.name.clone(), plugin.sha256.clone());
     let is_replaced = shown.read().as_ref().is_some_and(|shown| *shown != plugin.sha256);
     let reviewed = plugin.clone();
@@ -169,6 +170,12 @@ fn StateBanner(plugin: Plugin) -> Element {
     let is_wider = plugin.approval.is_some() && plugin.requested.iter().any(|request| words::is_new(&plugin, request));
     let (tone, shape, title, detail) = match plugin.state {
         PluginState::Active => return rsx! {},
+        PluginState::Pending if words::is_being_compiled(&plugin) => (
+            "banner",
+            Shape::Running,
+            "Being compiled".to_owned(),
+            "The plugin runs once it is compiled. You don't have to do anything.".to_owned(),
+        ),
         PluginState::Pending if is_wider => (
             "banner t-warning",
             Shape::Attention,
