@@ -107,6 +107,12 @@ test("plugin that is being compiled does not wait for the owner", async (t) => {
   await hidden(page.getByRole("region", { name: "Waits for your approval" }));
 });
 
+test("address of an unknown plugin says that there is none", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/plugins?plugin=mistyped`);
+  await shown(page.getByRole("dialog", { name: "Plugin mistyped" }).getByText("No such plugin"));
+});
+
 test("queries and state are granted for single projects", async (t) => {
   const project = await createProject("queried");
   const page = await openPage(t);
@@ -183,7 +189,10 @@ test("file that was replaced is not approved, and a message says why", async (t)
   await offer(page, plugin(), { status: 409 });
   await page.goto(`${url}/plugins?plugin=thumbnails`);
   await button(page, "Approve thumbnails").click();
-  await shown(page.getByRole("alert").filter({ hasText: /^The file has been replaced\.$/ }));
+  const alert = page.getByRole("alert").filter({ hasText: "The file has been replaced." });
+  await shown(alert);
+  // The file of this sheet is the same as before.
+  assert.doesNotMatch(await alert.textContent(), /new file/);
 });
 
 test("file that is replaced while its sheet is open must be reviewed again", async (t) => {

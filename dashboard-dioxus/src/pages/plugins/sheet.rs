@@ -35,7 +35,9 @@ pub(super) fn PluginSheet(name: String, plugin: Option<Plugin>) -> Element {
         },
         None => rsx! {
             Sheet { title: "Plugin {name}", on_close: |()| close(),
-                Empty { title: "This plugin is gone", text: "Its files are no longer in the folder.",
+                Empty {
+                    title: "No such plugin",
+                    text: "Its files were removed from the folder, or the address is wrong.",
                     button { class: "btn", r#type: "button", onclick: |_| close(), "Close" }
                 }
             }
@@ -48,7 +50,8 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
     let mut shown = shown;
     let projects = use_projects();
     let is_narrow = use_is_narrow();
-    // The plugin is read again every few seconds: changes are compared with its current grants.
+    // The plugin is read again every few seconds. `initial` is what the latest read preselects; `is_changed` compares
+    // the owner's choices with it.
     let initial = Choices::of(&plugin);
     let choices = use_signal(|| initial.clone());
     let typed = use_signal(|| Typed::of(&plugin));
@@ -84,8 +87,8 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                     shown.set(Some(sha256));
                     typed.with_mut(|typed| typed.secrets.clear());
                 }
-                // Without the hint, which is for callers of the API. If the file was replaced, the next read of the list
-                // shows the new file and asks to review it.
+                // Without the hint, which is for callers of the API. If the file was replaced, the next read of the
+                // list shows the new file and asks to review it.
                 Err(remote::Failure::Refused { status: 409, message, .. }) => failure.set(Some(message)),
                 Err(refused) => failure.set(Some(refused.message())),
             }
@@ -105,7 +108,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                         class: "btn btn-primary btn-l",
                         r#type: "button",
                         disabled: busy() || !is_needed,
-                        title: if !is_needed { "You have approved these grants. Nothing has changed since then." },
+                        title: if !is_needed { "These grants are approved. Nothing has changed since then." },
                         onclick: approve,
                         "Approve {plugin.name}"
                     }
@@ -191,8 +194,10 @@ fn StateBanner(plugin: Plugin) -> Element {
         PluginState::Revoked => {
             let detail = match &plugin.key_id {
                 _ if plugin.approvable => "The plugin runs again once you approve it.".to_owned(),
-                Some(_) => "Its key was revoked. The plugin runs again only if it is signed by another key that you trust."
-                    .to_owned(),
+                Some(_) => {
+                    let remedy = "The plugin runs again only if it is signed by another key that you trust.";
+                    format!("Its key was revoked. {remedy}")
+                }
                 // Its files are missing.
                 None => plugin.reason.clone().unwrap_or_default(),
             };
