@@ -136,6 +136,9 @@ pub struct Plugin {
     pub state: PluginState,
     /// Why the plugin is not active. Null if it is active.
     pub reason: Option<String>,
+    /// Whether the owner can approve the plugin's current file, or change its grants. False if an approval can't let it
+    /// run, for example because its key was revoked or its files are missing.
+    pub approvable: bool,
     /// Interfaces that the component imports.
     pub imports: Vec<String>,
     /// Capabilities that the plugin requests.

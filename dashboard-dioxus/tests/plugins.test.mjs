@@ -12,7 +12,7 @@ const EVIL = `<img src=x onerror=alert(1)> for\u202e pictures`;
 const plugin = (fields) => ({
   name: "thumbnails", version: "1.3.0", serial: 8, publisher: "Pixel Press", description: "Makes small pictures.",
   sha256: "9f".repeat(32), keyId: "AABBCCDDEEFF0011", keyName: "pixel-press", file: "/plugins/thumbnails.wasm",
-  firstParty: false, state: "pending", reason: "It waits for approval.", imports: [],
+  firstParty: false, state: "pending", reason: "It waits for approval.", approvable: true, imports: [],
   requested: [{ capability: "http", reason: EVIL, scope: { hosts: ["cdn.example.com", "stats.example.com"] } }],
   granted: [], approval: null, limits: null, effectiveLimits: null, jobs: [], usedBy: [], usedByCount: 0,
   runs24h: { total: 0, failed: 0 }, activeRunCount: 0, secrets: [], config: {}, loadedAt: null, ...fields,
@@ -61,6 +61,56 @@ test("waiting plugin is approved with fewer hosts than it requests", async (t) =
   assert.equal(approvals[0].sha256, "9f".repeat(32));
   const row = page.getByRole("table", { name: "Plugins" }).getByRole("row").filter({ hasText: "thumbnails" });
   await shown(row.getByText("Active"));
+});
+
+test("plugin that was refused for a missing grant is approved with that grant", async (t) => {
+  const page = await openPage(t);
+  const approval = {
+    approvedAt: "2025-11-09T12:00:00Z", approvedBy: "owner", keyId: "AABBCCDDEEFF0011",
+    granted: [], requested: [{ capability: "http", scope: plugin().requested[0].scope }], revokedAt: null,
+  };
+  const reason = "it imports `http`, which you did not grant; approve it with that capability to run it";
+  const approvals = await offer(page, plugin({ state: "rejected", reason, approval }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  await sheet.getByRole("checkbox", { name: "Allow calling hosts: cdn.example.com, stats.example.com" }).check();
+  await sheet.getByRole("button", { name: "Approve thumbnails" }).click();
+  await eventually(() => approvals.length === 1, "the approval");
+  assert.deepEqual(approvals[0].granted.map((grant) => grant.capability), ["http"]);
+});
+
+test("plugin with a revoked key can't be approved", async (t) => {
+  const page = await openPage(t);
+  const reason = "it is signed by key AABBCCDDEEFF0011, which was revoked";
+  await offer(page, plugin({ state: "revoked", reason, approvable: false }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  await shown(sheet.getByText(/^Its key was revoked\. The plugin runs again only if it is signed by another key/));
+  await hidden(sheet.getByRole("button", { name: "Approve thumbnails" }));
+});
+
+test("plugin that is being compiled does not wait for the owner", async (t) => {
+  const page = await openPage(t);
+  const approval = {
+    approvedAt: "2025-11-09T12:00:00Z", approvedBy: "owner", keyId: "AABBCCDDEEFF0011",
+    granted: [{ capability: "http", scope: plugin().requested[0].scope }],
+    requested: [{ capability: "http", scope: plugin().requested[0].scope }], revokedAt: null,
+  };
+  await offer(page, plugin({ reason: "it is being compiled", approval }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  await shown(sheet.getByText("The plugin runs once it is compiled. You don't have to do anything."));
+  assert.ok(await sheet.getByRole("button", { name: "Approve thumbnails" }).isDisabled());
+  await page.goto(`${url}/plugins`);
+  const row = page.getByRole("table", { name: "Plugins" }).getByRole("row").filter({ hasText: "thumbnails" });
+  await shown(row.getByText("Being compiled"));
+  await hidden(page.getByRole("region", { name: "Waits for your approval" }));
+});
+
+test("address of an unknown plugin says that there is none", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/plugins?plugin=mistyped`);
+  await shown(page.getByRole("dialog", { name: "Plugin mistyped" }).getByText("No such plugin"));
 });
 
 test("queries and state are granted for single projects", async (t) => {
@@ -139,7 +189,10 @@ test("file that was replaced is not approved, and a message says why", async (t)
   await offer(page, plugin(), { status: 409 });
   await page.goto(`${url}/plugins?plugin=thumbnails`);
   await button(page, "Approve thumbnails").click();
-  await shown(page.getByRole("alert").filter({ hasText: "The file has been replaced." }));
+  const alert = page.getByRole("alert").filter({ hasText: "The file has been replaced." });
+  await shown(alert);
+  // The file of this sheet is the same as before.
+  assert.doesNotMatch(await alert.textContent(), /new file/);
 });
 
 test("file that is replaced while its sheet is open must be reviewed again", async (t) => {

@@ -131,9 +131,9 @@ pub fn SessionUnchecked(failure: Failure) -> Element {
 pub(super) fn SessionEnded() -> Element {
     let description = if use_hook(is_signing_in) {
         "Signing in again did not help. Check in another tab that you can sign in, then try again. What you typed is \
-         kept."
+         kept, except secrets."
     } else {
-        "Sign in again to continue. What you typed is kept."
+        "Sign in again to continue. What you typed is kept, except secrets."
     };
     rsx! {
         Dialog {

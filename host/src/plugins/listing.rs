@@ -26,6 +26,7 @@ pub(super) fn to_wire(
     let mut wire = missing_to_wire(&slot.candidate.name, trust);
     wire.state = slot.state();
     wire.reason = slot.refusal().map(Refusal::text);
+    wire.approvable = slot.inspection.plugin.is_some() && slot.refusal().is_none_or(Refusal::is_approvable);
     wire.sha256 = slot.inspection.sha256.map(hex::encode).unwrap_or_default();
     wire.key_id.clone_from(&slot.inspection.key_id);
     wire.key_name = wire.key_id.as_ref().and_then(|id| trust.key_names.get(id).cloned());
@@ -79,6 +80,7 @@ pub(super) fn missing_to_wire(name: &str, trust: &TrustView) -> Plugin {
         first_party: is_reserved(name),
         state: if revoked { PluginState::Revoked } else { PluginState::Rejected },
         reason: Some("its files are missing".to_owned()),
+        approvable: false,
         imports: Vec::new(),
         requested: Vec::new(),
         granted: approval.map(|approval| capabilities(&approval.granted)).unwrap_or_default(),

@@ -36,7 +36,7 @@ pub fn Plugins() -> Element {
     let open = address::use_parameter("plugin");
     let shows_help = address::use_parameter("help").is_some();
     let items = plugins.value().map(|page| page.items).unwrap_or_default();
-    let waiting: Vec<Plugin> = items.iter().filter(|plugin| plugin.state == PluginState::Pending).cloned().collect();
+    let waiting: Vec<Plugin> = items.iter().filter(|plugin| words::waits(plugin)).cloned().collect();
     let content = match plugins.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Plugins", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
@@ -80,7 +80,7 @@ fn counts_in_words(plugins: &[Plugin]) -> String {
     }
     let count = |state| plugins.iter().filter(|plugin| plugin.state == state).count();
     let mut words = text::count(plugins.len() as i64, "plugin", "plugins");
-    match count(PluginState::Pending) {
+    match plugins.iter().filter(|plugin| words::waits(plugin)).count() {
         0 => {}
         1 => words.push_str(", 1 waits for your approval"),
         waiting => words.push_str(&format!(", {waiting} wait for your approval")),

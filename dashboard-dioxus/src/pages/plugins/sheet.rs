@@ -35,7 +35,9 @@ pub(super) fn PluginSheet(name: String, plugin: Option<Plugin>) -> Element {
         },
         None => rsx! {
             Sheet { title: "Plugin {name}", on_close: |()| close(),
-                Empty { title: "This plugin is gone", text: "Its files are no longer in the folder.",
+                Empty {
+                    title: "No such plugin",
+                    text: "Its files were removed from the folder, or the address is wrong.",
                     button { class: "btn", r#type: "button", onclick: |_| close(), "Close" }
                 }
             }
@@ -48,7 +50,8 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
     let mut shown = shown;
     let projects = use_projects();
     let is_narrow = use_is_narrow();
-    // The plugin is read again every few seconds: changes are compared with its current grants.
+    // The plugin is read again every few seconds. `initial` is what the latest read preselects; `is_changed` compares
+    // the owner's choices with it.
     let initial = Choices::of(&plugin);
     let choices = use_signal(|| initial.clone());
     let typed = use_signal(|| Typed::of(&plugin));
@@ -56,11 +59,12 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
     let mut busy = use_signal(|| false);
     let mut revoking = use_signal(|| None::<Plugin>);
     let mut forgetting = use_signal(|| None::<Plugin>);
-    let can_approve = !is_narrow && plugin.state != PluginState::Rejected;
+    let can_approve = !is_narrow && plugin.approvable;
     let is_changed = choices.read().grants() != initial.grants()
         || !typed.read().secrets.is_empty()
         || typed.read().changed_settings(&plugin).is_some();
-    let is_needed = plugin.state != PluginState::Active || is_changed;
+    let is_approved = plugin.state == PluginState::Active || words::is_being_compiled(&plugin);
+    let is_needed = !is_approved || is_changed;
     let (name, sha256) = (plugin.name.clone(), plugin.sha256.clone());
     let is_replaced = shown.read().as_ref().is_some_and(|shown| *shown != plugin.sha256);
     let reviewed = plugin.clone();
@@ -83,10 +87,9 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                     shown.set(Some(sha256));
                     typed.with_mut(|typed| typed.secrets.clear());
                 }
-                Err(remote::Failure::Refused { status: 409, message, .. }) => {
-                    failure
-                        .set(Some(format!("{message} The sheet shows the new file: review it before you approve it.")));
-                }
+                // Without the hint, which is for callers of the API. If the file was replaced, the next read of the
+                // list shows the new file and asks to review it.
+                Err(remote::Failure::Refused { status: 409, message, .. }) => failure.set(Some(message)),
                 Err(refused) => failure.set(Some(refused.message())),
             }
             forget_plugins();
@@ -105,7 +108,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                         class: "btn btn-primary btn-l",
                         r#type: "button",
                         disabled: busy() || !is_needed,
-                        title: if !is_needed { "You have approved these grants. Nothing has changed since then." },
+                        title: if !is_needed { "These grants are approved. Nothing has changed since then." },
                         onclick: approve,
                         "Approve {plugin.name}"
                     }
@@ -170,6 +173,12 @@ fn StateBanner(plugin: Plugin) -> Element {
     let is_wider = plugin.approval.is_some() && plugin.requested.iter().any(|request| words::is_new(&plugin, request));
     let (tone, shape, title, detail) = match plugin.state {
         PluginState::Active => return rsx! {},
+        PluginState::Pending if words::is_being_compiled(&plugin) => (
+            "banner",
+            Shape::Running,
+            "Being compiled".to_owned(),
+            "The plugin runs once it is compiled. You don't have to do anything.".to_owned(),
+        ),
         PluginState::Pending if is_wider => (
             "banner t-warning",
             Shape::Attention,
@@ -183,7 +192,16 @@ fn StateBanner(plugin: Plugin) -> Element {
             plugin.reason.clone().unwrap_or_else(|| "You approve exactly the file below.".to_owned()),
         ),
         PluginState::Revoked => {
-            ("banner", Shape::Cancelled, "Revoked".to_owned(), "The plugin runs again once you approve it.".to_owned())
+            let detail = match &plugin.key_id {
+                _ if plugin.approvable => "The plugin runs again once you approve it.".to_owned(),
+                Some(_) => {
+                    let remedy = "The plugin runs again only if it is signed by another key that you trust.";
+                    format!("Its key was revoked. {remedy}")
+                }
+                // Its files are missing.
+                None => plugin.reason.clone().unwrap_or_default(),
+            };
+            ("banner", Shape::Cancelled, "Revoked".to_owned(), detail)
         }
         PluginState::Rejected => {
             ("banner t-bad", Shape::Failed, "Refused".to_owned(), plugin.reason.clone().unwrap_or_default())

@@ -117,6 +117,7 @@ pub(super) fn may(granted: &[GrantedCapability]) -> String {
 pub(super) fn state(plugin: &Plugin) -> (Shape, String) {
     match plugin.state {
         PluginState::Active => (Shape::Succeeded, "Active".to_owned()),
+        PluginState::Pending if is_being_compiled(plugin) => (Shape::Running, "Being compiled".to_owned()),
         PluginState::Pending => (Shape::Attention, "Waiting for you".to_owned()),
         PluginState::Revoked => (Shape::Cancelled, "Revoked".to_owned()),
         PluginState::Rejected => {
@@ -124,6 +125,16 @@ pub(super) fn state(plugin: &Plugin) -> (Shape, String) {
             (Shape::Failed, format!("Refused: {}", reason.replace('`', "")))
         }
     }
+}
+
+/// Returns whether a plugin is approved and runs once it is compiled.
+pub(super) fn is_being_compiled(plugin: &Plugin) -> bool {
+    plugin.state == PluginState::Pending && plugin.reason.as_deref() == Some("it is being compiled")
+}
+
+/// Returns whether a plugin waits for the owner's approval.
+pub(super) fn waits(plugin: &Plugin) -> bool {
+    plugin.state == PluginState::Pending && !is_being_compiled(plugin)
 }
 
 /// Returns who signed a plugin.

@@ -216,7 +216,7 @@ fn plan_conflict<'p>(
             .collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         return Err(ApiError::invalid(format!(
-            "`onConflict={}` is not a unique key of `{}`. Supported: {}.",
+            "`onConflict={}` is not a unique key of `{}` that an upsert can use. Supported: {}.",
             shortened(&request.on_conflict.join(",")),
             table.name,
             name_list(&keys)

@@ -160,7 +160,8 @@ fn errors_of_writes_name_the_invalid_part() {
     );
     check(
         inserted("authors", "onConflict=boss_id", r#"{"rows":[{"name":"a"}]}"#),
-        "`onConflict=boss_id` is not a unique key of `authors`. Supported: onConflict=id, onConflict=name.",
+        "`onConflict=boss_id` is not a unique key of `authors` that an upsert can use. \
+         Supported: onConflict=id, onConflict=name.",
     );
     check(inserted("authors", "onConflict=nothing", r#"{"rows":[{"name":"a"}]}"#), "unknown_column");
     check(inserted("streets", "resolution=merge", r#"{"rows":[{"id":1}]}"#), "`streets` has no primary key");

@@ -80,6 +80,8 @@ async fn plugins_can_be_listed_and_revoked_during_compilation() {
     })
     .await;
     assert_eq!(compiling["state"], "pending", "{compiling}");
+    // The dashboard recognizes this reason.
+    assert_eq!(compiling["reason"], "it is being compiled");
 
     // Neither revocation waits for the compiler.
     let revoked = async {

@@ -116,6 +116,7 @@ async fn rejected_plugins_are_listed_with_reason() {
         assert!(plugin["reason"].as_str().unwrap().contains(reason), "{name}: {plugin}");
         // The API returns no part of the manifest of a file that failed these checks.
         assert_eq!((&plugin["version"], &plugin["jobs"]), (&Value::Null, &json!([])), "{plugin}");
+        assert_eq!(plugin["approvable"], false, "{plugin}");
         assert!(app.app.plugins().loaded(name).is_none(), "{name}");
     }
     assert_eq!(items.len(), expected.len());
@@ -227,7 +228,7 @@ async fn plugin_without_grant_for_an_import_is_rejected() {
     let app = folder.app().await;
     author.trusted_by(&app).await;
     let refused = approve(&app, "caller", json!({"granted": []})).await;
-    assert_eq!(refused["state"], "rejected", "{refused}");
+    assert_eq!((&refused["state"], &refused["approvable"]), (&json!("rejected"), &json!(true)), "{refused}");
     assert!(refused["reason"].as_str().unwrap().contains("imports `http`, which you did not grant"), "{refused}");
     let granted = approve(&app, "caller", json!({"granted": [{"capability": "http", "scope": {}}]})).await;
     assert_eq!((granted["state"].as_str(), &granted["imports"]), (Some("active"), &json!(["types", "http"])));
@@ -298,7 +299,9 @@ async fn revoked_plugin_file_or_key_stops_runs_on_every_node() {
             let Err(RunFailure::Failed { message, retryable, .. }) = outcome else { panic!("{outcome:?}") };
             assert!(message.contains("was revoked") && !retryable, "{message}");
         }
-        until_state(&other.admin(), name, "revoked").await;
+        let revoked = until_state(&other.admin(), name, "revoked").await;
+        // Nothing lifts the revocation of a key.
+        assert_eq!(revoked["approvable"], name != "by-key", "{revoked}");
         assert!(app.app.plugins().loaded(name).is_none() && other.app.plugins().loaded(name).is_none());
     }
     // A revoked key can't be trusted again.

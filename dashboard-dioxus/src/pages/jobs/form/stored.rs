@@ -1,5 +1,7 @@
 //! Stores the unsaved input of a form in the tab's session storage, so that it survives a reload and the end of the
 //! sign-in.
+//!
+//! The body of the request and the values of its headers are not stored, because they may be secret.
 
 use super::draft::Draft;
 use crate::address;

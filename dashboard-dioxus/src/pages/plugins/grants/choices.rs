@@ -132,6 +132,7 @@ mod tests {
             first_party: false,
             state: PluginState::Pending,
             reason: None,
+            approvable: true,
             imports: Vec::new(),
             requested: vec![RequestedCapability {
                 capability: "http".to_owned(),
