@@ -139,7 +139,7 @@ test("scheduled database shows its job and the retention policy", async (t) => {
   await shown(rowOf(page, "Backups", name).getByText("Last 7, weekly", { exact: true }));
 });
 
-test("old backup is overdue, and a recent one without a job only lacks a schedule", async (t) => {
+test("old backup is shown as overdue, and a recent one without a job is not", async (t) => {
   const { id, name } = await createProject("overdue");
   const page = await openPage(t);
   const problem = { overdue: true, problem: "No enabled job backs it up.", keptCount: 1, keptBytes: 2048 };
@@ -238,7 +238,7 @@ test("identity of an encrypted backup is asked for before it is verified", async
   await changeItems(page, "**/admin/v1/backups?*", (item) => ({ ...item, encrypted: true }));
   // The run ends as if the backup were encrypted to another public key.
   const reason =
-    "it is encrypted to other recipients than that of the age identity; verify the backup with another one";
+    "it is encrypted to other recipients than that of the age identity; verify the backup with `identity` in the request";
   const identities = [];
   await page.route("**/admin/v1/backups/*/verify", async (route) => {
     identities.push(route.request().postDataJSON().identity);

@@ -17,11 +17,13 @@ pub enum SessionState {
     SignedOut {
         by_access: bool,
     },
-    /// The session ended while the dashboard was in use. The page stays as it is.
+    /// The session ended while the dashboard was in use, or a proxy such as Cloudflare Access requires a sign-in. A page
+    /// that is open stays as it is, under a dialog.
     Ended,
     /// The server did not respond.
     Unreachable,
-    /// The server could not check the session, for example because it can't reach its database.
+    /// The server responded without saying who is signed in, for example because it can't reach its database, or because
+    /// the account is not an owner's.
     Unchecked(Failure),
 }
 
@@ -102,7 +104,8 @@ pub async fn sign_out() -> Result<Option<String>, Failure> {
     Ok(address)
 }
 
-/// Records that the server no longer accepts the session.
+/// Records that the server, or a proxy in front of it, no longer accepts the session. Does nothing if nobody was signed
+/// in.
 pub(super) fn end() {
     let was_signed_in = matches!(*STATE.peek(), SessionState::SignedIn { .. });
     if was_signed_in {

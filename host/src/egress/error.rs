@@ -22,7 +22,10 @@ pub enum EgressError {
          ATLASHUB_HTTP_ALLOWED_HOSTS"
     )]
     PortNotAllowed { host: String, port: u16 },
-    #[error("`{host}` resolves to a private address; to allow it, add `{host}+private` to ATLASHUB_HTTP_ALLOWED_HOSTS")]
+    #[error(
+        "`{host}` resolves to a private address or a reserved one; private ones are allowed if \
+         ATLASHUB_HTTP_ALLOWED_HOSTS contains `{host}+private`"
+    )]
     PrivateAddress { host: String },
     #[error("`{host}` can't be resolved")]
     Unresolved { host: String },

@@ -35,7 +35,7 @@ pub(super) struct Origin {
 impl Origin {
     /// Parses a URL and its origin. Removes the fragment, and a trailing dot of the host.
     pub(super) fn parse(text: &str) -> Result<(Url, Self), EgressError> {
-        let url = Url::parse(text).map_err(|_| EgressError::InvalidUrl("it is not an absolute URL"))?;
+        let url = Url::parse(text).map_err(|_| EgressError::InvalidUrl("it is not a valid absolute URL"))?;
         Self::of(url)
     }
 

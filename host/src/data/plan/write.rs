@@ -21,16 +21,18 @@ use super::{
 
 /// Returns the error for a view or other relation that does not support an operation.
 pub(super) fn unsupported_write(table: &Table, operation: &str) -> ApiError {
-    let kind = match table.kind {
-        TableKind::MaterializedView => "materialized view",
-        TableKind::ForeignTable => "foreign table",
-        TableKind::View | TableKind::Table => "view",
+    let (kind, hint) = match table.kind {
+        TableKind::MaterializedView => ("materialized view", "Write to the tables that it is computed from."),
+        TableKind::ForeignTable => ("foreign table", "Check whether its foreign data wrapper supports writes."),
+        TableKind::View | TableKind::Table => {
+            ("view", "Write to the underlying tables, or give the view an INSTEAD OF trigger.")
+        }
     };
     ApiError::new(Code::Unprocessable, format!("Can't {operation} `{}`: the {kind} does not support it.", table.name))
-        .with_hint("Write to the underlying tables, or give the view an INSTEAD OF trigger.")
+        .with_hint(hint)
 }
 
-/// Converts a JSON value as `json_to_record` does.
+/// Converts a JSON value as `json_to_record` does, and also the values that only [`json_input`] accepts.
 pub(super) fn cell_value(column: ColumnRef<'_>, value: &RawValue) -> ApiResult<CellValue> {
     let json = json_input::convert(value.get(), &column.column.json_input)
         .map_err(|reason| errors::invalid_value(column.column, reason))?;
@@ -63,7 +65,8 @@ pub(super) fn writable_column<'p>(table: &'p Table, name: &str) -> ApiResult<(us
     Err(ApiError::new(Code::InvalidValue, format!("Column `{}` can't be set: it is {reason}. Omit it.", column.name)))
 }
 
-/// Plans the output of a write. `default` applies if the request has no `returning`.
+/// Plans the output of a write. `default` applies if the request has no `returning`. If rows are the default and the
+/// role can't read any column, only the count is returned.
 pub(super) fn plan_output<'p>(
     table: &'p Table,
     select: &'p [SelectItem],

@@ -1,4 +1,5 @@
-//! The full sweep, which removes data that no request would find.
+//! The full sweep, which removes oversize objects, records of unused uploads and abandoned multipart uploads, even if
+//! no request asks for them.
 
 use atlashub::storage::{StorageState, sweep_all_projects};
 use axum::extract::FromRef;
@@ -115,9 +116,16 @@ async fn objects_uploaded_without_a_signed_url_have_no_limit() {
 async fn multipart_uploads_are_kept_while_their_urls_are_valid() {
     let app = TestApp::start().await;
     let project = app.create_project("stale parts").await;
-    let bucket = format!("proj-{}", project.id);
     project.secret().sign("big.bin", json!({ "mode": "multipart", "size": 6 << 20 })).await;
     assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().uploads_aborted, 0);
+}
+
+#[tokio::test]
+async fn store_aborts_only_multipart_uploads_that_were_created_before_the_given_time() {
+    let app = TestApp::start().await;
+    let project = app.create_project("stale parts").await;
+    let bucket = format!("proj-{}", project.id);
+    project.secret().sign("big.bin", json!({ "mode": "multipart", "size": 6 << 20 })).await;
     let store = app.app.store();
     let yesterday = chrono::Utc::now() - chrono::Duration::days(1);
     assert_eq!(store.abort_uploads(&bucket, Some(yesterday)).await.unwrap(), 0);
