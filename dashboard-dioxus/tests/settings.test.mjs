@@ -72,7 +72,8 @@ test("reason is shown if migrations can't be applied", async (t) => {
   const { items } = await admin("GET", "/migrations");
   const page = await openPage(t);
   const pending = items.map((item) => ({ ...item, state: "pending", appliedAt: null }));
-  await page.route("**/admin/v1/migrations", (route) => route.fulfill({ json: { items: pending, nextCursor: null } }));
+  const list = { items: pending, nextCursor: null };
+  await page.route(/\/admin\/v1\/migrations(\?|$)/, (route) => route.fulfill({ json: list }));
   const refused = refusal(422, "The plugin `migrations` is not approved.");
   await page.route("**/admin/v1/migrations/apply", (route) => route.fulfill(refused));
   await page.goto(`${url}/settings?section=migrations`);
