@@ -238,7 +238,7 @@ test("identity of an encrypted backup is asked for before it is verified", async
   await changeItems(page, "**/admin/v1/backups?*", (item) => ({ ...item, encrypted: true }));
   // The run ends as if the backup were encrypted to another public key.
   const reason =
-    "it is encrypted to other recipients than that of the age identity; verify the backup with `identity` in the request";
+    "it is encrypted to other recipients than that of the age identity; verify the backup with the right identity";
   const identities = [];
   await page.route("**/admin/v1/backups/*/verify", async (route) => {
     identities.push(route.request().postDataJSON().identity);

@@ -17,13 +17,13 @@ pub enum SessionState {
     SignedOut {
         by_access: bool,
     },
-    /// The session ended while the dashboard was in use, or a proxy such as Cloudflare Access requires a sign-in. A page
-    /// that is open stays as it is, under a dialog.
+    /// The session ended while the dashboard was in use, or a proxy such as Cloudflare Access requires a sign-in. A
+    /// page that is open stays as it is, under a dialog.
     Ended,
     /// The server did not respond.
     Unreachable,
-    /// The server responded without saying who is signed in, for example because it can't reach its database, or because
-    /// the account is not an owner's.
+    /// The server responded without saying who is signed in, for example because it can't reach its database, or
+    /// because the account is not an owner's.
     Unchecked(Failure),
 }
 
