@@ -29,7 +29,7 @@ pub struct LimitsConfig {
     pub rows_max: u32,
     /// Whether reads by key that wait at the same moment may share statements.
     pub share_lookups: bool,
-    /// Whether writes of a few rows that wait at the same moment may share transactions.
+    /// Whether inserts of a few rows that wait at the same moment may share transactions.
     pub share_writes: bool,
     /// Maximum size of one response with rows.
     pub response_bytes: usize,

@@ -134,9 +134,9 @@ variables! {
         "Whether concurrent reads of one row by a unique key may share a statement. The responses are the same; \
          `false` sends each read alone.";
     plain "ATLASHUB_SHARE_WRITES" "true"
-        "Whether concurrent inserts, and updates and deletes by a unique key, may share a transaction, so that \
-         Postgres commits once for all of them. If one fails, each is made in a transaction of its own. `false` sends \
-         each write alone.";
+        "Whether concurrent inserts of a few rows may share a transaction, so that Postgres commits once for all of \
+         them. If one fails, each is made in a transaction of its own. Inserts in a shared transaction have the same \
+         `now()`. `false` sends each insert alone.";
     plain "ATLASHUB_RESPONSE_LIMIT_BYTES" "16777216"
         "Maximum size of a response with rows, in bytes; a larger one gets 422 `response_too_large`.";
     plain "ATLASHUB_MAX_RESPONSE_BYTES_IN_FLIGHT" "134217728"

@@ -47,11 +47,12 @@ impl Executor<'_> {
         Ok(rows)
     }
 
-    /// Like [`Self::fetch`], for a statement that changes rows. Without claims, it can share a transaction with others.
+    /// Like [`Self::fetch`], for an insert without `ON CONFLICT`. Without claims, it can share a transaction with
+    /// others.
     ///
     /// # Errors
     /// Returns the error of [`ProjectPools::fetch_write`].
-    pub async fn fetch_write(&self, statement: &Statement) -> Result<Vec<Row>, DbError> {
+    pub async fn fetch_insert(&self, statement: &Statement) -> Result<Vec<Row>, DbError> {
         let Identity { project, role, claims, .. } = self.identity;
         match claims {
             None => self.pools.fetch_write(project, role, statement).await,

@@ -312,7 +312,13 @@ async fn read(attempt: &Attempt<'_>, request: &ReadRequest, limits: &DataLimits)
 async fn insert(attempt: &Attempt<'_>, request: &InsertRequest<'_>) -> Result<RowsResponse, Failure> {
     let plan = plan_insert(&attempt.schema, attempt.table, request)?;
     let rendered = render_insert(&plan, attempt.max_returned_bytes());
-    match attempt.executor.fetch_write(&rendered.statement).await {
+    // Only plain inserts are certainly short and return no more than they were sent. A deletion can cascade, and an
+    // upsert or update can return large values that the row had before.
+    let result = match plan.conflict {
+        None => attempt.executor.fetch_insert(&rendered.statement).await,
+        Some(_) => attempt.executor.fetch(&rendered.statement).await,
+    };
+    match result {
         Ok(rows) => {
             let response = respond::insert_response(&plan, &rows, attempt.response(512));
             Ok(response.map_err(respond::unreported_write)?)
@@ -328,7 +334,7 @@ async fn insert(attempt: &Attempt<'_>, request: &InsertRequest<'_>) -> Result<Ro
 async fn update(attempt: &Attempt<'_>, request: &UpdateRequest<'_>) -> Result<RowsResponse, Failure> {
     let plan = plan_update(&attempt.schema, attempt.table, request)?;
     let rendered = render_update(&plan, attempt.max_returned_bytes());
-    match attempt.executor.fetch_write(&rendered.statement).await {
+    match attempt.executor.fetch(&rendered.statement).await {
         Ok(rows) => {
             let empty_output = EmptyOutput::EmptyRows;
             let response = respond::change_response(&plan.change, &rows, empty_output, attempt.response(512));
@@ -344,9 +350,7 @@ async fn update(attempt: &Attempt<'_>, request: &UpdateRequest<'_>) -> Result<Ro
 
 async fn delete(attempt: &Attempt<'_>, request: &DeleteRequest) -> Result<RowsResponse, Failure> {
     let plan = plan_delete(&attempt.schema, attempt.table, request)?;
-    let rendered = render_delete(&plan, attempt.max_returned_bytes());
-    let result = attempt.executor.fetch_write(&rendered.statement).await;
-    let rows = result.map_err(|error| statement_failure(attempt, &rendered, error, None))?;
+    let rows = fetch(attempt, &render_delete(&plan, attempt.max_returned_bytes())).await?;
     let response = respond::change_response(&plan.change, &rows, EmptyOutput::CountOnly, attempt.response(512));
     Ok(response.map_err(respond::unreported_write)?)
 }

@@ -5,10 +5,12 @@ use std::{
     pin::{Pin, pin},
     sync::{Arc, LazyLock},
     task::Poll,
+    time::Duration,
 };
 
 use futures_util::future::{MaybeDone, maybe_done};
-use tokio_postgres::Row;
+use tokio::time::timeout;
+use tokio_postgres::{Row, error::Severity};
 
 use super::{Connection, InFlight};
 use crate::db::{
@@ -22,6 +24,9 @@ use crate::db::{
 /// Time for which a statement waits for a lock. While it waits, it holds up the other statements, and locks rows that
 /// these have changed.
 const LOCK_TIMEOUT: &str = "20ms";
+
+/// Time for which a statement may be prepared. Preparing waits for changes of the table's definition.
+const PREPARE_TIMEOUT: Duration = Duration::from_millis(50);
 
 static BEGIN: LazyLock<Statement> = LazyLock::new(|| {
     let mut statement = Statement::of_catalogue(BEGIN_SHARED);
@@ -45,7 +50,9 @@ impl Connection {
         let end = self.prepare(&END).await.map_err(nothing_sent(None))?;
         let mut prepared = Vec::with_capacity(statements.len());
         for (position, statement) in statements.iter().enumerate() {
-            prepared.push(self.prepare(statement).await.map_err(nothing_sent(Some(position)))?);
+            let preparing = timeout(PREPARE_TIMEOUT, self.prepare(statement)).await;
+            let result = preparing.map_err(|_| NoResults::Undone { failed: Some(position) })?;
+            prepared.push(result.map_err(nothing_sent(Some(position)))?);
         }
         let results = self.send_together(&begin, &end, &prepared, statements).await;
         if let Err(NoResults::Undone { failed: Some(position) }) = &results {
@@ -100,7 +107,7 @@ impl Connection {
             (None, None) => Ok(rows.into_iter().zip(errors).map(written_rows).collect()),
             (begin, end) => {
                 let all = || begin.iter().chain(errors.iter().flatten()).chain(&end);
-                if all().any(|error| error.as_db_error().is_none() || is_connection_lost(error)) {
+                if all().any(is_outcome_unknown) {
                     return Err(NoResults::Unknown);
                 }
                 let is_cause = |error: &Option<DbError>| error.as_ref().is_some_and(|error| !is_not_run(error));
@@ -108,6 +115,12 @@ impl Connection {
             }
         }
     }
+}
+
+/// Returns whether Postgres may have committed in spite of the error: the session or the server ended.
+fn is_outcome_unknown(error: &DbError) -> bool {
+    let severity = error.as_db_error().map(|error| error.parsed_severity());
+    severity != Some(Some(Severity::Error)) || is_connection_lost(error)
 }
 
 fn written_rows((rows, error): (Vec<Row>, Option<DbError>)) -> WrittenRows {

@@ -27,7 +27,7 @@ impl From<UnknownOutcome> for DbError {
 }
 
 impl ProjectPools {
-    /// Like [`Self::fetch`], for a statement that changes rows. Statements of the same project and role that wait at
+    /// Like [`Self::fetch`], for an insert, which must be short: the inserts of the same project and role that wait at
     /// the same moment share a transaction, unless they are heavy or may run code of the project.
     ///
     /// # Errors
