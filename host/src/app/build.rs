@@ -63,7 +63,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             budget: config.limits.project_connections,
             size: config.limits.pool_size,
             statement_timeout: config.limits.request_timeout,
-            share_writes: config.limits.share_writes,
+            share_inserts: config.limits.share_inserts,
             max_row_bytes: config.limits.response_bytes.max(MIN_MAX_ROW_BYTES),
         },
     );

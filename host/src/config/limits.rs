@@ -30,7 +30,7 @@ pub struct LimitsConfig {
     /// Whether reads by key that wait at the same moment may share statements.
     pub share_lookups: bool,
     /// Whether inserts of a few rows that wait at the same moment may share transactions.
-    pub share_writes: bool,
+    pub share_inserts: bool,
     /// Maximum size of one response with rows.
     pub response_bytes: usize,
     /// Maximum size of all responses with rows that are in memory.
@@ -94,7 +94,7 @@ impl LimitsConfig {
             rows_default,
             rows_max,
             share_lookups: vars.flag("ATLASHUB_SHARE_LOOKUPS")?,
-            share_writes: vars.flag("ATLASHUB_SHARE_WRITES")?,
+            share_inserts: vars.flag("ATLASHUB_SHARE_INSERTS")?,
             response_bytes,
             response_bytes_in_flight,
             project_connections: vars.number("ATLASHUB_PROJECT_CONNECTIONS", 5..=10_000)? as usize,

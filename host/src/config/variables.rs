@@ -133,7 +133,7 @@ variables! {
     plain "ATLASHUB_SHARE_LOOKUPS" "true"
         "Whether concurrent reads of one row by a unique key may share a statement. The responses are the same; \
          `false` sends each read alone.";
-    plain "ATLASHUB_SHARE_WRITES" "true"
+    plain "ATLASHUB_SHARE_INSERTS" "true"
         "Whether concurrent inserts of a few rows may share a transaction, so that Postgres commits once for all of \
          them. If one fails, each is made in a transaction of its own. Inserts in a shared transaction have the same \
          `now()`. `false` sends each insert alone.";

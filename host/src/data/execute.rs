@@ -51,11 +51,11 @@ impl Executor<'_> {
     /// others.
     ///
     /// # Errors
-    /// Returns the error of [`ProjectPools::fetch_write`].
+    /// Returns the error of [`ProjectPools::fetch_insert`].
     pub async fn fetch_insert(&self, statement: &Statement) -> Result<Vec<Row>, DbError> {
         let Identity { project, role, claims, .. } = self.identity;
         match claims {
-            None => self.pools.fetch_write(project, role, statement).await,
+            None => self.pools.fetch_insert(project, role, statement).await,
             Some(_) => self.fetch(statement).await,
         }
     }

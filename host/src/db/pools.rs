@@ -39,7 +39,7 @@ pub struct PoolLimits {
     pub size: usize,
     pub statement_timeout: Duration,
     /// Whether writes that wait at the same moment may share transactions.
-    pub share_writes: bool,
+    pub share_inserts: bool,
     /// Maximum size of a row. Larger rows are not received.
     pub max_row_bytes: usize,
 }

@@ -32,8 +32,8 @@ impl ProjectPools {
     ///
     /// # Errors
     /// Returns the errors of [`Self::fetch`]. An error of another statement is never returned.
-    pub async fn fetch_write(&self, project: &str, role: DbRole, statement: &Statement) -> Result<Vec<Row>, DbError> {
-        if !self.inner.limits.share_writes || !can_share(statement) {
+    pub async fn fetch_insert(&self, project: &str, role: DbRole, statement: &Statement) -> Result<Vec<Row>, DbError> {
+        if !self.inner.limits.share_inserts || !can_share(statement) {
             return self.fetch(project, role, statement).await;
         }
         let writes = self.pools_of(project)[role as usize].writes.clone();

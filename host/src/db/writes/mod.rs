@@ -19,8 +19,8 @@
 //! Within a shared transaction, a write sees the writes before it, as if these had been committed. `now()` is the same
 //! for all.
 //!
-//! Deliberately absent: the decision which writes may share a transaction (`fetch`), and the bytes that make one
-//! transaction of several statements (`wire`).
+//! Deliberately absent: the decision which writes may share a transaction (`fetch`, and `data::pipeline`, which passes
+//! only plain inserts), and the bytes that make one transaction of several statements (`wire`).
 
 mod fetch;
 
@@ -98,9 +98,9 @@ struct Counters {
 impl Counters {
     fn new() -> Self {
         Self {
-            alone: metrics::counter!("atlashub_writes_total", "transaction" => "alone"),
-            shared: metrics::counter!("atlashub_writes_total", "transaction" => "shared"),
-            transactions: metrics::counter!("atlashub_shared_write_transactions_total"),
+            alone: metrics::counter!("atlashub_inserts_total", "transaction" => "alone"),
+            shared: metrics::counter!("atlashub_inserts_total", "transaction" => "shared"),
+            transactions: metrics::counter!("atlashub_shared_insert_transactions_total"),
         }
     }
 }

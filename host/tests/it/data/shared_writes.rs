@@ -178,7 +178,7 @@ async fn no_write_is_made_twice_when_connections_are_lost() {
 
 #[tokio::test]
 async fn writes_share_no_transaction_if_that_is_switched_off() {
-    let app = TestApp::builder().var("ATLASHUB_SHARE_WRITES", "false").start().await;
+    let app = TestApp::builder().var("ATLASHUB_SHARE_INSERTS", "false").start().await;
     let project = app.create_project("items").await;
     project.sql(ITEMS).await;
     let client = project.secret();
