@@ -127,6 +127,8 @@ impl RunOutput for DiscardedOutput {
     fn lines_dropped(&self, _: u64, _: &str) {}
 
     fn progress(&self, _: u64, _: Option<u64>, _: &str) {}
+
+    fn progress_note(&self, _: &str) {}
 }
 
 fn run_call(job: &str) -> RunCall {

@@ -130,6 +130,10 @@ pub trait RunOutput: Send + Sync + 'static {
     fn lines_dropped(&self, count: u64, reason: &str);
 
     fn progress(&self, done: u64, total: Option<u64>, message: &str);
+
+    /// Appends a note, such as the number of bytes so far, to the message of the progress. It replaces an earlier note,
+    /// and stays until the next call of [`Self::progress`].
+    fn progress_note(&self, note: &str);
 }
 
 /// Level of a line of a run's log.

@@ -41,6 +41,8 @@ struct Inner {
     /// them.
     dropped_lines: u64,
     progress: Option<RunProgress>,
+    /// Length of the message of `progress` without the note.
+    message_end: usize,
     /// Incremented with each change.
     version: u64,
     /// Version that is in the row.
@@ -166,7 +168,22 @@ impl RunLog {
     pub(in crate::jobs) fn set_progress(&self, done: u64, total: Option<u64>, message: &str) {
         let message = truncate(self.redactor.text(message), MAX_PROGRESS_BYTES);
         let mut inner = self.inner.lock();
+        inner.message_end = message.len();
         inner.progress = Some(RunProgress { done, total, message });
+        inner.version += 1;
+    }
+
+    /// Appends a note to the message of the progress. It replaces an earlier note.
+    pub(in crate::jobs) fn set_progress_note(&self, note: &str) {
+        let note = self.redactor.text(note);
+        let mut inner = self.inner.lock();
+        let end = inner.message_end;
+        let progress = inner.progress.get_or_insert(RunProgress { done: 0, total: None, message: String::new() });
+        progress.message.truncate(end);
+        if end > 0 {
+            progress.message.push_str(": ");
+        }
+        progress.message.push_str(&truncate(note, MAX_PROGRESS_BYTES));
         inner.version += 1;
     }
 }
@@ -231,6 +248,21 @@ mod tests {
         log.mark_stored(whole.len());
         let (row, _) = log.unwritten().unwrap();
         assert_eq!((row.log_bytes, row.log_object_key.as_deref()), (whole.len() as i64, Some("logs/none/x.ndjson")));
+    }
+
+    #[test]
+    fn note_follows_the_message_of_the_progress_until_the_next_message() {
+        let log = new_log();
+        let message = || log.snapshot().progress.unwrap().message;
+        log.set_progress_note("1.0 MB");
+        assert_eq!(message(), "1.0 MB");
+        log.set_progress(1, Some(2), "Backing up shop");
+        log.set_progress_note("1.0 MB");
+        log.set_progress_note("2.5 MB");
+        let progress = log.snapshot().progress.unwrap();
+        assert_eq!((progress.done, progress.total, progress.message.as_str()), (1, Some(2), "Backing up shop: 2.5 MB"));
+        log.set_progress(2, Some(2), "Done");
+        assert_eq!(message(), "Done");
     }
 
     #[test]

@@ -119,6 +119,10 @@ impl RunOutput for AttemptOutput {
     fn progress(&self, done: u64, total: Option<u64>, message: &str) {
         self.log.set_progress(done, total, message);
     }
+
+    fn progress_note(&self, note: &str) {
+        self.log.set_progress_note(note);
+    }
 }
 
 async fn call_runner(state: &SchedulerState, run: &ActiveRun, call: RunCall) -> Result<RunReport, RunFailure> {

@@ -1,9 +1,11 @@
 //! The interface `databases`: lists, dumps and describes databases.
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use plugin_manifest::{Capability, Scope};
 use wasmtime::component::{FutureReader, Linker, StreamReader};
 
+use super::progress::SizeNote;
 use crate::{
     db::{
         DatabaseName, DbError,
@@ -99,9 +101,10 @@ impl databases::HostWithStore<RunState> for Host {
                 .caused_by("dump", error.to_string())
         })?;
         // The stream holds its transfer permit and memory until it is dropped.
-        let bytes: ByteStream = Box::pin(bytes.map(move |chunk| {
+        let mut size = SizeNote::new(run.output.clone());
+        let bytes: ByteStream = Box::pin(bytes.inspect(move |chunk| {
             let _transfer = (&transfer, &held);
-            chunk
+            size.add(chunk.as_ref().map_or(0, Bytes::len));
         }));
         let scope = run.share();
         let outcome = async move {

@@ -18,10 +18,11 @@ use crate::{
     plugins::guest::{AuditedDenials, CallLimits, Grants, RunScope, RunState, SharedMemory},
 };
 
-/// Records the log lines of a run.
+/// Records the log lines of a run, and the notes on its progress.
 #[derive(Default)]
 pub(super) struct RecordedOutput {
     pub lines: Mutex<Vec<(LineLevel, String)>>,
+    pub notes: Mutex<Vec<String>>,
 }
 
 impl RunOutput for RecordedOutput {
@@ -32,6 +33,10 @@ impl RunOutput for RecordedOutput {
     fn lines_dropped(&self, _count: u64, _reason: &str) {}
 
     fn progress(&self, _done: u64, _total: Option<u64>, _message: &str) {}
+
+    fn progress_note(&self, note: &str) {
+        self.notes.lock().push(note.to_owned());
+    }
 }
 
 /// Compiles a component in the text format of WebAssembly.

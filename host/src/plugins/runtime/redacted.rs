@@ -34,6 +34,10 @@ impl RunOutput for RedactedOutput {
     fn progress(&self, done: u64, total: Option<u64>, message: &str) {
         self.output.progress(done, total, &self.redactor.text(message));
     }
+
+    fn progress_note(&self, note: &str) {
+        self.output.progress_note(&self.redactor.text(note));
+    }
 }
 
 pub(super) fn redact_outcome(

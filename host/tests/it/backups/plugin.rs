@@ -72,6 +72,9 @@ async fn project_backup_is_complete_and_catalogued() {
     let backups = listed(&app, &project).await;
     assert_eq!(backups.len(), 1);
     let backup = &backups[0];
+    let megabytes = backup["sizeBytes"].as_u64().unwrap() / 1_000_000;
+    let notes = run.recorded.notes.lock().unwrap().len() as u64;
+    assert!((1..=megabytes).contains(&notes), "{notes} sizes were reported during a dump of {megabytes} MB");
     assert_eq!((&backup["title"], &backup["state"]), (&json!("Backed up"), &json!("ready")));
     assert_eq!(backup["runId"], run.call.run_id.to_string());
 

@@ -103,6 +103,7 @@ impl Guest<'_> {
 pub struct Recorded {
     pub lines: Mutex<Vec<(LineLevel, String, serde_json::Value)>>,
     pub progress: Mutex<Vec<(u64, Option<u64>, String)>>,
+    pub notes: Mutex<Vec<String>>,
     /// Number of dropped lines, and the reason.
     pub dropped: Mutex<Vec<(u64, String)>>,
     logged: Notify,
@@ -131,6 +132,10 @@ impl RunOutput for Recorded {
 
     fn progress(&self, done: u64, total: Option<u64>, message: &str) {
         self.progress.lock().unwrap().push((done, total, message.to_owned()));
+    }
+
+    fn progress_note(&self, note: &str) {
+        self.notes.lock().unwrap().push(note.to_owned());
     }
 }
 
