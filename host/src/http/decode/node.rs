@@ -33,6 +33,14 @@ impl Node {
         }
     }
 
+    /// Like [`Self::bare`], for a borrowed node.
+    pub(super) fn as_bare(&self) -> &Self {
+        match self {
+            Self::Sent { node, .. } => node,
+            node => node,
+        }
+    }
+
     /// Returns the kind of the value, for messages.
     pub(super) fn kind(&self) -> String {
         match self {

@@ -82,12 +82,13 @@ impl DecodeError {
         let Problem::Wrong { found, .. } = &self.problem else { return None };
         let mut node = root;
         for step in self.path.iter().rev() {
-            node = match (step, node) {
+            node = match (step, node.as_bare()) {
                 (Step::Member(key), Node::Object(members)) => &members.iter().find(|(name, _)| name == key)?.1,
                 (Step::Element(position), Node::Array(nodes)) => nodes.get(*position)?,
                 _ => return None,
             };
         }
+        let node = node.as_bare();
         let Node::Object(members) = node else { return None };
         // The problem is the object itself, or it concerns the whole body.
         if node.kind() == *found || self.path.is_empty() {
