@@ -161,8 +161,8 @@ pub(crate) fn ensure_all() -> Result<()> {
     Ok(())
 }
 
-/// Ensures that those tools of the tests are installed that are not system packages: npm packages, a Python program, and
-/// promtool.
+/// Installs the tools of the tests that are not system packages, if they are missing: npm packages, a Python program,
+/// and promtool.
 pub(crate) fn ensure_test_tools() -> Result<()> {
     install_node_modules("docs/examples")?;
     install_node_modules("host/tests/clients")?;
