@@ -100,7 +100,7 @@ pub struct JobCheck {
 pub struct JobFieldError {
     /// The field, for example `httpUrl`.
     pub field: String,
-    /// The location inside `params` as a JSON pointer, for example `/retention/days`. Null for other fields.
+    /// The location inside `params` as a JSON pointer, for example `/retention/keepLast`. Null for other fields.
     pub path: Option<String>,
     /// What is wrong, and what to do.
     pub message: String,

@@ -33,7 +33,7 @@ pub struct ApiKey {
     pub key_type: KeyType,
     /// Name of the key.
     pub name: String,
-    /// First characters of the key, to recognise it.
+    /// First characters of the key, to recognize it.
     pub prefix: String,
     /// When the key was created.
     pub created_at: DateTime<Utc>,

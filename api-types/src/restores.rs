@@ -148,7 +148,7 @@ pub struct PlanBackupRestore {
     /// Content of an age identity file, for an encrypted archive. It is used for this request alone, and not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// Whether to bring back the objects that are part of the backup (default: true).
+    /// Whether to bring back the objects that are part of the backup (default true).
     #[serde(default = "default_true")]
     pub objects: bool,
 }
@@ -215,7 +215,7 @@ pub struct ConfirmRestore {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// Whether to leave out indexes, constraints, triggers and contents of materialized views that can't be created
-    /// after the rows were loaded (default: false). They are then listed in `leftOut`. Otherwise, the restore fails at
+    /// after the rows were loaded (default false). They are then listed in `leftOut`. Otherwise, the restore fails at
     /// the first one. Not allowed for a rollback.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_failed_objects: bool,

@@ -100,9 +100,10 @@ mod tests {
 
     use crate::{
         ApiCaller, AttentionKind, AuditResult, BackupState, BucketAccess, CatchUp, ChannelKind, ConfigurationSource,
-        DeliveryState, EventKind, JobState, JobType, KeptBy, KeyType, LogLevel, MigrationState, NotificationEvent,
-        Overlap, PluginState, ProjectState, RunStatus, RunTrigger, Severity, SignInMethod, SignInWay, SmtpTls,
-        SummaryPeriod, SystemState, TableAccess, TableKind, WaitReason,
+        DeliveryState, EventKind, ExportFormat, ImportFormat, JobState, JobType, KeptBy, KeyType, LogLevel,
+        LogOutScope, MigrationState, NotificationEvent, Overlap, PluginState, ProjectState, RestoreState, RunStatus,
+        RunTrigger, Severity, SignInMethod, SignInWay, SmtpTls, SummaryPeriod, SystemState, TableAccess, TableKind,
+        UserRole, WaitReason,
     };
 
     fn check<E>(variants: &[E], as_str: fn(E) -> &'static str)
@@ -135,20 +136,25 @@ mod tests {
         check(CatchUp::ALL, CatchUp::as_str);
         check(ChannelKind::ALL, ChannelKind::as_str);
         check(EventKind::ALL, EventKind::as_str);
+        check(ExportFormat::ALL, ExportFormat::as_str);
+        check(ImportFormat::ALL, ImportFormat::as_str);
         check(JobType::ALL, JobType::as_str);
         check(KeyType::ALL, KeyType::as_str);
         check(LogLevel::ALL, LogLevel::as_str);
+        check(LogOutScope::ALL, LogOutScope::as_str);
         check(MigrationState::ALL, MigrationState::as_str);
         check(NotificationEvent::ALL, NotificationEvent::as_str);
         check(Overlap::ALL, Overlap::as_str);
         check(PluginState::ALL, PluginState::as_str);
         check(ProjectState::ALL, ProjectState::as_str);
+        check(RestoreState::ALL, RestoreState::as_str);
         check(RunStatus::ALL, RunStatus::as_str);
         check(RunTrigger::ALL, RunTrigger::as_str);
         check(SmtpTls::ALL, SmtpTls::as_str);
         check(SystemState::ALL, SystemState::as_str);
         check(TableAccess::ALL, TableAccess::as_str);
         check(TableKind::ALL, TableKind::as_str);
+        check(UserRole::ALL, UserRole::as_str);
         check(WaitReason::ALL, WaitReason::as_str);
     }
 }

@@ -161,8 +161,8 @@ pub(crate) fn ensure_all() -> Result<()> {
     Ok(())
 }
 
-/// Ensures that the tools that only tests need, and that no system packages, are installed: npm packages, a Python
-/// program, and promtool.
+/// Installs the tools of the tests that are not system packages, if they are missing: npm packages, a Python program,
+/// and promtool.
 pub(crate) fn ensure_test_tools() -> Result<()> {
     install_node_modules("docs/examples")?;
     install_node_modules("host/tests/clients")?;

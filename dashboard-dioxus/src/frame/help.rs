@@ -67,7 +67,7 @@ const TOPICS: &[Topic] = &[
         paragraphs: &[
             "A bucket holds objects: files with a name, a size and a type. Slashes in names create folders.",
             "Apps request a signed URL, and upload or download the file at that URL, so files do not pass through the \
-             API. Only secret keys can reach a new bucket until you open it for publishable keys.",
+             API. Only secret keys can reach a new bucket until you open it for publishable keys or signed-in users.",
         ],
         example: "",
     },
@@ -119,7 +119,8 @@ const TOPICS: &[Topic] = &[
         paragraphs: &[
             "A run is one execution of a job or of another task in the background, such as a backup, a restore, an \
              import or a script. It keeps its log, its result and, if it failed, the reason.",
-            "A skipped run was due while the previous one was still running. A retry is a separate run.",
+            "A run is skipped if it is due before the previous one has ended, or while too many runs of its job \
+             are queued. A retry is a separate run.",
         ],
         example: "",
     },
@@ -142,8 +143,8 @@ const TOPICS: &[Topic] = &[
         title: "About notifications",
         paragraphs: &[
             "A channel sends a message when an event that you chose occurs, for example a failed run, a failed backup \
-             or a full disk. It can be a webhook, Discord or e-mail.",
-            "Failed deliveries are retried. For each channel, the list shows why its last failed delivery failed.",
+             or a nearly full disk. It can be a webhook, Discord or e-mail.",
+            "Failed deliveries are retried. If the last message of a channel was not delivered, the list shows why.",
         ],
         example: "",
     },

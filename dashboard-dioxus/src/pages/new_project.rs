@@ -87,7 +87,7 @@ pub(super) fn CreateForm(#[props(default)] can_cancel: bool) -> Element {
                 Err(refused) if refused.code() == Some("conflict") => error.set(Some(refused.message())),
                 Err(refused) if refused.is_outcome_unknown() => {
                     remote::forget("/projects");
-                    failure.set(Some(NO_ANSWER.to_owned()));
+                    failure.set(Some(NO_RESPONSE.to_owned()));
                 }
                 Err(refused) => failure.set(Some(refused.message())),
             }
@@ -137,8 +137,8 @@ pub(super) fn CreateForm(#[props(default)] can_cancel: bool) -> Element {
     }
 }
 
-const NO_ANSWER: &str = "The server did not respond. If the project is in the list, it was created, but its keys were \
-                         never shown: create new ones on its page “API keys”.";
+const NO_RESPONSE: &str = "The server did not respond. If the project is in the list, it was created, but its keys \
+                           were never shown: create new ones on its page “API keys”.";
 
 const TAKEN: &str = "A project with this name already exists. Choose another name.";
 

@@ -189,7 +189,6 @@ pub(super) fn result_in_words(run: &Run) -> String {
             Some(total) => format!("{} ({} of {total})", progress.message, progress.done),
             None => progress.message.clone(),
         },
-        (_, RunStatus::Skipped, _) => "The previous run was still running".to_owned(),
         (_, _, Some(status)) => format!("HTTP {status}"),
         _ => run.result.as_ref().and_then(summary).unwrap_or_default(),
     }

@@ -2,7 +2,7 @@
 
 use dioxus::prelude::*;
 
-/// The shapes of states. States must differ in more than their colours, for people who can't distinguish these.
+/// The shapes of states. States must differ in more than their colors, for people who can't distinguish these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     Queued,

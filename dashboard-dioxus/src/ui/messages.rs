@@ -14,7 +14,7 @@ const SHOWN_MS: u32 = 6_000;
 const MIN_SHOWN_MS: f64 = 5_000.0;
 
 /// Interval at which the position is updated while messages are shown.
-const PLACE_MS: u32 = 200;
+const POSITION_MS: u32 = 200;
 
 /// The bars and trays at the bottom of the window, which messages must not cover.
 const BARS: &str = ".foot.sticky:not(.backup-page *), .staged, .dock:not(.dock-top), .sheet > footer";
@@ -30,7 +30,7 @@ struct Message {
     run: Option<String>,
     /// Path of the page on which the message appeared.
     page: String,
-    /// When the message appeared, in milliseconds since the epoch.
+    /// When the message appeared, in milliseconds since 1970.
     shown_at: f64,
 }
 
@@ -70,7 +70,8 @@ pub fn begin(text: impl Into<String>, run: &str) -> MessageId {
     add(text.into(), Shape::Running, Some(run.to_owned()))
 }
 
-/// Replaces the message about a run that has ended. If it was dismissed, only a failure is shown again.
+/// Replaces the message about a run that has ended. If the message was dismissed, the new one is shown unless the run
+/// succeeded.
 pub fn finish(id: MessageId, text: impl Into<String>, shape: Shape, run: &str) {
     let message = Message::new(id, text.into(), shape, Some(run.to_owned()));
     let is_shown = MESSAGES.peek().iter().any(|shown| shown.id == id);
@@ -144,7 +145,7 @@ fn height_of_bars(window: f64, edges: impl Iterator<Item = (f64, f64)>) -> f64 {
 pub fn Messages() -> Element {
     use_future(|| async {
         loop {
-            TimeoutFuture::new(PLACE_MS).await;
+            TimeoutFuture::new(POSITION_MS).await;
             if !MESSAGES.peek().is_empty() {
                 dismiss_outdated();
                 position_region();

@@ -1,4 +1,4 @@
-// Monaco's theme, in the colours of the page's tokens.
+// Monaco's theme, in the colors of the page's tokens.
 
 import { editor as monaco } from "monaco-editor/editor.js";
 
@@ -6,19 +6,19 @@ export function applyTheme() {
   const root = document.documentElement;
   const style = getComputedStyle(root);
   const token = (name) => hex(style.getPropertyValue(`--${name}`).trim());
-  const colour = (name) => token(name).slice(1, 7);
+  const color = (name) => token(name).slice(1, 7);
   monaco.defineTheme("atlashub", {
     base: root.dataset.theme === "light" ? "vs" : "vs-dark",
     inherit: false,
     rules: [
-      { token: "", foreground: colour("text") },
-      { token: "comment", foreground: colour("faint") },
-      { token: "keyword", foreground: colour("accent") },
-      { token: "predefined", foreground: colour("accent") },
-      { token: "string", foreground: colour("good") },
-      { token: "number", foreground: colour("warning") },
-      { token: "operator", foreground: colour("muted") },
-      { token: "delimiter", foreground: colour("muted") },
+      { token: "", foreground: color("text") },
+      { token: "comment", foreground: color("faint") },
+      { token: "keyword", foreground: color("accent") },
+      { token: "predefined", foreground: color("accent") },
+      { token: "string", foreground: color("good") },
+      { token: "number", foreground: color("warning") },
+      { token: "operator", foreground: color("muted") },
+      { token: "delimiter", foreground: color("muted") },
     ],
     colors: {
       "editor.background": token("panel"),

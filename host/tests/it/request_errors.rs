@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Client, TestApp};
 
 /// Words of serde and of Rust's own parsers.
-const INSIDES: [&str; 17] = [
+const INTERNAL_WORDS: [&str; 17] = [
     "struct ",
     "enum ",
     "variant",
@@ -58,8 +58,8 @@ async fn check(client: &Client, method: &Method, path: &str, body: Option<&str>)
     let response: Value = response.json().await.unwrap();
     let error = &response["error"];
     let shown = format!("{} {}", error["message"], error["hint"]);
-    for inside in INSIDES {
-        assert!(!shown.contains(inside), "{method} {path} {body:?}: {shown} shows `{inside}`");
+    for word in INTERNAL_WORDS {
+        assert!(!shown.contains(word), "{method} {path} {body:?}: {shown} shows `{word}`");
     }
 }
 

@@ -12,13 +12,13 @@ pub(crate) struct Policy {
     oversize_uploads: bool,
     /// Remove metadata of objects that no longer exist.
     orphan_metadata: bool,
-    /// Remove runs that ended at least this many days ago, with their logs. The newest run of each job is kept. If
+    /// Remove runs that ended more than this many days ago, with their logs. The newest run of each job is kept. If
     /// null, runs are kept for `ATLASHUB_RUN_RETENTION_DAYS`.
     #[schemars(range(min = 1))]
     old_runs_days: Option<u32>,
     /// Remove log objects whose run no longer exists.
     orphan_logs: bool,
-    /// Remove ended sessions of end users, with their refresh tokens.
+    /// Remove expired sessions, tokens and second-factor challenges of end users.
     expired_sessions: bool,
     /// Remove API keys that expired or were revoked at least this many days ago.
     #[schemars(range(min = 1))]

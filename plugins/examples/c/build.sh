@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds page-check.wasm in the folder `build`. Needs Python 3. ATLASHUB can be the path of the program `atlashub`.
+# Builds page-check.wasm in the folder `build`. Needs Python 3. The variable ATLASHUB can contain the path of the
+# program `atlashub`.
 set -eu
 cd "$(dirname "$0")"
 mkdir -p build

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn file_is_staged_if_it_can_not_be_loaded_directly() {
+    fn file_is_staged_if_it_cannot_be_loaded_directly() {
         check(Some(true), &[LoadMethod::Direct]);
         check(Some(false), &[LoadMethod::Direct, LoadMethod::Staged]);
         check(None, &[LoadMethod::Staged]);

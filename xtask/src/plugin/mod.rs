@@ -24,7 +24,8 @@ Usage: cargo xtask plugin <command>
   build NAME [--path FOLDER]           build plugins/NAME, or the plugin in FOLDER, to target/plugins/NAME.wasm
   pack FILE.wasm --manifest FILE.json [--output FILE]
                                        turn the output of any compiler into a plugin, by default NAME.wasm beside it
-  keygen --key FILE [--no-password]    create a signing key like `minisign -G`; FILE.pub is the public key
+  keygen --key FILE [--no-password | --password-file FILE]
+                                       create a signing key like `minisign -G`; FILE.pub is the public key
   sign NAME|FILE.wasm --key FILE [--password-file FILE]
                                        sign a plugin like `minisign -S`
   first-party                          build and sign the plugins that are embedded in the host

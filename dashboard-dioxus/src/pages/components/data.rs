@@ -194,7 +194,7 @@ pub(super) fn Code() -> Element {
     }
 }
 
-/// Every pair of text and background colour in use, for the contrast test.
+/// Every pair of text and background color in use, for the contrast test.
 #[component]
 pub(super) fn Tints() -> Element {
     rsx! {

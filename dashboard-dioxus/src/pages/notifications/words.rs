@@ -11,7 +11,7 @@ pub(super) const EVENTS: [(NotificationEvent, &str, &str, &str); 7] = [
     (
         NotificationEvent::PluginRejected,
         "A plugin is rejected",
-        "Its signature or manifest is not valid",
+        "For example because its signature is not valid",
         "rejected plugins",
     ),
     (NotificationEvent::DiskLow, "The disk is nearly full", "", "a nearly full disk"),

@@ -69,8 +69,8 @@ fn RunView(id: String, #[props(default)] in_sheet: bool) -> Element {
             plain(rsx! {
                 Empty {
                     title: "This run is no longer kept",
-                    text: "Runs are kept for {days} after they end (ATLASHUB_RUN_RETENTION_DAYS), or until their \
-                           job is deleted.",
+                    text: "A run is removed {days} after its end (ATLASHUB_RUN_RETENTION_DAYS), when its job has too \
+                           many newer runs (ATLASHUB_RUN_RETENTION_PER_JOB), or with its job.",
                     Link { to: "/runs", class: "btn", "All runs" }
                 }
             })

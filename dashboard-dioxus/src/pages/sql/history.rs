@@ -50,7 +50,7 @@ pub(super) fn History(workspace: Workspace, limit: usize) -> Element {
             rsx! { p { class: "sql-side-note", role: "alert", "The history could not be loaded. {failure.message()}" } }
         }
         Some(Ok(entries)) if entries.is_empty() => {
-            rsx! { p { class: "sql-side-note", "SQL that you run appears here for 90 days." } }
+            rsx! { p { class: "sql-side-note", "SQL that you run appears here for up to 90 days." } }
         }
         Some(Ok(entries)) => rsx! {
             ul { class: "rows sql-list", "aria-label": "History",

@@ -97,7 +97,7 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
                             "Leave the password empty to let the user set one through a mailed link: create the user, \
                                 then choose “Send reset link”."
                         } else {
-                            "Without a password, the user cannot sign in: the server sends no mail, because \
+                            "Without a password, the user can't sign in: the server sends no mail, because \
                                 ATLASHUB_SMTP_URL and ATLASHUB_SMTP_FROM are not set."
                         }
                     }

@@ -145,7 +145,7 @@ fn Lifetimes(typed: Signal<Typed>) -> Element {
         TextField {
             id: "access-token-seconds",
             label: "Access token lifetime (seconds)",
-            help: "120 to 86 400. Apps refresh it automatically.",
+            help: "120 to 86 400. The app must refresh it before it expires.",
             value: typed.read().access_token_seconds.clone(),
             on_change: move |text| typed.write().access_token_seconds = text,
         }

@@ -22,17 +22,17 @@ pub trait GridSource {
     fn sort(&self, column: usize, descending: Option<bool>);
 
     /// Handles a key that the page defines. Returns whether it defines this key.
-    fn on_key(&self, _event: &KeyboardEvent, _place: CellPosition) -> bool {
+    fn on_key(&self, _event: &KeyboardEvent, _position: CellPosition) -> bool {
         false
     }
 
     /// Returns the field that edits a cell in the grid. `None` opens the cell instead.
-    fn edit(&self, _place: CellPosition) -> Option<Field> {
+    fn edit(&self, _position: CellPosition) -> Option<Field> {
         None
     }
 
     /// Changes a cell. Returns whether the cell can be changed.
-    fn stage(&self, _place: CellPosition, _text: Option<String>) -> bool {
+    fn stage(&self, _position: CellPosition, _text: Option<String>) -> bool {
         false
     }
 

@@ -124,7 +124,7 @@ async fn warnings(app: &TestApp, backup: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn owner_is_warned_of_check_constraints_that_a_plain_pg_restore_can_not_load() {
+async fn owner_is_warned_of_check_constraints_that_a_plain_pg_restore_cannot_load() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("warned").await;
     project.sql(OBJECTS).await;

@@ -321,7 +321,7 @@ async fn failed_check_leaves_the_project_unchanged() {
 }
 
 #[tokio::test]
-async fn restores_that_can_not_be_planned_are_refused_with_reason() {
+async fn restores_that_cannot_be_planned_are_refused_with_reason() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("refused").await;
     let backup = create_backup(&app, &format!("project:{}", project.id)).await;

@@ -6,7 +6,10 @@ use atlashub::config::Role;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{EventTail, TestApp, TestRunner, code};
+use crate::support::{
+    EventTail, TestApp, TestRunner, code,
+    plugin_files::{Author, PluginFolder, component, manifest},
+};
 
 const PATH: &str = "/admin/v1/events";
 
@@ -28,8 +31,9 @@ fn system(state: &str) -> Value {
 
 #[tokio::test]
 async fn changes_of_every_kind_are_events() {
-    let runner = TestRunner::new();
-    let app = start(&runner).await;
+    let (runner, folder) = (TestRunner::new(), PluginFolder::new());
+    let plugin_dir = folder.path().to_str().unwrap();
+    let app = TestApp::builder().runner(runner.node("a")).var("ATLASHUB_PLUGIN_DIR", plugin_dir).start().await;
     let admin = app.admin();
     let mut tail = follow(&app).await;
     let project = app.create_project("Shop").await;
@@ -86,6 +90,12 @@ async fn changes_of_every_kind_are_events() {
         sqlx::query(statement).execute(app.app.platform()).await.unwrap();
         tail.until("restore", &json!({ "projectId": project.id, "state": state })).await;
     }
+    let author = Author::new();
+    author.trusted_by(&app).await;
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
+    tail.until("plugin", &json!({ "id": "hello", "projectId": null, "state": "pending" })).await;
+    folder.remove("hello");
+    tail.until("plugin", &json!({ "id": "hello", "state": "deleted" })).await;
     let node = "INSERT INTO nodes (id, role, version, started_at)
                 VALUES ('00000000-0000-7000-8000-000000000002', 'gateway', '0', now())";
     sqlx::query(node).execute(app.app.platform()).await.unwrap();

@@ -31,7 +31,7 @@ fn total(outcomes: &Value) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn platform_responds_while_plugins_make_calls_of_every_kind() {
+async fn platform_responds_while_plugins_make_calls_of_many_kinds() {
     let server = WebServer::start(|_| WebResponse::status(200)).await;
     let app = TestApp::builder()
         .var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry())

@@ -215,7 +215,7 @@ async fn result_outside_of_the_guest_memory_traps() {
 }
 
 #[tokio::test]
-async fn import_without_grant_can_not_be_linked() {
+async fn import_without_grant_cannot_be_linked() {
     for capability in Capability::ALL {
         let interface = capability.as_str();
         // The refusal must not depend on the functions that are imported.
@@ -265,7 +265,7 @@ async fn files_that_are_not_plugins_and_unknown_imports_are_not_compiled() {
 }
 
 #[tokio::test]
-async fn import_with_another_signature_can_not_be_linked() {
+async fn import_with_another_signature_cannot_be_linked() {
     let other = Guest {
         imports: r#"(import "atlashub:plugin/log@0.1.0" (instance $log
             (export "write" (func (param "message" string)))))"#,

@@ -125,7 +125,7 @@ async fn plain_calls_query_and_keep_state() {
 /// A component can't hide an import of WASI in a nested component, because a nested component can only import what the
 /// outer component gives it.
 #[tokio::test]
-async fn nested_component_can_not_import_wasi() {
+async fn nested_component_cannot_import_wasi() {
     let nested = r#"(component
         (component $inner (import "wasi:random/random@0.2.0" (instance (export "get" (func)))))
         (import "wasi:random/random@0.2.0" (instance $random (export "get" (func))))

@@ -190,7 +190,7 @@ async fn plugin_list_is_paginated_and_changes_are_audited() {
 }
 
 #[tokio::test]
-async fn revoked_key_can_not_be_trusted_again() {
+async fn revoked_key_cannot_be_trusted_again() {
     let app = TestApp::start().await;
     let author = Author::new();
     let add = async |name: &str, key: &str| {

@@ -122,16 +122,25 @@ async fn delete_problem_can_be_dismissed() {
 }
 
 #[tokio::test]
-async fn project_that_waits_for_its_final_backup_can_not_be_protected() {
+async fn project_that_waits_for_its_final_backup_cannot_be_protected() {
     let app = TestApp::start().await;
     let project = app.create_project("Going").await;
-    sqlx::query("UPDATE projects SET delete_after_run = gen_random_uuid() WHERE id = $1")
-        .bind(&project.id)
-        .execute(app.app.platform())
-        .await
-        .unwrap();
+    // The lease belongs to no scheduler, so the run does not end, and the project keeps waiting for it.
+    sqlx::query(
+        "WITH run AS (
+             INSERT INTO cron_job_runs
+                 (id, project_id, trigger, status, started_at, lease_token, lease_until, plugin, plugin_job)
+             VALUES (gen_random_uuid(), $1, 'manual', 'running', now(), gen_random_uuid(), now() + interval '1 day',
+                     'backup', 'backup')
+             RETURNING id
+         )
+         UPDATE projects SET delete_after_run = run.id FROM run WHERE projects.id = $1",
+    )
+    .bind(&project.id)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
     let (status, error) = app.admin().patch(&project.path(""), json!({ "protected": true })).await;
-    // The sweep may have kept the project in the meantime, because the run does not exist.
-    let (_, detail) = app.admin().get(&project.path("")).await;
-    assert!(status == StatusCode::CONFLICT || detail["deleteProblem"].is_string(), "{status} {error} {detail}");
+    assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "conflict"), "{error}");
+    assert_eq!(app.admin().get(&project.path("")).await.1["protected"], false);
 }

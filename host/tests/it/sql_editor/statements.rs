@@ -306,8 +306,8 @@ async fn role_privileges_stop_dynamic_sql() {
         "SELECT rolpassword FROM pg_authid".to_owned(),
     ] {
         let sql = format!("SELECT run($code${code}$code$)");
-        let (status, answer_code, error) = fail(&app, &project, &sql).await;
-        assert_eq!((status, &*answer_code), (400, "sql_error"), "{code}: {error}");
+        let (status, actual_code, error) = fail(&app, &project, &sql).await;
+        assert_eq!((status, &*actual_code), (400, "sql_error"), "{code}: {error}");
         let sqlstate = error["details"]["sqlstate"].as_str().unwrap();
         assert!(["42501", "0A000", "0LP01", "58P01", "25001", "22023"].contains(&sqlstate), "{code}: {error}");
     }

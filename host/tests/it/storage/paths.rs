@@ -57,19 +57,36 @@ async fn invalid_paths_are_rejected_by_every_operation() {
             let (status, error) = if route == "object" { secret.delete(&url).await } else { secret.get(&url).await };
             assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{route} {path:?}");
         }
-        for end in ["complete", "abort"] {
-            let mut body = json!({ "objectKey": key, "uploadId": "x" });
-            if end == "complete" {
-                body["parts"] = json!([{ "partNumber": 1, "etag": "x" }]);
-            }
-            let (status, error) = secret.post(&format!("/v1/storage/multipart/{end}"), body).await;
-            assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{end} {path:?}");
+        let multipart = [
+            ("multipart/parts", json!({ "objectKey": key, "uploadId": "x", "partNumbers": [1] })),
+            (
+                "multipart/complete",
+                json!({ "objectKey": key, "uploadId": "x", "parts": [{ "partNumber": 1, "etag": "x" }] }),
+            ),
+            ("multipart/abort", json!({ "objectKey": key, "uploadId": "x" })),
+        ];
+        for (route, body) in &multipart {
+            let (status, error) = secret.post(&format!("/v1/storage/{route}"), body.clone()).await;
+            assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{route} {path:?}");
         }
-        let (status, error) = app
-            .admin()
-            .post(&project.path("/buckets/uploads/signed-upload"), json!({ "path": path, "contentType": "a/b" }))
-            .await;
-        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "admin {path:?}");
+        let admin = app.admin();
+        let others = [
+            ("signed-upload", json!({ "path": path, "contentType": "a/b" })),
+            ("objects/move", json!({ "objectKey": key, "to": "x" })),
+            ("objects/move", json!({ "objectKey": "uploads/x", "to": path })),
+            ("objects/copy", json!({ "objectKey": key, "to": "x" })),
+            ("objects/copy", json!({ "objectKey": "uploads/x", "to": path })),
+        ];
+        for (route, body) in multipart.into_iter().chain(others) {
+            let (status, error) = admin.post(&project.path(&format!("/buckets/uploads/{route}")), body).await;
+            assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "admin {route} {path:?}");
+        }
+        let query = path_of("object", &[("objectKey", &key)]).replace("/v1/storage/object", "");
+        for route in ["object", "signed-download", "objects"] {
+            let url = project.path(&format!("/buckets/uploads/{route}{query}"));
+            let (status, error) = if route == "objects" { admin.delete(&url).await } else { admin.get(&url).await };
+            assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "admin {route} {path:?}");
+        }
     }
 }
 

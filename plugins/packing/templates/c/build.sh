@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds {name}.wasm in the folder `build`. Needs Python 3, which installs the compiler. ATLASHUB can hold the path of
-# the program `atlashub`.
+# Builds {name}.wasm in the folder `build`. Needs Python 3, which installs the compiler. The variable ATLASHUB can
+# contain the path of the program `atlashub`.
 set -eu
 cd "$(dirname "$0")"
 mkdir -p build

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds {name}.wasm in the folder `build`. Needs Node.js 18 or newer. ATLASHUB can hold the path of the
-# program `atlashub`.
+# Builds {name}.wasm in the folder `build`. Needs Node.js 18 or newer. The variable ATLASHUB can contain the
+# path of the program `atlashub`.
 set -eu
 cd "$(dirname "$0")"
 mkdir -p build

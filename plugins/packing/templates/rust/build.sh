@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds {name}.wasm in the folder `build`. Needs Rust with the target wasm32-unknown-unknown. ATLASHUB can hold the
-# path of the program `atlashub`.
+# Builds {name}.wasm in the folder `build`. Needs Rust with the target wasm32-unknown-unknown. The variable ATLASHUB
+# can contain the path of the program `atlashub`.
 set -eu
 cd "$(dirname "$0")"
 atlashub="${ATLASHUB:-atlashub}"

@@ -193,8 +193,9 @@ impl TestHost {
     /// `call` is the name of an interface and a function in the WIT, such as `objects.put` or `databases.dump`. Three
     /// names differ from the WIT: `backups.record`, `backups.copy_objects` and `objects.commit`. The names
     /// `databases.dump.outcome`, `http.open.outcome`, `objects.get.outcome`, `query.open.outcome` and
-    /// `transfers.export.outcome` stand for the outcomes of streams. `argument` is the first argument of the call, the
-    /// key for `objects.commit`, and the URL for `http.send` and `http.open`. An empty string matches any argument.
+    /// `transfers.export.outcome` stand for the outcomes of streams. `argument` is the first argument of the call. It
+    /// is the target for `backups.record`, the key for `objects.commit`, the `Debug` form of the sweep for
+    /// `maintenance.run`, and the URL for `http.send` and `http.open`. An empty string matches any argument.
     #[must_use]
     pub fn fail_next(self, call: &str, argument: &str, error: Error) -> Self {
         self.state.borrow_mut().failures.entry((call.to_owned(), argument.to_owned())).or_default().push_back(error);

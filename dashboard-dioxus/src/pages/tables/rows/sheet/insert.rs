@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Maximum size in bytes of a value that is used as a filter, because a filter is part of the request's address.
-const MAX_FILTER: usize = 500;
+const MAX_FILTER_BYTES: usize = 500;
 
 /// Types whose values can't be compared.
 const WITHOUT_EQUALITY: [&str; 9] = ["json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"];
@@ -93,7 +93,7 @@ fn filters(detail: &TableDetail, values: &NewValues) -> Vec<(String, String)> {
             let can_be_compared =
                 !WITHOUT_EQUALITY.contains(&column.data_type.as_str()) && !is_document(&column.data_type);
             let filter = || (format!("eq.{}", column.name), text.clone());
-            (can_be_compared && text.len() <= MAX_FILTER).then(filter)
+            (can_be_compared && text.len() <= MAX_FILTER_BYTES).then(filter)
         }
     };
     detail.columns.iter().filter_map(filter).collect()
