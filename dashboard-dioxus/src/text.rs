@@ -30,7 +30,8 @@ pub fn bytes(value: i64) -> String {
     let mut amount = value.max(0) as f64;
     let mut unit = UNITS[0];
     for next in &UNITS[1..] {
-        if amount < 1000.0 {
+        // 999.5 and more would be rounded to 1000.
+        if amount < 999.5 {
             break;
         }
         amount /= 1000.0;
@@ -138,7 +139,8 @@ pub fn duration(milliseconds: i64) -> String {
 pub fn duration_in_words(duration: chrono::Duration) -> String {
     let seconds = duration.num_seconds().max(0);
     match seconds {
-        0..3_600 => count(seconds / 60, "minute", "minutes"),
+        0..60 => "less than a minute".to_owned(),
+        60..3_600 => count(seconds / 60, "minute", "minutes"),
         3_600..172_800 => count(seconds / 3_600, "hour", "hours"),
         _ => count(seconds / 86_400, "day", "days"),
     }
@@ -322,7 +324,7 @@ mod tests {
     #[test]
     fn sizes_use_the_largest_fitting_unit() {
         for (value, expected) in
-            [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (812_000_000, "812 MB"), (3_400_000_000, "3.4 GB")]
+            [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (999_600, "1.0 MB"), (812_000_000, "812 MB"), (3_400_000_000, "3.4 GB")]
         {
             assert_eq!(bytes(value), expected);
         }
@@ -341,6 +343,8 @@ mod tests {
         ] {
             assert_eq!(duration(milliseconds), expected);
         }
+        assert_eq!(duration_in_words(chrono::Duration::seconds(59)), "less than a minute");
+        assert_eq!(duration_in_words(chrono::Duration::seconds(60)), "1 minute");
         assert_eq!(duration_in_words(chrono::Duration::hours(3)), "3 hours");
         assert_eq!(duration_in_words(chrono::Duration::hours(50)), "2 days");
     }

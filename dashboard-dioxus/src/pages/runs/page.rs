@@ -1,10 +1,10 @@
 //! `/runs/<id>`: one run with its result and log.
 
-use api_types::{ConfigurationVariable, RunDetail, SystemInfo};
+use api_types::{ConfigurationVariable, RunDetail, RunStatus, SystemInfo};
 use dioxus::prelude::*;
 
 use super::{
-    super::recent_runs::{RunBadge, run_name},
+    super::recent_runs::{RunBadge, run_name, run_shape},
     acts::{RunActs, is_active},
     facts::{Attempts, Facts, Progress, Waiting},
     log::Log,
@@ -15,7 +15,7 @@ use crate::{
     frame::page::Page,
     remote::{RemoteState, events, use_remote},
     text,
-    ui::{Empty, ErrorBox, Link, Mark, Shape, Sheet},
+    ui::{Empty, ErrorBox, Link, Mark, Sheet},
 };
 
 #[component]
@@ -100,6 +100,7 @@ fn RunContent(detail: RunDetail, retention: Option<String>, in_sheet: bool) -> E
     let project = run.project_name.clone().unwrap_or_else(|| "Platform".to_owned());
     let what = format!("plugin {}, job {}", run.plugin, run.plugin_job);
     let active = is_active(&run);
+    let failed = matches!(run.status, RunStatus::Fail | RunStatus::Timeout);
     // The run that "Run again" repeated.
     let earlier = address::use_parameter("again").filter(|earlier| !in_sheet && *earlier != run.id);
     rsx! {
@@ -133,7 +134,9 @@ fn RunContent(detail: RunDetail, retention: Option<String>, in_sheet: bool) -> E
         if let Some(error) = &run.error_text {
             div { class: "section notice",
                 div {
-                    class: "banner t-bad", role: "alert", Mark { shape: Shape::Failed }
+                    // A run that was skipped or cancelled did not fail.
+                    class: if failed { "banner t-bad" } else { "banner" }, role: if failed { "alert" } else { "status" },
+                    Mark { shape: run_shape(run.status) }
                     p { class: "why-text", "{error}" }
                 }
             }

@@ -9,7 +9,7 @@ mod attention;
 mod queries;
 pub(super) mod routes;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use api_types::{Connections, OldestBackup, Overview, OverviewFacts, Protection};
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use super::{AdminState, system::measure};
 use crate::{
     backups::BackupsState, db::migrations, error::ApiResult, jobs::Jobs, notifications, plugins::Plugins,
-    projects::ProjectsState,
+    projects::{ProjectsState, Survey},
 };
 
 /// Maximum age of cached sizes and findings of projects' databases.
@@ -62,13 +62,12 @@ impl OverviewState {
         let numbers = numbers?;
         let mut unknown = Unknown::default();
         let disk = unknown.or_none("The free space of the disk", disk).filter(|_| self.admin.system.embedded);
-        let surveys = unknown.or_default("The sizes and tables of the projects' databases", surveys);
+        let surveys = unknown.or_none("The sizes and tables of the projects' databases", surveys);
         let protection = unknown.or_default("The state of the backups", protection);
         let (open, budget) = self.admin.pools.usage();
-        let sizes = surveys.values().map(|survey| survey.database_bytes);
         let facts = OverviewFacts {
             project_count: projects.len() as i64,
-            database_bytes: sizes.sum(),
+            database_bytes: surveys.as_ref().and_then(total_size),
             object_count: numbers.object_count,
             object_bytes: numbers.object_bytes,
             runs_24h: numbers.runs(),
@@ -85,7 +84,7 @@ impl OverviewState {
             attention::of_jobs(&unknown.or_default("The state of the jobs", jobs), &projects),
             attention::of_keys(unknown.or_default("The API keys", keys), now),
             attention::of_plugins(&plugins.unwrap_or_default()),
-            attention::of_tables(&surveys, &projects),
+            attention::of_tables(&surveys.unwrap_or_default(), &projects),
             attention::of_migrations(&unknown.or_default("The migrations", migrations)),
             attention::of_projects(&projects, now),
         ]
@@ -96,6 +95,11 @@ impl OverviewState {
         attention.sort_by_key(|item| item.kind);
         Ok(Overview { at: now, facts, attention, problems: unknown.0 })
     }
+}
+
+/// Returns the size of all surveyed databases, in bytes. `None` if the size of one is unknown.
+fn total_size(surveys: &HashMap<String, Survey>) -> Option<i64> {
+    surveys.values().map(|survey| survey.database_bytes).sum()
 }
 
 /// Returns the database whose last good backup is the oldest.
