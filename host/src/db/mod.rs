@@ -12,8 +12,9 @@
 //!   one transaction of several statements), `driver` (the task of a connection), `prepared` (prepared statements, and
 //!   when they are stale), `connection` (runs statements: pipelined, together or alone), `failure` (classifies failures
 //!   of statements), `checkout` (a connection reserved for a statement), `exclusive` (a connection for a single
-//!   caller), `lookups` (several lookups in one statement), `writes` (several writes in one transaction), `pool` (the
-//!   connections of one project and role), `pools` (all of them, under one budget).
+//!   caller), `sharing` (the queue of requests that can be sent together), `lookups` (several lookups in one
+//!   statement), `writes` (several writes in one transaction), `pool` (the connections of one project and role),
+//!   `pools` (all of them, under one budget).
 //! - Queries of plugins: `query`.
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!
@@ -44,6 +45,7 @@ mod pool;
 mod pools;
 mod prepared;
 mod session_settings;
+mod sharing;
 mod wire;
 mod writes;
 

@@ -1,6 +1,7 @@
 //! A connection to a project's database as one of the project's roles. Requests share it, unless a statement is heavy
 //! or may run code of the project.
 
+mod sending;
 mod shared_transaction;
 
 use std::{
@@ -20,6 +21,7 @@ use lru::LruCache;
 use parking_lot::{Mutex, MutexGuard};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use self::sending::send;
 use super::{
     DbError, RowSink, ServerAddress, Statement, TextParam,
     prepared::{Prepared, PreparedClaims, is_stale_oid, is_unknown_statement},
@@ -216,12 +218,10 @@ impl Connection {
             let mut no_rows = Vec::new();
             let mut set_claims = pin!(maybe_done(self.run(&claims.prepared, &claims.statement, &mut no_rows)));
             let mut run = pin!(maybe_done(self.run(prepared, statement, rows)));
-            // A request is sent when its future is polled first. No other statement may come between these two.
+            // No other statement may come between these two.
             poll_fn(|context| {
                 let _sending = self.sending.lock();
-                let _ = set_claims.as_mut().poll(context);
-                let has_claims = !matches!(set_claims.as_mut().output_mut(), Some(Err(_)));
-                if has_claims && run.as_mut().poll(context).is_ready() {
+                if send(set_claims.as_mut(), context) && !send(run.as_mut(), context) {
                     // The statement could not be sent. `wire` closes the connection, so that no other statement runs
                     // with these claims.
                     let _ = pin!(self.client.simple_query("")).poll(context);

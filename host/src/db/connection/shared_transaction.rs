@@ -10,15 +10,18 @@ use std::{
 
 use futures_util::future::{MaybeDone, maybe_done};
 use tokio::time::timeout;
-use tokio_postgres::{Row, error::Severity};
+use tokio_postgres::{
+    Row,
+    error::{Severity, SqlState},
+};
 
-use super::{Connection, InFlight};
+use super::{Connection, InFlight, sending::send};
 use crate::db::{
     DbError, Statement,
     failure::is_connection_lost,
     prepared::Prepared,
     wire::{BEGIN_SHARED, END_SHARED, is_not_run},
-    writes::{NoResults, WrittenRows},
+    writes::{Apart, FailedWrite, NoResults, WrittenRows},
 };
 
 /// Time for which a statement waits for a lock. While it waits, it holds up the other statements, and locks rows that
@@ -45,17 +48,18 @@ impl Connection {
         statements: &[Statement],
     ) -> Result<Vec<WrittenRows>, NoResults> {
         let in_flight = InFlight::begin(self);
-        let nothing_sent = |failed| move |_| NoResults::Undone { failed };
-        let begin = self.prepare(&BEGIN).await.map_err(nothing_sent(None))?;
-        let end = self.prepare(&END).await.map_err(nothing_sent(None))?;
+        let not_prepared = |_| NoResults::Undone { failed: None };
+        let begin = self.prepare(&BEGIN).await.map_err(not_prepared)?;
+        let end = self.prepare(&END).await.map_err(not_prepared)?;
         let mut prepared = Vec::with_capacity(statements.len());
         for (position, statement) in statements.iter().enumerate() {
+            let failed = |apart| NoResults::Undone { failed: Some(FailedWrite { position, apart }) };
             let preparing = timeout(PREPARE_TIMEOUT, self.prepare(statement)).await;
-            let result = preparing.map_err(|_| NoResults::Undone { failed: Some(position) })?;
-            prepared.push(result.map_err(nothing_sent(Some(position)))?);
+            let result = preparing.map_err(|_| failed(Apart::Yes))?;
+            prepared.push(result.map_err(|error| failed(apart(&error)))?);
         }
         let results = self.send_together(&begin, &end, &prepared, statements).await;
-        if let Err(NoResults::Undone { failed: Some(position) }) = &results {
+        if let Err(NoResults::Undone { failed: Some(FailedWrite { position, .. }) }) = &results {
             // The statement may have failed because it was prepared before a change of the schema.
             self.statements().pop(&statements[*position].text);
         }
@@ -81,14 +85,13 @@ impl Connection {
             .zip(&mut rows)
             .map(|((prepared, statement), rows)| Box::pin(maybe_done(self.run(prepared, statement, rows))))
             .collect();
-        // A request is sent when its future is polled first. No other statement may come between these.
+        // No other statement may come between these.
         poll_fn(|context| {
             let _sending = self.sending.lock();
-            let mut is_sent = begin.as_mut().poll(context).is_pending();
-            for run in &mut runs {
-                is_sent = is_sent && run.as_mut().poll(context).is_pending();
-            }
-            if !is_sent || end.as_mut().poll(context).is_ready() {
+            let is_sent = send(begin.as_mut(), context)
+                && runs.iter_mut().all(|run| send(run.as_mut(), context))
+                && send(end.as_mut(), context);
+            if !is_sent {
                 // A statement could not be sent. `wire` closes the connection, and nothing is committed.
                 let _ = pin!(self.client.simple_query("")).poll(context);
             }
@@ -110,10 +113,24 @@ impl Connection {
                 if all().any(is_outcome_unknown) {
                     return Err(NoResults::Unknown);
                 }
-                let is_cause = |error: &Option<DbError>| error.as_ref().is_some_and(|error| !is_not_run(error));
-                Err(NoResults::Undone { failed: errors.iter().position(is_cause) })
+                let failed = errors.iter().enumerate().find_map(|(position, error)| {
+                    let error = error.as_ref().filter(|error| !is_not_run(error))?;
+                    Some(FailedWrite { position, apart: apart(error) })
+                });
+                Err(NoResults::Undone { failed })
             }
         }
+    }
+}
+
+/// Returns how to send a statement again that failed in a shared transaction. If it waited for a lock, it needs a
+/// connection of its own, so that others don't wait behind it. There are few of these connections, so other failures,
+/// which come at once, don't need one.
+fn apart(error: &DbError) -> Apart {
+    let waited = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
+    match error.as_db_error() {
+        Some(error) if waited.contains(error.code()) => Apart::Yes,
+        _ => Apart::No,
     }
 }
 

@@ -3,13 +3,9 @@
 //! A *lookup* reads at most one row by a unique key. Lookups have the same *shape* if their statements differ only in
 //! the values of the parameters, and run with the claims of the same user, or without claims. Sixteen lookups in one
 //! statement cost Postgres about as much as three single lookups, so lookups of the same shape are sent together when
-//! there is a queue anyway:
+//! there is a queue anyway. `sharing` describes how. Each shape has a queue of its own. In addition:
 //!
-//! - While fewer than [`MAX_FLIGHTS`] statements of a shape are in flight, a lookup is sent at once, alone. It never
-//!   waits for others.
-//! - Further lookups wait. When a statement of the shape ends, the first waiting lookup becomes the *leader*: it sends
-//!   the keys of all that wait, up to [`MAX_BATCH`], in one statement, and distributes the rows to the others, its
-//!   *followers*.
+//! - The leader sends the keys of all lookups in one statement, and distributes the rows.
 //! - If a shared statement fails, each of its lookups is sent again, alone, so that an error is always that of the
 //!   lookup itself. Lookups of this shape then share no statement for a while.
 //! - If a shared statement takes too long, each follower stops waiting and is sent again, alone. The leader continues
@@ -24,16 +20,16 @@ mod results;
 use results::SharedResults;
 
 use std::{
-    collections::{HashMap, VecDeque},
-    num::NonZeroUsize,
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use lru::LruCache;
 use metrics::Counter;
 use parking_lot::Mutex;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::time::timeout;
+
+use super::sharing::{Batch, Entry, Pauses, Queue, QueueHandle, Turn, Waited, Waiter};
 
 /// Number of statements of one shape in flight at which further lookups wait. Two keep the processors of Postgres and
 /// of this process busy; more would only make the batches smaller.
@@ -41,9 +37,6 @@ const MAX_FLIGHTS: usize = 2;
 
 /// Maximum number of lookups in one statement.
 const MAX_BATCH: usize = 64;
-
-/// Maximum number of paused shapes. If more shapes fail, the shape that was paused first shares statements again.
-const MAX_PAUSED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// Timeouts of lookups that share statements.
 #[derive(Debug, Clone, Copy)]
@@ -70,10 +63,10 @@ pub(super) struct Lookups<K, R> {
 }
 
 struct State<K, R> {
-    /// The shapes that have statements in flight.
-    shapes: HashMap<ShapeName, Shape<K, R>>,
-    /// The shapes whose lookups share no statement, and the end of this pause.
-    paused: LruCache<ShapeName, Instant>,
+    /// The queues of the shapes that have statements in flight.
+    shapes: HashMap<ShapeName, Queue<ShapeQueue<K, R>>>,
+    /// The shapes whose lookups share no statement.
+    paused: Pauses<ShapeName>,
 }
 
 /// What lookups of the same shape have in common.
@@ -83,6 +76,29 @@ pub(super) struct ShapeName {
     pub text: Arc<str>,
     /// Claims of the signed-in user as JSON.
     pub claims: Option<Arc<str>>,
+}
+
+/// Refers to the queue of a shape.
+struct ShapeQueue<K, R> {
+    lookups: Arc<Lookups<K, R>>,
+    shape: ShapeName,
+}
+
+impl<K, R> QueueHandle for ShapeQueue<K, R> {
+    const MAX_FLIGHTS: usize = MAX_FLIGHTS;
+    const MAX_BATCH: usize = MAX_BATCH;
+    type Request = K;
+    type Outcome = R;
+
+    fn change<T>(&self, change: impl FnOnce(&mut Queue<Self>) -> T) -> Option<T> {
+        let mut state = self.lookups.state.lock();
+        let queue = state.shapes.get_mut(&self.shape)?;
+        let result = change(queue);
+        if queue.is_idle() {
+            state.shapes.remove(&self.shape);
+        }
+        Some(result)
+    }
 }
 
 /// Metrics: lookups that were sent alone, lookups in successful shared statements, and these statements.
@@ -102,60 +118,9 @@ impl Counters {
     }
 }
 
-/// The state of the lookups of one shape, which differ only in their keys.
-struct Shape<K, R> {
-    /// Number of statements in flight.
-    flights: usize,
-    /// Time when a statement was last sent or ended.
-    progress_at: Instant,
-    waiting: VecDeque<Waiting<K, R>>,
-    next_id: u64,
-}
-
-struct Waiting<K, R> {
-    id: u64,
-    key: K,
-    turn: oneshot::Sender<Turn<K, R>>,
-}
-
-/// The next step of a lookup that waited.
-enum Turn<K, R> {
-    /// Send a statement for this lookup and for the others.
-    Lead(Batch<K, R>),
-    /// Return this result of the shared statement.
-    Done(R),
-}
-
-/// The lookups whose keys the leader sends with its own. Dropping `flight` ends the statement's time in flight.
-struct Batch<K, R> {
-    followers: VecDeque<Waiting<K, R>>,
-    flight: Flight<K, R>,
-}
-
-/// A statement in flight. Dropping it lets the next lookups be sent.
-struct Flight<K, R> {
-    lookups: Arc<Lookups<K, R>>,
-    shape: ShapeName,
-    /// False if another `Flight` represents the statement.
-    armed: bool,
-}
-
-/// The first step of a lookup.
-enum Entry<K, R> {
-    /// Send a statement now, alone.
-    Go(Flight<K, R>),
-    /// Send a statement now, alone, without counting it as in flight, because the statements in flight seem to be stuck
-    /// or the shape is paused.
-    GoUncounted,
-    Wait {
-        id: u64,
-        turn: oneshot::Receiver<Turn<K, R>>,
-    },
-}
-
 impl<K: Clone, R> Lookups<K, R> {
     pub(super) fn new(timeouts: LookupTimeouts) -> Arc<Self> {
-        let state = State { shapes: HashMap::new(), paused: LruCache::new(MAX_PAUSED) };
+        let state = State { shapes: HashMap::new(), paused: Pauses::new() };
         Arc::new(Self { state: Mutex::new(state), timeouts, counters: Counters::new() })
     }
 
@@ -180,7 +145,7 @@ impl<K: Clone, R> Lookups<K, R> {
         let _flight = match self.enter(shape, &key) {
             Entry::Go(flight) => Some(flight),
             Entry::GoUncounted => None,
-            Entry::Wait { id, turn } => match self.wait(shape, id, turn).await {
+            Entry::Wait(waiter) => match self.wait(shape, waiter).await {
                 Some(Turn::Done(result)) => return Ok(result),
                 Some(Turn::Lead(Batch { followers, flight })) if followers.is_empty() => Some(flight),
                 Some(Turn::Lead(batch)) => match self.lead(batch, key, together).await {
@@ -197,73 +162,53 @@ impl<K: Clone, R> Lookups<K, R> {
         alone().await
     }
 
-    fn enter(self: &Arc<Self>, name: &ShapeName, key: &K) -> Entry<K, R> {
+    fn enter(self: &Arc<Self>, shape: &ShapeName, key: &K) -> Entry<ShapeQueue<K, R>> {
         let now = Instant::now();
         let mut state = self.state.lock();
-        if !state.paused.is_empty() {
-            match state.paused.peek(name) {
-                Some(until) if *until > now => return Entry::GoUncounted,
-                Some(_) => _ = state.paused.pop(name),
-                None => {}
-            }
-        }
-        let Some(shape) = state.shapes.get_mut(name) else {
-            let shape = Shape { flights: 1, progress_at: now, waiting: VecDeque::new(), next_id: 0 };
-            state.shapes.insert(name.clone(), shape);
-            return Entry::Go(self.flight(name));
-        };
-        if shape.flights < MAX_FLIGHTS {
-            shape.flights += 1;
-            shape.progress_at = now;
-            return Entry::Go(self.flight(name));
-        }
-        if now.saturating_duration_since(shape.progress_at) > self.timeouts.join {
+        if state.paused.contains(shape, now) {
             return Entry::GoUncounted;
         }
-        let (sender, turn) = oneshot::channel();
-        let id = shape.next_id;
-        shape.next_id += 1;
-        shape.waiting.push_back(Waiting { id, key: key.clone(), turn: sender });
-        Entry::Wait { id, turn }
+        let join = self.timeouts.join;
+        if let Some(queue) = state.shapes.get_mut(shape) {
+            return queue.enter(now, join, key, || self.queue(shape));
+        }
+        let mut queue: Queue<ShapeQueue<K, R>> = Queue::new(now);
+        let entry = queue.enter(now, join, key, || self.queue(shape));
+        state.shapes.insert(shape.clone(), queue);
+        entry
+    }
+
+    fn queue(self: &Arc<Self>, shape: &ShapeName) -> ShapeQueue<K, R> {
+        ShapeQueue { lookups: self.clone(), shape: shape.clone() }
     }
 
     /// Waits for the turn of a lookup. Returns `None` if it must be sent alone.
-    async fn wait(&self, shape: &ShapeName, id: u64, mut turn: oneshot::Receiver<Turn<K, R>>) -> Option<Turn<K, R>> {
-        if let Ok(turn) = timeout(self.timeouts.join, &mut turn).await {
-            return turn.ok();
+    async fn wait(
+        self: &Arc<Self>,
+        shape: &ShapeName,
+        waiter: Waiter<ShapeQueue<K, R>>,
+    ) -> Option<Turn<ShapeQueue<K, R>>> {
+        match waiter.wait(self.timeouts.join, || self.queue(shape)).await {
+            Waited::Turn(turn) => Some(turn),
+            Waited::Released => None,
+            // The lookup changes nothing, so it can be sent again.
+            Waited::Taken(turn) => timeout(self.timeouts.shared, turn).await.ok()?.ok(),
         }
-        if self.leave(shape, id) {
-            return None;
-        }
-        timeout(self.timeouts.shared, turn).await.ok()?.ok()
-    }
-
-    /// Removes a waiting lookup. Returns false if a leader has already taken it.
-    fn leave(&self, shape: &ShapeName, id: u64) -> bool {
-        let mut state = self.state.lock();
-        let Some(shape) = state.shapes.get_mut(shape) else { return false };
-        let Some(position) = shape.waiting.iter().position(|waiting| waiting.id == id) else { return false };
-        shape.waiting.remove(position);
-        true
     }
 
     /// Stops lookups of a shape from sharing statements for a while.
     fn pause(&self, shape: &ShapeName) {
         let until = Instant::now() + self.timeouts.pause;
-        self.state.lock().paused.put(shape.clone(), until);
+        self.state.lock().paused.begin(shape.clone(), until);
     }
 
     /// Sends the shared statement and distributes its results. Returns the leader's, or `None` if the statement failed.
-    async fn lead<E, T>(&self, batch: Batch<K, R>, key: K, together: impl FnOnce(Vec<K>) -> T) -> Option<R>
+    async fn lead<E, T>(&self, batch: Batch<ShapeQueue<K, R>>, key: K, together: impl FnOnce(Vec<K>) -> T) -> Option<R>
     where
         T: Future<Output = Result<Vec<R>, E>>,
     {
-        let Batch { followers, flight } = batch;
-        let (mut keys, mut turns) = (vec![key], Vec::with_capacity(followers.len()));
-        for follower in followers {
-            keys.push(follower.key);
-            turns.push(follower.turn);
-        }
+        let (mut keys, mut turns) = (vec![key], Vec::new());
+        let flight = batch.unpack(&mut keys, &mut turns);
         let count = keys.len();
         let results = together(keys).await;
         drop(flight);
@@ -277,55 +222,6 @@ impl<K: Clone, R> Lookups<K, R> {
             let _ = turn.send(Turn::Done(result));
         }
         own
-    }
-}
-
-impl<K, R> Lookups<K, R> {
-    fn flight(self: &Arc<Self>, shape: &ShapeName) -> Flight<K, R> {
-        Flight { lookups: self.clone(), shape: shape.clone(), armed: true }
-    }
-
-    /// Takes the lookups for the next statement. If there are none, the flight ends.
-    fn next_group(&self, name: &ShapeName) -> VecDeque<Waiting<K, R>> {
-        let mut state = self.state.lock();
-        let Some(shape) = state.shapes.get_mut(name) else { return VecDeque::new() };
-        // Lookups whose caller no longer waits need no statement.
-        shape.waiting.retain(|waiting| !waiting.turn.is_closed());
-        let taken = shape.waiting.len().min(MAX_BATCH);
-        let group: VecDeque<_> = shape.waiting.drain(..taken).collect();
-        shape.progress_at = Instant::now();
-        if group.is_empty() {
-            shape.flights -= 1;
-            if shape.flights == 0 {
-                state.shapes.remove(name);
-            }
-        }
-        group
-    }
-}
-
-impl<K, R> Drop for Flight<K, R> {
-    fn drop(&mut self) {
-        if !self.armed {
-            return;
-        }
-        loop {
-            let mut group = self.lookups.next_group(&self.shape);
-            if group.is_empty() {
-                return;
-            }
-            // The caller of a leader may stop waiting at any moment. Then the next lookup leads.
-            while let Some(leader) = group.pop_front() {
-                let batch = Batch { followers: group, flight: self.lookups.flight(&self.shape) };
-                match leader.turn.send(Turn::Lead(batch)) {
-                    Err(Turn::Lead(Batch { followers, mut flight })) => {
-                        flight.armed = false;
-                        group = followers;
-                    }
-                    _ => return,
-                }
-            }
-        }
     }
 }
 

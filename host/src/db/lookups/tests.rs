@@ -80,7 +80,7 @@ async fn start(
 }
 
 fn waiting(lookups: &Lookups<u32, u32>) -> usize {
-    lookups.state.lock().shapes.get(&shape()).map_or(0, |shape| shape.waiting.len())
+    lookups.state.lock().shapes.get(&shape()).map_or(0, Queue::waiting)
 }
 
 #[tokio::test]

@@ -2,15 +2,13 @@
 //!
 //! Each commit waits for the disk, which costs more than most writes themselves. Sixteen inserts in one transaction
 //! cost Postgres about as much as two with a transaction each. So writes of the same project and role are sent together
-//! when there is a queue anyway:
+//! when there is a queue anyway. `sharing` describes how. In addition:
 //!
-//! - While fewer than [`MAX_FLIGHTS`] transactions are in flight, a write is sent at once, alone. It never waits for
-//!   others.
-//! - Further writes wait. When a transaction ends, the first waiting write becomes the *leader*: it sends all that
-//!   wait, up to [`MAX_BATCH`], in one transaction, each as a statement of its own. All wait for the commit.
+//! - The leader sends all writes in one transaction, each as a statement of its own. All wait for the commit. The
+//!   transaction runs in a task of its own, which continues if the leader's caller stops waiting.
 //! - If a statement of a shared transaction fails, Postgres undoes all of them. Then each write is sent again, alone,
 //!   so that an error is always that of the write itself. Statements with the text of the failed one share no
-//!   transaction for a while.
+//!   transaction for a while. If several transactions fail within that time, no statement does.
 //! - If the connection is lost, it is not known whether Postgres committed. Then each write fails, and none is sent
 //!   again.
 //! - A shared transaction does not wait for locks for long. It is undone. Then the write that needs the lock waits on a
@@ -27,16 +25,15 @@ mod fetch;
 pub(super) use fetch::WrittenRows;
 
 use std::{
-    collections::VecDeque,
-    num::NonZeroUsize,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use lru::LruCache;
 use metrics::Counter;
 use parking_lot::Mutex;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::sync::oneshot;
+
+use super::sharing::{Batch, Entry, Pauses, Queue, QueueHandle, Turn, TurnSender, Waited, Waiter};
 
 /// Number of transactions in flight at which further writes wait. While the commit of one waits for the disk, Postgres
 /// runs the statements of the other.
@@ -45,8 +42,9 @@ const MAX_FLIGHTS: usize = 2;
 /// Maximum number of writes in one transaction.
 const MAX_BATCH: usize = 32;
 
-/// Maximum number of paused statements. If more fail, the statement that was paused first shares transactions again.
-const MAX_PAUSED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+/// Number of shared transactions that must fail within the time of a pause for all writes to pause. Otherwise, writes
+/// that fail with ever new texts, each with other columns, would undo those of others again and again.
+const MAX_FAILURES: usize = 3;
 
 /// Timeouts of writes that share transactions.
 #[derive(Debug, Clone, Copy)]
@@ -78,14 +76,24 @@ pub(super) struct Writes<W, R> {
 }
 
 struct State<W, R> {
-    /// Number of transactions in flight.
-    flights: usize,
-    /// Time when a transaction was last sent or ended.
-    progress_at: Instant,
-    waiting: VecDeque<Waiting<W, R>>,
-    next_id: u64,
-    /// The texts of statements that share no transaction, and the end of this pause.
-    paused: LruCache<Arc<str>, Instant>,
+    queue: Queue<Arc<Writes<W, R>>>,
+    /// The texts of statements that share no transaction.
+    paused: Pauses<Arc<str>>,
+    /// Time until which no statement shares a transaction.
+    all_paused_until: Option<Instant>,
+    /// Times when the latest shared transactions failed, fewer than [`MAX_FAILURES`].
+    failures: Vec<Instant>,
+}
+
+impl<W, R> QueueHandle for Arc<Writes<W, R>> {
+    const MAX_FLIGHTS: usize = MAX_FLIGHTS;
+    const MAX_BATCH: usize = MAX_BATCH;
+    type Request = W;
+    type Outcome = Outcome<R>;
+
+    fn change<T>(&self, change: impl FnOnce(&mut Queue<Self>) -> T) -> Option<T> {
+        Some(change(&mut self.state.lock().queue))
+    }
 }
 
 /// Metrics: writes that were sent alone, writes in committed shared transactions, and these transactions.
@@ -105,21 +113,13 @@ impl Counters {
     }
 }
 
-struct Waiting<W, R> {
-    id: u64,
-    write: W,
-    turn: oneshot::Sender<Turn<W, R>>,
-}
-
-/// The next step of a write that waited. If the sender is dropped instead, the write was not sent.
-enum Turn<W, R> {
-    /// Send a transaction with this write and the others.
-    Lead(Batch<W, R>),
-    /// Send the write alone, because the shared transaction was undone.
-    Alone(Apart),
-    /// Return this result of the committed transaction.
-    Done(R),
-    /// Fail, because it is not known whether the shared transaction was committed.
+/// The outcome of a write in a shared transaction.
+pub(super) enum Outcome<R> {
+    /// The transaction was committed, with this result of the write.
+    Committed(R),
+    /// The transaction was undone. Send the write alone.
+    Undone(Apart),
+    /// It is not known whether the transaction was committed.
     Unknown,
 }
 
@@ -128,43 +128,25 @@ enum Turn<W, R> {
 pub(super) enum Apart {
     /// Other statements may follow it on its connection, and wait for it.
     No,
-    /// On a connection of its own, because it failed in a shared transaction and may wait for a lock.
+    /// On a connection of its own, because it waits for a lock.
     Yes,
-}
-
-/// The writes that the leader sends with its own. Dropping `flight` ends the transaction's time in flight.
-struct Batch<W, R> {
-    followers: VecDeque<Waiting<W, R>>,
-    flight: Flight<W, R>,
-}
-
-/// A transaction in flight. Dropping it lets the next writes be sent.
-struct Flight<W, R> {
-    writes: Arc<Writes<W, R>>,
-    /// False if another `Flight` represents the transaction.
-    armed: bool,
-}
-
-/// The first step of a write.
-enum Entry<W, R> {
-    /// Send the write now, alone.
-    Go(Flight<W, R>),
-    /// Send the write now, alone, without counting it as in flight, because the transactions in flight seem to be stuck
-    /// or the statement is paused.
-    GoUncounted,
-    Wait {
-        id: u64,
-        turn: oneshot::Receiver<Turn<W, R>>,
-    },
 }
 
 /// Why a shared transaction has no results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoResults {
-    /// Nothing was changed. `failed` is the position of the write that failed; `None` if it was none of them.
-    Undone { failed: Option<usize> },
+    /// Nothing was changed. `failed` is `None` if it was none of the writes that failed.
+    Undone { failed: Option<FailedWrite> },
     /// The connection was lost, so it is not known whether Postgres committed.
     Unknown,
+}
+
+/// The write that made a shared transaction fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FailedWrite {
+    /// Its position in the transaction.
+    pub(super) position: usize,
+    pub(super) apart: Apart,
 }
 
 /// The outcome of a shared transaction is not known, because the connection was lost.
@@ -175,11 +157,10 @@ pub(super) struct UnknownOutcome;
 impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
     pub(super) fn new(timeouts: WriteTimeouts) -> Arc<Self> {
         let state = State {
-            flights: 0,
-            progress_at: Instant::now(),
-            waiting: VecDeque::new(),
-            next_id: 0,
-            paused: LruCache::new(MAX_PAUSED),
+            queue: Queue::new(Instant::now()),
+            paused: Pauses::new(),
+            all_paused_until: None,
+            failures: Vec::new(),
         };
         Arc::new(Self { state: Mutex::new(state), timeouts, counters: Counters::new() })
     }
@@ -205,114 +186,117 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
         let (_flight, apart) = match self.enter(write) {
             Entry::Go(flight) => (Some(flight), Apart::No),
             Entry::GoUncounted => (None, Apart::No),
-            Entry::Wait { id, turn } => match self.wait(id, turn).await {
-                Turn::Done(result) => return Ok(result),
-                Turn::Unknown => return Err(UnknownOutcome.into()),
-                Turn::Lead(Batch { followers, flight }) if followers.is_empty() => (Some(flight), Apart::No),
-                Turn::Lead(batch) => match self.lead(batch, write, together).await {
-                    Turn::Done(result) => return Ok(result),
-                    Turn::Unknown => return Err(UnknownOutcome.into()),
-                    Turn::Alone(apart) => (None, apart),
-                    Turn::Lead(_) => (None, Apart::No),
-                },
-                Turn::Alone(apart) => (None, apart),
+            Entry::Wait(waiter) => match self.wait(waiter).await {
+                None => (None, Apart::No),
+                Some(Turn::Lead(Batch { followers, flight })) if followers.is_empty() => (Some(flight), Apart::No),
+                Some(turn) => {
+                    let outcome = match turn {
+                        Turn::Lead(batch) => self.lead(batch, write, together).await,
+                        Turn::Done(outcome) => outcome,
+                    };
+                    match outcome {
+                        Outcome::Committed(result) => return Ok(result),
+                        Outcome::Unknown => return Err(UnknownOutcome.into()),
+                        Outcome::Undone(apart) => (None, apart),
+                    }
+                }
             },
         };
         self.counters.alone.increment(1);
         alone(apart).await
     }
 
-    fn enter(self: &Arc<Self>, write: &W) -> Entry<W, R> {
+    fn enter(self: &Arc<Self>, write: &W) -> Entry<Arc<Self>> {
         let now = Instant::now();
         let mut state = self.state.lock();
-        if !state.paused.is_empty() {
-            match state.paused.peek(write.text()) {
-                Some(until) if *until > now => return Entry::GoUncounted,
-                Some(_) => _ = state.paused.pop(write.text()),
-                None => {}
-            }
-        }
-        if state.flights < MAX_FLIGHTS {
-            state.flights += 1;
-            state.progress_at = now;
-            return Entry::Go(self.flight());
-        }
-        if now.saturating_duration_since(state.progress_at) > self.timeouts.join {
+        if state.all_paused_until.is_some_and(|until| until > now) || state.paused.contains(write.text(), now) {
             return Entry::GoUncounted;
         }
-        let (sender, turn) = oneshot::channel();
-        let id = state.next_id;
-        state.next_id += 1;
-        state.waiting.push_back(Waiting { id, write: write.clone(), turn: sender });
-        Entry::Wait { id, turn }
+        state.queue.enter(now, self.timeouts.join, write, || self.clone())
     }
 
-    /// Waits for the turn of a write.
-    async fn wait(&self, id: u64, mut turn: oneshot::Receiver<Turn<W, R>>) -> Turn<W, R> {
-        match timeout(self.timeouts.join, &mut turn).await {
-            Ok(turn) => turn.unwrap_or(Turn::Alone(Apart::No)),
-            Err(_) if self.leave(id) => Turn::Alone(Apart::No),
-            // A leader has taken the write, so only the outcome of its transaction tells whether it was made.
-            Err(_) => turn.await.unwrap_or(Turn::Alone(Apart::No)),
+    /// Waits for the turn of a write. Returns `None` if it must be sent alone.
+    async fn wait(self: &Arc<Self>, waiter: Waiter<Arc<Self>>) -> Option<Turn<Arc<Self>>> {
+        match waiter.wait(self.timeouts.join, || self.clone()).await {
+            Waited::Turn(turn) => Some(turn),
+            Waited::Released => None,
+            // Only the outcome of the leader's transaction tells whether the write was made.
+            Waited::Taken(turn) => turn.await.ok(),
         }
     }
 
-    /// Removes a waiting write. Returns false if a leader has already taken it.
-    fn leave(&self, id: u64) -> bool {
-        let waiting = &mut self.state.lock().waiting;
-        let Some(position) = waiting.iter().position(|waiting| waiting.id == id) else { return false };
-        waiting.remove(position);
-        true
-    }
-
-    /// Sends the shared transaction and distributes its results. Returns the leader's turn.
+    /// Sends the shared transaction and distributes its results. Returns the leader's outcome.
     ///
     /// Runs in a task of its own, which continues if the leader's caller stops waiting. The others wait for the
     /// outcome.
-    async fn lead<T>(self: &Arc<Self>, batch: Batch<W, R>, write: &W, together: impl FnOnce(Vec<W>) -> T) -> Turn<W, R>
+    async fn lead<T>(
+        self: &Arc<Self>,
+        batch: Batch<Arc<Self>>,
+        write: &W,
+        together: impl FnOnce(Vec<W>) -> T,
+    ) -> Outcome<R>
     where
         T: Future<Output = Result<Vec<R>, NoResults>> + Send + 'static,
     {
-        let Batch { followers, flight } = batch;
         let (turn, own_turn) = oneshot::channel();
         let (mut writes, mut turns) = (vec![write.clone()], vec![turn]);
-        for follower in followers {
-            writes.push(follower.write);
-            turns.push(follower.turn);
-        }
+        let flight = batch.unpack(&mut writes, &mut turns);
         let texts: Vec<_> = writes.iter().map(|write| write.text().clone()).collect();
         let sent = SentTurns(turns);
         let (this, together) = (self.clone(), together(writes));
         tokio::spawn(async move {
             let results = together.await;
+            if let Err(NoResults::Undone { failed }) = &results {
+                let at_fault = failed.and_then(|failed| texts.get(failed.position..=failed.position));
+                this.pause(at_fault.unwrap_or(&texts));
+            }
+            // After the pause has begun, so that the next transaction contains no write that pauses.
             drop(flight);
-            this.finish(sent, &texts, results);
+            this.finish(sent, results);
         });
-        own_turn.await.unwrap_or(Turn::Unknown)
+        match own_turn.await {
+            Ok(Turn::Done(outcome)) => outcome,
+            _ => Outcome::Unknown,
+        }
     }
 
-    fn finish(&self, mut sent: SentTurns<W, R>, texts: &[Arc<str>], results: Result<Vec<R>, NoResults>) {
-        let count = texts.len();
+    /// Stops statements with these texts from sharing transactions for a while, after a shared transaction was undone.
+    /// If several were undone, stops all. Writes that already wait are sent alone.
+    fn pause(&self, texts: &[Arc<str>]) {
+        let now = Instant::now();
+        let until = now + self.timeouts.pause;
+        let mut state = self.state.lock();
+        let State { queue, paused, all_paused_until, failures } = &mut *state;
+        for text in texts {
+            paused.begin(text.clone(), until);
+        }
+        failures.retain(|failed_at| now.saturating_duration_since(*failed_at) < self.timeouts.pause);
+        failures.push(now);
+        let pauses_all = failures.len() >= MAX_FAILURES;
+        if pauses_all {
+            failures.clear();
+            *all_paused_until = Some(until);
+        }
+        let released = queue.take(|write| pauses_all || paused.contains(write.text(), now));
+        drop(state);
+        drop(released);
+    }
+
+    fn finish(&self, mut sent: SentTurns<W, R>, results: Result<Vec<R>, NoResults>) {
+        let count = sent.0.len();
         // An error of `send` means that the caller no longer waits.
         match results {
             Ok(results) if results.len() == count => {
                 self.counters.transactions.increment(1);
                 self.counters.shared.increment(count as u64);
                 for (turn, result) in sent.0.drain(..).zip(results) {
-                    let _ = turn.send(Turn::Done(result));
+                    let _ = turn.send(Turn::Done(Outcome::Committed(result)));
                 }
             }
             Err(NoResults::Undone { failed }) => {
-                let until = Instant::now() + self.timeouts.pause;
-                let paused = failed.and_then(|position| texts.get(position..=position)).unwrap_or(texts);
-                let mut state = self.state.lock();
-                for text in paused {
-                    state.paused.put(text.clone(), until);
-                }
-                drop(state);
                 for (position, turn) in sent.0.drain(..).enumerate() {
-                    let apart = if failed == Some(position) { Apart::Yes } else { Apart::No };
-                    let _ = turn.send(Turn::Alone(apart));
+                    let apart = failed.filter(|failed| failed.position == position).map_or(Apart::No, |f| f.apart);
+                    let _ = turn.send(Turn::Done(Outcome::Undone(apart)));
                 }
             }
             // Dropping `sent` reports that the outcome is unknown.
@@ -322,57 +306,12 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
 }
 
 /// The turns of writes that were sent. Those that remain when it is dropped learn that the outcome is unknown.
-struct SentTurns<W, R>(Vec<oneshot::Sender<Turn<W, R>>>);
+struct SentTurns<W, R>(Vec<TurnSender<Arc<Writes<W, R>>>>);
 
 impl<W, R> Drop for SentTurns<W, R> {
     fn drop(&mut self) {
         for turn in self.0.drain(..) {
-            let _ = turn.send(Turn::Unknown);
-        }
-    }
-}
-
-impl<W, R> Writes<W, R> {
-    fn flight(self: &Arc<Self>) -> Flight<W, R> {
-        Flight { writes: self.clone(), armed: true }
-    }
-
-    /// Takes the writes for the next transaction. If there are none, the flight ends.
-    fn next_group(&self) -> VecDeque<Waiting<W, R>> {
-        let mut state = self.state.lock();
-        // Writes whose caller no longer waits are not made.
-        state.waiting.retain(|waiting| !waiting.turn.is_closed());
-        let taken = state.waiting.len().min(MAX_BATCH);
-        let group: VecDeque<_> = state.waiting.drain(..taken).collect();
-        state.progress_at = Instant::now();
-        if group.is_empty() {
-            state.flights -= 1;
-        }
-        group
-    }
-}
-
-impl<W, R> Drop for Flight<W, R> {
-    fn drop(&mut self) {
-        if !self.armed {
-            return;
-        }
-        loop {
-            let mut group = self.writes.next_group();
-            if group.is_empty() {
-                return;
-            }
-            // The caller of a leader may stop waiting at any moment. Then the next write leads.
-            while let Some(leader) = group.pop_front() {
-                let batch = Batch { followers: group, flight: self.writes.flight() };
-                match leader.turn.send(Turn::Lead(batch)) {
-                    Err(Turn::Lead(Batch { followers, mut flight })) => {
-                        flight.armed = false;
-                        group = followers;
-                    }
-                    _ => return,
-                }
-            }
+            let _ = turn.send(Turn::Done(Outcome::Unknown));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinHandle,
+    time::timeout,
 };
 
 use super::*;
@@ -57,7 +58,16 @@ impl Database {
 
 /// Makes a write. Its statement has the text `a` if the value is even, else `b`.
 fn write(writes: &Arc<TestWrites>, database: &Arc<Database>, value: u32) -> JoinHandle<Result<u32, UnknownOutcome>> {
-    let (writes, database) = (writes.clone(), database.clone());
+    write_text(writes, database, value, if value.is_multiple_of(2) { "a" } else { "b" })
+}
+
+fn write_text(
+    writes: &Arc<TestWrites>,
+    database: &Arc<Database>,
+    value: u32,
+    text: &str,
+) -> JoinHandle<Result<u32, UnknownOutcome>> {
+    let (writes, database, text) = (writes.clone(), database.clone(), text.into());
     tokio::spawn(async move {
         let shared = database.clone();
         let alone = async |apart| {
@@ -71,8 +81,7 @@ fn write(writes: &Arc<TestWrites>, database: &Arc<Database>, value: u32) -> Join
             let results = shared.respond(inserts.iter().map(|insert| insert.value).collect()).await;
             shared.failure.map_or(Ok(results), Err)
         };
-        let text = if value.is_multiple_of(2) { "a" } else { "b" };
-        writes.run(&Insert { text: text.into(), value }, alone, together).await
+        writes.run(&Insert { text, value }, alone, together).await
     })
 }
 
@@ -89,12 +98,17 @@ async fn start(
         if (value as usize) < MAX_FLIGHTS {
             assert_eq!(statements.recv().await.unwrap(), [value]);
         } else {
-            while writes.state.lock().waiting.len() <= value as usize - MAX_FLIGHTS {
+            while writes.state.lock().queue.waiting() <= value as usize - MAX_FLIGHTS {
                 tokio::task::yield_now().await;
             }
         }
     }
     tasks
+}
+
+/// Returns the failure of a shared transaction in which the write at the position failed.
+fn undone(position: usize, apart: Apart) -> Option<NoResults> {
+    Some(NoResults::Undone { failed: Some(FailedWrite { position, apart }) })
 }
 
 #[tokio::test]
@@ -109,12 +123,12 @@ async fn writes_that_wait_share_a_transaction() {
         assert_eq!(task.await.unwrap(), Ok(value as u32 * 10));
     }
     assert_eq!(database.alone.load(Ordering::Relaxed), 2);
-    assert_eq!(writes.state.lock().flights, 0);
+    assert!(writes.state.lock().queue.is_idle());
 }
 
 #[tokio::test]
 async fn writes_are_sent_alone_after_their_shared_transaction_was_undone() {
-    let (database, mut statements) = Database::new(Some(NoResults::Undone { failed: Some(1) }));
+    let (database, mut statements) = Database::new(undone(1, Apart::Yes));
     let writes = Writes::new(LONG_TIMEOUTS);
     let tasks = start(&writes, &database, &mut statements, 5).await;
     database.finish(100);
@@ -122,11 +136,11 @@ async fn writes_are_sent_alone_after_their_shared_transaction_was_undone() {
         assert_eq!(task.await.unwrap(), Ok(value as u32 * 10));
     }
     assert_eq!(database.alone.load(Ordering::Relaxed), 5);
-    assert_eq!(writes.state.lock().flights, 0);
+    assert!(writes.state.lock().queue.is_idle());
     // The writes 2, 3 and 4 were sent together, and 3 has the text `b`.
     assert_eq!(*database.apart.lock(), [3]);
-    let paused: Vec<_> = writes.state.lock().paused.iter().map(|(text, _)| text.clone()).collect();
-    assert_eq!(paused, ["b".into()]);
+    let is_paused = |text: &str| writes.state.lock().paused.contains(&text.into(), Instant::now());
+    assert_eq!((is_paused("a"), is_paused("b")), (false, true));
     // A write with this text does not wait, even if transactions are in flight.
     let (database, mut statements) = Database::new(None);
     start(&writes, &database, &mut statements, 1).await;
@@ -134,6 +148,94 @@ async fn writes_are_sent_alone_after_their_shared_transaction_was_undone() {
         write(&writes, &database, value);
         assert_eq!(statements.recv().await.unwrap(), [value]);
     }
+}
+
+#[tokio::test]
+async fn write_that_failed_without_waiting_for_a_lock_needs_no_connection_of_its_own() {
+    let (database, mut statements) = Database::new(undone(1, Apart::No));
+    let writes = Writes::new(LONG_TIMEOUTS);
+    let tasks = start(&writes, &database, &mut statements, 5).await;
+    database.finish(100);
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(database.alone.load(Ordering::Relaxed), 5);
+    assert!(database.apart.lock().is_empty());
+}
+
+#[tokio::test]
+async fn waiting_writes_with_the_text_of_a_failed_one_share_no_transaction() {
+    let (database, mut statements) = Database::new(undone(0, Apart::No));
+    let writes = Writes::new(LONG_TIMEOUTS);
+    let count = MAX_FLIGHTS + 2 * MAX_BATCH + 3;
+    let tasks = start(&writes, &database, &mut statements, count as u32).await;
+    database.finish(2);
+    for _ in 0..2 {
+        assert_eq!(statements.recv().await.unwrap().len(), MAX_BATCH);
+    }
+    assert_eq!(writes.state.lock().queue.waiting(), 3);
+    // Even values failed. Only one of the three writes that still wait has an odd value.
+    database.finish(1000);
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    while let Ok(values) = statements.try_recv() {
+        assert_eq!(values.len(), 1, "{values:?}");
+    }
+    assert!(writes.state.lock().queue.is_idle());
+}
+
+#[tokio::test]
+async fn writes_share_no_transaction_for_a_while_after_several_failed_with_different_texts() {
+    let (database, mut statements) = Database::new(undone(0, Apart::No));
+    let writes = Writes::new(LONG_TIMEOUTS);
+    for failure in 0..MAX_FAILURES {
+        let mut tasks = start(&writes, &database, &mut statements, MAX_FLIGHTS as u32).await;
+        for number in 0..2 {
+            tasks.push(write_text(&writes, &database, 100, &format!("text {failure} {number}")));
+        }
+        while writes.state.lock().queue.waiting() < 2 {
+            tokio::task::yield_now().await;
+        }
+        database.finish(1);
+        assert_eq!(statements.recv().await.unwrap(), [100, 100]);
+        database.finish(MAX_FLIGHTS + 2);
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        while statements.try_recv().is_ok() {}
+    }
+    let insert = Insert { text: "another text".into(), value: 1 };
+    assert!(matches!(writes.enter(&insert), Entry::GoUncounted));
+}
+
+#[tokio::test]
+async fn waiting_writes_are_sent_alone_when_all_writes_pause() {
+    let (database, mut statements) = Database::new(None);
+    let writes = Writes::new(LONG_TIMEOUTS);
+    let tasks = start(&writes, &database, &mut statements, 5).await;
+    for failure in 0..MAX_FAILURES {
+        assert_eq!(writes.state.lock().queue.waiting(), 3);
+        writes.pause(&[format!("text {failure}").into()]);
+    }
+    for _ in 2..5 {
+        assert_eq!(statements.recv().await.unwrap().len(), 1);
+    }
+    database.finish(5);
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert!(writes.state.lock().queue.is_idle());
+}
+
+#[test]
+fn failures_long_ago_pause_nothing() {
+    let writes: Arc<TestWrites> = Writes::new(WriteTimeouts { pause: Duration::ZERO, ..LONG_TIMEOUTS });
+    for _ in 0..=MAX_FAILURES {
+        writes.pause(&["a".into()]);
+    }
+    let insert = Insert { text: "a".into(), value: 1 };
+    assert!(matches!(writes.enter(&insert), Entry::Go(_)));
 }
 
 #[tokio::test]
@@ -146,7 +248,7 @@ async fn writes_are_not_sent_again_if_the_outcome_of_their_transaction_is_unknow
         assert_eq!(task.await.unwrap(), Err(UnknownOutcome));
     }
     assert_eq!(database.alone.load(Ordering::Relaxed), 2);
-    assert_eq!(writes.state.lock().flights, 0);
+    assert!(writes.state.lock().queue.is_idle());
 }
 
 #[tokio::test]
@@ -191,7 +293,7 @@ async fn writes_do_not_wait_for_stuck_transactions() {
     for task in tasks {
         task.await.unwrap().unwrap();
     }
-    assert_eq!(writes.state.lock().flights, 0);
+    assert!(writes.state.lock().queue.is_idle());
 }
 
 #[tokio::test]
@@ -199,10 +301,10 @@ async fn write_that_was_sent_with_others_waits_for_their_outcome() {
     let writes: Arc<TestWrites> = Writes::new(WriteTimeouts { join: Duration::ZERO, ..LONG_TIMEOUTS });
     let (outcome, turn) = oneshot::channel();
     // The write is not in the queue, so a leader has taken it.
-    let mut waiting = tokio::spawn(async move { writes.wait(0, turn).await });
+    let mut waiting = tokio::spawn(async move { writes.wait(Waiter { id: 0, turn }).await });
     assert!(timeout(Duration::from_millis(50), &mut waiting).await.is_err());
-    assert!(outcome.send(Turn::Done(30)).is_ok());
-    assert!(matches!(waiting.await.unwrap(), Turn::Done(30)));
+    assert!(outcome.send(Turn::Done(Outcome::Committed(30))).is_ok());
+    assert!(matches!(waiting.await.unwrap(), Some(Turn::Done(Outcome::Committed(30)))));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp, TestProject, eventually};
+use crate::support::{Client, TestApp, TestProject, end_sleeping, eventually, until_sleeping};
 
 const ITEMS: &str = "
     create table groups (id int primary key);
@@ -99,6 +99,49 @@ async fn write_that_fails_affects_none_of_the_writes_at_the_same_moment() {
         .unwrap();
         assert_eq!(count, 45, "{code}");
     }
+}
+
+#[tokio::test]
+async fn write_that_fails_needs_no_connection_of_its_own() {
+    let app = TestApp::builder().var("ATLASHUB_POOL_SIZE", "1").start().await;
+    let project = app.create_project("items").await;
+    project.sql(ITEMS).await;
+    project
+        .sql(
+            "insert into items (code) values (1000);
+             create table slow (id int primary key);
+             create function sleep() returns trigger language plpgsql as
+                 'begin perform pg_catalog.pg_sleep(600); return new; end';
+             create trigger t before insert on slow for each row execute function sleep();",
+        )
+        .await;
+    let client = project.secret();
+    eventually("writes share a transaction", async || {
+        join_all((0..50).map(|_| insert(&client, json!({ "note": "first" })))).await;
+        has_shared_transaction(&project).await
+    })
+    .await;
+    // The only connection for statements that run alone is in use.
+    let mut connection = project.connect().await;
+    let slow = tokio::spawn({
+        let client = project.secret();
+        async move { client.post("/v1/db/slow", json!({ "rows": [{ "id": 1 }] })).await }
+    });
+    until_sleeping(&mut connection).await;
+    let failing = json!({ "code": 1000 });
+    let rows: Vec<_> =
+        (0..50).map(|number| if number % 10 == 3 { failing.clone() } else { json!({ "note": "good" }) }).collect();
+    let responses = join_all(rows.iter().map(|row| insert(&client, row.clone()))).await;
+    for (row, (status, body)) in rows.iter().zip(responses) {
+        if *row == failing {
+            assert_eq!(body["error"]["code"], "unique_violation", "{body}");
+        } else {
+            assert_eq!(status, StatusCode::CREATED, "{body}");
+        }
+    }
+    assert!(!slow.is_finished());
+    end_sleeping(&mut connection).await;
+    slow.await.unwrap();
 }
 
 #[tokio::test]

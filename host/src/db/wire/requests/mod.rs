@@ -52,6 +52,9 @@ pub(in crate::db) fn is_not_run(error: &DbError) -> bool {
 ///
 /// A request consists of the messages up to a Sync, or of one Query. The Sync of a joined request is removed. A
 /// response ends with ReadyForQuery, which is missing from the response to a joined request and is inserted there.
+/// Postgres can respond before it receives the Sync, for example if it rejects a value. So a request is registered with
+/// its Bind or Close, before the last byte of that is written.
+///
 /// Requests that copy rows into a table contain two Syncs, so connections that do so must not set claims.
 ///
 /// The library can send a Close at any time. Within a transaction, its Sync is removed too.
@@ -87,14 +90,16 @@ struct Outgoing {
     beginning: Vec<u8>,
     /// Type of the current request's first message.
     first: Option<u8>,
+    /// The current request, once it is registered.
+    request: Option<Request>,
     /// Names of the prepared statements that join others.
     markers: Vec<(Vec<u8>, Marker)>,
-    /// The marker that the current request runs.
-    marker: Option<Marker>,
+    /// The requests after the registered ones that belong to the current transaction.
     joins: Joins,
 }
 
-/// A statement that joins others.
+/// A statement that joins others, if it is run as a prepared statement. The SQL editor and plugins can prepare a
+/// statement with the same text, but their statements are not run by the name under which they were prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Marker {
     /// [`SET_CLAIMS`]
@@ -158,14 +163,12 @@ impl Requests {
             if outgoing.rest > 0 {
                 let (content, following) = sent.split_at(outgoing.rest.min(sent.len()));
                 written.extend_from_slice(content);
-                outgoing.content(content)?;
+                self.waiting.extend(outgoing.content(content)?);
                 sent = following;
                 continue;
             }
             if outgoing.header_length == 0 {
-                let request = outgoing.begin(*byte)?;
-                outgoing.is_removed = matches!(request, Some(Request::Joined(_)));
-                self.waiting.extend(request);
+                self.waiting.extend(outgoing.begin(*byte)?);
             } else {
                 outgoing.header(*byte);
             }
@@ -221,34 +224,44 @@ impl Outgoing {
             rest: 0,
             beginning: Vec::new(),
             first: None,
+            request: None,
             markers: Vec::new(),
-            marker: None,
             joins: Joins::Nothing,
         }
     }
 
-    /// Begins a message. Returns the request that it ends.
+    /// Begins a message. Returns the request that it registers.
     fn begin(&mut self, kind: u8) -> io::Result<Option<Request>> {
-        (self.kind, self.header_length, self.length) = (kind, 1, 0);
+        (self.kind, self.header_length, self.length, self.is_removed) = (kind, 1, 0, false);
         self.beginning.clear();
         if self.joins != Joins::Nothing && self.first.is_none() && kind != BIND && kind != CLOSE {
             return Err(misplaced_request());
         }
-        let first = *self.first.get_or_insert(kind);
+        self.first = self.first.or(Some(kind));
         if kind != SYNC && kind != QUERY {
             return Ok(None);
         }
-        self.first = None;
-        let (request, joins) = match (self.marker.take(), self.joins) {
+        let registered = self.register(None);
+        self.is_removed = matches!(self.request, Some(Request::Joined(_)));
+        (self.first, self.request) = (None, None);
+        Ok(registered)
+    }
+
+    /// Returns the current request, unless it is already registered.
+    fn register(&mut self, marker: Option<Marker>) -> Option<Request> {
+        if self.request.is_some() {
+            return None;
+        }
+        let (request, joins) = match (marker, self.joins) {
             (Some(Marker::Claims), _) => (Request::Joined(COMMAND_COMPLETE), Joins::Next),
             (Some(Marker::Begin), _) => (Request::Joined(COMMAND_COMPLETE), Joins::UntilEnd),
             (Some(Marker::End), _) | (None, Joins::Nothing) => (Request::Separate, Joins::Nothing),
-            (None, joins) if first == CLOSE => (Request::Joined(CLOSE_COMPLETE), joins),
+            (None, joins) if self.first == Some(CLOSE) => (Request::Joined(CLOSE_COMPLETE), joins),
             (None, Joins::Next) => (Request::Separate, Joins::Nothing),
             (None, Joins::UntilEnd) => (Request::Joined(COMMAND_COMPLETE), Joins::UntilEnd),
         };
-        self.joins = joins;
-        Ok(Some(request))
+        (self.request, self.joins) = (Some(request), joins);
+        self.request
     }
 
     /// Reads a byte of the length.
@@ -261,26 +274,30 @@ impl Outgoing {
         }
     }
 
-    /// Reads a part of the content.
-    fn content(&mut self, part: &[u8]) -> io::Result<()> {
+    /// Reads a part of the content. Returns the request that it registers.
+    fn content(&mut self, part: &[u8]) -> io::Result<Option<Request>> {
         if let PARSE | BIND | CLOSE = self.kind {
             let missing = MAX_BEGINNING_BYTES - self.beginning.len();
             self.beginning.extend_from_slice(&part[..part.len().min(missing)]);
         }
         self.rest -= part.len();
-        if self.rest == 0 { self.end() } else { Ok(()) }
+        if self.rest == 0 { self.end() } else { Ok(None) }
     }
 
-    fn end(&mut self) -> io::Result<()> {
+    /// Ends a message. Returns the request that it registers.
+    fn end(&mut self) -> io::Result<Option<Request>> {
         let mut strings = self.beginning.split(|byte| *byte == 0);
-        let (Some(first), Some(second)) = (strings.next(), strings.next()) else { return Ok(()) };
-        match self.kind {
+        let (Some(first), Some(second)) = (strings.next(), strings.next()) else { return Ok(None) };
+        let marker = match self.kind {
             // Name, text.
-            PARSE => self.markers.extend(Marker::of(second).map(|marker| (first.to_vec(), marker))),
+            PARSE => {
+                self.markers.extend(Marker::of(second).map(|marker| (first.to_vec(), marker)));
+                return Ok(None);
+            }
             // Portal, name.
             BIND => {
-                self.marker = self.markers.iter().find(|(name, _)| name == second).map(|(_, marker)| *marker);
-                let is_misplaced = match self.marker {
+                let marker = self.markers.iter().find(|(name, _)| name == second).map(|(_, marker)| *marker);
+                let is_misplaced = match marker {
                     Some(Marker::Claims | Marker::Begin) => self.joins != Joins::Nothing,
                     Some(Marker::End) => self.joins != Joins::UntilEnd,
                     None => false,
@@ -288,12 +305,16 @@ impl Outgoing {
                 if is_misplaced {
                     return Err(misplaced_request());
                 }
+                marker
             }
             // `S` for a statement, name.
-            CLOSE => self.markers.retain(|(name, _)| first.strip_prefix(b"S") != Some(name)),
-            _ => {}
-        }
-        Ok(())
+            CLOSE => {
+                self.markers.retain(|(name, _)| first.strip_prefix(b"S") != Some(name));
+                None
+            }
+            _ => return Ok(None),
+        };
+        Ok(self.register(marker))
     }
 }
 

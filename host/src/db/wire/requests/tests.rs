@@ -135,6 +135,38 @@ fn statements_after_a_failed_one_of_a_shared_transaction_fail_too() {
 }
 
 #[test]
+fn response_that_arrives_before_the_end_of_its_request_is_completed() {
+    let mut requests = prepared_for_sharing();
+    let shared = [run("s3", "20ms"), run("s2", ""), run("s2", ""), run("s4", "")].concat();
+    // Postgres rejects a value when it receives the Bind, and the Execute and the Sync are written later.
+    let (beginning, end) = shared.split_at(run("s3", "20ms").len() + message(BIND, b"\0s2\0").len());
+    send(&mut requests, beginning, 1);
+    assert_eq!(receive(&mut requests, b"2DCE"), ">C>Z >E>Z");
+    send(&mut requests, end, 2);
+    assert_eq!(receive(&mut requests, b"Z"), "EZE>Z>");
+    // The same with a Close. Its response ends with CloseComplete.
+    let shared = [run("s3", "20ms"), close("s7"), run("s4", "")].concat();
+    let (beginning, end) = shared.split_at(run("s3", "20ms").len() + message(CLOSE, b"Ss7\0").len());
+    send(&mut requests, beginning, 1);
+    assert_eq!(receive(&mut requests, b"2DC3"), ">C>Z >3>Z");
+    send(&mut requests, end, 1);
+    assert_eq!(receive(&mut requests, b"2DCZ"), "");
+    assert!(requests.waiting.is_empty());
+}
+
+#[test]
+fn text_of_a_marker_joins_nothing_unless_it_is_run_as_a_prepared_statement() {
+    // The SQL editor prepares a statement to describe it, and sends its text to run it.
+    let mut requests = prepared_for_sharing();
+    for text in [SET_CLAIMS, BEGIN_SHARED, END_SHARED] {
+        let query = message(QUERY, format!("{text}\0").as_bytes());
+        send(&mut requests, &[parse("s5", text), query, close("s5"), run("s2", "")].concat(), 0);
+        assert_eq!(receive(&mut requests, b"1tTZTDCZ3Z2DCZ"), "");
+    }
+    assert!(requests.waiting.is_empty());
+}
+
+#[test]
 fn other_requests_within_a_shared_transaction_fail_and_nothing_is_written() {
     let others = [parse("s5", "SELECT 2"), message(QUERY, b"SELECT 2\0"), run("s1", "{}"), run("s3", "1s")];
     for other in others {
