@@ -12,7 +12,8 @@ const EVIL = `<img src=x onerror=alert(1)> for\u202e pictures`;
 const plugin = (fields) => ({
   name: "thumbnails", version: "1.3.0", serial: 8, publisher: "Pixel Press", description: "Makes small pictures.",
   sha256: "9f".repeat(32), keyId: "AABBCCDDEEFF0011", keyName: "pixel-press", file: "/plugins/thumbnails.wasm",
-  firstParty: false, state: "pending", reason: "It waits for approval.", approvable: true, imports: [],
+  firstParty: false, state: "pending", reason: "It waits for approval.", approvable: true,
+  compiling: false, imports: [],
   requested: [{ capability: "http", reason: EVIL, scope: { hosts: ["cdn.example.com", "stats.example.com"] } }],
   granted: [], approval: null, limits: null, effectiveLimits: null, jobs: [], usedBy: [], usedByCount: 0,
   runs24h: { total: 0, failed: 0 }, activeRunCount: 0, secrets: [], config: {}, loadedAt: null, ...fields,
@@ -96,7 +97,7 @@ test("plugin that is being compiled does not wait for the owner", async (t) => {
     granted: [{ capability: "http", scope: plugin().requested[0].scope }],
     requested: [{ capability: "http", scope: plugin().requested[0].scope }], revokedAt: null,
   };
-  await offer(page, plugin({ reason: "it is being compiled", approval }));
+  await offer(page, plugin({ compiling: true, reason: "the server is preparing it", approval }));
   await page.goto(`${url}/plugins?plugin=thumbnails`);
   const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
   await shown(sheet.getByText("The plugin runs once it is compiled. You don't have to do anything."));

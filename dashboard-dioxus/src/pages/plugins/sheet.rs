@@ -63,7 +63,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
     let is_changed = choices.read().grants() != initial.grants()
         || !typed.read().secrets.is_empty()
         || typed.read().changed_settings(&plugin).is_some();
-    let is_approved = plugin.state == PluginState::Active || words::is_being_compiled(&plugin);
+    let is_approved = plugin.state == PluginState::Active || plugin.compiling;
     let is_needed = !is_approved || is_changed;
     let (name, sha256) = (plugin.name.clone(), plugin.sha256.clone());
     let is_replaced = shown.read().as_ref().is_some_and(|shown| *shown != plugin.sha256);
@@ -173,7 +173,7 @@ fn StateBanner(plugin: Plugin) -> Element {
     let is_wider = plugin.approval.is_some() && plugin.requested.iter().any(|request| words::is_new(&plugin, request));
     let (tone, shape, title, detail) = match plugin.state {
         PluginState::Active => return rsx! {},
-        PluginState::Pending if words::is_being_compiled(&plugin) => (
+        PluginState::Pending if plugin.compiling => (
             "banner",
             Shape::Running,
             "Being compiled".to_owned(),
