@@ -80,6 +80,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     let storage_name = use_hook(|| stored::name(job_id.as_deref()));
     let initial = use_signal(|| job.as_ref().map_or_else(starting_draft, Draft::of));
     let draft = use_signal(|| stored::load(&storage_name).unwrap_or_else(|| initial.peek().clone()));
+    let has_lost_input = use_hook(|| stored::has_lost_input(&storage_name));
     let plugins = use_remote::<ApiPage<Plugin>>(use_signal(|| "/plugins?limit=200".to_owned()).into());
     let nodes = use_memo(move || {
         let draft = draft.read();
@@ -172,7 +173,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                     }
                     KindField { form, is_new }
                     match draft.read().job_type {
-                        JobType::Http => rsx! { RequestFields { form } },
+                        JobType::Http => rsx! { RequestFields { form, has_lost_input } },
                         JobType::Platform => rsx! {
                             PluginFields {
                                 form, plugins: plugins.value().map(|page| page.items).unwrap_or_default(),
