@@ -6,7 +6,7 @@ import { cell, openTable, unsaved, withTables } from "./tables-support.mjs";
 
 const isDirty = (form) => form.getByRole("status").filter({ hasText: "Not saved" });
 
-test("form of a new channel keeps kind, name and events, but no secrets", async (t) => {
+test("form of a new channel keeps kind, name, server and events, but no secrets", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/notifications?channel=new`);
   const form = page.getByRole("dialog", { name: "New channel" });
@@ -17,11 +17,14 @@ test("form of a new channel keeps kind, name and events, but no secrets", async 
   await shown(isDirty(form));
   await email.check();
   await name.fill("half filled");
+  const server = form.getByRole("textbox", { name: "Server" });
+  await server.fill("mail.example.com");
   const secret = form.getByLabel("Password");
   await secret.fill("a-secret-of-the-tests");
   await page.reload();
   await eventually(async () => (await name.inputValue()) === "half filled", "the name after a reload");
   assert.ok(await email.isChecked());
+  assert.equal(await server.inputValue(), "mail.example.com");
   assert.ok(!(await failed.isChecked()));
   assert.equal(await secret.inputValue(), "");
   assert.ok(!(await page.evaluate(() => JSON.stringify({ ...sessionStorage }))).includes("a-secret-of-the-tests"));

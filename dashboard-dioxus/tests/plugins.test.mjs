@@ -108,6 +108,23 @@ test("plugin that is being compiled does not wait for the owner", async (t) => {
   await hidden(page.getByRole("region", { name: "Waits for your approval" }));
 });
 
+test("unsaved settings of a plugin are kept over a reload, but no secrets", async (t) => {
+  const page = await openPage(t);
+  await offer(page, plugin({ state: "active", secrets: ["token"] }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  await sheet.getByRole("button", { name: "Add setting" }).click();
+  await sheet.getByRole("textbox", { name: "Setting name" }).fill("width");
+  await sheet.getByRole("textbox", { name: "Value of width" }).fill("120");
+  await sheet.getByLabel("token", { exact: true }).fill("a-secret-of-the-tests");
+  await shown(sheet.getByRole("status").getByText("Not saved"));
+  await page.reload();
+  const value = sheet.getByRole("textbox", { name: "Value of width" });
+  await eventually(async () => (await value.inputValue()) === "120", "the setting after a reload");
+  assert.equal(await sheet.getByLabel("token", { exact: true }).inputValue(), "");
+  assert.ok(!(await page.evaluate(() => JSON.stringify({ ...sessionStorage }))).includes("a-secret-of-the-tests"));
+});
+
 test("address of an unknown plugin says that there is none", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/plugins?plugin=mistyped`);

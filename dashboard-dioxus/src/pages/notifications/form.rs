@@ -9,7 +9,7 @@ use dioxus::prelude::*;
 use super::{
     PATH,
     deliveries::Deliveries,
-    fields::{KindFields, Values, field_in, settings_of, values_of},
+    fields::{KindFields, Values, field_in, settings_of, use_values, values_of},
     words::{EVENTS, kind_in_words, preset},
 };
 use crate::{
@@ -38,7 +38,7 @@ type FieldError = Option<(&'static str, String)>;
 /// The state that all parts of the form share.
 #[derive(Clone, Copy, PartialEq)]
 struct Form {
-    /// The unsaved input. It does not contain the settings, because they contain secrets.
+    /// The unsaved input. It does not contain secrets.
     unsaved: FormDraft,
     kind: Signal<ChannelKind>,
     name: Signal<String>,
@@ -58,7 +58,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
         unsaved,
         kind: unsaved.use_field("kind", channel.as_ref().map_or(DEFAULT_KIND, |channel| channel.kind)),
         name: unsaved.use_field("name", channel.as_ref().map(|channel| channel.name.clone()).unwrap_or_default()),
-        values: use_signal(|| channel.as_ref().map(|channel| values_of(&channel.settings)).unwrap_or_default()),
+        values: use_values(unsaved, channel.as_ref().map(|channel| values_of(&channel.settings)).unwrap_or_default()),
         events: unsaved.use_field("events", channel.as_ref().map_or_else(preset, |channel| channel.events.clone())),
         error: use_signal(|| None),
         tested: use_signal(|| Tested::No),

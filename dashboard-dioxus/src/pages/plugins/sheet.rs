@@ -4,9 +4,10 @@ use api_types::{ApprovePlugin, Plugin, PluginLimits, PluginState};
 use dioxus::prelude::*;
 
 use super::{
+    super::not_saved::NotSaved,
     acts::{ForgetPlugin, RevokePlugin, forget_plugins, path_of},
     grants::{Choices, Grants},
-    settings::{SecretsAndSettings, Typed},
+    settings::{SecretsAndSettings, use_typed},
     use_projects, words,
 };
 use crate::{
@@ -54,7 +55,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
     // the owner's choices with it.
     let initial = Choices::of(&plugin);
     let choices = use_signal(|| initial.clone());
-    let typed = use_signal(|| Typed::of(&plugin));
+    let typed = use_typed(&plugin);
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
     let mut revoking = use_signal(|| None::<Plugin>);
@@ -114,6 +115,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                     }
                 }
                 button { class: "btn btn-ghost btn-l only-wide", r#type: "button", onclick: |_| close(), "Close" }
+                NotSaved { is_dirty: can_approve && is_changed }
                 span { class: "push row",
                     if plugin.state != PluginState::Revoked {
                         button {
