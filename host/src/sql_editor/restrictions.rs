@@ -14,8 +14,8 @@ use super::{
 const ROLES: &str = "AtlasHub manages the roles and their passwords. Use API keys and table exposure instead.";
 const TRANSACTIONS: &str = "A script already runs in one transaction. Remove the statement, or send \
      `\"transaction\": false` to commit each statement on its own.";
-const TRANSACTION_MODES: &str = "AtlasHub starts the transactions. To choose whether one may write, use `readOnly` (the \
-     switch “Read only” in the dashboard). Its other properties can't be changed.";
+const TRANSACTION_MODES: &str = "AtlasHub starts the transactions. To choose whether one may write, use `readOnly` \
+     (the switch “Read only” in the dashboard). Its other properties can't be changed.";
 const SERVER: &str = "It affects the whole server, not only this project.";
 const FILES: &str = "It accesses files or programs of the server. Use import and export instead.";
 
