@@ -81,11 +81,12 @@ pub fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// Returns the time until a later moment: `12 min`, `23 h`, `9 days`.
+/// Returns the time until a later moment: `under a minute`, `12 min`, `23 h`, `9 days`.
 pub fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (time - now).num_seconds().max(0);
     match seconds {
-        0..3_600 => format!("{} min", seconds / 60),
+        0..60 => "under a minute".to_owned(),
+        60..3_600 => format!("{} min", seconds / 60),
         3_600..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
     }
@@ -357,6 +358,9 @@ mod tests {
             (200_000, "2 days ago"),
         ] {
             assert_eq!(age(now - chrono::Duration::seconds(seconds), now), expected);
+        }
+        for (seconds, expected) in [(-5, "under a minute"), (59, "under a minute"), (60, "1 min"), (7_200, "2 h")] {
+            assert_eq!(until(now + chrono::Duration::seconds(seconds), now), expected);
         }
     }
 }

@@ -8,7 +8,7 @@ use dioxus::prelude::*;
 
 use crate::{
     draft::FormDraft,
-    ui::{Mark, RequiredMark, Shape},
+    ui::{CodeText, Mark, RequiredMark, Shape},
 };
 
 /// The texts of the fields, by the name of the field in the API.
@@ -219,7 +219,10 @@ fn ValueField(field: FieldOf, values: Values, stored: bool, error: Option<String
                 },
             }
             if let Some(error) = &error {
-                p { class: "error", id: "{id}-error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                p { class: "error", id: "{id}-error", role: "alert",
+                    Mark { shape: Shape::Failed }
+                    span { CodeText { text: error.clone() } }
+                }
             }
             p { class: "help", id: "{id}-help", "{field.help}" }
         }

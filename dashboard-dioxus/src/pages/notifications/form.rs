@@ -17,7 +17,7 @@ use crate::{
     draft::{self, FormDraft},
     remote::{self, Failure, Method},
     text,
-    ui::{CodeText, Field, Mark, Shape, Sheet, messages},
+    ui::{CodeText, Field, FormError, Mark, Shape, Sheet, messages},
 };
 
 /// The kind that the form of a new channel shows first.
@@ -165,7 +165,7 @@ fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
         KindFields { kind: kind(), values, stored: saved.is_some(), error: problem.clone() }
         Events { form, error: of("events") }
         if let Some(why) = of("") {
-            p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{why}" }
+            FormError { text: why }
         }
         TestResult { tested: tested() }
     }
@@ -210,7 +210,7 @@ fn Events(form: Form, error: Option<String>) -> Element {
                 }
             }
             if let Some(error) = error {
-                p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                FormError { text: error }
             }
         }
     }

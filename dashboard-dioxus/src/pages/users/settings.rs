@@ -7,7 +7,7 @@ use super::{super::submit_key::submit_by_key, mails::MailFields, typed_settings:
 use crate::{
     draft,
     remote::{self, Method},
-    ui::{Confirm, Mark, Shape, messages},
+    ui::{Confirm, FormError, messages},
 };
 
 #[component]
@@ -49,7 +49,7 @@ pub(super) fn SettingsForm(project: String, current: AuthSettings, on_saved: Eve
                 Links { typed }
                 MailFields { mails: typed.read().mails.clone(), on_change: move |mails| typed.write().mails = mails }
                 if let Some(error) = error() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                    FormError { text: error }
                 }
                 div { class: "row",
                     button {

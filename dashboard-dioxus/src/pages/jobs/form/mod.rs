@@ -23,7 +23,7 @@ use crate::{
     address, dom,
     remote::{self, Failure, Method, use_remote},
     text,
-    ui::{Mark, Shape, messages},
+    ui::{FormError, Mark, Shape, messages},
 };
 use check::{Checked, use_check};
 use draft::Draft;
@@ -186,7 +186,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                     hr { class: "rule" }
                     LateFields { form }
                     if let Some(failure) = failure() {
-                        p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure.message()}" }
+                        FormError { text: failure.message() }
                     }
                 }
             }

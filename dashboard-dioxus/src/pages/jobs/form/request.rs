@@ -3,7 +3,7 @@
 use dioxus::prelude::*;
 
 use super::{Form, draft::Header, fields::FieldError};
-use crate::ui::{Icon, IconName, Link, Mark, RequiredMark, Shape};
+use crate::ui::{CodeText, Icon, IconName, Link, Mark, RequiredMark, Shape};
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
@@ -124,7 +124,7 @@ fn HeaderFields(form: Form) -> Element {
                         p {
                             key: "{error}", class: "error", role: "alert",
                             Mark { shape: Shape::Failed }
-                            span { "{error}" }
+                            span { CodeText { text: error.clone() } }
                         }
                     }
                 }
