@@ -170,7 +170,7 @@ fn SecretField(name: String, is_stored: bool, typed: Signal<Typed>) -> Element {
                     autocomplete: "off",
                     disabled: is_removed,
                     placeholder: match (is_removed, is_stored) {
-                        (true, _) => "removed when you save",
+                        (true, _) => "removed when you approve",
                         (false, true) => "stored; type to replace",
                         (false, false) => "not stored",
                     },
