@@ -152,13 +152,14 @@ fn Lifetimes(typed: Signal<Typed>) -> Element {
         TextField {
             id: "refresh-token-days",
             label: "Lifetime of an unused session (days)",
+            help: "1 to 3 650. Users who stay away for longer have to sign in again.",
             value: typed.read().refresh_token_days.clone(),
             on_change: move |text| typed.write().refresh_token_days = text,
         }
         TextField {
             id: "password-min-length",
             label: "Minimum password length (characters)",
-            help: "Common passwords are refused at any length.",
+            help: "6 to 128. Common passwords are refused at any length.",
             value: typed.read().password_min_length.clone(),
             on_change: move |text| typed.write().password_min_length = text,
         }
