@@ -139,6 +139,8 @@ pub struct Plugin {
     /// Whether the owner can approve the plugin's current file, or change its grants. False if an approval can't let it
     /// run, for example because its key was revoked or its files are missing.
     pub approvable: bool,
+    /// Whether the plugin is approved and is being compiled. Its state is `pending` until then; it loads by itself.
+    pub compiling: bool,
     /// Interfaces that the component imports.
     pub imports: Vec<String>,
     /// Capabilities that the plugin requests.

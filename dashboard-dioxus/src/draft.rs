@@ -4,6 +4,9 @@
 use dioxus::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 
+/// What happens to unsaved input when the page is loaded again.
+pub const KEPT: &str = "What you typed is kept, except secrets and the body and header values of HTTP jobs.";
+
 /// Returns the values of a form: its unsaved input if there is any, otherwise `saved`. `name` identifies the form among
 /// all forms.
 ///

@@ -9,7 +9,7 @@ use dioxus::{
 use wasm_bindgen::{JsCast as _, closure::Closure, prelude::wasm_bindgen};
 use web_sys::{Element, HtmlElement};
 
-use crate::{address, app::App, dom, lazy};
+use crate::{address, app::App, dom, draft, lazy};
 
 /// Starts the app. The page's script calls it once the module is loaded.
 #[wasm_bindgen(start)]
@@ -67,7 +67,8 @@ fn show_panic(message: &str) {
         let _ = cover.set_attribute(name, value);
     }
     add(&cover, "h1", "", "The dashboard stopped");
-    add(&cover, "p", "muted", "This is a bug in the dashboard. What you typed is kept. Reload the page to continue.");
+    let explanation = format!("This is a bug in the dashboard. Reload the page to continue. {}", draft::KEPT);
+    add(&cover, "p", "muted", &explanation);
     add(&cover, "pre", "mono muted", &details);
     let buttons = add(&cover, "div", "row", "");
     let row = buttons.as_ref().unwrap_or(&cover);

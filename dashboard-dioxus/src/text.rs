@@ -82,11 +82,12 @@ pub fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// Returns the time until a later moment: `12 min`, `23 h`, `9 days`.
+/// Returns the time until a later moment: `under a minute`, `12 min`, `23 h`, `9 days`.
 pub fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (time - now).num_seconds().max(0);
     match seconds {
-        0..3_600 => format!("{} min", seconds / 60),
+        0..60 => "under a minute".to_owned(),
+        60..3_600 => format!("{} min", seconds / 60),
         3_600..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
     }
@@ -146,21 +147,27 @@ pub fn duration_in_words(duration: chrono::Duration) -> String {
     }
 }
 
-/// Returns the time of day of a moment in the last 24 hours, and the date of an earlier one: `14:30:00`, `3 Feb`.
+/// Returns the time of day of a moment in the last 24 hours, and the date of an earlier one: `14:30:00`, `3 Feb`,
+/// `14 Sep 2025`.
 pub fn moment(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let date = js_date(time);
     if (now - time).num_hours() < 24 {
-        return local_clock(&date);
+        return local_clock(&js_date(time));
     }
-    write(Form::DayAndMonth, &date)
+    if year(time) == year(now) { write(Form::DayAndMonth, &js_date(time)) } else { date(time) }
 }
 
-/// Returns day and time of a moment in the chosen zone: `Tuesday 3 February, 14:32`.
+/// Returns day and time of a moment in the chosen zone, with the year only if it is not the current one: `Tuesday 3
+/// February, 14:32`.
 pub fn day_and_time(time: DateTime<Utc>) -> String {
     let date = js_date(time);
     let day = write(Form::Weekday, &date).replace(',', "");
-    let time: String = local_clock(&date).chars().take(5).collect();
-    format!("{day}, {time}")
+    let clock: String = local_clock(&date).chars().take(5).collect();
+    if year(time) == year(now()) { format!("{day}, {clock}") } else { format!("{day} {}, {clock}", year(time)) }
+}
+
+/// Returns the year of a moment in the chosen zone.
+fn year(time: DateTime<Utc>) -> String {
+    date(time).rsplit(' ').next().unwrap_or_default().to_owned()
 }
 
 /// Returns the time until a later moment, or its day and time: `in 13 min`, `in 5 h`, `tomorrow 02:00`, `Sun 04:00`,
@@ -202,9 +209,13 @@ pub fn time_of_day(time: DateTime<Utc>, zone: Option<&str>) -> String {
     part(time, zone, &[("hour", "2-digit"), ("minute", "2-digit")])
 }
 
-/// Returns day and time in the chosen zone, without the weekday: `3 Feb, 02:00`.
+/// Returns day and time in the chosen zone, with the year only if it is not the current one: `3 Feb, 02:00`,
+/// `14 Sep 2025, 02:00`.
 pub fn short_date_and_time(time: DateTime<Utc>) -> String {
-    part(time, None, &[("day", "numeric"), ("month", "short"), ("hour", "2-digit"), ("minute", "2-digit")])
+    let parts =
+        [("day", "numeric"), ("month", "short"), ("hour", "2-digit"), ("minute", "2-digit"), ("year", "numeric")];
+    let shown = if year(time) == year(now()) { 4 } else { 5 };
+    part(time, None, parts.get(..shown).unwrap_or_default())
 }
 
 /// Returns a day in a time zone: `8 March`.
@@ -214,7 +225,6 @@ pub fn day_and_month(time: DateTime<Utc>, zone: &str) -> String {
 
 /// Returns a day in the chosen zone, with the year only if it is not the current one: `2 Feb`, `14 Sep 2025`.
 pub fn day(time: DateTime<Utc>) -> String {
-    let year = |time| part(time, None, &[("year", "numeric")]);
     if year(time) == year(now()) { part(time, None, &[("day", "numeric"), ("month", "short")]) } else { date(time) }
 }
 
@@ -361,6 +371,9 @@ mod tests {
             (200_000, "2 days ago"),
         ] {
             assert_eq!(age(now - chrono::Duration::seconds(seconds), now), expected);
+        }
+        for (seconds, expected) in [(-5, "under a minute"), (59, "under a minute"), (60, "1 min"), (7_200, "2 h")] {
+            assert_eq!(until(now + chrono::Duration::seconds(seconds), now), expected);
         }
     }
 }

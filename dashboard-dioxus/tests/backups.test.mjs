@@ -191,6 +191,13 @@ test("sheet shows the manifest and Back closes it", async (t) => {
   await eventually(async () => (await clipboard()) === backup.sha256, "the digest in the clipboard");
   await sheet.getByRole("button", { name: "Copy pg_restore line" }).click();
   await eventually(async () => (await clipboard()).startsWith("pg_restore "), "the line in the clipboard");
+  await button(sheet, "Restore…").click();
+  const choice = page.getByRole("dialog", { name: `Restore a backup of ${name}` });
+  await shown(choice);
+  await page.keyboard.press("Escape");
+  await hidden(choice);
+  const hasFocus = () => button(sheet, "Restore…").evaluate((element) => element === document.activeElement);
+  await eventually(hasFocus, "the focus on the button");
   await page.goBack();
   await hidden(sheet);
   assert.equal(new URL(page.url()).searchParams.get("target"), `project:${id}`);

@@ -6,7 +6,7 @@ import { cell, openTable, unsaved, withTables } from "./tables-support.mjs";
 
 const isDirty = (form) => form.getByRole("status").filter({ hasText: "Not saved" });
 
-test("form of a new channel keeps kind, name and events, but no secrets", async (t) => {
+test("form of a new channel keeps kind, name, server and events, but no secrets", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/notifications?channel=new`);
   const form = page.getByRole("dialog", { name: "New channel" });
@@ -17,11 +17,14 @@ test("form of a new channel keeps kind, name and events, but no secrets", async 
   await shown(isDirty(form));
   await email.check();
   await name.fill("half filled");
+  const server = form.getByRole("textbox", { name: "Server" });
+  await server.fill("mail.example.com");
   const secret = form.getByLabel("Password");
   await secret.fill("a-secret-of-the-tests");
   await page.reload();
   await eventually(async () => (await name.inputValue()) === "half filled", "the name after a reload");
   assert.ok(await email.isChecked());
+  assert.equal(await server.inputValue(), "mail.example.com");
   assert.ok(!(await failed.isChecked()));
   assert.equal(await secret.inputValue(), "");
   assert.ok(!(await page.evaluate(() => JSON.stringify({ ...sessionStorage }))).includes("a-secret-of-the-tests"));
@@ -59,6 +62,38 @@ test("dialogs keep half-filled forms after Esc and forget them after Cancel", as
     await shown(text);
     assert.equal(await text.inputValue(), "", act);
   }
+});
+
+test("form of a job asks again for header values and a body that were typed before a reload", async (t) => {
+  const project = await createProject("lost values");
+  const job = await admin("POST", "/jobs", {
+    name: "Lost values", projectId: project.id, type: "http", scheduleCron: "0 3 1 1 *", httpMethod: "POST",
+    httpUrl: "http://localhost/", httpBody: "stored-body",
+  });
+  const page = await openPage(t);
+  await page.goto(`${url}/jobs/${job.id}?tab=settings`);
+  const body = page.getByRole("textbox", { name: "Body" });
+  const lost = page.getByRole("note").filter({ hasText: "was not kept, because it may be secret" });
+  await shown(page.getByText("A body is stored. It stays as it is unless you type another one or remove it."));
+  assert.equal(await body.inputValue(), "");
+  await hidden(lost);
+  await body.fill("a-secret-of-the-tests");
+  await shown(page.getByText("Saving replaces the stored body."));
+  await button(page, "Add header").click();
+  await page.getByRole("textbox", { name: "Header name" }).fill("x-key");
+  await page.getByRole("textbox", { name: "Header value" }).fill("a-secret-of-the-tests");
+  await page.reload();
+  await shown(lost);
+  assert.equal(await page.getByRole("textbox", { name: "Header name" }).inputValue(), "x-key");
+  assert.equal(await body.inputValue(), "");
+  assert.ok(!(await page.evaluate(() => JSON.stringify({ ...sessionStorage }))).includes("a-secret-of-the-tests"));
+  await page.getByRole("textbox", { name: "Header value" }).fill("typed again");
+  await hidden(lost);
+  // The stored body is neither shown nor sent back.
+  const saved = page.waitForRequest((request) => request.method() === "PATCH");
+  await button(page, "Save job").click();
+  const { httpHeaders, httpBody } = (await saved).postDataJSON();
+  assert.deepEqual([httpHeaders, httpBody], [{ "x-key": "typed again" }, undefined]);
 });
 
 test("access of a table is kept over a reload, and can be cancelled", async (t) => {

@@ -163,6 +163,9 @@ test("database is exported, listed and deleted", async (t) => {
   await shown(row.getByText(/^in 2[34] h$/));
   await row.getByRole("button", { name: /^Actions for / }).click();
   await page.getByRole("menuitem", { name: "Delete export" }).click();
+  const deletion = dialog(page, "Delete export");
+  await shown(deletion.getByText(/\.sql \(.*\) will be deleted\. Links to it stop working\./));
+  await button(deletion, "Delete export").click();
   await shown(page.getByText("No exports yet"));
   assert.equal((await fetch(link)).status, 404);
 });

@@ -12,7 +12,8 @@ const EVIL = `<img src=x onerror=alert(1)> for\u202e pictures`;
 const plugin = (fields) => ({
   name: "thumbnails", version: "1.3.0", serial: 8, publisher: "Pixel Press", description: "Makes small pictures.",
   sha256: "9f".repeat(32), keyId: "AABBCCDDEEFF0011", keyName: "pixel-press", file: "/plugins/thumbnails.wasm",
-  firstParty: false, state: "pending", reason: "It waits for approval.", approvable: true, imports: [],
+  firstParty: false, state: "pending", reason: "It waits for approval.", approvable: true,
+  compiling: false, imports: [],
   requested: [{ capability: "http", reason: EVIL, scope: { hosts: ["cdn.example.com", "stats.example.com"] } }],
   granted: [], approval: null, limits: null, effectiveLimits: null, jobs: [], usedBy: [], usedByCount: 0,
   runs24h: { total: 0, failed: 0 }, activeRunCount: 0, secrets: [], config: {}, loadedAt: null, ...fields,
@@ -96,7 +97,7 @@ test("plugin that is being compiled does not wait for the owner", async (t) => {
     granted: [{ capability: "http", scope: plugin().requested[0].scope }],
     requested: [{ capability: "http", scope: plugin().requested[0].scope }], revokedAt: null,
   };
-  await offer(page, plugin({ reason: "it is being compiled", approval }));
+  await offer(page, plugin({ compiling: true, reason: "the server is preparing it", approval }));
   await page.goto(`${url}/plugins?plugin=thumbnails`);
   const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
   await shown(sheet.getByText("The plugin runs once it is compiled. You don't have to do anything."));
@@ -105,6 +106,23 @@ test("plugin that is being compiled does not wait for the owner", async (t) => {
   const row = page.getByRole("table", { name: "Plugins" }).getByRole("row").filter({ hasText: "thumbnails" });
   await shown(row.getByText("Being compiled"));
   await hidden(page.getByRole("region", { name: "Waits for your approval" }));
+});
+
+test("unsaved settings of a plugin are kept over a reload, but no secrets", async (t) => {
+  const page = await openPage(t);
+  await offer(page, plugin({ state: "active", secrets: ["token"] }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  await sheet.getByRole("button", { name: "Add setting" }).click();
+  await sheet.getByRole("textbox", { name: "Setting name" }).fill("width");
+  await sheet.getByRole("textbox", { name: "Value of width" }).fill("120");
+  await sheet.getByLabel("token", { exact: true }).fill("a-secret-of-the-tests");
+  await shown(sheet.getByRole("status").getByText("Not saved"));
+  await page.reload();
+  const value = sheet.getByRole("textbox", { name: "Value of width" });
+  await eventually(async () => (await value.inputValue()) === "120", "the setting after a reload");
+  assert.equal(await sheet.getByLabel("token", { exact: true }).inputValue(), "");
+  assert.ok(!(await page.evaluate(() => JSON.stringify({ ...sessionStorage }))).includes("a-secret-of-the-tests"));
 });
 
 test("address of an unknown plugin says that there is none", async (t) => {

@@ -68,7 +68,7 @@ test("after the end of a session, the page asks for a sign-in and keeps the type
     await save.dispatchEvent("click");
     const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
     await shown(dialog.getByRole("button", { name: "Sign in again" }));
-    await shown(dialog.getByText("What you typed is kept, except secrets."));
+    await shown(dialog.getByText("What you typed is kept, except secrets and the body and header values"));
     await expectAccessible(page);
     assert.equal(await name.inputValue(), "renamed");
     await page.unroute(REQUESTS);

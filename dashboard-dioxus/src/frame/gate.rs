@@ -5,6 +5,7 @@ use gloo_timers::future::TimeoutFuture;
 
 use crate::{
     address, dom,
+    draft::KEPT,
     remote::{
         Failure,
         session::{self, SessionState},
@@ -129,16 +130,15 @@ pub fn SessionUnchecked(failure: Failure) -> Element {
 /// Shown if the session ends while the dashboard is in use. The page stays as it is under the dialog.
 #[component]
 pub(super) fn SessionEnded() -> Element {
-    let description = if use_hook(is_signing_in) {
-        "Signing in again did not help. Check in another tab that you can sign in, then try again. What you typed is \
-         kept, except secrets."
+    let advice = if use_hook(is_signing_in) {
+        "Signing in again did not help. Check in another tab that you can sign in, then try again."
     } else {
-        "Sign in again to continue. What you typed is kept, except secrets."
+        "Sign in again to continue."
     };
     rsx! {
         Dialog {
             title: "Your sign-in has ended",
-            description,
+            description: "{advice} {KEPT}",
             closable: false,
             on_close: |()| {},
             footer: rsx! {

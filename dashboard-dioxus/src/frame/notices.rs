@@ -5,6 +5,7 @@ use dioxus::prelude::*;
 use super::offline::use_disabled_acts;
 use crate::{
     dom,
+    draft::KEPT,
     remote::{
         self, Failure,
         connection::{self, Connection},
@@ -31,7 +32,7 @@ pub(super) fn Notices() -> Element {
         if connection::is_upgraded() {
             div { class: "notbar notbar-info", role: "status",
                 Mark { shape: Shape::Succeeded }
-                span { class: "grow", "AtlasHub was upgraded. Reload to use the new version; what you typed is kept." }
+                span { class: "grow", "AtlasHub was upgraded. Reload to use the new version. {KEPT}" }
                 button { class: "btn btn-s", r#type: "button", onclick: |_| dom::reload(), "Reload" }
             }
         }

@@ -6,6 +6,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::{
     dom,
+    draft::KEPT,
     frame::{overlay, page::Page},
     pages::overview,
     ui::Dialog,
@@ -18,7 +19,7 @@ const LATER_MS: u32 = 2_000;
 const RETRY_MS: u32 = 15_000;
 
 /// The explanation shown if a module could not be loaded.
-const REASON: &str = "AtlasHub may have been upgraded or may not be responding. What you typed is kept.";
+const REASON: &str = "AtlasHub may have been upgraded or may not be responding.";
 
 #[wasm_bindgen]
 extern "C" {
@@ -131,7 +132,7 @@ fn use_module(name: &'static str) -> Module {
 fn NotLoaded() -> Element {
     rsx! {
         div { class: "empty", role: "alert",
-            p { "{REASON}" }
+            p { "{REASON} {KEPT}" }
             button { class: "btn btn-primary", r#type: "button", onclick: |_| dom::reload(), "Reload" }
         }
     }
@@ -158,7 +159,7 @@ fn DialogNotLoaded() -> Element {
                     class: "btn btn-primary", r#type: "button", autofocus: true, onclick: |_| dom::reload(), "Reload"
                 }
             },
-            p { "{REASON}" }
+            p { "{REASON} {KEPT}" }
         }
     }
 }

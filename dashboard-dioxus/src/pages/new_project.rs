@@ -8,7 +8,7 @@ use crate::{
     address, draft,
     frame::page::Page,
     remote::{self, Method},
-    ui::{Field, Mark, Shape},
+    ui::{Field, FormError},
 };
 
 #[component]
@@ -108,7 +108,7 @@ pub(super) fn CreateForm(#[props(default)] can_cancel: bool) -> Element {
                 onleave: check,
             }
             if let Some(failure) = failure() {
-                p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                FormError { text: failure }
             }
             div { class: "row",
                 button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy, "Create project" }

@@ -9,7 +9,7 @@ use crate::{
     frame::page::Page,
     remote::{self, Method, RemoteState, use_remote},
     text,
-    ui::{Confirm, Empty, ErrorBox, Field, Link, Mark, Shape, messages},
+    ui::{Confirm, Empty, ErrorBox, Field, FormError, Link, Mark, Shape, messages},
 };
 
 #[component]
@@ -163,7 +163,7 @@ fn SettingsForm(project: Project) -> Element {
                     }
                 }
                 if let Some(message) = other_error {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{message}" }
+                    FormError { text: message }
                 }
                 div { class: "row",
                     button {

@@ -8,7 +8,7 @@ use gloo_timers::future::TimeoutFuture;
 use wasm_bindgen::JsCast as _;
 use web_sys::{HtmlDialogElement, HtmlElement};
 
-use super::{CodeText, messages::DialogMessages};
+use super::{FormError, messages::DialogMessages};
 use crate::dom;
 
 /// A native modal dialog with any content. The dialog keeps the focus inside, and returns the focus when it closes. The
@@ -19,6 +19,7 @@ pub fn ModalDialog(
     #[props(default)]
     name: Option<String>,
     #[props(default)] labelled_by: Option<String>,
+    #[props(default)] described_by: Option<String>,
     #[props(default)] alert: bool,
     #[props(default)] class: String,
     /// Whether Esc and a click outside of the content close the dialog.
@@ -34,6 +35,7 @@ pub fn ModalDialog(
             role: if alert { "alertdialog" },
             "aria-label": name,
             "aria-labelledby": labelled_by,
+            "aria-describedby": described_by,
             onmounted: open_modal,
             oncancel: move |event| {
                 event.prevent_default();
@@ -163,13 +165,20 @@ pub fn Dialog(
     footer: Element,
 ) -> Element {
     let class = if wide { "dialog dialog-wide" } else { "dialog" };
+    // Screen readers read the description when the dialog opens, because the focus is already behind it.
+    let described_by = (!description.is_empty()).then_some("dialog-description");
     rsx! {
-        ModalDialog { labelled_by: "dialog-title", alert, closable, on_close: move |()| on_close.call(()),
+        ModalDialog {
+            labelled_by: "dialog-title",
+            described_by: described_by.map(str::to_owned),
+            alert,
+            closable,
+            on_close: move |()| on_close.call(()),
             div { class,
                 header {
                     h2 { id: "dialog-title", "{title}" }
                     if !description.is_empty() {
-                        p { "{description}" }
+                        p { id: "dialog-description", "{description}" }
                     }
                 }
                 div { class: "body", {children} }
@@ -233,7 +242,7 @@ pub fn Confirm(
             {children}
             {field}
             if let Some(failure) = failure {
-                p { class: "error", role: "alert", span { CodeText { text: failure } } }
+                FormError { text: failure }
             }
         }
     }

@@ -1,10 +1,10 @@
-//! Text fields: a field of a form, and the search field above a list.
+//! Text fields: a field of a form, the error of a form, and the search field above a list.
 
 use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
 use web_sys::HtmlElement;
 
-use super::{Icon, IconName, Mark, Shape};
+use super::{CodeText, Icon, IconName, Mark, Shape};
 
 /// The mark in the label of a field that must not be left empty. The field itself has `aria-required`.
 #[component]
@@ -69,13 +69,22 @@ pub fn Field(
                 onblur: move |_| onleave.call(()),
             }
             if let Some(error) = &error {
-                p { class: "error", id: "{id}-error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                p { class: "error", id: "{id}-error", role: "alert",
+                    Mark { shape: Shape::Failed }
+                    span { CodeText { text: error.clone() } }
+                }
             }
             if !help.is_empty() {
                 p { class: "help", id: "{id}-help", "{help}" }
             }
         }
     }
+}
+
+/// The error of a form or an action. Errors of single fields are shown at the fields.
+#[component]
+pub fn FormError(text: String) -> Element {
+    rsx! { p { class: "error", role: "alert", Mark { shape: Shape::Failed } span { CodeText { text } } } }
 }
 
 /// The filter of a list.

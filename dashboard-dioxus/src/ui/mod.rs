@@ -31,7 +31,7 @@ pub use copy::CopyButton;
 pub use countdown::use_countdown;
 pub use dialog::{Confirm, Dialog, ModalDialog};
 pub use drop_target::DropTarget;
-pub use field::{Field, RequiredMark, SearchBox, focus_mounted};
+pub use field::{Field, FormError, RequiredMark, SearchBox, focus_mounted};
 pub use finder::{Finder, FinderOption};
 pub use icon::{Icon, IconName};
 pub use link::Link;

@@ -27,6 +27,7 @@ pub(super) fn to_wire(
     wire.state = slot.state();
     wire.reason = slot.refusal().map(Refusal::text);
     wire.approvable = slot.inspection.plugin.is_some() && slot.refusal().is_none_or(Refusal::is_approvable);
+    wire.compiling = slot.refusal() == Some(&Refusal::Compiling);
     wire.sha256 = slot.inspection.sha256.map(hex::encode).unwrap_or_default();
     wire.key_id.clone_from(&slot.inspection.key_id);
     wire.key_name = wire.key_id.as_ref().and_then(|id| trust.key_names.get(id).cloned());
@@ -81,6 +82,7 @@ pub(super) fn missing_to_wire(name: &str, trust: &TrustView) -> Plugin {
         state: if revoked { PluginState::Revoked } else { PluginState::Rejected },
         reason: Some("its files are missing".to_owned()),
         approvable: false,
+        compiling: false,
         imports: Vec::new(),
         requested: Vec::new(),
         granted: approval.map(|approval| capabilities(&approval.granted)).unwrap_or_default(),

@@ -50,4 +50,4 @@ pub use package::{FirstParty, folder::PluginFolder};
 pub use runner::PluginRunner;
 pub use service::Plugins;
 pub use tooling::PluginTools;
-pub use trust::SEALED_COLUMNS;
+pub use trust::{KeyToTrust, SEALED_COLUMNS};

@@ -121,7 +121,7 @@ impl Plugins {
             check_approvable(name, slot.refusal())?;
             let plugin = slot.inspection.plugin.as_ref().ok_or_else(|| unknown(name))?;
             let previous = slots.trust.approvals.get(name);
-            let approval = ApprovalRequest { plugin, previous, request, approved_by: by };
+            let approval = ApprovalRequest { plugin, previous, request, key: None, approved_by: by };
             approvals::approve(&self.0.parts.platform, &self.0.parts.sealer, approval).await?;
         }
         apply_trust_changes(&self.0).await?;

@@ -1,10 +1,10 @@
 //! Plugins for the command line.
 
-use api_types::{ApprovePlugin, Plugin, TrustedKey};
+use api_types::{ApprovePlugin, Plugin};
 use sqlx::PgPool;
 
 use super::{
-    FirstParty, PluginError, PluginFolder, listing,
+    FirstParty, KeyToTrust, PluginError, PluginFolder, listing,
     loading::{Slots, inspect_candidate, list_candidates},
     trust::{
         approvals::{self, ApprovalRequest, check_approvable},
@@ -30,25 +30,40 @@ impl PluginTools {
     /// # Errors
     /// Returns an error if the folder can't be read or the platform database is unavailable.
     pub async fn list(&self) -> Result<Vec<Plugin>, PluginError> {
-        let slots = self.inspect_all().await?;
+        self.list_with_key(None).await
+    }
+
+    /// Like [`Self::list`], as if the given key were trusted.
+    ///
+    /// # Errors
+    /// Returns an error if the folder can't be read or the platform database is unavailable.
+    pub async fn list_with_key(&self, key: Option<&KeyToTrust>) -> Result<Vec<Plugin>, PluginError> {
+        let slots = self.inspect_all(key).await?;
         Ok(slots.by_name.values().map(|slot| listing::to_wire(slot, &slots.trust, &self.folder, None)).collect())
     }
 
-    /// Approves the plugin's current file.
+    /// Approves the plugin's current file, and trusts the given key. If the approval fails, the key is not trusted.
     ///
     /// # Errors
     /// Returns an error if the plugin is unknown or can't be approved, if its file changed, if the request is invalid,
-    /// if a secret can't be sealed, if the folder can't be read, or if the platform database is unavailable.
-    pub async fn approve(&self, name: &str, request: &ApprovePlugin, by: &str) -> Result<Plugin, PluginError> {
-        let slots = self.inspect_all().await?;
+    /// if a secret can't be sealed, if the key can't be trusted, if the folder can't be read, or if the platform
+    /// database is unavailable.
+    pub async fn approve(
+        &self,
+        name: &str,
+        request: &ApprovePlugin,
+        key: Option<&KeyToTrust>,
+        by: &str,
+    ) -> Result<Plugin, PluginError> {
+        let slots = self.inspect_all(key).await?;
         let unknown = || PluginError::UnknownPlugin(name.to_owned());
         let slot = slots.by_name.get(name).ok_or_else(unknown)?;
         check_approvable(name, slot.refusal())?;
         let plugin = slot.inspection.plugin.as_ref().ok_or_else(unknown)?;
         let previous = slots.trust.approvals.get(name);
-        let approval = ApprovalRequest { plugin, previous, request, approved_by: by };
+        let approval = ApprovalRequest { plugin, previous, request, key, approved_by: by };
         approvals::approve(&self.platform, &self.sealer, approval).await?;
-        let slots = self.inspect_all().await?;
+        let slots = self.inspect_all(None).await?;
         let slot = slots.by_name.get(name).ok_or_else(unknown)?;
         Ok(listing::to_wire(slot, &slots.trust, &self.folder, None))
     }
@@ -59,7 +74,7 @@ impl PluginTools {
     /// Returns [`PluginError::UnknownPlugin`] if there is neither a file nor an approval. Also returns an error if the
     /// folder can't be read or the platform database is unavailable.
     pub async fn revoke(&self, name: &str) -> Result<(), PluginError> {
-        let slots = self.inspect_all().await?;
+        let slots = self.inspect_all(None).await?;
         let file = slots.by_name.get(name).and_then(|slot| slot.inspection.sha256);
         let is_known = file.is_some() || slots.trust.approvals.contains_key(name);
         if approvals::revoke(&self.platform, name, file).await? || is_known {
@@ -68,13 +83,15 @@ impl PluginTools {
         Err(PluginError::UnknownPlugin(name.to_owned()))
     }
 
-    /// Trusts a key.
+    /// Checks a key that is to be trusted. Returns `None` if it is trusted already.
     ///
     /// # Errors
-    /// Returns an error if the name or the key is invalid, if the key is already trusted or was revoked, if another key
-    /// with its id is known, or if the platform database is unavailable.
-    pub async fn trust_key(&self, name: &str, public_key: &str) -> Result<TrustedKey, PluginError> {
-        trusted_keys::add(&self.platform, name, public_key).await
+    /// Returns an error if the name or the key is invalid, if the key was revoked, if another key with its id is
+    /// trusted, or if the platform database is unavailable.
+    pub async fn check_key(&self, name: &str, public_key: &str) -> Result<Option<KeyToTrust>, PluginError> {
+        let key = KeyToTrust::new(name, public_key)?;
+        let trust = load_trust(&self.platform, &self.first_party).await?;
+        Ok(if key.is_trusted(&trust)? { None } else { Some(key) })
     }
 
     /// Revokes a key permanently and returns its name.
@@ -99,8 +116,13 @@ impl PluginTools {
         approvals::revoke_file(&self.platform, hash).await
     }
 
-    async fn inspect_all(&self) -> Result<Slots, PluginError> {
-        let mut slots = Slots::new(load_trust(&self.platform, &self.first_party).await?);
+    /// Inspects all plugins, as if the given key were trusted.
+    async fn inspect_all(&self, key: Option<&KeyToTrust>) -> Result<Slots, PluginError> {
+        let mut trust = load_trust(&self.platform, &self.first_party).await?;
+        if let Some(key) = key {
+            key.add_to(&mut trust);
+        }
+        let mut slots = Slots::new(trust);
         let folder = self.folder.list().map_err(|error| {
             PluginError::Invalid(format!("The folder {} can't be read ({error}).", self.folder.path().display()))
         })?;

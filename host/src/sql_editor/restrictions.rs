@@ -14,6 +14,8 @@ use super::{
 const ROLES: &str = "AtlasHub manages the roles and their passwords. Use API keys and table exposure instead.";
 const TRANSACTIONS: &str = "A script already runs in one transaction. Remove the statement, or send \
      `\"transaction\": false` to commit each statement on its own.";
+const TRANSACTION_MODES: &str = "AtlasHub starts the transactions. To choose whether one may write, use `readOnly` \
+     (the switch “Read only” in the dashboard). Its other properties can't be changed.";
 const SERVER: &str = "It affects the whole server, not only this project.";
 const FILES: &str = "It accesses files or programs of the server. Use import and export instead.";
 
@@ -98,11 +100,11 @@ fn check_variable(set: &Value) -> Option<Rejection> {
         "session_authorization" => format!("{verb} SESSION AUTHORIZATION"),
         // SET TRANSACTION, SET SESSION CHARACTERISTICS.
         "TRANSACTION" | "SESSION CHARACTERISTICS" => {
-            return Some(Rejection::NotSupported { what: "SET TRANSACTION".to_owned(), instead: TRANSACTIONS });
+            return Some(Rejection::NotSupported { what: "SET TRANSACTION".to_owned(), instead: TRANSACTION_MODES });
         }
         // Postgres 15 would allow RESET to make a read-only transaction read-write.
         name if TRANSACTION_SETTINGS.contains(&name) => {
-            return Some(Rejection::NotSupported { what: format!("{verb} {name}"), instead: TRANSACTIONS });
+            return Some(Rejection::NotSupported { what: format!("{verb} {name}"), instead: TRANSACTION_MODES });
         }
         _ => return None,
     };
@@ -134,7 +136,7 @@ fn check_call(call: &Value) -> Option<Rejection> {
     let setting = setting.to_ascii_lowercase();
     let instead = match setting.as_str() {
         "role" | "session_authorization" => "The editor always runs as the project's owner role.",
-        name if TRANSACTION_SETTINGS.contains(&name) => TRANSACTIONS,
+        name if TRANSACTION_SETTINGS.contains(&name) => TRANSACTION_MODES,
         _ => return None,
     };
     Some(Rejection::NotSupported { what: format!("set_config('{setting}', …)"), instead })

@@ -190,6 +190,19 @@ fn unsupported_parts_are_rejected_anywhere_in_a_statement() {
 }
 
 #[test]
+fn hints_of_rejected_transaction_settings_name_the_option_of_the_request() {
+    for sql in [
+        "SET transaction_read_only = off",
+        "RESET transaction_read_only",
+        "SET TRANSACTION READ WRITE",
+        "SELECT set_config('transaction_read_only', 'off', true)",
+    ] {
+        let Err(Rejection::NotSupported { instead, .. }) = parse(sql) else { panic!("{sql} is accepted") };
+        assert!(instead.contains("`readOnly`") && !instead.contains("Remove the statement"), "{sql}: {instead}");
+    }
+}
+
+#[test]
 fn ordinary_statements_are_accepted() {
     for sql in [
         "SELECT set_config('app.user', 'x', true)",

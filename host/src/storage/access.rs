@@ -73,10 +73,16 @@ impl StorageAccess {
     ///
     /// # Errors
     /// Returns `invalid_request` if the bucket's name is invalid or [`Self::resolve_bucket`] fails, and `invalid_path`
-    /// if the key is invalid, or begins with the name of another bucket whose existence the requester may know.
+    /// if the key is invalid, or begins with the name of another bucket whose existence the requester may know, or with
+    /// that of a project's bucket in the store.
     pub(super) async fn object_path(&self, named_bucket: Option<&str>, key: &str) -> ApiResult<ObjectPath> {
         let Some(bucket) = self.resolve_bucket(named_bucket)? else {
-            return ObjectPath::from_key(None, key);
+            let path = ObjectPath::from_key(None, key)?;
+            // Without this, the error would be about a bucket that the project doesn't have.
+            if path::is_project_bucket(path.bucket()) && !self.knows_bucket(path.bucket()).await? {
+                return Err(path::path_in_project_bucket());
+            }
+            return Ok(path);
         };
         let bucket = BucketName::parse(bucket)?;
         match key.split_once('/') {

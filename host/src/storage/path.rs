@@ -118,6 +118,15 @@ pub(super) fn key_in_another_bucket() -> ApiError {
     invalid_path("is not in the bucket that the request names")
 }
 
+/// Returns the error for a path that starts with the name of a project's bucket in the store.
+pub(super) fn path_in_project_bucket() -> ApiError {
+    invalid_path(IN_PROJECT_BUCKET)
+}
+
+/// The rule that a path must not start with the name of a project's bucket in the store.
+const IN_PROJECT_BUCKET: &str =
+    "starts with a name like that of a project's bucket in the object store (`proj-` and 8 to 24 letters and digits)";
+
 /// Whether a checked text is a whole path or the prefix of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
@@ -194,8 +203,9 @@ fn check_plain(path: &str, shape: Shape) -> Result<(), &'static str> {
                 _ => {}
             }
         }
-        if first && is_project_bucket(segment) {
-            return Err("starts with the name of a project's bucket in the object store");
+        // A prefix `proj-abcdefgh` can still continue as `proj-abcdefgh-2/x`.
+        if first && !(last && shape == Shape::Prefix) && is_project_bucket(segment) {
+            return Err(IN_PROJECT_BUCKET);
         }
         first = false;
     }
@@ -204,7 +214,7 @@ fn check_plain(path: &str, shape: Shape) -> Result<(), &'static str> {
 
 /// Returns whether `segment` is `proj-<id>`, the name of a project's bucket in the store. A path that starts with it is
 /// most likely an attempt to access another project.
-fn is_project_bucket(segment: &str) -> bool {
+pub(super) fn is_project_bucket(segment: &str) -> bool {
     segment.strip_prefix("proj-").is_some_and(|id| {
         (8..=24).contains(&id.len())
             && id.starts_with(|first: char| first.is_ascii_lowercase())
@@ -354,7 +364,7 @@ mod tests {
 
     #[test]
     fn list_prefixes_are_validated() {
-        for prefix in ["", "notes", "notes/", "notes/x.p", "notes/.", "a b/"] {
+        for prefix in ["", "notes", "notes/", "notes/x.p", "notes/.", "a b/", "proj-abcdefgh", "proj-abcdefgh-2/"] {
             assert_eq!(list_prefix(&uploads(), prefix).unwrap(), format!("uploads/{prefix}"));
         }
         for prefix in ["/", "/a", "a//", "a//b", "../", "..", "a/../b", "a\\", "%2e%2e/", "a\0", "proj-abcdefgh/"] {

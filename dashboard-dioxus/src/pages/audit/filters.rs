@@ -218,6 +218,7 @@ fn DateField(label: &'static str, parameter: &'static str, value: Option<DateTim
                 class: "input m",
                 r#type: "datetime-local",
                 "aria-label": label,
+                title: "In your browser's time zone, {text::browser_timezone()}",
                 value: value.map(local_input),
                 onchange: move |event| {
                     let time = js_sys::Date::new(&event.value().into()).get_time();

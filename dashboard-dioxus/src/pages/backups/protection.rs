@@ -132,8 +132,9 @@ fn LastGood(item: Protection) -> Element {
     let (shape, words, title) = match &item.last_good {
         None => (Shape::Failed, "None".to_owned(), item.problem.clone()),
         Some(good) if is_late(&item, now) => {
-            let why = item.problem.clone().unwrap_or_else(|| text::exact(good.at));
-            (Shape::TimedOut, format!("{}, overdue", text::age(good.at, now)), Some(why))
+            let why = item.problem.clone().map(|problem| format!("{problem} ")).unwrap_or_default();
+            let title = format!("{why}Last good backup: {}", text::exact(good.at));
+            (Shape::TimedOut, format!("{}, overdue", text::age(good.at, now)), Some(title))
         }
         Some(good) => (Shape::Succeeded, text::age(good.at, now), Some(text::exact(good.at))),
     };

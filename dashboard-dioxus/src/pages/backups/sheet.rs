@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     address,
-    pages::restore::{TableRow, content_in_words, own_tables_first},
+    pages::restore::{ChooseProject, TableRow, content_in_words, own_tables_first},
     remote::{RemoteState, use_remote},
     text,
     ui::{CopyButton, Empty, ErrorBox, Icon, IconName, Link, Mark, Shape, Sheet},
@@ -42,6 +42,7 @@ fn Opened(live: Live, id: String) -> Element {
     let mut detail = use_remote::<BackupDetail>(use_signal(|| path).into());
     let mut deleting = use_signal(|| None);
     let mut asking = use_signal(|| false);
+    let mut restoring = use_signal(|| false);
     match detail.state() {
         RemoteState::Loading => rsx! {
             Sheet {
@@ -65,6 +66,7 @@ fn Opened(live: Live, id: String) -> Element {
         RemoteState::Ready(detail) => {
             let backup = detail.backup.clone();
             let exists = backup.state != BackupState::Missing;
+            let is_of_project = backup.target != "platform";
             let (to_download, to_verify, to_delete) = (backup.clone(), backup.clone(), backup.clone());
             rsx! {
                 Sheet {
@@ -86,6 +88,12 @@ fn Opened(live: Live, id: String) -> Element {
                                 "Verify"
                             }
                         }
+                        // The platform's database is restored on the command line, while no server runs.
+                        if exists && is_of_project {
+                            button {
+                                class: "btn btn-l", r#type: "button", onclick: move |_| restoring.set(true), "Restore…"
+                            }
+                        }
                         button {
                             class: "btn btn-ghost btn-l push",
                             r#type: "button",
@@ -98,6 +106,11 @@ fn Opened(live: Live, id: String) -> Element {
                 DeleteBackup { backup: deleting }
                 if asking() {
                     VerifyEncrypted { live, backup: backup.clone(), on_close: move |()| asking.set(false) }
+                }
+                if restoring() {
+                    ChooseProject {
+                        backup: backup.clone(), name: name_of(&backup), on_close: move |()| restoring.set(false)
+                    }
                 }
             }
         }

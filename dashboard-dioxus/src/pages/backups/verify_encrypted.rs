@@ -11,7 +11,7 @@ use crate::{
     },
     remote::{self, Method},
     text,
-    ui::{Dialog, Mark, Shape},
+    ui::{Dialog, FormError},
 };
 
 /// The dialog that asks for the identity, and then starts the verification. It stays open if the server refuses the
@@ -61,7 +61,7 @@ pub(super) fn VerifyEncrypted(live: Live, backup: Backup, on_close: EventHandler
             form { id: "verify-encrypted", class: "stack", onsubmit: verify,
                 IdentityField { value: identity }
                 if let Some(failure) = failure() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                    FormError { text: failure }
                 }
             }
         }

@@ -1,13 +1,13 @@
 //! Actions on an export: download its file, copy a link, cancel, delete.
 
-use api_types::{Export, ExportDownload, Run};
+use api_types::{Export, ExportDownload, ExportState, Run};
 use dioxus::prelude::*;
 
 use crate::{
     address, clipboard, dom,
     remote::{self, Failure, Method},
     text,
-    ui::messages,
+    ui::{Confirm, messages},
 };
 
 /// Discards the cached exports and runs, so that they are read again.
@@ -58,19 +58,46 @@ pub(super) fn cancel(export: &Export) {
     });
 }
 
-/// Deletes an export with its file.
-pub(super) fn delete(export: &Export) {
-    let id = export.id.clone();
-    spawn(async move {
-        match remote::delete(&format!("/exports/{id}")).await {
-            Ok(()) => {
-                messages::show("Export deleted");
-                if address::parameter(super::PARAMETER).as_ref() == Some(&id) {
-                    address::replace_parameter(super::PARAMETER, None);
-                }
-            }
-            Err(failure) => messages::show_failure(failure.message()),
+/// Asks whether to delete an export with its file.
+#[component]
+pub(super) fn DeleteExport(export: Export, on_close: EventHandler<()>) -> Element {
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let description = match export.state {
+        ExportState::Running => "The export is cancelled, and no file is created.".to_owned(),
+        ExportState::Ready => format!(
+            "{} ({}) will be deleted. Links to it stop working.",
+            export.file_name,
+            text::bytes(export.size_bytes)
+        ),
+        ExportState::Failed | ExportState::Cancelled => "It has no file. Its run and the run's log stay.".to_owned(),
+    };
+    let id = export.id;
+    rsx! {
+        Confirm {
+            act: "Delete export",
+            description,
+            busy: busy(),
+            failure: failure(),
+            on_close: move |()| on_close.call(()),
+            on_confirm: move |()| {
+                let id = id.clone();
+                spawn(async move {
+                    busy.set(true);
+                    match remote::delete(&format!("/exports/{id}")).await {
+                        Ok(()) => {
+                            messages::show("Export deleted");
+                            if address::parameter(super::PARAMETER).as_ref() == Some(&id) {
+                                address::replace_parameter(super::PARAMETER, None);
+                            }
+                            refresh();
+                            on_close.call(());
+                        }
+                        Err(refused) => failure.set(Some(refused.message())),
+                    }
+                    busy.set(false);
+                });
+            },
         }
-        refresh();
-    });
+    }
 }

@@ -96,7 +96,7 @@ fn File(export: Export) -> Element {
             }
             dt { "Kept until" }
             dd { title: text::exact(export.expires_at),
-                "{text::short_date_and_time(export.expires_at)}, for {text::until(export.expires_at, text::now())}"
+                "{text::short_date_and_time(export.expires_at)} ({text::until(export.expires_at, text::now())} left)"
             }
         }
         if let Some(command) = command {

@@ -243,6 +243,7 @@ fn ExportActs(export: Export) -> Element {
     let (to_download, to_copy, to_cancel, to_delete) =
         (export.id.clone(), export.id.clone(), export.clone(), export.clone());
     let run = export.run_id.clone();
+    let mut deleting = use_signal(|| None::<Export>);
     rsx! {
         span { class: "row row-1",
             if is_ready {
@@ -277,9 +278,12 @@ fn ExportActs(export: Export) -> Element {
                 MenuItem {
                     icon: Some(IconName::Trash),
                     danger: true,
-                    onselect: move |()| acts::delete(&to_delete),
+                    onselect: move |()| deleting.set(Some(to_delete.clone())),
                     "Delete export"
                 }
+            }
+            if let Some(export) = deleting() {
+                acts::DeleteExport { export, on_close: move |()| deleting.set(None) }
             }
         }
     }

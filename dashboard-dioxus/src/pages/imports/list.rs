@@ -12,7 +12,7 @@ use crate::{
     pages::refresh::use_refresh,
     remote::{RemoteState, use_remote},
     text,
-    ui::{ErrorBox, IconName, Link, LoadingTable, Mark, Menu, MenuItem, messages, narrow::use_is_narrow},
+    ui::{Confirm, ErrorBox, IconName, Link, LoadingTable, Mark, Menu, MenuItem, messages, narrow::use_is_narrow},
 };
 
 #[component]
@@ -102,7 +102,9 @@ fn ImportCard(project: String, import: Import) -> Element {
 
 #[component]
 fn ImportMenu(import: Import) -> Element {
-    let (id, run) = (import.id.clone(), import.run_id.clone());
+    let run = import.run_id.clone();
+    let mut deleting = use_signal(|| None::<Import>);
+    let to_delete = import.clone();
     rsx! {
         Menu { name: "Actions for {file_name(&import)}", icon: IconName::Dots, class: "btn-s",
             if let Some(run) = run {
@@ -113,24 +115,54 @@ fn ImportMenu(import: Import) -> Element {
                 }
                 hr {}
             }
-            MenuItem { icon: Some(IconName::Trash), danger: true, onselect: move |()| delete(&id), "Delete import" }
+            MenuItem {
+                icon: Some(IconName::Trash),
+                danger: true,
+                onselect: move |()| deleting.set(Some(to_delete.clone())),
+                "Delete import"
+            }
+        }
+        if let Some(import) = deleting() {
+            DeleteImport { import, on_close: move |()| deleting.set(None) }
         }
     }
 }
 
-/// Deletes an import with its file. Rows that were imported stay.
-fn delete(import: &str) {
-    let import = import.to_owned();
-    spawn(async move {
-        match upload::cancel(&import).await {
-            Ok(()) => {
-                draft::forget(&import);
-                messages::show("Import deleted. Rows that were imported stay.");
-                if address::parameter(PARAMETER).as_ref() == Some(&import) {
-                    address::replace_parameter(PARAMETER, None);
-                }
-            }
-            Err(failure) => messages::show_failure(failure.message()),
+/// Asks whether to delete an import with its file.
+#[component]
+fn DeleteImport(import: Import, on_close: EventHandler<()>) -> Element {
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let name = file_name(&import);
+    let description = match import.state {
+        ImportState::Running => format!("The import is cancelled, and {name} is deleted from the server."),
+        _ => format!("{name} is deleted from the server. Rows that were imported stay."),
+    };
+    rsx! {
+        Confirm {
+            act: "Delete import",
+            description,
+            busy: busy(),
+            failure: failure(),
+            on_close: move |()| on_close.call(()),
+            on_confirm: move |()| {
+                let id = import.id.clone();
+                spawn(async move {
+                    busy.set(true);
+                    match upload::cancel(&id).await {
+                        Ok(()) => {
+                            draft::forget(&id);
+                            messages::show("Import deleted. Rows that were imported stay.");
+                            if address::parameter(PARAMETER).as_ref() == Some(&id) {
+                                address::replace_parameter(PARAMETER, None);
+                            }
+                            on_close.call(());
+                        }
+                        Err(refused) => failure.set(Some(refused.message())),
+                    }
+                    busy.set(false);
+                });
+            },
         }
-    });
+    }
 }

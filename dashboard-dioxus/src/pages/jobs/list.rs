@@ -15,7 +15,9 @@ use crate::{
     address,
     remote::{RemoteState, events, use_remote},
     text,
-    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, SearchBox, Shape, narrow::use_is_narrow},
+    ui::{
+        Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, SearchBox, Shape, Updated, narrow::use_is_narrow,
+    },
 };
 
 /// Number of jobs in one request. The server filters longer lists.
@@ -169,16 +171,7 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
                     }
                 }
                 span { {text::count(total as i64, "job", "jobs")} }
-                span { class: "push row row-1",
-                    span { class: "only-wide", "Updated {text::clock(jobs.updated_at())}" }
-                    button {
-                        class: "btn btn-ghost btn-s btn-icon",
-                        r#type: "button",
-                        "aria-label": "Refresh",
-                        onclick: move |_| jobs.refresh(),
-                        Icon { name: IconName::Refresh }
-                    }
-                }
+                Updated { at: jobs.updated_at(), on_refresh: move |()| jobs.refresh() }
             }
         }
         DeleteJob { job: deleting }

@@ -1,6 +1,6 @@
 //! `/jobs/<id>`: one job.
 
-use api_types::{Job as JobData, Page as ApiPage, Run, RunStatus};
+use api_types::{Job as JobData, Overlap, Page as ApiPage, Run, RunStatus};
 use dioxus::prelude::*;
 
 use super::{
@@ -17,7 +17,7 @@ use crate::{
     remote::{RemoteState, events, use_remote},
     text,
     ui::{
-        Empty, ErrorBox, IconName, Link, LoadingTable, Mark, Menu, MenuItem, Shape, TabLink, TabLinks,
+        CodeText, Empty, ErrorBox, IconName, Link, LoadingTable, Mark, Menu, MenuItem, Shape, TabLink, TabLinks,
         narrow::use_is_narrow,
     },
 };
@@ -38,7 +38,8 @@ pub fn Job(id: ReadSignal<String>) -> Element {
         RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
             Page { title: "Job",
                 Empty {
-                    title: "This job is gone", text: "It was deleted.", Link { to: "/jobs", class: "btn", "All jobs" }
+                    title: "This job is gone", text: "It was deleted, or the address is wrong.",
+                    Link { to: "/jobs", class: "btn", "All jobs" }
                 }
             }
         },
@@ -169,7 +170,7 @@ fn Notice(title: String, text: String, is_bad: bool) -> Element {
                 div {
                     strong { "{title}" }
                     if !text.is_empty() {
-                        p { "{text}" }
+                        p { CodeText { text } }
                     }
                 }
             }
@@ -219,8 +220,8 @@ fn recent_run(run: &Run) -> api_types::RecentRun {
     }
 }
 
-/// Returns a sentence if runs outlast the interval of the schedule: `Runs take 50 s, the schedule fires every 20 s: 2
-/// of 3 are skipped.`
+/// Returns a sentence if runs outlast the interval of the schedule, unless they may run beside each other: `Runs take
+/// 50 s, the schedule fires every 20 s: 2 of 3 are skipped.`
 fn overrun(job: &JobData, runs: &[Run]) -> Option<String> {
     let [first, second, ..] = job.next_runs.as_slice() else { return None };
     let interval = (*second - *first).num_milliseconds();
@@ -235,10 +236,11 @@ fn overrun(job: &JobData, runs: &[Run]) -> Option<String> {
         return None;
     }
     let of = (median + interval - 1) / interval;
-    Some(format!(
-        "Runs take {}, the schedule fires every {}: {} of {of} are skipped.",
-        text::duration(median),
-        text::duration(interval),
-        of - 1
-    ))
+    let effect = match job.overlap {
+        Overlap::Skip => format!("{} of {of} are skipped", of - 1),
+        Overlap::Queue => "each waits for the previous one and starts late".to_owned(),
+        Overlap::Allow => return None,
+    };
+    let (median, interval) = (text::duration(median), text::duration(interval));
+    Some(format!("Runs take {median}, the schedule fires every {interval}: {effect}."))
 }

@@ -13,7 +13,7 @@ use crate::{
     address,
     remote::use_remote,
     text,
-    ui::{IconName, Link, Mark, Menu, MenuItem, Shape},
+    ui::{CodeText, IconName, Link, Mark, Menu, MenuItem, Shape},
 };
 
 #[component]
@@ -108,7 +108,7 @@ fn LastRun(job: Job) -> Element {
                         class: "btn btn-ghost btn-s", "Edit job"
                     }
                 }
-                span { class: "sub cut", title: "{problem}", "{problem}" }
+                span { class: "sub cut", title: "{problem}", CodeText { text: problem.clone() } }
             }
         };
     }

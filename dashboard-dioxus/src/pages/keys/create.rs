@@ -10,7 +10,7 @@ use super::{
 use crate::{
     draft,
     remote::{self, Failure, Method},
-    ui::{Dialog, Field, Mark, Shape},
+    ui::{Dialog, Field, FormError},
 };
 
 #[component]
@@ -111,7 +111,7 @@ pub(super) fn CreateKey(
                 }
                 ExpiryField { lifetime, date, error: date_error() }
                 if let Some(failure) = failure() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                    FormError { text: failure }
                 }
             }
         }

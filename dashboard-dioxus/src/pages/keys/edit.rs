@@ -12,7 +12,7 @@ use crate::{
     draft,
     remote::{self, Method},
     text,
-    ui::{Dialog, Field, Mark, Shape, messages},
+    ui::{Dialog, Field, FormError, messages},
 };
 
 /// The dialog that changes the name and the expiry of a key.
@@ -84,7 +84,7 @@ pub(super) fn EditKey(
                 }
                 ExpiryField { kept, lifetime, date, error: date_error() }
                 if let Some(failure) = failure() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                    FormError { text: failure }
                 }
             }
         }

@@ -25,6 +25,7 @@ pub(super) fn ExpiryField(
     error: Option<String>,
 ) -> Element {
     let (mut lifetime, mut date) = (lifetime, date);
+    let described_by = if error.is_some() { "key-expires-error key-expires-help" } else { "key-expires-help" };
     rsx! {
         div { class: "field",
             label { r#for: "key-expires", "Expires" }
@@ -50,7 +51,7 @@ pub(super) fn ExpiryField(
                     r#type: "date",
                     value: "{date}",
                     "aria-invalid": if error.is_some() { "true" },
-                    "aria-describedby": error.as_ref().map(|_| "key-expires-error"),
+                    "aria-describedby": described_by,
                     oninput: move |event| date.set(event.value()),
                 }
                 if let Some(error) = &error {
@@ -58,6 +59,9 @@ pub(super) fn ExpiryField(
                         class: "error", id: "key-expires-error", role: "alert", Mark { shape: Shape::Failed }
                         "{error}"
                     }
+                }
+                p { class: "help", id: "key-expires-help",
+                    "The key works until the end of this day in your browser's time zone, {text::browser_timezone()}."
                 }
             }
         }

@@ -228,8 +228,9 @@ fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
 #[component]
 fn KeyBadge(api_key: ApiKey) -> Element {
     let state = key_state(&api_key, text::now());
+    let title = api_key.revoked_at.or(api_key.expires_at).map(text::exact);
     rsx! {
-        span { class: "badge", Mark { shape: state.shape } "{state.words}" }
+        span { class: "badge", title, Mark { shape: state.shape } "{state.words}" }
     }
 }
 

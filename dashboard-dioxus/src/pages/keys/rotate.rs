@@ -7,7 +7,7 @@ use super::{create::not_created, list::full_name};
 use crate::{
     remote::{self, Method},
     text,
-    ui::Dialog,
+    ui::{Dialog, FormError},
 };
 
 /// Choices for how long a rotated key keeps working: label and seconds.
@@ -69,7 +69,7 @@ pub(super) fn RotateKey(
                     }
                 }
                 if let Some(error) = error() {
-                    p { class: "error", role: "alert", "{error}" }
+                    FormError { text: error }
                 }
             }
         }

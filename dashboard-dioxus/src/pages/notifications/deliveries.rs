@@ -46,7 +46,7 @@ fn Delivery(delivery: NotificationDelivery) -> Element {
     let (shape, state) = match delivery.state {
         DeliveryState::Pending => (Shape::Queued, "Waiting"),
         DeliveryState::Sent => (Shape::Succeeded, "Delivered"),
-        DeliveryState::Failed => (Shape::Failed, "Given up"),
+        DeliveryState::Failed => (Shape::Failed, "Not delivered"),
     };
     let now = text::now();
     let times = if delivery.occurrences > 1 { format!(" · {} times", delivery.occurrences) } else { String::new() };

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use api_types::{ChannelKind, ChannelSettings, SmtpTls};
 use dioxus::prelude::*;
 
-use crate::ui::{Mark, RequiredMark, Shape};
+use crate::{
+    draft::FormDraft,
+    ui::{CodeText, Mark, RequiredMark, Shape},
+};
 
 /// The texts of the fields, by the name of the field in the API.
 pub(super) type Values = Signal<BTreeMap<&'static str, String>>;
@@ -79,6 +82,34 @@ pub(super) fn values_of(settings: &ChannelSettings) -> BTreeMap<&'static str, St
     values.insert("from", settings.from.clone().unwrap_or_default());
     values.insert("to", settings.to.clone().unwrap_or_default().join(", "));
     values
+}
+
+/// Returns the texts of the fields, with the unsaved input. `saved` contains the texts of the stored settings. Secrets
+/// are not part of the unsaved input, which the browser stores.
+pub(super) fn use_values(unsaved: FormDraft, saved: BTreeMap<&'static str, String>) -> Values {
+    let mut kept = unsaved.use_field("settings", without_secrets(&saved));
+    let values = use_signal(|| {
+        let names = saved.keys().copied().chain(storable());
+        let text = |name: &'static str| kept.peek().get(name).or(saved.get(name)).cloned();
+        names.filter_map(|name| Some((name, text(name)?))).collect::<BTreeMap<_, _>>()
+    });
+    use_effect(move || {
+        let now = without_secrets(&values.read());
+        if *kept.peek() != now {
+            kept.set(now);
+        }
+    });
+    values
+}
+
+/// Returns the names of the fields that are not secret.
+fn storable() -> impl Iterator<Item = &'static str> {
+    let fields = [WEBHOOK, DISCORD, EMAIL].into_iter().flatten();
+    fields.filter(|field| !field.secret).map(|field| field.name).chain(["tls"])
+}
+
+fn without_secrets(values: &BTreeMap<&'static str, String>) -> BTreeMap<String, String> {
+    storable().filter_map(|name| Some((name.to_owned(), values.get(name)?.clone()))).collect()
 }
 
 /// Returns the settings from the texts of the fields. An empty secret keeps its stored value.
@@ -188,7 +219,10 @@ fn ValueField(field: FieldOf, values: Values, stored: bool, error: Option<String
                 },
             }
             if let Some(error) = &error {
-                p { class: "error", id: "{id}-error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                p { class: "error", id: "{id}-error", role: "alert",
+                    Mark { shape: Shape::Failed }
+                    span { CodeText { text: error.clone() } }
+                }
             }
             p { class: "help", id: "{id}-help", "{field.help}" }
         }
@@ -235,6 +269,13 @@ mod tests {
         assert_eq!(settings_of(ChannelKind::Webhook, &values).unwrap_or_default().url, None);
         values.insert("port", "x".to_owned());
         assert!(settings_of(ChannelKind::Email, &values).is_err());
+    }
+
+    #[test]
+    fn secrets_are_not_stored_in_the_browser() {
+        let texts = ["url", "secret", "password", "host", "to", "tls"].map(|name| (name, name.to_owned()));
+        let stored = without_secrets(&BTreeMap::from(texts));
+        assert_eq!(stored.keys().collect::<Vec<_>>(), ["host", "tls", "to"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use dioxus::prelude::*;
 use super::{
     PATH,
     deliveries::Deliveries,
-    fields::{KindFields, Values, field_in, settings_of, values_of},
+    fields::{KindFields, Values, field_in, settings_of, use_values, values_of},
     words::{EVENTS, kind_in_words, preset},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     draft::{self, FormDraft},
     remote::{self, Failure, Method},
     text,
-    ui::{CodeText, Field, Mark, Shape, Sheet, messages},
+    ui::{CodeText, Field, FormError, Mark, Shape, Sheet, messages},
 };
 
 /// The kind that the form of a new channel shows first.
@@ -38,7 +38,7 @@ type FieldError = Option<(&'static str, String)>;
 /// The state that all parts of the form share.
 #[derive(Clone, Copy, PartialEq)]
 struct Form {
-    /// The unsaved input. It does not contain the settings, because they contain secrets.
+    /// The unsaved input. It does not contain secrets.
     unsaved: FormDraft,
     kind: Signal<ChannelKind>,
     name: Signal<String>,
@@ -58,7 +58,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
         unsaved,
         kind: unsaved.use_field("kind", channel.as_ref().map_or(DEFAULT_KIND, |channel| channel.kind)),
         name: unsaved.use_field("name", channel.as_ref().map(|channel| channel.name.clone()).unwrap_or_default()),
-        values: use_signal(|| channel.as_ref().map(|channel| values_of(&channel.settings)).unwrap_or_default()),
+        values: use_values(unsaved, channel.as_ref().map(|channel| values_of(&channel.settings)).unwrap_or_default()),
         events: unsaved.use_field("events", channel.as_ref().map_or_else(preset, |channel| channel.events.clone())),
         error: use_signal(|| None),
         tested: use_signal(|| Tested::No),
@@ -165,7 +165,7 @@ fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
         KindFields { kind: kind(), values, stored: saved.is_some(), error: problem.clone() }
         Events { form, error: of("events") }
         if let Some(why) = of("") {
-            p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{why}" }
+            FormError { text: why }
         }
         TestResult { tested: tested() }
     }
@@ -210,7 +210,7 @@ fn Events(form: Form, error: Option<String>) -> Element {
                 }
             }
             if let Some(error) = error {
-                p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                FormError { text: error }
             }
         }
     }

@@ -9,14 +9,20 @@ use crate::{
     ui::{Link, Mark, Shape},
 };
 
+/// The page of the oldest last good backup.
+const BACKUPS: &str = "/backups";
+
 /// The region "State": seven numbers.
 #[component]
 pub(super) fn State(facts: OverviewFacts) -> Element {
+    let made_at = facts.oldest_backup.as_ref().map(|oldest| text::exact(oldest.backup.at));
     rsx! {
         section { class: "section", "aria-label": "State",
             div { class: "facts",
                 for fact in facts_of(&facts, text::now()) {
-                    Link { key: "{fact.label}", to: fact.to, class: "inset", name: fact.name(),
+                    Link {
+                        key: "{fact.label}", to: fact.to, class: "inset", name: fact.name(),
+                        title: made_at.clone().filter(|_| fact.to == BACKUPS),
                         // Spaces keep the parts apart in the text of the link.
                         span { class: "k", "{fact.label}" }
                         " "
@@ -72,9 +78,9 @@ fn facts_of(facts: &OverviewFacts, now: DateTime<Utc>) -> Vec<Fact> {
             "Oldest last good backup",
             text::until(now, oldest.backup.at),
             oldest.title.clone().unwrap_or_else(|| "platform".to_owned()),
-            "/backups",
+            BACKUPS,
         ),
-        None => fact("Oldest last good backup", "None".to_owned(), "no backup yet".to_owned(), "/backups"),
+        None => fact("Oldest last good backup", "None".to_owned(), "no backup yet".to_owned(), BACKUPS),
     };
     let disk = match &facts.disk {
         Some(disk) => fact(

@@ -104,7 +104,7 @@ fn KeyState(trusted: TrustedKey) -> Element {
         None if trusted.proposed => (Shape::Attention, "Proposed by a file".to_owned()),
         None => (Shape::Succeeded, "Trusted".to_owned()),
     };
-    rsx! { span { class: "badge", Mark { shape } "{words}" } }
+    rsx! { span { class: "badge", title: trusted.revoked_at.map(text::exact), Mark { shape } "{words}" } }
 }
 
 #[component]

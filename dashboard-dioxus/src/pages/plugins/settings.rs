@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use api_types::Plugin;
 use dioxus::prelude::*;
 
-use crate::ui::{Icon, IconName};
+use crate::{
+    draft,
+    ui::{Icon, IconName},
+};
 
 /// Unsaved input of the form.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Typed {
     /// New values of secrets; `None` removes one.
     pub(super) secrets: BTreeMap<String, Option<String>>,
@@ -16,12 +19,21 @@ pub(super) struct Typed {
     pub(super) settings: Vec<(String, String)>,
 }
 
-impl Typed {
-    pub(super) fn of(plugin: &Plugin) -> Self {
-        let settings = plugin.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Self { secrets: BTreeMap::new(), settings }
-    }
+/// Returns the unsaved input for this file of a plugin. The browser stores the settings, but not the secrets.
+pub(super) fn use_typed(plugin: &Plugin) -> Signal<Typed> {
+    let saved: Vec<_> = plugin.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut kept = draft::use_draft(&format!("plugin.{}.{}", plugin.name, plugin.sha256), saved);
+    let typed = use_signal(|| Typed { secrets: BTreeMap::new(), settings: kept.peek().clone() });
+    use_effect(move || {
+        let settings = typed.read().settings.clone();
+        if *kept.peek() != settings {
+            kept.set(settings);
+        }
+    });
+    typed
+}
 
+impl Typed {
     /// Returns the settings to store, if they differ from those of the plugin.
     pub(super) fn changed_settings(&self, plugin: &Plugin) -> Option<BTreeMap<String, String>> {
         let named = self.settings.iter().filter(|(name, _)| !name.trim().is_empty());
@@ -158,7 +170,7 @@ fn SecretField(name: String, is_stored: bool, typed: Signal<Typed>) -> Element {
                     autocomplete: "off",
                     disabled: is_removed,
                     placeholder: match (is_removed, is_stored) {
-                        (true, _) => "removed when you save",
+                        (true, _) => "removed when you approve",
                         (false, true) => "stored; type to replace",
                         (false, false) => "not stored",
                     },

@@ -4,9 +4,10 @@ use api_types::{ApprovePlugin, Plugin, PluginLimits, PluginState};
 use dioxus::prelude::*;
 
 use super::{
+    super::not_saved::NotSaved,
     acts::{ForgetPlugin, RevokePlugin, forget_plugins, path_of},
     grants::{Choices, Grants},
-    settings::{SecretsAndSettings, Typed},
+    settings::{SecretsAndSettings, use_typed},
     use_projects, words,
 };
 use crate::{
@@ -54,7 +55,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
     // the owner's choices with it.
     let initial = Choices::of(&plugin);
     let choices = use_signal(|| initial.clone());
-    let typed = use_signal(|| Typed::of(&plugin));
+    let typed = use_typed(&plugin);
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
     let mut revoking = use_signal(|| None::<Plugin>);
@@ -63,7 +64,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
     let is_changed = choices.read().grants() != initial.grants()
         || !typed.read().secrets.is_empty()
         || typed.read().changed_settings(&plugin).is_some();
-    let is_approved = plugin.state == PluginState::Active || words::is_being_compiled(&plugin);
+    let is_approved = plugin.state == PluginState::Active || plugin.compiling;
     let is_needed = !is_approved || is_changed;
     let (name, sha256) = (plugin.name.clone(), plugin.sha256.clone());
     let is_replaced = shown.read().as_ref().is_some_and(|shown| *shown != plugin.sha256);
@@ -114,6 +115,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                     }
                 }
                 button { class: "btn btn-ghost btn-l only-wide", r#type: "button", onclick: |_| close(), "Close" }
+                NotSaved { is_dirty: can_approve && is_changed }
                 span { class: "push row",
                     if plugin.state != PluginState::Revoked {
                         button {
@@ -173,7 +175,7 @@ fn StateBanner(plugin: Plugin) -> Element {
     let is_wider = plugin.approval.is_some() && plugin.requested.iter().any(|request| words::is_new(&plugin, request));
     let (tone, shape, title, detail) = match plugin.state {
         PluginState::Active => return rsx! {},
-        PluginState::Pending if words::is_being_compiled(&plugin) => (
+        PluginState::Pending if plugin.compiling => (
             "banner",
             Shape::Running,
             "Being compiled".to_owned(),

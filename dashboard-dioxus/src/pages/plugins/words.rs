@@ -117,7 +117,7 @@ pub(super) fn may(granted: &[GrantedCapability]) -> String {
 pub(super) fn state(plugin: &Plugin) -> (Shape, String) {
     match plugin.state {
         PluginState::Active => (Shape::Succeeded, "Active".to_owned()),
-        PluginState::Pending if is_being_compiled(plugin) => (Shape::Running, "Being compiled".to_owned()),
+        PluginState::Pending if plugin.compiling => (Shape::Running, "Being compiled".to_owned()),
         PluginState::Pending => (Shape::Attention, "Waiting for you".to_owned()),
         PluginState::Revoked => (Shape::Cancelled, "Revoked".to_owned()),
         PluginState::Rejected => {
@@ -127,14 +127,9 @@ pub(super) fn state(plugin: &Plugin) -> (Shape, String) {
     }
 }
 
-/// Returns whether a plugin is approved and runs once it is compiled.
-pub(super) fn is_being_compiled(plugin: &Plugin) -> bool {
-    plugin.state == PluginState::Pending && plugin.reason.as_deref() == Some("it is being compiled")
-}
-
 /// Returns whether a plugin waits for the owner's approval.
 pub(super) fn waits(plugin: &Plugin) -> bool {
-    plugin.state == PluginState::Pending && !is_being_compiled(plugin)
+    plugin.state == PluginState::Pending && !plugin.compiling
 }
 
 /// Returns who signed a plugin.

@@ -125,7 +125,9 @@ fn Contents(detail: ProjectDetail) -> Element {
                     span { class: "v", "{text::number(totals.active_key_count)}" }
                     span { class: "d", "{used}" }
                 }
-                Link { to: "/projects/{id}/database", class: "inset",
+                Link {
+                    to: "/projects/{id}/database", class: "inset",
+                    title: totals.last_good_backup.as_ref().map(|backup| text::exact(backup.at)),
                     span { class: "k", "Last good backup" }
                     span { class: "v", "{backup}" }
                     span { class: "d",

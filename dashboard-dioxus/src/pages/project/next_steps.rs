@@ -28,7 +28,7 @@ pub(super) fn NextSteps(detail: ProjectDetail) -> Element {
             div { class: "section-head", h2 { "Next steps" } }
             ol { class: "items", "aria-label": "Next steps",
                 Step { done: has_table, to: "/projects/{id}/tables", label: "Create a table",
-                    "Your app can use the table as soon as it exists."
+                    "A server with the secret key can use the table at once. Browsers can once you give them access."
                 }
                 Step { done: has_used_keys, to: "/projects/{id}/keys", label: "Put the keys into your app",
                     "This step is done when a key is used for the first time. You can create a new key at any time."

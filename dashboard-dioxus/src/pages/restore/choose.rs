@@ -11,7 +11,7 @@ use crate::{
     address,
     remote::{self, Method, RemoteState, use_remote},
     text,
-    ui::{Dialog, Mark, Shape},
+    ui::{Dialog, FormError},
 };
 
 /// The dialog that asks for the project, and opens the plan. Nothing is changed before the plan is confirmed.
@@ -110,7 +110,7 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                     IdentityField { value: identity }
                 }
                 if let Some(failure) = failure() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                    FormError { text: failure }
                 }
             }
         }

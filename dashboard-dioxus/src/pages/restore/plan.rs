@@ -11,7 +11,7 @@ use crate::{
     address,
     remote::{self, Method, use_remote},
     text,
-    ui::{Mark, Shape},
+    ui::{FormError, Mark, Shape},
 };
 
 /// Number of tables that the plan lists until the owner chooses to see all.
@@ -196,7 +196,7 @@ pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandl
                 }
             }
             if let Some(failure) = failure() {
-                p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                FormError { text: failure }
             }
             div { class: "row",
                 button {

@@ -85,7 +85,7 @@ pub(in crate::pages) fn UploadArchive(project: String) -> Element {
     rsx! {
         span { class: "row wrap",
             if let Some(Problem { message, repeatable }) = problem() {
-                span { class: "row", role: "alert", Mark { shape: Shape::Failed } "{message}" }
+                span { class: "row", role: "alert", Mark { shape: Shape::Failed } span { CodeText { text: message } } }
                 if let Some(archive) = repeatable {
                     button { class: "btn", r#type: "button", onclick: move |_| again(archive.clone()), "Try again" }
                 }

@@ -8,7 +8,7 @@ use super::{
     super::{jobs::ParameterFilter, recent_runs::trigger_in_words},
     status_filter::StatusFilter,
 };
-use crate::{address, remote::use_remote, ui::SearchBox};
+use crate::{address, remote::use_remote, text, ui::SearchBox};
 
 /// The parameters of the address: the filters, and the position in the list.
 pub(super) const FILTERS: [&str; 10] =
@@ -155,6 +155,7 @@ fn TimeField(label: &'static str, parameter: &'static str, value: Option<String>
             class: "input m time-field",
             r#type: "datetime-local",
             "aria-label": label,
+            title: "In your browser's time zone, {text::browser_timezone()}",
             value: local.unwrap_or_default(),
             onchange: move |event| {
                 let milliseconds = js_sys::Date::new(&event.value().into()).get_time();

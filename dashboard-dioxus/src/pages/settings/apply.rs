@@ -10,7 +10,7 @@ use super::super::{
 use crate::{
     remote::{self, Method, use_remote_every},
     text,
-    ui::{Link, Mark, Shape, messages},
+    ui::{CodeText, Link, Mark, Shape, messages},
 };
 
 /// Milliseconds between two reads of the run.
@@ -34,7 +34,7 @@ pub(super) fn Pending(count: i64, started: Signal<Option<String>>) -> Element {
                     strong { "{title}" }
                     p { "AtlasHub also applies them when it starts. They can't be undone: back up the platform first." }
                     if let Some(failure) = failure() {
-                        p { role: "alert", "{failure}" }
+                        p { role: "alert", CodeText { text: failure } }
                     }
                 }
                 div { class: "row wrap",
@@ -119,7 +119,7 @@ pub(super) fn ApplyRun(id: String) -> Element {
                 div {
                     strong { "{words}" }
                     if let Some(error) = error {
-                        p { "{error}" }
+                        p { CodeText { text: error } }
                     }
                 }
                 div { class: "row",

@@ -102,7 +102,7 @@ fn Facts(detail: ObjectDetail) -> Element {
             }
             dt { "Size" }
             dd { "{text::bytes(object.size)}" span { class: "muted", " ({text::number(object.size)} bytes)" } }
-            dt { "Type" }
+            dt { "Content type" }
             dd { {object.content_type.unwrap_or_else(|| "unknown".to_owned())} }
             if let Some(etag) = object.etag {
                 dt { "ETag" }

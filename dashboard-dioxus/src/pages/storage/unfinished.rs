@@ -43,7 +43,10 @@ pub(super) fn UnfinishedUploads(project: ReadSignal<String>, bucket: ReadSignal<
                         Icon { name: IconName::File }
                         div { class: "cut",
                             strong { class: "cut", title: "{listed.path}", "{listed.path}" }
-                            p { class: "muted label", "{facts(&listed)}" }
+                            p {
+                                class: "muted label", title: "Expires {text::exact(listed.expires_at)}",
+                                "{facts(&listed)}"
+                            }
                         }
                         button {
                             class: "btn acts",

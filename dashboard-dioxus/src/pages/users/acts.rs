@@ -6,7 +6,7 @@ use dioxus::prelude::*;
 use super::{create::CreateUserDialog, delete::DeleteUser, forget_users, words::role_label};
 use crate::{
     remote::{self, Failure, Method},
-    ui::{Confirm, Dialog, IconName, Mark, Menu, MenuItem, Shape, messages},
+    ui::{Confirm, Dialog, FormError, IconName, Menu, MenuItem, messages},
 };
 
 /// The dialog that is open.
@@ -162,7 +162,7 @@ fn ChangeRole(project: String, user: ProjectUser, on_close: EventHandler<()>) ->
             form { id: "change-role", class: "stack", onsubmit: save,
                 RoleField { role: role(), on_change: move |chosen| role.set(chosen) }
                 if let Some(failure) = failure() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                    FormError { text: failure }
                 }
             }
         }

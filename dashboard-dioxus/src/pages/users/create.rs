@@ -7,7 +7,7 @@ use super::{super::not_saved::NotSaved, acts::RoleField, forget_users};
 use crate::{
     draft,
     remote::{self, Failure, Method, use_remote},
-    ui::{Dialog, Field, Mark, Shape, messages},
+    ui::{Dialog, Field, FormError, messages},
 };
 
 #[component]
@@ -104,7 +104,7 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
                 }
                 RoleField { role: role(), on_change: move |chosen| role.set(chosen) }
                 if let Some(failure) = failure() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                    FormError { text: failure }
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::{super::submit_key::submit_by_key, mails::MailFields, typed_settings:
 use crate::{
     draft,
     remote::{self, Method},
-    ui::{Confirm, Mark, Shape, messages},
+    ui::{Confirm, FormError, messages},
 };
 
 #[component]
@@ -49,7 +49,7 @@ pub(super) fn SettingsForm(project: String, current: AuthSettings, on_saved: Eve
                 Links { typed }
                 MailFields { mails: typed.read().mails.clone(), on_change: move |mails| typed.write().mails = mails }
                 if let Some(error) = error() {
-                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                    FormError { text: error }
                 }
                 div { class: "row",
                     button {
@@ -152,13 +152,14 @@ fn Lifetimes(typed: Signal<Typed>) -> Element {
         TextField {
             id: "refresh-token-days",
             label: "Lifetime of an unused session (days)",
+            help: "1 to 3 650. Users who stay away for longer have to sign in again.",
             value: typed.read().refresh_token_days.clone(),
             on_change: move |text| typed.write().refresh_token_days = text,
         }
         TextField {
             id: "password-min-length",
             label: "Minimum password length (characters)",
-            help: "Common passwords are refused at any length.",
+            help: "6 to 128. Common passwords are refused at any length.",
             value: typed.read().password_min_length.clone(),
             on_change: move |text| typed.write().password_min_length = text,
         }

@@ -15,7 +15,7 @@ use crate::{
         audit::{self, NewAuditEntry},
         server,
     },
-    plugins::{FirstParty, PluginError, PluginFolder, PluginTools},
+    plugins::{FirstParty, KeyToTrust, PluginError, PluginFolder, PluginTools},
     secrets::Sealer,
 };
 
@@ -46,7 +46,7 @@ pub(super) struct ApproveArguments {
     /// Secret for the plugin, read from a file without its trailing newline. Can be repeated.
     #[arg(long, value_name = "NAME=FILE", value_parser = parse_pair)]
     secret: Vec<(String, String)>,
-    /// Public key file to trust first.
+    /// Public key file to trust together with the approval.
     #[arg(long, value_name = "FILE")]
     trust_key: Option<PathBuf>,
     /// Approve only if the file has this SHA-256, in hexadecimal.
@@ -101,22 +101,18 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
         secrets.insert(name.clone(), Some(value));
     }
     with_tools(async |tools| {
-        if let Some(file) = &arguments.trust_key {
-            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let text = files::read_text(file)?;
-            let details = serde_json::json!({ "name": name });
-            let key = record_change(tools, entry("trusted_key.add", None, details), async |entry| {
-                let key = tools.trust_key(&name, &text).await?;
-                entry.target = Some(key.id.clone());
-                Ok(key)
-            })
-            .await?;
-            print_stdout!("Key {} is now trusted.", key.id);
-        }
-        let current = tools.list().await?.into_iter().find(|plugin| plugin.name == arguments.name);
+        let key = match &arguments.trust_key {
+            Some(file) => {
+                let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                tools.check_key(&name, &files::read_text(file)?).await?
+            }
+            None => None,
+        };
+        let plugins = tools.list_with_key(key.as_ref()).await?;
+        let current = plugins.into_iter().find(|plugin| plugin.name == arguments.name);
         if let Some(current) = &current {
             print_request(current);
-            if !arguments.yes && !ask_for_confirmation()? {
+            if !arguments.yes && !ask_for_confirmation(key.as_ref())? {
                 return Err(CommandError::failed("Nothing was approved."));
             }
         }
@@ -129,9 +125,9 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
             config: (!arguments.config.is_empty()).then(|| arguments.config.iter().cloned().collect()),
         };
         let details = serde_json::json!({ "sha256": request.sha256 });
-        let entry = entry("plugin.approve", Some(&arguments.name), details);
-        let plugin = record_change(tools, entry, async |entry| {
-            let plugin = tools.approve(&arguments.name, &request, ACTOR).await?;
+        let approval = entry("plugin.approve", Some(&arguments.name), details);
+        let approving = record_change(tools, approval, async |entry| {
+            let plugin = tools.approve(&arguments.name, &request, key.as_ref(), ACTOR).await?;
             entry.details = serde_json::json!({
                 "keyId": plugin.key_id,
                 "sha256": plugin.sha256,
@@ -139,8 +135,17 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
                 "granted": plugin.granted,
             });
             Ok(plugin)
-        })
-        .await?;
+        });
+        let plugin = match &key {
+            Some(key) => {
+                let details = serde_json::json!({ "name": key.name() });
+                let entry = entry("trusted_key.add", Some(key.id()), details);
+                let plugin = record_change(tools, entry, async |_| approving.await).await?;
+                print_stdout!("Key {} is now trusted.", key.id());
+                plugin
+            }
+            None => approving.await?,
+        };
         print(&plugin);
         Ok(())
     })
@@ -216,9 +221,12 @@ fn print_request(plugin: &Plugin) {
     }
 }
 
-/// Asks in the terminal whether to approve.
-fn ask_for_confirmation() -> Result<bool, CommandError> {
-    print_stdout!("Approve this plugin? [y/N]");
+/// Asks in the terminal whether to approve, and to trust the given key.
+fn ask_for_confirmation(key: Option<&KeyToTrust>) -> Result<bool, CommandError> {
+    match key {
+        Some(key) => print_stdout!("Trust key {} for all plugins that it signs, and approve this one? [y/N]", key.id()),
+        None => print_stdout!("Approve this plugin? [y/N]"),
+    }
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(|error| CommandError::failed(error.to_string()))?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
@@ -259,7 +267,7 @@ async fn record_change<T>(
     tools: &PluginTools,
     mut entry: NewAuditEntry,
     change: impl AsyncFnOnce(&mut NewAuditEntry) -> Result<T, PluginError>,
-) -> Result<T, CommandError> {
+) -> Result<T, PluginError> {
     let intent = audit::begin(&tools.platform, &entry).await?;
     let outcome = change(&mut entry).await;
     match &outcome {
@@ -270,7 +278,7 @@ async fn record_change<T>(
         }
         Err(_) => intent.discard(&tools.platform).await?,
     }
-    Ok(outcome?)
+    outcome
 }
 
 /// Runs an action on the configured platform database, or on the embedded one.

@@ -6,8 +6,8 @@ use crate::db::{connect::LoginError, dump::DumpError};
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     #[error(
-        "no pg_restore of version {major} or newer was found: install the Postgres {major} client programs (on Debian: \
-         `apt-get install postgresql-client-{major}`)"
+        "the archive needs pg_restore {major} or newer, which this server does not have; install the Postgres {major} \
+         client programs next to AtlasHub (on Debian: `apt-get install postgresql-client-{major}`)"
     )]
     NoProgram { major: u32 },
     /// Postgres rejected a statement of the platform's role, for example because the role may not create databases.

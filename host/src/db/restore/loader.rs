@@ -210,12 +210,7 @@ impl Restorer {
         let server_major = server::major(&mut connection).await.map_err(RestoreError::from_administration)?;
         drop(connection);
         let mut bytes = archive.bytes.fuse();
-        let (mut first, mut begin) = (Vec::new(), Vec::new());
-        while begin.len() < VERSION_BYTES {
-            let Some(chunk) = bytes.next().await.transpose().map_err(RestoreError::Archive)? else { break };
-            begin.extend_from_slice(chunk.get(..VERSION_BYTES).unwrap_or(&chunk));
-            first.push(Ok(chunk));
-        }
+        let (first, begin) = read_begin(&mut bytes).await?;
         let format_major = major_of_format(&begin)?;
         let dump_major = archive.dump_version.and_then(|version| parse_major(&format!("(PostgreSQL) {version}")));
         // An archive can be read by the version that wrote it and by newer versions.
@@ -226,6 +221,21 @@ impl Restorer {
         let contents = ArchiveContents::parse(&head.list).ok_or_else(not_custom_format)?;
         Ok(OpenArchive { program, server_major, head, contents, rest })
     }
+}
+
+/// Reads the beginning of an archive. Returns the chunks that were read, and the bytes that contain the version of the
+/// format.
+pub(super) async fn read_begin<S>(archive: &mut S) -> Result<(Vec<std::io::Result<Bytes>>, Vec<u8>), RestoreError>
+where
+    S: Stream<Item = std::io::Result<Bytes>> + Unpin,
+{
+    let (mut chunks, mut begin) = (Vec::new(), Vec::new());
+    while begin.len() < VERSION_BYTES {
+        let Some(chunk) = archive.next().await.transpose().map_err(RestoreError::Archive)? else { break };
+        begin.extend_from_slice(chunk.get(..VERSION_BYTES).unwrap_or(&chunk));
+        chunks.push(Ok(chunk));
+    }
+    Ok((chunks, begin))
 }
 
 /// Reads the rest of an archive and drops it.
@@ -241,7 +251,7 @@ where
 
 /// Returns the first supported major version of Postgres that reads the format of an archive that begins with these
 /// bytes.
-fn major_of_format(begin: &[u8]) -> Result<u32, RestoreError> {
+pub(super) fn major_of_format(begin: &[u8]) -> Result<u32, RestoreError> {
     let Some([_, minor]) = begin.strip_prefix(MAGIC) else { return Err(not_custom_format()) };
     Ok(match minor {
         0..=14 => 15,

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream};
 use sqlx::Connection as _;
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use super::{
     FailedObjects, RestoreError, ScratchName,
     archive_list::{ListFile, filter_list},
     check_constraints,
+    loader::{major_of_format, read_begin},
     program::{Purpose, RestoreInput, RestoreProgram, Section},
     scratch::{self, Scratch},
     search_path,
@@ -68,7 +69,7 @@ impl Restorer {
     /// the archive is still read to its end.
     ///
     /// # Errors
-    /// Returns `NoProgram` if the archive's `dump_version` or the server is newer than the programs on this machine,
+    /// Returns `NoProgram` if the archive or the server is newer than the programs on this machine,
     /// `Refused` if the scratch database can't be created, and `Failed` or `FailedObject` if the archive can't be
     /// restored or its rows can't be counted.
     /// Otherwise, returns the errors of reading the archive, of `pg_restore`, and of the connection to Postgres.
@@ -80,12 +81,18 @@ impl Restorer {
         let name = ScratchName::new(&server.platform_database, run);
         let mut marker = server.connect(&name.to_string(), None).await.map_err(RestoreError::from_administration)?;
         let server_major = server::major(&mut marker).await.map_err(RestoreError::from_administration)?;
-        // An archive can be read by the version that wrote it and by newer versions.
-        let dump_major = archive.dump_version.and_then(|version| parse_major(&format!("(PostgreSQL) {version}")));
+        // The streams are fused, because both reading the head and reading the rest may poll them after their end.
+        let mut bytes = archive.bytes.fuse();
+        let (first, begin) = read_begin(&mut bytes).await?;
+        // An archive can be read by the version that wrote it and by newer versions. `pg_restore` refuses what is no
+        // archive, after which it is read to its end.
+        let dump_major = archive
+            .dump_version
+            .and_then(|version| parse_major(&format!("(PostgreSQL) {version}")))
+            .or_else(|| major_of_format(&begin).ok());
         let program = self.programs.find(server_major.max(dump_major.unwrap_or(0))).await?;
         let program = RestoreProgram::beside(&program);
-        // The stream is fused, because both reading the head and reading the rest may poll it after its end.
-        let bytes = &mut archive.bytes.fuse();
+        let bytes = &mut stream::iter(first).chain(bytes).fuse();
         let head = match program.read_head(bytes).await {
             Err(error @ RestoreError::Failed(_)) => {
                 while let Some(chunk) = bytes.next().await {

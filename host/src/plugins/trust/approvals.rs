@@ -8,7 +8,8 @@ use plugin_packing::capability_of;
 use sqlx::PgPool;
 
 use super::{
-    Approval, CapabilityScopes, InspectedPlugin, queries, requested_scopes, secrets::seal_secrets, store::to_stored,
+    Approval, CapabilityScopes, InspectedPlugin, KeyToTrust, queries, requested_scopes, secrets::seal_secrets,
+    store::to_stored, trusted_keys,
 };
 use crate::{
     plugins::{PluginError, package::Refusal},
@@ -31,24 +32,28 @@ pub(in crate::plugins) struct ApprovalRequest<'a> {
     /// The current approval.
     pub previous: Option<&'a Approval>,
     pub request: &'a ApprovePlugin,
+    /// A key to trust together with the approval.
+    pub key: Option<&'a KeyToTrust>,
     /// The approver, for the column `approved_by`.
     pub approved_by: &'a str,
 }
 
-/// Binds the plugin's name, key and grants, and lifts a revocation of the plugin and its file.
+/// Binds the plugin's name, key and grants, and lifts a revocation of the plugin and its file. Trusts the given key in
+/// the same transaction.
 ///
 /// Without `granted`, the plugin is granted everything that it requests. If its current approval is for the same key
 /// and the same request, its grants stay as they are, so that a secret can be set without widening them.
 ///
 /// # Errors
 /// Returns an error if the request names another file, if its grants, settings or secrets are invalid, if the
-/// plugin would have too many secrets, if a secret can't be sealed, or if the platform database is unavailable.
+/// plugin would have too many secrets, if a secret can't be sealed, if the key can't be trusted, or if the platform
+/// database is unavailable.
 pub(in crate::plugins) async fn approve(
     platform: &PgPool,
     sealer: &Sealer,
     approval: ApprovalRequest<'_>,
 ) -> Result<(), PluginError> {
-    let ApprovalRequest { plugin, previous, request, approved_by } = approval;
+    let ApprovalRequest { plugin, previous, request, key, approved_by } = approval;
     let sha256 = hex::encode(plugin.sha256());
     if request.sha256.as_ref().is_some_and(|expected| !expected.eq_ignore_ascii_case(&sha256)) {
         return Err(PluginError::FileChanged { name: plugin.name().to_owned(), sha256 });
@@ -69,6 +74,9 @@ pub(in crate::plugins) async fn approve(
     };
     let mut transaction = platform.begin().await?;
     queries::record_trust_change(&mut transaction).await?;
+    if let Some(key) = key {
+        trusted_keys::insert(&mut transaction, key).await?;
+    }
     let new = queries::NewApproval {
         name: plugin.name(),
         key_id: plugin.key_id(),

@@ -33,5 +33,6 @@ pub use scopes::{CapabilityScopes, requested_scopes};
 pub use secrets::SEALED_COLUMNS;
 pub(super) use secrets::open_secrets;
 pub use signature::DetachedSignature;
+pub use trusted_keys::KeyToTrust;
 pub use verify::{VerifiedPlugin, verify_file};
 pub use view::{Approval, LatestSerial, TrustView};

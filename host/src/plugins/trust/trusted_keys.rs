@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 
 use api_types::TrustedKey;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
-use super::queries::{self, KeyRow, NewKey};
+use super::{
+    TrustView,
+    queries::{self, KeyRow, NewKey},
+};
 use crate::plugins::{
     PluginError,
     package::{FirstParty, PluginKey, folder::ProposedKey},
@@ -18,6 +21,60 @@ const MAX_NAME_LENGTH: usize = 120;
 /// Digits of a minisign key id.
 const KEY_ID_LENGTH: usize = 16;
 
+/// A key to trust, with a valid name.
+#[derive(Debug, Clone)]
+pub struct KeyToTrust {
+    name: String,
+    key: PluginKey,
+}
+
+impl KeyToTrust {
+    /// Parses a key. `public_key` is its line of base64, or the content of a `.pub` file.
+    ///
+    /// # Errors
+    /// Returns an error if the name or the key is invalid.
+    pub(in crate::plugins) fn new(name: &str, public_key: &str) -> Result<Self, PluginError> {
+        let name = name.trim();
+        let length = name.chars().count();
+        if length == 0 || length > MAX_NAME_LENGTH || name.chars().any(plugin_manifest::is_deceptive) {
+            return Err(PluginError::Invalid(format!(
+                "`name` must be 1 to {MAX_NAME_LENGTH} characters long, without control characters and characters \
+                 that change the direction of text."
+            )));
+        }
+        Ok(Self { name: name.to_owned(), key: PluginKey::parse(public_key)? })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the id of the key.
+    pub fn id(&self) -> &str {
+        self.key.id()
+    }
+
+    /// Returns whether the key is trusted already.
+    ///
+    /// # Errors
+    /// Returns an error if the key was revoked, or if another key with its id is trusted.
+    pub(in crate::plugins) fn is_trusted(&self, trust: &TrustView) -> Result<bool, PluginError> {
+        if trust.revoked_keys.contains(self.id()) {
+            return Err(PluginError::KeyRevoked(self.id().to_owned()));
+        }
+        match trust.keys.get(self.id()) {
+            Some(known) if known.line() != self.key.line() => Err(PluginError::KeyIdTaken(self.id().to_owned())),
+            known => Ok(known.is_some()),
+        }
+    }
+
+    /// Adds the key to a snapshot of the trust data, to show what trusting it would change.
+    pub(in crate::plugins) fn add_to(&self, trust: &mut TrustView) {
+        trust.keys.insert(self.id().to_owned(), self.key.clone());
+        trust.key_names.insert(self.id().to_owned(), self.name.clone());
+    }
+}
+
 /// Trusts a key.
 ///
 /// # Errors
@@ -28,28 +85,31 @@ pub(in crate::plugins) async fn add(
     name: &str,
     public_key: &str,
 ) -> Result<TrustedKey, PluginError> {
-    let name = name.trim();
-    let length = name.chars().count();
-    if length == 0 || length > MAX_NAME_LENGTH || name.chars().any(plugin_manifest::is_deceptive) {
-        return Err(PluginError::Invalid(format!(
-            "`name` must be 1 to {MAX_NAME_LENGTH} characters long, without control characters and characters that \
-             change the direction of text."
-        )));
-    }
-    let key = PluginKey::parse(public_key)?;
+    let key = KeyToTrust::new(name, public_key)?;
     let mut transaction = platform.begin().await?;
     queries::record_trust_change(&mut transaction).await?;
-    let new = NewKey { id: key.id(), name, public_key: key.line(), first_party: false };
-    let Some(row) = queries::insert_key(&mut *transaction, new).await? else {
-        let existing = queries::find_key(&mut *transaction, key.id()).await?;
-        return Err(match existing {
-            Some(existing) if existing.revoked_at.is_some() => PluginError::KeyRevoked(existing.id),
-            Some(existing) if existing.public_key != key.line() => PluginError::KeyIdTaken(existing.id),
-            _ => PluginError::KeyExists(key.id().to_owned()),
-        });
-    };
+    let row = insert(&mut transaction, &key).await?;
     transaction.commit().await?;
     Ok(to_wire(row))
+}
+
+/// Trusts a key in a transaction that records the change of the trust data.
+///
+/// # Errors
+/// Returns an error if the key is already trusted or was revoked, if another key with its id is known, or if the
+/// platform database is unavailable.
+pub(super) async fn insert(connection: &mut PgConnection, key: &KeyToTrust) -> Result<KeyRow, PluginError> {
+    let KeyToTrust { name, key } = key;
+    let new = NewKey { id: key.id(), name, public_key: key.line(), first_party: false };
+    if let Some(row) = queries::insert_key(&mut *connection, new).await? {
+        return Ok(row);
+    }
+    let existing = queries::find_key(&mut *connection, key.id()).await?;
+    Err(match existing {
+        Some(existing) if existing.revoked_at.is_some() => PluginError::KeyRevoked(existing.id),
+        Some(existing) if existing.public_key != key.line() => PluginError::KeyIdTaken(existing.id),
+        _ => PluginError::KeyExists(key.id().to_owned()),
+    })
 }
 
 /// Revokes a key permanently and returns its name. Plugins that it signed no longer run. Revoking a key again has no

@@ -73,7 +73,8 @@ pub(crate) async fn update_bucket(
     get_bucket(state, project, name).await
 }
 
-/// Removes the bucket's objects from the store, then the bucket itself. Repeating an interrupted deletion resumes it.
+/// Removes the bucket's objects from the store, then the bucket itself. Repeating an interrupted deletion finishes it,
+/// also if only objects are left: uploads that arrived while the bucket was removed.
 pub(crate) async fn delete_bucket(
     state: &StorageState,
     project: &ProjectRef,
@@ -82,7 +83,11 @@ pub(crate) async fn delete_bucket(
 ) -> ApiResult<()> {
     // Parsing also ensures that the prefixes below match keys of this bucket only.
     let name = BucketName::parse(name).map_err(|_| ApiError::not_found("bucket"))?;
-    get_bucket(state, project, name.as_str()).await?;
+    let prefixes = [format!("{name}/"), open_uploads::bucket_prefix(name.as_str())];
+    let exists = queries::find_bucket(&state.platform, &project.id, name.as_str()).await?.is_some();
+    if !exists && !has_objects(state, project, &prefixes).await? {
+        return Err(ApiError::not_found("bucket"));
+    }
     if request.confirm != name.as_str() {
         return Err(ApiError::new(
             Code::ConfirmationRequired,
@@ -90,7 +95,6 @@ pub(crate) async fn delete_bucket(
         )
         .with_hint(format!("Send {{\"confirm\": \"{name}\"}}.")));
     }
-    let prefixes = [format!("{name}/"), open_uploads::bucket_prefix(name.as_str())];
     let mut objects = 0;
     for prefix in &prefixes {
         objects += state.store.delete_prefix(&project.bucket(), prefix).await?;
@@ -103,6 +107,20 @@ pub(crate) async fn delete_bucket(
     }
     tracing::info!(project = project.id, bucket = name.as_str(), objects, "deleted a bucket");
     Ok(())
+}
+
+/// Returns whether the store has objects with one of these prefixes in the project's bucket.
+async fn has_objects(state: &StorageState, project: &ProjectRef, prefixes: &[String]) -> ApiResult<bool> {
+    for prefix in prefixes {
+        let page = match state.store.list_page(&project.bucket(), prefix, 1, None).await {
+            Err(error) if error.is_not_found() => return Ok(false),
+            page => page?,
+        };
+        if !page.objects.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn check_max_object_bytes(bytes: Option<i64>) -> ApiResult<()> {

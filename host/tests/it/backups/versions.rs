@@ -1,7 +1,11 @@
 //! Backups on different major versions of Postgres, and archives that move between them.
 
+use atlashub::db::restore::{Archive, RestoreError, Restorer};
+use bytes::Bytes;
+use futures_util::stream;
 use reqwest::StatusCode;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     backups::{
@@ -70,13 +74,21 @@ impl Platform {
         assert_eq!(status, StatusCode::CONFLICT, "{versions}: names are of type citext and unique: {body}");
     }
 
-    /// Checks that the hint of the error says which client programs an archive of a newer server needs.
+    /// Checks that a restore and a verification say which client programs an archive of a newer server needs.
     async fn refuse(&self, archive: &[u8], from: u32) {
         let project = self.app.create_project(&format!("refuses {from}")).await;
         let (status, body) = upload_and_plan(&self.app, &project, archive.to_vec()).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "from Postgres {from} to {}: {body}", self.major);
         let hint = body["error"]["hint"].as_str().unwrap();
         assert!(hint.starts_with("Install the Postgres ") && hint.contains("client programs"), "{body}");
+        let restorer = Restorer::new(&self.app.services.database_url, Some(bin_dir_of(self.major))).unwrap();
+        let mut bytes = stream::iter([Ok(Bytes::copy_from_slice(archive))]);
+        // Old manifests don't contain the version of the dump.
+        let archive = Archive { bytes: &mut bytes, dump_version: None };
+        let error = restorer.restore(Uuid::now_v7(), "password", archive).await.unwrap_err();
+        assert!(matches!(error, RestoreError::NoProgram { .. }), "from Postgres {from} to {}: {error}", self.major);
+        let error = error.to_string();
+        assert!(error.starts_with("the archive needs pg_restore ") && error.contains("; install the"), "{error}");
     }
 }
 

@@ -147,10 +147,15 @@ async fn running_server_applies_approvals_and_revocations() {
         1,
         "The file of plugin `hello` has changed",
     );
+    // A key is trusted only together with the approval.
+    command(&["list"], 0, "rejected hello -: it is signed by key");
     // Without a terminal, nobody can confirm the approval.
-    command(&["approve", "hello"], 1, "--yes");
-    command(&["list"], 0, "pending  hello");
-    command(&["approve", "hello", "--yes", "--config", "greeting=Hello"], 0, "active   hello 1.0.0");
+    command(&["approve", "hello", "--trust-key", &key_file], 1, "--yes");
+    command(&["list"], 0, "rejected hello -: it is signed by key");
+    let trusting = ["approve", "hello", "--yes", "--trust-key", &key_file, "--config", "greeting=Hello"];
+    command(&trusting, 0, &format!("Key {} is now trusted.\nactive   hello 1.0.0", author.key_id()));
+    // The key is already trusted.
+    command(&trusting, 0, "active   hello 1.0.0");
     let active = until_state(&admin, "hello", "active").await;
     assert_eq!(active["config"], json!({"greeting": "Hello"}));
     command(&["approve", "nothing", "--yes"], 1, "Plugin `nothing` not found");
@@ -177,7 +182,15 @@ async fn running_server_applies_approvals_and_revocations() {
         .collect();
     assert_eq!(
         actions,
-        ["trusted_key.remove", "plugin.revoke", "plugin.approve", "plugin.revoke", "plugin.approve", "trusted_key.add"]
+        [
+            "trusted_key.remove",
+            "plugin.revoke",
+            "plugin.approve",
+            "plugin.revoke",
+            "plugin.approve",
+            "plugin.approve",
+            "trusted_key.add"
+        ]
     );
 
     folder.write("unsigned.wasm", b"x");

@@ -61,6 +61,13 @@ exec "{program}" "$@" < "$file"
     }
 }
 
+/// Returns the plugins that the overview lists as waiting for the owner's approval.
+async fn plugins_waiting_for_approval(app: &TestApp) -> Vec<String> {
+    let (_, overview) = app.admin().get("/admin/v1/overview").await;
+    let items = overview["attention"].as_array().unwrap().iter().filter(|item| item["kind"] == "pluginPending");
+    items.map(|item| item["target"].as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test]
 async fn plugins_can_be_listed_and_revoked_during_compilation() {
     let (folder, author, compiler) = (PluginFolder::new(), Author::new(), Compiler::new());
@@ -72,16 +79,15 @@ async fn plugins_can_be_listed_and_revoked_during_compilation() {
     let run = Run::start(&app, "hello").await;
 
     folder.add_signed("slow", &component(&manifest("slow", 1)), &author);
-    until_state(&app.admin(), "slow", "pending").await;
+    let waiting = until_state(&app.admin(), "slow", "pending").await;
+    assert_eq!(waiting["compiling"], false, "{waiting}");
+    assert_eq!(plugins_waiting_for_approval(&app).await, ["slow"]);
     let admin = app.admin();
     let approving = tokio::spawn(async move { admin.post("/admin/v1/plugins/slow/approve", json!({})).await });
-    let compiling = until_plugin(&app.admin(), "slow", |plugin| {
-        plugin["reason"].as_str().is_some_and(|reason| reason.contains("compiled"))
-    })
-    .await;
+    let compiling = until_plugin(&app.admin(), "slow", |plugin| plugin["compiling"] == true).await;
     assert_eq!(compiling["state"], "pending", "{compiling}");
-    // The dashboard recognizes this reason.
     assert_eq!(compiling["reason"], "it is being compiled");
+    assert!(plugins_waiting_for_approval(&app).await.is_empty());
 
     // Neither revocation waits for the compiler.
     let revoked = async {
@@ -91,6 +97,7 @@ async fn plugins_can_be_listed_and_revoked_during_compilation() {
         assert!(format!("{outcome:?}").contains("was revoked"), "{outcome:?}");
         let (status, slow) = app.admin().post("/admin/v1/plugins/slow/revoke", json!({})).await;
         assert_eq!((status.as_u16(), slow["state"].as_str()), (200, Some("revoked")), "{slow}");
+        assert_eq!(slow["compiling"], false, "{slow}");
     };
     tokio::time::timeout(WAIT_TIMEOUT.min(Duration::from_secs(60)), revoked)
         .await

@@ -110,6 +110,29 @@ async fn deleting_a_bucket_deletes_only_its_objects() {
 }
 
 #[tokio::test]
+async fn deleting_a_bucket_again_removes_objects_that_an_interrupted_deletion_left() {
+    let app = TestApp::start().await;
+    let project = app.create_project("interrupted").await;
+    let admin = app.admin();
+    let bucket = project.path("/buckets/private");
+    let confirmed = json!({ "confirm": "private" });
+    assert_eq!(admin.delete_with(&bucket, confirmed.clone()).await.0, StatusCode::NO_CONTENT);
+    // They arrived after the bucket's objects were removed, and the process ended before it removed them, too.
+    let store_bucket = format!("proj-{}", project.id);
+    let store = app.app.store();
+    for key in ["private/late.txt", "_staged/private/00/late", "private2/other.txt"] {
+        store.put_small(&store_bucket, key, "text/plain", "x".into()).await.unwrap();
+    }
+    let (status, error) = admin.delete_with(&bucket, json!({ "confirm": "" })).await;
+    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "confirmation_required"), "{error}");
+    assert_eq!(admin.delete_with(&bucket, confirmed.clone()).await.0, StatusCode::NO_CONTENT);
+    let left = store.list_page(&store_bucket, "", 10, None).await.unwrap();
+    let keys: Vec<&str> = left.objects.iter().map(|object| object.key.as_str()).collect();
+    assert_eq!(keys, ["private2/other.txt"]);
+    assert_eq!(admin.delete_with(&bucket, confirmed).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn owner_can_upload_list_download_and_delete_objects() {
     let app = TestApp::start().await;
     let project = app.create_project("owner").await;

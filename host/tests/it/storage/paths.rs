@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{TestApp, Uploads, code, path_of, raw, upload_request};
+use crate::support::{TestApp, Uploads, code, must_send, path_of, raw, upload_request};
 
 #[tokio::test]
 async fn invalid_paths_are_rejected_by_every_operation() {
@@ -119,6 +119,32 @@ async fn key_of_another_bucket_or_project_is_rejected() {
         other.secret().get(&path_of("signed-download", &[("objectKey", "uploads/y.txt")])).await.0,
         StatusCode::OK
     );
+}
+
+#[tokio::test]
+async fn key_with_the_name_of_the_projects_bucket_in_the_store_is_rejected() {
+    let app = TestApp::start().await;
+    let project = app.create_project("internal").await;
+    app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "both" })).await;
+    project.secret().upload("x.txt", "x").await;
+    let key = format!("proj-{}/uploads/x.txt", project.id);
+    for client in [project.secret(), project.publishable()] {
+        for named in [&[("objectKey", key.as_str())][..], &[("bucket", "uploads"), ("objectKey", key.as_str())]] {
+            let (status, error) = client.get(&path_of("signed-download", named)).await;
+            assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{named:?}");
+            assert!(error["error"]["message"].as_str().unwrap().contains("a project's bucket"), "{error}");
+        }
+    }
+    // A bucket of the project may have such a name.
+    let (status, _) = app.admin().post(&project.path("/buckets"), json!({ "name": "proj-marketing" })).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let signed = project.secret().sign("x.txt", json!({ "bucket": "proj-marketing" })).await;
+    must_send(&signed, "x").await;
+    let url = path_of("signed-download", &[("objectKey", "proj-marketing/x.txt")]);
+    assert_eq!(project.secret().get(&url).await.0, StatusCode::OK);
+    // A prefix may be the beginning of another name.
+    let url = path_of("list", &[("bucket", "uploads"), ("prefix", "proj-marketing")]);
+    assert_eq!(project.secret().get(&url).await.0, StatusCode::OK);
 }
 
 /// With `bucket`, the key may omit the bucket, unless its first segment names another bucket that the caller may know

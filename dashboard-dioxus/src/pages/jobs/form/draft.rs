@@ -115,6 +115,12 @@ impl Draft {
         }
     }
 
+    /// Returns whether the owner has typed a body or the value of a header. They are not written to the browser's
+    /// storage.
+    pub(super) fn has_unstorable_input(&self) -> bool {
+        self.body_changed || self.headers.iter().any(|header| !header.value.is_empty())
+    }
+
     pub(super) fn may_have_body(&self) -> bool {
         !matches!(self.method.as_str(), "GET" | "HEAD")
     }
@@ -246,6 +252,19 @@ mod tests {
         ];
         let expected = serde_json::json!({ "authorization": null, "x-key": "new" });
         assert_eq!(json(&draft, false).pointer("/httpHeaders"), Some(&expected));
+    }
+
+    #[test]
+    fn stored_body_is_kept_unless_typed() {
+        let mut draft = Draft { method: "POST".to_owned(), body_is_stored: true, ..Draft::new("UTC".to_owned()) };
+        assert!(!draft.has_unstorable_input());
+        assert_eq!(json(&draft, false).get("httpBody"), None);
+        (draft.body, draft.body_changed) = ("new".to_owned(), true);
+        assert!(draft.has_unstorable_input());
+        assert_eq!(json(&draft, false).get("httpBody"), Some(&"new".into()));
+        let text = serde_json::to_string(&draft).unwrap_or_default();
+        let reloaded: Option<Draft> = serde_json::from_str(&text).ok();
+        assert_eq!(reloaded.map(|draft| (draft.body, draft.body_changed)), Some((String::new(), false)));
     }
 
     #[test]

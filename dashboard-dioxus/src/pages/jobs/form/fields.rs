@@ -6,7 +6,7 @@ use dioxus::prelude::*;
 use super::Form;
 use crate::{
     remote::use_remote,
-    ui::{Mark, RequiredMark, Shape, focus_mounted},
+    ui::{CodeText, Mark, RequiredMark, Shape, focus_mounted},
 };
 
 /// A text field of the form, with help and its error.
@@ -65,7 +65,10 @@ pub(super) fn TextField(
 pub(super) fn FieldError(id: String, error: Option<String>) -> Element {
     match error {
         Some(error) => rsx! {
-            p { class: "error", id: "{id}-error", role: "alert", Mark { shape: Shape::Failed } span { "{error}" } }
+            p { class: "error", id: "{id}-error", role: "alert",
+                Mark { shape: Shape::Failed }
+                span { CodeText { text: error } }
+            }
         },
         None => rsx! {},
     }

@@ -23,7 +23,7 @@ use crate::{
     address, dom,
     remote::{self, Failure, Method, use_remote},
     text,
-    ui::{Mark, Shape, messages},
+    ui::{FormError, Mark, Shape, messages},
 };
 use check::{Checked, use_check};
 use draft::Draft;
@@ -80,6 +80,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     let storage_name = use_hook(|| stored::name(job_id.as_deref()));
     let initial = use_signal(|| job.as_ref().map_or_else(starting_draft, Draft::of));
     let draft = use_signal(|| stored::load(&storage_name).unwrap_or_else(|| initial.peek().clone()));
+    let has_lost_input = use_hook(|| stored::has_lost_input(&storage_name));
     let plugins = use_remote::<ApiPage<Plugin>>(use_signal(|| "/plugins?limit=200".to_owned()).into());
     let nodes = use_memo(move || {
         let draft = draft.read();
@@ -172,7 +173,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                     }
                     KindField { form, is_new }
                     match draft.read().job_type {
-                        JobType::Http => rsx! { RequestFields { form } },
+                        JobType::Http => rsx! { RequestFields { form, has_lost_input } },
                         JobType::Platform => rsx! {
                             PluginFields {
                                 form, plugins: plugins.value().map(|page| page.items).unwrap_or_default(),
@@ -185,7 +186,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                     hr { class: "rule" }
                     LateFields { form }
                     if let Some(failure) = failure() {
-                        p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure.message()}" }
+                        FormError { text: failure.message() }
                     }
                 }
             }

@@ -3,14 +3,16 @@
 use dioxus::prelude::*;
 
 use super::{Form, draft::Header, fields::FieldError};
-use crate::ui::{Icon, IconName, Link, Mark, RequiredMark, Shape};
+use crate::ui::{CodeText, Icon, IconName, Link, Mark, RequiredMark, Shape};
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
-/// The fields of an HTTP request.
+/// The fields of an HTTP request. `has_lost_input` tells whether a body or values of headers were typed before the form
+/// was loaded again.
 #[component]
-pub(super) fn RequestFields(form: Form) -> Element {
+pub(super) fn RequestFields(form: Form, has_lost_input: bool) -> Element {
     let draft = form.draft.read().clone();
+    let is_body_removed = draft.body_is_stored && !draft.may_have_body();
     let refused_host = form.checked.read().refused_host.clone();
     let error = form.error("httpUrl").filter(|_| refused_host.is_none());
     rsx! {
@@ -57,9 +59,20 @@ pub(super) fn RequestFields(form: Form) -> Element {
                 }
             }
         }
+        if has_lost_input && !draft.has_unstorable_input() {
+            div { class: "banner t-warning", role: "note",
+                Mark { shape: Shape::Attention }
+                p {
+                    "What you typed as header values or as the body was not kept, because it may be secret. \
+                     Type it again."
+                }
+            }
+        }
         HeaderFields { form }
         if draft.may_have_body() {
             BodyField { form }
+        } else if is_body_removed {
+            p { class: "help", "A {draft.method} request has no body. Saving removes the stored one." }
         }
     }
 }
@@ -103,6 +116,7 @@ fn HeaderFields(form: Form) -> Element {
                         }
                     }
                 }
+                p { class: "help", "Values are stored encrypted, and never shown again." }
             }
             if has_errors {
                 div { id: "job-httpHeaders-error",
@@ -110,7 +124,7 @@ fn HeaderFields(form: Form) -> Element {
                         p {
                             key: "{error}", class: "error", role: "alert",
                             Mark { shape: Shape::Failed }
-                            span { "{error}" }
+                            span { CodeText { text: error.clone() } }
                         }
                     }
                 }
@@ -181,6 +195,12 @@ fn HeaderRow(form: Form, index: usize, is_invalid: bool, header: Header) -> Elem
 fn BodyField(form: Form) -> Element {
     let draft = form.draft.read().clone();
     let is_stored = draft.body_is_stored && !draft.body_changed;
+    let help = match (draft.body_is_stored, draft.body_changed, draft.body.is_empty()) {
+        (true, false, _) => "A body is stored. It stays as it is unless you type another one or remove it.",
+        (true, true, true) => "Saving removes the stored body.",
+        (true, true, false) => "Saving replaces the stored body.",
+        (false, ..) => "The body is stored encrypted, and never shown again.",
+    };
     let error = form.error("httpBody");
     rsx! {
         div { class: "field",
@@ -193,7 +213,7 @@ fn BodyField(form: Form) -> Element {
                 placeholder: if is_stored { "stored; type to replace" } else { "" },
                 value: "{draft.body}",
                 "aria-invalid": if error.is_some() { "true" },
-                "aria-describedby": "job-httpBody-error",
+                "aria-describedby": "job-httpBody-error job-httpBody-help",
                 oninput: move |event| form.change(|draft| {
                     draft.body = event.value();
                     draft.body_changed = true;
@@ -201,28 +221,33 @@ fn BodyField(form: Form) -> Element {
                 onblur: move |_| form.leave("httpBody"),
             }
             FieldError { id: "job-httpBody", error: error.clone() }
+            p { class: "help", id: "job-httpBody-help", "{help}" }
             div { class: "row wrap",
-                label { class: "check",
-                    input {
-                        class: "box",
-                        r#type: "checkbox",
-                        checked: draft.body_is_json,
-                        onchange: move |event| form.change(|draft| draft.body_is_json = event.checked()),
-                    }
-                    span {
-                        "Send as JSON"
-                        small { "With the content type application/json, unless a header sets another one." }
+                // The format of a stored body can't be changed without typing the body.
+                if !is_stored {
+                    label { class: "check",
+                        input {
+                            class: "box",
+                            r#type: "checkbox",
+                            checked: draft.body_is_json,
+                            onchange: move |event| form.change(|draft| draft.body_is_json = event.checked()),
+                        }
+                        span {
+                            "Send as JSON"
+                            small { "With the content type application/json, unless a header sets another one." }
+                        }
                     }
                 }
-                if is_stored {
+                // One button, so that it keeps the focus.
+                if draft.body_is_stored {
                     button {
                         class: "btn btn-ghost btn-s push",
                         r#type: "button",
                         onclick: move |_| form.change(|draft| {
                             draft.body.clear();
-                            draft.body_changed = true;
+                            draft.body_changed = is_stored;
                         }),
-                        "Remove body"
+                        if is_stored { "Remove body" } else { "Keep stored body" }
                     }
                 }
             }

@@ -133,6 +133,7 @@ mod tests {
             state: PluginState::Pending,
             reason: None,
             approvable: true,
+            compiling: false,
             imports: Vec::new(),
             requested: vec![RequestedCapability {
                 capability: "http".to_owned(),
