@@ -17,7 +17,7 @@ use crate::{
     pages::storage::upload::{Stop, chosen_files, send_file},
     remote::{self, Failure, Method},
     text,
-    ui::{Dialog, Icon, IconName, Mark, Shape},
+    ui::{CodeText, Dialog, Icon, IconName, Mark, Shape},
 };
 
 const FIELD: &str = "restore-file";
