@@ -96,7 +96,7 @@ impl ProjectsState {
     }
 }
 
-/// Called with the id of a project that is being deleted.
+/// Called with the id of a project that was deleted.
 pub type ForgetProject = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Starts a backup of the project with this id and returns the id of the run.

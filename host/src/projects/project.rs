@@ -11,7 +11,10 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{queries, row_cache::RowCache};
-use crate::error::{ApiError, ApiResult};
+use crate::{
+    db::project_database,
+    error::{ApiError, ApiResult},
+};
 
 /// Maximum age of a cached project row.
 const MAX_CACHE_AGE: Duration = Duration::from_secs(1);
@@ -38,7 +41,7 @@ pub struct ProjectRef {
 impl ProjectRef {
     /// Returns the name of the Postgres database.
     pub fn database(&self) -> String {
-        format!("proj_{}", self.id)
+        project_database(&self.id)
     }
 
     /// Returns the name of the bucket in the object store.

@@ -41,7 +41,7 @@ pub(super) async fn facts(pools: &ProjectPools, project: &str, table: Option<&st
     let mut statement = Statement::new(include_str!("access_facts.sql"));
     statement.push(table);
     for role in [DbRole::Anon, DbRole::User, DbRole::App] {
-        statement.push(Some(format!("proj_{project}_{}", role.suffix())));
+        statement.push(Some(role.name(project)));
     }
     let rows = pools.fetch(project, DbRole::Owner, &statement).await?;
     let json: &str = match rows.first() {

@@ -21,7 +21,7 @@ pub(super) async fn update(
     let mut sql = String::from("BEGIN;");
     for (role, access) in [(DbRole::Anon, request.publishable), (DbRole::User, request.signed_in)] {
         let Some(access) = access else { continue };
-        push_grants(&mut sql, &format!("proj_{project}_{}", role.suffix()), &table.table.name, &sequences, access);
+        push_grants(&mut sql, &role.name(project), &table.table.name, &sequences, access);
     }
     sql.push_str("COMMIT;");
     let mut client = pools.exclusive(project, DbRole::Owner).await?;

@@ -6,7 +6,7 @@ use api_types::RestoreObjects;
 
 use super::Restores;
 use crate::{
-    db::DatabaseName,
+    db::{DatabaseName, project_database},
     disk::{self, DiskSpace},
     error::describe_cause,
 };
@@ -54,7 +54,7 @@ impl Restores {
     async fn size_of(&self, source: Option<&str>) -> Result<i64, sqlx::Error> {
         let Some(Ok(DatabaseName::Project(project))) = source.map(str::parse) else { return Ok(0) };
         sqlx::query_scalar("SELECT coalesce(max(pg_database_size(oid)), 0) FROM pg_database WHERE datname = $1")
-            .bind(format!("proj_{project}"))
+            .bind(project_database(&project))
             .fetch_one(&self.platform)
             .await
     }

@@ -20,7 +20,7 @@ pub(super) async fn grant(
     role: DbRole,
     schemas: &[String],
 ) -> Result<bool, DbError> {
-    let grantee = escape_identifier(&format!("proj_{project}_{}", role.suffix()));
+    let grantee = escape_identifier(&role.name(project));
     let mut client = pools.exclusive(project, DbRole::Owner).await?;
     let mut granted = false;
     for schema in schemas {

@@ -6,7 +6,7 @@ use sqlx::{Connection, PgPool};
 
 use super::{SealedCredentials, database, extensions, provisioning};
 use crate::{
-    db::{Credentials as _, DbRole, audit::NewAuditEntry},
+    db::{Credentials as _, DbRole, audit::NewAuditEntry, project_database},
     projects::{ProjectRef, ProjectsState, queries},
 };
 
@@ -87,8 +87,8 @@ fn deletion_entry(project: &UnfinishedProject) -> Option<NewAuditEntry> {
     })
 }
 
-/// Creates the missing resources of a ready project: its roles with their stored passwords, its database and its
-/// bucket. Returns whether the database was missing, and is therefore empty.
+/// Creates the missing resources of a ready project: its roles, its database and its bucket. Sets the stored passwords
+/// of all roles. Returns whether the database was missing, and is therefore empty.
 ///
 /// # Errors
 /// Fails if another process works on the project, or if a resource can't be created.
@@ -100,7 +100,7 @@ pub async fn ensure_resources(state: &ProjectsState, id: &str) -> anyhow::Result
         let password = credentials.password(id, role).await?;
         database::create_role(&mut connection, id, role, password.expose()).await?;
     }
-    let is_missing = !database::database_exists(&mut connection, &format!("proj_{id}")).await?;
+    let is_missing = !database::database_exists(&mut connection, &project_database(id)).await?;
     database::create_database(&mut connection, id).await?;
     if is_missing {
         database::prepare_database(&state.database_url, id).await?;
