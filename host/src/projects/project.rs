@@ -14,6 +14,7 @@ use super::{queries, row_cache::RowCache};
 use crate::{
     db::project_database,
     error::{ApiError, ApiResult},
+    object_store::project_bucket,
 };
 
 /// Maximum age of a cached project row.
@@ -46,12 +47,7 @@ impl ProjectRef {
 
     /// Returns the name of the bucket in the object store.
     pub fn bucket(&self) -> String {
-        Self::bucket_of(&self.id)
-    }
-
-    /// Returns the name of the bucket of the project with this id.
-    pub(super) fn bucket_of(id: &str) -> String {
-        format!("proj-{id}")
+        project_bucket(&self.id)
     }
 
     pub fn to_wire(&self) -> Project {

@@ -10,14 +10,13 @@ use super::{
     keys::extra_keys,
     list::{ListEntry, ListReader, ManifestObjects},
     names::{copy_key, parse_name},
-    store_bucket,
     transfer::{hash_of, upload_stream},
 };
 use crate::{
     backups::StoredBackup,
     config::AgeIdentity,
     db::DatabaseName,
-    object_store::{ListedObject, ObjectMeta, ObjectStore, PLATFORM_BUCKET},
+    object_store::{ListedObject, ObjectMeta, ObjectStore, PLATFORM_BUCKET, project_bucket},
     secrets::{
         AgeError,
         age_file::{self, ByteStream},
@@ -113,7 +112,7 @@ impl ObjectCopies {
 impl Target<'_> {
     /// Writes an object if it is missing or differs. Returns its size if it was written.
     async fn write(&self, entry: ListEntry, path: ObjectPath) -> Result<Option<u64>, ObjectsError> {
-        let (copies, bucket) = (self.copies, store_bucket(self.project));
+        let (copies, bucket) = (self.copies, project_bucket(self.project));
         let content_type = entry.content_type.as_deref().unwrap_or(DEFAULT_TYPE);
         if let Some(present) = copies.store.head(&bucket, path.key()).await?
             && present.size == entry.size_bytes
@@ -162,7 +161,7 @@ impl Target<'_> {
         if let Some(content) = cached.get(&listed.key).and_then(|cached| cached.content_of(&listed)) {
             return Ok(Some(hex::encode(content.sha256)));
         }
-        match self.copies.store.get(&store_bucket(self.project), path.key()).await? {
+        match self.copies.store.get(&project_bucket(self.project), path.key()).await? {
             Some((_, bytes)) => Ok(Some(hex::encode(hash_of(bytes).await?))),
             None => Ok(None),
         }

@@ -7,7 +7,8 @@ use sqlx::{Connection, PgPool};
 use super::{SealedCredentials, database, extensions, provisioning};
 use crate::{
     db::{Credentials as _, DbRole, audit::NewAuditEntry, project_database},
-    projects::{ProjectRef, ProjectsState, queries},
+    object_store::project_bucket,
+    projects::{ProjectsState, queries},
 };
 
 /// A project that is being created or deleted, or whose creation or deletion a crash interrupted.
@@ -106,7 +107,7 @@ pub async fn ensure_resources(state: &ProjectsState, id: &str) -> anyhow::Result
         database::prepare_database(&state.database_url, id).await?;
         extensions::apply_to_project(state, id).await?;
     }
-    state.store.ensure_bucket(&ProjectRef::bucket_of(id)).await?;
+    state.store.ensure_bucket(&project_bucket(id)).await?;
     connection.close().await?;
     Ok(is_missing)
 }
