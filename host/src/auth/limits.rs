@@ -1,7 +1,8 @@
 //! Limits the attempts per client address and per account.
 //!
-//! An attempt is charged when it begins. A correct password, mailed token or code of a second factor refunds it, so
-//! that only wrong ones count. Other attempts, such as sign-ups, are not refunded.
+//! An attempt is charged when it begins. If it signs in with a correct password, mailed token or code of a second
+//! factor, the charge is refunded, so that only wrong ones count. Other attempts, such as sign-ups and changes of a
+//! password, are not refunded.
 //!
 //! Nobody can lock another user's account: while its limit is exceeded, each of up to 1000 addresses has a turn within
 //! half a minute, whatever other addresses do. Each process counts on its own.
@@ -44,7 +45,8 @@ pub(super) enum Attempt {
     Recover,
     /// Using the token of a mailed link.
     MailedToken,
-    /// Giving a code of the second factor. Codes of authenticator apps are also counted in the user's database.
+    /// Giving a code of the second factor, or the password to remove that factor. Codes of authenticator apps are also
+    /// counted in the project's database.
     SecondFactor,
 }
 
