@@ -1,4 +1,4 @@
-//! The rows of a table whose name is in the query.
+//! Requests for the rows of a table whose name is in the query.
 //!
 //! Browsers and proxies resolve `.` and `..` in a path, however they are encoded, so tables of these names have no
 //! path.

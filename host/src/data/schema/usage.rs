@@ -11,7 +11,6 @@ use crate::db::{DbError, DbRole, ProjectPools};
 /// Grants the role USAGE on these schemas, as the project's owner. Returns whether it was granted on at least one.
 ///
 /// # Errors
-///
 /// Fails if the database can't be reached. A schema of another owner is not an error; the columns of its types can't
 /// be used.
 pub(super) async fn grant(
