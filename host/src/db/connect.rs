@@ -70,12 +70,12 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// The login of a project's role.
+    /// Returns the login of a project's role.
     pub(super) fn for_project(project: &str, role: DbRole, password: &Secret) -> Self {
         Self { user: Some(role.name(project)), password: Some(password.clone()), database: project_database(project) }
     }
 
-    /// The platform's login, from its database's URL.
+    /// Reads the platform's login from the URL of its database.
     pub(super) fn from_url(url: &Secret) -> anyhow::Result<Self> {
         let url = url::Url::parse(url.expose())?;
         let decode =
