@@ -25,10 +25,10 @@ use crate::{
 };
 
 const DEFAULT_TYPE: &str = "application/octet-stream";
-/// Number of objects that are processed together.
+/// Number of entries that are read from the list at once.
 const BATCH: usize = 200;
 
-/// Numbers of the objects of a backup that were brought back.
+/// The number of objects that were brought back, and the number of those that were already there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RestoredObjects {
     /// Objects that were written, because they were missing or differed.
@@ -56,8 +56,8 @@ impl ObjectCopies {
     /// objects done.
     ///
     /// # Errors
-    /// Fails if the list or a copy is missing or was changed, or if the store or the platform database is unavailable.
-    /// Objects that were already written stay.
+    /// Fails if the list or a copy is missing, was changed or can't be decrypted, or if the store or the platform
+    /// database is unavailable. Objects that were already written stay.
     pub async fn bring_back(
         &self,
         backup: &StoredBackup,

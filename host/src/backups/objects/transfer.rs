@@ -91,8 +91,8 @@ impl ObjectCopies {
         Ok((name, sha256, !exists))
     }
 
-    /// Reads the object once for its hash and, if its content has no copy, again to copy it. Returns `None` if it
-    /// changed in between.
+    /// Reads the object once for its hash and, if its content has no copy, again to copy it. Returns `None` if the
+    /// object was changed or deleted in between.
     async fn copy_large(
         &self,
         project: &str,
