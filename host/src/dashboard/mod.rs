@@ -4,8 +4,8 @@
 //! [`headers`] contains the content security policy and the other headers of the page. [`routes`] serves assets by
 //! name, and the page at every address that is not an API path, since the dashboard's router reads the address.
 //!
-//! Not here: building the files (`cargo xtask` does that). The files contain no data of the owner, so they need no
-//! sign-in.
+//! Deliberately absent: building the files (`cargo xtask` does that). The files contain no data of the owner, so they
+//! need no sign-in.
 
 mod files;
 mod headers;

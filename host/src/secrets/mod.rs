@@ -4,7 +4,7 @@
 //! when the master key changes. `age_file` encrypts streams to public keys. `derived_key` derives keys for other
 //! purposes. `tokens` generates random tokens and passwords, hashes bytes, and compares them in constant time.
 //!
-//! Not here: signatures of access tokens (`auth`, `projects::gate`), TLS.
+//! Deliberately absent: signatures of access tokens (`auth`, `projects::gate`), TLS.
 
 pub mod age_file;
 mod derived_key;

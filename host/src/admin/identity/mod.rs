@@ -8,8 +8,8 @@
 //! - `authenticate`: finds the caller of a request with the modules above. `middleware` uses it for every request to
 //!   the admin API. `routes` signs in and out.
 //!
-//! Handlers take [`AdminCaller`] and never read tokens. Not here: permissions, since every caller is the owner; API
-//! keys and end users (`projects`).
+//! Handlers take [`AdminCaller`] and never read tokens. Deliberately absent: permissions, since every caller is the
+//! owner; API keys and end users (`projects`).
 
 mod host_and_origin;
 
