@@ -7,11 +7,12 @@ use crate::text_enum::text_enum;
 
 /// The source of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ExportSource {
-    /// Rows of a table, view or materialized view of schema `public`. Without `filter`, `order` and `select`, all rows
-    /// and columns. Policies hide no rows.
+    /// Rows of a table, view, materialized view or foreign table of schema `public`. Without `filter`, `order` and
+    /// `select`, all rows and columns. Policies hide no rows of a table. A view applies the policies for its owner.
+    #[serde(rename_all = "camelCase")]
     Table {
         /// Id of the project.
         project_id: String,
@@ -30,6 +31,7 @@ pub enum ExportSource {
         select: Option<String>,
     },
     /// The rows that a query returns. It runs in a read-only transaction, as in the SQL editor.
+    #[serde(rename_all = "camelCase")]
     Query {
         /// Id of the project.
         project_id: String,
@@ -37,6 +39,7 @@ pub enum ExportSource {
         sql: String,
     },
     /// A whole database.
+    #[serde(rename_all = "camelCase")]
     Database {
         /// Id of the project. Null for the platform database.
         #[serde(default)]

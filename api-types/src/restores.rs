@@ -22,9 +22,9 @@ pub enum RestoreState {
     Swapping,
     /// The project uses the restored database.
     Done,
-    /// The restore failed, and the project was not changed. `errorText` says why.
+    /// The restore failed, and the project's database was not changed. `errorText` says why.
     Failed,
-    /// The restore was cancelled, and the project was not changed.
+    /// The restore was cancelled, and the project's database was not changed.
     Cancelled,
     /// The project uses its previous database again.
     RolledBack,

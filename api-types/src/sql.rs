@@ -221,7 +221,7 @@ pub struct SqlNotice {
 pub struct StartSqlRun {
     /// The script: one or several statements.
     pub sql: String,
-    /// Whether it runs in a read-only transaction (default false).
+    /// Whether to run it in a read-only transaction (default false).
     #[serde(default)]
     pub read_only: bool,
     /// Whether several statements run in one transaction, so that they change everything or nothing (default true).

@@ -21,6 +21,9 @@ impl DiskSpace {
 /// Returns the space of a folder's file system. If the folder does not exist, measures its nearest existing ancestor.
 ///
 /// Blocks on a file system that does not respond.
+///
+/// # Errors
+/// Fails if the system does not report the space.
 pub fn space_of(folder: &Path) -> anyhow::Result<DiskSpace> {
     let absolute = std::path::absolute(folder)?;
     let existing = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));

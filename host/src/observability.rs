@@ -27,7 +27,7 @@ use Kind::{Counter, Gauge, Histogram};
 const METRICS: &[(Kind, &str, &str)] = &[
     (Counter, "atlashub_admin_sign_in_failures_total", "Failed attempts to authenticate as the owner."),
     (Counter, "atlashub_audit_failures_total", "Audit entries that could not be written."),
-    (Counter, "atlashub_connections_closed_total", "Connections closed by a limit, by listener and reason."),
+    (Counter, "atlashub_connections_closed_total", "Closed connections, by listener and reason."),
     (Counter, "atlashub_connections_refused_total", "Connections refused because the listener was full, by listener."),
     (Counter, "atlashub_http_requests_total", "HTTP requests by method, route and status."),
     (Counter, "atlashub_inserts_total", "Inserts that could share a transaction, by whether they did."),
@@ -53,7 +53,7 @@ fn describe_metrics() {
     }
 }
 
-/// Returns the recorder of the process, created by the first call; `None` if that failed.
+/// Returns the recorder of the process. The first call creates it. Returns `None` if that failed.
 fn recorder() -> &'static Option<PrometheusHandle> {
     static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     RECORDER.get_or_init(|| {

@@ -5,8 +5,8 @@
 //! - `system`: version, configuration, services, the disk, nodes and migrations.
 //! - `overview`: the state of the whole installation, and what needs the owner's attention.
 //!
-//! [`protect`] wraps everything that the admin listener serves. Not here: the resources that are administered; their
-//! handlers are in their slices.
+//! [`protect`] wraps everything that the admin listener serves. Deliberately absent: the resources that are
+//! administered; their handlers are in their slices.
 
 pub mod identity;
 

@@ -48,7 +48,7 @@ impl RunObserver for RunEndObserver {
             let transfers = self.transfers.clone();
             spawn_until(&self.stopping, async move {
                 if let Err(error) = transfers::clean_up(&transfers).await {
-                    tracing::warn!(%error, "could not remove what an export or import left behind");
+                    tracing::warn!(%error, "could not remove the leftovers of an export or import");
                 }
             });
         }
@@ -186,7 +186,7 @@ impl App {
         }
     }
 
-    /// Removes expired exports and imports, and what failed runs left behind.
+    /// Removes expired exports and imports, and the leftovers of failed runs.
     async fn sweep_transfers(self) {
         let mut ticks = tokio::time::interval(TRANSFER_SWEEP_INTERVAL);
         loop {

@@ -256,7 +256,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             tokens: user_tokens,
             auth: auth_settings,
             sessions: Arc::new(auth.clone()),
-            refusals: WrongKeyLimit::default(),
+            wrong_keys: WrongKeyLimit::default(),
             availability: availability.clone(),
             timeout: config.limits.request_timeout,
         }),

@@ -51,7 +51,7 @@ pub struct Services {
     pub previous_master_key: Option<MasterKey>,
     /// Token of the admin surface, if tokens are allowed.
     pub admin_token: Option<Secret>,
-    /// Folder searched for `pg_dump` before the usual ones.
+    /// Folder searched for `pg_dump` in addition to the usual ones.
     pub postgres_programs: Option<PathBuf>,
     /// Compiles plugins.
     pub plugin_compiler: Compiler,
@@ -60,7 +60,7 @@ pub struct Services {
 /// Parts that tests replace.
 #[derive(Default)]
 pub struct ReplacedParts {
-    /// Runner of jobs, instead of the one that runs plugins.
+    /// Runner of jobs instead of the one that runs plugins.
     pub runner: Option<Arc<dyn JobRunner>>,
     /// First-party plugins instead of those in the binary.
     pub first_party: Option<FirstParty>,
@@ -98,7 +98,8 @@ struct Inner {
 }
 
 impl App {
-    /// Creates the state of every slice. Opens no connection. Must be called inside a tokio runtime.
+    /// Creates the state of every slice. Starts a task that watches whether Postgres responds, but opens no other
+    /// connection. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// Fails if the database URL is invalid, or a client or the plugin engine can't be created.
@@ -110,8 +111,8 @@ impl App {
     ///
     /// # Errors
     /// Returns the errors of [`Self::build`].
-    pub fn build_with(config: Config, services: &Services, exchanged: ReplacedParts) -> anyhow::Result<Self> {
-        build::app(config, services, exchanged)
+    pub fn build_with(config: Config, services: &Services, replaced: ReplacedParts) -> anyhow::Result<Self> {
+        build::app(config, services, replaced)
     }
 
     pub fn config(&self) -> &Config {

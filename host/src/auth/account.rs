@@ -33,6 +33,10 @@ pub(super) async fn current_user(state: &AuthState, caller: &SignedInCaller) -> 
     Ok(current_account(state, caller).await?.row.user)
 }
 
+/// Returns the account of the session's user.
+///
+/// # Errors
+/// Fails like [`current_user`].
 pub(super) async fn current_account(state: &AuthState, caller: &SignedInCaller) -> ApiResult<Account> {
     let (user, session) = ids_of(&caller.user)?;
     let account = queries::account_of_session(&state.database, &caller.project.id, user, session).await?;

@@ -134,6 +134,9 @@ pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser
 }
 
 /// Changes a user. Disabling a user ends all their sessions and makes their mailed links invalid.
+///
+/// # Errors
+/// Returns 400 for invalid `data`, 404 if there is no such user, and 404 `auth_disabled` if login is off.
 pub(super) async fn update(
     state: &AuthState,
     project: &str,

@@ -21,8 +21,9 @@ impl EmailAddress {
     /// Returns 400 if `text` is not a valid address.
     pub(super) fn parse(text: &str) -> ApiResult<Self> {
         if !text.is_ascii() {
-            return Err(ApiError::invalid("`email` contains characters that are not ASCII.")
-                .with_hint("Write the domain in its ASCII form, which begins with `xn--`."));
+            return Err(ApiError::invalid("`email` contains characters that are not ASCII.").with_hint(
+                "Write the domain in its ASCII form, which begins with `xn--`. Before the `@`, only ASCII is allowed.",
+            ));
         }
         let is_valid = text.len() <= MAX_BYTES
             && text.rsplit_once('@').is_some_and(|(local, domain)| is_local_part(local) && is_domain(domain));

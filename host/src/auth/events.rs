@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Actor of an event without a known user.
-const ANONYMOUS: &str = "anonymous";
+pub(super) const ANONYMOUS: &str = "anonymous";
 /// Maximum number of characters that are recorded of an address, which may be any string that a client sent.
 const MAX_EMAIL_CHARS: usize = 254;
 

@@ -1,13 +1,14 @@
 //! Limits the attempts per client address and per account.
 //!
-//! An attempt is charged when it begins. A correct password, mailed token or code of a second factor refunds it, so
-//! that only wrong ones count. Other attempts, such as sign-ups, are not refunded.
+//! An attempt is charged when it begins. If it signs in with a correct password, mailed token or code of a second
+//! factor, the charge is refunded, so that only wrong ones count. Other attempts, such as sign-ups and changes of a
+//! password, are not refunded.
 //!
 //! Nobody can lock another user's account: while its limit is exceeded, each of up to 1000 addresses has a turn within
 //! half a minute, whatever other addresses do. Each process counts on its own.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -20,6 +21,7 @@ use dashmap::DashMap;
 
 use crate::{
     error::{ApiError, ApiResult, Code},
+    http::client_network,
     projects::Caller,
     secrets::sha256,
 };
@@ -44,7 +46,8 @@ pub(super) enum Attempt {
     Recover,
     /// Using the token of a mailed link.
     MailedToken,
-    /// Giving a code of the second factor. Codes of authenticator apps are also counted in the user's database.
+    /// Giving a code of the second factor, or the password to remove that factor. Codes of authenticator apps are also
+    /// counted in the project's database.
     SecondFactor,
 }
 
@@ -144,7 +147,7 @@ impl AttemptLimits {
         account: Option<&str>,
     ) -> ApiResult<Charged> {
         let counters = self.of(attempt);
-        let address = network_of(address);
+        let address = client_network(address);
         let mut cost = counters.addresses.quota.interval;
         if caller.key_type == KeyType::Secret {
             cost /= SERVER_FACTOR;
@@ -176,15 +179,6 @@ fn too_many(wait: Duration) -> ApiError {
     ApiError::new(Code::RateLimited, "Too many attempts.")
         .with_hint("Wait for the number of seconds in `Retry-After`, then try again.")
         .with_retry_after(wait)
-}
-
-/// Returns an IPv4 address as it is, but only the first 64 bits of an IPv6 address, because its client can choose the
-/// others.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-    }
 }
 
 /// Token buckets, kept as the time at which each is full again (the generic cell rate algorithm).
@@ -287,13 +281,5 @@ mod tests {
         buckets.charge(&KEY, cost, address(2)).unwrap();
         // A turn allows one attempt.
         assert_eq!(buckets.charge(&KEY, cost, address(2)).unwrap_err(), MAX_ACCOUNT_WAIT);
-    }
-
-    #[test]
-    fn addresses_of_one_ipv6_network_count_as_one() {
-        let network = |text: &str| network_of(text.parse().unwrap());
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::1"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
-        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
     }
 }

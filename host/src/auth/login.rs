@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{
     AuthState,
     email_address::EmailAddress,
-    events::{event, record_refusal, with_email},
+    events::{ANONYMOUS, event, record_refusal, with_email},
     limits::Attempt,
     links::{can_mail, mail_link, mail_notice},
     mail::MailKind,
@@ -71,7 +71,7 @@ pub(super) async fn sign_up(
         let created = queries::insert_user(&state.database, project, &new).await?;
         if created.is_none() {
             entry.target = None;
-            entry.actor = "anonymous".to_owned();
+            entry.actor = ANONYMOUS.to_owned();
             return Err(SignUpError::Taken);
         }
         Ok(created)

@@ -20,8 +20,8 @@
 //! - `routes`: the handlers, those of the public surface and those of the owner.
 //! - `sweep`: removal of expired sessions and tokens.
 //!
-//! Not here: verifying access tokens (`projects::gate`), and access of signed-in users to rows, which Postgres decides
-//! through grants and policies.
+//! Deliberately absent: verifying access tokens (`projects::gate`), and access of signed-in users to rows, which
+//! Postgres decides through grants and policies.
 
 mod access_tokens;
 mod account;

@@ -47,7 +47,8 @@ pub(super) async fn get(state: &AuthState, project: &str) -> ApiResult<AuthSetti
 /// Changes a project's settings. If login is on after the change, prepares schema `auth` first.
 ///
 /// # Errors
-/// Returns 400 for a value that is not allowed, and 409 if schema `auth` contains tables of the project's own.
+/// Returns 400 for a value that is not allowed, and 409 if schema `auth` contains tables or other objects that can't be
+/// taken over.
 pub(super) async fn update(state: &AuthState, project: &str, request: UpdateAuthSettings) -> ApiResult<AuthSettings> {
     state.settings.forget(project);
     let stored = state.settings.get(project).await?;

@@ -55,12 +55,12 @@ impl AuthState {
     /// them.
     ///
     /// # Errors
-    /// Returns 409 if the tables differ from those that AtlasHub creates.
+    /// Returns 409 if schema `auth` contains tables or other objects that can't be taken over.
     pub async fn take_over_restored(&self, project: &str, database: &str) -> ApiResult<()> {
         schema::take_over_restored(&self.projects, project, database).await
     }
 
-    /// Removes what is cached about a project that is being deleted, or whose database was replaced.
+    /// Removes what is cached about a project that was deleted, or whose database was replaced.
     pub fn forget_project(&self, project: &str) {
         self.settings.forget(project);
         self.tokens.forget(project);

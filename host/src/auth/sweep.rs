@@ -32,7 +32,7 @@ pub struct SweptSessions {
     pub more: bool,
 }
 
-/// Removes a limited number of expired sessions, tokens and challenges of every project that has switched login on.
+/// Removes a limited number of expired sessions, tokens and challenges of every project whose login is on.
 ///
 /// # Errors
 /// Fails if the list of projects can't be read. Logs the errors of single projects.

@@ -18,6 +18,7 @@ pub(super) const JOB: &str = "backup";
 /// Time limit of a run. This is enough for large databases. The plugin's own limit may be shorter.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
+/// Hint for a target that is not the id of a project.
 const PROJECT_IDS: &str = "The list of projects shows the id of each project.";
 
 /// The content of a backup.

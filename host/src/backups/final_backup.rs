@@ -93,7 +93,7 @@ fn decide(project: &queries::WaitingDeletion) -> Decision {
     match project.status {
         Some(RunStatus::Queued | RunStatus::Running) => Decision::Wait,
         Some(RunStatus::Success) | None if project.backed_up => Decision::Delete,
-        Some(RunStatus::Success) | None => keep("is missing in the object store"),
+        Some(RunStatus::Success) | None => keep("is missing in the object store, or its verification failed"),
         Some(RunStatus::Cancelled) => keep("was cancelled"),
         Some(RunStatus::Timeout) => keep("exceeded its time limit"),
         Some(RunStatus::Fail | RunStatus::Skipped) => keep("failed"),

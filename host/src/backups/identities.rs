@@ -1,7 +1,8 @@
 //! Age identities for encrypted backups: the configured identity, and identities that the owner gives for single runs.
 //!
-//! An identity that is given for a run is stored until the run begins, because another process may execute the run. It
-//! is sealed under the master key. The run deletes it. Identities of runs that don't begin within an hour are removed.
+//! An identity that is given for a run is stored until the run takes it, because another process may execute the run.
+//! It is sealed under the master key. Taking an identity deletes it. Identities that no run takes within an hour are
+//! removed.
 
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
@@ -33,7 +34,7 @@ impl Identities {
     /// Returns the identity in a request, or the configured identity if the request contains none.
     ///
     /// # Errors
-    /// `invalid_request` if the text is not an identity.
+    /// Returns `invalid_request` if the text is not an identity.
     pub(super) fn of_request(&self, text: Option<&str>) -> ApiResult<Option<AgeIdentity>> {
         Ok(parse(text)?.or_else(|| self.configured.clone()))
     }
@@ -41,7 +42,7 @@ impl Identities {
     /// Stores the identity of a request until the run takes it. Does nothing if the request contains none.
     ///
     /// # Errors
-    /// `invalid_request` if the text is not an identity.
+    /// Returns `invalid_request` if the text is not an identity, and 503 if the platform database is unavailable.
     pub(super) async fn give(&self, db: impl PgExecutor<'_>, run: Uuid, text: Option<&str>) -> ApiResult<()> {
         let Some(identity) = parse(text)? else { return Ok(()) };
         let sealed = self.sealer.seal(identity.to_text().as_bytes(), &SEALED_IDENTITY.identity(&[&run]));
@@ -70,7 +71,7 @@ impl Identities {
         Ok(identity)
     }
 
-    /// Removes the identities of runs that did not begin within an hour.
+    /// Removes the identities that no run took within an hour.
     pub(super) async fn remove_old(&self) -> Result<(), sqlx::Error> {
         sqlx::query("DELETE FROM run_identities WHERE created_at < now() - interval '1 hour'")
             .execute(&self.platform)

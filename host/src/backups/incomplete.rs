@@ -1,4 +1,4 @@
-//! Removes the files of incomplete backups, which are not in the list of backups:
+//! Removes the files of incomplete backups that are not in the catalogue:
 //! - dumps without a manifest, and unfinished uploads of dumps, which killed runs left behind;
 //! - manifests without a dump;
 //! - lists of objects, and names of their copies, without a manifest.
@@ -42,8 +42,9 @@ pub async fn remove_incomplete(platform: &PgPool, store: &ObjectStore) -> ApiRes
 
 /// Removes incomplete backups below `prefix` that were last modified before `before`.
 ///
-/// Keeps files of backups in the catalogue and of active runs, because some stores count the age of a large object from
-/// the start of its upload.
+/// Keeps the files of active runs, because some stores count the age of a large object from the start of its upload.
+/// Also keeps the files of backups in the catalogue, because a missing dump or manifest may return. Only the owner
+/// deletes such a backup.
 ///
 /// # Errors
 /// Fails if the store or the platform database is unavailable.
@@ -64,14 +65,14 @@ pub async fn remove_incomplete_below(
     let catalogued: HashSet<&str> = catalogued.iter().map(|row| row.object_key.as_str()).collect();
     let running = running(platform).await?;
     for (key, size) in incomplete {
-        let dump = dump_key_of_extra(&key);
+        let dump = dump_key_of_extra(&key).or_else(|| object_key_of(&key));
         if catalogued.contains(dump.as_deref().unwrap_or(&key))
             || run_of(&key).is_some_and(|run| running.contains(&run))
         {
             continue;
         }
         store.delete(PLATFORM_BUCKET, &key).await?;
-        tracing::info!(key, bytes = size, "removed an object of an incomplete backup");
+        tracing::info!(key, bytes = size, "removed a file of an incomplete backup");
         report.removed += 1;
         report.freed_bytes += size.unsigned_abs();
     }

@@ -291,7 +291,6 @@ pub(super) async fn is_final_backup(pool: &PgPool, run: Uuid) -> Result<bool> {
         .await
 }
 
-pub(super) async fn delete(pool: &PgPool, id: Uuid) -> Result<bool> {
-    let result = sqlx::query("DELETE FROM backups WHERE id = $1").bind(id).execute(pool).await?;
-    Ok(result.rows_affected() > 0)
+pub(super) async fn delete(pool: &PgPool, id: Uuid) -> Result<()> {
+    sqlx::query("DELETE FROM backups WHERE id = $1").bind(id).execute(pool).await.map(drop)
 }

@@ -43,7 +43,7 @@ pub(crate) struct BackupsQuery {
     target: Option<String>,
 }
 
-/// Lists backups, newest first.
+/// List backups, newest first
 ///
 /// The first page synchronizes the catalogue with the object store. This adds backups that the catalogue lacked, and
 /// marks backups whose dump is gone as `missing`.
@@ -70,7 +70,7 @@ pub(crate) async fn list_backups(
     Ok(ApiJson(Page { items, next_cursor: page.next_cursor }))
 }
 
-/// Lists the databases and their protection.
+/// List the databases and their protection
 ///
 /// Returns the platform database first, then the ready projects by name. Each entry contains the last good backup, the
 /// job that makes the next one, the number and size of the kept backups, and the most serious problem: no enabled job
@@ -86,7 +86,7 @@ pub(crate) async fn list_protection(
     Ok(ApiJson(Page { items: state.protection(Utc::now()).await?, next_cursor: None }))
 }
 
-/// Returns a backup with its manifest.
+/// Get a backup with its manifest
 #[utoipa::path(get, path = "/admin/v1/backups/{backup}", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 200, body = BackupDetail), (status = 404, body = ErrorBody)))]
 pub(crate) async fn get_backup(
@@ -105,7 +105,7 @@ pub(crate) async fn get_backup(
     Ok(ApiJson(BackupDetail { backup, manifest, manifest_problem }))
 }
 
-/// Creates a backup.
+/// Create a backup
 ///
 /// Starts a run, which can be watched and cancelled like any other. With `objects`, backups of projects contain the
 /// objects of their buckets; contents that an earlier backup copied are not copied again.
@@ -121,7 +121,7 @@ pub(crate) async fn create_backup(
     Ok((Extension(AuditTarget(request.target)), run_started(run, json!({ "name": title, "objects": request.objects }))))
 }
 
-/// Creates a download URL for a backup.
+/// Create a download URL for a backup
 ///
 /// The URL returns the dump as it is stored. `pg_restore` of the same version as `pg_dump`, or of a newer one, can read
 /// it. An encrypted dump must be decrypted with `age` first.
@@ -143,7 +143,7 @@ pub(crate) async fn sign_backup_download(
     Ok((audit_details(&backup), ApiJson(download)))
 }
 
-/// Verifies a backup.
+/// Verify a backup
 ///
 /// Starts a run that restores the backup into a scratch database, compares the number of rows of every table with the
 /// manifest, and removes the database. The run also checks that the copies of the backup's objects exist. If a number
@@ -164,7 +164,7 @@ pub(crate) async fn verify_backup(
     Ok(run_started(run, details))
 }
 
-/// Deletes a backup.
+/// Delete a backup
 ///
 /// Removes the dump, the manifest, the list of its objects and the catalogue entry.
 #[utoipa::path(delete, path = "/admin/v1/backups/{backup}", tag = "backups", params(("backup" = Uuid, Path)),

@@ -78,7 +78,7 @@ pub(super) async fn read_manifest(store: &ObjectStore, manifest_key: String) -> 
     match manifest.and_then(|manifest| manifest.check().map(|_| manifest)) {
         Ok(manifest) => Ok(Some(StoredBackup { object_key, manifest_key, manifest })),
         Err(problem) => {
-            tracing::warn!(key = manifest_key, problem, "a backup's manifest is invalid; the backup is not listed");
+            tracing::warn!(key = manifest_key, problem, "a backup's manifest is invalid");
             Ok(None)
         }
     }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{
     BackupsState, Catalogue,
     catalogue::{database_error, storage_error},
+    create,
     manifest::{ManifestTable, is_own_schema},
     objects::{self, ObjectsError},
     queries::{self, BackupRow},
@@ -36,11 +37,12 @@ use crate::{
     secrets::{self, AgeError, age_file},
 };
 
+/// Remedy for a missing or wrong identity.
 const IDENTITY_REMEDY: &str =
     "verify the backup with `identity` in the request, or with `atlashub backup verify --identity-file`";
 /// Maximum number of tables named in the reason for a failure.
 const MAX_NAMED_TABLES: usize = 10;
-const PLUGIN: &str = "backup";
+/// The job of the plugin `backup` that verifies backups.
 const JOB: &str = "verify";
 /// Time limit of a run. This is enough for large databases. Restoring takes longer than dumping, because it rebuilds
 /// indexes.
@@ -52,8 +54,8 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 ///
 /// # Errors
 /// Returns `Unverified` if the dump or a copy of an object is missing, or if the dump was changed or can't be restored.
-/// Returns `NotChecked` if the identity is missing or wrong, or if `pg_restore` can't be run or can't read the
-/// archive's version. Returns `Unavailable` if Postgres or the store is unavailable.
+/// Returns `NotChecked` if the identity is missing or wrong, if `pg_restore` can't be run or can't read the archive's
+/// version, or if Postgres rejects a scratch database. Returns `Unavailable` if Postgres or the store is unavailable.
 pub async fn verify_stored(
     store: &ObjectStore,
     restorer: &Restorer,
@@ -163,7 +165,7 @@ async fn mark(
     }
 }
 
-/// Numbers of rows of a table: in the manifest, and in the restored database. `None` if the table is missing there.
+/// Numbers of rows of a table in the manifest and in the restored database. `None` stands for a missing table.
 #[derive(Default)]
 struct Rows {
     expected: Option<u64>,
@@ -199,11 +201,10 @@ pub(super) async fn verify_for_run(
 ) -> Result<BackupVerification, CatalogueError> {
     let row =
         queries::backup(&catalogue.platform, id).await.map_err(database_error)?.ok_or(CatalogueError::NotFound)?;
-    let lease = (run.run_id, run.lease);
     let verified = verify_row(catalogue, &row, run).await;
     if let Some(outcome) = judge(&verified) {
         let mut transaction = catalogue.platform.begin().await.map_err(database_error)?;
-        if !Runs::lock_lease(&mut transaction, lease.0, lease.1).await.map_err(database_error)? {
+        if !Runs::lock_lease(&mut transaction, run.run_id, run.lease).await.map_err(database_error)? {
             return Err(CatalogueError::LeaseLost);
         }
         mark(&mut transaction, id, &outcome).await.map_err(database_error)?;
@@ -287,7 +288,7 @@ impl BackupsState {
             _ => None,
         };
         let run = NewRun {
-            plugin: PLUGIN.to_owned(),
+            plugin: create::PLUGIN.to_owned(),
             plugin_job: JOB.to_owned(),
             params: json!({ "backup": id }),
             project_id,

@@ -1,4 +1,4 @@
-//! The text that `serve` prints once the embedded services are ready.
+//! The text that `serve` prints when it is ready and started the embedded services.
 
 use std::{fmt::Write, net::SocketAddr, path::Path};
 

@@ -1,4 +1,4 @@
-//! `atlashub healthcheck`: asks the server on this machine whether it is ready.
+//! `atlashub healthcheck`: checks whether the server on this machine is ready.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -9,8 +9,7 @@ use std::{
 use super::error::CommandError;
 use crate::config::Vars;
 
-/// Time limit of the request. This is shorter than the usual timeouts for health checks of containers, which are five
-/// seconds or more.
+/// Time limit of the request. Shorter than the timeout of the container's health check, which is 5 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Check whether the server on this machine is ready

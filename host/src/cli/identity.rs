@@ -14,7 +14,7 @@ pub(super) struct IdentityArguments {
 }
 
 impl IdentityArguments {
-    /// Reads the file. Without one, returns the identity of the configuration.
+    /// Returns the identity in the file, or the one in the configuration if no file was given.
     pub(super) fn read(&self, config: &Config) -> Result<Option<AgeIdentity>, CommandError> {
         let Some(path) = &self.identity_file else { return Ok(config.backup_identity.clone()) };
         let unreadable = |problem: String| {

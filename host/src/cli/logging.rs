@@ -7,8 +7,9 @@ use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt
 
 use crate::config::{ConfigError, UnknownVariable, Vars};
 
-/// Targets with their maximum level: crates that log statements, values, headers or keys at verbose levels, or log what
-/// is of no use to an operator. `ATLASHUB_LOG` can't raise these levels. The first entry that matches a target applies.
+/// Targets with their maximum level: crates that log statements, values, headers or keys at verbose levels, or messages
+/// that are of no use to an operator. `ATLASHUB_LOG` can't raise these levels. The first entry that matches a target
+/// applies.
 const MAX_LEVELS: &[(&str, LevelFilter)] = &[
     ("aws_config", LevelFilter::WARN),
     ("aws_runtime", LevelFilter::WARN),

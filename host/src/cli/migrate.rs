@@ -16,7 +16,7 @@ use crate::{
 /// one process migrate at a time.
 #[derive(Debug, clap::Args)]
 pub(super) struct MigrateArguments {
-    /// Only list every migration with its state: pending, applied, changed or unknown
+    /// Only list every migration with its state: pending, applied, changed or unknown. Exit with 1 if one is changed
     #[arg(long, conflicts_with = "dry_run")]
     status: bool,
     /// Only print the SQL of pending migrations

@@ -64,10 +64,10 @@ enum Command {
     Plugin(plugin::PluginArguments),
     #[command(name = crate::embedded::postgres::launch::LAUNCHER_SUBCOMMAND, hide = true)]
     RunPostgres(run_postgres::RunPostgresArguments),
-    /// Internal: `serve` compiles plugins in a separate process.
+    /// Internal: plugins are compiled in a separate process, which runs this command
     #[command(name = plugin_compiler::SUBCOMMAND, hide = true)]
     CompilePlugin {
-        /// Memory that the process may use, in MiB.
+        /// Memory that the process may use, in MiB
         memory_mib: u32,
     },
 }

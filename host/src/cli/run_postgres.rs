@@ -5,8 +5,8 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use super::error::CommandError;
 use crate::embedded::postgres::launch::{Launch, become_program};
 
-/// Internal: `serve` runs the programs of its embedded Postgres with this command, so that they end if `serve` is
-/// killed
+/// Internal: the programs of the embedded Postgres are run with this command, so that they end if the process that
+/// started them is killed
 #[derive(Debug, clap::Args)]
 pub(super) struct RunPostgresArguments {
     #[arg(long)]

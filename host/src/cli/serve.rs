@@ -54,7 +54,8 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Without ATLASHUB_DATABASE_URL and ATLASHUB_S3_ENDPOINT, the server runs a private Postgres and object store with
 /// their data in ATLASHUB_DATA_DIR (default ./.atlashub), and prints a URL to sign in.
 ///
-/// SIGTERM or Ctrl-C stops the server after requests in flight have completed. A second signal stops it immediately.
+/// SIGTERM or Ctrl-C stops the server when requests in flight have completed or reached their time limit. A second
+/// signal stops it immediately.
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArguments {
     /// Whether this process serves the API, runs jobs, or both
@@ -197,7 +198,8 @@ fn create_plugin_folder(path: &Path) {
     }
 }
 
-/// Returns a receiver that becomes true at the first SIGTERM or SIGINT. A second signal exits the process immediately.
+/// Returns a receiver whose value becomes true at the first SIGTERM or SIGINT. A second signal ends the process
+/// immediately.
 fn stop_on_signals() -> Result<watch::Receiver<bool>, CommandError> {
     let failed =
         |error: std::io::Error| CommandError::failed(format!("Signal handlers could not be installed: {error}."));

@@ -40,7 +40,7 @@ pub struct LimitsConfig {
     /// Maximum number of shared connections of one project and role, and also of those that run one statement at a
     /// time.
     pub pool_size: usize,
-    /// Maximum number of uploads in one request that were signed and have not ended, per publishable key and per
+    /// Maximum number of uploads of one request that were signed and have not ended, per publishable key and per
     /// signed-in user.
     pub open_uploads: u32,
     /// The same for multipart uploads.
@@ -66,8 +66,8 @@ impl LimitsConfig {
             ));
         }
         let response_bytes = vars.number("ATLASHUB_RESPONSE_LIMIT_BYTES", 65_536..=1 << 29)? as usize;
-        // Half of it is the share of one project. A response of the maximum size must fit into that share twice,
-        // because bytes are counted twice while one response is appended to another.
+        // Half of this memory is the share of one project. A response of the maximum size must fit into that share
+        // twice, because bytes are counted twice while one response is appended to another.
         let response_bytes_in_flight = (vars.number("ATLASHUB_MAX_RESPONSE_BYTES_IN_FLIGHT", 65_536..=1 << 40)?
             as usize)
             .max(response_bytes.saturating_mul(4));

@@ -222,3 +222,19 @@ fn debug_output_contains_no_secrets() {
     let printed = format!("{config:?}");
     assert!(!printed.contains("a-token-of-the-test") && !printed.contains("pw@localhost"));
 }
+
+#[test]
+fn values_that_are_not_utf8_are_rejected_only_for_known_variables() {
+    use std::{
+        ffi::{OsStr, OsString},
+        os::unix::ffi::OsStrExt as _,
+    };
+    let add = |name: &str| {
+        let entry = (OsString::from(name), OsStr::from_bytes(b"caf\xe9").to_owned());
+        Vars::default().add_environment(std::iter::once(entry))
+    };
+    add("OTHER_PROGRAM").unwrap();
+    for name in ["ATLASHUB_DATA_DIR", "PLATFORM_MASTER_KEY_FILE"] {
+        assert!(add(name).unwrap_err().to_string().starts_with(&format!("{name} is not UTF-8")));
+    }
+}

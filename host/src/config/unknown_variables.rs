@@ -42,7 +42,7 @@ pub(super) fn unknown_variables<'a>(names: impl Iterator<Item = &'a str>) -> Vec
 }
 
 /// Returns the names of all variables, and `NAME_FILE` for each secret.
-fn known_names() -> Vec<String> {
+pub(super) fn known_names() -> Vec<String> {
     let names = VARIABLES.iter().flat_map(|variable| {
         let file = variable.secret.then(|| format!("{}_FILE", variable.name));
         std::iter::once(variable.name.to_owned()).chain(file)

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ffi::OsString,
     fmt,
     ops::RangeInclusive,
     path::Path,
@@ -11,7 +12,7 @@ use std::{
 use api_types::{ConfigurationSource, ConfigurationVariable};
 
 use super::{
-    unknown_variables::{UnknownVariable, unknown_variables},
+    unknown_variables::{UnknownVariable, known_names, unknown_variables},
     variables::{VARIABLES, Variable},
 };
 
@@ -62,7 +63,7 @@ impl Vars {
     /// Reads the environment of the process, and `.env` in the working folder.
     ///
     /// # Errors
-    /// Fails if `.env` exists, but can't be read or parsed.
+    /// Fails if `.env` exists, but can't be read or parsed, or if the value of a known variable is not UTF-8.
     pub fn from_process() -> Result<Self, ConfigError> {
         let mut values = HashMap::new();
         match dotenvy::from_filename_iter(".env") {
@@ -79,12 +80,32 @@ impl Vars {
                 return Err(ConfigError::new(".env", format!("can't be read ({error})"), "correct or remove the file"));
             }
         }
-        let mut from_dotenv: HashSet<String> = values.keys().cloned().collect();
-        for (name, value) in std::env::vars() {
-            from_dotenv.remove(&name);
-            values.insert(name, value);
+        let from_dotenv = values.keys().cloned().collect();
+        let mut vars = Self { values, from_dotenv };
+        vars.add_environment(std::env::vars_os())?;
+        Ok(vars)
+    }
+
+    /// Adds the variables of an environment, which replace those of `.env`. Ignores variables of other programs that
+    /// are not UTF-8.
+    pub(super) fn add_environment(
+        &mut self,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<(), ConfigError> {
+        for (name, value) in environment {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => {
+                    self.from_dotenv.remove(&name);
+                    self.values.insert(name, value);
+                }
+                Err(_) if known_names().contains(&name) => {
+                    return Err(ConfigError::new(&name, "is not UTF-8", "correct its value"));
+                }
+                Err(_) => {}
+            }
         }
-        Ok(Self { values, from_dotenv })
+        Ok(())
     }
 
     pub fn from_pairs<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
@@ -105,7 +126,7 @@ impl Vars {
         Ok(self.text(name)?.unwrap_or_else(|| default_of(name).to_owned()))
     }
 
-    /// Returns the value, or a default that depends on the caller.
+    /// Returns the value, or `default`, which the caller determines.
     pub fn text_or(&self, name: &str, default: &str) -> Result<String, ConfigError> {
         Ok(self.text(name)?.unwrap_or_else(|| default.to_owned()))
     }
@@ -217,7 +238,7 @@ impl Vars {
         }
     }
 
-    /// Parses a whole number from `min` to `max`. Falls back to `default`, which depends on other variables.
+    /// Parses a whole number from `min` to `max`. Falls back to `default`, which the caller determines.
     ///
     /// # Errors
     /// Returns the errors of [`Self::number`].

@@ -18,8 +18,8 @@
 //! (`http::ResponseMemory`), except one value that [`cell`] streams. Identifiers reach SQL only in quotes, as names
 //! found in the schema or as aliases. Values reach it only as parameters, and those of exports as settings.
 //!
-//! Not here: API keys and rate limits (`projects`, in front of this slice), grants (`tables`), DDL, and rows of schemas
-//! other than `public`.
+//! Deliberately absent: API keys and rate limits (`projects`, in front of this slice), grants (`tables`), DDL, and rows
+//! of schemas other than `public`.
 
 mod admin_routes;
 mod named_routes;

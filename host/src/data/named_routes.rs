@@ -1,4 +1,4 @@
-//! The rows of a table whose name is in the query.
+//! Requests for the rows of a table whose name is in the query.
 //!
 //! Browsers and proxies resolve `.` and `..` in a path, however they are encoded, so tables of these names have no
 //! path.
@@ -53,7 +53,7 @@ fn take_name(query: &str) -> ApiResult<(String, String)> {
 
 /// List rows of a table by a name in the query
 ///
-/// Like `GET /admin/v1/projects/{project}/tables/{table}/rows`, for tables named `.` or `..`.
+/// Like `GET /admin/v1/projects/{project}/tables/{table}/rows`, for names that proxies change in a path, such as `..`.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/table/rows",
@@ -71,7 +71,7 @@ pub(crate) async fn list_rows_by_name(NamedTableRequest(request): NamedTableRequ
 
 /// Read one value of a row by a table's name in the query
 ///
-/// Like `GET /admin/v1/projects/{project}/tables/{table}/cell`, for tables named `.` or `..`.
+/// Like `GET /admin/v1/projects/{project}/tables/{table}/cell`, for names that proxies change in a path, such as `..`.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/table/cell",
@@ -95,7 +95,8 @@ pub(crate) async fn get_cell_by_name(NamedTableRequest(request): NamedTableReque
 
 /// Change rows together by a table's name in the query
 ///
-/// Like `POST /admin/v1/projects/{project}/tables/{table}/changes`, for tables named `.` or `..`.
+/// Like `POST /admin/v1/projects/{project}/tables/{table}/changes`, for names that proxies change in a path, such as
+/// `..`.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/table/changes",

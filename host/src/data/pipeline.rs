@@ -115,17 +115,11 @@ impl DataService {
     /// Returns the errors of [`CellRequest::parse`] and planning, `not_found` if no row matches, `invalid_request` if
     /// several rows match, and the error of the statements.
     pub async fn get_cell(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<Response> {
-        let request = CellRequest::parse(query)?;
-        let schema = self.0.schemas.get(identity.project, identity.role).await?;
-        let failure = match cell::get_cell(&self.0.pools, identity, &schema, table, &request).await {
-            Ok(response) => return Ok(response),
-            Err(error) => Failure::from(error),
+        let request = &CellRequest::parse(query)?;
+        let attempt = |schema: Arc<Schema>| async move {
+            Ok::<_, Failure>(cell::get_cell(&self.0.pools, identity, &schema, table, request).await?)
         };
-        let Some(reason) = failure.refresh else { return Err(failure.error) };
-        match self.0.schemas.newer(identity.project, identity.role, &schema, reason).await? {
-            Some(newer) => cell::get_cell(&self.0.pools, identity, &newer, table, &request).await,
-            None => Err(failure.error),
-        }
+        self.run_with_schema_retry(identity, attempt).await
     }
 
     /// Handles a `POST` of several changes. Also returns parts of the response for the audit log.
@@ -140,20 +134,14 @@ impl DataService {
         table: &str,
         body: &[u8],
     ) -> ApiResult<(AuditParts, RowsResponse)> {
-        let request = ChangesRequest::parse(body)?;
+        let request = &ChangesRequest::parse(body)?;
         let details = AuditDetails(serde_json::json!({ "changes": request.changes.len(), "dryRun": request.dry_run }));
         let audit = (Extension(details), request.dry_run.then_some(Extension(NothingChanged)));
-        let schema = self.0.schemas.get(identity.project, identity.role).await?;
         let service = changes::Service { pools: &self.0.pools, limits: &self.0.limits, memory: &self.0.memory };
-        let failure = match changes::change_rows(service, identity, &schema, table, &request).await {
-            Ok(response) => return Ok((audit, response)),
-            Err(error) => Failure::from(error),
+        let attempt = |schema: Arc<Schema>| async move {
+            Ok::<_, Failure>(changes::change_rows(service, identity, &schema, table, request).await?)
         };
-        let Some(reason) = failure.refresh else { return Err(failure.error) };
-        match self.0.schemas.newer(identity.project, identity.role, &schema, reason).await? {
-            Some(newer) => Ok((audit, changes::change_rows(service, identity, &newer, table, &request).await?)),
-            None => Err(failure.error),
-        }
+        Ok((audit, self.run_with_schema_retry(identity, attempt).await?))
     }
 
     /// Handles a `POST` of rows.

@@ -105,8 +105,9 @@ pub(crate) async fn list_rows(request: TableRequest<Caller>) -> ApiResult<RowsRe
     ),
     request_body(content = serde_json::Value, description = "`{\"rows\":[{\"column\":value,…},…]}`"),
     responses(
-        (status = 201, body = serde_json::Value, description = "`{\"rows\":[…],\"count\":n}`, in the order of the \
-            request"),
+        (status = 201, body = serde_json::Value, description = "`{\"rows\":[…],\"count\":n}`, in the order of \
+            the request. If the rows have different columns, an upsert, or a trigger that skips rows, can change the \
+            order"),
         (status = 400, body = ErrorBody, description = "`invalid_json`, `invalid_value`, `unknown_column`"),
         (status = 403, body = ErrorBody, description = "The key or a row-level security policy does not allow it"),
         (status = 404, body = ErrorBody, description = "`unknown_table`"),

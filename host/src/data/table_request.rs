@@ -13,7 +13,7 @@ use crate::{
     projects::{AdminProject, Caller},
 };
 
-use super::{DataService, Identity, RowsResponse, pipeline::AuditParts};
+use super::{DataService, Identity, RowsResponse, message::shortened, pipeline::AuditParts};
 
 /// A request for the rows of one table, from either surface.
 pub(crate) struct TableRequest<C> {
@@ -43,7 +43,7 @@ impl<C: RowsCaller> TableRequest<C> {
 
     pub(super) async fn change(&self, body: &[u8]) -> ApiResult<(AuditParts, RowsResponse)> {
         if let Some(name) = self.query.split(['=', '&']).next().filter(|name| !name.is_empty()) {
-            return Err(ApiError::invalid(format!("Unknown parameter `{name}`. This route has no parameters.")));
+            return Err(ApiError::invalid(format!("Unknown parameter `{}`.", shortened(name))));
         }
         self.service.change(self.caller.identity(), &self.table, body).await
     }

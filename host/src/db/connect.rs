@@ -23,6 +23,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{
     DbError, DbRole,
     driver::ConnectionDriver,
+    project_database,
     wire::{Guarded, GuardedStream, Plain},
 };
 use crate::{config::Secret, error::describe_cause};
@@ -69,16 +70,12 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// The login of a project's role.
+    /// Returns the login of a project's role.
     pub(super) fn for_project(project: &str, role: DbRole, password: &Secret) -> Self {
-        Self {
-            user: Some(role_name(project, role)),
-            password: Some(password.clone()),
-            database: format!("proj_{project}"),
-        }
+        Self { user: Some(role.name(project)), password: Some(password.clone()), database: project_database(project) }
     }
 
-    /// The platform's login, from its database's URL.
+    /// Reads the platform's login from the URL of its database.
     pub(super) fn from_url(url: &Secret) -> anyhow::Result<Self> {
         let url = url::Url::parse(url.expose())?;
         let decode =
@@ -340,10 +337,6 @@ impl LoginError {
         // Class 57P: the server is starting, shutting down or recovering from a crash.
         self.code().is_none_or(|code| code.code().starts_with("57P"))
     }
-}
-
-fn role_name(project: &str, role: DbRole) -> String {
-    format!("proj_{project}_{}", role.suffix())
 }
 
 fn tls_config(root_certificates: Option<&str>) -> anyhow::Result<rustls::ClientConfig> {

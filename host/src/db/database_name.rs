@@ -38,8 +38,13 @@ impl fmt::Display for DatabaseName {
     }
 }
 
+/// Returns the name of a project's database in Postgres.
+pub fn project_database(project: &str) -> String {
+    format!("proj_{project}")
+}
+
 /// Checks an id by the rule of the table `projects`. Such an id is safe in the names of databases, roles and objects.
-fn is_project_id(id: &str) -> bool {
+pub fn is_project_id(id: &str) -> bool {
     (8..=24).contains(&id.len())
         && id.starts_with(|first: char| first.is_ascii_lowercase())
         && id.chars().all(|character| character.is_ascii_lowercase() || character.is_ascii_digit())

@@ -27,11 +27,11 @@ pub enum MigrationError {
          AtlasHub contains: start the version that applied it, or restore the database from a backup."
     )]
     Changed { version: i64, name: String },
-    #[error("Migration {version} ({name}) failed and was rolled back: {cause}")]
+    #[error("Migration {version} ({name}) failed and was rolled back: {cause}.")]
     Failed { version: i64, name: String, cause: sqlx::Error },
     #[error("Migration {version} was started by another tool and never completed: restore the database from a backup.")]
     Unfinished { version: i64 },
-    #[error("The platform database's migrations could not be read or applied: {0}")]
+    #[error("The platform database's migrations could not be read or applied: {0}.")]
     Database(#[from] sqlx::Error),
 }
 

@@ -56,7 +56,7 @@ pub mod restore;
 
 pub use availability::{Availability, ServerDown};
 pub use connect::{Credentials, ServerAddress};
-pub use database_name::{DatabaseName, InvalidDatabaseName};
+pub use database_name::{DatabaseName, InvalidDatabaseName, is_project_id, project_database};
 pub use dedicated_connection::DedicatedConnection;
 pub use driver::Notice;
 pub use error::{DbError, is_in_function};

@@ -225,7 +225,7 @@ impl ProjectPools {
         Ok(ExclusiveClient::new(client, notices, self.inner.server.clone()))
     }
 
-    /// Closes the connections to a project that is being deleted or whose roles changed.
+    /// Closes the connections to a project. Call it when the project is deleted, or when its database or roles change.
     pub fn close(&self, project: &str) {
         if let Some((_, pools)) = self.inner.pools.remove(project) {
             pools.iter().for_each(Pool::close);

@@ -36,7 +36,12 @@ impl DbRole {
     /// The roles that every project has.
     pub const OF_EVERY_PROJECT: [Self; 5] = [Self::Owner, Self::App, Self::Anon, Self::User, Self::Backup];
 
-    /// Returns the last part of the role's name in Postgres, `proj_<id>_<suffix>`.
+    /// Returns the name of a project's role in Postgres: `proj_<id>_<suffix>`.
+    pub fn name(self, project: &str) -> String {
+        format!("proj_{project}_{}", self.suffix())
+    }
+
+    /// Returns the last part of the role's name in Postgres.
     pub const fn suffix(self) -> &'static str {
         match self {
             Self::Owner => "owner",

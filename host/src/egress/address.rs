@@ -1,4 +1,4 @@
-//! Kinds of IP addresses: which of them requests from the platform may reach.
+//! Classifies IP addresses by whether requests from the platform may reach them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,7 +17,7 @@ pub(super) enum AddressKind {
 
 use AddressKind::{Metadata, Private, Public, Unusable};
 
-/// Returns the kind of an address. The kind of a translated address is that of the address embedded in it.
+/// Returns the kind of an address. The kind of a translated address follows from the address that is embedded in it.
 ///
 /// Follows the IANA special-purpose registries of IPv4 and IPv6 addresses (RFC 6890 and its updates).
 pub(super) fn kind_of(address: IpAddr) -> AddressKind {

@@ -47,11 +47,17 @@ struct Shared {
 
 impl Egress {
     /// Creates a client for the hosts on the allowlist. Trusts public certificate authorities and those in `trusted`.
+    ///
+    /// # Errors
+    /// Fails if the TLS configuration can't be built.
     pub fn new(allowed: AllowedHosts, trusted: &TrustedCertificates) -> anyhow::Result<Self> {
         Self::with_resolver(allowed, trusted, SystemResolver)
     }
 
-    /// Creates a client with a different resolver, for tests.
+    /// Like [`Self::new`], with a different resolver, for tests.
+    ///
+    /// # Errors
+    /// Fails if the TLS configuration can't be built.
     pub fn with_resolver(
         allowed: AllowedHosts,
         trusted: &TrustedCertificates,
@@ -63,6 +69,9 @@ impl Egress {
 
     /// Returns a client for the origin of `url` only, even if it is not on the allowlist: for a URL that the owner
     /// entered. A private address still needs an allowlist entry with `+private`.
+    ///
+    /// # Errors
+    /// Returns `InvalidUrl` if `url` is not an HTTP URL with a valid host.
     pub fn only(&self, url: &str) -> Result<Self, EgressError> {
         let (_, origin) = Origin::parse(url)?;
         let private =
@@ -74,6 +83,10 @@ impl Egress {
     /// Resolves a host that is not reached over HTTP and that the owner entered, for example a mail server. Returns its
     /// addresses; private ones only if the allowlist has an entry without a scheme and with `+private`. Connect to
     /// these addresses and don't resolve the host again.
+    ///
+    /// # Errors
+    /// Returns `InvalidUrl` if the host is not valid, `Unresolved` if it can't be resolved, and `PrivateAddress` if
+    /// none of its addresses is allowed.
     pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, EgressError> {
         let parsed = Host::parse(host).or_else(|_| Host::parse(&format!("[{host}]")));
         let host = parsed.ok().and_then(canonical_host).ok_or(EgressError::InvalidUrl("its host is not valid"))?;
@@ -87,6 +100,9 @@ impl Egress {
     /// by patterns `host`, `*.suffix` and `*`; an empty scope allows nothing.
     ///
     /// A response with any status is `Ok`. Dropping the future ends the exchange and closes its connection.
+    ///
+    /// # Errors
+    /// Returns the reason why the request was refused, or why there is no complete response.
     pub async fn send(&self, request: EgressRequest, scope: &[String]) -> Result<EgressResponse, EgressError> {
         let after = request.timeout.min(MAX_TIMEOUT);
         // The value is 0 before the first response.
@@ -107,7 +123,9 @@ impl Egress {
     /// A response with any status is `Ok`. The timeout of the request includes the body of the response. Dropping the
     /// future or the body ends the exchange and closes its connection. The upload ends with the response.
     ///
-    /// A redirect is not followed if the request would keep its streamed body.
+    /// # Errors
+    /// Returns the reason why the request was refused, or why there is no response. A redirect for which the request
+    /// would keep its streamed body is an error.
     pub async fn open(
         &self,
         request: EgressRequest,

@@ -82,8 +82,8 @@ impl Hop {
     /// Creates the hop that follows a redirect. A hop to another origin carries no credentials.
     ///
     /// # Errors
-    /// Fails if the target is not an HTTP URL, the body would be sent to another origin, or a streamed body would be
-    /// sent a second time.
+    /// Fails if the target is not an HTTP URL or contains a user or password, if the body would be sent to another
+    /// origin, or if a streamed body would be sent a second time.
     pub(super) fn follow(self, status: StatusCode, location: &HeaderValue) -> Result<Self, EgressError> {
         let location = location.to_str().map_err(|_| EgressError::InvalidUrl("the redirect's target is not text"))?;
         let url = self.url.join(location).map_err(|_| EgressError::InvalidUrl("the redirect's target is not a URL"))?;

@@ -16,7 +16,8 @@ pub const MAX_RESPONSE_BYTES: usize = 1 << 20;
 pub struct EgressRequest {
     /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `HEAD` or `OPTIONS`.
     pub method: String,
-    /// An absolute `http` or `https` URL without user and password. May be a secret: no message contains it.
+    /// An absolute `http` or `https` URL without user and password. Its path and query may be secret: messages contain
+    /// only the origin.
     pub url: String,
     pub headers: Vec<EgressHeader>,
     pub body: Option<EgressBody>,

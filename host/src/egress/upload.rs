@@ -53,7 +53,8 @@ struct Upload {
 }
 
 impl UploadBody {
-    /// The client's task owns the body, so `exchange` must be cancelled when the exchange ends.
+    /// Returns the body of a request, and the record of its failure. The client's task owns the body, so `exchange`
+    /// must be cancelled when the exchange ends.
     pub(super) fn new(upload: EgressUpload, max_bytes: u64, exchange: &CancellationToken) -> (Self, UploadFailure) {
         let EgressUpload { bytes, length } = upload;
         let stopped = Box::pin(exchange.clone().cancelled_owned());

@@ -39,7 +39,7 @@ impl DataFolder {
     /// user. The secrets and the data in it are private.
     ///
     /// # Errors
-    /// Fails if the folder can't be created.
+    /// Fails if the folder can't be created or its absolute path can't be determined.
     pub fn create(path: &Path) -> Result<Self, EmbeddedError> {
         DirBuilder::new()
             .recursive(true)
@@ -48,11 +48,6 @@ impl DataFolder {
             .and_then(|()| fs::canonicalize(path))
             .map(|path| Self { path })
             .map_err(EmbeddedError::path(path, REMEDY))
-    }
-
-    /// Returns the folder if an earlier start created it.
-    pub fn existing(path: &Path) -> Option<Self> {
-        fs::canonicalize(path).ok().filter(|path| path.join("lock").exists()).map(|path| Self { path })
     }
 
     /// Returns the absolute path of the folder.

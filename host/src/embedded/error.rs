@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 
-/// An error of the embedded services: one line with the problem and the remedy.
+/// An error of the embedded services: one line with the problem, and the remedy if one is known.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     #[error(transparent)]
@@ -31,7 +31,7 @@ pub enum EmbeddedError {
     NoAccount,
     #[error("{0}")]
     Binaries(String),
-    #[error("{program} failed: {output}")]
+    #[error("{program} failed: {output}.")]
     Program { program: &'static str, output: String },
     #[error("The embedded Postgres did not start: {reason} (its log: {}).", log.display())]
     NotStarted { reason: String, log: PathBuf },

@@ -7,7 +7,7 @@
 //!
 //! Modules in reading order:
 //! - `data_folder`: the folder, locked by one process.
-//! - `error`: errors with a message of one line, which contains the remedy.
+//! - `error`: errors with a message of one line, which contains the remedy if one is known.
 //! - `secrets`: generated secrets.
 //! - `postgres`, `store`: the services.
 //! - `services`: starts and stops them, and finds those of a running process.

@@ -48,7 +48,7 @@ impl HeldDataFolder {
     /// Creates the data folder if it is missing, and locks it.
     ///
     /// # Errors
-    /// Fails if another process has locked the folder, or it can't be created.
+    /// Fails if another process has locked the folder, or if the folder can't be created or locked.
     pub fn lock(config: &Config) -> Result<Self, EmbeddedError> {
         let folder = DataFolder::create(&config.data_dir)?;
         let lock = folder.lock()?;
@@ -59,7 +59,8 @@ impl HeldDataFolder {
     /// program; see [`PostgresSettings`].
     ///
     /// # Errors
-    /// Fails if the configuration uses external services, if an address is in use, or if a service does not start.
+    /// Fails if the configuration uses external services, if an address is in use, if a secret can't be read or
+    /// written, or if a service does not start.
     pub async fn start(self, config: &Config, launcher: Option<PathBuf>) -> Result<Embedded, EmbeddedError> {
         let Self { folder, lock } = self;
         let storage = embedded_storage(config)?;
@@ -91,7 +92,8 @@ impl HeldDataFolder {
     /// Starts only the store.
     ///
     /// # Errors
-    /// Fails if the configuration uses an external store, if the address is in use, or if the store does not start.
+    /// Fails if the configuration uses an external store, if the address is in use, if the store's key can't be read or
+    /// written, or if the store does not start.
     pub async fn start_store(self, config: &Config) -> Result<EmbeddedStoreAlone, EmbeddedError> {
         let Self { folder, lock } = self;
         let storage = embedded_storage(config)?;
@@ -137,7 +139,8 @@ impl Embedded {
 /// Returns the connection data of the services that another process runs on the data folder.
 ///
 /// # Errors
-/// Fails if that process has not finished its first start, or if its files can't be read.
+/// Fails if that process has not finished its first start, if its files can't be read, or if the configuration uses an
+/// external store.
 pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
     let folder = DataFolder::create(&config.data_dir)?;
     let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };
@@ -160,7 +163,7 @@ pub fn store_of_running(config: &Config) -> Result<ExternalStorageConfig, Embedd
     Ok(store::storage_config(embedded_storage(config)?, address, key))
 }
 
-/// Returns the connection data of the services. `obtain` returns a secret that the environment does not set.
+/// Returns the connection data of the services. `obtain` returns the secrets that the environment does not set.
 fn services(
     config: &Config,
     folder: &DataFolder,

@@ -116,7 +116,7 @@ impl EmbeddedStore {
         Ok(Self { shutdown, server, storage: storage_config(config, address, secret_key) })
     }
 
-    /// Waits for requests in flight, and stops the server.
+    /// Stops the server when requests in flight have completed, or after 35 s.
     pub async fn stop(self) {
         let Self { shutdown, server, .. } = self;
         drop(shutdown);

@@ -14,8 +14,8 @@ pub const RAISE_ROUTINE: &str = "exec_stmt_raise";
 /// Describes an error and its causes in one line for the log.
 ///
 /// For an error from Postgres, the description contains the SQLSTATE and the names of constraint, table, column and
-/// routine. The message is added only for [`SERVER_CLASSES`], and only if no RAISE wrote it. Otherwise message, detail
-/// and hint may contain values of rows, which are never logged.
+/// routine. The message is added only for [`SERVER_CLASSES`], and only if no RAISE wrote it. Other messages, and all
+/// details and hints, may contain values of rows, which are never logged.
 pub fn describe_cause(error: &(dyn Error + 'static)) -> String {
     let mut description = String::new();
     let mut next = Some(error);

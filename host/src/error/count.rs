@@ -1,4 +1,4 @@
-//! Numbers of things in messages.
+//! Writes numbers with their nouns in messages.
 
 use std::fmt::Display;
 

@@ -2,7 +2,7 @@
 //!
 //! Slices have their own internal errors and map each case by hand to an [`ApiError`]. Its cause is logged where the
 //! response is written (`http::request_id`), and never reaches a client. `cause` describes it without values of rows.
-//! `count` writes numbers of things in messages.
+//! `count` writes numbers with their nouns in messages.
 
 mod cause;
 mod codes;
@@ -204,7 +204,7 @@ pub fn is_unstorable_text(sqlstate: &str) -> bool {
 }
 
 /// Maps errors of the platform database that a query did not map itself: 400 for a string that can't be stored, 503 if
-/// the database can't be reached or its disk is full, otherwise 500.
+/// the database can't be reached or lacks connections, memory or disk space, otherwise 500.
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(|database| database.code());

@@ -33,7 +33,7 @@ pub(crate) struct EventsQuery {
 ///
 /// Streams server-sent events. The name of an event is the kind of the changed resource: `run`, `job`, `project`,
 /// `backup`, `restore`, `plugin`, `channel` or `system`. Its data contains the id, the project and the new state;
-/// states in between may be left out. A comment is sent at least every 15 seconds.
+/// states in between may be left out. After 15 seconds without an event, a comment is sent.
 ///
 /// The stream begins with an event `system`. With the state `started`, the client must read all its data again. With
 /// `resumed`, nothing was missed since the event in `Last-Event-ID`. `started` can also come later, if there were too

@@ -26,7 +26,7 @@ mod responses;
 
 pub use audit_extensions::{AuditDetails, AuditTarget, NothingChanged};
 pub use body::{ApiJson, ApiPath, ApiQuery, JsonBody, NoFields, NoQuery, OptionalJson};
-pub use client_address::{ClientAddress, add_client_address};
+pub use client_address::{ClientAddress, add_client_address, client_network};
 pub use connections::{HeldUntilWritten, ListenerLimits, raise_open_file_limit, serve_connections};
 pub use decode::json_syntax_error;
 pub use event_stream::{HEARTBEAT, HEARTBEAT_INTERVAL, event_stream, write_event};

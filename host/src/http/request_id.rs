@@ -23,8 +23,8 @@ static LIMIT_LOG: LimitLog = LimitLog::new();
 #[derive(Debug, Clone)]
 pub struct RequestId(pub std::sync::Arc<str>);
 
-/// Middleware outside of all others: gives the request its id, writes the body of an [`ApiError`], logs failures,
-/// records metrics, and adds the version of AtlasHub, by which pages of the dashboard detect an upgrade.
+/// The outermost middleware: gives the request its id, writes the body of an [`ApiError`], logs failures, records
+/// metrics, and adds the version of AtlasHub, by which pages of the dashboard detect an upgrade.
 pub async fn finish_response(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId(Uuid::now_v7().simple().to_string().into());
@@ -66,7 +66,8 @@ fn log_error(error: &ApiError, id: &RequestId) {
     }
 }
 
-/// Returns whether the error is no fault of the server, but a limit that clients can exceed as often as they want.
+/// Returns whether the error reports a limit that clients can exceed as often as they want, and not a fault of the
+/// server.
 fn is_exceeded_limit(code: Code) -> bool {
     matches!(code, Code::Overloaded | Code::Timeout)
 }

@@ -26,7 +26,6 @@ mod state;
 pub(crate) use catalogue::{RunStartedResponse, routes::*, run_started};
 pub(crate) use runs::routes::*;
 
-pub use crate::object_store::PLATFORM_BUCKET;
 pub use built_in::{BuiltInJob, WithBuiltIn};
 pub use catalogue::{JobConcern, JobConcernKind, NewRun, SEALED_COLUMNS, job_body_identity, job_headers_identity};
 pub use redact::{Redactor, StreamRedactor};

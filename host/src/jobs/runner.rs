@@ -123,12 +123,14 @@ pub trait RunOutput: Send + Sync + 'static {
     /// Starts the run's time limit. A runner calls it once per run, as soon as the run no longer waits for a permit.
     fn started(&self) {}
 
-    /// `fields` is a JSON object, or null.
+    /// Adds a line to the log. `fields` is a JSON object, or null.
     fn log(&self, level: LineLevel, message: &str, fields: serde_json::Value);
 
-    /// Says in the log that the runner dropped lines at its end. `reason` completes the sentence "…, because".
+    /// Records in the log that the runner dropped the lines that would follow. `reason` completes the sentence "…,
+    /// because".
     fn lines_dropped(&self, count: u64, reason: &str);
 
+    /// Replaces the progress.
     fn progress(&self, done: u64, total: Option<u64>, message: &str);
 
     /// Appends a note, such as the number of bytes so far, to the message of the progress. It replaces an earlier note,

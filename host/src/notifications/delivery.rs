@@ -142,6 +142,7 @@ async fn send(state: &NotificationState, channel: Uuid, delivery: &Attempt) -> R
     send_message(state, delivery.kind, settings, &message, delivery.recipient.as_deref()).await
 }
 
+/// The error of a channel whose settings are damaged, or sealed with a key that this node does not have.
 pub(super) const UNREADABLE_SETTINGS: &str = "The channel's settings can't be opened with the current master key.";
 
 /// Sends one message to a channel of the given kind and settings. With `recipient`, sends it only to that address.

@@ -12,7 +12,7 @@ pub struct ChannelHealth {
     pub name: String,
     pub events: Vec<NotificationEvent>,
     pub enabled: bool,
-    /// Error of the newest attempt to deliver, if it failed.
+    /// Error of the newest attempt to deliver or to test, if it failed.
     pub last_error: Option<String>,
     /// Time of the oldest recorded failure since the last success.
     pub failing_since: Option<DateTime<Utc>>,

@@ -38,6 +38,11 @@ pub use post_policy::{PostPolicy, SignedPost};
 pub use presign::{IfExists, PartConditions, PutConditions, SignedRequest};
 pub use upload::{MAX_UPLOAD_BYTES, StoredUpload, Upload};
 
-/// The platform's own bucket, for backups and run logs. No API key can access it, and deleting a project leaves it
-/// unchanged.
+/// The platform's own bucket, for backups, exports, uploaded files and run logs. No API key can access it. Backups
+/// outlive their project.
 pub const PLATFORM_BUCKET: &str = "atlashub-platform";
+
+/// Returns the name of a project's bucket in the object store.
+pub fn project_bucket(project: &str) -> String {
+    format!("proj-{project}")
+}

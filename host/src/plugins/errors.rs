@@ -27,9 +27,9 @@ pub enum PluginError {
     KeyRevoked(String),
     #[error("Another key with the id {0} already exists.")]
     KeyIdTaken(String),
-    #[error("a secret can't be sealed: {0}")]
+    #[error("A secret can't be encrypted: {0}.")]
     Seal(#[from] SealError),
-    #[error("the platform database returned an error: {0}")]
+    #[error("The platform database returned an error: {0}.")]
     Database(#[from] sqlx::Error),
 }
 

@@ -86,8 +86,8 @@ pub(crate) async fn revoke_plugin(
 
 /// Delete a plugin's approval
 ///
-/// Deletes its settings and secrets too. A plugin whose files still exist needs approval again. Revoked files stay
-/// revoked, and the highest serial stays recorded.
+/// Deletes its settings and secrets too. A plugin whose files still exist needs approval again. A first-party plugin is
+/// approved by default again. Revoked files stay revoked, and the highest serial stays recorded.
 #[utoipa::path(delete, path = "/admin/v1/plugins/{plugin}", tag = "plugins", params(("plugin" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
 pub(crate) async fn forget_plugin(

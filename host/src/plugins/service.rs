@@ -1,4 +1,4 @@
-//! All plugins of this process, for the handlers, the runner and the command line.
+//! All plugins of this process, for the handlers and the runner. The command line uses `tooling` instead.
 
 use std::{sync::Arc, time::Duration};
 
@@ -161,7 +161,7 @@ impl Plugins {
     }
 
     /// Deletes a plugin's approval with its settings and secrets. A plugin whose files still exist needs approval
-    /// again.
+    /// again. A first-party plugin is approved by default again.
     ///
     /// # Errors
     /// Returns an error if the plugin has no approval, or if the platform database is unavailable.

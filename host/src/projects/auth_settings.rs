@@ -66,10 +66,10 @@ impl AuthSettingsCache {
         Ok(settings)
     }
 
-    /// Returns the settings of a project that has switched login on.
+    /// Returns the settings of an existing project whose login is on.
     ///
     /// # Errors
-    /// Returns 404 `auth_disabled` if it has not, and 503 if Postgres can't be reached.
+    /// Returns 404 `auth_disabled` if it is off, and 503 if Postgres can't be reached.
     pub async fn enabled(&self, project: &str) -> ApiResult<Arc<StoredAuthSettings>> {
         self.get(project).await?.filter(|settings| settings.enabled).ok_or_else(|| {
             ApiError::new(Code::AuthDisabled, "End-user login is off for this project.")

@@ -12,8 +12,8 @@
 //! - `totals`: the list of projects with their sizes and counts.
 //! - `admin_project`: the extractor for the path segment `{project}` of the admin surface.
 //!
-//! Not here: end users and their sessions (`auth`), a project's rows (`data`), its files (`storage`), the exposure of
-//! its tables (`tables`).
+//! Deliberately absent: end users and their sessions (`auth`), a project's rows (`data`), its files (`storage`), the
+//! exposure of its tables (`tables`).
 
 mod admin_project;
 mod auth_settings;
@@ -96,7 +96,7 @@ impl ProjectsState {
     }
 }
 
-/// Called with the id of a project that is being deleted.
+/// Called with the id of a project that was deleted.
 pub type ForgetProject = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Starts a backup of the project with this id and returns the id of the run.

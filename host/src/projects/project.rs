@@ -11,7 +11,11 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{queries, row_cache::RowCache};
-use crate::error::{ApiError, ApiResult};
+use crate::{
+    db::project_database,
+    error::{ApiError, ApiResult},
+    object_store::project_bucket,
+};
 
 /// Maximum age of a cached project row.
 const MAX_CACHE_AGE: Duration = Duration::from_secs(1);
@@ -38,17 +42,12 @@ pub struct ProjectRef {
 impl ProjectRef {
     /// Returns the name of the Postgres database.
     pub fn database(&self) -> String {
-        format!("proj_{}", self.id)
+        project_database(&self.id)
     }
 
     /// Returns the name of the bucket in the object store.
     pub fn bucket(&self) -> String {
-        Self::bucket_of(&self.id)
-    }
-
-    /// Returns the name of the bucket of the project with this id.
-    pub(super) fn bucket_of(id: &str) -> String {
-        format!("proj-{id}")
+        project_bucket(&self.id)
     }
 
     pub fn to_wire(&self) -> Project {

@@ -38,7 +38,7 @@ impl<K: Eq + Hash, V: Clone> RowCache<K, V> {
         self.rows.get(key).map(|row| row.clone())
     }
 
-    /// Call this before the query.
+    /// Marks the beginning of a query. Must be called before the query is sent.
     pub(super) fn begin_read(&self) -> Reading {
         Reading { forgotten: self.forgotten.load(Ordering::SeqCst) }
     }

@@ -213,8 +213,8 @@ pub fn public_router(app: &App) -> Router {
     add_layers(app, gated)
 }
 
-/// Returns the router of the admin surface: `/admin/v1`, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`, and the
-/// dashboard at every other path.
+/// Returns the router of the admin surface: `/admin/v1`, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`, the
+/// dashboard's files, and its page at every other path that a browser navigates to.
 pub fn admin_router(app: &App) -> Router {
     let limits = request_limits(app, app.config().connections.admin, ADMIN_TIMEOUT);
     let metrics = Router::from(metrics_routes())

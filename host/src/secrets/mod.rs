@@ -1,10 +1,11 @@
 //! Cryptography at rest: sealing under the master key, random tokens, hashes, and comparison in constant time.
 //!
 //! `sealer` seals and opens single values. `sealed_column` describes the columns that store them, and re-seals them
-//! when the master key changes. `age_file` encrypts streams to public keys. `derived_key` derives keys for other
-//! purposes. `tokens` generates random tokens and passwords, hashes bytes, and compares them in constant time.
+//! when the master key changes. `age_file` encrypts streams to recipients, and decrypts them. `derived_key` derives
+//! keys for other purposes. `tokens` generates random tokens and passwords, hashes bytes, and compares them in constant
+//! time.
 //!
-//! Not here: signatures of access tokens (`auth`, `projects::gate`), TLS.
+//! Deliberately absent: signatures of access tokens (`auth`, `projects::gate`), TLS.
 
 pub mod age_file;
 mod derived_key;

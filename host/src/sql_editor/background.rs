@@ -27,7 +27,7 @@ pub struct ScriptRequest {
     pub sql: String,
     #[serde(default)]
     pub read_only: bool,
-    /// Whether it runs in one transaction (default true).
+    /// Whether the script runs in one transaction (default true).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<bool>,
 }

@@ -37,7 +37,7 @@ pub(super) async fn checked_statement(sql: &str, permissions: Permissions) -> Ap
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ScriptOptions {
     pub(super) read_only: bool,
-    /// Whether it runs in one transaction (default true).
+    /// Whether the script runs in one transaction (default true).
     pub(super) transaction: Option<bool>,
     pub(super) max_rows: usize,
 }

@@ -1,4 +1,4 @@
-//! Finds the data and objects that a statement destroys. It uses the parse tree, so comments and strings are ignored.
+//! Finds the data and objects that a statement destroys. Reads the parse tree, so comments and strings are ignored.
 
 use std::collections::HashSet;
 
@@ -121,7 +121,8 @@ pub(super) fn relation_name(relation: &Value) -> Option<QualifiedName> {
     Some((schema.map(str::to_owned), name.to_owned()))
 }
 
-/// Returns the name of the object that a statement creates. `None` if it may already exist, as with `IF NOT EXISTS`.
+/// Returns the name of the object that a statement creates. Returns `None` if the object may already exist, as with
+/// `IF NOT EXISTS`.
 fn created(kind: &str, node: &Value) -> Option<QualifiedName> {
     if node["if_not_exists"] == true || node["replace"] == true {
         return None;

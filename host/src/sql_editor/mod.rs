@@ -13,7 +13,7 @@
 //!
 //! [`saved_routes`] serves the [`saved_queries`] and the [`history`], both in the platform database.
 //!
-//! Not here: import and export (`transfers`), rows of tables (`data`), the names for completion (`data`).
+//! Deliberately absent: import and export (`transfers`), rows of tables (`data`), the names for completion (`data`).
 
 mod routes;
 mod saved_routes;

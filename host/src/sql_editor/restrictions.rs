@@ -11,6 +11,7 @@ use super::{
     syntax_tree::{SyntaxTree, kind_of, names, string_constant},
 };
 
+// The alternatives that several rejections name.
 const ROLES: &str = "AtlasHub manages the roles and their passwords. Use API keys and table exposure instead.";
 const TRANSACTIONS: &str = "A script already runs in one transaction. Remove the statement, or send \
      `\"transaction\": false` to commit each statement on its own.";
@@ -171,7 +172,8 @@ pub(super) fn rejected_function(name: &str) -> Rejection {
         name if name.starts_with("dblink") => "The editor can access only this project's database.",
         "pg_terminate_backend" | "pg_cancel_backend" => "It affects other sessions.",
         "set_config" => "Use SET as a separate statement.",
-        "pg_reload_conf" | "pg_rotate_logfile" | "pg_promote" | "pg_switch_wal" => SERVER,
+        "pg_reload_conf" | "pg_rotate_logfile" | "pg_promote" | "pg_switch_wal" | "pg_backup_start"
+        | "pg_backup_stop" => SERVER,
         _ => FILES,
     };
     Rejection::NotSupported { what: format!("the function {name}()"), instead }

@@ -1,7 +1,5 @@
 //! Receives the rows of a statement, up to the limits of a response.
 
-use std::fmt::Write as _;
-
 use api_types::{SqlColumn, SqlNotice};
 use serde::Serialize;
 use tokio_postgres::{SimpleQueryRow, types::Type};
@@ -159,13 +157,13 @@ impl ResultRows {
 
     /// Returns the notice for a result that was truncated by a limit other than `maxRows`.
     pub(super) fn truncation_notice(&self) -> Option<SqlNotice> {
-        let mut message = "The rows were truncated because ".to_owned();
-        // Writing to a String can't fail.
-        let _ = match self.truncated_by? {
+        let reason = match self.truncated_by? {
             Limit::Rows => return None,
-            Limit::Size => write!(message, "the response reached {} MiB.", self.max_bytes.min(MAX_VALUE_BYTES) >> 20),
-            Limit::Memory => write!(message, "the memory for responses is in use."),
+            // In a script, the results of earlier statements fill the response too, so no number is named.
+            Limit::Size => "the response reached its maximum size",
+            Limit::Memory => "the memory for responses is in use",
         };
+        let message = format!("The rows were truncated because {reason}.");
         Some(SqlNotice { severity: "WARNING".to_owned(), message })
     }
 }

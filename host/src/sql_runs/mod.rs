@@ -3,7 +3,7 @@
 //! [`SqlJob`] executes these runs, which have the plugin `sql` and the job `script`. A scheduled job can run SQL in the
 //! same way.
 //!
-//! Not here: running statements (`sql_editor`), the queue and history of runs (`jobs`).
+//! Deliberately absent: running statements (`sql_editor`), the queue and history of runs (`jobs`).
 
 mod job;
 mod routes;

@@ -31,7 +31,7 @@ pub(crate) async fn list_buckets(
 
 /// Create a bucket
 ///
-/// Only the owner and the secret key can access the new bucket until it is exposed.
+/// Publishable keys and signed-in users can't access the new bucket until it is exposed.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets",

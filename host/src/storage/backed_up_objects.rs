@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::{
+    buckets,
     path::{BucketName, ObjectPath},
     records,
     state::StorageState,
@@ -46,14 +47,7 @@ impl StorageState {
         if max_object_bytes < 1 {
             return Err(ApiError::invalid("The maximum size of an object must be at least 1."));
         }
-        sqlx::query(
-            "INSERT INTO buckets (project_id, name, max_object_bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        )
-        .bind(project_id)
-        .bind(name.as_str())
-        .bind(max_object_bytes)
-        .execute(&self.platform)
-        .await?;
+        buckets::insert_bucket(&self.platform, project_id, name.as_str(), max_object_bytes).await?;
         self.bucket_settings.invalidate(project_id);
         Ok(())
     }

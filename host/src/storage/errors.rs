@@ -8,6 +8,7 @@ pub(super) fn object_not_found() -> ApiError {
 }
 
 pub(super) fn object_exists(path: &ObjectPath) -> ApiError {
-    ApiError::new(Code::ObjectExists, format!("The object `{}` already exists.", path.key()))
-        .with_hint("Choose another path, or send `\"upsert\": true` with the secret key to replace it.")
+    ApiError::new(Code::ObjectExists, format!("The object `{}` already exists.", path.key())).with_hint(
+        "Choose another path. To replace the object, sign the upload with `\"upsert\": true` and the secret key.",
+    )
 }

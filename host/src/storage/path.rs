@@ -7,7 +7,10 @@ use std::{borrow::Cow, fmt};
 
 use percent_encoding::percent_decode_str;
 
-use crate::error::{ApiError, Code};
+use crate::{
+    db::is_project_id,
+    error::{ApiError, Code},
+};
 
 /// Maximum length of an object key in bytes, including bucket and slash. This is S3's own limit.
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -215,11 +218,7 @@ fn check_plain(path: &str, shape: Shape) -> Result<(), &'static str> {
 /// Returns whether `segment` is `proj-<id>`, the name of a project's bucket in the store. A path that starts with it is
 /// most likely an attempt to access another project.
 pub(super) fn is_project_bucket(segment: &str) -> bool {
-    segment.strip_prefix("proj-").is_some_and(|id| {
-        (8..=24).contains(&id.len())
-            && id.starts_with(|first: char| first.is_ascii_lowercase())
-            && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    })
+    segment.strip_prefix("proj-").is_some_and(is_project_id)
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use super::{
     records::{self, NewUpload, ObjectContext, inspect_object},
     state::StorageState,
 };
-use crate::error::{ApiError, ApiResult, Code};
+use crate::{
+    error::{ApiError, ApiResult, Code},
+    object_store::project_bucket,
+};
 
 /// Time within which the object must be stored. If it never arrives, a sweep removes its record a day after this time.
 const RECORD_LIFETIME: Duration = Duration::from_secs(3600);
@@ -61,7 +64,7 @@ impl StorageState {
     /// # Errors
     /// Fails if the store or the platform database is unavailable. A sweep then records the size later.
     pub async fn finish_plugin_object(&self, object: &PluginObject) -> ApiResult<()> {
-        let store_bucket = format!("proj-{}", object.project_id);
+        let store_bucket = project_bucket(&object.project_id);
         let context = ObjectContext {
             state: self,
             project_id: &object.project_id,

@@ -3,7 +3,7 @@
 //! [`DeletionJob`] executes these runs, which have the plugin `storage` and the job `delete`. A scheduled job can
 //! delete objects in the same way.
 //!
-//! Not here: deleting objects (`storage`), the queue and history of runs (`jobs`).
+//! Deliberately absent: deleting objects (`storage`), the queue and history of runs (`jobs`).
 
 mod job;
 mod routes;

@@ -41,7 +41,7 @@ pub(super) async fn facts(pools: &ProjectPools, project: &str, table: Option<&st
     let mut statement = Statement::new(include_str!("access_facts.sql"));
     statement.push(table);
     for role in [DbRole::Anon, DbRole::User, DbRole::App] {
-        statement.push(Some(format!("proj_{project}_{}", role.suffix())));
+        statement.push(Some(role.name(project)));
     }
     let rows = pools.fetch(project, DbRole::Owner, &statement).await?;
     let json: &str = match rows.first() {
@@ -99,8 +99,8 @@ impl AccessFacts {
         }
     }
 
-    /// Returns the findings about the access to this table.
-    fn findings(&self) -> Vec<AccessFinding> {
+    /// Returns the findings about the access to this table of a project.
+    fn findings(&self, project: &str) -> Vec<AccessFinding> {
         let callers = self.callers();
         let publishable_reads =
             callers.iter().any(|access| access.caller == ApiCaller::Publishable && access.select == RowAccess::All);
@@ -117,7 +117,8 @@ impl AccessFacts {
                 TableKind::View if !self.security_invoker && (reads || !writes.is_empty()) => {
                     let mut operations = if reads { vec!["select"] } else { Vec::new() };
                     operations.extend(writes);
-                    findings.push(self.finding(AccessFindingKind::SecurityDefinerView, access.caller, &operations));
+                    let kind = AccessFindingKind::SecurityDefinerView;
+                    findings.push(self.finding(project, kind, access.caller, &operations));
                 }
                 TableKind::View | TableKind::MaterializedView => {}
                 TableKind::Table | TableKind::ForeignTable if !writes.is_empty() => {
@@ -125,13 +126,13 @@ impl AccessFacts {
                         true => AccessFindingKind::WriteThroughOpenPolicy,
                         false => AccessFindingKind::WriteWithoutRowSecurity,
                     };
-                    findings.push(self.finding(kind, access.caller, &writes));
+                    findings.push(self.finding(project, kind, access.caller, &writes));
                 }
                 TableKind::Table | TableKind::ForeignTable => {
                     let is_open = reads && !self.row_level_security && !publishable_reads;
                     if is_open && access.caller == ApiCaller::SignedIn {
                         let kind = AccessFindingKind::ReadWithoutRowSecurity;
-                        findings.push(self.finding(kind, access.caller, &["select"]));
+                        findings.push(self.finding(project, kind, access.caller, &["select"]));
                     }
                 }
             }
@@ -139,7 +140,7 @@ impl AccessFacts {
         findings
     }
 
-    fn finding(&self, kind: AccessFindingKind, caller: ApiCaller, operations: &[&str]) -> AccessFinding {
+    fn finding(&self, project: &str, kind: AccessFindingKind, caller: ApiCaller, operations: &[&str]) -> AccessFinding {
         let name = &self.name;
         let who = match caller {
             ApiCaller::SignedIn => "Every signed-in user",
@@ -149,6 +150,16 @@ impl AccessFacts {
         let verbs = joined(&verbs);
         let table = format!("public.{}", escape_identifier(name));
         let (reason, remedy) = match kind {
+            AccessFindingKind::WriteWithoutRowSecurity | AccessFindingKind::ReadWithoutRowSecurity
+                if self.kind == TableKind::ForeignTable =>
+            {
+                let role = escape_identifier(&role_of(caller).name(project));
+                let privileges = operations.join(", ").to_uppercase();
+                (
+                    "a foreign table has no row-level security".to_owned(),
+                    format!("REVOKE {privileges} ON TABLE {table} FROM {role}"),
+                )
+            }
             AccessFindingKind::WriteWithoutRowSecurity | AccessFindingKind::ReadWithoutRowSecurity => {
                 ("row-level security is off".to_owned(), format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"))
             }
@@ -183,9 +194,18 @@ impl AccessFacts {
 /// Returns the findings about the access to the tables of a project, the most serious first.
 pub(super) async fn findings(pools: &ProjectPools, project: &str) -> ApiResult<Vec<AccessFinding>> {
     let facts = facts(pools, project, None).await?;
-    let mut findings: Vec<AccessFinding> = facts.iter().flat_map(AccessFacts::findings).collect();
+    let mut findings: Vec<AccessFinding> = facts.iter().flat_map(|facts| facts.findings(project)).collect();
     findings.sort_by(|left, right| (left.kind, &left.table).cmp(&(right.kind, &right.table)));
     Ok(findings)
+}
+
+/// Returns the role as which a caller's requests run.
+fn role_of(caller: ApiCaller) -> DbRole {
+    match caller {
+        ApiCaller::Publishable => DbRole::Anon,
+        ApiCaller::SignedIn => DbRole::User,
+        ApiCaller::SecretKey => DbRole::App,
+    }
 }
 
 /// Returns whether a policy accepts every row for an operation.
@@ -276,7 +296,7 @@ mod tests {
     #[test]
     fn findings_name_only_operations_that_a_caller_can_perform() {
         let kinds = |facts: &AccessFacts| -> Vec<(AccessFindingKind, ApiCaller)> {
-            facts.findings().into_iter().map(|finding| (finding.kind, finding.caller)).collect()
+            facts.findings("p").into_iter().map(|finding| (finding.kind, finding.caller)).collect()
         };
         use AccessFindingKind::{WriteThroughOpenPolicy, WriteWithoutRowSecurity};
         let open = table(false, &serde_json::json!([]));
@@ -285,13 +305,19 @@ mod tests {
             [(WriteWithoutRowSecurity, ApiCaller::Publishable), (WriteWithoutRowSecurity, ApiCaller::SignedIn)]
         );
         assert_eq!(
-            open.findings()[0].message,
+            open.findings("p")[0].message,
             "Anyone with the publishable key can insert, change and delete every row of `notes`: \
              row-level security is off."
         );
         assert_eq!(kinds(&table(true, &serde_json::json!([]))), []);
         let inserts = table(true, &serde_json::json!([policy("insert", &["publishable"], None, Some("true"))]));
         assert_eq!(kinds(&inserts), [(WriteThroughOpenPolicy, ApiCaller::Publishable)]);
-        assert_eq!(inserts.findings()[0].remedy, "DROP POLICY \"insert policy\" ON public.\"notes\"");
+        assert_eq!(inserts.findings("p")[0].remedy, "DROP POLICY \"insert policy\" ON public.\"notes\"");
+        // Postgres can't enable row-level security for a foreign table.
+        let foreign = AccessFacts { kind: TableKind::ForeignTable, ..open };
+        assert_eq!(
+            foreign.findings("p")[0].remedy,
+            "REVOKE INSERT, UPDATE, DELETE ON TABLE public.\"notes\" FROM \"proj_p_anon\""
+        );
     }
 }

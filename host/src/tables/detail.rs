@@ -52,7 +52,7 @@ pub(super) async fn get(pools: &ProjectPools, project: &str, name: &str) -> ApiR
     let mut statement = Statement::new(include_str!("detail.sql"));
     statement.push(Some(name));
     for role in [DbRole::Anon, DbRole::User] {
-        statement.push(Some(format!("proj_{project}_{}", role.suffix())));
+        statement.push(Some(role.name(project)));
     }
     let rows = pools.fetch(project, DbRole::Owner, &statement).await?;
     let Some(row) = rows.first() else { return Ok(None) };

@@ -21,7 +21,7 @@ pub(super) async fn update(
     let mut sql = String::from("BEGIN;");
     for (role, access) in [(DbRole::Anon, request.publishable), (DbRole::User, request.signed_in)] {
         let Some(access) = access else { continue };
-        push_grants(&mut sql, &format!("proj_{project}_{}", role.suffix()), &table.table.name, &sequences, access);
+        push_grants(&mut sql, &role.name(project), &table.table.name, &sequences, access);
     }
     sql.push_str("COMMIT;");
     let mut client = pools.exclusive(project, DbRole::Owner).await?;
@@ -126,8 +126,16 @@ fn check_confirmed(table: &AdminTable, request: &UpdateTableExposure) -> ApiResu
         }
         _ => return Ok(()),
     };
+    let hint = match table.table.kind {
+        TableKind::Table | TableKind::View => {
+            "Enable row-level security and add a policy, or send `\"confirm\": true`."
+        }
+        TableKind::MaterializedView | TableKind::ForeignTable => {
+            "Send `\"confirm\": true`. Postgres has no row-level security for materialized views and foreign tables."
+        }
+    };
     Err(ApiError::new(Code::ConfirmationRequired, format!("The table has no row-level security: {danger}."))
-        .with_hint("Enable row-level security and add a policy, or send `\"confirm\": true`."))
+        .with_hint(hint))
 }
 
 #[cfg(test)]

@@ -127,8 +127,8 @@ async fn list<T: DeserializeOwned>(
 ) -> ApiResult<Vec<T>> {
     let mut statement = Statement::new(sql);
     statement.push(listing.name);
-    statement.push(Some(format!("proj_{project}_anon")));
-    statement.push(Some(format!("proj_{project}_user")));
+    statement.push(Some(DbRole::Anon.name(project)));
+    statement.push(Some(DbRole::User.name(project)));
     statement.push(listing.after);
     statement.push(listing.limit.map(|limit| limit.to_string()));
     statement.push(listing.name_part);

@@ -4,7 +4,7 @@
 //! changes the grants. [`access`] computes the rows that each caller can reach, from grants and row-level security.
 //! [`detail`] reads one table with all its details and its [`definition`] as SQL.
 //!
-//! Not here: rows (`data`).
+//! Deliberately absent: rows (`data`).
 
 mod routes;
 

@@ -116,7 +116,8 @@ pub(crate) async fn update_exposure(
 
 /// Set the exposure of a table by a name in the query
 ///
-/// Like `PUT /admin/v1/projects/{project}/tables/{table}/exposure`, for tables named `.` or `..`.
+/// Like `PUT /admin/v1/projects/{project}/tables/{table}/exposure`, for names that proxies change in a path, such as
+/// `..`.
 #[utoipa::path(put, path = "/admin/v1/projects/{project}/table/exposure", tag = "tables",
     params(("project" = String, Path), TableNameQuery), request_body = UpdateTableExposure,
     responses((status = 200, body = AdminTable), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]

@@ -3,8 +3,8 @@
 //! `middleware` writes an entry for each change; `request_entry` contains its steps. `actions` names the action of each
 //! request, and lists the requests that are not recorded although their method allows changes. `routes` lists the
 //! entries, and `export` returns them as a file. Handlers add details to their entry with `http::AuditDetails` and
-//! `http::AuditTarget`. Not here: inserting an entry (`db::audit`), which other slices use for changes that do not come
-//! through the admin API.
+//! `http::AuditTarget`. Deliberately absent: inserting an entry (`db::audit`), which other slices use for changes that
+//! do not come through the admin API.
 
 mod actions;
 

@@ -1,7 +1,7 @@
 //! Failed sign-ins: limits them per address, and combines them into few audit entries.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     num::NonZeroU32,
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
@@ -9,6 +9,8 @@ use std::{
 
 use dashmap::DashMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+
+use crate::http::client_network;
 
 /// Failures per minute after which an address must wait.
 const MAX_FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
@@ -48,13 +50,13 @@ impl Attempts {
     /// Returns the time that the address must wait until its next code is checked, even a correct one, and its next
     /// wrong token is counted. Returns `None` if it need not wait.
     pub(super) fn remaining_wait(&self, address: IpAddr) -> Option<Duration> {
-        let until = *self.blocked_until.get(&network(address))?;
+        let until = *self.blocked_until.get(&client_network(address))?;
         until.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())
     }
 
     /// Counts a failure. Returns the number of failures to record now, or `None` if a recent entry covers this one.
     pub(super) fn count_failure(&self, address: IpAddr, kind: &'static str) -> Option<u32> {
-        let address = network(address);
+        let address = client_network(address);
         if let Err(denied) = self.limiter.check_key(&address) {
             let wait = denied.wait_time_from(self.limiter.clock().now());
             self.blocked_until.insert(address, Instant::now() + wait);
@@ -79,15 +81,6 @@ impl Attempts {
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
         }
-    }
-}
-
-/// Returns an IPv4 address as it is, but only the first 64 bits of an IPv6 address, because providers assign no smaller
-/// network to a customer.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-        address => address,
     }
 }
 

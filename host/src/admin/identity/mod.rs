@@ -8,8 +8,8 @@
 //! - `authenticate`: finds the caller of a request with the modules above. `middleware` uses it for every request to
 //!   the admin API. `routes` signs in and out.
 //!
-//! Handlers take [`AdminCaller`] and never read tokens. Not here: permissions, since every caller is the owner; API
-//! keys and end users (`projects`).
+//! Handlers take [`AdminCaller`] and never read tokens. Deliberately absent: permissions, since every caller is the
+//! owner; API keys and end users (`projects`).
 
 mod host_and_origin;
 
@@ -45,7 +45,8 @@ pub use sessions::create_sign_in_code;
 /// The authenticated owner. As an extractor it responds with 401 if nobody is signed in.
 #[derive(Debug, Clone)]
 pub struct AdminCaller {
-    /// The name in the audit log: an e-mail address or the name of an Access service token, `dev-token`, or `session`.
+    /// The name in the audit log: the e-mail address, service token name or subject of an Access assertion,
+    /// `dev-token`, or `session`.
     pub actor: String,
     pub method: SignInMethod,
     pub expires_at: Option<DateTime<Utc>>,

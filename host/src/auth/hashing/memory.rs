@@ -1,7 +1,6 @@
 //! Keeps the memory of finished hashes for the next ones.
 //!
-//! A hash needs 19 MiB. To get them from the system and return them for each hash is slow, because the system clears
-//! each page.
+//! A hash needs 19 MiB. Getting new memory from the system for each hash is slow, because the system clears each page.
 
 use std::{
     sync::Arc,

@@ -75,7 +75,7 @@ impl PasswordHasher {
     /// Returns the hash of a password in PHC format.
     ///
     /// # Errors
-    /// 503 if too many requests wait for a hash, or this one waited longer than [`MAX_WAIT`].
+    /// Returns 503 if too many requests wait for a hash, or this one waited longer than [`MAX_WAIT`].
     pub(super) async fn hash(&self, password: Password) -> ApiResult<String> {
         self.run(move |memory| {
             let mut salt = [0; SALT_BYTES];
@@ -89,7 +89,7 @@ impl PasswordHasher {
     /// Returns whether the password has this hash. Without a hash, returns false after the same time.
     ///
     /// # Errors
-    /// 503 if too many requests wait for a hash, or this one waited longer than [`MAX_WAIT`].
+    /// Returns 503 if too many requests wait for a hash, or this one waited longer than [`MAX_WAIT`].
     pub(super) async fn verify(&self, password: Password, hash: Option<&str>) -> ApiResult<bool> {
         let (is_known, hash) = (hash.is_some(), hash.unwrap_or(&self.decoy).to_owned());
         let matches = self
@@ -187,7 +187,7 @@ fn new_hash(password: &str, salt: &[u8], memory: &mut Memory) -> anyhow::Result<
     Ok(hash)
 }
 
-/// Compares in constant time.
+/// Returns whether the password has this hash. Compares in constant time.
 fn has_hash(password: &str, hash: &PasswordHash, memory: &mut Memory) -> anyhow::Result<bool> {
     let expected = hash.hash.context("it has no output")?;
     Ok(output(password, hash, expected.len(), memory)? == expected)

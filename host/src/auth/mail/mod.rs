@@ -3,7 +3,7 @@
 //! - `kind`: the kinds of mail, with their default texts. `compose`: a mail from its text and values.
 //! - `delivery`: sends mails in the background, so that no response depends on whether one is sent.
 //!
-//! Not here: notifications to the owner (`notifications`).
+//! Deliberately absent: notifications to the owner (`notifications`).
 
 mod compose;
 mod delivery;

@@ -72,7 +72,7 @@ pub(super) async fn prepare(state: &AuthResources, project: &str) -> ApiResult<(
 /// done when login is used.
 ///
 /// # Errors
-/// Returns 409 if the tables differ from those that the migrations create.
+/// Returns 409 if schema `auth` contains tables or other objects that can't be taken over.
 pub(super) async fn take_over_restored(state: &AuthResources, project: &str, database: &str) -> ApiResult<()> {
     projects::take_over_restored(state, project, database, TABLES).await
 }

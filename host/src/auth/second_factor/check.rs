@@ -59,5 +59,5 @@ pub(super) fn invalid_code() -> ApiError {
 fn too_many_attempts() -> ApiError {
     ApiError::new(Code::RateLimited, "Too many wrong codes.")
         .with_hint("Wait for the number of seconds in `Retry-After`, or use a recovery code.")
-        .with_retry_after(Duration::from_secs_f64(queries::attempt_seconds()))
+        .with_retry_after(Duration::from_secs_f64(queries::ATTEMPT_SECONDS))
 }

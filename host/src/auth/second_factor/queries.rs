@@ -14,7 +14,7 @@ use crate::{
 const ATTEMPT_BURST: f64 = 10.0;
 /// Seconds until another attempt is allowed. Someone who knows the password then guesses a code with a probability of
 /// about 0.2 % per day.
-const ATTEMPT_SECONDS: f64 = 120.0;
+pub(super) const ATTEMPT_SECONDS: f64 = 120.0;
 
 pub(super) struct StoredFactor {
     pub confirmed_at: Option<DateTime<Utc>>,
@@ -103,11 +103,6 @@ pub(super) async fn charge(database: &AuthDatabase, project: &str, user: &str) -
         })
     };
     rows.first().map(parse).transpose()
-}
-
-/// Returns the seconds until an attempt is allowed again.
-pub(super) const fn attempt_seconds() -> f64 {
-    ATTEMPT_SECONDS
 }
 
 /// Activates a factor with its recovery codes. Records the factor in the session, and ends the user's other sessions.

@@ -10,14 +10,13 @@ use super::{
     keys::extra_keys,
     list::{ListEntry, ListReader, ManifestObjects},
     names::{copy_key, parse_name},
-    store_bucket,
     transfer::{hash_of, upload_stream},
 };
 use crate::{
     backups::StoredBackup,
     config::AgeIdentity,
     db::DatabaseName,
-    object_store::{ListedObject, ObjectMeta, ObjectStore, PLATFORM_BUCKET},
+    object_store::{ListedObject, ObjectMeta, ObjectStore, PLATFORM_BUCKET, project_bucket},
     secrets::{
         AgeError,
         age_file::{self, ByteStream},
@@ -26,10 +25,10 @@ use crate::{
 };
 
 const DEFAULT_TYPE: &str = "application/octet-stream";
-/// Number of objects that are processed together.
+/// Number of entries that are read from the list at once.
 const BATCH: usize = 200;
 
-/// Numbers of the objects of a backup that were brought back.
+/// The number of objects that were brought back, and the number of those that were already there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RestoredObjects {
     /// Objects that were written, because they were missing or differed.
@@ -57,8 +56,8 @@ impl ObjectCopies {
     /// objects done.
     ///
     /// # Errors
-    /// Fails if the list or a copy is missing or was changed, or if the store or the platform database is unavailable.
-    /// Objects that were already written stay.
+    /// Fails if the list or a copy is missing, was changed or can't be decrypted, or if the store or the platform
+    /// database is unavailable. Objects that were already written stay.
     pub async fn bring_back(
         &self,
         backup: &StoredBackup,
@@ -113,7 +112,7 @@ impl ObjectCopies {
 impl Target<'_> {
     /// Writes an object if it is missing or differs. Returns its size if it was written.
     async fn write(&self, entry: ListEntry, path: ObjectPath) -> Result<Option<u64>, ObjectsError> {
-        let (copies, bucket) = (self.copies, store_bucket(self.project));
+        let (copies, bucket) = (self.copies, project_bucket(self.project));
         let content_type = entry.content_type.as_deref().unwrap_or(DEFAULT_TYPE);
         if let Some(present) = copies.store.head(&bucket, path.key()).await?
             && present.size == entry.size_bytes
@@ -162,7 +161,7 @@ impl Target<'_> {
         if let Some(content) = cached.get(&listed.key).and_then(|cached| cached.content_of(&listed)) {
             return Ok(Some(hex::encode(content.sha256)));
         }
-        match self.copies.store.get(&store_bucket(self.project), path.key()).await? {
+        match self.copies.store.get(&project_bucket(self.project), path.key()).await? {
             Some((_, bytes)) => Ok(Some(hex::encode(hash_of(bytes).await?))),
             None => Ok(None),
         }

@@ -14,11 +14,10 @@ use super::{
     list::{ListEntry, ListHeader, ListWriter},
     lock::CopiesLock,
     names::CopyName,
-    store_bucket,
     transfer::Copied,
 };
 use crate::{
-    object_store::{ListedObject, PLATFORM_BUCKET, StoreResult, StoredUpload},
+    object_store::{ListedObject, PLATFORM_BUCKET, StoreResult, StoredUpload, project_bucket},
     plugins::CopiedObjects,
     storage::{ObjectPath, ObjectRecord, is_staged_key},
 };
@@ -62,7 +61,7 @@ impl ObjectCopies {
         let mut token: Option<String> = None;
         loop {
             lock.check().await?;
-            let bucket = store_bucket(project);
+            let bucket = project_bucket(project);
             let page = self.store.list_page(&bucket, "", PAGE_SIZE, token.as_deref()).await?;
             let entries = work.copy_page(page.objects).await?;
             let (lines, page_names): (Vec<ListEntry>, Vec<CopyName>) = entries.into_iter().unzip();

@@ -12,7 +12,7 @@ use crate::{
 /// The reason why objects could not be copied into a backup, checked, or brought back.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectsError {
-    /// A problem that a retry does not solve. Contains its description.
+    /// A problem of the backup, of the project's objects or of a request, with its description.
     #[error("{0}")]
     Failed(String),
     #[error("the backup's objects: {0}")]
@@ -23,7 +23,7 @@ pub enum ObjectsError {
     Database(#[from] sqlx::Error),
     #[error("the connection that protects the copies of objects was lost")]
     LockLost(#[source] sqlx::Error),
-    #[error("the objects of the project are being swept; try again")]
+    #[error("the copies of the project's objects are being swept; try again")]
     Busy,
     #[error("an internal task ended unexpectedly")]
     Ended(#[from] tokio::task::JoinError),

@@ -94,6 +94,7 @@ pub(super) struct ListWriter {
 }
 
 impl ListWriter {
+    /// Begins the upload of a list, and writes its header.
     pub(super) async fn begin(copies: &ObjectCopies, key: String, header: &ListHeader) -> Result<Self, ObjectsError> {
         let (chunks, receive) = mpsc::channel(MAX_QUEUED_CHUNKS);
         let copies = copies.clone();
@@ -107,6 +108,7 @@ impl ListWriter {
         Ok(writer)
     }
 
+    /// Appends lines.
     pub(super) async fn write<T: Serialize>(&mut self, lines: &[T]) -> Result<(), ObjectsError> {
         let mut text = Vec::new();
         for line in lines {
@@ -126,6 +128,7 @@ impl ListWriter {
         }
     }
 
+    /// Ends the upload. The list becomes visible when the returned upload is committed.
     pub(super) async fn finish(self) -> Result<StoredUpload, ObjectsError> {
         drop(self.chunks);
         self.storing.await?
@@ -160,6 +163,7 @@ impl<'a> ListReader<'a> {
         Ok(entries)
     }
 
+    /// Reads the next line. Returns `None` at the end.
     async fn line<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ObjectsError> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {

@@ -54,8 +54,3 @@ impl ObjectCopies {
         Self { storage: self.storage.with_platform(platform.clone()), platform, ..self.clone() }
     }
 }
-
-/// Returns the name of a project's bucket in the object store.
-fn store_bucket(project: &str) -> String {
-    format!("proj-{project}")
-}

@@ -31,7 +31,8 @@ pub struct CopySweepReport {
 
 impl ObjectCopies {
     /// Removes the copies of all projects that no backup refers to and that are older than a day. Skips projects that
-    /// are being backed up. Logs the failures of single projects. The next sweep tries again.
+    /// are being backed up, and projects for which a file with names of copies is missing. Logs the failures of single
+    /// projects. The next sweep tries again.
     ///
     /// # Errors
     /// Fails if the projects with copies can't be listed.
@@ -54,10 +55,11 @@ impl ObjectCopies {
     }
 
     /// Removes the copies of one project that no backup refers to and that were made before `before`. Does nothing
-    /// while the project is being backed up.
+    /// while the project is being backed up, or if a file with names of copies is missing.
     ///
     /// # Errors
-    /// Fails if the store or the platform database is unavailable.
+    /// Fails if a file with names was cut short or removed in the meantime, or if the store or the platform database is
+    /// unavailable.
     pub async fn sweep_project(&self, project: &str, before: DateTime<Utc>) -> Result<CopySweepReport, ObjectsError> {
         let mut report = CopySweepReport::default();
         let Some(mut lock) = CopiesLock::take(&self.platform, project).await? else { return Ok(report) };

@@ -10,10 +10,9 @@ use tokio::sync::Semaphore;
 use super::{
     MAX_SMALL_BYTES, ObjectCopies, ObjectsError,
     names::{CopyName, copy_key},
-    store_bucket,
 };
 use crate::{
-    object_store::{ObjectBytes, ObjectMeta, ObjectStore, PLATFORM_BUCKET, StoredUpload},
+    object_store::{ObjectBytes, ObjectMeta, ObjectStore, PLATFORM_BUCKET, StoredUpload, project_bucket},
     secrets::age_file::{self, ByteStream},
 };
 
@@ -52,7 +51,7 @@ impl ObjectCopies {
         key: &str,
         large: &Semaphore,
     ) -> Result<Option<Copied>, ObjectsError> {
-        let bucket = store_bucket(project);
+        let bucket = project_bucket(project);
         for _ in 0..MAX_ATTEMPTS {
             let Some((meta, bytes)) = self.store.get(&bucket, key).await? else { return Ok(None) };
             check_size(key, meta.size)?;
@@ -92,8 +91,8 @@ impl ObjectCopies {
         Ok((name, sha256, !exists))
     }
 
-    /// Reads the object once for its hash and, if its content has no copy, again to copy it. Returns `None` if it
-    /// changed in between.
+    /// Reads the object once for its hash and, if its content has no copy, again to copy it. Returns `None` if the
+    /// object was changed or deleted in between.
     async fn copy_large(
         &self,
         project: &str,
@@ -106,7 +105,7 @@ impl ObjectCopies {
         if self.copy_exists(project, &name, meta.size).await? {
             return Ok(Some((name, sha256, false)));
         }
-        let Some((_, bytes)) = self.store.get(&store_bucket(project), key).await? else { return Ok(None) };
+        let Some((_, bytes)) = self.store.get(&project_bucket(project), key).await? else { return Ok(None) };
         let mut digest = Sha256::new();
         let hashed = bytes.map(|chunk| {
             let chunk = chunk.map_err(io::Error::other)?;

@@ -39,7 +39,7 @@ pub enum RecoveryError {
     Changed,
     #[error("tables that differ from the manifest: {0}")]
     Differs(String),
-    #[error("the dump: {0}; name the file of the identity with `--identity-file`")]
+    #[error("the dump: {}{}", .0, identity_remedy(.0))]
     Encrypted(#[from] AgeError),
     #[error("the object store: {0}")]
     Store(#[from] StoreError),
@@ -53,6 +53,16 @@ pub enum RecoveryError {
     Replace(#[from] ReplacementError),
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
+}
+
+/// Returns the remedy for a missing or wrong identity, as the end of a message.
+fn identity_remedy(error: &AgeError) -> &'static str {
+    match error {
+        AgeError::IdentityRequired | AgeError::WrongIdentity => {
+            "; name the file of the identity with `--identity-file`"
+        }
+        AgeError::Damaged | AgeError::Read(_) => "",
+    }
 }
 
 /// A stored dump that is being read, and the hash of the bytes read so far.

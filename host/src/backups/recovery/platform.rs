@@ -108,7 +108,8 @@ pub async fn restore_platform(
     }
     rename(&mut transaction, &new, &live).await?;
     transaction.commit().await?;
-    connection.close().await?;
+    // An error must not hide that the database was replaced.
+    let _ = connection.close().await;
     let rows = loaded.tables.iter().map(|table| table.rows).sum();
     let revocations_read = kept.as_ref().map(|_| matches!(present, Present::Readable(_)));
     let unknown_tables = loaded.unknown_tables;

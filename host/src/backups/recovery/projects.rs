@@ -85,9 +85,10 @@ pub async fn restore_project(
             left_out: loaded.left_out.clone(),
         };
         restores.replacements.swap(&swap, &record).await?;
-        if was_missing {
-            // `ensure_resources` created the replaced database above, so it is empty.
-            restores.replacements.drop(&kept).await?;
+        // If the database was missing, `ensure_resources` created the replaced one above, so it is empty. An error must
+        // not hide that it was replaced.
+        if was_missing && let Err(error) = restores.replacements.drop(&kept).await {
+            tracing::warn!(database = kept, %error, "an empty database could not be dropped");
         }
         Ok(RestoredProject {
             tables: loaded.tables.len(),

@@ -10,6 +10,8 @@ use crate::{
     secrets::{AgeError, age_file},
 };
 
+/// Advice for the owner if the archive is encrypted, and the identity is missing or wrong.
+const GIVE_IDENTITY: &str = " Plan the restore again, and confirm it with `identity`.";
 /// Advice for the owner if an object can't be created.
 const LEAVE_OUT: &str = " To leave out such objects, plan the restore again, and confirm it with `skipFailedObjects`.";
 
@@ -25,7 +27,7 @@ pub(super) enum RestoreFailure {
     /// The archive's content differs from the manifest or the plan.
     #[error("{0}")]
     Differs(String),
-    #[error("the archive can't be opened: {0}; plan the restore again, and confirm it with `identity`")]
+    #[error("the archive can't be opened: {0}")]
     Encrypted(#[from] AgeError),
     /// Objects that were already brought back stay.
     #[error("the objects were not all brought back: {0}")]
@@ -60,7 +62,7 @@ impl From<RestoreFailure> for RunFailure {
             RestoreFailure::Load(RestoreError::Archive(cause)) if age_file::is_damage(cause) => {
                 "the archive was changed: it can't be decrypted to its end".to_owned()
             }
-            RestoreFailure::Load(RestoreError::Archive(cause)) => {
+            RestoreFailure::Load(RestoreError::Archive(cause)) | RestoreFailure::Encrypted(AgeError::Read(cause)) => {
                 tracing::warn!(cause = describe_cause(cause), "an archive could not be read");
                 "the archive could not be read from the object store to its end".to_owned()
             }
@@ -76,6 +78,7 @@ impl From<RestoreFailure> for RunFailure {
         };
         let choice = match &failure {
             RestoreFailure::Load(RestoreError::FailedObject { .. }) => LEAVE_OUT,
+            RestoreFailure::Encrypted(AgeError::IdentityRequired | AgeError::WrongIdentity) => GIVE_IDENTITY,
             _ => "",
         };
         Self::refused(format!("{}. {unchanged}{choice}", uppercase_first(&message)))
@@ -89,12 +92,14 @@ impl From<ReplacementError> for ApiError {
             ReplacementError::Gone => Self::not_found("project"),
             ReplacementError::Refused(error) => error,
             error => {
-                Self::new(Code::Conflict, uppercase_first(&format!("{error}."))).with_hint("Try again in a moment.")
+                let message = format!("{}.", uppercase_first(&error.to_string()));
+                Self::new(Code::Conflict, message).with_hint("Try again in a moment.")
             }
         }
     }
 }
 
+/// Writes a message as the beginning of a sentence, without a full stop at its end.
 fn uppercase_first(text: &str) -> String {
     let mut characters = text.trim_end_matches('.').chars();
     let first = characters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
@@ -110,6 +115,20 @@ mod tests {
         let RunFailure::Failed { message, retryable, .. } = RestoreFailure::Missing.into() else { panic!("failed") };
         assert_eq!(message, "The archive is missing in the object store. The project's database was not changed.");
         assert!(!retryable);
+    }
+
+    #[test]
+    fn only_a_missing_or_wrong_identity_can_be_remedied_with_an_identity() {
+        for (error, is_remedied) in [
+            (AgeError::IdentityRequired, true),
+            (AgeError::WrongIdentity, true),
+            (AgeError::Damaged, false),
+            (AgeError::Read(std::io::Error::other("down")), false),
+        ] {
+            let name = error.to_string();
+            let RunFailure::Failed { message, .. } = RestoreFailure::from(error).into() else { panic!("failed") };
+            assert_eq!(message.contains("confirm it with `identity`"), is_remedied, "{name}: {message}");
+        }
     }
 
     #[test]

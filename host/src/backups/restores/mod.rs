@@ -10,7 +10,7 @@
 //! The row names everything that a killed process can leave behind: `sweep` drops the new database of a restore whose
 //! run has ended, and `queries` returns such a restore as ended.
 //!
-//! Deliberately absent: restoring the platform database, for which the servers must be stopped (`cli`).
+//! Deliberately absent: restoring the platform database, for which the servers must be stopped (`backups::recovery`).
 //!
 //! Reading order: `routes`, `plan`, `space` (of the disk), `uploads`, `confirm` (starts runs), `job` (executes them),
 //! `load` (the new database), `swap` (records the swap), `failure`, `sweep` and `queries`.

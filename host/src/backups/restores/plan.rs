@@ -27,8 +27,8 @@ use crate::{
 
 /// Maximum number of entries that a warning names.
 const MAX_NAMED: usize = 10;
-/// Warns that all sessions of end users end. A restore deletes the sessions in the archive, because they may have ended
-/// since the backup.
+/// Warning that all sessions of end users end. A restore deletes the sessions in the archive, because they may have
+/// ended since the backup.
 const SIGNED_OUT: &str = "All users are signed out; they sign in again with their passwords.";
 
 /// Whether a restore brings the objects of a backup back.
@@ -90,8 +90,8 @@ impl BackupsState {
     /// Plans the restore of an uploaded archive into a project.
     ///
     /// # Errors
-    /// Returns 404 if the upload does not exist or has not ended, 422 if the file is not an archive or can't be
-    /// restored, and 503 if Postgres or the object store is unavailable.
+    /// Returns 404 if the project has no such upload or the archive was not uploaded yet, 422 if the file is not an
+    /// archive or can't be restored, and 503 if Postgres or the object store is unavailable.
     pub(super) async fn plan_upload_restore(
         &self,
         upload: Uuid,

@@ -130,7 +130,8 @@ pub(super) async fn begin(transaction: &mut PgConnection, id: Uuid, run: Uuid, s
         .map(drop)
 }
 
-/// Ends the active restores of a project whose run has ended. The next sweep drops their new databases.
+/// Ends the restores of a project that are active although their run has ended. The next sweep drops their new
+/// databases.
 pub(super) async fn end_abandoned(transaction: &mut PgConnection, project: &str) -> Result<()> {
     sqlx::query(
         "UPDATE restores r SET error_text = coalesce(r.error_text, ended.error_text), finished_at = now(),
@@ -315,7 +316,7 @@ pub(super) async fn upload(pool: &PgPool, id: Uuid) -> Result<Option<UploadRow>>
         .await
 }
 
-/// Notes that an upload was signed again, so that it is kept for another day. Returns whether it still exists.
+/// Records that an upload was signed again, so that it is kept for another day. Returns whether it still exists.
 pub(super) async fn renew_upload(pool: &PgPool, id: Uuid) -> Result<bool> {
     let updated = sqlx::query("UPDATE restore_uploads SET created_at = now() WHERE id = $1").bind(id).execute(pool);
     Ok(updated.await?.rows_affected() > 0)

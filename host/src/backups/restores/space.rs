@@ -6,7 +6,7 @@ use api_types::RestoreObjects;
 
 use super::Restores;
 use crate::{
-    db::DatabaseName,
+    db::{DatabaseName, project_database},
     disk::{self, DiskSpace},
     error::describe_cause,
 };
@@ -16,7 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const GIB: f64 = (1_u64 << 30) as f64;
 
 impl Restores {
-    /// Sets the folder of the embedded Postgres and store. `None` if they are external: their disks are not visible.
+    /// Sets the folder of the embedded Postgres and store. It is `None` if they are external, because the disks of
+    /// external services are not visible.
     #[must_use]
     pub fn with_data_folder(self, folder: Option<PathBuf>) -> Self {
         Self { data_folder: folder, ..self }
@@ -24,7 +25,7 @@ impl Restores {
 
     /// Returns a warning if the disk has less free space than a restore needs.
     ///
-    /// An archive does not say how large its database will be. This function assumes the size of the archive or the
+    /// An archive does not contain the size of its database. This function assumes the size of the archive or the
     /// present size of the dumped database, whichever is larger.
     pub(super) async fn warning_of_space(
         &self,
@@ -50,11 +51,11 @@ impl Restores {
         warning(space, needed.unsigned_abs())
     }
 
-    /// Returns the size of a project's database. 0 if there is none.
+    /// Returns the size of the database of the project `source`. Returns 0 if there is no such database.
     async fn size_of(&self, source: Option<&str>) -> Result<i64, sqlx::Error> {
         let Some(Ok(DatabaseName::Project(project))) = source.map(str::parse) else { return Ok(0) };
         sqlx::query_scalar("SELECT coalesce(max(pg_database_size(oid)), 0) FROM pg_database WHERE datname = $1")
-            .bind(format!("proj_{project}"))
+            .bind(project_database(&project))
             .fetch_one(&self.platform)
             .await
     }

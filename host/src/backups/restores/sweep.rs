@@ -1,5 +1,5 @@
-//! Removes what restores left behind: the new databases of runs that ended without success, old uploads, and the
-//! identities of runs that did not begin. For a plugin with the grant, also removes databases that were kept for a
+//! Removes what restores left behind: the new databases of runs that ended without success, old uploads, and
+//! identities that no run took. For a plugin with the grant, also removes databases that were kept for a
 //! rollback.
 
 use async_trait::async_trait;
@@ -15,8 +15,8 @@ use crate::{
 const KEPT_DATABASES_PER_CALL: i64 = 10;
 
 impl Restores {
-    /// Drops the new databases of restores whose run ended without success, and removes uploads that are older than a
-    /// day and identities of runs that did not begin within an hour. Safe to call at any time, and on several nodes at
+    /// Drops the new databases of restores whose run ended without success. Removes uploads that were signed more than
+    /// a day ago, and identities that no run took within an hour. Safe to call at any time, and on several nodes at
     /// once.
     ///
     /// # Errors

@@ -17,9 +17,11 @@ use crate::{
 
 /// Verify a backup by restoring it into a scratch database
 ///
-/// Compares the number of rows of every table with the manifest, then removes the scratch database. Exits with 1 if
-/// something differs. Needs the object store and a Postgres server on which the platform's role can create a database,
-/// but not the platform database. Ctrl-C stops the command and removes the scratch database.
+/// Compares the number of rows of every table with the manifest, then removes the scratch database. Also checks that
+/// the copies of the backed-up objects exist. Exits with 1 if something differs or is missing.
+///
+/// Needs the object store and a Postgres server on which the platform's role can create a database, but not the
+/// platform database. Ctrl-C stops the command and removes the scratch database.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct VerifyArguments {
     /// The backup's id, as shown by `atlashub backup list`

@@ -1,4 +1,5 @@
-//! `atlashub doctor`: checks the installation. Prints one line per check, with a remedy for each problem.
+//! `atlashub doctor`: checks the installation. Prints one line per check, with a remedy for each problem that has a
+//! known one.
 
 mod platform;
 mod plugins;
@@ -24,7 +25,8 @@ const POSTGRES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Check configuration, Postgres, object store, keys and plugins
 ///
-/// Prints one line per check to stdout, with a remedy for each problem. Exits with 1 if there is a problem.
+/// Prints one line per check to stdout, with a remedy for each problem that has a known one. Exits with 1 if there is a
+/// problem.
 ///
 /// In embedded mode, checks the running services. If none are running, starts them for the check, which creates the
 /// data folder if it doesn't exist. Stores a small object in the bucket `atlashub-platform` and removes the object

@@ -45,7 +45,7 @@ pub(super) async fn check(services: &Services, connection: &mut PgConnection, re
             report.note(
                 "projects",
                 format!(
-                    "{}: `serve` completes or undoes these at its next start, unless it is working on them now",
+                    "{}: `serve` removes these unless it is working on them; if none is running, start it",
                     list.join(", ")
                 ),
             );

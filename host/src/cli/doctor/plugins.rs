@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     db,
     error::count,
-    plugins::{FirstParty, PluginFolder, PluginTools},
+    plugins::{FirstParty, PluginError, PluginFolder, PluginTools},
     secrets::Sealer,
 };
 
@@ -29,6 +29,9 @@ pub(super) async fn check(config: &Config, services: &Services, report: &mut Rep
     tools.platform.close().await;
     let plugins = match plugins {
         Ok(plugins) => plugins,
+        Err(PluginError::Database(error)) => {
+            return report.problem(CHECK, format!("can't read their approvals ({error})."));
+        }
         Err(error) => {
             return report.problem(CHECK, format!("{error} Check the folder's mode and ATLASHUB_PLUGIN_DIR."));
         }

@@ -13,12 +13,12 @@ impl Report {
         print("ok", check, what.as_ref());
     }
 
-    /// Reports a condition that the owner should know, but that is not a problem.
+    /// Reports a condition that is not a problem, but that the owner should know.
     pub(super) fn note(&mut self, check: &str, what: impl AsRef<str>) {
         print("note", check, what.as_ref());
     }
 
-    /// Reports a problem. `what` names the problem and its remedy.
+    /// Reports a problem. `what` names the problem, and its remedy if one is known.
     pub(super) fn problem(&mut self, check: &str, what: impl AsRef<str>) {
         self.problems += 1;
         print("problem", check, what.as_ref());

@@ -1,4 +1,4 @@
-//! `atlashub plugin bindings`: writes files from which a plugin's code uses the host's interfaces.
+//! `atlashub plugin bindings`: writes the files with which a plugin's code uses the host's interfaces.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -7,20 +7,20 @@ use plugin_packing::{Language, write_bindings};
 use super::files;
 use crate::cli::error::CommandError;
 
-/// Write the files that a language needs to use the interfaces that a manifest requests.
+/// Write the files that a language needs to use the interfaces that a manifest requests
 ///
 /// For C: `plugin.h`, `plugin.c` and `plugin_component_type.o`. For other languages: `plugin.wit`, from which
-/// componentize-py, componentize-qjs or the crate wit-bindgen creates modules. `plain` writes it without asynchronous
-/// functions, for tools that have none. Existing files of these names are replaced.
+/// componentize-py, componentize-qjs or the crate wit-bindgen creates modules. For `plain`: `plugin.wit` without
+/// asynchronous functions, for tools that don't support them. Replaces existing files of these names.
 #[derive(Debug, clap::Args)]
 pub(super) struct BindingsArguments {
-    /// `rust`, `c`, `python`, `javascript` or `plain`.
+    /// `rust`, `c`, `python`, `javascript` or `plain`
     #[arg(short, long)]
     language: Language,
-    /// The manifest.
+    /// The manifest
     #[arg(short, long, value_name = "FILE", default_value = "manifest.json")]
     manifest: PathBuf,
-    /// Folder to write to.
+    /// Folder to write to
     #[arg(short, long, value_name = "FOLDER")]
     output: PathBuf,
 }

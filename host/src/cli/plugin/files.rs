@@ -17,7 +17,8 @@ pub(super) fn read_text(path: &Path) -> Result<String, CommandError> {
     String::from_utf8(read(path)?).map_err(|_| CommandError::failed(format!("{} is not text.", path.display())))
 }
 
-/// Writes a file with this mode. Fails if the file exists and `replace` is [`Replace::Never`].
+/// Writes a file. A new file gets this mode; a replaced file keeps its mode. Fails if the file exists and `replace` is
+/// [`Replace::Never`].
 pub(super) fn write(path: &Path, content: &str, mode: u32, replace: Replace) -> Result<(), CommandError> {
     let mut options = OpenOptions::new();
     options.write(true).mode(mode);
@@ -37,7 +38,7 @@ pub(super) fn write(path: &Path, content: &str, mode: u32, replace: Replace) -> 
     })
 }
 
-/// Writes a file, or replaces it in one step.
+/// Writes a file. A process that reads it meanwhile never sees a part of the new content.
 pub(super) fn write_bytes(path: &Path, content: &[u8]) -> Result<(), CommandError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");

@@ -14,12 +14,13 @@ use crate::{
     secrets::sha256,
 };
 
-/// Print a component's manifest, imports, hash and signature key as JSON.
+/// Print a component's manifest, imports, hash and signature key as JSON
 ///
-/// Does not check the signature or any approval. Exits with 1 if a host would reject the component.
+/// Does not check the signature or any approval. If a host would reject the component itself, prints the problem
+/// instead of manifest and imports, and exits with 1.
 #[derive(Debug, clap::Args)]
 pub(super) struct InspectArguments {
-    /// The component, for example `hello.wasm`.
+    /// The component, for example `hello.wasm`
     file: PathBuf,
 }
 

@@ -10,16 +10,16 @@ use super::{
 };
 use crate::cli::error::CommandError;
 
-/// Generate a key pair for signing plugins.
+/// Generate a key pair for signing plugins
 ///
 /// Writes two files in minisign's format: the secret key (mode 0600, keep it private) and the public key (give it to
 /// the owners of servers that should trust you). Existing files are never replaced.
 #[derive(Debug, clap::Args)]
 pub(super) struct KeygenArguments {
-    /// Secret key file to write.
+    /// Secret key file to write
     #[arg(short, long, value_name = "FILE", default_value = "minisign.key")]
     secret_key: PathBuf,
-    /// Public key file to write.
+    /// Public key file to write
     #[arg(short, long, value_name = "FILE", default_value = "minisign.pub")]
     public_key: PathBuf,
     #[command(flatten)]

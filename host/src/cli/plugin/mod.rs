@@ -2,7 +2,7 @@
 //! approve, revoke).
 //!
 //! Keys and signatures use minisign's formats, so minisign can read the files of these commands, and vice versa.
-//! Deliberately absent: compiling a plugin, which the author's toolchain does.
+//! Deliberately absent: compiling a plugin. The author's toolchain does that.
 
 mod bindings;
 mod files;
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use super::error::CommandError;
 
-/// Create, pack, sign, inspect, approve and revoke plugins.
+/// Create, pack, sign, inspect, approve and revoke plugins
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct PluginArguments {

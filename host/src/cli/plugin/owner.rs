@@ -1,4 +1,4 @@
-//! The owner's commands: list, approve, revoke. Running servers apply changes immediately.
+//! The owner's commands: list, approve, revoke. The database notifies running servers of changes, which apply them.
 
 use std::{collections::BTreeMap, io::IsTerminal as _, path::PathBuf, process::ExitCode};
 
@@ -21,52 +21,52 @@ use crate::{
 
 const ACTOR: &str = "cli";
 
-/// List all plugins with their state and the reason if they do not run.
+/// List all plugins with their state, and the reason if they do not run
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArguments {
-    /// Print all details as JSON.
+    /// Print all details as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Approve a plugin, with everything it requests or with less.
+/// Approve a plugin, with everything that it requests or with less
 #[derive(Debug, clap::Args)]
 pub(super) struct ApproveArguments {
-    /// Name of the plugin, as `atlashub plugin list` prints it.
+    /// Name of the plugin, as `atlashub plugin list` prints it
     name: String,
-    /// Grant only this capability, with the requested scope. Can be repeated.
+    /// Grant only this capability, with the requested scope (can be repeated)
     #[arg(long = "only", value_name = "CAPABILITY")]
     only: Vec<String>,
-    /// Grant no capabilities.
+    /// Grant no capabilities
     #[arg(long, conflicts_with = "only")]
     nothing: bool,
-    /// Setting for the plugin. Can be repeated. Replaces all previous settings.
+    /// Setting for the plugin (can be repeated; replaces all previous settings)
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
     config: Vec<(String, String)>,
-    /// Secret for the plugin, read from a file without its trailing newline. Can be repeated.
+    /// Secret for the plugin, read from a file without its trailing newline (can be repeated)
     #[arg(long, value_name = "NAME=FILE", value_parser = parse_pair)]
     secret: Vec<(String, String)>,
-    /// Public key file to trust together with the approval.
+    /// Public key file to trust together with the approval
     #[arg(long, value_name = "FILE")]
     trust_key: Option<PathBuf>,
-    /// Approve only if the file has this SHA-256, in hexadecimal.
+    /// Approve only if the file has this SHA-256, in hexadecimal
     #[arg(long, value_name = "HASH")]
     sha256: Option<String>,
-    /// Approve without asking for confirmation. Required if standard input is not a terminal.
+    /// Approve without asking for confirmation (required if standard input is not a terminal)
     #[arg(long, short)]
     yes: bool,
 }
 
-/// Revoke a plugin, a key or a file, and stop its runs.
+/// Revoke a plugin, a key or a file, and stop the affected runs
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 pub(super) struct RevokeArguments {
-    /// Name of the plugin.
+    /// Name of the plugin
     name: Option<String>,
-    /// Id of a key to revoke permanently.
+    /// Id of a key to revoke permanently
     #[arg(long, value_name = "KEY-ID")]
     key: Option<String>,
-    /// SHA-256 of a file to revoke, in hexadecimal.
+    /// SHA-256 of a file to revoke, in hexadecimal
     #[arg(long, value_name = "HASH")]
     sha256: Option<String>,
 }
@@ -90,8 +90,8 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandE
 pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, CommandError> {
     if !arguments.yes && !std::io::stdin().is_terminal() {
         return Err(CommandError::failed(format!(
-            "This grants plugin `{}` what it requests, and standard input is not a terminal to confirm it. Repeat the \
-             command with --yes to do it.",
+            "The approval of plugin `{}` must be confirmed, but standard input is not a terminal. Repeat the command \
+             with --yes to confirm it.",
             arguments.name
         )));
     }
@@ -189,33 +189,34 @@ fn select_grants(arguments: &ApproveArguments, requested: &[RequestedCapability]
     }
     let grants = arguments.only.iter().map(|name| {
         let requested = requested.iter().find(|request| request.capability == *name);
-        // The server rejects capabilities that are not requested, with a better message.
+        // `PluginTools::approve` rejects capabilities that are not requested, with a better message.
         let scope = requested.map(|request| request.scope.clone()).unwrap_or_default();
         GrantedCapability { capability: name.clone(), scope }
     });
     Some(grants.collect())
 }
 
-/// Prints the requests of a plugin.
+/// Prints a plugin and the capabilities that it requests. Like the question whether to approve it, this goes to stderr,
+/// so that the owner sees it even if stdout is redirected.
 fn print_request(plugin: &Plugin) {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    print_stdout!(
+    eprintln!(
         "{} {} by {}, signed by key {}",
         plugin.name,
         or_dash(&plugin.version),
         or_dash(&plugin.publisher),
         or_dash(&plugin.key_id)
     );
-    print_stdout!("SHA-256 {}", plugin.sha256);
+    eprintln!("SHA-256 {}", plugin.sha256);
     if plugin.requested.is_empty() {
-        print_stdout!("It requests no capabilities.");
+        eprintln!("It requests no capabilities.");
     }
     for request in &plugin.requested {
-        print_stdout!("It requests {}: {}", request.capability, request.reason);
+        eprintln!("It requests {}: {}", request.capability, request.reason);
         let CapabilityScope { databases, stores, hosts, secrets } = &request.scope;
         for (kind, names) in [("databases", databases), ("stores", stores), ("hosts", hosts), ("secrets", secrets)] {
             if !names.is_empty() {
-                print_stdout!("  {kind}: {}", names.join(", "));
+                eprintln!("  {kind}: {}", names.join(", "));
             }
         }
     }
@@ -224,8 +225,8 @@ fn print_request(plugin: &Plugin) {
 /// Asks in the terminal whether to approve, and to trust the given key.
 fn ask_for_confirmation(key: Option<&KeyToTrust>) -> Result<bool, CommandError> {
     match key {
-        Some(key) => print_stdout!("Trust key {} for all plugins that it signs, and approve this one? [y/N]", key.id()),
-        None => print_stdout!("Approve this plugin? [y/N]"),
+        Some(key) => eprintln!("Trust key {} for all plugins that it signs, and approve this one? [y/N]", key.id()),
+        None => eprintln!("Approve this plugin? [y/N]"),
     }
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(|error| CommandError::failed(error.to_string()))?;

@@ -10,18 +10,18 @@ use crate::{
     plugins::package::{ComponentFacts, ParamsSchemas},
 };
 
-/// Turn WebAssembly into a plugin: a component with its manifest.
+/// Turn WebAssembly into a plugin: a component with its manifest
 ///
 /// Accepts the output of a compiler of any language: a core module or a component. Prints what the owner of a server
 /// will be asked to approve. Sign the result with `atlashub plugin sign`.
 #[derive(Debug, clap::Args)]
 pub(super) struct PackArguments {
-    /// The WebAssembly file.
+    /// The WebAssembly file
     file: PathBuf,
-    /// The manifest: a JSON file with name, version, serial, publisher, description, jobs, capabilities and limits.
+    /// The manifest: a JSON file with name, version, serial, publisher, description, jobs, capabilities and limits
     #[arg(short, long, value_name = "FILE", default_value = "manifest.json")]
     manifest: PathBuf,
-    /// Plugin to write (default: the plugin's name with `.wasm`, next to the WebAssembly file).
+    /// Plugin to write (default: the plugin's name with `.wasm`, next to the WebAssembly file)
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -22,10 +22,10 @@ const NO_PASSWORD: [u8; 2] = [0, 0];
 /// Options for the password of a secret key.
 #[derive(Debug, clap::Args)]
 pub(super) struct PasswordArguments {
-    /// Use a key without a password.
+    /// Use a key without a password
     #[arg(short = 'W', long, conflicts_with = "password_file")]
     pub(super) no_password: bool,
-    /// Read the password from a file, without its trailing newline, instead of asking for it.
+    /// Read the password from a file, without its trailing newline, instead of asking for it
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }

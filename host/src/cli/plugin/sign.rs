@@ -14,15 +14,17 @@ use crate::{
     plugins::package::{ComponentFacts, ParamsSchemas},
 };
 
-/// Sign a component. Writes `FILE.minisig` next to it.
+/// Sign a component
+///
+/// Writes the signature next to the component, with `.minisig` appended to its name. Replaces an existing signature.
 #[derive(Debug, clap::Args)]
 pub(super) struct SignArguments {
-    /// Component to sign, for example `hello.wasm`.
+    /// Component to sign, for example `hello.wasm`
     file: PathBuf,
-    /// Secret key file.
+    /// Secret key file
     #[arg(short, long, value_name = "FILE", default_value = "minisign.key")]
     secret_key: PathBuf,
-    /// Comment that is signed with the file (default: time and file name).
+    /// Comment that is signed with the file (default: time and file name)
     #[arg(short, long, value_name = "TEXT")]
     trusted_comment: Option<String>,
     #[command(flatten)]

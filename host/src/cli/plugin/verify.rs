@@ -10,12 +10,14 @@ use crate::{
     plugins::{package::PluginKey, trust::DetachedSignature},
 };
 
-/// Check a component's signature against a public key. Exits with 1 if the signature is wrong.
+/// Check a component's signature with a public key
+///
+/// Exits with 1 if the signature is wrong.
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArguments {
-    /// Component to check, for example `hello.wasm`, with `hello.wasm.minisig` next to it.
+    /// Component to check, for example `hello.wasm`, with `hello.wasm.minisig` next to it
     file: PathBuf,
-    /// Public key file, or the key itself.
+    /// Public key file, or the key itself
     #[arg(short, long, value_name = "FILE|KEY", default_value = "minisign.pub")]
     public_key: String,
 }

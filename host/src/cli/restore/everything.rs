@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Confirmation, Stopped, platform, project::Projects};
+use super::{Confirmation, RestoreTools, platform, project::Projects};
 use crate::{cli::error::CommandError, config::Config, db::restore::FailedObjects};
 
 /// Restore the platform database and all projects from their newest backups
@@ -16,15 +16,15 @@ pub(super) struct EverythingArguments {
 
 pub(super) async fn run(arguments: &EverythingArguments, config: Config) -> Result<ExitCode, CommandError> {
     let consequence = "This replaces the platform database and the databases of all projects.";
-    let stopped = Stopped::begin(&config, consequence, &arguments.confirmation).await?;
-    let outcome = restore(&stopped, config).await;
-    stopped.running.stop().await;
+    let tools = RestoreTools::begin(&config, consequence, &arguments.confirmation).await?;
+    let outcome = restore(&tools, config).await;
+    tools.running.stop().await;
     outcome
 }
 
-async fn restore(stopped: &Stopped, config: Config) -> Result<ExitCode, CommandError> {
-    platform::restore(stopped, stopped.choose("platform", None)?).await?;
-    let projects = Projects::open(stopped, config, FailedObjects::Fail).await?;
+async fn restore(tools: &RestoreTools, config: Config) -> Result<ExitCode, CommandError> {
+    platform::restore(tools, tools.choose("platform", None)?).await?;
+    let projects = Projects::open(tools, config, FailedObjects::Fail).await?;
     let outcome = projects.restore_all().await;
     projects.close().await;
     outcome

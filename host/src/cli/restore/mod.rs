@@ -1,4 +1,5 @@
-//! `atlashub restore`: restores databases from the object store and the master key alone, while no server runs.
+//! `atlashub restore`: restores databases from the backups in the object store, while no server runs. Besides a
+//! Postgres server, needs only the master key, and the identity file of encrypted backups.
 
 mod everything;
 mod platform;
@@ -25,8 +26,9 @@ use crate::{
 
 /// Restore the platform database, projects, or everything from backups
 ///
-/// Stop the servers first. Only the object store, a Postgres server and the master key are needed. Databases that are
-/// replaced are kept under another name. Every command can be repeated after it was interrupted.
+/// Stop the servers first. Only the object store, a Postgres server, the master key and the identity file of encrypted
+/// backups are needed. Databases that are replaced are kept under another name. Every command can be repeated after it
+/// was interrupted.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, args_conflicts_with_subcommands = true)]
 pub(super) struct RestoreArguments {
@@ -73,13 +75,13 @@ async fn list(config: &Config) -> Result<ExitCode, CommandError> {
 struct Confirmation {
     #[command(flatten)]
     identity: IdentityArguments,
-    /// Confirms the restore
+    /// Confirm the restore
     #[arg(long)]
     yes: bool,
 }
 
 /// The services of a restore, and the backups to choose from.
-struct Stopped {
+struct RestoreTools {
     running: RunningServices,
     store: ObjectStore,
     restorer: Restorer,
@@ -88,11 +90,12 @@ struct Stopped {
     identity: Option<AgeIdentity>,
 }
 
-impl Stopped {
+impl RestoreTools {
     /// Starts the embedded services, or connects to the external ones, and reads the list of backups.
     ///
     /// # Errors
-    /// Fails without `--yes`, and if another program uses the data folder or the platform database.
+    /// Fails without `--yes`, if another program uses the data folder or the platform database, if a service is
+    /// unavailable, or if the identity file or the list of backups can't be read.
     async fn begin(config: &Config, consequence: &str, confirmation: &Confirmation) -> Result<Self, CommandError> {
         if !confirmation.yes {
             return Err(CommandError::failed(format!("{consequence} Repeat the command with --yes to do it.")));
@@ -135,11 +138,11 @@ impl Stopped {
                 .iter()
                 .find(of_target)
                 .ok_or_else(|| CommandError::failed(format!("The object store has no backup of `{target}`."))),
-            Some(id) => self
-                .backups
-                .iter()
-                .find(|backup| backup_id(&backup.object_key) == id)
-                .ok_or_else(|| CommandError::failed(format!("The object store has no backup {id}; see `--list`."))),
+            Some(id) => self.backups.iter().find(|backup| backup_id(&backup.object_key) == id).ok_or_else(|| {
+                CommandError::failed(format!(
+                    "The object store has no backup {id}. `atlashub restore --list` lists all backups."
+                ))
+            }),
         }
     }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use uuid::Uuid;
 
-use super::{Confirmation, Stopped};
+use super::{Confirmation, RestoreTools};
 use crate::{
     backups::{StoredBackup, restore_platform},
     cli::{backup::parse_backup_id, error::CommandError},
@@ -28,29 +28,29 @@ pub(super) struct PlatformArguments {
 }
 
 pub(super) async fn run(arguments: &PlatformArguments, config: Config) -> Result<ExitCode, CommandError> {
-    let stopped = Stopped::begin(&config, "This replaces the platform database.", &arguments.confirmation).await?;
+    let tools = RestoreTools::begin(&config, "This replaces the platform database.", &arguments.confirmation).await?;
     let outcome = async {
-        let backup = stopped.choose("platform", arguments.backup)?;
-        restore(&stopped, backup).await?;
-        print_projects_without_database(&stopped).await
+        let backup = tools.choose("platform", arguments.backup)?;
+        restore(&tools, backup).await?;
+        print_projects_without_database(&tools).await
     };
     let outcome = outcome.await;
-    stopped.running.stop().await;
+    tools.running.stop().await;
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
 /// Restores the platform database and prints the result.
-pub(super) async fn restore(stopped: &Stopped, backup: &StoredBackup) -> Result<(), CommandError> {
+pub(super) async fn restore(tools: &RestoreTools, backup: &StoredBackup) -> Result<(), CommandError> {
     if backup.manifest.target != "platform" {
         return Err(CommandError::failed(format!("The backup is of `{}`, not of `platform`.", backup.manifest.target)));
     }
-    stopped.check_master_key(backup)?;
+    tools.check_master_key(backup)?;
     let created_at = backup.manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC");
-    let identity = stopped.identity.as_ref();
-    let restored = restore_platform(&stopped.store, &stopped.restorer, backup, identity).await.map_err(|error| {
+    let identity = tools.identity.as_ref();
+    let restored = restore_platform(&tools.store, &tools.restorer, backup, identity).await.map_err(|error| {
         CommandError::failed(format!("The platform database was not restored, and nothing was changed: {error}."))
     })?;
-    migrations::apply(stopped.running.services.database_url.expose()).await?;
+    migrations::apply(tools.running.services.database_url.expose()).await?;
     print_stdout!("platform  restored from the backup of {created_at}: {}", count(restored.rows, "row", "rows"));
     if let Some(kept) = &restored.kept {
         print_stdout!("  the previous database is kept as {kept}");
@@ -58,7 +58,8 @@ pub(super) async fn restore(stopped: &Stopped, backup: &StoredBackup) -> Result<
     match restored.revocations_read {
         Some(true) => print_stdout!("  what was revoked since the backup stays revoked"),
         Some(false) => print_stdout!(
-            "  the previous database could not be read: keys and plugins that were revoked since the backup are valid"
+            "  the previous database could not be read: keys and plugins that were revoked since the backup are valid; \
+             revoke them again"
         ),
         None => print_stdout!("  keys and plugins that were revoked since the backup are valid: revoke them again"),
     }
@@ -76,8 +77,8 @@ pub(super) async fn restore(stopped: &Stopped, backup: &StoredBackup) -> Result<
 }
 
 /// Names the projects whose databases have to be restored next, for example on a new machine.
-async fn print_projects_without_database(stopped: &Stopped) -> Result<(), CommandError> {
-    let pool = db::platform::connect(stopped.running.services.database_url.expose(), 1)?;
+async fn print_projects_without_database(tools: &RestoreTools) -> Result<(), CommandError> {
+    let pool = db::platform::connect(tools.running.services.database_url.expose(), 1)?;
     let differences = projects::compare_databases(&pool).await;
     pool.close().await;
     for (id, name) in differences?.missing {

@@ -1,11 +1,11 @@
-//! `atlashub restore project`: restores the database of a project, or of all projects.
+//! `atlashub restore project`: restores the database and the objects of a project, or of all projects.
 
 use std::process::ExitCode;
 
 use api_types::ProjectState;
 use uuid::Uuid;
 
-use super::{Confirmation, Stopped};
+use super::{Confirmation, RestoreTools};
 use crate::{
     app::App,
     backups::{BackupManifest, RecoveryError, StoredBackup, restore_project},
@@ -22,14 +22,15 @@ use crate::{
 
 /// Restore the database of a project, or of all projects
 ///
-/// The project must exist in the platform database. Roles, database and bucket are created if they are missing. A
-/// database that is replaced is kept and can be rolled back.
+/// Also restores the project's objects if the backup contains them. The project must exist in the platform database.
+/// Roles, database and bucket are created if they are missing. A database that is replaced is kept, and the restore can
+/// be rolled back.
 #[derive(Debug, clap::Args)]
 pub(super) struct ProjectArguments {
     /// Id of the project
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     id: Option<String>,
-    /// Restore every project from its newest backup
+    /// Restore every project from its newest backup that can be restored
     #[arg(long, conflicts_with = "backup")]
     all: bool,
     /// Id of a backup, as `atlashub restore --list` shows it (default: the project's newest)
@@ -47,28 +48,28 @@ pub(super) async fn run(arguments: &ProjectArguments, config: Config) -> Result<
         Some(id) => format!("This replaces the database of project {id}."),
         None => "This replaces the databases of all projects.".to_owned(),
     };
-    let stopped = Stopped::begin(&config, &consequence, &arguments.confirmation).await?;
-    let outcome = restore_chosen(arguments, &stopped, config).await;
-    stopped.running.stop().await;
+    let tools = RestoreTools::begin(&config, &consequence, &arguments.confirmation).await?;
+    let outcome = restore_chosen(arguments, &tools, config).await;
+    tools.running.stop().await;
     outcome
 }
 
 async fn restore_chosen(
     arguments: &ProjectArguments,
-    stopped: &Stopped,
+    tools: &RestoreTools,
     config: Config,
 ) -> Result<ExitCode, CommandError> {
     let failed_objects = match arguments.skip_failed_objects {
         true => FailedObjects::LeaveOut,
         false => FailedObjects::Fail,
     };
-    let projects = Projects::open(stopped, config, failed_objects).await?;
+    let projects = Projects::open(tools, config, failed_objects).await?;
     let outcome = match &arguments.id {
         None => projects.restore_all().await,
         Some(id) => {
             let outcome = async {
                 let project = projects.find(id)?;
-                let backup = stopped.choose(&format!("project:{id}"), arguments.backup)?;
+                let backup = tools.choose(&format!("project:{id}"), arguments.backup)?;
                 projects.restore(project, Some(backup)).await
             };
             outcome.await.map(|()| ExitCode::SUCCESS)
@@ -80,7 +81,7 @@ async fn restore_chosen(
 
 /// The projects of the platform database.
 pub(super) struct Projects<'a> {
-    stopped: &'a Stopped,
+    tools: &'a RestoreTools,
     app: App,
     all: Vec<ProjectRef>,
     failed_objects: FailedObjects,
@@ -88,17 +89,17 @@ pub(super) struct Projects<'a> {
 
 impl<'a> Projects<'a> {
     pub(super) async fn open(
-        stopped: &'a Stopped,
+        tools: &'a RestoreTools,
         config: Config,
         failed_objects: FailedObjects,
     ) -> Result<Self, CommandError> {
-        let services = &stopped.running.services;
+        let services = &tools.running.services;
         let database_url = services.database_url.expose();
         drop(server::connect_with_retry(database_url, POSTGRES_TIMEOUT).await?);
         migrations::apply(database_url).await?;
         let app = App::build(config, services)?;
         let all = app.projects().all().await.map_err(anyhow::Error::from)?;
-        Ok(Self { stopped, app, all, failed_objects })
+        Ok(Self { tools, app, all, failed_objects })
     }
 
     pub(super) async fn close(self) {
@@ -120,7 +121,7 @@ impl<'a> Projects<'a> {
         let mut failed = 0;
         for project in self.all.iter().filter(|project| project.state == ProjectState::Ready) {
             let target = format!("project:{}", project.id);
-            let mut backups = self.stopped.backups.iter().filter(|backup| backup.manifest.target == target).peekable();
+            let mut backups = self.tools.backups.iter().filter(|backup| backup.manifest.target == target).peekable();
             if let Some(Err(error)) = backups.peek().map(|newest| self.check_master_key(project, newest)) {
                 eprintln!("{}", error.line());
                 failed += 1;
@@ -136,7 +137,7 @@ impl<'a> Projects<'a> {
         }
         let is_known = |id: &str| self.all.iter().any(|project| project.id == id);
         let mut unknown: Vec<&StoredBackup> = Vec::new();
-        for backup in &self.stopped.backups {
+        for backup in &self.tools.backups {
             let is_listed = unknown.iter().any(|listed| listed.manifest.target == backup.manifest.target);
             if backup.manifest.target.strip_prefix("project:").is_some_and(|id| !is_known(id)) && !is_listed {
                 unknown.push(backup);
@@ -153,7 +154,7 @@ impl<'a> Projects<'a> {
     }
 
     fn check_master_key(&self, project: &ProjectRef, backup: &StoredBackup) -> Result<(), CommandError> {
-        self.stopped.check_master_key(backup).map_err(|error| {
+        self.tools.check_master_key(backup).map_err(|error| {
             let ProjectRef { id, name, .. } = project;
             CommandError::failed(format!("Project {id} ({name}) was not restored. {}", error.line()))
         })
@@ -171,7 +172,7 @@ impl<'a> Projects<'a> {
             let title = title.as_ref().map(|title| format!(" ({title})")).unwrap_or_default();
             eprintln!("The backup is of `{target}`{title}. It replaces the data of `project:{id}` ({name}).");
         }
-        let (app, identity) = (&self.app, self.stopped.identity.as_ref());
+        let (app, identity) = (&self.app, self.tools.identity.as_ref());
         let restored = restore_project(app.backups(), app.projects(), id, backup, identity, self.failed_objects)
             .await
             .map_err(|error| {

@@ -42,11 +42,11 @@ pub(super) fn plan_filter<'p>(table: &'p Table, filter: &'p Filter, column: &str
     let to_column = Cast::To(&column.column.base_type);
     let comparison = |operator, required: Comparable| {
         if column.column.comparable < required {
-            return Err(unsupported(
-                filter,
-                column,
-                "the type does not support this comparison. Supported: is, not.is",
-            ));
+            let reason = match column.column.comparable {
+                Comparable::Equality => "the type has no order. Supported: eq, neq, in, is",
+                Comparable::No | Comparable::Ordered => "the type does not support comparisons. Supported: is",
+            };
+            return Err(unsupported(filter, column, reason));
         }
         Ok(Test::Compare { operator, cast: to_column, value: comparison_value(filter, column)? })
     };

@@ -49,7 +49,6 @@ impl<'a> Scanner<'a> {
     /// Reads a quoted name, or an unquoted name up to `stop`. Skips the spaces around it.
     ///
     /// # Errors
-    ///
     /// Returns the reason why there is no name.
     pub(super) fn name(&mut self, stop: impl Fn(char) -> bool) -> Result<String, &'static str> {
         self.skip_spaces();

@@ -24,7 +24,7 @@ pub(super) async fn fingerprint(pools: &ProjectPools, project: &str) -> Result<S
 /// Loads the schema as `role` sees it, over the connections of the app role.
 pub(super) async fn load(pools: &ProjectPools, project: &str, role: DbRole) -> Result<Schema, LoadError> {
     let mut statement = Statement::of_catalogue(LOAD.clone());
-    statement.push(Some(format!("proj_{project}_{}", role.suffix())));
+    statement.push(Some(role.name(project)));
     let json = fetch_text(pools, project, &statement).await?;
     Ok(Schema { is_of_user: role == DbRole::User, ..from_catalogue_json(&json)? })
 }

@@ -14,7 +14,6 @@ use crate::{
 /// Returns whether that succeeded.
 ///
 /// # Errors
-///
 /// Fails if the database can't be reached. A schema of another owner is not an error.
 pub(super) async fn grant(pools: &ProjectPools, project: &str) -> Result<bool, DbError> {
     let sql = format!(
@@ -35,7 +34,7 @@ pub(super) async fn grant(pools: &ProjectPools, project: &str) -> Result<bool, D
          END
          $grant$",
         projects::privileges_of_public(project),
-        app = format_args!("proj_{project}_{}", DbRole::App.suffix()),
+        app = DbRole::App.name(project),
     );
     let mut client = pools.exclusive(project, DbRole::Owner).await?;
     client.mark_busy();

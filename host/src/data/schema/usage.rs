@@ -11,7 +11,6 @@ use crate::db::{DbError, DbRole, ProjectPools};
 /// Grants the role USAGE on these schemas, as the project's owner. Returns whether it was granted on at least one.
 ///
 /// # Errors
-///
 /// Fails if the database can't be reached. A schema of another owner is not an error; the columns of its types can't
 /// be used.
 pub(super) async fn grant(
@@ -20,7 +19,7 @@ pub(super) async fn grant(
     role: DbRole,
     schemas: &[String],
 ) -> Result<bool, DbError> {
-    let grantee = escape_identifier(&format!("proj_{project}_{}", role.suffix()));
+    let grantee = escape_identifier(&role.name(project));
     let mut client = pools.exclusive(project, DbRole::Owner).await?;
     let mut granted = false;
     for schema in schemas {

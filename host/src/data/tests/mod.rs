@@ -26,6 +26,7 @@ const TYPES: &[(u32, &str, &str, char, char, u32, u32)] = &[
     (25, "pg_catalog.text", "text", 'b', 'S', 0, 0),
     (114, "pg_catalog.json", "json", 'b', 'U', 0, 0),
     (600, "pg_catalog.point", "point", 'b', 'G', 0, 0),
+    (603, "pg_catalog.box", "box", 'b', 'G', 0, 0),
     (1009, "pg_catalog._text", "_text", 'b', 'A', 25, 0),
     (1042, "pg_catalog.bpchar", "bpchar", 'b', 'S', 0, 0),
     (1184, "pg_catalog.timestamptz", "timestamptz", 'b', 'D', 0, 0),
@@ -73,6 +74,7 @@ const TABLES: &[(&str, char, &[ColumnLine])] = &[
     ("titles", 'v', &[("title", 25, "text", "r")]),
     ("users", 'r', &[("email", 9001, "extensions.citext", "!"), ("country", 25, "text", "!")]),
     ("empty", 'r', &[]),
+    ("rooms", 'r', &[("area", 603, "box", "")]),
 ];
 
 pub(super) fn schema() -> &'static Schema {

@@ -274,6 +274,7 @@ fn errors_name_the_invalid_part() {
     check("authors", "select=profiles(a:bio,b:bio,c:bio,d:bio,bio)", "column `bio` 5 times");
     check("books", "eq.raw={}", "`eq` can't be used on column `raw` of type json");
     check("books", "eq.place=1,2", "`eq` can't be used on column `place`");
+    check("rooms", "lt.area=(1,1),(0,0)", "of type box: the type has no order. Supported: eq, neq, in, is.");
     check("books", "order=place", "`order` can't use column `place`");
     check("books", "like.id=1", "`like` can't be used on column `id` of type bigint: it requires a text column");
     check("books", "cs.title=a", "it requires an array, jsonb, hstore or range column");

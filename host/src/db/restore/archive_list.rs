@@ -9,6 +9,8 @@ use std::{
 
 use uuid::Uuid;
 
+use super::contents::{entry, is_of};
+
 /// Kinds of entries that a verification skips, because no row depends on them and they can make it fail. Policies name
 /// the project's roles, which may not exist and must not be granted anything. With row-level security on, materialized
 /// views over tables that force it can't be filled. Event triggers need a superuser. Options of `pg_restore` skip
@@ -18,22 +20,14 @@ const SKIPPED_KINDS: [&str; 3] = ["POLICY", "ROW SECURITY", "EVENT TRIGGER"];
 /// Removes the skipped entries from the output of `pg_restore --list`.
 pub(super) fn filter_list(list: &str) -> String {
     let mut kept = String::with_capacity(list.len());
-    for line in list.lines().filter(|line| !is_skipped(line)) {
+    for line in list.lines() {
+        if entry(line).is_some_and(|entry| is_of(entry, &SKIPPED_KINDS)) {
+            continue;
+        }
         kept.push_str(line);
         kept.push('\n');
     }
     kept
-}
-
-/// A line looks like `3456; 0 16401 POLICY public items mine proj_x_owner`.
-fn is_skipped(line: &str) -> bool {
-    if line.starts_with(';') {
-        return false;
-    }
-    let entry = line.split_once("; ").and_then(|(_, entry)| entry.splitn(3, ' ').nth(2));
-    entry.is_some_and(|entry| {
-        SKIPPED_KINDS.iter().any(|kind| entry.strip_prefix(kind).is_some_and(|rest| rest.starts_with(' ')))
-    })
 }
 
 /// A list on disk, because `pg_restore` only reads it from a file. Other users can't read it. Removed when dropped.

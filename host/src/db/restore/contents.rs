@@ -1,5 +1,7 @@
 //! The list of an archive's entries, as `pg_restore --list` prints it.
 
+use crate::db::is_project_id;
+
 /// Kinds of entries that are never restored: they refer to things outside the database, or need a superuser.
 const LEFT_OUT: [&str; 6] =
     ["EVENT TRIGGER", "PUBLICATION", "SUBSCRIPTION", "SECURITY LABEL", "DATABASE", "PROCEDURAL LANGUAGE"];
@@ -98,11 +100,7 @@ impl ArchiveContents {
 
     /// Returns the id of the project that was dumped, if the archive is a dump of one.
     pub fn project(&self) -> Option<&str> {
-        let id = self.database.as_deref()?.strip_prefix("proj_")?;
-        let is_id = (8..=24).contains(&id.len())
-            && id.starts_with(|first: char| first.is_ascii_lowercase())
-            && id.chars().all(|character| character.is_ascii_lowercase() || character.is_ascii_digit());
-        is_id.then_some(id)
+        self.database.as_deref()?.strip_prefix("proj_").filter(|id| is_project_id(id))
     }
 
     /// Returns whether the archive is a dump of a platform database, which contains key hashes and sessions.
@@ -129,6 +127,7 @@ pub(super) struct Lists {
 }
 
 impl Lists {
+    /// Divides a list. Leaves out its header and the entries that are never restored.
     pub(super) fn of(list: &str) -> Self {
         let mut lists = Self { loaded: String::with_capacity(list.len()), translated: String::new() };
         for line in list.lines() {

@@ -48,7 +48,7 @@ impl Restorer {
     /// Connects to a maintenance database as the platform's role, so that the platform database can be renamed.
     ///
     /// # Errors
-    /// Fails if there is no such database or the role may not connect to it.
+    /// Fails if the server can't be reached, or if the role can't connect to any maintenance database.
     pub async fn connect_for_maintenance(&self) -> Result<PgConnection, sqlx::Error> {
         self.server.connect_for_maintenance("atlashub restore").await
     }
@@ -56,7 +56,7 @@ impl Restorer {
     /// Connects to a database as the platform's role.
     ///
     /// # Errors
-    /// Fails if the database does not exist, or if the role can't connect to it.
+    /// Fails if the server can't be reached, if the database does not exist, or if the role can't connect to it.
     pub async fn connect_to(&self, database: &str) -> Result<PgConnection, sqlx::Error> {
         self.server.connect("atlashub restore", Some(database)).await
     }

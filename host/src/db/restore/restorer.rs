@@ -71,8 +71,8 @@ impl Restorer {
     /// # Errors
     /// Returns `NoProgram` if the archive or the server is newer than the programs on this machine,
     /// `Refused` if the scratch database can't be created, and `Failed` or `FailedObject` if the archive can't be
-    /// restored or its rows can't be counted.
-    /// Otherwise, returns the errors of reading the archive, of `pg_restore`, and of the connection to Postgres.
+    /// restored or its rows can't be counted. Also returns the errors of reading the archive, of starting `pg_restore`,
+    /// and of the connection to Postgres.
     pub async fn restore<A>(&self, run: Uuid, password: &str, archive: Archive<'_, A>) -> Result<Restored, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,

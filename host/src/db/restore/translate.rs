@@ -153,7 +153,7 @@ impl Roles<'_> {
         }
         let suffix = spec.rolename.strip_prefix("proj_")?.strip_prefix(self.source?)?.strip_prefix('_')?;
         let role = DbRole::OF_EVERY_PROJECT.into_iter().find(|role| role.suffix() == suffix)?;
-        Some(escape_identifier(&format!("proj_{}_{}", self.target, role.suffix())))
+        Some(escape_identifier(&role.name(self.target)))
     }
 }
 

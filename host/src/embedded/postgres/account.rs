@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Uid, User};
 
 use crate::embedded::EmbeddedError;
 
-/// A user other than the one this process runs as.
+/// A user that Postgres runs as, other than the user of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) name: String,
@@ -18,8 +18,8 @@ pub(crate) struct Account {
     pub(crate) gid: Gid,
 }
 
-/// Chooses the user for Postgres. Returns `None` if this process can run Postgres as its own user. For root, the user
-/// is the owner of an existing cluster, or else `postgres` or `nobody`.
+/// Chooses the user for Postgres. Returns `None` if this process can run Postgres as its own user. For root, returns
+/// the owner of an existing cluster, or else `postgres` or `nobody`.
 pub(crate) fn choose(cluster: &Path) -> Result<Option<Account>, EmbeddedError> {
     if !Uid::effective().is_root() {
         return Ok(None);

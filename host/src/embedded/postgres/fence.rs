@@ -1,6 +1,7 @@
 //! A lock that every Postgres process of a start holds for as long as it runs. The next start uses it to find out
 //! whether all of them have ended. The launcher opens and locks a file and passes it on: a child process inherits it,
-//! and the kernel releases the lock when the last process that has the file open ends.
+//! and the kernel releases the lock when the last process that has the file open ends. Without the launcher, which
+//! needs Linux, no process holds the lock.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -84,7 +85,7 @@ fn holders(lock: &Path) -> Vec<Pid> {
         .collect()
 }
 
-/// Returns no processes: without `/proc`, a start only waits for their end.
+/// Returns no processes, because only Linux has a launcher that locks the file.
 #[cfg(not(target_os = "linux"))]
 fn holders(_lock: &Path) -> Vec<Pid> {
     Vec::new()

@@ -66,9 +66,10 @@ impl Postgres {
     /// missing. Returns when the server accepts connections.
     ///
     /// # Errors
-    /// Fails if there are no programs and they can't be downloaded, the cluster can't be created or read, the user of
-    /// Postgres can't access a folder, the port is taken, or the server ends during the start or does not accept
-    /// connections in time.
+    /// Fails if processes of an earlier start can't be stopped, there are no programs and they can't be downloaded, the
+    /// cluster can't be created or read, the user of Postgres can't access a folder, the configured port is taken, the
+    /// server ends during the start or does not accept connections in time, or the platform's database can't be
+    /// created.
     pub async fn start(data_folder: &DataFolder, settings: PostgresSettings) -> Result<Self, EmbeddedError> {
         orphan::stop_orphaned_server(data_folder).await?;
         fence::end_earlier_processes(data_folder).await?;

@@ -1,5 +1,5 @@
-//! Commands that run the Postgres programs with the right user and environment. On Linux, the programs end when this
-//! process ends.
+//! Commands that run the Postgres programs with the right user and environment. On Linux, a launcher makes the programs
+//! end when this process ends.
 
 use std::{
     convert::Infallible,
@@ -22,7 +22,7 @@ pub(super) struct Launcher {
     /// The `atlashub` program (Linux only). Without it, programs keep running when this process is killed.
     pub(super) program: Option<PathBuf>,
     pub(super) account: Option<Account>,
-    /// The file that all Postgres processes hold locked.
+    /// The file that `program` locks for the Postgres processes; see [`fence`].
     pub(super) lock: PathBuf,
 }
 
@@ -80,8 +80,8 @@ pub struct Launch {
     pub arguments: Vec<OsString>,
 }
 
-/// Replaces this process with the program: takes the lock, changes to the given user, requests a signal for the death
-/// of the parent, and executes the program. The order matters: the given user may not be allowed to open the
+/// Replaces this process with the program: takes the lock, changes to the given user, asks the kernel for a signal at
+/// the death of the parent, and executes the program. The order matters: the given user may not be allowed to open the
 /// lock, and a change of the user clears the request for the signal.
 ///
 /// # Errors

@@ -11,8 +11,8 @@
 //! - `serve`: the accept loop, and the task of a connection.
 //! - `open_files`: raises the limit on open files.
 //!
-//! Not here: HTTP/2, which no supported proxy needs towards the server. A request that starts with the preface of
-//! HTTP/2 is refused with 505. Also not here: time limits of bodies and handlers (`http::limits`).
+//! Deliberately absent: time limits of bodies and handlers (`http::limits`), and HTTP/2, which no supported proxy needs
+//! towards the server. A request that starts with the preface of HTTP/2 is refused with 505.
 
 mod io;
 mod open_files;

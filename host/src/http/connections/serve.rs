@@ -76,7 +76,7 @@ pub async fn serve_connections(listener: TcpListener, router: Router, limits: Li
     }
 }
 
-/// Returns whether only this one connection failed.
+/// Returns whether the error concerns only one connection, which its client has ended.
 fn is_of_the_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
@@ -103,7 +103,8 @@ impl Server {
         }
     }
 
-    /// Responds with 503, because there are too many connections.
+    /// Refuses a connection above the limit: responds with 503, or only closes the connection if too many other refused
+    /// clients are still reading their response.
     fn refuse(&self, mut stream: TcpStream) {
         let Ok(permit) = self.refusals.clone().try_acquire_owned() else { return };
         let name = self.registry.limits().name;

@@ -147,8 +147,8 @@ impl DecodeError {
         }
     }
 
-    /// Returns the path of the field with the problem, for example `source.table`. `None` if the error is about the
-    /// whole body.
+    /// Returns the path of the field with the problem, for example `source.table`. Returns `None` if the error is about
+    /// the whole body.
     pub(super) fn field(&self) -> Option<String> {
         let path = self.path_text();
         let field = match &self.problem {

@@ -4,7 +4,7 @@
 //! receives the body (`receive`), takes a turn, and runs the handler within the time limit. So a slow body takes no
 //! turn, and a client that is slow or sends a lot uses only its own share.
 //!
-//! Not here: requests per second (`projects::gate`), limits on connections (`http::connections`).
+//! Deliberately absent: requests per second (`projects::gate`), limits on connections (`http::connections`).
 
 mod middleware;
 mod receive;

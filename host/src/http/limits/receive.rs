@@ -153,12 +153,10 @@ fn too_slow(started: Instant, limits: &BodyLimits) -> ApiError {
         return ApiError::new(Code::RequestTimeout, format!("The body did not arrive within {seconds} seconds."))
             .with_hint("Send smaller bodies.");
     }
-    let rate = limits.min_bytes_per_second;
+    let (rate, grace) = (limits.min_bytes_per_second, RATE_GRACE.as_secs());
     ApiError::new(
         Code::RequestTimeout,
-        format!("The body arrived too slowly: less than {rate} bytes per second after {} seconds.", {
-            RATE_GRACE.as_secs()
-        }),
+        format!("The body arrived too slowly: less than {rate} bytes per second after {grace} seconds."),
     )
     .with_hint("Send the body without pauses.")
 }

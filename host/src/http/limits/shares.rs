@@ -86,7 +86,7 @@ pub(super) struct Shares {
     body_bytes: Arc<Counter>,
     owner: Arc<Share>,
     anonymous: Arc<Share>,
-    /// By id of the project. Created at the first request with a valid key.
+    /// Shares by the project's id. A share is created at the first request with a valid key.
     projects: DashMap<String, Arc<Share>>,
 }
 
@@ -204,7 +204,7 @@ impl Shares {
     }
 }
 
-/// The bytes of one body, which count until this is dropped.
+/// The bytes of one body. They count until this value is dropped.
 pub(super) struct BodyBytes {
     share: Arc<Share>,
     total: Arc<Counter>,

@@ -17,7 +17,8 @@ use crate::{
     config::Secret,
     egress::{EgressHeader, EgressRequest},
     error::{ApiError, ApiResult, Code},
-    jobs::{Jobs, PLATFORM_BUCKET, RunRefusal, runs::queries as run_queries},
+    jobs::{Jobs, RunRefusal, runs::queries as run_queries},
+    object_store::PLATFORM_BUCKET,
 };
 
 const DEFAULT_TIMEOUT_MS: i32 = 60_000;

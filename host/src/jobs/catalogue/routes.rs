@@ -201,7 +201,7 @@ pub(crate) async fn preview_cron(ApiJson(request): ApiJson<CronPreviewRequest>) 
     }
     let from = request.from.unwrap_or_else(Utc::now);
     if !(1..=4000).contains(&chrono::Datelike::year(&from)) {
-        return Err(ApiError::invalid("`from` must be a time before the year 4001."));
+        return Err(ApiError::invalid("`from` must be a time from the year 1 to 4000."));
     }
     let schedule = validation::parse_schedule(&request.schedule_cron, request.timezone.as_deref().unwrap_or("UTC"))?;
     let next = schedule.upcoming(from, count as usize);

@@ -18,7 +18,8 @@ impl Runs {
         Ok(queries::lease_is_valid(&self.platform, run, lease).await?)
     }
 
-    /// Returns whether the run holds its lease. If so, the run keeps it until the transaction ends.
+    /// Returns whether the run holds its lease. If so, the run keeps it until the transaction ends. An expired lease is
+    /// still held until the run is ended because of it.
     ///
     /// Use this in a transaction that writes on behalf of a run. The transaction must be short, because the lease is
     /// not renewed while it is open.

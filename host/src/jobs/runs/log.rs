@@ -16,8 +16,8 @@ use super::{
 use crate::{
     error::{ApiError, ApiResult},
     http::PageRequest,
-    jobs::{PLATFORM_BUCKET, Runs},
-    object_store::{StoreError, StoreResult},
+    jobs::Runs,
+    object_store::{PLATFORM_BUCKET, StoreError, StoreResult},
 };
 
 const CONTENT_TYPE: &str = "application/x-ndjson";

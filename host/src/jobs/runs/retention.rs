@@ -6,10 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::queries::{self, DeletedRun};
-use crate::{
-    error::ApiResult,
-    jobs::{PLATFORM_BUCKET, Runs},
-};
+use crate::{error::ApiResult, jobs::Runs, object_store::PLATFORM_BUCKET};
 
 /// Maximum number of runs that one statement deletes.
 const BATCH_SIZE: i64 = 500;

@@ -7,6 +7,7 @@ use super::{
     field::{self, Days, Values, Weekdays, contains},
 };
 
+/// The values that the fields of a cron expression select.
 #[derive(Debug, Clone)]
 pub(super) struct Expression {
     pub(super) seconds: Values,
@@ -161,8 +162,8 @@ impl Expression {
         NaiveTime::from_hms_opt(hour, minute, second)
     }
 
-    /// As in Vixie cron, a day matches if both fields select it, or if one of them does and neither begins with `*` or
-    /// `?`.
+    /// Returns whether the expression fires on a date. As in Vixie cron, it does if both fields for days select the
+    /// date, or if one of them does and neither begins with `*` or `?`.
     fn matches_day(&self, date: NaiveDate) -> bool {
         let (day, weekday) = (self.days.select(date), self.weekdays.select(date));
         if self.days.starred || self.weekdays.starred { day && weekday } else { day || weekday }

@@ -93,7 +93,7 @@ impl Schedule {
         }
     }
 
-    /// Returns the next `count` fire times after `after`.
+    /// Returns the first `count` fire times after `after`, or fewer if the schedule has no more.
     pub fn upcoming(&self, after: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
         std::iter::successors(self.next_after(after), |at| self.next_after(*at)).take(count).collect()
     }

@@ -54,6 +54,7 @@ impl Instants {
     }
 }
 
+/// Returns the instants at which a clock in the zone shows a local time.
 pub(super) fn resolve(zone: Tz, local: NaiveDateTime) -> Instants {
     match zone.from_local_datetime(&local) {
         MappedLocalTime::Single(at) => Instants::One(at.to_utc()),

@@ -20,7 +20,7 @@ use super::{
     state::{STATEMENT_TIMEOUT, SchedulerState, sleep_until_due},
 };
 
-/// Maximum number of runs that one statement claims.
+/// Maximum number of permits of each kind that are taken for one claim.
 const BATCH_SIZE: usize = 256;
 /// Time to collect more free permits while there are more queued runs than permits.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(1);
@@ -31,7 +31,7 @@ const OWN_INTERVAL: Duration = Duration::from_millis(500);
 /// Number of plugins in [`ActivePlugins`] above which those without active runs are removed.
 const MAX_COUNTED: usize = 256;
 
-/// Free permits.
+/// Permits that were taken for the next claim.
 #[derive(Default)]
 struct Permits {
     own: Vec<OwnedSemaphorePermit>,
@@ -43,6 +43,7 @@ struct Permits {
 struct ActivePlugins(HashMap<String, Arc<()>>);
 
 impl ActivePlugins {
+    /// Counts a run of the plugin until the returned value is dropped.
     fn count(&mut self, plugin: &str) -> Arc<()> {
         if self.0.len() > MAX_COUNTED {
             self.0.retain(|_, runs| Arc::strong_count(runs) > 1);
@@ -113,8 +114,8 @@ pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
     while attempts.join_next().await.is_some() {}
 }
 
-/// Takes all free permits, up to the size of a batch. If the only free ones belong to plugins with permits of their
-/// own, first waits [`OWN_INTERVAL`] for others.
+/// Waits for a free permit, then takes all free ones, up to the size of a batch. If the only free permits are for
+/// plugins with permits of their own, first waits [`OWN_INTERVAL`] for others.
 async fn take_permits(state: &SchedulerState, has_backlog: bool) -> Permits {
     let mut permits = Permits::default();
     let own = async {

@@ -1,5 +1,5 @@
 //! Periodic work, scheduled in UTC: ends runs with expired leases, wakes the planner and the claimer after a change of
-//! the clock, and applies the retention of runs.
+//! the clock, applies the retention of runs, and removes logs without a run.
 //!
 //! This is the only use of `tokio-cron-scheduler`. It polls twice a second and does not handle changes of the clock,
 //! which is enough here, but not for jobs.

@@ -128,7 +128,7 @@ impl Server<'_> {
 }
 
 fn no_response() -> ChannelError {
-    ChannelError::later(format!("The mail server did not respond within {} s.", TIMEOUT.as_secs()))
+    ChannelError::later("The mail server did not respond in time.")
 }
 
 fn failure(settings: &EmailSettings, error: &lettre::transport::smtp::Error) -> SendError {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::{NotificationState, notification::Message, settings::Settings};
 use crate::egress::{EgressError, EgressResponse};
 
-/// Time limit of one request or e-mail, from name resolution to the end of the response.
+/// Time limit of one HTTP request, from name resolution to the end of the response. Also that of resolving the name of
+/// a mail server, and of sending one e-mail.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Bounds of the delay that a channel can ask for.
 const MIN_DELAY: Duration = Duration::from_millis(100);

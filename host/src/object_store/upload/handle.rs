@@ -102,7 +102,7 @@ impl StoredUpload {
     }
 }
 
-/// The error after the task reported a failure or stopped because the process is ending.
+/// Returns the error for a task that has reported a failure, or that stopped because the process is ending.
 fn ended() -> StoreError {
     StoreError::Other { operation: "upload", cause: anyhow::anyhow!("the upload has already ended") }
 }

@@ -36,7 +36,7 @@ pub trait BackupCatalogue: Send + Sync + 'static {
     async fn find(&self, id: Uuid) -> Result<CatalogueEntry, CatalogueError>;
 
     /// Restores a backup into a scratch database, compares the row counts with the manifest and drops the database.
-    /// Marks the backup as verified or as failed.
+    /// Marks the backup as verified or as failed, unless it could not be checked.
     async fn verify(&self, id: Uuid, run: RunLease) -> Result<BackupVerification, CatalogueError>;
 
     /// Removes a backup: the dump, the manifest, the list of its objects and the catalogue entry.
@@ -129,7 +129,7 @@ pub enum CatalogueError {
     /// The new backup does not match the objects in storage.
     #[error("{0}")]
     Invalid(String),
-    /// The stored dump was changed or can't be restored.
+    /// The stored dump or a copy of an object is missing, or the dump was changed or can't be restored.
     #[error("{0}")]
     Unverified(String),
     /// The server lacks a requirement for restoring dumps, so the dump was not checked.

@@ -11,7 +11,6 @@ pub trait ReplacedDatabases: Send + Sync + 'static {
     /// Drops databases whose restore ended at least `days` days ago, the oldest first. One call drops a limited number.
     ///
     /// # Errors
-    ///
     /// Returns an error if the platform database can't be reached. A database that can't be dropped is skipped.
     async fn drop_older(&self, days: i32) -> ApiResult<DroppedDatabases>;
 }

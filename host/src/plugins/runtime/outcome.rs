@@ -103,7 +103,7 @@ pub(super) fn trapped(error: &wasmtime::Error, state: &mut RunState) -> RunFailu
     RunFailure::temporary(message)
 }
 
-/// Says in the run's log that lines were dropped, if any.
+/// Writes into the run's log how many lines were dropped, if any.
 pub(super) fn log_dropped_lines(state: &mut RunState) {
     let dropped = state.capability_state::<LogBudget>().dropped;
     if dropped > 0 {

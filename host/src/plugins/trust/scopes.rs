@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn intersection_contains_what_both_scopes_contain() {
+    fn intersection_contains_names_that_both_scopes_contain() {
         let check = |a: &[&str], b: &[&str], expected: &[&str]| {
             assert_eq!(intersection(&hosts(a), &hosts(b)), hosts(expected), "{a:?} {b:?}");
         };

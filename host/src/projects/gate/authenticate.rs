@@ -31,13 +31,14 @@ pub struct PublicGate {
     pub tokens: UserTokens,
     pub auth: AuthSettingsCache,
     pub sessions: Arc<dyn SessionCheck>,
-    pub refusals: WrongKeyLimit,
+    pub wrong_keys: WrongKeyLimit,
     pub availability: Availability,
     /// Time limit for authenticating a request.
     pub timeout: Duration,
 }
 
-/// Middleware: responds to `OPTIONS`, checks key, origin, rate and user token, and adds the [`Caller`] to the request.
+/// Authenticates a request: checks key, origin, rate and user token, and adds the [`Caller`] to it. Responds to
+/// `OPTIONS` without a check.
 pub async fn authenticate(
     State(gate): State<Arc<PublicGate>>,
     address: ClientAddress,
@@ -77,13 +78,13 @@ pub async fn authenticate(
 async fn public_keys(gate: &PublicGate, address: ClientAddress, request: Request, next: Next) -> Response {
     let project = request.uri().path().trim_start_matches(PUBLIC_KEYS_PATH);
     if !gate.tokens.is_cached(project)
-        && let Err(error) = gate.refusals.check_refused(address)
+        && let Err(error) = gate.wrong_keys.check_refused(address)
     {
         return error.into_response();
     }
     let response = next.run(request).await;
     match response.status() {
-        StatusCode::NOT_FOUND => match gate.refusals.check(address) {
+        StatusCode::NOT_FOUND => match gate.wrong_keys.check(address) {
             Ok(()) => response,
             Err(error) => error.into_response(),
         },
@@ -111,7 +112,7 @@ async fn admit(
         Ok(key) => key,
         Err(error) => {
             if error.code() == Code::Unauthorized {
-                gate.refusals.check(address)?;
+                gate.wrong_keys.check(address)?;
             }
             return Err(error);
         }
@@ -121,7 +122,7 @@ async fn admit(
         REFRESH_PATH => overloaded(&error),
         _ => error,
     })?;
-    // Checked before the token, because a project that has switched login off can't have issued one.
+    // Checked before the token, so that the error does not depend on the token.
     if path.starts_with(AUTH_PATH) {
         gate.availability.guard(gate.auth.enabled(&key.project.id)).await??;
     }
@@ -143,7 +144,7 @@ async fn verify_user(gate: &PublicGate, project: &str, token: &str) -> ApiResult
     if settings.as_ref().is_some_and(|settings| !settings.enabled) {
         return Err(ApiError::new(
             Code::Unauthorized,
-            "End-user login is off for this project, and so are its tokens.",
+            "End-user login is off for this project, so access tokens are not valid.",
         )
         .with_hint("Leave the header `authorization` out."));
     }

@@ -16,6 +16,8 @@ use crate::{
 /// The sender of a request on the public surface: project, key and user. Only [`super::authenticate`] creates one.
 #[derive(Debug, Clone)]
 pub struct Caller {
+    /// The project, without its fields for the owner: `delete_after_run`, `delete_problem`, `protected` and `note` are
+    /// empty.
     pub project: Arc<ProjectRef>,
     pub key_type: KeyType,
     pub key_id: Uuid,

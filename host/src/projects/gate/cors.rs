@@ -95,7 +95,7 @@ fn is_origin(text: &str) -> bool {
     let Ok(url) = url::Url::parse(text) else { return false };
     match url.scheme() {
         "http" | "https" => url.origin().ascii_serialization() == text,
-        // Pages with these schemes send the origin `null`, which any other page can send, too.
+        // Pages either can't have these schemes, or send the origin `null`, which any page can send.
         "about" | "blob" | "data" | "file" | "javascript" | "ftp" | "ws" | "wss" => false,
         scheme => {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

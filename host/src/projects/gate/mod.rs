@@ -7,7 +7,7 @@
 //! to a request that passes, and handlers extract it. `signing_keys` creates and decrypts the keys that sign user
 //! tokens.
 //!
-//! Not here: issuing user tokens (`auth`).
+//! Deliberately absent: issuing user tokens (`auth`).
 
 mod authenticate;
 mod caller;

@@ -123,8 +123,8 @@ fn limiter<K: Hash + Eq + Clone>(per_second: NonZeroU32) -> DefaultKeyedRateLimi
     RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst))
 }
 
-/// `clock` is the limiter's clock. Creating another clock queries the processor's features. In a virtual machine, that
-/// takes longer than the rest of the request.
+/// Returns the error for a caller above its limit. `clock` is the limiter's clock: creating another one queries the
+/// processor's features, which in a virtual machine takes longer than the rest of the request.
 fn too_many_requests(not_until: &NotUntil<QuantaInstant>, clock: &DefaultClock) -> ApiError {
     too_many(not_until.wait_time_from(clock.now()))
 }

@@ -2,7 +2,7 @@
 
 use api_types::{ApiKey, CreateApiKey, CreatedApiKey, KeyType, RotateApiKey, UpdateApiKey};
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::queries;
@@ -137,21 +137,12 @@ async fn lock_valid_key(connection: &mut PgConnection, project: &str, id: Uuid) 
 
 /// Revokes a key. This node rejects it at once, and every other node within a second.
 pub(super) async fn revoke(state: &ProjectsState, project: &str, id: Uuid) -> ApiResult<queries::RevokedKey> {
-    let mut connection = state.platform.acquire().await?;
-    let mut transaction = connection.begin().await?;
+    let mut transaction = state.platform.begin().await?;
     let key = queries::revoke_key(&mut *transaction, project, id).await?.ok_or_else(|| ApiError::not_found("key"))?;
     queries::notify_key_changed(&mut *transaction, &key.hash).await?;
     transaction.commit().await?;
     state.keys.forget(&key.hash);
     Ok(key)
-}
-
-/// Deletes up to `limit` keys that expired or were revoked at least `days` days ago. Returns their number.
-///
-/// # Errors
-/// Returns the error of the statement.
-pub async fn remove_expired_or_revoked_keys(platform: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
-    queries::remove_expired_or_revoked_keys(platform, days, limit).await
 }
 
 /// Returns the name without spaces around it.

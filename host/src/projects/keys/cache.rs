@@ -31,7 +31,7 @@ const REFRESH_AGE: Duration = Duration::from_millis(500);
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 /// Time limit for looking up a key. A request whose lookup takes longer is refused with 503.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
-/// Maximum number of keys that are looked up at the same time, so that unknown keys don't fill the queue for the
+/// Maximum number of lookups that requests wait for at the same time, so that unknown keys don't fill the queue for the
 /// platform database.
 const MAX_LOOKUPS: usize = 32;
 /// Maximum time that a lookup waits for other lookups before it fails with 503.
@@ -68,7 +68,7 @@ pub struct KeyCache {
 /// State shared by the requests that wait for a lookup.
 #[derive(Default)]
 struct Lookup {
-    /// The last failure to reach the database, and its time.
+    /// The error of the last lookup if it did not determine whether the key is valid, and the time of the error.
     failure: Option<(Instant, ApiError)>,
 }
 
@@ -168,6 +168,7 @@ impl KeyCache {
         if touch {
             self.touch(row.key_id);
         }
+        // Requests of the public surface don't need the last four fields.
         let project = ProjectRef {
             id: row.project_id,
             name: row.project_name,

@@ -1,8 +1,8 @@
 //! API keys of projects.
 //!
 //! `api_keys` defines their format and the owner's operations on them. Each request of the public surface looks up its
-//! key in `cache`, and `usage` counts it. `routes` contains the handlers, and `queries` the fixed SQL. Only the SHA-256
-//! of a key is stored.
+//! key in `cache`, and `usage` counts the requests. `routes` contains the handlers, and `queries` the fixed SQL. Only
+//! the SHA-256 of a key is stored.
 
 mod api_keys;
 mod cache;
@@ -13,5 +13,5 @@ mod usage;
 pub(super) use api_keys::{check_name, generate_key, new_key};
 pub(super) use queries::{insert_key, notify_project_changed};
 
-pub use api_keys::remove_expired_or_revoked_keys;
 pub use cache::KeyCache;
+pub use queries::remove_expired_or_revoked_keys;

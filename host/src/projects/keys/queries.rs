@@ -267,7 +267,10 @@ async fn notify(db: impl PgExecutor<'_>, payload: &str) -> Result<(), sqlx::Erro
 }
 
 /// Deletes up to `limit` keys that expired or were revoked at least `days` days ago. Returns their number.
-pub(super) async fn remove_expired_or_revoked_keys(pool: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
+///
+/// # Errors
+/// Returns the error of the statement.
+pub async fn remove_expired_or_revoked_keys(pool: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let result = sqlx::query(
         "DELETE FROM api_keys WHERE id IN
              (SELECT id FROM api_keys

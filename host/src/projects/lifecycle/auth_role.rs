@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::Secret,
-    db::{DbRole, ProjectPools},
+    db::{DbRole, ProjectPools, project_database},
     error::ApiResult,
     projects::Projects,
     secrets::Sealer,
@@ -37,7 +37,7 @@ pub struct AuthResources {
 pub async fn prepare_auth_role(resources: &AuthResources, project: &str, tables: AuthTables) -> ApiResult<()> {
     create(resources, project).await?;
     let mut connection =
-        database::connect_as_platform(&resources.database_url, Some(&format!("proj_{project}"))).await?;
+        database::connect_as_platform(&resources.database_url, Some(&project_database(project))).await?;
     let result = auth_tables::take_over(&mut connection, project, tables).await;
     let _ = connection.close().await;
     result

@@ -7,7 +7,7 @@
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::database::{self, AUTH_FUNCTIONS, ident, role_name};
+use super::database::{self, AUTH_FUNCTIONS, ident};
 use crate::{
     db::DbRole,
     error::{ApiError, ApiResult, Code},
@@ -30,8 +30,8 @@ pub struct AuthTables {
 /// platform's, to the project's database or to one that is being restored. It is idempotent.
 ///
 /// # Errors
-/// Returns 409 if one of the tables was not created by AtlasHub or was changed since, or if the schema contains other
-/// objects that can't be taken over.
+/// Returns 409 if AtlasHub did not create the tables, if one of them could run the project's code even after the
+/// removal, or if the schema contains other objects that can't be taken over. Returns 503 if Postgres can't be reached.
 pub(super) async fn take_over(connection: &mut PgConnection, project: &str, tables: AuthTables) -> ApiResult<()> {
     // The project controls the contents of the database. So names must not resolve to its objects, and a lock that it
     // holds must not make this connection wait forever.
@@ -53,7 +53,7 @@ pub(super) async fn take_over(connection: &mut PgConnection, project: &str, tabl
         )
         .with_hint("Rename the table or move it to another schema in the SQL editor, then try again."));
     }
-    let role = role_name(project, DbRole::Auth);
+    let role = DbRole::Auth.name(project);
     let quoted = ident(&role);
     let mut script = format!("CREATE SCHEMA IF NOT EXISTS auth; ALTER SCHEMA auth OWNER TO {quoted};");
     for function in ["jwt", "uid", "role"] {
@@ -83,7 +83,7 @@ pub(super) async fn take_over(connection: &mut PgConnection, project: &str, tabl
         script.push_str(&grants(project, existing.iter().map(|(table, _)| table.as_str()), tables.users));
         script.push_str(&format!("COMMENT ON SCHEMA auth IS '{RESTORED}';"));
     }
-    let granted = DbRole::OF_EVERY_PROJECT.map(|role| ident(&role_name(project, role))).join(", ");
+    let granted = DbRole::OF_EVERY_PROJECT.map(|role| ident(&role.name(project))).join(", ");
     script.push_str(&format!(
         "SET LOCAL ROLE {quoted}; {AUTH_FUNCTIONS} GRANT USAGE ON SCHEMA auth TO {granted}; RESET ROLE;"
     ));
@@ -95,7 +95,7 @@ pub(super) async fn take_over(connection: &mut PgConnection, project: &str, tabl
 /// Returns statements that grant privileges on the tables to others. The backup role reads every table, so that dumps
 /// are complete. The project's owner may read and reference users, and nothing else.
 fn grants<'a>(project: &str, tables: impl Iterator<Item = &'a str>, users: &str) -> String {
-    let [owner, backup] = [DbRole::Owner, DbRole::Backup].map(|role| ident(&role_name(project, role)));
+    let [owner, backup] = [DbRole::Owner, DbRole::Backup].map(|role| ident(&role.name(project)));
     let mut grants = String::new();
     for table in tables {
         grants.push_str(&format!("GRANT SELECT ON auth.{} TO {backup};", ident(table)));

@@ -7,19 +7,17 @@ use std::str::FromStr;
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 
-use crate::{config::Secret, db::DbRole};
-
-/// Returns the name of a project's role in Postgres.
-pub(super) fn role_name(project: &str, role: DbRole) -> String {
-    format!("proj_{project}_{}", role.suffix())
-}
+use crate::{
+    config::Secret,
+    db::{DbRole, project_database},
+};
 
 /// Quotes an identifier. Project ids are lowercase letters and digits, so this is a second line of defense.
 pub(super) fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Connects as the platform's role, to `database` or else to the platform database.
+/// Connects as the platform's role to `database`. `None` stands for the platform database.
 pub(super) async fn connect_as_platform(url: &Secret, database: Option<&str>) -> Result<PgConnection, sqlx::Error> {
     let mut options = PgConnectOptions::from_str(url.expose())?.application_name("atlashub provisioning");
     if let Some(database) = database {
@@ -30,10 +28,6 @@ pub(super) async fn connect_as_platform(url: &Secret, database: Option<&str>) ->
 
 pub(super) async fn execute(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
-}
-
-async fn exists(connection: &mut PgConnection, sql: &'static str, name: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar::<_, bool>(sql).bind(name).fetch_one(connection).await
 }
 
 /// The role that the platform connects as.
@@ -51,17 +45,20 @@ pub(super) async fn platform_role(connection: &mut PgConnection) -> Result<Platf
     Ok(PlatformRole { name, is_superuser })
 }
 
-/// Creates the role, or resets its password if it exists. The statement contains only the SCRAM verifier, so that the
-/// password never appears in Postgres's log.
+/// Creates the role, or resets its password and attributes if it exists. The statement contains only the SCRAM
+/// verifier, so that the password never appears in Postgres's log.
 pub(super) async fn create_role(
     connection: &mut PgConnection,
     project: &str,
     role: DbRole,
     password: &str,
 ) -> Result<(), sqlx::Error> {
-    let name = role_name(project, role);
+    let name = role.name(project);
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
-    let role_exists = exists(connection, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", &name).await?;
+    let role_exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
+        .bind(&name)
+        .fetch_one(&mut *connection)
+        .await?;
     let bypass = match role {
         DbRole::App | DbRole::Backup | DbRole::Query => "BYPASSRLS",
         DbRole::Owner | DbRole::Anon | DbRole::User | DbRole::Auth => "NOBYPASSRLS",
@@ -84,7 +81,7 @@ pub(super) async fn reset_role(
     password: &str,
 ) -> Result<(), sqlx::Error> {
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
-    let (name, database) = (ident(&role_name(project, role)), ident(&format!("proj_{project}")));
+    let (name, database) = (ident(&role.name(project)), ident(&project_database(project)));
     execute(
         connection,
         format!(
@@ -99,14 +96,14 @@ pub(super) async fn reset_role(
 /// Creates the database and revokes access from all roles except the project's, which must exist.
 pub(super) async fn create_database(connection: &mut PgConnection, project: &str) -> Result<(), sqlx::Error> {
     let platform = platform_role(connection).await?;
-    let database = format!("proj_{project}");
-    let owner = ident(&role_name(project, DbRole::Owner));
-    let backup = ident(&role_name(project, DbRole::Backup));
+    let database = project_database(project);
+    let owner = ident(&DbRole::Owner.name(project));
+    let backup = ident(&DbRole::Backup.name(project));
     if !platform.is_superuser {
         // Since Postgres 16 the creator of a role may grant it, and needs the grant to act as the role and to end its
         // sessions.
         for role in DbRole::OF_EVERY_PROJECT {
-            let role = ident(&role_name(project, role));
+            let role = ident(&role.name(project));
             execute(connection, format!("GRANT {role} TO {} WITH INHERIT TRUE, SET TRUE", ident(&platform.name)))
                 .await?;
         }
@@ -119,7 +116,7 @@ pub(super) async fn create_database(connection: &mut PgConnection, project: &str
 /// Creates a database that no role of a project may connect to.
 pub(super) async fn create_closed_database(connection: &mut PgConnection, database: &str) -> Result<(), sqlx::Error> {
     let platform = platform_role(connection).await?;
-    if !exists(connection, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database).await? {
+    if !database_exists(connection, database).await? {
         execute(connection, format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", ident(database))).await?;
     }
     let database = ident(database);
@@ -140,7 +137,7 @@ pub(super) async fn grant_access(
 ) -> Result<(), sqlx::Error> {
     for role in roles {
         let privileges = if *role == DbRole::Owner { "CONNECT, TEMPORARY, CREATE" } else { "CONNECT" };
-        let (database, role) = (ident(database), ident(&role_name(project, *role)));
+        let (database, role) = (ident(database), ident(&role.name(project)));
         execute(connection, format!("GRANT {privileges} ON DATABASE {database} TO {role}")).await?;
     }
     Ok(())
@@ -154,7 +151,7 @@ pub(super) async fn revoke_access(
 ) -> Result<(), sqlx::Error> {
     // The roles for end-user login and for queries of plugins exist only where they are used.
     let roles: Vec<String> = sqlx::query_scalar("SELECT rolname::text FROM pg_roles WHERE rolname = ANY($1)")
-        .bind(DbRole::ALL.map(|role| role_name(project, role)))
+        .bind(DbRole::ALL.map(|role| role.name(project)))
         .fetch_all(&mut *connection)
         .await?;
     let roles = roles.iter().map(|role| ident(role)).collect::<Vec<_>>().join(", ");
@@ -164,7 +161,7 @@ pub(super) async fn revoke_access(
 /// Gives the schema `public` of a new database to the project's owner, and closes it to others.
 pub(super) async fn give_schema_public(url: &Secret, project: &str, database: &str) -> Result<(), sqlx::Error> {
     let mut connection = connect_as_platform(url, Some(database)).await?;
-    let owner = ident(&role_name(project, DbRole::Owner));
+    let owner = ident(&DbRole::Owner.name(project));
     let script = format!(
         "BEGIN; ALTER SCHEMA public OWNER TO {owner}; SET LOCAL ROLE {owner}; REVOKE ALL ON SCHEMA public FROM PUBLIC; \
          COMMIT"
@@ -186,13 +183,16 @@ pub(super) async fn drop_database(connection: &mut PgConnection, database: &str)
 
 /// Returns whether a database exists.
 pub(super) async fn database_exists(connection: &mut PgConnection, database: &str) -> Result<bool, sqlx::Error> {
-    exists(connection, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database).await
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+        .bind(database)
+        .fetch_one(connection)
+        .await
 }
 
 /// Sets the owners and privileges of the schemas `public` and `auth` inside the project's database.
 pub(super) async fn prepare_database(url: &Secret, project: &str) -> Result<(), sqlx::Error> {
-    let mut connection = connect_as_platform(url, Some(&format!("proj_{project}"))).await?;
-    let owner = ident(&role_name(project, DbRole::Owner));
+    let mut connection = connect_as_platform(url, Some(&project_database(project))).await?;
+    let owner = ident(&DbRole::Owner.name(project));
     let script = format!(
         "BEGIN; ALTER SCHEMA public OWNER TO {owner}; SET LOCAL ROLE {owner}; {}; {}; COMMIT;",
         privileges_of_public(project),
@@ -206,7 +206,7 @@ pub(super) async fn prepare_database(url: &Secret, project: &str) -> Result<(), 
 /// Returns statements that grant the privileges on schema `public`, and on tables and sequences that the owner creates
 /// in it later. The owner must run them.
 pub fn privileges_of_public(project: &str) -> String {
-    let [_, app, anon, user, _] = DbRole::OF_EVERY_PROJECT.map(|role| ident(&role_name(project, role)));
+    let [_, app, anon, user, _] = DbRole::OF_EVERY_PROJECT.map(|role| ident(&role.name(project)));
     format!(
         "REVOKE ALL ON SCHEMA public FROM PUBLIC;
          GRANT USAGE ON SCHEMA public TO {app}, {anon}, {user};
@@ -218,7 +218,7 @@ pub fn privileges_of_public(project: &str) -> String {
 /// Returns statements that grant the privileges of a new project, also on existing tables and sequences. The owner must
 /// run them.
 pub(super) fn standard_privileges(project: &str) -> String {
-    let app = ident(&role_name(project, DbRole::App));
+    let app = ident(&DbRole::App.name(project));
     format!(
         "{};
          GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {app};
@@ -243,7 +243,7 @@ pub(super) const AUTH_FUNCTIONS: &str = "
 
 /// Returns statements that create the schema `auth`. The owner must run them.
 pub(super) fn schema_auth(project: &str) -> String {
-    let [_, app, anon, user, backup] = DbRole::OF_EVERY_PROJECT.map(|role| ident(&role_name(project, role)));
+    let [_, app, anon, user, backup] = DbRole::OF_EVERY_PROJECT.map(|role| ident(&role.name(project)));
     format!(
         "CREATE SCHEMA IF NOT EXISTS auth;
          GRANT USAGE ON SCHEMA auth TO {app}, {anon}, {user}, {backup};
@@ -254,7 +254,7 @@ pub(super) fn schema_auth(project: &str) -> String {
 /// Drops the database with its sessions, the databases that restores created or kept, and the roles. Succeeds for those
 /// that do not exist.
 pub(super) async fn drop_database_and_roles(connection: &mut PgConnection, project: &str) -> Result<(), sqlx::Error> {
-    let database = format!("proj_{project}");
+    let database = project_database(project);
     let others: Vec<String> =
         sqlx::query_scalar("SELECT datname::text FROM pg_database WHERE starts_with(datname, $1 || '_')")
             .bind(&database)
@@ -265,16 +265,16 @@ pub(super) async fn drop_database_and_roles(connection: &mut PgConnection, proje
     }
     // The backup role is a member of the owner role, so it is dropped first.
     for role in [DbRole::Query, DbRole::Auth, DbRole::Backup, DbRole::User, DbRole::Anon, DbRole::App, DbRole::Owner] {
-        execute(connection, format!("DROP ROLE IF EXISTS {}", ident(&role_name(project, role)))).await?;
+        execute(connection, format!("DROP ROLE IF EXISTS {}", ident(&role.name(project)))).await?;
     }
     Ok(())
 }
 
-/// Revokes access of projects' roles to the platform database, and to the server's maintenance databases where the
-/// platform's role may do that. By default, every role may connect to any database.
+/// Closes the platform database and the server's maintenance databases to projects' roles. By default, every role may
+/// connect to any database. Logs a warning for a database of another owner, which the platform's role can't close.
 ///
 /// # Errors
-/// Fails if Postgres can't be reached or refuses a statement.
+/// Returns the error of the connection or of a statement.
 pub async fn close_shared_databases(url: &Secret) -> Result<(), sqlx::Error> {
     let mut connection = connect_as_platform(url, None).await?;
     let databases: Vec<(String, bool)> = sqlx::query_as(

@@ -11,6 +11,7 @@ use sqlx::{Connection as _, PgConnection};
 use super::database;
 use crate::{
     config::Secret,
+    db::project_database,
     projects::{ProjectsState, queries},
 };
 
@@ -53,7 +54,7 @@ pub async fn apply_extension_setting(state: &ProjectsState) -> Result<(), sqlx::
 
 /// Applies the setting to one project's database.
 pub(super) async fn apply_to_project(state: &ProjectsState, project: &str) -> Result<(), sqlx::Error> {
-    apply_to_database(&state.database_url, &format!("proj_{project}"), state.allow_create_extension).await
+    apply_to_database(&state.database_url, &project_database(project), state.allow_create_extension).await
 }
 
 /// Applies the setting to the database with this name, which may be one that a restore has just loaded.

@@ -4,12 +4,12 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     credentials::password_identity,
-    database::{self, ident, role_name},
+    database::{self, ident},
     queries,
 };
 use crate::{
     config::Secret,
-    db::DbRole,
+    db::{DbRole, project_database},
     error::{ApiError, ApiResult},
     secrets::{self, Sealer},
 };
@@ -53,12 +53,12 @@ impl OptionalRole<'_> {
             .await?;
         database::create_role(connection, project, self.role, password).await?;
         let platform = database::platform_role(connection).await?;
-        let role = ident(&role_name(project, self.role));
+        let role = ident(&self.role.name(project));
         if !platform.is_superuser {
             let grant = format!("GRANT {role} TO {} WITH INHERIT TRUE, SET TRUE", ident(&platform.name));
             database::execute(connection, grant).await?;
         }
-        let database = format!("proj_{project}");
+        let database = project_database(project);
         if !database::database_exists(connection, &database).await? {
             return Ok(());
         }

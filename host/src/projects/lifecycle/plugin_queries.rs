@@ -1,22 +1,22 @@
 //! Queries of plugins, and the role `proj_<id>_query` that they run as.
 //!
 //! The role is created for the first query of a project. It may read the tables and views of schema `public`, also
-//! those that the owner creates later. Privileges that the owner revokes stay revoked until a restore replaces the
-//! database.
+//! those that the owner creates later. Tables that the owner closes to the role stay closed until a restore replaces
+//! the database. If the owner closes the schema itself, the next query grants all privileges again.
 
 use std::{any::Any, sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, PgPool};
 
 use super::{
-    database::{self, ident, role_name},
+    database::{self, ident},
     databases::Databases,
     optional_role::OptionalRole,
 };
 use crate::{
     config::Secret,
     db::{
-        Credentials, DatabaseName, DbError, DbRole, ExclusiveClient,
+        Credentials, DatabaseName, DbError, DbRole, ExclusiveClient, project_database,
         query::{self, Query, QueryError, QuerySessions, RunningQuery},
     },
     error::ApiResult,
@@ -94,15 +94,15 @@ impl PluginQueries {
         }
     }
 
-    /// Creates the role, and grants it what it may read. It is idempotent.
+    /// Creates the role and grants its privileges. It is idempotent.
     async fn prepare(&self, project: &str) -> ApiResult<()> {
         let Self { platform, database_url, sealer, .. } = self;
         let role = OptionalRole { platform, database_url, sealer, role: DbRole::Query };
-        // Holds the lock, so that several nodes don't change the same privileges at the same time.
+        // `locked` holds the role's lock, so that several nodes don't change the same privileges at the same time.
         let locked = role.create(project).await?;
-        let database = format!("proj_{project}");
+        let database = project_database(project);
         let mut connection = database::connect_as_platform(database_url, Some(&database)).await?;
-        let (owner, role) = (ident(&role_name(project, DbRole::Owner)), ident(&role_name(project, DbRole::Query)));
+        let (owner, role) = (ident(&DbRole::Owner.name(project)), ident(&DbRole::Query.name(project)));
         let script = format!(
             "SET search_path = ''; SET lock_timeout = 5000; BEGIN; SET LOCAL ROLE {owner};
              GRANT USAGE ON SCHEMA public TO {role};

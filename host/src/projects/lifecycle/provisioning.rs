@@ -16,8 +16,8 @@ use crate::{
         audit::{self, NewAuditEntry},
     },
     error::{ApiError, ApiResult, Code},
-    object_store::{PLATFORM_BUCKET, StoreError},
-    projects::{ProjectRef, ProjectsState, gate::signing_keys, keys},
+    object_store::{PLATFORM_BUCKET, StoreError, project_bucket},
+    projects::{ProjectsState, gate::signing_keys, keys},
     secrets,
 };
 
@@ -129,7 +129,7 @@ async fn create_all(
     database::create_database(connection, id).await?;
     database::prepare_database(&state.database_url, id).await?;
     extensions::apply_to_project(state, id).await?;
-    state.store.ensure_bucket(&ProjectRef::bucket_of(id)).await?;
+    state.store.ensure_bucket(&project_bucket(id)).await?;
     let project = queries::set_state(&mut *connection, id, ProjectState::Ready).await?;
     let project = project.ok_or(sqlx::Error::RowNotFound)?;
     tracing::info!(project = id, "created a project");
@@ -175,7 +175,7 @@ pub(super) async fn remove_all(
 ) -> Result<(), LifecycleError> {
     state.pools.close(id);
     database::drop_database_and_roles(connection, id).await?;
-    state.store.delete_bucket_with_contents(&ProjectRef::bucket_of(id)).await?;
+    state.store.delete_bucket_with_contents(&project_bucket(id)).await?;
     state.store.delete_prefix(PLATFORM_BUCKET, &replacement::restore_uploads_prefix(id)).await?;
     let mut transaction = connection.begin().await?;
     queries::delete_project(&mut *transaction, id).await?;

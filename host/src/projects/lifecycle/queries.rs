@@ -125,7 +125,7 @@ pub(super) async fn delete_project(db: impl PgExecutor<'_>, id: &str) -> Result<
     sqlx::query("DELETE FROM projects WHERE id = $1").bind(id).execute(db).await.map(drop)
 }
 
-/// Marks a project as being deleted. Returns false if it is protected or gone.
+/// Marks a project as being deleted. Returns false if it no longer exists, or is protected and not yet being deleted.
 pub(super) async fn begin_deletion_now(db: impl PgExecutor<'_>, id: &str) -> Result<bool, sqlx::Error> {
     let result = sqlx::query(
         "UPDATE projects SET state = 'deleting', updated_at = now()
@@ -145,8 +145,8 @@ pub(super) struct LockedProject {
     pub protected: bool,
 }
 
-/// Returns a ready project, and locks the row for the transaction. Other tables can still insert references to the row.
-/// `None` if the project is not ready.
+/// Locks the row of a ready project for the transaction and returns it. Returns `None` if the project is not ready.
+/// Rows that reference the project can still be inserted.
 pub(super) async fn lock_ready_project(
     transaction: &mut PgConnection,
     id: &str,

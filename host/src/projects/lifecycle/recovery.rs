@@ -6,8 +6,9 @@ use sqlx::{Connection, PgPool};
 
 use super::{SealedCredentials, database, extensions, provisioning};
 use crate::{
-    db::{Credentials as _, DbRole, audit::NewAuditEntry},
-    projects::{ProjectRef, ProjectsState, queries},
+    db::{Credentials as _, DbRole, audit::NewAuditEntry, project_database},
+    object_store::project_bucket,
+    projects::{ProjectsState, queries},
 };
 
 /// A project that is being created or deleted, or whose creation or deletion a crash interrupted.
@@ -87,8 +88,8 @@ fn deletion_entry(project: &UnfinishedProject) -> Option<NewAuditEntry> {
     })
 }
 
-/// Creates the missing resources of a ready project: its roles with their stored passwords, its database and its
-/// bucket. Returns whether the database was missing, and is therefore empty.
+/// Creates the missing resources of a ready project: its roles, its database and its bucket. Sets the stored passwords
+/// of all roles. Returns whether the database was missing, and is therefore empty.
 ///
 /// # Errors
 /// Fails if another process works on the project, or if a resource can't be created.
@@ -100,13 +101,13 @@ pub async fn ensure_resources(state: &ProjectsState, id: &str) -> anyhow::Result
         let password = credentials.password(id, role).await?;
         database::create_role(&mut connection, id, role, password.expose()).await?;
     }
-    let is_missing = !database::database_exists(&mut connection, &format!("proj_{id}")).await?;
+    let is_missing = !database::database_exists(&mut connection, &project_database(id)).await?;
     database::create_database(&mut connection, id).await?;
     if is_missing {
         database::prepare_database(&state.database_url, id).await?;
         extensions::apply_to_project(state, id).await?;
     }
-    state.store.ensure_bucket(&ProjectRef::bucket_of(id)).await?;
+    state.store.ensure_bucket(&project_bucket(id)).await?;
     connection.close().await?;
     Ok(is_missing)
 }

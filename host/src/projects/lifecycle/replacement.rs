@@ -24,7 +24,7 @@ use super::{
 use crate::{
     config::Secret,
     db::{
-        Credentials, DbRole,
+        Credentials, DbRole, project_database,
         restore::{FailedObjects, LoadTarget},
     },
     error::{ApiError, ApiResult},
@@ -33,12 +33,12 @@ use crate::{
 
 /// Interval at which sessions are ended while a database is renamed.
 const END_SESSIONS_INTERVAL: Duration = Duration::from_millis(30);
-/// Maximum time to wait while another operation changes the project.
-const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// Maximum time to wait for the project's lock, which another operation may hold.
+const PROJECT_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Maximum time in milliseconds that a rename waits for a lock. Logins to the database wait for the rename, and then
 /// for the commit.
-const LOCK_TIMEOUT_MS: u32 = 2000;
+const RENAME_LOCK_TIMEOUT_MS: u32 = 2000;
 /// Maximum number of attempts to swap databases whose sessions don't end.
 const MAX_SWAP_ATTEMPTS: u32 = 3;
 
@@ -185,13 +185,13 @@ impl Replacements {
         Ok(extensions::apply_to_database(&self.database_url, name, self.allow_create_extension).await?)
     }
 
-    /// Gives the project's roles access to its database again. The SQL in an archive can revoke the access of the owner
-    /// role that runs it.
+    /// Gives the standard roles of a project access to its database again, if it exists. The SQL in an archive can
+    /// revoke the access of the owner role that runs it.
     ///
     /// # Errors
     /// Returns `Database` if a statement fails.
     pub async fn restore_access(&self, project: &str) -> Result<(), ReplacementError> {
-        let (mut connection, database) = (self.connect().await?, format!("proj_{project}"));
+        let (mut connection, database) = (self.connect().await?, project_database(project));
         if database::database_exists(&mut connection, &database).await? {
             database::grant_access(&mut connection, project, &database, &DbRole::OF_EVERY_PROJECT).await?;
         }
@@ -232,13 +232,13 @@ impl Replacements {
         record: &dyn RecordSwap,
     ) -> Result<(), ReplacementError> {
         let Swap { project, incoming, kept } = swap;
-        let live = format!("proj_{project}");
+        let live = project_database(project);
         if !database::database_exists(connection, incoming).await? {
             return Err(ReplacementError::Missing(incoming.clone()));
         }
         let mut transaction = connection.begin().await?;
         sqlx::query("SELECT set_config('lock_timeout', $1, true)")
-            .bind(LOCK_TIMEOUT_MS.to_string())
+            .bind(RENAME_LOCK_TIMEOUT_MS.to_string())
             .execute(&mut *transaction)
             .await?;
         let _ending = AbortOnDropHandle::new(tokio::spawn(end_sessions(
@@ -291,10 +291,10 @@ impl Replacements {
     }
 
     /// Connects and takes the lock of a ready project, which is held until the connection closes. Waits up to
-    /// [`LOCK_WAIT`] for the lock.
+    /// [`PROJECT_LOCK_TIMEOUT`] for the lock.
     async fn locked(&self, project: &str) -> Result<PgConnection, ReplacementError> {
         let mut connection = self.connect().await?;
-        let deadline = Instant::now() + LOCK_WAIT;
+        let deadline = Instant::now() + PROJECT_LOCK_TIMEOUT;
         loop {
             match provisioning::lock(&mut connection, project).await {
                 // A load that took hours must not fail because of a short request.
@@ -317,12 +317,12 @@ fn is_in_use(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| ["55006", "55P03"].contains(&&*code))
 }
 
-/// Ends all sessions of the databases, again and again until the task is aborted.
+/// Ends the sessions of the databases again and again, until the task is aborted or a statement fails.
 async fn end_sessions(url: Secret, databases: [String; 2]) {
     let ending = async {
         let mut connection = database::connect_as_platform(&url, None).await?;
         loop {
-            // Only a superuser can end a session of a superuser.
+            // Only a superuser can end a superuser's session, and the statement must not fail because of one.
             sqlx::query(
                 "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
                  WHERE a.datname = ANY($1) AND a.pid <> pg_backend_pid()

@@ -87,6 +87,7 @@ pub(crate) async fn update_project(
         .map_err(|error| if provisioning::is_name_taken(&error) { provisioning::name_taken() } else { error.into() })?;
     let Some(updated) = updated else {
         let present = projects::queries::project(&state.platform, &project.id).await?;
+        let present = present.filter(|project| project.state == ProjectState::Ready);
         return Err(match present.and_then(|project| project.delete_after_run) {
             Some(run) => ApiError::new(
                 Code::Conflict,

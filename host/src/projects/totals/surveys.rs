@@ -59,11 +59,11 @@ impl Surveys {
         Self { platform, pools, cached: Arc::default(), query_lock: Arc::default() }
     }
 
-    /// Returns the surveys of the projects that are ready, at most `max_age` old. The survey of a database that does
-    /// not respond has no number of tables.
+    /// Returns the surveys of the projects that are ready, at most `max_age` old.
     ///
     /// # Errors
-    /// Returns the error of a query of the platform database. Errors of projects' databases are logged.
+    /// Returns the error of a query of the platform database. If a project's database fails or does not respond in
+    /// time, its survey has no number of tables.
     pub async fn surveys(
         &self,
         projects: &[ProjectRef],
@@ -120,7 +120,7 @@ impl Surveys {
         let counted = async {
             let mut client = self.pools.exclusive(id, DbRole::Owner).await?;
             client.mark_busy();
-            let role = format!("proj_{id}_{}", DbRole::Anon.suffix());
+            let role = DbRole::Anon.name(id);
             let row = client.query_one(SURVEY, &[&role]).await?;
             client.mark_idle();
             Ok::<_, crate::db::DbError>((row.try_get(0)?, row.try_get(1)?))

@@ -11,5 +11,6 @@ mod settings;
 mod settings_cache;
 
 pub(super) use admin::{create_bucket, delete_bucket, first_buckets, get_bucket, list_buckets, update_bucket};
+pub(super) use queries::insert_bucket;
 pub(super) use settings::BucketSettings;
 pub(super) use settings_cache::SettingsCache;

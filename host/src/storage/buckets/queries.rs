@@ -88,7 +88,7 @@ pub(super) async fn find_bucket(platform: &PgPool, project_id: &str, name: &str)
 }
 
 /// Creates a bucket. Returns false if the name is taken.
-pub(super) async fn insert_bucket(
+pub(in super::super) async fn insert_bucket(
     platform: &PgPool,
     project_id: &str,
     name: &str,

@@ -13,7 +13,7 @@ use crate::error::{ApiError, ApiResult};
 
 /// Objects per list request to the store.
 const PAGE_SIZE: i32 = 1000;
-/// Time after which counting stops. This is shorter than the default time limit of requests.
+/// Time after which no further page is counted. This is shorter than the time limit of the admin surface.
 const MAX_TIME: Duration = Duration::from_secs(8);
 
 /// Counts the objects of the bucket in the request's path whose paths start with a prefix.

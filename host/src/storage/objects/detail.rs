@@ -22,11 +22,11 @@ pub(crate) async fn get_object(access: &StorageAccess, request: ObjectRef) -> Ap
     let object = inspected.into_object().ok_or_else(object_not_found)?;
     let origin = records::find_origin(&access.state.platform, &access.project.id, &path).await?;
     let (uploaded_by, created_at) = origin.unzip();
-    Ok(ObjectDetail { object: to_wire(&path, object), uploaded_by, created_at })
+    Ok(ObjectDetail { object: stored_object(&path, object), uploaded_by, created_at })
 }
 
 /// Converts an object that was looked up to its representation in the API.
-pub(super) fn to_wire(path: &ObjectPath, object: ObjectMeta) -> StoredObject {
+pub(in super::super) fn stored_object(path: &ObjectPath, object: ObjectMeta) -> StoredObject {
     StoredObject {
         object_key: path.key().to_owned(),
         path: path.path().to_owned(),

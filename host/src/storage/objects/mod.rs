@@ -15,6 +15,6 @@ mod transfer;
 pub(super) use count::count_objects;
 pub(super) use delete::delete_object;
 pub use delete_many::{BulkDeletion, DeletionStep};
-pub(super) use detail::get_object;
+pub(super) use detail::{get_object, stored_object};
 pub(super) use list::list_objects;
 pub(super) use transfer::{Transfer, transfer_object};

@@ -10,7 +10,7 @@ use super::{
         path::{BucketName, ObjectPath},
         records::{self, inspect_object},
     },
-    detail::to_wire,
+    detail::stored_object,
 };
 use crate::{
     error::{ApiError, ApiResult, Code},
@@ -84,7 +84,7 @@ async fn transfer_to_end(access: &StorageAccess, request: MoveObject, transfer: 
         kept = transfer == Transfer::Copy,
         "copied an object"
     );
-    Ok(to_wire(&to, copy))
+    Ok(stored_object(&to, copy))
 }
 
 async fn copy(

@@ -58,14 +58,16 @@ async fn open(state: &StorageState, kind: UploadKind, upload: NewOpenUpload<'_>,
 }
 
 fn quota_used_up(kind: UploadKind, max: u32) -> ApiError {
-    let (uploads, variable) = match kind {
-        UploadKind::Staged => ("signed uploads", "ATLASHUB_MAX_OPEN_UPLOADS"),
-        UploadKind::Multipart => ("multipart uploads", "ATLASHUB_MAX_OPEN_MULTIPART_UPLOADS"),
+    let (uploads, remedy, variable) = match kind {
+        UploadKind::Staged => ("signed uploads", "Send the files", "ATLASHUB_MAX_OPEN_UPLOADS"),
+        UploadKind::Multipart => {
+            ("multipart uploads", "Complete or abort the uploads", "ATLASHUB_MAX_OPEN_MULTIPART_UPLOADS")
+        }
     };
     ApiError::new(Code::RateLimited, format!("{max} {uploads} of this key or user have not ended yet."))
         .with_hint(format!(
-            "Send, complete or abort them, or wait until they expire. The owner can raise {variable}; uploads signed \
-             with the secret key do not count."
+            "{remedy}, or wait until they expire. The owner can raise {variable}; uploads signed with the secret key \
+             do not count."
         ))
         .with_retry_after(QUOTA_RETRY)
 }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, ApiResult},
-    object_store::{ListedObject, ObjectMeta, StoreError},
+    object_store::{ListedObject, ObjectMeta, StoreError, project_bucket},
 };
 
 /// Staged objects per page.
@@ -134,7 +134,7 @@ pub(in super::super) async fn discard_arrived(
     if !queries::has_staged(&state.platform, project_id, path).await? {
         return Ok(());
     }
-    let bucket = store_bucket(project_id);
+    let bucket = project_bucket(project_id);
     let page = state.store.list_page(&bucket, &staged_key::path_prefix(path), PAGE_SIZE, None).await?;
     let ids: Vec<Uuid> = page.objects.iter().filter_map(|object| staged_key::upload_id(&object.key)).collect();
     queries::mark_over(&state.platform, &ids).await?;
@@ -145,7 +145,7 @@ pub(in super::super) async fn discard_arrived(
 }
 
 async fn settle_prefix(state: &StorageState, project_id: &str, prefix: &str, limit: i32) -> ApiResult<SettleReport> {
-    let page = match state.store.list_page(&store_bucket(project_id), prefix, limit, None).await {
+    let page = match state.store.list_page(&project_bucket(project_id), prefix, limit, None).await {
         // The project is being deleted.
         Err(error) if error.is_not_found() => return Ok(SettleReport::default()),
         page => page?,
@@ -165,7 +165,7 @@ async fn settle_prefix(state: &StorageState, project_id: &str, prefix: &str, lim
             }
             // The bucket was deleted, or the URL expired long ago.
             None => {
-                state.store.delete(&store_bucket(project_id), &object.key).await?;
+                state.store.delete(&project_bucket(project_id), &object.key).await?;
                 report.deleted += 1;
             }
         }
@@ -200,7 +200,7 @@ async fn settle_upload(
     upload: &OpenUpload,
     staged: &ListedObject,
 ) -> ApiResult<SettleReport> {
-    let bucket = store_bucket(project_id);
+    let bucket = project_bucket(project_id);
     let none = SettleReport::default();
     if upload.state == UploadState::Over {
         // The URL was used again after the upload ended.
@@ -253,9 +253,4 @@ async fn settle_upload(
 fn is_copy(target: &ObjectMeta, staged: &ListedObject) -> bool {
     let etag = |etag: &Option<String>| etag.as_deref().map(|etag| etag.trim_matches('"').to_owned());
     target.size == staged.size && target.etag.is_some() && etag(&target.etag) == etag(&staged.etag)
-}
-
-/// Returns the name of a project's bucket in the object store, like `ProjectRef::bucket`.
-fn store_bucket(project_id: &str) -> String {
-    format!("proj-{project_id}")
 }

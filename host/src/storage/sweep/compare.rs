@@ -8,7 +8,7 @@ use super::{
     },
     queries::FileToCheck,
 };
-use crate::error::ApiResult;
+use crate::{error::ApiResult, object_store::project_bucket};
 
 /// Maximum number of concurrent store requests of a sweep, so that it does not slow down other requests.
 pub(super) const MAX_CONCURRENT: usize = 4;
@@ -39,7 +39,7 @@ pub(super) async fn compare_file(state: &StorageState, file: FileToCheck) -> Api
             return Ok(Outcome::InvalidRecord);
         }
     };
-    let store_bucket = store_bucket(project_id);
+    let store_bucket = project_bucket(project_id);
     let Some(object) = state.store.head(&store_bucket, path.key()).await? else {
         // The object was removed from the store, or its upload can no longer arrive.
         if file.upload_over || file.record.state == FileState::Stored {
@@ -53,7 +53,8 @@ pub(super) async fn compare_file(state: &StorageState, file: FileToCheck) -> Api
     let context = ObjectContext { state, project_id, store_bucket: &store_bucket, path: &path };
     match reconcile_object(context, Some(&file.record), object).await? {
         InspectedObject::RemovedOversize { size } => Ok(Outcome::OversizeRemoved { size: size.unsigned_abs() }),
-        InspectedObject::Missing => Ok(Outcome::OversizeRemoved { size: 0 }),
+        // The object was found above.
+        InspectedObject::Missing => Ok(Outcome::Unchanged),
         // No upload can arrive any more. If a replacement was signed for but never sent, the existing object stays.
         InspectedObject::Present(object) if file.upload_over => {
             records::record_stored(platform, project_id, &path, &object).await?;
@@ -65,9 +66,4 @@ pub(super) async fn compare_file(state: &StorageState, file: FileToCheck) -> Api
             Ok(if changed { Outcome::Confirmed } else { Outcome::Unchanged })
         }
     }
-}
-
-/// Returns the name of a project's bucket in the object store, like `ProjectRef::bucket`.
-pub(super) fn store_bucket(project_id: &str) -> String {
-    format!("proj-{project_id}")
 }

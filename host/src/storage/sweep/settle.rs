@@ -9,7 +9,7 @@ use super::{
 };
 use crate::error::ApiResult;
 
-/// Moves or deletes every staged object, and removes the records of uploads that can no longer arrive.
+/// Moves or deletes the staged objects, and removes the records of uploads that can no longer arrive.
 pub(super) async fn settle_all_projects(state: &StorageState) -> ApiResult<SettleReport> {
     let mut sum = SettleReport::default();
     for project_id in queries::ready_project_ids(&state.platform).await? {

@@ -10,12 +10,11 @@ use super::{
         state::StorageState,
         upload::MULTIPART_LIFETIME,
     },
-    compare::store_bucket,
     queries,
 };
 use crate::{
     error::ApiResult,
-    object_store::{PLATFORM_BUCKET, StoreError, UnfinishedUpload},
+    object_store::{PLATFORM_BUCKET, StoreError, UnfinishedUpload, project_bucket},
 };
 
 /// Time without a new part after which an upload counts as abandoned, if a publishable key or a signed-in user signed
@@ -34,7 +33,7 @@ const MAX_CLOCK_DIFFERENCE: Duration = Duration::minutes(5);
 pub async fn abort_stale_uploads(state: &StorageState, now: DateTime<Utc>) -> ApiResult<u64> {
     let mut aborted = abort_stale_in(state, PLATFORM_BUCKET, None, now).await?;
     for project_id in queries::ready_project_ids(&state.platform).await? {
-        aborted += abort_stale_in(state, &store_bucket(&project_id), Some(&project_id), now).await?;
+        aborted += abort_stale_in(state, &project_bucket(&project_id), Some(&project_id), now).await?;
     }
     Ok(aborted)
 }

@@ -16,6 +16,7 @@ use super::{
     super::{
         access::{Action, StorageAccess},
         errors::object_exists,
+        objects::stored_object,
         open_uploads::{self, OpenUpload, UploadState},
         path::ObjectPath,
         records::{self, FileRecord, FileState, InspectedObject, inspect_object},
@@ -208,14 +209,7 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
     }
     open_uploads::end_multipart(&state.platform, &access.project.id, slice::from_ref(&request.upload_id)).await?;
     match inspect_object(context).await? {
-        InspectedObject::Present(object) => Ok(StoredObject {
-            object_key: path.key().to_owned(),
-            path: path.path().to_owned(),
-            size: object.size,
-            content_type: object.content_type,
-            etag: object.etag,
-            last_modified: object.last_modified,
-        }),
+        InspectedObject::Present(object) => Ok(stored_object(&path, object)),
         InspectedObject::Missing => Err(upload_not_found()),
         InspectedObject::RemovedOversize { size } => Err(ApiError::new(
             Code::ObjectTooLarge,

@@ -117,7 +117,7 @@ impl UploadPlan {
         if let (Some(size), Some(max_size)) = (request.size, request.max_size)
             && size > max_size
         {
-            return Err(too_large(size, max_size, "`maxSize`"));
+            return Err(too_large(size, max_size, "`maxSize`").with_hint("Raise `maxSize`, or send only `size`."));
         }
         if request.once && request.upsert {
             return Err(ApiError::invalid("`once` and `upsert` can't be combined.").with_hint("Send one of them."));
@@ -165,7 +165,8 @@ impl UploadPlan {
     pub(super) fn resolve_max_size(&self, bucket: &BucketSettings) -> ApiResult<i64> {
         match self.max_size.max(self.size) {
             Some(requested) if requested > bucket.max_object_bytes => {
-                Err(too_large(requested, bucket.max_object_bytes, "the bucket's limit"))
+                Err(too_large(requested, bucket.max_object_bytes, "the bucket's limit")
+                    .with_hint("Send a smaller `maxSize` or `size`, or raise the bucket's limit in the dashboard."))
             }
             _ => Ok(self.size.or(self.max_size).unwrap_or(bucket.max_object_bytes)),
         }
@@ -179,7 +180,6 @@ fn divide_up(dividend: i64, divisor: i64) -> i64 {
 
 fn too_large(requested: i64, limit: i64, limit_name: &str) -> ApiError {
     ApiError::new(Code::ObjectTooLarge, format!("{requested} bytes exceed {limit_name} of {limit} bytes."))
-        .with_hint("Send a smaller `maxSize` or `size`, or raise the bucket's limit in the dashboard.")
 }
 
 #[cfg(test)]
@@ -226,6 +226,12 @@ mod tests {
             assert_eq!(UploadPlan::parse(request).map_err(|error| error.code()), Err(*code), "{case}");
         }
         assert!(UploadPlan::parse(request()).is_ok());
+    }
+
+    #[test]
+    fn hint_for_a_size_above_max_size_does_not_name_the_bucket() {
+        let error = UploadPlan::parse(SignUpload { size: Some(11), max_size: Some(10), ..request() }).unwrap_err();
+        assert_eq!(error.hint(), Some("Raise `maxSize`, or send only `size`."));
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::error::{ApiError, ApiResult, Code};
 ///
 /// # Errors
 /// Returns 400 for an invalid request, 403 if the caller may not upload, 404 if the bucket does not exist, 409 if the
-/// object exists and the request does not ask to replace it, 413 above the bucket's limit, and 429 if the caller's
-/// quota of open uploads is used up.
+/// object exists and the request does not ask to replace it, 413 above `maxSize` or the bucket's limit, and 429 if the
+/// caller's quota of open uploads is used up.
 pub(crate) async fn sign_upload(access: &StorageAccess, request: SignUpload) -> ApiResult<SignedUpload> {
     let named_bucket = Some(request.bucket.as_str()).filter(|bucket| !bucket.is_empty());
     let bucket = access.resolve_bucket(named_bucket)?.unwrap_or_default().to_owned();

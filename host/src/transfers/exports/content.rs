@@ -82,7 +82,7 @@ fn row_format(format: ExportFormat) -> Result<RowFormat, TransferError> {
     }
 }
 
-/// Returns the rows and columns of a table that were selected. Their number is not known.
+/// Returns the copy of the selected rows and columns of a table. The number of rows is not known.
 async fn selected(
     data: &DataService,
     project: &str,

@@ -21,7 +21,7 @@ use crate::{
 
 /// Name of the plugin's job.
 const JOB: &str = "export";
-/// Time limit of a run, long enough for large databases. The plugin's own limit may be shorter.
+/// Time limit of a run. This is enough for large databases. The plugin's own limit may be shorter.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// Time after which an export is removed.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);

@@ -1,4 +1,4 @@
-//! Handlers for exports: list, create, return, download and delete.
+//! Handlers for exports: list, create, get, download and delete.
 
 use std::time::Duration;
 

@@ -4,8 +4,8 @@ use api_types::ExportSource;
 
 use crate::data::RowSelection;
 
-/// Returns the filter, order and columns of an export. `None` if it contains all rows and columns of a table, or is not
-/// an export of a table.
+/// Returns the filter, order and columns of an export. Returns `None` if the export contains all rows and columns of a
+/// table, or is not an export of a table.
 pub(super) fn row_selection(source: &ExportSource) -> Option<RowSelection<'_>> {
     let ExportSource::Table { filter, order, select, .. } = source else { return None };
     let selection = RowSelection { filter: filter.as_deref(), order: order.as_deref(), select: select.as_deref() };

@@ -9,9 +9,9 @@ use super::{
     plan::{CsvPlan, column_of},
     target::Target,
 };
-use crate::error::{ApiError, ApiResult};
+use crate::error::{ApiError, ApiResult, Code};
 
-/// Maximum number of bytes that are read from the beginning of a file.
+/// Maximum number of bytes that are read from the beginning of a file: 1 MiB.
 pub(super) const HEAD_BYTES: usize = 1 << 20;
 /// Maximum number of rows that are examined.
 const MAX_ROWS: usize = 200;
@@ -70,7 +70,8 @@ impl Head {
     /// Reads the beginning of a file. `is_whole` is whether the bytes are the whole file.
     ///
     /// # Errors
-    /// Returns `unprocessable` if a CSV file is empty, or if the file can't be read.
+    /// Returns `unprocessable` if a CSV file is empty, if the bytes contain no complete row, or if the file can't be
+    /// read.
     pub(super) fn read(
         bytes: &[u8],
         is_whole: bool,
@@ -79,7 +80,7 @@ impl Head {
         target: &Target,
     ) -> ApiResult<Self> {
         if UTF_16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
-            return Err(ApiError::new(crate::error::Code::Unprocessable, "The file is in UTF-16.")
+            return Err(ApiError::new(Code::Unprocessable, "The file is in UTF-16.")
                 .with_hint("Save it as UTF-8 and upload it again."));
         }
         match format {
@@ -99,7 +100,7 @@ impl Head {
             );
         }
         let Some(first) = records.first() else {
-            return Err(bad.into_iter().next().map_or_else(empty_file, unreadable));
+            return Err(bad.into_iter().next().map_or_else(|| no_rows(is_whole), unreadable));
         };
         let header = hints.header.unwrap_or_else(|| detect_header(&records, target)) || is_mapped(first, &hints.mapped);
         let fields = first.len();
@@ -144,7 +145,7 @@ impl Head {
             Err(Stop::Failed(error)) if rows.is_empty() => return Err(unreadable(error)),
             Err(Stop::Failed(error)) => bad.push(error),
             _ if rows.is_empty() && (!is_whole || !bad.is_empty()) => {
-                return Err(bad.into_iter().next().map_or_else(empty_file, unreadable));
+                return Err(bad.into_iter().next().map_or_else(|| no_rows(is_whole), unreadable));
             }
             _ => {}
         }
@@ -269,13 +270,17 @@ fn distinct(names: Vec<String>) -> Vec<String> {
         .collect()
 }
 
-fn empty_file() -> ApiError {
-    ApiError::new(crate::error::Code::Unprocessable, "The file has no rows.")
+fn no_rows(is_whole: bool) -> ApiError {
+    if is_whole {
+        return ApiError::new(Code::Unprocessable, "The file has no rows.");
+    }
+    ApiError::new(Code::Unprocessable, "The first MiB of the file contains no complete row.")
+        .with_hint("Begin the file with a row that is smaller than 1 MiB.")
 }
 
 fn unreadable(error: RecordError) -> ApiError {
     let RecordError { line, code, message, .. } = error;
-    ApiError::new(crate::error::Code::Unprocessable, format!("Line {line}: {message}"))
+    ApiError::new(Code::Unprocessable, format!("Line {line}: {message}"))
         .with_detail("line", line.into())
         .with_detail("reason", code.into())
 }
@@ -288,6 +293,19 @@ pub(super) fn is_json(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn file_whose_first_row_is_not_read_to_its_end_is_not_called_empty() {
+        let target = Target { quoted: "public.t".to_owned(), kind: "r".to_owned(), columns: vec![], keys: vec![] };
+        for (format, head) in
+            [(ImportFormat::Csv, "\"a"), (ImportFormat::Json, "[{\"a\":1"), (ImportFormat::Ndjson, "{\"a\":1")]
+        {
+            let error = Head::read(head.as_bytes(), false, format, &Hints::default(), &target).unwrap_err();
+            assert!(error.message().contains("no complete row"), "{head}: {}", error.message());
+        }
+        let error = Head::read(b"", true, ImportFormat::Csv, &Hints::default(), &target).unwrap_err();
+        assert_eq!(error.message(), "The file has no rows.");
+    }
 
     #[test]
     fn names_become_distinct() {

@@ -10,7 +10,7 @@ use super::{
 
 const MAX_ROWS: usize = 20;
 const MAX_SAMPLES: usize = 5;
-/// Maximum length of a sample and of a value of a row.
+/// Maximum number of characters of a sample, and of a value or a message of Postgres in an error, without the `…`.
 const MAX_VALUE_CHARS: usize = 200;
 
 /// Describes the beginning of a file.
@@ -55,7 +55,8 @@ pub(super) fn preview(head: &Head, target: &Target, format: ImportFormat) -> Imp
     }
 }
 
-fn shortened(text: &str) -> String {
+/// Truncates a long text.
+pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(MAX_VALUE_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -21,7 +21,7 @@ impl Transfers {
         queries::import(&self.platform, id).await.map_err(platform_error)?.ok_or(IMPORT)
     }
 
-    /// Assigns a started import to a run.
+    /// Assigns a started import to a run. Returns its file.
     pub(in crate::transfers) async fn claim_import(
         &self,
         id: Uuid,

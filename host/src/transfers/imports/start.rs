@@ -23,7 +23,7 @@ use crate::{
 
 /// Name of the plugin's job.
 const JOB: &str = "import";
-/// Time limit of a run, long enough for large files. The plugin's own limit may be shorter.
+/// Time limit of a run. This is enough for large files. The plugin's own limit may be shorter.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 impl TransfersState {

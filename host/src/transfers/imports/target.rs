@@ -9,7 +9,7 @@ use crate::{
     transfers::postgres::refused,
 };
 
-/// Describes a table of schema `public` as JSON.
+/// Describes a table or view of schema `public` as JSON.
 const TARGET: &str = include_str!("target.sql");
 
 /// A table.
@@ -70,7 +70,7 @@ impl Target {
         let target: Self = serde_json::from_str(&text).map_err(ApiError::internal)?;
         if !target.is_table() {
             return Err(ApiError::new(Code::Unprocessable, format!("`{table}` is not a table."))
-                .with_hint("Import into the table that the view reads."));
+                .with_hint("Import into a table, for example the table that a view reads."));
         }
         Ok(target)
     }

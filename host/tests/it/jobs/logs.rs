@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use atlashub::{config::Role, jobs::PLATFORM_BUCKET};
+use atlashub::{config::Role, object_store::PLATFORM_BUCKET};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

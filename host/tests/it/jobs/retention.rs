@@ -1,6 +1,6 @@
 //! Retention of runs and their logs.
 
-use atlashub::jobs::PLATFORM_BUCKET;
+use atlashub::object_store::PLATFORM_BUCKET;
 use serde_json::json;
 
 use crate::support::{TestApp, TestRunner};

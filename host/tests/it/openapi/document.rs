@@ -92,6 +92,23 @@ fn every_operation_states_its_security_and_servers() {
 }
 
 #[test]
+fn names_of_members_are_in_camel_case() {
+    fn check(place: &str, node: &Value) {
+        let names = node["properties"].as_object().into_iter().flat_map(|properties| properties.keys());
+        for name in names {
+            assert!(!name.contains('_') && !name.starts_with(char::is_uppercase), "{place}: `{name}`");
+        }
+        for children in ["oneOf", "allOf", "anyOf"] {
+            node[children].as_array().into_iter().flatten().for_each(|child| check(place, child));
+        }
+    }
+    let document = document();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        check(name, schema);
+    }
+}
+
+#[test]
 fn pages_refer_to_the_schema_of_their_items() {
     let document = document();
     let schemas = document["components"]["schemas"].as_object().unwrap();

@@ -5,7 +5,7 @@ use plugin_manifest::{Capability, Scope};
 
 use crate::{
     db::DatabaseName,
-    object_store::PLATFORM_BUCKET,
+    object_store::{PLATFORM_BUCKET, project_bucket},
     plugins::guest::{CallError, RunScope},
     storage::{ObjectPath, PluginObject},
 };
@@ -42,7 +42,7 @@ impl Location {
             return Err(run.deny(Capability::Objects, &format!("store `{store}`")));
         }
         Ok(match project {
-            Some(id) => Self { bucket: format!("proj-{id}"), prefix, project: Some(id) },
+            Some(id) => Self { bucket: project_bucket(&id), prefix, project: Some(id) },
             None => Self { bucket: PLATFORM_BUCKET.to_owned(), prefix, project: None },
         })
     }

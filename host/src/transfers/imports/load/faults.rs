@@ -8,15 +8,16 @@ use crate::{
     db::{ExclusiveClient, is_in_function},
     plugins::TransferError,
     transfers::{
-        imports::parse::{RecordError, invalid_json},
+        imports::{
+            parse::{RecordError, invalid_json},
+            preview::shortened,
+        },
         postgres::refused,
     },
 };
 
 /// Maximum number of errors that are kept.
 const MAX_ERRORS: usize = 100;
-/// Maximum length of a message or a value in an error, in characters, without the `…` and [`POLICY_HINT`].
-const MAX_VALUE_CHARS: usize = 200;
 /// Follows Postgres's message about a policy.
 const POLICY_HINT: &str = ". The table forces row-level security, so policies apply to its owner, who writes the rows. \
                            Add a policy that permits this row, or run ALTER TABLE … NO FORCE ROW LEVEL SECURITY";
@@ -146,13 +147,6 @@ fn value(doc: &str, key: &str) -> Option<String> {
         serde_json::Value::Null => None,
         serde_json::Value::String(text) => Some(shortened(text)),
         other => Some(shortened(&other.to_string())),
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_VALUE_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 
