@@ -333,9 +333,14 @@ mod tests {
 
     #[test]
     fn sizes_use_the_largest_fitting_unit() {
-        for (value, expected) in
-            [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (999_600, "1.0 MB"), (812_000_000, "812 MB"), (3_400_000_000, "3.4 GB")]
-        {
+        for (value, expected) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 KB"),
+            (999_600, "1.0 MB"),
+            (812_000_000, "812 MB"),
+            (3_400_000_000, "3.4 GB"),
+        ] {
             assert_eq!(bytes(value), expected);
         }
     }

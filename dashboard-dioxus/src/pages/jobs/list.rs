@@ -15,9 +15,7 @@ use crate::{
     address,
     remote::{RemoteState, events, use_remote},
     text,
-    ui::{
-        Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, SearchBox, Shape, Updated, narrow::use_is_narrow,
-    },
+    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, SearchBox, Shape, Updated, narrow::use_is_narrow},
 };
 
 /// Number of jobs in one request. The server filters longer lists.

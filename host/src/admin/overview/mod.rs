@@ -16,7 +16,12 @@ use chrono::{DateTime, Utc};
 
 use super::{AdminState, system::measure};
 use crate::{
-    backups::BackupsState, db::migrations, error::ApiResult, jobs::Jobs, notifications, plugins::Plugins,
+    backups::BackupsState,
+    db::migrations,
+    error::ApiResult,
+    jobs::Jobs,
+    notifications,
+    plugins::Plugins,
     projects::{ProjectsState, Survey},
 };
 

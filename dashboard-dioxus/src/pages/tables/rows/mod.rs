@@ -290,7 +290,9 @@ fn read_only_reason(detail: &TableDetail) -> (&'static str, Option<String>) {
             );
             ("the table has no primary key.", Some(sql).filter(|_| detail.kind == TableKind::Table))
         }
-        TableKind::MaterializedView => ("this is a materialized view. Edit the rows of its tables, then refresh it in SQL.", None),
+        TableKind::MaterializedView => {
+            ("this is a materialized view. Edit the rows of its tables, then refresh it in SQL.", None)
+        }
         TableKind::View => ("this is a view. Edit the rows of its tables.", None),
         _ => ("the table does not allow it.", None),
     }
