@@ -40,7 +40,7 @@ use crate::{
     transfers::TransfersState,
 };
 
-pub use sealed_values::{check_all_sealed, reseal_all, sealed_columns};
+pub use sealed_values::{check_all_sealed, find_wrong_master_key, reseal_all, sealed_columns};
 
 /// The services that the process uses, embedded or external.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use crate::{
     auth, backups, jobs, notifications, plugins, projects,
-    secrets::{self, ResealReport, SealedColumn, SealedColumnError, Sealer},
+    secrets::{self, ResealReport, SealError, SealedColumn, SealedColumnError, Sealer},
 };
 
 /// Returns every column of the platform database that is sealed under the master key.
@@ -34,4 +34,12 @@ pub async fn reseal_all(platform: &PgPool, sealer: &Sealer) -> Result<ResealRepo
 /// Returns the errors of [`secrets::check_sealed`].
 pub async fn check_all_sealed(platform: &PgPool, sealer: &Sealer) -> Result<u64, SealedColumnError> {
     secrets::check_sealed(platform, sealer, &sealed_columns()).await
+}
+
+/// Returns the reason if the sealer opens none of the sealed values. See [`secrets::find_reason_why_none_opens`].
+///
+/// # Errors
+/// Fails if the platform database can't be accessed.
+pub async fn find_wrong_master_key(platform: &PgPool, sealer: &Sealer) -> Result<Option<SealError>, sqlx::Error> {
+    secrets::find_reason_why_none_opens(platform, sealer, &sealed_columns()).await
 }

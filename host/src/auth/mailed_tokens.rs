@@ -50,7 +50,8 @@ pub(super) fn invalid_token() -> ApiError {
         .with_hint("Each link works once and expires soon. Ask for a new one.")
 }
 
-/// Creates a token for an address of a user. Returns `None` if the user was deleted or disabled in the meantime.
+/// Creates a token for an address of a user. A token for a new address replaces earlier ones. Returns `None` if the user
+/// was deleted or disabled in the meantime.
 pub(super) async fn create(
     database: &AuthDatabase,
     project: &str,
@@ -60,7 +61,11 @@ pub(super) async fn create(
 ) -> ApiResult<Option<String>> {
     let token = random_token(PREFIX);
     let statement = write(
-        "INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
+        "WITH earlier AS (
+             DELETE FROM auth.mailed_tokens
+             WHERE user_id = $2::pg_catalog.uuid AND purpose = 'change_email' AND $3::pg_catalog.text = 'change_email'
+         )
+         INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
          SELECT $1::pg_catalog.bytea, u.id, $3::pg_catalog.text, $4::pg_catalog.text,
              pg_catalog.now() + pg_catalog.make_interval(mins => $5::pg_catalog.int4)
          FROM auth.users u WHERE u.id = $2::pg_catalog.uuid AND u.disabled_at IS NULL RETURNING true",

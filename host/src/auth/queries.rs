@@ -296,6 +296,9 @@ pub(super) async fn end_session(database: &AuthDatabase, project: &str, session:
 }
 
 /// Ends sessions of a user: the session `only`, all except `except`, or all if both are `None`. Returns their number.
+///
+/// Unless only one session ends, a requested change of the address is cancelled, because a session that ends may have
+/// requested it.
 pub(super) async fn end_sessions(
     database: &AuthDatabase,
     project: &str,
@@ -304,7 +307,11 @@ pub(super) async fn end_sessions(
     except: Option<&str>,
 ) -> ApiResult<usize> {
     let statement = write(
-        "DELETE FROM auth.sessions WHERE user_id = $1::pg_catalog.uuid
+        "WITH tokens AS (
+             DELETE FROM auth.mailed_tokens
+             WHERE user_id = $1::pg_catalog.uuid AND purpose = 'change_email' AND $2::pg_catalog.uuid IS NULL
+         )
+         DELETE FROM auth.sessions WHERE user_id = $1::pg_catalog.uuid
          AND ($2::pg_catalog.uuid IS NULL OR id = $2::pg_catalog.uuid)
          AND ($3::pg_catalog.uuid IS NULL OR id <> $3::pg_catalog.uuid) RETURNING true",
     )

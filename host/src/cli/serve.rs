@@ -20,12 +20,13 @@ use super::{
 };
 use crate::{
     admin,
-    app::App,
+    app::{self, App, Services},
     config::{Config, Role, Vars},
     db::{migrations, server},
     embedded::HeldDataFolder,
     http::{self, ListenerLimits},
     router,
+    secrets::Sealer,
 };
 
 /// Maximum time to wait for Postgres at start.
@@ -137,6 +138,7 @@ async fn serve(
     let admin_address = surfaces.admin.address;
     create_plugin_folder(&config.plugin_dir);
     let app = App::build(config, &running.services)?;
+    check_master_key(&app, &running.services).await?;
     let mut served = Vec::new();
     if let Some(public) = surfaces.public {
         served.push((public, router::public_router(&app), ListenerLimits::public(&connections)));
@@ -170,6 +172,21 @@ async fn serve(
     let _ = tokio::time::timeout(LEAVE_TIMEOUT, admin::leave_nodes(app.platform(), &app.admin().system)).await;
     app.close().await;
     Ok(())
+}
+
+/// Checks that the master key opens a sealed value, if there are any. With another key, the server would seal new values
+/// and make backups that nobody can use together with the old ones.
+async fn check_master_key(app: &App, services: &Services) -> Result<(), CommandError> {
+    let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
+    match app::find_wrong_master_key(app.platform(), &sealer).await {
+        Ok(None) => Ok(()),
+        Ok(Some(reason)) => Err(CommandError::failed(format!(
+            "The master key {} opens none of the encrypted values of the platform database ({reason}). Start with the \
+             key that encrypted them. A copy of it belongs in another place than the machine.",
+            sealer.current_key()
+        ))),
+        Err(error) => Err(CommandError::failed(format!("The platform database can't be read: {error}."))),
+    }
 }
 
 /// Raises the limit on open files, and lowers the limits on connections to fit below it.

@@ -73,12 +73,24 @@ impl EmbeddedSecret {
     /// Reads the secret, or generates it and writes it to disk.
     ///
     /// # Errors
-    /// Fails if the file can't be read or written, or if it is empty and a new value can't replace the lost one.
+    /// Fails if the file can't be read or written, or if it is missing or empty and a new value can't replace the lost
+    /// one.
     pub fn read_or_create(self, data_folder: &DataFolder) -> Result<Secret, EmbeddedError> {
-        if !(self.is_empty(data_folder) && self.is_replaceable(data_folder))
+        let is_replaceable = self.is_replaceable(data_folder);
+        if !(self.is_empty(data_folder) && is_replaceable)
             && let Some(secret) = self.read(data_folder)?
         {
             return Ok(secret);
+        }
+        if !is_replaceable {
+            return Err(EmbeddedError::Path {
+                path: self.file(data_folder),
+                cause: io::Error::other("it is missing, but the folder has data that needs it"),
+                remedy: match self {
+                    Self::MasterKey => "put the file back from a copy, or set PLATFORM_MASTER_KEY to the key",
+                    _ => "put the file back from a copy of the data folder",
+                },
+            });
         }
         data_folder.private_folder("secrets")?;
         let secret = Secret::new(match self {
@@ -114,6 +126,18 @@ mod tests {
         let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(folder.join("secrets")), 0o700);
         assert_eq!(mode(EmbeddedSecret::MasterKey.file(&folder)), 0o600);
+    }
+
+    #[test]
+    fn missing_secret_is_an_error_unless_it_can_be_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = DataFolder::create(root.path()).unwrap();
+        fs::create_dir_all(folder.join("postgres/cluster")).unwrap();
+        let error = EmbeddedSecret::MasterKey.read_or_create(&folder).unwrap_err().to_string();
+        assert!(error.contains("master-key") && error.contains("PLATFORM_MASTER_KEY"), "{error}");
+        assert!(EmbeddedSecret::PostgresPassword.read_or_create(&folder).is_err());
+        assert!(!EmbeddedSecret::MasterKey.file(&folder).exists(), "no new key is written");
+        EmbeddedSecret::AdminToken.read_or_create(&folder).expect("nothing depends on it");
     }
 
     #[test]

@@ -66,6 +66,10 @@ impl HeldDataFolder {
         let storage = embedded_storage(config)?;
         let listener = StoreListener::bind(&folder, storage.listen).await?;
         let password = EmbeddedSecret::PostgresPassword.read_or_create(&folder)?;
+        if config.master_key.is_none() {
+            // Before the cluster exists: from then on, a missing key is an error.
+            EmbeddedSecret::MasterKey.read_or_create(&folder)?;
+        }
         let DatabaseConfig::Embedded { bin_dir, port } = &config.database else { return Err(not_embedded()) };
         let settings = PostgresSettings {
             bin_dir: bin_dir.clone(),

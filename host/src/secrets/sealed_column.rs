@@ -123,6 +123,27 @@ pub async fn reseal(
     Ok(report)
 }
 
+/// Returns the error of a sealed value if none can be opened, and `None` if one can be, or if there are none.
+///
+/// # Errors
+/// Fails if the database can't be accessed.
+pub async fn find_reason_why_none_opens(
+    platform: &PgPool,
+    sealer: &Sealer,
+    columns: &[SealedColumn],
+) -> Result<Option<SealError>, sqlx::Error> {
+    let mut reason = None;
+    for column in columns {
+        for (identity, sealed) in column.values(platform).await? {
+            match sealer.open(&sealed, &identity) {
+                Ok(_) => return Ok(None),
+                Err(error) => reason = Some(error),
+            }
+        }
+    }
+    Ok(reason)
+}
+
 /// Opens every sealed value and returns their number.
 ///
 /// # Errors

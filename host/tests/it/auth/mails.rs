@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use super::{PASSWORD, change_settings, log_in, query, refresh, sign_up, signed_in};
-use crate::support::{MailServer, TestApp, TestProject, code};
+use crate::support::{Client, MailServer, TestApp, TestProject, code};
 
 const SITE: &str = "https://app.example.com";
 
@@ -212,4 +212,41 @@ async fn refused_change_of_the_address_changes_nothing_else() {
     let (status, error) = client.patch("/v1/auth/me", request).await;
     assert_eq!((status, code(&error)), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "{error}");
     assert_eq!(client.get("/v1/auth/me").await.1["user"]["data"], json!({}));
+}
+
+/// Requests a change of the address, and returns the token that confirms it.
+async fn change_address(client: &Client, mails: &MailServer, email: &str) -> String {
+    let (status, body) = client.patch("/v1/auth/me", json!({ "email": email })).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let mut mailed = [next(mails).await, next(mails).await];
+    mailed.sort_by_key(|(_, _, token)| token.is_none());
+    mailed[0].2.clone().expect("a token")
+}
+
+#[tokio::test]
+async fn change_of_the_address_ends_with_a_newer_one_a_new_password_and_a_sign_out() {
+    let (app, project, mails) = start("Taken over").await;
+    let body = sign_up(&project, "ada@example.com").await;
+    next(&mails).await;
+    let client = signed_in(&project, &body);
+    let is_refused = async |token: &str| {
+        let (status, body) = post(&project, "/v1/auth/verify", json!({ "token": token })).await;
+        assert_eq!((status, code(&body)), (StatusCode::UNAUTHORIZED, "invalid_token"), "{body}");
+    };
+    let first = change_address(&client, &mails, "a@example.com").await;
+    let second = change_address(&client, &mails, "b@example.com").await;
+    is_refused(&first).await;
+    let request = json!({ "password": "another long one", "currentPassword": PASSWORD });
+    let (status, body) = client.patch("/v1/auth/me", request).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    is_refused(&second).await;
+    let third = change_address(&client, &mails, "c@example.com").await;
+    let sign_out = project.path(&format!("/users/{}/sign-out", body["user"]["id"].as_str().unwrap()));
+    assert_eq!(app.admin().post(&sign_out, json!({})).await.0, StatusCode::NO_CONTENT);
+    is_refused(&third).await;
+    let (_, body) = log_in(&project, "ada@example.com", "another long one").await;
+    let client = signed_in(&project, &body);
+    let fourth = change_address(&client, &mails, "d@example.com").await;
+    assert_eq!(client.post("/v1/auth/logout", json!({ "scope": "global" })).await.0, StatusCode::NO_CONTENT);
+    is_refused(&fourth).await;
 }

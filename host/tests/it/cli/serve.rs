@@ -7,8 +7,9 @@ use std::{
 
 use nix::sys::signal::Signal;
 use reqwest::StatusCode;
+use serde_json::json;
 
-use crate::support::{Client, Postgres, ProgramVars, Serving, WAIT_TIMEOUT, eventually};
+use crate::support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, Serving, WAIT_TIMEOUT, eventually};
 
 async fn serve(arguments: &[&str]) -> Serving {
     let url = Postgres::shared().platform_database().await;
@@ -68,4 +69,25 @@ async fn requests_in_flight_complete_during_shutdown() {
     stream.read_to_string(&mut response).unwrap();
     assert!(response.starts_with("HTTP/1.1 201 "), "{response}");
     assert_eq!(serving.wait().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_refuses_to_start_with_a_master_key_that_opens_nothing() {
+    let url = Postgres::shared().platform_database().await;
+    let vars = ProgramVars::external(&url);
+    let serving = vars.serve(&[]);
+    let admin = Client::new(&*serving.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN);
+    let (status, body) = admin.post("/admin/v1/projects", json!({ "name": "sealed" })).await;
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+    serving.end();
+    let other = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let refused = vars.clone().set("PLATFORM_MASTER_KEY", other).run(&["serve"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("opens none of the encrypted values"), "{refused:?}");
+    // While the key is being replaced, the old one opens the values.
+    let rotating = vars
+        .clone()
+        .set("PLATFORM_MASTER_KEY_PREVIOUS", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+        .set("PLATFORM_MASTER_KEY", other);
+    rotating.serve(&[]).end();
 }
