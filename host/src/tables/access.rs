@@ -176,7 +176,9 @@ impl AccessFacts {
                 )
             }
             AccessFindingKind::SecurityDefinerView => (
-                "the view runs with its owner's privileges, so that policies of its tables don't apply".to_owned(),
+                "the view runs with its owner's privileges, so that policies of its tables don't apply. The API does \
+                 not serve it"
+                    .to_owned(),
                 format!("ALTER VIEW {table} SET (security_invoker = true)"),
             ),
         };

@@ -22,9 +22,17 @@ pub(super) fn table<'p>(schema: &'p Schema, name: &str) -> ApiResult<&'p Table> 
     schema.table(name).ok_or_else(|| {
         let names: Vec<&str> = schema.sorted_tables().into_iter().map(|table| table.name.as_str()).collect();
         let (caller, hint) = if schema.is_of_user {
-            ("user", "Names are case-sensitive. A user has only the access that is set for signed-in users.")
+            (
+                "user",
+                "Names are case-sensitive. A user has only the access that is set for signed-in users. Views also need \
+                 `security_invoker`.",
+            )
         } else {
-            ("key", "Names are case-sensitive. Until a table is exposed, only the secret key can access it.")
+            (
+                "key",
+                "Names are case-sensitive. Until a table is exposed, only the secret key can access it. Exposed views \
+                 also need `security_invoker`.",
+            )
         };
         let (name, known) = (shortened(name), name_list(&names));
         ApiError::new(

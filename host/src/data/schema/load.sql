@@ -12,6 +12,12 @@ WITH RECURSIVE rel AS MATERIALIZED (
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
       AND pg_catalog.has_schema_privilege($1::name, n.oid, 'USAGE')
+      -- An exposed view that was replaced without `security_invoker` keeps its privileges, but would read with those of
+      -- its owner, past the policies of its tables.
+      AND (c.relkind <> 'v'::pg_catalog."char"
+           OR (SELECT y.bypasses_policies FROM caller y)
+           OR EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) v
+                      WHERE v.option_name = 'security_invoker' AND v.option_value::pg_catalog.bool))
 ), att AS MATERIALIZED (
     SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity,
            a.attgenerated,

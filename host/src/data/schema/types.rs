@@ -104,11 +104,12 @@ impl Types {
     }
 
     pub(super) fn comparable(&self, data_type: &CatalogueType) -> anyhow::Result<Comparable> {
-        if data_type.category == 'A' {
-            return self.comparable(self.get(data_type.element)?);
-        }
+        // A domain over an array has the category of an array, but no elements of its own.
         if data_type.kind == 'd' {
             return self.comparable(self.get(data_type.base)?);
+        }
+        if data_type.category == 'A' {
+            return self.comparable(self.get(data_type.element)?);
         }
         if data_type.kind == 'b' && data_type.builtin.is_empty() {
             return Ok(match (data_type.ordered, data_type.operators.contains_key("=")) {

@@ -80,6 +80,12 @@ pub(in crate::projects) fn check_configured_origins(origins: &[String]) -> ApiRe
         return Err(ApiError::invalid(format!("`corsOrigins` has more than {MAX_ORIGINS} entries.")));
     }
     for origin in origins {
+        if origin.len() > 1 && origin.contains('*') {
+            return Err(ApiError::invalid(format!(
+                "`{origin}` in `corsOrigins` contains `*`, which has no effect there."
+            ))
+            .with_hint("List each origin, or use `*` alone to allow all."));
+        }
         if origin != "*" && !is_origin(origin) {
             return Err(ApiError::invalid(format!("`{origin}` in `corsOrigins` is not an origin.")).with_hint(
                 "Use `scheme://host`, with the port if it is not the default, e.g. https://app.example.com.",
@@ -106,7 +112,17 @@ fn is_origin(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_origin;
+    use super::{check_configured_origins, is_origin};
+
+    #[test]
+    fn wildcards_are_only_accepted_alone() {
+        let check = |origin: &str| check_configured_origins(&[origin.to_owned()]);
+        check("*").unwrap();
+        for origin in ["https://*.example.com", "https://*", "**"] {
+            let error = check(origin).unwrap_err();
+            assert!(error.message().contains("contains `*`"), "{origin}: {}", error.message());
+        }
+    }
 
     #[test]
     fn origins_of_browsers_and_of_app_shells_are_accepted() {

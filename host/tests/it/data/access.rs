@@ -246,3 +246,30 @@ async fn projects_do_not_see_each_others_tables() {
     check(&one.secret(), Method::GET, "/v1/db/items?select=two", None, (400, "unknown_column")).await;
     check(&one.secret(), Method::GET, "/v1/db/only_two", None, (404, "unknown_table")).await;
 }
+
+#[tokio::test]
+async fn exposed_view_that_loses_security_invoker_is_not_served() {
+    let app = TestApp::start().await;
+    let project = app.create_project("views").await;
+    project
+        .sql(
+            "CREATE TABLE notes (id int PRIMARY KEY, public boolean); INSERT INTO notes VALUES (1, true), (2, false);
+             ALTER TABLE notes ENABLE ROW LEVEL SECURITY; CREATE POLICY shown ON notes USING (public);
+             CREATE VIEW list WITH (security_invoker) AS SELECT id FROM notes;",
+        )
+        .await;
+    project.expose("notes", "read", "none").await;
+    project.expose("list", "read", "none").await;
+    let publishable = project.publishable();
+    let body = until_status(StatusCode::OK, async || publishable.get("/v1/db/list").await).await;
+    assert_eq!(body["rows"], json!([{ "id": 1 }]), "{body}");
+    // Postgres keeps the privileges of a view that is replaced, but not its options.
+    project.sql("CREATE OR REPLACE VIEW list AS SELECT id FROM notes").await;
+    let body = until_status(StatusCode::NOT_FOUND, async || publishable.get("/v1/db/list").await).await;
+    assert_eq!(body["error"]["code"], "unknown_table", "{body}");
+    assert!(body["error"]["hint"].as_str().unwrap().contains("security_invoker"), "{body}");
+    let (status, body) = project.secret().get("/v1/db/list").await;
+    assert_eq!((status, body["rows"].as_array().unwrap().len()), (StatusCode::OK, 2), "{body}");
+    project.sql("ALTER VIEW list SET (security_invoker)").await;
+    until_status(StatusCode::OK, async || publishable.get("/v1/db/list").await).await;
+}

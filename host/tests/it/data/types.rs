@@ -286,3 +286,20 @@ async fn list_follows_a_column_whose_type_changes() {
         eventually(&format!("{data_type}: {expected}"), async || rows().await == expected).await;
     }
 }
+
+#[tokio::test]
+async fn array_of_a_domain_over_an_array_is_served() {
+    let app = TestApp::start().await;
+    let project = app.create_project("nested arrays").await;
+    project
+        .sql(
+            "CREATE DOMAIN tags AS text[]; CREATE TABLE plain (id int PRIMARY KEY);
+             CREATE TABLE nested (id int PRIMARY KEY, one tags, many tags[]);
+             INSERT INTO nested VALUES (1, '{a,b}', ARRAY['{a}', '{b,c}']::tags[]);",
+        )
+        .await;
+    let (status, body) = project.secret().get("/v1/db/nested").await;
+    let row = serde_json::json!({ "id": 1, "one": ["a", "b"], "many": [["a"], ["b", "c"]] });
+    assert_eq!((status, &body["rows"]), (StatusCode::OK, &serde_json::json!([row])), "{body}");
+    assert_eq!(project.secret().get("/v1/db/plain").await.0, StatusCode::OK);
+}
