@@ -50,8 +50,8 @@ pub(super) fn invalid_token() -> ApiError {
         .with_hint("Each link works once and expires soon. Ask for a new one.")
 }
 
-/// Creates a token for an address of a user. A token for a new address replaces earlier ones. Returns `None` if the user
-/// was deleted or disabled in the meantime.
+/// Creates a token for an address of a user. A token for a new address replaces earlier ones. Returns `None` if the
+/// user was deleted or disabled in the meantime.
 pub(super) async fn create(
     database: &AuthDatabase,
     project: &str,

@@ -174,8 +174,8 @@ async fn serve(
     Ok(())
 }
 
-/// Checks that the master key opens a sealed value, if there are any. With another key, the server would seal new values
-/// and make backups that nobody can use together with the old ones.
+/// Checks that the master key opens a sealed value, if there are any. With another key, the server would seal new
+/// values and make backups that nobody can use together with the old ones.
 async fn check_master_key(app: &App, services: &Services) -> Result<(), CommandError> {
     let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
     match app::find_wrong_master_key(app.platform(), &sealer).await {

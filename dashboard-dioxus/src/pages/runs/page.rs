@@ -135,7 +135,8 @@ fn RunContent(detail: RunDetail, retention: Option<String>, in_sheet: bool) -> E
             div { class: "section notice",
                 div {
                     // A run that was skipped or cancelled did not fail.
-                    class: if failed { "banner t-bad" } else { "banner" }, role: if failed { "alert" } else { "status" },
+                    class: if failed { "banner t-bad" } else { "banner" },
+                    role: if failed { "alert" } else { "status" },
                     Mark { shape: run_shape(run.status) }
                     p { class: "why-text", "{error}" }
                 }
