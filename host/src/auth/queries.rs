@@ -297,8 +297,8 @@ pub(super) async fn end_session(database: &AuthDatabase, project: &str, session:
 
 /// Ends sessions of a user: the session `only`, all except `except`, or all if both are `None`. Returns their number.
 ///
-/// Unless only one session ends, a requested change of the address is cancelled, because a session that ends may have
-/// requested it.
+/// Unless only one session ends, a requested change of the address and logins that wait for the second factor are
+/// cancelled, because whoever has to be signed out may have begun them.
 pub(super) async fn end_sessions(
     database: &AuthDatabase,
     project: &str,
@@ -310,6 +310,8 @@ pub(super) async fn end_sessions(
         "WITH tokens AS (
              DELETE FROM auth.mailed_tokens
              WHERE user_id = $1::pg_catalog.uuid AND purpose = 'change_email' AND $2::pg_catalog.uuid IS NULL
+         ), challenges AS (
+             DELETE FROM auth.mfa_challenges WHERE user_id = $1::pg_catalog.uuid AND $2::pg_catalog.uuid IS NULL
          )
          DELETE FROM auth.sessions WHERE user_id = $1::pg_catalog.uuid
          AND ($2::pg_catalog.uuid IS NULL OR id = $2::pg_catalog.uuid)
@@ -321,8 +323,8 @@ pub(super) async fn end_sessions(
     Ok(database.rows(project, &statement).await?.len())
 }
 
-/// Sets and removes members of a user's data and, if given, sets the password's hash. Returns `None` if there is no
-/// such user.
+/// Sets and removes members of a user's data. If given, sets the password's hash, which makes mailed links that reset
+/// the password invalid. Returns `None` if there is no such user.
 pub(super) async fn update_own(
     database: &AuthDatabase,
     project: &str,
@@ -339,6 +341,9 @@ pub(super) async fn update_own(
              INSERT INTO auth.passwords (user_id, hash)
              SELECT u.id, $4::pg_catalog.text FROM u WHERE $4::pg_catalog.text IS NOT NULL
              ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = pg_catalog.now()
+         ), links AS (
+             DELETE FROM auth.mailed_tokens t USING u
+             WHERE t.user_id = u.id AND t.purpose = 'reset' AND $4::pg_catalog.text IS NOT NULL
          )
          SELECT ",
         user_columns!(),

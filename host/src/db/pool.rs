@@ -60,6 +60,22 @@ pub(super) struct Pool {
     size: usize,
 }
 
+/// How suitable a connection is for a statement. The smallest value is the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Suitability {
+    is_stuck: bool,
+    /// Whether the statement is a read that would wait behind a write.
+    is_behind_write: bool,
+    in_flight: u32,
+}
+
+impl Suitability {
+    /// Returns whether the statement should use any other connection.
+    fn is_avoided(self) -> bool {
+        self.is_stuck || self.is_behind_write
+    }
+}
+
 /// The shared connection that a statement should use.
 pub(super) enum Choice {
     Use(Arc<Connection>),
@@ -89,32 +105,39 @@ impl Pool {
     }
 
     /// Chooses the connection with the fewest statements in flight, and a stuck one only if all are stuck. Writes
-    /// spread over more connections than reads.
+    /// spread over more connections than reads. A read avoids connections with a write in flight: the write may wait
+    /// for a lock, and the read would wait with it.
     pub(super) fn choose(&self, writes: bool) -> Choice {
         self.used_at.store(self.now_ms(), Ordering::Relaxed);
         let shared = self.shared.load();
         let width = if writes { self.size } else { self.size.min(MAX_READ_CONNECTIONS) };
         let depth = if writes { 1 } else { READ_DEPTH };
-        let mut best: Option<(&Arc<Connection>, u32, bool)> = None;
+        let mut best: Option<(&Arc<Connection>, Suitability)> = None;
         let mut usable = 0;
-        let mut stuck_count = 0;
+        let mut avoided = 0;
         for connection in shared.iter().filter(|connection| connection.is_usable()) {
             let in_flight = connection.in_flight();
-            let stuck = in_flight > 0 && connection.ms_since_progress() > STUCK_AFTER_MS;
-            stuck_count += usize::from(stuck);
+            let suitability = Suitability {
+                is_stuck: in_flight > 0 && connection.ms_since_progress() > STUCK_AFTER_MS,
+                is_behind_write: !writes && connection.has_write_in_flight(),
+                in_flight,
+            };
+            avoided += usize::from(suitability.is_avoided());
             usable += 1;
-            // Only the first few connections are considered, plus one for each stuck connection.
-            if usable > width + stuck_count {
+            // Only the first few connections are considered, plus one for each that is avoided.
+            if usable > width + avoided {
                 break;
             }
-            if best.is_none_or(|(_, least, best_stuck)| (stuck, in_flight) < (best_stuck, least)) {
-                best = Some((connection, in_flight, stuck));
+            if best.is_none_or(|(_, least)| suitability < least) {
+                best = Some((connection, suitability));
             }
         }
         match best {
             None => Choice::Open,
-            Some((connection, in_flight, stuck))
-                if (stuck || in_flight >= depth) && shared.len() < self.size && usable < width + stuck_count =>
+            Some((connection, found))
+                if (found.is_avoided() || found.in_flight >= depth)
+                    && shared.len() < self.size
+                    && usable < width + avoided =>
             {
                 Choice::UseAndGrow(connection.clone())
             }
@@ -211,6 +234,20 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn read_prefers_any_connection_to_one_with_a_write_and_that_to_a_stuck_one() {
+        let suitability = |is_stuck, is_behind_write, in_flight| Suitability { is_stuck, is_behind_write, in_flight };
+        let sorted = [
+            suitability(false, false, 0),
+            suitability(false, false, 9),
+            suitability(false, true, 1),
+            suitability(true, false, 1),
+            suitability(true, true, 1),
+        ];
+        assert!(sorted.is_sorted());
+        assert_eq!(sorted.map(Suitability::is_avoided), [false, false, true, true, true]);
+    }
 
     #[test]
     fn attempt_from_before_a_close_does_not_count_as_a_failure() {

@@ -105,8 +105,8 @@ pub(super) async fn charge(database: &AuthDatabase, project: &str, user: &str) -
     rows.first().map(parse).transpose()
 }
 
-/// Activates a factor with its recovery codes. Records the factor in the session, and ends the user's other sessions.
-/// Returns false if the secret was replaced in the meantime.
+/// Activates a factor with its recovery codes. Records the factor in the session, ends the user's other sessions, and
+/// cancels a requested change of the address, which one of them may have begun. Returns false if the secret was replaced in the meantime.
 pub(super) async fn activate(
     database: &AuthDatabase,
     project: &str,
@@ -133,6 +133,8 @@ pub(super) async fn activate(
              FROM u WHERE sessions.id = $2::pg_catalog.uuid AND sessions.user_id = u.id
          ), others AS (
              DELETE FROM auth.sessions s USING u WHERE s.user_id = u.id AND s.id <> $2::pg_catalog.uuid
+         ), tokens AS (
+             DELETE FROM auth.mailed_tokens t USING u WHERE t.user_id = u.id AND t.purpose = 'change_email'
          )
          SELECT FROM u",
     )

@@ -52,6 +52,8 @@ pub(super) struct Connection {
     /// they are for. Only a Close message can come between them; `wire` handles that.
     sending: Mutex<()>,
     in_flight: AtomicU32,
+    /// Number of writes among the statements in flight. They may wait for locks.
+    writes_in_flight: AtomicU32,
     /// Time of the last response, or of the last request on an idle connection. In milliseconds since `opened_at`.
     progress_at: AtomicU64,
     opened_at: Instant,
@@ -69,6 +71,7 @@ impl Connection {
             statements: Mutex::new(LruCache::new(MAX_PREPARED_STATEMENTS)),
             sending: Mutex::new(()),
             in_flight: AtomicU32::new(0),
+            writes_in_flight: AtomicU32::new(0),
             progress_at: AtomicU64::new(0),
             opened_at: Instant::now(),
             retired: AtomicBool::new(false),
@@ -106,6 +109,11 @@ impl Connection {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// Returns whether a write is in flight. Statements behind it wait for as long as it waits for a lock.
+    pub(super) fn has_write_in_flight(&self) -> bool {
+        self.writes_in_flight.load(Ordering::Relaxed) > 0
+    }
+
     /// Returns the time since the last response. On a busy connection, this is how long the oldest statement has run.
     pub(super) fn ms_since_progress(&self) -> u64 {
         self.now_ms().saturating_sub(self.progress_at.load(Ordering::Relaxed))
@@ -126,7 +134,7 @@ impl Connection {
         statement: &Statement,
         rows: &mut dyn RowSink,
     ) -> Result<(), DbError> {
-        let in_flight = InFlight::begin(self);
+        let in_flight = InFlight::begin(self, statement.writes);
         let result = match self.prepare_and_run(claims, statement, rows).await {
             Attempt { is_stale: true, .. } => {
                 self.statements().pop(&statement.text);
@@ -338,17 +346,19 @@ pub(super) struct Outcome {
 /// Counts a statement as in flight until dropped, including when the statement's future is dropped.
 struct InFlight<'a> {
     connection: &'a Connection,
+    writes: bool,
     started_ms: u64,
     finished: bool,
 }
 
 impl<'a> InFlight<'a> {
-    fn begin(connection: &'a Connection) -> Self {
+    fn begin(connection: &'a Connection, writes: bool) -> Self {
         let started_ms = connection.now_ms();
         if connection.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
             connection.progress_at.store(started_ms, Ordering::Relaxed);
         }
-        Self { connection, started_ms, finished: false }
+        connection.writes_in_flight.fetch_add(u32::from(writes), Ordering::Relaxed);
+        Self { connection, writes, started_ms, finished: false }
     }
 
     fn finish(mut self) {
@@ -360,6 +370,7 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let connection = self.connection;
         connection.in_flight.fetch_sub(1, Ordering::Relaxed);
+        connection.writes_in_flight.fetch_sub(u32::from(self.writes), Ordering::Relaxed);
         if self.finished {
             connection.progress_at.store(connection.now_ms(), Ordering::Relaxed);
         } else if connection.now_ms().saturating_sub(self.started_ms) > RETIRE_AFTER_MS {

@@ -47,7 +47,7 @@ impl Connection {
         self: &Arc<Self>,
         statements: &[Statement],
     ) -> Result<Vec<WrittenRows>, NoResults> {
-        let in_flight = InFlight::begin(self);
+        let in_flight = InFlight::begin(self, true);
         let not_prepared = |_| NoResults::Undone { failed: None };
         let begin = self.prepare(&BEGIN).await.map_err(not_prepared)?;
         let end = self.prepare(&END).await.map_err(not_prepared)?;
