@@ -92,6 +92,23 @@ impl StorageAccess {
         }
     }
 
+    /// Checks that the path of a new object does not start with the name of another bucket whose existence the requester
+    /// may know. [`Self::object_path`] would read such a path as a key in that bucket. The admin API always names the
+    /// bucket, so it accepts such paths.
+    ///
+    /// # Errors
+    /// Returns `invalid_path` if it does.
+    pub(super) async fn check_new_path(&self, path: &ObjectPath) -> ApiResult<()> {
+        match path.path().split_once('/') {
+            Some((first, _))
+                if self.path_bucket.is_none() && first != path.bucket() && self.knows_bucket(first).await? =>
+            {
+                Err(path::path_in_another_bucket())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns whether the bucket exists and the requester may know that.
     async fn knows_bucket(&self, bucket: &str) -> ApiResult<bool> {
         let settings = self.state.bucket_settings.get(&self.project.id, bucket).await?;

@@ -121,6 +121,11 @@ pub(super) fn key_in_another_bucket() -> ApiError {
     invalid_path("is not in the bucket that the request names")
 }
 
+/// Returns the error for a path that starts with the name of another bucket of the project.
+pub(super) fn path_in_another_bucket() -> ApiError {
+    invalid_path("starts with the name of another bucket")
+}
+
 /// Returns the error for a path that starts with the name of a project's bucket in the store.
 pub(super) fn path_in_project_bucket() -> ApiError {
     invalid_path(IN_PROJECT_BUCKET)

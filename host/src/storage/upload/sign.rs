@@ -26,6 +26,7 @@ pub(crate) async fn sign_upload(access: &StorageAccess, request: SignUpload) -> 
     let bucket = access.resolve_bucket(named_bucket)?.unwrap_or_default().to_owned();
     let plan = UploadPlan::parse(SignUpload { bucket, ..request })?;
     let settings = access.authorize(plan.path.bucket(), Action::Upload).await?;
+    access.check_new_path(&plan.path).await?;
     if plan.upsert && !access.requester.is_trusted() {
         return Err(ApiError::new(Code::Forbidden, "`upsert` requires the project's secret key.")
             .with_hint("Omit `upsert`, or sign the upload on a server with the secret key."));

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{TestApp, Uploads, code, must_send, path_of, raw, upload_request};
+use crate::support::{Client, TestApp, Uploads, code, must_send, path_of, raw, upload_request};
 
 #[tokio::test]
 async fn invalid_paths_are_rejected_by_every_operation() {
@@ -217,5 +217,30 @@ async fn invalid_prefixes_are_rejected() {
         let (status, error) =
             project.secret().get(&path_of("list", &[("bucket", "uploads"), ("prefix", prefix)])).await;
         assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{prefix:?}");
+    }
+}
+
+#[tokio::test]
+async fn path_of_an_upload_that_starts_with_another_bucket_is_rejected() {
+    let app = TestApp::start().await;
+    let project = app.create_project("prefixes").await;
+    app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "both" })).await;
+    for name in ["open", "closed"] {
+        app.admin().post(&project.path("/buckets"), json!({ "name": name })).await;
+    }
+    app.admin().patch(&project.path("/buckets/open"), json!({ "publishable": "both" })).await;
+    let sign = async |client: &Client, path: &str| {
+        let body = json!({ "bucket": "uploads", "path": path, "contentType": "text/plain", "maxSize": 9 });
+        client.post("/v1/storage/signed-upload", body).await
+    };
+    let (secret, publishable) = (project.secret(), project.publishable());
+    for (client, path) in [(&secret, "open/x.txt"), (&secret, "closed/x.txt"), (&publishable, "open/x.txt")] {
+        let (status, error) = sign(client, path).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{path}: {error}");
+    }
+    // Not even the name of a bucket that is not exposed is revealed. A file of that name is no folder.
+    for (client, path) in [(&publishable, "closed/x.txt"), (&secret, "open"), (&secret, "opened/x.txt")] {
+        let (status, body) = sign(client, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
     }
 }
