@@ -242,7 +242,7 @@ fn find_relation<'p>(
         [relation] => Ok(**relation),
         _ => {
             let choices: Vec<String> =
-                relations.iter().map(|relation| unambiguous_item(parent, target, relation, to_itself)).collect();
+                relations.iter().map(|relation| unambiguous_item(parent, target, relation, &relations)).collect();
             let message = match (matching.len(), hint) {
                 (0, Some(hint)) => format!(
                     "No foreign key between `{}` and `{}` has the name or column `{}`.",
@@ -259,10 +259,18 @@ fn find_relation<'p>(
     }
 }
 
-/// Returns the `select` item that chooses this relation.
-fn unambiguous_item(parent: &Table, target: &Table, relation: &Relation<'_>, to_itself: bool) -> String {
+/// Returns the `select` item that chooses this relation among `relations`, those of the two tables.
+fn unambiguous_item(parent: &Table, target: &Table, relation: &Relation<'_>, relations: &[Relation<'_>]) -> String {
+    let to_itself = parent.name == target.name;
+    let has_own_column = |key: &ForeignKey| {
+        let has_column = |other: &&Relation<'_>| match other {
+            Relation::Forward(other) => other.columns.contains(&key.columns[0]),
+            Relation::Backward(_) => false,
+        };
+        key.columns.len() == 1 && relations.iter().filter(has_column).count() == 1
+    };
     let hint = match relation {
-        Relation::Forward(key) if to_itself || key.columns.len() == 1 => &parent.columns[key.columns[0]].name,
+        Relation::Forward(key) if to_itself || has_own_column(key) => &parent.columns[key.columns[0]].name,
         Relation::Forward(key) | Relation::Backward(key) => &key.name,
     };
     format!("{}!{hint}(…)", target.name)

@@ -152,3 +152,20 @@ async fn invalid_parameters_of_embedded_tables_list_valid_names() {
     check("select=id,kid(id)&kid.after=x", "unknown_operator", "Unknown operator `kid`").await;
     check("select=id,kid(id)&or=(eq.kid.n:1,eq.id:1)", "unknown_column", "`parent` has no column `kid.n`").await;
 }
+
+#[tokio::test]
+async fn choices_between_foreign_keys_of_one_column_can_be_used() {
+    let app = TestApp::start().await;
+    let project = project(&app, "choices").await;
+    project.sql("ALTER TABLE kid ADD CONSTRAINT again FOREIGN KEY (parent_id) REFERENCES parent").await;
+    let secret = project.secret();
+    let (status, error) = secret.get("/v1/db/kid?select=id,parent(name)").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{error}");
+    let choices = error["error"]["details"]["choices"].as_array().unwrap();
+    assert_eq!(choices.len(), 2, "{error}");
+    for choice in choices {
+        let item = choice.as_str().unwrap().replace("(…)", "(name)");
+        let (status, body) = secret.get(&format!("/v1/db/kid?select=id,{item}&eq.id=1")).await;
+        assert_eq!((status, &body["rows"][0]["parent"]), (StatusCode::OK, &json!({ "name": "p1" })), "{item}: {body}");
+    }
+}
