@@ -32,7 +32,7 @@ use crate::{
     notifications::{NotificationState, Notifier},
     object_store::ObjectStore,
     plugins::{FirstParty, PluginRunner, Plugins, guest},
-    projects::{Projects, ProjectsState, PublicGate},
+    projects::{ClaimsMaker, Projects, ProjectsState, PublicGate},
     secrets::MasterKey,
     sql_editor::SqlEditorState,
     storage::StorageState,
@@ -206,6 +206,12 @@ macro_rules! parts {
 impl FromRef<App> for Runs {
     fn from_ref(app: &App) -> Self {
         app.0.jobs.runs().clone()
+    }
+}
+
+impl FromRef<App> for ClaimsMaker {
+    fn from_ref(app: &App) -> Self {
+        Arc::new(app.0.auth.clone())
     }
 }
 

@@ -36,7 +36,8 @@ struct Claims<'a> {
     role: &'static str,
     app_role: UserRole,
     email: &'a str,
-    session_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
     aal: &'static str,
     amr: &'a [MethodUse],
 }
@@ -46,12 +47,36 @@ struct Claims<'a> {
 pub(super) struct TokenFacts<'a> {
     pub project: &'a str,
     pub issuer: &'a str,
-    pub session: &'a str,
+    /// `None` only for claims that are not signed.
+    pub session: Option<&'a str>,
     pub assurance: &'a Assurance,
     /// Time of issue, in seconds since 1970, by the clock of the database.
     pub issued_at: i64,
     /// Time of expiry, in seconds since 1970.
     pub expires_at: i64,
+}
+
+impl<'a> TokenFacts<'a> {
+    fn claims(self, user: &'a User) -> Claims<'a> {
+        Claims {
+            iss: self.issuer,
+            aud: self.project,
+            sub: &user.id,
+            iat: self.issued_at,
+            exp: self.expires_at,
+            role: ROLE,
+            app_role: user.role,
+            email: &user.email,
+            session_id: self.session,
+            aal: self.assurance.level(),
+            amr: &self.assurance.methods,
+        }
+    }
+
+    /// Returns the claims of a token as JSON, without signing it.
+    pub(super) fn claims_json(self, user: &User) -> ApiResult<String> {
+        serde_json::to_string(&self.claims(user)).map_err(ApiError::internal)
+    }
 }
 
 /// Signs access tokens.
@@ -70,21 +95,8 @@ impl TokenSigner {
     /// Returns a signed access token, a JWT.
     pub(super) async fn sign(&self, facts: TokenFacts<'_>, user: &User) -> ApiResult<String> {
         let key = self.key(facts.project).await?;
-        let claims = Claims {
-            iss: facts.issuer,
-            aud: facts.project,
-            sub: &user.id,
-            iat: facts.issued_at,
-            exp: facts.expires_at,
-            role: ROLE,
-            app_role: user.role,
-            email: &user.email,
-            session_id: facts.session,
-            aal: facts.assurance.level(),
-            amr: &facts.assurance.methods,
-        };
         let header = Header { kid: Some(key.kid.clone()), ..Header::new(Algorithm::ES256) };
-        jsonwebtoken::encode(&header, &claims, &key.key).map_err(ApiError::internal)
+        jsonwebtoken::encode(&header, &facts.claims(user), &key.key).map_err(ApiError::internal)
     }
 
     /// Removes a project's key from the cache.

@@ -16,7 +16,7 @@
 //! - `mail`, `mailed_tokens`, `links`, `requested_links`, `recovery`, `magic_link`: mailed links and their use.
 //! - `second_factor`: authenticator apps and recovery codes, and the second step of a login.
 //! - `settings`, `administration`: the owner's settings and operations. `detail`: one user with sessions and
-//!   references.
+//!   references. `claims_of_user`: the claims with which the owner reads rows as a user.
 //! - `routes`: the handlers, those of the public surface and those of the owner.
 //! - `sweep`: removal of expired sessions and tokens.
 //!
@@ -26,6 +26,7 @@
 mod access_tokens;
 mod account;
 mod administration;
+mod claims_of_user;
 mod database;
 mod detail;
 mod email_address;

@@ -121,7 +121,7 @@ pub(super) async fn signed_in(
     let facts = TokenFacts {
         project,
         issuer: settings.issuer.as_deref().unwrap_or(&default_issuer),
-        session: &open.session,
+        session: Some(open.session.as_str()),
         assurance: &open.assurance,
         issued_at: open.issued_at,
         expires_at: open.issued_at + expires_in,

@@ -12,7 +12,7 @@ use super::{DataService, RowsResponse, pipeline::AuditParts, table_request::Tabl
 use crate::{
     error::{ApiError, ApiResult},
     http::{JsonBody, NoQuery},
-    projects::AdminProject,
+    projects::{AdminProject, ClaimsMaker},
 };
 
 /// List all names of a database
@@ -57,6 +57,9 @@ pub(crate) async fn get_schema(
 ///
 /// Parameters and response are those of `GET /v1/db/{table}`. With `maxCellBytes`, longer values are cut, and listed in
 /// `page.cut` as `[row, column, size of the whole value in bytes]`.
+///
+/// With `as`, the request reads exactly the rows that another caller of `GET /v1/db/{table}` can read, and fails with
+/// the errors that this caller gets.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/tables/{table}/rows",
@@ -66,15 +69,24 @@ pub(crate) async fn get_schema(
         ("table" = String, Path),
         ("maxCellBytes" = Option<u64>, Query, description = "Number of bytes above which a value is replaced by a \
             string with its beginning, 1 to 1048576"),
+        ("as" = Option<String>, Query, description = "The caller whose rows are read: `publishable` for the \
+            publishable key, or `user:` with the id of a signed-in user (default: the owner)"),
     ),
     responses(
         (status = 200, body = serde_json::Value),
         (status = 400, body = ErrorBody),
-        (status = 404, body = ErrorBody),
+        (status = 403, body = ErrorBody, description = "The caller that `as` names may not read the table or a column"),
+        (status = 404, body = ErrorBody, description = "`unknown_table`, also if the caller that `as` names can't \
+            access the table; `not_found` if there is no such user; or `auth_disabled`"),
+        (status = 422, body = ErrorBody, description = "The user that `as` names is disabled, or the response is too \
+            large"),
     ),
 )]
-pub(crate) async fn list_table_rows(request: TableRequest<AdminProject>) -> ApiResult<RowsResponse> {
-    request.read().await
+pub(crate) async fn list_table_rows(
+    State(claims): State<ClaimsMaker>,
+    request: TableRequest<AdminProject>,
+) -> ApiResult<RowsResponse> {
+    request.read(&*claims).await
 }
 
 /// Insert rows into a table

@@ -6,7 +6,7 @@
 use api_types::{ChangeRows, ChangedRows, ErrorBody};
 use axum::{
     Extension,
-    extract::{FromRef, FromRequestParts, RawQuery},
+    extract::{FromRef, FromRequestParts, RawQuery, State},
     http::request::Parts,
     response::Response,
 };
@@ -16,7 +16,7 @@ use super::{DataService, RowsResponse, pipeline::AuditParts, table_request::Tabl
 use crate::{
     error::{ApiError, ApiResult},
     http::{AuditTarget, JsonBody},
-    projects::AdminProject,
+    projects::{AdminProject, ClaimsMaker},
 };
 
 /// A request for the rows of the table that the parameter `name` names.
@@ -65,8 +65,11 @@ fn take_name(query: &str) -> ApiResult<(String, String)> {
         (status = 404, body = ErrorBody),
     ),
 )]
-pub(crate) async fn list_rows_by_name(NamedTableRequest(request): NamedTableRequest) -> ApiResult<RowsResponse> {
-    request.read().await
+pub(crate) async fn list_rows_by_name(
+    State(claims): State<ClaimsMaker>,
+    NamedTableRequest(request): NamedTableRequest,
+) -> ApiResult<RowsResponse> {
+    request.read(&*claims).await
 }
 
 /// Read one value of a row by a table's name in the query

@@ -95,15 +95,24 @@ impl DataService {
         Ok(Some((entity_tag, RowsResponse { status: StatusCode::OK, body })))
     }
 
-    /// Handles a `GET` of rows. `query` is the raw query string.
+    /// Handles a `GET` of rows from an app. `query` is the raw query string.
     ///
     /// # Errors
     /// Returns the errors of [`ReadRequest::parse`] and [`plan_read`], and the error of the statement or the response.
     pub async fn read(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<RowsResponse> {
-        let request = &match identity.recipient {
-            Recipient::Owner => ReadRequest::parse_for_owner(query)?,
-            Recipient::Project(_) => ReadRequest::parse(query)?,
-        };
+        self.read_rows(identity, table, &ReadRequest::parse(query)?).await
+    }
+
+    /// Reads rows.
+    ///
+    /// # Errors
+    /// Returns the errors of [`plan_read`], and the error of the statement or the response.
+    pub(super) async fn read_rows(
+        &self,
+        identity: Identity<'_>,
+        table: &str,
+        request: &ReadRequest,
+    ) -> ApiResult<RowsResponse> {
         let attempt =
             |schema| async move { read(&self.attempt(identity, table, schema), request, &self.0.limits).await };
         self.run_with_schema_retry(identity, attempt).await

@@ -10,10 +10,15 @@ use crate::{
     db::DbRole,
     error::{ApiError, ApiResult},
     http::{ApiPath, Recipient},
-    projects::{AdminProject, Caller},
+    projects::{AdminProject, Caller, ClaimsOfUser},
 };
 
-use super::{DataService, Identity, RowsResponse, message::shortened, pipeline::AuditParts};
+use super::{
+    DataService, Identity, RowsResponse,
+    message::shortened,
+    pipeline::AuditParts,
+    request::{ReadRequest, Viewer},
+};
 
 /// A request for the rows of one table, from either surface.
 pub(crate) struct TableRequest<C> {
@@ -31,10 +36,6 @@ impl<C: RowsCaller> TableRequest<C> {
 
     pub(super) fn table(&self) -> &str {
         &self.table
-    }
-
-    pub(super) async fn read(&self) -> ApiResult<RowsResponse> {
-        self.service.read(self.caller.identity(), &self.table, &self.query).await
     }
 
     pub(super) async fn get_cell(&self) -> ApiResult<axum::response::Response> {
@@ -58,6 +59,32 @@ impl<C: RowsCaller> TableRequest<C> {
 
     pub(super) async fn delete(&self) -> ApiResult<RowsResponse> {
         self.service.delete(self.caller.identity(), &self.table, &self.query).await
+    }
+}
+
+impl TableRequest<Caller> {
+    pub(super) async fn read(&self) -> ApiResult<RowsResponse> {
+        self.service.read(self.caller.identity(), &self.table, &self.query).await
+    }
+}
+
+impl TableRequest<AdminProject> {
+    /// Reads rows as the owner, or as the caller that the parameter `as` names: with the role and the claims that the
+    /// caller has on the public surface. `claims` makes the claims of a user.
+    pub(super) async fn read(&self, claims: &dyn ClaimsOfUser) -> ApiResult<RowsResponse> {
+        let (request, viewer) = ReadRequest::parse_for_owner(&self.query)?;
+        let owner = self.caller.identity();
+        let user = match viewer {
+            Some(Viewer::User(id)) => Some(claims.claims_of_user(owner.project, id).await?),
+            Some(Viewer::Publishable) | None => None,
+        };
+        let role = match viewer {
+            Some(Viewer::User(_)) => DbRole::User,
+            Some(Viewer::Publishable) => DbRole::Anon,
+            None => owner.role,
+        };
+        let identity = Identity { role, claims: user.as_ref().map(|user| user.json.as_str()), ..owner };
+        self.service.read_rows(identity, &self.table, &request).await
     }
 }
 

@@ -46,8 +46,8 @@ pub(crate) use totals::routes::*;
 pub use admin_project::AdminProject;
 pub use auth_settings::{AuthSettingsCache, StoredAuthSettings};
 pub use gate::{
-    Caller, PublicGate, RateLimits, SecretCaller, SessionCheck, SignedInCaller, SigningKey, UserClaims, UserTokens,
-    WrongKeyLimit, authenticate, rotate_signing_key, signing_key,
+    Caller, ClaimsMaker, ClaimsOfUser, PublicGate, RateLimits, SecretCaller, SessionCheck, SignedInCaller, SigningKey,
+    UserClaims, UserTokens, WrongKeyLimit, authenticate, rotate_signing_key, signing_key,
 };
 pub use keys::{KeyCache, remove_expired_or_revoked_keys};
 pub use lifecycle::{

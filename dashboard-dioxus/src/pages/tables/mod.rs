@@ -1,9 +1,9 @@
 //! `/projects/<id>/tables`: the tables of a project, their rows, structure and access.
 //!
 //! [`list`] is the list beside the page. The tabs of an open table are [`rows`], [`structure`] and [`access`].
-//! [`api_reference`] is the dialog with the requests for a table, and [`new_table`] is the form for a new table. The
-//! address contains the state of the page: [`rows::query`] reads the filters, the order and the page of rows from it,
-//! and the parameter `new` names the open form.
+//! [`view_as`] shows the rows as another caller. [`api_reference`] is the dialog with the requests for a table, and
+//! [`new_table`] is the form for a new table. The address contains the state of the page: [`rows::query`] reads the
+//! filters, the order and the page of rows from it, and the parameter `new` names the open form.
 
 mod access;
 mod api_reference;
@@ -13,6 +13,7 @@ mod rows;
 mod sql_link;
 mod structure;
 mod table_page;
+mod view_as;
 
 use api_types::{Page as ApiPage, Project, TableSummary};
 use dioxus::prelude::*;

@@ -5,7 +5,12 @@ use std::rc::Rc;
 use api_types::{TableDetail, TableKind};
 use dioxus::prelude::*;
 
-use super::{access::Access, list::estimate, rows::Rows, structure::Structure};
+use super::{
+    access::Access,
+    list::estimate,
+    structure::Structure,
+    view_as::{self, Choice, ViewedRows},
+};
 use crate::{
     address,
     remote::{RemoteState, use_remote},
@@ -57,7 +62,10 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
     let tab = address::use_parameter("tab").unwrap_or_default();
     let mut detail = use_remote::<TableDetail>(use_memo(move || detail_path(&project.read(), &table.read())).into());
     let known = detail.value().map(|detail| Shared(Rc::new(detail)));
-    let facts = known.as_ref().map(|detail| facts(detail)).unwrap_or_default();
+    let viewer = view_as::use_viewer();
+    // The number of rows is that of all rows, not of those that a viewer can read.
+    let facts = known.as_ref().filter(|_| viewer.is_none()).map(|detail| facts(detail)).unwrap_or_default();
+    let shows_rows = known.is_some() && !matches!(tab.as_str(), "structure" | "access");
     let content = match (detail.state(), known) {
         (RemoteState::Failed(failure), _) if failure.is_not_found() => rsx! {
             Empty { title: "This table does not exist", text: "It was dropped or renamed.",
@@ -71,7 +79,7 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
         (_, Some(detail)) => match tab.as_str() {
             "structure" => rsx! { Structure { project, detail } },
             "access" => rsx! { Access { project, detail } },
-            _ => rsx! { Rows { project, table, detail } },
+            _ => rsx! { ViewedRows { project, table, detail } },
         },
     };
     rsx! {
@@ -79,6 +87,9 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
             div { class: "row items-baseline",
                 h1 { id: "h1", class: "cut", "{table}" }
                 span { class: "label muted", "{facts}" }
+            }
+            if shows_rows {
+                Choice { project, viewer: viewer.clone().unwrap_or_default() }
             }
         }
         TabLinks {

@@ -2,7 +2,7 @@
 //!
 //! [`read`], [`cell`], [`write`], [`changes`] and [`export`] parse whole requests. [`query`] splits the query string;
 //! [`filter`], [`select`] and [`order`] parse its parameters with a [`scanner`], [`embed`] those of embedded tables.
-//! [`row`] parses JSON objects.
+//! [`row`] parses JSON objects. [`viewer`] parses as whom the owner reads rows.
 
 mod cell;
 mod changes;
@@ -11,6 +11,7 @@ mod read;
 mod write;
 
 mod query;
+mod viewer;
 
 mod embed;
 mod filter;
@@ -30,4 +31,5 @@ pub use order::{Direction, Nulls, OrderItem};
 pub use read::{Count, ReadRequest};
 pub use row::Row;
 pub use select::{Embed, SelectItem};
+pub use viewer::Viewer;
 pub use write::{DeleteRequest, InsertRequest, Resolution, Returning, UpdateRequest};

@@ -19,7 +19,7 @@ use super::{
 const MAX_QUERY_BYTES: usize = 64 * 1024;
 
 /// The reserved parameters of all requests. They are never filters.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 14] = [
     "select",
     "limit",
     "offset",
@@ -31,6 +31,7 @@ const RESERVED: [&str; 13] = [
     "resolution",
     "maxAffected",
     "maxCellBytes",
+    "as",
     "column",
     "download",
 ];

@@ -9,6 +9,7 @@ use super::{
     order::{OrderItem, parse_order},
     query::{Filters, QueryParts},
     select::SelectItem,
+    viewer::Viewer,
 };
 
 /// A `GET` of a table's rows.
@@ -48,18 +49,20 @@ impl ReadRequest {
         Self::from_parts(QueryParts::parse(query, supported, Filters::WithEmbeds)?)
     }
 
-    /// Parses the raw query string of the owner's request, which may limit the size of values.
+    /// Parses the raw query string of the owner's request, which may limit the size of values, and read the rows as
+    /// another caller.
     ///
     /// # Errors
     /// Returns the errors of [`Self::parse`].
-    pub fn parse_for_owner(query: &str) -> ApiResult<Self> {
-        let supported = &["select", "limit", "offset", "order", "count", "after", "maxCellBytes"];
+    pub fn parse_for_owner(query: &str) -> ApiResult<(Self, Option<Viewer>)> {
+        let supported = &["select", "limit", "offset", "order", "count", "after", "maxCellBytes", "as"];
         let mut parts = QueryParts::parse(query, supported, Filters::WithEmbeds)?;
         let max_cell_bytes = parts.take_number("maxCellBytes")?;
         if max_cell_bytes.is_some_and(|bytes| !(1..=MAX_CELL_BYTES).contains(&bytes)) {
             return Err(ApiError::invalid(format!("`maxCellBytes` must be from 1 to {MAX_CELL_BYTES}.")));
         }
-        Ok(Self { max_cell_bytes, ..Self::from_parts(parts)? })
+        let viewer = parts.take("as").map(|viewer| Viewer::parse(&viewer)).transpose()?;
+        Ok((Self { max_cell_bytes, ..Self::from_parts(parts)? }, viewer))
     }
 
     fn from_parts(mut parts: QueryParts<'_>) -> ApiResult<Self> {

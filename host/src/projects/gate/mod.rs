@@ -5,12 +5,13 @@
 //! rate (`rate_limit`), the user's token (`user_tokens`, `verified_tokens`), and, if the project's settings require it,
 //! that the user's session has not ended (`session_check`, which `auth` implements). The middleware adds a [`Caller`]
 //! to a request that passes, and handlers extract it. `signing_keys` creates and decrypts the keys that sign user
-//! tokens.
+//! tokens. With `claims_of_user`, the owner reads rows as a user; `auth` implements this, too.
 //!
 //! Deliberately absent: issuing user tokens (`auth`).
 
 mod authenticate;
 mod caller;
+mod claims_of_user;
 pub(super) mod cors;
 mod rate_limit;
 mod session_check;
@@ -22,6 +23,7 @@ pub(super) use signing_keys::SEALED_SIGNING_KEY;
 
 pub use authenticate::{PublicGate, authenticate};
 pub use caller::{Caller, SecretCaller, SignedInCaller, UserClaims};
+pub use claims_of_user::{ClaimsMaker, ClaimsOfUser};
 pub use rate_limit::{RateLimits, WrongKeyLimit};
 pub use session_check::SessionCheck;
 pub use signing_keys::{SigningKey, rotate_signing_key, signing_key};

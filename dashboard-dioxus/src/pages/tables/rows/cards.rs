@@ -5,6 +5,7 @@ use dioxus::prelude::*;
 use super::{PageRef, View, data::RowKey, query, staged};
 use crate::{
     address,
+    pages::tables::view_as,
     ui::{Link, Mark, Shape},
     value::one_line,
 };
@@ -37,7 +38,8 @@ pub(super) fn Cards(view: View, page: PageRef) -> Element {
                     let title = texts.first().map(|(_, text)| text.clone()).unwrap_or_default();
                     let rest: Vec<String> = texts.iter().skip(1).map(|(name, text)| format!("{name} {text}")).collect();
                     let rest = rest.join(" · ");
-                    let to = key.as_ref().map(|key| address_of(&key.to_parameter()));
+                    let opened = key.as_ref().filter(|_| view_as::viewer().is_none());
+                    let to = opened.map(|key| address_of(&key.to_parameter()));
                     rsx! {
                         li { key: "{index}", class: "card",
                             h3 {

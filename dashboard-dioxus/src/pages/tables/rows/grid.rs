@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     address, dom,
+    pages::tables::view_as,
     ui::{
         IconName,
         grid::{
@@ -27,7 +28,8 @@ use crate::{
 pub(super) fn Grid(view: View, page: ReadSignal<PageRef>) -> Element {
     let chosen = use_chosen_columns();
     let shown = use_memo(move || shown_columns(&view.detail.read(), &chosen.read()));
-    let key = use_memo(move || query::key_columns(&view.detail.read()));
+    // Without a key, the grid can't open or select rows.
+    let key = use_memo(move || query::key_columns(&view.detail.read()).filter(|_| view_as::viewer().is_none()));
     let can_edit = use_memo(move || view.key().is_some());
     let staged = use_memo(move || staged::of(&view.staged.read()));
     let source = use_hook(|| Source::new(Rows { view, page, shown, key, can_edit, staged }));

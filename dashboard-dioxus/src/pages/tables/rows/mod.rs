@@ -31,6 +31,7 @@ use dioxus::prelude::*;
 use super::{
     sql_link::SqlButton,
     table_page::{Shared, table_path},
+    view_as::{self, Refused},
 };
 use crate::{
     address,
@@ -90,7 +91,9 @@ impl View {
 
     /// Returns the path of a part of the table: `rows`, `cell` or `changes`.
     fn path(self, part: &str, parameters: &[(&str, Option<&str>)]) -> String {
-        table_path(&self.project.peek(), &self.table.peek(), part, parameters)
+        let viewer = view_as::viewer();
+        let viewed: Vec<_> = parameters.iter().copied().chain([(view_as::PARAMETER, viewer.as_deref())]).collect();
+        table_path(&self.project.peek(), &self.table.peek(), part, &viewed)
     }
 
     /// Returns the columns of the key, if rows can be changed.
@@ -103,12 +106,15 @@ impl View {
 pub(super) fn Rows(project: ReadSignal<String>, table: ReadSignal<String>, detail: ReadSignal<Shared>) -> Element {
     let view = use_view(project, table, detail);
     let is_narrow = use_is_narrow();
-    let open_row = address::use_parameter("row");
+    let open_row = address::use_parameter("row").filter(|_| view_as::viewer().is_none());
     let is_inserting = address::parameter("new").as_deref() == Some("row") && detail.read().supports.insert;
     let page = view.page.read().clone();
     let failure = view.failure.read().clone();
     let has_filters = !address::use_parameters("where").is_empty();
     let content = match (page, failure) {
+        (_, Some(failure)) if view_as::viewer().is_some() => rsx! {
+            Refused { project: project(), table: table(), failure, on_retry: move |()| view.refresh() }
+        },
         (None, Some(failure)) => rsx! {
             ErrorBox { what: "Rows could not be loaded.", failure, on_retry: move |()| view.refresh() }
         },
@@ -170,7 +176,11 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
     let view = View {
         project,
         table,
-        staged: use_memo(move || format!("{project}.{table}")),
+        // Edits of the owner are not part of the rows that another viewer sees.
+        staged: use_memo(move || match view_as::viewer() {
+            None => format!("{project}.{table}"),
+            Some(_) => String::new(),
+        }),
         detail,
         page: use_signal(|| None),
         failure: use_signal(|| None),
@@ -244,6 +254,11 @@ fn NoRows(view: View, has_filters: bool) -> Element {
             }
         };
     }
+    if view_as::viewer().is_some() {
+        return rsx! {
+            Empty { title: "No rows", text: "The table is empty, or no policy lets this caller read a row." }
+        };
+    }
     rsx! {
         Empty { title: "No rows", text: "The table is empty.",
             if can_insert {
@@ -263,7 +278,7 @@ fn NoRows(view: View, has_filters: bool) -> Element {
 #[component]
 fn ReadOnlyNote(view: View) -> Element {
     let detail = view.detail.read();
-    if view.key().is_some() {
+    if view.key().is_some() || view_as::viewer().is_some() {
         return rsx! {};
     }
     let (reason, sql) = read_only_reason(&detail.0);

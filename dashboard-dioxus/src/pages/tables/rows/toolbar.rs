@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     address,
+    pages::tables::view_as,
     ui::{Icon, IconName, Popover},
 };
 
@@ -76,7 +77,10 @@ pub(super) fn Toolbar(view: View) -> Element {
                     onclick: move |_| view.refresh(),
                     Icon { name: IconName::Refresh }
                 }
-                TransferActs { view }
+                // An export contains the rows that the owner can read.
+                if view_as::viewer().is_none() {
+                    TransferActs { view }
+                }
                 if can_insert {
                     button {
                         class: "btn",
