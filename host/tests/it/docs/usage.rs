@@ -89,7 +89,7 @@ fn every_public_path_is_documented() {
         openapi["paths"].as_object().unwrap().keys().filter(|path| path.starts_with("/v1/")).collect();
     assert!(paths.len() >= 5, "{paths:?}");
     for path in paths {
-        let written = path.replace("{table}", "<table>");
+        let written = path.replace('{', "<").replace('}', ">");
         assert!(usage.contains(&written), "USAGE.md does not mention {written}");
     }
 }
