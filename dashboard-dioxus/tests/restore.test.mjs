@@ -34,6 +34,7 @@ test("backup is restored after a plan and a typed confirmation, and rolled back"
   await shown(dialog.getByText("nothing changes until you confirm it"));
   await dialog.getByRole("button", { name: "Show plan" }).click();
   await shown(steps(page).getByText(/1 table, 3 rows/));
+  await shown(steps(page).getByRole("heading", { name: /^Backup of \d.*, \d+(\.\d)? [KM]?B$/ }));
   await shown(
     steps(page).getByRole("table", { name: "Tables of the archive" }).getByRole("row").filter({ hasText: "notes" }),
   );
@@ -75,6 +76,8 @@ test("plan lists the app's tables first, and earlier restores are cards on a pho
   await page.goto(`${toolsOf(id)}?restore=${restore.id}`);
   await shown(steps(page).getByText(/1 table, 3 rows and 2 users .* replace everything in/));
   const names = steps(page).getByRole("table", { name: "Tables of the archive" }).locator("tbody .name");
+  assert.deepEqual(await names.allTextContents(), ["notes"]);
+  await button(page, "1 table of end-user login").click();
   assert.deepEqual(await names.allTextContents(), ["notes", "auth.users end-user login"]);
   await shown(page.getByText(`${name}, which now has 1 table.`));
   await shown(page.getByRole("list", { name: "Restores" }).getByRole("listitem").filter({ hasText: "Planned" }));
