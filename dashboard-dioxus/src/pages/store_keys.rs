@@ -27,10 +27,16 @@ static SHOWN: GlobalSignal<Option<NewKeys>> = Signal::global(|| None);
 
 /// Shows the keys of a new project, and then the project.
 pub(super) fn show_keys_of_project(created: CreatedProject) {
+    let next = format!("/projects/{}", created.project.id);
+    show_keys_before(created, Some(next));
+}
+
+/// Shows the keys of a new project, and then a page, if it is another one.
+pub(super) fn show_keys_before(created: CreatedProject, next: Option<String>) {
     *SHOWN.write() = Some(NewKeys {
         secret: Some(created.secret_key),
         publishable: Some(created.publishable_key),
-        next: Some(format!("/projects/{}", created.project.id)),
+        next,
         project: created.project.id,
     });
 }
