@@ -130,6 +130,14 @@ fn SettingsForm(project: Project) -> Element {
                             }
                         }
                     }
+                    if origins.read().trim().is_empty() {
+                        button {
+                            class: "btn btn-s",
+                            r#type: "button",
+                            onclick: move |_| origins.set(allowed_origins::LOCAL.to_owned()),
+                            "Allow {allowed_origins::LOCAL}"
+                        }
+                    }
                     p {
                         class: "help", id: "origins-help",
                         "One per line, for example https://app.example.com or http://localhost:3000. Apps in a browser \
