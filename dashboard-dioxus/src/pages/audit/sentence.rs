@@ -28,10 +28,11 @@ pub(super) fn act_in_words(entry: &AuditEntry) -> String {
     }
 }
 
-/// Appends the name of the project, unless the sentence is about the project itself.
+/// Appends the name of the project, unless the sentence is about the project itself, or already ends with its name.
 fn with_project(entry: &AuditEntry, words: String) -> String {
+    let is_named = |project: &str| entry.action.starts_with("project.") || words.ends_with(&format!(" of {project}"));
     match &entry.project_name {
-        Some(project) if !entry.action.starts_with("project.") => format!("{words} ({project})"),
+        Some(project) if !is_named(project) => format!("{words} ({project})"),
         _ => words,
     }
 }
@@ -199,6 +200,12 @@ mod tests {
         let project = json!({ "project": "notebook" });
         assert_eq!(done("backup.restore", project.clone()), "planned the restore of project notebook from a backup");
         assert_eq!(done("restore.confirm", project), "started the restore of project notebook");
+    }
+
+    #[test]
+    fn backup_of_a_project_names_it_once() {
+        assert_eq!(done("backup.create", json!({ "name": "notebook" })), "started a backup of notebook");
+        assert_eq!(done("backup.create", json!({ "name": "other" })), "started a backup of other (notebook)");
     }
 
     #[test]
