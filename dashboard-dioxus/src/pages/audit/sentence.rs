@@ -46,6 +46,9 @@ fn find_act(entry: &AuditEntry) -> Option<Act> {
         "import.start" if entry.details.get("dryRun").and_then(Value::as_bool) == Some(true) => {
             Act { objects: &["a dry run of an import into table {table}", "a dry run of an import"], ..act }
         }
+        "restore.finish" if entry.details.get("rolledBack").and_then(Value::as_bool) == Some(true) => {
+            Act { done: "rolled back", ..act }
+        }
         // Only the entry of a request has an HTTP status. The other one records the outcome.
         "backup.verify" if entry.status.is_none() => Act { done: "verified", ..act },
         _ => act,
@@ -200,6 +203,8 @@ mod tests {
         let project = json!({ "project": "notebook" });
         assert_eq!(done("backup.restore", project.clone()), "planned the restore of project notebook from a backup");
         assert_eq!(done("restore.confirm", project), "started the restore of project notebook");
+        let rolled_back = json!({ "rolledBack": true });
+        assert_eq!(done("restore.finish", rolled_back), "rolled back the restore of project notebook");
     }
 
     #[test]
