@@ -68,6 +68,13 @@ pub fn scroll_into_view(id: &str) {
     element.scroll_into_view_with_scroll_into_view_options(&options);
 }
 
+/// Returns 256 random bits in hexadecimal, for secrets.
+pub fn random_hex() -> Option<String> {
+    let mut bytes = [0; 32];
+    web_sys::window()?.crypto().ok()?.get_random_values_with_u8_array(&mut bytes).ok()?;
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Opens an address in a new tab.
 pub fn open_tab(address: &str) {
     if let Some(window) = web_sys::window() {

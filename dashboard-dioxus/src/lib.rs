@@ -4,6 +4,7 @@
 //! [`frame`] surrounds every page. [`pages`] contains a folder or file for each page, and [`lazy`] loads most pages
 //! when they are opened. [`ui`] contains the components that pages are built from. [`remote`] sends requests to the
 //! server. [`draft`] keeps the unsaved input of forms. [`address`] reads and writes the query of the address.
+//! [`run_progress`] describes how far a run is.
 //!
 //! Deliberately absent: `document::eval`, `document::Title` and everything else that runs text as JavaScript, because
 //! the content security policy forbids it; query parameters in the router, because it would decode them wrongly.
@@ -19,6 +20,7 @@ pub mod lazy;
 pub mod pages;
 pub mod remote;
 pub mod route;
+pub mod run_progress;
 pub mod startup;
 pub mod text;
 pub mod theme;

@@ -98,3 +98,22 @@ test("access that changes rows without reading them says that no row is found", 
   await shown(page.getByText(`Signed-in users: ${reason}.`));
   await shown(button(page, "Let users read own rows…"));
 });
+
+test("row-level security is switched on in a dialog, and the page says which step is missing", async (t) => {
+  const project = await createProject("access", ["create table books (id int primary key)"]);
+  const page = await openAccess(t, project, "books");
+  const steps = page.getByRole("list", { name: "Open the table to browsers and users" });
+  await shown(steps.getByText("To do: 1. Switch on row-level security"));
+  await button(page, "Switch on…").click();
+  const dialog = page.getByRole("dialog", { name: "Switch on row-level security" });
+  await shown(dialog.getByText('alter table "books" enable row level security;'));
+  await expectAccessible(page);
+  await dialog.getByRole("button", { name: "Switch on", exact: true }).click();
+  await hidden(dialog);
+  await shown(steps.getByText("Done: 1. Switch on row-level security"));
+  assert.equal(new URL(page.url()).searchParams.get("tab"), "access");
+  const sql = "create policy all_rows on books for select using (true)";
+  await admin("POST", `/projects/${project.id}/sql`, { sql });
+  await page.reload();
+  await shown(steps.getByText("Only this step is missing."));
+});

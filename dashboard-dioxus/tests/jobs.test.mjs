@@ -310,3 +310,23 @@ test("pages of jobs are accessible", async (t) => {
     }
   }
 });
+
+test("a server that allows no hosts says so before a URL is typed, until it is restarted with one", async (t) => {
+  const project = await createProject("hosts");
+  const page = await openPage(t);
+  let value = "";
+  await page.route("**/admin/v1/system", async (route) => {
+    const answer = await (await route.fetch()).json();
+    const variable = answer.configuration.find(({ name }) => name === "ATLASHUB_HTTP_ALLOWED_HOSTS");
+    variable.value = value;
+    await route.fulfill({ json: answer });
+  });
+  await page.goto(jobsOf(project));
+  const note = page.getByRole("note").filter({ hasText: "Requests are allowed to no host yet" });
+  await shown(page.getByRole("listitem").filter({ hasText: "Call a URL" }).getByRole("note"));
+  await page.getByRole("link", { name: "Call a URL" }).click();
+  await shown(note.getByRole("link", { name: "Show configuration" }));
+  await expectAccessible(page);
+  value = "api.example.com";
+  await hidden(note);
+});

@@ -127,6 +127,20 @@ test("the form of a new key checks its fields and keeps their values", async (t)
   assert.equal(await name.inputValue(), "");
 });
 
+test("keys of one name are told apart, and a warning precedes the end of the last publishable one", async (t) => {
+  const { id } = await createProject("ambiguous");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/keys`);
+  await shown(button(page, "Actions for default (secret)"));
+  await button(page, "Actions for default (publishable)").click();
+  await page.getByRole("menuitem", { name: "Revoke key" }).click();
+  const dialog = page.getByRole("dialog", { name: "Revoke key" });
+  await shown(dialog.getByText("It is the last publishable key"));
+  await dialog.getByRole("button", { name: "Revoke key" }).click();
+  await hidden(dialog);
+  await shown(button(page, "Actions for default"));
+});
+
 test("a filter without matches shows a message", async (t) => {
   const { id } = await createProject("filter");
   const page = await openPage(t);

@@ -80,6 +80,16 @@ test("failed test of a channel shows the reason", async (t) => {
   await shown(form.getByRole("alert").getByText("connection refused"));
 });
 
+test("secret of a webhook is generated, and copied before it is hidden", async (t) => {
+  const { page, form } = await openForm(t);
+  await form.getByRole("button", { name: "Generate" }).click();
+  const secret = await form.locator("#channel-secret").inputValue();
+  assert.match(secret, /^[0-9a-f]{64}$/);
+  await form.getByRole("button", { name: "Copy secret" }).click();
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  await eventually(async () => (await copied()) === secret, "the secret in the clipboard");
+});
+
 test("error is shown at the field with the wrong value", async (t) => {
   const { form } = await openForm(t);
   await form.getByRole("textbox", { name: "Name" }).fill(`wrong ${unique}`);

@@ -99,7 +99,7 @@ test("items have actions that lead to the page where the problem can be fixed", 
       ),
   );
   assert.deepEqual(found, Object.values(expected));
-  await shown(items.last().getByText("overdue"));
+  await shown(items.last().getByText("Backups are created only when you start them."));
   await shown(items.last().getByRole("button", { name: "Back up now" }));
   await items.last().getByRole("link", { name: "Schedule backups" }).click();
   await shown(heading(page, "New job"));

@@ -29,6 +29,10 @@ test("a new project shows its keys once", async (t) => {
     copied,
     /ATLASHUB_API_URL=http[^\n]+\nATLASHUB_PUBLISHABLE_KEY=ah_pub_[^\n]+\nATLASHUB_SECRET_KEY=ah_sec_/,
   );
+  await dialog.getByRole("tab", { name: "Next.js .env.local" }).click();
+  await shown(dialog.getByText("NEXT_PUBLIC_ATLASHUB_PUBLISHABLE_KEY=ah_pub_"));
+  await dialog.getByRole("button", { name: "Allow http://localhost:3000" }).click();
+  await hidden(dialog.getByRole("note").filter({ hasText: "Allowed origins" }));
   await dialog.getByRole("checkbox", { name: "I have stored it" }).check();
   await button(page, "Done").click();
   await shown(heading(page, name));

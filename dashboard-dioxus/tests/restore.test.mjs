@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url,
 } from "./support.mjs";
 
 const TABLES = [
@@ -34,6 +34,7 @@ test("backup is restored after a plan and a typed confirmation, and rolled back"
   await shown(dialog.getByText("nothing changes until you confirm it"));
   await dialog.getByRole("button", { name: "Show plan" }).click();
   await shown(steps(page).getByText(/1 table, 3 rows/));
+  await shown(steps(page).getByRole("heading", { name: /^Backup of \d.*, \d+(\.\d)? [KM]?B$/ }));
   await shown(
     steps(page).getByRole("table", { name: "Tables of the archive" }).getByRole("row").filter({ hasText: "notes" }),
   );
@@ -75,6 +76,8 @@ test("plan lists the app's tables first, and earlier restores are cards on a pho
   await page.goto(`${toolsOf(id)}?restore=${restore.id}`);
   await shown(steps(page).getByText(/1 table, 3 rows and 2 users .* replace everything in/));
   const names = steps(page).getByRole("table", { name: "Tables of the archive" }).locator("tbody .name");
+  assert.deepEqual(await names.allTextContents(), ["notes"]);
+  await button(page, "1 table of end-user login").click();
   assert.deepEqual(await names.allTextContents(), ["notes", "auth.users end-user login"]);
   await shown(page.getByText(`${name}, which now has 1 table.`));
   await shown(page.getByRole("list", { name: "Restores" }).getByRole("listitem").filter({ hasText: "Planned" }));
@@ -234,4 +237,36 @@ test("plan of a restore is accessible", async (t) => {
     await shown(steps(page).getByRole("button", { name: `Restore ${name}` }));
     await expectAccessible(page);
   }
+});
+
+test("backup of a deleted project is found by its target, and restored into a new project", async (t) => {
+  const { id, name } = await createProject("gone", TABLES);
+  const backup = await backUp(id);
+  await admin("DELETE", `/projects/${id}`, { confirm: name });
+  const page = await openPage(t);
+  await page.goto(`${url}/backups`);
+  await page.getByRole("combobox", { name: "Target" }).selectOption({ label: `${name} (deleted)` });
+  await page.getByRole("button", { name: new RegExp(`^Actions for ${name}`) }).click();
+  await page.getByRole("menuitem", { name: "Restore…" }).click();
+  const dialog = page.getByRole("dialog", { name: `Restore a backup of ${name}` });
+  await dialog.getByRole("combobox", { name: "Restore into" }).selectOption({ label: "New project" });
+  const renamed = dialog.getByRole("textbox", { name: "Name of the new project" });
+  assert.equal(await renamed.inputValue(), `${name} restored`);
+  // The first attempt creates the project, but its plan fails. The second one uses the project that exists.
+  const plans = `**/admin/v1/backups/${backup.id}/restore`;
+  await page.route(plans, (route) => route.fulfill(refusal(503, "The store can't be reached.")));
+  await dialog.getByRole("button", { name: "Show plan" }).click();
+  const store = page.getByRole("dialog", { name: "Store your keys" });
+  const close = async () => {
+    await store.getByRole("checkbox", { name: "I have stored it" }).check();
+    await store.getByRole("button", { name: "Done" }).click();
+  };
+  await close();
+  await shown(dialog.getByText("was created, but it is empty: The store can't be reached."));
+  await page.unroute(plans);
+  await dialog.getByRole("button", { name: "Show plan" }).click();
+  await shown(steps(page).getByText(/1 table, 3 rows/));
+  const { items } = await admin("GET", `/projects?q=${encodeURIComponent(`${name} restored`)}`);
+  t.after(() => admin("DELETE", `/projects/${items[0].id}`, { confirm: items[0].name }));
+  assert.equal(items.length, 1);
 });

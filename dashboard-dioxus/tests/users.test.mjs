@@ -110,7 +110,7 @@ test("user is created, found, and given a role", async (t) => {
   await shown(row(page, "ann@example.com").getByText("Admin"));
 });
 
-test("address in use is an error at its field", async (t) => {
+test("address in use or without a domain is an error at its field", async (t) => {
   const { id } = await withUsers("bob@example.com");
   const page = await openPage(t);
   await page.goto(usersOf(id));
@@ -119,6 +119,10 @@ test("address in use is an error at its field", async (t) => {
   await dialog.getByRole("textbox", { name: "E-mail" }).fill("BOB@example.com");
   await dialog.getByRole("button", { name: "Create user" }).click();
   await shown(dialog.getByText("Another user has this address."));
+  await dialog.getByRole("textbox", { name: "E-mail" }).fill("bob");
+  await dialog.getByRole("button", { name: "Create user" }).click();
+  await shown(dialog.getByText("This is not an e-mail address. Enter one such as"));
+  assert.equal(await dialog.getByText("`").count(), 0);
 });
 
 test("sheet shows sessions and login events, and signing out ends the sessions", async (t) => {

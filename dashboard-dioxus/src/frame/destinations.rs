@@ -1,6 +1,7 @@
 //! The pages that navigation, palette and shortcuts lead to. To add a page, add its route to [`crate::route`], its
 //! module to `src/lazy/pages.rs` and `src/lazy/links.rs`, and a line here.
 
+use super::last_project;
 use crate::{
     address,
     remote::{ProjectBrief, RemoteState},
@@ -80,8 +81,14 @@ pub(super) fn project_of(route: &Route) -> Option<String> {
     project_and_rest(&route.to_string()).map(|(id, _)| id.to_owned())
 }
 
-/// Returns the id of the project that the frame shows as open: that of the page, or that of a new job.
+/// Returns the id of the project that the frame shows as open: that of the page or of a new job. Pages of the platform
+/// keep the project that was open before, so that its pages stay one click away.
 pub(super) fn open_project(route: &Route) -> Option<String> {
+    project_of_page(route).or_else(last_project::get)
+}
+
+/// Returns the id of the project that a page or a new job belongs to.
+pub(super) fn project_of_page(route: &Route) -> Option<String> {
     match route {
         Route::NewJob {} => address::parameter("project").filter(|id| !id.is_empty()),
         route => project_of(route),

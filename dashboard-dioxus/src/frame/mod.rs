@@ -4,13 +4,14 @@
 //! [`navigation`] contains the links of the sidebar and of the phone's menu, and [`top_bar`] the breadcrumb and the
 //! menus. [`page`] is the frame of one page, and [`notices`] are the bars above it. [`offline`] disables actions while
 //! the server is unreachable. [`destinations`] lists the pages, and [`help`] explains the lists on these pages.
-//! [`overlay`] opens the dialogs over a page: [`palette`], which runs [`commands`], [`switcher`], [`running`] and
-//! [`shortcuts`].
+//! [`last_project`] remembers the open project. [`overlay`] opens the dialogs over a page: [`palette`], which runs
+//! [`commands`], [`switcher`], [`running`] and [`shortcuts`].
 
 mod commands;
 mod destinations;
 pub mod gate;
 pub mod help;
+mod last_project;
 mod navigation;
 mod notices;
 mod offline;
@@ -74,7 +75,7 @@ fn SignedInFrame() -> Element {
     use_hook(|| spawn(connection::watch()));
     use_hook(shortcuts::listen);
     let route: Route = use_route();
-    let project = destinations::open_project(&route);
+    let project = last_project::use_open_project();
     let system = use_remote::<SystemBrief>(use_signal(|| "/system".to_owned()).into());
     if let Some(system) = system.value() {
         startup::panic_if_asked(&system.environment);

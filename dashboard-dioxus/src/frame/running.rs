@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 use super::overlay;
 use crate::{
     remote::{self, Method, PageBrief, Remote, RunBrief, use_remote_every},
-    text,
+    run_progress, text,
     ui::{Icon, IconName, Link, ModalDialog, messages},
 };
 
@@ -55,10 +55,7 @@ pub fn RunningWork() -> Element {
 fn RunningRun(run: RunBrief) -> Element {
     let mut busy = use_signal(|| false);
     let name = run.job_name.clone().unwrap_or_else(|| format!("{} · {}", run.plugin, run.plugin_job));
-    let share = run.progress.as_ref().and_then(|progress| {
-        let total = progress.total.filter(|total| *total > 0)?;
-        Some((u128::from(progress.done) * 100 / u128::from(total)).min(100))
-    });
+    let share = run.progress.as_ref().and_then(run_progress::percent);
     let what = run.progress.as_ref().map(|progress| progress.message.clone()).unwrap_or_default();
     let since = run.started_at.map(|started| text::age(started, text::now())).unwrap_or_default();
     let id = run.id.clone();

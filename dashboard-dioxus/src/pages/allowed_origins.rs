@@ -5,9 +5,12 @@ use serde::Deserialize;
 
 use crate::{
     address, dom,
-    remote::use_remote,
-    ui::{Icon, IconName, Link},
+    remote::{self, Method, use_remote},
+    ui::{Icon, IconName, Link, messages},
 };
+
+/// The origin of an app under development on the owner's machine.
+pub(super) const LOCAL: &str = "http://localhost:3000";
 
 /// Parameter of the address of a project's settings. Its value `origins` focuses the field "Allowed origins".
 const FIELD: &str = "field";
@@ -40,8 +43,33 @@ pub(super) fn NoOriginsNote(project: ReadSignal<String>) -> Element {
                 code { "origin_not_allowed" }
                 ". Allow the origin of your app, for example https://app.example.com."
             }
-            Link { to, class: "btn btn-s", "Allow an origin…" }
+            div { class: "row wrap",
+                Link { to, class: "btn btn-s", "Allow an origin…" }
+                AllowLocal { project: project() }
+            }
         }
+    }
+}
+
+/// The button that allows [`LOCAL`], for a project that allows no origins.
+#[component]
+pub(super) fn AllowLocal(project: String) -> Element {
+    let mut busy = use_signal(|| false);
+    let allow = move |_| {
+        let path = format!("/projects/{project}");
+        spawn(async move {
+            busy.set(true);
+            let change = serde_json::json!({ "corsOrigins": [LOCAL] });
+            match remote::send::<_, serde_json::Value>(Method::Patch, &path, &change).await {
+                Ok(_) => messages::show(format!("{LOCAL} is allowed")),
+                Err(failure) => messages::show_failure(failure.message()),
+            }
+            busy.set(false);
+            remote::forget("/projects");
+        });
+    };
+    rsx! {
+        button { class: "btn btn-s", r#type: "button", disabled: busy(), onclick: allow, "Allow {LOCAL}" }
     }
 }
 

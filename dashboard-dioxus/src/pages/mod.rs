@@ -19,6 +19,7 @@ pub mod notifications;
 pub mod overview;
 pub mod plugins;
 pub mod project;
+mod project_deletion;
 pub mod project_settings;
 pub mod projects;
 mod recent_runs;

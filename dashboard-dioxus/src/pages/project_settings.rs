@@ -1,15 +1,15 @@
-//! `/projects/<id>/settings`: name, allowed origins, note, protection and deletion.
+//! `/projects/<id>/settings`: name, allowed origins, note and protection. Deletion is in
+//! [`super::project_deletion`].
 
-use api_types::{DeleteProject, Project, ProjectDetail, UpdateProject};
+use api_types::{Project, ProjectDetail, UpdateProject};
 use dioxus::prelude::*;
 
-use super::{allowed_origins, new_project::length_problem, submit_key::submit_by_key};
+use super::{allowed_origins, new_project::length_problem, project_deletion::Deletion, submit_key::submit_by_key};
 use crate::{
-    address, draft,
+    draft,
     frame::page::Page,
     remote::{self, Method, RemoteState, use_remote},
-    text,
-    ui::{Confirm, Empty, ErrorBox, Field, FormError, Link, Mark, Shape, messages},
+    ui::{Empty, ErrorBox, Field, FormError, Link, Mark, Shape, messages},
 };
 
 #[component]
@@ -130,6 +130,14 @@ fn SettingsForm(project: Project) -> Element {
                             }
                         }
                     }
+                    if origins.read().trim().is_empty() {
+                        button {
+                            class: "btn btn-s",
+                            r#type: "button",
+                            onclick: move |_| origins.set(allowed_origins::LOCAL.to_owned()),
+                            "Allow {allowed_origins::LOCAL}"
+                        }
+                    }
                     p {
                         class: "help", id: "origins-help",
                         "One per line, for example https://app.example.com or http://localhost:3000. Apps in a browser \
@@ -220,152 +228,6 @@ fn is_origin(line: &str) -> bool {
         }
         None => false,
     }
-}
-
-#[component]
-fn Deletion(project: Project) -> Element {
-    let mut asking = use_signal(|| false);
-    rsx! {
-        section { class: "section", "aria-labelledby": "delete",
-            div { class: "section-head", h2 { id: "delete", "Delete this project" } }
-            if let Some(run) = &project.delete_after_run {
-                p { class: "row mb-3", role: "status",
-                    Mark { shape: Shape::Queued }
-                    "The project will be deleted after its final backup."
-                    Link { to: "/runs/{run}", "Open run" }
-                }
-            } else {
-                if let Some(problem) = &project.delete_problem {
-                    p {
-                        class: "row mb-3", role: "alert", Mark { shape: Shape::Failed }
-                        "The project was not deleted: {problem}"
-                    }
-                }
-                p { class: "muted mb-3",
-                    if project.protected {
-                        "The project is protected from deletion. Turn off the protection above and save first."
-                    } else {
-                        "Its tables, objects, keys and jobs will be deleted. Its backups stay."
-                    }
-                }
-                button {
-                    class: "btn",
-                    r#type: "button",
-                    disabled: project.protected,
-                    onclick: move |_| asking.set(true),
-                    "Delete project"
-                }
-            }
-        }
-        if asking() {
-            DeleteDialog { project: project.clone(), on_close: move |()| asking.set(false) }
-        }
-    }
-}
-
-/// The data that the deletion would remove, read when the dialog opens.
-#[derive(Debug, Clone, PartialEq)]
-enum Loss {
-    Counting,
-    Counted(String),
-    Unknown(String),
-}
-
-#[component]
-fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
-    let mut final_backup = use_signal(|| true);
-    let mut busy = use_signal(|| false);
-    let mut failure = use_signal(|| None::<String>);
-    let mut loss = use_signal(|| Loss::Counting);
-    let id = project.id.clone();
-    use_future(move || {
-        let id = id.clone();
-        async move {
-            loss.set(match count_loss(&id).await {
-                Ok(words) => Loss::Counted(words),
-                Err(failure) => Loss::Unknown(format!("Its contents could not be counted. {}", failure.message())),
-            });
-        }
-    });
-    let description = match loss() {
-        Loss::Counting => "Counting what will be lost…".to_owned(),
-        Loss::Counted(words) | Loss::Unknown(words) => words,
-    };
-    let confirm = {
-        let project = project.clone();
-        move |()| {
-            let project = project.clone();
-            spawn(async move {
-                busy.set(true);
-                let request = DeleteProject { confirm: project.name.clone(), final_backup: final_backup() };
-                let path = format!("/projects/{}", project.id);
-                match remote::send::<_, serde_json::Value>(Method::Delete, &path, &request).await {
-                    Ok(_) => {
-                        messages::show(if final_backup() {
-                            "The project will be deleted after its final backup"
-                        } else {
-                            "Project deleted"
-                        });
-                        remote::forget("/projects");
-                        remote::forget("/overview");
-                        remote::forget("/runs");
-                        address::go("/projects");
-                    }
-                    Err(refused) => failure.set(Some(refused.message())),
-                }
-                busy.set(false);
-            });
-        }
-    };
-    rsx! {
-        Confirm {
-            act: "Delete project",
-            description,
-            typed: Some(project.name.clone()),
-            busy: busy(),
-            failure: failure(),
-            on_confirm: confirm,
-            on_close: move |()| on_close.call(()),
-            label { class: "check",
-                input {
-                    class: "switch",
-                    r#type: "checkbox",
-                    role: "switch",
-                    "aria-label": "Make a final backup first",
-                    checked: final_backup(),
-                    onchange: move |event| final_backup.set(event.checked()),
-                }
-                "Make a final backup first, with all objects"
-            }
-        }
-    }
-}
-
-/// Reads and describes the current contents of a project.
-async fn count_loss(id: &str) -> Result<String, remote::Failure> {
-    let detail: ProjectDetail = remote::get(&format!("/projects/{id}")).await?;
-    Ok(loss_in_words(&detail, text::now()))
-}
-
-/// Returns a summary of the loss: `12 tables, 3.4 GB, 218 objects (1.2 GB), 3 keys in use, 4 jobs. Its backup
-/// stays.`
-fn loss_in_words(detail: &ProjectDetail, now: chrono::DateTime<chrono::Utc>) -> String {
-    let totals = &detail.totals;
-    let used = totals.keys_last_used_at.map(|at| format!(" (last used {})", text::age(at, now))).unwrap_or_default();
-    let backups = match totals.backup_count {
-        0 => "It has no backups.".to_owned(),
-        1 => "Its backup stays.".to_owned(),
-        count => format!("Its {} backups stay.", text::number(count)),
-    };
-    format!(
-        "{}, {}, {} ({}), {}{used}, {}. {backups}",
-        totals.table_count.map_or_else(|| "All tables".to_owned(), |count| text::count(count, "table", "tables")),
-        totals.database_bytes.map_or_else(|| "a database of unknown size".to_owned(), text::bytes),
-        text::count(totals.object_count, "object", "objects"),
-        text::bytes(totals.object_bytes),
-        text::count(totals.active_key_count, "key in use", "keys in use"),
-        text::count(totals.job_count, "job", "jobs"),
-    )
 }
 
 #[cfg(test)]

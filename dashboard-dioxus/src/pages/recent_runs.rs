@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     remote::{RemoteState, use_remote},
-    text,
+    run_progress, text,
     ui::{ErrorBox, Link, LoadingTable, Mark, Shape},
 };
 
@@ -185,9 +185,9 @@ pub(super) fn result_in_words(run: &Run) -> String {
         return error.clone();
     }
     match (&run.progress, run.status, run.http_status) {
-        (Some(progress), RunStatus::Running, _) => match progress.total {
-            Some(total) => format!("{} ({} of {total})", progress.message, progress.done),
-            None => progress.message.clone(),
+        (Some(progress), RunStatus::Running, _) => match run_progress::amount(&run.plugin, progress) {
+            amount if progress.total.is_some() && !amount.is_empty() => format!("{} ({amount})", progress.message),
+            _ => progress.message.clone(),
         },
         (_, _, Some(status)) => format!("HTTP {status}"),
         _ => run.result.as_ref().and_then(summary).unwrap_or_default(),

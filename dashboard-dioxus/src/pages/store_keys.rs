@@ -6,7 +6,10 @@
 use api_types::{CreatedApiKey, CreatedProject, KeyType};
 use dioxus::prelude::*;
 
-use super::allowed_origins::use_allows_no_origins;
+use super::{
+    allowed_origins::{AllowLocal, use_allows_no_origins},
+    code_tabs::CodeTabs,
+};
 use crate::{
     address,
     remote::{SystemBrief, use_remote},
@@ -27,10 +30,16 @@ static SHOWN: GlobalSignal<Option<NewKeys>> = Signal::global(|| None);
 
 /// Shows the keys of a new project, and then the project.
 pub(super) fn show_keys_of_project(created: CreatedProject) {
+    let next = format!("/projects/{}", created.project.id);
+    show_keys_before(created, Some(next));
+}
+
+/// Shows the keys of a new project, and then a page, if it is another one.
+pub(super) fn show_keys_before(created: CreatedProject, next: Option<String>) {
     *SHOWN.write() = Some(NewKeys {
         secret: Some(created.secret_key),
         publishable: Some(created.publishable_key),
-        next: Some(format!("/projects/{}", created.project.id)),
+        next,
         project: created.project.id,
     });
 }
@@ -63,12 +72,12 @@ fn StoreKeys(keys: NewKeys) -> Element {
     } else {
         "It is shown only once. Copy it into your app's .env file or a password manager."
     };
-    let mut lines = format!("ATLASHUB_API_URL={api_url}\n");
-    for (name, key) in [("ATLASHUB_PUBLISHABLE_KEY", &keys.publishable), ("ATLASHUB_SECRET_KEY", &keys.secret)] {
-        if let Some(key) = key {
-            lines.push_str(&format!("{name}={key}\n"));
-        }
-    }
+    let chosen = use_signal(|| 0_usize);
+    let (copy, lines) = match chosen() {
+        0 => ("Copy .env lines", env_lines(&keys, &api_url)),
+        _ => ("Copy .env.local lines", next_js_lines(&keys, &api_url)),
+    };
+    let for_browsers = keys.publishable.is_some();
     rsx! {
         Dialog {
             title,
@@ -123,18 +132,55 @@ fn StoreKeys(keys: NewKeys) -> Element {
                             code { "origin_not_allowed" }
                             "."
                         }
+                        AllowLocal { project: keys.project.clone() }
                     }
                 }
             }
             div { class: "code",
                 div { class: "code-head",
-                    span { class: "grow", ".env" }
-                    CopyButton { name: "Copy .env lines", label: "Copy .env lines", text: lines.clone() }
+                    if for_browsers {
+                        CodeTabs { name: "Lines", id: "key-lines", labels: vec![".env", "Next.js .env.local"], chosen }
+                    } else {
+                        span { class: "grow", ".env" }
+                    }
+                    CopyButton { name: copy, label: copy, text: lines.clone() }
                 }
-                pre { class: "whitespace-pre-wrap break-all", "{lines}" }
+                pre {
+                    id: "key-lines-panel",
+                    role: for_browsers.then_some("tabpanel"),
+                    "aria-label": for_browsers.then_some("Lines"),
+                    class: "whitespace-pre-wrap break-all",
+                    "{lines}"
+                }
             }
         }
     }
+}
+
+/// Returns the lines of an `.env` file.
+fn env_lines(keys: &NewKeys, api_url: &str) -> String {
+    let mut lines = format!("ATLASHUB_API_URL={api_url}\n");
+    for (name, key) in [("ATLASHUB_PUBLISHABLE_KEY", &keys.publishable), ("ATLASHUB_SECRET_KEY", &keys.secret)] {
+        if let Some(key) = key {
+            lines.push_str(&format!("{name}={key}\n"));
+        }
+    }
+    lines
+}
+
+/// Returns the lines of the `.env.local` file of a Next.js app. Only variables whose names start with `NEXT_PUBLIC_`
+/// reach the browser.
+fn next_js_lines(keys: &NewKeys, api_url: &str) -> String {
+    let mut lines = String::new();
+    if let Some(key) = &keys.publishable {
+        lines.push_str(&format!(
+            "NEXT_PUBLIC_ATLASHUB_API_URL={api_url}\nNEXT_PUBLIC_ATLASHUB_PUBLISHABLE_KEY={key}\n"
+        ));
+    }
+    if let Some(key) = &keys.secret {
+        lines.push_str(&format!("ATLASHUB_API_URL={api_url}\nATLASHUB_SECRET_KEY={key}\n"));
+    }
+    lines
 }
 
 #[component]
@@ -148,5 +194,26 @@ fn ShownKey(label: String, copy: String, text: String, help: String) -> Element 
             }
             p { class: "help", "{help}" }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_publishable_key_reaches_browsers_of_a_next_js_app() {
+        let keys = NewKeys {
+            secret: Some("ah_sec_1".to_owned()),
+            publishable: Some("ah_pub_1".to_owned()),
+            ..NewKeys::default()
+        };
+        assert_eq!(
+            next_js_lines(&keys, "https://api.example.com"),
+            "NEXT_PUBLIC_ATLASHUB_API_URL=https://api.example.com\n\
+             NEXT_PUBLIC_ATLASHUB_PUBLISHABLE_KEY=ah_pub_1\n\
+             ATLASHUB_API_URL=https://api.example.com\nATLASHUB_SECRET_KEY=ah_sec_1\n"
+        );
+        assert!(env_lines(&keys, "").starts_with("ATLASHUB_API_URL=\nATLASHUB_PUBLISHABLE_KEY=ah_pub_1\n"));
     }
 }

@@ -28,6 +28,8 @@ struct Message {
     shape: Shape,
     /// Id of the run that does the work.
     run: Option<String>,
+    /// Address and text of another link.
+    link: Option<(String, &'static str)>,
     /// Path of the page on which the message appeared.
     page: String,
     /// When the message appeared, in milliseconds since 1970.
@@ -37,7 +39,7 @@ struct Message {
 impl Message {
     fn new(id: MessageId, text: String, shape: Shape, run: Option<String>) -> Self {
         let revision = next_revision();
-        Self { id, revision, text, shape, run, page: address::path(), shown_at: js_sys::Date::now() }
+        Self { id, revision, text, shape, run, link: None, page: address::path(), shown_at: js_sys::Date::now() }
     }
 
     /// Returns whether the message is about a failure on a page that was left.
@@ -58,6 +60,14 @@ static HEIGHT_BELOW: GlobalSignal<f64> = Signal::global(|| 0.0);
 /// Shows that something succeeded.
 pub fn show(text: impl Into<String>) {
     add(text.into(), Shape::Succeeded, None);
+}
+
+/// Shows that something succeeded, with a link, until the message is dismissed.
+pub fn show_with_link(text: impl Into<String>, to: String, label: &'static str) {
+    let id = MessageId(next_revision());
+    position_region();
+    let message = Message::new(id, text.into(), Shape::Succeeded, None);
+    MESSAGES.write().push(Message { link: Some((to, label)), ..message });
 }
 
 /// Shows that something failed.
@@ -162,6 +172,9 @@ pub fn Messages() -> Element {
                     if let Some(run) = message.run {
                         Link { to: "/runs/{run}", class: "link", "Open run" }
                     }
+                    if let Some((to, label)) = message.link {
+                        Link { to, class: "link", onfollow: move |()| dismiss(message.id), "{label}" }
+                    }
                     button {
                         class: "btn btn-ghost btn-s btn-icon",
                         r#type: "button",
@@ -202,6 +215,7 @@ mod tests {
             text: String::new(),
             shape: Shape::Failed,
             run: None,
+            link: None,
             page,
             shown_at: 1_000.0,
         };

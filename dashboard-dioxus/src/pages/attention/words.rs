@@ -1,9 +1,12 @@
 //! Headlines, details, shapes and actions of the items that need attention.
 
 use api_types::{Attention, AttentionKind};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use crate::{address, pages::backups::schedule_address, text, ui::Shape};
+
+/// Age from which the last backup of a database without a job is overdue.
+const MAX_AGE_WITHOUT_JOB: Duration = Duration::days(1);
 
 /// An action that resolves an item, or helps to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,9 +130,7 @@ pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
 /// Returns the sentences under the headline: the reason, and since when the problem exists unless the headline says it.
 pub(super) fn detail(item: &Attention, now: DateTime<Utc>) -> String {
     let reason = match item.kind {
-        AttentionKind::BackupOverdue if has_no_job(item) => {
-            "Its backup is overdue: backups are created only when you start them.".to_owned()
-        }
+        AttentionKind::BackupOverdue if has_no_job(item) => return without_job(item, now),
         AttentionKind::FailuresUnheard => "They are visible only in the dashboard.".to_owned(),
         _ => item.reason.clone().unwrap_or_else(|| item.message.clone()),
     };
@@ -140,6 +141,20 @@ pub(super) fn detail(item: &Attention, now: DateTime<Utc>) -> String {
         }
         _ => reason,
     }
+}
+
+/// Returns the sentences about a database that no job backs up. Its last backup is overdue after a day.
+fn without_job(item: &Attention, now: DateTime<Utc>) -> String {
+    let never = item.reason.as_deref().is_some_and(|reason| reason.ends_with("no good backup."));
+    let last = match item.since {
+        _ if never => "It has no backup yet. ".to_owned(),
+        Some(at) if now - at >= MAX_AGE_WITHOUT_JOB => {
+            format!("Its backup is overdue: the last one was made {}. ", text::age(at, now))
+        }
+        Some(at) => format!("Last backup {}. ", text::age(at, now)),
+        None => String::new(),
+    };
+    format!("{last}Backups are created only when you start them.")
 }
 
 #[cfg(test)]
@@ -181,7 +196,18 @@ mod tests {
             assert_eq!(headline(&item, now), expected);
         }
         let unprotected = item(AttentionKind::BackupOverdue, 1, Some("No enabled job backs it up."));
-        assert!(detail(&unprotected, now).starts_with("Its backup is overdue: "));
+        let made = |ago| Attention { since: Some(now - ago), ..unprotected.clone() };
+        let by_hand = "Backups are created only when you start them.";
+        assert_eq!(detail(&unprotected, now), by_hand);
+        assert_eq!(detail(&made(Duration::minutes(2)), now), format!("Last backup 2 min ago. {by_hand}"));
+        assert_eq!(
+            detail(&made(Duration::days(3)), now),
+            format!("Its backup is overdue: the last one was made 3 days ago. {by_hand}")
+        );
+        let never = "No enabled job backs it up, and it has no good backup.";
+        let never = Attention { since: Some(now), ..item(AttentionKind::BackupOverdue, 1, Some(never)) };
+        assert_eq!(headline(&never, now), "No job backs up Nightly");
+        assert_eq!(detail(&never, now), format!("It has no backup yet. {by_hand}"));
         assert_eq!(detail(&item(AttentionKind::DiskLow, 1, None), now), "The disk is nearly full.");
     }
 

@@ -28,10 +28,11 @@ pub(super) fn act_in_words(entry: &AuditEntry) -> String {
     }
 }
 
-/// Appends the name of the project, unless the sentence is about the project itself.
+/// Appends the name of the project, unless the sentence is about the project itself, or already ends with its name.
 fn with_project(entry: &AuditEntry, words: String) -> String {
+    let is_named = |project: &str| entry.action.starts_with("project.") || words.ends_with(&format!(" of {project}"));
     match &entry.project_name {
-        Some(project) if !entry.action.starts_with("project.") => format!("{words} ({project})"),
+        Some(project) if !is_named(project) => format!("{words} ({project})"),
         _ => words,
     }
 }
@@ -44,6 +45,9 @@ fn find_act(entry: &AuditEntry) -> Option<Act> {
         "project.update" => project_change(entry).unwrap_or(act),
         "import.start" if entry.details.get("dryRun").and_then(Value::as_bool) == Some(true) => {
             Act { objects: &["a dry run of an import into table {table}", "a dry run of an import"], ..act }
+        }
+        "restore.finish" if entry.details.get("rolledBack").and_then(Value::as_bool) == Some(true) => {
+            Act { done: "rolled back", ..act }
         }
         // Only the entry of a request has an HTTP status. The other one records the outcome.
         "backup.verify" if entry.status.is_none() => Act { done: "verified", ..act },
@@ -199,6 +203,14 @@ mod tests {
         let project = json!({ "project": "notebook" });
         assert_eq!(done("backup.restore", project.clone()), "planned the restore of project notebook from a backup");
         assert_eq!(done("restore.confirm", project), "started the restore of project notebook");
+        let rolled_back = json!({ "rolledBack": true });
+        assert_eq!(done("restore.finish", rolled_back), "rolled back the restore of project notebook");
+    }
+
+    #[test]
+    fn backup_of_a_project_names_it_once() {
+        assert_eq!(done("backup.create", json!({ "name": "notebook" })), "started a backup of notebook");
+        assert_eq!(done("backup.create", json!({ "name": "other" })), "started a backup of other (notebook)");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
     address, dom,
     pages::run_message::{self, Work},
     remote::{self, Failure, Method, use_remote},
-    text,
+    run_progress, text,
     ui::{Confirm, Icon, IconName, Link, Mark, Shape, messages},
 };
 
@@ -35,11 +35,8 @@ pub(super) fn BackUp(
 ) -> Element {
     let mut busy = use_signal(|| false);
     if let Some(run) = live.run_of(&target) {
-        let share = run.progress.as_ref().and_then(|progress| {
-            let total = progress.total.filter(|total| *total > 0)?;
-            Some(format!(", {:.0} %", (progress.done as f64 / total as f64 * 100.0).min(100.0)))
-        });
-        let share = share.unwrap_or_default();
+        let share = run.progress.as_ref().and_then(run_progress::percent);
+        let share = share.map(|share| format!(", {share} %")).unwrap_or_default();
         return rsx! {
             Link { to: "/runs/{run.id}", class: "badge tab-nums",
                 Mark { shape: Shape::Running }

@@ -155,7 +155,16 @@ fn clear(filter: Signal<String>) {
 #[component]
 fn TargetFilter(live: Live) -> Element {
     let items = live.protection.value().map(|page| page.items).unwrap_or_default();
-    let options = items.iter().map(|item| (item.target.clone(), name_of_protected(item))).collect();
+    let newest = use_remote::<ApiPage<Backup>>(use_signal(|| "/backups?limit=200".to_owned()).into());
+    let mut options: Vec<_> = items.iter().map(|item| (item.target.clone(), name_of_protected(item))).collect();
+    // Backups outlive their project.
+    if live.protection.value().is_some() {
+        for backup in newest.value().map(|page| page.items).unwrap_or_default() {
+            if !options.iter().any(|(target, _)| *target == backup.target) {
+                options.push((backup.target.clone(), format!("{} (deleted)", name_of(&backup))));
+            }
+        }
+    }
     rsx! { ParameterFilter { label: "Target", parameter: "target", options } }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     address,
     pages::refresh::use_refresh,
     remote::{RemoteState, use_remote},
-    text,
+    run_progress, text,
     ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, Menu, MenuItem, narrow::use_is_narrow},
 };
 
@@ -224,10 +224,10 @@ fn RunShare(run: String) -> Element {
     let path = format!("/runs/{run}");
     let detail = use_remote::<RunDetail>(use_signal(|| path).into());
     let progress = detail.value().and_then(|detail| detail.run.progress);
-    let share = progress.and_then(|progress| Some((progress.done, progress.total.filter(|total| *total > 0)?)));
+    let share = progress.as_ref().and_then(run_progress::percent);
     rsx! {
-        if let Some((done, total)) = share {
-            ", {done.min(total) * 100 / total} %"
+        if let Some(share) = share {
+            ", {share} %"
         }
     }
 }

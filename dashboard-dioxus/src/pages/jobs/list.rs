@@ -8,6 +8,7 @@ use dioxus::prelude::*;
 use super::{
     super::filter_text::use_filter_text,
     acts::DeleteJob,
+    allowed_hosts::{NoHosts, use_allows_no_hosts},
     row::{JobCard, JobRow},
     words,
 };
@@ -255,6 +256,9 @@ pub(in crate::pages) fn ParameterFilter(
     }
 }
 
+/// The suggestion of a job that sends a request.
+const CALL: &str = "Call a URL";
+
 /// The empty list, with links that create common jobs.
 #[component]
 fn NoJobs(project: Option<String>) -> Element {
@@ -278,6 +282,7 @@ fn NoJobs(project: Option<String>) -> Element {
     let backup = plugin_job("backup", "Nightly backup", "0 2 * * *");
     let verification = plugin_job("verify", "Verify backups", "0 4 * * 0");
     let request = starter(&[("kind", Some("http"))]);
+    let allows_no_hosts = use_allows_no_hosts();
     rsx! {
         Empty {
             title: "No jobs yet",
@@ -297,13 +302,16 @@ fn NoJobs(project: Option<String>) -> Element {
                     "Weekly verification of backups".to_owned(),
                     "Every Sunday at 04:00. Restores the newest backups to check that they work.",
                 ),
-                (request, "Call a URL".to_owned(), "Sends a request at the times that you choose."),
+                (request, CALL.to_owned(), "Sends a request at the times that you choose."),
             ] {
                 li { key: "{title}", class: "item",
                     Icon { name: IconName::Clock }
                     div {
                         h3 { Link { to, "{title}" } }
                         p { "{help}" }
+                        if allows_no_hosts && title == CALL {
+                            p { role: "note", NoHosts {} }
+                        }
                     }
                 }
             }

@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use super::{
     Open,
-    state::{Listed, key_state, old_key_use, pair},
+    state::{Listed, ambiguous_names, key_state, old_key_use, pair},
 };
 use crate::{
     remote::{self, Method},
@@ -29,6 +29,8 @@ pub(super) fn KeyTable(
     let mut show_ended = use_signal(|| false);
     let now = text::now();
     let wanted = filter.read().trim().to_lowercase();
+    let ambiguous = ambiguous_names(&keys, now);
+    let is_ambiguous = move |key: &ApiKey| ambiguous.contains(&key.name);
     let shown: Vec<ApiKey> = keys
         .into_iter()
         .filter(|key| show_ended() || !key_state(key, now).ended)
@@ -81,10 +83,24 @@ pub(super) fn KeyTable(
                 tbody {
                     for item in listed.clone() {
                         match item {
-                            Listed::Single(key) => rsx! { KeyRow { key: "{key.id}", api_key: key, open } },
+                            Listed::Single(key) => rsx! {
+                                KeyRow { key: "{key.id}", with_type: is_ambiguous(&key), api_key: key.clone(), open }
+                            },
                             Listed::Pair { new, old } => rsx! {
-                                KeyRow { key: "{new.id}", api_key: new, open, in_pair: true }
-                                KeyRow { api_key: old.clone(), open, in_pair: true, is_old: true }
+                                KeyRow {
+                                    key: "{new.id}",
+                                    with_type: is_ambiguous(&new),
+                                    api_key: new.clone(),
+                                    open,
+                                    in_pair: true,
+                                }
+                                KeyRow {
+                                    with_type: is_ambiguous(&old),
+                                    api_key: old.clone(),
+                                    open,
+                                    in_pair: true,
+                                    is_old: true,
+                                }
                                 tr { class: "pair",
                                     td {
                                         colspan: 8, class: "wrapped", OldKeyUse { project: project.clone(), old, open }
@@ -98,10 +114,12 @@ pub(super) fn KeyTable(
             ul { class: "cards only-narrow", "aria-label": "API keys",
                 for item in listed {
                     match item {
-                        Listed::Single(key) => rsx! { KeyCard { key: "{key.id}", api_key: key, open } },
+                        Listed::Single(key) => rsx! {
+                            KeyCard { key: "{key.id}", with_type: is_ambiguous(&key), api_key: key.clone(), open }
+                        },
                         Listed::Pair { new, old } => rsx! {
-                            KeyCard { key: "{new.id}", api_key: new, open }
-                            KeyCard { api_key: old.clone(), open, is_old: true,
+                            KeyCard { key: "{new.id}", with_type: is_ambiguous(&new), api_key: new.clone(), open }
+                            KeyCard { with_type: is_ambiguous(&old), api_key: old.clone(), open, is_old: true,
                                 OldKeyUse { project: project.clone(), old, open }
                             }
                         },
@@ -127,6 +145,8 @@ fn KeyRow(
     open: Signal<Open>,
     #[props(default)] in_pair: bool,
     #[props(default)] is_old: bool,
+    /// Whether a key of the other type has the same name.
+    with_type: bool,
 ) -> Element {
     let ended = key_state(&api_key, text::now()).ended;
     let class = match (ended, in_pair) {
@@ -153,13 +173,20 @@ fn KeyRow(
             td { class: "num hide-800", "{text::number(api_key.requests_24h)}" }
             td { class: "num", title: api_key.last_used_at.map(text::exact), "{last_used(&api_key)}" }
             td { class: "num muted", title: text::exact(api_key.created_at), "{text::date(api_key.created_at)}" }
-            td { class: "acts", KeyMenu { api_key: api_key.clone(), open, is_old } }
+            td { class: "acts", KeyMenu { api_key: api_key.clone(), open, is_old, with_type } }
         }
     }
 }
 
 #[component]
-fn KeyCard(api_key: ApiKey, open: Signal<Open>, #[props(default)] is_old: bool, children: Element) -> Element {
+fn KeyCard(
+    api_key: ApiKey,
+    open: Signal<Open>,
+    #[props(default)] is_old: bool,
+    /// Whether a key of the other type has the same name.
+    with_type: bool,
+    children: Element,
+) -> Element {
     rsx! {
         li { class: "card",
             h3 {
@@ -168,7 +195,7 @@ fn KeyCard(api_key: ApiKey, open: Signal<Open>, #[props(default)] is_old: bool, 
                     span { class: "tag", "old" }
                 }
                 span { class: "tag", "{type_label(api_key.key_type)}" }
-                KeyMenu { api_key: api_key.clone(), open, is_old }
+                KeyMenu { api_key: api_key.clone(), open, is_old, with_type }
             }
             p { class: "mono", "{api_key.prefix}" }
             p { class: "badge-line",
@@ -235,13 +262,19 @@ fn KeyBadge(api_key: ApiKey) -> Element {
 }
 
 #[component]
-fn KeyMenu(api_key: ApiKey, open: Signal<Open>, #[props(default)] is_old: bool) -> Element {
+fn KeyMenu(api_key: ApiKey, open: Signal<Open>, is_old: bool, with_type: bool) -> Element {
     if key_state(&api_key, text::now()).ended {
         return rsx! {};
     }
     let (to_edit, to_rotate, to_revoke) = (api_key.clone(), api_key.clone(), api_key.clone());
-    let name =
-        if is_old { format!("Actions for {} (old)", api_key.name) } else { format!("Actions for {}", api_key.name) };
+    let key_type = type_label(api_key.key_type).to_lowercase();
+    let addition = match (with_type, is_old) {
+        (true, true) => format!(" ({key_type}, old)"),
+        (true, false) => format!(" ({key_type})"),
+        (false, true) => " (old)".to_owned(),
+        (false, false) => String::new(),
+    };
+    let name = format!("Actions for {}{addition}", api_key.name);
     rsx! {
         Menu { name, icon: IconName::Dots, class: "btn-s",
             MenuItem {

@@ -19,6 +19,7 @@ use crate::{
     address,
     frame::page::Page,
     remote::{RemoteState, use_remote},
+    text,
     ui::{Empty, ErrorBox, Icon, IconName, LoadingTable, Updated},
 };
 use create::CreateKey;
@@ -26,6 +27,7 @@ use edit::EditKey;
 use list::KeyTable;
 use revoke::RevokeKey;
 use rotate::RotateKey;
+use state::is_last_of_type;
 
 /// The dialog that is open.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,7 +102,10 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
         Open::Revoke(key) => rsx! {
             RevokeKey {
                 project: id(),
-                api_key: key,
+                is_last: keys.value().is_some_and(|page| {
+                    page.next_cursor.is_none() && is_last_of_type(&key, &page.items, text::now())
+                }),
+                api_key: key.clone(),
                 on_revoked: move |()| {
                     open.set(Open::Nothing);
                     keys.refresh();

@@ -33,6 +33,19 @@ pub(super) fn key_state(key: &ApiKey, now: DateTime<Utc>) -> KeyState {
     }
 }
 
+/// Returns the names that active keys of both types have, such as those of the first keys of a project.
+pub(super) fn ambiguous_names(keys: &[ApiKey], now: DateTime<Utc>) -> Vec<String> {
+    let active = || keys.iter().filter(|key| !key_state(key, now).ended);
+    let has_other = |key: &&ApiKey| active().any(|other| other.name == key.name && other.key_type != key.key_type);
+    active().filter(has_other).map(|key| key.name.clone()).collect()
+}
+
+/// Returns whether no other active key has the type of a key.
+pub(super) fn is_last_of_type(key: &ApiKey, keys: &[ApiKey], now: DateTime<Utc>) -> bool {
+    let is_other = |other: &&ApiKey| other.id != key.id && other.key_type == key.key_type;
+    !keys.iter().filter(is_other).any(|other| !key_state(other, now).ended)
+}
+
 /// An entry of the list: one key, or both keys of a rotation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Listed {

@@ -7,8 +7,9 @@ use api_types::{ChannelKind, ChannelSettings, SmtpTls};
 use dioxus::prelude::*;
 
 use crate::{
+    dom,
     draft::FormDraft,
-    ui::{CodeText, Mark, RequiredMark, Shape},
+    ui::{CodeText, CopyButton, Mark, RequiredMark, Shape},
 };
 
 /// The texts of the fields, by the name of the field in the API.
@@ -225,6 +226,36 @@ fn ValueField(field: FieldOf, values: Values, stored: bool, error: Option<String
                 }
             }
             p { class: "help", id: "{id}-help", "{field.help}" }
+            if field.name == "secret" {
+                GenerateSecret { values }
+            }
+        }
+    }
+}
+
+/// The buttons that fill in a random secret and copy it. The receiver needs the secret, too.
+#[component]
+fn GenerateSecret(values: Values) -> Element {
+    let mut values = values;
+    let mut generated = use_signal(|| None::<String>);
+    let current = values.read().get("secret").cloned();
+    rsx! {
+        div { class: "row wrap",
+            button {
+                class: "btn btn-s",
+                r#type: "button",
+                onclick: move |_| {
+                    if let Some(secret) = dom::random_hex() {
+                        values.write().insert("secret", secret.clone());
+                        generated.set(Some(secret));
+                    }
+                },
+                "Generate"
+            }
+            if let Some(secret) = generated().filter(|secret| current.as_ref() == Some(secret)) {
+                CopyButton { name: "Copy secret", label: "Copy secret", text: secret }
+                span { class: "help", "Copy it now for the receiver. It is not shown after saving." }
+            }
         }
     }
 }

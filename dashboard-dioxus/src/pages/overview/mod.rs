@@ -146,7 +146,7 @@ pub fn FirstProject() -> Element {
                 ol { class: "stack stack-2", "aria-label": "Next steps",
                     for (number, text) in [
                         (1, "You get two keys, shown once. Copy them into your app."),
-                        (2, "Create a table. It has a REST endpoint at once."),
+                        (2, "Create a table. Servers can use it at once, browsers once you give them access."),
                         (3, "Schedule a backup."),
                     ] {
                         li { key: "{number}", class: "row items-start",

@@ -1,6 +1,6 @@
 //! The dialog "Restore…" of a backup, which asks for the project to restore into.
 
-use api_types::{Backup, ListedProject, Page as ApiPage, PlanBackupRestore, Restore};
+use api_types::{Backup, CreateProject, CreatedProject, ListedProject, Page as ApiPage, PlanBackupRestore, Restore};
 use dioxus::prelude::*;
 
 use super::{
@@ -9,16 +9,21 @@ use super::{
 };
 use crate::{
     address,
-    remote::{self, Method, RemoteState, use_remote},
+    pages::{new_project::length_problem, store_keys::show_keys_before},
+    remote::{self, Failure, Method, RemoteState, use_remote},
     text,
-    ui::{Dialog, FormError},
+    ui::{Dialog, Field, FormError},
 };
+
+/// Value of the choice "New project".
+const NEW: &str = "new";
 
 /// The dialog that asks for the project, and opens the plan. Nothing is changed before the plan is confirmed.
 #[component]
 pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -> Element {
     let own = backup.target.strip_prefix("project:").unwrap_or_default().to_owned();
     let mut chosen = use_signal(|| own.clone());
+    let new_name = use_signal(|| format!("{name} restored"));
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
     let identity = use_signal(String::new);
@@ -29,18 +34,33 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
         _ => Vec::new(),
     };
     // The backup's own project may have been deleted.
-    let is_known = items.iter().any(|item| item.project.id == chosen());
+    let is_new = chosen() == NEW;
+    let name_problem = length_problem(&new_name.read()).filter(|_| is_new);
+    let is_known = is_new || items.iter().any(|item| item.project.id == chosen());
     let path = format!("/backups/{}/restore", backup.id);
     let plan = move |event: FormEvent| {
         event.prevent_default();
-        if busy() || !is_known {
+        if busy() || !is_known || (is_new && length_problem(&new_name.peek()).is_some()) {
             return;
         }
         let path = path.clone();
         spawn(async move {
             busy.set(true);
             failure.set(None);
-            let project_id = chosen();
+            let created = if *chosen.peek() == NEW {
+                let name = new_name.peek().trim().to_owned();
+                match create_project(name).await {
+                    Ok(created) => Some(created),
+                    Err(refused) => {
+                        failure.set(Some(refused.message()));
+                        busy.set(false);
+                        return;
+                    }
+                }
+            } else {
+                None
+            };
+            let project_id = created.as_ref().map_or_else(|| chosen(), |created| created.project.id.clone());
             let request = PlanBackupRestore {
                 project_id: project_id.clone(),
                 identity: identity_of(&identity.peek()),
@@ -50,9 +70,25 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                 Ok(restore) => {
                     remote::forget("/restores");
                     on_close.call(());
-                    address::go(&restore_address(&project_id, &restore.id));
+                    let plan = restore_address(&project_id, &restore.id);
+                    match created {
+                        Some(created) => show_keys_before(created, Some(plan)),
+                        None => address::go(&plan),
+                    }
                 }
-                Err(refused) => failure.set(Some(refused.message())),
+                Err(refused) => {
+                    let message = refused.message();
+                    failure.set(Some(match created {
+                        Some(created) => {
+                            // Another attempt uses the project that exists now.
+                            chosen.set(project_id);
+                            let name = created.project.name.clone();
+                            show_keys_before(created, None);
+                            format!("The project {name} was created, but it is empty: {message}")
+                        }
+                        None => message,
+                    }));
+                }
             }
             busy.set(false);
         });
@@ -67,7 +103,7 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
                 button {
                     class: "btn btn-primary btn-l", r#type: "submit", form: "choose-project",
-                    disabled: busy() || !is_known,
+                    disabled: busy() || !is_known || name_problem.is_some(),
                     "Show plan"
                 }
             },
@@ -90,8 +126,24 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                                 "{item.project.name}"
                             }
                         }
+                        option { value: NEW, selected: is_new, "New project" }
                     }
-                    p { class: "help", "The project's whole database is replaced. Its keys and jobs stay." }
+                    p { class: "help",
+                        if is_new {
+                            "An empty project is created first. You get its keys, then the plan."
+                        } else {
+                            "The project's whole database is replaced. Its keys and jobs stay."
+                        }
+                    }
+                }
+                if is_new {
+                    Field {
+                        id: "restore-name",
+                        label: "Name of the new project",
+                        value: new_name,
+                        required: true,
+                        error: name_problem.clone(),
+                    }
                 }
                 if let Some(count) = backup.object_count {
                     label { class: "check",
@@ -115,4 +167,11 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
             }
         }
     }
+}
+
+async fn create_project(name: String) -> Result<CreatedProject, Failure> {
+    let created = remote::send(Method::Post, "/projects", &CreateProject { name }).await;
+    remote::forget("/projects");
+    remote::forget("/overview");
+    created
 }

@@ -11,7 +11,7 @@ use crate::{
     address,
     remote::{self, Method, use_remote},
     text,
-    ui::{FormError, Mark, Shape},
+    ui::{FormError, Icon, IconName, Mark, Shape},
 };
 
 /// Number of tables that the plan lists until the owner chooses to see all.
@@ -20,6 +20,7 @@ const SHOWN_TABLES: usize = 20;
 #[component]
 pub(super) fn PlanView(restore: Restore, name: String) -> Element {
     let mut all = use_signal(|| false);
+    let mut with_login = use_signal(|| false);
     let now = use_remote::<ApiPage<TableSummary>>(
         use_signal(|| {
             let path = format!("/projects/{}/tables", restore.project_id);
@@ -34,11 +35,14 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
     });
     let plan = restore.plan.clone();
     let tables = tables_of(&plan);
-    let count = tables.len();
+    let content = content_in_words(&tables);
+    let (login, own): (Vec<_>, Vec<_>) = tables.into_iter().partition(is_of_login);
+    let (count, login_count) = (own.len(), login.len());
     let shown = if all() { count } else { count.min(SHOWN_TABLES) };
+    let login_name = format!("{} of end-user login", text::count(login_count as i64, "table", "tables"));
     rsx! {
         p {
-            "{content_in_words(&tables)} ({text::bytes(plan.size_bytes)}"
+            "{content} ({text::bytes(plan.size_bytes)}"
             if let Some(version) = &plan.server_version {
                 ", from Postgres {version}"
             }
@@ -65,7 +69,7 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
                 }
             }
         }
-        if count > 0 {
+        if count + login_count > 0 {
             table { class: "table", "aria-label": "Tables of the archive",
                 thead {
                     tr {
@@ -74,8 +78,30 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
                     }
                 }
                 tbody {
-                    for table in tables.into_iter().take(shown) {
+                    for table in own.into_iter().take(shown) {
                         TableRow { key: "{table.0}.{table.1}", table }
+                    }
+                    // Folded, so that the confirmation below stays in view.
+                    if login_count > 0 {
+                        tr {
+                            td { colspan: 2,
+                                button {
+                                    class: "btn btn-ghost btn-s",
+                                    r#type: "button",
+                                    "aria-expanded": if with_login() { "true" } else { "false" },
+                                    onclick: move |_| with_login.toggle(),
+                                    Icon {
+                                        name: if with_login() { IconName::ChevronDown } else { IconName::ChevronRight }
+                                    }
+                                    "{login_name}"
+                                }
+                            }
+                        }
+                    }
+                    if with_login() {
+                        for table in login {
+                            TableRow { key: "{table.0}.{table.1}", table }
+                        }
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! One restore as steps on the page: the plan, the confirmation, the run, and the rollback.
 
-use api_types::{Restore, RestoreState, RunDetail};
+use api_types::{Backup, Restore, RestoreSource, RestoreState, RunDetail};
 use dioxus::prelude::*;
 
 use super::{
@@ -57,12 +57,11 @@ pub(super) fn RestoreSteps(project: String, name: String, restore: String) -> El
 fn Steps(project: String, name: String, restore: Restore, on_change: EventHandler<()>) -> Element {
     let (shape, state) = state_of(restore.state);
     let is_planned = restore.state == RestoreState::Planned;
-    let made = text::short_date_and_time(restore.created_at);
     rsx! {
         ol { class: "steps",
             li {
                 span { class: "dot", "aria-hidden": "true", "1" }
-                h3 { "{source_in_words(&restore.source)}, planned {made}" }
+                Source { restore: restore.clone() }
             }
             li { class: if is_planned { "is-now" },
                 span { class: "dot", "aria-hidden": "true", "2" }
@@ -82,6 +81,24 @@ fn Steps(project: String, name: String, restore: Restore, on_change: EventHandle
                     div { class: "stack", Outcome { project, name, restore, on_change } }
                 }
             }
+        }
+    }
+}
+
+/// The archive: when the backup was made, and its size.
+#[component]
+fn Source(restore: Restore) -> Element {
+    let backup = match &restore.source {
+        RestoreSource::Backup { backup_id } => format!("/backups/{backup_id}"),
+        RestoreSource::Upload { .. } => String::new(),
+    };
+    // The backup may have been deleted since.
+    let backup = use_remote::<Backup>(use_signal(|| backup).into()).value();
+    let made = backup.map(|backup| format!(" of {}", text::short_date_and_time(backup.created_at))).unwrap_or_default();
+    let planned = text::exact(restore.created_at);
+    rsx! {
+        h3 { title: "Planned: {planned}",
+            "{source_in_words(&restore.source)}{made}, {text::bytes(restore.plan.size_bytes)}"
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     remote::use_remote,
-    text,
+    run_progress, text,
     ui::{Link, Mark},
 };
 
@@ -155,12 +155,12 @@ pub(super) fn Waiting(waiting: RunWaiting) -> Element {
 #[component]
 pub fn Progress(run: Run) -> Element {
     let Some(progress) = run.progress.as_ref().filter(|_| is_active(&run)) else { return rsx! {} };
-    let share =
-        progress.total.filter(|total| *total > 0).map(|total| (progress.done as f64 / total as f64 * 100.0).min(100.0));
-    let number = |value: u64| text::number(i64::try_from(value).unwrap_or(i64::MAX));
-    let numbers = match (progress.total, share) {
-        (Some(total), Some(share)) => format!("{} of {} · {share:.0} %", number(progress.done), number(total)),
-        _ => number(progress.done),
+    let share = run_progress::percent(progress);
+    let amount = run_progress::amount(&run.plugin, progress);
+    let numbers = match share {
+        Some(share) if amount.is_empty() => format!("{share} %"),
+        Some(share) => format!("{amount} · {share} %"),
+        None => amount,
     };
     rsx! {
         div { class: "section run-progress",
@@ -169,9 +169,9 @@ pub fn Progress(run: Run) -> Element {
                 class: if share.is_some() { "bar" } else { "bar unknown" },
                 role: "progressbar",
                 "aria-label": "Progress",
-                "aria-valuenow": share.map(|share| format!("{share:.0}")),
+                "aria-valuenow": share.map(|share| share.to_string()),
                 "aria-valuetext": "{progress.message}",
-                style: share.map(|share| format!("--p:{share:.0}%")),
+                style: share.map(|share| format!("--p:{share}%")),
                 i {}
             }
         }

@@ -16,7 +16,10 @@ use super::{
     tabs::focus_next_tab,
     workspace::Workspace,
 };
-use crate::ui::{CopyButton, Mark, Shape};
+use crate::{
+    dom,
+    ui::{CopyButton, Mark, Shape},
+};
 
 #[component]
 pub(super) fn Results(workspace: Workspace, narrow: bool) -> Element {
@@ -123,6 +126,13 @@ fn tab_labels(execution: &Execution) -> Vec<TabLabel> {
 fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
     let shown = execution.shown;
     let plan_text = execution.plan.as_ref().filter(|_| shown == Shown::Plan).map(|plan| plan.to_text());
+    let labels = tab_labels(&execution);
+    let selected = labels.iter().position(|(choice, ..)| *choice == shown);
+    use_effect(use_reactive!(|selected| {
+        if let Some(selected) = selected {
+            dom::scroll_into_view(&tab_id(selected));
+        }
+    }));
     rsx! {
         div { class: "sql-result-tabs",
             div {
@@ -130,9 +140,10 @@ fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
                 role: "tablist",
                 "aria-label": "Results",
                 onkeydown: |event| focus_next_tab(&event),
-                for (index, (choice, name, facts)) in tab_labels(&execution).into_iter().enumerate() {
+                for (index, (choice, name, facts)) in labels.into_iter().enumerate() {
                     button {
                         key: "{index}",
+                        id: tab_id(index),
                         r#type: "button",
                         role: "tab",
                         class: "tab-nums",
@@ -165,6 +176,11 @@ fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
             }
         }
     }
+}
+
+/// Returns the id of a tab's element.
+fn tab_id(index: usize) -> String {
+    format!("sql-result-tab-{index}")
 }
 
 /// Returns the mark of a failure, and the CSS class of its panel. Cancellations and timeouts are not red.

@@ -1,5 +1,5 @@
-//! A preview of an object. Stored content never runs: HTML and SVG are shown as text, and PDF documents in a sandboxed
-//! frame.
+//! A preview of an object. Stored content never runs: HTML and SVG are shown as text, and PDF documents are
+//! opened in a new tab.
 
 use api_types::{SignedDownload, StoredObject};
 use dioxus::prelude::*;
@@ -116,10 +116,12 @@ fn Loaded(name: String, kind: Kind, request: String) -> Element {
             }
         },
         Kind::Pdf => rsx! {
-            div { class: "preview preview-pdf", iframe { src: "{url}", title: "Preview of {name}", "sandbox": "" } }
-            p { class: "label muted",
-                "Some browsers don't show documents in a sandboxed frame. "
-                a { class: "link", href: "{url}", target: "_blank", rel: "noopener noreferrer", "Open it in a new tab" }
+            // Browsers show no documents in sandboxed frames, and a frame without a sandbox may run scripts.
+            div { class: "preview-none row",
+                p { class: "muted grow", "Documents open in a tab of their own." }
+                a { class: "btn btn-s", href: "{url}", target: "_blank", rel: "noopener noreferrer",
+                    "Open in a new tab"
+                }
             }
         },
         Kind::Text | Kind::Unknown => rsx! { TextPreview { name, url } },

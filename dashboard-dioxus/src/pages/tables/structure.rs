@@ -46,6 +46,7 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
                 SqlButton {
                     project: id.clone(),
                     sql: "drop {kind} {table};\n",
+                    danger: true,
                     if is_table { "Drop table" } else { "Drop {kind}" }
                 }
             }

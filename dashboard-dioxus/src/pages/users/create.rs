@@ -53,6 +53,10 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
                 Err(refused) if refused.code() == Some("email_taken") => {
                     email_error.set(Some("Another user has this address.".to_owned()));
                 }
+                Err(refused) if is_about_email(&refused) => {
+                    let message = "This is not an e-mail address. Enter one such as `ada@example.com`.";
+                    email_error.set(Some(message.to_owned()));
+                }
                 Err(refused) => failure.set(Some(not_created(&refused))),
             }
             busy.set(false);
@@ -109,6 +113,11 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
             }
         }
     }
+}
+
+/// Returns whether the server refused the address itself.
+fn is_about_email(failure: &Failure) -> bool {
+    failure.code() == Some("invalid_request") && failure.message().starts_with("`email` is not")
 }
 
 fn not_created(failure: &Failure) -> String {

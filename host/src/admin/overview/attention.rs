@@ -81,6 +81,10 @@ pub(super) fn of_services(facts: &OverviewFacts) -> Vec<Attention> {
 pub(super) fn of_backups(protection: &[Protection]) -> Vec<Attention> {
     let overdue = protection.iter().filter_map(|target| {
         let problem = target.problem.as_deref()?;
+        let problem = match (&target.job, &target.last_good) {
+            (None, None) => "No enabled job backs it up, and it has no good backup.",
+            _ => problem,
+        };
         let name = match &target.title {
             Some(name) => format!("The database of {name}"),
             None => "The platform database".to_owned(),

@@ -34,8 +34,11 @@ impl RecordSwap for Record {
         let Self { restore, project, lease, state, kept, left_out } = self;
         let is_current = Runs::lock_lease(transaction, lease.run_id, lease.lease).await?
             && queries::record_swap(transaction, *restore, lease.run_id, *state, kept, left_out.as_deref()).await?;
-        if is_current && let Some(left_out) = left_out {
-            let entry = finished("system", project, *restore, left_out.len());
+        if is_current {
+            let mut entry = finished("system", project, *restore, left_out.as_ref().map_or(0, Vec::len));
+            if left_out.is_none() {
+                entry.details = json!({ "rolledBack": true });
+            }
             audit::record(transaction, &entry).await?;
         }
         Ok(is_current)

@@ -91,7 +91,9 @@ pub(crate) async fn create_job(
     ApiJson(request): ApiJson<CreateJob>,
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<Job>)> {
     let job = definitions::create_job(&jobs, request).await?;
-    let details = json!({ "name": job.name, "type": job.r#type, "scheduleCron": job.schedule_cron });
+    let details = json!({
+        "name": job.name, "type": job.r#type, "scheduleCron": job.schedule_cron, "projectId": job.project_id
+    });
     Ok((StatusCode::CREATED, Extension(AuditTarget(job.id.clone())), Extension(AuditDetails(details)), ApiJson(job)))
 }
 

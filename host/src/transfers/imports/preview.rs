@@ -111,9 +111,16 @@ fn is_day_and_month(text: &str) -> bool {
 /// Returns warnings about the rows of a CSV file.
 fn csv_warnings(head: &Head, fields: usize, null_text: Option<&str>) -> Vec<String> {
     let mut warnings = Vec::new();
-    let wrong = head.rows.iter().filter(|row| row.len() != fields).count();
-    if wrong > 0 {
-        warnings.push(format!("{wrong} of the first rows do not have {fields} fields and can't be imported."));
+    let wrong = || head.rows.iter().enumerate().filter(move |(_, row)| row.len() != fields);
+    let first = wrong().next().map(|(index, row)| (index + 1, row.len()));
+    match (first, wrong().count()) {
+        (Some((number, found)), 1) => {
+            warnings.push(format!("Row {number} has {found} instead of {fields} fields and can't be imported."));
+        }
+        (Some((number, _)), count) => warnings.push(format!(
+            "{count} of the first rows, beginning with row {number}, do not have {fields} fields and can't be imported."
+        )),
+        (None, _) => {}
     }
     let is_null_word = |cell: &Cell| matches!(cell, Cell::Text { text, is_quoted: false } if text == "NULL");
     if null_text.is_none() && head.rows.iter().flatten().any(is_null_word) {

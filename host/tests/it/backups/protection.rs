@@ -15,6 +15,12 @@ async fn protection(app: &TestApp, target: &str) -> Value {
     items.iter().find(|item| item["target"] == target).unwrap().clone()
 }
 
+async fn attention(app: &TestApp, target: &str) -> Value {
+    let (_, overview) = app.admin().get("/admin/v1/overview").await;
+    let items = overview["attention"].as_array().unwrap();
+    items.iter().find(|item| item["id"] == format!("backupOverdue:{target}")).unwrap().clone()
+}
+
 async fn insert_job(app: &TestApp, name: &str, schedule: &str, target: &str) {
     sqlx::query(
         "INSERT INTO cron_jobs (id, name, type, schedule_cron, plugin, plugin_job, params)
@@ -41,6 +47,8 @@ async fn protection_shows_backups_jobs_and_problems() {
     assert_eq!((&found["title"], &found["projectId"]), (&json!("Safe"), &json!(project.id)));
     assert_eq!((&found["lastGood"], &found["job"], &found["keptCount"]), (&Value::Null, &Value::Null, &json!(0)));
     assert_eq!((&found["overdue"], &found["problem"]), (&json!(true), &json!("No enabled job backs it up.")));
+    let never = attention(&app, &target).await;
+    assert_eq!(never["reason"], "No enabled job backs it up, and it has no good backup.");
 
     insert_job(&app, "Weekly", "0 3 * * 1", &target).await;
     insert_job(&app, "Daily", "0 3 * * *", "all").await;
@@ -61,8 +69,9 @@ async fn protection_shows_backups_jobs_and_problems() {
 
     sqlx::query("UPDATE cron_jobs SET enabled = false").execute(app.app.platform()).await.unwrap();
     let (_, overview) = app.admin().get("/admin/v1/overview").await;
-    let items = overview["attention"].as_array().unwrap();
-    let overdue = items.iter().find(|item| item["id"] == format!("backupOverdue:{target}")).unwrap();
+    let overdue = attention(&app, &target).await;
+    assert_eq!(overdue["reason"], "No enabled job backs it up.");
+    assert_eq!(overdue["since"], found["lastGood"]["at"]);
     assert_eq!(overdue["message"], "The database of Safe is not protected: no enabled job backs it up.");
     // Other tests share the bucket, so the catalogue may also have backups of the platform.
     assert!(overview["facts"]["oldestBackup"]["target"].is_string(), "{overview}");

@@ -128,6 +128,9 @@ async fn backup_is_restored_after_confirmation_and_rolled_back() {
     assert_eq!(run["status"], "success", "{run}");
     let rolled_back = restore_of(&app, &planned).await;
     assert_eq!(rolled_back["state"], "rolledBack", "{rolled_back}");
+    let (_, page) = app.admin().get("/admin/v1/audit?action=restore.finish").await;
+    let details: Vec<_> = page["items"].as_array().unwrap().iter().map(|entry| &entry["details"]).collect();
+    assert_eq!(details, [&json!({ "rolledBack": true }), &json!({ "leftOut": 0 })]);
     assert_eq!(names().await, json!([{ "name": "new" }, { "name": "newer" }]));
     // The database with the changes since the restore is kept until the owner removes it.
     assert_eq!(other_databases(&project).await, [rolled_back["previousDatabase"].as_str().unwrap()]);

@@ -280,3 +280,14 @@ async fn deleting_a_job_cancels_its_running_run() {
     .await;
     assert!(actions.contains(&"job.create".to_owned()) && actions.contains(&"job.run".to_owned()), "{actions:?}");
 }
+
+#[tokio::test]
+async fn created_job_is_audited_with_its_project() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().runner(runner.node("a")).start().await;
+    let project = app.create_project("Shop").await;
+    app.create_job(json!({ "name": "Ping stock", "projectId": project.id })).await;
+    let (_, page) = app.admin().get("/admin/v1/audit?action=job.create").await;
+    let entry = &page["items"][0];
+    assert_eq!((&entry["projectId"], &entry["projectName"]), (&json!(project.id), &json!("Shop")), "{entry}");
+}

@@ -376,3 +376,14 @@ async fn large_file_is_imported_with_its_progress() {
     .await;
     assert!(progress["done"].as_u64() <= progress["total"].as_u64(), "{progress}");
 }
+
+#[tokio::test]
+async fn preview_names_the_row_with_another_number_of_fields() {
+    let app = start().await;
+    let project = app.create_project("Rows").await;
+    project.sql(ITEMS).await;
+    let path = upload(&app, &project, "items", "csv", "name,price\nx,1\ny\nz,3\n").await;
+    let (_, preview) = app.admin().post(&format!("{path}/preview"), json!({})).await;
+    let warning = "Row 2 has 1 instead of 2 fields and can't be imported.";
+    assert!(preview["warnings"].to_string().contains(warning), "{preview}");
+}

@@ -8,7 +8,7 @@ use gloo_timers::future::TimeoutFuture;
 
 use super::{draft::Draft, parameters::Node};
 use crate::{
-    remote::{self, Failure, Method},
+    remote::{self, Failure, Method, connection},
     text,
 };
 
@@ -26,11 +26,13 @@ pub(super) struct Checked {
     pub(super) next: Vec<chrono::DateTime<chrono::Utc>>,
 }
 
-/// Validates the form while the owner types.
+/// Validates the form while the owner types, and when the server responds again.
 pub(super) fn use_check(draft: Signal<Draft>, nodes: Memo<Vec<Node>>, job: Option<String>) -> Signal<Checked> {
     let mut checked = use_signal(Checked::default);
     use_resource(move || {
         let (draft, nodes, job) = (draft.read().clone(), nodes.read().clone(), job.clone());
+        // A restarted server may allow other hosts.
+        let _ = connection::state();
         async move {
             TimeoutFuture::new(PAUSE_MS).await;
             let result = check(&draft, &nodes, job.as_deref()).await;

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api_types::{Job, JobType, Page as ApiPage, Plugin};
 use dioxus::prelude::*;
 
+use super::allowed_hosts::NoHostsNote;
 use crate::{
     address, dom,
     remote::{self, Failure, Method, use_remote},
@@ -163,6 +164,9 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
             },
             div { class: "section",
                 div { class: "form",
+                    if draft.read().job_type == JobType::Http {
+                        NoHostsNote {}
+                    }
                     div { class: "pair-2",
                         TextField {
                             form, field: "name", label: "Name", value: draft.read().name.clone(), autofocus: is_new,

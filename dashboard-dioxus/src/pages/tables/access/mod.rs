@@ -1,8 +1,11 @@
 //! The tab "Access": sentences that say who can reach the table's rows ([`callers`]), a form that changes the access
-//! ([`exposure`]), and [`templates`] of policies.
+//! ([`exposure`]), and [`templates`] of policies. [`steps`] shows the order in which a table is opened, and [`run_sql`]
+//! switches row-level security on.
 
 mod callers;
 mod exposure;
+mod run_sql;
+mod steps;
 mod templates;
 
 use api_types::{ApiCaller, CallerAccess, RowAccess, TableAccess, TableKind};
@@ -16,6 +19,8 @@ use crate::{
 use callers::Callers;
 pub(super) use callers::exposure_of;
 use exposure::ExposureForm;
+use run_sql::RunSql;
+use steps::Steps;
 use templates::Template;
 
 #[component]
@@ -30,6 +35,7 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                     NoOriginsNote { project }
                 }
             }
+            Steps { detail: detail.clone() }
             // The key resets the form when the access was changed elsewhere. Dioxus compares keys only in lists, so
             // this is a list of one element.
             for detail in [detail.clone()] {
@@ -63,13 +69,15 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
 /// rows, the note is a warning.
 #[component]
 fn SecurityNote(project: String, detail: Shared) -> Element {
+    let mut asking = use_signal(|| false);
     let is_reachable = detail.access.iter().any(|access| access.caller != ApiCaller::SecretKey && has_access(access));
     let table = quoted(&detail.name);
-    let (text, sql, act) = match detail.kind {
+    let (text, sql, act, title) = match detail.kind {
         TableKind::View if is_reachable && detail.security_invoker != Some(true) => (
             "The view runs with its owner's privileges: policies of its tables do not apply to its readers.",
             format!("alter view {table} set (security_invoker = true);\n"),
-            "Apply policies…",
+            "Apply policies",
+            "Apply policies to readers of the view",
         ),
         TableKind::Table if !detail.row_level_security => (
             if is_reachable {
@@ -79,9 +87,21 @@ fn SecurityNote(project: String, detail: Shared) -> Element {
                  reaches which rows."
             },
             format!("alter table {table} enable row level security;\n"),
-            "Switch on…",
+            "Switch on",
+            "Switch on row-level security",
         ),
         _ => return rsx! {},
+    };
+    let (description, done) = match detail.kind {
+        TableKind::View => (
+            "Readers of the view then reach only rows that policies of its tables allow.",
+            "Policies apply to the view",
+        ),
+        _ => (
+            "Browsers and signed-in users then reach only rows that a policy allows: none until you write one. Servers \
+             with the secret key still reach every row.",
+            "Row-level security is on",
+        ),
     };
     rsx! {
         div { class: if is_reachable { "banner t-warning mt-2" } else { "banner mt-2" }, role: "note",
@@ -91,7 +111,18 @@ fn SecurityNote(project: String, detail: Shared) -> Element {
                 Icon { name: IconName::Unlocked }
             }
             p { "{text}" }
-            SqlButton { project, sql, "{act}" }
+            button { class: "btn btn-s", r#type: "button", onclick: move |_| asking.set(true), "{act}…" }
+        }
+        if asking() {
+            RunSql {
+                project,
+                sql,
+                title: title.to_owned(),
+                description: description.to_owned(),
+                act: act.to_owned(),
+                done: done.to_owned(),
+                on_close: move |()| asking.set(false),
+            }
         }
     }
 }
