@@ -71,6 +71,10 @@ struct View {
     wrong: Signal<Vec<WrongCell>>,
     deleting: Signal<Vec<RowKey>>,
     saving: Signal<Saving>,
+    /// The filters that the dialog applied last. They become recent filters when their rows have been read.
+    applied: Signal<Vec<String>>,
+    /// Name of the column whose field gets the focus when a row opens.
+    focused: Signal<Option<String>>,
 }
 
 /// A cell whose value was refused.
@@ -182,6 +186,8 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
         wrong: use_signal(Vec::new),
         deleting: use_signal(Vec::new),
         saving: use_signal(Saving::default),
+        applied: use_signal(Vec::new),
+        focused: use_signal(|| None),
     };
     let _: crate::route::Route = use_route();
     let current = RowQuery::current();
@@ -204,6 +210,8 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
         let detail = detail.read();
         (detail.0.columns.clone(), key_columns(&detail))
     });
+    // The selection of rows that `page` contains.
+    let mut shown = use_signal(|| None::<RowQuery>);
     // A new read drops the future of the previous one, so that a late response is ignored.
     use_resource(move || {
         let _ = (view.generation.read(), shape.read());
@@ -211,7 +219,7 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
         let count = if *view.exact.read() { "exact" } else { "estimated" };
         let detail = detail.peek().0.clone();
         let path = query.path(view, &detail, count);
-        let View { mut page, mut failure, mut loading, mut updated_at, .. } = view;
+        let View { mut page, mut failure, mut loading, mut updated_at, mut selected, mut applied, .. } = view;
         async move {
             loading.set(true);
             match data::read(&path, &detail).await {
@@ -219,8 +227,21 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
                     page.set(Some(Rc::new(rows)));
                     failure.set(None);
                     updated_at.set(js_sys::Date::now());
+                    if !query.filters.is_empty() && *applied.peek() == query.filters {
+                        filters::remember(&view.staged.peek(), &query.filters);
+                        applied.set(Vec::new());
+                    }
+                    shown.set(Some(query));
                 }
-                Err(refused) => failure.set(Some(refused)),
+                Err(refused) => {
+                    // Under other filters, the old rows must not be taken for those that match, and so be deleted.
+                    if shown.peek().as_ref() != Some(&query) {
+                        page.set(None);
+                        selected.set(BTreeSet::new());
+                        shown.set(None);
+                    }
+                    failure.set(Some(refused));
+                }
             }
             loading.set(false);
         }
