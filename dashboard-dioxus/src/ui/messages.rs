@@ -1,5 +1,7 @@
 //! Short messages in the corner, about actions that succeeded or failed, and about work that continues on the server.
 
+use std::rc::Rc;
+
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
@@ -32,12 +34,30 @@ struct Message {
     page: String,
     /// When the message appeared, in milliseconds since 1970.
     shown_at: f64,
+    /// Undoes what the message is about.
+    undo: Option<Undo>,
+}
+
+/// An action that undoes another one. Two are equal if they are the same object.
+#[derive(Clone)]
+struct Undo(Rc<dyn Fn()>);
+
+impl PartialEq for Undo {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::fmt::Debug for Undo {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Undo")
+    }
 }
 
 impl Message {
     fn new(id: MessageId, text: String, shape: Shape, run: Option<String>) -> Self {
         let revision = next_revision();
-        Self { id, revision, text, shape, run, page: address::path(), shown_at: js_sys::Date::now() }
+        Self { id, revision, text, shape, run, page: address::path(), shown_at: js_sys::Date::now(), undo: None }
     }
 
     /// Returns whether the message is about a failure on a page that was left.
@@ -58,6 +78,15 @@ static HEIGHT_BELOW: GlobalSignal<f64> = Signal::global(|| 0.0);
 /// Shows that something succeeded.
 pub fn show(text: impl Into<String>) {
     add(text.into(), Shape::Succeeded, None);
+}
+
+/// Shows that something succeeded, with a button "Undo".
+pub fn show_with_undo(text: impl Into<String>, undo: impl Fn() + 'static) {
+    let id = add(text.into(), Shape::Succeeded, None);
+    let undo = Undo(Rc::new(undo));
+    for message in MESSAGES.write().iter_mut().filter(|message| message.id == id) {
+        message.undo = Some(undo.clone());
+    }
 }
 
 /// Shows that something failed.
@@ -162,6 +191,17 @@ pub fn Messages() -> Element {
                     if let Some(run) = message.run {
                         Link { to: "/runs/{run}", class: "link", "Open run" }
                     }
+                    if let Some(undo) = message.undo {
+                        button {
+                            class: "btn btn-s",
+                            r#type: "button",
+                            onclick: move |_| {
+                                (undo.0)();
+                                dismiss(message.id);
+                            },
+                            "Undo"
+                        }
+                    }
                     button {
                         class: "btn btn-ghost btn-s btn-icon",
                         r#type: "button",
@@ -204,6 +244,7 @@ mod tests {
             run: None,
             page,
             shown_at: 1_000.0,
+            undo: None,
         };
         assert!(failure.is_outdated("/runs", 6_000.0));
         assert!(!failure.is_outdated("/runs", 5_999.0), "too short to be read");

@@ -29,7 +29,7 @@ use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
 
 pub use cursor::CellPosition;
 pub use source::{
-    CellState, Edited, EditedCell, Field, GridCell, GridColumn, GridColumns, GridRow, GridSource, Source,
+    CellChange, CellState, Edited, EditedCell, Field, GridCell, GridColumn, GridColumns, GridRow, GridSource, Source,
 };
 
 use header::{Corner, Header};

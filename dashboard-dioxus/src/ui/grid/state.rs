@@ -7,7 +7,7 @@ use wasm_bindgen::JsCast as _;
 use web_sys::{Element as Node, FocusOptions, HtmlElement};
 
 use super::{
-    CellPosition, Field, GridColumn, GridColumns, Source,
+    CellChange, CellPosition, Field, GridColumn, GridColumns, Source,
     cursor::{Cursor, Extent},
     window::{View, Window},
 };
@@ -241,6 +241,16 @@ impl State {
         let text = text.filter(|_| field.choices.is_none());
         self.draft.set(text.unwrap_or_else(|| field.text.clone()));
         self.edit.set(Some(Edit { position, field }));
+    }
+
+    /// Sets the selected cells to `NULL`. Returns whether one of them can be changed.
+    pub(super) fn set_null(self) -> bool {
+        let cursor = self.cursor.peek().within(self.extent());
+        let cells = |row: usize| cursor.columns().map(move |column| (CellPosition { row, column }, None));
+        let changes: Vec<CellChange> = cursor.rows().flat_map(cells).collect();
+        let count = changes.len();
+        let source = self.source.peek().clone();
+        source.stage(changes) < count
     }
 
     /// Stages the text of the cell that is being edited, if there is one, and ends the edit.

@@ -16,7 +16,10 @@ pub(super) struct Staged {
     pub(super) rows: Vec<StagedRow>,
     /// Steps for [`undo`], oldest first.
     #[serde(default)]
-    history: Vec<Undo>,
+    steps: Vec<Step>,
+    /// Steps for [`redo`]. The last one was undone last.
+    #[serde(default)]
+    undone: Vec<Step>,
 }
 
 /// The changes of one row.
@@ -37,12 +40,19 @@ pub(super) struct StagedCell {
     pub(super) now: Option<String>,
 }
 
+/// The cells that one action has changed, such as pasting.
+type Step = Vec<Before>;
+
+/// The change of a cell before a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Undo {
+struct Before {
     key: RowKey,
     column: String,
     before: Option<StagedCell>,
 }
+
+/// A cell, by the key of its row and the name of its column, and its new value.
+pub(super) type Edit = (RowKey, String, StagedCell);
 
 static STAGED: GlobalSignal<HashMap<String, Staged>> = Signal::global(HashMap::new);
 static NOT_STORED: GlobalSignal<bool> = Signal::global(|| false);
@@ -64,26 +74,19 @@ pub(super) fn peek(table: &str) -> Staged {
     STAGED.peek().get(table).cloned().unwrap_or_default()
 }
 
-/// Stages the value of a cell. Setting the value that was read removes the change.
-pub(super) fn set(table: &str, key: &RowKey, column: &str, cell: StagedCell) {
-    change(table, |staged| {
-        let before = staged.cell(key, column).cloned();
-        if before.as_ref() == Some(&cell) {
-            return;
-        }
-        staged.history.push(Undo { key: key.clone(), column: column.to_owned(), before });
-        let is_restored = cell.now == cell.was_text;
-        staged.put(key, column, (!is_restored).then_some(cell));
-    });
+/// Stages the values of cells, as one step of [`undo`]. Setting the value that was read removes the change.
+pub(super) fn set(table: &str, edits: Vec<Edit>) {
+    change(table, |staged| staged.set(edits));
 }
 
 /// Stages the text of a field while it is typed. All keystrokes in a field are one step of [`undo`].
 pub(super) fn type_in(table: &str, key: &RowKey, column: &str, cell: StagedCell) {
     change(table, |staged| {
-        let is_last = staged.history.last().is_some_and(|undo| undo.key == *key && undo.column == column);
-        if !is_last {
+        let last = staged.steps.last().map(Vec::as_slice);
+        let is_last = matches!(last, Some([last]) if last.key == *key && last.column == column);
+        if !is_last || !staged.undone.is_empty() {
             let before = staged.cell(key, column).cloned();
-            staged.history.push(Undo { key: key.clone(), column: column.to_owned(), before });
+            staged.push(vec![Before { key: key.clone(), column: column.to_owned(), before }]);
         }
         let is_restored = cell.now == cell.was_text;
         staged.put(key, column, (!is_restored).then_some(cell));
@@ -95,29 +98,27 @@ pub(super) fn unset(table: &str, key: &RowKey, column: &str) {
     change(table, |staged| {
         let before = staged.cell(key, column).cloned();
         if before.is_some() {
-            staged.history.push(Undo { key: key.clone(), column: column.to_owned(), before });
+            staged.push(vec![Before { key: key.clone(), column: column.to_owned(), before }]);
             staged.put(key, column, None);
         }
     });
 }
 
-/// Undoes the last change. Returns whether there was one.
-pub(super) fn undo(table: &str) -> bool {
-    let mut undone = false;
-    change(table, |staged| {
-        if let Some(Undo { key, column, before }) = staged.history.pop() {
-            staged.put(&key, &column, before);
-            undone = true;
-        }
-    });
-    undone
+/// Undoes the last step.
+pub(super) fn undo(table: &str) {
+    change(table, Staged::undo);
+}
+
+/// Repeats the step that was undone last. Does nothing if there was another change since then.
+pub(super) fn redo(table: &str) {
+    change(table, Staged::redo);
 }
 
 /// Discards the changes of a row.
 pub(super) fn discard_row(table: &str, key: &RowKey) {
     change(table, |staged| {
         staged.rows.retain(|row| row.key != *key);
-        staged.history.retain(|undo| undo.key != *key);
+        staged.forget_steps(key);
     });
 }
 
@@ -136,13 +137,20 @@ pub(super) fn discard_saved(table: &str, saved: &StagedRow) {
                 later.was_text.clone_from(&cell.now);
             }
         }
-        staged.history.retain(|undo| undo.key != saved.key);
+        staged.forget_steps(&saved.key);
     });
 }
 
-/// Discards all changes of a table.
-pub(super) fn discard(table: &str) {
-    change(table, |staged| *staged = Staged::default());
+/// Discards all changes of a table, as one step of [`undo`], and returns them.
+pub(super) fn discard(table: &str) -> Vec<StagedRow> {
+    let mut discarded = Vec::new();
+    change(table, |staged| discarded = staged.discard());
+    discarded
+}
+
+/// Stages discarded changes again, except of cells that were changed since then.
+pub(super) fn restore(table: &str, discarded: &[StagedRow]) {
+    change(table, |staged| staged.restore(discarded));
 }
 
 /// Replaces the values that were read with the current ones, so that saving overwrites them.
@@ -159,6 +167,85 @@ pub(super) fn rebase(table: &str, key: &RowKey, now: &BTreeMap<String, Cell>) {
 }
 
 impl Staged {
+    fn set(&mut self, edits: Vec<Edit>) {
+        let mut step = Step::new();
+        for (key, column, cell) in edits {
+            let before = self.cell(&key, &column).cloned();
+            if before.as_ref() == Some(&cell) {
+                continue;
+            }
+            let is_restored = cell.now == cell.was_text;
+            self.put(&key, &column, (!is_restored).then_some(cell));
+            step.push(Before { key, column, before });
+        }
+        self.push(step);
+    }
+
+    fn undo(&mut self) {
+        if let Some(step) = self.steps.pop() {
+            let reverse = self.revert(step);
+            self.undone.push(reverse);
+        }
+    }
+
+    fn redo(&mut self) {
+        if let Some(step) = self.undone.pop() {
+            let reverse = self.revert(step);
+            self.steps.push(reverse);
+        }
+    }
+
+    /// Gives the cells of a step the changes from before it. Returns the step that reverts this.
+    fn revert(&mut self, step: Step) -> Step {
+        let mut reverse = Step::new();
+        for Before { key, column, before } in step.into_iter().rev() {
+            let now = self.cell(&key, &column).cloned();
+            self.put(&key, &column, before);
+            reverse.push(Before { key, column, before: now });
+        }
+        reverse
+    }
+
+    /// Adds a step for [`undo`].
+    fn push(&mut self, step: Step) {
+        if !step.is_empty() {
+            self.undone.clear();
+            self.steps.push(step);
+        }
+    }
+
+    /// Removes a row from the steps, because its changes were saved or discarded.
+    fn forget_steps(&mut self, key: &RowKey) {
+        for steps in [&mut self.steps, &mut self.undone] {
+            steps.iter_mut().for_each(|step| step.retain(|cell| cell.key != *key));
+            steps.retain(|step| !step.is_empty());
+        }
+    }
+
+    fn discard(&mut self) -> Vec<StagedRow> {
+        let discarded = std::mem::take(&mut self.rows);
+        let mut step = Step::new();
+        for row in &discarded {
+            let before = |(column, cell): (&String, &StagedCell)| Before {
+                key: row.key.clone(),
+                column: column.clone(),
+                before: Some(cell.clone()),
+            };
+            step.extend(row.cells.iter().map(before));
+        }
+        self.push(step);
+        discarded
+    }
+
+    fn restore(&mut self, discarded: &[StagedRow]) {
+        let mut edits = Vec::new();
+        for row in discarded {
+            let free = row.cells.iter().filter(|(column, _)| self.cell(&row.key, column).is_none());
+            edits.extend(free.map(|(column, cell)| (row.key.clone(), column.clone(), cell.clone())));
+        }
+        self.set(edits);
+    }
+
     pub(super) fn cell(&self, key: &RowKey, column: &str) -> Option<&StagedCell> {
         self.rows.iter().find(|row| row.key == *key)?.cells.get(column)
     }
@@ -169,7 +256,7 @@ impl Staged {
 
     /// Returns the changes of one row.
     pub(super) fn only(&self, key: &RowKey) -> Self {
-        Self { rows: self.rows.iter().filter(|row| row.key == *key).cloned().collect(), history: Vec::new() }
+        Self { rows: self.rows.iter().filter(|row| row.key == *key).cloned().collect(), ..Self::default() }
     }
 
     pub(super) fn row(&self, key: &RowKey) -> Option<&StagedRow> {
@@ -207,9 +294,6 @@ fn change(table: &str, act: impl FnOnce(&mut Staged)) {
     let mut all = STAGED.write();
     let staged = all.entry(table.to_owned()).or_default();
     act(staged);
-    if staged.rows.is_empty() {
-        staged.history.clear();
-    }
     let is_stored = store(table, staged);
     if *NOT_STORED.peek() == is_stored {
         *NOT_STORED.write() = !is_stored;
@@ -252,9 +336,17 @@ mod tests {
         StagedCell { was: format!("\"{was}\""), was_text: Some(was.to_owned()), now: now.map(str::to_owned) }
     }
 
+    fn key(id: &str) -> RowKey {
+        RowKey(vec![("id".to_owned(), id.to_owned())])
+    }
+
+    fn edit(id: &str, now: &str) -> Edit {
+        (key(id), "a".to_owned(), cell("x", Some(now)))
+    }
+
     #[test]
     fn staged_cell_can_be_changed_again() {
-        let key = RowKey(vec![("id".to_owned(), "\"1\"".to_owned())]);
+        let key = key("1");
         let mut staged = Staged::default();
         staged.put(&key, "a", Some(cell("x", Some("y"))));
         assert_eq!(staged.only(&key).counts(), (1, 1));
@@ -265,9 +357,43 @@ mod tests {
     }
 
     #[test]
+    fn cells_of_one_action_are_undone_together() {
+        let mut staged = Staged::default();
+        staged.set(vec![edit("1", "y")]);
+        staged.set(vec![edit("1", "z"), edit("2", "z"), edit("3", "z")]);
+        staged.undo();
+        assert_eq!(staged.counts(), (1, 1));
+        assert_eq!(staged.cell(&key("1"), "a").and_then(|cell| cell.now.as_deref()), Some("y"));
+        staged.redo();
+        assert_eq!(staged.counts(), (3, 3));
+        assert_eq!(staged.cell(&key("1"), "a").and_then(|cell| cell.now.as_deref()), Some("z"));
+        staged.undo();
+        staged.undo();
+        assert_eq!(staged.counts(), (0, 0));
+        staged.redo();
+        staged.set(vec![edit("2", "w")]);
+        staged.redo();
+        assert_eq!(staged.counts(), (2, 2), "a change ends what can be repeated");
+    }
+
+    #[test]
+    fn discarded_changes_are_restored() {
+        let mut staged = Staged::default();
+        staged.set(vec![edit("1", "y"), edit("2", "y")]);
+        let discarded = staged.discard();
+        assert_eq!(staged.counts(), (0, 0));
+        staged.set(vec![edit("2", "later")]);
+        staged.restore(&discarded);
+        assert_eq!(staged.counts(), (2, 2));
+        assert_eq!(staged.cell(&key("2"), "a").and_then(|cell| cell.now.as_deref()), Some("later"));
+        staged.discard();
+        staged.undo();
+        assert_eq!(staged.counts(), (2, 2));
+    }
+
+    #[test]
     fn changes_are_counted_by_cell_and_row() {
         let mut staged = Staged::default();
-        let key = |id: &str| RowKey(vec![("id".to_owned(), id.to_owned())]);
         staged.put(&key("1"), "a", Some(cell("x", Some("y"))));
         staged.put(&key("1"), "b", Some(cell("x", None)));
         staged.put(&key("2"), "a", Some(cell("x", Some("z"))));

@@ -61,9 +61,10 @@ pub(super) fn Unsaved(view: View) -> Element {
                     disabled: is_busy,
                     onclick: move |_| {
                         let mut wrong = view.wrong;
-                        staged::discard(&view.staged.peek());
+                        let table = view.staged.peek().clone();
+                        let discarded = staged::discard(&table);
                         wrong.set(Vec::new());
-                        messages::show("Changes discarded");
+                        messages::show_with_undo("Changes discarded", move || staged::restore(&table, &discarded));
                     },
                     "Discard changes"
                 }

@@ -138,6 +138,7 @@ fn RowField(
                     bytes,
                     row_key: row_key.clone(),
                     start: now.clone().unwrap_or_default(),
+                    autofocus,
                     on_load,
                 }
             } else {
@@ -280,20 +281,12 @@ fn Input(
 }
 
 /// Returns whether the database always sets the value itself.
-fn is_generated(column: &ColumnDetail) -> bool {
+pub(super) fn is_generated(column: &ColumnDetail) -> bool {
     column.generated.is_some() || column.identity == Some(IdentityKind::Always)
 }
 
-fn has_default(column: &ColumnDetail) -> bool {
+pub(super) fn has_default(column: &ColumnDetail) -> bool {
     column.has_default || column.identity.is_some()
-}
-
-/// Returns the index of the first column of a new row that the owner fills in: the first column without a default, or
-/// else the first column that can be edited.
-pub(super) fn first_to_fill(columns: &[ColumnDetail]) -> Option<usize> {
-    let can_edit = |column: &ColumnDetail| !is_generated(column);
-    let first = columns.iter().position(|column| can_edit(column) && !has_default(column));
-    first.or_else(|| columns.iter().position(can_edit))
 }
 
 /// Returns the placeholder of an empty field: the value that it stands for.

@@ -4,7 +4,8 @@ use dioxus::prelude::*;
 
 use super::{
     FORM, NewValues, draft_name, field_problems,
-    fields::{FieldValue, RowFields, first_to_fill},
+    fields::{FieldValue, RowFields},
+    first_field::first_to_fill,
     insert::{Inserted, insert},
 };
 use crate::{
