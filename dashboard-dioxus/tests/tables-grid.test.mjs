@@ -6,8 +6,8 @@ import { admin, button, createProject, eventually, hidden, shown } from "./suppo
 import { cell, copied, grid, openTable, rowsOf, unsaved } from "./tables-support.mjs";
 
 const withNotes = () => createProject("notes", [
-  `create table notes (id int primary key, body text, size int, tag text);
-   insert into notes values (1, E'line1\\nline2', 5, ''), (2, 'two', null, null), (3, 'three', 7, 'c')`,
+  "create table notes (id int primary key, body text, size int, tag text)",
+  `insert into notes values (1, E'line1\\nline2', 5, ''), (2, 'two', null, null), (3, 'three', 7, 'c')`,
 ]);
 const at = (page, row, column) => grid(page, "notes").locator(`tr[data-row="${row}"] > td[data-column="${column}"]`);
 

@@ -16,8 +16,8 @@ use crate::{
     ui::{
         IconName,
         grid::{
-            CellChange, CellPosition, CellState, DataGrid, Edited, EditedCell, Field, GridCell, GridColumn, GridColumns, GridRow,
-            GridSource, Source,
+            CellChange, CellPosition, CellState, DataGrid, Edited, EditedCell, Field, GridCell, GridColumn, GridColumns,
+            GridRow, GridSource, Source,
         },
     },
     value::{self, Cell},

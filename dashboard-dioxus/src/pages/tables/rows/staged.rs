@@ -1,5 +1,9 @@
 //! Changes of cells that are not saved yet. Each change is also written to `sessionStorage`, so that it survives
 //! navigation, a reload and the end of the session.
+//!
+//! [`steps`] undoes changes and repeats them.
+
+mod steps;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::RowKey;
 use crate::value::Cell;
+use steps::{Before, Step};
 
 /// The changes of one table.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -38,17 +43,6 @@ pub(super) struct StagedCell {
     pub(super) was_text: Option<String>,
     /// The new value, as text. `None` is `NULL`.
     pub(super) now: Option<String>,
-}
-
-/// The cells that one action has changed, such as pasting.
-type Step = Vec<Before>;
-
-/// The change of a cell before a step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Before {
-    key: RowKey,
-    column: String,
-    before: Option<StagedCell>,
 }
 
 /// A cell, by the key of its row and the name of its column, and its new value.
@@ -167,85 +161,6 @@ pub(super) fn rebase(table: &str, key: &RowKey, now: &BTreeMap<String, Cell>) {
 }
 
 impl Staged {
-    fn set(&mut self, edits: Vec<Edit>) {
-        let mut step = Step::new();
-        for (key, column, cell) in edits {
-            let before = self.cell(&key, &column).cloned();
-            if before.as_ref() == Some(&cell) {
-                continue;
-            }
-            let is_restored = cell.now == cell.was_text;
-            self.put(&key, &column, (!is_restored).then_some(cell));
-            step.push(Before { key, column, before });
-        }
-        self.push(step);
-    }
-
-    fn undo(&mut self) {
-        if let Some(step) = self.steps.pop() {
-            let reverse = self.revert(step);
-            self.undone.push(reverse);
-        }
-    }
-
-    fn redo(&mut self) {
-        if let Some(step) = self.undone.pop() {
-            let reverse = self.revert(step);
-            self.steps.push(reverse);
-        }
-    }
-
-    /// Gives the cells of a step the changes from before it. Returns the step that reverts this.
-    fn revert(&mut self, step: Step) -> Step {
-        let mut reverse = Step::new();
-        for Before { key, column, before } in step.into_iter().rev() {
-            let now = self.cell(&key, &column).cloned();
-            self.put(&key, &column, before);
-            reverse.push(Before { key, column, before: now });
-        }
-        reverse
-    }
-
-    /// Adds a step for [`undo`].
-    fn push(&mut self, step: Step) {
-        if !step.is_empty() {
-            self.undone.clear();
-            self.steps.push(step);
-        }
-    }
-
-    /// Removes a row from the steps, because its changes were saved or discarded.
-    fn forget_steps(&mut self, key: &RowKey) {
-        for steps in [&mut self.steps, &mut self.undone] {
-            steps.iter_mut().for_each(|step| step.retain(|cell| cell.key != *key));
-            steps.retain(|step| !step.is_empty());
-        }
-    }
-
-    fn discard(&mut self) -> Vec<StagedRow> {
-        let discarded = std::mem::take(&mut self.rows);
-        let mut step = Step::new();
-        for row in &discarded {
-            let before = |(column, cell): (&String, &StagedCell)| Before {
-                key: row.key.clone(),
-                column: column.clone(),
-                before: Some(cell.clone()),
-            };
-            step.extend(row.cells.iter().map(before));
-        }
-        self.push(step);
-        discarded
-    }
-
-    fn restore(&mut self, discarded: &[StagedRow]) {
-        let mut edits = Vec::new();
-        for row in discarded {
-            let free = row.cells.iter().filter(|(column, _)| self.cell(&row.key, column).is_none());
-            edits.extend(free.map(|(column, cell)| (row.key.clone(), column.clone(), cell.clone())));
-        }
-        self.set(edits);
-    }
-
     pub(super) fn cell(&self, key: &RowKey, column: &str) -> Option<&StagedCell> {
         self.rows.iter().find(|row| row.key == *key)?.cells.get(column)
     }
@@ -340,10 +255,6 @@ mod tests {
         RowKey(vec![("id".to_owned(), id.to_owned())])
     }
 
-    fn edit(id: &str, now: &str) -> Edit {
-        (key(id), "a".to_owned(), cell("x", Some(now)))
-    }
-
     #[test]
     fn staged_cell_can_be_changed_again() {
         let key = key("1");
@@ -354,41 +265,6 @@ mod tests {
             later.now = Some("z".to_owned());
         }
         assert_eq!(staged.cell(&key, "a").and_then(|cell| cell.now.as_deref()), Some("z"));
-    }
-
-    #[test]
-    fn cells_of_one_action_are_undone_together() {
-        let mut staged = Staged::default();
-        staged.set(vec![edit("1", "y")]);
-        staged.set(vec![edit("1", "z"), edit("2", "z"), edit("3", "z")]);
-        staged.undo();
-        assert_eq!(staged.counts(), (1, 1));
-        assert_eq!(staged.cell(&key("1"), "a").and_then(|cell| cell.now.as_deref()), Some("y"));
-        staged.redo();
-        assert_eq!(staged.counts(), (3, 3));
-        assert_eq!(staged.cell(&key("1"), "a").and_then(|cell| cell.now.as_deref()), Some("z"));
-        staged.undo();
-        staged.undo();
-        assert_eq!(staged.counts(), (0, 0));
-        staged.redo();
-        staged.set(vec![edit("2", "w")]);
-        staged.redo();
-        assert_eq!(staged.counts(), (2, 2), "a change ends what can be repeated");
-    }
-
-    #[test]
-    fn discarded_changes_are_restored() {
-        let mut staged = Staged::default();
-        staged.set(vec![edit("1", "y"), edit("2", "y")]);
-        let discarded = staged.discard();
-        assert_eq!(staged.counts(), (0, 0));
-        staged.set(vec![edit("2", "later")]);
-        staged.restore(&discarded);
-        assert_eq!(staged.counts(), (2, 2));
-        assert_eq!(staged.cell(&key("2"), "a").and_then(|cell| cell.now.as_deref()), Some("later"));
-        staged.discard();
-        staged.undo();
-        assert_eq!(staged.counts(), (2, 2));
     }
 
     #[test]
