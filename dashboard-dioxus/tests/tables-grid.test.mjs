@@ -95,6 +95,35 @@ test("the selected cells are set to NULL at once, and discarded changes come bac
   await hidden(unsaved(page));
 });
 
+test("the menu of a cell sets NULL, filters and opens the row", async (t) => {
+  const page = await openTable(t, await withNotes(), { table: "notes", order: "id" });
+  const menu = page.getByRole("menu", { name: "Actions for the cell" });
+  const item = (name) => menu.getByRole("menuitem", { name, exact: true });
+  await at(page, 2, 2).click({ button: "right" });
+  await item("Set NULL").click();
+  await hidden(menu);
+  await shown(unsaved(page).getByText("1 change in 1 row"));
+  await page.keyboard.press("Control+z");
+  await hidden(unsaved(page));
+  await page.keyboard.press("Shift+F10");
+  await shown(item("Copy"));
+  await page.keyboard.press("Escape");
+  await hidden(menu);
+  await eventually(() => page.evaluate(() => document.activeElement.matches("td")), "the focus in the cell");
+  await at(page, 2, 2).click({ button: "right" });
+  await item("Filter by this value").click();
+  await shown(button(page, "Edit filter size = 7"));
+  await hidden(cell(page, "two", "notes"));
+  await at(page, 0, 1).click({ button: "right" });
+  await item("Open row").click();
+  const sheet = page.getByRole("dialog", { name: "notes id 3" });
+  await shown(sheet);
+  await page.keyboard.press("Escape");
+  await hidden(sheet);
+  await button(page, "Open row id 3").click();
+  await shown(sheet);
+});
+
 test("deleting the text of a number stages NULL", async (t) => {
   const project = await withNotes();
   const page = await openTable(t, project, { table: "notes", order: "id" });

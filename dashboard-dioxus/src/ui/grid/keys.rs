@@ -86,6 +86,8 @@ fn cell(state: State, event: &KeyboardEvent) -> bool {
     match event.key() {
         Key::Enter if alt => source.open(position),
         Key::Enter | Key::F2 => state.begin_edit(position, None),
+        Key::ContextMenu => state.open_menu_at_cursor(),
+        Key::F10 if event.modifiers().shift() => state.open_menu_at_cursor(),
         Key::Escape if state.cursor.peek().at != state.cursor.peek().anchor => state.go(Cursor::at(position)),
         Key::Backspace if control(event) => return state.set_null(),
         Key::Backspace | Key::Delete if can_edit() => state.begin_edit(position, Some(String::new())),
