@@ -5,7 +5,7 @@ use std::rc::Rc;
 use api_types::{TableDetail, TableKind};
 use dioxus::prelude::*;
 
-use super::{access::Access, list::estimate, rows::Rows, structure::Structure};
+use super::{access::Access, counted::Counted, list::estimate, rows::Rows, structure::Structure};
 use crate::{
     address,
     remote::{RemoteState, use_remote},
@@ -57,7 +57,8 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
     let tab = address::use_parameter("tab").unwrap_or_default();
     let mut detail = use_remote::<TableDetail>(use_memo(move || detail_path(&project.read(), &table.read())).into());
     let known = detail.value().map(|detail| Shared(Rc::new(detail)));
-    let facts = known.as_ref().map(|detail| facts(detail)).unwrap_or_default();
+    let counted = use_context::<Counted>().get(&project.read(), &table.read());
+    let facts = known.as_ref().map(|detail| facts(detail, counted)).unwrap_or_default();
     let content = match (detail.state(), known) {
         (RemoteState::Failed(failure), _) if failure.is_not_found() => rsx! {
             Empty { title: "This table does not exist", text: "It was dropped or renamed.",
@@ -93,7 +94,8 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
     }
 }
 
-fn facts(detail: &TableDetail) -> String {
+/// Returns the kind, the number of rows and the size of a table. `counted` is the exact number of rows.
+fn facts(detail: &TableDetail, counted: Option<i64>) -> String {
     let kind = match detail.kind {
         TableKind::Table => None,
         TableKind::View => Some("view"),
@@ -101,7 +103,7 @@ fn facts(detail: &TableDetail) -> String {
         TableKind::ForeignTable => Some("foreign table"),
     };
     let in_words = |rows| if rows == 1 { "1 row".to_owned() } else { format!("{} rows", estimate(rows)) };
-    let rows = detail.estimated_rows.filter(|_| detail.kind != TableKind::View).map(in_words);
+    let rows = counted.or(detail.estimated_rows).filter(|_| detail.kind != TableKind::View).map(in_words);
     let size = (detail.total_bytes > 0).then(|| text::bytes(detail.total_bytes));
     let parts: Vec<String> = kind.map(str::to_owned).into_iter().chain(rows).chain(size).collect();
     parts.join(" · ")

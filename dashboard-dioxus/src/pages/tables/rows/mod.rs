@@ -29,6 +29,7 @@ use api_types::{TableDetail, TableKind};
 use dioxus::prelude::*;
 
 use super::{
+    counted::{Counted, is_small},
     sql_link::SqlButton,
     table_page::{Shared, table_path},
 };
@@ -210,20 +211,25 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
         let detail = detail.read();
         (detail.0.columns.clone(), key_columns(&detail))
     });
+    let counted = use_context::<Counted>();
     // The selection of rows that `page` contains.
     let mut shown = use_signal(|| None::<RowQuery>);
     // A new read drops the future of the previous one, so that a late response is ignored.
     use_resource(move || {
         let _ = (view.generation.read(), shape.read());
         let query = query.read().clone();
-        let count = if *view.exact.read() { "exact" } else { "estimated" };
         let detail = detail.peek().0.clone();
+        let count = if *view.exact.read() || is_small(&detail) { "exact" } else { "estimated" };
         let path = query.path(view, &detail, count);
         let View { mut page, mut failure, mut loading, mut updated_at, mut selected, mut applied, .. } = view;
         async move {
             loading.set(true);
             match data::read(&path, &detail).await {
                 Ok(rows) => {
+                    if query.filters.is_empty() {
+                        let total = rows.total.filter(|_| !rows.total_is_estimate);
+                        counted.set(&view.project.peek(), &detail.name, total);
+                    }
                     page.set(Some(Rc::new(rows)));
                     failure.set(None);
                     updated_at.set(js_sys::Date::now());
