@@ -3,7 +3,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+} from "./support.mjs";
 import { HOSTILE, address, cell, copied, grid, list, openTable, withTables } from "./tables-support.mjs";
 
 test("a table with special characters in its name is found and opened", async (t) => {

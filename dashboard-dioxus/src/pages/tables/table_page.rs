@@ -5,7 +5,7 @@ use std::rc::Rc;
 use api_types::{TableDetail, TableKind};
 use dioxus::prelude::*;
 
-use super::{access::Access, counted::Counted, list::estimate, rows::Rows, structure::Structure};
+use super::{access::Access, counted::Counted, list::estimate, rows::{LostChanges, Rows}, structure::Structure};
 use crate::{
     address,
     remote::{RemoteState, use_remote},
@@ -64,6 +64,7 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
             Empty { title: "This table does not exist", text: "It was dropped or renamed.",
                 Link { to: "/projects/{project}/tables", class: "btn", "All tables" }
             }
+            LostChanges { project, table }
         },
         (RemoteState::Failed(failure), _) => rsx! {
             ErrorBox { what: "The table could not be loaded.", failure, on_retry: move |()| detail.refresh() }

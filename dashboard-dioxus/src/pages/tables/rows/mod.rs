@@ -48,6 +48,7 @@ use query::{RowQuery, key_columns};
 use save::Saving;
 use sheet::{ExistingRow, NewRow, open_new_row};
 use toolbar::Toolbar;
+pub(super) use unsaved::LostChanges;
 use unsaved::Unsaved;
 
 /// The state that the parts of the tab share.
@@ -118,7 +119,13 @@ pub(super) fn Rows(project: ReadSignal<String>, table: ReadSignal<String>, detai
             ErrorBox { what: "Rows could not be loaded.", failure, on_retry: move |()| view.refresh() }
         },
         (None, None) => rsx! { LoadingTable { name: "Rows of {table}", columns: 6 } },
-        (Some(page), failure) if page.rows.is_empty() && failure.is_none() => rsx! { NoRows { view, has_filters } },
+        (Some(page), failure) if page.rows.is_empty() && failure.is_none() => rsx! {
+            // The headers of the columns.
+            if !is_narrow {
+                div { class: "grid-of-none", Grid { view, page: PageRef(page) } }
+            }
+            NoRows { view, has_filters }
+        },
         (Some(page), failure) => rsx! {
             if let Some(failure) = failure {
                 ErrorBox { what: "Rows could not be loaded.", failure, on_retry: move |()| view.refresh() }

@@ -214,7 +214,18 @@ fn RowForm(
                     problems,
                     on_change: {
                         let (detail, row_key) = (detail.clone(), row_key.clone());
-                        move |(index, now)| stage(view, &detail, &row.peek(), &row_key, index, now)
+                        move |(index, now)| {
+                            // The reason was about the value before.
+                            let name = detail.columns.get(index).map(|column| &column.name);
+                            let is_about = |problem: &Problem| match problem {
+                                Problem::Refused { columns, .. } => name.is_some_and(|name| columns.contains(name)),
+                                Problem::Changed { .. } | Problem::Gone { .. } => false,
+                            };
+                            if problem.peek().as_ref().is_some_and(is_about) {
+                                problem.set(None);
+                            }
+                            stage(view, &detail, &row.peek(), &row_key, index, now);
+                        }
                     },
                     on_load: move |(index, whole): (usize, String)| {
                         let loaded = with_whole(&detail, &row.peek(), index, whole);

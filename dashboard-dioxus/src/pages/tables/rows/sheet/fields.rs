@@ -114,7 +114,7 @@ fn RowField(
                             },
                         }
                     }
-                    if is_new && is_open && is_changed {
+                    if is_new && is_open && is_changed && has_default(&column) {
                         FieldAct {
                             label: "Default",
                             name: "Use the default of {column.name}",
@@ -226,6 +226,8 @@ fn Input(
         };
     }
     if let Some(choices) = choices {
+        let can_be_left = value.before.is_none() && (has_default(&column) || column.nullable);
+        let default = self::placeholder(&column, &FieldValue { now: None, ..value.clone() });
         return rsx! {
             select {
                 id: "{id}",
@@ -235,7 +237,12 @@ fn Input(
                 "aria-invalid": if is_wrong { "true" },
                 "aria-describedby": described_by,
                 onchange: move |event| onchange.call(event.value()),
-                option { value: "", disabled: true, selected: now.is_none(), "{placeholder}" }
+                if can_be_left {
+                    option { value: "", selected: value.now.is_none(), "{default}" }
+                }
+                if !can_be_left || value.now == Some(None) {
+                    option { value: "", disabled: true, selected: now.is_none(), "{placeholder}" }
+                }
                 for choice in choices {
                     option { key: "{choice}", value: "{choice}", selected: now.as_ref() == Some(&choice), "{choice}" }
                 }
