@@ -1,14 +1,14 @@
 //! Moves the focus to the grid of a table after a form has created something in it.
 
 use gloo_timers::future::TimeoutFuture;
+use wasm_bindgen::JsCast as _;
+use web_sys::{Element, HtmlElement};
 
 use crate::dom;
-use wasm_bindgen::JsCast as _;
-use web_sys::HtmlElement;
 
 /// Milliseconds between two looks at the page, and the maximum number of them.
 const INTERVAL_MS: u32 = 100;
-const MAX_LOOKS: u32 = 50;
+const MAX_LOOKS: u32 = 20;
 
 /// Focuses the grid of a table as soon as the page shows it: its cell with the tab stop, or its first header if the
 /// table `is_empty`. Does nothing if the owner types elsewhere by then.
@@ -20,7 +20,13 @@ pub(super) fn focus_grid(table: &str, is_empty: bool) {
             // The form that closes first returns the focus to the button that opened it.
             TimeoutFuture::new(INTERVAL_MS).await;
             let active = dom::active_element();
-            if active.is_some_and(|active| active.matches("input, textarea, select, .sheet *") == Ok(true)) {
+            let is_in = |selector: &str| {
+                active.as_ref().is_some_and(|active: &Element| matches!(active.matches(selector), Ok(true)))
+            };
+            if is_in(".sheet *") {
+                continue;
+            }
+            if is_in("input, textarea, select") {
                 return;
             }
             let is_table = |grid: &HtmlElement| grid.get_attribute("aria-label").as_deref() == Some(name.as_str());

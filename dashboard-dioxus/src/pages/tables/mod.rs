@@ -2,9 +2,9 @@
 //!
 //! [`list`] is the list beside the page. The tabs of an open table are [`rows`], [`structure`] and [`access`].
 //! [`api_reference`] is the dialog with the requests for a table, and [`new_table`] is the form for a new table.
-//! [`counted`] contains the exact numbers of rows, which replace estimates, and [`focus`] moves the focus to the grid. The
-//! address contains the state of the page: [`rows::query`] reads the filters, the order and the page of rows from it,
-//! and the parameter `new` names the open form.
+//! [`counted`] contains the exact numbers of rows, which replace estimates, and [`focus`] moves the focus to the grid.
+//! The address contains the state of the page: [`rows::query`] reads the filters, the order and the page of rows from
+//! it, and the parameter `new` names the open form.
 
 mod access;
 mod api_reference;

@@ -7,8 +7,8 @@
 //!
 //! [`source`] is this interface. [`cursor`] computes where a key moves the focus, and [`window`] computes which rows
 //! and columns are drawn. Both are pure. [`state`] contains the signals of one grid, which [`keys`] and [`pointer`]
-//! change. [`clipboard`] copies and pastes, and [`cell_menu`] is the menu of a cell. [`leaving`] notices that the tab is
-//! reloaded or closed. [`row`], [`header`] and [`field`] draw. A row is a component that follows its own part of the
+//! change. [`clipboard`] copies and pastes, and [`cell_menu`] is the menu of a cell. [`leaving`] notices that the tab
+//! is reloaded or closed. [`row`], [`header`] and [`field`] draw. A row is a component that follows its own part of the
 //! state, so that moving the cursor redraws two rows and not the grid. Scrolling adds a limited number of rows per
 //! frame.
 //!

@@ -107,14 +107,14 @@ const VALUES: [&str; 11] = [
 /// Types whose values are not words.
 const WITHOUT_WORDS: [&str; 27] = [
     "bigint", "int8", "bigserial", "integer", "int", "int4", "serial", "smallint", "int2", "smallserial", "numeric",
-    "decimal", "real", "float4", "double precision", "float8", "float", "boolean", "bool", "uuid", "date", "time",
+    "decimal", "real", "float4", "double", "float8", "float", "boolean", "bool", "uuid", "date", "time",
     "timestamp", "timestamptz", "interval", "json", "jsonb",
 ];
 
 /// Returns the default of a column as SQL. In a column of text or of an enum, words without quotes are quoted: Postgres
 /// would read them as the name of a column, which a default can't refer to.
 fn default_of(data_type: &str, default: &str) -> String {
-    let base = data_type.split('(').next().unwrap_or(data_type).trim().to_lowercase();
+    let base = data_type.split(['(', ' ']).next().unwrap_or(data_type).to_lowercase();
     let is_words = default.starts_with(char::is_alphabetic)
         && default.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | ' '));
     let is_value = VALUES.contains(&default.to_lowercase().as_str());
