@@ -137,6 +137,11 @@ impl State {
         }
     }
 
+    /// Returns whether there are no rows, and subscribes the caller to it.
+    pub(super) fn is_empty(self) -> bool {
+        (self.rows)() == 0
+    }
+
     /// Returns the width in pixels of the column before the first one.
     pub(super) fn lead(self) -> f64 {
         if (self.can_select)() { LEAD_WIDTH_WITH_BUTTON } else { LEAD_WIDTH }
