@@ -3,7 +3,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+} from "./support.mjs";
 import { HOSTILE, address, cell, copied, grid, list, openTable, withTables } from "./tables-support.mjs";
 
 test("a table with special characters in its name is found and opened", async (t) => {
@@ -234,6 +236,19 @@ test("closing a row returns the focus to its cell", async (t) => {
   await page.keyboard.press("Escape");
   await hidden(sheet);
   await eventually(() => page.evaluate(() => document.activeElement.textContent.startsWith("Solaris")), "the focus");
+});
+
+test("a small table without statistics shows one exact number of rows", async (t) => {
+  const project = await createProject("counted", [
+    "create table counted (id int primary key, v text)",
+    "alter table counted set (autovacuum_enabled = false)",
+    "insert into counted select n, 'row ' || n from generate_series(1, 505) n",
+  ]);
+  const page = await openTable(t, project, { table: "counted" });
+  await shown(page.getByRole("group", { name: "Paging" }).getByText("1–100 of 505", { exact: true }));
+  await shown(page.getByText(/^505 rows · /));
+  const link = list(page, project).getByRole("link", { name: /^counted/ });
+  await eventually(async () => /\n505 rows, /.test(await link.getAttribute("title")), "the number in the list");
 });
 
 test("only a part of the rows is drawn, and the last one is reached by key", async (t) => {

@@ -106,7 +106,8 @@ fn close(id: &str) {
     }
 }
 
-fn move_focus(event: KeyboardEvent) {
+/// Moves the focus between the entries of a menu with the arrow keys.
+pub(super) fn move_focus(event: KeyboardEvent) {
     let Some(raw) = event.data().try_as_web_event() else { return };
     let Some(menu) = dom::closest(&raw, "[role=menu]") else { return };
     let Ok(items) = menu.query_selector_all("button") else { return };

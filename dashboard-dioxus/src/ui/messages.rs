@@ -1,5 +1,7 @@
 //! Short messages in the corner, about actions that succeeded or failed, and about work that continues on the server.
 
+use std::rc::Rc;
+
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
@@ -34,12 +36,31 @@ struct Message {
     page: String,
     /// When the message appeared, in milliseconds since 1970.
     shown_at: f64,
+    /// Undoes what the message is about.
+    undo: Option<Undo>,
+}
+
+/// An action that undoes another one. Two are equal if they are the same object.
+#[derive(Clone)]
+struct Undo(Rc<dyn Fn()>);
+
+impl PartialEq for Undo {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::fmt::Debug for Undo {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Undo")
+    }
 }
 
 impl Message {
     fn new(id: MessageId, text: String, shape: Shape, run: Option<String>) -> Self {
         let revision = next_revision();
-        Self { id, revision, text, shape, run, link: None, page: address::path(), shown_at: js_sys::Date::now() }
+        let page = address::path();
+        Self { id, revision, text, shape, run, link: None, page, shown_at: js_sys::Date::now(), undo: None }
     }
 
     /// Returns whether the message is about a failure on a page that was left.
@@ -68,6 +89,15 @@ pub fn show_with_link(text: impl Into<String>, to: String, label: &'static str) 
     position_region();
     let message = Message::new(id, text.into(), Shape::Succeeded, None);
     MESSAGES.write().push(Message { link: Some((to, label)), ..message });
+}
+
+/// Shows that something succeeded, with a button "Undo".
+pub fn show_with_undo(text: impl Into<String>, undo: impl Fn() + 'static) {
+    let id = add(text.into(), Shape::Succeeded, None);
+    let undo = Undo(Rc::new(undo));
+    for message in MESSAGES.write().iter_mut().filter(|message| message.id == id) {
+        message.undo = Some(undo.clone());
+    }
 }
 
 /// Shows that something failed.
@@ -175,6 +205,17 @@ pub fn Messages() -> Element {
                     if let Some((to, label)) = message.link {
                         Link { to, class: "link", onfollow: move |()| dismiss(message.id), "{label}" }
                     }
+                    if let Some(undo) = message.undo {
+                        button {
+                            class: "btn btn-s",
+                            r#type: "button",
+                            onclick: move |_| {
+                                (undo.0)();
+                                dismiss(message.id);
+                            },
+                            "Undo"
+                        }
+                    }
                     button {
                         class: "btn btn-ghost btn-s btn-icon",
                         r#type: "button",
@@ -218,6 +259,7 @@ mod tests {
             link: None,
             page,
             shown_at: 1_000.0,
+            undo: None,
         };
         assert!(failure.is_outdated("/runs", 6_000.0));
         assert!(!failure.is_outdated("/runs", 5_999.0), "too short to be read");

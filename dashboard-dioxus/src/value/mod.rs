@@ -1,8 +1,9 @@
 //! Values of a database as Postgres prints them, without losing a digit, and names for use in SQL.
 //!
-//! [`list`] converts lists.
+//! [`list`] converts lists, and [`tab_separated`] tables.
 
 pub mod list;
+pub mod tab_separated;
 
 use std::{borrow::Cow, rc::Rc};
 
@@ -136,11 +137,16 @@ pub fn is_number(data_type: &str) -> bool {
         && !data_type.ends_with("[]")
 }
 
-/// Returns the values as lines of cells with tabs between them, which spreadsheets can paste. `NULL` becomes an empty
-/// cell.
-pub fn tab_separated(rows: impl Iterator<Item = Vec<Text>>) -> String {
-    let cell = |text: &Text| text.as_deref().unwrap_or_default().replace(['\t', '\n', '\r'], " ");
-    rows.map(|row| row.iter().map(cell).collect::<Vec<_>>().join("\t")).collect::<Vec<_>>().join("\n")
+/// Returns whether the empty text is not a value of a type, so that an empty field of the type stands for `NULL`.
+pub fn refuses_empty(data_type: &str, enum_values: Option<&[String]>) -> bool {
+    let base = data_type.split('(').next().unwrap_or(data_type).trim();
+    let base = base.strip_suffix(" with time zone").or(base.strip_suffix(" without time zone")).unwrap_or(base);
+    let is_known = matches!(base, "boolean" | "uuid" | "date" | "time" | "timestamp" | "inet" | "cidr" | "macaddr")
+        || base.split(' ').next() == Some("interval")
+        || data_type.ends_with("[]")
+        || data_type.ends_with("range");
+    let is_no_label = enum_values.is_some_and(|labels| labels.iter().all(|label| !label.is_empty()));
+    is_known || is_no_label || is_number(data_type) || is_document(data_type)
 }
 
 /// Returns whether values of a type are text, of limited or unlimited length.
@@ -266,8 +272,20 @@ mod tests {
     }
 
     #[test]
-    fn copied_cells_stay_in_their_columns() {
-        let rows = [vec![Some("a\tb".into()), None], vec![Some("".into()), Some("2\n3".into())]];
-        assert_eq!(tab_separated(rows.into_iter()), "a b\t\n\t2 3");
+    fn empty_text_is_a_value_of_few_types() {
+        for (data_type, expected) in [
+            ("text", false),
+            ("character varying(20)", false),
+            ("bytea", false),
+            ("integer", true),
+            ("numeric(10,2)", true),
+            ("timestamp(3) with time zone", true),
+            ("jsonb", true),
+            ("text[]", true),
+        ] {
+            assert_eq!(refuses_empty(data_type, None), expected, "{data_type}");
+        }
+        assert!(refuses_empty("mood", Some(&["happy".to_owned()])));
+        assert!(!refuses_empty("mood", Some(&[String::new()])));
     }
 }

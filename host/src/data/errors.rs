@@ -302,17 +302,21 @@ pub(super) fn invalid_value(column: &Column, reason: &str) -> ApiError {
 
 /// Rewords Postgres's most common messages, which repeat the type: `invalid input syntax for type bigint: "one"`.
 fn shorter_reason(message: &str) -> Option<String> {
-    let quoted = |text: &str| Some(shortened(text.strip_prefix('"')?.strip_suffix('"')?).into_owned());
+    let quoted = |text: &str| match text.strip_prefix('"')?.strip_suffix('"')? {
+        // Empty backticks would leave a gap in the sentence.
+        "" => Some("the empty text".to_owned()),
+        text => Some(format!("`{}`", shortened(text))),
+    };
     if let Some(rest) = message.strip_prefix("invalid input syntax for type ") {
         let (type_name, value) = rest.split_once(": ")?;
-        return Some(format!("`{}` is not a valid {type_name}", quoted(value)?));
+        return Some(format!("{} is not a valid {type_name}", quoted(value)?));
     }
     if let Some(rest) = message.strip_prefix("invalid input value for enum ") {
         let (_, value) = rest.split_once(": ")?;
-        return Some(format!("`{}` is not a value of this enum", quoted(value)?));
+        return Some(format!("{} is not a value of this enum", quoted(value)?));
     }
     let (value, _) = message.strip_prefix("value ")?.split_once(" is out of range for type ")?;
-    Some(format!("`{}` is out of range", quoted(value)?))
+    Some(format!("{} is out of range", quoted(value)?))
 }
 
 fn max_affected_exceeded(error: &PostgresError) -> ApiError {
@@ -373,6 +377,7 @@ mod tests {
             assert_eq!(shorter_reason(message).as_deref(), expected, "{message}");
         };
         check("invalid input syntax for type bigint: \"one\"", Some("`one` is not a valid bigint"));
+        check("invalid input syntax for type bigint: \"\"", Some("the empty text is not a valid bigint"));
         check("invalid input syntax for type numeric: \"a: b\"", Some("`a: b` is not a valid numeric"));
         check("invalid input value for enum mood: \"angry\"", Some("`angry` is not a value of this enum"));
         check("value \"99999999999\" is out of range for type integer", Some("`99999999999` is out of range"));

@@ -1,5 +1,5 @@
-//! A preview of an object. Stored content never runs: HTML and SVG are shown as text, and PDF documents are
-//! opened in a new tab.
+//! A preview of an object. Stored content never runs: HTML and SVG are shown as text, and PDF documents in a sandboxed
+//! frame. Chromium shows no documents in such a frame, so they can also be opened in a new tab.
 
 use api_types::{SignedDownload, StoredObject};
 use dioxus::prelude::*;
@@ -116,13 +116,14 @@ fn Loaded(name: String, kind: Kind, request: String) -> Element {
             }
         },
         Kind::Pdf => rsx! {
-            // Browsers show no documents in sandboxed frames, and a frame without a sandbox may run scripts.
+            // A frame without a sandbox may run scripts.
             div { class: "preview-none row",
-                p { class: "muted grow", "Documents open in a tab of their own." }
+                p { class: "muted grow", "If the browser shows no preview below, open the document in a tab of its own." }
                 a { class: "btn btn-s", href: "{url}", target: "_blank", rel: "noopener noreferrer",
                     "Open in a new tab"
                 }
             }
+            div { class: "preview preview-pdf", iframe { src: "{url}", title: "Preview of {name}", "sandbox": "" } }
         },
         Kind::Text | Kind::Unknown => rsx! { TextPreview { name, url } },
     }

@@ -4,6 +4,7 @@
 use api_types::{Page as ApiPage, TableAccess, TableKind, TableSummary};
 use dioxus::{prelude::*, web::WebEventExt as _};
 
+use super::counted::Counted;
 use crate::{
     address,
     remote::{RemoteState, use_remote},
@@ -125,7 +126,8 @@ fn Entries(project: ReadSignal<String>, tables: ReadSignal<Vec<TableSummary>>, o
 fn Entry(project: ReadSignal<String>, table: TableSummary, is_open: bool) -> Element {
     let to = address::with_parameters(&format!("/projects/{project}/tables"), &[("table", Some(&table.name))]);
     let icon = if table.kind == TableKind::Table { IconName::Table } else { IconName::View };
-    let rows = table.estimated_rows.filter(|_| table.kind != TableKind::View).map(estimate);
+    let counted = use_context::<Counted>().get(&project.read(), &table.name);
+    let rows = counted.or(table.estimated_rows).filter(|_| table.kind != TableKind::View).map(estimate);
     // This is the tooltip of the link, which screen readers read as its description.
     let title = format!(
         "{}\n{}{}\n{}",

@@ -2,11 +2,14 @@
 //!
 //! [`list`] is the list beside the page. The tabs of an open table are [`rows`], [`structure`] and [`access`].
 //! [`view_as`] shows the rows as another caller. [`api_reference`] is the dialog with the requests for a table, and
-//! [`new_table`] is the form for a new table. The address contains the state of the page: [`rows::query`] reads the
+//! [`new_table`] is the form for a new table. [`counted`] contains the exact numbers of rows, which replace estimates,
+//! and [`focus`] moves the focus to the grid. The address contains the state of the page: [`rows::query`] reads the
 //! filters, the order and the page of rows from it, and the parameter `new` names the open form.
 
 mod access;
 mod api_reference;
+mod counted;
+mod focus;
 mod list;
 mod new_table;
 mod rows;
@@ -24,12 +27,14 @@ use crate::{
     remote::{RemoteState, use_remote},
     ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable},
 };
+use counted::use_counted_provider;
 use list::TableList;
 use new_table::NewTable;
 use table_page::TablePage;
 
 #[component]
 pub fn Tables(id: ReadSignal<String>) -> Element {
+    use_counted_provider();
     let table = address::use_parameter("table");
     let is_creating = address::parameter("new").as_deref() == Some("table");
     let on_new = |()| address::push_parameters(&[("new", vec!["table".to_owned()])]);

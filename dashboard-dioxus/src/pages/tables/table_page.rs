@@ -7,7 +7,9 @@ use dioxus::prelude::*;
 
 use super::{
     access::Access,
+    counted::Counted,
     list::estimate,
+    rows::LostChanges,
     structure::Structure,
     view_as::{self, Choice, ViewedRows},
 };
@@ -63,14 +65,16 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
     let mut detail = use_remote::<TableDetail>(use_memo(move || detail_path(&project.read(), &table.read())).into());
     let known = detail.value().map(|detail| Shared(Rc::new(detail)));
     let viewer = view_as::use_viewer();
+    let counted = use_context::<Counted>().get(&project.read(), &table.read());
     // The number of rows is that of all rows, not of those that a viewer can read.
-    let facts = known.as_ref().filter(|_| viewer.is_none()).map(|detail| facts(detail)).unwrap_or_default();
+    let facts = known.as_ref().filter(|_| viewer.is_none()).map(|detail| facts(detail, counted)).unwrap_or_default();
     let shows_rows = known.is_some() && !matches!(tab.as_str(), "structure" | "access");
     let content = match (detail.state(), known) {
         (RemoteState::Failed(failure), _) if failure.is_not_found() => rsx! {
             Empty { title: "This table does not exist", text: "It was dropped or renamed.",
                 Link { to: "/projects/{project}/tables", class: "btn", "All tables" }
             }
+            LostChanges { project, table }
         },
         (RemoteState::Failed(failure), _) => rsx! {
             ErrorBox { what: "The table could not be loaded.", failure, on_retry: move |()| detail.refresh() }
@@ -104,7 +108,8 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
     }
 }
 
-fn facts(detail: &TableDetail) -> String {
+/// Returns the kind, the number of rows and the size of a table. `counted` is the exact number of rows.
+fn facts(detail: &TableDetail, counted: Option<i64>) -> String {
     let kind = match detail.kind {
         TableKind::Table => None,
         TableKind::View => Some("view"),
@@ -112,7 +117,7 @@ fn facts(detail: &TableDetail) -> String {
         TableKind::ForeignTable => Some("foreign table"),
     };
     let in_words = |rows| if rows == 1 { "1 row".to_owned() } else { format!("{} rows", estimate(rows)) };
-    let rows = detail.estimated_rows.filter(|_| detail.kind != TableKind::View).map(in_words);
+    let rows = counted.or(detail.estimated_rows).filter(|_| detail.kind != TableKind::View).map(in_words);
     let size = (detail.total_bytes > 0).then(|| text::bytes(detail.total_bytes));
     let parts: Vec<String> = kind.map(str::to_owned).into_iter().chain(rows).chain(size).collect();
     parts.join(" · ")

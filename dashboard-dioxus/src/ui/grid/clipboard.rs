@@ -1,16 +1,47 @@
-//! Copies the selected cells, and pastes cells of other programs.
+//! Copies the selected cells, and pastes cells of this and other programs.
+
+use std::cell::RefCell;
 
 use dioxus::{prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
 
-use super::{CellPosition, state::State};
+use super::{CellChange, CellPosition, state::State};
 use crate::{
     clipboard, text,
     ui::messages,
-    value::{self, Text},
+    value::{Text, tab_separated},
 };
 
-/// Copies one cell as it is, and several as a table for spreadsheets.
+thread_local! {
+    /// The cells that were copied last. The clipboard only has their text, in which `NULL` is like the empty text, and
+    /// a value with several lines is like several rows.
+    static COPIED: RefCell<Option<Copied>> = const { RefCell::new(None) };
+}
+
+/// Copied cells, with their text in the clipboard.
+#[derive(Debug, Clone)]
+struct Copied {
+    text: String,
+    rows: Vec<Vec<Text>>,
+}
+
+impl Copied {
+    /// Copies one cell as it is, and several as a table for spreadsheets.
+    fn new(rows: Vec<Vec<Text>>) -> Self {
+        let text = match rows.as_slice() {
+            [row] if row.len() == 1 => row.first().cloned().flatten().unwrap_or_default().to_string(),
+            rows => tab_separated::write(rows),
+        };
+        Self { text, rows }
+    }
+
+    /// Returns whether the clipboard still has these cells. Some systems change the line breaks.
+    fn is_in(&self, pasted: &str) -> bool {
+        self.text.replace("\r\n", "\n") == pasted.replace("\r\n", "\n")
+    }
+}
+
+/// Copies the selected cells.
 pub(super) fn copy(state: State) {
     let cursor = state.cursor.peek().within(state.extent());
     let source = state.source.peek().clone();
@@ -25,12 +56,11 @@ pub(super) fn copy(state: State) {
         });
         rows.push(texts.collect());
     }
-    let copied = match rows.as_slice() {
-        [row] if row.len() == 1 => row.first().cloned().flatten().unwrap_or_default().to_string(),
-        _ => value::tab_separated(rows.into_iter()),
-    };
+    let copied = Copied::new(rows);
+    let text = copied.text.clone();
+    COPIED.set(Some(copied));
     spawn(async move {
-        if !clipboard::copy(&copied).await {
+        if !clipboard::copy(&text).await {
             messages::show_failure(clipboard::REFUSED);
         } else if cut > 0 {
             let values = text::count(cut, "value is", "values are");
@@ -41,32 +71,95 @@ pub(super) fn copy(state: State) {
     });
 }
 
-/// Writes a table of the clipboard into the cells from the cursor on.
+/// Writes a table of the clipboard into the cells from the first selected one on.
 pub(super) fn paste(state: State, event: &ClipboardEvent) {
-    let position = state.position();
+    let extent = state.extent();
+    let cursor = state.cursor.peek().within(extent);
+    let first = CellPosition { row: *cursor.rows().start(), column: *cursor.columns().start() };
     let source = state.source.peek().clone();
-    if state.edit.peek().is_some() || source.edit(position).is_none() {
+    if state.edit.peek().is_some() || cursor.in_header || !source.can_change(first) {
         return;
     }
-    let Some(pasted) = pasted_text(event) else { return };
+    let Some(rows) = pasted_text(event).and_then(|text| pasted_rows(&text, COPIED.with_borrow(Clone::clone).as_ref()))
+    else {
+        return;
+    };
     event.prevent_default();
-    let extent = state.extent();
-    let mut refused = 0;
-    for (row, line) in pasted.trim_end_matches(['\r', '\n']).split('\n').enumerate() {
-        for (column, cell) in line.trim_end_matches('\r').split('\t').enumerate() {
-            let position = CellPosition { row: position.row + row, column: position.column + column };
-            let is_inside = position.row < extent.rows && position.column < extent.columns;
-            refused += i64::from(!is_inside || !source.stage(position, Some(cell.to_owned())));
-        }
-    }
+    let changes = changes(first, rows);
+    let all = changes.len();
+    let is_inside = |(at, _): &CellChange| at.row < extent.rows && at.column < extent.columns;
+    let inside: Vec<CellChange> = changes.into_iter().filter(is_inside).collect();
+    let refused = all - inside.len() + source.stage(inside);
     if refused > 0 {
-        let values = text::count(refused, "value was", "values were");
+        let values = text::count(refused as i64, "value was", "values were");
         messages::show_failure(format!("{values} not pasted: no editable cell at the target."));
     }
+}
+
+/// Returns the pasted values: the copied cells if the clipboard still has them, otherwise those of another program.
+fn pasted_rows(text: &str, copied: Option<&Copied>) -> Option<Vec<Vec<Option<String>>>> {
+    match copied.filter(|copied| copied.is_in(text)) {
+        Some(copied) => {
+            let row = |row: &Vec<Text>| row.iter().map(|text| text.as_deref().map(str::to_owned)).collect();
+            Some(copied.rows.iter().map(row).collect())
+        }
+        None if text.is_empty() => None,
+        None => {
+            let rows = tab_separated::read(text).into_iter();
+            Some(rows.map(|row| row.into_iter().map(Some).collect()).collect())
+        }
+    }
+}
+
+/// Returns the values with their cells, from the first cell on.
+fn changes(first: CellPosition, rows: Vec<Vec<Option<String>>>) -> Vec<CellChange> {
+    let mut changes = Vec::new();
+    for (row, cells) in rows.into_iter().enumerate() {
+        for (column, value) in cells.into_iter().enumerate() {
+            changes.push((CellPosition { row: first.row + row, column: first.column + column }, value));
+        }
+    }
+    changes
 }
 
 fn pasted_text(event: &ClipboardEvent) -> Option<String> {
     let raw: web_sys::Event = event.data().try_as_web_event()?;
     let data = js_sys::Reflect::get(&raw, &"clipboardData".into()).ok()?.dyn_into::<web_sys::DataTransfer>().ok()?;
-    data.get_data("text/plain").ok().filter(|text| !text.is_empty())
+    data.get_data("text/plain").ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn copied_cells_are_pasted_exactly() {
+        for (rows, text) in [
+            (vec![vec![Some("two\nlines\tand a tab".into())]], "two\nlines\tand a tab"),
+            (vec![vec![None]], ""),
+            (vec![vec![None, Some("".into())], vec![Some("a\nb".into()), None]], "\t\n\"a\nb\"\t"),
+        ] {
+            let rows: Vec<Vec<Text>> = rows;
+            let copied = Copied::new(rows.clone());
+            assert_eq!(copied.text, text);
+            let expected: Vec<Vec<Option<String>>> =
+                rows.iter().map(|row| row.iter().map(|text| text.as_deref().map(str::to_owned)).collect()).collect();
+            assert_eq!(pasted_rows(&text.replace('\n', "\r\n"), Some(&copied)), Some(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn cells_of_other_programs_are_pasted_as_text() {
+        let copied = Copied::new(vec![vec![None]]);
+        assert_eq!(pasted_rows("a\t\nb", Some(&copied)), Some(vec![vec![value("a"), value("")], vec![value("b")]]));
+        assert_eq!(pasted_rows("", None), None);
+        let first = CellPosition { row: 2, column: 1 };
+        let changed = changes(first, vec![vec![value("a")], vec![value("b"), None]]);
+        let positions: Vec<(usize, usize)> = changed.iter().map(|(at, _)| (at.row, at.column)).collect();
+        assert_eq!(positions, [(2, 1), (3, 1), (3, 2)]);
+    }
 }

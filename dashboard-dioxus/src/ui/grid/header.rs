@@ -14,7 +14,8 @@ use crate::{
 pub(super) fn Header(state: State, column: usize, sorted: Option<bool>) -> Element {
     let is_stop = use_memo(move || {
         let cursor = state.cursor.read();
-        cursor.in_header && cursor.at.column == column
+        // Without rows, no cell can be the tab stop.
+        cursor.at.column == column && (cursor.in_header || state.is_empty())
     });
     let Some(about) = state.columns.read().get(column).cloned() else { return rsx! {} };
     let mut class = if column == 0 { "key".to_owned() } else { String::new() };

@@ -48,7 +48,9 @@ fn edit(state: State, event: &KeyboardEvent) -> bool {
             true
         }
         Key::Enter if control(event) => next(row, column) && page_key(state, event),
-        Key::Character(letter) if control(event) && letter == "s" => next(row, column) && page_key(state, event),
+        Key::Character(letter) if control(event) && letter.eq_ignore_ascii_case("s") => {
+            next(row, column) && page_key(state, event)
+        }
         Key::Enter if !modifiers.alt() => next(row + 1, column),
         Key::Tab if modifiers.shift() && column > 0 => next(row, column - 1),
         Key::Tab if !modifiers.shift() && column + 1 < extent.columns => next(row, column + 1),
@@ -84,10 +86,13 @@ fn cell(state: State, event: &KeyboardEvent) -> bool {
     match event.key() {
         Key::Enter if alt => source.open(position),
         Key::Enter | Key::F2 => state.begin_edit(position, None),
+        Key::ContextMenu => state.open_menu_at_cursor(),
+        Key::F10 if event.modifiers().shift() => state.open_menu_at_cursor(),
         Key::Escape if state.cursor.peek().at != state.cursor.peek().anchor => state.go(Cursor::at(position)),
-        Key::Backspace if control(event) => return source.stage(position, None),
+        Key::Backspace if control(event) => return state.set_null(),
         Key::Backspace | Key::Delete if can_edit() => state.begin_edit(position, Some(String::new())),
-        Key::Character(letter) if control(event) => match letter.as_str() {
+        // With Caps Lock, the letters are capitals.
+        Key::Character(letter) if control(event) => match letter.to_ascii_lowercase().as_str() {
             "c" => clipboard::copy(state),
             "a" => state.go(Cursor::all(state.extent())),
             _ => return false,

@@ -7,12 +7,14 @@
 //!
 //! [`source`] is this interface. [`cursor`] computes where a key moves the focus, and [`window`] computes which rows
 //! and columns are drawn. Both are pure. [`state`] contains the signals of one grid, which [`keys`] and [`pointer`]
-//! change. [`clipboard`] copies and pastes. [`leaving`] notices that the tab is reloaded or closed. [`row`], [`header`]
-//! and [`field`] draw. A row is a component that follows its own part of the state, so that moving the cursor redraws
-//! two rows and not the grid. Scrolling adds a limited number of rows per frame.
+//! change. [`clipboard`] copies and pastes, and [`cell_menu`] is the menu of a cell. [`leaving`] notices that the tab
+//! is reloaded or closed. [`row`], [`header`] and [`field`] draw. A row is a component that follows its own part of the
+//! state, so that moving the cursor redraws two rows and not the grid. Scrolling adds a limited number of rows per
+//! frame.
 //!
 //! Deliberately absent: a page's own state of its rows, such as unsaved edits.
 
+mod cell_menu;
 mod clipboard;
 mod cursor;
 mod field;
@@ -29,14 +31,17 @@ use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
 
 pub use cursor::CellPosition;
 pub use source::{
-    CellState, Edited, EditedCell, Field, GridCell, GridColumn, GridColumns, GridRow, GridSource, Source,
+    CellChange, CellState, Edited, EditedCell, Field, GridCell, GridColumn, GridColumns, GridRow, GridSource, Source,
 };
 
+use cell_menu::{CellMenu, MenuCorner};
 use header::{Corner, Header};
 use row::Row;
 
 /// Width in pixels of the column before the first one, with the number of the row or the checkbox that selects the row.
 const LEAD_WIDTH: f64 = 44.0;
+/// The same width if the column also has the button that opens the row.
+const LEAD_WIDTH_WITH_BUTTON: f64 = 68.0;
 
 #[component]
 pub fn DataGrid(
@@ -66,7 +71,10 @@ pub fn DataGrid(
     let widths = state.widths.read();
     let span = |from: usize, to: usize| widths.iter().take(to).skip(from).sum::<f64>();
     let (before, after) = (span(1, window.first_column), span(window.last_column, column_count));
-    let total_width = LEAD_WIDTH + span(0, column_count);
+    let lead = state.lead();
+    // Dioxus compares keys only in lists, so this is a list of at most one menu.
+    let menus: Vec<MenuCorner> = (state.menu)().into_iter().collect();
+    let total_width = lead + span(0, column_count);
     let spacer = |rows: usize| {
         let height = rows as f64 * window::ROW_HEIGHT;
         rsx! {
@@ -98,12 +106,13 @@ pub fn DataGrid(
                 "aria-busy": if busy { "true" },
                 "aria-rowcount": total.map_or(-1, |total| total + 1),
                 "aria-colcount": "{column_count}",
-                style: "inline-size: {total_width}px; --lead: {LEAD_WIDTH}px",
+                style: "inline-size: {total_width}px; --lead: {lead}px",
                 onmousedown: move |event| pointer::down(state, &event),
                 onmouseover: move |event| pointer::over(state, &event),
                 ondoubleclick: move |event| pointer::double(state, &event),
+                oncontextmenu: move |event| pointer::context(state, &event),
                 colgroup {
-                    col { style: "inline-size: {LEAD_WIDTH}px" }
+                    col { style: "inline-size: {lead}px" }
                     // The first column stays in view.
                     col { style: "inline-size: {width_of(0)}px" }
                     if before > 0.0 {
@@ -153,6 +162,10 @@ pub fn DataGrid(
                     }
                 }
             }
+        }
+        // The key draws the menu anew at another place.
+        for corner in menus {
+            CellMenu { key: "{corner.left},{corner.top}", state, corner }
         }
     }
 }

@@ -4,7 +4,7 @@ use dioxus::{html::input_data::MouseButton, prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
 use web_sys::Element as Node;
 
-use super::{CellPosition, cursor::Cursor, state::State};
+use super::{CellPosition, cell_menu::MenuCorner, cursor::Cursor, state::State};
 
 pub(super) fn down(state: State, event: &MouseEvent) {
     let Some(position) = position_of(event).filter(|_| event.trigger_button() == Some(MouseButton::Primary)) else {
@@ -30,6 +30,21 @@ pub(super) fn double(state: State, event: &MouseEvent) {
     if let Some(position) = position_of(event) {
         state.begin_edit(position, None);
     }
+}
+
+/// Opens the menu of a cell. A cell outside of the selection becomes the selection.
+pub(super) fn context(state: State, event: &MouseEvent) {
+    let Some(position) = position_of(event) else { return };
+    event.prevent_default();
+    state.commit();
+    let cursor = state.cursor.peek().within(state.extent());
+    let is_range = cursor.at != cursor.anchor && !cursor.in_header;
+    let is_in_range = cursor.rows().contains(&position.row) && cursor.columns().contains(&position.column);
+    if !is_range || !is_in_range {
+        state.go(Cursor::at(position));
+    }
+    let at = event.client_coordinates();
+    state.open_menu(MenuCorner { left: at.x, top: at.y });
 }
 
 /// Returns the cell under the pointer. Fields and buttons in a cell are not part of it.

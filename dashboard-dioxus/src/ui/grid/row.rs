@@ -50,20 +50,30 @@ pub(super) fn Row(
                 td { "aria-hidden": "true" }
             }
             td { class: "rest",
-                if let Some(name) = name {
-                    button {
-                        class: "btn btn-ghost btn-s row-open",
-                        r#type: "button",
-                        tabindex: "-1",
-                        "aria-label": "Open row {name}",
-                        onclick: move |_| {
-                            let source = state.source.peek().clone();
-                            source.open(CellPosition { row: index, column: 0 });
-                        },
-                        "Open"
-                    }
+                // Rows that can be selected have this button before the first column.
+                if let Some(name) = name.filter(|_| !*state.can_select.read()) {
+                    OpenRow { state, index, name }
                 }
             }
+        }
+    }
+}
+
+/// The button that opens a row.
+#[component]
+fn OpenRow(state: State, index: usize, name: String) -> Element {
+    rsx! {
+        button {
+            class: "btn btn-ghost btn-icon row-open",
+            r#type: "button",
+            tabindex: "-1",
+            "aria-label": "Open row {name}",
+            title: "Open row",
+            onclick: move |_| {
+                let source = state.source.peek().clone();
+                source.open(CellPosition { row: index, column: 0 });
+            },
+            Icon { name: IconName::Sidebar }
         }
     }
 }
@@ -92,6 +102,7 @@ fn Lead(state: State, index: usize, name: Option<String>, is_selected: bool) -> 
                         state.go(Cursor::at(CellPosition { row: index, column: state.position().column }));
                     },
                 }
+                OpenRow { state, index, name }
             }
         }
     }

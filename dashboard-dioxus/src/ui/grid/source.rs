@@ -31,10 +31,23 @@ pub trait GridSource {
         None
     }
 
-    /// Changes a cell. Returns whether the cell can be changed.
-    fn stage(&self, _position: CellPosition, _text: Option<String>) -> bool {
+    /// Returns whether a cell can be changed.
+    fn can_change(&self, _position: CellPosition) -> bool {
         false
     }
+
+    /// Changes cells, as one step for the owner to undo. Returns how many of them can't be changed.
+    fn stage(&self, changes: Vec<CellChange>) -> usize {
+        changes.len()
+    }
+
+    /// Returns whether the page has a filter for the value of a cell.
+    fn can_filter(&self) -> bool {
+        false
+    }
+
+    /// Shows only rows with the value of a cell.
+    fn filter_by(&self, _position: CellPosition) {}
 
     /// Returns whether all rows are selected. `None` if rows can't be selected.
     fn selection(&self) -> Option<bool> {
@@ -47,6 +60,9 @@ pub trait GridSource {
     /// Selects all rows, or deselects all.
     fn select_all(&self, _all: bool) {}
 }
+
+/// A cell and its new text. `None` is `NULL`.
+pub type CellChange = (CellPosition, Option<String>);
 
 /// A source of rows. Two sources are equal if they are the same object.
 #[derive(Clone)]

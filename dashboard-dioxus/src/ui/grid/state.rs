@@ -7,7 +7,8 @@ use wasm_bindgen::JsCast as _;
 use web_sys::{Element as Node, FocusOptions, HtmlElement};
 
 use super::{
-    CellPosition, Field, GridColumn, GridColumns, Source,
+    CellChange, CellPosition, Field, GridColumn, GridColumns, LEAD_WIDTH, LEAD_WIDTH_WITH_BUTTON, Source,
+    cell_menu::MenuCorner,
     cursor::{Cursor, Extent},
     window::{View, Window},
 };
@@ -44,6 +45,8 @@ pub(super) struct State {
     pub(super) edit: Signal<Option<Edit>>,
     /// The text of the cell that is being edited. Typing does not redraw the grid.
     pub(super) draft: Signal<String>,
+    /// Where the menu of the cursor's cell is open.
+    pub(super) menu: Signal<Option<MenuCorner>>,
     pub(super) element: Signal<Option<Node>>,
     focus_requests: Signal<u32>,
 }
@@ -86,6 +89,7 @@ pub(super) fn use_state(
         can_select: use_memo(move || source.read().selection().is_some()),
         edit: use_signal(|| None),
         draft: use_signal(String::new),
+        menu: use_signal(|| None),
         element: use_signal(|| None),
         focus_requests: use_signal(|| 0),
     };
@@ -113,7 +117,7 @@ impl State {
     pub(super) fn go(mut self, cursor: Cursor) {
         let cursor = cursor.within(self.extent());
         if let (Some(view), Some(grid)) = (self.view(), &*self.element.peek()) {
-            let (top, left) = view.reveal(cursor.at, &self.widths.peek());
+            let (top, left) = view.reveal(cursor.at, &self.widths.peek(), self.lead());
             grid.set_scroll_left(left as i32);
             if !cursor.in_header {
                 grid.set_scroll_top(top as i32);
@@ -133,7 +137,45 @@ impl State {
         }
     }
 
-    fn focus_cursor(self) {
+    /// Returns whether there are no rows, and subscribes the caller to it.
+    pub(super) fn is_empty(self) -> bool {
+        (self.rows)() == 0
+    }
+
+    /// Returns the width in pixels of the column before the first one.
+    pub(super) fn lead(self) -> f64 {
+        if (self.can_select)() { LEAD_WIDTH_WITH_BUTTON } else { LEAD_WIDTH }
+    }
+
+    pub(super) fn open_menu(mut self, corner: MenuCorner) {
+        self.menu.set(Some(corner));
+    }
+
+    /// Closes the menu, unless it is open at another place by now.
+    pub(super) fn close_menu(mut self, corner: MenuCorner) {
+        if *self.menu.peek() == Some(corner) {
+            self.menu.set(None);
+        }
+    }
+
+    /// Opens the menu of the cursor's cell under the cell.
+    pub(super) fn open_menu_at_cursor(self) {
+        if let Some(cell) = self.cursor_element() {
+            let bounds = cell.get_bounding_client_rect();
+            self.open_menu(MenuCorner { left: bounds.left(), top: bounds.bottom() });
+        }
+    }
+
+    pub(super) fn focus_cursor(self) {
+        let options = FocusOptions::new();
+        options.set_prevent_scroll(true);
+        if let Some(cell) = self.cursor_element() {
+            let _ = cell.focus_with_options(&options);
+        }
+    }
+
+    /// Returns the cell of the cursor, or the button of its header. `None` if it is not drawn.
+    fn cursor_element(self) -> Option<HtmlElement> {
         let cursor = *self.cursor.peek();
         let CellPosition { row, column } = cursor.at;
         let selector = if cursor.in_header {
@@ -142,12 +184,7 @@ impl State {
             format!("tr[data-row=\"{row}\"] > [data-column=\"{column}\"]")
         };
         let grid = self.element.peek();
-        let cell = grid.as_ref().and_then(|grid| grid.query_selector(&selector).ok().flatten());
-        let options = FocusOptions::new();
-        options.set_prevent_scroll(true);
-        if let Some(cell) = cell.and_then(|cell| cell.dyn_into::<HtmlElement>().ok()) {
-            let _ = cell.focus_with_options(&options);
-        }
+        grid.as_ref()?.query_selector(&selector).ok().flatten()?.dyn_into().ok()
     }
 
     /// Gives the focus to the grid itself, before the element that has it is removed. Keys still reach the grid.
@@ -241,6 +278,16 @@ impl State {
         let text = text.filter(|_| field.choices.is_none());
         self.draft.set(text.unwrap_or_else(|| field.text.clone()));
         self.edit.set(Some(Edit { position, field }));
+    }
+
+    /// Sets the selected cells to `NULL`. Returns whether one of them can be changed.
+    pub(super) fn set_null(self) -> bool {
+        let cursor = self.cursor.peek().within(self.extent());
+        let cells = |row: usize| cursor.columns().map(move |column| (CellPosition { row, column }, None));
+        let changes: Vec<CellChange> = cursor.rows().flat_map(cells).collect();
+        let count = changes.len();
+        let source = self.source.peek().clone();
+        source.stage(changes) < count
     }
 
     /// Stages the text of the cell that is being edited, if there is one, and ends the edit.

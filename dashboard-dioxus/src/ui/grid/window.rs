@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{CellPosition, LEAD_WIDTH};
+use super::CellPosition;
 
 pub(super) const ROW_HEIGHT: f64 = 30.0;
 pub(super) const HEADER_HEIGHT: f64 = 32.0;
@@ -110,8 +110,9 @@ impl View {
         columns.start / 4 * 4..columns.end.next_multiple_of(4)
     }
 
-    /// Returns the scroll position, as top and left, that shows a cell with the least movement.
-    pub(super) fn reveal(self, position: CellPosition, widths: &[f64]) -> (f64, f64) {
+    /// Returns the scroll position, as top and left, that shows a cell with the least movement. `lead` is the width of
+    /// the column before the first one.
+    pub(super) fn reveal(self, position: CellPosition, widths: &[f64], lead: f64) -> (f64, f64) {
         let least = |position: f64, start: f64, size: f64, room: f64| {
             if start < position {
                 start
@@ -126,7 +127,7 @@ impl View {
         if position.column == 0 {
             return (top, self.left);
         }
-        let fixed = LEAD_WIDTH + widths.first().copied().unwrap_or_default();
+        let fixed = lead + widths.first().copied().unwrap_or_default();
         let start: f64 = widths.iter().take(position.column).skip(1).sum();
         let width = widths.get(position.column).copied().unwrap_or_default();
         (top, least(self.left, start, width.min((self.width - fixed).max(1.0)), self.width - fixed))
@@ -196,7 +197,7 @@ mod tests {
             (CellPosition { row: 25, column: 2 }, (600.0, 100.0)),
             (CellPosition { row: 25, column: 20 }, (600.0, 1244.0)),
         ] {
-            assert_eq!(view(600.0, 300.0).reveal(position, &widths), expected, "{position:?}");
+            assert_eq!(view(600.0, 300.0).reveal(position, &widths, 44.0), expected, "{position:?}");
         }
     }
 }

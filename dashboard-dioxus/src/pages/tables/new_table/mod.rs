@@ -5,24 +5,26 @@
 mod column_editor;
 mod sql;
 
-use api_types::{Page, TableSummary};
+use api_types::{DatabaseSchema, Page, TableSummary};
 use dioxus::prelude::*;
 
-use super::table_page::table_address;
+use super::{focus::focus_grid, table_page::table_address};
 use crate::{
     address, dom, draft,
     remote::{self, Method, use_remote},
     ui::{CodeText, CopyButton, Field, Icon, IconName, Mark, Shape, Sheet, messages},
-    value::short_type,
+    value::{identifier, short_type},
 };
 use column_editor::ColumnEditor;
 use sql::{NewColumn, is_complete, name_problem, write_sql};
 
 /// The suggested types. The owner can type any other type.
-const TYPES: [&str; 15] = [
+const TYPES: [&str; 17] = [
     "bigint",
     "integer",
+    "smallint",
     "numeric",
+    "real",
     "double precision",
     "text",
     "varchar(255)",
@@ -51,6 +53,9 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
     );
     let names: Vec<String> =
         tables.value().map(|page| page.items.into_iter().map(|table| table.name).collect()).unwrap_or_default();
+    let id = project.clone();
+    let schema = use_remote::<DatabaseSchema>(use_signal(move || format!("/projects/{id}/schema")).into());
+    let enums: Vec<String> = schema.value().map(|schema| enum_types(&schema)).unwrap_or_default();
     let sql = write_sql(&name.read(), &columns.read(), row_level_security());
     let is_taken = names.contains(&name.read().trim().to_owned());
     let name_error = match name_problem(&name.read()) {
@@ -73,6 +78,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                         remote::forget(&format!("/projects/{project}"));
                         messages::show("Table created");
                         address::go(&table_address(&project, &table));
+                        focus_grid(&table, true);
                     }
                     Err(message) => {
                         remote::forget(&format!("/projects/{project}/tables"));
@@ -135,6 +141,9 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                             label: Some(short_type(data_type)).filter(|short| short != data_type),
                         }
                     }
+                    for name in enums {
+                        option { key: "enum {name}", value: "{name}", label: "enum" }
+                    }
                 }
                 datalist { id: "tables",
                     for name in names {
@@ -191,6 +200,12 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
             }
         }
     }
+}
+
+/// Returns the project's own enum types, as SQL names them.
+fn enum_types(schema: &DatabaseSchema) -> Vec<String> {
+    let own = schema.schemas.iter().filter(|schema| schema.name == "public");
+    own.flat_map(|schema| &schema.enums).map(|of| identifier(&of.name)).collect()
 }
 
 /// Returns the initial columns of the form.

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     address,
     ui::{Dialog, Icon, IconName},
+    value::is_text,
 };
 
 /// Maximum number of recent filters per table.
@@ -18,8 +19,6 @@ const MAX_RECENT_FILTERS: usize = 8;
 #[component]
 pub(super) fn FilterDialog(
     view: View,
-    /// Index of the condition to edit. If there is no such condition, a new one is added.
-    index: usize,
     on_close: EventHandler<()>,
 ) -> Element {
     let columns = use_hook(|| view.detail.peek().columns.clone());
@@ -28,26 +27,30 @@ pub(super) fn FilterDialog(
     let mut kept = use_signal(Vec::<String>::new);
     let mut conditions = use_signal(|| {
         let mut conditions = Vec::new();
-        let texts = address::parameters("where");
-        let is_new = index >= texts.len();
-        for text in texts {
+        for text in address::parameters("where") {
             match Filter::parse(&text) {
-                Some(filter) => conditions.push(Filter { value: filter.shown_or_plain(), ..filter }),
+                Some(filter) => conditions.push(Draft {
+                    filter: Filter { value: filter.shown_or_plain(), ..filter },
+                    is_touched: true,
+                }),
                 None => kept.write().push(text),
             }
         }
-        if is_new || conditions.is_empty() {
-            conditions.push(Filter::new(&first));
+        if conditions.is_empty() {
+            conditions.push(Draft::new(&first));
         }
         conditions
     });
     let store = view.staged.peek().clone();
-    let apply = {
-        let store = store.clone();
+    let mut applied = view.applied;
+    let mut apply = {
+        let columns = columns.clone();
         move || {
+            let conditions = conditions.peek();
+            let complete = conditions.iter().filter(|draft| draft.is_complete(&columns));
             let filters: Vec<String> =
-                kept.peek().iter().cloned().chain(conditions.peek().iter().map(Filter::write)).collect();
-            remember(&store, &filters);
+                kept.peek().iter().cloned().chain(complete.map(|draft| draft.filter.write())).collect();
+            applied.set(filters.clone());
             query::set_filters(filters);
             on_close.call(());
         }
@@ -69,15 +72,15 @@ pub(super) fn FilterDialog(
                     event.prevent_default();
                     apply();
                 },
-                for (position, filter) in conditions().into_iter().enumerate() {
-                    Condition { key: "{position}", columns: columns.clone(), position, filter, conditions }
+                for (position, draft) in conditions().into_iter().enumerate() {
+                    Condition { key: "{position}", columns: columns.clone(), position, draft, conditions }
                 }
                 div { class: "row",
                     button {
                         class: "btn btn-s",
                         r#type: "button",
                         onclick: move |_| {
-                            conditions.write().push(Filter::new(&first));
+                            conditions.write().push(Draft::new(&first));
                         },
                         Icon { name: IconName::Plus }
                         "Add condition"
@@ -110,13 +113,14 @@ pub(super) fn FilterDialog(
 }
 
 #[component]
-fn Condition(columns: Vec<ColumnDetail>, position: usize, filter: Filter, conditions: Signal<Vec<Filter>>) -> Element {
+fn Condition(columns: Vec<ColumnDetail>, position: usize, draft: Draft, conditions: Signal<Vec<Draft>>) -> Element {
     let mut conditions = conditions;
-    let mut change = move |act: &dyn Fn(&mut Filter)| {
-        if let Some(filter) = conditions.write().get_mut(position) {
-            act(filter);
+    let mut change = move |act: &dyn Fn(&mut Draft)| {
+        if let Some(draft) = conditions.write().get_mut(position) {
+            act(draft);
         }
     };
+    let filter = draft.filter;
     let about = columns.iter().find(|column| column.name == filter.column).cloned();
     let data_type = about.as_ref().map_or("text", |column| column.data_type.as_str()).to_owned();
     let operators = operators_for(&data_type);
@@ -128,11 +132,7 @@ fn Condition(columns: Vec<ColumnDetail>, position: usize, filter: Filter, condit
                 "aria-label": "Column",
                 onchange: move |event| {
                     let name = event.value();
-                    change(&|filter| {
-                        filter.column.clone_from(&name);
-                        filter.operator = "eq".to_owned();
-                        filter.value.clear();
-                    });
+                    change(&|draft| *draft = Draft::new(&name));
                 },
                 for column in columns {
                     option {
@@ -148,12 +148,7 @@ fn Condition(columns: Vec<ColumnDetail>, position: usize, filter: Filter, condit
                 "aria-label": "Operator",
                 onchange: move |event| {
                     let name = event.value();
-                    change(&|filter| {
-                        filter.operator.clone_from(&name);
-                        if name == "is" || name == "not.is" {
-                            filter.value = "null".to_owned();
-                        }
-                    });
+                    change(&|draft| draft.choose_operator(&name));
                 },
                 for (name, _, words) in OPERATORS {
                     if operators.contains(&name) {
@@ -168,7 +163,7 @@ fn Condition(columns: Vec<ColumnDetail>, position: usize, filter: Filter, condit
                         "aria-label": "Value",
                         onchange: move |event| {
                             let value = event.value();
-                            change(&|filter| filter.value.clone_from(&value));
+                            change(&|draft| draft.give(&value));
                         },
                         if !choices.contains(&filter.value) {
                             option { value: "{filter.value}", selected: true, "{filter.value}" }
@@ -190,7 +185,7 @@ fn Condition(columns: Vec<ColumnDetail>, position: usize, filter: Filter, condit
                         value: "{filter.value}",
                         oninput: move |event| {
                             let value = event.value();
-                            change(&|filter| filter.value.clone_from(&value));
+                            change(&|draft| draft.give(&value));
                         },
                     }
                 },
@@ -227,12 +222,52 @@ fn choices(operator: &str, column: Option<&ColumnDetail>) -> Option<Vec<String>>
     }
 }
 
-impl Filter {
+/// A condition in the dialog.
+#[derive(Debug, Clone, PartialEq)]
+struct Draft {
+    filter: Filter,
+    /// Whether the owner has given a value, which may be the empty text.
+    is_touched: bool,
+}
+
+impl Draft {
     /// Returns a condition without a value.
     fn new(column: &str) -> Self {
-        Self { operator: "eq".to_owned(), column: column.to_owned(), value: String::new() }
+        let filter = Filter { operator: "eq".to_owned(), column: column.to_owned(), value: String::new() };
+        Self { filter, is_touched: false }
     }
 
+    fn give(&mut self, value: &str) {
+        value.clone_into(&mut self.filter.value);
+        self.is_touched = true;
+    }
+
+    /// Changes the operator. `is` has values of its own, so the value changes with it.
+    fn choose_operator(&mut self, name: &str) {
+        let had_word = compares_with_word(&self.filter.operator);
+        name.clone_into(&mut self.filter.operator);
+        if compares_with_word(name) {
+            self.give("null");
+        } else if had_word {
+            self.filter.value.clear();
+            self.is_touched = false;
+        }
+    }
+
+    /// Returns whether the condition can be applied. Only text can be compared with the empty text.
+    fn is_complete(&self, columns: &[ColumnDetail]) -> bool {
+        let column = columns.iter().find(|column| column.name == self.filter.column);
+        let can_be_empty = column.is_none_or(|column| is_text(&column.data_type));
+        self.is_touched && (can_be_empty || !self.filter.value.is_empty())
+    }
+}
+
+/// Returns whether an operator compares with `NULL`, `true` or `false`.
+fn compares_with_word(operator: &str) -> bool {
+    matches!(operator, "is" | "not.is")
+}
+
+impl Filter {
     /// Returns the value that the dialog's field shows.
     fn shown_or_plain(&self) -> String {
         if self.operator == "ilike" { self.shown_value() } else { self.value.clone() }
@@ -248,7 +283,8 @@ fn recent(table: &str) -> Vec<Vec<String>> {
     text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
-fn remember(table: &str, filters: &[String]) {
+/// Adds filters to the recent ones of a table.
+pub(super) fn remember(table: &str, filters: &[String]) {
     if filters.is_empty() {
         return;
     }
@@ -258,5 +294,43 @@ fn remember(table: &str, filters: &[String]) {
     all.truncate(MAX_RECENT_FILTERS);
     if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(&all)) {
         let _ = storage.set_item(&format!("atlashub.filters.{table}"), &text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, data_type: &str) -> ColumnDetail {
+        ColumnDetail {
+            name: name.to_owned(),
+            data_type: data_type.to_owned(),
+            nullable: true,
+            has_default: false,
+            default: None,
+            identity: None,
+            generated: None,
+            primary_key: false,
+            enum_values: None,
+            comment: None,
+        }
+    }
+
+    #[test]
+    fn only_conditions_with_a_value_are_applied() {
+        let columns = [column("id", "bigint"), column("title", "text")];
+        let is_complete = |draft: &Draft| draft.is_complete(&columns);
+        let (mut id, mut title) = (Draft::new("id"), Draft::new("title"));
+        assert!(!is_complete(&id) && !is_complete(&title), "untouched");
+        id.give("");
+        title.give("");
+        assert!(!is_complete(&id), "a number is never empty");
+        assert!(is_complete(&title), "the empty text");
+        id.choose_operator("is");
+        assert!(is_complete(&id) && id.filter.value == "null");
+        id.choose_operator("eq");
+        assert!(!is_complete(&id), "the word is no number");
+        id.give("0");
+        assert!(is_complete(&id));
     }
 }

@@ -17,8 +17,8 @@ use crate::{
     ui::{
         IconName,
         grid::{
-            CellPosition, CellState, DataGrid, Edited, EditedCell, Field, GridCell, GridColumn, GridColumns, GridRow,
-            GridSource, Source,
+            CellChange, CellPosition, CellState, DataGrid, Edited, EditedCell, Field, GridCell, GridColumn, GridColumns,
+            GridRow, GridSource, Source,
         },
     },
     value::{self, Cell},
@@ -140,18 +140,9 @@ impl Rows {
             return None;
         }
         let table = self.view.staged.peek().clone();
-        Some((Changeable { rows: *self, table, key, column: column.name.clone(), cell }, column))
-    }
-
-    /// Adds a filter by the value of a cell.
-    fn filter_by(&self, position: CellPosition) {
-        let Some((_, column)) = self.column(position.column) else { return };
-        let mut filters = address::parameters("where");
-        filters.push(match self.text(position) {
-            None => query::filter_text("is", &column.name, "null"),
-            Some(text) => query::filter_text("eq", &column.name, &text),
-        });
-        query::set_filters(filters);
+        let empty_is_null =
+            column.nullable && value::refuses_empty(&column.data_type, column.enum_values.as_deref());
+        Some((Changeable { rows: *self, table, key, column: column.name.clone(), cell, empty_is_null }, column))
     }
 
     /// Opens the row that a cell refers to. Returns whether it refers to one.
@@ -202,6 +193,8 @@ impl GridSource for Rows {
 
     fn open(&self, position: CellPosition) {
         if let Some((key, _)) = self.keyed(position.row) {
+            let mut focused = self.view.focused;
+            focused.set(self.column(position.column).map(|(_, column)| column.name));
             address::push_parameter("row", Some(&key.to_parameter()));
         }
     }
@@ -219,15 +212,21 @@ impl GridSource for Rows {
     fn on_key(&self, event: &KeyboardEvent, position: CellPosition) -> bool {
         let modifiers = event.modifiers();
         let control = modifiers.ctrl() || modifiers.meta();
+        // With Caps Lock, the letters are capitals.
+        let letter = match event.key() {
+            Key::Character(letter) => letter.to_ascii_lowercase(),
+            _ => String::new(),
+        };
         match event.key() {
             Key::ArrowRight if modifiers.alt() => return self.follow(position),
             Key::Enter if control => save(),
-            Key::Character(letter) if control && letter == "s" => save(),
-            Key::Character(letter) if control && letter == "z" => {
-                staged::undo(&self.view.staged.peek());
+            _ if control && letter == "s" => save(),
+            _ if control && (letter == "y" || letter == "z" && modifiers.shift()) => {
+                staged::redo(&self.view.staged.peek());
             }
+            _ if control && letter == "z" => staged::undo(&self.view.staged.peek()),
             // Where cells can be edited, typing a letter replaces the value instead.
-            Key::Character(letter) if letter == "f" && !control && !*self.can_edit.peek() => self.filter_by(position),
+            _ if letter == "f" && !control && !*self.can_edit.peek() => self.filter_by(position),
             _ => return false,
         }
         true
@@ -242,10 +241,31 @@ impl GridSource for Rows {
         Some(Field { cell: Edited::new(cell), text, choices })
     }
 
-    fn stage(&self, position: CellPosition, now: Option<String>) -> bool {
-        let Some((cell, _)) = self.changeable(position) else { return false };
-        cell.stage(now);
+    fn can_change(&self, position: CellPosition) -> bool {
+        self.changeable(position).is_some()
+    }
+
+    fn stage(&self, changes: Vec<CellChange>) -> usize {
+        let count = changes.len();
+        let edit = |(position, now)| Some(self.changeable(position)?.0.edit(now));
+        let edits: Vec<staged::Edit> = changes.into_iter().filter_map(edit).collect();
+        let refused = count - edits.len();
+        staged::set(&self.view.staged.peek(), edits);
+        refused
+    }
+
+    fn can_filter(&self) -> bool {
         true
+    }
+
+    fn filter_by(&self, position: CellPosition) {
+        let Some((_, column)) = self.column(position.column) else { return };
+        let mut filters = address::parameters("where");
+        filters.push(match self.text(position) {
+            None => query::filter_text("is", &column.name, "null"),
+            Some(text) => query::filter_text("eq", &column.name, &text),
+        });
+        query::set_filters(filters);
     }
 
     fn selection(&self) -> Option<bool> {
@@ -272,6 +292,7 @@ impl GridSource for Rows {
 }
 
 /// A cell as it was read, with the table, the row and the column under which its edit is staged.
+#[derive(Clone)]
 struct Changeable {
     rows: Rows,
     /// Names the table in the store.
@@ -279,6 +300,21 @@ struct Changeable {
     key: RowKey,
     column: String,
     cell: Cell,
+    /// Whether an empty field of the column stands for `NULL`.
+    empty_is_null: bool,
+}
+
+impl Changeable {
+    /// Returns the change that stages a text, and no longer marks the cell as refused.
+    fn edit(self, now: Option<String>) -> staged::Edit {
+        let mut wrong = self.rows.view.wrong;
+        if wrong.peek().iter().any(|wrong| wrong.key == self.key && wrong.column == self.column) {
+            wrong.write().retain(|wrong| wrong.key != self.key || wrong.column != self.column);
+        }
+        let was_text = self.cell.text.as_deref().map(str::to_owned);
+        let now = now.filter(|now| !now.is_empty() || !self.empty_is_null);
+        (self.key, self.column, StagedCell { was: self.cell.json.to_string(), was_text, now })
+    }
 }
 
 impl EditedCell for Changeable {
@@ -292,11 +328,7 @@ impl EditedCell for Changeable {
     }
 
     fn stage(&self, now: Option<String>) {
-        let mut wrong = self.rows.view.wrong;
-        wrong.write().retain(|wrong| wrong.key != self.key || wrong.column != self.column);
-        let was_text = self.cell.text.as_deref().map(str::to_owned);
-        let cell = StagedCell { was: self.cell.json.to_string(), was_text, now };
-        staged::set(&self.table, &self.key, &self.column, cell);
+        staged::set(&self.table, vec![self.clone().edit(now)]);
     }
 }
 

@@ -29,6 +29,7 @@ use api_types::{TableDetail, TableKind};
 use dioxus::prelude::*;
 
 use super::{
+    counted::{Counted, is_small},
     sql_link::SqlButton,
     table_page::{Shared, table_path},
     view_as::{self, Refused},
@@ -48,6 +49,7 @@ use query::{RowQuery, key_columns};
 use save::Saving;
 use sheet::{ExistingRow, NewRow, open_new_row};
 use toolbar::Toolbar;
+pub(super) use unsaved::LostChanges;
 use unsaved::Unsaved;
 
 /// The state that the parts of the tab share.
@@ -72,6 +74,10 @@ struct View {
     wrong: Signal<Vec<WrongCell>>,
     deleting: Signal<Vec<RowKey>>,
     saving: Signal<Saving>,
+    /// The filters that the dialog applied last. They become recent filters when their rows have been read.
+    applied: Signal<Vec<String>>,
+    /// Name of the column whose field gets the focus when a row opens.
+    focused: Signal<Option<String>>,
 }
 
 /// A cell whose value was refused.
@@ -119,7 +125,13 @@ pub(super) fn Rows(project: ReadSignal<String>, table: ReadSignal<String>, detai
             ErrorBox { what: "Rows could not be loaded.", failure, on_retry: move |()| view.refresh() }
         },
         (None, None) => rsx! { LoadingTable { name: "Rows of {table}", columns: 6 } },
-        (Some(page), failure) if page.rows.is_empty() && failure.is_none() => rsx! { NoRows { view, has_filters } },
+        (Some(page), failure) if page.rows.is_empty() && failure.is_none() => rsx! {
+            // The headers of the columns.
+            if !is_narrow {
+                div { class: "grid-of-none", Grid { view, page: PageRef(page) } }
+            }
+            NoRows { view, has_filters }
+        },
         (Some(page), failure) => rsx! {
             if let Some(failure) = failure {
                 ErrorBox { what: "Rows could not be loaded.", failure, on_retry: move |()| view.refresh() }
@@ -192,6 +204,8 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
         wrong: use_signal(Vec::new),
         deleting: use_signal(Vec::new),
         saving: use_signal(Saving::default),
+        applied: use_signal(Vec::new),
+        focused: use_signal(|| None),
     };
     let _: crate::route::Route = use_route();
     let current = RowQuery::current();
@@ -214,23 +228,43 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
         let detail = detail.read();
         (detail.0.columns.clone(), key_columns(&detail))
     });
+    let counted = use_context::<Counted>();
+    // The selection of rows that `page` contains.
+    let mut shown = use_signal(|| None::<RowQuery>);
     // A new read drops the future of the previous one, so that a late response is ignored.
     use_resource(move || {
         let _ = (view.generation.read(), shape.read());
         let query = query.read().clone();
-        let count = if *view.exact.read() { "exact" } else { "estimated" };
         let detail = detail.peek().0.clone();
+        let count = if *view.exact.read() || is_small(&detail) { "exact" } else { "estimated" };
         let path = query.path(view, &detail, count);
-        let View { mut page, mut failure, mut loading, mut updated_at, .. } = view;
+        let View { mut page, mut failure, mut loading, mut updated_at, mut selected, mut applied, .. } = view;
         async move {
             loading.set(true);
             match data::read(&path, &detail).await {
                 Ok(rows) => {
+                    if query.filters.is_empty() {
+                        let total = rows.total.filter(|_| !rows.total_is_estimate);
+                        counted.set(&view.project.peek(), &detail.name, total);
+                    }
                     page.set(Some(Rc::new(rows)));
                     failure.set(None);
                     updated_at.set(js_sys::Date::now());
+                    if !query.filters.is_empty() && *applied.peek() == query.filters {
+                        filters::remember(&view.staged.peek(), &query.filters);
+                        applied.set(Vec::new());
+                    }
+                    shown.set(Some(query));
                 }
-                Err(refused) => failure.set(Some(refused)),
+                Err(refused) => {
+                    // Under other filters, the old rows must not be taken for those that match, and so be deleted.
+                    if shown.peek().as_ref() != Some(&query) {
+                        page.set(None);
+                        selected.set(BTreeSet::new());
+                        shown.set(None);
+                    }
+                    failure.set(Some(refused));
+                }
             }
             loading.set(false);
         }

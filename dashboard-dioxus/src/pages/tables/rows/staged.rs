@@ -1,5 +1,9 @@
 //! Changes of cells that are not saved yet. Each change is also written to `sessionStorage`, so that it survives
 //! navigation, a reload and the end of the session.
+//!
+//! [`steps`] undoes changes and repeats them.
+
+mod steps;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::RowKey;
 use crate::value::Cell;
+use steps::{Before, Step};
 
 /// The changes of one table.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -16,7 +21,10 @@ pub(super) struct Staged {
     pub(super) rows: Vec<StagedRow>,
     /// Steps for [`undo`], oldest first.
     #[serde(default)]
-    history: Vec<Undo>,
+    steps: Vec<Step>,
+    /// Steps for [`redo`]. The last one was undone last.
+    #[serde(default)]
+    undone: Vec<Step>,
 }
 
 /// The changes of one row.
@@ -37,12 +45,8 @@ pub(super) struct StagedCell {
     pub(super) now: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Undo {
-    key: RowKey,
-    column: String,
-    before: Option<StagedCell>,
-}
+/// A cell, by the key of its row and the name of its column, and its new value.
+pub(super) type Edit = (RowKey, String, StagedCell);
 
 static STAGED: GlobalSignal<HashMap<String, Staged>> = Signal::global(HashMap::new);
 static NOT_STORED: GlobalSignal<bool> = Signal::global(|| false);
@@ -64,26 +68,19 @@ pub(super) fn peek(table: &str) -> Staged {
     STAGED.peek().get(table).cloned().unwrap_or_default()
 }
 
-/// Stages the value of a cell. Setting the value that was read removes the change.
-pub(super) fn set(table: &str, key: &RowKey, column: &str, cell: StagedCell) {
-    change(table, |staged| {
-        let before = staged.cell(key, column).cloned();
-        if before.as_ref() == Some(&cell) {
-            return;
-        }
-        staged.history.push(Undo { key: key.clone(), column: column.to_owned(), before });
-        let is_restored = cell.now == cell.was_text;
-        staged.put(key, column, (!is_restored).then_some(cell));
-    });
+/// Stages the values of cells, as one step of [`undo`]. Setting the value that was read removes the change.
+pub(super) fn set(table: &str, edits: Vec<Edit>) {
+    change(table, |staged| staged.set(edits));
 }
 
 /// Stages the text of a field while it is typed. All keystrokes in a field are one step of [`undo`].
 pub(super) fn type_in(table: &str, key: &RowKey, column: &str, cell: StagedCell) {
     change(table, |staged| {
-        let is_last = staged.history.last().is_some_and(|undo| undo.key == *key && undo.column == column);
-        if !is_last {
+        let last = staged.steps.last().map(Vec::as_slice);
+        let is_last = matches!(last, Some([last]) if last.key == *key && last.column == column);
+        if !is_last || !staged.undone.is_empty() {
             let before = staged.cell(key, column).cloned();
-            staged.history.push(Undo { key: key.clone(), column: column.to_owned(), before });
+            staged.push(vec![Before { key: key.clone(), column: column.to_owned(), before }]);
         }
         let is_restored = cell.now == cell.was_text;
         staged.put(key, column, (!is_restored).then_some(cell));
@@ -95,29 +92,27 @@ pub(super) fn unset(table: &str, key: &RowKey, column: &str) {
     change(table, |staged| {
         let before = staged.cell(key, column).cloned();
         if before.is_some() {
-            staged.history.push(Undo { key: key.clone(), column: column.to_owned(), before });
+            staged.push(vec![Before { key: key.clone(), column: column.to_owned(), before }]);
             staged.put(key, column, None);
         }
     });
 }
 
-/// Undoes the last change. Returns whether there was one.
-pub(super) fn undo(table: &str) -> bool {
-    let mut undone = false;
-    change(table, |staged| {
-        if let Some(Undo { key, column, before }) = staged.history.pop() {
-            staged.put(&key, &column, before);
-            undone = true;
-        }
-    });
-    undone
+/// Undoes the last step.
+pub(super) fn undo(table: &str) {
+    change(table, Staged::undo);
+}
+
+/// Repeats the step that was undone last. Does nothing if there was another change since then.
+pub(super) fn redo(table: &str) {
+    change(table, Staged::redo);
 }
 
 /// Discards the changes of a row.
 pub(super) fn discard_row(table: &str, key: &RowKey) {
     change(table, |staged| {
         staged.rows.retain(|row| row.key != *key);
-        staged.history.retain(|undo| undo.key != *key);
+        staged.forget_steps(key);
     });
 }
 
@@ -136,13 +131,20 @@ pub(super) fn discard_saved(table: &str, saved: &StagedRow) {
                 later.was_text.clone_from(&cell.now);
             }
         }
-        staged.history.retain(|undo| undo.key != saved.key);
+        staged.forget_steps(&saved.key);
     });
 }
 
-/// Discards all changes of a table.
-pub(super) fn discard(table: &str) {
-    change(table, |staged| *staged = Staged::default());
+/// Discards all changes of a table, as one step of [`undo`], and returns them.
+pub(super) fn discard(table: &str) -> Vec<StagedRow> {
+    let mut discarded = Vec::new();
+    change(table, |staged| discarded = staged.discard());
+    discarded
+}
+
+/// Stages discarded changes again, except of cells that were changed since then.
+pub(super) fn restore(table: &str, discarded: &[StagedRow]) {
+    change(table, |staged| staged.restore(discarded));
 }
 
 /// Replaces the values that were read with the current ones, so that saving overwrites them.
@@ -169,7 +171,7 @@ impl Staged {
 
     /// Returns the changes of one row.
     pub(super) fn only(&self, key: &RowKey) -> Self {
-        Self { rows: self.rows.iter().filter(|row| row.key == *key).cloned().collect(), history: Vec::new() }
+        Self { rows: self.rows.iter().filter(|row| row.key == *key).cloned().collect(), ..Self::default() }
     }
 
     pub(super) fn row(&self, key: &RowKey) -> Option<&StagedRow> {
@@ -207,9 +209,6 @@ fn change(table: &str, act: impl FnOnce(&mut Staged)) {
     let mut all = STAGED.write();
     let staged = all.entry(table.to_owned()).or_default();
     act(staged);
-    if staged.rows.is_empty() {
-        staged.history.clear();
-    }
     let is_stored = store(table, staged);
     if *NOT_STORED.peek() == is_stored {
         *NOT_STORED.write() = !is_stored;
@@ -252,9 +251,13 @@ mod tests {
         StagedCell { was: format!("\"{was}\""), was_text: Some(was.to_owned()), now: now.map(str::to_owned) }
     }
 
+    fn key(id: &str) -> RowKey {
+        RowKey(vec![("id".to_owned(), id.to_owned())])
+    }
+
     #[test]
     fn staged_cell_can_be_changed_again() {
-        let key = RowKey(vec![("id".to_owned(), "\"1\"".to_owned())]);
+        let key = key("1");
         let mut staged = Staged::default();
         staged.put(&key, "a", Some(cell("x", Some("y"))));
         assert_eq!(staged.only(&key).counts(), (1, 1));
@@ -267,7 +270,6 @@ mod tests {
     #[test]
     fn changes_are_counted_by_cell_and_row() {
         let mut staged = Staged::default();
-        let key = |id: &str| RowKey(vec![("id".to_owned(), id.to_owned())]);
         staged.put(&key("1"), "a", Some(cell("x", Some("y"))));
         staged.put(&key("1"), "b", Some(cell("x", None)));
         staged.put(&key("2"), "a", Some(cell("x", Some("z"))));

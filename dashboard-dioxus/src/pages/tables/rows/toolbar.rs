@@ -20,7 +20,7 @@ use crate::{
 #[component]
 pub(super) fn Toolbar(view: View) -> Element {
     let filters = address::use_parameters("where");
-    let mut filtering = use_signal(|| None::<usize>);
+    let mut filtering = use_signal(|| false);
     let mut sorting = use_signal(|| false);
     let mut deleting = view.deleting;
     let selected = view.selected.read().len();
@@ -32,7 +32,7 @@ pub(super) fn Toolbar(view: View) -> Element {
                 class: "btn btn-ghost",
                 r#type: "button",
                 "aria-haspopup": "dialog",
-                onclick: move |_| filtering.set(Some(usize::MAX)),
+                onclick: move |_| filtering.set(true),
                 Icon { name: IconName::Filter }
                 "Filter"
                 if !filters.is_empty() {
@@ -52,7 +52,7 @@ pub(super) fn Toolbar(view: View) -> Element {
             }
             ColumnChoice { view }
             for (index, text) in filters.into_iter().enumerate() {
-                Chip { key: "{index}-{text}", text, onedit: move |()| filtering.set(Some(index)), index }
+                Chip { key: "{index}-{text}", text, onedit: move |()| filtering.set(true), index }
             }
             span { class: "push row row-1",
                 if selected > 0 {
@@ -93,8 +93,8 @@ pub(super) fn Toolbar(view: View) -> Element {
                 }
             }
         }
-        if let Some(index) = filtering() {
-            FilterDialog { view, index, on_close: move |()| filtering.set(None) }
+        if filtering() {
+            FilterDialog { view, on_close: move |()| filtering.set(false) }
         }
         if sorting() {
             SortDialog { view, on_close: move |()| sorting.set(false) }

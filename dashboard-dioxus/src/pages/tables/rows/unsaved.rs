@@ -8,7 +8,7 @@ use super::{
     save::{self, Problem, Saving, counts_in_words},
     staged::{self, Staged},
 };
-use crate::ui::{Dialog, Mark, Shape, messages};
+use crate::ui::{CopyButton, Dialog, Mark, Shape, messages};
 
 #[component]
 pub(super) fn Unsaved(view: View) -> Element {
@@ -61,9 +61,10 @@ pub(super) fn Unsaved(view: View) -> Element {
                     disabled: is_busy,
                     onclick: move |_| {
                         let mut wrong = view.wrong;
-                        staged::discard(&view.staged.peek());
+                        let table = view.staged.peek().clone();
+                        let discarded = staged::discard(&table);
                         wrong.set(Vec::new());
-                        messages::show("Changes discarded");
+                        messages::show_with_undo("Changes discarded", move || staged::restore(&table, &discarded));
                     },
                     "Discard changes"
                 }
@@ -106,18 +107,70 @@ fn Review(staged: Staged, on_close: EventHandler<()>) -> Element {
                     "Close"
                 }
             },
-            ul { class: "review", "aria-label": "Changes",
-                for row in staged.rows {
-                    for (column, cell) in row.cells {
-                        li { key: "{row.key.words()} {column}", class: "mono",
-                            "{row.key.words()} · {column} "
-                            span { class: "muted", {text_or_null(cell.was_text.as_deref())} }
-                            " → "
-                            {text_or_null(cell.now.as_deref())}
-                        }
+            Changes { staged }
+        }
+    }
+}
+
+/// The list of all changes.
+#[component]
+fn Changes(staged: Staged) -> Element {
+    rsx! {
+        ul { class: "review", "aria-label": "Changes",
+            for row in staged.rows {
+                for (column, cell) in row.cells {
+                    li { key: "{row.key.words()} {column}", class: "mono",
+                        "{row.key.words()} · {column} "
+                        span { class: "muted", {text_or_null(cell.was_text.as_deref())} }
+                        " → "
+                        {text_or_null(cell.now.as_deref())}
                     }
                 }
             }
         }
     }
+}
+
+/// The changes that are staged for a table that no longer exists, to be copied.
+#[component]
+pub(in crate::pages::tables) fn LostChanges(project: ReadSignal<String>, table: ReadSignal<String>) -> Element {
+    let store = format!("{project}.{table}");
+    let staged = staged::of(&store);
+    let (cells, rows) = staged.counts();
+    if cells == 0 {
+        return rsx! {};
+    }
+    let text = values_in_words(&staged);
+    rsx! {
+        section { class: "section stack stack-2", "aria-label": "Unsaved changes",
+            div { class: "row wrap",
+                Mark { shape: Shape::Attention }
+                strong { {counts_in_words(cells, rows)} }
+                span { "can no longer be saved." }
+                CopyButton { name: "Copy changes", label: "Copy changes", text }
+                button {
+                    class: "btn btn-ghost btn-s",
+                    r#type: "button",
+                    onclick: move |_| {
+                        let discarded = staged::discard(&store);
+                        let store = store.clone();
+                        messages::show_with_undo("Changes discarded", move || staged::restore(&store, &discarded));
+                    },
+                    "Discard changes"
+                }
+            }
+            Changes { staged }
+        }
+    }
+}
+
+/// Returns the new values as lines, each with the key of its row and its column. Values are whole.
+fn values_in_words(staged: &Staged) -> String {
+    let mut lines = Vec::new();
+    for row in &staged.rows {
+        for (column, cell) in &row.cells {
+            lines.push(format!("{} · {column}\t{}", row.key.words(), cell.now.as_deref().unwrap_or("NULL")));
+        }
+    }
+    lines.join("\n")
 }

@@ -8,6 +8,7 @@ use dioxus::prelude::*;
 use super::{
     FORM, copies, field_problems,
     fields::{FieldValue, RowFields},
+    first_field::first_to_change,
     open_copy,
     referenced_by::ReferencedBy,
     whole_value::whole_texts,
@@ -18,11 +19,12 @@ use crate::{
         View,
         data::{self, Row, RowKey},
         problem::ProblemBox,
+        query::key_columns,
         save::{self, Problem, Saving},
         staged::{self, Staged, StagedCell},
     },
     ui::{ErrorBox, Icon, IconName, Sheet, messages},
-    value::{Cell, is_document, one_line},
+    value::{Cell, is_document, one_line, refuses_empty},
 };
 
 /// Bytes above which only the beginning of a value is read at first.
@@ -97,6 +99,10 @@ fn RowForm(
     let staged = staged::of(&view.staged.read());
     let values = values(&detail, &row.read(), &staged, &row_key);
     let mut problem = use_signal(|| None::<Problem>);
+    let focused = use_hook(|| {
+        let key = key_columns(&detail).unwrap_or_default();
+        first_to_change(&detail.columns, &key, view.focused.peek().as_deref())
+    });
     let is_dirty = staged.row(&row_key).is_some();
     let is_busy = *view.saving.read() != Saving::Idle;
     let problems = match &*problem.read() {
@@ -170,7 +176,11 @@ fn RowForm(
                 }
             },
             div { class: "row row-1 sheet-acts",
-                CopyAct { label: "Copy as JSON", onselect: move |()| copy(view, as_json.clone(), copies::as_json) }
+                CopyAct {
+                    label: "Copy as JSON",
+                    autofocus: focused.is_none(),
+                    onselect: move |()| copy(view, as_json.clone(), copies::as_json),
+                }
                 CopyAct {
                     label: "Copy as INSERT",
                     onselect: move |()| copy(view, as_insert.clone(), copies::as_insert),
@@ -200,10 +210,22 @@ fn RowForm(
                     values,
                     row_key: row_key.clone(),
                     can_edit,
+                    focused,
                     problems,
                     on_change: {
                         let (detail, row_key) = (detail.clone(), row_key.clone());
-                        move |(index, now)| stage(view, &detail, &row.peek(), &row_key, index, now)
+                        move |(index, now)| {
+                            // The reason was about the value before.
+                            let name = detail.columns.get(index).map(|column| &column.name);
+                            let is_about = |problem: &Problem| match problem {
+                                Problem::Refused { columns, .. } => name.is_some_and(|name| columns.contains(name)),
+                                Problem::Changed { .. } | Problem::Gone { .. } => false,
+                            };
+                            if problem.peek().as_ref().is_some_and(is_about) {
+                                problem.set(None);
+                            }
+                            stage(view, &detail, &row.peek(), &row_key, index, now);
+                        }
                     },
                     on_load: move |(index, whole): (usize, String)| {
                         let loaded = with_whole(&detail, &row.peek(), index, whole);
@@ -217,9 +239,13 @@ fn RowForm(
 }
 
 #[component]
-fn CopyAct(label: &'static str, onselect: EventHandler<()>) -> Element {
+fn CopyAct(
+    label: &'static str,
+    #[props(default)] autofocus: bool,
+    onselect: EventHandler<()>,
+) -> Element {
     rsx! {
-        button { class: "btn btn-ghost btn-s", r#type: "button", onclick: move |_| onselect.call(()),
+        button { class: "btn btn-ghost btn-s", r#type: "button", autofocus, onclick: move |_| onselect.call(()),
             Icon { name: IconName::Copy }
             "{label}"
         }
@@ -243,6 +269,9 @@ fn stage(view: View, detail: &TableDetail, row: &Row, key: &RowKey, index: usize
     let table = view.staged.peek();
     let Some((column, cell)) = detail.columns.get(index).zip(row.0.get(index)) else { return };
     let Some(now) = now else { return staged::unset(&table, key, &column.name) };
+    // An empty field stands for `NULL`, unless the empty text is a value of the type.
+    let refuses_empty = column.nullable && refuses_empty(&column.data_type, column.enum_values.as_deref());
+    let now = now.filter(|now| !now.is_empty() || !refuses_empty);
     let changed = match staged::peek(&table).cell(key, &column.name) {
         Some(before) => StagedCell { now, ..before.clone() },
         None if cell.json.len() > MAX_COMPARED_BYTES => {

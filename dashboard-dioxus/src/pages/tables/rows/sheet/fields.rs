@@ -114,7 +114,7 @@ fn RowField(
                             },
                         }
                     }
-                    if is_new && is_open && is_changed {
+                    if is_new && is_open && is_changed && has_default(&column) {
                         FieldAct {
                             label: "Default",
                             name: "Use the default of {column.name}",
@@ -138,6 +138,7 @@ fn RowField(
                     bytes,
                     row_key: row_key.clone(),
                     start: now.clone().unwrap_or_default(),
+                    autofocus,
                     on_load,
                 }
             } else {
@@ -225,6 +226,8 @@ fn Input(
         };
     }
     if let Some(choices) = choices {
+        let can_be_left = value.before.is_none() && (has_default(&column) || column.nullable);
+        let default = self::placeholder(&column, &FieldValue { now: None, ..value.clone() });
         return rsx! {
             select {
                 id: "{id}",
@@ -234,7 +237,12 @@ fn Input(
                 "aria-invalid": if is_wrong { "true" },
                 "aria-describedby": described_by,
                 onchange: move |event| onchange.call(event.value()),
-                option { value: "", disabled: true, selected: now.is_none(), "{placeholder}" }
+                if can_be_left {
+                    option { value: "", selected: value.now.is_none(), "{default}" }
+                }
+                if !can_be_left || value.now == Some(None) {
+                    option { value: "", disabled: true, selected: now.is_none(), "{placeholder}" }
+                }
                 for choice in choices {
                     option { key: "{choice}", value: "{choice}", selected: now.as_ref() == Some(&choice), "{choice}" }
                 }
@@ -280,20 +288,12 @@ fn Input(
 }
 
 /// Returns whether the database always sets the value itself.
-fn is_generated(column: &ColumnDetail) -> bool {
+pub(super) fn is_generated(column: &ColumnDetail) -> bool {
     column.generated.is_some() || column.identity == Some(IdentityKind::Always)
 }
 
-fn has_default(column: &ColumnDetail) -> bool {
+pub(super) fn has_default(column: &ColumnDetail) -> bool {
     column.has_default || column.identity.is_some()
-}
-
-/// Returns the index of the first column of a new row that the owner fills in: the first column without a default, or
-/// else the first column that can be edited.
-pub(super) fn first_to_fill(columns: &[ColumnDetail]) -> Option<usize> {
-    let can_edit = |column: &ColumnDetail| !is_generated(column);
-    let first = columns.iter().position(|column| can_edit(column) && !has_default(column));
-    first.or_else(|| columns.iter().position(can_edit))
 }
 
 /// Returns the placeholder of an empty field: the value that it stands for.

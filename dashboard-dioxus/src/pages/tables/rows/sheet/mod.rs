@@ -2,12 +2,14 @@
 //!
 //! [`existing`] is the form of an existing row; its edits are staged, as in the grid. [`new_row`] is the form of a new
 //! row, and [`insert`] sends it. Both forms consist of [`fields`], with [`reference_field`] for foreign keys and
-//! [`whole_value`] for values of which only the beginning was read. [`referenced_by`] counts the rows of other tables
-//! that refer to the row, [`copies`] writes a row as JSON and SQL, [`format_json`] indents documents.
+//! [`whole_value`] for values of which only the beginning was read. [`first_field`] finds the field that has the focus
+//! first. [`referenced_by`] counts the rows of other tables that refer to the row, [`copies`] writes a row as JSON and
+//! SQL, [`format_json`] indents documents.
 
 mod copies;
 mod existing;
 mod fields;
+mod first_field;
 mod format_json;
 mod insert;
 mod new_row;

@@ -4,12 +4,16 @@ use dioxus::prelude::*;
 
 use super::{
     FORM, NewValues, draft_name, field_problems,
-    fields::{FieldValue, RowFields, first_to_fill},
+    fields::{FieldValue, RowFields},
+    first_field::first_to_fill,
     insert::{Inserted, insert},
 };
 use crate::{
     address, draft,
-    pages::tables::rows::{View, data::RowKey},
+    pages::tables::{
+        focus::focus_grid,
+        rows::{View, data::RowKey},
+    },
     ui::{CodeText, Link, Mark, Shape, Sheet, messages},
     value::{is_document, is_text},
 };
@@ -21,6 +25,14 @@ struct Problem {
     columns: Vec<String>,
     /// An existing row with the same values, which the request may have created.
     found: Option<RowKey>,
+}
+
+impl Problem {
+    /// Returns the problem of the other columns.
+    fn without(mut self, column: &str) -> Self {
+        self.columns.retain(|other| other != column);
+        self
+    }
 }
 
 #[component]
@@ -54,9 +66,10 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                 match insert(view, &values, move || checking.set(true)).await {
                     Inserted::Yes => {
                         draft::forget(&name);
-                        messages::show("Row inserted");
+                        messages::show("Row created");
                         view.refresh();
                         close();
+                        focus_grid(&view.table.peek(), false);
                     }
                     Inserted::No { message, columns } => problem.set(Some(Problem { message, columns, found: None })),
                     Inserted::Perhaps(found) => {
@@ -114,6 +127,13 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                     problems,
                     on_change: move |(index, now): (usize, Option<Option<String>>)| {
                         let Some(column) = detail.columns.get(index) else { return };
+                        // The reason was about the value before.
+                        let is_about = |problem: &Problem| problem.columns.contains(&column.name);
+                        let about = problem.peek().clone().filter(is_about);
+                        if let Some(about) = about {
+                            let rest = about.without(&column.name);
+                            problem.set(Some(rest).filter(|rest| !rest.columns.is_empty()));
+                        }
                         // An empty field stands for the default, except in columns of text, where it is the empty text.
                         let is_empty = now.as_ref().is_some_and(|now| now.as_deref() == Some(""));
                         let can_be_empty = is_text(&column.data_type) && !is_document(&column.data_type);

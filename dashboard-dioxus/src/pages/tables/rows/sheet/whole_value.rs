@@ -19,6 +19,7 @@ pub(super) fn WholeValue(
     bytes: u64,
     row_key: Option<RowKey>,
     start: String,
+    autofocus: bool,
     on_load: EventHandler<String>,
 ) -> Element {
     let mut busy = use_signal(|| false);
@@ -33,6 +34,7 @@ pub(super) fn WholeValue(
             id: "{id}",
             class: "input mono",
             rows: 4,
+            autofocus,
             readonly: true,
             "aria-readonly": "true",
             "aria-describedby": "{id}-cut",

@@ -1,0 +1,41 @@
+//! Moves the focus to the grid of a table after a form has created something in it.
+
+use gloo_timers::future::TimeoutFuture;
+use wasm_bindgen::JsCast as _;
+use web_sys::{Element, HtmlElement};
+
+use crate::dom;
+
+/// Milliseconds between two looks at the page, and the maximum number of them.
+const INTERVAL_MS: u32 = 100;
+const MAX_LOOKS: u32 = 20;
+
+/// Focuses the grid of a table as soon as the page shows it: its cell with the tab stop, or its first header if the
+/// table `is_empty`. Does nothing if the owner types elsewhere by then.
+pub(super) fn focus_grid(table: &str, is_empty: bool) {
+    let name = format!("Rows of {table}");
+    let selector = if is_empty { "th button" } else { "td[tabindex='0']" };
+    dioxus::core::spawn_forever(async move {
+        for _ in 0..MAX_LOOKS {
+            // The form that closes first returns the focus to the button that opened it.
+            TimeoutFuture::new(INTERVAL_MS).await;
+            let active = dom::active_element();
+            let is_in = |selector: &str| {
+                active.as_ref().is_some_and(|active: &Element| matches!(active.matches(selector), Ok(true)))
+            };
+            if is_in(".sheet *") {
+                continue;
+            }
+            if is_in("input, textarea, select") {
+                return;
+            }
+            let is_table = |grid: &HtmlElement| grid.get_attribute("aria-label").as_deref() == Some(name.as_str());
+            let grid = dom::find_all(".data-grid table").into_iter().find(is_table);
+            let found = grid.and_then(|grid| grid.query_selector(selector).ok().flatten());
+            if let Some(element) = found.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
+                let _ = element.focus();
+                return;
+            }
+        }
+    });
+}

@@ -1,0 +1,151 @@
+//! Undoes changes of cells, and repeats them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Edit, Staged, StagedCell, StagedRow};
+use crate::pages::tables::rows::data::RowKey;
+
+/// The cells that one action has changed, such as pasting.
+pub(super) type Step = Vec<Before>;
+
+/// The change of a cell before a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Before {
+    pub(super) key: RowKey,
+    pub(super) column: String,
+    pub(super) before: Option<StagedCell>,
+}
+
+impl Staged {
+    pub(super) fn set(&mut self, edits: Vec<Edit>) {
+        let mut step = Step::new();
+        for (key, column, cell) in edits {
+            let before = self.cell(&key, &column).cloned();
+            if before.as_ref() == Some(&cell) {
+                continue;
+            }
+            let is_restored = cell.now == cell.was_text;
+            self.put(&key, &column, (!is_restored).then_some(cell));
+            step.push(Before { key, column, before });
+        }
+        self.push(step);
+    }
+
+    pub(super) fn undo(&mut self) {
+        if let Some(step) = self.steps.pop() {
+            let reverse = self.revert(step);
+            self.undone.push(reverse);
+        }
+    }
+
+    pub(super) fn redo(&mut self) {
+        if let Some(step) = self.undone.pop() {
+            let reverse = self.revert(step);
+            self.steps.push(reverse);
+        }
+    }
+
+    /// Gives the cells of a step the changes from before it. Returns the step that reverts this.
+    fn revert(&mut self, step: Step) -> Step {
+        let mut reverse = Step::new();
+        for Before { key, column, before } in step.into_iter().rev() {
+            let now = self.cell(&key, &column).cloned();
+            self.put(&key, &column, before);
+            reverse.push(Before { key, column, before: now });
+        }
+        reverse
+    }
+
+    /// Adds a step for [`Staged::undo`].
+    pub(super) fn push(&mut self, step: Step) {
+        if !step.is_empty() {
+            self.undone.clear();
+            self.steps.push(step);
+        }
+    }
+
+    /// Removes a row from the steps, because its changes were saved or discarded.
+    pub(super) fn forget_steps(&mut self, key: &RowKey) {
+        for steps in [&mut self.steps, &mut self.undone] {
+            steps.iter_mut().for_each(|step| step.retain(|cell| cell.key != *key));
+            steps.retain(|step| !step.is_empty());
+        }
+    }
+
+    pub(super) fn discard(&mut self) -> Vec<StagedRow> {
+        let discarded = std::mem::take(&mut self.rows);
+        let mut step = Step::new();
+        for row in &discarded {
+            let before = |(column, cell): (&String, &StagedCell)| Before {
+                key: row.key.clone(),
+                column: column.clone(),
+                before: Some(cell.clone()),
+            };
+            step.extend(row.cells.iter().map(before));
+        }
+        self.push(step);
+        discarded
+    }
+
+    pub(super) fn restore(&mut self, discarded: &[StagedRow]) {
+        let mut edits = Vec::new();
+        for row in discarded {
+            let free = row.cells.iter().filter(|(column, _)| self.cell(&row.key, column).is_none());
+            edits.extend(free.map(|(column, cell)| (row.key.clone(), column.clone(), cell.clone())));
+        }
+        self.set(edits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: &str) -> RowKey {
+        RowKey(vec![("id".to_owned(), id.to_owned())])
+    }
+
+    fn edit(id: &str, now: &str) -> Edit {
+        let cell = StagedCell {
+            was: "\"x\"".to_owned(),
+            was_text: Some("x".to_owned()),
+            now: Some(now.to_owned()),
+        };
+        (key(id), "a".to_owned(), cell)
+    }
+
+    #[test]
+    fn cells_of_one_action_are_undone_together() {
+        let mut staged = Staged::default();
+        staged.set(vec![edit("1", "y")]);
+        staged.set(vec![edit("1", "z"), edit("2", "z"), edit("3", "z")]);
+        staged.undo();
+        assert_eq!(staged.counts(), (1, 1));
+        assert_eq!(staged.cell(&key("1"), "a").and_then(|cell| cell.now.as_deref()), Some("y"));
+        staged.redo();
+        assert_eq!(staged.counts(), (3, 3));
+        assert_eq!(staged.cell(&key("1"), "a").and_then(|cell| cell.now.as_deref()), Some("z"));
+        staged.undo();
+        staged.undo();
+        assert_eq!(staged.counts(), (0, 0));
+        staged.redo();
+        staged.set(vec![edit("2", "w")]);
+        staged.redo();
+        assert_eq!(staged.counts(), (2, 2), "a change ends what can be repeated");
+    }
+
+    #[test]
+    fn discarded_changes_are_restored() {
+        let mut staged = Staged::default();
+        staged.set(vec![edit("1", "y"), edit("2", "y")]);
+        let discarded = staged.discard();
+        assert_eq!(staged.counts(), (0, 0));
+        staged.set(vec![edit("2", "later")]);
+        staged.restore(&discarded);
+        assert_eq!(staged.counts(), (2, 2));
+        assert_eq!(staged.cell(&key("2"), "a").and_then(|cell| cell.now.as_deref()), Some("later"));
+        staged.discard();
+        staged.undo();
+        assert_eq!(staged.counts(), (2, 2));
+    }
+}

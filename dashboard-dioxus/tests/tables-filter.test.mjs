@@ -1,0 +1,66 @@
+// The dialog "Filter" of the tables page, and filters that the server refuses.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { button, hidden, shown } from "./support.mjs";
+import { cell, grid, openTable, withTables } from "./tables-support.mjs";
+
+const filters = (page) => new URL(page.url()).searchParams.getAll("where");
+
+test("conditions without a value are not applied", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", order: "id" });
+  const dialog = page.getByRole("dialog", { name: "Filter" });
+  await button(page, "Filter").click();
+  await dialog.getByRole("button", { name: "Apply filters" }).click();
+  await hidden(dialog);
+  await shown(cell(page, "Solaris"));
+  assert.deepEqual(filters(page), []);
+  await button(page, "Filter").click();
+  await dialog.getByRole("combobox", { name: "Column" }).selectOption("price");
+  await dialog.getByRole("textbox", { name: "Value" }).fill("11");
+  await dialog.getByRole("button", { name: "Apply filters" }).click();
+  await shown(button(page, "Edit filter price = 11"));
+  // A filtered table opens with its own conditions only.
+  await button(page, "Filter").click();
+  await shown(dialog.getByRole("combobox", { name: "Column" }));
+  assert.equal(await dialog.getByRole("combobox", { name: "Column" }).count(), 1);
+  await dialog.getByRole("button", { name: "Add condition" }).click();
+  await dialog.getByRole("button", { name: "Apply filters" }).click();
+  await hidden(dialog);
+  assert.deepEqual(filters(page), ["eq.price=11"]);
+  await shown(cell(page, "Solaris"));
+  // The empty text is a value of its own.
+  await button(page, "Filter").click();
+  await dialog.getByRole("combobox", { name: "Column" }).selectOption("note");
+  await dialog.getByRole("textbox", { name: "Value" }).fill("x");
+  await dialog.getByRole("textbox", { name: "Value" }).fill("");
+  await dialog.getByRole("button", { name: "Apply filters" }).click();
+  await hidden(dialog);
+  assert.deepEqual(filters(page), ["eq.note="]);
+  await shown(cell(page, "Solaris"));
+});
+
+test("a refused filter shows no rows, and is not a recent filter", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", order: "id" });
+  await page.getByRole("checkbox", { name: "Select all rows" }).check();
+  await shown(button(page, "Delete 3 rows"));
+  const dialog = page.getByRole("dialog", { name: "Filter" });
+  const apply = async (column, value) => {
+    await button(page, "Filter").click();
+    await dialog.getByRole("combobox", { name: "Column" }).selectOption(column);
+    await dialog.getByRole("textbox", { name: "Value" }).fill(value);
+    await dialog.getByRole("button", { name: "Apply filters" }).click();
+  };
+  await apply("stock", "many");
+  await shown(page.getByRole("alert").filter({ hasText: "Rows could not be loaded." }));
+  await hidden(grid(page));
+  await hidden(button(page, "Delete 3 rows"));
+  await apply("stock", "5");
+  await shown(cell(page, "Solaris"));
+  await button(page, "Filter").click();
+  const recent = dialog.getByRole("region", { name: "Recent filters" });
+  await shown(recent.getByRole("button", { name: "stock = 5" }));
+  assert.equal(await recent.getByRole("button").count(), 1);
+});

@@ -1,0 +1,138 @@
+// Editing in the grid of rows: the clipboard, undo, and the field of a row's form that has the focus.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admin, button, createProject, eventually, hidden, shown } from "./support.mjs";
+import { cell, copied, grid, openTable, rowsOf, unsaved } from "./tables-support.mjs";
+
+const withNotes = () => createProject("notes", [
+  "create table notes (id int primary key, body text, size int, tag text)",
+  `insert into notes values (1, E'line1\\nline2', 5, ''), (2, 'two', null, null), (3, 'three', 7, 'c')`,
+]);
+const at = (page, row, column) => grid(page, "notes").locator(`tr[data-row="${row}"] > td[data-column="${column}"]`);
+
+test("a row opens with the focus in the column of the cell, never in the key", async (t) => {
+  const page = await openTable(t, await withNotes(), { table: "notes", order: "id" });
+  const focused = () => page.evaluate(() => document.activeElement.labels?.[0]?.innerText ?? "");
+  const sheet = page.getByRole("dialog", { name: "notes id 1" });
+  await at(page, 0, 1).dblclick();
+  await shown(sheet);
+  await eventually(async () => (await focused()).startsWith("body"), "the field of the cell");
+  await page.keyboard.press("Escape");
+  await hidden(sheet);
+  await at(page, 0, 3).click();
+  await page.keyboard.press("Alt+Enter");
+  await eventually(async () => (await focused()).startsWith("tag"), "the field of the other cell");
+  await page.keyboard.press("Escape");
+  await hidden(sheet);
+  await at(page, 0, 0).click();
+  await page.keyboard.press("Alt+Enter");
+  await shown(sheet);
+  await eventually(async () => (await focused()).startsWith("body"), "the first field after the key");
+});
+
+test("copied cells are pasted exactly, with NULL and line breaks", async (t) => {
+  const project = await withNotes();
+  const page = await openTable(t, project, { table: "notes", order: "id" });
+  // One cell with several lines.
+  await at(page, 0, 1).click();
+  await page.keyboard.press("Control+c");
+  await eventually(async () => (await copied(page)) === "line1\nline2", "the copied text");
+  await at(page, 1, 1).click();
+  await page.keyboard.press("Control+v");
+  await shown(unsaved(page).getByText("1 change in 1 row"));
+  await page.keyboard.press("Control+z");
+  await hidden(unsaved(page));
+  // A range, whose text is for spreadsheets.
+  await at(page, 0, 1).click();
+  await at(page, 1, 3).click({ modifiers: ["Shift"] });
+  await page.keyboard.press("Control+c");
+  await eventually(async () => (await copied(page)) === '"line1\nline2"\t5\t\ntwo\t\t', "the copied range");
+  await at(page, 1, 1).click();
+  await page.keyboard.press("Control+v");
+  await shown(unsaved(page).getByText("6 changes in 2 rows"));
+  // One paste is one step.
+  await page.keyboard.press("Control+z");
+  await hidden(unsaved(page));
+  await page.keyboard.press("Control+Shift+Z");
+  await shown(unsaved(page).getByText("6 changes in 2 rows"));
+  await page.keyboard.press("Control+s");
+  await hidden(unsaved(page));
+  assert.deepEqual(await rowsOf(project, "notes"), [
+    { id: 1, body: "line1\nline2", size: 5, tag: "" },
+    { id: 2, body: "line1\nline2", size: 5, tag: "" },
+    { id: 3, body: "two", size: null, tag: null },
+  ]);
+});
+
+test("cells of a spreadsheet are pasted into their columns, and an empty number is NULL", async (t) => {
+  const project = await withNotes();
+  const page = await openTable(t, project, { table: "notes", order: "id" });
+  await page.evaluate(() => navigator.clipboard.writeText('"a\nb"\t9\nc\t'));
+  await at(page, 1, 1).click();
+  await page.keyboard.press("Control+v");
+  await shown(unsaved(page).getByText("4 changes in 2 rows"));
+  await page.keyboard.press("Control+s");
+  await hidden(unsaved(page));
+  const rows = await rowsOf(project, "notes");
+  assert.deepEqual(rows.map(({ body, size }) => [body, size]), [["line1\nline2", 5], ["a\nb", 9], ["c", null]]);
+});
+
+test("the selected cells are set to NULL at once, and discarded changes come back", async (t) => {
+  const project = await withNotes();
+  const page = await openTable(t, project, { table: "notes", order: "id" });
+  await at(page, 0, 2).click();
+  await at(page, 2, 3).click({ modifiers: ["Shift"] });
+  await page.keyboard.press("Control+Backspace");
+  await shown(unsaved(page).getByText("4 changes in 2 rows"));
+  await button(page, "Discard changes").click();
+  await hidden(unsaved(page));
+  await button(page, "Undo").click();
+  await shown(unsaved(page).getByText("4 changes in 2 rows"));
+  await at(page, 0, 2).click();
+  // With Caps Lock, the letter is a capital.
+  await page.keyboard.press("Control+Z");
+  await hidden(unsaved(page));
+});
+
+test("the menu of a cell sets NULL, filters and opens the row", async (t) => {
+  const page = await openTable(t, await withNotes(), { table: "notes", order: "id" });
+  const menu = page.getByRole("menu", { name: "Actions for the cell" });
+  const item = (name) => menu.getByRole("menuitem", { name, exact: true });
+  await at(page, 2, 2).click({ button: "right" });
+  await item("Set NULL").click();
+  await hidden(menu);
+  await shown(unsaved(page).getByText("1 change in 1 row"));
+  await page.keyboard.press("Control+z");
+  await hidden(unsaved(page));
+  await page.keyboard.press("Shift+F10");
+  await shown(item("Copy"));
+  await page.keyboard.press("Escape");
+  await hidden(menu);
+  await eventually(() => page.evaluate(() => document.activeElement.matches("td")), "the focus in the cell");
+  await at(page, 2, 2).click({ button: "right" });
+  await item("Filter by this value").click();
+  await shown(button(page, "Edit filter size = 7"));
+  await hidden(cell(page, "two", "notes"));
+  await at(page, 0, 1).click({ button: "right" });
+  await item("Open row").click();
+  const sheet = page.getByRole("dialog", { name: "notes id 3" });
+  await shown(sheet);
+  await page.keyboard.press("Escape");
+  await hidden(sheet);
+  await button(page, "Open row id 3").click();
+  await shown(sheet);
+});
+
+test("deleting the text of a number stages NULL", async (t) => {
+  const project = await withNotes();
+  const page = await openTable(t, project, { table: "notes", order: "id" });
+  await cell(page, "7", "notes").click();
+  await page.keyboard.press("Delete");
+  await page.keyboard.press("Enter");
+  await shown(unsaved(page).getByText("1 change in 1 row"));
+  await page.keyboard.press("Control+s");
+  await hidden(unsaved(page));
+  const { rows } = await admin("GET", `/projects/${project.id}/tables/notes/rows?eq.id=3`);
+  assert.equal(rows[0].size, null);
+});
