@@ -17,7 +17,8 @@ use super::{
     services::{RunningServices, RunningStore},
 };
 use crate::{
-    backups::{StoredBackup, backup_id, list_stored_backups, other_sessions},
+    app,
+    backups::{RequiredKeys, StoredBackup, backup_id, list_stored_backups, other_sessions},
     config::{AgeIdentity, Config, Role, Vars},
     db::restore::Restorer,
     object_store::ObjectStore,
@@ -144,6 +145,13 @@ impl RestoreTools {
                 ))
             }),
         }
+    }
+
+    /// Returns the configured master keys, which have to open the values of a restored platform database.
+    fn required_keys(&self) -> RequiredKeys {
+        let services = &self.running.services;
+        let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
+        RequiredKeys { sealer, columns: app::sealed_columns() }
     }
 
     /// Checks that the current or the previous master key is the one that the backup needs.

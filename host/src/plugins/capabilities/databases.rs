@@ -23,7 +23,7 @@ use crate::{
         streams::{self, ByteStream},
     },
     projects::parse_tables,
-    secrets::age_file,
+    secrets::{KeyId, age_file, find_needed_key},
 };
 
 /// `pg_dump`'s highest compression level.
@@ -32,6 +32,10 @@ const MAX_COMPRESSION: u8 = 9;
 const DUMP_BYTES: usize = 512 << 10;
 /// Memory held for a list of databases, and for a list of tables until its size is known.
 const LIST_BYTES: usize = 256 << 10;
+
+/// The master key that the run's latest dump needs. `None` before the first dump.
+#[derive(Debug, Default)]
+pub(super) struct DumpedKey(pub(super) Option<KeyId>);
 
 /// The archive, and the dump's properties once the archive is complete.
 type DumpStream = (StreamReader<u8>, FutureReader<Result<databases::DumpInfo, types::Error>>);
@@ -84,6 +88,17 @@ impl databases::HostWithStore<RunState> for Host {
         let _permit = run.enter().await;
         let options = DumpOptions { compression: options.compression, ..DumpOptions::default() };
         let permit = Box::new(run.calls.begin_dump().await);
+        // Asked before the dump: values that are re-sealed while it runs may be in it as they were.
+        let needed = match &name {
+            DatabaseName::Platform => {
+                let services = &run.services;
+                find_needed_key(&services.platform, &services.sealer, &services.sealed_columns)
+                    .await
+                    .map_err(|error| DbError::Unreachable(error.into()))?
+            }
+            DatabaseName::Project(_) => run.services.sealer.current_key(),
+        };
+        accessor.with(|mut access| access.get().capability_state::<DumpedKey>().0 = Some(needed));
         let Dump { bytes, outcome } = run.services.databases.dump(&name, options, permit).await?;
         for function in outcome.unqualified() {
             let fields = serde_json::json!({ "database": database, "function": function.function });
