@@ -22,8 +22,8 @@ use crate::config::Secret;
 
 /// Minimum length of a secret. Shorter secrets would match in almost every line, so they are not redacted.
 const MIN_LENGTH: usize = 4;
-/// Minimum length of a string in a JSON value, or of the value of a form's field, that counts as a secret itself. Shorter
-/// ones are often words that occur everywhere. Digits are no words: of these, [`MIN_LENGTH`] are enough.
+/// Minimum length of a string in a JSON value, or of the value of a form's field, that counts as a secret itself.
+/// Shorter ones are often words that occur everywhere. Digits are no words: of these, [`MIN_LENGTH`] are enough.
 const MIN_FIELD_LENGTH: usize = 6;
 /// Minimum length of a word in a header's value that counts as a secret itself, such as the token after `Bearer`. It is
 /// also the minimum length of a fragment of Base64.
