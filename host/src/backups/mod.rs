@@ -48,6 +48,7 @@ pub use manifest::{BackupManifest, ManifestTable, backup_id};
 pub use objects::{CopyNames, CopySweepReport, ManifestObjects, ObjectCopies, ObjectsError, RestoredObjects};
 pub use recovery::{
     RecoveryError, RequiredKeys, RestoredPlatform, RestoredProject, other_sessions, restore_platform, restore_project,
+    unlisted_databases,
 };
 pub use restores::{RestoreJob, Restores};
 pub use stored::{StoredBackup, list_stored_backups};

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use postgres_protocol::escape::escape_identifier;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
 use super::{Dump, RecoveryError, check_tables, merge};
 use crate::{
@@ -68,6 +68,21 @@ pub async fn other_sessions(restorer: &Restorer) -> Result<Vec<String>, Recovery
     .await?;
     connection.close().await?;
     Ok(names)
+}
+
+/// Returns the databases that were kept for a project when its database was replaced, but that no restore lists. A
+/// restore of the platform database lost them, because the previous one could not be read.
+///
+/// # Errors
+/// Fails if the platform database can't be reached.
+pub async fn unlisted_databases(platform: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT d.datname::text FROM pg_database d
+         JOIN projects p ON starts_with(d.datname::text, 'proj_' || p.id || '_before_')
+         WHERE NOT EXISTS (SELECT FROM restores r WHERE r.previous_database = d.datname) ORDER BY 1",
+    )
+    .fetch_all(platform)
+    .await
 }
 
 /// Restores the platform database from a backup. No server may use the database. The call can be repeated after a
