@@ -14,7 +14,7 @@ use super::{
     error::CommandError,
     identity::IdentityArguments,
     logging,
-    services::{RunningServices, RunningStore},
+    services::{self, RunningServices, RunningStore},
 };
 use crate::{
     app,
@@ -51,6 +51,7 @@ pub(super) async fn run(arguments: &RestoreArguments) -> Result<ExitCode, Comman
     let vars = Vars::from_process()?;
     let config = Config::from_vars(&vars, Role::All)?;
     logging::start(&vars, config.log_json, "warn")?;
+    services::check_data_folder(&config)?;
     match &arguments.command {
         None => list(&config).await,
         Some(RestoreCommand::Platform(arguments)) => platform::run(arguments, config).await,

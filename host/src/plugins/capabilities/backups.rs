@@ -7,7 +7,7 @@ use plugin_manifest::{Capability, Scope};
 use uuid::Uuid;
 use wasmtime::component::Linker;
 
-use super::databases::DumpedKey;
+use super::databases::{DumpedKey, problem};
 use crate::{
     db::DatabaseName,
     error::describe_cause,
@@ -199,7 +199,8 @@ impl From<CatalogueError> for CallError {
             | CatalogueError::NotCopied(problem) => Self::new(ErrorCode::Failed, problem.clone()),
             CatalogueError::LeaseLost => Self::new(ErrorCode::Conflict, error.to_string()),
             CatalogueError::Unavailable { cause, .. } => {
-                Self::unavailable(error.to_string()).caused_by("backup catalogue", describe_cause(cause.as_ref()))
+                let message = problem(&error.to_string(), cause.as_ref());
+                Self::unavailable(message).caused_by("backup catalogue", describe_cause(cause.as_ref()))
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::{
         DatabaseName, DbError,
         dump::{Dump, DumpError, DumpInfo, DumpOptions},
     },
-    error::describe_cause,
+    error::{describe_cause, is_disk_full},
     jobs::LineLevel,
     plugins::guest::{
         Accessor, CallError, Host, RunScope, RunState, begin_call,
@@ -198,6 +198,11 @@ fn to_wit(info: DumpInfo, encrypted: bool) -> databases::DumpInfo {
     }
 }
 
+/// Returns the message for an error whose cause plugins don't see. A full disk is named, because the owner has to act.
+pub(super) fn problem(otherwise: &str, cause: &(dyn std::error::Error + 'static)) -> String {
+    if is_disk_full(cause) { "the disk of the Postgres server is full".to_owned() } else { otherwise.to_owned() }
+}
+
 impl From<DumpError> for CallError {
     fn from(error: DumpError) -> Self {
         let code = match &error {
@@ -208,9 +213,8 @@ impl From<DumpError> for CallError {
         match error {
             DumpError::NotRun(cause) => Self::new(code, "pg_dump could not be run; see the server's log")
                 .caused_by("dump", describe_cause(cause.as_ref())),
-            DumpError::Unreachable(cause) => {
-                Self::new(code, "Postgres can't be reached").caused_by("dump", describe_cause(cause.as_ref()))
-            }
+            DumpError::Unreachable(cause) => Self::new(code, problem("Postgres can't be reached", cause.as_ref()))
+                .caused_by("dump", describe_cause(cause.as_ref())),
             error => Self::new(code, error.to_string()),
         }
     }
@@ -221,8 +225,11 @@ impl From<DbError> for CallError {
         match error {
             DbError::Gone => Self::not_found("project not found"),
             DbError::Timeout => Self::new(ErrorCode::Timeout, "the database did not respond in time"),
-            error => Self::unavailable("the database can't be reached or returned an error; see the server's log")
-                .caused_by("database", describe_cause(&error)),
+            error => {
+                let message =
+                    problem("the database can't be reached or returned an error; see the server's log", &error);
+                Self::unavailable(message).caused_by("database", describe_cause(&error))
+            }
         }
     }
 }

@@ -87,6 +87,23 @@ async fn rows_that_a_trigger_or_a_limit_of_postgres_refuses_are_skipped_with_the
 }
 
 #[tokio::test]
+async fn full_disk_of_the_postgres_server_is_named() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE TABLE large (id int);
+             CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS
+               'BEGIN RAISE EXCEPTION ''could not extend file'' USING ERRCODE = ''53100''; END';
+             CREATE TRIGGER fill BEFORE INSERT ON large FOR EACH ROW EXECUTE FUNCTION fill()",
+        )
+        .await;
+    let failed = import(&app, &project, "large", "csv", "id\n1\n", json!({ "onError": "skip" })).await;
+    assert_eq!(failed["state"], "failed", "{failed}");
+    assert!(failed["errorText"].as_str().unwrap().contains("disk of the Postgres server is full"), "{failed}");
+}
+
+#[tokio::test]
 async fn upsert_with_an_always_generated_identity_changes_the_other_columns() {
     let app = start().await;
     let project = app.create_project("Shop").await;
