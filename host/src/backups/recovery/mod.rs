@@ -37,7 +37,7 @@ pub enum RecoveryError {
     Missing,
     #[error("the stored dump was changed: its SHA-256 is not that of the manifest")]
     Changed,
-    #[error("it has values that are encrypted with the master key {0}, which is not configured")]
+    #[error("the backup has values that are encrypted with the master key {0}, which is not configured")]
     MissingKey(KeyId),
     #[error("tables that differ from the manifest: {0}")]
     Differs(String),
