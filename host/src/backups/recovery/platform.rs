@@ -115,15 +115,16 @@ pub async fn restore_platform(
     let mut connection = restorer.connect_for_maintenance().await?;
     let present = Present::read(restorer, &mut connection, &live).await?;
     let mut restored = restorer.connect_to(&new).await?;
+    let mut transaction = restored.begin().await?;
+    sqlx::raw_sql(SETTLE).execute(&mut *transaction).await?;
     if let Some(keys) = keys
-        && let Some(missing) = keys.find_missing(&mut restored).await?
+        && let Some(missing) = keys.find_missing(&mut transaction).await?
     {
+        transaction.rollback().await?;
         restored.close().await?;
         execute(&mut connection, format!("DROP DATABASE {}", escape_identifier(&new))).await?;
         return Err(RecoveryError::MissingKey(missing));
     }
-    let mut transaction = restored.begin().await?;
-    sqlx::raw_sql(SETTLE).execute(&mut *transaction).await?;
     let returned_projects = match &present {
         Present::Readable(revocations) => merge::apply(&mut transaction, revocations).await?,
         Present::Missing | Present::Empty | Present::Unreadable => Vec::new(),
