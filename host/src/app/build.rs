@@ -178,7 +178,8 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         transfers: Arc::new(Transfers::new(plugin_platform.clone(), store.clone(), plugin_databases, data.clone())),
         state_kib: config.plugins.state_kib,
         runs: Runs::new(plugin_platform, store.clone(), config.jobs.clone()),
-        master_key_id: sealer.current_key().to_string(),
+        sealer: sealer.clone(),
+        sealed_columns: super::sealed_columns(),
     });
     let limits = HostLimits::from(&config.plugins);
     let notifier = notifications.notifier.clone();

@@ -2,7 +2,12 @@
 
 use std::process::ExitCode;
 
-use super::{POSTGRES_TIMEOUT, error::CommandError, logging, services::RunningServices};
+use super::{
+    POSTGRES_TIMEOUT,
+    error::CommandError,
+    logging,
+    services::{self, RunningServices},
+};
 use crate::{
     app,
     config::{Config, ConfigError, Role, Vars},
@@ -49,6 +54,7 @@ pub(super) async fn run(arguments: &KeysArguments) -> Result<ExitCode, CommandEr
                 )
                 .into());
             }
+            services::check_data_folder(&config)?;
             let running = RunningServices::for_command(&config).await?;
             let outcome = rotate_master(&running).await;
             running.stop().await;

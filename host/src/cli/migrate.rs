@@ -4,7 +4,12 @@ use std::process::ExitCode;
 
 use api_types::{Migration, MigrationState};
 
-use super::{POSTGRES_TIMEOUT, error::CommandError, logging, services::RunningServices};
+use super::{
+    POSTGRES_TIMEOUT,
+    error::CommandError,
+    logging,
+    services::{self, RunningServices},
+};
 use crate::{
     config::{Config, Role, Vars},
     db::{migrations, server},
@@ -28,6 +33,9 @@ pub(super) async fn run(arguments: &MigrateArguments) -> Result<ExitCode, Comman
     let vars = Vars::from_process()?;
     let config = Config::from_vars(&vars, Role::All)?;
     logging::start(&vars, config.log_json, "warn")?;
+    if arguments.status || arguments.dry_run {
+        services::check_data_folder(&config)?;
+    }
     let running = RunningServices::for_command(&config).await?;
     let outcome = migrate(arguments, running.services.database_url.expose()).await;
     running.stop().await;

@@ -55,8 +55,8 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Without ATLASHUB_DATABASE_URL and ATLASHUB_S3_ENDPOINT, the server runs a private Postgres and object store with
 /// their data in ATLASHUB_DATA_DIR (default ./.atlashub), and prints a URL to sign in.
 ///
-/// SIGTERM or Ctrl-C stops the server when requests in flight have completed or reached their time limit. A second
-/// signal stops it immediately.
+/// SIGTERM, SIGHUP or Ctrl-C stops the server when requests in flight have completed or reached their time limit. A
+/// second SIGTERM or Ctrl-C stops it immediately.
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArguments {
     /// Whether this process serves the API, runs jobs, or both
@@ -215,13 +215,20 @@ fn create_plugin_folder(path: &Path) {
     }
 }
 
-/// Returns a receiver whose value becomes true at the first SIGTERM or SIGINT. A second signal ends the process
-/// immediately.
+/// Returns a receiver whose value becomes true at the first SIGTERM, SIGINT or SIGHUP. A further SIGTERM or SIGINT ends
+/// the process immediately.
+///
+/// A process receives SIGHUP when its terminal is closed, often twice: from the system and from the shell. A process
+/// that `nohup` started ignores the signal, and continues to.
 fn stop_on_signals() -> Result<watch::Receiver<bool>, CommandError> {
     let failed =
         |error: std::io::Error| CommandError::failed(format!("Signal handlers could not be installed: {error}."));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hang_up = match ignores_hang_up() {
+        true => None,
+        false => Some(signal(SignalKind::hangup()).map_err(failed)?),
+    };
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         let mut signals = 0;
@@ -229,6 +236,11 @@ fn stop_on_signals() -> Result<watch::Receiver<bool>, CommandError> {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                Some(()) = async { hang_up.as_mut()?.recv().await } => {
+                    if signals > 0 {
+                        continue;
+                    }
+                }
             }
             signals += 1;
             if signals > 1 {
@@ -242,6 +254,30 @@ fn stop_on_signals() -> Result<watch::Receiver<bool>, CommandError> {
     Ok(receiver)
 }
 
+/// Returns whether the process was started with SIGHUP ignored. Systems without `/proc` do not tell.
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored_signals(&status) & 1 != 0
+}
+
+/// Reads the set of ignored signals, of which bit 0 is signal 1, SIGHUP.
+fn ignored_signals(status: &str) -> u64 {
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
+}
+
 async fn stopped(mut stop: watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_read_from_the_status() {
+        let status = "Name:\tatlashub\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\nSigCgt:\t2\n";
+        assert_eq!(ignored_signals(status), 0x1001);
+        assert_eq!(ignored_signals("Name:\tatlashub\n"), 0);
+    }
 }

@@ -103,6 +103,20 @@ impl RunningStore {
     }
 }
 
+/// Checks that the data folder of the embedded default is one. A command that reads data would otherwise make a new
+/// installation in a folder that was named by mistake.
+pub(super) fn check_data_folder(config: &Config) -> Result<(), CommandError> {
+    // On a new machine, these two are copied before a restore.
+    if !config.embedded() || ["secrets", "objects"].iter().any(|name| config.data_dir.join(name).exists()) {
+        return Ok(());
+    }
+    let folder = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+    Err(CommandError::failed(format!(
+        "There is no AtlasHub data in {}: set ATLASHUB_DATA_DIR to the folder that has it.",
+        folder.display()
+    )))
+}
+
 /// Returns the external services, or `None` in embedded mode.
 pub(super) fn external(config: &Config) -> Result<Option<Services>, ConfigError> {
     let (DatabaseConfig::Url(database_url), StorageConfig::External(storage)) = (&config.database, &config.storage)

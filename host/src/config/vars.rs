@@ -59,6 +59,37 @@ pub struct Vars {
     from_dotenv: HashSet<String>,
 }
 
+/// Returns the error for a line of `.env`. It names the line's number, and not its text, which may be a secret.
+fn unreadable_line(error: &dotenvy::Error) -> ConfigError {
+    let dotenvy::Error::LineParse(line, _) = error else {
+        return ConfigError::new(".env", format!("can't be read ({error})"), "correct the file");
+    };
+    // The file may be in a folder above, too.
+    let folder = std::env::current_dir().unwrap_or_default();
+    let text = folder.ancestors().find_map(|folder| std::fs::read_to_string(folder.join(".env")).ok());
+    let number = text.and_then(|text| number_of_line(&text, line));
+    let place = number.map_or_else(String::new, |number| format!(" at line {number}"));
+    ConfigError::new(
+        ".env",
+        format!("can't be read{place}"),
+        "write NAME=value, and put a value with spaces, quotes or special characters in single quotes",
+    )
+}
+
+/// Returns the number of a line, which may continue on the next ones, or end before a comment.
+fn number_of_line(text: &str, line: &str) -> Option<usize> {
+    let mut rest = text;
+    let mut number = 1;
+    loop {
+        let found = rest.trim_start_matches('\u{feff}').strip_prefix(line);
+        if found.is_some_and(|after| after.is_empty() || after.starts_with(['\n', '\r', '#'])) {
+            return Some(number);
+        }
+        rest = rest.split_once('\n')?.1;
+        number += 1;
+    }
+}
+
 impl Vars {
     /// Reads the environment of the process, and `.env` in the working folder.
     ///
@@ -69,9 +100,7 @@ impl Vars {
         match dotenvy::from_filename_iter(".env") {
             Ok(entries) => {
                 for entry in entries {
-                    let (name, value) = entry.map_err(|error| {
-                        ConfigError::new(".env", format!("can't be read ({error})"), "correct the line")
-                    })?;
+                    let (name, value) = entry.map_err(|error| unreadable_line(&error))?;
                     values.insert(name, value);
                 }
             }
@@ -295,4 +324,24 @@ fn parse<T: FromStr>(name: &str, text: &str, expected: &str) -> Result<T, Config
 /// Returns the default of a variable; empty if it has none.
 fn default_of(name: &str) -> &'static str {
     VARIABLES.iter().find(|variable| variable.name == name).map_or("", |variable| variable.default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_that_cannot_be_parsed_is_numbered_and_not_shown() {
+        let text = "# first\nA=1\nA B=secret\nC='open\nD=2\n";
+        let unclosed = text.replace("A B=secret\n", "");
+        let problem = |text: &str| {
+            let entries: Vec<_> = dotenvy::from_read_iter(text.as_bytes()).collect();
+            entries.into_iter().find_map(Result::err).unwrap()
+        };
+        for (text, expected) in [(text, 3), (unclosed.as_str(), 3), ("A B=x # why\r\n", 1)] {
+            let dotenvy::Error::LineParse(line, _) = problem(text) else { panic!("a line") };
+            assert_eq!(number_of_line(text, &line), Some(expected), "{text}");
+        }
+        assert!(!unreadable_line(&problem(text)).to_string().contains("secret"));
+    }
 }

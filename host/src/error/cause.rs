@@ -8,6 +8,8 @@ use tokio_postgres::error::DbError as PostgresError;
 /// Classes of SQLSTATEs whose messages describe the server, never values: connections, logins, databases, resources,
 /// shutdowns, files, internal errors, and AH for those of `db`.
 const SERVER_CLASSES: [&str; 8] = ["08", "28", "3D", "53", "57", "58", "AH", "XX"];
+/// SQLSTATE of a full disk.
+const DISK_FULL: &str = "53100";
 /// The routine of PL/pgSQL's RAISE. Its messages are written by the project's SQL.
 pub const RAISE_ROUTINE: &str = "exec_stmt_raise";
 
@@ -37,6 +39,21 @@ pub fn describe_cause(error: &(dyn Error + 'static)) -> String {
         let _ = write!(description, "{error}");
     }
     description
+}
+
+/// Returns whether an error, or one of its causes, is that the disk of the Postgres server is full.
+pub fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<PostgresError>().is_some_and(|refusal| refusal.code().code() == DISK_FULL) {
+            return true;
+        }
+        next = error.source();
+        if let Some(refusal) = next.and_then(|source| source.downcast_ref::<Box<dyn DatabaseError>>()) {
+            return refusal.code().is_some_and(|code| code == DISK_FULL);
+        }
+    }
+    false
 }
 
 /// The part of a Postgres error that is logged.

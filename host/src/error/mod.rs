@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-pub use cause::{RAISE_ROUTINE, describe_cause};
+pub use cause::{RAISE_ROUTINE, describe_cause, is_disk_full};
 pub use codes::{Code, TABLE};
 pub use count::count;
 

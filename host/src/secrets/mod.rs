@@ -16,7 +16,8 @@ mod tokens;
 pub use age_file::AgeError;
 pub use derived_key::DerivedKey;
 pub use sealed_column::{
-    ResealReport, SealedColumn, SealedColumnError, check_sealed, find_reason_why_none_opens, reseal,
+    ResealReport, SealedColumn, SealedColumnError, check_sealed, find_keys, find_needed_key,
+    find_reason_why_none_opens, reseal,
 };
 pub use sealer::{KeyId, MasterKey, MasterKeyError, SealError, Sealer};
 pub use tokens::{constant_time_eq, random_password, random_token, sha256};

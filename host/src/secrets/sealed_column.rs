@@ -3,9 +3,9 @@
 
 use std::fmt::{self, Write as _};
 
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
-use super::{SealError, Sealer};
+use super::{KeyId, SealError, Sealer};
 
 /// Maximum number of rows of a column that one statement re-seals.
 const RESEAL_BATCH: usize = 200;
@@ -77,6 +77,17 @@ impl SealedColumn {
         Ok(rows.into_iter().map(with_identity).collect())
     }
 
+    /// Returns the ids of the keys that sealed the values.
+    async fn keys(&self, connection: &mut PgConnection) -> Result<Vec<KeyId>, sqlx::Error> {
+        let Self { table, column, .. } = self;
+        let sql = format!(
+            "SELECT DISTINCT substring({column} FROM 1 FOR {}) FROM {table} WHERE {column} IS NOT NULL",
+            KeyId::HEADER_BYTES
+        );
+        let headers: Vec<Vec<u8>> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(connection).await?;
+        Ok(headers.iter().filter_map(|header| KeyId::of_header(header)).collect())
+    }
+
     /// Replaces sealed values. A value that was changed in the meantime stays: a running node sealed it with the
     /// current key.
     async fn replace(&self, platform: &PgPool, old: &[Vec<u8>], new: &[Vec<u8>]) -> Result<(), sqlx::Error> {
@@ -142,6 +153,40 @@ pub async fn find_reason_why_none_opens(
         }
     }
     Ok(reason)
+}
+
+/// Returns the ids of the master keys that sealed the values of a platform database.
+///
+/// # Errors
+/// Fails if the database can't be accessed.
+pub async fn find_keys(connection: &mut PgConnection, columns: &[SealedColumn]) -> Result<Vec<KeyId>, sqlx::Error> {
+    let mut found = Vec::new();
+    for column in columns {
+        for key in column.keys(&mut *connection).await? {
+            if !found.contains(&key) {
+                found.push(key);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the id of the master key that a dump of the platform database needs: the previous one while values are still
+/// sealed with it, otherwise the current one.
+///
+/// # Errors
+/// Fails if the database can't be accessed.
+pub async fn find_needed_key(
+    platform: &PgPool,
+    sealer: &Sealer,
+    columns: &[SealedColumn],
+) -> Result<KeyId, sqlx::Error> {
+    let previous: Vec<KeyId> = sealer.previous_keys().collect();
+    if previous.is_empty() {
+        return Ok(sealer.current_key());
+    }
+    let found = find_keys(&mut *platform.acquire().await?, columns).await?;
+    Ok(previous.into_iter().find(|key| found.contains(key)).unwrap_or(sealer.current_key()))
 }
 
 /// Opens every sealed value and returns their number.

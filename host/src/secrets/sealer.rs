@@ -21,6 +21,17 @@ const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; KEY_ID_BYTES]);
 
+impl KeyId {
+    /// Number of bytes at the beginning of a sealed value that name the key.
+    pub(super) const HEADER_BYTES: usize = 1 + KEY_ID_BYTES;
+
+    /// Reads the id of the key from the beginning of a sealed value. Returns `None` if the value is malformed.
+    pub(super) fn of_header(header: &[u8]) -> Option<Self> {
+        let id = header.strip_prefix(&[VERSION])?.get(..KEY_ID_BYTES)?;
+        Some(Self(id.try_into().ok()?))
+    }
+}
+
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
@@ -125,6 +136,16 @@ impl Sealer {
         self.current
     }
 
+    /// Returns the ids of the previous keys.
+    pub fn previous_keys(&self) -> impl Iterator<Item = KeyId> {
+        self.keys.iter().skip(1).map(|(id, _)| *id)
+    }
+
+    /// Returns whether this sealer has the key, so that it opens values that the key sealed.
+    pub fn has_key(&self, id: KeyId) -> bool {
+        self.keys.iter().any(|(key, _)| *key == id)
+    }
+
     /// Returns whether the value is sealed with the current key.
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         sealed.len() > HEADER_BYTES && sealed[0] == VERSION && sealed[1..=KEY_ID_BYTES] == self.current.0
@@ -205,6 +226,17 @@ mod tests {
         assert_eq!(both.open(&sealed, "row").unwrap().as_slice(), b"x");
         assert!(!both.is_current(&sealed));
         assert!(both.is_current(&both.seal(b"x", "row").unwrap()));
+        assert_eq!(both.previous_keys().collect::<Vec<_>>(), [old.id()]);
+        assert!(both.has_key(old.id()) && both.has_key(new.id()) && !both.has_key(MasterKey::generate().id()));
+    }
+
+    #[test]
+    fn sealed_value_names_its_key() {
+        let key = MasterKey::generate();
+        let sealed = Sealer::new(&key, None).seal(b"x", "row").unwrap();
+        assert_eq!(KeyId::of_header(&sealed[..KeyId::HEADER_BYTES]), Some(key.id()));
+        assert_eq!(KeyId::of_header(&sealed[..KeyId::HEADER_BYTES - 1]), None);
+        assert_eq!(KeyId::of_header(&sealed[1..]), None);
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn Lead(state: State, index: usize, name: Option<String>, is_selected: bool) -> 
                         state.go(Cursor::at(CellPosition { row: index, column: state.position().column }));
                     },
                 }
-                OpenRow { state, index, name }
+                OpenRow { state, index, name: name.clone() }
             }
         }
     }

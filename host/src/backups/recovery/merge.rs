@@ -8,6 +8,9 @@
 //!
 //! Missing keys and approvals count as revoked only if both databases belong to the same installation. On a new
 //! machine, the current database lacks all keys, and contains only default approvals.
+//!
+//! The restores that keep a project's previous database are carried over too. Otherwise nothing would list these
+//! databases.
 
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -16,8 +19,8 @@ use sqlx::PgConnection;
 /// accordingly.
 type Merge = (&'static str, &'static str);
 
-/// Merges of revocations that the current database records.
-const RECORDED: [Merge; 5] = [
+/// Merges of revocations, and of restores, that the current database records.
+const RECORDED: [Merge; 6] = [
     (
         "SELECT coalesce(jsonb_agg(name), '[]') FROM plugin_approvals WHERE revoked_at IS NOT NULL",
         "UPDATE plugin_approvals SET revoked_at = now() WHERE revoked_at IS NULL AND $1 ? name",
@@ -44,6 +47,16 @@ const RECORDED: [Merge; 5] = [
     (
         "SELECT to_jsonb(version) FROM plugin_trust",
         "UPDATE plugin_trust SET version = greatest(version, ($1)::text::bigint) + 1",
+    ),
+    (
+        "SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM restores t
+         WHERE previous_database IS NOT NULL AND state IN ('done', 'failed', 'cancelled', 'rolledBack')",
+        "INSERT INTO restores
+         SELECT (jsonb_populate_record(NULL::restores, '{\"left_out\": []}'::jsonb || t)).*
+         FROM jsonb_array_elements($1) t
+         WHERE EXISTS (SELECT FROM projects p WHERE p.id = t ->> 'project_id')
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, previous_database = excluded.previous_database,
+             run_id = excluded.run_id, error_text = excluded.error_text, finished_at = excluded.finished_at",
     ),
 ];
 

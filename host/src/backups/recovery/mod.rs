@@ -11,7 +11,7 @@ mod merge;
 mod platform;
 mod projects;
 
-pub use platform::{RestoredPlatform, other_sessions, restore_platform};
+pub use platform::{RequiredKeys, RestoredPlatform, other_sessions, restore_platform, unlisted_databases};
 pub use projects::{RestoredProject, restore_project};
 
 use sha2::{Digest as _, Sha256};
@@ -24,7 +24,7 @@ use crate::{
     db::{dump::TableRows, restore::RestoreError},
     object_store::{ObjectBytes, ObjectStore, PLATFORM_BUCKET, StoreError},
     projects::ReplacementError,
-    secrets::{AgeError, age_file},
+    secrets::{AgeError, KeyId, age_file},
 };
 
 /// The reason why a database could not be restored. The database was not replaced. Objects that were already brought
@@ -37,6 +37,8 @@ pub enum RecoveryError {
     Missing,
     #[error("the stored dump was changed: its SHA-256 is not that of the manifest")]
     Changed,
+    #[error("the backup has values that are encrypted with the master key {0}, which is not configured")]
+    MissingKey(KeyId),
     #[error("tables that differ from the manifest: {0}")]
     Differs(String),
     #[error("the dump: {}{}", .0, identity_remedy(.0))]

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use postgres_protocol::escape::escape_identifier;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
 use super::{Dump, RecoveryError, check_tables, merge};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         restore::{Archive, Restorer},
     },
     object_store::ObjectStore,
-    secrets,
+    secrets::{self, KeyId, SealedColumn, Sealer},
 };
 
 /// Ends the sessions, and the work that was in progress when the backup was made.
@@ -39,6 +39,20 @@ pub struct RestoredPlatform {
     pub unknown_tables: Vec<String>,
 }
 
+/// The master keys that have to open the sealed values of a restored platform database.
+pub struct RequiredKeys {
+    pub sealer: Sealer,
+    pub columns: Vec<SealedColumn>,
+}
+
+impl RequiredKeys {
+    /// Returns a key that sealed a value, and that the sealer does not have.
+    async fn find_missing(&self, database: &mut PgConnection) -> Result<Option<KeyId>, sqlx::Error> {
+        let found = secrets::find_keys(database, &self.columns).await?;
+        Ok(found.into_iter().find(|key| !self.sealer.has_key(*key)))
+    }
+}
+
 /// Returns the names of the programs that are connected to the platform database.
 ///
 /// # Errors
@@ -56,17 +70,33 @@ pub async fn other_sessions(restorer: &Restorer) -> Result<Vec<String>, Recovery
     Ok(names)
 }
 
-/// Restores the platform database from a backup. No server may use the database. The call can be repeated after a
-/// crash.
+/// Returns the databases that were kept for a project when its database was replaced, but that no restore lists. A
+/// restore of the platform database lost them, because the previous one could not be read.
 ///
 /// # Errors
-/// Fails if the dump is missing, was changed or can't be decrypted, if the loaded tables differ from the manifest, or
-/// if Postgres or the store is unavailable. The database is then not replaced.
+/// Fails if the platform database can't be reached.
+pub async fn unlisted_databases(platform: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT d.datname::text FROM pg_database d
+         JOIN projects p ON starts_with(d.datname::text, 'proj_' || p.id || '_before_')
+         WHERE NOT EXISTS (SELECT FROM restores r WHERE r.previous_database = d.datname) ORDER BY 1",
+    )
+    .fetch_all(platform)
+    .await
+}
+
+/// Restores the platform database from a backup. No server may use the database. The call can be repeated after a
+/// crash. With `keys`, the database is only replaced if they open the restored values.
+///
+/// # Errors
+/// Fails if the dump is missing, was changed or can't be decrypted, if the loaded tables differ from the manifest, if
+/// `keys` lacks a master key, or if Postgres or the store is unavailable. The database is then not replaced.
 pub async fn restore_platform(
     store: &ObjectStore,
     restorer: &Restorer,
     backup: &StoredBackup,
     identity: Option<&AgeIdentity>,
+    keys: Option<&RequiredKeys>,
 ) -> Result<RestoredPlatform, RecoveryError> {
     let live = restorer.platform_database().to_owned();
     let new = format!("{live}_restore");
@@ -87,6 +117,14 @@ pub async fn restore_platform(
     let mut restored = restorer.connect_to(&new).await?;
     let mut transaction = restored.begin().await?;
     sqlx::raw_sql(SETTLE).execute(&mut *transaction).await?;
+    if let Some(keys) = keys
+        && let Some(missing) = keys.find_missing(&mut transaction).await?
+    {
+        transaction.rollback().await?;
+        restored.close().await?;
+        execute(&mut connection, format!("DROP DATABASE {}", escape_identifier(&new))).await?;
+        return Err(RecoveryError::MissingKey(missing));
+    }
     let returned_projects = match &present {
         Present::Readable(revocations) => merge::apply(&mut transaction, revocations).await?,
         Present::Missing | Present::Empty | Present::Unreadable => Vec::new(),

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     Restores,
     job::{Action, RestoreJob, RestoreParams},
+    plan::undecrypted,
     queries::{self, RestoreRow},
 };
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     error::{ApiError, ApiResult, Code},
     jobs::{BuiltInJob as _, NewRun},
     projects::ProjectRef,
+    secrets::AgeError,
 };
 
 /// Time limit of a run. This is enough for large databases.
@@ -29,8 +31,9 @@ impl BackupsState {
     ///
     /// # Errors
     /// Returns `confirmation_required` if `confirm` is not the project's name, 404 if the restore does not exist, 409
-    /// if its state does not allow the action or another restore of the project is active, `invalid_request` if the
-    /// identity is invalid or a rollback should leave objects out, and the errors of `Jobs::start_run_with_id`.
+    /// if its state does not allow the action or another restore of the project is active, 422 if the archive is
+    /// encrypted and there is no identity, `invalid_request` if the identity is invalid or a rollback should leave
+    /// objects out, and the errors of `Jobs::start_run_with_id`.
     pub(super) async fn start_restore_run(
         &self,
         id: Uuid,
@@ -56,6 +59,11 @@ impl BackupsState {
         action.check(&row)?;
         if queries::has_active(&mut transaction, &project.id).await? {
             return Err(other_is_active());
+        }
+        // Without this check, the run would fail and the plan would be spent.
+        let needs_identity = action == Action::Restore && row.plan.encrypted;
+        if needs_identity && self.restores.identities.of_request(request.identity.as_deref())?.is_none() {
+            return Err(undecrypted(AgeError::IdentityRequired));
         }
         let params = RestoreParams { restore: id, action, skip_failed_objects: request.skip_failed_objects };
         let run = NewRun {

@@ -22,6 +22,8 @@ pub(super) enum RestoreFailure {
     Missing,
     #[error("the database from before the restore no longer exists")]
     PreviousGone,
+    #[error("the project was deleted")]
+    ProjectDeleted,
     #[error("the archive changed since the restore was planned; plan it again")]
     Changed,
     /// The archive's content differs from the manifest or the plan.
@@ -74,6 +76,7 @@ impl From<RestoreFailure> for RunFailure {
         };
         let unchanged = match &failure {
             RestoreFailure::Objects(_) => "The database was not changed; objects that were already brought back stay.",
+            RestoreFailure::ProjectDeleted => return Self::refused("The project was deleted."),
             _ => "The project's database was not changed.",
         };
         let choice = match &failure {
@@ -115,6 +118,12 @@ mod tests {
         let RunFailure::Failed { message, retryable, .. } = RestoreFailure::Missing.into() else { panic!("failed") };
         assert_eq!(message, "The archive is missing in the object store. The project's database was not changed.");
         assert!(!retryable);
+    }
+
+    #[test]
+    fn failure_of_a_deleted_project_gives_no_advice() {
+        let RunFailure::Failed { message, .. } = RestoreFailure::ProjectDeleted.into() else { panic!("failed") };
+        assert_eq!(message, "The project was deleted.");
     }
 
     #[test]

@@ -89,7 +89,10 @@ impl BuiltInJob for RestoreJob {
             }
         };
         let end = tokio::select! {
-            end = work => end.map_err(RunFailure::from),
+            end = work => match end {
+                Ok(result) => Ok(result),
+                Err(failure) => Err(self.0.with_reason(failure, &row.project_id).await.into()),
+            },
             () = cancel.cancelled() => Err(RunFailure::Cancelled),
             () = tokio::time::sleep(call.timeout) => Err(RunFailure::TimedOut),
         };
@@ -108,6 +111,14 @@ impl BuiltInJob for RestoreJob {
 }
 
 impl Restores {
+    /// Returns the failure, or that the project was deleted, which makes a restore fail at whatever it does.
+    async fn with_reason(&self, failure: RestoreFailure, project: &str) -> RestoreFailure {
+        match queries::is_deleted(&self.platform, project).await {
+            Ok(true) => RestoreFailure::ProjectDeleted,
+            Ok(false) | Err(_) => failure,
+        }
+    }
+
     /// Returns the restore if it was confirmed for this run. Waits until the confirmation is committed.
     async fn confirmed(&self, params: RestoreParams, run: Uuid) -> Result<Option<RestoreRow>, sqlx::Error> {
         let mut transaction = self.platform.begin().await?;

@@ -273,7 +273,7 @@ fn named(names: &[String]) -> String {
     }
 }
 
-fn undecrypted(error: AgeError) -> ApiError {
+pub(super) fn undecrypted(error: AgeError) -> ApiError {
     match error {
         AgeError::Read(cause) => ApiError::unavailable("The object store", cause),
         AgeError::IdentityRequired => {

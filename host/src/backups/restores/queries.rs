@@ -113,6 +113,14 @@ pub(super) async fn restores(
     .await
 }
 
+/// Returns whether a project was deleted, or is being deleted.
+pub(super) async fn is_deleted(pool: &PgPool, project: &str) -> Result<bool> {
+    sqlx::query_scalar("SELECT NOT EXISTS (SELECT FROM projects WHERE id = $1 AND state <> 'deleting')")
+        .bind(project)
+        .fetch_one(pool)
+        .await
+}
+
 /// Locks a restore for the transaction. Returns false if it does not exist.
 pub(super) async fn lock(transaction: &mut PgConnection, id: Uuid) -> Result<bool> {
     let found = sqlx::query("SELECT FROM restores WHERE id = $1 FOR UPDATE").bind(id).execute(transaction).await?;

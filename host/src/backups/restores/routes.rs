@@ -140,7 +140,7 @@ pub(crate) async fn get_restore(
 #[utoipa::path(post, path = "/admin/v1/restores/{restore}/confirm", tag = "restores",
     params(("restore" = String, Path)), request_body = ConfirmRestore,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
-        (status = 409, body = ErrorBody)))]
+        (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 pub(crate) async fn confirm_restore(
     State(state): State<BackupsState>,
     State(projects): State<Projects>,

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use crate::{
     backups::{StoredBackup, backup_id, list_stored_backups},
-    cli::{error::CommandError, services::RunningStore},
+    cli::{
+        error::CommandError,
+        services::{self, RunningStore},
+    },
     config::Config,
     object_store::{ObjectStore, StoreError},
 };
@@ -23,6 +26,7 @@ pub(in crate::cli) struct ListArguments {
 }
 
 pub(super) async fn run(arguments: &ListArguments, config: &Config) -> Result<ExitCode, CommandError> {
+    services::check_data_folder(config)?;
     let running = RunningStore::for_command(config).await?;
     let listed = list_stored_backups(&ObjectStore::new(&running.storage)).await;
     let endpoint = running.storage.endpoint.clone();

@@ -7,7 +7,11 @@ use uuid::Uuid;
 use super::parse_backup_id;
 use crate::{
     backups::{backup_id, list_stored_backups, record_outcome, verify_stored},
-    cli::{error::CommandError, identity::IdentityArguments, services::RunningServices},
+    cli::{
+        error::CommandError,
+        identity::IdentityArguments,
+        services::{self, RunningServices},
+    },
     config::Config,
     db::restore::Restorer,
     error::count,
@@ -35,6 +39,7 @@ pub(in crate::cli) struct VerifyArguments {
 }
 
 pub(super) async fn run(arguments: &VerifyArguments, config: &Config) -> Result<ExitCode, CommandError> {
+    services::check_data_folder(config)?;
     let running = RunningServices::for_command(config).await?;
     let outcome = verify(arguments, config, &running).await;
     running.stop().await;

@@ -6,6 +6,7 @@ mod plugins;
 mod postgres;
 mod programs;
 mod report;
+mod secrets;
 mod storage;
 
 use std::{process::ExitCode, time::Duration};
@@ -73,6 +74,9 @@ async fn check(config: &Config, report: &mut Report) {
                 None => format!("running on {} in another process", config.data_dir.display()),
             },
         );
+    }
+    if config.embedded() {
+        secrets::check(&config.data_dir.join("secrets"), report);
     }
     let services = &running.services;
     match server::connect_with_retry(services.database_url.expose(), POSTGRES_TIMEOUT).await {

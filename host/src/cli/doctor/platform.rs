@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use super::report::Report;
 use crate::{
     app::{self, Services},
+    backups,
     db::{self, migrations},
     projects::{self, DatabaseDifferences},
     secrets::Sealer,
@@ -55,6 +56,18 @@ pub(super) async fn check(services: &Services, connection: &mut PgConnection, re
     match projects::compare_databases(&pool).await {
         Ok(differences) => report_databases(&differences, report),
         Err(error) => report.problem("project databases", format!("can't list them ({error}).")),
+    }
+    match backups::unlisted_databases(&pool).await {
+        Ok(names) if names.is_empty() => {}
+        Ok(names) => report.note(
+            "project databases",
+            format!(
+                "{}: kept when a project was restored, but listed nowhere, because the platform database was restored \
+                 since; when you no longer need them, remove them with DROP DATABASE",
+                names.join(", ")
+            ),
+        ),
+        Err(error) => report.problem("project databases", format!("can't list those that were kept ({error}).")),
     }
     pool.close().await;
     true

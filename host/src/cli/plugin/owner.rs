@@ -3,17 +3,23 @@
 use std::{collections::BTreeMap, io::IsTerminal as _, path::PathBuf, process::ExitCode};
 
 use api_types::{
-    ApprovePlugin, AuditResult, CapabilityScope, GrantedCapability, Plugin, PluginState, RequestedCapability,
+    ApprovePlugin, AuditResult, CapabilityScope, GrantedCapability, MigrationState, Plugin, PluginState,
+    RequestedCapability,
 };
 
 use super::files;
 use crate::{
-    cli::{POSTGRES_TIMEOUT, error::CommandError, logging, services::RunningServices},
+    cli::{
+        POSTGRES_TIMEOUT,
+        error::CommandError,
+        logging,
+        services::{self, RunningServices},
+    },
     config::{Config, Role, Vars},
     db::{
         self,
         audit::{self, NewAuditEntry},
-        server,
+        migrations, server,
     },
     plugins::{FirstParty, KeyToTrust, PluginError, PluginFolder, PluginTools},
     secrets::Sealer,
@@ -287,10 +293,19 @@ async fn with_tools(act: impl AsyncFnOnce(&PluginTools) -> Result<(), CommandErr
     let vars = Vars::from_process()?;
     let config = Config::from_vars(&vars, Role::All)?;
     logging::start(&vars, config.log_json, "warn")?;
+    services::check_data_folder(&config)?;
     let running = RunningServices::for_command(&config).await?;
     let outcome = async {
         let services = &running.services;
-        drop(server::connect_with_retry(services.database_url.expose(), POSTGRES_TIMEOUT).await?);
+        let mut connection = server::connect_with_retry(services.database_url.expose(), POSTGRES_TIMEOUT).await?;
+        let migrations = migrations::status(&mut connection).await?;
+        drop(connection);
+        if migrations.iter().any(|migration| migration.state == MigrationState::Pending) {
+            return Err(CommandError::failed(
+                "The platform database has pending migrations: run `atlashub migrate`, or start the server, which \
+                 applies them.",
+            ));
+        }
         let tools = PluginTools {
             platform: db::platform::connect(services.database_url.expose(), 2)?,
             sealer: Sealer::new(&services.master_key, services.previous_master_key.as_ref()),

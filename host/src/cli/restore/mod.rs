@@ -14,10 +14,11 @@ use super::{
     error::CommandError,
     identity::IdentityArguments,
     logging,
-    services::{RunningServices, RunningStore},
+    services::{self, RunningServices, RunningStore},
 };
 use crate::{
-    backups::{StoredBackup, backup_id, list_stored_backups, other_sessions},
+    app,
+    backups::{RequiredKeys, StoredBackup, backup_id, list_stored_backups, other_sessions},
     config::{AgeIdentity, Config, Role, Vars},
     db::restore::Restorer,
     object_store::ObjectStore,
@@ -50,6 +51,7 @@ pub(super) async fn run(arguments: &RestoreArguments) -> Result<ExitCode, Comman
     let vars = Vars::from_process()?;
     let config = Config::from_vars(&vars, Role::All)?;
     logging::start(&vars, config.log_json, "warn")?;
+    services::check_data_folder(&config)?;
     match &arguments.command {
         None => list(&config).await,
         Some(RestoreCommand::Platform(arguments)) => platform::run(arguments, config).await,
@@ -144,6 +146,13 @@ impl RestoreTools {
                 ))
             }),
         }
+    }
+
+    /// Returns the configured master keys, which have to open the values of a restored platform database.
+    fn required_keys(&self) -> RequiredKeys {
+        let services = &self.running.services;
+        let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
+        RequiredKeys { sealer, columns: app::sealed_columns() }
     }
 
     /// Checks that the current or the previous master key is the one that the backup needs.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Confirmation, RestoreTools};
 use crate::{
-    backups::{StoredBackup, restore_platform},
+    backups::{RecoveryError, StoredBackup, restore_platform},
     cli::{backup::parse_backup_id, error::CommandError},
     config::Config,
     db::{self, migrations},
@@ -24,14 +24,23 @@ pub(super) struct PlatformArguments {
     #[arg(long, value_parser = parse_backup_id)]
     backup: Option<Uuid>,
     #[command(flatten)]
+    lost_keys: LostKeys,
+    #[command(flatten)]
     confirmation: Confirmation,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LostKeys {
+    /// Restore the platform database although the master key of some encrypted values is lost; they stay unreadable
+    #[arg(long)]
+    accept_unreadable_values: bool,
 }
 
 pub(super) async fn run(arguments: &PlatformArguments, config: Config) -> Result<ExitCode, CommandError> {
     let tools = RestoreTools::begin(&config, "This replaces the platform database.", &arguments.confirmation).await?;
     let outcome = async {
         let backup = tools.choose("platform", arguments.backup)?;
-        restore(&tools, backup).await?;
+        restore(&tools, backup, &arguments.lost_keys).await?;
         print_projects_without_database(&tools).await
     };
     let outcome = outcome.await;
@@ -40,15 +49,31 @@ pub(super) async fn run(arguments: &PlatformArguments, config: Config) -> Result
 }
 
 /// Restores the platform database and prints the result.
-pub(super) async fn restore(tools: &RestoreTools, backup: &StoredBackup) -> Result<(), CommandError> {
+pub(super) async fn restore(
+    tools: &RestoreTools,
+    backup: &StoredBackup,
+    lost_keys: &LostKeys,
+) -> Result<(), CommandError> {
     if backup.manifest.target != "platform" {
         return Err(CommandError::failed(format!("The backup is of `{}`, not of `platform`.", backup.manifest.target)));
     }
-    tools.check_master_key(backup)?;
+    let keys = (!lost_keys.accept_unreadable_values).then(|| tools.required_keys());
+    if keys.is_some() {
+        tools.check_master_key(backup)?;
+    }
     let created_at = backup.manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC");
     let identity = tools.identity.as_ref();
-    let restored = restore_platform(&tools.store, &tools.restorer, backup, identity).await.map_err(|error| {
-        CommandError::failed(format!("The platform database was not restored, and nothing was changed: {error}."))
+    let restored = restore_platform(&tools.store, &tools.restorer, backup, identity, keys.as_ref());
+    let restored = restored.await.map_err(|error| {
+        let remedy = match &error {
+            RecoveryError::MissingKey(_) => {
+                " Set this key as PLATFORM_MASTER_KEY_PREVIOUS. If it is lost, --accept-unreadable-values restores the \
+                 rest."
+            }
+            _ => "",
+        };
+        let problem = "The platform database was not restored, and nothing was changed";
+        CommandError::failed(format!("{problem}: {error}.{remedy}"))
     })?;
     migrations::apply(tools.running.services.database_url.expose()).await?;
     print_stdout!("platform  restored from the backup of {created_at}: {}", count(restored.rows, "row", "rows"));

@@ -5,7 +5,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::{
-    definitions::{changed_body, check_timeout, find_job, merge_headers, to_api_error},
+    definitions::{NO_TARGET, changed_body, check_timeout, find_job, merge_headers, target_exists, to_api_error},
     queries::JobRow,
     sealed::{self, Body, Headers, HttpParams},
     validation::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB, RequestBody},
@@ -248,7 +248,11 @@ impl Checked<'_> {
             return;
         }
         match self.jobs.runner.check(&plugin, &job, &params).await {
-            Ok(_) => {}
+            Ok(job) => match target_exists(self.jobs, &plugin, &job, &params).await {
+                Ok(true) => {}
+                Ok(false) => self.add("params", Some("/target".to_owned()), NO_TARGET.to_owned()),
+                Err(error) => self.add("params", None, error.message().to_owned()),
+            },
             Err(RunRefusal::Params { problems }) => {
                 for (path, problem) in problems {
                     self.add("params", Some(path), problem);

@@ -13,6 +13,9 @@ use crate::{
 
 pub(super) const HTTP_PLUGIN: &str = "http-job";
 pub(super) const HTTP_PLUGIN_JOB: &str = "request";
+/// The plugin and the job whose parameter `target` names a database that must exist.
+pub(super) const BACKUP_PLUGIN: &str = "backup";
+pub(super) const BACKUP_PLUGIN_JOB: &str = "backup";
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 const MAX_URL_BYTES: usize = 2048;

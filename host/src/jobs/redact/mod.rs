@@ -2,7 +2,7 @@
 //!
 //! A secret is found in the encodings in which servers return it: verbatim, escaped for JSON, encoded for a URL, and
 //! within Base64. Parts that are secret themselves are found as well: the token after `Bearer`, a cookie's value, the
-//! strings in a JSON body. `stream` redacts bytes that arrive in chunks.
+//! strings and numbers in a JSON body, the fields of a form. `stream` redacts bytes that arrive in chunks.
 
 mod stream;
 
@@ -13,6 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use memchr::memmem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 pub use stream::StreamRedactor;
@@ -21,8 +22,9 @@ use crate::config::Secret;
 
 /// Minimum length of a secret. Shorter secrets would match in almost every line, so they are not redacted.
 const MIN_LENGTH: usize = 4;
-/// Minimum length of a string in a JSON value that counts as a secret itself.
-const MIN_JSON_TEXT_LENGTH: usize = 6;
+/// Minimum length of a string in a JSON value, or of the value of a form's field, that counts as a secret itself.
+/// Shorter ones are often words that occur everywhere. Digits are no words: of these, [`MIN_LENGTH`] are enough.
+const MIN_FIELD_LENGTH: usize = 6;
 /// Minimum length of a word in a header's value that counts as a secret itself, such as the token after `Bearer`. It is
 /// also the minimum length of a fragment of Base64.
 const MIN_WORD_LENGTH: usize = 8;
@@ -233,7 +235,10 @@ fn secret_parts(name: &str, value: &str) -> Vec<String> {
         values.push(value.to_owned());
     }
     if let Ok(json @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(value) {
-        collect_texts(json, &mut values);
+        collect_fields(json, &mut values);
+    } else if name == "body" && value.contains('=') && !value.contains(char::is_whitespace) {
+        let fields = form_urlencoded::parse(value.as_bytes()).map(|(_, field)| field.into_owned());
+        values.extend(fields.filter(|field| is_secret_field(field)));
     }
     if name != "body" {
         let words = value.split(|c: char| c.is_whitespace() || "=;,&\"".contains(c));
@@ -243,13 +248,24 @@ fn secret_parts(name: &str, value: &str) -> Vec<String> {
     values
 }
 
-fn collect_texts(value: Value, found: &mut Vec<String>) {
+fn collect_fields(value: Value, found: &mut Vec<String>) {
     match value {
-        Value::String(text) if text.chars().count() >= MIN_JSON_TEXT_LENGTH => found.push(text),
-        Value::Array(items) => items.into_iter().for_each(|item| collect_texts(item, found)),
-        Value::Object(fields) => fields.into_iter().for_each(|(_, field)| collect_texts(field, found)),
+        Value::String(text) if is_secret_field(&text) => found.push(text),
+        Value::Number(number) => {
+            let number = number.to_string();
+            if number.bytes().filter(u8::is_ascii_digit).count() >= MIN_LENGTH {
+                found.push(number);
+            }
+        }
+        Value::Array(items) => items.into_iter().for_each(|item| collect_fields(item, found)),
+        Value::Object(fields) => fields.into_iter().for_each(|(_, field)| collect_fields(field, found)),
         _ => {}
     }
+}
+
+fn is_secret_field(text: &str) -> bool {
+    let length = text.chars().count();
+    length >= MIN_FIELD_LENGTH || (length >= MIN_LENGTH && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Returns the encodings of a value. For most values they are all the same.

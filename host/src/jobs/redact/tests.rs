@@ -29,6 +29,18 @@ fn short_values_are_not_redacted() {
 }
 
 #[test]
+fn numbers_and_fields_of_a_body_are_redacted() {
+    let json = redactor(&[("body", r#"{"pin":4711,"account":-98765.5,"count":123,"code":"0815","kind":"user"}"#)]);
+    assert_eq!(json.text("4711 -98765.5 123 0815 user"), "*** *** 123 *** user");
+    assert_eq!(json.json(json!({ "pin": 4711, "count": 123 })), json!({ "pin": "***", "count": 123 }));
+    let form = redactor(&[("body", "user=jane%40example.com&pin=4711&grant=code&secret=sword+fish")]);
+    assert_eq!(form.text("jane@example.com 4711 code sword fish sword+fish"), "*** *** code *** ***");
+    // A text with an equals sign is not a form.
+    let text = redactor(&[("body", "the answer = another")]);
+    assert_eq!(text.text("another"), "another");
+}
+
+#[test]
 fn secret_is_found_in_every_encoding() {
     let body =
         r#"{"user":"jane@example.com","password":"sword/fish \"ü\"","short":"abc","on":true,"deep":["second-secret"]}"#;

@@ -269,11 +269,11 @@ pub(super) async fn job_name(pool: &PgPool, run: Uuid) -> Result<Option<String>,
         .await
 }
 
-/// Cancels the queued runs of a disabled job, except manual ones.
+/// Cancels the queued runs of a disabled job, except manual ones and their retries, which have no fire time.
 pub(in crate::jobs) async fn cancel_queued_runs(pool: &PgPool, job: Uuid) -> Result<u64, sqlx::Error> {
     let cancelled = sqlx::query(
         "UPDATE cron_job_runs SET status = 'cancelled', finished_at = now(), error_text = 'the job was disabled'
-         WHERE job_id = $1 AND status = 'queued' AND trigger <> 'manual'",
+         WHERE job_id = $1 AND status = 'queued' AND scheduled_for IS NOT NULL",
     )
     .bind(job)
     .execute(pool)

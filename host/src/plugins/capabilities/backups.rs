@@ -7,6 +7,7 @@ use plugin_manifest::{Capability, Scope};
 use uuid::Uuid;
 use wasmtime::component::Linker;
 
+use super::databases::{DumpedKey, problem};
 use crate::{
     db::DatabaseName,
     error::describe_cause,
@@ -34,10 +35,10 @@ pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<(
 impl backups::Host for RunState {
     fn describe(&mut self) -> wasmtime::Result<backups::Facts> {
         self.charge(0)?;
-        Ok(backups::Facts {
-            atlashub_version: env!("CARGO_PKG_VERSION").to_owned(),
-            master_key_id: self.run.services.master_key_id.clone(),
-        })
+        // While the master key is rotated, a dump of the platform may need the previous one.
+        let dumped = self.capability_state::<DumpedKey>().0;
+        let key = dumped.unwrap_or_else(|| self.run.services.sealer.current_key());
+        Ok(backups::Facts { atlashub_version: env!("CARGO_PKG_VERSION").to_owned(), master_key_id: key.to_string() })
     }
 }
 
@@ -198,7 +199,8 @@ impl From<CatalogueError> for CallError {
             | CatalogueError::NotCopied(problem) => Self::new(ErrorCode::Failed, problem.clone()),
             CatalogueError::LeaseLost => Self::new(ErrorCode::Conflict, error.to_string()),
             CatalogueError::Unavailable { cause, .. } => {
-                Self::unavailable(error.to_string()).caused_by("backup catalogue", describe_cause(cause.as_ref()))
+                let message = problem(&error.to_string(), cause.as_ref());
+                Self::unavailable(message).caused_by("backup catalogue", describe_cause(cause.as_ref()))
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::{
         DatabaseName, DbError,
         dump::{Dump, DumpError, DumpInfo, DumpOptions},
     },
-    error::describe_cause,
+    error::{describe_cause, is_disk_full},
     jobs::LineLevel,
     plugins::guest::{
         Accessor, CallError, Host, RunScope, RunState, begin_call,
@@ -23,7 +23,7 @@ use crate::{
         streams::{self, ByteStream},
     },
     projects::parse_tables,
-    secrets::age_file,
+    secrets::{KeyId, age_file, find_needed_key},
 };
 
 /// `pg_dump`'s highest compression level.
@@ -32,6 +32,10 @@ const MAX_COMPRESSION: u8 = 9;
 const DUMP_BYTES: usize = 512 << 10;
 /// Memory held for a list of databases, and for a list of tables until its size is known.
 const LIST_BYTES: usize = 256 << 10;
+
+/// The master key that the run's latest dump needs. `None` before the first dump.
+#[derive(Debug, Default)]
+pub(super) struct DumpedKey(pub(super) Option<KeyId>);
 
 /// The archive, and the dump's properties once the archive is complete.
 type DumpStream = (StreamReader<u8>, FutureReader<Result<databases::DumpInfo, types::Error>>);
@@ -84,6 +88,17 @@ impl databases::HostWithStore<RunState> for Host {
         let _permit = run.enter().await;
         let options = DumpOptions { compression: options.compression, ..DumpOptions::default() };
         let permit = Box::new(run.calls.begin_dump().await);
+        // Asked before the dump: values that are re-sealed while it runs may be in it as they were.
+        let needed = match &name {
+            DatabaseName::Platform => {
+                let services = &run.services;
+                find_needed_key(&services.platform, &services.sealer, &services.sealed_columns)
+                    .await
+                    .map_err(|error| DbError::Unreachable(error.into()))?
+            }
+            DatabaseName::Project(_) => run.services.sealer.current_key(),
+        };
+        accessor.with(|mut access| access.get().capability_state::<DumpedKey>().0 = Some(needed));
         let Dump { bytes, outcome } = run.services.databases.dump(&name, options, permit).await?;
         for function in outcome.unqualified() {
             let fields = serde_json::json!({ "database": database, "function": function.function });
@@ -183,6 +198,11 @@ fn to_wit(info: DumpInfo, encrypted: bool) -> databases::DumpInfo {
     }
 }
 
+/// Returns the message for an error whose cause plugins don't see. A full disk is named, because the owner has to act.
+pub(super) fn problem(otherwise: &str, cause: &(dyn std::error::Error + 'static)) -> String {
+    if is_disk_full(cause) { "the disk of the Postgres server is full".to_owned() } else { otherwise.to_owned() }
+}
+
 impl From<DumpError> for CallError {
     fn from(error: DumpError) -> Self {
         let code = match &error {
@@ -193,9 +213,8 @@ impl From<DumpError> for CallError {
         match error {
             DumpError::NotRun(cause) => Self::new(code, "pg_dump could not be run; see the server's log")
                 .caused_by("dump", describe_cause(cause.as_ref())),
-            DumpError::Unreachable(cause) => {
-                Self::new(code, "Postgres can't be reached").caused_by("dump", describe_cause(cause.as_ref()))
-            }
+            DumpError::Unreachable(cause) => Self::new(code, problem("Postgres can't be reached", cause.as_ref()))
+                .caused_by("dump", describe_cause(cause.as_ref())),
             error => Self::new(code, error.to_string()),
         }
     }
@@ -206,8 +225,11 @@ impl From<DbError> for CallError {
         match error {
             DbError::Gone => Self::not_found("project not found"),
             DbError::Timeout => Self::new(ErrorCode::Timeout, "the database did not respond in time"),
-            error => Self::unavailable("the database can't be reached or returned an error; see the server's log")
-                .caused_by("database", describe_cause(&error)),
+            error => {
+                let message =
+                    problem("the database can't be reached or returned an error; see the server's log", &error);
+                Self::unavailable(message).caused_by("database", describe_cause(&error))
+            }
         }
     }
 }

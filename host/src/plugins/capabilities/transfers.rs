@@ -4,6 +4,7 @@ use plugin_manifest::{Capability, Scope};
 use uuid::Uuid;
 use wasmtime::component::{FutureReader, Linker, StreamReader};
 
+use super::databases::problem;
 use crate::{
     db::DatabaseName,
     error::describe_cause,
@@ -166,6 +167,7 @@ impl From<TransferError> for CallError {
             TransferError::Conflict(_) | TransferError::LeaseLost => Self::new(ErrorCode::Conflict, message),
             TransferError::Dump(error) => error.into(),
             TransferError::Unavailable { cause, .. } => {
+                let message = problem(&message, cause.as_ref());
                 Self::unavailable(message).caused_by("transfer", describe_cause(cause.as_ref()))
             }
         }

@@ -13,6 +13,7 @@ use crate::{
     notifications::Notifier,
     object_store::ObjectStore,
     projects::{Databases, PluginQueries, Projects},
+    secrets::{SealedColumn, Sealer},
     storage::StorageState,
 };
 
@@ -38,6 +39,8 @@ pub struct Services {
     pub state_kib: u32,
     /// The history of runs, for checking leases and removing old runs.
     pub runs: Runs,
-    /// Id of the current master key.
-    pub master_key_id: String,
+    /// Has the master keys, whose ids are facts about backups.
+    pub sealer: Sealer,
+    /// The columns of the platform database that are sealed with a master key.
+    pub sealed_columns: Vec<SealedColumn>,
 }

@@ -36,6 +36,8 @@ pub(super) struct Column {
     pub(super) category: String,
     /// Whether it is `json` or `jsonb`.
     pub(super) is_json: bool,
+    /// Whether it is `hstore`, of which Postgres makes a JSON object, but which it does not make of one.
+    pub(super) is_hstore: bool,
     pub(super) is_generated: bool,
     /// Whether it is an identity that is `ALWAYS` generated.
     pub(super) is_always_identity: bool,

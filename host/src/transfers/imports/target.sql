@@ -7,6 +7,9 @@ SELECT json_build_object(
             'type', format_type(a.atttypid, a.atttypmod),
             'category', t.typcategory,
             'isJson', coalesce(nullif(t.typbasetype, 0), t.oid) IN ('json'::regtype, 'jsonb'::regtype),
+            'isHstore', EXISTS (
+                SELECT FROM pg_type b JOIN pg_cast k ON k.castsource = b.oid AND k.casttarget = 'json'::regtype
+                WHERE b.oid = coalesce(nullif(t.typbasetype, 0), t.oid) AND b.typname = 'hstore' AND b.typtype = 'b'),
             'isGenerated', a.attgenerated <> '',
             'isAlwaysIdentity', a.attidentity = 'a',
             'default', CASE

@@ -237,3 +237,21 @@ async fn cleanup_plugin_drops_kept_databases_only_when_asked_and_old_enough() {
     assert_eq!(other_databases(&project).await, Vec::<String>::new());
     assert_eq!(restore_of(&app, &done).await["previousDatabase"], Value::Null);
 }
+
+#[tokio::test]
+async fn backup_job_without_an_existing_project_or_with_nothing_to_keep_is_refused() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("Target").await;
+    let refused = async |params: Value, problem: &str| {
+        let job = json!({ "name": "nightly", "type": "platform", "scheduleCron": "0 3 * * *", "plugin": "backup",
+            "pluginJob": "backup", "params": params });
+        let (status, body) = app.admin().post("/admin/v1/jobs", job.clone()).await;
+        assert_eq!(status, reqwest::StatusCode::BAD_REQUEST, "{body}");
+        assert!(body.to_string().contains(problem), "{body}");
+        let (_, check) = app.admin().post("/admin/v1/jobs/check", job).await;
+        assert!(check["errors"].to_string().contains(problem), "{check}");
+    };
+    refused(json!({ "target": "project:nosuchproject" }), "no such project").await;
+    let target = format!("project:{}", project.id);
+    refused(json!({ "target": target, "retention": { "keepLast": 0 } }), "/retention/keepLast").await;
+}

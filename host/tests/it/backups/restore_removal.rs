@@ -1,12 +1,13 @@
 //! Removal of restores: cancelled plans, and kept databases that are dropped.
 
 use reqwest::StatusCode;
+use serde_json::json;
 
 use crate::{
     backups::end_to_end::ended_run,
     backups::restore::{confirm, other_databases, path_of, plan, restore_of, start},
     backups::verify::create_backup,
-    support::{TestApp, code},
+    support::{TestApp, code, eventually},
 };
 
 #[tokio::test]
@@ -47,4 +48,39 @@ async fn restore_is_removed_only_in_the_state_that_the_client_expects() {
     let path = path_of(&planned, "?state=planned");
     assert_eq!(app.admin().delete(&path).await.0, StatusCode::NO_CONTENT);
     assert_eq!(restore_of(&app, &planned).await["state"], "cancelled");
+}
+
+#[tokio::test]
+async fn restore_that_ends_with_its_project_says_that_the_project_was_deleted() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("deleted").await;
+    // The index is slow only in the database that a restore loads.
+    project
+        .sql(
+            "CREATE FUNCTION slow(x int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN
+                 IF pg_catalog.strpos(pg_catalog.current_database(), ''_restore_'') > 0 THEN
+                     PERFORM pg_catalog.pg_sleep(600);
+                 END IF;
+                 RETURN x; END';
+             CREATE TABLE items (id int); INSERT INTO items VALUES (1); CREATE INDEX ON items (slow(id))",
+        )
+        .await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let planned = plan(&app, &backup, &project).await;
+    let run = start(&app, &planned, "/confirm", &project).await;
+    let mut connection = project.connect().await;
+    eventually("the index is being created", async || {
+        let sleeping = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                                       WHERE wait_event = 'PgSleep' AND starts_with(datname, $1))";
+        let sleeping = sqlx::query_scalar(sleeping).bind(format!("proj_{}_restore_", project.id));
+        let is_sleeping: bool = sleeping.fetch_one(&mut connection).await.unwrap();
+        is_sleeping.then_some(())
+    })
+    .await;
+    sqlx::Connection::close(connection).await.unwrap();
+    let path = format!("/admin/v1/projects/{}", project.id);
+    let (status, body) = app.admin().delete_with(&path, json!({ "confirm": "deleted" })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    let run = ended_run(&app, &run).await;
+    assert_eq!((&run["status"], &run["errorText"]), (&json!("fail"), &json!("The project was deleted.")), "{run}");
 }

@@ -40,9 +40,29 @@ async fn backup_list_works_without_a_database() {
 #[test]
 fn backup_list_starts_only_the_embedded_store() {
     let folder = open_folder();
+    std::fs::create_dir(folder.path().join("objects")).unwrap();
     let ended = ProgramVars::embedded(folder.path()).run(&["backup", "list"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("No backups found"), "{ended:?}");
     let made: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(made.iter().all(|name| !name.to_string_lossy().contains("postgres")), "Postgres was started: {made:?}");
+}
+
+#[test]
+fn commands_that_read_create_no_installation_in_a_wrong_folder() {
+    let folder = open_folder();
+    let wrong = folder.path().join("wrong");
+    for arguments in [
+        ["backup", "list"].as_slice(),
+        &["restore", "--list"],
+        &["restore", "everything", "--yes"],
+        &["plugin", "list"],
+        &["migrate", "--status"],
+    ] {
+        let ended = ProgramVars::embedded(&wrong).run(arguments);
+        assert_eq!(ended.code, Some(1), "{arguments:?}: {ended:?}");
+        let message = format!("no AtlasHub data in {}: set ATLASHUB_DATA_DIR", wrong.display());
+        assert!(ended.stderr.contains(&message), "{arguments:?}: {ended:?}");
+        assert!(!wrong.exists(), "{arguments:?} created {}", wrong.display());
+    }
 }

@@ -147,3 +147,14 @@ async fn rejected_login_fails_without_waiting() {
     );
     assert!(!ended.stderr.contains("password-of-the-tests"), "{}", ended.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plugin_commands_name_the_command_that_migrates() {
+    let (vars, _) = empty_database("migrate_for_plugins").await;
+    let ended = vars.run(&["plugin", "list"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("run `atlashub migrate`"), "{ended:?}");
+    assert_eq!(vars.run(&["migrate"]).code, Some(0));
+    let ended = vars.run(&["plugin", "list"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}

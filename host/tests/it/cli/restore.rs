@@ -107,7 +107,7 @@ async fn new_machine_is_restored_from_the_object_store_and_the_master_key() {
     assert_eq!(platform.code, Some(0), "{platform:?}");
     assert!(platform.stdout.contains(&format!("project {id} (Shop) has no database")), "{platform:?}");
     // The command can be repeated, for example after it was interrupted.
-    for _ in 0..2 {
+    for _ in 0..3 {
         let restored = vars.run(&["restore", "everything", "--yes"]);
         assert_eq!(restored.code, Some(0), "{restored:?}");
         for expected in ["platform  restored", "(Shop) restored", "1 table, 2 rows", "(Late) is not in the platform"] {
@@ -117,6 +117,10 @@ async fn new_machine_is_restored_from_the_object_store_and_the_master_key() {
 
     let serving = vars.serve(&[]);
     let admin = admin_of(&serving, &new);
+    // The databases that the repeated commands kept are listed, so that they can be removed.
+    let (_, page) = admin.get("/admin/v1/restores").await;
+    let kept = page["items"].as_array().unwrap().iter().filter(|restore| !restore["previousDatabase"].is_null());
+    assert_eq!(kept.count(), 2, "{page}");
     let (_, body) = keyed(&serving, &shop["secretKey"]).get("/v1/db/items?order=id").await;
     assert_eq!(body["rows"], json!([{ "id": 1, "name": "tea" }, { "id": 2, "name": "mate" }]), "{body}");
     let (status, body) = keyed(&serving, &shop["publishableKey"]).get("/v1/db/items").await;

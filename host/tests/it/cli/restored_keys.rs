@@ -1,5 +1,6 @@
 //! `atlashub restore`: keys, approvals and master keys of an installation whose platform database still exists.
 
+use atlashub::secrets::MasterKey;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -116,4 +117,42 @@ async fn restore_of_all_projects_needs_the_master_key_of_their_backups() {
     let restored = run_when_stopped(&both, &all).await;
     assert_eq!(restored.code, Some(0), "{restored:?}");
     assert!(restored.stdout.contains("(Rotated) restored"), "{restored:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_during_a_rotation_needs_both_master_keys() {
+    const OLD: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    const NEW: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
+    let id = |key: &str| MasterKey::from_base64(key).unwrap().id().to_string();
+    let vars = ProgramVars::external(&Postgres::shared().platform_database().await);
+    let old = vars.clone().set("PLATFORM_MASTER_KEY", OLD);
+    let new = vars.set("PLATFORM_MASTER_KEY", NEW);
+    let both = new.clone().set("PLATFORM_MASTER_KEY_PREVIOUS", OLD);
+    let serving = old.serve(&[]);
+    create_project(&admin(&serving), "Before").await;
+    serving.end();
+    let serving = both.serve(&[]);
+    let owner = admin(&serving);
+    create_project(&owner, "During").await;
+    let backup = back_up(&owner, "platform").await;
+    let backup = backup["id"].as_str().unwrap();
+    let (_, detail) = owner.get(&format!("/admin/v1/backups/{backup}")).await;
+    assert_eq!(detail["manifest"]["masterKeyId"], json!(id(OLD)), "{detail}");
+    serving.end();
+
+    let restore = ["restore", "platform", "--backup", backup, "--yes"];
+    let refused = run_when_stopped(&new, &restore).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains(&format!("needs the master key {}", id(OLD))), "{refused:?}");
+    // The manifest does not name the new key. The loaded database shows that it is needed.
+    let refused = run_when_stopped(&old, &restore).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains(&format!("encrypted with the master key {}", id(NEW))), "{refused:?}");
+    assert!(refused.stderr.contains("nothing was changed"), "{refused:?}");
+    let restored = run_when_stopped(&both, &restore).await;
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    // A lost key does not make the rest of a backup useless.
+    let accepting = [&restore[..], &["--accept-unreadable-values"]].concat();
+    let restored = run_when_stopped(&old, &accepting).await;
+    assert_eq!(restored.code, Some(0), "{restored:?}");
 }

@@ -33,6 +33,21 @@ async fn serve_works_on_external_services() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn closed_terminal_stops_the_server_like_a_signal_to_terminate() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or("0").trim();
+    if u64::from_str_radix(ignored, 16).unwrap() & 1 != 0 {
+        eprintln!("skipped: these tests, and so the server too, were started with SIGHUP ignored");
+        return;
+    }
+    let serving = serve(&[]).await;
+    // The shell sends the signal once more.
+    serving.signal(Signal::SIGHUP);
+    serving.signal(Signal::SIGHUP);
+    assert_eq!(serving.wait().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn scheduler_role_has_no_public_surface() {
     let serving = serve(&["--role", "scheduler"]).await;
     assert_eq!(serving.public_url, "");

@@ -220,6 +220,38 @@ async fn runs_of_a_job_overlap_only_if_allowed() {
     }
 }
 
+/// Makes a manual run and its retries look as if the schedule had started them.
+async fn of_schedule(app: &TestApp, run: &str) {
+    let changed = sqlx::query("UPDATE cron_job_runs SET scheduled_for = now() WHERE $1 IN (id::text, retry_of::text)")
+        .bind(run)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    assert_ne!(changed.rows_affected(), 0);
+}
+
+#[tokio::test]
+async fn active_run_of_a_disabled_job_is_not_retried_unless_it_is_manual() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    let (params, backoff) = (json!({ "wait": true, "fail": "x" }), 3_600_000);
+    let job = json!({ "retries": 3, "retryBackoffMs": backoff, "overlap": "allow", "params": params });
+    let job = app.create_job(job).await;
+    let (scheduled, manual) = (app.run_job(&job).await, app.run_job(&job).await);
+    for run in [&scheduled, &manual] {
+        app.until_run(run, "running").await;
+    }
+    of_schedule(&app, &scheduled).await;
+    app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "enabled": false })).await;
+    runner.open_gate();
+    let ended = app.until_run(&scheduled, "fail").await;
+    assert_eq!(ended["errorText"], "x (not retried: the job was disabled)", "{ended}");
+    assert_eq!(app.until_run(&manual, "fail").await["errorText"], "x");
+    let runs = app.runs_of(&job).await;
+    let queued: Vec<_> = runs.iter().filter(|run| run["status"] == "queued").collect();
+    assert_eq!((runs.len(), queued.len(), &queued[0]["scheduledFor"]), (3, 1, &Value::Null), "{runs:?}");
+}
+
 #[tokio::test]
 async fn disabling_a_job_cancels_its_queued_runs() {
     let runner = TestRunner::new();
@@ -228,6 +260,7 @@ async fn disabling_a_job_cancels_its_queued_runs() {
     let run = app.run_job(&job).await;
     app.until_run(&run, "fail").await;
     assert_eq!(app.runs_of(&job).await[0]["status"], "queued");
+    of_schedule(&app, &run).await;
     app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "enabled": false })).await;
     let runs = app.runs_of(&job).await;
     assert_eq!((&runs[0]["status"], &runs[0]["errorText"]), (&json!("cancelled"), &json!("the job was disabled")));

@@ -87,6 +87,23 @@ async fn rows_that_a_trigger_or_a_limit_of_postgres_refuses_are_skipped_with_the
 }
 
 #[tokio::test]
+async fn full_disk_of_the_postgres_server_is_named() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE TABLE large (id int);
+             CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS
+               'BEGIN RAISE EXCEPTION ''could not extend file'' USING ERRCODE = ''53100''; END';
+             CREATE TRIGGER fill BEFORE INSERT ON large FOR EACH ROW EXECUTE FUNCTION fill()",
+        )
+        .await;
+    let failed = import(&app, &project, "large", "csv", "id\n1\n", json!({ "onError": "skip" })).await;
+    assert_eq!(failed["state"], "failed", "{failed}");
+    assert!(failed["errorText"].as_str().unwrap().contains("disk of the Postgres server is full"), "{failed}");
+}
+
+#[tokio::test]
 async fn upsert_with_an_always_generated_identity_changes_the_other_columns() {
     let app = start().await;
     let project = app.create_project("Shop").await;
@@ -211,4 +228,63 @@ async fn mapped_values_of_the_first_row_make_it_the_header() {
     assert_eq!(preview["header"], false, "{preview}");
     let done = run(&app, &path, json!({ "mapping": mapping })).await;
     assert_eq!(counts(&done), [2, 2, 0, 0, 0], "{done}");
+}
+
+#[tokio::test]
+async fn values_that_a_type_refuses_by_syntax_or_name_are_skipped_with_their_column() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE TABLE vals
+                 (id int PRIMARY KEY, q tsquery, p jsonpath, c regclass, r regrole, t regtype, f regconfig)",
+        )
+        .await;
+    let file = "id,q,p,c,r,t,f\n1,a & b,$.a,vals,pg_monitor,int4,simple\n2,a b,,,,,\n3,,$.,,,,\n4,,,missing,,,\n\
+                5,,,,nobody here,,\n6,,,,,nothing,\n7,,,,,,nothing\n8,c,,,,,\n";
+    let done = import(&app, &project, "vals", "csv", file, json!({ "onError": "skip" })).await;
+    assert_eq!((&done["state"], counts(&done)), (&json!("done"), [8, 2, 0, 6, 6]), "{done}");
+    let expected: Vec<_> = ["q", "p", "c", "r", "t", "f"]
+        .into_iter()
+        .zip(3..)
+        .map(|(column, line)| (line, Some(column), "invalid_value"))
+        .collect();
+    assert_eq!(errors(&done), expected, "{done}");
+    assert_eq!(value(&project, "SELECT array_agg(id ORDER BY id) FROM vals").await, json!([1, 8]));
+    let failed = import(&app, &project, "vals", "csv", "id,c\n9,vals\n10,missing\n", json!({})).await;
+    let text = failed["errorText"].as_str().unwrap();
+    assert!(text.starts_with("Line 3, column `c`: "), "{text}");
+}
+
+#[tokio::test]
+async fn exported_hstore_objects_are_imported_again() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    sqlx::raw_sql("CREATE EXTENSION hstore").execute(&mut project.connect().await).await.unwrap();
+    project
+        .sql(
+            r#"CREATE TABLE tags (id int PRIMARY KEY, h hstore DEFAULT 'd=>1');
+               INSERT INTO tags VALUES
+                   (1, '"a"=>"1","b"=>NULL,"q\\\"k"=>"say \"hi\" \\ ok, x=>y"'), (2, ''), (3, NULL)"#,
+        )
+        .await;
+    let all = "SELECT array_agg(h::text ORDER BY id) FROM tags";
+    let before = value(&project, all).await;
+    for format in ["json", "ndjson"] {
+        let source = json!({ "kind": "table", "projectId": project.id, "table": "tags" });
+        let exported = export(&app, json!({ "source": source, "format": format })).await;
+        let file = download_text(&app, &exported).await;
+        project.sql("TRUNCATE tags").await;
+        let done = import(&app, &project, "tags", format, &file, json!({})).await;
+        assert_eq!(counts(&done), [3, 3, 0, 0, 0], "{done}");
+        assert_eq!(value(&project, all).await, before);
+    }
+    project.sql("TRUNCATE tags").await;
+    let file = "{\"id\":1,\"h\":\"x=>y\"}\n{\"id\":2}\n{\"id\":3,\"h\":{\"a\":{\"b\":1}}}\n\
+                {\"id\":4,\"h\":\"x y\"}\n{\"id\":5,\"h\":{\"n\":1.50,\"t\":true}}\n";
+    let done = import(&app, &project, "tags", "ndjson", file, json!({ "onError": "skip" })).await;
+    assert_eq!(counts(&done), [5, 3, 0, 2, 2], "{done}");
+    assert_eq!(errors(&done), [3, 4].map(|line| (line, Some("h"), "invalid_value")), "{done}");
+    let expected = json!(["\"x\"=>\"y\"", "\"d\"=>\"1\"", "\"n\"=>\"1.50\", \"t\"=>\"true\""]);
+    assert_eq!(value(&project, all).await, expected);
 }

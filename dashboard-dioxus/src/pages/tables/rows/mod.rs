@@ -243,7 +243,7 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
             loading.set(true);
             match data::read(&path, &detail).await {
                 Ok(rows) => {
-                    if query.filters.is_empty() {
+                    if query.filters.is_empty() && view_as::viewer().is_none() {
                         let total = rows.total.filter(|_| !rows.total_is_estimate);
                         counted.set(&view.project.peek(), &detail.name, total);
                     }

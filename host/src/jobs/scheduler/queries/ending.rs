@@ -105,27 +105,36 @@ pub(in crate::jobs::scheduler) struct EndedRow {
 ///
 /// The delay doubles with each attempt, up to a day, plus a random part of up to a quarter, so that runs that failed
 /// together are not retried together. The ids of attempts are UUIDs of version 7, which sort by time.
+///
+/// Runs of a job that was disabled are not retried, except manual ones, which have no fire time.
 pub(in crate::jobs::scheduler) async fn end_runs(
     connection: &mut PgConnection,
     runs: &[EndingRun],
 ) -> Result<Vec<EndedRow>, sqlx::Error> {
     sqlx::query_as(
-        "WITH ended AS (
+        "WITH ending AS (
+             SELECT e.*, r.scheduled_for IS NOT NULL AND NOT coalesce(j.enabled, true) AS is_disabled,
+                 e.status IN ('fail', 'timeout') AND e.retryable AND r.retries_left > 0 AS may_retry
+             FROM jsonb_to_recordset($1) AS e
+                 (id uuid, lease uuid, status text, retryable boolean, abandoned boolean, http_status integer,
+                  error_text text, result jsonb, progress jsonb, log_text text, log_bytes bigint, log_object_key text)
+             JOIN cron_job_runs r ON r.id = e.id LEFT JOIN cron_jobs j ON j.id = r.job_id
+         ), ended AS (
              UPDATE cron_job_runs r SET
                  status = CASE WHEN e.abandoned AND r.cancel_requested_at IS NOT NULL THEN 'cancelled'
                                ELSE e.status END,
                  finished_at = clock_timestamp(),
                  duration_ms = (extract(epoch FROM clock_timestamp() - r.started_at) * 1000)::bigint,
-                 http_status = e.http_status, error_text = e.error_text, result = e.result,
+                 http_status = e.http_status, result = e.result,
+                 error_text = CASE WHEN e.may_retry AND e.is_disabled AND r.cancel_requested_at IS NULL
+                     THEN concat_ws(' ', e.error_text, '(not retried: the job was disabled)')
+                     ELSE e.error_text END,
                  progress = coalesce(e.progress, r.progress), log_text = coalesce(e.log_text, r.log_text),
                  log_bytes = coalesce(e.log_bytes, r.log_bytes),
                  log_object_key = coalesce(e.log_object_key, r.log_object_key),
-                 retried = e.status IN ('fail', 'timeout') AND e.retryable AND r.retries_left > 0
-                     AND r.cancel_requested_at IS NULL,
+                 retried = e.may_retry AND NOT e.is_disabled AND r.cancel_requested_at IS NULL,
                  lease_token = NULL, lease_until = NULL
-             FROM jsonb_to_recordset($1) AS e
-                 (id uuid, lease uuid, status text, retryable boolean, abandoned boolean, http_status integer,
-                  error_text text, result jsonb, progress jsonb, log_text text, log_bytes bigint, log_object_key text)
+             FROM ending e
              WHERE r.id = e.id AND r.lease_token = e.lease AND r.status = 'running'
              RETURNING r.*
          ), next_attempts AS (

@@ -22,6 +22,14 @@ const MAX_ERRORS: usize = 100;
 const POLICY_HINT: &str = ". The table forces row-level security, so policies apply to its owner, who writes the rows. \
                            Add a policy that permits this row, or run ALTER TABLE … NO FORCE ROW LEVEL SECURITY";
 
+/// Codes with which the input functions of types such as `tsquery`, `jsonpath`, `ltree` and `regclass` refuse a value:
+/// its syntax is wrong, or nothing has this name. The syntax and the names of a statement itself are checked when it is
+/// prepared.
+const VALUE_STATES: [&str; 7] = ["42601", "42602", "42704", "42725", "42883", "42P01", "42P02"];
+/// The beginnings of the messages with which `hstore` refuses a value. Before Postgres 16, they have no code of their
+/// own.
+const HSTORE_MESSAGES: [&str; 2] = ["Syntax error near", "Unexpected end of string"];
+
 /// The rows that can't be imported.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
@@ -59,9 +67,12 @@ impl Faults {
     }
 }
 
-/// Returns whether an error is about the rows of the statement, so that other rows may be imported.
+/// Returns whether an error of a prepared statement is about its rows, so that other rows may be imported.
 pub(super) fn is_about_rows(error: &tokio_postgres::Error) -> bool {
     let Some(reported) = error.as_db_error() else { return false };
+    if is_about_value(reported) {
+        return true;
+    }
     let code = reported.code().code();
     let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
     // These classes are about the connection, and about the server and its resources.
@@ -72,6 +83,14 @@ pub(super) fn is_about_rows(error: &tokio_postgres::Error) -> bool {
     // are from a policy, or from a function such as that of a trigger.
     let is_general = is_of(&["25", "42", "55"]);
     !is_general || is_in_function(reported) || is_from_policy(reported)
+}
+
+/// Returns whether the input function of a type refused a value.
+fn is_about_value(error: &DbError) -> bool {
+    let code = error.code().code();
+    let is_named = VALUE_STATES.contains(&code)
+        || (code == "XX000" && HSTORE_MESSAGES.iter().any(|message| error.message().starts_with(message)));
+    code.starts_with("22") || (is_named && !is_in_function(error))
 }
 
 fn is_from_policy(error: &DbError) -> bool {
@@ -98,7 +117,7 @@ pub(super) async fn describe(
     let (line, doc): (i64, String) = (staged.get(0), staged.get(1));
     let mut message = reported.message().to_owned();
     let mut column = reported.column().map(str::to_owned).or_else(|| column_of_key(reported));
-    if column.is_none() && reported.code().code().starts_with("22") {
+    if column.is_none() && is_about_value(reported) {
         if let Err(problem) = serde_json::from_str::<serde::de::IgnoredAny>(&doc) {
             let RecordError { line, code, message, .. } = invalid_json(line.unsigned_abs(), &problem);
             return Ok(ImportError { line, column: None, code: code.to_owned(), message, value: None });
@@ -119,7 +138,7 @@ pub(super) async fn describe(
     if is_from_policy(reported) {
         message.push_str(POLICY_HINT);
     }
-    Ok(ImportError { line: line.unsigned_abs(), column, code: code(reported.code().code()).to_owned(), message, value })
+    Ok(ImportError { line: line.unsigned_abs(), column, code: code(reported).to_owned(), message, value })
 }
 
 /// Evaluates one column of a row. Returns Postgres's message if that fails.
@@ -150,14 +169,14 @@ fn value(doc: &str, key: &str) -> Option<String> {
     }
 }
 
-fn code(sqlstate: &str) -> &'static str {
-    match sqlstate {
+fn code(error: &DbError) -> &'static str {
+    match error.code().code() {
         "23502" => "not_null_violation",
         "23503" => "foreign_key_violation",
         "23505" => "unique_violation",
         "23514" | "23P01" | "44000" => "check_violation",
         "42501" => "forbidden",
-        _ if sqlstate.starts_with("22") => "invalid_value",
+        _ if is_about_value(error) => "invalid_value",
         _ => "constraint_violation",
     }
 }

@@ -81,7 +81,11 @@ impl Source<'_> {
     /// Returns the column's definition for `json_to_record`.
     fn definition(&self) -> String {
         // A CSV field that contains JSON is read as text and then parsed. Read as `json`, it would be a JSON string.
-        let data_type = if self.is_csv && self.column.is_json { "text" } else { &self.column.data_type };
+        let data_type = match self.is_csv {
+            true if self.column.is_json => "text",
+            false if self.column.is_hstore => "json",
+            _ => &self.column.data_type,
+        };
         format!("{} {data_type}", ident(&self.key))
     }
 
@@ -107,10 +111,31 @@ impl Source<'_> {
         let name = ident(&self.key);
         if self.is_csv && self.column.is_json {
             format!("r.{name}::{}", self.column.data_type)
+        } else if !self.is_csv && self.column.is_hstore {
+            format!("{}::{}", hstore_text(&format!("r.{name}")), self.column.data_type)
         } else {
             format!("r.{name}")
         }
     }
+}
+
+/// Returns the text of an hstore for the JSON in `json`: an object, as `row_to_json` makes it of an hstore, or a string
+/// with the text. An object with other values than `/v1/db` accepts becomes a text that hstore refuses.
+fn hstore_text(json: &str) -> String {
+    let quoted = |text: &str| {
+        format!("'\"' || pg_catalog.replace(pg_catalog.replace({text}, E'\\\\', E'\\\\\\\\'), '\"', E'\\\\\"') || '\"'")
+    };
+    format!(
+        "(CASE pg_catalog.json_typeof({json}) WHEN 'object' THEN (
+             SELECT CASE
+                 WHEN pg_catalog.bool_or(pg_catalog.json_typeof(m.value) IN ('object', 'array')) THEN '='
+                 ELSE coalesce(pg_catalog.string_agg(
+                     {key} || '=>' || coalesce({value}, 'NULL'), ','), '') END
+             FROM pg_catalog.json_each({json}) AS m (key, value))
+         ELSE {json} #>> '{{}}' END)",
+        key = quoted("m.key"),
+        value = quoted("(m.value #>> '{}')"),
+    )
 }
 
 fn from(columns: &[&Source<'_>]) -> String {

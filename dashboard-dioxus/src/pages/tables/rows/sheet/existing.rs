@@ -214,7 +214,7 @@ fn RowForm(
                     problems,
                     on_change: {
                         let (detail, row_key) = (detail.clone(), row_key.clone());
-                        move |(index, now)| {
+                        move |(index, now): (usize, _)| {
                             // The reason was about the value before.
                             let name = detail.columns.get(index).map(|column| &column.name);
                             let is_about = |problem: &Problem| match problem {
