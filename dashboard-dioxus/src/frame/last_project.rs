@@ -43,9 +43,8 @@ pub(super) fn use_open_project() -> Option<String> {
     let route: Route = use_route();
     let of_page = destinations::project_of_page(&route);
     let remembered = if of_page.is_none() { get() } else { None };
-    let path = use_memo(use_reactive!(|remembered| {
-        remembered.map(|id| format!("/projects/{id}")).unwrap_or_default()
-    }));
+    let path =
+        use_memo(use_reactive!(|remembered| { remembered.map(|id| format!("/projects/{id}")).unwrap_or_default() }));
     let known = use_remote::<ProjectBrief>(path.into());
     let is_gone = remembered.is_some() && is_gone(&known.state());
     use_effect(use_reactive!(|of_page, is_gone| {

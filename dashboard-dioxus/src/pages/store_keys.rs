@@ -173,9 +173,8 @@ fn env_lines(keys: &NewKeys, api_url: &str) -> String {
 fn next_js_lines(keys: &NewKeys, api_url: &str) -> String {
     let mut lines = String::new();
     if let Some(key) = &keys.publishable {
-        lines.push_str(&format!(
-            "NEXT_PUBLIC_ATLASHUB_API_URL={api_url}\nNEXT_PUBLIC_ATLASHUB_PUBLISHABLE_KEY={key}\n"
-        ));
+        lines
+            .push_str(&format!("NEXT_PUBLIC_ATLASHUB_API_URL={api_url}\nNEXT_PUBLIC_ATLASHUB_PUBLISHABLE_KEY={key}\n"));
     }
     if let Some(key) = &keys.secret {
         lines.push_str(&format!("ATLASHUB_API_URL={api_url}\nATLASHUB_SECRET_KEY={key}\n"));

@@ -106,9 +106,33 @@ const VALUES: [&str; 11] = [
 
 /// Types whose values are not words.
 const WITHOUT_WORDS: [&str; 27] = [
-    "bigint", "int8", "bigserial", "integer", "int", "int4", "serial", "smallint", "int2", "smallserial", "numeric",
-    "decimal", "real", "float4", "double", "float8", "float", "boolean", "bool", "uuid", "date", "time",
-    "timestamp", "timestamptz", "interval", "json", "jsonb",
+    "bigint",
+    "int8",
+    "bigserial",
+    "integer",
+    "int",
+    "int4",
+    "serial",
+    "smallint",
+    "int2",
+    "smallserial",
+    "numeric",
+    "decimal",
+    "real",
+    "float4",
+    "double",
+    "float8",
+    "float",
+    "boolean",
+    "bool",
+    "uuid",
+    "date",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "interval",
+    "json",
+    "jsonb",
 ];
 
 /// Returns the default of a column as SQL. In a column of text or of an enum, words without quotes are quoted: Postgres

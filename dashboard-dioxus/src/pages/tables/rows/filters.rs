@@ -17,10 +17,7 @@ use crate::{
 const MAX_RECENT_FILTERS: usize = 8;
 
 #[component]
-pub(super) fn FilterDialog(
-    view: View,
-    on_close: EventHandler<()>,
-) -> Element {
+pub(super) fn FilterDialog(view: View, on_close: EventHandler<()>) -> Element {
     let columns = use_hook(|| view.detail.peek().columns.clone());
     let first = columns.first().map(|column| column.name.clone()).unwrap_or_default();
     // Conditions that this dialog can't show stay as they are.
@@ -29,10 +26,8 @@ pub(super) fn FilterDialog(
         let mut conditions = Vec::new();
         for text in address::parameters("where") {
             match Filter::parse(&text) {
-                Some(filter) => conditions.push(Draft {
-                    filter: Filter { value: filter.shown_or_plain(), ..filter },
-                    is_touched: true,
-                }),
+                Some(filter) => conditions
+                    .push(Draft { filter: Filter { value: filter.shown_or_plain(), ..filter }, is_touched: true }),
                 None => kept.write().push(text),
             }
         }

@@ -17,8 +17,8 @@ use crate::{
     ui::{
         IconName,
         grid::{
-            CellChange, CellPosition, CellState, DataGrid, Edited, EditedCell, Field, GridCell, GridColumn, GridColumns,
-            GridRow, GridSource, Source,
+            CellChange, CellPosition, CellState, DataGrid, Edited, EditedCell, Field, GridCell, GridColumn,
+            GridColumns, GridRow, GridSource, Source,
         },
     },
     value::{self, Cell},
@@ -140,8 +140,7 @@ impl Rows {
             return None;
         }
         let table = self.view.staged.peek().clone();
-        let empty_is_null =
-            column.nullable && value::refuses_empty(&column.data_type, column.enum_values.as_deref());
+        let empty_is_null = column.nullable && value::refuses_empty(&column.data_type, column.enum_values.as_deref());
         Some((Changeable { rows: *self, table, key, column: column.name.clone(), cell, empty_is_null }, column))
     }
 

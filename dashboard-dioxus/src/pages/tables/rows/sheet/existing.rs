@@ -239,11 +239,7 @@ fn RowForm(
 }
 
 #[component]
-fn CopyAct(
-    label: &'static str,
-    #[props(default)] autofocus: bool,
-    onselect: EventHandler<()>,
-) -> Element {
+fn CopyAct(label: &'static str, #[props(default)] autofocus: bool, onselect: EventHandler<()>) -> Element {
     rsx! {
         button { class: "btn btn-ghost btn-s", r#type: "button", autofocus, onclick: move |_| onselect.call(()),
             Icon { name: IconName::Copy }

@@ -106,11 +106,7 @@ mod tests {
     }
 
     fn edit(id: &str, now: &str) -> Edit {
-        let cell = StagedCell {
-            was: "\"x\"".to_owned(),
-            was_text: Some("x".to_owned()),
-            now: Some(now.to_owned()),
-        };
+        let cell = StagedCell { was: "\"x\"".to_owned(), was_text: Some("x".to_owned()), now: Some(now.to_owned()) };
         (key(id), "a".to_owned(), cell)
     }
 
