@@ -60,7 +60,10 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
             } else {
                 None
             };
-            let project_id = created.as_ref().map_or_else(|| chosen(), |created| created.project.id.clone());
+            let project_id = match &created {
+                Some(created) => created.project.id.clone(),
+                None => chosen(),
+            };
             let request = PlanBackupRestore {
                 project_id: project_id.clone(),
                 identity: identity_of(&identity.peek()),

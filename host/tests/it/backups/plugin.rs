@@ -246,7 +246,7 @@ async fn backup_job_without_an_existing_project_or_with_nothing_to_keep_is_refus
         let job = json!({ "name": "nightly", "type": "platform", "scheduleCron": "0 3 * * *", "plugin": "backup",
             "pluginJob": "backup", "params": params });
         let (status, body) = app.admin().post("/admin/v1/jobs", job.clone()).await;
-        assert_eq!(status, reqwest::StatusCode::BAD_REQUEST, "{body}");
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
         assert!(body.to_string().contains(problem), "{body}");
         let (_, check) = app.admin().post("/admin/v1/jobs/check", job).await;
         assert!(check["errors"].to_string().contains(problem), "{check}");
