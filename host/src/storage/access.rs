@@ -92,9 +92,9 @@ impl StorageAccess {
         }
     }
 
-    /// Checks that the path of a new object does not start with the name of another bucket whose existence the requester
-    /// may know. [`Self::object_path`] would read such a path as a key in that bucket. The admin API always names the
-    /// bucket, so it accepts such paths.
+    /// Checks that the path of a new object does not start with the name of another bucket whose existence the
+    /// requester may know. [`Self::object_path`] would read such a path as a key in that bucket. The admin API always
+    /// names the bucket, so it accepts such paths.
     ///
     /// # Errors
     /// Returns `invalid_path` if it does.

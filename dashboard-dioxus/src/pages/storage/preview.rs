@@ -118,7 +118,7 @@ fn Loaded(name: String, kind: Kind, request: String) -> Element {
         Kind::Pdf => rsx! {
             // A frame without a sandbox may run scripts.
             div { class: "preview-none row",
-                p { class: "muted grow", "If the browser shows no preview below, open the document in a tab of its own." }
+                p { class: "muted grow", "If the browser shows no preview below, open the document in a new tab." }
                 a { class: "btn btn-s", href: "{url}", target: "_blank", rel: "noopener noreferrer",
                     "Open in a new tab"
                 }
