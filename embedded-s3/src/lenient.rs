@@ -1,9 +1,9 @@
 //! Conditional and partial reads that `s3s` rejects, although HTTP allows them (RFC 9110, sections 13 and 14).
 //!
-//! `s3s` returns 400 for a list of ETags in `If-Match` and `If-None-Match`, and for a `Range` that it can't parse or
-//! that has several ranges. Such headers may be signed, so they can't be changed before `s3s` has checked the
-//! signature. A request with such a header is therefore processed twice: first unchanged, which checks its signature
-//! and then fails, and a second time without the header and without a signature.
+//! `s3s` reads a list of ETags in `If-Match` and `If-None-Match` as one ETag or returns 400. It also returns 400 for a
+//! `Range` that it can't parse or that has several ranges. Such headers may be signed, so they can't be changed before
+//! `s3s` has checked the signature. A request with such a header is therefore processed twice: first unchanged, which
+//! checks its signature and usually fails, and a second time without the header and without a signature.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

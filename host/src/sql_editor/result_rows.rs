@@ -159,9 +159,9 @@ impl ResultRows {
     pub(super) fn truncation_notice(&self) -> Option<SqlNotice> {
         let reason = match self.truncated_by? {
             Limit::Rows => return None,
-            // In a script, the results of earlier statements fill the response too, so no number is named.
-            Limit::Size => "the response reached its maximum size",
-            Limit::Memory => "the memory for responses is in use",
+            // In a script, the results of earlier statements fill the response too.
+            Limit::Size => format!("the response reached its maximum size, {} MiB", self.response.max_bytes() >> 20),
+            Limit::Memory => "the memory for responses is in use".to_owned(),
         };
         let message = format!("The rows were truncated because {reason}.");
         Some(SqlNotice { severity: "WARNING".to_owned(), message })

@@ -108,8 +108,9 @@ impl ParamsSchemas {
                 known: self.jobs.keys().cloned().collect(),
             });
         };
+        let params = sorted(params);
         let problems: Vec<(String, String)> = validator
-            .iter_errors(params)
+            .iter_errors(&params)
             .take(MAX_PROBLEMS)
             // Values are masked, because they may be secrets and problems are logged.
             .map(|error| (display_pointer(error.instance_path().as_str()), error.masked().to_string()))
@@ -136,8 +137,16 @@ fn compile(schema: &Value) -> Result<Validator, String> {
         .with_retriever(NoRetriever)
         // The regex crate matches every pattern in linear time.
         .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
-        .build(schema)
+        .build(&sorted(schema))
         .map_err(|error| error.to_string())
+}
+
+/// Returns the value with the members of all objects in the order of their names. The validator compares objects with
+/// the order of their members, and the database stores parameters in another order than the client sends them.
+fn sorted(value: &Value) -> Value {
+    let mut value = value.clone();
+    value.sort_all_objects();
+    value
 }
 
 /// Rejects references to other documents.
@@ -164,6 +173,20 @@ mod tests {
             "jobs": jobs,
         });
         ParamsSchemas::compile(&Manifest::from_json(manifest.to_string().as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn order_of_members_decides_nothing() {
+        let schema = json!({"type": "object", "properties": {
+            "one": {"enum": [{"b": 1, "a": 2}]},
+            "set": {"type": "array", "uniqueItems": true},
+        }});
+        let schemas = schemas(&[("greet", schema)]).unwrap();
+        for one in [json!({"a": 2, "b": 1}), json!({"b": 1, "a": 2})] {
+            assert_eq!(schemas.check("greet", &json!({"one": one})), Ok("greet".into()));
+        }
+        let same_items = json!({"set": [{"a": 1, "b": 2}, {"b": 2, "a": 1}]});
+        assert!(schemas.check("greet", &same_items).is_err());
     }
 
     #[test]
