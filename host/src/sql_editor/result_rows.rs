@@ -63,6 +63,9 @@ pub(super) fn max_row_bytes(response: &ResponseBuffer) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Limit {
     Rows,
+    /// [`MAX_VALUE_BYTES`].
+    Values,
+    /// The maximum size of the response.
     Size,
     Memory,
 }
@@ -123,7 +126,7 @@ impl ResultRows {
         let size: usize = (0..row.len()).map(|column| row.get(column).map_or(4, str::len)).sum();
         self.bytes += size;
         if self.bytes > MAX_VALUE_BYTES {
-            self.truncated_by = Some(Limit::Size);
+            self.truncated_by = Some(Limit::Values);
             return;
         }
         self.row.clear();
@@ -159,6 +162,7 @@ impl ResultRows {
     pub(super) fn truncation_notice(&self) -> Option<SqlNotice> {
         let reason = match self.truncated_by? {
             Limit::Rows => return None,
+            Limit::Values => format!("the values of the result reached {} MiB", MAX_VALUE_BYTES >> 20),
             // In a script, the results of earlier statements fill the response too.
             Limit::Size => format!("the response reached its maximum size, {} MiB", self.response.max_bytes() >> 20),
             Limit::Memory => "the memory for responses is in use".to_owned(),
