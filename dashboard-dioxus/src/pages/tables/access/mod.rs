@@ -74,7 +74,7 @@ fn SecurityNote(project: String, detail: Shared) -> Element {
     let table = quoted(&detail.name);
     let (text, sql, act, title) = match detail.kind {
         TableKind::View if is_reachable && detail.security_invoker != Some(true) => (
-            "The view runs with its owner's privileges: policies of its tables do not apply to its readers.",
+            "The view runs with its owner's privileges, past its tables' policies. Only the secret key can read it.",
             format!("alter view {table} set (security_invoker = true);\n"),
             "Apply policies",
             "Apply policies to readers of the view",
