@@ -12,7 +12,6 @@ use crate::time;
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Retention {
     /// Number of newest backups to keep.
-    #[schemars(range(min = 1))]
     keep_last: u32,
     /// Number of most recent days (in UTC) with a backup. The newest backup of each is kept.
     daily: u32,
