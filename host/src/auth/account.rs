@@ -13,7 +13,7 @@ use super::{
     links::{mail_link, mail_notice, require_mail},
     login::{ids_of, invalid_credentials, session_ended},
     mail::MailKind,
-    mailed_tokens::Purpose,
+    mailed_tokens::{self, Purpose},
     password_policy,
     queries::{self, Account},
     request::ClientFacts,
@@ -63,6 +63,7 @@ pub(super) async fn update_current_user(
     let account = current_account(state, caller).await?;
     let data = UserData::parse(data)?;
     let email = email.map(|email| EmailAddress::parse(&email)).transpose()?;
+    let replaces_email_change = email.is_some();
     let new_email = email.filter(|email| email.as_str() != account.row.user.email);
     let user = account.row.user.id.clone();
     let mut entry = user_event("auth.update_user", project, &account.row.user, client);
@@ -92,6 +93,9 @@ pub(super) async fn update_current_user(
         let updated = updated.ok_or_else(session_ended)?;
         if hash.is_some() {
             queries::end_sessions(&state.database, project, &user, None, Some(session)).await?;
+        }
+        if replaces_email_change {
+            mailed_tokens::cancel_email_change(&state.database, project, &user).await?;
         }
         if let Some(email) = new_email {
             begin_email_change(state, caller, &settings, updated.user.clone(), email);

@@ -50,8 +50,14 @@ pub(super) fn invalid_token() -> ApiError {
         .with_hint("Each link works once and expires soon. Ask for a new one.")
 }
 
-/// Creates a token for an address of a user. A token for a new address replaces earlier ones. Returns `None` if the
-/// user was deleted or disabled in the meantime.
+/// Makes links that confirm a new address of a user invalid.
+pub(super) async fn cancel_email_change(database: &AuthDatabase, project: &str, user: &str) -> ApiResult<()> {
+    let statement =
+        write("DELETE FROM auth.mailed_tokens WHERE user_id = $1::pg_catalog.uuid AND purpose = 'change_email'");
+    database.rows(project, &statement.bind(user)).await.map(drop)
+}
+
+/// Creates a token for an address of a user. Returns `None` if the user was deleted or disabled in the meantime.
 pub(super) async fn create(
     database: &AuthDatabase,
     project: &str,
@@ -61,11 +67,7 @@ pub(super) async fn create(
 ) -> ApiResult<Option<String>> {
     let token = random_token(PREFIX);
     let statement = write(
-        "WITH earlier AS (
-             DELETE FROM auth.mailed_tokens
-             WHERE user_id = $2::pg_catalog.uuid AND purpose = 'change_email' AND $3::pg_catalog.text = 'change_email'
-         )
-         INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
+        "INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
          SELECT $1::pg_catalog.bytea, u.id, $3::pg_catalog.text, $4::pg_catalog.text,
              pg_catalog.now() + pg_catalog.make_interval(mins => $5::pg_catalog.int4)
          FROM auth.users u WHERE u.id = $2::pg_catalog.uuid AND u.disabled_at IS NULL RETURNING true",

@@ -62,6 +62,9 @@ pub(super) struct ServeArguments {
     /// Whether this process serves the API, runs jobs, or both
     #[arg(long, value_enum, default_value = "all")]
     role: Role,
+    /// Start although the master key opens none of the encrypted values, because the key that encrypted them is lost
+    #[arg(long)]
+    accept_unreadable_values: bool,
 }
 
 pub(super) async fn run(arguments: &ServeArguments) -> Result<ExitCode, CommandError> {
@@ -88,7 +91,7 @@ pub(super) async fn run(arguments: &ServeArguments) -> Result<ExitCode, CommandE
         }
         (None, None) => return Err(CommandError::failed("No services are configured.")),
     };
-    let outcome = serve(config, surfaces, &running, stop).await;
+    let outcome = serve(arguments, config, surfaces, &running, stop).await;
     running.stop().await;
     outcome.map(|()| ExitCode::SUCCESS)
 }
@@ -118,6 +121,7 @@ struct Surfaces {
 }
 
 async fn serve(
+    arguments: &ServeArguments,
     config: Config,
     surfaces: Surfaces,
     running: &RunningServices,
@@ -138,7 +142,9 @@ async fn serve(
     let admin_address = surfaces.admin.address;
     create_plugin_folder(&config.plugin_dir);
     let app = App::build(config, &running.services)?;
-    check_master_key(&app, &running.services).await?;
+    if !arguments.accept_unreadable_values {
+        check_master_key(&app, &running.services).await?;
+    }
     let mut served = Vec::new();
     if let Some(public) = surfaces.public {
         served.push((public, router::public_router(&app), ListenerLimits::public(&connections)));
@@ -182,7 +188,8 @@ async fn check_master_key(app: &App, services: &Services) -> Result<(), CommandE
         Ok(None) => Ok(()),
         Ok(Some(reason)) => Err(CommandError::failed(format!(
             "The master key {} opens none of the encrypted values of the platform database ({reason}). Start with the \
-             key that encrypted them. A copy of it belongs in another place than the machine.",
+             key that encrypted them. If it is lost, start with --accept-unreadable-values, and restore each \
+             project's backup into a new project.",
             sealer.current_key()
         ))),
         Err(error) => Err(CommandError::failed(format!("The platform database can't be read: {error}."))),
@@ -236,10 +243,11 @@ fn stop_on_signals() -> Result<watch::Receiver<bool>, CommandError> {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                // A terminal or service manager often sends another signal with this one.
                 Some(()) = async { hang_up.as_mut()?.recv().await } => {
-                    if signals > 0 {
-                        continue;
-                    }
+                    tracing::info!("the terminal was closed: shutting down after requests in flight");
+                    sender.send_replace(true);
+                    continue;
                 }
             }
             signals += 1;

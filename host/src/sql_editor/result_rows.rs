@@ -164,7 +164,7 @@ impl ResultRows {
             Limit::Rows => return None,
             Limit::Values => format!("the values of the result reached {} MiB", MAX_VALUE_BYTES >> 20),
             // In a script, the results of earlier statements fill the response too.
-            Limit::Size => format!("the response reached its maximum size, {} MiB", self.response.max_bytes() >> 20),
+            Limit::Size => format!("the response reached its maximum size, {} KiB", self.response.max_bytes() >> 10),
             Limit::Memory => "the memory for responses is in use".to_owned(),
         };
         let message = format!("The rows were truncated because {reason}.");

@@ -52,12 +52,23 @@ pub(super) async fn facts(pools: &ProjectPools, project: &str, table: Option<&st
 }
 
 impl AccessFacts {
-    /// Returns the rows that each caller can reach.
+    /// Returns the rows that each caller can reach. The API serves a view without `security_invoker` only to the secret
+    /// key.
     pub(super) fn callers(&self) -> Vec<CallerAccess> {
-        self.privileges.iter().map(|privileges| self.caller(privileges)).collect()
+        let is_served = |privileges: &Privileges| {
+            self.kind != TableKind::View || self.security_invoker || privileges.bypasses_policies
+        };
+        let served = |privileges: &Privileges| match is_served(privileges) {
+            true => self.granted(privileges),
+            false => {
+                self.granted(&Privileges { select: false, insert: false, update: false, delete: false, ..*privileges })
+            }
+        };
+        self.privileges.iter().map(served).collect()
     }
 
-    fn caller(&self, privileges: &Privileges) -> CallerAccess {
+    /// Returns the rows that the grants and policies let a caller reach.
+    fn granted(&self, privileges: &Privileges) -> CallerAccess {
         let Privileges { caller, bypasses_policies, select, insert, update, delete } = *privileges;
         let rows = |is_granted: bool, command| match (is_granted, self.kind) {
             (false, _) => RowAccess::None,
@@ -101,7 +112,7 @@ impl AccessFacts {
 
     /// Returns the findings about the access to this table of a project.
     fn findings(&self, project: &str) -> Vec<AccessFinding> {
-        let callers = self.callers();
+        let callers: Vec<_> = self.privileges.iter().map(|privileges| self.granted(privileges)).collect();
         let publishable_reads =
             callers.iter().any(|access| access.caller == ApiCaller::Publishable && access.select == RowAccess::All);
         let mut findings = Vec::new();
@@ -293,6 +304,17 @@ mod tests {
         assert_eq!(rows(&limited, 1), [All, None, None, None]);
         assert_eq!(rows(&limited, 2), [All, Policies, Policies, Policies]);
         assert_eq!(limited.callers()[2].policies, ["select policy", "all policy"]);
+    }
+
+    #[test]
+    fn view_without_security_invoker_is_served_to_the_secret_key_only_and_is_a_finding() {
+        let view = AccessFacts { kind: TableKind::View, ..table(false, &serde_json::json!([])) };
+        let reads: Vec<RowAccess> = view.callers().iter().map(|access| access.select).collect();
+        assert_eq!(reads, [RowAccess::All, RowAccess::None, RowAccess::None]);
+        let kinds: Vec<_> = view.findings("p").into_iter().map(|finding| finding.kind).collect();
+        assert_eq!(kinds, [AccessFindingKind::SecurityDefinerView; 2]);
+        let invoker = AccessFacts { security_invoker: true, ..view };
+        assert_eq!(invoker.callers()[1].select, RowAccess::Underlying);
     }
 
     #[test]

@@ -19,8 +19,8 @@ use sqlx::PgConnection;
 /// accordingly.
 type Merge = (&'static str, &'static str);
 
-/// Merges of revocations, and of restores, that the current database records.
-const RECORDED: [Merge; 6] = [
+/// Merges of revocations that the current database records.
+const RECORDED: [Merge; 5] = [
     (
         "SELECT coalesce(jsonb_agg(name), '[]') FROM plugin_approvals WHERE revoked_at IS NOT NULL",
         "UPDATE plugin_approvals SET revoked_at = now() WHERE revoked_at IS NULL AND $1 ? name",
@@ -48,17 +48,19 @@ const RECORDED: [Merge; 6] = [
         "SELECT to_jsonb(version) FROM plugin_trust",
         "UPDATE plugin_trust SET version = greatest(version, ($1)::text::bigint) + 1",
     ),
-    (
-        "SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM restores t
-         WHERE previous_database IS NOT NULL AND state IN ('done', 'failed', 'cancelled', 'rolledBack')",
-        "INSERT INTO restores
-         SELECT (jsonb_populate_record(NULL::restores, '{\"left_out\": []}'::jsonb || t)).*
-         FROM jsonb_array_elements($1) t
-         WHERE EXISTS (SELECT FROM projects p WHERE p.id = t ->> 'project_id')
-         ON CONFLICT (id) DO UPDATE SET state = excluded.state, previous_database = excluded.previous_database,
-             run_id = excluded.run_id, error_text = excluded.error_text, finished_at = excluded.finished_at",
-    ),
 ];
+
+/// The merge of restores that keep a project's previous database.
+const KEPT_DATABASES: Merge = (
+    "SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM restores t
+     WHERE previous_database IS NOT NULL AND state IN ('done', 'failed', 'cancelled', 'rolledBack')",
+    "INSERT INTO restores
+     SELECT (jsonb_populate_record(NULL::restores, '{\"left_out\": []}'::jsonb || t)).*
+     FROM jsonb_array_elements($1) t
+     WHERE EXISTS (SELECT FROM projects p WHERE p.id = t ->> 'project_id')
+     ON CONFLICT (id) DO UPDATE SET state = excluded.state, previous_database = excluded.previous_database,
+         run_id = excluded.run_id, error_text = excluded.error_text, finished_at = excluded.finished_at",
+);
 
 /// Merges after which keys and approvals allow no more than in the current database. Keys and approvals that are
 /// missing in the current database are revoked. Applied only if both databases belong to the same installation.
@@ -98,6 +100,8 @@ pub(super) struct Revocations {
     recorded: Vec<Value>,
     /// One value for each of [`CURRENT`].
     current: Vec<Value>,
+    /// The value for [`KEPT_DATABASES`]. Null if it can't be read, for example from a database of an older version.
+    kept_databases: Value,
 }
 
 /// Reads the revocations from the current platform database.
@@ -115,7 +119,18 @@ pub(super) async fn read(present: &mut PgConnection) -> Result<Revocations, sqlx
         .await?,
         recorded: read_all(present, &RECORDED).await?,
         current: read_all(present, &CURRENT).await?,
+        kept_databases: read_kept_databases(present).await,
     })
+}
+
+async fn read_kept_databases(present: &mut PgConnection) -> Value {
+    match sqlx::query_scalar(KEPT_DATABASES.0).fetch_one(present).await {
+        Ok(value) => value,
+        Err(error) => {
+            tracing::warn!(%error, "restores of the current platform database are not carried over");
+            Value::Null
+        }
+    }
 }
 
 async fn read_all(present: &mut PgConnection, merges: &[Merge]) -> Result<Vec<Value>, sqlx::Error> {
@@ -131,6 +146,7 @@ async fn read_all(present: &mut PgConnection, merges: &[Merge]) -> Result<Vec<Va
 /// not have, if it belongs to the same installation. All their keys are revoked.
 pub(super) async fn apply(restored: &mut PgConnection, revocations: &Revocations) -> Result<Vec<String>, sqlx::Error> {
     apply_all(restored, &RECORDED, &revocations.recorded).await?;
+    apply_all(restored, &[KEPT_DATABASES], std::slice::from_ref(&revocations.kept_databases)).await?;
     let is_same_installation: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM projects WHERE id = ANY($1))")
         .bind(&revocations.known_projects)
         .fetch_one(&mut *restored)

@@ -300,12 +300,7 @@ async fn with_tools(act: impl AsyncFnOnce(&PluginTools) -> Result<(), CommandErr
         let mut connection = server::connect_with_retry(services.database_url.expose(), POSTGRES_TIMEOUT).await?;
         let migrations = migrations::status(&mut connection).await?;
         drop(connection);
-        if migrations.iter().any(|migration| migration.state == MigrationState::Pending) {
-            return Err(CommandError::failed(
-                "The platform database has pending migrations: run `atlashub migrate`, or start the server, which \
-                 applies them.",
-            ));
-        }
+        let is_pending = migrations.iter().any(|migration| migration.state == MigrationState::Pending);
         let tools = PluginTools {
             platform: db::platform::connect(services.database_url.expose(), 2)?,
             sealer: Sealer::new(&services.master_key, services.previous_master_key.as_ref()),
@@ -314,7 +309,14 @@ async fn with_tools(act: impl AsyncFnOnce(&PluginTools) -> Result<(), CommandErr
         };
         let outcome = act(&tools).await;
         tools.platform.close().await;
-        outcome
+        outcome.map_err(|error| match is_pending {
+            true => CommandError::failed(format!(
+                "{} The platform database has pending migrations: run `atlashub migrate`, or start the server, which \
+                 applies them.",
+                error.line()
+            )),
+            false => error,
+        })
     }
     .await;
     running.stop().await;

@@ -23,7 +23,7 @@ use crate::config::Secret;
 /// Minimum length of a secret. Shorter secrets would match in almost every line, so they are not redacted.
 const MIN_LENGTH: usize = 4;
 /// Minimum length of a string in a JSON value, or of the value of a form's field, that counts as a secret itself.
-/// Shorter ones are often words that occur everywhere. Digits are no words: of these, [`MIN_LENGTH`] are enough.
+/// Shorter ones are often words or numbers that occur everywhere, such as years.
 const MIN_FIELD_LENGTH: usize = 6;
 /// Minimum length of a word in a header's value that counts as a secret itself, such as the token after `Bearer`. It is
 /// also the minimum length of a fragment of Base64.
@@ -253,7 +253,7 @@ fn collect_fields(value: Value, found: &mut Vec<String>) {
         Value::String(text) if is_secret_field(&text) => found.push(text),
         Value::Number(number) => {
             let number = number.to_string();
-            if number.bytes().filter(u8::is_ascii_digit).count() >= MIN_LENGTH {
+            if number.bytes().filter(u8::is_ascii_digit).count() >= MIN_FIELD_LENGTH {
                 found.push(number);
             }
         }
@@ -264,8 +264,7 @@ fn collect_fields(value: Value, found: &mut Vec<String>) {
 }
 
 fn is_secret_field(text: &str) -> bool {
-    let length = text.chars().count();
-    length >= MIN_FIELD_LENGTH || (length >= MIN_LENGTH && text.bytes().all(|byte| byte.is_ascii_digit()))
+    text.chars().count() >= MIN_FIELD_LENGTH
 }
 
 /// Returns the encodings of a value. For most values they are all the same.

@@ -74,11 +74,17 @@ pub(super) fn allow(response: &mut Response, origin: HeaderValue) {
     headers.append(header::VARY, HeaderValue::from_static("origin"));
 }
 
-/// Checks a project's list of origins: each is `*` or `scheme://host[:port]`.
-pub(in crate::projects) fn check_configured_origins(origins: &[String]) -> ApiResult<()> {
+/// Checks the length of a project's list of origins.
+pub(in crate::projects) fn check_count(origins: &[String]) -> ApiResult<()> {
     if origins.len() > MAX_ORIGINS {
         return Err(ApiError::invalid(format!("`corsOrigins` has more than {MAX_ORIGINS} entries.")));
     }
+    Ok(())
+}
+
+/// Checks a project's list of origins: each is `*` or `scheme://host[:port]`.
+pub(in crate::projects) fn check_configured_origins(origins: &[String]) -> ApiResult<()> {
+    check_count(origins)?;
     for origin in origins {
         if origin.len() > 1 && origin.contains('*') {
             return Err(ApiError::invalid(format!(

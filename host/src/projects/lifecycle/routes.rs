@@ -70,7 +70,11 @@ pub(crate) async fn update_project(
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<Project>)> {
     let name = request.name.as_deref().map(|name| keys::check_name(name, "name")).transpose()?;
     if let Some(origins) = &request.cors_origins {
-        cors::check_configured_origins(origins)?;
+        // An origin that an earlier version accepted must not prevent other changes.
+        let is_new = |origin: &&String| !project.cors_origins.contains(*origin);
+        let new: Vec<String> = origins.iter().filter(is_new).cloned().collect();
+        cors::check_configured_origins(&new)?;
+        cors::check_count(origins)?;
     }
     if request.note.as_ref().is_some_and(|note| note.contains('\0') || note.chars().count() > MAX_NOTE_CHARS) {
         return Err(ApiError::invalid(format!("`note` must have at most {MAX_NOTE_CHARS} characters, without NUL.")));
