@@ -151,6 +151,20 @@ test("the menu of a cell sets NULL, filters and opens the row", async (t) => {
   await shown(sheet);
 });
 
+test("arrow keys reach every header of an empty table", async (t) => {
+  const project = await createProject("notes", ["create table notes (id int primary key, body text, size int)"]);
+  const page = await openTable(t, project, { table: "notes" });
+  const header = (column) => grid(page, "notes").locator(`th[data-column="${column}"] > button`);
+  const isFocused = (column) => header(column).evaluate((element) => element === document.activeElement);
+  await header(0).focus();
+  for (const column of [1, 2]) {
+    await page.keyboard.press("ArrowRight");
+    await eventually(() => isFocused(column), `the header of column ${column}`);
+  }
+  await page.keyboard.press("Home");
+  await eventually(() => isFocused(0), "the first header");
+});
+
 test("deleting the text of a number stages NULL", async (t) => {
   const project = await withNotes();
   const page = await openTable(t, project, { table: "notes", order: "id" });

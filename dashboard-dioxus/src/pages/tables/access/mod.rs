@@ -100,8 +100,8 @@ fn SecurityNote(project: String, detail: Shared) -> Element {
     };
     let (description, done) = match detail.kind {
         TableKind::View => (
-            "Browsers and signed-in users with access can then read the view, but only rows that policies of its tables \
-             allow.",
+            "Browsers and signed-in users with access can then read the view, but only rows that policies of its \
+             tables allow.",
             "Policies apply to the view",
         ),
         _ if detail.policies.is_empty() => (
