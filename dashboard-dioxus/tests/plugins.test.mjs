@@ -123,6 +123,12 @@ test("unsaved settings of a plugin are kept over a reload, but no secrets", asyn
   await eventually(async () => (await value.inputValue()) === "120", "the setting after a reload");
   assert.equal(await sheet.getByLabel("token", { exact: true }).inputValue(), "");
   assert.ok(!(await page.evaluate(() => JSON.stringify({ ...sessionStorage }))).includes("a-secret-of-the-tests"));
+  await sheet.getByRole("button", { name: "Discard changes" }).click();
+  await hidden(value);
+  await hidden(sheet.getByRole("status").getByText("Not saved"));
+  await page.reload();
+  await shown(sheet.getByRole("button", { name: "Add setting" }));
+  await hidden(value);
 });
 
 test("address of an unknown plugin says that there is none", async (t) => {

@@ -45,7 +45,7 @@ test("form of a table quotes words, offers the project's enums, and leads to the
   await page.goto(address(project, { new: "table" }));
   const sheet = page.getByRole("dialog", { name: "New table" });
   await sheet.getByRole("textbox", { name: "Name", exact: true }).fill("posts");
-  for (const type of ["mood", "smallint", "real"]) {
+  for (const type of ["mood", "integer", "numeric"]) {
     await sheet.locator(`datalist#types option[value="${type}"]`).waitFor({ state: "attached" });
   }
   await sheet.getByRole("button", { name: "Add column" }).click();

@@ -65,6 +65,21 @@ test("copied cells are pasted exactly, with NULL and line breaks", async (t) => 
   ]);
 });
 
+test("an image is not pasted, even after NULL was copied", async (t) => {
+  const page = await openTable(t, await withNotes(), { table: "notes", order: "id" });
+  await at(page, 1, 2).click();
+  await page.keyboard.press("Control+c");
+  await shown(page.getByText("Copied", { exact: true }));
+  await at(page, 0, 1).click();
+  await at(page, 0, 1).evaluate((cell) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File(["image"], "image.png", { type: "image/png" }));
+    cell.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+  });
+  await page.waitForTimeout(100);
+  await hidden(unsaved(page));
+});
+
 test("cells of a spreadsheet are pasted into their columns, and an empty number is NULL", async (t) => {
   const project = await withNotes();
   const page = await openTable(t, project, { table: "notes", order: "id" });
@@ -111,6 +126,18 @@ test("the menu of a cell sets NULL, filters and opens the row", async (t) => {
   await hidden(menu);
   await eventually(() => page.evaluate(() => document.activeElement.matches("td")), "the focus in the cell");
   await at(page, 2, 2).click({ button: "right" });
+  await item("Copy").click();
+  await shown(page.getByText("Copied", { exact: true }));
+  await eventually(async () => (await copied(page)) === "7", "the copied text");
+  await eventually(() => page.evaluate(() => document.activeElement.matches("td")), "the focus after copying");
+  // The right click moves the cursor to another cell, and the menu keeps the focus.
+  await at(page, 0, 2).click({ button: "right" });
+  await eventually(() => page.evaluate(() => document.activeElement.matches("#cell-menu button")), "the menu's focus");
+  await page.waitForTimeout(100);
+  assert.ok(await menu.isVisible());
+  await page.keyboard.press("Escape");
+  await hidden(menu);
+  await at(page, 2, 2).click({ button: "right" });
   await item("Filter by this value").click();
   await shown(button(page, "Edit filter size = 7"));
   await hidden(cell(page, "two", "notes"));
@@ -122,6 +149,20 @@ test("the menu of a cell sets NULL, filters and opens the row", async (t) => {
   await hidden(sheet);
   await button(page, "Open row id 3").click();
   await shown(sheet);
+});
+
+test("arrow keys reach every header of an empty table", async (t) => {
+  const project = await createProject("notes", ["create table notes (id int primary key, body text, size int)"]);
+  const page = await openTable(t, project, { table: "notes" });
+  const header = (column) => grid(page, "notes").locator(`th[data-column="${column}"] > button`);
+  const isFocused = (column) => header(column).evaluate((element) => element === document.activeElement);
+  await header(0).focus();
+  for (const column of [1, 2]) {
+    await page.keyboard.press("ArrowRight");
+    await eventually(() => isFocused(column), `the header of column ${column}`);
+  }
+  await page.keyboard.press("Home");
+  await eventually(() => isFocused(0), "the first header");
 });
 
 test("deleting the text of a number stages NULL", async (t) => {

@@ -1,6 +1,9 @@
 //! Modal dialogs, and the functions that dialogs and sheets share: they return the focus, and submit with Ctrl-Enter.
 
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use dioxus::web::WebEventExt as _;
 use dioxus::{events::MountedEvent, prelude::*};
@@ -10,6 +13,8 @@ use web_sys::{HtmlDialogElement, HtmlElement};
 
 use super::{FormError, messages::DialogMessages};
 use crate::dom;
+
+static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
 /// A native modal dialog with any content. The dialog keeps the focus inside, and returns the focus when it closes. The
 /// dialog is open as long as it is rendered.
@@ -165,20 +170,22 @@ pub fn Dialog(
     footer: Element,
 ) -> Element {
     let class = if wide { "dialog dialog-wide" } else { "dialog" };
+    // A dialog can open another one, so each has ids of its own.
+    let id = use_hook(|| format!("dialog-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
     // Screen readers read the description when the dialog opens, because the focus is already behind it.
-    let described_by = (!description.is_empty()).then_some("dialog-description");
+    let described_by = (!description.is_empty()).then(|| format!("{id}-description"));
     rsx! {
         ModalDialog {
-            labelled_by: "dialog-title",
-            described_by: described_by.map(str::to_owned),
+            labelled_by: "{id}-title",
+            described_by,
             alert,
             closable,
             on_close: move |()| on_close.call(()),
             div { class,
                 header {
-                    h2 { id: "dialog-title", "{title}" }
+                    h2 { id: "{id}-title", "{title}" }
                     if !description.is_empty() {
-                        p { id: "dialog-description", "{description}" }
+                        p { id: "{id}-description", "{description}" }
                     }
                 }
                 div { class: "body", {children} }

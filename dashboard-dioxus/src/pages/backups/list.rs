@@ -13,7 +13,7 @@ use super::{
     acts::{BackUp, DeleteBackup, WithObjects, download, verify},
     protection::ScheduleButton,
     verify_encrypted::VerifyEncrypted,
-    words::{goes, kept_because, name_of, name_of_protected, objects_in_words, state},
+    words::{goes, kept_because, name_of, name_of_protected, objects_in_words, state, target_name},
 };
 use crate::{
     address,
@@ -53,6 +53,7 @@ pub(super) fn BackupList(
     let next = page.as_ref().and_then(|page| page.next_cursor.clone());
     let items = page.map(|page| page.items).unwrap_or_default();
     let (count, is_empty) = (items.len(), items.is_empty());
+    let of_target = target.as_ref().and_then(|target| items.iter().find(|item| item.target == *target).cloned());
     let shown: Vec<Backup> = items
         .into_iter()
         .filter(|backup| wanted_state.is_none_or(|state| backup.state == state))
@@ -118,7 +119,7 @@ pub(super) fn BackupList(
             div { class: "toolbar",
                 SearchBox { name: "Filter backups", value: filter }
                 if !is_fixed {
-                    TargetFilter { live }
+                    TargetFilter { live, of_target }
                 }
                 StateFilter {}
                 if is_filtered {
@@ -153,17 +154,28 @@ fn clear(filter: Signal<String>) {
 }
 
 #[component]
-fn TargetFilter(live: Live) -> Element {
+fn TargetFilter(
+    live: Live,
+    /// A backup of the target that the address names. It may be older than the newest backups.
+    of_target: Option<Backup>,
+) -> Element {
     let items = live.protection.value().map(|page| page.items).unwrap_or_default();
     let newest = use_remote::<ApiPage<Backup>>(use_signal(|| "/backups?limit=200".to_owned()).into());
     let mut options: Vec<_> = items.iter().map(|item| (item.target.clone(), name_of_protected(item))).collect();
     // Backups outlive their project.
     if live.protection.value().is_some() {
-        for backup in newest.value().map(|page| page.items).unwrap_or_default() {
-            if !options.iter().any(|(target, _)| *target == backup.target) {
-                options.push((backup.target.clone(), format!("{} (deleted)", name_of(&backup))));
+        let mut deleted: Vec<(String, String)> = Vec::new();
+        for backup in newest.value().map(|page| page.items).unwrap_or_default().into_iter().chain(of_target) {
+            if !options.iter().chain(&deleted).any(|(target, _)| *target == backup.target) {
+                deleted.push((backup.target.clone(), name_of(&backup)));
             }
         }
+        options.extend(deleted.iter().map(|(target, name)| {
+            let is_shared = deleted.iter().filter(|(_, other)| other == name).count() > 1;
+            let id = target_name(None, target);
+            let label = if is_shared { format!("{name} (deleted, {id})") } else { format!("{name} (deleted)") };
+            (target.clone(), label)
+        }));
     }
     rsx! { ParameterFilter { label: "Target", parameter: "target", options } }
 }

@@ -21,7 +21,7 @@ pub(super) struct Typed {
 
 /// Returns the unsaved input for this file of a plugin. The browser stores the settings, but not the secrets.
 pub(super) fn use_typed(plugin: &Plugin) -> Signal<Typed> {
-    let saved: Vec<_> = plugin.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let saved = Typed::saved(plugin).settings;
     let mut kept = draft::use_draft(&format!("plugin.{}.{}", plugin.name, plugin.sha256), saved);
     let typed = use_signal(|| Typed { secrets: BTreeMap::new(), settings: kept.peek().clone() });
     use_effect(move || {
@@ -34,6 +34,12 @@ pub(super) fn use_typed(plugin: &Plugin) -> Signal<Typed> {
 }
 
 impl Typed {
+    /// Returns the input of the form without changes.
+    pub(super) fn saved(plugin: &Plugin) -> Self {
+        let settings = plugin.config.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Self { secrets: BTreeMap::new(), settings: settings.collect() }
+    }
+
     /// Returns the settings to store, if they differ from those of the plugin.
     pub(super) fn changed_settings(&self, plugin: &Plugin) -> Option<BTreeMap<String, String>> {
         let named = self.settings.iter().filter(|(name, _)| !name.trim().is_empty());

@@ -7,7 +7,7 @@ use super::{
     super::not_saved::NotSaved,
     acts::{ForgetPlugin, RevokePlugin, forget_plugins, path_of},
     grants::{Choices, Grants},
-    settings::{SecretsAndSettings, use_typed},
+    settings::{SecretsAndSettings, Typed, use_typed},
     use_projects, words,
 };
 use crate::{
@@ -83,10 +83,11 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                 config: typed.peek().changed_settings(&reviewed),
             };
             match remote::send::<_, Plugin>(Method::Post, &path, &request).await {
-                Ok(_) => {
+                Ok(approved) => {
                     messages::show("Plugin approved");
                     shown.set(Some(sha256));
-                    typed.with_mut(|typed| typed.secrets.clear());
+                    // As they are stored: sorted, and without spaces around the names. Otherwise the draft would stay.
+                    typed.set(Typed::saved(&approved));
                 }
                 // Without the hint, which is for callers of the API. If the file was replaced, the next read of the
                 // list shows the new file and asks to review it.
@@ -96,6 +97,14 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
             forget_plugins();
             busy.set(false);
         });
+    };
+    let discard = {
+        let (mut choices, mut typed) = (choices, typed);
+        let saved = Typed::saved(&plugin);
+        move |_| {
+            choices.set(initial.clone());
+            typed.set(saved.clone());
+        }
     };
     let (to_revoke, to_forget) = (plugin.clone(), plugin.clone());
     rsx! {
@@ -115,6 +124,15 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                     }
                 }
                 button { class: "btn btn-ghost btn-l only-wide", r#type: "button", onclick: |_| close(), "Close" }
+                if can_approve && is_changed {
+                    button {
+                        class: "btn btn-ghost btn-l",
+                        r#type: "button",
+                        disabled: busy(),
+                        onclick: discard,
+                        "Discard changes"
+                    }
+                }
                 NotSaved { is_dirty: can_approve && is_changed }
                 span { class: "push row",
                     if plugin.state != PluginState::Revoked {

@@ -127,7 +127,8 @@ fn Entry(project: ReadSignal<String>, table: TableSummary, is_open: bool) -> Ele
     let to = address::with_parameters(&format!("/projects/{project}/tables"), &[("table", Some(&table.name))]);
     let icon = if table.kind == TableKind::Table { IconName::Table } else { IconName::View };
     let counted = use_context::<Counted>().get(&project.read(), &table.name);
-    let rows = counted.or(table.estimated_rows).filter(|_| table.kind != TableKind::View).map(estimate);
+    let rows = counted.map(text::number).or_else(|| table.estimated_rows.map(estimate));
+    let rows = rows.filter(|_| table.kind != TableKind::View);
     // This is the tooltip of the link, which screen readers read as its description.
     let title = format!(
         "{}\n{}{}\n{}",

@@ -116,8 +116,9 @@ fn facts(detail: &TableDetail, counted: Option<i64>) -> String {
         TableKind::MaterializedView => Some("materialized view"),
         TableKind::ForeignTable => Some("foreign table"),
     };
-    let in_words = |rows| if rows == 1 { "1 row".to_owned() } else { format!("{} rows", estimate(rows)) };
-    let rows = counted.or(detail.estimated_rows).filter(|_| detail.kind != TableKind::View).map(in_words);
+    let number = counted.map(text::number).or_else(|| detail.estimated_rows.map(estimate));
+    let in_words = |rows: String| if rows == "1" { "1 row".to_owned() } else { format!("{rows} rows") };
+    let rows = number.filter(|_| detail.kind != TableKind::View).map(in_words);
     let size = (detail.total_bytes > 0).then(|| text::bytes(detail.total_bytes));
     let parts: Vec<String> = kind.map(str::to_owned).into_iter().chain(rows).chain(size).collect();
     parts.join(" · ")

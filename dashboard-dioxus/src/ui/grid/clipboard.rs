@@ -58,9 +58,11 @@ pub(super) fn copy(state: State) {
     }
     let copied = Copied::new(rows);
     let text = copied.text.clone();
-    COPIED.set(Some(copied));
-    spawn(async move {
-        if !clipboard::copy(&text).await {
+    // The menu of the cell, which may have called this function, is removed by the same click.
+    dioxus::core::spawn_forever(async move {
+        let is_copied = clipboard::copy(&text).await;
+        COPIED.set(is_copied.then_some(copied));
+        if !is_copied {
             messages::show_failure(clipboard::REFUSED);
         } else if cut > 0 {
             let values = text::count(cut, "value is", "values are");
@@ -122,9 +124,14 @@ fn changes(first: CellPosition, rows: Vec<Vec<Option<String>>>) -> Vec<CellChang
     changes
 }
 
+/// Returns the text in the clipboard. `None` if the clipboard has something else, such as an image.
 fn pasted_text(event: &ClipboardEvent) -> Option<String> {
     let raw: web_sys::Event = event.data().try_as_web_event()?;
     let data = js_sys::Reflect::get(&raw, &"clipboardData".into()).ok()?.dyn_into::<web_sys::DataTransfer>().ok()?;
+    let types = data.types();
+    if types.length() > 0 && !types.includes(&"text/plain".into(), 0) {
+        return None;
+    }
     data.get_data("text/plain").ok()
 }
 

@@ -15,6 +15,8 @@ const WIDTH_STEP: f64 = 16.0;
 pub(super) fn handle(state: State, event: &KeyboardEvent) {
     let is_editing = state.edit.peek().is_some();
     let cursor = *state.cursor.peek();
+    // Without rows, only the header can have the focus.
+    let cursor = Cursor { in_header: cursor.in_header || state.extent().rows == 0, ..cursor };
     if !is_editing && !cursor.in_header && is_in_control(event) {
         return;
     }

@@ -130,9 +130,11 @@ impl State {
         *self.focus_requests.write() += 1;
     }
 
-    /// Gives the focus to the cursor's cell, after it was drawn.
+    /// Gives the focus to the cursor's cell, after it was drawn. A right click moves the cursor and opens the menu. The
+    /// menu closes when it loses the focus, so the menu keeps it.
     pub(super) fn follow_focus_request(self) {
-        if *self.focus_requests.read() > 0 && self.edit.peek().is_none() {
+        let is_in_menu = dom::find("#cell-menu:focus-within").is_some();
+        if *self.focus_requests.read() > 0 && self.edit.peek().is_none() && !is_in_menu {
             self.focus_cursor();
         }
     }

@@ -104,9 +104,11 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     let mut busy = use_signal(|| false);
     let is_dirty = is_changed(&draft.read(), &initial.read());
     let stored_under = storage_name.clone();
+    let mut had_unstorable = use_hook(|| CopyValue::new(false));
     use_effect(use_reactive!(|is_dirty| {
         let draft = draft.read();
-        if is_dirty { stored::save(&stored_under, &draft) } else { stored::remove(&stored_under) }
+        let had = std::mem::replace(&mut *had_unstorable.write(), draft.has_unstorable_input());
+        if is_dirty { stored::save(&stored_under, &draft, had) } else { stored::remove(&stored_under) }
     }));
     let is_new = job.is_none();
     // The project may be chosen in the form, so the address decides which list opened it.

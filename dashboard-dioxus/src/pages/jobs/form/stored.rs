@@ -18,11 +18,15 @@ pub(super) fn load(name: &str) -> Option<Draft> {
     serde_json::from_str(&text).ok()
 }
 
-pub(super) fn save(name: &str, draft: &Draft) {
+/// Stores a draft. `had_unstorable` says whether the owner had typed input that is not stored.
+pub(super) fn save(name: &str, draft: &Draft, had_unstorable: bool) {
     if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(draft)) {
         let _ = storage.set_item(name, &text);
         if draft.has_unstorable_input() {
             let _ = storage.set_item(&unstorable_name(name), "yes");
+        } else if had_unstorable {
+            // The owner has removed it, so a reload loses nothing.
+            let _ = storage.remove_item(&unstorable_name(name));
         }
     }
 }

@@ -65,15 +65,21 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
     }
 }
 
+const SWITCHED_ON: &str = "Row-level security is on";
+
 /// A note that row-level security does not limit which rows callers reach. If browsers or signed-in users can reach the
 /// rows, the note is a warning.
 #[component]
 fn SecurityNote(project: String, detail: Shared) -> Element {
     let mut asking = use_signal(|| false);
     let is_reachable = detail.access.iter().any(|access| access.caller != ApiCaller::SecretKey && has_access(access));
+    let is_open = detail.exposure.publishable != TableAccess::None || detail.exposure.signed_in != TableAccess::None;
+    // The API refuses to serve such a view to browsers and users, although they may read it.
+    let is_refused_view = detail.kind == TableKind::View && detail.security_invoker != Some(true) && is_open;
+    let is_warning = is_reachable || is_refused_view;
     let table = quoted(&detail.name);
     let (text, sql, act, title) = match detail.kind {
-        TableKind::View if is_reachable && detail.security_invoker != Some(true) => (
+        TableKind::View if is_refused_view => (
             "The view runs with its owner's privileges, past its tables' policies. Only the secret key can read it.",
             format!("alter view {table} set (security_invoker = true);\n"),
             "Apply policies",
@@ -94,18 +100,24 @@ fn SecurityNote(project: String, detail: Shared) -> Element {
     };
     let (description, done) = match detail.kind {
         TableKind::View => (
-            "Readers of the view then reach only rows that policies of its tables allow.",
+            "Browsers and signed-in users with access can then read the view, but only rows that policies of its \
+             tables allow.",
             "Policies apply to the view",
         ),
-        _ => (
+        _ if detail.policies.is_empty() => (
             "Browsers and signed-in users then reach only rows that a policy allows: none until you write one. Servers \
              with the secret key still reach every row.",
-            "Row-level security is on",
+            SWITCHED_ON,
+        ),
+        _ => (
+            "Browsers and signed-in users then reach only rows that a policy allows. Servers with the secret key still \
+             reach every row.",
+            SWITCHED_ON,
         ),
     };
     rsx! {
-        div { class: if is_reachable { "banner t-warning mt-2" } else { "banner mt-2" }, role: "note",
-            if is_reachable {
+        div { class: if is_warning { "banner t-warning mt-2" } else { "banner mt-2" }, role: "note",
+            if is_warning {
                 Mark { shape: Shape::Attention }
             } else {
                 Icon { name: IconName::Unlocked }

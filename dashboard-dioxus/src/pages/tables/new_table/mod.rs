@@ -19,12 +19,10 @@ use column_editor::ColumnEditor;
 use sql::{NewColumn, is_complete, name_problem, write_sql};
 
 /// The suggested types. The owner can type any other type.
-const TYPES: [&str; 17] = [
+const TYPES: [&str; 15] = [
     "bigint",
     "integer",
-    "smallint",
     "numeric",
-    "real",
     "double precision",
     "text",
     "varchar(255)",

@@ -36,7 +36,6 @@ pub(super) fn FilterDialog(view: View, on_close: EventHandler<()>) -> Element {
         }
         conditions
     });
-    let store = view.staged.peek().clone();
     let mut applied = view.applied;
     let mut apply = {
         let columns = columns.clone();
@@ -50,7 +49,7 @@ pub(super) fn FilterDialog(view: View, on_close: EventHandler<()>) -> Element {
             on_close.call(());
         }
     };
-    let recent = use_hook(|| recent(&store));
+    let recent = use_hook(|| recent(&view.filters_name()));
     rsx! {
         Dialog {
             title: "Filter",

@@ -193,7 +193,7 @@ impl GridSource for Rows {
     fn open(&self, position: CellPosition) {
         if let Some((key, _)) = self.keyed(position.row) {
             let mut focused = self.view.focused;
-            focused.set(self.column(position.column).map(|(_, column)| column.name));
+            focused.set(self.column(position.column).map(|(_, column)| (key.clone(), column.name)));
             address::push_parameter("row", Some(&key.to_parameter()));
         }
     }

@@ -76,8 +76,8 @@ struct View {
     saving: Signal<Saving>,
     /// The filters that the dialog applied last. They become recent filters when their rows have been read.
     applied: Signal<Vec<String>>,
-    /// Name of the column whose field gets the focus when a row opens.
-    focused: Signal<Option<String>>,
+    /// The row that a cell has opened, and the name of the cell's column, whose field gets the focus.
+    focused: Signal<Option<(RowKey, String)>>,
 }
 
 /// A cell whose value was refused.
@@ -100,6 +100,11 @@ impl View {
         let viewer = view_as::viewer();
         let viewed: Vec<_> = parameters.iter().copied().chain([(view_as::PARAMETER, viewer.as_deref())]).collect();
         table_path(&self.project.peek(), &self.table.peek(), part, &viewed)
+    }
+
+    /// Returns the name of the table in the store of recent filters. All viewers of the table share them.
+    fn filters_name(self) -> String {
+        format!("{}.{}", self.project.peek(), self.table.peek())
     }
 
     /// Returns the columns of the key, if rows can be changed.
@@ -251,7 +256,7 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
                     failure.set(None);
                     updated_at.set(js_sys::Date::now());
                     if !query.filters.is_empty() && *applied.peek() == query.filters {
-                        filters::remember(&view.staged.peek(), &query.filters);
+                        filters::remember(&view.filters_name(), &query.filters);
                         applied.set(Vec::new());
                     }
                     shown.set(Some(query));

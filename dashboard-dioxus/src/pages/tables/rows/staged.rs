@@ -75,16 +75,7 @@ pub(super) fn set(table: &str, edits: Vec<Edit>) {
 
 /// Stages the text of a field while it is typed. All keystrokes in a field are one step of [`undo`].
 pub(super) fn type_in(table: &str, key: &RowKey, column: &str, cell: StagedCell) {
-    change(table, |staged| {
-        let last = staged.steps.last().map(Vec::as_slice);
-        let is_last = matches!(last, Some([last]) if last.key == *key && last.column == column);
-        if !is_last || !staged.undone.is_empty() {
-            let before = staged.cell(key, column).cloned();
-            staged.push(vec![Before { key: key.clone(), column: column.to_owned(), before }]);
-        }
-        let is_restored = cell.now == cell.was_text;
-        staged.put(key, column, (!is_restored).then_some(cell));
-    });
+    change(table, |staged| staged.type_in(key, column, cell));
 }
 
 /// Unstages a cell.

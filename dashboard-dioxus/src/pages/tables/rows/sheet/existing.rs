@@ -101,7 +101,9 @@ fn RowForm(
     let mut problem = use_signal(|| None::<Problem>);
     let focused = use_hook(|| {
         let key = key_columns(&detail).unwrap_or_default();
-        first_to_change(&detail.columns, &key, view.focused.peek().as_deref())
+        // A link may have opened this row after a cell has opened another one.
+        let cell = view.focused.peek().clone().filter(|(of, _)| *of == row_key);
+        first_to_change(&detail.columns, &key, cell.as_ref().map(|(_, column)| column.as_str()))
     });
     let is_dirty = staged.row(&row_key).is_some();
     let is_busy = *view.saving.read() != Saving::Idle;

@@ -31,6 +31,19 @@ impl Staged {
         self.push(step);
     }
 
+    pub(super) fn type_in(&mut self, key: &RowKey, column: &str, cell: StagedCell) {
+        let last = self.steps.last().map(Vec::as_slice);
+        // If the cell is not staged, the last step did not type in it but discarded it or restored its value.
+        let is_last = matches!(last, Some([last]) if last.key == *key && last.column == column)
+            && self.cell(key, column).is_some();
+        if !is_last || !self.undone.is_empty() {
+            let before = self.cell(key, column).cloned();
+            self.push(vec![Before { key: key.clone(), column: column.to_owned(), before }]);
+        }
+        let is_restored = cell.now == cell.was_text;
+        self.put(key, column, (!is_restored).then_some(cell));
+    }
+
     pub(super) fn undo(&mut self) {
         if let Some(step) = self.steps.pop() {
             let reverse = self.revert(step);
@@ -128,6 +141,24 @@ mod tests {
         staged.set(vec![edit("2", "w")]);
         staged.redo();
         assert_eq!(staged.counts(), (2, 2), "a change ends what can be repeated");
+    }
+
+    #[test]
+    fn typing_after_discarding_is_a_step_of_its_own() {
+        let mut staged = Staged::default();
+        for now in ["y", "yz"] {
+            let (key, column, cell) = edit("1", now);
+            staged.type_in(&key, &column, cell);
+        }
+        staged.discard();
+        let (key, column, cell) = edit("1", "w");
+        staged.type_in(&key, &column, cell);
+        staged.undo();
+        assert_eq!(staged.counts(), (0, 0), "only what was typed after discarding");
+        staged.undo();
+        assert_eq!(staged.cell(&key, "a").and_then(|cell| cell.now.as_deref()), Some("yz"));
+        staged.undo();
+        assert_eq!(staged.counts(), (0, 0), "the keystrokes in one field are one step");
     }
 
     #[test]
