@@ -102,7 +102,7 @@ pub(super) fn shape(kind: AttentionKind) -> Shape {
 /// Returns the problem of an item in a few words.
 pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
     let title = item.title.as_deref().unwrap_or("the platform");
-    let since = item.since.map(|since| format!(" since {}", text::moment(since, now))).unwrap_or_default();
+    let since = || item.since.map(|since| format!(" since {}", text::moment(since, now))).unwrap_or_default();
     match item.kind {
         AttentionKind::PostgresUnreachable => "Postgres can't be reached".to_owned(),
         AttentionKind::StoreUnreachable => "The object store can't be reached".to_owned(),
@@ -110,7 +110,7 @@ pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
         AttentionKind::BackupOverdue if has_no_job(item) => format!("No job backs up {title}"),
         AttentionKind::BackupOverdue => format!("Backup of {title} is overdue"),
         AttentionKind::JobFailing if item.count == 1 => format!("{title} failed"),
-        AttentionKind::JobFailing => format!("{title} failed {} times{since}", item.count),
+        AttentionKind::JobFailing => format!("{title} failed {} times{}", item.count, since()),
         AttentionKind::JobProblem => format!("{title} can't run"),
         AttentionKind::JobBehind => format!("{title} takes longer than its schedule allows"),
         AttentionKind::JobSkipping => format!("Runs of {title} are skipped"),
