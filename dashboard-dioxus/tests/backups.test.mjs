@@ -276,7 +276,7 @@ test("identity of an encrypted backup is asked for before it is verified", async
   assert.equal(await identity.inputValue(), "");
   await identity.fill("AGE-SECRET-KEY-1WRONG");
   await dialog.getByRole("button", { name: "Verify" }).click();
-  await shown(dialog.getByRole("alert").getByText("it is not the content of a file of `age-keygen`", { exact: false }));
+  await shown(dialog.getByRole("alert").getByText("it is not the content of a file of age-keygen", { exact: false }));
   assert.equal(await identity.inputValue(), "AGE-SECRET-KEY-1WRONG");
   await expectAccessible(page);
 

@@ -5,10 +5,10 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::{
-    definitions::{NO_TARGET, changed_body, check_timeout, find_job, merge_headers, target_exists, to_api_error},
+    definitions::{changed_body, check_timeout, find_job, merge_headers, to_api_error},
     queries::JobRow,
     sealed::{self, Body, Headers, HttpParams},
-    validation::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB, RequestBody},
+    validation::{self, BACKUP_PLUGIN, BACKUP_PLUGIN_JOB, HTTP_PLUGIN, HTTP_PLUGIN_JOB, RequestBody},
 };
 use crate::{
     config::Secret,
@@ -250,7 +250,7 @@ impl Checked<'_> {
         match self.jobs.runner.check(&plugin, &job, &params).await {
             Ok(job) => match target_exists(self.jobs, &plugin, &job, &params).await {
                 Ok(true) => {}
-                Ok(false) => self.add("params", Some("/target".to_owned()), NO_TARGET.to_owned()),
+                Ok(false) => self.add("params", Some("/target".to_owned()), "no such project".to_owned()),
                 Err(error) => self.add("params", None, error.message().to_owned()),
             },
             Err(RunRefusal::Params { problems }) => {
@@ -263,5 +263,16 @@ impl Checked<'_> {
                 self.add(field, None, to_api_error(refusal).message().to_owned());
             }
         }
+    }
+}
+
+/// Returns whether the project that a job backs up exists. Other jobs have no such parameter.
+async fn target_exists(jobs: &Jobs, plugin: &str, job: &str, params: &Value) -> ApiResult<bool> {
+    let target = params["target"].as_str().filter(|_| (plugin, job) == (BACKUP_PLUGIN, BACKUP_PLUGIN_JOB));
+    let Some(project) = target.and_then(|target| target.strip_prefix("project:")) else { return Ok(true) };
+    match jobs.projects.get(project).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Code::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }

@@ -11,7 +11,7 @@ use super::{
     listing::{self, JobNumbers},
     queries::{self, JobRow, JobUpdate},
     sealed::{self, Body, Headers, HttpParams, UnreadableHeaders},
-    validation::{self, BACKUP_PLUGIN, BACKUP_PLUGIN_JOB, HTTP_PLUGIN, HTTP_PLUGIN_JOB, RequestBody},
+    validation::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB, RequestBody},
 };
 use crate::{
     config::Secret,
@@ -23,8 +23,6 @@ use crate::{
 
 const DEFAULT_TIMEOUT_MS: i32 = 60_000;
 const DEFAULT_BACKOFF_MS: i32 = 1000;
-/// The problem of a job whose project does not exist.
-pub(super) const NO_TARGET: &str = "`target`: no such project";
 /// Placeholder for a stored body in responses.
 pub(super) const HIDDEN: &str = "***";
 
@@ -202,11 +200,7 @@ pub(super) async fn check_work(
             let plugin = row.plugin.as_deref().filter(|plugin| !plugin.is_empty());
             let plugin = plugin.ok_or_else(|| ApiError::invalid("A job of type `platform` needs `plugin`."))?;
             let job = row.plugin_job.clone().unwrap_or_default();
-            let job = check_plugin_job(jobs, plugin, &job, &row.params).await?;
-            if !target_exists(jobs, plugin, &job, &row.params).await? {
-                return Err(ApiError::invalid(format!("`params`: {NO_TARGET}.")));
-            }
-            row.plugin_job = Some(job);
+            row.plugin_job = Some(check_plugin_job(jobs, plugin, &job, &row.params).await?);
             Ok(())
         }
     }
@@ -231,17 +225,6 @@ pub(super) async fn check_timeout(jobs: &Jobs, plugin: &str, timeout_ms: i32) ->
 /// Checks that the runner can run a plugin's job with these parameters, and returns the job's name.
 pub(super) async fn check_plugin_job(jobs: &Jobs, plugin: &str, job: &str, params: &Value) -> ApiResult<String> {
     jobs.runner.check(plugin, job, params).await.map_err(to_api_error)
-}
-
-/// Returns whether the project that a job backs up exists. Other jobs have no such parameter.
-pub(super) async fn target_exists(jobs: &Jobs, plugin: &str, job: &str, params: &Value) -> ApiResult<bool> {
-    let target = params["target"].as_str().filter(|_| (plugin, job) == (BACKUP_PLUGIN, BACKUP_PLUGIN_JOB));
-    let Some(project) = target.and_then(|target| target.strip_prefix("project:")) else { return Ok(true) };
-    match jobs.projects.get(project).await {
-        Ok(_) => Ok(true),
-        Err(error) if error.code() == Code::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 pub(super) fn to_api_error(refusal: RunRefusal) -> ApiError {
