@@ -145,7 +145,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = DataFolder::create(root.path()).unwrap();
         let empty = |secret: EmbeddedSecret| {
-            secret.read_or_create(&folder).unwrap();
+            folder.private_folder("secrets").unwrap();
             fs::write(secret.file(&folder), "").unwrap();
             secret.read_or_create(&folder)
         };
