@@ -46,7 +46,7 @@ fn Banner(project: ReadSignal<String>, viewer: ReadSignal<String>) -> Element {
         None => "this user".to_owned(),
     };
     rsx! {
-        div { class: "section",
+        div { class: "section viewer-note",
             div { class: "banner t-accent", role: "note",
                 Icon { name: IconName::Eye }
                 span { "You see the rows that {who} can read." }
