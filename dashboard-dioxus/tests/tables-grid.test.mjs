@@ -65,6 +65,10 @@ test("copied cells are pasted exactly, with NULL and line breaks", async (t) => 
   ]);
 });
 
+/** Resolves once the page has drawn what the last event changed. */
+const drawn = (page) =>
+  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+
 test("an image is not pasted, even after NULL was copied", async (t) => {
   const page = await openTable(t, await withNotes(), { table: "notes", order: "id" });
   await at(page, 1, 2).click();
@@ -76,7 +80,7 @@ test("an image is not pasted, even after NULL was copied", async (t) => {
     clipboardData.items.add(new File(["image"], "image.png", { type: "image/png" }));
     cell.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
   });
-  await page.waitForTimeout(100);
+  await drawn(page);
   await hidden(unsaved(page));
 });
 
@@ -133,7 +137,7 @@ test("the menu of a cell sets NULL, filters and opens the row", async (t) => {
   // The right click moves the cursor to another cell, and the menu keeps the focus.
   await at(page, 0, 2).click({ button: "right" });
   await eventually(() => page.evaluate(() => document.activeElement.matches("#cell-menu button")), "the menu's focus");
-  await page.waitForTimeout(100);
+  await drawn(page);
   assert.ok(await menu.isVisible());
   await page.keyboard.press("Escape");
   await hidden(menu);

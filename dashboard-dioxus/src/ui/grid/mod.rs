@@ -163,7 +163,7 @@ pub fn DataGrid(
                 }
             }
         }
-        // The key draws the menu anew at another place.
+        // With another key, the menu is created again, so that it opens at its new place.
         for corner in menus {
             CellMenu { key: "{corner.left},{corner.top}", state, corner }
         }

@@ -262,7 +262,7 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
                     shown.set(Some(query));
                 }
                 Err(refused) => {
-                    // Under other filters, the old rows must not be taken for those that match, and so be deleted.
+                    // The old rows do not match the new filters, and the owner could delete them by mistake.
                     if shown.peek().as_ref() != Some(&query) {
                         page.set(None);
                         selected.set(BTreeSet::new());
