@@ -16,7 +16,7 @@ use tokio_postgres::Row;
 use super::{
     Statement,
     connection::Connection,
-    lookups::{LookupTimeouts, Lookups},
+    lookups::{Lookup, LookupTimeouts, Lookups},
     writes::{WriteTimeouts, Writes, WrittenRows},
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Pool {
     /// Limits the number of connections that are checked out.
     pub(super) checkout_permits: Arc<Semaphore>,
     /// The lookups that may share statements. The result of a lookup is its row, if there is one.
-    pub(super) lookups: Arc<Lookups<LookupKey, Option<Row>>>,
+    pub(super) lookups: Arc<Lookups<Lookup, Option<Row>>>,
     /// The writes that may share transactions.
     pub(super) writes: Arc<Writes<Statement, WrittenRows>>,
     /// Held while a connection is being opened, so that a burst of requests opens one connection and not a hundred.

@@ -22,6 +22,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use self::sending::send;
+pub(super) use self::shared_transaction::UserRead;
 use super::{
     DbError, RowSink, ServerAddress, Statement, TextParam,
     prepared::{Prepared, PreparedClaims, is_stale_oid, is_unknown_statement},

@@ -15,9 +15,9 @@ use tokio_postgres::{
     error::{Severity, SqlState},
 };
 
-use super::{Connection, InFlight, sending::send};
+use super::{Connection, InFlight, SET_CLAIMS_TEXT, sending::send};
 use crate::db::{
-    DbError, Statement,
+    DbError, RowSink, Statement,
     failure::is_connection_lost,
     prepared::Prepared,
     wire::{BEGIN_SHARED, END_SHARED, is_not_run},
@@ -38,8 +38,27 @@ static BEGIN: LazyLock<Statement> = LazyLock::new(|| {
 });
 static END: LazyLock<Statement> = LazyLock::new(|| Statement::of_catalogue(END_SHARED));
 
+/// A read with the claims of a signed-in user.
+pub(in crate::db) struct UserRead<'a> {
+    pub(in crate::db) claims: Arc<str>,
+    pub(in crate::db) statement: Statement,
+    pub(in crate::db) rows: &'a mut dyn RowSink,
+}
+
+/// Discards the row with which Postgres confirms claims.
+#[derive(Clone)]
+struct NoRows;
+
+impl RowSink for NoRows {
+    fn clear(&mut self) {}
+
+    fn add(&mut self, _: Row) -> Result<(), DbError> {
+        Ok(())
+    }
+}
+
 impl Connection {
-    /// Runs statements in one transaction. Returns the rows of each.
+    /// Runs writes in one transaction. Returns the rows of each.
     ///
     /// # Errors
     /// Fails if a statement or the commit fails, or if the connection is lost.
@@ -48,9 +67,56 @@ impl Connection {
         statements: &[Statement],
     ) -> Result<Vec<WrittenRows>, NoResults> {
         let in_flight = InFlight::begin(self, true);
-        let not_prepared = |_| NoResults::Undone { failed: None };
-        let begin = self.prepare(&BEGIN).await.map_err(not_prepared)?;
-        let end = self.prepare(&END).await.map_err(not_prepared)?;
+        let prepared = self.prepare_together(statements).await?;
+        let mut rows = vec![Vec::new(); statements.len()];
+        let runs = prepared
+            .iter()
+            .zip(statements)
+            .zip(&mut rows)
+            .map(|((prepared, statement), rows)| self.run(prepared, statement, rows))
+            .collect();
+        let results = self.send_together(runs).await;
+        self.forget_failed(&results, |position| &statements[position].text);
+        in_flight.finish();
+        let errors = results?;
+        Ok(rows.into_iter().zip(errors).map(written_rows).collect())
+    }
+
+    /// Runs reads of several users in one transaction, each with the claims of its user. Passes on the rows of each.
+    ///
+    /// # Errors
+    /// Fails if a read fails, or if the connection is lost. Nothing is known about the other reads then.
+    pub(in crate::db) async fn fetch_reads_together(
+        self: &Arc<Self>,
+        reads: &mut [UserRead<'_>],
+    ) -> Result<(), NoResults> {
+        let in_flight = InFlight::begin(self, false);
+        // Each read follows its claims, so that it runs with no others.
+        let (mut statements, mut sinks) = (Vec::new(), Vec::<&mut dyn RowSink>::new());
+        let mut no_rows = vec![NoRows; reads.len()];
+        for (read, no_rows) in reads.iter_mut().zip(&mut no_rows) {
+            let mut claims = Statement::of_catalogue(SET_CLAIMS_TEXT.clone());
+            claims.push(Some(read.claims.clone()));
+            statements.extend([claims, read.statement.clone()]);
+            sinks.extend([no_rows as &mut dyn RowSink, &mut *read.rows]);
+        }
+        let prepared = self.prepare_together(&statements).await?;
+        let runs = prepared
+            .iter()
+            .zip(&statements)
+            .zip(sinks)
+            .map(|((prepared, statement), rows)| self.run(prepared, statement, rows))
+            .collect();
+        let results = self.send_together(runs).await;
+        self.forget_failed(&results, |position| &statements[position].text);
+        in_flight.finish();
+        match results?.into_iter().flatten().next() {
+            None => Ok(()),
+            Some(_) => Err(NoResults::Undone { failed: None }),
+        }
+    }
+
+    async fn prepare_together(self: &Arc<Self>, statements: &[Statement]) -> Result<Vec<Prepared>, NoResults> {
         let mut prepared = Vec::with_capacity(statements.len());
         for (position, statement) in statements.iter().enumerate() {
             let failed = |apart| NoResults::Undone { failed: Some(FailedWrite { position, apart }) };
@@ -58,33 +124,29 @@ impl Connection {
             let result = preparing.map_err(|_| failed(Apart::Yes))?;
             prepared.push(result.map_err(|error| failed(apart(&error)))?);
         }
-        let results = self.send_together(&begin, &end, &prepared, statements).await;
-        if let Err(NoResults::Undone { failed: Some(FailedWrite { position, .. }) }) = &results {
-            // The statement may have failed because it was prepared before a change of the schema.
-            self.statements().pop(&statements[*position].text);
-        }
-        in_flight.finish();
-        results
+        Ok(prepared)
     }
 
-    /// Sends all statements at once. `wire` makes one transaction of those between `begin` and `end`.
-    async fn send_together(
-        &self,
-        begin: &Prepared,
-        end: &Prepared,
-        prepared: &[Prepared],
-        statements: &[Statement],
-    ) -> Result<Vec<WrittenRows>, NoResults> {
-        let mut rows = vec![Vec::new(); statements.len()];
-        let (mut begin_rows, mut end_rows) = (Vec::new(), Vec::new());
-        let mut begin = pin!(maybe_done(self.run(begin, &BEGIN, &mut begin_rows)));
-        let mut end = pin!(maybe_done(self.run(end, &END, &mut end_rows)));
-        let mut runs: Vec<_> = prepared
-            .iter()
-            .zip(statements)
-            .zip(&mut rows)
-            .map(|((prepared, statement), rows)| Box::pin(maybe_done(self.run(prepared, statement, rows))))
-            .collect();
+    /// Forgets the prepared form of a statement that failed: it may be older than a change of the schema.
+    fn forget_failed<'a, T>(&self, results: &Result<T, NoResults>, text: impl Fn(usize) -> &'a Arc<str>) {
+        if let Err(NoResults::Undone { failed: Some(FailedWrite { position, .. }) }) = results {
+            self.statements().pop(text(*position));
+        }
+    }
+
+    /// Sends all statements at once, as one transaction. Returns the errors that did not make the transaction fail, by
+    /// position: those of rows that were not received.
+    async fn send_together<F>(self: &Arc<Self>, runs: Vec<F>) -> Result<Vec<Option<DbError>>, NoResults>
+    where
+        F: Future<Output = Result<(), DbError>>,
+    {
+        let not_prepared = |_| NoResults::Undone { failed: None };
+        let (begin, end) = (self.prepare(&BEGIN).await, self.prepare(&END).await);
+        let (begin, end) = (begin.map_err(not_prepared)?, end.map_err(not_prepared)?);
+        let (mut begin_rows, mut end_rows) = (NoRows, NoRows);
+        let mut begin = pin!(maybe_done(self.run(&begin, &BEGIN, &mut begin_rows)));
+        let mut end = pin!(maybe_done(self.run(&end, &END, &mut end_rows)));
+        let mut runs: Vec<_> = runs.into_iter().map(|run| Box::pin(maybe_done(run))).collect();
         // No other statement may come between these.
         poll_fn(|context| {
             let _sending = self.sending.lock();
@@ -105,9 +167,8 @@ impl Connection {
             errors.push(error_of(run.as_mut()));
         }
         end.as_mut().await;
-        drop(runs);
         match (error_of(begin), error_of(end)) {
-            (None, None) => Ok(rows.into_iter().zip(errors).map(written_rows).collect()),
+            (None, None) => Ok(errors),
             (begin, end) => {
                 let all = || begin.iter().chain(errors.iter().flatten()).chain(&end);
                 if all().any(is_outcome_unknown) {

@@ -1,15 +1,17 @@
-//! Shares one statement between lookups that wait at the same moment.
+//! Shares one statement, or one transaction, between lookups that wait at the same moment.
 //!
 //! A *lookup* reads at most one row by a unique key. Lookups have the same *shape* if their statements differ only in
-//! the values of the parameters, and run with the claims of the same user, or without claims. Sixteen lookups in one
-//! statement cost Postgres about as much as three single lookups, so lookups of the same shape are sent together when
-//! there is a queue anyway. `sharing` describes how. Each shape has a queue of its own. In addition:
+//! the values of the parameters. Sixteen lookups in one statement cost Postgres about as much as three single lookups,
+//! so lookups of the same shape are sent together when there is a queue anyway. `sharing` describes how. Each shape has
+//! a queue of its own. In addition:
 //!
 //! - The leader sends the keys of all lookups in one statement, and distributes the rows.
-//! - If a shared statement fails, each of its lookups is sent again, alone, so that an error is always that of the
-//!   lookup itself. Lookups of this shape then share no statement for a while.
-//! - If a shared statement takes too long, each follower stops waiting and is sent again, alone. The leader continues
-//!   to wait for the shared statement.
+//! - Lookups of different users need different claims. The leader sends one statement per user, each after the claims
+//!   of the user, and all of them as one transaction in one round trip.
+//! - If a statement of a batch fails, each lookup of the batch is sent again, alone, so that an error is always that of
+//!   the lookup itself. Lookups of this shape then share nothing for a while.
+//! - If a batch takes too long, each follower stops waiting and is sent again, alone. The leader continues to wait for
+//!   the batch.
 //!
 //! Deliberately absent: the decision which lookups may share a statement (`data::plan`), and the SQL of the shared
 //! statement (`data::render`). The caller also supplies the statement of a lookup that is sent alone.
@@ -17,7 +19,8 @@
 mod fetch;
 mod results;
 
-use results::SharedResults;
+pub(super) use fetch::Lookup;
+use results::{Budget, SharedResults};
 
 use std::{
     collections::HashMap,
@@ -31,21 +34,21 @@ use tokio::time::timeout;
 
 use super::sharing::{Batch, Entry, Pauses, Queue, QueueHandle, Turn, Waited, Waiter};
 
-/// Number of statements of one shape in flight at which further lookups wait. Two keep the processors of Postgres and
+/// Number of batches of one shape in flight at which further lookups wait. Two keep the processors of Postgres and
 /// of this process busy; more would only make the batches smaller.
 const MAX_FLIGHTS: usize = 2;
 
-/// Maximum number of lookups in one statement.
+/// Maximum number of lookups in a batch.
 const MAX_BATCH: usize = 64;
 
-/// Timeouts of lookups that share statements.
+/// Timeouts of lookups that are sent together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LookupTimeouts {
-    /// Time after which a waiting lookup is sent alone, because the statements in flight seem to be stuck.
+    /// Time after which a waiting lookup is sent alone, because the batches in flight seem to be stuck.
     join: Duration,
     /// Time for which a follower waits, after `join` has passed, until it is sent again, alone.
     shared: Duration,
-    /// Time for which lookups of a shape share no statement after a shared statement has failed.
+    /// Time for which lookups of a shape share nothing after a batch has failed.
     pause: Duration,
 }
 
@@ -55,7 +58,7 @@ impl Default for LookupTimeouts {
     }
 }
 
-/// The lookups of one project and role, by shape. `K` is the key of a lookup, `R` its result.
+/// The lookups of one project and role, by shape. `K` is what the statement of a lookup needs, `R` its result.
 pub(super) struct Lookups<K, R> {
     state: Mutex<State<K, R>>,
     timeouts: LookupTimeouts,
@@ -63,9 +66,9 @@ pub(super) struct Lookups<K, R> {
 }
 
 struct State<K, R> {
-    /// The queues of the shapes that have statements in flight.
+    /// The queues of the shapes that have batches in flight.
     shapes: HashMap<ShapeName, Queue<ShapeQueue<K, R>>>,
-    /// The shapes whose lookups share no statement.
+    /// The shapes whose lookups share nothing.
     paused: Pauses<ShapeName>,
 }
 
@@ -74,8 +77,8 @@ struct State<K, R> {
 pub(super) struct ShapeName {
     /// Text of the statement.
     pub text: Arc<str>,
-    /// Claims of the signed-in user as JSON.
-    pub claims: Option<Arc<str>>,
+    /// Whether each statement needs the claims of a user.
+    pub has_claims: bool,
 }
 
 /// Refers to the queue of a shape.
@@ -101,11 +104,11 @@ impl<K, R> QueueHandle for ShapeQueue<K, R> {
     }
 }
 
-/// Metrics: lookups that were sent alone, lookups in successful shared statements, and these statements.
+/// Metrics: lookups that were sent alone, lookups in successful batches, and these batches.
 struct Counters {
     alone: Counter,
     shared: Counter,
-    statements: Counter,
+    batches: Counter,
 }
 
 impl Counters {
@@ -113,7 +116,7 @@ impl Counters {
         Self {
             alone: metrics::counter!("atlashub_lookups_total", "statement" => "alone"),
             shared: metrics::counter!("atlashub_lookups_total", "statement" => "shared"),
-            statements: metrics::counter!("atlashub_shared_lookup_statements_total"),
+            batches: metrics::counter!("atlashub_shared_lookup_statements_total"),
         }
     }
 }
@@ -126,8 +129,7 @@ impl<K: Clone, R> Lookups<K, R> {
 
     /// Runs a lookup, alone or together with others of the same shape.
     ///
-    /// `alone` sends the statement of this lookup. `together` sends one statement for several keys, and returns their
-    /// results in the order of the keys.
+    /// `alone` sends the statement of this lookup. `together` sends a batch, and returns its results in the same order.
     ///
     /// # Errors
     /// Returns the error of `alone`. An error of `together` is discarded, because the lookups are then sent alone.
@@ -196,13 +198,13 @@ impl<K: Clone, R> Lookups<K, R> {
         }
     }
 
-    /// Stops lookups of a shape from sharing statements for a while.
+    /// Stops lookups of a shape from sharing anything for a while.
     fn pause(&self, shape: &ShapeName) {
         let until = Instant::now() + self.timeouts.pause;
         self.state.lock().paused.begin(shape.clone(), until);
     }
 
-    /// Sends the shared statement and distributes its results. Returns the leader's, or `None` if the statement failed.
+    /// Sends a batch and distributes its results. Returns the leader's, or `None` if the batch failed.
     async fn lead<E, T>(&self, batch: Batch<ShapeQueue<K, R>>, key: K, together: impl FnOnce(Vec<K>) -> T) -> Option<R>
     where
         T: Future<Output = Result<Vec<R>, E>>,
@@ -214,7 +216,7 @@ impl<K: Clone, R> Lookups<K, R> {
         drop(flight);
         // If there are no results, dropping `turns` lets the followers be sent alone.
         let mut results = results.ok().filter(|results| results.len() == count)?.into_iter();
-        self.counters.statements.increment(1);
+        self.counters.batches.increment(1);
         self.counters.shared.increment(count as u64);
         let own = results.next();
         for (turn, result) in turns.into_iter().zip(results) {

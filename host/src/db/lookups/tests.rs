@@ -35,7 +35,7 @@ impl Database {
 }
 
 fn shape() -> ShapeName {
-    ShapeName { text: "statement".into(), claims: None }
+    ShapeName { text: "statement".into(), has_claims: false }
 }
 
 fn look_up(

@@ -1,5 +1,5 @@
 //! The stream between the client library and the socket: keeps large messages out of memory, sets a signed-in user's
-//! claims in the same transaction as the statement, and lets several writes share a transaction.
+//! claims in the same transaction as the statement, and lets several statements share a transaction.
 //!
 //! **Large messages.** The library reads each message as a whole, and a message can be a gigabyte long: a row with a
 //! huge value, or an error whose text an SQL function wrote. The `stream` reads the length of every message before its
@@ -12,8 +12,8 @@
 //! it expects. Postgres runs both in one transaction and sends one response. This makes signed-in reads about twice as
 //! fast.
 //!
-//! **Writes.** In the same way, the stream makes one transaction of several statements: those between the statements
-//! [`BEGIN_SHARED`] and [`END_SHARED`].
+//! **Shared transactions.** In the same way, the stream makes one transaction of several statements: those between the
+//! statements [`BEGIN_SHARED`] and [`END_SHARED`]. They are writes, or reads of several users, each after its claims.
 //!
 //! Source: PostgreSQL documentation, "Message Formats" and "Pipelining". Every message is a type byte, its length as 4
 //! bytes (which includes these 4), and its content. Only the client's first message has no type byte.

@@ -14,7 +14,7 @@ use crate::{
         restore::{plan, restore_of, start as start_restore, until_no_other_database_is_left},
         verify::verify,
     },
-    support::{FaultProxy, Hang, ProgramVars, Serving, Store, TestApp, TestProject, expire_leases},
+    support::{FaultProxy, Hang, ProgramVars, Serving, Store, TestApp, TestProject, eventually, expire_leases},
 };
 
 const SMALL: &[u8] = b"the small object";
@@ -102,8 +102,9 @@ async fn backup_with_objects_killed_at_any_step_is_complete_or_leaves_nothing() 
         let run = killed.kill_at(&moment, start).await;
         assert_eq!(run["status"], "fail", "{step}: {run}");
         let (app, project) = (&killed.app, &killed.project);
-        let found = listed(app, project).await;
-        assert_eq!(found.len(), backups, "{step}: {found:?}");
+        // The new process adds a complete backup to the catalogue when it has read the store.
+        let found = async || Some(listed(app, project).await).filter(|found| found.len() == backups);
+        let found = eventually(&format!("the list of backups: {step}"), found).await;
         // A backup that is listed is complete, and the next one uses the copies that were complete.
         for backup in found {
             assert_eq!(verify(app, &backup).await["status"], "success", "{step}");

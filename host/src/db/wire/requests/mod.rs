@@ -9,6 +9,7 @@ use super::messages::error_message;
 use crate::db::DbError;
 
 /// The statement that sets a signed-in user's claims. The next statement on the connection runs in its transaction.
+/// Within a shared transaction, the claims are set until its end, or until other claims are set.
 pub(in crate::db) const SET_CLAIMS: &str = "SELECT pg_catalog.set_config('request.jwt.claims', $1, true)";
 
 /// The statement that begins a shared transaction, in which statements wait for locks only for the given time. All
@@ -253,12 +254,12 @@ impl Outgoing {
             return None;
         }
         let (request, joins) = match (marker, self.joins) {
-            (Some(Marker::Claims), _) => (Request::Joined(COMMAND_COMPLETE), Joins::Next),
+            (Some(Marker::Claims), Joins::Nothing | Joins::Next) => (Request::Joined(COMMAND_COMPLETE), Joins::Next),
             (Some(Marker::Begin), _) => (Request::Joined(COMMAND_COMPLETE), Joins::UntilEnd),
             (Some(Marker::End), _) | (None, Joins::Nothing) => (Request::Separate, Joins::Nothing),
             (None, joins) if self.first == Some(CLOSE) => (Request::Joined(CLOSE_COMPLETE), joins),
             (None, Joins::Next) => (Request::Separate, Joins::Nothing),
-            (None, Joins::UntilEnd) => (Request::Joined(COMMAND_COMPLETE), Joins::UntilEnd),
+            (Some(Marker::Claims) | None, Joins::UntilEnd) => (Request::Joined(COMMAND_COMPLETE), Joins::UntilEnd),
         };
         (self.request, self.joins) = (Some(request), joins);
         self.request
@@ -298,7 +299,8 @@ impl Outgoing {
             BIND => {
                 let marker = self.markers.iter().find(|(name, _)| name == second).map(|(_, marker)| *marker);
                 let is_misplaced = match marker {
-                    Some(Marker::Claims | Marker::Begin) => self.joins != Joins::Nothing,
+                    Some(Marker::Claims) => self.joins == Joins::Next,
+                    Some(Marker::Begin) => self.joins != Joins::Nothing,
                     Some(Marker::End) => self.joins != Joins::UntilEnd,
                     None => false,
                 };
