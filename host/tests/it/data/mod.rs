@@ -4,6 +4,7 @@ pub mod access;
 pub mod embeds;
 pub mod filters;
 pub mod lookups;
+pub mod lookups_of_users;
 pub mod other_schemas;
 pub mod paging;
 pub mod prepared;
