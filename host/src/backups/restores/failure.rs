@@ -75,8 +75,19 @@ impl From<RestoreFailure> for RunFailure {
             }
             RestoreFailure::Replace(ReplacementError::Database(error)) => match error.as_database_error() {
                 Some(refusal) => format!("Postgres refused to replace the database: {}", refusal.message()),
-                None => "the platform database can't be reached".to_owned(),
+                None => {
+                    tracing::warn!(cause = describe_cause(error), "Postgres could not be reached by a restore");
+                    "the platform database can't be reached".to_owned()
+                }
             },
+            // The message does not contain the cause.
+            RestoreFailure::Objects(_)
+            | RestoreFailure::Store(_)
+            | RestoreFailure::Platform(_)
+            | RestoreFailure::Ended(_) => {
+                tracing::warn!(cause = describe_cause(&failure), "a restore failed");
+                failure.to_string()
+            }
             failure => failure.to_string(),
         };
         let unchanged = match &failure {
