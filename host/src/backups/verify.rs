@@ -55,7 +55,8 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// # Errors
 /// Returns `Unverified` if the dump or a copy of an object is missing, or if the dump was changed or can't be restored.
 /// Returns `NotChecked` if the identity is missing or wrong, if `pg_restore` can't be run or can't read the archive's
-/// version, if Postgres rejects a scratch database, or if its disk is full. Returns `Unavailable` if Postgres or the store is unavailable.
+/// version, if Postgres rejects a scratch database, or if its disk is full. Returns `Unavailable` if Postgres or the
+/// store is unavailable.
 pub async fn verify_stored(
     store: &ObjectStore,
     restorer: &Restorer,
