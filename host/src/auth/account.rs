@@ -10,7 +10,7 @@ use super::{
     email_address::EmailAddress,
     events::{record_refusal, user_event},
     limits::Attempt,
-    links::{mail_link, mail_notice, require_mail},
+    links::{mail_notice, mail_token, require_mail},
     login::{ids_of, invalid_credentials, session_ended},
     mail::MailKind,
     mailed_tokens::{self, Purpose},
@@ -98,22 +98,27 @@ pub(super) async fn update_current_user(
             mailed_tokens::cancel_email_change(&state.database, project, &user).await?;
         }
         if let Some(email) = new_email {
-            begin_email_change(state, caller, &settings, updated.user.clone(), email);
+            // The token is created before the response, so that a later sign-out cancels it, and also for an address
+            // that another user has, so that the time of the response does not depend on that.
+            let (purpose, session) = (Purpose::ChangeEmail, Some(session));
+            let token = mailed_tokens::create(&state.database, project, &user, purpose, &email, session).await?;
+            let token = token.ok_or_else(session_ended)?;
+            mail_email_change(state, caller, &settings, updated.user.clone(), (email, token));
         }
         Ok(updated.user)
     })
     .await
 }
 
-/// Mails a link that confirms the new address to that address, and a notice to the current address. If another user has
-/// the new address, mails only a notice to that user. The mails are prepared in the background, so the response does
-/// not reveal whether the address is taken.
-fn begin_email_change(
+/// Mails the link of the token that confirms the new address to that address, and a notice to the current address. If
+/// another user has the new address, mails only a notice to that user, and nobody receives the token. The mails are
+/// prepared in the background, so the response does not reveal whether the address is taken.
+fn mail_email_change(
     state: &AuthState,
     caller: &SignedInCaller,
     settings: &Arc<StoredAuthSettings>,
     user: User,
-    email: EmailAddress,
+    (email, token): (EmailAddress, String),
 ) {
     let (state, project, settings) = (state.clone(), caller.project.clone(), settings.clone());
     tokio::spawn(async move {
@@ -122,7 +127,7 @@ fn begin_email_change(
                 mail_notice(&state, &project, &settings, MailKind::EmailTaken, &email);
                 return Ok(());
             }
-            mail_link(&state, &project, &settings, &user.id, Purpose::ChangeEmail, &email).await?;
+            mail_token(&state, &project, &settings, Purpose::ChangeEmail, &email, &token);
             let current = EmailAddress::parse(&user.email)?;
             mail_notice(&state, &project, &settings, MailKind::ChangeRequested, &current);
             Ok::<_, ApiError>(())

@@ -43,21 +43,35 @@ pub(super) async fn mail_link(
     purpose: Purpose,
     email: &EmailAddress,
 ) -> ApiResult<()> {
-    let Some(site_url) = settings.site_url.as_deref().filter(|_| state.mailer.is_configured()) else { return Ok(()) };
+    if !can_mail(state, settings) {
+        return Ok(());
+    }
+    if let Some(token) = mailed_tokens::create(&state.database, &project.id, user, purpose, email, None).await? {
+        mail_token(state, project, settings, purpose, email, &token);
+    }
+    Ok(())
+}
+
+/// Mails the link of a token to its address. Does nothing if no link can be mailed.
+pub(super) fn mail_token(
+    state: &AuthState,
+    project: &ProjectRef,
+    settings: &StoredAuthSettings,
+    purpose: Purpose,
+    email: &EmailAddress,
+    token: &str,
+) {
+    let Some(site_url) = settings.site_url.as_deref().filter(|_| state.mailer.is_configured()) else { return };
     let (kind, path) = match purpose {
         Purpose::Verify => (MailKind::Verify, &settings.verify_path),
         Purpose::ChangeEmail => (MailKind::ChangeEmail, &settings.verify_path),
         Purpose::Reset => (MailKind::Reset, &settings.reset_path),
         Purpose::MagicLink => (MailKind::MagicLink, &settings.magic_link_path),
     };
-    let Some(token) = mailed_tokens::create(&state.database, &project.id, user, purpose, email).await? else {
-        return Ok(());
-    };
     let separator = if path.contains('?') { '&' } else { '?' };
     let link = Some(format!("{site_url}{path}{separator}token={token}"));
     let values = MailValues { project: project.name.clone(), link };
     state.mailer.send(email, kind, &settings.mail_texts, &values);
-    Ok(())
 }
 
 /// Mails a notice without a link.

@@ -57,26 +57,32 @@ pub(super) async fn cancel_email_change(database: &AuthDatabase, project: &str, 
     database.rows(project, &statement.bind(user)).await.map(drop)
 }
 
-/// Creates a token for an address of a user. Returns `None` if the user was deleted or disabled in the meantime.
+/// Creates a token for an address of a user. Returns `None` if the user was deleted or disabled in the meantime, or if
+/// the given session has ended.
 pub(super) async fn create(
     database: &AuthDatabase,
     project: &str,
     user: &str,
     purpose: Purpose,
     email: &EmailAddress,
+    session: Option<&str>,
 ) -> ApiResult<Option<String>> {
     let token = random_token(PREFIX);
     let statement = write(
         "INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
          SELECT $1::pg_catalog.bytea, u.id, $3::pg_catalog.text, $4::pg_catalog.text,
              pg_catalog.now() + pg_catalog.make_interval(mins => $5::pg_catalog.int4)
-         FROM auth.users u WHERE u.id = $2::pg_catalog.uuid AND u.disabled_at IS NULL RETURNING true",
+         FROM auth.users u WHERE u.id = $2::pg_catalog.uuid AND u.disabled_at IS NULL
+           AND ($6::pg_catalog.uuid IS NULL OR EXISTS (SELECT FROM auth.sessions s
+                                                       WHERE s.id = $6::pg_catalog.uuid AND s.user_id = u.id))
+         RETURNING true",
     )
     .bind_bytes(&sha256(token.as_bytes()))
     .bind(user)
     .bind(purpose.as_str())
     .bind(email.as_str())
-    .bind(purpose.lifetime_minutes().to_string());
+    .bind(purpose.lifetime_minutes().to_string())
+    .bind_option(session);
     let rows = match database.fetch(project, &statement).await {
         Err(error) if is_parent_gone(&error) => return Ok(None),
         rows => rows?,

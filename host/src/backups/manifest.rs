@@ -1,6 +1,6 @@
 //! The manifest of a backup, and the keys of a backup's objects.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -84,6 +84,13 @@ impl BackupManifest {
         }
         if i64::try_from(self.size_bytes).is_err() {
             return Err("`sizeBytes` is out of range".to_owned());
+        }
+        // The catalogue can store neither.
+        if self.title.as_ref().is_some_and(|title| title.contains('\0')) {
+            return Err("`title` contains the character U+0000".to_owned());
+        }
+        if !(0..=9999).contains(&self.created_at.year()) {
+            return Err("`createdAt` is out of range".to_owned());
         }
         Ok(target)
     }

@@ -13,7 +13,7 @@ use super::{
     manifest::{backup_id, belong_together, is_sha256},
     objects::{self, ManifestObjects, ObjectsError},
     queries::{self, BackupRow},
-    stored,
+    stored::{self, MAX_MANIFEST_BYTES},
     verify::verify_for_run,
 };
 use crate::{
@@ -112,8 +112,8 @@ impl BackupCatalogue for Catalogue {
     }
 }
 
-/// Checks the keys and the form of the hash, that the dump and the manifest are in the bucket, and that the dump has
-/// the given size.
+/// Checks the keys and the form of the hash, that the dump and the manifest are in the bucket, that the dump has the
+/// given size, and that the manifest is not too large to be read again.
 async fn check(store: &ObjectStore, backup: &NewBackup) -> Result<(), CatalogueError> {
     let invalid = |problem: String| Err(CatalogueError::Invalid(problem));
     if !belong_together(&backup.object_key, &backup.manifest_key) {
@@ -129,6 +129,13 @@ async fn check(store: &ObjectStore, backup: &NewBackup) -> Result<(), CatalogueE
         store.head(PLATFORM_BUCKET, &backup.manifest_key)
     );
     match (dump.map_err(storage_error)?, manifest.map_err(storage_error)?) {
+        (Some(_), Some(manifest)) if usize::try_from(manifest.size).is_ok_and(|size| size > MAX_MANIFEST_BYTES) => {
+            invalid(format!(
+                "the manifest has {} bytes, but at most {MAX_MANIFEST_BYTES} are allowed: the database has too many \
+                 tables",
+                manifest.size
+            ))
+        }
         (Some(dump), Some(_)) if u64::try_from(dump.size) == Ok(backup.size_bytes) => Ok(()),
         (Some(dump), Some(_)) => invalid(format!("the stored dump has {} bytes, not {}", dump.size, backup.size_bytes)),
         (None, _) => invalid("the dump is not stored; commit its upload first".to_owned()),

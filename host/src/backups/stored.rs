@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt as _, stream};
 
 use super::manifest::{BackupManifest, PREFIX, object_key_of};
-use crate::object_store::{ObjectStore, PLATFORM_BUCKET, StoreResult};
+use crate::object_store::{ObjectStore, PLATFORM_BUCKET, StoreError, StoreResult};
 
 const PAGE_SIZE: i32 = 1000;
 /// Maximum size of a manifest. A manifest lists every table of a database.
-const MAX_MANIFEST_BYTES: usize = 16 << 20;
+pub(super) const MAX_MANIFEST_BYTES: usize = 16 << 20;
 /// Maximum number of manifests that are read at the same time.
 const MAX_PARALLEL_READS: usize = 8;
 
@@ -70,11 +70,11 @@ pub(super) async fn read_manifests(store: &ObjectStore, keys: Vec<String>) -> St
 /// Reads a manifest. Returns `None` if it is missing or invalid.
 pub(super) async fn read_manifest(store: &ObjectStore, manifest_key: String) -> StoreResult<Option<StoredBackup>> {
     let Some(object_key) = object_key_of(&manifest_key) else { return Ok(None) };
-    let text = match store.get_small(PLATFORM_BUCKET, &manifest_key, MAX_MANIFEST_BYTES).await {
+    let manifest = match store.get_small(PLATFORM_BUCKET, &manifest_key, MAX_MANIFEST_BYTES).await {
         Err(error) if error.is_not_found() => return Ok(None),
-        text => text?,
+        Err(StoreError::TooLarge { max_bytes, .. }) => Err(format!("it has more than {max_bytes} bytes")),
+        text => serde_json::from_slice::<BackupManifest>(&text?).map_err(|error| error.to_string()),
     };
-    let manifest = serde_json::from_slice::<BackupManifest>(&text).map_err(|error| error.to_string());
     match manifest.and_then(|manifest| manifest.check().map(|_| manifest)) {
         Ok(manifest) => Ok(Some(StoredBackup { object_key, manifest_key, manifest })),
         Err(problem) => {

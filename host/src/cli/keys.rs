@@ -68,6 +68,11 @@ async fn rotate_master(running: &RunningServices) -> Result<ExitCode, CommandErr
     drop(server::connect_with_retry(services.database_url.expose(), POSTGRES_TIMEOUT).await?);
     let pool = db::platform::connect(services.database_url.expose(), 1)?;
     let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
+    let remedy = "Set PLATFORM_MASTER_KEY_PREVIOUS to the key that encrypted them.";
+    if let Err(error) = services::check_master_key(&pool, &sealer, remedy).await {
+        pool.close().await;
+        return Err(error);
+    }
     let mut entry = NewAuditEntry::new("cli", "keys.rotate_master");
     entry.target = Some(sealer.current_key().to_string());
     let report = audit::recorded(&pool, entry, async |entry| {

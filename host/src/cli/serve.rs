@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     admin,
-    app::{self, App, Services},
+    app::App,
     config::{Config, Role, Vars},
     db::{migrations, server},
     embedded::HeldDataFolder,
@@ -143,7 +143,10 @@ async fn serve(
     create_plugin_folder(&config.plugin_dir);
     let app = App::build(config, &running.services)?;
     if !arguments.accept_unreadable_values {
-        check_master_key(&app, &running.services).await?;
+        let sealer = Sealer::new(&running.services.master_key, running.services.previous_master_key.as_ref());
+        let remedy = "Start with the key that encrypted them. If it is lost, start with --accept-unreadable-values, \
+                      and restore each project's backup into a new project.";
+        services::check_master_key(app.platform(), &sealer, remedy).await?;
     }
     let mut served = Vec::new();
     if let Some(public) = surfaces.public {
@@ -178,22 +181,6 @@ async fn serve(
     let _ = tokio::time::timeout(LEAVE_TIMEOUT, admin::leave_nodes(app.platform(), &app.admin().system)).await;
     app.close().await;
     Ok(())
-}
-
-/// Checks that the master key opens a sealed value, if there are any. With another key, the server would seal new
-/// values and make backups that nobody can use together with the old ones.
-async fn check_master_key(app: &App, services: &Services) -> Result<(), CommandError> {
-    let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
-    match app::find_wrong_master_key(app.platform(), &sealer).await {
-        Ok(None) => Ok(()),
-        Ok(Some(reason)) => Err(CommandError::failed(format!(
-            "The master key {} opens none of the encrypted values of the platform database ({reason}). Start with the \
-             key that encrypted them. If it is lost, start with --accept-unreadable-values, and restore each \
-             project's backup into a new project.",
-            sealer.current_key()
-        ))),
-        Err(error) => Err(CommandError::failed(format!("The platform database can't be read: {error}."))),
-    }
 }
 
 /// Raises the limit on open files, and lowers the limits on connections to fit below it.

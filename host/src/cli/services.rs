@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use plugin_compiler::Compiler;
+use sqlx::PgPool;
 
 use crate::{
-    app::Services,
+    app::{self, Services},
     config::{Config, ConfigError, DatabaseConfig, ExternalStorageConfig, Secret, StorageConfig},
     embedded::{self, Embedded, EmbeddedError, EmbeddedServices, EmbeddedStoreAlone, HeldDataFolder},
-    secrets::MasterKey,
+    secrets::{MasterKey, Sealer},
 };
 
 use super::error::CommandError;
@@ -148,6 +149,19 @@ fn from_embedded(config: &Config, embedded: &EmbeddedServices) -> Result<Service
         },
         plugin_compiler: compiler(),
     })
+}
+
+/// Checks that a master key opens a sealed value, if there are any. With another key, the process would seal new values
+/// that nobody can use together with the old ones. `remedy` is the end of the error.
+pub(super) async fn check_master_key(platform: &PgPool, sealer: &Sealer, remedy: &str) -> Result<(), CommandError> {
+    match app::find_wrong_master_key(platform, sealer).await {
+        Ok(None) => Ok(()),
+        Ok(Some(reason)) => Err(CommandError::failed(format!(
+            "The master key {} opens none of the encrypted values of the platform database ({reason}). {remedy}",
+            sealer.current_key()
+        ))),
+        Err(error) => Err(CommandError::failed(format!("The platform database can't be read: {error}."))),
+    }
 }
 
 /// Checks that the configured master keys are valid.

@@ -34,6 +34,8 @@ pub enum StoreError {
         #[source]
         cause: anyhow::Error,
     },
+    #[error("{operation}: the object is larger than {max_bytes} bytes")]
+    TooLarge { operation: &'static str, max_bytes: usize },
     /// The request could not be built or the response could not be read.
     #[error("{operation} failed")]
     Other {
@@ -121,9 +123,10 @@ impl From<StoreError> for ApiError {
             StoreError::Full { .. } => Self::new(Code::Unavailable, "The object store has no space left.")
                 .with_hint("Add space to the object store, or remove files.")
                 .with_cause(error),
-            StoreError::PreconditionFailed { .. } | StoreError::Refused { .. } | StoreError::Other { .. } => {
-                Self::internal(error)
-            }
+            StoreError::PreconditionFailed { .. }
+            | StoreError::Refused { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::Other { .. } => Self::internal(error),
         }
     }
 }

@@ -217,15 +217,17 @@ impl ObjectStore {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(OPERATION, error))?;
+        let too_large = || StoreError::TooLarge { operation: OPERATION, max_bytes };
+        let size = response.content_length.and_then(|length| usize::try_from(length).ok());
+        if size.is_some_and(|size| size > max_bytes) {
+            return Err(too_large());
+        }
         let mut stream = response.body;
         let mut body = BytesMut::new();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|error| StoreError::Unavailable { operation: OPERATION, cause: error.into() })?;
             if body.len() + chunk.len() > max_bytes {
-                return Err(StoreError::Other {
-                    operation: OPERATION,
-                    cause: anyhow::anyhow!("the object is larger than {max_bytes} bytes"),
-                });
+                return Err(too_large());
             }
             body.extend_from_slice(&chunk);
         }

@@ -124,7 +124,29 @@ fn objects(count: u64) -> String {
 /// example because the bucket was deleted.
 fn failure(error: &ApiError) -> RunFailure {
     match error.code() {
-        Code::Unavailable | Code::Internal => RunFailure::temporary(error.message()),
+        Code::Unavailable | Code::Internal | Code::Overloaded | Code::Timeout | Code::DiskFull => {
+            RunFailure::temporary(error.message())
+        }
         _ => RunFailure::refused(error.message()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::DbError;
+
+    #[test]
+    fn only_errors_that_may_pass_are_retried() {
+        for (error, expected) in [
+            (DbError::Overloaded.into(), true),
+            (DbError::Timeout.into(), true),
+            (ApiError::unreachable("The object store"), true),
+            (ApiError::disk_full(), true),
+            (ApiError::not_found("bucket"), false),
+        ] {
+            let RunFailure::Failed { message, retryable, .. } = failure(&error) else { panic!("failed: {error}") };
+            assert_eq!(retryable, expected, "{message}");
+        }
     }
 }

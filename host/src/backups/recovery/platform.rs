@@ -120,9 +120,13 @@ pub async fn restore_platform(
     if let Some(keys) = keys
         && let Some(missing) = keys.find_missing(&mut transaction).await?
     {
-        transaction.rollback().await?;
-        restored.close().await?;
-        execute(&mut connection, format!("DROP DATABASE {}", escape_identifier(&new))).await?;
+        let _ = transaction.rollback().await;
+        let _ = restored.close().await;
+        // The missing key is the error to report. The next restore drops the database.
+        let dropped = execute(&mut connection, format!("DROP DATABASE {} WITH (FORCE)", escape_identifier(&new))).await;
+        if let Err(error) = dropped {
+            tracing::warn!(database = new, %error, "the database of a refused restore could not be dropped");
+        }
         return Err(RecoveryError::MissingKey(missing));
     }
     let returned_projects = match &present {

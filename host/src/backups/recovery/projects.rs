@@ -100,8 +100,13 @@ pub async fn restore_project(
     };
     let restored: Result<RestoredProject, RecoveryError> = restored.await;
     if restored.is_err() {
-        restores.replacements.drop(&name).await?;
-        restores.replacements.restore_access(project).await?;
+        // The error of the restore is the one to report. The next restore of the project drops the database.
+        if let Err(error) = restores.replacements.drop(&name).await {
+            tracing::warn!(database = name, %error, "the database of a failed restore could not be dropped");
+        }
+        if let Err(error) = restores.replacements.restore_access(project).await {
+            tracing::warn!(project, %error, "the roles of a project may lack access to its database");
+        }
     }
     restored.map(Some)
 }

@@ -3,7 +3,7 @@
 use crate::{
     backups::ObjectsError,
     db::restore::RestoreError,
-    error::{ApiError, Code, describe_cause},
+    error::{ApiError, Code, describe_cause, is_disk_full},
     jobs::RunFailure,
     object_store::StoreError,
     projects::ReplacementError,
@@ -51,6 +51,11 @@ pub(super) enum RestoreFailure {
 impl From<RestoreFailure> for RunFailure {
     fn from(failure: RestoreFailure) -> Self {
         let message = match &failure {
+            failure if is_disk_full(failure) => {
+                // Another step than loading the archive found the full disk.
+                tracing::warn!(cause = describe_cause(failure), "a restore found the disk of Postgres full");
+                RestoreError::DiskFull.to_string()
+            }
             RestoreFailure::Load(RestoreError::NotRun(cause)) => {
                 // The cause is only logged, because it contains paths.
                 tracing::error!(cause = describe_cause(cause.as_ref()), "pg_restore could not be run");
@@ -70,8 +75,19 @@ impl From<RestoreFailure> for RunFailure {
             }
             RestoreFailure::Replace(ReplacementError::Database(error)) => match error.as_database_error() {
                 Some(refusal) => format!("Postgres refused to replace the database: {}", refusal.message()),
-                None => "the platform database can't be reached".to_owned(),
+                None => {
+                    tracing::warn!(cause = describe_cause(error), "Postgres could not be reached by a restore");
+                    "the platform database can't be reached".to_owned()
+                }
             },
+            // The message does not contain the cause.
+            RestoreFailure::Objects(_)
+            | RestoreFailure::Store(_)
+            | RestoreFailure::Platform(_)
+            | RestoreFailure::Ended(_) => {
+                tracing::warn!(cause = describe_cause(&failure), "a restore failed");
+                failure.to_string()
+            }
             failure => failure.to_string(),
         };
         let unchanged = match &failure {
@@ -118,6 +134,18 @@ mod tests {
         let RunFailure::Failed { message, retryable, .. } = RestoreFailure::Missing.into() else { panic!("failed") };
         assert_eq!(message, "The archive is missing in the object store. The project's database was not changed.");
         assert!(!retryable);
+    }
+
+    #[test]
+    fn failure_at_a_full_disk_says_what_to_do() {
+        let RunFailure::Failed { message, .. } = RestoreFailure::Load(RestoreError::DiskFull).into() else {
+            panic!("failed")
+        };
+        assert_eq!(
+            message,
+            "The disk of the Postgres server is full; free space on it or enlarge it, then try again. The project's \
+             database was not changed."
+        );
     }
 
     #[test]

@@ -294,6 +294,7 @@ pub(super) fn undecrypted(error: AgeError) -> ApiError {
 fn inspection_error(error: RestoreError) -> ApiError {
     match error {
         RestoreError::Unreachable(cause) => ApiError::unavailable("Postgres", cause),
+        RestoreError::DiskFull => ApiError::disk_full(),
         RestoreError::Archive(cause) if age_file::is_damage(&cause) => {
             ApiError::new(Code::Unprocessable, "The archive was changed: it can't be decrypted.")
                 .with_hint("Choose another backup.")

@@ -56,8 +56,11 @@ async fn probe(store: &ObjectStore) -> StoreResult<Option<TimeDelta>> {
         Ok(modified_at.map(|modified_at| modified_at - written_at))
     };
     let read = read.await;
-    store.delete(PLATFORM_BUCKET, &key).await?;
-    read
+    let deleted = store.delete(PLATFORM_BUCKET, &key).await;
+    // An error of reading is the one to report.
+    let modified = read?;
+    deleted?;
+    Ok(modified)
 }
 
 fn explain(endpoint: &str, error: &StoreError) -> String {

@@ -107,6 +107,10 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
         secrets.insert(name.clone(), Some(value));
     }
     with_tools(async |tools| {
+        if !secrets.is_empty() {
+            let remedy = "Set PLATFORM_MASTER_KEY to the key that encrypted them. Nothing was approved.";
+            services::check_master_key(&tools.platform, &tools.sealer, remedy).await?;
+        }
         let key = match &arguments.trust_key {
             Some(file) => {
                 let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();

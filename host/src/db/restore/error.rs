@@ -1,6 +1,14 @@
 //! The errors of restoring archives.
 
-use crate::db::{connect::LoginError, dump::DumpError};
+use tokio_postgres::error::SqlState;
+
+use crate::{
+    db::{connect::LoginError, dump::DumpError},
+    error::is_disk_full,
+};
+
+/// Postgres's description of a full disk. `pg_restore` prints it, but not the SQLSTATE.
+const NO_SPACE: &str = "No space left on device";
 
 /// An error of restoring an archive.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +24,9 @@ pub enum RestoreError {
     Refused(String),
     #[error("Postgres can't be reached")]
     Unreachable(#[source] anyhow::Error),
+    /// Says nothing about the archive.
+    #[error("the disk of the Postgres server is full; free space on it or enlarge it, then try again")]
+    DiskFull,
     /// The archive can't be restored, or its rows can't be counted. Contains the message of `pg_restore` or Postgres,
     /// without addresses and statements.
     #[error("the archive can't be restored: {0}")]
@@ -48,9 +59,19 @@ impl RestoreError {
         matches!(self, Self::Failed(_) | Self::FailedObject { .. })
     }
 
+    /// Converts the message of a failed `pg_restore`.
+    pub(super) fn from_program(message: String) -> Self {
+        if message.contains(NO_SPACE) {
+            tracing::warn!(message, "pg_restore failed because the disk of the Postgres server is full");
+            return Self::DiskFull;
+        }
+        Self::Failed(message)
+    }
+
     /// Converts an error of a connection of the platform's role, for example one that creates a scratch database.
     pub(super) fn from_administration(error: sqlx::Error) -> Self {
         match &error {
+            error if is_disk_full(error) => Self::DiskFull,
             // Classes 08, 53, 57P: the connection failed, resources are exhausted, the server shuts down.
             sqlx::Error::Database(refusal)
                 if !refusal
@@ -65,9 +86,20 @@ impl RestoreError {
 
     /// Converts an error of the role that counts rows.
     pub(super) fn from_scratch(error: tokio_postgres::Error) -> Self {
+        // Class 53: resources are exhausted, which says nothing about the archive.
+        match error.code() {
+            Some(&SqlState::DISK_FULL) => Self::DiskFull,
+            Some(code) if code.code().starts_with("53") => Self::Unreachable(error.into()),
+            _ => Self::from_statement("its rows can't be counted", error),
+        }
+    }
+
+    /// Converts an error of a statement on the restored database. `problem` is the beginning of the message.
+    pub(super) fn from_statement(problem: &str, error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
+            Some(refusal) if *refusal.code() == SqlState::DISK_FULL => Self::DiskFull,
             Some(refusal) if !refusal.code().code().starts_with("57P") => {
-                Self::Failed(format!("its rows can't be counted: {}", refusal.message()))
+                Self::Failed(format!("{problem}: {}", refusal.message()))
             }
             _ => Self::Unreachable(error.into()),
         }

@@ -70,7 +70,8 @@ pub(super) fn find(list: &str, id: u32) -> Option<ListedObject<'_>> {
 /// again. The second attempt reveals Postgres's error code, and it succeeds if the reason was temporary.
 ///
 /// # Errors
-/// Returns `Failed` for entries that can't be left out, and for errors that say nothing about the object.
+/// Returns `Failed` for entries that can't be left out, and `Failed`, `DiskFull` or `Unreachable` for errors that say
+/// nothing about the object.
 pub(super) async fn create_again(
     program: &RestoreProgram,
     head: &Head,
@@ -81,8 +82,8 @@ pub(super) async fn create_again(
     for FailedEntry { id, message } in failed {
         let object = match find(&head.list, *id) {
             Some(object) if object.can_be_left_out => object,
-            Some(object) => return Err(RestoreError::Failed(format!("{}: {message}", object.name))),
-            None => return Err(RestoreError::Failed(message.clone())),
+            Some(object) => return Err(RestoreError::from_program(format!("{}: {message}", object.name))),
+            None => return Err(RestoreError::from_program(message.clone())),
         };
         let list =
             ListFile::write(&format!("{}\n", object.line)).map_err(|error| RestoreError::NotRun(error.into()))?;
@@ -107,13 +108,16 @@ pub(super) struct Refusal {
 /// Returns Postgres's refusal to create `object`.
 ///
 /// # Errors
-/// Returns `Unreachable` or `Failed` if the error is not about the object: the connection ended, resources are
-/// exhausted, or the statement was cancelled.
+/// Returns `Unreachable`, `DiskFull` or `Failed` if the error is not about the object: the connection ended, resources
+/// are exhausted, or the statement was cancelled.
 pub(super) fn refusal_of(error: tokio_postgres::Error, object: &str) -> Result<Refusal, RestoreError> {
     let refusal = error.as_db_error().map(|refusal| (refusal.code().clone(), shorten(refusal.message())));
     let Some((code, message)) = refusal else { return Err(RestoreError::Unreachable(error.into())) };
     if code.code().starts_with("57P") {
         return Err(RestoreError::Unreachable(error.into()));
+    }
+    if code == SqlState::DISK_FULL {
+        return Err(RestoreError::DiskFull);
     }
     // Class 53: insufficient resources, 57: operator intervention, 58: system error.
     if ["53", "57", "58"].iter().any(|class| code.code().starts_with(class)) {

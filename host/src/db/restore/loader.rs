@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
+use tokio_postgres::error::SqlState;
 
 use super::{
     ArchiveContents, FailedObjects, Privileges, RestoreError, Restorer,
@@ -282,12 +283,7 @@ async fn run(client: &ExclusiveClient, sql: &str) -> Result<(), RestoreError> {
 }
 
 fn failed(error: tokio_postgres::Error) -> RestoreError {
-    match error.as_db_error() {
-        Some(refusal) if !refusal.code().code().starts_with("57P") => {
-            RestoreError::Failed(format!("its policies or privileges can't be restored: {}", refusal.message()))
-        }
-        _ => RestoreError::Unreachable(error.into()),
-    }
+    RestoreError::from_statement("its policies or privileges can't be restored", error)
 }
 
 /// Runs the translated statements in one transaction. Returns the failed statements that the restore does not need.
@@ -303,6 +299,7 @@ async fn run_late(client: &ExclusiveClient, statements: &[LateStatement]) -> Res
         match client.batch_execute(sql).await {
             Ok(()) => run(client, "RELEASE SAVEPOINT late").await?,
             Err(error) => match error.as_db_error() {
+                Some(refusal) if *refusal.code() == SqlState::DISK_FULL => return Err(RestoreError::DiskFull),
                 Some(refusal) if !refusal.code().code().starts_with("57P") => {
                     left_out.push(format!("`{}`: {}", one_line(sql), refusal.message()));
                     run(client, "ROLLBACK TO SAVEPOINT late; RELEASE SAVEPOINT late").await?;

@@ -111,11 +111,20 @@ impl Restorer {
         let loaded = loaded.await;
         let removed = execute(&mut inside, format!("DROP OWNED BY {role}")).await;
         let _ = inside.close().await;
-        if removed.is_ok() {
-            let removed = scratch::remove_by_name(&self.server, &role).await;
-            removed.map_err(RestoreError::from_administration)?;
-        }
+        let removed = match removed {
+            Ok(()) => scratch::remove_by_name(&self.server, &role).await,
+            Err(_) => Ok(()),
+        };
         let _ = connection.close().await;
+        let loaded = match removed.map_err(RestoreError::from_administration) {
+            // The error of the load is the one to report.
+            Err(error) if loaded.is_ok() => Err(error),
+            Err(error) => {
+                tracing::warn!(%role, %error, "the role of a failed restore could not be removed");
+                loaded
+            }
+            Ok(()) => loaded,
+        };
         if loaded.is_err() {
             read_to_end(&mut archive.rest).await?;
         }

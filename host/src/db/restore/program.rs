@@ -144,8 +144,13 @@ impl RestoreProgram {
         match ended? {
             End::Failed { entry: Some(id), message } if input.section == Section::PostData => {
                 match failed_objects::find(&input.head.list, id).filter(|object| object.can_be_left_out) {
-                    Some(object) => Err(RestoreError::FailedObject { object: object.name, message }),
-                    None => Err(RestoreError::Failed(message)),
+                    Some(object) => match RestoreError::from_program(message) {
+                        RestoreError::Failed(message) => {
+                            Err(RestoreError::FailedObject { object: object.name, message })
+                        }
+                        error => Err(error),
+                    },
+                    None => Err(RestoreError::from_program(message)),
                 }
             }
             end => end.into_result(),

@@ -68,7 +68,7 @@ impl End {
     pub(super) fn into_result(self) -> Result<(), RestoreError> {
         match self {
             Self::Succeeded => Ok(()),
-            Self::Failed { message, .. } => Err(RestoreError::Failed(message)),
+            Self::Failed { message, .. } => Err(RestoreError::from_program(message)),
         }
     }
 }
@@ -146,9 +146,9 @@ pub(super) async fn ended_leniently(child: &mut Child) -> Result<Vec<FailedEntry
         }
     }
     match child.wait().await {
-        _ if problem.is_some() => Err(RestoreError::Failed(problem.unwrap_or_default())),
+        _ if problem.is_some() => Err(RestoreError::from_program(problem.unwrap_or_default())),
         Ok(status) if status.success() || (is_complete && status.code() == Some(1)) => Ok(failed),
-        Ok(_) => Err(RestoreError::Failed(failed.pop().map_or_else(|| message_of(""), |last| last.message))),
+        Ok(_) => Err(RestoreError::from_program(failed.pop().map_or_else(|| message_of(""), |last| last.message))),
         Err(error) => Err(RestoreError::NotRun(error.into())),
     }
 }
@@ -224,6 +224,16 @@ mod tests {
         let end = ended(&mut child(&format!("{INDEX} exit 1"))).await.unwrap();
         assert_eq!(end, End::Failed { entry: Some(31), message: "could not create unique index".to_owned() });
         assert_eq!(ended(&mut child("exit 0")).await.unwrap(), End::Succeeded);
+    }
+
+    #[tokio::test]
+    async fn full_disk_of_the_server_is_no_fault_of_the_archive() {
+        let full = "echo 'pg_restore: error: COPY failed for table \"a\": ERROR:  could not extend file \"base/1/2\": \
+            No space left on device' >&2; exit 1";
+        let error = ended(&mut child(full)).await.unwrap().into_result().unwrap_err();
+        assert!(matches!(error, RestoreError::DiskFull) && !error.is_of_content(), "{error}");
+        let error = ended_leniently(&mut child(full)).await.unwrap_err();
+        assert!(matches!(error, RestoreError::DiskFull), "{error}");
     }
 
     #[tokio::test]

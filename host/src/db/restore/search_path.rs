@@ -42,10 +42,5 @@ impl ChangedFunctions {
 }
 
 fn failed(error: tokio_postgres::Error) -> RestoreError {
-    match error.as_db_error() {
-        Some(refusal) if !refusal.code().code().starts_with("57P") => {
-            RestoreError::Failed(format!("the search_path of its functions can't be set: {}", refusal.message()))
-        }
-        _ => RestoreError::Unreachable(error.into()),
-    }
+    RestoreError::from_statement("the search_path of its functions can't be set", error)
 }

@@ -26,6 +26,9 @@ use crate::jobs::{
 const LEASE_LOST: &str = "the server lost the run's lease: it could not reach the database in time, or another server \
                           ended the run";
 
+/// Error of a run with a fire time whose job was disabled. `cancel_queued_runs` writes the same text.
+const JOB_DISABLED: &str = "the job was disabled";
+
 /// Time for a runner to end by itself after its timeout or a stop. After that, its future is dropped.
 pub(super) const STOP_GRACE: Duration = Duration::from_millis(200);
 /// Interval at which a growing long log is put into the object store.
@@ -38,11 +41,12 @@ pub(super) struct PreparedRun {
     id: Uuid,
     run: Arc<ActiveRun>,
     call: Result<RunCall, String>,
+    is_disabled: bool,
 }
 
 /// Opens the run's secrets and registers the run as active.
 pub(super) fn prepare(state: &SchedulerState, row: ClaimedRow) -> PreparedRun {
-    let (id, lease) = (row.id, row.lease_token);
+    let (id, lease, is_disabled) = (row.id, row.lease_token, row.is_disabled);
     let job = row.job_id.map_or_else(|| "none".to_owned(), |job| job.to_string());
     let object_key = format!("logs/{job}/{id}.ndjson");
     let call = build_call(state, row).map_err(|error| {
@@ -52,7 +56,7 @@ pub(super) fn prepare(state: &SchedulerState, row: ClaimedRow) -> PreparedRun {
     let redactor = call.as_ref().map(|call| Redactor::new(&call.secrets)).unwrap_or_default();
     let run = Arc::new(ActiveRun::new(id, lease, Arc::new(RunLog::new(redactor, object_key))));
     state.active_runs.insert(id, run.clone());
-    PreparedRun { id, run, call }
+    PreparedRun { id, run, call, is_disabled }
 }
 
 fn build_call(state: &SchedulerState, row: ClaimedRow) -> anyhow::Result<RunCall> {
@@ -85,12 +89,16 @@ fn build_call(state: &SchedulerState, row: ClaimedRow) -> anyhow::Result<RunCall
 
 /// Executes the run, closes its log, and passes its outcome to the finisher.
 pub(super) async fn execute(state: &SchedulerState, prepared: PreparedRun) {
-    let PreparedRun { id, run, call } = prepared;
+    let PreparedRun { id, run, call, is_disabled } = prepared;
     let result = match call {
+        _ if is_disabled => Err(RunFailure::Cancelled),
         Ok(call) => call_runner(state, &run, call).await,
         Err(message) => Err(RunFailure::refused(message)),
     };
-    let outcome = outcome_of(id, run, result);
+    let mut outcome = outcome_of(id, run, result);
+    if is_disabled && outcome.status == RunStatus::Cancelled {
+        outcome.error_text = Some(JOB_DISABLED.to_owned());
+    }
     outcome.run.log.close();
     store_log(&state.jobs.runs, &outcome.run.log).await;
     // The receiver lives as long as the scheduler.

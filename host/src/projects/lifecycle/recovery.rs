@@ -4,7 +4,7 @@
 use api_types::ProjectState;
 use sqlx::{Connection, PgPool};
 
-use super::{SealedCredentials, database, extensions, provisioning};
+use super::{SealedCredentials, database, extensions, provisioning, removal};
 use crate::{
     db::{Credentials as _, DbRole, audit::NewAuditEntry, project_database},
     object_store::project_bucket,
@@ -64,7 +64,7 @@ pub async fn finish_unfinished_projects(state: &ProjectsState) -> anyhow::Result
             Ok(()) if is_ready_or_gone(&state.platform, &project.id).await? => {}
             Ok(()) => {
                 let entry = deletion_entry(&project);
-                provisioning::remove_all(state, &mut connection, &project.id, entry.as_ref()).await?;
+                removal::delete_locked(state, &mut connection, &project.id, entry.as_ref()).await?;
                 tracing::info!(project = project.id, state = %project.state, "removed an unfinished project");
                 finished.push(project);
             }

@@ -113,8 +113,8 @@ pub(super) fn protected() -> ApiError {
         .with_hint("Turn the protection off in its settings, or with `PATCH` and `{\"protected\":false}`.")
 }
 
-/// Deletes a project in state `deleting` whose lock `connection` holds.
-async fn delete_locked(
+/// Deletes a project in state `deleting` or `creating` whose lock `connection` holds.
+pub(super) async fn delete_locked(
     state: &ProjectsState,
     connection: &mut PgConnection,
     id: &str,

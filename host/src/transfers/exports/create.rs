@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     db::{DbRole, Statement},
-    error::{ApiError, ApiResult, Code},
+    error::{ApiError, ApiResult, Code, describe_cause},
     jobs::NewRun,
     transfers::{PLUGIN, TransfersState, invalid_field, with_field},
 };
@@ -78,7 +78,10 @@ impl TransfersState {
             timeout: RUN_TIMEOUT,
         };
         if let Err(error) = self.jobs.start_run_with_id(run_id, &run).await {
-            queries::delete(&self.platform, id).await?;
+            // The error of the start is the one to report.
+            if let Err(cause) = queries::delete(&self.platform, id).await {
+                tracing::warn!(cause = describe_cause(&cause), "the start of an export could not be undone");
+            }
             return Err(error);
         }
         Ok(ExportStarted { export_id: id.to_string(), run_id: run_id.to_string() })

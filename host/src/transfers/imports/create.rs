@@ -43,6 +43,9 @@ impl TransfersState {
     pub(super) async fn create_import(&self, request: CreateImport) -> ApiResult<ImportCreated> {
         let CreateImport { project_id, table, format, size_bytes, file_name } = request;
         self.projects.get(&project_id).await?;
+        if size_bytes == 0 {
+            return Err(invalid_field("sizeBytes", "The file is empty, so it has no rows to import."));
+        }
         if size_bytes < 1 {
             return Err(invalid_field("sizeBytes", "`sizeBytes` must be the size of the file, at least 1."));
         }

@@ -17,6 +17,9 @@ const MAX_VALUE_CHARS: usize = 200;
 pub(super) fn preview(head: &Head, target: &Target, format: ImportFormat) -> ImportPreview {
     let mut warnings: Vec<String> =
         head.bad.iter().take(5).map(|error| format!("Line {}: {}", error.line, error.message)).collect();
+    if head.rows.is_empty() && head.bad.is_empty() {
+        warnings.push("The file has no rows.".to_owned());
+    }
     let mut columns = Vec::with_capacity(head.sources.len());
     for (index, source) in head.sources.iter().enumerate() {
         let values: Vec<&Cell> = head.rows.iter().filter_map(|row| row.get(index)).collect();

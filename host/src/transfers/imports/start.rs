@@ -15,7 +15,7 @@ use super::{
     target::Target,
 };
 use crate::{
-    error::{ApiError, ApiResult, Code},
+    error::{ApiError, ApiResult, Code, describe_cause},
     jobs::NewRun,
     object_store::PLATFORM_BUCKET,
     transfers::{PLUGIN, TransfersState, invalid_field},
@@ -82,7 +82,10 @@ impl TransfersState {
             timeout: RUN_TIMEOUT,
         };
         if let Err(error) = self.jobs.start_run_with_id(run_id, &run).await {
-            queries::undo_start(&self.platform, id, run_id).await?;
+            // The error of the start is the one to report.
+            if let Err(cause) = queries::undo_start(&self.platform, id, run_id).await {
+                tracing::warn!(cause = describe_cause(&cause), "the start of an import could not be undone");
+            }
             return Err(error);
         }
         Ok((import, run_id))

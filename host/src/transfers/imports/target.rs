@@ -79,11 +79,11 @@ impl Target {
 
     /// Reads the table again, in the transaction of an import.
     pub(super) async fn read(client: &ExclusiveClient, table: &str) -> Result<Self, TransferError> {
-        let row =
-            client.query_opt(TARGET, &[&table]).await.map_err(refused)?.ok_or(TransferError::NotFound("table"))?;
+        let gone = || TransferError::Refused(format!("the table `{table}` no longer exists in schema `public`"));
+        let row = client.query_opt(TARGET, &[&table]).await.map_err(refused)?.ok_or_else(gone)?;
         let text: String = row.try_get(0).map_err(refused)?;
         let target: Self = serde_json::from_str(&text).map_err(|error| TransferError::Refused(error.to_string()))?;
-        if target.is_table() { Ok(target) } else { Err(TransferError::NotFound("table")) }
+        if target.is_table() { Ok(target) } else { Err(gone()) }
     }
 
     fn is_table(&self) -> bool {

@@ -218,6 +218,10 @@ async fn refused_change_of_the_address_changes_nothing_else() {
 async fn change_address(client: &Client, mails: &MailServer, email: &str) -> String {
     let (status, body) = client.patch("/v1/auth/me", json!({ "email": email })).await;
     assert_eq!(status, StatusCode::OK, "{body}");
+    token_mailed_to(mails, email).await
+}
+
+async fn token_mailed_to(mails: &MailServer, email: &str) -> String {
     // Notices about changes are mailed to the current address.
     loop {
         let (to, _, token) = next(mails).await;
@@ -225,6 +229,18 @@ async fn change_address(client: &Client, mails: &MailServer, email: &str) -> Str
             return token.expect("a token");
         }
     }
+}
+
+#[tokio::test]
+async fn sign_out_cancels_a_change_of_the_address_whose_link_is_not_mailed_yet() {
+    let (_app, project, mails) = start("Signed out at once").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let (status, body) = client.patch("/v1/auth/me", json!({ "email": "new@example.com" })).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(client.post("/v1/auth/logout", json!({ "scope": "global" })).await.0, StatusCode::NO_CONTENT);
+    let token = token_mailed_to(&mails, "new@example.com").await;
+    let (status, body) = post(&project, "/v1/auth/verify", json!({ "token": token })).await;
+    assert_eq!((status, code(&body)), (StatusCode::UNAUTHORIZED, "invalid_token"), "{body}");
 }
 
 #[tokio::test]

@@ -302,17 +302,46 @@ async fn invalid_manifests_are_not_listed() {
     let app = TestApp::start().await;
     let project = app.create_project("broken manifest").await;
     let backup = store_backup(&app, &project, 0).await;
+    let with = |field: &str, value: Value| {
+        let mut manifest = json!({
+            "target": backup.target.to_string(), "createdAt": "2026-01-01T00:00:00Z", "sizeBytes": 1,
+            "sha256": backup.sha256, "serverVersion": "1",
+        });
+        manifest[field] = value;
+        manifest.to_string()
+    };
     for text in [
-        "",
-        "{",
-        "{}",
-        r#"{"target":"other","createdAt":"2026-01-01T00:00:00Z","sizeBytes":1,"sha256":"x","serverVersion":"1"}"#,
+        String::new(),
+        "{".to_owned(),
+        "{}".to_owned(),
+        with("target", json!("other")),
+        with("sha256", json!("x")),
+        with("title", json!("a\0b")),
+        with("createdAt", json!("+200000-01-01T00:00:00Z")),
     ] {
         app.app
             .store()
-            .put_small(PLATFORM_BUCKET, &backup.manifest_key, "a/b", Bytes::from_static(text.as_bytes()))
+            .put_small(PLATFORM_BUCKET, &backup.manifest_key, "a/b", Bytes::from(text.clone()))
             .await
             .unwrap();
         assert_eq!(listed(&app, &project).await.len(), 0, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn too_large_manifest_is_refused_and_does_not_hide_other_backups() {
+    let app = TestApp::start().await;
+    let project = app.create_project("large manifest").await;
+    let (large, good) = (store_backup(&app, &project, 1).await, store_backup(&app, &project, 0).await);
+    let text = vec![b' '; (16 << 20) + 1];
+    app.app.store().put_small(PLATFORM_BUCKET, &large.manifest_key, "a/b", text.into()).await.unwrap();
+    let items = listed(&app, &project).await;
+    let keys: Vec<_> = items.iter().map(|item| item["objectKey"].as_str().unwrap()).collect();
+    assert_eq!(keys, [good.object_key.as_str()]);
+    let stored = list_stored_backups(app.app.store()).await.unwrap();
+    assert_eq!(stored.iter().filter(|backup| backup.manifest.target.ends_with(&project.id)).count(), 1);
+    match app.app.backups().catalogue.record(large, insert_running_run(&app).await).await {
+        Err(CatalogueError::Invalid(message)) => assert!(message.contains("too many tables"), "{message}"),
+        other => panic!("{other:?}"),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     backups::end_to_end::ended_run,
     backups::restore::{confirm, path_of, plan, restore_of, until_no_other_database_is_left},
-    backups::verify::create_backup,
+    backups::verify::{create_backup, state, verify},
     support::{TestApp, TestProject, code},
 };
 
@@ -141,4 +141,34 @@ async fn tables_and_rows_are_never_left_out() {
     let failed = restore_of(&app, &planned).await;
     let error = failed["errorText"].as_str().unwrap();
     assert!(error.contains("not at home") && !error.contains("skipFailedObjects"), "{error}");
+}
+
+#[tokio::test]
+async fn full_disk_of_the_postgres_server_is_named_and_is_no_fault_of_the_backup() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("full disk").await;
+    // Building the index fails in every other database.
+    project
+        .sql(&format!(
+            "CREATE TABLE items AS SELECT 1 AS id;
+             CREATE FUNCTION fill(id int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF current_database() <> 'proj_{}' THEN
+                     RAISE 'could not extend file \"base/1/2\": No space left on device' USING ERRCODE = '53100';
+                 END IF;
+                 RETURN id;
+             END $$;
+             CREATE INDEX ON items (fill(id))",
+            project.id
+        ))
+        .await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let run = verify(&app, &backup).await;
+    assert_eq!(run["status"], "fail", "{run}");
+    let is_named = |error: &str| error.contains("isk of the Postgres server is full; free space on it");
+    assert!(is_named(run["errorText"].as_str().unwrap()), "{run}");
+    assert_eq!(state(&app, &backup).await["state"], "ready");
+    let (failed, _) = confirm(&app, &plan(&app, &backup, &project).await, &project).await;
+    assert_eq!(failed["state"], "failed", "{failed}");
+    assert!(is_named(failed["errorText"].as_str().unwrap()), "{failed}");
 }

@@ -100,6 +100,19 @@ async fn server_refuses_to_start_with_a_master_key_that_opens_nothing() {
     let refused = vars.clone().set("PLATFORM_MASTER_KEY", other).run(&["serve"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("opens none of the encrypted values"), "{refused:?}");
+    // The same key would seal the secrets of a plugin so that the server could not read them.
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "hidden").unwrap();
+    let secret = format!("token={}", secret.path().display());
+    for (previous, arguments) in [
+        ("", &["plugin", "approve", "backup", "--secret", secret.as_str(), "--yes"][..]),
+        ("AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=", &["keys", "rotate-master"][..]),
+    ] {
+        let vars = vars.clone().set("PLATFORM_MASTER_KEY", other).set("PLATFORM_MASTER_KEY_PREVIOUS", previous);
+        let refused = vars.run(arguments);
+        assert_eq!(refused.code, Some(1), "{arguments:?}: {refused:?}");
+        assert!(refused.stderr.contains("opens none of the encrypted values"), "{arguments:?}: {refused:?}");
+    }
     // If the key is lost, the owner can start anyway, to restore backups into new projects.
     vars.clone().set("PLATFORM_MASTER_KEY", other).serve(&["--accept-unreadable-values"]).end();
     // While the key is being replaced, the old one opens the values.

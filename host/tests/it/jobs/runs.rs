@@ -267,6 +267,31 @@ async fn disabling_a_job_cancels_its_queued_runs() {
 }
 
 #[tokio::test]
+async fn retry_that_disabling_its_job_did_not_see_is_cancelled_when_it_is_due() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    let job = app.create_job(json!({ "retries": 3, "retryBackoffMs": 3_600_000, "params": { "fail": "x" } })).await;
+    let run = app.run_job(&job).await;
+    app.until_run(&run, "fail").await;
+    of_schedule(&app, &run).await;
+    // Disables the job without cancelling its queued runs, as if the retry had been queued a moment later.
+    sqlx::query("UPDATE cron_jobs SET enabled = false, next_run_at = NULL WHERE id::text = $1")
+        .bind(&job)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    sqlx::query("UPDATE cron_job_runs SET not_before = now() WHERE retry_of::text = $1")
+        .bind(&run)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let retry = app.runs_of(&job).await[0]["id"].as_str().unwrap().to_owned();
+    let ended = app.until_run(&retry, "cancelled").await;
+    assert_eq!(ended["errorText"], "the job was disabled", "{ended}");
+    assert_eq!(app.runs_of(&job).await.len(), 2);
+}
+
+#[tokio::test]
 async fn observer_receives_ended_runs_with_previous_status() {
     let runner = TestRunner::new();
     let app = TestApp::builder().role(Role::Gateway).runner(runner.node("a")).start().await;

@@ -1,6 +1,9 @@
-//! Recovery does not touch projects that a running process works on.
+//! Recovery removes unfinished projects, but does not touch those that a running process works on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use atlashub::projects::finish_unfinished_projects;
 use reqwest::StatusCode;
@@ -33,4 +36,24 @@ async fn recovery_keeps_projects_that_are_being_created() {
         assert_eq!(status, StatusCode::OK, "{detail}");
         assert!(app.app.store().bucket_exists(&format!("proj-{}", project.id)).await.unwrap());
     }
+}
+
+#[tokio::test]
+async fn recovered_deletion_clears_the_caches_of_the_project() {
+    let app = TestApp::start().await;
+    let project = app.create_project("deleted by recovery").await;
+    sqlx::query("UPDATE projects SET state = 'deleting' WHERE id = $1")
+        .bind(&project.id)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let forgotten = Arc::new(Mutex::new(Vec::new()));
+    let mut projects = app.app.projects().clone();
+    projects.forget = {
+        let forgotten = Arc::clone(&forgotten);
+        Arc::new(move |id: &str| forgotten.lock().unwrap().push(id.to_owned()))
+    };
+    let finished = finish_unfinished_projects(&projects).await.unwrap();
+    assert_eq!(finished.iter().map(|project| project.id.as_str()).collect::<Vec<_>>(), [project.id.as_str()]);
+    assert_eq!(*forgotten.lock().unwrap(), [project.id.clone()]);
 }

@@ -87,6 +87,25 @@ async fn rows_that_a_trigger_or_a_limit_of_postgres_refuses_are_skipped_with_the
 }
 
 #[tokio::test]
+async fn preview_of_a_file_without_rows_says_so_and_its_import_changes_nothing() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE things (id int PRIMARY KEY, name text)").await;
+    for (format, content) in [("csv", "id,name\n"), ("json", "[]"), ("ndjson", "\n")] {
+        let path = upload(&app, &project, "things", format, content).await;
+        let (status, preview) = app.admin().post(&format!("{path}/preview"), json!({})).await;
+        assert_eq!((status, &preview["rows"]), (StatusCode::OK, &json!([])), "{format}: {preview}");
+        assert_eq!(preview["warnings"], json!(["The file has no rows."]), "{format}");
+        let done = run(&app, &path, json!({})).await;
+        assert_eq!((&done["state"], counts(&done)), (&json!("done"), [0; 5]), "{format}: {done}");
+    }
+    let request = json!({ "projectId": project.id, "table": "things", "format": "ndjson", "sizeBytes": 0 });
+    let (status, error) = app.admin().post("/admin/v1/imports", request).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{error}");
+    assert_eq!(error["error"]["message"], "The file is empty, so it has no rows to import.");
+}
+
+#[tokio::test]
 async fn full_disk_of_the_postgres_server_is_named() {
     let app = start().await;
     let project = app.create_project("Shop").await;

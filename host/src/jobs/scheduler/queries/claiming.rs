@@ -30,6 +30,9 @@ pub(in crate::jobs::scheduler) struct ClaimedRow {
     pub http_headers_json: Option<Vec<u8>>,
     /// Sealed.
     pub http_body_json: Option<Vec<u8>>,
+    /// Whether the run has a fire time, but its job was disabled. A retry that is queued at the moment in which its job
+    /// is disabled is not cancelled with the others.
+    pub is_disabled: bool,
     /// Number of due runs that the statement considered. Those that it did not claim wait for other runs of their
     /// plugins.
     pub candidates: i64,
@@ -102,7 +105,9 @@ pub(in crate::jobs::scheduler) async fn claim_runs(
            AND c.of_kind <= CASE WHEN c.is_own THEN $5::bigint ELSE $6::bigint END
          RETURNING r.id, r.lease_token, r.job_id, r.project_id, r.plugin, r.plugin_job, r.params, r.attempt, r.trigger,
              r.scheduled_for, r.started_at, r.timeout_ms, j.type AS job_type, j.http_url, j.http_method,
-             j.http_headers_json, j.http_body_json, (SELECT count(*) FROM candidates) AS candidates",
+             j.http_headers_json, j.http_body_json,
+             r.scheduled_for IS NOT NULL AND NOT coalesce(j.enabled, true) AS is_disabled,
+             (SELECT count(*) FROM candidates) AS candidates",
     )
     .bind((limits.own + limits.shared) as i64)
     .bind(worker)
