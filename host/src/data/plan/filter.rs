@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     data::{
         array_literal, errors, json_input,
-        message::shortened,
+        message::not_value,
         request::{Condition, Filter, Operator},
         schema::{Comparable, Table, TypeClass},
     },
@@ -105,11 +105,7 @@ fn plan_is<'p>(filter: &Filter, column: ColumnRef<'p>) -> ApiResult<Test<'p>> {
         other => {
             return Err(ApiError::new(
                 Code::InvalidValue,
-                format!(
-                    "`is.{}` must be one of null, true, false, unknown, not `{}`.",
-                    column.column.name,
-                    shortened(other)
-                ),
+                format!("`is.{}` must be one of null, true, false, unknown{}.", column.column.name, not_value(other)),
             ));
         }
     };
