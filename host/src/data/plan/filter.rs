@@ -167,7 +167,7 @@ fn comparison_value(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str
     match column.column.class {
         TypeClass::Hstore if filter.value.starts_with('{') => json_input::hstore_literal(&filter.value)
             .map(Arc::from)
-            .map_err(|reason| errors::invalid_value(column.column, reason)),
+            .map_err(|reason| errors::invalid_value(column.column, &reason)),
         _ => Ok(filter.value.clone()),
     }
 }
