@@ -145,9 +145,9 @@ pub struct BackupDetail {
     /// The backup.
     #[serde(flatten)]
     pub backup: Backup,
-    /// The manifest. Null if it cannot be read; `manifestProblem` says why.
+    /// The manifest. Null if it can't be read; `manifestProblem` says why.
     pub manifest: Option<BackupManifestInfo>,
-    /// Why the manifest cannot be read. Null if it can.
+    /// Why the manifest can't be read. Null if it can.
     pub manifest_problem: Option<String>,
 }
 

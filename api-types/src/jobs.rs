@@ -98,7 +98,7 @@ pub struct Job {
     pub http_url: Option<String>,
     /// Method of the request. Null unless `type` is `http`.
     pub http_method: Option<String>,
-    /// Headers of the request. The values are write-only and read as null. Empty if the stored values cannot be
+    /// Headers of the request. The values are write-only and read as null. Empty if the stored values can't be
     /// decrypted, see `problem`.
     pub http_headers: BTreeMap<String, Option<String>>,
     /// Body of the request. Write-only: reads as `***` if there is one, and as null if there is none.
@@ -121,7 +121,7 @@ pub struct Job {
     pub run_count: i64,
     /// The failures since the last success. Null if there are none. A run and its retries count once.
     pub failing: Option<JobFailures>,
-    /// Why the job cannot run as it is stored. Null if it can.
+    /// Why the job can't run as it is stored. Null if it can.
     pub problem: Option<String>,
     /// When the job was created.
     pub created_at: DateTime<Utc>,
@@ -151,7 +151,7 @@ pub struct JobFailures {
 pub enum JobState {
     /// A run failed, and none has succeeded since.
     Failing,
-    /// The job cannot run as it is stored.
+    /// The job can't run as it is stored.
     Problem,
     /// The schedule is not active.
     Disabled,

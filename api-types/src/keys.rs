@@ -74,7 +74,7 @@ pub struct CreateApiKey {
 pub struct CreatedApiKey {
     /// Properties of the key.
     pub api_key: ApiKey,
-    /// The key itself. It cannot be retrieved again.
+    /// The key itself. It can't be retrieved again.
     pub key: String,
 }
 

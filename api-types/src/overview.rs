@@ -33,7 +33,7 @@ pub struct Overview {
 pub struct OverviewFacts {
     /// Number of projects.
     pub project_count: i64,
-    /// Size of the databases of all projects, in bytes. Null if the size of one of them cannot be read.
+    /// Size of the databases of all projects, in bytes. Null if the size of one of them can't be read.
     pub database_bytes: Option<i64>,
     /// Number of recorded objects in storage, as in `Bucket`.
     pub object_count: i64,
@@ -48,7 +48,7 @@ pub struct OverviewFacts {
     pub without_backup_count: i64,
     /// Open connections to the databases of projects, in the process that sent the response.
     pub connections: Connections,
-    /// The disk with the data. Null if it cannot be measured, or if Postgres and the object store are external:
+    /// The disk with the data. Null if it can't be measured, or if Postgres and the object store are external:
     /// AtlasHub can't measure their disks.
     pub disk: Option<DiskSpace>,
     /// Whether Postgres can be reached.
@@ -141,9 +141,9 @@ text_enum!(Severity {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum AttentionKind {
-    /// Postgres cannot be reached.
+    /// Postgres can't be reached.
     PostgresUnreachable,
-    /// The object store cannot be reached.
+    /// The object store can't be reached.
     StoreUnreachable,
     /// The disk is nearly full.
     DiskLow,
@@ -151,7 +151,7 @@ pub enum AttentionKind {
     BackupOverdue,
     /// A run of a job failed, and none has succeeded since.
     JobFailing,
-    /// A job cannot run as it is stored.
+    /// A job can't run as it is stored.
     JobProblem,
     /// The runs of a job take longer than the time between its fire times.
     JobBehind,

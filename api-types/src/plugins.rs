@@ -112,17 +112,17 @@ pub struct PluginJob {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Plugin {
-    /// Name of the plugin. If the manifest cannot be read, the name of the file.
+    /// Name of the plugin. If the manifest can't be read, the name of the file.
     pub name: String,
-    /// Version, for display. Null if the manifest cannot be read.
+    /// Version, for display. Null if the manifest can't be read.
     pub version: Option<String>,
-    /// Number that increases with every release. Null if the manifest cannot be read.
+    /// Number that increases with every release. Null if the manifest can't be read.
     pub serial: Option<u64>,
-    /// Who publishes the plugin. Null if the manifest cannot be read.
+    /// Who publishes the plugin. Null if the manifest can't be read.
     pub publisher: Option<String>,
-    /// What the plugin does. Null if the manifest cannot be read.
+    /// What the plugin does. Null if the manifest can't be read.
     pub description: Option<String>,
-    /// SHA-256 of the file, as 64 hexadecimal digits. Empty if the file is missing or cannot be read.
+    /// SHA-256 of the file, as 64 hexadecimal digits. Empty if the file is missing or can't be read.
     pub sha256: String,
     /// Id of the key that signed the file. Null if there is no valid signature.
     pub key_id: Option<String>,
@@ -149,9 +149,9 @@ pub struct Plugin {
     pub granted: Vec<GrantedCapability>,
     /// The owner's approval. Null if there is none.
     pub approval: Option<PluginApproval>,
-    /// Limits that the plugin requests for its runs. Null if the manifest cannot be read.
+    /// Limits that the plugin requests for its runs. Null if the manifest can't be read.
     pub limits: Option<PluginLimits>,
-    /// Limits in force: for each, the lower of the request and the host's limit. Null if the manifest cannot be read.
+    /// Limits in force: for each, the lower of the request and the host's limit. Null if the manifest can't be read.
     pub effective_limits: Option<PluginLimits>,
     /// Jobs of the plugin.
     pub jobs: Vec<PluginJob>,
@@ -231,7 +231,7 @@ pub struct PluginPage {
 pub struct PluginFolderInfo {
     /// Path of the folder.
     pub path: String,
-    /// Why the folder cannot be read. Null if it can.
+    /// Why the folder can't be read. Null if it can.
     pub problem: Option<String>,
 }
 

@@ -41,7 +41,7 @@ pub struct Project {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ProjectState {
-    /// The database and the bucket are being created. The project cannot be used yet.
+    /// The database and the bucket are being created. The project can't be used yet.
     Creating,
     /// The project can be used.
     Ready,
@@ -71,9 +71,9 @@ pub struct CreateProject {
 pub struct CreatedProject {
     /// The project.
     pub project: Project,
-    /// The publishable key. It cannot be retrieved again.
+    /// The publishable key. It can't be retrieved again.
     pub publishable_key: String,
-    /// The secret key. It cannot be retrieved again.
+    /// The secret key. It can't be retrieved again.
     pub secret_key: String,
 }
 
@@ -130,7 +130,7 @@ pub struct ListedProject {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectTotals {
-    /// Size of the database, in bytes. Null if it is unknown: the database is being created or deleted, or cannot be
+    /// Size of the database, in bytes. Null if it is unknown: the database is being created or deleted, or can't be
     /// reached.
     pub database_bytes: Option<i64>,
     /// Number of tables in the schema `public`. Null if it is unknown.

@@ -43,7 +43,7 @@ pub struct SystemInfo {
     pub embedded: bool,
     /// When the process started.
     pub started_at: DateTime<Utc>,
-    /// Version of Postgres. Null if Postgres cannot be reached.
+    /// Version of Postgres. Null if Postgres can't be reached.
     pub postgres_version: Option<String>,
     /// Number of open connections of this process to project databases.
     pub project_connections: u32,
@@ -57,9 +57,9 @@ pub struct SystemInfo {
     pub postgres: Reachability,
     /// Whether the object store can be reached.
     pub store: Reachability,
-    /// Size of the platform database, in bytes. Null if it cannot be read.
+    /// Size of the platform database, in bytes. Null if it can't be read.
     pub platform_database_bytes: Option<i64>,
-    /// The file system of the data folder. Empty if it cannot be measured.
+    /// The file system of the data folder. Empty if it can't be measured.
     pub disks: Vec<DiskSpace>,
     /// The processes of this installation that reported within the last day, newest first: at most 1000. A process that
     /// is stopped removes itself from the list; one that is killed does not.
@@ -79,7 +79,7 @@ pub struct Reachability {
     pub reachable: bool,
     /// Time that a request took, in milliseconds. Null if it failed.
     pub latency_ms: Option<f64>,
-    /// Why it cannot be reached. Null if it can.
+    /// Why it can't be reached. Null if it can.
     pub problem: Option<String>,
 }
 

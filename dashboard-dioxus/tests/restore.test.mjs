@@ -164,7 +164,7 @@ test("identity of an encrypted file is asked for before it is uploaded", async (
   assert.equal(uploads, 1);
 });
 
-test("objects that cannot be restored are left out and listed if the owner chooses so", async (t) => {
+test("objects that can't be restored are left out and listed if the owner chooses so", async (t) => {
   const { id, name } = await createProject("lenient", [
     ...TABLES,
     `create function here(x int8) returns int8 immutable language plpgsql as $$ begin
@@ -175,7 +175,7 @@ test("objects that cannot be restored are left out and listed if the owner choos
   const restore = await admin("POST", `/backups/${backup.id}/restore`, { projectId: id });
   const page = await openPage(t);
   await page.goto(`${toolsOf(id)}?tab=restore&restore=${restore.id}`);
-  const choice = steps(page).getByRole("checkbox", { name: "Leave out objects that cannot be restored" });
+  const choice = steps(page).getByRole("checkbox", { name: "Leave out objects that can't be restored" });
   assert.equal(await choice.isChecked(), false);
   await choice.check();
   await steps(page).getByRole("textbox", { name: `Type ${name} to confirm` }).fill(name);

@@ -136,7 +136,7 @@ impl RequestAttributes {
             let is_valid_header =
                 HeaderName::try_from(format!("x-amz-meta-{name}")).is_ok() && !value.contains(char::is_control);
             if !is_valid_header {
-                return Err(s3_error!(InvalidArgument, "User metadata {:?} cannot be sent as a header.", name));
+                return Err(s3_error!(InvalidArgument, "User metadata {:?} can't be sent as a header.", name));
             }
         }
         Ok(attributes)
@@ -148,7 +148,7 @@ fn checked_header(name: &str, value: Option<String>) -> S3Result<Option<String>>
         return Ok(None);
     };
     if value.len() > MAX_HEADER_BYTES || HeaderValue::try_from(value.as_str()).is_err() {
-        return Err(s3_error!(InvalidArgument, "The value of {} cannot be sent as a header.", name));
+        return Err(s3_error!(InvalidArgument, "The value of {} can't be sent as a header.", name));
     }
     Ok(Some(value))
 }

@@ -116,7 +116,7 @@ pub(super) async fn put_bucket_cors(
 ) -> S3Result<S3Response<PutBucketCorsOutput>> {
     let bucket = operations.store.bucket(&request.input.bucket)?;
     let cors = serde_json::to_value(&request.input.cors_configuration)
-        .map_err(|error| s3_error!(error, InvalidRequest, "The CORS configuration cannot be stored."))?;
+        .map_err(|error| s3_error!(error, InvalidRequest, "The CORS configuration can't be stored."))?;
     store::set_bucket_cors(&operations.store, bucket, Some(cors)).await?;
     Ok(S3Response::new(PutBucketCorsOutput::default()))
 }

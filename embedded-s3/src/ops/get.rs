@@ -161,7 +161,7 @@ fn select_bytes(object: &Object, range: Option<Range>, part: Option<i32>, header
     let size = object.size;
     let (range, part) = match (range, part) {
         (Some(_), Some(_)) => {
-            return Err(s3_error!(InvalidRequest, "Range and partNumber cannot be combined."));
+            return Err(s3_error!(InvalidRequest, "Range and partNumber can't be combined."));
         }
         (None, Some(number)) => {
             let (index, range) = find_part(object, number)?;

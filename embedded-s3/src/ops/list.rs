@@ -83,7 +83,7 @@ pub(super) fn page_size(requested: Option<i32>) -> S3Result<i32> {
     match requested {
         None => Ok(MAX_PAGE_SIZE),
         Some(number @ 0..) => Ok(number.min(MAX_PAGE_SIZE)),
-        Some(_) => Err(s3_error!(InvalidArgument, "The page size cannot be negative.")),
+        Some(_) => Err(s3_error!(InvalidArgument, "The page size can't be negative.")),
     }
 }
 

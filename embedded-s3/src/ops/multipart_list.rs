@@ -56,7 +56,7 @@ pub(super) async fn list_parts(
 pub(super) fn part_number_marker(requested: Option<i32>) -> S3Result<i32> {
     match requested.unwrap_or(0) {
         marker @ 0.. => Ok(marker),
-        _ => Err(s3_error!(InvalidArgument, "The part number marker cannot be negative.")),
+        _ => Err(s3_error!(InvalidArgument, "The part number marker can't be negative.")),
     }
 }
 

@@ -17,7 +17,7 @@ pub enum OpenError {
     },
     /// A newer version of AtlasHub wrote the folder.
     #[error(
-        "{} names layout version {version:?}, which this version cannot read. Use the version that wrote it.",
+        "{} names layout version {version:?}, which this version can't read. Use the version that wrote it.",
         path.display()
     )]
     Format {
@@ -27,7 +27,7 @@ pub enum OpenError {
         version: String,
     },
     /// A file or folder could not be read or written.
-    #[error("The storage folder cannot be used: {}: {source}", path.display())]
+    #[error("The storage folder can't be used: {}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,

@@ -112,7 +112,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         names: CopyNames::new(&services.master_key, &config.backup_recipients),
     };
     let catalogue = Catalogue::new(copies.clone(), restorer.clone(), identities.clone());
-    // Calls of plugins use separate connections, so that plugins cannot use up the platform's.
+    // Calls of plugins use separate connections, so that plugins can't use up the platform's.
     let connections = config.plugins.connections;
     let plugin_platform = db::platform::connect_for_plugins(services.database_url.expose(), connections)?;
     let plugin_credentials =

@@ -38,8 +38,12 @@ pub(super) async fn refresh(
     let settings = state.settings.enabled(project).await?;
     let _charged = state.limits.begin(Attempt::Refresh, caller, client.address, None)?;
     let token = RefreshToken::received(token);
+    // The account is charged before the exchange. A refused exchange would use the token, and the client would lose its
+    // session if it tried again after the grace.
+    if let Some(user) = queries::user_of_token(&state.database, project, &token.hash()).await? {
+        state.limits.charge_account(Attempt::Refresh, project, &user)?;
+    }
     let open = exchange(state, project, settings.refresh_token_days, client, &token).await?;
-    state.limits.charge_account(Attempt::Refresh, project, &open.user.user.id)?;
     signed_in(state, project, &settings, open).await
 }
 

@@ -1,20 +1,30 @@
 //! Converts JSON values that Postgres returns for a type but does not accept for it: hstore objects and arrays of JSON
-//! values, also within arrays and composite values. Values of all other types stay as sent, for `json_to_record` or the
-//! type's input function.
+//! values, also within arrays and composite values. Refuses unknown members of composite values, which Postgres would
+//! ignore. Values of all other types stay as sent, for `json_to_record` or the type's input function.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{array_literal, request::Row, schema::JsonInput};
+use super::{
+    array_literal,
+    message::{name_list, shortened},
+    request::Row,
+    schema::JsonInput,
+};
 
 /// The reason why a value can't be converted, as the end of the message "Column `x` expects <type>: …".
-pub(super) type Reason = &'static str;
+pub(super) type Reason = Cow<'static, str>;
 
-const INVALID_HSTORE: Reason = "the values of the object must be strings, numbers, booleans or null";
-const INVALID_JSON: Reason = "the value contains an escape that is not a character";
+const INVALID_HSTORE: Reason = Cow::Borrowed("the values of the object must be strings, numbers, booleans or null");
+const INVALID_JSON: Reason = Cow::Borrowed("the value contains an escape that is not a character");
+const INVALID_OBJECT: Reason = Cow::Borrowed("an object is not valid JSON or contains a member twice");
+const TOO_MANY_DIMENSIONS: Reason = Cow::Borrowed("an array has more than 6 dimensions");
 
-/// Returns whether [`convert`] may change a value.
+/// Postgres's limit on the dimensions of an array. It also limits the recursion.
+const MAX_DIMENSIONS: usize = 6;
+
+/// Returns whether [`convert`] may change or refuse a value.
 pub(super) fn needs_conversion(input: &JsonInput) -> bool {
     !matches!(input, JsonInput::Native | JsonInput::Json)
 }
@@ -26,26 +36,37 @@ pub(super) fn convert<'j>(json: &'j str, input: &JsonInput) -> Result<Cow<'j, st
         (JsonInput::Array(element), Some(b'[')) if **element == JsonInput::Json => {
             json_string(&json_array_literal(json)?)?
         }
-        (JsonInput::Array(element), Some(b'[')) => {
-            let elements: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| INVALID_JSON)?;
-            let mut converted = String::with_capacity(json.len() + 16);
-            for item in elements {
-                converted.push(if converted.is_empty() { '[' } else { ',' });
-                // An array in an array is a further dimension.
-                let item_input = if item.get().starts_with('[') { input } else { &**element };
-                converted.push_str(&convert(item.get(), item_input)?);
-            }
-            converted.push_str(if converted.is_empty() { "[]" } else { "]" });
-            Cow::Owned(converted)
-        }
+        (JsonInput::Array(element), Some(b'[')) => Cow::Owned(convert_array(json, element, 1)?),
         (JsonInput::Composite(attributes), Some(b'{')) => {
-            let row = Row::parse(json, format_args!("")).map_err(|_| INVALID_JSON)?;
-            Cow::Owned(convert_members(&row, |key| {
-                attributes.iter().find(|(name, _)| name == key).map(|(_, input)| input)
-            })?)
+            let row = Row::parse(json, format_args!("")).map_err(|_| INVALID_OBJECT)?;
+            let attribute = |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, input)| input);
+            if let Some((key, _)) = row.cells.iter().find(|(key, _)| attribute(key).is_none()) {
+                let names: Vec<&str> = attributes.iter().map(|(name, _)| name.as_str()).collect();
+                return Err(format!("unknown member `{}`. Supported: {}", shortened(key), name_list(&names)).into());
+            }
+            Cow::Owned(convert_members(&row, attribute)?)
         }
         _ => Cow::Borrowed(json),
     })
+}
+
+/// Converts the elements of an array. An array in an array is a further dimension.
+fn convert_array(json: &str, element: &JsonInput, dimension: usize) -> Result<String, Reason> {
+    if dimension > MAX_DIMENSIONS {
+        return Err(TOO_MANY_DIMENSIONS);
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| INVALID_JSON)?;
+    let mut converted = String::with_capacity(json.len() + 16);
+    for item in items {
+        converted.push(if converted.is_empty() { '[' } else { ',' });
+        if item.get().starts_with('[') {
+            converted.push_str(&convert_array(item.get(), element, dimension + 1)?);
+        } else {
+            converted.push_str(&convert(item.get(), element)?);
+        }
+    }
+    converted.push_str(if converted.is_empty() { "[]" } else { "]" });
+    Ok(converted)
 }
 
 /// Returns the object, after converting the members for which `input` returns a conversion.
@@ -69,7 +90,7 @@ pub(super) fn convert_members<'i>(
 
 /// Converts `{"a":"b","c":null}` to `"a"=>"b","c"=>NULL`.
 pub(super) fn hstore_literal(json: &str) -> Result<String, Reason> {
-    let row = Row::parse(json, format_args!("")).map_err(|_| INVALID_JSON)?;
+    let row = Row::parse(json, format_args!("")).map_err(|_| INVALID_OBJECT)?;
     let mut literal = String::with_capacity(json.len() + 16);
     for (key, value) in &row.cells {
         if !literal.is_empty() {
@@ -135,10 +156,27 @@ mod tests {
         check("[]", &array(JsonInput::Hstore), "[]");
         check(r#"[[1],[2,3],null,"x"]"#, &array(JsonInput::Json), r#""{\"[1]\",\"[2,3]\",NULL,\"\\\"x\\\"\"}""#);
         check("[]", &array(JsonInput::Json), r#""{}""#);
-        let composite = JsonInput::Composite(vec![("h".to_owned(), JsonInput::Hstore)]);
+        let attributes = [("n".to_owned(), JsonInput::Native), ("h".to_owned(), JsonInput::Hstore)];
+        let composite = JsonInput::Composite(attributes.to_vec());
         check(r#"{"n":1.0,"h":{"a":true}}"#, &composite, r#"{"n":1.0,"h":"\"a\"=>\"true\""}"#);
         check("{}", &composite, "{}");
+        check("null", &composite, "null");
+        check(r#""(1,)""#, &composite, r#""(1,)""#);
+        check("[[[[[[{}]]]]]]", &array(JsonInput::Hstore), r#"[[[[[[""]]]]]]"#);
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(convert(&deep, &array(JsonInput::Hstore)), Err(TOO_MANY_DIMENSIONS));
         assert_eq!(convert(r#"{"a":{}}"#, &JsonInput::Hstore), Err(INVALID_HSTORE));
         assert_eq!(convert(r#"{"a":"\ud800"}"#, &JsonInput::Hstore), Err(INVALID_JSON));
+    }
+
+    #[test]
+    fn unknown_members_of_composite_values_are_refused() {
+        let inner = JsonInput::Composite(vec![("a".to_owned(), JsonInput::Json)]);
+        let outer = [("n".to_owned(), JsonInput::Native), ("i".to_owned(), JsonInput::Array(Box::new(inner)))];
+        let outer = JsonInput::Composite(outer.to_vec());
+        let refusal = |json: &str| convert(json, &outer).unwrap_err().into_owned();
+        assert_eq!(refusal(r#"{"N":1}"#), "unknown member `N`. Supported: n, i");
+        assert_eq!(refusal(r#"{"n":1,"i":[{"a":{"b":1}},{"b":1}]}"#), "unknown member `b`. Supported: a");
+        assert_eq!(refusal(r#"{"n":1,"n":2}"#), INVALID_OBJECT);
     }
 }

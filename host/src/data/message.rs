@@ -15,6 +15,11 @@ pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns `, not` and the start of a client's value, or nothing if the value is empty.
+pub(super) fn not_value(value: &str) -> String {
+    if value.is_empty() { String::new() } else { format!(", not `{}`", shortened(value)) }
+}
+
 /// Joins names with commas. Ends with `and 3 more` if there are too many. Returns `none` if there are no names.
 pub(super) fn name_list(names: &[&str]) -> String {
     match names.len() {

@@ -19,6 +19,7 @@
 //! - `body`: reads and decodes a response body.
 //! - `upload`: sends a request body that is a stream.
 //! - `exchange`: all hops of a request, within their limits.
+//! - `smtp`: connections to mail servers, apart from the rest.
 
 mod address;
 mod body;
@@ -28,6 +29,7 @@ mod exchange;
 mod hop;
 mod request;
 mod resolver;
+mod smtp;
 mod target;
 mod upload;
 
@@ -37,4 +39,5 @@ pub use request::{
     EgressBody, EgressHeader, EgressRequest, EgressResponse, EgressStream, HeaderText, MAX_RESPONSE_BYTES,
 };
 pub use resolver::{ResolveHost, SystemResolver};
+pub use smtp::SmtpServer;
 pub use upload::EgressUpload;

@@ -58,6 +58,7 @@ pub use lifecycle::{
     prepare_auth_role, privileges_of_public, restore_uploads_prefix, take_over_restored, unfinished_projects,
 };
 pub use project::{ProjectRef, Projects};
+pub(crate) use row_cache::RowCache;
 pub use totals::{Survey, Surveys};
 
 /// Columns of this slice that are sealed under the master key.

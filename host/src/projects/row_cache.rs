@@ -11,7 +11,7 @@ use dashmap::DashMap;
 /// Rows of the platform database, by key. If an entry is forgotten because its row changed, no result of a query that
 /// began earlier is stored, because that query may not have seen the change.
 #[derive(Debug)]
-pub(super) struct RowCache<K: Eq + Hash, V> {
+pub(crate) struct RowCache<K: Eq + Hash, V> {
     rows: DashMap<K, V>,
     /// Number of times that entries were forgotten.
     forgotten: AtomicU64,
@@ -19,7 +19,7 @@ pub(super) struct RowCache<K: Eq + Hash, V> {
 
 /// A query whose result is to be stored.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
+pub(crate) struct Reading {
     /// Value of `forgotten` when the query began.
     forgotten: u64,
 }
@@ -31,7 +31,7 @@ impl<K: Eq + Hash, V> Default for RowCache<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> RowCache<K, V> {
-    pub(super) fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
+    pub(crate) fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
     {
@@ -39,12 +39,12 @@ impl<K: Eq + Hash, V: Clone> RowCache<K, V> {
     }
 
     /// Marks the beginning of a query. Must be called before the query is sent.
-    pub(super) fn begin_read(&self) -> Reading {
+    pub(crate) fn begin_read(&self) -> Reading {
         Reading { forgotten: self.forgotten.load(Ordering::SeqCst) }
     }
 
     /// Stores the result of a query, unless an entry was forgotten since the query began.
-    pub(super) fn store(&self, reading: Reading, key: K, row: V) {
+    pub(crate) fn store(&self, reading: Reading, key: K, row: V) {
         let entry = self.rows.entry(key);
         // Checked while `entry` holds its lock, because `forget` first increments the counter and then takes that lock.
         if self.forgotten.load(Ordering::SeqCst) == reading.forgotten {
@@ -54,7 +54,7 @@ impl<K: Eq + Hash, V: Clone> RowCache<K, V> {
 
     /// Removes a row that a query did not find. Unlike [`Self::forget`], does not affect queries in progress, because
     /// callers can ask for any number of unknown rows.
-    pub(super) fn remove<Q: Eq + Hash + ?Sized>(&self, key: &Q)
+    pub(crate) fn remove<Q: Eq + Hash + ?Sized>(&self, key: &Q)
     where
         K: Borrow<Q>,
     {
@@ -62,7 +62,7 @@ impl<K: Eq + Hash, V: Clone> RowCache<K, V> {
     }
 
     /// Removes a row that was changed.
-    pub(super) fn forget<Q: Eq + Hash + ?Sized>(&self, key: &Q)
+    pub(crate) fn forget<Q: Eq + Hash + ?Sized>(&self, key: &Q)
     where
         K: Borrow<Q>,
     {
@@ -71,9 +71,17 @@ impl<K: Eq + Hash, V: Clone> RowCache<K, V> {
     }
 
     /// Removes the rows that may have been changed.
-    pub(super) fn forget_if(&self, is_changed: impl Fn(&V) -> bool) {
+    pub(crate) fn forget_if(&self, is_changed: impl Fn(&V) -> bool) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.rows.retain(|_, row| !is_changed(row));
+    }
+
+    /// Removes the rows that nobody needs if there are more than `max`. Like [`Self::remove`], does not affect queries
+    /// in progress.
+    pub(crate) fn trim(&self, max: usize, is_needed: impl Fn(&V) -> bool) {
+        if self.rows.len() > max {
+            self.rows.retain(|_, row| is_needed(row));
+        }
     }
 }
 
@@ -109,5 +117,18 @@ mod tests {
         cache.remove(&2);
         cache.store(reading, 1, "valid");
         assert_eq!((cache.get(&1), cache.get(&2)), (Some("valid"), None));
+    }
+
+    #[test]
+    fn rows_that_nobody_needs_are_removed_only_above_the_maximum() {
+        let cache = RowCache::default();
+        cache.store(cache.begin_read(), 1, "old");
+        cache.store(cache.begin_read(), 2, "new");
+        let reading = cache.begin_read();
+        cache.trim(2, |row| *row == "new");
+        assert_eq!(cache.get(&1), Some("old"));
+        cache.trim(1, |row| *row == "new");
+        cache.store(reading, 3, "new");
+        assert_eq!((cache.get(&1), cache.get(&2), cache.get(&3)), (None, Some("new"), Some("new")));
     }
 }

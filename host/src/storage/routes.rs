@@ -63,7 +63,7 @@ pub(crate) async fn sign_upload(
         (status = 200, body = SignedParts),
         (status = 400, body = ErrorBody, description = "The upload has no such part"),
         (status = 403, body = ErrorBody),
-        (status = 404, body = ErrorBody, description = "The upload does not exist or has ended"),
+        (status = 404, body = ErrorBody, description = "The upload does not exist, has ended, or is someone else's"),
     ),
 )]
 pub(crate) async fn sign_parts(
@@ -87,7 +87,7 @@ pub(crate) async fn sign_parts(
         (status = 200, body = StoredObject),
         (status = 400, body = ErrorBody, description = "The parts differ from the uploaded parts"),
         (status = 403, body = ErrorBody),
-        (status = 404, body = ErrorBody, description = "The upload does not exist"),
+        (status = 404, body = ErrorBody, description = "The upload does not exist or is someone else's"),
         (
             status = 409,
             body = ErrorBody,

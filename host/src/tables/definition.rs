@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt::Write as _};
 
 use api_types::{ColumnDetail, IdentityKind, PolicyCommand, TableKind, TablePolicy};
-use postgres_protocol::escape::{escape_identifier, escape_literal};
+use postgres_protocol::escape::{escape_identifier as quoted, escape_literal};
 use serde::Deserialize;
 
 use super::{access::AccessFacts, detail::CatalogueTable};
@@ -162,10 +162,6 @@ fn create_policy(policy: &TablePolicy, table: &str) -> String {
         let _ = write!(sql, " WITH CHECK ({check})");
     }
     sql
-}
-
-fn quoted(name: &str) -> String {
-    escape_identifier(name)
 }
 
 fn literal(text: &str) -> String {

@@ -1,5 +1,6 @@
 -- One table or view of schema `public` as a JSON object, parsed by `detail.rs`.
 -- `$1`: its name · `$2`, `$3`: the roles of publishable keys and of signed-in users
+-- `estimatedRows` is explained at `LIST_TABLES`.
 WITH reference AS (
     SELECT k.conname AS name, k.conrelid, k.confrelid, json_build_object(
         'name', k.conname,
@@ -34,7 +35,10 @@ SELECT json_build_object(
     'forceRowLevelSecurity', c.relforcerowsecurity,
     'writes', CASE c.relkind WHEN 'm' THEN 0 WHEN 'v' THEN pg_relation_is_updatable(c.oid, true)
                              WHEN 'f' THEN pg_relation_is_updatable(c.oid, true) ELSE 28 END,
-    'estimatedRows', CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::bigint END,
+    'estimatedRows', CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint
+                          WHEN c.relkind <> 'r' OR pg_relation_size(c.oid) > 1048576 THEN NULL
+                          WHEN pg_relation_size(c.oid) = 0 THEN 0
+                          ELSE nullif(pg_stat_get_live_tuples(c.oid), 0) END,
     'totalBytes', CASE WHEN c.relkind IN ('v', 'f') THEN 0 ELSE pg_total_relation_size(c.oid) END,
     'indexBytes', CASE WHEN c.relkind IN ('v', 'f') THEN 0 ELSE pg_indexes_size(c.oid) END,
     'columns', (

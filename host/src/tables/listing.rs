@@ -13,6 +13,10 @@ use crate::{
 /// The parameters are a table's name, or null for all (`$1`), the roles of publishable keys and of signed-in users
 /// (`$2` and `$3`), the last name of the previous page (`$4`), the maximum number of tables (`$5`), and a part of the
 /// names (`$6`).
+///
+/// A table that was never analyzed has no estimate of its rows, and autovacuum does not analyze a table of few rows. If
+/// the table is small, Postgres's count of inserted and deleted rows replaces the estimate. A crash resets this count
+/// to 0, so 0 is only trusted if the table has no pages.
 const LIST_TABLES: &str = r#"
 SELECT coalesce(json_agg(json_build_object(
     'name', c.relname,
@@ -53,7 +57,10 @@ SELECT coalesce(json_agg(json_build_object(
     'forceRowLevelSecurity', c.relforcerowsecurity,
     'policies', (SELECT coalesce(json_agg(p.polname ORDER BY p.polname), '[]'::json)
                  FROM pg_policy p WHERE p.polrelid = c.oid),
-    'estimatedRows', CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::bigint END,
+    'estimatedRows', CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint
+                          WHEN c.relkind <> 'r' OR pg_relation_size(c.oid) > 1048576 THEN NULL
+                          WHEN pg_relation_size(c.oid) = 0 THEN 0
+                          ELSE nullif(pg_stat_get_live_tuples(c.oid), 0) END,
     'totalBytes', CASE WHEN c.relkind IN ('v', 'f') THEN 0 ELSE pg_total_relation_size(c.oid) END,
     'comment', obj_description(c.oid, 'pg_class')) ORDER BY c.relname), '[]'::json)::text
 FROM pg_class c
@@ -80,7 +87,10 @@ SELECT coalesce(json_agg(json_build_object(
                          WHEN has_table_privilege($3, c.oid, 'SELECT') THEN 'read' ELSE 'none' END),
     'rowLevelSecurity', c.relrowsecurity,
     'policyCount', (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid),
-    'estimatedRows', CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::bigint END,
+    'estimatedRows', CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint
+                          WHEN c.relkind <> 'r' OR pg_relation_size(c.oid) > 1048576 THEN NULL
+                          WHEN pg_relation_size(c.oid) = 0 THEN 0
+                          ELSE nullif(pg_stat_get_live_tuples(c.oid), 0) END,
     'totalBytes', CASE WHEN c.relkind IN ('v', 'f') THEN 0 ELSE pg_total_relation_size(c.oid) END,
     'comment', obj_description(c.oid, 'pg_class')) ORDER BY c.relname), '[]'::json)::text
 FROM (SELECT * FROM pg_class

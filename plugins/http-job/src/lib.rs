@@ -128,7 +128,7 @@ pub fn plugin() -> Plugin {
         )
         .capability(
             Capability::Secrets,
-            "To place the header values and bodies of jobs in their requests. The plugin cannot read them.",
+            "To place the header values and bodies of jobs in their requests. The plugin can't read them.",
             Scope::default(),
         )
         .limits(Limits { memory_mib: 32, cpu_seconds: 10, host_call_mib: 16, concurrent_runs: 32, ..Limits::default() })

@@ -23,7 +23,7 @@ pub enum ManifestError {
     #[error("the manifest is larger than {} KiB", MAX_MANIFEST_BYTES >> 10)]
     TooLarge,
     /// The manifest is not JSON or does not have the expected fields.
-    #[error("the manifest cannot be read: {0}")]
+    #[error("the manifest can't be read: {0}")]
     Json(String),
     /// The name of the plugin or of a job is malformed.
     #[error("invalid name `{0}`: use 2 to 40 lowercase letters, digits and hyphens, starting with a letter")]
@@ -226,7 +226,7 @@ mod tests {
         check(|m| m["publisher"] = " ".into(), Some("publisher"));
         check(|m| m["jobs"] = serde_json::json!([]), Some("1 to 50 jobs"));
         check(|m| m["jobs"][0]["paramsSchema"] = true.into(), Some("parameter schema"));
-        check(|m| m["capabilities"][0]["capability"] = "shell".into(), Some("cannot be read"));
+        check(|m| m["capabilities"][0]["capability"] = "shell".into(), Some("can't be read"));
         check(|m| m["limits"] = serde_json::json!({"memoryMib": 5000}), Some("memoryMib"));
         check(|m| m["limits"] = serde_json::json!({"logKib": 4097}), Some("logKib"));
         check(|m| m["more"] = 1.into(), Some("unknown field"));

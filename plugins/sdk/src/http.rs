@@ -144,7 +144,7 @@ impl<'a> Request<'a> {
     /// Sets a JSON body and the content type `application/json`.
     ///
     /// # Errors
-    /// Returns `Failed` if the value cannot be serialized.
+    /// Returns `Failed` if the value can't be serialized.
     pub fn json(self, body: &impl serde::Serialize) -> Result<Self> {
         Ok(self.header("content-type", "application/json").text(serde_json::to_string(body)?))
     }
@@ -167,7 +167,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// Returns `Denied` if the host is not granted or not on the allowlist, `Invalid` if the request is malformed,
-    /// `Timeout` if there was no complete response in time, and `Unavailable` if the host cannot be reached.
+    /// `Timeout` if there was no complete response in time, and `Unavailable` if the host can't be reached.
     pub async fn send(self) -> Result<Response> {
         if matches!(self.body, Some(Body::Stream { .. })) {
             return Err(Error::invalid("a request with a streamed body must be sent with `open`"));
@@ -282,7 +282,7 @@ impl Response {
     /// Returns `Failed` if the body is incomplete or can't be deserialized as `T`.
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
         if self.truncated {
-            return Err(Error::failed("the body of the response is incomplete and cannot be read as JSON"));
+            return Err(Error::failed("the body of the response is incomplete and can't be read as JSON"));
         }
         Ok(serde_json::from_slice(&self.body)?)
     }

@@ -25,10 +25,10 @@ pub(crate) enum Password {
 /// Writes a new secret key to `file` and its public key to `file.pub`.
 ///
 /// # Errors
-/// Fails if `file` exists, because a lost key cannot be recovered.
+/// Fails if `file` exists, because a lost key can't be recovered.
 pub(crate) fn generate(file: &Path, password: Password) -> Result<()> {
     if file.exists() {
-        bail!("{} already exists. It is not overwritten, because a lost key cannot be recovered.", file.display());
+        bail!("{} already exists. It is not overwritten, because a lost key can't be recovered.", file.display());
     }
     let pair = match password {
         Password::None => KeyPair::generate_unencrypted_keypair(),

@@ -134,7 +134,7 @@ impl Arguments {
                     std::fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))?;
                 Ok(keys::Password::Given(text.trim_end_matches(['\r', '\n']).to_owned()))
             }
-            (true, Some(_)) => bail!("--no-password and --password-file cannot be combined."),
+            (true, Some(_)) => bail!("--no-password and --password-file can't be combined."),
         }
     }
 

@@ -64,7 +64,7 @@ pub(super) fn Fields() -> Element {
             }
             div { class: "field",
                 label { r#for: "ui-disabled", "Disabled" }
-                input { id: "ui-disabled", class: "input", disabled: true, value: "cannot be changed" }
+                input { id: "ui-disabled", class: "input", disabled: true, value: "can't be changed" }
             }
             div { class: "field",
                 label { r#for: "ui-lines", "Several lines" }

@@ -214,7 +214,7 @@ pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandl
                         checked: skip_failed(),
                         onchange: move |event| skip_failed.set(event.checked()),
                     }
-                    "Leave out objects that cannot be restored"
+                    "Leave out objects that can't be restored"
                 }
                 p { class: "help", id: "skip-failed-help",
                     "Indexes, constraints, triggers and materialized views that fail are listed instead of ending the \

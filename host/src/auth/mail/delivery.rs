@@ -2,20 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use api_types::MailTexts;
-use lettre::{
-    AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
-    transport::smtp::{
-        authentication::Credentials,
-        client::{Certificate, Tls, TlsParameters},
-    },
-};
+use api_types::{MailTexts, SmtpTls};
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use tokio::sync::Semaphore;
 
 use super::{MailKind, MailValues, compose::compose};
 use crate::{
     auth::email_address::EmailAddress,
     config::{SmtpConfig, SmtpSecurity, TrustedCertificates},
+    egress::SmtpServer,
 };
 
 /// Time limit of each command to the mail server.
@@ -110,23 +105,17 @@ fn transport(
     smtp: &SmtpConfig,
     trusted: &TrustedCertificates,
 ) -> Result<AsyncSmtpTransport<Tokio1Executor>, lettre::transport::smtp::Error> {
-    let tls = || {
-        let mut parameters = TlsParameters::builder(smtp.host.clone());
-        for certificate in trusted.iter() {
-            parameters = parameters.add_root_certificate(Certificate::from_der(certificate.to_vec())?);
-        }
-        parameters.build()
+    let server = SmtpServer {
+        address: &smtp.host,
+        host: &smtp.host,
+        port: smtp.port,
+        tls: match smtp.security {
+            SmtpSecurity::Tls => SmtpTls::Tls,
+            SmtpSecurity::Starttls => SmtpTls::Starttls,
+            SmtpSecurity::Loopback => SmtpTls::None,
+        },
+        credentials: smtp.credentials.as_ref(),
+        timeout: TIMEOUT,
     };
-    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&smtp.host)
-        .port(smtp.port)
-        .timeout(Some(TIMEOUT))
-        .tls(match smtp.security {
-            SmtpSecurity::Tls => Tls::Wrapper(tls()?),
-            SmtpSecurity::Starttls => Tls::Required(tls()?),
-            SmtpSecurity::Loopback => Tls::None,
-        });
-    if let Some((user, password)) = &smtp.credentials {
-        transport = transport.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
-    }
-    Ok(transport.build())
+    server.transport(trusted)
 }

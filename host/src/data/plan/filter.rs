@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     data::{
         array_literal, errors, json_input,
-        message::shortened,
+        message::not_value,
         request::{Condition, Filter, Operator},
         schema::{Comparable, Table, TypeClass},
     },
@@ -105,11 +105,7 @@ fn plan_is<'p>(filter: &Filter, column: ColumnRef<'p>) -> ApiResult<Test<'p>> {
         other => {
             return Err(ApiError::new(
                 Code::InvalidValue,
-                format!(
-                    "`is.{}` must be one of null, true, false, unknown, not `{}`.",
-                    column.column.name,
-                    shortened(other)
-                ),
+                format!("`is.{}` must be one of null, true, false, unknown{}.", column.column.name, not_value(other)),
             ));
         }
     };
@@ -171,7 +167,7 @@ fn comparison_value(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str
     match column.column.class {
         TypeClass::Hstore if filter.value.starts_with('{') => json_input::hstore_literal(&filter.value)
             .map(Arc::from)
-            .map_err(|reason| errors::invalid_value(column.column, reason)),
+            .map_err(|reason| errors::invalid_value(column.column, &reason)),
         _ => Ok(filter.value.clone()),
     }
 }

@@ -174,7 +174,7 @@ fn converted_row(columns: &[ColumnRef<'_>], row: &Row<'_>) -> ApiResult<String> 
             column(key).is_some_and(|column| json_input::convert(value.get(), &column.column.json_input).is_err())
         };
         match row.cells.iter().find(is_invalid).and_then(|(key, _)| column(key)) {
-            Some(column) => errors::invalid_value(column.column, reason),
+            Some(column) => errors::invalid_value(column.column, &reason),
             None => ApiError::new(Code::InvalidValue, format!("A value can't be stored: {reason}.")),
         }
     })

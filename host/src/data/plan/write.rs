@@ -35,7 +35,7 @@ pub(super) fn unsupported_write(table: &Table, operation: &str) -> ApiError {
 /// Converts a JSON value as `json_to_record` does, and also the values that only [`json_input`] accepts.
 pub(super) fn cell_value(column: ColumnRef<'_>, value: &RawValue) -> ApiResult<CellValue> {
     let json = json_input::convert(value.get(), &column.column.json_input)
-        .map_err(|reason| errors::invalid_value(column.column, reason))?;
+        .map_err(|reason| errors::invalid_value(column.column, &reason))?;
     let json = &*json;
     Ok(match json.as_bytes().first() {
         Some(b'n') => CellValue::Null,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 use crate::{
-    data::message::shortened,
+    data::message::{not_value, shortened},
     error::{ApiError, ApiResult},
 };
 
@@ -121,11 +121,7 @@ impl<'q> QueryParts<'q> {
             Some((_, choice)) => Ok(Some(*choice)),
             None => {
                 let texts: Vec<&str> = choices.iter().map(|(text, _)| *text).collect();
-                Err(ApiError::invalid(format!(
-                    "`{name}` must be one of {}, not `{}`.",
-                    texts.join(", "),
-                    shortened(&value)
-                )))
+                Err(ApiError::invalid(format!("`{name}` must be one of {}{}.", texts.join(", "), not_value(&value))))
             }
         }
     }
@@ -137,9 +133,9 @@ pub(super) fn parse_number(name: &str, value: &str) -> ApiResult<u64> {
     match value.parse::<u64>() {
         Ok(number) if i64::try_from(number).is_ok() => Ok(number),
         _ => Err(ApiError::invalid(format!(
-            "`{name}` must be a whole number from 0 to {}, not `{}`.",
+            "`{name}` must be a whole number from 0 to {}{}.",
             i64::MAX,
-            shortened(value)
+            not_value(value)
         ))),
     }
 }
@@ -203,5 +199,20 @@ mod tests {
             let mut parts = QueryParts::parse(bad, &["limit"], Filters::NotAllowed).unwrap();
             assert!(parts.take_number("limit").is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn message_about_an_empty_value_lists_what_is_allowed() {
+        let supported = &["limit", "count", "resolution"];
+        let mut parts = QueryParts::parse("limit=&count=&resolution=x", supported, Filters::NotAllowed).unwrap();
+        let message = |error: ApiError| error.message().to_owned();
+        let choices = [("exact", 1), ("estimated", 2)];
+        assert_eq!(
+            parts.take_number("limit").map_err(message),
+            Err("`limit` must be a whole number from 0 to 9223372036854775807.".to_owned())
+        );
+        let mut choose = |name| parts.take_choice(name, &choices).map_err(message);
+        assert_eq!(choose("count"), Err("`count` must be one of exact, estimated.".to_owned()));
+        assert_eq!(choose("resolution"), Err("`resolution` must be one of exact, estimated, not `x`.".to_owned()));
     }
 }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::{
-    data::message::shortened,
+    data::message::not_value,
     error::{ApiError, ApiResult},
 };
 
@@ -27,10 +27,8 @@ impl Viewer {
             None => (text == "publishable").then_some(Self::Publishable),
         };
         viewer.ok_or_else(|| {
-            ApiError::invalid(format!(
-                "`as` must be `publishable` or `user:` with the id of a user, not `{}`.",
-                shortened(text)
-            ))
+            let not_text = not_value(text);
+            ApiError::invalid(format!("`as` must be `publishable` or `user:` with the id of a user{not_text}."))
         })
     }
 }
@@ -47,6 +45,7 @@ mod tests {
         for invalid in ["", "owner", "secret", "Publishable", "user:", "user:ada", &id.to_string()] {
             let error = Viewer::parse(invalid).unwrap_err();
             assert!(error.message().starts_with("`as` must be"), "{invalid}");
+            assert!(!error.message().contains("``"), "{error:?}");
         }
     }
 }

@@ -116,9 +116,9 @@ pub enum JsonInput {
     Json,
     /// An object becomes an hstore literal.
     Hstore,
-    /// An array whose elements Postgres would not convert.
+    /// An array whose elements Postgres would not convert, or not check.
     Array(Box<Self>),
-    /// A composite type, with those attributes that Postgres would not convert.
+    /// A composite type, with the conversion of each attribute.
     Composite(Vec<(String, Self)>),
 }
 

@@ -146,14 +146,10 @@ impl Types {
         Ok(match (data_type.kind, data_type.category) {
             ('d', _) => self.json_input(self.get(data_type.base)?)?,
             ('c', _) => {
-                let mut attributes = Vec::new();
-                for (name, oid) in &data_type.attributes {
-                    match self.json_input(self.get(*oid)?)? {
-                        JsonInput::Native | JsonInput::Json => {}
-                        input => attributes.push((name.clone(), input)),
-                    }
-                }
-                if attributes.is_empty() { JsonInput::Native } else { JsonInput::Composite(attributes) }
+                let attribute = |(name, oid): &(String, u32)| -> anyhow::Result<(String, JsonInput)> {
+                    Ok((name.clone(), self.json_input(self.get(*oid)?)?))
+                };
+                JsonInput::Composite(data_type.attributes.iter().map(attribute).collect::<anyhow::Result<_>>()?)
             }
             (_, 'A') => match self.json_input(self.get(data_type.element)?)? {
                 JsonInput::Native => JsonInput::Native,

@@ -311,7 +311,7 @@ pub(super) async fn read_log(pool: &PgPool, id: Uuid, offset: i64) -> Result<Opt
     .await
 }
 
-/// Returns whether a run holds its lease. Inside a transaction, the run cannot be ended by others before the
+/// Returns whether a run holds its lease. Inside a transaction, the run can't be ended by others before the
 /// transaction ends (a weaker lock than `FOR SHARE` would not prevent that: ending a run changes no key).
 pub(super) async fn lock_lease(executor: impl PgExecutor<'_>, run: Uuid, lease: Uuid) -> Result<bool, sqlx::Error> {
     let held: Option<Uuid> = sqlx::query_scalar(

@@ -7,23 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api_types::SmtpTls;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor,
     message::{
         Mailbox,
         header::{ContentType, HeaderName, HeaderValue},
     },
-    transport::smtp::{
-        authentication::Credentials,
-        client::{Certificate, Tls, TlsParameters},
-    },
 };
 
 use super::{ChannelError, Retry, Sent, TIMEOUT};
 use crate::{
     config::TrustedCertificates,
-    egress::tls_reason,
+    egress::{SmtpServer, tls_reason},
     notifications::{NotificationState, notification::Message, settings::EmailSettings},
 };
 
@@ -154,30 +149,15 @@ fn transport(
     address: IpAddr,
     trusted: &TrustedCertificates,
 ) -> Result<AsyncSmtpTransport<Tokio1Executor>, ChannelError> {
-    let tls = || {
-        tls_parameters(&settings.host, trusted)
-            .map_err(|error| ChannelError::later(format!("TLS could not be set up: {error}.")))
+    let server = SmtpServer {
+        address: &address.to_string(),
+        host: &settings.host,
+        port: settings.port,
+        tls: settings.tls,
+        credentials: settings.credentials.as_ref(),
+        timeout: TIMEOUT,
     };
-    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.to_string())
-        .port(settings.port)
-        .timeout(Some(TIMEOUT))
-        .tls(match settings.tls {
-            SmtpTls::Starttls => Tls::Required(tls()?),
-            SmtpTls::Tls => Tls::Wrapper(tls()?),
-            SmtpTls::None => Tls::None,
-        });
-    if let Some((username, password)) = &settings.credentials {
-        transport = transport.credentials(Credentials::new(username.clone(), password.expose().to_owned()));
-    }
-    Ok(transport.build())
-}
-
-fn tls_parameters(host: &str, trusted: &TrustedCertificates) -> Result<TlsParameters, lettre::transport::smtp::Error> {
-    let mut parameters = TlsParameters::builder(host.to_owned());
-    for certificate in trusted.iter() {
-        parameters = parameters.add_root_certificate(Certificate::from_der(certificate.to_vec())?);
-    }
-    parameters.build()
+    server.transport(trusted).map_err(|error| ChannelError::later(format!("TLS could not be set up: {error}.")))
 }
 
 fn mail(

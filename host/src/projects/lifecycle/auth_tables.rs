@@ -5,9 +5,10 @@
 //! removes all of it, and every privilege. The slice `auth` then sets its own defaults, checks and indexes again. The
 //! comment [`RESTORED`] on the schema means that this is still to be done.
 
+use postgres_protocol::escape::escape_identifier as ident;
 use sqlx::{Connection as _, PgConnection};
 
-use super::database::{self, AUTH_FUNCTIONS, ident};
+use super::database::{self, AUTH_FUNCTIONS};
 use crate::{
     db::DbRole,
     error::{ApiError, ApiResult, Code},

@@ -5,17 +5,14 @@
 
 use std::str::FromStr;
 
+// Project ids are lowercase letters and digits, so quotes are a second line of defense.
+use postgres_protocol::escape::escape_identifier as ident;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 
 use crate::{
     config::Secret,
     db::{DbRole, project_database},
 };
-
-/// Quotes an identifier. Project ids are lowercase letters and digits, so this is a second line of defense.
-pub(super) fn ident(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
 
 /// Connects as the platform's role to `database`. `None` stands for the platform database.
 pub(super) async fn connect_as_platform(url: &Secret, database: Option<&str>) -> Result<PgConnection, sqlx::Error> {

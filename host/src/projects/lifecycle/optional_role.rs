@@ -1,12 +1,9 @@
 //! Creates a role that only some projects have.
 
+use postgres_protocol::escape::escape_identifier as ident;
 use sqlx::{PgConnection, PgPool};
 
-use super::{
-    credentials::password_identity,
-    database::{self, ident},
-    queries,
-};
+use super::{credentials::password_identity, database, queries};
 use crate::{
     config::Secret,
     db::{DbRole, project_database},

@@ -6,13 +6,10 @@
 
 use std::{any::Any, sync::Arc, time::Duration};
 
+use postgres_protocol::escape::escape_identifier as ident;
 use sqlx::{Connection as _, PgPool};
 
-use super::{
-    database::{self, ident},
-    databases::Databases,
-    optional_role::OptionalRole,
-};
+use super::{database, databases::Databases, optional_role::OptionalRole};
 use crate::{
     config::Secret,
     db::{

@@ -102,7 +102,7 @@ pub(super) async fn has_staged_in(platform: &PgPool, project_id: &str, bucket: &
 
 pub(super) async fn find_uploads(platform: &PgPool, project_id: &str, ids: &[Uuid]) -> Result<Vec<OpenUpload>> {
     sqlx::query_as(
-        "SELECT id, bucket, path, state, max_size, object_size, part_size, may_replace, expires_at
+        "SELECT id, bucket, path, state, max_size, object_size, part_size, may_replace, uploaded_by, expires_at
          FROM open_uploads WHERE project_id = $1 AND id = ANY($2)",
     )
     .bind(project_id)
@@ -119,7 +119,7 @@ pub(in super::super) async fn find_multipart(
     upload_id: &str,
 ) -> Result<Option<OpenUpload>> {
     sqlx::query_as(
-        "SELECT id, bucket, path, state, max_size, object_size, part_size, may_replace, expires_at
+        "SELECT id, bucket, path, state, max_size, object_size, part_size, may_replace, uploaded_by, expires_at
          FROM open_uploads
          WHERE project_id = $1 AND bucket = $2 AND path = $3 AND kind = 'multipart' AND upload_id = $4",
     )

@@ -58,6 +58,8 @@ pub(in super::super) struct OpenUpload {
     pub object_size: Option<i64>,
     pub part_size: Option<i64>,
     pub may_replace: bool,
+    /// Label of the requester that signed the upload.
+    pub uploaded_by: String,
     /// Time when the last URL expires.
     pub expires_at: DateTime<Utc>,
 }

@@ -35,7 +35,7 @@ pub(crate) struct NewUpload<'a> {
 
 /// Records an upload before it is signed. Returns false if the bucket does not exist.
 ///
-/// While an earlier URL for the same path is valid, the larger of both limits applies: the store cannot tell which
+/// While an earlier URL for the same path is valid, the larger of both limits applies: the store can't tell which
 /// URL an object was uploaded with.
 ///
 /// Sets `updated_at` to `created_at`, which means that the record was not compared with the store since then.

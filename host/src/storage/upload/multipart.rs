@@ -115,7 +115,7 @@ async fn sign_urls(
 ///
 /// # Errors
 /// Returns 400 if the request is invalid or the upload has no such part, 403 if the caller may not upload, and 404 if
-/// the upload does not exist, has ended or has expired.
+/// the upload does not exist, belongs to another caller, has ended or has expired.
 pub(crate) async fn sign_parts(access: &StorageAccess, request: SignParts) -> ApiResult<SignedParts> {
     let path = access.object_path(None, &request.object_key).await?;
     access.authorize(path.bucket(), Action::Upload).await?;
@@ -137,8 +137,15 @@ pub(crate) async fn sign_parts(access: &StorageAccess, request: SignParts) -> Ap
     Ok(SignedParts { parts, expires_in: lifetime.as_secs() })
 }
 
+/// Returns the record of an upload. Only a trusted requester may use an upload that has no record, or that someone else
+/// signed.
+///
+/// # Errors
+/// Returns 404 if the requester may not use the upload, as if the upload did not exist.
 async fn find_multipart(access: &StorageAccess, path: &ObjectPath, upload_id: &str) -> ApiResult<Option<OpenUpload>> {
-    Ok(open_uploads::find_multipart(&access.state.platform, &access.project.id, path, upload_id).await?)
+    let upload = open_uploads::find_multipart(&access.state.platform, &access.project.id, path, upload_id).await?;
+    let signed_by_requester = upload.as_ref().is_some_and(|upload| upload.uploaded_by == access.requester.label());
+    if access.requester.is_trusted() || signed_by_requester { Ok(upload) } else { Err(upload_not_found()) }
 }
 
 /// Returns how a recorded multipart upload is divided into parts.
@@ -151,8 +158,9 @@ fn recorded_layout(upload: &OpenUpload) -> Option<PartLayout> {
 ///
 /// # Errors
 /// Returns 400 if the request is invalid, does not list all parts, or lists others than were uploaded, 403 if the
-/// caller may not upload, 404 if the upload does not exist, 409 if another object was uploaded to the path in the
-/// meantime, and 413 if the object is larger than its upload was signed for. Such an object is removed.
+/// caller may not upload, 404 if the upload does not exist or belongs to another caller, 409 if another object was
+/// uploaded to the path in the meantime, and 413 if the object is larger than its upload was signed for. Such an object
+/// is removed.
 pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpload) -> ApiResult<StoredObject> {
     let path = access.object_path(None, &request.object_key).await?;
     let parts = parse_parts(request.parts)?;
@@ -232,7 +240,7 @@ fn is_result_of_upload(record: Option<&FileRecord>, upload_id: &str, object: &Ob
 ///
 /// # Errors
 /// Returns 400 for an invalid object key, 403 if the caller may not upload, and 404 if the bucket does not exist, the
-/// upload id belongs to another object key, or the store does not recognize it.
+/// upload id belongs to another object key or another caller, or the store does not recognize it.
 pub(crate) async fn abort_upload(access: &StorageAccess, request: AbortUpload) -> ApiResult<()> {
     let path = access.object_path(None, &request.object_key).await?;
     access.authorize(path.bucket(), Action::Upload).await?;
@@ -255,7 +263,7 @@ pub(crate) async fn abort_upload(access: &StorageAccess, request: AbortUpload) -
 
 fn upload_not_found() -> ApiError {
     ApiError::new(Code::ObjectNotFound, "The upload does not exist.")
-        .with_hint("It was completed or aborted, or it expired after a day. Sign a new upload.")
+        .with_hint("It was completed or aborted, it expired after a day, or someone else signed it. Sign a new upload.")
 }
 
 /// Checks the parts and sorts them by number.

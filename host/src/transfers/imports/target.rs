@@ -101,8 +101,3 @@ impl Target {
         self.columns.iter().find(|column| column.name == name)
     }
 }
-
-/// Quotes an identifier.
-pub(super) fn ident(name: &str) -> String {
-    postgres_protocol::escape::escape_identifier(name)
-}

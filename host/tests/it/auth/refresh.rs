@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::{change_settings, events, execute, query, refresh, sign_up, signed_in, start};
+use super::{change_settings, enable, events, execute, query, refresh, sign_up, signed_in, start};
 use crate::support::{ProgramVars, TestApp, TestProject, code, eventually};
 
 fn token(body: &Value) -> &Value {
@@ -34,6 +34,25 @@ async fn each_token_is_exchanged_once() {
     let text = token(&third).as_str().unwrap();
     let found = format!("SELECT count(*) FROM auth.refresh_tokens t WHERE t::text LIKE '%{}%'", &text[8..20]);
     assert_eq!(query::<i64>(&project, &found).await, 0);
+}
+
+#[tokio::test]
+async fn refresh_above_the_accounts_limit_leaves_the_token_unused() {
+    let app = TestApp::builder().var("ATLASHUB_RATE_LIMIT_PUBLISHABLE", "0").start().await;
+    let project = app.create_project("Refresh limit").await;
+    enable(&project).await;
+    let mut session = sign_up(&project, "a@example.com").await;
+    let mut exchanged = 0;
+    let (status, error) = loop {
+        let (status, body) = refresh(&project, token(&session)).await;
+        if status != StatusCode::OK {
+            break (status, body);
+        }
+        session = body;
+        exchanged += 1;
+    };
+    assert_eq!((status, code(&error)), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "{error}");
+    assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.refresh_tokens").await, exchanged + 1);
 }
 
 #[tokio::test]

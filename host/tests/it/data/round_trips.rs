@@ -1,8 +1,9 @@
 //! Values of every kind of type that SQL wrote: the form in which `GET` returns them can be sent back.
 
 use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp};
+use crate::support::{Client, TestApp, code};
 
 const SCHEMA: &str = "
     create schema extensions; create extension hstore schema extensions; create extension ltree schema extensions;
@@ -217,7 +218,7 @@ async fn invalid_objects_for_hstore_are_rejected_with_the_column() {
             let request = secret.request(Method::POST, "/v1/db/t").header("content-type", "application/json");
             let response = request.body(format!("{{\"rows\":{rows}}}")).send().await.unwrap();
             let status = response.status();
-            let body: serde_json::Value = response.json().await.unwrap();
+            let body: Value = response.json().await.unwrap();
             assert_eq!(
                 (status, &body["error"]["code"]),
                 (StatusCode::BAD_REQUEST, &"invalid_value".into()),
@@ -226,7 +227,47 @@ async fn invalid_objects_for_hstore_are_rejected_with_the_column() {
             assert_eq!(body["error"]["details"]["column"], column, "{rows}: {body}");
         }
     }
-    let (status, body) =
-        secret.post("/v1/db/t", serde_json::json!({ "rows": [{ "id": 3, "h": { "n": 1.5, "b": true } }] })).await;
-    assert_eq!((status, &body["rows"][0]["h"]), (StatusCode::CREATED, &serde_json::json!({ "n": "1.5", "b": "true" })));
+    let (status, body) = secret.post("/v1/db/t", json!({ "rows": [{ "id": 3, "h": { "n": 1.5, "b": true } }] })).await;
+    assert_eq!((status, &body["rows"][0]["h"]), (StatusCode::CREATED, &json!({ "n": "1.5", "b": "true" })));
+}
+
+#[tokio::test]
+async fn unknown_members_of_composite_values_are_rejected_with_the_column() {
+    let app = TestApp::start().await;
+    let project = app.create_project("members").await;
+    project
+        .sql(
+            "create type point3 as (x int, y int, z int); create domain named as point3;
+             create type line as (a point3, \"end\" point3);
+             create table t (id int primary key, p point3, l line, ps point3[], n named)",
+        )
+        .await;
+    let secret = project.secret();
+    for (column, value, member) in [
+        ("p", json!({ "x": 1, "w": 2 }), "w"),
+        ("p", json!({ "X": 1 }), "X"),
+        ("l", json!({ "a": { "x": 1, "w": 2 } }), "w"),
+        ("ps", json!([{ "x": 1 }, { "w": 2 }]), "w"),
+        ("n", json!({ "w": 1 }), "w"),
+    ] {
+        let bad = |id: i32| {
+            let mut row = json!({ "id": id });
+            row[column] = value.clone();
+            row
+        };
+        for rows in [json!([bad(1)]), json!([bad(1), bad(2)]), json!([{ "id": 1 }, bad(2)])] {
+            let (status, body) = secret.post("/v1/db/t", json!({ "rows": rows })).await;
+            assert_eq!((status, code(&body)), (StatusCode::BAD_REQUEST, "invalid_value"), "{rows}: {body}");
+            let message = body["error"]["message"].as_str().unwrap();
+            let expected = [format!("Column `{column}` expects "), format!("unknown member `{member}`. Supported: ")];
+            assert!(expected.iter().all(|part| message.contains(part)), "{message}");
+            assert_eq!(body["error"]["details"]["column"], column, "{body}");
+        }
+    }
+    let row = json!({ "id": 1, "p": { "x": 1 }, "l": { "end": {} }, "ps": [null, { "z": 3 }], "n": null });
+    let (status, body) = secret.post("/v1/db/t", json!({ "rows": [row] })).await;
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+    let point = |x: Value, z: Value| json!({ "x": x, "y": null, "z": z });
+    assert_eq!(body["rows"][0]["p"], point(json!(1), Value::Null));
+    assert_eq!(body["rows"][0]["ps"], json!([null, point(Value::Null, json!(3))]));
 }

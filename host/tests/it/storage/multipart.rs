@@ -3,7 +3,10 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, TestProject, Uploads, code, raw, upload_request};
+use crate::{
+    projects::gate::user_token,
+    support::{TestApp, TestProject, Uploads, code, raw, upload_request},
+};
 
 const MIB: usize = 1 << 20;
 
@@ -190,6 +193,48 @@ async fn completing_requires_upload_access_and_a_free_path() {
         assert_eq!(status, StatusCode::FORBIDDEN, "{end}");
     }
     assert_eq!(project.secret().download("big.bin").await, b"faster");
+}
+
+#[tokio::test]
+async fn upload_is_used_only_by_its_signer_and_the_secret_key() {
+    let app = TestApp::start().await;
+    let project = app.create_project("signers").await;
+    let exposure = json!({ "publishable": "both", "signedIn": "both" });
+    let (status, bucket) = app.admin().patch(&project.path("/buckets/uploads"), exposure).await;
+    assert_eq!(status, StatusCode::OK, "{bucket}");
+    let mut users = Vec::new();
+    for id in ["7b0f8a4e-36c1-4c0b-9d4e-0a1c2e3f4a5b", "0d9b2f8c-5a44-4f0e-8b1d-6c3e7f2a1b90"] {
+        let token = user_token(&app, &project, |claims, _| claims["sub"] = json!(id)).await;
+        users.push(project.publishable().with_header("authorization", &format!("Bearer {token}")));
+    }
+    let (publishable, secret) = (project.publishable(), project.secret());
+    let bytes = bytes(5 * MIB);
+    for (case, signer, others) in [
+        ("publishable", &publishable, vec![&users[0]]),
+        ("user", &users[0], vec![&users[1], &publishable]),
+        ("secret", &secret, vec![&users[0], &publishable]),
+    ] {
+        for (ended_by, client) in [("signer", signer), ("secret", &secret)] {
+            let path = format!("{case}/{ended_by}.bin");
+            let signed = signer.sign(&path, json!({ "mode": "multipart", "size": bytes.len() })).await;
+            let completion = send_parts(&signed, &bytes).await;
+            let abort = json!({ "objectKey": signed["objectKey"], "uploadId": signed["multipart"]["uploadId"] });
+            let mut parts = abort.clone();
+            parts["partNumbers"] = json!([1]);
+            let requests = [("parts", &parts), ("complete", &completion), ("abort", &abort)];
+            for other in &others {
+                for (end, body) in requests {
+                    let (status, error) = other.post(&format!("/v1/storage/multipart/{end}"), body.clone()).await;
+                    assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"), "{path} {end}");
+                }
+            }
+            for (end, body) in &requests[..2] {
+                let (status, answer) = client.post(&format!("/v1/storage/multipart/{end}"), (*body).clone()).await;
+                assert_eq!(status, StatusCode::OK, "{path} {end}: {answer}");
+            }
+            assert_eq!(secret.download(&path).await, bytes, "{path}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, TestProject};
+use crate::support::{TestApp, TestProject, eventually};
 
 async fn list(app: &TestApp, project: &TestProject, query: &str) -> Value {
     let (status, body) = app.admin().get(&project.path(&format!("/tables{query}"))).await;
@@ -46,6 +46,33 @@ async fn summaries_have_a_column_count_instead_of_columns() {
     let full = list(&app, &project, "?q=ITEM").await;
     assert_eq!(names(&full), ["items"]);
     assert_eq!(full["items"][0]["columns"][0]["name"], "id");
+}
+
+#[tokio::test]
+async fn small_tables_that_were_never_analyzed_have_a_row_count() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Small").await;
+    // Without autovacuum, no table is analyzed while the test runs.
+    project
+        .sql(
+            "CREATE TABLE empty (id int) WITH (autovacuum_enabled = false);
+             CREATE TABLE few (id int) WITH (autovacuum_enabled = false);
+             CREATE TABLE many (id int, text text) WITH (autovacuum_enabled = false);
+             CREATE TABLE parted (id int) PARTITION BY LIST (id);
+             INSERT INTO few VALUES (1), (2), (3); DELETE FROM few WHERE id = 2;
+             INSERT INTO many SELECT g, repeat('x', 1000) FROM generate_series(1, 2000) g;",
+        )
+        .await;
+    let counts = async |query: &str| -> Vec<Value> {
+        let page = list(&app, &project, query).await;
+        page["items"].as_array().unwrap().iter().map(|table| table["estimatedRows"].clone()).collect()
+    };
+    let expected = json!([0, 2, null, null]);
+    // Postgres publishes the counts of a session with a delay.
+    eventually("the count of inserted rows", async || json!(counts("").await) == expected).await;
+    assert_eq!(json!(counts("?fields=summary").await), expected);
+    let (_, few) = app.admin().get(&project.path("/tables/few")).await;
+    assert_eq!(few["estimatedRows"], 2, "{few}");
 }
 
 #[tokio::test]

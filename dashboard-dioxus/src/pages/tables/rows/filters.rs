@@ -293,22 +293,7 @@ pub(super) fn remember(table: &str, filters: &[String]) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn column(name: &str, data_type: &str) -> ColumnDetail {
-        ColumnDetail {
-            name: name.to_owned(),
-            data_type: data_type.to_owned(),
-            nullable: true,
-            has_default: false,
-            default: None,
-            identity: None,
-            generated: None,
-            primary_key: false,
-            enum_values: None,
-            comment: None,
-        }
-    }
+    use super::{super::fixtures::column, *};
 
     #[test]
     fn only_conditions_with_a_value_are_applied() {

@@ -9,6 +9,8 @@ mod cards;
 mod data;
 mod deletion;
 mod filters;
+#[cfg(test)]
+mod fixtures;
 mod foreign_key;
 mod grid;
 mod orders;

@@ -1,13 +1,12 @@
 //! Advances sequences after an import.
 
+use postgres_protocol::escape::{escape_identifier as ident, escape_literal};
+
 use super::statements::Statements;
 use crate::{
     db::ExclusiveClient,
     plugins::TransferError,
-    transfers::{
-        imports::target::{Target, ident},
-        postgres::refused,
-    },
+    transfers::{imports::target::Target, postgres::refused},
 };
 
 /// Advances the sequences of imported columns to the largest value, or to the smallest if they count down, so that the
@@ -22,7 +21,7 @@ pub(super) async fn advance(
     for probe in &statements.probes {
         let Some(column) = target.column(&probe.column) else { continue };
         let Some(sequence) = &column.sequence else { continue };
-        let literal = postgres_protocol::escape::escape_literal(sequence);
+        let literal = escape_literal(sequence);
         let name = ident(&column.name);
         let mut values = format!("SELECT {name} AS value FROM {}", target.quoted);
         // Policies can hide rows from the owner, even those just imported. Postgres refuses to copy directly into such

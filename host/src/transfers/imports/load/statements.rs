@@ -1,10 +1,11 @@
 //! The SQL of an import. Every name is quoted; types and defaults are as Postgres printed them.
 
 use api_types::ImportMode;
+use postgres_protocol::escape::{escape_identifier as ident, escape_literal};
 
 use crate::transfers::imports::{
     plan::Plan,
-    target::{Column, Target, ident},
+    target::{Column, Target},
 };
 
 /// Creates the temporary table.
@@ -102,8 +103,7 @@ impl Source<'_> {
     /// it never is.
     fn is_default(&self) -> Option<String> {
         let can_be_default = self.column.default.is_some() && !self.is_csv;
-        can_be_default
-            .then(|| format!("s.doc::json -> {} IS NULL", postgres_protocol::escape::escape_literal(&self.key)))
+        can_be_default.then(|| format!("s.doc::json -> {} IS NULL", escape_literal(&self.key)))
     }
 
     /// Returns the value without the column's default. It is NULL if an object does not have the key.

@@ -23,30 +23,15 @@ pub(super) fn first_to_change(columns: &[ColumnDetail], key: &[String], wanted: 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn column(name: &str) -> ColumnDetail {
-        ColumnDetail {
-            name: name.to_owned(),
-            data_type: "text".to_owned(),
-            nullable: true,
-            has_default: false,
-            default: None,
-            identity: None,
-            generated: None,
-            primary_key: false,
-            enum_values: None,
-            comment: None,
-        }
-    }
+    use super::{super::super::fixtures::column, *};
 
     #[test]
     fn key_of_an_existing_row_never_has_the_focus() {
-        let columns = [column("id"), column("title"), column("note")];
+        let columns = [column("id", "text"), column("title", "text"), column("note", "text")];
         let key = ["id".to_owned()];
         for (wanted, expected) in [(Some("note"), Some(2)), (Some("id"), Some(1)), (None, Some(1))] {
             assert_eq!(first_to_change(&columns, &key, wanted), expected, "{wanted:?}");
         }
-        assert_eq!(first_to_change(&[column("id")], &key, Some("id")), None);
+        assert_eq!(first_to_change(&[column("id", "text")], &key, Some("id")), None);
     }
 }
