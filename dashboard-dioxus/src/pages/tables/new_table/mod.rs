@@ -16,7 +16,8 @@ use crate::{
     value::{identifier, short_type},
 };
 use column_editor::ColumnEditor;
-use sql::{NewColumn, is_complete, name_problem, write_sql};
+pub(super) use sql::name_problem;
+use sql::{NewColumn, is_complete, write_sql};
 
 /// The suggested types. The owner can type any other type.
 const TYPES: [&str; 15] = [
