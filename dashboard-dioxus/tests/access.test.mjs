@@ -1,4 +1,4 @@
-// The access of a table: the sentences, the warning about signed-in users, and templates of policies.
+// The access of a table: the sentences, the warning about signed-in users, policies and their templates.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -97,6 +97,86 @@ test("access that changes rows without reading them says that no row is found", 
   const reason = "change, but find no row to change or delete, because they can't read rows";
   await shown(page.getByText(`Signed-in users: ${reason}.`));
   await shown(button(page, "Let users read own rows…"));
+});
+
+test("policies are created, changed and deleted in dialogs that show their SQL", async (t) => {
+  const project = await createProject("access", [
+    "create table notes (id int primary key, user_id uuid)", "alter table notes enable row level security",
+  ]);
+  await expose(project, "notes", { signedIn: "write" });
+  const page = await openAccess(t, project, "notes");
+  const dialog = (name) => page.getByRole("dialog", { name });
+  const field = (name) => page.getByRole("dialog").getByRole("textbox", { name, exact: true });
+  const shows = (sql) => shown(page.getByRole("dialog").getByRole("region", { name: "SQL" }).getByText(sql));
+  const act = async (policy, name) => {
+    await button(page, `Actions for ${policy}`).click();
+    await page.getByRole("menuitem", { name }).click();
+    await shown(dialog(name));
+  };
+  const saved = async () => (await admin("GET", `/projects/${project.id}/table?name=notes`)).policies;
+
+  await button(page, "New policy").click();
+  assert.ok(await button(page, "Create policy").isDisabled());
+  await field("Name").fill('own "rows"');
+  await dialog("New policy").getByRole("checkbox", { name: "Signed-in users" }).check();
+  assert.ok(!(await dialog("New policy").getByRole("checkbox", { name: "Everyone" }).isChecked()));
+  await field("USING").fill("nobody = 1");
+  await shows('create policy "own ""rows""" on "notes"');
+  await button(page, "Create policy").click();
+  await shown(dialog("New policy").getByRole("alert").getByText('column "nobody" does not exist'));
+  await expectAccessible(page);
+  await field("USING").fill("user_id = (select auth.uid())");
+  await button(page, "Create policy").click();
+  await hidden(dialog("New policy"));
+  await shown(page.getByText("Signed-in users: read, rows limited by 1 policy."));
+  assert.deepEqual((await saved()).map(({ command, roles }) => [command, roles]),
+    [["select", [`proj_${project.id}_user`]]]);
+
+  // The command can't be altered.
+  await act('own "rows"', "Edit policy");
+  assert.equal(await field("Name").inputValue(), 'own "rows"');
+  await shows("-- Nothing has changed yet.");
+  await field("Name").fill("own rows");
+  await dialog("Edit policy").getByRole("combobox", { name: "Command" }).selectOption("All");
+  await shows('drop policy "own ""rows""" on "notes";');
+  await button(page, "Save policy").click();
+  await hidden(dialog("Edit policy"));
+  await shown(page.getByText("Signed-in users: read, insert, change and delete, rows limited by 1 policy."));
+  await act("own rows", "Edit policy");
+  await field("WITH CHECK").fill("id > 0");
+  await shows('alter policy "own rows" on "notes" with check (id > 0);');
+  await button(page, "Save policy").click();
+  await hidden(dialog("Edit policy"));
+  assert.deepEqual((await saved()).map(({ name, command, check }) => [name, command, check]),
+    [["own rows", "all", "(id > 0)"]]);
+
+  await act("own rows", "Delete policy");
+  await shown(dialog("Delete policy").getByText(
+    "Deletes the policy own rows. Without another policy, signed-in users can no longer read, insert, change or " +
+      "delete rows of this table.",
+  ));
+  await shows('drop policy "own rows" on "notes";');
+  await expectAccessible(page);
+  await button(page, "Delete policy").click();
+  await hidden(dialog("Delete policy"));
+  await hidden(page.getByRole("region", { name: "Policies" }));
+  assert.deepEqual(await saved(), []);
+});
+
+test("a policy that was typed but not saved is kept until it is cancelled", async (t) => {
+  const project = await createProject("access", ["create table books (id int primary key)"]);
+  const page = await openAccess(t, project, "books", { narrow: true });
+  const name = page.getByRole("dialog", { name: "New policy" }).getByRole("textbox", { name: "Name", exact: true });
+  await button(page, "New policy").click();
+  await shown(page.getByText("Row-level security is off, so policies have no effect until you switch it on."));
+  await name.fill("typed");
+  await page.keyboard.press("Escape");
+  await hidden(name);
+  await button(page, "New policy").click();
+  assert.equal(await name.inputValue(), "typed");
+  await button(page, "Cancel").click();
+  await button(page, "New policy").click();
+  assert.equal(await name.inputValue(), "");
 });
 
 test("row-level security is switched on in a dialog, and the page says which step is missing", async (t) => {

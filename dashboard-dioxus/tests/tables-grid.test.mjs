@@ -65,6 +65,30 @@ test("copied cells are pasted exactly, with NULL and line breaks", async (t) => 
   ]);
 });
 
+test("one copied value fills the selected cells, as one step", async (t) => {
+  const project = await withNotes();
+  const page = await openTable(t, project, { table: "notes", order: "id" });
+  await at(page, 1, 1).click();
+  await page.keyboard.press("Control+c");
+  await eventually(async () => (await copied(page)) === "two", "the copied value");
+  await at(page, 0, 1).click();
+  await at(page, 2, 1).click({ modifiers: ["Shift"] });
+  await page.keyboard.press("Control+v");
+  await shown(unsaved(page).getByText("2 changes in 2 rows"));
+  await page.keyboard.press("Control+z");
+  await hidden(unsaved(page));
+  // A value of another program.
+  await page.evaluate(() => navigator.clipboard.writeText("9"));
+  await at(page, 2, 2).click();
+  await at(page, 0, 1).click({ modifiers: ["Shift"] });
+  await page.keyboard.press("Control+v");
+  await shown(unsaved(page).getByText("6 changes in 3 rows"));
+  await page.keyboard.press("Control+s");
+  await hidden(unsaved(page));
+  const rows = await rowsOf(project, "notes");
+  assert.deepEqual(rows.map(({ body, size }) => [body, size]), [["9", 9], ["9", 9], ["9", 9]]);
+});
+
 /** Resolves once the page has drawn what the last event changed. */
 const drawn = (page) =>
   page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));

@@ -117,8 +117,8 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
     rsx! {
         Page {
             title: "API keys",
-            subtitle: "Every request carries a key. A secret key can do everything; a publishable key can reach only \
-                       what you open.",
+            subtitle: "Every request carries a key. Secret keys are for servers and can do everything. Publishable \
+                       keys are for browsers and reach only what you open.",
             acts: rsx! {
                 button {
                     class: "btn btn-primary",

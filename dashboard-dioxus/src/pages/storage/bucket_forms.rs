@@ -100,7 +100,7 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
                     id: "bucket-limit",
                     label: "Maximum object size (MB)",
                     value: limit,
-                    help: "If empty, the value of ATLASHUB_MAX_OBJECT_BYTES applies.",
+                    help: "If empty, the limit of the server applies (ATLASHUB_MAX_OBJECT_BYTES).",
                     error: limit_error(),
                 }
             }

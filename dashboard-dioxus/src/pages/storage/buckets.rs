@@ -43,7 +43,8 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
         },
         RemoteState::Ready(page) if page.items.is_empty() && after.is_none() => rsx! {
             Empty {
-                title: "No buckets", text: "A bucket holds files. Only you and the secret key can access a new one.",
+                title: "No buckets",
+                text: "A bucket holds files. At first, only you and servers with the secret key can access it.",
                 help: "storage",
                 button { class: "btn btn-primary", r#type: "button", onclick: move |_| open.set(Open::New),
                     Icon { name: IconName::Plus }
@@ -71,7 +72,7 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
     rsx! {
         Page {
             title: "Storage",
-            subtitle: "Browsers send files directly to the object store and receive them from it.",
+            subtitle: "Apps upload files directly to the object store, and download them from it.",
             acts: rsx! {
                 button {
                     class: "btn btn-primary", r#type: "button", "data-create": "true",

@@ -91,7 +91,9 @@ fn NoTable(project: ReadSignal<String>, on_new: EventHandler<()>) -> Element {
             },
             RemoteState::Ready(page) if page.items.is_empty() => rsx! {
                 Empty {
-                    title: "No tables yet", text: "A table has a REST endpoint as soon as it exists.", help: "tables",
+                    title: "No tables yet",
+                    text: "Create one in a form or with SQL. Servers with the secret key can use it at once.",
+                    help: "tables",
                     button {
                         class: "btn btn-primary", r#type: "button", "data-create": "true",
                         onclick: move |_| on_new.call(()),

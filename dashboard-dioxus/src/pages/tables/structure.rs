@@ -5,6 +5,7 @@ use api_types::{ConstraintKind, IdentityKind, PolicyCommand, ReferenceAction, Ta
 use dioxus::prelude::*;
 
 use super::{
+    access::{PolicyDialog, PolicyMenu},
     sql_link::SqlButton,
     table_page::{Shared, table_address},
 };
@@ -261,10 +262,24 @@ fn Triggers(detail: Shared) -> Element {
 
 /// The policies of row-level security, with their conditions.
 #[component]
-pub(super) fn Policies(policies: Vec<TablePolicy>) -> Element {
+pub(super) fn Policies(
+    policies: Vec<TablePolicy>,
+    /// The dialog that the menus of the policies open. Without it, policies have no menu.
+    #[props(default)]
+    dialog: Option<Signal<PolicyDialog>>,
+) -> Element {
     rsx! {
         Part { name: "Policies", count: policies.len(),
-            thead { tr { th { "Name" } th { "For" } th { "Roles" } th { "Using" } th { "Check" } } }
+            thead {
+                tr {
+                    for name in ["Name", "For", "Roles", "Using", "Check"] {
+                        th { key: "{name}", "{name}" }
+                    }
+                    if dialog.is_some() {
+                        th { class: "acts", span { class: "sr", "Actions" } }
+                    }
+                }
+            }
             tbody {
                 for policy in policies {
                     tr { key: "{policy.name}",
@@ -283,6 +298,9 @@ pub(super) fn Policies(policies: Vec<TablePolicy>) -> Element {
                             class: "mono cut cell-wide",
                             title: policy.check.clone(),
                             {policy.check.clone().unwrap_or_default()}
+                        }
+                        if let Some(dialog) = dialog {
+                            td { class: "acts", PolicyMenu { policy: policy.clone(), dialog } }
                         }
                     }
                 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use dioxus::{prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
 
-use super::{CellChange, CellPosition, state::State};
+use super::{CellChange, CellPosition, cursor::Cursor, state::State};
 use crate::{
     clipboard, text,
     ui::messages,
@@ -73,13 +73,12 @@ pub(super) fn copy(state: State) {
     });
 }
 
-/// Writes a table of the clipboard into the cells from the first selected one on.
+/// Writes a table of the clipboard into the cells from the first selected one on. One value fills the selected cells.
 pub(super) fn paste(state: State, event: &ClipboardEvent) {
     let extent = state.extent();
     let cursor = state.cursor.peek().within(extent);
-    let first = CellPosition { row: *cursor.rows().start(), column: *cursor.columns().start() };
     let source = state.source.peek().clone();
-    if state.edit.peek().is_some() || cursor.in_header || !source.can_change(first) {
+    if state.edit.peek().is_some() || cursor.in_header || !selected(cursor).any(|cell| source.can_change(cell)) {
         return;
     }
     let Some(rows) = pasted_text(event).and_then(|text| pasted_rows(&text, COPIED.with_borrow(Clone::clone).as_ref()))
@@ -87,7 +86,7 @@ pub(super) fn paste(state: State, event: &ClipboardEvent) {
         return;
     };
     event.prevent_default();
-    let changes = changes(first, rows);
+    let changes = changes(cursor, rows);
     let all = changes.len();
     let is_inside = |(at, _): &CellChange| at.row < extent.rows && at.column < extent.columns;
     let inside: Vec<CellChange> = changes.into_iter().filter(is_inside).collect();
@@ -113,8 +112,19 @@ fn pasted_rows(text: &str, copied: Option<&Copied>) -> Option<Vec<Vec<Option<Str
     }
 }
 
-/// Returns the values with their cells, from the first cell on.
-fn changes(first: CellPosition, rows: Vec<Vec<Option<String>>>) -> Vec<CellChange> {
+/// Returns the selected cells.
+fn selected(cursor: Cursor) -> impl Iterator<Item = CellPosition> {
+    cursor.rows().flat_map(move |row| cursor.columns().map(move |column| CellPosition { row, column }))
+}
+
+/// Returns the values with their cells: one value for all selected cells, several from the first selected cell on.
+fn changes(cursor: Cursor, rows: Vec<Vec<Option<String>>>) -> Vec<CellChange> {
+    if let [row] = rows.as_slice()
+        && let [value] = row.as_slice()
+    {
+        return selected(cursor).map(|cell| (cell, value.clone())).collect();
+    }
+    let first = CellPosition { row: *cursor.rows().start(), column: *cursor.columns().start() };
     let mut changes = Vec::new();
     for (row, cells) in rows.into_iter().enumerate() {
         for (column, value) in cells.into_iter().enumerate() {
@@ -164,9 +174,23 @@ mod tests {
         let copied = Copied::new(vec![vec![None]]);
         assert_eq!(pasted_rows("a\t\nb", Some(&copied)), Some(vec![vec![value("a"), value("")], vec![value("b")]]));
         assert_eq!(pasted_rows("", None), None);
-        let first = CellPosition { row: 2, column: 1 };
-        let changed = changes(first, vec![vec![value("a")], vec![value("b"), None]]);
+        let changed = changes(selection(), vec![vec![value("a")], vec![value("b"), None]]);
         let positions: Vec<(usize, usize)> = changed.iter().map(|(at, _)| (at.row, at.column)).collect();
         assert_eq!(positions, [(2, 1), (3, 1), (3, 2)]);
+    }
+
+    /// Returns a selection of four cells that was extended to its first row and last column.
+    fn selection() -> Cursor {
+        Cursor::at(CellPosition { row: 3, column: 1 }).to(CellPosition { row: 2, column: 2 })
+    }
+
+    #[test]
+    fn one_value_fills_the_selected_cells() {
+        for value in [value("a"), None] {
+            let changed = changes(selection(), vec![vec![value.clone()]]);
+            let positions: Vec<(usize, usize)> = changed.iter().map(|(at, _)| (at.row, at.column)).collect();
+            assert_eq!(positions, [(2, 1), (2, 2), (3, 1), (3, 2)]);
+            assert!(changed.iter().all(|(_, changed)| *changed == value));
+        }
     }
 }

@@ -80,7 +80,7 @@ fn icon_of(caller: ApiCaller) -> IconName {
     }
 }
 
-fn name_of(caller: ApiCaller) -> &'static str {
+pub(super) fn name_of(caller: ApiCaller) -> &'static str {
     match caller {
         ApiCaller::SecretKey => "Servers with the secret key",
         ApiCaller::Publishable => "Browsers with the publishable key",

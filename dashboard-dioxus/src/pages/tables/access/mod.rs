@@ -1,9 +1,16 @@
 //! The tab "Access": sentences that say who can reach the table's rows ([`callers`]), a form that changes the access
-//! ([`exposure`]), and [`templates`] of policies. [`steps`] shows the order in which a table is opened, and [`run_sql`]
-//! switches row-level security on.
+//! ([`exposure`]), the dialogs of [`policies`], and [`templates`] of policies. [`steps`] shows the order in which a
+//! table is opened, and [`run_sql`] switches row-level security on.
+//!
+//! [`policy_form`] creates and changes a policy with the statements of [`policy_sql`], and [`policy_deletion`] says who
+//! loses access with it.
 
 mod callers;
 mod exposure;
+mod policies;
+mod policy_deletion;
+mod policy_form;
+mod policy_sql;
 mod run_sql;
 mod steps;
 mod templates;
@@ -19,6 +26,8 @@ use crate::{
 use callers::Callers;
 pub(super) use callers::exposure_of;
 use exposure::ExposureForm;
+use policies::PolicyDialogs;
+pub(super) use policies::{PolicyDialog, PolicyMenu};
 use run_sql::RunSql;
 use steps::Steps;
 use templates::Template;
@@ -26,6 +35,7 @@ use templates::Template;
 #[component]
 pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
     let id = project.read().clone();
+    let mut dialog = use_signal(|| PolicyDialog::Closed);
     rsx! {
         div { class: "structure access",
             section { class: "section", "aria-label": "Who can reach the rows",
@@ -42,14 +52,23 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                 ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail }
             }
             if !detail.policies.is_empty() {
-                Policies { policies: detail.policies.clone() }
+                Policies { policies: detail.policies.clone(), dialog: Some(dialog) }
             }
             // Only tables can have policies.
             if detail.kind == TableKind::Table {
                 section { class: "section", "aria-label": "Policy templates",
                     div { class: "section-head", h2 { "Write a policy" } }
-                    p { class: "muted mb-2", "A template opens in SQL, where you adapt and run it." }
+                    p { class: "muted mb-2",
+                        "New policy opens a form. A template opens in SQL, where you adapt and run it."
+                    }
                     div { class: "row wrap",
+                        button {
+                            class: "btn btn-primary btn-s",
+                            r#type: "button",
+                            onclick: move |_| dialog.set(PolicyDialog::New),
+                            Icon { name: IconName::Plus }
+                            "New policy"
+                        }
                         for template in Template::ALL {
                             SqlButton {
                                 key: "{template.label()}",
@@ -61,6 +80,7 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                     }
                 }
             }
+            PolicyDialogs { project: id.clone(), detail: detail.clone(), dialog }
         }
     }
 }

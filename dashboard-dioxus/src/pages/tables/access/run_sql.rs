@@ -53,10 +53,7 @@ pub(super) fn RunSql(
                 }
                 button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy(), onclick: run, "{act}" }
             },
-            div { class: "code", role: "region", "aria-label": "SQL",
-                div { class: "code-head", span { class: "grow", "SQL" } }
-                pre { tabindex: "0", "{sql}" }
-            }
+            SqlBlock { sql }
             if let Some(failure) = failure() {
                 FormError { text: failure }
             }
@@ -64,8 +61,19 @@ pub(super) fn RunSql(
     }
 }
 
-/// Runs the statement. The error is a message for the owner.
-async fn send(project: &str, sql: &str) -> Result<(), String> {
+/// The statements that a dialog runs.
+#[component]
+pub(super) fn SqlBlock(sql: String) -> Element {
+    rsx! {
+        div { class: "code", role: "region", "aria-label": "SQL",
+            div { class: "code-head", span { class: "grow", "SQL" } }
+            pre { tabindex: "0", "{sql}" }
+        }
+    }
+}
+
+/// Runs statements in one transaction. The error is a message for the owner.
+pub(super) async fn send(project: &str, sql: &str) -> Result<(), String> {
     let request = serde_json::json!({ "sql": sql, "script": true });
     let path = format!("/projects/{project}/sql");
     let sent: Result<serde_json::Value, _> = remote::send(Method::Post, &path, &request).await;

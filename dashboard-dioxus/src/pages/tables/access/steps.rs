@@ -61,8 +61,8 @@ fn steps(has_security: bool, has_policy: bool, is_exposed: bool) -> [Step; 3] {
         Step {
             done: has_policy,
             label: "2. Write a policy",
-            help: "A policy says which rows a caller may read or change. The templates below open in SQL: run the \
-                   statement there, then come back to this tab.",
+            help: "A policy says which rows a caller may read or change. Fill in the form of New policy below, or run \
+                   a template in SQL.",
         },
         Step { done: is_exposed, label: "3. Give access", help: missing },
     ]

@@ -16,7 +16,8 @@ use crate::{
     value::{identifier, short_type},
 };
 use column_editor::ColumnEditor;
-use sql::{NewColumn, is_complete, name_problem, write_sql};
+pub(super) use sql::name_problem;
+use sql::{NewColumn, is_complete, write_sql};
 
 /// The suggested types. The owner can type any other type.
 const TYPES: [&str; 15] = [
@@ -126,7 +127,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                 autofocus: true,
                 required: true,
                 error: name_error,
-                help: "Also part of its REST endpoint: /v1/db/<name>.",
+                help: "Apps reach the table at /v1/db/<name>.",
             }
             section { class: "stack stack-2", "aria-label": "Columns",
                 h3 { "Columns" }
@@ -186,7 +187,8 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                     onchange: move |event| row_level_security.set(event.checked()),
                 }
                 span {
-                    "Row-level security" small { id: "security-help", "Browsers reach only rows that a policy allows." }
+                    "Row-level security"
+                    small { id: "security-help", "Browsers and signed-in users reach only rows that a policy allows." }
                 }
             }
             div { class: "code", role: "region", "aria-label": "SQL",

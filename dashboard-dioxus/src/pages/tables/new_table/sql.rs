@@ -20,7 +20,7 @@ pub(super) struct NewColumn {
 }
 
 /// Returns why a name is invalid, or `None` if it is valid or empty.
-pub(super) fn name_problem(name: &str) -> Option<&'static str> {
+pub(in crate::pages::tables) fn name_problem(name: &str) -> Option<&'static str> {
     (name.trim().len() > MAX_NAME_BYTES).then_some("Names have at most 63 bytes.")
 }
 
