@@ -309,7 +309,7 @@ fn unverified<T>(problem: impl Into<String>) -> Result<T, CatalogueError> {
 fn unreadable(error: AgeError) -> CatalogueError {
     match error {
         AgeError::Read(cause) => CatalogueError::Unavailable { what: "the object store", cause: cause.into() },
-        AgeError::Damaged => CatalogueError::Unverified(format!("its dump was changed: {error}")),
+        AgeError::Damaged => CatalogueError::Unverified(format!("its dump was changed or damaged: {error}")),
         AgeError::IdentityRequired | AgeError::WrongIdentity => {
             CatalogueError::NotChecked(format!("{error}; {IDENTITY_REMEDY}"))
         }

@@ -296,7 +296,7 @@ fn inspection_error(error: RestoreError) -> ApiError {
         RestoreError::Unreachable(cause) => ApiError::unavailable("Postgres", cause),
         RestoreError::DiskFull => ApiError::disk_full(),
         RestoreError::Archive(cause) if age_file::is_damage(&cause) => {
-            ApiError::new(Code::Unprocessable, "The archive was changed: it can't be decrypted.")
+            ApiError::new(Code::Unprocessable, "The archive was changed or damaged: it can't be decrypted.")
                 .with_hint("Choose another backup.")
         }
         RestoreError::Archive(cause) => ApiError::unavailable("The object store", cause),
