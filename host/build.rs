@@ -65,7 +65,7 @@ fn embed_plugins() -> Result<(), BuildError> {
 
     let key = folder.join("first-party.pub");
     let names = if key.is_file() { signed_plugins(&folder)? } else { Vec::new() };
-    let generated = out.join("builtin_plugins.rs");
+    let generated = out.join("embedded_plugins.rs");
     let mut list = File::create(&generated).map_err(|error| BuildError::io(&generated, &error))?;
     let written = write_list(&mut list, &names);
     written.map_err(|error| BuildError::io(&generated, &error))?;
@@ -160,9 +160,9 @@ fn signed_plugins(folder: &Path) -> Result<Vec<String>, BuildError> {
 
 fn write_list(list: &mut File, names: &[String]) -> io::Result<()> {
     writeln!(list, "/// First-party plugins, by name.")?;
-    writeln!(list, "pub const BUILTIN: &[BuiltinPlugin] = &[")?;
+    writeln!(list, "pub const EMBEDDED: &[EmbeddedPlugin] = &[")?;
     for name in names {
-        writeln!(list, "    BuiltinPlugin {{")?;
+        writeln!(list, "    EmbeddedPlugin {{")?;
         writeln!(list, "        name: {name:?},")?;
         writeln!(list, "        wasm: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")),")?;
         writeln!(list, "        minisig: include_str!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm.minisig\")),")?;

@@ -107,7 +107,7 @@ pub struct RestorePlan {
     /// confirms the restore must contain the identity again.
     #[serde(default)]
     pub encrypted: bool,
-    /// The objects that are brought back. Null if the backup contains no objects, or if they are left out.
+    /// The objects that are restored. Null if the backup contains no objects, or if they are left out.
     #[serde(default)]
     pub objects: Option<RestoreObjects>,
     /// What the owner should know before the confirmation.
@@ -148,7 +148,7 @@ pub struct PlanBackupRestore {
     /// Content of an age identity file, for an encrypted archive. It is used for this request alone, and not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// Whether to bring back the objects that are part of the backup (default true).
+    /// Whether to restore the objects that are part of the backup (default true).
     #[serde(default = "default_true")]
     pub objects: bool,
 }

@@ -79,7 +79,7 @@ pub async fn psql(platform: &Platform, database: &str, sql: &str) -> Result<Stri
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Returns a command for one of Postgres's programs, connected to the project's database.
+/// Returns a command that runs one of Postgres's programs on the project's database.
 pub fn postgres_program(platform: &Platform, name: &str) -> Command {
     let mut command = Command::new(name);
     command

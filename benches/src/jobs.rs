@@ -24,7 +24,7 @@ pub struct Lateness {
     pub per_second: f64,
 }
 
-/// Lateness for each component that the jobs run.
+/// Lateness of the jobs of each plugin.
 pub struct Figures {
     /// A component that does nothing, to measure the scheduler alone.
     pub nothing: Lateness,

@@ -213,7 +213,7 @@ impl Report {
             figures.median.as_secs_f64() * 1e3,
             figures.longest.as_secs_f64() * 1e3
         );
-        self.lines.push(("time from cancelling a run to its end", text, "≤ 100 ms"));
+        self.lines.push(("time from cancelling a run until it ends", text, "≤ 100 ms"));
     }
 
     pub fn add_memory_after(&mut self, memory_kib: u64) {

@@ -56,7 +56,7 @@ mod tests {
     fn restore_counts_bytes_while_it_loads() {
         let loading = progress(78_000_000, Some(132_000_000), "Loading the archive");
         assert_eq!(amount("restore", &loading), format!("{} of {}", text::bytes(78_000_000), text::bytes(132_000_000)));
-        assert_eq!(amount("restore", &progress(3, Some(12), "Bringing objects back")), "3 of 12");
+        assert_eq!(amount("restore", &progress(3, Some(12), "Restoring objects")), "3 of 12");
         assert_eq!(amount("other", &progress(3, Some(12), "Loading the archive")), "3 of 12");
         assert_eq!(amount("other", &progress(3, None, "")), "3");
     }

@@ -109,7 +109,7 @@ test("objects are part of a backup if wanted, and can be left out of a restore",
   assert.equal(await choice.isChecked(), true);
   await choice.uncheck();
   await button(page, "Show plan").click();
-  await shown(page.getByText("The 0 objects of the backup are not brought back."));
+  await shown(page.getByText("The 0 objects of the backup are not restored."));
 });
 
 test("database without a job offers to schedule backups", async (t) => {

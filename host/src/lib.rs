@@ -20,15 +20,15 @@ pub mod data;
 pub mod jobs;
 pub mod notifications;
 pub mod sql_editor;
-pub mod sql_runs;
 pub mod storage;
-pub mod storage_runs;
 pub mod tables;
-pub mod transfers;
 
 pub mod plugins;
+pub mod sql_runs;
+pub mod storage_runs;
 
 pub mod backups;
+pub mod transfers;
 
 pub mod admin;
 pub mod events;

@@ -106,7 +106,7 @@ impl Store {
         self.shared.buckets.read().values().cloned().collect()
     }
 
-    /// Runs file operations on a blocking thread. The operations run to their end even if the caller is cancelled.
+    /// Runs file operations on a blocking thread. The operations complete even if the caller is cancelled.
     pub(super) async fn run_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,

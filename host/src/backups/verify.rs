@@ -81,7 +81,7 @@ pub async fn verify_stored(
     drop(content);
     drop(bytes);
     // The digest is checked first, because restoring a changed dump may fail in any way. After any other error the
-    // digest is incomplete, because the dump was not read to its end.
+    // digest is incomplete, because the dump was not read completely.
     if restored.as_ref().map_or_else(RestoreError::is_of_content, |_| true) {
         let found = hex::encode(digest.finalize());
         if found != manifest.sha256 {
@@ -93,7 +93,7 @@ pub async fn verify_stored(
         }
     }
     if matches!(&restored, Err(RestoreError::Archive(error)) if age_file::is_damage(error)) {
-        return unverified("the stored dump was changed: it can't be decrypted to its end");
+        return unverified("the stored dump was changed or damaged: it can't be decrypted completely");
     }
     let restored = restored.map_err(restore_failure)?;
     // Counts only the tables that the catalogue and the dashboard count, but compares all tables.
@@ -309,7 +309,7 @@ fn unverified<T>(problem: impl Into<String>) -> Result<T, CatalogueError> {
 fn unreadable(error: AgeError) -> CatalogueError {
     match error {
         AgeError::Read(cause) => CatalogueError::Unavailable { what: "the object store", cause: cause.into() },
-        AgeError::Damaged => CatalogueError::Unverified(format!("its dump was changed: {error}")),
+        AgeError::Damaged => CatalogueError::Unverified(format!("its dump was changed or damaged: {error}")),
         AgeError::IdentityRequired | AgeError::WrongIdentity => {
             CatalogueError::NotChecked(format!("{error}; {IDENTITY_REMEDY}"))
         }

@@ -37,11 +37,10 @@ pub struct LimitsConfig {
     pub response_bytes_in_flight: usize,
     /// Maximum number of connections to all projects' databases.
     pub project_connections: usize,
-    /// Maximum number of shared connections of one project and role, and also of those that run one statement at a
-    /// time.
+    /// Maximum number of shared connections of one project and role. The same number again can be opened for
+    /// statements that need a connection of their own.
     pub pool_size: usize,
-    /// Maximum number of uploads of one request that were signed and have not ended, per publishable key and per
-    /// signed-in user.
+    /// Maximum number of signed uploads that have not ended, per publishable key and per signed-in user.
     pub open_uploads: u32,
     /// The same for multipart uploads.
     pub open_multipart_uploads: u32,

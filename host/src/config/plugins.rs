@@ -31,8 +31,8 @@ pub struct PluginsConfig {
     pub total_queries: u32,
     /// Time limit of a query and of reading its rows.
     pub query_timeout: Duration,
-    /// Maximum number of connections for the calls of plugins: to the platform database, and as many for listing tables
-    /// of projects' databases.
+    /// Maximum number of connections for the calls of plugins to the platform database, and the same number for listing
+    /// tables of projects' databases.
     pub connections: u32,
     /// Time after which a stream that is not read is closed.
     pub stream_idle: Duration,

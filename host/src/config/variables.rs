@@ -25,7 +25,8 @@ macro_rules! variables {
 
 variables! {
     plain "ATLASHUB_ENV" "development"
-        "`development` or `production`. Production requires external services and refuses `DEV_ADMIN_TOKEN`.";
+        "`development` or `production`. Production requires external services and Cloudflare Access, and refuses \
+         `DEV_ADMIN_TOKEN`.";
     plain "ATLASHUB_DATA_DIR" "./.atlashub"
         "Folder of the embedded Postgres, the embedded store and the generated secrets.";
     plain "ATLASHUB_PLUGIN_DIR" "<ATLASHUB_DATA_DIR>/plugins"
@@ -52,8 +53,8 @@ variables! {
         "Maximum number of connections to projects' databases per process. Keep the total of all processes at least \
          15 below Postgres's `max_connections` minus its reserved connections.";
     plain "ATLASHUB_POOL_SIZE" "5"
-        "Maximum number of connections per project and role that requests share, 1–50. As many more can be opened that \
-         run one statement at a time.";
+        "Maximum number of connections per project and role that requests share, 1–50. The same number again can be \
+         opened for statements that need a connection of their own.";
     plain "ATLASHUB_S3_ENDPOINT" ""
         "URL of the S3 store, as this process reaches it, for example `http://garage:3900`. Unset: the embedded \
          store.";
@@ -104,8 +105,8 @@ variables! {
          ones wait up to a second for their turn, then get 503.";
     plain "ATLASHUB_MAX_CONNECTIONS" "2048"
         "Maximum number of connections to the public listener. The server lowers it to fit the number of files that \
-         the process may open. A new connection replaces the one that has waited longest for a request. If none is \
-         waiting, the new one gets 503. One project can take half of the connections.";
+         the process may open. At the maximum, a new connection replaces the one that has waited longest for a \
+         request. If none is waiting, the new one gets 503. One project can take half of the connections.";
     plain "ATLASHUB_MAX_ADMIN_CONNECTIONS" "256"
         "Maximum number of connections to the admin listener. The owner can take three quarters of them.";
     plain "ATLASHUB_HEADER_TIMEOUT_SECONDS" "10"
@@ -150,18 +151,19 @@ variables! {
          TLS only to loopback). Unset: no mail is sent to end users.";
     plain "ATLASHUB_SMTP_FROM" "" "Sender of mail to end users, for example `My app <no-reply@example.com>`.";
     plain "ATLASHUB_AUTH_HASH_CONCURRENCY" "<half of the cores>"
-        "Maximum number of passwords that are hashed at the same time. Each takes 19 MiB and a core for some 30 ms.";
+        "Maximum number of passwords that are hashed at the same time. Each takes 19 MiB, and a core for about 30 ms.";
     plain "ATLASHUB_JOB_CONCURRENCY" "64"
-        "Maximum number of concurrent job runs per process. One plugin can use three quarters of them. Backups, \
-         cleanup, exports, imports and migrations have four of their own in addition.";
+        "Maximum number of concurrent job runs per process. One plugin can use three quarters of them. In \
+         addition, four runs are reserved for backups, cleanup, exports, imports and migrations.";
     plain "ATLASHUB_JOB_LEASE_SECONDS" "30"
-        "Seconds without a heartbeat after which a run counts as lost. It is tried again if it has retries left.";
+        "Seconds after which a run whose lease was not renewed counts as lost. It is tried again if it has retries \
+         left.";
     plain "ATLASHUB_RUN_RETENTION_DAYS" "30"
         "Days after which ended runs are removed with their logs. The newest run of each job is kept.";
     plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000" "Maximum number of ended runs that are kept per job.";
     plain "ATLASHUB_PLUGIN_MAX_MEMORY_MIB" "256"
-        "Maximum memory of one plugin run, in MiB. A lower limit in the plugin's manifest takes precedence, also over \
-         the following variables up to `ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS`.";
+        "Maximum memory of one plugin run, in MiB. A plugin's manifest can set a lower limit. The same applies to the \
+         following variables, up to and including `ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS`.";
     plain "ATLASHUB_PLUGIN_MAX_WALL_SECONDS" "86400"
         "Maximum duration of one plugin run, in seconds. A job's own timeout can be lower.";
     plain "ATLASHUB_PLUGIN_MAX_CPU_SECONDS" "3600" "Maximum CPU time of one run in the plugin's own code, in seconds.";
@@ -177,8 +179,8 @@ variables! {
          share.";
     plain "ATLASHUB_PLUGIN_TOTAL_RUNS" "64"
         "Maximum number of concurrent plugin runs per process; further ones wait. Of this and the other totals, one \
-         plugin can use three quarters. Backups, cleanup, exports, imports and migrations have permits of their own \
-         in addition.";
+         plugin can use three quarters. Backups, cleanup, exports, imports and migrations do not count towards the \
+         totals, and have limits of their own.";
     plain "ATLASHUB_PLUGIN_MAX_CALLS" "16"
         "Maximum number of calls of one plugin run that the platform executes at a time; further ones wait.";
     plain "ATLASHUB_PLUGIN_TOTAL_CALLS" "128"

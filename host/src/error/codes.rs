@@ -57,14 +57,14 @@ codes! {
     InvalidCode "invalid_code" 401 "The code of the second factor is wrong, or was used before.";
     Forbidden "forbidden" 403 "The caller is authenticated, but may not do this.";
     SignupDisabled "signup_disabled" 403 "The project does not let users sign up themselves.";
-    MfaRequired "mfa_required" 403 "The user has a second factor; send `challengeToken` of the details with a code.";
+    MfaRequired "mfa_required" 403 "The user has a second factor; send `details.challengeToken` with a code.";
     MagicLinkDisabled "magic_link_disabled" 403 "The project does not let users sign in with a mailed link.";
     EmailNotVerified "email_not_verified" 403 "The password is correct, but the project requires a verified address.";
     OriginNotAllowed "origin_not_allowed" 403 "The project, or the admin surface, does not allow requests from this \
         origin.";
     HostNotAllowed "host_not_allowed" 403 "The admin surface does not accept this host name.";
     NotFound "not_found" 404 "There is no such resource, or the caller may not see it.";
-    AuthDisabled "auth_disabled" 404 "The project has not switched end-user login on.";
+    AuthDisabled "auth_disabled" 404 "End-user login is off for this project.";
     UnknownTable "unknown_table" 404 "There is no such table, or the caller may not see it.";
     ObjectNotFound "object_not_found" 404 "There is no such object.";
     MethodNotAllowed "method_not_allowed" 405 "The path does not support this method.";
@@ -86,7 +86,8 @@ codes! {
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be sent as `application/json`, and not \
         compressed.";
     Unprocessable "unprocessable" 422 "The request is well formed, but can't be carried out; the message says why.";
-    ResponseTooLarge "response_too_large" 422 "The response would exceed the maximum size; the message names it.";
+    ResponseTooLarge "response_too_large" 422 "The response would be larger than the maximum size; if a change was \
+        made nevertheless, the message says so.";
     RateLimited "rate_limited" 429 "Too many requests; wait for the number of seconds in `Retry-After`.";
     HeadersTooLarge "headers_too_large" 431 "The request has more than 100 headers, or URL and headers have more than \
         64 KiB together.";
@@ -97,7 +98,8 @@ codes! {
         again.";
     DiskFull "disk_full" 503 "The disk of the Postgres server is full; nothing was changed.";
     Timeout "timeout" 504 "The request took too long and was stopped.";
-    HttpVersionNotSupported "http_version_not_supported" 505 "The listeners speak HTTP/1.1 and HTTP/1.0.";
+    HttpVersionNotSupported "http_version_not_supported" 505 "The request uses HTTP/2; the listeners accept HTTP/1.1 \
+        and HTTP/1.0.";
 }
 
 impl Code {

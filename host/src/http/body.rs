@@ -42,7 +42,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
-        let bytes = bytes.map_err(|_| ApiError::invalid("The body could not be read to its end."))?;
+        let bytes = bytes.map_err(|_| ApiError::invalid("The body could not be read completely."))?;
         if bytes.is_empty() || bytes.as_ref() == b"null" {
             return Ok(Self(T::default()));
         }
@@ -74,7 +74,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 ApiError::new(Code::BodyTooLarge, "The body is larger than this endpoint allows.")
             } else {
-                ApiError::invalid("The body could not be read to its end. Send the request again.")
+                ApiError::invalid("The body could not be read completely. Send the request again.")
             }
         })
     }

@@ -44,7 +44,7 @@ pub trait JobRunner: Send + Sync + 'static {
         total
     }
 
-    /// Returns the plugins that have permits of their own.
+    /// Returns the plugins that have reserved permits.
     fn own_runs(&self) -> OwnRuns {
         OwnRuns::default()
     }

@@ -11,7 +11,7 @@ use super::{ObjectMeta, ObjectStore, StoreError, StoreResult, objects::to_chrono
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
 const OPERATION: &str = "GetObject";
 
-/// A stream of an object's bytes. The last item is an error if the object was not read to its end.
+/// A stream of an object's bytes. The last item is an error if the object was not read completely.
 pub type ObjectBytes = Pin<Box<dyn Stream<Item = StoreResult<Bytes>> + Send + 'static>>;
 
 impl ObjectStore {

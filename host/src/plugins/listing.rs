@@ -31,7 +31,7 @@ pub(super) fn to_wire(
     wire.sha256 = slot.inspection.sha256.map(hex::encode).unwrap_or_default();
     wire.key_id.clone_from(&slot.inspection.key_id);
     wire.key_name = wire.key_id.as_ref().and_then(|id| trust.key_names.get(id).cloned());
-    wire.first_party = slot.candidate.origin == Origin::BuiltIn;
+    wire.first_party = slot.candidate.origin == Origin::Embedded;
     wire.file = (slot.candidate.origin == Origin::Folder)
         .then(|| folder.component_path(&slot.candidate.file).display().to_string());
     wire.loaded_at = loaded.map(|loaded| loaded.loaded_at);

@@ -77,7 +77,7 @@ impl SqlEditorState {
         let options = ScriptOptions { read_only: request.read_only, transaction: request.transaction, max_rows: 0 };
         let mut script = checked_script(request.sql.clone(), options, permissions).await?;
         for statement in &mut script.statements {
-            // Every statement runs to its end, although its rows are dropped.
+            // Every statement is completed, although its rows are dropped.
             statement.statement.fetch_mode = FetchMode::Whole;
         }
         Ok(CheckedScript(script))

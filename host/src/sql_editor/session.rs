@@ -6,7 +6,7 @@
 //! reports syntax errors and unknown names with their exact position before anything runs.
 //!
 //! The simple query protocol has no row limit. So a query runs through a cursor and is fetched in batches until the
-//! result is full. A change runs to its end, because stopping it would undo it; its excess rows are read and dropped
+//! result is full. A change is completed, because stopping it would undo it; its excess rows are read and dropped
 //! one by one. In both cases only the returned rows are held in memory.
 
 use std::{pin::pin, time::Instant};

@@ -45,7 +45,7 @@ pub(super) struct Analysis {
 pub(super) enum FetchMode {
     /// Through a cursor, which stops when the result is full.
     Cursor,
-    /// All at once. A change runs to its end even if only a part of its rows is returned.
+    /// All at once. A change is completed even if only a part of its rows is returned.
     Whole,
 }
 

@@ -1,5 +1,4 @@
-//! The records of objects that are copied into backups, and of objects that a restore brings back. The caller copies
-//! the bytes.
+//! The records of objects that are copied into backups, and of restored objects. The caller copies the bytes.
 
 use std::collections::HashMap;
 
@@ -86,7 +85,7 @@ impl StorageState {
         Ok(records::raise_limit(&self.platform, project_id, path, size).await?)
     }
 
-    /// Records an object that was brought back, and its original uploader if `uploaded_by` names one.
+    /// Records a restored object, and its original uploader if `uploaded_by` names one.
     ///
     /// # Errors
     /// Fails if the platform database is unavailable.

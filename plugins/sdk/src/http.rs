@@ -195,7 +195,7 @@ pub struct StreamingResponse {
     pub headers: Vec<(String, String)>,
     /// The body, decoded if it was compressed with gzip or deflate.
     pub body: ByteStream,
-    /// Whether `body` contained the whole body. Await it after reading `body` to its end.
+    /// Whether `body` contained the whole body. Await it after reading all of `body`.
     pub outcome: Outcome<BodyInfo>,
 }
 
@@ -239,7 +239,7 @@ impl StreamingResponse {
     /// Reads the whole body into memory, at most `limit` bytes.
     ///
     /// # Errors
-    /// Returns `TooLarge` if the body is larger, and other errors if it could not be read to its end.
+    /// Returns `TooLarge` if the body is larger, and other errors if it could not be read completely.
     pub async fn collect(self, limit: usize) -> Result<Vec<u8>> {
         let bytes = self.body.collect(limit).await?;
         self.outcome.wait().await?;

@@ -22,7 +22,7 @@ pub struct Download {
     pub meta: ObjectMeta,
     /// Content of the object.
     pub body: ByteStream,
-    /// Whether `body` contained the whole object. Await the outcome after reading `body` to its end.
+    /// Whether `body` contained the whole object. Await the outcome after reading all of `body`.
     pub outcome: Outcome<()>,
 }
 

@@ -16,7 +16,7 @@ use super::{
 pub(super) enum TabMessage {
     /// The leader's stream is connected.
     Connected,
-    /// The leader's stream broke. It reconnects.
+    /// The leader lost its stream, and is reconnecting.
     Disconnected,
     Event(EventKind, Event),
     /// Lines of a log.

@@ -28,7 +28,7 @@ const DEFAULT_TYPE: &str = "application/octet-stream";
 /// Number of entries that are read from the list at once.
 const BATCH: usize = 200;
 
-/// The number of objects that were brought back, and the number of those that were already there.
+/// The number of objects that a restore wrote, and the number of those that were already there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RestoredObjects {
     /// Objects that were written, because they were missing or differed.
@@ -38,7 +38,7 @@ pub struct RestoredObjects {
     pub unchanged: u64,
 }
 
-/// The project that objects are brought back into, and the state for it.
+/// The project that receives the objects, and the state for writing them.
 struct Target<'a> {
     copies: &'a ObjectCopies,
     /// Id of the project whose objects were backed up.
@@ -51,7 +51,7 @@ struct Target<'a> {
 }
 
 impl ObjectCopies {
-    /// Brings the objects of a backup back into a project: writes those that are missing or differ, and creates missing
+    /// Restores the objects of a backup into a project: writes those that are missing or differ, and creates missing
     /// buckets without exposure. Other objects stay. The call can be repeated. `on_object` receives the number of
     /// objects done.
     ///

@@ -1,4 +1,4 @@
-//! The error of copying objects, checking copies and bringing objects back.
+//! The error of copying objects into backups, checking the copies, and restoring objects.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::{
     secrets::{AgeError, age_file},
 };
 
-/// The reason why objects could not be copied into a backup, checked, or brought back.
+/// The reason why objects could not be copied into a backup, checked, or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectsError {
     /// A problem of the backup, of the project's objects or of a request, with its description.
@@ -22,7 +22,7 @@ pub enum ObjectsError {
     Encrypted(#[from] AgeError),
     #[error("the object store: {0}")]
     Store(#[from] StoreError),
-    #[error("the platform database can't be reached")]
+    #[error("the platform database can't be reached or returned an error")]
     Database(#[from] sqlx::Error),
     #[error("the connection that protects the copies of objects was lost")]
     LockLost(#[source] sqlx::Error),
@@ -36,13 +36,13 @@ impl ObjectsError {
     /// Converts an error of a stream, encrypted or not. `what` names the stream in the message.
     pub(super) fn of_stream(what: &str, error: io::Error) -> Self {
         if age_file::is_damage(&error) {
-            return Self::Failed(format!("{what} was changed: it can't be decrypted to its end"));
+            return Self::Failed(format!("{what} was changed or damaged: it can't be decrypted completely"));
         }
         match error.downcast::<StoreError>() {
             Ok(error) => Self::Store(error),
             Err(error) => {
                 tracing::warn!(what, cause = describe_cause(&error), "a file of a backup can't be read");
-                Self::Failed(format!("{what} can't be read to its end"))
+                Self::Failed(format!("{what} can't be read completely"))
             }
         }
     }

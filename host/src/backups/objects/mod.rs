@@ -1,4 +1,4 @@
-//! Objects of projects in backups: copies them, brings them back, and removes copies that no backup refers to. See "How
+//! Objects of projects in backups: copies them, restores them, and removes copies that no backup refers to. See "How
 //! objects are backed up" in docs/ARCHITECTURE.md.
 //!
 //! Reading order: `keys` (of the stored files), `names` (of copies), `list` (the file that lists a backup's objects),

@@ -2,7 +2,7 @@
 //!
 //! `platform` restores the platform database. `merge` carries over the revocations made since the backup, if the
 //! current platform database can be read. `projects` restores the database of a project whose row exists, creates the
-//! missing resources of the project, and brings the objects of the backup back. Both restores load a new database and
+//! missing resources of the project, and restores the objects of the backup. Both restores load a new database and
 //! swap it in, so they can be repeated after a crash. The previous databases are kept.
 //!
 //! Deliberately absent: the choice of backups (`cli`).
@@ -27,8 +27,8 @@ use crate::{
     secrets::{AgeError, KeyId, age_file},
 };
 
-/// The reason why a database could not be restored. The database was not replaced. Objects that were already brought
-/// back stay.
+/// The reason why a database could not be restored. The database was not replaced. Objects that were already restored
+/// stay.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
     #[error("the backup is of `{0}`, not of a project")]
@@ -91,7 +91,7 @@ impl Dump {
         Ok(age_file::open(bytes, identity).await?.content)
     }
 
-    /// Checks the hash of a dump that was read to its end, and returns the result of loading it. The hash is checked
+    /// Checks the hash of a dump that was read completely, and returns the result of loading it. The hash is checked
     /// first, because loading a changed dump may fail in any way.
     fn check<T>(self, backup: &StoredBackup, loaded: Result<T, RestoreError>) -> Result<T, RecoveryError> {
         let is_read = loaded.as_ref().map_or_else(RestoreError::is_of_content, |_| true);

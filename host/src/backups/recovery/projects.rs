@@ -25,7 +25,7 @@ pub struct RestoredProject {
     pub kept: Option<String>,
     /// Descriptions of the parts of the archive that were not restored.
     pub left_out: Vec<String>,
-    /// Objects that were brought back. `None` if the backup does not include objects.
+    /// Numbers of restored objects. `None` if the backup does not include objects.
     pub objects: Option<RestoredObjects>,
 }
 

@@ -12,7 +12,7 @@ use crate::{
 
 /// Advice for the owner if the archive is encrypted, and the identity is missing or wrong.
 const GIVE_IDENTITY: &str = " Plan the restore again, and confirm it with `identity`.";
-/// Advice for the owner if an object can't be created.
+/// Advice for the owner if a database object, such as an index, can't be created.
 const LEAVE_OUT: &str = " To leave out such objects, plan the restore again, and confirm it with `skipFailedObjects`.";
 
 /// An error of a restore's run. The project's database was not changed.
@@ -31,14 +31,14 @@ pub(super) enum RestoreFailure {
     Differs(String),
     #[error("the archive can't be opened: {0}")]
     Encrypted(#[from] AgeError),
-    /// Objects that were already brought back stay.
-    #[error("the objects were not all brought back: {0}")]
+    /// The objects of the backup could not all be copied into the project's buckets. Those that were copied stay.
+    #[error("not all files of the backup were restored: {0}")]
     Objects(#[source] ObjectsError),
     #[error("the run no longer holds its lease")]
     LeaseLost,
     #[error("the object store can't be read: {0}")]
     Store(#[from] StoreError),
-    #[error("the platform database can't be reached")]
+    #[error("the platform database can't be reached or returned an error")]
     Platform(#[from] sqlx::Error),
     #[error("{0}")]
     Load(#[from] RestoreError),
@@ -67,31 +67,32 @@ impl From<RestoreFailure> for RunFailure {
                 failure.to_string()
             }
             RestoreFailure::Load(RestoreError::Archive(cause)) if age_file::is_damage(cause) => {
-                "the archive was changed: it can't be decrypted to its end".to_owned()
+                "the archive was changed or damaged: it can't be decrypted completely".to_owned()
             }
             RestoreFailure::Load(RestoreError::Archive(cause)) | RestoreFailure::Encrypted(AgeError::Read(cause)) => {
                 tracing::warn!(cause = describe_cause(cause), "an archive could not be read");
-                "the archive could not be read from the object store to its end".to_owned()
+                "the archive could not be read completely from the object store".to_owned()
             }
             RestoreFailure::Replace(ReplacementError::Database(error)) => match error.as_database_error() {
                 Some(refusal) => format!("Postgres refused to replace the database: {}", refusal.message()),
-                None => {
-                    tracing::warn!(cause = describe_cause(error), "Postgres could not be reached by a restore");
-                    "the platform database can't be reached".to_owned()
+                None => platform_unreachable(error),
+            },
+            RestoreFailure::Platform(error) => match error.as_database_error() {
+                Some(refusal) => {
+                    tracing::warn!(cause = describe_cause(error), "Postgres refused a query of a restore");
+                    format!("Postgres refused a query: {}", refusal.message())
                 }
+                None => platform_unreachable(error),
             },
             // The message does not contain the cause.
-            RestoreFailure::Objects(_)
-            | RestoreFailure::Store(_)
-            | RestoreFailure::Platform(_)
-            | RestoreFailure::Ended(_) => {
+            RestoreFailure::Objects(_) | RestoreFailure::Store(_) | RestoreFailure::Ended(_) => {
                 tracing::warn!(cause = describe_cause(&failure), "a restore failed");
                 failure.to_string()
             }
             failure => failure.to_string(),
         };
         let unchanged = match &failure {
-            RestoreFailure::Objects(_) => "The database was not changed; objects that were already brought back stay.",
+            RestoreFailure::Objects(_) => "The database was not changed; files that were already restored stay.",
             RestoreFailure::ProjectDeleted => return Self::refused("The project was deleted."),
             _ => "The project's database was not changed.",
         };
@@ -118,7 +119,13 @@ impl From<ReplacementError> for ApiError {
     }
 }
 
-/// Writes a message as the beginning of a sentence, without a full stop at its end.
+/// Logs the error of a connection, and returns the message for the owner.
+fn platform_unreachable(error: &sqlx::Error) -> String {
+    tracing::warn!(cause = describe_cause(error), "Postgres could not be reached by a restore");
+    "the platform database can't be reached".to_owned()
+}
+
+/// Returns the text with an upper-case first letter and without full stops at its end.
 fn uppercase_first(text: &str) -> String {
     let mut characters = text.trim_end_matches('.').chars();
     let first = characters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
@@ -127,7 +134,63 @@ fn uppercase_first(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
     use super::*;
+
+    /// An error that Postgres returns for a query.
+    #[derive(Debug)]
+    struct Refusal;
+
+    impl fmt::Display for Refusal {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.message())
+        }
+    }
+
+    impl std::error::Error for Refusal {}
+
+    impl DatabaseError for Refusal {
+        fn message(&self) -> &'static str {
+            "permission denied for table restores"
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn failure_of_a_query_says_whether_postgres_refused_it_or_was_not_reached() {
+        for (error, expected) in [
+            (
+                sqlx::Error::Database(Box::new(Refusal)),
+                "Postgres refused a query: permission denied for table restores. The project's database was not \
+                 changed.",
+            ),
+            (
+                sqlx::Error::PoolTimedOut,
+                "The platform database can't be reached. The project's database was not changed.",
+            ),
+        ] {
+            let RunFailure::Failed { message, .. } = RestoreFailure::from(error).into() else { panic!("failed") };
+            assert_eq!(message, expected);
+        }
+    }
 
     #[test]
     fn failure_says_that_the_database_was_not_changed() {

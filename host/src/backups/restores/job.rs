@@ -19,6 +19,7 @@ use crate::{
     backups::{ObjectsError, RestoredObjects, manifest::manifest_key_of, stored},
     config::AgeIdentity,
     db::restore::FailedObjects,
+    error::describe_cause,
     jobs::{BuiltInJob, LineLevel, RunCall, RunFailure, RunOutput, RunReport},
     plugins::RunLease,
     projects::{Replacements, Swap},
@@ -63,9 +64,10 @@ impl BuiltInJob for RestoreJob {
     type Params = RestoreParams;
 
     async fn check(&self, params: RestoreParams) -> Result<(), String> {
-        let row = queries::restore(&self.0.platform, params.restore)
-            .await
-            .map_err(|_| "the platform database can't be reached".to_owned())?;
+        let row = queries::restore(&self.0.platform, params.restore).await.map_err(|error| {
+            tracing::warn!(cause = describe_cause(&error), "a restore could not be read");
+            "the platform database can't be reached or returned an error; see the server's log".to_owned()
+        })?;
         let row = row.ok_or_else(|| "the restore does not exist".to_owned())?;
         params.action.check(&row).map_err(|error| error.message().to_owned())
     }
@@ -170,7 +172,7 @@ impl Restores {
             "leftOut": loaded.left_out, "objects": objects }))
     }
 
-    /// Brings the objects of the backup back if the plan includes them. Called before the swap, so that the objects to
+    /// Restores the objects of the backup if the plan includes them. Called before the swap, so that the objects to
     /// which restored rows refer exist. Returns their numbers for the run's result.
     async fn bring_objects_back(
         &self,
@@ -186,7 +188,7 @@ impl Restores {
             return Err(RestoreFailure::Changed);
         }
         let total = u64::try_from(planned.count).ok();
-        let on_object = |done| output.progress(done, total, "Bringing objects back");
+        let on_object = |done| output.progress(done, total, "Restoring objects");
         on_object(0);
         let restored = self.objects.bring_back(&backup, &row.project_id, identity, &on_object).await;
         let RestoredObjects { written, written_bytes, unchanged } = restored.map_err(RestoreFailure::Objects)?;

@@ -31,7 +31,7 @@ const MAX_NAMED: usize = 10;
 /// ended since the backup.
 const SIGNED_OUT: &str = "All users are signed out; they sign in again with their passwords.";
 
-/// Whether a restore brings the objects of a backup back.
+/// Whether a restore copies the objects of a backup into the project's buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlannedObjects {
     BringBack,
@@ -236,8 +236,8 @@ fn warning_of_objects(manifest: &BackupManifest, planned: PlannedObjects) -> Opt
             "Objects of the backup: {count}. Those that are missing or differ are written, and newer contents are \
              replaced; other objects stay. A rollback does not undo this."
         ),
-        PlannedObjects::LeaveOut if count == 1 => "The object of the backup is not brought back.".to_owned(),
-        PlannedObjects::LeaveOut => format!("The {count} objects of the backup are not brought back."),
+        PlannedObjects::LeaveOut if count == 1 => "The object of the backup is not restored.".to_owned(),
+        PlannedObjects::LeaveOut => format!("The {count} objects of the backup are not restored."),
     })
 }
 
@@ -296,7 +296,7 @@ fn inspection_error(error: RestoreError) -> ApiError {
         RestoreError::Unreachable(cause) => ApiError::unavailable("Postgres", cause),
         RestoreError::DiskFull => ApiError::disk_full(),
         RestoreError::Archive(cause) if age_file::is_damage(&cause) => {
-            ApiError::new(Code::Unprocessable, "The archive was changed: it can't be decrypted.")
+            ApiError::new(Code::Unprocessable, "The archive was changed or damaged: it can't be decrypted.")
                 .with_hint("Choose another backup.")
         }
         RestoreError::Archive(cause) => ApiError::unavailable("The object store", cause),

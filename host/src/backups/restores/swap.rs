@@ -56,7 +56,7 @@ pub(in crate::backups) fn finished(actor: &str, project: &str, restore: Uuid, le
 
 impl Restores {
     /// Swaps the databases, and sets the state of the restore. `left_out` describes what a restored database lacks, and
-    /// is `None` for a rollback. Runs to its end even if the future is dropped.
+    /// is `None` for a rollback. Completes even if the future is dropped.
     pub(super) async fn swap(
         &self,
         row: &RestoreRow,

@@ -61,7 +61,7 @@ pub(super) struct Connection {
     retired: AtomicBool,
     /// Whether a statement ran alone on the connection. Functions that ran may remember types.
     ran_alone: AtomicBool,
-    /// Whether a statement was cancelled because its rows were not received to the end.
+    /// Whether a statement was cancelled because its rows were not all received.
     interrupted: AtomicBool,
 }
 

@@ -42,7 +42,7 @@ pub struct Dump {
     pub outcome: DumpOutcome,
 }
 
-/// A future for the result of a dump. It completes when `pg_dump` has exited, the bytes were read to their end and the
+/// A future for the result of a dump. It completes when `pg_dump` has exited, the bytes were read completely and the
 /// rows are counted, or at the first failure.
 pub struct DumpOutcome {
     receiver: oneshot::Receiver<Result<DumpInfo, DumpError>>,
@@ -177,7 +177,7 @@ struct Running {
     child: Child,
     stderr: ChildStderr,
     snapshot: Snapshot,
-    /// Receives the size of the archive once it was read to its end.
+    /// Receives the size of the archive once it was read completely.
     drained: oneshot::Receiver<u64>,
     dump_version: String,
     /// Dropped last.

@@ -26,7 +26,7 @@ pub enum DumpError {
     /// `pg_dump` failed. Contains its message without addresses and statements.
     #[error("pg_dump failed: {0}")]
     Failed(String),
-    /// The archive was not read to its end, or the process is shutting down.
+    /// The archive was not read completely, or the process is shutting down.
     #[error("the dump was stopped before its end")]
     Abandoned,
     /// `pg_dump` could not be started, or can't run with this configuration.

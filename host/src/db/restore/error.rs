@@ -44,8 +44,8 @@ pub enum RestoreError {
     NotAnArchive(String),
     #[error("the archive is a dump of a platform database, which can't be restored into a project")]
     OfPlatform,
-    /// The archive could not be read to its end.
-    #[error("the archive could not be read to its end")]
+    /// The archive could not be read completely.
+    #[error("the archive could not be read completely")]
     Archive(#[source] std::io::Error),
     /// `pg_restore` could not be started, or can't run with this configuration.
     #[error("pg_restore could not be run: {0:#}")]
@@ -53,7 +53,7 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
-    /// Returns whether the content of the archive is the reason. The archive was then read to its end, unless its head
+    /// Returns whether the content of the archive is the reason. The archive was then read completely, unless its head
     /// is invalid.
     pub fn is_of_content(&self) -> bool {
         matches!(self, Self::Failed(_) | Self::FailedObject { .. })

@@ -116,7 +116,7 @@ impl RestoreProgram {
     }
 
     /// Restores a section of the archive into the login's database. Only [`Section::Data`] needs the rest of the
-    /// archive, which is read to its end even if restoring fails.
+    /// archive, which is read completely even if restoring fails.
     pub(super) async fn restore<A>(
         &self,
         address: &ServerAddress,
@@ -222,7 +222,7 @@ impl RestoreProgram {
     }
 }
 
-/// Writes the archive to `pg_restore`. Reads the archive to its end even if `pg_restore` stops reading.
+/// Writes the archive to `pg_restore`. Reads the whole archive even if `pg_restore` stops reading.
 async fn feed<A>(stdin: UnixStream, head: &Head, rest: Option<&mut A>) -> Result<(), RestoreError>
 where
     A: Stream<Item = std::io::Result<Bytes>> + Unpin,

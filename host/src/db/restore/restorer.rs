@@ -66,7 +66,7 @@ impl Restorer {
     /// Restores an archive into a scratch database, counts the rows of its tables, and removes the database.
     ///
     /// `run` becomes part of the scratch database's name. `password` is for the scratch role. If `pg_restore` fails,
-    /// the archive is still read to its end.
+    /// the archive is still read completely.
     ///
     /// # Errors
     /// Returns `NoProgram` if the archive or the server is newer than the programs on this machine,
@@ -85,7 +85,7 @@ impl Restorer {
         let mut bytes = archive.bytes.fuse();
         let (first, begin) = read_begin(&mut bytes).await?;
         // An archive can be read by the version that wrote it and by newer versions. `pg_restore` refuses what is no
-        // archive, after which it is read to its end.
+        // archive, after which it is read completely.
         let dump_major = archive
             .dump_version
             .and_then(|version| parse_major(&format!("(PostgreSQL) {version}")))

@@ -1,7 +1,7 @@
 //! Claims queued runs, up to the number of free permits, and starts them.
 //!
 //! No plugin starves the others: at most [`JobRunner::max_runs`] runs of each are active, and the plugins of
-//! [`JobRunner::own_runs`] have permits of their own.
+//! [`JobRunner::own_runs`] have reserved permits.
 //!
 //! [`JobRunner::max_runs`]: crate::jobs::JobRunner::max_runs
 //! [`JobRunner::own_runs`]: crate::jobs::JobRunner::own_runs
@@ -25,7 +25,7 @@ const BATCH_SIZE: usize = 256;
 /// Time to collect more free permits while there are more queued runs than permits.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(1);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Interval of searches for runs of plugins with permits of their own, while no other permit is free. It is long,
+/// Interval of searches for runs of plugins with reserved permits, while no other permit is free. It is long,
 /// because a search may have to skip many queued runs of other plugins.
 const OWN_INTERVAL: Duration = Duration::from_millis(500);
 /// Number of plugins in [`ActivePlugins`] above which those without active runs are removed.
@@ -115,7 +115,7 @@ pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
 }
 
 /// Waits for a free permit, then takes all free ones, up to the size of a batch. If the only free permits are for
-/// plugins with permits of their own, first waits [`OWN_INTERVAL`] for others.
+/// plugins with reserved permits, first waits [`OWN_INTERVAL`] for others.
 async fn take_permits(state: &SchedulerState, has_backlog: bool) -> Permits {
     let mut permits = Permits::default();
     let own = async {

@@ -66,7 +66,7 @@ pub(super) struct SchedulerState {
     pub(super) worker: String,
     pub(super) active_runs: DashMap<Uuid, Arc<ActiveRun>>,
     pub(super) run_permits: Arc<Semaphore>,
-    /// For the runs of plugins that have permits of their own.
+    /// For the runs of plugins that have reserved permits.
     pub(super) own_permits: Arc<Semaphore>,
     pub(super) wake_planner: Notify,
     pub(super) wake_claimer: Notify,

@@ -66,7 +66,7 @@ pub struct OpenExport {
     pub outcome: ExportOutcome,
 }
 
-/// A future that completes when the content of an export was read to its end, or its stream was dropped.
+/// A future that completes when the content of an export was read completely, or its stream was dropped.
 pub type ExportOutcome = futures_util::future::BoxFuture<'static, Result<u64, TransferError>>;
 
 /// The stored file of an export.

@@ -29,10 +29,10 @@ pub(in crate::plugins) fn list_candidates(
     first_party: &FirstParty,
     folder: &BTreeMap<String, FolderEntry>,
 ) -> Vec<Candidate> {
-    let built_in = first_party.names().map(|name| Candidate {
+    let embedded = first_party.names().map(|name| Candidate {
         name: name.to_owned(),
         file: name.to_owned(),
-        origin: Origin::BuiltIn,
+        origin: Origin::Embedded,
         files: FolderEntry::default(),
     });
     let is_taken = |file: &str| file.strip_suffix(".wasm").is_some_and(|file| first_party.contains(file));
@@ -42,7 +42,7 @@ pub(in crate::plugins) fn list_candidates(
         origin: Origin::Folder,
         files: *files,
     });
-    built_in.chain(in_folder).collect()
+    embedded.chain(in_folder).collect()
 }
 
 /// Reads a candidate's files once and verifies the bytes that were read. Blocks.
@@ -54,7 +54,7 @@ pub(in crate::plugins) fn inspect_candidate(
 ) -> (Inspection, Option<VerifiedPlugin>) {
     let name = &candidate.file;
     let file = match candidate.origin {
-        Origin::BuiltIn => first_party.file(name).ok_or_else(|| Refusal::NoComponent(name.clone())),
+        Origin::Embedded => first_party.file(name).ok_or_else(|| Refusal::NoComponent(name.clone())),
         Origin::Folder if is_reserved(name) => Err(Refusal::ReservedName(name.clone())),
         Origin::Folder => read_signed_file(folder, name),
     };

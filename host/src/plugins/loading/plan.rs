@@ -49,7 +49,7 @@ fn is_outdated(slot: &Slot, trust_version: i64) -> bool {
 mod tests {
     use super::*;
     use crate::plugins::{
-        package::builtin::BuiltinPlugin,
+        package::embedded::EmbeddedPlugin,
         trust::{Inspection, TrustView},
     };
 
@@ -87,13 +87,13 @@ mod tests {
     }
 
     #[test]
-    fn file_with_the_name_of_a_built_in_plugin_is_listed_beside_it() {
-        let first_party = FirstParty::new(None, vec![BuiltinPlugin { name: "backup", wasm: b"", minisig: "" }]);
+    fn file_with_the_name_of_an_embedded_plugin_is_listed_beside_it() {
+        let first_party = FirstParty::new(None, vec![EmbeddedPlugin { name: "backup", wasm: b"", minisig: "" }]);
         let file = Candidate { file: "backup".to_owned(), ..candidate("backup.wasm", Origin::Folder) };
         let first = plan(&Slots::default(), &first_party, &folder(&["backup", "backup.wasm"]));
-        assert_eq!(first.load, [candidate("backup", Origin::BuiltIn), file.clone()]);
+        assert_eq!(first.load, [candidate("backup", Origin::Embedded), file.clone()]);
         let mut slots = Slots::default();
-        slots.record(candidate("backup", Origin::BuiltIn), Inspection::default(), 0);
+        slots.record(candidate("backup", Origin::Embedded), Inspection::default(), 0);
         slots.record(file, Refusal::ReservedName("backup".to_owned()).into(), 0);
         assert_eq!(plan(&slots, &first_party, &folder(&["backup"])), Plan { load: Vec::new(), unload: Vec::new() });
         assert_eq!(plan(&slots, &first_party, &folder(&[])).unload, ["backup.wasm"]);

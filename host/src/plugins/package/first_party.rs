@@ -2,7 +2,7 @@
 
 use super::{
     Origin, PluginKey, SignedFile,
-    builtin::{BUILTIN, BuiltinPlugin, FIRST_PARTY_KEY},
+    embedded::{EMBEDDED, EmbeddedPlugin, FIRST_PARTY_KEY},
 };
 
 /// Names reserved for AtlasHub's own plugins, whether or not this binary embeds them, and for the runs of `sql_runs`,
@@ -18,11 +18,11 @@ pub(in crate::plugins) const PLUGINS_WITH_OWN_PERMITS: &[&str] = &["backup", "cl
 #[derive(Debug, Clone, Default)]
 pub struct FirstParty {
     pub key: Option<PluginKey>,
-    plugins: Vec<BuiltinPlugin>,
+    plugins: Vec<EmbeddedPlugin>,
 }
 
 impl FirstParty {
-    pub fn new(key: Option<PluginKey>, plugins: Vec<BuiltinPlugin>) -> Self {
+    pub fn new(key: Option<PluginKey>, plugins: Vec<EmbeddedPlugin>) -> Self {
         Self { key, plugins }
     }
 
@@ -35,13 +35,13 @@ impl FirstParty {
                 None
             }
         });
-        Self { key, plugins: BUILTIN.to_vec() }
+        Self { key, plugins: EMBEDDED.to_vec() }
     }
 
     /// Returns the plugins as files, to be checked like any other.
     pub fn files(&self) -> impl Iterator<Item = SignedFile> {
         self.plugins.iter().map(|plugin| SignedFile {
-            origin: Origin::BuiltIn,
+            origin: Origin::Embedded,
             name: plugin.name.to_owned(),
             bytes: plugin.wasm.into(),
             signature: plugin.minisig.to_owned(),

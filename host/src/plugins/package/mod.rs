@@ -1,7 +1,7 @@
 //! A plugin as its author ships it: one signed WebAssembly component with a manifest.
 //!
 //! In reading order:
-//! - Sources of files: [`builtin`] (inside this binary), [`first_party`] (AtlasHub's own plugins and their key) and
+//! - Sources of files: [`embedded`] (inside this binary), [`first_party`] (AtlasHub's own plugins and their key) and
 //!   [`folder`] (the plugin folder). Each yields a [`SignedFile`] (`signed_file`).
 //! - Contents of a file: [`component`] (imports and exports, read by `plugin_packing`), [`manifest`], `public_key`
 //!   (minisign keys) and [`params`] (the JSON Schemas of job parameters, bounded by [`schema_bounds`]).
@@ -10,8 +10,8 @@
 //! Deliberately absent: the decision whether a plugin may run. Nothing here trusts a manifest or checks a signature;
 //! see `trust`.
 
-pub mod builtin;
 mod component;
+pub mod embedded;
 mod first_party;
 pub mod folder;
 mod manifest;

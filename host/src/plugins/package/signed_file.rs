@@ -6,7 +6,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// Embedded in this binary.
-    BuiltIn,
+    Embedded,
     /// A file in the plugin folder.
     Folder,
 }

@@ -118,7 +118,7 @@ impl InspectedPlugin {
     fn check_serial(&self, trust: &TrustView) -> Result<(), Refusal> {
         let latest = match self.origin {
             // Each binary runs its own plugins, so that an older binary keeps working next to a newer one.
-            Origin::BuiltIn => None,
+            Origin::Embedded => None,
             Origin::Folder => trust.serials.get(self.name()),
         };
         let Some(latest) = latest else { return Ok(()) };

@@ -21,7 +21,7 @@ use crate::{
 const AUTH_PATH: &str = "/v1/auth/";
 /// Prefix of the paths of public keys, which verifiers of access tokens fetch without an API key.
 const PUBLIC_KEYS_PATH: &str = "/v1/auth/jwks/";
-/// Path of the exchange of refresh tokens. Apps sign their user out on 429 there, but try again on 503.
+/// Path of the exchange of refresh tokens. Some client libraries end the session on 429 there, but try again on 503.
 const REFRESH_PATH: &str = "/v1/auth/refresh";
 
 /// State of the gate.
@@ -37,8 +37,8 @@ pub struct PublicGate {
     pub timeout: Duration,
 }
 
-/// Authenticates a request: checks key, origin, rate and user token, and adds the [`Caller`] to it. Responds to
-/// `OPTIONS` without a check.
+/// Authenticates a request: checks key, origin, rate, user token and, if the project requires it, the session, and adds
+/// the [`Caller`] to the request. Responds to `OPTIONS` without a check.
 pub async fn authenticate(
     State(gate): State<Arc<PublicGate>>,
     address: ClientAddress,
@@ -74,7 +74,7 @@ pub async fn authenticate(
     response
 }
 
-/// Serves the public keys of a project. Limits how many unknown projects an address may ask for.
+/// Serves a project's public keys without an API key. Limits how many unknown projects an address may ask for.
 async fn public_keys(gate: &PublicGate, address: ClientAddress, request: Request, next: Next) -> Response {
     let project = request.uri().path().trim_start_matches(PUBLIC_KEYS_PATH);
     if !gate.tokens.is_cached(project)

@@ -31,7 +31,7 @@ enum IfTaken {
     Replace,
 }
 
-/// Copies or moves an object to another path of its project. Runs to its end even if the caller is cancelled, because a
+/// Copies or moves an object to another path of its project. Completes even if the caller is cancelled, because a
 /// store may take minutes to copy a large object.
 ///
 /// A move copies the object, records the copy, and then deletes the object unless it was replaced in the meantime. If

@@ -86,7 +86,7 @@ impl SettleLocks {
     }
 }
 
-/// Moves the staged object that arrived first to its path, if the path is free, and deletes the others. Runs to its end
+/// Moves the staged object that arrived first to its path, if the path is free, and deletes the others. Completes
 /// even if the caller is cancelled, because a store may take minutes to copy a large object.
 pub(in super::super) async fn settle_path(state: &StorageState, project_id: &str, path: &ObjectPath) -> ApiResult<()> {
     let guard = state.settle_locks.lock(project_id, path).await;

@@ -173,7 +173,7 @@ async fn restored_login_tables_lose_what_the_archive_attached_to_them() {
 }
 
 #[tokio::test]
-async fn restored_table_with_a_generated_column_is_refused_by_name() {
+async fn restored_table_with_a_generated_column_is_refused_and_the_column_is_named() {
     let (_app, project) = start("Generated").await;
     sign_up(&project, "a@example.com").await;
     pretend_restore(&project).await;
@@ -184,7 +184,7 @@ async fn restored_table_with_a_generated_column_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn schema_of_a_backup_without_login_is_created_again() {
+async fn missing_schema_is_created_when_login_is_used() {
     let (_app, project) = start("Earlier").await;
     sign_up(&project, "a@example.com").await;
     execute(&project, "DROP SCHEMA auth CASCADE").await;

@@ -133,7 +133,7 @@ async fn failed_backup_leaves_nothing_if_the_store_is_unreachable_until_its_end(
 pub(crate) const RESTORE_STEPS: [(&str, &str); 6] = [
     ("the list of objects is read", ".objects?x-id=GetObject"),
     ("a copy is read", "GET /atlashub-platform/backup-objects/"),
-    ("a small object is brought back", "/uploads/a.txt?x-id=PutObject"),
+    ("a small object is restored", "/uploads/a.txt?x-id=PutObject"),
     ("the upload of a large object begins", "/uploads/large.bin?uploads"),
     ("the first part of a large object is sent", "/uploads/large.bin?x-id=UploadPart&partNumber=1&"),
     ("a large object is completed", "/uploads/large.bin?uploadId="),

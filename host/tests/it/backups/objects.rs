@@ -1,4 +1,4 @@
-//! Objects of projects in backups: each content is copied once, and copies are brought back, checked and swept.
+//! Objects of projects in backups: each content is copied once, and copies are restored, checked and swept.
 
 use age::{secrecy::ExposeSecret as _, x25519::Identity};
 use atlashub::{
@@ -126,7 +126,7 @@ async fn backup_without_the_option_copies_no_objects() {
 #[tokio::test]
 async fn restore_brings_back_missing_and_changed_objects_and_keeps_others() {
     let app = TestApp::builder().first_party_plugins().start().await;
-    let project = app.create_project("brought back").await;
+    let project = app.create_project("restored").await;
     for (path, bytes) in [("same.txt", b"same".as_slice()), ("gone.txt", b"gone"), ("changed.txt", b"before")] {
         upload(&project, path, bytes).await;
     }

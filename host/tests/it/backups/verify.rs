@@ -147,7 +147,7 @@ async fn platform_backup_is_verified() {
 }
 
 #[tokio::test]
-async fn differing_tables_are_named_and_backup_fails() {
+async fn verification_fails_and_names_tables_that_differ() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("differs").await;
     project.sql("CREATE TABLE items AS SELECT i FROM generate_series(1, 3) AS i; CREATE TABLE extra (x int)").await;
@@ -315,7 +315,7 @@ async fn sweep_removes_leftovers_but_keeps_running_verifications() {
         Postgres::shared().execute(&format!("CREATE ROLE {}", name(run))).await;
         Postgres::shared().execute(&format!("CREATE DATABASE {}", name(run))).await;
     }
-    // Any role can give its session the application name of a verification.
+    // Any role can give its session the application name of a verification. Such a session must not keep the leftovers.
     let project = app.create_project("Impostor").await;
     let role = format!("proj_{}_anon", project.id);
     Postgres::shared().execute(&format!("ALTER ROLE {role} PASSWORD 'impostor'")).await;
@@ -372,7 +372,11 @@ async fn command_line_verifies_without_the_platform_database() {
     let verified = ProgramVars::external(&gone).run(&["backup", "verify", id]);
     assert_eq!(verified.code, Some(0), "{verified:?}");
     assert!(verified.stdout.contains("verified") && verified.stdout.contains("99 rows"), "{verified:?}");
-    assert_eq!(state(&app, &backup).await["state"], "ready", "a missing platform database has no catalogue");
+    assert_eq!(
+        state(&app, &backup).await["state"],
+        "ready",
+        "without the platform database, the result is not recorded"
+    );
 
     let vars = ProgramVars::external(app.services.database_url.expose());
     let verified = vars.run(&["backup", "verify", id, "--json"]);

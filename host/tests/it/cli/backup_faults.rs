@@ -131,7 +131,7 @@ async fn restore_with_objects_killed_at_any_step_changes_no_row_and_can_be_repea
     let swap = "NEW.state = 'swapping' AND NEW.new_database IS NOT NULL";
     let others = [
         ("the limit of an object is raised", Moment::Change("UPDATE", "file_metadata", limit)),
-        ("an object that was brought back is recorded", Moment::Change("UPDATE", "file_metadata", stored)),
+        ("a restored object is recorded", Moment::Change("UPDATE", "file_metadata", stored)),
         ("the database is about to be replaced", Moment::Change("UPDATE", "restores", swap)),
     ];
     let bucket = format!("proj-{}", killed.project.id);

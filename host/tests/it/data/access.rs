@@ -110,7 +110,7 @@ async fn constraint_of_a_hidden_table_is_named_only_with_the_secret_key() {
         let response = check(&secret, method, path, body, (409, code)).await;
         assert_eq!(response["error"]["details"]["constraint"], constraint, "{response}");
     }
-    // Of a table that the key can access, the constraint and its columns are named.
+    // If the key can access the table, the error names the constraint and its columns.
     project.sql("alter table items disable trigger copy").await;
     let response = check(&publishable, Method::POST, "/v1/db/items", row("a"), (409, "unique_violation")).await;
     assert_eq!(response["error"]["details"], json!({ "constraint": "items_name_key", "columns": ["name"] }));
@@ -208,7 +208,7 @@ async fn row_level_security_policies_are_enforced() {
     assert!(response["error"]["message"].as_str().unwrap().contains("row-level security"), "{response}");
     assert_eq!(publishable.delete("/v1/db/todos?gt.id=0").await.1, json!({ "count": 0 }));
 
-    // The identity of a signed-in user, as the gate would create it.
+    // The identity of a signed-in user, as `RowsCaller` derives it from the gate's `Caller`.
     let service = DataService::from_ref(&app.app);
     let claims = json!({ "sub": USER, "role": "member" }).to_string();
     let recipient = Recipient::Project(&project.id);
@@ -248,7 +248,7 @@ async fn projects_do_not_see_each_others_tables() {
 }
 
 #[tokio::test]
-async fn exposed_view_that_loses_security_invoker_is_not_served() {
+async fn exposed_view_that_loses_security_invoker_is_not_served_to_the_publishable_key() {
     let app = TestApp::start().await;
     let project = app.create_project("views").await;
     project

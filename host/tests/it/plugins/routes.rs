@@ -6,7 +6,7 @@ use atlashub::{
     app::{check_all_sealed, reseal_all},
     plugins::{
         FirstParty, PluginFolder as Folder, Plugins, PluginsParts,
-        package::{PluginKey, builtin::BuiltinPlugin},
+        package::{PluginKey, embedded::EmbeddedPlugin},
         runtime::{Compiler, Engine, HostLimits, Runtime},
     },
     secrets::{MasterKey, Sealer},
@@ -223,7 +223,7 @@ async fn revoked_key_cannot_be_trusted_again() {
 fn with_first_party(app: &TestApp, author: &Author, manifest: &Value) -> Plugins {
     let bytes = component(manifest);
     let minisig = author.sign(&bytes).leak();
-    let plugin = BuiltinPlugin { name: "cleanup", wasm: bytes.leak(), minisig };
+    let plugin = EmbeddedPlugin { name: "cleanup", wasm: bytes.leak(), minisig };
     let limits = HostLimits::default();
     Plugins::new(PluginsParts {
         platform: app.app.platform().clone(),

@@ -124,7 +124,7 @@ async fn rows_beyond_the_limits_are_truncated_and_reported() {
         assert_eq!(response["rows"].as_array().unwrap().len(), rows, "{body}");
         assert_eq!((&response["truncated"], &response["rowCount"]), (&json!(truncated), &json!(rows)), "{body}");
     }
-    // A change runs to its end even if only a part of its rows is returned.
+    // A change is completed even if only a part of its rows is returned.
     run(&app, &project, json!({"sql": "CREATE TABLE t (id int)"})).await;
     let insert = json!({"sql": format!("INSERT INTO t {} RETURNING id", series(3000)), "maxRows": 5});
     let response = run(&app, &project, insert).await;

@@ -97,7 +97,7 @@ impl Tail {
     }
 }
 
-/// Receives the log of a run to its end. `is_active` is true if the run has not ended yet.
+/// Receives the log of a run until it ends. `is_active` is true if the run has not ended yet.
 pub(super) fn use_tail(run: &str, is_active: bool) -> Tail {
     let run = use_hook(|| run.to_owned());
     let is_active = use_hook(|| is_active);
@@ -131,7 +131,7 @@ async fn read_ended(run: &str, tail: Tail) {
     }
 }
 
-/// Follows the log of a run to its end. While there is no stream, reads the whole log every few seconds.
+/// Follows the log of a run until it ends. While there is no stream, reads the whole log every few seconds.
 async fn follow(run: &str, tail: Tail) {
     loop {
         let mut feed = events::follow_log(run);

@@ -41,7 +41,7 @@ pub(in crate::jobs::scheduler) struct ClaimedRow {
 /// Limits on the number of runs to claim; see `scheduler::claimer`.
 #[derive(Debug, Default)]
 pub(in crate::jobs::scheduler) struct ClaimLimits {
-    /// Number of runs of plugins with permits of their own. The names of these plugins are in `own_plugins`.
+    /// Number of runs of plugins with reserved permits. The names of these plugins are in `own_plugins`.
     pub own: usize,
     /// Number of runs of all other plugins.
     pub shared: usize,

@@ -259,7 +259,7 @@ fn hold_parts(run: &Call, memory: &mut HeldMemory, size: u64) -> Result<(), Call
     memory.resize(&run.calls, QUEUE_BYTES + parts)
 }
 
-/// Returns the bytes of a download as a stream, and a future that succeeds if the stream was read to its end. The
+/// Returns the bytes of a download as a stream, and a future that succeeds if the stream was read completely. The
 /// stream releases `permits` when it ends or is dropped.
 fn with_outcome(
     bytes: ObjectBytes,

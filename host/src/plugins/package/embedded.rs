@@ -6,7 +6,7 @@
 
 /// A signed component in this binary.
 #[derive(Debug, Clone, Copy)]
-pub struct BuiltinPlugin {
+pub struct EmbeddedPlugin {
     /// The name in the plugin's manifest. It is reserved for this plugin.
     pub name: &'static str,
     pub wasm: &'static [u8],
@@ -14,25 +14,25 @@ pub struct BuiltinPlugin {
     pub minisig: &'static str,
 }
 
-include!(concat!(env!("OUT_DIR"), "/builtin_plugins.rs"));
+include!(concat!(env!("OUT_DIR"), "/embedded_plugins.rs"));
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn builtin_plugins_are_signed_by_the_builtin_key() {
-        assert_eq!(FIRST_PARTY_KEY.is_some(), !BUILTIN.is_empty());
+    fn embedded_plugins_are_signed_by_the_first_party_key() {
+        assert_eq!(FIRST_PARTY_KEY.is_some(), !EMBEDDED.is_empty());
         let Some(key) = FIRST_PARTY_KEY else { return };
         let key = minisign_verify::PublicKey::decode(key).unwrap();
-        for plugin in BUILTIN {
+        for plugin in EMBEDDED {
             let signature = minisign_verify::Signature::decode(plugin.minisig).unwrap();
             key.verify(plugin.wasm, &signature, false).unwrap();
         }
     }
 
     #[test]
-    fn builtin_names_are_sorted_and_unique() {
-        assert!(BUILTIN.windows(2).all(|pair| pair[0].name < pair[1].name));
+    fn names_of_embedded_plugins_are_sorted_and_unique() {
+        assert!(EMBEDDED.windows(2).all(|pair| pair[0].name < pair[1].name));
     }
 }
