@@ -101,9 +101,15 @@ pub(super) async fn update_current_user(
             // The token is created before the response, so that a later sign-out cancels it, and also for an address
             // that another user has, so that the time of the response does not depend on that.
             let (purpose, session) = (Purpose::ChangeEmail, Some(session));
-            let token = mailed_tokens::create(&state.database, project, &user, purpose, &email, session).await?;
-            let token = token.ok_or_else(session_ended)?;
-            mail_email_change(state, caller, &settings, updated.user.clone(), (email, token));
+            let token = mailed_tokens::create(&state.database, project, &user, purpose, &email, session).await;
+            match token.and_then(|token| token.ok_or_else(session_ended)) {
+                Ok(token) => mail_email_change(state, caller, &settings, updated.user.clone(), (email, token)),
+                // The new password is already stored, so the request has not failed.
+                Err(error) if hash.is_some() => {
+                    tracing::error!(project, cause = error.cause(), "a link to a new address was not created");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(updated.user)
     })

@@ -213,15 +213,15 @@ impl Exchanged {
     }
 }
 
-/// Returns the user of a token whose session still exists, even if the token can't be used any more.
-pub(super) async fn user_of_token(
+/// Returns the user of an unused token whose session still exists, even if the token has expired.
+pub(super) async fn user_of_unused_token(
     database: &AuthDatabase,
     project: &str,
     hash: &[u8; 32],
 ) -> ApiResult<Option<String>> {
     let statement = read(
         "SELECT s.user_id::pg_catalog.text AS id FROM auth.refresh_tokens t JOIN auth.sessions s ON s.id = t.session_id
-         WHERE t.hash = $1::pg_catalog.bytea",
+         WHERE t.hash = $1::pg_catalog.bytea AND t.used_at IS NULL",
     )
     .bind_bytes(hash);
     database.rows(project, &statement).await?.first().map(|row| column(row, "id")).transpose()

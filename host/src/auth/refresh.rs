@@ -39,8 +39,9 @@ pub(super) async fn refresh(
     let _charged = state.limits.begin(Attempt::Refresh, caller, client.address, None)?;
     let token = RefreshToken::received(token);
     // The account is charged before the exchange. A refused exchange would use the token, and the client would lose its
-    // session if it tried again after the grace.
-    if let Some(user) = queries::user_of_token(&state.database, project, &token.hash()).await? {
+    // session if it tried again after the grace. A used token is not charged yet: the limit must not delay the end of a
+    // session whose token was stolen.
+    if let Some(user) = queries::user_of_unused_token(&state.database, project, &token.hash()).await? {
         state.limits.charge_account(Attempt::Refresh, project, &user)?;
     }
     let open = exchange(state, project, settings.refresh_token_days, client, &token).await?;
@@ -61,7 +62,10 @@ async fn exchange(
         return Ok(open(exchanged, successor));
     }
     match queries::used_token(&state.database, project, &token.hash(), GRACE_SECONDS).await? {
-        Some(UsedToken { exchanged, salt, is_within_grace: true }) => Ok(open(exchanged, token.successor(&salt)?)),
+        Some(UsedToken { exchanged, salt, is_within_grace: true }) => {
+            state.limits.charge_account(Attempt::Refresh, project, &exchanged.user.user.id)?;
+            Ok(open(exchanged, token.successor(&salt)?))
+        }
         Some(UsedToken { exchanged: Exchanged { user, session, .. }, .. }) => {
             queries::end_session(&state.database, project, &session).await?;
             let mut entry = user_event("auth.refresh_reuse", project, &user.user, client);

@@ -157,7 +157,7 @@ mod tests {
         check(r#"[[1],[2,3],null,"x"]"#, &array(JsonInput::Json), r#""{\"[1]\",\"[2,3]\",NULL,\"\\\"x\\\"\"}""#);
         check("[]", &array(JsonInput::Json), r#""{}""#);
         let attributes = [("n".to_owned(), JsonInput::Native), ("h".to_owned(), JsonInput::Hstore)];
-        let composite = JsonInput::Composite(attributes.to_vec());
+        let composite = JsonInput::Composite(attributes.into());
         check(r#"{"n":1.0,"h":{"a":true}}"#, &composite, r#"{"n":1.0,"h":"\"a\"=>\"true\""}"#);
         check("{}", &composite, "{}");
         check("null", &composite, "null");
@@ -171,9 +171,9 @@ mod tests {
 
     #[test]
     fn unknown_members_of_composite_values_are_refused() {
-        let inner = JsonInput::Composite(vec![("a".to_owned(), JsonInput::Json)]);
+        let inner = JsonInput::Composite([("a".to_owned(), JsonInput::Json)].into());
         let outer = [("n".to_owned(), JsonInput::Native), ("i".to_owned(), JsonInput::Array(Box::new(inner)))];
-        let outer = JsonInput::Composite(outer.to_vec());
+        let outer = JsonInput::Composite(outer.into());
         let refusal = |json: &str| convert(json, &outer).unwrap_err().into_owned();
         assert_eq!(refusal(r#"{"N":1}"#), "unknown member `N`. Supported: n, i");
         assert_eq!(refusal(r#"{"n":1,"i":[{"a":{"b":1}},{"b":1}]}"#), "unknown member `b`. Supported: a");

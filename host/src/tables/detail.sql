@@ -38,7 +38,8 @@ SELECT json_build_object(
     'estimatedRows', CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint
                           WHEN c.relkind <> 'r' OR pg_relation_size(c.oid) > 1048576 THEN NULL
                           WHEN pg_relation_size(c.oid) = 0 THEN 0
-                          ELSE nullif(pg_stat_get_live_tuples(c.oid), 0) END,
+                          WHEN pg_stat_get_live_tuples(c.oid) >= pg_relation_size(c.oid) / 8192
+                          THEN pg_stat_get_live_tuples(c.oid) END,
     'totalBytes', CASE WHEN c.relkind IN ('v', 'f') THEN 0 ELSE pg_total_relation_size(c.oid) END,
     'indexBytes', CASE WHEN c.relkind IN ('v', 'f') THEN 0 ELSE pg_indexes_size(c.oid) END,
     'columns', (

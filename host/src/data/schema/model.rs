@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    sync::Arc,
 };
 
 use api_types::TableKind;
@@ -119,7 +120,7 @@ pub enum JsonInput {
     /// An array whose elements Postgres would not convert, or not check.
     Array(Box<Self>),
     /// A composite type, with the conversion of each attribute.
-    Composite(Vec<(String, Self)>),
+    Composite(Arc<[(String, Self)]>),
 }
 
 /// The kind of a column's values, as filters distinguish them.

@@ -1,6 +1,9 @@
 //! The properties of a type that the planner needs, derived from the catalogue's description of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+};
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -52,15 +55,21 @@ pub(super) struct CatalogueType {
 }
 
 /// The types of one catalogue, by oid.
-pub(super) struct Types(HashMap<u32, CatalogueType>);
+pub(super) struct Types {
+    types: HashMap<u32, CatalogueType>,
+    /// The conversions of composite types that were already derived, by oid. A type can contain another type several
+    /// times, and each of these several others, so a copy per use could need any amount of memory.
+    composites: RefCell<HashMap<u32, JsonInput>>,
+}
 
 impl Types {
     pub(super) fn new(types: Vec<CatalogueType>) -> Self {
-        Self(types.into_iter().map(|data_type| (data_type.oid, data_type)).collect())
+        let types = types.into_iter().map(|data_type| (data_type.oid, data_type)).collect();
+        Self { types, composites: RefCell::default() }
     }
 
     pub(super) fn get(&self, oid: u32) -> anyhow::Result<&CatalogueType> {
-        self.0.get(&oid).with_context(|| format!("load.sql did not return type {oid}"))
+        self.types.get(&oid).with_context(|| format!("load.sql did not return type {oid}"))
     }
 
     pub(super) fn class(&self, data_type: &CatalogueType) -> anyhow::Result<TypeClass> {
@@ -146,10 +155,16 @@ impl Types {
         Ok(match (data_type.kind, data_type.category) {
             ('d', _) => self.json_input(self.get(data_type.base)?)?,
             ('c', _) => {
+                if let Some(known) = self.composites.borrow().get(&data_type.oid) {
+                    return Ok(known.clone());
+                }
                 let attribute = |(name, oid): &(String, u32)| -> anyhow::Result<(String, JsonInput)> {
                     Ok((name.clone(), self.json_input(self.get(*oid)?)?))
                 };
-                JsonInput::Composite(data_type.attributes.iter().map(attribute).collect::<anyhow::Result<_>>()?)
+                let attributes: Vec<_> = data_type.attributes.iter().map(attribute).collect::<anyhow::Result<_>>()?;
+                let input = JsonInput::Composite(attributes.into());
+                self.composites.borrow_mut().insert(data_type.oid, input.clone());
+                input
             }
             (_, 'A') => match self.json_input(self.get(data_type.element)?)? {
                 JsonInput::Native => JsonInput::Native,

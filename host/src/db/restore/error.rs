@@ -61,8 +61,9 @@ impl RestoreError {
 
     /// Converts the message of a failed `pg_restore`.
     pub(super) fn from_program(message: String) -> Self {
-        if message.contains(NO_SPACE) {
-            tracing::warn!(message, "pg_restore failed because the disk of the Postgres server is full");
+        // Postgres says what it could not do, and why. A function of the archive can raise an error that only quotes
+        // the reason.
+        if message.lines().any(|line| line.contains("could not ") && line.ends_with(NO_SPACE)) {
             return Self::DiskFull;
         }
         Self::Failed(message)

@@ -326,6 +326,10 @@ async fn invalid_manifests_are_not_listed() {
             .unwrap();
         assert_eq!(listed(&app, &project).await.len(), 0, "{text}");
     }
+    // The other fields of these manifests are valid.
+    let valid = Bytes::from(with("serverVersion", json!("1")));
+    app.app.store().put_small(PLATFORM_BUCKET, &backup.manifest_key, "a/b", valid).await.unwrap();
+    assert_eq!(listed(&app, &project).await.len(), 1);
 }
 
 #[tokio::test]

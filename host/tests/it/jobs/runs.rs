@@ -285,6 +285,7 @@ async fn retry_that_disabling_its_job_did_not_see_is_cancelled_when_it_is_due() 
         .execute(app.app.platform())
         .await
         .unwrap();
+    sqlx::query("SELECT pg_notify('atlashub_jobs', 'queued')").execute(app.app.platform()).await.unwrap();
     let retry = app.runs_of(&job).await[0]["id"].as_str().unwrap().to_owned();
     let ended = app.until_run(&retry, "cancelled").await;
     assert_eq!(ended["errorText"], "the job was disabled", "{ended}");
