@@ -135,7 +135,7 @@ impl Connection {
         statement: &Statement,
         rows: &mut dyn RowSink,
     ) -> Result<(), DbError> {
-        let in_flight = InFlight::begin(self, statement.writes);
+        let in_flight = InFlight::begin(self, 1, statement.writes);
         let result = match self.prepare_and_run(claims, statement, rows).await {
             Attempt { is_stale: true, .. } => {
                 self.statements().pop(&statement.text);
@@ -344,22 +344,23 @@ pub(super) struct Outcome {
     pub(super) is_clean: bool,
 }
 
-/// Counts a statement as in flight until dropped, including when the statement's future is dropped.
+/// Counts statements as in flight until dropped, including when their future is dropped.
 struct InFlight<'a> {
     connection: &'a Connection,
+    count: u32,
     writes: bool,
     started_ms: u64,
     finished: bool,
 }
 
 impl<'a> InFlight<'a> {
-    fn begin(connection: &'a Connection, writes: bool) -> Self {
-        let started_ms = connection.now_ms();
-        if connection.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
+    fn begin(connection: &'a Connection, count: usize, writes: bool) -> Self {
+        let (started_ms, count) = (connection.now_ms(), count as u32);
+        if connection.in_flight.fetch_add(count, Ordering::Relaxed) == 0 {
             connection.progress_at.store(started_ms, Ordering::Relaxed);
         }
         connection.writes_in_flight.fetch_add(u32::from(writes), Ordering::Relaxed);
-        Self { connection, writes, started_ms, finished: false }
+        Self { connection, count, writes, started_ms, finished: false }
     }
 
     fn finish(mut self) {
@@ -370,7 +371,7 @@ impl<'a> InFlight<'a> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let connection = self.connection;
-        connection.in_flight.fetch_sub(1, Ordering::Relaxed);
+        connection.in_flight.fetch_sub(self.count, Ordering::Relaxed);
         connection.writes_in_flight.fetch_sub(u32::from(self.writes), Ordering::Relaxed);
         if self.finished {
             connection.progress_at.store(connection.now_ms(), Ordering::Relaxed);

@@ -66,7 +66,7 @@ impl Connection {
         self: &Arc<Self>,
         statements: &[Statement],
     ) -> Result<Vec<WrittenRows>, NoResults> {
-        let in_flight = InFlight::begin(self, true);
+        let in_flight = InFlight::begin(self, 1, true);
         let prepared = self.prepare_together(statements).await?;
         let mut rows = vec![Vec::new(); statements.len()];
         let runs = prepared
@@ -90,7 +90,7 @@ impl Connection {
         self: &Arc<Self>,
         reads: &mut [UserRead<'_>],
     ) -> Result<(), NoResults> {
-        let in_flight = InFlight::begin(self, false);
+        let in_flight = InFlight::begin(self, reads.len(), false);
         // Each read follows its claims, so that it runs with no others.
         let (mut statements, mut sinks) = (Vec::new(), Vec::<&mut dyn RowSink>::new());
         let mut no_rows = vec![NoRows; reads.len()];

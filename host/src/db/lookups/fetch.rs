@@ -1,11 +1,21 @@
 //! Runs lookups on a project's connections.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures_util::future::try_join_all;
+use tokio::time::timeout;
 use tokio_postgres::Row;
 
 use super::{Budget, ShapeName, SharedResults};
 use crate::db::{DbError, DbRole, LookupKey, ProjectPools, RowSink, Statement, connection::UserRead};
+
+/// Maximum number of users whose lookups share a transaction. Postgres runs their statements one after the other, so
+/// more would wait longer for each other than they save.
+const MAX_USERS: usize = 16;
+
+/// Maximum time for a transaction of several users, in which the statement of one user may take long. After it, each
+/// lookup is sent again, alone. Longer than the time after which the connection is retired.
+const MAX_DURATION: Duration = Duration::from_millis(300);
 
 /// What the statement of a lookup needs.
 #[derive(Clone)]
@@ -68,8 +78,8 @@ impl ProjectPools {
         }
     }
 
-    /// Runs the lookups of several users in one transaction. Returns the row of each lookup, by its position, or an empty
-    /// list if each lookup must be sent again, alone.
+    /// Runs the lookups of several users in transactions that they share. Returns the row of each lookup, by its
+    /// position, or an empty list if each lookup must be sent again, alone.
     async fn fetch_of_users(
         &self,
         project: &str,
@@ -96,8 +106,12 @@ impl ProjectPools {
         });
         // Without claims, a statement would run with those of the user before it.
         let Some(mut reads) = reads.collect::<Option<Vec<_>>>() else { return Ok(Vec::new()) };
-        let connection = self.shared_connection(project, role, false).await?;
-        if connection.fetch_reads_together(&mut reads).await.is_err() {
+        let transactions = reads.chunks_mut(MAX_USERS).map(async |reads| {
+            let connection = self.shared_connection(project, role, false).await?;
+            let result = timeout(MAX_DURATION, connection.fetch_reads_together(reads)).await;
+            Ok::<_, DbError>(result.is_ok_and(|result| result.is_ok()))
+        });
+        if !try_join_all(transactions).await?.into_iter().all(|is_complete| is_complete) {
             return Ok(Vec::new());
         }
         drop(reads);

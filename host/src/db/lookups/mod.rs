@@ -7,7 +7,7 @@
 //!
 //! - The leader sends the keys of all lookups in one statement, and distributes the rows.
 //! - Lookups of different users need different claims. The leader sends one statement per user, each after the claims
-//!   of the user, and all of them as one transaction in one round trip.
+//!   of the user, and many of them as one transaction in one round trip.
 //! - If a statement of a batch fails, each lookup of the batch is sent again, alone, so that an error is always that of
 //!   the lookup itself. Lookups of this shape then share nothing for a while.
 //! - If a batch takes too long, each follower stops waiting and is sent again, alone. The leader continues to wait for
@@ -194,7 +194,17 @@ impl<K: Clone, R> Lookups<K, R> {
             Waited::Turn(turn) => Some(turn),
             Waited::Released => None,
             // The lookup changes nothing, so it can be sent again.
-            Waited::Taken(turn) => timeout(self.timeouts.shared, turn).await.ok()?.ok(),
+            Waited::Taken(turn) => match timeout(self.timeouts.shared, turn).await {
+                Ok(turn) => turn.ok(),
+                Err(_) => {
+                    // A batch of several users saves round trips, but no work of Postgres. So when Postgres is slow,
+                    // it would only make lookups wait for each other.
+                    if shape.has_claims {
+                        self.pause(shape);
+                    }
+                    None
+                }
+            },
         }
     }
 
