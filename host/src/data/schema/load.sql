@@ -176,6 +176,10 @@ SELECT pg_catalog.json_build_object(
         FROM pg_catalog.pg_constraint k
         WHERE k.contype = 'f'
           AND k.conrelid IN (SELECT oid FROM rel) AND k.confrelid IN (SELECT oid FROM rel)
+          -- A key with PERIOD (Postgres 18) refers to all rows whose ranges cover its own, so a join of equal columns
+          -- finds none of them. Earlier versions lack the column.
+          AND pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.->>) 'conperiod'::pg_catalog.text
+              IS DISTINCT FROM 'true'::pg_catalog.text
           -- Postgres repeats a reference to a partitioned table for each of its partitions.
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint p WHERE p.oid = k.conparentid
           AND p.conrelid = k.conrelid)),

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp, TestProject};
+use crate::support::{Client, TestApp, TestProject, major_version};
 
 const SCHEMA: &str = "
     create table parent (id int primary key, name text, kid int);
@@ -168,4 +168,27 @@ async fn choices_between_foreign_keys_of_one_column_can_be_used() {
         let (status, body) = secret.get(&format!("/v1/db/kid?select=id,{item}&eq.id=1")).await;
         assert_eq!((status, &body["rows"][0]["parent"]), (StatusCode::OK, &json!({ "name": "p1" })), "{item}: {body}");
     }
+}
+
+#[tokio::test]
+async fn foreign_keys_with_a_period_are_not_embedded() {
+    if major_version() < 18 {
+        return;
+    }
+    let app = TestApp::start().await;
+    let project = app.create_project("periods").await;
+    project
+        .sql(
+            "create table prices (item int4range, valid daterange, primary key (item, valid without overlaps));
+             create table orders (id int primary key, item int4range, valid daterange,
+                 foreign key (item, period valid) references prices (item, period valid));
+             insert into prices values ('[1,2)', '[2026-01-01,2026-02-01)'), ('[1,2)', '[2026-02-01,2026-03-01)');
+             insert into orders values (1, '[1,2)', '[2026-01-15,2026-02-15)');",
+        )
+        .await;
+    let secret = project.secret();
+    let (status, error) = secret.get("/v1/db/orders?select=id,prices(valid)").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{error}");
+    let (status, body) = secret.get("/v1/db/orders?select=id").await;
+    assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1 }])), "{body}");
 }
