@@ -41,8 +41,8 @@ async fn refresh_above_the_accounts_limit_leaves_the_token_unused() {
     let app = TestApp::builder().var("ATLASHUB_RATE_LIMIT_PUBLISHABLE", "0").start().await;
     let project = app.create_project("Refresh limit").await;
     enable(&project).await;
-    let mut session = sign_up(&project, "a@example.com").await;
-    let mut exchanged = 0;
+    let first = sign_up(&project, "a@example.com").await;
+    let (mut session, mut exchanged) = (first.clone(), 0);
     let (status, error) = loop {
         let (status, body) = refresh(&project, token(&session)).await;
         if status != StatusCode::OK {
@@ -53,6 +53,11 @@ async fn refresh_above_the_accounts_limit_leaves_the_token_unused() {
     };
     assert_eq!((status, code(&error)), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "{error}");
     assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.refresh_tokens").await, exchanged + 1);
+    // The limit does not keep a session whose token was stolen.
+    age_used_tokens(&project, 60).await;
+    let (status, error) = refresh(&project, token(&first)).await;
+    assert_eq!((status, code(&error)), (StatusCode::UNAUTHORIZED, "invalid_refresh_token"), "{error}");
+    assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.sessions").await, 0);
 }
 
 #[tokio::test]
