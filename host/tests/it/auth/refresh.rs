@@ -110,7 +110,7 @@ async fn token_used_again_after_the_grace_ends_the_whole_session() {
 async fn expired_unknown_and_foreign_tokens_are_refused() {
     let (app, project) = start("Refused").await;
     let other = app.create_project("Other").await;
-    super::enable(&other).await;
+    enable(&other).await;
     let session = sign_up(&project, "a@example.com").await;
     for wrong in [serde_json::json!("ah_ref_unknown"), serde_json::json!(""), session["session"]["accessToken"].clone()]
     {

@@ -146,7 +146,7 @@ mod tests {
             detail.policies.first().map(|policy| consequence(policy, &detail)).unwrap_or_default()
         };
         assert_eq!(
-            without(&[own.clone()], "write", "policies"),
+            without(std::slice::from_ref(&own), "write", "policies"),
             "Without another policy, signed-in users can no longer read, insert, change or delete rows of this table."
         );
         assert_eq!(
@@ -156,7 +156,7 @@ mod tests {
         let other = "Callers then reach only rows that other policies allow.";
         assert_eq!(without(&[reads.clone(), policy("all", "all", &everyone)], "write", "all"), other);
         let closed = "Browsers and signed-in users have no access to the table, so nothing changes for them now.";
-        assert_eq!(without(&[reads.clone()], "none", "none"), closed);
+        assert_eq!(without(std::slice::from_ref(&reads), "none", "none"), closed);
         let restrictive = json!({ "name": "own only", "command": "all", "permissive": false, "roles": ["public"],
                                   "callers": everyone, "using": "(a = 1)", "check": null });
         let more = "Callers then also reach the rows that this policy excludes, if other policies allow them.";
