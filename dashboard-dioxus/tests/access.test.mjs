@@ -115,11 +115,16 @@ test("policies are created, changed and deleted in dialogs that show their SQL",
   };
   const saved = async () => (await admin("GET", `/projects/${project.id}/table?name=notes`)).policies;
 
+  const newPolicyHasFocus = () => eventually(
+    () => button(page, "New policy").evaluate((element) => element === document.activeElement), "the focus");
+
   await button(page, "New policy").click();
   assert.ok(await button(page, "Create policy").isDisabled());
+  await shows("-- Fill in the required fields.");
   await field("Name").fill('own "rows"');
   await dialog("New policy").getByRole("checkbox", { name: "Signed-in users" }).check();
-  assert.ok(!(await dialog("New policy").getByRole("checkbox", { name: "Everyone" }).isChecked()));
+  const everyone = dialog("New policy").getByRole("checkbox", { name: "Everyone" });
+  await eventually(async () => !(await everyone.isChecked()), "the other role alone");
   await field("USING").fill("nobody = 1");
   await shows('create policy "own ""rows""" on "notes"');
   await button(page, "Create policy").click();
@@ -139,8 +144,11 @@ test("policies are created, changed and deleted in dialogs that show their SQL",
   await field("Name").fill("own rows");
   await dialog("Edit policy").getByRole("combobox", { name: "Command" }).selectOption("All");
   await shows('drop policy "own ""rows""" on "notes";');
+  await shown(dialog("Edit policy").getByRole("note").getByText("which removes its comment if it has one"));
   await button(page, "Save policy").click();
   await hidden(dialog("Edit policy"));
+  // The menu that opened the dialog is gone with the old name.
+  await newPolicyHasFocus();
   await shown(page.getByText("Signed-in users: read, insert, change and delete, rows limited by 1 policy."));
   await act("own rows", "Edit policy");
   await field("WITH CHECK").fill("id > 0");
@@ -159,6 +167,7 @@ test("policies are created, changed and deleted in dialogs that show their SQL",
   await expectAccessible(page);
   await button(page, "Delete policy").click();
   await hidden(dialog("Delete policy"));
+  await newPolicyHasFocus();
   await hidden(page.getByRole("region", { name: "Policies" }));
   assert.deepEqual(await saved(), []);
 });
@@ -177,6 +186,108 @@ test("a policy that was typed but not saved is kept until it is cancelled", asyn
   await button(page, "Cancel").click();
   await button(page, "New policy").click();
   assert.equal(await name.inputValue(), "");
+});
+
+test("a policy without a role names the error at the roles", async (t) => {
+  const project = await createProject("access", ["create table books (id int primary key)"]);
+  const page = await openAccess(t, project, "books");
+  await button(page, "New policy").click();
+  const roles = page.getByRole("dialog", { name: "New policy" }).getByRole("group", { name: "Roles" });
+  assert.equal(await roles.getAttribute("aria-invalid"), null);
+  await roles.getByRole("checkbox", { name: "Everyone" }).uncheck();
+  const error = roles.getByRole("alert");
+  await shown(error.getByText("Choose at least one role."));
+  assert.equal(await roles.getAttribute("aria-describedby"), await error.getAttribute("id"));
+  await expectAccessible(page);
+});
+
+test("the form of a policy warns before it opens a table for writing or takes access away", async (t) => {
+  const project = await createProject("access", [
+    "create table books (id int primary key)", "alter table books enable row level security",
+    "create policy reads on books for select using (true)",
+  ]);
+  await expose(project, "books", { publishable: "write", signedIn: "write" });
+  const page = await openAccess(t, project, "books");
+  const dialog = page.getByRole("dialog");
+  const role = (name) => dialog.getByRole("checkbox", { name });
+  await button(page, "New policy").click();
+  await dialog.getByRole("combobox", { name: "Command" }).selectOption("All");
+  await dialog.getByRole("textbox", { name: "USING", exact: true }).fill("true");
+  const opens = dialog.getByRole("note").filter({
+    hasText: "The condition is true: anyone with the publishable key can then insert, change or delete any row",
+  });
+  await shown(opens);
+  await expectAccessible(page);
+  await role("Signed-in users").check();
+  await hidden(opens);
+  await button(page, "Cancel").click();
+  await hidden(dialog);
+
+  await button(page, "Actions for reads").click();
+  await page.getByRole("menuitem", { name: "Edit policy" }).click();
+  const loses = dialog.getByRole("note").filter({
+    hasText: "browsers with the publishable key can no longer read rows of this table",
+  });
+  assert.equal(await loses.count(), 0);
+  await role("Signed-in users").check();
+  await shown(loses);
+});
+
+test("a policy that has changed since its dialog was opened is not overwritten", async (t) => {
+  const project = await createProject("access", [
+    "create table books (id int primary key)", "alter table books enable row level security",
+    "create policy some on books for select using (id > 1)",
+  ]);
+  const page = await openAccess(t, project, "books");
+  const dialog = page.getByRole("dialog");
+  const open = async (act) => {
+    await button(page, "Actions for some").click();
+    await page.getByRole("menuitem", { name: act }).click();
+    await shown(dialog);
+  };
+  const alter = (condition) =>
+    admin("POST", `/projects/${project.id}/sql`, { sql: `alter policy some on books using (${condition})` });
+  const using = async () => (await admin("GET", `/projects/${project.id}/table?name=books`)).policies[0]?.using;
+  const changed = dialog.getByRole("alert").getByText("The policy has changed meanwhile.");
+
+  await open("Edit policy");
+  await dialog.getByRole("textbox", { name: "USING", exact: true }).fill("id > 2");
+  await alter("id > 3");
+  await button(page, "Save policy").click();
+  await shown(changed);
+  assert.equal(await using(), "(id > 3)");
+  await button(page, "Cancel").click();
+  await hidden(dialog);
+  await open("Delete policy");
+  await alter("id > 4");
+  await button(page, "Delete policy").click();
+  await shown(changed);
+  assert.equal(await using(), "(id > 4)");
+});
+
+test("a dialog stays open until Postgres has run its statement", async (t) => {
+  const project = await createProject("access", [
+    "create table books (id int primary key)", "alter table books enable row level security",
+    "create policy some on books for select using (id > 1)",
+  ]);
+  const page = await openAccess(t, project, "books");
+  const dialog = page.getByRole("dialog", { name: "Delete policy" });
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  t.after(() => release());
+  await page.route(`**/admin/v1/projects/${project.id}/sql`, async (route) => {
+    await held;
+    await route.continue();
+  });
+  await button(page, "Actions for some").click();
+  await page.getByRole("menuitem", { name: "Delete policy" }).click();
+  await button(page, "Delete policy").click();
+  await eventually(() => button(page, "Cancel").isDisabled(), "the request");
+  await page.keyboard.press("Escape");
+  assert.ok(await dialog.isVisible());
+  release();
+  await shown(page.getByText("Policy deleted"));
+  await hidden(dialog);
 });
 
 test("row-level security is switched on in a dialog, and the page says which step is missing", async (t) => {

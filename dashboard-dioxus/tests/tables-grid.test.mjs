@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admin, button, createProject, eventually, hidden, shown } from "./support.mjs";
-import { cell, copied, grid, openTable, rowsOf, unsaved } from "./tables-support.mjs";
+import { cell, copied, grid, openTable, rowsOf, unsaved, withTables } from "./tables-support.mjs";
 
 const withNotes = () => createProject("notes", [
   "create table notes (id int primary key, body text, size int, tag text)",
@@ -87,6 +87,44 @@ test("one copied value fills the selected cells, as one step", async (t) => {
   await hidden(unsaved(page));
   const rows = await rowsOf(project, "notes");
   assert.deepEqual(rows.map(({ body, size }) => [body, size]), [["9", 9], ["9", 9], ["9", 9]]);
+});
+
+test("one value fills neither keys of several rows nor identities, and the page says so", async (t) => {
+  const project = await createProject("notes", [
+    "create table notes (id int primary key, number int generated always as identity, body text)",
+    "insert into notes (id, body) values (1, 'one'), (2, 'two')",
+  ]);
+  const page = await openTable(t, project, { table: "notes", order: "id" });
+  await page.evaluate(() => navigator.clipboard.writeText("9"));
+  await at(page, 0, 0).click();
+  await at(page, 1, 2).click({ modifiers: ["Shift"] });
+  await page.keyboard.press("Control+v");
+  await shown(unsaved(page).getByText("2 changes in 2 rows"));
+  await shown(page.getByText("4 cells can't be changed and were left out."));
+  await at(page, 0, 1).click();
+  await page.keyboard.press("Control+v");
+  await shown(page.getByText("None of these cells can be changed."));
+  // The key of one row can be changed.
+  await at(page, 0, 0).click();
+  await page.keyboard.press("Control+v");
+  await shown(unsaved(page).getByText("3 changes in 2 rows"));
+  await page.keyboard.press("Control+s");
+  await hidden(unsaved(page));
+  const rows = await rowsOf(project, "notes");
+  assert.deepEqual(rows.map(({ id, body }) => [id, body]), [[2, "9"], [9, "9"]]);
+});
+
+test("one value for more cells than can be filled at once changes nothing", async (t) => {
+  const page = await openTable(t, await withTables("long"), { table: "long_list", order: "id", limit: "1000" });
+  await page.evaluate(() => navigator.clipboard.writeText("9"));
+  await grid(page, "long_list").locator('tr[data-row="0"] > td[data-column="1"]').click();
+  await page.keyboard.press("Control+a");
+  for (const key of ["Control+v", "Control+Backspace"]) {
+    await page.keyboard.press(key);
+    await shown(page.getByText(/At most 10.000 cells can be filled at once\. Nothing was changed\./));
+    await drawn(page);
+    await hidden(unsaved(page));
+  }
 });
 
 /** Resolves once the page has drawn what the last event changed. */

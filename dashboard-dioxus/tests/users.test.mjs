@@ -57,7 +57,7 @@ test("login is off at first and can be turned on", async (t) => {
   const page = await openPage(t);
   await page.goto(usersOf(id));
   await shown(page.getByText("End-user login is off for this project"));
-  await shown(page.getByText("Turning it on also opens sign-up"));
+  await shown(page.getByText("Sign-up is open at first"));
   await button(page, "Turn on").click();
   await shown(page.getByText("No users yet"));
   assert.equal((await admin("GET", `/projects/${id}/auth`)).enabled, true);

@@ -1,4 +1,5 @@
-//! Moves the focus to the grid of a table after a form has created something in it.
+//! Moves the focus after a change: to the grid of a table in which a form has created something, or to another element
+//! if the one that opened the dialog is gone.
 
 use gloo_timers::future::TimeoutFuture;
 use wasm_bindgen::JsCast as _;
@@ -34,6 +35,23 @@ pub(super) fn focus_grid(table: &str, is_empty: bool) {
             let found = grid.and_then(|grid| grid.query_selector(selector).ok().flatten());
             if let Some(element) = found.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
                 let _ = element.focus();
+                return;
+            }
+        }
+    });
+}
+
+/// Focuses an element behind a dialog as soon as the dialog is closed, or the content of the page if there is no such
+/// element.
+pub(super) fn focus_behind_dialog(selector: &'static str) {
+    dioxus::core::spawn_forever(async move {
+        for _ in 0..MAX_LOOKS {
+            // The dialog first returns the focus to the element that opened it.
+            TimeoutFuture::new(INTERVAL_MS).await;
+            if dom::find("dialog[open]").is_none() {
+                if !dom::focus(selector) {
+                    dom::focus("#main-content");
+                }
                 return;
             }
         }

@@ -300,7 +300,7 @@ pub(super) fn Policies(
                             {policy.check.clone().unwrap_or_default()}
                         }
                         if let Some(dialog) = dialog {
-                            td { class: "acts", PolicyMenu { policy: policy.clone(), dialog } }
+                            td { class: "acts", PolicyMenu { policy: policy.name.clone(), dialog } }
                         }
                     }
                 }

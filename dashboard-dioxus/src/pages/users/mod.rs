@@ -101,9 +101,9 @@ fn TurnedOff(project: String, on_enabled: EventHandler<()>) -> Element {
     rsx! {
         Empty {
             title: "End-user login is off for this project",
-            text: "Turn it on, and people can sign up and sign in to your app. Policies decide which rows they reach. \
-                Sign-up is open at first: anybody with your publishable key can create an account. You can close \
-                sign-up under Settings.",
+            text: "Turn it on, and people can sign up and sign in to your app. On tables with row-level security, \
+                policies decide which rows they reach. Sign-up is open at first: anybody with your publishable key \
+                can create an account. You can close sign-up under Settings.",
             help: "users",
             button {
                 class: "btn btn-primary",

@@ -12,6 +12,9 @@ use crate::{
     value::{Text, tab_separated},
 };
 
+/// Maximum number of cells that one value fills. Each of them is staged, so that the owner can undo it.
+const MAX_FILLED_CELLS: usize = 10_000;
+
 thread_local! {
     /// The cells that were copied last. The clipboard only has their text, in which `NULL` is like the empty text, and
     /// a value with several lines is like several rows.
@@ -77,8 +80,7 @@ pub(super) fn copy(state: State) {
 pub(super) fn paste(state: State, event: &ClipboardEvent) {
     let extent = state.extent();
     let cursor = state.cursor.peek().within(extent);
-    let source = state.source.peek().clone();
-    if state.edit.peek().is_some() || cursor.in_header || !selected(cursor).any(|cell| source.can_change(cell)) {
+    if state.edit.peek().is_some() || cursor.in_header || extent.rows == 0 {
         return;
     }
     let Some(rows) = pasted_text(event).and_then(|text| pasted_rows(&text, COPIED.with_borrow(Clone::clone).as_ref()))
@@ -86,14 +88,54 @@ pub(super) fn paste(state: State, event: &ClipboardEvent) {
         return;
     };
     event.prevent_default();
+    if one_value(&rows).is_some() && !can_fill(cursor) {
+        return;
+    }
     let changes = changes(cursor, rows);
-    let all = changes.len();
     let is_inside = |(at, _): &CellChange| at.row < extent.rows && at.column < extent.columns;
-    let inside: Vec<CellChange> = changes.into_iter().filter(is_inside).collect();
-    let refused = all - inside.len() + source.stage(inside);
-    if refused > 0 {
-        let values = text::count(refused as i64, "value was", "values were");
-        messages::show_failure(format!("{values} not pasted: no editable cell at the target."));
+    let (inside, outside): (Vec<CellChange>, Vec<CellChange>) = changes.into_iter().partition(is_inside);
+    let cells = inside.len();
+    let source = state.source.peek().clone();
+    let refused = source.stage(inside);
+    if let Some(message) = left_out(cells, refused, outside.len()) {
+        messages::show_failure(message);
+    }
+}
+
+/// Returns whether the selected cells are few enough to be filled with a value. Shows a message if not.
+pub(super) fn can_fill(cursor: Cursor) -> bool {
+    let is_possible = cursor.rows().count().saturating_mul(cursor.columns().count()) <= MAX_FILLED_CELLS;
+    if !is_possible {
+        let most = text::number(MAX_FILLED_CELLS as i64);
+        messages::show_failure(format!("At most {most} cells can be filled at once. Nothing was changed."));
+    }
+    is_possible
+}
+
+/// Returns what was not pasted: values for cells that `refused` them, and values `outside` of the grid. `cells` is the
+/// number of cells that values were pasted into. `None` if every value was pasted.
+fn left_out(cells: usize, refused: usize, outside: usize) -> Option<String> {
+    if cells > 0 && refused == cells {
+        return Some("None of these cells can be changed.".to_owned());
+    }
+    let sentences = [
+        (refused, "cell can't be changed and was left out.", "cells can't be changed and were left out."),
+        (
+            outside,
+            "value is outside of the grid and was left out.",
+            "values are outside of the grid and were left out.",
+        ),
+    ];
+    let sentences = sentences.into_iter().filter(|(count, ..)| *count > 0);
+    let sentences: Vec<String> = sentences.map(|(count, one, many)| text::count(count as i64, one, many)).collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
+/// Returns the value of pasted rows with only one value, which may be `NULL`.
+fn one_value(rows: &[Vec<Option<String>>]) -> Option<&Option<String>> {
+    match rows {
+        [row] => row.first().filter(|_| row.len() == 1),
+        _ => None,
     }
 }
 
@@ -119,9 +161,7 @@ fn selected(cursor: Cursor) -> impl Iterator<Item = CellPosition> {
 
 /// Returns the values with their cells: one value for all selected cells, several from the first selected cell on.
 fn changes(cursor: Cursor, rows: Vec<Vec<Option<String>>>) -> Vec<CellChange> {
-    if let [row] = rows.as_slice()
-        && let [value] = row.as_slice()
-    {
+    if let Some(value) = one_value(&rows) {
         return selected(cursor).map(|cell| (cell, value.clone())).collect();
     }
     let first = CellPosition { row: *cursor.rows().start(), column: *cursor.columns().start() };
@@ -182,6 +222,24 @@ mod tests {
     /// Returns a selection of four cells that was extended to its first row and last column.
     fn selection() -> Cursor {
         Cursor::at(CellPosition { row: 3, column: 1 }).to(CellPosition { row: 2, column: 2 })
+    }
+
+    #[test]
+    fn message_says_which_values_were_not_pasted() {
+        for (cells, refused, outside, expected) in [
+            (4, 0, 0, None),
+            (4, 4, 0, Some("None of these cells can be changed.")),
+            (4, 1, 0, Some("1 cell can't be changed and was left out.")),
+            (4, 2, 0, Some("2 cells can't be changed and were left out.")),
+            (
+                4,
+                2,
+                3,
+                Some("2 cells can't be changed and were left out. 3 values are outside of the grid and were left out."),
+            ),
+        ] {
+            assert_eq!(left_out(cells, refused, outside).as_deref(), expected);
+        }
     }
 
     #[test]

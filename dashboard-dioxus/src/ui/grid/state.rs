@@ -9,6 +9,7 @@ use web_sys::{Element as Node, FocusOptions, HtmlElement};
 use super::{
     CellChange, CellPosition, Field, GridColumn, GridColumns, LEAD_WIDTH, LEAD_WIDTH_WITH_BUTTON, Source,
     cell_menu::MenuCorner,
+    clipboard,
     cursor::{Cursor, Extent},
     window::{View, Window},
 };
@@ -282,9 +283,12 @@ impl State {
         self.edit.set(Some(Edit { position, field }));
     }
 
-    /// Sets the selected cells to `NULL`. Returns whether one of them can be changed.
+    /// Sets the selected cells to `NULL`. Returns false if none of them can be changed.
     pub(super) fn set_null(self) -> bool {
         let cursor = self.cursor.peek().within(self.extent());
+        if !clipboard::can_fill(cursor) {
+            return true;
+        }
         let cells = |row: usize| cursor.columns().map(move |column| (CellPosition { row, column }, None));
         let changes: Vec<CellChange> = cursor.rows().flat_map(cells).collect();
         let count = changes.len();

@@ -2,13 +2,14 @@
 //! ([`exposure`]), the dialogs of [`policies`], and [`templates`] of policies. [`steps`] shows the order in which a
 //! table is opened, and [`run_sql`] switches row-level security on.
 //!
-//! [`policy_form`] creates and changes a policy with the statements of [`policy_sql`], and [`policy_deletion`] says who
-//! loses access with it.
+//! [`policy_form`] creates and changes a policy with the statements of [`policy_sql`], and [`policy_deletion`] deletes
+//! it. [`policy_effects`] says what this means for callers.
 
 mod callers;
 mod exposure;
 mod policies;
 mod policy_deletion;
+mod policy_effects;
 mod policy_form;
 mod policy_sql;
 mod run_sql;
@@ -31,6 +32,9 @@ pub(super) use policies::{PolicyDialog, PolicyMenu};
 use run_sql::RunSql;
 use steps::Steps;
 use templates::Template;
+
+/// Selector of the button "New policy".
+const NEW_POLICY: &str = "#new-policy";
 
 #[component]
 pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
@@ -63,6 +67,7 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                     }
                     div { class: "row wrap",
                         button {
+                            id: "new-policy",
                             class: "btn btn-primary btn-s",
                             r#type: "button",
                             onclick: move |_| dialog.set(PolicyDialog::New),

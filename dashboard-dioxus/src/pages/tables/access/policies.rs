@@ -11,16 +11,18 @@ use crate::ui::{IconName, Menu, MenuItem};
 pub(in crate::pages::tables) enum PolicyDialog {
     Closed,
     New,
-    Edit(TablePolicy),
-    Delete(TablePolicy),
+    /// The dialog that changes the policy with this name.
+    Edit(String),
+    /// The dialog that deletes the policy with this name.
+    Delete(String),
 }
 
 #[component]
-pub(in crate::pages::tables) fn PolicyMenu(policy: TablePolicy, dialog: Signal<PolicyDialog>) -> Element {
+pub(in crate::pages::tables) fn PolicyMenu(policy: String, dialog: Signal<PolicyDialog>) -> Element {
     let mut dialog = dialog;
     let edited = policy.clone();
     rsx! {
-        Menu { name: "Actions for {policy.name}", icon: IconName::Dots, class: "btn-s",
+        Menu { name: "Actions for {policy}", icon: IconName::Dots, class: "btn-s",
             MenuItem {
                 icon: Some(IconName::Settings),
                 onselect: move |()| dialog.set(PolicyDialog::Edit(edited.clone())),
@@ -44,7 +46,20 @@ pub(super) fn PolicyDialogs(project: String, detail: Shared, dialog: Signal<Poli
     match dialog() {
         PolicyDialog::Closed => rsx! {},
         PolicyDialog::New => rsx! { PolicyForm { project, detail, on_close } },
-        PolicyDialog::Edit(policy) => rsx! { PolicyForm { project, detail, policy: Some(policy), on_close } },
-        PolicyDialog::Delete(policy) => rsx! { DeletePolicy { project, detail, policy, on_close } },
+        PolicyDialog::Edit(name) => rsx! { OpenedPolicy { project, detail, name, deletes: false, on_close } },
+        PolicyDialog::Delete(name) => rsx! { OpenedPolicy { project, detail, name, deletes: true, on_close } },
+    }
+}
+
+/// A dialog about a policy as it is when the dialog opens. The dialog keeps this policy: the table is read again before
+/// the response to a change arrives, and the policy may then have another name. If somebody else changes the policy
+/// meanwhile, the dialog sends nothing.
+#[component]
+fn OpenedPolicy(project: String, detail: Shared, name: String, deletes: bool, on_close: EventHandler<()>) -> Element {
+    let opened: Option<TablePolicy> = use_hook(|| detail.policies.iter().find(|policy| policy.name == name).cloned());
+    match opened {
+        None => rsx! {},
+        Some(policy) if deletes => rsx! { DeletePolicy { project, detail, policy, on_close } },
+        Some(policy) => rsx! { PolicyForm { project, detail, policy: Some(policy), on_close } },
     }
 }

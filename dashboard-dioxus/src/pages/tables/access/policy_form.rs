@@ -1,24 +1,30 @@
 //! The dialogs "New policy" and "Edit policy": a form, and the SQL that it writes.
 
-use api_types::{PolicyCommand, TablePolicy};
+use api_types::{ApiCaller, PolicyCommand, TablePolicy};
 use dioxus::prelude::*;
 
 use super::{
-    super::{new_table::name_problem, table_page::Shared},
-    policy_sql::{EVERYONE, PolicyFields, has_check, has_using, with_role, write_sql},
-    run_sql::{SqlBlock, send},
+    super::{focus::focus_behind_dialog, new_table::name_problem, table_page::Shared},
+    NEW_POLICY,
+    policy_effects::{losses, open_writes},
+    policy_sql::{EVERYONE, PolicyFields, has_check, has_using, is_replaced, needs_condition, with_role, write_sql},
+    run_sql::{SqlBlock, change_policy, send},
 };
 use crate::{
     draft,
     pages::not_saved::NotSaved,
     remote,
-    ui::{Dialog, Field, FormError, RequiredMark, messages},
+    ui::{CodeText, Dialog, Field, FormError, Mark, RequiredMark, Shape, messages},
 };
 
 /// Id of the form in the dialog.
 const FORM: &str = "policy";
 
-const USING_HELP: &str = "A condition on existing rows. Callers reach only rows that meet it: with true, all rows.";
+/// The fields of the form, by which its unsaved input is stored.
+const FIELDS: [&str; 5] = ["name", "command", "roles", "using", "check"];
+
+const REPLACED: &str = "Postgres can't change the command of a policy, or remove a condition. The policy is deleted \
+                        and created again, which removes its comment if it has one.";
 
 /// The commands with their names.
 const COMMANDS: [(PolicyCommand, &str); 5] = [
@@ -33,29 +39,38 @@ const COMMANDS: [(PolicyCommand, &str); 5] = [
 pub(super) fn PolicyForm(
     project: String,
     detail: Shared,
-    /// The policy to change. Without it, the form creates one.
+    /// The policy to change, as it was when the dialog was opened. Without it, the form creates one.
     #[props(default)]
     policy: Option<TablePolicy>,
     on_close: EventHandler<()>,
 ) -> Element {
-    let saved = PolicyFields::of(policy.as_ref());
-    let form = draft::use_form(|| format!("policy.{project}.{}.{}", detail.name, saved.name));
-    let name = form.use_field("name", saved.name.clone());
-    let mut command = form.use_field("command", saved.command);
-    let mut roles = form.use_field("roles", saved.roles.clone());
-    let using = form.use_field("using", saved.using.clone());
-    let check = form.use_field("check", saved.check.clone());
+    let old = policy.as_ref();
+    let saved = PolicyFields::of(old);
+    let form = draft::use_form(|| draft_name(&project, &detail.name, &saved.name));
+    let [name_field, command_field, roles_field, using_field, check_field] = FIELDS;
+    let name = form.use_field(name_field, saved.name.clone());
+    let mut command = form.use_field(command_field, saved.command);
+    let mut roles = form.use_field(roles_field, saved.roles.clone());
+    let using = form.use_field(using_field, saved.using.clone());
+    let check = form.use_field(check_field, saved.check.clone());
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<String>);
     let fields = PolicyFields { name: name(), command: command(), roles: roles(), using: using(), check: check() };
-    let sql = write_sql(&detail.name, policy.as_ref(), &fields);
-    let is_taken = detail.policies.iter().any(|other| other.name == fields.name.trim() && other.name != saved.name);
+    let sql = write_sql(&detail.name, old, &fields);
+    let new_name = fields.new_name(old);
+    let is_renamed = old.is_some_and(|old| old.name != new_name);
+    // While the statements run, the table may be read again with the policy that they write.
+    let is_other = |other: &TablePolicy| other.name == new_name && other.name != saved.name;
+    let is_taken = !busy() && detail.policies.iter().any(is_other);
     let name_error = match name_problem(&fields.name) {
         None if is_taken => Some("Another policy of this table has this name.".to_owned()),
         problem => problem.map(str::to_owned),
     };
-    let can_save = fields.is_complete() && !is_taken && !sql.is_empty();
-    let is_new = policy.is_none();
+    let is_complete = fields.is_complete(old);
+    let can_save = is_complete && !is_taken && !sql.is_empty();
+    let is_new = old.is_none();
+    let is_restrictive = old.is_some_and(|old| !old.permissive);
+    let needs_condition = needs_condition(old);
     let (title, act, done) = match is_new {
         true => ("New policy", "Create policy", "Policy created"),
         false => ("Edit policy", "Save policy", "Policy saved"),
@@ -64,26 +79,51 @@ pub(super) fn PolicyForm(
         true => "A condition on new and changed rows. Other rows are refused. If empty, USING applies.",
         false => "A condition on new rows. Other rows are refused.",
     };
-    let shown_sql = if sql.is_empty() { "-- Nothing has changed yet.".to_owned() } else { sql.clone() };
+    let shown_sql = match sql.as_str() {
+        _ if !is_complete => "-- Fill in the required fields.",
+        "" => "-- Nothing has changed yet.",
+        sql => sql,
+    };
+    let shown_sql = shown_sql.to_owned();
     let choices = role_choices(&project, &saved.roles);
+    let has_no_role = fields.roles.is_empty();
+    let callers = callers_of(&project, &fields.roles, old.map(|old| old.callers.as_slice()).unwrap_or_default());
+    let opened = open_writes(&fields, &callers, &detail).filter(|_| !is_restrictive);
+    let lost = match old.filter(|_| can_save) {
+        Some(old) => losses(old, Some(&TablePolicy { command: fields.command, callers, ..old.clone() }), &detail),
+        None => Vec::new(),
+    };
+    let is_replaced = old.is_some_and(|old| is_complete && is_replaced(old, &fields));
     let cancel = move |_| {
         form.forget();
         on_close.call(());
     };
+    let description = description(detail.row_level_security, is_restrictive);
+    let is_dirty = fields != saved;
+    let table = detail.name.clone();
     let save = move |event: FormEvent| {
         event.prevent_default();
         if busy() || !can_save {
             return;
         }
-        let (project, sql) = (project.clone(), sql.clone());
+        let (project, table) = (project.clone(), table.clone());
+        let (policy, sql) = (policy.clone(), sql.clone());
         spawn(async move {
             busy.set(true);
             failure.set(None);
-            match send(&project, &sql).await {
+            let sent = match &policy {
+                Some(policy) => change_policy(&project, &table, policy, &sql).await,
+                None => send(&project, &sql).await,
+            };
+            match sent {
                 Ok(()) => {
                     form.forget();
                     messages::show(done);
                     on_close.call(());
+                    if is_renamed {
+                        // The row of the policy is replaced, with the menu that opened the dialog.
+                        focus_behind_dialog(NEW_POLICY);
+                    }
                 }
                 Err(message) => failure.set(Some(message)),
             }
@@ -95,12 +135,14 @@ pub(super) fn PolicyForm(
     rsx! {
         Dialog {
             title,
-            description: description(detail.row_level_security, policy.as_ref()),
+            description,
             wide: true,
+            // Closing ends the request's task, although Postgres may still run the statements.
+            closable: !busy(),
             on_close: move |()| on_close.call(()),
             footer: rsx! {
-                NotSaved { is_dirty: fields != saved }
-                button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
+                NotSaved { is_dirty }
+                button { class: "btn btn-l", r#type: "button", disabled: busy(), onclick: cancel, "Cancel" }
                 button {
                     class: "btn btn-primary btn-l",
                     r#type: "submit",
@@ -131,7 +173,11 @@ pub(super) fn PolicyForm(
                         }
                     }
                 }
-                fieldset { class: "field", "aria-label": "Roles",
+                fieldset {
+                    class: "field",
+                    "aria-label": "Roles",
+                    "aria-invalid": has_no_role.then_some("true"),
+                    "aria-describedby": has_no_role.then_some("policy-roles-error"),
                     span { class: "lab", "Roles" }
                     for (role, label) in choices {
                         label { key: "{role}", class: "check",
@@ -150,16 +196,19 @@ pub(super) fn PolicyForm(
                             "{label}"
                         }
                     }
-                    if fields.roles.is_empty() {
-                        FormError { text: "Choose at least one role." }
+                    if has_no_role {
+                        p { class: "error", id: "policy-roles-error", role: "alert",
+                            Mark { shape: Shape::Failed }
+                            span { "Choose at least one role." }
+                        }
                     }
                 }
                 if has_using(fields.command) {
                     Condition {
                         id: "policy-using",
                         label: "USING",
-                        help: USING_HELP,
-                        required: fields.check().is_none(),
+                        help: using_help(fields.command, is_restrictive),
+                        required: needs_condition && fields.check().is_none(),
                         value: using,
                     }
                 }
@@ -168,28 +217,42 @@ pub(super) fn PolicyForm(
                         id: "policy-check",
                         label: "WITH CHECK",
                         help: check_help,
-                        required: !has_using(fields.command),
+                        required: needs_condition && !has_using(fields.command),
                         value: check,
                     }
                 }
-                SqlBlock { sql: shown_sql }
+                if let Some(text) = opened {
+                    Note { text, warns: true }
+                }
+                if !lost.is_empty() {
+                    Note { text: lost.join(" "), warns: true }
+                }
+                if is_replaced {
+                    Note { text: REPLACED, warns: false }
+                }
                 if let Some(failure) = failure() {
                     FormError { text: failure }
                 }
+                SqlBlock { sql: shown_sql }
             }
+        }
+    }
+}
+
+/// A note about what the statements do.
+#[component]
+fn Note(text: String, warns: bool) -> Element {
+    rsx! {
+        div { class: if warns { "banner t-warning" } else { "banner" }, role: "note",
+            Mark { shape: Shape::Attention }
+            p { CodeText { text } }
         }
     }
 }
 
 /// A field for a condition in SQL.
 #[component]
-fn Condition(
-    id: &'static str,
-    label: &'static str,
-    help: &'static str,
-    required: bool,
-    value: Signal<String>,
-) -> Element {
+fn Condition(id: &'static str, label: &'static str, help: String, required: bool, value: Signal<String>) -> Element {
     let mut value = value;
     rsx! {
         div { class: "field",
@@ -210,20 +273,61 @@ fn Condition(
                 "aria-describedby": "{id}-help",
                 oninput: move |event| value.set(event.value()),
             }
-            p { class: "help", id: "{id}-help", "{help}" }
+            p { class: "help", id: "{id}-help", CodeText { text: help } }
         }
     }
 }
 
 /// Returns the sentences under the title of the dialog.
-fn description(row_level_security: bool, policy: Option<&TablePolicy>) -> String {
-    let is_restrictive = policy.is_some_and(|policy| !policy.permissive);
+fn description(row_level_security: bool, is_restrictive: bool) -> String {
     let sentences = [
         (is_restrictive, "The policy is restrictive: it narrows what other policies allow."),
         (!row_level_security, "Row-level security is off, so policies have no effect until you switch it on."),
     ];
     let sentences = sentences.into_iter().filter(|(applies, _)| *applies).map(|(_, sentence)| sentence);
     sentences.collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the help for the condition on existing rows.
+fn using_help(command: PolicyCommand, is_restrictive: bool) -> String {
+    let effect = match is_restrictive {
+        true => "Excludes rows that don't meet it.",
+        false => "Lets callers reach rows that meet it; `true` means all rows.",
+    };
+    let reading = match command {
+        PolicyCommand::Update => " Updates only find rows that a policy also lets the caller read.",
+        PolicyCommand::Delete => " Deletions only find rows that a policy also lets the caller read.",
+        PolicyCommand::All | PolicyCommand::Select | PolicyCommand::Insert => "",
+    };
+    format!("{effect}{reading}")
+}
+
+/// Returns the callers of the API that a policy with these roles applies to. `before` are those of the saved policy: if
+/// it has a role that the form does not know, they may have it.
+fn callers_of(project: &str, roles: &[String], before: &[ApiCaller]) -> Vec<ApiCaller> {
+    let known = [
+        (ApiCaller::Publishable, format!("proj_{project}_anon")),
+        (ApiCaller::SignedIn, format!("proj_{project}_user")),
+    ];
+    let is_known = |role: &String| role == EVERYONE || known.iter().any(|(_, known)| known == role);
+    let (is_for_all, has_others) = (roles.iter().any(|role| role == EVERYONE), !roles.iter().all(is_known));
+    let applies = |(caller, role): &&(ApiCaller, String)| {
+        is_for_all || roles.contains(role) || (has_others && before.contains(caller))
+    };
+    known.iter().filter(applies).map(|(caller, _)| *caller).collect()
+}
+
+/// Returns the name of a form's unsaved input.
+fn draft_name(project: &str, table: &str, policy: &str) -> String {
+    format!("policy.{project}.{table}.{policy}")
+}
+
+/// Removes the unsaved input for a policy that was deleted.
+pub(super) fn forget_draft(project: &str, table: &str, policy: &str) {
+    let form = draft_name(project, table, policy);
+    for field in FIELDS {
+        draft::forget(&format!("{form}.{field}"));
+    }
 }
 
 /// Returns the roles that a policy can apply to, with their names: those of the API's callers, and others that the
@@ -254,5 +358,29 @@ mod tests {
             ("reporting", "reporting"),
         ];
         assert_eq!(choices, expected);
+    }
+
+    #[test]
+    fn callers_follow_from_the_roles_and_those_of_unknown_roles_stay() {
+        let callers = |roles: &[&str], before: &[ApiCaller]| {
+            let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+            callers_of("x", &roles, before)
+        };
+        let both = [ApiCaller::Publishable, ApiCaller::SignedIn];
+        assert_eq!(callers(&["public"], &[]), both);
+        assert_eq!(callers(&["proj_x_user"], &both), [ApiCaller::SignedIn]);
+        assert_eq!(callers(&["proj_x_anon", "reporting"], &[]), [ApiCaller::Publishable]);
+        assert_eq!(callers(&["reporting"], &[ApiCaller::SignedIn]), [ApiCaller::SignedIn]);
+        assert!(callers(&[], &both).is_empty());
+    }
+
+    #[test]
+    fn help_says_what_the_condition_does() {
+        let help = using_help(PolicyCommand::Select, false);
+        assert_eq!(help, "Lets callers reach rows that meet it; `true` means all rows.");
+        let help = using_help(PolicyCommand::Delete, true);
+        let expected = "Excludes rows that don't meet it. Deletions only find rows that a policy also lets the caller \
+                        read.";
+        assert_eq!(help, expected);
     }
 }

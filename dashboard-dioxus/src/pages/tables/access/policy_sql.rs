@@ -39,8 +39,13 @@ impl PolicyFields {
         }
     }
 
+    /// Returns the name that the policy gets. Spaces around a name are removed, unless `old` already has them.
+    pub(super) fn new_name(&self, old: Option<&TablePolicy>) -> &str {
+        if old.is_some_and(|old| old.name == self.name) { &self.name } else { self.name.trim() }
+    }
+
     /// Returns the condition on existing rows. `None` if there is none, or if the command has no existing rows.
-    fn using(&self) -> Option<&str> {
+    pub(super) fn using(&self) -> Option<&str> {
         Some(self.using.trim()).filter(|condition| !condition.is_empty() && has_using(self.command))
     }
 
@@ -49,13 +54,19 @@ impl PolicyFields {
         Some(self.check.trim()).filter(|condition| !condition.is_empty() && has_check(self.command))
     }
 
-    /// Returns whether the statements of the form can be run.
-    pub(super) fn is_complete(&self) -> bool {
-        !self.name.trim().is_empty()
+    /// Returns whether the statements that create the policy, or change `old`, can be run.
+    pub(super) fn is_complete(&self, old: Option<&TablePolicy>) -> bool {
+        !self.new_name(old).is_empty()
             && name_problem(&self.name).is_none()
             && !self.roles.is_empty()
-            && (self.using().is_some() || self.check().is_some())
+            && (!needs_condition(old) || self.using().is_some() || self.check().is_some())
     }
+}
+
+/// Returns whether the form requires a condition. Postgres accepts a policy without one, so the form accepts a policy
+/// that never had one.
+pub(super) fn needs_condition(old: Option<&TablePolicy>) -> bool {
+    old.is_none_or(|old| old.using.is_some() || old.check.is_some())
 }
 
 /// Returns whether policies for a command have a condition on existing rows.
@@ -77,16 +88,12 @@ pub(super) fn with_role(roles: &[String], role: &str, is_chosen: bool) -> Vec<St
 
 /// Returns the SQL that creates the policy of a form, or that changes `old` to it. Empty if nothing changes.
 pub(super) fn write_sql(table: &str, old: Option<&TablePolicy>, fields: &PolicyFields) -> String {
-    let Some(old) = old else { return create_policy(table, fields, true) };
-    let was = PolicyFields::of(Some(old));
-    // Postgres can't change the command, or remove a condition.
-    let is_removed = |was: Option<&str>, now: Option<&str>| was.is_some() && now.is_none();
-    if fields.command != old.command
-        || is_removed(was.using(), fields.using())
-        || is_removed(was.check(), fields.check())
-    {
-        return drop_policy(table, &old.name) + &create_policy(table, fields, old.permissive);
+    let Some(old) = old else { return create_policy(table, fields.new_name(None), fields, true) };
+    let name = fields.new_name(Some(old));
+    if is_replaced(old, fields) {
+        return drop_policy(table, &old.name) + &create_policy(table, name, fields, old.permissive);
     }
+    let was = PolicyFields::of(Some(old));
     let mut clauses = Vec::new();
     if sorted(&was.roles) != sorted(&fields.roles) {
         clauses.push(format!("to {}", role_list(&fields.roles)));
@@ -102,14 +109,22 @@ pub(super) fn write_sql(table: &str, old: Option<&TablePolicy>, fields: &PolicyF
     if !clauses.is_empty() {
         sql.push_str(&format!("alter policy {policy} on {table}\n  {};\n", clauses.join("\n  ")));
     }
-    if fields.name != old.name && fields.name.trim() != old.name {
-        sql.push_str(&format!("alter policy {policy} on {table} rename to {};\n", quoted(fields.name.trim())));
+    if name != old.name {
+        sql.push_str(&format!("alter policy {policy} on {table} rename to {};\n", quoted(name)));
     }
     sql
 }
 
-fn create_policy(table: &str, fields: &PolicyFields, permissive: bool) -> String {
-    let mut lines = vec![format!("create policy {} on {}", quoted(fields.name.trim()), quoted(table))];
+/// Returns whether a policy must be deleted and created again, because Postgres can't change its command or remove a
+/// condition.
+pub(super) fn is_replaced(old: &TablePolicy, fields: &PolicyFields) -> bool {
+    let was = PolicyFields::of(Some(old));
+    let is_removed = |was: Option<&str>, now: Option<&str>| was.is_some() && now.is_none();
+    fields.command != old.command || is_removed(was.using(), fields.using()) || is_removed(was.check(), fields.check())
+}
+
+fn create_policy(table: &str, name: &str, fields: &PolicyFields, permissive: bool) -> String {
+    let mut lines = vec![format!("create policy {} on {}", quoted(name), quoted(table))];
     if !permissive {
         lines.push("as restrictive".to_owned());
     }
@@ -222,16 +237,38 @@ mod tests {
         let without_check = PolicyFields { check: " ".to_owned(), ..fields() };
         let expected = format!("{start}  for update\n  using ((a = 1));\n");
         assert_eq!(write_sql(TABLE, Some(&policy()), &without_check), expected);
+        assert!(is_replaced(&policy(), &without_check) && !is_replaced(&policy(), &fields()));
+    }
+
+    #[test]
+    fn spaces_around_a_name_are_kept_only_if_the_policy_has_them() {
+        let old = TablePolicy { name: " own ".to_owned(), ..policy() };
+        let same = PolicyFields::of(Some(&old));
+        assert_eq!(write_sql(TABLE, Some(&old), &same), "");
+        let selects = PolicyFields { command: PolicyCommand::Select, ..same.clone() };
+        assert!(write_sql(TABLE, Some(&old), &selects).contains("create policy \" own \" on"));
+        let renamed = PolicyFields { name: "own ".to_owned(), ..same };
+        assert!(write_sql(TABLE, Some(&old), &renamed).ends_with("rename to \"own\";\n"));
+        let padded = PolicyFields { name: format!("{} ", policy().name), ..fields() };
+        assert_eq!(write_sql(TABLE, Some(&policy()), &padded), "");
     }
 
     #[test]
     fn form_is_complete_with_a_name_a_role_and_a_condition_of_the_command() {
-        assert!(fields().is_complete() && !PolicyFields::of(None).is_complete());
-        assert!(!PolicyFields { name: " ".to_owned(), ..fields() }.is_complete());
-        assert!(!PolicyFields { name: "x".repeat(64), ..fields() }.is_complete());
-        assert!(!PolicyFields { roles: Vec::new(), ..fields() }.is_complete());
+        assert!(fields().is_complete(None) && !PolicyFields::of(None).is_complete(None));
+        assert!(!PolicyFields { name: " ".to_owned(), ..fields() }.is_complete(None));
+        assert!(!PolicyFields { name: "x".repeat(64), ..fields() }.is_complete(None));
+        assert!(!PolicyFields { roles: Vec::new(), ..fields() }.is_complete(None));
         let inserts = PolicyFields { command: PolicyCommand::Insert, check: String::new(), ..fields() };
-        assert!(!inserts.is_complete(), "USING is no condition of INSERT");
+        assert!(!inserts.is_complete(None), "USING is no condition of INSERT");
+    }
+
+    #[test]
+    fn condition_is_required_unless_the_policy_never_had_one() {
+        let without = PolicyFields { using: String::new(), check: String::new(), ..fields() };
+        assert!(!without.is_complete(None) && !without.is_complete(Some(&policy())));
+        let bare = TablePolicy { using: None, check: None, ..policy() };
+        assert!(without.is_complete(Some(&bare)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     PageRef, View,
     data::{Row, RowKey},
     foreign_key, query,
+    sheet::is_generated,
     staged::{self, StagedCell},
 };
 use crate::{
@@ -136,7 +137,7 @@ impl Rows {
         let (index, column) = self.column(position.column)?;
         let (key, row) = self.keyed(position.row)?;
         let cell = row.0.get(index)?.clone();
-        if !*self.can_edit.peek() || column.generated.is_some() || cell.whole_bytes.is_some() {
+        if !*self.can_edit.peek() || is_generated(&column) || cell.whole_bytes.is_some() {
             return None;
         }
         let table = self.view.staged.peek().clone();
@@ -246,7 +247,12 @@ impl GridSource for Rows {
 
     fn stage(&self, changes: Vec<CellChange>) -> usize {
         let count = changes.len();
-        let edit = |(position, now)| Some(self.changeable(position)?.0.edit(now));
+        // A key identifies one row, so that one value can't be the key of several.
+        let fixed = if is_fill(&changes) { self.key.peek().clone().unwrap_or_default() } else { Vec::new() };
+        let edit = |(position, now): CellChange| {
+            let (cell, column) = self.changeable(position)?;
+            (!fixed.contains(&column.name)).then(|| cell.edit(now))
+        };
         let edits: Vec<staged::Edit> = changes.into_iter().filter_map(edit).collect();
         let refused = count - edits.len();
         staged::set(&self.view.staged.peek(), edits);
@@ -331,6 +337,13 @@ impl EditedCell for Changeable {
     }
 }
 
+/// Returns whether changes set cells of several rows to one value.
+fn is_fill(changes: &[CellChange]) -> bool {
+    changes.split_first().is_some_and(|((first, value), others)| {
+        others.iter().all(|(_, other)| other == value) && others.iter().any(|(at, _)| at.row != first.row)
+    })
+}
+
 fn save() {
     spawn(async {
         // The button appears with the first change, which may be the one that this key ended.
@@ -346,4 +359,18 @@ fn default_width<'t>(column: &ColumnDetail, values: impl Iterator<Item = &'t str
     let least: f64 =
         if value::is_document(&column.data_type) || value::is_text(&column.data_type) { 160.0 } else { 96.0 };
     least.max(GridColumn::fitting_width(&column.name, &column.data_type, values)).min(360.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_in_several_rows_is_a_fill() {
+        let change = |row, column, value: &str| (CellPosition { row, column }, Some(value.to_owned()));
+        assert!(is_fill(&[change(0, 0, "a"), change(1, 0, "a")]));
+        assert!(!is_fill(&[change(0, 0, "a"), change(1, 0, "b")]));
+        assert!(!is_fill(&[change(0, 0, "a"), change(0, 1, "a")]));
+        assert!(!is_fill(&[change(0, 0, "a")]) && !is_fill(&[]));
+    }
 }

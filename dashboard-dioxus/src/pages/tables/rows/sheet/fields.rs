@@ -288,7 +288,7 @@ fn Input(
 }
 
 /// Returns whether the database always sets the value itself.
-pub(super) fn is_generated(column: &ColumnDetail) -> bool {
+pub(in crate::pages::tables::rows) fn is_generated(column: &ColumnDetail) -> bool {
     column.generated.is_some() || column.identity == Some(IdentityKind::Always)
 }
 

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use dioxus::prelude::*;
 
 pub(super) use existing::ExistingRow;
+pub(super) use fields::is_generated;
 pub(super) use new_row::NewRow;
 
 use super::View;

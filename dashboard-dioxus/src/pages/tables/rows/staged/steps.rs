@@ -21,11 +21,12 @@ impl Staged {
         let mut step = Step::new();
         for (key, column, cell) in edits {
             let before = self.cell(&key, &column).cloned();
-            if before.as_ref() == Some(&cell) {
+            let is_restored = cell.now == cell.was_text;
+            let after = (!is_restored).then_some(cell);
+            if before == after {
                 continue;
             }
-            let is_restored = cell.now == cell.was_text;
-            self.put(&key, &column, (!is_restored).then_some(cell));
+            self.put(&key, &column, after);
             step.push(Before { key, column, before });
         }
         self.push(step);
@@ -141,6 +142,19 @@ mod tests {
         staged.set(vec![edit("2", "w")]);
         staged.redo();
         assert_eq!(staged.counts(), (2, 2), "a change ends what can be repeated");
+    }
+
+    #[test]
+    fn cell_that_keeps_its_value_is_no_step() {
+        let mut staged = Staged::default();
+        staged.set(vec![edit("1", "y")]);
+        staged.undo();
+        staged.set(vec![edit("2", "x")]);
+        staged.redo();
+        assert_eq!(staged.counts(), (1, 1), "the undone step can still be repeated");
+        staged.set(vec![edit("1", "y"), edit("2", "x")]);
+        staged.undo();
+        assert_eq!(staged.counts(), (0, 0), "the step that changed the cell is undone");
     }
 
     #[test]
