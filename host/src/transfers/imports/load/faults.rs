@@ -9,7 +9,7 @@ use crate::{
     plugins::TransferError,
     transfers::{
         imports::{
-            parse::{RecordError, invalid_json},
+            parse::{Members, RecordError, invalid_json, json_text},
             preview::shortened,
         },
         postgres::refused,
@@ -161,11 +161,10 @@ fn column_of_key(error: &DbError) -> Option<String> {
 }
 
 fn value(doc: &str, key: &str) -> Option<String> {
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(doc).ok()?;
+    let object: Members<'_> = serde_json::from_str(doc).ok()?;
     match object.get(key)? {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(shortened(text)),
-        other => Some(shortened(&other.to_string())),
+        "null" => None,
+        json => Some(shortened(&json_text(json))),
     }
 }
 
