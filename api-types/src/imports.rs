@@ -154,7 +154,7 @@ pub struct Import {
     pub rows_skipped: i64,
     /// The first 100 errors, by line.
     pub errors: Vec<ImportError>,
-    /// Number of errors that were found.
+    /// Number of errors that were found. If bad rows are skipped, this includes rows that a trigger or rule discarded.
     pub error_count: i64,
     /// Why the import failed. Null if it did not.
     pub error_text: Option<String>,

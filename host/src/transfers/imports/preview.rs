@@ -119,13 +119,14 @@ fn is_day_and_month(text: &str) -> bool {
 fn csv_warnings(head: &Head, fields: usize, null_text: Option<&str>) -> Vec<String> {
     let mut warnings = Vec::new();
     let wrong = || head.rows.iter().enumerate().filter(move |(_, row)| row.len() != fields);
+    let noun = if fields == 1 { "field" } else { "fields" };
     let first = wrong().next().map(|(index, row)| (index + 1, row.len()));
     match (first, wrong().count()) {
         (Some((number, found)), 1) => {
-            warnings.push(format!("Row {number} has {found} instead of {fields} fields and can't be imported."));
+            warnings.push(format!("Row {number} has {found} instead of {fields} {noun} and can't be imported."));
         }
         (Some((number, _)), count) => warnings.push(format!(
-            "{count} of the first rows, beginning with row {number}, do not have {fields} fields and can't be imported."
+            "{count} of the first rows, beginning with row {number}, do not have {fields} {noun} and can't be imported."
         )),
         (None, _) => {}
     }
