@@ -69,8 +69,8 @@ fn with_sent_texts(node: Node, body: &[u8]) -> Node {
     Node::Object(members.into_iter().map(with_text).collect())
 }
 
-/// Parses each member of a body on its own, because a number in it is too large for this program. A field whose value is
-/// kept as it was sent may contain such a number. Returns `None` if there is another problem.
+/// Parses each member of a body on its own, because a number in it is too large for this program. A field whose value
+/// is kept as it was sent may contain such a number. Returns `None` if there is another problem.
 fn members_with_sent_texts(body: &[u8]) -> Option<Node> {
     let texts = serde_json::from_slice::<HashMap<String, &RawValue>>(body).ok()?;
     let member = |(name, text): (String, &RawValue)| {

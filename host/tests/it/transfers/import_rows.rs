@@ -209,7 +209,8 @@ async fn error_text_names_the_unclosed_quote_and_not_an_earlier_bad_row_that_is_
     assert_eq!(errors(&failed), [(2, None, "wrong_field_count"), (4, None, "unclosed_quote")]);
     assert_eq!(failed["errors"][0]["message"], "The row has 1 field, but must have 2.");
     let text = failed["errorText"].as_str().unwrap();
-    assert!(text.starts_with("Line 4: ") && text.ends_with("2 rows can't be imported. Nothing was imported."), "{text}");
+    assert!(text.starts_with("Line 4: "), "{text}");
+    assert!(text.ends_with("2 rows can't be imported. Nothing was imported."), "{text}");
     assert_eq!(value(&project, "SELECT count(*) FROM pairs").await, 0);
 }
 

@@ -191,8 +191,8 @@ async fn load_staged(
     }
 }
 
-/// Copies the file into the temporary table. Returns the number of rows that were read. If the rest of the file can't be
-/// read, also returns a sentence about the row at which it stopped. Bad rows before it are not the reason.
+/// Copies the file into the temporary table. Returns the number of rows that were read. If the rest of the file can't
+/// be read, also returns a sentence about the row at which it stopped. Bad rows before it are not the reason.
 async fn stage(
     client: &ExclusiveClient,
     load: &Load<'_>,
