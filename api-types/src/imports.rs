@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::text_enum::text_enum;
 
@@ -153,7 +154,7 @@ pub struct Import {
     pub rows_skipped: i64,
     /// The first 100 errors, by line.
     pub errors: Vec<ImportError>,
-    /// Number of errors that were found.
+    /// Number of errors that were found. If bad rows are skipped, this includes rows that a trigger or rule discarded.
     pub error_count: i64,
     /// Why the import failed. Null if it did not.
     pub error_text: Option<String>,
@@ -199,7 +200,7 @@ pub struct PreviewImport {
 }
 
 /// The beginning of a file, and the columns into which its fields would be imported.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportPreview {
@@ -208,7 +209,7 @@ pub struct ImportPreview {
     /// The first 20 rows: a value for each field. Strings for CSV, any JSON value for the other formats. Strings are
     /// cut off after 200 characters.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<Object>>))]
-    pub rows: Vec<Vec<serde_json::Value>>,
+    pub rows: Vec<Vec<Box<RawValue>>>,
     /// The character between two fields. Null for JSON.
     pub delimiter: Option<String>,
     /// Whether the first row contains the names of the fields. Null for JSON.

@@ -267,7 +267,8 @@ pub struct UpdateJob {
     /// Headers of the request. Replaces all headers; null as a value keeps the stored value of that header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_headers: Option<BTreeMap<String, Option<String>>>,
-    /// Body of the request: a string, or any other JSON value to send as JSON. An empty string removes it.
+    /// Body of the request: a string, or any other JSON value to send as JSON. An empty string removes it; null keeps
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
     pub http_body: Option<Box<RawValue>>,

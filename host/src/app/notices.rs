@@ -32,13 +32,20 @@ impl RunObserver for RunNotices {
 /// channels filter by event.
 fn notices(ended: &RunEnded) -> Vec<Notification> {
     use NotificationEvent::{BackupDone, BackupFailed, RunFailed, RunRecovered};
-    let subject = match &ended.job_name {
-        Some(name) => format!("Job \"{name}\""),
-        None => format!("Run of plugin \"{}\"", ended.plugin),
+    let target = ended.target.as_deref().filter(|_| ended.plugin == BACKUP);
+    let subject = match (&ended.job_name, target) {
+        (Some(name), _) => format!("Job \"{name}\""),
+        // Notifications with one title are merged, so the title names the database.
+        (None, Some(target)) => format!("Run of plugin \"{}\" for {}", ended.plugin, database(target)),
+        (None, None) => format!("Run of plugin \"{}\"", ended.plugin),
     };
     let notice = |event, ending: &str, message: &str| {
         let notice = Notification::new(event, format!("{subject} {ending}"), message.to_owned());
-        notice.with_project(ended.project_id.clone()).with_field("run", ended.run_id.to_string())
+        let notice = notice.with_project(ended.project_id.clone()).with_field("run", ended.run_id.to_string());
+        match target {
+            Some(target) => notice.with_field("target", target),
+            None => notice,
+        }
     };
     match ended.status {
         RunStatus::Fail | RunStatus::Timeout if ended.will_retry => Vec::new(),
@@ -56,6 +63,16 @@ fn notices(ended: &RunEnded) -> Vec<Notification> {
             recovered.into_iter().chain(done).collect()
         }
         _ => Vec::new(),
+    }
+}
+
+/// Names the database or databases of a backup.
+fn database(target: &str) -> String {
+    match (target, target.strip_prefix("project:")) {
+        ("all", _) => "all databases".to_owned(),
+        ("platform", _) => "the platform".to_owned(),
+        (_, Some(project)) => format!("project {project}"),
+        (other, None) => other.to_owned(),
     }
 }
 
@@ -81,6 +98,7 @@ mod tests {
             project_id: None,
             plugin: plugin.to_owned(),
             plugin_job: plugin.to_owned(),
+            target: None,
             status,
             error_text: Some("It broke.".to_owned()),
             will_retry,
@@ -106,5 +124,22 @@ mod tests {
         check(Success, "backup", Some(Fail), false, &[RunRecovered, BackupDone]);
         check(Fail, "backup", None, false, &[BackupFailed]);
         check(Cancelled, "backup", None, false, &[]);
+    }
+
+    #[test]
+    fn notifications_of_manual_backups_name_the_database() {
+        let failed = RunEnded { job_name: None, ..ended(RunStatus::Fail, "backup", None, false) };
+        for (target, expected) in [
+            ("all", "Run of plugin \"backup\" for all databases failed"),
+            ("platform", "Run of plugin \"backup\" for the platform failed"),
+            ("project:abc", "Run of plugin \"backup\" for project abc failed"),
+        ] {
+            let found = notices(&RunEnded { target: Some(target.to_owned()), ..failed.clone() });
+            let [notice] = found.as_slice() else { panic!("{found:?}") };
+            assert_eq!(notice.title, expected);
+            assert!(notice.fields.contains(&("target".to_owned(), target.to_owned())), "{notice:?}");
+        }
+        let other = RunEnded { target: Some("all".to_owned()), ..ended(RunStatus::Fail, "http-job", None, false) };
+        assert_eq!(notices(&other)[0].fields.len(), 1, "only the run");
     }
 }

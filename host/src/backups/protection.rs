@@ -135,11 +135,12 @@ fn assess(
     }
 }
 
-/// Returns the job that backs up the target most often, and the longest interval between its next fire times.
+/// Returns the job that backs up the target most often, and the longest interval between its next fire times. A job
+/// whose runs are all refused does not count.
 fn covering_job<'a>(target: &str, jobs: &'a [Job]) -> Option<(&'a Job, Option<TimeDelta>)> {
     let covers = |job: &&Job| {
         let covered = job.params.get("target").and_then(|covered| covered.as_str());
-        covered == Some(ALL_TARGETS) || covered == Some(target)
+        (covered == Some(ALL_TARGETS) || covered == Some(target)) && !retention::has_empty_policy(job)
     };
     let with_interval = |job: &'a Job| (job, job.next_runs.windows(2).map(|times| times[1] - times[0]).max());
     jobs.iter().filter(covers).map(with_interval).min_by_key(|(_, interval)| interval.unwrap_or(TimeDelta::MAX))

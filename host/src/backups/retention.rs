@@ -42,6 +42,12 @@ pub(super) fn policy_of(job: &Job) -> Option<BackupRetention> {
     serde_json::from_value(job.params.get("retention")?.clone()).ok()
 }
 
+/// Returns whether the policy of a job has no rule. The plugin refuses every run of such a job, so it neither makes nor
+/// removes backups. Such a job can't be saved any more, but an older one may exist.
+pub(super) fn has_empty_policy(job: &Job) -> bool {
+    policy_of(job) == Some(BackupRetention::default())
+}
+
 /// Returns the fate of each backup. `jobs` are the plugin's enabled jobs, and `databases` are the existing databases.
 pub(super) fn fates(
     backups: &[BackupRow],
@@ -49,7 +55,8 @@ pub(super) fn fates(
     databases: &[ProtectedRow],
     now: DateTime<Utc>,
 ) -> HashMap<Uuid, Fate> {
-    let jobs: Vec<PolicyJob> = jobs.iter().filter_map(|job| policy_job(job, now)).collect();
+    let able = jobs.iter().filter(|job| !has_empty_policy(job));
+    let jobs: Vec<PolicyJob> = able.filter_map(|job| policy_job(job, now)).collect();
     let live: BTreeSet<String> = databases.iter().map(ProtectedRow::target).collect();
     let mut by_target: HashMap<&str, Vec<&BackupRow>> = HashMap::new();
     let mut fates = HashMap::new();

@@ -20,6 +20,8 @@ pub trait BuiltInJob: Send + Sync + 'static {
     const MAX_DURATION: Duration;
     /// Maximum number of runs that one scheduler executes at a time.
     const MAX_RUNS: usize;
+    /// Whether the job works in a project, so that a job without a project can't run.
+    const NEEDS_PROJECT: bool;
 
     /// The parameters of a run.
     type Params: DeserializeOwned + Send + Sync;
@@ -78,6 +80,10 @@ impl<J: BuiltInJob> JobRunner for WithBuiltIn<J> {
 
     async fn max_duration(&self, plugin: &str) -> Option<Duration> {
         if plugin == J::PLUGIN { Some(J::MAX_DURATION) } else { self.others.max_duration(plugin).await }
+    }
+
+    fn needs_project(&self, plugin: &str) -> bool {
+        if plugin == J::PLUGIN { J::NEEDS_PROJECT } else { self.others.needs_project(plugin) }
     }
 
     fn max_runs(&self, plugin: &str, total: usize) -> usize {

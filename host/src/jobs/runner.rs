@@ -38,6 +38,11 @@ pub trait JobRunner: Send + Sync + 'static {
         None
     }
 
+    /// Returns whether all jobs of the plugin work in a project. A job without a project can't run then.
+    fn needs_project(&self, _plugin: &str) -> bool {
+        false
+    }
+
     /// Returns the maximum number of the plugin's runs that one scheduler executes at a time, if it executes up to
     /// `total` runs.
     fn max_runs(&self, _plugin: &str, total: usize) -> usize {

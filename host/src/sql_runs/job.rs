@@ -28,6 +28,7 @@ impl BuiltInJob for SqlJob {
     const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
     /// The number of simultaneous runs is limited, because each run uses a connection.
     const MAX_RUNS: usize = 4;
+    const NEEDS_PROJECT: bool = true;
 
     type Params = ScriptRequest;
 

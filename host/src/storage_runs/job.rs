@@ -38,6 +38,7 @@ impl BuiltInJob for DeletionJob {
     const JOB: &'static str = "delete";
     const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
     const MAX_RUNS: usize = 4;
+    const NEEDS_PROJECT: bool = true;
 
     type Params = DeletionParams;
 

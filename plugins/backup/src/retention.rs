@@ -10,6 +10,17 @@ use crate::time;
 /// Rules that decide which backups to keep. A backup is kept if any rule keeps it. The newest backup is always kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+// The host answers with the description if the parameters match this schema.
+#[schemars(extend("not" = {
+    "type": "object",
+    "description": "no rule is set; set at least one of keepLast, daily, weekly and monthly to 1 or more",
+    "properties": {
+        "keepLast": { "const": 0 },
+        "daily": { "const": 0 },
+        "weekly": { "const": 0 },
+        "monthly": { "const": 0 }
+    }
+}))]
 pub(crate) struct Retention {
     /// Number of newest backups to keep.
     keep_last: u32,
@@ -22,7 +33,8 @@ pub(crate) struct Retention {
 }
 
 impl Retention {
-    /// Rejects a policy without any rule, which is most likely a mistake.
+    /// Rejects a policy without any rule, which is most likely a mistake. The schema rejects it when a job is saved;
+    /// jobs that are older than this part of the schema may still have it.
     pub(crate) fn check(self) -> Result<()> {
         if self == Self::default() {
             return Err(Error::invalid(

@@ -2,7 +2,6 @@
 
 use api_types::{ImportFormat, ImportPreview, PreviewImport};
 use dioxus::prelude::*;
-use serde_json::Value;
 
 use super::draft::Draft;
 use crate::{
@@ -263,7 +262,7 @@ pub(super) fn PreviewTable(preview: Preview) -> Element {
                     for row in known.rows.iter() {
                         tr {
                             for cell in row.iter() {
-                                PreviewCell { cell: cell.clone() }
+                                PreviewCell { json: cell.get().to_owned() }
                             }
                         }
                     }
@@ -275,12 +274,12 @@ pub(super) fn PreviewTable(preview: Preview) -> Element {
 }
 
 #[component]
-fn PreviewCell(cell: Value) -> Element {
-    let text = match &cell {
-        Value::Null => return rsx! { td { span { class: "null", "NULL" } } },
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+fn PreviewCell(json: String) -> Element {
+    if json == "null" {
+        return rsx! { td { span { class: "null", "NULL" } } };
+    }
+    // Parsed as a number, the JSON of a number could lose digits.
+    let text = serde_json::from_str::<String>(&json).unwrap_or(json);
     let (line, _) = one_line(&text);
     rsx! { td { class: "mono", title: "{text}", span { class: "cut", "{line}" } } }
 }

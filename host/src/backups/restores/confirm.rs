@@ -63,7 +63,10 @@ impl BackupsState {
         // Without this check, the run would fail and the plan would be spent.
         let needs_identity = action == Action::Restore && row.plan.encrypted;
         if needs_identity && self.restores.identities.of_request(request.identity.as_deref())?.is_none() {
-            return Err(undecrypted(AgeError::IdentityRequired));
+            // The plan's hint says that the identity is not stored, which is not true here.
+            let hint =
+                "Send the content of the identity file as `identity`. It is stored encrypted until the run starts.";
+            return Err(undecrypted(AgeError::IdentityRequired).with_hint(hint));
         }
         let params = RestoreParams { restore: id, action, skip_failed_objects: request.skip_failed_objects };
         let run = NewRun {

@@ -60,6 +60,8 @@ impl BuiltInJob for RestoreJob {
     const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
     /// The number is low, because a restore puts as much load on the server as a dump.
     const MAX_RUNS: usize = 2;
+    /// A restore knows its target.
+    const NEEDS_PROJECT: bool = false;
 
     type Params = RestoreParams;
 

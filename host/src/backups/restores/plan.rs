@@ -291,6 +291,12 @@ pub(super) fn undecrypted(error: AgeError) -> ApiError {
     }
 }
 
+/// Returns a sentence about an archive that can't be read. Some reasons already say that it can't be restored.
+fn unreadable(reason: &str) -> String {
+    let reason = reason.strip_prefix("the archive can't be restored: ").unwrap_or(reason);
+    format!("The archive can't be read: {reason}.")
+}
+
 fn inspection_error(error: RestoreError) -> ApiError {
     match error {
         RestoreError::Unreachable(cause) => ApiError::unavailable("Postgres", cause),
@@ -317,7 +323,7 @@ fn inspection_error(error: RestoreError) -> ApiError {
         )
         .with_hint(format!("Install the Postgres {major} client programs next to AtlasHub.")),
         error @ (RestoreError::Failed(_) | RestoreError::FailedObject { .. } | RestoreError::Refused(_)) => {
-            ApiError::new(Code::Unprocessable, format!("The archive can't be read: {error}."))
+            ApiError::new(Code::Unprocessable, unreadable(&error.to_string()))
         }
     }
 }
@@ -331,5 +337,15 @@ mod tests {
         let names: Vec<String> = (0..12).map(|index| format!("n{index}")).collect();
         assert_eq!(named(&names[..2]), "n0, n1");
         assert!(named(&names).ends_with("n9 and 2 more"), "{}", named(&names));
+    }
+
+    #[test]
+    fn message_about_an_unreadable_archive_does_not_repeat_itself() {
+        let message = |error: RestoreError| inspection_error(error).message().to_owned();
+        let failed = message(RestoreError::Failed("unexpected end of file".to_owned()));
+        assert_eq!(failed, "The archive can't be read: unexpected end of file.");
+        let object =
+            RestoreError::FailedObject { object: "INDEX public.i".to_owned(), message: "it is a duplicate".to_owned() };
+        assert_eq!(message(object), "The archive can't be read: INDEX public.i: it is a duplicate.");
     }
 }

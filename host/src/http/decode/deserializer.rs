@@ -68,6 +68,7 @@ impl<'de> Deserializer<'de> for Node {
             Self::String(text) | Self::Text(text) => visitor.visit_string(text),
             Self::Array(nodes) => visit_array(nodes, visitor),
             Self::Object(members) => visitor.visit_map(Members { members: members.into_iter(), value: None }),
+            node @ Self::TooLarge => Err(DecodeError::wrong("a value with smaller numbers", node.kind())),
             node @ Self::Sent { .. } => node.deserialize_any(visitor),
         }
     }

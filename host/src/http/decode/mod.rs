@@ -34,7 +34,11 @@ const MAX_LOCATED_MEMBERS: usize = 32;
 /// Returns `invalid_json`. The message describes the problem. The detail `field` is the path of the field with the
 /// problem, if the problem concerns one field.
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
-    let parse = || serde_json::from_slice::<Node>(body).map(|node| with_sent_texts(node, body));
+    let parse = || match serde_json::from_slice::<Node>(body) {
+        Ok(node) => Ok(with_sent_texts(node, body)),
+        Err(error) if has_too_large_number(&error) => members_with_sent_texts(body).ok_or(error),
+        Err(error) => Err(error),
+    };
     let node = parse().map_err(|error| {
         ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {}.", json_syntax_error(&error)))
     })?;
@@ -63,6 +67,26 @@ fn with_sent_texts(node: Node, body: &[u8]) -> Node {
         (name, node)
     };
     Node::Object(members.into_iter().map(with_text).collect())
+}
+
+/// Parses each member of a body on its own, because a number in it is too large for this program. A field whose value
+/// is kept as it was sent may contain such a number. Returns `None` if there is another problem.
+fn members_with_sent_texts(body: &[u8]) -> Option<Node> {
+    let texts = serde_json::from_slice::<HashMap<String, &RawValue>>(body).ok()?;
+    let member = |(name, text): (String, &RawValue)| {
+        let node = match serde_json::from_str::<Node>(text.get()) {
+            Ok(node) => node,
+            Err(error) if has_too_large_number(&error) => Node::TooLarge,
+            Err(_) => return None,
+        };
+        Some((name, Node::Sent { text: text.get().to_owned(), node: Box::new(node) }))
+    };
+    texts.into_iter().map(member).collect::<Option<Vec<_>>>().map(Node::Object)
+}
+
+/// Returns whether serde_json refused a number such as `1e400`. The syntax of the number is valid.
+fn has_too_large_number(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("number out of range")
 }
 
 /// Decodes a query string.

@@ -20,6 +20,8 @@ pub(super) enum Node {
         text: String,
         node: Box<Self>,
     },
+    /// A value with a number that is too large for any type of this program. It only has the JSON that was sent.
+    TooLarge,
     /// A value of a query string, which may stand for a number or boolean.
     Text(String),
 }
@@ -51,6 +53,7 @@ impl Node {
             Self::Array(_) => "an array".to_owned(),
             Self::Object(_) => "an object".to_owned(),
             Self::Sent { node, .. } => node.kind(),
+            Self::TooLarge => "a value with a number that is too large".to_owned(),
             Self::Text(text) if text.is_empty() => "an empty string".to_owned(),
             Self::Text(text) => super::problem::quoted(text),
         }

@@ -54,6 +54,19 @@ fn raw_value_has_the_text_that_was_sent() {
 }
 
 #[test]
+fn number_that_is_too_large_is_refused_except_in_a_raw_value() {
+    for text in ["1e400", "{\"a\": [-1e400]}"] {
+        let kept: Kept = from_json(format!("{{\"other\":3,\"kept\": {text} }}").as_bytes()).unwrap();
+        assert_eq!((kept.kept.unwrap().get(), kept.other), (text, 3));
+    }
+    let refused = from_json::<Kept>(br#"{"kept":1,"other":1e400}"#).unwrap_err();
+    assert!(refused.message().contains("`other`") && refused.message().contains("too large"), "{}", refused.message());
+    for body in ["{\"name\":\"a\",\"count\":1,\"lines\":[],\"extra\":{\"a\":1e400}}", "[1e400]", "1e400"] {
+        assert!(from_json::<Order>(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
 fn field_of_an_error_is_a_detail() {
     let check = |body: &str, field: Option<&str>| {
         let error = from_json::<Order>(body.as_bytes()).unwrap_err();

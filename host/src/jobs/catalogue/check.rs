@@ -5,7 +5,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::{
-    definitions::{changed_body, check_timeout, find_job, merge_headers, to_api_error},
+    definitions::{changed_body, check_project_is_given, check_timeout, find_job, merge_headers, to_api_error},
     queries::JobRow,
     sealed::{self, Body, Headers, HttpParams},
     validation::{self, BACKUP_PLUGIN, BACKUP_PLUGIN_JOB, HTTP_PLUGIN, HTTP_PLUGIN_JOB, RequestBody},
@@ -233,11 +233,14 @@ impl Checked<'_> {
         let stored = self.stored.as_ref();
         let plugin = self.given.plugin.clone().or_else(|| stored.and_then(|job| job.plugin.clone()));
         let Some(plugin) = plugin.filter(|plugin| !plugin.is_empty()) else { return self.add_missing("plugin") };
+        let project = self.given.project_id.as_deref().or_else(|| stored.and_then(|job| job.project_id.as_deref()));
+        let has_project = check_project_is_given(self.jobs, &plugin, project);
         // The stored job belongs to the stored plugin.
         let stored_job = stored.filter(|_| self.given.plugin.is_none()).and_then(|job| job.plugin_job.clone());
         let job = self.given.plugin_job.clone().or(stored_job).unwrap_or_default();
         let params = self.given.params.clone().or_else(|| stored.map(|job| job.params.clone()));
         let params = params.filter(Value::is_object).unwrap_or_else(|| json!({}));
+        self.report("projectId", has_project);
         if !self.has_error("timeoutMs")
             && let Some(timeout_ms) = self.given.timeout_ms
         {

@@ -199,6 +199,7 @@ pub(super) async fn check_work(
         JobType::Platform => {
             let plugin = row.plugin.as_deref().filter(|plugin| !plugin.is_empty());
             let plugin = plugin.ok_or_else(|| ApiError::invalid("A job of type `platform` needs `plugin`."))?;
+            check_project_is_given(jobs, plugin, row.project_id.as_deref())?;
             let job = row.plugin_job.clone().unwrap_or_default();
             row.plugin_job = Some(check_plugin_job(jobs, plugin, &job, &row.params).await?);
             Ok(())
@@ -209,6 +210,15 @@ pub(super) async fn check_work(
 /// Returns the plugin that executes the job.
 fn plugin_of(row: &JobRow) -> &str {
     row.plugin.as_deref().filter(|_| row.job_type == JobType::Platform).unwrap_or(HTTP_PLUGIN)
+}
+
+/// Checks that a job has a project if the plugin's jobs need one. A stored job can't get a project.
+pub(super) fn check_project_is_given(jobs: &Jobs, plugin: &str, project: Option<&str>) -> ApiResult<()> {
+    if project.is_some() || !jobs.runner.needs_project(plugin) {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!("A job of `{plugin}` needs `projectId`: it works in a project."))
+        .with_hint("A job can't be moved to another project. Create a new job with `projectId`."))
 }
 
 /// Checks that runs of a plugin may take as long as this time limit.

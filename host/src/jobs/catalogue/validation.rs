@@ -173,10 +173,14 @@ pub(super) fn check_method(method: &str) -> ApiResult<()> {
 }
 
 pub(super) fn check_body(method: &str, body: RequestBody<'_>) -> ApiResult<()> {
-    if body != RequestBody::None && matches!(method, "GET" | "HEAD") {
-        return Err(ApiError::invalid(format!("A {method} request has no body: leave `httpBody` out.")));
-    }
+    let takes_none = matches!(method, "GET" | "HEAD");
     match body {
+        RequestBody::Stored if takes_none => Err(ApiError::invalid(format!(
+            "A {method} request has no body, but one is stored: send `\"httpBody\": \"\"` to remove it."
+        ))),
+        RequestBody::New(_) if takes_none => {
+            Err(ApiError::invalid(format!("A {method} request has no body: leave `httpBody` out.")))
+        }
         RequestBody::New(text) if text.len() > MAX_BODY_BYTES => {
             Err(ApiError::invalid("`httpBody` is larger than 256 KiB."))
         }
@@ -272,4 +276,22 @@ pub(super) fn check_params(job_type: JobType, params: Option<&serde_json::Value>
         return Err(ApiError::invalid("`params` contains a NUL character, which Postgres can't store."));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_of_a_body_says_how_to_remove_a_stored_one() {
+        let check = |method: &str, body: RequestBody<'_>, expected: &str| {
+            let found = check_body(method, body).err().map(|error| error.message().to_owned()).unwrap_or_default();
+            assert!(found.contains(expected) && found.is_empty() == expected.is_empty(), "{method} {body:?}: {found}");
+        };
+        check("GET", RequestBody::None, "");
+        check("POST", RequestBody::Stored, "");
+        check("POST", RequestBody::New("text"), "");
+        check("HEAD", RequestBody::New("text"), "leave `httpBody` out");
+        check("GET", RequestBody::Stored, "send `\"httpBody\": \"\"` to remove it");
+    }
 }

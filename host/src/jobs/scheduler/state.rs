@@ -33,6 +33,8 @@ pub struct RunEnded {
     pub project_id: Option<String>,
     pub plugin: String,
     pub plugin_job: String,
+    /// The parameter `target`, if the run has it: for a backup, the database.
+    pub target: Option<String>,
     pub status: RunStatus,
     pub error_text: Option<String>,
     /// Whether the run failed and will be retried, so that the failure is not final.
@@ -136,6 +138,7 @@ impl SchedulerState {
                 project_id: row.project_id.clone(),
                 plugin: row.plugin.clone(),
                 plugin_job: row.plugin_job.clone(),
+                target: row.target.clone(),
                 status: row.status,
                 error_text: row.error_text.clone(),
                 will_retry: row.retried,

@@ -4,7 +4,8 @@
 //! - Sources of files: [`embedded`] (inside this binary), [`first_party`] (AtlasHub's own plugins and their key) and
 //!   [`folder`] (the plugin folder). Each yields a [`SignedFile`] (`signed_file`).
 //! - Contents of a file: [`component`] (imports and exports, read by `plugin_packing`), [`manifest`], `public_key`
-//!   (minisign keys) and [`params`] (the JSON Schemas of job parameters, bounded by [`schema_bounds`]).
+//!   (minisign keys) and [`params`] (the JSON Schemas of job parameters, bounded by [`schema_bounds`];
+//!   `problems` describes what does not match).
 //! - [`refusal`]: the reasons not to run a plugin.
 //!
 //! Deliberately absent: the decision whether a plugin may run. Nothing here trusts a manifest or checks a signature;
@@ -16,6 +17,7 @@ mod first_party;
 pub mod folder;
 mod manifest;
 mod params;
+mod problems;
 mod public_key;
 mod refusal;
 mod schema_bounds;

@@ -9,11 +9,13 @@ use plugin_manifest::Manifest;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{Refusal, schema_bounds};
+use super::{
+    Refusal,
+    problems::{display_pointer, problems},
+    schema_bounds,
+};
 use crate::jobs::RunRefusal;
 
-/// Maximum number of problems reported for one set of parameters.
-const MAX_PROBLEMS: usize = 20;
 /// Maximum number of concurrent checks of one plugin. Each takes a blocking thread.
 const MAX_CONCURRENT_CHECKS: usize = 2;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,11 +28,17 @@ const MAX_CACHED_PARAMS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 /// Longer parameters are not cached.
 const MAX_CACHED_BYTES: usize = 4 << 10;
 
+/// The schema of a job's parameters.
+struct CompiledSchema {
+    source: Value,
+    validator: Validator,
+}
+
 /// The compiled schemas of one plugin's jobs.
 #[derive(Clone)]
 pub struct ParamsSchemas {
     plugin: String,
-    jobs: Arc<BTreeMap<String, Validator>>,
+    jobs: Arc<BTreeMap<String, CompiledSchema>>,
     permits: Arc<Semaphore>,
     /// Names of jobs, by the requested name and the parameters. Contains only valid parameters.
     valid: Arc<Mutex<LruCache<(String, String), String>>>,
@@ -44,9 +52,9 @@ impl ParamsSchemas {
     pub fn compile(manifest: &Manifest) -> Result<Self, Refusal> {
         let mut jobs = BTreeMap::new();
         for job in &manifest.jobs {
-            let validator = compile(&job.params_schema)
+            let schema = compile(&job.params_schema)
                 .map_err(|problem| Refusal::ParamsSchema { job: job.name.clone(), problem })?;
-            jobs.insert(job.name.clone(), validator);
+            jobs.insert(job.name.clone(), schema);
         }
         Ok(Self {
             plugin: manifest.name.clone(),
@@ -101,20 +109,14 @@ impl ParamsSchemas {
             _ if job.is_empty() => self.jobs.get_key_value(&self.plugin),
             _ => self.jobs.get_key_value(job),
         };
-        let Some((name, validator)) = entry else {
+        let Some((name, schema)) = entry else {
             return Err(RunRefusal::UnknownJob {
                 plugin: self.plugin.clone(),
                 job: job.to_owned(),
                 known: self.jobs.keys().cloned().collect(),
             });
         };
-        let params = sorted(params);
-        let problems: Vec<(String, String)> = validator
-            .iter_errors(&params)
-            .take(MAX_PROBLEMS)
-            // Values are masked, because they may be secrets and problems are logged.
-            .map(|error| (display_pointer(error.instance_path().as_str()), error.masked().to_string()))
-            .collect();
+        let problems = problems(&schema.validator, &schema.source, &sorted(params));
         if problems.is_empty() { Ok(name.clone()) } else { Err(RunRefusal::Params { problems }) }
     }
 }
@@ -125,20 +127,17 @@ impl std::fmt::Debug for ParamsSchemas {
     }
 }
 
-/// Returns `/` for the root's empty pointer, which would be invisible in a message.
-fn display_pointer(pointer: &str) -> String {
-    if pointer.is_empty() { "/".to_owned() } else { pointer.to_owned() }
-}
-
-fn compile(schema: &Value) -> Result<Validator, String> {
+fn compile(schema: &Value) -> Result<CompiledSchema, String> {
     schema_bounds::check(schema)?;
-    jsonschema::options()
+    let source = sorted(schema);
+    let validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
         .with_retriever(NoRetriever)
         // The regex crate matches every pattern in linear time.
         .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
-        .build(&sorted(schema))
-        .map_err(|error| error.to_string())
+        .build(&source)
+        .map_err(|error| error.to_string())?;
+    Ok(CompiledSchema { source, validator })
 }
 
 /// Returns the value with the members of all objects in the order of their names. The validator compares objects with
@@ -213,6 +212,38 @@ mod tests {
         check(json!({"to": "hunter2"}), &["/to"]);
         check(json!({"to": "you", "times": [1, "hunter2", 3]}), &["/times/1"]);
         check(json!([]), &["/"]);
+    }
+
+    #[test]
+    fn problems_of_optional_values_name_the_wrong_member_and_what_is_valid() {
+        let policy = json!({"type": "object", "additionalProperties": false,
+            "properties": {"daily": {"type": "integer", "minimum": 0}, "last": {"type": "integer", "minimum": 0}},
+            "not": {"type": "object", "description": "set `daily` or `last`",
+                "properties": {"daily": {"const": 0}, "last": {"const": 0}}}});
+        for alternatives in ["anyOf", "oneOf"] {
+            let optional = json!({alternatives: [{"$ref": "#/$defs/Policy"}, {"type": "null"}]});
+            let schema = json!({"type": "object", "properties": {"keep": optional}, "$defs": {"Policy": policy}});
+            let schemas = schemas(&[("greet", schema)]).unwrap();
+            let problems = |keep: Value| match schemas.check("greet", &json!({"keep": keep})) {
+                Ok(_) => Vec::new(),
+                Err(RunRefusal::Params { problems }) => problems,
+                Err(other) => panic!("{other}"),
+            };
+            let at = |pointer: &str, problem: &str| (pointer.to_owned(), problem.to_owned());
+            for valid in [Value::Null, json!({"daily": 1}), json!({"daily": 0, "last": 2})] {
+                assert!(problems(valid.clone()).is_empty(), "{valid}");
+            }
+            for empty in [json!({}), json!({"last": 0}), json!({"daily": 0, "last": 0})] {
+                assert_eq!(problems(empty.clone()), [at("/keep", "set `daily` or `last`")], "{empty}");
+            }
+            let negative = problems(json!({"daily": -1}));
+            assert_eq!(negative, [at("/keep/daily", "value is less than the minimum of 0")]);
+            let unknown = problems(json!({"dayly": 3, "daily": 1}));
+            let [(pointer, problem)] = unknown.as_slice() else { panic!("{unknown:?}") };
+            assert_eq!(pointer, "/keep");
+            assert!(problem.contains("'dayly'") && problem.ends_with("names are `daily`, `last`"), "{problem}");
+            assert_eq!(problems(json!(3)), [at("/keep", "value is not of type \"object\"")]);
+        }
     }
 
     #[tokio::test]

@@ -5,7 +5,10 @@ use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
 
 use super::{
-    parse::{CsvFormat, CsvRecords, Fields, JsonRecord, JsonRecords, JsonShape, Parsed, RecordError, invalid_json},
+    parse::{
+        CsvFormat, CsvRecords, Fields, JsonRecord, JsonRecords, JsonShape, Members, Parsed, RecordError, invalid_json,
+        json_text,
+    },
     plan::{CsvPlan, column_of},
     target::Target,
 };
@@ -43,7 +46,7 @@ pub(super) struct Head {
 }
 
 /// A value in a file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cell {
     Null,
     /// A field of a CSV file. `is_quoted` is whether it is in quotes.
@@ -51,7 +54,8 @@ pub(super) enum Cell {
         text: String,
         is_quoted: bool,
     },
-    Json(serde_json::Value),
+    /// The JSON of a value other than null, as it is in the file.
+    Json(String),
 }
 
 /// The reason why reading the beginning of a file ends early.
@@ -118,17 +122,17 @@ impl Head {
     }
 
     fn of_json(bytes: &[u8], is_whole: bool, shape: JsonShape) -> ApiResult<Self> {
-        let (mut sources, mut rows, mut bad) = (Vec::<String>::new(), Vec::new(), Vec::new());
+        let (mut sources, mut rows, mut bad) = (Vec::<String>::new(), Vec::<Vec<Cell>>::new(), Vec::new());
         let mut on_record = |parsed: Parsed<JsonRecord<'_>>| {
             match parsed {
-                Parsed::Record((line, text)) => match serde_json::from_str::<serde_json::Map<String, _>>(text) {
+                Parsed::Record((line, text)) => match serde_json::from_str::<Members<'_>>(text) {
                     Ok(object) => {
                         for key in object.keys() {
-                            if !sources.contains(key) {
-                                sources.push(key.clone());
+                            if !sources.iter().any(|source| source == key) {
+                                sources.push(key.to_owned());
                             }
                         }
-                        rows.push(object);
+                        rows.push(sources.iter().map(|source| json_cell(object.get(source))).collect());
                     }
                     Err(error) => bad.push(invalid_json(line, &error)),
                 },
@@ -149,10 +153,9 @@ impl Head {
             }
             _ => {}
         }
-        let cells = |mut object: serde_json::Map<String, serde_json::Value>| {
-            sources.iter().map(|source| object.remove(source).map_or(Cell::Null, Cell::Json)).collect()
-        };
-        Ok(Self { rows: rows.into_iter().map(cells).collect(), sources: sources.clone(), csv: None, bad })
+        // A later object may have keys that the earlier ones do not have.
+        rows.iter_mut().for_each(|row| row.resize(sources.len(), Cell::Null));
+        Ok(Self { rows, sources, csv: None, bad })
     }
 }
 
@@ -161,22 +164,19 @@ impl Cell {
         match self {
             Self::Null => String::new(),
             Self::Text { text, .. } => text.clone(),
-            Self::Json(serde_json::Value::String(text)) => text.clone(),
-            Self::Json(value) => value.to_string(),
+            Self::Json(json) => json_text(json),
         }
     }
 
     fn is_null(&self, null_text: Option<&str>) -> bool {
         matches!(self, Self::Text { text, is_quoted: false } if text == null_text.unwrap_or_default())
     }
+}
 
-    /// Returns the value as JSON. A field of a CSV file is a string.
-    pub(super) fn to_json(&self) -> serde_json::Value {
-        match self {
-            Self::Null => serde_json::Value::Null,
-            Self::Text { text, .. } => text.as_str().into(),
-            Self::Json(value) => value.clone(),
-        }
+fn json_cell(json: Option<&str>) -> Cell {
+    match json {
+        None | Some("null") => Cell::Null,
+        Some(json) => Cell::Json(json.to_owned()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Describes a file, and the columns into which its fields would be imported.
 
 use api_types::{ImportFormat, ImportPreview, PreviewColumn};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     detect::{Cell, Head, is_json},
@@ -66,14 +67,17 @@ pub(super) fn shortened(text: &str) -> String {
     }
 }
 
-fn short_json(cell: &Cell) -> serde_json::Value {
-    match cell.to_json() {
-        serde_json::Value::String(text) => shortened(&text).into(),
-        value => value,
-    }
+/// Returns the value as JSON. A field of a CSV file is a string. Other values than strings are as they are in the file.
+fn short_json(cell: &Cell) -> Box<RawValue> {
+    let json = match cell {
+        Cell::Null => None,
+        Cell::Json(json) if !json.starts_with('"') => RawValue::from_string(json.clone()).ok(),
+        cell => to_raw_value(&shortened(&cell.text())).ok(),
+    };
+    json.unwrap_or_else(|| RawValue::NULL.to_owned())
 }
 
-/// Returns warnings about the values of a column.
+/// Returns warnings about the values of a column. NULL is never a reason for one.
 fn column_warnings(source: &str, column: &Column, values: &[&Cell]) -> Vec<String> {
     let texts = || values.iter().filter(|cell| ***cell != Cell::Null).map(|cell| cell.text());
     let mut warnings = Vec::new();
@@ -115,13 +119,14 @@ fn is_day_and_month(text: &str) -> bool {
 fn csv_warnings(head: &Head, fields: usize, null_text: Option<&str>) -> Vec<String> {
     let mut warnings = Vec::new();
     let wrong = || head.rows.iter().enumerate().filter(move |(_, row)| row.len() != fields);
+    let noun = if fields == 1 { "field" } else { "fields" };
     let first = wrong().next().map(|(index, row)| (index + 1, row.len()));
     match (first, wrong().count()) {
         (Some((number, found)), 1) => {
-            warnings.push(format!("Row {number} has {found} instead of {fields} fields and can't be imported."));
+            warnings.push(format!("Row {number} has {found} instead of {fields} {noun} and can't be imported."));
         }
         (Some((number, _)), count) => warnings.push(format!(
-            "{count} of the first rows, beginning with row {number}, do not have {fields} fields and can't be imported."
+            "{count} of the first rows, beginning with row {number}, do not have {fields} {noun} and can't be imported."
         )),
         (None, _) => {}
     }
@@ -134,4 +139,41 @@ fn csv_warnings(head: &Head, fields: usize, null_text: Option<&str>) -> Vec<Stri
         );
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfers::imports::detect::Hints;
+
+    #[test]
+    fn json_is_previewed_with_all_digits_and_without_a_warning_about_null() {
+        let column = |name: &str, category: &str| Column {
+            name: name.to_owned(),
+            data_type: "t".to_owned(),
+            category: category.to_owned(),
+            is_json: false,
+            is_hstore: false,
+            is_generated: false,
+            is_always_identity: false,
+            default: None,
+            sequence: None,
+        };
+        let columns = vec![column("n", "N"), column("day", "D")];
+        let target = Target { quoted: "public.t".to_owned(), kind: "r".to_owned(), columns, keys: vec![] };
+        let rows =
+            r#"[{"n": 12345678901234567890123456789.00001, "day": null}, {"n": 1.10}, {"n": 1e400, "o": "\u00e9"}]"#;
+        let head = Head::read(rows.as_bytes(), true, ImportFormat::Json, &Hints::default(), &target).unwrap();
+        let preview = preview(&head, &target, ImportFormat::Json);
+        assert_eq!(preview.columns[0].samples, ["12345678901234567890123456789.00001", "1.10", "1e400"]);
+        assert_eq!(preview.columns[1].samples, [""; 0]);
+        let rows: Vec<Vec<&str>> = preview.rows.iter().map(|row| row.iter().map(|cell| cell.get()).collect()).collect();
+        let expected = [
+            ["12345678901234567890123456789.00001", "null", "null"],
+            ["1.10", "null", "null"],
+            ["1e400", "null", "\"é\""],
+        ];
+        assert_eq!(rows, expected);
+        assert_eq!(preview.warnings.len(), 1, "only about the unknown field: {:?}", preview.warnings);
+    }
 }

@@ -231,6 +231,7 @@ async fn encrypted_backup_is_restored_with_its_identity() {
     let (status, body) = encrypted.app.admin().post(&path_of(&planned, "/confirm"), confirm).await;
     assert_eq!((status, code(&body)), (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"), "{body}");
     assert!(body["error"]["message"].as_str().unwrap().contains("an age identity is needed"), "{body}");
+    assert!(body["error"]["hint"].as_str().unwrap().contains("stored encrypted until"), "{body}");
     assert_eq!(restore_of(&encrypted.app, &planned).await["state"], "planned");
     let rows = async || {
         let (_, body) = project.secret().get("/v1/db/secret_ledger?count=exact&limit=1").await;

@@ -139,6 +139,38 @@ async fn retention_shows_reasons_and_removal_times_of_backups() {
 }
 
 #[tokio::test]
+async fn job_with_an_empty_retention_policy_is_refused_and_an_older_one_does_not_protect() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("Unprotected").await;
+    let target = target(&project);
+    let body = |retention: Value| {
+        json!({ "name": "nightly", "type": "platform", "scheduleCron": "0 3 * * *", "plugin": "backup",
+            "pluginJob": "backup", "params": { "target": target, "retention": retention } })
+    };
+    for (retention, expected) in [
+        (json!({}), "/retention: no rule is set; set at least one of keepLast"),
+        (json!({ "keepLast": 0 }), "/retention: no rule is set; set at least one of keepLast"),
+        (json!({ "keepLast": -1 }), "/retention/keepLast: value is less than the minimum of 0"),
+        (json!({ "dayly": 3, "daily": 3 }), "'dayly' was unexpected"),
+    ] {
+        let (status, error) = app.admin().post("/admin/v1/jobs", body(retention.clone())).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{retention}");
+        assert!(error["error"]["message"].as_str().unwrap().contains(expected), "{retention}: {error}");
+    }
+    let (status, job) = app.admin().post("/admin/v1/jobs", body(json!({ "keepLast": 0, "daily": 7 }))).await;
+    assert_eq!(status, StatusCode::CREATED, "{job}");
+    assert_eq!(protection(&app, &target).await["job"]["name"], "nightly");
+
+    // An older version of AtlasHub accepted such a job.
+    sqlx::query("UPDATE cron_jobs SET params = jsonb_set(params, '{retention}', '{}')")
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let found = protection(&app, &target).await;
+    assert_eq!((&found["job"], &found["overdue"]), (&Value::Null, &json!(true)), "{found}");
+}
+
+#[tokio::test]
 async fn row_count_of_older_entries_is_read_from_the_manifest() {
     let app = TestApp::start().await;
     let project = app.create_project("Older").await;

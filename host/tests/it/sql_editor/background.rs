@@ -112,3 +112,30 @@ async fn job_runs_sql() {
     let (status, response) = app.admin().post("/admin/v1/jobs", body).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{response}");
 }
+
+#[tokio::test]
+async fn job_that_works_in_a_project_is_refused_without_one() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    for (plugin, params) in [("sql", json!({ "sql": "SELECT 1" })), ("storage", json!({ "bucket": "b", "prefix": "" }))]
+    {
+        let mut body = json!({ "name": "nowhere", "type": "platform", "plugin": plugin, "params": params,
+            "scheduleCron": "0 3 * * *" });
+        let (status, error) = app.admin().post("/admin/v1/jobs", body.clone()).await;
+        let message = error["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == StatusCode::BAD_REQUEST && message.contains("`projectId`"), "{plugin}: {error}");
+        let (status, check) = app.admin().post("/admin/v1/jobs/check", body.clone()).await;
+        assert_eq!((status, &check["errors"][0]["field"]), (StatusCode::OK, &json!("projectId")), "{check}");
+
+        body["projectId"] = json!(project.id);
+        let (status, job) = app.admin().post("/admin/v1/jobs", body).await;
+        assert_eq!(status, StatusCode::CREATED, "{job}");
+        // An older version of AtlasHub accepted such a job.
+        sqlx::query("UPDATE cron_jobs SET project_id = NULL").execute(app.app.platform()).await.unwrap();
+        let path = format!("/admin/v1/jobs/{}", job["id"].as_str().unwrap());
+        let (status, error) = app.admin().patch(&path, json!({ "params": job["params"] })).await;
+        let message = error["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == StatusCode::BAD_REQUEST && message.contains("`projectId`"), "{plugin}: {error}");
+        assert_eq!(app.admin().patch(&path, json!({ "enabled": false })).await.0, StatusCode::OK);
+    }
+}

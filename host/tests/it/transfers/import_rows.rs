@@ -201,6 +201,20 @@ async fn names_of_csv_fields_match_columns_in_another_case() {
 }
 
 #[tokio::test]
+async fn error_text_names_the_unclosed_quote_and_not_an_earlier_bad_row_that_is_skipped() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE pairs (a int, b text)").await;
+    let failed = import(&app, &project, "pairs", "csv", "a,b\n1\n2,x\n3,\"y\n", json!({ "onError": "skip" })).await;
+    assert_eq!(errors(&failed), [(2, None, "wrong_field_count"), (4, None, "unclosed_quote")]);
+    assert_eq!(failed["errors"][0]["message"], "The row has 1 field, but must have 2.");
+    let text = failed["errorText"].as_str().unwrap();
+    assert!(text.starts_with("Line 4: "), "{text}");
+    assert!(text.ends_with("2 rows can't be imported. Nothing was imported."), "{text}");
+    assert_eq!(value(&project, "SELECT count(*) FROM pairs").await, 0);
+}
+
+#[tokio::test]
 async fn export_of_an_empty_table_is_imported_as_no_rows() {
     let app = start().await;
     let project = app.create_project("Shop").await;

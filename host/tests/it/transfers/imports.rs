@@ -261,12 +261,23 @@ async fn triggers_policies_and_references_are_respected() {
         .await;
     // Rows may reference later ones.
     let csv = "id,boss,name\n1,2,ann\n2,,bob\n3,,skip\n";
-    for (on_error, bad, read) in [("abort", "", 3), ("skip", "4,99,eve\n", 4)] {
+    // An import that skips bad rows also reports the row that the trigger discards.
+    for (on_error, bad, read, errors) in [("abort", "", 3, vec![]), ("skip", "4,99,eve\n", 4, vec![4, 5])] {
         project.sql("TRUNCATE staff CASCADE").await;
         let done = import(&app, &project, "staff", "csv", &format!("{csv}{bad}"), json!({ "onError": on_error })).await;
-        assert_eq!(counts(&done), [read, 2, 0, read - 2, read - 3], "{done}");
+        assert_eq!(counts(&done), [read, 2, 0, read - 2, i64::try_from(errors.len()).unwrap()], "{done}");
+        let lines: Vec<i64> = done["errors"].as_array().unwrap().iter().map(|e| e["line"].as_i64().unwrap()).collect();
+        assert_eq!(lines, errors, "{done}");
         assert_eq!(value(&project, "SELECT array_agg(name ORDER BY id) FROM staff").await, json!(["ANN", "BOB"]));
     }
+    let many: String = (10..200).map(|id| format!("{id},skip\n")).collect();
+    let file = format!("id,name\n8,ann\n{many}9,bob\n");
+    let done = import(&app, &project, "staff", "csv", &file, json!({ "onError": "skip" })).await;
+    assert_eq!((counts(&done), done["errors"].as_array().unwrap().len()), ([192, 2, 0, 190, 190], 100), "{done}");
+    let first = &done["errors"][0];
+    assert_eq!((&first["line"], &first["code"]), (&json!(3), &json!("discarded")), "{first}");
+    assert_eq!(first["message"], "A trigger or rule of the table discarded this row.");
+    project.sql("DELETE FROM staff WHERE id IN (8, 9)").await;
     let failed = import(&app, &project, "staff", "csv", "id,boss\n8,9\n9,\n10,77\n", json!({})).await;
     assert_eq!(
         (&failed["errors"][0]["line"], &failed["errors"][0]["code"]),

@@ -91,6 +91,8 @@ pub(in crate::jobs::scheduler) struct EndedRow {
     pub project_id: Option<String>,
     pub plugin: String,
     pub plugin_job: String,
+    /// The parameter `target`, if the run has it.
+    pub target: Option<String>,
     pub status: RunStatus,
     pub error_text: Option<String>,
     pub duration_ms: Option<i64>,
@@ -151,8 +153,9 @@ pub(in crate::jobs::scheduler) async fn end_runs(
              FROM ended WHERE retried
              ON CONFLICT (job_id, scheduled_for, attempt) DO NOTHING
          )
-         SELECT e.id, e.job_id, j.name AS job_name, e.project_id, e.plugin, e.plugin_job, e.status, e.error_text,
-             e.duration_ms, e.retried,
+         SELECT e.id, e.job_id, j.name AS job_name, e.project_id, e.plugin, e.plugin_job,
+             coalesce(e.params ->> 'target', j.params ->> 'target') AS target, e.status, e.error_text, e.duration_ms,
+             e.retried,
              (SELECT p.status FROM cron_job_runs p
               WHERE p.job_id = e.job_id AND p.id < e.id AND p.status IN ('success', 'fail', 'timeout')
                 AND NOT p.retried

@@ -9,7 +9,7 @@ use crate::{
     plugins::TransferError,
     transfers::{
         imports::{
-            parse::{RecordError, invalid_json},
+            parse::{Members, RecordError, invalid_json, json_text},
             preview::shortened,
         },
         postgres::refused,
@@ -50,8 +50,7 @@ impl Faults {
 
     /// Adds a row that was not sent to Postgres. `column` is the column of the error's field.
     pub(super) fn add_record(&mut self, error: RecordError, column: Option<String>) {
-        let RecordError { line, code, message, .. } = error;
-        self.add(ImportError { line, column, code: code.to_owned(), message: shortened(&message), value: None });
+        self.add(of_record(error, column));
     }
 
     pub(super) fn into_errors(self) -> Vec<ImportError> {
@@ -60,11 +59,21 @@ impl Faults {
 
     /// Describes the first error in a sentence.
     pub(super) fn first(&self) -> String {
-        let Some(error) = self.errors.first() else { return String::new() };
-        let column = error.column.as_ref().map(|column| format!(", column `{column}`")).unwrap_or_default();
-        let end = if error.message.ends_with(['.', '?']) { "" } else { "." };
-        format!("Line {}{column}: {}{end}", error.line, error.message)
+        self.errors.first().map(sentence).unwrap_or_default()
     }
+}
+
+/// Describes a row that was not sent to Postgres. `column` is the column of the error's field.
+pub(super) fn of_record(error: RecordError, column: Option<String>) -> ImportError {
+    let RecordError { line, code, message, .. } = error;
+    ImportError { line, column, code: code.to_owned(), message: shortened(&message), value: None }
+}
+
+/// Describes an error in a sentence.
+pub(super) fn sentence(error: &ImportError) -> String {
+    let column = error.column.as_ref().map(|column| format!(", column `{column}`")).unwrap_or_default();
+    let end = if error.message.ends_with(['.', '?']) { "" } else { "." };
+    format!("Line {}{column}: {}{end}", error.line, error.message)
 }
 
 /// Returns whether an error of a prepared statement is about its rows, so that other rows may be imported.
@@ -141,6 +150,19 @@ pub(super) async fn describe(
     Ok(ImportError { line: line.unsigned_abs(), column, code: code(reported).to_owned(), message, value })
 }
 
+/// Describes a row that a trigger or a rule discarded.
+pub(super) async fn discarded(client: &ExclusiveClient, row: i64) -> Result<ImportError, TransferError> {
+    let staged = "SELECT line FROM pg_temp.atlashub_import WHERE row_number = $1";
+    let line: i64 = client.query_one(staged, &[&row]).await.map_err(refused)?.get(0);
+    Ok(ImportError {
+        line: line.unsigned_abs(),
+        column: None,
+        code: "discarded".to_owned(),
+        message: "A trigger or rule of the table discarded this row.".to_owned(),
+        value: None,
+    })
+}
+
 /// Evaluates one column of a row. Returns Postgres's message if that fails.
 async fn fails(client: &ExclusiveClient, probe: &Probe, row: i64) -> Result<Option<String>, TransferError> {
     client.batch_execute("SAVEPOINT atlashub_probe").await.map_err(refused)?;
@@ -161,11 +183,10 @@ fn column_of_key(error: &DbError) -> Option<String> {
 }
 
 fn value(doc: &str, key: &str) -> Option<String> {
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(doc).ok()?;
+    let object: Members<'_> = serde_json::from_str(doc).ok()?;
     match object.get(key)? {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(shortened(text)),
-        other => Some(shortened(&other.to_string())),
+        "null" => None,
+        json => Some(shortened(&json_text(json))),
     }
 }
 

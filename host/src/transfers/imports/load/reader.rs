@@ -100,7 +100,11 @@ impl RowWriter<'_> {
         };
         *self.rows += 1;
         if fields.len() != csv.fields {
-            let message = format!("The row has {} fields, but must have {}.", fields.len(), csv.fields);
+            let found = match fields.len() {
+                1 => "1 field".to_owned(),
+                count => format!("{count} fields"),
+            };
+            let message = format!("The row has {found}, but must have {}.", csv.fields);
             return on_bad(RecordError::new(fields.line, "wrong_field_count", message));
         }
         match self.lines {

@@ -13,6 +13,8 @@ use crate::{db::ExclusiveClient, plugins::TransferError, transfers::postgres::re
 const CHUNK_ROWS: i64 = 20_000;
 /// Maximum number of rows that wait because they reference other rows. Further ones count as errors.
 const MAX_WAITING: usize = 10_000;
+/// Maximum number of discarded rows whose lines are searched for. A trigger may discard every row of a large file.
+const MAX_LOCATED: usize = 100;
 
 /// Counts of rows that were written or skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +32,13 @@ struct WaitingRow {
     key: i64,
 }
 
+/// The reason why a statement that moves rows was undone.
+enum Undone {
+    Refused(tokio_postgres::Error),
+    /// A trigger or a rule discarded some of its rows.
+    Discarding,
+}
+
 /// Moves rows from the temporary table to the table.
 pub(super) struct Mover<'a> {
     client: &'a ExclusiveClient,
@@ -38,6 +47,8 @@ pub(super) struct Mover<'a> {
     set: Statement,
     faults: &'a mut Faults,
     written: Written,
+    /// Number of discarded rows whose lines were found.
+    located: usize,
 }
 
 impl<'a> Mover<'a> {
@@ -48,7 +59,7 @@ impl<'a> Mover<'a> {
     ) -> Result<Self, TransferError> {
         let range = client.prepare(&statements.move_range).await.map_err(refused)?;
         let set = client.prepare(&statements.move_set).await.map_err(refused)?;
-        Ok(Self { client, statements, range, set, faults, written: Written::default() })
+        Ok(Self { client, statements, range, set, faults, written: Written::default(), located: 0 })
     }
 
     /// Moves the rows with numbers from 1 to `rows`, and adds bad ones to the faults. `Abort` stops at the first one.
@@ -59,7 +70,7 @@ impl<'a> Mover<'a> {
         }
         // One statement can insert rows that reference later ones.
         if on_error == OnImportError::Abort {
-            match self.move_range(1, last).await? {
+            match self.move_range(1, last, false).await? {
                 Ok(()) => return Ok(self.written),
                 Err(_) => self.index().await?,
             }
@@ -75,18 +86,29 @@ impl<'a> Mover<'a> {
         ranges.reverse();
         let mut waiting = Vec::new();
         while let Some((first, last)) = ranges.pop() {
-            let Err(error) = self.move_range(first, last).await? else { continue };
-            if first < last {
-                let middle = first + (last - first) / 2;
-                ranges.push((middle + 1, last));
-                ranges.push((first, middle));
-            } else if may_need_other_rows(&error) && waiting.len() < MAX_WAITING {
-                waiting.push(first);
-            } else {
-                self.add_fault(first, &error).await?;
-                if on_error == OnImportError::Abort {
-                    return Ok(self.written);
+            // An upsert also skips rows for which it has nothing to change.
+            let reports_discarded = on_error == OnImportError::Skip && self.statements.mode == ImportMode::Insert;
+            let is_divisible = first < last;
+            let undo_discarding = reports_discarded && is_divisible && self.located < MAX_LOCATED;
+            let skipped_before = self.written.skipped;
+            match self.move_range(first, last, undo_discarding).await? {
+                Ok(()) if reports_discarded => self.add_discarded(first, last, skipped_before).await?,
+                Err(_) if is_divisible => {
+                    let middle = first + (last - first) / 2;
+                    ranges.push((middle + 1, last));
+                    ranges.push((first, middle));
                 }
+                Err(Undone::Refused(error)) if may_need_other_rows(&error) && waiting.len() < MAX_WAITING => {
+                    waiting.push(first);
+                }
+                Err(Undone::Refused(error)) => {
+                    self.add_fault(first, &error).await?;
+                    if on_error == OnImportError::Abort {
+                        return Ok(self.written);
+                    }
+                }
+                // A statement for a single row is not undone because it discards the row.
+                Ok(()) | Err(Undone::Discarding) => {}
             }
         }
         self.move_waiting(waiting, on_error).await?;
@@ -106,7 +128,9 @@ impl<'a> Mover<'a> {
             let mut still_waiting: Vec<(WaitingRow, tokio_postgres::Error)> = Vec::new();
             for row in waiting {
                 match self.move_set(&[row.number]).await? {
-                    Err(error) => still_waiting.push((row, error)),
+                    // These statements are not undone for another reason.
+                    Err(Undone::Discarding) => {}
+                    Err(Undone::Refused(error)) => still_waiting.push((row, error)),
                     Ok(()) => {
                         let earlier = still_waiting.len();
                         still_waiting.retain(|(other, _)| other.key != row.key);
@@ -151,32 +175,59 @@ impl<'a> Mover<'a> {
         self.client.batch_execute(&remove).await.map_err(refused)
     }
 
-    async fn move_range(&mut self, first: i64, last: i64) -> Result<Result<(), tokio_postgres::Error>, TransferError> {
+    /// Adds the rows of a range that were discarded to the faults. `skipped_before` is the number of rows that were
+    /// skipped before this range.
+    async fn add_discarded(&mut self, first: i64, last: i64, skipped_before: u64) -> Result<(), TransferError> {
+        let discarded = self.written.skipped.saturating_sub(skipped_before);
+        self.written.skipped = skipped_before;
+        if discarded > 0 && first == last && self.located < MAX_LOCATED {
+            self.located += 1;
+            let fault = faults::discarded(self.client, first).await?;
+            self.faults.add(fault);
+        } else {
+            self.faults.count += discarded;
+        }
+        Ok(())
+    }
+
+    /// Moves a range of rows. With `undo_discarding`, the statement is undone if a trigger or a rule discards rows.
+    async fn move_range(
+        &mut self,
+        first: i64,
+        last: i64,
+        undo_discarding: bool,
+    ) -> Result<Result<(), Undone>, TransferError> {
         let count = "SELECT pg_catalog.count(*) FROM pg_temp.atlashub_import WHERE row_number BETWEEN $1 AND $2";
         let statement = self.range.clone();
-        self.move_rows(&statement, &[&first, &last], count).await
+        self.move_rows(&statement, &[&first, &last], count, undo_discarding).await
     }
 
-    async fn move_set(&mut self, rows: &[i64]) -> Result<Result<(), tokio_postgres::Error>, TransferError> {
+    async fn move_set(&mut self, rows: &[i64]) -> Result<Result<(), Undone>, TransferError> {
         let count = "SELECT pg_catalog.count(*) FROM pg_temp.atlashub_import WHERE row_number = ANY ($1)";
         let statement = self.set.clone();
-        self.move_rows(&statement, &[&rows], count).await
+        self.move_rows(&statement, &[&rows], count, false).await
     }
 
-    /// Runs a statement that moves rows. An inner error is about the rows; the statement was undone then.
+    /// Runs a statement that moves rows. After an inner error, which is about the rows, the statement was undone.
     async fn move_rows(
         &mut self,
         statement: &Statement,
         parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
         count: &str,
-    ) -> Result<Result<(), tokio_postgres::Error>, TransferError> {
+        undo_discarding: bool,
+    ) -> Result<Result<(), Undone>, TransferError> {
         let client = self.client;
+        let undo = "ROLLBACK TO SAVEPOINT atlashub_rows; RELEASE SAVEPOINT atlashub_rows";
         client.batch_execute("SAVEPOINT atlashub_rows").await.map_err(refused)?;
         let moved = match self.statements.mode {
             ImportMode::Insert => insert(client, statement, parameters, count).await,
             ImportMode::Upsert => upsert(client, statement, parameters).await,
         };
         match moved {
+            Ok(written) if undo_discarding && written.skipped > 0 => {
+                client.batch_execute(undo).await.map_err(refused)?;
+                Ok(Err(Undone::Discarding))
+            }
             Ok(written) => {
                 client.batch_execute("RELEASE SAVEPOINT atlashub_rows").await.map_err(refused)?;
                 self.written.inserted += written.inserted;
@@ -185,9 +236,8 @@ impl<'a> Mover<'a> {
                 Ok(Ok(()))
             }
             Err(error) if is_about_rows(&error) => {
-                let undo = "ROLLBACK TO SAVEPOINT atlashub_rows; RELEASE SAVEPOINT atlashub_rows";
                 client.batch_execute(undo).await.map_err(refused)?;
-                Ok(Err(error))
+                Ok(Err(Undone::Refused(error)))
             }
             Err(error) => Err(refused(error)),
         }

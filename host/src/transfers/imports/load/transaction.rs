@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
 
 use super::{
-    faults::Faults,
+    faults::{self, Faults},
     reader::{LineFormat, Reader},
     sequences,
     staged::{Mover, Written},
@@ -171,16 +171,17 @@ async fn load_staged(
     let on_error = if load.plan.dry_run { OnImportError::Skip } else { load.plan.on_error };
     client.batch_execute(CREATE_STAGING).await.map_err(refused)?;
     let mut faults = Faults::default();
-    let (read, is_cut) = stage(client, load, on_error, file, &mut faults).await?;
+    let (read, cut_at) = stage(client, load, on_error, file, &mut faults).await?;
     let Written { inserted, updated, skipped } =
         Mover::new(client, statements, &mut faults).await?.run(read, on_error).await?;
     let undone = on_error == OnImportError::Abort && faults.count > 0;
-    let failure = (undone || is_cut).then(|| {
+    let reason = cut_at.or_else(|| undone.then(|| faults.first()));
+    let failure = reason.map(|reason| {
         let more = match faults.count {
             1 => String::new(),
             count => format!(" {count} rows can't be imported."),
         };
-        format!("{}{more} Nothing was imported.", faults.first())
+        format!("{reason}{more} Nothing was imported.")
     });
     let error_count = faults.count;
     let loaded = Loaded { read, error_count, errors: faults.into_errors(), failure, ..Loaded::default() };
@@ -190,15 +191,15 @@ async fn load_staged(
     }
 }
 
-/// Copies the file into the temporary table. Returns the number of rows that were read, and whether the rest of the
-/// file can't be read.
+/// Copies the file into the temporary table. Returns the number of rows that were read. If the rest of the file can't
+/// be read, also returns a sentence about the row at which it stopped. Bad rows before it are not the reason.
 async fn stage(
     client: &ExclusiveClient,
     load: &Load<'_>,
     on_error: OnImportError,
     file: &mut File<'_>,
     faults: &mut Faults,
-) -> Result<(u64, bool), TransferError> {
+) -> Result<(u64, Option<String>), TransferError> {
     let reader = Reader::new(load.plan, load.format, LineFormat::Documents);
     client.batch_execute("SAVEPOINT atlashub_file").await.map_err(refused)?;
     let mut on_bad = |error: RecordError| match on_error {
@@ -210,13 +211,15 @@ async fn stage(
         }
     };
     match copy_rows(client, COPY_STAGING, reader, file, &mut on_bad).await {
-        Ok((read, _)) => Ok((read, false)),
+        Ok((read, _)) => Ok((read, None)),
         Err(Stopped::Record(error)) => {
             // The rows before the bad one are lost with the copy.
             client.batch_execute("ROLLBACK TO SAVEPOINT atlashub_file").await.map_err(refused)?;
             let column = load.plan.column_of_error(&error);
-            faults.add_record(error, column);
-            Ok((0, true))
+            let fault = faults::of_record(error, column);
+            let cut_at = faults::sentence(&fault);
+            faults.add(fault);
+            Ok((0, Some(cut_at)))
         }
         Err(Stopped::Postgres(error)) => Err(refused(error)),
         Err(Stopped::Other(error)) => Err(error),

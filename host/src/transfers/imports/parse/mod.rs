@@ -2,13 +2,16 @@
 //!
 //! `csv` reads CSV as spreadsheets write it. `json` reads an array of objects, or an object per line. Both find the
 //! beginning and end of each record. Postgres parses the values. `escapes` finds the escapes that Postgres can't read.
+//! `members` reads an object without parsing its values.
 
 mod csv;
 mod escapes;
 mod json;
+mod members;
 
 pub(super) use csv::{CsvFormat, CsvRecords, Fields};
 pub(super) use json::{JsonRecord, JsonRecords, JsonShape};
+pub(super) use members::{Members, json_text};
 
 /// Maximum size of a record. Without it, a quote that is never closed would load the rest of the file into memory.
 const MAX_RECORD_BYTES: usize = 8 << 20;
