@@ -1,55 +1,153 @@
-//! `${filename}` in the key of browser forms.
+//! Browser forms: their file, and `${filename}` in their key.
+//!
+//! `s3s` holds the file of a form in memory while it checks the form. So the file is written to a temporary file while
+//! it arrives, and `s3s` sees zeros in its place: chunks of one static array, which need no memory. The checks need
+//! only the length. `s3s` asks for the file after it has checked the signature.
 //!
 //! `s3s` uses keys unchanged. S3 replaces `${filename}` with the name of the uploaded file before it checks the
 //! form's policy, so the replacement happens here, in the body of the request, before `s3s` sees it.
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, stream};
-use http::{HeaderMap, Method, Request, header};
-use hyper::body::Incoming;
-use s3s::Body;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use memchr::memmem;
 use s3s::dto::StreamingBlob;
+use s3s::{Body, S3Result, s3_error};
+
+use crate::connections::Connection;
+use crate::store::{Spool, Store};
 
 const PLACEHOLDER: &str = "${filename}";
 /// Maximum number of bytes before the file of a form. `s3s` rejects a form with more.
-const MAX_HEAD_BYTES: usize = 512 * 1024;
+const MAX_HEAD_BYTES: usize = 256 * 1024;
+/// Number of bytes of a file that are collected before they are written to disk.
+const BATCH_BYTES: usize = 64 * 1024;
+/// What `s3s` sees instead of a file.
+static ZEROS: [u8; BATCH_BYTES] = [0; BATCH_BYTES];
 
-/// Returns the request with the placeholder replaced. A body that is not a well-formed form is left unchanged, because
-/// `s3s` rejects it.
-pub(crate) async fn fill_in_file_name(request: Request<Incoming>) -> Request<Body> {
-    let Some(boundary) = form_boundary(request.method(), request.headers()) else {
-        return request.map(Body::from);
-    };
-    let (parts, body) = request.into_parts();
-    let mut body = StreamingBlob::from(Body::from(body)).map(|chunk| chunk.map_err(io::Error::other));
-    let mut head = BytesMut::new();
-    let mut failed = None;
-    while failed.is_none() && head.len() < MAX_HEAD_BYTES && parse_head(&head, &boundary).is_none() {
-        match body.next().await {
-            Some(Ok(chunk)) => head.extend_from_slice(&chunk),
-            Some(Err(error)) => failed = Some(Err(error)),
-            None => break,
-        }
+/// Replaces the placeholder and the file of a form. Also returns the temporary file. Other requests are unchanged.
+///
+/// # Errors
+/// Fails if the form has no signature of version 4. Of a malformed form, only the beginning is passed on, because `s3s`
+/// rejects it.
+pub(crate) async fn spool_file(request: Request<Body>, store: &Store) -> S3Result<(Request<Body>, Option<Spool>)> {
+    if !is_form(&request) {
+        return Ok((request, None));
     }
-    let head = replace_placeholder(&head, &boundary).unwrap_or_else(|| head.freeze());
-    let body = stream::iter([Ok(head)]).chain(stream::iter(failed)).chain(body);
-    Request::from_parts(parts, Body::from(StreamingBlob::wrap(body)))
+    let (mut parts, body) = request.into_parts();
+    let Some(boundary) = form_boundary(&parts.headers) else {
+        return Ok((Request::from_parts(parts, Body::empty()), None));
+    };
+    let mut body = StreamingBlob::from(body);
+    let mut form = BytesMut::new();
+    let head = loop {
+        if let Some(head) = parse_head(&form, &boundary) {
+            break head;
+        }
+        let chunk = if form.len() < MAX_HEAD_BYTES { body.next().await } else { None };
+        match chunk {
+            Some(Ok(chunk)) => form.extend_from_slice(&chunk),
+            Some(Err(_)) | None => return Ok((Request::from_parts(parts, Body::from(form.freeze())), None)),
+        }
+    };
+    match head.signature {
+        Some(Signature::Version4) => {}
+        Some(Signature::Version2) => {
+            return Err(s3_error!(AccessDenied, "Signature version 2 is not supported. Sign the form with version 4."));
+        }
+        None => return Err(s3_error!(AccessDenied, "The request is not signed.")),
+    }
+    let spool = Spool::create(store).await?;
+    parts.extensions.insert(spool.clone());
+    let buffer = form.split_off(head.file_start);
+    let fields = replace_placeholder(&form, &boundary).unwrap_or_else(|| form.freeze());
+    let file = FileBytes {
+        body,
+        buffer,
+        delimiter: format!("\r\n--{boundary}").into(),
+        searched: 0,
+        is_complete: false,
+        spool: spool.clone(),
+        connection: parts.extensions.get::<Arc<Connection>>().cloned(),
+    };
+    let body = stream::iter([Ok(fields)]).chain(stream::try_unfold(file, FileBytes::advance));
+    Ok((Request::from_parts(parts, Body::from(StreamingBlob::wrap(body))), Some(spool)))
 }
 
-/// Returns the boundary of a form upload, or `None` for other requests.
-fn form_boundary(method: &Method, headers: &HeaderMap) -> Option<String> {
-    let content_type = headers.get(header::CONTENT_TYPE).filter(|_| *method == Method::POST)?.to_str().ok()?;
-    let (essence, parameters) = content_type.split_once(';')?;
-    if !essence.trim().eq_ignore_ascii_case("multipart/form-data") {
-        return None;
+/// The file of a form while it arrives.
+struct FileBytes {
+    body: StreamingBlob,
+    /// Bytes that arrived, but are not written.
+    buffer: BytesMut,
+    /// The bytes that follow the file.
+    delimiter: Bytes,
+    /// Start of the bytes in `buffer` that were not searched for the delimiter.
+    searched: usize,
+    is_complete: bool,
+    spool: Spool,
+    /// Taken when `s3s` asks for the file.
+    connection: Option<Arc<Connection>>,
+}
+
+impl FileBytes {
+    /// Writes the next bytes to the spool, and returns as many zeros. Returns the delimiter after the file.
+    async fn advance(mut self) -> io::Result<Option<(Bytes, Self)>> {
+        if let Some(connection) = self.connection.take() {
+            connection.verify_request();
+        }
+        if self.is_complete {
+            return Ok(None);
+        }
+        loop {
+            let end = find(&self.buffer, &self.delimiter, self.searched);
+            if end == Some(0) {
+                self.is_complete = true;
+                return Ok(Some((self.delimiter.clone(), self)));
+            }
+            // The delimiter may have begun at the end of the buffer.
+            let ready = end.unwrap_or_else(|| (self.buffer.len() + 1).saturating_sub(self.delimiter.len()));
+            if end.is_some() || ready >= BATCH_BYTES {
+                let length = ready.min(BATCH_BYTES);
+                let bytes = self.buffer.split_to(length).freeze();
+                self.searched = ready - length;
+                self.spool.write(bytes).await?;
+                let mut zeros = Bytes::from_static(&ZEROS);
+                zeros.truncate(length);
+                return Ok(Some((zeros, self)));
+            }
+            self.searched = ready;
+            match self.body.next().await {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk.map_err(io::Error::other)?),
+                // `s3s` rejects a form without the delimiter.
+                None => return Ok(None),
+            }
+        }
     }
+}
+
+/// Returns whether `s3s` may read the request as a form.
+fn is_form<B>(request: &Request<B>) -> bool {
+    let is_form_type = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"multipart/form-data");
+    *request.method() == Method::POST && request.headers().get_all(header::CONTENT_TYPE).iter().any(is_form_type)
+}
+
+fn form_boundary(headers: &HeaderMap) -> Option<String> {
+    let (_, parameters) = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split_once(';')?;
     parameters.split(';').find_map(|parameter| {
         let (name, value) = parameter.trim().split_once('=')?;
         name.eq_ignore_ascii_case("boundary").then(|| value.trim_matches('"').to_owned())
     })
+}
+
+/// The version of a form's signature, according to the names of its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signature {
+    Version2,
+    Version4,
 }
 
 /// The part of a form before its file.
@@ -59,6 +157,9 @@ struct Head {
     key: Option<Range<usize>>,
     /// Name of the file, without folders.
     file_name: Option<String>,
+    /// Position of the first byte of the file.
+    file_start: usize,
+    signature: Option<Signature>,
 }
 
 /// Parses the fields before the file. Returns `None` if the file has not begun, or if a field is malformed.
@@ -74,12 +175,17 @@ fn parse_head(form: &[u8], boundary: &str) -> Option<Head> {
         if name.eq_ignore_ascii_case("file") {
             head.file_name = parameter(disposition, "filename")
                 .map(|name| name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned());
+            head.file_start = headers_end + 4;
             return Some(head);
         }
         let start = headers_end + 4;
         let end = find(form, format!("\r\n{delimiter}").as_bytes(), start)?;
         if name.eq_ignore_ascii_case("key") {
             head.key = Some(start..end);
+        } else if name.eq_ignore_ascii_case("x-amz-signature") {
+            head.signature = Some(Signature::Version4);
+        } else if name.eq_ignore_ascii_case("signature") && head.signature.is_none() {
+            head.signature = Some(Signature::Version2);
         }
         position = end + 2 + delimiter.len();
     }
@@ -95,8 +201,7 @@ fn replace_placeholder(form: &[u8], boundary: &str) -> Option<Bytes> {
 }
 
 fn find(haystack: &[u8], needle: &[u8], from: usize) -> Option<usize> {
-    let position = haystack.get(from..)?.windows(needle.len()).position(|window| window == needle)?;
-    Some(from + position)
+    memmem::find(haystack.get(from..)?, needle).map(|position| from + position)
 }
 
 /// Returns the value of a quoted parameter of a `Content-Disposition`.
@@ -107,6 +212,8 @@ fn parameter<'header>(disposition: &'header str, name: &str) -> Option<&'header 
 
 #[cfg(test)]
 mod tests {
+    use futures::TryStreamExt as _;
+
     use super::*;
 
     fn form(key: &str, file_name: &str) -> String {
@@ -116,6 +223,64 @@ mod tests {
              Content-Disposition: form-data; name=\"file\"; \
              filename=\"{file_name}\"\r\nContent-Type: text/plain\r\n\r\nkey ${{filename}}"
         )
+    }
+
+    /// Returns a request that sends the form in chunks.
+    fn request(form: &[u8], chunk: usize) -> Request<Body> {
+        let chunks: Vec<_> = form.chunks(chunk).map(|chunk| io::Result::Ok(Bytes::copy_from_slice(chunk))).collect();
+        let body = Body::from(StreamingBlob::wrap(stream::iter(chunks)));
+        let request = Request::post("http://localhost/files");
+        request.header("content-type", "multipart/form-data; boundary=b").body(body).unwrap()
+    }
+
+    async fn read(stream: StreamingBlob) -> Vec<u8> {
+        stream.try_collect::<Vec<Bytes>>().await.unwrap().concat()
+    }
+
+    #[tokio::test]
+    async fn file_is_written_to_disk_and_replaced_by_zeros() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let fields = form("${filename}", "x.txt").replace("name=\"policy\"", "name=\"X-Amz-Signature\"");
+        let fields = fields.strip_suffix("key ${filename}").unwrap();
+        let filled = fields.replacen("${filename}", "x.txt", 1);
+        let near = b"\r\n--\r\n-\r\r\n--c".repeat(20_000);
+        for file in [&b""[..], &b"\r\n"[..], &b"\r\n-"[..], &near[..]] {
+            for chunk in [1, 7, 1000, 1 << 20] {
+                if chunk == 1 && file.len() > 100 {
+                    continue;
+                }
+                let body = [fields.as_bytes(), file, &b"\r\n--b--\r\n"[..]].concat();
+                let (seen, spool) = spool_file(request(&body, chunk), &store).await.unwrap();
+                let seen = read(StreamingBlob::from(seen.into_body())).await;
+                let zeros = vec![0; file.len()];
+                let expected = [filled.as_bytes(), &zeros[..], &b"\r\n--b"[..]].concat();
+                assert!(seen == expected, "{} {chunk}", file.len());
+                let spool = spool.unwrap();
+                assert!(read(spool.read()).await == file, "{} {chunk}", file.len());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn malformed_form_ends_after_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let body = vec![b'x'; 2 * MAX_HEAD_BYTES];
+        let (seen, spool) = spool_file(request(&body, 1 << 16), &store).await.unwrap();
+        assert!(spool.is_none());
+        assert_eq!(read(StreamingBlob::from(seen.into_body())).await.len(), MAX_HEAD_BYTES);
+    }
+
+    #[tokio::test]
+    async fn form_without_signature_of_version_4_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        for (field, message) in [("policy", "not signed"), ("Signature", "version 2")] {
+            let form = form("k", "f").replace("name=\"policy\"", &format!("name=\"{field}\""));
+            let error = spool_file(request(form.as_bytes(), 1000), &store).await.err().unwrap();
+            assert!(error.message().unwrap().contains(message), "{error:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,10 @@ use time::OffsetDateTime;
 /// request or have no effect.
 const ALLOWED_UNSIGNED_HEADERS: [&str; 3] = ["x-amz-content-sha256", "x-amz-date", "x-amz-user-agent"];
 
+const SIGNATURE_CODE: &str = "<Code>SignatureDoesNotMatch</Code>";
+const SIGNATURE_MESSAGE: &str =
+    "The signature does not match the request. Send exactly the method, path and headers of the signed URL.";
+
 const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 /// Maximum time for which a presigned URL can be valid, as in S3.
 const MAX_EXPIRES_SECONDS: u32 = 7 * 24 * 60 * 60;
@@ -143,14 +147,15 @@ pub(crate) fn fix_response(response: &mut http::Response<Body>, resource: &str) 
 }
 
 /// Returns a random request id: 16 uppercase hexadecimal digits, as S3 writes them.
-fn new_request_id() -> String {
+pub(crate) fn new_request_id() -> String {
     let mut bytes = [0; 8];
     // If no random bytes are available, the id is the same for all requests.
     let _ = getrandom::fill(&mut bytes);
     hex::encode_upper(bytes)
 }
 
-/// Adds the resource and the request id to an error document. Returns `None` if `xml` is not an error document.
+/// Adds the resource and the request id to an error document, and a message if `s3s` gives none. Returns `None` if
+/// `xml` is not an error document.
 fn complete_error(xml: &[u8], resource: &str, request_id: &str) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(xml).ok()?;
     let root = text.strip_prefix("<?xml").map_or(Some(text), |rest| rest.split_once("?>").map(|(_, root)| root))?;
@@ -158,9 +163,13 @@ fn complete_error(xml: &[u8], resource: &str, request_id: &str) -> Option<Vec<u8
         return None;
     }
     let content = text.trim_end().strip_suffix("</Error>")?;
+    let message = match content.split_once(SIGNATURE_CODE) {
+        Some((_, rest)) if !rest.contains("<Message>") => format!("<Message>{SIGNATURE_MESSAGE}</Message>"),
+        _ => String::new(),
+    };
     let resource = resource.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let id = format!("<Resource>{resource}</Resource><RequestId>{request_id}</RequestId>");
-    Some(format!("{content}{id}</Error>").into_bytes())
+    Some(format!("{content}{message}{id}</Error>").into_bytes())
 }
 
 /// Replaces the error for a form that violates its policy with S3's error, `AccessDenied`. Returns `None` for other
@@ -264,6 +273,10 @@ mod tests {
         assert_eq!(completed("<Error><Code>NoSuchKey</Code></Error>").as_deref(), Some(expected));
         let document = format!("{declaration}<Error><Code>NoSuchKey</Code></Error>");
         assert_eq!(completed(&document), Some(format!("{declaration}{expected}")));
+        let signature = completed("<Error><Code>SignatureDoesNotMatch</Code></Error>").unwrap();
+        assert!(signature.contains(&format!("{SIGNATURE_CODE}<Message>{SIGNATURE_MESSAGE}</Message><Resource>")));
+        let other = "<Error><Code>SignatureDoesNotMatch</Code><Message>m</Message></Error>";
+        assert_eq!(completed(other).unwrap().matches("<Message>").count(), 1);
         assert_eq!(completed("<DeleteResult><Error><Code>x</Code></Error></DeleteResult>"), None);
     }
 

@@ -13,6 +13,8 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::dto::{ETagCondition, Range};
 use s3s::{Body, S3Result, s3_error};
 
+use crate::connections::Connection;
+
 /// Whether the signature of a request was checked. [`SignedRequests`] sets it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Authenticated(Arc<AtomicBool>);
@@ -23,7 +25,7 @@ impl Authenticated {
     }
 }
 
-/// Accepts signed requests only, and sets their [`Authenticated`].
+/// Accepts signed requests only, sets their [`Authenticated`], and tells their connection.
 pub(crate) struct SignedRequests;
 
 #[async_trait::async_trait]
@@ -34,6 +36,9 @@ impl S3Access for SignedRequests {
         }
         if let Some(authenticated) = context.extensions_mut().get::<Authenticated>() {
             authenticated.0.store(true, Ordering::Release);
+        }
+        if let Some(connection) = context.extensions_mut().get::<Arc<Connection>>() {
+            connection.verify_request();
         }
         Ok(())
     }

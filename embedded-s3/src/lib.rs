@@ -6,9 +6,10 @@
 //! - A failed upload (connection lost, wrong length, wrong digest, failed precondition) changes nothing.
 //! - A reader keeps the object that it opened, even if the key is overwritten or deleted in the meantime.
 //!
-//! Modules in reading order: `config`, `server` (HTTP and connections), `guard` (checks that the `s3s` crate does not
-//! make), `form` (the variable `${filename}` of browser forms), `bucket_body` (the body of `CreateBucket`), `lenient`
-//! (reads that `s3s` rejects), `ops` (S3 operations), `store` (files and index; independent of HTTP).
+//! Modules in reading order: `config`, `server` (HTTP), `connections` and `tracked` (limits of connections), `paced`
+//! (the minimum rate of a body), `guard` (checks that the `s3s` crate does not make), `form` (the file and the variable
+//! `${filename}` of browser forms), `bucket_body` (the body of `CreateBucket`), `lenient` (reads that `s3s` rejects),
+//! `ops` (S3 operations), `store` (files and index; independent of HTTP).
 //!
 //! Deliberately absent: versions, ACLs, tags, encryption, lifecycle rules and object locks. A request that would create
 //! or change one of them is rejected, not executed in part. Requests whose response is the same without the feature are
@@ -19,12 +20,15 @@
 
 mod bucket_body;
 mod config;
+mod connections;
 mod form;
 mod guard;
 mod lenient;
 mod ops;
+mod paced;
 mod server;
 mod store;
+mod tracked;
 
 pub use config::Config;
 pub use server::{MAX_FORM_FILE_BYTES, serve};

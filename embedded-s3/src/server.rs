@@ -4,48 +4,58 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use http::{HeaderName, Method, Request, Response, header};
+use http::{HeaderName, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use s3s::auth::SimpleAuth;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, s3_error};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
 use tower::Layer as _;
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer, ExposeHeaders};
 
 use crate::config::Config;
+use crate::connections::{Admission, Connections, MAX_CONNECTIONS};
 use crate::lenient::{Authenticated, SignedRequests, without_rejected_headers};
 use crate::ops::Operations;
+use crate::paced::{PacedBody, TooSlow};
 use crate::store::Store;
+use crate::tracked::{Tracked, TrackedStream};
 use crate::{bucket_body, form, guard};
 
-/// Maximum size of a file in a form upload. The whole form is held in memory while it is checked.
+/// Maximum size of a file in a form upload.
 pub const MAX_FORM_FILE_BYTES: u64 = 64 * 1024 * 1024;
-/// Maximum size of the fields of a form. The bytes of the file that arrive together with the last field count as well.
+/// Maximum size of the fields of a form.
 const MAX_FORM_FIELD_BYTES: usize = 256 * 1024;
 /// Maximum number of bytes that are read from a connection at once. By default, hyper reads up to 400 KiB from
-/// connections with much data, so that forms on them would exceed [`MAX_FORM_FIELD_BYTES`].
-const MAX_READ_BYTES: usize = MAX_FORM_FIELD_BYTES / 2;
+/// connections with much data.
+const MAX_READ_BYTES: usize = 128 * 1024;
 /// Maximum size of an XML body. A request to delete 1000 keys of 1024 bytes each, escaped, fits.
 const MAX_XML_BYTES: usize = 8 * 1024 * 1024;
 /// Maximum error of the signer's clock. Machines without a clock battery can be off by minutes.
 const MAX_CLOCK_SKEW_SECONDS: u32 = 3600;
-/// Time within which the head of a request must arrive. It also closes idle connections.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// Maximum number of open connections. Further connections are closed. Every connection uses a file descriptor.
-const MAX_CONNECTIONS: usize = 256;
 /// Time limit for open requests to finish after a shutdown was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a connection could not be accepted.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// Interval at which the time limits of connections are checked.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum number of connections above the limit that receive an error response at the same time. Further ones are only
+/// closed.
+const MAX_REFUSALS: usize = 16;
+/// Time for a refused client to read the error response and to close. Closing at once, with bytes of the client unread,
+/// would reset the connection, and the client might lose the response.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves S3 on `listener` until `shutdown` resolves, then waits up to 30 seconds for open requests to finish.
 ///
@@ -69,50 +79,91 @@ pub async fn serve(
     }
     let service = cors_layer().layer(Guarded {
         unsigned: s3_service(store.clone(), &config, Signatures::Checked),
-        inner: s3_service(store, &config, Signatures::Required),
+        inner: s3_service(store.clone(), &config, Signatures::Required),
+        store,
     });
     let graceful = GracefulShutdown::new();
-    let mut connections = tokio::task::JoinSet::new();
+    let connections = Connections::new(MAX_CONNECTIONS);
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut sweeps = tokio::time::interval(SWEEP_INTERVAL);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut shutdown => break,
-            Some(_) = connections.join_next() => continue,
+            Some(_) = tasks.join_next() => continue,
+            _ = sweeps.tick() => {
+                connections.close_expired(Instant::now());
+                continue;
+            }
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
                 // Usually, too many files are open. The pause gives other connections time to end.
                 tracing::warn!(%error, "could not accept a connection");
+                connections.make_room();
                 tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 continue;
             }
         };
-        if connections.len() >= MAX_CONNECTIONS {
-            tracing::debug!("closed a connection, because {MAX_CONNECTIONS} are open");
-            continue;
-        }
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(MAX_READ_BYTES)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
-        let connection = graceful.watch(connection);
-        connections.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection failed");
-            }
-        });
+        if let Some(admission) = connections.admit() {
+            tasks.spawn(serve_connection(stream, admission, service.clone(), graceful.watcher()));
+        } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+            tasks.spawn(async move {
+                // An error means that the client has gone, or does not read the response.
+                drop(tokio::time::timeout(REFUSAL_TIMEOUT, refuse(stream)).await);
+                drop(permit);
+            });
+        }
     }
     drop(listener);
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "closed connections with open requests at shutdown");
+        tracing::warn!(connections = tasks.len(), "closed connections with open requests at shutdown");
     }
-    connections.shutdown().await;
+    tasks.shutdown().await;
+    Ok(())
+}
+
+/// Serves a connection until it ends, or until it is closed for another one or because its client waits too long.
+async fn serve_connection(stream: TcpStream, admission: Admission, service: Cors<Guarded>, watcher: Watcher) {
+    let connection = &admission.connection;
+    let stream = TrackedStream { stream, connection: Arc::clone(connection) };
+    let service = Tracked { inner: service, connection: Arc::clone(connection) };
+    let served = http1::Builder::new()
+        .max_buf_size(MAX_READ_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    tokio::select! {
+        served = watcher.watch(served) => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "connection failed");
+            }
+        }
+        () = connection.closed() => tracing::debug!("closed a connection that waited for its client"),
+    }
+}
+
+/// Responds to a connection above the limit, and waits until its client closes it.
+async fn refuse(mut stream: TcpStream) -> io::Result<()> {
+    let id = guard::new_request_id();
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SlowDown</Code><Message>The store has too many \
+         connections, all with requests. Try again in a moment.</Message><RequestId>{id}</RequestId></Error>"
+    );
+    let response = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/xml\r\ncontent-length: {}\r\nretry-after: 1\r\n\
+         access-control-allow-origin: *\r\nx-amz-request-id: {id}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(response.as_bytes()).await?;
+    stream.shutdown().await?;
+    let mut buffer = vec![0; 16 * 1024];
+    while stream.read(&mut buffer).await? > 0 {}
     Ok(())
 }
 
@@ -180,6 +231,7 @@ struct Guarded {
     inner: S3Service,
     /// Accepts unsigned requests. Used only for requests whose signature `inner` has checked.
     unsigned: S3Service,
+    store: Store,
 }
 
 type ServiceResult = Result<Response<Body>, Infallible>;
@@ -208,15 +260,34 @@ impl tower::Service<Request<Incoming>> for Guarded {
 }
 
 impl Guarded {
-    async fn respond(&self, mut request: Request<Incoming>) -> Response<Body> {
+    async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
+        let too_slow = TooSlow::default();
+        let request = request.map(|body| Body::http_body(PacedBody::new(body, too_slow.clone())));
+        let response = self.respond_in_time(request).await;
+        // `s3s` only reports that the body ended early.
+        if too_slow.is_set() && !response.status().is_success() {
+            let mut error = s3_error!(RequestTimeout, "The body arrived at less than 1 KiB per second.");
+            error.set_status_code(StatusCode::REQUEST_TIMEOUT);
+            return error_response(error);
+        }
+        response
+    }
+
+    async fn respond_in_time(&self, mut request: Request<Body>) -> Response<Body> {
         guard::add_amz_date(request.headers_mut());
         let rewritten = without_rejected_headers(&request);
         let authenticated = Authenticated::default();
         if rewritten.is_some() {
             request.extensions_mut().insert(authenticated.clone());
         }
-        let request = bucket_body::keep_body(form::fill_in_file_name(request).await);
-        let response = self.inner.call(request).await;
+        let (request, form_file) = match form::spool_file(request, &self.store).await {
+            Ok(spooled) => spooled,
+            Err(error) => return error_response(error),
+        };
+        let response = self.inner.call(bucket_body::keep_body(request)).await;
+        if let Some(failure) = form_file.and_then(|file| file.take_failure()) {
+            return error_response(failure.into());
+        }
         let response = match rewritten {
             Some(rewritten) if authenticated.is_set() => self.unsigned.call(rewritten).await,
             _ => response,
@@ -231,7 +302,7 @@ impl Guarded {
 fn error_response(error: S3Error) -> Response<Body> {
     error.to_http_response().unwrap_or_else(|_| {
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response
     })
 }

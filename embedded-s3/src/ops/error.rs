@@ -44,7 +44,6 @@ impl From<IngestError> for S3Error {
             IngestError::Length { .. } => S3ErrorCode::IncompleteBody,
             IngestError::TooLarge => S3ErrorCode::EntityTooLarge,
             IngestError::Digest(_) => S3ErrorCode::BadDigest,
-            IngestError::Stalled => S3ErrorCode::RequestTimeout,
             // The types of these errors are private to s3s, so they can only be recognized by their messages.
             IngestError::Body(ref source) => match source.to_string() {
                 text if text.contains("Sha256Mismatch") => {

@@ -11,7 +11,7 @@ use super::attributes::{
     check_key, checksum_type, reject_features, reject_unsupported, request_attributes, set_checksum, to_etag, to_i64,
 };
 use super::conditions::write_conditions;
-use crate::store::{self, Draft, Etag, Expectations, Ingested, StoredChecksum};
+use crate::store::{self, Draft, Etag, Expectations, Ingested, Spool, StoredChecksum};
 
 pub(super) async fn put_object(
     operations: &Operations,
@@ -43,20 +43,22 @@ pub(super) async fn put_object(
     Ok(S3Response::new(output))
 }
 
-/// Uploads an object by a form. `s3s` has already checked the signature and the policy, and read the file into memory.
+/// Uploads an object by a form. `s3s` has already checked the signature and the policy. The file is in a [`Spool`].
 pub(super) async fn post_object(
     operations: &Operations,
-    request: S3Request<PostObjectInput>,
+    mut request: S3Request<PostObjectInput>,
 ) -> S3Result<S3Response<PostObjectOutput>> {
     // Only signature version 4 names a region. `guard` rejects version 2 in headers and URLs.
     if request.region.is_none() {
         return Err(s3_error!(AccessDenied, "Signature version 2 is not supported. Sign the form with version 4."));
     }
+    // The body that `s3s` passes has the length of the file, but only zeros (see `form`).
+    let file = request.extensions.remove::<Spool>().ok_or_else(|| s3_error!(MalformedPOSTRequest))?;
     let is_redirected = request.input.success_action_redirect.is_some();
     let path = format!("/{}/{}", request.input.bucket, urlencoding::encode(&request.input.key).replace("%2F", "/"));
     let request = request.map_input(|form| PutObjectInput {
         acl: form.acl,
-        body: form.body,
+        body: Some(file.read()),
         bucket: form.bucket,
         cache_control: form.cache_control,
         checksum_crc32: form.checksum_crc32,

@@ -72,8 +72,8 @@ impl Drop for Blob {
 }
 
 /// A file that is removed when this value is dropped, unless it was renamed before.
-struct TemporaryFile {
-    path: PathBuf,
+pub(super) struct TemporaryFile {
+    pub(super) path: PathBuf,
 }
 
 impl Drop for TemporaryFile {

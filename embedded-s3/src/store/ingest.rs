@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -21,8 +20,6 @@ use super::state::Store;
 
 /// Number of bytes that are collected before they are written to disk.
 const BATCH_BYTES: usize = 256 * 1024;
-/// Maximum pause between two chunks of a body.
-const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 /// Maximum size of a request body, as in S3.
 const MAX_BODY_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
@@ -58,8 +55,6 @@ pub(crate) enum IngestError {
     TooLarge,
     #[error("The body does not match the declared {0}.")]
     Digest(&'static str),
-    #[error("No data arrived for {} seconds.", STALL_TIMEOUT.as_secs())]
-    Stalled,
     #[error("The body ended early: {0}")]
     Body(Box<dyn Error + Send + Sync>),
     #[error(transparent)]
@@ -72,24 +67,25 @@ impl From<io::Error> for IngestError {
     }
 }
 
-/// Writes a body to a blob.
+/// Writes a body to a blob. A body whose declared length is too large is rejected before it is read.
 pub(crate) async fn ingest<S>(store: &Store, mut body: S, expectations: Expectations) -> Result<Ingested, IngestError>
 where
     S: Stream<Item = Result<Bytes, Box<dyn Error + Send + Sync>>> + Unpin,
 {
-    let limit = expectations.length.unwrap_or(MAX_BODY_BYTES).min(MAX_BODY_BYTES);
+    if expectations.length.is_some_and(|length| length > MAX_BODY_BYTES) {
+        return Err(IngestError::TooLarge);
+    }
+    let limit = expectations.length.unwrap_or(MAX_BODY_BYTES);
     let mut sink = Sink::new(&expectations);
     let mut batch = Vec::new();
     let (mut batch_bytes, mut received) = (0_usize, 0_u64);
-    loop {
-        let next = tokio::time::timeout(STALL_TIMEOUT, body.next()).await.map_err(|_| IngestError::Stalled)?;
-        let Some(chunk) = next else { break };
+    while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(IngestError::Body)?;
         received += chunk.len() as u64;
         if received > limit {
             return Err(match expectations.length {
-                Some(expected) if expected <= MAX_BODY_BYTES => IngestError::Length { expected },
-                _ => IngestError::TooLarge,
+                Some(expected) => IngestError::Length { expected },
+                None => IngestError::TooLarge,
             });
         }
         batch_bytes += chunk.len();

@@ -5,7 +5,7 @@
 //! - [`blob`] (files with the bytes), [`checksum`], [`record`] (metadata files)
 //! - [`state`] (`Store`, buckets and uploads in memory)
 //! - [`recover`] (opening a folder)
-//! - [`ingest`] and [`read`] (streams from and to clients)
+//! - [`ingest`] and [`read`] (streams from and to clients), [`spool`] (temporary files)
 //! - [`commit`] (objects), [`buckets`], [`uploads`] (multipart), [`listing`]
 //!
 //! Invariants:
@@ -27,6 +27,7 @@ mod listing;
 mod read;
 mod record;
 mod recover;
+mod spool;
 mod state;
 mod uploads;
 
@@ -41,6 +42,7 @@ pub(crate) use self::ingest::{Expectations, IngestError, Ingested, ingest};
 pub(crate) use self::listing::{Page, Position, common_prefix, list_page};
 pub(crate) use self::read::read;
 pub(crate) use self::record::{Attributes, Etag, Object, system_time};
+pub(crate) use self::spool::Spool;
 pub(crate) use self::uploads::{
     CompletedPart, DeclaredObject, abort_upload, complete_upload, completed_object, create_upload, find_upload,
     list_parts, list_uploads, put_part,

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::FormatItem;
 use time::macros::format_description;
 
-use crate::support::{ACCESS_KEY, BUCKET, REGION, TestServer, bytes, hmac, http, signing_key};
+use crate::support::{ACCESS_KEY, BUCKET, REGION, TestServer, bytes, count_files, hmac, http, signing_key};
 
 const AMZ_DATE: &[FormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 const EXPIRATION: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000Z");
@@ -177,6 +177,7 @@ async fn form_that_violates_its_policy_is_rejected() {
         assert!((400..=403).contains(&status), "{reason}: {status} {body}");
     }
     assert!(server.client.list_objects_v2().bucket(BUCKET).send().await.unwrap().contents().is_empty());
+    assert_eq!(count_files(&server.folder.path().join("tmp")), 0);
 }
 
 #[tokio::test]

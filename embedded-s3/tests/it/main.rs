@@ -5,6 +5,7 @@
 mod buckets;
 mod checksums;
 mod conditions;
+mod connections;
 mod copies;
 mod cors;
 mod crash;

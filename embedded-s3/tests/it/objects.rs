@@ -8,7 +8,7 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, Delete, ObjectIdentifier, ServerSideE
 use futures::{StreamExt as _, stream};
 use s3s::crypto::{Checksum as _, Md5};
 
-use crate::support::{BUCKET, TestServer, bytes, client_with, code, count_files, http, status};
+use crate::support::{BUCKET, TestServer, bytes, client_with, code, count_files, http, read_until, send_head, status};
 
 #[tokio::test]
 async fn object_round_trips_with_its_headers() {
@@ -149,6 +149,16 @@ async fn upload_with_wrong_digest_changes_nothing() {
     assert_eq!(put.checksum_sha256(&good).send().await.unwrap().checksum_sha256(), Some(good.as_str()));
     let server = server.restart().await;
     assert_eq!(count_files(&server.folder.path().join("blobs")), 1);
+}
+
+#[tokio::test]
+async fn object_above_the_maximum_size_is_refused_before_its_body() {
+    let server = TestServer::start().await;
+    let url = server.sign_put("x", |put| put).await;
+    let mut upload = send_head(&server, &url, (5 << 30) + 1).await;
+    let response = read_until(&mut upload, "</Error>").await;
+    assert!(response.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{response}");
+    assert!(response.contains("<Code>EntityTooLarge</Code>"), "{response}");
 }
 
 #[tokio::test]

@@ -76,7 +76,10 @@ async fn changed_url_is_rejected() {
     let (rest, signature) = url.uri().split_once("X-Amz-Signature=").unwrap();
     let flipped = if signature.starts_with('0') { '1' } else { '0' };
     let tampered = format!("{rest}X-Amz-Signature={flipped}{}", &signature[1..]);
-    assert_eq!(http.put(tampered).body("2").send().await.unwrap().status(), 403);
+    let response = http.put(tampered).body("2").send().await.unwrap();
+    assert_eq!(response.status(), 403);
+    let body = response.text().await.unwrap();
+    assert!(body.contains("<Code>SignatureDoesNotMatch</Code><Message>The signature does not match"), "{body}");
     let longer = url.uri().replace("X-Amz-Expires=3600", "X-Amz-Expires=36000");
     assert_eq!(http.put(longer).body("2").send().await.unwrap().status(), 403);
     let extended = format!("{}&uploads=", url.uri());

@@ -15,7 +15,8 @@ use embedded_s3::{Config, Store, serve};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -139,6 +140,30 @@ pub(crate) fn client_with(
 
 pub(crate) fn for_one_hour() -> PresigningConfig {
     PresigningConfig::expires_in(Duration::from_secs(3600)).unwrap()
+}
+
+/// Sends a presigned PUT without its body, for which the server has to ask.
+pub(crate) async fn send_head(server: &TestServer, url: &PresignedRequest, content_length: u64) -> TcpStream {
+    let target = url.uri().strip_prefix(&server.url("")).unwrap();
+    let head = format!(
+        "PUT {target} HTTP/1.1\r\nhost: {}\r\ncontent-length: {content_length}\r\nexpect: 100-continue\r\n\r\n",
+        server.address
+    );
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Reads until the text contains `end`.
+pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut text = String::new();
+    let mut buffer = [0; 4096];
+    while !text.contains(end) {
+        let length = stream.read(&mut buffer).await.unwrap();
+        assert_ne!(length, 0, "the connection ended: {text}");
+        text.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+    }
+    text
 }
 
 /// Returns a plain HTTP client.
