@@ -189,16 +189,20 @@ pub(super) async fn cancel_move(platform: &PgPool, id: Uuid) -> Result<()> {
         .map(drop)
 }
 
-/// Ends an upload and records the moved object: step 3 of a move.
+/// Ends an upload and records the moved object: step 3 of a move. A new record expires at once, because the upload's URL
+/// leads to another key.
 pub(super) async fn finish_move(platform: &PgPool, id: Uuid, object: &ObjectMeta) -> Result<()> {
     sqlx::query(
         "WITH ended AS (UPDATE open_uploads SET state = 'over' WHERE id = $1
                         RETURNING project_id, bucket, path, content_type, max_size, uploaded_by)
          INSERT INTO file_metadata AS f (project_id, bucket, path, state, content_type, max_size, size, etag,
                                          uploaded_by, expires_at)
-         SELECT project_id, bucket, path, 'stored', content_type, max_size, $2, $3, uploaded_by, now() FROM ended
+         SELECT project_id, bucket, path, 'stored', content_type, max_size, $2, $3, uploaded_by, 'epoch'::timestamptz
+         FROM ended
          ON CONFLICT (project_id, bucket, path) DO UPDATE SET
              state = 'stored',
+             gone = false,
+             created_at = CASE WHEN f.gone THEN now() ELSE f.created_at END,
              content_type = excluded.content_type,
              max_size = greatest(f.max_size, excluded.max_size),
              size = excluded.size,

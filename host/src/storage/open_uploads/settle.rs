@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -28,8 +28,10 @@ use crate::{
 
 /// Staged objects per page.
 const PAGE_SIZE: i32 = 1000;
-/// Maximum number of staged objects that are settled before a bucket is listed, so that the list does not wait long.
-const MAX_BEFORE_LIST: i32 = 200;
+/// Staged objects per page before a bucket is listed. The page is small, because time is checked after each page.
+const PAGE_SIZE_BEFORE_LIST: i32 = 200;
+/// Time after which no further page is settled before a bucket is listed, so that the list does not wait long.
+const MAX_TIME_BEFORE_LIST: Duration = Duration::from_secs(5);
 /// Maximum number of paths that are settled at the same time.
 const MAX_CONCURRENT: usize = 8;
 /// Maximum number of attempts to settle a path while another node moves an object there.
@@ -106,17 +108,27 @@ pub(in super::super) async fn settle_path(state: &StorageState, project_id: &str
     settling.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
 }
 
-/// Settles staged objects of a bucket before it is listed, if a staged upload to a path with this prefix is not over.
+/// Settles the staged objects of a bucket before it is listed, while a staged upload to a path with this prefix is not
+/// over. Returns false if staged objects may be left after [`MAX_TIME_BEFORE_LIST`].
 pub(in super::super) async fn settle_bucket(
     state: &StorageState,
     project_id: &str,
     bucket: &str,
     prefix: &str,
-) -> ApiResult<()> {
-    if queries::has_staged_in(&state.platform, project_id, bucket, prefix).await? {
-        settle_prefix(state, project_id, &staged_key::bucket_prefix(bucket), MAX_BEFORE_LIST).await?;
+) -> ApiResult<bool> {
+    let started = Instant::now();
+    while queries::has_staged_in(&state.platform, project_id, bucket, prefix).await? {
+        let staged = staged_key::bucket_prefix(bucket);
+        let report = settle_prefix(state, project_id, &staged, PAGE_SIZE_BEFORE_LIST).await?;
+        // Without a deletion, the next page would contain the same objects.
+        if !report.has_more || report.deleted == 0 {
+            break;
+        }
+        if started.elapsed() > MAX_TIME_BEFORE_LIST {
+            return Ok(false);
+        }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Settles up to a thousand staged objects of a project.

@@ -122,12 +122,13 @@ async fn object_above_max_size_is_not_served_and_is_removed() {
     assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"));
     let store = app.app.store();
     assert_eq!(store.head(&format!("proj-{}", project.id), "uploads/x.txt").await.unwrap(), None);
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM file_metadata WHERE project_id = $1")
-        .bind(&project.id)
-        .fetch_one(app.app.platform())
-        .await
-        .unwrap();
-    assert_eq!(rows, 0);
+    let (gone, size): (bool, Option<i64>) =
+        sqlx::query_as("SELECT gone, size FROM file_metadata WHERE project_id = $1")
+            .bind(&project.id)
+            .fetch_one(app.app.platform())
+            .await
+            .unwrap();
+    assert_eq!((gone, size), (true, None), "only the limit is kept");
 
     // Signing another upload for the path also removes the object, instead of returning 409.
     let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
