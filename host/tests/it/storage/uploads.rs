@@ -244,6 +244,31 @@ async fn invalid_upload_requests_return_400() {
     assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "not_found"));
 }
 
+#[tokio::test]
+async fn message_says_what_a_field_accepts() {
+    let app = TestApp::start().await;
+    let project = app.create_project("messages").await;
+    let secret = project.secret();
+    let expected = "`maxSize` must be a whole number of bytes from 1 to the bucket's maximum, not";
+    for (extra, message) in [
+        (json!({ "bucket": "" }), "The field `bucket` is missing.".to_owned()),
+        (json!({ "maxSize": 1.5 }), format!("{expected} 1.5.")),
+        (json!({ "maxSize": "5" }), format!("{expected} a string.")),
+    ] {
+        let (_, error) = secret.post("/v1/storage/signed-upload", upload_request("x.txt", extra)).await;
+        assert_eq!(error["error"]["message"], message);
+    }
+    let without_bucket = json!({ "path": "x.txt", "contentType": "text/plain" });
+    let (status, error) = secret.post("/v1/storage/signed-upload", without_bucket).await;
+    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"));
+    assert_eq!(error["error"]["message"], "The field `bucket` is missing.");
+    for (limit, found) in [("-1", "-1"), ("many", "`many`")] {
+        let (status, error) = secret.get(&format!("/v1/storage/list?bucket=uploads&limit={limit}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert_eq!(error["error"]["message"], format!("`limit` must be a whole number from 1 to 1000, not {found}."));
+    }
+}
+
 /// The public endpoint is a host name that the platform itself never connects to.
 #[tokio::test]
 async fn urls_are_signed_for_the_public_endpoint() {
