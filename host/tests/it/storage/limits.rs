@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use super::sweep::{backdate_records, storage_state};
-use crate::support::{TestApp, Uploads, code, must_send, path_of};
+use crate::support::{TestApp, Uploads, code, must_send, path_of, upload_request};
 
 /// An object can be removed because it is too large, or by its owner. Its URL is valid in both cases.
 #[tokio::test]
@@ -75,4 +75,35 @@ async fn upload_signed_after_a_deletion_has_its_own_limit_and_date() {
     assert_eq!(secret.download("x.txt").await, b"1234");
     let (_, after) = app.admin().get(&detail).await;
     assert_ne!(before["createdAt"], after["createdAt"], "{after}");
+}
+
+#[tokio::test]
+async fn limit_of_the_secret_key_is_not_raised_without_it() {
+    let app = TestApp::start().await;
+    let project = app.create_project("raise").await;
+    app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "both" })).await;
+    let (secret, publishable) = (project.secret(), project.publishable());
+    let signed = secret.sign("x.bin", json!({ "maxSize": 4 })).await;
+    let sign_parts = async |size: i64| {
+        let request = upload_request("x.bin", json!({ "mode": "multipart", "size": size }));
+        publishable.post("/v1/storage/signed-upload", request).await
+    };
+    for (size, expected) in [
+        (5, StatusCode::PAYLOAD_TOO_LARGE),
+        (4, StatusCode::OK),
+        (3, StatusCode::OK),
+        (5, StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let (status, body) = sign_parts(size).await;
+        assert_eq!(status, expected, "{size}: {body}");
+    }
+    must_send(&signed, "12345").await;
+    assert_eq!(secret.sign_download("x.bin").await.0, StatusCode::NOT_FOUND);
+    let (status, error) = sign_parts(5).await;
+    assert_eq!((status, code(&error)), (StatusCode::PAYLOAD_TOO_LARGE, "object_too_large"), "{error}");
+    must_send(&signed, "1234").await;
+    assert_eq!(secret.download("x.bin").await, b"1234");
+    // No upload is left of the requests that were refused.
+    let open = app.app.store().list_uploads(&format!("proj-{}", project.id), None).await.unwrap();
+    assert_eq!(open.uploads.len(), 2);
 }
