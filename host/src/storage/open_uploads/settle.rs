@@ -68,19 +68,24 @@ impl SettleReport {
     }
 }
 
-/// Locks of paths, chosen by hash. While one request moves an object to a path, other requests for the path wait
-/// instead of copying the object too.
+/// Locks of paths, chosen by hash. While one request moves an object to or from a path, other requests for the path
+/// wait instead of copying the object too.
 #[derive(Clone)]
-pub(in super::super) struct SettleLocks(Arc<[Arc<Mutex<()>>]>);
+pub(in super::super) struct PathLocks(Arc<[Arc<Mutex<()>>]>);
 
-impl SettleLocks {
+impl PathLocks {
     const COUNT: usize = 256;
 
     pub(in super::super) fn new() -> Self {
         Self((0..Self::COUNT).map(|_| Arc::default()).collect())
     }
 
-    async fn lock(&self, project_id: &str, path: &ObjectPath) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+    /// Waits until no other request of this process has locked the path. The lock ends when the guard is dropped.
+    pub(in super::super) async fn lock(
+        &self,
+        project_id: &str,
+        path: &ObjectPath,
+    ) -> Option<tokio::sync::OwnedMutexGuard<()>> {
         let mut hasher = DefaultHasher::new();
         (project_id, path.key()).hash(&mut hasher);
         let index = usize::try_from(hasher.finish() % Self::COUNT as u64).unwrap_or_default();
@@ -234,7 +239,7 @@ async fn settle_upload(
     let path = BucketName::parse(&upload.bucket).and_then(|bucket| ObjectPath::new(&bucket, &upload.path))?;
     let mut target = state.store.head(&bucket, path.key()).await?;
     if target.is_none() {
-        if !queries::begin_move(&state.platform, upload.id).await? {
+        if !queries::begin_move(&state.platform, upload.id, staged.size).await? {
             return Ok(SettleReport { contended: 1, ..none });
         }
         let etag = staged.etag.as_deref().unwrap_or_default();

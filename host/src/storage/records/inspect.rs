@@ -7,6 +7,7 @@ use super::{
     super::{open_uploads, path::ObjectPath, state::StorageState},
     queries,
     record::FileRecord,
+    removal,
 };
 use crate::{error::ApiResult, object_store::ObjectMeta};
 
@@ -110,7 +111,7 @@ pub(crate) async fn reconcile_object(
         }
         Verdict::Remove => {
             state.store.delete(store_bucket, path.key()).await?;
-            queries::delete_record(&state.platform, project_id, path).await?;
+            removal::delete_record(&state.platform, project_id, path).await?;
             tracing::warn!(
                 project = project_id,
                 object_key = path.key(),

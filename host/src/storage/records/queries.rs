@@ -3,9 +3,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 
-use super::{super::path::ObjectPath, inspect::UPLOAD_GRACE, record::FileRecord};
+use super::{super::path::ObjectPath, record::FileRecord, removal::grace_seconds};
 use crate::object_store::{ListedObject, ObjectMeta};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
@@ -118,81 +118,6 @@ pub(crate) async fn record_stored(
     .execute(platform)
     .await
     .map(|done| done.rows_affected() == 1)
-}
-
-/// Deletes the record of an object that was removed. See [`delete_records`].
-pub(crate) async fn delete_record(platform: &PgPool, project_id: &str, path: &ObjectPath) -> Result<()> {
-    delete(platform, project_id, path.bucket(), &[path.path()], None).await.map(drop)
-}
-
-/// Deletes a record unless another upload was signed for the path since `expires_at` was read. Returns whether the
-/// record was deleted, and not kept for its limit.
-pub(crate) async fn delete_unchanged_record(
-    platform: &PgPool,
-    project_id: &str,
-    path: &ObjectPath,
-    expires_at: DateTime<Utc>,
-) -> Result<bool> {
-    let deleted = delete(platform, project_id, path.bucket(), &[path.path()], Some(expires_at)).await?;
-    Ok(deleted == 1)
-}
-
-/// Deletes the records of `paths`, whose objects were removed. While a signed URL of a path may still store an object,
-/// the record is kept instead, without an object: otherwise, a URL that is used again would have no limit. The sweep
-/// deletes such a record.
-pub(crate) async fn delete_records(platform: &PgPool, project_id: &str, bucket: &str, paths: &[&str]) -> Result<()> {
-    delete(platform, project_id, bucket, paths, None).await.map(drop)
-}
-
-async fn delete(
-    platform: &PgPool,
-    project_id: &str,
-    bucket: &str,
-    paths: &[&str],
-    expires_at: Option<DateTime<Utc>>,
-) -> Result<u64> {
-    sqlx::query(
-        "WITH kept AS (
-             UPDATE file_metadata SET state = 'pending', gone = true, size = NULL, etag = NULL, upload_id = NULL,
-                                      updated_at = now()
-             WHERE project_id = $1 AND bucket = $2 AND path = ANY($3) AND ($4::timestamptz IS NULL OR expires_at = $4)
-               AND expires_at > now() - make_interval(secs => $5))
-         DELETE FROM file_metadata
-         WHERE project_id = $1 AND bucket = $2 AND path = ANY($3) AND ($4::timestamptz IS NULL OR expires_at = $4)
-           AND expires_at <= now() - make_interval(secs => $5)",
-    )
-    .bind(project_id)
-    .bind(bucket)
-    .bind(paths)
-    .bind(expires_at)
-    .bind(grace_seconds())
-    .execute(platform)
-    .await
-    .map(|done| done.rows_affected())
-}
-
-/// Deletes the records of a deleted bucket. Keeps those of paths where a signed URL may still store an object, with a
-/// limit below every size: no such object is served, even if a bucket of this name is created again.
-pub(crate) async fn delete_bucket_records(connection: &mut PgConnection, project_id: &str, bucket: &str) -> Result<()> {
-    sqlx::query(
-        "WITH kept AS (
-             UPDATE file_metadata SET state = 'pending', gone = true, max_size = -1, owner_limit = false,
-                                      size = NULL, etag = NULL, upload_id = NULL, updated_at = now()
-             WHERE project_id = $1 AND bucket = $2 AND expires_at > now() - make_interval(secs => $3))
-         DELETE FROM file_metadata
-         WHERE project_id = $1 AND bucket = $2 AND expires_at <= now() - make_interval(secs => $3)",
-    )
-    .bind(project_id)
-    .bind(bucket)
-    .bind(grace_seconds())
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-/// Returns [`UPLOAD_GRACE`] as Postgres expects it.
-fn grace_seconds() -> f64 {
-    UPLOAD_GRACE.num_seconds() as f64
 }
 
 /// Removes the id of an aborted multipart upload from its record.
