@@ -111,7 +111,7 @@ fn decode_cursor(scope: &str, cursor: &str) -> ApiResult<String> {
 
 fn invalid_cursor() -> ApiError {
     ApiError::new(Code::InvalidCursor, "The cursor does not belong to this list.")
-        .with_hint("Send `nextCursor` of the previous page unchanged, with the same bucket and prefix.")
+        .with_hint("Send `nextCursor` of the previous page unchanged, with the same bucket, prefix and delimiter.")
 }
 
 #[cfg(test)]
