@@ -28,6 +28,7 @@ pub mod jobs;
 pub mod keys;
 pub mod notifications;
 mod nullable;
+mod numbers;
 pub mod objects;
 pub mod overview;
 pub mod page;

@@ -138,10 +138,10 @@ pub struct SignUpload {
     pub content_type: String,
     /// Maximum size, in bytes. At most the bucket's own maximum, which is the default. A larger object that was sent
     /// with `put` is never served, and is removed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::numbers::max_size")]
     pub max_size: Option<i64>,
     /// Exact size, in bytes. Required for `multipart`. If given, the object store rejects any other size.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::numbers::size")]
     pub size: Option<i64>,
     /// Whether to sign the upload even if an object exists at the path (default false: such a request returns 409).
     /// Requires the secret key. This is checked when the upload is signed. A `put` or `post` that was signed with the
@@ -316,6 +316,7 @@ pub struct ListObjects {
     /// `/` returns the folders under the prefix as `prefixes`, and only objects that are in none of them.
     pub delimiter: Option<String>,
     /// Objects and folders per page, 1 to 1000 (default 100).
+    #[serde(default, deserialize_with = "crate::numbers::object_limit")]
     pub limit: Option<u32>,
     /// `nextCursor` of the previous page. Without it, the first page is returned.
     pub cursor: Option<String>,

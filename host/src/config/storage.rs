@@ -48,11 +48,11 @@ impl StorageConfig {
     /// # Errors
     /// Fails if a variable is missing or invalid. The error describes the first such variable.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
-        let public_endpoint = vars.url("ATLASHUB_S3_PUBLIC_ENDPOINT")?;
+        let public_endpoint = vars.origin("ATLASHUB_S3_PUBLIC_ENDPOINT")?;
         let region = vars.text_or_default("ATLASHUB_S3_REGION")?;
         // S3 limits objects to 5 TiB.
         let max_object_bytes = vars.number("ATLASHUB_MAX_OBJECT_BYTES", 1..=5 << 40)? as i64;
-        let Some(endpoint) = vars.url("ATLASHUB_S3_ENDPOINT")? else {
+        let Some(endpoint) = vars.origin("ATLASHUB_S3_ENDPOINT")? else {
             let configured = vars.parsed("ATLASHUB_EMBEDDED_S3_LISTEN", "an address such as 127.0.0.1:8082")?;
             let listen = match (configured, &public_endpoint) {
                 (Some(address), _) => StoreAddress::Fixed(address),

@@ -73,6 +73,38 @@ fn external_services_are_configured() {
 }
 
 #[test]
+fn endpoint_of_the_store_is_scheme_host_and_port_alone() {
+    for variable in ["ATLASHUB_S3_ENDPOINT", "ATLASHUB_S3_PUBLIC_ENDPOINT"] {
+        for right in ["https://s3.example.com", "https://s3.example.com/", "http://10.0.0.1:3900", "http://[::1]:1/"] {
+            let StorageConfig::External(storage) = read(&with(&[(variable, right)]), Role::All).unwrap().storage else {
+                panic!("not external");
+            };
+            assert_eq!(storage.public_endpoint, right.trim_end_matches('/'), "{variable}");
+        }
+        for wrong in [
+            "https://s3.example.com/store",
+            "https://s3.example.com/store/",
+            "https://id:pass@s3.example.com",
+            "https://id@s3.example.com",
+            "https://@s3.example.com",
+            "https://s3.example.com?a=b",
+            "https://s3.example.com#a",
+            "ftp://s3.example.com",
+            "s3.example.com",
+            "https://",
+        ] {
+            let error = read(&with(&[(variable, wrong)]), Role::All).unwrap_err();
+            assert_eq!(error.variable, variable, "{wrong}: {error}");
+            let text = error.to_string();
+            assert!(
+                text.contains("scheme, host and port") && !text.contains("pass@") && !text.contains('\n'),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
 fn invalid_configuration_names_its_variable() {
     let check = |pairs: &[(&str, &str)], role: Role, variable: &str| {
         let error = read(pairs, role).unwrap_err();

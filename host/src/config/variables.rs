@@ -59,7 +59,7 @@ variables! {
         "URL of the S3 store, as this process reaches it, for example `http://garage:3900`. Unset: the embedded \
          store.";
     plain "ATLASHUB_S3_PUBLIC_ENDPOINT" "<ATLASHUB_S3_ENDPOINT>"
-        "URL of the store as browsers reach it; signed URLs contain it.";
+        "URL of the store as browsers reach it, without a path; signed URLs contain it.";
     plain "ATLASHUB_S3_REGION" "us-east-1" "Region of the store, for signing requests.";
     secret "ATLASHUB_S3_ACCESS_KEY_ID" "" "Access key of the store.";
     secret "ATLASHUB_S3_SECRET_ACCESS_KEY" "" "Secret key of the store.";

@@ -302,6 +302,37 @@ impl Vars {
             Err(ConfigError::new(name, format!("is `{text}`"), "set it to a URL such as https://api.example.com"))
         }
     }
+
+    /// Returns an `http` or `https` URL that consists of scheme, host and port, or `None` if it is not set. A trailing
+    /// slash is removed.
+    ///
+    /// # Errors
+    /// Fails if the value is not such a URL. The error does not contain the value, which may be a password.
+    pub fn origin(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let origin = text.trim_end_matches('/');
+        if is_origin(origin) {
+            Ok(Some(origin.to_owned()))
+        } else {
+            Err(ConfigError::new(
+                name,
+                "is not a URL of scheme, host and port alone",
+                "set it to a URL such as https://s3.example.com, without a path, a query or credentials",
+            ))
+        }
+    }
+}
+
+/// Returns whether a text is scheme, host and port of an `http` or `https` URL.
+fn is_origin(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && !text.contains('@')
+    })
 }
 
 /// Removes the user name and password of a URL. Returns other values unchanged.

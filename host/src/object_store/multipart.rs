@@ -137,14 +137,28 @@ impl ObjectStore {
 
     /// Aborts the bucket's unfinished uploads, or only those created before `created_before`. Returns their number.
     pub async fn abort_uploads(&self, bucket: &str, created_before: Option<DateTime<Utc>>) -> StoreResult<u64> {
+        self.abort_selected(bucket, |upload| {
+            created_before.is_none_or(|limit| upload.created_at.is_some_and(|created_at| created_at < limit))
+        })
+        .await
+    }
+
+    /// Aborts the bucket's unfinished uploads to keys that start with `prefix`. Returns their number.
+    pub async fn abort_uploads_below(&self, bucket: &str, prefix: &str) -> StoreResult<u64> {
+        self.abort_selected(bucket, |upload| upload.key.starts_with(prefix)).await
+    }
+
+    async fn abort_selected(
+        &self,
+        bucket: &str,
+        is_selected: impl Fn(&UnfinishedUpload) -> bool + Send,
+    ) -> StoreResult<u64> {
         let mut aborted = 0;
         let mut position = None;
         loop {
             let page = self.list_uploads(bucket, position).await?;
             for upload in page.uploads {
-                let is_selected =
-                    created_before.is_none_or(|limit| upload.created_at.is_some_and(|created_at| created_at < limit));
-                if is_selected {
+                if is_selected(&upload) {
                     self.abort_multipart(bucket, &upload.key, &upload.upload_id).await?;
                     aborted += 1;
                 }

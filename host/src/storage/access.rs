@@ -92,19 +92,17 @@ impl StorageAccess {
         }
     }
 
-    /// Checks that the path of a new object does not start with the name of another bucket whose existence the
-    /// requester may know. [`Self::object_path`] would read such a path as a key in that bucket. The admin API always
-    /// names the bucket, so it accepts such paths.
+    /// Checks that the path of a new object does not start with the name of its own bucket, or of another bucket whose
+    /// existence the requester may know. [`Self::object_path`] would read such a path as a key. The admin API accepts
+    /// such paths, because the dashboard always sends keys.
     ///
     /// # Errors
     /// Returns `invalid_path` if it does.
     pub(super) async fn check_new_path(&self, path: &ObjectPath) -> ApiResult<()> {
         match path.path().split_once('/') {
-            Some((first, _))
-                if self.path_bucket.is_none() && first != path.bucket() && self.knows_bucket(first).await? =>
-            {
-                Err(path::path_in_another_bucket())
-            }
+            Some(_) if self.path_bucket.is_some() => Ok(()),
+            Some((first, _)) if first == path.bucket() => Err(path::path_with_its_bucket(path)),
+            Some((first, _)) if self.knows_bucket(first).await? => Err(path::path_in_another_bucket(first)),
             _ => Ok(()),
         }
     }

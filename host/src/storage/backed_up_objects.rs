@@ -82,7 +82,8 @@ impl StorageState {
     /// # Errors
     /// Fails if the platform database is unavailable.
     pub async fn begin_restored_object(&self, project_id: &str, path: &ObjectPath, size: i64) -> ApiResult<()> {
-        Ok(records::raise_limit(&self.platform, project_id, path, size).await?)
+        records::raise_limit(&self.platform, project_id, path, size).await?;
+        Ok(())
     }
 
     /// Records a restored object, and its original uploader if `uploaded_by` names one.

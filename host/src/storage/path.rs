@@ -98,6 +98,11 @@ impl ObjectPath {
         &self.key[self.bucket_length + 1..]
     }
 
+    /// Returns whether the path begins with a folder that has the name of the bucket.
+    pub(super) fn is_in_folder_of_its_bucket(&self) -> bool {
+        self.path().split_once('/').is_some_and(|(first, _)| first == self.bucket())
+    }
+
     /// Returns the last segment of the path.
     pub fn file_name(&self) -> &str {
         self.path().rsplit('/').next().unwrap_or_default()
@@ -122,8 +127,20 @@ pub(super) fn key_in_another_bucket() -> ApiError {
 }
 
 /// Returns the error for a path that starts with the name of another bucket of the project.
-pub(super) fn path_in_another_bucket() -> ApiError {
-    invalid_path("starts with the name of another bucket")
+pub(super) fn path_in_another_bucket(bucket: &str) -> ApiError {
+    invalid_path("starts with the name of another bucket").with_hint(format!(
+        "The project has a bucket `{bucket}`, so no path may begin with `{bucket}/`. Name the folder differently, or \
+         upload to that bucket."
+    ))
+}
+
+/// Returns the error for a path that starts with the name of its own bucket. As an object key, such a path would name
+/// another object.
+pub(super) fn path_with_its_bucket(path: &ObjectPath) -> ApiError {
+    let bucket = path.bucket();
+    invalid_path("starts with the name of its own bucket").with_hint(format!(
+        "A path is relative to its bucket: leave `{bucket}/` out. A folder can't have the name of its bucket."
+    ))
 }
 
 /// Returns the error for a path that starts with the name of a project's bucket in the store.

@@ -50,6 +50,7 @@ impl StorageState {
             max_size: i64::try_from(object.max_bytes).unwrap_or(i64::MAX),
             upload_id: None,
             uploaded_by: &uploaded_by,
+            is_trusted: true,
             lifetime: RECORD_LIFETIME,
         };
         if records::record_upload(&self.platform, &object.project_id, &object.path, upload).await? {

@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use super::{buckets::SettingsCache, open_uploads::SettleLocks};
+use super::{buckets::SettingsCache, open_uploads::PathLocks};
 use crate::object_store::ObjectStore;
 
 /// The state that the handlers of this slice share. Cheap to clone.
@@ -16,7 +16,10 @@ pub struct StorageState {
     /// Maximum size of a file in a browser form, in bytes, if the store has such a limit.
     pub(super) max_form_bytes: Option<i64>,
     pub(super) upload_quotas: UploadQuotas,
-    pub(super) settle_locks: SettleLocks,
+    /// Locks of the paths to which staged objects are moved.
+    pub(super) settle_locks: PathLocks,
+    /// Locks of the paths from which objects are moved.
+    pub(super) move_locks: PathLocks,
 }
 
 /// Maximum number of uploads that were signed and have not ended, per publishable key and per signed-in user.
@@ -42,7 +45,8 @@ impl StorageState {
             default_max_object_bytes,
             max_form_bytes,
             upload_quotas,
-            settle_locks: SettleLocks::new(),
+            settle_locks: PathLocks::new(),
+            move_locks: PathLocks::new(),
         }
     }
 

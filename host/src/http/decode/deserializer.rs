@@ -9,7 +9,7 @@ use serde::de::{
 
 use super::{
     node::Node,
-    problem::{DecodeError, integer},
+    problem::{DecodeError, plain},
     sent_text::{RAW_VALUE, SentText},
 };
 
@@ -28,7 +28,7 @@ macro_rules! integers {
             };
             match number {
                 Some(number) => visitor.$visit(number),
-                None => Err(DecodeError::wrong(integer(stringify!($type)), node.kind())),
+                None => Err(DecodeError::wrong(plain(&expectation(&visitor)), node.kind())),
             }
         }
     )*};

@@ -211,7 +211,7 @@ fn integer_range(name: &str) -> Option<(i128, i128)> {
 }
 
 /// Returns the description of the values that an integer type accepts.
-pub(super) fn integer(name: &str) -> String {
+fn integer(name: &str) -> String {
     match integer_range(name) {
         Some((min, max)) => format!("a whole number from {min} to {max}"),
         None => "a whole number".to_owned(),
@@ -219,7 +219,7 @@ pub(super) fn integer(name: &str) -> String {
 }
 
 /// Rewords serde's descriptions of expected values: `struct Name with 2 elements`, `i64`, `a sequence`.
-fn plain(expected: &str) -> String {
+pub(super) fn plain(expected: &str) -> String {
     let first = expected.split_whitespace().next().unwrap_or_default();
     match first {
         _ if integer_range(first).is_some() => integer(first),

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     error::{ApiError, ApiResult, Code},
     http::PageRequest,
+    object_store::StoreError,
     projects::ProjectRef,
 };
 
@@ -73,8 +74,8 @@ pub(crate) async fn update_bucket(
     get_bucket(state, project, name).await
 }
 
-/// Removes the bucket's objects from the store, then the bucket itself. Repeating an interrupted deletion finishes it,
-/// also if only objects are left: uploads that arrived while the bucket was removed.
+/// Removes the bucket's objects and multipart uploads from the store, then the bucket itself. Repeating an interrupted
+/// deletion finishes it, also if only objects are left: uploads that arrived while the bucket was removed.
 pub(crate) async fn delete_bucket(
     state: &StorageState,
     project: &ProjectRef,
@@ -95,17 +96,38 @@ pub(crate) async fn delete_bucket(
         )
         .with_hint(format!("Send {{\"confirm\": \"{name}\"}}.")));
     }
+    abort_uploads(state, project, &name).await?;
     let mut objects = 0;
     for prefix in &prefixes {
         objects += state.store.delete_prefix(&project.bucket(), prefix).await?;
     }
     queries::delete_bucket(&state.platform, &project.id, name.as_str()).await?;
     state.bucket_settings.invalidate(&project.id);
-    // A URL signed earlier may have uploaded an object between the two deletions.
+    // Uploads may have begun or ended between the two deletions. What arrives later is removed by the sweep.
+    abort_uploads(state, project, &name).await?;
     for prefix in &prefixes {
         objects += state.store.delete_prefix(&project.bucket(), prefix).await?;
     }
     tracing::info!(project = project.id, bucket = name.as_str(), objects, "deleted a bucket");
+    Ok(())
+}
+
+/// Aborts the multipart uploads to a bucket, also those without a record. Otherwise, they could be completed after a
+/// bucket of the same name is created.
+async fn abort_uploads(state: &StorageState, project: &ProjectRef, name: &BucketName) -> ApiResult<()> {
+    let store_bucket = project.bucket();
+    match state.store.abort_uploads_below(&store_bucket, &format!("{name}/")).await {
+        Ok(_) => return Ok(()),
+        Err(error) if error.is_not_found() => return Ok(()),
+        // The store does not list uploads, so only those on record can be aborted.
+        Err(StoreError::NotSupported { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let uploads = open_uploads::list_multipart(&state.platform, &project.id, name.as_str(), None, i64::MAX).await?;
+    for upload in uploads {
+        let key = format!("{name}/{}", upload.path);
+        state.store.abort_multipart(&store_bucket, &key, &upload.upload_id).await?;
+    }
     Ok(())
 }
 

@@ -28,8 +28,8 @@ pub(crate) async fn count_objects(access: &StorageAccess, request: CountObjects)
     let prefix = path::list_prefix(&bucket, &path_prefix)?;
     access.require_bucket(bucket.as_str()).await?;
     let (state, store_bucket) = (&access.state, access.store_bucket());
-    open_uploads::settle_bucket(state, &access.project.id, bucket.as_str(), &path_prefix).await?;
-    let mut count = ObjectCount { prefix: path_prefix, object_count: 0, object_bytes: 0, complete: true };
+    let is_settled = open_uploads::settle_bucket(state, &access.project.id, bucket.as_str(), &path_prefix).await?;
+    let mut count = ObjectCount { prefix: path_prefix, object_count: 0, object_bytes: 0, complete: is_settled };
     let mut token = None;
     loop {
         let page = state.store.list_page(&store_bucket, &prefix, PAGE_SIZE, token.as_deref()).await?;

@@ -7,7 +7,7 @@ use super::{
         access::{Action, StorageAccess},
         errors::object_not_found,
         open_uploads,
-        path::{BucketName, ObjectPath},
+        path::{self, BucketName, ObjectPath},
         records::{self, inspect_object},
     },
     detail::stored_object,
@@ -54,10 +54,18 @@ async fn transfer_to_end(access: &StorageAccess, request: MoveObject, transfer: 
     let from = access.object_path(None, &request.object_key).await?;
     let to_bucket = request.to_bucket.as_deref().unwrap_or_else(|| from.bucket());
     let to = ObjectPath::new(&BucketName::parse(to_bucket)?, &request.to)?;
+    // Most likely, the request gives a full key. An object that is in such a folder already can be renamed there.
+    if to.is_in_folder_of_its_bucket() && !(from.bucket() == to.bucket() && from.is_in_folder_of_its_bucket()) {
+        return Err(path::path_with_its_bucket(&to));
+    }
     if from == to {
         return Err(ApiError::invalid("`to` is the current path of the object."));
     }
     access.require_bucket(from.bucket()).await?;
+    let _moving = match transfer {
+        Transfer::Move => access.state.move_locks.lock(&access.project.id, &from).await,
+        Transfer::Copy => None,
+    };
     let settings = access.authorize(to.bucket(), Action::Upload).await?;
     let store_bucket = access.store_bucket();
     let source = inspect_object(access.object_context(&store_bucket, &from)).await?;
@@ -95,12 +103,18 @@ async fn copy(
     if_taken: IfTaken,
 ) -> ApiResult<ObjectMeta> {
     let (state, store_bucket, project) = (&access.state, access.store_bucket(), &access.project.id);
-    records::raise_limit(&state.platform, project, to, source.size).await?;
+    // Before the copy, because another request may look up the object as soon as it exists.
+    let limit = records::raise_limit(&state.platform, project, to, source.size).await?;
     let etag = source.etag.as_deref().unwrap_or_default();
     let copied = match if_taken {
         IfTaken::Replace => state.store.copy_replacing(&store_bucket, from.key(), to.key(), etag).await,
         IfTaken::Refuse => state.store.copy_if_absent(&store_bucket, from.key(), to.key(), etag).await,
     };
+    if let (Some(limit), Err(error)) = (limit.filter(|limit| *limit < source.size), &copied)
+        && is_refusal(error)
+    {
+        records::lower_limit(&state.platform, project, to, source.size, limit).await?;
+    }
     match copied {
         Ok(()) => {}
         Err(StoreError::NotFound { .. }) => return Err(object_not_found()),
@@ -121,7 +135,14 @@ async fn copy(
     Ok(copy)
 }
 
-/// Deletes a moved object at its old path. Returns `conflict` if the object was replaced after it was copied.
+/// Returns whether the store certainly copied nothing.
+fn is_refusal(error: &StoreError) -> bool {
+    matches!(error, StoreError::NotFound { .. } | StoreError::PreconditionFailed { .. } | StoreError::Refused { .. })
+}
+
+/// Deletes a moved object at its old path. Returns `conflict` if the object was replaced after it was copied, or if
+/// another request moves or deletes it. The copy stays in both cases: with a store that ignores conditions, the other
+/// request may have copied to the same path.
 async fn remove_source(
     access: &StorageAccess,
     from: &ObjectPath,
@@ -130,16 +151,23 @@ async fn remove_source(
 ) -> ApiResult<()> {
     let (state, store_bucket, project) = (&access.state, access.store_bucket(), &access.project.id);
     let current = state.store.head(&store_bucket, from.key()).await?;
-    if current.is_some_and(|current| current.etag != source.etag) {
+    if current.as_ref().is_some_and(|current| current.etag != source.etag) {
         return Err(ApiError::new(
             Code::Conflict,
             format!("The object was replaced while it was copied to `{}`.", to.key()),
         )
         .with_hint("Both objects exist now. Delete the one that you do not need."));
     }
+    let is_first = records::claim_removal(&state.platform, project, from, source.etag.as_deref()).await?;
+    if current.is_none() || !is_first {
+        return Err(ApiError::new(
+            Code::Conflict,
+            format!("The object was moved or deleted by another request while it was copied to `{}`.", to.key()),
+        )
+        .with_hint("The copy exists. Delete it if you do not need it."));
+    }
     open_uploads::discard_arrived(state, project, from).await?;
     state.store.delete(&store_bucket, from.key()).await?;
-    records::delete_record(&state.platform, project, from).await?;
     Ok(())
 }
 

@@ -160,17 +160,18 @@ pub(in super::super) async fn list_multipart(
 /// Marks an upload as moving: step 1 of a move. Returns false if the upload is over, or another upload of the path is
 /// being moved.
 ///
-/// Also raises the path's recorded limit to that of the upload. Otherwise, if the process ends before step 3, the moved
+/// Also raises the path's recorded limit to the object's size. Otherwise, if the process ends before step 3, the moved
 /// object could exceed the limit of an earlier upload and be removed.
-pub(super) async fn begin_move(platform: &PgPool, id: Uuid) -> Result<bool> {
+pub(super) async fn begin_move(platform: &PgPool, id: Uuid, size: i64) -> Result<bool> {
     let claimed = sqlx::query(
         "WITH moving AS (UPDATE open_uploads SET state = 'moving' WHERE id = $1 AND state <> 'over'
-                         RETURNING id, project_id, bucket, path, max_size),
-              raised AS (UPDATE file_metadata f SET max_size = greatest(f.max_size, m.max_size) FROM moving m
+                         RETURNING id, project_id, bucket, path),
+              raised AS (UPDATE file_metadata f SET max_size = greatest(f.max_size, $2) FROM moving m
                          WHERE (f.project_id, f.bucket, f.path) = (m.project_id, m.bucket, m.path))
          SELECT id FROM moving",
     )
     .bind(id)
+    .bind(size)
     .fetch_optional(platform)
     .await;
     match claimed {
@@ -189,18 +190,22 @@ pub(super) async fn cancel_move(platform: &PgPool, id: Uuid) -> Result<()> {
         .map(drop)
 }
 
-/// Ends an upload and records the moved object: step 3 of a move.
+/// Ends an upload and records the moved object: step 3 of a move. A new record has expired, because the URL of the
+/// upload leads to another key.
 pub(super) async fn finish_move(platform: &PgPool, id: Uuid, object: &ObjectMeta) -> Result<()> {
     sqlx::query(
         "WITH ended AS (UPDATE open_uploads SET state = 'over' WHERE id = $1
                         RETURNING project_id, bucket, path, content_type, max_size, uploaded_by)
          INSERT INTO file_metadata AS f (project_id, bucket, path, state, content_type, max_size, size, etag,
                                          uploaded_by, expires_at)
-         SELECT project_id, bucket, path, 'stored', content_type, max_size, $2, $3, uploaded_by, now() FROM ended
+         SELECT project_id, bucket, path, 'stored', content_type, max_size, $2, $3, uploaded_by, 'epoch'::timestamptz
+         FROM ended
          ON CONFLICT (project_id, bucket, path) DO UPDATE SET
              state = 'stored',
+             gone = false,
+             created_at = CASE WHEN f.gone THEN now() ELSE f.created_at END,
              content_type = excluded.content_type,
-             max_size = greatest(f.max_size, excluded.max_size),
+             max_size = greatest(f.max_size, excluded.size),
              size = excluded.size,
              etag = excluded.etag,
              uploaded_by = excluded.uploaded_by,

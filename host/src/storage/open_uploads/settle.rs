@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -28,8 +28,10 @@ use crate::{
 
 /// Staged objects per page.
 const PAGE_SIZE: i32 = 1000;
-/// Maximum number of staged objects that are settled before a bucket is listed, so that the list does not wait long.
-const MAX_BEFORE_LIST: i32 = 200;
+/// Staged objects per page before a bucket is listed. The page is small, because time is checked after each page.
+const PAGE_SIZE_BEFORE_LIST: i32 = 200;
+/// Time after which no further page is settled before a bucket is listed, so that the list does not wait long.
+const MAX_TIME_BEFORE_LIST: Duration = Duration::from_secs(5);
 /// Maximum number of paths that are settled at the same time.
 const MAX_CONCURRENT: usize = 8;
 /// Maximum number of attempts to settle a path while another node moves an object there.
@@ -66,19 +68,24 @@ impl SettleReport {
     }
 }
 
-/// Locks of paths, chosen by hash. While one request moves an object to a path, other requests for the path wait
-/// instead of copying the object too.
+/// Locks of paths, chosen by hash. While one request moves an object to or from a path, other requests for the path
+/// wait instead of copying the object too.
 #[derive(Clone)]
-pub(in super::super) struct SettleLocks(Arc<[Arc<Mutex<()>>]>);
+pub(in super::super) struct PathLocks(Arc<[Arc<Mutex<()>>]>);
 
-impl SettleLocks {
+impl PathLocks {
     const COUNT: usize = 256;
 
     pub(in super::super) fn new() -> Self {
         Self((0..Self::COUNT).map(|_| Arc::default()).collect())
     }
 
-    async fn lock(&self, project_id: &str, path: &ObjectPath) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+    /// Waits until no other request of this process has locked the path. The lock ends when the guard is dropped.
+    pub(in super::super) async fn lock(
+        &self,
+        project_id: &str,
+        path: &ObjectPath,
+    ) -> Option<tokio::sync::OwnedMutexGuard<()>> {
         let mut hasher = DefaultHasher::new();
         (project_id, path.key()).hash(&mut hasher);
         let index = usize::try_from(hasher.finish() % Self::COUNT as u64).unwrap_or_default();
@@ -106,17 +113,27 @@ pub(in super::super) async fn settle_path(state: &StorageState, project_id: &str
     settling.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
 }
 
-/// Settles staged objects of a bucket before it is listed, if a staged upload to a path with this prefix is not over.
+/// Settles the staged objects of a bucket before it is listed, while a staged upload to a path with this prefix is not
+/// over. Returns false if staged objects may be left after [`MAX_TIME_BEFORE_LIST`].
 pub(in super::super) async fn settle_bucket(
     state: &StorageState,
     project_id: &str,
     bucket: &str,
     prefix: &str,
-) -> ApiResult<()> {
-    if queries::has_staged_in(&state.platform, project_id, bucket, prefix).await? {
-        settle_prefix(state, project_id, &staged_key::bucket_prefix(bucket), MAX_BEFORE_LIST).await?;
+) -> ApiResult<bool> {
+    let started = Instant::now();
+    while queries::has_staged_in(&state.platform, project_id, bucket, prefix).await? {
+        let staged = staged_key::bucket_prefix(bucket);
+        let report = settle_prefix(state, project_id, &staged, PAGE_SIZE_BEFORE_LIST).await?;
+        // Without a deletion, the next page would contain the same objects.
+        if !report.has_more || report.deleted == 0 {
+            break;
+        }
+        if started.elapsed() > MAX_TIME_BEFORE_LIST {
+            return Ok(false);
+        }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Settles up to a thousand staged objects of a project.
@@ -222,7 +239,7 @@ async fn settle_upload(
     let path = BucketName::parse(&upload.bucket).and_then(|bucket| ObjectPath::new(&bucket, &upload.path))?;
     let mut target = state.store.head(&bucket, path.key()).await?;
     if target.is_none() {
-        if !queries::begin_move(&state.platform, upload.id).await? {
+        if !queries::begin_move(&state.platform, upload.id, staged.size).await? {
             return Ok(SettleReport { contended: 1, ..none });
         }
         let etag = staged.etag.as_deref().unwrap_or_default();

@@ -7,6 +7,7 @@ use super::{
     super::{open_uploads, path::ObjectPath, state::StorageState},
     queries,
     record::FileRecord,
+    removal,
 };
 use crate::{error::ApiResult, object_store::ObjectMeta};
 
@@ -59,7 +60,7 @@ enum Verdict {
 ///
 /// A smaller limit signed for a replacement does not apply to the object that already existed: the record contains that
 /// object's size and ETag. An object modified later than [`UPLOAD_GRACE`] after the last URL expired was not uploaded
-/// with a signed URL, so no limit applies.
+/// with a signed URL, so no limit applies. Until then, the limit applies again after the object was removed.
 fn judge(record: Option<&FileRecord>, object: &ObjectMeta) -> Verdict {
     let Some(record) = record else { return Verdict::Record };
     if record.size == Some(object.size) && record.etag == object.etag {
@@ -105,10 +106,12 @@ pub(crate) async fn reconcile_object(
     let ObjectContext { state, project_id, store_bucket, path } = context;
     match judge(record, &object) {
         Verdict::Unchanged => {}
-        Verdict::Record => queries::record_stored(&state.platform, project_id, path, &object).await?,
+        Verdict::Record => {
+            queries::record_stored(&state.platform, project_id, path, &object).await?;
+        }
         Verdict::Remove => {
             state.store.delete(store_bucket, path.key()).await?;
-            queries::delete_record(&state.platform, project_id, path).await?;
+            removal::delete_record(&state.platform, project_id, path).await?;
             tracing::warn!(
                 project = project_id,
                 object_key = path.key(),
@@ -162,6 +165,7 @@ mod tests {
                 Verdict::Remove,
             ),
             ("replaced, within the limit", Some(record(10, Some(5), "a")), object(6, "b", 0), Verdict::Record),
+            ("bucket deleted, empty object", Some(record(-1, None, "")), object(0, "a", 0), Verdict::Remove),
             ("slow upload, too large", Some(record(10, None, "")), object(11, "a", 23), Verdict::Remove),
             ("replaced after the grace period", Some(record(10, Some(5), "a")), object(11, "b", 25), Verdict::Record),
         ] {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::{super::path::ObjectPath, record::FileRecord};
+use super::{super::path::ObjectPath, record::FileRecord, removal::grace_seconds};
 use crate::object_store::{ListedObject, ObjectMeta};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
@@ -30,13 +30,16 @@ pub(crate) struct NewUpload<'a> {
     pub max_size: i64,
     pub upload_id: Option<&'a str>,
     pub uploaded_by: &'a str,
+    /// Whether the requester has the permissions of the secret key.
+    pub is_trusted: bool,
     pub lifetime: Duration,
 }
 
-/// Records an upload before it is signed. Returns false if the bucket does not exist.
+/// Records an upload before it is signed. Returns false if the bucket does not exist, or if the requester is not
+/// trusted and a trusted requester limited the path to a smaller size.
 ///
-/// While an earlier URL for the same path is valid, the larger of both limits applies: the store can't tell which
-/// URL an object was uploaded with.
+/// While an earlier URL for the same path is valid and its object was not removed, the larger of both limits applies:
+/// the store can't tell which URL an object was uploaded with.
 ///
 /// Sets `updated_at` to `created_at`, which means that the record was not compared with the store since then.
 pub(crate) async fn record_upload(
@@ -47,18 +50,26 @@ pub(crate) async fn record_upload(
 ) -> Result<bool> {
     sqlx::query(
         "INSERT INTO file_metadata AS f (project_id, bucket, path, state, content_type, max_size, upload_id,
-                                         uploaded_by, expires_at)
-         SELECT b.project_id, b.name, $3, 'pending', $4, $5, $6, $7, now() + make_interval(secs => $8)
+                                         uploaded_by, owner_limit, expires_at)
+         SELECT b.project_id, b.name, $3, 'pending', $4, $5, $6, $7, $9, now() + make_interval(secs => $8)
          FROM buckets b WHERE b.project_id = $1 AND b.name = $2 FOR KEY SHARE
          ON CONFLICT (project_id, bucket, path) DO UPDATE SET
              state = 'pending',
+             gone = false,
              content_type = excluded.content_type,
-             max_size = CASE WHEN f.state = 'pending' AND f.expires_at > now()
+             max_size = CASE WHEN (f.state = 'pending' AND NOT f.gone AND f.expires_at > now())
+                               OR (f.owner_limit AND NOT excluded.owner_limit
+                                   AND f.expires_at > now() - make_interval(secs => $10))
                              THEN greatest(f.max_size, excluded.max_size) ELSE excluded.max_size END,
+             owner_limit = excluded.owner_limit
+                           OR (f.owner_limit AND f.expires_at > now() - make_interval(secs => $10)),
              upload_id = excluded.upload_id,
              uploaded_by = excluded.uploaded_by,
              expires_at = greatest(f.expires_at, excluded.expires_at),
-             updated_at = f.created_at",
+             created_at = CASE WHEN f.gone THEN now() ELSE f.created_at END,
+             updated_at = CASE WHEN f.gone THEN now() ELSE f.created_at END
+         WHERE excluded.owner_limit OR NOT f.owner_limit OR f.max_size >= excluded.max_size
+            OR f.expires_at <= now() - make_interval(secs => $10)",
     )
     .bind(project_id)
     .bind(path.bucket())
@@ -68,27 +79,31 @@ pub(crate) async fn record_upload(
     .bind(upload.upload_id)
     .bind(upload.uploaded_by)
     .bind(upload.lifetime.as_secs_f64())
+    .bind(upload.is_trusted)
+    .bind(grace_seconds())
     .execute(platform)
     .await
     .map(|done| done.rows_affected() == 1)
 }
 
 /// Records an object that was seen in the store and is within its limit. A new record has the largest possible limit,
-/// because the object was not uploaded with a signed URL.
+/// because the object was not uploaded with a signed URL. Returns false if the bucket does not exist.
 pub(crate) async fn record_stored(
     platform: &PgPool,
     project_id: &str,
     path: &ObjectPath,
     object: &ObjectMeta,
-) -> Result<()> {
+) -> Result<bool> {
     sqlx::query(
         "INSERT INTO file_metadata AS f (project_id, bucket, path, state, content_type, max_size, size, etag,
                                          uploaded_by, expires_at)
          SELECT b.project_id, b.name, $3, 'stored', coalesce($4, 'application/octet-stream'), 9223372036854775807,
-                $5, $6, 'store', now()
+                $5, $6, 'store', 'epoch'::timestamptz
          FROM buckets b WHERE b.project_id = $1 AND b.name = $2 FOR KEY SHARE
          ON CONFLICT (project_id, bucket, path) DO UPDATE SET
              state = 'stored',
+             gone = false,
+             created_at = CASE WHEN f.gone THEN now() ELSE f.created_at END,
              content_type = coalesce($4, f.content_type),
              size = $5,
              etag = $6,
@@ -102,35 +117,7 @@ pub(crate) async fn record_stored(
     .bind(object.etag.as_deref())
     .execute(platform)
     .await
-    .map(drop)
-}
-
-pub(crate) async fn delete_record(platform: &PgPool, project_id: &str, path: &ObjectPath) -> Result<()> {
-    sqlx::query("DELETE FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = $3")
-        .bind(project_id)
-        .bind(path.bucket())
-        .bind(path.path())
-        .execute(platform)
-        .await
-        .map(drop)
-}
-
-/// Deletes a record unless another upload was signed for the path since `expires_at` was read. Returns whether the
-/// record was deleted.
-pub(crate) async fn delete_unchanged_record(
-    platform: &PgPool,
-    project_id: &str,
-    path: &ObjectPath,
-    expires_at: DateTime<Utc>,
-) -> Result<bool> {
-    sqlx::query("DELETE FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = $3 AND expires_at = $4")
-        .bind(project_id)
-        .bind(path.bucket())
-        .bind(path.path())
-        .bind(expires_at)
-        .execute(platform)
-        .await
-        .map(|done| done.rows_affected() == 1)
+    .map(|done| done.rows_affected() == 1)
 }
 
 /// Removes the id of an aborted multipart upload from its record.
@@ -164,22 +151,34 @@ pub(crate) async fn mark_checked(platform: &PgPool, project_id: &str, path: &Obj
         .map(drop)
 }
 
-/// Returns the recorded content types of `paths`, by path.
-pub(crate) async fn content_types(
+/// The part of a record that a list needs.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(crate) struct ListedRecord {
+    pub path: String,
+    pub content_type: String,
+    /// Whether the object was uploaded with a URL of a deleted bucket of the same name. The sweep removes it.
+    pub is_late: bool,
+}
+
+/// Returns the records of `paths`, by path.
+pub(crate) async fn listed_records(
     platform: &PgPool,
     project_id: &str,
     bucket: &str,
     paths: &[String],
-) -> Result<HashMap<String, String>> {
-    let rows: Vec<(String, String)> = sqlx::query_as(
-        "SELECT path, content_type FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)",
+) -> Result<HashMap<String, ListedRecord>> {
+    let rows: Vec<ListedRecord> = sqlx::query_as(
+        "SELECT path, content_type,
+                gone AND max_size < 0 AND expires_at > now() - make_interval(secs => $4) AS is_late
+         FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)",
     )
     .bind(project_id)
     .bind(bucket)
     .bind(paths)
+    .bind(grace_seconds())
     .fetch_all(platform)
     .await?;
-    Ok(rows.into_iter().collect())
+    Ok(rows.into_iter().map(|row| (row.path.clone(), row)).collect())
 }
 
 /// Records the size and ETag of listed objects that have arrived since their upload was signed, so that bucket sizes
@@ -200,7 +199,8 @@ pub(crate) async fn record_listed(
     let sizes: Vec<i64> = objects.iter().map(|object| object.size).collect();
     let etags: Vec<Option<&str>> = objects.iter().map(|object| object.etag.as_deref()).collect();
     sqlx::query(
-        "UPDATE file_metadata f SET state = 'stored', size = seen.size, etag = seen.etag, updated_at = now()
+        "UPDATE file_metadata f SET state = 'stored', gone = false, size = seen.size, etag = seen.etag,
+                                    updated_at = now()
          FROM unnest($3::text[], $4::bigint[], $5::text[]) AS seen (path, size, etag)
          WHERE f.project_id = $1 AND f.bucket = $2 AND f.path = seen.path
            AND f.upload_id IS NULL AND seen.size <= f.max_size
@@ -234,16 +234,45 @@ pub(crate) async fn find_origin(
 }
 
 /// Raises the recorded limit of a path before an object of `size` bytes is copied to it. Otherwise, the copy would be
-/// removed for being larger than an earlier upload to this path was signed for.
-pub(crate) async fn raise_limit(platform: &PgPool, project_id: &str, path: &ObjectPath, size: i64) -> Result<()> {
-    sqlx::query(
-        "UPDATE file_metadata SET max_size = greatest(max_size, $4)
-         WHERE project_id = $1 AND bucket = $2 AND path = $3",
+/// removed for being larger than an earlier upload to this path was signed for. Returns the limit before, if the path
+/// has a record.
+pub(crate) async fn raise_limit(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    size: i64,
+) -> Result<Option<i64>> {
+    sqlx::query_scalar(
+        "UPDATE file_metadata f SET max_size = greatest(f.max_size, $4)
+         FROM (SELECT max_size FROM file_metadata
+               WHERE project_id = $1 AND bucket = $2 AND path = $3 FOR UPDATE) old
+         WHERE f.project_id = $1 AND f.bucket = $2 AND f.path = $3 RETURNING old.max_size",
     )
     .bind(project_id)
     .bind(path.bucket())
     .bind(path.path())
     .bind(size)
+    .fetch_optional(platform)
+    .await
+}
+
+/// Sets the limit of a path from `raised` back to `limit`, unless another upload changed it in the meantime.
+pub(crate) async fn lower_limit(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    raised: i64,
+    limit: i64,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE file_metadata SET max_size = $5
+         WHERE project_id = $1 AND bucket = $2 AND path = $3 AND max_size = $4",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(raised)
+    .bind(limit)
     .execute(platform)
     .await
     .map(drop)
@@ -262,12 +291,14 @@ pub(crate) async fn record_copy(
         "INSERT INTO file_metadata AS f (project_id, bucket, path, state, content_type, max_size, size, etag,
                                          uploaded_by, expires_at)
          SELECT b.project_id, b.name, $5, 'stored', coalesce($6, s.content_type, 'application/octet-stream'),
-                9223372036854775807, $7, $8, coalesce(s.uploaded_by, 'store'), now()
+                9223372036854775807, $7, $8, coalesce(s.uploaded_by, 'store'), 'epoch'::timestamptz
          FROM buckets b
          LEFT JOIN file_metadata s ON s.project_id = $1 AND s.bucket = $2 AND s.path = $3
          WHERE b.project_id = $1 AND b.name = $4 FOR KEY SHARE OF b
          ON CONFLICT (project_id, bucket, path) DO UPDATE SET
              state = 'stored',
+             gone = false,
+             created_at = CASE WHEN f.gone THEN now() ELSE f.created_at END,
              content_type = excluded.content_type,
              size = excluded.size,
              etag = excluded.etag,
@@ -286,15 +317,4 @@ pub(crate) async fn record_copy(
     .execute(platform)
     .await
     .map(|done| done.rows_affected() == 1)
-}
-
-/// Deletes the records of `paths`.
-pub(crate) async fn delete_records(platform: &PgPool, project_id: &str, bucket: &str, paths: &[&str]) -> Result<()> {
-    sqlx::query("DELETE FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)")
-        .bind(project_id)
-        .bind(bucket)
-        .bind(paths)
-        .execute(platform)
-        .await
-        .map(drop)
 }

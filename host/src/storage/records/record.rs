@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub(crate) enum FileState {
-    /// An upload was signed; its object has not been seen yet.
+    /// An upload was signed; its object has not been seen yet, or was removed.
     Pending,
     /// The object was seen in the store.
     Stored,
@@ -16,12 +16,13 @@ pub(crate) enum FileState {
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct FileRecord {
     pub state: FileState,
-    /// Maximum size in bytes that uploads to the path were signed for; `i64::MAX` if none was signed.
+    /// Maximum size in bytes that uploads to the path were signed for; `i64::MAX` if none was signed, and -1 if the
+    /// uploads were signed before their bucket was deleted.
     pub max_size: i64,
     pub size: Option<i64>,
     pub etag: Option<String>,
     /// Id of the last signed upload, if it is a multipart upload that was not aborted.
     pub upload_id: Option<String>,
-    /// Time when the last signed URL expires.
+    /// Time when the last signed URL expires; in the past if none was signed.
     pub expires_at: DateTime<Utc>,
 }

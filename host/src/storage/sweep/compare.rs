@@ -57,8 +57,12 @@ pub(super) async fn compare_file(state: &StorageState, file: FileToCheck) -> Api
         InspectedObject::Missing => Ok(Outcome::Unchanged),
         // No upload can arrive any more. If a replacement was signed for but never sent, the existing object stays.
         InspectedObject::Present(object) if file.upload_over => {
-            records::record_stored(platform, project_id, &path, &object).await?;
-            Ok(if was_confirmed { Outcome::Unchanged } else { Outcome::Confirmed })
+            if records::record_stored(platform, project_id, &path, &object).await? {
+                return Ok(if was_confirmed { Outcome::Unchanged } else { Outcome::Confirmed });
+            }
+            // The bucket was deleted, and another program stored the object.
+            let removed = records::delete_unchanged_record(platform, project_id, &path, file.record.expires_at).await?;
+            Ok(if removed { Outcome::RecordRemoved } else { Outcome::Unchanged })
         }
         InspectedObject::Present(object) => {
             records::mark_checked(platform, project_id, &path).await?;

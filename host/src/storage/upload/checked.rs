@@ -12,7 +12,7 @@ use super::{
     },
     plan::{PartLayout, UploadPlan},
 };
-use crate::error::{ApiError, ApiResult};
+use crate::error::{ApiError, ApiResult, Code};
 
 /// Lifetime of the URL of a download, or of an upload in one request.
 pub(crate) const URL_LIFETIME: Duration = Duration::from_secs(3600);
@@ -59,11 +59,19 @@ impl CheckedUpload<'_> {
             max_size,
             upload_id,
             uploaded_by: access.requester.label(),
+            is_trusted: access.requester.is_trusted(),
             lifetime,
         };
-        let is_recorded =
-            records::record_upload(&access.state.platform, &access.project.id, &plan.path, upload).await?;
-        if is_recorded { Ok(()) } else { Err(self.bucket_deleted()) }
+        let (platform, project_id) = (&access.state.platform, &access.project.id);
+        if records::record_upload(platform, project_id, &plan.path, upload).await? {
+            return Ok(());
+        }
+        match records::find_record(platform, project_id, &plan.path).await? {
+            Some(record) if !upload.is_trusted && (0..max_size).contains(&record.max_size) => {
+                Err(above_owners_limit(max_size, record.max_size))
+            }
+            _ => Err(self.bucket_deleted()),
+        }
     }
 
     fn open_upload(&self, layout: Option<PartLayout>, lifetime: Duration) -> NewOpenUpload<'_> {
@@ -88,4 +96,13 @@ impl CheckedUpload<'_> {
         let error = access.requester.authorize(None, Action::Upload).err();
         error.unwrap_or_else(|| ApiError::not_found("bucket"))
     }
+}
+
+/// Returns the error for an upload to a path that the secret key limited to a smaller size.
+fn above_owners_limit(requested: i64, limit: i64) -> ApiError {
+    let message = format!(
+        "{requested} bytes exceed the limit of {limit} bytes, which an upload to this path was signed for with the \
+         secret key."
+    );
+    ApiError::new(Code::ObjectTooLarge, message).with_hint("Choose another path, or sign with the secret key.")
 }

@@ -141,8 +141,12 @@ pub(crate) async fn sign_parts(access: &StorageAccess, request: SignParts) -> Ap
 /// signed.
 ///
 /// # Errors
-/// Returns 404 if the requester may not use the upload, as if the upload did not exist.
+/// Returns 404 if the requester may not use the upload, as if the upload did not exist, and if the id can't be one.
 async fn find_multipart(access: &StorageAccess, path: &ObjectPath, upload_id: &str) -> ApiResult<Option<OpenUpload>> {
+    // To the store, an empty id is another request, and Postgres can't compare a NUL.
+    if upload_id.is_empty() || upload_id.contains('\0') {
+        return Err(upload_not_found());
+    }
     let upload = open_uploads::find_multipart(&access.state.platform, &access.project.id, path, upload_id).await?;
     let signed_by_requester = upload.as_ref().is_some_and(|upload| upload.uploaded_by == access.requester.label());
     if access.requester.is_trusted() || signed_by_requester { Ok(upload) } else { Err(upload_not_found()) }

@@ -23,7 +23,10 @@ use crate::error::{ApiError, ApiResult, Code};
 /// caller's quota of open uploads is used up.
 pub(crate) async fn sign_upload(access: &StorageAccess, request: SignUpload) -> ApiResult<SignedUpload> {
     let named_bucket = Some(request.bucket.as_str()).filter(|bucket| !bucket.is_empty());
-    let bucket = access.resolve_bucket(named_bucket)?.unwrap_or_default().to_owned();
+    let bucket = access
+        .resolve_bucket(named_bucket)?
+        .map(str::to_owned)
+        .ok_or_else(|| ApiError::invalid("The field `bucket` is missing.").with_detail("field", "bucket".into()))?;
     let plan = UploadPlan::parse(SignUpload { bucket, ..request })?;
     let settings = access.authorize(plan.path.bucket(), Action::Upload).await?;
     access.check_new_path(&plan.path).await?;

@@ -51,7 +51,7 @@ async fn objects_larger_than_their_upload_url_allows_are_removed() {
     must_send(&signed, "123").await;
     let report = sweep(&storage_state(&app), StorageSweep::OversizeUploads).await.unwrap();
     assert_eq!(report, SweepReport { removed: 1, freed_bytes: 4, more: false });
-    assert_eq!(paths(&app, &project).await, ["within-limit.txt"]);
+    assert_eq!(paths(&app, &project).await, ["large.txt", "within-limit.txt"], "the limits are kept");
     let bucket = format!("proj-{}", project.id);
     assert_eq!(app.app.store().head(&bucket, "uploads/large.txt").await.unwrap(), None);
 
@@ -60,6 +60,8 @@ async fn objects_larger_than_their_upload_url_allows_are_removed() {
     must_send(&signed, "12345").await;
     let report = sweep(&storage_state(&app), StorageSweep::OversizeUploads).await.unwrap();
     assert_eq!(report, SweepReport { removed: 1, freed_bytes: 5, more: false });
+    backdate_records(&app, &project, 30).await;
+    assert_eq!(sweep(&storage_state(&app), StorageSweep::ExpiredUploads).await.unwrap().removed, 2);
     assert_eq!(paths(&app, &project).await, Vec::<String>::new());
 }
 

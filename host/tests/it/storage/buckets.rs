@@ -1,8 +1,13 @@
 //! Buckets and their objects on the admin surface.
 
+use atlashub::storage::sweep_all_projects;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use super::{
+    multipart::send_parts,
+    sweep::{backdate_records, storage_state},
+};
 use crate::support::{TestApp, Uploads, code, must_send, path_of, raw};
 
 #[tokio::test]
@@ -130,6 +135,67 @@ async fn deleting_a_bucket_again_removes_objects_that_an_interrupted_deletion_le
     let keys: Vec<&str> = left.objects.iter().map(|object| object.key.as_str()).collect();
     assert_eq!(keys, ["private2/other.txt"]);
     assert_eq!(admin.delete_with(&bucket, confirmed).await.0, StatusCode::NOT_FOUND);
+}
+
+/// URLs outlive the bucket that they were signed for. What they store is never an object of the next bucket.
+#[tokio::test]
+async fn bucket_that_is_created_again_has_no_object_of_an_earlier_url() {
+    let app = TestApp::start().await;
+    let project = app.create_project("phoenix").await;
+    let (admin, secret) = (app.admin(), project.secret());
+    let bucket = project.path("/buckets/uploads");
+    let open = json!({ "publishable": "both" });
+    assert_eq!(admin.patch(&bucket, open).await.0, StatusCode::OK);
+    let early = secret.sign("early.txt", json!({})).await;
+    let late = secret.sign("notes/late.txt", json!({})).await;
+    let staged = project.publishable().sign("staged.txt", json!({})).await;
+    let parts = secret.sign("big.bin", json!({ "mode": "multipart", "size": 3 })).await;
+    let completion = send_parts(&parts, b"big").await;
+    let store_bucket = format!("proj-{}", project.id);
+    // An upload without a record, of another program.
+    app.app.store().create_multipart(&store_bucket, "uploads/other.bin", "a/b").await.unwrap();
+    let other = app.app.store().create_multipart(&store_bucket, "uploads2/other.bin", "a/b").await.unwrap();
+    must_send(&early, "before").await;
+    assert_eq!(admin.delete_with(&bucket, json!({ "confirm": "uploads" })).await.0, StatusCode::NO_CONTENT);
+    let left = app.app.store().list_uploads(&store_bucket, None).await.unwrap().uploads;
+    assert_eq!(left.iter().map(|upload| &upload.upload_id).collect::<Vec<_>>(), [&other]);
+
+    must_send(&early, "between").await;
+    let name = json!({ "name": "uploads" });
+    assert_eq!(admin.post(&project.path("/buckets"), name).await.0, StatusCode::CREATED);
+    must_send(&late, "after").await;
+    must_send(&staged, "after").await;
+    let (status, error) = secret.post("/v1/storage/multipart/complete", completion).await;
+    assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"), "{error}");
+    let (_, list) = admin.get(&format!("{bucket}/objects")).await;
+    assert_eq!(list["items"], json!([]), "{list}");
+    for path in ["early.txt", "staged.txt"] {
+        assert_eq!(secret.sign_download(path).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    // The bucket is usable at once, also at the same path.
+    secret.upload("early.txt", "new").await;
+    assert_eq!(secret.download("early.txt").await, b"new");
+    sweep_all_projects(&storage_state(&app)).await.unwrap();
+    let left = app.app.store().list_page(&store_bucket, "", 10, None).await.unwrap();
+    let keys: Vec<&str> = left.objects.iter().map(|object| object.key.as_str()).collect();
+    assert_eq!(keys, ["uploads/early.txt"]);
+}
+
+#[tokio::test]
+async fn sweep_removes_what_a_url_stored_after_its_bucket_was_deleted() {
+    let app = TestApp::start().await;
+    let project = app.create_project("ghost").await;
+    let signed = project.secret().sign("x.txt", json!({})).await;
+    let deletion = json!({ "confirm": "uploads" });
+    assert_eq!(app.admin().delete_with(&project.path("/buckets/uploads"), deletion).await.0, StatusCode::NO_CONTENT);
+    for bytes in ["", "late"] {
+        must_send(&signed, bytes).await;
+        assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().oversize_removed, 1, "{bytes}");
+    }
+    let left = app.app.store().list_page(&format!("proj-{}", project.id), "", 10, None).await.unwrap();
+    assert_eq!(left.objects, []);
+    backdate_records(&app, &project, 30).await;
+    assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().records_removed, 1);
 }
 
 #[tokio::test]

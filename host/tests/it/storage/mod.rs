@@ -4,6 +4,7 @@ pub mod access;
 pub mod buckets;
 pub mod bulk_deletion;
 pub mod downloads;
+pub mod limits;
 pub mod multipart;
 pub mod objects;
 pub mod outage;

@@ -111,6 +111,30 @@ async fn aborted_upload_cannot_be_completed() {
 }
 
 #[tokio::test]
+async fn id_that_no_upload_can_have_is_not_found() {
+    let app = TestApp::start().await;
+    let project = app.create_project("no id").await;
+    for (client, route) in [
+        (project.secret(), "/v1/storage/multipart".to_owned()),
+        (app.admin(), project.path("/buckets/uploads/multipart")),
+    ] {
+        for id in ["", "\0"] {
+            for (end, extra) in [
+                ("parts", json!({ "partNumbers": [1] })),
+                ("complete", json!({ "parts": [{ "partNumber": 1, "etag": "\"x\"" }] })),
+                ("abort", json!({})),
+            ] {
+                let mut body = extra;
+                body["objectKey"] = json!("uploads/x.bin");
+                body["uploadId"] = json!(id);
+                let (status, error) = client.post(&format!("{route}/{end}"), body).await;
+                assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"), "{route}/{end} {id:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn completing_with_other_parts_returns_400() {
     let app = TestApp::start().await;
     let project = app.create_project("wrong parts").await;

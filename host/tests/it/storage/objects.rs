@@ -164,6 +164,79 @@ async fn move_to_a_taken_path_needs_replace() {
 }
 
 #[tokio::test]
+async fn move_to_a_key_instead_of_a_path_is_refused() {
+    let app = TestApp::start().await;
+    let project = app.create_project("keys").await;
+    let admin = app.admin();
+    project.secret().upload("a.txt", "a").await;
+    for action in ["move", "copy"] {
+        let path = format!("{}/objects/{action}", bucket(&project));
+        for body in [
+            json!({ "objectKey": "uploads/a.txt", "to": "uploads/b.txt" }),
+            json!({ "objectKey": "a.txt", "to": "private/b.txt", "toBucket": "private" }),
+        ] {
+            let (status, error) = admin.post(&path, body.clone()).await;
+            assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{body}: {error}");
+            assert!(error["error"]["hint"].as_str().unwrap().contains("relative to its bucket"), "{error}");
+        }
+    }
+    // An object that another program stored in such a folder can be renamed there, and moved out.
+    let (store, store_bucket) = (app.app.store(), format!("proj-{}", project.id));
+    store.put_small(&store_bucket, "uploads/uploads/c.txt", "text/plain", "c".into()).await.unwrap();
+    for (from, to) in [("uploads/c.txt", "uploads/d.txt"), ("uploads/d.txt", "d.txt")] {
+        let body = json!({ "objectKey": format!("uploads/{from}"), "to": to });
+        let (status, moved) = admin.post(&format!("{}/objects/move", bucket(&project)), body).await;
+        assert_eq!((status, &moved["path"]), (StatusCode::OK, &json!(to)), "{moved}");
+    }
+}
+
+#[tokio::test]
+async fn only_one_of_simultaneous_moves_of_an_object_succeeds() {
+    let app = TestApp::start().await;
+    let project = app.create_project("at once").await;
+    project.secret().upload("a.txt", "bytes").await;
+    let (admin, path) = (app.admin(), format!("{}/objects/move", bucket(&project)));
+    let moves = (0..10).map(|number| admin.post(&path, json!({ "objectKey": "a.txt", "to": format!("{number}.txt") })));
+    let responses = futures_util::future::join_all(moves).await;
+    let moved: Vec<&Value> =
+        responses.iter().filter(|(status, _)| *status == StatusCode::OK).map(|(_, body)| &body["path"]).collect();
+    assert_eq!(moved.len(), 1, "{responses:?}");
+    for (status, body) in responses.iter().filter(|(status, _)| *status != StatusCode::OK) {
+        assert_eq!((*status, code(body)), (StatusCode::NOT_FOUND, "object_not_found"), "{body}");
+    }
+    let (_, page) = admin.get(&format!("{}/objects", bucket(&project))).await;
+    assert_eq!(paths(&page), [moved[0].as_str().unwrap()]);
+}
+
+#[tokio::test]
+async fn cursor_of_another_list_is_refused() {
+    let app = TestApp::start().await;
+    let (project, other) = (app.create_project("lists").await, app.create_project("other").await);
+    for path in ["notes/1.txt", "notes/2.txt", "notes2.txt"] {
+        project.secret().upload(path, "x").await;
+    }
+    let admin = app.admin();
+    let list = format!("{}/objects", bucket(&project));
+    let (_, page) = admin.get(&format!("{list}?prefix=notes/&limit=1")).await;
+    let cursor = page["nextCursor"].as_str().unwrap();
+    for wrong in [
+        format!("{list}?prefix=notes&cursor={cursor}"),
+        format!("{list}?cursor={cursor}"),
+        format!("{list}?prefix=notes/&delimiter=/&cursor={cursor}"),
+        format!("{}?prefix=notes/&cursor={cursor}", project.path("/buckets/private/objects")),
+        format!("{}/objects?prefix=notes/&cursor={cursor}", bucket(&other)),
+        format!("{list}?prefix=notes/&cursor=bm90ZXM"),
+        format!("{list}?prefix=notes/&cursor=-"),
+    ] {
+        let (status, error) = admin.get(&wrong).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_cursor"), "{wrong}");
+    }
+    // The number of objects per page may change.
+    let (_, page) = admin.get(&format!("{list}?prefix=notes/&limit=7&cursor={cursor}")).await;
+    assert_eq!((paths(&page), &page["nextCursor"]), (vec!["notes/2.txt"], &Value::Null));
+}
+
+#[tokio::test]
 async fn copy_stays_within_the_limit_of_its_bucket() {
     let app = TestApp::start().await;
     let project = app.create_project("copies").await;

@@ -238,8 +238,18 @@ async fn path_of_an_upload_that_starts_with_another_bucket_is_rejected() {
         let (status, error) = sign(client, path).await;
         assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{path}: {error}");
     }
+    let (_, error) = sign(&secret, "open/x.txt").await;
+    assert!(error["error"]["hint"].as_str().unwrap().contains("a bucket `open`"), "{error}");
+    // The bucket's own name would make the path a key of another object.
+    for client in [&secret, &publishable] {
+        let (status, error) = sign(client, "uploads/x.txt").await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{error}");
+        assert!(error["error"]["hint"].as_str().unwrap().contains("leave `uploads/` out"), "{error}");
+    }
     // Not even the name of a bucket that is not exposed is revealed. A file of that name is no folder.
-    for (client, path) in [(&publishable, "closed/x.txt"), (&secret, "open"), (&secret, "opened/x.txt")] {
+    for (client, path) in
+        [(&publishable, "closed/x.txt"), (&secret, "open"), (&secret, "uploads"), (&secret, "opened/x.txt")]
+    {
         let (status, body) = sign(client, path).await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
     }

@@ -2,6 +2,7 @@
 //! and only if the path is free.
 
 use atlashub::storage::sweep_all_projects;
+use futures_util::{StreamExt as _, stream};
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
 
@@ -133,6 +134,33 @@ async fn upload_without_secret_key_is_visible_at_the_next_access() {
         .await
         .unwrap();
     assert_eq!(by, ["publishable"]);
+}
+
+/// Covers more uploads than are moved at once before a list.
+#[tokio::test]
+async fn list_contains_every_upload_that_has_arrived() {
+    let app = TestApp::start().await;
+    let project = open_project(&app, "many").await;
+    let publishable = project.publishable();
+    stream::iter(0..260)
+        .for_each_concurrent(16, |number| {
+            let publishable = &publishable;
+            async move { publishable.upload(&format!("notes/{number}.txt"), "x").await }
+        })
+        .await;
+    let (mut count, mut cursor) = (0, None::<String>);
+    loop {
+        let mut query = vec![("bucket", "uploads"), ("prefix", "notes/"), ("limit", "1000")];
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let (status, page) = project.secret().get(&path_of("list", &query)).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        count += page["items"].as_array().unwrap().len();
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    assert_eq!((count, staged_keys(&app, &project).await.len()), (260, 0));
 }
 
 /// Covers the states that a process leaves behind when it is killed between two steps of a move.

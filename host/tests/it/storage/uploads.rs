@@ -122,12 +122,13 @@ async fn object_above_max_size_is_not_served_and_is_removed() {
     assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"));
     let store = app.app.store();
     assert_eq!(store.head(&format!("proj-{}", project.id), "uploads/x.txt").await.unwrap(), None);
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM file_metadata WHERE project_id = $1")
-        .bind(&project.id)
-        .fetch_one(app.app.platform())
-        .await
-        .unwrap();
-    assert_eq!(rows, 0);
+    let (gone, size): (bool, Option<i64>) =
+        sqlx::query_as("SELECT gone, size FROM file_metadata WHERE project_id = $1")
+            .bind(&project.id)
+            .fetch_one(app.app.platform())
+            .await
+            .unwrap();
+    assert_eq!((gone, size), (true, None), "only the limit is kept");
 
     // Signing another upload for the path also removes the object, instead of returning 409.
     let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
@@ -241,6 +242,31 @@ async fn invalid_upload_requests_return_400() {
     let (status, error) =
         project.secret().post("/v1/storage/signed-upload", upload_request("x.txt", json!({ "bucket": "none" }))).await;
     assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "not_found"));
+}
+
+#[tokio::test]
+async fn message_says_what_a_field_accepts() {
+    let app = TestApp::start().await;
+    let project = app.create_project("messages").await;
+    let secret = project.secret();
+    let expected = "`maxSize` must be a whole number of bytes from 1 to the bucket's maximum, not";
+    for (extra, message) in [
+        (json!({ "bucket": "" }), "The field `bucket` is missing.".to_owned()),
+        (json!({ "maxSize": 1.5 }), format!("{expected} 1.5.")),
+        (json!({ "maxSize": "5" }), format!("{expected} a string.")),
+    ] {
+        let (_, error) = secret.post("/v1/storage/signed-upload", upload_request("x.txt", extra)).await;
+        assert_eq!(error["error"]["message"], message);
+    }
+    let without_bucket = json!({ "path": "x.txt", "contentType": "text/plain" });
+    let (status, error) = secret.post("/v1/storage/signed-upload", without_bucket).await;
+    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"));
+    assert_eq!(error["error"]["message"], "The field `bucket` is missing.");
+    for (limit, found) in [("-1", "-1"), ("many", "`many`")] {
+        let (status, error) = secret.get(&format!("/v1/storage/list?bucket=uploads&limit={limit}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert_eq!(error["error"]["message"], format!("`limit` must be a whole number from 1 to 1000, not {found}."));
+    }
 }
 
 /// The public endpoint is a host name that the platform itself never connects to.

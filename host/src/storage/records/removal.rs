@@ -1,0 +1,117 @@
+//! Deletes records of the table `file_metadata`, or keeps their limits.
+//!
+//! While a signed URL of a path may still store an object, the record is kept without an object. Otherwise, a URL that
+//! is used again would have no limit. The sweep deletes such a record.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+
+use super::{super::path::ObjectPath, inspect::UPLOAD_GRACE};
+
+type Result<T> = std::result::Result<T, sqlx::Error>;
+
+/// The properties that a record must have to be deleted; `None` for any.
+#[derive(Debug, Clone, Copy, Default)]
+struct Condition<'a> {
+    expires_at: Option<DateTime<Utc>>,
+    etag: Option<&'a str>,
+}
+
+/// Numbers of records.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+struct Removed {
+    /// Records that are kept for their limit.
+    kept: i64,
+    deleted: i64,
+}
+
+/// Deletes the record of an object that was removed, or keeps its limit.
+pub(crate) async fn delete_record(platform: &PgPool, project_id: &str, path: &ObjectPath) -> Result<()> {
+    delete(platform, project_id, path.bucket(), &[path.path()], Condition::default()).await.map(drop)
+}
+
+/// Deletes the records of `paths`, whose objects were removed, or keeps their limits.
+pub(crate) async fn delete_records(platform: &PgPool, project_id: &str, bucket: &str, paths: &[&str]) -> Result<()> {
+    delete(platform, project_id, bucket, paths, Condition::default()).await.map(drop)
+}
+
+/// Deletes a record unless another upload was signed for the path since `expires_at` was read. Returns whether the
+/// record was deleted, and not kept for its limit.
+pub(crate) async fn delete_unchanged_record(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    expires_at: DateTime<Utc>,
+) -> Result<bool> {
+    let condition = Condition { expires_at: Some(expires_at), etag: None };
+    let removed = delete(platform, project_id, path.bucket(), &[path.path()], condition).await?;
+    Ok(removed.deleted == 1)
+}
+
+/// Deletes the record of an object that is about to be removed, or keeps its limit. Returns false if another request
+/// did so first, or if the record is of an object with another ETag.
+pub(crate) async fn claim_removal(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    etag: Option<&str>,
+) -> Result<bool> {
+    let condition = Condition { expires_at: None, etag };
+    let removed = delete(platform, project_id, path.bucket(), &[path.path()], condition).await?;
+    Ok(removed.kept + removed.deleted == 1)
+}
+
+async fn delete(
+    platform: &PgPool,
+    project_id: &str,
+    bucket: &str,
+    paths: &[&str],
+    condition: Condition<'_>,
+) -> Result<Removed> {
+    sqlx::query_as(
+        "WITH kept AS (
+             UPDATE file_metadata SET state = 'pending', gone = true, size = NULL, etag = NULL, upload_id = NULL,
+                                      updated_at = now()
+             WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)
+               AND ($4::timestamptz IS NULL OR expires_at = $4) AND ($5::text IS NULL OR etag = $5)
+               AND expires_at > now() - make_interval(secs => $6) RETURNING path),
+         deleted AS (
+             DELETE FROM file_metadata
+             WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)
+               AND ($4::timestamptz IS NULL OR expires_at = $4) AND ($5::text IS NULL OR etag = $5)
+               AND expires_at <= now() - make_interval(secs => $6) RETURNING path)
+         SELECT (SELECT count(*) FROM kept) AS kept, (SELECT count(*) FROM deleted) AS deleted",
+    )
+    .bind(project_id)
+    .bind(bucket)
+    .bind(paths)
+    .bind(condition.expires_at)
+    .bind(condition.etag)
+    .bind(grace_seconds())
+    .fetch_one(platform)
+    .await
+}
+
+/// Deletes the records of a deleted bucket. Keeps those of paths where a signed URL may still store an object, with a
+/// limit below every size: no such object is served, even if a bucket of this name is created again.
+pub(crate) async fn delete_bucket_records(connection: &mut PgConnection, project_id: &str, bucket: &str) -> Result<()> {
+    sqlx::query(
+        "WITH kept AS (
+             UPDATE file_metadata SET state = 'pending', gone = true, max_size = -1, owner_limit = false,
+                                      size = NULL, etag = NULL, upload_id = NULL, updated_at = now()
+             WHERE project_id = $1 AND bucket = $2 AND expires_at > now() - make_interval(secs => $3))
+         DELETE FROM file_metadata
+         WHERE project_id = $1 AND bucket = $2 AND expires_at <= now() - make_interval(secs => $3)",
+    )
+    .bind(project_id)
+    .bind(bucket)
+    .bind(grace_seconds())
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Returns [`UPLOAD_GRACE`] as Postgres expects it.
+pub(super) fn grace_seconds() -> f64 {
+    UPLOAD_GRACE.num_seconds() as f64
+}
