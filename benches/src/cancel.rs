@@ -30,7 +30,7 @@ use crate::plugins;
 const JOBS: [&str; 4] = ["loop", "spin-with-yields", "sleep-forever", "log-flood"];
 const RUNS_PER_JOB: usize = 25;
 /// Time from the start of a run until it is cancelled.
-const CANCEL_AFTER: Duration = Duration::from_millis(30);
+const CANCEL_AFTER: Duration = Duration::from_millis(10);
 
 /// Time from the cancellation to the end of the run, over all jobs.
 pub struct Figures {
