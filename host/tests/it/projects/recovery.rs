@@ -55,5 +55,5 @@ async fn recovered_deletion_clears_the_caches_of_the_project() {
     };
     let finished = finish_unfinished_projects(&projects).await.unwrap();
     assert_eq!(finished.iter().map(|project| project.id.as_str()).collect::<Vec<_>>(), [project.id.as_str()]);
-    assert_eq!(*forgotten.lock().unwrap(), [project.id.clone()]);
+    assert_eq!(*forgotten.lock().unwrap(), *std::slice::from_ref(&project.id));
 }
