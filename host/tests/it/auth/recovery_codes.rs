@@ -41,7 +41,7 @@ async fn recovery_codes_are_replaced_with_a_code_of_the_app() {
     let client = signed_in(&project, &user.session);
     let replace = async |code: &str| client.post("/v1/auth/mfa/recovery-codes", json!({ "code": code })).await;
     // A code is right only once, and a recovery code is not enough.
-    for refused in [totp(&user.secret, 0), wrong_code(&user.secret), user.recovery_codes[0].clone()] {
+    for refused in [user.used_code.clone(), wrong_code(&user.secret), user.recovery_codes[0].clone()] {
         let (status, error) = replace(&refused).await;
         assert_eq!((status, code(&error)), (StatusCode::UNAUTHORIZED, "invalid_code"), "{error}");
     }

@@ -36,6 +36,8 @@ pub(super) fn wrong_code(secret: &str) -> String {
 pub(super) struct Enrolled {
     pub session: Value,
     pub secret: String,
+    /// The code that confirmed the factor.
+    pub used_code: String,
     pub recovery_codes: Vec<String>,
 }
 
@@ -46,11 +48,12 @@ pub(super) async fn enrol(project: &TestProject, session: Value) -> Enrolled {
     let secret = enrolment["secret"].as_str().unwrap().to_owned();
     let uri = enrolment["uri"].as_str().unwrap();
     assert!(uri.starts_with("otpauth://totp/") && uri.contains(&format!("secret={secret}&")), "{uri}");
-    let (status, body) = client.post("/v1/auth/mfa/totp/confirm", json!({ "code": totp(&secret, 0) })).await;
+    let used_code = totp(&secret, 0);
+    let (status, body) = client.post("/v1/auth/mfa/totp/confirm", json!({ "code": used_code })).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     let codes = body["recoveryCodes"].as_array().unwrap();
     let recovery_codes = codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
-    Enrolled { session, secret, recovery_codes }
+    Enrolled { session, secret, used_code, recovery_codes }
 }
 
 /// Makes the code of the current step usable again.
@@ -100,7 +103,7 @@ async fn login_with_a_second_factor_takes_two_steps() {
     let other = log_in(&project, "ada@example.com", PASSWORD).await.1;
     let (_, none) = signed_in(&project, &first).get("/v1/auth/mfa").await;
     assert_eq!(none, json!({ "confirmedAt": null, "recoveryCodesLeft": 0 }));
-    let Enrolled { session, secret, recovery_codes } = enrol(&project, first).await;
+    let Enrolled { session, secret, recovery_codes, .. } = enrol(&project, first).await;
     assert_eq!(recovery_codes.len(), 10);
     let (_, factor) = signed_in(&project, &session).get("/v1/auth/mfa").await;
     assert!(factor["confirmedAt"].is_string() && factor["recoveryCodesLeft"] == 10, "{factor}");
@@ -259,7 +262,7 @@ async fn mailed_links_require_the_second_factor_too() {
     change_settings(&project, json!({ "allowMagicLink": true })).await;
     let session = sign_up(&project, "ada@example.com").await;
     let (_, _, verification) = next(&mails).await;
-    let Enrolled { session, secret, recovery_codes } = enrol(&project, session).await;
+    let Enrolled { session, secret, recovery_codes, .. } = enrol(&project, session).await;
     forget_used_codes(&project).await;
 
     let verified = post(&project, "/v1/auth/verify", json!({ "token": verification })).await;

@@ -238,8 +238,8 @@ async fn unknown_members_of_composite_values_are_rejected_with_the_column() {
     project
         .sql(
             "create type point3 as (x int, y int, z int); create domain named as point3;
-             create type line as (a point3, \"end\" point3);
-             create table t (id int primary key, p point3, l line, ps point3[], n named)",
+             create type segment as (a point3, \"end\" point3);
+             create table t (id int primary key, p point3, l segment, ps point3[], n named)",
         )
         .await;
     let secret = project.secret();
