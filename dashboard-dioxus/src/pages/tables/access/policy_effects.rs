@@ -176,14 +176,16 @@ mod tests {
         "The policy gives browsers and signed-in users no access now, so nothing changes for them.";
 
     fn policy(name: &str, command: &str, callers: &[&str]) -> Value {
-        json!({ "name": name, "command": command, "permissive": true, "roles": ["public"], "callers": callers,
-                "using": "true", "check": null })
+        policy_of_kind(true, name, command, callers)
     }
 
     fn restrictive(name: &str, command: &str, callers: &[&str]) -> Value {
-        let mut policy = policy(name, command, callers);
-        policy["permissive"] = Value::Bool(false);
-        policy
+        policy_of_kind(false, name, command, callers)
+    }
+
+    fn policy_of_kind(permissive: bool, name: &str, command: &str, callers: &[&str]) -> Value {
+        json!({ "name": name, "command": command, "permissive": permissive, "roles": ["public"], "callers": callers,
+                "using": "true", "check": null })
     }
 
     /// Returns the access of a caller that reaches rows of policies with some of the operations.
