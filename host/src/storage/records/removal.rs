@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
-use super::{super::path::ObjectPath, inspect::UPLOAD_GRACE};
+use super::{super::path::ObjectPath, inspect::UPLOAD_GRACE, record::FileRecord};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -59,6 +59,47 @@ pub(crate) async fn claim_removal(
     let condition = Condition { expires_at: None, etag };
     let removed = delete(platform, project_id, path.bucket(), &[path.path()], condition).await?;
     Ok(removed.kept + removed.deleted == 1)
+}
+
+/// Marks an object that is about to be removed as gone, if `record` is still the record that forbids it. Keeps the
+/// record until the object is removed, also if no URL is valid any more: if the removal fails, the limit is needed again.
+pub(super) async fn claim_oversize(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    record: &FileRecord,
+) -> Result<bool> {
+    sqlx::query(
+        "UPDATE file_metadata SET state = 'pending', gone = true, size = NULL, etag = NULL, upload_id = NULL,
+                                  updated_at = now()
+         WHERE project_id = $1 AND bucket = $2 AND path = $3 AND max_size = $4 AND expires_at = $5
+           AND size IS NOT DISTINCT FROM $6 AND etag IS NOT DISTINCT FROM $7",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(record.max_size)
+    .bind(record.expires_at)
+    .bind(record.size)
+    .bind(record.etag.as_deref())
+    .execute(platform)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Deletes the record of an object that was claimed and removed, unless a signed URL may still store an object.
+pub(super) async fn delete_expired_claim(platform: &PgPool, project_id: &str, path: &ObjectPath) -> Result<()> {
+    sqlx::query(
+        "DELETE FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = $3
+           AND gone AND expires_at <= now() - make_interval(secs => $4)",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(grace_seconds())
+    .execute(platform)
+    .await
+    .map(drop)
 }
 
 async fn delete(
