@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{error::ApiResult, object_store::ObjectMeta};
 
-/// Time after the expiry of a URL within which an upload that began before the expiry may still end.
+/// Time after the expiry of a URL within which an upload that began before the expiry may still end. The trigger
+/// `keep_limits` of the platform database has the same time.
 pub(crate) const UPLOAD_GRACE: Duration = Duration::hours(24);
 /// Maximum number of attempts to judge an object whose record changes at the same time.
 const MAX_ATTEMPTS: usize = 5;

@@ -39,7 +39,8 @@ pub(crate) struct NewUpload<'a> {
 /// trusted and a trusted requester limited the path to a smaller size.
 ///
 /// While an earlier URL for the same path is valid and its object was not removed, the larger of both limits applies:
-/// the store can't tell which URL an object was uploaded with.
+/// the store can't tell which URL an object was uploaded with. An upload of a requester that is not trusted never raises
+/// the limit of a trusted one, whichever of them was signed first.
 ///
 /// Sets `updated_at` to `created_at`, which means that the record was not compared with the store since then.
 pub(crate) async fn record_upload(
@@ -50,26 +51,29 @@ pub(crate) async fn record_upload(
 ) -> Result<bool> {
     sqlx::query(
         "INSERT INTO file_metadata AS f (project_id, bucket, path, state, content_type, max_size, upload_id,
-                                         uploaded_by, owner_limit, expires_at)
-         SELECT b.project_id, b.name, $3, 'pending', $4, $5, $6, $7, $9, now() + make_interval(secs => $8)
+                                         uploaded_by, owner_expires_at, expires_at)
+         SELECT b.project_id, b.name, $3, 'pending', $4, $5, $6, $7,
+                CASE WHEN $9 THEN now() + make_interval(secs => $8) ELSE 'epoch' END,
+                now() + make_interval(secs => $8)
          FROM buckets b WHERE b.project_id = $1 AND b.name = $2 FOR KEY SHARE
          ON CONFLICT (project_id, bucket, path) DO UPDATE SET
              state = 'pending',
              gone = false,
              content_type = excluded.content_type,
-             max_size = CASE WHEN (f.state = 'pending' AND NOT f.gone AND f.expires_at > now())
-                               OR (f.owner_limit AND NOT excluded.owner_limit
-                                   AND f.expires_at > now() - make_interval(secs => $10))
-                             THEN greatest(f.max_size, excluded.max_size) ELSE excluded.max_size END,
-             owner_limit = excluded.owner_limit
-                           OR (f.owner_limit AND f.expires_at > now() - make_interval(secs => $10)),
+             max_size = CASE
+                 WHEN NOT $9 AND f.owner_expires_at > now() - make_interval(secs => $10) THEN f.max_size
+                 WHEN f.state = 'pending' AND NOT f.gone
+                      AND CASE WHEN $9 THEN f.owner_expires_at ELSE f.expires_at END > now()
+                 THEN greatest(f.max_size, excluded.max_size)
+                 ELSE excluded.max_size END,
+             owner_expires_at = greatest(f.owner_expires_at, excluded.owner_expires_at),
              upload_id = excluded.upload_id,
              uploaded_by = excluded.uploaded_by,
              expires_at = greatest(f.expires_at, excluded.expires_at),
              created_at = CASE WHEN f.gone THEN now() ELSE f.created_at END,
              updated_at = CASE WHEN f.gone THEN now() ELSE f.created_at END
-         WHERE excluded.owner_limit OR NOT f.owner_limit OR f.max_size >= excluded.max_size
-            OR f.expires_at <= now() - make_interval(secs => $10)",
+         WHERE $9 OR f.max_size >= excluded.max_size
+            OR f.owner_expires_at <= now() - make_interval(secs => $10)",
     )
     .bind(project_id)
     .bind(path.bucket())

@@ -1,10 +1,11 @@
 //! Deletes records of the table `file_metadata`, or keeps their limits.
 //!
 //! While a signed URL of a path may still store an object, the record is kept without an object. Otherwise, a URL that
-//! is used again would have no limit. The sweep deletes such a record.
+//! is used again would have no limit. The sweep deletes such a record. If a bucket is deleted, a trigger on the table
+//! `buckets` does the same with its records.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 
 use super::{super::path::ObjectPath, inspect::UPLOAD_GRACE, record::FileRecord};
 
@@ -115,12 +116,12 @@ async fn delete(
                                       updated_at = now()
              WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)
                AND ($4::timestamptz IS NULL OR expires_at = $4) AND ($5::text IS NULL OR etag = $5)
-               AND expires_at > now() - make_interval(secs => $6) RETURNING path),
+               AND expires_at > now() - make_interval(secs => $6) AND max_size < $7 RETURNING path),
          deleted AS (
              DELETE FROM file_metadata
              WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)
                AND ($4::timestamptz IS NULL OR expires_at = $4) AND ($5::text IS NULL OR etag = $5)
-               AND expires_at <= now() - make_interval(secs => $6) RETURNING path)
+               AND (expires_at <= now() - make_interval(secs => $6) OR max_size = $7) RETURNING path)
          SELECT (SELECT count(*) FROM kept) AS kept, (SELECT count(*) FROM deleted) AS deleted",
     )
     .bind(project_id)
@@ -129,27 +130,9 @@ async fn delete(
     .bind(condition.expires_at)
     .bind(condition.etag)
     .bind(grace_seconds())
+    .bind(i64::MAX)
     .fetch_one(platform)
     .await
-}
-
-/// Deletes the records of a deleted bucket. Keeps those of paths where a signed URL may still store an object, with a
-/// limit below every size: no such object is served, even if a bucket of this name is created again.
-pub(crate) async fn delete_bucket_records(connection: &mut PgConnection, project_id: &str, bucket: &str) -> Result<()> {
-    sqlx::query(
-        "WITH kept AS (
-             UPDATE file_metadata SET state = 'pending', gone = true, max_size = -1, owner_limit = false,
-                                      size = NULL, etag = NULL, upload_id = NULL, updated_at = now()
-             WHERE project_id = $1 AND bucket = $2 AND expires_at > now() - make_interval(secs => $3))
-         DELETE FROM file_metadata
-         WHERE project_id = $1 AND bucket = $2 AND expires_at <= now() - make_interval(secs => $3)",
-    )
-    .bind(project_id)
-    .bind(bucket)
-    .bind(grace_seconds())
-    .execute(connection)
-    .await
-    .map(drop)
 }
 
 /// Returns [`UPLOAD_GRACE`] as Postgres expects it.
