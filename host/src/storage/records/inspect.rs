@@ -74,6 +74,12 @@ fn judge(record: Option<&FileRecord>, object: &ObjectMeta) -> Verdict {
     if object.size > record.max_size && uploaded_by_url { Verdict::Remove } else { Verdict::Record }
 }
 
+/// Returns whether an object is larger than the upload of its record was signed for, so that it is removed when it is
+/// looked up.
+pub(crate) fn is_forbidden(record: &FileRecord, object: &ObjectMeta) -> bool {
+    judge(Some(record), object) == Verdict::Remove
+}
+
 /// Looks up an object and its record, and reconciles them like [`reconcile_object`]. If no object is at the path, first
 /// moves an object there that was uploaded without the secret key.
 pub(crate) async fn inspect_object(context: ObjectContext<'_>) -> ApiResult<InspectedObject> {

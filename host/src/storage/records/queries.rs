@@ -238,45 +238,17 @@ pub(crate) async fn find_origin(
 }
 
 /// Raises the recorded limit of a path before an object of `size` bytes is copied to it. Otherwise, the copy would be
-/// removed for being larger than an earlier upload to this path was signed for. Returns the limit before, if the path
-/// has a record.
-pub(crate) async fn raise_limit(
-    platform: &PgPool,
-    project_id: &str,
-    path: &ObjectPath,
-    size: i64,
-) -> Result<Option<i64>> {
-    sqlx::query_scalar(
-        "UPDATE file_metadata f SET max_size = greatest(f.max_size, $4)
-         FROM (SELECT max_size FROM file_metadata
-               WHERE project_id = $1 AND bucket = $2 AND path = $3 FOR UPDATE) old
-         WHERE f.project_id = $1 AND f.bucket = $2 AND f.path = $3 RETURNING old.max_size",
+/// removed for being larger than an earlier upload to this path was signed for. The limit stays if the copy fails,
+/// because another copy to the path may need it.
+pub(crate) async fn raise_limit(platform: &PgPool, project_id: &str, path: &ObjectPath, size: i64) -> Result<()> {
+    sqlx::query(
+        "UPDATE file_metadata SET max_size = greatest(max_size, $4)
+         WHERE project_id = $1 AND bucket = $2 AND path = $3",
     )
     .bind(project_id)
     .bind(path.bucket())
     .bind(path.path())
     .bind(size)
-    .fetch_optional(platform)
-    .await
-}
-
-/// Sets the limit of a path from `raised` back to `limit`, unless another upload changed it in the meantime.
-pub(crate) async fn lower_limit(
-    platform: &PgPool,
-    project_id: &str,
-    path: &ObjectPath,
-    raised: i64,
-    limit: i64,
-) -> Result<()> {
-    sqlx::query(
-        "UPDATE file_metadata SET max_size = $5
-         WHERE project_id = $1 AND bucket = $2 AND path = $3 AND max_size = $4",
-    )
-    .bind(project_id)
-    .bind(path.bucket())
-    .bind(path.path())
-    .bind(raised)
-    .bind(limit)
     .execute(platform)
     .await
     .map(drop)

@@ -16,6 +16,7 @@ pub fn storage_state(app: &TestApp) -> StorageState {
 pub async fn backdate_records(app: &TestApp, project: &TestProject, hours: i32) {
     sqlx::query(
         "UPDATE file_metadata SET expires_at = expires_at - make_interval(hours => $2),
+             owner_expires_at = owner_expires_at - make_interval(hours => $2),
              updated_at = updated_at - make_interval(hours => $2) WHERE project_id = $1",
     )
     .bind(&project.id)
