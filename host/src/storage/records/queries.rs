@@ -185,8 +185,16 @@ pub(crate) async fn listed_records(
     Ok(rows.into_iter().map(|row| (row.path.clone(), row)).collect())
 }
 
+/// Returns the current time of the platform database, which sets the times of records.
+pub(crate) async fn current_time(platform: &PgPool) -> Result<DateTime<Utc>> {
+    sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(platform).await
+}
+
 /// Records the size and ETag of listed objects that have arrived since their upload was signed, so that bucket sizes
-/// include them at once. `paths` are the paths of `objects`.
+/// include them at once. `paths` are the paths of `objects`, and `begun_at` is a time before they were listed.
+///
+/// Skips objects that were removed since then. If an object was removed earlier, the listed one most likely arrived with
+/// the same URL, so the type and the uploader in its record stay.
 ///
 /// Skips objects above their limit, because `inspect` removes them. Skips multipart uploads, because their completion
 /// needs the old record to tell whether an object existed before.
@@ -196,6 +204,7 @@ pub(crate) async fn record_listed(
     bucket: &str,
     paths: &[String],
     objects: &[ListedObject],
+    begun_at: DateTime<Utc>,
 ) -> Result<()> {
     if paths.is_empty() {
         return Ok(());
@@ -204,10 +213,12 @@ pub(crate) async fn record_listed(
     let etags: Vec<Option<&str>> = objects.iter().map(|object| object.etag.as_deref()).collect();
     sqlx::query(
         "UPDATE file_metadata f SET state = 'stored', gone = false, size = seen.size, etag = seen.etag,
+                                    created_at = CASE WHEN f.gone THEN now() ELSE f.created_at END,
                                     updated_at = now()
          FROM unnest($3::text[], $4::bigint[], $5::text[]) AS seen (path, size, etag)
          WHERE f.project_id = $1 AND f.bucket = $2 AND f.path = seen.path
            AND f.upload_id IS NULL AND seen.size <= f.max_size
+           AND (NOT f.gone OR f.updated_at < $6)
            AND (f.size, f.etag) IS DISTINCT FROM (seen.size, seen.etag)",
     )
     .bind(project_id)
@@ -215,6 +226,7 @@ pub(crate) async fn record_listed(
     .bind(paths)
     .bind(sizes)
     .bind(etags)
+    .bind(begun_at)
     .execute(platform)
     .await
     .map(drop)
