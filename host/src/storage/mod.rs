@@ -51,6 +51,6 @@ pub use backed_up_objects::ObjectRecord;
 pub use objects::{BulkDeletion, DeletionStep};
 pub use open_uploads::is_staged_key;
 pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};
-pub use plugin_objects::PluginObject;
+pub use plugin_objects::{BegunPluginObject, PluginObject};
 pub use state::{StorageState, UploadQuotas};
 pub use sweep::{FullSweepReport, StorageSweep, SweepReport, abort_stale_uploads, sweep, sweep_all_projects};

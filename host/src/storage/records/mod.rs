@@ -17,7 +17,7 @@ pub(super) use inspect::{
 };
 pub(super) use queries::{
     NewUpload, clear_upload_id, current_time, find_origin, find_record, listed_records, mark_checked, raise_limit,
-    record_copy, record_listed, record_stored, record_upload,
+    record_copy, record_listed, record_stored, record_upload, restore_expiry,
 };
 pub(super) use record::{FileRecord, FileState};
 pub(super) use removal::{claim_removal, delete_record, delete_records, delete_unchanged_record};

@@ -90,6 +90,28 @@ pub(crate) async fn record_upload(
     .map(|done| done.rows_affected() == 1)
 }
 
+/// Sets the expiry of a record from `begun` back to `before`, unless a URL was signed for the path in the meantime.
+pub(crate) async fn restore_expiry(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    begun: DateTime<Utc>,
+    before: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE file_metadata SET expires_at = $5, owner_expires_at = least(owner_expires_at, $5)
+         WHERE project_id = $1 AND bucket = $2 AND path = $3 AND expires_at = $4 AND NOT gone",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(begun)
+    .bind(before)
+    .execute(platform)
+    .await
+    .map(drop)
+}
+
 /// Records an object that was seen in the store and is within its limit. A new record has the largest possible limit,
 /// because the object was not uploaded with a signed URL. Returns false if the bucket does not exist.
 pub(crate) async fn record_stored(
