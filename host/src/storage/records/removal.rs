@@ -74,7 +74,7 @@ pub(super) async fn claim_oversize(
         "UPDATE file_metadata SET state = 'pending', gone = true, size = NULL, etag = NULL, upload_id = NULL,
                                   updated_at = now()
          WHERE project_id = $1 AND bucket = $2 AND path = $3 AND max_size = $4 AND expires_at = $5
-           AND size IS NOT DISTINCT FROM $6 AND etag IS NOT DISTINCT FROM $7",
+           AND size IS NOT DISTINCT FROM $6 AND etag IS NOT DISTINCT FROM $7 AND upload_id IS NOT DISTINCT FROM $8",
     )
     .bind(project_id)
     .bind(path.bucket())
@@ -83,6 +83,7 @@ pub(super) async fn claim_oversize(
     .bind(record.expires_at)
     .bind(record.size)
     .bind(record.etag.as_deref())
+    .bind(record.upload_id.as_deref())
     .execute(platform)
     .await
     .map(|done| done.rows_affected() == 1)
