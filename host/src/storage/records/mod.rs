@@ -20,4 +20,4 @@ pub(super) use queries::{
     record_copy, record_listed, record_stored, record_upload, restore_expiry,
 };
 pub(super) use record::{FileRecord, FileState};
-pub(super) use removal::{claim_removal, delete_record, delete_records, delete_unchanged_record};
+pub(super) use removal::{claim_removal, delete_object_record, delete_record, delete_records, delete_unchanged_record};

@@ -16,6 +16,8 @@ type Result<T> = std::result::Result<T, sqlx::Error>;
 struct Condition<'a> {
     expires_at: Option<DateTime<Utc>>,
     etag: Option<&'a str>,
+    /// Whether a record without an ETag has the ETag `None`.
+    is_etag_exact: bool,
 }
 
 /// Numbers of records.
@@ -24,6 +26,18 @@ struct Removed {
     /// Records that are kept for their limit.
     kept: i64,
     deleted: i64,
+}
+
+/// Deletes the record of a removed object with this ETag, or keeps its limit. An object that has arrived at the path
+/// since then keeps its record. Without an ETag, deletes the record of any object.
+pub(crate) async fn delete_object_record(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    etag: Option<&str>,
+) -> Result<()> {
+    let condition = Condition { etag, ..Condition::default() };
+    delete(platform, project_id, path.bucket(), &[path.path()], condition).await.map(drop)
 }
 
 /// Deletes the record of an object that was removed, or keeps its limit.
@@ -36,15 +50,16 @@ pub(crate) async fn delete_records(platform: &PgPool, project_id: &str, bucket: 
     delete(platform, project_id, bucket, paths, Condition::default()).await.map(drop)
 }
 
-/// Deletes a record unless another upload was signed for the path since `expires_at` was read. Returns whether the
-/// record was deleted, and not kept for its limit.
+/// Deletes a record unless another upload was signed for the path, or another object was recorded, since it was read.
+/// Returns whether the record was deleted, and not kept for its limit.
 pub(crate) async fn delete_unchanged_record(
     platform: &PgPool,
     project_id: &str,
     path: &ObjectPath,
-    expires_at: DateTime<Utc>,
+    record: &FileRecord,
 ) -> Result<bool> {
-    let condition = Condition { expires_at: Some(expires_at), etag: None };
+    let condition =
+        Condition { expires_at: Some(record.expires_at), etag: record.etag.as_deref(), is_etag_exact: true };
     let removed = delete(platform, project_id, path.bucket(), &[path.path()], condition).await?;
     Ok(removed.deleted == 1)
 }
@@ -57,7 +72,7 @@ pub(crate) async fn claim_removal(
     path: &ObjectPath,
     etag: Option<&str>,
 ) -> Result<bool> {
-    let condition = Condition { expires_at: None, etag };
+    let condition = Condition { etag, ..Condition::default() };
     let removed = delete(platform, project_id, path.bucket(), &[path.path()], condition).await?;
     Ok(removed.kept + removed.deleted == 1)
 }
@@ -116,12 +131,12 @@ async fn delete(
              UPDATE file_metadata SET state = 'pending', gone = true, size = NULL, etag = NULL, upload_id = NULL,
                                       updated_at = now()
              WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)
-               AND ($4::timestamptz IS NULL OR expires_at = $4) AND ($5::text IS NULL OR etag = $5)
+               AND ($4::timestamptz IS NULL OR expires_at = $4) AND (($5::text IS NULL AND NOT $8) OR etag IS NOT DISTINCT FROM $5)
                AND expires_at > now() - make_interval(secs => $6) AND max_size < $7 RETURNING path),
          deleted AS (
              DELETE FROM file_metadata
              WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)
-               AND ($4::timestamptz IS NULL OR expires_at = $4) AND ($5::text IS NULL OR etag = $5)
+               AND ($4::timestamptz IS NULL OR expires_at = $4) AND (($5::text IS NULL AND NOT $8) OR etag IS NOT DISTINCT FROM $5)
                AND (expires_at <= now() - make_interval(secs => $6) OR max_size = $7) RETURNING path)
          SELECT (SELECT count(*) FROM kept) AS kept, (SELECT count(*) FROM deleted) AS deleted",
     )
@@ -132,6 +147,7 @@ async fn delete(
     .bind(condition.etag)
     .bind(grace_seconds())
     .bind(i64::MAX)
+    .bind(condition.is_etag_exact)
     .fetch_one(platform)
     .await
 }
