@@ -8,7 +8,7 @@ LOCK TABLE file_metadata IN ACCESS EXCLUSIVE MODE;
 
 -- Whether the object of a pending record was removed. A deleted bucket's records have a limit below every size.
 ALTER TABLE file_metadata ADD COLUMN gone boolean NOT NULL DEFAULT false;
--- Time when the last URL expires that was signed with the secret key. Other callers can't raise the limit of such a URL.
+-- Time when the last URL expires that was signed with the secret key. Other callers can't raise its limit.
 ALTER TABLE file_metadata ADD COLUMN owner_expires_at timestamptz NOT NULL DEFAULT 'epoch';
 -- Objects that were seen in the store had records with the time of their creation. No URL was signed for them.
 UPDATE file_metadata SET expires_at = 'epoch' WHERE expires_at = created_at;
@@ -19,9 +19,9 @@ ALTER TABLE file_metadata ADD CONSTRAINT file_metadata_project_id_fkey
     FOREIGN KEY (project_id) REFERENCES projects (id) ON DELETE CASCADE NOT VALID;
 
 -- Deletes the records of a deleted bucket. Keeps those of paths where a signed URL may still store an object, with a
--- limit below every size: no such object is served, even if a bucket of this name is created again. A trigger does this,
--- because earlier versions of AtlasHub, which may still run during an update, delete the bucket only. An upload may end
--- up to 24 hours after its URL expired.
+-- limit below every size: no such object is served, even if a bucket of this name is created again. A trigger does
+-- this, because earlier versions of AtlasHub, which may still run during an update, delete the bucket only. An upload
+-- may end up to 24 hours after its URL expired.
 CREATE FUNCTION keep_limits_of_bucket() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE file_metadata SET state = 'pending', gone = true, max_size = -1, owner_expires_at = 'epoch',

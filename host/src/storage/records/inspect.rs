@@ -106,8 +106,8 @@ async fn find_object(context: ObjectContext<'_>) -> ApiResult<(Option<ObjectMeta
     Ok((object?, record?))
 }
 
-/// Removes an object that is larger than its upload was signed for. Updates the record of any other object. `record` may
-/// be older than the object: it is read again before the object is removed.
+/// Removes an object that is larger than its upload was signed for. Updates the record of any other object. `record`
+/// may be older than the object: it is read again before the object is removed.
 pub(crate) async fn reconcile_object(
     context: ObjectContext<'_>,
     record: Option<&FileRecord>,

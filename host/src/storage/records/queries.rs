@@ -39,8 +39,8 @@ pub(crate) struct NewUpload<'a> {
 /// trusted and a trusted requester limited the path to a smaller size.
 ///
 /// While an earlier URL for the same path is valid and its object was not removed, the larger of both limits applies:
-/// the store can't tell which URL an object was uploaded with. An upload of a requester that is not trusted never raises
-/// the limit of a trusted one, whichever of them was signed first.
+/// the store can't tell which URL an object was uploaded with. An upload of a requester that is not trusted never
+/// raises the limit of a trusted one, whichever of them was signed first.
 ///
 /// Sets `updated_at` to `created_at`, which means that the record was not compared with the store since then.
 pub(crate) async fn record_upload(
@@ -215,8 +215,8 @@ pub(crate) async fn current_time(platform: &PgPool) -> Result<DateTime<Utc>> {
 /// Records the size and ETag of listed objects that have arrived since their upload was signed, so that bucket sizes
 /// include them at once. `paths` are the paths of `objects`, and `begun_at` is a time before they were listed.
 ///
-/// Skips objects that were removed since then. If an object was removed earlier, the listed one most likely arrived with
-/// the same URL, so the type and the uploader in its record stay.
+/// Skips objects that were removed since then. If an object was removed earlier, the listed one most likely arrived
+/// with the same URL, so the type and the uploader in its record stay.
 ///
 /// Skips objects above their limit, because `inspect` removes them. Skips multipart uploads, because their completion
 /// needs the old record to tell whether an object existed before.

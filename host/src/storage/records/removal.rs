@@ -78,7 +78,7 @@ pub(crate) async fn claim_removal(
 }
 
 /// Marks an object that is about to be removed as gone, if `record` is still the record that forbids it. Keeps the
-/// record until the object is removed, also if no URL is valid any more: if the removal fails, the limit is needed again.
+/// record until the object is removed, also if no URL is valid any more: if the removal fails, the limit is needed.
 pub(super) async fn claim_oversize(
     platform: &PgPool,
     project_id: &str,
@@ -131,12 +131,14 @@ async fn delete(
              UPDATE file_metadata SET state = 'pending', gone = true, size = NULL, etag = NULL, upload_id = NULL,
                                       updated_at = now()
              WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)
-               AND ($4::timestamptz IS NULL OR expires_at = $4) AND (($5::text IS NULL AND NOT $8) OR etag IS NOT DISTINCT FROM $5)
+               AND ($4::timestamptz IS NULL OR expires_at = $4)
+               AND (($5::text IS NULL AND NOT $8) OR etag IS NOT DISTINCT FROM $5)
                AND expires_at > now() - make_interval(secs => $6) AND max_size < $7 RETURNING path),
          deleted AS (
              DELETE FROM file_metadata
              WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)
-               AND ($4::timestamptz IS NULL OR expires_at = $4) AND (($5::text IS NULL AND NOT $8) OR etag IS NOT DISTINCT FROM $5)
+               AND ($4::timestamptz IS NULL OR expires_at = $4)
+               AND (($5::text IS NULL AND NOT $8) OR etag IS NOT DISTINCT FROM $5)
                AND (expires_at <= now() - make_interval(secs => $6) OR max_size = $7) RETURNING path)
          SELECT (SELECT count(*) FROM kept) AS kept, (SELECT count(*) FROM deleted) AS deleted",
     )
