@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     buckets,
     path::{BucketName, ObjectPath},
-    records,
+    records::{self, FileRecord},
     state::StorageState,
 };
 use crate::{
@@ -19,9 +21,18 @@ pub struct ObjectRecord {
     pub bucket: String,
     pub path: String,
     pub content_type: String,
-    /// Maximum size in bytes that the upload was signed for. A larger object is never served.
-    pub max_size: i64,
     pub uploaded_by: String,
+    #[sqlx(flatten)]
+    record: FileRecord,
+}
+
+impl ObjectRecord {
+    /// Returns whether an object at the path is larger than its upload was signed for. Such an object is never served.
+    #[must_use]
+    pub fn forbids(&self, size: i64, etag: Option<&str>, last_modified: Option<DateTime<Utc>>) -> bool {
+        let etag = etag.map(str::to_owned);
+        records::is_forbidden(&self.record, &ObjectMeta { size, etag, content_type: None, last_modified })
+    }
 }
 
 impl StorageState {
@@ -64,7 +75,8 @@ impl StorageState {
         let (buckets, paths): (Vec<&str>, Vec<&str>) =
             objects.iter().map(|object| (object.bucket(), object.path())).unzip();
         let rows: Vec<ObjectRecord> = sqlx::query_as(
-            "SELECT f.bucket, f.path, f.content_type, f.max_size, f.uploaded_by
+            "SELECT f.bucket, f.path, f.content_type, f.uploaded_by, f.state, f.max_size, f.size, f.etag, f.upload_id,
+                    f.expires_at
              FROM unnest($2::text[], $3::text[]) AS wanted (bucket, path)
              JOIN file_metadata f ON f.project_id = $1 AND f.bucket = wanted.bucket AND f.path = wanted.path",
         )

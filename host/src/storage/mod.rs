@@ -11,6 +11,7 @@
 //!
 //! Modules in reading order:
 //! - `path`: rules for bucket names, object keys and prefixes; pure.
+//! - `path_locks`: locks of paths within the process.
 //! - `state`, `access`: state of the handlers, and the permissions of callers.
 //! - `admin_bucket`: the extractor for the bucket in the path of an admin request.
 //! - `errors`: errors that several operations return.
@@ -36,6 +37,7 @@ pub(crate) mod object_routes;
 mod objects;
 mod open_uploads;
 mod path;
+mod path_locks;
 mod plugin_objects;
 mod plugin_urls;
 mod records;
@@ -49,6 +51,6 @@ pub use backed_up_objects::ObjectRecord;
 pub use objects::{BulkDeletion, DeletionStep};
 pub use open_uploads::is_staged_key;
 pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};
-pub use plugin_objects::PluginObject;
+pub use plugin_objects::{BegunPluginObject, PluginObject};
 pub use state::{StorageState, UploadQuotas};
 pub use sweep::{FullSweepReport, StorageSweep, SweepReport, abort_stale_uploads, sweep, sweep_all_projects};

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     path::ObjectPath,
     records::{self, NewUpload, ObjectContext, inspect_object},
@@ -27,6 +29,15 @@ pub struct PluginObject {
     pub max_bytes: u64,
 }
 
+/// The state of the record of an object that a plugin is storing.
+#[derive(Debug, Clone, Copy)]
+pub struct BegunPluginObject {
+    /// Time when the last signed URL of the path expires; in the past if none was signed.
+    before: DateTime<Utc>,
+    /// Time until which the record has a limit.
+    begun: DateTime<Utc>,
+}
+
 impl StorageState {
     /// Returns a bucket's maximum object size, in bytes.
     ///
@@ -43,7 +54,8 @@ impl StorageState {
     ///
     /// # Errors
     /// Returns 404 if the bucket was deleted.
-    pub async fn begin_plugin_object(&self, object: &PluginObject) -> ApiResult<()> {
+    pub async fn begin_plugin_object(&self, object: &PluginObject) -> ApiResult<BegunPluginObject> {
+        let before = records::find_record(&self.platform, &object.project_id, &object.path).await?;
         let uploaded_by = format!("plugin:{}", object.plugin);
         let upload = NewUpload {
             content_type: &object.content_type,
@@ -54,17 +66,22 @@ impl StorageState {
             lifetime: RECORD_LIFETIME,
         };
         if records::record_upload(&self.platform, &object.project_id, &object.path, upload).await? {
-            return Ok(());
+            let begun = records::find_record(&self.platform, &object.project_id, &object.path).await?;
+            return Ok(BegunPluginObject {
+                before: before.map_or(DateTime::UNIX_EPOCH, |record| record.expires_at),
+                begun: begun.map_or(DateTime::UNIX_EPOCH, |record| record.expires_at),
+            });
         }
         self.bucket_settings.invalidate(&object.project_id);
         Err(no_bucket(object.path.bucket()))
     }
 
-    /// Records the size of an object that was stored, or removes the object if it is too large.
+    /// Records the size of an object that was stored, or removes the object if it is too large. Then ends the limit,
+    /// because no URL was signed: other programs may replace the object.
     ///
     /// # Errors
     /// Fails if the store or the platform database is unavailable. A sweep then records the size later.
-    pub async fn finish_plugin_object(&self, object: &PluginObject) -> ApiResult<()> {
+    pub async fn finish_plugin_object(&self, object: &PluginObject, begun: BegunPluginObject) -> ApiResult<()> {
         let store_bucket = project_bucket(&object.project_id);
         let context = ObjectContext {
             state: self,
@@ -72,7 +89,9 @@ impl StorageState {
             store_bucket: &store_bucket,
             path: &object.path,
         };
-        inspect_object(context).await.map(drop)
+        inspect_object(context).await?;
+        let BegunPluginObject { before, begun } = begun;
+        Ok(records::restore_expiry(&self.platform, &object.project_id, &object.path, begun, before).await?)
     }
 
     /// Removes the record of an object that was deleted.

@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use super::{buckets::SettingsCache, open_uploads::PathLocks};
+use super::{buckets::SettingsCache, path_locks::PathLocks};
 use crate::object_store::ObjectStore;
 
 /// The state that the handlers of this slice share. Cheap to clone.
@@ -45,8 +45,8 @@ impl StorageState {
             default_max_object_bytes,
             max_form_bytes,
             upload_quotas,
-            settle_locks: PathLocks::new(),
-            move_locks: PathLocks::new(),
+            settle_locks: PathLocks::default(),
+            move_locks: PathLocks::default(),
         }
     }
 

@@ -59,11 +59,23 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
         let _ = folder;
         selection.set(BTreeMap::new());
     }));
+    let next = match page.state() {
+        RemoteState::Ready(page) if page.items.is_empty() && page.prefixes.is_empty() => page.next_cursor,
+        _ => None,
+    };
+    let has_more = next.is_some();
+    // A page can be empty before the end of the list, while uploads that have just arrived are moved to their paths.
+    use_effect(use_reactive!(|next| {
+        if let Some(next) = next {
+            address::replace_parameter("after", Some(&next));
+        }
+    }));
     let mut open = use_signal(|| Open::Nothing);
     let list = List { project, bucket, selection, open };
     let is_filtered = prefix != folder;
     let content = match page.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Objects in {bucket}", columns: 5 } },
+        RemoteState::Ready(_) if has_more => rsx! { LoadingTable { name: "Objects in {bucket}", columns: 5 } },
         RemoteState::Failed(failure) => rsx! { NotListed { failure, on_retry: move |()| page.refresh() } },
         RemoteState::Ready(page) if page.items.is_empty() && page.prefixes.is_empty() && is_filtered => rsx! {
             Empty { title: "No name starts with this", text: "The filter is case-sensitive.",

@@ -142,7 +142,7 @@ impl Work<'_> {
         let mut copying = Vec::with_capacity(found.len());
         for object in found {
             let record = records.remove(&object.key);
-            if is_oversize(record.as_ref(), object.size) {
+            if is_oversize(record.as_ref(), object.size, object.etag.as_deref(), object.last_modified) {
                 self.copied.skipped += 1;
                 continue;
             }
@@ -196,8 +196,13 @@ enum Outcome {
 }
 
 /// Returns whether an object is larger than its upload was signed for. AtlasHub never serves such an object.
-fn is_oversize(record: Option<&ObjectRecord>, size: i64) -> bool {
-    record.is_some_and(|record| size > record.max_size)
+fn is_oversize(
+    record: Option<&ObjectRecord>,
+    size: i64,
+    etag: Option<&str>,
+    last_modified: Option<DateTime<Utc>>,
+) -> bool {
+    record.is_some_and(|record| record.forbids(size, etag, last_modified))
 }
 
 /// Copies a listed object, unless `content` is known and already has a copy.
@@ -223,11 +228,11 @@ async fn copy_listed(
     }
     let Some(copied) = copied else { return Ok(Outcome::Gone) };
     if let Some(meta) = &copied.meta {
-        if is_oversize(record.as_ref(), meta.size) {
+        if is_oversize(record.as_ref(), meta.size, meta.etag.as_deref(), meta.last_modified) {
             // The object was replaced since it was listed. The new upload may have been signed for more.
             let path = ObjectPath::from_key(None, &object.key)?;
             record = copies.storage.object_records(project, &[path]).await?.remove(&object.key);
-            if is_oversize(record.as_ref(), meta.size) {
+            if is_oversize(record.as_ref(), meta.size, meta.etag.as_deref(), meta.last_modified) {
                 return Ok(Outcome::Oversize);
             }
         }

@@ -17,12 +17,17 @@ use crate::{
 };
 
 /// Ends the sessions, and the work that was in progress when the backup was made.
+///
+/// Also ends the limits of signed uploads, because the objects may be newer than the backup: a later upload to the same
+/// path may have been signed for more, and its limit is lost.
 const SETTLE: &str = "DELETE FROM admin_sessions; DELETE FROM nodes; DELETE FROM run_identities;
     DELETE FROM notification_deliveries WHERE state = 'pending';
     UPDATE cron_job_runs SET status = 'fail', finished_at = now(), lease_token = NULL, lease_until = NULL,
         error_text = 'the platform database was restored' WHERE status IN ('queued', 'running');
     UPDATE restores SET state = 'failed', finished_at = now(), new_database = NULL,
-        error_text = 'the platform database was restored' WHERE state IN ('loading', 'checking', 'swapping');";
+        error_text = 'the platform database was restored' WHERE state IN ('loading', 'checking', 'swapping');
+    DELETE FROM file_metadata WHERE gone;
+    UPDATE file_metadata SET expires_at = 'epoch', owner_expires_at = 'epoch' WHERE expires_at > 'epoch';";
 
 /// A restored platform database.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -178,7 +178,7 @@ pub(super) async fn remove_all(
     state.store.delete_bucket_with_contents(&project_bucket(id)).await?;
     state.store.delete_prefix(PLATFORM_BUCKET, &replacement::restore_uploads_prefix(id)).await?;
     let mut transaction = connection.begin().await?;
-    queries::delete_project(&mut *transaction, id).await?;
+    queries::delete_project(&mut transaction, id).await?;
     if let Some(entry) = entry {
         audit::record(&mut *transaction, entry).await?;
     }

@@ -121,8 +121,11 @@ pub(super) async fn update_project(
     .await
 }
 
-pub(super) async fn delete_project(db: impl PgExecutor<'_>, id: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM projects WHERE id = $1").bind(id).execute(db).await.map(drop)
+/// Deletes a project, and its buckets before it. An upload that is being signed locks the bucket before the project. In
+/// the other order, it and the deletion could wait for each other.
+pub(super) async fn delete_project(transaction: &mut PgConnection, id: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM buckets WHERE project_id = $1").bind(id).execute(&mut *transaction).await?;
+    sqlx::query("DELETE FROM projects WHERE id = $1").bind(id).execute(transaction).await.map(drop)
 }
 
 /// Marks a project as being deleted. Returns false if it no longer exists, or is protected and not yet being deleted.

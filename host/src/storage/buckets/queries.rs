@@ -6,10 +6,7 @@ use api_types::{Bucket, BucketExposure};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::{
-    super::records,
-    settings::{BucketChanges, BucketSettings},
-};
+use super::settings::{BucketChanges, BucketSettings};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -129,15 +126,13 @@ pub(super) async fn update_bucket(
     .map(|done| done.rows_affected() == 1)
 }
 
-/// Deletes a bucket, the records of its objects and, by the foreign key, its open uploads.
+/// Deletes a bucket and, by the foreign key, its open uploads. A trigger deletes the records of its objects, or keeps
+/// their limits.
 pub(super) async fn delete_bucket(platform: &PgPool, project_id: &str, name: &str) -> Result<()> {
-    let mut transaction = platform.begin().await?;
     sqlx::query("DELETE FROM buckets WHERE project_id = $1 AND name = $2")
         .bind(project_id)
         .bind(name)
-        .execute(&mut *transaction)
-        .await?;
-    // A statement of its own, so that it sees the records of uploads that were signed while the first one waited.
-    records::delete_bucket_records(&mut transaction, project_id, name).await?;
-    transaction.commit().await
+        .execute(platform)
+        .await
+        .map(drop)
 }

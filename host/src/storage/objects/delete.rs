@@ -23,7 +23,7 @@ pub(crate) async fn delete_object(access: &StorageAccess, request: ObjectRef) ->
     let object = inspected.into_object().ok_or_else(object_not_found)?;
     open_uploads::discard_arrived(state, &access.project.id, &path).await?;
     state.store.delete(&store_bucket, path.key()).await?;
-    records::delete_record(&state.platform, &access.project.id, &path).await?;
+    records::delete_object_record(&state.platform, &access.project.id, &path, object.etag.as_deref()).await?;
     tracing::info!(project = access.project.id, object_key = path.key(), size_bytes = object.size, "deleted an object");
     Ok(DeletedObject { object_key: path.key().to_owned(), deleted: true })
 }

@@ -23,7 +23,7 @@ const DELIMITER: &str = "/";
 /// stores don't list them. Updates the records of uploads that have arrived.
 ///
 /// If so many uploads without the secret key have arrived that moving them to their paths takes long, the first page is
-/// empty, and its cursor begins the list again.
+/// empty, and its cursor begins the list again. The list that begins again does not wait for all of them.
 ///
 /// # Errors
 /// Returns 400 for an invalid bucket name, prefix, delimiter, limit or cursor, and 404 if the bucket does not exist.
@@ -42,18 +42,22 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
         return Err(ApiError::invalid("`delimiter` must be `/`.").with_hint("Omit it to list every object."));
     }
     let scope = cursor_scope(&access.project.id, &prefix, delimiter);
-    let token = request.cursor.as_deref().map(|cursor| decode_cursor(&scope, cursor)).transpose()?;
-    let token = token.filter(|token| !token.is_empty());
+    let position = match request.cursor.as_deref() {
+        Some(cursor) => decode_cursor(&scope, cursor)?,
+        None => Position::First,
+    };
     access.require_bucket(bucket.as_str()).await?;
     let state = &access.state;
     let path_prefix = request.prefix.as_deref().unwrap_or_default();
     let is_settled = open_uploads::settle_bucket(state, &access.project.id, bucket.as_str(), path_prefix).await?;
-    if !is_settled && token.is_none() {
-        let next_cursor = Some(encode_cursor(&scope, ""));
+    if !is_settled && position == Position::First {
+        let next_cursor = Some(encode_cursor(&scope, &Position::Again));
         return Ok(ObjectPage { items: Vec::new(), prefixes: Vec::new(), next_cursor });
     }
     let store_bucket = access.store_bucket();
-    let listed = state.store.list_grouped(&store_bucket, &prefix, delimiter, limit as i32, token.as_deref()).await;
+    let token = position.token();
+    let begun_at = records::current_time(&state.platform).await?;
+    let listed = state.store.list_grouped(&store_bucket, &prefix, delimiter, limit as i32, token).await;
     let page = match listed {
         Err(StoreError::Refused { .. } | StoreError::NotFound { .. }) if token.is_some() => {
             return Err(invalid_cursor());
@@ -63,8 +67,9 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
     let path_start = bucket.as_str().len() + 1;
     let paths: Vec<String> =
         page.objects.iter().filter_map(|object| object.key.get(path_start..).map(str::to_owned)).collect();
-    records::record_listed(&state.platform, &access.project.id, bucket.as_str(), &paths, &page.objects).await?;
-    let mut listed = records::listed_records(&state.platform, &access.project.id, bucket.as_str(), &paths).await?;
+    let (project_id, name) = (access.project.id.as_str(), bucket.as_str());
+    records::record_listed(&state.platform, project_id, name, &paths, &page.objects, begun_at).await?;
+    let mut listed = records::listed_records(&state.platform, project_id, name, &paths).await?;
     let prefixes = page.prefixes.iter().filter_map(|prefix| prefix.get(path_start..).map(str::to_owned)).collect();
     let items = page
         .objects
@@ -83,7 +88,8 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
             })
         })
         .collect();
-    Ok(ObjectPage { items, prefixes, next_cursor: page.next.map(|token| encode_cursor(&scope, &token)) })
+    let next_cursor = page.next.map(|token| encode_cursor(&scope, &Position::After(token)));
+    Ok(ObjectPage { items, prefixes, next_cursor })
 }
 
 /// Returns a short hash that identifies a list. `prefix` includes the bucket.
@@ -93,20 +99,44 @@ fn cursor_scope(project_id: &str, prefix: &str, delimiter: Option<&str>) -> Stri
     hex::encode(&hash[..8])
 }
 
-/// Returns a cursor: the scope and the store's continuation token, in URL-safe base64. An empty token stands for the
-/// beginning of the list.
-fn encode_cursor(scope: &str, token: &str) -> String {
-    BASE64.encode(format!("{scope}{token}"))
+/// The place in a list where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Position {
+    /// The beginning, in a request without a cursor.
+    First,
+    /// The beginning, after an empty page that was returned because uploads had to be moved first.
+    Again,
+    /// After the page with this continuation token of the store.
+    After(String),
 }
 
-/// Returns the token of a cursor.
+impl Position {
+    /// Returns the store's continuation token.
+    fn token(&self) -> Option<&str> {
+        match self {
+            Self::First | Self::Again => None,
+            Self::After(token) => Some(token),
+        }
+    }
+}
+
+/// Returns a cursor: the scope and the store's continuation token, in URL-safe base64. An empty token stands for the
+/// beginning of the list.
+fn encode_cursor(scope: &str, position: &Position) -> String {
+    BASE64.encode(format!("{scope}{}", position.token().unwrap_or_default()))
+}
+
+/// Returns the position of a cursor.
 ///
 /// # Errors
 /// Returns `invalid_cursor` if it is not a cursor of this list.
-fn decode_cursor(scope: &str, cursor: &str) -> ApiResult<String> {
+fn decode_cursor(scope: &str, cursor: &str) -> ApiResult<Position> {
     let decoded = BASE64.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let token = decoded.as_deref().and_then(|text| text.strip_prefix(scope)).map(str::to_owned);
-    token.ok_or_else(invalid_cursor)
+    match decoded.as_deref().and_then(|text| text.strip_prefix(scope)) {
+        Some("") => Ok(Position::Again),
+        Some(token) => Ok(Position::After(token.to_owned())),
+        None => Err(invalid_cursor()),
+    }
 }
 
 fn invalid_cursor() -> ApiError {
@@ -121,8 +151,9 @@ mod tests {
     #[test]
     fn cursor_belongs_to_one_list() {
         let scope = cursor_scope("a", "uploads/notes/", None);
-        let cursor = encode_cursor(&scope, "token");
-        assert_eq!(decode_cursor(&scope, &cursor).ok().as_deref(), Some("token"));
+        let position = Position::After("token".to_owned());
+        let cursor = encode_cursor(&scope, &position);
+        assert_eq!(decode_cursor(&scope, &cursor).ok(), Some(position));
         for (project, prefix, delimiter) in [
             ("b", "uploads/notes/", None),
             ("a", "uploads/note", None),
@@ -133,5 +164,14 @@ mod tests {
             let error = decode_cursor(&other, &cursor).unwrap_err();
             assert_eq!(error.code(), Code::InvalidCursor, "{project} {prefix} {delimiter:?}");
         }
+    }
+
+    /// Otherwise, a list could return the same cursor for ever.
+    #[test]
+    fn cursor_of_an_empty_page_begins_the_list_and_differs_from_no_cursor() {
+        let scope = cursor_scope("a", "uploads/", None);
+        let position = decode_cursor(&scope, &encode_cursor(&scope, &Position::Again)).unwrap();
+        assert_eq!((&position, position.token()), (&Position::Again, None));
+        assert_ne!(position, Position::First);
     }
 }

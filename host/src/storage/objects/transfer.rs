@@ -63,7 +63,7 @@ async fn transfer_to_end(access: &StorageAccess, request: MoveObject, transfer: 
     }
     access.require_bucket(from.bucket()).await?;
     let _moving = match transfer {
-        Transfer::Move => access.state.move_locks.lock(&access.project.id, &from).await,
+        Transfer::Move => Some(access.state.move_locks.lock(&access.project.id, &from).await),
         Transfer::Copy => None,
     };
     let settings = access.authorize(to.bucket(), Action::Upload).await?;
@@ -104,17 +104,12 @@ async fn copy(
 ) -> ApiResult<ObjectMeta> {
     let (state, store_bucket, project) = (&access.state, access.store_bucket(), &access.project.id);
     // Before the copy, because another request may look up the object as soon as it exists.
-    let limit = records::raise_limit(&state.platform, project, to, source.size).await?;
+    records::raise_limit(&state.platform, project, to, source.size).await?;
     let etag = source.etag.as_deref().unwrap_or_default();
     let copied = match if_taken {
         IfTaken::Replace => state.store.copy_replacing(&store_bucket, from.key(), to.key(), etag).await,
         IfTaken::Refuse => state.store.copy_if_absent(&store_bucket, from.key(), to.key(), etag).await,
     };
-    if let (Some(limit), Err(error)) = (limit.filter(|limit| *limit < source.size), &copied)
-        && is_refusal(error)
-    {
-        records::lower_limit(&state.platform, project, to, source.size, limit).await?;
-    }
     match copied {
         Ok(()) => {}
         Err(StoreError::NotFound { .. }) => return Err(object_not_found()),
@@ -133,11 +128,6 @@ async fn copy(
         return Err(ApiError::not_found("bucket"));
     }
     Ok(copy)
-}
-
-/// Returns whether the store certainly copied nothing.
-fn is_refusal(error: &StoreError) -> bool {
-    matches!(error, StoreError::NotFound { .. } | StoreError::PreconditionFailed { .. } | StoreError::Refused { .. })
 }
 
 /// Deletes a moved object at its old path. Returns `conflict` if the object was replaced after it was copied, or if

@@ -34,6 +34,6 @@ pub(super) use queries::{
     remove_expired, set_upload_id,
 };
 pub(super) use record::{NewOpenUpload, OpenUpload, UploadEnd, UploadState};
-pub(super) use settle::{PathLocks, SettleReport, discard_arrived, settle_bucket, settle_path, settle_project};
+pub(super) use settle::{SettleReport, discard_arrived, settle_bucket, settle_path, settle_project};
 pub use staged_key::is_staged_key;
 pub(super) use staged_key::{bucket_prefix, staged_key};

@@ -8,7 +8,7 @@ use super::{
     super::{path::ObjectPath, records::UPLOAD_GRACE},
     record::{ListedUpload, NewOpenUpload, OpenUpload, UploadEnd, UploadKind},
 };
-use crate::object_store::ObjectMeta;
+use crate::object_store::{ListedObject, ObjectMeta};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -160,18 +160,20 @@ pub(in super::super) async fn list_multipart(
 /// Marks an upload as moving: step 1 of a move. Returns false if the upload is over, or another upload of the path is
 /// being moved.
 ///
-/// Also raises the path's recorded limit to the object's size. Otherwise, if the process ends before step 3, the moved
-/// object could exceed the limit of an earlier upload and be removed.
-pub(super) async fn begin_move(platform: &PgPool, id: Uuid, size: i64) -> Result<bool> {
+/// Also records the staged object's size and ETag at the path, if the path has a record. Otherwise, if the process ends
+/// before step 3, the moved object could exceed the limit of an earlier upload and be removed. The limit itself stays:
+/// another URL of the path may be valid, and the moved object must not raise its limit.
+pub(super) async fn begin_move(platform: &PgPool, id: Uuid, staged: &ListedObject) -> Result<bool> {
     let claimed = sqlx::query(
         "WITH moving AS (UPDATE open_uploads SET state = 'moving' WHERE id = $1 AND state <> 'over'
                          RETURNING id, project_id, bucket, path),
-              raised AS (UPDATE file_metadata f SET max_size = greatest(f.max_size, $2) FROM moving m
-                         WHERE (f.project_id, f.bucket, f.path) = (m.project_id, m.bucket, m.path))
+              expected AS (UPDATE file_metadata f SET size = $2, etag = $3 FROM moving m
+                           WHERE (f.project_id, f.bucket, f.path) = (m.project_id, m.bucket, m.path))
          SELECT id FROM moving",
     )
     .bind(id)
-    .bind(size)
+    .bind(staged.size)
+    .bind(staged.etag.as_deref())
     .fetch_optional(platform)
     .await;
     match claimed {
@@ -182,12 +184,18 @@ pub(super) async fn begin_move(platform: &PgPool, id: Uuid, size: i64) -> Result
 }
 
 /// Undoes step 1 of a move. The caller has checked that step 2 put no object at the path.
-pub(super) async fn cancel_move(platform: &PgPool, id: Uuid) -> Result<()> {
-    sqlx::query("UPDATE open_uploads SET state = 'open' WHERE id = $1 AND state = 'moving'")
-        .bind(id)
-        .execute(platform)
-        .await
-        .map(drop)
+pub(super) async fn cancel_move(platform: &PgPool, id: Uuid, staged: &ListedObject) -> Result<()> {
+    sqlx::query(
+        "WITH cancelled AS (UPDATE open_uploads SET state = 'open' WHERE id = $1 AND state = 'moving'
+                            RETURNING project_id, bucket, path)
+         UPDATE file_metadata f SET size = NULL, etag = NULL FROM cancelled c
+         WHERE (f.project_id, f.bucket, f.path) = (c.project_id, c.bucket, c.path) AND f.etag = $2",
+    )
+    .bind(id)
+    .bind(staged.etag.as_deref())
+    .execute(platform)
+    .await
+    .map(drop)
 }
 
 /// Ends an upload and records the moved object: step 3 of a move. A new record has expired, because the URL of the
@@ -205,7 +213,6 @@ pub(super) async fn finish_move(platform: &PgPool, id: Uuid, object: &ObjectMeta
              gone = false,
              created_at = CASE WHEN f.gone THEN now() ELSE f.created_at END,
              content_type = excluded.content_type,
-             max_size = greatest(f.max_size, excluded.size),
              size = excluded.size,
              etag = excluded.etag,
              uploaded_by = excluded.uploaded_by,

@@ -3,18 +3,16 @@
 use std::{
     cmp::Reverse,
     collections::HashMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{
     super::{
         path::{BucketName, ObjectPath},
+        records::{self, ObjectContext, reconcile_object},
         state::StorageState,
     },
     queries,
@@ -65,31 +63,6 @@ impl SettleReport {
             contended: self.contended + other.contended,
             has_more: self.has_more || other.has_more,
         }
-    }
-}
-
-/// Locks of paths, chosen by hash. While one request moves an object to or from a path, other requests for the path
-/// wait instead of copying the object too.
-#[derive(Clone)]
-pub(in super::super) struct PathLocks(Arc<[Arc<Mutex<()>>]>);
-
-impl PathLocks {
-    const COUNT: usize = 256;
-
-    pub(in super::super) fn new() -> Self {
-        Self((0..Self::COUNT).map(|_| Arc::default()).collect())
-    }
-
-    /// Waits until no other request of this process has locked the path. The lock ends when the guard is dropped.
-    pub(in super::super) async fn lock(
-        &self,
-        project_id: &str,
-        path: &ObjectPath,
-    ) -> Option<tokio::sync::OwnedMutexGuard<()>> {
-        let mut hasher = DefaultHasher::new();
-        (project_id, path.key()).hash(&mut hasher);
-        let index = usize::try_from(hasher.finish() % Self::COUNT as u64).unwrap_or_default();
-        Some(Arc::clone(self.0.get(index)?).lock_owned().await)
     }
 }
 
@@ -238,8 +211,14 @@ async fn settle_upload(
     }
     let path = BucketName::parse(&upload.bucket).and_then(|bucket| ObjectPath::new(&bucket, &upload.path))?;
     let mut target = state.store.head(&bucket, path.key()).await?;
+    if let Some(other) = target.take_if(|target| !is_copy(target, staged)) {
+        // An object that its own URL does not allow does not take the path.
+        let record = records::find_record(&state.platform, project_id, &path).await?;
+        let context = ObjectContext { state, project_id, store_bucket: &bucket, path: &path };
+        target = reconcile_object(context, record.as_ref(), other).await?.into_object();
+    }
     if target.is_none() {
-        if !queries::begin_move(&state.platform, upload.id, staged.size).await? {
+        if !queries::begin_move(&state.platform, upload.id, staged).await? {
             return Ok(SettleReport { contended: 1, ..none });
         }
         let etag = staged.etag.as_deref().unwrap_or_default();
@@ -252,7 +231,7 @@ async fn settle_upload(
         if target.is_none() {
             // The staged object was uploaded again in the meantime, or another node moved it and the object at the path
             // was then deleted.
-            queries::cancel_move(&state.platform, upload.id).await?;
+            queries::cancel_move(&state.platform, upload.id, staged).await?;
             return Ok(SettleReport { contended: 1, ..none });
         }
     }

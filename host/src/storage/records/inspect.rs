@@ -11,8 +11,11 @@ use super::{
 };
 use crate::{error::ApiResult, object_store::ObjectMeta};
 
-/// Time after the expiry of a URL within which an upload that began before the expiry may still end.
+/// Time after the expiry of a URL within which an upload that began before the expiry may still end. The trigger
+/// `keep_limits` of the platform database has the same time.
 pub(crate) const UPLOAD_GRACE: Duration = Duration::hours(24);
+/// Maximum number of attempts to judge an object whose record changes at the same time.
+const MAX_ATTEMPTS: usize = 5;
 
 /// One object of a project, and the state needed to look it up.
 #[derive(Clone, Copy)]
@@ -71,6 +74,12 @@ fn judge(record: Option<&FileRecord>, object: &ObjectMeta) -> Verdict {
     if object.size > record.max_size && uploaded_by_url { Verdict::Remove } else { Verdict::Record }
 }
 
+/// Returns whether an object is larger than the upload of its record was signed for, so that it is removed when it is
+/// looked up.
+pub(crate) fn is_forbidden(record: &FileRecord, object: &ObjectMeta) -> bool {
+    judge(Some(record), object) == Verdict::Remove
+}
+
 /// Looks up an object and its record, and reconciles them like [`reconcile_object`]. If no object is at the path, first
 /// moves an object there that was uploaded without the secret key.
 pub(crate) async fn inspect_object(context: ObjectContext<'_>) -> ApiResult<InspectedObject> {
@@ -97,32 +106,62 @@ async fn find_object(context: ObjectContext<'_>) -> ApiResult<(Option<ObjectMeta
     Ok((object?, record?))
 }
 
-/// Removes an object that is larger than its upload was signed for. Updates the record of any other object.
+/// Removes an object that is larger than its upload was signed for. Updates the record of any other object. `record`
+/// may be older than the object: it is read again before the object is removed.
 pub(crate) async fn reconcile_object(
     context: ObjectContext<'_>,
     record: Option<&FileRecord>,
     object: ObjectMeta,
 ) -> ApiResult<InspectedObject> {
-    let ObjectContext { state, project_id, store_bucket, path } = context;
     match judge(record, &object) {
-        Verdict::Unchanged => {}
-        Verdict::Record => {
-            queries::record_stored(&state.platform, project_id, path, &object).await?;
-        }
-        Verdict::Remove => {
-            state.store.delete(store_bucket, path.key()).await?;
-            removal::delete_record(&state.platform, project_id, path).await?;
-            tracing::warn!(
-                project = project_id,
-                object_key = path.key(),
-                size_bytes = object.size,
-                max_size_bytes = record.map(|record| record.max_size),
-                "removed an object that is larger than its upload was signed for"
-            );
-            return Ok(InspectedObject::RemovedOversize { size: object.size });
+        Verdict::Unchanged => Ok(InspectedObject::Present(object)),
+        Verdict::Record => record_object(context, object).await,
+        Verdict::Remove => remove_oversize(context, object).await,
+    }
+}
+
+async fn record_object(context: ObjectContext<'_>, object: ObjectMeta) -> ApiResult<InspectedObject> {
+    let ObjectContext { state, project_id, path, .. } = context;
+    queries::record_stored(&state.platform, project_id, path, &object).await?;
+    Ok(InspectedObject::Present(object))
+}
+
+/// Removes an object if the current record forbids it. The record that forbade it before may be older than a new limit,
+/// which the object is within. Therefore, the record is claimed first: a limit that is raised later is for an object
+/// that is stored later.
+async fn remove_oversize(context: ObjectContext<'_>, mut object: ObjectMeta) -> ApiResult<InspectedObject> {
+    let ObjectContext { state, project_id, store_bucket, path } = context;
+    for _ in 0..MAX_ATTEMPTS {
+        let record = queries::find_record(&state.platform, project_id, path).await?;
+        match (judge(record.as_ref(), &object), record) {
+            (Verdict::Unchanged, _) => return Ok(InspectedObject::Present(object)),
+            (Verdict::Record, _) | (Verdict::Remove, None) => return record_object(context, object).await,
+            (Verdict::Remove, Some(record)) => {
+                let is_claimed = removal::claim_oversize(&state.platform, project_id, path, &record).await?;
+                let current = state.store.head(store_bucket, path.key()).await?;
+                let is_same = current.as_ref().is_none_or(|current| {
+                    (current.size, &current.etag, current.last_modified)
+                        == (object.size, &object.etag, object.last_modified)
+                });
+                if is_claimed && is_same {
+                    state.store.delete(store_bucket, path.key()).await?;
+                    removal::delete_expired_claim(&state.platform, project_id, path).await?;
+                    tracing::warn!(
+                        project = project_id,
+                        object_key = path.key(),
+                        size_bytes = object.size,
+                        max_size_bytes = record.max_size,
+                        "removed an object that is larger than its upload was signed for"
+                    );
+                    return Ok(InspectedObject::RemovedOversize { size: object.size });
+                }
+                let Some(current) = current else { return Ok(InspectedObject::Missing) };
+                object = current;
+            }
         }
     }
-    Ok(InspectedObject::Present(object))
+    // The next lookup judges it again. An object that may be too large is not served.
+    Ok(InspectedObject::Missing)
 }
 
 #[cfg(test)]

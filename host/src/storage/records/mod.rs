@@ -12,12 +12,12 @@ mod queries;
 mod record;
 mod removal;
 
-pub(super) use inspect::{InspectedObject, ObjectContext, UPLOAD_GRACE, inspect_object, reconcile_object};
+pub(super) use inspect::{
+    InspectedObject, ObjectContext, UPLOAD_GRACE, inspect_object, is_forbidden, reconcile_object,
+};
 pub(super) use queries::{
-    NewUpload, clear_upload_id, find_origin, find_record, listed_records, lower_limit, mark_checked, raise_limit,
-    record_copy, record_listed, record_stored, record_upload,
+    NewUpload, clear_upload_id, current_time, find_origin, find_record, listed_records, mark_checked, raise_limit,
+    record_copy, record_listed, record_stored, record_upload, restore_expiry,
 };
 pub(super) use record::{FileRecord, FileState};
-pub(super) use removal::{
-    claim_removal, delete_bucket_records, delete_record, delete_records, delete_unchanged_record,
-};
+pub(super) use removal::{claim_removal, delete_object_record, delete_record, delete_records, delete_unchanged_record};

@@ -39,7 +39,8 @@ pub(crate) struct NewUpload<'a> {
 /// trusted and a trusted requester limited the path to a smaller size.
 ///
 /// While an earlier URL for the same path is valid and its object was not removed, the larger of both limits applies:
-/// the store can't tell which URL an object was uploaded with.
+/// the store can't tell which URL an object was uploaded with. An upload of a requester that is not trusted never
+/// raises the limit of a trusted one, whichever of them was signed first.
 ///
 /// Sets `updated_at` to `created_at`, which means that the record was not compared with the store since then.
 pub(crate) async fn record_upload(
@@ -50,26 +51,29 @@ pub(crate) async fn record_upload(
 ) -> Result<bool> {
     sqlx::query(
         "INSERT INTO file_metadata AS f (project_id, bucket, path, state, content_type, max_size, upload_id,
-                                         uploaded_by, owner_limit, expires_at)
-         SELECT b.project_id, b.name, $3, 'pending', $4, $5, $6, $7, $9, now() + make_interval(secs => $8)
+                                         uploaded_by, owner_expires_at, expires_at)
+         SELECT b.project_id, b.name, $3, 'pending', $4, $5, $6, $7,
+                CASE WHEN $9 THEN now() + make_interval(secs => $8) ELSE 'epoch' END,
+                now() + make_interval(secs => $8)
          FROM buckets b WHERE b.project_id = $1 AND b.name = $2 FOR KEY SHARE
          ON CONFLICT (project_id, bucket, path) DO UPDATE SET
              state = 'pending',
              gone = false,
              content_type = excluded.content_type,
-             max_size = CASE WHEN (f.state = 'pending' AND NOT f.gone AND f.expires_at > now())
-                               OR (f.owner_limit AND NOT excluded.owner_limit
-                                   AND f.expires_at > now() - make_interval(secs => $10))
-                             THEN greatest(f.max_size, excluded.max_size) ELSE excluded.max_size END,
-             owner_limit = excluded.owner_limit
-                           OR (f.owner_limit AND f.expires_at > now() - make_interval(secs => $10)),
+             max_size = CASE
+                 WHEN NOT $9 AND f.owner_expires_at > now() - make_interval(secs => $10) THEN f.max_size
+                 WHEN f.state = 'pending' AND NOT f.gone
+                      AND CASE WHEN $9 THEN f.owner_expires_at ELSE f.expires_at END > now()
+                 THEN greatest(f.max_size, excluded.max_size)
+                 ELSE excluded.max_size END,
+             owner_expires_at = greatest(f.owner_expires_at, excluded.owner_expires_at),
              upload_id = excluded.upload_id,
              uploaded_by = excluded.uploaded_by,
              expires_at = greatest(f.expires_at, excluded.expires_at),
              created_at = CASE WHEN f.gone THEN now() ELSE f.created_at END,
              updated_at = CASE WHEN f.gone THEN now() ELSE f.created_at END
-         WHERE excluded.owner_limit OR NOT f.owner_limit OR f.max_size >= excluded.max_size
-            OR f.expires_at <= now() - make_interval(secs => $10)",
+         WHERE $9 OR f.max_size >= excluded.max_size
+            OR f.owner_expires_at <= now() - make_interval(secs => $10)",
     )
     .bind(project_id)
     .bind(path.bucket())
@@ -84,6 +88,28 @@ pub(crate) async fn record_upload(
     .execute(platform)
     .await
     .map(|done| done.rows_affected() == 1)
+}
+
+/// Sets the expiry of a record from `begun` back to `before`, unless a URL was signed for the path in the meantime.
+pub(crate) async fn restore_expiry(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    begun: DateTime<Utc>,
+    before: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE file_metadata SET expires_at = $5, owner_expires_at = least(owner_expires_at, $5)
+         WHERE project_id = $1 AND bucket = $2 AND path = $3 AND expires_at = $4 AND NOT gone",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(begun)
+    .bind(before)
+    .execute(platform)
+    .await
+    .map(drop)
 }
 
 /// Records an object that was seen in the store and is within its limit. A new record has the largest possible limit,
@@ -181,8 +207,16 @@ pub(crate) async fn listed_records(
     Ok(rows.into_iter().map(|row| (row.path.clone(), row)).collect())
 }
 
+/// Returns the current time of the platform database, which sets the times of records.
+pub(crate) async fn current_time(platform: &PgPool) -> Result<DateTime<Utc>> {
+    sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(platform).await
+}
+
 /// Records the size and ETag of listed objects that have arrived since their upload was signed, so that bucket sizes
-/// include them at once. `paths` are the paths of `objects`.
+/// include them at once. `paths` are the paths of `objects`, and `begun_at` is a time before they were listed.
+///
+/// Skips objects that were removed since then. If an object was removed earlier, the listed one most likely arrived
+/// with the same URL, so the type and the uploader in its record stay.
 ///
 /// Skips objects above their limit, because `inspect` removes them. Skips multipart uploads, because their completion
 /// needs the old record to tell whether an object existed before.
@@ -192,6 +226,7 @@ pub(crate) async fn record_listed(
     bucket: &str,
     paths: &[String],
     objects: &[ListedObject],
+    begun_at: DateTime<Utc>,
 ) -> Result<()> {
     if paths.is_empty() {
         return Ok(());
@@ -200,10 +235,12 @@ pub(crate) async fn record_listed(
     let etags: Vec<Option<&str>> = objects.iter().map(|object| object.etag.as_deref()).collect();
     sqlx::query(
         "UPDATE file_metadata f SET state = 'stored', gone = false, size = seen.size, etag = seen.etag,
+                                    created_at = CASE WHEN f.gone THEN now() ELSE f.created_at END,
                                     updated_at = now()
          FROM unnest($3::text[], $4::bigint[], $5::text[]) AS seen (path, size, etag)
          WHERE f.project_id = $1 AND f.bucket = $2 AND f.path = seen.path
            AND f.upload_id IS NULL AND seen.size <= f.max_size
+           AND (NOT f.gone OR f.updated_at < $6)
            AND (f.size, f.etag) IS DISTINCT FROM (seen.size, seen.etag)",
     )
     .bind(project_id)
@@ -211,6 +248,7 @@ pub(crate) async fn record_listed(
     .bind(paths)
     .bind(sizes)
     .bind(etags)
+    .bind(begun_at)
     .execute(platform)
     .await
     .map(drop)
@@ -234,45 +272,17 @@ pub(crate) async fn find_origin(
 }
 
 /// Raises the recorded limit of a path before an object of `size` bytes is copied to it. Otherwise, the copy would be
-/// removed for being larger than an earlier upload to this path was signed for. Returns the limit before, if the path
-/// has a record.
-pub(crate) async fn raise_limit(
-    platform: &PgPool,
-    project_id: &str,
-    path: &ObjectPath,
-    size: i64,
-) -> Result<Option<i64>> {
-    sqlx::query_scalar(
-        "UPDATE file_metadata f SET max_size = greatest(f.max_size, $4)
-         FROM (SELECT max_size FROM file_metadata
-               WHERE project_id = $1 AND bucket = $2 AND path = $3 FOR UPDATE) old
-         WHERE f.project_id = $1 AND f.bucket = $2 AND f.path = $3 RETURNING old.max_size",
+/// removed for being larger than an earlier upload to this path was signed for. The limit stays if the copy fails,
+/// because another copy to the path may need it.
+pub(crate) async fn raise_limit(platform: &PgPool, project_id: &str, path: &ObjectPath, size: i64) -> Result<()> {
+    sqlx::query(
+        "UPDATE file_metadata SET max_size = greatest(max_size, $4)
+         WHERE project_id = $1 AND bucket = $2 AND path = $3",
     )
     .bind(project_id)
     .bind(path.bucket())
     .bind(path.path())
     .bind(size)
-    .fetch_optional(platform)
-    .await
-}
-
-/// Sets the limit of a path from `raised` back to `limit`, unless another upload changed it in the meantime.
-pub(crate) async fn lower_limit(
-    platform: &PgPool,
-    project_id: &str,
-    path: &ObjectPath,
-    raised: i64,
-    limit: i64,
-) -> Result<()> {
-    sqlx::query(
-        "UPDATE file_metadata SET max_size = $5
-         WHERE project_id = $1 AND bucket = $2 AND path = $3 AND max_size = $4",
-    )
-    .bind(project_id)
-    .bind(path.bucket())
-    .bind(path.path())
-    .bind(raised)
-    .bind(limit)
     .execute(platform)
     .await
     .map(drop)

@@ -1,12 +1,13 @@
 //! Deletes records of the table `file_metadata`, or keeps their limits.
 //!
 //! While a signed URL of a path may still store an object, the record is kept without an object. Otherwise, a URL that
-//! is used again would have no limit. The sweep deletes such a record.
+//! is used again would have no limit. The sweep deletes such a record. If a bucket is deleted, a trigger on the table
+//! `buckets` does the same with its records.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 
-use super::{super::path::ObjectPath, inspect::UPLOAD_GRACE};
+use super::{super::path::ObjectPath, inspect::UPLOAD_GRACE, record::FileRecord};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -15,6 +16,8 @@ type Result<T> = std::result::Result<T, sqlx::Error>;
 struct Condition<'a> {
     expires_at: Option<DateTime<Utc>>,
     etag: Option<&'a str>,
+    /// Whether a record without an ETag has the ETag `None`.
+    is_etag_exact: bool,
 }
 
 /// Numbers of records.
@@ -23,6 +26,18 @@ struct Removed {
     /// Records that are kept for their limit.
     kept: i64,
     deleted: i64,
+}
+
+/// Deletes the record of a removed object with this ETag, or keeps its limit. An object that has arrived at the path
+/// since then keeps its record. Without an ETag, deletes the record of any object.
+pub(crate) async fn delete_object_record(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    etag: Option<&str>,
+) -> Result<()> {
+    let condition = Condition { etag, ..Condition::default() };
+    delete(platform, project_id, path.bucket(), &[path.path()], condition).await.map(drop)
 }
 
 /// Deletes the record of an object that was removed, or keeps its limit.
@@ -35,15 +50,16 @@ pub(crate) async fn delete_records(platform: &PgPool, project_id: &str, bucket: 
     delete(platform, project_id, bucket, paths, Condition::default()).await.map(drop)
 }
 
-/// Deletes a record unless another upload was signed for the path since `expires_at` was read. Returns whether the
-/// record was deleted, and not kept for its limit.
+/// Deletes a record unless another upload was signed for the path, or another object was recorded, since it was read.
+/// Returns whether the record was deleted, and not kept for its limit.
 pub(crate) async fn delete_unchanged_record(
     platform: &PgPool,
     project_id: &str,
     path: &ObjectPath,
-    expires_at: DateTime<Utc>,
+    record: &FileRecord,
 ) -> Result<bool> {
-    let condition = Condition { expires_at: Some(expires_at), etag: None };
+    let condition =
+        Condition { expires_at: Some(record.expires_at), etag: record.etag.as_deref(), is_etag_exact: true };
     let removed = delete(platform, project_id, path.bucket(), &[path.path()], condition).await?;
     Ok(removed.deleted == 1)
 }
@@ -56,9 +72,51 @@ pub(crate) async fn claim_removal(
     path: &ObjectPath,
     etag: Option<&str>,
 ) -> Result<bool> {
-    let condition = Condition { expires_at: None, etag };
+    let condition = Condition { etag, ..Condition::default() };
     let removed = delete(platform, project_id, path.bucket(), &[path.path()], condition).await?;
     Ok(removed.kept + removed.deleted == 1)
+}
+
+/// Marks an object that is about to be removed as gone, if `record` is still the record that forbids it. Keeps the
+/// record until the object is removed, also if no URL is valid any more: if the removal fails, the limit is needed.
+pub(super) async fn claim_oversize(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    record: &FileRecord,
+) -> Result<bool> {
+    sqlx::query(
+        "UPDATE file_metadata SET state = 'pending', gone = true, size = NULL, etag = NULL, upload_id = NULL,
+                                  updated_at = now()
+         WHERE project_id = $1 AND bucket = $2 AND path = $3 AND max_size = $4 AND expires_at = $5
+           AND size IS NOT DISTINCT FROM $6 AND etag IS NOT DISTINCT FROM $7 AND upload_id IS NOT DISTINCT FROM $8",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(record.max_size)
+    .bind(record.expires_at)
+    .bind(record.size)
+    .bind(record.etag.as_deref())
+    .bind(record.upload_id.as_deref())
+    .execute(platform)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Deletes the record of an object that was claimed and removed, unless a signed URL may still store an object.
+pub(super) async fn delete_expired_claim(platform: &PgPool, project_id: &str, path: &ObjectPath) -> Result<()> {
+    sqlx::query(
+        "DELETE FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = $3
+           AND gone AND expires_at <= now() - make_interval(secs => $4)",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(grace_seconds())
+    .execute(platform)
+    .await
+    .map(drop)
 }
 
 async fn delete(
@@ -73,13 +131,15 @@ async fn delete(
              UPDATE file_metadata SET state = 'pending', gone = true, size = NULL, etag = NULL, upload_id = NULL,
                                       updated_at = now()
              WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)
-               AND ($4::timestamptz IS NULL OR expires_at = $4) AND ($5::text IS NULL OR etag = $5)
-               AND expires_at > now() - make_interval(secs => $6) RETURNING path),
+               AND ($4::timestamptz IS NULL OR expires_at = $4)
+               AND (($5::text IS NULL AND NOT $8) OR etag IS NOT DISTINCT FROM $5)
+               AND expires_at > now() - make_interval(secs => $6) AND max_size < $7 RETURNING path),
          deleted AS (
              DELETE FROM file_metadata
              WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)
-               AND ($4::timestamptz IS NULL OR expires_at = $4) AND ($5::text IS NULL OR etag = $5)
-               AND expires_at <= now() - make_interval(secs => $6) RETURNING path)
+               AND ($4::timestamptz IS NULL OR expires_at = $4)
+               AND (($5::text IS NULL AND NOT $8) OR etag IS NOT DISTINCT FROM $5)
+               AND (expires_at <= now() - make_interval(secs => $6) OR max_size = $7) RETURNING path)
          SELECT (SELECT count(*) FROM kept) AS kept, (SELECT count(*) FROM deleted) AS deleted",
     )
     .bind(project_id)
@@ -88,27 +148,10 @@ async fn delete(
     .bind(condition.expires_at)
     .bind(condition.etag)
     .bind(grace_seconds())
+    .bind(i64::MAX)
+    .bind(condition.is_etag_exact)
     .fetch_one(platform)
     .await
-}
-
-/// Deletes the records of a deleted bucket. Keeps those of paths where a signed URL may still store an object, with a
-/// limit below every size: no such object is served, even if a bucket of this name is created again.
-pub(crate) async fn delete_bucket_records(connection: &mut PgConnection, project_id: &str, bucket: &str) -> Result<()> {
-    sqlx::query(
-        "WITH kept AS (
-             UPDATE file_metadata SET state = 'pending', gone = true, max_size = -1, owner_limit = false,
-                                      size = NULL, etag = NULL, upload_id = NULL, updated_at = now()
-             WHERE project_id = $1 AND bucket = $2 AND expires_at > now() - make_interval(secs => $3))
-         DELETE FROM file_metadata
-         WHERE project_id = $1 AND bucket = $2 AND expires_at <= now() - make_interval(secs => $3)",
-    )
-    .bind(project_id)
-    .bind(bucket)
-    .bind(grace_seconds())
-    .execute(connection)
-    .await
-    .map(drop)
 }
 
 /// Returns [`UPLOAD_GRACE`] as Postgres expects it.

@@ -43,7 +43,7 @@ pub(super) async fn compare_file(state: &StorageState, file: FileToCheck) -> Api
     let Some(object) = state.store.head(&store_bucket, path.key()).await? else {
         // The object was removed from the store, or its upload can no longer arrive.
         if file.upload_over || file.record.state == FileState::Stored {
-            let removed = records::delete_unchanged_record(platform, project_id, &path, file.record.expires_at).await?;
+            let removed = records::delete_unchanged_record(platform, project_id, &path, &file.record).await?;
             return Ok(if removed { Outcome::RecordRemoved } else { Outcome::Unchanged });
         }
         records::mark_checked(platform, project_id, &path).await?;
@@ -61,7 +61,7 @@ pub(super) async fn compare_file(state: &StorageState, file: FileToCheck) -> Api
                 return Ok(if was_confirmed { Outcome::Unchanged } else { Outcome::Confirmed });
             }
             // The bucket was deleted, and another program stored the object.
-            let removed = records::delete_unchanged_record(platform, project_id, &path, file.record.expires_at).await?;
+            let removed = records::delete_unchanged_record(platform, project_id, &path, &file.record).await?;
             Ok(if removed { Outcome::RecordRemoved } else { Outcome::Unchanged })
         }
         InspectedObject::Present(object) => {

@@ -29,7 +29,9 @@ pub(crate) async fn sign_upload(access: &StorageAccess, request: SignUpload) -> 
         .ok_or_else(|| ApiError::invalid("The field `bucket` is missing.").with_detail("field", "bucket".into()))?;
     let plan = UploadPlan::parse(SignUpload { bucket, ..request })?;
     let settings = access.authorize(plan.path.bucket(), Action::Upload).await?;
-    access.check_new_path(&plan.path).await?;
+    if !plan.upsert {
+        access.check_new_path(&plan.path).await?;
+    }
     if plan.upsert && !access.requester.is_trusted() {
         return Err(ApiError::new(Code::Forbidden, "`upsert` requires the project's secret key.")
             .with_hint("Omit `upsert`, or sign the upload on a server with the secret key."));
@@ -38,8 +40,13 @@ pub(crate) async fn sign_upload(access: &StorageAccess, request: SignUpload) -> 
     // The lookup is needed with `upsert` too: it records the existing object before the limit of its replacement is
     // recorded.
     let inspected = inspect_object(access.object_context(&access.store_bucket(), &plan.path)).await?;
-    if inspected.into_object().is_some() && !plan.upsert {
+    let exists = inspected.into_object().is_some();
+    if exists && !plan.upsert {
         return Err(object_exists(&plan.path));
+    }
+    // An object that another program or an older version stored at such a path can be replaced.
+    if !exists && plan.upsert {
+        access.check_new_path(&plan.path).await?;
     }
     let upload = CheckedUpload { access, plan: &plan, max_size };
     match plan.method {

@@ -149,6 +149,46 @@ async fn new_machine_is_restored_from_the_object_store_and_the_master_key() {
     assert_eq!(body["rows"], json!([]), "{body}");
 }
 
+/// The records of the backup don't know for what size a newer object was signed.
+#[tokio::test(flavor = "multi_thread")]
+async fn restored_platform_keeps_objects_that_are_newer_than_its_backup() {
+    let vars = ProgramVars::external(&Postgres::shared().platform_database().await);
+    let serving = vars.serve(&[]);
+    let admin = Client::new(&*serving.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN);
+    let project = create_project(&admin, "Newer").await;
+    let secret = keyed(&serving, &project["secretKey"]);
+    let upload = async |path: &str, max_size: i64, bytes: &'static str| {
+        let request = json!({ "bucket": "uploads", "path": path, "contentType": "text/plain", "maxSize": max_size,
+                              "upsert": true });
+        let (status, signed) = secret.post("/v1/storage/signed-upload", request).await;
+        assert_eq!(status, StatusCode::OK, "{signed}");
+        must_send(&signed, bytes).await;
+    };
+    upload("replaced.txt", 4, "1234").await;
+    upload("removed.txt", 4, "1234").await;
+    assert_eq!(secret.delete("/v1/storage/object?objectKey=uploads/removed.txt").await.0, StatusCode::OK);
+    let backup = back_up(&admin, "platform").await;
+    for path in ["replaced.txt", "removed.txt"] {
+        upload(path, 100, "newer than the backup").await;
+    }
+    serving.end();
+    let restored = eventually("the server's sessions have ended", async || {
+        let restored = vars.run(&["restore", "platform", "--backup", backup["id"].as_str().unwrap(), "--yes"]);
+        (!restored.stderr.contains("stop all servers")).then_some(restored)
+    })
+    .await;
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+
+    let serving = vars.serve(&[]);
+    for path in ["replaced.txt", "removed.txt"] {
+        let download = format!("/v1/storage/signed-download?objectKey=uploads/{path}");
+        let (status, signed) = keyed(&serving, &project["secretKey"]).get(&download).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {signed}");
+        let file = raw().get(signed["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+        assert_eq!(file.text().await.unwrap(), "newer than the backup", "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn restored_platform_keeps_revoked_keys_revoked() {
     let url = Postgres::shared().platform_database().await;

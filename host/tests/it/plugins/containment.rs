@@ -205,6 +205,14 @@ async fn objects_of_plugins_require_a_bucket_and_count_in_its_size() {
     assert_eq!(put("put", "uploads/streamed", 2 << 20).await, json!({"ok": 1}));
     let counted = bucket().await;
     assert_eq!((&counted["objectCount"], &counted["objectBytes"]), (&json!(2), &json!(10 + (2 << 20))));
+    // No URL was signed, so no limit outlives the objects.
+    let limited: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM file_metadata WHERE project_id = $1 AND expires_at > 'epoch'")
+            .bind(&platform.project.id)
+            .fetch_one(platform.app.app.platform())
+            .await
+            .unwrap();
+    assert_eq!(limited, 0);
 
     // A replaced object counts once, and a deleted object no longer counts.
     assert_eq!(put("put-bytes", "uploads/small", 20).await, json!({"ok": 1}));

@@ -198,6 +198,38 @@ async fn sweep_removes_what_a_url_stored_after_its_bucket_was_deleted() {
     assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().records_removed, 1);
 }
 
+/// During an update, a node of an earlier version may delete a bucket. It executes this statement only.
+#[tokio::test]
+async fn bucket_deleted_by_an_earlier_version_leaves_only_the_limits_of_valid_urls() {
+    let app = TestApp::start().await;
+    let project = app.create_project("earlier").await;
+    let (secret, store_bucket) = (project.secret(), format!("proj-{}", project.id));
+    let signed = secret.sign("signed.txt", json!({})).await;
+    let put = async || {
+        app.app.store().put_small(&store_bucket, "uploads/put.txt", "text/plain", "put".into()).await.unwrap();
+    };
+    put().await;
+    assert_eq!(secret.download("put.txt").await, b"put");
+    let deleted = sqlx::query("DELETE FROM buckets WHERE project_id = $1 AND name = 'uploads'").bind(&project.id);
+    assert_eq!(deleted.execute(app.app.platform()).await.unwrap().rows_affected(), 1);
+    let left: Vec<(String, i64, bool)> =
+        sqlx::query_as("SELECT path, max_size, gone FROM file_metadata WHERE project_id = $1")
+            .bind(&project.id)
+            .fetch_all(app.app.platform())
+            .await
+            .unwrap();
+    assert_eq!(left, [("signed.txt".to_owned(), -1, true)]);
+    let name = json!({ "name": "uploads" });
+    assert_eq!(app.admin().post(&project.path("/buckets"), name).await.0, StatusCode::CREATED);
+    must_send(&signed, "late").await;
+    put().await;
+    let (_, list) = app.admin().get(&project.path("/buckets/uploads/objects")).await;
+    let listed: Vec<&Value> = list["items"].as_array().unwrap().iter().map(|object| &object["path"]).collect();
+    assert_eq!(listed, ["put.txt"], "{list}");
+    assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().oversize_removed, 1);
+    assert_eq!(secret.download("put.txt").await, b"put");
+}
+
 #[tokio::test]
 async fn owner_can_upload_list_download_and_delete_objects() {
     let app = TestApp::start().await;

@@ -4,7 +4,10 @@ use atlashub::storage::sweep_all_projects;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::sweep::{backdate_records, storage_state};
+use super::{
+    multipart::send_parts,
+    sweep::{backdate_records, storage_state},
+};
 use crate::support::{TestApp, Uploads, code, must_send, path_of, upload_request};
 
 /// An object can be removed because it is too large, or by its owner. Its URL is valid in both cases.
@@ -106,4 +109,42 @@ async fn limit_of_the_secret_key_is_not_raised_without_it() {
     // No upload is left of the requests that were refused.
     let open = app.app.store().list_uploads(&format!("proj-{}", project.id), None).await.unwrap();
     assert_eq!(open.uploads.len(), 2);
+}
+
+#[tokio::test]
+async fn limit_of_the_secret_key_applies_to_uploads_that_were_signed_before_without_it() {
+    let app = TestApp::start().await;
+    let project = app.create_project("first").await;
+    app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "both" })).await;
+    let (secret, publishable) = (project.secret(), project.publishable());
+    let parts = publishable.sign("x.bin", json!({ "mode": "multipart", "size": 5 })).await;
+    let signed = secret.sign("x.bin", json!({ "maxSize": 4 })).await;
+    must_send(&signed, "12345").await;
+    assert_eq!(secret.sign_download("x.bin").await.0, StatusCode::NOT_FOUND);
+    let completion = send_parts(&parts, b"12345").await;
+    let (status, error) = publishable.post("/v1/storage/multipart/complete", completion).await;
+    assert_eq!((status, code(&error)), (StatusCode::PAYLOAD_TOO_LARGE, "object_too_large"), "{error}");
+    must_send(&signed, "1234").await;
+    assert_eq!(secret.download("x.bin").await, b"1234");
+}
+
+#[tokio::test]
+async fn limit_of_the_secret_key_is_not_extended_without_it() {
+    let app = TestApp::start().await;
+    let project = app.create_project("extend").await;
+    app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "both" })).await;
+    project.secret().sign("x.bin", json!({ "maxSize": 4 })).await;
+    let request = |size: i64| upload_request("x.bin", json!({ "mode": "multipart", "size": size }));
+    let publishable = project.publishable();
+    assert_eq!(publishable.post("/v1/storage/signed-upload", request(1)).await.0, StatusCode::OK);
+    // The owner's URL expired more than a day ago. Only the parts of the other upload are valid.
+    sqlx::query(
+        "UPDATE file_metadata SET owner_expires_at = owner_expires_at - interval '30 hours' WHERE project_id = $1",
+    )
+    .bind(&project.id)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    let (status, body) = publishable.post("/v1/storage/signed-upload", request(5)).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
 }

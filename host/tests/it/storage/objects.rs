@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp, TestProject, Uploads, code};
+use crate::support::{Client, FaultProxy, Store, TestApp, TestProject, Uploads, code, path_of};
 
 fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
@@ -234,6 +234,33 @@ async fn cursor_of_another_list_is_refused() {
     // The number of objects per page may change.
     let (_, page) = admin.get(&format!("{list}?prefix=notes/&limit=7&cursor={cursor}")).await;
     assert_eq!((paths(&page), &page["nextCursor"]), (vec!["notes/2.txt"], &Value::Null));
+}
+
+/// The store lists an object, and it is deleted before the page is recorded.
+#[tokio::test]
+async fn object_deleted_while_it_is_listed_does_not_count() {
+    let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
+    let app = TestApp::builder()
+        .var("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
+        .var("ATLASHUB_S3_PUBLIC_ENDPOINT", &Store::shared().endpoint)
+        .start()
+        .await;
+    let project = app.create_project("stale page").await;
+    let secret = project.secret();
+    secret.upload("a.txt", "a").await;
+    store.pause_response("prefix=uploads", 5);
+    let list = path_of("list", &[("bucket", "uploads")]);
+    let delete = async {
+        store.wait_until_held().await;
+        assert_eq!(store.clear(), [""; 0]);
+        let deleted = secret.delete(&path_of("object", &[("objectKey", "uploads/a.txt")])).await;
+        store.resume();
+        deleted
+    };
+    let ((listed, page), (deleted, body)) = tokio::join!(secret.get(&list), delete);
+    assert_eq!((listed, deleted), (StatusCode::OK, StatusCode::OK), "{page} {body}");
+    let (_, uploads) = app.admin().get(&bucket(&project)).await;
+    assert_eq!(uploads["objectCount"], 0, "{uploads}");
 }
 
 #[tokio::test]

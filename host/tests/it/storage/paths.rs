@@ -254,3 +254,20 @@ async fn path_of_an_upload_that_starts_with_another_bucket_is_rejected() {
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
     }
 }
+
+/// Other programs and earlier versions can have stored objects at such paths.
+#[tokio::test]
+async fn object_whose_path_starts_with_its_bucket_can_be_replaced() {
+    let app = TestApp::start().await;
+    let project = app.create_project("old paths").await;
+    let bucket = format!("proj-{}", project.id);
+    app.app.store().put_small(&bucket, "uploads/uploads/old.txt", "text/plain", "old".into()).await.unwrap();
+    let sign = async |path: &str| {
+        let body = json!({ "bucket": "uploads", "path": path, "contentType": "text/plain", "upsert": true });
+        project.secret().post("/v1/storage/signed-upload", body).await
+    };
+    let (status, signed) = sign("uploads/old.txt").await;
+    assert_eq!((status, &signed["objectKey"]), (StatusCode::OK, &json!("uploads/uploads/old.txt")), "{signed}");
+    let (status, error) = sign("uploads/new.txt").await;
+    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{error}");
+}

@@ -267,6 +267,24 @@ async fn staged_object_above_max_size_is_removed_and_can_be_sent_again() {
     assert!(wrong.send().await.unwrap().status().is_client_error());
 }
 
+/// The object that the owner's URL does not allow is removed at the next access, so it must not discard the upload.
+#[tokio::test]
+async fn staged_upload_takes_the_path_of_an_oversize_object_and_does_not_raise_its_limit() {
+    let app = TestApp::start().await;
+    let project = open_project(&app, "in the way").await;
+    let publishable = project.publishable();
+    let staged = publishable.sign("x.txt", json!({})).await;
+    let owners = project.secret().sign("x.txt", json!({ "maxSize": 3 })).await;
+    must_send(&owners, "too large").await;
+    must_send(&staged, "staged").await;
+    assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().uploads_moved, 1);
+    assert_eq!(publishable.download("x.txt").await, b"staged");
+    must_send(&owners, "larger").await;
+    assert_eq!(publishable.sign_download("x.txt").await.0, StatusCode::NOT_FOUND);
+    must_send(&owners, "fit").await;
+    assert_eq!(publishable.download("x.txt").await, b"fit");
+}
+
 #[tokio::test]
 async fn staged_objects_of_deleted_bucket_or_expired_upload_are_removed() {
     let app = TestApp::start().await;

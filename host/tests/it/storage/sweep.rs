@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{TestApp, TestProject, Uploads, must_send};
+use crate::support::{FaultProxy, Store, TestApp, TestProject, Uploads, must_send};
 
 pub fn storage_state(app: &TestApp) -> StorageState {
     StorageState::from_ref(&app.app)
@@ -16,6 +16,7 @@ pub fn storage_state(app: &TestApp) -> StorageState {
 pub async fn backdate_records(app: &TestApp, project: &TestProject, hours: i32) {
     sqlx::query(
         "UPDATE file_metadata SET expires_at = expires_at - make_interval(hours => $2),
+             owner_expires_at = owner_expires_at - make_interval(hours => $2),
              updated_at = updated_at - make_interval(hours => $2) WHERE project_id = $1",
     )
     .bind(&project.id)
@@ -61,6 +62,34 @@ async fn full_sweep_removes_oversize_objects() {
     let report = sweep_all_projects(&storage_state(&app)).await.unwrap();
     assert_eq!((report.checked, report.oversize_removed), (3, 1));
     assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().checked, 0);
+}
+
+/// The sweep reads many records at once, so each of them can be older than the object that is judged with it.
+#[tokio::test]
+async fn full_sweep_keeps_an_object_whose_limit_was_raised_after_its_record_was_read() {
+    let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
+    let app = TestApp::builder()
+        .var("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
+        .var("ATLASHUB_S3_PUBLIC_ENDPOINT", &Store::shared().endpoint)
+        .start()
+        .await;
+    let project = app.create_project("stale").await;
+    let signed = project.secret().sign("stale.txt", json!({ "maxSize": 3 })).await;
+    must_send(&signed, "1234").await;
+    store.pause_response("/uploads/stale.txt", 5);
+    let state = storage_state(&app);
+    let sweeping = tokio::spawn(async move { sweep_all_projects(&state).await });
+    store.wait_until_held().await;
+    assert_eq!(store.clear(), [""; 0]);
+    sqlx::query("UPDATE file_metadata SET max_size = 4 WHERE project_id = $1")
+        .bind(&project.id)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    store.resume();
+    let report = sweeping.await.unwrap().unwrap();
+    assert_eq!((report.confirmed, report.oversize_removed), (1, 0));
+    assert_eq!(project.secret().download("stale.txt").await, b"1234");
 }
 
 #[tokio::test]

@@ -244,9 +244,9 @@ async fn commit_object(
 ) -> Result<(), CallError> {
     check_lease(run).await?;
     let Some(object) = object else { return commit.await };
-    run.services.storage.begin_plugin_object(object).await?;
+    let begun = run.services.storage.begin_plugin_object(object).await?;
     commit.await?;
-    if let Err(error) = run.services.storage.finish_plugin_object(object).await {
+    if let Err(error) = run.services.storage.finish_plugin_object(object, begun).await {
         // The object is stored, so the call succeeds. A sweep records the size.
         tracing::debug!(%error, "the size of a plugin's object is not recorded yet");
     }
