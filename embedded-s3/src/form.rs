@@ -18,7 +18,7 @@ use memchr::memmem;
 use s3s::dto::StreamingBlob;
 use s3s::{Body, S3Result, s3_error};
 
-use crate::connections::Connection;
+use crate::connections::{Connection, SignedIn};
 use crate::store::{Spool, Store};
 
 const PLACEHOLDER: &str = "${filename}";
@@ -97,7 +97,7 @@ impl FileBytes {
     /// Writes the next bytes to the spool, and returns as many zeros. Returns the delimiter after the file.
     async fn advance(mut self) -> io::Result<Option<(Bytes, Self)>> {
         if let Some(connection) = self.connection.take() {
-            connection.verify_request();
+            connection.verify_request(SignedIn::UrlOrForm);
         }
         if self.is_complete {
             return Ok(None);
