@@ -13,7 +13,6 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use s3s::auth::SimpleAuth;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, s3_error};
@@ -24,6 +23,7 @@ use tokio::time::MissedTickBehavior;
 use tower::Layer as _;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer, ExposeHeaders};
 
+use crate::auth::{KeyPair, KeyUse};
 use crate::config::Config;
 use crate::connections::{Admission, Connections, MAX_CONNECTIONS};
 use crate::lenient::{Authenticated, SignedRequests, without_rejected_headers};
@@ -186,7 +186,7 @@ fn s3_service(store: Store, config: &Config, signatures: Signatures) -> S3Servic
     limits.xml_max_body_size = MAX_XML_BYTES;
     let mut builder = S3ServiceBuilder::new(Operations { store, region: config.region.clone() });
     if let Signatures::Required = signatures {
-        builder.set_auth(SimpleAuth::from_single(config.access_key.clone(), config.secret_key.clone()));
+        builder.set_auth(KeyPair::new(config.access_key.clone(), config.secret_key.clone()));
         builder.set_access(SignedRequests);
     }
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
@@ -280,11 +280,12 @@ impl Guarded {
         if rewritten.is_some() {
             request.extensions_mut().insert(authenticated.clone());
         }
-        let (request, form_file) = match form::spool_file(request, &self.store).await {
+        let key_use = KeyUse::default();
+        let (request, form_file) = match form::spool_file(request, &self.store, &key_use).await {
             Ok(spooled) => spooled,
             Err(error) => return error_response(error),
         };
-        let response = self.inner.call(bucket_body::keep_body(request)).await;
+        let response = key_use.observe(self.inner.call(bucket_body::keep_body(request))).await;
         if let Some(failure) = form_file.and_then(|file| file.take_failure()) {
             return error_response(failure.into());
         }
