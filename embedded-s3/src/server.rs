@@ -56,6 +56,13 @@ const MAX_REFUSALS: usize = 16;
 /// Time for a refused client to read the error response and to close. Closing at once, with bytes of the client unread,
 /// would reset the connection, and the client might lose the response.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for a refused client to begin its request. Clients may ignore a response that arrives before.
+const REFUSED_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// Error codes of `accept`: too many open files of the process or the system, and too little memory. They are the same
+/// on Linux, macOS and the BSDs.
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
+const ENOMEM: i32 = 12;
 
 /// Serves S3 on `listener` until `shutdown` resolves, then waits up to 30 seconds for open requests to finish.
 ///
@@ -104,7 +111,9 @@ pub async fn serve(
             Err(error) => {
                 // Usually, too many files are open. The pause gives other connections time to end.
                 tracing::warn!(%error, "could not accept a connection");
-                connections.make_room();
+                if is_exhausted(&error) {
+                    connections.make_room();
+                }
                 tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 continue;
             }
@@ -148,8 +157,15 @@ async fn serve_connection(stream: TcpStream, admission: Admission, service: Cors
     }
 }
 
+/// Returns whether `accept` failed because there are too many connections.
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOMEM))
+}
+
 /// Responds to a connection above the limit, and waits until its client closes it.
 async fn refuse(mut stream: TcpStream) -> io::Result<()> {
+    // If there is no request in time, or an error, the response is sent anyway.
+    drop(tokio::time::timeout(REFUSED_REQUEST_TIMEOUT, stream.readable()).await);
     let id = guard::new_request_id();
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SlowDown</Code><Message>The store has too many \
@@ -306,4 +322,31 @@ fn error_response(error: S3Error) -> Response<Body> {
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_errors_about_resources_close_another_connection() {
+        for (code, expected) in [(EMFILE, true), (ENFILE, true), (ENOMEM, true), (1, false), (103, false)] {
+            assert_eq!(is_exhausted(&io::Error::from_raw_os_error(code)), expected, "{code}");
+        }
+        assert!(!is_exhausted(&io::Error::other("no code")));
+    }
+
+    #[tokio::test]
+    async fn refused_client_receives_the_response_after_its_request_began() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let refusal = tokio::spawn(refuse(stream));
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut response = String::new();
+        client.read_to_string(&mut response).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+        drop(client);
+        refusal.await.unwrap().unwrap();
+    }
 }
