@@ -2,7 +2,8 @@
 //!
 //! `s3s` holds the file of a form in memory while it checks the form. So the file is written to a temporary file while
 //! it arrives, and `s3s` sees zeros in its place: chunks of one static array, which need no memory. The checks need
-//! only the length. `s3s` asks for the file after it has checked the signature.
+//! only the length. `s3s` asks for the file after it has checked the signature. It also asks for more bytes if it can't
+//! parse the fields, so the file is only read after `s3s` has used the secret key.
 //!
 //! `s3s` uses keys unchanged. S3 replaces `${filename}` with the name of the uploaded file before it checks the
 //! form's policy, so the replacement happens here, in the body of the request, before `s3s` sees it.
@@ -18,7 +19,8 @@ use memchr::memmem;
 use s3s::dto::StreamingBlob;
 use s3s::{Body, S3Result, s3_error};
 
-use crate::connections::Connection;
+use crate::auth::KeyUse;
+use crate::connections::{Connection, SignedIn};
 use crate::store::{Spool, Store};
 
 const PLACEHOLDER: &str = "${filename}";
@@ -29,12 +31,17 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// What `s3s` sees instead of a file.
 static ZEROS: [u8; BATCH_BYTES] = [0; BATCH_BYTES];
 
-/// Replaces the placeholder and the file of a form. Also returns the temporary file. Other requests are unchanged.
+/// Replaces the placeholder and the file of a form. Also returns the temporary file. Other requests are unchanged. The
+/// file is not read before `key_use` is set.
 ///
 /// # Errors
 /// Fails if the form has no signature of version 4. Of a malformed form, only the beginning is passed on, because `s3s`
 /// rejects it.
-pub(crate) async fn spool_file(request: Request<Body>, store: &Store) -> S3Result<(Request<Body>, Option<Spool>)> {
+pub(crate) async fn spool_file(
+    request: Request<Body>,
+    store: &Store,
+    key_use: &KeyUse,
+) -> S3Result<(Request<Body>, Option<Spool>)> {
     if !is_form(&request) {
         return Ok((request, None));
     }
@@ -61,7 +68,7 @@ pub(crate) async fn spool_file(request: Request<Body>, store: &Store) -> S3Resul
         }
         None => return Err(s3_error!(AccessDenied, "The request is not signed.")),
     }
-    let spool = Spool::create(store).await?;
+    let spool = Spool::new(store);
     parts.extensions.insert(spool.clone());
     let buffer = form.split_off(head.file_start);
     let fields = replace_placeholder(&form, &boundary).unwrap_or_else(|| form.freeze());
@@ -72,6 +79,7 @@ pub(crate) async fn spool_file(request: Request<Body>, store: &Store) -> S3Resul
         searched: 0,
         is_complete: false,
         spool: spool.clone(),
+        key_use: key_use.clone(),
         connection: parts.extensions.get::<Arc<Connection>>().cloned(),
     };
     let body = stream::iter([Ok(fields)]).chain(stream::try_unfold(file, FileBytes::advance));
@@ -89,15 +97,22 @@ struct FileBytes {
     searched: usize,
     is_complete: bool,
     spool: Spool,
+    key_use: KeyUse,
     /// Taken when `s3s` asks for the file.
     connection: Option<Arc<Connection>>,
 }
 
 impl FileBytes {
     /// Writes the next bytes to the spool, and returns as many zeros. Returns the delimiter after the file.
+    ///
+    /// # Errors
+    /// Fails if `s3s` has not used the secret key. It then asks for more fields, not for the file.
     async fn advance(mut self) -> io::Result<Option<(Bytes, Self)>> {
+        if !self.key_use.is_set() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the fields of the form are malformed"));
+        }
         if let Some(connection) = self.connection.take() {
-            connection.verify_request();
+            connection.verify_request(SignedIn::UrlOrForm);
         }
         if self.is_complete {
             return Ok(None);
@@ -166,7 +181,11 @@ struct Head {
 fn parse_head(form: &[u8], boundary: &str) -> Option<Head> {
     let delimiter = format!("--{boundary}");
     let mut head = Head::default();
-    let mut position = find(form, delimiter.as_bytes(), 0)? + delimiter.len();
+    let start = if form.starts_with(b"\r\n") { 2 } else { 0 };
+    if !form.get(start..)?.starts_with(format!("{delimiter}\r\n").as_bytes()) {
+        return None;
+    }
+    let mut position = start + delimiter.len();
     loop {
         let headers_end = find(form, b"\r\n\r\n", position)?;
         let headers = String::from_utf8_lossy(form.get(position..headers_end)?).into_owned();
@@ -179,7 +198,7 @@ fn parse_head(form: &[u8], boundary: &str) -> Option<Head> {
             return Some(head);
         }
         let start = headers_end + 4;
-        let end = find(form, format!("\r\n{delimiter}").as_bytes(), start)?;
+        let end = find(form, format!("\r\n{delimiter}\r\n").as_bytes(), start)?;
         if name.eq_ignore_ascii_case("key") {
             head.key = Some(start..end);
         } else if name.eq_ignore_ascii_case("x-amz-signature") {
@@ -251,7 +270,9 @@ mod tests {
                     continue;
                 }
                 let body = [fields.as_bytes(), file, &b"\r\n--b--\r\n"[..]].concat();
-                let (seen, spool) = spool_file(request(&body, chunk), &store).await.unwrap();
+                let key_use = KeyUse::default();
+                let (seen, spool) = spool_file(request(&body, chunk), &store, &key_use).await.unwrap();
+                key_use.set();
                 let seen = read(StreamingBlob::from(seen.into_body())).await;
                 let zeros = vec![0; file.len()];
                 let expected = [filled.as_bytes(), &zeros[..], &b"\r\n--b"[..]].concat();
@@ -263,11 +284,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn file_is_not_read_before_the_key_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let fields = form("k", "x.txt").replace("name=\"policy\"", "name=\"X-Amz-Signature\"");
+        let body = [fields.as_bytes(), &[b'x'; 2 * BATCH_BYTES], &b"\r\n--b--\r\n"[..]].concat();
+        let (seen, spool) = spool_file(request(&body, 1000), &store, &KeyUse::default()).await.unwrap();
+        let mut seen = StreamingBlob::from(seen.into_body());
+        assert!(seen.next().await.unwrap().is_ok(), "the fields");
+        assert!(seen.next().await.unwrap().is_err());
+        assert!(read(spool.unwrap().read()).await.is_empty());
+        assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
     async fn malformed_form_ends_after_its_beginning() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let body = vec![b'x'; 2 * MAX_HEAD_BYTES];
-        let (seen, spool) = spool_file(request(&body, 1 << 16), &store).await.unwrap();
+        let (seen, spool) = spool_file(request(&body, 1 << 16), &store, &KeyUse::default()).await.unwrap();
         assert!(spool.is_none());
         assert_eq!(read(StreamingBlob::from(seen.into_body())).await.len(), MAX_HEAD_BYTES);
     }
@@ -278,7 +313,7 @@ mod tests {
         let store = Store::open(folder.path()).await.unwrap();
         for (field, message) in [("policy", "not signed"), ("Signature", "version 2")] {
             let form = form("k", "f").replace("name=\"policy\"", &format!("name=\"{field}\""));
-            let error = spool_file(request(form.as_bytes(), 1000), &store).await.err().unwrap();
+            let error = spool_file(request(form.as_bytes(), 1000), &store, &KeyUse::default()).await.err().unwrap();
             assert!(error.message().unwrap().contains(message), "{error:?}");
         }
     }
@@ -306,5 +341,15 @@ mod tests {
             assert_eq!(parse_head(&form.as_bytes()[..length], "b").is_some(), is_complete, "{length}");
         }
         assert_eq!(parse_head(b"no form", "b"), None);
+    }
+
+    #[test]
+    fn delimiter_is_a_line_of_its_own() {
+        let form = form("k\r\n--bc", "f");
+        let key = parse_head(form.as_bytes(), "b").unwrap().key.unwrap();
+        assert_eq!(&form[key], "k\r\n--bc");
+        assert!(parse_head(format!("\r\n{form}").as_bytes(), "b").is_some());
+        assert_eq!(parse_head(format!("x\r\n{form}").as_bytes(), "b"), None);
+        assert_eq!(parse_head(form.replacen("--b\r\n", "--b \r\n", 1).as_bytes(), "b"), None);
     }
 }

@@ -13,7 +13,7 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::dto::{ETagCondition, Range};
 use s3s::{Body, S3Result, s3_error};
 
-use crate::connections::Connection;
+use crate::connections::{Connection, SignedIn};
 
 /// Whether the signature of a request was checked. [`SignedRequests`] sets it.
 #[derive(Clone, Debug, Default)]
@@ -34,14 +34,22 @@ impl S3Access for SignedRequests {
         if context.credentials().is_none() {
             return Err(s3_error!(AccessDenied, "The request is not signed."));
         }
+        let signed_in = signed_in(context);
         if let Some(authenticated) = context.extensions_mut().get::<Authenticated>() {
             authenticated.0.store(true, Ordering::Release);
         }
         if let Some(connection) = context.extensions_mut().get::<Arc<Connection>>() {
-            connection.verify_request();
+            connection.verify_request(signed_in);
         }
         Ok(())
     }
+}
+
+/// Returns where `s3s` found the signature of a request. It ignores headers if there is a signature elsewhere.
+fn signed_in(context: &S3AccessContext<'_>) -> SignedIn {
+    let query = context.uri().query().unwrap_or_default();
+    let is_in_url = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "X-Amz-Signature");
+    if is_in_url || context.s3_op().name() == "PostObject" { SignedIn::UrlOrForm } else { SignedIn::Headers }
 }
 
 /// Preconditions that are lists of ETags. They replace the preconditions of the request.

@@ -7,9 +7,9 @@
 //! - A reader keeps the object that it opened, even if the key is overwritten or deleted in the meantime.
 //!
 //! Modules in reading order: `config`, `server` (HTTP), `connections` and `tracked` (limits of connections), `paced`
-//! (the minimum rate of a body), `guard` (checks that the `s3s` crate does not make), `form` (the file and the variable
-//! `${filename}` of browser forms), `bucket_body` (the body of `CreateBucket`), `lenient` (reads that `s3s` rejects),
-//! `ops` (S3 operations), `store` (files and index; independent of HTTP).
+//! (the minimum rate of a body), `guard` (checks that the `s3s` crate does not make), `auth` (the key pair), `form`
+//! (the file and the variable `${filename}` of browser forms), `bucket_body` (the body of `CreateBucket`), `lenient`
+//! (reads that `s3s` rejects), `ops` (S3 operations), `store` (files and index; independent of HTTP).
 //!
 //! Deliberately absent: versions, ACLs, tags, encryption, lifecycle rules and object locks. A request that would create
 //! or change one of them is rejected, not executed in part. Requests whose response is the same without the feature are
@@ -18,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+mod auth;
 mod bucket_body;
 mod config;
 mod connections;

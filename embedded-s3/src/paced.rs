@@ -13,7 +13,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Time over which the rate is averaged.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Minimum number of bytes per [`WINDOW`], 1 KiB per second.
+/// Minimum number of bytes per [`WINDOW`], 1 KiB per second. A body fails after two slow windows in a row, so a client
+/// may pause for a window.
 const MIN_BYTES: u64 = 60 * 1024;
 
 /// Whether the body of a request arrived too slowly. [`PacedBody`] sets it.
@@ -37,11 +38,13 @@ struct Pace {
     min_bytes: u64,
     waited: Duration,
     received: u64,
+    /// Whether the last window was slow.
+    was_slow: bool,
 }
 
 impl Pace {
     fn new(window: Duration, min_bytes: u64) -> Self {
-        Self { window, min_bytes, waited: Duration::ZERO, received: 0 }
+        Self { window, min_bytes, waited: Duration::ZERO, received: 0, was_slow: false }
     }
 
     /// Returns the rest of the window.
@@ -49,10 +52,11 @@ impl Pace {
         self.window.saturating_sub(self.waited)
     }
 
-    /// Begins the next window. Returns whether enough bytes arrived in the last one.
+    /// Begins the next window. Returns whether enough bytes arrived in one of the last two.
     fn next_window(&mut self) -> bool {
-        let is_fast_enough = self.received >= self.min_bytes;
-        *self = Self::new(self.window, self.min_bytes);
+        let is_slow = self.received < self.min_bytes;
+        let is_fast_enough = !(is_slow && self.was_slow);
+        *self = Self { was_slow: is_slow, ..Self::new(self.window, self.min_bytes) };
         is_fast_enough
     }
 }
@@ -140,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn body_that_stalls_fails_at_the_end_of_its_window() {
+    async fn body_that_stalls_fails_after_two_windows() {
         let too_slow = TooSlow::default();
         let mut body = PacedBody::new(stalled(b"abc"), too_slow.clone());
         body.pace = Pace::new(Duration::from_millis(1), 10);
@@ -149,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fast_window_does_not_excuse_the_next_one() {
+    async fn fast_window_does_not_excuse_the_next_two() {
         let too_slow = TooSlow::default();
         let mut body = PacedBody::new(stalled(b"abc"), too_slow.clone());
         body.pace = Pace::new(Duration::from_millis(1), 3);
@@ -170,10 +174,18 @@ mod tests {
         let mut pace = Pace::new(WINDOW, MIN_BYTES);
         pace.waited += Duration::from_secs(45);
         assert_eq!(pace.remaining(), Duration::from_secs(15));
-        pace.received = MIN_BYTES - 1;
-        assert!(!pace.next_window());
-        assert_eq!(pace.remaining(), WINDOW);
-        pace.received = MIN_BYTES;
         assert!(pace.next_window());
+        assert_eq!(pace.remaining(), WINDOW);
+    }
+
+    #[test]
+    fn two_slow_windows_in_a_row_are_too_slow() {
+        let mut pace = Pace::new(WINDOW, MIN_BYTES);
+        for (received, is_fast_enough) in
+            [(0, true), (MIN_BYTES, true), (MIN_BYTES - 1, true), (MIN_BYTES, true), (0, true), (MIN_BYTES - 1, false)]
+        {
+            pace.received = received;
+            assert_eq!(pace.next_window(), is_fast_enough, "{received}");
+        }
     }
 }

@@ -13,7 +13,6 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use s3s::auth::SimpleAuth;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, s3_error};
@@ -24,6 +23,7 @@ use tokio::time::MissedTickBehavior;
 use tower::Layer as _;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer, ExposeHeaders};
 
+use crate::auth::{KeyPair, KeyUse};
 use crate::config::Config;
 use crate::connections::{Admission, Connections, MAX_CONNECTIONS};
 use crate::lenient::{Authenticated, SignedRequests, without_rejected_headers};
@@ -56,6 +56,13 @@ const MAX_REFUSALS: usize = 16;
 /// Time for a refused client to read the error response and to close. Closing at once, with bytes of the client unread,
 /// would reset the connection, and the client might lose the response.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for a refused client to begin its request. Clients may ignore a response that arrives before.
+const REFUSED_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// Error codes of `accept`: too many open files of the process or the system, and too little memory. They are the same
+/// on Linux, macOS and the BSDs.
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
+const ENOMEM: i32 = 12;
 
 /// Serves S3 on `listener` until `shutdown` resolves, then waits up to 30 seconds for open requests to finish.
 ///
@@ -104,7 +111,9 @@ pub async fn serve(
             Err(error) => {
                 // Usually, too many files are open. The pause gives other connections time to end.
                 tracing::warn!(%error, "could not accept a connection");
-                connections.make_room();
+                if is_exhausted(&error) {
+                    connections.make_room();
+                }
                 tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 continue;
             }
@@ -148,8 +157,15 @@ async fn serve_connection(stream: TcpStream, admission: Admission, service: Cors
     }
 }
 
+/// Returns whether `accept` failed because there are too many connections.
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOMEM))
+}
+
 /// Responds to a connection above the limit, and waits until its client closes it.
 async fn refuse(mut stream: TcpStream) -> io::Result<()> {
+    // If there is no request in time, or an error, the response is sent anyway.
+    drop(tokio::time::timeout(REFUSED_REQUEST_TIMEOUT, stream.readable()).await);
     let id = guard::new_request_id();
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SlowDown</Code><Message>The store has too many \
@@ -186,7 +202,7 @@ fn s3_service(store: Store, config: &Config, signatures: Signatures) -> S3Servic
     limits.xml_max_body_size = MAX_XML_BYTES;
     let mut builder = S3ServiceBuilder::new(Operations { store, region: config.region.clone() });
     if let Signatures::Required = signatures {
-        builder.set_auth(SimpleAuth::from_single(config.access_key.clone(), config.secret_key.clone()));
+        builder.set_auth(KeyPair::new(config.access_key.clone(), config.secret_key.clone()));
         builder.set_access(SignedRequests);
     }
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
@@ -280,11 +296,12 @@ impl Guarded {
         if rewritten.is_some() {
             request.extensions_mut().insert(authenticated.clone());
         }
-        let (request, form_file) = match form::spool_file(request, &self.store).await {
+        let key_use = KeyUse::default();
+        let (request, form_file) = match form::spool_file(request, &self.store, &key_use).await {
             Ok(spooled) => spooled,
             Err(error) => return error_response(error),
         };
-        let response = self.inner.call(bucket_body::keep_body(request)).await;
+        let response = key_use.observe(self.inner.call(bucket_body::keep_body(request))).await;
         if let Some(failure) = form_file.and_then(|file| file.take_failure()) {
             return error_response(failure.into());
         }
@@ -305,4 +322,31 @@ fn error_response(error: S3Error) -> Response<Body> {
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_errors_about_resources_close_another_connection() {
+        for (code, expected) in [(EMFILE, true), (ENFILE, true), (ENOMEM, true), (1, false), (103, false)] {
+            assert_eq!(is_exhausted(&io::Error::from_raw_os_error(code)), expected, "{code}");
+        }
+        assert!(!is_exhausted(&io::Error::other("no code")));
+    }
+
+    #[tokio::test]
+    async fn refused_client_receives_the_response_after_its_request_began() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let refusal = tokio::spawn(refuse(stream));
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut response = String::new();
+        client.read_to_string(&mut response).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+        drop(client);
+        refusal.await.unwrap().unwrap();
+    }
 }

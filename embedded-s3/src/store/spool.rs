@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::stream;
@@ -10,36 +10,51 @@ use parking_lot::Mutex;
 use s3s::dto::StreamingBlob;
 
 use super::blob::TemporaryFile;
+use super::disk::Disk;
 use super::error::StoreError;
 use super::state::Store;
 
 /// Bytes read from disk at once.
 const CHUNK_BYTES: u64 = 256 * 1024;
 
-/// A temporary file. It is removed when the last clone is dropped.
+/// A temporary file. The first write creates it. It is removed when the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct Spool {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    file: File,
+    disk: Arc<Disk>,
+    created: OnceLock<Created>,
     /// The first error of a write.
     failure: Mutex<Option<io::Error>>,
+}
+
+struct Created {
+    file: File,
     /// The last field, so that the file is closed before it is removed.
     _temporary: TemporaryFile,
 }
 
-impl Spool {
-    pub(crate) async fn create(store: &Store) -> Result<Self, StoreError> {
-        store
-            .run_blocking(|shared| {
-                let temporary = TemporaryFile { path: shared.disk.temporary_path()? };
+impl Shared {
+    /// Appends bytes. Blocks.
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        let created = match self.created.get() {
+            Some(created) => created,
+            None => {
+                let temporary = TemporaryFile { path: self.disk.temporary_path()? };
                 let file = OpenOptions::new().read(true).write(true).create_new(true).open(&temporary.path)?;
-                let shared = Shared { file, failure: Mutex::new(None), _temporary: temporary };
-                Ok(Self { shared: Arc::new(shared) })
-            })
-            .await
+                self.created.get_or_init(|| Created { file, _temporary: temporary })
+            }
+        };
+        (&created.file).write_all(bytes)
+    }
+}
+
+impl Spool {
+    pub(crate) fn new(store: &Store) -> Self {
+        let disk = Arc::clone(&store.shared.disk);
+        Self { shared: Arc::new(Shared { disk, created: OnceLock::new(), failure: Mutex::new(None) }) }
     }
 
     /// Appends bytes.
@@ -48,7 +63,7 @@ impl Spool {
     /// The error is only a note for the caller, which must stop. [`Spool::take_failure`] returns the cause.
     pub(crate) async fn write(&self, bytes: Bytes) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        let written = tokio::task::spawn_blocking(move || (&shared.file).write_all(&bytes)).await;
+        let written = tokio::task::spawn_blocking(move || shared.append(&bytes)).await;
         if let Err(error) = written.map_err(io::Error::other).flatten() {
             self.shared.failure.lock().get_or_insert(error);
             return Err(io::Error::other("the bytes could not be written"));
@@ -66,7 +81,8 @@ impl Spool {
         let cursor = (Arc::clone(&self.shared), false);
         StreamingBlob::wrap(stream::try_unfold(cursor, |(shared, is_started)| async move {
             let read = move || -> io::Result<_> {
-                let chunk = read_chunk(&shared.file, is_started)?;
+                let Some(created) = shared.created.get() else { return Ok(None) };
+                let chunk = read_chunk(&created.file, is_started)?;
                 Ok((!chunk.is_empty()).then(|| (Bytes::from(chunk), (shared, true))))
             };
             tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
@@ -94,7 +110,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let count = || std::fs::read_dir(folder.path().join("tmp")).unwrap().count();
-        let spool = Spool::create(&store).await.unwrap();
+        let spool = Spool::new(&store);
+        assert_eq!(count(), 0);
         spool.write(Bytes::from(vec![1; 300_000])).await.unwrap();
         spool.write(Bytes::from_static(b"end")).await.unwrap();
         assert_eq!(count(), 1);
@@ -104,5 +121,14 @@ mod tests {
         assert!(spool.take_failure().is_none());
         drop(spool);
         assert_eq!(count(), 0);
+    }
+
+    #[tokio::test]
+    async fn spool_without_bytes_is_empty_and_has_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let chunks: Vec<Bytes> = Spool::new(&store).read().try_collect().await.unwrap();
+        assert!(chunks.is_empty());
+        assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
     }
 }

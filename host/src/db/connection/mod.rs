@@ -355,7 +355,7 @@ struct InFlight<'a> {
 
 impl<'a> InFlight<'a> {
     fn begin(connection: &'a Connection, count: usize, writes: bool) -> Self {
-        let (started_ms, count) = (connection.now_ms(), count as u32);
+        let (started_ms, count) = (connection.now_ms(), u32::try_from(count).unwrap_or(u32::MAX));
         if connection.in_flight.fetch_add(count, Ordering::Relaxed) == 0 {
             connection.progress_at.store(started_ms, Ordering::Relaxed);
         }

@@ -2,27 +2,26 @@
 //!
 //! serde's own messages name Rust types, and its derived code accepts an array for a struct. So the input is parsed
 //! into a tree of [`node::Node`]s. [`deserializer`] passes the nodes to serde; it knows the expected kind and the path
-//! of each value. [`sent_text`] is the JSON of a value that is kept as it was sent. [`problem`] is the error that the
-//! deserializer returns, and its message.
+//! of each value. [`raw_members`] reads an object without parsing its values. [`sent_text`] is the JSON of a value that
+//! is kept as it was sent. [`problem`] is the error that the deserializer returns, and its message.
 
 mod deserializer;
 mod node;
 mod problem;
+mod raw_members;
 mod sent_text;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use url::form_urlencoded;
 
 use crate::error::{ApiError, ApiResult, Code};
 
 use node::Node;
 use problem::{DecodeError, Subject};
+use raw_members::RawMembers;
 
 /// Maximum number of members of an object in which the cause of an error is searched for. The object is decoded once
 /// without each of them.
@@ -54,34 +53,28 @@ pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
 /// Adds the original JSON of a body's members, for fields whose value is kept as it was sent.
 fn with_sent_texts(node: Node, body: &[u8]) -> Node {
     let Node::Object(members) = node else { return node };
-    // With repeated keys, the members and their JSON would not correspond.
-    let texts = serde_json::from_slice::<HashMap<String, &RawValue>>(body).unwrap_or_default();
-    if texts.len() != members.len() {
-        return Node::Object(members);
-    }
-    let with_text = |(name, node): (String, Node)| {
-        let node = match texts.get(&name) {
-            Some(text) => Node::Sent { text: text.get().to_owned(), node: Box::new(node) },
-            None => node,
-        };
-        (name, node)
-    };
-    Node::Object(members.into_iter().map(with_text).collect())
+    // The body was parsed before, so this neither fails nor finds other members.
+    let Ok(RawMembers(texts)) = serde_json::from_slice(body) else { return Node::Object(members) };
+    let sent = members
+        .into_iter()
+        .zip(texts)
+        .map(|((name, node), (_, text))| (name, Node::Sent { text: text.get().to_owned(), node: Box::new(node) }));
+    Node::Object(sent.collect())
 }
 
 /// Parses each member of a body on its own, because a number in it is too large for this program. A field whose value
 /// is kept as it was sent may contain such a number. Returns `None` if there is another problem.
 fn members_with_sent_texts(body: &[u8]) -> Option<Node> {
-    let texts = serde_json::from_slice::<HashMap<String, &RawValue>>(body).ok()?;
-    let member = |(name, text): (String, &RawValue)| {
+    let RawMembers(texts) = serde_json::from_slice(body).ok()?;
+    let members = texts.into_iter().map(|(name, text)| {
         let node = match serde_json::from_str::<Node>(text.get()) {
             Ok(node) => node,
             Err(error) if has_too_large_number(&error) => Node::TooLarge,
             Err(_) => return None,
         };
         Some((name, Node::Sent { text: text.get().to_owned(), node: Box::new(node) }))
-    };
-    texts.into_iter().map(member).collect::<Option<Vec<_>>>().map(Node::Object)
+    });
+    members.collect::<Option<Vec<_>>>().map(Node::Object)
 }
 
 /// Returns whether serde_json refused a number such as `1e400`. The syntax of the number is valid.

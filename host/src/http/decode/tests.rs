@@ -67,6 +67,16 @@ fn number_that_is_too_large_is_refused_except_in_a_raw_value() {
 }
 
 #[test]
+fn members_of_a_body_with_a_too_large_number_keep_their_order_and_repeat() {
+    let check = |body: &str, expected: &str| assert_eq!(message::<Order>(body), expected, "{body}");
+    check(r#"{"name":1,"count":true,"lines":{},"extra":1e400}"#, "`name` must be a string, not 1.");
+    check(r#"{"lines":{},"count":true,"name":1,"extra":1e400}"#, "`lines` must be an array, not an object.");
+    check(r#"{"name":"a","name":"b","count":1,"lines":[],"extra":1e400}"#, "The field `name` is given twice.");
+    let repeated = from_json::<Kept>(br#"{"kept":1,"kept":2}"#).unwrap_err();
+    assert_eq!(repeated.message(), "The field `kept` is given twice.");
+}
+
+#[test]
 fn field_of_an_error_is_a_detail() {
     let check = |body: &str, field: Option<&str>| {
         let error = from_json::<Order>(body.as_bytes()).unwrap_err();

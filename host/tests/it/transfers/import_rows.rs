@@ -321,3 +321,34 @@ async fn exported_hstore_objects_are_imported_again() {
     let expected = json!(["\"x\"=>\"y\"", "\"d\"=>\"1\"", "\"n\"=>\"1.50\", \"t\"=>\"true\""]);
     assert_eq!(value(&project, all).await, expected);
 }
+
+/// A table of which each row may reference another one. A trigger discards rows with the name `skip`.
+const STAFF: &str = "CREATE TABLE staff (id int PRIMARY KEY, boss int REFERENCES staff, name text);
+    CREATE FUNCTION discard() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN IF NEW.name = ''skip'' THEN RETURN NULL; END IF; RETURN NEW; END';
+    CREATE TRIGGER discard BEFORE INSERT ON staff FOR EACH ROW EXECUTE FUNCTION discard()";
+
+#[tokio::test]
+async fn rows_that_reference_one_another_are_imported_although_a_row_between_them_is_discarded() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql(STAFF).await;
+    // The first and the last row of the first half reference each other. The second half has a bad row.
+    let csv = "id,boss,name\n1,4,a\n2,,skip\n3,,c\n4,1,d\n5,99,e\n6,,f\n7,,g\n8,,h\n";
+    let done = import(&app, &project, "staff", "csv", csv, json!({ "onError": "skip" })).await;
+    assert_eq!(counts(&done), [8, 6, 0, 2, 2], "{done}");
+    assert_eq!(errors(&done), [(6, Some("boss"), "foreign_key_violation")]);
+    assert_eq!(value(&project, "SELECT array_agg(id ORDER BY id) FROM staff").await, json!([1, 3, 4, 6, 7, 8]));
+}
+
+#[tokio::test]
+async fn dry_run_of_an_import_that_aborts_reports_no_discarded_rows() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql(STAFF).await;
+    for dry_run in [true, false] {
+        let request = json!({ "onError": "abort", "dryRun": dry_run });
+        let done = import(&app, &project, "staff", "csv", "id,name\n1,a\n2,skip\n3,c\n", request).await;
+        assert_eq!((&done["state"], counts(&done)), (&json!("done"), [3, 2, 0, 1, 0]), "{done}");
+    }
+}

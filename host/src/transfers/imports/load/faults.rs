@@ -22,6 +22,10 @@ const MAX_ERRORS: usize = 100;
 const POLICY_HINT: &str = ". The table forces row-level security, so policies apply to its owner, who writes the rows. \
                            Add a policy that permits this row, or run ALTER TABLE … NO FORCE ROW LEVEL SECURITY";
 
+/// The message about a row that was not inserted, although there was no error.
+const DISCARDED: &str =
+    "A trigger or rule of the table did not insert this row into the table; it may have stored it elsewhere.";
+
 /// Codes with which the input functions of types such as `tsquery`, `jsonpath`, `ltree` and `regclass` refuse a value:
 /// its syntax is wrong, or nothing has this name. The syntax and the names of a statement itself are checked when it is
 /// prepared.
@@ -150,7 +154,7 @@ pub(super) async fn describe(
     Ok(ImportError { line: line.unsigned_abs(), column, code: code(reported).to_owned(), message, value })
 }
 
-/// Describes a row that a trigger or a rule discarded.
+/// Describes a row that a trigger or a rule discarded. It may have written the row to another table.
 pub(super) async fn discarded(client: &ExclusiveClient, row: i64) -> Result<ImportError, TransferError> {
     let staged = "SELECT line FROM pg_temp.atlashub_import WHERE row_number = $1";
     let line: i64 = client.query_one(staged, &[&row]).await.map_err(refused)?.get(0);
@@ -158,7 +162,7 @@ pub(super) async fn discarded(client: &ExclusiveClient, row: i64) -> Result<Impo
         line: line.unsigned_abs(),
         column: None,
         code: "discarded".to_owned(),
-        message: "A trigger or rule of the table discarded this row.".to_owned(),
+        message: DISCARDED.to_owned(),
         value: None,
     })
 }

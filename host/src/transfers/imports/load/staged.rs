@@ -32,6 +32,39 @@ struct WaitingRow {
     key: i64,
 }
 
+/// Rows with consecutive numbers that one statement moves.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    first: i64,
+    last: i64,
+    /// Whether the statement may be undone to find the rows that a trigger or a rule discards.
+    may_undo: bool,
+    /// The last row of the range of which this is the first half, if that range was undone only because of discarded
+    /// rows.
+    last_of_whole: Option<i64>,
+}
+
+impl Range {
+    fn new(first: i64, last: i64) -> Self {
+        Self { first, last, may_undo: true, last_of_whole: None }
+    }
+
+    fn is_divisible(self) -> bool {
+        self.first < self.last
+    }
+
+    fn halves(self, undone: &Undone) -> [Self; 2] {
+        let middle = self.first + (self.last - self.first) / 2;
+        let last_of_whole = matches!(undone, Undone::Discarding).then_some(self.last);
+        [Self { last_of_whole, ..Self::new(self.first, middle) }, Self::new(middle + 1, self.last)]
+    }
+
+    /// Returns the range that was undone only because of discarded rows. This is its first half.
+    fn whole(self) -> Option<Self> {
+        self.last_of_whole.map(|last| Self { may_undo: false, ..Self::new(self.first, last) })
+    }
+}
+
 /// The reason why a statement that moves rows was undone.
 enum Undone {
     Refused(tokio_postgres::Error),
@@ -62,8 +95,17 @@ impl<'a> Mover<'a> {
         Ok(Self { client, statements, range, set, faults, written: Written::default(), located: 0 })
     }
 
-    /// Moves the rows with numbers from 1 to `rows`, and adds bad ones to the faults. `Abort` stops at the first one.
-    pub(super) async fn run(mut self, rows: u64, on_error: OnImportError) -> Result<Written, TransferError> {
+    /// Moves the rows with numbers from 1 to `rows`, and adds bad ones to the faults. `Abort` stops at the first one,
+    /// unless `finds_all`. Only `Skip` adds discarded rows to the faults, because they don't let an `Abort` fail.
+    pub(super) async fn run(
+        mut self,
+        rows: u64,
+        on_error: OnImportError,
+        finds_all: bool,
+    ) -> Result<Written, TransferError> {
+        let stops_at_first = on_error == OnImportError::Abort && !finds_all;
+        // An upsert also skips rows for which it has nothing to change.
+        let reports_discarded = on_error == OnImportError::Skip && self.statements.mode == ImportMode::Insert;
         let last = i64::try_from(rows).unwrap_or(i64::MAX);
         if last == 0 {
             return Ok(self.written);
@@ -77,33 +119,42 @@ impl<'a> Mover<'a> {
         } else {
             self.index().await?;
         }
-        let mut ranges: Vec<(i64, i64)> = Vec::new();
+        let mut ranges: Vec<Range> = Vec::new();
         let mut start = 1;
         while start <= last {
-            ranges.push((start, (start + CHUNK_ROWS - 1).min(last)));
+            ranges.push(Range::new(start, (start + CHUNK_ROWS - 1).min(last)));
             start += CHUNK_ROWS;
         }
         ranges.reverse();
         let mut waiting = Vec::new();
-        while let Some((first, last)) = ranges.pop() {
-            // An upsert also skips rows for which it has nothing to change.
-            let reports_discarded = on_error == OnImportError::Skip && self.statements.mode == ImportMode::Insert;
-            let is_divisible = first < last;
-            let undo_discarding = reports_discarded && is_divisible && self.located < MAX_LOCATED;
+        while let Some(range) = ranges.pop() {
+            let Range { first, last, may_undo, .. } = range;
+            let is_located = reports_discarded && may_undo && self.located < MAX_LOCATED;
+            let undo_discarding = is_located && range.is_divisible();
             let skipped_before = self.written.skipped;
-            match self.move_range(first, last, undo_discarding).await? {
+            let moved = self.move_range(first, last, undo_discarding).await?;
+            if let (Err(Undone::Refused(error)), Some(whole)) = (&moved, range.whole())
+                && may_need_other_rows(error)
+            {
+                // Rows of the first half reference rows of the second one. One statement can insert both halves. The
+                // lines of the rows that it discards are not found.
+                ranges.pop();
+                ranges.push(whole);
+                continue;
+            }
+            match moved {
                 Ok(()) if reports_discarded => self.add_discarded(first, last, skipped_before).await?,
-                Err(_) if is_divisible => {
-                    let middle = first + (last - first) / 2;
-                    ranges.push((middle + 1, last));
-                    ranges.push((first, middle));
+                Err(undone) if range.is_divisible() => {
+                    let [first_half, second_half] = range.halves(&undone);
+                    ranges.push(second_half);
+                    ranges.push(first_half);
                 }
                 Err(Undone::Refused(error)) if may_need_other_rows(&error) && waiting.len() < MAX_WAITING => {
                     waiting.push(first);
                 }
                 Err(Undone::Refused(error)) => {
                     self.add_fault(first, &error).await?;
-                    if on_error == OnImportError::Abort {
+                    if stops_at_first {
                         return Ok(self.written);
                     }
                 }
@@ -111,13 +162,13 @@ impl<'a> Mover<'a> {
                 Ok(()) | Err(Undone::Discarding) => {}
             }
         }
-        self.move_waiting(waiting, on_error).await?;
+        self.move_waiting(waiting, stops_at_first).await?;
         Ok(self.written)
     }
 
     /// Moves rows that reference other rows, now that these are in the table. They may also reference one another. Of
     /// the rows with one key, the last one wins, although it may be moved before the others.
-    async fn move_waiting(&mut self, waiting: Vec<i64>, on_error: OnImportError) -> Result<(), TransferError> {
+    async fn move_waiting(&mut self, waiting: Vec<i64>, stops_at_first: bool) -> Result<(), TransferError> {
         let mut waiting = self.without_replaced(waiting).await?;
         while !waiting.is_empty() {
             let numbers: Vec<i64> = waiting.iter().map(|row| row.number).collect();
@@ -141,7 +192,7 @@ impl<'a> Mover<'a> {
             if still_waiting.len() == before {
                 for (row, error) in &still_waiting {
                     self.add_fault(row.number, error).await?;
-                    if on_error == OnImportError::Abort {
+                    if stops_at_first {
                         break;
                     }
                 }

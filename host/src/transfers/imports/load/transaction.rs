@@ -167,13 +167,13 @@ async fn load_staged(
     statements: &Statements,
     file: &mut File<'_>,
 ) -> Result<Loaded, TransferError> {
-    // A dry run skips bad rows, so that it finds all of them.
+    // A dry run skips rows that can't be read, so that it finds all of them.
     let on_error = if load.plan.dry_run { OnImportError::Skip } else { load.plan.on_error };
     client.batch_execute(CREATE_STAGING).await.map_err(refused)?;
     let mut faults = Faults::default();
     let (read, cut_at) = stage(client, load, on_error, file, &mut faults).await?;
     let Written { inserted, updated, skipped } =
-        Mover::new(client, statements, &mut faults).await?.run(read, on_error).await?;
+        Mover::new(client, statements, &mut faults).await?.run(read, load.plan.on_error, load.plan.dry_run).await?;
     let undone = on_error == OnImportError::Abort && faults.count > 0;
     let reason = cut_at.or_else(|| undone.then(|| faults.first()));
     let failure = reason.map(|reason| {
