@@ -236,17 +236,17 @@ test("the form of a policy warns before it opens a table for writing or takes ac
 test("a policy that has changed since its dialog was opened is not overwritten", async (t) => {
   const project = await createProject("access", [
     "create table books (id int primary key)", "alter table books enable row level security",
-    "create policy some on books for select using (id > 1)",
+    "create policy few on books for select using (id > 1)",
   ]);
   const page = await openAccess(t, project, "books");
   const dialog = page.getByRole("dialog");
   const open = async (act) => {
-    await button(page, "Actions for some").click();
+    await button(page, "Actions for few").click();
     await page.getByRole("menuitem", { name: act }).click();
     await shown(dialog);
   };
   const alter = (condition) =>
-    admin("POST", `/projects/${project.id}/sql`, { sql: `alter policy some on books using (${condition})` });
+    admin("POST", `/projects/${project.id}/sql`, { sql: `alter policy few on books using (${condition})` });
   const using = async () => (await admin("GET", `/projects/${project.id}/table?name=books`)).policies[0]?.using;
   const changed = dialog.getByRole("alert").getByText("The policy has changed meanwhile.");
 
@@ -268,7 +268,7 @@ test("a policy that has changed since its dialog was opened is not overwritten",
 test("a dialog stays open until Postgres has run its statement", async (t) => {
   const project = await createProject("access", [
     "create table books (id int primary key)", "alter table books enable row level security",
-    "create policy some on books for select using (id > 1)",
+    "create policy few on books for select using (id > 1)",
   ]);
   const page = await openAccess(t, project, "books");
   const dialog = page.getByRole("dialog", { name: "Delete policy" });
@@ -279,7 +279,7 @@ test("a dialog stays open until Postgres has run its statement", async (t) => {
     await held;
     await route.continue();
   });
-  await button(page, "Actions for some").click();
+  await button(page, "Actions for few").click();
   await page.getByRole("menuitem", { name: "Delete policy" }).click();
   await button(page, "Delete policy").click();
   await eventually(() => button(page, "Cancel").isDisabled(), "the request");
