@@ -26,6 +26,10 @@ use crate::store::{Spool, Store};
 const PLACEHOLDER: &str = "${filename}";
 /// Maximum number of bytes before the file of a form. `s3s` rejects a form with more.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
+/// Maximum number of fields before the file.
+const MAX_FIELDS: usize = 100;
+/// Maximum length of a key in S3.
+const MAX_KEY_BYTES: usize = 1024;
 /// Number of bytes of a file that are collected before they are written to disk.
 const BATCH_BYTES: usize = 64 * 1024;
 /// What `s3s` sees instead of a file.
@@ -51,8 +55,12 @@ pub(crate) async fn spool_file(
     };
     let mut body = StreamingBlob::from(body);
     let mut form = BytesMut::new();
+    let mut searched = 0;
     let head = loop {
-        if let Some(head) = parse_head(&form, &boundary) {
+        // The head ends with the headers of the file, so it is complete only after the end of headers.
+        let has_new_part = find(&form, b"\r\n\r\n", usize::saturating_sub(searched, 3)).is_some();
+        searched = form.len();
+        if has_new_part && let Some(head) = parse_head(&form, &boundary) {
             break head;
         }
         let chunk = if form.len() < MAX_HEAD_BYTES { body.next().await } else { None };
@@ -71,7 +79,7 @@ pub(crate) async fn spool_file(
     let spool = Spool::new(store);
     parts.extensions.insert(spool.clone());
     let buffer = form.split_off(head.file_start);
-    let fields = replace_placeholder(&form, &boundary).unwrap_or_else(|| form.freeze());
+    let fields = replace_placeholder(&form, &boundary)?.unwrap_or_else(|| form.freeze());
     let file = FileBytes {
         body,
         buffer,
@@ -186,7 +194,7 @@ fn parse_head(form: &[u8], boundary: &str) -> Option<Head> {
         return None;
     }
     let mut position = start + delimiter.len();
-    loop {
+    for _ in 0..MAX_FIELDS {
         let headers_end = find(form, b"\r\n\r\n", position)?;
         let headers = String::from_utf8_lossy(form.get(position..headers_end)?).into_owned();
         let disposition = headers.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition:"))?;
@@ -208,15 +216,30 @@ fn parse_head(form: &[u8], boundary: &str) -> Option<Head> {
         }
         position = end + 2 + delimiter.len();
     }
+    None
 }
 
 /// Returns the form with the placeholder in its key replaced, or `None` if there is nothing to replace.
-fn replace_placeholder(form: &[u8], boundary: &str) -> Option<Bytes> {
-    let head = parse_head(form, boundary)?;
-    let (range, file_name) = (head.key?, head.file_name?);
-    let key = std::str::from_utf8(form.get(range.clone())?).ok().filter(|key| key.contains(PLACEHOLDER))?;
+///
+/// # Errors
+/// Fails if the key would be longer than S3 allows. Without this, a short form could ask for any amount of memory.
+fn replace_placeholder(form: &[u8], boundary: &str) -> S3Result<Option<Bytes>> {
+    let Some(Head { key: Some(range), file_name: Some(file_name), .. }) = parse_head(form, boundary) else {
+        return Ok(None);
+    };
+    let (Some(before), Some(key), Some(after)) =
+        (form.get(..range.start), form.get(range.clone()), form.get(range.end..))
+    else {
+        return Ok(None);
+    };
+    let Some(key) = std::str::from_utf8(key).ok().filter(|key| key.contains(PLACEHOLDER)) else { return Ok(None) };
+    let placeholders = key.matches(PLACEHOLDER).count();
+    let length = key.len() - placeholders * PLACEHOLDER.len() + placeholders.saturating_mul(file_name.len());
+    if length > MAX_KEY_BYTES {
+        return Err(s3_error!(KeyTooLongError, "The key has more than {MAX_KEY_BYTES} bytes."));
+    }
     let key = key.replace(PLACEHOLDER, &file_name);
-    Some([form.get(..range.start)?, key.as_bytes(), form.get(range.end..)?].concat().into())
+    Ok(Some([before, key.as_bytes(), after].concat().into()))
 }
 
 fn find(haystack: &[u8], needle: &[u8], from: usize) -> Option<usize> {
@@ -327,9 +350,24 @@ mod tests {
             ("${filename}", "../../x.txt", Some("x.txt")),
             ("plain", "x.txt", None),
         ] {
-            let replaced = replace_placeholder(form(key, file_name).as_bytes(), "b");
+            let replaced = replace_placeholder(form(key, file_name).as_bytes(), "b").unwrap();
             assert_eq!(replaced, expected.map(|key| Bytes::from(form(key, file_name))), "{key} {file_name}");
         }
+    }
+
+    #[test]
+    fn key_that_becomes_too_long_is_refused() {
+        let name = "n".repeat(400);
+        assert!(replace_placeholder(form("${filename}/${filename}", &name).as_bytes(), "b").is_ok());
+        let error = replace_placeholder(form("${filename}/${filename}/${filename}", &name).as_bytes(), "b");
+        assert_eq!(*error.unwrap_err().code(), s3s::S3ErrorCode::KeyTooLongError);
+    }
+
+    #[test]
+    fn form_with_more_fields_than_allowed_has_no_head() {
+        let field = "--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n1\r\n";
+        assert!(parse_head((field.repeat(MAX_FIELDS - 3) + &form("k", "f")).as_bytes(), "b").is_some());
+        assert_eq!(parse_head((field.repeat(MAX_FIELDS) + &form("k", "f")).as_bytes(), "b"), None);
     }
 
     #[test]

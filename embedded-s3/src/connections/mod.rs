@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+/// Time after which a connection without a request counts as waiting.
+const ARRIVAL_TIME: Duration = Duration::from_secs(1);
+
 /// Maximum number of open connections. Every connection uses a file descriptor.
 pub(crate) const MAX_CONNECTIONS: usize = 256;
 /// Time within which the head of a request must arrive. It runs from the first byte, or from the start of a new
@@ -60,6 +63,8 @@ enum Rank {
     StrangerWaits,
     /// Serves a request whose signature has not been checked for a long time.
     UncheckedForLong,
+    /// Opened a moment ago. It may be a new connection of AtlasHub, whose request has not arrived yet.
+    StrangerArrives,
     /// Waits for a request. Its client has the key.
     TrustedWaits,
     /// Serves a request whose signature was not checked.
@@ -113,8 +118,9 @@ impl State {
         let blocked = self.blocked_since.filter(|since| is_older(*since, MAX_BLOCKED));
         match (self.phase, self.signed_in) {
             (Phase::New | Phase::Idle | Phase::ReadingHead, _) => {
-                let rank = if self.is_trusted { Rank::TrustedWaits } else { Rank::StrangerWaits };
-                Some((rank, self.since))
+                let is_waiting = self.phase == Phase::Idle || is_older(self.since, ARRIVAL_TIME);
+                let stranger = if is_waiting { Rank::StrangerWaits } else { Rank::StrangerArrives };
+                Some((if self.is_trusted { Rank::TrustedWaits } else { stranger }, self.since))
             }
             (Phase::Serving | Phase::Writing, None) => {
                 let is_late = is_older(self.since, CHECK_TIME);
@@ -243,7 +249,7 @@ impl Connections {
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Admission> {
         let mut open = self.open.lock();
         let active = open.iter().filter(|connection| connection.state.lock().phase != Phase::Closing).count();
-        if active >= self.max && !self.close_one(&open) {
+        if active >= self.max && !self.close_one(&open, |_| true) {
             return None;
         }
         let connection = Connection::new();
@@ -251,9 +257,10 @@ impl Connections {
         Some(Admission { connections: Arc::clone(self), connection })
     }
 
-    /// Closes one connection, so that its file descriptor becomes free.
+    /// Closes one connection of a stranger, so that its file descriptor becomes free. The process may have used up its
+    /// descriptors for other purposes, so this closes no connection of a client that has the key.
     pub(crate) fn make_room(&self) {
-        self.close_one(&self.open.lock());
+        self.close_one(&self.open.lock(), |rank| rank < Rank::TrustedWaits);
     }
 
     /// Closes the connections whose clients have waited too long at `now`.
@@ -263,8 +270,9 @@ impl Connections {
         }
     }
 
-    /// Closes the connection that is the first to be replaced. Returns whether there is one.
-    fn close_one(&self, open: &[Arc<Connection>]) -> bool {
+    /// Closes the connection that is the first to be replaced, of those whose rank satisfies the condition. Returns
+    /// whether there is one.
+    fn close_one(&self, open: &[Arc<Connection>], condition: impl Fn(Rank) -> bool) -> bool {
         let now = Instant::now();
         loop {
             let mut url_signed: Vec<Instant> =
@@ -273,7 +281,7 @@ impl Connections {
             let reserved_from = url_signed.get(self.max - self.max / RESERVED_SHARE).copied();
             let candidates = open.iter().filter_map(|connection| {
                 let rank = connection.state.lock().replaceable(now, reserved_from)?;
-                Some((rank, connection))
+                condition(rank.0).then_some((rank, connection))
             });
             let Some((rank, connection)) = candidates.min_by_key(|(rank, _)| *rank) else { return false };
             // Its client may have sent a request in the meantime. Then the next one is tried.

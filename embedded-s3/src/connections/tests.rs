@@ -63,6 +63,13 @@ fn connections_with_verified_requests_are_not_replaced() {
 }
 
 #[test]
+fn new_connection_is_replaced_after_requests_that_stay_unverified() {
+    assert_eq!(rank_after(|_| {}, 0), Some(Rank::StrangerArrives));
+    assert_eq!(rank_after(|_| {}, 2), Some(Rank::StrangerWaits));
+    assert!(Rank::UncheckedForLong < Rank::StrangerArrives && Rank::StrangerArrives < Rank::TrustedWaits);
+}
+
+#[test]
 fn unverified_request_is_replaced_before_trusted_connections_after_a_time() {
     assert_eq!(rank_after(Connection::begin_request, 4), Some(Rank::Unchecked));
     assert_eq!(rank_after(Connection::begin_request, 6), Some(Rank::UncheckedForLong));
