@@ -22,8 +22,8 @@ const DELIMITER: &str = "/";
 /// Returns a page of the store's listing, in the byte order of the keys. Content types come from the records, because
 /// stores don't list them. Updates the records of uploads that have arrived.
 ///
-/// If so many uploads without the secret key have arrived that moving them to their paths takes long, the first page is
-/// empty, and its cursor begins the list again. The list that begins again does not wait for all of them.
+/// Uploads without the secret key are first moved to their paths. If that takes long, the first page is empty, and its
+/// cursor begins the list again. The list that begins again does not wait for all of them.
 ///
 /// # Errors
 /// Returns 400 for an invalid bucket name, prefix, delimiter, limit or cursor, and 404 if the bucket does not exist.

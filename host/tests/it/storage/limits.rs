@@ -64,7 +64,7 @@ async fn limit_applies_to_a_url_that_is_used_again_after_its_object_was_removed(
 #[tokio::test]
 async fn upload_signed_after_a_deletion_has_its_own_limit_and_date() {
     let app = TestApp::start().await;
-    let project = app.create_project("anew").await;
+    let project = app.create_project("created again").await;
     let secret = project.secret();
     let deletion = path_of("object", &[("objectKey", "uploads/x.txt")]);
     let detail = project.path("/buckets/uploads/object?objectKey=x.txt");
