@@ -132,7 +132,7 @@ variables! {
         "Maximum number of rows that a read returns; a higher `limit` is reduced to it. Also applies to each embedded \
          list.";
     plain "ATLASHUB_SHARE_LOOKUPS" "true"
-        "Whether concurrent reads of one row by a unique key may share a statement. The responses are the same; \
+        "Whether concurrent reads of one row by a unique key may be sent together. The responses are the same; \
          `false` sends each read alone.";
     plain "ATLASHUB_SHARE_INSERTS" "true"
         "Whether concurrent inserts of a few rows may share a transaction, so that Postgres commits once for all of \
