@@ -57,10 +57,11 @@ mod tests {
         ObjectPath::new(&BucketName::parse("uploads").unwrap(), path).unwrap()
     }
 
-    #[tokio::test]
-    async fn only_requests_for_the_same_path_wait() {
+    // Without a runtime, because tokio lets a task take only 128 locks before it must yield.
+    #[test]
+    fn only_requests_for_the_same_path_wait() {
         let locks = PathLocks::default();
-        let held = locks.lock("a", &path("x")).await;
+        let held = locks.lock("a", &path("x")).now_or_never().unwrap();
         let others: Vec<_> = (0..1000).filter_map(|n| locks.lock("a", &path(&n.to_string())).now_or_never()).collect();
         assert_eq!(others.len(), 1000);
         assert!(locks.lock("b", &path("x")).now_or_never().is_some());
