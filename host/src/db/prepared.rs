@@ -12,6 +12,7 @@ pub(super) struct PreparedClaims {
 }
 
 /// A prepared statement of a connection.
+#[derive(Clone)]
 pub(super) struct Prepared {
     pub(super) statement: tokio_postgres::Statement,
     /// Whether it was prepared for an earlier run.

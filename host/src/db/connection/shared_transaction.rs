@@ -117,8 +117,16 @@ impl Connection {
     }
 
     async fn prepare_together(self: &Arc<Self>, statements: &[Statement]) -> Result<Vec<Prepared>, NoResults> {
-        let mut prepared = Vec::with_capacity(statements.len());
+        let mut prepared = Vec::<Prepared>::with_capacity(statements.len());
+        // The positions of different texts. Those of many users are the same two.
+        let mut different = Vec::<usize>::new();
         for (position, statement) in statements.iter().enumerate() {
+            let is_same = |earlier: &&usize| Arc::ptr_eq(&statements[**earlier].text, &statement.text);
+            if let Some(earlier) = different.iter().find(is_same) {
+                prepared.push(prepared[*earlier].clone());
+                continue;
+            }
+            different.push(position);
             let failed = |apart| NoResults::Undone { failed: Some(FailedWrite { position, apart }) };
             let preparing = timeout(PREPARE_TIMEOUT, self.prepare(statement)).await;
             let result = preparing.map_err(|_| failed(Apart::Yes))?;

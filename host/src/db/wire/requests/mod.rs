@@ -10,11 +10,14 @@ use crate::db::DbError;
 
 /// The statement that sets a signed-in user's claims. The next statement on the connection runs in its transaction.
 /// Within a shared transaction, the claims are set until its end, or until other claims are set.
-pub(in crate::db) const SET_CLAIMS: &str = "SELECT pg_catalog.set_config('request.jwt.claims', $1, true)";
+///
+/// It returns no row, so that Postgres does not send the claims back. The function never returns NULL.
+pub(in crate::db) const SET_CLAIMS: &str =
+    "SELECT 1 WHERE pg_catalog.set_config('request.jwt.claims', $1, true) IS NULL";
 
 /// The statement that begins a shared transaction, in which statements wait for locks only for the given time. All
-/// statements up to [`END_SHARED`] run in the transaction.
-pub(in crate::db) const BEGIN_SHARED: &str = "SELECT pg_catalog.set_config('lock_timeout', $1, true)";
+/// statements up to [`END_SHARED`] run in the transaction. Like [`SET_CLAIMS`], it returns no row.
+pub(in crate::db) const BEGIN_SHARED: &str = "SELECT 1 WHERE pg_catalog.set_config('lock_timeout', $1, true) IS NULL";
 
 /// The statement that ends a shared transaction. Its result is that of the commit.
 pub(in crate::db) const END_SHARED: &str = "SELECT 1 AS end_of_shared_transaction";
