@@ -40,9 +40,9 @@ pub struct ParsedStatement {
     pub read_only: bool,
     /// Whether it can run in a transaction with others. False for `VACUUM`, `CREATE INDEX CONCURRENTLY` and the like.
     pub in_transaction: bool,
-    /// Data and objects that it destroys, except those that an earlier statement of the same SQL created. What
-    /// `CASCADE` and functions remove in addition is not included. Empty for statements that are longer than 128 KiB or
-    /// nested very deeply.
+    /// Data and objects that it destroys, except tables, views, sequences, indexes, types and schemas that an earlier
+    /// statement of the same SQL created. What `CASCADE` and functions remove in addition is not included. Empty for
+    /// statements that are longer than 128 KiB or nested very deeply.
     pub destroys: Vec<Destroyed>,
     /// Why the SQL editor does not run it. Null if it does, or if there is an `error`.
     pub refused: Option<RefusedStatement>,
