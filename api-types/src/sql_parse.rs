@@ -32,7 +32,9 @@ pub struct ParsedStatement {
     /// Position after its last character, from 0. White space, comments and the semicolon after the statement are not
     /// part of it.
     pub end: u32,
-    /// The command, for example `SELECT`, `INSERT` or `CREATE TABLE`. Empty if there is an `error`.
+    /// The command, for example `SELECT`, `INSERT` or `CREATE TABLE`. Empty if there is an `error`, and for refused
+    /// statements that are longer than 128 KiB or nested very deeply, except queries, `INSERT`, `UPDATE`, `DELETE` and
+    /// `MERGE`.
     pub command: String,
     /// Whether `EXPLAIN` supports it.
     pub explainable: bool,

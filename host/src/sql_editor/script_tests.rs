@@ -96,6 +96,20 @@ fn refused_statements_have_a_reason() {
 }
 
 #[test]
+fn refused_statements_without_a_tree_have_no_syntax_error() {
+    let check = |sql: &str, command: &str, message: &str| {
+        let statements = parsed(sql);
+        let [statement] = statements.as_slice() else { panic!("{} statements", statements.len()) };
+        assert_eq!((statement.command.as_str(), &statement.error), (command, &None));
+        assert!(statement.refused.as_ref().unwrap().message.contains(message), "{:?}", statement.refused);
+    };
+    let text = "x".repeat(200_000);
+    check(&format!("select pg_sleep(1), '{text}'"), "SELECT", "the function pg_sleep()");
+    check(&format!("create view v as select '{text}' as text"), "", "that is this long");
+    check(&format!("select pg_sleep(1) + {}", vec!["1"; 500].join(" + ")), "SELECT", "the function pg_sleep()");
+}
+
+#[test]
 fn destroyed_objects_are_found_by_the_grammar() {
     let check = |sql: &str, expected: &[(DestroyAction, &str, &str)]| {
         let found: Vec<(DestroyAction, String, String)> = parsed(sql)
