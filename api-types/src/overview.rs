@@ -113,8 +113,26 @@ pub struct Attention {
     pub message: String,
     /// Why, for example the error of the last run. The message usually contains it. Null if there is nothing to add.
     pub reason: Option<String>,
+    /// What is missing. Empty unless `kind` is `backupOverdue` or `failuresUnheard`; for `backupOverdue`, also empty if
+    /// the job and a backup exist.
+    pub missing: Vec<MissingPart>,
     /// Whether the item may be hidden for a while.
     pub can_snooze: bool,
+}
+
+/// Something that should exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum MissingPart {
+    /// An enabled job that backs up the database.
+    BackupJob,
+    /// A good backup of the database.
+    GoodBackup,
+    /// An enabled notification channel that subscribes to `runFailed`.
+    RunFailedChannel,
+    /// An enabled notification channel that subscribes to `backupFailed`.
+    BackupFailedChannel,
 }
 
 /// The urgency of an item.
