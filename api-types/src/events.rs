@@ -29,8 +29,8 @@ pub enum EventKind {
     Restore,
     /// The approval of a plugin or the files in the plugin folder changed. `state` is the plugin's state, or `deleted`.
     Plugin,
-    /// A notification channel was created, changed or deleted, or it sent something. `state` is `enabled`, `failing`,
-    /// `disabled` or `deleted`.
+    /// A notification channel was created, changed or deleted, or its `lastSentAt` or `lastError` changed. `state` is
+    /// `enabled`, `failing`, `disabled` or `deleted`.
     Channel,
     /// The state of the stream or of a node changed. `state` is a `SystemState`.
     System,

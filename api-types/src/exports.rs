@@ -30,7 +30,7 @@ pub enum ExportSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         select: Option<String>,
     },
-    /// The rows that a query returns. It runs in a read-only transaction, as in the SQL editor.
+    /// The rows that a query returns. It runs as the project's owner, in a read-only transaction.
     #[serde(rename_all = "camelCase")]
     Query {
         /// Id of the project.
@@ -52,7 +52,8 @@ pub enum ExportSource {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ExportFormat {
-    /// Tables and queries: CSV (RFC 4180) with a header. `NULL` is an empty field, an empty string is `""`.
+    /// Tables and queries: CSV (RFC 4180, but lines end in LF) with a header. `NULL` is an empty field, an empty string
+    /// is `""`.
     Csv,
     /// Tables and queries: a JSON array of objects.
     Json,
@@ -102,7 +103,7 @@ pub struct ExportStarted {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ExportState {
-    /// The run has not ended. `GET runs/{run}` returns its progress.
+    /// The run has not ended. `GET /admin/v1/runs/{run}` returns its progress.
     Running,
     /// The file can be downloaded.
     Ready,

@@ -60,7 +60,7 @@ pub enum ImportState {
     AwaitingUpload,
     /// The file can be previewed and imported.
     Uploaded,
-    /// The run has not ended. `GET runs/{run}` returns its progress.
+    /// The run has not ended. `GET /admin/v1/runs/{run}` returns its progress.
     Running,
     /// The rows are in the table, or a dry run has ended.
     Done,

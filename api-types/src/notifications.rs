@@ -76,8 +76,8 @@ pub struct NotificationChannel {
     pub settings: ChannelSettings,
     /// When a notification or a test was last delivered. Null if none has been delivered.
     pub last_sent_at: Option<DateTime<Utc>>,
-    /// Why the newest attempt or test failed, with a line for each e-mail address that failed. Null if it succeeded, or
-    /// if the settings were changed since.
+    /// Why the channel does not work: the error of the newest attempt or test, or a line for each e-mail address whose
+    /// newest attempt failed. Null if there is none, or if the settings were changed since.
     pub last_error: Option<String>,
     /// When the channel was created.
     pub created_at: DateTime<Utc>,

@@ -22,7 +22,7 @@ pub struct Overview {
     pub facts: OverviewFacts,
     /// What needs attention, in the order of `AttentionKind`. Empty if nothing does.
     pub attention: Vec<Attention>,
-    /// Parts of `facts` and `attention` that could not be determined, in words. Empty if none.
+    /// Messages about parts of `facts` and `attention` that could not be determined. Empty if there are none.
     pub problems: Vec<String>,
 }
 
@@ -96,7 +96,8 @@ pub struct Attention {
     /// Since when the problem exists. Null if unknown.
     #[serde(deserialize_with = "utc_time::deserialize_option")]
     pub since: Option<DateTime<Utc>>,
-    /// How often it happened, or how many objects it concerns.
+    /// For `jobFailing`, the number of failed runs; for `jobBehind` and `jobSkipping`, the number of skipped runs among
+    /// the last ten; for `migrations`, the number of migrations. Otherwise 1.
     pub count: i64,
     /// Id of the project that it concerns. Null if it concerns none.
     pub project_id: Option<String>,
@@ -109,12 +110,30 @@ pub struct Attention {
     pub title: Option<String>,
     /// Id of the run with the details. Null if there is none.
     pub run_id: Option<String>,
-    /// What is wrong, in one sentence.
+    /// What is wrong, in one or more sentences.
     pub message: String,
     /// Why, for example the error of the last run. The message usually contains it. Null if there is nothing to add.
     pub reason: Option<String>,
+    /// What is missing. Empty unless `kind` is `backupOverdue` or `failuresUnheard`; for `backupOverdue`, also empty if
+    /// the job and a backup exist.
+    pub missing: Vec<MissingPart>,
     /// Whether the item may be hidden for a while.
     pub can_snooze: bool,
+}
+
+/// Something that should exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum MissingPart {
+    /// An enabled job that backs up the database.
+    BackupJob,
+    /// A good backup of the database.
+    GoodBackup,
+    /// An enabled notification channel that subscribes to `runFailed`.
+    RunFailedChannel,
+    /// An enabled notification channel that subscribes to `backupFailed`.
+    BackupFailedChannel,
 }
 
 /// The urgency of an item.
@@ -147,7 +166,7 @@ pub enum AttentionKind {
     StoreUnreachable,
     /// The disk is nearly full.
     DiskLow,
-    /// A database has no recent or no verified backup, or no job backs it up.
+    /// A database has no recent backup, none of its backups was verified for 30 days, or no job backs it up.
     BackupOverdue,
     /// A run of a job failed, and none has succeeded since.
     JobFailing,
@@ -165,7 +184,8 @@ pub enum AttentionKind {
     PluginRejected,
     /// Publishable keys may write to a table without row-level security.
     TableOpen,
-    /// The newest attempt of a notification channel to deliver failed.
+    /// The newest delivery attempt or test of a notification channel failed, or the newest attempt for one of its
+    /// e-mail addresses.
     ChannelFailing,
     /// No enabled notification channel subscribes to `runFailed`, or none to `backupFailed`.
     FailuresUnheard,
@@ -175,7 +195,7 @@ pub enum AttentionKind {
     ProjectStuck,
     /// A project was not deleted, because its final backup failed.
     DeleteProblem,
-    /// Nearly all connections to databases of projects are in use.
+    /// More than 80 % of the allowed connections to databases of projects are open.
     ConnectionsHigh,
 }
 

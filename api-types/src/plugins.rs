@@ -14,7 +14,7 @@ use crate::{projects::RunCount, text_enum::text_enum};
 pub enum PluginState {
     /// Loaded and ready to run.
     Active,
-    /// Waiting for the owner's approval.
+    /// Waiting for the owner's approval, or approved and being compiled (`compiling`).
     Pending,
     /// Cannot run; `reason` says why.
     Rejected,
@@ -124,7 +124,8 @@ pub struct Plugin {
     pub description: Option<String>,
     /// SHA-256 of the file, as 64 hexadecimal digits. Empty if the file is missing or can't be read.
     pub sha256: String,
-    /// Id of the key that signed the file. Null if there is no valid signature.
+    /// Id of the key that the signature names, even if the signature is not valid. Null if there is no signature that
+    /// can be read.
     pub key_id: Option<String>,
     /// Name of that key. Null if the key is unknown.
     pub key_name: Option<String>,
@@ -139,7 +140,8 @@ pub struct Plugin {
     /// Whether the owner can approve the plugin's current file, or change its grants. False if an approval can't let it
     /// run, for example because its key was revoked or its files are missing.
     pub approvable: bool,
-    /// Whether the plugin is approved and is being compiled. Its state is `pending` until then; it loads by itself.
+    /// Whether the plugin is approved and is being compiled. Meanwhile, its state is `pending`. It is loaded when the
+    /// compilation succeeds.
     pub compiling: bool,
     /// Interfaces that the component imports.
     pub imports: Vec<String>,

@@ -92,7 +92,7 @@ impl From<Explain> for ExplainValue {
     }
 }
 
-/// The response of `POST sql`.
+/// The response of `POST /admin/v1/projects/{project}/sql`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -32,7 +32,9 @@ pub struct ParsedStatement {
     /// Position after its last character, from 0. White space, comments and the semicolon after the statement are not
     /// part of it.
     pub end: u32,
-    /// The command, for example `SELECT`, `INSERT` or `CREATE TABLE`. Empty if there is an `error`.
+    /// The command, for example `SELECT`, `INSERT` or `CREATE TABLE`. Empty if there is an `error`, and for refused
+    /// statements that are longer than 128 KiB or nested very deeply, except queries, `INSERT`, `UPDATE`, `DELETE` and
+    /// `MERGE`.
     pub command: String,
     /// Whether `EXPLAIN` supports it.
     pub explainable: bool,
@@ -40,9 +42,9 @@ pub struct ParsedStatement {
     pub read_only: bool,
     /// Whether it can run in a transaction with others. False for `VACUUM`, `CREATE INDEX CONCURRENTLY` and the like.
     pub in_transaction: bool,
-    /// Data and objects that it destroys, except those that an earlier statement of the same SQL created. What
-    /// `CASCADE` and functions remove in addition is not included. Empty for statements that are longer than 128 KiB or
-    /// nested very deeply.
+    /// Data and objects that it destroys, except tables, views, sequences, indexes, types and schemas that an earlier
+    /// statement of the same SQL created. What `CASCADE` and functions remove in addition is not included. Empty for
+    /// statements that are longer than 128 KiB or nested very deeply.
     pub destroys: Vec<Destroyed>,
     /// Why the SQL editor does not run it. Null if it does, or if there is an `error`.
     pub refused: Option<RefusedStatement>,

@@ -228,9 +228,9 @@ pub struct Session {
     pub expires_at: Option<DateTime<Utc>>,
     /// How the caller is authenticated.
     pub method: SignInMethod,
-    /// Where browsers sign out, for example `/cdn-cgi/access/logout`. Null if `DELETE session` signs out.
+    /// Where browsers sign out, for example `/cdn-cgi/access/logout`. Null if `DELETE /admin/v1/session` signs out.
     pub sign_out_url: Option<String>,
-    /// Id of the session in `GET sessions`. Null if the caller has none.
+    /// Id of the session in `GET /admin/v1/sessions`. Null if the caller has none.
     pub id: Option<String>,
 }
 

@@ -9,7 +9,8 @@ use serde::{Deserialize as _, Deserializer, de::Error as _};
 /// Deserializes a time.
 ///
 /// # Errors
-/// Fails if the value is not a string with a time in RFC 3339 format with time zone `Z` and at most nine decimals.
+/// Fails if the value does not look like `2026-11-28T19:10:57.123Z`: the time zone must be `Z`, the seconds may have at
+/// most nine decimals, and leap seconds are rejected. The number of digits of the other parts is not checked.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
     parse(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom(NOT_A_TIME))
 }

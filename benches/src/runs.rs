@@ -23,7 +23,7 @@ pub async fn measure(platform: &Platform, path: &str, request: &Value) -> Result
         match run["status"].as_str() {
             Some("queued" | "running") => {}
             Some("success") => {
-                let end = run["finishedAt"].as_str().context("the run has no end")?;
+                let end = run["finishedAt"].as_str().context("the run has no `finishedAt`")?;
                 let elapsed = end.parse::<DateTime<Utc>>()? - begin;
                 return Ok((started, elapsed.to_std().context("the clock was set back")?));
             }

@@ -172,6 +172,18 @@ test("policies are created, changed and deleted in dialogs that show their SQL",
   assert.deepEqual(await saved(), []);
 });
 
+test("buttons of the form of a policy fill the footer on a phone", async (t) => {
+  const project = await createProject("access", ["create table notes (id int primary key)"]);
+  const page = await openAccess(t, project, "notes", { narrow: true });
+  await button(page, "New policy").click();
+  const dialog = page.getByRole("dialog", { name: "New policy" });
+  const box = (locator) => locator.boundingBox();
+  const name = await box(dialog.getByRole("textbox", { name: "Name", exact: true }));
+  const [cancel, create] = [await box(button(dialog, "Cancel")), await box(button(dialog, "Create policy"))];
+  assert.equal(cancel.x, name.x);
+  assert.equal(create.x + create.width, name.x + name.width);
+});
+
 test("a policy that was typed but not saved is kept until it is cancelled", async (t) => {
   const project = await createProject("access", ["create table books (id int primary key)"]);
   const page = await openAccess(t, project, "books", { narrow: true });

@@ -159,7 +159,8 @@ test("pages of backups say that nobody is notified of failures", async (t) => {
   const page = await openPage(t);
   const item = {
     id: "failuresUnheard", kind: "failuresUnheard", severity: "warning", since: null, count: 1, projectId: null,
-    projectName: null, target: null, title: null, runId: null, message: "Nobody hears.", reason: null, canSnooze: true,
+    projectName: null, target: null, title: null, runId: null, message: "Nobody hears.", reason: null,
+    missing: ["runFailedChannel", "backupFailedChannel"], canSnooze: true,
   };
   await page.route("**/admin/v1/overview", async (route) => {
     const overview = await (await route.fetch()).json();

@@ -29,6 +29,7 @@ const failingJob = (project) => ({
   runId: "0199c1de-0000-7000-8000-000000000001",
   message: "Nightly backup failed 3 times.",
   reason: "The store is full.",
+  missing: [],
   canSnooze: true,
 });
 
@@ -85,6 +86,7 @@ test("items have actions that lead to the page where the problem can be fixed", 
     kind: "backupOverdue",
     target: `project:${project.id}`,
     reason: "No enabled job backs it up.",
+    missing: ["backupJob"],
   };
   const overview = await overviewWith({ attention: [...attention, unprotected] });
   await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: overview }));

@@ -40,6 +40,55 @@ test("tree shows the schema, and Enter inserts a name", async (t) => {
   await shown(item(page, "authors"));
 });
 
+test("Space on a column does nothing", async (t) => {
+  const project = await withSchema();
+  const page = await openSql(t, project);
+  const requests = [];
+  page.on("request", (request) => requests.push(request.url()));
+  await item(page, "authors").click();
+  await item(page, "name").focus();
+  await page.keyboard.press("Space");
+  await item(page, "My Books").click();
+  await eventually(async () => /refers to/.test(await item(page, "author_id").getAttribute("title")), "the keys");
+  assert.deepEqual(requests.filter((url) => url.includes("authors.name")), []);
+});
+
+test("filter of the tree keeps matches open, also from the keyboard", async (t) => {
+  const project = await withSchema();
+  const page = await openSql(t, project);
+  const filter = page.getByRole("searchbox", { name: "Find in schema" });
+  const focused = (name) =>
+    eventually(
+      () => page.evaluate((name) => document.activeElement.getAttribute("aria-label") === name, name),
+      `the focus on ${name}`,
+    );
+  await filter.fill("author_id");
+  await shown(item(page, "author_id"));
+  await hidden(item(page, "authors"));
+  await eventually(async () => /refers to/.test(await item(page, "author_id").getAttribute("title")), "the keys");
+  await item(page, "author_id").focus();
+  await page.keyboard.press("ArrowLeft");
+  await focused("My Books");
+  await page.keyboard.press("ArrowLeft");
+  await focused("public");
+  await item(page, "public").click();
+  await item(page, "My Books").click();
+  await shown(item(page, "author_id"));
+  await filter.fill("");
+  await shown(item(page, "authors"));
+  assert.equal(await item(page, "My Books").getAttribute("aria-expanded"), "false");
+});
+
+test("note above the tree says that public is empty", async (t) => {
+  const project = await createProject("bare");
+  const page = await openSql(t, project.id);
+  const note = page.getByText("The schema public is empty.");
+  await shown(note);
+  await run(page, "create table first (id int8)");
+  await shown(item(page, "first"));
+  await hidden(note);
+});
+
 test("created table is in the tree and on the page of tables at once", async (t) => {
   const project = await withSchema();
   const page = await openSql(t, project);

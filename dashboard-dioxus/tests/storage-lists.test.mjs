@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import { admin, createProject, hidden, openPage, shown, url } from "./support.mjs";
 
-test("an empty page before the end of the list is followed", async (t) => {
+test("objects are shown although the first page of the list is empty", async (t) => {
   const { id } = await createProject("storage lists");
   const bucket = `/projects/${id}/buckets/uploads`;
   const upload = { path: "a.txt", contentType: "text/plain", size: 1 };

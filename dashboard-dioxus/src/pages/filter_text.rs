@@ -9,7 +9,7 @@ use crate::address;
 pub(super) fn use_filter_text() -> Signal<String> {
     let in_address = address::use_parameter("q").unwrap_or_default();
     let mut text = use_signal(|| in_address.clone());
-    // The last text that both have had.
+    // The last text that was both in the field and in the address.
     let mut shared = use_signal(|| in_address.clone());
     use_effect(use_reactive!(|in_address| {
         if *shared.peek() != in_address {

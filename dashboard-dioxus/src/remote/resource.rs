@@ -18,13 +18,13 @@ thread_local! {
 /// The failures to read shown values again, oldest first, each with the number of its reader.
 static OUTDATED: GlobalSignal<Vec<(u64, Failure)>> = Signal::global(Vec::new);
 
-/// Returns why a shown value could not be read again, and subscribes the component to changes. `None` if all shown
-/// values are up to date.
+/// Returns the last failure to read a shown value again, and subscribes the component to changes. Leaves out the end of
+/// the session and a lost connection, which the page reports elsewhere.
 pub fn outdated() -> Option<Failure> {
     OUTDATED.read().last().map(|(_, failure)| failure.clone())
 }
 
-/// Returns whether the value of a reader is known to be out of date.
+/// Returns whether a failure to read the value of a reader again is recorded.
 fn is_noted(reader: u64) -> bool {
     OUTDATED.peek().iter().any(|(noted, _)| *noted == reader)
 }
@@ -209,7 +209,7 @@ fn set_if_changed(text: &mut Signal<RemoteState<Rc<str>>>, next: RemoteState<Rc<
 }
 
 fn set_stale(stale: &mut Signal<Option<Failure>>, reader: u64, failure: Option<Failure>) {
-    // A dialog reports the end of the session, and another bar a lost connection.
+    // The sign-in dialog reports the end of the session, and a bar of its own a lost connection (`frame/notices.rs`).
     let is_reported_elsewhere = |failure: &Failure| matches!(failure, Failure::SignedOut | Failure::Unreachable);
     note_outdated(reader, failure.clone().filter(|failure| !is_reported_elsewhere(failure)));
     if *stale.peek() != failure {

@@ -1,4 +1,4 @@
-//! Temporary files for bytes that arrive before it is known what they become.
+//! Temporary files for the files of browser forms, which arrive before `s3s` has finished its checks of the form.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -17,7 +17,8 @@ use super::state::Store;
 /// Bytes read from disk at once.
 const CHUNK_BYTES: u64 = 256 * 1024;
 
-/// A temporary file. The first write creates it. It is removed when the last clone is dropped.
+/// A temporary file. The first write creates it. It is removed when the last clone and the last
+/// stream of it are dropped.
 #[derive(Clone)]
 pub(crate) struct Spool {
     shared: Arc<Shared>,
@@ -60,7 +61,8 @@ impl Spool {
     /// Appends bytes.
     ///
     /// # Errors
-    /// The error is only a note for the caller, which must stop. [`Spool::take_failure`] returns the cause.
+    /// Fails if the bytes can't be written. The caller must then stop. The error does not contain the cause:
+    /// [`Spool::take_failure`] returns it.
     pub(crate) async fn write(&self, bytes: Bytes) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let written = tokio::task::spawn_blocking(move || shared.append(&bytes)).await;

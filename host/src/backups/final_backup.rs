@@ -4,6 +4,8 @@
 //! project. If that node crashes, the sweep of any node deletes it. Both may try at the same time. The project's lock
 //! lets only one proceed.
 
+use std::collections::HashSet;
+
 use api_types::{AuditResult, RunStatus};
 use serde_json::json;
 use uuid::Uuid;
@@ -41,12 +43,19 @@ impl BackupsState {
     /// # Errors
     /// Fails if the platform database, the object store or Postgres is unavailable. The call can then be repeated.
     pub async fn finish_deletions(&self, projects: &ProjectsState) -> anyhow::Result<()> {
-        let waiting = queries::waiting_deletions(&self.platform).await?;
-        if waiting.iter().any(|project| project.status == Some(RunStatus::Success)) {
-            // A backup whose dump is gone doesn't count. If the object store is unavailable, nothing is deleted.
+        let mut waiting = queries::waiting_deletions(&self.platform).await?;
+        waiting.retain(|project| !matches!(project.status, Some(RunStatus::Queued | RunStatus::Running)));
+        if waiting.iter().any(needs_backup) {
+            // A backup whose dump is gone doesn't count. If the object store is unavailable, no project is deleted.
             self.catalogue.sync_with_storage().await?;
         }
+        let ended: HashSet<Uuid> = waiting.into_iter().map(|project| project.run).collect();
+        // If a run ended during the synchronization, its dump was possibly not looked for. The node that sees its end, or
+        // the next sweep, continues that deletion.
         for project in queries::waiting_deletions(&self.platform).await? {
+            if !ended.contains(&project.run) {
+                continue;
+            }
             let (id, run) = (&project.id, project.run);
             let mut entry = NewAuditEntry::new("system", "project.delete");
             entry.project_id = Some(id.clone());
@@ -80,9 +89,17 @@ impl BackupsState {
                     tracing::warn!(cause, "a project could not be deleted; the next sweep retries");
                 }
             }
-            Err(error) => tracing::warn!(%error, "deletions that wait for a backup could not be read"),
+            Err(error) => tracing::warn!(
+                %error, %run, "could not check whether a run was a final backup; if so, the next sweep continues the \
+                    deletion"
+            ),
         }
     }
+}
+
+/// Returns whether a project is deleted if its backup is in the catalogue.
+fn needs_backup(project: &queries::WaitingDeletion) -> bool {
+    matches!(project.status, Some(RunStatus::Success) | None)
 }
 
 fn decide(project: &queries::WaitingDeletion) -> Decision {
@@ -92,6 +109,7 @@ fn decide(project: &queries::WaitingDeletion) -> Decision {
     };
     match project.status {
         Some(RunStatus::Queued | RunStatus::Running) => Decision::Wait,
+        // A run without a status was removed from the history.
         Some(RunStatus::Success) | None if project.backed_up => Decision::Delete,
         Some(RunStatus::Success) | None => keep("is missing in the object store, or its verification failed"),
         Some(RunStatus::Cancelled) => keep("was cancelled"),

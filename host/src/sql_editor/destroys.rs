@@ -11,30 +11,148 @@ use super::{
     syntax_tree::{SyntaxTree, kind_of, names},
 };
 
-/// Schema and name of an object.
+/// Schema and name of an object. The schema is `None` if the statement does not name it.
 type QualifiedName = (Option<String>, String);
 
-/// The objects that a script has created so far. Destroying these needs no confirmation.
+/// The schema of temporary objects. Postgres searches it first if a name has no schema.
+const TEMPORARY: &str = "pg_temp";
+
+/// Objects of the same class and schema have different names. Functions have no class, because several can have the
+/// same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum ObjectClass {
+    /// A table, view, sequence or index.
+    Relation,
+    /// A type or domain.
+    Type,
+    Schema,
+}
+
+impl ObjectClass {
+    /// Returns the class of a [`Destroyed::kind`].
+    fn of(kind: &str) -> Option<Self> {
+        match kind {
+            "table" | "view" | "materialized view" | "foreign table" | "sequence" | "index" => Some(Self::Relation),
+            "type" | "domain" => Some(Self::Type),
+            "schema" => Some(Self::Schema),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct CreatedObject {
+    class: ObjectClass,
+    schema: String,
+    name: String,
+}
+
+/// The tables, views, sequences, indexes, types and schemas that a script has created so far. Destroying these needs no
+/// confirmation.
 #[derive(Debug, Default)]
-pub(super) struct CreatedObjects(HashSet<QualifiedName>);
+pub(super) struct CreatedObjects {
+    objects: HashSet<CreatedObject>,
+    /// Whether the script has set the search path. A name without a schema can then be in any schema.
+    is_search_path_set: bool,
+}
 
 impl CreatedObjects {
     /// Returns the data and objects that a statement destroys, except objects created before it. Then adds the objects
     /// that it creates.
     pub(super) fn destroyed_by(&mut self, tree: &SyntaxTree) -> Vec<Destroyed> {
         let mut found = destroyed(tree);
-        found.retain(|destroyed| !self.0.contains(&qualified(destroyed.schema.clone(), destroyed.name.clone())));
-        if let Some((kind, node)) = tree.statement()
-            && let Some(name) = created(kind, node)
-        {
-            self.0.insert(name);
+        found.retain(|destroyed| match self.created_before(destroyed) {
+            Some(object) => {
+                // After this, the name can refer to an object that existed before the script.
+                if destroyed.action == DestroyAction::Drop {
+                    self.objects.remove(&object);
+                }
+                false
+            }
+            None => true,
+        });
+        if let Some((kind, node)) = tree.statement() {
+            self.is_search_path_set |= kind == "VariableSetStmt" && node["name"] == "search_path";
+            self.forget_renamed(kind, node);
+            let created = self.created(kind, node);
+            self.objects.extend(created);
         }
         found
     }
-}
 
-fn qualified(schema: Option<String>, name: String) -> QualifiedName {
-    (schema.filter(|schema| schema != "public"), name)
+    /// Removes a relation that gets another name or schema, because another object can then get its name.
+    fn forget_renamed(&mut self, kind: &str, node: &Value) {
+        // This field is the name of a renamed column or constraint.
+        let is_part = node["subname"].as_str().is_some_and(|part| !part.is_empty());
+        if matches!(kind, "RenameStmt" | "AlterObjectSchemaStmt")
+            && !is_part
+            && let Some((schema, name)) = relation_name(&node["relation"])
+            && let Some(object) = self.find(ObjectClass::Relation, schema.as_deref(), &name)
+        {
+            self.objects.remove(&object);
+        }
+    }
+
+    fn created_before(&self, destroyed: &Destroyed) -> Option<CreatedObject> {
+        self.find(ObjectClass::of(&destroyed.kind)?, destroyed.schema.as_deref(), &destroyed.name)
+    }
+
+    /// Returns the created object that a name refers to.
+    fn find(&self, class: ObjectClass, schema: Option<&str>, name: &str) -> Option<CreatedObject> {
+        let schemas = match schema {
+            Some(schema) => vec![schema],
+            None if self.is_search_path_set => Vec::new(),
+            None => vec![TEMPORARY, "public"],
+        };
+        schemas
+            .into_iter()
+            .map(|schema| CreatedObject { class, schema: schema.to_owned(), name: name.to_owned() })
+            .find(|object| self.objects.contains(object))
+    }
+
+    /// Returns the object that a statement creates. Returns `None` if the object may already exist, as with
+    /// `IF NOT EXISTS`, or if its schema depends on a search path that the script has set.
+    fn created(&self, kind: &str, node: &Value) -> Option<CreatedObject> {
+        if node["if_not_exists"] == true || node["replace"] == true {
+            return None;
+        }
+        let relation = |relation: &Value| {
+            let (schema, name) = relation_name(relation)?;
+            let is_temporary = relation["relpersistence"] == "t";
+            Some((if is_temporary { Some(TEMPORARY.to_owned()) } else { schema }, name))
+        };
+        let listed = |field: &str| {
+            let parts = names(&node[field]);
+            let (name, before) = parts.split_last()?;
+            Some((before.last().map(|schema| (*schema).to_owned()), (*name).to_owned()))
+        };
+        let text = |field: &str| node[field].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let (class, (schema, name)) = match kind {
+            "CreateStmt" => (ObjectClass::Relation, relation(&node["relation"])?),
+            "CreateForeignTableStmt" => (ObjectClass::Relation, relation(&node["base_stmt"]["relation"])?),
+            "CreateTableAsStmt" => (ObjectClass::Relation, relation(&node["into"]["rel"])?),
+            "SelectStmt" => (ObjectClass::Relation, relation(&node["into_clause"]["rel"])?),
+            "ViewStmt" => (ObjectClass::Relation, relation(&node["view"])?),
+            "CreateSeqStmt" => (ObjectClass::Relation, relation(&node["sequence"])?),
+            "IndexStmt" => {
+                // An index is in the schema of its table.
+                let (schema, table) = relation_name(&node["relation"])?;
+                let table = self.find(ObjectClass::Relation, schema.as_deref(), &table);
+                (ObjectClass::Relation, (table.map(|table| table.schema).or(schema), text("idxname")?))
+            }
+            "CompositeTypeStmt" => (ObjectClass::Type, relation(&node["typevar"])?),
+            "CreateEnumStmt" | "CreateRangeStmt" => (ObjectClass::Type, listed("type_name")?),
+            "CreateDomainStmt" => (ObjectClass::Type, listed("domainname")?),
+            "CreateSchemaStmt" => (ObjectClass::Schema, (None, text("schemaname")?)),
+            _ => return None,
+        };
+        let schema = match schema {
+            Some(schema) => schema,
+            None if self.is_search_path_set => return None,
+            None => "public".to_owned(),
+        };
+        Some(CreatedObject { class, schema, name })
+    }
 }
 
 fn destroyed(tree: &SyntaxTree) -> Vec<Destroyed> {
@@ -119,36 +237,6 @@ pub(super) fn relation_name(relation: &Value) -> Option<QualifiedName> {
     let name = relation["relname"].as_str().filter(|name| !name.is_empty())?;
     let schema = relation["schemaname"].as_str().filter(|schema| !schema.is_empty());
     Some((schema.map(str::to_owned), name.to_owned()))
-}
-
-/// Returns the name of the object that a statement creates. Returns `None` if the object may already exist, as with
-/// `IF NOT EXISTS`.
-fn created(kind: &str, node: &Value) -> Option<QualifiedName> {
-    if node["if_not_exists"] == true || node["replace"] == true {
-        return None;
-    }
-    let relation = |field: &str| relation_name(&node[field]);
-    let listed = |field: &str| {
-        let parts = names(&node[field]);
-        let (name, before) = parts.split_last()?;
-        Some((before.last().map(|schema| (*schema).to_owned()), (*name).to_owned()))
-    };
-    let (schema, name) = match kind {
-        "CreateStmt" => relation("relation")?,
-        "CreateForeignTableStmt" => relation_name(&node["base_stmt"]["relation"])?,
-        "CreateTableAsStmt" => relation_name(&node["into"]["rel"])?,
-        "SelectStmt" => relation_name(&node["into_clause"]["rel"])?,
-        "ViewStmt" => relation("view")?,
-        "CreateSeqStmt" => relation("sequence")?,
-        "CompositeTypeStmt" => relation("typevar")?,
-        "CreateEnumStmt" | "CreateRangeStmt" => listed("type_name")?,
-        "CreateDomainStmt" => listed("domainname")?,
-        "CreateFunctionStmt" => listed("funcname")?,
-        "IndexStmt" => (None, node["idxname"].as_str()?.to_owned()),
-        "CreateSchemaStmt" => (None, node["schemaname"].as_str()?.to_owned()),
-        _ => return None,
-    };
-    Some(qualified(schema, name))
 }
 
 /// Returns kind and fields of the nodes of a list.

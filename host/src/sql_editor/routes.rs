@@ -169,7 +169,7 @@ fn check_request(request: &RunSql) -> ApiResult<()> {
     }
     if !(1..=MAX_TIMEOUT_MS).contains(&request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS)) {
         return Err(ApiError::invalid(format!("`timeoutMs` must be from 1 to {MAX_TIMEOUT_MS}."))
-            .with_hint("Start longer work with `POST sql/runs`."));
+            .with_hint("Start longer work with `POST /admin/v1/projects/{project}/sql/runs`."));
     }
     check_text(&request.sql)?;
     if request.script && request.explain != Explain::No {

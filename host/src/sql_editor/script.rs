@@ -141,7 +141,7 @@ pub(super) fn describe(sql: &str, permissions: Permissions) -> ParsedSql {
 pub(super) fn syntax_error(whole: &str, start: usize, statement: &str, rejection: Rejection) -> SyntaxError {
     let message = match rejection {
         Rejection::Syntax(message) => message,
-        // A tree that could not be decoded is not an error of the script. Other rejections were handled before.
+        // If another statement of the script has a syntax error, `split` can leave several statements together.
         other => other.into_api_error().message().to_owned(),
     };
     let position = error_position(statement, &message).map(|position| whole[..start + position].chars().count() + 1);

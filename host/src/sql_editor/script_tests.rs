@@ -96,6 +96,20 @@ fn refused_statements_have_a_reason() {
 }
 
 #[test]
+fn refused_statements_without_a_tree_have_no_syntax_error() {
+    let check = |sql: &str, command: &str, message: &str| {
+        let statements = parsed(sql);
+        let [statement] = statements.as_slice() else { panic!("{} statements", statements.len()) };
+        assert_eq!((statement.command.as_str(), &statement.error), (command, &None));
+        assert!(statement.refused.as_ref().unwrap().message.contains(message), "{:?}", statement.refused);
+    };
+    let text = "x".repeat(200_000);
+    check(&format!("select pg_sleep(1), '{text}'"), "SELECT", "the function pg_sleep()");
+    check(&format!("create view v as select '{text}' as text"), "", "that is this long");
+    check(&format!("select pg_sleep(1) + {}", vec!["1"; 500].join(" + ")), "SELECT", "the function pg_sleep()");
+}
+
+#[test]
 fn destroyed_objects_are_found_by_the_grammar() {
     let check = |sql: &str, expected: &[(DestroyAction, &str, &str)]| {
         let found: Vec<(DestroyAction, String, String)> = parsed(sql)
@@ -138,6 +152,55 @@ fn destroyed_objects_are_found_by_the_grammar() {
     check("create table if not exists x (a int); drop table x", &[(Drop, "table", "x")]);
     check("drop table x; create table x (a int); alter table x drop column a", &[(Drop, "table", "x")]);
     check("create schema s; drop schema s", &[]);
+    check("create type t as (a int); drop type t; create domain d as int; drop domain public.d", &[]);
+}
+
+#[test]
+fn only_the_created_object_is_destroyed_without_confirmation() {
+    let check = |sql: &str, expected: &[(&str, &str)]| {
+        let found: Vec<(String, String)> = parsed(sql)
+            .into_iter()
+            .flat_map(|statement| statement.destroys)
+            .map(|destroyed| {
+                let schema = destroyed.schema.map(|schema| format!("{schema}.")).unwrap_or_default();
+                (destroyed.kind, format!("{schema}{}", destroyed.name))
+            })
+            .collect();
+        let expected: Vec<(String, String)> =
+            expected.iter().map(|(kind, name)| ((*kind).to_owned(), (*name).to_owned())).collect();
+        assert_eq!(found, expected, "{sql}");
+    };
+    // Temporary objects hide others only from names without a schema, and only until they are dropped.
+    check("create temp table t (a int); drop table public.t", &[("table", "public.t")]);
+    check("create temp table t (a int); delete from public.t", &[("table", "public.t")]);
+    check("create temp table t as select 1; truncate public.t", &[("table", "public.t")]);
+    check("select 1 into temp t; truncate public.t", &[("table", "public.t")]);
+    check("create temp view v as select 1; drop view public.v", &[("view", "public.v")]);
+    check("create temp sequence s; drop sequence public.s", &[("sequence", "public.s")]);
+    check("create temp table t (a int); delete from t; drop table pg_temp.t", &[]);
+    check("create table pg_temp.t (a int); drop table t", &[]);
+    check("create temp table t (a int); drop table t; drop table t", &[("table", "t")]);
+    // Another object can get the name of a renamed or moved object.
+    check(
+        "create table a (i int); alter table a rename to b; alter table c rename to a; drop table a",
+        &[("table", "a")],
+    );
+    check("create table a (i int); alter table a set schema s; drop table a", &[("table", "a")]);
+    check("create table a (i int); alter table a rename column i to j; drop table a", &[]);
+    // Objects of another class can have the same name.
+    check("create function t() returns int language sql return 1; drop table t", &[("table", "t")]);
+    check("create schema t; drop table t", &[("table", "t")]);
+    check("create type t as enum ('a'); drop table t", &[("table", "t")]);
+    check("create table t (a int); drop schema t", &[("schema", "t")]);
+    check("create function f(a text) returns int language sql return 1; drop function f(int)", &[("function", "f")]);
+    // An index is in the schema of its table.
+    check("create index i on s.t (a); drop index i", &[("index", "i")]);
+    check("create index i on s.t (a); drop index s.i", &[]);
+    check("create temp table t (a int); create index i on t (a); drop index public.i", &[("index", "public.i")]);
+    // With another search path, a name without a schema can be in any schema.
+    check("set search_path = s; create table t (a int); drop table public.t", &[("table", "public.t")]);
+    check("create table t (a int); set search_path = s; drop table t", &[("table", "t")]);
+    check("create table s.t (a int); set search_path = s; drop table s.t", &[]);
 }
 
 #[test]

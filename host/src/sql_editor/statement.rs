@@ -18,7 +18,8 @@ const MAX_TREE_TEXT_BYTES: usize = 128 * 1024;
 /// A statement that may run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
-    /// Name of the command: `SELECT`, `CREATE TABLE`, ….
+    /// Name of the command: `SELECT`, `CREATE TABLE`, …. Empty if the statement is refused because it is too long or too
+    /// deep.
     pub(super) command: String,
     pub(super) fetch_mode: FetchMode,
     /// Whether `EXPLAIN` supports it.
@@ -159,21 +160,20 @@ fn selects_into(select: &Value) -> bool {
     !select["into_clause"].is_null() || (!select["larg"].is_null() && selects_into(&select["larg"]))
 }
 
-/// Classifies SQL whose tree is too large or too deep, by its tokens. Supports only queries, `INSERT`, `UPDATE`,
-/// `DELETE` and `MERGE`.
+/// Classifies SQL whose tree is too large or too deep, by its tokens. Refuses other statements than queries, `INSERT`,
+/// `UPDATE`, `DELETE` and `MERGE`.
 fn classify_tokens(sql: &str) -> Result<Analysis, Rejection> {
     let scanned = pg_query::scan(sql).map_err(|error| Rejection::Syntax(parser_message(&error)))?;
     let tokens: Vec<&ScanToken> =
         scanned.tokens.iter().filter(|token| !matches!(token.token(), Token::SqlComment | Token::CComment)).collect();
     let text = |token: &ScanToken| sql.get(token.start as usize..token.end as usize).unwrap_or_default();
-    for (index, token) in tokens.iter().enumerate() {
+    let rejected_call = tokens.iter().enumerate().find_map(|(index, token)| {
         let is_call = tokens.get(index + 1).is_some_and(|next| next.token() == Token::Ascii40);
         let name = text(token).trim_matches('"').to_ascii_lowercase();
         let is_name = token.token() == Token::Ident || token.keyword_kind() == KeywordKind::UnreservedKeyword;
-        if is_call && is_name && (restrictions::is_rejected_function(&name) || name == "set_config") {
-            return Err(restrictions::rejected_function(&name));
-        }
-    }
+        let is_rejected = is_call && is_name && (restrictions::is_rejected_function(&name) || name == "set_config");
+        is_rejected.then(|| restrictions::rejected_function(&name))
+    });
     let contains = |any_of: &[Token]| tokens.iter().any(|token| any_of.contains(&token.token()));
     let first = tokens.iter().map(|token| token.token()).find(|token| *token != Token::Ascii40);
     let (command, fetch_mode) = match first {
@@ -185,23 +185,27 @@ fn classify_tokens(sql: &str) -> Result<Analysis, Rejection> {
         Some(Token::Update) => ("UPDATE", FetchMode::Whole),
         Some(Token::DeleteP) => ("DELETE", FetchMode::Whole),
         Some(Token::Merge) => ("MERGE", FetchMode::Whole),
-        _ => {
-            return Err(Rejection::NotSupported {
-                what: "a statement of this kind that is this long or nested this deep".to_owned(),
-                instead: "Shorten it. Only queries, INSERT, UPDATE, DELETE and MERGE may be this long or deep.",
-            });
-        }
+        _ => ("", FetchMode::Whole),
     };
+    let is_supported = !command.is_empty();
+    let refusal = rejected_call.or_else(|| (!is_supported).then(too_long_or_deep));
     let statement = Statement {
         command: command.to_owned(),
         fetch_mode,
-        explainable: true,
+        explainable: is_supported,
         // `SELECT … FOR UPDATE` also uses a cursor, but locks rows.
         read_only: fetch_mode == FetchMode::Cursor && !contains(&[Token::For]),
         in_transaction: true,
         tables: Vec::new(),
     };
-    Ok(Analysis { statement, tree: None, refusal: None })
+    Ok(Analysis { statement, tree: None, refusal })
+}
+
+fn too_long_or_deep() -> Rejection {
+    Rejection::NotSupported {
+        what: "a statement of this kind that is this long or nested this deep".to_owned(),
+        instead: "Shorten it. Only queries, INSERT, UPDATE, DELETE and MERGE may be this long or deep.",
+    }
 }
 
 pub(super) fn is_blank(text: &str) -> bool {

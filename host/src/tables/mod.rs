@@ -1,8 +1,8 @@
 //! The owner's view of a project's tables, and their exposure to publishable keys and signed-in users.
 //!
 //! Exposure is stored only as grants in the project's database. [`listing`] reads tables and grants, [`exposure`]
-//! changes the grants. [`access`] computes the rows that each caller can reach, from grants and row-level security.
-//! [`detail`] reads one table with all its details and its [`definition`] as SQL.
+//! changes the grants. [`access`] determines from grants and row-level security which rows each caller can reach: all,
+//! none, or those that policies allow. [`detail`] reads one table with all its details and its [`definition`] as SQL.
 //!
 //! Deliberately absent: rows (`data`).
 

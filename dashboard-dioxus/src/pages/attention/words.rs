@@ -1,6 +1,6 @@
 //! Headlines, details, shapes and actions of the items that need attention.
 
-use api_types::{Attention, AttentionKind};
+use api_types::{Attention, AttentionKind, MissingPart};
 use chrono::{DateTime, Duration, Utc};
 
 use crate::{address, pages::backups::schedule_address, text, ui::Shape};
@@ -71,23 +71,21 @@ pub(super) fn acts(item: &Attention) -> Vec<Act> {
 
 /// Returns whether a backup is overdue because no job creates backups.
 fn has_no_job(item: &Attention) -> bool {
-    item.reason.as_deref().is_some_and(|reason| reason.starts_with("No "))
+    item.missing.contains(&MissingPart::BackupJob)
 }
 
-/// Returns the subject of the headline: the failures that no channel reports. They are read from the message.
+/// Returns the subject of the headline: the failures that no channel reports.
 fn unheard(item: &Attention) -> &'static str {
-    if item.message.ends_with(" a run fails.") {
-        "Failed runs"
-    } else if item.message.ends_with(" a backup fails.") {
-        "Failed backups"
-    } else {
-        "Failed runs and backups"
+    match item.missing.as_slice() {
+        [MissingPart::RunFailedChannel] => "Failed runs",
+        [MissingPart::BackupFailedChannel] => "Failed backups",
+        _ => "Failed runs and backups",
     }
 }
 
 /// Returns whether an item says that no channel reports failed backups.
 pub(in crate::pages) fn is_of_unheard_backups(item: &Attention) -> bool {
-    item.kind == AttentionKind::FailuresUnheard && unheard(item) != "Failed runs"
+    item.missing.contains(&MissingPart::BackupFailedChannel)
 }
 
 /// Returns the shape in front of an item. Critical items have the shape of a failure instead.
@@ -145,9 +143,8 @@ pub(super) fn detail(item: &Attention, now: DateTime<Utc>) -> String {
 
 /// Returns the sentences about a database that no job backs up. Its last backup is overdue after a day.
 fn without_job(item: &Attention, now: DateTime<Utc>) -> String {
-    let never = item.reason.as_deref().is_some_and(|reason| reason.ends_with("no good backup."));
     let last = match item.since {
-        _ if never => "It has no backup yet. ".to_owned(),
+        _ if item.missing.contains(&MissingPart::GoodBackup) => "It has no backup yet. ".to_owned(),
         Some(at) if now - at >= MAX_AGE_WITHOUT_JOB => {
             format!("Its backup is overdue: the last one was made {}. ", text::age(at, now))
         }
@@ -177,8 +174,13 @@ mod tests {
             run_id: Some("r".to_owned()),
             message: "The disk is nearly full.".to_owned(),
             reason: reason.map(str::to_owned),
+            missing: Vec::new(),
             can_snooze: true,
         }
+    }
+
+    fn overdue_backup(missing: &[MissingPart]) -> Attention {
+        Attention { missing: missing.to_vec(), ..item(AttentionKind::BackupOverdue, 1, Some("No enabled job.")) }
     }
 
     #[test]
@@ -187,7 +189,8 @@ mod tests {
         for (item, expected) in [
             (item(AttentionKind::JobFailing, 1, Some("full")), "Nightly failed"),
             (item(AttentionKind::JobFailing, 3, Some("full")), "Nightly failed 3 times"),
-            (item(AttentionKind::BackupOverdue, 1, Some("No enabled job backs it up.")), "No job backs up Nightly"),
+            (overdue_backup(&[MissingPart::BackupJob]), "No job backs up Nightly"),
+            (overdue_backup(&[MissingPart::GoodBackup]), "Backup of Nightly is overdue"),
             (
                 item(AttentionKind::BackupOverdue, 1, Some("Its last good backup is old.")),
                 "Backup of Nightly is overdue",
@@ -195,7 +198,7 @@ mod tests {
         ] {
             assert_eq!(headline(&item, now), expected);
         }
-        let unprotected = item(AttentionKind::BackupOverdue, 1, Some("No enabled job backs it up."));
+        let unprotected = overdue_backup(&[MissingPart::BackupJob]);
         let made = |ago| Attention { since: Some(now - ago), ..unprotected.clone() };
         let by_hand = "Backups are created only when you start them.";
         assert_eq!(detail(&unprotected, now), by_hand);
@@ -204,8 +207,8 @@ mod tests {
             detail(&made(Duration::days(3)), now),
             format!("Its backup is overdue: the last one was made 3 days ago. {by_hand}")
         );
-        let never = "No enabled job backs it up, and it has no good backup.";
-        let never = Attention { since: Some(now), ..item(AttentionKind::BackupOverdue, 1, Some(never)) };
+        let never = overdue_backup(&[MissingPart::BackupJob, MissingPart::GoodBackup]);
+        let never = Attention { since: Some(now), ..never };
         assert_eq!(headline(&never, now), "No job backs up Nightly");
         assert_eq!(detail(&never, now), format!("It has no backup yet. {by_hand}"));
         assert_eq!(detail(&item(AttentionKind::DiskLow, 1, None), now), "The disk is nearly full.");
@@ -214,16 +217,15 @@ mod tests {
     #[test]
     fn failures_without_a_channel_are_named() {
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap_or_default();
-        for (what, expected, is_of_backups) in [
-            ("a run fails", "Failed runs are reported to nobody", false),
-            ("a backup fails", "Failed backups are reported to nobody", true),
-            ("a run or backup fails", "Failed runs and backups are reported to nobody", true),
-        ] {
-            let message = format!("No notification channel reports when {what}.");
-            let item = Attention { message, ..item(AttentionKind::FailuresUnheard, 1, None) };
+        let check = |missing: &[MissingPart], expected: &str, is_of_backups: bool| {
+            let item = Attention { missing: missing.to_vec(), ..item(AttentionKind::FailuresUnheard, 1, None) };
             assert_eq!(headline(&item, now), expected);
             assert_eq!(is_of_unheard_backups(&item), is_of_backups);
-        }
+        };
+        let (runs, backups) = (MissingPart::RunFailedChannel, MissingPart::BackupFailedChannel);
+        check(&[runs], "Failed runs are reported to nobody", false);
+        check(&[backups], "Failed backups are reported to nobody", true);
+        check(&[runs, backups], "Failed runs and backups are reported to nobody", true);
     }
 
     #[test]

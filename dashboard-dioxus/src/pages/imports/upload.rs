@@ -8,7 +8,7 @@ use web_sys::File;
 
 use super::draft::{self, Draft};
 use crate::{
-    pages::storage::upload::{Sending, Stop, ask_before_closing, send_file},
+    pages::storage::upload::{Stop, UploadKind, ask_before_closing, send_file},
     remote::{self, Failure, Method},
 };
 
@@ -145,7 +145,7 @@ fn change(import: &str, change: impl FnOnce(&mut Upload)) {
 
 fn update_closing_warning() {
     let is_sending = UPLOADS.peek().iter().any(|upload| upload.problem.is_none());
-    ask_before_closing(Sending::Imports, is_sending);
+    ask_before_closing(UploadKind::Imports, is_sending);
 }
 
 fn send(upload: Upload) {

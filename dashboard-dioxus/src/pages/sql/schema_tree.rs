@@ -1,6 +1,6 @@
 //! The tree of schemas, tables, columns, functions and enums. Enter inserts the name into the text.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
 use gloo_timers::future::TimeoutFuture;
@@ -9,7 +9,7 @@ use web_sys::HtmlElement;
 
 use super::{
     editor,
-    schema_items::{Facts, items_of},
+    schema_items::{self, Facts, Item, is_public_empty, items_of},
     workspace::Workspace,
 };
 use crate::{
@@ -79,34 +79,32 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
         }
         _ => Vec::new(),
     });
-    // The keys of a table are read when its columns are shown.
+    // The lines that are rendered, of `count` lines.
+    let rendered = move |count: usize| -> Range<usize> {
+        let view_height = element.read().as_ref().map_or(600, |tree| tree.client_height());
+        let start = first().min(count.saturating_sub(1));
+        start..(start + (f64::from(view_height) / ROW_HEIGHT) as usize + 2 * OVERSCAN).min(count)
+    };
+    // The keys of a table are read when its columns are shown. A filter can open many tables at once.
     use_effect(move || {
-        for table in open.read().iter().filter_map(|path| path.strip_prefix("t:public.")) {
-            workspace.need_detail(table);
+        let tables: HashSet<String> = {
+            let items = items.read();
+            items[rendered(items.len())].iter().filter_map(|item| item.needed_table.clone()).collect()
+        };
+        for table in tables {
+            workspace.need_detail(&table);
         }
     });
+    let is_empty = filter.read().trim().is_empty()
+        && matches!(&*workspace.schema.read(), Some(Ok(schema)) if is_public_empty(schema));
     let all = items.read();
     if all.is_empty() {
-        let text = if filter.read().trim().is_empty() {
-            "The schema is empty. What you create appears here at once."
-        } else {
-            "No name matches."
-        };
-        return rsx! { p { class: "sql-side-note", "{text}" } };
+        return rsx! { p { class: "sql-side-note", "No name matches." } };
     }
-    let view_height = element.read().as_ref().map_or(600, |tree| tree.client_height());
-    let start = first().min(all.len().saturating_sub(1));
-    let end = (start + (f64::from(view_height) / ROW_HEIGHT) as usize + 2 * OVERSCAN).min(all.len());
+    let Range { start, end } = rendered(all.len());
     let position = all.iter().position(|item| item.path == *current.read()).unwrap_or_default();
     let stop = if (start..end).contains(&position) { position } else { start };
-    let mut toggle = move |path: &str, to: Option<bool>| {
-        let mut open = open.write();
-        let is_open = open.contains(path);
-        match to.unwrap_or(!is_open) {
-            true => open.insert(path.to_owned()),
-            false => open.remove(path),
-        };
-    };
+    let mut toggle = move |item: &Item| schema_items::toggle(&mut open.write(), item);
     let mut go = move |index: usize| {
         let Some(path) = items.peek().get(index).map(|item| item.path.clone()) else { return };
         current.set(path);
@@ -140,9 +138,9 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
             Key::ArrowUp => go(stop.saturating_sub(1)),
             Key::Home => go(0),
             Key::End => go(count - 1),
-            Key::ArrowRight if item.is_open == Some(false) => toggle(&item.path, Some(true)),
+            Key::ArrowRight if item.is_open == Some(false) => toggle(&item),
             Key::ArrowRight => go((stop + 1).min(count - 1)),
-            Key::ArrowLeft if item.is_open == Some(true) => toggle(&item.path, Some(false)),
+            Key::ArrowLeft if item.can_close() => toggle(&item),
             Key::ArrowLeft => {
                 let parent = items.peek().iter().take(stop).rposition(|other| other.level < item.level);
                 if let Some(parent) = parent {
@@ -151,14 +149,17 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
             }
             Key::Enter => match &item.insert {
                 Some(name) => editor::insert(workspace, name),
-                None => toggle(&item.path, None),
+                None => toggle(&item),
             },
-            Key::Character(key) if key == " " => toggle(&item.path, None),
+            Key::Character(key) if key == " " => toggle(&item),
             _ => return,
         }
         event.prevent_default();
     };
     rsx! {
+        if is_empty {
+            p { class: "sql-side-note", "The schema public is empty. What you create appears here." }
+        }
         ul {
             class: "rows label sql-tree",
             role: "tree",
@@ -193,9 +194,7 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
                         let item = item.clone();
                         move |_| {
                             current.set(item.path.clone());
-                            if item.is_open.is_some() {
-                                toggle(&item.path, None);
-                            }
+                            toggle(&item);
                         }
                     },
                     ondoubleclick: {

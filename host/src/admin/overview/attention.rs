@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use api_types::{
-    Attention, AttentionKind, Migration, MigrationState, NotificationEvent, OverviewFacts, Plugin, PluginState,
-    ProjectState, Protection, Severity,
+    Attention, AttentionKind, Migration, MigrationState, MissingPart, NotificationEvent, OverviewFacts, Plugin,
+    PluginState, ProjectState, Protection, Severity,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -39,6 +39,7 @@ fn item(kind: AttentionKind, severity: Severity, target: Option<&str>, message: 
         run_id: None,
         message,
         reason: None,
+        missing: Vec::new(),
         can_snooze: true,
     }
 }
@@ -85,6 +86,10 @@ pub(super) fn of_backups(protection: &[Protection]) -> Vec<Attention> {
             (None, None) => "No enabled job backs it up, and it has no good backup.",
             _ => problem,
         };
+        let missing = [
+            target.job.is_none().then_some(MissingPart::BackupJob),
+            target.last_good.is_none().then_some(MissingPart::GoodBackup),
+        ];
         let name = match &target.title {
             Some(name) => format!("The database of {name}"),
             None => "The platform database".to_owned(),
@@ -95,6 +100,7 @@ pub(super) fn of_backups(protection: &[Protection]) -> Vec<Attention> {
             project_name: target.title.clone(),
             title: target.title.clone(),
             reason: Some(problem.to_owned()),
+            missing: missing.into_iter().flatten().collect(),
             can_snooze: false,
             ..item(
                 AttentionKind::BackupOverdue,
@@ -211,14 +217,21 @@ pub(super) fn of_channels(channels: &[ChannelHealth]) -> Vec<Attention> {
         })
         .collect();
     let is_subscribed = |event| enabled().any(|channel| channel.events.contains(&event));
-    let unheard = match (is_subscribed(NotificationEvent::RunFailed), is_subscribed(NotificationEvent::BackupFailed)) {
-        (true, true) => return items,
-        (false, true) => "a run fails",
-        (true, false) => "a backup fails",
-        (false, false) => "a run or backup fails",
+    let mut missing = Vec::new();
+    if !is_subscribed(NotificationEvent::RunFailed) {
+        missing.push(MissingPart::RunFailedChannel);
+    }
+    if !is_subscribed(NotificationEvent::BackupFailed) {
+        missing.push(MissingPart::BackupFailedChannel);
+    }
+    let unheard = match missing.as_slice() {
+        [] => return items,
+        [MissingPart::RunFailedChannel] => "a run fails",
+        [MissingPart::BackupFailedChannel] => "a backup fails",
+        _ => "a run or backup fails",
     };
     let message = format!("No notification channel reports when {unheard}.");
-    items.push(item(AttentionKind::FailuresUnheard, Severity::Info, None, message));
+    items.push(Attention { missing, ..item(AttentionKind::FailuresUnheard, Severity::Info, None, message) });
     items
 }
 
@@ -294,16 +307,21 @@ mod tests {
 
     #[test]
     fn failures_are_unheard_unless_enabled_channels_report_runs_and_backups() {
+        use MissingPart::{BackupFailedChannel, RunFailedChannel};
         use NotificationEvent::{BackupFailed, RunFailed};
-        let check = |channels: &[ChannelHealth], expected: &[AttentionKind]| {
-            let kinds: Vec<_> = of_channels(channels).into_iter().map(|item| item.kind).collect();
+        let check = |channels: &[ChannelHealth], expected: &[AttentionKind], missing: &[MissingPart]| {
+            let items = of_channels(channels);
+            let kinds: Vec<_> = items.iter().map(|item| item.kind).collect();
             assert_eq!(kinds, expected, "{channels:?}");
+            assert_eq!(items.into_iter().flat_map(|item| item.missing).collect::<Vec<_>>(), missing, "{channels:?}");
         };
-        check(&[], &[AttentionKind::FailuresUnheard]);
-        check(&[channel(&[RunFailed], true, None)], &[AttentionKind::FailuresUnheard]);
-        check(&[channel(&[RunFailed], true, None), channel(&[BackupFailed], true, None)], &[]);
-        check(&[channel(&[RunFailed, BackupFailed], false, Some("x"))], &[AttentionKind::FailuresUnheard]);
-        check(&[channel(&[RunFailed, BackupFailed], true, Some("x"))], &[AttentionKind::ChannelFailing]);
+        let both = [RunFailedChannel, BackupFailedChannel];
+        check(&[], &[AttentionKind::FailuresUnheard], &both);
+        check(&[channel(&[RunFailed], true, None)], &[AttentionKind::FailuresUnheard], &[BackupFailedChannel]);
+        check(&[channel(&[BackupFailed], true, None)], &[AttentionKind::FailuresUnheard], &[RunFailedChannel]);
+        check(&[channel(&[RunFailed], true, None), channel(&[BackupFailed], true, None)], &[], &[]);
+        check(&[channel(&[RunFailed, BackupFailed], false, Some("x"))], &[AttentionKind::FailuresUnheard], &both);
+        check(&[channel(&[RunFailed, BackupFailed], true, Some("x"))], &[AttentionKind::ChannelFailing], &[]);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use super::super::{
 };
 use crate::error::ApiResult;
 
-/// Removes an object and its record.
+/// Removes an object and its record. While a signed URL may still store an object at the path, the record stays for its
+/// limit.
 ///
 /// # Errors
 /// Returns 400 for an invalid object key, and 404 if the bucket or the object does not exist.
@@ -18,7 +19,7 @@ pub(crate) async fn delete_object(access: &StorageAccess, request: ObjectRef) ->
     let path = access.object_path(request.bucket.as_deref(), &request.object_key).await?;
     access.require_bucket(path.bucket()).await?;
     let (state, store_bucket) = (&access.state, access.store_bucket());
-    // Moves an object that was uploaded without the secret key to its path, so that it is deleted too.
+    // If no object is at the path, this first moves an upload without the secret key there, so that it can be deleted.
     let inspected = inspect_object(access.object_context(&store_bucket, &path)).await?;
     let object = inspected.into_object().ok_or_else(object_not_found)?;
     open_uploads::discard_arrived(state, &access.project.id, &path).await?;

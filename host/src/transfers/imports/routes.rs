@@ -48,8 +48,8 @@ pub(crate) async fn list_imports(
 
 /// Create an import
 ///
-/// Signs the upload of the file. Nothing is imported until `POST imports/{import}/start`. The import and its file are
-/// removed after 24 hours.
+/// Signs the upload of the file. Nothing is imported until `POST /admin/v1/imports/{import}/start`. The import and its
+/// file are removed after 24 hours.
 #[utoipa::path(post, path = "/admin/v1/imports", tag = "transfers", request_body = CreateImport,
     responses((status = 201, body = ImportCreated), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 413, body = ErrorBody), (status = 422, body = ErrorBody)))]

@@ -29,7 +29,9 @@ async fn empty_installation_has_no_projects_and_lacks_backups_and_channels() {
     assert_eq!(facts["connections"]["budget"], 80);
     let overdue = items(&overview, "backupOverdue");
     assert_eq!((&overdue[0]["target"], &overdue[0]["canSnooze"]), (&json!("platform"), &json!(false)));
-    assert_eq!(items(&overview, "failuresUnheard").len(), 1);
+    assert_eq!(overdue[0]["missing"], json!(["backupJob", "goodBackup"]));
+    let unheard = items(&overview, "failuresUnheard");
+    assert_eq!((unheard.len(), &unheard[0]["missing"]), (1, &json!(["runFailedChannel", "backupFailedChannel"])));
     let kinds: Vec<_> = overview["attention"].as_array().unwrap().iter().map(|item| &item["kind"]).collect();
     assert_eq!(kinds, ["backupOverdue", "failuresUnheard"]);
 }

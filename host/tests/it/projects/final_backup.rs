@@ -140,6 +140,11 @@ async fn wait_for_ended_run(app: &TestApp, project: &TestProject, run: Uuid, sta
     .execute(app.app.platform())
     .await
     .unwrap();
+    wait_for_run(app, project, run).await;
+}
+
+/// Makes the project's deletion wait for a run.
+async fn wait_for_run(app: &TestApp, project: &TestProject, run: Uuid) {
     sqlx::query("UPDATE projects SET delete_after_run = $2 WHERE id = $1")
         .bind(&project.id)
         .bind(run)
@@ -175,4 +180,19 @@ async fn deletion_interrupted_by_crash_is_finished_or_cancelled() {
     }
     let deletions = deletion_entries(&app, &saved).await;
     assert_eq!(deletions, [("system".to_owned(), "success".to_owned())]);
+}
+
+#[tokio::test]
+async fn project_is_kept_if_its_backup_and_the_run_are_gone() {
+    let app = TestApp::start().await;
+    let project = app.create_project("without backup").await;
+    store_backup(&app, &project, 0).await;
+    let backup = listed(&app, &project).await.remove(0);
+    app.app.store().delete(PLATFORM_BUCKET, backup["objectKey"].as_str().unwrap()).await.unwrap();
+    // The run is not in the history. No other deletion causes the catalogue to be synchronized.
+    wait_for_run(&app, &project, backup["runId"].as_str().unwrap().parse().unwrap()).await;
+    app.app.backups().finish_deletions(app.app.projects()).await.unwrap();
+    let (status, shown) = app.admin().get(&project.path("")).await;
+    assert_eq!(status, StatusCode::OK, "{shown}");
+    assert!(shown["deleteProblem"].as_str().unwrap().contains("missing in the object store"), "{shown}");
 }

@@ -5,9 +5,9 @@ use std::cell::Cell;
 use wasm_bindgen::{JsCast as _, closure::Closure};
 use web_sys::BeforeUnloadEvent;
 
-/// A kind of upload that closing the page would end.
+/// A kind of upload that ends if the page is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sending {
+pub enum UploadKind {
     /// Uploads into a bucket.
     Objects,
     /// Files to import.
@@ -20,11 +20,12 @@ thread_local! {
     static IS_LISTENING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Sets whether the browser asks before it closes or reloads the page, which would end the uploads.
-pub fn ask_before_closing(sending: Sending, has_uploads: bool) {
-    match sending {
-        Sending::Objects => HAS_OBJECTS.set(has_uploads),
-        Sending::Imports => HAS_IMPORTS.set(has_uploads),
+/// Records whether uploads of this kind are in progress. While any are, the browser asks before it closes or reloads
+/// the page, which would end them.
+pub fn ask_before_closing(kind: UploadKind, has_uploads: bool) {
+    match kind {
+        UploadKind::Objects => HAS_OBJECTS.set(has_uploads),
+        UploadKind::Imports => HAS_IMPORTS.set(has_uploads),
     }
     if !has_uploads || IS_LISTENING.replace(true) {
         return;

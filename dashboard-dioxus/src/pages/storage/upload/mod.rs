@@ -18,7 +18,7 @@ mod single;
 mod state;
 mod transfer;
 
-pub use closing::{Sending, ask_before_closing};
+pub use closing::{UploadKind, ask_before_closing};
 pub use dock::{UploadDock, UploadList};
 pub(super) use queue::add;
 pub use single::{chosen_files, dropped_file, send_file};

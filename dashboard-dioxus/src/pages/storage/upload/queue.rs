@@ -4,7 +4,7 @@ use api_types::ObjectDetail;
 use dioxus::prelude::ReadableExt as _;
 
 use super::{
-    closing::{Sending, ask_before_closing},
+    closing::{UploadKind, ask_before_closing},
     files::Picked,
     send::{self, NotSent},
     state::{self, Answer, Destination, Existing, Problem, Status, UPLOADS, Upload},
@@ -46,7 +46,7 @@ fn start_next() {
         dioxus::core::spawn_forever(run(id));
     }
     let is_busy = UPLOADS.peek().list.iter().any(|upload| !upload.is_over());
-    ask_before_closing(Sending::Objects, is_busy);
+    ask_before_closing(UploadKind::Objects, is_busy);
 }
 
 async fn run(id: u32) {

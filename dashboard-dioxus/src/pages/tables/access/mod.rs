@@ -29,7 +29,7 @@ pub(super) use callers::exposure_of;
 use exposure::ExposureForm;
 use policies::PolicyDialogs;
 pub(super) use policies::{PolicyDialog, PolicyMenu};
-use run_sql::RunSql;
+use run_sql::{RunSql, Statements};
 use steps::Steps;
 use templates::Template;
 
@@ -152,12 +152,11 @@ fn SecurityNote(project: String, detail: Shared) -> Element {
         }
         if asking() {
             RunSql {
-                project,
-                sql,
-                title: title.to_owned(),
-                description: description.to_owned(),
-                act: act.to_owned(),
-                done: done.to_owned(),
+                statements: Statements { project, sql, changed_policy: None },
+                title,
+                description,
+                act,
+                done,
                 on_close: move |()| asking.set(false),
             }
         }

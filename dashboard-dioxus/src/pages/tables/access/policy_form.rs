@@ -8,12 +8,11 @@ use super::{
     NEW_POLICY,
     policy_effects::{losses, open_writes},
     policy_sql::{EVERYONE, PolicyFields, has_check, has_using, is_replaced, needs_condition, with_role, write_sql},
-    run_sql::{SqlBlock, change_policy, send},
+    run_sql::{SqlBlock, Statements, use_run},
 };
 use crate::{
     draft,
     pages::not_saved::NotSaved,
-    remote,
     ui::{CodeText, Dialog, Field, FormError, Mark, RequiredMark, Shape, messages},
 };
 
@@ -53,15 +52,15 @@ pub(super) fn PolicyForm(
     let mut roles = form.use_field(roles_field, saved.roles.clone());
     let using = form.use_field(using_field, saved.using.clone());
     let check = form.use_field(check_field, saved.check.clone());
-    let mut busy = use_signal(|| false);
-    let mut failure = use_signal(|| None::<String>);
+    let run = use_run();
+    let is_busy = run.is_busy();
     let fields = PolicyFields { name: name(), command: command(), roles: roles(), using: using(), check: check() };
     let sql = write_sql(&detail.name, old, &fields);
     let new_name = fields.new_name(old);
     let is_renamed = old.is_some_and(|old| old.name != new_name);
     // While the statements run, the table may be read again with the policy that they write.
     let is_other = |other: &TablePolicy| other.name == new_name && other.name != saved.name;
-    let is_taken = !busy() && detail.policies.iter().any(is_other);
+    let is_taken = !is_busy && detail.policies.iter().any(is_other);
     let name_error = match name_problem(&fields.name) {
         None if is_taken => Some("Another policy of this table has this name.".to_owned()),
         problem => problem.map(str::to_owned),
@@ -103,33 +102,19 @@ pub(super) fn PolicyForm(
     let table = detail.name.clone();
     let save = move |event: FormEvent| {
         event.prevent_default();
-        if busy() || !can_save {
+        if run.is_busy() || !can_save {
             return;
         }
-        let (project, table) = (project.clone(), table.clone());
-        let (policy, sql) = (policy.clone(), sql.clone());
-        spawn(async move {
-            busy.set(true);
-            failure.set(None);
-            let sent = match &policy {
-                Some(policy) => change_policy(&project, &table, policy, &sql).await,
-                None => send(&project, &sql).await,
-            };
-            match sent {
-                Ok(()) => {
-                    form.forget();
-                    messages::show(done);
-                    on_close.call(());
-                    if is_renamed {
-                        // The row of the policy is replaced, with the menu that opened the dialog.
-                        focus_behind_dialog(NEW_POLICY);
-                    }
-                }
-                Err(message) => failure.set(Some(message)),
+        let changed_policy = policy.clone().map(|policy| (table.clone(), policy));
+        let statements = Statements { project: project.clone(), sql: sql.clone(), changed_policy };
+        run.start(statements, move || {
+            form.forget();
+            messages::show(done);
+            on_close.call(());
+            if is_renamed {
+                // The row of the policy is replaced, with the menu that opened the dialog.
+                focus_behind_dialog(NEW_POLICY);
             }
-            busy.set(false);
-            // Even a request without a response may have changed the table.
-            remote::forget(&format!("/projects/{project}"));
         });
     };
     rsx! {
@@ -137,17 +122,16 @@ pub(super) fn PolicyForm(
             title,
             description,
             wide: true,
-            // Closing ends the request's task, although Postgres may still run the statements.
-            closable: !busy(),
+            closable: !is_busy,
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 NotSaved { is_dirty }
-                button { class: "btn btn-l", r#type: "button", disabled: busy(), onclick: cancel, "Cancel" }
+                button { class: "btn btn-l", r#type: "button", disabled: is_busy, onclick: cancel, "Cancel" }
                 button {
                     class: "btn btn-primary btn-l",
                     r#type: "submit",
                     form: FORM,
-                    disabled: busy() || !can_save,
+                    disabled: is_busy || !can_save,
                     "{act}"
                 }
             },
@@ -230,7 +214,7 @@ pub(super) fn PolicyForm(
                 if is_replaced {
                     Note { text: REPLACED, warns: false }
                 }
-                if let Some(failure) = failure() {
+                if let Some(failure) = run.failure() {
                     FormError { text: failure }
                 }
                 SqlBlock { sql: shown_sql }

@@ -1,4 +1,4 @@
-//! A dialog that shows a statement and runs it, so that the owner does not leave the page.
+//! A dialog that shows statements and runs them, so that the owner does not leave the page.
 
 use api_types::{TableDetail, TablePolicy};
 use dioxus::prelude::*;
@@ -9,60 +9,132 @@ use crate::{
     ui::{Dialog, FormError, messages},
 };
 
-#[component]
-pub(super) fn RunSql(
-    project: String,
-    /// The statement, which the dialog shows.
-    sql: String,
-    title: String,
-    /// What the statement changes for callers.
-    description: String,
-    /// Text of the button that runs the statement.
-    act: String,
-    /// The message after the statement ran.
-    done: String,
-    on_close: EventHandler<()>,
-) -> Element {
-    let mut busy = use_signal(|| false);
-    let mut failure = use_signal(|| None::<String>);
-    let statement = sql.clone();
-    let run = move |_| {
-        let (project, sql, done) = (project.clone(), statement.clone(), done.clone());
+/// Statements that a dialog shows and runs in one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Statements {
+    pub(super) project: String,
+    pub(super) sql: String,
+    /// The table, and its policy that the statements change or delete, as it was when the dialog was opened.
+    pub(super) changed_policy: Option<(String, TablePolicy)>,
+}
+
+impl Statements {
+    /// Runs the statements, unless the policy has changed since the dialog was opened. The error is a message for the
+    /// owner.
+    async fn send(&self) -> Result<(), String> {
+        if let Some((table, opened)) = &self.changed_policy {
+            let read: Result<TableDetail, _> = remote::get(&detail_path(&self.project, table)).await;
+            let detail = read.map_err(|failure| failure.message())?;
+            if !detail.policies.contains(opened) {
+                return Err("The policy has changed meanwhile. Close this and open it again.".to_owned());
+            }
+        }
+        let request = serde_json::json!({ "sql": self.sql, "script": true });
+        let path = format!("/projects/{}/sql", self.project);
+        let sent: Result<serde_json::Value, _> = remote::send(Method::Post, &path, &request).await;
+        let response = sent.map_err(|failure| failure.message())?;
+        failure_in(&response).map_or(Ok(()), Err)
+    }
+}
+
+/// The state of a dialog that runs statements. While they run, the dialog must stay open: closing it would end the
+/// request's task, although Postgres may still run the statements.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Run {
+    is_busy: Signal<bool>,
+    failure: Signal<Option<String>>,
+}
+
+pub(super) fn use_run() -> Run {
+    Run { is_busy: use_signal(|| false), failure: use_signal(|| None) }
+}
+
+impl Run {
+    pub(super) fn is_busy(self) -> bool {
+        *self.is_busy.read()
+    }
+
+    /// Returns the message of the last run, if it failed.
+    pub(super) fn failure(self) -> Option<String> {
+        self.failure.read().clone()
+    }
+
+    /// Runs the statements. Calls `on_done` if they succeed.
+    pub(super) fn start(self, statements: Statements, on_done: impl FnOnce() + 'static) {
+        let Self { mut is_busy, mut failure } = self;
         spawn(async move {
-            busy.set(true);
+            is_busy.set(true);
             failure.set(None);
-            let outcome = send(&project, &sql).await;
-            busy.set(false);
-            match outcome {
-                Ok(()) => {
-                    messages::show(done);
-                    on_close.call(());
-                }
+            match statements.send().await {
+                Ok(()) => on_done(),
                 Err(message) => failure.set(Some(message)),
             }
+            is_busy.set(false);
             // Even a request without a response may have changed the table.
-            remote::forget(&format!("/projects/{project}"));
+            remote::forget(&format!("/projects/{}", statements.project));
         });
+    }
+}
+
+#[component]
+pub(super) fn RunSql(
+    statements: Statements,
+    title: String,
+    /// What the statements change for callers.
+    description: String,
+    /// Text of the button that runs the statements.
+    act: String,
+    /// Whether the statements delete something. The button then has the color of danger, and Ctrl-Enter does not press
+    /// it.
+    #[props(default)]
+    deletes: bool,
+    /// The message after the statements ran.
+    done: String,
+    /// Called after the dialog was closed because the statements succeeded.
+    #[props(default)]
+    on_done: EventHandler<()>,
+    on_close: EventHandler<()>,
+) -> Element {
+    let run = use_run();
+    let sql = statements.sql.clone();
+    let start = move |_| {
+        let done = done.clone();
+        run.start(statements.clone(), move || {
+            messages::show(done);
+            on_close.call(());
+            on_done.call(());
+        });
+    };
+    let is_busy = run.is_busy();
+    let act_class = match deletes {
+        false => "btn btn-primary btn-l",
+        true if is_busy => "btn btn-l",
+        true => "btn btn-danger btn-l",
     };
     rsx! {
         Dialog {
             title,
             description,
-            // Closing ends the request's task, although Postgres may still run the statement.
-            closable: !busy(),
+            closable: !is_busy,
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button {
                     class: "btn btn-l",
                     r#type: "button",
                     autofocus: true,
-                    disabled: busy(),
+                    disabled: is_busy,
                     onclick: move |_| on_close.call(()),
                     "Cancel"
                 }
-                button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy(), onclick: run, "{act}" }
+                button {
+                    class: act_class,
+                    r#type: if deletes { "button" } else { "submit" },
+                    disabled: is_busy,
+                    onclick: start,
+                    "{act}"
+                }
             },
-            if let Some(failure) = failure() {
+            if let Some(failure) = run.failure() {
                 FormError { text: failure }
             }
             SqlBlock { sql }
@@ -79,26 +151,6 @@ pub(super) fn SqlBlock(sql: String) -> Element {
             pre { tabindex: "0", "{sql}" }
         }
     }
-}
-
-/// Runs statements in one transaction. The error is a message for the owner.
-pub(super) async fn send(project: &str, sql: &str) -> Result<(), String> {
-    let request = serde_json::json!({ "sql": sql, "script": true });
-    let path = format!("/projects/{project}/sql");
-    let sent: Result<serde_json::Value, _> = remote::send(Method::Post, &path, &request).await;
-    let response = sent.map_err(|failure| failure.message())?;
-    failure_in(&response).map_or(Ok(()), Err)
-}
-
-/// Runs statements that change a policy, unless it has changed since its dialog was opened. The error is a message for
-/// the owner.
-pub(super) async fn change_policy(project: &str, table: &str, opened: &TablePolicy, sql: &str) -> Result<(), String> {
-    let read: Result<TableDetail, _> = remote::get(&detail_path(project, table)).await;
-    let detail = read.map_err(|failure| failure.message())?;
-    if !detail.policies.contains(opened) {
-        return Err("The policy has changed meanwhile. Close this and open it again.".to_owned());
-    }
-    send(project, sql).await
 }
 
 /// Returns the message and the hint of the statement that failed. `None` if all succeeded.

@@ -1,4 +1,4 @@
-//! The field that has the focus when a form opens.
+//! The field that gets the focus when a form opens.
 
 use api_types::ColumnDetail;
 

@@ -2,9 +2,9 @@
 //!
 //! [`existing`] is the form of an existing row; its edits are staged, as in the grid. [`new_row`] is the form of a new
 //! row, and [`insert`] sends it. Both forms consist of [`fields`], with [`reference_field`] for foreign keys and
-//! [`whole_value`] for values of which only the beginning was read. [`first_field`] finds the field that has the focus
-//! first. [`referenced_by`] counts the rows of other tables that refer to the row, [`copies`] writes a row as JSON and
-//! SQL, [`format_json`] indents documents.
+//! [`whole_value`] for values of which only the beginning was read. [`first_field`] finds the field that gets the focus
+//! when the form opens. [`referenced_by`] counts the rows of other tables that refer to the row, [`copies`] writes a
+//! row as JSON and SQL, [`format_json`] indents documents.
 
 mod copies;
 mod existing;
@@ -28,7 +28,7 @@ pub(super) use new_row::NewRow;
 use super::View;
 use crate::{address, draft};
 
-/// Texts of a new row by column. `None` is `NULL`; columns without a text get their default.
+/// Texts of a new row by column. `None` is `NULL`. Columns that are not in the map get their default.
 type NewValues = BTreeMap<String, Option<String>>;
 
 /// Id of the form of a row, which the button in the sheet's footer submits.
