@@ -66,18 +66,19 @@ pub struct AccessFindings {
     pub findings: Vec<AccessFinding>,
 }
 
-/// Access that is probably wider than intended. Only what a caller can really do is listed.
+/// Access that is probably wider than intended, according to grants and row-level security. For a finding of the kind
+/// `securityDefinerView`, the API itself does not serve the view to the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccessFinding {
-    /// What was found.
+    /// Kind of the finding.
     pub kind: AccessFindingKind,
     /// Name of the table or view.
     pub table: String,
     /// The caller that has this access.
     pub caller: ApiCaller,
-    /// What the caller can do with every row: some of `select`, `insert`, `update`, `delete`.
+    /// Operations that the caller may perform on every row: some of `select`, `insert`, `update` and `delete`.
     pub operations: Vec<String>,
     /// A sentence for the owner.
     pub message: String,

@@ -16,8 +16,8 @@ pub struct AuditEntry {
     pub at: DateTime<Utc>,
     /// Who made the change: an e-mail address or the name of an Access service token, `dev-token`, `session`, `cli`,
     /// `system`, or `unknown` for a failed sign-in. For actions of an app's users, the user's id, or `anonymous`; the
-    /// user's address is then `email` in `details`. These are all actions `auth.*` except `auth.update` and
-    /// `auth.rotate_key`.
+    /// user's address is then `email` in `details`. All actions `auth.*` are actions of an app's users, except
+    /// `auth.update` and `auth.rotate_key`, which are the owner's.
     pub actor: String,
     /// What was done, for example `project.create`.
     pub action: String,
@@ -32,7 +32,7 @@ pub struct AuditEntry {
     /// Whether the change was made.
     pub result: AuditResult,
     /// HTTP status of the response. Null for changes that were not requested over HTTP, failed sign-ins of the owner,
-    /// successful actions of an app's users, and requests without a response.
+    /// and requests without a response. Of the actions of an app's users, only refused ones can have a status.
     pub status: Option<i32>,
     /// Id of the HTTP request. Null for changes that were not requested over HTTP and for failed sign-ins of the owner.
     pub request_id: Option<String>,

@@ -100,7 +100,8 @@ pub struct UserSession {
     pub expires_in: i64,
     /// When the access token expires, in seconds since 1970.
     pub expires_at: i64,
-    /// Token to exchange for the next tokens of the session. It can be exchanged once.
+    /// Token to exchange for the next tokens of the session. It can be exchanged once; within 10 seconds, the same
+    /// exchange returns the same next refresh token again.
     pub refresh_token: String,
 }
 
@@ -119,12 +120,13 @@ pub struct SignUp {
     pub data: Option<Value>,
 }
 
-/// The user who signed up.
+/// The response to a sign-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedUp {
-    /// The user.
+    /// The user. If `session` is null, the address may be taken, and no user has this id: the response does not reveal
+    /// which. Don't store the id before the user has signed in.
     pub user: User,
     /// The session. Null if the project requires a verified address.
     pub session: Option<UserSession>,

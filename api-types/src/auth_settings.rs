@@ -30,7 +30,7 @@ pub struct AuthSettings {
     pub site_url: Option<String>,
     /// Claim `iss` of access tokens.
     pub issuer: String,
-    /// Path of the link that verifies an address, below `siteUrl`.
+    /// Path of the links that verify an address or confirm a new one, below `siteUrl`.
     pub verify_path: String,
     /// Path of the link that resets a password, below `siteUrl`.
     pub reset_path: String,
@@ -80,7 +80,7 @@ pub struct UpdateAuthSettings {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::nullable::deserialize")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub issuer: Option<Option<String>>,
-    /// Path of the link that verifies an address, below `siteUrl`.
+    /// Path of the links that verify an address or confirm a new one, below `siteUrl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify_path: Option<String>,
     /// Path of the link that resets a password, below `siteUrl`.
@@ -116,7 +116,8 @@ pub struct MailTexts {
     pub magic_link: Option<MailText>,
 }
 
-/// A mail. `{{link}}`, `{{email}}` and `{{project}}` are replaced by their values.
+/// A mail. `{{link}}`, `{{email}}` and `{{project}}` are replaced by their values. Every text must contain `{{link}}`,
+/// except those of the kind `emailTaken`, which has no link.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -66,8 +66,8 @@ pub struct Backup {
     pub failed_at: Option<DateTime<Utc>>,
     /// Why the last verification failed. Null if it succeeded, or if there was none.
     pub error_text: Option<String>,
-    /// Why the backup is kept. Empty if the dump is missing, or if no rule keeps the backup. In the latter case, the
-    /// next run of a job with a retention policy removes it.
+    /// Why the backup is kept. Empty if the dump is missing, or if no rule of a retention policy keeps the backup. In
+    /// the latter case, the next run of the job with this policy removes it.
     pub kept_by: Vec<KeptBy>,
     /// When the backup is expected to be removed, if the scheduled backups succeed. Null if it is not expected to be
     /// removed within the next 400 runs of the jobs that cover this database.
@@ -105,7 +105,8 @@ text_enum!(KeptBy {
 });
 
 /// A retention policy for the backups of a database. A backup is kept if any rule keeps it. The newest one is always
-/// kept. Days, weeks and months are those of UTC; weeks start on Monday.
+/// kept. Days, weeks and months are those of UTC; weeks start on Monday. If several jobs have policies for a database,
+/// each removes the backups that its own policy does not keep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -214,7 +215,8 @@ pub struct Protection {
     pub overdue: bool,
     /// What is wrong. Null if there is no problem.
     pub problem: Option<String>,
-    /// Since when the problem exists. Null if there is none, or if the time is unknown.
+    /// Since when the problem exists. If no enabled job backs up the database, the time of its last good backup or, if
+    /// there is none, of its creation. Null if there is no problem, or if the time is unknown.
     pub problem_since: Option<DateTime<Utc>>,
 }
 

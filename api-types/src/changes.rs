@@ -64,7 +64,7 @@ pub struct ChangedRows {
     /// The results, in the order of the changes.
     pub results: Vec<ChangeResult>,
     /// How many rows changed in each table, including changes by foreign keys and triggers. The table of the request
-    /// comes first.
+    /// comes first. Rows of a partitioned table are counted in its partitions, and those of a view in its tables.
     pub effects: Vec<ChangeEffect>,
 }
 

@@ -83,7 +83,7 @@ pub struct CreateImport {
     pub format: ImportFormat,
     /// Exact size of the file, in bytes: 1 to 21474836480 (20 GiB).
     pub size_bytes: i64,
-    /// Name of the file, for display.
+    /// Name of the file, for display, up to 200 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_name: Option<String>,
 }
@@ -206,13 +206,13 @@ pub struct PreviewImport {
 pub struct ImportPreview {
     /// Fields of the file.
     pub columns: Vec<PreviewColumn>,
-    /// The first 20 rows: a value for each field. Strings for CSV, any JSON value for the other formats. Strings are
-    /// cut off after 200 characters.
+    /// The first 20 rows: a value for each field. For CSV, values are strings or null; for the other formats, any JSON.
+    /// Strings are cut off after 200 characters.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<Object>>))]
     pub rows: Vec<Vec<Box<RawValue>>>,
-    /// The character between two fields. Null for JSON.
+    /// The character between two fields. Null unless the file is CSV.
     pub delimiter: Option<String>,
-    /// Whether the first row contains the names of the fields. Null for JSON.
+    /// Whether the first row contains the names of the fields. Null unless the file is CSV.
     pub header: Option<bool>,
     /// Problems that may occur in the import.
     pub warnings: Vec<String>,
@@ -225,9 +225,10 @@ pub struct ImportPreview {
 pub struct PreviewColumn {
     /// Name of the field. Without a header, `column1` and so on.
     pub source: String,
-    /// Column of the table with the same name. Null if there is none.
+    /// Column of the table with the same name. For CSV, case and surrounding spaces may differ. Null if there is none,
+    /// or if Postgres generates its values.
     pub target: Option<String>,
-    /// Data type of the column, as Postgres prints it.
+    /// Data type of the column, as Postgres prints it. Null if `target` is null.
     #[serde(rename = "type")]
     pub data_type: Option<String>,
     /// Up to five values that are not null, each cut off after 200 characters.
@@ -239,13 +240,14 @@ pub struct PreviewColumn {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StartImport {
-    /// Column for each field; null leaves a field out. Without it, fields and columns are matched by name.
+    /// Column for each field to import. Fields that are absent or null are left out. Without `mapping`, fields and
+    /// columns are matched by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapping: Option<BTreeMap<String, Option<String>>>,
     /// How rows are written (default `insert`).
     #[serde(default)]
     pub mode: ImportMode,
-    /// Columns of the key of an upsert: those of the primary key (default), or of a unique constraint.
+    /// Columns of the key of an upsert: those of the primary key (default), or of a unique constraint or index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Vec<String>>,
     /// What happens if a row can't be imported (default `abort`).

@@ -110,9 +110,9 @@ pub struct Job {
     /// Parameters of the plugin's job.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub params: serde_json::Value,
-    /// The next five fire times. Empty if the job is disabled.
+    /// The next five fire times. Empty if the job is disabled, or if its schedule is not valid, see `problem`.
     pub next_runs: Vec<DateTime<Utc>>,
-    /// The newest run. Null if the job has never run.
+    /// The newest run that was not skipped; if all were, the newest run. Null if the job has no runs.
     pub last_run: Option<Run>,
     /// The newest runs, newest first. Absent unless the request contains `recentRuns`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,8 +184,8 @@ pub struct CreateJob {
     /// Whether the schedule is active (default true).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Time limit of one attempt, 100 to 86400000 milliseconds. The default is one minute for jobs of type `http`, and
-    /// the limit that the plugin requests for jobs of type `platform`.
+    /// Time limit of one attempt, 100 to 86400000 milliseconds, and not above the limit of the plugin's runs. The
+    /// default is one minute for jobs of type `http`, and the plugin's limit for jobs of type `platform`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i32>,
     /// Number of retries after a failed attempt, 0 to 100 (default 0).
@@ -203,10 +203,10 @@ pub struct CreateJob {
     /// Absolute `http` or `https` URL of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_url: Option<String>,
-    /// Method of the request (default `GET`).
+    /// Method of the request: `GET` (default), `POST`, `PUT`, `PATCH`, `DELETE` or `HEAD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_method: Option<String>,
-    /// Headers of the request. The values are stored encrypted.
+    /// Headers of the request, each with a value. The values are stored encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_headers: Option<BTreeMap<String, Option<String>>>,
     /// Body of the request. A string is sent as it is. Any other JSON value is sent as JSON, as it was written, with
@@ -243,7 +243,7 @@ pub struct UpdateJob {
     /// Whether the schedule is active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Time limit of one attempt, 100 to 86400000 milliseconds.
+    /// Time limit of one attempt, 100 to 86400000 milliseconds, and not above the limit of the plugin's runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i32>,
     /// Number of retries after a failed attempt, 0 to 100.
@@ -261,7 +261,7 @@ pub struct UpdateJob {
     /// Absolute `http` or `https` URL of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_url: Option<String>,
-    /// Method of the request.
+    /// Method of the request: `GET`, `POST`, `PUT`, `PATCH`, `DELETE` or `HEAD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_method: Option<String>,
     /// Headers of the request. Replaces all headers; null as a value keeps the stored value of that header.

@@ -1,7 +1,8 @@
 //! Request and response types of AtlasHub's HTTP API.
 //!
 //! The host and its clients share this crate. Field names in JSON are camelCase, times are RFC 3339 in UTC, sizes are
-//! in bytes, and names of durations end in their unit. In responses, a field without a value is null; fields that are
+//! in bytes, and names of durations end in their unit. Exceptions: `expiresIn` is a number of seconds, and `expiresAt`
+//! of an end user's session is in seconds since 1970. In responses, a field without a value is null; fields that are
 //! absent instead are documented as such.
 //!
 //! The doc comments become the descriptions of the OpenAPI document.

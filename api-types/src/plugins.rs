@@ -34,7 +34,7 @@ text_enum!(PluginState {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CapabilityScope {
-    /// Databases: `platform`, `project:<id>`, `project:*` or `*`.
+    /// Databases: `platform`, `project:<id>`, `project:*` or `*`. For the capability `state`, its stores.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
     /// Object stores: `backups`, `exports`, `imports`, `project:<id>`, `project:*` or `*`.

@@ -178,9 +178,9 @@ pub struct PlanUploadRestore {
 pub struct SignRestoreUpload {
     /// Id of the project that will be restored.
     pub project_id: String,
-    /// Name of the file. Only for display.
+    /// Name of the file, 1 to 255 characters. Only for display.
     pub file_name: String,
-    /// Exact size of the file, in bytes.
+    /// Exact size of the file, in bytes, up to 5 GiB.
     pub size_bytes: i64,
 }
 

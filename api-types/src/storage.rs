@@ -140,7 +140,8 @@ pub struct SignUpload {
     /// with `put` is never served, and is removed.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::numbers::max_size")]
     pub max_size: Option<i64>,
-    /// Exact size, in bytes. Required for `multipart`. If given, the object store rejects any other size.
+    /// Exact size, in bytes. At most 5 GiB, except for `multipart`, which requires it. If given, the object store
+    /// rejects any other size.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::numbers::size")]
     pub size: Option<i64>,
     /// Whether to sign the upload even if an object exists at the path (default false: such a request returns 409).

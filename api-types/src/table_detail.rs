@@ -23,7 +23,7 @@ pub struct TableSummary {
     pub row_level_security: bool,
     /// Number of policies.
     pub policy_count: i64,
-    /// Postgres's estimate of the row count. Null before the first `ANALYZE`, unless the table is small.
+    /// Postgres's estimate of the row count. Null for a view, and before the first `ANALYZE` unless the table is small.
     pub estimated_rows: Option<i64>,
     /// Size with indexes and TOAST, in bytes. 0 for a view or foreign table.
     pub total_bytes: i64,
@@ -105,7 +105,7 @@ pub struct TableDetail {
     /// The operations that the table supports for any role: all for a table; for a view or foreign table, those that
     /// its definition or its triggers allow; none for a materialized view.
     pub supports: SupportedWrites,
-    /// Postgres's estimate of the row count. Null before the first `ANALYZE`, unless the table is small.
+    /// Postgres's estimate of the row count. Null for a view, and before the first `ANALYZE` unless the table is small.
     pub estimated_rows: Option<i64>,
     /// Size with indexes and TOAST, in bytes. 0 for a view or foreign table.
     pub total_bytes: i64,

@@ -89,7 +89,7 @@ pub struct ForeignKey {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum TableAccess {
-    /// Nothing.
+    /// Nothing, except for single columns that SQL granted.
     None,
     /// Reading rows.
     Read,
@@ -120,7 +120,7 @@ pub struct AdminTable {
     pub force_row_level_security: bool,
     /// Names of the table's policies.
     pub policies: Vec<String>,
-    /// Postgres's estimate of the row count. Null before the first `ANALYZE`, unless the table is small.
+    /// Postgres's estimate of the row count. Null for a view, and before the first `ANALYZE` unless the table is small.
     pub estimated_rows: Option<i64>,
     /// Size with indexes and TOAST, in bytes. 0 for a view or foreign table.
     pub total_bytes: i64,

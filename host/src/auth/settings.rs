@@ -1,12 +1,12 @@
 //! The owner's settings of end-user login.
 
 use api_types::{AuthSettings, MailText, MailTexts, UpdateAuthSettings};
-use sqlx::types::Json;
+use sqlx::{PgConnection, types::Json};
 
 use super::AuthState;
 use crate::{
     error::{ApiError, ApiResult},
-    projects::StoredAuthSettings,
+    projects::{StoredAuthSettings, read_auth_settings},
 };
 
 const MAX_ACCESS_TOKEN_SECONDS: i32 = 24 * 3600;
@@ -44,19 +44,30 @@ pub(super) async fn get(state: &AuthState, project: &str) -> ApiResult<AuthSetti
     Ok(to_wire(state, project, stored))
 }
 
-/// Changes a project's settings. If login is on after the change, prepares schema `auth` first.
+/// Changes a project's settings. If login is on after the change, prepares schema `auth` first. Changes of several
+/// requests at the same time are all kept.
 ///
 /// # Errors
 /// Returns 400 for a value that is not allowed, and 409 if schema `auth` contains tables or other objects that can't be
 /// taken over.
 pub(super) async fn update(state: &AuthState, project: &str, request: UpdateAuthSettings) -> ApiResult<AuthSettings> {
     state.settings.forget(project);
-    let stored = state.settings.get(project).await?;
-    let changed = apply(stored.map_or_else(defaults, |stored| (*stored).clone()), request)?;
-    if changed.enabled {
+    let current = state.settings.get(project).await?;
+    let current = current.map_or_else(defaults, |stored| (*stored).clone());
+    // If another request switches login on after this check, that request prepares the schema.
+    if apply(current, request.clone())?.enabled {
         state.database.prepare(project).await?;
     }
-    store(state, project, &changed).await?;
+    let mut transaction = state.projects.platform.begin().await?;
+    // Otherwise a request that stores its settings between this one's read and write would lose its changes.
+    sqlx::query("SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE")
+        .bind(project)
+        .execute(&mut *transaction)
+        .await?;
+    let current = read_auth_settings(&mut *transaction, project).await?.unwrap_or_else(defaults);
+    let changed = apply(current, request)?;
+    store(&mut transaction, project, &changed).await?;
+    transaction.commit().await?;
     state.settings.forget(project);
     Ok(to_wire(state, project, changed))
 }
@@ -192,7 +203,7 @@ fn check_text(kind: &str, text: &MailText) -> ApiResult<()> {
     Ok(())
 }
 
-async fn store(state: &AuthState, project: &str, settings: &StoredAuthSettings) -> ApiResult<()> {
+async fn store(db: &mut PgConnection, project: &str, settings: &StoredAuthSettings) -> ApiResult<()> {
     sqlx::query(
         "INSERT INTO auth_settings (project_id, enabled, allow_signup, require_verified_email, access_token_seconds,
              refresh_token_days, password_min_length, check_session, site_url, issuer, verify_path, reset_path,
@@ -222,7 +233,7 @@ async fn store(state: &AuthState, project: &str, settings: &StoredAuthSettings) 
     .bind(Json(&settings.mail_texts))
     .bind(settings.allow_magic_link)
     .bind(&settings.magic_link_path)
-    .execute(&state.projects.platform)
+    .execute(db)
     .await?;
     Ok(())
 }

@@ -58,7 +58,7 @@ pub(super) async fn get_channel(pool: &PgPool, id: Uuid) -> Result<Option<Channe
     .await
 }
 
-/// The columns of a channel that the owner can change.
+/// The columns of a new channel.
 pub(super) struct ChannelForm<'a> {
     pub name: &'a str,
     pub events: &'a [NotificationEvent],
@@ -86,31 +86,42 @@ pub(super) async fn insert_channel(
     .await
 }
 
-/// Updates a channel if its settings are still `previous_sealed`. Returns `None` if they are not, or if the channel
-/// does not exist. Pending deliveries of a disabled channel fail, except the one that is being sent.
+/// Changes to the columns of a channel. `None` leaves a column as it is, even if another request changes it meanwhile.
+pub(super) struct ChannelChange<'a> {
+    pub name: Option<&'a str>,
+    pub events: Option<&'a [NotificationEvent]>,
+    pub enabled: Option<bool>,
+    /// The sealed settings from which the new ones were made, and the new ones.
+    pub sealed: Option<(&'a [u8], &'a [u8])>,
+}
+
+/// Updates a channel. Returns `None` if it does not exist, or if the change contains settings and the channel no longer
+/// has those from which they were made. Pending deliveries of a disabled channel fail, except the one that is being
+/// sent.
 pub(super) async fn update_channel(
     pool: &PgPool,
     id: Uuid,
-    previous_sealed: &[u8],
-    form: &ChannelForm<'_>,
+    change: &ChannelChange<'_>,
 ) -> Result<Option<ChannelRow>, sqlx::Error> {
+    let (previous_sealed, sealed) = change.sealed.unzip();
     let mut transaction = pool.begin().await?;
-    let row = sqlx::query_as(
+    let row: Option<ChannelRow> = sqlx::query_as(
         "UPDATE notification_channels
-         SET name = $2, events = $3, enabled = $4, sealed = $5, updated_at = now(),
-             last_error = CASE WHEN sealed = $5 THEN last_error END
-         WHERE id = $1 AND sealed = $6
+         SET name = coalesce($2, name), events = coalesce($3, events), enabled = coalesce($4, enabled),
+             sealed = coalesce($5, sealed), updated_at = now(),
+             last_error = CASE WHEN $5::bytea IS NULL OR sealed = $5 THEN last_error END
+         WHERE id = $1 AND ($6::bytea IS NULL OR sealed = $6)
          RETURNING id, name, kind, events, enabled, sealed, last_sent_at, last_error, created_at, updated_at",
     )
     .bind(id)
-    .bind(form.name)
-    .bind(form.events)
-    .bind(form.enabled)
-    .bind(form.sealed)
+    .bind(change.name)
+    .bind(change.events)
+    .bind(change.enabled)
+    .bind(sealed)
     .bind(previous_sealed)
     .fetch_optional(&mut *transaction)
     .await?;
-    if !form.enabled && row.is_some() {
+    if row.as_ref().is_some_and(|row| !row.enabled) {
         sqlx::query(
             "UPDATE notification_deliveries
              SET state = 'failed', error = 'The channel was disabled.', finished_at = now()

@@ -15,7 +15,7 @@ use super::{
     NotificationState, delivery,
     history::{self, DeliveryRow},
     notification::Message,
-    queries::{self, ChannelForm, ChannelRow},
+    queries::{self, ChannelChange, ChannelForm, ChannelRow},
     settings,
 };
 use crate::{
@@ -91,18 +91,18 @@ pub(crate) async fn update_channel(
     ApiJson(request): ApiJson<UpdateNotificationChannel>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<NotificationChannel>)> {
     let row = find(&state, &id).await?;
-    let name = request.name.as_deref().map(check_name).transpose()?.unwrap_or(&row.name);
+    let name = request.name.as_deref().map(check_name).transpose()?;
     let events = request.events.as_deref().map(check_events).transpose()?;
-    let events = events.unwrap_or_else(|| row.events.clone());
-    let sealed = if is_empty(&request.settings) {
-        row.sealed.clone()
+    let new_sealed = if is_empty(&request.settings) {
+        None
     } else {
         let previous = settings::open(&state.sealer, row.id, &row.sealed).map_err(ApiError::internal)?;
         let (_, complete) = settings::check(row.kind, settings::merge(request.settings, previous), &state.egress)?;
-        settings::seal(&state.sealer, row.id, &complete).map_err(ApiError::internal)?
+        Some(settings::seal(&state.sealer, row.id, &complete).map_err(ApiError::internal)?)
     };
-    let form = ChannelForm { name, events: &events, enabled: request.enabled.unwrap_or(row.enabled), sealed: &sealed };
-    let changed = queries::update_channel(&state.platform, row.id, &row.sealed, &form).await?.ok_or_else(|| {
+    let sealed = new_sealed.as_deref().map(|new| (row.sealed.as_slice(), new));
+    let change = ChannelChange { name, events: events.as_deref(), enabled: request.enabled, sealed };
+    let changed = queries::update_channel(&state.platform, row.id, &change).await?.ok_or_else(|| {
         ApiError::new(Code::Conflict, "The channel was changed or deleted by another request at the same time.")
             .with_hint("Read the channel again and repeat the change.")
     })?;

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use super::row_cache::RowCache;
 use crate::error::{ApiError, ApiResult, Code};
@@ -84,15 +84,24 @@ impl AuthSettingsCache {
 }
 
 async fn stored(platform: &PgPool, project: &str) -> Result<Option<StoredAuthSettings>, sqlx::Error> {
-    crate::db::platform::retry_stale(|| {
-        sqlx::query_as(
-            "SELECT enabled, allow_signup, require_verified_email, allow_magic_link, access_token_seconds,
-                 refresh_token_days, password_min_length, check_session, site_url, issuer, verify_path, reset_path,
-                 magic_link_path, mail_texts
-             FROM auth_settings WHERE project_id = $1",
-        )
-        .bind(project)
-        .fetch_optional(platform)
-    })
+    crate::db::platform::retry_stale(|| read_auth_settings(platform, project)).await
+}
+
+/// Reads a project's settings without the cache. Returns `None` if they were never changed.
+///
+/// # Errors
+/// Returns the error of the statement.
+pub async fn read_auth_settings(
+    db: impl PgExecutor<'_>,
+    project: &str,
+) -> Result<Option<StoredAuthSettings>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT enabled, allow_signup, require_verified_email, allow_magic_link, access_token_seconds,
+             refresh_token_days, password_min_length, check_session, site_url, issuer, verify_path, reset_path,
+             magic_link_path, mail_texts
+         FROM auth_settings WHERE project_id = $1",
+    )
+    .bind(project)
+    .fetch_optional(db)
     .await
 }

@@ -44,7 +44,7 @@ pub(crate) use lifecycle::routes::*;
 pub(crate) use totals::routes::*;
 
 pub use admin_project::AdminProject;
-pub use auth_settings::{AuthSettingsCache, StoredAuthSettings};
+pub use auth_settings::{AuthSettingsCache, StoredAuthSettings, read_auth_settings};
 pub use gate::{
     Caller, ClaimsMaker, ClaimsOfUser, PublicGate, RateLimits, SecretCaller, SessionCheck, SignedInCaller, SigningKey,
     UserClaims, UserTokens, WrongKeyLimit, authenticate, rotate_signing_key, signing_key,

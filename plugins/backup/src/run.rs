@@ -66,7 +66,8 @@ pub(crate) struct Pruned {
     removed: u64,
 }
 
-/// Runs the job `backup`. If a database fails, the others are still backed up, and the run fails at the end.
+/// Runs the job `backup`. If a database fails, or its old backups can't be removed, the others are still backed up, and
+/// the run fails at the end.
 pub(crate) async fn backup(run: Run, params: BackupParams) -> Result<BackedUp> {
     if let Some(retention) = params.retention {
         retention.check()?;
@@ -86,13 +87,16 @@ pub(crate) async fn backup(run: Run, params: BackupParams) -> Result<BackedUp> {
             let backup = backup::back_up(&run, target, title.as_deref(), params.compression, content).await?;
             result.backups.push(backup);
             if let Some(retention) = params.retention {
-                result.removed += prune_target(target, retention).await?.removed;
+                let pruned = prune_target(target, retention).await;
+                // The host lists the new backup, so the error must not say that there is none.
+                let context = "the backup was made, but the retention policy could not be applied";
+                result.removed += pruned.map_err(|error| error.context(context))?.removed;
             }
             Ok(())
         };
         let backed_up: Result<()> = backed_up.await;
         if let Err(error) = backed_up {
-            error!("The backup of {target} failed: {error}");
+            error!("{target} failed: {error}");
             result.failed.push(Failed { target: target.clone(), error: error.message.clone() });
             errors.push(error);
         }

@@ -1,7 +1,7 @@
 //! Removes data that the platform no longer needs.
 //!
 //! The host defines which data each sweep removes. This plugin decides which sweeps run and with which minimum age, and
-//! repeats each sweep until nothing is left to remove.
+//! repeats each sweep until nothing is left to remove, or until a call removes nothing.
 
 mod policy;
 
@@ -63,7 +63,7 @@ async fn cleanup(_run: Run, policy: Policy) -> Result<Cleaned> {
     }
 }
 
-/// Repeats a sweep until nothing is left to remove.
+/// Repeats a sweep until nothing is left to remove, or until a call removes nothing.
 async fn run_sweep(step: &Step, swept: &mut Swept) -> Result<()> {
     loop {
         let report = maintenance::run(step.sweep).await?;

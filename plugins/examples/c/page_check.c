@@ -73,7 +73,7 @@ static bool check(const plugin_string_t *params, plugin_string_t *result, export
   }
   bool has_text = parameter(params, "text", wanted, sizeof wanted);
   if (has_text && memmem(response.body.ptr, response.body.len, wanted, strlen(wanted)) == NULL) {
-    snprintf(message, sizeof message, "the page does not contain \"%.200s\"", wanted);
+    snprintf(message, sizeof message, "the page does not contain \"%s\"", wanted);
     return fail(error, ATLASHUB_PLUGIN_TYPES_ERROR_CODE_FAILED, message, response.status);
   }
   snprintf(message, sizeof message, "{\"status\":%u,\"bytes\":%zu,\"milliseconds\":%llu,\"truncated\":%s}",

@@ -62,6 +62,23 @@ async fn settings_have_defaults_and_are_checked() {
 }
 
 #[tokio::test]
+async fn settings_changed_by_two_requests_at_the_same_time_are_both_kept() {
+    let (_app, project) = start("Two tabs").await;
+    let (admin, path) = (project.admin(), project.path("/auth"));
+    for number in 1..=10 {
+        let (days, length) = (30 + number, 8 + number);
+        let (first, second) = tokio::join!(
+            admin.patch(&path, json!({ "refreshTokenDays": days })),
+            admin.patch(&path, json!({ "passwordMinLength": length }))
+        );
+        assert_eq!((first.0, second.0), (StatusCode::OK, StatusCode::OK));
+        let (_, settings) = admin.get(&path).await;
+        let found = (&settings["refreshTokenDays"], &settings["passwordMinLength"]);
+        assert_eq!(found, (&json!(days), &json!(length)));
+    }
+}
+
+#[tokio::test]
 async fn users_are_created_listed_and_searched() {
     let (_app, project) = start("List").await;
     let create = async |email: &str| {

@@ -18,6 +18,26 @@ fn webhook(url: &str) -> Value {
 }
 
 #[tokio::test]
+async fn changes_of_a_channel_by_two_requests_at_the_same_time_are_both_kept() {
+    let app = app_for("").await;
+    let admin = app.admin();
+    let (_, made) = admin.post("/admin/v1/notifications", webhook("https://hooks.example/x")).await;
+    let path = format!("/admin/v1/notifications/{}", made["id"].as_str().unwrap());
+    for number in 0..10 {
+        let (name, enabled, url) = (format!("Hook {number}"), number % 2 == 1, format!("https://{number}.example"));
+        let (renamed, switched, moved) = tokio::join!(
+            admin.patch(&path, json!({ "name": name })),
+            admin.patch(&path, json!({ "enabled": enabled })),
+            admin.patch(&path, json!({ "url": format!("{url}/path") }))
+        );
+        assert_eq!([renamed.0, switched.0, moved.0], [StatusCode::OK; 3]);
+        let (_, channel) = admin.get(&path).await;
+        let found = (&channel["name"], &channel["enabled"], &channel["url"]);
+        assert_eq!(found, (&json!(name), &json!(enabled), &json!(url)));
+    }
+}
+
+#[tokio::test]
 async fn channel_can_be_created_read_changed_and_deleted() {
     let app = app_for("").await;
     let admin = app.admin();

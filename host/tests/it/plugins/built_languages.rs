@@ -112,10 +112,13 @@ async fn plugin_in_c_checks_a_page() {
     let result = run_often(&app, "c", &job).await;
     assert_eq!((&result["status"], &result["truncated"]), (&json!(200), &json!(false)), "{result}");
 
-    let params = json!({ "url": server.url("/health"), "text": "not on the page" });
-    let missing = create_job(&app, "page-check", "check", params).await;
-    let reason = failure(&app, &missing).await;
-    assert!(reason.contains("does not contain"), "{reason}");
+    // The second text has more than 200 bytes. A message that ended within one of its characters would stop the run.
+    for text in ["not on the page".to_owned(), "頁".repeat(67)] {
+        let params = json!({ "url": server.url("/health"), "text": text });
+        let missing = create_job(&app, "page-check", "check", params).await;
+        let reason = failure(&app, &missing).await;
+        assert!(reason.contains(&format!("does not contain \"{text}\"")), "{reason}");
+    }
 }
 
 #[tokio::test]

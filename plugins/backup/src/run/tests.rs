@@ -133,6 +133,23 @@ fn retention_applies_only_to_target_of_backup() {
 }
 
 #[test]
+fn error_of_retention_says_that_the_backup_was_made() {
+    let host = host().backup("old", "platform", NOW - DAY).fail_next(
+        "backups.remove",
+        "old",
+        Error::unavailable("the store cannot be reached"),
+    );
+    let params = json!({"target": "platform", "retention": {"keepLast": 1}});
+    let error = host.run("backup", params).unwrap_err();
+    assert!(error.message.starts_with("the backup was made, but"), "{}", error.message);
+    assert!(error.message.ends_with("removing backups/old.dump: the store cannot be reached"), "{}", error.message);
+    assert!(error.is_transient());
+    let details = error.details.unwrap();
+    assert_eq!((&details["backups"][0]["target"], &details["removed"]), (&json!("platform"), &json!(0)));
+    assert_eq!(host.backups().len(), 2);
+}
+
+#[test]
 fn failed_backup_removes_no_old_backups() {
     let host = host().backup("old-1", "platform", NOW - DAY).backup("old-2", "platform", NOW - 2 * DAY).fail_next(
         "databases.dump",
