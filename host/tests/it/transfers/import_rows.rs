@@ -322,6 +322,23 @@ async fn exported_hstore_objects_are_imported_again() {
     assert_eq!(value(&project, all).await, expected);
 }
 
+#[tokio::test]
+async fn json_in_csv_is_parsed_although_a_domain_is_based_on_another_domain() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE DOMAIN doc AS jsonb; CREATE DOMAIN object AS doc;
+             CREATE TABLE docs (id int PRIMARY KEY, a doc, b object)",
+        )
+        .await;
+    let csv = "id,a,b\n1,\"{\"\"x\"\":1}\",\"{\"\"x\"\":1}\"\n";
+    // Only the staged method, which an upsert uses, reads values from JSON.
+    let done = import(&app, &project, "docs", "csv", csv, json!({ "mode": "upsert" })).await;
+    assert_eq!(counts(&done), [1, 1, 0, 0, 0], "{done}");
+    assert_eq!(value(&project, "SELECT json_build_array(a, b) FROM docs").await, json!([{ "x": 1 }, { "x": 1 }]));
+}
+
 /// A table of which each row may reference another one. A trigger discards rows with the name `skip`.
 const STAFF: &str = "CREATE TABLE staff (id int PRIMARY KEY, boss int REFERENCES staff, name text);
     CREATE FUNCTION discard() RETURNS trigger LANGUAGE plpgsql AS
