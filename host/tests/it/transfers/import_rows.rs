@@ -106,6 +106,19 @@ async fn preview_of_a_file_without_rows_says_so_and_its_import_changes_nothing()
 }
 
 #[tokio::test]
+async fn preview_of_an_imported_file_says_that_it_was_imported() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE bare (n int)").await;
+    let path = upload(&app, &project, "bare", "csv", "n\n1\n").await;
+    let done = run(&app, &path, json!({})).await;
+    assert_eq!(done["state"], "done", "{done}");
+    let (status, body) = app.admin().post(&format!("{path}/preview"), json!({})).await;
+    let message = &body["error"]["message"];
+    assert_eq!((status, message), (StatusCode::CONFLICT, &json!("The file has already been imported.")), "{body}");
+}
+
+#[tokio::test]
 async fn full_disk_of_the_postgres_server_is_named() {
     let app = start().await;
     let project = app.create_project("Shop").await;
