@@ -52,4 +52,4 @@ SELECT json_build_object(
 )::text
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = 'public' AND c.relname = $1::text::name AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+WHERE n.nspname = 'public' AND c.relname = $1::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
