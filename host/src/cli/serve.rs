@@ -209,8 +209,8 @@ fn create_plugin_folder(path: &Path) {
     }
 }
 
-/// Returns a receiver whose value becomes true at the first SIGTERM, SIGINT or SIGHUP. A further SIGTERM or SIGINT ends
-/// the process immediately.
+/// Returns a receiver whose value becomes true at the first SIGTERM, SIGINT or SIGHUP. The second SIGTERM or SIGINT
+/// ends the process immediately.
 ///
 /// A process receives SIGHUP when its terminal is closed, often twice: from the system and from the shell. A process
 /// that `nohup` started ignores the signal, and continues to.
