@@ -34,8 +34,8 @@ impl Catalogue {
     }
 
     /// Synchronizes the table with the bucket. Marks entries as `missing` if their dump is gone, and as present if the
-    /// dump is back. Adds an entry for each manifest that has a dump but no entry, and completes the entries of older
-    /// versions. Safe to call at any time, and on several nodes at once.
+    /// dump is back. Adds an entry for each valid manifest that has a dump but no entry, and completes the entries of
+    /// older versions. Safe to call at any time, and on several nodes at once.
     ///
     /// # Errors
     /// Returns `Unavailable` if the platform database or the object store is unavailable.

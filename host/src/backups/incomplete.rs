@@ -1,5 +1,5 @@
 //! Removes the files of incomplete backups that are not in the catalogue:
-//! - dumps without a manifest, and unfinished uploads of dumps, which killed runs left behind;
+//! - dumps without a manifest, and unfinished uploads, which killed runs left behind;
 //! - manifests without a dump;
 //! - lists of objects, and names of their copies, without a manifest.
 
@@ -83,7 +83,7 @@ async fn running(platform: &PgPool) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar("SELECT id FROM cron_job_runs WHERE status = 'running'").fetch_all(platform).await
 }
 
-/// Aborts unfinished uploads of dumps below `prefix` that began before `before`, except those of active runs.
+/// Aborts unfinished uploads below `prefix` that began before `before`, except those of active runs.
 async fn abort_uploads(platform: &PgPool, store: &ObjectStore, prefix: &str, before: DateTime<Utc>) -> ApiResult<()> {
     let mut position = None;
     loop {

@@ -39,6 +39,8 @@ use error::CommandError;
 
 /// Maximum time that commands wait for Postgres. `serve` and `doctor` have limits of their own.
 const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit for removing this process from the list of nodes.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A personal, self-hosted backend platform: Postgres, storage, keys and jobs behind one HTTP API.
 ///

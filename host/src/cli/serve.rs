@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::{
+    LEAVE_TIMEOUT,
     banner::Banner,
     error::CommandError,
     listen::{self, Surface},
@@ -44,8 +45,6 @@ const EMBEDDED_STORE_FILES: usize = 256;
 const NOTIFICATION_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time limit for storing how many requests each API key has made.
 const KEY_USAGE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time limit for removing this process from the list of nodes.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Run the server
 ///
@@ -209,8 +208,8 @@ fn create_plugin_folder(path: &Path) {
     }
 }
 
-/// Returns a receiver whose value becomes true at the first SIGTERM, SIGINT or SIGHUP. A further SIGTERM or SIGINT ends
-/// the process immediately.
+/// Returns a receiver whose value becomes true at the first SIGTERM, SIGINT or SIGHUP. The second SIGTERM or SIGINT
+/// ends the process immediately.
 ///
 /// A process receives SIGHUP when its terminal is closed, often twice: from the system and from the shell. A process
 /// that `nohup` started ignores the signal, and continues to.

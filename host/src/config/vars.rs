@@ -91,7 +91,8 @@ fn number_of_line(text: &str, line: &str) -> Option<usize> {
 }
 
 impl Vars {
-    /// Reads the environment of the process, and `.env` in the working folder.
+    /// Reads the environment of the process, and `.env` in the working folder or in the nearest folder above that has
+    /// one.
     ///
     /// # Errors
     /// Fails if `.env` exists, but can't be read or parsed, or if the value of a known variable is not UTF-8.

@@ -7,8 +7,8 @@ use futures_util::{Stream, stream};
 
 use super::{ObjectMeta, ObjectStore, StoreError, StoreResult, objects::to_chrono};
 
-/// Maximum time between two chunks.
-const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
+/// Maximum time to wait for the next chunk. It is shorter in unit tests, which can't wait for a minute.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 const OPERATION: &str = "GetObject";
 
 /// A stream of an object's bytes. The last item is an error if the object was not read completely.
@@ -48,5 +48,41 @@ impl ObjectStore {
             }
         });
         Ok(Some((meta, Box::pin(bytes))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::config::{ExternalStorageConfig, Secret};
+
+    #[tokio::test]
+    async fn small_object_whose_bytes_stop_arriving_is_an_error() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        // This store sends one of ten bytes, and keeps the connection open.
+        let serving = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            assert!(connection.read(&mut [0; 4096]).unwrap() > 0);
+            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nx").unwrap();
+            connection
+        });
+        let store = ObjectStore::new(&ExternalStorageConfig {
+            public_endpoint: endpoint.clone(),
+            endpoint,
+            region: "us-east-1".to_owned(),
+            access_key_id: Secret::new("AK"),
+            secret_access_key: Secret::new("SK"),
+            max_object_bytes: 1,
+        });
+        let read = store.get_small("bucket", "key", 100).await;
+        assert!(matches!(read, Err(StoreError::Unavailable { .. })), "{read:?}");
+        drop(serving.join().unwrap());
     }
 }

@@ -6,6 +6,7 @@ use aws_sdk_s3::{
 };
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
+use futures_util::StreamExt as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{IfExists, ObjectStore, StoreError, StoreResult, client::bulk_call_config};
@@ -206,26 +207,22 @@ impl ObjectStore {
         Ok(())
     }
 
-    /// Reads an object into memory. An object of more than `max_bytes` bytes is an error.
+    /// Reads an object into memory.
+    ///
+    /// # Errors
+    /// Returns `NotFound` if the object or the bucket does not exist, and `TooLarge` if the object has more than
+    /// `max_bytes` bytes.
     pub async fn get_small(&self, bucket: &str, key: &str, max_bytes: usize) -> StoreResult<Bytes> {
         const OPERATION: &str = "GetObject";
-        let response = self
-            .client()
-            .get_object()
-            .bucket(bucket)
-            .key(key)
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk(OPERATION, error))?;
+        let object = self.get(bucket, key).await?;
+        let (meta, mut chunks) = object.ok_or(StoreError::NotFound { operation: OPERATION })?;
         let too_large = || StoreError::TooLarge { operation: OPERATION, max_bytes };
-        let size = response.content_length.and_then(|length| usize::try_from(length).ok());
-        if size.is_some_and(|size| size > max_bytes) {
+        if usize::try_from(meta.size).is_ok_and(|size| size > max_bytes) {
             return Err(too_large());
         }
-        let mut stream = response.body;
         let mut body = BytesMut::new();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|error| StoreError::Unavailable { operation: OPERATION, cause: error.into() })?;
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk?;
             if body.len() + chunk.len() > max_bytes {
                 return Err(too_large());
             }

@@ -89,10 +89,10 @@ impl BackupsState {
 }
 
 impl Restores {
-    /// Drops the database that a restore keeps, and removes its uploaded archive. Cancels a restore that is only
-    /// planned. Changes nothing unless the restore is in the state `expected`, if that is given: the restore may have
-    /// run or been rolled back since the caller read it, and the call would then drop another database. Returns the
-    /// restore as it was before.
+    /// Drops the database that a restore keeps, and removes its uploaded archive unless another restore is reading it.
+    /// Cancels a restore that is only planned. Changes nothing unless the restore is in the state `expected`, if that
+    /// is given: the restore may have run or been rolled back since the caller read it, and the call would then drop
+    /// another database. Returns the restore as it was before.
     ///
     /// # Errors
     /// Returns 404 if the restore does not exist, and 409 while a run works on it or if it is not in the expected
@@ -123,8 +123,13 @@ impl Restores {
                 }
             }
         }
+        // An archive that another restore is reading is removed at the end of that restore, or by a sweep.
+        let unused = match row.upload_id {
+            Some(upload) if queries::is_upload_read(&mut transaction, upload).await? => None,
+            upload => upload,
+        };
         transaction.commit().await?;
-        if let Some(upload) = row.upload_id
+        if let Some(upload) = unused
             && let Err(error) = self.remove_upload(upload, &row.object_key).await
         {
             tracing::warn!(%error, "an uploaded archive could not be removed; the next sweep tries again");

@@ -15,7 +15,8 @@ const GIVE_IDENTITY: &str = " Plan the restore again, and confirm it with `ident
 /// Advice for the owner if a database object, such as an index, can't be created.
 const LEAVE_OUT: &str = " To leave out such objects, plan the restore again, and confirm it with `skipFailedObjects`.";
 
-/// An error of a restore's run. The project's database was not changed.
+/// An error of a restore's run. The project's database was not changed, unless the connection was lost while the swap
+/// was committed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RestoreFailure {
     #[error("the archive is missing in the object store")]
@@ -94,6 +95,10 @@ impl From<RestoreFailure> for RunFailure {
         let unchanged = match &failure {
             RestoreFailure::Objects(_) => "The database was not changed; files that were already restored stay.",
             RestoreFailure::ProjectDeleted => return Self::refused("The project was deleted."),
+            // The connection may have been lost while the swap was committed, together with the restore's state.
+            RestoreFailure::Replace(ReplacementError::Database(error)) if error.as_database_error().is_none() => {
+                "The state of the restore says whether the project's database was replaced."
+            }
             _ => "The project's database was not changed.",
         };
         let choice = match &failure {
@@ -190,6 +195,17 @@ mod tests {
             let RunFailure::Failed { message, .. } = RestoreFailure::from(error).into() else { panic!("failed") };
             assert_eq!(message, expected);
         }
+    }
+
+    #[test]
+    fn failure_after_a_lost_connection_does_not_say_that_the_database_was_not_changed() {
+        let failure = RestoreFailure::from(ReplacementError::from(sqlx::Error::WorkerCrashed));
+        let RunFailure::Failed { message, .. } = failure.into() else { panic!("failed") };
+        assert_eq!(
+            message,
+            "The platform database can't be reached. The state of the restore says whether the project's database was \
+             replaced."
+        );
     }
 
     #[test]

@@ -330,15 +330,29 @@ pub(super) async fn renew_upload(pool: &PgPool, id: Uuid) -> Result<bool> {
     Ok(updated.await?.rows_affected() > 0)
 }
 
-/// Returns uploads that were signed more than a day ago and that no active restore reads.
+/// Returns uploads that were signed more than a day ago and that no active restore reads. If the process of a restore
+/// was killed, the restore is not active, although its row says so.
 pub(super) async fn expired_uploads(pool: &PgPool) -> Result<Vec<UploadRow>> {
     sqlx::query_as(
         "SELECT u.id, u.project_id, u.size_bytes, u.object_key FROM restore_uploads u
          WHERE u.created_at < now() - interval '1 day'
-           AND NOT EXISTS (SELECT FROM restores r
-                           WHERE r.upload_id = u.id AND r.state IN ('loading', 'checking', 'swapping'))",
+           AND NOT EXISTS (SELECT FROM restores r JOIN cron_job_runs run ON run.id = r.run_id
+                           WHERE r.upload_id = u.id AND r.state IN ('loading', 'checking', 'swapping')
+                             AND run.status IN ('queued', 'running'))",
     )
     .fetch_all(pool)
+    .await
+}
+
+/// Returns whether an active restore reads an upload.
+pub(super) async fn is_upload_read(transaction: &mut PgConnection, upload: Uuid) -> Result<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM restores r JOIN cron_job_runs run ON run.id = r.run_id
+                        WHERE r.upload_id = $1 AND r.state IN ('loading', 'checking', 'swapping')
+                          AND run.status IN ('queued', 'running'))",
+    )
+    .bind(upload)
+    .fetch_one(transaction)
     .await
 }
 

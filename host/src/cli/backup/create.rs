@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::list::print_line;
 use crate::{
+    admin,
     app::App,
     backups::{BackupContent, list_stored_backups},
-    cli::{POSTGRES_TIMEOUT, error::CommandError, services::RunningServices},
+    cli::{LEAVE_TIMEOUT, POSTGRES_TIMEOUT, error::CommandError, services::RunningServices},
     config::Config,
     db::{
         audit::{self, NewAuditEntry},
@@ -59,6 +60,7 @@ async fn create(
         Ok((id, run)) => report(&app, id, &run).await,
         Err(error) => Err(command_error(&error)),
     };
+    let _ = tokio::time::timeout(LEAVE_TIMEOUT, admin::leave_nodes(app.platform(), &app.admin().system)).await;
     app.close().await;
     outcome
 }

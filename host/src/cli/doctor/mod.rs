@@ -31,8 +31,8 @@ const POSTGRES_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// In embedded mode, checks the running services. If none are running, starts them for the check, which creates the
 /// data folder if it doesn't exist. Stores a small object in the bucket `atlashub-platform` and removes the object
-/// again. Creates the bucket if it is missing. Removes settings that SQL of a project stored for the project's roles.
-/// Changes nothing else.
+/// again. Creates the bucket if it is missing, and sets its CORS rules. Removes settings that SQL of a project stored
+/// for the project's roles. Changes nothing else.
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArguments {}
 

@@ -112,7 +112,9 @@ pub(super) async fn rotate(
     let old = lock_valid_key(&mut transaction, project, id).await?;
     let key = generate_key(old.key_type);
     // The successor of a key that expires has the same lifetime, counted from now.
-    let expires_at = queries::lifetime(&mut *transaction, id).await?.map(|lifetime| Utc::now() + lifetime);
+    let lifetime = queries::lifetime(&mut *transaction, id).await?;
+    let expires_at =
+        lifetime.map(|lifetime| Utc::now().checked_add_signed(lifetime).unwrap_or(DateTime::<Utc>::MAX_UTC));
     let row = queries::NewKey { replaces: Some(id), ..new_key(project, old.key_type, &old.name, &key, expires_at) };
     let api_key = queries::insert_key(&mut *transaction, &row).await?;
     let ends_at = Utc::now() + TimeDelta::seconds(i64::from(request.overlap_seconds));

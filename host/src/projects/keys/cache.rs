@@ -60,16 +60,31 @@ pub struct KeyCache {
     availability: Availability,
     keys: Arc<RowCache<[u8; 32], Arc<CachedKey>>>,
     /// Lets one request at a time look up a key; the others wait for its result.
-    lookups: Arc<DashMap<[u8; 32], Arc<tokio::sync::Mutex<Lookup>>>>,
+    lookups: Arc<Lookups>,
     lookup_permits: Arc<Semaphore>,
     usage: KeyUsage,
 }
+
+/// The lookups that requests wait for, by the hash of the key.
+type Lookups = DashMap<[u8; 32], Arc<tokio::sync::Mutex<Lookup>>>;
 
 /// State shared by the requests that wait for a lookup.
 #[derive(Default)]
 struct Lookup {
     /// The error of the last lookup if it did not determine whether the key is valid, and the time of the error.
     failure: Option<(Instant, ApiError)>,
+}
+
+/// Dropping this value removes the lookup if no request waits for it.
+struct UnusedLookupRemoval<'a> {
+    lookups: &'a Lookups,
+    hash: [u8; 32],
+}
+
+impl Drop for UnusedLookupRemoval<'_> {
+    fn drop(&mut self) {
+        self.lookups.remove_if(&self.hash, |_, lock| Arc::strong_count(lock) == 1);
+    }
 }
 
 impl KeyCache {
@@ -110,11 +125,11 @@ impl KeyCache {
             }
             return Ok(cached);
         }
+        // Dropped after `lock`, because variables are dropped in reverse order, also if the request is cancelled.
+        let _removal = UnusedLookupRemoval { lookups: &self.lookups, hash };
         let lock = self.lookups.entry(hash).or_default().clone();
         // Boxed, because most keys are cached, and their requests don't need its space.
-        let result = Box::pin(self.look_up_once(hash, &lock)).await;
-        self.lookups.remove_if(&hash, |_, lock| Arc::strong_count(lock) <= 2);
-        result
+        Box::pin(self.look_up_once(hash, &lock)).await
     }
 
     /// Looks up the key, unless another request has done so in the meantime, successfully or not.
@@ -269,4 +284,22 @@ impl KeyCache {
 fn invalid_key() -> ApiError {
     ApiError::new(Code::Unauthorized, "The API key is not valid.")
         .with_hint("Send a key of the project that is neither revoked nor expired in the header `x-api-key`.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    #[tokio::test]
+    async fn cancelled_request_leaves_no_lookup_behind() {
+        // This server accepts connections, but never responds.
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("postgres://hub@{}/platform", server.local_addr().unwrap());
+        let availability = Availability::watch(&Secret::new(url.as_str())).unwrap();
+        let cache = KeyCache::new(PgPool::connect_lazy(&url).unwrap(), availability);
+        let key = api_keys::generate_key(KeyType::Secret);
+        assert!(tokio::time::timeout(Duration::ZERO, cache.find(&key)).await.is_err());
+        assert!(cache.lookups.is_empty());
+    }
 }

@@ -165,8 +165,9 @@ async fn insert_rows(
     Ok(())
 }
 
-/// Removes everything that exists of a project, the row last, so that a failure leaves a row that recovery finds. The
-/// audit entry is written in the transaction that removes the row.
+/// Removes a project's databases, roles, bucket, uploaded archives and rows, as far as they exist. The row of the
+/// project is removed last, so that a failure leaves a row that recovery finds. The audit entry is written in the
+/// transaction that removes the row. Backups stay. A sweep removes the files of exports and imports.
 pub(super) async fn remove_all(
     state: &ProjectsState,
     connection: &mut PgConnection,

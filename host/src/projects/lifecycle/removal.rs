@@ -1,4 +1,5 @@
-//! Deletes a project: first it stops serving requests, then everything that belongs to it is removed, the row last.
+//! Deletes a project: first it stops serving requests, then its databases, roles, files and rows are removed, the row
+//! of the project last. Its backups stay.
 //!
 //! With a final backup the project keeps working until the backup is complete.
 

@@ -30,7 +30,7 @@ const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const TABLE_EXISTS: &str = "SELECT 1 FROM pg_catalog.pg_class c
      JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
      WHERE n.nspname OPERATOR(pg_catalog.=) 'public'
-       AND c.relname OPERATOR(pg_catalog.=) $1::pg_catalog.text::pg_catalog.name
+       AND c.relname OPERATOR(pg_catalog.=) $1::pg_catalog.text
        AND c.relkind::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog.text[])";
 
 impl TransfersState {

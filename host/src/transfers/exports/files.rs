@@ -56,8 +56,8 @@ pub(super) fn file_name(
     format!("{}-{}.{}", stem.join("-"), at.format("%Y%m%dT%H%M%SZ"), full_extension(format, gzip))
 }
 
-/// Truncates the text, and replaces all characters except ASCII letters, digits, `_` and `.`, because not every file
-/// system accepts them.
+/// Truncates the text, and replaces all characters except ASCII letters, digits, `_` and `.` with `-`, because not
+/// every file system accepts them. Then removes `-` and `.` from both ends.
 fn plain(text: &str) -> String {
     let plain: String = text
         .chars()

@@ -51,10 +51,7 @@ impl TransfersState {
                 return Err(ApiError::new(Code::Conflict, "The import is running.")
                     .with_hint("Wait until its run has ended, or cancel it."));
             }
-            ImportState::Done if !import.dry_run => {
-                return Err(ApiError::new(Code::Conflict, "The file has already been imported.")
-                    .with_hint("Upload it again to import it a second time."));
-            }
+            ImportState::Done if !import.dry_run => return Err(already_imported()),
             _ => {}
         }
         let target = Target::find(&self.editor.pools, &import.project_id, &import.table_name).await?;
@@ -97,8 +94,11 @@ impl TransfersState {
             ApiError::new(Code::Conflict, "The file is not uploaded yet.")
                 .with_hint("Send it to the `uploadUrl` of the import, with all `headers`.")
         };
-        if import.state() == ImportState::AwaitingUpload {
-            return Err(missing());
+        match import.state() {
+            ImportState::AwaitingUpload => return Err(missing()),
+            // The run removed the file.
+            ImportState::Done if !import.dry_run => return Err(already_imported()),
+            _ => {}
         }
         let (meta, mut content) = self.store.get(PLATFORM_BUCKET, &import.object_key).await?.ok_or_else(missing)?;
         let mut bytes = Vec::new();
@@ -112,6 +112,11 @@ impl TransfersState {
         let read = move || Head::read(&bytes, is_whole, format, &hints, &target);
         tokio::task::spawn_blocking(read).await.map_err(ApiError::internal)?
     }
+}
+
+fn already_imported() -> ApiError {
+    ApiError::new(Code::Conflict, "The file has already been imported.")
+        .with_hint("Upload it again to import it a second time.")
 }
 
 impl Hints {

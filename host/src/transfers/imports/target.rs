@@ -36,7 +36,7 @@ pub(super) struct Column {
     pub(super) category: String,
     /// Whether it is `json` or `jsonb`.
     pub(super) is_json: bool,
-    /// Whether it is `hstore`, of which Postgres makes a JSON object, but which it does not make of one.
+    /// Whether it is `hstore`. Postgres converts `hstore` to JSON, but not JSON to `hstore`.
     pub(super) is_hstore: bool,
     pub(super) is_generated: bool,
     /// Whether it is an identity that is `ALWAYS` generated.

@@ -6,10 +6,10 @@ SELECT json_build_object(
             'name', a.attname,
             'type', format_type(a.atttypid, a.atttypmod),
             'category', t.typcategory,
-            'isJson', coalesce(nullif(t.typbasetype, 0), t.oid) IN ('json'::regtype, 'jsonb'::regtype),
+            'isJson', 'json'::regtype = ANY (base.oids) OR 'jsonb'::regtype = ANY (base.oids),
             'isHstore', EXISTS (
                 SELECT FROM pg_type b JOIN pg_cast k ON k.castsource = b.oid AND k.casttarget = 'json'::regtype
-                WHERE b.oid = coalesce(nullif(t.typbasetype, 0), t.oid) AND b.typname = 'hstore' AND b.typtype = 'b'),
+                WHERE b.oid = ANY (base.oids) AND b.typname = 'hstore' AND b.typtype = 'b'),
             'isGenerated', a.attgenerated <> '',
             'isAlwaysIdentity', a.attidentity = 'a',
             'default', CASE
@@ -20,6 +20,13 @@ SELECT json_build_object(
         ) ORDER BY a.attnum)
         FROM pg_attribute a
         JOIN pg_type t ON t.oid = a.atttypid
+        -- The type and, if it is a domain, the types below it. A domain can be based on another domain.
+        CROSS JOIN LATERAL (
+            WITH RECURSIVE below (oid) AS (
+                SELECT t.oid
+                UNION ALL
+                SELECT d.typbasetype FROM below JOIN pg_type d ON d.oid = below.oid WHERE d.typbasetype <> 0)
+            SELECT array_agg(oid) AS oids FROM below) base
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]'),
     'keys', coalesce((
@@ -45,4 +52,4 @@ SELECT json_build_object(
 )::text
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = 'public' AND c.relname = $1::text::name AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+WHERE n.nspname = 'public' AND c.relname = $1::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f')

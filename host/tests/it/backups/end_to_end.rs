@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use crate::{
     backups::dump::{LARGE, pg_dump_processes, wait_until_no_dump_is_running},
@@ -91,6 +92,10 @@ async fn command_line_creates_backup_without_a_running_server() {
     let vars = ProgramVars::external(&url);
     let created = vars.run(&["backup", "create", "platform"]);
     assert_eq!(created.code, Some(0), "{created:?}");
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    let nodes: i64 = sqlx::query_scalar("SELECT count(*) FROM nodes").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(nodes, 0, "the command has left the list of nodes");
+    connection.close().await.unwrap();
     let id = created.stdout.split_whitespace().next().unwrap();
     let listed = vars.run(&["backup", "list"]);
     assert!(listed.stdout.contains(id), "{listed:?}");

@@ -183,3 +183,49 @@ async fn sweep_removes_old_uploads_and_their_plans() {
     let prefix = format!("restores/{}/", project.id);
     assert!(app.app.store().list_page(bucket, &prefix, 10, None).await.unwrap().objects.is_empty());
 }
+
+#[tokio::test]
+async fn archive_is_kept_only_while_a_running_restore_reads_it() {
+    let app = TestApp::start().await;
+    let project = app.create_project("shared").await;
+    let bytes = archive_of(&format!("shared_{}", project.id), "CREATE TABLE a (x int)", &["-Fc"]).await;
+    let (status, read) = upload_and_plan(&app, &project, bytes).await;
+    assert_eq!(status, StatusCode::CREATED, "{read}");
+    let upload = read["source"]["uploadId"].as_str().unwrap();
+    let request = json!({ "projectId": project.id, "uploadId": upload });
+    let (status, planned) = app.admin().post("/admin/v1/restores", request).await;
+    assert_eq!(status, StatusCode::CREATED, "{planned}");
+    let run = uuid::Uuid::now_v7();
+    sqlx::query(
+        "INSERT INTO cron_job_runs (id, trigger, status, plugin, plugin_job, lease_token, lease_until, started_at)
+         VALUES ($1, 'manual', 'running', 'restore', 'restore', gen_random_uuid(), now() + interval '1 day', now())",
+    )
+    .bind(run)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    sqlx::query("UPDATE restores SET state = 'loading', run_id = $1 WHERE id::text = $2")
+        .bind(run)
+        .bind(read["id"].as_str().unwrap())
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    sqlx::query("UPDATE restore_uploads SET created_at = now() - interval '2 days' WHERE project_id = $1")
+        .bind(&project.id)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let archives = async || {
+        app.app.backups().restores.sweep().await.unwrap();
+        let prefix = format!("restores/{}/", project.id);
+        let page = app.app.store().list_page(atlashub::object_store::PLATFORM_BUCKET, &prefix, 10, None).await;
+        page.unwrap().objects.len()
+    };
+    assert_eq!(app.admin().delete(&path_of(&planned, "")).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(archives().await, 1, "a restore is reading it");
+    // The process of the restore is killed.
+    let killed = "UPDATE cron_job_runs SET status = 'fail', lease_token = NULL, lease_until = NULL, finished_at = now()
+        WHERE id = $1";
+    sqlx::query(killed).bind(run).execute(app.app.platform()).await.unwrap();
+    assert_eq!(archives().await, 0);
+}

@@ -110,6 +110,17 @@ async fn key_rotated_again_passes_on_its_original_lifetime() {
 }
 
 #[tokio::test]
+async fn key_that_expires_at_the_latest_possible_time_is_rotated() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Latest").await;
+    let body = json!({ "type": "secret", "name": "worker", "expiresAt": "+262142-12-31T23:59:59.999999Z" });
+    let (id, _) = create(&app, &project, body).await;
+    let path = project.path(&format!("/keys/{id}/rotate"));
+    let (status, rotated) = app.admin().post(&path, json!({ "overlapSeconds": 0 })).await;
+    assert_eq!(status, StatusCode::CREATED, "{rotated}");
+}
+
+#[tokio::test]
 async fn rotation_without_a_body_has_no_overlap() {
     let app = TestApp::start().await;
     let project = app.create_project("No body").await;

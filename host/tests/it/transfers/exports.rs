@@ -159,7 +159,9 @@ async fn tables_queries_and_databases_are_exported() {
 async fn invalid_exports_are_refused_and_start_nothing() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
-    project.sql("CREATE TABLE items (id int)").await;
+    // Postgres cuts longer names to this length.
+    let longest = "t".repeat(63);
+    project.sql(&format!("CREATE TABLE items (id int); CREATE TABLE {longest} (id int)")).await;
     let source = json!({ "kind": "database", "projectId": project.id });
     let database = |format: &str, gzip: bool| json!({ "source": source, "format": format, "gzip": gzip });
     let of_project =
@@ -167,6 +169,7 @@ async fn invalid_exports_are_refused_and_start_nothing() {
     let cases = [
         (table(&project, "nowhere", "csv"), 404, "unknown_table", None),
         (table(&project, "pg_class", "csv"), 404, "unknown_table", None),
+        (table(&project, &format!("{longest}x"), "csv"), 404, "unknown_table", None),
         (table(&project, "items", "sql"), 400, "invalid_request", Some("format")),
         (table(&project, "items", "xlsx"), 400, "invalid_json", Some("format")),
         (query(&project, "SELECT nowhere", "csv"), 400, "sql_error", Some("source.sql")),

@@ -12,11 +12,15 @@ async fn invalid_requests_are_refused() {
     let project = app.create_project("Shop").await;
     project.sql(ITEMS).await;
     project.sql("CREATE VIEW names AS SELECT name FROM items; CREATE TABLE bare (n int)").await;
+    // Postgres cuts longer names to this length.
+    let longest = "t".repeat(63);
+    project.sql(&format!("CREATE TABLE {longest} (n int)")).await;
     let create =
         |table: &str, size: i64| json!({ "projectId": project.id, "table": table, "format": "csv", "sizeBytes": size });
     let cases = [
         (create("nowhere", 1), StatusCode::NOT_FOUND, "unknown_table"),
         (create("pg_class", 1), StatusCode::NOT_FOUND, "unknown_table"),
+        (create(&format!("{longest}x"), 1), StatusCode::NOT_FOUND, "unknown_table"),
         (create("names", 1), StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"),
         (create("items", 0), StatusCode::BAD_REQUEST, "invalid_request"),
         (create("items", 30 << 30), StatusCode::PAYLOAD_TOO_LARGE, "object_too_large"),

@@ -106,6 +106,19 @@ async fn preview_of_a_file_without_rows_says_so_and_its_import_changes_nothing()
 }
 
 #[tokio::test]
+async fn preview_of_an_imported_file_says_that_it_was_imported() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE bare (n int)").await;
+    let path = upload(&app, &project, "bare", "csv", "n\n1\n").await;
+    let done = run(&app, &path, json!({})).await;
+    assert_eq!(done["state"], "done", "{done}");
+    let (status, body) = app.admin().post(&format!("{path}/preview"), json!({})).await;
+    let message = &body["error"]["message"];
+    assert_eq!((status, message), (StatusCode::CONFLICT, &json!("The file has already been imported.")), "{body}");
+}
+
+#[tokio::test]
 async fn full_disk_of_the_postgres_server_is_named() {
     let app = start().await;
     let project = app.create_project("Shop").await;
@@ -320,6 +333,23 @@ async fn exported_hstore_objects_are_imported_again() {
     assert_eq!(errors(&done), [3, 4].map(|line| (line, Some("h"), "invalid_value")), "{done}");
     let expected = json!(["\"x\"=>\"y\"", "\"d\"=>\"1\"", "\"n\"=>\"1.50\", \"t\"=>\"true\""]);
     assert_eq!(value(&project, all).await, expected);
+}
+
+#[tokio::test]
+async fn json_in_csv_is_parsed_although_a_domain_is_based_on_another_domain() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE DOMAIN doc AS jsonb; CREATE DOMAIN object AS doc;
+             CREATE TABLE docs (id int PRIMARY KEY, a doc, b object)",
+        )
+        .await;
+    let csv = "id,a,b\n1,\"{\"\"x\"\":1}\",\"{\"\"x\"\":1}\"\n";
+    // Only the staged method, which an upsert uses, reads values from JSON.
+    let done = import(&app, &project, "docs", "csv", csv, json!({ "mode": "upsert" })).await;
+    assert_eq!(counts(&done), [1, 1, 0, 0, 0], "{done}");
+    assert_eq!(value(&project, "SELECT json_build_array(a, b) FROM docs").await, json!([{ "x": 1 }, { "x": 1 }]));
 }
 
 /// A table of which each row may reference another one. A trigger discards rows with the name `skip`.

@@ -118,7 +118,7 @@ impl From<RecordError> for Stopped {
 }
 
 /// Copies the rows of the file into a table. Returns the number of rows that were read, and the number of rows that
-/// Postgres received.
+/// Postgres inserted, which is smaller if a trigger discards rows.
 async fn copy_rows(
     client: &ExclusiveClient,
     statement: &str,

@@ -2,6 +2,9 @@
 
 use super::{BYTE_ORDER_MARK, MAX_RECORD_BYTES, Parsed, RecordError, text, too_large};
 
+/// Maximum number of fields of a record. Without it, a line of delimiters would load the rest of the file into memory.
+const MAX_FIELDS: usize = 100_000;
+
 /// The format of a CSV file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transfers::imports) struct CsvFormat {
@@ -183,6 +186,10 @@ impl CsvRecords {
             _ if byte == self.delimiter => {
                 self.end_field();
                 self.has_begun = true;
+                if self.ends.len() == MAX_FIELDS {
+                    let message = format!("The row that begins here has more than {MAX_FIELDS} fields.");
+                    return Err(RecordError::new(self.record_line, "row_too_large", message).into());
+                }
             }
             b'"' if self.state == State::FieldStart => {
                 (self.state, self.is_quoted, self.has_begun) = (State::Quoted, true, true);
@@ -287,5 +294,8 @@ mod tests {
         assert_eq!(code(b"a\n1,\"b\nc\n"), Err((2, "unclosed_quote")));
         let long = [b"a\n\"".to_vec(), vec![b'x'; MAX_RECORD_BYTES + 1]].concat();
         assert_eq!(code(&long), Err((2, "row_too_large")));
+        let wide = |delimiters: usize| [b"a\n".to_vec(), vec![b','; delimiters]].concat();
+        assert_eq!(code(&wide(MAX_FIELDS)), Err((2, "row_too_large")));
+        assert_eq!(parse(&wide(MAX_FIELDS - 1), 1000).unwrap()[1].1.len(), MAX_FIELDS);
     }
 }
