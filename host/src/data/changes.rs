@@ -93,11 +93,11 @@ pub(super) async fn change_rows(
     }
     // Checks deferred constraints now, so that the effects of their triggers are counted.
     transaction.run("SET CONSTRAINTS ALL IMMEDIATE").await?;
-    let effects = transaction.effects().await?;
+    let effects = serde_json::to_string(&transaction.effects().await?).map_err(ApiError::internal)?;
+    // The response is complete before the changes are committed, so that they are undone if it is too large.
+    body.push(format!("],\"effects\":{effects}}}").as_bytes())?;
     transaction.run(if request.dry_run { "ROLLBACK" } else { "COMMIT" }).await?;
     transaction.client.mark_idle();
-    let effects = serde_json::to_string(&effects).map_err(ApiError::internal)?;
-    body.push(format!("],\"effects\":{effects}}}").as_bytes())?;
     Ok(RowsResponse { status: StatusCode::OK, body })
 }
 
