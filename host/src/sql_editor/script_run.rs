@@ -117,20 +117,35 @@ pub(super) async fn run(
         committed_statements: progress.committed,
         duration_ms,
     };
+    let lost = match (&failure, progress.committed) {
+        (None, _) => "The statements were carried out. Only their results are lost.",
+        (Some(_), 0) => "The script failed. Nothing was changed.",
+        (Some(_), _) => "The script failed. The statements before the failure were committed.",
+    };
+    let results = std::mem::take(&mut progress.results);
+    let response = script_result(memory, results, &end).map_err(|error| error.with_hint(lost))?;
+    Ok(ScriptOutcome { response, failure, progress })
+}
+
+/// Builds an [`api_types::ScriptResult`].
+fn script_result(
+    memory: &ResponseMemory,
+    results: Vec<ResponseBuffer>,
+    end: &ScriptEnd<'_>,
+) -> ApiResult<ResponseBuffer> {
     let mut response = memory.response(Recipient::Owner, 4096);
     response.push(b"{\"results\":[")?;
-    for (index, result) in std::mem::take(&mut progress.results).into_iter().enumerate() {
+    for (index, result) in results.into_iter().enumerate() {
         if index > 0 {
             response.push(b",")?;
         }
-        let lost = "The statements were carried out. Only their results are lost.";
-        response.append(result).map_err(|error| ApiError::from(error).with_hint(lost))?;
+        response.append(result)?;
     }
-    let end = serde_json::to_string(&end).map_err(ApiError::internal)?;
+    let end = serde_json::to_string(end).map_err(ApiError::internal)?;
     response.push(b"],")?;
     // `end` is an object: its members follow those of the response.
     response.push(&end.as_bytes()[1..])?;
-    Ok(ScriptOutcome { response, failure, progress })
+    Ok(response)
 }
 
 async fn execute(
