@@ -33,6 +33,8 @@
     UNION ALL
     SELECT h.xmin, h.inhrelid::pg_catalog.int8 FROM rel c JOIN pg_catalog.pg_inherits h ON h.inhrelid = c.oid
     UNION ALL
+    SELECT s.xmin, s.oid::pg_catalog.int8 FROM rel c JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = c.oid
+    UNION ALL
     SELECT t.xmin, t.oid::pg_catalog.int8 FROM pg_catalog.pg_type t
     -- Composite and array types follow their tables and elements.
     WHERE t.oid >= '16384'::pg_catalog.oid AND t.typtype <> 'c'::pg_catalog."char" AND t.typelem = '0'::pg_catalog.oid

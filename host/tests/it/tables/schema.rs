@@ -69,6 +69,7 @@ async fn entity_tag_changes_with_the_schema() {
         "CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql RETURN a",
         "CREATE OR REPLACE FUNCTION f(a int DEFAULT 1) RETURNS int LANGUAGE sql RETURN a",
         "CREATE SCHEMA extra",
+        "CREATE STATISTICS doubled ON (id * 2), cost FROM items",
         "DROP TABLE items",
     ] {
         let seen = tag.unwrap();
