@@ -25,6 +25,8 @@ pub(super) struct ScriptRun {
     pub(super) read_only: bool,
     pub(super) in_one_transaction: bool,
     pub(super) max_rows: usize,
+    /// Whether the response contains the results of the statements.
+    pub(super) keeps_results: bool,
 }
 
 impl ScriptRun {
@@ -48,6 +50,8 @@ pub(super) struct CheckedStatement {
 pub(super) struct Progress {
     results: Vec<ResponseBuffer>,
     result_bytes: usize,
+    /// Number of statements that were carried out.
+    done: usize,
     pub(super) row_count: u64,
     /// Number of statements, from the first one, whose changes are committed.
     pub(super) committed: usize,
@@ -98,10 +102,10 @@ pub(super) async fn run(
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
     let failure = result.err().map(|failure| {
         // If there is no such statement, the commit failed.
-        let statement = run.statements.get(progress.results.len());
+        let statement = run.statements.get(progress.done);
         let base = statement.map_or(0, |statement| statement.characters.start);
         let error = failure.into_api_error(&run.sql, base, limits.timeout);
-        (statement.map(|_| progress.results.len() as u32), error)
+        (statement.map(|_| progress.done as u32), error)
     });
     let shown = failure.as_ref().map(|(statement, error)| ScriptFailure {
         statement: *statement,
@@ -177,18 +181,21 @@ async fn execute(
             range: Some((characters.start, characters.end)),
         };
         let success = session::execute(client, &statement_run, memory.response(Recipient::Owner, 512)).await?;
-        progress.result_bytes += success.response.len();
+        progress.done += 1;
         progress.row_count += success.row_count;
         let session::Success { command, row_count, duration_ms, .. } = &success;
         on_statement(StatementDone { index, command, row_count: *row_count, duration_ms: *duration_ms });
-        progress.results.push(success.response);
         if !run.in_one_transaction {
-            progress.committed = progress.results.len();
+            progress.committed = progress.done;
+        }
+        if run.keeps_results {
+            progress.result_bytes += success.response.len();
+            progress.results.push(success.response);
         }
     }
     if run.in_one_transaction {
         client.batch_execute("COMMIT").await.map_err(Failure::postgres)?;
-        progress.committed = progress.results.len();
+        progress.committed = progress.done;
     }
     Ok(())
 }
