@@ -87,7 +87,7 @@ impl Types {
         Self { types, composites: RefCell::default(), depths: RefCell::default() }
     }
 
-    /// Returns whether a type is deeper than [`MAX_DEPTH`]. No other method may be called for such a type.
+    /// Returns whether a type is deeper than [`MAX_DEPTH`]. The recursive methods must not be called for such a type.
     pub(super) fn is_too_deep(&self, oid: u32) -> anyhow::Result<bool> {
         Ok(self.depth(oid, MAX_DEPTH)?.is_none())
     }
