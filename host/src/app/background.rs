@@ -175,6 +175,7 @@ impl App {
         }
     }
 
+    /// Sweeps the storage of all projects. Runs periodically, but not at the start.
     async fn sweep_storage(self) {
         let mut ticks =
             tokio::time::interval_at(tokio::time::Instant::now() + STORAGE_SWEEP_INTERVAL, STORAGE_SWEEP_INTERVAL);
@@ -197,6 +198,7 @@ impl App {
         }
     }
 
+    /// Removes incomplete backups, and sweeps the copies of objects. Runs periodically, but not at the start.
     async fn sweep_backups(self) {
         let mut ticks =
             tokio::time::interval_at(tokio::time::Instant::now() + BACKUP_SWEEP_INTERVAL, BACKUP_SWEEP_INTERVAL);

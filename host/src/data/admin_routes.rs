@@ -41,14 +41,9 @@ pub(crate) async fn get_schema(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let seen = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let Some((entity_tag, response)) = service.list_names(&project.id, seen).await? else {
-        return Ok(match seen.and_then(|tag| HeaderValue::from_str(tag).ok()) {
-            Some(tag) => (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response(),
-            None => StatusCode::NOT_MODIFIED.into_response(),
-        });
-    };
+    let (entity_tag, names) = service.list_names(&project.id, seen).await?;
     let entity_tag = HeaderValue::try_from(entity_tag).map_err(ApiError::internal)?;
-    let mut response = response.into_response();
+    let mut response = names.map_or_else(|| StatusCode::NOT_MODIFIED.into_response(), RowsResponse::into_response);
     response.headers_mut().insert(header::ETAG, entity_tag);
     Ok(response)
 }

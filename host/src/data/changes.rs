@@ -28,8 +28,9 @@ use crate::{
     http::{ResponseBuffer, ResponseMemory},
 };
 
-/// Counts the rows that the transaction has changed in each table. The last column is the `ON DELETE` action of a
-/// foreign key to another table from which rows were deleted. The session must not have changed anything before.
+/// Counts the rows that the transaction has changed in each table, including changes that an exception handler of a
+/// function has undone. The last column is the `ON DELETE` action of a foreign key to another table from which rows
+/// were deleted. The session must not have changed anything before.
 const EFFECTS: &str = "
     WITH changed AS (
         SELECT relid, schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del
@@ -93,11 +94,11 @@ pub(super) async fn change_rows(
     }
     // Checks deferred constraints now, so that the effects of their triggers are counted.
     transaction.run("SET CONSTRAINTS ALL IMMEDIATE").await?;
-    let effects = transaction.effects().await?;
+    let effects = serde_json::to_string(&transaction.effects().await?).map_err(ApiError::internal)?;
+    // The response is complete before the changes are committed, so that they are undone if it is too large.
+    body.push(format!("],\"effects\":{effects}}}").as_bytes())?;
     transaction.run(if request.dry_run { "ROLLBACK" } else { "COMMIT" }).await?;
     transaction.client.mark_idle();
-    let effects = serde_json::to_string(&effects).map_err(ApiError::internal)?;
-    body.push(format!("],\"effects\":{effects}}}").as_bytes())?;
     Ok(RowsResponse { status: StatusCode::OK, body })
 }
 
@@ -281,6 +282,7 @@ fn has_key(plan: &RowChangePlan<'_>) -> bool {
 }
 
 /// Converts JSON to a value. A number that would be written differently becomes a string, so that no digit is lost.
+/// Numbers within arrays and objects may lose digits.
 fn exact_value(json: &RawValue) -> Value {
     match serde_json::from_str(json.get()) {
         Ok(Value::Number(number)) if number.to_string() != json.get() => Value::from(json.get()),

@@ -38,7 +38,7 @@ pub(super) fn convert<'j>(json: &'j str, input: &JsonInput) -> Result<Cow<'j, st
         }
         (JsonInput::Array(element), Some(b'[')) => Cow::Owned(convert_array(json, element, 1)?),
         (JsonInput::Composite(attributes), Some(b'{')) => {
-            let row = Row::parse(json, format_args!("")).map_err(|_| INVALID_OBJECT)?;
+            let row = Row::parse_value(json).map_err(|_| INVALID_OBJECT)?;
             let attribute = |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, input)| input);
             if let Some((key, _)) = row.cells.iter().find(|(key, _)| attribute(key).is_none()) {
                 let names: Vec<&str> = attributes.iter().map(|(name, _)| name.as_str()).collect();
@@ -90,7 +90,7 @@ pub(super) fn convert_members<'i>(
 
 /// Converts `{"a":"b","c":null}` to `"a"=>"b","c"=>NULL`.
 pub(super) fn hstore_literal(json: &str) -> Result<String, Reason> {
-    let row = Row::parse(json, format_args!("")).map_err(|_| INVALID_OBJECT)?;
+    let row = Row::parse_value(json).map_err(|_| INVALID_OBJECT)?;
     let mut literal = String::with_capacity(json.len() + 16);
     for (key, value) in &row.cells {
         if !literal.is_empty() {
@@ -167,6 +167,13 @@ mod tests {
         assert_eq!(convert(&deep, &array(JsonInput::Hstore)), Err(TOO_MANY_DIMENSIONS));
         assert_eq!(convert(r#"{"a":{}}"#, &JsonInput::Hstore), Err(INVALID_HSTORE));
         assert_eq!(convert(r#"{"a":"\ud800"}"#, &JsonInput::Hstore), Err(INVALID_JSON));
+    }
+
+    #[test]
+    fn hstore_can_have_more_members_than_a_table_has_columns() {
+        let members: Vec<String> = (0..2000).map(|number| format!("\"{number}\":null")).collect();
+        let literal = hstore_literal(&format!("{{{}}}", members.join(","))).unwrap();
+        assert!(literal.ends_with(",\"1999\"=>NULL"), "{literal}");
     }
 
     #[test]

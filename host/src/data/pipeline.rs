@@ -74,16 +74,16 @@ impl DataService {
         Ok(RowsResponse { status: StatusCode::OK, body })
     }
 
-    /// Handles a `GET` of all names in the database. `seen` is the value of `If-None-Match`. Returns `None` if `seen`
-    /// contains the current entity tag.
+    /// Handles a `GET` of all names in the database. `seen` is the value of `If-None-Match`. Returns the current entity
+    /// tag, and no response if `seen` contains this tag.
     ///
     /// # Errors
     /// Returns the error of the queries, and the error of a response that is too large or finds no memory.
-    pub async fn list_names(&self, project: &str, seen: Option<&str>) -> ApiResult<Option<(String, RowsResponse)>> {
+    pub async fn list_names(&self, project: &str, seen: Option<&str>) -> ApiResult<(String, Option<RowsResponse>)> {
         // The tag is read before the names, so that they are at least as new as the tag.
         let entity_tag = format!("\"{}\"", schema::names_version(&self.0.pools, project).await?);
         if seen.is_some_and(|seen| has_entity_tag(seen, &entity_tag)) {
-            return Ok(None);
+            return Ok((entity_tag, None));
         }
         let rows = schema::names(&self.0.pools, project).await?;
         let json: &str = match rows.first() {
@@ -92,7 +92,7 @@ impl DataService {
         };
         let mut body = self.0.memory.response(Recipient::Owner, json.len());
         body.push(json.as_bytes())?;
-        Ok(Some((entity_tag, RowsResponse { status: StatusCode::OK, body })))
+        Ok((entity_tag, Some(RowsResponse { status: StatusCode::OK, body })))
     }
 
     /// Handles a `GET` of rows from an app. `query` is the raw query string.
@@ -309,7 +309,7 @@ async fn read(attempt: &Attempt<'_>, request: &ReadRequest, limits: &DataLimits)
 async fn insert(attempt: &Attempt<'_>, request: &InsertRequest<'_>) -> Result<RowsResponse, Failure> {
     let plan = plan_insert(&attempt.schema, attempt.table, request)?;
     let rendered = render_insert(&plan, attempt.max_returned_bytes());
-    // Only plain inserts are certainly short and return no more than they were sent. A deletion can cascade, and an
+    // Only plain inserts are mostly short and return little more than they were sent. A deletion can cascade, and an
     // upsert or update can return large values that the row had before.
     let result = match plan.conflict {
         None => attempt.executor.fetch_insert(&rendered.statement).await,

@@ -1,8 +1,8 @@
 //! Errors that the project's own SQL causes, for example in functions that triggers, policies, defaults or views call.
 //!
-//! Errors that the SQL raises on purpose (`RAISE`) reach the caller. The details of other errors reach only callers
-//! with the secret key, because only the owner can fix the SQL. Other callers learn that the table's rules failed, and
-//! nothing about how the rules work.
+//! Errors that the SQL raises on purpose (`RAISE`) reach the caller, unless their SQLSTATE means a problem of the
+//! server. The details of other errors reach only callers with the secret key, because only the owner can fix the SQL.
+//! Other callers learn that the table's rules failed, and nothing about how the rules work.
 
 use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;
@@ -25,7 +25,8 @@ pub(super) fn is_raised(error: &PostgresError) -> bool {
     error.routine() == Some(RAISE_ROUTINE)
 }
 
-/// Converts an error that the project's SQL raised. Keeps its message and hint.
+/// Converts an error that the project's SQL raised. Keeps its message, detail and hint, and the constraint and column
+/// that it names.
 pub(super) fn raised(error: &PostgresError) -> ApiError {
     let sql_state = error.code().code();
     let code = match sql_state {

@@ -76,6 +76,7 @@ impl SqlEditorState {
         let permissions = Permissions { create_extension: self.allow_create_extension };
         let options = ScriptOptions { read_only: request.read_only, transaction: request.transaction, max_rows: 0 };
         let mut script = checked_script(request.sql.clone(), options, permissions).await?;
+        script.keeps_results = false;
         for statement in &mut script.statements {
             // Every statement is completed, although its rows are dropped.
             statement.statement.fetch_mode = FetchMode::Whole;

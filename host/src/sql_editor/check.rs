@@ -71,7 +71,7 @@ pub(super) async fn checked_script(
             checked.push(CheckedStatement { bytes, characters: range, statement });
         }
         let ScriptOptions { read_only, max_rows, .. } = options;
-        Ok(ScriptRun { sql, statements: checked, read_only, in_one_transaction, max_rows })
+        Ok(ScriptRun { sql, statements: checked, read_only, in_one_transaction, max_rows, keeps_results: true })
     })
     .await?
 }

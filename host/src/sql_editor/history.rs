@@ -1,4 +1,5 @@
-//! The history of SQL that was sent to the editor, including SQL that failed or was refused.
+//! The history of SQL that was sent to the editor, including SQL that failed or was refused. SQL that failed because of
+//! a problem of the server, such as a lost connection, is not recorded.
 
 use api_types::SqlHistoryEntry;
 use chrono::{DateTime, Utc};

@@ -80,8 +80,8 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Cancels until the connection responds again. A cancel request that arrives before its statement has no effect, so
-/// it is repeated.
+/// Cancels until the connection responds again, up to [`MAX_CANCEL_ATTEMPTS`] times. A cancel request that arrives
+/// before its statement has no effect, so it is repeated.
 async fn cancel(client: Arc<ExclusiveClient>) {
     for _ in 0..MAX_CANCEL_ATTEMPTS {
         client.cancel().await;

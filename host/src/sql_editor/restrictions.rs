@@ -1,7 +1,7 @@
 //! Rejects statements that contain anything the editor does not run.
 //!
-//! These checks only give earlier and clearer errors. They are not a security boundary: SQL built at run time and
-//! plpgsql bodies are not checked. The boundary is the privileges of `proj_<id>_owner`.
+//! These checks only give earlier and clearer errors. They are not a security boundary: SQL built at run time, plpgsql
+//! bodies and deeply nested bodies are not checked. The boundary is the privileges of `proj_<id>_owner`.
 
 use pg_query::protobuf::{ObjectType, VariableSetKind};
 use serde_json::Value;
@@ -26,18 +26,27 @@ pub(super) struct Permissions {
     pub(super) create_extension: bool,
 }
 
-/// Checks every node of the tree.
+/// Maximum depth to which bodies of functions that create functions are checked. Checking a body is recursive, so
+/// without a limit a script could overflow the stack.
+const MAX_BODY_DEPTH: usize = 8;
+
+/// Checks every node of the tree, and the bodies of SQL functions up to [`MAX_BODY_DEPTH`].
 pub(super) fn check(tree: &SyntaxTree, permissions: Permissions) -> Result<(), Rejection> {
+    check_in_bodies(tree, permissions, 0)
+}
+
+/// Checks a tree that is the body of `body_depth` functions.
+fn check_in_bodies(tree: &SyntaxTree, permissions: Permissions, body_depth: usize) -> Result<(), Rejection> {
     let mut rejection = None;
     tree.walk(&mut |name, value| {
         if rejection.is_none() {
-            rejection = check_node(name, value, permissions);
+            rejection = check_node(name, value, permissions, body_depth);
         }
     });
     rejection.map_or(Ok(()), Err)
 }
 
-fn check_node(name: &str, value: &Value, permissions: Permissions) -> Option<Rejection> {
+fn check_node(name: &str, value: &Value, permissions: Permissions, body_depth: usize) -> Option<Rejection> {
     let reject = |what: &str, instead| Some(Rejection::NotSupported { what: what.to_owned(), instead });
     match name {
         "CopyStmt" => check_copy(value),
@@ -69,7 +78,7 @@ fn check_node(name: &str, value: &Value, permissions: Permissions) -> Option<Rej
         }
         "RenameStmt" => check_rename(value),
         "FuncCall" | "funccall" => check_call(value),
-        "CreateFunctionStmt" => check_sql_body(value, permissions),
+        "CreateFunctionStmt" if body_depth < MAX_BODY_DEPTH => check_sql_body(value, permissions, body_depth + 1),
         _ => None,
     }
 }
@@ -181,7 +190,7 @@ pub(super) fn rejected_function(name: &str) -> Rejection {
 
 /// Checks the statements in the body of `CREATE FUNCTION … LANGUAGE sql AS '…'`. (`BEGIN ATOMIC` bodies are part of
 /// the tree.)
-fn check_sql_body(function: &Value, permissions: Permissions) -> Option<Rejection> {
+fn check_sql_body(function: &Value, permissions: Permissions, body_depth: usize) -> Option<Rejection> {
     let mut is_sql = false;
     let mut bodies = Vec::new();
     for option in function["options"].as_array()? {
@@ -201,5 +210,25 @@ fn check_sql_body(function: &Value, permissions: Permissions) -> Option<Rejectio
     }
     let parsed = pg_query::parse(bodies.first()?, 0).ok()?;
     let tree = SyntaxTree(serde_json::to_value(&parsed.protobuf).ok()?);
-    check(&tree, permissions).err()
+    check_in_bodies(&tree, permissions, body_depth).err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{restrictions::Permissions, statement::parse_statement};
+
+    /// Returns the SQL of a function that creates a function, and so on. The innermost function runs `body`.
+    fn nested_functions(depth: usize, body: &str) -> String {
+        (0..depth).fold(body.to_owned(), |body, level| {
+            format!("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $a{level}$ {body} $a{level}$")
+        })
+    }
+
+    #[test]
+    fn bodies_of_nested_functions_are_checked_without_overflowing_the_stack() {
+        let parsed =
+            |depth: usize| parse_statement(&nested_functions(depth, "SELECT pg_sleep(1)"), Permissions::default());
+        assert!(parsed(2).is_err());
+        assert_eq!(parsed(1500).unwrap().command, "CREATE FUNCTION");
+    }
 }

@@ -25,6 +25,8 @@ pub(super) struct ScriptRun {
     pub(super) read_only: bool,
     pub(super) in_one_transaction: bool,
     pub(super) max_rows: usize,
+    /// Whether the response contains the results of the statements.
+    pub(super) keeps_results: bool,
 }
 
 impl ScriptRun {
@@ -48,6 +50,8 @@ pub(super) struct CheckedStatement {
 pub(super) struct Progress {
     results: Vec<ResponseBuffer>,
     result_bytes: usize,
+    /// Number of statements that were carried out.
+    done: usize,
     pub(super) row_count: u64,
     /// Number of statements, from the first one, whose changes are committed.
     pub(super) committed: usize,
@@ -98,10 +102,10 @@ pub(super) async fn run(
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
     let failure = result.err().map(|failure| {
         // If there is no such statement, the commit failed.
-        let statement = run.statements.get(progress.results.len());
+        let statement = run.statements.get(progress.done);
         let base = statement.map_or(0, |statement| statement.characters.start);
         let error = failure.into_api_error(&run.sql, base, limits.timeout);
-        (statement.map(|_| progress.results.len() as u32), error)
+        (statement.map(|_| progress.done as u32), error)
     });
     let shown = failure.as_ref().map(|(statement, error)| ScriptFailure {
         statement: *statement,
@@ -117,20 +121,35 @@ pub(super) async fn run(
         committed_statements: progress.committed,
         duration_ms,
     };
+    let lost = match (&failure, progress.committed) {
+        (None, _) => "The statements were carried out. Only their results are lost.",
+        (Some(_), 0) => "The script failed. Nothing was changed.",
+        (Some(_), _) => "The script failed. The statements before the failure were committed.",
+    };
+    let results = std::mem::take(&mut progress.results);
+    let response = script_result(memory, results, &end).map_err(|error| error.with_hint(lost))?;
+    Ok(ScriptOutcome { response, failure, progress })
+}
+
+/// Builds an [`api_types::ScriptResult`].
+fn script_result(
+    memory: &ResponseMemory,
+    results: Vec<ResponseBuffer>,
+    end: &ScriptEnd<'_>,
+) -> ApiResult<ResponseBuffer> {
     let mut response = memory.response(Recipient::Owner, 4096);
     response.push(b"{\"results\":[")?;
-    for (index, result) in std::mem::take(&mut progress.results).into_iter().enumerate() {
+    for (index, result) in results.into_iter().enumerate() {
         if index > 0 {
             response.push(b",")?;
         }
-        let lost = "The statements were carried out. Only their results are lost.";
-        response.append(result).map_err(|error| ApiError::from(error).with_hint(lost))?;
+        response.append(result)?;
     }
-    let end = serde_json::to_string(&end).map_err(ApiError::internal)?;
+    let end = serde_json::to_string(end).map_err(ApiError::internal)?;
     response.push(b"],")?;
     // `end` is an object: its members follow those of the response.
     response.push(&end.as_bytes()[1..])?;
-    Ok(ScriptOutcome { response, failure, progress })
+    Ok(response)
 }
 
 async fn execute(
@@ -162,18 +181,21 @@ async fn execute(
             range: Some((characters.start, characters.end)),
         };
         let success = session::execute(client, &statement_run, memory.response(Recipient::Owner, 512)).await?;
-        progress.result_bytes += success.response.len();
+        progress.done += 1;
         progress.row_count += success.row_count;
         let session::Success { command, row_count, duration_ms, .. } = &success;
         on_statement(StatementDone { index, command, row_count: *row_count, duration_ms: *duration_ms });
-        progress.results.push(success.response);
         if !run.in_one_transaction {
-            progress.committed = progress.results.len();
+            progress.committed = progress.done;
+        }
+        if run.keeps_results {
+            progress.result_bytes += success.response.len();
+            progress.results.push(success.response);
         }
     }
     if run.in_one_transaction {
         client.batch_execute("COMMIT").await.map_err(Failure::postgres)?;
-        progress.committed = progress.results.len();
+        progress.committed = progress.done;
     }
     Ok(())
 }

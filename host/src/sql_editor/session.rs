@@ -140,7 +140,13 @@ pub(super) async fn execute(
         end: run.range.map(|range| range.1),
     };
     let response = result.finish(&end).map_err(|error| {
-        Failure::Response(error.with_hint("The statement was carried out. Only its result is lost."))
+        Failure::Response(match run.transaction {
+            // The script fails, so its transaction is rolled back.
+            Transaction::Enclosing => error,
+            Transaction::Own | Transaction::OwnReadOnly => {
+                error.with_hint("The statement was carried out. Only its result is lost.")
+            }
+        })
     })?;
     Ok(Success { response, command, row_count, duration_ms })
 }

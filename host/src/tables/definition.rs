@@ -35,7 +35,8 @@ struct NamedConstraint {
     definition: String,
 }
 
-/// Returns the statements that create a table with its indexes, policies, triggers and comments.
+/// Returns the statements that create a table with its indexes, policies, triggers and comments. Types, functions and
+/// sequences that it uses, and grants, are not included.
 pub(super) fn definition(table: &CatalogueTable, facts: &AccessFacts) -> String {
     let name = format!("public.{}", quoted(&table.name));
     let mut sql = match &table.source.view {

@@ -2,7 +2,7 @@
 -- `$1`: its name · `$2`, `$3`: the roles of publishable keys and of signed-in users
 -- `estimatedRows` is explained at `LIST_TABLES`.
 WITH reference AS (
-    SELECT k.conname AS name, k.conrelid, k.confrelid, json_build_object(
+    SELECT k.conname AS name, k.conrelid, k.confrelid, k.conparentid, json_build_object(
         'name', k.conname,
         'schema', n.nspname, 'table', t.relname,
         'columns', (SELECT json_agg(a.attname ORDER BY i.position)
@@ -19,8 +19,7 @@ WITH reference AS (
     FROM pg_constraint k
     JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
     JOIN pg_class r ON r.oid = k.confrelid JOIN pg_namespace rn ON rn.oid = r.relnamespace
-    -- Postgres repeats a foreign key for each partition.
-    WHERE k.contype = 'f' AND k.conparentid = 0
+    WHERE k.contype = 'f'
 )
 SELECT json_build_object(
     'name', c.relname,
@@ -89,10 +88,14 @@ SELECT json_build_object(
         FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'c', 'x')),
     'foreignKeys', (
         SELECT coalesce(json_agg(r.reference ORDER BY r.name), '[]'::json)
-        FROM reference r WHERE r.conrelid = c.oid),
+        FROM reference r WHERE r.conrelid = c.oid
+          -- Postgres repeats a reference to a partitioned table for each of its partitions.
+          AND NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = r.conparentid AND p.conrelid = r.conrelid)),
     'referencedBy', (
         SELECT coalesce(json_agg(r.reference ORDER BY r.reference ->> 'table', r.name), '[]'::json)
-        FROM reference r WHERE r.confrelid = c.oid),
+        FROM reference r
+        -- Postgres repeats a foreign key of a partitioned table for each of its partitions.
+        WHERE r.confrelid = c.oid AND r.conparentid = 0),
     'indexes', (
         SELECT coalesce(json_agg(json_build_object(
             'name', ic.relname, 'definition', pg_get_indexdef(i.indexrelid),

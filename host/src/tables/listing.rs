@@ -47,7 +47,9 @@ SELECT coalesce(json_agg(json_build_object(
                         JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.attnum)
             ) ORDER BY f.conname), '[]'::json)
         FROM pg_constraint f JOIN pg_class r ON r.oid = f.confrelid JOIN pg_namespace rn ON rn.oid = r.relnamespace
-        WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0),
+        -- Postgres repeats a reference to a partitioned table for each of its partitions.
+        WHERE f.conrelid = c.oid AND f.contype = 'f'
+          AND NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = f.conparentid AND p.conrelid = f.conrelid)),
     'exposure', json_build_object(
         'publishable', CASE WHEN has_table_privilege($2, c.oid, 'INSERT, UPDATE, DELETE') THEN 'write'
                             WHEN has_table_privilege($2, c.oid, 'SELECT') THEN 'read' ELSE 'none' END,

@@ -57,7 +57,7 @@ pub fn change_result_shape(change: &ChangePlan<'_>) -> ResultShape {
 /// Renders an insert. All groups are in one statement, so that either all rows are inserted or none.
 ///
 /// As with every write, the statement fails if the JSON of the returned rows is larger than `max_bytes`. So a write
-/// whose response could not be sent changes nothing.
+/// whose rows don't fit into a response changes nothing.
 pub fn render_insert<'p>(plan: &InsertPlan<'p>, max_bytes: u64) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
     let is_one_group = plan.groups.len() == 1;

@@ -2,7 +2,7 @@
 //!
 //! [`read`], [`cell`], [`write`], [`changes`] and [`export`] parse whole requests. [`query`] splits the query string;
 //! [`filter`], [`select`] and [`order`] parse its parameters with a [`scanner`], [`embed`] those of embedded tables.
-//! [`row`] parses JSON objects. [`viewer`] parses as whom the owner reads rows.
+//! [`row`] parses JSON objects. [`viewer`] parses the caller as whom the owner reads rows.
 
 mod cell;
 mod changes;

@@ -10,7 +10,7 @@ use crate::{
     error::{ApiError, ApiResult, Code},
 };
 
-/// Postgres's limit on the number of columns.
+/// Postgres's limit on the number of columns of a table.
 const MAX_CELLS: usize = 1600;
 
 /// One JSON object: its text, and its members in their order. Every key occurs once.
@@ -33,6 +33,20 @@ impl<'b> Row<'b> {
             };
             ApiError::new(Code::InvalidJson, format!("{location} is invalid: {reason}."))
         })?;
+        if cells.len() > MAX_CELLS {
+            return Err(ApiError::new(
+                Code::InvalidJson,
+                format!(
+                    "{location} is invalid: it contains more than {MAX_CELLS} members, the maximum number of columns."
+                ),
+            ));
+        }
+        Ok(Self { json, cells })
+    }
+
+    /// Parses an object that is the value of a column, or a part of one. It can have any number of members.
+    pub(in crate::data) fn parse_value(json: &'b str) -> serde_json::Result<Self> {
+        let Cells(cells) = serde_json::from_str(json)?;
         Ok(Self { json, cells })
     }
 }
@@ -62,11 +76,6 @@ impl<'de> Deserialize<'de> for Cells<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut cells: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
                 while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    if cells.len() == MAX_CELLS {
-                        return Err(A::Error::custom(format_args!(
-                            "it contains more than {MAX_CELLS} members, the maximum number of columns"
-                        )));
-                    }
                     cells.push((key, value));
                 }
                 match repeated_key(&cells) {

@@ -55,7 +55,10 @@ struct Entry {
     schemas: [ArcSwapOption<Schema>; DbRole::ALL.len()],
     /// The newest fingerprint known.
     version: ArcSwap<String>,
+    /// Set by [`Self::set_checked`] and [`Self::expire`].
     checked_at: AtomicU64,
+    /// Number of times that the schemas expired.
+    expirations: AtomicU64,
     used_at: AtomicU64,
     /// Held by the request that queries the catalogue.
     check: Mutex<()>,
@@ -131,7 +134,7 @@ impl SchemaCache {
     /// this keeps them for the comparison with the new ones.
     pub fn expire(&self, project: &str) {
         if let Some(entry) = self.projects.get(project) {
-            entry.checked_at.store(EXPIRED, Ordering::Relaxed);
+            entry.expire();
         }
     }
 
@@ -151,14 +154,14 @@ impl SchemaCache {
         max_age: Duration,
         _guard: MutexGuard<'_, ()>,
     ) -> Result<Arc<Schema>, LoadError> {
-        let started = self.now();
+        let (started, expirations) = (self.now(), entry.expirations.load(Ordering::SeqCst));
         if let Some(schema) = entry.current(role) {
             if self.age(entry) < max_age {
                 return Ok(schema);
             }
             let version = fingerprint(&self.pools, project).await;
             // This is set after a failure too, so that not every request waits for a check during an outage.
-            entry.checked_at.store(started, Ordering::Relaxed);
+            entry.set_checked(started, expirations);
             match version {
                 Ok(version) if version == schema.version => return Ok(schema),
                 Ok(version) => entry.version.store(Arc::new(version)),
@@ -187,7 +190,7 @@ impl SchemaCache {
         }
         entry.version.store(Arc::new(schema.version.clone()));
         entry.schemas[role as usize].store(Some(schema.clone()));
-        entry.checked_at.store(started, Ordering::Relaxed);
+        entry.set_checked(started, expirations);
         Ok(schema)
     }
 
@@ -233,5 +236,38 @@ impl Entry {
     /// Returns the role's schema, unless a newer version is known.
     fn current(&self, role: DbRole) -> Option<Arc<Schema>> {
         self.schemas[role as usize].load_full().filter(|schema| schema.version == **self.version.load())
+    }
+
+    /// Makes the schemas too old to be used without a check.
+    fn expire(&self) {
+        self.expirations.fetch_add(1, Ordering::SeqCst);
+        self.checked_at.store(EXPIRED, Ordering::SeqCst);
+    }
+
+    /// Stores the time of a check. `expirations` is their number at its start: if the schemas expired during the check,
+    /// it may not have seen the change, so they stay expired.
+    fn set_checked(&self, started: u64, expirations: u64) {
+        self.checked_at.store(started, Ordering::SeqCst);
+        if self.expirations.load(Ordering::SeqCst) != expirations {
+            self.checked_at.store(EXPIRED, Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_that_expire_during_a_check_stay_expired() {
+        let entry = Entry::default();
+        let expirations = entry.expirations.load(Ordering::SeqCst);
+        entry.set_checked(2000, expirations);
+        assert_eq!(entry.checked_at.load(Ordering::SeqCst), 2000);
+        entry.expire();
+        entry.set_checked(3000, expirations);
+        assert_eq!(entry.checked_at.load(Ordering::SeqCst), EXPIRED);
+        entry.set_checked(4000, expirations + 1);
+        assert_eq!(entry.checked_at.load(Ordering::SeqCst), 4000);
     }
 }

@@ -100,7 +100,7 @@ pub(in crate::data) fn from_catalogue_json(json: &str) -> anyhow::Result<Schema>
     let mut positions: HashMap<(u32, i16), usize> = HashMap::new();
     for column in catalogue.columns {
         let Some((table, privileged)) = tables.get_mut(&column.table) else { continue };
-        if !(column.select || column.insert || column.update) {
+        if !(column.select || column.insert || column.update) || types.is_too_deep(column.type_oid)? {
             table.has_hidden_columns = true;
             continue;
         }
@@ -212,7 +212,34 @@ fn visible_column(column: CatalogueColumn, types: &Types) -> anyhow::Result<Colu
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    #[test]
+    fn column_of_a_type_that_is_nested_too_deeply_is_hidden() {
+        let data_type = |oid: u32, kind: &str, attributes: Value| {
+            json!({ "oid": oid, "name": format!("public.t{oid}"), "builtin": "", "jsonCast": false, "textCast": false,
+                "ordered": false, "operators": {}, "attributes": attributes, "kind": kind, "category": "U", "base": 0,
+                "notNull": false, "hasDefault": false, "element": 0, "range": 0, "subtype": 0 })
+        };
+        // Type 1000 + n is a composite type that contains n other types, one in the other.
+        let composites = (1..=5000).map(|depth| data_type(1000 + depth, "c", json!([["a", 999 + depth]])));
+        let types: Vec<Value> = composites.chain([data_type(1000, "b", json!([]))]).collect();
+        let column = |number: u32, type_oid: u32| {
+            json!({ "table": 1, "number": number, "name": format!("c{number}"), "type": type_oid, "dataType": "t",
+                "notNull": false, "hasDefault": false, "identity": "", "generated": "", "deterministic": true,
+                "select": true, "insert": true, "update": true })
+        };
+        let catalogue = json!({ "version": "1", "types": types, "keys": [], "foreignKeys": [], "unusableSchemas": [],
+            "lacksPrivileges": false, "columns": [column(1, 6000), column(2, 1063), column(3, 1064)],
+            "tables": [{ "oid": 1, "name": "a", "kind": "r", "writes": 28, "select": true, "insert": true,
+                "update": true, "delete": true, "readsRunCode": false, "writesRunCode": false }] });
+        let schema = from_catalogue_json(&catalogue.to_string()).unwrap();
+        let table = schema.table("a").unwrap();
+        let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!((names, table.has_hidden_columns), (vec!["c2"], true));
+    }
 
     #[test]
     fn keys_of_hidden_columns_are_omitted() {

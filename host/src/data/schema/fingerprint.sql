@@ -1,7 +1,7 @@
 -- A string that changes whenever a table, column, privilege, key, view, type, or anything that decides whether a table
 -- runs code of the project changes, in any schema. It combines hashes of the id and the creating transaction (`xmin`)
--- of each catalogue row. Runs twice a second for every project in use, so it must stay cheap: objects of Postgres itself
--- are skipped by index. Temporary objects are ignored. Every function is named with its schema, see
+-- of each catalogue row. Runs twice a second for every project in use, so it must stay cheap: objects of Postgres
+-- itself are skipped by index. Temporary objects are ignored. Every function is named with its schema, see
 -- `Statement::of_catalogue`.
 (WITH rel AS MATERIALIZED (
     SELECT c.oid, c.xmin FROM pg_catalog.pg_class c
@@ -32,6 +32,8 @@
     SELECT p.xmin, p.oid::pg_catalog.int8 FROM rel c JOIN pg_catalog.pg_policy p ON p.polrelid = c.oid
     UNION ALL
     SELECT h.xmin, h.inhrelid::pg_catalog.int8 FROM rel c JOIN pg_catalog.pg_inherits h ON h.inhrelid = c.oid
+    UNION ALL
+    SELECT s.xmin, s.oid::pg_catalog.int8 FROM rel c JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = c.oid
     UNION ALL
     SELECT t.xmin, t.oid::pg_catalog.int8 FROM pg_catalog.pg_type t
     -- Composite and array types follow their tables and elements.

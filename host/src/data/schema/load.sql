@@ -1,4 +1,5 @@
--- Everything in schema `public` on which role $1 has a privilege, as one JSON document. Parsed by `catalogue.rs`.
+-- The tables of schema `public`, with the privileges of role $1, as one JSON document. Parsed by `catalogue.rs`, which
+-- drops the tables and columns without a privilege.
 WITH RECURSIVE rel AS MATERIALIZED (
     SELECT c.oid, c.relname, c.relkind,
            -- A unique key of a table does not cover the tables that inherit from it. A key of a partitioned table

@@ -29,9 +29,10 @@ pub struct Schema {
 pub struct Table {
     pub name: String,
     pub kind: TableKind,
-    /// The columns on which the role has a privilege, in the table's order.
+    /// The columns on which the role has a privilege, in the table's order. Columns whose type is nested too deeply are
+    /// left out.
     pub columns: Vec<Column>,
-    /// Whether there are columns on which the role has no privilege.
+    /// Whether there are columns that are not in `columns`.
     pub has_hidden_columns: bool,
     /// Unique keys whose columns are all visible.
     pub unique_keys: Vec<UniqueKey>,

@@ -10,6 +10,11 @@ use serde::Deserialize;
 
 use super::{Comparable, JsonInput, ResultForm, SqlType, TypeClass, TypeOperators};
 
+/// Maximum depth of a type: a composite type is one deeper than its deepest attribute, and a domain, array or range than
+/// its base, element or bounds. This limits the recursion here and in the client library, which looks up the types of
+/// parameters.
+const MAX_DEPTH: usize = 64;
+
 /// Built-in types whose equal values are always the same value. Equal values of other types may be written in several
 /// ways: `1.0` and `1.00`, `1 day` and `24 hours`.
 const EXACT_TYPES: [&str; 15] = [
@@ -60,12 +65,48 @@ pub(super) struct Types {
     /// The conversions of composite types that were already derived, by oid. A type can contain another type several
     /// times, and each of these several others, so a copy per use could need any amount of memory.
     composites: RefCell<HashMap<u32, JsonInput>>,
+    /// The depths that were already computed, by oid.
+    depths: RefCell<HashMap<u32, usize>>,
+}
+
+impl CatalogueType {
+    /// Returns the types that this type consists of.
+    fn parts(&self) -> impl Iterator<Item = u32> {
+        let attributes = self.attributes.iter().map(|(_, oid)| *oid);
+        // The range type of a range is the type itself.
+        [self.base, self.element, self.range, self.subtype]
+            .into_iter()
+            .filter(|oid| *oid != 0 && *oid != self.oid)
+            .chain(attributes)
+    }
 }
 
 impl Types {
     pub(super) fn new(types: Vec<CatalogueType>) -> Self {
         let types = types.into_iter().map(|data_type| (data_type.oid, data_type)).collect();
-        Self { types, composites: RefCell::default() }
+        Self { types, composites: RefCell::default(), depths: RefCell::default() }
+    }
+
+    /// Returns whether a type is deeper than [`MAX_DEPTH`]. The recursive methods must not be called for such a type.
+    pub(super) fn is_too_deep(&self, oid: u32) -> anyhow::Result<bool> {
+        Ok(self.depth(oid, MAX_DEPTH)?.is_none())
+    }
+
+    /// Returns the depth of a type, or `None` if it is larger than `max`.
+    fn depth(&self, oid: u32, max: usize) -> anyhow::Result<Option<usize>> {
+        if let Some(known) = self.depths.borrow().get(&oid) {
+            return Ok(Some(*known).filter(|depth| *depth <= max));
+        }
+        let Some(max_of_parts) = max.checked_sub(1) else { return Ok(None) };
+        let mut depth = 1;
+        for part in self.get(oid)?.parts() {
+            match self.depth(part, max_of_parts)? {
+                Some(part_depth) => depth = depth.max(part_depth + 1),
+                None => return Ok(None),
+            }
+        }
+        self.depths.borrow_mut().insert(oid, depth);
+        Ok(Some(depth))
     }
 
     pub(super) fn get(&self, oid: u32) -> anyhow::Result<&CatalogueType> {

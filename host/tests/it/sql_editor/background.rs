@@ -49,6 +49,17 @@ async fn script_runs_in_the_background() {
 }
 
 #[tokio::test]
+async fn background_script_is_not_limited_by_the_size_of_a_response() {
+    let app = TestApp::builder().var("ATLASHUB_RESPONSE_LIMIT_BYTES", "65536").start().await;
+    let project = app.create_project("Shop").await;
+    let sql = format!("CREATE TABLE items (id int); {}", "INSERT INTO items VALUES (1);".repeat(500));
+    let ended = ended(&app, &start(&app, &project, json!({ "sql": sql })).await).await;
+    assert_eq!(ended["status"], "success", "{ended}");
+    assert_eq!(ended["result"], json!({ "statements": 501, "committedStatements": 501, "rowCount": 500 }));
+    assert_eq!(value(&app, &project, "SELECT count(*) FROM items").await, 500);
+}
+
+#[tokio::test]
 async fn failed_or_timed_out_script_reports_committed_statements() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;

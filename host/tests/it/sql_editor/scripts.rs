@@ -223,3 +223,23 @@ async fn cancelled_script_changes_nothing() {
     assert_eq!(response["committed"], false);
     wait_for_statements(&app, &project.id, 0).await;
 }
+
+#[tokio::test]
+async fn error_of_a_too_large_response_says_what_the_script_changed() {
+    let app = TestApp::builder().var("ATLASHUB_RESPONSE_LIMIT_BYTES", "65536").start().await;
+    let project = app.create_project("Shop").await;
+    let many = "SELECT 1;".repeat(500);
+    for (table, end, transaction, hint, exists) in [
+        ("a", "SELECT 1", true, "The statements were carried out.", true),
+        ("b", "SELECT 1/0", true, "The script failed. Nothing was changed.", false),
+        ("c", "SELECT 1/0", false, "The script failed. The statements before the failure were committed.", true),
+    ] {
+        let sql = format!("CREATE TABLE {table} (); {many} {end}");
+        let (status, response) =
+            send(&app, &project, &sql, json!({ "transaction": transaction, "timeoutMs": 60000 })).await;
+        assert_eq!((status.as_u16(), &response["error"]["code"]), (422, &json!("response_too_large")), "{response}");
+        assert!(response["error"]["hint"].as_str().unwrap().starts_with(hint), "{response}");
+        let found = value(&app, &project, &format!("SELECT to_regclass('{table}') IS NOT NULL")).await;
+        assert_eq!(found, exists, "{table}");
+    }
+}

@@ -227,3 +227,22 @@ async fn trigger_that_skips_a_change_is_reported() {
     let (status, response) = send(&app, &project, json!({ "changes": changes })).await;
     assert_eq!((status, &response["error"]["code"]), (422, &json!("unprocessable")), "{response}");
 }
+
+#[tokio::test]
+async fn changes_are_undone_if_their_response_is_too_large() {
+    const LIMIT: usize = 65_536;
+    const COUNT: usize = 50;
+    let app = TestApp::builder().var("ATLASHUB_RESPONSE_LIMIT_BYTES", &LIMIT.to_string()).start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE items (id text PRIMARY KEY)").await;
+    // The results alone fit into a response, but not together with the effects.
+    let (begin, result) = ("{\"dryRun\":false,\"results\":[", "{\"op\":\"insert\",\"key\":{\"id\":\"\"}},");
+    let key_length = (LIMIT - begin.len()) / COUNT - result.len();
+    let insert = |number: usize| json!({ "op": "insert", "set": { "id": format!("{number:0>key_length$}") } });
+    let changes: Vec<Value> = (0..COUNT).map(insert).collect();
+    let (status, response) = send(&app, &project, json!({ "changes": changes })).await;
+    assert_eq!((status, &response["error"]["code"]), (422, &json!("response_too_large")), "{response}");
+    let (_, page) = app.admin().get(&project.path("/tables/items/rows?limit=1")).await;
+    assert_eq!(page["rows"], json!([]));
+    change(&app, &project, json!(changes[1..])).await;
+}

@@ -132,6 +132,35 @@ async fn definition_recreates_the_table() {
 }
 
 #[tokio::test]
+async fn partition_has_the_foreign_keys_of_its_table() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Partitions").await;
+    project
+        .sql(
+            "CREATE TABLE makers (id int PRIMARY KEY);
+             CREATE TABLE events (at date, maker int REFERENCES makers) PARTITION BY RANGE (at);
+             CREATE TABLE events_2024 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+             CREATE TABLE days (at date PRIMARY KEY) PARTITION BY RANGE (at);
+             CREATE TABLE days_2024 PARTITION OF days FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+             CREATE TABLE notes (day date REFERENCES days);",
+        )
+        .await;
+    let (status, listed) = app.admin().get(&project.path("/tables")).await;
+    assert_eq!(status, StatusCode::OK, "{listed}");
+    let references = |table: &Value| -> Vec<String> {
+        let keys = table["foreignKeys"].as_array().unwrap().iter();
+        keys.map(|key| key["referencesTable"].as_str().unwrap().to_owned()).collect()
+    };
+    for (name, expected) in [("events", "makers"), ("events_2024", "makers"), ("notes", "days")] {
+        let in_list = listed["items"].as_array().unwrap().iter().find(|table| table["name"] == name).unwrap();
+        assert_eq!(references(in_list), [expected], "{name}");
+        assert_eq!(references(&get(&app, &project, name).await), [expected], "{name}");
+    }
+    let referring = get(&app, &project, "makers").await["referencedBy"].clone();
+    assert_eq!((referring.as_array().unwrap().len(), &referring[0]["table"]), (1, &json!("events")), "{referring}");
+}
+
+#[tokio::test]
 async fn views_report_supported_writes_and_invoker_privileges() {
     let app = TestApp::start().await;
     let project = app.create_project("Views").await;
