@@ -29,8 +29,8 @@ const BATCH_SIZE: usize = 256;
 /// Time to collect more free permits while there are more queued runs than permits.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(1);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Interval of searches for runs of plugins with reserved permits, while no other permit is free or more runs are queued
-/// than a claim considers. It is long, because a search may have to skip many queued runs of other plugins.
+/// Interval of searches for runs of plugins with reserved permits, while no other permit is free or more runs are
+/// queued than a claim considers. It is long, because a search may have to skip many queued runs of other plugins.
 const OWN_INTERVAL: Duration = Duration::from_millis(500);
 /// Number of plugins in [`ActivePlugins`] above which those without active runs are removed.
 const MAX_COUNTED: usize = 256;

@@ -250,8 +250,8 @@ async fn concurrent_runs_are_limited_to_the_configured_number() {
     node.stop(GRACE).await;
 }
 
-/// A runner whose plugin `own` has a reserved permit. It records the plugins of the runs, in the order in which the runs
-/// started.
+/// A runner whose plugin `own` has a reserved permit. It records the plugins of the runs, in the order in which the
+/// runs started.
 #[derive(Default)]
 struct OwnRunner {
     started: Mutex<Vec<String>>,
