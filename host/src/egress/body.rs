@@ -3,7 +3,7 @@
 use std::{io, pin::Pin};
 
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
 use futures_util::{
     StreamExt as _, TryStreamExt as _,
@@ -106,7 +106,7 @@ pub(super) fn is_decoded_in_stream(headers: &HeaderMap) -> bool {
 fn streamed_encoding_of(headers: &HeaderMap) -> Result<Option<Encoding>, &'static str> {
     match encoding_of(headers) {
         Some(encoding @ (Encoding::Gzip | Encoding::Deflate)) => Ok(Some(encoding)),
-        None if headers.get_all(header::CONTENT_ENCODING).iter().all(|value| value == "identity") => Ok(None),
+        None if headers.get_all(header::CONTENT_ENCODING).iter().all(names_no_encoding) => Ok(None),
         _ => Err("only gzip and deflate are supported in a stream"),
     }
 }
@@ -149,6 +149,12 @@ fn encoding_of(headers: &HeaderMap) -> Option<Encoding> {
     }
 }
 
+/// Returns whether a value of `content-encoding` stands for an unencoded body: it is empty, or names only `identity`.
+fn names_no_encoding(value: &HeaderValue) -> bool {
+    let is_none = |name: &str| name.is_empty() || name.eq_ignore_ascii_case("identity");
+    value.to_str().is_ok_and(|names| names.split(',').map(str::trim).all(is_none))
+}
+
 /// Returns whether a Brotli stream begins with the mark of windows up to 1 GiB, which RFC 7932 does not allow.
 fn is_large_window(first: u8) -> bool {
     first & 0x7f == 0x11
@@ -161,14 +167,16 @@ mod tests {
     #[test]
     fn streamed_body_with_another_encoding_is_refused() {
         let check = |value: &'static str, expected: Result<bool, ()>| {
-            let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, header::HeaderValue::from_static(value))]);
+            let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static(value))]);
             let decoded = streamed_encoding_of(&headers).map(|encoding| encoding.is_some()).map_err(|_| ());
             assert_eq!(decoded, expected, "{value}");
             assert_eq!(is_decoded_in_stream(&headers), expected == Ok(true), "{value}");
         };
         check("gzip", Ok(true));
         check("deflate", Ok(true));
-        check("identity", Ok(false));
+        for unencoded in ["identity", "Identity", "", "identity, identity"] {
+            check(unencoded, Ok(false));
+        }
         check("br", Err(()));
         check("zstd", Err(()));
         check("gzip, gzip", Err(()));
@@ -179,7 +187,7 @@ mod tests {
         let check = |values: &[&'static str], expected: Option<Encoding>| {
             let mut headers = HeaderMap::new();
             for value in values {
-                headers.append(header::CONTENT_ENCODING, header::HeaderValue::from_static(value));
+                headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
             }
             assert_eq!(encoding_of(&headers), expected, "{values:?}");
         };

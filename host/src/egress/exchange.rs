@@ -81,8 +81,8 @@ impl Egress {
     }
 
     /// Resolves a host that is not reached over HTTP and that the owner entered, for example a mail server. Returns its
-    /// addresses; private ones only if the allowlist has an entry without a scheme and with `+private`. Connect to
-    /// these addresses and don't resolve the host again.
+    /// addresses; private ones only if the allowlist has an entry for it without a scheme and with `+private`. Connect
+    /// to these addresses and don't resolve the host again.
     ///
     /// # Errors
     /// Returns `InvalidUrl` if the host is not valid, `Unresolved` if it can't be resolved, and `PrivateAddress` if

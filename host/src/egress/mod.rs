@@ -1,10 +1,11 @@
-//! Outgoing HTTP requests of jobs and notifications. They reach only hosts on the allowlist, and the platform's own
-//! network only if the allowlist permits it explicitly.
+//! Outgoing HTTP requests of plugins and notifications. Those of plugins reach only hosts on the allowlist. Those of a
+//! notification channel reach only the origin of the URL that the owner entered. Both reach private addresses only if
+//! the allowlist permits it explicitly.
 //!
 //! A target is checked in this order: the URL (parsed once), the allowlist, the caller's scope, the port, then every
 //! address that the host name resolves to. The client connects only to the addresses that passed, on a new connection
-//! for each request. No name is resolved a second time, and no connection is reused for a later request. The target of
-//! a redirect passes all checks again.
+//! for each request. It does not resolve the name again, and reuses no connection for a later request. The target of a
+//! redirect passes all checks again.
 //!
 //! Deliberately absent: proxies (including those of the environment), cookies, connection reuse, HTTP/2, and
 //! certificate authorities that are neither public nor listed in `ATLASHUB_CA_FILE`. The platform's own requests to its

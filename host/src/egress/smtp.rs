@@ -24,8 +24,9 @@ pub struct SmtpServer<'a> {
     pub tls: SmtpTls,
     /// User name and password.
     pub credentials: Option<&'a (String, Secret)>,
-    /// Time limit of each command.
-    pub timeout: Duration,
+    /// Time limit of connecting to one IP address. The commands after that have no time limit of their own, so the
+    /// caller must limit the time for sending a message.
+    pub connect_timeout: Duration,
 }
 
 impl SmtpServer<'_> {
@@ -44,7 +45,7 @@ impl SmtpServer<'_> {
         };
         let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(self.address)
             .port(self.port)
-            .timeout(Some(self.timeout))
+            .timeout(Some(self.connect_timeout))
             .tls(match self.tls {
                 SmtpTls::Tls => Tls::Wrapper(tls()?),
                 SmtpTls::Starttls => Tls::Required(tls()?),

@@ -35,8 +35,8 @@ impl Drop for DataFolderLock {
 }
 
 impl DataFolder {
-    /// Creates the folder if it is missing. Every user may traverse it, because Postgres may have to run as another
-    /// user. The secrets and the data in it are private.
+    /// Creates the folder if it is missing. If the umask allows it, every user may traverse a new folder, because
+    /// Postgres may have to run as another user. The secrets and the data in it are private.
     ///
     /// # Errors
     /// Fails if the folder can't be created or its absolute path can't be determined.

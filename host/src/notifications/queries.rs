@@ -157,10 +157,10 @@ pub(super) async fn record_test(pool: &PgPool, id: Uuid, error: Option<&str>) ->
 
 /// Adds a notification to the outbox of every enabled channel that subscribes to its event.
 ///
-/// If an equal notification is pending, the new one replaces its content and increments its count. If an equal one is
-/// being sent, the new one is due in ten minutes. If an equal one finished less than ten minutes ago, the new one is
-/// due ten minutes after it finished. Returns the number of channels that have too many pending deliveries to accept
-/// the notification.
+/// If an equal notification is pending, the new one replaces its content and increments its count; of several pending
+/// ones, the newest. If an equal one is being sent, the new one is due in ten minutes. If an equal one finished less
+/// than ten minutes ago, the new one is due ten minutes after it finished. Returns the number of channels that have too
+/// many pending deliveries to accept the notification.
 pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Result<u64, sqlx::Error> {
     let (event, merge_key) = (notification.event, notification.merge_key());
     let mut transaction = pool.begin().await?;
@@ -169,11 +169,15 @@ pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Resul
         .bind(&merge_key)
         .execute(&mut *transaction)
         .await?;
+    // Several can be pending: one was queued while another was being sent, and that attempt failed.
     let merged: Vec<Uuid> = sqlx::query_scalar(
         "UPDATE notification_deliveries d SET occurrences = d.occurrences + 1, last_at = now(), notification = $3
          FROM notification_channels c
          WHERE c.id = d.channel_id AND c.enabled AND $1 = ANY (c.events)
            AND d.fold_key = $2 AND d.state = 'pending' AND NOT d.in_flight
+           AND d.id = (SELECT n.id FROM notification_deliveries n
+                       WHERE n.channel_id = c.id AND n.fold_key = $2 AND n.state = 'pending' AND NOT n.in_flight
+                       ORDER BY n.first_at DESC, n.id LIMIT 1)
          RETURNING d.channel_id",
     )
     .bind(event)

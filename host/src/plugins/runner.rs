@@ -87,8 +87,14 @@ impl JobRunner for PluginRunner {
         output: Arc<dyn RunOutput>,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunFailure> {
+        // Right after a start, this waits for the loader.
+        let found = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(RunFailure::Cancelled),
+            found = self.find_plugin(&call.plugin) => found,
+        };
         // The run keeps this version. A version that is loaded in the meantime is for later runs.
-        let plugin = self.find_plugin(&call.plugin).await.map_err(|refusal| to_failure(&refusal))?;
+        let plugin = found.map_err(|refusal| to_failure(&refusal))?;
         let work = async {
             // The check may take seconds, depending on the plugin author's schema.
             let checked = tokio::select! {

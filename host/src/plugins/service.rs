@@ -66,7 +66,7 @@ impl Plugins {
         self.0.slots.lock().await.by_name.get(name)?.refusal().map(Refusal::text)
     }
 
-    /// Lists all plugins by name.
+    /// Lists the plugins in the binary and in the plugin folder by name. A plugin with only an approval is missing.
     pub async fn list(&self) -> Vec<Plugin> {
         // Right after a start, the list is empty until the first pass has ended.
         let _ = tokio::time::timeout(PASS_TIMEOUT, self.ready()).await;

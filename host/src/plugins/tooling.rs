@@ -24,8 +24,8 @@ pub struct PluginTools {
 }
 
 impl PluginTools {
-    /// Lists all plugins by name. `active` means that a server would load the plugin; only a server knows whether it
-    /// can be compiled.
+    /// Lists the plugins in the binary and in the plugin folder, by name. `active` means that a server would load the
+    /// plugin; only a server knows whether it can be compiled.
     ///
     /// # Errors
     /// Returns an error if the folder can't be read or the platform database is unavailable.

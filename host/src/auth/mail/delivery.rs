@@ -13,8 +13,10 @@ use crate::{
     egress::SmtpServer,
 };
 
-/// Time limit of each command to the mail server.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// Time limit of connecting to one address of the mail server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// Time limit of one attempt to send a mail. Without it, a server that stops responding would block all other mails.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(90);
 /// Delays before the second, third and fourth attempt.
 const RETRY_DELAYS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(15), Duration::from_secs(60)];
 /// Maximum number of mails that are sent at the same time.
@@ -31,6 +33,7 @@ struct Inner {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     waiting: Arc<Semaphore>,
     sending: Arc<Semaphore>,
+    attempt_timeout: Duration,
 }
 
 impl Mailer {
@@ -48,6 +51,7 @@ impl Mailer {
             smtp: smtp.clone(),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             sending: Arc::new(Semaphore::new(MAX_SENDING)),
+            attempt_timeout: ATTEMPT_TIMEOUT,
         }))))
     }
 
@@ -82,21 +86,28 @@ impl Inner {
     async fn deliver(&self, mail: &Message, project: &str, kind: MailKind) {
         let mut delays = RETRY_DELAYS.into_iter();
         loop {
-            let sent = {
-                // The semaphore is never closed.
-                let _permit = self.sending.acquire().await;
-                self.transport.send(mail.clone()).await
-            };
-            let Err(error) = sent else { return };
-            let delay = if error.is_permanent() || error.is_client() { None } else { delays.next() };
+            let Err(error) = self.attempt(mail).await else { return };
+            let is_permanent = error.as_ref().is_some_and(|error| error.is_permanent() || error.is_client());
+            let delay = if is_permanent { None } else { delays.next() };
             let Some(delay) = delay else {
                 // Only the status is logged, because the reply may contain the address.
-                let status = error.status().map(|code| code.to_string());
+                let status = error.and_then(|error| error.status()).map(|code| code.to_string());
                 tracing::error!(project, kind = kind.as_str(), status, "the mail server did not accept a mail");
                 return;
             };
             tracing::warn!(project, kind = kind.as_str(), "a mail could not be sent; trying again");
             tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Sends a mail once, when fewer than [`MAX_SENDING`] others are being sent. The error is `None` if the server did
+    /// not respond in time.
+    async fn attempt(&self, mail: &Message) -> Result<(), Option<lettre::transport::smtp::Error>> {
+        // The semaphore is never closed.
+        let _permit = self.sending.acquire().await;
+        match tokio::time::timeout(self.attempt_timeout, self.transport.send(mail.clone())).await {
+            Ok(sent) => sent.map(drop).map_err(Some),
+            Err(_) => Err(None),
         }
     }
 }
@@ -115,7 +126,32 @@ fn transport(
             SmtpSecurity::Loopback => SmtpTls::None,
         },
         credentials: smtp.credentials.as_ref(),
-        timeout: TIMEOUT,
+        connect_timeout: CONNECT_TIMEOUT,
     };
     server.transport(trusted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn attempt_ends_if_the_server_does_not_respond() {
+        // The operating system accepts connections, but nothing reads from them.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let smtp = SmtpConfig {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+            security: SmtpSecurity::Loopback,
+            credentials: None,
+            from: "hub@example.com".parse().unwrap(),
+        };
+        let mailer = Mailer::new(Some(&smtp), &TrustedCertificates::default()).unwrap();
+        let mut inner = Arc::into_inner(mailer.0.unwrap()).unwrap();
+        inner.attempt_timeout = Duration::from_millis(100);
+        let to = "user@example.com".parse().unwrap();
+        let mail = Message::builder().from(smtp.from).to(to).body(String::new()).unwrap();
+        let outcome = tokio::time::timeout(Duration::from_secs(30), inner.attempt(&mail)).await;
+        assert!(matches!(outcome, Ok(Err(None))), "{outcome:?}");
+    }
 }

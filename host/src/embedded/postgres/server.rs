@@ -96,7 +96,8 @@ impl Server {
     }
 
     /// Requests a fast shutdown, which disconnects clients and writes a checkpoint, and waits until the server has
-    /// ended. If that takes too long, escalates to an immediate shutdown and finally kills the server.
+    /// ended. If that takes too long, requests an immediate shutdown. If that takes too long as well, kills the server
+    /// without waiting for its end.
     pub(super) async fn stop(&mut self) {
         for (signal, timeout) in [(Signal::SIGINT, Duration::from_secs(60)), (Signal::SIGQUIT, Duration::from_secs(10))]
         {

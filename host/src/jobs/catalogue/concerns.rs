@@ -19,7 +19,7 @@ pub struct JobConcern {
     pub kind: JobConcernKind,
     pub job: Job,
     pub since: Option<DateTime<Utc>>,
-    /// Number of occurrences.
+    /// Number of occurrences. For [`JobConcernKind::Behind`], the number of skipped runs, which may be 0.
     pub count: i64,
     /// The run to inspect.
     pub run_id: Option<String>,

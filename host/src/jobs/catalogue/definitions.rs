@@ -95,9 +95,9 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
     let mut row = find_job(jobs, id).await?;
     let (read_at, was_enabled) = (row.updated_at, row.enabled);
     validation::check_change(row.job_type, &change)?;
-    let schedule_changed = change.schedule_cron.as_ref().is_some_and(|cron| cron.trim() != row.schedule_cron)
-        || change.timezone.as_ref().is_some_and(|zone| *zone != row.timezone)
-        || change.enabled.is_some_and(|enabled| enabled != row.enabled);
+    let has_new_schedule = change.schedule_cron.as_ref().is_some_and(|cron| cron.trim() != row.schedule_cron)
+        || change.timezone.as_ref().is_some_and(|zone| *zone != row.timezone);
+    let schedule_changed = has_new_schedule || change.enabled.is_some_and(|enabled| enabled != row.enabled);
     // Headers that can't be opened are an error only if the change needs their values.
     let mut headers = sealed::read_headers(&jobs.sealer, &row);
     if let Some(changed) = &change.http_headers {
@@ -112,9 +112,13 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
     }
     apply_change(&mut row, &change);
     if schedule_changed {
-        let schedule = validation::parse_schedule(&row.schedule_cron, &row.timezone)?;
         row.scheduled_until = queries::current_time(jobs.platform()).await?;
-        row.next_run_at = schedule.next_after(row.scheduled_until).filter(|_| row.enabled);
+        row.next_run_at = None;
+        // A job with a stored schedule that is no longer valid can still be disabled.
+        if has_new_schedule || row.enabled {
+            let schedule = validation::parse_schedule(&row.schedule_cron, &row.timezone)?;
+            row.next_run_at = schedule.next_after(row.scheduled_until).filter(|_| row.enabled);
+        }
     }
     let work_changed = change.http_url.is_some()
         || change.http_method.is_some()

@@ -268,19 +268,42 @@ pub(super) fn check_params(job_type: JobType, params: Option<&serde_json::Value>
     if job_type == JobType::Http && !object.is_empty() {
         return Err(ApiError::invalid("A job of type `http` has no `params`."));
     }
-    let text = params.to_string();
-    if text.len() > MAX_PARAMS_BYTES {
+    if params.to_string().len() > MAX_PARAMS_BYTES {
         return Err(ApiError::invalid("`params` is larger than 64 KiB."));
     }
-    if text.contains("\\u0000") {
+    if contains_nul(params) {
         return Err(ApiError::invalid("`params` contains a NUL character, which Postgres can't store."));
     }
     Ok(())
 }
 
+/// Returns whether a string or a field name in the value contains a NUL character.
+fn contains_nul(value: &serde_json::Value) -> bool {
+    use serde_json::Value::{Array, Object, String};
+    match value {
+        String(text) => text.contains('\0'),
+        Array(items) => items.iter().any(contains_nul),
+        Object(fields) => fields.iter().any(|(name, field)| name.contains('\0') || contains_nul(field)),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn params_with_a_nul_character_are_rejected() {
+        let check = |params: serde_json::Value, expected: bool| {
+            assert_eq!(check_params(JobType::Platform, Some(&params)).is_ok(), expected, "{params}");
+        };
+        check(json!({ "a": ["b\0c"] }), false);
+        check(json!({ "a\0": 1 }), false);
+        // A backslash and the letters `u0000`.
+        check(json!({ "pattern": r"\u0000" }), true);
+    }
 
     #[test]
     fn refusal_of_a_body_says_how_to_remove_a_stored_one() {

@@ -51,7 +51,7 @@ impl Runs {
     }
 
     /// Removes logs whose run no longer exists, from the first page of the object store that contains any. Each call
-    /// continues where the previous one stopped.
+    /// continues where the previous one stopped, or starts from the beginning after an error.
     ///
     /// # Errors
     /// Returns 503 if Postgres or the object store can't be reached.
@@ -74,7 +74,9 @@ impl Runs {
     ) -> ApiResult<RetentionReport> {
         let started_at = Instant::now();
         loop {
-            let page = match self.store.list_page(PLATFORM_BUCKET, prefix, page_keys, cursor.as_deref()).await {
+            // After an error, the next call starts from the beginning: the store may no longer accept the position.
+            let position = cursor.take();
+            let page = match self.store.list_page(PLATFORM_BUCKET, prefix, page_keys, position.as_deref()).await {
                 Err(error) if error.is_not_found() => return Ok(RetentionReport::default()),
                 page => page?,
             };

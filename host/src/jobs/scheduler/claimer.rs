@@ -6,7 +6,11 @@
 //! [`JobRunner::max_runs`]: crate::jobs::JobRunner::max_runs
 //! [`JobRunner::own_runs`]: crate::jobs::JobRunner::own_runs
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use api_types::RunTrigger;
 use tokio::{
@@ -25,8 +29,8 @@ const BATCH_SIZE: usize = 256;
 /// Time to collect more free permits while there are more queued runs than permits.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(1);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Interval of searches for runs of plugins with reserved permits, while no other permit is free. It is long,
-/// because a search may have to skip many queued runs of other plugins.
+/// Interval of searches for runs of plugins with reserved permits, while no other permit is free or more runs are
+/// queued than a claim considers. It is long, because a search may have to skip many queued runs of other plugins.
 const OWN_INTERVAL: Duration = Duration::from_millis(500);
 /// Number of plugins in [`ActivePlugins`] above which those without active runs are removed.
 const MAX_COUNTED: usize = 256;
@@ -76,21 +80,32 @@ pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
     let mut attempts = JoinSet::new();
     let mut active = ActivePlugins::default();
     let mut has_backlog = false;
+    let mut own_searched_at = Instant::now();
     loop {
         while attempts.try_join_next().is_some() {}
-        let permits = tokio::select! {
-            biased;
-            () = state.stopping.cancelled() => break,
-            permits = take_permits(&state, has_backlog) => permits,
+        // With a backlog, a claim considers only the runs that became due first. These can all be of other plugins.
+        let is_own_search_due = has_backlog && own_searched_at.elapsed() >= OWN_INTERVAL;
+        let own_permits = if is_own_search_due { take_own_permits(&state) } else { None };
+        let is_own_search = own_permits.is_some();
+        let permits = match own_permits {
+            Some(permits) => permits,
+            None => tokio::select! {
+                biased;
+                () = state.stopping.cancelled() => break,
+                permits = take_permits(&state, has_backlog) => permits,
+            },
         };
+        if !has_backlog || permits.shared.is_empty() {
+            own_searched_at = Instant::now();
+        }
         let limits = active.limits(&state, &permits);
         let sleep = match claim_batch(&state, &limits).await {
             Ok(claimed) => {
                 let considered = claimed.first().map_or(0, |row| row.candidates as usize);
                 // Runs that were considered but not claimed belong to plugins at their limit. Without active runs, the
                 // limit of a plugin is 1.
-                has_backlog =
-                    !claimed.is_empty() && (considered > claimed.len() || considered == limits.own + limits.shared);
+                let may_be_more = considered > claimed.len() || considered == limits.own + limits.shared;
+                has_backlog = is_own_search || (!claimed.is_empty() && may_be_more);
                 start_attempts(&state, &mut attempts, &mut active, claimed, permits);
                 if has_backlog {
                     continue;
@@ -134,6 +149,13 @@ async fn take_permits(state: &SchedulerState, has_backlog: bool) -> Permits {
     take_free(&state.run_permits, &mut permits.shared);
     take_free(&state.own_permits, &mut permits.own);
     permits
+}
+
+/// Takes the free permits for plugins with reserved permits, up to the size of a batch. Returns `None` if none is free.
+fn take_own_permits(state: &SchedulerState) -> Option<Permits> {
+    let mut permits = Permits::default();
+    take_free(&state.own_permits, &mut permits.own);
+    (!permits.own.is_empty()).then_some(permits)
 }
 
 fn take_free(permits: &Arc<Semaphore>, taken: &mut Vec<OwnedSemaphorePermit>) {

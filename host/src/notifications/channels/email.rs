@@ -22,6 +22,8 @@ use crate::{
     notifications::{NotificationState, notification::Message, settings::EmailSettings},
 };
 
+/// Time limit of connecting to one IP address of the mail server. It leaves time for other addresses.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit of all messages of one attempt. Addresses to which no message was sent by then are tried again.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);
 
@@ -116,7 +118,7 @@ impl Server<'_> {
             }
             outcome
         };
-        // The transport's own timeout applies to each command, this one to all together.
+        // The transport limits only the time of connecting.
         let timeout = TIMEOUT.min(ATTEMPT_TIMEOUT.saturating_sub(started.elapsed()));
         tokio::time::timeout(timeout, sending).await.unwrap_or_else(|_| Err(of_channel(no_response())))
     }
@@ -155,7 +157,7 @@ fn transport(
         port: settings.port,
         tls: settings.tls,
         credentials: settings.credentials.as_ref(),
-        timeout: TIMEOUT,
+        connect_timeout: CONNECT_TIMEOUT,
     };
     server.transport(trusted).map_err(|error| ChannelError::later(format!("TLS could not be set up: {error}.")))
 }

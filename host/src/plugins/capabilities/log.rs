@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 
 use crate::{
-    jobs::LineLevel,
+    jobs::{LineLevel, RunOutput},
     plugins::guest::{HeldMemory, Host, RunCalls, RunState, bindings::log},
 };
 
@@ -17,13 +17,16 @@ const HELD_STEP_BYTES: usize = 64 << 10;
 /// Number of bytes counted per line in addition to its text.
 const LINE_OVERHEAD_BYTES: usize = 32;
 
-/// State of a run's log: its size, for the limit, and its last error.
-#[derive(Debug, Default)]
+/// State of a run's log: its size, for the limit, and its last error. Dropping it writes into the log how many lines
+/// were dropped, if any, so that a log is also marked as cut if its run is stopped.
+#[derive(Default)]
 pub(in crate::plugins) struct LogBudget {
+    /// The log and its limit in KiB. `None` before the first line.
+    log: Option<(Arc<dyn RunOutput>, u32)>,
     used: usize,
     /// Number of lines that were dropped, because the run exceeded its log limit or no memory for host calls was
     /// available.
-    pub dropped: u64,
+    dropped: u64,
     /// Message of the last line, if it is an error. The SDK logs the message of a panic before the guest traps.
     pub last_error: Option<String>,
     /// Reservation for the log, which the host keeps in memory until the end of the run.
@@ -62,6 +65,17 @@ impl LogBudget {
     }
 }
 
+impl Drop for LogBudget {
+    fn drop(&mut self) {
+        if let Some((log, limit)) = &self.log
+            && self.dropped > 0
+        {
+            let reason = format!("the run exceeded its log limit of {limit} KiB, or no memory was left for its log");
+            log.lines_dropped(self.dropped, &reason);
+        }
+    }
+}
+
 pub(super) fn add_to_linker<S: Send + Sync + 'static>(linker: &mut Linker<RunState<S>>) -> wasmtime::Result<()> {
     log::add_to_linker::<_, Host<S>>(linker, |state| state)
 }
@@ -74,6 +88,7 @@ impl<S: Send + Sync + 'static> log::Host for RunState<S> {
         let limit = (self.run.limits.log_kib as usize) << 10;
         let run = Arc::clone(&self.run);
         let budget = self.capability_state::<LogBudget>();
+        budget.log.get_or_insert_with(|| (Arc::clone(&run.output), run.limits.log_kib));
         if !budget.take(bytes, limit) || !budget.hold(&run.calls, limit) {
             return Ok(());
         }

@@ -103,16 +103,6 @@ pub(super) fn trapped(error: &wasmtime::Error, state: &mut RunState) -> RunFailu
     RunFailure::temporary(message)
 }
 
-/// Writes into the run's log how many lines were dropped, if any.
-pub(super) fn log_dropped_lines(state: &mut RunState) {
-    let dropped = state.capability_state::<LogBudget>().dropped;
-    if dropped > 0 {
-        let limit = state.run.limits.log_kib;
-        let reason = format!("the run exceeded its log limit of {limit} KiB, or no memory was left for its log");
-        state.run.output.lines_dropped(dropped, &reason);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

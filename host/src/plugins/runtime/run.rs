@@ -164,7 +164,6 @@ impl Runtime {
         let metered = Metered::new(call_job(&linked, &mut store, context, params), processor_time, host_time);
         let outcome = self.turns.take(&plugin.manifest.name, metered).await;
         let mut state = store.into_data();
-        outcome::log_dropped_lines(&mut state);
         match outcome {
             Ok(Ok(result)) => outcome::report(result),
             Ok(Err(error)) => Err(outcome::trapped(&error, &mut state)),

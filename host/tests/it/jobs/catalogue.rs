@@ -291,3 +291,23 @@ async fn created_job_is_audited_with_its_project() {
     let entry = &page["items"][0];
     assert_eq!((&entry["projectId"], &entry["projectName"]), (&json!(project.id), &json!("Shop")), "{entry}");
 }
+
+#[tokio::test]
+async fn job_with_an_invalid_stored_schedule_can_be_disabled() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    let job = app.create_job(json!({ "name": "Old" })).await;
+    sqlx::query("UPDATE cron_jobs SET schedule_cron = 'never' WHERE id = $1::uuid")
+        .bind(&job)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let path = format!("/admin/v1/jobs/{job}");
+    let (status, disabled) = app.admin().patch(&path, json!({ "enabled": false })).await;
+    assert_eq!((status, &disabled["enabled"]), (StatusCode::OK, &json!(false)), "{disabled}");
+    let (status, error) = app.admin().patch(&path, json!({ "enabled": true })).await;
+    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"));
+    let valid = json!({ "enabled": true, "scheduleCron": "0 3 * * *" });
+    let (status, enabled) = app.admin().patch(&path, valid).await;
+    assert_eq!((status, enabled["nextRuns"].as_array().map(Vec::len)), (StatusCode::OK, Some(5)), "{enabled}");
+}

@@ -146,3 +146,17 @@ async fn orphaned_logs_are_found_after_pages_without_any() {
     assert!(store.head(PLATFORM_BUCKET, &keys[3]).await.unwrap().is_none());
     assert!(store.head(PLATFORM_BUCKET, &keys[2]).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn sweep_of_orphaned_logs_starts_again_if_the_store_rejects_its_position() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().runner(runner.node("a")).start().await;
+    let job = app.create_job(json!({ "params": { "lines": 400 } })).await;
+    let run = app.run_job(&job).await;
+    app.until_run(&run, "success").await;
+    let runs = app.app.jobs().runs();
+    let (below, now) = (format!("logs/{job}/"), chrono::Utc::now());
+    let mut cursor = Some("not a position".to_owned());
+    assert!(runs.remove_orphan_logs_below(&below, now, 1000, &mut cursor).await.is_err());
+    assert!(runs.remove_orphan_logs_below(&below, now, 1000, &mut cursor).await.is_ok());
+}

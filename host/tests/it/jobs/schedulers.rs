@@ -2,9 +2,15 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use atlashub::{config::Role, jobs::Runs};
+use async_trait::async_trait;
+use atlashub::{
+    config::Role,
+    jobs::{JobRunner, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport, Runs},
+};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
-use serde_json::json;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::support::{
@@ -242,4 +248,53 @@ async fn concurrent_runs_are_limited_to_the_configured_number() {
         app.until_run(&run, "success").await;
     }
     node.stop(GRACE).await;
+}
+
+/// A runner whose plugin `own` has a reserved permit. It records the plugins of the runs, in the order in which the
+/// runs started.
+#[derive(Default)]
+struct OwnRunner {
+    started: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl JobRunner for OwnRunner {
+    async fn check(&self, _plugin: &str, job: &str, _params: &Value) -> Result<String, RunRefusal> {
+        Ok(job.to_owned())
+    }
+
+    fn own_runs(&self) -> OwnRuns {
+        OwnRuns { plugins: &["own"], max: 1 }
+    }
+
+    async fn run(
+        &self,
+        call: RunCall,
+        output: Arc<dyn RunOutput>,
+        _cancel: CancellationToken,
+    ) -> Result<RunReport, RunFailure> {
+        output.started();
+        self.started.lock().push(call.plugin);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(RunReport { result: Value::Null })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reserved_permit_is_used_while_many_runs_of_other_plugins_are_queued() {
+    let runner = Arc::new(OwnRunner::default());
+    let app = TestApp::builder().runner(runner.clone()).var("ATLASHUB_JOB_CONCURRENCY", "1").start().await;
+    // All runs are due. That of the plugin with the reserved permit became due last.
+    sqlx::query(
+        "INSERT INTO cron_job_runs (id, plugin, plugin_job, trigger, not_before)
+         SELECT gen_random_uuid(), CASE n WHEN 100 THEN 'own' ELSE 'other' END, 'work', 'manual',
+             now() + (n - 200) * interval '1 second'
+         FROM generate_series(1, 100) n",
+    )
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    let position = async || runner.started.lock().iter().position(|plugin| plugin == "own");
+    let before = eventually("the run with the reserved permit has started", position).await;
+    assert!(before < 50, "{before} runs started before it");
 }

@@ -156,6 +156,32 @@ async fn pending_deliveries_of_a_failing_channel_are_limited() {
     assert_eq!((rows, occurrences), (1000, 1001));
 }
 
+#[tokio::test]
+async fn notification_is_merged_into_one_of_two_pending_deliveries() {
+    let app = app_for("").await;
+    create_webhook(&app, "http://127.0.0.1:1/").await;
+    // The channel is delayed, so that nothing is sent in the meantime.
+    sqlx::raw_sql("UPDATE notification_channels SET busy_until = now() + interval '1 hour'")
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    app.app.notifier().notify(failed("Job failed"));
+    app.app.notifier().flush(WAIT_TIMEOUT).await;
+    // The state after a failed attempt, if an equal notification was queued while the attempt was in progress.
+    sqlx::raw_sql(
+        "INSERT INTO notification_deliveries (id, channel_id, fold_key, notification, due_at)
+         SELECT gen_random_uuid(), channel_id, fold_key, notification, now() + interval '10 minutes'
+         FROM notification_deliveries",
+    )
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    app.app.notifier().notify(failed("Job failed"));
+    app.app.notifier().flush(WAIT_TIMEOUT).await;
+    let occurrences: Vec<i32> = deliveries(&app).await.into_iter().map(|(_, occurrences, ..)| occurrences).collect();
+    assert_eq!(occurrences, [1, 2]);
+}
+
 // Three threads, because three servers open their connections at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn each_notification_is_delivered_by_one_node() {

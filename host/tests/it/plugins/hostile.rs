@@ -195,6 +195,21 @@ async fn dropped_log_lines_are_counted() {
 }
 
 #[tokio::test]
+async fn dropped_log_lines_of_a_stopped_run_are_counted() {
+    let write = "(loop
+        (call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if 0 (i32.lt_u (local.get $i) (i32.const 1000))))
+        (loop (br 0))";
+    let mut guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| limits.log_kib = 1);
+    guest.call.timeout = Duration::from_secs(1);
+    assert_eq!(guest.run().await, Err(RunFailure::TimedOut));
+    let dropped = guest.recorded.dropped.lock().unwrap().clone();
+    let [(count, reason)] = dropped.as_slice() else { panic!("{dropped:?}") };
+    assert!(*count > 0 && reason.starts_with("the run exceeded its log limit of 1 KiB"), "{count} {reason}");
+}
+
+#[tokio::test]
 async fn endless_host_calls_stop_at_the_limit() {
     let write = "(loop (call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) (br 0))";
     let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| limits.host_call_mib = 1);

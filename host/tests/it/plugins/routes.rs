@@ -1,11 +1,12 @@
 //! The admin API for plugins: grants, settings, secrets, keys, the audit log, and first-party plugins.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use atlashub::{
     app::{check_all_sealed, reseal_all},
+    jobs::{JobRunner as _, RunFailure},
     plugins::{
-        FirstParty, PluginFolder as Folder, Plugins, PluginsParts,
+        FirstParty, PluginFolder as Folder, PluginRunner, Plugins, PluginsParts,
         package::{PluginKey, embedded::EmbeddedPlugin},
         runtime::{Compiler, Engine, HostLimits, Runtime},
     },
@@ -13,10 +14,11 @@ use atlashub::{
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     TestApp,
-    guests::unused_services,
+    guests::{Recorded, call, unused_services},
     plugin_files::{Author, PluginFolder, approve, component, manifest, until_state},
 };
 
@@ -266,6 +268,17 @@ async fn first_party_plugins_are_approved_by_default_until_the_owner_decides() {
     restarted.refresh().await.unwrap();
     let own = restarted.get("cleanup").await.unwrap();
     assert_eq!((own.state, own.granted.len()), (api_types::PluginState::Revoked, 0), "{own:?}");
+}
+
+#[tokio::test]
+async fn run_can_be_cancelled_before_the_plugins_are_loaded() {
+    let (app, author) = (TestApp::start().await, Author::new());
+    // Nothing refreshes these plugins, so they are never loaded.
+    let runner = PluginRunner::new(with_first_party(&app, &author, &requesting("cleanup", 1)));
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let run = runner.run(call("greet", json!({})), Arc::new(Recorded::default()), cancel);
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), run).await, Ok(Err(RunFailure::Cancelled)));
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::jobs::signals;
 
-/// Maximum number of queued runs of one job. Without a limit, a job that is due more often than it can run would fill
-/// the disk.
+/// Number of queued runs of one job at which the runs of further fire times are skipped. A job that is due more often
+/// than it can run would otherwise fill the disk. Fire times that are planned together can exceed the number.
 const MAX_QUEUED_RUNS: i64 = 100;
 
 /// The columns of a job that determine its fire times.
