@@ -106,7 +106,7 @@ async fn schema_of_a_restored_database_is_taken_over_and_its_sessions_end() {
     assert!(query::<bool>(&project, &usable).await);
 }
 
-/// Such a backup contains the tables of the first two migrations only.
+/// A backup by an earlier version has the tables of the first two migrations only.
 #[tokio::test]
 async fn missing_migrations_are_applied_to_a_restored_database() {
     let (_app, project) = start("Older").await;
