@@ -84,7 +84,8 @@ impl BuiltInJob for DeletionJob {
 }
 
 impl DeletionJob {
-    /// Deletes the objects, and counts them in `deleted`. The counts are right even if the future is dropped.
+    /// Deletes the objects. Counts the objects of completed steps in `deleted`, so that the caller knows them even if it
+    /// drops the future.
     async fn delete(
         &self,
         params: &DeletionParams,
