@@ -197,7 +197,7 @@ impl BulkDeletion {
             let path_start = bucket.as_str().len() + 1;
             let paths: Vec<&str> = keys.iter().filter_map(|key| key.get(path_start..)).collect();
             records::delete_records(&state.platform, &project_id, bucket.as_str(), &paths).await?;
-            Ok(())
+            Ok::<(), ApiError>(())
         });
         deleting.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
     }
