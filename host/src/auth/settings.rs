@@ -1,7 +1,7 @@
 //! The owner's settings of end-user login.
 
 use api_types::{AuthSettings, MailText, MailTexts, UpdateAuthSettings};
-use sqlx::types::Json;
+use sqlx::{PgConnection, types::Json};
 
 use super::AuthState;
 use crate::{
@@ -52,11 +52,16 @@ pub(super) async fn get(state: &AuthState, project: &str) -> ApiResult<AuthSetti
 pub(super) async fn update(state: &AuthState, project: &str, request: UpdateAuthSettings) -> ApiResult<AuthSettings> {
     state.settings.forget(project);
     let stored = state.settings.get(project).await?;
-    let changed = apply(stored.map_or_else(defaults, |stored| (*stored).clone()), request)?;
-    if changed.enabled {
+    let planned = apply(stored.map_or_else(defaults, |stored| (*stored).clone()), request.clone())?;
+    if planned.enabled {
         state.database.prepare(project).await?;
     }
-    store(state, project, &changed).await?;
+    // Another request may have changed other settings in the meantime.
+    let mut transaction = state.projects.platform.begin().await?;
+    let stored = lock(&mut transaction, project).await?;
+    let changed = apply(stored.unwrap_or_else(defaults), request)?;
+    store(&mut transaction, project, &changed).await?;
+    transaction.commit().await?;
     state.settings.forget(project);
     Ok(to_wire(state, project, changed))
 }
@@ -192,7 +197,24 @@ fn check_text(kind: &str, text: &MailText) -> ApiResult<()> {
     Ok(())
 }
 
-async fn store(state: &AuthState, project: &str, settings: &StoredAuthSettings) -> ApiResult<()> {
+/// Lets no other request change the project's settings until the transaction ends. Returns the stored settings.
+async fn lock(platform: &mut PgConnection, project: &str) -> Result<Option<StoredAuthSettings>, sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('atlashub login settings ' || $1, 0))")
+        .bind(project)
+        .execute(&mut *platform)
+        .await?;
+    sqlx::query_as(
+        "SELECT enabled, allow_signup, require_verified_email, allow_magic_link, access_token_seconds,
+             refresh_token_days, password_min_length, check_session, site_url, issuer, verify_path, reset_path,
+             magic_link_path, mail_texts
+         FROM auth_settings WHERE project_id = $1",
+    )
+    .bind(project)
+    .fetch_optional(platform)
+    .await
+}
+
+async fn store(platform: &mut PgConnection, project: &str, settings: &StoredAuthSettings) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO auth_settings (project_id, enabled, allow_signup, require_verified_email, access_token_seconds,
              refresh_token_days, password_min_length, check_session, site_url, issuer, verify_path, reset_path,
@@ -222,9 +244,9 @@ async fn store(state: &AuthState, project: &str, settings: &StoredAuthSettings) 
     .bind(Json(&settings.mail_texts))
     .bind(settings.allow_magic_link)
     .bind(&settings.magic_link_path)
-    .execute(&state.projects.platform)
-    .await?;
-    Ok(())
+    .execute(platform)
+    .await
+    .map(drop)
 }
 
 fn to_wire(state: &AuthState, project: &str, stored: StoredAuthSettings) -> AuthSettings {
