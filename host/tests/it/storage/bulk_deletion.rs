@@ -138,5 +138,5 @@ async fn cancelled_deletion_keeps_no_record_of_a_deleted_object() {
     assert_eq!(ended(&app, &run).await["status"], "cancelled");
     store.resume();
     eventually("the record is deleted", async || objects().await == 0).await;
-    assert_eq!(store.clear(), Vec::<&str>::new());
+    assert_eq!(store.clear(), [""; 0]);
 }
