@@ -84,8 +84,8 @@ impl BuiltInJob for DeletionJob {
 }
 
 impl DeletionJob {
-    /// Deletes the objects. Counts the objects of completed steps in `deleted`, so that the caller knows them even if it
-    /// drops the future.
+    /// Deletes the objects. Counts those of completed steps in `deleted`, which the caller can read even if it drops
+    /// the future.
     async fn delete(
         &self,
         params: &DeletionParams,
