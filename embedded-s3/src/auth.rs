@@ -1,4 +1,4 @@
-//! The key pair of the store. It also tells [`crate::form`] whether `s3s` has parsed the fields of a form.
+//! The key pair of the store. Its use also shows [`crate::form`] that `s3s` has parsed the fields of a form.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -32,7 +32,7 @@ const MAX_FIELDS: usize = 100;
 const MAX_KEY_BYTES: usize = 1024;
 /// Number of bytes of a file that are collected before they are written to disk.
 const BATCH_BYTES: usize = 64 * 1024;
-/// What `s3s` sees instead of a file.
+/// The bytes that `s3s` sees in place of those of a file.
 static ZEROS: [u8; BATCH_BYTES] = [0; BATCH_BYTES];
 
 /// Replaces the placeholder and the file of a form. Also returns the temporary file. Other requests are unchanged. The

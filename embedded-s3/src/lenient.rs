@@ -25,7 +25,7 @@ impl Authenticated {
     }
 }
 
-/// Accepts signed requests only, sets their [`Authenticated`], and tells their connection.
+/// Accepts signed requests only. Sets their [`Authenticated`], and records the signature in their connection.
 pub(crate) struct SignedRequests;
 
 #[async_trait::async_trait]

@@ -139,7 +139,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// Serves a connection until it ends, or until it is closed for another one or because its client waits too long.
+/// Serves a connection until it ends, or until it is closed: for another one, or because its client lets the server
+/// wait too long.
 async fn serve_connection(stream: TcpStream, admission: Admission, service: Cors<Guarded>, watcher: Watcher) {
     let connection = &admission.connection;
     let stream = TrackedStream { stream, connection: Arc::clone(connection) };

@@ -1,4 +1,5 @@
-//! The open connections: which of them ends when there are too many, or when its client waits too long.
+//! The open connections. Closes one of them when there are too many, and those whose clients let the server wait too
+//! long.
 //!
 //! The task of a connection records its phase. The accept loop closes connections: a closed one notices through
 //! [`Connection::closed`]. [`Rank`] is the order in which new connections replace open ones.
@@ -263,7 +264,7 @@ impl Connections {
         self.close_one(&self.open.lock(), |rank| rank < Rank::TrustedWaits);
     }
 
-    /// Closes the connections whose clients have waited too long at `now`.
+    /// Closes the connections whose clients have let the server wait too long at `now`.
     pub(crate) fn close_expired(&self, now: Instant) {
         for connection in self.open.lock().iter() {
             connection.close_if(|state| state.is_expired(now));

@@ -181,7 +181,10 @@ impl Recovery {
         let mut uploads = HashMap::new();
         let used_by_objects = self.referenced.lock().clone();
         for path in list(&self.disk.uploads_dir())? {
-            let Some(id) = file_name(&path) else { continue };
+            let Some(id) = file_name(&path).filter(|_| path.is_dir()) else {
+                tracing::warn!(path = %path.display(), "ignored an entry that is not an upload");
+                continue;
+            };
             let record_path = path.join(uploads::RECORD);
             let record: UploadRecord = match read_json(&record_path) {
                 Ok(record) => record,
@@ -267,6 +270,10 @@ impl Recovery {
 fn list_blobs(disk: &Disk) -> Result<HashSet<BlobId>, OpenError> {
     let mut blobs = HashSet::new();
     for shard in list(&disk.blobs_dir())? {
+        if !shard.is_dir() {
+            tracing::warn!(path = %shard.display(), "ignored a file that is not a folder of blobs");
+            continue;
+        }
         for path in list(&shard)? {
             match file_name(&path).as_deref().and_then(BlobId::parse) {
                 Some(id) => {

@@ -79,6 +79,19 @@ async fn leftover_files_are_removed_on_open() {
     assert_eq!(server.get("a").await.unwrap(), b"1");
 }
 
+/// File managers store such files in the folders that they show.
+#[tokio::test]
+async fn foreign_files_do_not_prevent_the_start() {
+    let server = TestServer::start().await;
+    server.put("a", "1").await;
+    let folder = server.stop().await;
+    for parent in ["blobs", "blobs/00", "buckets", "uploads"] {
+        fs::write(folder.path().join(parent).join(".DS_Store"), "x").unwrap();
+    }
+    let server = TestServer::start_on(folder).await;
+    assert_eq!(server.get("a").await.unwrap(), b"1");
+}
+
 /// An unusable file affects only its own object, and the bytes of that object are kept.
 #[tokio::test]
 async fn unusable_metadata_is_moved_to_quarantine() {

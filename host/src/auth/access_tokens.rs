@@ -50,7 +50,7 @@ pub(super) struct TokenFacts<'a> {
     /// `None` only for claims that are not signed.
     pub session: Option<&'a str>,
     pub assurance: &'a Assurance,
-    /// Time of issue, in seconds since 1970, by the clock of the database.
+    /// Time of issue, in seconds since 1970. For tokens that are signed, by the clock of the database.
     pub issued_at: i64,
     /// Time of expiry, in seconds since 1970.
     pub expires_at: i64,

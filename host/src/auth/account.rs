@@ -15,8 +15,9 @@ use super::{
     mail::MailKind,
     mailed_tokens::{self, Purpose},
     password_policy,
-    queries::{self, Account},
+    queries::{self, Account, NewPassword},
     request::ClientFacts,
+    sessions::end_sessions_of_changed_password,
     users::UserData,
 };
 use crate::{
@@ -89,10 +90,11 @@ pub(super) async fn update_current_user(
         state.limits.charge_account(Attempt::Recover, project, &user)?;
     }
     audit::recorded(&state.projects.platform, entry, async |_| {
-        let updated = queries::update_own(&state.database, project, &user, &data, hash.as_deref()).await?;
+        let password = hash.as_deref().map(|hash| NewPassword { hash, session });
+        let updated = queries::update_own(&state.database, project, &user, &data, password).await?;
         let updated = updated.ok_or_else(session_ended)?;
-        if hash.is_some() {
-            queries::end_sessions(&state.database, project, &user, None, Some(session)).await?;
+        if password.is_some() {
+            end_sessions_of_changed_password(state, project, &user, Some(session)).await?;
         }
         if replaces_email_change {
             mailed_tokens::cancel_email_change(&state.database, project, &user).await?;

@@ -59,7 +59,8 @@ fn parse_session(row: &Row) -> ApiResult<ProjectUserSession> {
 
 /// Counts the rows that refer to the user, up to 10 000 for each foreign key to `auth.users (id)`. Only foreign keys
 /// with one column are considered, and at most 50. The role `proj_<id>_owner` counts the rows, because
-/// `proj_<id>_auth` has no access to the app's tables.
+/// `proj_<id>_auth` has no access to the app's tables. Rows that forced row-level security hides from the owner don't
+/// count.
 async fn references(state: &AuthState, project: &str, user: &str) -> ApiResult<Vec<UserReference>> {
     let keys = read(
         "SELECT CASE n.nspname WHEN 'public' THEN c.relname::pg_catalog.text

@@ -30,9 +30,10 @@ pub(super) fn user_event(action: &str, project: &str, user: &User, client: &Clie
     with_email(event(action, project, Some(&user.id), client), &user.email)
 }
 
-/// Adds an address: that of the user, or the one that the client sent, which may belong to nobody.
+/// Adds an address: that of the user, or the one that the client sent, which may belong to nobody. Replaces NUL
+/// characters, which Postgres can't store.
 pub(super) fn with_email(mut entry: NewAuditEntry, email: &str) -> NewAuditEntry {
-    entry.details["email"] = email.chars().take(MAX_EMAIL_CHARS).collect::<String>().into();
+    entry.details["email"] = email.replace('\0', "\u{fffd}").chars().take(MAX_EMAIL_CHARS).collect::<String>().into();
     entry
 }
 

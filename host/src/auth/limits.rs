@@ -1,11 +1,12 @@
 //! Limits the attempts per client address and per account.
 //!
-//! An attempt is charged when it begins. If it signs in with a correct password, mailed token or code of a second
-//! factor, the charge is refunded, so that only wrong ones count. Other attempts, such as sign-ups and changes of a
-//! password, are not refunded.
+//! An attempt is charged when it begins. The charge is refunded if the password of a login, a mailed token, or the code
+//! at the second step of a login is correct, so that only wrong ones count. Other attempts, such as sign-ups and
+//! changes of a password, are not refunded.
 //!
-//! Nobody can lock another user's account: while its limit is exceeded, each of up to 1000 addresses has a turn within
-//! half a minute, whatever other addresses do. Each process counts on its own.
+//! Nobody can keep another user from logging in: while an account's limit is exceeded, each of up to 1000 addresses has
+//! a turn within half a minute, whatever other addresses do. Other limits, such as that on mails to an account, have no
+//! turns. Each process counts on its own.
 
 use std::{
     net::IpAddr,
@@ -46,8 +47,8 @@ pub(super) enum Attempt {
     Recover,
     /// Using the token of a mailed link.
     MailedToken,
-    /// Giving a code of the second factor, or the password to remove that factor. Codes of authenticator apps are also
-    /// counted in the project's database.
+    /// Giving a code at the second step of a login, or removing the factor with the password or a recovery code. All
+    /// codes of authenticator apps are also counted, in the project's database.
     SecondFactor,
 }
 

@@ -13,6 +13,7 @@ use super::{
     recovery::{finish, refuse},
     request::ClientFacts,
     requested_links::{LinkRequest, mail_requested_link},
+    sessions::end_sessions_of_changed_password,
 };
 use crate::{
     error::{ApiError, ApiResult, Code},
@@ -58,8 +59,11 @@ pub(super) async fn confirm(
     let settings = allowed(state, project).await?;
     let charged = state.limits.begin(Attempt::MailedToken, caller, client.address, None)?;
     match mailed_tokens::use_for_magic_link(&state.database, project, &token).await? {
-        Some(row) => {
+        Some((row, is_unproved)) => {
             charged.refund();
+            if is_unproved {
+                end_sessions_of_changed_password(state, project, &row.user.id, None).await?;
+            }
             finish(state, project, &settings, client, &row, ("auth.magic_link", Method::MagicLink)).await
         }
         None => refuse(state, project, client, "auth.magic_link").await,

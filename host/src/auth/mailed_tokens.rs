@@ -1,13 +1,16 @@
 //! The SQL for the tokens in mailed links. Using a token deletes it.
 
+use tokio_postgres::error::SqlState;
+
 use super::{
     database::{AuthDatabase, Bind as _, column, read, write},
     email_address::EmailAddress,
-    queries::taken_or,
+    queries::email_taken,
     schema::is_parent_gone,
     users::{UserRow, user_columns},
 };
 use crate::{
+    db::DbError,
     error::{ApiError, ApiResult, Code},
     secrets::{random_token, sha256},
 };
@@ -127,6 +130,12 @@ pub(super) async fn use_for_verification(
     rows.first().map(|row| Ok((UserRow::parse(row)?, purpose(column(row, "is_change")?)))).transpose()
 }
 
+/// Maps the error of a statement that sets an address.
+fn taken_or(error: DbError) -> ApiError {
+    let is_taken = error.as_db_error().is_some_and(|error| *error.code() == SqlState::UNIQUE_VIOLATION);
+    if is_taken { email_taken() } else { error.into() }
+}
+
 /// The user whose password a token resets.
 pub(super) struct ResetTarget {
     pub email: String,
@@ -221,13 +230,13 @@ pub(super) async fn use_for_reset(
 
 /// Uses a token that signs in, and marks the address as verified, because the holder of the address has opened the
 /// link. If the address was not verified before and the user has no second factor, deletes the password and all
-/// sessions: they may belong to someone who signed up with an address that is not theirs. Returns `None` if the token
-/// is not valid.
+/// sessions: they may belong to someone who signed up with an address that is not theirs. Returns the user and whether
+/// this was the case, or `None` if the token is not valid.
 pub(super) async fn use_for_magic_link(
     database: &AuthDatabase,
     project: &str,
     token: &str,
-) -> ApiResult<Option<UserRow>> {
+) -> ApiResult<Option<(UserRow, bool)>> {
     let statement = write(concat!(
         "WITH token AS (
              DELETE FROM auth.mailed_tokens
@@ -255,8 +264,9 @@ pub(super) async fn use_for_magic_link(
          )
          SELECT ",
         user_columns!(),
-        " FROM u"
+        ", EXISTS (SELECT FROM unproved) AS is_unproved FROM u"
     ))
     .bind_bytes(&sha256(token.as_bytes()));
-    database.rows(project, &statement).await?.first().map(UserRow::parse).transpose()
+    let parse = |row| Ok((UserRow::parse(row)?, column(row, "is_unproved")?));
+    database.rows(project, &statement).await?.first().map(parse).transpose()
 }

@@ -2,7 +2,7 @@
 //!
 //! Each function that accesses the database runs one statement, so it changes everything or nothing.
 
-use tokio_postgres::{Row, error::SqlState};
+use tokio_postgres::Row;
 
 use super::{
     database::{AuthDatabase, Bind as _, column, read, write},
@@ -13,10 +13,7 @@ use super::{
     sessions::SignInProof,
     users::{UserData, UserRow, user_columns},
 };
-use crate::{
-    db::DbError,
-    error::{ApiError, ApiResult, Code},
-};
+use crate::error::{ApiError, ApiResult, Code};
 
 /// A user with the hash of the password, if there is one.
 pub(super) struct Account {
@@ -136,20 +133,26 @@ fn assurance_of(row: &Row) -> ApiResult<Assurance> {
 /// Inserts a session with its first refresh token. Returns the user, the current time in seconds since 1970 and how the
 /// session was opened, or `None` if the user is gone or disabled, if the password was changed since it was verified, or
 /// if the user has a second factor that was not proved.
+///
+/// Locks the user, and then the password: if another request is replacing the password, waits and checks the new one.
 pub(super) async fn insert_session(
     database: &AuthDatabase,
     project: &str,
     new: &NewSession<'_>,
 ) -> ApiResult<Option<(UserRow, i64, Assurance)>> {
     let statement = write(concat!(
-        "WITH u AS (
-             UPDATE auth.users SET last_sign_in_at = pg_catalog.now()
+        "WITH locked AS (
+             SELECT id FROM auth.users
              WHERE id = $1::pg_catalog.uuid AND disabled_at IS NULL
                AND (second_factor_at IS NULL OR $9::pg_catalog.jsonb IS NOT NULL)
-               AND ($5::pg_catalog.text IS NULL OR EXISTS (
-                   SELECT FROM auth.passwords p
-                   WHERE p.user_id = $1::pg_catalog.uuid AND p.hash = $5::pg_catalog.text))
-             RETURNING *
+             FOR NO KEY UPDATE
+         ), proved AS (
+             SELECT locked.id FROM locked
+             WHERE $5::pg_catalog.text IS NULL OR EXISTS (
+                 SELECT FROM auth.passwords p WHERE p.user_id = locked.id AND p.hash = $5::pg_catalog.text FOR SHARE)
+         ), u AS (
+             UPDATE auth.users SET last_sign_in_at = pg_catalog.now() FROM proved WHERE users.id = proved.id
+             RETURNING users.*
          ), s AS (
              INSERT INTO auth.sessions (id, user_id, expires_at, address, user_agent, methods, has_second_factor)
              SELECT $2::pg_catalog.uuid, u.id, pg_catalog.now() + pg_catalog.make_interval(days => $4::pg_catalog.int4),
@@ -337,14 +340,22 @@ pub(super) async fn end_sessions(
     Ok(database.rows(project, &statement).await?.len())
 }
 
-/// Sets and removes members of a user's data. If given, sets the password's hash, which makes mailed links that reset
-/// the password invalid. Returns `None` if there is no such user.
+/// A new password of a signed-in user.
+#[derive(Clone, Copy)]
+pub(super) struct NewPassword<'a> {
+    pub hash: &'a str,
+    /// The session that does not end.
+    pub session: &'a str,
+}
+
+/// Sets and removes members of a user's data. If given, sets the password, ends the user's other sessions, and makes
+/// mailed links that reset the password or confirm a new address invalid. Returns `None` if there is no such user.
 pub(super) async fn update_own(
     database: &AuthDatabase,
     project: &str,
     user: &str,
     data: &UserData,
-    password_hash: Option<&str>,
+    password: Option<NewPassword<'_>>,
 ) -> ApiResult<Option<UserRow>> {
     let statement = write(concat!(
         "WITH u AS (
@@ -357,7 +368,9 @@ pub(super) async fn update_own(
              ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = pg_catalog.now()
          ), links AS (
              DELETE FROM auth.mailed_tokens t USING u
-             WHERE t.user_id = u.id AND t.purpose = 'reset' AND $4::pg_catalog.text IS NOT NULL
+             WHERE t.user_id = u.id AND t.purpose IN ('reset', 'change_email') AND $4::pg_catalog.text IS NOT NULL
+         ), ended AS (
+             DELETE FROM auth.sessions s USING u WHERE s.user_id = u.id AND s.id <> $5::pg_catalog.uuid
          )
          SELECT ",
         user_columns!(),
@@ -366,18 +379,13 @@ pub(super) async fn update_own(
     .bind(user)
     .bind(data.set())
     .bind(data.removed())
-    .bind_option(password_hash);
+    .bind_option(password.map(|password| password.hash))
+    .bind_option(password.map(|password| password.session));
     let rows = match database.fetch(project, &statement).await {
         Err(error) if is_parent_gone(&error) => return Ok(None),
         rows => rows?,
     };
     rows.first().map(UserRow::parse).transpose()
-}
-
-/// Maps the error of a statement that sets an address.
-pub(super) fn taken_or(error: DbError) -> ApiError {
-    let is_taken = error.as_db_error().is_some_and(|error| *error.code() == SqlState::UNIQUE_VIOLATION);
-    if is_taken { email_taken() } else { error.into() }
 }
 
 pub(super) fn email_taken() -> ApiError {

@@ -13,7 +13,7 @@ use super::{
     request::ClientFacts,
     requested_links::{LinkRequest, mail_requested_link},
     second_factor::{self, FirstFactor},
-    sessions::{SignInProof, open_session, signed_in},
+    sessions::{SignInProof, end_sessions_of_changed_password, open_session, signed_in},
     users::UserRow,
 };
 use crate::{
@@ -94,7 +94,10 @@ pub(super) async fn reset(
         };
     }
     match mailed_tokens::use_for_reset(&state.database, project, &token, &hash).await? {
-        Some(row) => finish(state, project, &settings, client, &row, ("auth.reset", Method::Recovery)).await,
+        Some(row) => {
+            end_sessions_of_changed_password(state, project, &row.user.id, None).await?;
+            finish(state, project, &settings, client, &row, ("auth.reset", Method::Recovery)).await
+        }
         None => refuse(state, project, client, "auth.reset").await,
     }
 }

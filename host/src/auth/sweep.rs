@@ -6,7 +6,8 @@ use super::{
 };
 use crate::error::ApiResult;
 
-/// Maximum number of rows that one statement removes. It bounds how long their locks are held.
+/// Maximum number of rows that one statement removes, apart from the refresh tokens of removed sessions. It bounds how
+/// long their locks are held.
 const BATCH_ROWS: u64 = 1000;
 
 /// Statements that remove expired sessions, refresh tokens, mailed tokens and challenges of second factors.

@@ -84,7 +84,8 @@ impl BuiltInJob for DeletionJob {
 }
 
 impl DeletionJob {
-    /// Deletes the objects, and counts them in `deleted`. The counts are right even if the future is dropped.
+    /// Deletes the objects. Counts those of completed steps in `deleted`, which the caller can read even if it drops
+    /// the future.
     async fn delete(
         &self,
         params: &DeletionParams,

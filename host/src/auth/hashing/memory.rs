@@ -11,7 +11,7 @@ use argon2::Block;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-/// Time after the last hash for which its memory is kept.
+/// Minimum time for which memory is kept after the last hash has begun.
 const KEPT_FOR: Duration = Duration::from_secs(2);
 /// Maximum memory that is kept per hash, in blocks of 1 KiB. A hash from another program can need more.
 const MAX_KEPT_BLOCKS: usize = super::MEMORY_KIB as usize;
@@ -49,7 +49,8 @@ impl Kept {
         state.unused.pop().unwrap_or_default()
     }
 
-    /// Keeps memory until no hash has begun for [`KEPT_FOR`]. Releases memory of more than [`MAX_KEPT_BLOCKS`] at once.
+    /// Keeps memory until no hash has begun for one to two times [`KEPT_FOR`]. Releases memory of more than
+    /// [`MAX_KEPT_BLOCKS`] at once.
     pub(super) fn put_back(&self, memory: Memory, runtime: &Handle) {
         if memory.0.len() > MAX_KEPT_BLOCKS {
             return;

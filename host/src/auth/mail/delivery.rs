@@ -92,7 +92,7 @@ impl Inner {
             let Some(delay) = delay else {
                 // Only the status is logged, because the reply may contain the address.
                 let status = error.and_then(|error| error.status()).map(|code| code.to_string());
-                tracing::error!(project, kind = kind.as_str(), status, "the mail server did not accept a mail");
+                tracing::error!(project, kind = kind.as_str(), status, "a mail was not sent");
                 return;
             };
             tracing::warn!(project, kind = kind.as_str(), "a mail could not be sent; trying again");

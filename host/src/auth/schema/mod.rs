@@ -95,7 +95,9 @@ async fn migrate(client: &mut Client, project: &str) -> Result<(), tokio_postgre
         .try_get(0)?;
     for (version, text) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > applied) {
         transaction.batch_execute(text).await?;
-        transaction.execute("INSERT INTO auth.schema_migrations (version) VALUES ($1)", &[&version]).await?;
+        // The default of `applied_at` is missing until `COMPLETION` sets it again, see below.
+        let insert = "INSERT INTO auth.schema_migrations (version, applied_at) VALUES ($1, now())";
+        transaction.execute(insert, &[&version]).await?;
     }
     let is_restored: bool = transaction
         .query_one("SELECT coalesce(obj_description('auth'::regnamespace, 'pg_namespace') = $1, false)", &[&RESTORED])

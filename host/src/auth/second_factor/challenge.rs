@@ -15,7 +15,7 @@ use crate::{
         limits::Attempt,
         methods::Method,
         request::ClientFacts,
-        sessions::{SignInProof, open_session, signed_in},
+        sessions::{SignInProof, end_sessions_of_changed_password, open_session, signed_in},
         users::UserRow,
     },
     db::audit,
@@ -96,6 +96,9 @@ pub(in crate::auth) async fn verify(
     entry.details["method"] = method.as_str().into();
     entry.details["password"] = has_set_password.into();
     audit::recorded(&state.projects.platform, entry, async |_| {
+        if has_set_password {
+            end_sessions_of_changed_password(state, project, &user, None).await?;
+        }
         let proof = SignInProof { method, password_hash: None, first_factor: Some(&methods) };
         let open = open_session(state, project, &settings, &user, proof, client).await?;
         signed_in(state, project, &settings, open.ok_or_else(invalid_challenge)?).await

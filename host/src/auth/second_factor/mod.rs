@@ -7,7 +7,8 @@
 //! - `enrolment`: sets up and removes factors, and replaces recovery codes. `challenge`: the second step of a login.
 //!
 //! Every way to open a session asks for the factor: password, mailed link, reset and verification. Only someone who
-//! knows the user's password, or can read the user's mail, can try codes and use up the user's attempts.
+//! knows the user's password, can read the user's mail or has a session of the user can try codes and use up the user's
+//! attempts.
 
 mod challenge;
 mod challenge_queries;

@@ -111,7 +111,9 @@ impl Server {
         self.tasks.spawn(async move {
             let error = ApiError::new(Code::Overloaded, "The server has too many connections, all with requests.")
                 .with_hint("Try again in a moment.");
-            if stream.try_write(&refusal::render(&error, name)).is_ok() {
+            let response = refusal::render(&error, name);
+            // `try_write` would fail until the runtime has noticed that the new socket is writable.
+            if let Ok(Ok(())) = timeout(LINGER_TIMEOUT, stream.write_all(&response)).await {
                 drain(&mut stream, LINGER_TIMEOUT).await;
             }
             drop(permit);
@@ -258,5 +260,29 @@ impl FailureLog {
         tracing::error!(listener, %error, suppressed = self.suppressed,
             "could not accept a connection; closing one that waits, if any, and trying again");
         *self = Self { logged_at: Some(Instant::now()), suppressed: 0 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ConnectionsConfig, Vars};
+
+    #[tokio::test]
+    async fn connection_that_is_refused_at_once_receives_the_error_response() {
+        let config = ConnectionsConfig::from_vars(&Vars::default()).unwrap();
+        let server = Server {
+            registry: Registry::new(ListenerLimits::public(&config)),
+            router: Router::new(),
+            tasks: TaskTracker::new(),
+            refusals: Arc::new(Semaphore::new(1)),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        server.refuse(stream);
+        let mut response = String::new();
+        client.read_to_string(&mut response).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     }
 }

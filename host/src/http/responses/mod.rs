@@ -4,7 +4,7 @@
 //! and a client that reads slowly holds no connection to Postgres. The price is memory until the client has read the
 //! response. It is counted here: as a response grows, and until its bytes are written or dropped.
 //!
-//! One project can use half of the memory, all projects together three quarters. The rest is for the owner.
+//! One project can use half of the memory. While three quarters are in use, only responses to the owner can use more.
 //!
 //! `memory` counts the bytes. `buffer` is a response that grows, and `error` the reason why it can't. `middleware`
 //! applies the limits to other responses.

@@ -167,7 +167,7 @@ impl BulkDeletion {
             .await?;
         let present: Vec<(ObjectPath, i64)> =
             sizes.iter().filter_map(|(path, size)| Some((path.clone(), (*size)?))).collect();
-        self.delete_present(&present).await?;
+        self.delete_with_records(present.iter().map(|(path, _)| path.key().to_owned()).collect()).await?;
         self.keys_done += batch.len();
         self.is_done = self.keys_done >= keys.len();
         Ok(DeletionStep { missing: (batch.len() - present.len()) as u64, ..step_of(&present) })
@@ -179,22 +179,27 @@ impl BulkDeletion {
         let page = store.list_page(&self.store_bucket, &prefix, PAGE_SIZE, self.token.as_deref()).await?;
         // Keys that AtlasHub would not accept can only come from other programs. They are deleted like the others.
         let keys: Vec<String> = page.objects.iter().map(|object| object.key.clone()).collect();
-        store.delete_batch(&self.store_bucket, &keys).await?;
-        let path_start = self.bucket.as_str().len() + 1;
-        let paths: Vec<&str> = keys.iter().filter_map(|key| key.get(path_start..)).collect();
-        records::delete_records(&self.state.platform, &self.project_id, self.bucket.as_str(), &paths).await?;
+        self.delete_with_records(keys).await?;
         self.is_done = page.next.is_none();
         self.token = page.next;
         let deleted_bytes = page.objects.iter().map(|object| object.size.unsigned_abs()).sum();
-        Ok(DeletionStep { deleted: keys.len() as u64, deleted_bytes, missing: 0 })
+        Ok(DeletionStep { deleted: page.objects.len() as u64, deleted_bytes, missing: 0 })
     }
 
-    async fn delete_present(&self, present: &[(ObjectPath, i64)]) -> ApiResult<()> {
-        let keys: Vec<String> = present.iter().map(|(path, _)| path.key().to_owned()).collect();
-        self.state.store.delete_batch(&self.store_bucket, &keys).await?;
-        let paths: Vec<&str> = present.iter().map(|(path, _)| path.path()).collect();
-        records::delete_records(&self.state.platform, &self.project_id, self.bucket.as_str(), &paths).await?;
-        Ok(())
+    /// Deletes objects of the bucket, and then their records. Completes even if the caller is cancelled: a record that
+    /// stays would count towards the size of the bucket.
+    async fn delete_with_records(&self, keys: Vec<String>) -> ApiResult<()> {
+        let (state, project_id, store_bucket) =
+            (self.state.clone(), self.project_id.clone(), self.store_bucket.clone());
+        let bucket = self.bucket.clone();
+        let deleting = tokio::spawn(async move {
+            state.store.delete_batch(&store_bucket, &keys).await?;
+            let path_start = bucket.as_str().len() + 1;
+            let paths: Vec<&str> = keys.iter().filter_map(|key| key.get(path_start..)).collect();
+            records::delete_records(&state.platform, &project_id, bucket.as_str(), &paths).await?;
+            Ok::<(), ApiError>(())
+        });
+        deleting.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
     }
 }
 

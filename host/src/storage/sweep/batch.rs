@@ -60,7 +60,9 @@ pub async fn sweep(state: &StorageState, kind: StorageSweep) -> ApiResult<SweepR
     let started = Instant::now();
     let mut report = SweepReport::default();
     if kind != StorageSweep::OrphanMetadata {
-        report.removed += settle_all_projects(state).await?.deleted;
+        let settled = settle_all_projects(state).await?;
+        // A staged object that was moved to its path is deleted, but nothing is lost.
+        report.removed += settled.deleted.saturating_sub(settled.moved);
     }
     while sweep_batch(state, kind, &mut report).await? == Progress::MoreRecords {
         if report.removed > 0 {

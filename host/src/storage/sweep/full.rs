@@ -1,4 +1,4 @@
-//! The full sweep: compares the records of all projects with the store. A background task calls it.
+//! The full sweep: compares the records of all ready projects with the store. A background task calls it.
 
 use chrono::Utc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -32,7 +32,7 @@ pub struct FullSweepReport {
     pub uploads_moved: u64,
 }
 
-/// Removes expired storage data of all projects. May run at any time and on several nodes at once.
+/// Removes expired storage data of all ready projects. May run at any time and on several nodes at once.
 ///
 /// # Errors
 /// Fails if the store or the platform database is unavailable, and then stops. The next sweep compares the remaining

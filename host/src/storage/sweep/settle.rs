@@ -1,4 +1,4 @@
-//! Settles the staged objects of every project.
+//! Settles the staged objects of every ready project.
 
 use super::{
     super::{

@@ -24,9 +24,9 @@ const IDLE_LIMIT: Duration = Duration::minutes(30);
 /// Maximum expected difference between the clocks of the database and the store.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::minutes(5);
 
-/// Aborts abandoned multipart uploads in every project's bucket. In the platform's own bucket, aborts uploads that no
-/// running run can have started, for example those of backups whose process was killed. Returns the number of aborted
-/// uploads. `now` is a parameter because tests can't wait.
+/// Aborts abandoned multipart uploads in the bucket of every ready project. In the platform's own bucket, aborts
+/// uploads that no running run can have started, for example those of backups whose process was killed. Returns the
+/// number of aborted uploads. `now` is a parameter because tests can't wait.
 ///
 /// # Errors
 /// Fails if the store or the platform database is unavailable.

@@ -10,18 +10,18 @@ use super::{
 };
 use crate::support::{MailServer, TestApp, TestProject, code};
 
-async fn start_with_links(name: &str) -> (TestApp, TestProject, MailServer) {
+pub(super) async fn start_with_links(name: &str) -> (TestApp, TestProject, MailServer) {
     let (app, project, mails) = start(name).await;
     let settings = change_settings(&project, json!({ "allowMagicLink": true })).await;
     assert_eq!((&settings["allowMagicLink"], &settings["magicLinkPath"]), (&json!(true), &json!("/auth/magic-link")));
     (app, project, mails)
 }
 
-async fn ask(project: &TestProject, email: &str) -> (StatusCode, Value) {
+pub(super) async fn ask(project: &TestProject, email: &str) -> (StatusCode, Value) {
     post(project, "/v1/auth/magic-link", json!({ "email": email })).await
 }
 
-async fn confirm(project: &TestProject, token: &Option<String>) -> (StatusCode, Value) {
+pub(super) async fn confirm(project: &TestProject, token: &Option<String>) -> (StatusCode, Value) {
     post(project, "/v1/auth/magic-link/confirm", json!({ "token": token })).await
 }
 

@@ -6,6 +6,7 @@ mod magic_link;
 mod mails;
 mod overload;
 mod owner;
+mod password_races;
 mod recovery_codes;
 mod refresh;
 mod row_level_security;

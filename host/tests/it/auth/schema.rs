@@ -106,6 +106,25 @@ async fn schema_of_a_restored_database_is_taken_over_and_its_sessions_end() {
     assert!(query::<bool>(&project, &usable).await);
 }
 
+/// A backup by an earlier version has the tables of the first two migrations only.
+#[tokio::test]
+async fn missing_migrations_are_applied_to_a_restored_database() {
+    let (_app, project) = start("Older").await;
+    sign_up(&project, "a@example.com").await;
+    pretend_restore(&project).await;
+    execute(
+        &project,
+        "DROP TABLE auth.totp_factors, auth.recovery_codes, auth.mfa_challenges;
+         ALTER TABLE auth.users DROP COLUMN second_factor_at;
+         ALTER TABLE auth.sessions DROP COLUMN methods, DROP COLUMN has_second_factor;
+         DELETE FROM auth.schema_migrations WHERE version = 3",
+    )
+    .await;
+    let (status, body) = log_in(&project, "a@example.com", PASSWORD).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.schema_migrations").await, 3);
+}
+
 /// Query for everything that belongs to the tables of schema `auth`, and for the privileges on them.
 const CATALOGUE: &str = "
     WITH t AS (SELECT * FROM pg_class WHERE relnamespace = 'auth'::regnamespace AND relkind = 'r' AND relname <> 'mine')

@@ -79,6 +79,7 @@ async fn unknown_user_disabled_user_and_wrong_password_get_the_same_response() {
         ("unknown@example.com", PASSWORD),
         ("disabled@example.com", PASSWORD),
         ("not an address", PASSWORD),
+        ("known\0@example.com", PASSWORD),
         ("known@example.com", &long),
         ("known@example.com", ""),
     ] {
@@ -91,7 +92,7 @@ async fn unknown_user_disabled_user_and_wrong_password_get_the_same_response() {
     assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
     let denied = events(&app, &project).await;
     let count = denied.iter().filter(|event| **event == ("auth.login".to_owned(), "denied".to_owned())).count();
-    assert_eq!(count, 6, "{denied:?}");
+    assert_eq!(count, 7, "{denied:?}");
     // The session of a disabled user does not work either.
     assert_eq!(signed_in(&project, &disabled).get("/v1/auth/me").await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(refresh(&project, &disabled["session"]["refreshToken"]).await.0, StatusCode::UNAUTHORIZED);

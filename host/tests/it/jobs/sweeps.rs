@@ -66,6 +66,20 @@ async fn objects_larger_than_their_upload_url_allows_are_removed() {
 }
 
 #[tokio::test]
+async fn upload_that_a_sweep_moves_to_its_path_does_not_count_as_removed() {
+    let app = TestApp::start().await;
+    let project = app.create_project("moved").await;
+    let open = json!({ "publishable": "both" });
+    assert_eq!(app.admin().patch(&project.path("/buckets/uploads"), open).await.0, StatusCode::OK);
+    for (path, kind) in [("a.txt", StorageSweep::OversizeUploads), ("b.txt", StorageSweep::ExpiredUploads)] {
+        let signed = project.publishable().sign(path, json!({})).await;
+        must_send(&signed, "x").await;
+        assert_eq!(sweep(&storage_state(&app), kind).await.unwrap(), SweepReport::default(), "{path}");
+        assert!(paths(&app, &project).await.contains(&path.to_owned()), "{path} was moved");
+    }
+}
+
+#[tokio::test]
 async fn metadata_of_missing_objects_is_removed() {
     let app = TestApp::start().await;
     let project = app.create_project("orphans").await;

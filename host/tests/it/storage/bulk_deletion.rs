@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, TestProject, Uploads, code, eventually, must_send};
+use crate::support::{FaultProxy, Store, TestApp, TestProject, Uploads, code, eventually, must_send};
 
 async fn start(app: &TestApp, project: &TestProject, body: Value) -> String {
     let (status, response) = app.admin().post(&project.path("/buckets/uploads/objects/delete"), body).await;
@@ -116,4 +116,27 @@ async fn job_empties_a_folder() {
     let body = json!({ "name": "bad", "type": "platform", "projectId": project.id, "plugin": "storage",
         "params": { "bucket": "uploads" }, "scheduleCron": "0 3 * * *" });
     assert_eq!(app.admin().post("/admin/v1/jobs", body).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn cancelled_deletion_keeps_no_record_of_a_deleted_object() {
+    let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
+    let endpoint = format!("http://{}", store.address());
+    let app = TestApp::builder().var("ATLASHUB_S3_ENDPOINT", &endpoint).start().await;
+    let project = app.create_project("cancelled").await;
+    project.secret().upload("a.txt", "12345").await;
+    let detail = project.path("/buckets/uploads/object?objectKey=uploads/a.txt");
+    assert_eq!(app.admin().get(&detail).await.0, StatusCode::OK);
+    let objects = async || app.admin().get(&project.path("/buckets/uploads")).await.1["objectCount"].clone();
+    assert_eq!(objects().await, 1);
+    // The run is cancelled after the store has deleted the object.
+    store.pause_response("?delete", 1);
+    let run = start(&app, &project, json!({ "prefix": "" })).await;
+    store.wait_until_held().await;
+    let (status, body) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
+    assert!(status.is_success(), "{body}");
+    assert_eq!(ended(&app, &run).await["status"], "cancelled");
+    store.resume();
+    eventually("the record is deleted", async || objects().await == 0).await;
+    assert_eq!(store.clear(), [""; 0]);
 }

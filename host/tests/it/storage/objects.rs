@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Client, FaultProxy, Store, TestApp, TestProject, Uploads, code, path_of};
+use crate::support::{Client, FaultProxy, Store, TestApp, TestProject, Uploads, code, eventually, path_of};
 
 fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
@@ -311,4 +311,26 @@ async fn open_multipart_uploads_are_listed_until_they_end() {
     let left = app.app.store().list_uploads(&format!("proj-{}", project.id), None).await.unwrap();
     assert!(left.uploads.is_empty(), "{:?}", left.uploads);
     assert_eq!(admin.get(&project.path("/buckets/nowhere/multipart")).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn deletion_whose_request_is_cancelled_keeps_no_record() {
+    let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
+    let app = TestApp::builder()
+        .var("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
+        .var("ATLASHUB_REQUEST_TIMEOUT_SECONDS", "2")
+        .start()
+        .await;
+    let project = app.create_project("cancelled").await;
+    project.secret().upload("a.txt", "a").await;
+    assert_eq!(detail(&app.admin(), &project, "uploads/a.txt").await.0, StatusCode::OK);
+    let objects = async || app.admin().get(&bucket(&project)).await.1["objectCount"].clone();
+    assert_eq!(objects().await, 1);
+    // The request times out after the store has deleted the object.
+    store.pause_response("x-id=DeleteObject", 1);
+    let (status, body) = project.secret().delete(&path_of("object", &[("objectKey", "uploads/a.txt")])).await;
+    assert_eq!((status, code(&body)), (StatusCode::GATEWAY_TIMEOUT, "timeout"), "{body}");
+    store.resume();
+    eventually("the record is deleted", async || objects().await == 0).await;
+    assert_eq!(store.clear(), [""; 0]);
 }

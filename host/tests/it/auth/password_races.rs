@@ -1,0 +1,116 @@
+//! Logins at the same time as a change of the password.
+
+use reqwest::StatusCode;
+use serde_json::json;
+use sqlx::Connection as _;
+
+use super::{
+    PASSWORD, log_in, magic_link, mails, query,
+    second_factor::{challenge, enrol, verify},
+    sign_up, signed_in, start,
+};
+use crate::support::{TestProject, code, eventually};
+
+/// Opens a session. Like a login, it locks the user.
+const OPEN_SESSION: &str = "
+    UPDATE auth.users SET last_sign_in_at = now();
+    INSERT INTO auth.sessions (id, user_id, expires_at)
+    SELECT gen_random_uuid(), id, now() + interval '1 day' FROM auth.users";
+
+/// Runs statements in a transaction, as superuser, and then sends a request. When the request waits for a lock of the
+/// transaction, calls `observe` and commits. Returns both results.
+async fn commit_during<T, U>(
+    project: &TestProject,
+    request: impl Future<Output = T>,
+    statements: &str,
+    observe: impl AsyncFnOnce() -> U,
+) -> (T, U) {
+    let mut connection = project.connect().await;
+    let begin = sqlx::AssertSqlSafe(format!("BEGIN; {statements}"));
+    sqlx::raw_sql(begin).execute(&mut connection).await.expect(statements);
+    let commit = async {
+        let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                                      WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        eventually("the request waits for a lock", async || query::<bool>(project, waiting).await).await;
+        let observed = observe().await;
+        sqlx::raw_sql("COMMIT").execute(&mut connection).await.expect("commit");
+        connection.close().await.expect("close");
+        observed
+    };
+    tokio::join!(request, commit)
+}
+
+async fn sessions(project: &TestProject) -> i64 {
+    query(project, "SELECT count(*) FROM auth.sessions").await
+}
+
+#[tokio::test]
+async fn login_during_a_change_of_the_password_needs_the_new_one() {
+    let (_app, project) = start("Replaced").await;
+    sign_up(&project, "ada@example.com").await;
+    let replace = "UPDATE auth.users SET updated_at = now(); UPDATE auth.passwords SET hash = 'another';
+                   DELETE FROM auth.sessions";
+    let login = log_in(&project, "ada@example.com", PASSWORD);
+    let ((status, body), ()) = commit_during(&project, login, replace, async || ()).await;
+    assert_eq!((status, code(&body)), (StatusCode::UNAUTHORIZED, "invalid_credentials"), "{body}");
+    assert_eq!(sessions(&project).await, 0);
+}
+
+#[tokio::test]
+async fn reset_ends_a_session_that_is_opened_meanwhile() {
+    let (_app, project, mails) = mails::start("Reset").await;
+    sign_up(&project, "ada@example.com").await;
+    mails::next(&mails).await;
+    mails::post(&project, "/v1/auth/recover", json!({ "email": "ada@example.com" })).await;
+    let (_, _, token) = mails::next(&mails).await;
+    let reset = mails::post(&project, "/v1/auth/reset", json!({ "token": token, "password": "another long one" }));
+    let ((status, body), ()) = commit_during(&project, reset, OPEN_SESSION, async || ()).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(sessions(&project).await, 1);
+    assert_eq!(signed_in(&project, &body).get("/v1/auth/me").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn reset_with_a_second_factor_ends_a_session_that_is_opened_meanwhile() {
+    let (_app, project, mails) = mails::start("Second factor").await;
+    let enrolled = enrol(&project, sign_up(&project, "ada@example.com").await).await;
+    mails::next(&mails).await;
+    mails::post(&project, "/v1/auth/recover", json!({ "email": "ada@example.com" })).await;
+    let (_, _, token) = mails::next(&mails).await;
+    let request = json!({ "token": token, "password": "another long one" });
+    let waiting = challenge(&mails::post(&project, "/v1/auth/reset", request).await);
+    let statements = format!("SELECT FROM auth.passwords FOR SHARE; {OPEN_SESSION}");
+    let reset = verify(&project, &waiting, &enrolled.recovery_codes[0]);
+    let ((status, body), ()) = commit_during(&project, reset, &statements, async || ()).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(sessions(&project).await, 1);
+}
+
+#[tokio::test]
+async fn first_magic_link_ends_a_session_that_a_stranger_opens_meanwhile() {
+    let (_app, project, mails) = magic_link::start_with_links("Magic link").await;
+    sign_up(&project, "ada@example.com").await;
+    mails::next(&mails).await;
+    magic_link::ask(&project, "ada@example.com").await;
+    let (_, _, token) = mails::next(&mails).await;
+    let confirmed = magic_link::confirm(&project, &token);
+    let ((status, body), ()) = commit_during(&project, confirmed, OPEN_SESSION, async || ()).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(sessions(&project).await, 1);
+}
+
+#[tokio::test]
+async fn new_password_is_not_set_before_the_other_sessions_end() {
+    let (_app, project) = start("One change").await;
+    let first = sign_up(&project, "ada@example.com").await;
+    log_in(&project, "ada@example.com", PASSWORD).await;
+    let hash = async || query::<String>(&project, "SELECT hash FROM auth.passwords").await;
+    let before = hash().await;
+    let client = signed_in(&project, &first);
+    let change = client.patch("/v1/auth/me", json!({ "password": "another long one", "currentPassword": PASSWORD }));
+    let other = "SELECT FROM auth.sessions ORDER BY created_at DESC LIMIT 1 FOR UPDATE";
+    let ((status, body), meanwhile) = commit_during(&project, change, other, hash).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(meanwhile, before);
+    assert_eq!(sessions(&project).await, 1);
+}
