@@ -74,8 +74,8 @@ pub(crate) async fn log_in(
 /// new refresh token of the same session, and another access token. If it is sent again later, the session ends.
 #[utoipa::path(post, path = "/v1/auth/refresh", tag = "auth", request_body = RefreshSession,
     responses((status = 200, body = SignedInUser),
-        (status = 401, body = ErrorBody, description = "`invalid_refresh_token`: sign in again. `unauthorized`: the API \
-            key is not valid"),
+        (status = 401, body = ErrorBody, description = "`invalid_refresh_token`: sign in again. `unauthorized`: the \
+            API key is not valid"),
         (status = 404, body = ErrorBody, description = "`auth_disabled`"),
         (status = 429, body = ErrorBody, description = "`rate_limited`: too many refreshes of one user or from one IP \
             address"),
