@@ -18,11 +18,11 @@ pub(crate) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     deserializer.deserialize_option(OptionalNumber("a whole number of bytes from 0 to the bucket's maximum"))
 }
 
-/// Deserializes the number of objects per page.
+/// Deserializes the number of objects per page. Values above 1000, which the server reduces, may be of any size.
 pub(crate) fn object_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     const EXPECTED: &str = "a whole number from 1 to 1000";
     let limit = deserializer.deserialize_option(OptionalNumber(EXPECTED))?;
-    match limit.map(|limit| u32::try_from(limit).map_err(|_| limit)).transpose() {
+    match limit.map(|limit| u32::try_from(limit.min(u32::MAX.into())).map_err(|_| limit)).transpose() {
         Ok(limit) => Ok(limit),
         Err(limit) => Err(D::Error::invalid_value(Unexpected::Signed(limit), &EXPECTED)),
     }

@@ -316,7 +316,7 @@ pub struct ListObjects {
     pub prefix: Option<String>,
     /// `/` returns the folders under the prefix as `prefixes`, and only objects that are in none of them.
     pub delimiter: Option<String>,
-    /// Objects and folders per page, 1 to 1000 (default 100).
+    /// Objects and folders per page (default 100). Values above 1000 are reduced to it.
     #[serde(default, deserialize_with = "crate::numbers::object_limit")]
     pub limit: Option<u32>,
     /// `nextCursor` of the previous page. Without it, the first page is returned.

@@ -133,7 +133,8 @@ pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser
     Ok(created.ok_or_else(email_taken)?.with_sessions(0))
 }
 
-/// Changes a user. Disabling a user ends all their sessions and makes their mailed links invalid.
+/// Changes a user. Disabling a user ends all their sessions, makes their mailed links invalid, and cancels logins and
+/// resets that wait for the second factor.
 ///
 /// # Errors
 /// Returns 400 for invalid `data`, 404 if there is no such user, and 404 `auth_disabled` if login is off.
@@ -151,6 +152,8 @@ pub(super) async fn update(
              DELETE FROM auth.sessions WHERE user_id = $1::pg_catalog.uuid AND $3::pg_catalog.bool
          ), tokens AS (
              DELETE FROM auth.mailed_tokens WHERE user_id = $1::pg_catalog.uuid AND $3::pg_catalog.bool
+         ), challenges AS (
+             DELETE FROM auth.mfa_challenges WHERE user_id = $1::pg_catalog.uuid AND $3::pg_catalog.bool
          )
          UPDATE auth.users SET updated_at = pg_catalog.now(), role = coalesce($2::pg_catalog.text, role),
              disabled_at = CASE WHEN $3::pg_catalog.bool THEN coalesce(disabled_at, pg_catalog.now())

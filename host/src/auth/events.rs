@@ -37,12 +37,17 @@ pub(super) fn with_email(mut entry: NewAuditEntry, email: &str) -> NewAuditEntry
     entry
 }
 
-/// Records that an event was refused, and why.
-pub(super) async fn record_refusal(platform: &PgPool, mut entry: NewAuditEntry, error: &ApiError) {
+/// Sets the result of an event that is refused, and why.
+pub(super) fn set_refused(entry: &mut NewAuditEntry, error: &ApiError) {
     entry.result = AuditResult::Denied;
     entry.status = Some(error.status().as_u16());
     if let Some(details) = entry.details.as_object_mut() {
         details.insert("error".to_owned(), error.code().as_str().into());
     }
+}
+
+/// Records that an event was refused, and why.
+pub(super) async fn record_refusal(platform: &PgPool, mut entry: NewAuditEntry, error: &ApiError) {
+    set_refused(&mut entry, error);
     audit::record_or_log(platform, &entry).await;
 }

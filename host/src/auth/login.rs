@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api_types::{LogIn, LogOutScope, SignUp, SignedInUser, SignedUp, User, UserRole};
+use axum::http::StatusCode;
 use chrono::{SubsecRound as _, Utc};
 use serde::Deserialize;
 use serde_json::json;
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{
     AuthState,
     email_address::EmailAddress,
-    events::{ANONYMOUS, event, record_refusal, with_email},
+    events::{ANONYMOUS, event, record_refusal, set_refused, with_email},
     limits::Attempt,
     links::{can_mail, mail_link, mail_notice},
     mail::MailKind,
@@ -72,16 +73,15 @@ pub(super) async fn sign_up(
         if created.is_none() {
             entry.target = None;
             entry.actor = ANONYMOUS.to_owned();
-            return Err(SignUpError::Taken);
+            set_refused(entry, &email_taken());
+            if settings.require_verified_email {
+                // The client receives the same response as for a new address.
+                entry.status = Some(StatusCode::CREATED.as_u16());
+            }
         }
-        Ok(created)
+        Ok::<_, ApiError>(created)
     })
-    .await;
-    let created = match created {
-        Ok(created) => created,
-        Err(SignUpError::Other(error)) => return Err(error),
-        Err(SignUpError::Taken) => None,
-    };
+    .await?;
     let is_new = created.is_some();
     let signed_up = match created {
         // A new address gives the same response as a taken one. The inserted row is not returned, because its `data`
@@ -127,23 +127,6 @@ fn mail_after_sign_up(
             tracing::error!(project = project.id, cause = error.cause(), "a link to verify an address was not mailed");
         }
     });
-}
-
-enum SignUpError {
-    Taken,
-    Other(ApiError),
-}
-
-impl From<ApiError> for SignUpError {
-    fn from(error: ApiError) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl From<sqlx::Error> for SignUpError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Other(error.into())
-    }
 }
 
 /// Returns a new user as the request describes it, whether its address was free or taken.
@@ -194,7 +177,7 @@ pub(super) async fn log_in(
                 if let Ok(email) = EmailAddress::parse(&account.row.user.email) {
                     mail_after_sign_up(state, caller, &settings, Some(&user), &email);
                 }
-                let error = email_not_verified();
+                let error = email_not_verified(can_mail(state, &settings));
                 record_refusal(&state.projects.platform, entry, &error).await;
                 return Err(error);
             }
@@ -242,9 +225,15 @@ pub(super) fn invalid_credentials() -> ApiError {
     ApiError::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
 }
 
-fn email_not_verified() -> ApiError {
-    ApiError::new(Code::EmailNotVerified, "The e-mail address is not verified yet.")
-        .with_hint("Open the link in the mail that was sent to the address.")
+fn email_not_verified(can_mail: bool) -> ApiError {
+    let hint = match can_mail {
+        true => "Open the link in the mail that was sent to the address.",
+        false => {
+            "No link can be mailed for this project. Its owner can configure a mail server and `siteUrl`, or turn \
+             `requireVerifiedEmail` off."
+        }
+    };
+    ApiError::new(Code::EmailNotVerified, "The e-mail address is not verified yet.").with_hint(hint)
 }
 
 /// Ends sessions of the signed-in user.

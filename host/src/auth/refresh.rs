@@ -2,8 +2,8 @@
 //!
 //! Each token has one successor. A token that is sent again within [`GRACE_SECONDS`] returns the same successor,
 //! because two tabs can send the same token at the same moment, and a response can be lost. A token that is sent again
-//! later counts as stolen, because one of its two senders may be a thief, and the whole session ends. All times are
-//! those of the database's clock.
+//! later counts as stolen, because one of its two senders may be a thief, and the whole session ends. The access token
+//! is signed anew for each response. All times are those of the database's clock.
 
 use api_types::SignedInUser;
 
@@ -45,6 +45,7 @@ pub(super) async fn refresh(
         state.limits.charge_account(Attempt::Refresh, project, &user)?;
     }
     let open = exchange(state, project, settings.refresh_token_days, client, &token).await?;
+    state.limits.remember(project, &open.user.user.email, client.address);
     signed_in(state, project, &settings, open).await
 }
 

@@ -106,6 +106,9 @@ pub(super) async fn open_session(
         client,
     };
     let opened = queries::insert_session(&state.database, project, &new).await?;
+    if let Some((row, ..)) = &opened {
+        state.limits.remember(project, &row.user.email, client.address);
+    }
     Ok(opened.map(|(user, issued_at, assurance)| OpenSession { user, session, issued_at, refresh_token, assurance }))
 }
 

@@ -143,7 +143,8 @@ fn check_lifetime(seconds: i32) -> ApiResult<i32> {
         ))
         .with_hint(format!("Use {MIN_ACCESS_TOKEN_SECONDS} or more. 1 to {MAX_TEST_SECONDS} are allowed for tests."))),
         _ => Err(ApiError::invalid(format!(
-            "`accessTokenSeconds` must be {MIN_ACCESS_TOKEN_SECONDS} to {MAX_ACCESS_TOKEN_SECONDS}."
+            "`accessTokenSeconds` must be {MIN_ACCESS_TOKEN_SECONDS} to {MAX_ACCESS_TOKEN_SECONDS}, or 1 to \
+             {MAX_TEST_SECONDS} for tests."
         ))),
     }
 }
@@ -269,6 +270,8 @@ mod tests {
         {
             assert_eq!(check_lifetime(seconds).is_ok(), is_allowed, "{seconds}");
         }
+        let error = check_lifetime(0).unwrap_err();
+        assert!(error.message().contains("must be 120 to 86400, or 1 to 30 for tests"), "{}", error.message());
     }
 
     #[test]

@@ -76,6 +76,7 @@ pub(crate) async fn list_tables(
         (status = 403, body = ErrorBody, description = "The key may not read the table or a column"),
         (status = 404, body = ErrorBody, description = "`unknown_table`: the table does not exist, or the key can't \
             access it"),
+        (status = 414, body = ErrorBody, description = "`url_too_long`"),
         (status = 422, body = ErrorBody, description = "`response_too_large`: select fewer columns, or set a smaller \
             `limit`"),
         (status = 504, body = ErrorBody, description = "The query exceeded its time limit"),
@@ -138,13 +139,16 @@ pub(crate) async fn insert_rows(request: TableRequest<Caller>, JsonBody(body): J
     ),
     request_body(content = serde_json::Value, description = "`{\"values\":{\"column\":value,…}}`"),
     responses(
-        (status = 200, body = serde_json::Value, description = "`{\"rows\":[…],\"count\":n}`"),
+        (status = 200, body = serde_json::Value, description = "`{\"rows\":[…],\"count\":n}`. `rowsCapped` is true if \
+            more than 10 000 rows were changed; `count` is the number of all"),
         (status = 400, body = ErrorBody, description = "`filter_required`, `max_affected_exceeded`, `invalid_value`, \
             `unknown_column`"),
         (status = 403, body = ErrorBody), (status = 404, body = ErrorBody, description = "`unknown_table`"),
         (status = 409, body = ErrorBody,
          description = "A constraint is violated; `details.constraint` names it if the key can access its table"),
-        (status = 413, body = ErrorBody), (status = 415, body = ErrorBody), (status = 422, body = ErrorBody),
+        (status = 413, body = ErrorBody),
+        (status = 414, body = ErrorBody, description = "`url_too_long`"),
+        (status = 415, body = ErrorBody), (status = 422, body = ErrorBody),
     ),
 )]
 pub(crate) async fn update_rows(request: TableRequest<Caller>, JsonBody(body): JsonBody) -> ApiResult<RowsResponse> {
@@ -167,10 +171,12 @@ pub(crate) async fn update_rows(request: TableRequest<Caller>, JsonBody(body): J
             is 400"),
     ),
     responses(
-        (status = 200, body = serde_json::Value, description = "`{\"count\":n}`, with `rows` if requested"),
+        (status = 200, body = serde_json::Value, description = "`{\"count\":n}`, with `rows` if requested. \
+            `rowsCapped` is true if more than 10 000 rows were deleted; `count` is the number of all"),
         (status = 400, body = ErrorBody, description = "`filter_required`, `max_affected_exceeded`, `unknown_column`"),
         (status = 403, body = ErrorBody), (status = 404, body = ErrorBody, description = "`unknown_table`"),
         (status = 409, body = ErrorBody, description = "Other rows refer to one of these rows"),
+        (status = 414, body = ErrorBody, description = "`url_too_long`"),
         (status = 422, body = ErrorBody),
     ),
 )]

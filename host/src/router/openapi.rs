@@ -6,8 +6,8 @@ use serde_json::Value;
 use utoipa::{
     OpenApi as _,
     openapi::{
-        Components, OpenApi, PathItem, Ref, RefOr, ResponseBuilder, Schema, SecurityRequirement, Server, ServerBuilder,
-        ServerVariableBuilder,
+        Components, OpenApi, PathItem, Ref, RefOr, Required, Response, ResponseBuilder, Schema, SecurityRequirement,
+        Server, ServerBuilder, ServerVariableBuilder,
         content::ContentBuilder,
         path::Operation,
         security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
@@ -77,6 +77,17 @@ const SIGNED_IN: [&str; 8] = [
 ];
 /// The operation of the public surface that needs no API key.
 const PUBLIC_KEYS: &str = "get_public_keys";
+/// Operations whose body may be left out.
+const OPTIONAL_BODY: [&str; 3] = ["log_out", "rotate_key", "verify_backup"];
+/// Errors of the gate and of limits, which every operation that needs an API key can return.
+const GATE_RESPONSES: [(StatusCode, &str); 3] = [
+    (StatusCode::UNAUTHORIZED, "`unauthorized`: the API key or the access token is missing or not valid"),
+    (StatusCode::TOO_MANY_REQUESTS, "`rate_limited`: wait for the number of seconds in `Retry-After`"),
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "`overloaded` or `unavailable`: wait for the number of seconds in `Retry-After`, if it is sent",
+    ),
+];
 const ERROR_BODY: &str = "ErrorBody";
 
 /// Returns the OpenAPI 3.1 document of both surfaces.
@@ -113,7 +124,11 @@ fn describe(routes: OpenApiRouter<App>, group: Group) -> OpenApi {
             if operation.description.is_none() {
                 operation.description.clone_from(&operation.summary);
             }
+            if group == Group::Public && operation.operation_id.as_deref() != Some(PUBLIC_KEYS) {
+                add_gate_responses(operation);
+            }
             add_client_error(operation);
+            mark_optional_body(operation);
             describe_responses(operation);
         }
     }
@@ -167,9 +182,29 @@ fn add_client_error(operation: &mut Operation) {
     }
     let is_open = operation.security.as_ref().is_none_or(Vec::is_empty);
     let status = if is_open { StatusCode::BAD_REQUEST } else { StatusCode::UNAUTHORIZED };
+    responses.insert(status.as_str().to_owned(), error_response(""));
+}
+
+/// Adds the [`GATE_RESPONSES`] that the operation does not describe itself.
+fn add_gate_responses(operation: &mut Operation) {
+    for (status, description) in GATE_RESPONSES {
+        let responses = &mut operation.responses.responses;
+        responses.entry(status.as_str().to_owned()).or_insert_with(|| error_response(description));
+    }
+}
+
+fn error_response(description: &str) -> RefOr<Response> {
     let body = ContentBuilder::new().schema(Some(Ref::from_schema_name(ERROR_BODY))).build();
-    let response = ResponseBuilder::new().content("application/json", body).build();
-    responses.insert(status.as_str().to_owned(), RefOr::T(response));
+    RefOr::T(ResponseBuilder::new().description(description).content("application/json", body).build())
+}
+
+fn mark_optional_body(operation: &mut Operation) {
+    let is_optional = operation.operation_id.as_deref().is_some_and(|id| OPTIONAL_BODY.contains(&id));
+    if let Some(RefOr::T(body)) = &mut operation.request_body
+        && is_optional
+    {
+        body.required = Some(Required::False);
+    }
 }
 
 /// Describes responses without a description by the name of their status, because OpenAPI requires a description of

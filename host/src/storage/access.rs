@@ -107,6 +107,25 @@ impl StorageAccess {
         }
     }
 
+    /// Checks that a list prefix under which nothing exists does not begin with the name of another bucket whose
+    /// existence the requester may know. If the bucket has a folder of that name, it is listed like any other: the
+    /// admin API, other programs and earlier versions can have stored objects at such paths.
+    ///
+    /// # Errors
+    /// Returns `invalid_path` if it does.
+    pub(super) async fn check_empty_prefix(&self, bucket: &str, prefix: &str) -> ApiResult<()> {
+        let Some((first, _)) = prefix.split_once('/') else { return Ok(()) };
+        if self.path_bucket.is_some() || first == bucket || !self.knows_bucket(first).await? {
+            return Ok(());
+        }
+        let folder = self.state.store.list_page(&self.store_bucket(), &format!("{bucket}/{first}/"), 1, None).await?;
+        if !folder.objects.is_empty() {
+            return Ok(());
+        }
+        let hint = format!("To list the bucket `{first}`, send `bucket={first}`, and the prefix without `{first}/`.");
+        Err(path::path_in_another_bucket(first).with_hint(hint))
+    }
+
     /// Returns whether the bucket exists and the requester may know that.
     async fn knows_bucket(&self, bucket: &str) -> ApiResult<bool> {
         let settings = self.state.bucket_settings.get(&self.project.id, bucket).await?;

@@ -18,7 +18,7 @@ use crate::{
 /// Returns a signed URL, and the method, headers or form fields for sending the bytes to it. The bytes go directly to
 /// the object store. Send exactly the headers in `headers`: with the mode `put` and neither `size` nor `once`, only the
 /// content type. An object larger than `maxSize` is never served and is removed. A URL signed without the secret key
-/// never replaces an object: the first object that arrives at a free path stays.
+/// never replaces an object at its path: of several uploads to a free path, the first that arrives stays.
 #[utoipa::path(
     post,
     path = "/v1/storage/signed-upload",
@@ -160,7 +160,8 @@ pub(crate) async fn sign_download(
 
 /// List a bucket's objects
 ///
-/// Requires the secret key. Objects are in the byte order of their keys.
+/// Requires the secret key. Objects are in the byte order of their keys. A prefix that begins with the name of another
+/// bucket returns 400, unless the bucket has a folder of that name.
 #[utoipa::path(
     get,
     path = "/v1/storage/list",

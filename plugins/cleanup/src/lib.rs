@@ -32,14 +32,14 @@ async fn cleanup(_run: Run, policy: Policy) -> Result<Cleaned> {
     let steps = policy.steps();
     let total = steps.len() as u64;
     let mut sweeps = Vec::with_capacity(steps.len());
-    let mut first_error = None;
+    let mut errors = Vec::new();
     for (index, step) in steps.into_iter().enumerate() {
         progress::report(index as u64, Some(total), step.name);
         let mut swept = Swept { sweep: step.name, ..Swept::default() };
         if let Err(error) = run_sweep(&step, &mut swept).await {
             error!("{} failed: {error}", step.name);
             swept.error = Some(error.message.clone());
-            first_error.get_or_insert(error);
+            errors.push(error);
         } else if swept.removed > 0 {
             info!("{}: removed {}", step.name, swept.removed; freed_bytes = swept.freed_bytes);
         }
@@ -51,16 +51,21 @@ async fn cleanup(_run: Run, policy: Policy) -> Result<Cleaned> {
         freed_bytes: sweeps.iter().map(|swept| swept.freed_bytes).sum(),
         sweeps,
     };
-    match first_error {
-        None => Ok(cleaned),
-        // The other sweeps have run, so the details contain their results.
-        Some(error) => {
-            let failed: Vec<&str> =
-                cleaned.sweeps.iter().filter(|swept| swept.error.is_some()).map(|swept| swept.sweep).collect();
-            let error = error.context(format!("{} of {total} sweeps failed ({})", failed.len(), failed.join(", ")));
-            Err(error.with_details(serde_json::to_value(&cleaned)?))
-        }
+    finish(cleaned, errors, total)
+}
+
+/// Returns the result, or an error if any sweep failed. The error is transient if one of the failures is, so that the
+/// run is retried. The other sweeps have run, so its details contain their results.
+fn finish(cleaned: Cleaned, mut errors: Vec<Error>, total: u64) -> Result<Cleaned> {
+    if errors.is_empty() {
+        return Ok(cleaned);
     }
+    let index = errors.iter().position(Error::is_transient).unwrap_or(0);
+    let error = errors.swap_remove(index);
+    let failed: Vec<&str> =
+        cleaned.sweeps.iter().filter(|swept| swept.error.is_some()).map(|swept| swept.sweep).collect();
+    let error = error.context(format!("{} of {total} sweeps failed ({})", failed.len(), failed.join(", ")));
+    Err(error.with_details(serde_json::to_value(&cleaned)?))
 }
 
 /// Repeats a sweep until nothing is left to remove, or until a call removes nothing.
@@ -141,5 +146,17 @@ mod tests {
         assert!(error.message.contains("expiredUploads"), "{}", error.message);
         assert_eq!(error.details.unwrap()["removed"], 2);
         assert_eq!(host.progress().last().unwrap().done, 7);
+    }
+
+    #[test]
+    fn run_is_retried_if_any_failed_sweep_can_succeed_later() {
+        let [first, second] = [Sweep::ExpiredUploads, Sweep::OrphanLogs].map(|sweep| format!("{sweep:?}"));
+        let host = TestHost::new(plugin())
+            .fail_next("maintenance.run", &first, Error::invalid("not allowed"))
+            .fail_next("maintenance.run", &second, Error::unavailable("no store"));
+        let error = host.run("cleanup", json!({})).unwrap_err();
+        assert!(error.is_transient(), "{error}");
+        assert!(error.message.contains("2 of 7 sweeps failed"), "{}", error.message);
+        assert!(error.message.contains("no store"), "{}", error.message);
     }
 }

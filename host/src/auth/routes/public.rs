@@ -71,11 +71,17 @@ pub(crate) async fn log_in(
 /// Refresh a session
 ///
 /// Exchanges a refresh token for new tokens. If a token is sent again within 10 seconds, the response contains the same
-/// new refresh token. If it is sent again later, the session ends.
+/// new refresh token of the same session, and another access token. If it is sent again later, the session ends.
 #[utoipa::path(post, path = "/v1/auth/refresh", tag = "auth", request_body = RefreshSession,
     responses((status = 200, body = SignedInUser),
-        (status = 401, body = ErrorBody, description = "`invalid_refresh_token`"),
-        (status = 404, body = ErrorBody, description = "`auth_disabled`"), (status = 429, body = ErrorBody)))]
+        (status = 401, body = ErrorBody, description = "`invalid_refresh_token`: sign in again. `unauthorized`: the \
+            API key is not valid"),
+        (status = 404, body = ErrorBody, description = "`auth_disabled`"),
+        (status = 429, body = ErrorBody, description = "`rate_limited`: too many refreshes of one user or from one IP \
+            address"),
+        (status = 503, body = ErrorBody, description = "`overloaded`, also above the project's requests per second, \
+            where other operations return 429, or `unavailable`. Keep the session, and try again after \
+            `Retry-After`")))]
 pub(crate) async fn refresh_session(
     State(state): State<AuthState>,
     NoQuery: NoQuery,
@@ -90,9 +96,12 @@ pub(crate) async fn refresh_session(
 /// Log out
 ///
 /// Ends the session of the access token, the user's other sessions, or all of them. The access token itself works until
-/// it expires, unless the project checks sessions.
+/// it expires, unless the project checks sessions. The body may be left out.
 #[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", request_body = LogOut,
-    responses((status = 204), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)))]
+    responses((status = 204),
+        (status = 400, body = ErrorBody, description = "The `scope` is unknown"),
+        (status = 401, body = ErrorBody, description = "Not signed in, or the API key is not valid"),
+        (status = 404, body = ErrorBody, description = "`auth_disabled`")))]
 pub(crate) async fn log_out(
     State(state): State<AuthState>,
     NoQuery: NoQuery,
@@ -140,7 +149,9 @@ pub(crate) async fn update_current_user(
 ///
 /// The public keys that verify the project's access tokens (RFC 7517). Needs no API key.
 #[utoipa::path(get, path = "/v1/auth/jwks/{project}", tag = "auth", params(("project" = String, Path)),
-    responses((status = 200, body = JsonWebKeySet), (status = 404, body = ErrorBody)))]
+    responses((status = 200, body = JsonWebKeySet), (status = 404, body = ErrorBody),
+        (status = 429, body = ErrorBody, description = "Too many requests for unknown projects"),
+        (status = 503, body = ErrorBody, description = "The platform's database can't be reached")))]
 pub(crate) async fn get_public_keys(
     State(state): State<AuthState>,
     NoQuery: NoQuery,

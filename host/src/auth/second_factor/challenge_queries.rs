@@ -90,6 +90,19 @@ pub(super) struct Completed {
     pub has_set_password: bool,
 }
 
+/// The beginning of a statement that completes a challenge. The row source `challenge` contains the challenge of the
+/// hash `$1` and locks it, so of several completions at the same time, all but the first find none. It is empty if the
+/// user was disabled in the meantime.
+macro_rules! locked_challenge {
+    () => {
+        "WITH challenge AS (
+             SELECT c.hash, c.user_id, c.methods, c.new_password_hash
+             FROM auth.mfa_challenges c JOIN auth.users u ON u.id = c.user_id
+             WHERE c.hash = $1::pg_catalog.bytea AND u.disabled_at IS NULL FOR UPDATE OF c
+         ), "
+    };
+}
+
 /// The end of a statement whose row source `met` contains the challenge if the proof was accepted. Deletes the
 /// challenge. If the challenge contains a new password, sets that password and deletes the user's sessions and mailed
 /// tokens.
@@ -111,8 +124,8 @@ macro_rules! completion {
     };
 }
 
-/// Uses the proof and the challenge. Returns `None` if one of them was used in the meantime, or if the user has no such
-/// recovery code.
+/// Uses the proof and the challenge. Returns `None`, and changes nothing, if one of them was used in the meantime, if
+/// the user was disabled, or if the user has no such recovery code.
 pub(super) async fn complete(
     database: &AuthDatabase,
     project: &str,
@@ -121,10 +134,11 @@ pub(super) async fn complete(
 ) -> ApiResult<Option<Completed>> {
     let statement = match proof {
         Proof::Step(step) => write(concat!(
-            "WITH met AS (
+            locked_challenge!(),
+            "met AS (
                  UPDATE auth.totp_factors f SET last_step = $2::pg_catalog.int8, attempts_full_at = NULL
-                 FROM auth.mfa_challenges c
-                 WHERE c.hash = $1::pg_catalog.bytea AND f.user_id = c.user_id AND f.confirmed_at IS NOT NULL
+                 FROM challenge c
+                 WHERE f.user_id = c.user_id AND f.confirmed_at IS NOT NULL
                    AND (f.last_step IS NULL OR f.last_step < $2::pg_catalog.int8)
                  RETURNING c.hash, c.user_id, c.methods, c.new_password_hash
              )",
@@ -133,9 +147,10 @@ pub(super) async fn complete(
         .bind_bytes(hash)
         .bind(step.to_string()),
         Proof::RecoveryCode(code) => write(concat!(
-            "WITH met AS (
-                 DELETE FROM auth.recovery_codes r USING auth.mfa_challenges c
-                 WHERE c.hash = $1::pg_catalog.bytea AND r.user_id = c.user_id AND r.hash = $2::pg_catalog.bytea
+            locked_challenge!(),
+            "met AS (
+                 DELETE FROM auth.recovery_codes r USING challenge c
+                 WHERE r.user_id = c.user_id AND r.hash = $2::pg_catalog.bytea
                  RETURNING c.hash, c.user_id, c.methods, c.new_password_hash
              )",
             completion!()

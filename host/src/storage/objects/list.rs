@@ -26,17 +26,18 @@ const DELIMITER: &str = "/";
 /// cursor begins the list again. The list that begins again does not wait for all of them.
 ///
 /// # Errors
-/// Returns 400 for an invalid bucket name, prefix, delimiter, limit or cursor, and 404 if the bucket does not exist.
+/// Returns 400 for an invalid bucket name, prefix, delimiter, limit or cursor, and if the prefix begins with the name
+/// of another bucket and no folder has that name. Returns 404 if the bucket does not exist.
 pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -> ApiResult<ObjectPage> {
     let bucket = access
         .resolve_bucket(request.bucket.as_deref())?
         .ok_or_else(|| ApiError::invalid("The parameter `bucket` is missing."))?;
     let bucket = BucketName::parse(bucket)?;
     let prefix = path::list_prefix(&bucket, request.prefix.as_deref().unwrap_or_default())?;
-    let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(ApiError::invalid(format!("`limit` must be from 1 to {MAX_LIMIT}.")));
-    }
+    let limit = match request.limit {
+        Some(0) => return Err(ApiError::invalid(format!("`limit` must be from 1 to {MAX_LIMIT}."))),
+        limit => limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT),
+    };
     let delimiter = request.delimiter.as_deref();
     if delimiter.is_some_and(|delimiter| delimiter != DELIMITER) {
         return Err(ApiError::invalid("`delimiter` must be `/`.").with_hint("Omit it to list every object."));
@@ -70,8 +71,9 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
     let (project_id, name) = (access.project.id.as_str(), bucket.as_str());
     records::record_listed(&state.platform, project_id, name, &paths, &page.objects, begun_at).await?;
     let mut listed = records::listed_records(&state.platform, project_id, name, &paths).await?;
-    let prefixes = page.prefixes.iter().filter_map(|prefix| prefix.get(path_start..).map(str::to_owned)).collect();
-    let items = page
+    let prefixes: Vec<_> =
+        page.prefixes.iter().filter_map(|prefix| prefix.get(path_start..).map(str::to_owned)).collect();
+    let items: Vec<_> = page
         .objects
         .into_iter()
         .zip(paths)
@@ -89,6 +91,9 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
         })
         .collect();
     let next_cursor = page.next.map(|token| encode_cursor(&scope, &Position::After(token)));
+    if items.is_empty() && prefixes.is_empty() && next_cursor.is_none() && token.is_none() {
+        access.check_empty_prefix(bucket.as_str(), path_prefix).await?;
+    }
     Ok(ObjectPage { items, prefixes, next_cursor })
 }
 

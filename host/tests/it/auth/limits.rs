@@ -1,6 +1,8 @@
 //! Limits of logins and sign-ups, per account and per client address.
 
-use futures_util::future::join_all;
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, future::join_all, stream};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -44,6 +46,28 @@ async fn wrong_passwords_are_limited_per_account_from_any_address() {
     }
     // Another account is not affected.
     assert_eq!(attempt(&from(&project, "198.51.100.1"), "b@example.com", PASSWORD).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn user_logs_in_from_a_known_address_while_strangers_attack_the_account() {
+    let (_app, project) = start().await;
+    sign_up(&project, "a@example.com").await;
+    let user = from(&project, "198.51.100.1");
+    assert_eq!(attempt(&user, "a@example.com", PASSWORD).await.0, StatusCode::OK);
+    let attacks = (0..1200).map(|number| {
+        let client = from(&project, &format!("203.0.{}.{}", number / 250, number % 250));
+        async move { attempt(&client, "a@example.com", "wrong password").await.0 }
+    });
+    let statuses: Vec<_> = stream::iter(attacks).buffer_unordered(40).collect().await;
+    assert!(statuses.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count() > 1100);
+    let started = Instant::now();
+    loop {
+        match attempt(&user, "a@example.com", PASSWORD).await {
+            (StatusCode::OK, _) => break,
+            (_, wait) => tokio::time::sleep(Duration::from_secs(wait.unwrap())).await,
+        }
+    }
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

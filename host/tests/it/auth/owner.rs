@@ -232,18 +232,3 @@ async fn user_to_whom_rows_refer_is_deleted_only_with_an_on_delete_rule() {
     assert_eq!(signed_in(&project, &body).get("/v1/auth/me").await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(refresh(&project, &body["session"]["refreshToken"]).await.0, StatusCode::UNAUTHORIZED);
 }
-
-#[tokio::test]
-async fn concurrent_changes_of_different_settings_are_all_kept() {
-    let (_app, project) = start("Concurrent").await;
-    for number in 1..=5 {
-        tokio::join!(
-            change_settings(&project, json!({ "accessTokenSeconds": 600 + number })),
-            change_settings(&project, json!({ "refreshTokenDays": number })),
-            change_settings(&project, json!({ "passwordMinLength": 10 + number })),
-        );
-        let (_, settings) = project.admin().get(&project.path("/auth")).await;
-        let kept = ["accessTokenSeconds", "refreshTokenDays", "passwordMinLength"].map(|name| settings[name].clone());
-        assert_eq!(kept, [json!(600 + number), json!(number), json!(10 + number)]);
-    }
-}

@@ -1,5 +1,7 @@
 //! Recovery codes of the second factor, and the limit on wrong codes.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -85,6 +87,45 @@ async fn wrong_codes_are_limited_and_recovery_codes_still_work() {
     execute(&project, "UPDATE auth.totp_factors SET attempts_full_at = attempts_full_at - interval '2 min'").await;
     let token = begin(&project, "ada@example.com").await;
     assert_eq!(verify(&project, &token, &totp(&secret, 0)).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn login_with_two_recovery_codes_at_the_same_time_opens_one_session() {
+    let (app, project) = start("Two codes").await;
+    let Enrolled { recovery_codes, .. } = enrol(&project, sign_up(&project, "ada@example.com").await).await;
+    let sessions = "SELECT count(*) FROM auth.sessions";
+    let before: i64 = query(&project, sessions).await;
+    let token = begin(&project, "ada@example.com").await;
+    // The lock stops both requests after they have charged the challenge and before either has used its code.
+    let mut locker = project.connect().await;
+    sqlx::raw_sql("BEGIN; SELECT FROM auth.recovery_codes FOR UPDATE").execute(&mut locker).await.unwrap();
+    let unlock = async {
+        for _ in 0..50 {
+            let waiting: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'",
+            )
+            .bind(format!("proj_{}_auth", project.id))
+            .fetch_one(app.app.platform())
+            .await
+            .unwrap();
+            if waiting >= 2 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        sqlx::raw_sql("ROLLBACK").execute(&mut locker).await.unwrap();
+    };
+    let (first, second, ()) = tokio::join!(
+        verify(&project, &token, &recovery_codes[0]),
+        verify(&project, &token, &recovery_codes[1]),
+        unlock
+    );
+    let refused = if first.0 == StatusCode::OK { &second } else { &first };
+    assert_eq!([first.0, second.0].iter().filter(|status| **status == StatusCode::OK).count(), 1);
+    assert_eq!((refused.0, code(&refused.1)), (StatusCode::UNAUTHORIZED, "invalid_code"), "{refused:?}");
+    assert_eq!(query::<i64>(&project, sessions).await, before + 1);
+    // The refused code was not used.
+    assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.recovery_codes").await, 9);
 }
 
 #[tokio::test]

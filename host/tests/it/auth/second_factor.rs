@@ -202,6 +202,9 @@ async fn pending_login_ends_by_expiry_a_password_change_or_disabling_the_user() 
     // The response to a disabled user does not reveal the second factor.
     let (status, error) = log_in(&project, "ada@example.com", "another long one").await;
     assert_eq!((status, code(&error)), (StatusCode::UNAUTHORIZED, "invalid_credentials"), "{error}");
+    // A login that was cancelled does not continue when the user is enabled again.
+    assert_eq!(project.admin().patch(&path, json!({ "disabled": false })).await.0, StatusCode::OK);
+    assert_eq!(code(&verify(&project, &waiting, &recovery_codes[0]).await.1), "invalid_token");
 }
 
 #[tokio::test]

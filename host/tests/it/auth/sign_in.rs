@@ -144,9 +144,28 @@ async fn required_verification_gives_the_same_response_for_taken_addresses() {
     assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.users").await, 1);
     let (status, body) = log_in(&project, "a@example.com", PASSWORD).await;
     assert_eq!((status, code(&body)), (StatusCode::FORBIDDEN, "email_not_verified"));
+    // This server can't send mail.
+    assert!(body["error"]["hint"].as_str().unwrap().starts_with("No link can be mailed"), "{body}");
     execute(&project, "UPDATE auth.users SET email_verified_at = now()").await;
     assert_eq!(log_in(&project, "a@example.com", PASSWORD).await.0, StatusCode::OK);
     drop(app);
+}
+
+#[tokio::test]
+async fn sign_up_with_a_taken_address_is_recorded_as_denied() {
+    let (app, project) = start("Taken").await;
+    let request = json!({ "email": "ada@example.com", "password": PASSWORD });
+    sign_up(&project, "ada@example.com").await;
+    for (requires_verification, expected) in [(false, 409), (true, 201)] {
+        change_settings(&project, json!({ "requireVerifiedEmail": requires_verification })).await;
+        let (status, body) = project.publishable().post("/v1/auth/signup", request.clone()).await;
+        assert_eq!(status.as_u16(), expected, "{body}");
+        let query = format!("/admin/v1/audit?projectId={}&action=auth.signup", project.id);
+        let (_, entries) = app.admin().get(&query).await;
+        let entry = &entries["items"][0];
+        assert_eq!((&entry["result"], &entry["status"]), (&json!("denied"), &json!(expected)), "{entries}");
+        assert_eq!((&entry["details"]["error"], &entry["actor"]), (&json!("email_taken"), &json!("anonymous")));
+    }
 }
 
 #[tokio::test]

@@ -92,6 +92,27 @@ fn every_operation_states_its_security_and_servers() {
 }
 
 #[test]
+fn public_operations_list_the_responses_of_the_gate() {
+    let document = document();
+    for (path, method, operation) in operations(&document).into_iter().filter(|(path, ..)| is_public(path)) {
+        let needs_key = !operation["security"].as_array().unwrap().is_empty();
+        for status in ["401", "429", "503"].iter().skip(usize::from(!needs_key)) {
+            let response = &operation["responses"][status];
+            assert!(response["content"]["application/json"]["schema"].is_object(), "{method} {path}: {status}");
+        }
+    }
+    let refresh = &document["paths"]["/v1/auth/refresh"]["post"]["responses"]["503"];
+    assert!(refresh["description"].as_str().unwrap().contains("requests per second"), "{refresh}");
+    let log_out = &document["paths"]["/v1/auth/logout"]["post"];
+    assert_eq!(log_out["requestBody"]["required"], false);
+    assert!(log_out["responses"]["400"].is_object() && log_out["responses"]["404"].is_object(), "{log_out}");
+    for method in ["get", "patch", "delete"] {
+        let responses = &document["paths"]["/v1/db/{table}"][method]["responses"];
+        assert!(responses["414"].is_object(), "{method}: {responses}");
+    }
+}
+
+#[test]
 fn names_of_members_are_in_camel_case() {
     fn check(place: &str, node: &Value) {
         let names = node["properties"].as_object().into_iter().flat_map(|properties| properties.keys());

@@ -221,6 +221,42 @@ async fn invalid_prefixes_are_rejected() {
 }
 
 #[tokio::test]
+async fn prefix_that_starts_with_another_bucket_is_rejected_unless_it_is_a_folder() {
+    let app = TestApp::start().await;
+    let project = app.create_project("prefixes").await;
+    let list =
+        async |prefix: &str| project.secret().get(&path_of("list", &[("bucket", "uploads"), ("prefix", prefix)])).await;
+    for prefix in ["private/", "private/notes"] {
+        let (status, error) = list(prefix).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{prefix}: {error}");
+        assert!(error["error"]["hint"].as_str().unwrap().contains("`bucket=private`"), "{error}");
+    }
+    for prefix in ["private", "nowhere/", "uploads/", ""] {
+        let (status, page) = list(prefix).await;
+        assert_eq!((status, &page["items"]), (StatusCode::OK, &json!([])), "{prefix}: {page}");
+    }
+    let objects = project.path("/buckets/uploads/objects?prefix=private/");
+    assert_eq!(app.admin().get(&objects).await.0, StatusCode::OK);
+    // Other programs can have stored objects in a folder of that name.
+    let bucket = format!("proj-{}", project.id);
+    app.app.store().put_small(&bucket, "uploads/private/old.txt", "text/plain", "old".into()).await.unwrap();
+    let (status, page) = list("private/").await;
+    assert_eq!((status, &page["items"][0]["path"]), (StatusCode::OK, &json!("private/old.txt")), "{page}");
+    let (status, page) = list("private/new").await;
+    assert_eq!((status, &page["items"]), (StatusCode::OK, &json!([])), "{page}");
+}
+
+#[tokio::test]
+async fn large_limit_of_a_list_is_reduced() {
+    let app = TestApp::start().await;
+    let project = app.create_project("limits").await;
+    for (limit, expected) in [("0", 400), ("1", 200), ("1000", 200), ("5000", 200), ("99999999999", 200)] {
+        let (status, page) = project.secret().get(&path_of("list", &[("bucket", "uploads"), ("limit", limit)])).await;
+        assert_eq!(status.as_u16(), expected, "{limit}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn path_of_an_upload_that_starts_with_another_bucket_is_rejected() {
     let app = TestApp::start().await;
     let project = app.create_project("prefixes").await;

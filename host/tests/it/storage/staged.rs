@@ -64,6 +64,19 @@ async fn states(app: &TestApp, project: &TestProject) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn url_replaces_only_the_bytes_that_it_stored_itself_before_they_are_moved() {
+    let app = TestApp::start().await;
+    let project = open_project(&app, "again").await;
+    let client = project.publishable();
+    let signed = client.sign("a.txt", json!({})).await;
+    must_send(&signed, "first").await;
+    must_send(&signed, "second").await;
+    assert_eq!(client.download("a.txt").await, b"second");
+    must_send(&signed, "third").await;
+    assert_eq!(client.download("a.txt").await, b"second");
+}
+
+#[tokio::test]
 async fn old_upload_url_never_replaces_a_newer_object() {
     let app = TestApp::start().await;
     let project = open_project(&app, "kept").await;
