@@ -6,8 +6,9 @@
 //!
 //! Nobody can keep another user from logging in. While an account's limit is exceeded, addresses have turns at it
 //! (`turns`). Other limits, such as that on mails to an account, have no turns. An address from which the user has
-//! signed in lately (`known`) has its turn after five seconds, whatever other addresses do. Any other address has one within a minute while up to 2200 others attack the account, and by lot while more do.
-//! Each process counts on its own.
+//! signed in lately (`known`) has its turn after five seconds, whatever other addresses do. Any other address has one
+//! within a minute while up to 2200 others attack the account, and by lot while more do. Each process counts on its
+//! own.
 
 mod buckets;
 mod known;
