@@ -149,7 +149,7 @@ async fn values_are_accepted_in_filters_as_they_are_returned() {
         body["rows"].as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap()).collect::<Vec<_>>()
     };
     let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    for (row, id, other) in [(&body["rows"][0], 1, 2), (&body["rows"][1], 2, 1)] {
+    for (row, id, other) in [(&body["rows"][0], 1_i64, 2_i64), (&body["rows"][1], 2, 1)] {
         for column in ["ints", "texts", "grid", "docs", "home", "others"] {
             let value = row[column].to_string();
             assert_eq!(ids(&format!("eq.{column}={}", encoded(&value))).await, [id], "{column}: {value}");
