@@ -21,6 +21,25 @@ pub(super) fn from_texts(values: &[Cow<'_, str>]) -> Arc<str> {
     literal.into()
 }
 
+/// Returns the values of an array that [`from_texts`] returned.
+pub(super) fn to_texts(literal: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut characters = literal.chars();
+    // Outside of quotes, there are only braces and commas.
+    while characters.any(|character| character == '"') {
+        let mut text = String::new();
+        while let Some(character) = characters.next() {
+            match character {
+                '"' => break,
+                '\\' => text.extend(characters.next()),
+                other => text.push(other),
+            }
+        }
+        texts.push(text);
+    }
+    texts
+}
+
 /// Converts a JSON array whose elements are scalars, nulls or such arrays. Numbers keep every digit. Returns `None` for
 /// any other text, and for an array of more than [`MAX_DIMENSIONS`].
 pub(super) fn from_json(json: &str) -> Option<Arc<str>> {
@@ -72,7 +91,9 @@ mod tests {
     fn texts_are_quoted() {
         let check = |values: &[&str], expected: &str| {
             let values: Vec<Cow<'_, str>> = values.iter().map(|value| Cow::Borrowed(*value)).collect();
-            assert_eq!(&*from_texts(&values), expected);
+            let literal = from_texts(&values);
+            assert_eq!(&*literal, expected);
+            assert_eq!(to_texts(&literal), values);
         };
         check(&[], "{}");
         check(&["1", "2"], r#"{"1","2"}"#);

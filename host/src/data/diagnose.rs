@@ -14,7 +14,7 @@ use crate::{
 use super::{
     errors,
     execute::Executor,
-    plan::{ColumnRef, GroupRows, InsertPlan, UpdatePlan, rows_json},
+    plan::{ColumnRef, GroupRows, InsertGroup, InsertPlan, UpdatePlan, rows_json},
     project_errors::is_raised,
     render::{MAX_AFFECTED_MARKER, RETURNED_BYTES_MARKER, render_value_check},
     request::{InsertRequest, Row, UpdateRequest},
@@ -36,19 +36,41 @@ pub(super) async fn invalid_insert_value(
     if unstorable.is_some() {
         return unstorable;
     }
-    for group in &plan.groups {
-        let rows = match (&group.rows, group.positions.first()) {
-            (GroupRows::Many(json), _) => json.clone(),
-            (GroupRows::One(_), Some(position)) => {
-                rows_json(&group.columns, std::iter::once(&request.rows[*position])).ok()?
-            }
-            (GroupRows::One(_) | GroupRows::Defaults { .. }, _) => continue,
-        };
-        if let Some(found) = invalid_column(executor, &group.columns, &rows).await {
+    let key_sets: Vec<KeySet<'_>> = plan.groups.iter().flat_map(key_sets).collect();
+    for (columns, positions) in &key_sets {
+        if columns.is_empty() {
+            continue;
+        }
+        let rows = rows_json(columns, positions.iter().map(|position| &request.rows[*position])).ok()?;
+        if let Some(found) = invalid_column(executor, columns, &rows).await {
             return Some(found);
         }
     }
     None
+}
+
+/// A set of columns, and the positions of the rows that have exactly these.
+type KeySet<'p> = (Vec<ColumnRef<'p>>, Vec<usize>);
+
+/// Returns the key sets of a group. A row is checked only with its own columns, because a domain may reject the null
+/// of a column that the row omits.
+fn key_sets<'p>(group: &InsertGroup<'p>) -> Vec<KeySet<'p>> {
+    let GroupRows::Listed(rows) = &group.rows else {
+        return vec![(group.columns.clone(), group.positions.clone())];
+    };
+    let mut key_sets: Vec<KeySet<'p>> = Vec::new();
+    for (values, position) in rows.iter().zip(&group.positions) {
+        let sent = group.columns.iter().zip(values).filter(|(_, value)| value.is_some());
+        let columns: Vec<ColumnRef<'p>> = sent.map(|(column, _)| *column).collect();
+        let has_columns = |(others, _): &&mut KeySet<'p>| {
+            others.iter().map(|column| column.ident).eq(columns.iter().map(|column| column.ident))
+        };
+        match key_sets.iter_mut().find(has_columns) {
+            Some((_, positions)) => positions.push(*position),
+            None => key_sets.push((columns, vec![*position])),
+        }
+    }
+    key_sets
 }
 
 /// Returns the error for the invalid value of a failed update, if that is why it failed and the column is found.

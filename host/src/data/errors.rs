@@ -21,7 +21,7 @@ use super::{
     project_errors::{Audience, is_raised, raised, rule_failed},
     render::{MAX_AFFECTED_MARKER, Origin, RETURNED_BYTES_MARKER},
     schema::{Column, RefreshReason, Schema, TypeClass},
-    violations::{constraint_violation, not_null_violation, partition_violation},
+    violations::{constraint_violation, does_not_fit, not_null_violation, partition_violation},
 };
 
 /// The facts about a failed statement from which its error is built.
@@ -170,8 +170,8 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
         // A request without values can't contain an invalid value, so an expression of a view failed.
         _ if code.starts_with("22") && !context.has_values() => rule_failed(error, table, audience),
         _ if is_in_function(error) => rule_failed(error, table, audience),
-        "22001" => ApiError::new(Code::InvalidValue, "A string is longer than its column allows."),
-        "22003" => ApiError::new(Code::InvalidValue, "A number is out of the range of its column."),
+        "22001" => does_not_fit("A string is longer than its column allows", context),
+        "22003" => does_not_fit("A number is out of the range of its column", context),
         // 42602: the input function of a type that refers to names, such as regclass.
         _ if (code.starts_with("22") || code == "42602") && audience == Audience::Owner => {
             ApiError::new(Code::InvalidValue, format!("A value is not valid for its type: {}.", error.message()))

@@ -21,8 +21,8 @@ use super::{
     plan::{plan_delete, plan_insert, plan_read, plan_update},
     read_rows::ReadRows,
     render::{
-        Rendered, render_count, render_delete, render_estimate, render_insert, render_lookups, render_read,
-        render_update,
+        MAX_COUNTED_ROWS, Rendered, render_bounded_count, render_count, render_delete, render_estimate, render_insert,
+        render_lookups, render_read, render_update,
     },
     request::{CellRequest, ChangesRequest, Count, DeleteRequest, InsertRequest, ReadRequest, UpdateRequest},
     respond::{self, EmptyOutput, RespondError, RowsResponse},
@@ -285,10 +285,18 @@ async fn read(attempt: &Attempt<'_>, request: &ReadRequest, limits: &DataLimits)
     let (mut total, mut estimate) = (None, None);
     // The future of two statements is boxed, because most requests run only one and don't need its space.
     if plan.count == Count::Estimated {
-        let explain = render_estimate(&plan);
-        let both = async { tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &explain)) };
-        let ((), explained) = Box::pin(both).await?;
-        estimate = Some(respond::estimated_rows(&explained).map_err(RespondError::from)?);
+        let count = render_bounded_count(&plan);
+        let both = async { tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &count)) };
+        let ((), counted) = Box::pin(both).await?;
+        let counted = respond::counted_rows(&counted).map_err(RespondError::from)?;
+        if counted <= MAX_COUNTED_ROWS {
+            total = Some(counted);
+        } else {
+            let explain = render_estimate(&plan);
+            let explained = Box::pin(fetch(attempt, &explain)).await?;
+            let estimated = respond::estimated_rows(&explained).map_err(RespondError::from)?;
+            estimate = Some(estimated.max(counted));
+        }
     } else if plan.counts_separately() {
         let count = render_count(&plan);
         let both = async { tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &count)) };

@@ -36,7 +36,8 @@ impl IntoResponse for RowsResponse {
     }
 }
 
-/// Completes `{"rows":[…],"page":{…}}`. `estimate` is the planner's number of rows, if the request asked for it.
+/// Completes `{"rows":[…],"page":{…}}`. `estimate` is the estimated number of rows, if the request asked for it and
+/// there are too many to count.
 pub(super) fn read_response(
     plan: &ReadPlan<'_>,
     page: Page,

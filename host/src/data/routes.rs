@@ -61,8 +61,9 @@ pub(crate) async fn list_tables(
             `page.limitCapped` is set"),
         ("offset" = Option<u64>, Query, description = "Number of rows to skip"),
         ("order" = Option<String>, Query, description = "Columns to order by, for example `a.asc,b.desc.nullslast`"),
-        ("count" = Option<String>, Query, description = "`exact` or `estimated` adds `page.total`; for an estimate, \
-            `page.totalIsEstimate` is set, unless the page shows that it is exact"),
+        ("count" = Option<String>, Query, description = "`exact` or `estimated` adds `page.total`. `estimated` \
+            counts up to 1000 rows exactly; if there are more, the total is an estimate, and `page.totalIsEstimate` is \
+            set, unless the page shows that it is exact"),
         ("after" = Option<String>, Query, description = "`page.nextCursor` of the previous page; requires the same \
             `order`, which must contain a unique key"),
     ),
@@ -107,8 +108,8 @@ pub(crate) async fn list_rows(request: TableRequest<Caller>) -> ApiResult<RowsRe
     request_body(content = serde_json::Value, description = "`{\"rows\":[{\"column\":value,…},…]}`"),
     responses(
         (status = 201, body = serde_json::Value, description = "`{\"rows\":[…],\"count\":n}`, in the order of \
-            the request. If the rows have different columns, an upsert, or a trigger that skips rows, can change the \
-            order"),
+            the request. If the columns of the rows change more than 199 times from one row to the next, an upsert, or \
+            an insert of more than 50 000 values, can change the order"),
         (status = 400, body = ErrorBody, description = "`invalid_json`, `invalid_value`, `unknown_column`"),
         (status = 403, body = ErrorBody, description = "The key or a row-level security policy does not allow it"),
         (status = 404, body = ErrorBody, description = "`unknown_table`"),

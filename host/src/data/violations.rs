@@ -7,8 +7,9 @@ use crate::error::{ApiError, Code};
 
 use super::{
     errors::StatementContext,
+    message::name_list,
     project_errors::Audience,
-    schema::{Schema, Table},
+    schema::{Generated, Schema, Table},
 };
 
 /// Returns the error for a violated constraint. `message` names the kind of constraint.
@@ -88,6 +89,19 @@ pub(super) fn not_null_violation(error: &PostgresError, schema: &Schema) -> ApiE
     };
     ApiError::new(Code::NotNullViolation, format!("Column `{column}` of `{}` must not be null.", table.name))
         .with_details(json!({ "column": column }))
+}
+
+/// Returns the error for a value that does not fit its column. Postgres does not name the column. If it is one of those
+/// sent, `diagnose` finds it, so the message also names the columns that Postgres computes.
+pub(super) fn does_not_fit(message: &str, context: &StatementContext<'_>) -> ApiError {
+    let columns = context.schema.table(context.table).into_iter().flat_map(|table| &table.columns);
+    let computed = columns.filter(|column| column.generated == Generated::Computed);
+    let computed: Vec<&str> = computed.map(|column| column.name.as_str()).collect();
+    let message = match computed.is_empty() {
+        true => format!("{message}."),
+        false => format!("{message}, or of a column computed from other columns: {}.", name_list(&computed)),
+    };
+    ApiError::new(Code::InvalidValue, message)
 }
 
 /// Returns the table that the error is about, or `None` if it is not in schema `public`, or if the caller's role has no

@@ -13,6 +13,9 @@ use crate::error::{ApiError, Code};
 
 use super::decode;
 
+/// Maximum number of characters of a name in a message.
+const MAX_SHOWN_CHARACTERS: usize = 80;
+
 /// A decoded JSON body of a request, or a JSON response. Its rejections are [`ApiError`]s.
 #[derive(Debug, Clone)]
 pub struct ApiJson<T>(pub T);
@@ -141,11 +144,16 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath
 /// Returns the error for a path with a NUL character. Postgres can't store one, so no resource has such a name.
 async fn unknown_name(parts: &mut Parts) -> ApiError {
     let segments = RawPathParams::from_request_parts(parts, &()).await;
-    let is_in_table =
-        |segments: RawPathParams| segments.iter().any(|(segment, value)| segment == "table" && value.contains('\0'));
-    if segments.is_ok_and(is_in_table) {
-        ApiError::new(Code::UnknownTable, "There is no such table.")
-    } else {
-        ApiError::not_found("resource")
+    let table = segments.ok().and_then(|segments| {
+        let mut tables = segments.iter().filter(|(segment, _)| *segment == "table").map(|(_, value)| value);
+        tables.find(|value| value.contains('\0')).map(|value| value.replace('\0', "%00"))
+    });
+    match table {
+        Some(table) => {
+            let table: String = table.chars().take(MAX_SHOWN_CHARACTERS).collect();
+            let message = format!("Unknown table `{table}`: a name can't contain a NUL character.");
+            ApiError::new(Code::UnknownTable, message)
+        }
+        None => ApiError::not_found("resource"),
     }
 }

@@ -1,12 +1,14 @@
 //! Plans filters: finds their columns, and checks that the types of the columns support the operators.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
+
+use serde_json::value::RawValue;
 
 use crate::{
     data::{
         array_literal, errors, json_input,
         message::not_value,
-        request::{Condition, Filter, Operator},
+        request::{Condition, Filter, Join, Operator},
         schema::{Comparable, Table, TypeClass},
     },
     error::{ApiError, ApiResult, Code},
@@ -73,10 +75,11 @@ pub(super) fn plan_filter<'p>(table: &'p Table, filter: &'p Filter, column: &str
         Operator::Like => pattern(SqlOperator::Like)?,
         Operator::Ilike => pattern(SqlOperator::CaseInsensitiveLike)?,
         Operator::In => match class {
-            TypeClass::Array => return Err(unsupported(filter, column, "for arrays, use cs, cd or ov")),
             _ if column.column.comparable == Comparable::No => {
                 return Err(unsupported(filter, column, "the type does not support equality"));
             }
+            TypeClass::Array => return plan_any_array(filter, column, to_column),
+            TypeClass::Composite | TypeClass::Hstore => Test::AnyOf { list: converted_list(filter, column)? },
             _ => Test::AnyOf { list: filter.value.clone() },
         },
         Operator::Is => plan_is(filter, column)?,
@@ -97,16 +100,15 @@ fn ends_in_escape(pattern: &str) -> bool {
 }
 
 fn plan_is<'p>(filter: &Filter, column: ColumnRef<'p>) -> ApiResult<Test<'p>> {
-    let value = match &*filter.value {
+    let value = match filter.value.to_ascii_lowercase().as_str() {
         "null" => IsValue::Null,
         "true" => IsValue::True,
         "false" => IsValue::False,
         "unknown" => IsValue::Unknown,
-        other => {
-            return Err(ApiError::new(
-                Code::InvalidValue,
-                format!("`is.{}` must be one of null, true, false, unknown{}.", column.column.name, not_value(other)),
-            ));
+        _ => {
+            let (name, sent) = (&column.column.name, not_value(&filter.value));
+            let message = format!("`is.{name}` must be one of null, true, false, unknown{sent}.");
+            return Err(ApiError::new(Code::InvalidValue, message));
         }
     };
     if value != IsValue::Null && column.column.class != TypeClass::Boolean {
@@ -118,25 +120,10 @@ fn plan_is<'p>(filter: &Filter, column: ColumnRef<'p>) -> ApiResult<Test<'p>> {
 fn plan_containment<'p>(filter: &Filter, column: ColumnRef<'p>, operator: SqlOperator) -> ApiResult<Test<'p>> {
     let value = &filter.value;
     let to_column = Cast::To(&column.column.base_type);
-    let from_json = || {
-        array_literal::from_json(value).ok_or_else(|| {
-            ApiError::new(
-                Code::InvalidValue,
-                format!(
-                    "`{}.{}` requires an array, for example {{a,b}} or [\"a\",\"b\"].",
-                    filter.operator.name(),
-                    column.column.name
-                ),
-            )
-        })
-    };
     let (operator, cast, value) = match &column.column.class {
-        // `[2:3]={a,b}` is an array literal, not JSON.
-        TypeClass::Array if value.starts_with('[') && !value.contains("]={") => (operator, to_column, from_json()?),
-        TypeClass::Array => (operator, to_column, value.clone()),
-        TypeClass::Jsonb if operator == SqlOperator::Overlaps => {
-            let list = if value.starts_with('{') { value.clone() } else { from_json()? };
-            (SqlOperator::HasAnyKey, Cast::TextArray, list)
+        TypeClass::Array => (operator, to_column, comparison_value(filter, column)?),
+        TypeClass::Jsonb | TypeClass::Hstore if operator == SqlOperator::Overlaps => {
+            (SqlOperator::HasAnyKey, Cast::TextArray, key_list(filter, column)?)
         }
         TypeClass::Jsonb => (operator, to_column, value.clone()),
         TypeClass::Range { range, element } => {
@@ -149,10 +136,6 @@ fn plan_containment<'p>(filter: &Filter, column: ColumnRef<'p>, operator: SqlOpe
             };
             (operator, cast, value.clone())
         }
-        TypeClass::Hstore if operator == SqlOperator::Overlaps => {
-            let list = if value.starts_with('{') { value.clone() } else { from_json()? };
-            (SqlOperator::HasAnyKey, Cast::TextArray, list)
-        }
         // The type defines this operator itself, for example a type of an extension.
         TypeClass::Hstore | TypeClass::Other if column.column.operators.get(operator.name()).is_some() => {
             (operator, to_column, comparison_value(filter, column)?)
@@ -162,14 +145,86 @@ fn plan_containment<'p>(filter: &Filter, column: ColumnRef<'p>, operator: SqlOpe
     Ok(Test::Compare { operator, cast, value })
 }
 
-/// Returns the value to compare with. Converts a JSON object for hstore.
-fn comparison_value(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str>> {
-    match column.column.class {
-        TypeClass::Hstore if filter.value.starts_with('{') => json_input::hstore_literal(&filter.value)
-            .map(Arc::from)
-            .map_err(|reason| errors::invalid_value(column.column, &reason)),
-        _ => Ok(filter.value.clone()),
+/// Plans an `in` on an array as comparisons with each array of the list, because there is no array of arrays.
+fn plan_any_array<'p>(filter: &Filter, column: ColumnRef<'p>, cast: Cast<'p>) -> ApiResult<Predicate<'p>> {
+    let mut predicates = Vec::new();
+    for text in array_literal::to_texts(&filter.value) {
+        let value = literal(filter, column, &text)?.unwrap_or_else(|| text.into());
+        let test = Test::Compare { operator: SqlOperator::Equal, cast, value };
+        predicates.push(Predicate::Test { column, negated: false, test });
     }
+    if predicates.is_empty() {
+        // An empty list matches no row.
+        let is_null = |negated| Predicate::Test { column, negated, test: Test::Is(IsValue::Null) };
+        let predicates = vec![is_null(false), is_null(true)];
+        return Ok(Predicate::Group { join: Join::And, negated: filter.negated, predicates });
+    }
+    Ok(Predicate::Group { join: Join::Or, negated: filter.negated, predicates })
+}
+
+/// Returns the list of an `in`, with each JSON object converted.
+fn converted_list(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str>> {
+    let mut values: Vec<Cow<'_, str>> = Vec::new();
+    for text in array_literal::to_texts(&filter.value) {
+        values.push(match literal(filter, column, &text)? {
+            Some(value) => Cow::Owned(value.to_string()),
+            None => Cow::Owned(text),
+        });
+    }
+    Ok(array_literal::from_texts(&values))
+}
+
+/// Returns the keys of an `ov` on jsonb or hstore: an array of Postgres or of JSON.
+fn key_list(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str>> {
+    let value = &filter.value;
+    // `{a,b}` and `{}` are arrays, `{"a":1}` is an object.
+    let is_object = || {
+        let json: Option<serde_json::Value> = serde_json::from_str(value).ok();
+        json.is_some_and(|json| json.as_object().is_some_and(|members| !members.is_empty()))
+    };
+    let list = match value.starts_with('{') && !is_object() {
+        true => Some(value.clone()),
+        false => array_literal::from_json(value),
+    };
+    list.ok_or_else(|| requires(filter, column, "an array of keys"))
+}
+
+/// Returns the value to compare with. Converts JSON, as the API returns it, for the types that do not accept it.
+fn comparison_value(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str>> {
+    Ok(literal(filter, column, &filter.value)?.unwrap_or_else(|| filter.value.clone()))
+}
+
+/// Converts a JSON array for an array column, and a JSON object for a composite type or hstore. Returns `None` for
+/// other values.
+fn literal(filter: &Filter, column: ColumnRef<'_>, value: &str) -> ApiResult<Option<Arc<str>>> {
+    let json = value.trim();
+    let is_json = match column.column.class {
+        TypeClass::Array => json.starts_with('[') && !has_bounds(json),
+        TypeClass::Composite | TypeClass::Hstore => json.starts_with('{'),
+        _ => false,
+    };
+    if !is_json {
+        return Ok(None);
+    }
+    if column.column.class == TypeClass::Array && serde_json::from_str::<&RawValue>(json).is_err() {
+        return Err(requires(filter, column, "an array"));
+    }
+    let literal = json_input::literal(json, &column.column.json_input)
+        .map_err(|reason| errors::invalid_value(column.column, &reason))?;
+    Ok(literal.map(Arc::from))
+}
+
+/// Returns whether a text begins with the bounds of an array, such as `[2:3]={a,b}`, so that it is not JSON.
+fn has_bounds(text: &str) -> bool {
+    let is_of_bounds = |character: char| character.is_ascii_digit() || "[]:+- ".contains(character);
+    text.split_once('=').is_some_and(|(bounds, _)| bounds.chars().all(is_of_bounds))
+}
+
+/// Returns the error for a value that is not the kind of array that the operator requires.
+fn requires(filter: &Filter, column: ColumnRef<'_>, kind: &str) -> ApiError {
+    let (operator, name) = (filter.operator.name(), &column.column.name);
+    let message = format!("`{operator}.{name}` requires {kind}, for example {{a,b}} or [\"a\",\"b\"].");
+    ApiError::new(Code::InvalidValue, message)
 }
 
 fn unsupported(filter: &Filter, column: ColumnRef<'_>, reason: &str) -> ApiError {

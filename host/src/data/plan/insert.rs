@@ -1,6 +1,6 @@
 //! Plans inserts and upserts.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use serde_json::value::RawValue;
 
@@ -23,6 +23,17 @@ use super::{
 
 /// Maximum number of different sets of keys in the rows of one request.
 const MAX_KEY_SETS: usize = 50;
+
+/// Maximum number of values in a group of [`GroupRows::Listed`], including those of omitted columns. Less than
+/// Postgres's limit on parameters.
+const MAX_LISTED_VALUES: usize = 50_000;
+
+/// Number of values that a [`CellValue::Json`] counts as, because Postgres plans a subquery for it.
+const LISTED_JSON_VALUE: usize = 10;
+
+/// Maximum number of runs of consecutive rows with the same keys for which each run is a group of its own. Postgres
+/// plans a subquery for each group.
+const MAX_RUNS: usize = 200;
 
 /// Plans an insert.
 ///
@@ -53,31 +64,108 @@ pub fn plan_insert<'p>(
     })
 }
 
-/// Groups the rows by their set of keys.
+/// Groups the rows so that they are inserted in the order of the request, if possible.
+///
+/// The ids that Postgres generates follow this order. So rows with different keys are listed in one group. An upsert
+/// that merges needs a group for each set of keys, because it updates only the columns sent; there, each run of
+/// consecutive rows with the same keys is a group, and so it is if there are too many values to list. If there are also
+/// too many runs, all rows with the same keys are one group.
 fn plan_groups<'p>(table: &'p Table, request: &'p InsertRequest<'_>) -> ApiResult<Vec<InsertGroup<'p>>> {
     let key_sets = key_sets(table, &request.rows)?;
-    let is_only_group = key_sets.len() == 1;
-    key_sets
-        .into_iter()
-        .map(|KeySet { columns, positions }| {
-            let columns = column_refs(table, &columns);
-            let rows = match positions.as_slice() {
-                _ if columns.is_empty() => GroupRows::Defaults { count: positions.len() },
-                [position] => GroupRows::One(row_values(&columns, &request.rows[*position])?),
-                _ if is_only_group && !needs_conversion(&columns) => GroupRows::Many(request.rows_json.into()),
-                positions => {
-                    GroupRows::Many(rows_json(&columns, positions.iter().map(|position| &request.rows[*position]))?)
-                }
-            };
-            Ok(InsertGroup { columns, rows, positions })
-        })
-        .collect()
+    if key_sets.len() == 1 {
+        return key_sets.into_iter().map(|key_set| plan_group(table, request, key_set, true)).collect();
+    }
+    if !merges(request)
+        && let Some(group) = listed_group(table, &request.rows, &key_sets)?
+    {
+        return Ok(vec![group]);
+    }
+    let groups = runs(&key_sets, request.rows.len()).unwrap_or(key_sets);
+    groups.into_iter().map(|key_set| plan_group(table, request, key_set, false)).collect()
 }
 
-/// A set of columns, and the positions of the rows whose keys are exactly these columns.
+/// A set of columns, and the positions of rows whose keys are exactly these columns.
 struct KeySet {
     columns: Vec<usize>,
     positions: Vec<usize>,
+}
+
+/// Plans a group of rows with the same keys. `is_all` is whether these are all rows of the request.
+fn plan_group<'p>(
+    table: &'p Table,
+    request: &'p InsertRequest<'_>,
+    KeySet { columns, positions }: KeySet,
+    is_all: bool,
+) -> ApiResult<InsertGroup<'p>> {
+    let columns = column_refs(table, &columns);
+    let rows = match positions.as_slice() {
+        _ if columns.is_empty() => GroupRows::Defaults { count: positions.len() },
+        [position] => GroupRows::One(row_values(&columns, &request.rows[*position])?),
+        _ if is_all && !needs_conversion(&columns) => GroupRows::Many(request.rows_json.into()),
+        positions => GroupRows::Many(rows_json(&columns, positions.iter().map(|position| &request.rows[*position]))?),
+    };
+    Ok(InsertGroup { columns, rows, positions })
+}
+
+/// Returns whether the request updates rows that already exist.
+fn merges(request: &InsertRequest<'_>) -> bool {
+    match request.resolution {
+        Some(Resolution::Merge) => true,
+        Some(Resolution::Ignore) => false,
+        None => !request.on_conflict.is_empty(),
+    }
+}
+
+/// Returns a group that lists all rows, or `None` if they have too many values.
+fn listed_group<'p>(table: &'p Table, rows: &[Row<'_>], key_sets: &[KeySet]) -> ApiResult<Option<InsertGroup<'p>>> {
+    let mut columns: Vec<usize> = key_sets.iter().flat_map(|key_set| key_set.columns.iter().copied()).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let columns = column_refs(table, &columns);
+    let mut value_count = rows.len() * columns.len();
+    if value_count > MAX_LISTED_VALUES {
+        return Ok(None);
+    }
+    let indexes: HashMap<&str, usize> =
+        columns.iter().enumerate().map(|(index, column)| (column.column.name.as_str(), index)).collect();
+    let mut listed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut values: Vec<Option<CellValue>> = vec![None; columns.len()];
+        for (key, json) in &row.cells {
+            let Some(index) = indexes.get(&**key).copied() else { continue };
+            let value = cell_value(columns[index], json)?;
+            if matches!(value, CellValue::Json(_)) {
+                value_count += LISTED_JSON_VALUE - 1;
+            }
+            values[index] = Some(value);
+        }
+        if value_count > MAX_LISTED_VALUES {
+            return Ok(None);
+        }
+        listed.push(values);
+    }
+    Ok(Some(InsertGroup { columns, rows: GroupRows::Listed(listed), positions: (0..rows.len()).collect() }))
+}
+
+/// Splits the rows into runs of consecutive rows with the same keys. Returns `None` if there are more than
+/// [`MAX_RUNS`].
+fn runs(key_sets: &[KeySet], row_count: usize) -> Option<Vec<KeySet>> {
+    let mut set_of_row = vec![0; row_count];
+    for (number, key_set) in key_sets.iter().enumerate() {
+        for position in &key_set.positions {
+            set_of_row[*position] = number;
+        }
+    }
+    let mut runs: Vec<KeySet> = Vec::new();
+    for run in set_of_row.chunk_by(|left, right| left == right) {
+        if runs.len() == MAX_RUNS {
+            return None;
+        }
+        let start = runs.last().and_then(|run| run.positions.last()).map_or(0, |last| last + 1);
+        let positions = (start..start + run.len()).collect();
+        runs.push(KeySet { columns: key_sets[run[0]].columns.clone(), positions });
+    }
+    Some(runs)
 }
 
 /// Returns the key sets in the order of their first row.

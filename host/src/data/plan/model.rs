@@ -48,9 +48,8 @@ pub struct ReadPlan<'p> {
 impl<'p> ReadPlan<'p> {
     /// Returns whether Postgres builds the JSON of the rows. Otherwise the result contains a column for each member.
     ///
-    /// Postgres does so if the exact total is requested. The result then has a row even if the page is empty, and the
-    /// object in it is null; such a read takes long anyway. Postgres also does so for embedded arrays, which are JSON
-    /// in any case.
+    /// Postgres does so for embedded arrays, which are JSON in any case, and if the exact total is requested. The
+    /// result then has a row even if the page is empty, with a null object; such a read takes long anyway.
     pub fn json_rows(&self) -> bool {
         self.counts_rows() || !self.lists.is_empty()
     }
@@ -308,14 +307,14 @@ pub enum IsValue {
 #[derive(Debug)]
 pub struct InsertPlan<'p> {
     pub table: TableRef<'p>,
-    /// The rows, grouped by their set of keys.
+    /// The rows. Rows of different groups are inserted in the order of the groups.
     pub groups: Vec<InsertGroup<'p>>,
     pub conflict: Option<Conflict<'p>>,
     pub output: WriteOutput<'p>,
     pub row_count: usize,
 }
 
-/// Rows that have the same keys.
+/// Rows that one `INSERT` writes.
 #[derive(Debug)]
 pub struct InsertGroup<'p> {
     /// In the table's order. Empty if the rows are `{}`.
@@ -332,8 +331,10 @@ pub enum GroupRows {
     Defaults { count: usize },
     /// One row; each value is a parameter.
     One(Vec<CellValue>),
-    /// A JSON array of rows; one parameter.
+    /// A JSON array of rows that have the same keys; one parameter.
     Many(Arc<str>),
+    /// Rows that have different keys; each value is a parameter. `None` stands for a column that the row omits.
+    Listed(Vec<Vec<Option<CellValue>>>),
 }
 
 /// The `ON CONFLICT` clause of an insert.

@@ -1,5 +1,7 @@
 //! Plans the columns and embedded tables that a request selects.
 
+use std::collections::HashSet;
+
 use crate::{
     data::{
         message::shortened,
@@ -98,10 +100,10 @@ fn overused_column<'p>(outputs: &[Output<'p>]) -> Option<(&'p Column, usize)> {
     uses.filter(|uses| uses.len() > MAX_COLUMN_USES).map(|uses| (uses[0], uses.len())).next()
 }
 
+/// Returns the first name that an earlier output has too.
 fn repeated_name<'p>(outputs: &[Output<'p>]) -> Option<&'p str> {
-    let mut names: Vec<&str> = outputs.iter().map(Output::name).collect();
-    names.sort_unstable();
-    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+    let mut names: HashSet<&'p str> = HashSet::with_capacity(outputs.len());
+    outputs.iter().map(Output::name).find(|name| !names.insert(*name))
 }
 
 pub(super) fn output_name(alias: &str) -> ApiResult<QuotedIdent<'_>> {

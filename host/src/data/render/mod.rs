@@ -23,7 +23,7 @@ mod writer;
 pub use cut::{CellPart, render_cell};
 pub use export::{render_export, render_export_check};
 pub use lookups::render_lookups;
-pub use read::{render_count, render_estimate, render_read};
+pub use read::{MAX_COUNTED_ROWS, render_bounded_count, render_count, render_estimate, render_read};
 pub use write::{
     MAX_AFFECTED_MARKER, MAX_RETURNED_ROWS, RETURNED_BYTES_MARKER, ResultShape, change_result_shape,
     insert_result_shape, render_delete, render_insert, render_update, render_value_check,

@@ -128,6 +128,22 @@ pub fn render_estimate<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     sql.finish(StatementKind::READ)
 }
 
+/// Number of rows up to which an estimated total is exact.
+pub const MAX_COUNTED_ROWS: u64 = 1000;
+
+/// Renders the statement that counts the rows of all pages, up to one more than [`MAX_COUNTED_ROWS`]. It takes about as
+/// long as reading a page of that many rows.
+pub fn render_bounded_count<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
+    let mut sql = SqlWriter::new();
+    sql.push("SELECT pg_catalog.count(*) FROM (SELECT");
+    write_from(&mut sql, plan);
+    write_where(&mut sql, Alias::ROOT, &plan.filter);
+    sql.push(" LIMIT ");
+    sql.number(MAX_COUNTED_ROWS + 1);
+    sql.push(") r");
+    sql.finish(StatementKind { heavy: !plan.single && is_heavy(plan), ..StatementKind::READ })
+}
+
 /// Renders the statement that counts the rows of all pages.
 pub fn render_count<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     let mut sql = SqlWriter::new();

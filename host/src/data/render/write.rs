@@ -54,13 +54,15 @@ pub fn change_result_shape(change: &ChangePlan<'_>) -> ResultShape {
     }
 }
 
-/// Renders an insert. All groups are in one statement, so that either all rows are inserted or none.
+/// Renders an insert. All groups are in one statement, so that either all rows are inserted or none. Postgres runs the
+/// subquery of a group when the main query first reads it, so the groups are inserted in their order.
 ///
 /// As with every write, the statement fails if the JSON of the returned rows is larger than `max_bytes`. So a write
 /// whose rows don't fit into a response changes nothing.
 pub fn render_insert<'p>(plan: &InsertPlan<'p>, max_bytes: u64) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
-    let is_one_group = plan.groups.len() == 1;
+    // A list of rows or of groups is unlikely to be sent again in the same form.
+    let is_common = plan.groups.len() == 1 && !matches!(plan.groups[0].rows, GroupRows::Listed(_));
     if insert_result_shape(plan) == ResultShape::RowPerWrite {
         sql.joined(&plan.groups, "", |sql, group| write_insert(sql, plan, group));
         write_returning_rows(&mut sql, &plan.output, max_bytes);
@@ -104,7 +106,7 @@ pub fn render_insert<'p>(plan: &InsertPlan<'p>, max_bytes: u64) -> Rendered<'p> 
         }),
     }
     sql.finish(StatementKind {
-        cacheable: is_one_group,
+        cacheable: is_common,
         heavy: plan.row_count > HEAVY_INSERT_ROWS,
         ..StatementKind::WRITE
     })
@@ -295,6 +297,18 @@ fn write_insert<'p>(sql: &mut SqlWriter<'p>, plan: &InsertPlan<'p>, group: &Inse
                 write_cell(sql, *column, value);
             });
             sql.push(")");
+        }
+        GroupRows::Listed(rows) => {
+            write_column_list(sql, &group.columns);
+            sql.push(" VALUES ");
+            sql.joined(rows, ", ", |sql, values| {
+                sql.push("(");
+                sql.joined(group.columns.iter().zip(values), ", ", |sql, (column, value)| match value {
+                    Some(value) => write_cell(sql, *column, value),
+                    None => sql.push("DEFAULT"),
+                });
+                sql.push(")");
+            });
         }
         GroupRows::Many(json) => {
             write_column_list(sql, &group.columns);

@@ -10,7 +10,7 @@ use crate::{
 use super::{
     filter::{Condition, FilterParser, Join, Operator},
     order::{OrderItem, parse_order},
-    query::parse_number,
+    query::{parse_limit, parse_number},
     select::{Embed, SelectItem},
 };
 
@@ -81,7 +81,7 @@ pub(super) fn apply_parameters(
         };
         let options = &mut embed.options;
         let repeated = match parameter.option {
-            EmbedOption::Limit => options.limit.replace(parse_number(&name, &parameter.value)?).is_some(),
+            EmbedOption::Limit => options.limit.replace(parse_limit(&name, &parameter.value)?).is_some(),
             EmbedOption::Offset => options.offset.replace(parse_number(&name, &parameter.value)?).is_some(),
             EmbedOption::Order => {
                 let order = parse_order(&name, &parameter.value)?;

@@ -114,6 +114,11 @@ impl<'q> QueryParts<'q> {
         self.take(name).map(|value| parse_number(name, &value)).transpose()
     }
 
+    /// Removes `limit` and parses it. A number that is too large becomes the largest one.
+    pub(super) fn take_limit(&mut self) -> ApiResult<Option<u64>> {
+        self.take("limit").map(|value| parse_limit("limit", &value)).transpose()
+    }
+
     /// Removes a parameter and parses it as one of the given choices.
     pub(super) fn take_choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> ApiResult<Option<T>> {
         let Some(value) = self.take(name) else { return Ok(None) };
@@ -124,6 +129,16 @@ impl<'q> QueryParts<'q> {
                 Err(ApiError::invalid(format!("`{name}` must be one of {}{}.", texts.join(", "), not_value(&value))))
             }
         }
+    }
+}
+
+/// Like [`parse_number`], for a number that is reduced to a maximum anyway: one that is too large becomes the largest.
+pub(super) fn parse_limit(name: &str, value: &str) -> ApiResult<u64> {
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    match value.parse::<u64>() {
+        Ok(number) if i64::try_from(number).is_ok() => Ok(number),
+        _ if is_number => Ok(i64::MAX.unsigned_abs()),
+        _ => parse_number(name, value),
     }
 }
 
@@ -142,9 +157,13 @@ pub(super) fn parse_number(name: &str, value: &str) -> ApiResult<u64> {
 
 fn unknown_parameter(key: &str, supported: &[&str], filters: Filters) -> ApiError {
     let key = shortened(key);
-    let error = match supported {
+    let mut names = supported.to_vec();
+    if filters != Filters::NotAllowed {
+        names.extend(["or", "and", "not.or", "not.and", "filters"]);
+    }
+    let error = match names.as_slice() {
         [] => ApiError::invalid(format!("Unknown parameter `{key}`.")),
-        _ => ApiError::invalid(format!("Unknown parameter `{key}`. Supported: {}.", supported.join(", "))),
+        names => ApiError::invalid(format!("Unknown parameter `{key}`. Supported: {}.", names.join(", "))),
     };
     match filters {
         Filters::Allowed | Filters::WithEmbeds => error.with_hint(format!(
@@ -190,7 +209,8 @@ mod tests {
             assert!(error.message().contains(expected), "{query}: {}", error.message());
         };
         check("limit=1&limit=2", "`limit` is given twice");
-        check("maxAffected=1", "Unknown parameter `maxAffected`. Supported: limit, select.");
+        let supported = "limit, select, or, and, not.or, not.and, filters";
+        check("maxAffected=1", &format!("Unknown parameter `maxAffected`. Supported: {supported}."));
         check("price=eq.10", "Unknown parameter `price`");
         let mut parts = QueryParts::parse("&limit=12&select=*&", &["limit", "select"], Filters::NotAllowed).unwrap();
         assert_eq!(parts.take_number("limit").unwrap(), Some(12));
@@ -198,6 +218,22 @@ mod tests {
         for bad in ["limit=-1", "limit=x", "limit=", "limit=18446744073709551615", "limit=1.5"] {
             let mut parts = QueryParts::parse(bad, &["limit"], Filters::NotAllowed).unwrap();
             assert!(parts.take_number("limit").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limit_that_is_too_large_becomes_the_largest_number() {
+        let limit = |query: &str| {
+            let mut parts = QueryParts::parse(query, &["limit"], Filters::NotAllowed).unwrap();
+            parts.take_limit().map_err(|error| error.message().to_owned())
+        };
+        assert_eq!(limit("limit=7"), Ok(Some(7)));
+        assert_eq!(limit(""), Ok(None));
+        for large in ["9223372036854775807", "9223372036854775808", "99999999999999999999"] {
+            assert_eq!(limit(&format!("limit={large}")), Ok(Some(9_223_372_036_854_775_807)), "{large}");
+        }
+        for bad in ["", "-1", "-99999999999999999999", "1.5", "99999999999999999999x"] {
+            assert!(limit(&format!("limit={bad}")).is_err(), "{bad}");
         }
     }
 

@@ -72,7 +72,7 @@ impl ReadRequest {
                 Some(order) => parse_order("order", &order)?,
                 None => Vec::new(),
             },
-            limit: parts.take_number("limit")?,
+            limit: parts.take_limit()?,
             offset: parts.take_number("offset")?.unwrap_or(0),
             count: parts
                 .take_choice("count", &[("exact", Count::Exact), ("estimated", Count::Estimated)])?

@@ -23,10 +23,23 @@ fn filters_are_rendered_as_sql() {
     check("like.title=%25x", "t.\"title\" LIKE $1::text -- %x");
     check("not.ilike.code=x", "NOT (t.\"code\" ILIKE $1::text) -- x");
     check("is.price=null", "t.\"price\" IS NULL");
+    check("is.price=NULL", "t.\"price\" IS NULL");
+    check("not.is.active=True", "NOT (t.\"active\" IS TRUE)");
     check("not.is.active=true", "NOT (t.\"active\" IS TRUE)");
     check("cs.tags={a,b}", "t.\"tags\" @> $1::pg_catalog._text -- {a,b}");
     check("cd.tags=[\"a,b\"]", "t.\"tags\" <@ $1::pg_catalog._text -- {\"a,b\"}");
     check("ov.tags={a}", "t.\"tags\" && $1::pg_catalog._text -- {a}");
+    // Arrays are also accepted as JSON, but text that looks like an array stays text.
+    check("eq.tags=[\"a\",null]", "t.\"tags\" = $1::pg_catalog._text -- {\"a\",NULL}");
+    check("neq.tags={a}", "t.\"tags\" <> $1::pg_catalog._text -- {a}");
+    check("eq.tags=[2:3]={a,b}", "t.\"tags\" = $1::pg_catalog._text -- [2:3]={a,b}");
+    check("eq.tags=[\"]={\"]", "t.\"tags\" = $1::pg_catalog._text -- {\"]={\"}");
+    check("eq.title=[1]", "t.\"title\" = $1::pg_catalog.text -- [1]");
+    check(
+        "not.in.tags=\"{a}\",\"[\"\"b\"\"]\"",
+        "NOT (t.\"tags\" = $1::pg_catalog._text OR t.\"tags\" = $2::pg_catalog._text) -- {a} | {\"b\"}",
+    );
+    check("in.tags=", "(t.\"tags\" IS NULL AND NOT (t.\"tags\" IS NULL))");
     check("cs.details={\"a\":1}", "t.\"details\" @> $1::pg_catalog.jsonb -- {\"a\":1}");
     check("ov.details=[\"a\"]", "t.\"details\" ?| $1::text[] -- {\"a\"}");
     check("cs.pages=5", "t.\"pages\" @> $1::pg_catalog.int4 -- 5");
@@ -269,6 +282,9 @@ fn errors_name_the_invalid_part() {
     check("secrets", "", "forbidden: This key may not read `secrets`");
     check("authors", "select=name,name", "the name `name` twice");
     check("authors", "select=*,x:id,x:name", "the name `x` twice");
+    // The first name that is there twice, in the order of `select`.
+    check("authors", "select=*,*", "the name `id` twice");
+    check("authors", "select=name,id,id,name", "the name `id` twice");
     check("authors", &format!("select={}:id", "x".repeat(64)), "longer than 63 bytes");
     check("authors", "select=*,a:id,b:id,c:id,d:id", "`select` contains column `id` 5 times; the maximum is 4.");
     check("authors", "select=profiles(a:bio,b:bio,c:bio,d:bio,bio)", "column `bio` 5 times");
@@ -279,7 +295,14 @@ fn errors_name_the_invalid_part() {
     check("books", "like.id=1", "`like` can't be used on column `id` of type bigint: it requires a text column");
     check("books", "cs.title=a", "it requires an array, jsonb, hstore or range column");
     check("books", "cs.tags=[1", "invalid_value: `cs.tags` requires an array");
-    check("books", "in.tags=a", "for arrays, use cs, cd or ov");
+    check("books", "eq.tags=[1", "invalid_value: `eq.tags` requires an array");
+    check(
+        "books",
+        "cs.tags=[{\"a\":1}]",
+        "invalid_value: Column `tags` expects text[]: the value contains an array or",
+    );
+    check("books", "ov.details={\"pages\":304}", "invalid_value: `ov.details` requires an array of keys, for example");
+    check("books", "ov.details=pages", "`ov.details` requires an array of keys");
     check("books", "fts.id=a", "requires a text or tsvector column");
     check("books", "like.title=a%5C", "invalid_value: The pattern of `like.title` ends in a single backslash");
     check("books", "ilike.title=%5C%5C%5C", "ends in a single backslash");

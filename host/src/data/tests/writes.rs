@@ -1,6 +1,10 @@
 //! The SQL and the errors of inserts, updates and deletes.
 
 use super::{code_and_message, delete, insert, sql_and_params, update};
+use crate::data::{
+    plan::{GroupRows, plan_insert},
+    request::InsertRequest,
+};
 
 #[test]
 fn inserts_are_rendered_as_sql() {
@@ -61,19 +65,67 @@ fn inserts_are_rendered_as_sql() {
          (SELECT (SELECT json_agg(g0.*) FROM g0) AS a0, (SELECT count(*) FROM g0) AS n0 OFFSET 0) x \
          -- [{\"name\":\"a\"}, {\"name\":\"b\"}]",
     );
-    // Rows with different keys: a subquery for each set of keys.
+    // Rows with different keys are listed, so that they are inserted in the order of the request.
     check(
         "authors",
         "returning=minimal",
-        r#"{"rows":[{"name":"a"},{"name":"b","boss_id":null},{"name":"c"}]}"#,
-        "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\") SELECT x.\"name\" FROM \
-         json_to_recordset($1::json) AS \
-         x(\"name\" pg_catalog.text) RETURNING 1), g1 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\", \
-         \"boss_id\") VALUES \
-         ($2::pg_catalog.text, $3::pg_catalog.int8) RETURNING 1) SELECT NULL::json, (SELECT count(*) FROM g0), \
-         NULL::json, \
-         (SELECT count(*) FROM g1) -- [{\"name\":\"a\"},{\"name\":\"c\"}] | b | NULL",
+        r#"{"rows":[{"name":"a"},{"boss_id":null,"name":"b"},{}]}"#,
+        "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\", \"boss_id\") VALUES ($1::pg_catalog.text, \
+         DEFAULT), ($2::pg_catalog.text, $3::pg_catalog.int8), (DEFAULT, DEFAULT) RETURNING 1) SELECT NULL::json, \
+         (SELECT count(*) FROM g0) -- a | b | NULL",
     );
+    // An upsert that merges updates only the columns sent: a subquery for each run of rows with the same keys.
+    check(
+        "authors",
+        "returning=minimal&onConflict=name",
+        r#"{"rows":[{"name":"a"},{"name":"b"},{"name":"c","boss_id":1},{"name":"d"}]}"#,
+        "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\") SELECT x.\"name\" FROM \
+         json_to_recordset($1::json) AS x(\"name\" pg_catalog.text) ON CONFLICT (\"name\") DO UPDATE SET \"name\" = \
+         EXCLUDED.\"name\" RETURNING 1), g1 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\", \"boss_id\") \
+         VALUES ($2::pg_catalog.text, $3::pg_catalog.int8) ON CONFLICT (\"name\") DO UPDATE SET \"boss_id\" = \
+         EXCLUDED.\"boss_id\" RETURNING 1), g2 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\") VALUES \
+         ($4::pg_catalog.text) ON CONFLICT (\"name\") DO UPDATE SET \"name\" = EXCLUDED.\"name\" RETURNING 1) SELECT \
+         NULL::json, (SELECT count(*) FROM g0), NULL::json, (SELECT count(*) FROM g1), NULL::json, (SELECT count(*) \
+         FROM g2) -- [{\"name\":\"a\"},{\"name\":\"b\"}] | c | 1 | d",
+    );
+}
+
+/// Returns a body of rows, of which every other one has one more key.
+fn alternating_rows(count: usize) -> String {
+    let row = |number: usize| match number % 2 {
+        0 => format!("{{\"title\":\"{number}\",\"tags\":[]}}"),
+        _ => format!("{{\"title\":\"{number}\",\"tags\":[],\"price\":1}}"),
+    };
+    format!("{{\"rows\":[{}]}}", (0..count).map(row).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn number_of_parameters_and_subqueries_of_an_insert_is_bounded() {
+    let check = |query: &str, rows: usize, params: usize, inserts: usize| {
+        let statement = insert("books", query, &alternating_rows(rows)).unwrap();
+        let counted = (statement.params.len(), statement.text.matches("INSERT INTO").count());
+        assert_eq!(counted, (params, inserts), "{query}, {rows} rows");
+        assert!(!statement.cacheable, "{query}, {rows} rows");
+    };
+    check("", 1000, 2500, 1);
+    check("onConflict=code&resolution=ignore", 1000, 2500, 1);
+    // At most 200 runs, of one row each.
+    check("onConflict=code", 200, 500, 200);
+    check("onConflict=code", 201, 2, 2);
+}
+
+#[test]
+fn rows_with_too_many_values_are_not_listed() {
+    // Each array counts as 10 values: 12 for each row, and 50 000 in total.
+    let schema = super::schema();
+    let count = |rows: usize| {
+        let body = alternating_rows(rows);
+        let request = InsertRequest::parse("", body.as_bytes(), 10_000).unwrap();
+        let plan = plan_insert(schema, "books", &request).unwrap();
+        (plan.groups.len(), matches!(plan.groups[0].rows, GroupRows::Listed(_)))
+    };
+    assert_eq!(count(4166), (1, true));
+    assert_eq!(count(4167), (2, false));
 }
 
 #[test]

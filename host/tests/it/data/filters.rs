@@ -124,6 +124,66 @@ async fn every_operator_selects_the_matching_rows() {
 }
 
 #[tokio::test]
+async fn values_are_accepted_in_filters_as_they_are_returned() {
+    let app = TestApp::start().await;
+    let project = app.create_project("values").await;
+    project
+        .sql(
+            "create type point2 as (x int, label text);
+             create type address as (street text, no int, tags text[], extra jsonb, bin bytea, at point2);
+             create table t (id int primary key, ints int[], texts text[], grid int[], docs jsonb[], home address,
+                 others address[], doc jsonb, note text);
+             insert into t values
+                (1, '{1,NULL,3}', '{a,\"b c\",NULL,\"NULL\"}', '{{1,2},{3,4}}', array['{\"a\": 1}', '[1, 2]']::jsonb[],
+                    row('Main \"st\", \\x (1)', 5, '{a,\"b,c\"}', '{\"k\": [1]}', '\\x01ff', row(1, 'p')),
+                    array[row('a', null, null, null, null, null)::address], '{\"pages\": 304}', '[1]'),
+                (2, '{}', '{}', '{}', '{}', row(null, null, null, null, null, null), '{}', '{}', '{\"a\":1}'),
+                (3, null, null, null, null, null, null, null, null);",
+        )
+        .await;
+    let secret = project.secret();
+    let (_, body) = secret.get("/v1/db/t?order=id").await;
+    let ids = async |query: &str| {
+        let (status, body) = secret.get(&format!("/v1/db/t?select=id&order=id&{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{query}: {body}");
+        body["rows"].as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    for (row, id, other) in [(&body["rows"][0], 1_i64, 2_i64), (&body["rows"][1], 2, 1)] {
+        for column in ["ints", "texts", "grid", "docs", "home", "others"] {
+            let value = row[column].to_string();
+            assert_eq!(ids(&format!("eq.{column}={}", encoded(&value))).await, [id], "{column}: {value}");
+            assert_eq!(ids(&format!("neq.{column}={}", encoded(&value))).await, [other], "{column}: {value}");
+            let quoted = format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
+            assert_eq!(ids(&format!("in.{column}={}", encoded(&quoted))).await, [id], "{column}: {quoted}");
+            assert_eq!(ids(&format!("not.in.{column}={}", encoded(&quoted))).await, [other], "{column}: {quoted}");
+            let group = format!("(eq.{column}:{quoted})");
+            assert_eq!(ids(&format!("or={}", encoded(&group))).await, [id], "{group}");
+        }
+        let note = row["note"].as_str().unwrap();
+        assert_eq!(ids(&format!("eq.note={}", encoded(note))).await, [id], "text stays text");
+    }
+    assert_eq!(ids("in.ints=%22[1,null,3]%22,%22{}%22").await, [1, 2]);
+    assert_eq!(ids("in.ints=").await, [0_i64; 0]);
+    assert_eq!(ids("not.in.ints=").await, [1, 2, 3]);
+    assert_eq!(ids("cs.docs=[{\"a\":1}]").await, [1]);
+    assert_eq!(ids("cd.docs=[{\"a\":1},[1,2],3]").await, [1, 2]);
+    assert_eq!(ids("ov.docs=[[1,2]]").await, [1]);
+    assert_eq!(ids("is.ints=NULL").await, [3]);
+    let check_error = async |query: &str, part: &str| {
+        let (status, body) = secret.get(&format!("/v1/db/t?{query}")).await;
+        let code = body["error"]["code"].as_str();
+        assert_eq!((status, code), (StatusCode::BAD_REQUEST, Some("invalid_value")), "{query}: {body}");
+        assert!(body["error"]["message"].as_str().unwrap().contains(part), "{query}: {body}");
+    };
+    check_error("eq.ints=[\"x\"]", "Column `ints` expects integer[]").await;
+    check_error("eq.ints=[1", "`eq.ints` requires an array").await;
+    check_error("eq.home={\"street\":\"a\",\"zip\":1}", "Column `home` expects address: unknown member `zip`").await;
+    check_error("eq.home={\"no\":\"x\"}", "Column `home`").await;
+    check_error("ov.doc={\"pages\":304}", "`ov.doc` requires an array of keys").await;
+}
+
+#[tokio::test]
 async fn names_with_special_characters_are_never_executed() {
     let app = TestApp::start().await;
     let project = app.create_project("odd").await;

@@ -5,6 +5,7 @@ pub mod embeds;
 pub mod filters;
 pub mod lookups;
 pub mod lookups_of_users;
+pub mod mixed_inserts;
 pub mod other_schemas;
 pub mod paging;
 pub mod prepared;

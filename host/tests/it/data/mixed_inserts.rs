@@ -1,0 +1,103 @@
+//! Inserts of rows with different keys: their order, their defaults, and the errors about their values.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn generated_ids_follow_the_order_of_rows_with_different_keys() {
+    let app = TestApp::start().await;
+    let project = app.create_project("order").await;
+    project
+        .sql(
+            "create table ord (
+                id serial primary key, name text unique, qty int default 1, tags text[] default '{}',
+                at_identity int generated always as identity,
+                half numeric(5, 2) generated always as (qty / 2.0) stored);
+             create view ord_view as select id, name, qty from ord;
+             create function skip_rows() returns trigger language plpgsql as $$ begin
+                if new.name like 'skip%' then return null; end if; return new; end $$;
+             create trigger skip_rows before insert on ord for each row execute function skip_rows();",
+        )
+        .await;
+    let secret = project.secret();
+    let post = async |path: &str, rows: &[Value]| {
+        project.sql("truncate ord restart identity").await;
+        let (status, body) = secret.post(path, json!({ "rows": rows })).await;
+        assert_eq!(status, StatusCode::CREATED, "{path}: {body}");
+        let (_, stored) = secret.get("/v1/db/ord?select=id,at_identity,name,qty&order=id&limit=1000").await;
+        (body, stored["rows"].clone())
+    };
+    let rows = [json!({ "name": "a" }), json!({ "name": "b", "qty": 5 }), json!({ "name": "c" }), json!({})];
+    let expected = json!([{ "id": 1, "name": "a", "qty": 1 }, { "id": 2, "name": "b", "qty": 5 },
+        { "id": 3, "name": "c", "qty": 1 }, { "id": 4, "name": null, "qty": 1 }]);
+    for path in [
+        "/v1/db/ord?select=id,name,qty",
+        "/v1/db/ord?select=id,name,qty&resolution=ignore",
+        "/v1/db/ord?select=id,name,qty&onConflict=name",
+        "/v1/db/ord_view?select=id,name,qty",
+    ] {
+        let (body, stored) = post(path, &rows).await;
+        assert_eq!(body, json!({ "rows": expected, "count": 4 }), "{path}");
+        assert_eq!(stored[3], json!({ "id": 4, "at_identity": 4, "name": null, "qty": 1 }), "{path}");
+        let (body, stored) = post(&format!("{path}&returning=minimal"), &rows).await;
+        assert_eq!((body, &stored[2]["name"]), (json!({ "rows": [], "count": 4 }), &json!("c")), "{path}");
+    }
+    // A skipped row leaves the order of the others.
+    let skipping = [json!({ "name": "a" }), json!({ "name": "skip", "qty": 5 }), json!({ "name": "c" })];
+    let (body, _) = post("/v1/db/ord?select=name", &skipping).await;
+    assert_eq!(body, json!({ "rows": [{ "name": "a" }, { "name": "c" }], "count": 2 }));
+    // Many rows with alternating keys.
+    let alternating = |count: usize| -> Vec<Value> {
+        let row = |n: usize| match n % 3 {
+            0 => json!({ "name": format!("n{n}") }),
+            1 => json!({ "name": format!("n{n}"), "qty": n % 500 }),
+            _ => json!({ "qty": 7, "name": format!("n{n}"), "tags": null }),
+        };
+        (0..count).map(row).collect()
+    };
+    for (path, count) in [
+        ("/v1/db/ord?select=id,at_identity,name", 10_000),
+        ("/v1/db/ord?select=id,at_identity,name&onConflict=name", 200),
+    ] {
+        let (body, stored) = post(path, &alternating(count)).await;
+        assert_eq!(body["count"], count, "{path}");
+        for (index, row) in body["rows"].as_array().unwrap().iter().enumerate() {
+            let (id, name) = (json!(index + 1), json!(format!("n{index}")));
+            assert_eq!((&row["id"], &row["at_identity"], &row["name"]), (&id, &id, &name), "{path}");
+        }
+        assert_eq!((&stored[4]["qty"], &stored[5]["qty"]), (&json!(4), &json!(7)), "{path}");
+    }
+    // An upsert with too many changes of keys is complete, too.
+    let (body, _) = post("/v1/db/ord?onConflict=name", &alternating(999)).await;
+    assert_eq!((&body["count"], body["rows"].as_array().unwrap().len()), (&json!(999), 999));
+}
+
+#[tokio::test]
+async fn errors_of_rows_with_different_keys_name_the_column() {
+    let app = TestApp::start().await;
+    let project = app.create_project("mixed").await;
+    project
+        .sql(
+            "create domain required_text as text not null;
+             create table mixed (id serial primary key, n int, price numeric(5, 2), label required_text default 'x',
+                tags int[], double_price numeric(5, 2) generated always as (price * 2) stored);",
+        )
+        .await;
+    let secret = project.secret();
+    let check = async |rows: Value, part: &str| {
+        let (status, body) = secret.post("/v1/db/mixed", json!({ "rows": rows })).await;
+        let code = body["error"]["code"].as_str();
+        assert_eq!((status, code), (StatusCode::BAD_REQUEST, Some("invalid_value")), "{rows}: {body}");
+        assert!(body["error"]["message"].as_str().unwrap().contains(part), "{rows}: {body}");
+        assert_eq!(secret.get("/v1/db/mixed").await.1["rows"], json!([]));
+    };
+    check(json!([{ "n": 1 }, { "n": "x", "price": 1 }]), "Column `n` expects integer: `x` is not a valid integer")
+        .await;
+    check(json!([{ "n": 1, "label": "a" }, { "price": 1000 }]), "Column `price` expects numeric(5,2)").await;
+    check(json!([{ "label": "a" }, { "tags": ["x"] }]), "Column `tags` expects integer[]").await;
+    check(json!([{ "n": 1 }, { "label": "a\u{0}" }]), "Column `label`").await;
+    check(json!([{ "n": 1 }, { "price": 900 }]), "or of a column computed from other columns: double_price.").await;
+    check(json!([{ "price": 900 }]), "or of a column computed from other columns: double_price.").await;
+}
