@@ -89,7 +89,12 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
     use_effect(move || {
         let tables: HashSet<String> = {
             let items = items.read();
-            items.get(rendered(items.len())).unwrap_or_default().iter().filter_map(|item| item.needed_table.clone()).collect()
+            items
+                .get(rendered(items.len()))
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|item| item.needed_table.clone())
+                .collect()
         };
         for table in tables {
             workspace.need_detail(&table);
