@@ -60,6 +60,7 @@ fn serialize_bytea<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Res
 #[derive(Debug, Default)]
 pub(super) struct JobFilter {
     pub project_id: Option<String>,
+    /// The plugin that executes the job. Jobs of type `http` do not name theirs.
     pub plugin: Option<String>,
     pub enabled: Option<bool>,
     /// Text that the name, the plugin or the URL contains, without regard to case.
@@ -77,7 +78,8 @@ pub(super) async fn list_jobs(
         "SELECT ",
         job_columns!(),
         " FROM cron_jobs
-          WHERE ($1::text IS NULL OR project_id = $1) AND ($2::text IS NULL OR plugin = $2)
+          WHERE ($1::text IS NULL OR project_id = $1)
+            AND ($2::text IS NULL OR CASE type WHEN 'http' THEN 'http-job' ELSE plugin END = $2)
             AND ($3::boolean IS NULL OR enabled = $3) AND ($4::uuid IS NULL OR id > $4)
             AND ($6::text IS NULL OR position(lower($6) IN lower(concat_ws(' ', name, plugin, http_url))) > 0)
           ORDER BY id LIMIT $5"
