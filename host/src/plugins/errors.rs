@@ -25,6 +25,11 @@ pub enum PluginError {
     KeyExists(String),
     #[error("Key {0} was revoked. A revoked key can't be trusted again.")]
     KeyRevoked(String),
+    #[error(
+        "The key `{0}` signs AtlasHub's own plugins. Without it, backups, imports, exports and HTTP jobs never run \
+         again, because a revoked key can't be trusted again."
+    )]
+    OwnKey(String),
     #[error("Another key with the id {0} already exists.")]
     KeyIdTaken(String),
     #[error("A secret can't be encrypted: {0}.")]
@@ -49,6 +54,11 @@ impl From<PluginError> for ApiError {
             PluginError::KeyExists(_) | PluginError::KeyIdTaken(_) => Self::new(Code::Conflict, message),
             PluginError::KeyRevoked(_) => {
                 Self::new(Code::Conflict, message).with_hint("Ask the author to create a new key and to sign with it.")
+            }
+            PluginError::OwnKey(name) => {
+                let example = serde_json::json!({ "confirm": name });
+                Self::new(Code::ConfirmationRequired, message)
+                    .with_hint(format!("To stop one plugin, revoke the plugin. To revoke the key, send {example}."))
             }
             PluginError::Seal(error) => Self::internal(error),
             PluginError::Database(error) => error.into(),

@@ -203,10 +203,10 @@ impl Plugins {
     /// Revokes a key permanently and returns its name. Unloads the plugins that it signed.
     ///
     /// # Errors
-    /// Returns [`PluginError::UnknownKey`] if there is no such key, and [`PluginError::Database`] if the platform
-    /// database is unavailable.
-    pub async fn revoke_key(&self, id: &str) -> Result<String, PluginError> {
-        let name = trusted_keys::revoke(&self.0.parts.platform, id).await?;
+    /// Returns [`PluginError::UnknownKey`] if there is no such key, [`PluginError::OwnKey`] if the key signs AtlasHub's
+    /// own plugins and `confirm` is not its name, and [`PluginError::Database`] if the platform database is unavailable.
+    pub async fn revoke_key(&self, id: &str, confirm: &str) -> Result<String, PluginError> {
+        let name = trusted_keys::revoke(&self.0.parts.platform, id, |name| name == confirm).await?;
         apply_trust_changes(&self.0).await?;
         self.refresh_with_timeout().await?;
         Ok(name)

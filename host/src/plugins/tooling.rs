@@ -97,10 +97,10 @@ impl PluginTools {
     /// Revokes a key permanently and returns its name.
     ///
     /// # Errors
-    /// Returns [`PluginError::UnknownKey`] if there is no such key, and [`PluginError::Database`] if the platform
-    /// database is unavailable.
-    pub async fn revoke_key(&self, id: &str) -> Result<String, PluginError> {
-        trusted_keys::revoke(&self.platform, id).await
+    /// Returns [`PluginError::UnknownKey`] if there is no such key, [`PluginError::OwnKey`] if the key signs AtlasHub's
+    /// own plugins and this is not `confirmed`, and [`PluginError::Database`] if the platform database is unavailable.
+    pub async fn revoke_key(&self, id: &str, confirmed: bool) -> Result<String, PluginError> {
+        trusted_keys::revoke(&self.platform, id, |_| confirmed).await
     }
 
     /// Revokes a file by its SHA-256 in hexadecimal. The name of the file does not matter.
