@@ -13,6 +13,8 @@ pub enum PluginError {
     UnknownPlugin(String),
     #[error("Plugin `{name}` can't be approved: {refusal}.")]
     NotApprovable { name: String, refusal: Refusal },
+    #[error("Plugin `{name}` has no approval and no readable file, so there is nothing to revoke: {reason}.")]
+    NothingToRevoke { name: String, reason: String },
     #[error("The file of plugin `{name}` has changed. Its SHA-256 is now {sha256}.")]
     FileChanged { name: String, sha256: String },
     #[error("{0}")]
@@ -47,6 +49,8 @@ impl From<PluginError> for ApiError {
                  GET /admin/v1/plugins lists all plugins.",
             ),
             PluginError::NotApprovable { .. } => Self::new(Code::Conflict, message),
+            PluginError::NothingToRevoke { .. } => Self::new(Code::Conflict, message)
+                .with_hint("The plugin does not run. Correct its files, or remove them from the plugin folder."),
             PluginError::FileChanged { .. } => Self::new(Code::Conflict, message)
                 .with_hint("Review what the new file requests, then approve it with its `sha256`."),
             PluginError::Invalid(_) | PluginError::Key(_) => Self::invalid(message),

@@ -133,13 +133,18 @@ impl Plugins {
     /// a second. Does not wait for a plugin that is being compiled, unless the plugin to revoke is not known yet.
     ///
     /// # Errors
-    /// Returns an error if the plugin is unknown, or if the platform database is unavailable.
+    /// Returns an error if the plugin is unknown, if it has neither an approval nor a readable file, or if the platform
+    /// database is unavailable.
     pub async fn revoke(&self, name: &str) -> Result<Plugin, PluginError> {
         if !self.revoke_known(name).await? {
             // The files may have been added just now.
             self.refresh_with_timeout().await?;
             if !self.revoke_known(name).await? {
-                return Err(unknown(name));
+                let slots = self.0.slots.lock().await;
+                return Err(slots
+                    .by_name
+                    .get(name)
+                    .map_or_else(|| unknown(name), |slot| nothing_to_revoke(name, slot)));
             }
         }
         apply_trust_changes(&self.0).await?;
@@ -150,12 +155,11 @@ impl Plugins {
         })
     }
 
-    /// Revokes a plugin and its current file. Returns whether the plugin is known.
+    /// Revokes a plugin and its current file. Returns whether the plugin has an approval or a readable file.
     async fn revoke_known(&self, name: &str) -> Result<bool, PluginError> {
         let slots = self.0.slots.lock().await;
-        let slot = slots.by_name.get(name);
-        let is_known = slot.is_some() || slots.trust.approvals.contains_key(name);
-        let file = slot.and_then(|slot| slot.inspection.sha256);
+        let file = slots.by_name.get(name).and_then(|slot| slot.inspection.sha256);
+        let is_known = file.is_some() || slots.trust.approvals.contains_key(name);
         // The database may contain an approval that this node has not read yet.
         Ok(approvals::revoke(&self.0.parts.platform, name, file).await? || is_known)
     }
@@ -222,6 +226,12 @@ impl Plugins {
             Ok(Err(_)) | Err(_) => Ok(()),
         }
     }
+}
+
+/// Returns the error for a plugin without an approval whose file can't be read.
+pub(super) fn nothing_to_revoke(name: &str, slot: &Slot) -> PluginError {
+    let reason = slot.refusal().map_or_else(|| "its file can't be read".to_owned(), Refusal::text);
+    PluginError::NothingToRevoke { name: name.to_owned(), reason }
 }
 
 fn unknown(name: &str) -> PluginError {
