@@ -37,6 +37,21 @@ impl Plugins {
         self.0.registry.get(name)
     }
 
+    /// Returns a loaded plugin. Until the first pass of the loader has ended, waits for the plugin to be loaded. Does not
+    /// wait for other plugins that are being compiled.
+    pub async fn loaded_after_start(&self, name: &str) -> Option<Arc<LoadedPlugin>> {
+        loop {
+            let changed = self.0.registry.changed();
+            if let Some(plugin) = self.loaded(name) {
+                return Some(plugin);
+            }
+            tokio::select! {
+                () = self.ready() => return self.loaded(name),
+                () = changed => {}
+            }
+        }
+    }
+
     pub fn runtime(&self) -> &Arc<Runtime> {
         &self.0.parts.runtime
     }
