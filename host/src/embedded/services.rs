@@ -153,8 +153,8 @@ impl Embedded {
 /// Returns the connection data of the services that another process runs on the data folder.
 ///
 /// # Errors
-/// Fails if that process has not finished its first start, if its files can't be read, if it has another master key than
-/// the one in its files and the configuration lacks that key, or if the configuration uses an external store.
+/// Fails if that process has not finished its first start, if its files can't be read, if its master key is in neither
+/// its files nor the configuration, or if the configuration uses an external store.
 pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
     let folder = DataFolder::create(&config.data_dir)?;
     let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };

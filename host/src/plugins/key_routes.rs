@@ -55,7 +55,7 @@ pub(crate) async fn add_trusted_key(
         (
             status = 400,
             body = ErrorBody,
-            description = "`confirmation_required`: the key signs AtlasHub's own plugins, and `confirm` is not its name",
+            description = "`confirmation_required`: the key signs AtlasHub's plugins, and `confirm` is not its name",
         ),
         (status = 404, body = ErrorBody),
     ),

@@ -37,8 +37,8 @@ impl Plugins {
         self.0.registry.get(name)
     }
 
-    /// Returns a loaded plugin. Until the first pass of the loader has ended, waits for the plugin to be loaded. Does not
-    /// wait for other plugins that are being compiled.
+    /// Returns a loaded plugin. Until the first pass of the loader has ended, waits for the plugin to be loaded, but
+    /// not for other plugins that are being compiled.
     pub async fn loaded_after_start(&self, name: &str) -> Option<Arc<LoadedPlugin>> {
         loop {
             let changed = self.0.registry.changed();
@@ -223,7 +223,8 @@ impl Plugins {
     ///
     /// # Errors
     /// Returns [`PluginError::UnknownKey`] if there is no such key, [`PluginError::OwnKey`] if the key signs AtlasHub's
-    /// own plugins and `confirm` is not its name, and [`PluginError::Database`] if the platform database is unavailable.
+    /// own plugins and `confirm` is not its name, and [`PluginError::Database`] if the platform database is
+    /// unavailable.
     pub async fn revoke_key(&self, id: &str, confirm: &str) -> Result<String, PluginError> {
         let name = trusted_keys::revoke(&self.0.parts.platform, id, |name| name == confirm).await?;
         apply_trust_changes(&self.0).await?;

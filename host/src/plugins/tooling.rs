@@ -72,8 +72,8 @@ impl PluginTools {
     /// Revokes a plugin and its current file. Revoking again has no effect.
     ///
     /// # Errors
-    /// Returns [`PluginError::UnknownPlugin`] or [`PluginError::NothingToRevoke`] if there is neither a readable file nor
-    /// an approval. Also returns an error if the folder can't be read or the platform database is unavailable.
+    /// Returns [`PluginError::UnknownPlugin`] or [`PluginError::NothingToRevoke`] if there is neither a readable file
+    /// nor an approval. Also returns an error if the folder can't be read or the platform database is unavailable.
     pub async fn revoke(&self, name: &str) -> Result<(), PluginError> {
         let slots = self.inspect_all(None).await?;
         let slot = slots.by_name.get(name);

@@ -106,8 +106,8 @@ pub(super) async fn current_time(pool: &PgPool) -> Result<DateTime<Utc>, sqlx::E
     sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await
 }
 
-/// Creates a job and notifies the schedulers, in one statement: after an error of a second one, a client would create the
-/// job again.
+/// Creates a job and notifies the schedulers, in one statement: after an error of a second one, a client would create
+/// the job again.
 pub(super) async fn insert_job(pool: &PgPool, job: &JobRow) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
         "WITH inserted AS (
@@ -141,7 +141,8 @@ pub(super) struct JobUpdate {
     pub body: bool,
 }
 
-/// Updates a job and notifies the schedulers, in one statement. Returns false if the job was changed since it was read, or no longer exists.
+/// Updates a job and notifies the schedulers, in one statement. Returns false if the job was changed since it was read,
+/// or no longer exists.
 pub(super) async fn update_job(pool: &PgPool, job: &JobRow, update: JobUpdate) -> Result<bool, sqlx::Error> {
     let updated: Option<Uuid> = sqlx::query_scalar(
         "WITH updated AS (
