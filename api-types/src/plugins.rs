@@ -280,6 +280,16 @@ pub struct TrustedKey {
     pub proposed: bool,
 }
 
+/// A request to revoke a key.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RevokeTrustedKey {
+    /// The name of the key, as a confirmation. Only needed for the key of AtlasHub's own plugins.
+    #[serde(default)]
+    pub confirm: String,
+}
+
 /// A public key to trust.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

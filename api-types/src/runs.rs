@@ -186,6 +186,8 @@ pub enum WaitReason {
     Time,
     /// Another run of the job has not ended, and they may not overlap.
     Overlap,
+    /// No process that runs jobs has reported within 30 seconds.
+    Scheduler,
     /// None of the other reasons applies: the run waits for free capacity, or for earlier queued runs.
     Turn,
 }
@@ -193,6 +195,7 @@ pub enum WaitReason {
 text_enum!(WaitReason {
     Time => "time",
     Overlap => "overlap",
+    Scheduler => "scheduler",
     Turn => "turn",
 });
 

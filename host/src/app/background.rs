@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use api_types::RunStatus;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{App, Inner, notices::RunNotices};
 use crate::{
@@ -119,6 +120,21 @@ impl App {
                 *scheduler = Some(Scheduler::start(app.0.jobs.clone(), Some(Arc::new(observer))).await);
             });
         }
+    }
+
+    /// Starts what a command needs to execute a run next to a server or without one: plugins, and the outbox of
+    /// notifications, which a server delivers. All periodic work is left to the servers.
+    pub fn start_for_command(&self) {
+        self.spawn(self.0.plugins.clone().watch());
+        self.spawn(notifications::write_outbox(self.0.notifications.clone()));
+    }
+
+    /// Executes this run in this process, unless a server claims it first. Other runs are left to the servers. Ends
+    /// with [`Self::stop_jobs`].
+    pub async fn execute_run(&self, run: Uuid) {
+        let observer = Arc::new(RunNotices::new(self.notifier().clone()));
+        let scheduler = Scheduler::start_for_run(self.0.jobs.clone(), run, Some(observer));
+        *self.0.scheduler.lock().await = Some(scheduler);
     }
 
     /// Closes the streams of logs and events, and stops the scheduler: it starts no new runs, waits up to

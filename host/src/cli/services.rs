@@ -142,7 +142,7 @@ fn from_embedded(config: &Config, embedded: &EmbeddedServices) -> Result<Service
         storage: embedded.storage.clone(),
         master_key: master_key("PLATFORM_MASTER_KEY", &embedded.master_key)?,
         previous_master_key: previous_master_key(config)?,
-        admin_token: Some(embedded.admin_token.clone()),
+        admin_token: embedded.admin_token.clone(),
         postgres_programs: match &config.database {
             DatabaseConfig::Embedded { bin_dir, .. } => bin_dir.clone(),
             DatabaseConfig::Url(_) => None,

@@ -9,7 +9,9 @@ use super::{
     secrets::EmbeddedSecret,
     store::{self, EmbeddedStore, StoreListener},
 };
-use crate::config::{Config, DatabaseConfig, EmbeddedStorageConfig, ExternalStorageConfig, Secret, StorageConfig};
+use crate::config::{
+    Config, ConfigError, DatabaseConfig, EmbeddedStorageConfig, ExternalStorageConfig, Secret, StorageConfig,
+};
 
 /// Connections in addition to those to projects' databases: for the platform's pools, dumps, restores and an
 /// administrator, and for closed connections whose server processes have not ended yet. With many projects, idle
@@ -23,7 +25,8 @@ pub struct EmbeddedServices {
     pub database_url: Secret,
     pub storage: ExternalStorageConfig,
     pub master_key: Secret,
-    pub admin_token: Secret,
+    /// The admin token. `None` if the services run in another process, which got its token from its environment.
+    pub admin_token: Option<Secret>,
     /// File with the admin token, unless the token came from the environment.
     pub admin_token_file: Option<PathBuf>,
 }
@@ -87,9 +90,16 @@ impl HeldDataFolder {
                 return Err(error);
             }
         };
-        let services = services(config, &folder, postgres.url(PLATFORM_DATABASE), store.storage.clone(), |secret| {
-            secret.read_or_create(&folder)
-        })?;
+        let obtain = |configured: &Option<Secret>, secret: EmbeddedSecret| {
+            configured.clone().map_or_else(|| secret.read_or_create(&folder), Ok)
+        };
+        let services = EmbeddedServices {
+            database_url: postgres.url(PLATFORM_DATABASE),
+            storage: store.storage.clone(),
+            master_key: obtain(&config.master_key, EmbeddedSecret::MasterKey)?,
+            admin_token: Some(obtain(&config.admin_auth.dev_token, EmbeddedSecret::AdminToken)?),
+            admin_token_file: admin_token_file(config, &folder),
+        };
         Ok(Embedded { services, postgres, store, _lock: lock })
     }
 
@@ -143,15 +153,33 @@ impl Embedded {
 /// Returns the connection data of the services that another process runs on the data folder.
 ///
 /// # Errors
-/// Fails if that process has not finished its first start, if its files can't be read, or if the configuration uses an
-/// external store.
+/// Fails if that process has not finished its first start, if its files can't be read, if its master key is in neither
+/// its files nor the configuration, or if the configuration uses an external store.
 pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
     let folder = DataFolder::create(&config.data_dir)?;
     let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };
     let read = |secret: EmbeddedSecret| secret.read(&folder)?.ok_or_else(incomplete);
     let password = read(EmbeddedSecret::PostgresPassword)?;
     let database_url = postgres::url_of_running(&folder, &password, PLATFORM_DATABASE).ok_or_else(incomplete)?;
-    services(config, &folder, database_url, store_of_running(config)?, read)
+    let master_key = match &config.master_key {
+        Some(key) => key.clone(),
+        // A process without a key in its environment writes the file before it starts Postgres.
+        None => EmbeddedSecret::MasterKey.read(&folder)?.ok_or_else(|| {
+            ConfigError::new(
+                "PLATFORM_MASTER_KEY",
+                "is not set, but the atlashub that uses the data folder has its key from there",
+                "set it to the same key",
+            )
+        })?,
+    };
+    // Commands don't need the token.
+    let admin_token = match &config.admin_auth.dev_token {
+        Some(token) => Some(token.clone()),
+        None => EmbeddedSecret::AdminToken.read(&folder)?,
+    };
+    let storage = store_of_running(config)?;
+    let admin_token_file = admin_token_file(config, &folder);
+    Ok(EmbeddedServices { database_url, storage, master_key, admin_token, admin_token_file })
 }
 
 /// Returns the connection data of the store that another process runs on the data folder.
@@ -167,22 +195,9 @@ pub fn store_of_running(config: &Config) -> Result<ExternalStorageConfig, Embedd
     Ok(store::storage_config(embedded_storage(config)?, address, key))
 }
 
-/// Returns the connection data of the services. `obtain` returns the secrets that the environment does not set.
-fn services(
-    config: &Config,
-    folder: &DataFolder,
-    database_url: Secret,
-    storage: ExternalStorageConfig,
-    obtain: impl Fn(EmbeddedSecret) -> Result<Secret, EmbeddedError>,
-) -> Result<EmbeddedServices, EmbeddedError> {
-    let or_obtain = |configured: &Option<Secret>, secret| configured.clone().map_or_else(|| obtain(secret), Ok);
-    Ok(EmbeddedServices {
-        database_url,
-        storage,
-        master_key: or_obtain(&config.master_key, EmbeddedSecret::MasterKey)?,
-        admin_token: or_obtain(&config.admin_auth.dev_token, EmbeddedSecret::AdminToken)?,
-        admin_token_file: config.admin_auth.dev_token.is_none().then(|| EmbeddedSecret::AdminToken.file(folder)),
-    })
+/// Returns the file with the admin token, unless the token is configured.
+fn admin_token_file(config: &Config, folder: &DataFolder) -> Option<PathBuf> {
+    config.admin_auth.dev_token.is_none().then(|| EmbeddedSecret::AdminToken.file(folder))
 }
 
 fn embedded_storage(config: &Config) -> Result<&EmbeddedStorageConfig, EmbeddedError> {

@@ -63,6 +63,14 @@ impl NotificationState {
     }
 }
 
+/// Writes notifications to the outbox, for a process that ends before it could deliver them. The servers deliver them.
+/// A second call of this function or of [`run`] returns at once.
+pub async fn write_outbox(state: NotificationState) {
+    if let Some(queue) = state.notifier.take_queue() {
+        notifier::write_to_outbox(queue, state.platform, state.notifier.clone()).await;
+    }
+}
+
 /// Writes and delivers notifications, and checks the free disk space of `data_dir` unless `disk_low_percent` is 0. A
 /// second call returns at once.
 pub async fn run(state: NotificationState, data_dir: PathBuf, disk_low_percent: u8) {

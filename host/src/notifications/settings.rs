@@ -72,7 +72,8 @@ fn origin_of(url: &str) -> String {
 }
 
 /// Merges changed settings into the previous ones. Omitted settings keep their values, as do secrets in the form in
-/// which responses contain them. An empty user name or password removes both.
+/// which responses contain them. An empty user name or password removes both. If the encryption changes, the default
+/// port of the previous encryption becomes that of the new one.
 pub(super) fn merge(changed: ChannelSettings, previous: ChannelSettings) -> ChannelSettings {
     let hidden = without_secrets(&previous);
     let secret = |new: Option<String>, old: Option<String>, hidden: Option<String>| match new {
@@ -80,12 +81,13 @@ pub(super) fn merge(changed: ChannelSettings, previous: ChannelSettings) -> Chan
         Some(new) => Some(new),
         None => old,
     };
+    let is_replaced = changed.tls.is_some() && previous.port == Some(default_port(previous.tls));
     let mut merged = ChannelSettings {
         url: secret(changed.url, previous.url, hidden.url),
         secret: secret(changed.secret, previous.secret, hidden.secret),
         password: secret(changed.password, previous.password, hidden.password),
         host: changed.host.or(previous.host),
-        port: changed.port.or(previous.port),
+        port: changed.port.or(previous.port.filter(|_| !is_replaced)),
         tls: changed.tls.or(previous.tls),
         username: changed.username.or(previous.username),
         from: changed.from.or(previous.from),
@@ -203,8 +205,7 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
         return Err(ApiError::invalid("`tls` can be `none` only for a server on this machine.")
             .with_hint("Set it to `starttls` or `tls`."));
     }
-    let default_port = if tls == SmtpTls::Tls { 465 } else { 587 };
-    let port = settings.port.unwrap_or(default_port);
+    let port = settings.port.unwrap_or_else(|| default_port(Some(tls)));
     if port == 0 {
         return Err(ApiError::invalid("`port` must be 1 to 65535."));
     }
@@ -237,6 +238,11 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
         from: mailbox(required(settings.from.as_deref(), "from")?, "from")?,
         to: to.iter().map(|address| mailbox(address, "to")).collect::<ApiResult<_>>()?,
     })
+}
+
+/// Returns the port of an SMTP server that does not name one.
+fn default_port(tls: Option<SmtpTls>) -> u16 {
+    if tls == Some(SmtpTls::Tls) { 465 } else { 587 }
 }
 
 fn is_too_long(text: &str) -> bool {

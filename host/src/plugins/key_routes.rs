@@ -1,12 +1,12 @@
 //! Handlers of the admin surface for trusted keys.
 
-use api_types::{AddTrustedKey, ErrorBody, Page, PageQuery, TrustedKey};
+use api_types::{AddTrustedKey, ErrorBody, Page, PageQuery, RevokeTrustedKey, TrustedKey};
 use axum::{Extension, extract::State, http::StatusCode};
 
 use super::Plugins;
 use crate::{
     error::ApiResult,
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, OptionalJson, PageRequest},
 };
 
 /// List trusted keys
@@ -42,13 +42,29 @@ pub(crate) async fn add_trusted_key(
 
 /// Revoke a key permanently
 ///
-/// Plugins signed with it are unloaded, and their runs are stopped.
-#[utoipa::path(delete, path = "/admin/v1/trusted-keys/{id}", tag = "plugins", params(("id" = String, Path)),
-    responses((status = 204), (status = 404, body = ErrorBody)))]
+/// Plugins signed with it are unloaded, and their runs are stopped. The key of AtlasHub's own plugins needs a
+/// confirmation.
+#[utoipa::path(
+    delete,
+    path = "/admin/v1/trusted-keys/{id}",
+    tag = "plugins",
+    params(("id" = String, Path)),
+    request_body = RevokeTrustedKey,
+    responses(
+        (status = 204),
+        (
+            status = 400,
+            body = ErrorBody,
+            description = "`confirmation_required`: the key signs AtlasHub's plugins, and `confirm` is not its name",
+        ),
+        (status = 404, body = ErrorBody),
+    ),
+)]
 pub(crate) async fn revoke_trusted_key(
     State(plugins): State<Plugins>,
     ApiPath(id): ApiPath<String>,
+    OptionalJson(request): OptionalJson<RevokeTrustedKey>,
 ) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
-    let name = plugins.revoke_key(&id).await?;
+    let name = plugins.revoke_key(&id, &request.confirm).await?;
     Ok((StatusCode::NO_CONTENT, Extension(AuditDetails(serde_json::json!({ "name": name })))))
 }

@@ -72,9 +72,9 @@ pub(crate) async fn approve_plugin(
 
 /// Revoke a plugin
 ///
-/// Also revokes its current file, and stops its runs.
+/// Also revokes its current file, and stops its runs. A plugin with neither an approval nor a readable file gets 409.
 #[utoipa::path(post, path = "/admin/v1/plugins/{plugin}/revoke", tag = "plugins", params(("plugin" = String, Path)),
-    responses((status = 200, body = Plugin), (status = 404, body = ErrorBody)))]
+    responses((status = 200, body = Plugin), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
 pub(crate) async fn revoke_plugin(
     State(plugins): State<Plugins>,
     ApiPath(name): ApiPath<String>,

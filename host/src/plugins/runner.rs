@@ -12,7 +12,7 @@ use crate::{
     jobs::{JobRunner, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport},
 };
 
-/// Maximum time to wait for the first pass of the loader after the server has started.
+/// Maximum time to wait for a plugin while the first pass of the loader after a start has not ended.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum number of characters of an unknown name that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;
@@ -29,14 +29,10 @@ impl PluginRunner {
     }
 
     async fn find_plugin(&self, name: &str) -> Result<Arc<LoadedPlugin>, RunRefusal> {
-        if let Some(plugin) = self.plugins.loaded(name) {
-            return Ok(plugin);
-        }
-        // On a timeout, the plugin is reported as unknown below.
-        let _ = tokio::time::timeout(READY_TIMEOUT, self.plugins.ready()).await;
-        match self.plugins.loaded(name) {
-            Some(plugin) => Ok(plugin),
-            None => Err(RunRefusal::UnknownPlugin {
+        // On a timeout, the plugin is reported as unknown.
+        match tokio::time::timeout(READY_TIMEOUT, self.plugins.loaded_after_start(name)).await {
+            Ok(Some(plugin)) => Ok(plugin),
+            Ok(None) | Err(_) => Err(RunRefusal::UnknownPlugin {
                 name: name.chars().take(MAX_QUOTED_LENGTH).collect(),
                 hint: self.plugins.refusal(name).await,
             }),
@@ -87,7 +83,7 @@ impl JobRunner for PluginRunner {
         output: Arc<dyn RunOutput>,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunFailure> {
-        // Right after a start, this waits for the loader.
+        // Right after a start, this waits until the plugin is compiled.
         let found = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::Cancelled),

@@ -37,6 +37,21 @@ impl Plugins {
         self.0.registry.get(name)
     }
 
+    /// Returns a loaded plugin. Until the first pass of the loader has ended, waits for the plugin to be loaded, but
+    /// not for other plugins that are being compiled.
+    pub async fn loaded_after_start(&self, name: &str) -> Option<Arc<LoadedPlugin>> {
+        loop {
+            let changed = self.0.registry.changed();
+            if let Some(plugin) = self.loaded(name) {
+                return Some(plugin);
+            }
+            tokio::select! {
+                () = self.ready() => return self.loaded(name),
+                () = changed => {}
+            }
+        }
+    }
+
     pub fn runtime(&self) -> &Arc<Runtime> {
         &self.0.parts.runtime
     }
@@ -133,13 +148,18 @@ impl Plugins {
     /// a second. Does not wait for a plugin that is being compiled, unless the plugin to revoke is not known yet.
     ///
     /// # Errors
-    /// Returns an error if the plugin is unknown, or if the platform database is unavailable.
+    /// Returns an error if the plugin is unknown, if it has neither an approval nor a readable file, or if the platform
+    /// database is unavailable.
     pub async fn revoke(&self, name: &str) -> Result<Plugin, PluginError> {
         if !self.revoke_known(name).await? {
             // The files may have been added just now.
             self.refresh_with_timeout().await?;
             if !self.revoke_known(name).await? {
-                return Err(unknown(name));
+                let slots = self.0.slots.lock().await;
+                return Err(slots
+                    .by_name
+                    .get(name)
+                    .map_or_else(|| unknown(name), |slot| nothing_to_revoke(name, slot)));
             }
         }
         apply_trust_changes(&self.0).await?;
@@ -150,12 +170,11 @@ impl Plugins {
         })
     }
 
-    /// Revokes a plugin and its current file. Returns whether the plugin is known.
+    /// Revokes a plugin and its current file. Returns whether the plugin has an approval or a readable file.
     async fn revoke_known(&self, name: &str) -> Result<bool, PluginError> {
         let slots = self.0.slots.lock().await;
-        let slot = slots.by_name.get(name);
-        let is_known = slot.is_some() || slots.trust.approvals.contains_key(name);
-        let file = slot.and_then(|slot| slot.inspection.sha256);
+        let file = slots.by_name.get(name).and_then(|slot| slot.inspection.sha256);
+        let is_known = file.is_some() || slots.trust.approvals.contains_key(name);
         // The database may contain an approval that this node has not read yet.
         Ok(approvals::revoke(&self.0.parts.platform, name, file).await? || is_known)
     }
@@ -203,10 +222,11 @@ impl Plugins {
     /// Revokes a key permanently and returns its name. Unloads the plugins that it signed.
     ///
     /// # Errors
-    /// Returns [`PluginError::UnknownKey`] if there is no such key, and [`PluginError::Database`] if the platform
-    /// database is unavailable.
-    pub async fn revoke_key(&self, id: &str) -> Result<String, PluginError> {
-        let name = trusted_keys::revoke(&self.0.parts.platform, id).await?;
+    /// Returns [`PluginError::UnknownKey`] if there is no such key, [`PluginError::OwnKey`] if the key signs AtlasHub's
+    /// own plugins and `confirm` is not its name, and [`PluginError::Database`] if the platform database is
+    /// unavailable.
+    pub async fn revoke_key(&self, id: &str, confirm: &str) -> Result<String, PluginError> {
+        let name = trusted_keys::revoke(&self.0.parts.platform, id, |name| name == confirm).await?;
         apply_trust_changes(&self.0).await?;
         self.refresh_with_timeout().await?;
         Ok(name)
@@ -222,6 +242,12 @@ impl Plugins {
             Ok(Err(_)) | Err(_) => Ok(()),
         }
     }
+}
+
+/// Returns the error for a plugin without an approval whose file can't be read.
+pub(super) fn nothing_to_revoke(name: &str, slot: &Slot) -> PluginError {
+    let reason = slot.refusal().map_or_else(|| "its file can't be read".to_owned(), Refusal::text);
+    PluginError::NothingToRevoke { name: name.to_owned(), reason }
 }
 
 fn unknown(name: &str) -> PluginError {

@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use super::{
     FirstParty, KeyToTrust, PluginError, PluginFolder, listing,
     loading::{Slots, inspect_candidate, list_candidates},
+    service::nothing_to_revoke,
     trust::{
         approvals::{self, ApprovalRequest, check_approvable},
         store::load_trust,
@@ -71,16 +72,20 @@ impl PluginTools {
     /// Revokes a plugin and its current file. Revoking again has no effect.
     ///
     /// # Errors
-    /// Returns [`PluginError::UnknownPlugin`] if there is neither a readable file nor an approval. Also returns an
-    /// error if the folder can't be read or the platform database is unavailable.
+    /// Returns [`PluginError::UnknownPlugin`] or [`PluginError::NothingToRevoke`] if there is neither a readable file
+    /// nor an approval. Also returns an error if the folder can't be read or the platform database is unavailable.
     pub async fn revoke(&self, name: &str) -> Result<(), PluginError> {
         let slots = self.inspect_all(None).await?;
-        let file = slots.by_name.get(name).and_then(|slot| slot.inspection.sha256);
+        let slot = slots.by_name.get(name);
+        let file = slot.and_then(|slot| slot.inspection.sha256);
         let is_known = file.is_some() || slots.trust.approvals.contains_key(name);
         if approvals::revoke(&self.platform, name, file).await? || is_known {
             return Ok(());
         }
-        Err(PluginError::UnknownPlugin(name.to_owned()))
+        Err(match slot {
+            Some(slot) => nothing_to_revoke(name, slot),
+            None => PluginError::UnknownPlugin(name.to_owned()),
+        })
     }
 
     /// Checks a key that is to be trusted. Returns `None` if it is trusted already.
@@ -97,10 +102,10 @@ impl PluginTools {
     /// Revokes a key permanently and returns its name.
     ///
     /// # Errors
-    /// Returns [`PluginError::UnknownKey`] if there is no such key, and [`PluginError::Database`] if the platform
-    /// database is unavailable.
-    pub async fn revoke_key(&self, id: &str) -> Result<String, PluginError> {
-        trusted_keys::revoke(&self.platform, id).await
+    /// Returns [`PluginError::UnknownKey`] if there is no such key, [`PluginError::OwnKey`] if the key signs AtlasHub's
+    /// own plugins and this is not `confirmed`, and [`PluginError::Database`] if the platform database is unavailable.
+    pub async fn revoke_key(&self, id: &str, confirmed: bool) -> Result<String, PluginError> {
+        trusted_keys::revoke(&self.platform, id, |_| confirmed).await
     }
 
     /// Revokes a file by its SHA-256 in hexadecimal. The name of the file does not matter.

@@ -78,7 +78,7 @@ const SIGNED_IN: [&str; 8] = [
 /// The operation of the public surface that needs no API key.
 const PUBLIC_KEYS: &str = "get_public_keys";
 /// Operations whose body may be left out.
-const OPTIONAL_BODY: [&str; 3] = ["log_out", "rotate_key", "verify_backup"];
+const OPTIONAL_BODY: [&str; 4] = ["log_out", "rotate_key", "verify_backup", "revoke_trusted_key"];
 /// Errors of the gate and of limits, which every operation that needs an API key can return.
 const GATE_RESPONSES: [(StatusCode, &str); 3] = [
     (StatusCode::UNAUTHORIZED, "`unauthorized`: the API key or the access token is missing or not valid"),

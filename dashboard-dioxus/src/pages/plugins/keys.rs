@@ -1,6 +1,6 @@
 //! The keys that may sign plugins: their list, the sheet of a key, and the dialogs that trust and revoke a key.
 
-use api_types::{AddTrustedKey, Page as ApiPage, Plugin, TrustedKey};
+use api_types::{AddTrustedKey, Page as ApiPage, Plugin, RevokeTrustedKey, TrustedKey};
 use dioxus::prelude::*;
 
 use super::{super::not_saved::NotSaved, acts::forget_plugins};
@@ -245,20 +245,25 @@ fn RevokeKey(trusted: TrustedKey, plugins: Vec<Plugin>, on_close: EventHandler<(
         1 => format!("1 plugin stops: {}.", text::list(&stopped)),
         count => format!("{count} plugins stop: {}.", text::list(&stopped)),
     };
+    let ends = match trusted.first_party {
+        true => " Backups, imports, exports and HTTP jobs never run again.",
+        false => "",
+    };
     let path = format!("/trusted-keys/{}", trusted.id);
+    let name = trusted.name.clone();
     rsx! {
         Confirm {
             act: "Revoke key",
-            description: "{trusted.name}: {lost} A revoked key can't be trusted again.",
-            typed: (!stopped.is_empty()).then(|| trusted.name.clone()),
+            description: "{trusted.name}: {lost}{ends} A revoked key can't be trusted again.",
+            typed: (trusted.first_party || !stopped.is_empty()).then(|| trusted.name.clone()),
             busy: busy(),
             failure: failure(),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {
-                let path = path.clone();
+                let (path, request) = (path.clone(), RevokeTrustedKey { confirm: name.clone() });
                 spawn(async move {
                     busy.set(true);
-                    match remote::delete(&path).await {
+                    match remote::send::<_, ()>(Method::Delete, &path, &request).await {
                         Ok(()) => {
                             messages::show("Key revoked");
                             forget_plugins();

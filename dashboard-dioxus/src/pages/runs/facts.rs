@@ -144,9 +144,16 @@ pub(super) fn Waiting(waiting: RunWaiting) -> Element {
                     }
                     " has ended."
                 },
-                WaitReason::Turn => rsx! {
-                    "This run waits for its turn: other runs keep the scheduler busy, or no scheduler is running."
+                WaitReason::Scheduler => rsx! {
+                    "This run waits for a scheduler: none is running. Start "
+                    code { "atlashub serve" }
+                    " with the role "
+                    code { "all" }
+                    " or "
+                    code { "scheduler" }
+                    "."
                 },
+                WaitReason::Turn => rsx! { "This run waits for its turn: other runs keep the scheduler busy." },
             }
         }
     }

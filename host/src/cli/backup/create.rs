@@ -7,10 +7,9 @@ use uuid::Uuid;
 
 use super::list::print_line;
 use crate::{
-    admin,
     app::App,
     backups::{BackupContent, list_stored_backups},
-    cli::{LEAVE_TIMEOUT, POSTGRES_TIMEOUT, error::CommandError, services::RunningServices},
+    cli::{POSTGRES_TIMEOUT, error::CommandError, services::RunningServices},
     config::Config,
     db::{
         audit::{self, NewAuditEntry},
@@ -25,7 +24,7 @@ const NOTIFICATION_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Create a backup and wait until it is complete
 ///
 /// Starts a run of the plugin `backup`, which appears in the run history. A running server may execute it; otherwise
-/// this process does. Ctrl-C cancels the run.
+/// this process does. It executes no other runs. Ctrl-C cancels the run.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CreateArguments {
     /// What to back up: `platform`, `project:<id>`, or `all`
@@ -52,7 +51,7 @@ async fn create(
     drop(server::connect_with_retry(database_url, POSTGRES_TIMEOUT).await?);
     migrations::apply(database_url).await?;
     let app = App::build(config, &running.services)?;
-    app.start_background();
+    app.start_for_command();
     let outcome = start_and_wait(&app, arguments).await;
     app.stop_jobs().await;
     app.notifier().flush(NOTIFICATION_FLUSH_TIMEOUT).await;
@@ -60,7 +59,6 @@ async fn create(
         Ok((id, run)) => report(&app, id, &run).await,
         Err(error) => Err(command_error(&error)),
     };
-    let _ = tokio::time::timeout(LEAVE_TIMEOUT, admin::leave_nodes(app.platform(), &app.admin().system)).await;
     app.close().await;
     outcome
 }
@@ -76,6 +74,7 @@ async fn start_and_wait(app: &App, arguments: &CreateArguments) -> Result<(Uuid,
         Ok::<_, ApiError>(id)
     })
     .await?;
+    app.execute_run(id).await;
     let mut cancelled = false;
     loop {
         tokio::select! {

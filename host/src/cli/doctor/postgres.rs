@@ -9,6 +9,13 @@ use crate::{config::Config, db::server};
 /// Connections needed in addition to those of projects: the platform's pools, dumps, an administrator.
 const OTHER_CONNECTIONS: usize = 15;
 
+/// The pattern of the names of projects' roles.
+macro_rules! project_roles {
+    () => {
+        "^proj_[a-z][a-z0-9]{7,23}_(owner|app|anon|user|backup|auth|query)$"
+    };
+}
+
 /// Reports the state of the server. Returns its major version, if it could be read.
 pub(super) async fn check(connection: &mut PgConnection, config: &Config, report: &mut Report) -> Option<u32> {
     let major = match server::major(connection).await {
@@ -108,27 +115,48 @@ async fn check_connections(
     Ok(())
 }
 
+/// Checks that projects' roles can't connect to the databases that they share with the platform. `serve` revokes this
+/// access at its start, if the platform's role may. Until a project exists, access does no harm.
 async fn check_shared_databases(connection: &mut PgConnection, report: &mut Report) -> Result<(), sqlx::Error> {
-    let open: Vec<String> = sqlx::query_scalar(
-        "SELECT quote_ident(datname) FROM pg_database
+    let open: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT quote_ident(datname), pg_has_role(current_user, datdba, 'USAGE') FROM pg_database
          WHERE (datname = current_database() OR datname IN ('postgres', 'template1'))
            AND datallowconn AND has_database_privilege('public', oid, 'CONNECT')
          ORDER BY datname",
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
     if open.is_empty() {
         report
             .ok("postgres databases", "projects' roles can't connect to the platform database, postgres or template1");
-    } else {
-        report.problem(
+        return Ok(());
+    }
+    let has_projects: bool =
+        sqlx::query_scalar(concat!("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname ~ '", project_roles!(), "')"))
+            .fetch_one(connection)
+            .await?;
+    let may_revoke = open.iter().all(|(_, may_revoke)| *may_revoke);
+    let open = open.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+    let revoke = format!("`REVOKE CONNECT ON DATABASE {open} FROM PUBLIC`");
+    match (may_revoke, has_projects) {
+        (true, false) => report.note(
+            "postgres databases",
+            format!("every role of the server may connect to {open}; `serve` runs {revoke} at its next start"),
+        ),
+        (true, true) => report.problem(
             "postgres databases",
             format!(
-                "every role of the server, including projects' roles, may connect to {open}: run \
-                 `REVOKE CONNECT ON DATABASE {open} FROM PUBLIC` as a superuser.",
-                open = open.join(", ")
+                "every role of the server, including projects' roles, may connect to {open}: start `serve` again, \
+                 which runs {revoke}, or run it yourself."
             ),
-        );
+        ),
+        (false, _) => report.problem(
+            "postgres databases",
+            format!(
+                "every role of the server, including projects' roles, may connect to {open}: run {revoke} as a \
+                 superuser."
+            ),
+        ),
     }
     Ok(())
 }
@@ -136,14 +164,15 @@ async fn check_shared_databases(connection: &mut PgConnection, report: &mut Repo
 /// Removes the settings that projects' SQL stored for the projects' roles (`ALTER ROLE … SET`). `serve` removes them
 /// too, when it connects as one of these roles.
 async fn remove_stored_settings(connection: &mut PgConnection, report: &mut Report) -> Result<(), sqlx::Error> {
-    let stored: Vec<(String, Option<String>, String)> = sqlx::query_as(
+    let stored: Vec<(String, Option<String>, String)> = sqlx::query_as(concat!(
         "SELECT quote_ident(rolname), quote_ident(datname),
                 (SELECT string_agg(split_part(setting, '=', 1), ', ') FROM unnest(setconfig) AS setting)
          FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole
               LEFT JOIN pg_database ON pg_database.oid = setdatabase
-         WHERE rolname ~ '^proj_[a-z][a-z0-9]{7,23}_(owner|app|anon|user|backup|auth|query)$'
-         ORDER BY 1, 2",
-    )
+         WHERE rolname ~ '",
+        project_roles!(),
+        "' ORDER BY 1, 2"
+    ))
     .fetch_all(&mut *connection)
     .await?;
     if stored.is_empty() {

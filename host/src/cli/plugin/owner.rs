@@ -75,6 +75,9 @@ pub(super) struct RevokeArguments {
     /// SHA-256 of a file to revoke, in hexadecimal
     #[arg(long, value_name = "HASH")]
     sha256: Option<String>,
+    /// Confirm the revocation of the key that signs AtlasHub's own plugins
+    #[arg(long, requires = "key")]
+    yes: bool,
 }
 
 pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandError> {
@@ -167,7 +170,7 @@ pub(super) async fn revoke(arguments: &RevokeArguments) -> Result<ExitCode, Comm
         if let Some(id) = &arguments.key {
             let entry = entry("trusted_key.remove", Some(id), serde_json::json!({}));
             record_change(tools, entry, async |entry| {
-                let name = tools.revoke_key(id).await?;
+                let name = tools.revoke_key(id, arguments.yes).await?;
                 entry.details = serde_json::json!({ "name": name });
                 Ok(())
             })
@@ -331,6 +334,9 @@ impl From<PluginError> for CommandError {
     fn from(error: PluginError) -> Self {
         match error {
             PluginError::Database(error) => error.into(),
+            PluginError::OwnKey(_) => Self::failed(format!(
+                "{error} To stop one plugin, revoke the plugin. To revoke the key, repeat the command with --yes."
+            )),
             error => Self::failed(error.to_string()),
         }
     }

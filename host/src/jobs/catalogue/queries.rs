@@ -60,6 +60,7 @@ fn serialize_bytea<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Res
 #[derive(Debug, Default)]
 pub(super) struct JobFilter {
     pub project_id: Option<String>,
+    /// The plugin that executes the job. Jobs of type `http` do not name theirs.
     pub plugin: Option<String>,
     pub enabled: Option<bool>,
     /// Text that the name, the plugin or the URL contains, without regard to case.
@@ -77,7 +78,8 @@ pub(super) async fn list_jobs(
         "SELECT ",
         job_columns!(),
         " FROM cron_jobs
-          WHERE ($1::text IS NULL OR project_id = $1) AND ($2::text IS NULL OR plugin = $2)
+          WHERE ($1::text IS NULL OR project_id = $1)
+            AND ($2::text IS NULL OR CASE type WHEN 'http' THEN 'http-job' ELSE plugin END = $2)
             AND ($3::boolean IS NULL OR enabled = $3) AND ($4::uuid IS NULL OR id > $4)
             AND ($6::text IS NULL OR position(lower($6) IN lower(concat_ws(' ', name, plugin, http_url))) > 0)
           ORDER BY id LIMIT $5"
@@ -104,18 +106,25 @@ pub(super) async fn current_time(pool: &PgPool) -> Result<DateTime<Utc>, sqlx::E
     sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await
 }
 
+/// Creates a job and notifies the schedulers, in one statement: after an error of a second one, a client would create
+/// the job again.
 pub(super) async fn insert_job(pool: &PgPool, job: &JobRow) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
-        "INSERT INTO cron_jobs (",
+        "WITH inserted AS (
+             INSERT INTO cron_jobs (",
         job_columns!(),
         ") SELECT ",
         job_columns!(),
-        " FROM jsonb_populate_record(NULL::cron_jobs, $1)"
+        " FROM jsonb_populate_record(NULL::cron_jobs, $1)
+         )
+         SELECT pg_notify($2, $3)"
     ))
     .bind(Json(job))
+    .bind(signals::CHANNEL)
+    .bind(signals::JOBS_CHANGED)
     .execute(pool)
     .await?;
-    notify_schedulers(pool).await
+    Ok(())
 }
 
 /// Selects the columns that an update writes. The columns that it does not write may have changed since the job was
@@ -132,39 +141,40 @@ pub(super) struct JobUpdate {
     pub body: bool,
 }
 
-/// Updates a job. Returns false if the job was changed since it was read, or no longer exists.
+/// Updates a job and notifies the schedulers, in one statement. Returns false if the job was changed since it was read,
+/// or no longer exists.
 pub(super) async fn update_job(pool: &PgPool, job: &JobRow, update: JobUpdate) -> Result<bool, sqlx::Error> {
-    let updated = sqlx::query(
-        "UPDATE cron_jobs j SET
-             name = n.name, schedule_cron = n.schedule_cron, timezone = n.timezone, http_url = n.http_url,
-             http_method = n.http_method, plugin = n.plugin, plugin_job = n.plugin_job, params = n.params,
-             enabled = n.enabled, timeout_ms = n.timeout_ms, retries = n.retries,
-             retry_backoff_ms = n.retry_backoff_ms, overlap = n.overlap, catch_up = n.catch_up,
-             scheduled_until = CASE WHEN $3 THEN n.scheduled_until ELSE j.scheduled_until END,
-             next_run_at = CASE WHEN $3 THEN n.next_run_at ELSE j.next_run_at END,
-             http_headers_json = CASE WHEN $4 THEN n.http_headers_json ELSE j.http_headers_json END,
-             http_body_json = CASE WHEN $5 THEN n.http_body_json ELSE j.http_body_json END,
-             updated_at = clock_timestamp()
-         FROM jsonb_populate_record(NULL::cron_jobs, $1) AS n
-         WHERE j.id = n.id AND j.updated_at = $2",
+    let updated: Option<Uuid> = sqlx::query_scalar(
+        "WITH updated AS (
+             UPDATE cron_jobs j SET
+                 name = n.name, schedule_cron = n.schedule_cron, timezone = n.timezone, http_url = n.http_url,
+                 http_method = n.http_method, plugin = n.plugin, plugin_job = n.plugin_job, params = n.params,
+                 enabled = n.enabled, timeout_ms = n.timeout_ms, retries = n.retries,
+                 retry_backoff_ms = n.retry_backoff_ms, overlap = n.overlap, catch_up = n.catch_up,
+                 scheduled_until = CASE WHEN $3 THEN n.scheduled_until ELSE j.scheduled_until END,
+                 next_run_at = CASE WHEN $3 THEN n.next_run_at ELSE j.next_run_at END,
+                 http_headers_json = CASE WHEN $4 THEN n.http_headers_json ELSE j.http_headers_json END,
+                 http_body_json = CASE WHEN $5 THEN n.http_body_json ELSE j.http_body_json END,
+                 updated_at = clock_timestamp()
+             FROM jsonb_populate_record(NULL::cron_jobs, $1) AS n
+             WHERE j.id = n.id AND j.updated_at = $2
+             RETURNING j.id
+         )
+         SELECT id, pg_notify($6, $7)::text FROM updated",
     )
     .bind(Json(job))
     .bind(update.read_at)
     .bind(update.schedule)
     .bind(update.headers)
     .bind(update.body)
-    .execute(pool)
+    .bind(signals::CHANNEL)
+    .bind(signals::JOBS_CHANGED)
+    .fetch_optional(pool)
     .await?;
-    notify_schedulers(pool).await?;
-    Ok(updated.rows_affected() > 0)
+    Ok(updated.is_some())
 }
 
 /// Deletes a job and returns its name, or `None` if it does not exist.
 pub(super) async fn delete_job(pool: &PgPool, id: Uuid) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar("DELETE FROM cron_jobs WHERE id = $1 RETURNING name").bind(id).fetch_optional(pool).await
-}
-
-async fn notify_schedulers(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_notify($1, $2)").bind(signals::CHANNEL).bind(signals::JOBS_CHANGED).execute(pool).await?;
-    Ok(())
 }

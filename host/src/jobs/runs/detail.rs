@@ -115,19 +115,22 @@ async fn attempts(pool: &PgPool, run: &RunRow) -> Result<Vec<RunAttempt>, sqlx::
 
 /// Returns the reason why a run waits, or `None` if it is no longer queued.
 async fn waiting(pool: &PgPool, run: Uuid) -> Result<Option<RunWaiting>, sqlx::Error> {
-    let row: Option<(Option<DateTime<Utc>>, Option<Uuid>)> = sqlx::query_as(
+    let row: Option<(Option<DateTime<Utc>>, Option<Uuid>, bool)> = sqlx::query_as(
         "SELECT CASE WHEN q.not_before > now() THEN q.not_before END,
              (SELECT r.id FROM cron_job_runs r
-              WHERE q.exclusive AND r.job_id = q.job_id AND r.status = 'running' AND r.exclusive LIMIT 1)
+              WHERE q.exclusive AND r.job_id = q.job_id AND r.status = 'running' AND r.exclusive LIMIT 1),
+             EXISTS (SELECT FROM nodes
+                     WHERE role IN ('all', 'scheduler') AND last_seen_at > now() - interval '30 seconds')
          FROM cron_job_runs q WHERE q.id = $1 AND q.status = 'queued'",
     )
     .bind(run)
     .fetch_optional(pool)
     .await?;
-    Ok(row.map(|(until, previous)| {
+    Ok(row.map(|(until, previous, has_scheduler)| {
         let reason = match (until, previous) {
             (Some(_), _) => WaitReason::Time,
             (None, Some(_)) => WaitReason::Overlap,
+            (None, None) if !has_scheduler => WaitReason::Scheduler,
             (None, None) => WaitReason::Turn,
         };
         let previous = previous.filter(|_| until.is_none());

@@ -4,7 +4,8 @@
 //! Most parts are tasks. In reading order: `state` (shared by the tasks), `active_run` (a run that this scheduler
 //! executes), `planner` (fire times to queued runs), `claimer` (queued runs to attempts), `attempt` (one run),
 //! `finisher` (records outcomes), `lease_renewer`, `output_writer` (logs and progress of active runs), `listener`
-//! (messages of the nodes), `sweeps` (expired leases, retention), `queries`.
+//! (messages of the nodes), `sweeps` (expired leases, retention), `one_run` (in place of the planner, the claimer and
+//! the sweeps in a process that executes a single run), `queries`.
 //!
 //! Deliberately absent: state that another scheduler would need. Dropping a [`Scheduler`] has the effect of a crash:
 //! its leases expire, and another scheduler takes over.
@@ -15,6 +16,7 @@ mod claimer;
 mod finisher;
 mod lease_renewer;
 mod listener;
+mod one_run;
 mod output_writer;
 mod planner;
 mod queries;
@@ -24,6 +26,7 @@ mod sweeps;
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinSet};
+use uuid::Uuid;
 
 use super::Jobs;
 use active_run::StopReason;
@@ -47,17 +50,32 @@ pub struct Scheduler {
 impl Scheduler {
     /// Starts the scheduler's tasks and returns immediately. If Postgres is not available, the tasks retry.
     pub async fn start(jobs: Jobs, observer: Option<Arc<dyn RunObserver>>) -> Self {
+        let mut scheduler = Self::without_claimer(jobs, observer);
+        let state = &scheduler.state;
+        scheduler.tasks.spawn(planner::plan_runs(state.clone()));
+        scheduler.tasks.spawn(claimer::claim_runs(state.clone()));
+        scheduler.sweeps = sweeps::Sweeps::start(state).await;
+        scheduler
+    }
+
+    /// Starts a scheduler for this run only. It executes the run unless another scheduler claims it first. It queues no
+    /// runs and touches no other run.
+    pub fn start_for_run(jobs: Jobs, run: Uuid, observer: Option<Arc<dyn RunObserver>>) -> Self {
+        let mut scheduler = Self::without_claimer(jobs, observer);
+        scheduler.tasks.spawn(one_run::execute_run(scheduler.state.clone(), run));
+        scheduler
+    }
+
+    /// Starts the tasks that serve active runs.
+    fn without_claimer(jobs: Jobs, observer: Option<Arc<dyn RunObserver>>) -> Self {
         let (outcome_sender, outcomes) = mpsc::unbounded_channel();
         let state = Arc::new(SchedulerState::new(jobs, outcome_sender, observer));
         let mut tasks = JoinSet::new();
-        tasks.spawn(planner::plan_runs(state.clone()));
-        tasks.spawn(claimer::claim_runs(state.clone()));
         tasks.spawn(finisher::record_outcomes(state.clone(), outcomes));
         tasks.spawn(lease_renewer::renew_leases(state.clone()));
         tasks.spawn(output_writer::write_output(state.clone()));
         tasks.spawn(listener::listen(state.clone()));
-        let sweeps = sweeps::Sweeps::start(&state).await;
-        Self { state, tasks, sweeps }
+        Self { state, tasks, sweeps: sweeps::Sweeps::none() }
     }
 
     /// Stops claiming runs, waits up to `grace` for active runs, and abandons the rest: they are stopped, recorded as

@@ -23,6 +23,11 @@ const BATCH_SIZE: i64 = 500;
 pub(super) struct Sweeps(Option<JobScheduler>);
 
 impl Sweeps {
+    /// Returns no sweeps.
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
     pub(super) async fn start(state: &Arc<SchedulerState>) -> Self {
         match start_timer(Arc::downgrade(state)).await {
             Ok(timer) => Self(Some(timer)),
@@ -83,7 +88,7 @@ async fn end_expired_runs(state: &SchedulerState) {
     if state.stopping.is_cancelled() {
         return;
     }
-    let end = async |connection: &mut sqlx::PgConnection| queries::end_expired_runs(connection, BATCH_SIZE).await;
+    let end = async |connection: &mut sqlx::PgConnection| queries::end_expired_runs(connection, None, BATCH_SIZE).await;
     match state.writer.run(STATEMENT_TIMEOUT, end).await {
         Ok(ended) => {
             for row in &ended {

@@ -8,6 +8,7 @@ use std::{
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
+use tokio::sync::{Notify, futures::Notified};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -75,6 +76,7 @@ pub(in crate::plugins) struct Registry {
     loaded: ArcSwap<LoadedPlugins>,
     /// Replaced and unloaded plugins. Some may still have runs.
     retired: Mutex<Vec<Weak<LoadedPlugin>>>,
+    changed: Notify,
 }
 
 impl Registry {
@@ -84,6 +86,11 @@ impl Registry {
 
     pub(in crate::plugins) fn all(&self) -> Arc<LoadedPlugins> {
         self.loaded.load_full()
+    }
+
+    /// Returns a future that ends after the next change of the loaded plugins.
+    pub(in crate::plugins) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Replaces the loaded plugins in one step, then stops the runs of revoked plugins. The caller holds the lock of
@@ -98,6 +105,7 @@ impl Registry {
     fn replace(&self, plugins: LoadedPlugins) {
         let plugins = Arc::new(plugins);
         let previous = self.loaded.swap(Arc::clone(&plugins));
+        self.changed.notify_waiters();
         let replaced =
             previous.iter().filter(|(name, plugin)| !plugins.get(*name).is_some_and(|new| Arc::ptr_eq(new, plugin)));
         let mut retired = self.retired.lock();

@@ -113,12 +113,16 @@ pub(super) async fn insert(connection: &mut PgConnection, key: &KeyToTrust) -> R
 }
 
 /// Revokes a key permanently and returns its name. Plugins that it signed no longer run. Revoking a key again has no
-/// effect.
+/// effect. `is_confirmed` receives the name of a key that signs AtlasHub's own plugins.
 ///
 /// # Errors
-/// Returns [`PluginError::UnknownKey`] if there is no such key, and [`PluginError::Database`] if the platform database
-/// is unavailable.
-pub(in crate::plugins) async fn revoke(platform: &PgPool, id: &str) -> Result<String, PluginError> {
+/// Returns [`PluginError::UnknownKey`] if there is no such key, [`PluginError::OwnKey`] if the key signs AtlasHub's own
+/// plugins and this is not confirmed, and [`PluginError::Database`] if the platform database is unavailable.
+pub(in crate::plugins) async fn revoke(
+    platform: &PgPool,
+    id: &str,
+    is_confirmed: impl FnOnce(&str) -> bool,
+) -> Result<String, PluginError> {
     // minisign prints ids without leading zeros.
     let id = format!("{:0>KEY_ID_LENGTH$}", id.to_ascii_uppercase());
     let mut transaction = platform.begin().await?;
@@ -127,6 +131,9 @@ pub(in crate::plugins) async fn revoke(platform: &PgPool, id: &str) -> Result<St
     let Some(key) = queries::find_key(&mut *transaction, &id).await? else {
         return Err(PluginError::UnknownKey(id.chars().take(40).collect()));
     };
+    if is_changed && key.first_party && !is_confirmed(&key.name) {
+        return Err(PluginError::OwnKey(key.name));
+    }
     if is_changed {
         transaction.commit().await?;
     }

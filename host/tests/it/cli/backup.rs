@@ -1,11 +1,38 @@
-//! `atlashub backup list`, with and without the platform database.
+//! `atlashub backup create` next to other runs, and `atlashub backup list` with and without the platform database.
 
-use serde_json::Value;
+use atlashub::config::Role;
+use serde_json::{Value, json};
 
 use crate::{
     backups::catalogue::store_backup,
-    support::{ProgramVars, TestApp, open_folder},
+    support::{ProgramVars, TestApp, TestRunner, open_folder},
 };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_create_touches_no_other_run_and_queues_none() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).start().await;
+    let due = app.create_job(json!({ "scheduleCron": "* * * * * *", "overlap": "allow" })).await;
+    let queued = app.run_job(&app.create_job(json!({})).await).await;
+    let crashed = app.run_job(&app.create_job(json!({})).await).await;
+    sqlx::query(
+        "UPDATE cron_job_runs SET status = 'running', started_at = now(), worker = 'crashed',
+             lease_token = gen_random_uuid(), lease_until = now() - interval '1 minute' WHERE id = $1::text::uuid",
+    )
+    .bind(&crashed)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+
+    let vars = ProgramVars::external(app.services.database_url.expose())
+        .set("PLATFORM_MASTER_KEY", &app.services.master_key.to_base64());
+    let ended = tokio::task::spawn_blocking(move || vars.run(&["backup", "create", "platform"])).await.unwrap();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("platform"), "{ended:?}");
+    assert_eq!(app.run(&queued).await["status"], "queued");
+    assert_eq!(app.run(&crashed).await["status"], "running");
+    assert_eq!(app.runs_of(&due).await.len(), 0);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn backup_list_works_without_a_database() {

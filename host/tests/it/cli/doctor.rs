@@ -76,7 +76,10 @@ async fn problems_are_reported_with_remedies() {
     check(&vars, "project bcdefghi (without database) has no database");
     assert!(vars.run(&["doctor"]).stdout.contains("no project of this installation has these: proj_cdefghij"));
 
-    sqlx::raw_sql("GRANT CONNECT ON DATABASE template1 TO PUBLIC").execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("CREATE ROLE proj_abcdefgh_app; GRANT CONNECT ON DATABASE template1 TO PUBLIC")
+        .execute(&mut connection)
+        .await
+        .unwrap();
     check(&vars, "REVOKE CONNECT ON DATABASE template1");
 
     // Settings that a project's SQL stored for its role are removed.
@@ -89,4 +92,15 @@ async fn problems_are_reported_with_remedies() {
     let reported = |text: &str| vars.run(&["doctor"]).stdout.lines().any(|line| line.contains(text));
     assert!(reported("removed settings that a project stored for proj_abcdefgh_owner: default_transaction_read_only"));
     assert!(reported("none has settings of its own"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn installation_that_was_only_migrated_is_in_order() {
+    let postgres = Postgres::start();
+    let vars = ProgramVars::external(&postgres.platform_database().await);
+    assert_eq!(vars.run(&["migrate"]).code, Some(0));
+    let ended = vars.run(&["doctor"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let note = ended.stdout.lines().find(|line| line.starts_with("note") && line.contains("postgres databases"));
+    assert!(note.is_some_and(|note| note.contains("at its next start")), "{}", ended.stdout);
 }

@@ -171,6 +171,10 @@ async fn running_server_applies_approvals_and_revocations() {
     command(&["revoke", "--key", &author.key_id()], 0, "is revoked");
     command(&["list", "--json"], 0, "which was revoked");
     command(&["revoke"], 2, "required");
+    let (_, keys) = admin.get("/admin/v1/trusted-keys").await;
+    let own = keys["items"].as_array().unwrap().iter().find(|key| key["firstParty"] == true).unwrap();
+    command(&["revoke", "--key", own["id"].as_str().unwrap()], 1, "--yes");
+    command(&["revoke", "--yes"], 2, "required");
 
     let (_, audit) = admin.get("/admin/v1/audit?limit=50").await;
     let actions: Vec<_> = audit["items"]

@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
+use atlashub::secrets::MasterKey;
 use nix::{
     errno::Errno,
     sys::signal::{Signal, kill},
@@ -10,7 +11,7 @@ use nix::{
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{Client, ProgramVars, Serving, eventually, open_folder};
+use crate::support::{ADMIN_TOKEN, Client, ProgramVars, Serving, eventually, open_folder};
 
 fn admin(serving: &Serving, data: &Path) -> Client {
     let token = fs::read_to_string(data.join("secrets/admin-token")).unwrap();
@@ -85,6 +86,29 @@ async fn second_start_fails_and_the_first_shuts_down_cleanly() {
     for secret in fs::read_dir(data.join("secrets")).unwrap() {
         assert_eq!(secret.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_work_next_to_a_server_with_secrets_from_its_environment() {
+    let root = open_folder();
+    let data = root.path().join("data");
+    let vars = ProgramVars::embedded(&data);
+    let serving = vars.clone().set("DEV_ADMIN_TOKEN", ADMIN_TOKEN).serve(&[]);
+    assert!(!data.join("secrets/admin-token").exists());
+    for arguments in [["plugin", "list"].as_slice(), &["migrate", "--status"], &["doctor"]] {
+        let ended = vars.run(arguments);
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+    }
+    drop(serving);
+
+    let data = root.path().join("with-key");
+    let vars = ProgramVars::embedded(&data);
+    let with_key = vars.clone().set("PLATFORM_MASTER_KEY", &MasterKey::generate().to_base64());
+    let _serving = with_key.serve(&[]);
+    assert_eq!(with_key.run(&["plugin", "list"]).code, Some(0));
+    let ended = vars.run(&["plugin", "list"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("PLATFORM_MASTER_KEY"), "{ended:?}");
 }
 
 #[cfg(target_os = "linux")]

@@ -92,6 +92,11 @@ async fn queued_run_shows_the_reason_for_waiting() {
     let waiting = app.run(retry.as_str().unwrap()).await["waiting"].clone();
     assert_eq!((&waiting["reason"], &waiting["runId"]), (&json!("time"), &Value::Null));
     assert!(waiting["until"].is_string(), "{waiting}");
+
+    let gateway = TestApp::builder().role(Role::Gateway).runner(runner.node("b")).start().await;
+    let queued = gateway.run_job(&gateway.create_job(json!({})).await).await;
+    let waiting = gateway.run(&queued).await["waiting"].clone();
+    assert_eq!(waiting, json!({ "reason": "scheduler", "until": null, "runId": null }));
 }
 
 #[tokio::test]

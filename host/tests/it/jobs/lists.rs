@@ -105,6 +105,20 @@ async fn jobs_are_listed_with_recent_runs_and_failures() {
 }
 
 #[tokio::test]
+async fn jobs_are_filtered_by_the_plugin_that_executes_them() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    app.create_job(json!({ "name": "Work" })).await;
+    let request = json!({
+        "name": "Request", "type": "http", "httpUrl": "https://example.com/", "scheduleCron": "0 0 1 1 *",
+    });
+    let (status, job) = app.admin().post("/admin/v1/jobs", request).await;
+    assert_eq!(status, StatusCode::CREATED, "{job}");
+    assert_eq!(names(&app, "plugin=http-job").await, ["Request"]);
+    assert_eq!(names(&app, "plugin=test").await, ["Work"]);
+}
+
+#[tokio::test]
 async fn jobs_are_searched_sorted_and_filtered_by_state() {
     let runner = TestRunner::new();
     let app = start(&runner).await;

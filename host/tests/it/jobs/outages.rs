@@ -181,3 +181,17 @@ async fn queue_runs(app: &TestApp, job: &str, count: usize) -> Result<(), sqlx::
     .await
     .map(drop)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connection_that_breaks_before_a_second_statement_does_not_hide_a_stored_job() {
+    let runner = TestRunner::new();
+    let address = format!("127.0.0.1:{}", Postgres::shared().port);
+    let proxy = Proxy::start_to(address.parse().unwrap()).await;
+    // Only a statement of its own would contain this text.
+    proxy.cut_at("SELECT pg_notify($1, $2)");
+    let url = Postgres::shared().platform_database().await.replace(&address, &proxy.address().to_string());
+    let app = TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).database_url(&url).start().await;
+    let job = format!("/admin/v1/jobs/{}", app.create_job(json!({})).await);
+    let (status, changed) = app.admin().patch(&job, json!({ "name": "changed" })).await;
+    assert_eq!((status, &changed["name"]), (StatusCode::OK, &json!("changed")), "{changed}");
+}

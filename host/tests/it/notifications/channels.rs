@@ -138,6 +138,16 @@ async fn invalid_channel_is_rejected_with_reason() {
     let made = create_channel(&app, email).await;
     assert_eq!((&made["port"], &made["tls"]), (&json!(587), &json!("starttls")));
     let path = format!("/admin/v1/notifications/{}", made["id"].as_str().unwrap());
+    // A default port follows the encryption; another port stays.
+    for (change, port) in [
+        (json!({ "tls": "tls" }), 465),
+        (json!({ "tls": "starttls" }), 587),
+        (json!({ "port": 2525 }), 2525),
+        (json!({ "tls": "tls" }), 2525),
+    ] {
+        let (status, changed) = app.admin().patch(&path, change.clone()).await;
+        assert_eq!((status, &changed["port"]), (StatusCode::OK, &json!(port)), "{change}");
+    }
     let (status, implicit) = app.admin().patch(&path, json!({ "tls": "tls", "port": 465 })).await;
     assert_eq!((status, &implicit["port"], &implicit["host"]), (StatusCode::OK, &json!(465), &json!("mail.example")));
     assert_eq!(app.admin().patch(&path, json!({ "tls": "none" })).await.0, StatusCode::BAD_REQUEST);

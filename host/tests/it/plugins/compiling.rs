@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use atlashub::jobs::RunFailure;
@@ -104,6 +104,42 @@ async fn plugins_can_be_listed_and_revoked_during_compilation() {
         .expect("the revocation waits for the compiler");
     assert!(app.app.plugins().loaded("hello").is_none());
     approving.abort();
+}
+
+#[tokio::test]
+async fn run_after_a_start_does_not_wait_for_other_plugins_to_be_compiled() {
+    let (folder, author, compiler) = (PluginFolder::new(), Author::new(), Compiler::new());
+    let app = compiler.app(&folder).await;
+    author.trusted_by(&app).await;
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
+    until_state(&app.admin(), "hello", "pending").await;
+    approve(&app, "hello", json!({})).await;
+    folder.add_signed("slow", &component(&manifest("slow", 1)), &author);
+    until_state(&app.admin(), "slow", "pending").await;
+    let admin = app.admin();
+    let approving = tokio::spawn(async move { admin.post("/admin/v1/plugins/slow/approve", json!({})).await });
+    until_plugin(&app.admin(), "slow", |plugin| plugin["compiling"] == true).await;
+    approving.abort();
+
+    // The first pass of this server never ends.
+    let restarted = TestApp::builder()
+        .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
+        .compiler(&compiler.program())
+        .database_url(app.services.database_url.expose())
+        .master_keys(&app.services.master_key, None)
+        .start()
+        .await;
+    let running = async {
+        run(&restarted, "hello").await.expect("the run succeeds");
+        Instant::now()
+    };
+    let loading = async {
+        eventually("hello is loaded", async || restarted.app.plugins().loaded("hello").is_some()).await;
+        Instant::now()
+    };
+    let (ended_at, loaded_at) = tokio::join!(running, loading);
+    let waited = ended_at.saturating_duration_since(loaded_at);
+    assert!(waited < Duration::from_secs(15), "the run waited for {waited:?}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::support::{
@@ -74,6 +75,10 @@ async fn component_without_signature_is_loaded_when_the_signature_arrives() {
     folder.write("hello.wasm", &bytes);
     let half = until_state(&app.admin(), "hello", "rejected").await;
     assert!(half["reason"].as_str().unwrap().contains("hello.wasm.minisig"), "{half}");
+    // There is neither an approval nor a hash that a revocation could record.
+    let (status, error) = app.admin().post("/admin/v1/plugins/hello/revoke", json!({})).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{error}");
+    assert!(error["error"]["message"].as_str().unwrap().contains("nothing to revoke"), "{error}");
     folder.write("hello.wasm.minisig", author.sign(&bytes).as_bytes());
     until_state(&app.admin(), "hello", "pending").await;
 }

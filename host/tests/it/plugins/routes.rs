@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    TestApp,
+    TestApp, code,
     guests::{Recorded, call, unused_services},
     plugin_files::{Author, PluginFolder, approve, component, manifest, until_state},
 };
@@ -268,6 +268,29 @@ async fn first_party_plugins_are_approved_by_default_until_the_owner_decides() {
     restarted.refresh().await.unwrap();
     let own = restarted.get("cleanup").await.unwrap();
     assert_eq!((own.state, own.granted.len()), (api_types::PluginState::Revoked, 0), "{own:?}");
+}
+
+#[tokio::test]
+async fn key_of_the_first_party_plugins_is_revoked_only_after_confirmation() {
+    let (app, author) = (TestApp::start().await, Author::new());
+    let plugins = with_first_party(&app, &author, &requesting("cleanup", 1));
+    plugins.refresh().await.unwrap();
+    let path = format!("/admin/v1/trusted-keys/{}", author.key_id());
+    for body in [json!({}), json!({ "confirm": "atlashub" })] {
+        let (status, error) = app.admin().delete_with(&path, body).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "confirmation_required"), "{error}");
+        assert!(error["error"]["hint"].as_str().unwrap().contains(r#"{"confirm":"AtlasHub"}"#), "{error}");
+    }
+    let (status, error) = app.admin().delete(&path).await;
+    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "confirmation_required"), "{error}");
+    plugins.refresh().await.unwrap();
+    assert!(plugins.loaded("cleanup").is_some());
+
+    let (status, error) = app.admin().delete_with(&path, json!({ "confirm": "AtlasHub" })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{error}");
+    assert_eq!(app.admin().delete(&path).await.0, StatusCode::NO_CONTENT, "revoking again has no effect");
+    plugins.refresh().await.unwrap();
+    assert!(plugins.loaded("cleanup").is_none());
 }
 
 #[tokio::test]

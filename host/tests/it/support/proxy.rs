@@ -18,6 +18,7 @@ pub struct Proxy {
     target: SocketAddr,
     listener: Mutex<Option<JoinHandle<()>>>,
     stalled: watch::Sender<bool>,
+    cut: watch::Sender<Option<&'static str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +38,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
         let address = listener.local_addr().expect("address");
         let stalled = watch::Sender::new(false);
-        let task = tokio::spawn(accept(listener, target, Mode::Forward, stalled.subscribe()));
-        Self { address, target, listener: Mutex::new(Some(task)), stalled }
+        let cut = watch::Sender::new(None);
+        let task = tokio::spawn(accept(listener, target, Mode::Forward, stalled.subscribe(), cut.subscribe()));
+        Self { address, target, listener: Mutex::new(Some(task)), stalled, cut }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -69,6 +71,11 @@ impl Proxy {
         self.stalled.send_replace(true);
     }
 
+    /// Closes each connection whose client sends this text, and does not forward the text.
+    pub fn cut_at(&self, text: &'static str) {
+        self.cut.send_replace(Some(text));
+    }
+
     /// Closes every connection, and forwards new ones again.
     pub async fn restore(&self) {
         self.restart(Mode::Forward).await;
@@ -81,24 +88,32 @@ impl Proxy {
         socket.bind(self.address).expect("the same port");
         let listener = socket.listen(64).expect("listens");
         self.stalled.send_replace(false);
-        let task = tokio::spawn(accept(listener, self.target, mode, self.stalled.subscribe()));
+        let task = tokio::spawn(accept(listener, self.target, mode, self.stalled.subscribe(), self.cut.subscribe()));
         *self.listener.lock() = Some(task);
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, mode: Mode, stalled: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    target: SocketAddr,
+    mode: Mode,
+    stalled: watch::Receiver<bool>,
+    cut: watch::Receiver<Option<&'static str>>,
+) {
     // Connections end when this task is dropped.
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        let stalled = stalled.clone();
+        let (stalled, cut) = (stalled.clone(), cut.clone());
         connections.spawn(async move {
             if mode == Mode::Silent {
                 std::future::pending::<()>().await;
             }
             let server = TcpStream::connect(target).await.expect("the server");
             let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-            let (up, down) =
-                (forward(from_client, to_server, stalled.clone()), forward(from_server, to_client, stalled));
+            let (up, down) = (
+                forward(from_client, to_server, stalled.clone(), Some(cut)),
+                forward(from_server, to_client, stalled, None),
+            );
             let _ = tokio::join!(up, down);
         });
     }
@@ -108,6 +123,7 @@ async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut stalled: watch::Receiver<bool>,
+    cut: Option<watch::Receiver<Option<&'static str>>>,
 ) -> io::Result<()> {
     let mut bytes = vec![0; 16 << 10];
     loop {
@@ -115,6 +131,10 @@ async fn forward(
         let _ = stalled.wait_for(|stalled| !stalled).await;
         if read == 0 {
             return to.shutdown().await;
+        }
+        let text = cut.as_ref().and_then(|cut| *cut.borrow());
+        if text.is_some_and(|text| bytes[..read].windows(text.len()).any(|part| part == text.as_bytes())) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
         to.write_all(&bytes[..read]).await?;
     }

@@ -122,6 +122,30 @@ pub(in crate::jobs::scheduler) async fn claim_runs(
     .await
 }
 
+/// Claims this run, which belongs to no job, if it is still queued.
+pub(in crate::jobs::scheduler) async fn claim_run(
+    connection: &mut PgConnection,
+    worker: &str,
+    lease: Duration,
+    run: Uuid,
+) -> Result<Option<ClaimedRow>, sqlx::Error> {
+    sqlx::query_as(
+        "UPDATE cron_job_runs r SET
+             status = 'running', started_at = clock_timestamp(), worker = $2, lease_token = gen_random_uuid(),
+             lease_until = clock_timestamp() + make_interval(secs => $3)
+         WHERE r.id = $1 AND r.status = 'queued' AND r.job_id IS NULL
+         RETURNING r.id, r.lease_token, r.job_id, r.project_id, r.plugin, r.plugin_job, r.params, r.attempt, r.trigger,
+             r.scheduled_for, r.started_at, r.timeout_ms, NULL::text AS job_type, NULL::text AS http_url,
+             NULL::text AS http_method, NULL::bytea AS http_headers_json, NULL::bytea AS http_body_json,
+             false AS is_disabled, 1::bigint AS candidates",
+    )
+    .bind(run)
+    .bind(worker)
+    .bind(lease.as_secs_f64())
+    .fetch_optional(connection)
+    .await
+}
+
 /// Returns the seconds until the next queued run becomes due, or `None` if no queued run becomes due later.
 pub(in crate::jobs::scheduler) async fn seconds_until_queued(
     connection: &mut PgConnection,

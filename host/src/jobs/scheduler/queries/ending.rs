@@ -167,17 +167,20 @@ pub(in crate::jobs::scheduler) async fn end_runs(
     .await
 }
 
-/// Ends up to `limit` runs whose lease expired.
+/// Ends up to `limit` runs whose lease expired, or only this run if its lease expired.
 pub(in crate::jobs::scheduler) async fn end_expired_runs(
     connection: &mut PgConnection,
+    only: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<EndedRow>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let expired: Vec<HeldLease> = sqlx::query_as(
         "SELECT id, lease_token AS lease FROM cron_job_runs WHERE status = 'running' AND lease_until < now()
+           AND ($2::uuid IS NULL OR id = $2)
          ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED",
     )
     .bind(limit)
+    .bind(only)
     .fetch_all(&mut *transaction)
     .await?;
     if expired.is_empty() {

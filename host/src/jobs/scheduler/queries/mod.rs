@@ -9,7 +9,7 @@ mod ending;
 mod leases;
 mod planning;
 
-pub(super) use claiming::{ClaimLimits, ClaimedRow, claim_runs, seconds_until_queued};
+pub(super) use claiming::{ClaimLimits, ClaimedRow, claim_run, claim_runs, seconds_until_queued};
 pub(super) use ending::{EndedRow, Ending, EndingRun, SCHEDULER_STOPPED, end_expired_runs, end_runs};
 pub(super) use leases::{HeldLease, Renewal, RunOutputRow, renew_leases, write_output};
 pub(super) use planning::{DueJob, FiredRun, JobCursor, lock_due_jobs, queue_due_runs, seconds_until_due};
