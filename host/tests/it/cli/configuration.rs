@@ -34,7 +34,8 @@ fn invalid_configuration_exits_2_with_one_line() {
     check(embedded().set("PLATFORM_MASTER_KEY_PREVIOUS", "c2hvcnQ="), "PLATFORM_MASTER_KEY_PREVIOUS");
     check(embedded().set("DEV_ADMIN_TOKEN_FILE", "/nonexistent"), "DEV_ADMIN_TOKEN_FILE");
     check(embedded().set("ATLASHUB_CA_FILE", "/nonexistent"), "ATLASHUB_CA_FILE");
-    check(embedded().set("ATLASHUB_S3_ENDPOINT", "http://localhost:1"), "ATLASHUB_S3_ACCESS_KEY_ID");
+    check(embedded().set("ATLASHUB_S3_ENDPOINT", "http://localhost:1"), "ATLASHUB_DATABASE_URL");
+    check(external().set("ATLASHUB_S3_ACCESS_KEY_ID", ""), "ATLASHUB_S3_ACCESS_KEY_ID");
     check(embedded().set("ATLASHUB_DATABASE_URL", URL), "ATLASHUB_S3_ENDPOINT");
     check(external().set("PLATFORM_MASTER_KEY", ""), "PLATFORM_MASTER_KEY");
     check(external().set("ATLASHUB_ENV", "production"), "DEV_ADMIN_TOKEN");
