@@ -158,8 +158,8 @@ fn from_embedded(config: &Config, embedded: &EmbeddedServices) -> Result<Service
     })
 }
 
-/// Checks that an external store accepts the access key and the region. A store that can't be reached, or that fails, is
-/// not an error: it may start later.
+/// Checks that an external store accepts the access key and the region. A store that can't be reached, or that fails,
+/// is not an error: it may start later.
 pub(super) async fn check_store(storage: &ExternalStorageConfig) -> Result<(), CommandError> {
     let store = ObjectStore::new(storage);
     let mut checks = 1;

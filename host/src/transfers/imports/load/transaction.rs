@@ -215,8 +215,8 @@ async fn load_staged(
 }
 
 /// Copies the file into the temporary table. Returns the number of rows that were read. If the rest of the file can't
-/// be read, or must not be, also returns a sentence about the row at which it stopped. An `Abort` stops at the first bad
-/// row, and returns the number of rows before it, which are in the table. Otherwise, none are in the table then.
+/// be read, or must not be, also returns a sentence about the row at which it stopped. An `Abort` stops at the first
+/// bad row, and returns the number of rows before it, which are in the table. Otherwise, none are in the table then.
 async fn stage(
     client: &ExclusiveClient,
     load: &Load<'_>,
