@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
 
@@ -17,7 +17,7 @@ pub(super) async fn put_object(
     operations: &Operations,
     request: S3Request<PutObjectInput>,
 ) -> S3Result<S3Response<PutObjectOutput>> {
-    let S3Request { mut input, headers, trailing_headers, .. } = request;
+    let S3Request { mut input, uri, headers, trailing_headers, .. } = request;
     check_key(&input.key)?;
     reject_unsupported!(input)?;
     reject_features(&[(input.write_offset_bytes.is_some(), "appending")])?;
@@ -25,7 +25,8 @@ pub(super) async fn put_object(
     let bucket = store.bucket(&input.bucket)?;
     let conditions = write_conditions(input.if_match.take(), input.if_none_match.as_ref())?;
     let attributes = request_attributes!(input).validate()?;
-    let expectations = body_expectations(&mut input, &headers, trailing_headers)?;
+    let mut expectations = body_expectations(&mut input, &headers, trailing_headers)?;
+    expectations.is_length_signed = signs_length(&uri);
     let body = input.body.take().ok_or_else(|| s3_error!(IncompleteBody))?;
 
     let Ingested { blob, md5, checksum } = store::ingest(store, body, expectations).await?;
@@ -167,5 +168,12 @@ pub(super) fn body_expectations(
         .flat_map(|names| names.split(','))
         .map(|name| name.trim().to_ascii_lowercase())
         .collect();
-    Ok(Expectations { length, md5, checksum: input.checksum(), wanted: None, announced, trailers })
+    Ok(Expectations { length, md5, checksum: input.checksum(), announced, trailers, ..Default::default() })
+}
+
+/// Returns whether the signature of a presigned URL covers the length of the body.
+fn signs_length(uri: &Uri) -> bool {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).any(|(name, headers)| {
+        name == "X-Amz-SignedHeaders" && headers.split(';').any(|header| header == "content-length")
+    })
 }

@@ -22,11 +22,15 @@ use super::state::Store;
 const BATCH_BYTES: usize = 256 * 1024;
 /// Maximum size of a request body, as in S3.
 const MAX_BODY_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+/// Maximum size of a request body whose length is signed: that of an object in S3.
+const MAX_SIGNED_BODY_BYTES: u64 = 5 * 1024 * 1024 * 1024 * 1024;
 
 /// Length and digests that the client declared for the body.
 #[derive(Default)]
 pub(crate) struct Expectations {
     pub length: Option<u64>,
+    /// Whether the length is part of the signature of a URL: whoever signed it permits a body of this size.
+    pub is_length_signed: bool,
     pub md5: Option<[u8; 16]>,
     /// Values of `x-amz-checksum-*`, in base64.
     pub checksum: dto::Checksum,
@@ -51,7 +55,7 @@ pub(crate) struct Ingested {
 pub(crate) enum IngestError {
     #[error("The body does not have the declared length of {expected} bytes.")]
     Length { expected: u64 },
-    #[error("The body is larger than 5 GiB. Use a multipart upload.")]
+    #[error("The body is larger than 5 GiB. Use a multipart upload, or a URL that signs its length.")]
     TooLarge,
     #[error("The body does not match the declared {0}.")]
     Digest(&'static str),
@@ -72,10 +76,11 @@ pub(crate) async fn ingest<S>(store: &Store, mut body: S, expectations: Expectat
 where
     S: Stream<Item = Result<Bytes, Box<dyn Error + Send + Sync>>> + Unpin,
 {
-    if expectations.length.is_some_and(|length| length > MAX_BODY_BYTES) {
+    let max_bytes = if expectations.is_length_signed { MAX_SIGNED_BODY_BYTES } else { MAX_BODY_BYTES };
+    if expectations.length.is_some_and(|length| length > max_bytes) {
         return Err(IngestError::TooLarge);
     }
-    let limit = expectations.length.unwrap_or(MAX_BODY_BYTES);
+    let limit = expectations.length.unwrap_or(max_bytes);
     let mut sink = Sink::new(&expectations);
     let mut batch = Vec::new();
     let (mut batch_bytes, mut received) = (0_usize, 0_u64);

@@ -162,6 +162,19 @@ async fn object_above_the_maximum_size_is_refused_before_its_body() {
 }
 
 #[tokio::test]
+async fn object_above_the_maximum_size_is_accepted_if_its_length_is_signed() {
+    let server = TestServer::start().await;
+    let size: i64 = (5 << 30) + 1;
+    let url = server.sign_put("x", |put| put.content_length(size)).await;
+    let mut upload = send_head(&server, &url, size.unsigned_abs()).await;
+    let response = read_until(&mut upload, "\r\n\r\n").await;
+    assert!(response.starts_with("HTTP/1.1 100 Continue\r\n"), "{response}");
+    let mut other = send_head(&server, &url, 5 << 40).await;
+    let response = read_until(&mut other, "</Error>").await;
+    assert!(response.contains("<Code>SignatureDoesNotMatch</Code>"), "{response}");
+}
+
+#[tokio::test]
 async fn empty_content_md5_is_rejected() {
     let server = TestServer::start().await;
     let url = server.sign_put("x", |put| put).await;

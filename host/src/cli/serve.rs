@@ -127,8 +127,16 @@ async fn serve(
     stop: watch::Receiver<bool>,
 ) -> Result<(), CommandError> {
     let database_url = running.services.database_url.expose();
+    let connect =
+        async { server::connect_with_retry(database_url, POSTGRES_TIMEOUT).await.map_err(CommandError::from) };
+    let check_store = async {
+        match running.embedded {
+            Some(_) => Ok(()),
+            None => services::check_store(&running.services.storage).await,
+        }
+    };
     tokio::select! {
-        connection = server::connect_with_retry(database_url, POSTGRES_TIMEOUT) => drop(connection?),
+        connected = futures_util::future::try_join(connect, check_store) => drop(connected?),
         () = stopped(stop.clone()) => return Ok(()),
     }
     for migration in migrations::apply(database_url).await? {

@@ -1,6 +1,6 @@
 //! The services that a command uses: Postgres and object store, external or embedded.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use plugin_compiler::Compiler;
 use sqlx::PgPool;
@@ -9,10 +9,17 @@ use crate::{
     app::{self, Services},
     config::{Config, ConfigError, DatabaseConfig, ExternalStorageConfig, Secret, StorageConfig},
     embedded::{self, Embedded, EmbeddedError, EmbeddedServices, EmbeddedStoreAlone, HeldDataFolder},
+    object_store::{ObjectStore, PLATFORM_BUCKET, StoreError},
     secrets::{MasterKey, Sealer},
 };
 
 use super::error::CommandError;
+
+/// Time limit of one check of the store. The server starts without a store that does not respond.
+const STORE_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+/// Number of times that the store must refuse the access key. A store that has just started may not know it yet.
+const MAX_STORE_CHECKS: usize = 3;
+const STORE_CHECK_PAUSE: Duration = Duration::from_millis(500);
 
 /// The services of a running command.
 pub(super) struct RunningServices {
@@ -148,6 +155,43 @@ fn from_embedded(config: &Config, embedded: &EmbeddedServices) -> Result<Service
             DatabaseConfig::Url(_) => None,
         },
         plugin_compiler: compiler(),
+    })
+}
+
+/// Checks that an external store accepts the access key and the region. A store that can't be reached, or that fails,
+/// is not an error: it may start later.
+pub(super) async fn check_store(storage: &ExternalStorageConfig) -> Result<(), CommandError> {
+    let store = ObjectStore::new(storage);
+    let mut checks = 1;
+    loop {
+        // The response to this request contains a code if the store refuses it, unlike that to `HeadBucket`.
+        let list = store.list_page(PLATFORM_BUCKET, "", 1, None);
+        let refused = match tokio::time::timeout(STORE_CHECK_TIMEOUT, list).await {
+            Ok(Err(error)) => refusal(&storage.endpoint, &error),
+            Ok(Ok(_)) | Err(_) => None,
+        };
+        match refused {
+            None => return Ok(()),
+            Some(error) if checks == MAX_STORE_CHECKS => return Err(error.into()),
+            Some(_) => tokio::time::sleep(STORE_CHECK_PAUSE).await,
+        }
+        checks += 1;
+    }
+}
+
+/// Describes a response of the store that only another configuration can change.
+fn refusal(endpoint: &str, error: &StoreError) -> Option<ConfigError> {
+    let StoreError::Refused { code, .. } = error else { return None };
+    if code == "AuthorizationHeaderMalformed" {
+        let problem = format!("is not the region of the store at {endpoint} ({code})");
+        return Some(ConfigError::new("ATLASHUB_S3_REGION", problem, "set it to the store's region"));
+    }
+    error.is_key_refused().then(|| {
+        ConfigError::new(
+            "ATLASHUB_S3_ACCESS_KEY_ID",
+            format!("or ATLASHUB_S3_SECRET_ACCESS_KEY is refused by the store at {endpoint} ({code})"),
+            format!("set both to a key of that store that may create, list and change the bucket `{PLATFORM_BUCKET}`"),
+        )
     })
 }
 

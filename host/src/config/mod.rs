@@ -161,6 +161,10 @@ impl Config {
         let admin_listen: SocketAddr =
             vars.parsed_or_default("ATLASHUB_ADMIN_LISTEN", "an address such as 127.0.0.1:8081")?;
         let database = database(vars)?;
+        // Before the keys of the store, which are not what is missing.
+        if matches!(database, DatabaseConfig::Embedded { .. }) && vars.text("ATLASHUB_S3_ENDPOINT")?.is_some() {
+            return Err(only_one_service("ATLASHUB_DATABASE_URL", "ATLASHUB_S3_ENDPOINT"));
+        }
         let storage = StorageConfig::from_vars(vars)?;
         let data_dir: PathBuf = vars.text_or_default("ATLASHUB_DATA_DIR")?.into();
         let config = Self {
@@ -220,20 +224,8 @@ impl Config {
     /// Checks the combination of variables.
     fn check(&self) -> Result<(), ConfigError> {
         let embedded_database = self.embedded();
-        let embedded_storage = matches!(self.storage, StorageConfig::Embedded(_));
-        if embedded_database && !embedded_storage {
-            return Err(ConfigError::new(
-                "ATLASHUB_DATABASE_URL",
-                "is not set, while ATLASHUB_S3_ENDPOINT is",
-                "set both for an external Postgres and store, or neither for the embedded ones",
-            ));
-        }
-        if embedded_storage && !embedded_database {
-            return Err(ConfigError::new(
-                "ATLASHUB_S3_ENDPOINT",
-                "is not set, while ATLASHUB_DATABASE_URL is",
-                "set both for an external Postgres and store, or neither for the embedded ones",
-            ));
+        if matches!(self.storage, StorageConfig::Embedded(_)) && !embedded_database {
+            return Err(only_one_service("ATLASHUB_S3_ENDPOINT", "ATLASHUB_DATABASE_URL"));
         }
         if self.environment == Environment::Production {
             if embedded_database {
@@ -291,6 +283,15 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Returns the error for one external service without the other.
+fn only_one_service(missing: &str, present: &str) -> ConfigError {
+    ConfigError::new(
+        missing,
+        format!("is not set, while {present} is"),
+        "set both for an external Postgres and store, or neither for the embedded ones",
+    )
 }
 
 /// Reads the log format. Its default depends on the environment.

@@ -161,6 +161,7 @@ fn invalid_configuration_names_its_variable() {
     );
     check(&with(&[("ATLASHUB_S3_ENDPOINT", "")]), Role::All, "ATLASHUB_S3_ENDPOINT");
     check(&with(&[("ATLASHUB_DATABASE_URL", "")]), Role::All, "ATLASHUB_DATABASE_URL");
+    check(&[("ATLASHUB_S3_ENDPOINT", "http://localhost:3900")], Role::All, "ATLASHUB_DATABASE_URL");
     check(&with(&[("ATLASHUB_DATABASE_URL", "mysql://x/y")]), Role::All, "ATLASHUB_DATABASE_URL");
     check(&with(&[("ATLASHUB_S3_ACCESS_KEY_ID", "")]), Role::All, "ATLASHUB_S3_ACCESS_KEY_ID");
     check(&with(&[("PLATFORM_MASTER_KEY", "")]), Role::All, "PLATFORM_MASTER_KEY");

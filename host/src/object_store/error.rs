@@ -61,6 +61,12 @@ impl StoreError {
         }
     }
 
+    /// Returns whether the store refuses the access key, so that the owner must change the configuration. A refusal
+    /// because of a wrong clock ends by itself.
+    pub fn is_key_refused(&self) -> bool {
+        matches!(self, Self::Refused { status: 401 | 403, code, .. } if code != "RequestTimeTooSkewed")
+    }
+
     /// Converts an error of the SDK. `operation` is the name of the S3 call.
     #[expect(clippy::needless_pass_by_value, reason = "map_err passes the error by value")]
     pub(super) fn from_sdk<E>(operation: &'static str, error: SdkError<E>) -> Self
@@ -123,10 +129,44 @@ impl From<StoreError> for ApiError {
             StoreError::Full { .. } => Self::new(Code::Unavailable, "The object store has no space left.")
                 .with_hint("Add space to the object store, or remove files.")
                 .with_cause(error),
+            // No client can cause this, and it ends without a change of the program.
+            StoreError::Refused { status: 401 | 403, .. } => Self::new(
+                Code::Unavailable,
+                "The object store refuses the requests of AtlasHub: its access key or its clock is wrong.",
+            )
+            .with_hint("The owner can find the reason with `atlashub doctor`.")
+            .with_cause(error),
             StoreError::PreconditionFailed { .. }
             | StoreError::Refused { .. }
             | StoreError::TooLarge { .. }
             | StoreError::Other { .. } => Self::internal(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_key_is_a_503_and_a_wrong_clock_does_not_refuse_the_key() {
+        let refused = |status: u16, code: &str| StoreError::Refused {
+            operation: "ListObjectsV2",
+            status,
+            code: code.to_owned(),
+            message: String::new(),
+        };
+        for (status, code, is_key_refused) in [
+            (403, "SignatureDoesNotMatch", true),
+            (403, "InvalidAccessKeyId", true),
+            (401, "no code", true),
+            (403, "RequestTimeTooSkewed", false),
+        ] {
+            let error = refused(status, code);
+            assert_eq!(error.is_key_refused(), is_key_refused, "{status} {code}");
+            assert_eq!(ApiError::from(error).status(), 503, "{status} {code}");
+        }
+        assert!(!refused(400, "InvalidRequest").is_key_refused());
+        assert_eq!(ApiError::from(refused(400, "InvalidRequest")).status(), 500);
     }
 }

@@ -181,3 +181,12 @@ async fn every_sealed_column_takes_part_in_key_rotation() {
     assert_eq!(sealed, rotated, "list the column in its slice's `SEALED_COLUMNS`, or as a plain column in this test");
     assert_eq!(plain.len(), PLAIN_COLUMNS.len(), "{plain:?}");
 }
+
+#[tokio::test]
+async fn store_that_refuses_the_access_key_returns_503() {
+    let app = TestApp::builder().var("ATLASHUB_S3_SECRET_ACCESS_KEY", "another-secret-key").start().await;
+    let (status, error) = app.admin().post("/admin/v1/projects", json!({ "name": "Refused" })).await;
+    assert_eq!((status, &error["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")), "{error}");
+    assert!(error["error"]["message"].as_str().unwrap().contains("access key"), "{error}");
+    assert!(error["error"]["hint"].as_str().unwrap().contains("atlashub doctor"), "{error}");
+}

@@ -12,8 +12,13 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 use crate::http::client_network;
 
-/// Failures per minute after which an address must wait.
-const MAX_FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// Maximum number of failures per second and address. Nobody can guess a token or a code, so this only limits the load,
+/// and a program with an old token gets a clear error for each of its requests.
+const MAX_FAILURES_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// Failures of an address that are always allowed, if there was none before.
+const FAILURE_BURST: NonZeroU32 = NonZeroU32::new(200).unwrap();
+/// Minimum time that an address must wait after too many failures.
+const MIN_WAIT: Duration = Duration::from_secs(1);
 /// Failures of one kind and address within this time share one audit entry.
 const FOLD_INTERVAL: Duration = Duration::from_secs(60);
 /// Failures between two removals of entries without recent failures. A removal visits every entry, so it must not
@@ -38,7 +43,7 @@ struct Report {
 impl Default for Attempts {
     fn default() -> Self {
         Self {
-            limiter: RateLimiter::keyed(Quota::per_minute(MAX_FAILURES_PER_MINUTE)),
+            limiter: RateLimiter::keyed(Quota::per_second(MAX_FAILURES_PER_SECOND).allow_burst(FAILURE_BURST)),
             blocked_until: DashMap::new(),
             reports: DashMap::new(),
             failures: AtomicU32::new(0),
@@ -58,7 +63,7 @@ impl Attempts {
     pub(super) fn count_failure(&self, address: IpAddr, kind: &'static str) -> Option<u32> {
         let address = client_network(address);
         if let Err(denied) = self.limiter.check_key(&address) {
-            let wait = denied.wait_time_from(self.limiter.clock().now());
+            let wait = denied.wait_time_from(self.limiter.clock().now()).max(MIN_WAIT);
             self.blocked_until.insert(address, Instant::now() + wait);
         }
         self.remove_idle();
@@ -92,14 +97,17 @@ mod tests {
     fn address_must_wait_after_too_many_failures() {
         let attempts = Attempts::default();
         let guesser: IpAddr = "2001:db8::1".parse().unwrap();
-        let recorded: Vec<_> =
-            (0..MAX_FAILURES_PER_MINUTE.get()).map(|_| attempts.count_failure(guesser, "token")).collect();
+        let recorded: Vec<_> = (0..FAILURE_BURST.get()).map(|_| attempts.count_failure(guesser, "token")).collect();
         assert_eq!(recorded[0], Some(1));
         assert!(recorded[1..].iter().all(Option::is_none), "{recorded:?}");
         assert_eq!(attempts.remaining_wait(guesser), None);
-        assert_eq!(attempts.count_failure(guesser, "code"), Some(1));
-        let wait = attempts.remaining_wait(guesser).unwrap();
-        assert!(wait <= Duration::from_secs(60) && wait > Duration::from_secs(1), "{wait:?}");
+        // Further failures are allowed as time passes.
+        let wait = (0..10_000).find_map(|_| {
+            attempts.count_failure(guesser, "code");
+            attempts.remaining_wait(guesser)
+        });
+        let wait = wait.unwrap();
+        assert!(wait <= MIN_WAIT && wait > MIN_WAIT / 2, "{wait:?}");
         assert!(attempts.remaining_wait("2001:db8::ffff".parse().unwrap()).is_some());
         assert_eq!(attempts.remaining_wait("2001:db8:0:1::1".parse().unwrap()), None);
     }
@@ -109,7 +117,7 @@ mod tests {
         let attempts = Attempts::default();
         let address = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(number));
         for number in 0..5 {
-            for _ in 0..12 {
+            for _ in 0..FAILURE_BURST.get() + 200 {
                 attempts.count_failure(address(number), "token");
             }
         }

@@ -224,7 +224,7 @@ async fn copy_listed(
         }
     }
     if copied.is_none() {
-        copied = copies.copy_object(project, &object.key, large).await?;
+        copied = copies.copy_object(project, &object.key, object.size, large).await?;
     }
     let Some(copied) = copied else { return Ok(Outcome::Gone) };
     if let Some(meta) = &copied.meta {

@@ -44,22 +44,32 @@ impl ObjectCopies {
 
     /// Copies the content of an object, unless it already has a copy. Returns `None` if the object no longer exists.
     ///
-    /// Large objects wait for `large`, which limits the memory that their uploads need.
+    /// `size` is that of the listed object, which may have been replaced since. Large objects wait for `large`, which
+    /// limits the memory that their uploads need. They wait before they are read: stores close responses that nobody
+    /// reads for some time.
     pub(super) async fn copy_object(
         &self,
         project: &str,
         key: &str,
+        mut size: i64,
         large: &Semaphore,
     ) -> Result<Option<Copied>, ObjectsError> {
         let bucket = project_bucket(project);
+        let mut permit = None;
         for _ in 0..MAX_ATTEMPTS {
+            if size > MAX_SMALL_BYTES && permit.is_none() {
+                permit = large.acquire().await.ok();
+            }
             let Some((meta, bytes)) = self.store.get(&bucket, key).await? else { return Ok(None) };
             check_size(key, meta.size)?;
-            let copied = if meta.size <= MAX_SMALL_BYTES {
+            size = meta.size;
+            let copied = if size <= MAX_SMALL_BYTES {
                 self.copy_small(project, bytes).await.map(Some)
-            } else {
-                let _permit = large.acquire().await;
+            } else if permit.is_some() {
                 self.copy_large(project, key, &meta, bytes).await
+            } else {
+                // It was small when it was listed. The next attempt waits before it reads.
+                Ok(None)
             };
             if let Some((name, sha256, is_new)) = copied? {
                 return Ok(Some(Copied { name, sha256, meta: Some(meta), is_new }));

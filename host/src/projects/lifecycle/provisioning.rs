@@ -3,6 +3,10 @@
 //! The rows are inserted first, in state `creating`, so that everything a crash leaves behind can be found and removed.
 //! A session lock is held from beginning to end: a process that can take it knows that no other process works on the
 //! project.
+//!
+//! After a failure, the name is freed before anything is removed: while the object store is not available, the bucket
+//! can't be removed, and the row stays until recovery removes both. If a crash left the name taken, the next attempt to
+//! use it frees it.
 
 use api_types::{CreatedProject, KeyType, ProjectState};
 use rand::Rng;
@@ -99,6 +103,9 @@ async fn provision(state: &ProjectsState, name: &str) -> Result<CreatedProject, 
     let result = create_all(state, &mut connection, &id, name).await;
     if let Err(error) = &result {
         tracing::warn!(project = id, error = error.to_string(), "could not create a project; removing its parts");
+        if let Err(error) = queries::free_name(&mut connection, &id).await {
+            tracing::warn!(project = id, %error, "could not free the name of a project that was not created");
+        }
         if let Err(error) = remove_all(state, &mut connection, &id, None).await {
             tracing::error!(
                 project = id,
@@ -122,7 +129,13 @@ async fn create_all(
         secret_key: keys::generate_key(KeyType::Secret),
         passwords: DbRole::OF_EVERY_PROJECT.map(|role| (role, secrets::random_password())),
     };
-    insert_rows(state, connection, id, name, &secrets).await?;
+    if let Err(error) = insert_rows(state, connection, id, name, &secrets).await {
+        let is_taken = matches!(&error, LifecycleError::Database(error) if is_name_taken(error));
+        if !is_taken || !free_name(state, name).await? {
+            return Err(error);
+        }
+        insert_rows(state, connection, id, name, &secrets).await?;
+    }
     for (role, password) in &secrets.passwords {
         database::create_role(connection, id, *role, password).await?;
     }
@@ -138,6 +151,20 @@ async fn create_all(
         publishable_key: secrets.publishable_key,
         secret_key: secrets.secret_key,
     })
+}
+
+/// Frees a name that belongs to a project whose creation was interrupted. Returns whether it did.
+async fn free_name(state: &ProjectsState, name: &str) -> Result<bool, LifecycleError> {
+    let Some(id) = queries::creating_project(&state.platform, name).await? else { return Ok(false) };
+    let mut connection = database::connect_as_platform(&state.database_url, None).await?;
+    let freed = match lock(&mut connection, &id).await {
+        Ok(()) => queries::free_name(&mut connection, &id).await?,
+        // A process is creating it, or removing it after it has freed the name.
+        Err(LifecycleError::Busy) => false,
+        Err(error) => return Err(error),
+    };
+    let _ = connection.close().await;
+    Ok(freed)
 }
 
 /// Inserts all rows of a new project into the platform database, in one transaction.

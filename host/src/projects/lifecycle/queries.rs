@@ -69,6 +69,25 @@ pub(super) async fn credential(pool: &PgPool, project: &str, role: DbRole) -> Re
     .await
 }
 
+/// Returns the id of the project in state `creating` that has the name.
+pub(super) async fn creating_project(db: impl PgExecutor<'_>, name: &str) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT id FROM projects WHERE lower(name) = lower($1) AND state = 'creating'")
+        .bind(name)
+        .fetch_optional(db)
+        .await
+}
+
+/// Gives a project in state `creating` another name, so that its own is free. Returns whether there is such a project.
+pub(super) async fn free_name(db: impl PgExecutor<'_>, id: &str) -> Result<bool, sqlx::Error> {
+    let result = sqlx::query(
+        "UPDATE projects SET name = id || ' (not created)', updated_at = now() WHERE id = $1 AND state = 'creating'",
+    )
+    .bind(id)
+    .execute(db)
+    .await?;
+    Ok(result.rows_affected() > 0)
+}
+
 /// Sets the state of a project and returns the project, or `None` if there is none.
 pub(super) async fn set_state(
     db: impl PgExecutor<'_>,

@@ -4,7 +4,7 @@
 use api_types::ProjectState;
 use sqlx::{Connection, PgPool};
 
-use super::{SealedCredentials, database, extensions, provisioning, removal};
+use super::{SealedCredentials, database, extensions, provisioning, queries as changes, removal};
 use crate::{
     db::{Credentials as _, DbRole, audit::NewAuditEntry, project_database},
     object_store::project_bucket,
@@ -51,7 +51,7 @@ pub async fn compare_databases(platform: &PgPool) -> Result<DatabaseDifferences,
 
 /// Removes every unfinished project that no process works on, and returns the removed ones.
 ///
-/// Removing a project in state `creating` loses nothing: its keys were never returned.
+/// Removing a project in state `creating` loses nothing: its keys were never returned. Its name is freed first.
 ///
 /// # Errors
 /// Fails if a part of a project can't be removed. The projects after it are not removed then.
@@ -63,6 +63,7 @@ pub async fn finish_unfinished_projects(state: &ProjectsState) -> anyhow::Result
             // Read again under the lock: its previous holder may have finished since the list was read.
             Ok(()) if is_ready_or_gone(&state.platform, &project.id).await? => {}
             Ok(()) => {
+                changes::free_name(&mut connection, &project.id).await?;
                 let entry = deletion_entry(&project);
                 removal::delete_locked(state, &mut connection, &project.id, entry.as_ref()).await?;
                 tracing::info!(project = project.id, state = %project.state, "removed an unfinished project");

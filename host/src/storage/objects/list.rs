@@ -60,7 +60,9 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
     let begun_at = records::current_time(&state.platform).await?;
     let listed = state.store.list_grouped(&store_bucket, &prefix, delimiter, limit as i32, token).await;
     let page = match listed {
-        Err(StoreError::Refused { .. } | StoreError::NotFound { .. }) if token.is_some() => {
+        Err(error @ (StoreError::Refused { .. } | StoreError::NotFound { .. }))
+            if token.is_some() && !error.is_key_refused() =>
+        {
             return Err(invalid_cursor());
         }
         page => page?,

@@ -148,7 +148,8 @@ impl Head {
         match read {
             Err(Stop::Failed(error)) if rows.is_empty() => return Err(unreadable(error)),
             Err(Stop::Failed(error)) => bad.push(error),
-            _ if rows.is_empty() && (!is_whole || !bad.is_empty()) => {
+            // In a whole file, the import reports the bad rows, as it does beside good ones.
+            _ if rows.is_empty() && !is_whole => {
                 return Err(bad.into_iter().next().map_or_else(|| no_rows(is_whole), unreadable));
             }
             _ => {}
@@ -305,6 +306,20 @@ mod tests {
         }
         let error = Head::read(b"", true, ImportFormat::Csv, &Hints::default(), &target).unwrap_err();
         assert_eq!(error.message(), "The file has no rows.");
+    }
+
+    #[test]
+    fn bad_rows_alone_are_left_to_the_import() {
+        let target = Target { quoted: "public.t".to_owned(), kind: "r".to_owned(), columns: vec![], keys: vec![] };
+        for (format, head, lines) in [
+            (ImportFormat::Json, "[{\"name\": \"a\\u0000b\"}]", vec![1]),
+            (ImportFormat::Json, "[1,\n2]", vec![1, 2]),
+            (ImportFormat::Ndjson, "{\"id\":306} {\"id\":307}\n", vec![1]),
+        ] {
+            let read = Head::read(head.as_bytes(), true, format, &Hints::default(), &target).unwrap();
+            assert!(read.rows.is_empty(), "{head}");
+            assert_eq!(read.bad.iter().map(|error| error.line).collect::<Vec<_>>(), lines, "{head}");
+        }
     }
 
     #[test]

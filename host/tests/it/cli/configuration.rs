@@ -2,7 +2,9 @@
 
 use std::net::TcpListener;
 
-use crate::support::ProgramVars;
+use reqwest::StatusCode;
+
+use crate::support::{ADMIN_TOKEN, Client, Postgres, ProgramVars};
 
 const URL: &str = "postgres://u:p@127.0.0.1:1/platform";
 
@@ -32,7 +34,8 @@ fn invalid_configuration_exits_2_with_one_line() {
     check(embedded().set("PLATFORM_MASTER_KEY_PREVIOUS", "c2hvcnQ="), "PLATFORM_MASTER_KEY_PREVIOUS");
     check(embedded().set("DEV_ADMIN_TOKEN_FILE", "/nonexistent"), "DEV_ADMIN_TOKEN_FILE");
     check(embedded().set("ATLASHUB_CA_FILE", "/nonexistent"), "ATLASHUB_CA_FILE");
-    check(embedded().set("ATLASHUB_S3_ENDPOINT", "http://localhost:1"), "ATLASHUB_S3_ACCESS_KEY_ID");
+    check(embedded().set("ATLASHUB_S3_ENDPOINT", "http://localhost:1"), "ATLASHUB_DATABASE_URL");
+    check(external().set("ATLASHUB_S3_ACCESS_KEY_ID", ""), "ATLASHUB_S3_ACCESS_KEY_ID");
     check(embedded().set("ATLASHUB_DATABASE_URL", URL), "ATLASHUB_S3_ENDPOINT");
     check(external().set("PLATFORM_MASTER_KEY", ""), "PLATFORM_MASTER_KEY");
     check(external().set("ATLASHUB_ENV", "production"), "DEV_ADMIN_TOKEN");
@@ -41,6 +44,31 @@ fn invalid_configuration_exits_2_with_one_line() {
     check(embedded().set("ATLASHUB_EMBEDDED_S3_LISTEN", &address), "ATLASHUB_EMBEDDED_S3_LISTEN");
     check(embedded().set("ATLASHUB_POSTGRES_PORT", "70000"), "ATLASHUB_POSTGRES_PORT");
     check(embedded().set("ATLASHUB_POSTGRES_BIN_DIR", folder), "ATLASHUB_POSTGRES_BIN_DIR");
+}
+
+#[test]
+fn refused_access_key_of_the_store_stops_the_start() {
+    // Postgres can't be reached, so that the program ends in any case.
+    let external = || ProgramVars::external(URL);
+    for vars in [
+        external().set("ATLASHUB_S3_SECRET_ACCESS_KEY", "another-secret-key"),
+        external().set("ATLASHUB_S3_ACCESS_KEY_ID", "another-key"),
+    ] {
+        let ended = vars.run(&["serve"]);
+        let line = ended.stderr.lines().last().unwrap_or_default();
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(line.starts_with("atlashub: ATLASHUB_S3_ACCESS_KEY_ID "), "{}", ended.stderr);
+        assert!(line.contains("ATLASHUB_S3_SECRET_ACCESS_KEY") && !line.contains("another"), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_that_does_not_respond_does_not_stop_the_start() {
+    let url = Postgres::shared().platform_database().await;
+    let process = ProgramVars::external(&url).set("ATLASHUB_S3_ENDPOINT", "http://127.0.0.1:1").serve(&[]);
+    let admin = Client::new(&*process.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN);
+    assert_eq!(admin.get("/healthz").await.0, StatusCode::OK);
+    process.end();
 }
 
 #[test]

@@ -126,11 +126,8 @@ async fn failed_undo_is_finished_at_next_start() {
     for undo_step in ["DROP DATABASE", "DROP ROLE", "DELETE FROM projects"] {
         platform.postgres.corrupt("UPDATE projects SET state");
         platform.postgres.corrupt(undo_step);
+        // Each attempt uses the same name.
         unfinished.push(platform.fail_to_create(undo_step).await);
-        // The name belongs to the unfinished project, which is found by its row.
-        let name = format!("Half {undo_step}");
-        let renamed = sqlx::query("UPDATE projects SET name = $1 WHERE id = $2").bind(name).bind(unfinished.last());
-        assert_eq!(renamed.execute(platform.app.app.platform()).await.unwrap().rows_affected(), 1, "{undo_step}");
     }
     platform.postgres.corrupt("UPDATE projects SET state");
     platform.store.corrupt("DELETE /proj-");
@@ -149,6 +146,43 @@ async fn failed_undo_is_finished_at_next_start() {
     for id in &unfinished {
         eventually("the project is removed", async || remains(&restarted, id).await.is_empty().then_some(())).await;
     }
+}
+
+#[tokio::test]
+async fn name_is_free_if_the_store_fails_until_creation_is_undone() {
+    let platform = FaultyPlatform::start().await;
+    let app = &platform.app;
+    platform.store.cut("/proj-");
+    let (status, error) = app.admin().post("/admin/v1/projects", json!({ "name": "Half" })).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{error}");
+    let (_, listed) = app.admin().get("/admin/v1/projects").await;
+    assert!(listed.to_string().contains("(not created)") && !listed.to_string().contains("Half"), "{listed}");
+    platform.store.clear();
+
+    let project = app.create_project("Half").await;
+    assert_eq!(project.secret().get("/v1/db/tables").await.0, StatusCode::OK);
+    finish_unfinished_projects(app.app.projects()).await.unwrap();
+    assert_eq!(unfinished_projects(app.app.platform()).await.unwrap(), []);
+    assert_eq!(app.admin().get(&project.path("")).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn name_of_an_interrupted_creation_is_free_at_once() {
+    let app = TestApp::builder().role(Role::Gateway).start().await;
+    // Another process is creating the second project.
+    let mut lock = app.app.platform().acquire().await.unwrap();
+    sqlx::query("SELECT pg_advisory_lock(hashtextextended('atlashub project inprogress', 0))")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    for (id, name) in [("interrupted", "Interrupted"), ("inprogress", "In progress")] {
+        let insert = sqlx::query("INSERT INTO projects (id, name) VALUES ($1, $2)").bind(id).bind(name);
+        insert.execute(app.app.platform()).await.unwrap();
+    }
+    app.create_project("interrupted").await;
+    let (status, error) = app.admin().post("/admin/v1/projects", json!({ "name": "in progress" })).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{error}");
+    drop(lock);
 }
 
 // The proxy must run while the test waits for the process to start.

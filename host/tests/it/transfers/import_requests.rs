@@ -1,9 +1,12 @@
-//! Requests for imports that are refused.
+//! Requests for imports that are refused, and files of which no row can be imported.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::imports::{ITEMS, upload};
+use super::{
+    imports::{ITEMS, import, upload},
+    start,
+};
 use crate::support::{TestApp, code, must_send};
 
 #[tokio::test]
@@ -140,4 +143,23 @@ async fn upload_is_signed_again_until_the_file_is_uploaded() {
         audit["items"].as_array().unwrap().iter().filter(|entry| entry["result"] == "success").collect();
     assert_eq!(signed.len(), 2, "{audit}");
     assert_eq!((&signed[0]["target"], &signed[0]["details"]["table"]), (&json!(id), &json!("items")), "{audit}");
+}
+
+#[tokio::test]
+async fn file_with_bad_rows_alone_is_reported_like_other_bad_rows() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE items (id int PRIMARY KEY, name text)").await;
+    for (format, file, codes) in [
+        ("json", r#"[{"id":219,"name":"a\u0000b"}]"#, vec!["nul_character"]),
+        ("json", "[1,2]", vec!["invalid_json", "invalid_json"]),
+        ("ndjson", r#"{"id":306} {"id":307}"#, vec!["invalid_json"]),
+    ] {
+        let done = import(&app, &project, "items", format, file, json!({ "onError": "skip" })).await;
+        let found: Vec<&str> =
+            done["errors"].as_array().unwrap().iter().map(|error| error["code"].as_str().unwrap()).collect();
+        assert_eq!((&done["state"], found), (&json!("done"), codes), "{file}: {done}");
+        let failed = import(&app, &project, "items", format, file, json!({})).await;
+        assert_eq!((&failed["state"], &failed["errors"][0]["line"]), (&json!("failed"), &json!(1)), "{file}: {failed}");
+    }
 }

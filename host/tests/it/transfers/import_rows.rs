@@ -228,6 +228,21 @@ async fn error_text_names_the_unclosed_quote_and_not_an_earlier_bad_row_that_is_
 }
 
 #[tokio::test]
+async fn aborted_import_reports_a_bad_value_before_the_row_at_which_it_stopped() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE items (id int PRIMARY KEY, n int REFERENCES items)").await;
+    // The row on line 2 references the last one, which is not read.
+    let file = "id,n\n1,5\n2,bad\n3,3\n4\n5,5\n";
+    let failed = import(&app, &project, "items", "csv", file, json!({})).await;
+    assert_eq!(errors(&failed), [(3, Some("n"), "invalid_value"), (5, None, "wrong_field_count")], "{failed}");
+    assert!(failed["errorText"].as_str().unwrap().starts_with("Line 3, column `n`: "), "{failed}");
+    assert_eq!(value(&project, "SELECT count(*) FROM items").await, 0);
+    let failed = import(&app, &project, "items", "csv", "id,n\n1,5\n3,3\n4\n5,5\n", json!({})).await;
+    assert_eq!(errors(&failed), [(4, None, "wrong_field_count")], "{failed}");
+}
+
+#[tokio::test]
 async fn export_of_an_empty_table_is_imported_as_no_rows() {
     let app = start().await;
     let project = app.create_project("Shop").await;

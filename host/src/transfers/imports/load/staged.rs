@@ -25,6 +25,13 @@ pub(super) struct Written {
     pub(super) skipped: u64,
 }
 
+/// Whether the temporary table has all rows of the file, or only the first ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AllRows {
+    Yes,
+    No,
+}
+
 /// A row that waits because it references other rows.
 struct WaitingRow {
     number: i64,
@@ -97,9 +104,11 @@ impl<'a> Mover<'a> {
 
     /// Moves the rows with numbers from 1 to `rows`, and adds bad ones to the faults. `Abort` stops at the first one,
     /// unless `finds_all`. Only `Skip` adds discarded rows to the faults, because they don't let an `Abort` fail.
+    /// Without all rows, a row that references others is not a fault.
     pub(super) async fn run(
         mut self,
         rows: u64,
+        all: AllRows,
         on_error: OnImportError,
         finds_all: bool,
     ) -> Result<Written, TransferError> {
@@ -152,6 +161,9 @@ impl<'a> Mover<'a> {
                 Err(Undone::Refused(error)) if may_need_other_rows(&error) && waiting.len() < MAX_WAITING => {
                     waiting.push(first);
                 }
+                Err(Undone::Refused(error)) if may_need_other_rows(&error) && all == AllRows::No => {
+                    return Ok(self.written);
+                }
                 Err(Undone::Refused(error)) => {
                     self.add_fault(first, &error).await?;
                     if stops_at_first {
@@ -162,7 +174,9 @@ impl<'a> Mover<'a> {
                 Ok(()) | Err(Undone::Discarding) => {}
             }
         }
-        self.move_waiting(waiting, stops_at_first).await?;
+        if all == AllRows::Yes {
+            self.move_waiting(waiting, stops_at_first).await?;
+        }
         Ok(self.written)
     }
 

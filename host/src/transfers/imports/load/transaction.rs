@@ -10,7 +10,7 @@ use super::{
     faults::{self, Faults},
     reader::{LineFormat, Reader},
     sequences,
-    staged::{Mover, Written},
+    staged::{AllRows, Mover, Written},
     statements::{COPY_STAGING, CREATE_STAGING, Statements},
 };
 use crate::{
@@ -105,41 +105,61 @@ impl File<'_> {
 
 /// The reason why copying the file stopped.
 enum Stopped {
-    /// A row of the file can't be read.
-    Record(RecordError),
+    /// A row of the file can't be read. The rows before it are in the table if [`CopyRows::keeps_rows`].
+    Record {
+        error: RecordError,
+        copied: u64,
+    },
     Postgres(tokio_postgres::Error),
     Other(TransferError),
 }
 
-impl From<RecordError> for Stopped {
-    fn from(error: RecordError) -> Self {
-        Self::Record(error)
-    }
+/// Copies the rows of a file into a table.
+struct CopyRows<'a> {
+    client: &'a ExclusiveClient,
+    statement: &'a str,
+    reader: Reader<'a>,
+    /// Whether the rows before one that can't be read stay in the table. Otherwise, Postgres reports an error and needs
+    /// a rollback.
+    keeps_rows: bool,
 }
 
-/// Copies the rows of the file into a table. Returns the number of rows that were read, and the number of rows that
-/// Postgres inserted, which is smaller if a trigger discards rows.
-async fn copy_rows(
-    client: &ExclusiveClient,
-    statement: &str,
-    mut reader: Reader<'_>,
-    file: &mut File<'_>,
-    on_bad: &mut (dyn FnMut(RecordError) -> Result<(), RecordError> + Send),
-) -> Result<(u64, u64), Stopped> {
-    let mut sink = pin!(client.copy_in::<_, Bytes>(statement).await.map_err(Stopped::Postgres)?);
-    let mut lines = BytesMut::new();
-    while let Some(bytes) = file.next().await.map_err(Stopped::Other)? {
-        reader.read(&bytes, &mut lines, &mut *on_bad)?;
+impl CopyRows<'_> {
+    /// Returns the number of rows that were read, and the number of rows that Postgres inserted, which is smaller if a
+    /// trigger discards rows.
+    async fn run(
+        self,
+        file: &mut File<'_>,
+        on_bad: &mut (dyn FnMut(RecordError) -> Result<(), RecordError> + Send),
+    ) -> Result<(u64, u64), Stopped> {
+        let Self { client, statement, mut reader, keeps_rows } = self;
+        let mut sink = pin!(client.copy_in::<_, Bytes>(statement).await.map_err(Stopped::Postgres)?);
+        let mut lines = BytesMut::new();
+        let read = loop {
+            let Some(bytes) = file.next().await.map_err(Stopped::Other)? else {
+                break reader.finish(&mut lines, &mut *on_bad);
+            };
+            if let Err(error) = reader.read(&bytes, &mut lines, &mut *on_bad) {
+                break Err(error);
+            }
+            if !lines.is_empty() {
+                sink.send(lines.split().freeze()).await.map_err(Stopped::Postgres)?;
+            }
+        };
+        let read = match read {
+            // Dropping the sink undoes the copy.
+            Err(error) if !keeps_rows => return Err(Stopped::Record { error, copied: 0 }),
+            read => read,
+        };
         if !lines.is_empty() {
-            sink.send(lines.split().freeze()).await.map_err(Stopped::Postgres)?;
+            sink.send(lines.freeze()).await.map_err(Stopped::Postgres)?;
+        }
+        let copied = sink.finish().await.map_err(Stopped::Postgres)?;
+        match read {
+            Ok(read) => Ok((read, copied)),
+            Err(error) => Err(Stopped::Record { error, copied }),
         }
     }
-    let read = reader.finish(&mut lines, &mut *on_bad)?;
-    if !lines.is_empty() {
-        sink.send(lines.freeze()).await.map_err(Stopped::Postgres)?;
-    }
-    let received = sink.finish().await.map_err(Stopped::Postgres)?;
-    Ok((read, received))
 }
 
 async fn copy_directly(
@@ -150,14 +170,15 @@ async fn copy_directly(
 ) -> Result<Option<Loaded>, TransferError> {
     let reader = Reader::new(load.plan, load.format, LineFormat::Values);
     let mut stop = Err::<(), RecordError>;
-    match copy_rows(client, &statements.copy, reader, file, &mut stop).await {
+    let copy = CopyRows { client, statement: &statements.copy, reader, keeps_rows: false };
+    match copy.run(file, &mut stop).await {
         Ok((read, inserted)) => {
             Ok(Some(Loaded { read, inserted, skipped: read.saturating_sub(inserted), ..Loaded::default() }))
         }
         Err(Stopped::Other(error)) => Err(error),
         Err(Stopped::Postgres(error)) if error.as_db_error().is_none() => Err(refused(error)),
         // The staged method finds the bad row, or the other reason.
-        Err(Stopped::Record(_) | Stopped::Postgres(_)) => Ok(None),
+        Err(Stopped::Record { .. } | Stopped::Postgres(_)) => Ok(None),
     }
 }
 
@@ -172,10 +193,12 @@ async fn load_staged(
     client.batch_execute(CREATE_STAGING).await.map_err(refused)?;
     let mut faults = Faults::default();
     let (read, cut_at) = stage(client, load, on_error, file, &mut faults).await?;
-    let Written { inserted, updated, skipped } =
-        Mover::new(client, statements, &mut faults).await?.run(read, load.plan.on_error, load.plan.dry_run).await?;
+    let mover = Mover::new(client, statements, &mut faults).await?;
+    let all = if cut_at.is_some() { AllRows::No } else { AllRows::Yes };
+    let Written { inserted, updated, skipped } = mover.run(read, all, load.plan.on_error, load.plan.dry_run).await?;
+    // The rows before the one at which an `Abort` stopped were moved too, so an earlier one may be the reason.
     let undone = on_error == OnImportError::Abort && faults.count > 0;
-    let reason = cut_at.or_else(|| undone.then(|| faults.first()));
+    let reason = if undone { Some(faults.first()) } else { cut_at };
     let failure = reason.map(|reason| {
         let more = match faults.count {
             1 => String::new(),
@@ -192,7 +215,8 @@ async fn load_staged(
 }
 
 /// Copies the file into the temporary table. Returns the number of rows that were read. If the rest of the file can't
-/// be read, also returns a sentence about the row at which it stopped. Bad rows before it are not the reason.
+/// be read, or must not be, also returns a sentence about the row at which it stopped. An `Abort` stops at the first
+/// bad row, and returns the number of rows before it, which are in the table. Otherwise, none are in the table then.
 async fn stage(
     client: &ExclusiveClient,
     load: &Load<'_>,
@@ -210,16 +234,20 @@ async fn stage(
             Ok(())
         }
     };
-    match copy_rows(client, COPY_STAGING, reader, file, &mut on_bad).await {
+    let keeps_rows = on_error == OnImportError::Abort;
+    let copy = CopyRows { client, statement: COPY_STAGING, reader, keeps_rows };
+    match copy.run(file, &mut on_bad).await {
         Ok((read, _)) => Ok((read, None)),
-        Err(Stopped::Record(error)) => {
-            // The rows before the bad one are lost with the copy.
-            client.batch_execute("ROLLBACK TO SAVEPOINT atlashub_file").await.map_err(refused)?;
+        Err(Stopped::Record { error, copied }) => {
+            if !keeps_rows {
+                // The rows before the bad one are lost with the copy.
+                client.batch_execute("ROLLBACK TO SAVEPOINT atlashub_file").await.map_err(refused)?;
+            }
             let column = load.plan.column_of_error(&error);
             let fault = faults::of_record(error, column);
             let cut_at = faults::sentence(&fault);
             faults.add(fault);
-            Ok((0, Some(cut_at)))
+            Ok((copied, Some(cut_at)))
         }
         Err(Stopped::Postgres(error)) => Err(refused(error)),
         Err(Stopped::Other(error)) => Err(error),
