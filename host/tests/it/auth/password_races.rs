@@ -6,7 +6,7 @@ use sqlx::Connection as _;
 
 use super::{
     PASSWORD, log_in, magic_link, mails, query,
-    second_factor::{challenge, enrol, verify},
+    second_factor::{begin, challenge, enrol, verify},
     sign_up, signed_in, start,
 };
 use crate::support::{TestProject, code, eventually};
@@ -84,6 +84,22 @@ async fn reset_with_a_second_factor_ends_a_session_that_is_opened_meanwhile() {
     let ((status, body), ()) = commit_during(&project, reset, &statements, async || ()).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     assert_eq!(sessions(&project).await, 1);
+}
+
+#[tokio::test]
+async fn second_factor_during_a_change_of_the_password_does_not_sign_in() {
+    let (_app, project) = start("Old password").await;
+    let enrolled = enrol(&project, sign_up(&project, "ada@example.com").await).await;
+    let waiting = begin(&project, "ada@example.com").await;
+    let replace = "UPDATE auth.users SET updated_at = now();
+                   UPDATE auth.passwords SET hash = 'another', changed_at = clock_timestamp();
+                   DELETE FROM auth.sessions";
+    let login = verify(&project, &waiting, &enrolled.recovery_codes[0]);
+    let ((status, body), ()) = commit_during(&project, login, replace, async || ()).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
+    assert_eq!(sessions(&project).await, 0);
+    // The code was not used.
+    assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.recovery_codes").await, 10);
 }
 
 #[tokio::test]
