@@ -134,7 +134,8 @@ pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser
 }
 
 /// Changes a user. Disabling a user ends all their sessions, makes their mailed links invalid, and cancels logins and
-/// resets that wait for the second factor.
+/// resets that wait for the second factor. Enabling a disabled user does the same, because some may have been committed
+/// while the user was being disabled.
 ///
 /// # Errors
 /// Returns 400 for invalid `data`, 404 if there is no such user, and 404 `auth_disabled` if login is off.
@@ -148,12 +149,16 @@ pub(super) async fn update(
     let UpdateUser { role, disabled, data } = request;
     let data = UserData::parse(data)?;
     let statement = write(
-        "WITH ended AS (
-             DELETE FROM auth.sessions WHERE user_id = $1::pg_catalog.uuid AND $3::pg_catalog.bool
+        "WITH ending AS (
+             SELECT id FROM auth.users
+             WHERE id = $1::pg_catalog.uuid
+               AND ($3::pg_catalog.bool OR ($3::pg_catalog.bool IS NOT NULL AND disabled_at IS NOT NULL))
+         ), sessions AS (
+             DELETE FROM auth.sessions s USING ending WHERE s.user_id = ending.id
          ), tokens AS (
-             DELETE FROM auth.mailed_tokens WHERE user_id = $1::pg_catalog.uuid AND $3::pg_catalog.bool
+             DELETE FROM auth.mailed_tokens t USING ending WHERE t.user_id = ending.id
          ), challenges AS (
-             DELETE FROM auth.mfa_challenges WHERE user_id = $1::pg_catalog.uuid AND $3::pg_catalog.bool
+             DELETE FROM auth.mfa_challenges c USING ending WHERE c.user_id = ending.id
          )
          UPDATE auth.users SET updated_at = pg_catalog.now(), role = coalesce($2::pg_catalog.text, role),
              disabled_at = CASE WHEN $3::pg_catalog.bool THEN coalesce(disabled_at, pg_catalog.now())
@@ -168,6 +173,10 @@ pub(super) async fn update(
     .bind(data.set())
     .bind(data.removed());
     state.database.rows(project, &statement).await?;
+    if disabled == Some(true) {
+        // The statement ends only the sessions that existed when it began. From then on, no session can be opened.
+        queries::end_sessions(&state.database, project, &user.to_string(), None, None).await?;
+    }
     get(state, project, user).await
 }
 

@@ -1,11 +1,11 @@
-//! Logins at the same time as a change of the password.
+//! Logins at the same time as a change of the password, or of the user.
 
 use reqwest::StatusCode;
 use serde_json::json;
 use sqlx::Connection as _;
 
 use super::{
-    PASSWORD, log_in, magic_link, mails, query,
+    PASSWORD, execute, log_in, magic_link, mails, query,
     second_factor::{begin, challenge, enrol, verify},
     sign_up, signed_in, start,
 };
@@ -129,4 +129,22 @@ async fn new_password_is_not_set_before_the_other_sessions_end() {
     assert_eq!(status, StatusCode::OK, "{body}");
     assert_eq!(meanwhile, before);
     assert_eq!(sessions(&project).await, 1);
+}
+
+#[tokio::test]
+async fn session_that_is_opened_while_its_user_is_disabled_does_not_work_again_later() {
+    let (_app, project) = start("Disabled").await;
+    let body = sign_up(&project, "ada@example.com").await;
+    let (admin, path) = (project.admin(), project.path(&format!("/users/{}", body["user"]["id"].as_str().unwrap())));
+    let disable = admin.patch(&path, json!({ "disabled": true }));
+    let ((status, user), ()) = commit_during(&project, disable, OPEN_SESSION, async || ()).await;
+    assert_eq!((status, &user["sessions"]), (StatusCode::OK, &json!(0)), "{user}");
+    assert_eq!(sessions(&project).await, 0);
+    // The server may have stopped before it ended such a session.
+    execute(&project, OPEN_SESSION).await;
+    let (status, user) = admin.patch(&path, json!({ "disabled": false })).await;
+    assert_eq!((status, &user["sessions"]), (StatusCode::OK, &json!(0)), "{user}");
+    // Enabling a user who is not disabled ends no session.
+    execute(&project, OPEN_SESSION).await;
+    assert_eq!(admin.patch(&path, json!({ "disabled": false })).await.1["sessions"], 1);
 }
