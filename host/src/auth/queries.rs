@@ -340,54 +340,6 @@ pub(super) async fn end_sessions(
     Ok(database.rows(project, &statement).await?.len())
 }
 
-/// A new password of a signed-in user.
-#[derive(Clone, Copy)]
-pub(super) struct NewPassword<'a> {
-    pub hash: &'a str,
-    /// The session that does not end.
-    pub session: &'a str,
-}
-
-/// Sets and removes members of a user's data. If given, sets the password, ends the user's other sessions, and makes
-/// mailed links that reset the password or confirm a new address invalid. Returns `None` if there is no such user.
-pub(super) async fn update_own(
-    database: &AuthDatabase,
-    project: &str,
-    user: &str,
-    data: &UserData,
-    password: Option<NewPassword<'_>>,
-) -> ApiResult<Option<UserRow>> {
-    let statement = write(concat!(
-        "WITH u AS (
-             UPDATE auth.users SET updated_at = pg_catalog.now(), data = (data || $2::pg_catalog.jsonb) - ARRAY(
-                 SELECT pg_catalog.jsonb_array_elements_text($3::pg_catalog.jsonb))
-             WHERE id = $1::pg_catalog.uuid RETURNING *
-         ), p AS (
-             INSERT INTO auth.passwords (user_id, hash)
-             SELECT u.id, $4::pg_catalog.text FROM u WHERE $4::pg_catalog.text IS NOT NULL
-             ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = pg_catalog.now()
-         ), links AS (
-             DELETE FROM auth.mailed_tokens t USING u
-             WHERE t.user_id = u.id AND t.purpose IN ('reset', 'change_email') AND $4::pg_catalog.text IS NOT NULL
-         ), ended AS (
-             DELETE FROM auth.sessions s USING u WHERE s.user_id = u.id AND s.id <> $5::pg_catalog.uuid
-         )
-         SELECT ",
-        user_columns!(),
-        " FROM u"
-    ))
-    .bind(user)
-    .bind(data.set())
-    .bind(data.removed())
-    .bind_option(password.map(|password| password.hash))
-    .bind_option(password.map(|password| password.session));
-    let rows = match database.fetch(project, &statement).await {
-        Err(error) if is_parent_gone(&error) => return Ok(None),
-        rows => rows?,
-    };
-    rows.first().map(UserRow::parse).transpose()
-}
-
 pub(super) fn email_taken() -> ApiError {
     ApiError::new(Code::EmailTaken, "Another user of this project has this address.")
         .with_hint("Sign in with the address, or use another one.")
