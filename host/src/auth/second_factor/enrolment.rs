@@ -165,13 +165,22 @@ pub(in crate::auth) async fn remove(
     if account.row.second_factor_at.is_none() {
         return Err(no_factor());
     }
+    // The password is checked again when the factor is removed, because it may be changed in the meantime.
+    let password_hash = match &proof {
+        RemovalProof::Password(_) => account.password_hash.as_deref(),
+        RemovalProof::Code(_) => None,
+    };
     let entry = user_event("auth.mfa_remove", project, &account.row.user, client);
     if let Err(error) = check_proof(state, project, &account, proof).await {
         record_refusal(&state.projects.platform, entry, &error).await;
         return Err(error);
     }
     audit::recorded(&state.projects.platform, entry, async |_| {
-        queries::remove(&state.database, project, user).await?.then_some(()).ok_or_else(no_factor)
+        match queries::remove(&state.database, project, user, password_hash).await? {
+            true => Ok(()),
+            false if password_hash.is_some() => Err(invalid_credentials()),
+            false => Err(no_factor()),
+        }
     })
     .await
 }
@@ -222,7 +231,7 @@ async fn check_proof(state: &AuthState, project: &str, account: &Account, proof:
 /// Returns 404 if there is no such user or the user has no second factor, and 404 `auth_disabled` if login is off.
 pub(in crate::auth) async fn remove_as_owner(state: &AuthState, project: &str, user: Uuid) -> ApiResult<String> {
     let ProjectUser { email, .. } = administration::get(state, project, user).await?;
-    queries::remove(&state.database, project, &user.to_string()).await?.then_some(email).ok_or_else(no_factor)
+    queries::remove(&state.database, project, &user.to_string(), None).await?.then_some(email).ok_or_else(no_factor)
 }
 
 fn has_factor() -> ApiError {

@@ -6,7 +6,7 @@ use sqlx::Connection as _;
 
 use super::{
     PASSWORD, execute, log_in, magic_link, mails, query,
-    second_factor::{begin, challenge, enrol, verify},
+    second_factor::{begin, challenge, enrol, totp, verify},
     sign_up, signed_in, start,
 };
 use crate::support::{TestProject, code, eventually};
@@ -16,6 +16,12 @@ const OPEN_SESSION: &str = "
     UPDATE auth.users SET last_sign_in_at = now();
     INSERT INTO auth.sessions (id, user_id, expires_at)
     SELECT gen_random_uuid(), id, now() + interval '1 day' FROM auth.users";
+
+/// A reset of the password by its owner.
+const RESET: &str = "
+    UPDATE auth.users SET updated_at = now();
+    UPDATE auth.passwords SET hash = 'another', changed_at = clock_timestamp();
+    DELETE FROM auth.sessions";
 
 /// Runs statements in a transaction, as superuser, and then sends a request. When the request waits for a lock of the
 /// transaction, calls `observe` and commits. Returns both results.
@@ -91,11 +97,8 @@ async fn second_factor_during_a_change_of_the_password_does_not_sign_in() {
     let (_app, project) = start("Old password").await;
     let enrolled = enrol(&project, sign_up(&project, "ada@example.com").await).await;
     let waiting = begin(&project, "ada@example.com").await;
-    let replace = "UPDATE auth.users SET updated_at = now();
-                   UPDATE auth.passwords SET hash = 'another', changed_at = clock_timestamp();
-                   DELETE FROM auth.sessions";
     let login = verify(&project, &waiting, &enrolled.recovery_codes[0]);
-    let ((status, body), ()) = commit_during(&project, login, replace, async || ()).await;
+    let ((status, body), ()) = commit_during(&project, login, RESET, async || ()).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
     assert_eq!(sessions(&project).await, 0);
     // The code was not used.
@@ -129,6 +132,53 @@ async fn new_password_is_not_set_before_the_other_sessions_end() {
     assert_eq!(status, StatusCode::OK, "{body}");
     assert_eq!(meanwhile, before);
     assert_eq!(sessions(&project).await, 1);
+}
+
+#[tokio::test]
+async fn reset_that_ends_the_session_meanwhile_keeps_its_password() {
+    let (_app, project) = start("Two passwords").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let change = json!({ "password": "another long one", "currentPassword": PASSWORD });
+    let change = client.patch("/v1/auth/me", change);
+    let ((status, body), ()) = commit_during(&project, change, RESET, async || ()).await;
+    assert_eq!((status, code(&body)), (StatusCode::UNAUTHORIZED, "unauthorized"), "{body}");
+    assert_eq!(query::<String>(&project, "SELECT hash FROM auth.passwords").await, "another");
+}
+
+#[tokio::test]
+async fn password_is_checked_again_when_the_new_one_is_stored() {
+    let (_app, project) = start("Same session").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let change = json!({ "password": "another long one", "currentPassword": PASSWORD });
+    let change = client.patch("/v1/auth/me", change);
+    let other = "UPDATE auth.users SET updated_at = now(); UPDATE auth.passwords SET hash = 'another'";
+    let ((status, body), ()) = commit_during(&project, change, other, async || ()).await;
+    assert_eq!((status, code(&body)), (StatusCode::UNAUTHORIZED, "invalid_credentials"), "{body}");
+    assert_eq!(query::<String>(&project, "SELECT hash FROM auth.passwords").await, "another");
+}
+
+#[tokio::test]
+async fn ended_session_does_not_activate_a_second_factor() {
+    let (_app, project) = start("Factor").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let (_, enrolment) = client.post("/v1/auth/mfa/totp", json!({})).await;
+    let given = totp(enrolment["secret"].as_str().unwrap(), 0);
+    let confirm = client.post("/v1/auth/mfa/totp/confirm", json!({ "code": given }));
+    let ((status, body), ()) = commit_during(&project, confirm, RESET, async || ()).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{body}");
+    let active = "SELECT count(*) FROM auth.users WHERE second_factor_at IS NOT NULL";
+    assert_eq!(query::<i64>(&project, active).await, 0);
+}
+
+#[tokio::test]
+async fn old_password_does_not_remove_the_second_factor() {
+    let (_app, project) = start("Removal").await;
+    let enrolled = enrol(&project, sign_up(&project, "ada@example.com").await).await;
+    let client = signed_in(&project, &enrolled.session);
+    let remove = client.delete_with("/v1/auth/mfa/totp", json!({ "password": PASSWORD }));
+    let ((status, body), ()) = commit_during(&project, remove, RESET, async || ()).await;
+    assert_eq!((status, code(&body)), (StatusCode::UNAUTHORIZED, "invalid_credentials"), "{body}");
+    assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.totp_factors").await, 1);
 }
 
 #[tokio::test]
