@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use super::{
     database::{AuthDatabase, Bind as _, column, read, write},
     email_address::EmailAddress,
+    mailed_tokens::cancel_email_change,
     methods::Assurance,
     request::ClientFacts,
     schema::is_parent_gone,
@@ -315,7 +316,8 @@ pub(super) async fn end_session(database: &AuthDatabase, project: &str, session:
 /// Ends sessions of a user: the session `only`, all except `except`, or all if both are `None`. Returns their number.
 ///
 /// Unless only one session ends, a requested change of the address and logins that wait for the second factor are
-/// cancelled, because whoever has to be signed out may have begun them.
+/// cancelled, because whoever has to be signed out may have begun them. A change that one of the sessions requested
+/// while the statement ran is cancelled by a second statement. From then on, the sessions can't request one.
 pub(super) async fn end_sessions(
     database: &AuthDatabase,
     project: &str,
@@ -337,7 +339,11 @@ pub(super) async fn end_sessions(
     .bind(user)
     .bind_option(only)
     .bind_option(except);
-    Ok(database.rows(project, &statement).await?.len())
+    let ended = database.rows(project, &statement).await?.len();
+    if only.is_none() {
+        cancel_email_change(database, project, user).await?;
+    }
+    Ok(ended)
 }
 
 pub(super) fn email_taken() -> ApiError {

@@ -20,7 +20,7 @@ use crate::{
         events::{record_refusal, user_event},
         limits::Attempt,
         login::{ids_of, invalid_credentials},
-        password_policy,
+        mailed_tokens, password_policy,
         queries::Account,
         request::ClientFacts,
     },
@@ -98,10 +98,15 @@ pub(in crate::auth) async fn confirm(
     let hashes: Vec<_> = codes.iter().map(|code| code.hash).collect();
     audit::recorded(&state.projects.platform, entry, async |_| {
         let (owner, secret) = ((user, session), (factor.sealed.as_slice(), step));
-        match queries::activate(&state.database, project, owner, secret, &hashes).await? {
-            true => Ok(()),
-            false => Err(nothing_to_confirm()),
+        if !queries::activate(&state.database, project, owner, secret, &hashes).await? {
+            return Err(nothing_to_confirm());
         }
+        // One of the sessions that ended may have requested a change while the statement ran. The factor is active, so
+        // the response must contain the recovery codes.
+        if let Err(error) = mailed_tokens::cancel_email_change(&state.database, project, user).await {
+            tracing::error!(project, user, cause = error.cause(), "a change of an address was not cancelled");
+        }
+        Ok(())
     })
     .await?;
     Ok(RecoveryCodes { recovery_codes: codes.into_iter().map(|code| code.text).collect() })

@@ -1,6 +1,6 @@
 //! Logins at the same time as a change of the password, or of the user.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 use sqlx::Connection as _;
 
@@ -197,4 +197,34 @@ async fn session_that_is_opened_while_its_user_is_disabled_does_not_work_again_l
     // Enabling a user who is not disabled ends no session.
     execute(&project, OPEN_SESSION).await;
     assert_eq!(admin.patch(&path, json!({ "disabled": false })).await.1["sessions"], 1);
+}
+
+/// Requests a change of the address. Like a request, it locks the session.
+const REQUEST_NEW_ADDRESS: &str = "
+    INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
+    SELECT 'new', id, 'change_email', 'eve@example.com', now() + interval '1 hour' FROM auth.users;
+    SELECT FROM auth.sessions FOR KEY SHARE";
+
+#[tokio::test]
+async fn signing_out_cancels_a_change_of_the_address_that_is_requested_meanwhile() {
+    let (_app, project) = start("New address").await;
+    let body = sign_up(&project, "ada@example.com").await;
+    let (admin, path) = (project.admin(), project.path(&format!("/users/{}", body["user"]["id"].as_str().unwrap())));
+    let path = format!("{path}/sign-out");
+    let sign_out = admin.send(Method::POST, &path, None);
+    let ((status, body), ()) = commit_during(&project, sign_out, REQUEST_NEW_ADDRESS, async || ()).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.mailed_tokens").await, 0);
+}
+
+#[tokio::test]
+async fn session_that_ends_meanwhile_does_not_request_a_change_of_the_address() {
+    let (_app, project, mails) = mails::start("Ended").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    mails::next(&mails).await;
+    let change = client.patch("/v1/auth/me", json!({ "email": "eve@example.com" }));
+    let ((status, body), ()) = commit_during(&project, change, "DELETE FROM auth.sessions", async || ()).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
+    let tokens = "SELECT count(*) FROM auth.mailed_tokens WHERE purpose = 'change_email'";
+    assert_eq!(query::<i64>(&project, tokens).await, 0);
 }
