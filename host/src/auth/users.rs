@@ -29,7 +29,7 @@ macro_rules! user_columns {
 }
 pub(super) use user_columns;
 
-/// The `data` of a row of `auth.users` after a change, with [`UserData::set`] as `$2` and [`UserData::removed`] as `$3`.
+/// The `data` of a row of `auth.users` after a change. `$2` is [`UserData::set`], and `$3` is [`UserData::removed`].
 macro_rules! merged_data {
     () => {
         "((data || $2::pg_catalog.jsonb) - ARRAY(SELECT pg_catalog.jsonb_array_elements_text($3::pg_catalog.jsonb)))"

@@ -38,8 +38,8 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// Returns the result for a body that is not in the encoding that its `content-encoding` names, or whose encoding is
-    /// not supported.
+    /// Returns the result for a body that is not in the encoding that its `content-encoding` names, or whose encoding
+    /// is not supported.
     fn undecodable() -> Self {
         Self { truncated: true, ..Self::default() }
     }
