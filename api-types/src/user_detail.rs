@@ -49,8 +49,11 @@ pub struct UserReference {
     pub table: String,
     /// Columns of the foreign key.
     pub columns: Vec<String>,
-    /// Number of rows. Counting stops at 10 000.
+    /// Number of rows. Counting stops at 10 000. Zero if the rows were not counted.
     pub rows: i64,
+    /// Whether the rows were counted. False if that took too long, for example because the table is locked, or large
+    /// and without an index on the column.
+    pub counted: bool,
     /// What deleting the user does to the rows: `noAction`, `restrict`, `cascade`, `setNull` or `setDefault`.
     pub on_delete: UserReferenceAction,
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::error::{CommitError, StoreError};
 use super::files::{create_shards, create_synced, private_dir_builder, sync_dir};
 use super::record::{self, BucketRecord};
-use super::state::{Bucket, Shared, Store};
-use super::uploads::abort_uploads_of_bucket;
+use super::state::{Bucket, Shared, Store, Upload};
+use super::uploads::{abort_uploads_of_deleted, uploads_of_bucket};
 
 /// Name of the file in a bucket's folder that describes the bucket.
 pub(super) const RECORD: &str = "bucket.json";
@@ -22,8 +22,8 @@ pub(crate) async fn create_bucket(store: &Store, name: String) -> Result<(), Sto
 pub(crate) async fn delete_bucket(store: &Store, bucket: Arc<Bucket>) -> Result<(), StoreError> {
     store
         .run_blocking(move |shared| {
-            delete(shared, &bucket)?;
-            abort_uploads_of_bucket(shared, &bucket.name);
+            let uploads = delete(shared, &bucket)?;
+            abort_uploads_of_deleted(shared, &uploads);
             Ok(())
         })
         .await
@@ -75,7 +75,8 @@ fn create(shared: &Shared, name: String) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn delete(shared: &Shared, bucket: &Bucket) -> Result<(), StoreError> {
+/// Deletes an empty bucket. Returns its open uploads.
+fn delete(shared: &Shared, bucket: &Bucket) -> Result<Vec<Arc<Upload>>, StoreError> {
     let mut deleted = bucket.deleted.write();
     if *deleted {
         return Err(StoreError::NoSuchBucket);
@@ -88,6 +89,35 @@ fn delete(shared: &Shared, bucket: &Bucket) -> Result<(), StoreError> {
         return Err(error.into());
     }
     *deleted = true;
+    // The uploads are looked up by the bucket's name, so before a new bucket with this name can have uploads. They
+    // can't be aborted here: a completion locks its upload and then waits for `deleted`.
+    let uploads = uploads_of_bucket(shared, &bucket.name);
     shared.buckets.write().remove(&bucket.name);
-    Ok(removed?)
+    removed?;
+    Ok(uploads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Attributes;
+    use super::super::uploads::{create_upload, find_upload};
+    use super::*;
+
+    #[tokio::test]
+    async fn deleting_a_bucket_does_not_abort_uploads_of_a_new_one_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let upload = async || {
+            let bucket = store.bucket("files").unwrap();
+            create_upload(&store, bucket, "film".to_owned(), Attributes::default(), None).await.unwrap()
+        };
+        create_bucket(&store, "files".to_owned()).await.unwrap();
+        let old = upload().await;
+        let deleted = delete(&store.shared, &store.bucket("files").unwrap()).unwrap();
+        create_bucket(&store, "files".to_owned()).await.unwrap();
+        let new = upload().await;
+        abort_uploads_of_deleted(&store.shared, &deleted);
+        assert!(find_upload(&store, "files", "film", &old).is_err());
+        assert!(find_upload(&store, "files", "film", &new).is_ok());
+    }
 }

@@ -128,14 +128,21 @@ pub(crate) async fn abort_upload(store: &Store, upload: Arc<Upload>) -> Result<(
     store.run_blocking(move |shared| abort(shared, &upload)).await
 }
 
-/// Aborts all open uploads of a deleted bucket. Blocks.
-pub(super) fn abort_uploads_of_bucket(shared: &Shared, bucket: &str) {
-    let uploads: Vec<_> =
-        shared.uploads.lock().values().filter(|upload| upload.record.bucket == bucket).cloned().collect();
+/// Returns all open uploads of a bucket.
+pub(super) fn uploads_of_bucket(shared: &Shared, bucket: &str) -> Vec<Arc<Upload>> {
+    shared.uploads.lock().values().filter(|upload| upload.record.bucket == bucket).cloned().collect()
+}
+
+/// Aborts the open uploads of a deleted bucket. Blocks.
+pub(super) fn abort_uploads_of_deleted(shared: &Shared, uploads: &[Arc<Upload>]) {
     for upload in uploads {
-        if let Err(error) = abort(shared, &upload) {
-            let upload = &upload.id;
-            tracing::warn!(%error, upload, "could not remove an upload of a deleted bucket");
+        match abort(shared, upload) {
+            // It was aborted in the meantime.
+            Ok(()) | Err(StoreError::NoSuchUpload) => {}
+            Err(error) => {
+                let upload = &upload.id;
+                tracing::warn!(%error, upload, "could not remove an upload of a deleted bucket");
+            }
         }
     }
 }

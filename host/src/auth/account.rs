@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     AuthState,
+    account_queries::{self, NewPassword},
     email_address::EmailAddress,
     events::{record_refusal, user_event},
     limits::Attempt,
@@ -15,7 +16,7 @@ use super::{
     mail::MailKind,
     mailed_tokens::{self, Purpose},
     password_policy,
-    queries::{self, Account, NewPassword},
+    queries::{self, Account},
     request::ClientFacts,
     sessions::end_sessions_of_changed_password,
     users::UserData,
@@ -90,8 +91,10 @@ pub(super) async fn update_current_user(
         state.limits.charge_account(Attempt::Recover, project, &user)?;
     }
     audit::recorded(&state.projects.platform, entry, async |_| {
-        let password = hash.as_deref().map(|hash| NewPassword { hash, session });
-        let updated = queries::update_own(&state.database, project, &user, &data, password).await?;
+        let current_hash = account.password_hash.as_deref();
+        let password = hash.as_deref().map(|hash| NewPassword { hash, current_hash });
+        let owner = (user.as_str(), session);
+        let updated = account_queries::update_own(&state.database, project, owner, &data, password).await?;
         let updated = updated.ok_or_else(session_ended)?;
         if password.is_some() {
             end_sessions_of_changed_password(state, project, &user, Some(session)).await?;

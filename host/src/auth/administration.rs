@@ -12,7 +12,7 @@ use super::{
     email_address::EmailAddress,
     password_policy,
     queries::{self, NewUser, email_taken},
-    users::{UserData, UserRow, user_columns},
+    users::{UserData, UserRow, data_fits, data_too_large, merged_data, user_columns},
 };
 use crate::{
     db::{DbError, Statement},
@@ -134,10 +134,11 @@ pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser
 }
 
 /// Changes a user. Disabling a user ends all their sessions, makes their mailed links invalid, and cancels logins and
-/// resets that wait for the second factor.
+/// resets that wait for the second factor. Enabling a disabled user does the same, because some may have been committed
+/// while the user was being disabled.
 ///
 /// # Errors
-/// Returns 400 for invalid `data`, 404 if there is no such user, and 404 `auth_disabled` if login is off.
+/// Returns 400 for invalid or too large `data`, 404 if there is no such user, and 404 `auth_disabled` if login is off.
 pub(super) async fn update(
     state: &AuthState,
     project: &str,
@@ -147,27 +148,41 @@ pub(super) async fn update(
     state.settings.enabled(project).await?;
     let UpdateUser { role, disabled, data } = request;
     let data = UserData::parse(data)?;
-    let statement = write(
-        "WITH ended AS (
-             DELETE FROM auth.sessions WHERE user_id = $1::pg_catalog.uuid AND $3::pg_catalog.bool
+    let statement = write(concat!(
+        "WITH u AS (
+             UPDATE auth.users SET updated_at = pg_catalog.now(), role = coalesce($4::pg_catalog.text, role),
+                 disabled_at = CASE WHEN $5::pg_catalog.bool THEN coalesce(disabled_at, pg_catalog.now())
+                                    WHEN NOT $5::pg_catalog.bool THEN NULL ELSE disabled_at END,
+                 data = ",
+        merged_data!(),
+        " WHERE id = $1::pg_catalog.uuid AND ",
+        data_fits!(),
+        " RETURNING id
+         ), ending AS (
+             SELECT before.id FROM auth.users before JOIN u ON u.id = before.id
+             WHERE $5::pg_catalog.bool OR ($5::pg_catalog.bool IS NOT NULL AND before.disabled_at IS NOT NULL)
+         ), sessions AS (
+             DELETE FROM auth.sessions s USING ending WHERE s.user_id = ending.id
          ), tokens AS (
-             DELETE FROM auth.mailed_tokens WHERE user_id = $1::pg_catalog.uuid AND $3::pg_catalog.bool
+             DELETE FROM auth.mailed_tokens t USING ending WHERE t.user_id = ending.id
          ), challenges AS (
-             DELETE FROM auth.mfa_challenges WHERE user_id = $1::pg_catalog.uuid AND $3::pg_catalog.bool
+             DELETE FROM auth.mfa_challenges c USING ending WHERE c.user_id = ending.id
          )
-         UPDATE auth.users SET updated_at = pg_catalog.now(), role = coalesce($2::pg_catalog.text, role),
-             disabled_at = CASE WHEN $3::pg_catalog.bool THEN coalesce(disabled_at, pg_catalog.now())
-                                WHEN NOT $3::pg_catalog.bool THEN NULL ELSE disabled_at END,
-             data = (data || $4::pg_catalog.jsonb) - ARRAY(
-                 SELECT pg_catalog.jsonb_array_elements_text($5::pg_catalog.jsonb))
-         WHERE id = $1::pg_catalog.uuid",
-    )
+         SELECT FROM u"
+    ))
     .bind(user.to_string())
-    .bind_option(role.map(|role| role.as_str()))
-    .bind_option(disabled.map(|disabled| if disabled { "true" } else { "false" }))
     .bind(data.set())
-    .bind(data.removed());
-    state.database.rows(project, &statement).await?;
+    .bind(data.removed())
+    .bind_option(role.map(|role| role.as_str()))
+    .bind_option(disabled.map(|disabled| if disabled { "true" } else { "false" }));
+    if state.database.rows(project, &statement).await?.is_empty() {
+        get(state, project, user).await?;
+        return Err(data_too_large());
+    }
+    if disabled == Some(true) {
+        // The statement ends only the sessions that existed when it began. From then on, no session can be opened.
+        queries::end_sessions(&state.database, project, &user.to_string(), None, None).await?;
+    }
     get(state, project, user).await
 }
 

@@ -81,8 +81,13 @@ impl AuthDatabase {
     }
 
     /// Runs a statement on the app's own tables, as another role of the project.
-    pub(super) async fn rows_as(&self, project: &str, role: DbRole, statement: &Statement) -> ApiResult<Vec<Row>> {
-        Ok(self.projects.pools.fetch(project, role, statement).await?)
+    pub(super) async fn fetch_as(
+        &self,
+        project: &str,
+        role: DbRole,
+        statement: &Statement,
+    ) -> Result<Vec<Row>, DbError> {
+        self.projects.pools.fetch(project, role, statement).await
     }
 
     fn prepared(&self, project: &str) -> Arc<Prepared> {

@@ -1,7 +1,10 @@
 //! The owner's view of one user: sessions, and the rows of the app that refer to the user.
 
+use std::time::Duration;
+
 use api_types::{ProjectUserDetail, ProjectUserSession, UserReference, UserReferenceAction};
 use chrono::{DateTime, Utc};
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -10,9 +13,15 @@ use super::{
     database::{Bind as _, column, read},
 };
 use crate::{
-    db::{DbRole, Statement},
+    db::{DbError, DbRole, Statement},
     error::ApiResult,
 };
+
+/// Maximum time for counting the rows of one foreign key, so that a table that is locked, or large and without an
+/// index, does not delay the response.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Maximum time for counting the rows of all foreign keys.
+const COUNTS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Returns a user with sessions and references.
 ///
@@ -60,7 +69,7 @@ fn parse_session(row: &Row) -> ApiResult<ProjectUserSession> {
 /// Counts the rows that refer to the user, up to 10 000 for each foreign key to `auth.users (id)`. Only foreign keys
 /// with one column are considered, and at most 50. The role `proj_<id>_owner` counts the rows, because
 /// `proj_<id>_auth` has no access to the app's tables. Rows that forced row-level security hides from the owner don't
-/// count.
+/// count. Foreign keys whose rows can't be counted in time are included without a number.
 async fn references(state: &AuthState, project: &str, user: &str) -> ApiResult<Vec<UserReference>> {
     let keys = read(
         "SELECT CASE n.nspname WHEN 'public' THEN c.relname::pg_catalog.text
@@ -78,16 +87,18 @@ async fn references(state: &AuthState, project: &str, user: &str) -> ApiResult<V
            AND pg_catalog.cardinality(k.conkey) = 1 AND n.nspname <> 'auth' AND k.conparentid = 0
          ORDER BY 1, 2 LIMIT 50",
     );
+    let deadline = Instant::now() + COUNTS_TIMEOUT;
     let mut references = Vec::new();
     for key in state.database.rows(project, &keys).await? {
         let counting: String = column(&key, "counting")?;
         let counting = Statement { cacheable: false, heavy: true, ..Statement::new(counting) }.bind(user);
-        let counted = state.database.rows_as(project, DbRole::Owner, &counting).await?;
+        let rows = count(state, project, &counting, deadline).await?;
         let action: String = column(&key, "action")?;
         references.push(UserReference {
             table: column(&key, "name")?,
             columns: vec![column(&key, "column_name")?],
-            rows: counted.first().map(|row| column(row, "rows")).transpose()?.unwrap_or_default(),
+            rows: rows.unwrap_or_default(),
+            counted: rows.is_some(),
             on_delete: match action.as_str() {
                 "c" => UserReferenceAction::Cascade,
                 "n" => UserReferenceAction::SetNull,
@@ -98,4 +109,21 @@ async fn references(state: &AuthState, project: &str, user: &str) -> ApiResult<V
         });
     }
     Ok(references)
+}
+
+/// Returns the number of rows, or `None` if they can't be counted in time, or if Postgres refuses to count them, for
+/// example because the table was dropped in the meantime.
+async fn count(state: &AuthState, project: &str, counting: &Statement, deadline: Instant) -> ApiResult<Option<i64>> {
+    let now = Instant::now();
+    if now >= deadline {
+        return Ok(None);
+    }
+    // A statement is cancelled when its future is dropped.
+    let counted = state.database.fetch_as(project, DbRole::Owner, counting);
+    match timeout_at(deadline.min(now + COUNT_TIMEOUT), counted).await {
+        Ok(Ok(rows)) => rows.first().map(|row| column(row, "rows")).transpose(),
+        Err(_) | Ok(Err(DbError::Timeout | DbError::Overloaded | DbError::Interrupted)) => Ok(None),
+        Ok(Err(error)) if error.as_db_error().is_some() => Ok(None),
+        Ok(Err(error)) => Err(error.into()),
+    }
 }

@@ -61,7 +61,8 @@ pub(super) async fn cancel_email_change(database: &AuthDatabase, project: &str, 
 }
 
 /// Creates a token for an address of a user. Returns `None` if the user was deleted or disabled in the meantime, or if
-/// the given session has ended.
+/// the given session has ended. Locks the session: another request that is ending it decides first, or waits and then
+/// cancels the token.
 pub(super) async fn create(
     database: &AuthDatabase,
     project: &str,
@@ -76,8 +77,8 @@ pub(super) async fn create(
          SELECT $1::pg_catalog.bytea, u.id, $3::pg_catalog.text, $4::pg_catalog.text,
              pg_catalog.now() + pg_catalog.make_interval(mins => $5::pg_catalog.int4)
          FROM auth.users u WHERE u.id = $2::pg_catalog.uuid AND u.disabled_at IS NULL
-           AND ($6::pg_catalog.uuid IS NULL OR EXISTS (SELECT FROM auth.sessions s
-                                                       WHERE s.id = $6::pg_catalog.uuid AND s.user_id = u.id))
+           AND ($6::pg_catalog.uuid IS NULL OR EXISTS (
+               SELECT FROM auth.sessions s WHERE s.id = $6::pg_catalog.uuid AND s.user_id = u.id FOR KEY SHARE))
          RETURNING true",
     )
     .bind_bytes(&sha256(token.as_bytes()))

@@ -12,7 +12,7 @@
 //! - `limits`: attempts per client IP address and per account.
 //! - `users`, `queries`: users as rows. `methods`: how users prove who they are. `access_tokens`, `sessions`,
 //!   `refresh`: tokens of a session. `session_check`: the gate's check that a session still exists.
-//! - `login`, `account`: signing up, in and out; changes that users make to themselves.
+//! - `login`, `account`, `account_queries`: signing up, in and out; changes that users make to themselves.
 //! - `mail`, `mailed_tokens`, `links`, `requested_links`, `recovery`, `magic_link`: mailed links and their use.
 //! - `second_factor`: authenticator apps and recovery codes, and the second step of a login.
 //! - `settings`, `administration`: the owner's settings and operations. `detail`: one user with sessions and
@@ -25,6 +25,7 @@
 
 mod access_tokens;
 mod account;
+mod account_queries;
 mod administration;
 mod claims_of_user;
 mod database;

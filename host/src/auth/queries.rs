@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use super::{
     database::{AuthDatabase, Bind as _, column, read, write},
     email_address::EmailAddress,
+    mailed_tokens::cancel_email_change,
     methods::Assurance,
     request::ClientFacts,
     schema::is_parent_gone,
@@ -315,7 +316,8 @@ pub(super) async fn end_session(database: &AuthDatabase, project: &str, session:
 /// Ends sessions of a user: the session `only`, all except `except`, or all if both are `None`. Returns their number.
 ///
 /// Unless only one session ends, a requested change of the address and logins that wait for the second factor are
-/// cancelled, because whoever has to be signed out may have begun them.
+/// cancelled, because whoever has to be signed out may have begun them. A change that one of the sessions requested
+/// while the statement ran is cancelled by a second statement. From then on, the sessions can't request one.
 pub(super) async fn end_sessions(
     database: &AuthDatabase,
     project: &str,
@@ -337,55 +339,11 @@ pub(super) async fn end_sessions(
     .bind(user)
     .bind_option(only)
     .bind_option(except);
-    Ok(database.rows(project, &statement).await?.len())
-}
-
-/// A new password of a signed-in user.
-#[derive(Clone, Copy)]
-pub(super) struct NewPassword<'a> {
-    pub hash: &'a str,
-    /// The session that does not end.
-    pub session: &'a str,
-}
-
-/// Sets and removes members of a user's data. If given, sets the password, ends the user's other sessions, and makes
-/// mailed links that reset the password or confirm a new address invalid. Returns `None` if there is no such user.
-pub(super) async fn update_own(
-    database: &AuthDatabase,
-    project: &str,
-    user: &str,
-    data: &UserData,
-    password: Option<NewPassword<'_>>,
-) -> ApiResult<Option<UserRow>> {
-    let statement = write(concat!(
-        "WITH u AS (
-             UPDATE auth.users SET updated_at = pg_catalog.now(), data = (data || $2::pg_catalog.jsonb) - ARRAY(
-                 SELECT pg_catalog.jsonb_array_elements_text($3::pg_catalog.jsonb))
-             WHERE id = $1::pg_catalog.uuid RETURNING *
-         ), p AS (
-             INSERT INTO auth.passwords (user_id, hash)
-             SELECT u.id, $4::pg_catalog.text FROM u WHERE $4::pg_catalog.text IS NOT NULL
-             ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = pg_catalog.now()
-         ), links AS (
-             DELETE FROM auth.mailed_tokens t USING u
-             WHERE t.user_id = u.id AND t.purpose IN ('reset', 'change_email') AND $4::pg_catalog.text IS NOT NULL
-         ), ended AS (
-             DELETE FROM auth.sessions s USING u WHERE s.user_id = u.id AND s.id <> $5::pg_catalog.uuid
-         )
-         SELECT ",
-        user_columns!(),
-        " FROM u"
-    ))
-    .bind(user)
-    .bind(data.set())
-    .bind(data.removed())
-    .bind_option(password.map(|password| password.hash))
-    .bind_option(password.map(|password| password.session));
-    let rows = match database.fetch(project, &statement).await {
-        Err(error) if is_parent_gone(&error) => return Ok(None),
-        rows => rows?,
-    };
-    rows.first().map(UserRow::parse).transpose()
+    let ended = database.rows(project, &statement).await?.len();
+    if only.is_none() {
+        cancel_email_change(database, project, user).await?;
+    }
+    Ok(ended)
 }
 
 pub(super) fn email_taken() -> ApiError {

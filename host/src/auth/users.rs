@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use super::database::column;
 use crate::error::{ApiError, ApiResult};
 
-/// Maximum size of the `data` of a request, as JSON.
+/// Maximum size of the `data` of a request and of the stored `data`, as JSON without spaces. `data_fits` repeats it.
 const MAX_DATA_BYTES: usize = 64 * 1024;
 
 /// A row of `auth.users`.
@@ -28,6 +28,32 @@ macro_rules! user_columns {
     };
 }
 pub(super) use user_columns;
+
+/// The `data` of a row of `auth.users` after a change. `$2` is [`UserData::set`], and `$3` is [`UserData::removed`].
+macro_rules! merged_data {
+    () => {
+        "((data || $2::pg_catalog.jsonb) - ARRAY(SELECT pg_catalog.jsonb_array_elements_text($3::pg_catalog.jsonb)))"
+    };
+}
+pub(super) use merged_data;
+
+/// Whether `merged_data` may be stored: it is at most as large as [`MAX_DATA_BYTES`] or as the present `data`. Postgres
+/// writes at most one space for each other byte, so most values need no exact measure.
+macro_rules! data_fits {
+    () => {
+        concat!(
+            "(SELECT CASE
+                 WHEN m.bytes <= greatest(65536, pg_catalog.octet_length(data::pg_catalog.text)) THEN true
+                 WHEN m.bytes > 131072 THEN false
+                 ELSE pg_catalog.octet_length(pg_catalog.regexp_replace(
+                     m.json, '(\"(?:[^\"\\\\]|\\\\.)*\")|\\s', '\\1', 'g')) <= 65536 END
+             FROM (SELECT n.json, pg_catalog.octet_length(n.json) AS bytes FROM (SELECT ",
+            merged_data!(),
+            "::pg_catalog.text AS json) AS n) AS m)"
+        )
+    };
+}
+pub(super) use data_fits;
 
 impl UserRow {
     pub(super) fn parse(row: &Row) -> ApiResult<Self> {
@@ -65,6 +91,26 @@ impl UserRow {
     }
 }
 
+/// Returns the error for a change after which the stored `data` would be too large.
+pub(super) fn data_too_large() -> ApiError {
+    ApiError::invalid(format!("With this change, the user's `data` would be larger than {MAX_DATA_BYTES} bytes."))
+        .with_hint("Remove members of `data` by setting them to null.")
+}
+
+/// Returns the number of bytes by which the database's form of a value is longer than the given one: Postgres stores
+/// numbers without an exponent.
+fn expansion(value: &Value) -> usize {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let plain = number.as_f64().map_or(0, |float| float.to_string().len());
+            plain.saturating_sub(number.to_string().len())
+        }
+        Value::Array(items) => items.iter().map(expansion).sum(),
+        Value::Object(members) => members.values().map(expansion).sum(),
+        _ => 0,
+    }
+}
+
 /// A valid value of `data`, or of a change to it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UserData(Map<String, Value>);
@@ -81,7 +127,7 @@ impl UserData {
             Some(_) => return Err(ApiError::invalid("`data` must be a JSON object.")),
         };
         let data = Self(members);
-        if data.set().len() > MAX_DATA_BYTES {
+        if data.set().len() + data.0.values().map(expansion).sum::<usize>() > MAX_DATA_BYTES {
             return Err(ApiError::invalid(format!("`data` is larger than {MAX_DATA_BYTES} bytes.")));
         }
         Ok(data)
@@ -97,5 +143,22 @@ impl UserData {
     pub(super) fn removed(&self) -> String {
         let names = self.0.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| Value::from(name.as_str()));
         Value::Array(names.collect()).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn size_of_data_counts_numbers_as_they_are_stored() {
+        assert_eq!(expansion(&json!({ "a": [1, 1.5, "1e300", null, true], "b": -0.25 })), 0);
+        // `1` with 300 zeros, and `0.0000001`.
+        let given = |number: f64| json!(number).to_string().len();
+        assert_eq!(expansion(&json!([{ "a": 1e300 }, 1e-7])), (301 - given(1e300)) + (9 - given(1e-7)));
+        assert!(UserData::parse(Some(json!({ "a": vec![1e300; 200] }))).is_ok());
+        assert!(UserData::parse(Some(json!({ "a": vec![1e300; 300] }))).is_err());
     }
 }

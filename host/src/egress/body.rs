@@ -38,7 +38,8 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// Returns the result for a body that is not in the encoding that its `content-encoding` names.
+    /// Returns the result for a body that is not in the encoding that its `content-encoding` names, or whose encoding
+    /// is not supported.
     fn undecodable() -> Self {
         Self { truncated: true, ..Self::default() }
     }
@@ -54,15 +55,19 @@ enum Encoding {
 /// Reads a body up to `max_bytes`, and decodes it if it has one of the [`ACCEPTED_ENCODINGS`]. Bytes are counted after
 /// decoding, and nothing is decoded beyond the maximum, so that a small body can't become a large one.
 ///
-/// A body that can't be decoded is left out, because the status may matter more than the body.
+/// A body that can't be decoded is left out, because the status may matter more than the body, and because the run's
+/// secrets can't be found in it.
 pub(super) async fn read_body(response: reqwest::Response, max_bytes: usize) -> io::Result<Body> {
     let encoding = encoding_of(response.headers());
     let mut raw = StreamReader::new(Box::pin(response.bytes_stream().map_err(io::Error::other)));
-    let Some(encoding) = encoding else { return read_up_to(raw, max_bytes).await };
-    let Some(first) = raw.fill_buf().await?.first().copied() else { return Ok(Body::default()) };
-    if encoding == Encoding::Brotli && is_large_window(first) {
-        return Ok(Body::undecodable());
+    if encoding == Ok(None) {
+        return read_up_to(raw, max_bytes).await;
     }
+    let Some(first) = raw.fill_buf().await?.first().copied() else { return Ok(Body::default()) };
+    let encoding = match encoding {
+        Ok(Some(encoding)) if encoding != Encoding::Brotli || !is_large_window(first) => encoding,
+        _ => return Ok(Body::undecodable()),
+    };
     match read_up_to(decoder(encoding, raw.take(MAX_COMPRESSED_BYTES)), max_bytes).await {
         Ok(body) => Ok(Body { decoded: true, ..body }),
         Err(error) if is_of_connection(&error) => Err(error),
@@ -105,9 +110,8 @@ pub(super) fn is_decoded_in_stream(headers: &HeaderMap) -> bool {
 /// Returns the encoding of a streamed body, or why it can't be decoded.
 fn streamed_encoding_of(headers: &HeaderMap) -> Result<Option<Encoding>, &'static str> {
     match encoding_of(headers) {
-        Some(encoding @ (Encoding::Gzip | Encoding::Deflate)) => Ok(Some(encoding)),
-        None if headers.get_all(header::CONTENT_ENCODING).iter().all(names_no_encoding) => Ok(None),
-        _ => Err("only gzip and deflate are supported in a stream"),
+        Ok(Some(Encoding::Brotli)) | Err(UnsupportedEncoding) => Err("only gzip and deflate are supported in a stream"),
+        Ok(encoding) => Ok(encoding),
     }
 }
 
@@ -136,16 +140,24 @@ async fn read_up_to(reader: impl AsyncRead + Unpin, max_bytes: usize) -> io::Res
     Ok(Body { bytes: bytes.into(), truncated, decoded: false })
 }
 
-/// Returns the encoding to decode. A body with several encodings, or with an unsupported one, is left unchanged.
-fn encoding_of(headers: &HeaderMap) -> Option<Encoding> {
-    let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
-    match value.to_str().ok()?.trim().to_ascii_lowercase().as_str() {
+/// A body has several encodings, or one that is not supported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct UnsupportedEncoding;
+
+/// Returns the encoding to decode, or `None` if the body is not encoded.
+fn encoding_of(headers: &HeaderMap) -> Result<Option<Encoding>, UnsupportedEncoding> {
+    let values = headers.get_all(header::CONTENT_ENCODING);
+    if values.iter().all(names_no_encoding) {
+        return Ok(None);
+    }
+    let mut values = values.iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(UnsupportedEncoding) };
+    match value.to_str().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
         // RFC 9110, section 8.4.1.3.
-        "gzip" | "x-gzip" => Some(Encoding::Gzip),
-        "deflate" => Some(Encoding::Deflate),
-        "br" => Some(Encoding::Brotli),
-        _ => None,
+        "gzip" | "x-gzip" => Ok(Some(Encoding::Gzip)),
+        "deflate" => Ok(Some(Encoding::Deflate)),
+        "br" => Ok(Some(Encoding::Brotli)),
+        _ => Err(UnsupportedEncoding),
     }
 }
 
@@ -184,21 +196,21 @@ mod tests {
 
     #[test]
     fn only_a_single_known_encoding_is_decoded() {
-        let check = |values: &[&'static str], expected: Option<Encoding>| {
+        let check = |values: &[&'static str], expected: Result<Option<Encoding>, UnsupportedEncoding>| {
             let mut headers = HeaderMap::new();
             for value in values {
                 headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
             }
             assert_eq!(encoding_of(&headers), expected, "{values:?}");
         };
-        check(&[], None);
-        check(&["gzip"], Some(Encoding::Gzip));
-        check(&[" X-GZIP "], Some(Encoding::Gzip));
-        check(&["deflate"], Some(Encoding::Deflate));
-        check(&["br"], Some(Encoding::Brotli));
-        check(&["zstd"], None);
-        check(&["identity"], None);
-        check(&["gzip, gzip"], None);
-        check(&["gzip", "br"], None);
+        check(&[], Ok(None));
+        check(&["gzip"], Ok(Some(Encoding::Gzip)));
+        check(&[" X-GZIP "], Ok(Some(Encoding::Gzip)));
+        check(&["deflate"], Ok(Some(Encoding::Deflate)));
+        check(&["br"], Ok(Some(Encoding::Brotli)));
+        check(&["zstd"], Err(UnsupportedEncoding));
+        check(&["identity"], Ok(None));
+        check(&["gzip, gzip"], Err(UnsupportedEncoding));
+        check(&["gzip", "br"], Err(UnsupportedEncoding));
     }
 }

@@ -122,6 +122,25 @@ impl ObjectStore {
         }
     }
 
+    /// Removes one object if it has this ETag. Succeeds if it does not exist.
+    ///
+    /// Not every store supports the condition; see docs/OPERATIONS.md. Check the object first.
+    ///
+    /// # Errors
+    /// Returns `PreconditionFailed` if another object has replaced it.
+    pub async fn delete_if_match(&self, bucket: &str, key: &str, etag: Option<&str>) -> StoreResult<()> {
+        let Some(etag) = etag else { return self.delete(bucket, key).await };
+        let response = self.client().delete_object().bucket(bucket).key(key).if_match(etag).send().await;
+        match response.map_err(|error| StoreError::from_sdk("DeleteObject", error)) {
+            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+            // The store does not support conditional deletions.
+            Err(StoreError::NotSupported { .. } | StoreError::Refused { status: 400, .. }) => {
+                self.delete(bucket, key).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes every object whose key starts with `prefix`; an empty prefix matches all. Returns their number, which is
     /// 0 if the bucket does not exist.
     pub async fn delete_prefix(&self, bucket: &str, prefix: &str) -> StoreResult<u64> {

@@ -104,7 +104,10 @@ async fn request(run: Run, params: RequestParams) -> Result<Exchange> {
         && response.body.is_empty()
         && let Some(encoding) = response.header("content-encoding")
     {
-        warn!("The body was left out, because it is not in the encoding `{encoding}` that its header names");
+        warn!(
+            "The body was left out, because it is not in the encoding `{encoding}` that its header names, or this \
+             encoding is not supported"
+        );
     }
     match verdict::of_status(response.status, &params.expect_status) {
         Verdict::Success => Ok(exchange),

@@ -24,10 +24,13 @@ pub(super) fn state_of(user: &ProjectUser) -> (Shape, &'static str) {
 pub(super) fn consequences(references: &[UserReference]) -> Vec<String> {
     references
         .iter()
-        .filter(|reference| reference.rows > 0)
+        .filter(|reference| reference.rows > 0 || !reference.counted)
         .map(|reference| {
-            let rows = text::count(reference.rows, "row", "rows");
             let table = &reference.table;
+            if !reference.counted {
+                return uncounted(table, reference.on_delete);
+            }
+            let rows = text::count(reference.rows, "row", "rows");
             match reference.on_delete {
                 UserReferenceAction::Cascade => format!("{rows} of {table}: deleted, too."),
                 UserReferenceAction::SetNull => format!("{rows} of {table}: kept, without a user."),
@@ -39,6 +42,17 @@ pub(super) fn consequences(references: &[UserReference]) -> Vec<String> {
             }
         })
         .collect()
+}
+
+/// Returns the effect of deleting a user on a table whose rows were not counted.
+fn uncounted(table: &str, on_delete: UserReferenceAction) -> String {
+    let effect = match on_delete {
+        UserReferenceAction::Cascade => "are deleted, too",
+        UserReferenceAction::SetNull => "are kept, without a user",
+        UserReferenceAction::SetDefault => "are kept, with the default user",
+        UserReferenceAction::NoAction | UserReferenceAction::Restrict => "make the deletion fail",
+    };
+    format!("Rows of {table} could not be counted in time. Those that refer to the user {effect}.")
 }
 
 /// Returns whether rows that refer to a user prevent the deletion.
@@ -81,7 +95,7 @@ mod tests {
     use super::*;
 
     fn reference(rows: i64, on_delete: UserReferenceAction) -> UserReference {
-        UserReference { table: "notes".to_owned(), columns: vec!["owner".to_owned()], rows, on_delete }
+        UserReference { table: "notes".to_owned(), columns: vec!["owner".to_owned()], rows, counted: true, on_delete }
     }
 
     #[test]
@@ -101,6 +115,15 @@ mod tests {
     fn consequences_leave_out_tables_without_rows() {
         let references = [reference(0, UserReferenceAction::Cascade), reference(2, UserReferenceAction::Cascade)];
         assert_eq!(consequences(&references), ["2 rows of notes: deleted, too."]);
+    }
+
+    #[test]
+    fn consequences_contain_tables_whose_rows_were_not_counted() {
+        let unknown = UserReference { counted: false, ..reference(0, UserReferenceAction::Restrict) };
+        let expected =
+            "Rows of notes could not be counted in time. Those that refer to the user make the deletion fail.";
+        assert_eq!(consequences(std::slice::from_ref(&unknown)), [expected]);
+        assert!(!is_deletion_refused(&[unknown]));
     }
 
     #[test]

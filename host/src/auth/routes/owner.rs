@@ -98,7 +98,8 @@ pub(crate) async fn create_user(
 
 /// Get a user
 ///
-/// Includes the sessions that have not expired, and the number of rows of the app that refer to the user.
+/// Includes the sessions that have not expired, and the number of rows of the app that refer to the user. Rows that
+/// can't be counted within a second are left out of the numbers, see `counted`.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/users/{user}", tag = "users",
     params(("project" = String, Path), ("user" = String, Path)),
     responses((status = 200, body = ProjectUserDetail), (status = 404, body = ErrorBody)))]

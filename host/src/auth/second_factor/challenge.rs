@@ -84,7 +84,7 @@ pub(in crate::auth) async fn verify(
         Some(user) => prove(state, project, &user.id, &hash, &request.code).await,
         None => Err(invalid_challenge()),
     };
-    let (Completed { methods, has_set_password }, method) = match proved {
+    let (Completed { methods, has_set_password, password_hash }, method) = match proved {
         Ok(proved) => proved,
         Err(error) => {
             record_refusal(&state.projects.platform, entry, &error).await;
@@ -99,7 +99,7 @@ pub(in crate::auth) async fn verify(
         if has_set_password {
             end_sessions_of_changed_password(state, project, &user, None).await?;
         }
-        let proof = SignInProof { method, password_hash: None, first_factor: Some(&methods) };
+        let proof = SignInProof { method, password_hash: password_hash.as_deref(), first_factor: Some(&methods) };
         let open = open_session(state, project, &settings, &user, proof, client).await?;
         signed_in(state, project, &settings, open.ok_or_else(invalid_challenge)?).await
     })

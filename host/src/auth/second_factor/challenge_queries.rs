@@ -88,17 +88,35 @@ pub(super) struct Completed {
     pub methods: String,
     /// Whether a new password was set.
     pub has_set_password: bool,
+    /// The hash of the user's password, if there is one. A session may only be opened while it stays the same.
+    pub password_hash: Option<String>,
 }
 
 /// The beginning of a statement that completes a challenge. The row source `challenge` contains the challenge of the
-/// hash `$1` and locks it, so of several completions at the same time, all but the first find none. It is empty if the
-/// user was disabled in the meantime.
+/// hash `$1`. It is empty if the user was disabled or the password was changed in the meantime.
+///
+/// Locks the user, the challenge and the password, in this order. So of several completions at the same time, all but
+/// the first find no challenge, and a completion waits for another request that is changing the password.
 macro_rules! locked_challenge {
     () => {
-        "WITH challenge AS (
-             SELECT c.hash, c.user_id, c.methods, c.new_password_hash
-             FROM auth.mfa_challenges c JOIN auth.users u ON u.id = c.user_id
-             WHERE c.hash = $1::pg_catalog.bytea AND u.disabled_at IS NULL FOR UPDATE OF c
+        "WITH locked AS (
+             SELECT u.id FROM auth.users u
+             WHERE u.id = (SELECT c.user_id FROM auth.mfa_challenges c WHERE c.hash = $1::pg_catalog.bytea)
+               AND u.disabled_at IS NULL
+             FOR NO KEY UPDATE
+         ), waiting AS (
+             SELECT c.hash, c.user_id, c.methods, c.new_password_hash, c.password_changed_at
+             FROM auth.mfa_challenges c JOIN locked ON locked.id = c.user_id
+             WHERE c.hash = $1::pg_catalog.bytea FOR UPDATE OF c
+         ), proved AS (
+             SELECT p.user_id, p.hash FROM auth.passwords p JOIN waiting ON waiting.user_id = p.user_id
+             WHERE p.changed_at = waiting.password_changed_at FOR NO KEY UPDATE OF p
+         ), challenge AS MATERIALIZED (
+             SELECT waiting.hash, waiting.user_id, waiting.methods, waiting.new_password_hash,
+                 proved.hash AS password_hash
+             FROM waiting LEFT JOIN proved ON proved.user_id = waiting.user_id
+             WHERE proved.user_id IS NOT NULL OR (waiting.password_changed_at IS NULL
+                 AND NOT EXISTS (SELECT FROM auth.passwords p WHERE p.user_id = waiting.user_id))
          ), "
     };
 }
@@ -120,12 +138,14 @@ macro_rules! completion {
              DELETE FROM auth.mailed_tokens t USING met
              WHERE t.user_id = met.user_id AND met.new_password_hash IS NOT NULL
          )
-         SELECT met.methods::pg_catalog.text AS methods, met.new_password_hash IS NOT NULL AS has_set_password FROM met"
+         SELECT met.methods::pg_catalog.text AS methods, met.new_password_hash IS NOT NULL AS has_set_password,
+             coalesce(met.new_password_hash, met.password_hash) AS password_hash
+         FROM met"
     };
 }
 
 /// Uses the proof and the challenge. Returns `None`, and changes nothing, if one of them was used in the meantime, if
-/// the user was disabled, or if the user has no such recovery code.
+/// the user was disabled, if the password was changed since it was verified, or if the user has no such recovery code.
 pub(super) async fn complete(
     database: &AuthDatabase,
     project: &str,
@@ -140,7 +160,7 @@ pub(super) async fn complete(
                  FROM challenge c
                  WHERE f.user_id = c.user_id AND f.confirmed_at IS NOT NULL
                    AND (f.last_step IS NULL OR f.last_step < $2::pg_catalog.int8)
-                 RETURNING c.hash, c.user_id, c.methods, c.new_password_hash
+                 RETURNING c.hash, c.user_id, c.methods, c.new_password_hash, c.password_hash
              )",
             completion!()
         ))
@@ -151,7 +171,7 @@ pub(super) async fn complete(
             "met AS (
                  DELETE FROM auth.recovery_codes r USING challenge c
                  WHERE r.user_id = c.user_id AND r.hash = $2::pg_catalog.bytea
-                 RETURNING c.hash, c.user_id, c.methods, c.new_password_hash
+                 RETURNING c.hash, c.user_id, c.methods, c.new_password_hash, c.password_hash
              )",
             completion!()
         ))
@@ -159,7 +179,12 @@ pub(super) async fn complete(
         .bind_bytes(code),
     };
     let rows = database.rows(project, &statement).await?;
-    let parse =
-        |row| Ok(Completed { methods: column(row, "methods")?, has_set_password: column(row, "has_set_password")? });
+    let parse = |row| {
+        Ok(Completed {
+            methods: column(row, "methods")?,
+            has_set_password: column(row, "has_set_password")?,
+            password_hash: column(row, "password_hash")?,
+        })
+    };
     rows.first().map(parse).transpose()
 }

@@ -20,7 +20,7 @@ use crate::{
         events::{record_refusal, user_event},
         limits::Attempt,
         login::{ids_of, invalid_credentials},
-        password_policy,
+        mailed_tokens, password_policy,
         queries::Account,
         request::ClientFacts,
     },
@@ -98,10 +98,15 @@ pub(in crate::auth) async fn confirm(
     let hashes: Vec<_> = codes.iter().map(|code| code.hash).collect();
     audit::recorded(&state.projects.platform, entry, async |_| {
         let (owner, secret) = ((user, session), (factor.sealed.as_slice(), step));
-        match queries::activate(&state.database, project, owner, secret, &hashes).await? {
-            true => Ok(()),
-            false => Err(nothing_to_confirm()),
+        if !queries::activate(&state.database, project, owner, secret, &hashes).await? {
+            return Err(nothing_to_confirm());
         }
+        // One of the sessions that ended may have requested a change while the statement ran. The factor is active, so
+        // the response must contain the recovery codes.
+        if let Err(error) = mailed_tokens::cancel_email_change(&state.database, project, user).await {
+            tracing::error!(project, user, cause = error.cause(), "a change of an address was not cancelled");
+        }
+        Ok(())
     })
     .await?;
     Ok(RecoveryCodes { recovery_codes: codes.into_iter().map(|code| code.text).collect() })
@@ -165,13 +170,22 @@ pub(in crate::auth) async fn remove(
     if account.row.second_factor_at.is_none() {
         return Err(no_factor());
     }
+    // The password is checked again when the factor is removed, because it may be changed in the meantime.
+    let password_hash = match &proof {
+        RemovalProof::Password(_) => account.password_hash.as_deref(),
+        RemovalProof::Code(_) => None,
+    };
     let entry = user_event("auth.mfa_remove", project, &account.row.user, client);
     if let Err(error) = check_proof(state, project, &account, proof).await {
         record_refusal(&state.projects.platform, entry, &error).await;
         return Err(error);
     }
     audit::recorded(&state.projects.platform, entry, async |_| {
-        queries::remove(&state.database, project, user).await?.then_some(()).ok_or_else(no_factor)
+        match queries::remove(&state.database, project, user, password_hash).await? {
+            true => Ok(()),
+            false if password_hash.is_some() => Err(invalid_credentials()),
+            false => Err(no_factor()),
+        }
     })
     .await
 }
@@ -222,7 +236,7 @@ async fn check_proof(state: &AuthState, project: &str, account: &Account, proof:
 /// Returns 404 if there is no such user or the user has no second factor, and 404 `auth_disabled` if login is off.
 pub(in crate::auth) async fn remove_as_owner(state: &AuthState, project: &str, user: Uuid) -> ApiResult<String> {
     let ProjectUser { email, .. } = administration::get(state, project, user).await?;
-    queries::remove(&state.database, project, &user.to_string()).await?.then_some(email).ok_or_else(no_factor)
+    queries::remove(&state.database, project, &user.to_string(), None).await?.then_some(email).ok_or_else(no_factor)
 }
 
 fn has_factor() -> ApiError {

@@ -107,7 +107,7 @@ pub(super) async fn charge(database: &AuthDatabase, project: &str, user: &str) -
 
 /// Activates a factor with its recovery codes. Records the factor in the session, ends the user's other sessions, and
 /// cancels a requested change of the address, which one of them may have begun. Returns false if the secret was
-/// replaced in the meantime.
+/// replaced or the session has ended in the meantime.
 pub(super) async fn activate(
     database: &AuthDatabase,
     project: &str,
@@ -116,11 +116,16 @@ pub(super) async fn activate(
     recovery_hashes: &[[u8; 32]],
 ) -> ApiResult<bool> {
     let statement = write(
-        "WITH f AS (
+        "WITH locked AS (
+             SELECT u.id FROM auth.users u JOIN auth.sessions s ON s.user_id = u.id
+             WHERE u.id = $1::pg_catalog.uuid AND s.id = $2::pg_catalog.uuid AND u.disabled_at IS NULL
+             FOR NO KEY UPDATE OF u FOR KEY SHARE OF s
+         ), f AS (
              UPDATE auth.totp_factors SET confirmed_at = pg_catalog.now(), last_step = $4::pg_catalog.int8,
                  attempts_full_at = NULL
-             WHERE user_id = $1::pg_catalog.uuid AND confirmed_at IS NULL AND sealed = $3::pg_catalog.bytea
-             RETURNING user_id
+             FROM locked WHERE totp_factors.user_id = locked.id AND totp_factors.confirmed_at IS NULL
+               AND totp_factors.sealed = $3::pg_catalog.bytea
+             RETURNING totp_factors.user_id
          ), u AS (
              UPDATE auth.users SET second_factor_at = pg_catalog.now(), updated_at = pg_catalog.now()
              FROM f WHERE users.id = f.user_id RETURNING users.id
@@ -210,12 +215,25 @@ pub(super) async fn use_recovery_code(
     Ok(!database.rows(project, &statement).await?.is_empty())
 }
 
-/// Removes a user's factor with its recovery codes. Returns false if there was no active one.
-pub(super) async fn remove(database: &AuthDatabase, project: &str, user: &str) -> ApiResult<bool> {
+/// Removes a user's factor with its recovery codes. Returns false if there was no active one, or if the user's password
+/// no longer has the given hash.
+pub(super) async fn remove(
+    database: &AuthDatabase,
+    project: &str,
+    user: &str,
+    password_hash: Option<&str>,
+) -> ApiResult<bool> {
     let statement = write(
-        "WITH u AS (
+        "WITH locked AS (
+             SELECT id FROM auth.users WHERE id = $1::pg_catalog.uuid AND second_factor_at IS NOT NULL
+             FOR NO KEY UPDATE
+         ), proved AS (
+             SELECT locked.id FROM locked
+             WHERE $2::pg_catalog.text IS NULL OR EXISTS (
+                 SELECT FROM auth.passwords p WHERE p.user_id = locked.id AND p.hash = $2::pg_catalog.text FOR SHARE)
+         ), u AS (
              UPDATE auth.users SET second_factor_at = NULL, updated_at = pg_catalog.now()
-             WHERE id = $1::pg_catalog.uuid AND second_factor_at IS NOT NULL RETURNING id
+             FROM proved WHERE users.id = proved.id RETURNING users.id
          ), f AS (
              DELETE FROM auth.totp_factors f USING u WHERE f.user_id = u.id
          ), codes AS (
@@ -227,6 +245,7 @@ pub(super) async fn remove(database: &AuthDatabase, project: &str, user: &str) -
          )
          SELECT FROM u",
     )
-    .bind(user);
+    .bind(user)
+    .bind_option(password_hash);
     Ok(!database.rows(project, &statement).await?.is_empty())
 }

@@ -2,15 +2,14 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
+    thread::{self, ThreadId},
     time::Duration,
 };
 
 use nix::time::{ClockId, clock_gettime};
+use parking_lot::Mutex;
 
 /// A future with a limit on the processor time for polling it.
 ///
@@ -24,9 +23,19 @@ pub(in crate::plugins) struct Metered<F> {
     host: HostTime,
 }
 
-/// Processor time that the host spends on behalf of a run.
+/// Processor time that the host spends on behalf of a run, on the thread that polls the run.
+///
+/// The host also reads streams on other threads, for example to upload a stream that the guest forwarded. The processor
+/// clock of the run's thread does not contain that time, so it is not counted here.
 #[derive(Debug, Clone, Default)]
-pub struct HostTime(Arc<AtomicU64>);
+pub struct HostTime(Arc<Mutex<Measured>>);
+
+#[derive(Debug, Default)]
+struct Measured {
+    total: Duration,
+    /// The thread that is polling the run.
+    polling: Option<ThreadId>,
+}
 
 impl HostTime {
     /// Executes `work`, adds its processor time and returns its result.
@@ -34,12 +43,24 @@ impl HostTime {
         let before = processor_time();
         let output = work();
         let elapsed = processor_time().saturating_sub(before);
-        self.0.fetch_add(elapsed.as_nanos() as u64, Ordering::Relaxed);
+        let mut measured = self.0.lock();
+        if measured.polling == Some(thread::current().id()) {
+            measured.total += elapsed;
+        }
         output
     }
 
-    fn total(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    /// Executes `poll` on behalf of the run. Returns its result and the host's processor time in it.
+    fn during<T>(&self, poll: impl FnOnce() -> T) -> (T, Duration) {
+        let before = {
+            let mut measured = self.0.lock();
+            measured.polling = Some(thread::current().id());
+            measured.total
+        };
+        let output = poll();
+        let mut measured = self.0.lock();
+        measured.polling = None;
+        (output, measured.total.saturating_sub(before))
     }
 }
 
@@ -58,9 +79,9 @@ impl<F: Future> Future for Metered<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let (before, host_before) = (processor_time(), this.host.total());
-        let polled = this.future.as_mut().poll(cx);
-        let host_time = this.host.total().saturating_sub(host_before);
+        let before = processor_time();
+        let future = &mut this.future;
+        let (polled, host_time) = this.host.during(|| future.as_mut().poll(cx));
         this.spent += processor_time().saturating_sub(before).saturating_sub(host_time);
         match polled {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
@@ -79,12 +100,14 @@ fn processor_time() -> Duration {
 mod tests {
     use super::*;
 
+    /// Computes for a millisecond.
+    fn spin() {
+        let start = processor_time();
+        while processor_time() - start < Duration::from_millis(1) {}
+    }
+
     /// Computes for `length`, and yields after every millisecond. The time counts as the host's if `host` is given.
     async fn compute(length: Duration, host: Option<HostTime>) {
-        let spin = || {
-            let start = processor_time();
-            while processor_time() - start < Duration::from_millis(1) {}
-        };
         for _ in 0..length.as_millis() {
             match &host {
                 Some(host) => host.measure(spin),
@@ -104,5 +127,19 @@ mod tests {
         assert_eq!(Metered::new(works, limit, host).await, Ok(()));
         let computes = compute(Duration::from_secs(60), None);
         assert_eq!(Metered::new(computes, limit, HostTime::default()).await, Err(ProcessorTimeExceeded));
+    }
+
+    #[tokio::test]
+    async fn time_of_the_host_on_another_thread_is_not_subtracted() {
+        let host = HostTime::default();
+        let other = host.clone();
+        let computes = async move {
+            for _ in 0..500 {
+                let other = other.clone();
+                thread::spawn(move || (0..2).for_each(|_| other.measure(spin))).join().unwrap();
+                compute(Duration::from_millis(1), None).await;
+            }
+        };
+        assert_eq!(Metered::new(computes, Duration::from_millis(50), host).await, Err(ProcessorTimeExceeded));
     }
 }

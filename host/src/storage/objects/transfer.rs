@@ -142,11 +142,7 @@ async fn remove_source(
     let (state, store_bucket, project) = (&access.state, access.store_bucket(), &access.project.id);
     let current = state.store.head(&store_bucket, from.key()).await?;
     if current.as_ref().is_some_and(|current| current.etag != source.etag) {
-        return Err(ApiError::new(
-            Code::Conflict,
-            format!("The object was replaced while it was copied to `{}`.", to.key()),
-        )
-        .with_hint("Both objects exist now. Delete the one that you do not need."));
+        return Err(replaced_after_copy(to));
     }
     let is_first = records::claim_removal(&state.platform, project, from, source.etag.as_deref()).await?;
     if current.is_none() || !is_first {
@@ -157,8 +153,15 @@ async fn remove_source(
         .with_hint("The copy exists. Delete it if you do not need it."));
     }
     open_uploads::discard_arrived(state, project, from).await?;
-    state.store.delete(&store_bucket, from.key()).await?;
-    Ok(())
+    match state.store.delete_if_match(&store_bucket, from.key(), source.etag.as_deref()).await {
+        Err(StoreError::PreconditionFailed { .. }) => Err(replaced_after_copy(to)),
+        deleted => Ok(deleted?),
+    }
+}
+
+fn replaced_after_copy(to: &ObjectPath) -> ApiError {
+    ApiError::new(Code::Conflict, format!("The object was replaced while it was copied to `{}`.", to.key()))
+        .with_hint("Both objects exist now. Delete the one that you do not need.")
 }
 
 fn path_taken(path: &ObjectPath) -> ApiError {

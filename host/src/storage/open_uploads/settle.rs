@@ -199,7 +199,11 @@ async fn settle_upload(
     }
     if staged.size > upload.max_size {
         // The upload stays open: its URL can be used again, with an object within the limit.
-        state.store.delete(&bucket, &staged.key).await?;
+        match state.store.delete_if_match(&bucket, &staged.key, staged.etag.as_deref()).await {
+            // This has just happened.
+            Err(StoreError::PreconditionFailed { .. }) => return Ok(SettleReport { contended: 1, ..none }),
+            deleted => deleted?,
+        }
         tracing::warn!(
             project = project_id,
             object_key = format!("{}/{}", upload.bucket, upload.path),

@@ -9,7 +9,10 @@ use super::{
     record::FileRecord,
     removal,
 };
-use crate::{error::ApiResult, object_store::ObjectMeta};
+use crate::{
+    error::ApiResult,
+    object_store::{ObjectMeta, StoreError},
+};
 
 /// Time after the expiry of a URL within which an upload that began before the expiry may still end. The trigger
 /// `keep_limits` of the platform database has the same time.
@@ -144,7 +147,16 @@ async fn remove_oversize(context: ObjectContext<'_>, mut object: ObjectMeta) -> 
                         == (object.size, &object.etag, object.last_modified)
                 });
                 if is_claimed && is_same {
-                    state.store.delete(store_bucket, path.key()).await?;
+                    match state.store.delete_if_match(store_bucket, path.key(), object.etag.as_deref()).await {
+                        // Another upload has just replaced the object.
+                        Err(StoreError::PreconditionFailed { .. }) => {
+                            let current = state.store.head(store_bucket, path.key()).await?;
+                            let Some(current) = current else { return Ok(InspectedObject::Missing) };
+                            object = current;
+                            continue;
+                        }
+                        deleted => deleted?,
+                    }
                     removal::delete_expired_claim(&state.platform, project_id, path).await?;
                     tracing::warn!(
                         project = project_id,

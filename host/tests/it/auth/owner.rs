@@ -1,9 +1,10 @@
 //! Login settings, and the management of users by the owner.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use sqlx::Connection as _;
 
 use super::{
     PASSWORD, change_settings, log_in, query, refresh,
@@ -137,8 +138,36 @@ async fn detail_of_a_user_lists_sessions_and_counts_the_rows_that_refer_to_the_u
     assert_eq!(sessions.len(), 2);
     assert!(sessions.iter().all(|session| session["expiresAt"].is_string() && session["address"].is_string()));
     let expected = json!([
-        { "table": "Other Table", "columns": ["author"], "rows": 0, "onDelete": "noAction" },
-        { "table": "notes", "columns": ["owner"], "rows": 2, "onDelete": "cascade" },
+        { "table": "Other Table", "columns": ["author"], "rows": 0, "counted": true, "onDelete": "noAction" },
+        { "table": "notes", "columns": ["owner"], "rows": 2, "counted": true, "onDelete": "cascade" },
+    ]);
+    assert_eq!(detail["references"], expected);
+}
+
+#[tokio::test]
+async fn detail_of_a_user_does_not_wait_for_a_locked_table() {
+    let (_app, project) = start("Locked").await;
+    project
+        .sql(
+            "CREATE TABLE locked (owner uuid REFERENCES auth.users (id) ON DELETE CASCADE);
+             CREATE TABLE notes (owner uuid REFERENCES auth.users (id) ON DELETE CASCADE)",
+        )
+        .await;
+    let body = sign_up(&project, "a@example.com").await;
+    let id = body["user"]["id"].as_str().unwrap();
+    project.sql(&format!("INSERT INTO locked VALUES ('{id}'); INSERT INTO notes VALUES ('{id}')")).await;
+    let mut connection = project.connect().await;
+    let lock = "BEGIN; LOCK TABLE public.locked IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(lock).execute(&mut connection).await.expect(lock);
+    let path = project.path(&format!("/users/{id}"));
+    let (status, detail) =
+        tokio::time::timeout(Duration::from_secs(15), project.admin().get(&path)).await.expect("a response in time");
+    connection.close().await.expect("close");
+    assert_eq!(status, StatusCode::OK, "{detail}");
+    assert_eq!(detail["sessions"].as_array().unwrap().len(), 1);
+    let expected = json!([
+        { "table": "locked", "columns": ["owner"], "rows": 0, "counted": false, "onDelete": "cascade" },
+        { "table": "notes", "columns": ["owner"], "rows": 1, "counted": true, "onDelete": "cascade" },
     ]);
     assert_eq!(detail["references"], expected);
 }

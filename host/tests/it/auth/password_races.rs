@@ -1,12 +1,12 @@
-//! Logins at the same time as a change of the password.
+//! Logins at the same time as a change of the password, or of the user.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 use sqlx::Connection as _;
 
 use super::{
-    PASSWORD, log_in, magic_link, mails, query,
-    second_factor::{challenge, enrol, verify},
+    PASSWORD, execute, log_in, magic_link, mails, query,
+    second_factor::{begin, challenge, enrol, totp, verify},
     sign_up, signed_in, start,
 };
 use crate::support::{TestProject, code, eventually};
@@ -16,6 +16,12 @@ const OPEN_SESSION: &str = "
     UPDATE auth.users SET last_sign_in_at = now();
     INSERT INTO auth.sessions (id, user_id, expires_at)
     SELECT gen_random_uuid(), id, now() + interval '1 day' FROM auth.users";
+
+/// A reset of the password by its owner.
+const RESET: &str = "
+    UPDATE auth.users SET updated_at = now();
+    UPDATE auth.passwords SET hash = 'another', changed_at = clock_timestamp();
+    DELETE FROM auth.sessions";
 
 /// Runs statements in a transaction, as superuser, and then sends a request. When the request waits for a lock of the
 /// transaction, calls `observe` and commits. Returns both results.
@@ -87,6 +93,19 @@ async fn reset_with_a_second_factor_ends_a_session_that_is_opened_meanwhile() {
 }
 
 #[tokio::test]
+async fn second_factor_during_a_change_of_the_password_does_not_sign_in() {
+    let (_app, project) = start("Old password").await;
+    let enrolled = enrol(&project, sign_up(&project, "ada@example.com").await).await;
+    let waiting = begin(&project, "ada@example.com").await;
+    let login = verify(&project, &waiting, &enrolled.recovery_codes[0]);
+    let ((status, body), ()) = commit_during(&project, login, RESET, async || ()).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
+    assert_eq!(sessions(&project).await, 0);
+    // The code was not used.
+    assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.recovery_codes").await, 10);
+}
+
+#[tokio::test]
 async fn first_magic_link_ends_a_session_that_a_stranger_opens_meanwhile() {
     let (_app, project, mails) = magic_link::start_with_links("Magic link").await;
     sign_up(&project, "ada@example.com").await;
@@ -113,4 +132,99 @@ async fn new_password_is_not_set_before_the_other_sessions_end() {
     assert_eq!(status, StatusCode::OK, "{body}");
     assert_eq!(meanwhile, before);
     assert_eq!(sessions(&project).await, 1);
+}
+
+#[tokio::test]
+async fn reset_that_ends_the_session_meanwhile_keeps_its_password() {
+    let (_app, project) = start("Two passwords").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let change = json!({ "password": "another long one", "currentPassword": PASSWORD });
+    let change = client.patch("/v1/auth/me", change);
+    let ((status, body), ()) = commit_during(&project, change, RESET, async || ()).await;
+    assert_eq!((status, code(&body)), (StatusCode::UNAUTHORIZED, "unauthorized"), "{body}");
+    assert_eq!(query::<String>(&project, "SELECT hash FROM auth.passwords").await, "another");
+}
+
+#[tokio::test]
+async fn password_is_checked_again_when_the_new_one_is_stored() {
+    let (_app, project) = start("Same session").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let change = json!({ "password": "another long one", "currentPassword": PASSWORD });
+    let change = client.patch("/v1/auth/me", change);
+    let other = "UPDATE auth.users SET updated_at = now(); UPDATE auth.passwords SET hash = 'another'";
+    let ((status, body), ()) = commit_during(&project, change, other, async || ()).await;
+    assert_eq!((status, code(&body)), (StatusCode::UNAUTHORIZED, "invalid_credentials"), "{body}");
+    assert_eq!(query::<String>(&project, "SELECT hash FROM auth.passwords").await, "another");
+}
+
+#[tokio::test]
+async fn ended_session_does_not_activate_a_second_factor() {
+    let (_app, project) = start("Factor").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let (_, enrolment) = client.post("/v1/auth/mfa/totp", json!({})).await;
+    let given = totp(enrolment["secret"].as_str().unwrap(), 0);
+    let confirm = client.post("/v1/auth/mfa/totp/confirm", json!({ "code": given }));
+    let ((status, body), ()) = commit_during(&project, confirm, RESET, async || ()).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{body}");
+    let active = "SELECT count(*) FROM auth.users WHERE second_factor_at IS NOT NULL";
+    assert_eq!(query::<i64>(&project, active).await, 0);
+}
+
+#[tokio::test]
+async fn old_password_does_not_remove_the_second_factor() {
+    let (_app, project) = start("Removal").await;
+    let enrolled = enrol(&project, sign_up(&project, "ada@example.com").await).await;
+    let client = signed_in(&project, &enrolled.session);
+    let remove = client.delete_with("/v1/auth/mfa/totp", json!({ "password": PASSWORD }));
+    let ((status, body), ()) = commit_during(&project, remove, RESET, async || ()).await;
+    assert_eq!((status, code(&body)), (StatusCode::UNAUTHORIZED, "invalid_credentials"), "{body}");
+    assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.totp_factors").await, 1);
+}
+
+#[tokio::test]
+async fn session_that_is_opened_while_its_user_is_disabled_does_not_work_again_later() {
+    let (_app, project) = start("Disabled").await;
+    let body = sign_up(&project, "ada@example.com").await;
+    let (admin, path) = (project.admin(), project.path(&format!("/users/{}", body["user"]["id"].as_str().unwrap())));
+    let disable = admin.patch(&path, json!({ "disabled": true }));
+    let ((status, user), ()) = commit_during(&project, disable, OPEN_SESSION, async || ()).await;
+    assert_eq!((status, &user["sessions"]), (StatusCode::OK, &json!(0)), "{user}");
+    assert_eq!(sessions(&project).await, 0);
+    // The server may have stopped before it ended such a session.
+    execute(&project, OPEN_SESSION).await;
+    let (status, user) = admin.patch(&path, json!({ "disabled": false })).await;
+    assert_eq!((status, &user["sessions"]), (StatusCode::OK, &json!(0)), "{user}");
+    // Enabling a user who is not disabled ends no session.
+    execute(&project, OPEN_SESSION).await;
+    assert_eq!(admin.patch(&path, json!({ "disabled": false })).await.1["sessions"], 1);
+}
+
+/// Requests a change of the address. Like a request, it locks the session.
+const REQUEST_NEW_ADDRESS: &str = "
+    INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
+    SELECT 'new', id, 'change_email', 'eve@example.com', now() + interval '1 hour' FROM auth.users;
+    SELECT FROM auth.sessions FOR KEY SHARE";
+
+#[tokio::test]
+async fn signing_out_cancels_a_change_of_the_address_that_is_requested_meanwhile() {
+    let (_app, project) = start("New address").await;
+    let body = sign_up(&project, "ada@example.com").await;
+    let (admin, path) = (project.admin(), project.path(&format!("/users/{}", body["user"]["id"].as_str().unwrap())));
+    let path = format!("{path}/sign-out");
+    let sign_out = admin.send(Method::POST, &path, None);
+    let ((status, body), ()) = commit_during(&project, sign_out, REQUEST_NEW_ADDRESS, async || ()).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.mailed_tokens").await, 0);
+}
+
+#[tokio::test]
+async fn session_that_ends_meanwhile_does_not_request_a_change_of_the_address() {
+    let (_app, project, mails) = mails::start("Ended").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    mails::next(&mails).await;
+    let change = client.patch("/v1/auth/me", json!({ "email": "eve@example.com" }));
+    let ((status, body), ()) = commit_during(&project, change, "DELETE FROM auth.sessions", async || ()).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
+    let tokens = "SELECT count(*) FROM auth.mailed_tokens WHERE purpose = 'change_email'";
+    assert_eq!(query::<i64>(&project, tokens).await, 0);
 }

@@ -226,3 +226,35 @@ async fn project_without_login_returns_auth_disabled_before_checking_tokens() {
     assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "auth_disabled"));
     assert_eq!(signed_in(&project, &body).get("/v1/db/tables").await.0, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn data_that_a_user_collects_in_many_requests_is_limited() {
+    let (_app, project) = start("Limited data").await;
+    let body = sign_up(&project, "ada@example.com").await;
+    let client = signed_in(&project, &body);
+    let path = project.path(&format!("/users/{}", body["user"]["id"].as_str().unwrap()));
+    let text = |length| "\"\\ ,".repeat(length / 6);
+    let stored = async || query::<i32>(&project, "SELECT octet_length(data::text) FROM auth.users").await;
+    let change = async |data: Value| client.patch("/v1/auth/me", json!({ "data": data })).await;
+    assert_eq!(change(json!({ "a": text(40_000) })).await.0, StatusCode::OK);
+    let before = stored().await;
+    let (status, error) = change(json!({ "b": text(40_000) })).await;
+    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{error}");
+    let request = json!({ "data": { "b": text(40_000) }, "disabled": true });
+    let (status, error) = project.admin().patch(&path, request).await;
+    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{error}");
+    assert_eq!(stored().await, before);
+    // Nothing else of the refused request was done.
+    assert_eq!(client.get("/v1/auth/me").await.0, StatusCode::OK);
+    assert_eq!(change(json!({ "a": null, "b": text(40_000) })).await.0, StatusCode::OK);
+    // The spaces that Postgres writes do not count.
+    assert_eq!(change(json!({ "b": null, "c": vec![0; 32_000] })).await.0, StatusCode::OK);
+    assert!(stored().await > 64 * 1024);
+    let (status, error) = change(json!({ "d": vec![0; 1_000] })).await;
+    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{error}");
+    // Data that is too large already can become smaller.
+    execute(&project, "UPDATE auth.users SET data = data || jsonb_build_object('e', repeat('e', 200000))").await;
+    assert_eq!(change(json!({ "c": null })).await.0, StatusCode::OK);
+    assert_eq!(change(json!({ "f": 1 })).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(change(json!({ "e": null, "f": 1 })).await.0, StatusCode::OK);
+}

@@ -1,3 +1,4 @@
 //! The S3 client.
 
+mod objects;
 pub mod uploads;

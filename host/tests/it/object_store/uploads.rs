@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::support::{Store, eventually};
 
 /// Creates a new bucket.
-async fn create_bucket() -> (ObjectStore, String) {
+pub(super) async fn create_bucket() -> (ObjectStore, String) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let store = ObjectStore::new(&Store::shared().config());
     let bucket = format!("uploads-{}", uuid::Uuid::now_v7().simple());

@@ -11,6 +11,7 @@ pub mod outage;
 pub mod paths;
 pub mod post;
 pub mod quotas;
+mod replaced;
 pub mod staged;
 pub mod sweep;
 pub mod uploads;

@@ -1,0 +1,84 @@
+//! The fixed SQL on changes that users make to themselves. Each function runs one statement that changes rows.
+
+use super::{
+    database::{AuthDatabase, Bind as _, column, write},
+    login::invalid_credentials,
+    schema::is_parent_gone,
+    users::{UserData, UserRow, data_fits, data_too_large, merged_data, user_columns},
+};
+use crate::error::ApiResult;
+
+/// A new password of a signed-in user.
+#[derive(Clone, Copy)]
+pub(super) struct NewPassword<'a> {
+    pub hash: &'a str,
+    /// The hash that the user's password must still have, if the user has one.
+    pub current_hash: Option<&'a str>,
+}
+
+/// Sets and removes members of a user's data. If given, sets the password, ends the user's other sessions, and makes
+/// mailed links that reset the password or confirm a new address invalid. Returns `None` if the session has ended, or
+/// the user is gone or disabled.
+///
+/// Locks the user, the session and the password: while another request is ending the session or changing the password,
+/// waits and checks them again.
+///
+/// # Errors
+/// Returns 400 if the user's data would be too large, and 401 `invalid_credentials` if the password was changed since
+/// it was verified.
+pub(super) async fn update_own(
+    database: &AuthDatabase,
+    project: &str,
+    (user, session): (&str, &str),
+    data: &UserData,
+    password: Option<NewPassword<'_>>,
+) -> ApiResult<Option<UserRow>> {
+    let statement = write(concat!(
+        "WITH locked AS (
+             SELECT u.id FROM auth.users u JOIN auth.sessions s ON s.user_id = u.id
+             WHERE u.id = $1::pg_catalog.uuid AND s.id = $4::pg_catalog.uuid AND u.disabled_at IS NULL
+             FOR NO KEY UPDATE OF u FOR KEY SHARE OF s
+         ), proved AS (
+             SELECT locked.id FROM locked
+             WHERE $6::pg_catalog.text IS NULL OR EXISTS (
+                 SELECT FROM auth.passwords p WHERE p.user_id = locked.id AND p.hash = $6::pg_catalog.text
+                 FOR NO KEY UPDATE)
+         ), u AS (
+             UPDATE auth.users SET updated_at = pg_catalog.now(), data = ",
+        merged_data!(),
+        " FROM proved WHERE users.id = proved.id AND ",
+        data_fits!(),
+        " RETURNING users.*
+         ), p AS (
+             INSERT INTO auth.passwords (user_id, hash)
+             SELECT u.id, $5::pg_catalog.text FROM u WHERE $5::pg_catalog.text IS NOT NULL
+             ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = pg_catalog.now()
+         ), links AS (
+             DELETE FROM auth.mailed_tokens t USING u
+             WHERE t.user_id = u.id AND t.purpose IN ('reset', 'change_email') AND $5::pg_catalog.text IS NOT NULL
+         ), ended AS (
+             DELETE FROM auth.sessions s USING u
+             WHERE s.user_id = u.id AND s.id <> $4::pg_catalog.uuid AND $5::pg_catalog.text IS NOT NULL
+         )
+         SELECT ",
+        user_columns!(),
+        ", proved.id IS NOT NULL AS is_proved, u.id IS NOT NULL AS is_updated
+         FROM locked LEFT JOIN proved ON proved.id = locked.id LEFT JOIN u ON u.id = locked.id"
+    ))
+    .bind(user)
+    .bind(data.set())
+    .bind(data.removed())
+    .bind(session)
+    .bind_option(password.map(|password| password.hash))
+    .bind_option(password.and_then(|password| password.current_hash));
+    let rows = match database.fetch(project, &statement).await {
+        Err(error) if is_parent_gone(&error) => return Ok(None),
+        rows => rows?,
+    };
+    let Some(row) = rows.first() else { return Ok(None) };
+    match (column(row, "is_proved")?, column(row, "is_updated")?) {
+        (false, _) => Err(invalid_credentials()),
+        (true, false) => Err(data_too_large()),
+        (true, true) => UserRow::parse(row).map(Some),
+    }
+}
