@@ -283,6 +283,13 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
 #[component]
 fn NoRows(view: View, has_filters: bool) -> Element {
     let can_insert = view.detail.read().supports.insert;
+    if RowQuery::current().is_later_page() {
+        return rsx! {
+            Empty { title: "No rows on this page", text: "Its rows were deleted, or moved to another page.",
+                button { class: "btn", r#type: "button", onclick: |_| query::open_first_page(), "First page" }
+            }
+        };
+    }
     if has_filters {
         return rsx! {
             Empty { title: "No row matches", text: "No row meets all conditions.",
