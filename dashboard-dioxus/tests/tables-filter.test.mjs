@@ -74,3 +74,13 @@ test("a page whose rows are gone does not say that the table is empty", async (t
   await shown(cell(page, "Solaris"));
   assert.equal(new URL(page.url()).searchParams.get("offset"), null);
 });
+
+test("rows that are no longer shown are not selected", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", limit: "2" });
+  await page.getByRole("checkbox", { name: "Select all rows" }).click();
+  await shown(button(page, "Delete 2 rows"));
+  await button(page, "Next page").click();
+  await shown(cell(page, "Solaris"));
+  await hidden(page.getByRole("button", { name: /^Delete \d/ }));
+});

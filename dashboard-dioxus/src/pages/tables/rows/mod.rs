@@ -254,6 +254,12 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
                         let total = rows.total.filter(|_| !rows.total_is_estimate);
                         counted.set(&view.project.peek(), &detail.name, total);
                     }
+                    // The owner could delete rows that are no longer shown by mistake.
+                    let columns = key_columns(&detail).unwrap_or_default();
+                    let kept = rows.still_selected(&selected.peek(), &detail, &columns);
+                    if *selected.peek() != kept {
+                        selected.set(kept);
+                    }
                     page.set(Some(Rc::new(rows)));
                     failure.set(None);
                     updated_at.set(js_sys::Date::now());
