@@ -215,13 +215,14 @@ fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
     let (words, is_silent) = old_key_use(&old, text::now());
     let path = format!("/projects/{project}/keys/{}", old.id);
     let longer = || text::now() + chrono::Duration::days(LONGER_DAYS);
+    let can_extend = ends_before(&old, longer());
     rsx! {
         div { class: "row wrap",
             span { class: "row grow-phone grow",
                 Mark { shape: if is_silent { Shape::Succeeded } else { Shape::Attention } }
                 "{words}"
             }
-            if ends_before(&old, longer()) {
+            if can_extend {
                 button {
                     class: "btn btn-ghost btn-s",
                     r#type: "button",
