@@ -44,6 +44,9 @@ impl RowPage {
         detail: &TableDetail,
         columns: &[String],
     ) -> BTreeSet<String> {
+        if selected.is_empty() {
+            return BTreeSet::new();
+        }
         let key = |row: &Row| RowKey::of(row, detail, columns).map(|key| key.to_parameter());
         self.rows.iter().filter_map(key).filter(|key| selected.contains(key)).collect()
     }
