@@ -320,3 +320,13 @@ test("row-level security is switched on in a dialog, and the page says which ste
   await page.reload();
   await shown(steps.getByText("Only this step is missing."));
 });
+
+test("less access for signed-in users needs no confirmation", async (t) => {
+  const project = await createProject("access", ["create table notes (id int primary key)"]);
+  await expose(project, "notes", { signedIn: "write" });
+  const page = await openAccess(t, project, "notes");
+  await page.getByRole("radiogroup", { name: "Signed-in users" }).getByRole("radio", { name: "Read" }).check();
+  await button(page, "Save access").click();
+  await shown(page.getByText("Access saved"));
+  assert.equal((await admin("GET", `/projects/${project.id}/table?name=notes`)).exposure.signedIn, "read");
+});

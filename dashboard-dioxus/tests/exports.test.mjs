@@ -5,7 +5,7 @@ import { gunzipSync } from "node:zlib";
 import { test } from "node:test";
 import { act, cell, download, openSql, run } from "./sql-support.mjs";
 import {
-  admin, button, createProject, eventually, expectAccessible, hidden, openPage, shown, url,
+  admin, button, createProject, eventually, expectAccessible, hidden, openPage, refusal, shown, url,
 } from "./support.mjs";
 import { startExport, STORE, tools } from "./transfers-support.mjs";
 
@@ -241,4 +241,22 @@ test("exports are accessible", async (t) => {
     await shown(button(dialog(page, "Export"), "Download"));
     await expectAccessible(page);
   }
+});
+
+test("source of an export stays the chosen one when a table is created meanwhile", async (t) => {
+  const { id } = await createProject("sources", ["create table books (id int primary key)"]);
+  const page = await openPage(t);
+  await page.goto(tools(id, { tab: "export", export: "new" }));
+  const form = dialog(page, "New export");
+  const source = form.getByRole("combobox", { name: "Source" });
+  await source.selectOption({ label: "books" });
+  const read = page.waitForResponse(async (response) => (await response.text().catch(() => "")).includes("authors"));
+  await admin("POST", `/projects/${id}/sql`, { sql: "create table authors (id int primary key)" });
+  await read;
+  await page.waitForTimeout(500);
+  assert.equal(await source.locator("option:checked").innerText(), "books");
+  const tables = "**/tables?fields=summary&limit=1000";
+  await page.route(tables, (route) => route.fulfill(refusal(500, "The database can't be reached.")));
+  await page.reload();
+  await shown(form.getByText("The tables could not be loaded. The database can't be reached."));
 });

@@ -219,3 +219,42 @@ test("the palette opens the form of a new key", async (t) => {
   await hidden(dialog);
   assert.equal(new URL(page.url()).search, "");
 });
+
+test("dialogs that create a key stay open until the key has arrived", async (t) => {
+  const project = await createProject("pending key");
+  await admin("POST", `/projects/${project.id}/keys`, { type: "secret", name: "worker" });
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${project.id}/keys`);
+  const create = async () => {
+    await button(page, "New key").first().click();
+    const dialog = page.getByRole("dialog", { name: "New key" });
+    await dialog.getByRole("textbox", { name: "Name" }).fill("web");
+    await dialog.getByRole("button", { name: "Create key" }).click();
+    return dialog;
+  };
+  const rotate = async () => {
+    await button(page, "Actions for worker").click();
+    await page.getByRole("menuitem", { name: "Rotate key" }).click();
+    const dialog = page.getByRole("dialog", { name: "Rotate key" });
+    await dialog.getByRole("button", { name: "Rotate key" }).click();
+    return dialog;
+  };
+  for (const [route, begin] of [["keys", create], ["keys/*/rotate", rotate]]) {
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    t.after(() => release());
+    await page.route(`**/admin/v1/projects/${project.id}/${route}`, async (route) => {
+      if (route.request().method() === "POST") await held;
+      await route.continue();
+    });
+    const dialog = await begin();
+    await eventually(() => dialog.getByRole("button", { name: "Cancel" }).isDisabled(), "the request");
+    await page.keyboard.press("Escape");
+    assert.ok(await dialog.isVisible());
+    release();
+    const store = page.getByRole("dialog", { name: "Store your key" });
+    await store.getByRole("checkbox", { name: "I have stored it" }).check();
+    await store.getByRole("button", { name: "Done" }).click();
+    await hidden(store);
+  }
+});

@@ -128,6 +128,26 @@ test("one sentence reports that all is well", async (t) => {
   await shown(page.getByRole("status").filter({ hasText: /^All is well\. .*project/ }));
 });
 
+test("all is not well while a part could not be checked", async (t) => {
+  const project = await createProject("unknown");
+  const page = await openPage(t);
+  const problem = "The state of the backups could not be determined.";
+  const overview = { ...(await overviewWith({})), problems: [problem] };
+  await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: overview }));
+  const note = page.getByText("Not known: not everything could be checked.");
+  await page.goto(`${url}/`);
+  await shown(page.getByRole("alert").filter({ hasText: problem }));
+  await shown(note);
+  assert.equal(await page.getByText("All is well.").count(), 0);
+  await page.goto(`${url}/projects/${project.id}`);
+  await shown(note);
+  await page.unroute("**/admin/v1/overview");
+  await page.route("**/admin/v1/overview", (route) => route.fulfill(refusal(500, "The state is not known.")));
+  await page.reload();
+  const region = page.getByRole("region", { name: "Needs attention" });
+  await shown(region.getByRole("alert").filter({ hasText: "The state is not known." }));
+});
+
 test("an item that needs attention shows the reason and can be snoozed", async (t) => {
   const project = await createProject("attention");
   for (const narrow of [false, true]) {

@@ -1,4 +1,4 @@
-// The dialog "Filter" of the tables page, and filters that the server refuses.
+// The dialog "Filter" of the tables page, filters that the server refuses, and pages without rows.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -63,4 +63,24 @@ test("a refused filter shows no rows, and is not a recent filter", async (t) => 
   const recent = dialog.getByRole("region", { name: "Recent filters" });
   await shown(recent.getByRole("button", { name: "stock = 5" }));
   assert.equal(await recent.getByRole("button").count(), 1);
+});
+
+test("a page whose rows are gone does not say that the table is empty", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", offset: "50" });
+  await shown(page.getByRole("heading", { name: "No rows on this page" }));
+  assert.equal(await page.getByText("The table is empty.").count(), 0);
+  await button(page, "First page").click();
+  await shown(cell(page, "Solaris"));
+  assert.equal(new URL(page.url()).searchParams.get("offset"), null);
+});
+
+test("rows that are no longer shown are not selected", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", limit: "2" });
+  await page.getByRole("checkbox", { name: "Select all rows" }).click();
+  await shown(button(page, "Delete 2 rows"));
+  await button(page, "Next page").click();
+  await shown(cell(page, "Solaris"));
+  await hidden(page.getByRole("button", { name: /^Delete \d/ }));
 });

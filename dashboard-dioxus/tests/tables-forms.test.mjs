@@ -76,3 +76,30 @@ test("changes of a table that was dropped stay to be copied", async (t) => {
   await button(page, "Discard changes").click();
   await hidden(unsaved(page));
 });
+
+test("a foreign key to the project's users leads to the user, not to a table", async (t) => {
+  const project = await createProject("references");
+  await admin("PATCH", `/projects/${project.id}/auth`, { enabled: true });
+  const user = await admin("POST", `/projects/${project.id}/users`, { email: "ada@example.com" });
+  const page = await openPage(t);
+  await page.goto(address(project, { new: "table" }));
+  const form = page.getByRole("dialog", { name: "New table" });
+  await form.getByRole("textbox", { name: "Name", exact: true }).fill("notes");
+  await button(form, "Add column").click();
+  await form.getByRole("textbox", { name: "Name of column 3" }).fill("owner");
+  await form.getByRole("combobox", { name: "Type of column 3" }).fill("uuid");
+  await form.getByLabel("References of column 3").fill("auth.users(id)");
+  await button(form, "Create table").click();
+  await shown(heading(page, "notes"));
+  await admin("POST", `/projects/${project.id}/sql`, { sql: `insert into notes (owner) values ('${user.id}')` });
+  await page.goto(address(project, { table: "notes", row: "1" }));
+  const row = page.getByRole("dialog", { name: "notes id 1" });
+  await shown(row.getByLabel(/^owner/));
+  assert.equal(await row.getByRole("combobox").count(), 0);
+  const to = await row.getByRole("link", { name: "Open user" }).getAttribute("href");
+  assert.equal(to, `/projects/${project.id}/users?user=${user.id}`);
+  await page.goto(address(project, { table: "notes", tab: "structure" }));
+  const keys = page.getByRole("table", { name: "Foreign keys" });
+  await shown(keys.getByRole("cell", { name: "auth.users (id)" }));
+  assert.equal(await keys.getByRole("link").count(), 0);
+});

@@ -270,3 +270,15 @@ test("pages of users are accessible", async (t) => {
     }
   }
 });
+
+test("a page whose users are gone does not say that there are none", async (t) => {
+  const { id } = await withUsers("ada@example.com", "bob@example.com");
+  const { items, nextCursor } = await admin("GET", `/projects/${id}/users?limit=1`);
+  const { items: later } = await admin("GET", `/projects/${id}/users?limit=1&cursor=${encodeURIComponent(nextCursor)}`);
+  await admin("DELETE", `/projects/${id}/users/${later[0].id}`);
+  const page = await openPage(t);
+  await page.goto(usersOf(id, `?after=${encodeURIComponent(nextCursor)}&offset=1`));
+  await shown(page.getByRole("heading", { name: "No users on this page" }));
+  await button(page, "First page").click();
+  await shown(row(page, items[0].email));
+});

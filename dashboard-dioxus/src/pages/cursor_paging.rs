@@ -4,7 +4,7 @@ use dioxus::prelude::*;
 
 use crate::{
     address, text,
-    ui::{Icon, IconName, Updated},
+    ui::{Empty, Icon, IconName, Updated},
 };
 
 /// The line under a list that the server pages by cursor. The address contains the cursor in `after`, the position of
@@ -98,6 +98,19 @@ pub fn PageSizes(sizes: &'static [u32], size: u32) -> Element {
 pub(super) fn page_size(sizes: &[u32], default_size: u32) -> u32 {
     let chosen = address::parameter("limit").and_then(|limit| limit.parse().ok());
     chosen.filter(|chosen| sizes.contains(chosen)).unwrap_or(default_size)
+}
+
+/// The content of a page after the first one whose entries are gone.
+#[component]
+pub(super) fn EmptyPage(
+    /// The entries, for example `users`.
+    entries: &'static str,
+) -> Element {
+    rsx! {
+        Empty { title: "No {entries} on this page", text: "They were deleted, or moved to another page.",
+            button { class: "btn", r#type: "button", onclick: |_| turn(None, 0), "First page" }
+        }
+    }
 }
 
 fn turn(after: Option<String>, offset: i64) {

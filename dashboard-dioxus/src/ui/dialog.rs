@@ -207,6 +207,9 @@ pub fn Confirm(
     #[props(default)]
     typed: Option<String>,
     busy: bool,
+    /// Whether the dialog can be closed. False while a request is in progress whose result must not be lost.
+    #[props(default = true)]
+    closable: bool,
     #[props(default)] failure: Option<String>,
     on_confirm: EventHandler<()>,
     on_close: EventHandler<()>,
@@ -233,10 +236,16 @@ pub fn Confirm(
         Dialog {
             title: title.unwrap_or_else(|| act.clone()),
             description,
+            closable,
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button {
-                    class: "btn btn-l", r#type: "button", autofocus: true, onclick: move |_| on_close.call(()), "Cancel"
+                    class: "btn btn-l",
+                    r#type: "button",
+                    autofocus: true,
+                    disabled: !closable,
+                    onclick: move |_| on_close.call(()),
+                    "Cancel"
                 }
                 button {
                     class: if is_typed && !busy { "btn btn-danger btn-l" } else { "btn btn-l" },

@@ -57,6 +57,8 @@ fn ExportFormDialog(
     on_close: EventHandler<()>,
     children: Element,
 ) -> Element {
+    // The choice is an index. The list may be read again with other tables while the dialog is open.
+    let choices = use_hook(|| choices);
     let chosen = use_signal(|| Chosen::new(&choices));
     let mut failure = use_signal(|| None::<Failure>);
     let mut busy = use_signal(|| false);

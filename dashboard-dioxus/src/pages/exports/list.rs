@@ -12,7 +12,10 @@ use crate::{
     pages::refresh::use_refresh,
     remote::{RemoteState, use_remote},
     run_progress, text,
-    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, Menu, MenuItem, narrow::use_is_narrow},
+    ui::{
+        CodeText, Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, Menu, MenuItem, Shape,
+        narrow::use_is_narrow,
+    },
 };
 
 /// Maximum number of listed exports. Exports are kept for a day, so there are few.
@@ -109,13 +112,49 @@ fn NewExportButton() -> Element {
 /// The dialog for a new export, or for the open one.
 #[component]
 fn OpenExport(project: String, name: String, open: String) -> Element {
+    if open != NEW {
+        return rsx! {
+            ExportDialog {
+                title: "Export",
+                choices: Vec::new(),
+                started: Some(open),
+                on_started: |_| {},
+                on_close: |()| address::replace_parameter(PARAMETER, None),
+            }
+        };
+    }
+    rsx! { NewExport { project, name } }
+}
+
+/// The dialog for a new export of the database or of one of its tables.
+#[component]
+fn NewExport(project: String, name: String) -> Element {
     let path = format!("/projects/{project}/tables?fields=summary&limit=1000");
     let tables = use_remote::<ApiPage<TableSummary>>(use_signal(|| path).into());
-    let is_new = open == NEW;
-    if is_new && matches!(tables.state(), RemoteState::Loading) {
-        return rsx! {};
+    match tables.state() {
+        RemoteState::Loading => rsx! {},
+        RemoteState::Failed(failure) => rsx! {
+            NewExportDialog { project, name, note: "The tables could not be loaded. {failure.message()}" }
+        },
+        RemoteState::Ready(page) => {
+            let note = match page.next_cursor {
+                Some(_) => "These are the first 1\u{202f}000 tables. Other tables are exported on their own page.",
+                None => "",
+            };
+            let tables: Vec<String> = page.items.into_iter().map(|table| table.name).collect();
+            rsx! { NewExportDialog { project, name, tables, note } }
+        }
     }
-    let tables = tables.value().map(|page| page.items).unwrap_or_default();
+}
+
+#[component]
+fn NewExportDialog(
+    project: String,
+    name: String,
+    #[props(default)] tables: Vec<String>,
+    /// The reason why tables are missing in the list. Empty if none is.
+    note: String,
+) -> Element {
     let mut choices = vec![Choice {
         label: format!("The whole database of {name}"),
         help: "All tables with their structure, policies, functions and rows. Also the tables of end-user login, with \
@@ -124,18 +163,20 @@ fn OpenExport(project: String, name: String, open: String) -> Element {
         source: ExportSource::Database { project_id: Some(project.clone()) },
     }];
     choices.extend(tables.into_iter().map(|table| Choice {
-        label: table.name.clone(),
+        label: table.clone(),
         help: "All rows of the table.".to_owned(),
-        source: whole_table(project.clone(), table.name),
+        source: whole_table(project.clone(), table),
     }));
     rsx! {
         ExportDialog {
-            title: if is_new { "New export" } else { "Export" },
+            title: "New export",
             choices,
             is_list: true,
-            started: (!is_new).then_some(open),
             on_started: |export: String| address::replace_parameter(PARAMETER, Some(&export)),
             on_close: |()| address::replace_parameter(PARAMETER, None),
+            if !note.is_empty() {
+                p { class: "row", role: "note", Mark { shape: Shape::Attention } span { CodeText { text: note } } }
+            }
         }
     }
 }

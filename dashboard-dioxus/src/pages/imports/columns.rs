@@ -21,12 +21,15 @@ const SHOWN_SAMPLES: usize = 3;
 pub(super) fn Columns(
     plan: Plan,
     table: TableDetail,
-    /// Errors of the last run.
+    /// The first errors of the last run.
     errors: Vec<ImportError>,
+    /// Number of all errors of the last run.
+    error_count: i64,
     /// The reason why the server refused the last request.
     refusal: Option<Refusal>,
     draft: Signal<Draft>,
 ) -> Element {
+    let has_more_errors = error_count > errors.len() as i64;
     rsx! {
         table { class: "table box-table import-columns", "aria-label": "Columns",
             thead {
@@ -44,6 +47,7 @@ pub(super) fn Columns(
                         field: field.clone(),
                         table: table.clone(),
                         errors: errors_of(&errors, field),
+                        has_more_errors,
                         refused: refusal.as_ref().and_then(|refusal| refusal.of_source(&field.source)),
                         draft,
                     }
@@ -69,13 +73,15 @@ fn FieldRow(
     field: Field,
     table: TableDetail,
     errors: Vec<ImportError>,
+    /// Whether the run had more errors, which may be about this field.
+    has_more_errors: bool,
     /// The reason why the server refused the column of this field.
     refused: Option<String>,
     draft: Signal<Draft>,
 ) -> Element {
     let mut draft = draft;
     let samples = field.samples.iter().take(SHOWN_SAMPLES).cloned().collect::<Vec<_>>().join(" · ");
-    let problem = field.problem.clone().or(refused).or_else(|| errors_in_words(&errors));
+    let problem = field.problem.clone().or(refused).or_else(|| errors_in_words(&errors, has_more_errors));
     let source = field.source.clone();
     rsx! {
         tr {
@@ -119,10 +125,11 @@ fn FieldRow(
     }
 }
 
-/// Describes the errors of a column in the last run: `2 rows refused. Line 3: …`.
-fn errors_in_words(errors: &[ImportError]) -> Option<String> {
+/// Describes the errors of a column in the last run: `2 rows refused. Line 3: …`. If `has_more`, there may be others.
+fn errors_in_words(errors: &[ImportError], has_more: bool) -> Option<String> {
     let first = errors.first()?;
     let count = text::count(errors.len() as i64, "row", "rows");
+    let count = if has_more { format!("At least {count}") } else { count };
     Some(format!("{count} refused. Line {}: {}", first.line, problem_in_words(&first.message)))
 }
 
@@ -201,5 +208,25 @@ fn Names(columns: Vec<Unfilled>) -> Element {
             }
             span { class: "mono", "{column.column}" }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_a_column_are_counted_as_far_as_they_are_known() {
+        let error = |line| ImportError {
+            line,
+            column: Some("price".to_owned()),
+            code: "invalid_value".to_owned(),
+            message: "invalid input".to_owned(),
+            value: None,
+        };
+        let words = |errors: &[ImportError], has_more| errors_in_words(errors, has_more).unwrap_or_default();
+        assert_eq!(words(&[error(3), error(5)], false), "2 rows refused. Line 3: invalid input");
+        assert_eq!(words(&[error(3)], true), "At least 1 row refused. Line 3: invalid input");
+        assert_eq!(words(&[], true), "");
     }
 }

@@ -243,7 +243,9 @@ pub(super) fn Warnings(preview: Preview, draft: Signal<Draft>) -> Element {
 #[component]
 pub(super) fn PreviewTable(preview: Preview) -> Element {
     let known = preview.known.read();
-    let Some(known) = known.as_ref() else { return rsx! {} };
+    let Some(known) = known.as_ref() else {
+        return rsx! { p { class: "late muted", role: "status", "Loading…" } };
+    };
     let count = text::count(known.rows.len() as i64, "row", "rows");
     rsx! {
         div { class: "import-preview", tabindex: "0", role: "region", "aria-label": "First rows",

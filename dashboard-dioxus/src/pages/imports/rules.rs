@@ -84,8 +84,12 @@ pub(super) fn Rules(
                     "Import identity values"
                 }
                 small { id: "import-identity-help",
-                    "Postgres always generates {text::list(&plan.always_identities)}. If this is off, the file's \
-                     values are ignored."
+                    if plan.always_identities.is_empty() {
+                        "Postgres always generates such values, and this file has none."
+                    } else {
+                        "Postgres always generates {text::list(&plan.always_identities)}. If this is off, the file's \
+                         values are ignored."
+                    }
                 }
             }
         }

@@ -98,7 +98,11 @@ fn Configure(project: String, import: Import) -> Element {
                     div { class: "failed-box", role: "alert",
                         div { class: "row",
                             Mark { shape: Shape::Failed }
-                            strong { "The file can't be read with these settings." }
+                            if failure.is_temporary() {
+                                strong { "The preview could not be loaded." }
+                            } else {
+                                strong { "The file can't be read with these settings." }
+                            }
                         }
                         p { class: "label", id: PROBLEM, CodeText { text: failure.message() } }
                         div { class: "row",
@@ -199,6 +203,7 @@ fn Apply(
                     plan: plan.clone(),
                     table: table.clone(),
                     errors: import.errors.clone(),
+                    error_count: import.error_count,
                     refusal: refusal(),
                     draft,
                 }

@@ -26,7 +26,8 @@ pub(super) fn state_of(import: &Import) -> (Shape, &'static str) {
         ImportState::Done if written(import) == 0 => (Shape::Attention, "No rows imported"),
         ImportState::Done if refused(import) > 0 => (Shape::Attention, "Imported in part"),
         ImportState::Done => (Shape::Succeeded, "Imported"),
-        ImportState::Failed if import.dry_run => (Shape::Attention, "Dry run found errors"),
+        ImportState::Failed if import.dry_run && refused(import) > 0 => (Shape::Attention, "Dry run found errors"),
+        ImportState::Failed if import.dry_run => (Shape::Failed, "Dry run failed"),
         ImportState::Failed => (Shape::Failed, "Failed"),
         ImportState::Cancelled => (Shape::Cancelled, "Cancelled"),
     }
@@ -126,6 +127,13 @@ mod tests {
             assert_eq!(outcome_in_words(&import), words);
             assert!(numbers == [2, 1, 0] || state_of(&import).0 != Shape::Succeeded);
         }
+    }
+
+    #[test]
+    fn dry_run_that_failed_found_errors_only_if_rows_were_refused() {
+        let state = |numbers| state_of(&import(ImportState::Failed, true, numbers)).1;
+        assert_eq!(state([0, 0, 2]), "Dry run found errors");
+        assert_eq!(state([0, 0, 0]), "Dry run failed");
     }
 
     #[test]

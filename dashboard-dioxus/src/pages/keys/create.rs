@@ -66,10 +66,12 @@ pub(super) fn CreateKey(
     rsx! {
         Dialog {
             title: "New key",
+            // Closing the dialog would end the request's task, and the new key would never be shown.
+            closable: !busy(),
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 NotSaved { is_dirty }
-                button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
+                button { class: "btn btn-l", r#type: "button", disabled: busy(), onclick: cancel, "Cancel" }
                 button {
                     class: "btn btn-primary btn-l", r#type: "submit", form: "new-key", disabled: busy(), "Create key"
                 }

@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use super::{
     Open,
-    state::{Listed, ambiguous_names, key_state, old_key_use, pair},
+    state::{Listed, ambiguous_names, ends_before, key_state, old_key_use, pair},
 };
 use crate::{
     remote::{self, Method},
@@ -214,33 +214,36 @@ fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
     let mut busy = use_signal(|| false);
     let (words, is_silent) = old_key_use(&old, text::now());
     let path = format!("/projects/{project}/keys/{}", old.id);
+    let longer = || text::now() + chrono::Duration::days(LONGER_DAYS);
+    let can_extend = ends_before(&old, longer());
     rsx! {
         div { class: "row wrap",
             span { class: "row grow-phone grow",
                 Mark { shape: if is_silent { Shape::Succeeded } else { Shape::Attention } }
                 "{words}"
             }
-            button {
-                class: "btn btn-ghost btn-s",
-                r#type: "button",
-                "data-act": "true",
-                disabled: busy(),
-                onclick: move |_| {
-                    let path = path.clone();
-                    spawn(async move {
-                        busy.set(true);
-                        let until = text::now() + chrono::Duration::days(LONGER_DAYS);
-                        let change = UpdateApiKey { expires_at: Some(Some(until)), ..UpdateApiKey::default() };
-                        match remote::send::<_, ApiKey>(Method::Patch, &path, &change).await {
-                            Ok(_) => messages::show("The old key keeps working for 7 days"),
-                            Err(failure) => messages::show_failure(failure.message()),
-                        }
-                        remote::forget(&path);
-                        remote::forget(path.rsplit_once('/').map_or("", |(keys, _)| keys));
-                        busy.set(false);
-                    });
-                },
-                "Keep for 7 days"
+            if can_extend {
+                button {
+                    class: "btn btn-ghost btn-s",
+                    r#type: "button",
+                    "data-act": "true",
+                    disabled: busy(),
+                    onclick: move |_| {
+                        let path = path.clone();
+                        spawn(async move {
+                            busy.set(true);
+                            let change = UpdateApiKey { expires_at: Some(Some(longer())), ..UpdateApiKey::default() };
+                            match remote::send::<_, ApiKey>(Method::Patch, &path, &change).await {
+                                Ok(_) => messages::show("The old key keeps working for 7 days"),
+                                Err(failure) => messages::show_failure(failure.message()),
+                            }
+                            remote::forget(&path);
+                            remote::forget(path.rsplit_once('/').map_or("", |(keys, _)| keys));
+                            busy.set(false);
+                        });
+                    },
+                    "Keep for 7 days"
+                }
             }
             button {
                 class: "btn btn-s",

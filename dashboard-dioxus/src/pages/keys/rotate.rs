@@ -29,17 +29,22 @@ pub(super) fn RotateKey(
         || "It has never been used.".to_owned(),
         |time| format!("It was last used {}.", text::age(time, text::now())),
     );
-    let path = format!("/projects/{project}/keys/{}/rotate", api_key.id);
+    let keys = format!("/projects/{project}/keys");
+    let path = format!("{keys}/{}/rotate", api_key.id);
     let rotate = move |event: FormEvent| {
         event.prevent_default();
-        let path = path.clone();
+        let (path, keys) = (path.clone(), keys.clone());
         spawn(async move {
             busy.set(true);
+            error.set(None);
             match remote::send::<_, CreatedApiKey>(Method::Post, &path, &RotateApiKey { overlap_seconds: overlap() })
                 .await
             {
                 Ok(created) => on_created.call(created),
-                Err(failure) => error.set(Some(not_created(&failure))),
+                Err(failure) => {
+                    remote::forget(&keys);
+                    error.set(Some(not_created(&failure)));
+                }
             }
             busy.set(false);
         });
@@ -48,9 +53,14 @@ pub(super) fn RotateKey(
         Dialog {
             title: "Rotate key",
             description: "A new key replaces this one: {named}. {used}",
+            // Closing the dialog would end the request's task, and the new key would never be shown.
+            closable: !busy(),
             on_close: move |()| on_close.call(()),
             footer: rsx! {
-                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                button {
+                    class: "btn btn-l", r#type: "button", disabled: busy(), onclick: move |_| on_close.call(()),
+                    "Cancel"
+                }
                 button {
                     class: "btn btn-primary btn-l", r#type: "submit", form: "rotate-key", disabled: busy(), "Rotate key"
                 }

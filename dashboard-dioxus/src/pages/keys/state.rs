@@ -73,6 +73,11 @@ pub(super) fn pair(keys: Vec<ApiKey>, now: DateTime<Utc>) -> Vec<Listed> {
         .collect()
 }
 
+/// Returns whether a key stops working before a time, so that it can be extended until then.
+pub(super) fn ends_before(key: &ApiKey, time: DateTime<Utc>) -> bool {
+    key.expires_at.is_some_and(|expires| expires < time)
+}
+
 /// Describes the use of a rotation's old key. Also returns whether the key was not used in the last 24 hours.
 pub(super) fn old_key_use(old: &ApiKey, now: DateTime<Utc>) -> (String, bool) {
     match old.last_used_at {
@@ -147,6 +152,14 @@ mod tests {
         assert_eq!(paired, [Listed::Single(key("3")), Listed::Pair { new: new.clone(), old: old.clone() }]);
         let ended = ApiKey { expires_at: Some(now()), ..old };
         assert_eq!(pair(vec![ended.clone(), new.clone()], now()), [Listed::Single(ended), Listed::Single(new)]);
+    }
+
+    #[test]
+    fn key_that_works_for_longer_is_not_extended() {
+        let in_days = |days| now() + Duration::days(days);
+        let expiring = |days| ApiKey { expires_at: Some(in_days(days)), ..key("1") };
+        assert!(ends_before(&expiring(1), in_days(7)));
+        assert!(!ends_before(&expiring(30), in_days(7)) && !ends_before(&key("1"), in_days(7)));
     }
 
     #[test]

@@ -89,6 +89,8 @@ pub fn Regions() -> Element {
                     // The bar above the page says why the data is old.
                     if overview.stale().is_some() {
                         p { class: "muted", "Not known: the data could not be refreshed." }
+                    } else if !data.problems.is_empty() {
+                        p { class: "muted", "Not known: not everything could be checked." }
                     } else {
                         div { class: "well", role: "status",
                             Mark { shape: Shape::Succeeded }

@@ -5,7 +5,7 @@
 mod connect;
 mod next_steps;
 
-use api_types::{Overview, ProjectDetail, ProjectState};
+use api_types::{Attention, Overview, ProjectDetail, ProjectState};
 use dioxus::prelude::*;
 
 use super::{attention::NeedsAttention, recent_runs::RecentRuns};
@@ -50,9 +50,6 @@ pub fn Project(id: ReadSignal<String>) -> Element {
 #[component]
 fn ProjectPage(detail: ProjectDetail) -> Element {
     let id = detail.project.id.clone();
-    let overview = use_remote::<Overview>(use_signal(|| "/overview".to_owned()).into());
-    let items = overview.value().map(|overview| overview.attention).unwrap_or_default();
-    let items: Vec<_> = items.into_iter().filter(|item| item.project_id.as_ref() == Some(&id)).collect();
     let runs = use_signal(|| format!("/runs?projectId={id}&limit=10"));
     rsx! {
         Page { title: detail.project.name.clone(), subtitle: subtitle(&detail),
@@ -62,19 +59,46 @@ fn ProjectPage(detail: ProjectDetail) -> Element {
             NextSteps { detail: detail.clone() }
             Contents { detail: detail.clone() }
             Connect { project: id.clone() }
-            if overview.value().is_some() {
+            Problems { project: id.clone() }
+            RecentRuns { path: runs, all: "/runs?project={id}", with_project: false }
+        }
+    }
+}
+
+/// The region "Needs attention" with the problems of the project.
+#[component]
+fn Problems(project: String) -> Element {
+    let mut overview = use_remote::<Overview>(use_signal(|| "/overview".to_owned()).into());
+    match overview.state() {
+        RemoteState::Loading => rsx! {},
+        RemoteState::Failed(failure) => rsx! {
+            section { class: "section", "aria-label": "Needs attention",
+                ErrorBox {
+                    what: "The problems of the project could not be loaded.",
+                    failure,
+                    on_retry: move |()| overview.refresh(),
+                }
+            }
+        },
+        RemoteState::Ready(data) => {
+            let is_checked = overview.stale().is_none() && data.problems.is_empty();
+            let is_own = |item: &Attention| item.project_id.as_ref() == Some(&project);
+            rsx! {
                 NeedsAttention {
-                    items,
+                    items: data.attention.into_iter().filter(is_own).collect::<Vec<_>>(),
                     with_project: false,
                     when_empty: rsx! {
-                        p {
-                            class: "row muted", Mark { shape: Shape::Succeeded }
-                            "Nothing in this project needs attention."
+                        if is_checked {
+                            p { class: "row muted",
+                                Mark { shape: Shape::Succeeded }
+                                "Nothing in this project needs attention."
+                            }
+                        } else {
+                            p { class: "muted", "Not known: not everything could be checked." }
                         }
                     },
                 }
             }
-            RecentRuns { path: runs, all: "/runs?project={id}", with_project: false }
         }
     }
 }

@@ -29,9 +29,10 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
     let identity = use_signal(String::new);
     let mut objects = use_signal(|| true);
     let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let items = match projects.state() {
-        RemoteState::Ready(page) => page.items,
-        _ => Vec::new(),
+    let (items, unread) = match projects.state() {
+        RemoteState::Ready(page) => (page.items, None),
+        RemoteState::Failed(failure) => (Vec::new(), Some(failure.message())),
+        RemoteState::Loading => (Vec::new(), None),
     };
     // The backup's own project may have been deleted.
     let is_new = chosen() == NEW;
@@ -101,9 +102,14 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
         Dialog {
             title: "Restore a backup of {name}",
             description: "The backup from {made}. You see a plan first; nothing changes until you confirm it.",
+            // Closing the dialog would end the request's task, and the keys of a new project would never be shown.
+            closable: !busy(),
             on_close: move |()| on_close.call(()),
             footer: rsx! {
-                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                button {
+                    class: "btn btn-l", r#type: "button", disabled: busy(), onclick: move |_| on_close.call(()),
+                    "Cancel"
+                }
                 button {
                     class: "btn btn-primary btn-l", r#type: "submit", form: "choose-project",
                     disabled: busy() || !is_known || name_problem.is_some(),
@@ -163,6 +169,9 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                 }
                 if backup.encrypted {
                     IdentityField { value: identity }
+                }
+                if let Some(unread) = unread {
+                    FormError { text: "Projects could not be loaded. {unread}" }
                 }
                 if let Some(failure) = failure() {
                     FormError { text: failure }

@@ -220,17 +220,7 @@ fn ForeignKeys(project: String, detail: Shared) -> Element {
                             {if is_outgoing { key.columns.join(", ") } else { key.references_columns.join(", ") }}
                         }
                         td { class: "mono",
-                            {
-                                let (table, columns) = if is_outgoing {
-                                    (key.references_table.clone(), key.references_columns.join(", "))
-                                } else {
-                                    (key.table.clone(), key.columns.join(", "))
-                                };
-                                rsx! {
-                                    Link { to: table_address(&project, &table), "{table}" }
-                                    span { class: "muted", " ({columns})" }
-                                }
-                            }
+                            OtherTable { project: project.clone(), is_outgoing, reference: key.clone() }
                         }
                         td { {action(key.on_delete)} }
                         td { {action(key.on_update)} }
@@ -239,6 +229,25 @@ fn ForeignKeys(project: String, detail: Shared) -> Element {
                 }
             }
         }
+    }
+}
+
+/// The table at the other end of a foreign key, with its columns. Only tables of the schema `public` have a page.
+#[component]
+fn OtherTable(project: String, is_outgoing: bool, reference: TableReference) -> Element {
+    let TableReference { schema, table, columns, .. } = reference.clone();
+    let (schema, table, columns) = match is_outgoing {
+        true => (reference.references_schema, reference.references_table, reference.references_columns),
+        false => (schema, table, columns),
+    };
+    let columns = columns.join(", ");
+    rsx! {
+        if schema == "public" {
+            Link { to: table_address(&project, &table), "{table}" }
+        } else {
+            "{schema}.{table}"
+        }
+        span { class: "muted", " ({columns})" }
     }
 }
 

@@ -57,7 +57,10 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
                     let message = "This is not an e-mail address. Enter one such as `ada@example.com`.";
                     email_error.set(Some(message.to_owned()));
                 }
-                Err(refused) => failure.set(Some(not_created(&refused))),
+                Err(refused) => {
+                    forget_users(&project);
+                    failure.set(Some(not_created(&refused)));
+                }
             }
             busy.set(false);
         });

@@ -45,7 +45,10 @@ pub(super) fn DeleteUser(project: String, user: ProjectUser, on_close: EventHand
                             forget_users(&project);
                             on_close.call(());
                         }
-                        Err(refused) => failure.set(Some(refused.message())),
+                        Err(refused) => {
+                            forget_users(&project);
+                            failure.set(Some(refused.message()));
+                        }
                     }
                     busy.set(false);
                 });
@@ -61,8 +64,9 @@ pub(super) fn DeleteUser(project: String, user: ProjectUser, on_close: EventHand
                 p { class: "muted", role: "status", "No row refers to the user." }
             } else {
                 ul { class: "stack stack-2", "aria-label": "Rows that refer to the user",
-                    for line in lines {
-                        li { key: "{line}", class: "row",
+                    // Two foreign keys of a table can have the same line.
+                    for (index, line) in lines.into_iter().enumerate() {
+                        li { key: "{index}", class: "row",
                             Mark { shape: if is_refused { Shape::Failed } else { Shape::Attention } }
                             "{line}"
                         }

@@ -17,7 +17,7 @@ mod words;
 use api_types::{AuthSettings, Page as ApiPage, ProjectUser, UpdateAuthSettings};
 use dioxus::prelude::*;
 
-use super::cursor_paging::{CursorPaging, page_size};
+use super::cursor_paging::{CursorPaging, EmptyPage, page_size};
 use crate::{
     address,
     frame::page::Page,
@@ -161,6 +161,9 @@ fn Listed(project: String, path: ReadSignal<String>, is_filtered: bool, open: Si
         RemoteState::Loading => rsx! { LoadingTable { name: "Users", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
             ErrorBox { what: "Users could not be loaded.", failure, on_retry: move |()| users.refresh() }
+        },
+        RemoteState::Ready(page) if page.items.is_empty() && address::parameter("after").is_some() => rsx! {
+            EmptyPage { entries: "users" }
         },
         RemoteState::Ready(page) if page.items.is_empty() && is_filtered => rsx! {
             Empty { title: "No user matches", text: "The filter matches part of an e-mail address, or a full id.",

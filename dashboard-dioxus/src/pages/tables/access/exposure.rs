@@ -21,7 +21,9 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
     let mut failure = use_signal(|| None::<String>);
     let is_dirty = publishable() != saved.publishable || signed_in() != saved.signed_in;
     let opens_for_writing = publishable() == TableAccess::Write && saved.publishable != TableAccess::Write;
-    let opens_signed_in = signed_in() != TableAccess::None && signed_in() != saved.signed_in;
+    let opens_signed_in = signed_in() > saved.signed_in;
+    // The server requires a confirmation even if signed-in users get less access, which needs no warning.
+    let narrows_signed_in = signed_in() < saved.signed_in;
     // A materialized view contains rows of other tables, regardless of their policies.
     let opens_copy = detail.kind == TableKind::MaterializedView
         && publishable() == TableAccess::Read
@@ -84,7 +86,7 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
                     failure.set(None);
                     asking.set(true);
                 } else {
-                    save(false);
+                    save(narrows_signed_in);
                 }
             },
             div { class: "stack stack-6",

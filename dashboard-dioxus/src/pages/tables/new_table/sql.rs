@@ -81,12 +81,17 @@ fn write_column(column: &NewColumn, is_only_key: bool) -> String {
     if !column.references.trim().is_empty() {
         let reference = column.references.trim();
         let reference = match reference.split_once('(') {
-            Some((table, rest)) => format!("{} ({rest}", quoted(table.trim())),
-            None => quoted(reference),
+            Some((table, rest)) => format!("{} ({rest}", referenced_table(table.trim())),
+            None => referenced_table(reference),
         };
         parts.push(format!("references {reference}"));
     }
     parts.join(" ")
+}
+
+/// Returns the name of a referenced table as SQL. A table of end-user login, such as `auth.users`, has a schema.
+fn referenced_table(name: &str) -> String {
+    name.strip_prefix("auth.").map_or_else(|| quoted(name), |table| format!("auth.{}", quoted(table)))
 }
 
 /// Words that are values without quotes.
@@ -171,6 +176,18 @@ mod tests {
              \"author_id\" bigint not null references \"authors\",\n  \"a\"\"b\" text default 'x'\n);\n\
              alter table \"books\" enable row level security;"
         );
+    }
+
+    #[test]
+    fn users_of_the_project_can_be_referenced() {
+        for (typed, expected) in [
+            ("auth.users(id)", "references auth.\"users\" (id)"),
+            ("auth.users", "references auth.\"users\""),
+            ("a.b", "references \"a.b\""),
+        ] {
+            let column = NewColumn { name: "owner".to_owned(), references: typed.to_owned(), ..NewColumn::default() };
+            assert!(write_column(&column, false).ends_with(expected), "{typed}");
+        }
     }
 
     #[test]

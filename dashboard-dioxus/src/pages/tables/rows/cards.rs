@@ -39,7 +39,7 @@ pub(super) fn Cards(view: View, page: PageRef) -> Element {
                     let rest: Vec<String> = texts.iter().skip(1).map(|(name, text)| format!("{name} {text}")).collect();
                     let rest = rest.join(" · ");
                     let opened = key.as_ref().filter(|_| view_as::viewer().is_none());
-                    let to = opened.map(|key| address_of(&key.to_parameter()));
+                    let to = opened.map(|key| address::with_parameter("row", &key.to_parameter()));
                     rsx! {
                         li { key: "{index}", class: "card",
                             h3 {
@@ -61,10 +61,4 @@ pub(super) fn Cards(view: View, page: PageRef) -> Element {
             }
         }
     }
-}
-
-fn address_of(row: &str) -> String {
-    let current = address::path_and_query();
-    let separator = if current.contains('?') { '&' } else { '?' };
-    format!("{current}{separator}row={}", String::from(js_sys::encode_uri_component(row)))
 }

@@ -1,6 +1,9 @@
 //! Reads pages of rows.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+};
 
 use api_types::TableDetail;
 use serde::Deserialize;
@@ -30,6 +33,23 @@ pub(super) struct RowPage {
     pub(super) offset: u64,
     pub(super) total: Option<i64>,
     pub(super) total_is_estimate: bool,
+}
+
+impl RowPage {
+    /// Returns the selected rows that the page contains. Rows are selected by their keys, as in the parameter `row` of
+    /// the address.
+    pub(super) fn still_selected(
+        &self,
+        selected: &BTreeSet<String>,
+        detail: &TableDetail,
+        columns: &[String],
+    ) -> BTreeSet<String> {
+        if selected.is_empty() {
+            return BTreeSet::new();
+        }
+        let key = |row: &Row| RowKey::of(row, detail, columns).map(|key| key.to_parameter());
+        self.rows.iter().filter_map(key).filter(|key| selected.contains(key)).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -153,6 +173,23 @@ mod tests {
             let key = RowKey(vec![("id".to_owned(), key_json(&plain(json)))]);
             assert_eq!(RowKey::from_parameter(&key.to_parameter(), &columns), Some(key), "{json}");
         }
+    }
+
+    #[test]
+    fn rows_that_are_not_shown_are_no_longer_selected() {
+        let detail = serde_json::from_value(serde_json::json!({
+            "name": "books", "kind": "table", "exposure": { "publishable": "none", "signedIn": "none" }, "access": [],
+            "rowLevelSecurity": false, "forceRowLevelSecurity": false,
+            "supports": { "insert": true, "update": true, "delete": true }, "totalBytes": 0, "indexBytes": 0,
+            "columns": [{ "name": "id", "type": "bigint", "nullable": false, "hasDefault": false, "primaryKey": true }],
+            "primaryKey": ["id"], "uniqueKeys": [], "constraints": [], "foreignKeys": [], "referencedBy": [],
+            "indexes": [], "triggers": [], "policies": [], "definition": "",
+        }))
+        .expect("a table");
+        let page = parse(r#"{ "rows": [{ "id": 2 }, { "id": 3 }], "page": {} }"#, &detail).expect("a page");
+        let selected = BTreeSet::from(["1".to_owned(), "2".to_owned()]);
+        let kept = page.still_selected(&selected, &detail, &["id".to_owned()]);
+        assert_eq!(kept, BTreeSet::from(["2".to_owned()]));
     }
 
     #[test]

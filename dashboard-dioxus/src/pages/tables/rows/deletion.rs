@@ -47,6 +47,8 @@ pub(super) fn DeleteRows(view: View) -> Element {
             act,
             description: named(&keys),
             busy: busy() || effects.read().is_none(),
+            // Closing the dialog would end the request's task, and the page would still show the deleted rows.
+            closable: !busy(),
             failure: failure(),
             on_confirm: move |()| {
                 let keys = keys.clone();
@@ -81,8 +83,9 @@ pub(super) fn DeleteRows(view: View) -> Element {
             },
             on_close: move |()| deleting.set(Vec::new()),
             ul { class: "stack stack-1", "aria-label": "What else changes",
-                for line in consequences {
-                    li { key: "{line}", CodeText { text: line.clone() } }
+                // Tables of several schemas can have the same name, and so the same line.
+                for (index, line) in consequences.into_iter().enumerate() {
+                    li { key: "{index}", CodeText { text: line } }
                 }
             }
         }

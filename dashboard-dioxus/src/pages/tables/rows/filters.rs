@@ -128,6 +128,10 @@ fn Condition(columns: Vec<ColumnDetail>, position: usize, draft: Draft, conditio
                     let name = event.value();
                     change(&|draft| *draft = Draft::new(&name));
                 },
+                // The column of an old filter may have been renamed.
+                if about.is_none() {
+                    option { value: "{filter.column}", selected: true, "{filter.column}" }
+                }
                 for column in columns {
                     option {
                         key: "{column.name}",
@@ -145,7 +149,8 @@ fn Condition(columns: Vec<ColumnDetail>, position: usize, draft: Draft, conditio
                     change(&|draft| draft.choose_operator(&name));
                 },
                 for (name, _, words) in OPERATORS {
-                    if operators.contains(&name) {
+                    // The address may contain an operator that the dialog does not offer for the type.
+                    if operators.contains(&name) || name == filter.operator {
                         option { key: "{name}", value: "{name}", selected: name == filter.operator, "{words}" }
                     }
                 }

@@ -21,6 +21,7 @@ use crate::{
             CellChange, CellPosition, CellState, DataGrid, Edited, EditedCell, Field, GridCell, GridColumn,
             GridColumns, GridRow, GridSource, Source,
         },
+        messages,
     },
     value::{self, Cell},
 };
@@ -264,7 +265,11 @@ impl GridSource for Rows {
     }
 
     fn filter_by(&self, position: CellPosition) {
-        let Some((_, column)) = self.column(position.column) else { return };
+        let Some((index, column)) = self.column(position.column) else { return };
+        let cell = self.page.peek().0.rows.get(position.row).and_then(|row| row.0.get(index)).cloned();
+        if cell.is_some_and(|cell| cell.whole_bytes.is_some()) {
+            return messages::show_failure("The value is too large for a filter.");
+        }
         let mut filters = address::parameters("where");
         filters.push(match self.text(position) {
             None => query::filter_text("is", &column.name, "null"),

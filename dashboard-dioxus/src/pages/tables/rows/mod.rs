@@ -254,6 +254,12 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
                         let total = rows.total.filter(|_| !rows.total_is_estimate);
                         counted.set(&view.project.peek(), &detail.name, total);
                     }
+                    // The owner could delete rows that are no longer shown by mistake.
+                    let columns = key_columns(&detail).unwrap_or_default();
+                    let kept = rows.still_selected(&selected.peek(), &detail, &columns);
+                    if *selected.peek() != kept {
+                        selected.set(kept);
+                    }
                     page.set(Some(Rc::new(rows)));
                     failure.set(None);
                     updated_at.set(js_sys::Date::now());
@@ -283,6 +289,13 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
 #[component]
 fn NoRows(view: View, has_filters: bool) -> Element {
     let can_insert = view.detail.read().supports.insert;
+    if RowQuery::current().is_later_page() {
+        return rsx! {
+            Empty { title: "No rows on this page", text: "Its rows were deleted, or moved to another page.",
+                button { class: "btn", r#type: "button", onclick: |_| query::open_first_page(), "First page" }
+            }
+        };
+    }
     if has_filters {
         return rsx! {
             Empty { title: "No row matches", text: "No row meets all conditions.",

@@ -21,7 +21,7 @@ pub(super) fn Paging(view: View) -> Element {
     let mut before = use_signal(Vec::<(Option<String>, Option<String>)>::new);
     let mut exact = view.exact;
     let Some(page) = view.page.read().clone() else { return rsx! {} };
-    let is_first = query.after.is_none() && query.offset.is_none();
+    let is_first = !query.is_later_page();
     if is_first && !before.peek().is_empty() {
         before.set(Vec::new());
     }

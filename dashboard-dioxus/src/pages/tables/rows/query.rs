@@ -32,6 +32,11 @@ impl RowQuery {
         }
     }
 
+    /// Returns whether these are not the first rows of the selection.
+    pub(super) fn is_later_page(&self) -> bool {
+        self.after.is_some() || self.offset.is_some()
+    }
+
     /// Returns the path of the request.
     pub(super) fn path(&self, view: View, detail: &TableDetail, count: &str) -> String {
         let limit = self.limit.to_string();
@@ -60,6 +65,11 @@ impl RowQuery {
 /// Replaces the filters and shows the first page.
 pub(super) fn set_filters(filters: Vec<String>) {
     address::replace_parameters(&[("where", filters), ("after", Vec::new()), ("offset", Vec::new())]);
+}
+
+/// Shows the first page.
+pub(super) fn open_first_page() {
+    address::replace_parameters(&[("after", Vec::new()), ("offset", Vec::new())]);
 }
 
 /// Writes an order in the syntax of the API.

@@ -22,6 +22,10 @@ pub(super) fn Unsaved(view: View) -> Element {
         if problem.peek().is_some() {
             problem.set(None);
         }
+        // The dialog must not open by itself with the next change.
+        if *reviewing.peek() {
+            reviewing.set(false);
+        }
         return rsx! {};
     }
     let save = move |_| {

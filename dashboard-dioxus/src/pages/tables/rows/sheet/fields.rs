@@ -218,7 +218,8 @@ fn Input(
         (None, "boolean") => Some(vec!["true".to_owned(), "false".to_owned()]),
         _ => None,
     };
-    if let (Some(reference), false) = (reference, is_locked) {
+    // The field can search only in a listed table.
+    if let (Some(reference), false) = (reference.filter(foreign_key::is_listed), is_locked) {
         return rsx! {
             ReferenceField {
                 view, id, reference, text, placeholder, is_required, is_wrong, autofocus, onchange,
@@ -329,7 +330,10 @@ fn describe(column: &ColumnDetail) -> String {
 #[component]
 fn OpenReferenced(view: View, reference: TableReference, column: String, text: String) -> Element {
     let to = foreign_key::target(&view.project.read(), &view.detail.read().0, &column, &text);
-    let label = format!("Open row in {}", reference.references_table);
+    let label = match foreign_key::is_of_users(&reference) {
+        true => "Open user".to_owned(),
+        false => format!("Open row in {}", reference.references_table),
+    };
     rsx! {
         if let Some(to) = to {
             Link { to, class: "label muted link", "{label}" }
