@@ -79,7 +79,7 @@ pub(super) async fn execute(
         Explain::Analyze => "EXPLAIN (ANALYZE, BUFFERS, SETTINGS, FORMAT JSON) ",
     };
     let text = format!("{explain}{}", run.sql);
-    let prepared = client.prepare(&text).await.map_err(|error| Failure::statement(error, explain))?;
+    let prepared = client.prepare_submitted(&text).await.map_err(|error| Failure::preparing(error, explain))?;
     let Some(statement) = run.statement else { return Err(Failure::UnknownGrammar) };
     if !prepared.params().is_empty() {
         return Err(Failure::Parameters);
