@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     SqlEditorState,
-    check::{ScriptOptions, check_text, checked_script, checked_statement},
+    check::{ScriptOptions, blocking, check_text, checked_script, checked_statement},
     history::{self, Ended},
     limits::{Limits, within},
     restrictions::Permissions,
@@ -213,8 +213,7 @@ pub(crate) async fn parse_sql(
 ) -> ApiResult<ApiJson<ParsedSql>> {
     check_text(&request.sql)?;
     let permissions = permissions(&state);
-    let parsed = tokio::task::spawn_blocking(move || describe(&request.sql, permissions)).await;
-    parsed.map(ApiJson).map_err(|error| ApiError::internal(anyhow::Error::new(error).context("parsing SQL")))
+    blocking(move || describe(&request.sql, permissions)).await?.map(ApiJson)
 }
 
 /// Cancel SQL

@@ -5,7 +5,7 @@ use api_types::DestroyAction;
 use super::*;
 
 fn parsed(sql: &str) -> Vec<ParsedStatement> {
-    describe(sql, Permissions::default()).statements
+    describe(sql, Permissions::default()).unwrap().statements
 }
 
 /// Returns the SQL of each statement.
@@ -50,6 +50,16 @@ fn syntax_errors_have_their_position() {
     check("select 'é';\nselect 2\nfrom from t", 27, 3, "syntax error at or near \"from\"");
     check("select (1", 10, 1, "syntax error at end of input");
     check("select a.b, 'abc", 13, 1, "unterminated quoted string at or near \"'abc\"");
+}
+
+#[test]
+fn scripts_have_a_maximum_number_of_statements() {
+    let script = |count: usize| "-- a\nselec 1;".repeat(count);
+    let statements = parsed(&script(2000));
+    let last = statements.last().and_then(|statement| statement.error.as_ref()).unwrap();
+    assert_eq!((statements.len(), last.position, last.line), (2000, Some(1999 * 13 + 6), Some(2001)));
+    let error = describe(&script(2001), Permissions::default()).unwrap_err();
+    assert_eq!(error.message(), "The script contains 2001 statements. The maximum is 2000.");
 }
 
 #[test]
