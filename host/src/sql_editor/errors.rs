@@ -38,6 +38,12 @@ pub(super) enum Failure {
     Cancelled,
     /// The result can't be written to the response.
     Response(ApiError),
+    /// The statement was carried out, but its result can't be written to the response.
+    ResultLost {
+        error: ApiError,
+        command: String,
+        row_count: u64,
+    },
     /// The SQL contains parameters such as `$1`.
     Parameters,
     /// The types of the SQL consist of too many others.
@@ -83,7 +89,7 @@ impl Failure {
         match self {
             Self::Timeout => timed_out(limit),
             Self::Cancelled => cancelled(),
-            Self::Response(error) => error,
+            Self::Response(error) | Self::ResultLost { error, .. } => error,
             Self::Internal(error) => DbError::from(error).into(),
             Self::Parameters => ApiError::new(Code::SqlRefused, "The statement contains parameters such as `$1`.")
                 .with_hint("Write the values into the statement."),

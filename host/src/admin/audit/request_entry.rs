@@ -12,7 +12,7 @@ use super::queries;
 use crate::{
     db::audit::{self, Intent, NewAuditEntry},
     error::{ApiError, ApiResult},
-    http::{AuditDetails, AuditTarget, NothingChanged},
+    http::{AuditDetails, AuditTarget, ChangeMade, NothingChanged},
 };
 
 /// The audit entry of a request that may change something. The middleware creates and completes it; the authentication
@@ -104,8 +104,11 @@ impl Drop for State {
 fn add_outcome(entry: &mut NewAuditEntry, response: &Response) {
     let status = response.status();
     entry.status = Some(status.as_u16());
-    entry.result = result_of(status);
     let extensions = response.extensions();
+    entry.result = match extensions.get::<ChangeMade>() {
+        Some(ChangeMade) => AuditResult::Success,
+        None => result_of(status),
+    };
     if let Some(AuditDetails(details)) = extensions.get() {
         entry.details = details.clone();
     }
