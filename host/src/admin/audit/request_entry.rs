@@ -56,8 +56,14 @@ impl RequestEntry {
             entry.project_id = queries::project_of(&pool, &entry.action, target).await?;
             self.0.lock().entry.project_id.clone_from(&entry.project_id);
         }
-        let intent = audit::begin(&pool, &entry).await?;
-        self.0.lock().intent = Some(intent);
+        let state = self.0.clone();
+        // A task of its own, so that an entry that was written is also completed if the client disconnects now.
+        let begun = tokio::spawn(async move {
+            let intent = audit::begin(&pool, &entry).await?;
+            state.lock().intent = Some(intent);
+            Ok::<_, sqlx::Error>(())
+        });
+        begun.await.map_err(ApiError::internal)??;
         Ok(())
     }
 
