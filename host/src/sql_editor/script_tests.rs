@@ -187,9 +187,24 @@ fn only_the_created_object_is_destroyed_without_confirmation() {
     check("select 1 into temp t; truncate public.t", &[("table", "public.t")]);
     check("create temp view v as select 1; drop view public.v", &[("view", "public.v")]);
     check("create temp sequence s; drop sequence public.s", &[("sequence", "public.s")]);
+    // A view that uses a temporary relation is temporary.
+    for used in ["select * from t", "select 1 where exists (select from t)", "select * from pg_temp.t"] {
+        let sql = format!("create temp table if not exists t (a int); create view v as {used};");
+        check(&format!("{sql} drop view public.v"), &[("view", "public.v")]);
+        check(&format!("{sql} create view w as select * from v; drop view public.w"), &[("view", "public.w")]);
+        check(&format!("{sql} drop view v"), &[]);
+    }
+    check("create temp table t (a int); create view v as select * from public.t; drop view public.v", &[]);
     check("create temp table t (a int); delete from t; drop table pg_temp.t", &[]);
     check("create table pg_temp.t (a int); drop table t", &[]);
     check("create temp table t (a int); drop table t; drop table t", &[("table", "t")]);
+    check("create temp table t (a int); discard temp; drop table t", &[("table", "t")]);
+    check("create temp table t (a int) on commit drop; drop table t", &[("table", "t")]);
+    check("create temp table t on commit drop as select 1; drop table t", &[("table", "t")]);
+    let views = "create temp table t (a int); create temp view v as select a from t;";
+    check(&format!("{views} drop table t cascade; drop view v"), &[("view", "v")]);
+    check(&format!("{views} alter table t drop column a cascade; drop view v"), &[("view", "v")]);
+    check(&format!("{views} drop view v; drop table t"), &[]);
     // Another object can get the name of a renamed or moved object.
     check(
         "create table a (i int); alter table a rename to b; alter table c rename to a; drop table a",
@@ -210,6 +225,16 @@ fn only_the_created_object_is_destroyed_without_confirmation() {
     // With another search path, a name without a schema can be in any schema.
     check("set search_path = s; create table t (a int); drop table public.t", &[("table", "public.t")]);
     check("create table t (a int); set search_path = s; drop table t", &[("table", "t")]);
+    check("create table t (a int); set \"Search_Path\" = s; drop table t", &[("table", "t")]);
+    for call in ["'search_path', 's', false", "'Search_' || 'path', 's', false", "is_local => false, a => 'b'"] {
+        let sql = format!("create table t (a int); select pg_catalog.set_config({call}); drop table t");
+        check(&sql, &[("table", "t")]);
+    }
+    check("create table t (a int); select set_config('work_mem', '1MB', false); drop table t", &[]);
+    check(
+        "create table t (a int); update pg_settings set setting = 's' where name = 'search_path'; drop table t",
+        &[("table", "t")],
+    );
     check("create table s.t (a int); set search_path = s; drop table s.t", &[]);
 }
 
