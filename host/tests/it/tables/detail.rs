@@ -231,15 +231,17 @@ async fn domains_decide_about_null_defaults_and_enum_values() {
             "CREATE TYPE mood AS ENUM ('sad', 'ok');
              CREATE DOMAIN filled AS text NOT NULL; CREATE DOMAIN named AS filled DEFAULT 'x';
              CREATE DOMAIN current AS mood; CREATE DOMAIN latest AS current;
-             CREATE TABLE items (id int, name named, mood latest, own named NOT NULL);",
+             CREATE DOMAIN bare AS named; ALTER DOMAIN bare DROP DEFAULT;
+             CREATE TABLE items (id int, name named, mood latest, bare bare, own named NOT NULL);",
         )
         .await;
     let detail = get(&app, &project, "items").await;
     let (_, page) = app.admin().get(&project.path("/tables")).await;
-    for columns in [&detail["columns"], &page["items"][0]["columns"]] {
+    let (_, public) = project.secret().get("/v1/db/tables").await;
+    for columns in [&detail["columns"], &page["items"][0]["columns"], &public["tables"][0]["columns"]] {
         let facts = columns.as_array().unwrap().iter().map(|column| json!([column["nullable"], column["hasDefault"]]));
-        let expected = [json!([true, false]), json!([false, true]), json!([true, false]), json!([false, true])];
-        assert_eq!(facts.collect::<Vec<_>>(), expected, "{columns}");
+        let expected = json!([[true, false], [false, true], [true, false], [false, false], [false, true]]);
+        assert_eq!(facts.collect::<Value>(), expected, "{columns}");
     }
     assert_eq!(detail["columns"][2]["enumValues"], json!(["sad", "ok"]));
     let definition = detail["definition"].as_str().unwrap();
