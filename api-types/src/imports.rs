@@ -208,7 +208,7 @@ pub struct ImportPreview {
     pub columns: Vec<PreviewColumn>,
     /// The first 20 rows: a value for each field. For CSV, values are strings or null; for the other formats, any JSON.
     /// Strings are cut off after 200 characters.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<Object>>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<serde_json::Value>>))]
     pub rows: Vec<Vec<Box<RawValue>>>,
     /// The character between two fields. Null unless the file is CSV.
     pub delimiter: Option<String>,

@@ -122,7 +122,20 @@ pub struct ListedProject {
     pub project: Project,
     /// The totals of the project. Absent unless the request contains `include=totals`.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(schema_with = optional_totals))]
     pub totals: Option<ProjectTotals>,
+}
+
+/// Returns the schema of [`ProjectTotals`] without required members.
+#[cfg(feature = "openapi")]
+fn optional_totals() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+    let mut schema = <ProjectTotals as utoipa::PartialSchema>::schema();
+    if let utoipa::openapi::RefOr::T(utoipa::openapi::schema::Schema::Object(object)) = &mut schema {
+        object.required.clear();
+        object.description =
+            Some("The totals of the project. Absent unless the request contains `include=totals`.".to_owned());
+    }
+    schema
 }
 
 /// Totals of a project.

@@ -122,7 +122,6 @@ pub struct Run {
     /// The newest progress report. Null if there is none.
     pub progress: Option<RunProgress>,
     /// Result of the plugin's job. Null if there is none.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub result: Option<serde_json::Value>,
     /// Key of the object with the complete log. Null while the log is small enough to be kept in the database.
     pub log_object_key: Option<String>,

@@ -173,7 +173,6 @@ pub struct SqlResult {
     /// Rows of the result. Booleans, and numbers that a double represents exactly, are returned as JSON, and so are
     /// values of `json` and `jsonb`, with all digits of their numbers. Other values, and documents nested more than 120
     /// levels deep, are strings with the text that Postgres prints. `NULL` is null.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<Object>>))]
     pub rows: Vec<Vec<serde_json::Value>>,
     /// For a query, the number of returned rows. For a change, the number of changed rows, including those that `rows`
     /// leaves out because of `maxRows`.

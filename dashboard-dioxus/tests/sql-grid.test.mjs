@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cell, copied, grid, openSql, run, withBooks } from "./sql-support.mjs";
+import { cell, copied, grid, item, openSql, run, runSql, withBooks } from "./sql-support.mjs";
 import { eventually, heading, hidden, shown } from "./support.mjs";
 
 const focused = (page) => page.evaluate(() => document.activeElement.textContent);
@@ -161,4 +161,23 @@ test("rows of one table can be opened on the table's page", async (t) => {
   assert.equal(new URL(page.url()).searchParams.get("where"), "in.id=2,3");
   await page.goBack();
   await shown(cell(page, "book 3"));
+});
+
+test("details of a dropped table are not requested again", async (t) => {
+  const project = await withBooks();
+  const page = await openSql(t, project);
+  const statuses = [];
+  page.on("response", (response) => {
+    if (response.url().includes("/table?name=books")) statuses.push(response.status());
+  });
+  await run(page, "select * from books");
+  await shown(cell(page, "book 1"));
+  await eventually(() => statuses.length === 1, "the details of the table");
+  await runSql(project, "drop table books");
+  // Each of these statements reads the schema again.
+  for (const name of ["first", "second"]) {
+    await run(page, `create table ${name} (id int)`);
+    await shown(item(page, name));
+  }
+  assert.deepEqual(statuses, [200]);
 });

@@ -39,6 +39,9 @@ use error::CommandError;
 
 /// Maximum time that commands wait for Postgres. `serve` and `doctor` have limits of their own.
 const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
+/// Size of the threads' stacks. Types of Postgres are looked up recursively; see `db::ExclusiveClient`. A page of a
+/// stack takes memory only once it is used.
+const STACK_BYTES: usize = 32 << 20;
 /// Time limit for removing this process from the list of nodes.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -88,7 +91,8 @@ pub fn run() -> ExitCode {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was already installed");
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK_BYTES).enable_all().build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             return CommandError::failed(format!("The process could not start its threads: {error}.")).report();

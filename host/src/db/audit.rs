@@ -54,6 +54,18 @@ fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
+/// Like [`storable`], for the strings and names in a JSON value.
+fn storable_json(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(storable(text).into_owned()),
+        Value::Array(items) => Value::Array(items.iter().map(storable_json).collect()),
+        Value::Object(members) => Value::Object(
+            members.iter().map(|(name, value)| (storable(name).into_owned(), storable_json(value))).collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
 /// Writes the entry. Within a transaction, the entry is written if and only if the transaction's changes are.
 ///
 /// # Errors
@@ -124,7 +136,7 @@ impl Intent {
         .bind(entry.target.as_deref().map(storable))
         .bind(entry.result)
         .bind(entry.status.map(i32::from))
-        .bind(&entry.details)
+        .bind(storable_json(&entry.details))
         .execute(db)
         .await
         .map(drop)
@@ -187,7 +199,7 @@ async fn insert(
     .bind(entry.result)
     .bind(entry.status.map(i32::from))
     .bind(&entry.request_id)
-    .bind(&entry.details)
+    .bind(storable_json(&entry.details))
     .bind(pending)
     .execute(db)
     .await

@@ -1,13 +1,33 @@
 //! A connection that one caller uses alone, outside of the pools.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    future::poll_fn,
+    ops::{Deref, DerefMut},
+    pin::pin,
+    task::Poll,
+};
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Statement};
 
 use super::{
     connect::ServerAddress,
     driver::{Notice, Notices},
 };
+
+/// Maximum number of times that preparing a statement waits for Postgres.
+///
+/// The library looks up types that it does not know, and the types of which these consist, by calling itself. A type
+/// that is nested thousands of levels deep would overflow the stack, which aborts the process. Each level takes at
+/// least one round trip, so this is also the maximum depth. The threads of the runtime have enough stack for it.
+const MAX_WAITS: u32 = 4000;
+
+/// The reason why a statement can't be prepared.
+#[derive(Debug)]
+pub enum PrepareError {
+    Postgres(tokio_postgres::Error),
+    /// The types of its parameters and columns consist of too many others.
+    TooManyTypes,
+}
 
 /// A connection for a single caller, closed when dropped. If it is marked as busy then, its statement is cancelled.
 pub struct ExclusiveClient {
@@ -25,6 +45,25 @@ impl ExclusiveClient {
     /// Takes the notices received since the last call.
     pub fn take_notices(&self) -> Vec<Notice> {
         self.notices.lock().drain(..).collect()
+    }
+
+    /// Prepares SQL that the project's owner or a plugin wrote. Unlike [`Client::prepare`], it fails if the library
+    /// would look up too many types.
+    ///
+    /// # Errors
+    /// Returns the error of Postgres, or [`PrepareError::TooManyTypes`].
+    pub async fn prepare_submitted(&self, sql: &str) -> Result<Statement, PrepareError> {
+        let mut preparing = pin!(self.client.prepare(sql));
+        let mut waits = 0;
+        poll_fn(|cx| match preparing.as_mut().poll(cx) {
+            Poll::Ready(prepared) => Poll::Ready(prepared.map_err(PrepareError::Postgres)),
+            Poll::Pending if waits >= MAX_WAITS => Poll::Ready(Err(PrepareError::TooManyTypes)),
+            Poll::Pending => {
+                waits += 1;
+                Poll::Pending
+            }
+        })
+        .await
     }
 
     /// Marks the connection as running a statement. Dropping it before [`Self::mark_idle`] cancels the statement.

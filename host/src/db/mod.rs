@@ -60,7 +60,7 @@ pub use database_name::{DatabaseName, InvalidDatabaseName, is_project_id, projec
 pub use dedicated_connection::DedicatedConnection;
 pub use driver::Notice;
 pub use error::{DbError, is_in_function};
-pub use exclusive::ExclusiveClient;
+pub use exclusive::{ExclusiveClient, PrepareError};
 pub use pools::{LookupKey, PoolLimits, ProjectPools};
 pub use rows::RowSink;
 pub use statement::{DbRole, Statement, TextParam};

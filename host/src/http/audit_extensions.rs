@@ -10,6 +10,10 @@ pub struct AuditDetails(pub serde_json::Value);
 #[derive(Debug, Clone, Copy)]
 pub struct NothingChanged;
 
+/// The change was made, although the response is an error because the result does not fit into it.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeMade;
+
 /// Id of the changed resource, if the path does not contain it, for example the id of a created resource.
 #[derive(Debug, Clone)]
 pub struct AuditTarget(pub String);

@@ -24,7 +24,7 @@ mod request_id;
 mod request_metrics;
 mod responses;
 
-pub use audit_extensions::{AuditDetails, AuditTarget, NothingChanged};
+pub use audit_extensions::{AuditDetails, AuditTarget, ChangeMade, NothingChanged};
 pub use body::{ApiJson, ApiPath, ApiQuery, JsonBody, NoFields, NoQuery, OptionalJson};
 pub use client_address::{ClientAddress, add_client_address, client_network};
 pub use connections::{HeldUntilWritten, ListenerLimits, raise_open_file_limit, serve_connections};

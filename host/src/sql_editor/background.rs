@@ -88,8 +88,7 @@ impl SqlEditorState {
     /// each statement.
     ///
     /// # Errors
-    /// Fails if the connection can't be opened, or if the result can't be built. [`ScriptEnd::failure`] reports the
-    /// failure of a statement.
+    /// Fails if the connection can't be opened. [`ScriptEnd::failure`] reports the failure of a statement.
     pub async fn run_script(
         &self,
         project: &str,
@@ -103,7 +102,6 @@ impl SqlEditorState {
         let client = self.pools.exclusive(project, DbRole::Owner).await?;
         let outcome = script_run::run(client, &script.0, &limits, &self.responses, on_statement).await;
         (self.schema_changed)(project);
-        let outcome = outcome?;
         let failure = outcome.failure.map(|(statement, error)| ScriptError {
             statement,
             code: error.code(),

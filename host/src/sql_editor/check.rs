@@ -11,9 +11,6 @@ use super::{
 };
 use crate::error::{ApiError, ApiResult, Code};
 
-/// Maximum number of statements in a script.
-const MAX_STATEMENTS: usize = 2000;
-
 /// Rejects SQL that can't be sent to Postgres.
 pub(super) fn check_text(sql: &str) -> ApiResult<()> {
     match sql.contains('\0') {
@@ -49,26 +46,28 @@ pub(super) async fn checked_script(
     permissions: Permissions,
 ) -> ApiResult<ScriptRun> {
     blocking(move || {
-        let parts = statements(&sql, permissions);
+        let parts: Vec<ScriptStatement<'_>> = statements(&sql, permissions)?
+            .map(|mut part| {
+                // Trees are large, and not needed to run the statements.
+                if let Ok(analysis) = &mut part.analysis {
+                    analysis.tree = None;
+                }
+                part
+            })
+            .collect();
         // A single statement changes all or nothing by itself.
         let in_one_transaction = options.transaction.unwrap_or(true) && parts.len() > 1;
         if parts.is_empty() {
             return Err(Rejection::Empty.into_api_error());
         }
-        if parts.len() > MAX_STATEMENTS {
-            return Err(ApiError::invalid(format!(
-                "The script contains {} statements. The maximum is {MAX_STATEMENTS}.",
-                parts.len()
-            )));
-        }
         let mut characters = CharacterPositions::new(&sql);
         let mut checked = Vec::with_capacity(parts.len());
         for (index, part) in parts.into_iter().enumerate() {
             let bytes = part.start..part.start + part.sql.len();
-            let range = characters.at(bytes.start)..characters.at(bytes.end);
-            let statement = checked_part(&sql, part, in_one_transaction);
+            let first = characters.at(bytes.start);
+            let statement = checked_part(&characters, part, in_one_transaction);
             let statement = statement.map_err(|error| error.with_detail("statement", index.into()))?;
-            checked.push(CheckedStatement { bytes, characters: range, statement });
+            checked.push(CheckedStatement { characters: first..characters.at(bytes.end), bytes, statement });
         }
         let ScriptOptions { read_only, max_rows, .. } = options;
         Ok(ScriptRun { sql, statements: checked, read_only, in_one_transaction, max_rows, keeps_results: true })
@@ -76,11 +75,15 @@ pub(super) async fn checked_script(
     .await?
 }
 
-fn checked_part(script: &str, part: ScriptStatement<'_>, in_one_transaction: bool) -> ApiResult<Statement> {
+fn checked_part(
+    start: &CharacterPositions<'_>,
+    part: ScriptStatement<'_>,
+    in_one_transaction: bool,
+) -> ApiResult<Statement> {
     let analysis = match part.analysis {
         Ok(analysis) => analysis,
         Err(rejection @ Rejection::Syntax(_)) => {
-            let error = syntax_error(script, part.start, part.sql, rejection);
+            let error = syntax_error(start, part.sql, rejection);
             return Err(ApiError::new(Code::SqlError, error.message)
                 .with_hint("Nothing was run.")
                 .with_details(json!({ "sqlstate": "42601", "position": error.position, "line": error.line })));
@@ -101,7 +104,7 @@ fn checked_part(script: &str, part: ScriptStatement<'_>, in_one_transaction: boo
 }
 
 /// Runs CPU-bound work on a thread for blocking operations.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> ApiResult<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> ApiResult<T> {
     let result = tokio::task::spawn_blocking(work).await;
     result.map_err(|error| ApiError::internal(anyhow::Error::new(error).context("parsing SQL")))
 }

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use api_types::{DestroyAction, Destroyed};
-use pg_query::protobuf::{AlterTableType, DropBehavior, ObjectType};
+use pg_query::protobuf::{AlterTableType, DropBehavior, ObjectType, OnCommitAction};
 use serde_json::Value;
 
 use super::{
     command_tag::object_name,
-    syntax_tree::{SyntaxTree, kind_of, names},
+    syntax_tree::{SyntaxTree, kind_of, names, string_constant},
 };
 
 /// Schema and name of an object. The schema is `None` if the statement does not name it.
@@ -52,6 +52,8 @@ struct CreatedObject {
 #[derive(Debug, Default)]
 pub(super) struct CreatedObjects {
     objects: HashSet<CreatedObject>,
+    /// Names of the temporary relations that the script may have created, also of those that it has dropped.
+    temporary: HashSet<String>,
     /// Whether the script has set the search path. A name without a schema can then be in any schema.
     is_search_path_set: bool,
 }
@@ -72,12 +74,53 @@ impl CreatedObjects {
             None => true,
         });
         if let Some((kind, node)) = tree.statement() {
-            self.is_search_path_set |= kind == "VariableSetStmt" && node["name"] == "search_path";
+            self.is_search_path_set |= sets_search_path(kind, node, tree);
             self.forget_renamed(kind, node);
-            let created = self.created(kind, node);
+            self.forget_temporary(kind, tree);
+            let is_temporary = self.creates_temporary(kind, node, tree);
+            let created = self.created(kind, node, is_temporary);
             self.objects.extend(created);
+            if let Some((_, name)) = created_relation(kind, node).and_then(relation_name).filter(|_| is_temporary) {
+                self.temporary.insert(name);
+            }
         }
         found
+    }
+
+    /// Returns whether a statement creates a temporary relation. A view is also temporary if it uses a temporary
+    /// relation.
+    fn creates_temporary(&self, kind: &str, node: &Value, tree: &SyntaxTree) -> bool {
+        let Some(created) = created_relation(kind, node) else { return false };
+        let is_temporary_schema = |schema: &str| schema.starts_with(TEMPORARY);
+        let mut is_temporary =
+            created["relpersistence"] == "t" || created["schemaname"].as_str().is_some_and(is_temporary_schema);
+        if kind == "ViewStmt" {
+            tree.walk(&mut |field, value| {
+                // The field `view` is the name of the view itself.
+                if field != "view"
+                    && let Some((schema, name)) = relation_name(value)
+                {
+                    is_temporary |= match schema {
+                        Some(schema) => is_temporary_schema(&schema),
+                        None => self.temporary.contains(&name),
+                    };
+                }
+            });
+        }
+        is_temporary
+    }
+
+    /// Removes the temporary objects if a statement may drop some that it does not name. Their names can then refer to
+    /// other objects.
+    fn forget_temporary(&mut self, kind: &str, tree: &SyntaxTree) {
+        let mut drops = kind == "DiscardStmt";
+        if matches!(kind, "DropStmt" | "AlterTableStmt") {
+            let cascade = i64::from(DropBehavior::DropCascade as i32);
+            tree.walk(&mut |field, value| drops |= field == "behavior" && value.as_i64() == Some(cascade));
+        }
+        if drops {
+            self.objects.retain(|object| object.schema != TEMPORARY);
+        }
     }
 
     /// Removes a relation that gets another name or schema, because another object can then get its name.
@@ -111,14 +154,19 @@ impl CreatedObjects {
     }
 
     /// Returns the object that a statement creates. Returns `None` if the object may already exist, as with
-    /// `IF NOT EXISTS`, or if its schema depends on a search path that the script has set.
-    fn created(&self, kind: &str, node: &Value) -> Option<CreatedObject> {
-        if node["if_not_exists"] == true || node["replace"] == true {
+    /// `IF NOT EXISTS`, if the commit drops it, or if its schema depends on a search path that the script has set.
+    fn created(&self, kind: &str, node: &Value, is_temporary: bool) -> Option<CreatedObject> {
+        let drop_at_commit = i64::from(OnCommitAction::OncommitDrop as i32);
+        let is_dropped = |action: &Value| action.as_i64() == Some(drop_at_commit);
+        if node["if_not_exists"] == true
+            || node["replace"] == true
+            || is_dropped(&node["oncommit"])
+            || is_dropped(&node["into"]["on_commit"])
+        {
             return None;
         }
         let relation = |relation: &Value| {
             let (schema, name) = relation_name(relation)?;
-            let is_temporary = relation["relpersistence"] == "t";
             Some((if is_temporary { Some(TEMPORARY.to_owned()) } else { schema }, name))
         };
         let listed = |field: &str| {
@@ -128,12 +176,6 @@ impl CreatedObjects {
         };
         let text = |field: &str| node[field].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let (class, (schema, name)) = match kind {
-            "CreateStmt" => (ObjectClass::Relation, relation(&node["relation"])?),
-            "CreateForeignTableStmt" => (ObjectClass::Relation, relation(&node["base_stmt"]["relation"])?),
-            "CreateTableAsStmt" => (ObjectClass::Relation, relation(&node["into"]["rel"])?),
-            "SelectStmt" => (ObjectClass::Relation, relation(&node["into_clause"]["rel"])?),
-            "ViewStmt" => (ObjectClass::Relation, relation(&node["view"])?),
-            "CreateSeqStmt" => (ObjectClass::Relation, relation(&node["sequence"])?),
             "IndexStmt" => {
                 // An index is in the schema of its table.
                 let (schema, table) = relation_name(&node["relation"])?;
@@ -144,7 +186,7 @@ impl CreatedObjects {
             "CreateEnumStmt" | "CreateRangeStmt" => (ObjectClass::Type, listed("type_name")?),
             "CreateDomainStmt" => (ObjectClass::Type, listed("domainname")?),
             "CreateSchemaStmt" => (ObjectClass::Schema, (None, text("schemaname")?)),
-            _ => return None,
+            _ => (ObjectClass::Relation, relation(created_relation(kind, node)?)?),
         };
         let schema = match schema {
             Some(schema) => schema,
@@ -153,6 +195,45 @@ impl CreatedObjects {
         };
         Some(CreatedObject { class, schema, name })
     }
+}
+
+/// Returns the `RangeVar` of the table, view or sequence that a statement creates.
+fn created_relation<'n>(kind: &str, node: &'n Value) -> Option<&'n Value> {
+    Some(match kind {
+        "CreateStmt" => &node["relation"],
+        "CreateForeignTableStmt" => &node["base_stmt"]["relation"],
+        "CreateTableAsStmt" => &node["into"]["rel"],
+        "SelectStmt" => &node["into_clause"]["rel"],
+        "ViewStmt" => &node["view"],
+        "CreateSeqStmt" => &node["sequence"],
+        _ => return None,
+    })
+}
+
+/// Returns whether a statement may set the search path: with `SET`, with `set_config`, or by updating `pg_settings`.
+fn sets_search_path(kind: &str, node: &Value, tree: &SyntaxTree) -> bool {
+    let is_search_path = |name: &str| name.eq_ignore_ascii_case("search_path");
+    if kind == "VariableSetStmt" {
+        return node["name"].as_str().is_some_and(is_search_path);
+    }
+    let mut sets = false;
+    tree.walk(&mut |field, value| match field {
+        "FuncCall" => {
+            let is_set_config = names(&value["funcname"]).last() == Some(&"set_config");
+            // The name of the setting may be computed, and may follow other named arguments.
+            let mut arguments = value["args"].as_array().into_iter().flatten();
+            let sets_another = arguments.next().is_some_and(|first| {
+                !matches!(kind_of(first), Some(("NamedArgExpr", _)))
+                    && string_constant(first).is_some_and(|name| !is_search_path(name))
+            });
+            sets |= is_set_config && !sets_another;
+        }
+        "UpdateStmt" | "MergeStmt" => {
+            sets |= relation_name(&value["relation"]).is_some_and(|(_, name)| name == "pg_settings");
+        }
+        _ => {}
+    });
+    sets
 }
 
 fn destroyed(tree: &SyntaxTree) -> Vec<Destroyed> {

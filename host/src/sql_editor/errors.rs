@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio_postgres::error::{DbError as PostgresError, ErrorPosition, SqlState};
 
 use crate::{
-    db::{DbError, is_error_too_large},
+    db::{DbError, PrepareError, is_error_too_large},
     error::{ApiError, Code},
 };
 
@@ -38,8 +38,16 @@ pub(super) enum Failure {
     Cancelled,
     /// The result can't be written to the response.
     Response(ApiError),
+    /// The statement was carried out, but its result can't be written to the response.
+    ResultLost {
+        error: ApiError,
+        command: String,
+        row_count: u64,
+    },
     /// The SQL contains parameters such as `$1`.
     Parameters,
+    /// The types of the SQL consist of too many others.
+    TooManyTypes,
     /// Postgres accepts the SQL, but the parser in this version does not.
     UnknownGrammar,
 }
@@ -53,6 +61,14 @@ impl Failure {
     /// Converts an error of the submitted SQL, which was sent after `prefix`.
     pub(super) fn statement(error: tokio_postgres::Error, prefix: &str) -> Self {
         Self::Postgres { error, offset: prefix.chars().count() as u32 }
+    }
+
+    /// Converts an error of preparing the submitted SQL, which was sent after `prefix`.
+    pub(super) fn preparing(error: PrepareError, prefix: &str) -> Self {
+        match error {
+            PrepareError::Postgres(error) => Self::statement(error, prefix),
+            PrepareError::TooManyTypes => Self::TooManyTypes,
+        }
     }
 
     /// Determines why Postgres cancelled a statement, `elapsed` after the start of a run with this time limit. If the
@@ -73,10 +89,14 @@ impl Failure {
         match self {
             Self::Timeout => timed_out(limit),
             Self::Cancelled => cancelled(),
-            Self::Response(error) => error,
+            Self::Response(error) | Self::ResultLost { error, .. } => error,
             Self::Internal(error) => DbError::from(error).into(),
             Self::Parameters => ApiError::new(Code::SqlRefused, "The statement contains parameters such as `$1`.")
                 .with_hint("Write the values into the statement."),
+            Self::TooManyTypes => {
+                ApiError::new(Code::SqlRefused, "The types of the result consist of too many other types.")
+                    .with_hint("Cast the columns to `text`, or select single fields of them.")
+            }
             Self::UnknownGrammar => ApiError::new(
                 Code::SqlRefused,
                 "The statement uses syntax that this version of AtlasHub does not know yet.",

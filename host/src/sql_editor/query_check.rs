@@ -40,7 +40,8 @@ impl SqlEditorState {
         let client = self.pools.exclusive(project, DbRole::Owner).await?;
         let to_api_error =
             |failure: Failure| failure.into_api_error(&script.sql, query.characters.start, Duration::ZERO);
-        let prepared = client.prepare(text).await.map_err(|error| to_api_error(Failure::statement(error, "")))?;
+        let prepared = client.prepare_submitted(text).await;
+        let prepared = prepared.map_err(|error| to_api_error(Failure::preparing(error, "")))?;
         if !prepared.params().is_empty() {
             return Err(to_api_error(Failure::Parameters));
         }

@@ -3,13 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use api_types::{ErrorBody, Explain, ParseSql, ParsedSql, RunSql, SqlCancelled, SqlOutcome};
-use axum::{Extension, extract::State, http::StatusCode, response::Response};
+use axum::{
+    Extension,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use chrono::Utc;
 use serde_json::json;
 
 use super::{
     SqlEditorState,
-    check::{ScriptOptions, check_text, checked_script, checked_statement},
+    check::{ScriptOptions, blocking, check_text, checked_script, checked_statement},
+    errors::Failure,
     history::{self, Ended},
     limits::{Limits, within},
     restrictions::Permissions,
@@ -22,7 +28,7 @@ use super::{
 use crate::{
     db::DbRole,
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, AuditDetails, NoQuery, NothingChanged, Recipient},
+    http::{ApiJson, ApiPath, AuditDetails, ChangeMade, NoQuery, NothingChanged, Recipient, ResponseBuffer},
     projects::AdminProject,
 };
 
@@ -78,16 +84,22 @@ pub(crate) async fn run_sql(
     if !read_only {
         (state.schema_changed)(&project.id);
     }
-    let (ended, response) = match result {
-        Ok(Ran { ended, details, response }) => {
-            (ended, Ok((Extension(AuditDetails(details)), nothing_changed, response)))
+    let (ended, result) = match result {
+        Ok(Ran { ended, details, response }) => (ended, Ok((details, response.into_json_response(StatusCode::OK)))),
+        Err(NoResult { error, details }) => {
+            let ended = Ended { row_count: None, error: Some(error.message().to_owned()) };
+            match details {
+                Some(details) => (ended, Ok((details, (Extension(ChangeMade), error).into_response()))),
+                None => (ended, Err(error)),
+            }
         }
-        Err(error) => (Ended { row_count: None, error: Some(error.message().to_owned()) }, Err(error)),
     };
-    if response.as_ref().err().is_none_or(|error| !error.status().is_server_error() || error.code() == Code::Timeout) {
+    let error = result.as_ref().err();
+    if error.is_none_or(|error| !error.status().is_server_error() || error.code() == Code::Timeout) {
         history::add(&state.platform, &project.id, &sql, at, &ended).await;
     }
-    response
+    let (details, response) = result?;
+    Ok((Extension(AuditDetails(details)), nothing_changed, response))
 }
 
 /// SQL that ran, with or without success.
@@ -95,7 +107,20 @@ struct Ran {
     ended: Ended,
     /// For the audit log.
     details: serde_json::Value,
-    response: Response,
+    response: ResponseBuffer,
+}
+
+/// SQL that did not run, or whose result is lost.
+struct NoResult {
+    error: ApiError,
+    /// For the audit log, if the SQL changed something, so that only its result is lost.
+    details: Option<serde_json::Value>,
+}
+
+impl From<ApiError> for NoResult {
+    fn from(error: ApiError) -> Self {
+        Self { error, details: None }
+    }
 }
 
 async fn run_statement(
@@ -103,15 +128,16 @@ async fn run_statement(
     project: &str,
     request: RunSql,
     running: &RunningQuery,
-) -> ApiResult<Ran> {
+) -> Result<Ran, NoResult> {
     let statement = checked_statement(&request.sql, permissions(state)).await?;
     if request.explain != Explain::No && statement.as_ref().is_some_and(|statement| !statement.explainable) {
         return Err(ApiError::new(Code::SqlRefused, "EXPLAIN does not support this kind of statement.")
-            .with_hint("Supported: SELECT, INSERT, UPDATE, DELETE, MERGE and CREATE TABLE AS."));
+            .with_hint("Supported: SELECT, INSERT, UPDATE, DELETE, MERGE and CREATE TABLE AS.")
+            .into());
     }
     let tables = statement.as_ref().map(|statement| statement.tables.clone()).unwrap_or_default();
     let limits = limits(&request, running);
-    let client = Arc::new(state.pools.exclusive(project, DbRole::Owner).await?);
+    let client = Arc::new(state.pools.exclusive(project, DbRole::Owner).await.map_err(ApiError::from)?);
     let response = state.responses.response(Recipient::Owner, 4096);
     let run = StatementRun {
         sql: &request.sql,
@@ -122,21 +148,27 @@ async fn run_statement(
         max_bytes: max_row_bytes(&response),
         range: None,
     };
+    let details =
+        |command: &str, row_count: u64| json!({ "command": command, "tables": tables, "rowCount": row_count });
     match within(&client, &limits, session::execute(&client, &run, response)).await {
         Ok(success) => Ok(Ran {
             ended: Ended { row_count: Some(success.row_count), error: None },
-            details: json!({
-                "command": success.command,
-                "tables": tables,
-                "rowCount": success.row_count,
-            }),
-            response: success.response.into_json_response(StatusCode::OK),
+            details: details(&success.command, success.row_count),
+            response: success.response,
         }),
-        Err(failure) => Err(failure.into_api_error(&request.sql, 0, limits.timeout)),
+        Err(Failure::ResultLost { error, command, row_count }) => {
+            Err(NoResult { error, details: Some(details(&command, row_count)) })
+        }
+        Err(failure) => Err(failure.into_api_error(&request.sql, 0, limits.timeout).into()),
     }
 }
 
-async fn run_script(state: &SqlEditorState, project: &str, request: RunSql, running: &RunningQuery) -> ApiResult<Ran> {
+async fn run_script(
+    state: &SqlEditorState,
+    project: &str,
+    request: RunSql,
+    running: &RunningQuery,
+) -> Result<Ran, NoResult> {
     let limits = limits(&request, running);
     let options = ScriptOptions {
         read_only: request.read_only,
@@ -144,22 +176,27 @@ async fn run_script(state: &SqlEditorState, project: &str, request: RunSql, runn
         max_rows: request.max_rows.unwrap_or(MAX_ROWS) as usize,
     };
     let run = checked_script(request.sql, options, permissions(state)).await?;
-    let client = state.pools.exclusive(project, DbRole::Owner).await?;
-    let outcome = script_run::run(client, &run, &limits, &state.responses, &|_| {}).await?;
+    let client = state.pools.exclusive(project, DbRole::Owner).await.map_err(ApiError::from)?;
+    let outcome = script_run::run(client, &run, &limits, &state.responses, &|_| {}).await;
     let progress = outcome.progress;
+    let details = json!({
+        "statements": run.statements.len(),
+        "tables": run.changed_tables(),
+        "committedStatements": progress.committed,
+        "rowCount": progress.row_count,
+        "error": outcome.failure.as_ref().map(|(_, error)| error.code().as_str()),
+    });
+    let response = match outcome.response {
+        Ok(response) => response,
+        Err(error) => return Err(NoResult { error, details: (progress.committed > 0).then_some(details) }),
+    };
     Ok(Ran {
         ended: match &outcome.failure {
             None => Ended { row_count: Some(progress.row_count), error: None },
             Some((_, error)) => Ended { row_count: None, error: Some(error.message().to_owned()) },
         },
-        details: json!({
-            "statements": run.statements.len(),
-            "tables": run.changed_tables(),
-            "committedStatements": progress.committed,
-            "rowCount": progress.row_count,
-            "error": outcome.failure.as_ref().map(|(_, error)| error.code().as_str()),
-        }),
-        response: outcome.response.into_json_response(StatusCode::OK),
+        details,
+        response,
     })
 }
 
@@ -213,8 +250,7 @@ pub(crate) async fn parse_sql(
 ) -> ApiResult<ApiJson<ParsedSql>> {
     check_text(&request.sql)?;
     let permissions = permissions(&state);
-    let parsed = tokio::task::spawn_blocking(move || describe(&request.sql, permissions)).await;
-    parsed.map(ApiJson).map_err(|error| ApiError::internal(anyhow::Error::new(error).context("parsing SQL")))
+    blocking(move || describe(&request.sql, permissions)).await?.map(ApiJson)
 }
 
 /// Cancel SQL

@@ -9,6 +9,10 @@ use super::{
     restrictions::Permissions,
     statement::{Analysis, Statement, analyze, parser_message},
 };
+use crate::error::{ApiError, ApiResult};
+
+/// Maximum number of statements in a script.
+const MAX_STATEMENTS: usize = 2000;
 
 /// Maximum length, in bytes, of a statement in which the position of a syntax error is searched for.
 const MAX_SEARCHED_BYTES: usize = 128 * 1024;
@@ -22,22 +26,26 @@ pub(super) struct ScriptStatement<'s> {
     pub(super) analysis: Result<Analysis, Rejection>,
 }
 
-/// Returns the statements of a script. It is CPU-bound: don't call it on an async thread.
-pub(super) fn statements(sql: &str, permissions: Permissions) -> Vec<ScriptStatement<'_>> {
-    split(sql)
-        .into_iter()
-        .filter_map(|piece| {
-            let trimmed = without_comments(piece);
-            if trimmed.is_empty() {
-                return None;
-            }
-            let start = trimmed.as_ptr() as usize - sql.as_ptr() as usize;
-            match analyze(trimmed, permissions) {
-                Err(Rejection::Empty) => None,
-                analysis => Some(ScriptStatement { sql: trimmed, start, analysis }),
-            }
-        })
-        .collect()
+/// Returns the statements of a script. Each is analyzed when the iterator reaches it, so that only one tree is in
+/// memory. It is CPU-bound: don't call it on an async thread.
+///
+/// # Errors
+/// Fails if there are more than [`MAX_STATEMENTS`].
+pub(super) fn statements(sql: &str, permissions: Permissions) -> ApiResult<impl Iterator<Item = ScriptStatement<'_>>> {
+    let pieces: Vec<&str> = split(sql).into_iter().map(without_comments).filter(|piece| !piece.is_empty()).collect();
+    if pieces.len() > MAX_STATEMENTS {
+        return Err(ApiError::invalid(format!(
+            "The script contains {} statements. The maximum is {MAX_STATEMENTS}.",
+            pieces.len()
+        )));
+    }
+    Ok(pieces.into_iter().filter_map(move |piece| {
+        let start = piece.as_ptr() as usize - sql.as_ptr() as usize;
+        match analyze(piece, permissions) {
+            Err(Rejection::Empty) => None,
+            analysis => Some(ScriptStatement { sql: piece, start, analysis }),
+        }
+    }))
 }
 
 /// Splits a script at semicolons between statements. If a statement has a syntax error, the others are still found.
@@ -103,16 +111,19 @@ fn without_comments(piece: &str) -> &str {
 }
 
 /// Describes the statements of a script for clients.
-pub(super) fn describe(sql: &str, permissions: Permissions) -> ParsedSql {
+///
+/// # Errors
+/// Fails if there are more than [`MAX_STATEMENTS`].
+pub(super) fn describe(sql: &str, permissions: Permissions) -> ApiResult<ParsedSql> {
     let mut characters = CharacterPositions::new(sql);
     let mut created = CreatedObjects::default();
     let describe = |statement: ScriptStatement<'_>| {
         let start = characters.at(statement.start);
-        let end = characters.at(statement.start + statement.sql.len());
         let (analysis, error) = match statement.analysis {
             Ok(analysis) => (Some(analysis), None),
-            Err(rejection) => (None, Some(syntax_error(sql, statement.start, statement.sql, rejection))),
+            Err(rejection) => (None, Some(syntax_error(&characters, statement.sql, rejection))),
         };
+        let end = characters.at(statement.start + statement.sql.len());
         let destroys = match analysis.as_ref().and_then(|analysis| analysis.tree.as_ref()) {
             Some(tree) => created.destroyed_by(tree),
             None => Vec::new(),
@@ -134,19 +145,20 @@ pub(super) fn describe(sql: &str, permissions: Permissions) -> ParsedSql {
             error,
         }
     };
-    ParsedSql { statements: statements(sql, permissions).into_iter().map(describe).collect() }
+    Ok(ParsedSql { statements: statements(sql, permissions)?.map(describe).collect() })
 }
 
-/// Describes the syntax error of the statement that begins at byte `start` of the whole script.
-pub(super) fn syntax_error(whole: &str, start: usize, statement: &str, rejection: Rejection) -> SyntaxError {
+/// Describes the syntax error of a statement. `start` is at its first byte.
+pub(super) fn syntax_error(start: &CharacterPositions<'_>, statement: &str, rejection: Rejection) -> SyntaxError {
     let message = match rejection {
         Rejection::Syntax(message) => message,
         // If another statement of the script has a syntax error, `split` can leave several statements together.
         other => other.into_api_error().message().to_owned(),
     };
-    let position = error_position(statement, &message).map(|position| whole[..start + position].chars().count() + 1);
-    let line = position.map(|position| 1 + whole.chars().take(position - 1).filter(|c| *c == '\n').count() as u32);
-    SyntaxError { message, position: position.map(|position| position as u32), line }
+    let mut characters = *start;
+    let position = error_position(statement, &message).map(|position| characters.at(start.bytes + position) + 1);
+    let line = position.map(|_| 1 + characters.line_breaks as u32);
+    SyntaxError { message, position, line }
 }
 
 /// Returns the byte at which the parser found an error. Its interface returns only the message.
@@ -184,20 +196,25 @@ fn unterminated(sql: &str, message: &str) -> Option<usize> {
 }
 
 /// Converts ascending positions from bytes to characters.
+#[derive(Clone, Copy)]
 pub(super) struct CharacterPositions<'s> {
     sql: &'s str,
     bytes: usize,
     characters: usize,
+    /// Number of line breaks before the byte of the last call.
+    line_breaks: usize,
 }
 
 impl<'s> CharacterPositions<'s> {
     pub(super) fn new(sql: &'s str) -> Self {
-        Self { sql, bytes: 0, characters: 0 }
+        Self { sql, bytes: 0, characters: 0, line_breaks: 0 }
     }
 
     /// Returns the number of characters before a byte. The byte must not be before that of the previous call.
     pub(super) fn at(&mut self, byte: usize) -> u32 {
-        self.characters += self.sql.get(self.bytes..byte).map_or(0, |text| text.chars().count());
+        let text = self.sql.get(self.bytes..byte).unwrap_or_default();
+        self.characters += text.chars().count();
+        self.line_breaks += text.matches('\n').count();
         self.bytes = byte;
         self.characters as u32
     }

@@ -70,8 +70,8 @@ struct ScriptEnd<'a> {
 
 /// Result of a script.
 pub(super) struct ScriptOutcome {
-    /// An [`api_types::ScriptResult`].
-    pub(super) response: ResponseBuffer,
+    /// An [`api_types::ScriptResult`], or the error of writing it.
+    pub(super) response: ApiResult<ResponseBuffer>,
     /// Index of the statement that failed, or `None` if the commit failed, and the error.
     pub(super) failure: Option<(Option<u32>, ApiError)>,
     pub(super) progress: Progress,
@@ -94,7 +94,7 @@ pub(super) async fn run(
     limits: &Limits,
     memory: &ResponseMemory,
     on_statement: &(dyn Fn(StatementDone<'_>) + Send + Sync),
-) -> ApiResult<ScriptOutcome> {
+) -> ScriptOutcome {
     let started = Instant::now();
     let mut progress = Progress::default();
     let client = Arc::new(client);
@@ -127,8 +127,8 @@ pub(super) async fn run(
         (Some(_), _) => "The script failed. The statements before the failure were committed.",
     };
     let results = std::mem::take(&mut progress.results);
-    let response = script_result(memory, results, &end).map_err(|error| error.with_hint(lost))?;
-    Ok(ScriptOutcome { response, failure, progress })
+    let response = script_result(memory, results, &end).map_err(|error| error.with_hint(lost));
+    ScriptOutcome { response, failure, progress }
 }
 
 /// Builds an [`api_types::ScriptResult`].

@@ -5,7 +5,7 @@ use api_types::DestroyAction;
 use super::*;
 
 fn parsed(sql: &str) -> Vec<ParsedStatement> {
-    describe(sql, Permissions::default()).statements
+    describe(sql, Permissions::default()).unwrap().statements
 }
 
 /// Returns the SQL of each statement.
@@ -50,6 +50,16 @@ fn syntax_errors_have_their_position() {
     check("select 'é';\nselect 2\nfrom from t", 27, 3, "syntax error at or near \"from\"");
     check("select (1", 10, 1, "syntax error at end of input");
     check("select a.b, 'abc", 13, 1, "unterminated quoted string at or near \"'abc\"");
+}
+
+#[test]
+fn scripts_have_a_maximum_number_of_statements() {
+    let script = |count: usize| "-- a\nselec 1;".repeat(count);
+    let statements = parsed(&script(2000));
+    let last = statements.last().and_then(|statement| statement.error.as_ref()).unwrap();
+    assert_eq!((statements.len(), last.position, last.line), (2000, Some(1999 * 13 + 6), Some(2001)));
+    let error = describe(&script(2001), Permissions::default()).unwrap_err();
+    assert_eq!(error.message(), "The script contains 2001 statements. The maximum is 2000.");
 }
 
 #[test]
@@ -177,9 +187,24 @@ fn only_the_created_object_is_destroyed_without_confirmation() {
     check("select 1 into temp t; truncate public.t", &[("table", "public.t")]);
     check("create temp view v as select 1; drop view public.v", &[("view", "public.v")]);
     check("create temp sequence s; drop sequence public.s", &[("sequence", "public.s")]);
+    // A view that uses a temporary relation is temporary.
+    for used in ["select * from t", "select 1 where exists (select from t)", "select * from pg_temp.t"] {
+        let sql = format!("create temp table if not exists t (a int); create view v as {used};");
+        check(&format!("{sql} drop view public.v"), &[("view", "public.v")]);
+        check(&format!("{sql} create view w as select * from v; drop view public.w"), &[("view", "public.w")]);
+        check(&format!("{sql} drop view v"), &[]);
+    }
+    check("create temp table t (a int); create view v as select * from public.t; drop view public.v", &[]);
     check("create temp table t (a int); delete from t; drop table pg_temp.t", &[]);
     check("create table pg_temp.t (a int); drop table t", &[]);
     check("create temp table t (a int); drop table t; drop table t", &[("table", "t")]);
+    check("create temp table t (a int); discard temp; drop table t", &[("table", "t")]);
+    check("create temp table t (a int) on commit drop; drop table t", &[("table", "t")]);
+    check("create temp table t on commit drop as select 1; drop table t", &[("table", "t")]);
+    let views = "create temp table t (a int); create temp view v as select a from t;";
+    check(&format!("{views} drop table t cascade; drop view v"), &[("view", "v")]);
+    check(&format!("{views} alter table t drop column a cascade; drop view v"), &[("view", "v")]);
+    check(&format!("{views} drop view v; drop table t"), &[]);
     // Another object can get the name of a renamed or moved object.
     check(
         "create table a (i int); alter table a rename to b; alter table c rename to a; drop table a",
@@ -200,6 +225,16 @@ fn only_the_created_object_is_destroyed_without_confirmation() {
     // With another search path, a name without a schema can be in any schema.
     check("set search_path = s; create table t (a int); drop table public.t", &[("table", "public.t")]);
     check("create table t (a int); set search_path = s; drop table t", &[("table", "t")]);
+    check("create table t (a int); set \"Search_Path\" = s; drop table t", &[("table", "t")]);
+    for call in ["'search_path', 's', false", "'Search_' || 'path', 's', false", "is_local => false, a => 'b'"] {
+        let sql = format!("create table t (a int); select pg_catalog.set_config({call}); drop table t");
+        check(&sql, &[("table", "t")]);
+    }
+    check("create table t (a int); select set_config('work_mem', '1MB', false); drop table t", &[]);
+    check(
+        "create table t (a int); update pg_settings set setting = 's' where name = 'search_path'; drop table t",
+        &[("table", "t")],
+    );
     check("create table s.t (a int); set search_path = s; drop table s.t", &[]);
 }
 

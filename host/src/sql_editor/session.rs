@@ -79,7 +79,7 @@ pub(super) async fn execute(
         Explain::Analyze => "EXPLAIN (ANALYZE, BUFFERS, SETTINGS, FORMAT JSON) ",
     };
     let text = format!("{explain}{}", run.sql);
-    let prepared = client.prepare(&text).await.map_err(|error| Failure::statement(error, explain))?;
+    let prepared = client.prepare_submitted(&text).await.map_err(|error| Failure::preparing(error, explain))?;
     let Some(statement) = run.statement else { return Err(Failure::UnknownGrammar) };
     if !prepared.params().is_empty() {
         return Err(Failure::Parameters);
@@ -139,14 +139,13 @@ pub(super) async fn execute(
         start: run.range.map(|range| range.0),
         end: run.range.map(|range| range.1),
     };
-    let response = result.finish(&end).map_err(|error| {
-        Failure::Response(match run.transaction {
-            // The script fails, so its transaction is rolled back.
-            Transaction::Enclosing => error,
-            Transaction::Own | Transaction::OwnReadOnly => {
-                error.with_hint("The statement was carried out. Only its result is lost.")
-            }
-        })
+    let response = result.finish(&end).map_err(|error| match run.transaction {
+        // The script fails, so its transaction is rolled back.
+        Transaction::Enclosing => Failure::Response(error),
+        Transaction::Own | Transaction::OwnReadOnly => {
+            let error = error.with_hint("The statement was carried out. Only its result is lost.");
+            Failure::ResultLost { error, command: command.clone(), row_count }
+        }
     })?;
     Ok(Success { response, command, row_count, duration_ms })
 }

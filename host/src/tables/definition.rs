@@ -1,6 +1,9 @@
 //! Writes the SQL that creates a table or view.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+};
 
 use api_types::{ColumnDetail, IdentityKind, PolicyCommand, TableKind, TablePolicy};
 use postgres_protocol::escape::{escape_identifier as quoted, escape_literal};
@@ -26,6 +29,8 @@ pub(super) struct Source {
     collations: HashMap<String, String>,
     /// Generated columns that are not stored.
     virtual_columns: Vec<String>,
+    /// Columns that are `NOT NULL` themselves, not only by their domain.
+    not_null: HashSet<String>,
     foreign_keys: Vec<NamedConstraint>,
 }
 
@@ -135,7 +140,7 @@ fn column_definition(column: &ColumnDetail, source: &Source) -> String {
     if let Some(default) = &column.default {
         let _ = write!(sql, " DEFAULT {default}");
     }
-    if !column.nullable {
+    if source.not_null.contains(&column.name) {
         sql.push_str(" NOT NULL");
     }
     sql

@@ -45,18 +45,24 @@ SELECT json_build_object(
         SELECT coalesce(json_agg(json_build_object(
             'name', a.attname,
             'type', format_type(a.atttypid, a.atttypmod),
-            'nullable', NOT a.attnotnull,
-            'hasDefault', a.atthasdef OR a.attidentity <> '',
+            'nullable', NOT (a.attnotnull OR domains.not_null),
+            'hasDefault', a.atthasdef OR a.attidentity <> '' OR declared.typdefault IS NOT NULL,
             'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
             'identity', CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'byDefault' END,
             'generated', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
             'primaryKey', coalesce(a.attnum = ANY (pk.conkey), false),
-            'enumValues', CASE WHEN t.typtype = 'e' THEN (
-                SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid) END,
+            'enumValues', (
+                SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = domains.base),
             'comment', col_description(c.oid, a.attnum)) ORDER BY a.attnum), '[]'::json)
         FROM pg_attribute a
         JOIN pg_type declared ON declared.oid = a.atttypid
-        JOIN pg_type t ON t.oid = CASE declared.typtype WHEN 'd' THEN declared.typbasetype ELSE declared.oid END
+        -- The type and, if it is a domain, the types below it. A domain can be based on another domain.
+        CROSS JOIN LATERAL (
+            WITH RECURSIVE below AS (
+                SELECT declared.oid, declared.typbasetype, declared.typnotnull
+                UNION ALL
+                SELECT t.oid, t.typbasetype, t.typnotnull FROM below JOIN pg_type t ON t.oid = below.typbasetype)
+            SELECT bool_or(typnotnull) AS not_null, max(oid) FILTER (WHERE typbasetype = 0) AS base FROM below) domains
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     'primaryKey', (
@@ -134,6 +140,9 @@ SELECT json_build_object(
         'virtualColumns', (
             SELECT coalesce(json_agg(a.attname), '[]'::json) FROM pg_attribute a
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = 'v'),
+        'notNull', (
+            SELECT coalesce(json_agg(a.attname), '[]'::json) FROM pg_attribute a
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull),
         'foreignKeys', (
             SELECT coalesce(json_agg(json_build_object('name', k.conname,
                 'definition', pg_get_constraintdef(k.oid, true)) ORDER BY k.conname), '[]'::json)

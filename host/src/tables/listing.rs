@@ -26,10 +26,17 @@ SELECT coalesce(json_agg(json_build_object(
         SELECT coalesce(json_agg(json_build_object(
             'name', a.attname,
             'type', format_type(a.atttypid, a.atttypmod),
-            'nullable', NOT a.attnotnull,
-            'hasDefault', a.atthasdef OR a.attidentity <> '',
+            'nullable', NOT (a.attnotnull OR t.typtype = 'd' AND (
+                -- A domain can be based on another domain.
+                WITH RECURSIVE below AS (
+                    SELECT t.typbasetype, t.typnotnull
+                    UNION ALL
+                    SELECT b.typbasetype, b.typnotnull FROM below JOIN pg_type b ON b.oid = below.typbasetype)
+                SELECT bool_or(typnotnull) FROM below)),
+            'hasDefault', a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
             'primaryKey', coalesce(a.attnum = ANY (pk.conkey), false)) ORDER BY a.attnum), '[]'::json)
-        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     'primaryKey', (
         SELECT coalesce(json_agg(a.attname ORDER BY k.position), '[]'::json)
         FROM unnest(pk.conkey) WITH ORDINALITY AS k (attnum, position)

@@ -2,11 +2,17 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use api_types::TableDetail;
+use api_types::{DatabaseSchema, TableDetail};
 use dioxus::prelude::*;
 
 use super::{wire, workspace::Workspace};
 use crate::remote;
+
+/// Returns whether `public` contains a table or view with this name.
+fn has_table(schema: &DatabaseSchema, name: &str) -> bool {
+    let public = schema.schemas.iter().filter(|schema| schema.name == "public");
+    public.flat_map(|schema| &schema.tables).any(|table| table.name == name)
+}
 
 impl Workspace {
     pub(super) fn refresh_schema(mut self) {
@@ -17,11 +23,24 @@ impl Workspace {
             if !is_worse {
                 self.schema.set(Some(response));
             }
+            self.refresh_details();
         });
         self.refresh_estimates();
-        let known: Vec<String> = self.details.peek().keys().cloned().collect();
-        for table in known {
-            self.read_detail(table);
+    }
+
+    /// Reads the details of the tables again that still exist, as far as is known.
+    fn refresh_details(mut self) {
+        let schema = match &*self.schema.peek() {
+            Some(Ok(schema)) => Some(schema.clone()),
+            _ => None,
+        };
+        let tables: Vec<String> = self.details.peek().keys().cloned().collect();
+        for table in tables {
+            if schema.as_ref().is_none_or(|schema| has_table(schema, &table)) {
+                self.read_detail(table);
+            } else {
+                self.details.write().insert(table, None);
+            }
         }
     }
 

@@ -47,6 +47,9 @@ pub async fn write_audit_entry(State(state): State<AdminState>, request: Request
     let entry = RequestEntry::new(state.platform.clone(), entry);
     parts.extensions.insert(entry.clone());
     let response = next.run(Request::from_parts(parts, body)).await;
-    entry.complete(&response).await;
+    // A task of its own, so that a known outcome is also written if the client disconnects now.
+    if let Err(error) = tokio::spawn(entry.complete(&response)).await {
+        tracing::warn!(%error, "could not complete an audit entry");
+    }
     response
 }

@@ -12,7 +12,7 @@ use super::queries;
 use crate::{
     db::audit::{self, Intent, NewAuditEntry},
     error::{ApiError, ApiResult},
-    http::{AuditDetails, AuditTarget, NothingChanged},
+    http::{AuditDetails, AuditTarget, ChangeMade, NothingChanged},
 };
 
 /// The audit entry of a request that may change something. The middleware creates and completes it; the authentication
@@ -56,8 +56,14 @@ impl RequestEntry {
             entry.project_id = queries::project_of(&pool, &entry.action, target).await?;
             self.0.lock().entry.project_id.clone_from(&entry.project_id);
         }
-        let intent = audit::begin(&pool, &entry).await?;
-        self.0.lock().intent = Some(intent);
+        let state = self.0.clone();
+        // A task of its own, so that an entry that was written is also completed if the client disconnects now.
+        let begun = tokio::spawn(async move {
+            let intent = audit::begin(&pool, &entry).await?;
+            state.lock().intent = Some(intent);
+            Ok::<_, sqlx::Error>(())
+        });
+        begun.await.map_err(ApiError::internal)??;
         Ok(())
     }
 
@@ -104,8 +110,11 @@ impl Drop for State {
 fn add_outcome(entry: &mut NewAuditEntry, response: &Response) {
     let status = response.status();
     entry.status = Some(status.as_u16());
-    entry.result = result_of(status);
     let extensions = response.extensions();
+    entry.result = match extensions.get::<ChangeMade>() {
+        Some(ChangeMade) => AuditResult::Success,
+        None => result_of(status),
+    };
     if let Some(AuditDetails(details)) = extensions.get() {
         entry.details = details.clone();
     }

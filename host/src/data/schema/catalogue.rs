@@ -173,11 +173,12 @@ fn table_without_columns(table: CatalogueTable) -> anyhow::Result<Table> {
 
 fn visible_column(column: CatalogueColumn, types: &Types) -> anyhow::Result<Column> {
     let mut base_type: &CatalogueType = types.get(column.type_oid)?;
-    let (mut not_null, mut has_default) = (column.not_null, column.has_default);
-    // A domain adds its NOT NULL and its default to those of its base type.
+    // A domain gets the default of its base type when it is created, and can drop it later.
+    let has_default = column.has_default || base_type.has_default;
+    let mut not_null = column.not_null;
+    // A domain adds its NOT NULL to that of its base type.
     while base_type.kind == 'd' {
         not_null |= base_type.not_null;
-        has_default |= base_type.has_default;
         base_type = types.get(base_type.base)?;
     }
     let generated = match (column.generated.as_str(), column.identity.as_str()) {

@@ -16,7 +16,7 @@ use tokio_postgres::{RowStream, SimpleQueryMessage};
 
 use super::QueryError;
 use crate::{
-    db::{ExclusiveClient, TextParam},
+    db::{ExclusiveClient, PrepareError, TextParam},
     error::count,
 };
 
@@ -105,7 +105,12 @@ async fn begin(client: &ExclusiveClient, query: &Query) -> Result<(Vec<QueryColu
     // The query takes the transaction's snapshot, after which Postgres refuses to make it read-write.
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1").await.map_err(failed)?;
     // Preparing the unchanged text ensures that it is one statement, and that errors report an exact position.
-    let described = client.prepare(&query.sql).await.map_err(failed)?;
+    let described = client.prepare_submitted(&query.sql).await.map_err(|error| match error {
+        PrepareError::Postgres(error) => failed(error),
+        PrepareError::TooManyTypes => QueryError::Invalid(
+            "the types of the parameters and columns consist of too many other types; cast them to text".to_owned(),
+        ),
+    })?;
     if described.params().len() != query.parameters.len() {
         return Err(QueryError::Invalid(format!(
             "the query has {}, but the request has {}",

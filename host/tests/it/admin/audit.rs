@@ -1,6 +1,6 @@
 //! The audit log, and system information.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use atlashub::admin::audit::{action_of, is_read, listed_requests, without_parameter_names};
 use reqwest::{Method, StatusCode};
@@ -184,6 +184,48 @@ async fn change_of_disconnected_client_is_audited() {
     let entry =
         eventually("the change is audited", async || entries(&app, "?action=sql.run").await.first().cloned()).await;
     assert_eq!((&entry["result"], &entry["details"]), (&json!("failed"), &json!({"interrupted": true})));
+}
+
+#[tokio::test]
+async fn known_outcome_is_recorded_if_the_client_disconnects_before_it_is_written() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE items (id int PRIMARY KEY)").await;
+    let path = project.path("/tables/items/changes");
+    let insert = |id: i32| json!({ "changes": [{ "op": "insert", "set": { "id": id } }] });
+    // The first request reads the schema and the project's password.
+    let (status, response) = app.admin().post(&path, insert(1)).await;
+    assert_eq!(status, StatusCode::OK, "{response}");
+    let mut locker = project.connect().await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE items IN SHARE MODE").execute(&mut locker).await.unwrap();
+    let (client, body) = (app.admin(), insert(2));
+    let running = tokio::spawn(async move { client.post(&path, body).await });
+    eventually("the change waits for the table", async || {
+        let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'items'::regclass)";
+        sqlx::query_scalar::<_, bool>(waiting).fetch_one(&mut locker).await.unwrap()
+    })
+    .await;
+    let platform = app.app.platform();
+    let mut connections = Vec::new();
+    for _ in 0..platform.options().get_max_connections() {
+        connections.push(platform.acquire().await.unwrap());
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut locker).await.unwrap();
+    eventually("the change is made", async || {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM items").fetch_one(&mut locker).await.unwrap();
+        count == 2
+    })
+    .await;
+    // Now the outcome waits for a connection.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    running.abort();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(connections);
+    eventually("the outcome is recorded", async || {
+        let entries = entries(&app, "?action=rows.change").await;
+        entries.len() == 2 && entries.iter().all(|entry| entry["result"] == "success")
+    })
+    .await;
 }
 
 #[tokio::test]

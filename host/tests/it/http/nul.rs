@@ -1,6 +1,7 @@
 //! Requests with NUL characters, which Postgres can't store. A path with one is not found. A parameter or a field with
 //! one may be refused, but never causes a server error.
 
+use atlashub::db::audit::{self, NewAuditEntry};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, StatusCode};
@@ -69,6 +70,20 @@ async fn path_with_a_nul_character_is_not_found_and_audited() {
     };
     assert_eq!(audited("admin.end_session").await["target"], "a\u{fffd}b");
     assert_eq!(audited("project.delete").await["projectId"], "a\u{fffd}b");
+}
+
+#[tokio::test]
+async fn audit_entry_with_nul_characters_in_its_details_is_written() {
+    let app = TestApp::start().await;
+    let platform = app.app.platform();
+    let mut entry = NewAuditEntry::new("system", "test.nul");
+    entry.details = json!({ "na\0me": ["a\0b", 1, null] });
+    audit::record(platform, &entry).await.unwrap();
+    audit::begin(platform, &entry).await.unwrap().complete(platform, &entry).await.unwrap();
+    let (_, page) = app.admin().get("/admin/v1/audit?action=test.nul").await;
+    let details: Vec<&Value> = page["items"].as_array().unwrap().iter().map(|entry| &entry["details"]).collect();
+    let expected = json!({ "na\u{fffd}me": ["a\u{fffd}b", 1, null] });
+    assert_eq!(details, [&expected, &expected]);
 }
 
 #[tokio::test]

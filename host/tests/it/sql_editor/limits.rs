@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, TestProject, eventually};
+use crate::support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, TestApp, TestProject, eventually};
 
 /// A statement that runs until it is cancelled.
 const ENDLESS: &str = "SELECT count(*) FROM (SELECT generate_series(1, 100000000000)) AS s";
@@ -307,4 +307,34 @@ async fn analyze_measures_and_rolls_back() {
     assert!(response["rows"][0][0][0]["Plan"].is_object() && response["rows"][0][0][0]["Execution Time"].is_null());
     let body = json!({ "sql": "INSERT INTO t VALUES (1)", "explain": "analyze", "readOnly": true });
     assert_eq!(send(&app, &project, body).await.1["error"]["details"]["sqlstate"], "25006");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deeply_nested_types_do_not_stop_the_server() {
+    // A stack overflow ends the process, so the server is a process of its own.
+    let serving = ProgramVars::external(&Postgres::shared().platform_database().await).serve(&[]);
+    let admin = Client::new(&*serving.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN);
+    let (status, created) = admin.post("/admin/v1/projects", json!({ "name": "Shop" })).await;
+    assert_eq!(status, StatusCode::CREATED, "{created}");
+    let path = format!("/admin/v1/projects/{}/sql", created["project"]["id"].as_str().unwrap());
+    let run = async |sql: &str| {
+        let (status, response) = admin.post(&path, json!({ "sql": sql, "timeoutMs": 60000 })).await;
+        (status.as_u16(), response)
+    };
+    let nest = "CREATE FUNCTION nest(first int, last int) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+        FOR i IN first..last LOOP EXECUTE format('CREATE TYPE level%s AS (a level%s)', i, i - 1); END LOOP; END $$";
+    for sql in ["CREATE TYPE level0 AS (a int)", nest] {
+        assert_eq!(run(sql).await.0, 200, "{sql}");
+    }
+    for first in (1..=2500).step_by(500) {
+        let (status, response) = run(&format!("SELECT nest({first}, {})", first + 499)).await;
+        assert_eq!(status, 200, "{response}");
+    }
+    let (status, response) = run("SELECT NULL::level999 AS v").await;
+    assert_eq!((status, &response["rows"]), (200, &json!([[null]])), "{response}");
+    let (status, response) = run("SELECT NULL::level2500 AS v").await;
+    assert_eq!((status, &response["error"]["code"]), (400, &json!("sql_refused")), "{response}");
+    assert_eq!(response["error"]["message"], "The types of the result consist of too many other types.");
+    let (status, response) = run("SELECT NULL::level2500::text AS v").await;
+    assert_eq!((status, &response["rows"]), (200, &json!([[null]])), "{response}");
 }

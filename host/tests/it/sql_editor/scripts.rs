@@ -241,5 +241,27 @@ async fn error_of_a_too_large_response_says_what_the_script_changed() {
         assert!(response["error"]["hint"].as_str().unwrap().starts_with(hint), "{response}");
         let found = value(&app, &project, &format!("SELECT to_regclass('{table}') IS NOT NULL")).await;
         assert_eq!(found, exists, "{table}");
+        let (_, page) = app.admin().get("/admin/v1/audit?action=sql.run").await;
+        let has_status = |entry: &&Value| entry["status"] == 422;
+        let entry = page["items"].as_array().unwrap().iter().find(has_status).unwrap();
+        let (result, tables) = if exists { ("success", json!([table])) } else { ("denied", Value::Null) };
+        assert_eq!((&entry["result"], &entry["details"]["tables"]), (&json!(result), &tables), "{entry}");
+        assert_eq!(entry["details"]["error"], "response_too_large", "{entry}");
     }
+    // The statement's name fits into the response, its notice does not.
+    let sql = "CREATE FUNCTION warn() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+        FOR i IN 1..100 LOOP RAISE NOTICE '%', repeat('n', 4000); END LOOP; END $$";
+    let (status, response) = send(&app, &project, sql, json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{response}");
+    let (status, response) = app.admin().post(&project.path("/sql"), json!({ "sql": "SELECT warn()" })).await;
+    assert_eq!((status.as_u16(), &response["error"]["code"]), (422, &json!("response_too_large")), "{response}");
+    let (_, page) = app.admin().get("/admin/v1/audit?action=sql.run").await;
+    let entry = &page["items"][0];
+    assert_eq!(
+        (&entry["result"], &entry["details"]),
+        (
+            &json!("success"),
+            &json!({ "command": "SELECT", "tables": [], "rowCount": 1, "error": "response_too_large" })
+        )
+    );
 }

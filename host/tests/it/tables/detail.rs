@@ -221,3 +221,30 @@ async fn hostile_names_work_in_path_and_query() {
         assert_eq!((status, &body["error"]["code"]), (StatusCode::NOT_FOUND, &json!("unknown_table")), "{path}");
     }
 }
+
+#[tokio::test]
+async fn domains_decide_about_null_defaults_and_enum_values() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    project
+        .sql(
+            "CREATE TYPE mood AS ENUM ('sad', 'ok');
+             CREATE DOMAIN filled AS text NOT NULL; CREATE DOMAIN named AS filled DEFAULT 'x';
+             CREATE DOMAIN current AS mood; CREATE DOMAIN latest AS current;
+             CREATE DOMAIN bare AS named; ALTER DOMAIN bare DROP DEFAULT;
+             CREATE TABLE items (id int, name named, mood latest, bare bare, own named NOT NULL);",
+        )
+        .await;
+    let detail = get(&app, &project, "items").await;
+    let (_, page) = app.admin().get(&project.path("/tables")).await;
+    let (_, public) = project.secret().get("/v1/db/tables").await;
+    for columns in [&detail["columns"], &page["items"][0]["columns"], &public["tables"][0]["columns"]] {
+        let facts = columns.as_array().unwrap().iter().map(|column| json!([column["nullable"], column["hasDefault"]]));
+        let expected = json!([[true, false], [false, true], [true, false], [false, false], [false, true]]);
+        assert_eq!(facts.collect::<Value>(), expected, "{columns}");
+    }
+    assert_eq!(detail["columns"][2]["enumValues"], json!(["sad", "ok"]));
+    let definition = detail["definition"].as_str().unwrap();
+    assert!(definition.contains("\"name\" named,\n"), "{definition}");
+    assert!(definition.contains("\"own\" named NOT NULL\n"), "{definition}");
+}
