@@ -278,11 +278,12 @@ impl ProjectPools {
             .await
             .map_err(|_| DbError::Overloaded)?
             .map_err(|_| DbError::Gone)?;
+        let epoch = pool.epoch();
         let connection = match pool.take_idle() {
             Some(connection) => connection,
             None => self.open(project, role, pool).await?,
         };
-        Ok(Checkout::new(pool, connection, self.inner.server.clone(), permit))
+        Ok(Checkout::new(pool, connection, epoch, self.inner.server.clone(), permit))
     }
 
     /// Opens a connection. Fails at once while the server does not respond, and for a moment after another attempt to
