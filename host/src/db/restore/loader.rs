@@ -233,7 +233,8 @@ where
     let (mut chunks, mut begin) = (Vec::new(), Vec::new());
     while begin.len() < VERSION_BYTES {
         let Some(chunk) = archive.next().await.transpose().map_err(RestoreError::Archive)? else { break };
-        begin.extend_from_slice(chunk.get(..VERSION_BYTES).unwrap_or(&chunk));
+        let missing = VERSION_BYTES - begin.len();
+        begin.extend_from_slice(chunk.get(..missing).unwrap_or(&chunk));
         chunks.push(Ok(chunk));
     }
     Ok((chunks, begin))
@@ -328,6 +329,16 @@ mod tests {
         assert_eq!([14, 15, 16].map(major), [15, 16, 17]);
         for begin in [b"".as_slice(), b"PGDMP", b"-- Postg"] {
             assert!(matches!(major_of_format(begin), Err(RestoreError::NotAnArchive(_))), "{begin:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn beginning_of_an_archive_can_arrive_in_chunks_of_any_size() {
+        let archive: &[u8] = b"PGDMP\x01\x0e and more";
+        for size in 1..=archive.len() {
+            let mut chunks = stream::iter(archive.chunks(size).map(|chunk| Ok(Bytes::from_static(chunk))));
+            let (_, begin) = read_begin(&mut chunks).await.unwrap();
+            assert_eq!(major_of_format(&begin).unwrap(), 15, "chunks of {size} bytes");
         }
     }
 
