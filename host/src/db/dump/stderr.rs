@@ -5,6 +5,18 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// Maximum number of bytes kept of the output. The last bytes contain the reason for a failure.
 const TAIL_BYTES: usize = 8 * 1024;
 const MAX_MESSAGE_CHARS: usize = 400;
+/// Parts of messages about a connection to Postgres that could not be opened, or was lost. Postgres ends a session with
+/// an error of severity FATAL; the others are messages of libpq.
+const DISCONNECTIONS: [&str; 8] = [
+    "FATAL:",
+    "connection to server",
+    "server closed the connection",
+    "no connection to the server",
+    "could not receive data from server",
+    "could not send data to server",
+    "SSL SYSCALL error",
+    "SSL connection has been closed",
+];
 
 /// Reads to the end and returns the last 8 KiB.
 pub(in crate::db) async fn read_tail(mut source: impl AsyncRead + Unpin) -> String {
@@ -47,6 +59,12 @@ pub(in crate::db) fn safe_message(program: &str, text: &str) -> String {
         }
         message => message,
     }
+}
+
+/// Returns whether a line says that the connection to Postgres could not be opened, or was lost. A line with the error
+/// of a statement does not, whatever its text is.
+pub(in crate::db) fn is_disconnection(line: &str) -> bool {
+    !line.contains("ERROR:") && DISCONNECTIONS.iter().any(|part| line.contains(part))
 }
 
 /// Returns a message as one line of limited length.
