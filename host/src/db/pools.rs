@@ -24,7 +24,8 @@ use super::{
 
 pub use super::pool::LookupKey;
 
-/// Maximum time that a request waits for a connection before it fails with 503.
+/// Maximum time of each step in which a request waits for a connection, before it fails with 503: until another request
+/// has opened one, and until one of the budget is free.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time without use after which the connections of a pool are closed.
 const IDLE_TIMEOUT_MS: u64 = 60_000;
