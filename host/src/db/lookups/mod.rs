@@ -10,8 +10,8 @@
 //!   of the user, and many of them as one transaction in one round trip.
 //! - If a statement of a batch fails, each lookup of the batch is sent again, alone, so that an error is always that of
 //!   the lookup itself. Lookups of this shape then share nothing for a while.
-//! - If a batch takes too long, each follower stops waiting and is sent again, alone. The leader waits longer: until the
-//!   statement ends, or up to a limit if the batch has several users.
+//! - If a batch takes too long, each follower stops waiting and is sent again, alone. The leader waits longer: until
+//!   the statement ends, or up to a limit if the batch has several users.
 //!
 //! Deliberately absent: the decision which lookups may share a statement (`data::plan`), and the SQL of the shared
 //! statement (`data::render`). The caller also supplies the statement of a lookup that is sent alone.
