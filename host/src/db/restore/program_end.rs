@@ -46,7 +46,7 @@ impl OnError {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     Succeeded,
-    /// The connection to Postgres could not be opened, or was lost. Contains the message.
+    /// The connection to Postgres was lost, or could not be opened at present. Contains the message.
     Disconnected(String),
     Failed {
         /// Id of the archive's entry that failed.
