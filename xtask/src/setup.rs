@@ -186,11 +186,13 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     if missing.contains(&Tool::RustLints) {
         process::run(Command::new("rustup").args(["component", "add", "rustfmt", "clippy"]))?;
     }
-    let manager = PackageManager::detect();
-    let packages = packages_of(&missing, manager);
-    if packages.is_empty() && manager.is_some() {
+    // The other tools come from the package manager of the system.
+    let missing: Vec<Tool> = missing.into_iter().filter(|tool| *tool != Tool::RustLints).collect();
+    if missing.is_empty() {
         return Ok(());
     }
+    let manager = PackageManager::detect();
+    let packages = packages_of(&missing, manager);
     match manager {
         Some(PackageManager::Apt) if is_root() => {
             run_apt_install(&packages)?;

@@ -50,8 +50,8 @@ variables! {
     plain "ATLASHUB_POSTGRES_PORT" ""
         "Embedded mode: port of the private Postgres. Unset: a free one, which is kept across restarts.";
     plain "ATLASHUB_PROJECT_CONNECTIONS" "80"
-        "Maximum number of connections to projects' databases per process. Keep the total of all processes at least \
-         15 below Postgres's `max_connections` minus its reserved connections.";
+        "Maximum number of connections to projects' databases per process. Postgres's `max_connections` must also \
+         allow about 15 more for each process, and about 20 more for each that runs jobs.";
     plain "ATLASHUB_POOL_SIZE" "5"
         "Maximum number of connections per project and role that requests share, 1–50. The same number again can be \
          opened for statements that need a connection of their own.";

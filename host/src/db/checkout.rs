@@ -11,6 +11,8 @@ use super::{DbError, ServerAddress, connection::Connection, pool::Pool};
 pub(super) struct Checkout<'a> {
     pool: &'a Pool,
     connection: Option<Arc<Connection>>,
+    /// The pool's epoch when the connection was taken.
+    epoch: u64,
     server: ServerAddress,
     _permit: OwnedSemaphorePermit,
 }
@@ -19,10 +21,11 @@ impl<'a> Checkout<'a> {
     pub(super) fn new(
         pool: &'a Pool,
         connection: Arc<Connection>,
+        epoch: u64,
         server: ServerAddress,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self { pool, connection: Some(connection), server, _permit: permit }
+        Self { pool, connection: Some(connection), epoch, server, _permit: permit }
     }
 
     pub(super) fn connection(&self) -> Result<&Arc<Connection>, DbError> {
@@ -39,10 +42,10 @@ impl<'a> Checkout<'a> {
         self.connection = Some(connection);
     }
 
-    /// Returns the connection to its pool.
+    /// Returns the connection to its pool, or closes it if the pool was closed meanwhile.
     pub(super) fn put_back(mut self) {
         if let Some(connection) = self.connection.take() {
-            self.pool.put_back(connection);
+            self.pool.put_back(connection, self.epoch);
         }
     }
 }

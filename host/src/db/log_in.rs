@@ -31,7 +31,8 @@ impl ProjectPools {
         self.log_in(project, role, driver).await
     }
 
-    /// Logs in. If the login is refused, resets the role's password and retries once.
+    /// Logs in. Retries once if the login is refused, after a reset of the role's password, or if the database does not
+    /// exist.
     async fn log_in(
         &self,
         project: &str,

@@ -136,7 +136,7 @@ impl Pool {
             None => Choice::Open,
             Some((connection, found))
                 if (found.is_avoided() || found.in_flight >= depth)
-                    && shared.len() < self.size
+                    && usable < self.size
                     && usable < width + avoided =>
             {
                 Choice::UseAndGrow(connection.clone())
@@ -168,13 +168,18 @@ impl Pool {
         None
     }
 
-    /// Puts back a connection that [`Self::take_idle`] returned, or adds a new connection.
-    pub(super) fn put_back(&self, connection: Arc<Connection>) {
+    /// Puts back a connection that was taken or opened in `epoch`. If the pool was closed since, the connection is
+    /// closed instead.
+    pub(super) fn put_back(&self, connection: Arc<Connection>, epoch: u64) {
         self.used_at.store(self.now_ms(), Ordering::Relaxed);
-        self.idle.lock().push(connection);
+        let mut idle = self.idle.lock();
+        if self.epoch() == epoch {
+            idle.push(connection);
+        }
     }
 
-    /// Returns a number that changes when the pool is closed. Call this before an attempt to connect.
+    /// Returns a number that changes when the pool is closed. Call this before an attempt to connect, and before
+    /// [`Self::take_idle`].
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
@@ -216,14 +221,15 @@ impl Pool {
     }
 
     /// Removes every connection from the pool, and forgets that the database could not be reached. Statements in flight
-    /// complete first.
+    /// complete first, and their connections are closed then.
     pub(super) fn close(&self) {
-        self.idle.lock().clear();
         self.change(|connections| {
             connections.clear();
             self.epoch.fetch_add(1, Ordering::Release);
             self.unreachable_at.store(0, Ordering::Relaxed);
         });
+        // The epoch has changed, so no connection from before is put back after this.
+        self.idle.lock().clear();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -233,7 +239,56 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio_postgres::{Config, NoTls, config::SslMode};
+
     use super::*;
+
+    /// Returns a connection to a server that sends nothing after the login. It is closed when the second value is
+    /// dropped.
+    async fn connection() -> (Arc<Connection>, impl Sized) {
+        let (stream, mut server) = tokio::io::duplex(1024);
+        // AuthenticationOk and ReadyForQuery.
+        server.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await.unwrap();
+        let mut config = Config::new();
+        config.user("user").ssl_mode(SslMode::Disable);
+        let (client, driver) = config.connect_raw(stream, NoTls).await.unwrap();
+        (Arc::new(Connection::new(client)), (driver, server))
+    }
+
+    #[tokio::test]
+    async fn closed_connections_do_not_keep_a_pool_from_growing() {
+        let pool = Pool::new(2);
+        let ((usable, _server), (closed, closed_server)) = (connection().await, connection().await);
+        pool.add(usable.clone());
+        pool.add(closed.clone());
+        drop(closed_server);
+        assert!(usable.is_usable() && !closed.is_usable());
+        let statement = Statement::of_catalogue("SELECT 1");
+        let mut rows = Vec::new();
+        let mut fetching = pin!(usable.fetch(None, &statement, &mut rows));
+        // The first poll puts the statement in flight.
+        tokio::select! {
+            biased;
+            _ = &mut fetching => panic!("the statement ended without a response"),
+            () = std::future::ready(()) => {}
+        }
+        assert!(matches!(pool.choose(true), Choice::UseAndGrow(_)));
+    }
+
+    #[tokio::test]
+    async fn connection_is_not_put_back_if_the_pool_was_closed_while_it_was_used() {
+        let pool = Pool::new(1);
+        let (connection, _server) = connection().await;
+        let epoch = pool.epoch();
+        pool.close();
+        pool.put_back(connection.clone(), epoch);
+        assert!(pool.take_idle().is_none());
+        pool.put_back(connection, pool.epoch());
+        assert!(pool.take_idle().is_some());
+    }
 
     #[test]
     fn read_prefers_any_connection_to_one_with_a_write_and_that_to_a_stuck_one() {

@@ -24,7 +24,8 @@ use super::{
 
 pub use super::pool::LookupKey;
 
-/// Maximum time that a request waits for a connection before it fails with 503.
+/// Maximum time of each step in which a request waits for a connection, before it fails with 503: until another request
+/// has opened one, and until one of the budget is free.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time without use after which the connections of a pool are closed.
 const IDLE_TIMEOUT_MS: u64 = 60_000;
@@ -278,11 +279,12 @@ impl ProjectPools {
             .await
             .map_err(|_| DbError::Overloaded)?
             .map_err(|_| DbError::Gone)?;
+        let epoch = pool.epoch();
         let connection = match pool.take_idle() {
             Some(connection) => connection,
             None => self.open(project, role, pool).await?,
         };
-        Ok(Checkout::new(pool, connection, self.inner.server.clone(), permit))
+        Ok(Checkout::new(pool, connection, epoch, self.inner.server.clone(), permit))
     }
 
     /// Opens a connection. Fails at once while the server does not respond, and for a moment after another attempt to

@@ -45,7 +45,7 @@ pub(in crate::db) struct UserRead<'a> {
     pub(in crate::db) rows: &'a mut dyn RowSink,
 }
 
-/// Discards the row with which Postgres confirms claims.
+/// Discards the rows of claims and of the markers of a shared transaction. Only [`END_SHARED`] returns one.
 #[derive(Clone)]
 struct NoRows;
 

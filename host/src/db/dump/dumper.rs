@@ -18,7 +18,7 @@ use super::{
     DumpBytes, DumpError, DumpOptions, ReadingCheck, UnqualifiedFunction,
     program::DumpPrograms,
     snapshot::{self, Snapshot, TableRows},
-    stderr::{read_tail, safe_message},
+    stderr::read_tail,
 };
 use crate::{
     config::Secret,
@@ -209,7 +209,7 @@ async fn finish(running: &mut Running) -> Result<DumpInfo, DumpError> {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => {
                 tracing::warn!(%status, "pg_dump failed; the run's error contains its messages");
-                Err(DumpError::Failed(safe_message("pg_dump", &stderr)))
+                Err(DumpError::from_program(&stderr))
             }
             Err(error) => Err(DumpError::NotRun(error.into())),
         }

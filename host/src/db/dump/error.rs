@@ -2,7 +2,11 @@
 
 use tokio_postgres::error::SqlState;
 
+use super::stderr::{is_disconnection, safe_message};
 use crate::db::{DbError, connect::LoginError};
+
+/// Postgres's message if `pg_dump` waits too long for the lock of a table. `pg_dump` limits only this statement.
+const LOCK_TIMEOUT: &str = "canceling statement due to statement timeout";
 
 /// An error of a dump. The bytes that were read are then not a complete archive.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,23 @@ impl DumpError {
         matches!(self, Self::Locked | Self::Unreachable(_) | Self::Abandoned)
     }
 
+    /// Converts the error messages of a failed `pg_dump`.
+    pub(super) fn from_program(stderr: &str) -> Self {
+        let message = safe_message("pg_dump", stderr);
+        let is_reason = |line: &&str| {
+            ["pg_dump: error: ", "pg_dump: detail: Error message from server: "]
+                .iter()
+                .any(|start| line.starts_with(start))
+        };
+        if stderr.lines().filter(is_reason).any(is_disconnection) {
+            Self::Unreachable(anyhow::anyhow!(message))
+        } else if message.contains(LOCK_TIMEOUT) {
+            Self::Locked
+        } else {
+            Self::Failed(message)
+        }
+    }
+
     pub(super) fn from_postgres(error: tokio_postgres::Error) -> Self {
         let Some(refusal) = error.as_db_error() else { return Self::Unreachable(error.into()) };
         let code = refusal.code();
@@ -71,5 +92,23 @@ impl From<DbError> for DumpError {
             DbError::Postgres(error) => Self::from_postgres(error),
             error => Self::Unreachable(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_connection_and_locked_table_can_be_retried() {
+        let lost = "pg_dump: error: Dumping the contents of table \"t\" failed: PQgetCopyData() failed.\n\
+            pg_dump: detail: Error message from server: server closed the connection unexpectedly\n\
+            pg_dump: detail: Command was: COPY public.t (x) TO stdout;\n";
+        assert!(matches!(DumpError::from_program(lost), DumpError::Unreachable(_)));
+        let locked = "pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\n\
+            pg_dump: detail: Query was: LOCK TABLE public.t IN ACCESS SHARE MODE\n";
+        assert!(matches!(DumpError::from_program(locked), DumpError::Locked));
+        let refused = "pg_dump: error: query failed: ERROR:  permission denied for table t\n";
+        assert!(matches!(DumpError::from_program(refused), DumpError::Failed(_)));
     }
 }

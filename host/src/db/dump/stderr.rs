@@ -5,6 +5,22 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// Maximum number of bytes kept of the output. The last bytes contain the reason for a failure.
 const TAIL_BYTES: usize = 8 * 1024;
 const MAX_MESSAGE_CHARS: usize = 400;
+/// Parts of messages about a connection to Postgres that was lost, or could not be opened at present. The first are
+/// messages of libpq, the last are reasons for which Postgres refuses a login.
+const DISCONNECTIONS: [&str; 12] = [
+    "Connection refused",
+    "Connection reset by peer",
+    "timeout expired",
+    "server closed the connection",
+    "no connection to the server",
+    "could not receive data from server",
+    "could not send data to server",
+    "SSL SYSCALL error",
+    "SSL connection has been closed",
+    "the database system is ",
+    "too many clients",
+    "remaining connection slots",
+];
 
 /// Reads to the end and returns the last 8 KiB.
 pub(in crate::db) async fn read_tail(mut source: impl AsyncRead + Unpin) -> String {
@@ -49,6 +65,17 @@ pub(in crate::db) fn safe_message(program: &str, text: &str) -> String {
     }
 }
 
+/// Returns whether a line says that the connection to Postgres was lost, or could not be opened at present. A line with
+/// the error of a statement does not, whatever its text is.
+pub(in crate::db) fn is_disconnection(line: &str) -> bool {
+    if line.contains("ERROR:") {
+        return false;
+    }
+    // An error of severity FATAL ends a session. Postgres also refuses a login with it, which can be permanent.
+    let ends_session = line.contains("FATAL:") && !line.contains("connection to server");
+    ends_session || DISCONNECTIONS.iter().any(|part| line.contains(part))
+}
+
 /// Returns a message as one line of limited length.
 pub(in crate::db) fn shorten(message: &str) -> String {
     let message = message.replace(|character: char| character.is_control(), " ");
@@ -89,6 +116,25 @@ mod tests {
         let message = safe_message("pg_restore", restoring);
         assert_eq!(message, "could not execute query: ERROR:  permission denied to create role");
         check("", "it exited without an error message; see the log of the Postgres server");
+    }
+
+    #[test]
+    fn lost_and_missing_connections_are_recognized() {
+        for line in [
+            "pg_dump: error: connection to server at \"10.1.2.3\", port 5432 failed: Connection refused",
+            "pg_dump: error: connection to server on socket \"/s\" failed: FATAL:  the database system is starting up",
+            "pg_restore: error: could not execute query: FATAL:  terminating connection due to administrator command",
+            "pg_restore: error: error returned by PQputCopyData: server closed the connection unexpectedly",
+        ] {
+            assert!(is_disconnection(line), "{line}");
+        }
+        for line in [
+            "pg_dump: error: connection to server at \"10.1.2.3\", port 5432 failed: FATAL:  no pg_hba.conf entry",
+            "pg_restore: error: could not execute query: ERROR:  server closed the connection unexpectedly",
+            "pg_restore: error: could not read from input file: end of file",
+        ] {
+            assert!(!is_disconnection(line), "{line}");
+        }
     }
 
     #[tokio::test]

@@ -10,8 +10,8 @@
 //!   of the user, and many of them as one transaction in one round trip.
 //! - If a statement of a batch fails, each lookup of the batch is sent again, alone, so that an error is always that of
 //!   the lookup itself. Lookups of this shape then share nothing for a while.
-//! - If a batch takes too long, each follower stops waiting and is sent again, alone. The leader continues to wait for
-//!   the batch.
+//! - If a batch takes too long, each follower stops waiting and is sent again, alone. The leader waits longer: until
+//!   the statement ends, or up to a limit if the batch has several users.
 //!
 //! Deliberately absent: the decision which lookups may share a statement (`data::plan`), and the SQL of the shared
 //! statement (`data::render`). The caller also supplies the statement of a lookup that is sent alone.
@@ -150,12 +150,9 @@ impl<K: Clone, R> Lookups<K, R> {
             Entry::Wait(waiter) => match self.wait(shape, waiter).await {
                 Some(Turn::Done(result)) => return Ok(result),
                 Some(Turn::Lead(Batch { followers, flight })) if followers.is_empty() => Some(flight),
-                Some(Turn::Lead(batch)) => match self.lead(batch, key, together).await {
+                Some(Turn::Lead(batch)) => match self.lead(shape, batch, key, together).await {
                     Some(result) => return Ok(result),
-                    None => {
-                        self.pause(shape);
-                        None
-                    }
+                    None => None,
                 },
                 None => None,
             },
@@ -208,24 +205,39 @@ impl<K: Clone, R> Lookups<K, R> {
         }
     }
 
-    /// Stops lookups of a shape from sharing anything for a while.
+    /// Stops lookups of a shape from sharing anything for a while. Lookups that already wait are sent alone.
     fn pause(&self, shape: &ShapeName) {
         let until = Instant::now() + self.timeouts.pause;
-        self.state.lock().paused.begin(shape.clone(), until);
+        let mut state = self.state.lock();
+        state.paused.begin(shape.clone(), until);
+        let released = state.shapes.get_mut(shape).map(|queue| queue.take(|_| true));
+        drop(state);
+        drop(released);
     }
 
-    /// Sends a batch and distributes its results. Returns the leader's, or `None` if the batch failed.
-    async fn lead<E, T>(&self, batch: Batch<ShapeQueue<K, R>>, key: K, together: impl FnOnce(Vec<K>) -> T) -> Option<R>
+    /// Sends a batch and distributes its results. Returns the leader's. If the batch failed, lookups of its shape
+    /// pause, and the result is `None`.
+    async fn lead<E, T>(
+        &self,
+        shape: &ShapeName,
+        batch: Batch<ShapeQueue<K, R>>,
+        key: K,
+        together: impl FnOnce(Vec<K>) -> T,
+    ) -> Option<R>
     where
         T: Future<Output = Result<Vec<R>, E>>,
     {
         let (mut keys, mut turns) = (vec![key], Vec::new());
         let flight = batch.unpack(&mut keys, &mut turns);
         let count = keys.len();
-        let results = together(keys).await;
+        let results = together(keys).await.ok().filter(|results| results.len() == count);
+        if results.is_none() {
+            // Before the flight ends, so that the next one contains no lookup that pauses.
+            self.pause(shape);
+        }
         drop(flight);
         // If there are no results, dropping `turns` lets the followers be sent alone.
-        let mut results = results.ok().filter(|results| results.len() == count)?.into_iter();
+        let mut results = results?.into_iter();
         self.counters.batches.increment(1);
         self.counters.shared.increment(count as u64);
         let own = results.next();

@@ -132,6 +132,27 @@ async fn lookups_share_no_statement_for_a_while_after_one_failed() {
 }
 
 #[tokio::test]
+async fn waiting_lookups_share_no_statement_after_one_failed() {
+    let (database, mut statements) = Database::new(true);
+    let lookups = Lookups::new(LONG_TIMEOUTS);
+    let count = MAX_FLIGHTS + 2 * MAX_BATCH + 3;
+    let tasks = start(&lookups, &database, &mut statements, count as u32).await;
+    database.finish(2);
+    for _ in 0..2 {
+        assert_eq!(statements.recv().await.unwrap().len(), MAX_BATCH);
+    }
+    assert_eq!(waiting(&lookups), 3);
+    database.finish(1000);
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    while let Ok(keys) = statements.try_recv() {
+        assert_eq!(keys.len(), 1, "{keys:?}");
+    }
+    assert!(lookups.state.lock().shapes.is_empty());
+}
+
+#[tokio::test]
 async fn lookups_do_not_wait_for_stuck_statements() {
     let (database, mut statements) = Database::new(false);
     let lookups = Lookups::new(LookupTimeouts { join: Duration::ZERO, ..LONG_TIMEOUTS });

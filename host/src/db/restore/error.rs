@@ -53,8 +53,8 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
-    /// Returns whether the content of the archive is the reason. The archive was then read completely, unless its head
-    /// is invalid.
+    /// Returns whether the content of the archive is the reason. Except by [`inspect`](super::Restorer::inspect), the
+    /// archive was then read completely.
     pub fn is_of_content(&self) -> bool {
         matches!(self, Self::Failed(_) | Self::FailedObject { .. })
     }
@@ -107,7 +107,7 @@ impl RestoreError {
     }
 }
 
-/// Converts an error of the scratch role's login.
+/// Converts an error of a login of a role that only has access to the restored database.
 impl From<LoginError> for RestoreError {
     fn from(error: LoginError) -> Self {
         match error {

@@ -65,6 +65,14 @@ pub(super) struct OpenArchive<S> {
     pub(super) rest: S,
 }
 
+/// What is done with the rest of an archive whose head is invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterInvalidHead {
+    /// It is read, because the caller compares the SHA-256 of the whole archive.
+    ReadToEnd,
+    Stop,
+}
+
 impl Restorer {
     /// Reads the table of contents of an archive, and stops reading soon after it.
     ///
@@ -76,7 +84,7 @@ impl Restorer {
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
     {
-        Ok(self.open_for_project(archive).await?.contents)
+        Ok(self.open_for_project(archive, AfterInvalidHead::Stop).await?.contents)
     }
 
     /// Loads an archive into the target as the project's owner, and counts the rows. Then creates the policies and
@@ -90,7 +98,7 @@ impl Restorer {
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
     {
-        let mut archive = self.open_for_project(archive).await?;
+        let mut archive = self.open_for_project(archive, AfterInvalidHead::ReadToEnd).await?;
         let loaded = self.load_opened(target, &mut archive).await;
         if loaded.as_ref().is_err_and(RestoreError::is_of_content) {
             // The SHA-256 of the archive is known only at its end. If it differs from the manifest, that is the error
@@ -190,11 +198,12 @@ impl Restorer {
     async fn open_for_project<'a, A>(
         &self,
         archive: Archive<'a, A>,
+        after_invalid_head: AfterInvalidHead,
     ) -> Result<OpenArchive<impl Stream<Item = std::io::Result<Bytes>> + Unpin + Send + use<'a, A>>, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
     {
-        let archive = self.open(archive).await?;
+        let archive = self.open(archive, after_invalid_head).await?;
         if archive.contents.is_of_platform() { Err(RestoreError::OfPlatform) } else { Ok(archive) }
     }
 
@@ -202,6 +211,7 @@ impl Restorer {
     pub(super) async fn open<'a, A>(
         &self,
         archive: Archive<'a, A>,
+        after_invalid_head: AfterInvalidHead,
     ) -> Result<OpenArchive<impl Stream<Item = std::io::Result<Bytes>> + Unpin + Send + use<'a, A>>, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
@@ -218,7 +228,13 @@ impl Restorer {
         let required = server_major.max(dump_major.unwrap_or(0)).max(format_major);
         let program = RestoreProgram::beside(&self.programs.find(required).await?);
         let mut rest = stream::iter(first).chain(bytes).fuse();
-        let head = program.read_head(&mut rest).await?;
+        let head = match program.read_head(&mut rest).await {
+            Err(error @ RestoreError::Failed(_)) if after_invalid_head == AfterInvalidHead::ReadToEnd => {
+                read_to_end(&mut rest).await?;
+                return Err(error);
+            }
+            head => head?,
+        };
         let contents = ArchiveContents::parse(&head.list).ok_or_else(not_custom_format)?;
         Ok(OpenArchive { program, server_major, head, contents, rest })
     }
@@ -233,7 +249,8 @@ where
     let (mut chunks, mut begin) = (Vec::new(), Vec::new());
     while begin.len() < VERSION_BYTES {
         let Some(chunk) = archive.next().await.transpose().map_err(RestoreError::Archive)? else { break };
-        begin.extend_from_slice(chunk.get(..VERSION_BYTES).unwrap_or(&chunk));
+        let missing = VERSION_BYTES - begin.len();
+        begin.extend_from_slice(chunk.get(..missing).unwrap_or(&chunk));
         chunks.push(Ok(chunk));
     }
     Ok((chunks, begin))
@@ -328,6 +345,16 @@ mod tests {
         assert_eq!([14, 15, 16].map(major), [15, 16, 17]);
         for begin in [b"".as_slice(), b"PGDMP", b"-- Postg"] {
             assert!(matches!(major_of_format(begin), Err(RestoreError::NotAnArchive(_))), "{begin:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn beginning_of_an_archive_can_arrive_in_chunks_of_any_size() {
+        let archive: &[u8] = b"PGDMP\x01\x0e and more";
+        for size in 1..=archive.len() {
+            let mut chunks = stream::iter(archive.chunks(size).map(|chunk| Ok(Bytes::from_static(chunk))));
+            let (_, begin) = read_begin(&mut chunks).await.unwrap();
+            assert_eq!(major_of_format(&begin).unwrap(), 15, "chunks of {size} bytes");
         }
     }
 

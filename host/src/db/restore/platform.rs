@@ -16,14 +16,19 @@ use super::{
     RestoreError, Restorer, ScratchName,
     archive_list::ListFile,
     contents::entry,
-    loader::read_to_end,
+    loader::{AfterInvalidHead, read_to_end},
     program::{Purpose, RestoreInput, Section},
     restorer::Archive,
     scratch,
 };
 use crate::{
     config::Secret,
-    db::{connect::Login, dump::TableRows, migrations, server},
+    db::{
+        connect::Login,
+        dump::TableRows,
+        migrations::{self, MigrationError},
+        server,
+    },
 };
 
 /// Table of the migrations, whose rows the migrator writes.
@@ -66,8 +71,8 @@ impl Restorer {
     /// archive is still read.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::inspect`], `Refused` if Postgres rejects a statement of the platform's role, and
-    /// `Failed` if the tables can't be created or the rows can't be loaded.
+    /// Returns the errors of [`Self::inspect`], `Refused` if Postgres rejects a statement of the platform's role, for
+    /// example one that creates the tables, and `Failed` if the rows can't be loaded.
     pub async fn load_platform<A>(
         &self,
         name: &str,
@@ -77,15 +82,13 @@ impl Restorer {
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
     {
-        let mut archive = self.open(archive).await?;
+        let mut archive = self.open(archive, AfterInvalidHead::ReadToEnd).await?;
         let mut connection = self.connect_for_maintenance().await.map_err(RestoreError::from_administration)?;
         let quoted = escape_identifier(name);
         execute(&mut connection, format!("DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")).await?;
         execute(&mut connection, format!("CREATE DATABASE {quoted} TEMPLATE template0 ENCODING 'UTF8'")).await?;
         execute(&mut connection, format!("REVOKE ALL ON DATABASE {quoted} FROM PUBLIC")).await?;
-        migrations::apply(&self.server.url_of(name))
-            .await
-            .map_err(|error| RestoreError::Failed(format!("the tables can't be created: {error}")))?;
+        migrations::apply(&self.server.url_of(name)).await.map_err(migration_failed)?;
         let server_major = server::major(&mut connection).await.map_err(RestoreError::from_administration)?;
         let role = ScratchName::new(&self.server.platform_database, Uuid::now_v7());
         let mut inside = self.connect_to(name).await.map_err(RestoreError::from_administration)?;
@@ -129,6 +132,16 @@ impl Restorer {
             read_to_end(&mut archive.rest).await?;
         }
         loaded
+    }
+}
+
+/// Converts an error of creating the tables. It says nothing about the archive.
+fn migration_failed(error: MigrationError) -> RestoreError {
+    match error {
+        MigrationError::Failed { cause, .. } | MigrationError::Database(cause) => {
+            RestoreError::from_administration(cause)
+        }
+        MigrationError::Changed { .. } | MigrationError::Unfinished { .. } => RestoreError::Refused(error.to_string()),
     }
 }
 
@@ -220,6 +233,12 @@ async fn execute(connection: &mut PgConnection, sql: String) -> Result<(), Resto
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tables_that_cannot_be_created_are_no_fault_of_the_archive() {
+        let error = migration_failed(MigrationError::Database(sqlx::Error::PoolClosed));
+        assert!(!error.is_of_content(), "{error}");
+    }
 
     #[test]
     fn only_rows_of_known_tables_and_sequences_are_loaded() {

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{RestoreError, program::no_pipes};
-use crate::db::dump::stderr::safe_message;
+use crate::db::dump::stderr::{is_disconnection, safe_message};
 
 const PROGRAM: &str = "pg_restore";
 /// The first version of Postgres that supports the setting `transaction_timeout`.
@@ -46,6 +46,8 @@ impl OnError {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     Succeeded,
+    /// The connection to Postgres was lost, or could not be opened at present. Contains the message.
+    Disconnected(String),
     Failed {
         /// Id of the archive's entry that failed.
         entry: Option<u32>,
@@ -62,12 +64,17 @@ pub(super) struct FailedEntry {
 
 impl End {
     fn failed(entry: Option<u32>, stderr: &str) -> Self {
-        Self::Failed { entry, message: message_of(stderr) }
+        let message = message_of(stderr);
+        match stderr.lines().any(is_disconnection) {
+            true => Self::Disconnected(message),
+            false => Self::Failed { entry, message },
+        }
     }
 
     pub(super) fn into_result(self) -> Result<(), RestoreError> {
         match self {
             Self::Succeeded => Ok(()),
+            Self::Disconnected(message) => Err(RestoreError::Unreachable(anyhow::anyhow!(message))),
             Self::Failed { message, .. } => Err(RestoreError::from_program(message)),
         }
     }
@@ -136,7 +143,7 @@ pub(super) async fn ended_leniently(child: &mut Child) -> Result<Vec<FailedEntry
             }
             Some(_) => {}
             None if line.contains(TOLERATED) => {}
-            None => problem = Some(message_of(&line)),
+            None => problem = Some(End::failed(None, &line)),
         }
         if failed.len() > MAX_FAILED_ENTRIES {
             let _ = child.start_kill();
@@ -145,8 +152,11 @@ pub(super) async fn ended_leniently(child: &mut Child) -> Result<Vec<FailedEntry
             return Err(RestoreError::Failed(message));
         }
     }
-    match child.wait().await {
-        _ if problem.is_some() => Err(RestoreError::from_program(problem.unwrap_or_default())),
+    let status = child.wait().await;
+    if let Some(problem) = problem {
+        problem.into_result()?;
+    }
+    match status {
         Ok(status) if status.success() || (is_complete && status.code() == Some(1)) => Ok(failed),
         Ok(_) => Err(RestoreError::from_program(failed.pop().map_or_else(|| message_of(""), |last| last.message))),
         Err(error) => Err(RestoreError::NotRun(error.into())),
@@ -234,6 +244,29 @@ mod tests {
         assert!(matches!(error, RestoreError::DiskFull) && !error.is_of_content(), "{error}");
         let error = ended_leniently(&mut child(full)).await.unwrap_err();
         assert!(matches!(error, RestoreError::DiskFull), "{error}");
+    }
+
+    #[tokio::test]
+    async fn lost_connection_is_no_fault_of_the_archive() {
+        let script = |message: &str| format!("echo 'pg_restore: error: {message}' >&2; exit 1");
+        for message in [
+            "connection to server at \"10.1.2.3\", port 5432 failed: Connection refused",
+            "could not execute query: FATAL:  terminating connection due to administrator command",
+            "could not execute query: server closed the connection unexpectedly",
+            "error returned by PQputCopyData: server closed the connection unexpectedly",
+        ] {
+            let script = script(message);
+            let (end, tolerant) = (ended(&mut child(&script)).await, ended_tolerantly(&mut child(&script)).await);
+            let lenient = ended_leniently(&mut child(&script)).await.map(drop);
+            for result in [end.unwrap().into_result(), tolerant.unwrap().into_result(), lenient] {
+                let error = result.unwrap_err();
+                assert!(matches!(error, RestoreError::Unreachable(_)), "{message}: {error}");
+            }
+        }
+        // A function of the archive can raise an error with any text.
+        let script = script("could not execute query: ERROR:  server closed the connection unexpectedly");
+        let error = ended(&mut child(&script)).await.unwrap().into_result().unwrap_err();
+        assert!(error.is_of_content(), "{error}");
     }
 
     #[tokio::test]

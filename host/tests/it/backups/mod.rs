@@ -19,4 +19,5 @@ pub mod restore_swap;
 pub mod restore_uploads;
 pub mod search_paths;
 pub mod verify;
+pub mod verify_faults;
 pub mod versions;

@@ -62,7 +62,7 @@ pub(crate) async fn create_backup(app: &TestApp, target: &str) -> Value {
     items.iter().find(|item| item["runId"] == run["id"]).unwrap_or_else(|| panic!("{page}")).clone()
 }
 
-async fn start_verification(app: &TestApp, backup: &Value) -> String {
+pub(super) async fn start_verification(app: &TestApp, backup: &Value) -> String {
     let path = format!("/admin/v1/backups/{}/verify", backup["id"].as_str().unwrap());
     let (status, body) = app.admin().post(&path, json!({})).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{body}");
@@ -79,7 +79,7 @@ pub(crate) async fn state(app: &TestApp, backup: &Value) -> Value {
     page["items"].as_array().unwrap().iter().find(|item| item["id"] == backup["id"]).cloned().unwrap()
 }
 
-fn prefix(app: &TestApp) -> String {
+pub(super) fn prefix(app: &TestApp) -> String {
     ScratchName::prefix(app.services.database_url.expose().rsplit('/').next().unwrap())
 }
 
@@ -217,7 +217,7 @@ async fn backup_of_deleted_project_is_verified() {
 
 /// Returns SQL that creates an index whose function runs `body`, but only in a scratch database, when the index is
 /// restored.
-fn hostile(body: &str) -> String {
+pub(super) fn hostile(body: &str) -> String {
     format!(
         "CREATE FUNCTION public.hostile(x int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $f$
          DECLARE worked int := 0; attempt text;
