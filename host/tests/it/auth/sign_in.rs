@@ -233,7 +233,7 @@ async fn data_that_a_user_collects_in_many_requests_is_limited() {
     let body = sign_up(&project, "ada@example.com").await;
     let client = signed_in(&project, &body);
     let path = project.path(&format!("/users/{}", body["user"]["id"].as_str().unwrap()));
-    let text = |length| "\"\\ ,".repeat(length / 6);
+    let text = |length: usize| "\"\\ ,".repeat(length / 6);
     let stored = async || query::<i32>(&project, "SELECT octet_length(data::text) FROM auth.users").await;
     let change = async |data: Value| client.patch("/v1/auth/me", json!({ "data": data })).await;
     assert_eq!(change(json!({ "a": text(40_000) })).await.0, StatusCode::OK);
