@@ -182,14 +182,13 @@ impl SchemaCache {
             schema = load(&self.pools, project, role).await?;
         }
         let schema = Arc::new(schema);
+        let previous = entry.schemas[role as usize].swap(Some(schema.clone()));
+        entry.version.store(Arc::new(schema.version.clone()));
         // With the previous schema, statements that run this code shared connections. The code may have changed their
-        // sessions.
-        let previous = entry.schemas[role as usize].load_full();
+        // sessions. Now that the new schema is stored, no further request shares a new connection like that.
         if previous.is_some_and(|previous| schema.runs_more_code_than(&previous)) {
             self.pools.renew(project, role);
         }
-        entry.version.store(Arc::new(schema.version.clone()));
-        entry.schemas[role as usize].store(Some(schema.clone()));
         entry.set_checked(started, expirations);
         Ok(schema)
     }

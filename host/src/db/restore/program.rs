@@ -214,7 +214,14 @@ impl RestoreProgram {
         let (mut child, stdin) = start(command, Stdio::piped())?;
         let mut stdout = child.stdout.take().ok_or_else(no_pipes)?.take(MAX_HEAD_BYTES as u64);
         let mut text = Vec::new();
-        let read = async { stdout.read_to_end(&mut text).await.map_err(|error| RestoreError::NotRun(error.into())) };
+        let read = async {
+            stdout.read_to_end(&mut text).await.map_err(|error| RestoreError::NotRun(error.into()))?;
+            // Otherwise `pg_restore` would wait for ever until somebody reads the rest.
+            match text.len() {
+                MAX_HEAD_BYTES => Err(RestoreError::Failed("its policies and grants are too large".to_owned())),
+                _ => Ok(()),
+            }
+        };
         let no_rest = None::<&mut stream::Empty<std::io::Result<Bytes>>>;
         let ((), _, end) = tokio::try_join!(feed(stdin, head, no_rest), read, ended(&mut child))?;
         end.into_result()?;
