@@ -85,6 +85,28 @@ test("parameters of a plugin's job are fields from its schema", async (t) => {
   assert.deepEqual(items[0].params, { target: `project:${project.id}`, retention: { keepLast: 7 } });
 });
 
+test("pressing Ctrl-Enter twice creates one job", async (t) => {
+  const project = await createProject("twice");
+  const page = await openPage(t);
+  await page.goto(`${url}/jobs/new?project=${project.id}`);
+  const name = page.getByRole("textbox", { name: "Name", exact: true });
+  await name.fill("Created once");
+  await page.getByRole("textbox", { name: "URL" }).fill("http://localhost/");
+  await page.getByRole("textbox", { name: "Schedule" }).fill("@daily");
+  let answer;
+  const isPressedTwice = new Promise((resolve) => (answer = resolve));
+  await page.route("**/admin/v1/jobs/check", async (route) => {
+    await isPressedTwice;
+    await route.continue();
+  });
+  await page.keyboard.press("Control+Enter");
+  await page.keyboard.press("Control+Enter");
+  answer();
+  await shown(heading(page, "Created once"));
+  const { items } = await admin("GET", `/jobs?projectId=${project.id}`);
+  assert.equal(items.length, 1);
+});
+
 test("suggested backup of a project is listed on the project's page", async (t) => {
   const project = await createProject("suggested");
   const page = await openPage(t);

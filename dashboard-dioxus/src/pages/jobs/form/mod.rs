@@ -22,6 +22,7 @@ use dioxus::prelude::*;
 use super::allowed_hosts::NoHostsNote;
 use crate::{
     address, dom,
+    pages::submit_key::submit_by_key,
     remote::{self, Failure, Method, use_remote},
     text,
     ui::{FormError, Mark, Shape, messages},
@@ -118,8 +119,11 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     let submit = use_callback(move |()| {
         let (job_id, storage_name) = (job_id.clone(), storage_name.clone());
         let (mut tried, mut refused) = (form.tried, form.refused);
+        if *busy.peek() {
+            return;
+        }
+        busy.set(true);
         spawn(async move {
-            busy.set(true);
             failure.set(None);
             tried.set(true);
             let (now, fields) = (draft.peek().clone(), nodes.peek().clone());
@@ -158,12 +162,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                 event.prevent_default();
                 submit.call(());
             },
-            onkeydown: move |event| {
-                if event.key() == Key::Enter && (event.modifiers().ctrl() || event.modifiers().meta()) {
-                    event.prevent_default();
-                    submit.call(());
-                }
-            },
+            onkeydown: |event| submit_by_key(&event),
             div { class: "section",
                 div { class: "form",
                     if draft.read().job_type == JobType::Http {
