@@ -14,10 +14,22 @@ pub(super) struct Header {
     pub(super) name: String,
     #[serde(skip)]
     pub(super) value: String,
+    /// Whether the server has a value for this name.
     pub(super) is_stored: bool,
+    /// The name of a stored header that the owner has renamed.
+    #[serde(default)]
+    pub(super) renamed_from: Option<String>,
 }
 
 impl Header {
+    /// Changes the name. A stored value belongs to its name, so it is kept only if the header has its old name again.
+    pub(super) fn rename(&mut self, name: String) {
+        let stored = if self.is_stored { Some(self.name.clone()) } else { self.renamed_from.take() };
+        self.name = name;
+        self.is_stored = stored.as_ref().is_some_and(|stored| stored.trim().to_lowercase() == self.key());
+        self.renamed_from = stored.filter(|_| !self.is_stored);
+    }
+
     /// Returns the name in lower case, which identifies a header.
     fn key(&self) -> String {
         self.name.trim().to_lowercase()
@@ -92,7 +104,7 @@ impl Draft {
 
     /// Returns the fields of a stored job.
     pub(super) fn of(job: &Job) -> Self {
-        let header = |name: &String| Header { name: name.clone(), value: String::new(), is_stored: true };
+        let header = |name: &String| Header { name: name.clone(), is_stored: true, ..Header::default() };
         Self {
             name: job.name.clone(),
             project: job.project_id.clone().unwrap_or_default(),
@@ -247,11 +259,22 @@ mod tests {
     fn stored_header_values_are_kept_unless_typed() {
         let mut draft = Draft { url: "https://a.example".to_owned(), ..Draft::new("UTC".to_owned()) };
         draft.headers = vec![
-            Header { name: "Authorization".to_owned(), value: String::new(), is_stored: true },
-            Header { name: "X-Key".to_owned(), value: "new".to_owned(), is_stored: true },
+            Header { name: "Authorization".to_owned(), is_stored: true, ..Header::default() },
+            Header { name: "X-Key".to_owned(), value: "new".to_owned(), is_stored: true, ..Header::default() },
         ];
         let expected = serde_json::json!({ "authorization": null, "x-key": "new" });
         assert_eq!(json(&draft, false).pointer("/httpHeaders"), Some(&expected));
+    }
+
+    #[test]
+    fn stored_header_value_is_kept_if_the_old_name_is_typed_again() {
+        let stored = Header { name: "X-Key".to_owned(), is_stored: true, ..Header::default() };
+        let mut header = stored.clone();
+        header.rename("X-Ke".to_owned());
+        assert!(!header.is_stored);
+        header.rename("X-".to_owned());
+        header.rename("X-Key".to_owned());
+        assert_eq!(header, stored);
     }
 
     #[test]
@@ -269,7 +292,7 @@ mod tests {
 
     #[test]
     fn header_that_is_listed_twice_is_an_error() {
-        let header = |name: &str| Header { name: name.to_owned(), value: "1".to_owned(), is_stored: false };
+        let header = |name: &str| Header { name: name.to_owned(), value: "1".to_owned(), ..Header::default() };
         let mut draft = Draft { url: "https://a.example".to_owned(), ..Draft::new("UTC".to_owned()) };
         draft.headers = vec![header("X-Key"), header("Accept"), header("x-key ")];
         let errors = draft.fields(true, &[]).err().unwrap_or_default();
