@@ -8,6 +8,11 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::parameters::{self, Node};
 
+/// Time limit of a new job that sends a request, in milliseconds.
+const DEFAULT_TIME_LIMIT_MS: i32 = 60_000;
+/// Delay before the first retry of a new job, in milliseconds.
+const DEFAULT_RETRY_WAIT_MS: i32 = 1_000;
+
 /// A request header. The server does not send stored values to the browser.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
@@ -65,7 +70,7 @@ pub(super) struct Draft {
     pub(super) stored_parameters: serde_json::Value,
     pub(super) schedule: String,
     pub(super) timezone: String,
-    /// Seconds. Empty for the default.
+    /// Seconds. Empty for the default. A stored job of a plugin has no default.
     pub(super) time_limit: String,
     pub(super) retries: String,
     /// Seconds. Empty for the default.
@@ -149,11 +154,18 @@ impl Draft {
         fields.put("timezone", &self.timezone);
         fields.put("overlap", &self.overlap);
         fields.put("catchUp", &self.catch_up);
-        for (field, text) in [("timeoutMs", &self.time_limit), ("retryBackoffMs", &self.retry_wait)] {
-            match milliseconds(text) {
-                Ok(Some(value)) => fields.put(field, &value),
-                Ok(None) => {}
-                Err(problem) => drop(errors.insert(field.to_owned(), problem)),
+        let default_time_limit = (self.job_type == JobType::Http).then_some(DEFAULT_TIME_LIMIT_MS);
+        for (field, text, default) in [
+            ("timeoutMs", &self.time_limit, default_time_limit),
+            ("retryBackoffMs", &self.retry_wait, Some(DEFAULT_RETRY_WAIT_MS)),
+        ] {
+            match (milliseconds(text), default) {
+                (Ok(Some(value)), _) => fields.put(field, &value),
+                // The server sets the default of a new job. A stored job would keep its value.
+                (Ok(None), _) if is_new => {}
+                (Ok(None), Some(default)) => fields.put(field, &default),
+                (Ok(None), None) => drop(errors.insert(field.to_owned(), "Enter a number of seconds.".to_owned())),
+                (Err(problem), _) => drop(errors.insert(field.to_owned(), problem)),
             }
         }
         match self.retries.trim().parse::<i32>() {
@@ -312,6 +324,18 @@ mod tests {
         assert!(text.contains(r#""httpBody":{"n":9007199254740993.10}"#), "{text}");
         draft.body = "{".to_owned();
         assert!(draft.fields(true, &[]).is_err());
+    }
+
+    #[test]
+    fn stored_job_gets_the_defaults_if_numbers_are_cleared() {
+        let mut draft = Draft::new("UTC".to_owned());
+        assert_eq!(json(&draft, true).get("timeoutMs"), None);
+        let fields = json(&draft, false);
+        assert_eq!(fields.get("timeoutMs"), Some(&serde_json::json!(60_000)));
+        assert_eq!(fields.get("retryBackoffMs"), Some(&serde_json::json!(1_000)));
+        draft.job_type = JobType::Platform;
+        let errors = draft.fields(false, &[]).err().unwrap_or_default();
+        assert!(errors.contains_key("timeoutMs"), "the limit of the plugin is not known: {errors:?}");
     }
 
     #[test]
