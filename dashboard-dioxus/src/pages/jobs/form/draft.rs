@@ -68,6 +68,9 @@ pub(super) struct Draft {
     pub(super) parameters: BTreeMap<String, String>,
     /// Stored parameters. The form shows those that the schema defines.
     pub(super) stored_parameters: serde_json::Value,
+    /// The plugin and its job that the stored parameters are for.
+    #[serde(default)]
+    pub(super) stored_for: (String, String),
     pub(super) schedule: String,
     pub(super) timezone: String,
     /// Seconds. Empty for the default. A stored job of a plugin has no default.
@@ -97,6 +100,7 @@ impl Draft {
             plugin_job: String::new(),
             parameters: BTreeMap::new(),
             stored_parameters: serde_json::json!({}),
+            stored_for: (String::new(), String::new()),
             schedule: String::new(),
             timezone,
             time_limit: String::new(),
@@ -121,6 +125,7 @@ impl Draft {
             plugin: job.plugin.clone().unwrap_or_default(),
             plugin_job: job.plugin_job.clone().unwrap_or_default(),
             stored_parameters: job.params.clone(),
+            stored_for: (job.plugin.clone().unwrap_or_default(), job.plugin_job.clone().unwrap_or_default()),
             schedule: job.schedule_cron.clone(),
             timezone: job.timezone.clone(),
             time_limit: seconds(job.timeout_ms),
@@ -186,7 +191,10 @@ impl Draft {
                 if !self.plugin_job.is_empty() {
                     fields.put("pluginJob", &self.plugin_job);
                 }
-                match parameters::build(nodes, &self.parameters, &self.stored_parameters) {
+                // Another job of a plugin would refuse stored parameters that its schema doesn't define.
+                let is_same = self.stored_for.0 == self.plugin && self.stored_for.1 == self.plugin_job;
+                let stored = if is_same { &self.stored_parameters } else { &serde_json::Value::Null };
+                match parameters::build(nodes, &self.parameters, stored) {
                     Ok(parameters) => fields.put("params", &parameters),
                     Err(problems) => {
                         errors.extend(
@@ -336,6 +344,18 @@ mod tests {
         draft.job_type = JobType::Platform;
         let errors = draft.fields(false, &[]).err().unwrap_or_default();
         assert!(errors.contains_key("timeoutMs"), "the limit of the plugin is not known: {errors:?}");
+    }
+
+    #[test]
+    fn parameters_of_another_plugin_are_not_kept() {
+        let mut draft =
+            Draft { job_type: JobType::Platform, time_limit: "60".to_owned(), ..Draft::new("UTC".to_owned()) };
+        draft.stored_parameters = serde_json::json!({ "target": "all" });
+        draft.stored_for = ("backup".to_owned(), "backup".to_owned());
+        (draft.plugin, draft.plugin_job) = draft.stored_for.clone();
+        assert_eq!(json(&draft, false).get("params"), Some(&draft.stored_parameters));
+        draft.plugin_job = "verify".to_owned();
+        assert_eq!(json(&draft, false).get("params"), Some(&serde_json::json!({})));
     }
 
     #[test]

@@ -291,6 +291,7 @@ fn starting_draft() -> Draft {
     draft.plugin_job = address::parameter("pluginJob").unwrap_or_default();
     if let Some(target) = address::parameter("target") {
         draft.stored_parameters = serde_json::json!({ "target": target });
+        draft.stored_for = (draft.plugin.clone(), draft.plugin_job.clone());
     }
     draft
 }
