@@ -332,6 +332,27 @@ test("projects show their state, also on a phone", async (t) => {
   }
 });
 
+test("list from the cache is shown with the time at which it was read", async (t) => {
+  await createProject("earlier");
+  const page = await openPage(t);
+  // The start of the stream of events makes lists outdated.
+  await page.route("**/admin/v1/events*", () => {});
+  await page.clock.install();
+  await page.goto(`${url}/projects`);
+  const updated = page.getByText(/^Updated \d\d:\d\d:\d\d$/);
+  await shown(updated);
+  await page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name: "Overview" }).click();
+  await shown(heading(page, "Overview"));
+  const before = await page.evaluate(() => Date.now());
+  await page.clock.fastForward(60_000);
+  await page.route("**/admin/v1/projects?limit=200&include=totals", () => {});
+  await page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name: "Projects" }).click();
+  await shown(updated);
+  const [hours, minutes, seconds] = (await updated.textContent()).match(/\d\d/g).map(Number);
+  const shownAt = new Date(before).setHours(hours, minutes, seconds, 0);
+  assert.ok(Math.abs(before - shownAt) < 30_000, await updated.textContent());
+});
+
 test("an empty list explains what appears there", async (t) => {
   for (const narrow of [false, true]) {
     const page = await openPage(t, { narrow });
