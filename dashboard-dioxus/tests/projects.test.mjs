@@ -44,6 +44,29 @@ test("a new project shows its keys once", async (t) => {
   await admin("DELETE", `/projects/${id}`, { confirm: name });
 });
 
+test("keys of a new project are shown although its form was left", async (t) => {
+  const page = await openPage(t);
+  let answer;
+  const isLeft = new Promise((resolve) => (answer = resolve));
+  await page.route("**/admin/v1/projects", async (route) => {
+    const response = await route.fetch();
+    await isLeft;
+    await route.fulfill({ response });
+  });
+  await page.goto(`${url}/projects/new`);
+  const name = `left ${Date.now()}`;
+  await page.getByRole("textbox", { name: "Name" }).fill(name);
+  const isSent = page.waitForRequest("**/admin/v1/projects");
+  await button(page, "Create project").click();
+  await isSent;
+  await page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name: "Plugins" }).click();
+  await shown(heading(page, "Plugins"));
+  answer();
+  await shown(page.getByRole("dialog", { name: "Store your keys" }));
+  const { items } = await admin("GET", `/projects?q=${encodeURIComponent(name)}`);
+  await admin("DELETE", `/projects/${items[0].id}`, { confirm: name });
+});
+
 test("form of a new project has the focus in its required name, from a link and from the palette", async (t) => {
   const page = await openPage(t);
   const name = page.getByRole("textbox", { name: "Name", exact: true });
