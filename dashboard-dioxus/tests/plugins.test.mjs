@@ -300,6 +300,21 @@ test("dialog for another plugin does not show an earlier failure", async (t) => 
   assert.equal(await dialog.getByRole("alert").count(), 0);
 });
 
+test("secret that is added twice has one field", async (t) => {
+  const page = await openPage(t);
+  const requested = [{ capability: "secrets", reason: "It calls an API.", scope: { secrets: ["*"] } }];
+  await offer(page, plugin({ requested }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const name = page.getByRole("textbox", { name: "Name of a new secret" });
+  for (let count = 0; count < 2; count += 1) {
+    await name.fill("TOKEN");
+    await button(page, "Add secret").click();
+  }
+  await eventually(async () => (await name.inputValue()) === "", "the added secret");
+  const secrets = page.getByRole("region", { name: "Secrets" });
+  assert.equal(await secrets.locator("input[type=password]").count(), 1);
+});
+
 test("key is trusted and revoked", async (t) => {
   const { id, publicKey } = createKey();
   const name = `press ${id}`;
