@@ -84,8 +84,8 @@ fn back_up_platform() {
     });
 }
 
-/// The run that applies migrations: its state, its error, and a link to its log. If it fails, a button clears `started`,
-/// so that the page offers to apply the migrations again.
+/// The run that applies migrations: its state, its error, and a link to its log. If it fails, a button clears
+/// `started`, so that the page offers to apply the migrations again.
 #[component]
 pub(super) fn ApplyRun(id: String, started: Signal<Option<String>>) -> Element {
     let mut started = started;
