@@ -1,7 +1,8 @@
 // Changes of objects while an upload or a selection is there.
 
+import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, hidden, openPage, shown, url } from "./support.mjs";
+import { admin, button, createProject, hidden, openPage, refusal, shown, url } from "./support.mjs";
 
 const store = new URL((await admin("GET", "/system")).storagePublicEndpoint).origin;
 
@@ -36,6 +37,25 @@ test("upload that is cancelled while its conflict is read asks nothing", async (
   release();
   await hidden(page.getByRole("region", { name: "Uploads" }));
   await hidden(page.getByRole("alertdialog"));
+});
+
+test("upload in parts that gets another name leaves no parts", async (t) => {
+  const { page, bucket } = await openBucket(t);
+  let completed = 0;
+  // An object with the name appears while the parts are sent, twice.
+  await page.route(`**${bucket}/multipart/complete`, (route) => {
+    completed += 1;
+    const exists = refusal(409, "An object with this key exists.");
+    exists.json.error.code = "object_exists";
+    return completed <= 2 ? route.fulfill(exists) : route.continue();
+  });
+  const file = { name: "large.bin", mimeType: "", buffer: Buffer.alloc(17 << 20) };
+  await page.locator("#upload-files").setInputFiles([file]);
+  const dialog = page.getByRole("alertdialog", { name: "Replace large.bin?" });
+  await dialog.getByRole("button", { name: "Keep both" }).click();
+  await shown(page.getByRole("link", { name: "large (1).bin", exact: true }));
+  const { items } = await admin("GET", `${bucket}/multipart?limit=200`);
+  assert.deepEqual(items, []);
 });
 
 test("renamed object is no longer selected", async (t) => {
